@@ -1,0 +1,4 @@
+//! The controllers of penfold.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
