@@ -1,4 +1,60 @@
-//! The framework of penfold.
+//! The framework of penfold: hierarchies, cgroups, css_sets, subsystems, charge rules.
+//!
+//! A deterministic state machine behind `&mut self`: no locks, no I/O, no clock, no randomness. It knows no Linux:
+//! a [`Host`] owns the tasks and knows what they are; an [`Engine`] owns everything else. A [`Subsystem`] never sees
+//! the host's type and the host never sees a subsystem.
+//!
+//! Numbers such as *B4.4* in the documentation are those of the project's history of the two kernel patch sets.
 #![no_std]
 #![forbid(unsafe_code)]
+
 extern crate alloc;
+
+mod attach;
+mod cgroup;
+mod control;
+mod counter;
+mod css_set;
+mod directory;
+mod engine;
+mod errno;
+mod error;
+mod file;
+mod hierarchy;
+mod host;
+mod interest;
+mod lifecycle;
+mod load;
+mod mask;
+mod mount;
+mod mount_options;
+mod number;
+mod release;
+pub mod simulated;
+mod slot;
+mod subsystem;
+mod task;
+mod tree;
+
+pub use cgroup::{Cgroup, CgroupId};
+pub use control::FileEntry;
+pub use counter::{Counter, CpuTime, CpuUsage, Resource, Rule, UNLIMITED};
+pub use css_set::{CssSet, CssSetId};
+pub use directory::MAX_NAME_LENGTH;
+pub use engine::Engine;
+pub use errno::Errno;
+pub use error::{Error, Result};
+pub use file::{File, FileId, PAGE_SIZE, Place, Read, Write};
+pub use hierarchy::{Hierarchy, HierarchyFlags};
+pub use host::{CannotGive, Host, Need};
+pub use interest::Interest;
+pub use lifecycle::{ForkCharge, ForkGuard};
+pub use load::MAX_SUBSYSTEM_NAME;
+pub use mask::Mask;
+pub use mount::Mounted;
+pub use number::{parse_s32, parse_s64, parse_u64};
+pub use release::Release;
+pub use slot::SLOTS;
+pub use subsystem::{Callbacks, Context, Css, Migration, Subsystem};
+pub use task::{Caller, Owner, TaskFacts, Tid};
+pub use tree::Tree;

@@ -1,0 +1,286 @@
+//! Control files of a directory: the generic ones and those of the bound subsystems; open, read, write.
+
+use core::fmt::Write as _;
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::cgroup::CgroupId;
+use crate::directory::may_change_owner;
+use crate::engine::{Engine, bits};
+use crate::errno::Errno;
+use crate::error::{Error, Result};
+use crate::file::{FileId, PAGE_SIZE, Place, is_space, text_of};
+use crate::hierarchy::HierarchyFlags;
+use crate::host::Host;
+use crate::number::{parse_s32, parse_u64};
+use crate::task::{Caller, Owner, Tid};
+
+/// A control file as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// What to read and write by.
+    pub id: FileId,
+    /// The name in the directory.
+    pub name: String,
+    /// Owner and mode.
+    pub owner: Owner,
+}
+
+// The order of the kernel's own table.
+const GENERIC: [(FileId, &str, u32, Place); 6] = [
+    (FileId::Procs, "cgroup.procs", 0o644, Place::Everywhere),
+    (FileId::CloneChildren, "cgroup.clone_children", 0o644, Place::Everywhere),
+    (FileId::SaneBehavior, "cgroup.sane_behavior", 0o444, Place::RootOnly),
+    (FileId::Tasks, "tasks", 0o644, Place::Everywhere),
+    (FileId::NotifyOnRelease, "notify_on_release", 0o644, Place::Everywhere),
+    (FileId::ReleaseAgent, "release_agent", 0o644, Place::RootOnly),
+];
+
+/// Is it the name of a file that every hierarchy has?
+pub(crate) fn is_generic_name(name: &str) -> bool {
+    GENERIC.iter().any(|(_, generic, ..)| *generic == name)
+}
+
+impl Engine {
+    /// The control files of a directory, the generic ones first.
+    ///
+    /// # Errors
+    /// `ENODEV` if the cgroup was removed.
+    pub fn files(&self, cgroup: CgroupId) -> Result<Vec<FileEntry>> {
+        self.live(cgroup, "list")?;
+        let root = self.tree[cgroup].parent.is_none();
+        let generic = GENERIC.iter().filter(|(.., place)| place.includes(root)).map(|&(id, ..)| id);
+        let mut ids: Vec<FileId> = generic.collect();
+        for slot in bits(self.tree.hierarchy_of(cgroup).subsystems) {
+            let files = self.slot(slot).files.iter().enumerate();
+            ids.extend(
+                files
+                    .filter(|(_, file)| file.place.includes(root))
+                    .map(|(file, _)| FileId::Subsystem { slot: slot as u8, file: file as u16 }),
+            );
+        }
+        Ok(ids
+            .into_iter()
+            .map(|id| FileEntry {
+                id,
+                name: self.file_name(cgroup, id).into_owned(),
+                owner: self.file_owner(cgroup, id).expect("the cgroup is alive"),
+            })
+            .collect())
+    }
+
+    /// The control file of that name, if the directory has it.
+    pub fn find_file(&self, cgroup: CgroupId, name: &str) -> Option<FileId> {
+        let root = self.tree.get(cgroup)?.parent.is_none();
+        if let Some(&(id, _, _, place)) = GENERIC.iter().find(|(_, generic, ..)| *generic == name) {
+            return place.includes(root).then_some(id);
+        }
+        let noprefix = self.tree.hierarchy_of(cgroup).flags.contains(HierarchyFlags::NOPREFIX);
+        bits(self.tree.hierarchy_of(cgroup).subsystems).find_map(|slot| {
+            let loaded = self.slot(slot);
+            let bare = match name.strip_prefix(&*loaded.name).and_then(|rest| rest.strip_prefix('.')) {
+                _ if noprefix => name,
+                bare => bare?,
+            };
+            let file = loaded.files.iter().position(|file| file.name == bare && file.place.includes(root))?;
+            Some(FileId::Subsystem { slot: slot as u8, file: file as u16 })
+        })
+    }
+
+    /// The name that a control file has in that directory.
+    pub fn file_name(&self, cgroup: CgroupId, id: FileId) -> Cow<'static, str> {
+        let FileId::Subsystem { slot, file } = id else {
+            let (_, name, ..) = GENERIC.iter().find(|(generic, ..)| *generic == id).expect("a generic file");
+            return Cow::Borrowed(name);
+        };
+        let slot = self.slot(usize::from(slot));
+        let bare = &slot.files[usize::from(file)].name;
+        let noprefix = self
+            .tree
+            .get(cgroup)
+            .is_some_and(|_| self.tree.hierarchy_of(cgroup).flags.contains(HierarchyFlags::NOPREFIX));
+        if noprefix { bare.clone() } else { Cow::Owned(format!("{}.{bare}", slot.name)) }
+    }
+
+    /// Owner and mode of a control file: the directory's owner and the file's own mode until changed.
+    ///
+    /// # Errors
+    /// `ENODEV` if the cgroup was removed.
+    pub fn file_owner(&self, cgroup: CgroupId, id: FileId) -> Result<Owner> {
+        self.live(cgroup, "stat")?;
+        let node = &self.tree[cgroup];
+        if let Some(owner) = node.file_owners.as_ref().and_then(|owners| owners.get(&id)) {
+            return Ok(*owner);
+        }
+        let mode = match id {
+            FileId::Subsystem { slot, file } => self.slot(usize::from(slot)).files[usize::from(file)].mode,
+            generic => GENERIC.iter().find(|(id, ..)| *id == generic).map_or(0, |&(_, _, mode, _)| mode),
+        };
+        Ok(Owner { mode, ..node.creator })
+    }
+
+    /// chmod or chown of a control file.
+    ///
+    /// # Errors
+    /// `ENODEV` if the cgroup was removed, `EPERM` for a stranger.
+    pub fn set_file_owner(
+        &mut self,
+        caller: &Caller,
+        cgroup: CgroupId,
+        id: FileId,
+        owner: Owner,
+    ) -> Result<()> {
+        let old = self.file_owner(cgroup, id)?;
+        may_change_owner(caller, old, owner)?;
+        self.tree[cgroup].file_owners.get_or_insert_default().insert(id, owner);
+        Ok(())
+    }
+
+    /// Looks a control file up and checks that the caller may read (`4`), write (`2`) or both (`6`) it.
+    ///
+    /// # Errors
+    /// `ENODEV`, `ENOENT` (naming the files there are), `EACCES`.
+    pub fn open(&self, caller: &Caller, cgroup: CgroupId, name: &str, want: u32) -> Result<FileId> {
+        self.live(cgroup, "open")?;
+        let id = self.find_file(cgroup, name).ok_or_else(|| Error::NotFound { object: name.into() })?;
+        caller.must(&self.file_owner(cgroup, id)?, want, "open", name)?;
+        Ok(id)
+    }
+
+    /// The whole content of a control file. Tasks are numbered as the host numbers them.
+    ///
+    /// # Errors
+    /// `ENODEV` if the cgroup was removed; `EINVAL` for a file that can't be read; what the subsystem answers.
+    pub fn read(
+        &mut self,
+        host: &mut dyn Host,
+        caller: &Caller,
+        cgroup: CgroupId,
+        id: FileId,
+    ) -> Result<String> {
+        self.live(cgroup, "read")?;
+        let node = &self.tree[cgroup];
+        let mut text = String::new();
+        match id {
+            FileId::Tasks => lines(&mut text, &self.tree.tasks(host, cgroup)),
+            FileId::Procs => lines(&mut text, &self.thread_groups(host, cgroup)),
+            FileId::NotifyOnRelease => lines(&mut text, &[u8::from(node.notify_on_release)]),
+            FileId::CloneChildren => lines(&mut text, &[u8::from(node.clone_children)]),
+            FileId::SaneBehavior => lines(&mut text, &[0]),
+            FileId::ReleaseAgent => lines(&mut text, &[&self.tree.hierarchy_of(cgroup).release_agent]),
+            FileId::Subsystem { slot, file } => {
+                let (slot, file) = (usize::from(slot), usize::from(file));
+                let css = self.tree[cgroup].css(slot).ok_or(Error::Removed { operation: "read" })?;
+                if self.masks.cpu_time & (1 << slot) != 0 {
+                    self.sample_cpu(host);
+                }
+                self.try_call(slot, host, Some(caller), |erased, env| erased.read(env, css, file, &mut text))
+                    .map_err(|error| error.in_file(&self.file_name(cgroup, id)))?;
+            }
+        }
+        Ok(text)
+    }
+
+    /// The thread groups that have at least one thread in the cgroup, ascending (B5.1).
+    pub fn thread_groups(&self, host: &dyn Host, cgroup: CgroupId) -> Vec<Tid> {
+        let tasks = self.tree.tasks(host, cgroup);
+        let mut groups: Vec<Tid> =
+            tasks.into_iter().filter_map(|task| Some(host.task(task)?.group)).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups
+    }
+
+    /// One write is one command. Nothing at all is a success that does nothing, as in Linux 6.x.
+    ///
+    /// # Errors
+    /// `ENODEV` if the cgroup was removed; `E2BIG` above the file's longest write; `EINVAL` and `ERANGE` for what
+    /// can't be parsed; what the operation or the subsystem answers. On an error nothing has changed.
+    pub fn write(
+        &mut self,
+        host: &mut dyn Host,
+        caller: &Caller,
+        cgroup: CgroupId,
+        id: FileId,
+        content: &[u8],
+    ) -> Result<()> {
+        self.live(cgroup, "write")?;
+        let name = self.file_name(cgroup, id);
+        if content.is_empty() {
+            return Ok(());
+        }
+        self.check_length(id, content).map_err(|error| error.in_file(&name))?;
+        self.write_file(host, caller, cgroup, id, content).map_err(|error| error.in_file(&name))
+    }
+
+    fn check_length(&self, id: FileId, content: &[u8]) -> Result<()> {
+        let limit = match id {
+            FileId::ReleaseAgent => PAGE_SIZE - 1,
+            FileId::Subsystem { slot, file } => {
+                let file = &self.slot(usize::from(slot)).files[usize::from(file)];
+                if file.trigger { usize::MAX } else { file.max_write }
+            }
+            _ => PAGE_SIZE,
+        };
+        if content.len() <= limit {
+            return Ok(());
+        }
+        Err(Error::value(Errno::E2BIG, format!("at most {limit} bytes in one write")))
+    }
+
+    fn write_file(
+        &mut self,
+        host: &mut dyn Host,
+        caller: &Caller,
+        cgroup: CgroupId,
+        id: FileId,
+        content: &[u8],
+    ) -> Result<()> {
+        match id {
+            FileId::Tasks | FileId::Procs => {
+                let task = parse_task(content, caller)?;
+                self.attach(host, caller, cgroup, task, id == FileId::Procs)
+            }
+            FileId::NotifyOnRelease => {
+                self.tree[cgroup].notify_on_release = parse_u64(text_of(content)?)? != 0;
+                Ok(())
+            }
+            FileId::CloneChildren => {
+                self.tree[cgroup].clone_children = parse_u64(text_of(content)?)? != 0;
+                Ok(())
+            }
+            FileId::ReleaseAgent => {
+                caller.must_be_privileged("write", "release_agent")?;
+                let agent = text_of(content)?.trim_matches(is_space);
+                let index = usize::from(self.tree[cgroup].hierarchy);
+                self.tree.hierarchy_mut(index).release_agent = agent.into();
+                Ok(())
+            }
+            FileId::SaneBehavior => Err(Error::value(Errno::EINVAL, "this file can't be written")),
+            FileId::Subsystem { slot, file } => {
+                let (slot, file) = (usize::from(slot), usize::from(file));
+                let css = self.tree[cgroup].css(slot).ok_or(Error::Removed { operation: "write" })?;
+                self.try_call(slot, host, Some(caller), |erased, env| erased.write(env, css, file, content))
+            }
+        }
+    }
+}
+
+fn lines<T: core::fmt::Display>(text: &mut String, values: &[T]) {
+    for value in values {
+        let _ = writeln!(text, "{value}");
+    }
+}
+
+/// A task number, 0 for the writer itself. Whatever is wrong with it is `EINVAL`, an overflow too (B4.7).
+fn parse_task(content: &[u8], caller: &Caller) -> Result<Tid> {
+    let number = text_of(content).and_then(|text| parse_s32(text.trim_matches(is_space)));
+    match number {
+        Ok(0) => Ok(caller.task),
+        Ok(number) if number > 0 => Ok(Tid(number)),
+        _ => Err(Error::value(Errno::EINVAL, "takes one task number, or 0 for the writer itself")),
+    }
+}

@@ -1,0 +1,282 @@
+//! Control files: the table that a subsystem declares, and the dispatch of reads and writes.
+
+use core::fmt::Write as _;
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+
+use crate::errno::Errno;
+use crate::error::{Error, Result};
+use crate::number::{parse_s64, parse_u64};
+use crate::subsystem::{Context, Subsystem};
+
+/// The longest write that a control file takes unless it says otherwise: one page.
+pub const PAGE_SIZE: usize = 4096;
+
+/// In which directories a file appears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Place {
+    /// In every directory.
+    #[default]
+    Everywhere,
+    /// Only in the root of a hierarchy.
+    RootOnly,
+    /// Everywhere but in the root.
+    NotRoot,
+}
+
+impl Place {
+    pub(crate) fn includes(self, root: bool) -> bool {
+        match self {
+            Place::Everywhere => true,
+            Place::RootOnly => root,
+            Place::NotRoot => !root,
+        }
+    }
+}
+
+/// How a file is read (D3).
+pub enum Read<S: Subsystem> {
+    /// Not at all: `EINVAL`.
+    None,
+    /// A number, printed as `%llu\n`.
+    U64(fn(&mut S, &mut Context<'_, S>) -> Result<u64>),
+    /// A signed number, printed as `%lld\n`.
+    S64(fn(&mut S, &mut Context<'_, S>) -> Result<i64>),
+    /// Lines of `key value`.
+    Map(fn(&mut S, &mut Context<'_, S>, &mut dyn FnMut(&str, u64)) -> Result<()>),
+    /// A string or sequence: free text, with its newlines.
+    Text(fn(&mut S, &mut Context<'_, S>, &mut String) -> Result<()>),
+}
+
+/// How a file is written (D3). Every write is one command.
+pub enum Write<S: Subsystem> {
+    /// Not at all: `EINVAL`.
+    None,
+    /// A number, parsed as today's kernel does (B3.7).
+    U64(fn(&mut S, &mut Context<'_, S>, u64) -> Result<()>),
+    /// A signed number, likewise.
+    S64(fn(&mut S, &mut Context<'_, S>, i64) -> Result<()>),
+    /// Text, white space stripped at both ends.
+    Text(fn(&mut S, &mut Context<'_, S>, &str) -> Result<()>),
+    /// Any content, only the event counts (B3.6).
+    Trigger(fn(&mut S, &mut Context<'_, S>) -> Result<()>),
+}
+
+/// One control file of a subsystem.
+pub struct File<S: Subsystem> {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) mode: Option<u32>,
+    pub(crate) place: Place,
+    pub(crate) max_write: usize,
+    pub(crate) private: usize,
+    pub(crate) read: Read<S>,
+    pub(crate) write: Write<S>,
+}
+
+impl<S: Subsystem> File<S> {
+    /// A file of this name, without the subsystem's prefix. Until it is told how, it can be neither read nor
+    /// written.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> File<S> {
+        File {
+            name: name.into(),
+            mode: None,
+            place: Place::Everywhere,
+            max_write: PAGE_SIZE,
+            private: 0,
+            read: Read::None,
+            write: Write::None,
+        }
+    }
+
+    /// Read as a number.
+    #[must_use]
+    pub fn read_u64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<u64>) -> File<S> {
+        self.read = Read::U64(read);
+        self
+    }
+
+    /// Read as a signed number.
+    #[must_use]
+    pub fn read_s64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<i64>) -> File<S> {
+        self.read = Read::S64(read);
+        self
+    }
+
+    /// Read as lines of `key value`.
+    #[must_use]
+    pub fn read_map(
+        mut self,
+        read: fn(&mut S, &mut Context<'_, S>, &mut dyn FnMut(&str, u64)) -> Result<()>,
+    ) -> File<S> {
+        self.read = Read::Map(read);
+        self
+    }
+
+    /// Read as free text.
+    #[must_use]
+    pub fn read_text(mut self, read: fn(&mut S, &mut Context<'_, S>, &mut String) -> Result<()>) -> File<S> {
+        self.read = Read::Text(read);
+        self
+    }
+
+    /// Written as a number.
+    #[must_use]
+    pub fn write_u64(mut self, write: fn(&mut S, &mut Context<'_, S>, u64) -> Result<()>) -> File<S> {
+        self.write = Write::U64(write);
+        self
+    }
+
+    /// Written as a signed number.
+    #[must_use]
+    pub fn write_s64(mut self, write: fn(&mut S, &mut Context<'_, S>, i64) -> Result<()>) -> File<S> {
+        self.write = Write::S64(write);
+        self
+    }
+
+    /// Written as text.
+    #[must_use]
+    pub fn write_text(mut self, write: fn(&mut S, &mut Context<'_, S>, &str) -> Result<()>) -> File<S> {
+        self.write = Write::Text(write);
+        self
+    }
+
+    /// Written with whatever content.
+    #[must_use]
+    pub fn trigger(mut self, write: fn(&mut S, &mut Context<'_, S>) -> Result<()>) -> File<S> {
+        self.write = Write::Trigger(write);
+        self
+    }
+
+    /// Only in the root of a hierarchy.
+    #[must_use]
+    pub fn root_only(mut self) -> File<S> {
+        self.place = Place::RootOnly;
+        self
+    }
+
+    /// Everywhere but in the root.
+    #[must_use]
+    pub fn not_on_root(mut self) -> File<S> {
+        self.place = Place::NotRoot;
+        self
+    }
+
+    /// Another mode than the one that follows from its handlers (0444 to read plus 0200 to write).
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> File<S> {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// The longest write in bytes; more is `E2BIG`. One page by default.
+    #[must_use]
+    pub fn max_write(mut self, bytes: usize) -> File<S> {
+        self.max_write = bytes;
+        self
+    }
+
+    /// A value that the handlers find in [`Context::private`], so that files can share one handler.
+    #[must_use]
+    pub fn private(mut self, private: usize) -> File<S> {
+        self.private = private;
+        self
+    }
+
+    pub(crate) fn describe(&self) -> FileFacts {
+        let readable = if matches!(self.read, Read::None) { 0 } else { 0o444 };
+        let writable = if matches!(self.write, Write::None) { 0 } else { 0o200 };
+        FileFacts {
+            name: self.name.clone(),
+            mode: self.mode.unwrap_or(readable | writable),
+            place: self.place,
+            max_write: self.max_write,
+            trigger: matches!(self.write, Write::Trigger(_)),
+        }
+    }
+
+    pub(crate) fn read_into(
+        &self,
+        subsystem: &mut S,
+        ctx: &mut Context<'_, S>,
+        out: &mut String,
+    ) -> Result<()> {
+        match self.read {
+            Read::None => return Err(Error::value(Errno::EINVAL, "this file can't be read")),
+            Read::U64(read) => {
+                let value = read(subsystem, ctx)?;
+                let _ = writeln!(out, "{value}");
+            }
+            Read::S64(read) => {
+                let value = read(subsystem, ctx)?;
+                let _ = writeln!(out, "{value}");
+            }
+            Read::Map(read) => read(subsystem, ctx, &mut |key, value| {
+                let _ = writeln!(out, "{key} {value}");
+            })?,
+            Read::Text(read) => read(subsystem, ctx, out)?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write_from(
+        &self,
+        subsystem: &mut S,
+        ctx: &mut Context<'_, S>,
+        content: &[u8],
+    ) -> Result<()> {
+        let text = || text_of(content);
+        match self.write {
+            Write::None => Err(Error::value(Errno::EINVAL, "this file can't be written")),
+            Write::U64(write) => write(subsystem, ctx, parse_u64(text()?)?),
+            Write::S64(write) => write(subsystem, ctx, parse_s64(text()?)?),
+            Write::Text(write) => write(subsystem, ctx, text()?.trim_matches(is_space)),
+            Write::Trigger(write) => write(subsystem, ctx),
+        }
+    }
+}
+
+/// The facts of a file that do not depend on its subsystem's type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileFacts {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) mode: u32,
+    pub(crate) place: Place,
+    pub(crate) max_write: usize,
+    pub(crate) trigger: bool,
+}
+
+/// The kernel's `isspace`, ASCII part.
+pub(crate) fn is_space(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\u{b}'
+}
+
+/// What the kernel's string functions would see of a write: everything up to the first NUL.
+pub(crate) fn text_of(content: &[u8]) -> Result<&str> {
+    let end = content.iter().position(|&byte| byte == 0).unwrap_or(content.len());
+    core::str::from_utf8(&content[..end]).map_err(|_| Error::value(Errno::EINVAL, "not a text"))
+}
+
+/// A control file of a directory, to read and write by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FileId {
+    /// `tasks`: threads.
+    Tasks,
+    /// `cgroup.procs`: thread groups.
+    Procs,
+    /// `notify_on_release`
+    NotifyOnRelease,
+    /// `cgroup.clone_children`
+    CloneChildren,
+    /// `cgroup.sane_behavior`
+    SaneBehavior,
+    /// `release_agent`
+    ReleaseAgent,
+    /// A file of a bound subsystem.
+    Subsystem {
+        /// The subsystem's slot.
+        slot: u8,
+        /// The number in its table.
+        file: u16,
+    },
+}

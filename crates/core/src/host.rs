@@ -1,0 +1,132 @@
+//! The small trait between core and the part that knows real processes.
+
+use core::fmt;
+
+use alloc::borrow::Cow;
+
+use crate::counter::CpuTime;
+use crate::css_set::CssSetId;
+use crate::errno::Errno;
+use crate::mask::Mask;
+use crate::task::{TaskFacts, Tid};
+
+/// Something that a subsystem needs the host to be able to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// Refuse a fork before the child exists.
+    ForkVeto,
+    /// Set the CPU affinity of tasks and clamp what they set themselves.
+    Affinity,
+    /// Bind the memory of tasks to nodes.
+    MemoryNodes,
+    /// Stop tasks so that neither they nor their parents notice.
+    Freeze,
+    /// Mark the sockets of tasks with a class.
+    SocketClass,
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Need::ForkVeto => "refusal of forks",
+            Need::Affinity => "CPU affinity",
+            Need::MemoryNodes => "memory placement",
+            Need::Freeze => "freezing",
+            Need::SocketClass => "classes on sockets",
+        })
+    }
+}
+
+/// A host's answer to a [`Need`] that it can't meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CannotGive {
+    /// The host's name.
+    pub host: &'static str,
+    /// Why not, and which host could.
+    pub reason: Cow<'static, str>,
+}
+
+/// The host: it owns the tasks, core owns the css_sets that they point to.
+///
+/// Every method is called with the engine borrowed, so an implementation must not call back into it.
+pub trait Host {
+    /// The facts of a task; `None` if there is none of that number.
+    fn task(&self, task: Tid) -> Option<TaskFacts>;
+
+    /// The css_set that a living task points to.
+    fn css_set(&self, task: Tid) -> Option<CssSetId>;
+
+    /// Points a task to another css_set: the commit point of an attach. It must not fail.
+    fn place(&mut self, task: Tid, set: CssSetId);
+
+    /// Visits every task that points to `set`, in any order.
+    fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid));
+
+    /// Visits every thread of a thread group that is not exiting, leader first.
+    fn for_each_thread(&self, group: Tid, visit: &mut dyn FnMut(Tid));
+
+    /// Nanoseconds of a clock that never goes back. Core itself never reads it.
+    fn now(&self) -> u64;
+
+    /// The CPUs that are online.
+    fn cpus(&self) -> Mask;
+
+    /// The memory nodes that are online.
+    fn memory_nodes(&self) -> Mask {
+        Mask::single(0)
+    }
+
+    /// One more than the highest CPU number that a list may name (`nr_cpu_ids`).
+    fn cpu_limit(&self) -> usize {
+        self.cpus().last().map_or(1, |last| last + 1)
+    }
+
+    /// One more than the highest node number that a list may name (`MAX_NUMNODES`).
+    fn node_limit(&self) -> usize {
+        1024
+    }
+
+    /// Asks whether the host can meet a need from now on, for the tasks it has.
+    ///
+    /// # Errors
+    /// [`CannotGive`] with the reason; the operation that asked is refused with `EOPNOTSUPP`.
+    fn require(&mut self, need: Need) -> Result<(), CannotGive>;
+
+    /// Restricts a task to `cpus`; what it had asked for itself is kept where it still fits.
+    ///
+    /// # Errors
+    /// What sched_setaffinity(2) gives. An attach that is past its commit point ignores it.
+    fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno>;
+
+    /// Binds a task's future memory to `to`, and with `migrate` moves what it has on `from`.
+    ///
+    /// # Errors
+    /// What migrate_pages(2) gives.
+    fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
+        let _ = (task, from, to, migrate);
+        Ok(())
+    }
+
+    /// Starts to stop a task. Asking twice is harmless.
+    fn freeze(&mut self, task: Tid);
+
+    /// Lets a frozen task go on.
+    fn thaw(&mut self, task: Tid);
+
+    /// True once a task that [`Host::freeze`] was called for can't run any more.
+    fn is_frozen(&self, task: Tid) -> bool;
+
+    /// Gives the sockets of a task this class (F5). 0 is "unclassified".
+    ///
+    /// # Errors
+    /// What setsockopt(2) gives.
+    fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
+        let _ = (task, class);
+        Ok(())
+    }
+
+    /// Reports the CPU time that living tasks have used and that was not yet reported, before it is read.
+    fn sample_cpu(&mut self, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
+        let _ = charge;
+    }
+}

@@ -1,0 +1,172 @@
+//! Loading and unloading subsystems while everything runs (E1 to E6, with its known bugs left out).
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::control::is_generic_name;
+use crate::counter::Resource;
+use crate::engine::Engine;
+use crate::errno::Errno;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::interest::Masks;
+use crate::slot::{SLOTS, Slot};
+use crate::subsystem::Subsystem;
+use crate::task::Tid;
+
+/// The longest name of a subsystem in bytes (E2.1).
+pub const MAX_SUBSYSTEM_NAME: usize = 32;
+
+/// Words that mount options give another meaning.
+const RESERVED: [&str; 10] = [
+    "none",
+    "all",
+    "name",
+    "noprefix",
+    "release_agent",
+    "clone_children",
+    "xattr",
+    "cpuset_v2_mode",
+    "ro",
+    "rw",
+];
+
+fn refuse(name: &str, errno: Errno, reason: impl Into<Cow<'static, str>>) -> Error {
+    Error::Load { name: name.into(), errno, reason: reason.into() }
+}
+
+impl Engine {
+    /// Loads a subsystem into a free slot. Its state on the dummy hierarchy's top is made **before** the slot is
+    /// published; every css_set gets its pointer; existing tasks are counted and told of, each once.
+    ///
+    /// # Errors
+    /// `EINVAL` for a bad name or table of files, `EEXIST` for a name that is loaded, `EBUSY` when all 64 slots are
+    /// taken, or what its create answers. Then nothing has changed.
+    pub fn load<S: Subsystem>(&mut self, host: &mut dyn Host, subsystem: S) -> Result<()> {
+        let mut slot = Slot::new(subsystem, self.epoch + 1);
+        self.check(&slot)?;
+        let index = match self.slots.iter().position(Option::is_none) {
+            Some(free) => free,
+            None if self.slots.len() < SLOTS => self.slots.len(),
+            None => return Err(refuse(&slot.name, Errno::EBUSY, "all 64 slots are taken; unload one first")),
+        };
+        let top = self.tree.hierarchy(0).root;
+        let css = slot.allocate(top, None);
+        slot.call(&self.tree, &mut self.limits, index, host, None, |erased, env| erased.create(env, css))
+            .map_err(|error| error.in_subsystem(&slot.name))?;
+        if index == self.slots.len() {
+            self.slots.push(None);
+        }
+        self.slots[index] = Some(slot);
+        self.tree[top].set_css(index, Some(css));
+        self.tree.hierarchy_mut(0).subsystems |= 1 << index;
+        self.tree.sets.set_pointer(index, Some(css));
+        self.epoch += 1;
+        self.masks = Masks::of(&self.slots);
+        self.replay(host, index);
+        Ok(())
+    }
+
+    fn check(&self, slot: &Slot) -> Result<()> {
+        let name = &*slot.name;
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        if name.is_empty() || name.len() > MAX_SUBSYSTEM_NAME || !name.bytes().all(legal) {
+            let reason = "a name has 1 to 32 letters, digits, '_' and '-'";
+            return Err(refuse(name, Errno::EINVAL, reason));
+        }
+        if RESERVED.contains(&name) {
+            return Err(refuse(name, Errno::EINVAL, "the name is a mount option"));
+        }
+        if self.slot_of(name).is_some() {
+            return Err(refuse(name, Errno::EEXIST, "a subsystem of this name is loaded"));
+        }
+        let mut names: Vec<&str> = Vec::new();
+        for file in &slot.files {
+            let file = &*file.name;
+            if file.is_empty() || file.contains(['/', '\0', '\n']) || names.contains(&file) {
+                return Err(refuse(
+                    name,
+                    Errno::EINVAL,
+                    format!("the file {file:?} is empty, illegal or declared twice"),
+                ));
+            }
+            if is_generic_name(&format!("{name}.{file}")) || (name == "cpuset" && is_generic_name(file)) {
+                return Err(refuse(
+                    name,
+                    Errno::EINVAL,
+                    format!("the file {file:?} clashes with one of every cgroup"),
+                ));
+            }
+            names.push(file);
+        }
+        Ok(())
+    }
+
+    /// Brings a new subsystem up to date with the tasks that exist: it is told of each exactly once.
+    fn replay(&mut self, host: &mut dyn Host, slot: usize) {
+        let top = self.tree.hierarchy(0).root;
+        let css = self.tree[top].css(slot).expect("just created");
+        let sets: Vec<_> = self.tree.css_sets().collect();
+        let loaded = self.slot(slot);
+        if loaded.counts(Resource::Tasks) {
+            let rules: Vec<usize> = (0..loaded.rules.len())
+                .filter(|&rule| loaded.rules[rule].resource == Resource::Tasks)
+                .collect();
+            let population: u64 =
+                sets.iter().filter_map(|&set| self.tree.css_set(set)).map(|set| u64::from(set.tasks)).sum();
+            for rule in rules {
+                self.slot_mut(slot).charge(css, rule, population);
+            }
+        }
+        if self.masks.fork & (1 << slot) != 0 {
+            let mut tasks: Vec<Tid> = Vec::new();
+            for set in sets {
+                host.for_each_task(set, &mut |task| tasks.push(task));
+            }
+            for task in tasks {
+                self.call(slot, host, None, |erased, env| erased.fork(env, css, task));
+            }
+        }
+    }
+
+    /// Unloads a subsystem that is bound to no hierarchy. No reader can meet its state afterwards: every css_set
+    /// has lost its pointer before destroy runs, and the engine is borrowed throughout.
+    ///
+    /// # Errors
+    /// `ENOENT` if none of that name is loaded; `EBUSY` while it is bound, naming the hierarchy that holds it, also
+    /// one that is unmounted but has children.
+    pub fn unload(&mut self, host: &mut dyn Host, name: &str) -> Result<()> {
+        let slot = self.slot_of(name).ok_or_else(|| refuse(name, Errno::ENOENT, "not loaded"))?;
+        let hierarchy = self.slot(slot).hierarchy;
+        if hierarchy != 0 {
+            let holder: String = self.describe(hierarchy);
+            return Err(refuse(
+                name,
+                Errno::EBUSY,
+                format!("bound to {holder}; remove its children and unmount it"),
+            ));
+        }
+        let top = self.tree.hierarchy(0).root;
+        let css = self.tree[top].css(slot).expect("an unbound subsystem has its state on the dummy top");
+        self.tree.sets.set_pointer(slot, None);
+        self.epoch += 1;
+        self.call(slot, host, None, |erased, env| erased.destroy(env, css));
+        self.free_css(slot, css);
+        self.tree[top].set_css(slot, None);
+        self.tree.hierarchy_mut(0).subsystems &= !(1 << slot);
+        self.slots[slot] = None;
+        self.masks = Masks::of(&self.slots);
+        Ok(())
+    }
+
+    /// The mask of the slots in use.
+    pub(crate) fn loaded_slots(&self) -> u64 {
+        (0..self.slots.len())
+            .filter(|&slot| self.slots[slot].is_some())
+            .fold(0, |mask, slot| mask | 1 << slot)
+    }
+}
+
+const _: () = assert!(SLOTS == u64::BITS as usize, "a slot is a bit of the masks");

@@ -1,0 +1,222 @@
+//! Sets of small numbers (CPUs, memory nodes) and their list format, as Linux 6.x reads and prints it.
+
+use core::fmt;
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use crate::errno::Errno;
+
+/// A set of small numbers. The first 64 cost no allocation.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Mask {
+    low: u64,
+    // Never ends in a zero word, so that equal sets compare equal.
+    high: Box<[u64]>,
+}
+
+impl Mask {
+    /// The empty set.
+    pub fn new() -> Mask {
+        Mask::default()
+    }
+
+    /// The set of one number.
+    pub fn single(number: usize) -> Mask {
+        let mut mask = Mask::default();
+        mask.insert(number);
+        mask
+    }
+
+    /// The numbers `0..count`.
+    pub fn first(count: usize) -> Mask {
+        (0..count).collect()
+    }
+
+    fn word(&self, index: usize) -> u64 {
+        if index == 0 { self.low } else { self.high.get(index - 1).copied().unwrap_or(0) }
+    }
+
+    fn words(&self) -> usize {
+        1 + self.high.len()
+    }
+
+    /// Adds a number.
+    pub fn insert(&mut self, number: usize) {
+        let (word, bit) = (number / 64, 1_u64 << (number % 64));
+        if word == 0 {
+            self.low |= bit;
+            return;
+        }
+        if word > self.high.len() {
+            let mut grown = vec![0; word];
+            grown[..self.high.len()].copy_from_slice(&self.high);
+            self.high = grown.into_boxed_slice();
+        }
+        self.high[word - 1] |= bit;
+    }
+
+    /// Is the number in the set?
+    pub fn contains(&self, number: usize) -> bool {
+        self.word(number / 64) & (1 << (number % 64)) != 0
+    }
+
+    /// Is the set empty?
+    pub fn is_empty(&self) -> bool {
+        self.low == 0 && self.high.is_empty()
+    }
+
+    /// How many numbers are in the set.
+    pub fn len(&self) -> usize {
+        (0..self.words()).map(|index| self.word(index).count_ones() as usize).sum()
+    }
+
+    /// The highest number in the set.
+    pub fn last(&self) -> Option<usize> {
+        (0..self.words())
+            .rev()
+            .find(|&index| self.word(index) != 0)
+            .map(|index| index * 64 + 63 - self.word(index).leading_zeros() as usize)
+    }
+
+    /// The numbers, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.words() * 64).filter(|&number| self.contains(number))
+    }
+
+    /// Is every number of this set in the other?
+    pub fn is_subset(&self, other: &Mask) -> bool {
+        (0..self.words()).all(|index| self.word(index) & !other.word(index) == 0)
+    }
+
+    /// Do the two sets share a number?
+    pub fn intersects(&self, other: &Mask) -> bool {
+        (0..self.words()).any(|index| self.word(index) & other.word(index) != 0)
+    }
+
+    /// The numbers in both sets.
+    #[must_use]
+    pub fn intersection(&self, other: &Mask) -> Mask {
+        self.zip(other, |a, b| a & b)
+    }
+
+    /// The numbers in either set.
+    #[must_use]
+    pub fn union(&self, other: &Mask) -> Mask {
+        self.zip(other, |a, b| a | b)
+    }
+
+    fn zip(&self, other: &Mask, combine: impl Fn(u64, u64) -> u64) -> Mask {
+        let words = self.words().max(other.words());
+        let mut high: alloc::vec::Vec<u64> =
+            (1..words).map(|index| combine(self.word(index), other.word(index))).collect();
+        while high.last() == Some(&0) {
+            high.pop();
+        }
+        Mask { low: combine(self.low, other.low), high: high.into_boxed_slice() }
+    }
+
+    /// Reads a list such as `0-3,7`, `0-15:2/4`, `all` or `N` (the last number), as `bitmap_parselist` of
+    /// Linux 6.x does: regions are separated by commas and white space, empty ones are skipped.
+    ///
+    /// # Errors
+    /// `EINVAL` for anything else, also `3-1`; `ERANGE` for a number not below `limit`; `EOVERFLOW` for one
+    /// that does not fit 32 bits.
+    pub fn parse_list(text: &str, limit: usize) -> Result<Mask, Errno> {
+        let text = text.split('\n').next().unwrap_or("");
+        let mut mask = Mask::default();
+        for region in text.split(|c: char| c == ',' || c.is_ascii_whitespace() || c == '\u{b}') {
+            if !region.is_empty() {
+                insert_region(&mut mask, region, limit)?;
+            }
+        }
+        Ok(mask)
+    }
+}
+
+fn insert_region(mask: &mut Mask, region: &str, limit: usize) -> Result<(), Errno> {
+    let last = limit.saturating_sub(1);
+    let (start, end, rest) = if region.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("all")) {
+        (0, last, &region[3..])
+    } else {
+        let (start, rest) = number(region, last)?;
+        match rest.strip_prefix('-') {
+            Some(rest) => {
+                let (end, rest) = number(rest, last)?;
+                (start, end, rest)
+            }
+            None if rest.is_empty() => (start, start, rest),
+            None => return Err(Errno::EINVAL),
+        }
+    };
+    let (used, group) = match rest.strip_prefix(':') {
+        None if rest.is_empty() => (end + 1, end + 1),
+        None => return Err(Errno::EINVAL),
+        Some(pattern) => {
+            let (used, rest) = number(pattern, last)?;
+            let (group, rest) = number(rest.strip_prefix('/').ok_or(Errno::EINVAL)?, last)?;
+            if !rest.is_empty() {
+                return Err(Errno::EINVAL);
+            }
+            (used, group)
+        }
+    };
+    if start > end || group == 0 || used > group {
+        return Err(Errno::EINVAL);
+    }
+    if end >= limit {
+        return Err(Errno::ERANGE);
+    }
+    for at in (start..=end).step_by(group) {
+        (at..(at + used).min(end + 1)).for_each(|number| mask.insert(number));
+    }
+    Ok(())
+}
+
+fn number(text: &str, last: usize) -> Result<(usize, &str), Errno> {
+    if let Some(rest) = text.strip_prefix('N') {
+        return Ok((last, rest));
+    }
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    if digits == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let value: u32 = text[..digits].parse().map_err(|_| Errno::EOVERFLOW)?;
+    Ok((value as usize, &text[digits..]))
+}
+
+impl FromIterator<usize> for Mask {
+    fn from_iter<I: IntoIterator<Item = usize>>(numbers: I) -> Mask {
+        let mut mask = Mask::default();
+        numbers.into_iter().for_each(|number| mask.insert(number));
+        mask
+    }
+}
+
+/// The list format: ascending, maximal ranges, `0-3,7`; empty for the empty set.
+impl fmt::Display for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut numbers = self.iter().peekable();
+        let mut separator = "";
+        while let Some(start) = numbers.next() {
+            let mut end = start;
+            while numbers.peek() == Some(&(end + 1)) {
+                end += 1;
+                numbers.next();
+            }
+            if start == end {
+                write!(f, "{separator}{start}")?;
+            } else {
+                write!(f, "{separator}{start}-{end}")?;
+            }
+            separator = ",";
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{self}}}")
+    }
+}

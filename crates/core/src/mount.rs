@@ -1,0 +1,276 @@
+//! Mount, remount, unmount: which hierarchy a mount gets, and how subsystems move (A4, A5, as Linux 6.x).
+
+use core::fmt::Write as _;
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::cgroup::{Cgroup, CgroupId};
+use crate::engine::{Engine, bits};
+use crate::errno::Errno;
+use crate::error::{Error, Result};
+use crate::hierarchy::{Hierarchy, HierarchyFlags};
+use crate::host::Host;
+use crate::mount_options::{Known, MountOptions};
+use crate::task::{Caller, Owner};
+
+/// What a mount got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mounted {
+    /// The root of the hierarchy.
+    pub root: CgroupId,
+    /// False if the hierarchy existed before.
+    pub created: bool,
+}
+
+impl Engine {
+    /// Mounts file system type `cgroup` with these options.
+    ///
+    /// # Errors
+    /// `EPERM` for an unprivileged caller; `EINVAL` for bad options; `EBUSY` if a wanted subsystem is bound
+    /// elsewhere or the name has another set. On failure nothing has changed.
+    pub fn mount(&mut self, host: &mut dyn Host, caller: &Caller, options: &str) -> Result<Mounted> {
+        caller.must_be_privileged("mount", options)?;
+        let options = self.parse(options, caller)?;
+        self.mount_parsed(host, caller, options)
+    }
+
+    /// Mounts the legacy file system type `cpuset` (A7): bare file names and `/sbin/cpuset_release_agent`, unless
+    /// cpuset is mounted already, whose names stay as they are.
+    ///
+    /// # Errors
+    /// `ENODEV` without the cpuset subsystem, `EINVAL` for any option, else as [`Engine::mount`].
+    pub fn mount_cpuset(&mut self, host: &mut dyn Host, caller: &Caller, options: &str) -> Result<Mounted> {
+        caller.must_be_privileged("mount", "cpuset")?;
+        let options = MountOptions::legacy_cpuset(options, self.slot_of("cpuset"))?;
+        self.mount_parsed(host, caller, options)
+    }
+
+    fn parse(&self, text: &str, caller: &Caller) -> Result<MountOptions> {
+        let names = || self.subsystems().collect::<Vec<_>>().join(", ");
+        let known = Known { slot_of: &|name| self.slot_of(name), all: self.loaded_slots(), names: &names };
+        MountOptions::parse(text, &known, caller.privileged)
+    }
+
+    fn mount_parsed(
+        &mut self,
+        host: &mut dyn Host,
+        caller: &Caller,
+        options: MountOptions,
+    ) -> Result<Mounted> {
+        if let Some(index) = self.find_to_share(&options)? {
+            let hierarchy = self.tree.hierarchy_mut(index);
+            hierarchy.mounts += 1;
+            return Ok(Mounted { root: hierarchy.root, created: false });
+        }
+        if options.subsystems == 0 && !options.none {
+            let option = format!("name={}", options.name.unwrap_or_default());
+            let reason = Cow::Borrowed("no hierarchy has this name; to make one, add subsystems or 'none'");
+            return Err(Error::MountOption { option, errno: Errno::EINVAL, reason });
+        }
+        self.must_be_unbound(options.subsystems)?;
+        let root = self.create_hierarchy(caller, &options);
+        let index = usize::from(self.tree[root].hierarchy);
+        self.bind(host, options.subsystems, index);
+        Ok(Mounted { root, created: true })
+    }
+
+    /// The existing hierarchy that a mount shares, newest first (A4.2, A4.6).
+    fn find_to_share(&self, options: &MountOptions) -> Result<Option<usize>> {
+        for &index in &self.tree.order {
+            let hierarchy = self.tree.hierarchy(index);
+            if options.name.as_ref().is_some_and(|name| *name != hierarchy.name) {
+                continue;
+            }
+            let set_matters = options.subsystems != 0 || options.none;
+            if !set_matters || options.subsystems == hierarchy.subsystems {
+                return Ok(Some(index));
+            }
+            if options.name.is_some() {
+                let reason = format!(
+                    "name {:?} belongs to a hierarchy with another set of subsystems",
+                    hierarchy.name
+                );
+                return Err(Error::HierarchyBusy { reason });
+            }
+        }
+        Ok(None)
+    }
+
+    fn must_be_unbound(&self, subsystems: u64) -> Result<()> {
+        let Some(slot) = bits(subsystems).find(|&slot| self.slot(slot).hierarchy != 0) else { return Ok(()) };
+        let (name, holder) = (&self.slot(slot).name, self.describe(self.slot(slot).hierarchy));
+        Err(Error::HierarchyBusy { reason: format!("subsystem {name} is bound to {holder}") })
+    }
+
+    /// A hierarchy in words, to name the holder of a subsystem.
+    pub(crate) fn describe(&self, index: usize) -> String {
+        let hierarchy = self.tree.hierarchy(index);
+        let mut labels: Vec<String> = self.names_of(hierarchy.subsystems).map(String::from).collect();
+        if !hierarchy.name.is_empty() {
+            labels.push(format!("name={}", hierarchy.name));
+        }
+        let state = if hierarchy.mounts == 0 { ", unmounted but with children" } else { "" };
+        format!("hierarchy {} ({}){state}", hierarchy.id, labels.join(","))
+    }
+
+    fn create_hierarchy(&mut self, caller: &Caller, options: &MountOptions) -> CgroupId {
+        let free = self.tree.hierarchies.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.tree.hierarchies.len());
+        // Roots are 0555, whoever mounts (Linux 6.x).
+        let owner = Owner { uid: caller.uid, gid: caller.gid, mode: 0o555 };
+        let mut root = Cgroup::new(b"", index, None, owner);
+        root.clone_children = options.clone_children;
+        root.populated_sets = self
+            .tree
+            .css_sets()
+            .filter(|&set| self.tree.css_set(set).is_some_and(|set| set.tasks > 0))
+            .count() as u32;
+        let root = self.tree.cgroups.insert(root);
+        self.last_hierarchy_id += 1;
+        let hierarchy = Hierarchy {
+            id: self.last_hierarchy_id,
+            name: options.name.clone().unwrap_or_default(),
+            root,
+            subsystems: 0,
+            flags: options.flags,
+            release_agent: options.release_agent.clone().unwrap_or_default(),
+            mounts: 1,
+            cgroups: 1,
+        };
+        if free.is_some() {
+            self.tree.hierarchies[index] = Some(hierarchy);
+        } else {
+            self.tree.hierarchies.push(Some(hierarchy));
+        }
+        self.tree.order.insert(0, index);
+        self.tree.sets.add_hierarchy(&mut self.tree.cgroups, index, root);
+        root
+    }
+
+    /// Moves subsystems, with the state of their root, between the dummy hierarchy and another (A5.7). The css
+    /// pointers of all css_sets stay what they are: a root's css only changes its cgroup.
+    fn bind(&mut self, host: &mut dyn Host, subsystems: u64, to: usize) {
+        for slot in bits(subsystems) {
+            let from = core::mem::replace(&mut self.slot_mut(slot).hierarchy, to);
+            let (from_root, to_root) = (self.tree.hierarchy(from).root, self.tree.hierarchy(to).root);
+            let css = self.tree[from_root].css(slot).expect("a root has a css of every bound subsystem");
+            self.tree[from_root].set_css(slot, None);
+            self.tree[to_root].set_css(slot, Some(css));
+            self.slot_mut(slot).css[css.0 as usize].cgroup = to_root;
+            self.tree.hierarchy_mut(from).subsystems &= !(1 << slot);
+            self.tree.hierarchy_mut(to).subsystems |= 1 << slot;
+            if self.slot(slot).callbacks.contains(crate::subsystem::Callbacks::BIND) {
+                self.call(slot, host, None, |erased, env| erased.bind(env, css));
+            }
+        }
+    }
+
+    /// Changes the subsystems or the release agent of a mounted hierarchy (A5.2).
+    ///
+    /// # Errors
+    /// `EPERM`; `EINVAL` for bad options or other flags or another name; `EBUSY` while the hierarchy has children,
+    /// even if nothing would change (A5.3), or if an added subsystem is bound elsewhere.
+    pub fn remount(
+        &mut self,
+        host: &mut dyn Host,
+        caller: &Caller,
+        root: CgroupId,
+        options: &str,
+    ) -> Result<()> {
+        caller.must_be_privileged("remount", options)?;
+        self.live(root, "remount")?;
+        let index = usize::from(self.tree[root].hierarchy);
+        let text = options;
+        let options = self.parse(options, caller)?;
+        let hierarchy = self.tree.hierarchy(index);
+        let renamed = options.name.as_ref().is_some_and(|name| *name != hierarchy.name);
+        if options.flags != hierarchy.flags || renamed {
+            return Err(Error::MountOption {
+                option: text.into(),
+                errno: Errno::EINVAL,
+                reason: "a remount can't change the name or the flags of a hierarchy".into(),
+            });
+        }
+        if self.tree[root].children > 0 {
+            let reason = format!("{} has child cgroups; remove them to remount", self.describe(index));
+            return Err(Error::HierarchyBusy { reason });
+        }
+        let (added, removed) =
+            (options.subsystems & !hierarchy.subsystems, hierarchy.subsystems & !options.subsystems);
+        self.must_be_unbound(added)?;
+        self.bind(host, added, index);
+        self.bind(host, removed, 0);
+        if let Some(agent) = options.release_agent {
+            self.tree.hierarchy_mut(index).release_agent = agent;
+        }
+        Ok(())
+    }
+
+    /// Takes one mount away. With the last, a hierarchy without children is destroyed: its subsystems go back to
+    /// the dummy hierarchy with the state of their root. One with children lives on (A5.8).
+    ///
+    /// # Errors
+    /// `ENODEV` if the hierarchy is gone, `EINVAL` if it is not mounted.
+    pub fn unmount(&mut self, host: &mut dyn Host, root: CgroupId) -> Result<()> {
+        self.live(root, "unmount")?;
+        let index = usize::from(self.tree[root].hierarchy);
+        let hierarchy = self.tree.hierarchy_mut(index);
+        if hierarchy.mounts == 0 {
+            let option = format!("hierarchy {}", hierarchy.id);
+            return Err(Error::MountOption { option, errno: Errno::EINVAL, reason: "not mounted".into() });
+        }
+        hierarchy.mounts -= 1;
+        self.destroy_if_unused(host, index);
+        Ok(())
+    }
+
+    /// Destroys a hierarchy that is neither mounted nor has children.
+    pub(crate) fn destroy_if_unused(&mut self, host: &mut dyn Host, index: usize) {
+        let hierarchy = self.tree.hierarchy(index);
+        let (root, subsystems) = (hierarchy.root, hierarchy.subsystems);
+        if index == 0 || hierarchy.mounts > 0 || self.tree[root].children > 0 {
+            return;
+        }
+        self.bind(host, subsystems, 0);
+        self.tree.sets.remove_hierarchy(index);
+        self.tree.order.retain(|&other| other != index);
+        self.tree.hierarchies[index] = None;
+        self.tree.cgroups.remove(root);
+    }
+
+    /// The options as `/proc/mounts` shows them after `rw,relatime` (A5.10): subsystems in the order of their slots,
+    /// flags, `release_agent=`, `clone_children`, `name=`. Unescaped.
+    pub fn show_options(&self, root: CgroupId) -> Result<String> {
+        self.live(root, "show options of")?;
+        let hierarchy = self.tree.hierarchy_of(root);
+        let mut words: Vec<String> = self.names_of(hierarchy.subsystems).map(String::from).collect();
+        for (flag, word) in [
+            (HierarchyFlags::NOPREFIX, "noprefix"),
+            (HierarchyFlags::XATTR, "xattr"),
+            (HierarchyFlags::CPUSET_V2_MODE, "cpuset_v2_mode"),
+            (HierarchyFlags::FAVOR_DYNAMIC, "favordynmods"),
+        ] {
+            if hierarchy.flags.contains(flag) {
+                words.push(word.into());
+            }
+        }
+        let mut text = words.join(",");
+        let mut add = |word: &str, value: &str| {
+            let comma = if text.is_empty() { "" } else { "," };
+            let _ = write!(text, "{comma}{word}{value}");
+        };
+        if !hierarchy.release_agent.is_empty() {
+            add("release_agent=", &hierarchy.release_agent);
+        }
+        if self.tree[hierarchy.root].clone_children {
+            add("clone_children", "");
+        }
+        if !hierarchy.name.is_empty() {
+            add("name=", &hierarchy.name);
+        }
+        Ok(text)
+    }
+}

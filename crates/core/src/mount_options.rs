@@ -1,0 +1,165 @@
+//! Mount options: the text after `mount -t cgroup -o`, as Linux 6.x reads it (A3).
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+
+use crate::errno::Errno;
+use crate::error::{Error, Result};
+use crate::hierarchy::HierarchyFlags;
+
+/// The longest hierarchy name in bytes.
+pub(crate) const MAX_NAME: usize = 63;
+
+/// Parsed mount options, subsystems already resolved to slots.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct MountOptions {
+    /// The wanted subsystems, one bit for each slot.
+    pub(crate) subsystems: u64,
+    /// `none` was given.
+    pub(crate) none: bool,
+    /// `name=`; `None` without.
+    pub(crate) name: Option<String>,
+    /// `release_agent=`; `None` without.
+    pub(crate) release_agent: Option<String>,
+    /// `noprefix`, `xattr`, `cpuset_v2_mode`, `favordynmods`
+    pub(crate) flags: HierarchyFlags,
+    /// `clone_children`
+    pub(crate) clone_children: bool,
+}
+
+/// What the parser has to know about the loaded subsystems.
+pub(crate) struct Known<'a> {
+    /// Resolves a name to its slot.
+    pub(crate) slot_of: &'a dyn Fn(&str) -> Option<usize>,
+    /// Mask of all loaded subsystems.
+    pub(crate) all: u64,
+    /// Their names, for messages.
+    pub(crate) names: &'a dyn Fn() -> String,
+}
+
+// Words that mount(2) itself understands, whatever the file system: they change nothing here.
+const IGNORED: [&str; 10] =
+    ["ro", "rw", "sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand", ""];
+const WITHOUT_VALUE: [&str; 8] = [
+    "none",
+    "all",
+    "noprefix",
+    "clone_children",
+    "xattr",
+    "cpuset_v2_mode",
+    "favordynmods",
+    "nofavordynmods",
+];
+
+fn invalid(option: &str, reason: impl Into<Cow<'static, str>>) -> Error {
+    Error::MountOption { option: option.into(), errno: Errno::EINVAL, reason: reason.into() }
+}
+
+impl MountOptions {
+    /// The options of the legacy `cpuset` file system type (A7.1); it takes none of its own.
+    pub(crate) fn legacy_cpuset(text: &str, cpuset: Option<usize>) -> Result<MountOptions> {
+        let Some(slot) = cpuset else {
+            return Err(Error::MountOption {
+                option: "cpuset".into(),
+                errno: Errno::ENODEV,
+                reason: "the cpuset subsystem is not loaded".into(),
+            });
+        };
+        if let Some(option) = text.split(',').find(|option| !IGNORED.contains(option)) {
+            return Err(invalid(option, "a cpuset file system takes no options"));
+        }
+        Ok(MountOptions {
+            subsystems: 1 << slot,
+            release_agent: Some("/sbin/cpuset_release_agent".into()),
+            flags: HierarchyFlags::NOPREFIX,
+            ..MountOptions::default()
+        })
+    }
+
+    pub(crate) fn parse(text: &str, known: &Known<'_>, privileged: bool) -> Result<MountOptions> {
+        let mut options = MountOptions::default();
+        let mut all = false;
+        // Empty words are skipped (A3.1 is the rule of old kernels).
+        for word in text.split(',').filter(|word| !IGNORED.contains(word)) {
+            let (key, value) = word.split_once('=').map_or((word, None), |(key, value)| (key, Some(value)));
+            if value.is_some() && WITHOUT_VALUE.contains(&key) {
+                return Err(invalid(word, "takes no value"));
+            }
+            match key {
+                "none" => options.none = true,
+                "all" => all = true,
+                "noprefix" => options.flags |= HierarchyFlags::NOPREFIX,
+                "clone_children" => options.clone_children = true,
+                "xattr" => options.flags |= HierarchyFlags::XATTR,
+                "cpuset_v2_mode" => options.flags |= HierarchyFlags::CPUSET_V2_MODE,
+                "favordynmods" => options.flags |= HierarchyFlags::FAVOR_DYNAMIC,
+                "nofavordynmods" => options.flags -= HierarchyFlags::FAVOR_DYNAMIC,
+                "name" => options.set_name(word, value)?,
+                "release_agent" => options.set_release_agent(word, value, privileged)?,
+                _ => {
+                    let slot = (known.slot_of)(key).ok_or_else(|| {
+                        invalid(key, format!("no such option or subsystem; loaded are {}", (known.names)()))
+                    })?;
+                    options.subsystems |= 1 << slot;
+                }
+            }
+        }
+        options.complete(text, all, known)
+    }
+
+    fn set_name(&mut self, word: &str, value: Option<&str>) -> Result<()> {
+        let name = value.filter(|name| !name.is_empty()).ok_or_else(|| invalid(word, "the name is empty"))?;
+        if name.len() > MAX_NAME {
+            return Err(invalid(word, "a name has at most 63 bytes"));
+        }
+        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)) {
+            return Err(invalid(word, "a name is made of letters, digits, '.', '-' and '_'"));
+        }
+        if self.name.replace(name.into()).is_some() {
+            return Err(invalid(word, "a second name"));
+        }
+        Ok(())
+    }
+
+    fn set_release_agent(&mut self, word: &str, value: Option<&str>, privileged: bool) -> Result<()> {
+        let agent =
+            value.filter(|agent| !agent.is_empty()).ok_or_else(|| invalid(word, "the path is empty"))?;
+        if self.release_agent.is_some() {
+            return Err(invalid(word, "a second release agent"));
+        }
+        if !privileged {
+            return Err(Error::MountOption {
+                option: word.into(),
+                errno: Errno::EINVAL,
+                reason: "only the administrator may set a release agent".into(),
+            });
+        }
+        self.release_agent = Some(agent.into());
+        Ok(())
+    }
+
+    /// What follows from the words together.
+    fn complete(mut self, text: &str, mut all: bool, known: &Known<'_>) -> Result<MountOptions> {
+        if self.subsystems == 0 && !self.none && self.name.is_none() {
+            all = true;
+        }
+        if all {
+            if self.subsystems != 0 {
+                return Err(invalid(text, "'all' and a subsystem exclude each other"));
+            }
+            self.subsystems = known.all;
+        }
+        if self.subsystems == 0 && self.name.is_none() {
+            return Err(invalid(text, "a hierarchy needs subsystems or a name"));
+        }
+        let cpuset = (known.slot_of)("cpuset").map_or(0, |slot| 1 << slot);
+        if self.flags.contains(HierarchyFlags::NOPREFIX) && self.subsystems & !cpuset != 0 {
+            return Err(invalid(text, "'noprefix' is for the cpuset subsystem alone"));
+        }
+        if self.subsystems != 0 && self.none {
+            return Err(invalid(text, "'none' and a subsystem exclude each other"));
+        }
+        Ok(self)
+    }
+}

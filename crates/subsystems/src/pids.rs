@@ -1,0 +1,92 @@
+//! # pids: how many tasks a cgroup may hold
+//!
+//! Counts tasks (threads count, zombies do not) of a cgroup and everything below it, and refuses a fork that would
+//! exceed the limit of the cgroup or of any ancestor: fork(2) and clone(2) answer `EAGAIN`.
+//!
+//! * `pids.max` (not in the root): the limit, `max` for none. Takes `max` or a number from 0 to 4194304, decimal,
+//!   `0x` or octal; white space around it is ignored. Lowering it below the present number is allowed and harms
+//!   nobody. `EINVAL` for anything else, `ERANGE` above 63 bits.
+//! * `pids.current`: tasks now. An attach is never refused, so it may exceed `pids.max`.
+//! * `pids.peak`: the highest `pids.current` so far. A refused fork may raise it where it passed, as in Linux.
+//! * `pids.events`: `max N`, the forks refused that were tried *in this cgroup*, whichever limit refused them.
+//!
+//! The rules are Linux 6.x cgroup v1 (`kernel/cgroup/pids.c`); F3.16 of the project's history.
+
+use core::fmt::Write as _;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use penfold_core::{Context, Errno, Error, File, Resource, Result, Rule, Subsystem, UNLIMITED, parse_s64};
+
+/// The highest limit: `PID_MAX_LIMIT` of a 64-bit kernel.
+const HIGHEST: i64 = 4_194_304;
+const TASKS: usize = 0;
+
+/// The subsystem. All state is in its counter.
+#[derive(Debug, Default)]
+pub struct Pids;
+
+type Ctx<'a> = Context<'a, Pids>;
+
+fn max_read(_: &mut Pids, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
+    let limit = ctx.counter(ctx.css(), TASKS).limit;
+    let text = if limit == UNLIMITED { String::from("max") } else { format!("{limit}") };
+    let _ = writeln!(out, "{text}");
+    Ok(())
+}
+
+fn max_write(_: &mut Pids, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
+    let limit = if text == "max" {
+        UNLIMITED
+    } else {
+        let number = parse_s64(text)?;
+        if !(0..=HIGHEST).contains(&number) {
+            return Err(Error::value(Errno::EINVAL, format!("takes 'max' or a number from 0 to {HIGHEST}")));
+        }
+        number.unsigned_abs()
+    };
+    ctx.set_limit(ctx.css(), TASKS, limit)
+}
+
+fn current_read(_: &mut Pids, ctx: &mut Ctx<'_>) -> Result<u64> {
+    Ok(ctx.counter(ctx.css(), TASKS).usage)
+}
+
+fn peak_read(_: &mut Pids, ctx: &mut Ctx<'_>) -> Result<u64> {
+    Ok(ctx.counter(ctx.css(), TASKS).peak)
+}
+
+fn events_read(_: &mut Pids, ctx: &mut Ctx<'_>, line: &mut dyn FnMut(&str, u64)) -> Result<()> {
+    line("max", ctx.counter(ctx.css(), TASKS).refused);
+    Ok(())
+}
+
+impl Subsystem for Pids {
+    type State = ();
+
+    fn name(&self) -> &'static str {
+        "pids"
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        vec![Rule::new(Resource::Tasks)]
+    }
+
+    fn create(&mut self, _: &mut Ctx<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn destroy(&mut self, _: &mut Ctx<'_>) {}
+
+    fn files(&self) -> Vec<File<Pids>> {
+        vec![
+            File::new("max").not_on_root().read_text(max_read).write_text(max_write),
+            File::new("current").not_on_root().read_u64(current_read),
+            File::new("peak").not_on_root().read_u64(peak_read),
+            File::new("events").not_on_root().read_map(events_read),
+        ]
+    }
+}
