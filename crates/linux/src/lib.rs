@@ -1,1 +1,3 @@
 //! The hosts of penfold on Linux.
+
+pub mod trace;
