@@ -12,6 +12,7 @@ pub mod ops;
 pub mod recording;
 pub mod run;
 pub mod scenarios;
+mod show;
 pub mod target;
 
 pub use kernel::Kernel;

@@ -65,6 +65,10 @@ pub enum FsOp {
     List {
         path: String,
     },
+    /// Like `List`, without directories: for a root that others may have groups in.
+    ListFiles {
+        path: String,
+    },
     Read {
         path: String,
     },
@@ -122,6 +126,7 @@ impl FsOp {
             | Self::Truncate { path, .. }
             | Self::Stat { path }
             | Self::List { path }
+            | Self::ListFiles { path }
             | Self::Read { path }
             | Self::Write { path, .. }
             | Self::Open { path, .. }
@@ -189,7 +194,8 @@ impl Performer {
                 nix::unistd::truncate(path.as_str(), (*len).cast_signed()).map(|()| Answer::Done)
             }
             FsOp::Stat { path } => stat(path),
-            FsOp::List { path } => list(path),
+            FsOp::List { path } => list(path, true),
+            FsOp::ListFiles { path } => list(path, false),
             FsOp::Read { path } => fs::read(path).map(Answer::Bytes).map_err(errno),
             FsOp::Write { path, data } => {
                 let mut file = OpenOptions::new().write(true).open(path).map_err(errno)?;
@@ -248,10 +254,13 @@ fn stat(path: &str) -> Res<Answer> {
     })
 }
 
-fn list(path: &str) -> Res<Answer> {
+fn list(path: &str, with_directories: bool) -> Res<Answer> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(errno)? {
-        names.push(entry.map_err(errno)?.file_name().to_string_lossy().into_owned());
+        let entry = entry.map_err(errno)?;
+        if with_directories || !entry.file_type().map_err(errno)?.is_dir() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
     }
     names.sort();
     Ok(Answer::Names(names))

@@ -16,7 +16,7 @@ const FILES: [&str; 8] = [
 
 pub(super) fn files(run: &mut Run) {
     run.open_controller("A", "cpuacct");
-    run.list("A.root");
+    run.list_files("A.root");
     run.list("A");
     for file in FILES {
         run.stat(&format!("A/cpuacct.{file}"));

@@ -14,7 +14,7 @@ const FLAGS: [&str; 7] = [
 
 pub(super) fn files(run: &mut Run) {
     run.open_controller("C", "cpuset");
-    run.list("C.root");
+    run.list_files("C.root");
     run.list("C");
     let values =
         ["cpus", "mems", "effective_cpus", "effective_mems", "memory_pressure", "sched_relax_domain_level"];

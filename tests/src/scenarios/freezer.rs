@@ -8,7 +8,7 @@ fn look(run: &mut Run, group: &str) {
 
 pub(super) fn writes(run: &mut Run) {
     run.open_controller("F", "freezer");
-    run.list("F.root");
+    run.list_files("F.root");
     run.list("F");
     for file in ["freezer.state", "freezer.self_freezing", "freezer.parent_freezing"] {
         run.stat(&format!("F/{file}"));

@@ -59,7 +59,7 @@ fn look(run: &mut Run) {
 
 pub(super) fn max(run: &mut Run) {
     run.open_controller("P", "pids");
-    run.list("P.root");
+    run.list_files("P.root");
     let zeros = format!("{}5", "0".repeat(64));
     let texts = [
         "max",
