@@ -120,8 +120,10 @@ impl<P: Policy> Supervisor<P> {
 
     /// Supervises until no task is left. Returns the main command's status as wait(2) gives it.
     pub(super) fn run(mut self) -> (Result<i32, StartError>, P) {
-        self.policy.started(self.main);
-        self.launched.go();
+        match self.policy.started(self.main) {
+            Ok(()) => self.launched.go(),
+            Err(_) => self.close(),
+        }
         loop {
             for request in self.queue.take() {
                 request(&mut self);
