@@ -197,6 +197,11 @@ impl<P: Policy> Supervisor<P> {
         self.table.tasks.contains_key(&task)
     }
 
+    /// All living tasks.
+    pub fn tasks(&self) -> Vec<Tid> {
+        self.table.tasks.keys().copied().collect()
+    }
+
     /// The process that a task belongs to.
     pub fn tgid_of(&self, task: Tid) -> Option<Tid> {
         self.table.tasks.get(&task).map(|entry| entry.tgid)
