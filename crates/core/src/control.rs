@@ -112,7 +112,7 @@ impl Engine {
     pub fn file_owner(&self, cgroup: CgroupId, id: FileId) -> Result<Owner> {
         self.live(cgroup, "stat")?;
         let node = &self.tree[cgroup];
-        if let Some(owner) = node.file_owners.as_ref().and_then(|owners| owners.get(&id)) {
+        if let Some(owner) = node.file_owners.get(&id) {
             return Ok(*owner);
         }
         let mode = match id {
@@ -135,7 +135,7 @@ impl Engine {
     ) -> Result<()> {
         let old = self.file_owner(cgroup, id)?;
         may_change_owner(caller, old, owner)?;
-        self.tree[cgroup].file_owners.get_or_insert_default().insert(id, owner);
+        self.tree[cgroup].file_owners.insert(id, owner);
         Ok(())
     }
 

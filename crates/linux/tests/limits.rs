@@ -31,8 +31,8 @@ fn counters_are_exact_also_for_a_task_that_never_stops_again() {
     let handle = job.handle();
     // more when an interrupt makes the kernel restart a fork
     eventually("all charges are given back", || look(&handle, |count| count.cancelled) >= 100);
-    assert_eq!(look(&handle, |count| count.usage()), 1);
-    handle.call(|supervisor| supervisor.close()).unwrap();
+    assert_eq!(look(&handle, common::Count::usage), 1);
+    handle.call(penfold_linux::trace::Supervisor::close).unwrap();
     finish(job);
 }
 
@@ -150,6 +150,6 @@ fn a_wish_outlives_a_change_of_the_group() {
     };
     assert_eq!(apply(vec![0]), ["0", "0"], "none of what was asked for is left");
     assert_eq!(apply(vec![0, 1]), ["1", "1"], "what was asked for, in parent and child");
-    handle.call(|supervisor| supervisor.close()).unwrap();
+    handle.call(penfold_linux::trace::Supervisor::close).unwrap();
     finish(job);
 }

@@ -66,9 +66,10 @@ impl Count {
 }
 
 impl Policy for Count {
-    fn started(&mut self, main: Tid) {
+    fn started(&mut self, main: Tid) -> Result<(), Errno> {
         self.living.insert(main, main);
         self.peak = 1;
+        Ok(())
     }
 
     fn may_fork(&mut self, parent: Tid) -> Result<(), Errno> {
