@@ -4,6 +4,10 @@
 
 extern crate alloc;
 
+mod cpuset;
+mod numtasks;
 mod pids;
 
+pub use cpuset::Cpuset;
+pub use numtasks::Numtasks;
 pub use pids::Pids;
