@@ -80,6 +80,9 @@ pub struct Group {
     forkrate_failures: u64,
 }
 
+// One of these is kept for every cgroup.
+const _: () = assert!(size_of::<Group>() <= 72);
+
 /// Shares in numbers of tasks; `None` for any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Units {

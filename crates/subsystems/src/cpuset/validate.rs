@@ -35,6 +35,9 @@ pub struct Set {
     pub(super) relax_domain_level: i8,
 }
 
+// One of these is kept for every cgroup.
+const _: () = assert!(size_of::<Set>() <= 56);
+
 impl Set {
     pub(super) fn mask(&self, kind: Kind) -> &Mask {
         match kind {
