@@ -21,6 +21,8 @@ pub struct SimulatedTask {
     pub affinity: Mask,
     /// The memory nodes in force.
     pub memory: Mask,
+    /// The nodes that its memory was last migrated away from.
+    pub migrated_from: Option<Mask>,
     /// Frozen?
     pub frozen: bool,
     /// The class of its sockets.
@@ -37,10 +39,14 @@ pub struct SimulatedHost {
     members: BTreeMap<CssSetId, BTreeSet<Tid>>,
     cpus: usize,
     last: i32,
+    /// The memory nodes that are online; node 0 if empty.
+    pub nodes: Mask,
     /// The clock, in nanoseconds; only moves when told to.
     pub clock: u64,
     /// Needs that this host pretends not to be able to meet.
     pub cannot: Vec<Need>,
+    /// Tasks whose affinity this host pretends not to be allowed to set (`EPERM`).
+    pub unbindable: BTreeSet<Tid>,
 }
 
 impl SimulatedHost {
@@ -49,7 +55,7 @@ impl SimulatedHost {
         SimulatedHost { cpus, ..SimulatedHost::default() }
     }
 
-    fn insert(&mut self, group: Option<Tid>, uid: u32, affinity: Mask) -> Tid {
+    fn insert(&mut self, group: Option<Tid>, uid: u32, affinity: Mask, memory: Mask) -> Tid {
         self.last += 1;
         let tid = Tid(self.last);
         let facts = TaskFacts {
@@ -60,11 +66,11 @@ impl SimulatedHost {
             exiting: false,
             forking: false,
         };
-        let memory = Mask::single(0);
         let task = SimulatedTask {
             facts,
             affinity,
             memory,
+            migrated_from: None,
             frozen: false,
             socket_class: 0,
             unreported: Vec::new(),
@@ -76,7 +82,7 @@ impl SimulatedHost {
 
     /// A first process, in every root.
     pub fn spawn(&mut self, engine: &mut Engine, uid: u32) -> Tid {
-        let task = self.insert(None, uid, Mask::first(self.cpus));
+        let task = self.insert(None, uid, self.cpus(), self.memory_nodes());
         engine.adopt(self, task);
         task
     }
@@ -88,8 +94,8 @@ impl SimulatedHost {
     pub fn fork(&mut self, engine: &mut Engine, parent: Tid, thread: bool) -> Result<Tid> {
         let set = self.tasks[&parent].set.expect("a living task has a css_set");
         let charge = engine.charge_fork(self, parent, set)?;
-        let SimulatedTask { facts, affinity, socket_class, .. } = self.tasks[&parent].clone();
-        let child = self.insert(thread.then_some(facts.group), facts.real_uid, affinity);
+        let SimulatedTask { facts, affinity, memory, socket_class, .. } = self.tasks[&parent].clone();
+        let child = self.insert(thread.then_some(facts.group), facts.real_uid, affinity, memory);
         if let Some(child) = self.tasks.get_mut(&child) {
             child.socket_class = socket_class;
         }
@@ -175,6 +181,10 @@ impl Host for SimulatedHost {
         Mask::first(self.cpus)
     }
 
+    fn memory_nodes(&self) -> Mask {
+        if self.nodes.is_empty() { Mask::single(0) } else { self.nodes.clone() }
+    }
+
     fn require(&mut self, need: Need) -> Result<(), CannotGive> {
         if self.cannot.contains(&need) {
             return Err(CannotGive { host: "simulated", reason: "it was told to pretend so".into() });
@@ -183,12 +193,20 @@ impl Host for SimulatedHost {
     }
 
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
-        self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?.affinity = cpus.clone();
+        let entry = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
+        if self.unbindable.contains(&task) {
+            return Err(Errno::EPERM);
+        }
+        entry.affinity = cpus.clone();
         Ok(())
     }
 
-    fn set_memory_nodes(&mut self, task: Tid, _: &Mask, to: &Mask, _: bool) -> Result<(), Errno> {
-        self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?.memory = to.clone();
+    fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
+        let task = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
+        task.memory = to.clone();
+        if migrate {
+            task.migrated_from = Some(from.clone());
+        }
         Ok(())
     }
 
