@@ -372,6 +372,9 @@ fn a_host_that_cannot_refuse_forks_takes_no_bound_and_no_rate() {
     assert_eq!(w.read(w.root, "total_numtasks"), "2147483647\n");
     assert_eq!(w.read(w.root, "forkrate"), "2147483647\n");
     assert!(!w.engine.can_refuse_fork());
+    let task = w.fork(w.shell).unwrap();
+    w.move_in(g, task);
+    assert_eq!(w.stats(g)[1], 0, "its guarantee is still of no number of tasks: all is borrowed");
     w.host.cannot.clear();
     w.write(w.root, "total_numtasks", "100").unwrap();
     w.host.cannot = vec![Need::ForkVeto];

@@ -62,6 +62,9 @@ fn writing_the_same_cpus_again_leaves_members_alone() {
     w.host.get_mut(task).unwrap().affinity = Mask::single(1);
     w.write(g, "cpus", "0-1").unwrap();
     assert_eq!(w.affinity(task), "1");
+    let narrow = w.cpuset(w.root, "narrow", "0");
+    w.host.cannot = vec![Need::Affinity];
+    assert_eq!(w.write(narrow, "cpus", "0"), Ok(()), "nothing is asked of the host");
 }
 
 #[test]
