@@ -63,12 +63,12 @@ impl<P: Policy> Job<P> {
             let (status, policy) = supervisor.run();
             Some(Outcome { status, policy })
         };
-        let tracer = thread::Builder::new()
-            .name("penfold-tracer".to_owned())
-            .spawn(tracer)
-            .map_err(|error| StartError::System {
-                step: "start the tracer thread",
-                errno: Errno::from_raw(error.raw_os_error().unwrap_or(0)),
+        let tracer =
+            thread::Builder::new().name("penfold-tracer".to_owned()).spawn(tracer).map_err(|error| {
+                StartError::System {
+                    step: "start the tracer thread",
+                    errno: Errno::from_raw(error.raw_os_error().unwrap_or(0)),
+                }
             })?;
         match start.recv() {
             Ok(Ok(main)) => Ok(Self { handle, main, ended, tracer }),

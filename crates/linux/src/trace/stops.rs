@@ -35,7 +35,9 @@ impl<P: Policy> Supervisor<P> {
             return;
         }
         match event {
-            libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => self.on_fork(tid),
+            libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
+                self.on_fork(tid)
+            }
             sys::EVENT_STOP => self.on_event_stop(tid, signal),
             libc::PTRACE_EVENT_SECCOMP => self.on_seccomp(tid),
             libc::PTRACE_EVENT_EXEC => self.on_exec(tid),
