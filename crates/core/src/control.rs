@@ -263,6 +263,10 @@ impl Engine {
             FileId::Subsystem { slot, file } => {
                 let (slot, file) = (usize::from(slot), usize::from(file));
                 let css = self.tree[cgroup].css(slot).ok_or(Error::Removed { operation: "write" })?;
+                // A write may reset what was charged: time used before it must not turn up after it.
+                if self.masks.cpu_time & (1 << slot) != 0 {
+                    self.sample_cpu(host);
+                }
                 self.try_call(slot, host, Some(caller), |erased, env| erased.write(env, css, file, content))
             }
         }

@@ -116,7 +116,10 @@ pub trait Host {
     /// True once a task that [`Host::freeze`] was called for can't run any more.
     fn is_frozen(&self, task: Tid) -> bool;
 
-    /// Gives the sockets of a task this class (F5). 0 is "unclassified".
+    /// Gives the sockets of a task this class (F5): those it has and those it will make. 0 is "unclassified".
+    ///
+    /// A child has the class of its parent, without being told: it is born in its parent's cgroup, and no fork
+    /// callback asks for it.
     ///
     /// # Errors
     /// What setsockopt(2) gives.

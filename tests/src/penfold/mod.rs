@@ -13,12 +13,13 @@ use member::Role;
 use nix::errno::Errno;
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, Tid};
+use penfold_subsystems::{CpuAcct, Freezer, NetCls, Pids};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use vfs::{Process, Vfs, errno};
 
 /// Controllers that are mounted from the start, each on a hierarchy of its own.
-const MOUNTED: [&str; 1] = ["pids"];
+const MOUNTED: [&str; 3] = ["cpuacct", "freezer", "pids"];
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
@@ -98,9 +99,12 @@ impl Penfold {
 /// In the order of the kernel's own list.
 fn load_controllers(vfs: &mut Vfs) {
     let Vfs { engine, host, .. } = vfs;
+    engine.load(host, CpuAcct).expect("a good name");
+    engine.load(host, Freezer).expect("a good name");
+    engine.load(host, NetCls).expect("a good name");
     engine.load(host, stand_in::PERF_EVENT).expect("a good name");
     engine.load(host, stand_in::NET_PRIO).expect("a good name");
-    engine.load(host, penfold_subsystems::Pids).expect("a good name");
+    engine.load(host, Pids).expect("a good name");
 }
 
 impl Target for Penfold {
