@@ -19,6 +19,19 @@ use crate::subsystem::Css;
 use crate::task::Caller;
 use crate::tree::Tree;
 
+/// A limit that has refused something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitHit {
+    /// The cgroup whose limit it is.
+    pub path: Vec<u8>,
+    /// The control file that sets it, such as `pids.max`.
+    pub file: String,
+    /// The limit now.
+    pub limit: u64,
+    /// How often it has refused.
+    pub failures: u64,
+}
+
 /// Hierarchies, cgroups, subsystems and the css_sets that tasks point to.
 ///
 /// A deterministic state machine: no locks, no I/O, no clock, no randomness. Callers wrap it in their own lock.
@@ -33,6 +46,16 @@ pub struct Engine {
     pub(crate) epoch: u64,
     pub(crate) last_hierarchy_id: u32,
     pub(crate) releases: ReleaseQueue,
+}
+
+impl core::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let subsystems: Vec<&str> = self.subsystems().collect();
+        f.debug_struct("Engine")
+            .field("subsystems", &subsystems)
+            .field("tree", &self.tree)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Tree {
@@ -148,6 +171,34 @@ impl Engine {
         callback: impl FnOnce(&mut dyn Erased, Env<'_>) -> Result<R>,
     ) -> Result<R> {
         self.call(slot, host, caller, callback).map_err(|error| error.in_subsystem(&self.slot(slot).name))
+    }
+
+    /// The limits that have refused something, in the cgroup, below it and above it.
+    pub fn limits_hit(&self, cgroup: CgroupId) -> Vec<LimitHit> {
+        let Some(_) = self.tree.get(cgroup) else { return Vec::new() };
+        let mut nodes: Vec<CgroupId> =
+            core::iter::successors(self.tree[cgroup].parent, |&at| self.tree[at].parent).collect();
+        nodes.push(cgroup);
+        let mut next = nodes.len() - 1;
+        while let Some(&at) = nodes.get(next) {
+            nodes.extend(self.tree.children(at));
+            next += 1;
+        }
+        let mut hits = Vec::new();
+        for node in nodes {
+            for (slot, css) in self.tree[node].all_css() {
+                let loaded = self.slot(slot);
+                for (rule, declared) in loaded.rules.iter().enumerate() {
+                    let counter = &loaded.counters[css.0 as usize * loaded.rules.len() + rule];
+                    if counter.failures > 0 {
+                        let file = format!("{}.{}", loaded.name, declared.limit_file);
+                        let (limit, failures) = (counter.limit, counter.failures);
+                        hits.push(LimitHit { path: self.tree.path(node), file, limit, failures });
+                    }
+                }
+            }
+        }
+        hits
     }
 
     /// Charges CPU time to every interested css of a css_set and up the hierarchies.

@@ -41,7 +41,7 @@ pub use control::FileEntry;
 pub use counter::{Counter, CpuTime, CpuUsage, Resource, Rule, UNLIMITED};
 pub use css_set::{CssSet, CssSetId};
 pub use directory::MAX_NAME_LENGTH;
-pub use engine::Engine;
+pub use engine::{Engine, LimitHit};
 pub use errno::Errno;
 pub use error::{Error, Result};
 pub use file::{File, FileId, PAGE_SIZE, Place, Read, Write};

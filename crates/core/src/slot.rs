@@ -152,6 +152,15 @@ impl Slot {
         true
     }
 
+    /// Would [`Slot::try_charge`] succeed?
+    pub(crate) fn would_pass(&self, css: Css, rule: usize, amount: u64) -> bool {
+        let mut levels = core::iter::successors(Some(css), |&at| self.css[at.0 as usize].parent);
+        levels.all(|at| {
+            let counter = &self.counters[at.0 as usize * self.rules.len() + rule];
+            counter.usage.saturating_add(amount) <= counter.limit
+        })
+    }
+
     /// Charges whatever the limits say.
     pub(crate) fn charge(&mut self, css: Css, rule: usize, amount: u64) {
         let mut at = Some(css);

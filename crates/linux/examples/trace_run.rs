@@ -27,8 +27,9 @@ impl Count {
 }
 
 impl Policy for Count {
-    fn started(&mut self, _: Tid) {
+    fn started(&mut self, _: Tid) -> Result<(), Errno> {
         self.add();
+        Ok(())
     }
 
     fn may_fork(&mut self, _: Tid) -> Result<(), Errno> {

@@ -11,6 +11,7 @@
 
 mod affinity;
 mod arch;
+mod contained;
 mod cpumask;
 mod cputime;
 mod filter;
@@ -18,6 +19,7 @@ mod freeze;
 mod job;
 mod kick;
 mod launch;
+mod placement;
 mod policy;
 mod settle;
 mod signals;
@@ -25,11 +27,15 @@ mod stops;
 mod supervise;
 mod sys;
 mod table;
+mod tasks;
+mod view;
 
+pub use contained::{ContainError, Contained, Control, Ended, Workshop};
 pub use cpumask::CpuMask;
 pub use job::{Job, Outcome};
 pub use kick::{Gone, Handle};
 pub use launch::{Command, StartError};
+pub use placement::{Placement, Statistics};
 pub use policy::{Fork, Notice, Policy, Tid};
 pub use signals::Signals;
 pub use supervise::{Options, Supervisor};

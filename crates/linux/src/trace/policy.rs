@@ -47,14 +47,23 @@ pub enum Notice {
 /// slows the job.
 pub trait Policy: Send + 'static {
     /// The main command exists and waits to be let loose: place it.
-    fn started(&mut self, main: Tid) {
+    ///
+    /// `Err` ends the job before the command has run; why is for the policy to remember.
+    fn started(&mut self, main: Tid) -> Result<(), Errno> {
         let _ = main;
+        Ok(())
+    }
+
+    /// Would [`Policy::may_fork`] agree now? Counts nothing. Asked first while other forks are in flight, whose
+    /// charges may still come back; only a no that stands without them is final.
+    fn could_fork(&self, parent: Tid) -> bool {
+        let _ = parent;
+        true
     }
 
     /// `parent` is about to fork: charge the child. `Err` makes the system call fail with that errno
     /// (`EAGAIN` for a limit) without entering the kernel. Asked only with
-    /// [`Options::fork_veto`](super::Options::fork_veto). A refusal may be asked for a second time, after
-    /// charges of forks that failed have been given back.
+    /// [`Options::fork_veto`](super::Options::fork_veto).
     fn may_fork(&mut self, parent: Tid) -> Result<(), Errno> {
         let _ = parent;
         Ok(())

@@ -16,10 +16,12 @@ impl<P: Policy> Supervisor<P> {
     /// fork, vfork or clone has been called; with `CLONE_UNTRACED` through the interface `untraced`.
     pub(super) fn on_fork_call(&mut self, tid: Tid, untraced: Option<usize>) {
         if self.options.fork_veto {
+            if self.others_in_flight() > 0 && !self.closing && !self.policy.could_fork(tid) {
+                return self.defer(tid, untraced);
+            }
             match self.may_fork(tid) {
                 Ok(()) => self.begin_fork(tid),
-                Err(errno) if self.others_in_flight() == 0 => return self.answer(tid, Err(errno)),
-                Err(_) => return self.defer(tid, untraced),
+                Err(errno) => return self.answer(tid, Err(errno)),
             }
         }
         if let Some(abi) = untraced {

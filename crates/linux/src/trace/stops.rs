@@ -154,7 +154,11 @@ impl<P: Policy> Supervisor<P> {
         let _ = sys::listen(tid);
         let Some(process) = self.table.processes.get_mut(&tgid) else { return };
         let first = !std::mem::replace(&mut process.stopped, true);
-        if first && tgid == self.main && self.options.follow_stops && !self.could_be_continued() {
+        if !first || tgid != self.main {
+            return;
+        }
+        self.main_stops += 1;
+        if self.options.follow_stops && !self.could_be_continued() {
             // returns when somebody continues us; SIGCONT for the whole job has reached the command too
             let _ = sys::kill(std::process::id() as Tid, libc::SIGSTOP);
         }
