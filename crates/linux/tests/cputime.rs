@@ -72,7 +72,9 @@ fn sampled_while_alive_and_by_thread_where_threads_are_apart() {
         (other, supervisor.policy.user_ns + supervisor.policy.system_ns)
     });
     let (other, before) = apart.unwrap();
-    eventually("both threads are done", || look(&handle, |count| (count.threads, count.living.len())) == (2, 1));
+    eventually("both threads are done", || {
+        look(&handle, |count| (count.threads, count.living.len())) == (2, 1)
+    });
     handle.call(|supervisor| supervisor.sample()).unwrap();
     let (total, first, main_ns) = look(&handle, move |count| {
         (count.user_ns + count.system_ns, count.cpu_of[&other], count.cpu_of.get(&main).copied().unwrap_or(0))

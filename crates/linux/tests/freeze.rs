@@ -199,9 +199,8 @@ fn children_are_born_frozen() {
 
 #[test]
 fn a_process_that_waits_for_its_vfork_child_counts_as_frozen() {
-    let program = compile(
-        r"int main(void) { if (vfork() == 0) { usleep(300000); _exit(0); } for (;;) pause(); }",
-    );
+    let program =
+        compile(r"int main(void) { if (vfork() == 0) { usleep(300000); _exit(0); } for (;;) pause(); }");
     let job = start(&[program.path()], veto(), Count::default());
     let (handle, main) = (job.handle(), job.main());
     eventually("the child is there", || look(&handle, |count| count.living.len()) == 2);
