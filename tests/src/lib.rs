@@ -22,5 +22,5 @@ pub use kernel::Kernel;
 pub use ops::{Answer, FsOp};
 pub use penfold::Penfold;
 pub use run::Run;
-pub use scenarios::{SCENARIOS, Scenario};
+pub use scenarios::{SCENARIOS, Scenario, WALKS, Walk};
 pub use target::{AgentCall, Res, Target};

@@ -28,7 +28,7 @@ pub fn store(scenario: &str, transcript: &str) -> std::io::Result<()> {
 pub fn recorded_here() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
-    release.starts_with(&format!("{}.", RECORDED_ON)) && cpus == RECORDED_CPUS
+    release.starts_with(&format!("{RECORDED_ON}.")) && cpus == RECORDED_CPUS
 }
 
 /// One line that two transcripts do not agree on.

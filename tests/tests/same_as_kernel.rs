@@ -1,7 +1,7 @@
 //! Every scenario on penfold, compared line by line with the kernel's own cgroup v1.
 
 use penfold_tests::recording::{self, Difference, RECORDED_CPUS};
-use penfold_tests::{Kernel, Penfold, Run, SCENARIOS, Scenario};
+use penfold_tests::{Kernel, Penfold, Run, SCENARIOS, Scenario, WALKS};
 use std::path::Path;
 
 /// A line that may differ, and why; docs/differences.md says the same at length.
@@ -16,21 +16,21 @@ struct Allowed {
 
 const ALLOWED: &[Allowed] = &[];
 
-fn on_penfold(scenario: &Scenario) -> String {
+fn on_penfold(scenario: &Scenario, play: impl FnOnce(&mut Run)) -> String {
     let mut penfold = Penfold::new(RECORDED_CPUS);
     if let Err(reason) = penfold.can_play(scenario) {
         return reason;
     }
     let mut run = Run::new(&mut penfold);
-    (scenario.play)(&mut run);
+    play(&mut run);
     run.into_transcript()
 }
 
-fn on_kernel(scenario: &Scenario) -> Result<String, String> {
+fn on_kernel(scenario: &Scenario, play: impl FnOnce(&mut Run)) -> Result<String, String> {
     let mut kernel = Kernel::new(Path::new(env!("CARGO_BIN_EXE_member")))?;
     kernel.can_play(scenario)?;
     let mut run = Run::new(&mut kernel);
-    (scenario.play)(&mut run);
+    play(&mut run);
     Ok(run.into_transcript())
 }
 
@@ -43,10 +43,9 @@ fn find_allowance(scenario: &Scenario, difference: &Difference) -> Option<usize>
 }
 
 /// The differences that nobody has given a reason for, as text; notes which allowances were needed.
-fn unexplained(scenario: &Scenario, expected: &str, needed: &mut [bool]) -> Option<String> {
-    let got = on_penfold(scenario);
+fn unexplained(scenario: &Scenario, expected: &str, got: &str, needed: &mut [bool]) -> Option<String> {
     let mut found = Vec::new();
-    for difference in recording::differing_lines(expected, &got) {
+    for difference in recording::differing_lines(expected, got) {
         match find_allowance(scenario, &difference) {
             Some(index) => needed[index] = true,
             None => found.push(difference.to_string()),
@@ -66,7 +65,7 @@ fn penfold_does_what_was_recorded() {
     for scenario in SCENARIOS.iter().filter(is_wanted) {
         let recorded = recording::load(scenario.name).expect("every scenario has a recording");
         lines += recorded.lines().count();
-        failures.extend(unexplained(scenario, &recorded, &mut needed));
+        failures.extend(unexplained(scenario, &recorded, &on_penfold(scenario, scenario.play), &mut needed));
     }
     println!("{lines} lines compared");
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
@@ -87,14 +86,36 @@ fn penfold_does_what_this_kernel_does() {
     let mut needed = vec![false; ALLOWED.len()];
     let (mut failures, mut played) = (Vec::new(), 0);
     for scenario in SCENARIOS.iter().filter(is_wanted) {
-        match on_kernel(scenario) {
+        match on_kernel(scenario, scenario.play) {
             Err(reason) => println!("skipped: {}: {reason}", scenario.name),
             Ok(transcript) => {
                 played += 1;
-                failures.extend(unexplained(scenario, &transcript, &mut needed));
+                failures.extend(unexplained(
+                    scenario,
+                    &transcript,
+                    &on_penfold(scenario, scenario.play),
+                    &mut needed,
+                ));
             }
         }
     }
     println!("{played} scenarios played on both");
+    walk_elsewhere(&mut failures, &mut needed);
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// The random walks with other seeds: one, or as many as `PENFOLD_SEEDS` says.
+fn walk_elsewhere(failures: &mut Vec<String>, needed: &mut [bool]) {
+    let seeds =
+        std::env::var("PENFOLD_SEEDS").map_or(1, |count| count.parse().expect("PENFOLD_SEEDS is a number"));
+    for walk in WALKS {
+        let scenario = SCENARIOS.iter().find(|s| s.name == walk.scenario).expect("every walk is a scenario");
+        for seed in (2..).take(if is_wanted(&scenario) { seeds } else { 0 }) {
+            let play = |run: &mut Run| (walk.play)(run, seed);
+            let Ok(transcript) = on_kernel(scenario, play) else { continue };
+            println!("{} with seed {seed}: {} lines", walk.scenario, transcript.lines().count());
+            let found = unexplained(scenario, &transcript, &on_penfold(scenario, play), needed);
+            failures.extend(found.map(|found| format!("seed {seed}: {found}")));
+        }
+    }
 }

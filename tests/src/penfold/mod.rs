@@ -262,7 +262,7 @@ impl Target for Penfold {
 }
 
 impl Penfold {
-    /// The css_set of a task that exists: `None` for a zombie. ENOENT where /proc would have no directory.
+    /// The `css_set` of a task that exists: `None` for a zombie. ENOENT where /proc would have no directory.
     fn css_set_of(&self, role: &str) -> Res<Option<penfold_core::CssSetId>> {
         let tid = self.task_of(role)?;
         self.vfs.host.get(tid).ok_or(Errno::ENOENT)?;

@@ -116,13 +116,7 @@ impl Vfs {
                 let Self { engine, host, .. } = self;
                 done(engine.mkdir(host, caller, entry.directory, entry.name.as_bytes(), *mode))
             }
-            FsOp::Rmdir { path } => match self.find(process, path)? {
-                Node::File(..) => Err(Errno::ENOTDIR),
-                Node::Directory(cgroup) => {
-                    let Self { engine, host, .. } = self;
-                    done(engine.rmdir(host, caller, cgroup))
-                }
-            },
+            FsOp::Rmdir { path } => self.remove_directory(process, path),
             FsOp::Rename { from, to } => self.rename(process, from, to),
             FsOp::Rename2 { from, to, flags } => {
                 self.find(process, from)?;
@@ -279,10 +273,36 @@ impl Vfs {
         })
     }
 
+    fn remove_directory(&mut self, process: &Process, path: &str) -> Res<Answer> {
+        let entry = self.entry(process, path)?;
+        match self.child(entry.directory, entry.name)? {
+            // its entry is in another file system, in a directory of root's
+            Node::Directory(_) if is_place(path) && !process.caller.privileged => Err(Errno::EACCES),
+            Node::Directory(cgroup) => {
+                let Self { engine, host, .. } = self;
+                done(engine.rmdir(host, &process.caller, cgroup))
+            }
+            Node::File(_, file) => {
+                self.must_change(&process.caller, entry.directory)?;
+                let owner = self.engine.file_owner(entry.directory, file).map_err(|e| errno(&e))?;
+                let directory = self.engine.tree()[entry.directory].owner();
+                let owned = [owner.uid, directory.uid].contains(&process.caller.uid);
+                let sticky = directory.mode & 0o1000 != 0 && !process.caller.privileged && !owned;
+                Err(if sticky { Errno::EPERM } else { Errno::ENOTDIR })
+            }
+        }
+    }
+
     fn rename(&mut self, process: &Process, from: &str, to: &str) -> Res<Answer> {
         let (old, new) = (self.entry(process, from)?, self.entry(process, to)?);
-        if self.place_of(&old) != self.place_of(&new) {
+        if is_place(from) != is_place(to) || self.place_of(&old) != self.place_of(&new) {
             return Err(Errno::EXDEV);
+        }
+        if is_place(from) {
+            return if from == to { Ok(Answer::Done) } else { Err(Errno::EBUSY) };
+        }
+        if [old.name, new.name].iter().any(|name| matches!(*name, "." | "..")) {
+            return Err(Errno::EBUSY);
         }
         let (old_name, new_name) = (old.name.as_bytes(), new.name.as_bytes());
         done(self.engine.rename(&process.caller, old.directory, old_name, new.directory, new_name))
@@ -357,6 +377,11 @@ impl Vfs {
         names.sort();
         Ok(Answer::Names(names))
     }
+}
+
+/// Is it a label alone? What is mounted there has its entry in the file system around it.
+fn is_place(path: &str) -> bool {
+    path != "." && !path.trim_end_matches('/').contains('/')
 }
 
 fn must(caller: &Caller, owner: &Owner, want: u32) -> Res<()> {

@@ -13,6 +13,9 @@ mod permissions;
 mod pids;
 mod release;
 mod remounts;
+mod walks;
+
+pub use walks::{WALKS, Walk};
 
 use crate::run::Run;
 
@@ -73,4 +76,8 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("freezer_hierarchy", &["freezer"], freezer::hierarchy),
     scenario("freezer_members", &["freezer"], freezer::members),
     binding("net_cls", &["net_cls"], net_cls::classid),
+    scenario("walk_directories", &[], walks::recorded_directories),
+    scenario("walk_pids", &["pids"], walks::recorded_pids),
+    scenario("walk_freezer", &["freezer"], walks::recorded_freezer),
+    scenario("walk_cpuset", &["cpuset"], walks::recorded_cpuset),
 ];
