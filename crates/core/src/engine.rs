@@ -40,7 +40,7 @@ pub struct Engine {
     pub(crate) tree: Tree,
     pub(crate) slots: Vec<Option<Slot>>,
     pub(crate) masks: Masks,
-    /// How many counters have a finite limit that can refuse a fork.
+    /// How many counters have a finite limit that can refuse a fork, and subsystems a `can_fork` that may.
     pub(crate) limits: usize,
     /// Grows with every load and unload, so that a fork charge knows what it was taken for.
     pub(crate) epoch: u64,
@@ -90,9 +90,10 @@ impl Engine {
         self.masks.interest
     }
 
-    /// Can a fork be refused now? True while a finite limit is set or a subsystem has `can_fork`.
+    /// Can a fork be refused now? True while a finite limit is set, or a subsystem has said with
+    /// [`Context::set_refusing`](crate::Context::set_refusing) that its `can_fork` may.
     pub fn can_refuse_fork(&self) -> bool {
-        self.limits > 0 || self.masks.can_fork != 0
+        self.limits > 0
     }
 
     /// The names of the loaded subsystems in the order of their slots.

@@ -25,6 +25,8 @@ pub struct SimulatedTask {
     pub wish: Option<Mask>,
     /// The memory nodes in force.
     pub memory: Mask,
+    /// The nodes that its memory was last migrated away from.
+    pub migrated_from: Option<Mask>,
     /// Frozen?
     pub frozen: bool,
     /// The class of its sockets.
@@ -41,10 +43,14 @@ pub struct SimulatedHost {
     members: BTreeMap<CssSetId, BTreeSet<Tid>>,
     cpus: usize,
     last: i32,
+    /// The memory nodes that are online; node 0 if empty.
+    pub nodes: Mask,
     /// The clock, in nanoseconds; only moves when told to.
     pub clock: u64,
     /// Needs that this host pretends not to be able to meet.
     pub cannot: Vec<Need>,
+    /// Tasks whose affinity this host pretends not to be allowed to set (`EPERM`).
+    pub unbindable: BTreeSet<Tid>,
 }
 
 impl SimulatedHost {
@@ -71,10 +77,11 @@ impl SimulatedHost {
         };
         let task = SimulatedTask {
             facts,
-            affinity: Mask::first(self.cpus),
-            allowed: Mask::first(self.cpus),
+            affinity: self.cpus(),
+            allowed: self.cpus(),
             wish: None,
-            memory: Mask::single(0),
+            memory: self.memory_nodes(),
+            migrated_from: None,
             frozen: false,
             socket_class: 0,
             unreported: Vec::new(),
@@ -97,6 +104,7 @@ impl SimulatedHost {
         record.facts.group = if thread { record.facts.group } else { child };
         record.facts.forking = false;
         record.frozen = false;
+        record.migrated_from = None;
         record.unreported = Vec::new();
         record.set = None;
         self.tasks.insert(child, record);
@@ -212,6 +220,10 @@ impl Host for SimulatedHost {
         Mask::first(self.cpus)
     }
 
+    fn memory_nodes(&self) -> Mask {
+        if self.nodes.is_empty() { Mask::single(0) } else { self.nodes.clone() }
+    }
+
     fn require(&mut self, need: Need) -> Result<(), CannotGive> {
         if self.cannot.contains(&need) {
             return Err(CannotGive { host: "simulated", reason: "it was told to pretend so".into() });
@@ -221,14 +233,21 @@ impl Host for SimulatedHost {
 
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
         let record = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
+        if self.unbindable.contains(&task) {
+            return Err(Errno::EPERM);
+        }
         let fits = record.wish.as_ref().map(|wish| wish.intersection(cpus)).filter(|fits| !fits.is_empty());
         record.affinity = fits.unwrap_or_else(|| cpus.clone());
         record.allowed = cpus.clone();
         Ok(())
     }
 
-    fn set_memory_nodes(&mut self, task: Tid, _: &Mask, to: &Mask, _: bool) -> Result<(), Errno> {
-        self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?.memory = to.clone();
+    fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
+        let task = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
+        task.memory = to.clone();
+        if migrate {
+            task.migrated_from = Some(from.clone());
+        }
         Ok(())
     }
 

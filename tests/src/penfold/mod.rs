@@ -13,13 +13,13 @@ use member::Role;
 use nix::errno::Errno;
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, Tid};
-use penfold_subsystems::{CpuAcct, Freezer, NetCls, Pids};
+use penfold_subsystems::{CpuAcct, Cpuset, Freezer, NetCls, Pids};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use vfs::{Process, Vfs, errno};
 
 /// Controllers that are mounted from the start, each on a hierarchy of its own.
-const MOUNTED: [&str; 3] = ["cpuacct", "freezer", "pids"];
+const MOUNTED: [&str; 4] = ["cpuset", "cpuacct", "freezer", "pids"];
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
@@ -99,6 +99,7 @@ impl Penfold {
 /// In the order of the kernel's own list.
 fn load_controllers(vfs: &mut Vfs) {
     let Vfs { engine, host, .. } = vfs;
+    engine.load(host, Cpuset::default()).expect("a good name");
     engine.load(host, CpuAcct).expect("a good name");
     engine.load(host, Freezer).expect("a good name");
     engine.load(host, NetCls).expect("a good name");
