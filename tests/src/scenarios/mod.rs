@@ -64,6 +64,7 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("release_agent_file", &[], release::agent_file),
     scenario("pids_limits", &["pids"], pids::limits),
     scenario("pids_max", &["pids"], pids::max),
+    scenario("pids_zombies", &["pids"], pids::zombies),
     scenario("cpuset_files", &["cpuset"], cpuset::files),
     scenario("cpuset_lists", &["cpuset"], cpuset::lists),
     scenario("cpuset_flags", &["cpuset"], cpuset::flags),
