@@ -309,7 +309,9 @@ impl<'a> Run<'a> {
     /// What the release agent was called with since the last look.
     pub fn agent_calls(&mut self) {
         let agent = self.target.agent();
-        let calls = self.target.agent_calls();
+        let mut calls = self.target.agent_calls();
+        // several at once run at the same time
+        calls.sort_by(|a, b| a.argv.cmp(&b.argv));
         if calls.is_empty() {
             self.record("agent", "not called");
         }

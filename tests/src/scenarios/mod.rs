@@ -78,6 +78,8 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("freezer_members", &["freezer"], freezer::members),
     binding("net_cls", &["net_cls"], net_cls::classid),
     scenario("walk_directories", &[], walks::recorded_directories),
+    binding("walk_mounts", &["net_cls", "perf_event", "net_prio"], walks::recorded_mounts),
+    scenario("walk_release", &[], walks::recorded_release),
     scenario("walk_pids", &["pids"], walks::recorded_pids),
     scenario("walk_freezer", &["freezer"], walks::recorded_freezer),
     scenario("walk_cpuset", &["cpuset"], walks::recorded_cpuset),

@@ -18,6 +18,8 @@ pub struct Walk {
 /// All of them.
 pub const WALKS: &[Walk] = &[
     Walk { scenario: "walk_directories", play: directories },
+    Walk { scenario: "walk_mounts", play: mounts },
+    Walk { scenario: "walk_release", play: release },
     Walk { scenario: "walk_pids", play: pids },
     Walk { scenario: "walk_freezer", play: freezer },
     Walk { scenario: "walk_cpuset", play: cpuset },
@@ -25,6 +27,14 @@ pub const WALKS: &[Walk] = &[
 
 pub(super) fn recorded_directories(run: &mut Run) {
     directories(run, RECORDED);
+}
+
+pub(super) fn recorded_mounts(run: &mut Run) {
+    mounts(run, RECORDED);
+}
+
+pub(super) fn recorded_release(run: &mut Run) {
+    release(run, RECORDED);
 }
 
 pub(super) fn recorded_pids(run: &mut Run) {
@@ -115,6 +125,108 @@ fn directories(run: &mut Run, seed: u64) {
 
 fn is_membership(path: &str) -> bool {
     path.ends_with("/tasks") || path.ends_with("/cgroup.procs")
+}
+
+/// Mounts, shares, remounts and unmounts hierarchies of the controllers that nobody else has.
+fn mounts(run: &mut Run, seed: u64) {
+    let mut dice = Dice::new(seed);
+    let labels = ["A", "B", "C"];
+    let mut mounted: Vec<&str> = Vec::new();
+    for _ in 0..60 {
+        let label = dice.pick(&labels);
+        let data = mount_data(&mut dice);
+        match dice.roll(8) {
+            0..4 if !mounted.contains(&label) => {
+                if run.mount(label, &data) {
+                    mounted.push(label);
+                }
+            }
+            _ if !mounted.contains(&label) => continue,
+            0..3 => run.remount(label, &data),
+            3 => run.mkdir(&format!("{label}/g")),
+            4 => run.write(&format!("{label}/cgroup.clone_children"), dice.pick(&["0", "1"])),
+            5 => {
+                run.rmdir(&format!("{label}/g"));
+                run.settle();
+            }
+            _ => {
+                leave(run, label);
+                mounted.retain(|other| *other != label);
+            }
+        }
+        for label in &mounted {
+            run.mount_options(label);
+            run.list(label);
+        }
+        for controller in ["net_cls", "perf_event", "net_prio"] {
+            run.proc_cgroups(controller);
+        }
+    }
+    for label in mounted {
+        leave(run, label);
+    }
+}
+
+/// Unmounts without leaving a child behind, which would keep the hierarchy for ever.
+fn leave(run: &mut Run, label: &str) {
+    run.rmdir(&format!("{label}/g"));
+    run.settle();
+    run.umount(label);
+    run.settle();
+}
+
+fn mount_data(dice: &mut Dice) -> String {
+    let words = [
+        "none",
+        "none",
+        "name={u}",
+        "name={u}",
+        "name={u}.2",
+        "net_cls",
+        "net_cls",
+        "perf_event",
+        "net_prio",
+        "clone_children",
+        "xattr",
+        "noprefix",
+        "release_agent=/x",
+        "",
+    ];
+    let chosen: Vec<&str> = (0..=dice.roll(3)).map(|_| dice.pick(&words)).collect();
+    chosen.join(",")
+}
+
+/// Members come and go in groups that tell the release agent, or do not.
+fn release(run: &mut Run, seed: u64) {
+    let mut dice = Dice::new(seed);
+    run.mount("M", "none,name={u},release_agent={agent}");
+    let groups = ["M", "M/a", "M/a/b", "M/a/b/c", "M/d"];
+    for group in &groups[1..] {
+        run.mkdir(group);
+        run.write(&format!("{group}/notify_on_release"), "1");
+    }
+    for role in ["p", "q"] {
+        run.spawn(role);
+    }
+    for step in 0..50 {
+        let group = dice.pick(&groups);
+        match dice.roll(9) {
+            0 => run.mkdir(group),
+            1..3 => run.rmdir(group),
+            3 => run.write(&format!("{group}/notify_on_release"), dice.pick(&["0", "1"])),
+            4 => {
+                let guest = format!("v{step}");
+                run.spawn(&guest);
+                run.write(&format!("{group}/tasks"), &format!("{{{guest}}}"));
+                run.exit(&guest);
+            }
+            _ => run.write(&format!("{group}/tasks"), &format!("{{{}}}", dice.pick(&["p", "q"]))),
+        }
+        run.agent_calls();
+    }
+    run.exit("p");
+    run.exit("q");
+    run.agent_calls();
 }
 
 /// Forks, deaths, moves and limits in a tree of five groups.
