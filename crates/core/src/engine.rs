@@ -257,14 +257,16 @@ impl Engine {
         Ok(text)
     }
 
-    /// The text of `/proc/PID/cpuset` (A8: `/` when cpuset is not mounted).
+    /// The text of `/proc/PID/cpuset` (A8: `/` when cpuset is not mounted, and for an exiting task, which points to
+    /// no css_set).
     ///
     /// # Errors
     /// `ESRCH` when the css_set is gone.
-    pub fn proc_pid_cpuset(&self, set: CssSetId) -> Result<Vec<u8>> {
-        let set = self.tree.css_set(set).ok_or_else(gone)?;
+    pub fn proc_pid_cpuset(&self, set: Option<CssSetId>) -> Result<Vec<u8>> {
+        let set = set.map(|set| self.tree.css_set(set).ok_or_else(gone)).transpose()?;
         let hierarchy = self.slot_of("cpuset").map_or(0, |slot| self.slot(slot).hierarchy);
-        let mut text = self.tree.path(set.cgroup(hierarchy));
+        let cgroup = set.map_or(self.tree.hierarchy(hierarchy).root, |set| set.cgroup(hierarchy));
+        let mut text = self.tree.path(cgroup);
         text.push(b'\n');
         Ok(text)
     }

@@ -17,8 +17,12 @@ use crate::task::{TaskFacts, Tid};
 pub struct SimulatedTask {
     /// What core may know of it.
     pub facts: TaskFacts,
-    /// The affinity in force.
+    /// The affinity in force: the wish where it fits, else all that is allowed.
     pub affinity: Mask,
+    /// The CPUs that the subsystems allow it.
+    pub allowed: Mask,
+    /// What it asked for itself with sched_setaffinity(2); kept for as long as it lives.
+    pub wish: Option<Mask>,
     /// The memory nodes in force.
     pub memory: Mask,
     /// The nodes that its memory was last migrated away from.
@@ -55,11 +59,16 @@ impl SimulatedHost {
         SimulatedHost { cpus, ..SimulatedHost::default() }
     }
 
-    fn insert(&mut self, group: Option<Tid>, uid: u32, affinity: Mask, memory: Mask) -> Tid {
+    fn next(&mut self) -> Tid {
         self.last += 1;
-        let tid = Tid(self.last);
+        Tid(self.last)
+    }
+
+    /// A first process, in every root.
+    pub fn spawn(&mut self, engine: &mut Engine, uid: u32) -> Tid {
+        let tid = self.next();
         let facts = TaskFacts {
-            group: group.unwrap_or(tid),
+            group: tid,
             real_uid: uid,
             saved_uid: uid,
             movable: true,
@@ -68,8 +77,10 @@ impl SimulatedHost {
         };
         let task = SimulatedTask {
             facts,
-            affinity,
-            memory,
+            affinity: self.cpus(),
+            allowed: self.cpus(),
+            wish: None,
+            memory: self.memory_nodes(),
             migrated_from: None,
             frozen: false,
             socket_class: 0,
@@ -77,14 +88,8 @@ impl SimulatedHost {
             set: None,
         };
         self.tasks.insert(tid, task);
+        engine.adopt(self, tid);
         tid
-    }
-
-    /// A first process, in every root.
-    pub fn spawn(&mut self, engine: &mut Engine, uid: u32) -> Tid {
-        let task = self.insert(None, uid, self.cpus(), self.memory_nodes());
-        engine.adopt(self, task);
-        task
     }
 
     /// A task forks: a thread of its group, or a process.
@@ -94,24 +99,58 @@ impl SimulatedHost {
     pub fn fork(&mut self, engine: &mut Engine, parent: Tid, thread: bool) -> Result<Tid> {
         let set = self.tasks[&parent].set.expect("a living task has a css_set");
         let charge = engine.charge_fork(self, parent, set)?;
-        let SimulatedTask { facts, affinity, memory, socket_class, .. } = self.tasks[&parent].clone();
-        let child = self.insert(thread.then_some(facts.group), facts.real_uid, affinity, memory);
-        if let Some(child) = self.tasks.get_mut(&child) {
-            child.socket_class = socket_class;
-        }
+        let child = self.next();
+        let mut record = self.tasks[&parent].clone();
+        record.facts.group = if thread { record.facts.group } else { child };
+        record.facts.forking = false;
+        record.frozen = false;
+        record.migrated_from = None;
+        record.unreported = Vec::new();
+        record.set = None;
+        self.tasks.insert(child, record);
         engine.commit_fork(self, charge, child);
         Ok(child)
     }
 
-    /// A task dies.
+    /// A task dies and nothing is left of it.
     pub fn exit(&mut self, engine: &mut Engine, task: Tid) {
-        let Some(gone) = self.tasks.remove(&task) else { return };
-        let Some(set) = gone.set else { return };
-        for (cpu, time) in gone.unreported {
+        self.exit_to_zombie(engine, task);
+        self.reap(task);
+    }
+
+    /// A task dies but its number stays taken until [`SimulatedHost::reap`]: it points to no css_set any more.
+    pub fn exit_to_zombie(&mut self, engine: &mut Engine, task: Tid) {
+        let Some(record) = self.tasks.get_mut(&task) else { return };
+        record.facts.exiting = true;
+        record.frozen = false;
+        let unreported = core::mem::take(&mut record.unreported);
+        let Some(set) = record.set.take() else { return };
+        for (cpu, time) in unreported {
             engine.charge_cpu(set, cpu, time);
         }
         self.forget(task, set);
         engine.exit(self, task, set);
+    }
+
+    /// The parent of a zombie takes notice of its death.
+    pub fn reap(&mut self, zombie: Tid) {
+        if self.tasks.get(&zombie).is_some_and(|task| task.facts.exiting) {
+            self.tasks.remove(&zombie);
+        }
+    }
+
+    /// sched_setaffinity(2) by the task itself: a wish that is kept, in force where it fits what is allowed.
+    ///
+    /// # Errors
+    /// `ESRCH`; `EINVAL` when nothing of it is allowed.
+    pub fn sched_setaffinity(&mut self, task: Tid, wish: Mask) -> Result<(), Errno> {
+        let record = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
+        if !wish.intersects(&record.allowed) {
+            return Err(Errno::EINVAL);
+        }
+        record.affinity = wish.intersection(&record.allowed);
+        record.wish = Some(wish);
+        Ok(())
     }
 
     fn forget(&mut self, task: Tid, set: CssSetId) {
@@ -140,7 +179,7 @@ impl SimulatedHost {
         self.tasks.get_mut(&task)
     }
 
-    /// All living tasks, ascending.
+    /// All tasks, zombies too, ascending.
     pub fn tids(&self) -> Vec<Tid> {
         self.tasks.keys().copied().collect()
     }
@@ -193,11 +232,13 @@ impl Host for SimulatedHost {
     }
 
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
-        let entry = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
+        let record = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
         if self.unbindable.contains(&task) {
             return Err(Errno::EPERM);
         }
-        entry.affinity = cpus.clone();
+        let fits = record.wish.as_ref().map(|wish| wish.intersection(cpus)).filter(|fits| !fits.is_empty());
+        record.affinity = fits.unwrap_or_else(|| cpus.clone());
+        record.allowed = cpus.clone();
         Ok(())
     }
 
