@@ -74,6 +74,12 @@ impl SimulatedHost {
         tid
     }
 
+    /// A task that points to no css_set yet: the child between [`Engine::charge_fork`] and
+    /// [`Engine::commit_fork`]. A thread of `group`, or a process of its own.
+    pub fn create(&mut self, group: Option<Tid>, uid: u32) -> Tid {
+        self.insert(group, uid, Mask::first(self.cpus))
+    }
+
     /// A first process, in every root.
     pub fn spawn(&mut self, engine: &mut Engine, uid: u32) -> Tid {
         let task = self.insert(None, uid, Mask::first(self.cpus));
