@@ -19,6 +19,11 @@ fn refuse(operation: &'static str, name: &[u8], errno: Errno, reason: &'static s
     Error::Directory { operation, object: String::from_utf8_lossy(name).into_owned(), errno, reason }
 }
 
+/// Can an entry of a directory be called so?
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && !name.contains(&b'/') && !name.contains(&0)
+}
+
 impl Engine {
     /// Makes a cgroup. It belongs to the caller, with `mode` less the caller's umask (B1.2).
     ///
@@ -40,7 +45,7 @@ impl Engine {
         if name.len() > MAX_NAME_LENGTH {
             return Err(refuse(Errno::ENAMETOOLONG, "the name is too long"));
         }
-        if name.is_empty() || name.contains(&b'/') || name.contains(&0) {
+        if !is_name(name) {
             return Err(refuse(Errno::ENOENT, "not a name"));
         }
         if self.exists(parent, name) {
@@ -186,6 +191,9 @@ impl Engine {
         }
         if new_name.len() > MAX_NAME_LENGTH {
             return Err(refuse(Errno::ENAMETOOLONG, "the new name is too long"));
+        }
+        if !is_name(new_name) {
+            return Err(refuse(Errno::ENOENT, "the new name is not a name"));
         }
         if parent == new_parent && name == new_name {
             return Ok(());
