@@ -29,7 +29,8 @@ impl Engine {
     ///
     /// # Errors
     /// `ENOENT` below a removed parent; `EEXIST`, also for the names of control files; `ENAMETOOLONG`; `EACCES`;
-    /// `EINVAL` for a newline; or what a subsystem's create answers, and then nothing is left behind.
+    /// `EINVAL` for a newline; `EPERM` in the dummy hierarchy (A6.1); or what a subsystem's create answers, and then
+    /// nothing is left behind.
     pub fn mkdir(
         &mut self,
         host: &mut dyn Host,
@@ -42,6 +43,9 @@ impl Engine {
         let Some(directory) = self.tree.get(parent) else {
             return Err(refuse(Errno::ENOENT, "the parent has been removed"));
         };
+        if directory.hierarchy == 0 {
+            return Err(refuse(Errno::EPERM, "the dummy hierarchy has one cgroup for ever"));
+        }
         if name.len() > MAX_NAME_LENGTH {
             return Err(refuse(Errno::ENAMETOOLONG, "the name is too long"));
         }

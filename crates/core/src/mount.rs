@@ -171,7 +171,7 @@ impl Engine {
     /// Changes the subsystems or the release agent of a mounted hierarchy (A5.2).
     ///
     /// # Errors
-    /// `EPERM`; `EINVAL` for bad options or other flags or another name; `EBUSY` while the hierarchy has children,
+    /// `EPERM`; `ENODEV` if the hierarchy is gone or the dummy one; `EINVAL` for bad options or other flags or another name; `EBUSY` while the hierarchy has children,
     /// even if nothing would change (A5.3), or if an added subsystem is bound elsewhere.
     pub fn remount(
         &mut self,
@@ -185,6 +185,9 @@ impl Engine {
         let index = usize::from(self.tree[root].hierarchy);
         let text = options;
         let options = self.parse(options, caller)?;
+        if index == 0 {
+            return Err(Error::Removed { operation: "remount" });
+        }
         let hierarchy = self.tree.hierarchy(index);
         let renamed = options.name.as_ref().is_some_and(|name| *name != hierarchy.name);
         if options.flags != hierarchy.flags || renamed {
