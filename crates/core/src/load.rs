@@ -54,8 +54,13 @@ impl Engine {
         };
         let top = self.tree.hierarchy(0).root;
         let css = slot.allocate(top, None);
-        slot.call(&self.tree, &mut self.limits, index, host, None, |erased, env| erased.create(env, css))
-            .map_err(|error| error.in_subsystem(&slot.name))?;
+        let created =
+            slot.call(&self.tree, &mut self.limits, index, host, None, |erased, env| erased.create(env, css));
+        if let Err(error) = created {
+            // What create() has limited before it failed must not go on refusing forks.
+            slot.release(css, &mut self.limits);
+            return Err(error.in_subsystem(&slot.name));
+        }
         if index == self.slots.len() {
             self.slots.push(None);
         }
