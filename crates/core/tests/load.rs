@@ -19,3 +19,14 @@ fn a_failed_load_leaves_no_limit_behind() {
     world.unload("p").unwrap();
     assert!(!world.engine.can_refuse_fork());
 }
+
+#[test]
+fn a_name_that_mount_would_take_for_an_option_is_refused() {
+    let mut world = World::new();
+    let words = "none all name noprefix release_agent clone_children xattr cpuset_v2_mode favordynmods \
+        nofavordynmods ro rw sync async dirsync lazytime nolazytime mand nomand";
+    for word in words.split_whitespace() {
+        let refused = world.load(Probe::plain(word)).unwrap_err();
+        assert_eq!(refused.errno(), Errno::EINVAL, "{word}");
+    }
+}
