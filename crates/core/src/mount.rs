@@ -158,6 +158,7 @@ impl Engine {
             let (from_root, to_root) = (self.tree.hierarchy(from).root, self.tree.hierarchy(to).root);
             let css = self.tree[from_root].css(slot).expect("a root has a css of every bound subsystem");
             self.tree[from_root].set_css(slot, None);
+            self.tree[from_root].forget_file_owners(slot);
             self.tree[to_root].set_css(slot, Some(css));
             self.slot_mut(slot).css[css.0 as usize].cgroup = to_root;
             self.tree.hierarchy_mut(from).subsystems &= !(1 << slot);
