@@ -87,7 +87,7 @@ fn options() -> impl Strategy<Value = String> {
     let names = KINDS.iter().map(|kind| kind.name);
     let junk: Vec<&str> = WORDS.into_iter().chain(names).collect();
     let junk = prop::collection::vec(prop::sample::select(junk), 0..4).prop_map(|words| words.join(","));
-    prop_oneof![3 => single, 3 => sensible, 2 => junk]
+    prop_oneof![5 => single, 3 => sensible, 2 => junk]
 }
 
 fn name() -> impl Strategy<Value = &'static str> {
@@ -110,7 +110,7 @@ pub fn op() -> impl Strategy<Value = Op> {
     let kind = 0..KINDS.len();
     let agents = prop::sample::select(vec!["/one", " /two \n", "\n", "", "/one"]);
     let structure = prop_oneof![
-        4 => (options(), often()).prop_map(|(options, privileged)| Op::Mount { options, privileged }),
+        8 => (options(), often()).prop_map(|(options, privileged)| Op::Mount { options, privileged }),
         2 => (any::<u8>(), options()).prop_map(|(hierarchy, options)| Op::Remount { hierarchy, options }),
         2 => any::<u8>().prop_map(|hierarchy| Op::Unmount { hierarchy }),
         12 => (any::<u16>(), name(), any::<bool>(), rarely())
@@ -118,8 +118,8 @@ pub fn op() -> impl Strategy<Value = Op> {
         9 => (any::<u16>(), rarely()).prop_map(|(at, user)| Op::Rmdir { at, user }),
         3 => (any::<u16>(), name()).prop_map(|(at, name)| Op::Rename { at, name }),
         1 => (any::<u16>(), any::<u16>()).prop_map(|(at, to)| Op::RenameElsewhere { at, to }),
-        5 => kind.clone().prop_map(|kind| Op::Load { kind }),
-        3 => kind.clone().prop_map(|kind| Op::Unload { kind }),
+        7 => kind.clone().prop_map(|kind| Op::Load { kind }),
+        2 => kind.clone().prop_map(|kind| Op::Unload { kind }),
         2 => any::<u16>().prop_map(|at| Op::Stale { at }),
     ];
     let tasks = prop_oneof![
@@ -127,12 +127,12 @@ pub fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(at, task, whole, user)| Op::Attach { at, task, whole, user }),
         3 => (any::<u16>(), number(), any::<bool>(), any::<bool>())
             .prop_map(|(at, text, whole, user)| Op::WriteTask { at, text, whole, user }),
-        2 => any::<bool>().prop_map(|user| Op::Spawn { user }),
+        4 => any::<bool>().prop_map(|user| Op::Spawn { user }),
         6 => (any::<u8>(), any::<bool>()).prop_map(|(parent, thread)| Op::Fork { parent, thread }),
         6 => (any::<u8>(), any::<bool>()).prop_map(|(parent, mark)| Op::Begin { parent, mark }),
         5 => (any::<u8>(), any::<bool>()).prop_map(|(flight, thread)| Op::Commit { flight, thread }),
         3 => any::<u8>().prop_map(|flight| Op::Cancel { flight }),
-        9 => any::<u8>().prop_map(|task| Op::Exit { task }),
+        6 => any::<u8>().prop_map(|task| Op::Exit { task }),
         4 => (any::<u8>(), 0..2_u8, any::<u16>(), any::<u16>())
             .prop_map(|(task, cpu, user, system)| Op::Run { task, cpu, user, system }),
     ];
@@ -148,5 +148,5 @@ pub fn op() -> impl Strategy<Value = Op> {
         3 => Just(Op::TakeReleases),
         3 => (kind, 0..4_u8, any::<bool>()).prop_map(|(kind, knob, value)| Op::Knob { kind, knob, value }),
     ];
-    prop_oneof![4 => structure, 5 => tasks, 3 => files, 2 => Just(Op::Check)]
+    prop_oneof![8 => structure, 12 => tasks, 6 => files, 3 => Just(Op::Check)]
 }
