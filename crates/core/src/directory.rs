@@ -20,12 +20,18 @@ fn refuse(operation: &'static str, name: &[u8], errno: Errno, reason: &'static s
     Error::Directory { operation, object: String::from_utf8_lossy(name).into_owned(), errno, reason }
 }
 
+/// Can an entry of a directory be called so?
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && !name.contains(&b'/') && !name.contains(&0)
+}
+
 impl Engine {
     /// Makes a cgroup. It belongs to the caller, with `mode` less the caller's umask (B1.2).
     ///
     /// # Errors
     /// `ENOENT` below a removed parent; `EEXIST`, also for the names of control files; `ENAMETOOLONG`; `EACCES`;
-    /// `EINVAL` for a newline; or what a subsystem's create answers, and then nothing is left behind.
+    /// `EINVAL` for a newline; `EPERM` in the dummy hierarchy (A6.1); or what a subsystem's create answers, and then
+    /// nothing is left behind.
     pub fn mkdir(
         &mut self,
         host: &mut dyn Host,
@@ -38,10 +44,13 @@ impl Engine {
         let Some(directory) = self.tree.get(parent) else {
             return Err(refuse(Errno::ENOENT, "the parent has been removed"));
         };
+        if directory.hierarchy == 0 {
+            return Err(refuse(Errno::EPERM, "the dummy hierarchy has one cgroup for ever"));
+        }
         if name.len() > MAX_NAME_LENGTH {
             return Err(refuse(Errno::ENAMETOOLONG, "the name is too long"));
         }
-        if name.is_empty() || name.contains(&b'/') || name.contains(&0) {
+        if !is_name(name) {
             return Err(refuse(Errno::ENOENT, "not a name"));
         }
         if self.exists(parent, name) {
@@ -198,6 +207,9 @@ impl Engine {
         }
         if new_name.len() > MAX_NAME_LENGTH {
             return Err(refuse(Errno::ENAMETOOLONG, "the new name is too long"));
+        }
+        if !is_name(new_name) {
+            return Err(refuse(Errno::ENOENT, "the new name is not a name"));
         }
         let source = self.tree.child(parent, name);
         let target = self.tree.child(new_parent, new_name);

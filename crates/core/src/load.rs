@@ -12,26 +12,13 @@ use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::interest::Masks;
+use crate::mount_options::is_reserved;
 use crate::slot::{SLOTS, Slot};
 use crate::subsystem::Subsystem;
 use crate::task::Tid;
 
 /// The longest name of a subsystem in bytes (E2.1).
 pub const MAX_SUBSYSTEM_NAME: usize = 32;
-
-/// Words that mount options give another meaning.
-const RESERVED: [&str; 10] = [
-    "none",
-    "all",
-    "name",
-    "noprefix",
-    "release_agent",
-    "clone_children",
-    "xattr",
-    "cpuset_v2_mode",
-    "ro",
-    "rw",
-];
 
 fn refuse(name: &str, errno: Errno, reason: impl Into<Cow<'static, str>>) -> Error {
     Error::Load { name: name.into(), errno, reason: reason.into() }
@@ -82,7 +69,7 @@ impl Engine {
             let reason = "a name has 1 to 32 letters, digits, '_' and '-'";
             return Err(refuse(name, Errno::EINVAL, reason));
         }
-        if RESERVED.contains(&name) {
+        if is_reserved(name) {
             return Err(refuse(name, Errno::EINVAL, "the name is a mount option"));
         }
         if self.slot_of(name).is_some() {

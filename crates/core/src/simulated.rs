@@ -64,18 +64,10 @@ impl SimulatedHost {
         Tid(self.last)
     }
 
-    /// A first process, in every root.
-    pub fn spawn(&mut self, engine: &mut Engine, uid: u32) -> Tid {
-        let tid = self.next();
-        let facts = TaskFacts {
-            group: tid,
-            real_uid: uid,
-            saved_uid: uid,
-            movable: true,
-            exiting: false,
-            forking: false,
-        };
-        let task = SimulatedTask {
+    fn record(&self, group: Tid, uid: u32) -> SimulatedTask {
+        let facts =
+            TaskFacts { group, real_uid: uid, saved_uid: uid, movable: true, exiting: false, forking: false };
+        SimulatedTask {
             facts,
             affinity: self.cpus(),
             allowed: self.cpus(),
@@ -86,9 +78,22 @@ impl SimulatedHost {
             socket_class: 0,
             unreported: Vec::new(),
             set: None,
-        };
-        self.tasks.insert(tid, task);
+        }
+    }
+
+    /// A first process, in every root.
+    pub fn spawn(&mut self, engine: &mut Engine, uid: u32) -> Tid {
+        let tid = self.create(None, uid);
         engine.adopt(self, tid);
+        tid
+    }
+
+    /// A task that points to no css_set yet: the child between [`Engine::charge_fork`] and
+    /// [`Engine::commit_fork`]. A thread of `group`, or a process of its own.
+    pub fn create(&mut self, group: Option<Tid>, uid: u32) -> Tid {
+        let tid = self.next();
+        let task = self.record(group.unwrap_or(tid), uid);
+        self.tasks.insert(tid, task);
         tid
     }
 

@@ -9,7 +9,7 @@ use slab::Slab;
 use crate::cgroup::CgroupId;
 use crate::counter::{Counter, CpuUsage, Resource, Rule, UNLIMITED};
 use crate::error::Result;
-use crate::file::{File, FileFacts};
+use crate::file::{File, FileFacts, FileId};
 use crate::host::Host;
 use crate::subsystem::{Callbacks, Context, Css, Migration, Subsystem};
 use crate::task::{Caller, Tid};
@@ -90,6 +90,11 @@ impl Slot {
             cpu: Vec::new(),
             erased: alloc::boxed::Box::new(loaded),
         }
+    }
+
+    /// The id of file number `file`, with what tells it from a file of an earlier subsystem in the slot.
+    pub(crate) fn file_id(&self, slot: usize, file: usize) -> FileId {
+        FileId::Subsystem { slot: slot as u8, file: file as u16, loaded: self.loaded_at as u32 }
     }
 
     pub(crate) fn counts(&self, resource: Resource) -> bool {
