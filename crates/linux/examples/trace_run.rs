@@ -110,7 +110,8 @@ fn main() -> ExitCode {
         Ok(status) => ExitCode::from(libc::WEXITSTATUS(status) as u8),
         Err(error) => {
             eprintln!("trace_run: {error}");
-            let not_found = matches!(error, penfold_linux::trace::StartError::Exec { errno: Errno::ENOENT, .. });
+            let not_found =
+                matches!(error, penfold_linux::trace::StartError::Exec { errno: Errno::ENOENT, .. });
             ExitCode::from(if not_found { 127 } else { 126 })
         }
     }

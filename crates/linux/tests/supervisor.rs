@@ -50,7 +50,10 @@ fn gone(pid: &str) -> bool {
 
 fn the_job_dies_with_its_supervisor() {
     let scratch = Scratch::new();
-    let script = format!("(setsid sh -c 'echo $$; exec sleep 100' &) >> {0}; echo $$ >> {0}; sleep 100", scratch.path().display());
+    let script = format!(
+        "(setsid sh -c 'echo $$; exec sleep 100' &) >> {0}; echo $$ >> {0}; sleep 100",
+        scratch.path().display()
+    );
     let mut child = supervisor(&script).spawn().unwrap();
     eventually("both run", || scratch.text().lines().count() == 2);
     kill(pid(&child), Signal::SIGKILL).unwrap();
@@ -81,7 +84,10 @@ fn a_signal_to_the_own_group_is_not_passed_on_again() {
 
 fn a_stop_from_outside_stops_the_supervisor_too() {
     let scratch = Scratch::new();
-    let script = format!("echo > {}; i=0; while [ $i -lt 30 ]; do sleep 0.01; i=$((i+1)); done; exit 9", scratch.path().display());
+    let script = format!(
+        "echo > {}; i=0; while [ $i -lt 30 ]; do sleep 0.01; i=$((i+1)); done; exit 9",
+        scratch.path().display()
+    );
     let mut child = supervisor(&script).spawn().unwrap();
     eventually("it runs", || !scratch.text().is_empty());
     for _ in 0..3 {
@@ -199,9 +205,15 @@ fn main() {
     let tests: &[(&str, fn())] = &[
         ("the_job_dies_with_its_supervisor", the_job_dies_with_its_supervisor),
         ("signals_sent_to_the_supervisor_are_passed_on", signals_sent_to_the_supervisor_are_passed_on),
-        ("a_signal_to_the_own_group_is_not_passed_on_again", a_signal_to_the_own_group_is_not_passed_on_again),
+        (
+            "a_signal_to_the_own_group_is_not_passed_on_again",
+            a_signal_to_the_own_group_is_not_passed_on_again,
+        ),
         ("a_stop_from_outside_stops_the_supervisor_too", a_stop_from_outside_stops_the_supervisor_too),
-        ("a_stop_that_the_job_ends_itself_does_not_stop_the_supervisor", a_stop_that_the_job_ends_itself_does_not_stop_the_supervisor),
+        (
+            "a_stop_that_the_job_ends_itself_does_not_stop_the_supervisor",
+            a_stop_that_the_job_ends_itself_does_not_stop_the_supervisor,
+        ),
         ("terminal_job_control", terminal_job_control),
         ("unprivileged", unprivileged),
         ("privileged_jobs_keep_set_user_id_programs", privileged_jobs_keep_set_user_id_programs),

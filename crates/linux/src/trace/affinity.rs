@@ -101,7 +101,5 @@ fn may_set(caller: Tid, target: Tid) -> bool {
         return true;
     }
     let effective = sys::status_field(caller, "CapEff");
-    effective
-        .and_then(|hex| u64::from_str_radix(&hex, 16).ok())
-        .is_some_and(|bits| bits & CAP_SYS_NICE != 0)
+    effective.and_then(|hex| u64::from_str_radix(&hex, 16).ok()).is_some_and(|bits| bits & CAP_SYS_NICE != 0)
 }

@@ -51,8 +51,8 @@ impl<P: Policy> Job<P> {
         kick::install_handler().map_err(system("install a signal handler"))?;
         signals::prepare_sigchld();
         let ended = Arc::new(AtomicBool::new(false));
-        let end = End { ended: Arc::clone(&ended), waiter: sys::gettid() };
         let queue = Queue::new();
+        let end = End { ended: Arc::clone(&ended), waiter: sys::gettid(), queue: Arc::clone(&queue) };
         let handle = Handle::new(Arc::clone(&queue));
         let (started, start) = mpsc::sync_channel(1);
         let tracer = move || {
@@ -70,12 +70,12 @@ impl<P: Policy> Job<P> {
             let (status, policy) = supervisor.run();
             Some(Outcome { status, policy })
         };
-        let tracer = thread::Builder::new()
-            .name("penfold-tracer".to_owned())
-            .spawn(tracer)
-            .map_err(|error| StartError::System {
-                step: "start the tracer thread",
-                errno: Errno::from_raw(error.raw_os_error().unwrap_or(0)),
+        let tracer =
+            thread::Builder::new().name("penfold-tracer".to_owned()).spawn(tracer).map_err(|error| {
+                StartError::System {
+                    step: "start the tracer thread",
+                    errno: Errno::from_raw(error.raw_os_error().unwrap_or(0)),
+                }
             })?;
         match start.recv() {
             Ok(Ok(main)) => Ok(Self { handle, main, ended, tracer }),
@@ -145,14 +145,16 @@ impl<P: Policy> Supervisor<P> {
     }
 }
 
-/// Tells the waiting thread that the tracer thread has ended, also when it panicked.
-struct End {
+/// Tells those who wait that the tracer thread has ended, also when the policy panicked.
+struct End<P> {
     ended: Arc<AtomicBool>,
     waiter: Tid,
+    queue: Arc<Queue<P>>,
 }
 
-impl Drop for End {
+impl<P> Drop for End<P> {
     fn drop(&mut self) {
+        self.queue.close();
         self.ended.store(true, Ordering::Release);
         let _ = sys::tgkill(std::process::id() as Tid, self.waiter, kick::signal());
     }

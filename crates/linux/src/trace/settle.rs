@@ -9,7 +9,7 @@
 use nix::errno::Errno;
 
 use super::supervise::Supervisor;
-use super::table::State;
+use super::table::{Pending, State};
 use super::{Policy, Tid, sys};
 
 impl<P: Policy> Supervisor<P> {
@@ -18,7 +18,8 @@ impl<P: Policy> Supervisor<P> {
         if self.options.fork_veto {
             match self.may_fork(tid) {
                 Ok(()) => self.begin_fork(tid),
-                Err(errno) if self.others_in_flight() == 0 => return self.answer(tid, Err(errno)),
+                // the asking task's own last fork was settled when it stopped here
+                Err(errno) if self.in_flight == 0 => return self.answer(tid, Err(errno)),
                 Err(_) => return self.defer(tid, untraced),
             }
         }
@@ -37,11 +38,6 @@ impl<P: Policy> Supervisor<P> {
             task.in_flight = true;
             self.in_flight += 1;
         }
-    }
-
-    /// The asking task's own earlier fork was settled at the stop that it asks in.
-    fn others_in_flight(&self) -> usize {
-        self.in_flight
     }
 
     /// Ends a fork in flight, and tells whether there was one.
@@ -100,6 +96,12 @@ impl<P: Policy> Supervisor<P> {
             return;
         }
         for (tid, untraced) in std::mem::take(&mut self.deferred) {
+            let Some(task) = self.table.tasks.get_mut(&tid) else { continue };
+            if task.freeze && !self.closing {
+                // frozen with a charge in flight it would never settle
+                task.state = State::Held(Pending::Seccomp);
+                continue;
+            }
             if let Err(errno) = self.may_fork(tid) {
                 self.answer(tid, Err(errno));
                 continue;

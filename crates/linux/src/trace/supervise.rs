@@ -6,10 +6,10 @@ use std::sync::Arc;
 use libc::c_int;
 use nix::errno::Errno;
 
+use super::births::Early;
 use super::filter::{self, Interest};
 use super::kick::Queue;
 use super::launch::{self, Command, Launched, StartError};
-use super::stops::Early;
 use super::sys::{self, Report};
 use super::table::{State, Table, Task, TidMap};
 use super::{Policy, Tid};
@@ -19,6 +19,7 @@ const FAIR_AFTER: u32 = 64;
 
 /// How a job is to be supervised.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools)] // independent switches
 pub struct Options {
     /// Kill the job when the supervisor dies. Without it a job whose supervisor died goes on, but those of
     /// its system calls that the filter stops fail with `ENOSYS`.
@@ -137,7 +138,6 @@ impl<P: Policy> Supervisor<P> {
             }
         }
         self.bury_early();
-        self.queue.close();
         let status = self.status.unwrap_or_default();
         (self.failure.take().map_or(Ok(status), Err), self.policy)
     }
@@ -147,8 +147,8 @@ impl<P: Policy> Supervisor<P> {
         // with a child in hand whose parent has not reported, a look at what else is there comes first
         let mut report = sys::peek(self.early.is_empty());
         if matches!(report, Ok(None)) {
-            self.resolve_early();
-            report = sys::peek(true);
+            let again = self.resolve_early();
+            report = sys::peek(!again);
         }
         match report {
             Ok(Some(report)) => self.dispatch(report),

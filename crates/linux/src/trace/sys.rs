@@ -122,11 +122,7 @@ pub(super) fn signal_sender(tid: Tid) -> Result<(c_int, Tid), Errno> {
 
 /// Reads or writes the general registers (`PTRACE_GETREGS`, `PTRACE_SETREGS`).
 #[cfg(target_arch = "x86_64")]
-pub(super) fn registers(
-    write: bool,
-    tid: Tid,
-    registers: &mut libc::user_regs_struct,
-) -> Result<(), Errno> {
+pub(super) fn registers(write: bool, tid: Tid, registers: &mut libc::user_regs_struct) -> Result<(), Errno> {
     let request = if write { libc::PTRACE_SETREGS } else { libc::PTRACE_GETREGS };
     ptrace(request, tid, 0, ptr::from_mut(registers) as usize).map(drop)
 }
@@ -180,9 +176,8 @@ pub(super) fn process_clock(pid: Tid, which: c_int) -> Result<u64, Errno> {
 pub(super) fn set_affinity(tid: Tid, mask: &CpuMask) -> Result<(), Errno> {
     let words = mask.words();
     // SAFETY: the kernel reads size_of_val(words) bytes from words.
-    let rc = unsafe {
-        libc::syscall(libc::SYS_sched_setaffinity, tid, mem::size_of_val(words), words.as_ptr())
-    };
+    let rc =
+        unsafe { libc::syscall(libc::SYS_sched_setaffinity, tid, mem::size_of_val(words), words.as_ptr()) };
     Errno::result(rc).map(drop)
 }
 
