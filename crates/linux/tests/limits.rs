@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Count, code, compile, eventually, finish, look, run, start, veto};
-use penfold_linux::trace::{CpuMask, Notice, Options, Supervisor};
+use penfold_linux::trace::{Command, CpuMask, Fork, Gone, Job, Notice, Options, Policy, Supervisor};
 
 /// A user of its own, whose processes nobody else counts.
 const FORKS_FAIL: &str = r"
@@ -152,4 +152,26 @@ fn a_wish_outlives_a_change_of_the_group() {
     assert_eq!(apply(vec![0, 1]), ["1", "1"], "what was asked for, in parent and child");
     handle.call(Supervisor::close).unwrap();
     finish(job);
+}
+
+#[test]
+fn a_policy_that_panics_takes_the_job_with_it_and_leaves_nobody_waiting() {
+    struct Panics;
+    impl Policy for Panics {
+        fn forked(&mut self, _: Fork) {
+            panic!("as the test wants");
+        }
+    }
+    let script = "kill -STOP $$; (sleep 100) & wait";
+    let command = Command::new(["sh", "-c", script]);
+    let job = Job::start(command, Options::default(), Panics).unwrap();
+    let (handle, main) = (job.handle(), job.main());
+    let stopped = move |job: &mut Supervisor<Panics>| job.is_group_stopped(main);
+    eventually("it waits for us", || handle.call(stopped) == Ok(true));
+    handle.call(move |job| job.kill(main, libc::SIGCONT)).unwrap().unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.wait()));
+    assert!(panicked.is_err());
+    assert_eq!(handle.call(|job| job.tasks().len()), Err(Gone));
+    let state = move || std::fs::read_to_string(format!("/proc/{main}/stat")).unwrap_or_default();
+    eventually("the job is dead", || state().is_empty() || state().contains(") Z"));
 }

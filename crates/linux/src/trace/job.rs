@@ -130,7 +130,7 @@ impl<P: Policy> Job<P> {
 impl<P: Policy> Supervisor<P> {
     /// Whether a signal that this process got from `sender` has reached the main command without our help.
     fn has_seen(&mut self, signal: c_int, sender: Tid) -> bool {
-        let stopped = self.table.processes.get(&self.main).is_some_and(|process| process.stopped);
+        let stopped = self.is_group_stopped(self.main);
         if signal == libc::SIGCONT {
             // a stop of ours is always ended by one of these: what stopped us is dealt with
             self.main_stops_known = self.main_stops;
