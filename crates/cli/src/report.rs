@@ -28,7 +28,15 @@ impl FromStr for Destination {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Destination, String> {
-        match text.parse() {
+        // A file that is open already must not be emptied by opening it anew.
+        let open = match text {
+            "/dev/stdout" => "1",
+            "/dev/stderr" => "2",
+            _ => {
+                text.strip_prefix("/dev/fd/").or_else(|| text.strip_prefix("/proc/self/fd/")).unwrap_or(text)
+            }
+        };
+        match open.parse() {
             _ if text.is_empty() => Err("give a file or a descriptor's number".to_owned()),
             Ok(number) => Ok(Destination::Descriptor(number)),
             Err(_) => Ok(Destination::Path(text.into())),

@@ -2,4 +2,5 @@
 
 pub mod descriptor;
 pub mod doctor;
+pub mod release;
 pub mod trace;

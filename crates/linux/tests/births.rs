@@ -314,5 +314,6 @@ fn children_killed_at_birth_are_accounted_once() {
         let outcome = run(&[program.path()], options, Count::limited(10_000));
         assert_eq!(code(&outcome), 0);
         assert!(outcome.policy.processes > 400);
+        assert!(outcome.policy.orphaned > 0, "the case that this is about");
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Count, Scratch, code, compile, eventually, finish, look, run, start, veto};
-use penfold_linux::trace::Options;
+use penfold_linux::trace::{Options, Supervisor};
 
 const BURN: &str = r"
     static long used(clockid_t clock) { struct timespec t; clock_gettime(clock, &t); return t.tv_sec * 1000000000L + t.tv_nsec; }
@@ -75,14 +75,14 @@ fn sampled_while_alive_and_by_thread_where_threads_are_apart() {
     eventually("both threads are done", || {
         look(&handle, |count| (count.threads, count.living.len())) == (2, 1)
     });
-    handle.call(penfold_linux::trace::Supervisor::sample).unwrap();
+    handle.call(Supervisor::sample).unwrap();
     let (total, first, main_ns) = look(&handle, move |count| {
         (count.user_ns + count.system_ns, count.cpu_of[&other], count.cpu_of.get(&main).copied().unwrap_or(0))
     });
     assert!(first + before > 39_000_000 && first + before < 50_000_000, "{first} after {before}");
     assert!(total > 80_000_000, "{total}");
     assert!(main_ns < before + 10_000_000, "the leader is not charged for its threads: {main_ns}");
-    handle.call(penfold_linux::trace::Supervisor::close).unwrap();
+    handle.call(Supervisor::close).unwrap();
     let outcome = finish(job);
     let sum = outcome.policy.user_ns + outcome.policy.system_ns;
     assert!(sum >= total && sum < total + 10_000_000, "nothing is charged twice: {sum} after {total}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::{Count, Program, Scratch, compile, eventually, finish, look, start, veto};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use penfold_linux::trace::{Handle, Job, Tid};
+use penfold_linux::trace::{Handle, Job, Supervisor, Tid};
 
 /// A child that counts, and a parent that watches it as a shell does; both tell in a shared page.
 const WATCHED: &str = r"
@@ -208,6 +208,6 @@ fn a_process_that_waits_for_its_vfork_child_counts_as_frozen() {
     eventually("frozen", || handle.call(move |supervisor| supervisor.is_frozen(main)).unwrap());
     eventually("the child ends", || look(&handle, |count| count.living.len()) == 1);
     eventually("held", || handle.call(move |supervisor| supervisor.is_frozen(main)).unwrap());
-    handle.call(penfold_linux::trace::Supervisor::close).unwrap();
+    handle.call(Supervisor::close).unwrap();
     finish(job);
 }

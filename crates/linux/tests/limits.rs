@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Count, code, compile, eventually, finish, look, run, start, veto};
-use penfold_linux::trace::{CpuMask, Notice, Options};
+use penfold_linux::trace::{Command, CpuMask, Fork, Gone, Job, Notice, Options, Policy, Supervisor};
 
 /// A user of its own, whose processes nobody else counts.
 const FORKS_FAIL: &str = r"
@@ -31,8 +31,8 @@ fn counters_are_exact_also_for_a_task_that_never_stops_again() {
     let handle = job.handle();
     // more when an interrupt makes the kernel restart a fork
     eventually("all charges are given back", || look(&handle, |count| count.cancelled) >= 100);
-    assert_eq!(look(&handle, common::Count::usage), 1);
-    handle.call(penfold_linux::trace::Supervisor::close).unwrap();
+    assert_eq!(look(&handle, Count::usage), 1);
+    handle.call(Supervisor::close).unwrap();
     finish(job);
 }
 
@@ -139,7 +139,7 @@ fn a_wish_outlives_a_change_of_the_group() {
     };
     let apply = |cpus: Vec<usize>| {
         let mask: CpuMask = cpus.into_iter().collect();
-        let apply = move |supervisor: &mut penfold_linux::trace::Supervisor<Count>| {
+        let apply = move |supervisor: &mut Supervisor<Count>| {
             let tasks = supervisor.tasks();
             for tid in &tasks {
                 supervisor.apply_affinity(*tid, &mask).unwrap();
@@ -150,6 +150,28 @@ fn a_wish_outlives_a_change_of_the_group() {
     };
     assert_eq!(apply(vec![0]), ["0", "0"], "none of what was asked for is left");
     assert_eq!(apply(vec![0, 1]), ["1", "1"], "what was asked for, in parent and child");
-    handle.call(penfold_linux::trace::Supervisor::close).unwrap();
+    handle.call(Supervisor::close).unwrap();
     finish(job);
+}
+
+#[test]
+fn a_policy_that_panics_takes_the_job_with_it_and_leaves_nobody_waiting() {
+    struct Panics;
+    impl Policy for Panics {
+        fn forked(&mut self, _: Fork) {
+            panic!("as the test wants");
+        }
+    }
+    let script = "kill -STOP $$; (sleep 100) & wait";
+    let command = Command::new(["sh", "-c", script]);
+    let job = Job::start(command, Options::default(), Panics).unwrap();
+    let (handle, main) = (job.handle(), job.main());
+    let stopped = move |job: &mut Supervisor<Panics>| job.is_group_stopped(main);
+    eventually("it waits for us", || handle.call(stopped) == Ok(true));
+    handle.call(move |job| job.kill(main, libc::SIGCONT)).unwrap().unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.wait()));
+    assert!(panicked.is_err());
+    assert_eq!(handle.call(|job| job.tasks().len()), Err(Gone));
+    let state = move || std::fs::read_to_string(format!("/proc/{main}/stat")).unwrap_or_default();
+    eventually("the job is dead", || state().is_empty() || state().contains(") Z"));
 }

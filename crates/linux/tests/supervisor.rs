@@ -14,9 +14,13 @@ use penfold_linux::trace::{self, Job, Options, Signals};
 /// What a supervisor of its own, in another process, runs; in its environment.
 const SCRIPT: &str = "PENFOLD_TEST_SCRIPT";
 
+/// Set where the job is to outlive its supervisor.
+const KEEP: &str = "PENFOLD_TEST_KEEP";
+
 fn supervise(script: &str) -> i32 {
     let signals = Signals::block();
-    let options = Options { fork_veto: true, follow_stops: true, ..Options::default() };
+    let exit_kill = std::env::var_os(KEEP).is_none();
+    let options = Options { exit_kill, fork_veto: true, follow_stops: true, ..Options::default() };
     let command = trace::Command::new(common::shell(script));
     let outcome = match Job::start(command, options, Count::limited(200)) {
         Ok(job) => job.wait_forwarding(&signals),
@@ -61,6 +65,20 @@ fn the_job_dies_with_its_supervisor() {
     for process in scratch.text().lines() {
         eventually("the job is dead", || gone(process));
     }
+}
+
+fn the_job_outlives_its_supervisor_when_asked_to() {
+    let scratch = Scratch::new();
+    let script = format!("echo $$ >> {}; exec sleep 100", scratch.path().display());
+    let mut child = supervisor(&script).env(KEEP, "1").spawn().unwrap();
+    eventually("it runs", || scratch.text().ends_with('\n'));
+    kill(pid(&child), Signal::SIGKILL).unwrap();
+    child.wait().unwrap();
+    let job = scratch.text().trim().to_owned();
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert!(!gone(&job));
+    kill(Pid::from_raw(job.parse().unwrap()), Signal::SIGKILL).unwrap();
+    eventually("killed", || gone(&job));
 }
 
 fn signals_sent_to_the_supervisor_are_passed_on() {
@@ -204,6 +222,7 @@ fn main() {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let tests: &[(&str, fn())] = &[
         ("the_job_dies_with_its_supervisor", the_job_dies_with_its_supervisor),
+        ("the_job_outlives_its_supervisor_when_asked_to", the_job_outlives_its_supervisor_when_asked_to),
         ("signals_sent_to_the_supervisor_are_passed_on", signals_sent_to_the_supervisor_are_passed_on),
         (
             "a_signal_to_the_own_group_is_not_passed_on_again",

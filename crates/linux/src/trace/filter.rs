@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn every_interface_of_the_table_is_judged() {
-        let untraced = libc::CLONE_UNTRACED as u32 | 17;
+        let untraced = (libc::CLONE_UNTRACED | libc::SIGCHLD) as u32;
         for (index, abi) in ABIS.iter().enumerate() {
             let of = |number: u32| number | abi.number_bit;
             for fork in [false, true] {

@@ -51,8 +51,8 @@ impl<P: Policy> Job<P> {
         kick::install_handler().map_err(system("install a signal handler"))?;
         signals::prepare_sigchld();
         let ended = Arc::new(AtomicBool::new(false));
-        let end = End { ended: Arc::clone(&ended), waiter: sys::gettid() };
         let queue = Queue::new();
+        let end = End { ended: Arc::clone(&ended), waiter: sys::gettid(), queue: Arc::clone(&queue) };
         let handle = Handle::new(Arc::clone(&queue));
         let (started, start) = mpsc::sync_channel(1);
         let tracer = move || {
@@ -130,7 +130,7 @@ impl<P: Policy> Job<P> {
 impl<P: Policy> Supervisor<P> {
     /// Whether a signal that this process got from `sender` has reached the main command without our help.
     fn has_seen(&mut self, signal: c_int, sender: Tid) -> bool {
-        let stopped = self.table.processes.get(&self.main).is_some_and(|process| process.stopped);
+        let stopped = self.is_group_stopped(self.main);
         if signal == libc::SIGCONT {
             // a stop of ours is always ended by one of these: what stopped us is dealt with
             self.main_stops_known = self.main_stops;
@@ -145,14 +145,16 @@ impl<P: Policy> Supervisor<P> {
     }
 }
 
-/// Tells the waiting thread that the tracer thread has ended, also when it panicked.
-struct End {
+/// Tells those who wait that the tracer thread has ended, also when the policy panicked.
+struct End<P> {
     ended: Arc<AtomicBool>,
     waiter: Tid,
+    queue: Arc<Queue<P>>,
 }
 
-impl Drop for End {
+impl<P> Drop for End<P> {
     fn drop(&mut self) {
+        self.queue.close();
         self.ended.store(true, Ordering::Release);
         let _ = sys::tgkill(std::process::id() as Tid, self.waiter, kick::signal());
     }

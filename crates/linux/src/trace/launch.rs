@@ -4,8 +4,9 @@
 //! plain child in penfold's session and process group, so that terminal and shell treat it as usual.
 
 use std::ffi::{CString, OsString};
+use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr;
@@ -84,8 +85,8 @@ fn system(step: &'static str) -> impl Fn(Errno) -> StartError {
 /// A child that waits to be let loose.
 pub(super) struct Launched {
     pub(super) pid: Tid,
-    go: OwnedFd,
-    failure: OwnedFd,
+    go: File,
+    failure: File,
     program: String,
 }
 
@@ -151,7 +152,7 @@ pub(super) fn launch(
         sys::reap_blocking(pid);
         return Err(error);
     }
-    Ok(Launched { pid, go, failure, program })
+    Ok(Launched { pid, go: go.into(), failure: failure.into(), program })
 }
 
 fn seize_error(pid: Tid, errno: Errno) -> StartError {
@@ -165,14 +166,13 @@ impl Launched {
     /// Lets the child install its filter and execute the command.
     pub(super) fn go(&mut self) {
         // fails only when the child was killed, which its death will tell
-        let _ = std::fs::File::from(self.go.try_clone().expect("a pipe can be duplicated")).write_all(b"g");
+        let _ = self.go.write_all(b"g");
     }
 
     /// Why the command never started, once the child is dead; `None` when it did start.
     pub(super) fn failure(&self) -> Option<StartError> {
         let mut message = [0_u8; 8];
-        let file = self.failure.try_clone().ok()?;
-        std::fs::File::from(file).read_exact(&mut message).ok()?;
+        (&self.failure).read_exact(&mut message).ok()?;
         let stage = i32::from_ne_bytes(message[..4].try_into().expect("four bytes"));
         let errno = Errno::from_raw(i32::from_ne_bytes(message[4..].try_into().expect("four bytes")));
         Some(match stage {

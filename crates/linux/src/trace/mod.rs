@@ -9,11 +9,17 @@
 //! are left to the kernel with `PTRACE_LISTEN`, so that job control looks as without a tracer; and
 //! `PTRACE_O_EXITKILL` makes the tree die with its supervisor.
 
+// tid and tgid are what everyone calls them
+#![allow(clippy::similar_names)]
+
 mod affinity;
 mod arch;
+mod births;
+mod calls;
 mod contained;
 mod cpumask;
 mod cputime;
+mod deaths;
 mod filter;
 mod freeze;
 mod job;

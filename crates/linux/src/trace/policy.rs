@@ -18,8 +18,12 @@ pub struct Fork {
     pub tgid: Tid,
     /// Whether [`Policy::may_fork`] was asked and agreed; otherwise the policy must count the child now.
     pub charged: bool,
-    /// `parent` was killed inside its fork and has been reported by [`Policy::exited`] already. When its
-    /// identity was lost with it, `parent` is the main command's task.
+    /// `parent` was killed inside its fork and has been reported by [`Policy::exited`] already, as one of
+    /// the last few tasks that were: a policy that wants to place the child exactly remembers where those
+    /// were. A quarter of the kills that hit a task which does nothing but fork end like this.
+    ///
+    /// The kernel does not tell who made such a child. Without the veto, or when several tasks were killed
+    /// in their forks at once, `parent` is the likeliest of them; when none is known, the main command.
     pub parent_died: bool,
 }
 
@@ -35,6 +39,7 @@ pub enum Notice {
         comm: String,
     },
     /// A program asked for a child hidden from tracers (`CLONE_UNTRACED`); the flag was cleared.
+    /// Given once per process.
     UntracedCleared {
         /// The task that called clone.
         task: Tid,

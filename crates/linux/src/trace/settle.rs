@@ -9,14 +9,14 @@
 use nix::errno::Errno;
 
 use super::supervise::Supervisor;
-use super::table::State;
+use super::table::{Pending, State};
 use super::{Policy, Tid, sys};
 
 impl<P: Policy> Supervisor<P> {
     /// fork, vfork or clone has been called; with `CLONE_UNTRACED` through the interface `untraced`.
     pub(super) fn on_fork_call(&mut self, tid: Tid, untraced: Option<usize>) {
         if self.options.fork_veto {
-            if self.others_in_flight() > 0 && !self.closing && !self.policy.could_fork(tid) {
+            if self.in_flight > 0 && !self.closing && !self.policy.could_fork(tid) {
                 return self.defer(tid, untraced);
             }
             match self.may_fork(tid) {
@@ -39,11 +39,6 @@ impl<P: Policy> Supervisor<P> {
             task.in_flight = true;
             self.in_flight += 1;
         }
-    }
-
-    /// The asking task's own earlier fork was settled at the stop that it asks in.
-    fn others_in_flight(&self) -> usize {
-        self.in_flight
     }
 
     /// Ends a fork in flight, and tells whether there was one.
@@ -102,6 +97,12 @@ impl<P: Policy> Supervisor<P> {
             return;
         }
         for (tid, untraced) in std::mem::take(&mut self.deferred) {
+            let Some(task) = self.table.tasks.get_mut(&tid) else { continue };
+            if task.freeze && !self.closing {
+                // frozen with a charge in flight it would never settle
+                task.state = State::Held(Pending::Seccomp);
+                continue;
+            }
             if let Err(errno) = self.may_fork(tid) {
                 self.answer(tid, Err(errno));
                 continue;

@@ -56,6 +56,7 @@ pub(super) enum State {
 
 /// A task.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent facts, not one state
 pub(super) struct Task {
     pub(super) tgid: Tid,
     pub(super) state: State,
@@ -96,6 +97,7 @@ impl Task {
 
 /// A process.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // independent facts, not one state
 pub(super) struct Process {
     /// Threads that have not been reaped.
     pub(super) threads: u32,
@@ -105,8 +107,10 @@ pub(super) struct Process {
     pub(super) cpu: usize,
     /// Threads are in different groups, so their time is read thread by thread.
     pub(super) per_thread: bool,
-    /// The user has been told that its ptrace calls are refused.
+    /// The user has been told that its ptrace calls are refused, and is not told again.
     pub(super) ptrace_noticed: bool,
+    /// Nor of its wish for untraceable children a second time.
+    pub(super) untraced_noticed: bool,
     /// Group-stopped.
     pub(super) stopped: bool,
     /// The signal that is stopping it came from another process of the job.

@@ -25,6 +25,7 @@ pub struct Count {
     pub refused: usize,
     pub cancelled: usize,
     pub renamed: usize,
+    pub orphaned: usize,
     pub user_ns: u64,
     pub system_ns: u64,
     pub cpu_of: HashMap<Tid, u64>,
@@ -45,6 +46,7 @@ impl Default for Count {
             refused: 0,
             cancelled: 0,
             renamed: 0,
+            orphaned: 0,
             user_ns: 0,
             system_ns: 0,
             cpu_of: HashMap::new(),
@@ -91,6 +93,7 @@ impl Policy for Count {
 
     fn forked(&mut self, fork: Fork) {
         assert!(fork.parent_died || self.living.contains_key(&fork.parent), "{fork:?}: no parent");
+        self.orphaned += usize::from(fork.parent_died);
         if fork.charged {
             self.in_flight -= 1;
         }
