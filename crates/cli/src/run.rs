@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use penfold_linux::release::run_agent;
 use penfold_linux::trace::{
     Command, ContainError, Contained, Ended, Notice, Options, Signals, StartError, Workshop,
 };
@@ -98,6 +99,11 @@ fn attempt(arguments: &Arguments, signals: &Signals) -> Result<u8, Failure> {
     let command = Command::new(arguments.command.iter());
     let contained = workshop.start(command, cgroup, options).map_err(|error| not_started(&error))?;
     let mut ended = wait(contained, signals)?;
+    while let Some(release) = ended.parts().0.take_release() {
+        if let Err(error) = run_agent(&release) {
+            eprintln!("penfold: warning: release agent {}: {error}", release.agent);
+        }
+    }
     let facts =
         Facts::gather(&arguments.command, &arguments.set, warnings, began.elapsed(), cgroup, &mut ended);
     if !arguments.quiet {
