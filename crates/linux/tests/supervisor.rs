@@ -120,7 +120,15 @@ fn a_stop_from_outside_stops_the_supervisor_too() {
 
 fn a_stop_that_the_job_ends_itself_does_not_stop_the_supervisor() {
     let script = "(sleep 0.1; kill -CONT $$) & kill -STOP $$; exit 8";
-    assert_eq!(supervisor(script).status().unwrap().code(), Some(8));
+    let mut child = supervisor(script).spawn().unwrap();
+    let start = std::time::Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed().as_secs() > 10 {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(8));
 }
 
 /// A shell's part of job control on a terminal of its own: Ctrl-Z, then fg.

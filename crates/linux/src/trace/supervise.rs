@@ -3,7 +3,8 @@
 //! One system call finds an event and leaves it in place; continuing the task takes it away, so an ordinary
 //! stop costs two calls. The thread runs wherever and however the scheduler likes. That was measured against
 //! the alternatives on a virtual machine with two CPUs (µs per round, least of six interleaved runs; storms
-//! of children with the veto, so five stops each, and a script with pipelines in ms):
+//! of children with the veto, so four stops and a death each, and a script with pipelines in ms; the machine
+//! had other work too, and differences below a tenth are noise):
 //!
 //! | tracer | vfork+exit | fork+exit | fork+exec | script | vfork+exit beside two busy loops |
 //! |---|---|---|---|---|---|
@@ -18,7 +19,7 @@
 //!
 //! Polling gains where a CPU is idle anyway, and where none is takes it from the job: two fork+exec storms
 //! at once took 1.77 times as long as untraced, instead of 1.51. Everything on one CPU would be best for
-//! storms (vfork+exit 30), but only by setting the job's own affinity, which would show. A shorter slice and
+//! storms (vfork+exit 30, bare 19), but only by setting the job's own affinity, which would show. A shorter slice and
 //! a better nice value changed nothing beyond the noise.
 
 use std::collections::VecDeque;
