@@ -101,8 +101,8 @@ fn a_dropped_guard_cancels_and_a_committed_one_does_not() {
     }
     assert_eq!(desk.counts().cancel_fork, 1);
     assert_eq!(usage(&mut world, top, "p"), "1 -1 2 0 0\n0 -1 1 0 0\n");
-    let child = world.host.create(None, 0);
-    let guard = world.engine.forking(&mut world.host, task, set).unwrap();
+    let mut guard = world.engine.forking(&mut world.host, task, set).unwrap();
+    let child = guard.host().create(None, 0);
     assert_eq!(guard.commit(child), set);
     assert_eq!(desk.counts().cancel_fork, 1);
     assert_eq!(usage(&mut world, top, "p"), "2 -1 2 0 0\n1 -1 1 0 0\n");
