@@ -111,8 +111,8 @@ impl Engine {
             .filter(|&slot| self.slot(slot).callbacks.contains(Callbacks::ATTACH))
             .map(|slot| (slot, self.migrations(cgroup, slot, moves)))
             .collect();
+        // What a task has used so far belongs to the cgroup that it leaves.
         if self.masks.cpu_time & bound != 0 {
-            // What was used so far was used at the old place.
             self.sample_cpu(host);
         }
         for moving in moves {

@@ -30,7 +30,7 @@ pub struct Cgroup {
     /// css numbers by slot; shorter than the slots, or `NO_CSS`, where none.
     css: Box<[u32]>,
     /// Owner or mode of single control files, where they were changed.
-    pub(crate) file_owners: Option<Box<BTreeMap<FileId, Owner>>>,
+    pub(crate) file_owners: BTreeMap<FileId, Owner>,
     pub(crate) hierarchy: u16,
     pub(crate) notify_on_release: bool,
     pub(crate) clone_children: bool,
@@ -57,7 +57,7 @@ impl Cgroup {
             previous_sibling: None,
             first_set: None,
             css: Box::default(),
-            file_owners: None,
+            file_owners: BTreeMap::new(),
             hierarchy: hierarchy as u16,
             notify_on_release: false,
             clone_children: false,
@@ -120,9 +120,8 @@ impl Cgroup {
 
     /// The files of a slot are gone: what comes there next belongs to whom it belongs by default.
     pub(crate) fn forget_file_owners(&mut self, gone: usize) {
-        if let Some(owners) = &mut self.file_owners {
-            owners.retain(|file, _| !matches!(file, FileId::Subsystem { slot, .. } if usize::from(*slot) == gone));
-        }
+        self.file_owners
+            .retain(|file, _| !matches!(file, FileId::Subsystem { slot, .. } if usize::from(*slot) == gone));
     }
 
     pub(crate) fn set_css(&mut self, slot: usize, css: Option<Css>) {

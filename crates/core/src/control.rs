@@ -85,7 +85,11 @@ impl Engine {
             generic => GENERIC.iter().find(|(id, ..)| *id == generic).map(|&(.., place)| place),
         };
         let root = self.tree[cgroup].parent.is_none();
-        if place.is_some_and(|place| place.includes(root)) { Ok(()) } else { Err(Error::Removed { operation }) }
+        if place.is_some_and(|place| place.includes(root)) {
+            Ok(())
+        } else {
+            Err(Error::Removed { operation })
+        }
     }
 
     /// The control file of that name, if the directory has it.
@@ -129,11 +133,13 @@ impl Engine {
     pub fn file_owner(&self, cgroup: CgroupId, id: FileId) -> Result<Owner> {
         self.must_have(cgroup, id, "stat")?;
         let node = &self.tree[cgroup];
-        if let Some(owner) = node.file_owners.as_ref().and_then(|owners| owners.get(&id)) {
+        if let Some(owner) = node.file_owners.get(&id) {
             return Ok(*owner);
         }
         let mode = match id {
-            FileId::Subsystem { slot, file, .. } => self.slot(usize::from(slot)).files[usize::from(file)].mode,
+            FileId::Subsystem { slot, file, .. } => {
+                self.slot(usize::from(slot)).files[usize::from(file)].mode
+            }
             generic => GENERIC.iter().find(|(id, ..)| *id == generic).map_or(0, |&(_, _, mode, _)| mode),
         };
         Ok(Owner { mode, ..node.creator })
@@ -152,7 +158,7 @@ impl Engine {
     ) -> Result<()> {
         let old = self.file_owner(cgroup, id)?;
         may_change_owner(caller, old, owner)?;
-        self.tree[cgroup].file_owners.get_or_insert_default().insert(id, owner);
+        self.tree[cgroup].file_owners.insert(id, owner);
         Ok(())
     }
 
@@ -280,6 +286,10 @@ impl Engine {
             FileId::Subsystem { slot, file, .. } => {
                 let (slot, file) = (usize::from(slot), usize::from(file));
                 let css = self.tree[cgroup].css(slot).ok_or(Error::Removed { operation: "write" })?;
+                // A write may reset what was charged: time used before it must not turn up after it.
+                if self.masks.cpu_time & (1 << slot) != 0 {
+                    self.sample_cpu(host);
+                }
                 self.try_call(slot, host, Some(caller), |erased, env| erased.write(env, css, file, content))
             }
         }

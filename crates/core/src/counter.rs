@@ -1,5 +1,6 @@
 //! Counters and the charge rules that subsystems declare on them.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 
 use crate::errno::Errno;
@@ -21,18 +22,27 @@ pub enum Resource {
 }
 
 /// A charge rule, declared by a subsystem: one counter per css, charged up the hierarchy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// What is counted.
     pub resource: Resource,
     /// What the caller is told when a limit refuses.
     pub errno: Errno,
+    /// The control file (without prefix) that sets the limit, to name it in messages; empty for none.
+    pub limit_file: Cow<'static, str>,
 }
 
 impl Rule {
     /// A rule that refuses with `EAGAIN`, as fork(2) does.
     pub const fn new(resource: Resource) -> Rule {
-        Rule { resource, errno: Errno::EAGAIN }
+        Rule { resource, errno: Errno::EAGAIN, limit_file: Cow::Borrowed("") }
+    }
+
+    /// The same, with its limit set by this control file.
+    #[must_use]
+    pub fn limited_by(mut self, file: impl Into<Cow<'static, str>>) -> Rule {
+        self.limit_file = file.into();
+        self
     }
 }
 

@@ -19,6 +19,19 @@ use crate::subsystem::Css;
 use crate::task::Caller;
 use crate::tree::Tree;
 
+/// A limit that has refused something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitHit {
+    /// The cgroup whose limit it is.
+    pub path: Vec<u8>,
+    /// The control file that sets it, such as `pids.max`.
+    pub file: String,
+    /// The limit now.
+    pub limit: u64,
+    /// How often it has refused.
+    pub failures: u64,
+}
+
 /// Hierarchies, cgroups, subsystems and the css_sets that tasks point to.
 ///
 /// A deterministic state machine: no locks, no I/O, no clock, no randomness. Callers wrap it in their own lock.
@@ -27,12 +40,22 @@ pub struct Engine {
     pub(crate) tree: Tree,
     pub(crate) slots: Vec<Option<Slot>>,
     pub(crate) masks: Masks,
-    /// How many counters have a finite limit that can refuse a fork.
+    /// How many counters have a finite limit that can refuse a fork, and subsystems a `can_fork` that may.
     pub(crate) limits: usize,
     /// Grows with every load and unload, so that a fork charge knows what it was taken for.
     pub(crate) epoch: u64,
     pub(crate) last_hierarchy_id: u32,
     pub(crate) releases: ReleaseQueue,
+}
+
+impl core::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let subsystems: Vec<&str> = self.subsystems().collect();
+        f.debug_struct("Engine")
+            .field("subsystems", &subsystems)
+            .field("tree", &self.tree)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Tree {
@@ -67,9 +90,10 @@ impl Engine {
         self.masks.interest
     }
 
-    /// Can a fork be refused now? True while a finite limit is set or a subsystem has `can_fork`.
+    /// Can a fork be refused now? True while a finite limit is set, or a subsystem has said with
+    /// [`Context::set_refusing`](crate::Context::set_refusing) that its `can_fork` may.
     pub fn can_refuse_fork(&self) -> bool {
-        self.limits > 0 || self.masks.can_fork != 0
+        self.limits > 0
     }
 
     /// The names of the loaded subsystems in the order of their slots.
@@ -150,6 +174,34 @@ impl Engine {
         self.call(slot, host, caller, callback).map_err(|error| error.in_subsystem(&self.slot(slot).name))
     }
 
+    /// The limits that have refused something, in the cgroup, below it and above it.
+    pub fn limits_hit(&self, cgroup: CgroupId) -> Vec<LimitHit> {
+        let Some(_) = self.tree.get(cgroup) else { return Vec::new() };
+        let mut nodes: Vec<CgroupId> =
+            core::iter::successors(self.tree[cgroup].parent, |&at| self.tree[at].parent).collect();
+        nodes.push(cgroup);
+        let mut next = nodes.len() - 1;
+        while let Some(&at) = nodes.get(next) {
+            nodes.extend(self.tree.children(at));
+            next += 1;
+        }
+        let mut hits = Vec::new();
+        for node in nodes {
+            for (slot, css) in self.tree[node].all_css() {
+                let loaded = self.slot(slot);
+                for (rule, declared) in loaded.rules.iter().enumerate() {
+                    let counter = &loaded.counters[css.0 as usize * loaded.rules.len() + rule];
+                    if counter.failures > 0 {
+                        let file = format!("{}.{}", loaded.name, declared.limit_file);
+                        let (limit, failures) = (counter.limit, counter.failures);
+                        hits.push(LimitHit { path: self.tree.path(node), file, limit, failures });
+                    }
+                }
+            }
+        }
+        hits
+    }
+
     /// Charges CPU time to every interested css of a css_set and up the hierarchies.
     pub fn charge_cpu(&mut self, set: CssSetId, cpu: usize, time: CpuTime) {
         for slot in bits(self.masks.cpu_time) {
@@ -205,14 +257,16 @@ impl Engine {
         Ok(text)
     }
 
-    /// The text of `/proc/PID/cpuset` (A8: `/` when cpuset is not mounted).
+    /// The text of `/proc/PID/cpuset` (A8: `/` when cpuset is not mounted, and for an exiting task, which points to
+    /// no css_set).
     ///
     /// # Errors
     /// `ESRCH` when the css_set is gone.
-    pub fn proc_pid_cpuset(&self, set: CssSetId) -> Result<Vec<u8>> {
-        let set = self.tree.css_set(set).ok_or_else(gone)?;
+    pub fn proc_pid_cpuset(&self, set: Option<CssSetId>) -> Result<Vec<u8>> {
+        let set = set.map(|set| self.tree.css_set(set).ok_or_else(gone)).transpose()?;
         let hierarchy = self.slot_of("cpuset").map_or(0, |slot| self.slot(slot).hierarchy);
-        let mut text = self.tree.path(set.cgroup(hierarchy));
+        let cgroup = set.map_or(self.tree.hierarchy(hierarchy).root, |set| set.cgroup(hierarchy));
+        let mut text = self.tree.path(cgroup);
         text.push(b'\n');
         Ok(text)
     }

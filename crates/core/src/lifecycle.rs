@@ -89,6 +89,17 @@ impl Engine {
         Ok(ForkCharge { set, covered: wanted, epoch: self.epoch })
     }
 
+    /// Would the charge rules let a fork in `set` pass now? Changes and counts nothing: for a host that may still
+    /// learn of charges to be given back before a refusal is final.
+    pub fn fork_would_pass(&self, set: CssSetId) -> bool {
+        bits(self.masks.charges).all(|slot| {
+            let Some(css) = self.css(set, slot) else { return true };
+            let loaded = self.slot(slot);
+            (0..loaded.rules.len())
+                .all(|rule| !forks(loaded.rules[rule].resource) || loaded.would_pass(css, rule, 1))
+        })
+    }
+
     fn charge_rules(&mut self, set: CssSetId) -> Result<()> {
         for slot in bits(self.masks.charges) {
             let Some(css) = self.css(set, slot) else { continue };
@@ -197,14 +208,29 @@ impl Engine {
         self.put(charge.set);
     }
 
-    /// Makes a task that already exists a member of the initial css_set, without asking anyone: how a host
-    /// brings in the tasks it starts with. Counted, and told to fork callbacks like every new task.
+    /// Makes a task that already exists a member of the initial css_set: how a host brings in the tasks it
+    /// starts with.
     pub fn adopt(&mut self, host: &mut dyn Host, task: Tid) -> CssSetId {
-        let set = self.initial_css_set();
+        self.join(host, task, self.initial_css_set())
+    }
+
+    /// Makes a task that already exists a member of `set` without asking anyone, as for a child whose fork could
+    /// not be asked for. It is counted whatever the limits say, and told to fork callbacks like every new task.
+    pub fn join(&mut self, host: &mut dyn Host, task: Tid, set: CssSetId) -> CssSetId {
         self.tree.sets.get_mut(set).references += 1;
-        // Nothing is covered: commit charges every rule without a limit, since the task exists already.
+        // It covers nothing and is older than anything loaded: commit charges every rule without a limit.
         let charge = ForkCharge { set, covered: 0, epoch: self.epoch.wrapping_sub(1) };
         self.commit_fork(host, charge, task)
+    }
+
+    /// Keeps a css_set alive without a task in it; its cgroups can't be removed meanwhile.
+    pub fn pin(&mut self, set: CssSetId) {
+        self.tree.sets.get_mut(set).references += 1;
+    }
+
+    /// Ends a [`Engine::pin`].
+    pub fn unpin(&mut self, set: CssSetId) {
+        self.put(set);
     }
 
     /// A task that pointed to `set` has died. Its charges are given back now, not when it is reaped.

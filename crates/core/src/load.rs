@@ -44,8 +44,9 @@ impl Engine {
         let created =
             slot.call(&self.tree, &mut self.limits, index, host, None, |erased, env| erased.create(env, css));
         if let Err(error) = created {
-            // What create() has limited before it failed must not go on refusing forks.
+            // A create that set a limit before it failed must leave no trace of it.
             slot.release(css, &mut self.limits);
+            slot.stop_refusing(&mut self.limits);
             return Err(error.in_subsystem(&slot.name));
         }
         if index == self.slots.len() {
@@ -146,6 +147,8 @@ impl Engine {
         self.epoch += 1;
         self.call(slot, host, None, |erased, env| erased.destroy(env, css));
         self.free_css(slot, css);
+        let Engine { slots, limits, .. } = self;
+        slots[slot].as_mut().expect("found by its name").stop_refusing(limits);
         self.tree[top].set_css(slot, None);
         self.tree.hierarchy_mut(0).subsystems &= !(1 << slot);
         self.slots[slot] = None;

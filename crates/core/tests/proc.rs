@@ -52,7 +52,7 @@ fn proc_pid_cpuset_is_the_path_in_the_hierarchy_of_cpuset() {
     use penfold_core::Host as _;
     let mut world = World::with(&["cpu", "cpuset"]);
     let task = world.spawn();
-    let cpuset = |world: &World| world.engine.proc_pid_cpuset(world.host.css_set(task).unwrap()).unwrap();
+    let cpuset = |world: &World| world.engine.proc_pid_cpuset(world.host.css_set(task)).unwrap();
     assert_eq!(cpuset(&world), b"/\n");
     let other = world.mount("cpu").unwrap();
     let top = world.mount("cpuset").unwrap();
@@ -61,9 +61,9 @@ fn proc_pid_cpuset_is_the_path_in_the_hierarchy_of_cpuset() {
     assert_eq!(cpuset(&world), b"/\n");
     world.attach(g, task).unwrap();
     assert_eq!(cpuset(&world), b"/yes\n");
-    let old = world.host.css_set(task).unwrap();
+    let old = world.host.css_set(task);
     world.exit(task);
     let gone = world.engine.proc_pid_cpuset(old).unwrap_err();
     assert_eq!(gone.errno(), penfold_core::Errno::ESRCH);
-    assert_eq!(world.engine.proc_pid_cgroup(Some(old)).unwrap_err().errno(), penfold_core::Errno::ESRCH);
+    assert_eq!(world.engine.proc_pid_cgroup(old).unwrap_err().errno(), penfold_core::Errno::ESRCH);
 }

@@ -1,1 +1,5 @@
 //! The hosts of penfold on Linux.
+
+pub mod descriptor;
+pub mod doctor;
+pub mod trace;

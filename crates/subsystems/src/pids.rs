@@ -72,7 +72,7 @@ impl Subsystem for Pids {
     }
 
     fn rules(&self) -> Vec<Rule> {
-        vec![Rule::new(Resource::Tasks)]
+        vec![Rule::new(Resource::Tasks).limited_by("max")]
     }
 
     fn create(&mut self, _: &mut Ctx<'_>) -> Result<()> {

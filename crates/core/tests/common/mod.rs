@@ -176,14 +176,18 @@ impl Subsystem for Probe {
 
     fn files(&self) -> Vec<File<Probe>> {
         let mut files: Vec<File<Probe>> = vec![
-            File::new("value").read_u64(|_, ctx: &mut Ctx<'_>| Ok(ctx.state().value)).write_u64(|_, ctx: &mut Ctx<'_>, value| {
-                ctx.state_mut().value = value;
-                Ok(())
-            }),
-            File::new("signed").read_s64(|_, ctx: &mut Ctx<'_>| Ok(ctx.state().signed)).write_s64(|_, ctx: &mut Ctx<'_>, value| {
-                ctx.state_mut().signed = value;
-                Ok(())
-            }),
+            File::new("value").read_u64(|_, ctx: &mut Ctx<'_>| Ok(ctx.state().value)).write_u64(
+                |_, ctx: &mut Ctx<'_>, value| {
+                    ctx.state_mut().value = value;
+                    Ok(())
+                },
+            ),
+            File::new("signed").read_s64(|_, ctx: &mut Ctx<'_>| Ok(ctx.state().signed)).write_s64(
+                |_, ctx: &mut Ctx<'_>, value| {
+                    ctx.state_mut().signed = value;
+                    Ok(())
+                },
+            ),
             File::new("text")
                 .read_text(|_, ctx: &mut Ctx<'_>, out| {
                     out.push_str(&ctx.state().text);
@@ -355,8 +359,7 @@ impl World {
         new_parent: CgroupId,
         new: &str,
     ) -> Result<(), Errno> {
-        let renamed =
-            self.engine.rename(&self.root, parent, name.as_bytes(), new_parent, new.as_bytes());
+        let renamed = self.engine.rename(&self.root, parent, name.as_bytes(), new_parent, new.as_bytes());
         renamed.map_err(|error| error.errno())
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use penfold_core::{Caller, CgroupId, CpuTime, Errno, ForkCharge, Host as _, Tid};
 
-use super::naive::{Answer, KINDS, Kind, Model, is_below, parent_of};
+use super::naive::{Answer, KINDS, Kind, Model, is_below, join, parent_of};
 use super::op::Op;
 use crate::common::{Desk, Probe, World};
 
@@ -56,7 +56,14 @@ fn task_number(text: &str) -> Answer<Option<i32>> {
 impl Pair {
     pub fn new() -> Pair {
         let desks = KINDS.iter().map(|_| Desk::default()).collect();
-        Pair { world: World::new(), model: Model::new(), desks, flights: Vec::new(), stale: Vec::new(), seen: BTreeMap::new() }
+        Pair {
+            world: World::new(),
+            model: Model::new(),
+            desks,
+            flights: Vec::new(),
+            stale: Vec::new(),
+            seen: BTreeMap::new(),
+        }
     }
 
     /// The core's id of a cgroup, found anew each time by number and path.
@@ -87,7 +94,9 @@ impl Pair {
 
     /// Does one step on both sides and compares the answers. A step without a target is none.
     pub fn step(&mut self, op: &Op) {
-        if let Some((core, model)) = self.structural(op).or_else(|| self.of_tasks(op)).or_else(|| self.of_files(op)) {
+        if let Some((core, model)) =
+            self.structural(op).or_else(|| self.of_tasks(op)).or_else(|| self.of_files(op))
+        {
             assert_eq!(core, model, "the core's answer and the model's to {op:?}");
             let name = format!("{op:?}").split(' ').next().unwrap_or_default().to_owned();
             *self.seen.entry((name, core.err())).or_default() += 1;
@@ -123,7 +132,8 @@ impl Pair {
                 let (hierarchy, path, id) = self.cgroup(at)?;
                 let mode = if open { 0o777 } else { 0o755 };
                 let Pair { world, model, .. } = self;
-                let core = world.engine.mkdir(&mut world.host, &Pair::caller(user), id, name.as_bytes(), mode);
+                let core =
+                    world.engine.mkdir(&mut world.host, &Pair::caller(user), id, name.as_bytes(), mode);
                 let uid = if user { USER } else { 0 };
                 (errno(core).map(|_| ()), model.mkdir(uid, hierarchy, &path, name, mode))
             }
@@ -148,6 +158,8 @@ impl Pair {
                 let parent = parent_of(&path)?;
                 let model = if other == hierarchy && is_below(&target, &path) {
                     Err(Errno::EINVAL)
+                } else if other == hierarchy && is_below(parent, &join(&target, "fresh")) {
+                    Err(Errno::ENOTEMPTY)
                 } else if (other, &*target) == (hierarchy, parent) {
                     self.model.rename(hierarchy, &path, "fresh")
                 } else {

@@ -249,7 +249,9 @@ impl Model {
         let flights = self.flights.iter().filter(covers).count() as u64;
         let past = sub.css[path].tallies[rule].past;
         match sub.rules()[rule] {
-            Resource::Tasks => self.tasks.values().filter(|task| inside(&task.place)).count() as u64 + flights,
+            Resource::Tasks => {
+                self.tasks.values().filter(|task| inside(&task.place)).count() as u64 + flights
+            }
             Resource::Forks => past + flights,
             _ => past,
         }

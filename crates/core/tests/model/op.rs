@@ -7,32 +7,113 @@ use super::naive::KINDS;
 
 #[derive(Debug, Clone)]
 pub enum Op {
-    Mount { options: String, privileged: bool },
-    Remount { hierarchy: u8, options: String },
-    Unmount { hierarchy: u8 },
-    Mkdir { at: u16, name: &'static str, open: bool, user: bool },
-    Rmdir { at: u16, user: bool },
-    Rename { at: u16, name: &'static str },
-    RenameElsewhere { at: u16, to: u16 },
-    Attach { at: u16, task: u8, whole: bool, user: bool },
-    WriteTask { at: u16, text: &'static str, whole: bool, user: bool },
-    Spawn { user: bool },
-    Fork { parent: u8, thread: bool },
-    Begin { parent: u8, mark: bool },
-    Commit { flight: u8, thread: bool },
-    Cancel { flight: u8 },
-    Exit { task: u8 },
-    Run { task: u8, cpu: u8, user: u16, system: u16 },
-    WriteFlag { at: u16, clone: bool, text: &'static str },
-    WriteAgent { hierarchy: u8, text: &'static str },
-    WriteValue { at: u16, sub: u8, text: &'static str },
-    Kick { at: u16, sub: u8 },
-    Limit { at: u16, sub: u8, rule: u8, limit: Option<u8> },
+    Mount {
+        options: String,
+        privileged: bool,
+    },
+    Remount {
+        hierarchy: u8,
+        options: String,
+    },
+    Unmount {
+        hierarchy: u8,
+    },
+    Mkdir {
+        at: u16,
+        name: &'static str,
+        open: bool,
+        user: bool,
+    },
+    Rmdir {
+        at: u16,
+        user: bool,
+    },
+    Rename {
+        at: u16,
+        name: &'static str,
+    },
+    RenameElsewhere {
+        at: u16,
+        to: u16,
+    },
+    Attach {
+        at: u16,
+        task: u8,
+        whole: bool,
+        user: bool,
+    },
+    WriteTask {
+        at: u16,
+        text: &'static str,
+        whole: bool,
+        user: bool,
+    },
+    Spawn {
+        user: bool,
+    },
+    Fork {
+        parent: u8,
+        thread: bool,
+    },
+    Begin {
+        parent: u8,
+        mark: bool,
+    },
+    Commit {
+        flight: u8,
+        thread: bool,
+    },
+    Cancel {
+        flight: u8,
+    },
+    Exit {
+        task: u8,
+    },
+    Run {
+        task: u8,
+        cpu: u8,
+        user: u16,
+        system: u16,
+    },
+    WriteFlag {
+        at: u16,
+        clone: bool,
+        text: &'static str,
+    },
+    WriteAgent {
+        hierarchy: u8,
+        text: &'static str,
+    },
+    WriteValue {
+        at: u16,
+        sub: u8,
+        text: &'static str,
+    },
+    Kick {
+        at: u16,
+        sub: u8,
+    },
+    Limit {
+        at: u16,
+        sub: u8,
+        rule: u8,
+        limit: Option<u8>,
+    },
     TakeReleases,
-    Load { kind: usize },
-    Unload { kind: usize },
-    Knob { kind: usize, knob: u8, value: bool },
-    Stale { at: u16 },
+    Load {
+        kind: usize,
+    },
+    Unload {
+        kind: usize,
+    },
+    Knob {
+        kind: usize,
+        knob: u8,
+        value: bool,
+    },
+    Stale {
+        at: u16,
+    },
     /// Compares everything.
     Check,
 }
@@ -70,7 +151,8 @@ const EXTRAS: [&str; 8] = ["", "", "", "name=x", "name=y", "release_agent=/agent
 
 /// Often what a person would type, sometimes junk.
 fn options() -> impl Strategy<Value = String> {
-    let sensible = (prop::bits::u8::between(0, KINDS.len()), prop::sample::subsequence(EXTRAS.to_vec(), 0..3));
+    let sensible =
+        (prop::bits::u8::between(0, KINDS.len()), prop::sample::subsequence(EXTRAS.to_vec(), 0..3));
     let sensible = sensible.prop_map(|(bits, extras)| {
         let named = (0..KINDS.len()).filter(|bit| bits & 1 << bit != 0).map(|bit| KINDS[bit].name);
         let mut words: Vec<&str> = named.collect();
@@ -81,7 +163,11 @@ fn options() -> impl Strategy<Value = String> {
         words.join(",")
     });
     let single = (0..KINDS.len(), 0..EXTRAS.len()).prop_map(|(kind, extra)| {
-        [KINDS[kind].name, EXTRAS[extra]].iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>()
+        [KINDS[kind].name, EXTRAS[extra]]
+            .iter()
+            .filter(|word| !word.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
             .join(",")
     });
     let names = KINDS.iter().map(|kind| kind.name);

@@ -1,0 +1,27 @@
+//! The engine of one `penfold run`: all controllers in one hierarchy, and the job's cgroup.
+
+use penfold_core::{Caller, CgroupId, Engine, Error, Host, Tid};
+use penfold_subsystems::load_all;
+
+/// Who acts: whoever runs penfold owns the engine.
+pub(crate) fn owner() -> Caller {
+    Caller::root(Tid(std::process::id().cast_signed()))
+}
+
+/// Loads every controller, mounts them together and makes the cgroup `name` below the root.
+///
+/// Returns the cgroup and the root. CPUs and memory nodes start as copies of the root's.
+pub(crate) fn prepare(
+    engine: &mut Engine,
+    host: &mut dyn Host,
+    name: &str,
+) -> Result<(CgroupId, CgroupId), Error> {
+    load_all(engine, host)?;
+    let owner = owner();
+    let root = engine.mount(host, &owner, "all,clone_children")?.root;
+    let mut at = root;
+    for part in name.split('/').filter(|part| !part.is_empty()) {
+        at = engine.mkdir(host, &owner, at, part.as_bytes(), 0o755)?;
+    }
+    Ok((at, root))
+}

@@ -1,0 +1,198 @@
+//! What a job's end is told as: a few lines for a person, one JSON document for a program.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use penfold_core::CgroupId;
+use penfold_linux::descriptor::duplicate;
+use penfold_linux::trace::{Ended, Notice};
+use serde::Serialize;
+
+use crate::containment::owner;
+use crate::settings::Setting;
+
+/// Where a JSON document goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Destination {
+    Path(PathBuf),
+    Descriptor(i32),
+}
+
+impl FromStr for Destination {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Destination, String> {
+        match text.parse() {
+            _ if text.is_empty() => Err("give a file or a descriptor's number".to_owned()),
+            Ok(number) => Ok(Destination::Descriptor(number)),
+            Err(_) => Ok(Destination::Path(text.into())),
+        }
+    }
+}
+
+impl Destination {
+    /// Opened before the command runs, so that a bad name costs no work, and close-on-exec.
+    pub(crate) fn open(&self) -> Result<File, String> {
+        match self {
+            Destination::Path(path) => File::create(path)
+                .map_err(|error| format!("--json: can't write to {}: {error}", path.display())),
+            Destination::Descriptor(number) => duplicate(*number)
+                .map_err(|error| format!("--json: can't write to file descriptor {number}: {error}")),
+        }
+    }
+}
+
+/// Everything that is told.
+#[derive(Debug, Serialize)]
+pub(crate) struct Facts {
+    version: u32,
+    command: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<i32>,
+    wall_seconds: f64,
+    user_seconds: f64,
+    system_seconds: f64,
+    tasks_created: u64,
+    tasks_peak: u64,
+    forks_refused: u64,
+    limits_hit: Vec<Hit>,
+    settings: BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
+    warnings: Vec<String>,
+    notices: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Hit {
+    file: String,
+    cgroup: String,
+    limit: u64,
+    refused: u64,
+    hint: String,
+}
+
+impl Facts {
+    pub(crate) fn gather(
+        command: &[OsString],
+        settings: &[Setting],
+        warnings: Vec<String>,
+        wall: Duration,
+        cgroup: CgroupId,
+        ended: &mut Ended,
+    ) -> Facts {
+        let (user, system) = ended.times();
+        let hits = ended.limits_hit.iter().map(|hit| Hit {
+            hint: hint(&hit.file, hit.limit, ended.statistics.peak),
+            file: hit.file.clone(),
+            cgroup: String::from_utf8_lossy(&hit.path).into_owned(),
+            limit: hit.limit,
+            refused: hit.failures,
+        });
+        let status = ended.status;
+        Facts {
+            version: 1,
+            command: command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+            exit: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+            signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+            wall_seconds: wall.as_secs_f64(),
+            user_seconds: user.as_secs_f64(),
+            system_seconds: system.as_secs_f64(),
+            tasks_created: ended.statistics.created,
+            tasks_peak: ended.statistics.peak,
+            forks_refused: ended.statistics.refused,
+            limits_hit: hits.collect(),
+            settings: settings.iter().map(|one| (one.file.clone(), one.value.clone())).collect(),
+            notices: ended.statistics.notices.iter().filter_map(notice_text).collect(),
+            files: files(cgroup, ended),
+            warnings,
+        }
+    }
+
+    /// The report for a person.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        let how = match (self.exit, self.signal) {
+            (Some(code), _) => format!("exited with {code}"),
+            (None, Some(signal)) => format!("was killed by signal {signal}"),
+            (None, None) => "ended".to_owned(),
+        };
+        let name = self.command.first().map_or("the command", |word| word);
+        let _ = writeln!(text, "penfold: {name} {how}");
+        let _ = writeln!(
+            text,
+            "  time   {:.2} s wall, {:.2} s user, {:.2} s system",
+            self.wall_seconds, self.user_seconds, self.system_seconds
+        );
+        let _ = writeln!(
+            text,
+            "  tasks  {} created, at most {} at one time",
+            self.tasks_created, self.tasks_peak
+        );
+        if self.forks_refused > 0 {
+            let _ = writeln!(text, "  forks  {} refused", self.forks_refused);
+        }
+        for hit in &self.limits_hit {
+            let _ = writeln!(
+                text,
+                "  limit  {}={} refused {} times; {}",
+                hit.file, hit.limit, hit.refused, hit.hint
+            );
+        }
+        text
+    }
+}
+
+fn hint(file: &str, limit: u64, peak: u64) -> String {
+    let more = limit.saturating_mul(2).max(peak);
+    match file {
+        "pids.max" => format!("raise it (-s pids.max={more}) or start fewer tasks at a time"),
+        _ => format!("raise it with -s {file}=VALUE"),
+    }
+}
+
+/// Every control file of the job's cgroup that can be read, as it was at the end.
+fn files(cgroup: CgroupId, ended: &mut Ended) -> BTreeMap<String, String> {
+    let (engine, host) = ended.parts();
+    let entries = engine.files(cgroup).unwrap_or_default();
+    let readable = entries.into_iter().filter(|file| file.owner.mode & 0o444 != 0 && file.name.contains('.'));
+    readable
+        .filter_map(|file| {
+            let content = engine.read(host, &owner(), cgroup, file.id).ok()?;
+            Some((file.name, content.trim_end_matches('\n').to_owned()))
+        })
+        .collect()
+}
+
+/// A notice in words; `None` for what concerns nobody.
+pub(crate) fn notice_text(notice: &Notice) -> Option<String> {
+    match notice {
+        Notice::PtraceRefused { tgid, comm } => Some(format!(
+            "{comm} (pid {tgid}) asked to trace a process and was refused (EPERM): debuggers, strace and LeakSanitizer \
+             don't work inside a traced job"
+        )),
+        Notice::UntracedCleared { .. } => None,
+    }
+}
+
+pub(crate) fn write_json(mut file: File, facts: &Facts) -> Result<(), String> {
+    let mut text = serde_json::to_string_pretty(facts).map_err(|error| error.to_string())?;
+    text.push('\n');
+    file.write_all(text.as_bytes()).map_err(|error| format!("--json: {error}"))
+}
+
+/// The command's own exit status as shells tell it.
+pub(crate) fn exit_code(status: i32) -> u8 {
+    if libc::WIFSIGNALED(status) {
+        (128 + libc::WTERMSIG(status)) as u8
+    } else {
+        libc::WEXITSTATUS(status) as u8
+    }
+}

@@ -1,0 +1,61 @@
+//! `-s FILE=VALUE`: settings of control files.
+
+use std::str::FromStr;
+
+use penfold_core::{Caller, CgroupId, Engine, Error, Host};
+
+/// One `-s FILE=VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    pub(crate) file: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Setting, String> {
+        match text.split_once('=') {
+            Some((file, value)) if !file.is_empty() => {
+                Ok(Setting { file: file.to_owned(), value: value.to_owned() })
+            }
+            _ => Err("give a control file and a value, such as pids.max=64".to_owned()),
+        }
+    }
+}
+
+/// Writes a setting into the cgroup that has the file: the job's own, or the root for files that only it has.
+pub(crate) fn apply(
+    engine: &mut Engine,
+    host: &mut dyn Host,
+    caller: &Caller,
+    cgroups: [CgroupId; 2],
+    setting: &Setting,
+) -> Result<(), String> {
+    let found =
+        cgroups.into_iter().find_map(|cgroup| Some((cgroup, engine.find_file(cgroup, &setting.file)?)));
+    let Some((cgroup, file)) = found else { return Err(unknown(engine, cgroups, &setting.file)) };
+    let written = engine.write(host, caller, cgroup, file, setting.value.as_bytes());
+    written.map_err(|error| refused(&error, setting))
+}
+
+fn refused(error: &Error, setting: &Setting) -> String {
+    format!("-s {}={}: {error} [{}]", setting.file, setting.value, error.errno().name())
+}
+
+/// The files that can be set; names the ones of the same controller first where the controller exists.
+fn unknown(engine: &Engine, cgroups: [CgroupId; 2], name: &str) -> String {
+    let mut choices: Vec<String> = cgroups
+        .iter()
+        .flat_map(|&cgroup| engine.files(cgroup).unwrap_or_default())
+        .filter(|file| file.owner.mode & 0o222 != 0)
+        .map(|file| file.name)
+        .collect();
+    choices.sort_unstable();
+    choices.dedup();
+    let controller = name.split_once('.').map_or(name, |(controller, _)| controller);
+    let same: Vec<String> =
+        choices.iter().filter(|choice| choice.starts_with(&format!("{controller}."))).cloned().collect();
+    let shown = if same.is_empty() { choices } else { same };
+    format!("-s {name}: no such control file; there are {}", shown.join(", "))
+}

@@ -1,0 +1,83 @@
+//! What each host can do on this machine, as data, found by trying.
+
+use nix::errno::Errno;
+
+use crate::trace::{Command, Job, Options, Policy, StartError, can_mark_sockets};
+
+/// One thing that a host can or can't do here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capability {
+    /// The host.
+    pub host: &'static str,
+    /// What, in a few words.
+    pub what: &'static str,
+    /// Can it?
+    pub given: bool,
+    /// How, or why not and what would help.
+    pub how: String,
+}
+
+struct Nothing;
+
+impl Policy for Nothing {}
+
+/// Everything that can be said about the hosts on this machine. Runs a process that executes nothing.
+pub fn capabilities() -> Vec<Capability> {
+    let mut all = trace();
+    all.extend(bpf());
+    all
+}
+
+/// A job whose program does not exist is seized and filtered like any other before exec fails.
+fn probe() -> Result<(), StartError> {
+    let command = Command::new(["/nonexistent/penfold-doctor"]);
+    let options = Options { fork_veto: true, affinity: true, ..Options::default() };
+    match Job::start(command, options, Nothing)?.wait().status {
+        Err(StartError::Exec { errno: Errno::ENOENT, .. }) | Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn trace() -> Vec<Capability> {
+    let works = probe();
+    let given = works.is_ok();
+    let say = |what, how: &str| Capability {
+        host: "trace",
+        what,
+        given,
+        how: works.as_ref().map_or_else(ToString::to_string, |()| how.to_owned()),
+    };
+    vec![
+        say("membership at fork", "exact, before the child runs: ptrace attaches every child at birth"),
+        say("refusal of forks", "EAGAIN to the caller: a seccomp filter stops fork, vfork and clone"),
+        say("CPU time", "exact at exit, sampled while alive; per CPU by where a task was last seen"),
+        say("freezing", "invisible trace stops; SIGKILL still kills"),
+        say("CPU affinity", "set, and sched_setaffinity inside is clamped"),
+        Capability {
+            host: "trace",
+            what: "memory placement",
+            given: false,
+            how: "a tracer can't bind the memory of another process to nodes; all online nodes is what a cpuset may hold"
+                .to_owned(),
+        },
+        Capability {
+            host: "trace",
+            what: "classes on sockets",
+            given: given && can_mark_sockets(),
+            how: if can_mark_sockets() {
+                "SO_MARK and SO_PRIORITY, before socket(2) returns".to_owned()
+            } else {
+                "needs CAP_NET_ADMIN; --best-effort gives a priority up to 6 and a DSCP".to_owned()
+            },
+        },
+    ]
+}
+
+fn bpf() -> Vec<Capability> {
+    vec![Capability {
+        host: "bpf",
+        what: "everything",
+        given: false,
+        how: "this version has no bpf host".to_owned(),
+    }]
+}

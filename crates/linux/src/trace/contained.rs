@@ -1,0 +1,165 @@
+//! A command inside a cgroup of an engine of its own: what `penfold run` is made of.
+
+use std::time::Duration;
+
+use penfold_core::{CgroupId, Engine, Error, Host, LimitHit, Need};
+
+use super::job::{Job, Outcome};
+use super::kick::{Gone, Handle};
+use super::launch::{Command, StartError};
+use super::placement::{Inner, Placement, Statistics};
+use super::signals::Signals;
+use super::supervise::{Options, Supervisor};
+use super::tasks::Tasks;
+use super::view::with_engine;
+use super::{Notice, Tid};
+
+/// An engine with the trace host, before a command runs in it: load subsystems, mount, make cgroups, set files.
+#[derive(Debug)]
+pub struct Workshop {
+    inner: Inner,
+    on_notice: Option<fn(&Notice)>,
+}
+
+/// Why a command could not be contained.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainError {
+    /// It could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The cgroup did not take it.
+    #[error("the command can't be placed into its cgroup: {0}")]
+    Attach(Error),
+}
+
+impl Workshop {
+    /// A fresh engine. With `best_effort` what the host can't give is noted as a warning instead of refused.
+    pub fn new(best_effort: bool) -> Workshop {
+        Workshop { inner: Inner { engine: Engine::new(), tasks: Tasks::new(best_effort) }, on_notice: None }
+    }
+
+    /// The engine and its host.
+    pub fn parts(&mut self) -> (&mut Engine, &mut dyn Host) {
+        (&mut self.inner.engine, &mut self.inner.tasks)
+    }
+
+    /// Arranges for a need that no rule has yet, so that a rule set while the command runs can have it.
+    pub fn arrange(&mut self, need: Need) {
+        self.inner.tasks.arrange(need);
+    }
+
+    /// Calls this, on the tracer thread, for whatever the user should hear about at once.
+    pub fn on_notice(&mut self, tell: fn(&Notice)) {
+        self.on_notice = Some(tell);
+    }
+
+    /// What was asked for and can't be given, where best effort let it pass.
+    pub fn warnings(&self) -> &[String] {
+        &self.inner.tasks.warnings
+    }
+
+    /// Starts a command inside a cgroup. Only the stops that the rules need are arranged for.
+    ///
+    /// # Errors
+    /// [`StartError`] when ptrace or seccomp can't be used. That the program can't be executed is told by
+    /// [`Contained::wait`].
+    pub fn start(
+        mut self,
+        command: Command,
+        cgroup: CgroupId,
+        options: Options,
+    ) -> Result<Contained, StartError> {
+        let options = Options {
+            fork_veto: self.inner.engine.can_refuse_fork() || self.inner.tasks.wants(Need::ForkVeto),
+            affinity: self.inner.tasks.wants(Need::Affinity),
+            sockets: self.inner.tasks.wants(Need::SocketClass),
+            ..options
+        };
+        self.inner.tasks.freeze_arrangement();
+        let placement = Placement::new(self.inner, cgroup, self.on_notice);
+        Ok(Contained { job: Job::start(command, options, placement)? })
+    }
+}
+
+/// A running command and everything it has started.
+#[derive(Debug)]
+pub struct Contained {
+    job: Job<Placement>,
+}
+
+/// A way to a running job's engine, for any thread.
+#[derive(Debug, Clone)]
+pub struct Control {
+    handle: Handle<Placement>,
+}
+
+impl Control {
+    /// Works on the engine between two stops of the job, with exact counters.
+    ///
+    /// # Errors
+    /// [`Gone`] when the job has ended.
+    pub fn with<R: Send + 'static>(
+        &self,
+        request: impl FnOnce(&mut Engine, &mut dyn Host) -> R + Send + 'static,
+    ) -> Result<R, Gone> {
+        self.handle.call(move |supervisor: &mut Supervisor<Placement>| with_engine(supervisor, request))
+    }
+}
+
+/// How a contained command ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The command's status as wait(2) gives it.
+    pub status: i32,
+    /// What happened.
+    pub statistics: Statistics,
+    /// The limits that refused something.
+    pub limits_hit: Vec<LimitHit>,
+    inner: Inner,
+}
+
+impl Ended {
+    /// CPU time in user mode and in the kernel.
+    pub fn times(&self) -> (Duration, Duration) {
+        self.statistics.times()
+    }
+
+    /// The engine as it was left, with no task in it.
+    pub fn parts(&mut self) -> (&mut Engine, &mut dyn Host) {
+        (&mut self.inner.engine, &mut self.inner.tasks)
+    }
+}
+
+impl Contained {
+    /// A way to the engine.
+    pub fn control(&self) -> Control {
+        Control { handle: self.job.handle() }
+    }
+
+    /// The command's process id.
+    pub fn main(&self) -> Tid {
+        self.job.main()
+    }
+
+    /// Waits until the command has ended and everything it left behind is killed.
+    ///
+    /// # Errors
+    /// [`ContainError`] when the command never ran.
+    pub fn wait(self) -> Result<Ended, ContainError> {
+        finish(self.job.wait())
+    }
+
+    /// The same, passing on signals sent to this process meanwhile. On the thread that made `signals`.
+    ///
+    /// # Errors
+    /// As [`Contained::wait`].
+    pub fn wait_forwarding(self, signals: &Signals) -> Result<Ended, ContainError> {
+        finish(self.job.wait_forwarding(signals))
+    }
+}
+
+fn finish(outcome: Outcome<Placement>) -> Result<Ended, ContainError> {
+    let Outcome { status, policy } = outcome;
+    let (inner, limits_hit, statistics) = policy.end().map_err(ContainError::Attach)?;
+    Ok(Ended { status: status?, statistics, limits_hit, inner })
+}

@@ -1,0 +1,182 @@
+//! CPU time: exact at exit, sampled while alive.
+//!
+//! Read from the process's own CPU clocks, which the zombie still has and which include its dead threads.
+//! The scheduler's clock is exact; how it splits into user and system is estimated from ticks, by the rule
+//! of the kernel's `cputime_adjust`, so it agrees with what times(2) and ps(1) show.
+
+use std::fs;
+
+use nix::errno::Errno;
+
+use super::supervise::Supervisor;
+use super::{Policy, Tid, sys};
+
+/// Below this a process is charged to the CPU it was last seen on: looking costs more than it tells.
+const WORTH_LOOKING_NS: u64 = 1_000_000;
+
+/// User and system time, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Charged {
+    user: u64,
+    system: u64,
+}
+
+impl Charged {
+    fn total(self) -> u64 {
+        self.user + self.system
+    }
+
+    /// `total` split in the proportion of the ticks, without ticks to user.
+    fn split(total: u64, user_ticks: u64, system_ticks: u64) -> Self {
+        let user = if system_ticks == 0 {
+            total
+        } else {
+            (u128::from(total) * u128::from(user_ticks) / u128::from(user_ticks + system_ticks)) as u64
+        };
+        Self { user, system: total - user }
+    }
+
+    /// Moves on to `now` and returns the difference, whose total is exact. Both parts only grow: a new
+    /// proportion that would take back what was charged is bent, as the kernel bends it.
+    fn advance(&mut self, now: Self) -> Self {
+        let grown = now.total().saturating_sub(self.total());
+        let user = now.user.clamp(self.user, self.user + grown) - self.user;
+        let step = Self { user, system: grown - user };
+        self.user += step.user;
+        self.system += step.system;
+        step
+    }
+}
+
+/// Adds both parts.
+fn add(to: &mut Charged, step: Charged) {
+    to.user += step.user;
+    to.system += step.system;
+}
+
+fn of_process(tgid: Tid) -> Result<Charged, Errno> {
+    let total = sys::process_clock(tgid, 2)?;
+    // no tick at all hit most short-lived processes: one call less for them
+    let ticks = sys::process_clock(tgid, 0)?;
+    let user = if ticks == 0 { 0 } else { sys::process_clock(tgid, 1)?.min(ticks) };
+    Ok(Charged::split(total, user, ticks - user))
+}
+
+/// The first field of schedstat is exact; utime and stime of stat give the proportion.
+fn of_thread(tgid: Tid, tid: Tid) -> Option<Charged> {
+    let text = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/schedstat")).ok()?;
+    let total = text.split_whitespace().next()?.parse().ok()?;
+    let stat = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split_whitespace().skip(11);
+    let user = fields.next()?.parse().ok()?;
+    let system = fields.next()?.parse().ok()?;
+    Some(Charged::split(total, user, system))
+}
+
+fn last_cpu(tid: Tid) -> Option<usize> {
+    // field 39 of proc(5), of which the state is field 3
+    sys::stat_fields(tid)?.get(36)?.parse().ok()
+}
+
+impl<P: Policy> Supervisor<P> {
+    /// Charges all living processes for what they have used since they were last charged.
+    pub fn sample(&mut self) {
+        let processes: Vec<Tid> = self.table.processes.keys().copied().collect();
+        for tgid in processes {
+            self.charge_process(tgid);
+        }
+    }
+
+    /// To be called before `task` is moved to another group: charges what was used until now to the old
+    /// one. Unless the whole process moves, its threads are accounted apart from now on.
+    pub fn before_move(&mut self, task: Tid, whole_process: bool) {
+        let Some(tgid) = self.table.tasks.get(&task).map(|entry| entry.tgid) else { return };
+        self.charge_process(tgid);
+        let Some(process) = self.table.processes.get_mut(&tgid) else { return };
+        if whole_process || process.per_thread || process.threads == 1 {
+            return;
+        }
+        process.per_thread = true;
+        for tid in self.table.threads_of(tgid) {
+            if let (Some(entry), Some(now)) = (self.table.tasks.get_mut(&tid), of_thread(tgid, tid)) {
+                entry.charged = now;
+            }
+        }
+    }
+
+    /// Charges a living process for what it has used since it was last charged.
+    pub(super) fn charge_process(&mut self, tgid: Tid) {
+        if self.table.processes.get(&tgid).is_some_and(|process| process.per_thread) {
+            for tid in self.table.threads_of(tgid) {
+                self.charge_thread(tgid, tid);
+            }
+        } else {
+            self.charge_rest(tgid);
+        }
+    }
+
+    /// Charges a dead task before it is reaped.
+    pub(super) fn charge_dead(&mut self, tgid: Tid, tid: Tid) {
+        let Some(process) = self.table.processes.get(&tgid) else { return };
+        if process.per_thread {
+            self.charge_thread(tgid, tid);
+        }
+        if tid == tgid {
+            // also what threads used after they were last read, so that the sum stays exact
+            self.charge_rest(tgid);
+        }
+    }
+
+    fn charge_thread(&mut self, tgid: Tid, tid: Tid) {
+        let (Some(task), Some(process)) =
+            (self.table.tasks.get_mut(&tid), self.table.processes.get_mut(&tgid))
+        else {
+            return;
+        };
+        let Some(now) = of_thread(tgid, tid) else { return };
+        let step = task.charged.advance(now);
+        add(&mut process.charged, step);
+        let cpu = last_cpu(tid).unwrap_or(process.cpu);
+        if step.total() > 0 {
+            self.policy.charge_cpu(tid, cpu, step.user, step.system);
+        }
+    }
+
+    fn charge_rest(&mut self, tgid: Tid) {
+        let Some(process) = self.table.processes.get_mut(&tgid) else { return };
+        let Ok(now) = of_process(tgid) else { return };
+        let step = process.charged.advance(now);
+        if step.total() >= WORTH_LOOKING_NS
+            && let Some(cpu) = last_cpu(tgid)
+        {
+            process.cpu = cpu;
+        }
+        if step.total() > 0 {
+            self.policy.charge_cpu(tgid, process.cpu, step.user, step.system);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Charged;
+
+    #[test]
+    fn split_follows_the_kernel() {
+        assert_eq!(Charged::split(100, 0, 0), Charged { user: 100, system: 0 });
+        assert_eq!(Charged::split(100, 7, 0), Charged { user: 100, system: 0 });
+        assert_eq!(Charged::split(100, 0, 7), Charged { user: 0, system: 100 });
+        assert_eq!(Charged::split(100, 1, 3), Charged { user: 25, system: 75 });
+        assert_eq!(Charged::split(u64::MAX, u64::MAX / 2, u64::MAX / 2).user, u64::MAX / 2);
+    }
+
+    #[test]
+    fn neither_part_goes_back() {
+        let mut charged = Charged { user: 50, system: 50 };
+        let step = charged.advance(Charged { user: 10, system: 110 });
+        assert_eq!(step, Charged { user: 0, system: 20 });
+        assert_eq!(charged.advance(Charged { user: 10, system: 60 }), Charged::default());
+        let step = charged.advance(Charged { user: 200, system: 20 });
+        assert_eq!(step, Charged { user: 100, system: 0 });
+    }
+}

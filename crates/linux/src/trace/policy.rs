@@ -1,0 +1,127 @@
+//! What the supervisor asks of the engine above it.
+
+use nix::errno::Errno;
+
+use super::CpuMask;
+
+/// A task: a thread's id in the supervisor's pid namespace. A process is named by its leader's id.
+pub type Tid = i32;
+
+/// A birth, as told to [`Policy::forked`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fork {
+    /// The task that called fork, vfork or clone.
+    pub parent: Tid,
+    /// The new task. It has not run yet.
+    pub child: Tid,
+    /// The process that the new task belongs to; equal to `child` for a new process.
+    pub tgid: Tid,
+    /// Whether [`Policy::may_fork`] was asked and agreed; otherwise the policy must count the child now.
+    pub charged: bool,
+    /// `parent` was killed inside its fork and has been reported by [`Policy::exited`] already. When its
+    /// identity was lost with it, `parent` is the main command's task.
+    pub parent_died: bool,
+}
+
+/// Something the user should hear about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A program inside called ptrace(2) and was answered `EPERM`, since it is traced already.
+    /// Given once per process.
+    PtraceRefused {
+        /// The process that asked.
+        tgid: Tid,
+        /// Its command name, as in `/proc/PID/comm`.
+        comm: String,
+    },
+    /// A program asked for a child hidden from tracers (`CLONE_UNTRACED`); the flag was cleared.
+    UntracedCleared {
+        /// The task that called clone.
+        task: Tid,
+    },
+}
+
+/// Decides about forks and learns of births, deaths and CPU time.
+///
+/// All methods run on the tracer thread while the task concerned is stopped (or dead), so a slow policy
+/// slows the job.
+pub trait Policy: Send + 'static {
+    /// The main command exists and waits to be let loose: place it.
+    ///
+    /// `Err` ends the job before the command has run; why is for the policy to remember.
+    fn started(&mut self, main: Tid) -> Result<(), Errno> {
+        let _ = main;
+        Ok(())
+    }
+
+    /// Would [`Policy::may_fork`] agree now? Counts nothing. Asked first while other forks are in flight, whose
+    /// charges may still come back; only a no that stands without them is final.
+    fn could_fork(&self, parent: Tid) -> bool {
+        let _ = parent;
+        true
+    }
+
+    /// `parent` is about to fork: charge the child. `Err` makes the system call fail with that errno
+    /// (`EAGAIN` for a limit) without entering the kernel. Asked only with
+    /// [`Options::fork_veto`](super::Options::fork_veto).
+    fn may_fork(&mut self, parent: Tid) -> Result<(), Errno> {
+        let _ = parent;
+        Ok(())
+    }
+
+    /// A fork that was charged by [`Policy::may_fork`] failed in the kernel: give the charge back.
+    fn cancel_fork(&mut self, parent: Tid) {
+        let _ = parent;
+    }
+
+    /// A task was born.
+    fn forked(&mut self, fork: Fork) {
+        let _ = fork;
+    }
+
+    /// `task` died; its zombie is still there. `last_of_group` when its process is gone with it.
+    fn exited(&mut self, task: Tid, last_of_group: bool) {
+        let _ = (task, last_of_group);
+    }
+
+    /// The thread `former` executed a new program and took over its process's id. The old leader `tgid`
+    /// was reported by [`Policy::exited`] just before.
+    fn renamed(&mut self, former: Tid, tgid: Tid) {
+        let _ = (former, tgid);
+    }
+
+    /// `task` (a process, by its leader, or a thread where threads of one process are accounted apart)
+    /// has used this much more CPU time, in nanoseconds. `cpu` is where it was last seen.
+    fn charge_cpu(&mut self, task: Tid, cpu: usize, user_ns: u64, system_ns: u64) {
+        let _ = (task, cpu, user_ns, system_ns);
+    }
+
+    /// What `task` may ask for by `sched_setaffinity`; `None` for anything.
+    fn allowed_cpus(&self, task: Tid) -> Option<CpuMask> {
+        let _ = task;
+        None
+    }
+
+    /// Whether a child placed by [`Policy::forked`] is to stay stopped until it is thawed.
+    fn starts_frozen(&self, task: Tid) -> bool {
+        let _ = task;
+        false
+    }
+
+    /// The class that sockets of `task` get; 0 for none. Asked at socket(2), with
+    /// [`Options::sockets`](super::Options::sockets).
+    fn socket_class(&self, task: Tid) -> u32 {
+        let _ = task;
+        0
+    }
+
+    /// `task`, which has a class, has made a socket and has not yet returned to its program.
+    fn socket_made(&mut self, task: Tid, descriptor: i32) {
+        let _ = (task, descriptor);
+    }
+
+    /// Something the user should hear about.
+    fn notice(&mut self, notice: Notice) {
+        let _ = notice;
+    }
+}

@@ -1,0 +1,249 @@
+//! The tracer thread's loop.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use libc::c_int;
+use nix::errno::Errno;
+
+use super::filter::{self, Interest};
+use super::kick::Queue;
+use super::launch::{self, Command, Launched, StartError};
+use super::stops::Early;
+use super::sys::{self, Report};
+use super::table::{State, Table, Task, TidMap};
+use super::{Policy, Tid};
+
+/// Events in a row after which all tasks that wait get one turn each.
+const FAIR_AFTER: u32 = 64;
+
+/// How a job is to be supervised.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Kill the job when the supervisor dies. Without it a job whose supervisor died goes on, but those of
+    /// its system calls that the filter stops fail with `ENOSYS`.
+    pub exit_kill: bool,
+    /// Ask [`Policy::may_fork`] before every fork: one more stop per fork.
+    pub fork_veto: bool,
+    /// Clamp `sched_setaffinity` to [`Policy::allowed_cpus`].
+    pub affinity: bool,
+    /// Tell [`Policy::socket_made`] of every socket(2) of a task that has a socket class.
+    pub sockets: bool,
+    /// Stop this whole process when the main command is stopped by the terminal or from outside, so that a
+    /// shell sees its job stop.
+    pub follow_stops: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { exit_kill: true, fork_veto: false, affinity: false, sockets: false, follow_stops: false }
+    }
+}
+
+/// The tracer thread's state: the tasks of one job.
+///
+/// Other threads reach it through a [`Handle`](super::Handle).
+pub struct Supervisor<P> {
+    /// The policy that decides.
+    pub policy: P,
+    pub(super) options: Options,
+    pub(super) main: Tid,
+    pub(super) table: Table,
+    /// Children that were seen before their parents reported them.
+    pub(super) early: TidMap<Early>,
+    /// Tasks that were killed lately, perhaps inside a fork.
+    pub(super) killed: VecDeque<Tid>,
+    /// How many tasks have a fork in flight.
+    pub(super) in_flight: usize,
+    /// How many of those were interrupted to learn its outcome.
+    pub(super) unsettled: usize,
+    /// Tasks whose refused fork waits for that.
+    pub(super) deferred: Vec<(Tid, usize)>,
+    /// The main command has exited: everything is being killed.
+    pub(super) closing: bool,
+    /// How often the main command was stopped, and how many of these stops are known to be over or to have
+    /// been what a signal to us meant; see `Job::wait_forwarding`.
+    pub(super) main_stops: u64,
+    pub(super) main_stops_known: u64,
+    pub(super) status: Option<i32>,
+    pub(super) failure: Option<StartError>,
+    launched: Launched,
+    queue: Arc<Queue<P>>,
+    events: u32,
+}
+
+impl<P: std::fmt::Debug> std::fmt::Debug for Supervisor<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Supervisor")
+            .field("policy", &self.policy)
+            .field("main", &self.main)
+            .field("table", &self.table)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What every tracee of a job is traced with.
+fn ptrace_options(options: Options) -> c_int {
+    let exit_kill = if options.exit_kill { libc::PTRACE_O_EXITKILL } else { 0 };
+    libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK
+        | libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_TRACESECCOMP
+        | exit_kill
+}
+
+impl<P: Policy> Supervisor<P> {
+    /// Launches the command; the calling thread becomes its tracer.
+    pub(super) fn launch(
+        command: &Command,
+        options: Options,
+        policy: P,
+        queue: Arc<Queue<P>>,
+    ) -> Result<Self, StartError> {
+        let filter = filter::program(Interest {
+            fork: options.fork_veto,
+            affinity: options.affinity,
+            sockets: options.sockets,
+        });
+        let launched = launch::launch(command, &filter, ptrace_options(options))?;
+        let main = launched.pid;
+        let mut table = Table::default();
+        table.insert(main, Task { state: State::Running, ..Task::new(main) }, 0);
+        Ok(Self {
+            policy,
+            options,
+            main,
+            table,
+            early: TidMap::default(),
+            killed: VecDeque::new(),
+            in_flight: 0,
+            unsettled: 0,
+            deferred: Vec::new(),
+            closing: false,
+            main_stops: 0,
+            main_stops_known: 0,
+            status: None,
+            failure: None,
+            launched,
+            queue,
+            events: 0,
+        })
+    }
+
+    /// Supervises until no task is left. Returns the main command's status as wait(2) gives it.
+    pub(super) fn run(mut self) -> (Result<i32, StartError>, P) {
+        match self.policy.started(self.main) {
+            Ok(()) => self.launched.go(),
+            Err(_) => self.close(),
+        }
+        loop {
+            for request in self.queue.take() {
+                request(&mut self);
+            }
+            if !self.step() {
+                break;
+            }
+        }
+        self.bury_early();
+        self.queue.close();
+        let status = self.status.unwrap_or_default();
+        (self.failure.take().map_or(Ok(status), Err), self.policy)
+    }
+
+    /// Waits for one event and deals with it, or returns early when kicked. False when no task is left.
+    pub(super) fn step(&mut self) -> bool {
+        // with a child in hand whose parent has not reported, a look at what else is there comes first
+        let mut report = sys::peek(self.early.is_empty());
+        if matches!(report, Ok(None)) {
+            self.resolve_early();
+            report = sys::peek(true);
+        }
+        match report {
+            Ok(Some(report)) => self.dispatch(report),
+            Ok(None) | Err(Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+        self.events += 1;
+        if self.events.is_multiple_of(FAIR_AFTER) {
+            self.fair_round();
+        }
+        true
+    }
+
+    /// One turn for every task that waits.
+    ///
+    /// The kernel looks for events from the youngest tracee to the oldest, and an event that was peeked at
+    /// and dealt with does not move a task back. On a big machine young tasks could stop so often that an
+    /// old one is never seen.
+    fn fair_round(&mut self) {
+        let mut stops = Vec::new();
+        while let Ok(Some(report)) = sys::take_stop() {
+            stops.push(report);
+        }
+        for report in stops {
+            self.dispatch(report);
+        }
+        while let Ok(Some(report)) = sys::peek_death() {
+            self.dispatch(report);
+        }
+    }
+
+    pub(super) fn dispatch(&mut self, report: Report) {
+        if report.code == libc::CLD_TRAPPED {
+            self.on_stop(report.tid, report.status & 0xff, report.status >> 8);
+        } else {
+            self.on_death(report);
+        }
+        self.retry_deferred();
+    }
+
+    pub(super) fn ptrace_options(&self) -> c_int {
+        ptrace_options(self.options)
+    }
+
+    /// The main command's process id.
+    pub fn main(&self) -> Tid {
+        self.main
+    }
+
+    /// Whether a task belongs to the job.
+    pub fn contains(&self, task: Tid) -> bool {
+        self.table.tasks.contains_key(&task)
+    }
+
+    /// All living tasks.
+    pub fn tasks(&self) -> Vec<Tid> {
+        self.table.tasks.keys().copied().collect()
+    }
+
+    /// The process that a task belongs to.
+    pub fn tgid_of(&self, task: Tid) -> Option<Tid> {
+        self.table.tasks.get(&task).map(|entry| entry.tgid)
+    }
+
+    /// The living threads of a process.
+    pub fn threads_of(&self, tgid: Tid) -> Vec<Tid> {
+        self.table.threads_of(tgid)
+    }
+
+    /// Sends a signal to a process of the job. `ESRCH` when it is not one.
+    pub fn kill(&self, tgid: Tid, signal: c_int) -> Result<(), Errno> {
+        // not reaped before its death is seen here, so the id cannot have been reused
+        if self.table.processes.contains_key(&tgid) { sys::kill(tgid, signal) } else { Err(Errno::ESRCH) }
+    }
+
+    /// Kills all tasks; the job ends when the last of them is reaped. Forks fail from now on.
+    pub fn close(&mut self) {
+        self.closing = true;
+        for tgid in self.table.processes.keys().chain(self.early.keys()) {
+            let _ = sys::kill(*tgid, libc::SIGKILL);
+        }
+    }
+
+    /// Notes the main command's end.
+    pub(super) fn main_died(&mut self, status: i32) {
+        self.status = Some(status);
+        self.failure = self.launched.failure();
+        self.close();
+    }
+}

@@ -1,0 +1,148 @@
+//! The tasks of the job.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use super::cputime::Charged;
+use super::{CpuMask, Tid};
+
+/// Task ids are small and dense: one multiplication spreads them well enough, and stops are too frequent
+/// for a hash that withstands chosen keys.
+#[derive(Default)]
+pub(super) struct TidHasher(u64);
+
+impl Hasher for TidHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_i32(i32::from(*byte));
+        }
+    }
+
+    fn write_i32(&mut self, tid: i32) {
+        self.0 = (self.0 ^ u64::from(tid as u32)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
+}
+
+pub(super) type TidMap<V> = HashMap<Tid, V, BuildHasherDefault<TidHasher>>;
+
+/// What a stopped task waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pending {
+    /// To be continued, with this signal delivered unless 0.
+    Continue(i32),
+    /// To have its seccomp stop dealt with.
+    Seccomp,
+}
+
+/// What the supervisor knows of a task's execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Reported by its parent, its own first stop not seen yet.
+    New,
+    /// On its own, until it reports a stop.
+    Running,
+    /// In a group stop: stopped, but listening for `SIGCONT`.
+    Listening,
+    /// Stopped because it is frozen.
+    Held(Pending),
+    /// Stopped in a fork that was refused, until the charges of other forks are settled.
+    Deferred,
+}
+
+/// A task.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) tgid: Tid,
+    pub(super) state: State,
+    /// Frozen, or on its way there.
+    pub(super) freeze: bool,
+    /// A fork was charged and has not been seen to succeed or fail.
+    pub(super) in_flight: bool,
+    /// Interrupted, so that the outcome of that fork becomes known.
+    pub(super) unsettled: bool,
+    /// `CLONE_UNTRACED` was cleared in the argument register of this [`Abi`](super::arch::Abi).
+    pub(super) cleared_flag: Option<usize>,
+    /// In socket(2), to be stopped at its exit.
+    pub(super) in_socket: bool,
+    /// Stops at exec.
+    pub(super) traces_exec: bool,
+    /// What it last asked for by `sched_setaffinity`, before clamping.
+    pub(super) wanted_cpus: Option<Arc<CpuMask>>,
+    /// Charged so far, where threads are accounted apart.
+    pub(super) charged: Charged,
+}
+
+impl Task {
+    pub(super) fn new(tgid: Tid) -> Self {
+        Self {
+            tgid,
+            state: State::New,
+            freeze: false,
+            in_flight: false,
+            unsettled: false,
+            cleared_flag: None,
+            in_socket: false,
+            traces_exec: false,
+            wanted_cpus: None,
+            charged: Charged::default(),
+        }
+    }
+}
+
+/// A process.
+#[derive(Debug, Default)]
+pub(super) struct Process {
+    /// Threads that have not been reaped.
+    pub(super) threads: u32,
+    /// Charged so far, for all threads together.
+    pub(super) charged: Charged,
+    /// The CPU on which it was last seen.
+    pub(super) cpu: usize,
+    /// Threads are in different groups, so their time is read thread by thread.
+    pub(super) per_thread: bool,
+    /// The user has been told that its ptrace calls are refused.
+    pub(super) ptrace_noticed: bool,
+    /// Group-stopped.
+    pub(super) stopped: bool,
+    /// The signal that is stopping it came from another process of the job.
+    pub(super) stopped_from_inside: bool,
+}
+
+/// All living tasks.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) tasks: TidMap<Task>,
+    pub(super) processes: TidMap<Process>,
+}
+
+impl Table {
+    /// Adds a task that was born in the process `tgid`, which is new when `tgid == tid`.
+    pub(super) fn insert(&mut self, tid: Tid, task: Task, cpu: usize) {
+        let process = self.processes.entry(task.tgid).or_default();
+        if process.threads == 0 {
+            process.cpu = cpu;
+        }
+        process.threads += 1;
+        self.tasks.insert(tid, task);
+    }
+
+    /// Removes a task, and its process with the leader: the kernel reports a leader's death last.
+    pub(super) fn remove(&mut self, tid: Tid) {
+        let Some(task) = self.tasks.remove(&tid) else { return };
+        if tid == task.tgid {
+            self.processes.remove(&tid);
+        } else if let Some(process) = self.processes.get_mut(&task.tgid) {
+            process.threads -= 1;
+        }
+    }
+
+    /// The living threads of a process.
+    pub(super) fn threads_of(&self, tgid: Tid) -> Vec<Tid> {
+        self.tasks.iter().filter(|(_, task)| task.tgid == tgid).map(|(tid, _)| *tid).collect()
+    }
+}

@@ -1,0 +1,127 @@
+//! The [`Host`] of requests: the tasks of a job with the supervisor's hands.
+
+use penfold_core::{CannotGive, CpuTime, CssSetId, Engine, Errno, Host, Mask, Need, TaskFacts, Tid};
+
+use super::placement::{Inner, Placement};
+use super::supervise::Supervisor;
+use super::tasks::{Tasks, core_errno, cpu_mask_of};
+
+pub(super) struct View<'a> {
+    tasks: &'a mut Tasks,
+    supervisor: &'a mut Supervisor<Placement>,
+    /// Thawed at the end: a thawed task may ask for a fork at once, and the engine is not in its place.
+    thawed: Vec<Tid>,
+    /// CPU time of tasks that moved, for the css_set that they left.
+    left: Vec<(CssSetId, usize, CpuTime)>,
+}
+
+/// Lets a request work on the engine, between two stops. What counters show is exact: forks in flight are settled
+/// and the CPU time of living tasks is charged first.
+pub(super) fn with_engine<R>(
+    supervisor: &mut Supervisor<Placement>,
+    request: impl FnOnce(&mut Engine, &mut dyn Host) -> R,
+) -> R {
+    supervisor.settle();
+    supervisor.sample();
+    let mut inner = supervisor.policy.inner.take().expect("requests run one after another");
+    let Inner { engine, tasks } = &mut inner;
+    let mut view = View { tasks, supervisor, thawed: Vec::new(), left: Vec::new() };
+    let result = request(engine, &mut view);
+    let View { thawed, left, .. } = view;
+    for (set, cpu, time) in left {
+        // A css_set that went with its last task took nobody's time: the sample above was a moment ago.
+        if engine.tree().css_set(set).is_some() {
+            engine.charge_cpu(set, cpu, time);
+        }
+    }
+    supervisor.policy.inner = Some(inner);
+    for task in thawed {
+        supervisor.thaw(task.0);
+    }
+    result
+}
+
+impl Host for View<'_> {
+    fn task(&self, task: Tid) -> Option<TaskFacts> {
+        self.tasks.task(task)
+    }
+
+    fn css_set(&self, task: Tid) -> Option<CssSetId> {
+        self.tasks.css_set(task)
+    }
+
+    fn place(&mut self, task: Tid, set: CssSetId) {
+        if let Some(old) = self.tasks.css_set(task) {
+            self.supervisor.before_move(task.0, false);
+            let reported = self.supervisor.policy.reported.drain(..);
+            self.left.extend(
+                reported.map(|(task, cpu, time)| (self.tasks.css_set(Tid(task)).unwrap_or(old), cpu, time)),
+            );
+        }
+        self.tasks.place(task, set);
+    }
+
+    fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid)) {
+        self.tasks.for_each_task(set, visit);
+    }
+
+    fn for_each_thread(&self, group: Tid, visit: &mut dyn FnMut(Tid)) {
+        self.tasks.for_each_thread(group, visit);
+    }
+
+    fn now(&self) -> u64 {
+        self.tasks.now()
+    }
+
+    fn cpus(&self) -> Mask {
+        self.tasks.cpus()
+    }
+
+    fn memory_nodes(&self) -> Mask {
+        self.tasks.memory_nodes()
+    }
+
+    fn cpu_limit(&self) -> usize {
+        self.tasks.cpu_limit()
+    }
+
+    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
+        self.tasks.require(need)
+    }
+
+    fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
+        self.tasks.note_allowed(task, cpus);
+        self.supervisor.apply_affinity(task.0, &cpu_mask_of(cpus)).map_err(core_errno)
+    }
+
+    fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
+        self.tasks.set_memory_nodes(task, from, to, migrate)
+    }
+
+    fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
+        self.tasks.set_socket_class(task, class)
+    }
+
+    fn freeze(&mut self, task: Tid) {
+        self.thawed.retain(|&other| other != task);
+        self.supervisor.freeze(task.0);
+    }
+
+    fn thaw(&mut self, task: Tid) {
+        self.tasks.thaw(task);
+        self.thawed.push(task);
+    }
+
+    fn is_frozen(&self, task: Tid) -> bool {
+        self.supervisor.is_frozen(task.0)
+    }
+
+    fn sample_cpu(&mut self, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
+        self.supervisor.sample();
+        for (task, cpu, time) in self.supervisor.policy.reported.drain(..) {
+            if let Some(set) = self.tasks.css_set(Tid(task)) {
+                charge(set, cpu, time);
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The process behind a member of a scenario; run under the name `agent` it is a release agent.
+
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, Uid, gettid, setresuid};
+use penfold_tests::kernel::protocol::{Reply, Request};
+use penfold_tests::ops::{Performer, errno};
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, Write};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    if args[0].ends_with("/agent") {
+        note_agent_call(&args);
+    } else if args.get(1).is_some_and(|a| a == "idle") {
+        idle();
+    } else {
+        serve();
+    }
+}
+
+/// Adds one line to the log beside the agent; one write, so that calls at the same time do not mix.
+fn note_agent_call(argv: &[String]) {
+    let mut env: Vec<String> = std::env::vars().map(|(name, value)| format!("{name}={value}")).collect();
+    env.sort();
+    let mut line = serde_json::to_string(&(argv, env)).expect("strings");
+    line.push('\n');
+    let log = OpenOptions::new().create(true).append(true).open(format!("{}.log", argv[0]));
+    let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
+}
+
+/// Sleeps until killed, at the latest when the parent dies.
+fn idle() {
+    let _ = set_pdeathsig(Signal::SIGKILL);
+    loop {
+        thread::park();
+    }
+}
+
+/// Answers requests until the tester goes away.
+fn serve() {
+    let mut performer = Performer::default();
+    for line in io::stdin().lock().lines() {
+        let Ok(line) = line else { return };
+        let request = serde_json::from_str(&line).expect("the tester speaks this protocol");
+        let reply = answer(&mut performer, request).unwrap_or_else(|e| Reply::Failed(e as i32));
+        println!("{}", serde_json::to_string(&reply).expect("a reply is plain data"));
+    }
+}
+
+fn answer(performer: &mut Performer, request: Request) -> Result<Reply, Errno> {
+    match request {
+        Request::Fs(op) => performer.perform(&op).map(Reply::Fs),
+        Request::Thread => start_thread(),
+        Request::Fork => start_child(),
+        Request::Reap(pid) => reap(Pid::from_raw(pid)),
+        Request::SetUids(real, effective, saved) => {
+            setresuid(Uid::from_raw(real), Uid::from_raw(effective), Uid::from_raw(saved))
+                .map(|()| Reply::Done)
+        }
+        Request::SetAffinity(cpus) => {
+            let mut set = CpuSet::new();
+            for cpu in cpus {
+                set.set(cpu)?;
+            }
+            sched_setaffinity(Pid::from_raw(0), &set).map(|()| Reply::Done)
+        }
+    }
+}
+
+fn start_thread() -> Result<Reply, Errno> {
+    let (tell, told) = mpsc::channel();
+    thread::Builder::new()
+        .spawn(move || {
+            let _ = tell.send(gettid().as_raw());
+            loop {
+                thread::park();
+            }
+        })
+        .map_err(errno)?;
+    told.recv().map(Reply::Task).map_err(|_| Errno::ESRCH)
+}
+
+fn start_child() -> Result<Reply, Errno> {
+    let program = std::env::current_exe().map_err(errno)?;
+    // neither pipe may be inherited: the tester waits for their ends
+    let child = Command::new(program).arg("idle").stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+    child.map(|child| Reply::Task(child.id().cast_signed())).map_err(errno)
+}
+
+fn reap(pid: Pid) -> Result<Reply, Errno> {
+    for _ in 0..100 {
+        if waitpid(pid, Some(WaitPidFlag::WNOHANG))? != WaitStatus::StillAlive {
+            return Ok(Reply::Done);
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    Err(Errno::ECHILD)
+}

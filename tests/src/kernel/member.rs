@@ -1,0 +1,79 @@
+//! A member: a real process that sleeps until it is asked to do something.
+
+use super::protocol::{Reply, Request};
+use crate::ops::errno;
+use crate::target::Res;
+use nix::errno::Errno;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// How long a death may take before it counts as not happening.
+const PATIENCE: Duration = Duration::from_millis(200);
+const STEP: Duration = Duration::from_millis(2);
+
+/// A child process of the tester, with the pipe it takes its orders from.
+#[derive(Debug)]
+pub(super) struct Member {
+    child: Child,
+    requests: ChildStdin,
+    replies: BufReader<ChildStdout>,
+}
+
+impl Member {
+    /// Starts the helper program.
+    pub(super) fn start(helper: &Path) -> Res<Self> {
+        let mut child = Command::new(helper)
+            .arg("serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(errno)?;
+        let requests = child.stdin.take().expect("stdin is a pipe");
+        let replies = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
+        Ok(Self { child, requests, replies })
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    /// Asks and waits for the answer; a member that is dead answers ESRCH.
+    pub(super) fn ask(&mut self, request: &Request) -> Res<Reply> {
+        let mut line = serde_json::to_string(request).expect("a request is plain data");
+        line.push('\n');
+        self.requests.write_all(line.as_bytes()).map_err(|_| Errno::ESRCH)?;
+        line.clear();
+        self.replies.read_line(&mut line).map_err(|_| Errno::ESRCH)?;
+        match serde_json::from_str(&line).map_err(|_| Errno::ESRCH)? {
+            Reply::Failed(raw) => Err(Errno::from_raw(raw)),
+            reply => Ok(reply),
+        }
+    }
+
+    /// Takes the exit status of a process that was killed.
+    pub(super) fn reap(&mut self) -> Res<()> {
+        within_patience(|| matches!(self.child.try_wait(), Ok(Some(_))), Errno::ECHILD)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // the group may be frozen: whoever drops members thaws it first, so this ends
+        let _ = self.child.kill();
+        let _ = self.reap();
+    }
+}
+
+/// Waits for something that should be true within some milliseconds.
+pub(super) fn within_patience(mut happened: impl FnMut() -> bool, otherwise: Errno) -> Res<()> {
+    for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
+        if happened() {
+            return Ok(());
+        }
+        sleep(STEP);
+    }
+    Err(otherwise)
+}

@@ -1,0 +1,335 @@
+//! The machine's own cgroup v1 as a target, through real files and real processes.
+
+mod member;
+mod proc;
+pub mod protocol;
+
+use crate::ops::{Answer, FsOp, Performer};
+use crate::scenarios::Scenario;
+use crate::target::{AgentCall, Res, Target};
+use member::{Member, within_patience};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::sched_getaffinity;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use protocol::{Reply, Request};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Longest time the kernel was seen to need for putting a removed group offline or for starting a
+/// release agent, several times over.
+const ASYNCHRONOUS_WORK: Duration = Duration::from_millis(250);
+
+static RUNS: AtomicU32 = AtomicU32::new(0);
+
+/// How a role came to be.
+#[derive(Debug)]
+enum Role {
+    Process(Member),
+    Forked { pid: i32, parent: String },
+    Thread { tid: i32 },
+}
+
+/// The kernel's cgroup v1. Everything it made goes away when it is dropped.
+#[derive(Debug)]
+pub struct Kernel {
+    unique: String,
+    home: PathBuf,
+    helper: PathBuf,
+    places: BTreeMap<String, PathBuf>,
+    mounted: Vec<String>,
+    opened: Vec<PathBuf>,
+    controllers: Vec<String>,
+    roles: BTreeMap<String, Role>,
+    performer: Performer,
+}
+
+impl Kernel {
+    /// Prepares a run; `helper` is this package's program `member`.
+    ///
+    /// The error says why this machine cannot be tested on.
+    pub fn new(helper: &Path) -> Result<Self, String> {
+        if !geteuid().is_root() {
+            return Err("mounting a hierarchy needs root".into());
+        }
+        if !proc::knows_v1() {
+            return Err("this kernel has no file system type cgroup".into());
+        }
+        let unique = format!("pft{}x{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
+        let home = std::env::temp_dir().join(&unique);
+        fs::create_dir(&home).map_err(|e| format!("{}: {e}", home.display()))?;
+        std::os::unix::fs::symlink(helper, home.join("agent")).map_err(|e| format!("agent: {e}"))?;
+        Ok(Self {
+            unique,
+            home,
+            helper: helper.into(),
+            places: BTreeMap::new(),
+            mounted: vec![],
+            opened: vec![],
+            controllers: vec![],
+            roles: BTreeMap::new(),
+            performer: Performer::default(),
+        })
+    }
+
+    /// Whether this machine has what a scenario needs; the error says what is missing.
+    pub fn can_play(&self, scenario: &Scenario) -> Result<(), String> {
+        for name in scenario.opens {
+            proc::mount_point_of(name).ok_or_else(|| format!("no hierarchy holds exactly {name}"))?;
+        }
+        for name in scenario.binds {
+            match proc::cgroups_row(name) {
+                Some((false, _, true)) => {}
+                Some((true, ..)) => return Err(format!("{name} is bound to a hierarchy already")),
+                _ => return Err(format!("this kernel has no {name}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, path: &str) -> String {
+        if path.starts_with("./") || path.starts_with('/') {
+            return path.into();
+        }
+        let (label, rest) = path.split_once('/').map_or((path, None), |(label, rest)| (label, Some(rest)));
+        let place = self.places.get(label).unwrap_or_else(|| panic!("no place is called {label}")).display();
+        rest.map_or_else(|| place.to_string(), |rest| format!("{place}/{rest}"))
+    }
+
+    fn mount_with(&mut self, label: &str, data: &str, flags: MsFlags) -> Res<()> {
+        let place = self.home.join(label);
+        let _ = fs::create_dir(&place);
+        mount(Some("cgroup"), &place, Some("cgroup"), flags, Some(data))?;
+        self.places.insert(label.into(), place);
+        Ok(())
+    }
+
+    /// The process that answers for a role; a thread or a forked child cannot be asked.
+    fn process(&mut self, role: &str) -> Res<&mut Member> {
+        match self.roles.get_mut(role) {
+            Some(Role::Process(member)) => Ok(member),
+            _ => Err(Errno::ESRCH),
+        }
+    }
+
+    fn task_of(reply: &Reply) -> i32 {
+        let Reply::Task(tid) = reply else { panic!("{reply:?} is not a task") };
+        *tid
+    }
+}
+
+impl Target for Kernel {
+    fn name(&self) -> &'static str {
+        "kernel"
+    }
+
+    fn unique(&self) -> &str {
+        &self.unique
+    }
+
+    fn mount(&mut self, label: &str, data: &str) -> Res<()> {
+        assert!(!self.mounted.iter().any(|l| l == label), "{label} is mounted already");
+        self.mount_with(label, data, MsFlags::empty())?;
+        self.mounted.push(label.into());
+        Ok(())
+    }
+
+    fn remount(&mut self, label: &str, data: &str) -> Res<()> {
+        self.mount_with(label, data, MsFlags::MS_REMOUNT)
+    }
+
+    fn umount(&mut self, label: &str) -> Res<()> {
+        umount2(&self.home.join(label), MntFlags::empty())?;
+        self.mounted.retain(|l| l != label);
+        self.places.remove(label);
+        Ok(())
+    }
+
+    fn mount_options(&mut self, label: &str) -> Option<String> {
+        proc::mount_options(&self.home.join(label))
+    }
+
+    fn open_controller(&mut self, label: &str, controller: &str) -> Res<()> {
+        let root = proc::mount_point_of(controller).ok_or(Errno::ENODEV)?;
+        let group = root.join(format!("{}_{}", self.unique, self.opened.len()));
+        fs::create_dir(&group).map_err(crate::ops::errno)?;
+        self.places.insert(format!("{label}.root"), root);
+        self.places.insert(label.into(), group.clone());
+        self.opened.push(group);
+        self.controllers.push(controller.into());
+        Ok(())
+    }
+
+    fn fs(&mut self, who: Option<&str>, op: &FsOp) -> Res<Answer> {
+        let mut op = op.clone();
+        for path in op.paths_mut() {
+            *path = self.place(path);
+        }
+        let Some(who) = who else { return self.performer.perform(&op) };
+        match self.process(who)?.ask(&Request::Fs(op))? {
+            Reply::Fs(answer) => Ok(answer),
+            reply => panic!("{reply:?} does not answer a file operation"),
+        }
+    }
+
+    fn spawn(&mut self, role: &str, uids: (u32, u32, u32)) -> Res<()> {
+        let mut member = Member::start(&self.helper)?;
+        // asked in any case: the answer shows that it runs and is past its exec
+        member.ask(&Request::SetUids(uids.0, uids.1, uids.2))?;
+        self.roles.insert(role.into(), Role::Process(member));
+        Ok(())
+    }
+
+    fn fork(&mut self, parent: &str, child: &str) -> Res<()> {
+        let pid = Self::task_of(&self.process(parent)?.ask(&Request::Fork)?);
+        self.roles.insert(child.into(), Role::Forked { pid, parent: parent.into() });
+        Ok(())
+    }
+
+    fn thread(&mut self, process: &str, thread: &str) -> Res<()> {
+        let tid = Self::task_of(&self.process(process)?.ask(&Request::Thread)?);
+        self.roles.insert(thread.into(), Role::Thread { tid });
+        Ok(())
+    }
+
+    fn set_uids(&mut self, role: &str, uids: (u32, u32, u32)) -> Res<()> {
+        self.process(role)?.ask(&Request::SetUids(uids.0, uids.1, uids.2)).map(|_| ())
+    }
+
+    fn kill(&mut self, role: &str) -> Res<()> {
+        let pid = self.tid(role).ok_or(Errno::ESRCH)?;
+        kill(Pid::from_raw(pid), Signal::SIGKILL)?;
+        within_patience(|| proc::state(pid).is_none_or(|state| state == 'Z'), Errno::EBUSY)
+    }
+
+    fn reap(&mut self, role: &str) -> Res<()> {
+        match self.roles.get_mut(role).ok_or(Errno::ESRCH)? {
+            Role::Process(member) => member.reap()?,
+            Role::Thread { .. } => return Err(Errno::ECHILD),
+            Role::Forked { pid, parent } => {
+                let (pid, parent) = (*pid, parent.clone());
+                self.process(&parent)?.ask(&Request::Reap(pid))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tid(&self, role: &str) -> Option<i32> {
+        self.roles.get(role).map(|role| match role {
+            Role::Process(member) => member.pid(),
+            Role::Forked { pid, .. } => *pid,
+            Role::Thread { tid } => *tid,
+        })
+    }
+
+    fn state(&mut self, role: &str) -> &'static str {
+        let settled = |pid| {
+            // a task on its way into or out of the freezer passes through R
+            let _ = within_patience(|| proc::state(pid) != Some('R'), Errno::EBUSY);
+            proc::state(pid)
+        };
+        match self.tid(role).and_then(settled) {
+            None | Some('X') => "gone",
+            Some('Z') => "zombie",
+            Some('D') => "frozen",
+            Some(_) => "runs",
+        }
+    }
+
+    fn set_affinity(&mut self, role: &str, cpus: &[usize]) -> Res<()> {
+        self.process(role)?.ask(&Request::SetAffinity(cpus.to_vec())).map(|_| ())
+    }
+
+    fn affinity(&mut self, role: &str) -> Res<Vec<usize>> {
+        let pid = self.tid(role).ok_or(Errno::ESRCH)?;
+        let set = sched_getaffinity(Pid::from_raw(pid))?;
+        let cpus = 0..nix::sched::CpuSet::count();
+        Ok(cpus.filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect())
+    }
+
+    fn proc_cgroup(&mut self, role: &str) -> Res<Vec<String>> {
+        let pid = self.tid(role).ok_or(Errno::ESRCH)?;
+        proc::cgroup_lines(pid, &self.unique, &self.controllers)
+    }
+
+    fn proc_cpuset(&mut self, role: &str) -> Res<String> {
+        let pid = self.tid(role).ok_or(Errno::ESRCH)?;
+        proc::cpuset(pid, &self.unique)
+    }
+
+    fn proc_cgroups(&mut self, controller: &str) -> Option<(bool, u32, bool)> {
+        proc::cgroups_row(controller)
+    }
+
+    fn agent(&mut self) -> String {
+        self.home.join("agent").display().to_string()
+    }
+
+    fn agent_calls(&mut self) -> Vec<AgentCall> {
+        sleep(ASYNCHRONOUS_WORK);
+        let log = self.home.join("agent.log");
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let _ = fs::remove_file(&log);
+        let calls = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        calls.map(|(argv, env)| AgentCall { argv, env }).collect()
+    }
+
+    fn settle(&mut self) {
+        sleep(ASYNCHRONOUS_WORK);
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        self.performer = Performer::default();
+        for group in &self.opened {
+            thaw_tree(group);
+        }
+        self.roles.clear();
+        for group in &self.opened {
+            remove_tree(group);
+        }
+        for label in &self.mounted {
+            for group in subgroups(&self.home.join(label)) {
+                remove_tree(&group);
+            }
+        }
+        // a hierarchy unmounted before its removed groups are offline would stay for ever
+        sleep(ASYNCHRONOUS_WORK);
+        for label in &self.mounted {
+            let _ = umount2(&self.home.join(label), MntFlags::empty());
+            let _ = fs::remove_dir(self.home.join(label));
+        }
+        let _ = fs::remove_dir(self.home.join("try"));
+        let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+fn subgroups(group: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(group).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// Thaws a group and all below it, so that members in it can die.
+fn thaw_tree(group: &Path) {
+    let state = group.join("freezer.state");
+    if state.exists() {
+        let _ = fs::write(state, "THAWED");
+    }
+    for group in subgroups(group) {
+        thaw_tree(&group);
+    }
+}
+
+fn remove_tree(group: &Path) {
+    for group in subgroups(group) {
+        remove_tree(&group);
+    }
+    // the last member may be on its way out still
+    let _ = within_patience(|| fs::remove_dir(group).is_ok(), Errno::EBUSY);
+}
