@@ -167,7 +167,13 @@ fn a_refused_attach_is_cancelled_forwards() {
     assert_eq!(world.attach_group(g, leader), Err(Errno::ENOSPC));
     assert_eq!(
         first.take_log(),
-        ["a.can_attach /g 2", "b.can_attach /g 2", "c.can_attach /g 2", "a.cancel_attach /g 2", "b.cancel_attach /g 2"]
+        [
+            "a.can_attach /g 2",
+            "b.can_attach /g 2",
+            "c.can_attach /g 2",
+            "a.cancel_attach /g 2",
+            "b.cancel_attach /g 2"
+        ]
     );
     assert_eq!(world.tasks(g), [0; 0], "all or nothing");
     assert_eq!(world.engine.css_set_count(), 1, "nothing was made for a move that did not happen");

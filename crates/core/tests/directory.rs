@@ -207,7 +207,11 @@ fn pre_destroy_may_refuse_a_removal_again_and_again() {
     first.take_log();
     assert_eq!(world.rmdir(g), Ok(()));
     assert_eq!(first.take_log(), ["a.pre_destroy /g", "b.pre_destroy /g", "a.destroy 0", "b.destroy 0"]);
-    assert_eq!((first.counts().alive, second.counts().alive), (1, 1), "states are dropped with the directory");
+    assert_eq!(
+        (first.counts().alive, second.counts().alive),
+        (1, 1),
+        "states are dropped with the directory"
+    );
 }
 
 /// B1.6, B1.7, B7.

@@ -28,6 +28,7 @@ fn every_directory_has_its_files() {
         ("p.kick", 0o200),
         ("p.usage", 0o444),
         ("p.limit", 0o200),
+        ("p.refuse", 0o200),
     ];
     let root = [
         ("cgroup.procs", 0o644),
@@ -37,10 +38,12 @@ fn every_directory_has_its_files() {
         ("notify_on_release", 0o644),
         ("release_agent", 0o644),
     ];
-    let owned = |list: &[(&str, u32)]| list.iter().map(|&(name, mode)| (name.to_owned(), mode)).collect::<Vec<_>>();
+    let owned =
+        |list: &[(&str, u32)]| list.iter().map(|&(name, mode)| (name.to_owned(), mode)).collect::<Vec<_>>();
     let expected = [owned(&root), owned(&of_probe), owned(&[("p.top", 0o444)])].concat();
     assert_eq!(entries(&world, top), expected);
-    let generic: Vec<_> = root.into_iter().filter(|(name, _)| !name.contains("sane") && *name != "release_agent").collect();
+    let generic: Vec<_> =
+        root.into_iter().filter(|(name, _)| !name.contains("sane") && *name != "release_agent").collect();
     let expected = [owned(&generic), owned(&of_probe), owned(&[("p.below", 0o600)])].concat();
     assert_eq!(entries(&world, child), expected);
     assert_eq!(world.read(child, "release_agent"), Err(Errno::ENOENT));
@@ -177,7 +180,8 @@ fn files_have_owners_and_modes() {
     let user = Caller::user(Tid(1), 1000, 50);
     let mut member = Caller::user(Tid(1), 1001, 1001);
     member.groups = vec![50];
-    let allowed = |world: &World, caller: &Caller, want| world.engine.open(caller, top, "p.value", want).is_ok();
+    let allowed =
+        |world: &World, caller: &Caller, want| world.engine.open(caller, top, "p.value", want).is_ok();
     assert!(allowed(&world, &user, 4) && !allowed(&world, &user, 2));
     let given = Owner { uid: 1000, gid: 50, mode: 0o640 };
     assert_eq!(world.engine.set_file_owner(&user, top, file, given).unwrap_err().errno(), Errno::EPERM);
@@ -192,7 +196,9 @@ fn files_have_owners_and_modes() {
 /// A table of files that would clash is refused before anything is loaded.
 #[test]
 fn clashing_file_tables_are_refused() {
-    for (name, file) in [("p", "value"), ("p", ""), ("p", "a/b"), ("p", "a\nb"), ("cgroup", "procs"), ("cpuset", "tasks")] {
+    for (name, file) in
+        [("p", "value"), ("p", ""), ("p", "a/b"), ("p", "a\nb"), ("cgroup", "procs"), ("cpuset", "tasks")]
+    {
         let mut world = World::new();
         let probe = Probe { more_files: vec![file], ..Probe::plain(name) };
         assert_eq!(world.load(probe).unwrap_err().errno(), Errno::EINVAL, "{name}.{file}");

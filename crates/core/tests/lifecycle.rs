@@ -33,7 +33,11 @@ fn a_charge_walks_to_the_root_and_rolls_back() {
     world.write(g, "p.limit", "0 2").unwrap();
     let second = world.fork(task).unwrap();
     assert_eq!(world.fork(task), Err(Errno::EAGAIN));
-    assert_eq!(usage(&mut world, c, "p"), "2 -1 3 0 1\n", "the peak stays, the refusal is counted where it began");
+    assert_eq!(
+        usage(&mut world, c, "p"),
+        "2 -1 3 0 1\n",
+        "the peak stays, the refusal is counted where it began"
+    );
     assert_eq!(usage(&mut world, g, "p"), "2 2 2 1 0\n", "the failure where the limit is");
     assert_eq!(usage(&mut world, top, "p"), "2 -1 2 0 0\n");
     world.write(c, "p.limit", "0 2").unwrap();
@@ -56,7 +60,8 @@ fn a_charge_walks_to_the_root_and_rolls_back() {
 /// A refused fork leaves every counter's usage as it was, whichever rule or subsystem refused.
 #[test]
 fn a_refused_fork_gives_back_what_came_before_it() {
-    let (a, first) = Probe::new("a", Callbacks::CAN_FORK | Callbacks::FORK, &[Resource::Tasks, Resource::Forks]);
+    let (a, first) =
+        Probe::new("a", Callbacks::CAN_FORK | Callbacks::FORK, &[Resource::Tasks, Resource::Forks]);
     let second = first.beside();
     let mut world = World::new();
     world.load(a).unwrap();
@@ -261,7 +266,11 @@ fn an_exit_gives_back_and_reports_what_was_used() {
     world.attach(g, task).unwrap();
     desk.take_log();
     world.host.run(task, 0, CpuTime { user: 5, system: 1 });
-    assert_eq!(usage(&mut world, g, "p"), "1 -1 1 0 0\n6 -1 6 0 0\ncpu0 5 1\ncpu1 0 0\n", "sampled by the read");
+    assert_eq!(
+        usage(&mut world, g, "p"),
+        "1 -1 1 0 0\n6 -1 6 0 0\ncpu0 5 1\ncpu1 0 0\n",
+        "sampled by the read"
+    );
     world.host.run(task, 1, CpuTime { user: 1, system: 1 });
     world.exit(task);
     assert_eq!(desk.take_log(), [format!("p.exit {task}")]);

@@ -9,6 +9,7 @@ use penfold_core::{Callbacks, Errno, Interest, Owner, Resource, SLOTS};
 fn a_failed_load_leaves_no_limit_behind() {
     let (probe, desk) = Probe::new("p", Callbacks::empty(), &[Resource::Tasks]);
     desk.records().knobs.limit_at_create = Some(3);
+    desk.records().knobs.refuse_at_create = true;
     desk.records().knobs.fail_create = 1;
     let mut world = World::new();
     assert_eq!(world.load(probe).unwrap_err().errno(), Errno::ENOMEM);
@@ -126,7 +127,10 @@ fn t10_a_failing_create() {
     let failed = world.load(probe).unwrap_err();
     assert_eq!((failed.errno(), failed.to_string()), (Errno::ENOMEM, "p: told to fail".into()));
     assert_eq!(world.engine.proc_cgroups(), before);
-    assert_eq!((world.engine.interest(), desk.counts().fork, desk.counts().destroy), (Interest::empty(), 0, 0));
+    assert_eq!(
+        (world.engine.interest(), desk.counts().fork, desk.counts().destroy),
+        (Interest::empty(), 0, 0)
+    );
     assert_eq!(world.mount("p"), Err(Errno::EINVAL));
     world.load(Probe::plain("b")).unwrap();
     assert_eq!(world.engine.subsystems().collect::<Vec<_>>(), ["a", "b"]);
@@ -164,7 +168,8 @@ fn a_late_subsystem_is_told_of_existing_tasks_once() {
     let g = world.mkdir(top, "g").unwrap();
     world.attach(g, tasks[1]).unwrap();
     let sets = world.engine.css_set_count();
-    let (probe, desk) = Probe::new("late", Callbacks::FORK | Callbacks::EXIT, &[Resource::Tasks, Resource::Forks]);
+    let (probe, desk) =
+        Probe::new("late", Callbacks::FORK | Callbacks::EXIT, &[Resource::Tasks, Resource::Forks]);
     world.load(probe).unwrap();
     let mut log = desk.take_log();
     log.sort();

@@ -150,7 +150,9 @@ fn t02_names_find_hierarchies_and_must_be_well_formed() {
     let mut world = World::with(&["cpuset", "cpuacct"]);
     let named = world.mount("none,name=x").unwrap();
     assert_eq!(world.mount("name=x"), Ok(named));
-    for options in ["name=y", "name=", "name=a/b", "name=a,name=b", "cpuset,release_agent=/x,release_agent=/y"] {
+    for options in
+        ["name=y", "name=", "name=a/b", "name=a,name=b", "cpuset,release_agent=/x,release_agent=/y"]
+    {
         assert_eq!(world.mount(options), Err(Errno::EINVAL), "{options}");
     }
     assert!(world.mount("cpuset,,cpuacct").is_ok());
@@ -253,7 +255,10 @@ fn the_state_of_a_root_survives_its_hierarchy() {
     let second = world.mount("net_cls,perf_event").unwrap();
     assert_eq!(world.read(second, "net_cls.value").unwrap(), "9\n");
     world.remount(second, "perf_event").unwrap();
-    assert_eq!(desk.take_log(), ["net_cls.create /", "net_cls.bind 1", "net_cls.bind 0", "net_cls.bind 2", "net_cls.bind 0"]);
+    assert_eq!(
+        desk.take_log(),
+        ["net_cls.create /", "net_cls.bind 1", "net_cls.bind 0", "net_cls.bind 2", "net_cls.bind 0"]
+    );
     assert_eq!(desk.counts().create, 1);
 }
 

@@ -16,11 +16,14 @@ fn flagged() -> (World, CgroupId, CgroupId, Tid) {
 }
 
 fn paths(world: &mut World) -> Vec<String> {
-    world.releases().into_iter().map(|(agent, path)| {
-        assert_eq!(agent, "/agent");
-        path
-    })
-    .collect()
+    world
+        .releases()
+        .into_iter()
+        .map(|(agent, path)| {
+            assert_eq!(agent, "/agent");
+            path
+        })
+        .collect()
 }
 
 #[test]

@@ -38,6 +38,6 @@ fn main() -> Result<(), Error> {
 
     println!("killed {} tasks of /wild", kernel.kill_all(wild));
     kernel.rmdir(wild)?;
-    println!("{} page frames are free, init has the other", kernel.free_frames());
+    println!("{} page frames are free again", kernel.free_frames());
     Ok(())
 }
