@@ -224,6 +224,8 @@ fn css_sets_are_shared_and_freed() {
     let z = world.mkdir(three, "z").unwrap();
     world.attach(z, tasks[1]).unwrap();
     assert_eq!(world.engine.css_set_count(), 3);
-    tasks.iter().for_each(|&task| world.exit(task));
+    for task in tasks {
+        world.exit(task);
+    }
     assert_eq!(world.engine.css_set_count(), 1);
 }

@@ -188,7 +188,7 @@ fn a_failing_create_leaves_nothing_behind() {
     assert!(world.mkdir(top, "g").is_ok());
 }
 
-/// B1.10: pre_destroy in order; the first refusal is the answer and the cgroup stays.
+/// B1.10: `pre_destroy` in order; the first refusal is the answer and the cgroup stays.
 #[test]
 fn pre_destroy_may_refuse_a_removal_again_and_again() {
     let (a, first) = Probe::new("a", Callbacks::PRE_DESTROY, &[]);

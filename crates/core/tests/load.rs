@@ -54,7 +54,9 @@ fn a_stale_file_id_answers_enodev() {
             engine.file_owner(cgroup, file).map(|_| ()),
             engine.set_file_owner(&root, cgroup, file, Owner::default()),
         ];
-        answers.into_iter().for_each(|answer| assert_eq!(answer.unwrap_err().errno(), Errno::ENODEV));
+        for answer in answers {
+            assert_eq!(answer.unwrap_err().errno(), Errno::ENODEV);
+        }
     };
     gone(&mut world, top, below);
     gone(&mut world, child, agent);
@@ -199,7 +201,9 @@ fn an_unload_frees_everything_and_a_reload_starts_anew() {
     world.write(top, "p.limit", "0 9").unwrap();
     let made: Vec<_> = ["x", "y"].into_iter().map(|name| world.mkdir(top, name).unwrap()).collect();
     assert_eq!(desk.counts().alive, 3);
-    made.into_iter().for_each(|cgroup| world.rmdir(cgroup).unwrap());
+    for cgroup in made {
+        world.rmdir(cgroup).unwrap();
+    }
     assert_eq!(desk.counts().alive, 1);
     world.unmount(top);
     desk.take_log();

@@ -148,7 +148,9 @@ impl Kernel {
     /// kill(2) with SIGKILL for every member of a cgroup. Returns how many died.
     pub fn kill_all(&mut self, cgroup: CgroupId) -> usize {
         let members = self.engine.tree().tasks(&self.table, cgroup);
-        members.iter().for_each(|&task| self.exit(task));
+        for &task in &members {
+            self.exit(task);
+        }
         members.len()
     }
 

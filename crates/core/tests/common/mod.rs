@@ -38,9 +38,9 @@ pub struct Knobs {
     pub veto_attach: bool,
     pub veto_fork: bool,
     pub veto_destroy: bool,
-    /// create() says that can_fork may refuse.
+    /// `create()` says that `can_fork` may refuse.
     pub refuse_at_create: bool,
-    /// create() sets this limit on rule 0.
+    /// `create()` sets this limit on rule 0.
     pub limit_at_create: Option<u64>,
 }
 
@@ -324,7 +324,9 @@ impl World {
     /// With plain subsystems of these names.
     pub fn with(names: &[&str]) -> World {
         let mut world = World::new();
-        names.iter().for_each(|name| world.load(Probe::plain(name)).unwrap());
+        for name in names {
+            world.load(Probe::plain(name)).unwrap();
+        }
         world
     }
 

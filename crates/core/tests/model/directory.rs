@@ -56,7 +56,9 @@ impl Model {
         let mut made: Vec<(usize, Css)> = Vec::new();
         for &slot in &slots {
             if self.create_fails(slot) {
-                made.iter().for_each(|&(slot, _)| self.counts_of(slot).destroy += 1);
+                for (slot, _) in made {
+                    self.counts_of(slot).destroy += 1;
+                }
                 return Err(Errno::ENOMEM);
             }
             let sub = self.slots[slot].as_ref().unwrap();

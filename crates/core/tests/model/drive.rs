@@ -6,7 +6,7 @@ use penfold_core::{Caller, CgroupId, CpuTime, CssSetId, Errno, ForkCharge, Host 
 
 use super::naive::{Answer, KINDS, Kind, Model, Place, is_below, join, parent_of};
 use super::op::Op;
-use crate::common::{Desk, Probe, World};
+use crate::common::{Desk, Knobs, Probe, World};
 
 const TOO_MANY_TASKS: usize = 40;
 const USER: u32 = 1000;
@@ -441,8 +441,9 @@ impl Pair {
 
     /// Takes everything down again: nothing may be left.
     pub fn tear_down(&mut self) {
-        self.desks.iter().for_each(|desk| desk.records().knobs = Default::default());
-        self.model.knobs.iter_mut().for_each(|knobs| *knobs = Default::default());
+        for (desk, knobs) in self.desks.iter().zip(&mut self.model.knobs) {
+            (desk.records().knobs, *knobs) = (Knobs::default(), Knobs::default());
+        }
         while !self.pins.is_empty() {
             self.step(&Op::Unpin { pin: 0 });
         }

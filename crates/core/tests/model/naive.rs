@@ -60,7 +60,7 @@ pub struct Sub {
     pub serial: u64,
     /// 0 while unbound.
     pub hierarchy: u32,
-    /// It has said that its can_fork may refuse.
+    /// It has said that its `can_fork` may refuse.
     pub refusing: bool,
     pub css: BTreeMap<String, Css>,
 }
@@ -298,7 +298,7 @@ impl Model {
     }
 
     pub fn take_releases(&mut self) -> Vec<(String, String, u32)> {
-        for (_, hierarchy) in &mut self.hierarchies {
+        for hierarchy in self.hierarchies.values_mut() {
             hierarchy.groups.values_mut().for_each(|group| group.queued = false);
         }
         std::mem::take(&mut self.releases)
