@@ -32,13 +32,13 @@ impl ForkCharge {
 }
 
 /// A [`ForkCharge`] that gives itself back when it is dropped without [`ForkGuard::commit`].
-pub struct ForkGuard<'a> {
+pub struct ForkGuard<'a, H: Host> {
     engine: &'a mut Engine,
-    host: &'a mut dyn Host,
+    host: &'a mut H,
     charge: Option<ForkCharge>,
 }
 
-impl ForkGuard<'_> {
+impl<H: Host> ForkGuard<'_, H> {
     /// The child exists: it is a member from now on. Returns the css_set that it points to.
     pub fn commit(mut self, child: Tid) -> CssSetId {
         let charge = self.charge.take().expect("present until commit or drop");
@@ -46,12 +46,12 @@ impl ForkGuard<'_> {
     }
 
     /// The host, to make the child with while the charge is held.
-    pub fn host(&mut self) -> &mut dyn Host {
+    pub fn host(&mut self) -> &mut H {
         self.host
     }
 }
 
-impl Drop for ForkGuard<'_> {
+impl<H: Host> Drop for ForkGuard<'_, H> {
     fn drop(&mut self) {
         if let Some(charge) = self.charge.take() {
             self.engine.cancel_fork(self.host, charge);
@@ -64,12 +64,12 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::charge_fork`].
-    pub fn forking<'a>(
+    pub fn forking<'a, H: Host>(
         &'a mut self,
-        host: &'a mut dyn Host,
+        host: &'a mut H,
         parent: Tid,
         set: CssSetId,
-    ) -> Result<ForkGuard<'a>> {
+    ) -> Result<ForkGuard<'a, H>> {
         let charge = self.charge_fork(host, parent, set)?;
         Ok(ForkGuard { engine: self, host, charge: Some(charge) })
     }

@@ -18,3 +18,214 @@ fn cpu_time_used_before_a_move_is_charged_to_the_old_cgroup() {
     assert_eq!(world.read(old, "cpu.usage").unwrap(), "10 -1 10 0 0\ncpu0 0 0\ncpu1 7 3\n");
     assert_eq!(world.read(new, "cpu.usage").unwrap(), "0 -1 0 0 0\ncpu0 0 0\ncpu1 0 0\n");
 }
+
+/// B4.5, B4.6, T7: the measured writes to `tasks` and `cgroup.procs`; the writer is task 1, the other 26.
+#[test]
+fn t07_what_tasks_takes() {
+    use Errno::{E2BIG, EINVAL, ESRCH};
+    let (page, more) = ("0".repeat(4096), "0".repeat(4097));
+    let ones = "1".repeat(64);
+    let vectors: &[(&str, Result<i32, Errno>)] = &[
+        ("0", Ok(1)),
+        ("0\n", Ok(1)),
+        (" 0", Ok(1)),
+        ("00", Ok(1)),
+        ("+0", Ok(1)),
+        ("-0", Ok(1)),
+        ("26", Ok(26)),
+        ("26\n", Ok(26)),
+        (" 26 \n\t", Ok(26)),
+        ("26\n\n", Ok(26)),
+        ("026", Err(ESRCH)),
+        ("032", Ok(26)),
+        ("0x1a", Ok(26)),
+        ("+26", Ok(26)),
+        ("26\0", Ok(26)),
+        ("26\0junk", Ok(26)),
+        (&page, Ok(1)),
+        ("\0", Err(EINVAL)),
+        ("26 1", Err(EINVAL)),
+        ("26,1", Err(EINVAL)),
+        ("26x", Err(EINVAL)),
+        ("abc", Err(EINVAL)),
+        ("-1", Err(EINVAL)),
+        ("\n", Err(EINVAL)),
+        (" ", Err(EINVAL)),
+        ("1.5", Err(EINVAL)),
+        (&ones, Err(EINVAL)),
+        (&more, Err(E2BIG)),
+        ("4294967297", Err(EINVAL)),
+        ("4294967296", Err(EINVAL)),
+        ("2147483648", Err(EINVAL)),
+        ("2147483647", Err(ESRCH)),
+        ("99999999999999999999", Err(EINVAL)),
+    ];
+    for file in ["tasks", "cgroup.procs"] {
+        for (text, expected) in vectors {
+            let mut world = World::new();
+            let tasks: Vec<Tid> = (0..26).map(|_| world.spawn()).collect();
+            (1..25).for_each(|task| world.exit(tasks[task]));
+            let top = world.mount("none,name=x").unwrap();
+            let g = world.mkdir(top, "g").unwrap();
+            assert_eq!(world.write(g, file, text), expected.map(|_| ()), "{text:?} to {file}");
+            assert_eq!(world.tasks(g), expected.ok().into_iter().collect::<Vec<_>>(), "{text:?} to {file}");
+        }
+    }
+}
+
+/// B4.4: the measured table of uids; real and saved count, the effective one does not.
+#[test]
+fn t07_a_stranger_may_not_move_a_task() {
+    let mut world = World::new();
+    let top = world.mount("none,name=x").unwrap();
+    let g = world.mkdir(top, "g").unwrap();
+    let writer = Caller::user(Tid(1), 1000, 1000);
+    for (real, saved, allowed) in
+        [(1000, 1000, true), (1001, 1001, false), (0, 0, false), (1001, 1000, true), (1000, 1001, true)]
+    {
+        for whole in [false, true] {
+            let task = world.spawn();
+            let facts = &mut world.host.get_mut(task).unwrap().facts;
+            (facts.real_uid, facts.saved_uid) = (real, saved);
+            let moved = world.engine.attach(&mut world.host, &writer, g, task, whole);
+            let expected = if allowed { Ok(()) } else { Err(Errno::EACCES) };
+            assert_eq!(moved.map_err(|error| error.errno()), expected, "{real} {saved}");
+        }
+    }
+    // A capability does not count, and what is wrong before comes before.
+    let task = world.spawn();
+    let strong = Caller { privileged: true, ..writer.clone() };
+    let answer = |world: &mut World, caller: &Caller, task| {
+        world.engine.attach(&mut world.host, caller, g, task, false).unwrap_err().errno()
+    };
+    assert_eq!(answer(&mut world, &strong, task), Errno::EACCES);
+    assert_eq!(answer(&mut world, &writer, Tid(9999)), Errno::ESRCH);
+    world.host.get_mut(task).unwrap().facts.movable = false;
+    assert_eq!(answer(&mut world, &writer, task), Errno::EINVAL, "a bound kernel thread");
+}
+
+/// B4.3, B4.11, B5: threads one by one, groups as a whole, and what both files show.
+#[test]
+fn threads_and_thread_groups() {
+    let mut world = World::new();
+    let leader = world.spawn();
+    let (t1, t2) = (world.thread(leader), world.thread(leader));
+    let top = world.mount("none,name=x").unwrap();
+    let (g, h) = (world.mkdir(top, "g").unwrap(), world.mkdir(top, "h").unwrap());
+    world.attach(g, t1).unwrap();
+    assert_eq!((world.tasks(g), world.tasks(top)), (vec![t1.0], vec![leader.0, t2.0]));
+    assert_eq!(world.read(g, "cgroup.procs").unwrap(), format!("{leader}\n"), "also where the leader is not");
+    world.attach(g, t2).unwrap();
+    assert_eq!(world.read(g, "cgroup.procs").unwrap(), format!("{leader}\n"), "once");
+    world.attach_group(h, t2).unwrap();
+    assert_eq!(world.read(h, "tasks").unwrap(), format!("{leader}\n{t1}\n{t2}\n"));
+    assert_eq!(world.read(g, "tasks").unwrap(), "");
+    // The leader has died: its threads still move by any of their numbers.
+    world.exit(leader);
+    world.attach_group(g, t1).unwrap();
+    assert_eq!(world.tasks(g), [t1.0, t2.0]);
+    assert_eq!(world.read(g, "cgroup.procs").unwrap(), format!("{leader}\n"));
+    let child = world.fork(t1).unwrap();
+    world.attach(h, t1).unwrap();
+    assert_eq!(world.tasks(g), [t2.0, child.0], "a child stays where its parent was");
+    let next = world.fork(t1).unwrap();
+    assert_eq!(world.tasks(h), [t1.0, next.0], "and the next follows");
+}
+
+/// An exiting task is found, and there is nothing to move: Linux 6 answers success.
+#[test]
+fn a_zombie_can_be_written_and_stays_where_it_is() {
+    let mut world = World::new();
+    let (leader, top) = (world.spawn(), world.mount("none,name=x").unwrap());
+    let thread = world.thread(leader);
+    let g = world.mkdir(top, "g").unwrap();
+    world.host.get_mut(leader).unwrap().facts.exiting = true;
+    assert_eq!(world.attach(g, leader), Ok(()));
+    assert_eq!(world.tasks(g), [0; 0]);
+    assert_eq!(world.attach_group(g, leader), Ok(()));
+    assert_eq!(world.tasks(g), [thread.0], "the living threads move");
+}
+
+/// C6: in the order of the slots; a refusal is told to those that had agreed, in the same order, and to no other.
+#[test]
+fn a_refused_attach_is_cancelled_forwards() {
+    let both = Callbacks::CAN_ATTACH | Callbacks::ATTACH;
+    let (a, first) = Probe::new("a", both, &[]);
+    let desks: [Desk; 3] = std::array::from_fn(|_| first.beside());
+    let mut world = World::new();
+    world.load(a).unwrap();
+    for (desk, name) in desks.iter().zip(["b", "c", "d"]) {
+        world.load(Probe::at(desk, name, both, &[])).unwrap();
+    }
+    world.load(Probe::at(&first.beside(), "elsewhere", both, &[])).unwrap();
+    let leader = world.spawn();
+    let thread = world.thread(leader);
+    let top = world.mount("a,b,c,d").unwrap();
+    let g = world.mkdir(top, "g").unwrap();
+    first.take_log();
+    desks[1].records().knobs.veto_attach = true;
+    assert_eq!(world.attach_group(g, leader), Err(Errno::ENOSPC));
+    assert_eq!(
+        first.take_log(),
+        [
+            "a.can_attach /g 2",
+            "b.can_attach /g 2",
+            "c.can_attach /g 2",
+            "a.cancel_attach /g 2",
+            "b.cancel_attach /g 2"
+        ]
+    );
+    assert_eq!(world.tasks(g), [0; 0], "all or nothing");
+    assert_eq!(world.engine.css_set_count(), 1, "nothing was made for a move that did not happen");
+    desks[1].records().knobs.veto_attach = false;
+    assert_eq!(world.attach(g, thread), Ok(()));
+    let asked = ["a", "b", "c", "d"].map(|name| format!("{name}.can_attach /g 1"));
+    let told = ["a", "b", "c", "d"].map(|name| format!("{name}.attach {thread} / /g"));
+    assert_eq!(first.take_log(), [asked, told].concat());
+}
+
+/// B4.9, B5.4: no callback for what is there already, and only those that really move are named.
+#[test]
+fn a_member_that_is_attached_again_calls_nobody() {
+    let (probe, desk) = Probe::new("p", Callbacks::CAN_ATTACH | Callbacks::ATTACH, &[Resource::Tasks]);
+    let mut world = World::new();
+    world.load(probe).unwrap();
+    let leader = world.spawn();
+    let thread = world.thread(leader);
+    let top = world.mount("p").unwrap();
+    let g = world.mkdir(top, "g").unwrap();
+    world.attach(g, thread).unwrap();
+    desk.records().knobs.veto_attach = true;
+    assert_eq!(world.attach(g, thread), Ok(()), "not even a subsystem that would refuse");
+    desk.records().knobs.veto_attach = false;
+    desk.take_log();
+    world.attach_group(g, leader).unwrap();
+    assert_eq!(desk.take_log(), ["p.can_attach /g 1".to_owned(), format!("p.attach {leader} / /g")]);
+    assert_eq!(world.read(g, "p.usage").unwrap(), "2 -1 2 0 0\n");
+    assert_eq!(world.read(top, "p.usage").unwrap(), "2 -1 3 0 0\n", "charged there before given back here");
+}
+
+/// C1.2, C2: tasks with the same tuple share a css_set, and it goes with the last.
+#[test]
+fn css_sets_are_shared_and_freed() {
+    let mut world = World::with(&["a", "b"]);
+    let tasks: Vec<Tid> = (0..4).map(|_| world.spawn()).collect();
+    let (one, two) = (world.mount("a").unwrap(), world.mount("b").unwrap());
+    assert_eq!(world.engine.css_set_count(), 1);
+    let (x, y) = (world.mkdir(one, "x").unwrap(), world.mkdir(two, "y").unwrap());
+    world.attach(x, tasks[0]).unwrap();
+    world.attach(y, tasks[1]).unwrap();
+    assert_eq!(world.engine.css_set_count(), 3);
+    world.attach(y, tasks[0]).unwrap();
+    world.attach(x, tasks[1]).unwrap();
+    assert_eq!(world.engine.css_set_count(), 2, "the same tuple, reached by two ways");
+    // A hierarchy without subsystems tells sets apart as well (C1.5).
+    let three = world.mount("none,name=n").unwrap();
+    let z = world.mkdir(three, "z").unwrap();
+    world.attach(z, tasks[1]).unwrap();
+    assert_eq!(world.engine.css_set_count(), 3);
+    for task in tasks {
+        world.exit(task);
+    }
+    assert_eq!(world.engine.css_set_count(), 1);
+}

@@ -2,7 +2,8 @@
 //! every few steps the same observable state. `PROPTEST_CASES` raises the number of sequences.
 
 mod common;
-#[allow(unreachable_pub)]
+// The texts are short and made once a check: what reads best is best.
+#[allow(unreachable_pub, clippy::format_push_string, clippy::format_collect)]
 mod model {
     pub mod check;
     pub mod directory;
@@ -59,7 +60,9 @@ fn the_core_does_what_the_naive_model_does() {
     let seen: Mutex<BTreeMap<(String, Option<Errno>), u64>> = Mutex::default();
     proptest!(config, |(ops in prop::collection::vec(op(), 0..STEPS))| {
         let mut pair = Pair::new();
-        ops.iter().for_each(|op| pair.step(op));
+        for op in &ops {
+            pair.step(op);
+        }
         pair.check();
         pair.tear_down();
         for (answer, times) in pair.seen {

@@ -38,7 +38,9 @@ pub struct Knobs {
     pub veto_attach: bool,
     pub veto_fork: bool,
     pub veto_destroy: bool,
-    /// create() sets this limit on rule 0.
+    /// `create()` says that `can_fork` may refuse.
+    pub refuse_at_create: bool,
+    /// `create()` sets this limit on rule 0.
     pub limit_at_create: Option<u64>,
 }
 
@@ -205,6 +207,7 @@ impl Subsystem for Probe {
             }),
             File::new("usage").read_text(usage_read),
             File::new("limit").write_text(limit_write),
+            File::new("refuse").write_u64(|_, ctx: &mut Ctx<'_>, value| ctx.set_refusing(value != 0)),
             File::new("top").root_only().read_u64(|_, _| Ok(1)),
             File::new("below").not_on_root().mode(0o600).read_u64(|_, _| Ok(2)),
         ];
@@ -218,6 +221,9 @@ impl Subsystem for Probe {
         records.counts.create += 1;
         if let Some(limit) = records.knobs.limit_at_create {
             ctx.set_limit(ctx.css(), 0, limit)?;
+        }
+        if records.knobs.refuse_at_create {
+            ctx.set_refusing(true)?;
         }
         if records.knobs.fail_create > 0 {
             records.knobs.fail_create -= 1;
@@ -318,7 +324,9 @@ impl World {
     /// With plain subsystems of these names.
     pub fn with(names: &[&str]) -> World {
         let mut world = World::new();
-        names.iter().for_each(|name| world.load(Probe::plain(name)).unwrap());
+        for name in names {
+            world.load(Probe::plain(name)).unwrap();
+        }
         world
     }
 

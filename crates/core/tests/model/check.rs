@@ -40,9 +40,8 @@ impl Pair {
         }
         assert_eq!(engine.interest(), interest);
         let refusing = model.subs().any(|sub| {
-            // A can_fork counts when its subsystem says that it may refuse; those here never do.
             let mut tallies = sub.css.values().flat_map(|css| css.tallies.iter().zip(sub.rules()));
-            tallies.any(|(tally, &rule)| of_forks(rule) && tally.limit.is_some())
+            sub.refusing || tallies.any(|(tally, &rule)| of_forks(rule) && tally.limit.is_some())
         });
         assert_eq!(engine.can_refuse_fork(), refusing);
         for (kind, desk) in self.desks.iter().enumerate() {
@@ -128,6 +127,7 @@ impl Pair {
         for (&tid, task) in &model.tasks {
             assert_eq!(world.proc(Tid(tid)), model.proc_pid_cgroup(&task.place));
             let set = world.host.css_set(Tid(tid)).unwrap();
+            assert_eq!(world.engine.fork_would_pass(set), model.fork_would_pass(tid), "of {tid}");
             let text = world.engine.proc_pid_cpuset(Some(set)).unwrap();
             assert_eq!(text, format!("{}\n", at(&task.place, cpuset)).into_bytes());
         }

@@ -6,7 +6,7 @@ use penfold_core::{Callbacks, Errno};
 
 use super::naive::{Answer, Css, Group, KINDS, Model, Sub, join, parent_of};
 
-const BARE: [&str; 7] = ["value", "signed", "text", "map", "kick", "usage", "limit"];
+const BARE: [&str; 8] = ["value", "signed", "text", "map", "kick", "usage", "limit", "refuse"];
 
 impl Model {
     pub fn file_names(&self, hierarchy: u32, path: &str) -> Vec<String> {
@@ -56,7 +56,9 @@ impl Model {
         let mut made: Vec<(usize, Css)> = Vec::new();
         for &slot in &slots {
             if self.create_fails(slot) {
-                made.iter().for_each(|&(slot, _)| self.counts_of(slot).destroy += 1);
+                for (slot, _) in made {
+                    self.counts_of(slot).destroy += 1;
+                }
                 return Err(Errno::ENOMEM);
             }
             let sub = self.slots[slot].as_ref().unwrap();
@@ -90,11 +92,9 @@ impl Model {
         if !self.may_write(uid, hierarchy, parent) {
             return Err(Errno::EACCES);
         }
-        let forked_in = self.flights.iter().any(|flight| super::naive::at(&flight.place, hierarchy) == path);
-        if !self.children(hierarchy, path).is_empty()
-            || !self.members(hierarchy, path).is_empty()
-            || forked_in
-        {
+        let held = self.flights.iter().map(|flight| &flight.place).chain(&self.pins);
+        let held = held.map(|place| super::naive::at(place, hierarchy)).any(|at| at == path);
+        if !self.children(hierarchy, path).is_empty() || !self.members(hierarchy, path).is_empty() || held {
             return Err(Errno::EBUSY);
         }
         let slots = self.bound_to(hierarchy);
@@ -145,8 +145,7 @@ impl Model {
         for sub in self.slots.iter_mut().flatten().filter(|sub| sub.hierarchy == hierarchy) {
             rekey(&mut sub.css, renamed);
         }
-        let places = self.tasks.values_mut().map(|task| &mut task.place);
-        for place in places.chain(self.flights.iter_mut().map(|flight| &mut flight.place)) {
+        for place in self.places_mut() {
             if let Some(old) = place.get_mut(&hierarchy) {
                 *old = renamed(old);
             }
@@ -163,7 +162,7 @@ impl Model {
             self.slots.len() - 1
         });
         let serial = self.tick();
-        self.slots[slot] = Some(Sub { kind, serial, hierarchy: 0, css: BTreeMap::new() });
+        self.slots[slot] = Some(Sub { kind, serial, hierarchy: 0, refusing: false, css: BTreeMap::new() });
         if self.create_fails(slot) {
             self.slots[slot] = None;
             return Err(Errno::ENOMEM);

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use penfold_core::{Caller, CgroupId, CpuTime, Errno, ForkCharge, Host as _, Tid};
+use penfold_core::{Caller, CgroupId, CpuTime, CssSetId, Errno, ForkCharge, Host as _, Tid};
 
-use super::naive::{Answer, KINDS, Kind, Model, is_below, parent_of};
+use super::naive::{Answer, KINDS, Kind, Model, Place, is_below, join, parent_of};
 use super::op::Op;
-use crate::common::{Desk, Probe, World};
+use crate::common::{Desk, Knobs, Probe, World};
 
 const TOO_MANY_TASKS: usize = 40;
 const USER: u32 = 1000;
@@ -17,6 +17,8 @@ pub struct Pair {
     pub desks: Vec<Desk>,
     /// In the order of the model's.
     pub flights: Vec<ForkCharge>,
+    /// Likewise.
+    pins: Vec<CssSetId>,
     stale: Vec<CgroupId>,
     /// How often each operation got each answer.
     pub seen: BTreeMap<(String, Option<Errno>), u64>,
@@ -61,6 +63,7 @@ impl Pair {
             model: Model::new(),
             desks,
             flights: Vec::new(),
+            pins: Vec::new(),
             stale: Vec::new(),
             seen: BTreeMap::new(),
         }
@@ -158,6 +161,8 @@ impl Pair {
                 let parent = parent_of(&path)?;
                 let model = if other == hierarchy && is_below(&target, &path) {
                     Err(Errno::EINVAL)
+                } else if other == hierarchy && is_below(parent, &join(&target, "fresh")) {
+                    Err(Errno::ENOTEMPTY)
                 } else if (other, &*target) == (hierarchy, parent) {
                     self.model.rename(hierarchy, &path, "fresh")
                 } else {
@@ -219,7 +224,30 @@ impl Pair {
             Op::Spawn { user } if self.model.tasks.len() < TOO_MANY_TASKS => {
                 let uid = if user { USER } else { 0 };
                 let task = self.world.host.spawn(&mut self.world.engine, uid);
-                self.model.adopt(task.0, uid);
+                self.model.join(task.0, uid, &Place::new());
+                (Ok(()), Ok(()))
+            }
+            Op::Join { task } if self.model.tasks.len() < TOO_MANY_TASKS => {
+                let beside = self.task(task)?;
+                let world = &mut self.world;
+                let (set, task) = (world.host.css_set(Tid(beside)).unwrap(), world.host.create(None, 0));
+                world.engine.join(&mut world.host, task, set);
+                let place = self.model.tasks[&beside].place.clone();
+                self.model.join(task.0, 0, &place);
+                (Ok(()), Ok(()))
+            }
+            Op::Pin { task } => {
+                let task = self.task(task)?;
+                let set = self.world.host.css_set(Tid(task)).unwrap();
+                self.world.engine.pin(set);
+                self.pins.push(set);
+                self.model.pins.push(self.model.tasks[&task].place.clone());
+                (Ok(()), Ok(()))
+            }
+            Op::Unpin { pin } if !self.pins.is_empty() => {
+                let pin = usize::from(pin) % self.pins.len();
+                self.world.engine.unpin(self.pins.remove(pin));
+                self.model.pins.remove(pin);
                 (Ok(()), Ok(()))
             }
             Op::Fork { parent, thread } => {
@@ -355,6 +383,11 @@ impl Pair {
                 self.model.sub_mut(slot).css.get_mut(&path)?.value += 5;
                 (self.world.write(id, &format!("{prefix}kick"), "whatever"), Ok(()))
             }
+            Op::Refuse { at, sub, value } => {
+                let (_, id, slot, prefix) = self.file_target(at, sub)?;
+                self.model.sub_mut(slot).refusing = value;
+                (self.world.write(id, &format!("{prefix}refuse"), if value { "1" } else { "0" }), Ok(()))
+            }
             Op::Limit { at, sub, rule, limit } => {
                 let (path, id, slot, prefix) = self.file_target(at, sub)?;
                 let text = limit.map_or("max".into(), |limit| limit.to_string());
@@ -408,8 +441,12 @@ impl Pair {
 
     /// Takes everything down again: nothing may be left.
     pub fn tear_down(&mut self) {
-        self.desks.iter().for_each(|desk| desk.records().knobs = Default::default());
-        self.model.knobs.iter_mut().for_each(|knobs| *knobs = Default::default());
+        for (desk, knobs) in self.desks.iter().zip(&mut self.model.knobs) {
+            (desk.records().knobs, *knobs) = (Knobs::default(), Knobs::default());
+        }
+        while !self.pins.is_empty() {
+            self.step(&Op::Unpin { pin: 0 });
+        }
         while !self.flights.is_empty() {
             self.cancel(0);
         }

@@ -60,6 +60,8 @@ pub struct Sub {
     pub serial: u64,
     /// 0 while unbound.
     pub hierarchy: u32,
+    /// It has said that its `can_fork` may refuse.
+    pub refusing: bool,
     pub css: BTreeMap<String, Css>,
 }
 
@@ -132,6 +134,8 @@ pub struct Model {
     pub hierarchies: BTreeMap<u32, Hierarchy>,
     pub tasks: BTreeMap<i32, Task>,
     pub flights: Vec<Flight>,
+    /// Places that are kept without a task.
+    pub pins: Vec<Place>,
     pub releases: Vec<(String, String, u32)>,
     pub counts: Vec<Counts>,
     pub knobs: Vec<Knobs>,
@@ -263,8 +267,14 @@ impl Model {
         let tuple = |place: &Place| live.iter().map(|&id| at(place, id).to_owned()).collect::<Vec<_>>();
         let tasks = self.tasks.values().map(|task| tuple(&task.place));
         let flights = self.flights.iter().map(|flight| tuple(&flight.place));
-        let initial = std::iter::once(tuple(&Place::new()));
+        let initial = self.pins.iter().map(tuple).chain(std::iter::once(tuple(&Place::new())));
         tasks.chain(flights).chain(initial).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Every place that is held: by tasks, by forks in flight, by pins.
+    pub fn places_mut(&mut self) -> impl Iterator<Item = &mut Place> {
+        let tasks = self.tasks.values_mut().map(|task| &mut task.place);
+        tasks.chain(self.flights.iter_mut().map(|flight| &mut flight.place)).chain(&mut self.pins)
     }
 
     /// A cgroup that became empty, or lost a child: is it to be told to the release agent?
@@ -288,7 +298,7 @@ impl Model {
     }
 
     pub fn take_releases(&mut self) -> Vec<(String, String, u32)> {
-        for (_, hierarchy) in &mut self.hierarchies {
+        for hierarchy in self.hierarchies.values_mut() {
             hierarchy.groups.values_mut().for_each(|group| group.queued = false);
         }
         std::mem::take(&mut self.releases)

@@ -51,6 +51,21 @@ pub enum Op {
     Spawn {
         user: bool,
     },
+    /// A task turns up where another is.
+    Join {
+        task: u8,
+    },
+    Pin {
+        task: u8,
+    },
+    Unpin {
+        pin: u8,
+    },
+    Refuse {
+        at: u16,
+        sub: u8,
+        value: bool,
+    },
     Fork {
         parent: u8,
         thread: bool,
@@ -214,6 +229,9 @@ pub fn op() -> impl Strategy<Value = Op> {
         3 => (any::<u16>(), number(), any::<bool>(), any::<bool>())
             .prop_map(|(at, text, whole, user)| Op::WriteTask { at, text, whole, user }),
         4 => any::<bool>().prop_map(|user| Op::Spawn { user }),
+        1 => any::<u8>().prop_map(|task| Op::Join { task }),
+        2 => any::<u8>().prop_map(|task| Op::Pin { task }),
+        2 => any::<u8>().prop_map(|pin| Op::Unpin { pin }),
         6 => (any::<u8>(), any::<bool>()).prop_map(|(parent, thread)| Op::Fork { parent, thread }),
         6 => (any::<u8>(), any::<bool>()).prop_map(|(parent, mark)| Op::Begin { parent, mark }),
         5 => (any::<u8>(), any::<bool>()).prop_map(|(flight, thread)| Op::Commit { flight, thread }),
@@ -231,6 +249,8 @@ pub fn op() -> impl Strategy<Value = Op> {
         1 => (any::<u16>(), any::<u8>()).prop_map(|(at, sub)| Op::Kick { at, sub }),
         6 => (any::<u16>(), any::<u8>(), 0..3_u8, prop::option::weighted(0.7, 0..6_u8))
             .prop_map(|(at, sub, rule, limit)| Op::Limit { at, sub, rule, limit }),
+        1 => (any::<u16>(), any::<u8>(), any::<bool>())
+            .prop_map(|(at, sub, value)| Op::Refuse { at, sub, value }),
         3 => Just(Op::TakeReleases),
         3 => (kind, 0..4_u8, any::<bool>()).prop_map(|(kind, knob, value)| Op::Knob { kind, knob, value }),
     ];

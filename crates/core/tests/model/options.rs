@@ -153,10 +153,7 @@ impl Model {
         }
         self.bind(self.bound_to(id), 0);
         self.hierarchies.remove(&id);
-        let places = self.tasks.values_mut().map(|task| &mut task.place);
-        places.chain(self.flights.iter_mut().map(|flight| &mut flight.place)).for_each(|place| {
-            place.remove(&id);
-        });
+        self.places_mut().for_each(|place| _ = place.remove(&id));
     }
 
     pub fn show_options(&self, id: u32) -> String {

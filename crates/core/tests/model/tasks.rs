@@ -94,15 +94,30 @@ impl Model {
         }
     }
 
+    /// Would the charge rules let the task fork? Asked without leaving a trace.
+    pub fn fork_would_pass(&self, task: i32) -> bool {
+        let place = &self.tasks[&task].place;
+        self.subs().all(|sub| {
+            let path = at(place, sub.hierarchy);
+            let rules = (0..sub.rules().len()).filter(|&rule| of_forks(sub.rules()[rule]));
+            let levels = rules.flat_map(|rule| upwards(path).into_iter().map(move |above| (rule, above)));
+            levels.into_iter().all(|(rule, above)| {
+                let limit = sub.css[&above].tallies[rule].limit;
+                limit.is_none_or(|limit| self.usage(sub, &above, rule) < limit)
+            })
+        })
+    }
+
     /// A task that the host brings in: nobody is asked, but it is counted and told.
-    pub fn adopt(&mut self, task: i32, uid: u32) {
+    pub fn join(&mut self, task: i32, uid: u32, place: &Place) {
         for slot in self.slots_where(|_| true) {
+            let path = self.path_in(slot, place);
             let rules = self.slots[slot].as_ref().unwrap().rules();
             for rule in (0..rules.len()).filter(|&rule| rules[rule] == Resource::Tasks) {
-                self.charge(slot, "/", rule, false);
+                self.charge(slot, &path, rule, false);
             }
         }
-        self.tasks.insert(task, Task { group: task, uid, place: Place::new(), forking: 0 });
+        self.tasks.insert(task, Task { group: task, uid, place: place.clone(), forking: 0 });
         for slot in self.slots_where(|sub| sub.has(Callbacks::FORK)) {
             self.counts_of(slot).fork += 1;
         }

@@ -1,0 +1,209 @@
+//! Control files: names, modes, parsing, limits (B2, B3, B6, B7, D3), as measured on Linux 6.18.
+
+mod common;
+
+use common::{Probe, World};
+use penfold_core::{Caller, Errno, Owner, Tid};
+
+fn named() -> (World, penfold_core::CgroupId) {
+    let mut world = World::with(&["p"]);
+    let top = world.mount("p").unwrap();
+    (world, top)
+}
+
+/// B2: the table, and its modes.
+#[test]
+fn every_directory_has_its_files() {
+    let (mut world, top) = named();
+    let child = world.mkdir(top, "g").unwrap();
+    let entries = |world: &World, cgroup| -> Vec<(String, u32)> {
+        let files = world.engine.files(cgroup).unwrap();
+        files.into_iter().map(|entry| (entry.name, entry.owner.mode)).collect()
+    };
+    let of_probe = [
+        ("p.value", 0o644),
+        ("p.signed", 0o644),
+        ("p.text", 0o644),
+        ("p.map", 0o444),
+        ("p.kick", 0o200),
+        ("p.usage", 0o444),
+        ("p.limit", 0o200),
+        ("p.refuse", 0o200),
+    ];
+    let root = [
+        ("cgroup.procs", 0o644),
+        ("cgroup.clone_children", 0o644),
+        ("cgroup.sane_behavior", 0o444),
+        ("tasks", 0o644),
+        ("notify_on_release", 0o644),
+        ("release_agent", 0o644),
+    ];
+    let owned =
+        |list: &[(&str, u32)]| list.iter().map(|&(name, mode)| (name.to_owned(), mode)).collect::<Vec<_>>();
+    let expected = [owned(&root), owned(&of_probe), owned(&[("p.top", 0o444)])].concat();
+    assert_eq!(entries(&world, top), expected);
+    let generic: Vec<_> =
+        root.into_iter().filter(|(name, _)| !name.contains("sane") && *name != "release_agent").collect();
+    let expected = [owned(&generic), owned(&of_probe), owned(&[("p.below", 0o600)])].concat();
+    assert_eq!(entries(&world, child), expected);
+    assert_eq!(world.read(child, "release_agent"), Err(Errno::ENOENT));
+    for entry in world.engine.files(child).unwrap() {
+        assert_eq!(world.engine.find_file(child, &entry.name), Some(entry.id));
+        assert_eq!(world.engine.file_name(child, entry.id), entry.name);
+    }
+}
+
+/// B3.7: the measured writes to number files; every refused one changes nothing.
+#[test]
+fn number_files_parse_as_kstrtoull() {
+    let (mut world, top) = named();
+    let padded = |length: usize| format!("{}1", "0".repeat(length - 1));
+    let (page, more) = (padded(4096), padded(4097));
+    let vectors: &[(&str, Result<u64, Errno>)] = &[
+        ("1", Ok(1)),
+        ("0", Ok(0)),
+        ("1\n", Ok(1)),
+        ("2", Ok(2)),
+        ("0x1", Ok(1)),
+        ("010", Ok(8)),
+        ("+1", Ok(1)),
+        ("999999999999999999", Ok(999_999_999_999_999_999)),
+        ("18446744073709551615", Ok(u64::MAX)),
+        ("1\0", Ok(1)),
+        ("1\0x", Ok(1)),
+        (&page, Ok(1)),
+        ("-1", Err(Errno::EINVAL)),
+        ("-0", Err(Errno::EINVAL)),
+        (" 1", Err(Errno::EINVAL)),
+        ("1 ", Err(Errno::EINVAL)),
+        ("1\t", Err(Errno::EINVAL)),
+        ("1\r\n", Err(Errno::EINVAL)),
+        ("1\n\n", Err(Errno::EINVAL)),
+        ("\n1", Err(Errno::EINVAL)),
+        ("\n", Err(Errno::EINVAL)),
+        (" ", Err(Errno::EINVAL)),
+        ("\0", Err(Errno::EINVAL)),
+        ("abc", Err(Errno::EINVAL)),
+        ("1 0", Err(Errno::EINVAL)),
+        ("0x", Err(Errno::EINVAL)),
+        ("true", Err(Errno::EINVAL)),
+        ("99999999999999999999", Err(Errno::ERANGE)),
+        ("18446744073709551616", Err(Errno::ERANGE)),
+        (&more, Err(Errno::E2BIG)),
+    ];
+    for (text, expected) in vectors {
+        world.write(top, "p.value", "77").unwrap();
+        assert_eq!(world.write(top, "p.value", text), expected.map(|_| ()), "{text:?}");
+        assert_eq!(world.read(top, "p.value").unwrap(), format!("{}\n", expected.unwrap_or(77)), "{text:?}");
+        for flag in ["notify_on_release", "cgroup.clone_children"] {
+            world.write(top, flag, "0").unwrap();
+            assert_eq!(world.write(top, flag, text), expected.map(|_| ()), "{text:?} to {flag}");
+            let on = u8::from(expected.is_ok_and(|number| number != 0));
+            assert_eq!(world.read(top, flag).unwrap(), format!("{on}\n"), "{text:?} to {flag}");
+        }
+    }
+    assert_eq!(world.write(top, "p.signed", "-0x10\n"), Ok(()));
+    assert_eq!(world.read(top, "p.signed").unwrap(), "-16\n");
+    assert_eq!(world.write(top, "p.signed", "--1"), Err(Errno::EINVAL));
+    assert_eq!(world.write(top, "p.signed", "9223372036854775808"), Err(Errno::ERANGE));
+}
+
+/// Nothing written is a success that does nothing, also where nothing can be written.
+#[test]
+fn an_empty_write_does_nothing() {
+    let (mut world, top) = named();
+    let files: Vec<String> = world.files(top);
+    let before: Vec<_> = files.iter().map(|file| world.read(top, file)).collect();
+    for file in &files {
+        assert_eq!(world.write(top, file, ""), Ok(()), "{file}");
+    }
+    let after: Vec<_> = files.iter().map(|file| world.read(top, file)).collect();
+    assert_eq!(before, after);
+    assert_eq!(world.read(top, "p.value").unwrap(), "0\n", "the trigger did not fire");
+}
+
+/// D3: strings are stripped and have a limit of their own, a trigger takes anything, a map has lines.
+#[test]
+fn the_other_kinds_of_files() {
+    let (mut world, top) = named();
+    assert_eq!(world.write(top, "p.text", " \t a b \n\n"), Ok(()));
+    assert_eq!(world.read(top, "p.text").unwrap(), "a b");
+    assert_eq!(world.write(top, "p.text", "0123456789abcdef"), Ok(()));
+    assert_eq!(world.write(top, "p.text", "0123456789abcdefg"), Err(Errno::E2BIG));
+    assert_eq!(world.write(top, "p.text", b"\xff"), Err(Errno::EINVAL));
+    assert_eq!(world.read(top, "p.text").unwrap(), "0123456789abcdef");
+    assert_eq!(world.write(top, "p.kick", vec![0xff; 10_000]), Ok(()));
+    assert_eq!(world.read(top, "p.map").unwrap(), "value 5\ntasks 0\n");
+    assert_eq!(world.write(top, "p.map", "1"), Err(Errno::EINVAL));
+    assert_eq!(world.read(top, "p.kick"), Err(Errno::EINVAL));
+    assert_eq!(world.write(top, "cgroup.sane_behavior", "1"), Err(Errno::EINVAL));
+    assert_eq!(world.read(top, "cgroup.sane_behavior").unwrap(), "0\n");
+    assert_eq!(world.read(top, "p.nothing"), Err(Errno::ENOENT));
+    assert_eq!(world.read(top, "value"), Err(Errno::ENOENT));
+}
+
+/// B6.3, B6.4: the measured writes to `release_agent`.
+#[test]
+fn the_release_agent_is_a_stripped_path_of_the_whole_hierarchy() {
+    let (mut world, top) = named();
+    let (fits, big) = (format!("/{}", "a".repeat(4094)), format!("/{}", "a".repeat(4095)));
+    for (text, expected) in [
+        ("/bin/true", Ok("/bin/true")),
+        ("/bin/true\n", Ok("/bin/true")),
+        ("  /a b  \n", Ok("/a b")),
+        ("/a\n/b", Ok("/a\n/b")),
+        ("", Ok("/prev")),
+        ("\n", Ok("")),
+        (" ", Ok("")),
+        ("/a\0b", Ok("/a")),
+        (&*fits, Ok(&*fits)),
+        (&*big, Err(Errno::E2BIG)),
+    ] {
+        world.write(top, "release_agent", "/prev").unwrap();
+        assert_eq!(world.write(top, "release_agent", text), expected.map(|_| ()));
+        assert_eq!(world.read(top, "release_agent").unwrap(), format!("{}\n", expected.unwrap_or("/prev")));
+    }
+    let file = world.engine.find_file(top, "release_agent").unwrap();
+    let open = Owner { uid: 1000, gid: 1000, mode: 0o666 };
+    world.engine.set_file_owner(&world.root, top, file, open).unwrap();
+    let user = Caller::user(Tid(1), 1000, 1000);
+    assert!(world.engine.open(&user, top, "release_agent", 2).is_ok());
+    let refused = world.engine.write(&mut world.host, &user, top, file, b"/x").unwrap_err();
+    assert_eq!(refused.errno(), Errno::EPERM, "its mode is not enough");
+}
+
+/// The owner of a control file is asked when it is opened.
+#[test]
+fn files_have_owners_and_modes() {
+    let (mut world, top) = named();
+    let file = world.engine.find_file(top, "p.value").unwrap();
+    let user = Caller::user(Tid(1), 1000, 50);
+    let mut member = Caller::user(Tid(1), 1001, 1001);
+    member.groups = vec![50];
+    let allowed =
+        |world: &World, caller: &Caller, want| world.engine.open(caller, top, "p.value", want).is_ok();
+    assert!(allowed(&world, &user, 4) && !allowed(&world, &user, 2));
+    let given = Owner { uid: 1000, gid: 50, mode: 0o640 };
+    assert_eq!(world.engine.set_file_owner(&user, top, file, given).unwrap_err().errno(), Errno::EPERM);
+    world.engine.set_file_owner(&world.root, top, file, given).unwrap();
+    assert!(allowed(&world, &user, 6));
+    assert!(allowed(&world, &member, 4) && !allowed(&world, &member, 2));
+    assert!(!allowed(&world, &Caller::user(Tid(1), 7, 7), 4));
+    world.engine.set_file_owner(&user, top, file, Owner { mode: 0o600, ..given }).unwrap();
+    assert!(!allowed(&world, &member, 4), "its owner may change the mode");
+}
+
+/// A table of files that would clash is refused before anything is loaded.
+#[test]
+fn clashing_file_tables_are_refused() {
+    for (name, file) in
+        [("p", "value"), ("p", ""), ("p", "a/b"), ("p", "a\nb"), ("cgroup", "procs"), ("cpuset", "tasks")]
+    {
+        let mut world = World::new();
+        let probe = Probe { more_files: vec![file], ..Probe::plain(name) };
+        assert_eq!(world.load(probe).unwrap_err().errno(), Errno::EINVAL, "{name}.{file}");
+        assert_eq!(world.engine.subsystems().count(), 0);
+    }
+    let probe = Probe { more_files: vec!["tasks"], ..Probe::plain("p") };
+    assert!(World::new().load(probe).is_ok(), "with a prefix it does not clash");
+}

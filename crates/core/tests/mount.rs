@@ -1,0 +1,320 @@
+//! Mount, remount, unmount (A3, A4, A5, A7; T1 to T4). The vectors are what Linux 6.18 was measured to answer.
+
+mod common;
+
+use common::{Probe, World};
+use penfold_core::{Callbacks, Caller, Errno, Tid};
+
+const CONTROLLERS: [&str; 5] = ["cpuset", "cpu", "net_cls", "perf_event", "net_prio"];
+
+/// As on the measured machine: cpuset and cpu are mounted, each on its own, and busy for others.
+fn machine() -> World {
+    let mut world = World::with(&CONTROLLERS);
+    world.mount("cpuset").unwrap();
+    world.mount("cpu").unwrap();
+    world.mount("none,name=systemd").unwrap();
+    world
+}
+
+/// A3, A4: one fresh mount each, and what /proc/mounts then shows.
+#[test]
+fn mount_options_are_taken_as_linux_6_takes_them() {
+    use Errno::{EBUSY, EINVAL};
+    let long = "n".repeat(63);
+    let (long_name, longer_name) = (format!("none,name={long}"), format!("none,name={long}n"));
+    let shown_long = format!("name={long}");
+    let vectors: &[(&str, Result<&str, Errno>)] = &[
+        ("", Err(EBUSY)),
+        ("none", Err(EINVAL)),
+        ("none,name=a", Ok("name=a")),
+        ("name=nonexist", Err(EINVAL)),
+        ("none,,name=a", Ok("name=a")),
+        ("none,name=a,", Ok("name=a")),
+        (",none,name=a", Ok("name=a")),
+        ("none,name=", Err(EINVAL)),
+        ("name=", Err(EINVAL)),
+        ("none,name=a/b", Err(EINVAL)),
+        ("none,name=a b", Err(EINVAL)),
+        ("none,name=a.b-c_D9", Ok("name=a.b-c_D9")),
+        ("none,name=a:b", Err(EINVAL)),
+        ("none,name", Err(EINVAL)),
+        ("none,name=a,name=a", Err(EINVAL)),
+        ("none,name=a,name=b", Err(EINVAL)),
+        ("foo", Err(EINVAL)),
+        ("none,name=a,foo", Err(EINVAL)),
+        ("none,name=a,foo=bar", Err(EINVAL)),
+        ("none=1,name=a", Err(EINVAL)),
+        ("all=1", Err(EINVAL)),
+        ("none,none,name=a", Ok("name=a")),
+        ("none,name=a,net_cls", Err(EINVAL)),
+        ("net_cls,none,name=a", Err(EINVAL)),
+        ("none,name=a,all", Err(EINVAL)),
+        ("none,all", Err(EINVAL)),
+        ("all", Err(EBUSY)),
+        ("all,net_cls", Err(EINVAL)),
+        ("net_cls,all", Err(EINVAL)),
+        ("all,name=a", Err(EBUSY)),
+        ("noprefix", Err(EINVAL)),
+        ("noprefix,none,name=a", Ok("noprefix,name=a")),
+        ("noprefix,net_cls", Err(EINVAL)),
+        ("noprefix,cpuset", Ok("cpuset")),
+        ("net_cls,noprefix=1", Err(EINVAL)),
+        ("none,name=a,release_agent=/x", Ok("release_agent=/x,name=a")),
+        ("none,name=a,release_agent=/x,release_agent=/x", Err(EINVAL)),
+        ("none,name=a,release_agent=", Err(EINVAL)),
+        ("none,name=a,release_agent", Err(EINVAL)),
+        ("none,name=a,clone_children", Ok("clone_children,name=a")),
+        ("none,name=a,clone_children,clone_children", Ok("clone_children,name=a")),
+        ("none,name=a,clone_children=1", Err(EINVAL)),
+        ("none,name=a,xattr", Ok("xattr,name=a")),
+        ("none,name=a,xattr=1", Err(EINVAL)),
+        ("none,name=a,cpuset_v2_mode", Ok("cpuset_v2_mode,name=a")),
+        ("none,name=a,favordynmods", Ok("favordynmods,name=a")),
+        ("none,name=a,favordynmods,nofavordynmods", Ok("name=a")),
+        ("none,name=a,nofavordynmods", Ok("name=a")),
+        (
+            "none,name=a,cpuset_v2_mode,xattr,clone_children,release_agent=/x y",
+            Ok("xattr,cpuset_v2_mode,release_agent=/x y,clone_children,name=a"),
+        ),
+        ("net_cls,net_cls", Ok("net_cls")),
+        ("net_cls=1", Ok("net_cls")),
+        ("net_cls", Ok("net_cls")),
+        ("perf_event,net_cls", Ok("net_cls,perf_event")),
+        ("net_cls,name=a", Ok("net_cls,name=a")),
+        ("net_cls,perf_event,name=b,clone_children", Ok("net_cls,perf_event,clone_children,name=b")),
+        ("net_cls,cpu", Err(EBUSY)),
+        ("cpu", Ok("cpu")),
+        ("cpuset,cpu", Err(EBUSY)),
+        ("CPU", Err(EINVAL)),
+        ("net_cls ", Err(EINVAL)),
+        (" net_cls", Err(EINVAL)),
+        ("debug", Err(EINVAL)),
+        ("cpu,name=zz", Err(EBUSY)),
+        ("name=systemd", Ok("name=systemd")),
+        ("name=systemd,none", Ok("name=systemd")),
+        ("name=systemd,net_cls", Err(EBUSY)),
+        ("none,name=systemd,cpu", Err(EINVAL)),
+        ("ro", Err(EBUSY)),
+        ("none,name=a,ro", Ok("name=a")),
+        ("none,name=a,source=abc", Err(EINVAL)),
+        ("source=abc", Err(EINVAL)),
+        ("none,name=a,nosuid", Err(EINVAL)),
+        ("none,name=a,rw,sync,mand", Ok("name=a")),
+        (&long_name, Ok(&shown_long)),
+        (&longer_name, Err(EINVAL)),
+        ("none,name=a,name2=", Err(EINVAL)),
+    ];
+    for (options, expected) in vectors {
+        let mut world = machine();
+        let before = world.engine.proc_cgroups();
+        let shown = world.mount(options).map(|root| world.engine.show_options(root).unwrap());
+        assert_eq!(shown, expected.map(String::from), "mount -o {options:?}");
+        if expected.is_err() {
+            assert_eq!(world.engine.proc_cgroups(), before, "{options:?} has changed something");
+            assert_eq!(world.engine.tree().hierarchies().count(), 3);
+        }
+    }
+}
+
+/// A3.4, A3.5: with nothing bound, nothing means everything.
+#[test]
+fn no_option_means_every_loaded_subsystem() {
+    for options in ["", "all", "ro", ","] {
+        let mut world = World::with(&["a", "b"]);
+        let root = world.mount(options).unwrap();
+        assert_eq!(world.engine.show_options(root).unwrap(), "a,b");
+    }
+    assert_eq!(World::new().mount("all"), Err(Errno::EINVAL));
+    assert_eq!(World::new().mount(""), Err(Errno::EINVAL));
+}
+
+/// T1, where 6.x says `EINVAL` for an unknown name.
+#[test]
+fn t01_equal_sets_share_a_hierarchy_and_others_are_busy() {
+    let mut world = World::with(&["cpuset", "cpuacct", "freezer"]);
+    let both = world.mount("cpuset,cpuacct").unwrap();
+    assert_eq!(world.mount("cpuacct,cpuset"), Ok(both));
+    assert_eq!(world.mount("cpuset"), Err(Errno::EBUSY));
+    assert_eq!(world.mount("foo"), Err(Errno::EINVAL));
+    assert_eq!(world.mount("none"), Err(Errno::EINVAL));
+    let named = world.mount("none,name=x").unwrap();
+    assert_ne!(named, both);
+    assert_eq!(world.mount("none,name=x,freezer"), Err(Errno::EINVAL));
+    assert_eq!(world.mount("freezer,name=x"), Err(Errno::EBUSY));
+    assert_eq!(world.engine.tree().hierarchy_of(both).mounts, 2);
+}
+
+/// T2, where 6.x skips empty words.
+#[test]
+fn t02_names_find_hierarchies_and_must_be_well_formed() {
+    let mut world = World::with(&["cpuset", "cpuacct"]);
+    let named = world.mount("none,name=x").unwrap();
+    assert_eq!(world.mount("name=x"), Ok(named));
+    for options in
+        ["name=y", "name=", "name=a/b", "name=a,name=b", "cpuset,release_agent=/x,release_agent=/y"]
+    {
+        assert_eq!(world.mount(options), Err(Errno::EINVAL), "{options}");
+    }
+    assert!(world.mount("cpuset,,cpuacct").is_ok());
+}
+
+/// T3, A5.8.
+#[test]
+fn t03_an_unmounted_hierarchy_with_children_is_real() {
+    let mut world = World::with(&["cpuset", "cpuacct"]);
+    let task = world.spawn();
+    let top = world.mount("cpuset,cpuacct").unwrap();
+    world.mount("cpuset,cpuacct").unwrap();
+    let child = world.mkdir(top, "g").unwrap();
+    world.unmount(top);
+    world.unmount(top);
+    assert_eq!(world.proc(task), "1:cpuset,cpuacct:/\n");
+    assert_eq!(world.mount("cpuset"), Err(Errno::EBUSY));
+    assert!(world.engine.unmount(&mut world.host, top).is_err(), "it is not mounted");
+    let again = world.mount("cpuset,cpuacct").unwrap();
+    assert_eq!((again, world.children(again)), (top, vec!["g".to_owned()]));
+    world.unmount(top);
+    world.rmdir(child).unwrap();
+    assert_eq!(world.proc(task), "", "the last child took the hierarchy with it");
+    assert!(world.mount("cpuset").is_ok());
+}
+
+/// T4, A5.2, A5.3.
+#[test]
+fn t04_a_remount_needs_a_hierarchy_without_children_even_to_change_nothing() {
+    let mut world = World::with(&["net_cls", "net_prio", "cpu"]);
+    world.mount("cpu").unwrap();
+    let top = world.mount("net_cls,name=r,release_agent=/first").unwrap();
+    let child = world.mkdir(top, "g").unwrap();
+    for options in ["net_cls,name=r", "name=r", "net_cls,name=r,release_agent=/third", "net_cls,net_prio"] {
+        assert_eq!(world.remount(top, options), Err(Errno::EBUSY), "{options}");
+    }
+    assert_eq!(world.remount(top, "none,name=x"), Err(Errno::EINVAL), "the name is looked at first");
+    world.rmdir(child).unwrap();
+    assert_eq!(world.remount(top, "net_cls,release_agent=/second"), Ok(()));
+    assert_eq!(world.engine.show_options(top).unwrap(), "net_cls,release_agent=/second,name=r");
+}
+
+/// A5.2: the measured remounts of a hierarchy without children, in this order.
+#[test]
+fn remounts_bind_and_unbind() {
+    use Errno::{EBUSY, EINVAL};
+    let mut world = World::with(&["net_cls", "cpu"]);
+    world.mount("cpu").unwrap();
+    let top = world.mount("none,name=r,release_agent=/first").unwrap();
+    let vectors: &[(&str, Result<(), Errno>, &str)] = &[
+        ("none,name=r", Ok(()), "release_agent=/first,name=r"),
+        ("name=r", Ok(()), "release_agent=/first,name=r"),
+        ("none", Err(EINVAL), "release_agent=/first,name=r"),
+        ("", Err(EBUSY), "release_agent=/first,name=r"),
+        ("none,name=other", Err(EINVAL), "release_agent=/first,name=r"),
+        ("none,name=r,release_agent=/second", Ok(()), "release_agent=/second,name=r"),
+        ("none,name=r,release_agent=", Err(EINVAL), "release_agent=/second,name=r"),
+        ("none,name=r,clone_children", Ok(()), "release_agent=/second,name=r"),
+        ("none,name=r,xattr", Err(EINVAL), "release_agent=/second,name=r"),
+        ("none,name=r,cpuset_v2_mode", Err(EINVAL), "release_agent=/second,name=r"),
+        ("none,name=r,noprefix", Err(EINVAL), "release_agent=/second,name=r"),
+        ("none,name=r,favordynmods", Err(EINVAL), "release_agent=/second,name=r"),
+        ("net_cls", Ok(()), "net_cls,release_agent=/second,name=r"),
+        ("net_cls,name=r", Ok(()), "net_cls,release_agent=/second,name=r"),
+        ("name=r", Ok(()), "release_agent=/second,name=r"),
+        ("cpu,name=r", Err(EBUSY), "release_agent=/second,name=r"),
+        ("all", Err(EBUSY), "release_agent=/second,name=r"),
+        ("foo", Err(EINVAL), "release_agent=/second,name=r"),
+        ("name=r,name=r", Err(EINVAL), "release_agent=/second,name=r"),
+    ];
+    for (options, expected, shown) in vectors {
+        assert_eq!(world.remount(top, options), *expected, "remount -o {options:?}");
+        assert_eq!(world.engine.show_options(top).unwrap(), *shown, "after {options:?}");
+        let has_files = world.files(top).iter().any(|file| file == "net_cls.value");
+        assert_eq!(has_files, shown.starts_with("net_cls"));
+    }
+    assert_eq!(world.read(top, "cgroup.clone_children").unwrap(), "0\n", "ignored at a remount");
+}
+
+/// A4.2: what a second mount says of flags and agents is ignored.
+#[test]
+fn the_second_mount_changes_nothing() {
+    let mut world = World::new();
+    let top = world.mount("none,name=a").unwrap();
+    for options in ["none,name=a,clone_children", "none,name=a,release_agent=/zz", "name=a,xattr,noprefix"] {
+        assert_eq!(world.mount(options), Ok(top), "{options}");
+    }
+    assert_eq!(world.engine.show_options(top).unwrap(), "name=a");
+}
+
+/// A5.7: the state of a root goes with its subsystem, from hierarchy to hierarchy, and bind is told.
+#[test]
+fn the_state_of_a_root_survives_its_hierarchy() {
+    let (probe, desk) = Probe::new("net_cls", Callbacks::BIND, &[]);
+    let mut world = World::with(&["perf_event"]);
+    world.load(probe).unwrap();
+    let first = world.mount("net_cls").unwrap();
+    world.write(first, "net_cls.value", "9").unwrap();
+    world.unmount(first);
+    let second = world.mount("net_cls,perf_event").unwrap();
+    assert_eq!(world.read(second, "net_cls.value").unwrap(), "9\n");
+    world.remount(second, "perf_event").unwrap();
+    assert_eq!(
+        desk.take_log(),
+        ["net_cls.create /", "net_cls.bind 1", "net_cls.bind 0", "net_cls.bind 2", "net_cls.bind 0"]
+    );
+    assert_eq!(desk.counts().create, 1);
+}
+
+/// A6.4: the number of a dead hierarchy is not used again; a shared mount takes none.
+#[test]
+fn hierarchy_numbers_only_grow() {
+    let mut world = World::new();
+    let id = |world: &World, root| world.engine.tree().hierarchy_of(root).id;
+    let a = world.mount("none,name=a").unwrap();
+    world.mount("name=a").unwrap();
+    let b = world.mount("none,name=b").unwrap();
+    assert_eq!((id(&world, a), id(&world, b)), (1, 2));
+    world.unmount(b);
+    let c = world.mount("none,name=c").unwrap();
+    assert_eq!(id(&world, c), 3);
+    assert_eq!(world.engine.find_hierarchy("c"), Some(c));
+    assert_eq!(world.engine.find_hierarchy("3"), Some(c));
+    assert_eq!(world.engine.find_hierarchy("2"), None);
+}
+
+/// A7: the legacy type.
+#[test]
+fn the_cpuset_type_has_bare_names_unless_cpuset_is_mounted_already() {
+    let mut world = World::new();
+    let mount = |world: &mut World, options: &str| {
+        let mounted = world.engine.mount_cpuset(&mut world.host, &world.root, options);
+        mounted.map(|mounted| mounted.root).map_err(|error| error.errno())
+    };
+    assert_eq!(mount(&mut world, ""), Err(Errno::ENODEV));
+    world.load(Probe::plain("cpuset")).unwrap();
+    for options in ["foo", "cpuset", "noprefix"] {
+        assert_eq!(mount(&mut world, options), Err(Errno::EINVAL), "{options}");
+    }
+    let top = mount(&mut world, "ro").unwrap();
+    assert_eq!(
+        world.engine.show_options(top).unwrap(),
+        "cpuset,noprefix,release_agent=/sbin/cpuset_release_agent"
+    );
+    assert!(world.files(top).contains(&"value".to_owned()));
+    assert_eq!(world.mkdir(top, "value"), Err(Errno::EEXIST), "bare names are taken");
+    world.unmount(top);
+    let prefixed = world.mount("cpuset").unwrap();
+    assert_eq!(mount(&mut world, ""), Ok(prefixed));
+    assert!(world.files(prefixed).contains(&"cpuset.value".to_owned()));
+}
+
+/// A3.13: before the options are even read.
+#[test]
+fn a_stranger_may_not_mount() {
+    let mut world = World::new();
+    let stranger = Caller::user(Tid(1), 65534, 65534);
+    for options in ["none,name=z", "foo"] {
+        let refused = world.engine.mount(&mut world.host, &stranger, options).unwrap_err();
+        assert_eq!(refused.errno(), Errno::EPERM);
+    }
+    let top = world.mount("none,name=z").unwrap();
+    let refused = world.engine.remount(&mut world.host, &stranger, top, "foo").unwrap_err();
+    assert_eq!(refused.errno(), Errno::EPERM);
+}

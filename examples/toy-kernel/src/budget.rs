@@ -1,0 +1,69 @@
+//! # budget: CPU time of a cgroup, and a line to compare it with
+//!
+//! * `budget.used`: nanoseconds of CPU time of this cgroup and all below it.
+//! * `budget.planned`: nanoseconds that someone planned for it; inherited by new children. 0 for no plan.
+//! * `budget.over`: by how much the plan is exceeded.
+//!
+//! A whole controller: its state, its one rule, its files. It forbids nothing and knows no kernel.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use penfold_core::{Context, File, Resource, Result, Rule, Subsystem};
+
+/// The subsystem.
+#[derive(Debug)]
+pub struct Budget;
+
+/// What one cgroup has of it.
+pub struct Plan {
+    nanoseconds: u64,
+}
+
+type Ctx<'a> = Context<'a, Budget>;
+
+fn used(_: &mut Budget, ctx: &mut Ctx<'_>) -> Result<u64> {
+    Ok(ctx.cpu_time(ctx.css()).total())
+}
+
+fn planned(_: &mut Budget, ctx: &mut Ctx<'_>) -> Result<u64> {
+    Ok(ctx.state().nanoseconds)
+}
+
+fn plan(_: &mut Budget, ctx: &mut Ctx<'_>, nanoseconds: u64) -> Result<()> {
+    ctx.state_mut().nanoseconds = nanoseconds;
+    Ok(())
+}
+
+fn over(budget: &mut Budget, ctx: &mut Ctx<'_>) -> Result<u64> {
+    let plan = planned(budget, ctx)?;
+    Ok(if plan == 0 { 0 } else { used(budget, ctx)?.saturating_sub(plan) })
+}
+
+impl Subsystem for Budget {
+    type State = Plan;
+
+    fn name(&self) -> &'static str {
+        "budget"
+    }
+
+    // Core counts: up the tree, per CPU, user and system. The controller only says what.
+    fn rules(&self) -> Vec<Rule> {
+        vec![Rule::new(Resource::CpuTime)]
+    }
+
+    fn files(&self) -> Vec<File<Budget>> {
+        vec![
+            File::new("used").read_u64(used),
+            File::new("planned").read_u64(planned).write_u64(plan),
+            File::new("over").read_u64(over),
+        ]
+    }
+
+    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Plan> {
+        let inherited = ctx.parent().map_or(0, |parent| ctx.state_of(parent).nanoseconds);
+        Ok(Plan { nanoseconds: inherited })
+    }
+
+    fn destroy(&mut self, _: &mut Ctx<'_>) {}
+}

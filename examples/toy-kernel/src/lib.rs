@@ -1,0 +1,167 @@
+//! A toy kernel that embeds `penfold-core`: one CPU, a task table, a round-robin scheduler.
+//!
+//! It shows all that a kernel or a runtime has to do to have cgroups:
+//!
+//! 1. keep, in every task, the [`CssSetId`] that core gives it, and implement [`Host`] on the task table;
+//! 2. bracket fork with [`Engine::forking`], tell [`Engine::exit`] of every death;
+//! 3. charge what tasks use to their css_set, here CPU time on every tick;
+//! 4. offer [`Engine::mkdir`], [`Engine::read`], [`Engine::write`] in whatever way users are to see them.
+//!
+//! `budget.rs` is the other side: a controller, which knows nothing of this kernel.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod budget;
+mod table;
+
+use alloc::string::String;
+
+use penfold_core::{Caller, CgroupId, CpuTime, Engine, Errno, Error, Host as _, Result, Tid};
+use penfold_subsystems::Pids;
+
+pub use budget::Budget;
+pub use table::{Program, Table};
+
+/// The time between two ticks of the timer, in nanoseconds.
+pub const TICK: u64 = 1_000_000;
+
+/// The kernel: what core knows, and what it does not.
+pub struct Kernel {
+    engine: Engine,
+    table: Table,
+    /// Free page frames; a child needs one.
+    frames: usize,
+}
+
+impl Kernel {
+    /// Boots with that many page frames: loads the controllers, then starts task 1, which never ends.
+    ///
+    /// # Errors
+    /// None as long as the controllers have different names.
+    pub fn boot(frames: usize) -> Result<Kernel> {
+        let mut kernel = Kernel { engine: Engine::new(), table: Table::default(), frames };
+        kernel.engine.load(&mut kernel.table, Pids)?;
+        kernel.engine.load(&mut kernel.table, Budget)?;
+        let init = kernel.table.prepare(None, Program::Idle);
+        // The first task has no parent that could be asked: core adopts it into every root.
+        kernel.engine.adopt(&mut kernel.table, init);
+        Ok(kernel)
+    }
+
+    /// Task 1 as the caller of an operation. A real kernel has the credentials of the task in the system call.
+    fn init() -> Caller {
+        Caller::root(Tid(1))
+    }
+
+    /// mount(2).
+    ///
+    /// # Errors
+    /// As [`Engine::mount`].
+    pub fn mount(&mut self, options: &str) -> Result<CgroupId> {
+        Ok(self.engine.mount(&mut self.table, &Kernel::init(), options)?.root)
+    }
+
+    /// mkdir(2).
+    ///
+    /// # Errors
+    /// As [`Engine::mkdir`].
+    pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> Result<CgroupId> {
+        self.engine.mkdir(&mut self.table, &Kernel::init(), parent, name.as_bytes(), 0o755)
+    }
+
+    /// rmdir(2).
+    ///
+    /// # Errors
+    /// As [`Engine::rmdir`].
+    pub fn rmdir(&mut self, cgroup: CgroupId) -> Result<()> {
+        self.engine.rmdir(&mut self.table, &Kernel::init(), cgroup)
+    }
+
+    /// open, write, close.
+    ///
+    /// # Errors
+    /// As [`Engine::open`] and [`Engine::write`].
+    pub fn write(&mut self, cgroup: CgroupId, file: &str, content: &str) -> Result<()> {
+        let caller = Kernel::init();
+        let file = self.engine.open(&caller, cgroup, file, 2)?;
+        self.engine.write(&mut self.table, &caller, cgroup, file, content.as_bytes())
+    }
+
+    /// open, read, close.
+    ///
+    /// # Errors
+    /// As [`Engine::open`] and [`Engine::read`].
+    pub fn read(&mut self, cgroup: CgroupId, file: &str) -> Result<String> {
+        let caller = Kernel::init();
+        let file = self.engine.open(&caller, cgroup, file, 4)?;
+        self.engine.read(&mut self.table, &caller, cgroup, file)
+    }
+
+    /// fork(2): the child runs `program`, in the cgroups of its parent.
+    ///
+    /// # Errors
+    /// `ESRCH` without the parent, `EAGAIN` from a limit, `ENOMEM` without a free frame.
+    pub fn fork(&mut self, parent: Tid, program: Program) -> Result<Tid> {
+        let set = self.table.css_set(parent).ok_or(Error::NoTask(parent))?;
+        // From here on the child is charged for, although it does not exist. Whoever returns early drops the
+        // guard, and that gives the charge back: no error path can forget it.
+        let mut guard = self.engine.forking(&mut self.table, parent, set)?;
+        let Some(left) = self.frames.checked_sub(1) else {
+            return Err(Error::Task { task: parent, errno: Errno::ENOMEM, reason: "no free page frame" });
+        };
+        let child = guard.host().prepare(Some(parent), program);
+        // It becomes a member before it can run: nobody ever sees it outside of its cgroups.
+        guard.commit(child);
+        self.frames = left;
+        self.table.make_runnable(child);
+        Ok(child)
+    }
+
+    /// exit(2), or a deadly signal.
+    pub fn exit(&mut self, task: Tid) {
+        if let Some(set) = self.table.remove(task) {
+            self.frames += 1;
+            self.engine.exit(&mut self.table, task, set);
+        }
+    }
+
+    /// The timer interrupt: charges the tick to whoever ran, lets its program take a step, and switches to the
+    /// next task. False when only the idle task is left.
+    pub fn tick(&mut self) -> bool {
+        let Some((task, set)) = self.table.next() else { return false };
+        self.engine.charge_cpu(set, 0, CpuTime { user: TICK, system: 0 });
+        match self.table.step(task) {
+            Program::Idle => {}
+            Program::Spin { ticks: 0 } => self.exit(task),
+            Program::Spin { .. } => self.table.make_runnable(task),
+            Program::ForkBomb => {
+                self.table.make_runnable(task);
+                // Its author does not look at errors either.
+                let _ = self.fork(task, Program::ForkBomb);
+            }
+        }
+        true
+    }
+
+    /// kill(2) with SIGKILL for every member of a cgroup. Returns how many died.
+    pub fn kill_all(&mut self, cgroup: CgroupId) -> usize {
+        let members = self.engine.tree().tasks(&self.table, cgroup);
+        for &task in &members {
+            self.exit(task);
+        }
+        members.len()
+    }
+
+    /// Page frames that nobody uses.
+    pub fn free_frames(&self) -> usize {
+        self.frames
+    }
+
+    /// `/proc/PID/cgroup`, empty for an unknown task.
+    pub fn proc_cgroup(&self, task: Tid) -> String {
+        let text = self.table.css_set(task).and_then(|set| self.engine.proc_pid_cgroup(Some(set)).ok());
+        String::from_utf8(text.unwrap_or_default()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,144 @@
+//! The task table, which is the host: core asks it who exists, and tells it where everyone belongs.
+
+use alloc::collections::{BTreeMap, VecDeque};
+
+use penfold_core::{CannotGive, CssSetId, Errno, Host, Mask, Need, TaskFacts, Tid};
+
+/// What a task does with its ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// Nothing; never scheduled.
+    Idle,
+    /// Computes for so many ticks, then exits.
+    Spin {
+        /// Ticks left.
+        ticks: u32,
+    },
+    /// Forks itself on every tick.
+    ForkBomb,
+}
+
+#[derive(Debug)]
+struct Task {
+    program: Program,
+    /// All that core needs to have in a task.
+    set: Option<CssSetId>,
+    frozen: bool,
+}
+
+/// All tasks, and the queue of those that want to run.
+#[derive(Debug, Default)]
+pub struct Table {
+    tasks: BTreeMap<Tid, Task>,
+    queue: VecDeque<Tid>,
+    last: i32,
+    ticks: u64,
+}
+
+impl Table {
+    /// A new task that no one can see yet: it is in no css_set and not in the queue.
+    pub(crate) fn prepare(&mut self, _parent: Option<Tid>, program: Program) -> Tid {
+        self.last += 1;
+        self.tasks.insert(Tid(self.last), Task { program, set: None, frozen: false });
+        Tid(self.last)
+    }
+
+    pub(crate) fn make_runnable(&mut self, task: Tid) {
+        self.queue.push_back(task);
+    }
+
+    /// The next task that may run. Frozen ones stay in the queue.
+    pub(crate) fn next(&mut self) -> Option<(Tid, CssSetId)> {
+        self.ticks += 1;
+        let ready = self.queue.iter().position(|task| !self.tasks[task].frozen)?;
+        let task = self.queue.remove(ready)?;
+        Some((task, self.tasks[&task].set?))
+    }
+
+    /// One tick of a program; returns what it does now.
+    pub(crate) fn step(&mut self, task: Tid) -> Program {
+        let Some(task) = self.tasks.get_mut(&task) else { return Program::Idle };
+        if let Program::Spin { ticks } = &mut task.program {
+            *ticks = ticks.saturating_sub(1);
+        }
+        task.program
+    }
+
+    /// Forgets a task. Core must be told of its death with the css_set that is returned.
+    pub(crate) fn remove(&mut self, task: Tid) -> Option<CssSetId> {
+        self.queue.retain(|&queued| queued != task);
+        self.tasks.remove(&task)?.set
+    }
+}
+
+impl Host for Table {
+    fn task(&self, task: Tid) -> Option<TaskFacts> {
+        // One user, no threads, and a fork is over before anything else happens.
+        self.tasks.get(&task).map(|_| TaskFacts {
+            group: task,
+            real_uid: 0,
+            saved_uid: 0,
+            movable: true,
+            exiting: false,
+            forking: false,
+        })
+    }
+
+    fn css_set(&self, task: Tid) -> Option<CssSetId> {
+        self.tasks.get(&task)?.set
+    }
+
+    fn place(&mut self, task: Tid, set: CssSetId) {
+        if let Some(task) = self.tasks.get_mut(&task) {
+            task.set = Some(set);
+        }
+    }
+
+    // A kernel with many tasks keeps a list for each css_set.
+    fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid)) {
+        let members = self.tasks.iter().filter(|(_, task)| task.set == Some(set));
+        members.for_each(|(&tid, _)| visit(tid));
+    }
+
+    fn for_each_thread(&self, group: Tid, visit: &mut dyn FnMut(Tid)) {
+        if self.tasks.contains_key(&group) {
+            visit(group);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.ticks * crate::TICK
+    }
+
+    fn cpus(&self) -> Mask {
+        Mask::single(0)
+    }
+
+    // Never silently weaker: what this kernel can't do, it says.
+    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
+        match need {
+            Need::ForkVeto | Need::Freeze => Ok(()),
+            _ => Err(CannotGive { host: "toy", reason: "it has one CPU, one node and no network".into() }),
+        }
+    }
+
+    fn set_affinity(&mut self, _: Tid, cpus: &Mask) -> Result<(), Errno> {
+        if cpus.contains(0) { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+
+    fn freeze(&mut self, task: Tid) {
+        if let Some(task) = self.tasks.get_mut(&task) {
+            task.frozen = true;
+        }
+    }
+
+    fn thaw(&mut self, task: Tid) {
+        if let Some(task) = self.tasks.get_mut(&task) {
+            task.frozen = false;
+        }
+    }
+
+    fn is_frozen(&self, task: Tid) -> bool {
+        self.tasks.get(&task).is_none_or(|task| task.frozen)
+    }
+}
