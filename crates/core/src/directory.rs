@@ -246,16 +246,16 @@ impl Engine {
         let refuse = |errno, reason| refuse("rename", from.1, errno, reason);
         self.may_delete(caller, from.0, from.1, "rename")?;
         let source = self.tree.child(from.0, from.1);
-        if !self.exists(to.0, to.1) {
-            let object = String::from_utf8_lossy(to.1);
-            caller.must(&self.tree[to.0].owner, WRITE_AND_SEARCH, "rename", &object)?;
-        } else {
+        if self.exists(to.0, to.1) {
             self.may_delete(caller, to.0, to.1, "rename")?;
             match (source, self.tree.child(to.0, to.1)) {
                 (Some(_), None) => return Err(refuse(Errno::ENOTDIR, "the new name is a control file")),
                 (None, Some(_)) => return Err(refuse(Errno::EISDIR, "the new name is a directory")),
                 _ => {}
             }
+        } else {
+            let object = String::from_utf8_lossy(to.1);
+            caller.must(&self.tree[to.0].owner, WRITE_AND_SEARCH, "rename", &object)?;
         }
         match source {
             // its ".." would have to be written

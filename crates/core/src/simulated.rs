@@ -21,7 +21,7 @@ pub struct SimulatedTask {
     pub affinity: Mask,
     /// The CPUs that the subsystems allow it.
     pub allowed: Mask,
-    /// What it asked for itself with sched_setaffinity(2); kept for as long as it lives.
+    /// What it asked for itself with `sched_setaffinity(2)`; kept for as long as it lives.
     pub wish: Option<Mask>,
     /// The memory nodes in force.
     pub memory: Mask,
@@ -144,7 +144,7 @@ impl SimulatedHost {
         }
     }
 
-    /// sched_setaffinity(2) by the task itself: a wish that is kept, in force where it fits what is allowed.
+    /// `sched_setaffinity(2)` by the task itself: a wish that is kept, in force where it fits what is allowed.
     ///
     /// # Errors
     /// `ESRCH`; `EINVAL` when nothing of it is allowed.

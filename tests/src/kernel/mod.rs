@@ -5,6 +5,7 @@ mod proc;
 pub mod protocol;
 
 use crate::ops::{Answer, FsOp, Performer};
+use crate::proc_text;
 use crate::scenarios::Scenario;
 use crate::target::{AgentCall, Res, Target};
 use member::{Member, within_patience};
@@ -105,6 +106,7 @@ impl Kernel {
         let place = self.home.join(label);
         let _ = fs::create_dir(&place);
         mount(Some("cgroup"), &place, Some("cgroup"), flags, Some(data))?;
+        self.controllers.extend(proc_text::free_controllers(data));
         self.places.insert(label.into(), place);
         Ok(())
     }
@@ -317,10 +319,11 @@ fn unmount_for_good(place: &Path) {
     let _ = umount2(place, MntFlags::empty());
     let Some(hierarchy) = options.as_deref().and_then(proc::hierarchy_of_options) else { return };
     for _ in 0..5 {
-        if !proc::is_hierarchy(&hierarchy) || proc::is_mounted(&hierarchy) {
+        // it goes some time after the last unmount, if it goes
+        let gone = within_patience(|| !proc::is_hierarchy(&hierarchy), Errno::EBUSY).is_ok();
+        if gone || proc::is_mounted(&hierarchy) {
             return;
         }
-        sleep(ASYNCHRONOUS_WORK);
         let data =
             if hierarchy.starts_with("name=") { format!("none,{hierarchy}") } else { hierarchy.clone() };
         if mount(Some("cgroup"), place, Some("cgroup"), MsFlags::empty(), Some(&*data)).is_ok() {

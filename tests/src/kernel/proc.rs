@@ -69,7 +69,7 @@ pub(super) fn hierarchy_of_options(options: &str) -> Option<String> {
 /// Is there a hierarchy of these controllers and this name?
 pub(super) fn is_hierarchy(hierarchy: &str) -> bool {
     let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    text.lines().any(|line| line.splitn(3, ':').nth(1) == Some(hierarchy))
+    text.lines().any(|line| line.split(':').nth(1) == Some(hierarchy))
 }
 
 /// Is it mounted anywhere?
