@@ -40,9 +40,9 @@ impl Pair {
         }
         assert_eq!(engine.interest(), interest);
         let refusing = model.subs().any(|sub| {
+            // A can_fork counts when its subsystem says that it may refuse; those here never do.
             let mut tallies = sub.css.values().flat_map(|css| css.tallies.iter().zip(sub.rules()));
-            sub.has(Callbacks::CAN_FORK)
-                || tallies.any(|(tally, &rule)| of_forks(rule) && tally.limit.is_some())
+            tallies.any(|(tally, &rule)| of_forks(rule) && tally.limit.is_some())
         });
         assert_eq!(engine.can_refuse_fork(), refusing);
         for (kind, desk) in self.desks.iter().enumerate() {
