@@ -3,15 +3,19 @@
 /// Controllers that distributions leave unbound and that scenarios therefore mount themselves.
 const FREE: [&str; 3] = ["net_cls", "perf_event", "net_prio"];
 
-/// The lines of a `/proc/TID/cgroup` that belong to a run, without ids.
+/// Those of them that mount data names.
+pub(crate) fn free_controllers(data: &str) -> impl Iterator<Item = String> + '_ {
+    data.split(',').filter(|word| FREE.contains(word)).map(String::from)
+}
+
+/// The lines of a `/proc/TID/cgroup` that belong to a run by its name or by its controllers, without ids.
 pub(crate) fn cgroup_lines(text: &str, unique: &str, controllers: &[String]) -> Vec<String> {
     let mut lines = Vec::new();
     for line in text.lines() {
         let mut parts = line.splitn(3, ':').skip(1);
         let (Some(bound), Some(path)) = (parts.next(), parts.next()) else { continue };
-        let ours = bound.contains(unique)
-            || bound.split(',').any(|name| FREE.contains(&name))
-            || controllers.iter().any(|name| name == bound);
+        let ours = |name: &str| controllers.iter().any(|controller| controller == name);
+        let ours = bound.contains(unique) || bound.split(',').any(ours);
         if ours {
             lines.push(format!("{bound}:{}", below_group(path, unique)));
         }

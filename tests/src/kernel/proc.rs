@@ -58,3 +58,21 @@ pub(super) fn cpuset(tid: i32, unique: &str) -> Res<String> {
 pub(super) fn cgroups_row(controller: &str) -> Option<(bool, u32, bool)> {
     proc_text::cgroups_row(&fs::read_to_string("/proc/cgroups").ok()?, controller)
 }
+
+/// What /proc/PID/cgroup calls the hierarchy that is mounted with these options: controllers and name.
+pub(super) fn hierarchy_of_options(options: &str) -> Option<String> {
+    let named = |word: &&str| word.starts_with("name=") || cgroups_row(word).is_some();
+    let words: Vec<&str> = options.split(',').filter(named).collect();
+    (!words.is_empty()).then(|| words.join(","))
+}
+
+/// Is there a hierarchy of these controllers and this name?
+pub(super) fn is_hierarchy(hierarchy: &str) -> bool {
+    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    text.lines().any(|line| line.split(':').nth(1) == Some(hierarchy))
+}
+
+/// Is it mounted anywhere?
+pub(super) fn is_mounted(hierarchy: &str) -> bool {
+    mounts().iter().any(|(_, options)| hierarchy_of_options(options).as_deref() == Some(hierarchy))
+}

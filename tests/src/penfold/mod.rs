@@ -122,6 +122,7 @@ impl Target for Penfold {
         let Vfs { engine, host, places } = &mut self.vfs;
         let mounted = engine.mount(host, &self.tester.caller, data).map_err(|e| errno(&e))?;
         places.insert(label.into(), mounted.root);
+        self.controllers.extend(proc_text::free_controllers(data));
         self.mounted.push(label.into());
         Ok(())
     }
@@ -129,7 +130,9 @@ impl Target for Penfold {
     fn remount(&mut self, label: &str, data: &str) -> Res<()> {
         let root = self.vfs.place(label);
         let Vfs { engine, host, .. } = &mut self.vfs;
-        engine.remount(host, &self.tester.caller, root, data).map_err(|e| errno(&e))
+        engine.remount(host, &self.tester.caller, root, data).map_err(|e| errno(&e))?;
+        self.controllers.extend(proc_text::free_controllers(data));
+        Ok(())
     }
 
     fn umount(&mut self, label: &str) -> Res<()> {
@@ -157,7 +160,7 @@ impl Target for Penfold {
 
     fn open_controller(&mut self, label: &str, controller: &str) -> Res<()> {
         let root = *self.vfs.places.get(&format!("{controller} at boot")).ok_or(Errno::ENODEV)?;
-        let name = format!("{}_{}", self.unique, self.controllers.len());
+        let name = format!("{}_{}", self.unique, self.vfs.places.len());
         let Vfs { engine, host, places } = &mut self.vfs;
         let made = engine.mkdir(host, &self.tester.caller, root, name.as_bytes(), 0o777);
         places.insert(format!("{label}.root"), root);
