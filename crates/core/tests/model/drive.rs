@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use penfold_core::{Caller, CgroupId, CpuTime, Errno, ForkCharge, Host as _, Tid};
 
-use super::naive::{Answer, KINDS, Kind, Model, is_below, parent_of};
+use super::naive::{Answer, KINDS, Kind, Model, is_below, join, parent_of};
 use super::op::Op;
 use crate::common::{Desk, Probe, World};
 
@@ -158,6 +158,8 @@ impl Pair {
                 let parent = parent_of(&path)?;
                 let model = if other == hierarchy && is_below(&target, &path) {
                     Err(Errno::EINVAL)
+                } else if other == hierarchy && is_below(parent, &join(&target, "fresh")) {
+                    Err(Errno::ENOTEMPTY)
                 } else if (other, &*target) == (hierarchy, parent) {
                     self.model.rename(hierarchy, &path, "fresh")
                 } else {
