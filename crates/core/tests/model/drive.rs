@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use penfold_core::{Caller, CgroupId, CpuTime, CssSetId, Errno, ForkCharge, Host as _, Tid};
 
+<<<<<<< HEAD
 use super::naive::{Answer, KINDS, Kind, Model, Place, is_below, join, parent_of};
+=======
+use super::naive::{Answer, KINDS, Kind, Model, is_below, join, parent_of};
+>>>>>>> target
 use super::op::Op;
 use crate::common::{Desk, Knobs, Probe, World};
 

@@ -1,6 +1,6 @@
 //! Classes on sockets: what net_cls does in the kernel, done to each socket from outside.
 //!
-//! The tracer fetches a copy of the descriptor with pidfd_getfd(2) before socket(2) returns to the program, so no packet
+//! The tracer fetches a copy of the descriptor with `pidfd_getfd(2)` before socket(2) returns to the program, so no packet
 //! leaves unmarked. Accepted sockets take their marks from the listening one, as the kernel copies them.
 
 use std::fs;

@@ -74,6 +74,10 @@ impl Policy for Count {
         Ok(())
     }
 
+    fn could_fork(&self, _: Tid) -> bool {
+        self.usage() < self.limit
+    }
+
     fn may_fork(&mut self, parent: Tid) -> Result<(), Errno> {
         assert!(self.living.contains_key(&parent), "{parent} is unknown");
         if self.usage() >= self.limit {
