@@ -6,7 +6,7 @@ use penfold_core::{Caller, CgroupId, CpuTime, CssSetId, Errno, ForkCharge, Host 
 
 use super::naive::{Answer, KINDS, Kind, Model, Place, is_below, join, parent_of};
 use super::op::Op;
-use crate::common::{Desk, Knobs, Probe, World};
+use crate::common::{Desk, Probe, World};
 
 const TOO_MANY_TASKS: usize = 40;
 const USER: u32 = 1000;
@@ -18,7 +18,7 @@ pub struct Pair {
     /// In the order of the model's.
     pub flights: Vec<ForkCharge>,
     /// Likewise.
-    pins: Vec<CssSetId>,
+    pub pins: Vec<CssSetId>,
     stale: Vec<CgroupId>,
     /// How often each operation got each answer.
     pub seen: BTreeMap<(String, Option<Errno>), u64>,
@@ -86,7 +86,7 @@ impl Pair {
         Some((id, self.id(id, "/")))
     }
 
-    fn task(&self, number: u8) -> Option<i32> {
+    pub fn task(&self, number: u8) -> Option<i32> {
         pick(&self.model.tasks.keys().copied().collect::<Vec<_>>(), number)
     }
 
@@ -347,7 +347,7 @@ impl Pair {
         self.mark(parent);
     }
 
-    fn cancel(&mut self, flight: usize) {
+    pub fn cancel(&mut self, flight: usize) {
         let parent = self.model.flights[flight].parent;
         let charge = self.flights.remove(flight);
         self.world.engine.cancel_fork(&mut self.world.host, charge);
@@ -437,37 +437,5 @@ impl Pair {
         let name = KINDS[self.model.slots[slot].as_ref()?.kind].name;
         let bare = self.model.hierarchies[&hierarchy].flags.contains("noprefix");
         Some((path, id, slot, if bare { String::new() } else { format!("{name}.") }))
-    }
-
-    /// Takes everything down again: nothing may be left.
-    pub fn tear_down(&mut self) {
-        for (desk, knobs) in self.desks.iter().zip(&mut self.model.knobs) {
-            (desk.records().knobs, *knobs) = (Knobs::default(), Knobs::default());
-        }
-        while !self.pins.is_empty() {
-            self.step(&Op::Unpin { pin: 0 });
-        }
-        while !self.flights.is_empty() {
-            self.cancel(0);
-        }
-        while self.task(0).is_some() {
-            self.step(&Op::Exit { task: 0 });
-        }
-        while let Some(leaf) = self.model.cgroups().iter().rposition(|(_, path)| path != "/") {
-            let before = self.model.cgroups().len();
-            self.step(&Op::Rmdir { at: leaf as u16, user: false });
-            assert!(self.model.cgroups().len() < before);
-        }
-        while !self.model.hierarchies.is_empty() {
-            self.step(&Op::Unmount { hierarchy: 0 });
-        }
-        self.check();
-        (0..KINDS.len()).for_each(|kind| self.step(&Op::Unload { kind }));
-        self.check();
-        for (kind, desk) in self.desks.iter().enumerate() {
-            assert_eq!(desk.counts().alive, 0, "states of {} are left", KINDS[kind].name);
-        }
-        assert_eq!(self.world.engine.css_set_count(), 1);
-        assert!(!self.world.engine.can_refuse_fork(), "a limit is left");
     }
 }
