@@ -23,7 +23,7 @@ use penfold_core::Errno;
 use proptest::prelude::*;
 
 /// Sequences of each run by default, and steps of the longest; on the average half as many.
-const CASES: u32 = 300;
+const CASES: u32 = 250;
 const STEPS: usize = 1000;
 
 /// What the sequences of one run must have met, so that the comparison means something.

@@ -4,6 +4,8 @@ use penfold_core::{Callbacks, CgroupId, Host as _, Interest, Resource, Tid};
 
 use super::drive::Pair;
 use super::naive::{KINDS, at, of_forks};
+use super::op::Op;
+use crate::common::Knobs;
 
 impl Pair {
     /// Compares everything that can be observed.
@@ -131,5 +133,37 @@ impl Pair {
             let text = world.engine.proc_pid_cpuset(Some(set)).unwrap();
             assert_eq!(text, format!("{}\n", at(&task.place, cpuset)).into_bytes());
         }
+    }
+
+    /// Takes everything down again: nothing may be left.
+    pub fn tear_down(&mut self) {
+        for (desk, knobs) in self.desks.iter().zip(&mut self.model.knobs) {
+            (desk.records().knobs, *knobs) = (Knobs::default(), Knobs::default());
+        }
+        while !self.pins.is_empty() {
+            self.step(&Op::Unpin { pin: 0 });
+        }
+        while !self.flights.is_empty() {
+            self.cancel(0);
+        }
+        while self.task(0).is_some() {
+            self.step(&Op::Exit { task: 0 });
+        }
+        while let Some(leaf) = self.model.cgroups().iter().rposition(|(_, path)| path != "/") {
+            let before = self.model.cgroups().len();
+            self.step(&Op::Rmdir { at: leaf as u16, user: false });
+            assert!(self.model.cgroups().len() < before);
+        }
+        while !self.model.hierarchies.is_empty() {
+            self.step(&Op::Unmount { hierarchy: 0 });
+        }
+        self.check();
+        (0..KINDS.len()).for_each(|kind| self.step(&Op::Unload { kind }));
+        self.check();
+        for (kind, desk) in self.desks.iter().enumerate() {
+            assert_eq!(desk.counts().alive, 0, "states of {} are left", KINDS[kind].name);
+        }
+        assert_eq!(self.world.engine.css_set_count(), 1);
+        assert!(!self.world.engine.can_refuse_fork(), "a limit is left");
     }
 }
