@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use penfold_core::CgroupId;
-use penfold_linux::descriptor::duplicate;
+use penfold_linux::descriptor::take_over;
 use penfold_linux::trace::{Ended, Notice};
 use serde::Serialize;
 
@@ -50,7 +50,7 @@ impl Destination {
         match self {
             Destination::Path(path) => File::create(path)
                 .map_err(|error| format!("--json: can't write to {}: {error}", path.display())),
-            Destination::Descriptor(number) => duplicate(*number)
+            Destination::Descriptor(number) => take_over(*number)
                 .map_err(|error| format!("--json: can't write to file descriptor {number}: {error}")),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use penfold_linux::release::run_agent;
 use penfold_linux::trace::{
-    Command, ContainError, Contained, Ended, Notice, Options, Signals, StartError, Workshop,
+    Command, ContainError, Contained, Ended, Notice, Options, Signals, StartError, TRACER_NAME, Workshop,
 };
 
 use crate::containment::{self, owner};
@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     best_effort: bool,
 
     /// The command and its arguments.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
@@ -128,7 +128,14 @@ fn not_started(error: &StartError) -> Failure {
         StartError::Exec { .. } => CANNOT_EXECUTE,
         _ => OWN_FAILURE,
     };
-    Failure { code, message: error.to_string() }
+    let message = match error {
+        StartError::Traced { tracer, pid } if tracer == TRACER_NAME => format!(
+            "penfold inside a penfold job is not supported yet: this one runs in the job of {tracer} (pid {pid}); \
+             set the rules there, or run this one outside of it"
+        ),
+        _ => error.to_string(),
+    };
+    Failure { code, message }
 }
 
 fn tell(notice: &Notice) {

@@ -35,7 +35,9 @@ pub(crate) fn apply(
     let found =
         cgroups.into_iter().find_map(|cgroup| Some((cgroup, engine.find_file(cgroup, &setting.file)?)));
     let Some((cgroup, file)) = found else { return Err(unknown(engine, cgroups, &setting.file)) };
-    let written = engine.write(host, caller, cgroup, file, setting.value.as_bytes());
+    // As `echo VALUE > FILE` does: an empty value is a write too, not none.
+    let line = format!("{}\n", setting.value);
+    let written = engine.write(host, caller, cgroup, file, line.as_bytes());
     written.map_err(|error| refused(&error, setting))
 }
 

@@ -111,7 +111,7 @@ fn a_stop_from_outside_stops_the_supervisor_too() {
     for _ in 0..3 {
         kill(pid(&child), Signal::SIGTSTP).unwrap();
         let status = waitpid(pid(&child), Some(WaitPidFlag::WUNTRACED)).unwrap();
-        assert_eq!(status, WaitStatus::Stopped(pid(&child), Signal::SIGSTOP));
+        assert_eq!(status, WaitStatus::Stopped(pid(&child), Signal::SIGTSTP));
         kill(pid(&child), Signal::SIGCONT).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20));
     }

@@ -21,6 +21,9 @@ use super::{Policy, Tid, sys};
 const GRACE_STEP: Duration = Duration::from_millis(2);
 const GRACE_CHECKS: u32 = 10;
 
+/// The name of the thread that traces a job, as `/proc/PID/comm` shows it.
+pub const TRACER_NAME: &str = "penfold-tracer";
+
 /// How a job ended.
 #[derive(Debug)]
 pub struct Outcome<P> {
@@ -70,13 +73,12 @@ impl<P: Policy> Job<P> {
             let (status, policy) = supervisor.run();
             Some(Outcome { status, policy })
         };
-        let tracer =
-            thread::Builder::new().name("penfold-tracer".to_owned()).spawn(tracer).map_err(|error| {
-                StartError::System {
-                    step: "start the tracer thread",
-                    errno: Errno::from_raw(error.raw_os_error().unwrap_or(0)),
-                }
-            })?;
+        let tracer = thread::Builder::new().name(TRACER_NAME.to_owned()).spawn(tracer).map_err(|error| {
+            StartError::System {
+                step: "start the tracer thread",
+                errno: Errno::from_raw(error.raw_os_error().unwrap_or(0)),
+            }
+        })?;
         match start.recv() {
             Ok(Ok(main)) => Ok(Self { handle, main, ended, tracer }),
             Ok(Err(error)) => {

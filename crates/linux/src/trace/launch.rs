@@ -60,7 +60,10 @@ pub enum StartError {
         pid: Tid,
     },
     /// ptrace is not permitted here.
-    #[error("cannot trace the command: {0}; ptrace is refused here (container's seccomp profile or Yama)")]
+    #[error(
+        "cannot trace the command: {0}; ptrace is refused here (a container's seccomp profile, Yama, or another penfold \
+         around this one)"
+    )]
     Seize(Errno),
     /// The command could not be executed.
     #[error("cannot execute {program}: {errno}")]

@@ -39,7 +39,7 @@ mod view;
 
 pub use contained::{ContainError, Contained, Control, Ended, Workshop};
 pub use cpumask::CpuMask;
-pub use job::{Job, Outcome};
+pub use job::{Job, Outcome, TRACER_NAME};
 pub use kick::{Gone, Handle};
 pub use launch::{Command, StartError};
 pub use placement::{Placement, Statistics};

@@ -8,7 +8,7 @@ use std::{mem, ptr};
 
 use libc::c_int;
 
-use super::{Tid, kick};
+use super::{Tid, kick, sys};
 
 /// What is passed on to the command.
 const FORWARDED: [c_int; 12] = [
@@ -127,6 +127,16 @@ pub(super) fn prepare_sigchld() {
 /// Leaves the calling thread, a tracer, nothing but kicks.
 pub(super) fn block_all_but_kicks() {
     set_mask(!(1 << (kick::signal() - 1)));
+}
+
+/// Stops this whole process with the signal that stopped the command, so that whoever waits for us is told the same;
+/// returns when somebody continues us. On a tracer thread.
+pub(super) fn stop_self(signal: c_int) {
+    // ignored here, it would stop nobody: the command has undone what it had inherited
+    let signal = if is_ignored(signal) { libc::SIGSTOP } else { signal };
+    set_mask(!(1 << (kick::signal() - 1) | 1 << (signal - 1)));
+    let _ = sys::tgkill(std::process::id() as Tid, sys::gettid(), signal);
+    block_all_but_kicks();
 }
 
 /// The signals that penfold passes on, blocked so that they can be waited for.

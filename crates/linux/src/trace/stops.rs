@@ -5,7 +5,7 @@ use libc::c_int;
 use super::births::Early;
 use super::supervise::Supervisor;
 use super::table::{Pending, State};
-use super::{Policy, Tid, sys};
+use super::{Policy, Tid, signals, sys};
 
 impl<P: Policy> Supervisor<P> {
     pub(super) fn on_stop(&mut self, tid: Tid, signal: c_int, event: c_int) {
@@ -79,7 +79,7 @@ impl<P: Policy> Supervisor<P> {
         self.main_stops += 1;
         if self.options.follow_stops && !self.could_be_continued() {
             // returns when somebody continues us; SIGCONT for the whole job has reached the command too
-            let _ = sys::kill(std::process::id() as Tid, libc::SIGSTOP);
+            signals::stop_self(signal);
         }
     }
 

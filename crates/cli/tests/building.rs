@@ -1,0 +1,68 @@
+//! What it is for: a parallel build, capped, pinned and accounted, without privilege.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use common::{User, penfold, skipped};
+
+const FILES: usize = 40;
+
+/// A project of many small C files that each take a moment to compile.
+fn generate(directory: &Path) {
+    let mut makefile = "CFLAGS = -O1\nprogram:".to_owned();
+    let mut main = "int main(void) { int sum = 0;\n".to_owned();
+    for file in 0..FILES {
+        let source =
+            format!("#include <stdio.h>\n#include <stdlib.h>\nint f{file}(int x) {{ return x + {file}; }}\n");
+        std::fs::write(directory.join(format!("f{file}.c")), source).expect("write a source file");
+        write!(makefile, " f{file}.o").unwrap();
+        writeln!(main, "  int f{file}(int); sum += f{file}(1);").unwrap();
+    }
+    let total: usize = (0..FILES).map(|file| file + 1).sum();
+    write!(main, "  return sum == {total} ? 0 : 1; }}").unwrap();
+    std::fs::write(directory.join("main.c"), main).expect("write main");
+    makefile.push_str(" main.o\n\tcc -o $@ $^\n");
+    std::fs::write(directory.join("Makefile"), makefile).expect("write the makefile");
+}
+
+#[test]
+fn make_with_eight_jobs_is_capped_pinned_and_accounted_without_privilege() {
+    needs!("make", "cc", "setpriv");
+    if !common::is_root() {
+        return skipped("only root can become another user");
+    }
+    let script = "cd $OUT && make -s -j8 && ./program && echo built";
+    let run = penfold(&["pids.max=40", "cpuset.cpus=0"], &["sh", "-c", script]).user(User::Nobody).limit(120);
+    let scratch = run.scratch();
+    generate(&scratch);
+    let ended = run.env("OUT", &scratch).run().succeeded();
+    assert_eq!(ended.stdout, "built\n");
+    // make, eight times sh or cc with cc1, as and the linker's helpers
+    let peak = ended.number("tasks_peak");
+    assert!((10..=40).contains(&peak), "{peak}");
+    assert_eq!(ended.number("forks_refused"), 0);
+    assert!(ended.number("tasks_created") as usize > 3 * FILES, "cc, cc1 and as for each file");
+    let (user, system) = ended.times();
+    assert!(user > 0.3 && system > 0.05, "{user} s user, {system} s system");
+    assert!(ended.stderr.contains(&format!("{user:.2} s user, {system:.2} s system")), "{}", ended.stderr);
+    // on one CPU no more time can pass than on the clock
+    assert!(user + system <= ended.json()["wall_seconds"].as_f64().unwrap() * 1.02);
+    let percpu = ended.file("cpuacct.usage_percpu");
+    assert!(percpu.split_whitespace().skip(1).all(|time| time == "0"), "{percpu}");
+}
+
+#[test]
+fn make_that_hits_the_limit_fails_as_make_does_at_eagain() {
+    needs!("make", "cc");
+    let script = "cd $OUT && make -j8";
+    let run = penfold(&["pids.max=4"], &["sh", "-c", script]).limit(120);
+    let scratch = run.scratch();
+    generate(&scratch);
+    let ended = run.env("OUT", &scratch).run().clean();
+    assert_eq!(ended.code(), 2, "make's own: {ended:#?}");
+    assert!(ended.stderr.contains("Resource temporarily unavailable"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("  limit  pids.max=4 refused "), "{}", ended.stderr);
+    assert_eq!((ended.number("tasks_peak"), ended.file("pids.current")), (4, "0".to_owned()));
+}

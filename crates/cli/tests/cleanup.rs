@@ -1,0 +1,87 @@
+//! Nothing is left: after the command's end, and after penfold's own.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Running, User, eventually, penfold, plain, users};
+use nix::sys::signal::Signal;
+
+/// A tree with daemons, processes that ignore signals, stopped ones and a busy fork chain.
+const TREE: &str = "
+    for i in 1 2 3; do (setsid sh -c 'trap \"\" TERM HUP INT QUIT; while :; do sleep 1; done' &); done
+    (trap '' TERM; sleep 1000) &
+    sh -c 'kill -STOP $$' &
+    (while :; do (sleep 0.01) ; done) &
+    sleep 0.2; echo ready";
+
+fn tree(user: User) -> Running {
+    let script = format!("{TREE} > $OUT/ready; sleep 1000");
+    let run = penfold(&["pids.max=100"], &["sh", "-c", &script]).user(user);
+    let scratch = run.scratch();
+    let temporary = scratch.join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let run = run.env("OUT", &scratch).env("TMPDIR", &temporary);
+    let running = run.start();
+    eventually("the tree is there", || scratch.join("ready").exists());
+    assert!(running.processes().len() >= 9, "{:?}", running.processes());
+    running
+}
+
+#[test]
+fn sigkill_of_penfold_kills_the_whole_tree_at_once() {
+    needs!("setsid", "setpriv");
+    for user in users() {
+        let mut running = tree(user);
+        running.signal(Signal::SIGKILL);
+        running.wait();
+        let dead = Instant::now();
+        eventually("the tree is dead", || running.processes().is_empty());
+        assert!(dead.elapsed() < Duration::from_secs(1), "it took {:?}", dead.elapsed());
+        let left: Vec<_> = std::fs::read_dir(running.scratch.path().join("tmp")).unwrap().flatten().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[test]
+fn everything_left_behind_is_killed_also_daemons_and_what_ignores_sigterm() {
+    needs!("setsid", "setpriv");
+    for user in users() {
+        let ended = penfold(&[], &["sh", "-c", TREE]).user(user).limit(10).run().succeeded();
+        assert_eq!(ended.stdout, "ready\n");
+        assert!(ended.elapsed < Duration::from_secs(5), "{:?}", ended.elapsed);
+    }
+}
+
+#[test]
+fn sigkill_of_penfold_leaves_no_mount() {
+    needs!("unshare", "sh");
+    if !common::is_root() {
+        return common::skipped("a mount namespace needs root");
+    }
+    // in a mount namespace of its own, where nobody else mounts
+    let script = r#"
+        before=$(cat /proc/self/mountinfo)
+        "$@" run -s pids.max=10 -- sleep 1000 &
+        sleep 0.3; [ -d /proc/$! ] || exit 3; kill -KILL $!; wait $!
+        "$@" run -q -- true || exit 4
+        [ "$before" = "$(cat /proc/self/mountinfo)" ]"#;
+    plain::<&str>(&[]).under(["unshare", "-m", "sh", "-c", script, "sh"]).run().succeeded();
+}
+
+#[test]
+fn nothing_is_left_in_the_temporary_directory() {
+    let run = penfold(&["pids.max=10"], &["true"]);
+    let temporary = run.scratch().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let mut running = run.env("TMPDIR", &temporary).start();
+    running.wait();
+    assert!(std::fs::read_dir(&temporary).unwrap().next().is_none());
+}
+
+#[test]
+fn a_command_that_kills_its_own_group_or_session_ends_the_run() {
+    let ended =
+        penfold(&[], &["setsid", "-w", "sh", "-c", "sleep 1000 & kill -KILL 0"]).limit(10).run().clean();
+    assert_eq!(ended.code(), 128 + libc::SIGKILL);
+}

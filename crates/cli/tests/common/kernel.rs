@@ -1,0 +1,41 @@
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A cgroup of our own in a hierarchy of the kernel's (v1), to compare with; removed when dropped.
+#[derive(Debug)]
+pub struct KernelGroup(PathBuf);
+
+impl KernelGroup {
+    /// `None` where there is no such controller with this file, or it is not ours to use.
+    pub fn new(controller: &str, file: &str) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let root = PathBuf::from("/sys/fs/cgroup").join(controller);
+        let path = root.join(format!("penfold-cli-{}-{number}", std::process::id()));
+        std::fs::create_dir(&path).ok()?;
+        let group = Self(path);
+        group.0.join(file).exists().then_some(group)
+    }
+
+    /// Runs what follows it inside, from its first instruction.
+    pub fn enter(&self) -> [String; 4] {
+        let script = format!("echo $$ > {}/tasks && exec \"$@\"", self.0.display());
+        ["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()]
+    }
+
+    pub fn number(&self, file: &str) -> u64 {
+        let text = std::fs::read_to_string(self.0.join(file)).expect("a file of the kernel's");
+        text.trim().parse().expect("a number")
+    }
+}
+
+impl Drop for KernelGroup {
+    fn drop(&mut self) {
+        for _ in 0..500 {
+            if std::fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+}

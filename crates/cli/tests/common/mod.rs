@@ -1,0 +1,374 @@
+//! What the tests of the program share: running it with a watchdog, and looking for what it left behind.
+#![allow(dead_code, unused_imports, unreachable_pub)] // each test file uses its part
+
+mod kernel;
+mod program;
+mod scratch;
+
+use std::ffi::{OsStr, OsString};
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+pub use kernel::KernelGroup;
+pub use program::{CLONE, Program, compile, compile_with};
+pub use scratch::Scratch;
+
+/// The program under test.
+pub const PENFOLD: &str = env!("CARGO_BIN_EXE_penfold");
+
+/// Not the version manager's script of the same name, which forks a dozen times first.
+pub const PYTHON: &str = "/usr/bin/python3";
+
+/// In the environment of everything that a run starts, so that what escaped can be found.
+const MARK: &str = "PENFOLD_TEST_RUN";
+
+/// A user without any right.
+pub const NOBODY: u32 = 65534;
+
+/// As whom a run is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    Same,
+    Nobody,
+}
+
+/// As the user of the tests, and if that is root also without privilege.
+pub fn users() -> Vec<User> {
+    if nix::unistd::geteuid().is_root() { vec![User::Same, User::Nobody] } else { vec![User::Same] }
+}
+
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Says why a test can't be made here; where everything ought to be there that is a failure.
+pub fn skipped(reason: &str) {
+    println!("skipped: {reason}");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "must not be skipped in CI: {reason}");
+}
+
+/// Whether a program is there.
+pub fn have(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).any(|path| path.join(program).exists())
+}
+
+/// Skips the test when a program is missing.
+#[macro_export]
+macro_rules! needs {
+    ($($program:expr),+) => {
+        $(if !$crate::common::have($program) {
+            return $crate::common::skipped(concat!("there is no ", $program));
+        })+
+    };
+}
+
+/// A command to run, usually penfold.
+#[derive(Debug)]
+pub struct Run {
+    words: Vec<OsString>,
+    user: User,
+    limit: Duration,
+    input: Vec<u8>,
+    environment: Vec<(OsString, OsString)>,
+    mark: String,
+    scratch: Scratch,
+}
+
+/// A run that is under way. Killed, with all that it started, when dropped or when its time is over.
+#[derive(Debug)]
+pub struct Running {
+    pub child: Child,
+    pub scratch: Scratch,
+    mark: String,
+    began: Instant,
+    limit: Duration,
+    outputs: [JoinHandle<String>; 2],
+    ended: bool,
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+    pub elapsed: Duration,
+    json: Option<String>,
+    /// What was left behind: command names of living processes.
+    pub left: Vec<String>,
+}
+
+/// `penfold run` with these settings and this command, and a report as JSON.
+pub fn penfold<S: AsRef<OsStr>>(settings: &[&str], command: &[S]) -> Run {
+    let mut run = Run::new([PENFOLD, "run"]);
+    run.words.push("--json".into());
+    run.words.push(run.scratch.path().join("report.json").into());
+    for setting in settings {
+        run.words.extend(["-s".into(), OsString::from(setting)]);
+    }
+    run.words.push("--".into());
+    run.words.extend(command.iter().map(|word| word.as_ref().to_owned()));
+    run
+}
+
+/// `penfold` with just these arguments.
+pub fn plain<S: AsRef<OsStr>>(arguments: &[S]) -> Run {
+    let words = [OsString::from(PENFOLD)].into_iter();
+    Run::new(words.chain(arguments.iter().map(|word| word.as_ref().to_owned())))
+}
+
+pub fn shell(script: &str) -> [&str; 3] {
+    ["sh", "-c", script]
+}
+
+pub fn python(script: &str) -> [&str; 3] {
+    [PYTHON, "-c", script]
+}
+
+impl Run {
+    pub fn new<S: Into<OsString>>(words: impl IntoIterator<Item = S>) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self {
+            words: words.into_iter().map(Into::into).collect(),
+            user: User::Same,
+            limit: Duration::from_secs(30),
+            input: Vec::new(),
+            environment: Vec::new(),
+            mark: format!("{}-{number}", std::process::id()),
+            scratch: Scratch::new(),
+        }
+    }
+
+    /// Puts the run behind another program, such as `strace -f`.
+    pub fn under<S: Into<OsString>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
+        self.words.splice(0..0, words.into_iter().map(Into::into));
+        self
+    }
+
+    pub fn user(mut self, user: User) -> Self {
+        self.user = user;
+        self
+    }
+
+    pub fn limit(mut self, seconds: u64) -> Self {
+        self.limit = Duration::from_secs(seconds);
+        self
+    }
+
+    pub fn input(mut self, input: &[u8]) -> Self {
+        self.input = input.to_vec();
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// A directory that everybody can write to, gone after the run.
+    pub fn scratch(&self) -> PathBuf {
+        self.scratch.path().to_owned()
+    }
+
+    pub fn start(mut self) -> Running {
+        if self.user == User::Nobody {
+            // the build directory may be readable by its owner only
+            let copy = self.scratch.path().join("penfold");
+            if std::fs::hard_link(PENFOLD, &copy).is_err() {
+                // not by this process: a child of another thread would hold it open for writing, "Text file busy"
+                let copied = Command::new("cp").arg(PENFOLD).arg(&copy).status();
+                assert!(copied.expect("run cp").success());
+            }
+            for word in self.words.iter_mut().filter(|word| *word == PENFOLD) {
+                *word = copy.clone().into();
+            }
+            let id = NOBODY.to_string();
+            let drop = [format!("--reuid={id}"), format!("--regid={id}"), "--clear-groups".to_owned()];
+            self = self.under(drop).under(["setpriv"]);
+        }
+        let mut child = Command::new(&self.words[0])
+            .args(&self.words[1..])
+            .env(MARK, &self.mark)
+            .envs(self.environment)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{:?}: {error}", self.words));
+        let mut stdin = child.stdin.take().expect("piped");
+        let input = self.input;
+        thread::spawn(move || stdin.write_all(&input));
+        let outputs =
+            [collect(child.stdout.take().expect("piped")), collect(child.stderr.take().expect("piped"))];
+        Running {
+            child,
+            scratch: self.scratch,
+            mark: self.mark,
+            began: Instant::now(),
+            limit: self.limit,
+            outputs,
+            ended: false,
+        }
+    }
+
+    pub fn run(self) -> Finished {
+        self.start().finish()
+    }
+}
+
+fn collect(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+impl Running {
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("the run is alive");
+    }
+
+    /// All living processes of the run but the first.
+    pub fn processes(&self) -> Vec<Pid> {
+        marked(&self.mark).into_iter().filter(|pid| *pid != self.pid()).collect()
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        loop {
+            if let Some(status) = self.child.try_wait().expect("wait for the run") {
+                self.ended = true;
+                return status;
+            }
+            if self.began.elapsed() > self.limit {
+                self.kill_all();
+                panic!("not within {:?}: {:?}", self.limit, self.child);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    pub fn finish(mut self) -> Finished {
+        let status = self.wait();
+        let elapsed = self.began.elapsed();
+        let left = marked(&self.mark).into_iter().map(comm).collect();
+        self.kill_all();
+        let outputs =
+            std::mem::replace(&mut self.outputs, [thread::spawn(String::new), thread::spawn(String::new)]);
+        let [stdout, stderr] = outputs.map(|output| output.join().expect("an output"));
+        let json = std::fs::read_to_string(self.scratch.path().join("report.json")).ok();
+        Finished { status, stdout, stderr, elapsed, json, left }
+    }
+
+    /// What escaped from penfold is found by its environment. Bounded: a bomb outruns one look.
+    fn kill_all(&mut self) {
+        for _ in 0..100 {
+            let living = marked(&self.mark);
+            if living.is_empty() {
+                break;
+            }
+            for pid in living {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.kill_all();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn marked(mark: &str) -> Vec<Pid> {
+    let entry = format!("{MARK}={mark}");
+    let numbers = std::fs::read_dir("/proc").expect("list /proc").flatten();
+    numbers
+        .filter_map(|directory| directory.file_name().to_str()?.parse().ok())
+        .filter(|pid: &i32| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
+        })
+        .map(Pid::from_raw)
+        .collect()
+}
+
+fn comm(pid: Pid) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
+}
+
+impl Finished {
+    /// The exit code; panics with the whole story when there is none.
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| panic!("killed by {:?}: {self:?}", self.status.signal()))
+    }
+
+    /// Exited with 0 and left nothing behind.
+    #[track_caller]
+    pub fn succeeded(self) -> Self {
+        assert!(self.status.success(), "{self:#?}");
+        self.clean()
+    }
+
+    /// Left nothing behind.
+    #[track_caller]
+    pub fn clean(self) -> Self {
+        assert!(self.left.is_empty(), "left behind: {:?}", self.left);
+        self
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        let text = self.json.as_deref().unwrap_or_else(|| panic!("no JSON: {self:#?}"));
+        serde_json::from_str(text).expect("valid JSON")
+    }
+
+    /// A number of the report.
+    #[track_caller]
+    pub fn number(&self, name: &str) -> u64 {
+        self.json()[name].as_u64().unwrap_or_else(|| panic!("{name} in {:#}", self.json()))
+    }
+
+    /// A control file at the end.
+    #[track_caller]
+    pub fn file(&self, name: &str) -> String {
+        let json = self.json();
+        json["files"][name].as_str().unwrap_or_else(|| panic!("{name} in {json:#}")).to_owned()
+    }
+
+    /// User and system time.
+    #[track_caller]
+    pub fn times(&self) -> (f64, f64) {
+        let json = self.json();
+        (json["user_seconds"].as_f64().unwrap(), json["system_seconds"].as_f64().unwrap())
+    }
+}
+
+/// Waits for a condition that is reached soon.
+#[track_caller]
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(10), "not within 10 s: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,138 @@
+//! Programs that trace, inside and around penfold: a clear word and an exit status, never a hang.
+
+mod common;
+
+use common::{Finished, PENFOLD, Run, compile_with, penfold, plain, users};
+
+/// Every run here is to end well within this.
+const SECONDS: u64 = 10;
+
+const INSIDE: &str = "asked to trace a process and was refused (EPERM): debuggers, strace and LeakSanitizer don't work inside a traced job";
+
+#[track_caller]
+fn says(ended: &Finished, words: &str) {
+    assert!(ended.stderr.contains(words), "{words:?} in {}", ended.stderr);
+}
+
+#[test]
+fn strace_inside_is_refused_clearly() {
+    needs!("strace", "setpriv");
+    for user in users() {
+        let ended = penfold(&[], &["strace", "true"]).user(user).limit(SECONDS).run().clean();
+        assert_eq!(ended.code(), 1, "strace's own");
+        says(&ended, "penfold: strace (pid ");
+        says(&ended, INSIDE);
+        let notices = ended.json()["notices"].as_array().unwrap().clone();
+        assert!(notices.iter().any(|notice| notice.as_str().unwrap().contains(INSIDE)), "{notices:?}");
+    }
+}
+
+#[test]
+fn gdb_inside_is_refused_clearly() {
+    needs!("gdb", "setpriv");
+    for user in users() {
+        let words = ["gdb", "-nx", "-batch", "-ex", "run", "--args", "true"];
+        let ended = penfold(&[], &words).user(user).limit(SECONDS).run().clean();
+        says(&ended, "penfold: gdb (pid ");
+        says(&ended, INSIDE);
+        says(&ended, "Could not trace the inferior process");
+        assert_ne!(ended.code(), 0);
+    }
+}
+
+#[test]
+fn leak_sanitizer_inside_is_refused_clearly() {
+    needs!("cc");
+    let source = r#"int main(void) { CHECK(write(1, "ran\n", 4) == 4); return 0; }"#;
+    for kind in ["leak", "address"] {
+        let Ok(program) = compile_with(source, &[&format!("-fsanitize={kind}")]) else {
+            return common::skipped("the compiler has no LeakSanitizer");
+        };
+        let ended = penfold(&["pids.max=10"], &[program.path()]).limit(SECONDS).run().clean();
+        assert_eq!(ended.stdout, "ran\n");
+        says(&ended, INSIDE);
+        says(&ended, "LeakSanitizer does not work under ptrace");
+        // all other checks work
+        let quiet = ["ASAN_OPTIONS", "LSAN_OPTIONS"];
+        let run =
+            quiet.iter().fold(penfold(&[], &[program.path()]), |run, name| run.env(name, "detect_leaks=0"));
+        let ended = run.limit(SECONDS).run().succeeded();
+        assert!(!ended.stderr.contains("refused"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn penfold_inside_penfold_is_refused_clearly() {
+    needs!("setpriv");
+    for user in users() {
+        let inner = penfold(&[], &[PENFOLD, "run", "--", "echo", "ran"]).user(user);
+        let ended = inner.limit(SECONDS).run().clean();
+        assert_eq!((ended.code(), ended.stdout.as_str()), (125, ""));
+        says(&ended, "penfold inside a penfold job is not supported yet");
+    }
+}
+
+#[test]
+fn penfold_inside_penfold_in_another_pid_namespace_is_refused_clearly() {
+    needs!("unshare");
+    if !common::is_root() {
+        return common::skipped("a pid namespace needs root");
+    }
+    let words = ["unshare", "--fork", "--pid", "--mount-proc", PENFOLD, "run", "--", "echo", "ran"];
+    let ended = penfold(&[], &words).limit(SECONDS).run().clean();
+    assert_eq!((ended.code(), ended.stdout.as_str()), (125, ""));
+    // the tracer is not to be seen from there
+    says(&ended, "ptrace is refused here");
+    says(&ended, "another penfold");
+}
+
+#[test]
+fn penfold_under_strace_is_refused_clearly() {
+    needs!("strace", "setpriv");
+    for user in users() {
+        let run = plain(&["run", "--", "echo", "ran"]).under(["strace", "-f", "-o", "/dev/null"]);
+        let ended = run.user(user).limit(SECONDS).run().clean();
+        assert_eq!((ended.code(), ended.stdout.as_str()), (125, ""));
+        says(&ended, "cannot trace the command: strace (pid ");
+        says(&ended, "traces it already; run penfold outside of it");
+    }
+}
+
+#[test]
+fn penfold_under_strace_that_does_not_follow_works() {
+    needs!("strace");
+    let run = plain(&["run", "--", "sh", "-c", "exit 3"]).under(["strace", "-o", "/dev/null"]);
+    assert_eq!(run.limit(SECONDS).run().clean().code(), 3);
+}
+
+fn under_gdb(settings: &[&str]) -> Finished {
+    let words = ["gdb", "-nx", "-batch"].iter().chain(settings).chain(&["-ex", "run", "--args"]);
+    plain(&["run", "--", "sh", "-c", "echo ran; exit 3"]).under(words.copied()).limit(SECONDS).run().clean()
+}
+
+#[test]
+fn penfold_under_gdb_works_or_is_refused_clearly() {
+    needs!("gdb");
+    // gdb lets go of children, so the command can be traced
+    let ended = under_gdb(&[]);
+    assert!(ended.stdout.contains("ran\n") && ended.stdout.contains("exited with code 03"), "{ended:#?}");
+    // it keeps them
+    let ended = under_gdb(&["-ex", "set detach-on-fork off"]);
+    assert!(!ended.stdout.contains("ran\n") && ended.stdout.contains("exited with code 0175"), "{ended:#?}");
+    says(&ended, "cannot trace the command: gdb (pid ");
+    // it follows the child and lets go of penfold
+    let ended = under_gdb(&["-ex", "set follow-fork-mode child"]);
+    assert!(!ended.stdout.contains("ran\n"), "{ended:#?}");
+    says(&ended, "cannot trace the command: gdb (pid ");
+}
+
+#[test]
+fn a_running_job_cannot_be_debugged_from_outside() {
+    needs!("strace");
+    let job = plain(&["run", "-q", "--", "sleep", "5"]).start();
+    common::eventually("it runs", || !job.processes().is_empty());
+    let target = job.processes()[0].to_string();
+    let ended = Run::new(["strace", "-p", &target]).limit(SECONDS).run();
+    assert_ne!(ended.code(), 0);
+    assert!(ended.stderr.contains("Operation not permitted"), "{}", ended.stderr);
+}

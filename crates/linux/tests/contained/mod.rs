@@ -1,0 +1,131 @@
+//! A job with an engine and all controllers, and a watchdog: for tests that look inside while it runs.
+#![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use penfold_core::{Caller, CgroupId, Engine, Host, Need, Tid};
+use penfold_linux::trace::{Command, Contained, Control, Ended, Options, Workshop};
+
+/// A command in the cgroup `/job`.
+pub struct Job {
+    contained: Option<Contained>,
+    pub control: Control,
+    pub main: i32,
+    pub root: CgroupId,
+    pub cgroup: CgroupId,
+    ended: Arc<AtomicBool>,
+}
+
+pub fn owner() -> Caller {
+    Caller::root(Tid(std::process::id().cast_signed()))
+}
+
+pub fn write(
+    engine: &mut Engine,
+    host: &mut dyn Host,
+    cgroup: CgroupId,
+    name: &str,
+    value: &str,
+) -> Result<(), String> {
+    let file = engine.find_file(cgroup, name).ok_or_else(|| format!("no {name}"))?;
+    engine.write(host, &owner(), cgroup, file, value.as_bytes()).map_err(|error| error.to_string())
+}
+
+pub fn read(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId, name: &str) -> String {
+    let file = engine.find_file(cgroup, name).expect("the file is there");
+    engine.read(host, &owner(), cgroup, file).expect("it can be read").trim_end().to_owned()
+}
+
+impl Job {
+    /// Starts a command with these settings, killed after 30 seconds.
+    pub fn start<S: AsRef<str>>(settings: &[(&str, &str)], argv: &[S]) -> Job {
+        let mut workshop = Workshop::new(false);
+        workshop.arrange(Need::ForkVeto);
+        let (engine, host) = workshop.parts();
+        penfold_subsystems::load_all(engine, host).expect("all controllers load");
+        let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
+        let cgroup = engine.mkdir(host, &owner(), root, b"job", 0o755).expect("a cgroup");
+        for (name, value) in settings {
+            write(engine, host, cgroup, name, value).expect("the setting is taken");
+        }
+        let command = Command::new(argv.iter().map(AsRef::as_ref));
+        let contained = workshop.start(command, cgroup, Options::default()).expect("the job starts");
+        let (control, main) = (contained.control(), contained.main());
+        let ended = Arc::new(AtomicBool::new(false));
+        watch(main, Arc::clone(&ended));
+        Job { contained: Some(contained), control, main, root, cgroup, ended }
+    }
+
+    pub fn read(&self, name: &'static str) -> String {
+        let cgroup = self.cgroup;
+        self.control.with(move |engine, host| read(engine, host, cgroup, name)).expect("the job runs")
+    }
+
+    pub fn write(&self, name: &'static str, value: &'static str) {
+        let cgroup = self.cgroup;
+        let written = self.control.with(move |engine, host| write(engine, host, cgroup, name, value));
+        written.expect("the job runs").expect("it is taken");
+    }
+
+    /// All tasks of the cgroup and below, by their ids.
+    pub fn tasks(&self) -> Vec<i32> {
+        let listed = self.read("tasks");
+        listed.lines().map(|line| line.parse().expect("a task id")).collect()
+    }
+
+    pub fn finish(mut self) -> Ended {
+        let ended = self.contained.take().expect("not finished yet").wait().expect("it was started");
+        self.ended.store(true, Ordering::Release);
+        ended
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        // a test that failed half-way: the job ends with its main command
+        if let Some(contained) = self.contained.take() {
+            let _ = kill(Pid::from_raw(self.main), Signal::SIGKILL);
+            let _ = contained.wait();
+            self.ended.store(true, Ordering::Release);
+        }
+    }
+}
+
+fn watch(main: i32, ended: Arc<AtomicBool>) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    thread::spawn(move || {
+        while !ended.load(Ordering::Acquire) {
+            if Instant::now() > deadline {
+                eprintln!("killed: the job has not ended within 30 s");
+                let _ = kill(Pid::from_raw(main), Signal::SIGKILL);
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+}
+
+/// User and system ticks of a task, which any other observer sees too.
+pub fn ticks(task: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{task}/stat")).ok()?;
+    let fields: Vec<u64> = stat
+        .rsplit_once(") ")?
+        .1
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|it| it.parse().ok())
+        .collect();
+    Some(fields.iter().sum())
+}
+
+/// Nanoseconds that a task has run on a CPU.
+pub fn run_time(task: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{task}/schedstat")).ok()?;
+    stat.split_whitespace().next()?.parse().ok()
+}

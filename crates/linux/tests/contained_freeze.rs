@@ -1,0 +1,238 @@
+//! `freezer.state` while a job runs: nothing runs, nobody notices, and it goes on as if nothing had been.
+
+mod common;
+mod contained;
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::{Program, Scratch, compile, eventually};
+use contained::{Job, owner, read, run_time, ticks, write};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use penfold_core::{CgroupId, Tid};
+
+/// A parent that watches its child as a shell does, and a child that is busy, that forks or that has threads.
+const PROGRAM: &str = r#"
+    struct page { volatile long child, work, watched, seen, status, births, stop; } *page;
+    static void *busy(void *none) { for (;;) page->work++; return none; }
+    int main(int argc, char **argv) {
+        int fd = open(argv[1], O_RDWR); CHECK(fd >= 0 && ftruncate(fd, 4096) == 0);
+        page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0); CHECK(page != MAP_FAILED);
+        pid_t child = fork();
+        if (child == 0) {
+            if (!strcmp(argv[2], "forks")) for (;;) {
+                pid_t pid = page->births % 2 ? fork() : vfork();
+                if (pid == 0) { page->births++; _exit(0); }
+                if (pid > 0) waitpid(pid, 0, 0);
+                page->work++;
+            }
+            pthread_t thread;
+            for (int i = 0; i < 3; i++) CHECK(pthread_create(&thread, 0, busy, 0) == 0);
+            busy(0);
+        }
+        page->child = child;
+        while (!page->stop) {
+            int status; pid_t got = waitpid(child, &status, WUNTRACED | WCONTINUED | WNOHANG);
+            CHECK(got >= 0);
+            page->watched++;
+            if (got) {
+                page->seen++; page->status = status;
+                if (WIFSIGNALED(status) || WIFEXITED(status)) return 42;
+            }
+            usleep(500);
+        }
+        return 0;
+    }"#;
+
+#[derive(Clone, Copy)]
+enum Field {
+    Child,
+    Work,
+    Watched,
+    Seen,
+    Status,
+    Births,
+}
+
+/// A job whose child is in `/job/inner`, so that it can be frozen without its parent.
+struct Watched {
+    job: Job,
+    inner: CgroupId,
+    scratch: Scratch,
+    _program: Program,
+    child: i32,
+}
+
+impl Watched {
+    fn start(what: &str) -> Self {
+        let (program, scratch) = (compile(PROGRAM), Scratch::new());
+        let job =
+            Job::start(&[("pids.max", "20")], &[program.path(), scratch.path().to_str().unwrap(), what]);
+        let mut watched = Self { inner: job.cgroup, job, scratch, _program: program, child: 0 };
+        eventually("the child works", || watched.get(Field::Child) > 0 && watched.get(Field::Work) > 100);
+        watched.child = watched.get(Field::Child) as i32;
+        let (cgroup, child) = (watched.job.cgroup, Tid(watched.child));
+        let moved = watched.job.control.with(move |engine, host| {
+            let inner = engine.mkdir(host, &owner(), cgroup, b"inner", 0o755).expect("a cgroup");
+            // refused while a fork of it is in flight
+            for _ in 0..1000 {
+                if engine.attach(host, &owner(), inner, child, true).is_ok() {
+                    return Some(inner);
+                }
+            }
+            None
+        });
+        watched.inner = moved.expect("the job runs").expect("the child is moved");
+        watched
+    }
+
+    fn get(&self, field: Field) -> i64 {
+        let bytes = std::fs::read(self.scratch.path()).expect("the shared page");
+        let at = field as usize * 8;
+        bytes.get(at..at + 8).map_or(0, |word| i64::from_ne_bytes(word.try_into().expect("eight bytes")))
+    }
+
+    fn set(&self, value: &'static str) {
+        let inner = self.inner;
+        let written =
+            self.job.control.with(move |engine, host| write(engine, host, inner, "freezer.state", value));
+        written.expect("the job runs").expect("it is taken");
+    }
+
+    fn freeze(&self) {
+        self.set("FROZEN");
+        eventually("it is frozen", || self.state() == "FROZEN");
+    }
+
+    fn state(&self) -> String {
+        let inner = self.inner;
+        let state = self.job.control.with(move |engine, host| read(engine, host, inner, "freezer.state"));
+        state.expect("the job runs")
+    }
+
+    fn threads(&self) -> Vec<i32> {
+        let listed =
+            std::fs::read_dir(format!("/proc/{}/task", self.child)).expect("the child lives").flatten();
+        listed.map(|entry| entry.file_name().to_str().unwrap().parse().unwrap()).collect()
+    }
+
+    fn end(self) -> i32 {
+        kill(Pid::from_raw(self.child), Signal::SIGKILL).expect("the child lives");
+        self.job.finish().status
+    }
+}
+
+#[test]
+fn frozen_tasks_use_no_cpu_time() {
+    let watched = Watched::start("busy");
+    let threads = watched.threads();
+    assert_eq!(threads.len(), 4);
+    watched.freeze();
+    let used =
+        || threads.iter().map(|&task| (ticks(task).unwrap(), run_time(task).unwrap())).collect::<Vec<_>>();
+    let (before, work) = (used(), watched.get(Field::Work));
+    sleep(Duration::from_millis(300));
+    assert_eq!((used(), watched.get(Field::Work)), (before.clone(), work));
+    watched.set("THAWED");
+    eventually("all threads go on", || used().iter().zip(&before).all(|(now, then)| now.1 > then.1));
+    eventually("the work goes on", || watched.get(Field::Work) > work);
+    assert_eq!(watched.state(), "THAWED");
+    assert_eq!(watched.end(), 42 << 8);
+}
+
+#[test]
+fn the_parent_of_a_frozen_process_notices_nothing() {
+    let watched = Watched::start("busy");
+    for _ in 0..20 {
+        watched.freeze();
+        let (looks, work) = (watched.get(Field::Watched), watched.get(Field::Work));
+        eventually("the parent looks", || watched.get(Field::Watched) > looks + 5);
+        assert_eq!(watched.get(Field::Work), work);
+        watched.set("THAWED");
+        eventually("the parent looks again", || watched.get(Field::Watched) > looks + 10);
+    }
+    assert_eq!(watched.get(Field::Seen), 0, "waitpid saw {:#x}", watched.get(Field::Status));
+    assert_eq!(watched.end(), 42 << 8);
+}
+
+#[test]
+fn sigkill_kills_a_frozen_process() {
+    let watched = Watched::start("busy");
+    watched.freeze();
+    kill(Pid::from_raw(watched.child), Signal::SIGKILL).unwrap();
+    eventually("the parent sees its death", || watched.get(Field::Seen) == 1);
+    assert_eq!(watched.get(Field::Status), i64::from(libc::SIGKILL));
+    assert_eq!(watched.job.finish().status, 42 << 8);
+}
+
+#[test]
+fn freezing_in_the_midst_of_forks_stops_every_child() {
+    let watched = Watched::start("forks");
+    for round in 0..100 {
+        watched.freeze();
+        let done = || (watched.get(Field::Work), watched.get(Field::Births));
+        let then = done();
+        sleep(Duration::from_millis(5));
+        assert_eq!(done(), then, "round {round}");
+        let inner = watched.inner;
+        let counted = watched.job.control.with(move |engine, host| {
+            let current: usize = read(engine, host, inner, "pids.current").parse().unwrap();
+            (current, read(engine, host, inner, "tasks").lines().count())
+        });
+        let (current, listed) = counted.unwrap();
+        assert_eq!(current, listed, "round {round}: no charge is held by a frozen task");
+        watched.set("THAWED");
+        eventually("forks go on", || watched.get(Field::Births) > then.1 + round % 5);
+    }
+    assert_eq!(watched.get(Field::Seen), 0);
+    assert_eq!(watched.end(), 42 << 8);
+}
+
+#[test]
+fn a_whole_job_can_be_frozen_and_thawed() {
+    let watched = Watched::start("busy");
+    watched.job.write("freezer.state", "FROZEN");
+    eventually("it is frozen", || watched.job.read("freezer.state") == "FROZEN");
+    assert_eq!(watched.state(), "FROZEN", "with what is below");
+    let done = || (watched.get(Field::Work), watched.get(Field::Watched));
+    let then = done();
+    sleep(Duration::from_millis(100));
+    assert_eq!(done(), then);
+    watched.job.write("freezer.state", "THAWED");
+    eventually("both go on", || watched.get(Field::Work) > then.0 && watched.get(Field::Watched) > then.1);
+    assert_eq!(watched.end(), 42 << 8);
+}
+
+#[test]
+fn a_frozen_job_can_be_killed() {
+    let watched = Watched::start("forks");
+    watched.job.write("freezer.state", "FROZEN");
+    eventually("it is frozen", || watched.job.read("freezer.state") == "FROZEN");
+    kill(Pid::from_raw(watched.job.main), Signal::SIGKILL).unwrap();
+    let (child, status) = (watched.child, watched.job.finish().status);
+    assert_eq!(status, libc::SIGKILL);
+    assert!(!std::path::Path::new(&format!("/proc/{child}")).exists(), "the rest went with it");
+}
+
+#[test]
+fn a_frozen_fork_bomb_is_still() {
+    let bomb = common::shell("f() { f | f & f | f & }; (f) 2>/dev/null & exec sleep 2");
+    let job = Job::start(&[("pids.max", "15")], &bomb);
+    eventually("it is full", || job.read("pids.current") == "15");
+    for round in 0..20 {
+        job.write("freezer.state", "FROZEN");
+        eventually("it is frozen", || job.read("freezer.state") == "FROZEN");
+        let used = || {
+            let tasks = job.tasks();
+            let times: Vec<_> = tasks.iter().map(|&task| run_time(task)).collect();
+            (tasks, times)
+        };
+        let then = used();
+        sleep(Duration::from_millis(10));
+        assert_eq!(used(), then, "round {round}");
+        job.write("freezer.state", "THAWED");
+        sleep(Duration::from_millis(3));
+    }
+    assert_eq!(job.finish().status, 0);
+}

@@ -1,0 +1,107 @@
+//! `pids.current` never exceeds `pids.max`, whenever one looks.
+
+mod common;
+mod contained;
+
+use common::{compile, shell};
+use contained::{Job, read};
+
+const LIMIT: u64 = 15;
+
+/// Looks as often as it can until the bomb is over. What is counted and not listed is a fork under way, which is
+/// charged before the child exists.
+fn watch_bomb<S: AsRef<str>>(argv: &[S]) {
+    let job = Job::start(&[("pids.max", "15")], argv);
+    let (control, cgroup) = (job.control.clone(), job.cgroup);
+    let observer = std::thread::spawn(move || {
+        let (mut looks, mut full, mut most) = (0_u64, 0_u64, 0);
+        while let Ok((current, listed)) = control.with(move |engine, host| {
+            let current: u64 = read(engine, host, cgroup, "pids.current").parse().expect("a number");
+            (current, read(engine, host, cgroup, "tasks").lines().count() as u64)
+        }) {
+            assert!(current <= LIMIT, "pids.current is {current} at look {looks}");
+            assert!(listed <= LIMIT, "{listed} tasks are listed at look {looks}");
+            assert!(listed <= current, "{listed} tasks are listed, {current} counted at look {looks}");
+            looks += 1;
+            full += u64::from(current == LIMIT);
+            most = most.max(current);
+        }
+        (looks, full, most)
+    });
+    let mut ended = job.finish();
+    let (looks, full, most) = observer.join().expect("no look saw more than the limit");
+    assert!(looks > 100 && full > 0 && most == LIMIT, "{looks} looks, {full} of them full, at most {most}");
+    assert_eq!(ended.statistics.peak, LIMIT);
+    assert!(ended.statistics.refused > 0);
+    let (engine, host) = ended.parts();
+    assert_eq!(read(engine, host, cgroup, "pids.current"), "0");
+    assert_eq!(read(engine, host, cgroup, "pids.peak"), LIMIT.to_string());
+}
+
+#[test]
+fn pids_current_never_exceeds_pids_max_in_a_shells_bomb() {
+    let script = "f() { f | f & f | f & }; (f) 2>/dev/null & exec sleep 1";
+    watch_bomb(&shell(script));
+    watch_bomb(&["bash", "-c", script]);
+}
+
+#[test]
+fn pids_current_never_exceeds_pids_max_in_a_python_bomb() {
+    let script = "
+import os, time
+if os.fork() == 0:
+    while True:
+        try: os.fork()
+        except BlockingIOError: time.sleep(0.01)
+time.sleep(1)";
+    watch_bomb(&["/usr/bin/python3", "-c", script]);
+}
+
+#[test]
+fn pids_current_never_exceeds_pids_max_in_bombs_of_processes_and_threads() {
+    // everything is born, dies and is killed at any moment
+    let program = compile(
+        r"
+        static void *thread(void *none) { if (fork() == 0) { usleep(300); _exit(0); } usleep(500); return none; }
+        int main(void) {
+            if (fork() == 0)
+                for (;;) {
+                    pid_t pid = fork(); pthread_t made;
+                    if (pid > 0) usleep(200);
+                    if (pid < 0) { CHECK(errno == EAGAIN); while (waitpid(-1, 0, WNOHANG) > 0) {} usleep(100); }
+                    if (pid == 0 && rand() % 3 == 0) _exit(0);
+                    if (pid > 0 && rand() % 3 == 0) kill(pid, SIGKILL);
+                    if (pthread_create(&made, 0, thread, 0) == 0) pthread_detach(made);
+                }
+            sleep(1);
+            return 0;
+        }",
+    );
+    watch_bomb(&[program.path()]);
+}
+
+#[test]
+fn a_limit_may_be_changed_while_the_command_runs() {
+    let program = compile(
+        r"
+        int main(void) {
+            int made = 0;
+            for (;;) {
+                pid_t pid = fork();
+                if (pid == 0) { pause(); _exit(0); }
+                if (pid > 0) made++;
+                if (made == 7) break;
+                usleep(1000);
+            }
+            return 0;
+        }",
+    );
+    let job = Job::start(&[("pids.max", "3")], &[program.path()]);
+    common::eventually("the job is full", || job.read("pids.current") == "3");
+    job.write("pids.max", "2");
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    assert_eq!(job.read("pids.current"), "3", "nobody is harmed, nobody is let in");
+    job.write("pids.max", "8");
+    let ended = job.finish();
+    assert_eq!((ended.status, ended.statistics.created), (0, 8));
+}
