@@ -4,6 +4,7 @@ use core::fmt;
 
 use alloc::boxed::Box;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use crate::errno::Errno;
 
@@ -94,6 +95,18 @@ impl Mask {
         (0..self.words()).any(|index| self.word(index) & other.word(index) != 0)
     }
 
+    /// From the words of a bit string, lowest numbers first.
+    pub fn from_words(words: &[u64]) -> Mask {
+        let (low, high) = words.split_first().map_or((0, &[][..]), |(low, high)| (*low, high));
+        let used = high.iter().rposition(|&word| word != 0).map_or(0, |last| last + 1);
+        Mask { low, high: high[..used].into() }
+    }
+
+    /// The words of the bit string, lowest numbers first; one at least.
+    pub fn to_words(&self) -> Vec<u64> {
+        (0..self.words()).map(|index| self.word(index)).collect()
+    }
+
     /// The numbers in both sets.
     #[must_use]
     pub fn intersection(&self, other: &Mask) -> Mask {
@@ -108,7 +121,7 @@ impl Mask {
 
     fn zip(&self, other: &Mask, combine: impl Fn(u64, u64) -> u64) -> Mask {
         let words = self.words().max(other.words());
-        let mut high: alloc::vec::Vec<u64> =
+        let mut high: Vec<u64> =
             (1..words).map(|index| combine(self.word(index), other.word(index))).collect();
         while high.last() == Some(&0) {
             high.pop();
@@ -222,5 +235,21 @@ impl fmt::Display for Mask {
 impl fmt::Debug for Mask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{{self}}}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mask;
+
+    #[test]
+    fn words_of_any_length_make_equal_sets() {
+        let mask = Mask::from_words(&[0b101, 1, 0, 0]);
+        assert_eq!(mask, [0, 2, 64].into_iter().collect());
+        assert_eq!(mask.to_words(), [0b101, 1]);
+        assert!(mask.contains(64) && !mask.contains(1) && !mask.contains(1000));
+        assert!(Mask::from_words(&[0; 16]).is_empty() && Mask::from_words(&[]).is_empty());
+        assert_eq!(Mask::from_words(&[0; 16]), Mask::new());
+        assert!(mask.intersection(&[1, 65].into_iter().collect()).is_empty());
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Count, code, compile, eventually, finish, look, run, start, veto};
-use penfold_linux::trace::{Command, CpuMask, Fork, Gone, Job, Notice, Options, Policy, Supervisor};
+use penfold_linux::trace::{Command, Fork, Gone, Job, Notice, Options, Policy, Supervisor};
 
 /// A user of its own, whose processes nobody else counts.
 const FORKS_FAIL: &str = r"
@@ -138,7 +138,7 @@ fn a_wish_outlives_a_change_of_the_group() {
         list.unwrap().trim().to_owned()
     };
     let apply = |cpus: Vec<usize>| {
-        let mask: CpuMask = cpus.into_iter().collect();
+        let mask: penfold_core::Mask = cpus.into_iter().collect();
         let apply = move |supervisor: &mut Supervisor<Count>| {
             let tasks = supervisor.tasks();
             for tid in &tasks {

@@ -8,10 +8,11 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use nix::errno::Errno;
+use penfold_core::Mask;
 
 use super::arch::Registers;
 use super::supervise::Supervisor;
-use super::{CpuMask, Policy, Tid, sys};
+use super::{Policy, Tid, sys};
 
 /// `CAP_SYS_NICE`, as a bit of `CapEff`.
 const CAP_SYS_NICE: u64 = 1 << 23;
@@ -32,7 +33,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    fn set_wanted_affinity(&mut self, caller: Tid, target: Tid, wanted: CpuMask) -> Result<(), Errno> {
+    fn set_wanted_affinity(&mut self, caller: Tid, target: Tid, wanted: Mask) -> Result<(), Errno> {
         if caller != target && !may_set(caller, target) {
             return Err(Errno::EPERM);
         }
@@ -48,7 +49,7 @@ impl<P: Policy> Supervisor<P> {
 
     /// Applies a group's CPUs to a task: those that it asked for among them, or all of them when it asked
     /// for none of them. Errors are those of `sched_setaffinity`.
-    pub fn apply_affinity(&mut self, tid: Tid, allowed: &CpuMask) -> Result<(), Errno> {
+    pub fn apply_affinity(&mut self, tid: Tid, allowed: &Mask) -> Result<(), Errno> {
         let task = self.table.tasks.get(&tid).ok_or(Errno::ESRCH)?;
         let wanted = task.wanted_cpus.as_ref().map(|wanted| wanted.intersection(allowed));
         sys::set_affinity(tid, wanted.as_ref().filter(|mask| !mask.is_empty()).unwrap_or(allowed))
@@ -80,13 +81,13 @@ fn same_pid_namespace(tid: Tid) -> bool {
 
 /// As the kernel reads it: a mask shorter than its own is filled with zeroes, the rest of a longer one is
 /// not looked at.
-fn read_mask(tid: Tid, length: u64, address: u64) -> Result<CpuMask, Errno> {
-    let kernel_length = sys::affinity(0)?.words().len() * 8;
+fn read_mask(tid: Tid, length: u64, address: u64) -> Result<Mask, Errno> {
+    let kernel_length = sys::affinity_length()?;
     let mut bytes = vec![0; kernel_length.min((length & 0xffff_ffff) as usize)];
     if !bytes.is_empty() {
         sys::read_memory(tid, address, &mut bytes)?;
     }
-    Ok(CpuMask::from_bytes(&bytes))
+    Ok(sys::mask_of_bytes(&bytes))
 }
 
 /// Whether `caller` may set another task's affinity: `check_same_owner` or `CAP_SYS_NICE`.

@@ -17,7 +17,6 @@ mod arch;
 mod births;
 mod calls;
 mod contained;
-mod cpumask;
 mod cputime;
 mod deaths;
 mod filter;
@@ -38,7 +37,6 @@ mod tasks;
 mod view;
 
 pub use contained::{ContainError, Contained, Control, Ended, Workshop};
-pub use cpumask::CpuMask;
 pub use job::{Job, Outcome, TRACER_NAME};
 pub use kick::{Gone, Handle};
 pub use launch::{Command, StartError};

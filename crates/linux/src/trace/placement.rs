@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, CpuTime, CssSetId, Engine, Error, Host as _, LimitHit, Need};
+use penfold_core::{Caller, CgroupId, CpuTime, CssSetId, Engine, Error, Host as _, LimitHit, Mask, Need};
 
-use super::tasks::{Tasks, cpu_mask_of, nix_errno};
-use super::{CpuMask, Fork, Notice, Policy, Tid, sockets};
+use super::tasks::{Tasks, nix_errno};
+use super::{Fork, Notice, Policy, Tid, sockets};
 
 /// How many dead tasks are remembered as possible parents of children not yet reported.
 const REMEMBERED: usize = 8;
@@ -195,12 +195,12 @@ impl Policy for Placement {
         }
     }
 
-    fn allowed_cpus(&self, task: Tid) -> Option<CpuMask> {
+    fn allowed_cpus(&self, task: Tid) -> Option<Mask> {
         if !self.restricts_affinity {
             return None;
         }
         let Inner { tasks, .. } = self.inner.as_ref()?;
-        tasks.placed.get(&penfold_core::Tid(task))?.allowed.as_deref().map(cpu_mask_of)
+        tasks.placed.get(&penfold_core::Tid(task))?.allowed.as_deref().cloned()
     }
 
     fn starts_frozen(&self, task: Tid) -> bool {

@@ -1,8 +1,7 @@
 //! What the supervisor asks of the engine above it.
 
 use nix::errno::Errno;
-
-use super::CpuMask;
+use penfold_core::Mask;
 
 /// A task: a thread's id in the supervisor's pid namespace. A process is named by its leader's id.
 pub type Tid = i32;
@@ -102,7 +101,7 @@ pub trait Policy: Send + 'static {
     }
 
     /// What `task` may ask for by `sched_setaffinity`; `None` for anything.
-    fn allowed_cpus(&self, task: Tid) -> Option<CpuMask> {
+    fn allowed_cpus(&self, task: Tid) -> Option<Mask> {
         let _ = task;
         None
     }

@@ -4,8 +4,9 @@ use std::{fs, mem, ptr};
 
 use libc::{c_int, c_long, c_uint, c_void};
 use nix::errno::Errno;
+use penfold_core::Mask;
 
-use super::{CpuMask, Tid};
+use super::Tid;
 
 /// `PTRACE_EVENT_STOP`: group stops, interrupts and a new child's first stop.
 pub(super) const EVENT_STOP: c_int = 128;
@@ -178,20 +179,41 @@ pub(super) fn process_clock(pid: Tid, which: c_int) -> Result<u64, Errno> {
     Ok(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }
 
-pub(super) fn set_affinity(tid: Tid, mask: &CpuMask) -> Result<(), Errno> {
-    let words = mask.words();
+pub(super) fn set_affinity(tid: Tid, mask: &Mask) -> Result<(), Errno> {
+    let words = mask.to_words();
+    let words = words.as_slice();
     // SAFETY: the kernel reads size_of_val(words) bytes from words.
     let rc =
         unsafe { libc::syscall(libc::SYS_sched_setaffinity, tid, mem::size_of_val(words), words.as_ptr()) };
     Errno::result(rc).map(drop)
 }
 
-pub(super) fn affinity(tid: Tid) -> Result<CpuMask, Errno> {
+/// The CPUs that a task may run on.
+pub(super) fn affinity(tid: Tid) -> Result<Mask, Errno> {
+    Ok(raw_affinity(tid)?.0)
+}
+
+/// The length in bytes of the kernel's own masks.
+pub(super) fn affinity_length() -> Result<usize, Errno> {
+    Ok(raw_affinity(0)?.1)
+}
+
+fn raw_affinity(tid: Tid) -> Result<(Mask, usize), Errno> {
     let mut bytes = [0_u8; 1024];
     // SAFETY: the kernel writes at most the length that it is given.
     let rc = unsafe { libc::syscall(libc::SYS_sched_getaffinity, tid, bytes.len(), bytes.as_mut_ptr()) };
     let written = Errno::result(rc)? as usize;
-    Ok(CpuMask::from_bytes(&bytes[..written]))
+    Ok((mask_of_bytes(&bytes[..written]), written))
+}
+
+/// From the bytes that a program passes to the kernel.
+pub(super) fn mask_of_bytes(bytes: &[u8]) -> Mask {
+    let word = |chunk: &[u8]| {
+        let mut whole = [0; 8];
+        whole[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(whole)
+    };
+    Mask::from_words(&bytes.chunks(8).map(word).collect::<Vec<u64>>())
 }
 
 /// Reads `buffer.len()` bytes of a task's memory; `EFAULT` when not all of it is readable.
@@ -208,10 +230,12 @@ pub(super) fn read_memory(tid: Tid, address: u64, buffer: &mut [u8]) -> Result<(
 }
 
 /// Moves a process's pages from some memory nodes to others.
-pub(super) fn migrate_pages(pid: Tid, from: &CpuMask, to: &CpuMask) -> Result<(), Errno> {
-    let (from, to) = (from.words(), to.words());
+pub(super) fn migrate_pages(pid: Tid, from: &Mask, to: &Mask) -> Result<(), Errno> {
+    let (mut from, mut to) = (from.to_words(), to.to_words());
     // the kernel takes one length in bits for both, and reads whole words of 64
-    let words = from.len().min(to.len());
+    let words = from.len().max(to.len());
+    from.resize(words, 0);
+    to.resize(words, 0);
     // SAFETY: the kernel reads `words` words from each.
     let rc =
         unsafe { libc::syscall(libc::SYS_migrate_pages, pid, words * 64 + 1, from.as_ptr(), to.as_ptr()) };

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use penfold_core::Mask;
+
+use super::Tid;
 use super::cputime::Charged;
-use super::{CpuMask, Tid};
 
 /// Task ids are small and dense: one multiplication spreads them well enough, and stops are too frequent
 /// for a hash that withstands chosen keys.
@@ -73,7 +75,7 @@ pub(super) struct Task {
     /// Stops at exec.
     pub(super) traces_exec: bool,
     /// What it last asked for by `sched_setaffinity`, before clamping.
-    pub(super) wanted_cpus: Option<Arc<CpuMask>>,
+    pub(super) wanted_cpus: Option<Arc<Mask>>,
     /// Charged so far, where threads are accounted apart.
     pub(super) charged: Charged,
 }

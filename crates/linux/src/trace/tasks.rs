@@ -11,7 +11,7 @@ use std::time::Instant;
 use penfold_core::{CannotGive, CssSetId, Errno, ForkCharge, Host, Mask, Need, TaskFacts, Tid};
 
 use super::sockets::{self, Marking};
-use super::{CpuMask, sys};
+use super::sys;
 
 /// The name of this host in messages.
 pub(super) const NAME: &str = "trace";
@@ -55,7 +55,7 @@ pub(super) struct Tasks {
 impl Tasks {
     /// The tasks of a job that is still to be started.
     pub(super) fn new(best_effort: bool) -> Tasks {
-        let cpus = sys::affinity(0).map_or_else(|_| Mask::single(0), |cpus| mask_of(&cpus));
+        let cpus = sys::affinity(0).unwrap_or_else(|_| Mask::single(0));
         let possible = list("/sys/devices/system/cpu/possible", 1 << 16);
         let cpu_limit =
             possible.or_else(|| Some(cpus.clone())).and_then(|mask| mask.last()).map_or(1, |last| last + 1);
@@ -121,14 +121,6 @@ impl Tasks {
 
 fn list(path: &str, limit: usize) -> Option<Mask> {
     Mask::parse_list(&fs::read_to_string(path).ok()?, limit).ok()
-}
-
-pub(super) fn mask_of(cpus: &CpuMask) -> Mask {
-    (0..cpus.words().len() * 64).filter(|&cpu| cpus.contains(cpu)).collect()
-}
-
-pub(super) fn cpu_mask_of(mask: &Mask) -> CpuMask {
-    mask.iter().collect()
 }
 
 pub(super) fn core_errno(errno: nix::errno::Errno) -> Errno {
@@ -212,14 +204,14 @@ impl Host for Tasks {
 
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
         self.note_allowed(task, cpus);
-        sys::set_affinity(task.0, &cpu_mask_of(cpus)).map_err(core_errno)
+        sys::set_affinity(task.0, cpus).map_err(core_errno)
     }
 
     fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
         if !migrate {
             return Ok(());
         }
-        sys::migrate_pages(task.0, &cpu_mask_of(from), &cpu_mask_of(to)).map_err(core_errno)
+        sys::migrate_pages(task.0, from, to).map_err(core_errno)
     }
 
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {

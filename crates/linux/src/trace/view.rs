@@ -4,7 +4,7 @@ use penfold_core::{CannotGive, CpuTime, CssSetId, Engine, Errno, Host, Mask, Nee
 
 use super::placement::{Inner, Placement};
 use super::supervise::Supervisor;
-use super::tasks::{Tasks, core_errno, cpu_mask_of};
+use super::tasks::{Tasks, core_errno};
 
 pub(super) struct View<'a> {
     tasks: &'a mut Tasks,
@@ -91,7 +91,7 @@ impl Host for View<'_> {
 
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
         self.tasks.note_allowed(task, cpus);
-        self.supervisor.apply_affinity(task.0, &cpu_mask_of(cpus)).map_err(core_errno)
+        self.supervisor.apply_affinity(task.0, cpus).map_err(core_errno)
     }
 
     fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {

@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use penfold_linux::trace::{
-    Command, CpuMask, Fork, Handle, Job, Notice, Options, Outcome, Policy, StartError, Tid,
-};
+use penfold_linux::trace::{Command, Fork, Handle, Job, Notice, Options, Outcome, Policy, StartError, Tid};
 
 /// Counts, limits, and checks that what it is told makes sense.
 #[derive(Debug)]
@@ -30,7 +28,7 @@ pub struct Count {
     pub system_ns: u64,
     pub cpu_of: HashMap<Tid, u64>,
     pub notices: Vec<Notice>,
-    pub allowed: Option<CpuMask>,
+    pub allowed: Option<penfold_core::Mask>,
     pub frozen: bool,
 }
 
@@ -132,7 +130,7 @@ impl Policy for Count {
         *self.cpu_of.entry(task).or_default() += user_ns + system_ns;
     }
 
-    fn allowed_cpus(&self, _: Tid) -> Option<CpuMask> {
+    fn allowed_cpus(&self, _: Tid) -> Option<penfold_core::Mask> {
         self.allowed.clone()
     }
 
