@@ -208,7 +208,7 @@ fn environment_directory_and_descriptors_are_those_without_penfold() {
     assert_eq!(contained.0.lines().count(), bare.0.lines().count());
 }
 
-/// 32 and 33 belong to the C library, whose posix_spawn leaves them ignored in what the test starts.
+/// 32 and 33 belong to the C library, whose `posix_spawn` leaves them ignored in what the test starts.
 fn without_library_signals(line: &str) -> String {
     match line.strip_prefix("SigIgn:") {
         Some(mask) => {

@@ -2,12 +2,11 @@
 
 use alloc::vec::Vec;
 
-use crate::cgroup::CgroupId;
-use crate::css_set::CssSetId;
 use crate::engine::{Engine, bits};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::ids::{CgroupId, CssSetId};
 use crate::lifecycle::tasks;
 use crate::subsystem::{Callbacks, Migration};
 use crate::task::{Caller, Tid};

@@ -4,15 +4,8 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::css_set::CssSetId;
-use crate::file::FileId;
-use crate::subsystem::Css;
+use crate::ids::{CgroupId, Css, CssSetId, FileId};
 use crate::task::Owner;
-
-slotmap::new_key_type! {
-    /// A cgroup. The id of a removed cgroup is never valid again: everything answers `ENODEV`.
-    pub struct CgroupId;
-}
 
 const NO_CSS: u32 = u32::MAX;
 

@@ -7,14 +7,14 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::cgroup::CgroupId;
 use crate::directory::may_change_owner;
 use crate::engine::{Engine, bits};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::file::{FileId, PAGE_SIZE, Place, is_space, text_of};
+use crate::file::{PAGE_SIZE, Place, is_space, text_of};
 use crate::hierarchy::HierarchyFlags;
 use crate::host::Host;
+use crate::ids::{CgroupId, FileId};
 use crate::number::{parse_s32, parse_u64};
 use crate::task::{Caller, Owner, Tid};
 

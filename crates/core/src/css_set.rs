@@ -6,20 +6,8 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 use slotmap::{Key as _, SlotMap};
 
-use crate::cgroup::{Cgroup, CgroupId};
-use crate::subsystem::Css;
-
-slotmap::new_key_type! {
-    /// A css_set. Valid as long as a task, or a fork in flight, points to it.
-    pub struct CssSetId;
-}
-
-impl CssSetId {
-    /// A number for people and logs: the same for the css_set's whole life, and never given to another one.
-    pub fn number(self) -> u64 {
-        self.data().as_ffi()
-    }
-}
+use crate::cgroup::Cgroup;
+use crate::ids::{CgroupId, Css, CssSetId};
 
 const NO_CSS: u32 = u32::MAX;
 

@@ -2,12 +2,13 @@
 
 use alloc::string::String;
 
-use crate::cgroup::{Cgroup, CgroupId};
+use crate::cgroup::Cgroup;
 use crate::engine::{Engine, bits};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::subsystem::{Callbacks, Css};
+use crate::ids::{CgroupId, Css};
+use crate::subsystem::Callbacks;
 use crate::task::{Caller, Owner};
 
 /// The longest name in bytes: kernfs has no limit of its own but that of a path.

@@ -6,16 +6,14 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::cgroup::CgroupId;
 use crate::counter::{CpuTime, Resource};
-use crate::css_set::CssSetId;
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::ids::{CgroupId, Css, CssSetId};
 use crate::interest::{Interest, Masks};
 use crate::release::ReleaseQueue;
 use crate::slot::{Env, Erased, Slot};
-use crate::subsystem::Css;
 use crate::task::Caller;
 use crate::tree::Tree;
 

@@ -256,29 +256,3 @@ pub(crate) fn text_of(content: &[u8]) -> Result<&str> {
     let end = content.iter().position(|&byte| byte == 0).unwrap_or(content.len());
     core::str::from_utf8(&content[..end]).map_err(|_| Error::value(Errno::EINVAL, "not a text"))
 }
-
-/// A control file of a directory, to read and write by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FileId {
-    /// `tasks`: threads.
-    Tasks,
-    /// `cgroup.procs`: thread groups.
-    Procs,
-    /// `notify_on_release`
-    NotifyOnRelease,
-    /// `cgroup.clone_children`
-    CloneChildren,
-    /// `cgroup.sane_behavior`
-    SaneBehavior,
-    /// `release_agent`
-    ReleaseAgent,
-    /// A file of a bound subsystem.
-    Subsystem {
-        /// The subsystem's slot.
-        slot: u8,
-        /// The number in its table.
-        file: u16,
-        /// Which of the subsystems that ever had the slot.
-        loaded: u32,
-    },
-}

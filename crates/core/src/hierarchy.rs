@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use bitflags::bitflags;
 
-use crate::cgroup::CgroupId;
+use crate::ids::CgroupId;
 
 bitflags! {
     /// Mount options that stay with a hierarchy and may not change at a remount (A5.2).

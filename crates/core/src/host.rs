@@ -5,8 +5,8 @@ use core::fmt;
 use alloc::borrow::Cow;
 
 use crate::counter::CpuTime;
-use crate::css_set::CssSetId;
 use crate::errno::Errno;
+use crate::ids::CssSetId;
 use crate::mask::Mask;
 use crate::task::{TaskFacts, Tid};
 

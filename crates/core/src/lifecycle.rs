@@ -2,12 +2,11 @@
 
 use alloc::borrow::Cow;
 
-use crate::cgroup::CgroupId;
 use crate::counter::Resource;
-use crate::css_set::CssSetId;
 use crate::engine::{Engine, bits};
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::ids::{CgroupId, CssSetId};
 use crate::task::Tid;
 
 /// A fork that was agreed to and charged, whose child does not exist yet.

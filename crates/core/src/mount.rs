@@ -7,12 +7,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::cgroup::{Cgroup, CgroupId};
+use crate::cgroup::Cgroup;
 use crate::engine::{Engine, bits};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::hierarchy::{Hierarchy, HierarchyFlags};
 use crate::host::Host;
+use crate::ids::CgroupId;
 use crate::mount_options::{Known, MountOptions};
 use crate::task::{Caller, Owner};
 

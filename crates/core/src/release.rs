@@ -4,8 +4,8 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::cgroup::CgroupId;
 use crate::engine::Engine;
+use crate::ids::CgroupId;
 
 /// A cgroup to tell the release agent of. The host runs it, asynchronously and unretried, with `argv` =
 /// {agent, path} and only `HOME=/` and `PATH=/sbin:/bin:/usr/sbin:/usr/bin` in the environment (C8.3).

@@ -4,11 +4,11 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::counter::CpuTime;
-use crate::css_set::CssSetId;
 use crate::engine::Engine;
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::host::{CannotGive, Host, Need};
+use crate::ids::CssSetId;
 use crate::mask::Mask;
 use crate::task::{TaskFacts, Tid};
 

@@ -6,12 +6,12 @@ use alloc::vec::Vec;
 
 use slab::Slab;
 
-use crate::cgroup::CgroupId;
 use crate::counter::{Counter, CpuUsage, Resource, Rule, UNLIMITED};
 use crate::error::Result;
-use crate::file::{File, FileFacts, FileId};
+use crate::file::{File, FileFacts};
 use crate::host::Host;
-use crate::subsystem::{Callbacks, Context, Css, Migration, Subsystem};
+use crate::ids::{CgroupId, Css, FileId};
+use crate::subsystem::{Callbacks, Context, Migration, Subsystem};
 use crate::task::{Caller, Tid};
 use crate::tree::Tree;
 

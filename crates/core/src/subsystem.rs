@@ -5,19 +5,14 @@ use alloc::vec::Vec;
 
 use bitflags::bitflags;
 
-use crate::cgroup::CgroupId;
 use crate::counter::{Counter, CpuTime, CpuUsage, Resource, Rule, UNLIMITED};
 use crate::error::{Error, Result};
 use crate::file::File;
 use crate::host::{Host, Need};
+use crate::ids::{CgroupId, Css};
 use crate::slot::Env;
 use crate::task::{Caller, Tid};
 use crate::tree::Tree;
-
-/// One subsystem's state in one cgroup, by number. Only meaningful to the subsystem that was given it, and
-/// only until its `destroy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Css(pub(crate) u32);
 
 bitflags! {
     /// The optional callbacks that a subsystem implements. Those it leaves out are never called and cost

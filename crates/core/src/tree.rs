@@ -8,10 +8,11 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 use slotmap::{Key as _, SlotMap};
 
-use crate::cgroup::{Cgroup, CgroupId};
-use crate::css_set::{CssSet, CssSetId, CssSets};
+use crate::cgroup::Cgroup;
+use crate::css_set::{CssSet, CssSets};
 use crate::hierarchy::{Hierarchy, HierarchyFlags};
 use crate::host::Host;
+use crate::ids::{CgroupId, CssSetId};
 use crate::task::{Owner, Tid};
 
 /// Hierarchies, cgroups and css_sets.

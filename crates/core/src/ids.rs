@@ -1,0 +1,49 @@
+//! What things are named by: small numbers that are never valid again once the thing is gone.
+
+use slotmap::Key as _;
+
+slotmap::new_key_type! {
+    /// A cgroup. The id of a removed cgroup is never valid again: everything answers `ENODEV`.
+    pub struct CgroupId;
+
+    /// A css_set. Valid as long as a task, or a fork in flight, points to it.
+    pub struct CssSetId;
+}
+
+impl CssSetId {
+    /// A number for people and logs: the same for the css_set's whole life, and never given to another one.
+    pub fn number(self) -> u64 {
+        self.data().as_ffi()
+    }
+}
+
+/// One subsystem's state in one cgroup, by number. Only meaningful to the subsystem that was given it, and
+/// only until its `destroy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Css(pub(crate) u32);
+
+/// A control file of a directory, to read and write by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FileId {
+    /// `tasks`: threads.
+    Tasks,
+    /// `cgroup.procs`: thread groups.
+    Procs,
+    /// `notify_on_release`
+    NotifyOnRelease,
+    /// `cgroup.clone_children`
+    CloneChildren,
+    /// `cgroup.sane_behavior`
+    SaneBehavior,
+    /// `release_agent`
+    ReleaseAgent,
+    /// A file of a bound subsystem.
+    Subsystem {
+        /// The subsystem's slot.
+        slot: u8,
+        /// The number in its table.
+        file: u16,
+        /// Which of the subsystems that ever had the slot.
+        loaded: u32,
+    },
+}
