@@ -38,7 +38,7 @@ fn the_exit_status_is_127_for_a_command_not_found_and_126_for_one_that_cannot_ru
         ended.stderr,
         "penfold: cannot execute /nonexistent/program: ENOENT: No such file or directory\n"
     );
-    let ended = penfold(&[], &["no-such-program-anywhere"]).run().clean();
+    let ended = penfold(&[], &["no-such-program-anywhere"]).env("PATH", "/usr/bin:/bin").run().clean();
     assert_eq!(ended.code(), 127);
     for path in ["/etc/passwd", "/"] {
         let ended = penfold(&[], &[path]).run().clean();

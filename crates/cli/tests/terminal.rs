@@ -128,8 +128,8 @@ line('exit')
 
 fn dialogue(prefix: &[&str]) -> String {
     let run = Run::new([PYTHON, "-c", DIALOGUE].iter().chain(prefix).copied()).limit(30).run();
-    assert!(run.status.success(), "{prefix:?}: {}\n{}", run.stderr, run.stdout);
-    run.clean().stdout
+    assert!(run.status.success() && run.left.is_empty(), "{prefix:?}: {run:#?}");
+    run.stdout
 }
 
 #[test]

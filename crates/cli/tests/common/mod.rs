@@ -156,6 +156,12 @@ impl Run {
         self
     }
 
+    /// One more word at the end.
+    pub fn word(mut self, word: impl Into<OsString>) -> Self {
+        self.words.push(word.into());
+        self
+    }
+
     pub fn user(mut self, user: User) -> Self {
         self.user = user;
         self

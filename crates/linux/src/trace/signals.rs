@@ -134,8 +134,8 @@ pub(super) fn block_all_but_kicks() {
 pub(super) fn stop_self(signal: c_int) {
     // ignored here, it would stop nobody: the command has undone what it had inherited
     let signal = if is_ignored(signal) { libc::SIGSTOP } else { signal };
-    // Sent while it is blocked: the terminal's own may be waiting for this process too, and would stop us a first time
-    // when it is unblocked. Pending together they are one stop, since SIGCONT flushes the rest.
+    // First sent, then let through: the terminal's own may be pending for the whole process, and let through alone it
+    // would stop us once for itself and, after SIGCONT, again for ours. SIGCONT takes away both.
     let _ = sys::tgkill(std::process::id() as Tid, sys::gettid(), signal);
     set_mask(!(1 << (kick::signal() - 1) | 1 << (signal - 1)));
     block_all_but_kicks();
