@@ -3,7 +3,7 @@
 use std::fmt;
 
 use penfold_core::{Engine, Host, Result};
-use penfold_subsystems::Pids;
+use penfold_subsystems::{Pids, load_all};
 
 /// The controllers of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +47,4 @@ impl Controllers {
             Controllers::All => "all,clone_children",
         }
     }
-}
-
-fn load_all(engine: &mut Engine, host: &mut dyn Host) -> Result<()> {
-    engine.load(host, Pids)
 }

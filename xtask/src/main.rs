@@ -1,2 +1,63 @@
-//! Chores.
-fn main() {}
+//! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`.
+
+use std::env;
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "\
+cargo xtask CHORE
+  test    builds everything and runs all tests
+  ci      test, and format, lints and documentation before it
+  bench   runs the benches (see benches/README.md)";
+
+fn main() -> ExitCode {
+    let chore = env::args().nth(1);
+    let done = match chore.as_deref() {
+        Some("test") => test(),
+        Some("ci") => ci(),
+        Some("bench") => bench(),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(step) => {
+            eprintln!("xtask: failed: {step}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One step: a cargo command line, and the warnings it is to deny.
+fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
+    let step = format!("cargo {}", arguments.join(" "));
+    eprintln!("xtask: {step}");
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(program).args(arguments).envs(environment.iter().copied()).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{step}: {status}")),
+        Err(error) => Err(format!("{step}: {error}")),
+    }
+}
+
+fn test() -> Result<(), String> {
+    // The tests run programs of the workspace, which must be built before any of them starts.
+    cargo(&["build", "--workspace", "--bins", "--examples"], &[])?;
+    cargo(&["test", "--workspace"], &[])
+}
+
+fn ci() -> Result<(), String> {
+    cargo(&["fmt", "--all", "--check"], &[])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
+    cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    test()
+}
+
+fn bench() -> Result<(), String> {
+    cargo(&["build", "--release", "--package", "penfold"], &[])?;
+    cargo(&["bench", "--package", "penfold-benches"], &[])?;
+    cargo(&["run", "--release", "--package", "penfold-benches", "--bin", "memory"], &[])?;
+    cargo(&["run", "--release", "--package", "penfold-benches", "--bin", "run_overhead"], &[])
+}

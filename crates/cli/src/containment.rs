@@ -1,7 +1,7 @@
 //! The engine of one `penfold run`: all controllers in one hierarchy, and the job's cgroup.
 
-use penfold_core::{Caller, CgroupId, Engine, Error, Host, Subsystem, Tid};
-use penfold_subsystems::Pids;
+use penfold_core::{Caller, CgroupId, Engine, Error, Host, Tid};
+use penfold_subsystems::load_all;
 
 /// Who acts: whoever runs penfold owns the engine.
 pub(crate) fn owner() -> Caller {
@@ -24,12 +24,4 @@ pub(crate) fn prepare(
         at = engine.mkdir(host, &owner, at, part.as_bytes(), 0o755)?;
     }
     Ok((at, root))
-}
-
-fn load_all(engine: &mut Engine, host: &mut dyn Host) -> Result<(), Error> {
-    load(engine, host, Pids)
-}
-
-fn load<S: Subsystem>(engine: &mut Engine, host: &mut dyn Host, subsystem: S) -> Result<(), Error> {
-    engine.load(host, subsystem)
 }

@@ -111,6 +111,10 @@ impl Engine {
             .filter(|&slot| self.slot(slot).callbacks.contains(Callbacks::ATTACH))
             .map(|slot| (slot, self.migrations(cgroup, slot, moves)))
             .collect();
+        // What a task has used so far belongs to the cgroup that it leaves.
+        if self.masks.cpu_time & bound != 0 {
+            self.sample_cpu(host);
+        }
         for moving in moves {
             self.commit_move(host, cgroup, bound, moving);
         }

@@ -30,7 +30,7 @@ pub struct Cgroup {
     /// css numbers by slot; shorter than the slots, or `NO_CSS`, where none.
     css: Box<[u32]>,
     /// Owner or mode of single control files, where they were changed.
-    pub(crate) file_owners: Option<Box<BTreeMap<FileId, Owner>>>,
+    pub(crate) file_owners: BTreeMap<FileId, Owner>,
     pub(crate) hierarchy: u16,
     pub(crate) notify_on_release: bool,
     pub(crate) clone_children: bool,
@@ -57,7 +57,7 @@ impl Cgroup {
             previous_sibling: None,
             first_set: None,
             css: Box::default(),
-            file_owners: None,
+            file_owners: BTreeMap::new(),
             hierarchy: hierarchy as u16,
             notify_on_release: false,
             clone_children: false,

@@ -112,7 +112,7 @@ impl Engine {
     pub fn file_owner(&self, cgroup: CgroupId, id: FileId) -> Result<Owner> {
         self.live(cgroup, "stat")?;
         let node = &self.tree[cgroup];
-        if let Some(owner) = node.file_owners.as_ref().and_then(|owners| owners.get(&id)) {
+        if let Some(owner) = node.file_owners.get(&id) {
             return Ok(*owner);
         }
         let mode = match id {
@@ -135,7 +135,7 @@ impl Engine {
     ) -> Result<()> {
         let old = self.file_owner(cgroup, id)?;
         may_change_owner(caller, old, owner)?;
-        self.tree[cgroup].file_owners.get_or_insert_default().insert(id, owner);
+        self.tree[cgroup].file_owners.insert(id, owner);
         Ok(())
     }
 
@@ -263,6 +263,10 @@ impl Engine {
             FileId::Subsystem { slot, file } => {
                 let (slot, file) = (usize::from(slot), usize::from(file));
                 let css = self.tree[cgroup].css(slot).ok_or(Error::Removed { operation: "write" })?;
+                // A write may reset what was charged: time used before it must not turn up after it.
+                if self.masks.cpu_time & (1 << slot) != 0 {
+                    self.sample_cpu(host);
+                }
                 self.try_call(slot, host, Some(caller), |erased, env| erased.write(env, css, file, content))
             }
         }

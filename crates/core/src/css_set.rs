@@ -14,6 +14,13 @@ slotmap::new_key_type! {
     pub struct CssSetId;
 }
 
+impl CssSetId {
+    /// A number for people and logs: the same for the css_set's whole life, and never given to another one.
+    pub fn number(self) -> u64 {
+        self.data().as_ffi()
+    }
+}
+
 const NO_CSS: u32 = u32::MAX;
 
 /// The tie between one css_set and one cgroup, and the place of the set in that cgroup's list.

@@ -101,7 +101,7 @@ pub enum Error {
     Load {
         /// The subsystem's name.
         name: String,
-        /// `EINVAL`, `EEXIST`, `EBUSY`, `ENOENT`, or what its own create() answered.
+        /// `EINVAL`, `EEXIST`, `EBUSY`, `ENOENT`, or what its own `create` answered.
         errno: Errno,
         /// Why, and who holds it.
         reason: Cow<'static, str>,

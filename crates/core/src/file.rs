@@ -35,6 +35,9 @@ impl Place {
     }
 }
 
+/// A reader of `key value` lines: it calls its last argument once a line.
+pub type ReadMap<S> = fn(&mut S, &mut Context<'_, S>, &mut dyn FnMut(&str, u64)) -> Result<()>;
+
 /// How a file is read (D3).
 pub enum Read<S: Subsystem> {
     /// Not at all: `EINVAL`.
@@ -44,7 +47,7 @@ pub enum Read<S: Subsystem> {
     /// A signed number, printed as `%lld\n`.
     S64(fn(&mut S, &mut Context<'_, S>) -> Result<i64>),
     /// Lines of `key value`.
-    Map(fn(&mut S, &mut Context<'_, S>, &mut dyn FnMut(&str, u64)) -> Result<()>),
+    Map(ReadMap<S>),
     /// A string or sequence: free text, with its newlines.
     Text(fn(&mut S, &mut Context<'_, S>, &mut String) -> Result<()>),
 }
@@ -105,10 +108,7 @@ impl<S: Subsystem> File<S> {
 
     /// Read as lines of `key value`.
     #[must_use]
-    pub fn read_map(
-        mut self,
-        read: fn(&mut S, &mut Context<'_, S>, &mut dyn FnMut(&str, u64)) -> Result<()>,
-    ) -> File<S> {
+    pub fn read_map(mut self, read: ReadMap<S>) -> File<S> {
         self.read = Read::Map(read);
         self
     }

@@ -95,13 +95,13 @@ pub trait Host {
     /// Restricts a task to `cpus`; what it had asked for itself is kept where it still fits.
     ///
     /// # Errors
-    /// What sched_setaffinity(2) gives. An attach that is past its commit point ignores it.
+    /// What `sched_setaffinity(2)` gives. An attach that is past its commit point ignores it.
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno>;
 
     /// Binds a task's future memory to `to`, and with `migrate` moves what it has on `from`.
     ///
     /// # Errors
-    /// What migrate_pages(2) gives.
+    /// What `migrate_pages(2)` gives.
     fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
         let _ = (task, from, to, migrate);
         Ok(())
@@ -116,7 +116,10 @@ pub trait Host {
     /// True once a task that [`Host::freeze`] was called for can't run any more.
     fn is_frozen(&self, task: Tid) -> bool;
 
-    /// Gives the sockets of a task this class (F5). 0 is "unclassified".
+    /// Gives the sockets of a task this class (F5): those it has and those it will make. 0 is "unclassified".
+    ///
+    /// A child has the class of its parent, without being told: it is born in its parent's cgroup, and no fork
+    /// callback asks for it.
     ///
     /// # Errors
     /// What setsockopt(2) gives.

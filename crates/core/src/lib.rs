@@ -44,7 +44,7 @@ pub use directory::MAX_NAME_LENGTH;
 pub use engine::{Engine, LimitHit};
 pub use errno::Errno;
 pub use error::{Error, Result};
-pub use file::{File, FileId, PAGE_SIZE, Place, Read, Write};
+pub use file::{File, FileId, PAGE_SIZE, Place, Read, ReadMap, Write};
 pub use hierarchy::{Hierarchy, HierarchyFlags};
 pub use host::{CannotGive, Host, Need};
 pub use interest::Interest;

@@ -88,8 +88,11 @@ impl SimulatedHost {
     pub fn fork(&mut self, engine: &mut Engine, parent: Tid, thread: bool) -> Result<Tid> {
         let set = self.tasks[&parent].set.expect("a living task has a css_set");
         let charge = engine.charge_fork(self, parent, set)?;
-        let (facts, affinity) = (self.tasks[&parent].facts, self.tasks[&parent].affinity.clone());
+        let SimulatedTask { facts, affinity, socket_class, .. } = self.tasks[&parent].clone();
         let child = self.insert(thread.then_some(facts.group), facts.real_uid, affinity);
+        if let Some(child) = self.tasks.get_mut(&child) {
+            child.socket_class = socket_class;
+        }
         engine.commit_fork(self, charge, child);
         Ok(child)
     }

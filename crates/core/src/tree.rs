@@ -2,6 +2,7 @@
 
 use core::ops::{Index, IndexMut};
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;
@@ -40,11 +41,11 @@ impl Tree {
         let sets = CssSets::new(top, &mut cgroups);
         let dummy = Hierarchy {
             id: 0,
-            name: Default::default(),
+            name: String::new(),
             root: top,
             subsystems: 0,
             flags: HierarchyFlags::empty(),
-            release_agent: Default::default(),
+            release_agent: String::new(),
             mounts: 0,
             cgroups: 1,
         };

@@ -4,6 +4,16 @@
 
 extern crate alloc;
 
+mod all;
+mod cpuacct;
+mod debug;
+mod freezer;
+mod net_cls;
 mod pids;
 
+pub use all::load_all;
+pub use cpuacct::CpuAcct;
+pub use debug::Debug;
+pub use freezer::Freezer;
+pub use net_cls::NetCls;
 pub use pids::Pids;

@@ -29,7 +29,7 @@ mod x86_64 {
 
     const I386: usize = 2;
 
-    /// x32 before x86_64: both have one audit code, and the first match wins.
+    /// x32 before `x86_64`: both have one audit code, and the first match wins.
     pub(in crate::trace) const ABIS: [Abi; 3] = [
         Abi {
             audit_arch: 0xc000_003e,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use libc::c_int;
 use nix::errno::Errno;
 
 use super::kick::{self, Handle, Queue};
@@ -13,6 +15,11 @@ use super::launch::{Command, StartError};
 use super::signals::{self, Signals};
 use super::supervise::{Options, Supervisor};
 use super::{Policy, Tid, sys};
+
+/// How long a stop or continue signal to this process may take to show in the main command, if it was sent
+/// to that too. Sent a second time it could undo what was done since.
+const GRACE_STEP: Duration = Duration::from_millis(2);
+const GRACE_CHECKS: u32 = 10;
 
 /// How a job ended.
 #[derive(Debug)]
@@ -103,14 +110,38 @@ impl<P: Policy> Job<P> {
     pub fn wait_forwarding(self, signals: &Signals) -> Outcome<P> {
         let handle = self.handle();
         signals.forward(&self.ended, |signal, sender| {
-            // a signal of the job's own to the whole process group has reached it already
-            let _ = handle.call(move |supervisor| {
-                if !supervisor.contains(sender) {
-                    let _ = supervisor.kill(supervisor.main(), signal);
+            // somebody may have sent it to the whole process group: wait for the effect that it then has
+            let sees_it_itself = || handle.call(move |job| job.has_seen(signal, sender)).unwrap_or(true);
+            for _ in 0..GRACE_CHECKS {
+                if sees_it_itself() {
+                    return;
                 }
-            });
+                if !signals::is_job_control(signal) {
+                    break;
+                }
+                thread::sleep(GRACE_STEP);
+            }
+            let _ = handle.call(move |job| job.kill(job.main(), signal));
         });
         self.wait()
+    }
+}
+
+impl<P: Policy> Supervisor<P> {
+    /// Whether a signal that this process got from `sender` has reached the main command without our help.
+    fn has_seen(&mut self, signal: c_int, sender: Tid) -> bool {
+        let stopped = self.table.processes.get(&self.main).is_some_and(|process| process.stopped);
+        if signal == libc::SIGCONT {
+            // a stop of ours is always ended by one of these: what stopped us is dealt with
+            self.main_stops_known = self.main_stops;
+            return !stopped;
+        }
+        if signals::is_job_control(signal) && self.main_stops_known != self.main_stops {
+            self.main_stops_known = self.main_stops;
+            return true;
+        }
+        // the job's own signals to the whole process group
+        self.contains(sender)
     }
 }
 

@@ -26,6 +26,11 @@ const FORWARDED: [c_int; 12] = [
     libc::SIGWINCH,
 ];
 
+/// The signals that stop and continue.
+pub(super) fn is_job_control(signal: c_int) -> bool {
+    matches!(signal, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU | libc::SIGCONT)
+}
+
 /// What this process was started with, before Rust's runtime and penfold changed it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Inherited {

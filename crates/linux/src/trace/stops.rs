@@ -36,7 +36,7 @@ impl<P: Policy> Supervisor<P> {
         }
         match event {
             libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
-                self.on_fork(tid)
+                self.on_fork(tid);
             }
             sys::EVENT_STOP => self.on_event_stop(tid, signal),
             libc::PTRACE_EVENT_SECCOMP => self.on_seccomp(tid),
@@ -154,7 +154,11 @@ impl<P: Policy> Supervisor<P> {
         let _ = sys::listen(tid);
         let Some(process) = self.table.processes.get_mut(&tgid) else { return };
         let first = !std::mem::replace(&mut process.stopped, true);
-        if first && tgid == self.main && self.options.follow_stops && !self.could_be_continued() {
+        if !first || tgid != self.main {
+            return;
+        }
+        self.main_stops += 1;
+        if self.options.follow_stops && !self.could_be_continued() {
             // returns when somebody continues us; SIGCONT for the whole job has reached the command too
             let _ = sys::kill(std::process::id() as Tid, libc::SIGSTOP);
         }

@@ -59,6 +59,10 @@ pub struct Supervisor<P> {
     pub(super) deferred: Vec<(Tid, usize)>,
     /// The main command has exited: everything is being killed.
     pub(super) closing: bool,
+    /// How often the main command was stopped, and how many of these stops are known to be over or to have
+    /// been what a signal to us meant; see `Job::wait_forwarding`.
+    pub(super) main_stops: u64,
+    pub(super) main_stops_known: u64,
     pub(super) status: Option<i32>,
     pub(super) failure: Option<StartError>,
     launched: Launched,
@@ -110,6 +114,8 @@ impl<P: Policy> Supervisor<P> {
             unsettled: 0,
             deferred: Vec::new(),
             closing: false,
+            main_stops: 0,
+            main_stops_known: 0,
             status: None,
             failure: None,
             launched,
@@ -197,6 +203,11 @@ impl<P: Policy> Supervisor<P> {
     /// Whether a task belongs to the job.
     pub fn contains(&self, task: Tid) -> bool {
         self.table.tasks.contains_key(&task)
+    }
+
+    /// All living tasks.
+    pub fn tasks(&self) -> Vec<Tid> {
+        self.table.tasks.keys().copied().collect()
     }
 
     /// The process that a task belongs to.

@@ -1,0 +1,282 @@
+//! What the tests of the trace host share: a policy that counts, and small C programs.
+#![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use penfold_linux::trace::{
+    Command, CpuMask, Fork, Handle, Job, Notice, Options, Outcome, Policy, StartError, Tid,
+};
+
+/// Counts, limits, and checks that what it is told makes sense.
+#[derive(Debug)]
+pub struct Count {
+    pub limit: usize,
+    /// Living tasks, with their processes.
+    pub living: HashMap<Tid, Tid>,
+    pub in_flight: usize,
+    pub peak: usize,
+    pub processes: usize,
+    pub threads: usize,
+    pub refused: usize,
+    pub cancelled: usize,
+    pub renamed: usize,
+    pub user_ns: u64,
+    pub system_ns: u64,
+    pub cpu_of: HashMap<Tid, u64>,
+    pub notices: Vec<Notice>,
+    pub allowed: Option<CpuMask>,
+    pub frozen: bool,
+}
+
+impl Default for Count {
+    fn default() -> Self {
+        Self {
+            limit: usize::MAX,
+            living: HashMap::new(),
+            in_flight: 0,
+            peak: 0,
+            processes: 0,
+            threads: 0,
+            refused: 0,
+            cancelled: 0,
+            renamed: 0,
+            user_ns: 0,
+            system_ns: 0,
+            cpu_of: HashMap::new(),
+            notices: Vec::new(),
+            allowed: None,
+            frozen: false,
+        }
+    }
+}
+
+impl Count {
+    pub fn limited(limit: usize) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
+    pub fn usage(&self) -> usize {
+        self.living.len() + self.in_flight
+    }
+}
+
+impl Policy for Count {
+    fn started(&mut self, main: Tid) -> Result<(), Errno> {
+        self.living.insert(main, main);
+        self.peak = 1;
+        Ok(())
+    }
+
+    fn may_fork(&mut self, parent: Tid) -> Result<(), Errno> {
+        assert!(self.living.contains_key(&parent), "{parent} is unknown");
+        if self.usage() >= self.limit {
+            self.refused += 1;
+            return Err(Errno::EAGAIN);
+        }
+        self.in_flight += 1;
+        self.peak = self.peak.max(self.usage());
+        Ok(())
+    }
+
+    fn cancel_fork(&mut self, parent: Tid) {
+        assert!(self.living.contains_key(&parent), "{parent} is unknown");
+        self.cancelled += 1;
+        self.in_flight -= 1;
+    }
+
+    fn forked(&mut self, fork: Fork) {
+        assert!(fork.parent_died || self.living.contains_key(&fork.parent), "{fork:?}: no parent");
+        if fork.charged {
+            self.in_flight -= 1;
+        }
+        if fork.child == fork.tgid {
+            self.processes += 1;
+        } else {
+            self.threads += 1;
+            assert!(self.living.contains_key(&fork.tgid), "{fork:?}: no leader");
+        }
+        assert_eq!(self.living.insert(fork.child, fork.tgid), None, "{fork:?}: born twice");
+        self.peak = self.peak.max(self.usage());
+    }
+
+    fn exited(&mut self, task: Tid, last_of_group: bool) {
+        let tgid = self.living.remove(&task).expect("a task dies once");
+        let left = self.living.values().filter(|other| **other == tgid).count();
+        if last_of_group {
+            assert_eq!((task, left), (tgid, 0), "last of its process");
+        }
+    }
+
+    fn renamed(&mut self, former: Tid, tgid: Tid) {
+        assert_eq!(self.living.remove(&former), Some(tgid));
+        self.living.insert(tgid, tgid);
+        self.renamed += 1;
+    }
+
+    fn charge_cpu(&mut self, task: Tid, _cpu: usize, user_ns: u64, system_ns: u64) {
+        assert!(self.living.contains_key(&task));
+        self.user_ns += user_ns;
+        self.system_ns += system_ns;
+        *self.cpu_of.entry(task).or_default() += user_ns + system_ns;
+    }
+
+    fn allowed_cpus(&self, _: Tid) -> Option<CpuMask> {
+        self.allowed.clone()
+    }
+
+    fn starts_frozen(&self, _: Tid) -> bool {
+        self.frozen
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+}
+
+pub fn veto() -> Options {
+    Options { fork_veto: true, ..Options::default() }
+}
+
+pub fn start<S: AsRef<str>>(argv: &[S], options: Options, policy: Count) -> Job<Count> {
+    let command = Command::new(argv.iter().map(AsRef::as_ref));
+    Job::start(command, options, policy).expect("the job starts")
+}
+
+/// Runs to the end; checks that nothing is left over.
+pub fn run<S: AsRef<str>>(argv: &[S], options: Options, policy: Count) -> Outcome<Count> {
+    finish(start(argv, options, policy))
+}
+
+pub fn finish(job: Job<Count>) -> Outcome<Count> {
+    let outcome = job.wait();
+    assert_eq!(outcome.policy.usage(), 0, "{:?}", outcome.policy);
+    outcome
+}
+
+pub fn shell(script: &str) -> Vec<String> {
+    ["sh", "-c", script].map(str::to_owned).to_vec()
+}
+
+/// The exit code; panics with the rest of the story when it was killed.
+pub fn code(outcome: &Outcome<Count>) -> i32 {
+    match &outcome.status {
+        Ok(status) if libc::WIFEXITED(*status) => libc::WEXITSTATUS(*status),
+        status => panic!("{status:?}, {:?}", outcome.policy),
+    }
+}
+
+pub fn start_error<S: AsRef<str>>(argv: &[S]) -> StartError {
+    let outcome = run(argv, Options::default(), Count::default());
+    outcome.status.expect_err("the command does not exist")
+}
+
+/// A compiled C program; its files go with it.
+pub struct Program(PathBuf);
+
+impl Program {
+    pub fn path(&self) -> &str {
+        self.0.to_str().expect("a temporary path is UTF-8")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+const HEADER: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#define CHECK(x) do { if (!(x)) { \
+    fprintf(stderr, "%s does not hold, errno %d\n", #x, errno); exit(99); } } while (0)
+"#;
+
+/// Compiles a C program with all usual headers and `CHECK(condition)`.
+pub fn compile(source: &str) -> Program {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let base = std::env::temp_dir().join(format!("penfold-test-{}-{number}", process::id()));
+    let file = base.with_extension("c");
+    std::fs::write(&file, HEADER.to_owned() + source).expect("write the program");
+    let compiler = process::Command::new("cc")
+        .args(["-O1", "-pthread", "-o"])
+        .args([&base, &file])
+        .output()
+        .expect("run cc");
+    let _ = std::fs::remove_file(&file);
+    assert!(compiler.status.success(), "{}", String::from_utf8_lossy(&compiler.stderr));
+    Program(base)
+}
+
+/// A file that programs inside can write to.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("penfold-scratch-{}-{number}", process::id()));
+        std::fs::write(&path, "").expect("make a scratch file");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn text(&self) -> String {
+        std::fs::read_to_string(&self.0).expect("read the scratch file")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Waits for a condition that is reached soon.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The policy's numbers, exact.
+pub fn look<R: Send + 'static>(
+    handle: &Handle<Count>,
+    question: impl FnOnce(&Count) -> R + Send + 'static,
+) -> R {
+    handle
+        .call(move |supervisor| {
+            supervisor.settle();
+            question(&supervisor.policy)
+        })
+        .expect("the job runs")
+}

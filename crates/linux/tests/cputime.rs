@@ -1,0 +1,89 @@
+//! CPU time is exact at exit and readable before.
+
+mod common;
+
+use common::{Count, Scratch, code, compile, eventually, finish, look, run, start, veto};
+use penfold_linux::trace::Options;
+
+const BURN: &str = r"
+    static long used(clockid_t clock) { struct timespec t; clock_gettime(clock, &t); return t.tv_sec * 1000000000L + t.tv_nsec; }
+    static void burn(clockid_t clock, long ns) { long start = used(clock); while (used(clock) - start < ns) for (volatile int i = 0; i < 10000; i++); }
+    static void *thread(void *none) { burn(CLOCK_THREAD_CPUTIME_ID, 40000000); return none; }";
+
+#[test]
+fn the_sum_is_exact_also_with_dead_threads() {
+    let program = compile(
+        &(BURN.to_owned()
+            + r#"
+        int main(int argc, char **argv) {
+            pthread_t threads[2];
+            for (int i = 0; i < 2; i++) pthread_create(&threads[i], 0, thread, 0);
+            for (int i = 0; i < 2; i++) pthread_join(threads[i], 0);
+            burn(CLOCK_PROCESS_CPUTIME_ID, 20000000);
+            FILE *file = fopen(argv[1], "w");
+            fprintf(file, "%ld", used(CLOCK_PROCESS_CPUTIME_ID)); fclose(file);
+            return 0;
+        }"#),
+    );
+    let scratch = Scratch::new();
+    let argv = [program.path(), scratch.path().to_str().unwrap()];
+    let outcome = run(&argv, Options::default(), Count::default());
+    assert_eq!(code(&outcome), 0);
+    let told: u64 = scratch.text().parse().unwrap();
+    let charged = outcome.policy.user_ns + outcome.policy.system_ns;
+    assert!(charged >= told && charged < told + 5_000_000, "told {told}, charged {charged}");
+    assert!(outcome.policy.user_ns > charged * 8 / 10, "{:?}", outcome.policy);
+}
+
+#[test]
+fn system_time_is_told_apart() {
+    let program = compile(
+        r#"int main(void) {
+            static char buffer[1 << 20]; int fd = open("/dev/zero", O_RDONLY);
+            for (int i = 0; i < 4000; i++) CHECK(read(fd, buffer, sizeof buffer) == sizeof buffer);
+            return 0;
+        }"#,
+    );
+    let outcome = run(&[program.path()], Options::default(), Count::default());
+    assert_eq!(code(&outcome), 0);
+    assert!(outcome.policy.system_ns > outcome.policy.user_ns, "{:?}", outcome.policy);
+}
+
+#[test]
+fn sampled_while_alive_and_by_thread_where_threads_are_apart() {
+    let program = compile(
+        &(BURN.to_owned()
+            + r"
+        int main(void) {
+            pthread_t other;
+            pthread_create(&other, 0, thread, 0);
+            pthread_join(other, 0);
+            pthread_create(&other, 0, thread, 0);
+            pthread_join(other, 0);
+            pause();
+        }"),
+    );
+    let job = start(&[program.path()], veto(), Count::default());
+    let (handle, main) = (job.handle(), job.main());
+    eventually("a thread runs", || look(&handle, |count| count.threads) == 1);
+    let apart = handle.call(move |supervisor| {
+        let other = supervisor.tasks().into_iter().find(|tid| *tid != main).expect("the thread lives");
+        supervisor.before_move(other, false);
+        (other, supervisor.policy.user_ns + supervisor.policy.system_ns)
+    });
+    let (other, before) = apart.unwrap();
+    eventually("both threads are done", || {
+        look(&handle, |count| (count.threads, count.living.len())) == (2, 1)
+    });
+    handle.call(penfold_linux::trace::Supervisor::sample).unwrap();
+    let (total, first, main_ns) = look(&handle, move |count| {
+        (count.user_ns + count.system_ns, count.cpu_of[&other], count.cpu_of.get(&main).copied().unwrap_or(0))
+    });
+    assert!(first + before > 39_000_000 && first + before < 50_000_000, "{first} after {before}");
+    assert!(total > 80_000_000, "{total}");
+    assert!(main_ns < before + 10_000_000, "the leader is not charged for its threads: {main_ns}");
+    handle.call(penfold_linux::trace::Supervisor::close).unwrap();
+    let outcome = finish(job);
+    let sum = outcome.policy.user_ns + outcome.policy.system_ns;
+    assert!(sum >= total && sum < total + 10_000_000, "nothing is charged twice: {sum} after {total}");
+}

@@ -1,0 +1,155 @@
+//! Charges, and what is refused to programs inside.
+
+mod common;
+
+use common::{Count, code, compile, eventually, finish, look, run, start, veto};
+use penfold_linux::trace::{CpuMask, Notice, Options};
+
+/// A user of its own, whose processes nobody else counts.
+const FORKS_FAIL: &str = r"
+    int main(int argc, char **argv) {
+        struct rlimit limit = {0, 0};
+        CHECK(setrlimit(RLIMIT_NPROC, &limit) == 0);
+        if (getuid() == 0) CHECK(setresgid(61234, 61234, 61234) == 0 && setresuid(61234, 61234, 61234) == 0);
+        for (int i = 0; i < 100; i++) CHECK(fork() == -1 && errno == EAGAIN);
+        if (argc > 1) { volatile long spin = 0; for (;;) spin++; }
+        return 0;
+    }";
+
+#[test]
+fn a_fork_that_fails_in_the_kernel_gives_its_charge_back() {
+    let program = compile(FORKS_FAIL);
+    let outcome = run(&[program.path()], veto(), Count::limited(2));
+    assert_eq!(code(&outcome), 0);
+    assert_eq!((outcome.policy.cancelled, outcome.policy.refused, outcome.policy.processes), (100, 0, 0));
+}
+
+#[test]
+fn counters_are_exact_also_for_a_task_that_never_stops_again() {
+    let program = compile(FORKS_FAIL);
+    let job = start(&[program.path(), "spin"], veto(), Count::default());
+    let handle = job.handle();
+    // more when an interrupt makes the kernel restart a fork
+    eventually("all charges are given back", || look(&handle, |count| count.cancelled) >= 100);
+    assert_eq!(look(&handle, common::Count::usage), 1);
+    handle.call(penfold_linux::trace::Supervisor::close).unwrap();
+    finish(job);
+}
+
+#[test]
+fn a_stale_charge_refuses_nobody() {
+    // one child keeps a failed fork's charge in flight by never stopping; the other needs its place
+    let program = compile(
+        &(FORKS_FAIL.replace("int main", "static int fails")
+            + r"
+        int main(void) {
+            char *arguments[] = {(char *)1, (char *)1, 0};
+            pid_t child = fork();
+            if (child == 0) fails(2, arguments);
+            usleep(50000);
+            for (int i = 0; i < 20; i++) {
+                pid_t pid = fork();
+                CHECK(pid >= 0);
+                if (pid == 0) _exit(0);
+                waitpid(pid, 0, 0);
+            }
+            kill(child, SIGKILL);
+            return 0;
+        }"),
+    );
+    // main, its spinning child, and one place
+    let outcome = run(&[program.path()], veto(), Count::limited(3));
+    assert_eq!(code(&outcome), 0);
+    assert_eq!(outcome.policy.processes, 21);
+}
+
+#[test]
+fn ptrace_inside_is_refused_and_told_once() {
+    let program = compile(
+        r"
+        int main(void) {
+            for (int i = 0; i < 3; i++) CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == -1 && errno == EPERM);
+            CHECK(ptrace(PTRACE_ATTACH, getppid(), 0, 0) == -1 && errno == EPERM);
+            return 0;
+        }",
+    );
+    let outcome = run(&[program.path()], Options::default(), Count::default());
+    assert_eq!(code(&outcome), 0);
+    let [Notice::PtraceRefused { comm, .. }] = &outcome.policy.notices[..] else {
+        panic!("{:?}", outcome.policy.notices)
+    };
+    assert!(comm.starts_with("penfold-test"));
+}
+
+fn affinity() -> Options {
+    Options { affinity: true, ..Options::default() }
+}
+
+#[test]
+fn affinity_is_clamped() {
+    let program = compile(
+        r"
+        static cpu_set_t get(void) { cpu_set_t set; CHECK(sched_getaffinity(0, sizeof set, &set) == 0); return set; }
+        int main(void) {
+            cpu_set_t set; CPU_ZERO(&set); CPU_SET(0, &set); CPU_SET(1, &set);
+            CHECK(sched_setaffinity(0, sizeof set, &set) == 0);
+            set = get(); CHECK(CPU_COUNT(&set) == 1 && CPU_ISSET(0, &set));
+            CPU_ZERO(&set); CPU_SET(1, &set);
+            CHECK(sched_setaffinity(0, sizeof set, &set) == -1 && errno == EINVAL);
+            CHECK(sched_setaffinity(0, sizeof set, (void *)8) == -1 && errno == EFAULT);
+            CHECK(syscall(SYS_sched_setaffinity, 0, 0, 0) == -1 && errno == EINVAL);
+            unsigned char one = 3;
+            CHECK(syscall(SYS_sched_setaffinity, 0, 1, &one) == 0);
+            char big[2048] = {1};
+            CHECK(syscall(SYS_sched_setaffinity, 0, sizeof big, big) == 0);
+            CHECK(sched_setaffinity(0x7fffffff, sizeof set, &set) == -1 && errno == ESRCH);
+            pid_t pid = fork();
+            if (pid == 0) { CHECK(setresuid(61235, 61235, 61235) == 0 || getuid() != 0); pause(); }
+            usleep(20000);
+            CPU_SET(0, &set);
+            CHECK(sched_setaffinity(pid, sizeof set, &set) == 0);
+            if (getuid() == 0) {
+                CHECK(setresuid(61236, 61236, 61236) == 0);
+                CHECK(sched_setaffinity(pid, sizeof set, &set) == -1 && errno == EPERM);
+            }
+            return 0;
+        }",
+    );
+    let policy = Count { allowed: Some([0].into_iter().collect()), ..Count::default() };
+    assert_eq!(code(&run(&[program.path()], affinity(), policy)), 0);
+}
+
+#[test]
+fn a_wish_outlives_a_change_of_the_group() {
+    let program = compile(
+        r"int main(void) {
+            cpu_set_t set; CPU_ZERO(&set); CPU_SET(1, &set);
+            CHECK(sched_setaffinity(0, sizeof set, &set) == 0);
+            if (fork() == 0) for (;;) pause();
+            for (;;) pause();
+        }",
+    );
+    let job = start(&[program.path()], affinity(), Count::default());
+    let handle = job.handle();
+    eventually("the child is there", || look(&handle, |count| count.living.len()) == 2);
+    let shown = |tid: i32| {
+        let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap();
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        list.unwrap().trim().to_owned()
+    };
+    let apply = |cpus: Vec<usize>| {
+        let mask: CpuMask = cpus.into_iter().collect();
+        let apply = move |supervisor: &mut penfold_linux::trace::Supervisor<Count>| {
+            let tasks = supervisor.tasks();
+            for tid in &tasks {
+                supervisor.apply_affinity(*tid, &mask).unwrap();
+            }
+            tasks
+        };
+        handle.call(apply).unwrap().into_iter().map(shown).collect::<Vec<_>>()
+    };
+    assert_eq!(apply(vec![0]), ["0", "0"], "none of what was asked for is left");
+    assert_eq!(apply(vec![0, 1]), ["1", "1"], "what was asked for, in parent and child");
+    handle.call(penfold_linux::trace::Supervisor::close).unwrap();
+    finish(job);
+}

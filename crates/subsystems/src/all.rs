@@ -1,0 +1,17 @@
+//! All controllers of the tree, in the order in which listings show them.
+
+use penfold_core::{Engine, Host, Result};
+
+use crate::{CpuAcct, Debug, Freezer, NetCls, Pids};
+
+/// Loads every controller of the tree.
+///
+/// # Errors
+/// Those of [`Engine::load`]: `EEXIST` if one of them is loaded already. Those before it stay loaded.
+pub fn load_all(engine: &mut Engine, host: &mut dyn Host) -> Result<()> {
+    engine.load(host, CpuAcct)?;
+    engine.load(host, Freezer)?;
+    engine.load(host, NetCls)?;
+    engine.load(host, Pids)?;
+    engine.load(host, Debug)
+}

@@ -1,0 +1,141 @@
+//! # cpuacct: how much CPU time a cgroup has used
+//!
+//! Counts the CPU time of the tasks of a cgroup and of everything below it, per CPU. A task that moves leaves the
+//! time it has used behind; a cgroup keeps its time when its tasks leave. All times are nanoseconds but for `stat`.
+//!
+//! * `cpuacct.usage`: all of it. Takes only `0`, which sets this cgroup (neither its parents nor its children) back
+//!   to nothing in every file but `stat`; `EINVAL` for another number, `ERANGE` above 64 bits.
+//! * `cpuacct.usage_user`, `cpuacct.usage_sys`: the part in user mode and the part in the kernel.
+//! * `cpuacct.usage_percpu`, `cpuacct.usage_percpu_user`, `cpuacct.usage_percpu_sys`: the same for each CPU, on one
+//!   line, each number followed by a blank, the last one too.
+//! * `cpuacct.usage_all`: a table of all CPUs, one line each: `cpu user system`.
+//! * `cpuacct.stat`: `user` and `system` in ticks of 1/100 s. These never go back: after a reset of `usage` they show
+//!   what they showed last, and go on once more than that has been used anew. A value that nobody had read is
+//!   forgotten by the reset.
+//!
+//! Everything is in the root too. There is a number for every CPU that can exist (`nr_cpu_ids`), used or not.
+//!
+//! The rules are Linux 6.x cgroup v1 (`kernel/sched/cpuacct.c`); F2 of the project's history. One thing differs on
+//! purpose: Linux takes user and system time from the timer tick and the total from the scheduler, so its parts do
+//! not quite add up; here `usage_user` and `usage_sys` always add up to `usage`.
+
+use core::fmt::Write as _;
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use penfold_core::{Context, CpuTime, Errno, Error, File, Resource, Result, Rule, Subsystem};
+
+/// Nanoseconds of a tick of `USER_HZ`, which is 100 on every Linux that penfold runs on.
+const TICK: u64 = 10_000_000;
+
+/// The subsystem. The times themselves are kept by core; its state is what `stat` last showed.
+#[derive(Debug, Default)]
+pub struct CpuAcct;
+
+type Ctx<'a> = Context<'a, CpuAcct>;
+type Part = fn(CpuTime) -> u64;
+
+const ALL: Part = CpuTime::total;
+const USER: Part = |time| time.user;
+const SYSTEM: Part = |time| time.system;
+const PARTS: [Part; 3] = [ALL, USER, SYSTEM];
+
+fn part(ctx: &Ctx<'_>) -> Part {
+    PARTS[ctx.private()]
+}
+
+fn usage_read(_: &mut CpuAcct, ctx: &mut Ctx<'_>) -> Result<u64> {
+    Ok(part(ctx)(ctx.cpu_time(ctx.css())))
+}
+
+fn usage_write(_: &mut CpuAcct, ctx: &mut Ctx<'_>, value: u64) -> Result<()> {
+    if value != 0 {
+        return Err(Error::value(Errno::EINVAL, "takes only 0, which resets it"));
+    }
+    ctx.reset_cpu_usage(ctx.css());
+    Ok(())
+}
+
+fn percpu_read(_: &mut CpuAcct, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
+    let part = part(ctx);
+    for cpu in 0..ctx.host().cpu_limit() {
+        let _ = write!(out, "{} ", part(ctx.cpu_usage(ctx.css()).on(cpu)));
+    }
+    out.push('\n');
+    Ok(())
+}
+
+fn all_read(_: &mut CpuAcct, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
+    out.push_str("cpu user system\n");
+    for cpu in 0..ctx.host().cpu_limit() {
+        let time = ctx.cpu_usage(ctx.css()).on(cpu);
+        let _ = writeln!(out, "{cpu} {} {}", time.user, time.system);
+    }
+    Ok(())
+}
+
+/// What `stat` shows next, after it showed `shown`: neither number goes back, and together they are what has been
+/// used as soon as that is more than was shown (the kernel's `cputime_adjust`).
+fn advance(shown: CpuTime, now: CpuTime) -> CpuTime {
+    if shown.total() >= now.total() {
+        return shown;
+    }
+    let system = now.system.max(shown.system);
+    let user = (now.total() - system).max(shown.user);
+    CpuTime { user, system: now.total() - user }
+}
+
+fn stat_read(_: &mut CpuAcct, ctx: &mut Ctx<'_>, line: &mut dyn FnMut(&str, u64)) -> Result<()> {
+    let shown = advance(*ctx.state(), ctx.cpu_time(ctx.css()));
+    *ctx.state_mut() = shown;
+    line("user", shown.user / TICK);
+    line("system", shown.system / TICK);
+    Ok(())
+}
+
+impl Subsystem for CpuAcct {
+    type State = CpuTime;
+
+    fn name(&self) -> &'static str {
+        "cpuacct"
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        vec![Rule::new(Resource::CpuTime)]
+    }
+
+    fn create(&mut self, _: &mut Ctx<'_>) -> Result<CpuTime> {
+        Ok(CpuTime::default())
+    }
+
+    fn destroy(&mut self, _: &mut Ctx<'_>) {}
+
+    fn files(&self) -> Vec<File<CpuAcct>> {
+        vec![
+            File::new("usage").private(0).read_u64(usage_read).write_u64(usage_write),
+            File::new("usage_user").private(1).read_u64(usage_read),
+            File::new("usage_sys").private(2).read_u64(usage_read),
+            File::new("usage_percpu").private(0).read_text(percpu_read),
+            File::new("usage_percpu_user").private(1).read_text(percpu_read),
+            File::new("usage_percpu_sys").private(2).read_text(percpu_read),
+            File::new("usage_all").read_text(all_read),
+            File::new("stat").read_map(stat_read),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stat_never_goes_back_and_never_shows_more_than_was_used_or_shown() {
+        let time = |user, system| CpuTime { user, system };
+        assert_eq!(advance(time(0, 0), time(5, 3)), time(5, 3));
+        assert_eq!(advance(time(5, 3), time(4, 4)), time(5, 3), "not more than was shown");
+        assert_eq!(advance(time(5, 3), time(9, 1)), time(7, 3), "system stays, user takes the rest");
+        assert_eq!(advance(time(5, 3), time(1, 9)), time(5, 5), "user stays, system takes the rest");
+    }
+}

@@ -1,0 +1,131 @@
+//! # debug: a look at the framework's own structures
+//!
+//! Read-only files, in every directory. A `css_set` is the tuple of cgroups that a task is in; tasks with the same
+//! tuple share one. `css_sets` are shown as numbers that stay the same while they exist.
+//!
+//! * `debug.cgroup_refcount`: `css_sets` linked to this cgroup.
+//! * `debug.taskcount`: tasks in this cgroup itself.
+//! * `debug.current_css_set`: the reader's `css_set`. `ESRCH` here and in the next two files for a reader that the host
+//!   does not look after.
+//! * `debug.current_css_set_refcount`: how many hold it: tasks, forks under way, and one for ever for the `css_set` of
+//!   all roots.
+//! * `debug.current_css_set_cg_links`: the cgroups of the reader's `css_set`, a line `Root ID group NAME` for each
+//!   hierarchy, oldest first. ID 0 is the dummy hierarchy, where unbound subsystems live; its only cgroup has no name
+//!   and is shown as `?`. A root's name is `/`.
+//! * `debug.cgroup_css_links`: the `css_sets` linked to this cgroup, newest first: a line `css_set NUMBER`, then up to
+//!   26 lines `  task TID`, then `  ...` if there are more.
+//! * `debug.releasable`: `1` if nothing keeps the release agent away: `notify_on_release` is set and the cgroup has
+//!   neither tasks nor children. The root's is always `0`.
+//!
+//! The rules are those of Linux 2.6.34 (`kernel/cgroup.c`), where the numbers were addresses in the kernel, and
+//! `releasable` a flag that said so only after a task or child had left; F7.2 of the project's history.
+
+use core::fmt::Write as _;
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use penfold_core::{Context, CssSet, CssSetId, Error, File, Result, Subsystem, Tid};
+
+/// How many tasks of one `css_set` are listed.
+const SHOWN: usize = 26;
+
+/// The subsystem. It has no state.
+#[derive(Debug, Default)]
+pub struct Debug;
+
+type Ctx<'a> = Context<'a, Debug>;
+
+/// The `css_set` of the reading task.
+fn current(ctx: &mut Ctx<'_>) -> Result<CssSetId> {
+    let reader = ctx.caller().map_or(Tid(0), |caller| caller.task);
+    ctx.host().css_set(reader).ok_or(Error::NoTask(reader))
+}
+
+fn cgroup_refcount_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
+    Ok(ctx.tree().css_sets_of(ctx.cgroup_of(ctx.css())).count() as u64)
+}
+
+fn taskcount_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
+    Ok(ctx.tree().task_count(ctx.cgroup_of(ctx.css())) as u64)
+}
+
+fn current_css_set_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
+    Ok(current(ctx)?.number())
+}
+
+fn current_css_set_refcount_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
+    let set = current(ctx)?;
+    Ok(ctx.tree().css_set(set).map_or(0, CssSet::references) as u64)
+}
+
+fn current_css_set_cg_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
+    let set = current(ctx)?;
+    let tree = ctx.tree();
+    let cgroups = tree.css_set(set).into_iter().flat_map(CssSet::cgroups);
+    let mut links: Vec<_> = cgroups.map(|cgroup| (tree.hierarchy_of(cgroup).id, cgroup)).collect();
+    links.sort_unstable();
+    for (hierarchy, cgroup) in links {
+        let cgroup = &tree[cgroup];
+        let name = match cgroup.parent() {
+            None if hierarchy == 0 => "?".into(),
+            None => "/".into(),
+            Some(_) => String::from_utf8_lossy(cgroup.name()),
+        };
+        let _ = writeln!(out, "Root {hierarchy} group {name}");
+    }
+    Ok(())
+}
+
+fn cgroup_css_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
+    let sets: Vec<CssSetId> = ctx.tree().css_sets_of(ctx.cgroup_of(ctx.css())).collect();
+    for set in sets {
+        let _ = writeln!(out, "css_set {}", set.number());
+        let mut tasks: Vec<Tid> = Vec::new();
+        ctx.host().for_each_task(set, &mut |task| tasks.push(task));
+        tasks.sort_unstable();
+        for task in tasks.iter().take(SHOWN) {
+            let _ = writeln!(out, "  task {task}");
+        }
+        if tasks.len() > SHOWN {
+            out.push_str("  ...\n");
+        }
+    }
+    Ok(())
+}
+
+fn releasable_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
+    let cgroup = &ctx.tree()[ctx.cgroup_of(ctx.css())];
+    let releasable = cgroup.parent().is_some()
+        && cgroup.notifies_on_release()
+        && !cgroup.has_tasks()
+        && cgroup.child_count() == 0;
+    Ok(releasable.into())
+}
+
+impl Subsystem for Debug {
+    type State = ();
+
+    fn name(&self) -> &'static str {
+        "debug"
+    }
+
+    fn create(&mut self, _: &mut Ctx<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn destroy(&mut self, _: &mut Ctx<'_>) {}
+
+    fn files(&self) -> Vec<File<Debug>> {
+        vec![
+            File::new("cgroup_refcount").read_u64(cgroup_refcount_read),
+            File::new("taskcount").read_u64(taskcount_read),
+            File::new("current_css_set").read_u64(current_css_set_read),
+            File::new("current_css_set_refcount").read_u64(current_css_set_refcount_read),
+            File::new("current_css_set_cg_links").read_text(current_css_set_cg_links_read),
+            File::new("cgroup_css_links").read_text(cgroup_css_links_read),
+            File::new("releasable").read_u64(releasable_read),
+        ]
+    }
+}

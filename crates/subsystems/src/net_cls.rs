@@ -1,0 +1,103 @@
+//! # `net_cls`: a class for the network traffic of a cgroup
+//!
+//! Marks the sockets of a cgroup's tasks with a number, by which traffic control and packet filters can tell them
+//! from others. What the mark is on the wire or in the kernel is the host's: a socket mark, a priority, a DSCP.
+//!
+//! * `net_cls.classid`: the class, decimal. Takes a number, decimal, `0x` or octal, one newline after it; only the
+//!   low 32 bits count (`4294967297` is 1). `EINVAL` for anything else, `ERANGE` above 64 bits. By convention
+//!   `0xAAAABBBB` stands for the traffic control class `AAAA:BBBB`, so `0x100001` is `10:1`. 0 is "unclassified".
+//!   `EOPNOTSUPP` for another class than 0 where the host can't mark sockets; where it can't mark those of one member,
+//!   its own errno, and then all keep the old class.
+//!
+//! A new cgroup starts with its parent's class; later changes of the parent do not reach it. The root has a class
+//! too, and keeps it while it is not mounted. A write gives the class to the sockets that the members have; a move
+//! does so for the task that moves. A move is never refused: sockets of it that can't be marked keep their class.
+//!
+//! There is no fork callback. A socket takes its class from the cgroup of the task that makes it, and a child is born
+//! in the cgroup of its parent, so the host carries the class from parent to child and a fork costs nothing more.
+//!
+//! The rules are Linux 6.x cgroup v1 (`net/core/netclassid_cgroup.c`); F5 of the project's history.
+
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use penfold_core::{Callbacks, Context, Errno, Error, File, Migration, Need, Result, Subsystem};
+
+/// The subsystem. A cgroup's state is its class.
+#[derive(Debug, Default)]
+pub struct NetCls;
+
+type Ctx<'a> = Context<'a, NetCls>;
+
+fn classid_read(_: &mut NetCls, ctx: &mut Ctx<'_>) -> Result<u64> {
+    Ok(u64::from(*ctx.state()))
+}
+
+fn classid_write(_: &mut NetCls, ctx: &mut Ctx<'_>, value: u64) -> Result<()> {
+    let class = value as u32;
+    if class != 0 {
+        ctx.require(Need::SocketClass)?;
+    }
+    mark_members(ctx, class)?;
+    *ctx.state_mut() = class;
+    Ok(())
+}
+
+/// Marks the sockets of all members or, if one can't be marked, of none.
+fn mark_members(ctx: &mut Ctx<'_>, class: u32) -> Result<()> {
+    let old = *ctx.state();
+    let members = ctx.tasks_of(ctx.css());
+    for (index, &task) in members.iter().enumerate() {
+        match ctx.host().set_socket_class(task, class) {
+            // ESRCH: it died a moment ago and the host has not told yet; it has no socket any more.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => {
+                for &marked in &members[..=index] {
+                    let _ = ctx.host().set_socket_class(marked, old);
+                }
+                let reason = format!("the sockets of task {task} can't get class {class:#x}");
+                return Err(Error::refused(errno, reason));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Subsystem for NetCls {
+    type State = u32;
+
+    fn name(&self) -> &'static str {
+        "net_cls"
+    }
+
+    fn callbacks(&self) -> Callbacks {
+        Callbacks::ATTACH
+    }
+
+    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<u32> {
+        Ok(ctx.parent().map_or(0, |parent| *ctx.state_of(parent)))
+    }
+
+    /// At unload the members of the root are still marked, and nobody could unmark them later.
+    fn destroy(&mut self, ctx: &mut Ctx<'_>) {
+        if *ctx.state() != 0 {
+            for task in ctx.tasks_of(ctx.css()) {
+                let _ = ctx.host().set_socket_class(task, 0);
+            }
+        }
+    }
+
+    fn attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
+        for migration in tasks {
+            let (from, to) = (*ctx.state_of(migration.from), *ctx.state_of(migration.to));
+            if from != 0 || to != 0 {
+                let _ = ctx.host().set_socket_class(migration.task, to);
+            }
+        }
+    }
+
+    fn files(&self) -> Vec<File<NetCls>> {
+        vec![File::new("classid").read_u64(classid_read).write_u64(classid_write)]
+    }
+}
