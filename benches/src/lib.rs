@@ -4,5 +4,5 @@
 
 pub mod controllers;
 pub mod host;
-//OV
+pub mod overhead;
 pub mod world;
