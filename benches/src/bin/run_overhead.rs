@@ -27,7 +27,7 @@ struct Arguments {
     rounds: usize,
 
     /// No new round of a line after this many seconds; 12 lines are measured.
-    #[arg(long, default_value_t = 11.0)]
+    #[arg(long, default_value_t = 9.0)]
     seconds: f64,
 
     /// Only the workloads whose name contains this.
@@ -47,8 +47,7 @@ impl Drop for Scratch {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let penfold = arguments.penfold.clone().map_or_else(machine::build_penfold, Ok)?;
-    let scratch =
-        Scratch(std::env::temp_dir().join(format!("penfold-run-overhead-{}", std::process::id())));
+    let scratch = Scratch(std::env::temp_dir().join(format!("penfold-run-overhead-{}", std::process::id())));
     fs::create_dir(&scratch.0)?;
     let mut workloads = workload::prepare(&scratch.0)?;
     workloads.push(workload::shortest());

@@ -42,5 +42,7 @@ pub fn build_penfold() -> io::Result<PathBuf> {
     if built.success() && penfold.components().any(|part| part.as_os_str() == "release") && penfold.exists() {
         return Ok(penfold);
     }
-    Err(io::Error::other("no release binary of penfold beside this one; use cargo run --release, or --penfold"))
+    Err(io::Error::other(
+        "no release binary of penfold beside this one; use cargo run --release, or --penfold",
+    ))
 }

@@ -5,6 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike as _};
+
 use crate::overhead::workload::Workload;
 
 /// How a workload is run.
@@ -21,11 +24,21 @@ pub enum Variant {
 /// All variants, in the order of each round.
 pub const VARIANTS: [Variant; 3] = [Variant::Bare, Variant::Run, Variant::Limited];
 
-/// The seconds that each variant took, round by round.
+/// What one run took, in seconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Time {
+    /// From start to end.
+    pub wall: f64,
+    /// CPU time of the command, of everything it waited for, and of penfold: hardly touched by what else the
+    /// machine does.
+    pub cpu: f64,
+}
+
+/// What each variant took, round by round.
 #[derive(Debug, Clone, Default)]
 pub struct Times {
     /// In the order of [`VARIANTS`].
-    pub seconds: [Vec<f64>; 3],
+    pub variants: [Vec<Time>; 3],
 }
 
 /// When to stop.
@@ -54,14 +67,14 @@ pub fn measure(penfold: &Path, workload: &Workload, bounds: Bounds) -> io::Resul
         if round >= FEWEST_ROUNDS && began.elapsed() >= bounds.time {
             break;
         }
-        for (variant, seconds) in VARIANTS.into_iter().zip(&mut times.seconds) {
-            seconds.push(once(penfold, workload, variant)?);
+        for (variant, taken) in VARIANTS.into_iter().zip(&mut times.variants) {
+            taken.push(once(penfold, workload, variant)?);
         }
     }
     Ok(times)
 }
 
-fn once(penfold: &Path, workload: &Workload, variant: Variant) -> io::Result<f64> {
+fn once(penfold: &Path, workload: &Workload, variant: Variant) -> io::Result<Time> {
     let mut command = match variant {
         Variant::Bare => Command::new(&workload.command[0]),
         Variant::Run | Variant::Limited => {
@@ -75,11 +88,19 @@ fn once(penfold: &Path, workload: &Workload, variant: Variant) -> io::Result<f64
         }
     };
     command.args(&workload.command[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let cpu_before = children_cpu()?;
     let began = Instant::now();
     let status = command.status()?;
-    let seconds = began.elapsed().as_secs_f64();
+    let wall = began.elapsed().as_secs_f64();
     if status.success() {
-        return Ok(seconds);
+        return Ok(Time { wall, cpu: children_cpu()? - cpu_before });
     }
     Err(io::Error::other(format!("{variant:?} of {:?} failed with {status}", workload.name)))
+}
+
+/// The CPU time of all children so far that were waited for, in seconds.
+fn children_cpu() -> io::Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let seconds = |time: TimeVal| time.num_microseconds() as f64 / 1e6;
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
 }

@@ -36,9 +36,8 @@ pub fn prepare(directory: &Path) -> io::Result<Vec<Workload>> {
     }
     let project = directory.join("project");
     project::write(&project)?;
-    let helper = |mode: &str, count: u32| {
-        vec![storm.display().to_string(), String::from(mode), count.to_string()]
-    };
+    let helper =
+        |mode: &str, count: u32| vec![storm.display().to_string(), String::from(mode), count.to_string()];
     let make = ["make", "-B", "-s", "-j2", "-C"].map(String::from);
     let project = project.display().to_string();
     Ok(vec![
@@ -51,7 +50,7 @@ pub fn prepare(directory: &Path) -> io::Result<Vec<Workload>> {
             operations: None,
             aim: Some(1.02),
         },
-        Workload { name: "no fork", command: helper("busy", 100_000), operations: None, aim: Some(1.0) },
+        Workload { name: "no fork", command: helper("busy", 50_000), operations: None, aim: Some(1.0) },
     ])
 }
 
