@@ -103,7 +103,8 @@ impl<'a> Run<'a> {
         self.fs_by(Some(who), op)
     }
 
-    fn fs_by(&mut self, who: Option<&str>, mut op: FsOp) -> Res<Answer> {
+    /// One operation by a member or the tester.
+    pub fn fs_by(&mut self, who: Option<&str>, mut op: FsOp) -> Res<Answer> {
         let mut what = describe(&op);
         if let Some(who) = who {
             what.insert_str(0, &format!("[{who}] "));
@@ -213,11 +214,11 @@ impl<'a> Run<'a> {
         self.remember(role);
     }
 
-    /// [`Target::fork`]
-    pub fn fork(&mut self, parent: &str, child: &str) {
+    /// [`Target::fork`]; is there a child now?
+    pub fn fork(&mut self, parent: &str, child: &str) -> bool {
         let result = self.target.fork(parent, child);
-        let _ = self.record_result(&format!("fork {parent}: {child}"), result);
         self.remember(child);
+        self.record_result(&format!("fork {parent}: {child}"), result).is_ok()
     }
 
     /// [`Target::thread`]
@@ -308,7 +309,9 @@ impl<'a> Run<'a> {
     /// What the release agent was called with since the last look.
     pub fn agent_calls(&mut self) {
         let agent = self.target.agent();
-        let calls = self.target.agent_calls();
+        let mut calls = self.target.agent_calls();
+        // several at once run at the same time
+        calls.sort_by(|a, b| a.argv.cmp(&b.argv));
         if calls.is_empty() {
             self.record("agent", "not called");
         }

@@ -14,12 +14,6 @@ fn on_kernel(scenario: &Scenario) -> Result<String, String> {
     Ok(run.into_transcript())
 }
 
-fn recorded_here() -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
-    release.starts_with(&format!("{}.", recording::RECORDED_ON)) && cpus == recording::RECORDED_CPUS
-}
-
 #[test]
 fn kernel_does_what_was_recorded() {
     let wanted = std::env::var("PENFOLD_SCENARIO").ok();
@@ -38,7 +32,7 @@ fn kernel_does_what_was_recorded() {
             recording::store(scenario.name, &transcript).expect("recorded/ can be written");
             continue;
         }
-        if !recorded_here() {
+        if !recording::recorded_here() {
             println!("skipped: {}: recorded on another kernel or another number of CPUs", scenario.name);
             continue;
         }

@@ -118,6 +118,12 @@ impl Cgroup {
         self.css.iter().enumerate().filter(|&(_, &css)| css != NO_CSS).map(|(slot, &css)| (slot, Css(css)))
     }
 
+    /// The files of a slot are gone: what comes there next belongs to whom it belongs by default.
+    pub(crate) fn forget_file_owners(&mut self, gone: usize) {
+        self.file_owners
+            .retain(|file, _| !matches!(file, FileId::Subsystem { slot, .. } if usize::from(*slot) == gone));
+    }
+
     pub(crate) fn set_css(&mut self, slot: usize, css: Option<Css>) {
         if slot >= self.css.len() {
             let mut grown: Vec<u32> = self.css.to_vec();

@@ -59,7 +59,7 @@ impl Engine {
             ids.extend(
                 files
                     .filter(|(_, file)| file.place.includes(root))
-                    .map(|(file, _)| FileId::Subsystem { slot: slot as u8, file: file as u16 }),
+                    .map(|(file, _)| self.slot(slot).file_id(slot, file)),
             );
         }
         Ok(ids
@@ -70,6 +70,26 @@ impl Engine {
                 owner: self.file_owner(cgroup, id).expect("the cgroup is alive"),
             })
             .collect())
+    }
+
+    /// Is it a file of that directory still? An id outlives its subsystem, which may have been unbound or unloaded
+    /// since, and its slot may be another's now.
+    fn must_have(&self, cgroup: CgroupId, id: FileId, operation: &'static str) -> Result<()> {
+        self.live(cgroup, operation)?;
+        let place = match id {
+            FileId::Subsystem { slot, file, loaded } => {
+                let bound = self.tree[cgroup].css(usize::from(slot)).map(|_| self.slot(usize::from(slot)));
+                let same = bound.filter(|slot| slot.loaded_at as u32 == loaded);
+                same.and_then(|slot| slot.files.get(usize::from(file))).map(|file| file.place)
+            }
+            generic => GENERIC.iter().find(|(id, ..)| *id == generic).map(|&(.., place)| place),
+        };
+        let root = self.tree[cgroup].parent.is_none();
+        if place.is_some_and(|place| place.includes(root)) {
+            Ok(())
+        } else {
+            Err(Error::Removed { operation })
+        }
     }
 
     /// The control file of that name, if the directory has it.
@@ -86,13 +106,14 @@ impl Engine {
                 bare => bare?,
             };
             let file = loaded.files.iter().position(|file| file.name == bare && file.place.includes(root))?;
-            Some(FileId::Subsystem { slot: slot as u8, file: file as u16 })
+            Some(loaded.file_id(slot, file))
         })
     }
 
-    /// The name that a control file has in that directory.
+    /// The name that a control file has in that directory. The id must be that of a file that is there: a stale one
+    /// of an unloaded subsystem panics.
     pub fn file_name(&self, cgroup: CgroupId, id: FileId) -> Cow<'static, str> {
-        let FileId::Subsystem { slot, file } = id else {
+        let FileId::Subsystem { slot, file, .. } = id else {
             let (_, name, ..) = GENERIC.iter().find(|(generic, ..)| *generic == id).expect("a generic file");
             return Cow::Borrowed(name);
         };
@@ -108,15 +129,17 @@ impl Engine {
     /// Owner and mode of a control file: the directory's owner and the file's own mode until changed.
     ///
     /// # Errors
-    /// `ENODEV` if the cgroup was removed.
+    /// `ENODEV` if the cgroup or the file's subsystem is gone.
     pub fn file_owner(&self, cgroup: CgroupId, id: FileId) -> Result<Owner> {
-        self.live(cgroup, "stat")?;
+        self.must_have(cgroup, id, "stat")?;
         let node = &self.tree[cgroup];
         if let Some(owner) = node.file_owners.get(&id) {
             return Ok(*owner);
         }
         let mode = match id {
-            FileId::Subsystem { slot, file } => self.slot(usize::from(slot)).files[usize::from(file)].mode,
+            FileId::Subsystem { slot, file, .. } => {
+                self.slot(usize::from(slot)).files[usize::from(file)].mode
+            }
             generic => GENERIC.iter().find(|(id, ..)| *id == generic).map_or(0, |&(_, _, mode, _)| mode),
         };
         Ok(Owner { mode, ..node.creator })
@@ -125,7 +148,7 @@ impl Engine {
     /// chmod or chown of a control file.
     ///
     /// # Errors
-    /// `ENODEV` if the cgroup was removed, `EPERM` for a stranger.
+    /// `ENODEV` if the cgroup or the file's subsystem is gone, `EPERM` for a stranger.
     pub fn set_file_owner(
         &mut self,
         caller: &Caller,
@@ -153,7 +176,7 @@ impl Engine {
     /// The whole content of a control file. Tasks are numbered as the host numbers them.
     ///
     /// # Errors
-    /// `ENODEV` if the cgroup was removed; `EINVAL` for a file that can't be read; what the subsystem answers.
+    /// `ENODEV` if the cgroup or the file's subsystem is gone; `EINVAL` for a file that can't be read; what the subsystem answers.
     pub fn read(
         &mut self,
         host: &mut dyn Host,
@@ -161,7 +184,7 @@ impl Engine {
         cgroup: CgroupId,
         id: FileId,
     ) -> Result<String> {
-        self.live(cgroup, "read")?;
+        self.must_have(cgroup, id, "read")?;
         let node = &self.tree[cgroup];
         let mut text = String::new();
         match id {
@@ -171,7 +194,7 @@ impl Engine {
             FileId::CloneChildren => lines(&mut text, &[u8::from(node.clone_children)]),
             FileId::SaneBehavior => lines(&mut text, &[0]),
             FileId::ReleaseAgent => lines(&mut text, &[&self.tree.hierarchy_of(cgroup).release_agent]),
-            FileId::Subsystem { slot, file } => {
+            FileId::Subsystem { slot, file, .. } => {
                 let (slot, file) = (usize::from(slot), usize::from(file));
                 let css = self.tree[cgroup].css(slot).ok_or(Error::Removed { operation: "read" })?;
                 if self.masks.cpu_time & (1 << slot) != 0 {
@@ -197,7 +220,7 @@ impl Engine {
     /// One write is one command. Nothing at all is a success that does nothing, as in Linux 6.x.
     ///
     /// # Errors
-    /// `ENODEV` if the cgroup was removed; `E2BIG` above the file's longest write; `EINVAL` and `ERANGE` for what
+    /// `ENODEV` if the cgroup or the file's subsystem is gone; `E2BIG` above the file's longest write; `EINVAL` and `ERANGE` for what
     /// can't be parsed; what the operation or the subsystem answers. On an error nothing has changed.
     pub fn write(
         &mut self,
@@ -207,7 +230,7 @@ impl Engine {
         id: FileId,
         content: &[u8],
     ) -> Result<()> {
-        self.live(cgroup, "write")?;
+        self.must_have(cgroup, id, "write")?;
         let name = self.file_name(cgroup, id);
         if content.is_empty() {
             return Ok(());
@@ -219,7 +242,7 @@ impl Engine {
     fn check_length(&self, id: FileId, content: &[u8]) -> Result<()> {
         let limit = match id {
             FileId::ReleaseAgent => PAGE_SIZE - 1,
-            FileId::Subsystem { slot, file } => {
+            FileId::Subsystem { slot, file, .. } => {
                 let file = &self.slot(usize::from(slot)).files[usize::from(file)];
                 if file.trigger { usize::MAX } else { file.max_write }
             }
@@ -260,7 +283,7 @@ impl Engine {
                 Ok(())
             }
             FileId::SaneBehavior => Err(Error::value(Errno::EINVAL, "this file can't be written")),
-            FileId::Subsystem { slot, file } => {
+            FileId::Subsystem { slot, file, .. } => {
                 let (slot, file) = (usize::from(slot), usize::from(file));
                 let css = self.tree[cgroup].css(slot).ok_or(Error::Removed { operation: "write" })?;
                 // A write may reset what was charged: time used before it must not turn up after it.

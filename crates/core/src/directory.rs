@@ -13,10 +13,16 @@ use crate::task::{Caller, Owner};
 /// The longest name in bytes: kernfs has no limit of its own but that of a path.
 pub const MAX_NAME_LENGTH: usize = 4095;
 
+const WRITE: u32 = 0o2;
 const WRITE_AND_SEARCH: u32 = 0o3;
 
 fn refuse(operation: &'static str, name: &[u8], errno: Errno, reason: &'static str) -> Error {
     Error::Directory { operation, object: String::from_utf8_lossy(name).into_owned(), errno, reason }
+}
+
+/// Can an entry of a directory be called so?
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && !name.contains(&b'/') && !name.contains(&0)
 }
 
 impl Engine {
@@ -24,7 +30,8 @@ impl Engine {
     ///
     /// # Errors
     /// `ENOENT` below a removed parent; `EEXIST`, also for the names of control files; `ENAMETOOLONG`; `EACCES`;
-    /// `EINVAL` for a newline; or what a subsystem's create answers, and then nothing is left behind.
+    /// `EINVAL` for a newline; `EPERM` in the dummy hierarchy (A6.1); or what a subsystem's create answers, and then
+    /// nothing is left behind.
     pub fn mkdir(
         &mut self,
         host: &mut dyn Host,
@@ -37,10 +44,13 @@ impl Engine {
         let Some(directory) = self.tree.get(parent) else {
             return Err(refuse(Errno::ENOENT, "the parent has been removed"));
         };
+        if directory.hierarchy == 0 {
+            return Err(refuse(Errno::EPERM, "the dummy hierarchy has one cgroup for ever"));
+        }
         if name.len() > MAX_NAME_LENGTH {
             return Err(refuse(Errno::ENAMETOOLONG, "the name is too long"));
         }
-        if name.is_empty() || name.contains(&b'/') || name.contains(&0) {
+        if !is_name(name) {
             return Err(refuse(Errno::ENOENT, "not a name"));
         }
         if self.exists(parent, name) {
@@ -121,7 +131,7 @@ impl Engine {
         let Some(parent) = self.tree[cgroup].parent else {
             return Err(refuse(Errno::EBUSY, "the root of a hierarchy goes with its last mount"));
         };
-        self.may_delete(caller, parent, cgroup, "rmdir")?;
+        self.may_delete(caller, parent, &name, "rmdir")?;
         if self.tree[cgroup].children > 0 {
             return Err(refuse(Errno::EBUSY, "it has child cgroups"));
         }
@@ -150,25 +160,36 @@ impl Engine {
         &self,
         caller: &Caller,
         parent: CgroupId,
-        cgroup: CgroupId,
+        name: &[u8],
         operation: &'static str,
     ) -> Result<()> {
-        let (directory, entry) = (self.tree[parent].owner, self.tree[cgroup].owner);
-        let name = String::from_utf8_lossy(&self.tree[cgroup].name).into_owned();
-        caller.must(&directory, WRITE_AND_SEARCH, operation, &name)?;
+        let directory = self.tree[parent].owner;
+        let object = String::from_utf8_lossy(name).into_owned();
+        caller.must(&directory, WRITE_AND_SEARCH, operation, &object)?;
         let sticky = directory.mode & 0o1000 != 0;
-        if sticky && !caller.privileged && caller.uid != directory.uid && caller.uid != entry.uid {
+        let owns = |owner: Option<Owner>| owner.is_some_and(|owner| owner.uid == caller.uid);
+        if sticky && !caller.privileged && !owns(Some(directory)) && !owns(self.entry_owner(parent, name)) {
             let reason = "the directory is sticky and neither it nor the entry is the caller's";
-            return Err(Error::Permission { operation, object: name, errno: Errno::EPERM, reason });
+            return Err(Error::Permission { operation, object, errno: Errno::EPERM, reason });
         }
         Ok(())
+    }
+
+    /// Owner and mode of what a directory has under that name.
+    fn entry_owner(&self, parent: CgroupId, name: &[u8]) -> Option<Owner> {
+        if let Some(child) = self.tree.child(parent, name) {
+            return Some(self.tree[child].owner);
+        }
+        let file = self.find_file(parent, core::str::from_utf8(name).ok()?)?;
+        self.file_owner(parent, file).ok()
     }
 
     /// Renames an entry of a directory (B1.8).
     ///
     /// # Errors
-    /// In this order: `ENOENT`; `ENOTDIR`/`EISDIR` where a directory and a control file meet; `EINVAL` into itself;
-    /// `EACCES`; `EINVAL` for a newline; `ENOTDIR` for a control file; `EIO` to another parent; `EEXIST`.
+    /// In this order: `ENOENT`; `EINVAL` into itself; `ENOTEMPTY` onto a directory that it is in; `EACCES` and `EPERM`;
+    /// `ENOTDIR`/`EISDIR` where a directory and a control file meet; `EINVAL` for a newline; `ENOTDIR` for a control
+    /// file; `EIO` to another parent; `EEXIST`.
     pub fn rename(
         &mut self,
         caller: &Caller,
@@ -187,30 +208,21 @@ impl Engine {
         if new_name.len() > MAX_NAME_LENGTH {
             return Err(refuse(Errno::ENAMETOOLONG, "the new name is too long"));
         }
-        if parent == new_parent && name == new_name {
-            return Ok(());
+        if !is_name(new_name) {
+            return Err(refuse(Errno::ENOENT, "the new name is not a name"));
         }
         let source = self.tree.child(parent, name);
         let target = self.tree.child(new_parent, new_name);
-        let onto_file = target.is_none() && self.exists(new_parent, new_name);
-        match source {
-            Some(_) if onto_file => return Err(refuse(Errno::ENOTDIR, "the new name is a control file")),
-            None if target.is_some() => return Err(refuse(Errno::EISDIR, "the new name is a directory")),
-            Some(source) if self.is_below(new_parent, source) => {
-                return Err(refuse(Errno::EINVAL, "a directory can't move into itself"));
-            }
-            _ => {}
+        if source.is_some_and(|source| self.is_below(new_parent, source)) {
+            return Err(refuse(Errno::EINVAL, "a directory can't move into itself"));
         }
-        caller.must(&self.tree[parent].owner, WRITE_AND_SEARCH, "rename", &String::from_utf8_lossy(name))?;
-        caller.must(
-            &self.tree[new_parent].owner,
-            WRITE_AND_SEARCH,
-            "rename",
-            &String::from_utf8_lossy(new_name),
-        )?;
-        if let Some(source) = source {
-            self.may_delete(caller, parent, source, "rename")?;
+        if target.is_some_and(|target| self.is_below(parent, target)) {
+            return Err(refuse(Errno::ENOTEMPTY, "the new name is a directory that it is in"));
         }
+        if parent == new_parent && name == new_name {
+            return Ok(());
+        }
+        self.may_rename(caller, (parent, name), (new_parent, new_name))?;
         if new_name.contains(&b'\n') {
             return Err(refuse(Errno::EINVAL, "a name can't contain a newline"));
         }
@@ -227,6 +239,31 @@ impl Engine {
         self.tree[source].name = new_name.into();
         self.tree.index_name(source);
         Ok(())
+    }
+
+    /// What every file system asks before a rename: permissions first, then whether the two are of one kind.
+    fn may_rename(&self, caller: &Caller, from: (CgroupId, &[u8]), to: (CgroupId, &[u8])) -> Result<()> {
+        let refuse = |errno, reason| refuse("rename", from.1, errno, reason);
+        self.may_delete(caller, from.0, from.1, "rename")?;
+        let source = self.tree.child(from.0, from.1);
+        if !self.exists(to.0, to.1) {
+            let object = String::from_utf8_lossy(to.1);
+            caller.must(&self.tree[to.0].owner, WRITE_AND_SEARCH, "rename", &object)?;
+        } else {
+            self.may_delete(caller, to.0, to.1, "rename")?;
+            match (source, self.tree.child(to.0, to.1)) {
+                (Some(_), None) => return Err(refuse(Errno::ENOTDIR, "the new name is a control file")),
+                (None, Some(_)) => return Err(refuse(Errno::EISDIR, "the new name is a directory")),
+                _ => {}
+            }
+        }
+        match source {
+            // its ".." would have to be written
+            Some(source) if from.0 != to.0 => {
+                caller.must(&self.tree[source].owner, WRITE, "rename", &String::from_utf8_lossy(from.1))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn is_below(&self, cgroup: CgroupId, ancestor: CgroupId) -> bool {

@@ -40,7 +40,7 @@ pub struct Engine {
     pub(crate) tree: Tree,
     pub(crate) slots: Vec<Option<Slot>>,
     pub(crate) masks: Masks,
-    /// How many counters have a finite limit that can refuse a fork.
+    /// How many counters have a finite limit that can refuse a fork, and subsystems a `can_fork` that may.
     pub(crate) limits: usize,
     /// Grows with every load and unload, so that a fork charge knows what it was taken for.
     pub(crate) epoch: u64,
@@ -90,9 +90,10 @@ impl Engine {
         self.masks.interest
     }
 
-    /// Can a fork be refused now? True while a finite limit is set or a subsystem has `can_fork`.
+    /// Can a fork be refused now? True while a finite limit is set, or a subsystem has said with
+    /// [`Context::set_refusing`](crate::Context::set_refusing) that its `can_fork` may.
     pub fn can_refuse_fork(&self) -> bool {
-        self.limits > 0 || self.masks.can_fork != 0
+        self.limits > 0
     }
 
     /// The names of the loaded subsystems in the order of their slots.
@@ -256,14 +257,16 @@ impl Engine {
         Ok(text)
     }
 
-    /// The text of `/proc/PID/cpuset` (A8: `/` when cpuset is not mounted).
+    /// The text of `/proc/PID/cpuset` (A8: `/` when cpuset is not mounted, and for an exiting task, which points to
+    /// no css_set).
     ///
     /// # Errors
     /// `ESRCH` when the css_set is gone.
-    pub fn proc_pid_cpuset(&self, set: CssSetId) -> Result<Vec<u8>> {
-        let set = self.tree.css_set(set).ok_or_else(gone)?;
+    pub fn proc_pid_cpuset(&self, set: Option<CssSetId>) -> Result<Vec<u8>> {
+        let set = set.map(|set| self.tree.css_set(set).ok_or_else(gone)).transpose()?;
         let hierarchy = self.slot_of("cpuset").map_or(0, |slot| self.slot(slot).hierarchy);
-        let mut text = self.tree.path(set.cgroup(hierarchy));
+        let cgroup = set.map_or(self.tree.hierarchy(hierarchy).root, |set| set.cgroup(hierarchy));
+        let mut text = self.tree.path(cgroup);
         text.push(b'\n');
         Ok(text)
     }

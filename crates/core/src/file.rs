@@ -278,5 +278,7 @@ pub enum FileId {
         slot: u8,
         /// The number in its table.
         file: u16,
+        /// Which of the subsystems that ever had the slot.
+        loaded: u32,
     },
 }

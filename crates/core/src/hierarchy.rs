@@ -14,7 +14,7 @@ bitflags! {
         const NOPREFIX = 1;
         /// `xattr`: only shown.
         const XATTR = 1 << 1;
-        /// `cpuset_v2_mode`: only shown.
+        /// `cpuset_v2_mode`: cpuset keeps what was configured apart from what is effective.
         const CPUSET_V2_MODE = 1 << 2;
         /// `favordynmods`: only shown, moves are always fast here.
         const FAVOR_DYNAMIC = 1 << 3;

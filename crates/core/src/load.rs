@@ -12,26 +12,13 @@ use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::interest::Masks;
+use crate::mount_options::is_reserved;
 use crate::slot::{SLOTS, Slot};
 use crate::subsystem::Subsystem;
 use crate::task::Tid;
 
 /// The longest name of a subsystem in bytes (E2.1).
 pub const MAX_SUBSYSTEM_NAME: usize = 32;
-
-/// Words that mount options give another meaning.
-const RESERVED: [&str; 10] = [
-    "none",
-    "all",
-    "name",
-    "noprefix",
-    "release_agent",
-    "clone_children",
-    "xattr",
-    "cpuset_v2_mode",
-    "ro",
-    "rw",
-];
 
 fn refuse(name: &str, errno: Errno, reason: impl Into<Cow<'static, str>>) -> Error {
     Error::Load { name: name.into(), errno, reason: reason.into() }
@@ -54,8 +41,14 @@ impl Engine {
         };
         let top = self.tree.hierarchy(0).root;
         let css = slot.allocate(top, None);
-        slot.call(&self.tree, &mut self.limits, index, host, None, |erased, env| erased.create(env, css))
-            .map_err(|error| error.in_subsystem(&slot.name))?;
+        let created =
+            slot.call(&self.tree, &mut self.limits, index, host, None, |erased, env| erased.create(env, css));
+        if let Err(error) = created {
+            // A create that set a limit before it failed must leave no trace of it.
+            slot.release(css, &mut self.limits);
+            slot.stop_refusing(&mut self.limits);
+            return Err(error.in_subsystem(&slot.name));
+        }
         if index == self.slots.len() {
             self.slots.push(None);
         }
@@ -76,7 +69,7 @@ impl Engine {
             let reason = "a name has 1 to 32 letters, digits, '_' and '-'";
             return Err(refuse(name, Errno::EINVAL, reason));
         }
-        if RESERVED.contains(&name) {
+        if is_reserved(name) {
             return Err(refuse(name, Errno::EINVAL, "the name is a mount option"));
         }
         if self.slot_of(name).is_some() {
@@ -154,6 +147,8 @@ impl Engine {
         self.epoch += 1;
         self.call(slot, host, None, |erased, env| erased.destroy(env, css));
         self.free_css(slot, css);
+        let Engine { slots, limits, .. } = self;
+        slots[slot].as_mut().expect("found by its name").stop_refusing(limits);
         self.tree[top].set_css(slot, None);
         self.tree.hierarchy_mut(0).subsystems &= !(1 << slot);
         self.slots[slot] = None;

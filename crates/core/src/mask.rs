@@ -150,7 +150,11 @@ fn insert_region(mask: &mut Mask, region: &str, limit: usize) -> Result<(), Errn
         }
     };
     let (used, group) = match rest.strip_prefix(':') {
-        None if rest.is_empty() => (end + 1, end + 1),
+        // Linux counts in 32 bits: after the number 4294967295 the group wraps to the illegal length 0.
+        None if rest.is_empty() => {
+            let whole = (end as u32).wrapping_add(1) as usize;
+            (whole, whole)
+        }
         None => return Err(Errno::EINVAL),
         Some(pattern) => {
             let (used, rest) = number(pattern, last)?;

@@ -158,6 +158,7 @@ impl Engine {
             let (from_root, to_root) = (self.tree.hierarchy(from).root, self.tree.hierarchy(to).root);
             let css = self.tree[from_root].css(slot).expect("a root has a css of every bound subsystem");
             self.tree[from_root].set_css(slot, None);
+            self.tree[from_root].forget_file_owners(slot);
             self.tree[to_root].set_css(slot, Some(css));
             self.slot_mut(slot).css[css.0 as usize].cgroup = to_root;
             self.tree.hierarchy_mut(from).subsystems &= !(1 << slot);
@@ -171,7 +172,7 @@ impl Engine {
     /// Changes the subsystems or the release agent of a mounted hierarchy (A5.2).
     ///
     /// # Errors
-    /// `EPERM`; `EINVAL` for bad options or other flags or another name; `EBUSY` while the hierarchy has children,
+    /// `EPERM`; `ENODEV` if the hierarchy is gone or the dummy one; `EINVAL` for bad options or other flags or another name; `EBUSY` while the hierarchy has children,
     /// even if nothing would change (A5.3), or if an added subsystem is bound elsewhere.
     pub fn remount(
         &mut self,
@@ -185,6 +186,9 @@ impl Engine {
         let index = usize::from(self.tree[root].hierarchy);
         let text = options;
         let options = self.parse(options, caller)?;
+        if index == 0 {
+            return Err(Error::Removed { operation: "remount" });
+        }
         let hierarchy = self.tree.hierarchy(index);
         let renamed = options.name.as_ref().is_some_and(|name| *name != hierarchy.name);
         if options.flags != hierarchy.flags || renamed {

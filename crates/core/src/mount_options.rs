@@ -52,6 +52,13 @@ const WITHOUT_VALUE: [&str; 8] = [
     "nofavordynmods",
 ];
 
+const WITH_VALUE: [&str; 2] = ["name", "release_agent"];
+
+/// Does the word mean something else to a mount, so that a subsystem of that name could never be mounted?
+pub(crate) fn is_reserved(word: &str) -> bool {
+    IGNORED.contains(&word) || WITHOUT_VALUE.contains(&word) || WITH_VALUE.contains(&word)
+}
+
 fn invalid(option: &str, reason: impl Into<Cow<'static, str>>) -> Error {
     Error::MountOption { option: option.into(), errno: Errno::EINVAL, reason: reason.into() }
 }

@@ -17,10 +17,16 @@ use crate::task::{TaskFacts, Tid};
 pub struct SimulatedTask {
     /// What core may know of it.
     pub facts: TaskFacts,
-    /// The affinity in force.
+    /// The affinity in force: the wish where it fits, else all that is allowed.
     pub affinity: Mask,
+    /// The CPUs that the subsystems allow it.
+    pub allowed: Mask,
+    /// What it asked for itself with sched_setaffinity(2); kept for as long as it lives.
+    pub wish: Option<Mask>,
     /// The memory nodes in force.
     pub memory: Mask,
+    /// The nodes that its memory was last migrated away from.
+    pub migrated_from: Option<Mask>,
     /// Frozen?
     pub frozen: bool,
     /// The class of its sockets.
@@ -37,10 +43,14 @@ pub struct SimulatedHost {
     members: BTreeMap<CssSetId, BTreeSet<Tid>>,
     cpus: usize,
     last: i32,
+    /// The memory nodes that are online; node 0 if empty.
+    pub nodes: Mask,
     /// The clock, in nanoseconds; only moves when told to.
     pub clock: u64,
     /// Needs that this host pretends not to be able to meet.
     pub cannot: Vec<Need>,
+    /// Tasks whose affinity this host pretends not to be allowed to set (`EPERM`).
+    pub unbindable: BTreeSet<Tid>,
 }
 
 impl SimulatedHost {
@@ -49,36 +59,42 @@ impl SimulatedHost {
         SimulatedHost { cpus, ..SimulatedHost::default() }
     }
 
-    fn insert(&mut self, group: Option<Tid>, uid: u32, affinity: Mask) -> Tid {
+    fn next(&mut self) -> Tid {
         self.last += 1;
-        let tid = Tid(self.last);
-        let facts = TaskFacts {
-            group: group.unwrap_or(tid),
-            real_uid: uid,
-            saved_uid: uid,
-            movable: true,
-            exiting: false,
-            forking: false,
-        };
-        let memory = Mask::single(0);
-        let task = SimulatedTask {
+        Tid(self.last)
+    }
+
+    fn record(&self, group: Tid, uid: u32) -> SimulatedTask {
+        let facts =
+            TaskFacts { group, real_uid: uid, saved_uid: uid, movable: true, exiting: false, forking: false };
+        SimulatedTask {
             facts,
-            affinity,
-            memory,
+            affinity: self.cpus(),
+            allowed: self.cpus(),
+            wish: None,
+            memory: self.memory_nodes(),
+            migrated_from: None,
             frozen: false,
             socket_class: 0,
             unreported: Vec::new(),
             set: None,
-        };
-        self.tasks.insert(tid, task);
-        tid
+        }
     }
 
     /// A first process, in every root.
     pub fn spawn(&mut self, engine: &mut Engine, uid: u32) -> Tid {
-        let task = self.insert(None, uid, Mask::first(self.cpus));
-        engine.adopt(self, task);
-        task
+        let tid = self.create(None, uid);
+        engine.adopt(self, tid);
+        tid
+    }
+
+    /// A task that points to no css_set yet: the child between [`Engine::charge_fork`] and
+    /// [`Engine::commit_fork`]. A thread of `group`, or a process of its own.
+    pub fn create(&mut self, group: Option<Tid>, uid: u32) -> Tid {
+        let tid = self.next();
+        let task = self.record(group.unwrap_or(tid), uid);
+        self.tasks.insert(tid, task);
+        tid
     }
 
     /// A task forks: a thread of its group, or a process.
@@ -88,24 +104,58 @@ impl SimulatedHost {
     pub fn fork(&mut self, engine: &mut Engine, parent: Tid, thread: bool) -> Result<Tid> {
         let set = self.tasks[&parent].set.expect("a living task has a css_set");
         let charge = engine.charge_fork(self, parent, set)?;
-        let SimulatedTask { facts, affinity, socket_class, .. } = self.tasks[&parent].clone();
-        let child = self.insert(thread.then_some(facts.group), facts.real_uid, affinity);
-        if let Some(child) = self.tasks.get_mut(&child) {
-            child.socket_class = socket_class;
-        }
+        let child = self.next();
+        let mut record = self.tasks[&parent].clone();
+        record.facts.group = if thread { record.facts.group } else { child };
+        record.facts.forking = false;
+        record.frozen = false;
+        record.migrated_from = None;
+        record.unreported = Vec::new();
+        record.set = None;
+        self.tasks.insert(child, record);
         engine.commit_fork(self, charge, child);
         Ok(child)
     }
 
-    /// A task dies.
+    /// A task dies and nothing is left of it.
     pub fn exit(&mut self, engine: &mut Engine, task: Tid) {
-        let Some(gone) = self.tasks.remove(&task) else { return };
-        let Some(set) = gone.set else { return };
-        for (cpu, time) in gone.unreported {
+        self.exit_to_zombie(engine, task);
+        self.reap(task);
+    }
+
+    /// A task dies but its number stays taken until [`SimulatedHost::reap`]: it points to no css_set any more.
+    pub fn exit_to_zombie(&mut self, engine: &mut Engine, task: Tid) {
+        let Some(record) = self.tasks.get_mut(&task) else { return };
+        record.facts.exiting = true;
+        record.frozen = false;
+        let unreported = core::mem::take(&mut record.unreported);
+        let Some(set) = record.set.take() else { return };
+        for (cpu, time) in unreported {
             engine.charge_cpu(set, cpu, time);
         }
         self.forget(task, set);
         engine.exit(self, task, set);
+    }
+
+    /// The parent of a zombie takes notice of its death.
+    pub fn reap(&mut self, zombie: Tid) {
+        if self.tasks.get(&zombie).is_some_and(|task| task.facts.exiting) {
+            self.tasks.remove(&zombie);
+        }
+    }
+
+    /// sched_setaffinity(2) by the task itself: a wish that is kept, in force where it fits what is allowed.
+    ///
+    /// # Errors
+    /// `ESRCH`; `EINVAL` when nothing of it is allowed.
+    pub fn sched_setaffinity(&mut self, task: Tid, wish: Mask) -> Result<(), Errno> {
+        let record = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
+        if !wish.intersects(&record.allowed) {
+            return Err(Errno::EINVAL);
+        }
+        record.affinity = wish.intersection(&record.allowed);
+        record.wish = Some(wish);
+        Ok(())
     }
 
     fn forget(&mut self, task: Tid, set: CssSetId) {
@@ -134,7 +184,7 @@ impl SimulatedHost {
         self.tasks.get_mut(&task)
     }
 
-    /// All living tasks, ascending.
+    /// All tasks, zombies too, ascending.
     pub fn tids(&self) -> Vec<Tid> {
         self.tasks.keys().copied().collect()
     }
@@ -175,6 +225,10 @@ impl Host for SimulatedHost {
         Mask::first(self.cpus)
     }
 
+    fn memory_nodes(&self) -> Mask {
+        if self.nodes.is_empty() { Mask::single(0) } else { self.nodes.clone() }
+    }
+
     fn require(&mut self, need: Need) -> Result<(), CannotGive> {
         if self.cannot.contains(&need) {
             return Err(CannotGive { host: "simulated", reason: "it was told to pretend so".into() });
@@ -183,12 +237,22 @@ impl Host for SimulatedHost {
     }
 
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
-        self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?.affinity = cpus.clone();
+        let record = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
+        if self.unbindable.contains(&task) {
+            return Err(Errno::EPERM);
+        }
+        let fits = record.wish.as_ref().map(|wish| wish.intersection(cpus)).filter(|fits| !fits.is_empty());
+        record.affinity = fits.unwrap_or_else(|| cpus.clone());
+        record.allowed = cpus.clone();
         Ok(())
     }
 
-    fn set_memory_nodes(&mut self, task: Tid, _: &Mask, to: &Mask, _: bool) -> Result<(), Errno> {
-        self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?.memory = to.clone();
+    fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
+        let task = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
+        task.memory = to.clone();
+        if migrate {
+            task.migrated_from = Some(from.clone());
+        }
         Ok(())
     }
 

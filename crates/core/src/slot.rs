@@ -9,7 +9,7 @@ use slab::Slab;
 use crate::cgroup::CgroupId;
 use crate::counter::{Counter, CpuUsage, Resource, Rule, UNLIMITED};
 use crate::error::Result;
-use crate::file::{File, FileFacts};
+use crate::file::{File, FileFacts, FileId};
 use crate::host::Host;
 use crate::subsystem::{Callbacks, Context, Css, Migration, Subsystem};
 use crate::task::{Caller, Tid};
@@ -32,6 +32,7 @@ pub(crate) struct Env<'a> {
     pub(crate) cpu: &'a mut Vec<CpuUsage>,
     pub(crate) rules: &'a [Rule],
     pub(crate) limits: &'a mut usize,
+    pub(crate) refusing: &'a mut bool,
     pub(crate) slot: usize,
     pub(crate) host: &'a mut dyn Host,
     pub(crate) caller: Option<&'a Caller>,
@@ -47,6 +48,7 @@ impl Env<'_> {
             cpu: self.cpu,
             rules: self.rules,
             limits: self.limits,
+            refusing: self.refusing,
             slot: self.slot,
             host: self.host,
             caller: self.caller,
@@ -62,6 +64,8 @@ pub(crate) struct Slot {
     pub(crate) files: Vec<FileFacts>,
     /// Index of the hierarchy it is bound to; 0 is the dummy one.
     pub(crate) hierarchy: usize,
+    /// Its `can_fork` may refuse now; counted in the engine's limits.
+    pub(crate) refusing: bool,
     /// The engine's epoch when it was loaded: a fork charge taken before does not cover it.
     pub(crate) loaded_at: u64,
     pub(crate) css: Slab<CssEntry>,
@@ -79,12 +83,18 @@ impl Slot {
             rules: loaded.subsystem.rules(),
             files: loaded.files.iter().map(File::describe).collect(),
             hierarchy: 0,
+            refusing: false,
             loaded_at,
             css: Slab::new(),
             counters: Vec::new(),
             cpu: Vec::new(),
             erased: alloc::boxed::Box::new(loaded),
         }
+    }
+
+    /// The id of file number `file`, with what tells it from a file of an earlier subsystem in the slot.
+    pub(crate) fn file_id(&self, slot: usize, file: usize) -> FileId {
+        FileId::Subsystem { slot: slot as u8, file: file as u16, loaded: self.loaded_at as u32 }
     }
 
     pub(crate) fn counts(&self, resource: Resource) -> bool {
@@ -115,6 +125,11 @@ impl Slot {
         self.css.remove(css.0 as usize);
     }
 
+    /// Takes back what `Context::set_refusing` said: the subsystem goes.
+    pub(crate) fn stop_refusing(&mut self, limits: &mut usize) {
+        *limits -= usize::from(core::mem::take(&mut self.refusing));
+    }
+
     pub(crate) fn call<R>(
         &mut self,
         tree: &Tree,
@@ -131,6 +146,7 @@ impl Slot {
             cpu: &mut self.cpu,
             rules: &self.rules,
             limits,
+            refusing: &mut self.refusing,
             slot,
             host,
             caller,

@@ -118,7 +118,8 @@ pub trait Subsystem: Sized + Send + 'static {
         let _ = (ctx, tasks);
     }
 
-    /// May `parent` fork? Asked before the child exists, after the charge rules have agreed.
+    /// May `parent` fork? Asked before the child exists, after the charge rules have agreed. A subsystem that may
+    /// say no has to announce it with [`Context::set_refusing`]: until then a host need not be able to refuse.
     ///
     /// # Errors
     /// Any; fork(2) answers its errno.
@@ -263,6 +264,21 @@ impl<S: Subsystem> Context<'_, S> {
             *self.env.limits += usize::from(limit != UNLIMITED);
             *self.env.limits -= usize::from(old != UNLIMITED);
         }
+        Ok(())
+    }
+
+    /// Says whether this subsystem's `can_fork` may refuse from now on; it may not at load. One answer for all its
+    /// css: hosts arrange for the refusal of forks only while some subsystem needs it.
+    ///
+    /// # Errors
+    /// [`Error::HostCannot`] when forks have to be refused and the host can't; then nothing has changed.
+    pub fn set_refusing(&mut self, refusing: bool) -> Result<()> {
+        if refusing {
+            self.require(Need::ForkVeto)?;
+        }
+        let old = core::mem::replace(self.env.refusing, refusing);
+        *self.env.limits += usize::from(refusing);
+        *self.env.limits -= usize::from(old);
         Ok(())
     }
 

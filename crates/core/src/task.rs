@@ -64,8 +64,9 @@ impl Caller {
         Caller { task, uid, gid, groups: Vec::new(), umask: 0o022, privileged: false }
     }
 
-    /// The class of permission bits that apply to this caller on an object: the rule of every Unix file.
-    pub(crate) fn may(&self, owner: &Owner, want: u32) -> bool {
+    /// May the caller read (`4`), write (`2`), or execute or search (`1`) an object, or all of a sum of these? The
+    /// rule of every Unix file. A front end asks it for the steps of a path and before it lists a directory.
+    pub fn may(&self, owner: &Owner, want: u32) -> bool {
         let shift = if self.uid == owner.uid {
             6
         } else if self.gid == owner.gid || self.groups.contains(&owner.gid) {

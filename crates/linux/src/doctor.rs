@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use crate::trace::{Command, Job, Options, Policy, StartError};
+use crate::trace::{Command, Job, Options, Policy, StartError, can_mark_sockets};
 
 /// One thing that a host can or can't do here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +63,12 @@ fn trace() -> Vec<Capability> {
         Capability {
             host: "trace",
             what: "classes on sockets",
-            given: false,
-            how: "this version does not watch socket(2) yet".to_owned(),
+            given: given && can_mark_sockets(),
+            how: if can_mark_sockets() {
+                "SO_MARK and SO_PRIORITY, before socket(2) returns".to_owned()
+            } else {
+                "needs CAP_NET_ADMIN; --best-effort gives a priority up to 6 and a DSCP".to_owned()
+            },
         },
     ]
 }

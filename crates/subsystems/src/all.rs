@@ -2,16 +2,18 @@
 
 use penfold_core::{Engine, Host, Result};
 
-use crate::{CpuAcct, Debug, Freezer, NetCls, Pids};
+use crate::{CpuAcct, Cpuset, Debug, Freezer, NetCls, Numtasks, Pids};
 
 /// Loads every controller of the tree.
 ///
 /// # Errors
 /// Those of [`Engine::load`]: `EEXIST` if one of them is loaded already. Those before it stay loaded.
 pub fn load_all(engine: &mut Engine, host: &mut dyn Host) -> Result<()> {
+    engine.load(host, Cpuset::default())?;
     engine.load(host, CpuAcct)?;
     engine.load(host, Freezer)?;
     engine.load(host, NetCls)?;
     engine.load(host, Pids)?;
+    engine.load(host, Numtasks::default())?;
     engine.load(host, Debug)
 }

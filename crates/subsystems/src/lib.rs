@@ -6,14 +6,18 @@ extern crate alloc;
 
 mod all;
 mod cpuacct;
+mod cpuset;
 mod debug;
 mod freezer;
 mod net_cls;
+mod numtasks;
 mod pids;
 
 pub use all::load_all;
 pub use cpuacct::CpuAcct;
+pub use cpuset::Cpuset;
 pub use debug::Debug;
 pub use freezer::Freezer;
 pub use net_cls::NetCls;
+pub use numtasks::Numtasks;
 pub use pids::Pids;

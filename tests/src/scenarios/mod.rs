@@ -13,6 +13,9 @@ mod permissions;
 mod pids;
 mod release;
 mod remounts;
+mod walks;
+
+pub use walks::{WALKS, Walk};
 
 use crate::run::Run;
 
@@ -61,6 +64,7 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("release_agent_file", &[], release::agent_file),
     scenario("pids_limits", &["pids"], pids::limits),
     scenario("pids_max", &["pids"], pids::max),
+    scenario("pids_zombies", &["pids"], pids::zombies),
     scenario("cpuset_files", &["cpuset"], cpuset::files),
     scenario("cpuset_lists", &["cpuset"], cpuset::lists),
     scenario("cpuset_flags", &["cpuset"], cpuset::flags),
@@ -73,4 +77,10 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("freezer_hierarchy", &["freezer"], freezer::hierarchy),
     scenario("freezer_members", &["freezer"], freezer::members),
     binding("net_cls", &["net_cls"], net_cls::classid),
+    scenario("walk_directories", &[], walks::recorded_directories),
+    binding("walk_mounts", &["net_cls", "perf_event", "net_prio"], walks::recorded_mounts),
+    scenario("walk_release", &[], walks::recorded_release),
+    scenario("walk_pids", &["pids"], walks::recorded_pids),
+    scenario("walk_freezer", &["freezer"], walks::recorded_freezer),
+    scenario("walk_cpuset", &["cpuset"], walks::recorded_cpuset),
 ];

@@ -106,3 +106,22 @@ pub(super) fn max(run: &mut Run) {
         run.write(&format!("P/{file}"), "0");
     }
 }
+
+pub(super) fn zombies(run: &mut Run) {
+    run.open_controller("P", "pids");
+    run.spawn("p");
+    run.write("P/cgroup.procs", "{p}");
+    run.write("P/pids.max", "2");
+    run.fork("p", "c1");
+    run.section("dead but not reaped");
+    run.kill("c1");
+    run.read("P/tasks");
+    run.read("P/pids.current");
+    run.section("reaped");
+    run.reap("c1");
+    run.read("P/pids.current");
+    run.fork("p", "c2");
+    run.read("P/tasks");
+    run.exit("c2");
+    run.exit("p");
+}

@@ -18,6 +18,9 @@ pub(super) struct Abi {
     pub(super) vfork: Option<u32>,
     pub(super) ptrace: u32,
     pub(super) sched_setaffinity: u32,
+    pub(super) socket: u32,
+    /// The call that i386 multiplexes socket(2) through, as its sub-call 1.
+    pub(super) socketcall: Option<u32>,
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -40,6 +43,8 @@ mod x86_64 {
             vfork: Some(58),
             ptrace: 521,
             sched_setaffinity: 203,
+            socket: 41,
+            socketcall: None,
         },
         Abi {
             audit_arch: 0xc000_003e,
@@ -50,6 +55,8 @@ mod x86_64 {
             vfork: Some(58),
             ptrace: 101,
             sched_setaffinity: 203,
+            socket: 41,
+            socketcall: None,
         },
         Abi {
             audit_arch: 0x4000_0003,
@@ -60,6 +67,8 @@ mod x86_64 {
             vfork: Some(190),
             ptrace: 26,
             sched_setaffinity: 241,
+            socket: 359,
+            socketcall: Some(102),
         },
     ];
 
@@ -104,6 +113,11 @@ mod x86_64 {
             self.0.rax = result as u64;
             self.write(tid)
         }
+
+        /// What the system call answered; at its exit only.
+        pub(in crate::trace) fn result(&self) -> i64 {
+            self.0.rax as i64
+        }
     }
 }
 
@@ -126,6 +140,8 @@ mod aarch64 {
         vfork: None,
         ptrace: 117,
         sched_setaffinity: 122,
+        socket: 198,
+        socketcall: None,
     }];
 
     /// The registers of a stopped task.
@@ -158,6 +174,11 @@ mod aarch64 {
             sys::regset(true, tid, NT_ARM_SYSTEM_CALL, &mut -1_i32)?;
             self.0.regs[0] = result as u64;
             self.write(tid)
+        }
+
+        /// What the system call answered; at its exit only.
+        pub(in crate::trace) fn result(&self) -> i64 {
+            self.0.regs[0] as i64
         }
     }
 }

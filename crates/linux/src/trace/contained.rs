@@ -72,6 +72,7 @@ impl Workshop {
         let options = Options {
             fork_veto: self.inner.engine.can_refuse_fork() || self.inner.tasks.wants(Need::ForkVeto),
             affinity: self.inner.tasks.wants(Need::Affinity),
+            sockets: self.inner.tasks.wants(Need::SocketClass),
             ..options
         };
         self.inner.tasks.freeze_arrangement();

@@ -19,9 +19,11 @@ pub(super) enum Class {
     Ptrace,
     /// `sched_setaffinity`.
     Affinity,
+    /// socket.
+    Socket,
 }
 
-const CLASSES: [Class; 4] = [Class::Fork, Class::Untraced, Class::Ptrace, Class::Affinity];
+const CLASSES: [Class; 5] = [Class::Fork, Class::Untraced, Class::Ptrace, Class::Affinity, Class::Socket];
 
 /// Tells our stops from those asked for by a filter that a program inside has installed itself.
 const MAGIC: u32 = 0x9e00;
@@ -50,6 +52,9 @@ const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
 
+/// `SYS_SOCKET`, the sub-call of socketcall(2).
+const SOCKETCALL_SOCKET: u32 = 1;
+
 fn op(code: u16, jt: usize, jf: usize, k: u32) -> sock_filter {
     let jump = |length| u8::try_from(length).expect("blocks are shorter than 256 instructions");
     sock_filter { code, jt: jump(jt), jf: jump(jf), k }
@@ -62,6 +67,8 @@ pub(super) struct Interest {
     pub(super) fork: bool,
     /// Stop at `sched_setaffinity`.
     pub(super) affinity: bool,
+    /// Stop at socket.
+    pub(super) sockets: bool,
 }
 
 /// The filter for one job.
@@ -95,6 +102,16 @@ fn block(abi: &Abi, index: usize, interest: Interest) -> Vec<sock_filter> {
     }
     if interest.affinity {
         answer(abi.sched_setaffinity, trace(Class::Affinity, index));
+    }
+    if interest.sockets {
+        answer(abi.socket, trace(Class::Socket, index));
+    }
+    if let (true, Some(socketcall)) = (interest.sockets, abi.socketcall) {
+        body.push(op(JUMP_EQUAL, 0, 4, socketcall | abi.number_bit));
+        body.push(op(LOAD, 0, 0, FIRST_ARGUMENT));
+        body.push(op(JUMP_EQUAL, 0, 1, SOCKETCALL_SOCKET));
+        body.push(op(RETURN, 0, 0, trace(Class::Socket, index)));
+        body.push(op(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
     }
     body.push(op(JUMP_EQUAL, 0, 4, abi.clone | abi.number_bit));
     body.push(op(LOAD, 0, 0, FIRST_ARGUMENT));
@@ -164,7 +181,7 @@ mod tests {
         for (index, abi) in ABIS.iter().enumerate() {
             let of = |number: u32| number | abi.number_bit;
             for fork in [false, true] {
-                let filter = program(Interest { fork, affinity: fork });
+                let filter = program(Interest { fork, affinity: fork, sockets: fork });
                 let answer = |number, first| run(&filter, abi.audit_arch, of(number), first);
                 let class = |number, first| {
                     let data = u64::from(answer(number, first) & libc::SECCOMP_RET_DATA);
@@ -175,13 +192,21 @@ mod tests {
                 assert_eq!(class(abi.clone, 17), fork.then_some((Class::Fork, index)));
                 assert_eq!(class(abi.ptrace, 0), Some((Class::Ptrace, index)));
                 assert_eq!(class(abi.sched_setaffinity, 0), fork.then_some((Class::Affinity, index)));
+                assert_eq!(class(abi.socket, 0), fork.then_some((Class::Socket, index)));
+                if let Some(socketcall) = abi.socketcall {
+                    assert_eq!(class(socketcall, 1), fork.then_some((Class::Socket, index)));
+                    assert_eq!(answer(socketcall, 2), libc::SECCOMP_RET_ALLOW);
+                }
                 for number in [abi.fork, abi.vfork].into_iter().flatten() {
                     assert_eq!(class(number, 0), fork.then_some((Class::Fork, index)));
                 }
                 assert_eq!(answer(11, untraced), libc::SECCOMP_RET_ALLOW);
             }
         }
-        assert_eq!(run(&program(Interest { fork: false, affinity: false }), 0x1234, 1, 0), ENOSYS);
+        assert_eq!(
+            run(&program(Interest { fork: false, affinity: false, sockets: false }), 0x1234, 1, 0),
+            ENOSYS
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use penfold_core::{Caller, CgroupId, CpuTime, CssSetId, Engine, Error, Host as _, LimitHit, Need};
 
 use super::tasks::{Tasks, cpu_mask_of, nix_errno};
-use super::{CpuMask, Fork, Notice, Policy, Tid};
+use super::{CpuMask, Fork, Notice, Policy, Tid, sockets};
 
 /// How many dead tasks are remembered as possible parents of children not yet reported.
 const REMEMBERED: usize = 8;
@@ -152,6 +152,7 @@ impl Policy for Placement {
         let child = penfold_core::Tid(fork.child);
         let mut parent = tasks.placed.get_mut(&penfold_core::Tid(fork.parent));
         let allowed = parent.as_ref().and_then(|placed| placed.allowed.clone());
+        let class = parent.as_ref().map_or(0, |placed| placed.class);
         match parent.as_mut().filter(|_| fork.charged).and_then(|placed| placed.charge.take()) {
             Some(charge) => engine.commit_fork(tasks, charge, child),
             None => engine.join(tasks, child, set),
@@ -159,6 +160,7 @@ impl Policy for Placement {
         if let Some(placed) = tasks.placed.get_mut(&child) {
             placed.group = penfold_core::Tid(fork.tgid);
             placed.allowed = allowed;
+            placed.class = class;
         }
     }
 
@@ -204,6 +206,18 @@ impl Policy for Placement {
     fn starts_frozen(&self, task: Tid) -> bool {
         let task = penfold_core::Tid(task);
         self.inner.as_ref().is_some_and(|inner| inner.tasks.is_frozen(task))
+    }
+
+    fn socket_class(&self, task: Tid) -> u32 {
+        let placed =
+            |inner: &Inner| inner.tasks.placed.get(&penfold_core::Tid(task)).map(|placed| placed.class);
+        self.inner.as_ref().and_then(placed).unwrap_or(0)
+    }
+
+    fn socket_made(&mut self, task: Tid, descriptor: i32) {
+        let (class, marking) = (self.socket_class(task), self.inner().tasks.marking);
+        // Gone meanwhile, or not a network socket: there is nothing to mark.
+        let _ = sockets::mark(task, descriptor, class, marking);
     }
 
     fn notice(&mut self, notice: Notice) {

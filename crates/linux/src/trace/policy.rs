@@ -108,6 +108,18 @@ pub trait Policy: Send + 'static {
         false
     }
 
+    /// The class that sockets of `task` get; 0 for none. Asked at socket(2), with
+    /// [`Options::sockets`](super::Options::sockets).
+    fn socket_class(&self, task: Tid) -> u32 {
+        let _ = task;
+        0
+    }
+
+    /// `task`, which has a class, has made a socket and has not yet returned to its program.
+    fn socket_made(&mut self, task: Tid, descriptor: i32) {
+        let _ = (task, descriptor);
+    }
+
     /// Something the user should hear about.
     fn notice(&mut self, notice: Notice) {
         let _ = notice;

@@ -175,6 +175,9 @@ impl<P: Policy> Supervisor<P> {
     /// A signal is about to be delivered.
     fn on_signal(&mut self, tid: Tid, signal: c_int) {
         self.fork_is_over(tid);
+        if signal == libc::SIGTRAP && self.socket_made(tid) {
+            return self.resume(tid, 0);
+        }
         let stops = matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
         if stops && self.options.follow_stops {
             self.note_sender(tid);
@@ -206,6 +209,7 @@ impl<P: Policy> Supervisor<P> {
             Some((Class::Untraced, abi)) => self.on_fork_call(tid, Some(abi)),
             Some((Class::Ptrace, _)) => self.on_ptrace_call(tid),
             Some((Class::Affinity, abi)) => self.on_affinity_call(tid, abi),
+            Some((Class::Socket, _)) => self.on_socket_call(tid),
             // asked for by a filter of the program's own, which without a tracer gets just that
             None => self.answer(tid, Err(Errno::ENOSYS)),
         }

@@ -27,6 +27,8 @@ pub struct Options {
     pub fork_veto: bool,
     /// Clamp `sched_setaffinity` to [`Policy::allowed_cpus`].
     pub affinity: bool,
+    /// Tell [`Policy::socket_made`] of every socket(2) of a task that has a socket class.
+    pub sockets: bool,
     /// Stop this whole process when the main command is stopped by the terminal or from outside, so that a
     /// shell sees its job stop.
     pub follow_stops: bool,
@@ -34,7 +36,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { exit_kill: true, fork_veto: false, affinity: false, follow_stops: false }
+        Self { exit_kill: true, fork_veto: false, affinity: false, sockets: false, follow_stops: false }
     }
 }
 
@@ -98,7 +100,11 @@ impl<P: Policy> Supervisor<P> {
         policy: P,
         queue: Arc<Queue<P>>,
     ) -> Result<Self, StartError> {
-        let filter = filter::program(Interest { fork: options.fork_veto, affinity: options.affinity });
+        let filter = filter::program(Interest {
+            fork: options.fork_veto,
+            affinity: options.affinity,
+            sockets: options.sockets,
+        });
         let launched = launch::launch(command, &filter, ptrace_options(options))?;
         let main = launched.pid;
         let mut table = Table::default();

@@ -92,6 +92,11 @@ pub(super) fn cont(tid: Tid, signal: c_int) -> Result<(), Errno> {
     ptrace(libc::PTRACE_CONT, tid, 0, signal as usize).map(drop)
 }
 
+/// Lets a task go on until its system call is about to return.
+pub(super) fn cont_to_exit(tid: Tid) -> Result<(), Errno> {
+    ptrace(libc::PTRACE_SYSCALL, tid, 0, 0).map(drop)
+}
+
 pub(super) fn listen(tid: Tid) -> Result<(), Errno> {
     ptrace(libc::PTRACE_LISTEN, tid, 0, 0).map(drop)
 }
@@ -200,6 +205,17 @@ pub(super) fn read_memory(tid: Tid, address: u64, buffer: &mut [u8]) -> Result<(
         Ok(_) | Err(Errno::EFAULT) => Err(Errno::EFAULT),
         Err(errno) => Err(errno),
     }
+}
+
+/// Moves a process's pages from some memory nodes to others.
+pub(super) fn migrate_pages(pid: Tid, from: &CpuMask, to: &CpuMask) -> Result<(), Errno> {
+    let (from, to) = (from.words(), to.words());
+    // the kernel takes one length in bits for both, and reads whole words of 64
+    let words = from.len().min(to.len());
+    // SAFETY: the kernel reads `words` words from each.
+    let rc =
+        unsafe { libc::syscall(libc::SYS_migrate_pages, pid, words * 64 + 1, from.as_ptr(), to.as_ptr()) };
+    Errno::result(rc).map(drop)
 }
 
 /// A field of `/proc/PID/status`, such as `PPid`.

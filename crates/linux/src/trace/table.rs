@@ -67,6 +67,8 @@ pub(super) struct Task {
     pub(super) unsettled: bool,
     /// `CLONE_UNTRACED` was cleared in the argument register of this [`Abi`](super::arch::Abi).
     pub(super) cleared_flag: Option<usize>,
+    /// In socket(2), to be stopped at its exit.
+    pub(super) in_socket: bool,
     /// Stops at exec.
     pub(super) traces_exec: bool,
     /// What it last asked for by `sched_setaffinity`, before clamping.
@@ -84,6 +86,7 @@ impl Task {
             in_flight: false,
             unsettled: false,
             cleared_flag: None,
+            in_socket: false,
             traces_exec: false,
             wanted_cpus: None,
             charged: Charged::default(),

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use penfold_core::{CannotGive, CssSetId, Errno, ForkCharge, Host, Mask, Need, TaskFacts, Tid};
 
+use super::sockets::{self, Marking};
 use super::{CpuMask, sys};
 
 /// The name of this host in messages.
@@ -24,6 +25,8 @@ pub(super) struct Placed {
     pub(super) charge: Option<ForkCharge>,
     /// The CPUs that its cgroup lets it have, as last told; inherited by children as the OS inherits affinity.
     pub(super) allowed: Option<Arc<Mask>>,
+    /// The class of its sockets, inherited by children; 0 for none.
+    pub(super) class: u32,
 }
 
 /// What a job was started with: a filter can't be added to a running process from outside.
@@ -46,6 +49,7 @@ pub(super) struct Tasks {
     cpu_limit: usize,
     nodes: Mask,
     began: Instant,
+    pub(super) marking: Marking,
 }
 
 impl Tasks {
@@ -66,6 +70,7 @@ impl Tasks {
             cpu_limit,
             nodes: list("/sys/devices/system/node/online", 1024).unwrap_or_else(|| Mask::single(0)),
             began: Instant::now(),
+            marking: Marking::possible(),
         }
     }
 
@@ -99,8 +104,11 @@ impl Tasks {
                 Err("a tracer can't bind the memory of another process to nodes; the bpf host can't \
                 either, only the kernel's own cpuset")
             }
-            Need::SocketClass => Err("this version does not watch socket(2) yet"),
-            Need::ForkVeto | Need::Affinity => match &self.arranged {
+            Need::SocketClass if self.marking == Marking::Weak => Err(
+                "marking sockets needs CAP_NET_ADMIN; with best effort they get the class's minor number as priority \
+                 (at most 6) and as DSCP",
+            ),
+            Need::ForkVeto | Need::Affinity | Need::SocketClass => match &self.arranged {
                 Some(arranged) if !arranged.0.contains(&need) => Err(
                     "the job was started without the system call filter for it; set a rule that needs it before \
                         the job starts",
@@ -158,6 +166,7 @@ impl Host for Tasks {
             group: task,
             charge: None,
             allowed: None,
+            class: 0,
         });
     }
 
@@ -204,6 +213,19 @@ impl Host for Tasks {
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
         self.note_allowed(task, cpus);
         sys::set_affinity(task.0, &cpu_mask_of(cpus)).map_err(core_errno)
+    }
+
+    fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
+        if !migrate {
+            return Ok(());
+        }
+        sys::migrate_pages(task.0, &cpu_mask_of(from), &cpu_mask_of(to)).map_err(core_errno)
+    }
+
+    fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
+        let placed = self.placed.get_mut(&task).ok_or(Errno::ESRCH)?;
+        let changed = std::mem::replace(&mut placed.class, class) != class;
+        if changed { sockets::mark_all(task.0, class, self.marking).map_err(core_errno) } else { Ok(()) }
     }
 
     fn freeze(&mut self, task: Tid) {

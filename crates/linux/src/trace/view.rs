@@ -98,6 +98,10 @@ impl Host for View<'_> {
         self.tasks.set_memory_nodes(task, from, to, migrate)
     }
 
+    fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
+        self.tasks.set_socket_class(task, class)
+    }
+
     fn freeze(&mut self, task: Tid) {
         self.thawed.retain(|&other| other != task);
         self.supervisor.freeze(task.0);

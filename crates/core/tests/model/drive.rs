@@ -1,0 +1,436 @@
+//! The core and the model side by side: every operation goes to both, and both must answer the same.
+
+use std::collections::BTreeMap;
+
+use penfold_core::{Caller, CgroupId, CpuTime, Errno, ForkCharge, Host as _, Tid};
+
+use super::naive::{Answer, KINDS, Kind, Model, is_below, parent_of};
+use super::op::Op;
+use crate::common::{Desk, Probe, World};
+
+const TOO_MANY_TASKS: usize = 40;
+const USER: u32 = 1000;
+
+pub struct Pair {
+    pub world: World,
+    pub model: Model,
+    pub desks: Vec<Desk>,
+    /// In the order of the model's.
+    pub flights: Vec<ForkCharge>,
+    stale: Vec<CgroupId>,
+    /// How often each operation got each answer.
+    pub seen: BTreeMap<(String, Option<Errno>), u64>,
+}
+
+fn pick<T: Clone>(from: &[T], number: impl Into<usize>) -> Option<T> {
+    let number = number.into();
+    (!from.is_empty()).then(|| from[number % from.len()].clone())
+}
+
+fn errno<T>(result: penfold_core::Result<T>) -> Answer<T> {
+    result.map_err(|error| error.errno())
+}
+
+/// What a number file makes of a text: `None` for no change.
+fn number(text: &str) -> Answer<Option<u64>> {
+    match text {
+        "" => Ok(None),
+        "0" => Ok(Some(0)),
+        "1" | "1\n" | "+1" => Ok(Some(1)),
+        "2" => Ok(Some(2)),
+        "0x10" => Ok(Some(16)),
+        "010" => Ok(Some(8)),
+        "99999999999999999999" => Err(Errno::ERANGE),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// What `tasks` makes of it.
+fn task_number(text: &str) -> Answer<Option<i32>> {
+    match text {
+        " 1" | "1 " => Ok(Some(1)),
+        other => number(other).map(|number| number.map(|number| number as i32)).map_err(|_| Errno::EINVAL),
+    }
+}
+
+impl Pair {
+    pub fn new() -> Pair {
+        let desks = KINDS.iter().map(|_| Desk::default()).collect();
+        Pair {
+            world: World::new(),
+            model: Model::new(),
+            desks,
+            flights: Vec::new(),
+            stale: Vec::new(),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// The core's id of a cgroup, found anew each time by number and path.
+    pub fn id(&self, hierarchy: u32, path: &str) -> CgroupId {
+        let root = self.world.engine.tree().hierarchies().find(|tree| tree.id == hierarchy).unwrap().root;
+        self.world.engine.lookup(root, path).unwrap()
+    }
+
+    fn cgroup(&self, at: u16) -> Option<(u32, String, CgroupId)> {
+        let (hierarchy, path) = pick(&self.model.cgroups(), at)?;
+        let id = self.id(hierarchy, &path);
+        Some((hierarchy, path, id))
+    }
+
+    fn hierarchy(&self, number: u8) -> Option<(u32, CgroupId)> {
+        let id = pick(&self.model.hierarchies.keys().copied().collect::<Vec<_>>(), number)?;
+        Some((id, self.id(id, "/")))
+    }
+
+    fn task(&self, number: u8) -> Option<i32> {
+        pick(&self.model.tasks.keys().copied().collect::<Vec<_>>(), number)
+    }
+
+    fn caller(user: bool) -> Caller {
+        let caller = if user { Caller::user(Tid(1), USER, USER) } else { Caller::root(Tid(1)) };
+        Caller { umask: 0, ..caller }
+    }
+
+    /// Does one step on both sides and compares the answers. A step without a target is none.
+    pub fn step(&mut self, op: &Op) {
+        if let Some((core, model)) =
+            self.structural(op).or_else(|| self.of_tasks(op)).or_else(|| self.of_files(op))
+        {
+            assert_eq!(core, model, "the core's answer and the model's to {op:?}");
+            let name = format!("{op:?}").split(' ').next().unwrap_or_default().to_owned();
+            *self.seen.entry((name, core.err())).or_default() += 1;
+        }
+    }
+
+    fn structural(&mut self, op: &Op) -> Option<(Answer, Answer)> {
+        let Pair { world, model, .. } = self;
+        Some(match *op {
+            Op::Mount { ref options, privileged } => {
+                let caller = Pair::caller(!privileged);
+                let mounted = errno(world.engine.mount(&mut world.host, &caller, options));
+                let id = |root| world.engine.tree().hierarchy_of(root).id;
+                let core = mounted.map(|mounted| id(mounted.root));
+                let expected = model.mount(privileged, options);
+                assert_eq!(core, expected, "the hierarchy of {op:?}");
+                (core.map(|_| ()), expected.map(|_| ()))
+            }
+            Op::Remount { hierarchy, ref options } => {
+                let (id, root) = self.hierarchy(hierarchy)?;
+                (self.world.remount(root, options), self.model.remount(id, options))
+            }
+            Op::Unmount { hierarchy } => {
+                let (id, root) = self.hierarchy(hierarchy)?;
+                let core = errno(self.world.engine.unmount(&mut self.world.host, root));
+                let model = self.model.unmount(id);
+                if !self.model.hierarchies.contains_key(&id) {
+                    self.stale.push(root);
+                }
+                (core, model)
+            }
+            Op::Mkdir { at, name, open, user } => {
+                let (hierarchy, path, id) = self.cgroup(at)?;
+                let mode = if open { 0o777 } else { 0o755 };
+                let Pair { world, model, .. } = self;
+                let core =
+                    world.engine.mkdir(&mut world.host, &Pair::caller(user), id, name.as_bytes(), mode);
+                let uid = if user { USER } else { 0 };
+                (errno(core).map(|_| ()), model.mkdir(uid, hierarchy, &path, name, mode))
+            }
+            Op::Rmdir { at, user } => {
+                let (hierarchy, path, id) = self.cgroup(at)?;
+                let Pair { world, model, .. } = self;
+                let core = errno(world.engine.rmdir(&mut world.host, &Pair::caller(user), id));
+                if core.is_ok() {
+                    self.stale.push(id);
+                }
+                (core, model.rmdir(if user { USER } else { 0 }, hierarchy, &path))
+            }
+            Op::Rename { at, name } => {
+                let (hierarchy, path, _) = self.cgroup(at)?;
+                let parent = self.id(hierarchy, parent_of(&path)?);
+                let old = path.rsplit_once('/')?.1;
+                (self.world.rename(parent, old, parent, name), self.model.rename(hierarchy, &path, name))
+            }
+            Op::RenameElsewhere { at, to } => {
+                let (hierarchy, path, _) = self.cgroup(at)?;
+                let (other, target, to) = self.cgroup(to)?;
+                let parent = parent_of(&path)?;
+                let model = if other == hierarchy && is_below(&target, &path) {
+                    Err(Errno::EINVAL)
+                } else if (other, &*target) == (hierarchy, parent) {
+                    self.model.rename(hierarchy, &path, "fresh")
+                } else {
+                    Err(Errno::EIO)
+                };
+                let parent = self.id(hierarchy, parent);
+                (self.world.rename(parent, path.rsplit_once('/')?.1, to, "fresh"), model)
+            }
+            Op::Load { kind } => {
+                let Kind { name, callbacks, rules } = &KINDS[kind];
+                let probe = Probe::at(&self.desks[kind], name, *callbacks, rules);
+                // CPU time that was used before belongs to those that were loaded before.
+                self.world.engine.sample_cpu(&mut self.world.host);
+                self.world.host.sample_cpu(&mut |_, _, _| {});
+                (errno(self.world.load(probe)), self.model.load(kind))
+            }
+            Op::Unload { kind } => (world.unload(KINDS[kind].name), model.unload(kind)),
+            Op::Check => {
+                self.check();
+                (Ok(()), Ok(()))
+            }
+            Op::Stale { at } => {
+                let id = pick(&self.stale, at)?;
+                self.use_stale(id);
+                (Ok(()), Ok(()))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Whatever is done to a removed cgroup answers that it is gone, and nothing panics.
+    fn use_stale(&mut self, id: CgroupId) {
+        let world = &mut self.world;
+        let task = Tid(self.model.tasks.keys().next().copied().unwrap_or(1));
+        assert_eq!(world.mkdir(id, "a"), Err(Errno::ENOENT));
+        assert_eq!(world.rmdir(id), Err(Errno::ENODEV));
+        assert_eq!(world.attach(id, task), Err(Errno::ENODEV));
+        assert_eq!(world.read(id, "tasks"), Err(Errno::ENODEV));
+        assert_eq!(world.write(id, "tasks", "0"), Err(Errno::ENODEV));
+        assert_eq!(world.remount(id, "all"), Err(Errno::ENODEV));
+        assert_eq!(world.rename(id, "a", id, "b"), Err(Errno::ENOENT));
+        assert_eq!(errno(world.engine.unmount(&mut world.host, id)), Err(Errno::ENODEV));
+        assert_eq!(errno(world.engine.files(id)), Err(Errno::ENODEV));
+        assert_eq!(errno(world.engine.show_options(id)), Err(Errno::ENODEV));
+        assert_eq!(errno(world.engine.lookup(id, "/")), Err(Errno::ENODEV));
+    }
+
+    fn of_tasks(&mut self, op: &Op) -> Option<(Answer, Answer)> {
+        Some(match *op {
+            Op::Attach { at, task, whole, user } => {
+                let (hierarchy, path, id) = self.cgroup(at)?;
+                let task = self.task(task)?;
+                self.attach(hierarchy, &path, id, &task.to_string(), whole, user, Ok(Some(task)))
+            }
+            Op::WriteTask { at, text, whole, user } => {
+                let (hierarchy, path, id) = self.cgroup(at)?;
+                self.attach(hierarchy, &path, id, text, whole, user, task_number(text))
+            }
+            Op::Spawn { user } if self.model.tasks.len() < TOO_MANY_TASKS => {
+                let uid = if user { USER } else { 0 };
+                let task = self.world.host.spawn(&mut self.world.engine, uid);
+                self.model.adopt(task.0, uid);
+                (Ok(()), Ok(()))
+            }
+            Op::Fork { parent, thread } => {
+                let answers = self.begin(parent, false)?;
+                if answers.0.is_ok() && answers.1.is_ok() {
+                    self.commit(self.flights.len() - 1, thread);
+                }
+                answers
+            }
+            Op::Begin { parent, mark } => self.begin(parent, mark)?,
+            Op::Commit { flight, thread } if !self.flights.is_empty() => {
+                self.commit(usize::from(flight) % self.flights.len(), thread);
+                (Ok(()), Ok(()))
+            }
+            Op::Cancel { flight } if !self.flights.is_empty() => {
+                self.cancel(usize::from(flight) % self.flights.len());
+                (Ok(()), Ok(()))
+            }
+            Op::Exit { task } => {
+                let task = self.task(task)?;
+                self.world.exit(Tid(task));
+                self.model.exit(task);
+                (Ok(()), Ok(()))
+            }
+            Op::Run { task, cpu, user, system } => {
+                let (task, user, system) = (self.task(task)?, u64::from(user), u64::from(system));
+                self.world.host.run(Tid(task), usize::from(cpu), CpuTime { user, system });
+                self.model.run(task, usize::from(cpu), user, system);
+                (Ok(()), Ok(()))
+            }
+            _ => return None,
+        })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn attach(
+        &mut self,
+        hierarchy: u32,
+        path: &str,
+        id: CgroupId,
+        text: &str,
+        whole: bool,
+        user: bool,
+        meant: Answer<Option<i32>>,
+    ) -> (Answer, Answer) {
+        // The permission bits of the file are another matter: it is opened by its id.
+        let file = if whole { penfold_core::FileId::Procs } else { penfold_core::FileId::Tasks };
+        let Pair { world, model, .. } = self;
+        let core = world.engine.write(&mut world.host, &Pair::caller(user), id, file, text.as_bytes());
+        let expected = match meant {
+            Ok(Some(0)) => model.attach(if user { USER } else { 0 }, hierarchy, path, 1, whole),
+            Ok(Some(task)) => model.attach(if user { USER } else { 0 }, hierarchy, path, task, whole),
+            Ok(None) => Ok(()),
+            Err(errno) => Err(errno),
+        };
+        (errno(core), expected)
+    }
+
+    fn begin(&mut self, parent: u8, mark: bool) -> Option<(Answer, Answer)> {
+        if self.model.tasks.len() + self.flights.len() >= TOO_MANY_TASKS {
+            return None;
+        }
+        let parent = self.task(parent)?;
+        let world = &mut self.world;
+        let set = world.host.css_set(Tid(parent)).unwrap();
+        let core = match world.engine.charge_fork(&mut world.host, Tid(parent), set) {
+            Ok(charge) => {
+                self.flights.push(charge);
+                Ok(())
+            }
+            Err(error) => Err(error.errno()),
+        };
+        let model = self.model.begin_fork(parent, mark);
+        self.mark(parent);
+        Some((core, model))
+    }
+
+    /// Tells the host whether a fork of the task is in flight that it knows of.
+    fn mark(&mut self, task: i32) {
+        let forking = self.model.tasks.get(&task).is_some_and(|task| task.forking > 0);
+        if let Some(task) = self.world.host.get_mut(Tid(task)) {
+            task.facts.forking = forking;
+        }
+    }
+
+    fn commit(&mut self, flight: usize, thread: bool) {
+        let (parent, group, uid) = {
+            let flight = &self.model.flights[flight];
+            (flight.parent, flight.group, flight.uid)
+        };
+        let charge = self.flights.remove(flight);
+        let world = &mut self.world;
+        let child = world.host.create(thread.then_some(Tid(group)), uid);
+        let expected = charge.css_set();
+        assert_eq!(world.engine.commit_fork(&mut world.host, charge, child), expected);
+        self.model.commit_fork(flight, child.0, thread);
+        self.mark(parent);
+    }
+
+    fn cancel(&mut self, flight: usize) {
+        let parent = self.model.flights[flight].parent;
+        let charge = self.flights.remove(flight);
+        self.world.engine.cancel_fork(&mut self.world.host, charge);
+        self.model.cancel_fork(flight);
+        self.mark(parent);
+    }
+
+    fn of_files(&mut self, op: &Op) -> Option<(Answer, Answer)> {
+        Some(match *op {
+            Op::WriteFlag { at, clone, text } => {
+                let (hierarchy, path, id) = self.cgroup(at)?;
+                let name = if clone { "cgroup.clone_children" } else { "notify_on_release" };
+                let group = self.model.group_mut(hierarchy, &path);
+                let flag = if clone { &mut group.clone } else { &mut group.notify };
+                let model = number(text).map(|number| *flag = number.map_or(*flag, |number| number != 0));
+                (self.world.write(id, name, text), model)
+            }
+            Op::WriteAgent { hierarchy, text } => {
+                let (number, root) = self.hierarchy(hierarchy)?;
+                if !text.is_empty() {
+                    self.model.hierarchies.get_mut(&number)?.agent = text.trim().into();
+                }
+                (self.world.write(root, "release_agent", text), Ok(()))
+            }
+            Op::WriteValue { at, sub, text } => {
+                let (path, id, slot, prefix) = self.file_target(at, sub)?;
+                let value = &mut self.model.sub_mut(slot).css.get_mut(&path)?.value;
+                let model = number(text).map(|number| *value = number.unwrap_or(*value));
+                (self.world.write(id, &format!("{prefix}value"), text), model)
+            }
+            Op::Kick { at, sub } => {
+                let (path, id, slot, prefix) = self.file_target(at, sub)?;
+                self.model.sub_mut(slot).css.get_mut(&path)?.value += 5;
+                (self.world.write(id, &format!("{prefix}kick"), "whatever"), Ok(()))
+            }
+            Op::Limit { at, sub, rule, limit } => {
+                let (path, id, slot, prefix) = self.file_target(at, sub)?;
+                let text = limit.map_or("max".into(), |limit| limit.to_string());
+                let tallies = &mut self.model.sub_mut(slot).css.get_mut(&path)?.tallies;
+                let model = match tallies.get_mut(usize::from(rule)) {
+                    Some(tally) => {
+                        tally.limit = limit.map(u64::from);
+                        Ok(())
+                    }
+                    None => Err(Errno::EINVAL),
+                };
+                (self.world.write(id, &format!("{prefix}limit"), format!("{rule} {text}\n")), model)
+            }
+            Op::TakeReleases => {
+                let engine = &mut self.world.engine;
+                let mut core: Vec<_> = std::iter::from_fn(|| engine.take_release())
+                    .map(|release| {
+                        (release.agent, String::from_utf8(release.path).unwrap(), release.hierarchy)
+                    })
+                    .collect();
+                let mut model = self.model.take_releases();
+                core.sort();
+                model.sort();
+                assert_eq!(core, model, "releases");
+                *self.seen.entry(("Release".into(), None)).or_default() += core.len() as u64;
+                (Ok(()), Ok(()))
+            }
+            Op::Knob { kind, knob, value } => {
+                for knobs in [&mut self.model.knobs[kind], &mut self.desks[kind].records().knobs] {
+                    match knob {
+                        0 => knobs.fail_create = u64::from(value) * 2,
+                        1 => knobs.veto_attach = value,
+                        2 => knobs.veto_fork = value,
+                        _ => knobs.veto_destroy = value,
+                    }
+                }
+                (Ok(()), Ok(()))
+            }
+            _ => return None,
+        })
+    }
+
+    /// A cgroup, one of the subsystems bound there, and the prefix of its files.
+    fn file_target(&self, at: u16, sub: u8) -> Option<(String, CgroupId, usize, String)> {
+        let (hierarchy, path, id) = self.cgroup(at)?;
+        let slot = pick(&self.model.bound_to(hierarchy), sub)?;
+        let name = KINDS[self.model.slots[slot].as_ref()?.kind].name;
+        let bare = self.model.hierarchies[&hierarchy].flags.contains("noprefix");
+        Some((path, id, slot, if bare { String::new() } else { format!("{name}.") }))
+    }
+
+    /// Takes everything down again: nothing may be left.
+    pub fn tear_down(&mut self) {
+        self.desks.iter().for_each(|desk| desk.records().knobs = Default::default());
+        self.model.knobs.iter_mut().for_each(|knobs| *knobs = Default::default());
+        while !self.flights.is_empty() {
+            self.cancel(0);
+        }
+        while self.task(0).is_some() {
+            self.step(&Op::Exit { task: 0 });
+        }
+        while let Some(leaf) = self.model.cgroups().iter().rposition(|(_, path)| path != "/") {
+            let before = self.model.cgroups().len();
+            self.step(&Op::Rmdir { at: leaf as u16, user: false });
+            assert!(self.model.cgroups().len() < before);
+        }
+        while !self.model.hierarchies.is_empty() {
+            self.step(&Op::Unmount { hierarchy: 0 });
+        }
+        self.check();
+        (0..KINDS.len()).for_each(|kind| self.step(&Op::Unload { kind }));
+        self.check();
+        for (kind, desk) in self.desks.iter().enumerate() {
+            assert_eq!(desk.counts().alive, 0, "states of {} are left", KINDS[kind].name);
+        }
+        assert_eq!(self.world.engine.css_set_count(), 1);
+        assert!(!self.world.engine.can_refuse_fork(), "a limit is left");
+    }
+}

@@ -1,0 +1,136 @@
+//! Classes on sockets: what net_cls does in the kernel, done to each socket from outside.
+//!
+//! The tracer fetches a copy of the descriptor with pidfd_getfd(2) before socket(2) returns to the program, so no packet
+//! leaves unmarked. Accepted sockets take their marks from the listening one, as the kernel copies them.
+
+use std::fs;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use libc::c_int;
+use nix::errno::Errno;
+
+use super::arch::Registers;
+use super::supervise::Supervisor;
+use super::{Policy, Tid, sys};
+
+/// `CAP_NET_ADMIN`, as a bit of `CapEff`.
+const CAP_NET_ADMIN: u64 = 1 << 12;
+/// The highest `SO_PRIORITY` that needs no privilege.
+const HIGHEST_FREE_PRIORITY: u32 = 6;
+
+/// How sockets can be marked here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marking {
+    /// `SO_MARK` and `SO_PRIORITY` are the class.
+    Full,
+    /// Without `CAP_NET_ADMIN`: `SO_PRIORITY` is the minor number, at most 6, and its low six bits are the DSCP.
+    Weak,
+}
+
+impl Marking {
+    /// What this process may do.
+    pub(super) fn possible() -> Marking {
+        let effective = sys::status_field(std::process::id() as Tid, "CapEff");
+        let bits = effective.and_then(|hex| u64::from_str_radix(&hex, 16).ok()).unwrap_or(0);
+        if bits & CAP_NET_ADMIN == 0 { Marking::Weak } else { Marking::Full }
+    }
+
+    fn mark(self, socket: &OwnedFd, class: u32) -> Result<(), Errno> {
+        match self {
+            Marking::Full => {
+                set(socket, libc::SOL_SOCKET, libc::SO_MARK, class)?;
+                set(socket, libc::SOL_SOCKET, libc::SO_PRIORITY, class)
+            }
+            Marking::Weak => {
+                let minor = class & 0xffff;
+                set(socket, libc::SOL_SOCKET, libc::SO_PRIORITY, minor.min(HIGHEST_FREE_PRIORITY))?;
+                // A socket is of one family; of the others each refuses what is not its own.
+                let tos = (minor & 0x3f) << 2;
+                let _ = set(socket, libc::IPPROTO_IP, libc::IP_TOS, tos);
+                let _ = set(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, tos);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Can sockets be marked with a full class here?
+pub fn can_mark_sockets() -> bool {
+    Marking::possible() == Marking::Full
+}
+
+fn set(socket: &OwnedFd, level: c_int, option: c_int, value: u32) -> Result<(), Errno> {
+    let length = size_of::<u32>() as libc::socklen_t;
+    // SAFETY: the kernel reads 4 bytes from value, which outlives the call.
+    let rc =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), length) };
+    Errno::result(rc).map(drop)
+}
+
+/// A copy of a task's descriptor. A thread may have a table of its own, which only newer kernels can name.
+fn fetch(task: Tid, descriptor: RawFd) -> Result<OwnedFd, Errno> {
+    let open = |id: Tid, flags: c_int| {
+        // SAFETY: takes numbers.
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, id, flags) })?;
+        // SAFETY: the kernel has just opened it for us.
+        Ok::<OwnedFd, Errno>(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    };
+    let group = || sys::status_field(task, "Tgid").and_then(|group| group.parse().ok()).unwrap_or(task);
+    // PIDFD_THREAD, since Linux 6.9
+    let process = open(task, libc::O_EXCL).or_else(|_| open(group(), 0))?;
+    // SAFETY: takes numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), descriptor, 0) };
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel has just opened it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Marks one socket of a task.
+pub(super) fn mark(task: Tid, descriptor: RawFd, class: u32, marking: Marking) -> Result<(), Errno> {
+    marking.mark(&fetch(task, descriptor)?, class)
+}
+
+/// Marks all sockets that a task has open. One that is closed meanwhile needs no mark.
+pub(super) fn mark_all(task: Tid, class: u32, marking: Marking) -> Result<(), Errno> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{task}/fd")) else { return Err(Errno::ESRCH) };
+    for entry in entries.flatten() {
+        let is_socket =
+            fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
+        let Some(descriptor) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        match if is_socket { mark(task, descriptor, class, marking) } else { Ok(()) } {
+            Ok(()) | Err(Errno::EBADF) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+impl<P: Policy> Supervisor<P> {
+    /// socket(2) was called: a task with a class is stopped again when it returns.
+    pub(super) fn on_socket_call(&mut self, tid: Tid) {
+        if self.policy.socket_class(tid) == 0 || self.closing {
+            return self.resume(tid, 0);
+        }
+        if let Some(task) = self.table.tasks.get_mut(&tid) {
+            task.in_socket = true;
+        }
+        // ESRCH: killed meanwhile
+        let _ = sys::cont_to_exit(tid);
+    }
+
+    /// Deals with the stop at the end of socket(2), if it is one.
+    pub(super) fn socket_made(&mut self, tid: Tid) -> bool {
+        let Some(task) = self.table.tasks.get_mut(&tid) else { return false };
+        if !std::mem::take(&mut task.in_socket) {
+            return false;
+        }
+        if let Ok(descriptor) = Registers::read(tid).map(|registers| registers.result())
+            && descriptor >= 0
+        {
+            self.policy.socket_made(tid, descriptor as RawFd);
+        }
+        true
+    }
+}

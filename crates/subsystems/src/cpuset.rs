@@ -1,0 +1,353 @@
+//! # cpuset: on which CPUs and memory nodes the tasks of a cgroup may run
+//!
+//! A new cpuset is empty and takes no task (`ENOSPC`) until both `cpus` and `mems` are set. It must fit into its
+//! parent. Tasks get its CPUs and nodes when they move in and when the cpuset changes; what a task asked for itself
+//! with `sched_setaffinity(2)` stays in force where it fits, and is kept for later where it does not.
+//!
+//! * `cpuset.cpus`, `cpuset.mems`: lists such as `0-3,7`, `0-15:2/4`, `all`, `N` (the last one); a blank line empties.
+//!   `EACCES` in the root or for what the parent has not got; `EINVAL` for what is not a list, not online, or taken
+//!   by an exclusive sibling; `ERANGE` and `EOVERFLOW` for numbers that are too large; `EBUSY` for what a child still
+//!   holds; `ENOSPC` to empty a cpuset that has tasks. Writing what is there already does nothing.
+//! * `cpuset.effective_cpus`, `cpuset.effective_mems`: what tasks really get. Other than the configured value only
+//!   with the mount option `cpuset_v2_mode`, where a cpuset may name what its parent has not got, and gets the part
+//!   that the parent has, or all that the parent has where there is no such part.
+//! * `cpuset.cpu_exclusive`, `cpuset.mem_exclusive`: 1 keeps siblings (not children) off. The parent must have it too.
+//! * `cpuset.memory_migrate`: 1 lets a task's memory follow it, at a move in and at a change of `mems`.
+//! * `cpuset.memory_spread_page`, `cpuset.memory_spread_slab`: a new child has its parent's.
+//! * `cpuset.mem_hardwall`, `cpuset.sched_load_balance`, `cpuset.sched_relax_domain_level` (-1 to 2).
+//! * `cpuset.memory_pressure`: 0. `cpuset.memory_pressure_enabled` (root only): 0 or 1, one for all.
+//!
+//! With `cgroup.clone_children` a new child starts with its parent's `cpus` and `mems`, unless a sibling is exclusive.
+//!
+//! **Kept and shown, without effect**, since no user space can bring them about: `mem_hardwall`, the spread flags, the
+//! load balance and relax domain files, and `memory_pressure_enabled`: no host feeds the filter of direct reclaims
+//! (F1.15), so `memory_pressure` is always 0. A cpuset that leaves out CPUs or nodes that are online needs a host that
+//! can bind tasks: without one the write fails with `EOPNOTSUPP`. Bindings that the system refuses for a member fail
+//! the write with its errno, and members that were bound before are bound back; a move is past that point and goes on.
+//! The root has what was online when the subsystem was last loaded, mounted or unmounted; CPUs that come or go later
+//! are not followed (F1.13).
+//!
+//! The rules are Linux 6.x cgroup v1 (`kernel/cgroup/cpuset.c`, `cpuset-v1.c`); F1 of the project's history.
+
+mod validate;
+
+use core::fmt::Write as _;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use penfold_core::{
+    Callbacks, Context, Css, Errno, Error, File, HierarchyFlags, Mask, Migration, Need, Result, Subsystem,
+    Tid,
+};
+
+use validate::{Family, Flags, Kind, Set, validate};
+
+/// The longest write to `cpus`: 100 + 6 for each of 256 CPUs, inclusive.
+const MAX_CPUS_WRITE: usize = 100 + 6 * 256;
+/// The longest write to `mems`: 100 + 6 for each of 1024 nodes, inclusive.
+const MAX_MEMS_WRITE: usize = 100 + 6 * 1024;
+/// The highest `sched_relax_domain_level`. The kernel's own depends on the machine's levels of scheduling domains.
+const MAX_RELAX_DOMAIN_LEVEL: i64 = 2;
+
+const CPUS: usize = 0;
+const MEMS: usize = 1;
+
+/// The subsystem.
+#[derive(Debug, Default)]
+pub struct Cpuset {
+    /// `memory_pressure_enabled`, one for all cpusets.
+    memory_pressure_enabled: bool,
+}
+
+type Ctx<'a> = Context<'a, Cpuset>;
+
+impl Kind {
+    fn of_file(private: usize) -> Kind {
+        if private == CPUS { Kind::Cpus } else { Kind::Mems }
+    }
+
+    fn online(self, ctx: &mut Ctx<'_>) -> Mask {
+        match self {
+            Kind::Cpus => ctx.host().cpus(),
+            Kind::Mems => ctx.host().memory_nodes(),
+        }
+    }
+
+    /// One more than the highest number that a list may name.
+    fn limit(self, ctx: &mut Ctx<'_>) -> usize {
+        match self {
+            Kind::Cpus => ctx.host().cpu_limit(),
+            Kind::Mems => ctx.host().node_limit(),
+        }
+    }
+
+    fn need(self) -> Need {
+        match self {
+            Kind::Cpus => Need::Affinity,
+            Kind::Mems => Need::MemoryNodes,
+        }
+    }
+}
+
+fn v2_mode(ctx: &Ctx<'_>) -> bool {
+    ctx.tree().hierarchy_of(ctx.cgroup_of(ctx.css())).flags.contains(HierarchyFlags::CPUSET_V2_MODE)
+}
+
+/// What the tasks of a cpuset may use.
+fn effective(ctx: &Ctx<'_>, css: Css, kind: Kind) -> Mask {
+    let own = ctx.state_of(css).mask(kind);
+    let Some(parent) = ctx.parent_of(css).filter(|_| v2_mode(ctx)) else { return own.clone() };
+    let above = effective(ctx, parent, kind);
+    let shared = own.intersection(&above);
+    if shared.is_empty() { above } else { shared }
+}
+
+/// May the cpuset of the call become `trial`?
+fn check(ctx: &Ctx<'_>, trial: &Set) -> Result<()> {
+    let css = ctx.css();
+    let parent = ctx.parent();
+    let sets = |all: Vec<Css>| -> Vec<&Set> {
+        all.into_iter().filter(|&other| other != css).map(|other| ctx.state_of(other)).collect()
+    };
+    let family = Family {
+        parent: parent.map(|parent| ctx.state_of(parent)),
+        children: sets(ctx.children_of(css)),
+        siblings: parent.map(|parent| sets(ctx.children_of(parent))).unwrap_or_default(),
+        has_tasks: ctx.has_tasks(css),
+        v2_mode: v2_mode(ctx),
+    };
+    validate(ctx.state(), trial, &family)
+}
+
+fn bind_task(
+    ctx: &mut Ctx<'_>,
+    task: Tid,
+    kind: Kind,
+    from: &Mask,
+    to: &Mask,
+    migrate: bool,
+) -> Result<(), Errno> {
+    match kind {
+        Kind::Cpus => ctx.host().set_affinity(task, to),
+        Kind::Mems => ctx.host().set_memory_nodes(task, from, to, migrate),
+    }
+}
+
+/// Puts `trial` in force, with its members; on an error everything is as before.
+fn commit(ctx: &mut Ctx<'_>, kind: Kind, trial: Set) -> Result<()> {
+    let css = ctx.css();
+    let affected = if v2_mode(ctx) { ctx.subtree_of(css) } else { vec![css] };
+    let before: Vec<Mask> = affected.iter().map(|&css| effective(ctx, css, kind)).collect();
+    let old = core::mem::replace(ctx.state_mut(), trial);
+    let mut bound: Vec<(Tid, Css, Mask, Mask)> = Vec::new();
+    for (css, from) in affected.into_iter().zip(before) {
+        let to = effective(ctx, css, kind);
+        if from == to {
+            continue;
+        }
+        let migrate = ctx.state_of(css).flags.contains(Flags::MEMORY_MIGRATE);
+        for task in ctx.tasks_of(css) {
+            match bind_task(ctx, task, kind, &from, &to, migrate) {
+                Ok(()) => bound.push((task, css, from.clone(), to.clone())),
+                // It died since it was listed.
+                Err(Errno::ESRCH) => {}
+                Err(errno) => {
+                    for (task, css, from, to) in bound.into_iter().rev() {
+                        let migrate = ctx.state_of(css).flags.contains(Flags::MEMORY_MIGRATE);
+                        // Whatever this answers, there is no better state to go to.
+                        let _ = bind_task(ctx, task, kind, &to, &from, migrate);
+                    }
+                    *ctx.state_mut() = old;
+                    let reason = format!("task {task}, a member, can't be bound to {to}: {errno}");
+                    return Err(Error::refused(errno, reason));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn list_read(_: &mut Cpuset, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
+    let _ = writeln!(out, "{}", ctx.state().mask(Kind::of_file(ctx.private())));
+    Ok(())
+}
+
+fn effective_read(_: &mut Cpuset, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
+    let _ = writeln!(out, "{}", effective(ctx, ctx.css(), Kind::of_file(ctx.private())));
+    Ok(())
+}
+
+fn list_write(_: &mut Cpuset, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
+    if ctx.is_root() {
+        return Err(Error::value(Errno::EACCES, "the root always has everything; make a child and set that"));
+    }
+    let kind = Kind::of_file(ctx.private());
+    let (limit, online) = (kind.limit(ctx), kind.online(ctx));
+    let mask = Mask::parse_list(text, limit).map_err(|errno| {
+        Error::value(errno, format!("takes a list such as 0-3,7 of numbers below {limit}"))
+    })?;
+    if !mask.is_subset(&online) {
+        return Err(Error::value(Errno::EINVAL, format!("only {online} is online")));
+    }
+    if mask == *ctx.state().mask(kind) {
+        return Ok(());
+    }
+    let mut trial = ctx.state().clone();
+    *trial.mask_mut(kind) = mask;
+    check(ctx, &trial)?;
+    if !trial.mask(kind).is_empty() && !online.is_subset(trial.mask(kind)) {
+        ctx.require(kind.need())?;
+    }
+    commit(ctx, kind, trial)
+}
+
+fn flag_of_file(ctx: &Ctx<'_>) -> Flags {
+    Flags::from_bits_truncate(ctx.private() as u16)
+}
+
+fn flag_read(_: &mut Cpuset, ctx: &mut Ctx<'_>) -> Result<u64> {
+    Ok(ctx.state().flags.contains(flag_of_file(ctx)).into())
+}
+
+fn flag_write(_: &mut Cpuset, ctx: &mut Ctx<'_>, value: u64) -> Result<()> {
+    let mut trial = ctx.state().clone();
+    trial.flags.set(flag_of_file(ctx), value != 0);
+    check(ctx, &trial)?;
+    *ctx.state_mut() = trial;
+    Ok(())
+}
+
+fn relax_read(_: &mut Cpuset, ctx: &mut Ctx<'_>) -> Result<i64> {
+    Ok(ctx.state().relax_domain_level.into())
+}
+
+fn relax_write(_: &mut Cpuset, ctx: &mut Ctx<'_>, value: i64) -> Result<()> {
+    if !(-1..=MAX_RELAX_DOMAIN_LEVEL).contains(&value) {
+        let reason = format!("takes a number from -1 to {MAX_RELAX_DOMAIN_LEVEL}");
+        return Err(Error::value(Errno::EINVAL, reason));
+    }
+    ctx.state_mut().relax_domain_level = value as i8;
+    Ok(())
+}
+
+fn pressure_read(_: &mut Cpuset, _: &mut Ctx<'_>) -> Result<u64> {
+    Ok(0)
+}
+
+fn pressure_enabled_read(cpuset: &mut Cpuset, _: &mut Ctx<'_>) -> Result<u64> {
+    Ok(cpuset.memory_pressure_enabled.into())
+}
+
+fn pressure_enabled_write(cpuset: &mut Cpuset, _: &mut Ctx<'_>, value: u64) -> Result<()> {
+    cpuset.memory_pressure_enabled = value != 0;
+    Ok(())
+}
+
+fn flag(name: &'static str, flag: Flags) -> File<Cpuset> {
+    File::new(name).private(flag.bits().into()).read_u64(flag_read).write_u64(flag_write)
+}
+
+impl Subsystem for Cpuset {
+    type State = Set;
+
+    fn name(&self) -> &'static str {
+        "cpuset"
+    }
+
+    fn callbacks(&self) -> Callbacks {
+        Callbacks::CAN_ATTACH | Callbacks::ATTACH | Callbacks::POST_CLONE | Callbacks::BIND
+    }
+
+    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Set> {
+        let Some(parent) = ctx.parent() else {
+            let flags = Flags::CPU_EXCLUSIVE | Flags::MEM_EXCLUSIVE | Flags::SCHED_LOAD_BALANCE;
+            let (cpus, mems) = (Kind::Cpus.online(ctx), Kind::Mems.online(ctx));
+            return Ok(Set { cpus, mems, flags, relax_domain_level: -1 });
+        };
+        let inherited = ctx.state_of(parent).flags & (Flags::SPREAD_PAGE | Flags::SPREAD_SLAB);
+        Ok(Set {
+            cpus: Mask::new(),
+            mems: Mask::new(),
+            flags: inherited | Flags::SCHED_LOAD_BALANCE,
+            relax_domain_level: -1,
+        })
+    }
+
+    fn destroy(&mut self, _: &mut Ctx<'_>) {}
+
+    /// Copies `cpus` and `mems` of the parent, unless that would overlap with an exclusive sibling (F1.11).
+    fn post_clone(&mut self, ctx: &mut Ctx<'_>) {
+        let css = ctx.css();
+        let Some(parent) = ctx.parent() else { return };
+        let mut siblings = ctx.children_of(parent).into_iter().filter(|&other| other != css);
+        if siblings.any(|sibling| ctx.state_of(sibling).is_exclusive()) {
+            return;
+        }
+        let Set { cpus, mems, .. } = ctx.state_of(parent).clone();
+        let state = ctx.state_mut();
+        (state.cpus, state.mems) = (cpus, mems);
+    }
+
+    /// A root has everything that is online. All tasks are in the root now: none is touched.
+    fn bind(&mut self, ctx: &mut Ctx<'_>) {
+        let (cpus, mems) = (Kind::Cpus.online(ctx), Kind::Mems.online(ctx));
+        let state = ctx.state_mut();
+        (state.cpus, state.mems) = (cpus, mems);
+    }
+
+    fn can_attach(&mut self, ctx: &mut Ctx<'_>, _: &[Migration]) -> Result<()> {
+        let empty = |kind| effective(ctx, ctx.css(), kind).is_empty();
+        if empty(Kind::Cpus) || empty(Kind::Mems) {
+            let reason = "its cpus or mems are empty; set both before tasks move in";
+            return Err(Error::refused(Errno::ENOSPC, reason));
+        }
+        Ok(())
+    }
+
+    fn attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
+        let css = ctx.css();
+        let migrates = ctx.state().flags.contains(Flags::MEMORY_MIGRATE);
+        for kind in [Kind::Cpus, Kind::Mems] {
+            let to = effective(ctx, css, kind);
+            for moved in tasks {
+                let from = effective(ctx, moved.from, kind);
+                if from == to {
+                    continue;
+                }
+                // Memory belongs to the process: it follows the leader, not each thread.
+                let leader = ctx.host().task(moved.task).is_some_and(|facts| facts.group == moved.task);
+                // Past the commit point: what the system refuses now is no reason to undo the move.
+                let _ = bind_task(ctx, moved.task, kind, &from, &to, migrates && leader);
+            }
+        }
+    }
+
+    fn files(&self) -> Vec<File<Cpuset>> {
+        let list = |name, private, max_write| {
+            File::new(name).private(private).max_write(max_write).read_text(list_read).write_text(list_write)
+        };
+        let effective = |name, private| File::new(name).private(private).read_text(effective_read);
+        vec![
+            list("cpus", CPUS, MAX_CPUS_WRITE),
+            list("mems", MEMS, MAX_MEMS_WRITE),
+            effective("effective_cpus", CPUS),
+            effective("effective_mems", MEMS),
+            flag("cpu_exclusive", Flags::CPU_EXCLUSIVE),
+            flag("mem_exclusive", Flags::MEM_EXCLUSIVE),
+            flag("mem_hardwall", Flags::MEM_HARDWALL),
+            flag("sched_load_balance", Flags::SCHED_LOAD_BALANCE),
+            File::new("sched_relax_domain_level").read_s64(relax_read).write_s64(relax_write),
+            flag("memory_migrate", Flags::MEMORY_MIGRATE),
+            File::new("memory_pressure").read_u64(pressure_read),
+            flag("memory_spread_page", Flags::SPREAD_PAGE),
+            flag("memory_spread_slab", Flags::SPREAD_SLAB),
+            File::new("memory_pressure_enabled")
+                .root_only()
+                .read_u64(pressure_enabled_read)
+                .write_u64(pressure_enabled_write),
+        ]
+    }
+}

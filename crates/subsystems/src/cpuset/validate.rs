@@ -1,0 +1,118 @@
+//! What a cpuset holds, and the rules that keep it consistent with its family (F1.7). Pure: no tree, no host.
+
+use alloc::vec::Vec;
+
+use bitflags::bitflags;
+use penfold_core::{Errno, Error, Mask, Result};
+
+bitflags! {
+    /// The flag files of a cpuset.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Flags: u16 {
+        const CPU_EXCLUSIVE = 1;
+        const MEM_EXCLUSIVE = 1 << 1;
+        const MEM_HARDWALL = 1 << 2;
+        const MEMORY_MIGRATE = 1 << 3;
+        const SCHED_LOAD_BALANCE = 1 << 4;
+        const SPREAD_PAGE = 1 << 5;
+        const SPREAD_SLAB = 1 << 6;
+    }
+}
+
+/// One of the two things that a cpuset restricts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Cpus,
+    Mems,
+}
+
+/// One cpuset as configured.
+#[derive(Debug, Clone)]
+pub struct Set {
+    pub(super) cpus: Mask,
+    pub(super) mems: Mask,
+    pub(super) flags: Flags,
+    pub(super) relax_domain_level: i8,
+}
+
+// One of these is kept for every cgroup.
+const _: () = assert!(size_of::<Set>() <= 56);
+
+impl Set {
+    pub(super) fn mask(&self, kind: Kind) -> &Mask {
+        match kind {
+            Kind::Cpus => &self.cpus,
+            Kind::Mems => &self.mems,
+        }
+    }
+
+    pub(super) fn mask_mut(&mut self, kind: Kind) -> &mut Mask {
+        match kind {
+            Kind::Cpus => &mut self.cpus,
+            Kind::Mems => &mut self.mems,
+        }
+    }
+
+    pub(super) fn is_exclusive(&self) -> bool {
+        self.flags.intersects(EXCLUSIVE)
+    }
+
+    /// Does it fit into `outer`, exclusive flags included?
+    fn is_subset(&self, outer: &Set) -> bool {
+        self.cpus.is_subset(&outer.cpus)
+            && self.mems.is_subset(&outer.mems)
+            && (outer.flags & EXCLUSIVE).contains(self.flags & EXCLUSIVE)
+    }
+
+    /// Does one of the two want for itself what the other has too?
+    fn conflicts(&self, other: &Set) -> bool {
+        let either = self.flags | other.flags;
+        (either.contains(Flags::CPU_EXCLUSIVE) && self.cpus.intersects(&other.cpus))
+            || (either.contains(Flags::MEM_EXCLUSIVE) && self.mems.intersects(&other.mems))
+    }
+}
+
+const EXCLUSIVE: Flags = Flags::CPU_EXCLUSIVE.union(Flags::MEM_EXCLUSIVE);
+
+/// What surrounds a cpuset that is about to change.
+pub(super) struct Family<'a> {
+    /// `None` for a root.
+    pub(super) parent: Option<&'a Set>,
+    pub(super) children: Vec<&'a Set>,
+    pub(super) siblings: Vec<&'a Set>,
+    /// Has the cpuset itself any member?
+    pub(super) has_tasks: bool,
+    /// Mounted with `cpuset_v2_mode`: neither children nor parent restrict what may be configured.
+    pub(super) v2_mode: bool,
+}
+
+/// May `current` become `trial`? The tests stand in the kernel's order, which decides the errno.
+///
+/// # Errors
+/// `EBUSY` when a child would not fit any more; `EACCES` when it would not fit into its parent; `ENOSPC` to empty a
+/// cpuset that has tasks; `EBUSY` to empty an exclusive, load-balanced one; `EINVAL` for an overlap with a sibling
+/// where either is exclusive.
+pub(super) fn validate(current: &Set, trial: &Set, family: &Family<'_>) -> Result<()> {
+    let refuse = |errno, reason: &'static str| Err(Error::value(errno, reason));
+    if !family.v2_mode && family.children.iter().any(|child| !child.is_subset(trial)) {
+        return refuse(Errno::EBUSY, "a child holds what this would take away; shrink the children first");
+    }
+    let Some(parent) = family.parent else { return Ok(()) };
+    if !family.v2_mode && !trial.is_subset(parent) {
+        return refuse(Errno::EACCES, "the parent has not got that; widen it, or make it exclusive, first");
+    }
+    let empties = |kind| !current.mask(kind).is_empty() && trial.mask(kind).is_empty();
+    if family.has_tasks && (empties(Kind::Cpus) || empties(Kind::Mems)) {
+        return refuse(Errno::ENOSPC, "it has tasks, which need a CPU and a memory node");
+    }
+    // The kernel asks whether the deadline tasks of the root domain still fit. Its own deadline server always has
+    // bandwidth there, so no CPU at all never fits.
+    let own_domain = Flags::CPU_EXCLUSIVE | Flags::SCHED_LOAD_BALANCE;
+    if current.flags.contains(own_domain) && empties(Kind::Cpus) {
+        return refuse(Errno::EBUSY, "an exclusive cpuset keeps a CPU; clear cpu_exclusive first");
+    }
+    if family.siblings.iter().any(|sibling| trial.conflicts(sibling)) {
+        return refuse(Errno::EINVAL, "it overlaps with a sibling, and one of the two is exclusive");
+    }
+    Ok(())
+}

@@ -1,0 +1,350 @@
+//! # numtasks: a part of all tasks for each cgroup, and a rate of forks
+//!
+//! The controller of `ResGroups` (2006), brought to today. A group divides what it has into `child_shares_divisor`
+//! parts and each child may be guaranteed some (`min_shares`) and bounded by some (`max_shares`). A fork that would
+//! take the group, or any above it, beyond its bound is refused: fork(2) and clone(2) answer `EAGAIN`.
+//!
+//! * `numtasks.shares`: reads `res=numtasks,min_shares=N,max_shares=N,child_shares_divisor=N`; writes take any of
+//!   these, in any order. -3 is "don't care" (the default), -2 "unsupported" (never changes again), -1 "unchanged".
+//!   `EINVAL` for more than the parent has left to guarantee, a `max_shares` above its divisor or below `min_shares`,
+//!   a divisor below what the children hold; `E2BIG` from 4096 bytes.
+//! * `numtasks.stats`: four lines: current usage, successes, failures, forkrate failures. Taken from the group's own
+//!   guarantee or *borrowed*: a task beyond the guarantee counts at the parent too, and as a success where it was
+//!   found room at last, which is the root when nothing is guaranteed. Failures count in the group that forked,
+//!   whichever bound refused. A write must contain `res=` (else `EINVAL`) and changes nothing: there is no reset.
+//! * `numtasks.total_numtasks` (root only): how many tasks the root's shares stand for; 2147483647 for unlimited. **Shares
+//!   bound nobody before it is set**, and a don't care in `max_shares` unbounds everything below too.
+//! * `numtasks.forkrate`, `numtasks.forkrate_interval` (root only): at most so many forks (2147483647: unlimited) in so
+//!   many seconds, the same numbers for each group; its children's forks do not count. Writing either starts all
+//!   windows anew; the failure counts stay.
+//!
+//! These three take 1 to 2147483647, and `total_numtasks` only more than there are tasks, else `EINVAL`. A bound or
+//! rate needs a host that can refuse forks: without one the write fails with `EOPNOTSUPP`.
+//!
+//! **Other than in 2006**: a trailing newline is accepted; the errno of a refused fork was `ENOSPC`; ancestors are
+//! checked, by all tasks below them (the guaranteed ones, which their current usage leaves out, too), so a guarantee
+//! is a part that no sibling can be given, not room beyond the parent's bound; the bounds are tried before the rate, so
+//! a fork that a bound refuses does not count as one of the window; an attach is, as then, never refused.
+//!
+//! F3 of the project's history.
+
+mod shares;
+
+use core::fmt::Write as _;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use penfold_core::{
+    Callbacks, Context, Css, Errno, Error, File, Migration, Need, PAGE_SIZE, Resource, Result, Rule,
+    Subsystem, Tid, UNLIMITED,
+};
+
+use shares::{Request, Shares, units};
+
+const TASKS: usize = 0;
+/// The value of a parameter that limits nothing, and the highest that it takes.
+const NO_LIMIT: i32 = i32::MAX;
+const NANOSECONDS: u64 = 1_000_000_000;
+
+/// The subsystem: its parameters, one for all groups.
+#[derive(Debug)]
+pub struct Numtasks {
+    total: i32,
+    forkrate: i32,
+    /// Seconds.
+    interval: i32,
+}
+
+impl Default for Numtasks {
+    fn default() -> Numtasks {
+        Numtasks { total: NO_LIMIT, forkrate: NO_LIMIT, interval: 1 }
+    }
+}
+
+/// One group.
+#[derive(Debug)]
+pub struct Group {
+    shares: Shares,
+    units: Units,
+    /// Own tasks and what children have borrowed.
+    usage: u32,
+    /// Those of them that count at the parent too.
+    borrowed: u32,
+    /// Forks in the window that began at `window` (nanoseconds of the host's clock).
+    forks: i32,
+    window: u64,
+    successes: u64,
+    forkrate_failures: u64,
+}
+
+// One of these is kept for every cgroup.
+const _: () = assert!(size_of::<Group>() <= 72);
+
+/// Shares in numbers of tasks; `None` for any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Units {
+    min: Option<u32>,
+    max: Option<u32>,
+}
+
+type Ctx<'a> = Context<'a, Numtasks>;
+
+impl Group {
+    /// Tasks that the group can hold without borrowing; `None` if all are borrowed.
+    fn own_room(&self) -> Option<u32> {
+        units(self.shares.unused_min, self.units.min, self.shares.divisor)
+    }
+}
+
+/// Counts one more task, borrowing from as many ancestors as it takes (F3.11).
+fn take(ctx: &mut Ctx<'_>, css: Css) {
+    let mut at = css;
+    loop {
+        let parent = ctx.parent_of(at);
+        let group = ctx.state_of_mut(at);
+        group.usage += 1;
+        match parent {
+            Some(parent) if group.own_room().is_none_or(|room| group.usage > room) => {
+                group.borrowed += 1;
+                at = parent;
+            }
+            _ => {
+                group.successes += 1;
+                return;
+            }
+        }
+    }
+}
+
+/// Counts one task less; what was borrowed is given back first.
+fn give_back(ctx: &mut Ctx<'_>, css: Css) {
+    let mut at = Some(css);
+    while let Some(here) = at {
+        let parent = ctx.parent_of(here);
+        let group = ctx.state_of_mut(here);
+        group.usage = group.usage.saturating_sub(1);
+        at = parent.filter(|_| group.borrowed > 0);
+        group.borrowed = group.borrowed.saturating_sub(1);
+    }
+}
+
+impl Numtasks {
+    /// Derives the real units of a group and all below it from the shares, and bounds them (F3.8).
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` when there is a bound and the host can't refuse forks; then all units are as before.
+    fn derive_units(&self, ctx: &mut Ctx<'_>, css: Css) -> Result<()> {
+        let groups = ctx.subtree_of(css);
+        let before: Vec<Units> = groups.iter().map(|&css| ctx.state_of(css).units).collect();
+        for &css in &groups {
+            ctx.state_of_mut(css).units = self.units_of(ctx, css);
+        }
+        if groups.iter().any(|&css| ctx.state_of(css).units.max.is_some())
+            && let Err(error) = ctx.require(Need::ForkVeto)
+        {
+            for (&css, units) in groups.iter().zip(before) {
+                ctx.state_of_mut(css).units = units;
+            }
+            return Err(error);
+        }
+        for css in groups {
+            let limit = ctx.state_of(css).units.max.map_or(UNLIMITED, u64::from);
+            ctx.set_limit(css, TASKS, limit)?;
+        }
+        Ok(())
+    }
+
+    /// The real units of a group whose parent has its own already.
+    fn units_of(&self, ctx: &Ctx<'_>, css: Css) -> Units {
+        let Some(parent) = ctx.parent_of(css).map(|parent| ctx.state_of(parent)) else {
+            let total = (self.total != NO_LIMIT).then_some(self.total.unsigned_abs());
+            return Units { min: total, max: total };
+        };
+        let Shares { min, max, .. } = ctx.state_of(css).shares;
+        let divisor = parent.shares.divisor;
+        Units { min: units(min, parent.units.min, divisor), max: units(max, parent.units.max, divisor) }
+    }
+}
+
+/// Tells a parent that a child's guarantee went from `old` to `new`.
+fn tell_parent(ctx: &mut Ctx<'_>, parent: Css, old: i32, new: i32) {
+    let children: Vec<i32> =
+        ctx.children_of(parent).into_iter().map(|child| ctx.state_of(child).shares.max).collect();
+    ctx.state_of_mut(parent).shares.child_changed(old, new, children.into_iter());
+}
+
+fn shares_read(_: &mut Numtasks, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
+    let Shares { min, max, divisor, .. } = ctx.state().shares;
+    let _ = writeln!(out, "res=numtasks,min_shares={min},max_shares={max},child_shares_divisor={divisor}");
+    Ok(())
+}
+
+fn shares_write(numtasks: &mut Numtasks, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
+    let request = Request::parse(text)?;
+    let (css, parent) = (ctx.css(), ctx.parent());
+    let above = parent.map(|parent| ctx.state_of(parent).shares);
+    let old = ctx.state().shares;
+    let new = old.changed(&request, above.as_ref())?;
+    ctx.state_mut().shares = new;
+    if let Some(parent) = parent {
+        tell_parent(ctx, parent, old.min, new.min);
+    }
+    numtasks.derive_units(ctx, css).inspect_err(|_| {
+        ctx.state_mut().shares = old;
+        if let (Some(parent), Some(above)) = (parent, above) {
+            ctx.state_of_mut(parent).shares = above;
+        }
+    })
+}
+
+fn stats_read(_: &mut Numtasks, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
+    let failures = ctx.counter(ctx.css(), TASKS).refused;
+    let Group { usage, successes, forkrate_failures, .. } = ctx.state();
+    let _ = writeln!(out, "numtasks: Current usage {usage}");
+    let _ = writeln!(out, "numtasks: Number of successes {successes}");
+    let _ = writeln!(out, "numtasks: Number of failures {failures}");
+    let _ = writeln!(out, "numtasks: Number of forkrate failures {forkrate_failures}");
+    Ok(())
+}
+
+fn stats_write(_: &mut Numtasks, _: &mut Ctx<'_>, text: &str) -> Result<()> {
+    if text.contains("res=") {
+        return Ok(());
+    }
+    Err(Error::value(Errno::EINVAL, "takes res=NAME, and has nothing to reset"))
+}
+
+/// The value of a parameter.
+fn parameter(value: i64) -> Result<i32> {
+    i32::try_from(value)
+        .ok()
+        .filter(|&value| value >= 1)
+        .ok_or_else(|| Error::value(Errno::EINVAL, format!("takes a number from 1 to {NO_LIMIT}")))
+}
+
+fn total_read(numtasks: &mut Numtasks, _: &mut Ctx<'_>) -> Result<i64> {
+    Ok(numtasks.total.into())
+}
+
+fn total_write(numtasks: &mut Numtasks, ctx: &mut Ctx<'_>, value: i64) -> Result<()> {
+    let total = parameter(value)?;
+    let usage = ctx.counter(ctx.css(), TASKS).usage;
+    if u64::from(total.unsigned_abs()) <= usage {
+        return Err(Error::value(Errno::EINVAL, format!("there are {usage} tasks: takes more than these")));
+    }
+    let old = core::mem::replace(&mut numtasks.total, total);
+    numtasks.derive_units(ctx, ctx.css()).inspect_err(|_| numtasks.total = old)
+}
+
+fn forkrate_read(numtasks: &mut Numtasks, _: &mut Ctx<'_>) -> Result<i64> {
+    Ok(numtasks.forkrate.into())
+}
+
+fn forkrate_write(numtasks: &mut Numtasks, ctx: &mut Ctx<'_>, value: i64) -> Result<()> {
+    let forkrate = parameter(value)?;
+    ctx.set_refusing(forkrate != NO_LIMIT)?;
+    numtasks.forkrate = forkrate;
+    restart_windows(ctx);
+    Ok(())
+}
+
+fn interval_read(numtasks: &mut Numtasks, _: &mut Ctx<'_>) -> Result<i64> {
+    Ok(numtasks.interval.into())
+}
+
+fn interval_write(numtasks: &mut Numtasks, ctx: &mut Ctx<'_>, value: i64) -> Result<()> {
+    numtasks.interval = parameter(value)?;
+    restart_windows(ctx);
+    Ok(())
+}
+
+fn restart_windows(ctx: &mut Ctx<'_>) {
+    let now = ctx.host().now();
+    for css in ctx.subtree_of(ctx.css()) {
+        let group = ctx.state_of_mut(css);
+        (group.window, group.forks) = (now, 0);
+    }
+}
+
+impl Subsystem for Numtasks {
+    type State = Group;
+
+    fn name(&self) -> &'static str {
+        "numtasks"
+    }
+
+    fn callbacks(&self) -> Callbacks {
+        Callbacks::ATTACH | Callbacks::CAN_FORK | Callbacks::FORK | Callbacks::EXIT
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        vec![Rule::new(Resource::Tasks).limited_by("shares")]
+    }
+
+    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Group> {
+        Ok(Group {
+            shares: Shares::default(),
+            units: Units::default(),
+            usage: 0,
+            borrowed: 0,
+            forks: 0,
+            window: ctx.host().now(),
+            successes: 0,
+            forkrate_failures: 0,
+        })
+    }
+
+    fn destroy(&mut self, ctx: &mut Ctx<'_>) {
+        if let Some(parent) = ctx.parent() {
+            let guaranteed = ctx.state().shares.min;
+            tell_parent(ctx, parent, guaranteed, Shares::NOTHING);
+        }
+    }
+
+    fn attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
+        for moved in tasks {
+            give_back(ctx, moved.from);
+            take(ctx, moved.to);
+        }
+    }
+
+    /// The rate of forks; the bounds are rules and were tried before.
+    fn can_fork(&mut self, ctx: &mut Ctx<'_>, _: Tid) -> Result<()> {
+        if self.forkrate == NO_LIMIT {
+            return Ok(());
+        }
+        let now = ctx.host().now();
+        let interval = u64::from(self.interval.unsigned_abs()) * NANOSECONDS;
+        let group = ctx.state_mut();
+        if now.saturating_sub(group.window) > interval {
+            (group.window, group.forks) = (now, 0);
+        }
+        if group.forks >= self.forkrate {
+            group.forkrate_failures += 1;
+            return Err(Error::refused(Errno::EAGAIN, "the group has made its forks of this interval"));
+        }
+        group.forks += 1;
+        Ok(())
+    }
+
+    fn fork(&mut self, ctx: &mut Ctx<'_>, _: Tid) {
+        take(ctx, ctx.css());
+    }
+
+    fn exit(&mut self, ctx: &mut Ctx<'_>, _: Tid) {
+        give_back(ctx, ctx.css());
+    }
+
+    fn files(&self) -> Vec<File<Numtasks>> {
+        vec![
+            File::new("shares").max_write(PAGE_SIZE - 1).read_text(shares_read).write_text(shares_write),
+            File::new("stats").max_write(PAGE_SIZE - 1).read_text(stats_read).write_text(stats_write),
+            File::new("total_numtasks").root_only().read_s64(total_read).write_s64(total_write),
+            File::new("forkrate").root_only().read_s64(forkrate_read).write_s64(forkrate_write),
+            File::new("forkrate_interval").root_only().read_s64(interval_read).write_s64(interval_write),
+        ]
+    }
+}

@@ -1,0 +1,33 @@
+//! Controllers that scenarios bind and unbind but never use: only their names and files matter.
+
+use penfold_core::{Context, File, Result, Subsystem};
+
+/// A controller that does nothing.
+pub(super) struct StandIn {
+    name: &'static str,
+    files: &'static [&'static str],
+}
+
+/// As `perf_event`: no files.
+pub(super) const PERF_EVENT: StandIn = StandIn { name: "perf_event", files: &[] };
+
+/// As `net_prio`.
+pub(super) const NET_PRIO: StandIn = StandIn { name: "net_prio", files: &["prioidx", "ifpriomap"] };
+
+impl Subsystem for StandIn {
+    type State = ();
+
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn files(&self) -> Vec<File<Self>> {
+        self.files.iter().map(|name| File::new(*name)).collect()
+    }
+
+    fn create(&mut self, _: &mut Context<'_, Self>) -> Result<()> {
+        Ok(())
+    }
+
+    fn destroy(&mut self, _: &mut Context<'_, Self>) {}
+}

@@ -1,0 +1,134 @@
+//! Every scenario on penfold, compared line by line with the kernel's own cgroup v1.
+
+use penfold_tests::recording::{self, Difference, RECORDED_CPUS};
+use penfold_tests::{Kernel, Penfold, Run, SCENARIOS, Scenario, WALKS};
+use std::path::Path;
+
+/// A line that may differ, and why; docs/differences.md says the same at length.
+struct Allowed {
+    scenario: &'static str,
+    /// How the expected line begins.
+    line: &'static str,
+    /// What the kernel answers and penfold does not.
+    kernel: &'static str,
+    reason: &'static str,
+}
+
+const ALLOWED: &[Allowed] = &[
+    Allowed {
+        scenario: "cpuset_members",
+        line: "/proc/{p}/cpuset",
+        kernel: "(top)/g",
+        reason: "penfold keeps no record of the cpuset that a zombie died in",
+    },
+    Allowed {
+        scenario: "pids_zombies",
+        line: "read P/pids.current",
+        kernel: "\"2\\n\"",
+        reason: "a zombie's charge is given back at exit, not when it is reaped",
+    },
+];
+
+fn on_penfold(scenario: &Scenario, play: impl FnOnce(&mut Run)) -> String {
+    let mut penfold = Penfold::new(RECORDED_CPUS);
+    if let Err(reason) = penfold.can_play(scenario) {
+        return reason;
+    }
+    let mut run = Run::new(&mut penfold);
+    play(&mut run);
+    run.into_transcript()
+}
+
+fn on_kernel(scenario: &Scenario, play: impl FnOnce(&mut Run)) -> Result<String, String> {
+    let mut kernel = Kernel::new(Path::new(env!("CARGO_BIN_EXE_member")))?;
+    kernel.can_play(scenario)?;
+    let mut run = Run::new(&mut kernel);
+    play(&mut run);
+    Ok(run.into_transcript())
+}
+
+fn find_allowance(scenario: &Scenario, difference: &Difference) -> Option<usize> {
+    ALLOWED.iter().position(|allowed| {
+        allowed.scenario == scenario.name
+            && difference.expected.starts_with(allowed.line)
+            && difference.expected.ends_with(allowed.kernel)
+    })
+}
+
+/// The differences that nobody has given a reason for, as text; notes which allowances were needed.
+fn unexplained(scenario: &Scenario, expected: &str, got: &str, needed: &mut [bool]) -> Option<String> {
+    let mut found = Vec::new();
+    for difference in recording::differing_lines(expected, got) {
+        match find_allowance(scenario, &difference) {
+            Some(index) => needed[index] = true,
+            None => found.push(difference.to_string()),
+        }
+    }
+    (!found.is_empty()).then(|| format!("{}:\n{}", scenario.name, found[..found.len().min(20)].join("\n")))
+}
+
+fn is_wanted(scenario: &&Scenario) -> bool {
+    std::env::var("PENFOLD_SCENARIO").map_or(true, |wanted| scenario.name.contains(&wanted))
+}
+
+#[test]
+fn penfold_does_what_was_recorded() {
+    let mut needed = vec![false; ALLOWED.len()];
+    let (mut failures, mut lines) = (Vec::new(), 0);
+    for scenario in SCENARIOS.iter().filter(is_wanted) {
+        let recorded = recording::load(scenario.name).expect("every scenario has a recording");
+        lines += recorded.lines().count();
+        failures.extend(unexplained(scenario, &recorded, &on_penfold(scenario, scenario.play), &mut needed));
+    }
+    println!("{lines} lines compared");
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    if std::env::var_os("PENFOLD_SCENARIO").is_none() {
+        for (allowed, needed) in ALLOWED.iter().zip(needed) {
+            assert!(needed, "no longer differs: {} {} ({})", allowed.scenario, allowed.line, allowed.reason);
+        }
+    }
+}
+
+/// Other kernels have other files, and other machines other CPUs: only one like the recorded one is asked itself.
+#[test]
+fn penfold_does_what_this_kernel_does() {
+    if !recording::recorded_here() {
+        println!("skipped: the scenarios were written for another kernel or another number of CPUs");
+        return;
+    }
+    let mut needed = vec![false; ALLOWED.len()];
+    let (mut failures, mut played) = (Vec::new(), 0);
+    for scenario in SCENARIOS.iter().filter(is_wanted) {
+        match on_kernel(scenario, scenario.play) {
+            Err(reason) => println!("skipped: {}: {reason}", scenario.name),
+            Ok(transcript) => {
+                played += 1;
+                failures.extend(unexplained(
+                    scenario,
+                    &transcript,
+                    &on_penfold(scenario, scenario.play),
+                    &mut needed,
+                ));
+            }
+        }
+    }
+    println!("{played} scenarios played on both");
+    walk_elsewhere(&mut failures, &mut needed);
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// The random walks with other seeds: one, or as many as `PENFOLD_SEEDS` says.
+fn walk_elsewhere(failures: &mut Vec<String>, needed: &mut [bool]) {
+    let seeds =
+        std::env::var("PENFOLD_SEEDS").map_or(1, |count| count.parse().expect("PENFOLD_SEEDS is a number"));
+    for walk in WALKS {
+        let scenario = SCENARIOS.iter().find(|s| s.name == walk.scenario).expect("every walk is a scenario");
+        for seed in (2..).take(if is_wanted(&scenario) { seeds } else { 0 }) {
+            let play = |run: &mut Run| (walk.play)(run, seed);
+            let Ok(transcript) = on_kernel(scenario, play) else { continue };
+            println!("{} with seed {seed}: {} lines", walk.scenario, transcript.lines().count());
+            let found = unexplained(scenario, &transcript, &on_penfold(scenario, play), needed);
+            failures.extend(found.map(|found| format!("seed {seed}: {found}")));
+        }
+    }
+}
