@@ -56,7 +56,7 @@ fn pointer_copy(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| black_box(&mut world.host).place(black_box(child), black_box(set)));
 }
 
-/// charge_fork + commit_fork + exit of a child whose parent stays.
+/// `charge_fork`, `commit_fork` and `exit` of a child whose parent stays.
 #[divan::bench(args = settings(&[Shape::ONE, Shape::MANY]))]
 fn fork_exit(bencher: Bencher<'_, '_>, setting: &Setting) {
     let mut world = setting.world(2);
