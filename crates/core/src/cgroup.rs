@@ -117,12 +117,19 @@ impl Cgroup {
             .retain(|file, _| !matches!(file, FileId::Subsystem { slot, .. } if usize::from(*slot) == gone));
     }
 
-    pub(crate) fn set_css(&mut self, slot: usize, css: Option<Css>) {
-        if slot >= self.css.len() {
-            let mut grown: Vec<u32> = self.css.to_vec();
-            grown.resize(slot + 1, NO_CSS);
+    /// Makes room for the slots of a mask at once: set one by one they would grow the table each time.
+    pub(crate) fn reserve_css(&mut self, slots: u64) {
+        let wanted = (u64::BITS - slots.leading_zeros()) as usize;
+        if wanted > self.css.len() {
+            let mut grown = Vec::with_capacity(wanted);
+            grown.extend_from_slice(&self.css);
+            grown.resize(wanted, NO_CSS);
             self.css = grown.into_boxed_slice();
         }
+    }
+
+    pub(crate) fn set_css(&mut self, slot: usize, css: Option<Css>) {
+        self.reserve_css(1 << slot);
         self.css[slot] = css.map_or(NO_CSS, |css| css.0);
     }
 }

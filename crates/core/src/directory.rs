@@ -66,6 +66,7 @@ impl Engine {
         let mut cgroup = Cgroup::new(name, usize::from(directory.hierarchy), Some(parent), owner);
         cgroup.notify_on_release = directory.notify_on_release;
         cgroup.clone_children = directory.clone_children;
+        cgroup.reserve_css(self.tree.hierarchy_of(parent).subsystems);
         let cgroup = self.tree.cgroups.insert(cgroup);
         self.create_states(host, caller, cgroup, parent)?;
         self.tree.publish(cgroup);
@@ -127,16 +128,16 @@ impl Engine {
     /// flight; or what a subsystem's `pre_destroy` answers.
     pub fn rmdir(&mut self, host: &mut dyn Host, caller: &Caller, cgroup: CgroupId) -> Result<()> {
         self.live(cgroup, "rmdir")?;
-        let name = self.tree[cgroup].name.clone();
-        let refuse = |errno, reason| refuse("rmdir", &name, errno, reason);
-        let Some(parent) = self.tree[cgroup].parent else {
+        let node = &self.tree[cgroup];
+        let refuse = |errno, reason| refuse("rmdir", &node.name, errno, reason);
+        let Some(parent) = node.parent else {
             return Err(refuse(Errno::EBUSY, "the root of a hierarchy goes with its last mount"));
         };
-        self.may_delete(caller, parent, &name, "rmdir")?;
-        if self.tree[cgroup].children > 0 {
+        self.may_delete(caller, parent, &node.name, "rmdir")?;
+        if node.children > 0 {
             return Err(refuse(Errno::EBUSY, "it has child cgroups"));
         }
-        if self.tree[cgroup].first_set.is_some() {
+        if node.first_set.is_some() {
             return Err(refuse(Errno::EBUSY, "it has tasks"));
         }
         for slot in bits(self.tree.hierarchy_of(cgroup).subsystems) {
@@ -165,12 +166,13 @@ impl Engine {
         operation: &'static str,
     ) -> Result<()> {
         let directory = self.tree[parent].owner;
-        let object = String::from_utf8_lossy(name).into_owned();
+        let object = String::from_utf8_lossy(name);
         caller.must(&directory, WRITE_AND_SEARCH, operation, &object)?;
         let sticky = directory.mode & 0o1000 != 0;
         let owns = |owner: Option<Owner>| owner.is_some_and(|owner| owner.uid == caller.uid);
         if sticky && !caller.privileged && !owns(Some(directory)) && !owns(self.entry_owner(parent, name)) {
             let reason = "the directory is sticky and neither it nor the entry is the caller's";
+            let object = object.into_owned();
             return Err(Error::Permission { operation, object, errno: Errno::EPERM, reason });
         }
         Ok(())

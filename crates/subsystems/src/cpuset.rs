@@ -60,6 +60,8 @@ const MEMS: usize = 1;
 pub struct Cpuset {
     /// `memory_pressure_enabled`, one for all cpusets.
     memory_pressure_enabled: bool,
+    /// How many cpusets other than roots are exclusive: while there is none, a mkdir need not look at its siblings.
+    exclusive: usize,
 }
 
 type Ctx<'a> = Context<'a, Cpuset>;
@@ -212,12 +214,18 @@ fn flag_read(_: &mut Cpuset, ctx: &mut Ctx<'_>) -> Result<u64> {
     Ok(ctx.state().flags.contains(flag_of_file(ctx)).into())
 }
 
-fn flag_write(_: &mut Cpuset, ctx: &mut Ctx<'_>, value: u64) -> Result<()> {
+fn flag_write(cpuset: &mut Cpuset, ctx: &mut Ctx<'_>, value: u64) -> Result<()> {
     let mut trial = ctx.state().clone();
     trial.flags.set(flag_of_file(ctx), value != 0);
     check(ctx, &trial)?;
+    cpuset.exclusive -= usize::from(counts_as_exclusive(ctx));
     *ctx.state_mut() = trial;
+    cpuset.exclusive += usize::from(counts_as_exclusive(ctx));
     Ok(())
+}
+
+fn counts_as_exclusive(ctx: &Ctx<'_>) -> bool {
+    !ctx.is_root() && ctx.state().is_exclusive()
 }
 
 fn relax_read(_: &mut Cpuset, ctx: &mut Ctx<'_>) -> Result<i64> {
@@ -276,15 +284,19 @@ impl Subsystem for Cpuset {
         })
     }
 
-    fn destroy(&mut self, _: &mut Ctx<'_>) {}
+    fn destroy(&mut self, ctx: &mut Ctx<'_>) {
+        self.exclusive -= usize::from(counts_as_exclusive(ctx));
+    }
 
     /// Copies `cpus` and `mems` of the parent, unless that would overlap with an exclusive sibling (F1.11).
     fn post_clone(&mut self, ctx: &mut Ctx<'_>) {
         let css = ctx.css();
         let Some(parent) = ctx.parent() else { return };
-        let mut siblings = ctx.children_of(parent).into_iter().filter(|&other| other != css);
-        if siblings.any(|sibling| ctx.state_of(sibling).is_exclusive()) {
-            return;
+        if self.exclusive > 0 {
+            let mut siblings = ctx.children_of(parent).into_iter().filter(|&other| other != css);
+            if siblings.any(|sibling| ctx.state_of(sibling).is_exclusive()) {
+                return;
+            }
         }
         let Set { cpus, mems, .. } = ctx.state_of(parent).clone();
         let state = ctx.state_mut();

@@ -298,9 +298,11 @@ impl Subsystem for Numtasks {
     }
 
     fn destroy(&mut self, ctx: &mut Ctx<'_>) {
-        if let Some(parent) = ctx.parent() {
-            let guaranteed = ctx.state().shares.min;
-            tell_parent(ctx, parent, guaranteed, Shares::NOTHING);
+        let Shares { min, max, .. } = ctx.state().shares;
+        // Without either its parent's sums stay as they are, and the siblings, however many, need no look.
+        let concerns_parent = min > 0 || max > 0;
+        if let Some(parent) = ctx.parent().filter(|_| concerns_parent) {
+            tell_parent(ctx, parent, min, Shares::NOTHING);
         }
     }
 

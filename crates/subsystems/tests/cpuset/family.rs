@@ -67,7 +67,7 @@ fn an_exclusive_cpuset_is_not_emptied_of_cpus() {
 fn a_cloned_child_has_its_parents_cpus_and_mems_unless_a_sibling_is_exclusive() {
     let mut w = World::new();
     let parent = w.cpuset(w.root, "B", "0");
-    for flag in ["cpu_exclusive", "memory_migrate"] {
+    for flag in ["cpu_exclusive", "mem_exclusive", "memory_migrate"] {
         w.write(parent, flag, "1").unwrap();
     }
     let plain = w.mkdir(parent, "plain");
@@ -81,6 +81,15 @@ fn a_cloned_child_has_its_parents_cpus_and_mems_unless_a_sibling_is_exclusive() 
     w.write(plain, "cpu_exclusive", "1").unwrap();
     let late = w.mkdir(parent, "late");
     assert_eq!((w.read(late, "cpus"), w.read(late, "mems")), ("\n".into(), "\n".into()));
+
+    w.write(plain, "cpu_exclusive", "1").unwrap();
+    w.write(plain, "mem_exclusive", "1").unwrap();
+    w.write(plain, "cpu_exclusive", "0").unwrap();
+    let still = w.mkdir(parent, "still");
+    assert_eq!(w.read(still, "mems"), "\n");
+    w.engine.rmdir(&mut w.host, &administrator(), plain).unwrap();
+    let again = w.mkdir(parent, "again");
+    assert_eq!((w.read(again, "cpus"), w.read(again, "mems")), ("0\n".into(), "0\n".into()));
 }
 
 #[test]

@@ -1,0 +1,50 @@
+//! Which controllers a benchmark loads, in one place.
+
+use std::fmt;
+
+use penfold_core::{Engine, Host, Result};
+use penfold_subsystems::{Pids, load_all};
+
+/// The controllers of a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Controllers {
+    /// No subsystem is loaded: nobody is interested in anything.
+    None,
+    /// `pids` alone, the cheapest that can refuse a fork.
+    Pids,
+    /// Every controller that penfold has.
+    All,
+}
+
+impl fmt::Display for Controllers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Controllers::None => "none",
+            Controllers::Pids => "pids",
+            Controllers::All => "all",
+        })
+    }
+}
+
+impl Controllers {
+    /// Loads them.
+    ///
+    /// # Errors
+    /// As [`Engine::load`].
+    pub fn load(self, engine: &mut Engine, host: &mut dyn Host) -> Result<()> {
+        match self {
+            Controllers::None => Ok(()),
+            Controllers::Pids => engine.load(host, Pids),
+            Controllers::All => load_all(engine, host),
+        }
+    }
+
+    /// The options that mount them in one hierarchy. CPUs and memory nodes start as copies of the root's.
+    pub fn mount_options(self) -> &'static str {
+        match self {
+            Controllers::None => "none,name=bench",
+            Controllers::Pids => "pids",
+            Controllers::All => "all,clone_children",
+        }
+    }
+}

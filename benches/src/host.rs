@@ -1,0 +1,74 @@
+//! A host that does nothing but store each task's css_set, so that a benchmark measures core alone.
+
+use penfold_core::{CannotGive, CssSetId, Errno, Host, Mask, Need, TaskFacts, Tid};
+
+/// A table from thread id to css_set. Every task is its own process of user 0.
+#[derive(Debug, Default)]
+pub struct BareHost {
+    sets: Vec<Option<CssSetId>>,
+}
+
+impl BareHost {
+    /// A host with memory for the tasks `0..capacity`, all of it touched: what the table takes is paid here.
+    pub fn with_capacity(capacity: usize) -> BareHost {
+        // Written and cleared again, because fresh zero pages would not be resident yet.
+        let mut sets = vec![Some(CssSetId::default()); capacity];
+        sets.fill(None);
+        BareHost { sets }
+    }
+}
+
+impl Host for BareHost {
+    fn task(&self, task: Tid) -> Option<TaskFacts> {
+        Some(TaskFacts {
+            group: task,
+            real_uid: 0,
+            saved_uid: 0,
+            movable: true,
+            exiting: false,
+            forking: false,
+        })
+    }
+
+    fn css_set(&self, task: Tid) -> Option<CssSetId> {
+        self.sets[task.0 as usize]
+    }
+
+    fn place(&mut self, task: Tid, set: CssSetId) {
+        self.sets[task.0 as usize] = Some(set);
+    }
+
+    // A scan: no benchmark lists members, and an index would be paid for in every `place`.
+    fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid)) {
+        let members = self.sets.iter().enumerate().filter(|&(_, other)| *other == Some(set));
+        members.for_each(|(task, _)| visit(Tid(task as i32)));
+    }
+
+    fn for_each_thread(&self, group: Tid, visit: &mut dyn FnMut(Tid)) {
+        visit(group);
+    }
+
+    fn now(&self) -> u64 {
+        0
+    }
+
+    fn cpus(&self) -> Mask {
+        Mask::first(2)
+    }
+
+    fn require(&mut self, _: Need) -> Result<(), CannotGive> {
+        Ok(())
+    }
+
+    fn set_affinity(&mut self, _: Tid, _: &Mask) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn freeze(&mut self, _: Tid) {}
+
+    fn thaw(&mut self, _: Tid) {}
+
+    fn is_frozen(&self, _: Tid) -> bool {
+        false
+    }
+}

@@ -1,0 +1,8 @@
+//! What the benchmarks share: a host that costs next to nothing, worlds of many cgroups, and the comparison of
+//! `penfold run` with the bare command.
+#![forbid(unsafe_code)]
+
+pub mod controllers;
+pub mod host;
+pub mod overhead;
+pub mod world;
