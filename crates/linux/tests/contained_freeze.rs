@@ -75,15 +75,11 @@ impl Watched {
         let (cgroup, child) = (watched.job.cgroup, Tid(watched.child));
         let moved = watched.job.control.with(move |engine, host| {
             let inner = engine.mkdir(host, &owner(), cgroup, b"inner", 0o755).expect("a cgroup");
-            // refused while a fork of it is in flight
-            for _ in 0..1000 {
-                if engine.attach(host, &owner(), inner, child, true).is_ok() {
-                    return Some(inner);
-                }
-            }
-            None
+            // also in the midst of forks: none is in flight while a request is served
+            engine.attach(host, &owner(), inner, child, true).expect("the child is moved");
+            inner
         });
-        watched.inner = moved.expect("the job runs").expect("the child is moved");
+        watched.inner = moved.expect("the job runs");
         watched
     }
 

@@ -8,8 +8,7 @@ use contained::{Job, read};
 
 const LIMIT: u64 = 15;
 
-/// Looks as often as it can until the bomb is over. What is counted and not listed is a fork under way, which is
-/// charged before the child exists.
+/// Looks as often as it can until the bomb is over; every look is between two stops, with no fork under way.
 fn watch_bomb<S: AsRef<str>>(argv: &[S]) {
     let job = Job::start(&[("pids.max", "15")], argv);
     let (control, cgroup) = (job.control.clone(), job.cgroup);
@@ -21,7 +20,7 @@ fn watch_bomb<S: AsRef<str>>(argv: &[S]) {
         }) {
             assert!(current <= LIMIT, "pids.current is {current} at look {looks}");
             assert!(listed <= LIMIT, "{listed} tasks are listed at look {looks}");
-            assert!(listed <= current, "{listed} tasks are listed, {current} counted at look {looks}");
+            assert_eq!(current, listed, "what is counted is what is there, at look {looks}");
             looks += 1;
             full += u64::from(current == LIMIT);
             most = most.max(current);
