@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use libc::c_int;
 
+use super::leave::AtEnd;
 use super::supervise::Supervisor;
 use super::sys;
 use super::table::{State, Task};
@@ -52,7 +53,8 @@ impl<P: Policy> Supervisor<P> {
         let early = self.early.remove(&child);
         let Some(task) = self.table.tasks.get(&parent) else { return };
         let (parent_tgid, cleared_flag) = (task.tgid, task.cleared_flag);
-        let mut born = Task::new(parent_tgid);
+        let mut born = Task::new(parent_tgid, task.lineage);
+        born.doomed = task.doomed;
         born.wanted_cpus.clone_from(&task.wanted_cpus);
         born.traces_exec = task.traces_exec;
         born.cleared_flag = cleared_flag;
@@ -63,10 +65,11 @@ impl<P: Policy> Supervisor<P> {
             _ if sys::is_thread_of(child, parent_tgid) => parent_tgid,
             _ => child,
         };
-        let tgid = born.tgid;
+        born.release = self.ending.is_some() || task.release && born.tgid == parent_tgid;
+        let (tgid, filtered) = (born.tgid, born.lineage.filter.is_some());
         let cpu = self.table.processes.get(&parent_tgid).map_or(0, |process| process.cpu);
         self.table.insert(child, born, cpu);
-        self.policy.forked(Fork { parent, child, tgid, charged, parent_died: false });
+        self.policy.forked(Fork { parent, child, tgid, charged, parent_died: false, filtered });
         if tgid == parent_tgid {
             self.trace_exec(parent, true);
         }
@@ -136,7 +139,7 @@ impl<P: Policy> Supervisor<P> {
             }
         }
         for (tid, tgid) in &orphans {
-            self.adopt(*tid, *tgid);
+            self.take_in(*tid, *tgid);
         }
         if wait {
             thread::sleep(REPORT_TIME);
@@ -148,16 +151,25 @@ impl<P: Policy> Supervisor<P> {
     pub(super) fn bury_early(&mut self) {
         let left: Vec<Tid> = self.early.keys().copied().collect();
         for tid in left {
-            self.adopt(tid, tid);
+            self.take_in(tid, tid);
         }
     }
 
-    fn adopt(&mut self, child: Tid, tgid: Tid) {
+    fn take_in(&mut self, child: Tid, tgid: Tid) {
         let Some(early) = self.early.remove(&child) else { return };
         // each of them was in one fork at most
-        let parent = self.killed.pop_front().unwrap_or(self.main);
-        self.table.insert(child, Task::new(tgid), 0);
-        self.policy.forked(Fork { parent, child, tgid, charged: false, parent_died: true });
+        let (parent, mut lineage) = self.killed.pop_front().unwrap_or((self.main, self.stranger));
+        if sys::status_field(child, "Seccomp").is_some_and(|mode| mode == "0") {
+            // then it was somebody else's child
+            lineage.filter = None;
+        }
+        let filtered = lineage.filter.is_some();
+        let mut born = Task::new(tgid, lineage);
+        let killed_at_end = self.ending == Some(AtEnd::Kill) && filtered;
+        born.doomed = killed_at_end || self.is_over(lineage.job);
+        born.release = self.ending.is_some();
+        self.table.insert(child, born, 0);
+        self.policy.forked(Fork { parent, child, tgid, charged: false, parent_died: true, filtered });
         match early {
             Early::Stopped { signal, .. } => self.first_stop(child, signal),
             Early::Died { .. } => self.bury(child),

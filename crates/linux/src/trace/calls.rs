@@ -13,7 +13,7 @@ impl<P: Policy> Supervisor<P> {
     pub(super) fn on_seccomp(&mut self, tid: Tid) {
         self.fork_is_over(tid);
         let Some(task) = self.table.tasks.get_mut(&tid) else { return };
-        if task.freeze && !self.closing {
+        if task.freeze && !self.closing && !task.doomed {
             // decided at thaw, so that no charge is in flight for as long as it is frozen
             task.state = State::Held(Pending::Seccomp);
             return sys::consume(tid);

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use penfold_core::{CgroupId, Engine, Error, Host, LimitHit, Need};
 
+use super::command::Command;
 use super::job::{Job, Outcome};
 use super::kick::{Gone, Handle};
-use super::launch::{Command, StartError};
+use super::launch::StartError;
 use super::placement::{Inner, Placement, Statistics};
 use super::signals::Signals;
 use super::supervise::{Options, Supervisor};
@@ -58,6 +59,10 @@ impl Workshop {
         &self.inner.tasks.warnings
     }
 
+    pub(super) fn into_parts(self) -> (Inner, Option<fn(&Notice)>) {
+        (self.inner, self.on_notice)
+    }
+
     /// Starts a command inside a cgroup. Only the stops that the rules need are arranged for.
     ///
     /// # Errors
@@ -76,7 +81,7 @@ impl Workshop {
             ..options
         };
         self.inner.tasks.freeze_arrangement();
-        let placement = Placement::new(self.inner, cgroup, self.on_notice);
+        let placement = Placement::new(self.inner, Some(cgroup), self.on_notice);
         Ok(Contained { job: Job::start(command, options, placement)? })
     }
 }
@@ -94,6 +99,10 @@ pub struct Control {
 }
 
 impl Control {
+    pub(super) fn new(handle: Handle<Placement>) -> Self {
+        Self { handle }
+    }
+
     /// Works on the engine between two stops of the job, with exact counters.
     ///
     /// # Errors
@@ -133,7 +142,7 @@ impl Ended {
 impl Contained {
     /// A way to the engine.
     pub fn control(&self) -> Control {
-        Control { handle: self.job.handle() }
+        Control::new(self.job.handle())
     }
 
     /// The command's process id.

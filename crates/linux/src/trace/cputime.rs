@@ -115,6 +115,15 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
+    /// What a process used before it was adopted is nobody's.
+    pub(super) fn skip_charges(&mut self, tgid: Tid) {
+        let (Some(process), Ok(now)) = (self.table.processes.get_mut(&tgid), of_process(tgid)) else {
+            return;
+        };
+        process.charged = now;
+        process.cpu = last_cpu(tgid).unwrap_or(0);
+    }
+
     /// Charges a dead task before it is reaped.
     pub(super) fn charge_dead(&mut self, tgid: Tid, tid: Tid) {
         let Some(process) = self.table.processes.get(&tgid) else { return };

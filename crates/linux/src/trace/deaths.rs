@@ -13,11 +13,11 @@ impl<P: Policy> Supervisor<P> {
     pub(super) fn on_death(&mut self, report: Report) {
         let tid = report.tid;
         let Some(task) = self.table.tasks.get(&tid) else { return self.on_early_death(tid) };
-        let tgid = task.tgid;
+        let (tgid, lineage) = (task.tgid, task.lineage);
         let killed = report.code == libc::CLD_KILLED && report.status == libc::SIGKILL;
-        if task.in_flight || killed && !self.options.fork_veto {
+        if task.in_flight || killed && !lineage.vetoes() {
             self.killed.truncate(REMEMBERED - 1);
-            self.killed.push_front(tid);
+            self.killed.push_front((tid, lineage));
         }
         self.fork_is_over(tid);
         self.deferred.retain(|(waiting, _)| *waiting != tid);
@@ -26,13 +26,15 @@ impl<P: Policy> Supervisor<P> {
         self.policy.exited(tid, tid == tgid);
         self.table.remove(tid);
         sys::reap(tid);
-        if tid == self.main && self.status.is_none() {
-            self.main_died(report.raw_status());
-        }
+        self.note_end(lineage.job, tid, report.raw_status());
     }
 
     /// Killed before its first stop. What its parent's report will need is read while it is there.
     fn on_early_death(&mut self, tid: Tid) {
+        if self.ending.is_some() {
+            // a child of ours that was let go
+            return sys::reap(tid);
+        }
         let field = |name| sys::status_field(tid, name).and_then(|value| value.parse().ok());
         let died = Early::Died { tgid: field("Tgid").unwrap_or(tid), parent: field("PPid").unwrap_or(0) };
         self.early.insert(tid, died);

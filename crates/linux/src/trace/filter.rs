@@ -61,7 +61,7 @@ fn op(code: u16, jt: usize, jf: usize, k: u32) -> sock_filter {
 }
 
 /// What the filter has to see.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Interest {
     /// Stop at every fork, vfork and clone, so that it can be refused.
     pub(super) fork: bool,

@@ -10,8 +10,9 @@ use std::time::Duration;
 use libc::c_int;
 use nix::errno::Errno;
 
+use super::command::Command;
 use super::kick::{self, Handle, Queue};
-use super::launch::{Command, StartError};
+use super::launch::StartError;
 use super::signals::{self, Signals};
 use super::supervise::{Options, Supervisor};
 use super::{Policy, Tid, sys};
@@ -49,6 +50,20 @@ impl<P: Policy> Job<P> {
     /// take its default action if it was ignored. That the program does not exist is told by
     /// [`Outcome::status`].
     pub fn start(command: Command, options: Options, policy: P) -> Result<Self, StartError> {
+        Self::spawn(move |queue| Supervisor::launch(&command, options, policy, queue))
+    }
+
+    /// Starts a tracer thread without a command, which waits for requests until [`Supervisor::end`].
+    ///
+    /// # Errors
+    /// [`StartError::System`].
+    pub fn idle(policy: P) -> Result<Self, StartError> {
+        Self::spawn(move |queue| Ok(Supervisor::idle(policy, queue)))
+    }
+
+    fn spawn(
+        make: impl FnOnce(Arc<Queue<P>>) -> Result<Supervisor<P>, StartError> + Send + 'static,
+    ) -> Result<Self, StartError> {
         let system = |step| move |errno| StartError::System { step, errno };
         sys::become_subreaper().map_err(system("become a child subreaper"))?;
         kick::install_handler().map_err(system("install a signal handler"))?;
@@ -62,7 +77,7 @@ impl<P: Policy> Job<P> {
             let _end = end;
             signals::block_all_but_kicks();
             queue.serve_from_here();
-            let supervisor = match Supervisor::launch(&command, options, policy, queue) {
+            let supervisor = match make(queue) {
                 Ok(supervisor) => supervisor,
                 Err(error) => {
                     let _ = started.send(Err(error));

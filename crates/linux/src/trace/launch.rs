@@ -3,12 +3,11 @@
 //! The child waits at a pipe until it is seized, installs the filter and executes the command. It stays a
 //! plain child in penfold's session and process group, so that terminal and shell treat it as usual.
 
-use std::ffi::{CString, OsString};
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::ptr;
 
 use libc::{c_char, c_int, sock_filter};
@@ -16,26 +15,9 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
+use super::command::{Command, Session, User};
 use super::signals::{self, Inherited};
 use super::{Tid, filter, sys};
-
-/// A command to run.
-#[derive(Debug, Clone)]
-pub struct Command {
-    /// Program and arguments; a program without a slash is looked for in `PATH`.
-    pub argv: Vec<OsString>,
-    /// The environment; `None` for that of this process.
-    pub environment: Option<Vec<(OsString, OsString)>>,
-    /// The working directory; `None` for that of this process.
-    pub directory: Option<PathBuf>,
-}
-
-impl Command {
-    /// A command in the environment and directory of this process.
-    pub fn new(argv: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        Self { argv: argv.into_iter().map(Into::into).collect(), environment: None, directory: None }
-    }
-}
 
 /// Why a job could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +58,17 @@ pub enum StartError {
     /// The seccomp filter could not be installed.
     #[error("cannot install the seccomp filter: {0}; the kernel lacks CONFIG_SECCOMP_FILTER or forbids it")]
     Filter(Errno),
+    /// The command can't run with the rights of that user.
+    #[error("cannot become the user: {0}; that takes root's rights")]
+    User(Errno),
+    /// The session or its terminal could not be made.
+    #[error(
+        "cannot make the session: {0}; EPERM: the terminal belongs to another session, ENOTTY: it is none"
+    )]
+    Session(Errno),
+    /// A standard stream could not be put in its place.
+    #[error("cannot pass on the standard streams: {0}")]
+    Streams(Errno),
     /// The working directory could not be entered.
     #[error("cannot enter the working directory: {0}")]
     Directory(Errno),
@@ -86,6 +79,7 @@ fn system(step: &'static str) -> impl Fn(Errno) -> StartError {
 }
 
 /// A child that waits to be let loose.
+#[derive(Debug)]
 pub(super) struct Launched {
     pub(super) pid: Tid,
     go: File,
@@ -97,7 +91,13 @@ pub(super) struct Launched {
 struct Prepared<'a> {
     argv: Vec<*const c_char>,
     environment: Vec<*const c_char>,
+    /// Becomes the child's `environ`, where the search of `PATH` looks too.
+    replaces_environment: bool,
     directory: *const c_char,
+    user: Option<&'a User>,
+    stdio: [Option<RawFd>; 3],
+    only_stdio: bool,
+    session: Session,
     filter: &'a [sock_filter],
     inherited: Inherited,
     go: RawFd,
@@ -106,9 +106,21 @@ struct Prepared<'a> {
 
 #[derive(Clone, Copy)]
 enum Stage {
-    Directory,
+    Session,
+    Streams,
     Filter,
+    User,
+    Directory,
     Exec,
+}
+
+impl Stage {
+    const ALL: [Stage; 6] =
+        [Stage::Session, Stage::Streams, Stage::Filter, Stage::User, Stage::Directory, Stage::Exec];
+}
+
+unsafe extern "C" {
+    static mut environ: *const *const c_char;
 }
 
 fn c_strings<'a>(strings: impl Iterator<Item = &'a [u8]>) -> Result<Vec<CString>, StartError> {
@@ -138,7 +150,12 @@ pub(super) fn launch(
     let prepared = Prepared {
         argv: pointers(&argv),
         environment: pointers(&environment),
+        replaces_environment: command.environment.is_some(),
         directory: directory.first().map_or(ptr::null(), |path| path.as_ptr()),
+        user: command.user.as_ref(),
+        stdio: [0, 1, 2].map(|stream: usize| command.stdio[stream].as_ref().map(|file| file.as_raw_fd())),
+        only_stdio: command.only_stdio,
+        session: command.session,
         filter,
         inherited: signals::inherited(),
         go: go_read.as_raw_fd(),
@@ -178,10 +195,13 @@ impl Launched {
         (&self.failure).read_exact(&mut message).ok()?;
         let stage = i32::from_ne_bytes(message[..4].try_into().expect("four bytes"));
         let errno = Errno::from_raw(i32::from_ne_bytes(message[4..].try_into().expect("four bytes")));
-        Some(match stage {
-            stage if stage == Stage::Directory as i32 => StartError::Directory(errno),
-            stage if stage == Stage::Filter as i32 => StartError::Filter(errno),
-            _ => StartError::Exec { program: self.program.clone(), errno },
+        Some(match Stage::ALL.into_iter().find(|one| *one as i32 == stage).unwrap_or(Stage::Exec) {
+            Stage::Session => StartError::Session(errno),
+            Stage::Streams => StartError::Streams(errno),
+            Stage::Filter => StartError::Filter(errno),
+            Stage::User => StartError::User(errno),
+            Stage::Directory => StartError::Directory(errno),
+            Stage::Exec => StartError::Exec { program: self.program.clone(), errno },
         })
     }
 }
@@ -189,10 +209,7 @@ impl Launched {
 impl Prepared<'_> {
     /// The child's side.
     fn run(&self) -> ! {
-        let (stage, errno) = match self.attempt() {
-            (stage, Err(errno)) => (stage, errno),
-            (stage, Ok(())) => (stage, Errno::EIO),
-        };
+        let (stage, errno) = self.attempt().err().unwrap_or((Stage::Exec, Errno::EIO));
         let mut message = [0_u8; 8];
         message[..4].copy_from_slice(&(stage as i32).to_ne_bytes());
         message[4..].copy_from_slice(&(errno as i32).to_ne_bytes());
@@ -204,7 +221,31 @@ impl Prepared<'_> {
         }
     }
 
-    fn attempt(&self) -> (Stage, Result<(), Errno>) {
+    /// The filter comes before the user: with root's rights it needs no *no new privileges*. The directory comes
+    /// after, since it may be one that only the user can enter.
+    fn attempt(&self) -> Result<(), (Stage, Errno)> {
+        let at = |stage| move |errno| (stage, errno);
+        self.wait();
+        self.enter_session().map_err(at(Stage::Session))?;
+        self.place_streams().map_err(at(Stage::Streams))?;
+        filter::install(self.filter).map_err(at(Stage::Filter))?;
+        self.become_user().map_err(at(Stage::User))?;
+        if !self.directory.is_null() {
+            // SAFETY: directory is a C string that lives in the caller.
+            Errno::result(unsafe { libc::chdir(self.directory) }).map_err(at(Stage::Directory))?;
+        }
+        self.inherited.restore();
+        if self.replaces_environment {
+            // SAFETY: the only thread of this process; the array lives as long as it does.
+            unsafe { environ = self.environment.as_ptr() };
+        }
+        // SAFETY: both arrays are null-terminated and point to C strings that live in the caller.
+        unsafe { libc::execvpe(self.argv[0], self.argv.as_ptr(), self.environment.as_ptr()) };
+        Err((Stage::Exec, Errno::last()))
+    }
+
+    /// Waits until the tracer says go.
+    fn wait(&self) {
         let mut byte = 0_u8;
         // SAFETY: reads one byte into a buffer of one.
         while unsafe { libc::read(self.go, (&raw mut byte).cast(), 1) } != 1 {
@@ -213,18 +254,55 @@ impl Prepared<'_> {
                 unsafe { libc::_exit(126) }
             }
         }
-        if !self.directory.is_null() {
-            // SAFETY: directory is a C string that lives in the caller.
-            if let Err(errno) = Errno::result(unsafe { libc::chdir(self.directory) }) {
-                return (Stage::Directory, Err(errno));
+    }
+
+    fn enter_session(&self) -> Result<(), Errno> {
+        if self.session == Session::Inherited {
+            return Ok(());
+        }
+        // SAFETY: takes nothing.
+        Errno::result(unsafe { libc::setsid() })?;
+        if self.session == Session::Terminal {
+            let terminal = self.stdio[0].unwrap_or(libc::STDIN_FILENO);
+            // SAFETY: takes numbers.
+            Errno::result(unsafe { libc::ioctl(terminal, libc::TIOCSCTTY, 0) })?;
+        }
+        Ok(())
+    }
+
+    fn place_streams(&self) -> Result<(), Errno> {
+        let mut copies = [None; 3];
+        for (copy, given) in copies.iter_mut().zip(self.stdio) {
+            // out of the way of the numbers that are about to be taken
+            *copy = match given {
+                // SAFETY: takes numbers.
+                Some(file) => Some(Errno::result(unsafe { libc::fcntl(file, libc::F_DUPFD_CLOEXEC, 3) })?),
+                None => None,
+            };
+        }
+        for (stream, copy) in (0..).zip(copies) {
+            if let Some(copy) = copy {
+                // SAFETY: takes numbers.
+                Errno::result(unsafe { libc::dup2(copy, stream) })?;
             }
         }
-        if let Err(errno) = filter::install(self.filter) {
-            return (Stage::Filter, Err(errno));
+        if self.only_stdio {
+            // SAFETY: takes numbers. The report of a failure needs its pipe until exec.
+            Errno::result(unsafe {
+                libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+            })?;
         }
-        self.inherited.restore();
-        // SAFETY: both arrays are null-terminated and point to C strings that live in the caller.
-        unsafe { libc::execvpe(self.argv[0], self.argv.as_ptr(), self.environment.as_ptr()) };
-        (Stage::Exec, Err(Errno::last()))
+        Ok(())
+    }
+
+    /// The system calls themselves: the C library's would tell other threads, of which a forked child has none.
+    fn become_user(&self) -> Result<(), Errno> {
+        let Some(User { uid, gid, groups }) = self.user else { return Ok(()) };
+        // SAFETY: the kernel reads as many numbers as the array has.
+        Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
+        // SAFETY: takes numbers.
+        Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) })?;
+        // SAFETY: takes numbers.
+        Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) }).map(drop)
     }
 }

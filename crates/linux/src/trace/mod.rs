@@ -12,18 +12,23 @@
 // tid and tgid are what everyone calls them
 #![allow(clippy::similar_names)]
 
+mod adopt;
 mod affinity;
 mod arch;
 mod births;
 mod calls;
+mod command;
 mod contained;
 mod cputime;
 mod deaths;
 mod filter;
 mod freeze;
+mod host;
 mod job;
+mod jobs;
 mod kick;
 mod launch;
+mod leave;
 mod placement;
 mod policy;
 mod settle;
@@ -36,12 +41,18 @@ mod table;
 mod tasks;
 mod view;
 
+pub use adopt::AdoptError;
+pub use command::{Command, Session, User};
 pub use contained::{ContainError, Contained, Control, Ended, Workshop};
+pub use host::{ExecError, ExecOptions, Killer, Running, Stopped, TraceHost};
 pub use job::{Job, Outcome, TRACER_NAME};
+pub use jobs::{JobEnd, JobOptions, Launch};
 pub use kick::{Gone, Handle};
-pub use launch::{Command, StartError};
+pub use launch::StartError;
+pub use leave::{AtEnd, ReleaseError};
 pub use placement::{Placement, Statistics};
 pub use policy::{Fork, Notice, Policy, Tid};
 pub use signals::Signals;
 pub use sockets::can_mark_sockets;
 pub use supervise::{Options, Supervisor};
+pub use table::JobId;

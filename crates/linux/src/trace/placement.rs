@@ -12,6 +12,9 @@ use super::{Fork, Notice, Policy, Tid, sockets};
 /// How many dead tasks are remembered as possible parents of children not yet reported.
 const REMEMBERED: usize = 8;
 
+/// How many notices are kept; all are told.
+const KEPT_NOTICES: usize = 1000;
+
 /// The engine and the tasks of a job. Taken out of the policy while a request works on it.
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -48,7 +51,8 @@ pub struct Placement {
     /// CPU time reported while `inner` is taken out.
     pub(super) reported: Vec<(Tid, usize, CpuTime)>,
     pub(super) statistics: Statistics,
-    pub(super) cgroup: CgroupId,
+    /// Where the command in the foreground goes.
+    pub(super) cgroup: Option<CgroupId>,
     pub(super) refusal: Option<Error>,
     on_notice: Option<fn(&Notice)>,
     living: u64,
@@ -59,7 +63,7 @@ pub struct Placement {
 }
 
 impl Placement {
-    pub(super) fn new(inner: Inner, cgroup: CgroupId, on_notice: Option<fn(&Notice)>) -> Placement {
+    pub(super) fn new(inner: Inner, cgroup: Option<CgroupId>, on_notice: Option<fn(&Notice)>) -> Placement {
         let restricts_affinity = inner.tasks.wants(Need::Affinity);
         Placement {
             inner: Some(inner),
@@ -98,13 +102,9 @@ impl Placement {
 
 impl Policy for Placement {
     fn started(&mut self, main: Tid) -> Result<(), Errno> {
-        self.count();
-        let cgroup = self.cgroup;
-        let main = penfold_core::Tid(main);
+        let attached = self.place(main, self.cgroup);
         let Inner { engine, tasks } = self.inner();
-        engine.adopt(tasks, main);
-        let attached = engine.attach(tasks, &Caller::root(main), cgroup, main, true);
-        let set = tasks.css_set(main).expect("just adopted");
+        let set = tasks.css_set(penfold_core::Tid(main)).expect("just adopted");
         engine.pin(set);
         self.fallback = Some(set);
         attached.map_err(|error| {
@@ -161,6 +161,18 @@ impl Policy for Placement {
             placed.group = penfold_core::Tid(fork.tgid);
             placed.allowed = allowed;
             placed.class = class;
+            placed.filtered = fork.filtered;
+        }
+    }
+
+    fn adopted(&mut self, task: Tid, tgid: Tid) {
+        self.count();
+        let task = penfold_core::Tid(task);
+        let Inner { engine, tasks } = self.inner();
+        engine.adopt(tasks, task);
+        if let Some(placed) = tasks.placed.get_mut(&task) {
+            placed.group = penfold_core::Tid(tgid);
+            placed.filtered = false;
         }
     }
 
@@ -171,6 +183,7 @@ impl Policy for Placement {
         if let Some(charge) = placed.charge {
             engine.cancel_fork(tasks, charge);
         }
+        tasks.thaw(penfold_core::Tid(task));
         engine.exit(tasks, penfold_core::Tid(task), placed.set);
         self.recently_dead.truncate(REMEMBERED - 1);
         self.recently_dead.push_front((task, placed.set));
@@ -224,11 +237,27 @@ impl Policy for Placement {
         if let Some(tell) = self.on_notice {
             tell(&notice);
         }
-        self.statistics.notices.push(notice);
+        if self.statistics.notices.len() < KEPT_NOTICES {
+            self.statistics.notices.push(notice);
+        }
     }
 }
 
 impl Placement {
+    /// A command that waits to be let loose: puts it into these cgroups, each of another hierarchy.
+    pub(super) fn place(
+        &mut self,
+        main: Tid,
+        cgroups: impl IntoIterator<Item = CgroupId>,
+    ) -> Result<(), Error> {
+        self.count();
+        let main = penfold_core::Tid(main);
+        let Inner { engine, tasks } = self.inner();
+        engine.adopt(tasks, main);
+        let caller = Caller::root(main);
+        cgroups.into_iter().try_for_each(|cgroup| engine.attach(tasks, &caller, cgroup, main, true))
+    }
+
     /// Takes the policy apart when the job has ended.
     pub(super) fn end(mut self) -> Result<(Inner, Vec<LimitHit>, Statistics), Error> {
         if let Some(refusal) = self.refusal.take() {
@@ -239,7 +268,7 @@ impl Placement {
         if let Some(fallback) = fallback {
             inner.engine.unpin(fallback);
         }
-        let hits = inner.engine.limits_hit(self.cgroup);
+        let hits = self.cgroup.map_or_else(Vec::new, |cgroup| inner.engine.limits_hit(cgroup));
         Ok((inner, hits, self.statistics))
     }
 }

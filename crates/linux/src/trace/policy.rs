@@ -24,6 +24,8 @@ pub struct Fork {
     /// The kernel does not tell who made such a child. Without the veto, or when several tasks were killed
     /// in their forks at once, `parent` is the likeliest of them; when none is known, the main command.
     pub parent_died: bool,
+    /// It has the filter of a command that was launched here. A child of an adopted task has none.
+    pub filtered: bool,
 }
 
 /// Something the user should hear about.
@@ -86,6 +88,17 @@ pub trait Policy: Send + 'static {
     /// `task` died; its zombie is still there. `last_of_group` when its process is gone with it.
     fn exited(&mut self, task: Tid, last_of_group: bool) {
         let _ = (task, last_of_group);
+    }
+
+    /// A task that ran already has been adopted, of the process `tgid`: place it. It has no filter, so nothing will be
+    /// asked before it or its children fork, set their affinity or make sockets.
+    fn adopted(&mut self, task: Tid, tgid: Tid) {
+        let _ = (task, tgid);
+    }
+
+    /// `task` goes on without its tracer: it is gone as if it had died.
+    fn released(&mut self, task: Tid) {
+        self.exited(task, false);
     }
 
     /// The thread `former` executed a new program and took over its process's id. The old leader `tgid`

@@ -15,11 +15,14 @@ use super::{Policy, Tid, sys};
 impl<P: Policy> Supervisor<P> {
     /// fork, vfork or clone has been called; with `CLONE_UNTRACED` through the interface `untraced`.
     pub(super) fn on_fork_call(&mut self, tid: Tid, untraced: Option<usize>) {
-        if self.options.fork_veto {
-            if self.settling && !self.closing {
+        let Some(task) = self.table.tasks.get(&tid) else { return };
+        let doomed = self.closing || task.doomed;
+        // only a filter that vetoes stops plain forks
+        if untraced.is_none() || task.lineage.vetoes() {
+            if self.settling && !doomed {
                 return self.pause(tid);
             }
-            if self.in_flight > 0 && !self.closing && !self.policy.could_fork(tid) {
+            if self.in_flight > 0 && !doomed && !self.policy.could_fork(tid) {
                 return self.defer(tid, untraced);
             }
             match self.may_fork(tid) {
@@ -34,7 +37,8 @@ impl<P: Policy> Supervisor<P> {
     }
 
     fn may_fork(&mut self, tid: Tid) -> Result<(), Errno> {
-        if self.closing { Err(Errno::EAGAIN) } else { self.policy.may_fork(tid) }
+        let doomed = self.closing || self.table.tasks.get(&tid).is_some_and(|task| task.doomed);
+        if doomed { Err(Errno::EAGAIN) } else { self.policy.may_fork(tid) }
     }
 
     fn begin_fork(&mut self, tid: Tid) {
@@ -101,7 +105,7 @@ impl<P: Policy> Supervisor<P> {
         }
         for (tid, untraced) in std::mem::take(&mut self.deferred) {
             let Some(task) = self.table.tasks.get_mut(&tid) else { continue };
-            if task.freeze && !self.closing {
+            if task.freeze && !self.closing && !task.doomed {
                 // frozen with a charge in flight it would never settle
                 task.state = State::Held(Pending::Seccomp);
                 continue;

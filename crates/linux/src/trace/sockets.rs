@@ -110,12 +110,11 @@ pub(super) fn mark_all(task: Tid, class: u32, marking: Marking) -> Result<(), Er
 impl<P: Policy> Supervisor<P> {
     /// socket(2) was called: a task with a class is stopped again when it returns.
     pub(super) fn on_socket_call(&mut self, tid: Tid) {
-        if self.policy.socket_class(tid) == 0 || self.closing {
+        let Some(task) = self.table.tasks.get_mut(&tid) else { return };
+        if self.closing || task.doomed || task.release || self.policy.socket_class(tid) == 0 {
             return self.resume(tid, 0);
         }
-        if let Some(task) = self.table.tasks.get_mut(&tid) {
-            task.in_socket = true;
-        }
+        task.in_socket = true;
         // ESRCH: killed meanwhile
         let _ = sys::cont_to_exit(tid);
     }

@@ -3,7 +3,7 @@
 use libc::c_int;
 
 use super::births::Early;
-use super::supervise::Supervisor;
+use super::supervise::{Supervisor, ptrace_options};
 use super::table::{Pending, State};
 use super::{Policy, Tid, signals, sys};
 
@@ -28,12 +28,16 @@ impl<P: Policy> Supervisor<P> {
     /// Lets a stopped task go on, unless it is frozen.
     pub(super) fn resume(&mut self, tid: Tid, signal: c_int) {
         let Some(task) = self.table.tasks.get_mut(&tid) else { return };
-        if task.freeze && !self.closing {
+        let doomed = self.closing || task.doomed;
+        if task.release && !doomed {
+            return self.let_go(tid, signal);
+        }
+        if task.freeze && !doomed {
             task.state = State::Held(Pending::Continue(signal));
             return sys::consume(tid);
         }
         task.state = State::Running;
-        if self.closing {
+        if doomed {
             let _ = sys::kill(tid, libc::SIGKILL);
         }
         // ESRCH: killed meanwhile
@@ -63,7 +67,12 @@ impl<P: Policy> Supervisor<P> {
         let Some(task) = self.table.tasks.get_mut(&tid) else { return };
         let tgid = task.tgid;
         let stops = matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
-        if !stops || self.closing {
+        let doomed = self.closing || task.doomed;
+        if stops && task.release && !doomed {
+            // detached, it goes on with the group stop as any other process
+            return self.let_go(tid, 0);
+        }
+        if !stops || doomed {
             if let Some(process) = self.table.processes.get_mut(&tgid) {
                 process.stopped = false;
             }
@@ -77,7 +86,7 @@ impl<P: Policy> Supervisor<P> {
             return;
         }
         self.main_stops += 1;
-        if self.options.follow_stops && !self.could_be_continued() {
+        if self.follow_stops && !self.could_be_continued() {
             // returns when somebody continues us; SIGCONT for the whole job has reached the command too
             signals::stop_self(signal);
         }
@@ -98,7 +107,7 @@ impl<P: Policy> Supervisor<P> {
             return self.resume(tid, 0);
         }
         let stops = matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
-        if stops && self.options.follow_stops {
+        if stops && self.follow_stops {
             self.note_sender(tid);
         }
         self.resume(tid, signal);
@@ -114,11 +123,11 @@ impl<P: Policy> Supervisor<P> {
 
     /// Exec stops are wanted only in processes of several threads: there the ids of threads change.
     pub(super) fn trace_exec(&mut self, tid: Tid, wanted: bool) {
-        let options = self.ptrace_options();
         let Some(task) = self.table.tasks.get_mut(&tid) else { return };
         if task.traces_exec == wanted {
             return;
         }
+        let options = ptrace_options(task.lineage);
         let options = if wanted { options | libc::PTRACE_O_TRACEEXEC } else { options };
         if sys::set_options(tid, options).is_ok() {
             task.traces_exec = wanted;
@@ -130,20 +139,12 @@ impl<P: Policy> Supervisor<P> {
     fn on_exec(&mut self, tgid: Tid) {
         self.fork_is_over(tgid);
         let former = sys::event_message(tgid).map_or(tgid, |message| message as Tid);
-        if former != tgid
-            && let Some(mut survivor) = self.table.tasks.remove(&former)
-        {
-            self.fork_is_over(former);
+        if former != tgid && self.table.tasks.contains_key(&former) {
             self.policy.exited(tgid, false);
             self.policy.renamed(former, tgid);
-            survivor.tgid = tgid;
             self.deferred.retain(|(waiting, _)| *waiting != tgid && *waiting != former);
             self.paused.retain(|waiting| *waiting != tgid && *waiting != former);
-            survivor.state = State::Running;
-            self.table.tasks.insert(tgid, survivor);
-            if let Some(process) = self.table.processes.get_mut(&tgid) {
-                process.threads -= 1;
-            }
+            self.table.rename(former, tgid);
         }
         self.trace_exec(tgid, false);
         self.resume(tgid, 0);

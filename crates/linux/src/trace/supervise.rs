@@ -29,17 +29,19 @@ use libc::c_int;
 use nix::errno::Errno;
 
 use super::births::Early;
-use super::filter::{self, Interest};
+use super::command::Command;
+use super::jobs::{JobOptions, Running};
 use super::kick::Queue;
-use super::launch::{self, Command, Launched, StartError};
+use super::launch::StartError;
+use super::leave::AtEnd;
 use super::sys::{self, Report};
-use super::table::{State, Table, Task, TidMap};
+use super::table::{JobId, Lineage, NO_JOB, Table, TidMap};
 use super::{Policy, Tid};
 
 /// Events in a row after which all tasks that wait get one turn each.
 const FAIR_AFTER: u32 = 64;
 
-/// How a job is to be supervised.
+/// How a command is to be supervised.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::struct_excessive_bools)] // independent switches
 pub struct Options {
@@ -63,19 +65,26 @@ impl Default for Options {
     }
 }
 
-/// The tracer thread's state: the tasks of one job.
+/// The tracer thread's state: the tasks of its jobs, and those that it has adopted.
 ///
 /// Other threads reach it through a [`Handle`](super::Handle).
 pub struct Supervisor<P> {
     /// The policy that decides.
     pub policy: P,
-    pub(super) options: Options,
+    /// Of the job in the foreground.
+    pub(super) follow_stops: bool,
+    /// The main command of the job in the foreground; 0 where there is none.
     pub(super) main: Tid,
+    /// The jobs that are not over.
+    pub(super) jobs: TidMap<Running>,
+    pub(super) last_job: JobId,
     pub(super) table: Table,
     /// Children that were seen before their parents reported them.
     pub(super) early: TidMap<Early>,
     /// Tasks that were killed lately, perhaps inside a fork.
-    pub(super) killed: VecDeque<Tid>,
+    pub(super) killed: VecDeque<(Tid, Lineage)>,
+    /// What is assumed of a child whose parent nobody knows.
+    pub(super) stranger: Lineage,
     /// How many tasks have a fork in flight.
     pub(super) in_flight: usize,
     /// How many of those were interrupted to learn its outcome.
@@ -86,15 +95,20 @@ pub struct Supervisor<P> {
     pub(super) settling: bool,
     /// Tasks whose fork waits for that request in turn.
     pub(super) paused: Vec<Tid>,
-    /// The main command has exited: everything is being killed.
+    /// The main command in the foreground has exited: everything is being killed.
     pub(super) closing: bool,
+    /// Everything that is not killed is detached when it stops.
+    pub(super) ending: Option<AtEnd>,
+    /// Whatever is left is the kernel's to detach.
+    pub(super) over: bool,
+    /// Waits for requests also when no task is left.
+    pub(super) stays: bool,
     /// How often the main command was stopped, and how many of these stops are known to be over or to have
     /// been what a signal to us meant; see `Job::wait_forwarding`.
     pub(super) main_stops: u64,
     pub(super) main_stops_known: u64,
     pub(super) status: Option<i32>,
     pub(super) failure: Option<StartError>,
-    launched: Launched,
     queue: Arc<Queue<P>>,
     events: u32,
 }
@@ -109,78 +123,87 @@ impl<P: std::fmt::Debug> std::fmt::Debug for Supervisor<P> {
     }
 }
 
-/// What every tracee of a job is traced with.
-fn ptrace_options(options: Options) -> c_int {
-    let exit_kill = if options.exit_kill { libc::PTRACE_O_EXITKILL } else { 0 };
-    libc::PTRACE_O_TRACEFORK
-        | libc::PTRACE_O_TRACEVFORK
-        | libc::PTRACE_O_TRACECLONE
-        | libc::PTRACE_O_TRACESECCOMP
-        | exit_kill
+/// What a task is traced with. Without a filter of ours its system calls are none of our business: those that a filter
+/// of its own would hand to a tracer fail with `ENOSYS`, as they did before.
+pub(super) fn ptrace_options(lineage: Lineage) -> c_int {
+    let exit_kill = if lineage.exit_kill { libc::PTRACE_O_EXITKILL } else { 0 };
+    let seccomp = if lineage.filter.is_some() { libc::PTRACE_O_TRACESECCOMP } else { 0 };
+    libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_TRACEVFORK | libc::PTRACE_O_TRACECLONE | seccomp | exit_kill
 }
 
 impl<P: Policy> Supervisor<P> {
-    /// Launches the command; the calling thread becomes its tracer.
-    pub(super) fn launch(
-        command: &Command,
-        options: Options,
-        policy: P,
-        queue: Arc<Queue<P>>,
-    ) -> Result<Self, StartError> {
-        let filter = filter::program(Interest {
-            fork: options.fork_veto,
-            affinity: options.affinity,
-            sockets: options.sockets,
-        });
-        let launched = launch::launch(command, &filter, ptrace_options(options))?;
-        let main = launched.pid;
-        let mut table = Table::default();
-        table.insert(main, Task { state: State::Running, ..Task::new(main) }, 0);
-        Ok(Self {
+    /// A supervisor of nothing, which stays until it is told to end. The calling thread becomes the tracer.
+    pub(super) fn idle(policy: P, queue: Arc<Queue<P>>) -> Self {
+        Self {
             policy,
-            options,
-            main,
-            table,
+            follow_stops: false,
+            main: 0,
+            jobs: TidMap::default(),
+            last_job: NO_JOB,
+            table: Table::default(),
             early: TidMap::default(),
             killed: VecDeque::new(),
+            stranger: Lineage::adopted(false),
             in_flight: 0,
             unsettled: 0,
             deferred: Vec::new(),
             settling: false,
             paused: Vec::new(),
             closing: false,
+            ending: None,
+            over: false,
+            stays: true,
             main_stops: 0,
             main_stops_known: 0,
             status: None,
             failure: None,
-            launched,
             queue,
             events: 0,
-        })
+        }
     }
 
-    /// Supervises until no task is left. Returns the main command's status as wait(2) gives it.
+    /// Launches the one command whose end is the supervisor's; the calling thread becomes its tracer.
+    pub(super) fn launch(
+        command: &Command,
+        options: Options,
+        policy: P,
+        queue: Arc<Queue<P>>,
+    ) -> Result<Self, StartError> {
+        let mut supervisor = Self::idle(policy, queue);
+        supervisor.stays = false;
+        supervisor.follow_stops = options.follow_stops;
+        let (main, lineage) = supervisor.spawn(command, JobOptions::new(options))?;
+        supervisor.main = main;
+        supervisor.stranger = lineage;
+        Ok(supervisor)
+    }
+
+    /// Supervises until no task is left, or until told to end. Returns the status of the main command in the
+    /// foreground as wait(2) gives it.
     pub(super) fn run(mut self) -> (Result<i32, StartError>, P) {
-        match self.policy.started(self.main) {
-            Ok(()) => {
-                // it has no first stop of its own to be held at
-                if self.policy.starts_frozen(self.main) {
-                    self.freeze(self.main);
-                }
-                self.launched.go();
+        if self.main != 0 {
+            match self.policy.started(self.main) {
+                Ok(()) => self.let_loose(self.stranger.job),
+                Err(_) => self.close(),
             }
-            Err(_) => self.close(),
         }
         loop {
             for request in self.queue.take() {
                 request(&mut self);
             }
-            self.resume_paused();
-            if !self.step() {
+            if self.over {
                 break;
             }
+            self.resume_paused();
+            if self.step() {
+                continue;
+            }
+            self.bury_early();
+            if !self.stays {
+                break;
+            }
+            sys::sleep_until_kicked();
         }
-        self.bury_early();
         let status = self.status.unwrap_or_default();
         (self.failure.take().map_or(Ok(status), Err), self.policy)
     }
@@ -232,16 +255,12 @@ impl<P: Policy> Supervisor<P> {
         self.retry_deferred();
     }
 
-    pub(super) fn ptrace_options(&self) -> c_int {
-        ptrace_options(self.options)
-    }
-
-    /// The main command's process id.
+    /// The process id of the main command in the foreground; 0 where there is none.
     pub fn main(&self) -> Tid {
         self.main
     }
 
-    /// Whether a task belongs to the job.
+    /// Whether a task is supervised.
     pub fn contains(&self, task: Tid) -> bool {
         self.table.tasks.contains_key(&task)
     }
@@ -266,24 +285,17 @@ impl<P: Policy> Supervisor<P> {
         self.table.processes.get(&tgid).is_some_and(|process| process.stopped)
     }
 
-    /// Sends a signal to a process of the job. `ESRCH` when it is not one.
+    /// Sends a signal to a supervised process. `ESRCH` when it is not one.
     pub fn kill(&self, tgid: Tid, signal: c_int) -> Result<(), Errno> {
         // not reaped before its death is seen here, so the id cannot have been reused
         if self.table.processes.contains_key(&tgid) { sys::kill(tgid, signal) } else { Err(Errno::ESRCH) }
     }
 
-    /// Kills all tasks; the job ends when the last of them is reaped. Forks fail from now on.
+    /// Kills all tasks; the job in the foreground ends when the last of them is reaped. Forks fail from now on.
     pub fn close(&mut self) {
         self.closing = true;
         for tgid in self.table.processes.keys().chain(self.early.keys()) {
             let _ = sys::kill(*tgid, libc::SIGKILL);
         }
-    }
-
-    /// Notes the main command's end.
-    pub(super) fn main_died(&mut self, status: i32) {
-        self.status = Some(status);
-        self.failure = self.launched.failure();
-        self.close();
     }
 }

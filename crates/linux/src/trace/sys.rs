@@ -88,6 +88,11 @@ pub(super) fn seize(tid: Tid, options: c_int) -> Result<(), Errno> {
     ptrace(libc::PTRACE_SEIZE, tid, 0, options as usize).map(drop)
 }
 
+/// Ends the tracing of a stopped task, with this signal delivered unless 0.
+pub(super) fn detach(tid: Tid, signal: c_int) -> Result<(), Errno> {
+    ptrace(libc::PTRACE_DETACH, tid, 0, signal as usize).map(drop)
+}
+
 /// `ESRCH` everywhere below means that the task was killed; its death is reported later.
 pub(super) fn cont(tid: Tid, signal: c_int) -> Result<(), Errno> {
     ptrace(libc::PTRACE_CONT, tid, 0, signal as usize).map(drop)
@@ -156,6 +161,12 @@ pub(super) fn is_thread_of(tid: Tid, tgid: Tid) -> bool {
 pub(super) fn tgkill(tgid: Tid, tid: Tid, signal: c_int) -> Result<(), Errno> {
     // SAFETY: takes numbers.
     Errno::result(unsafe { libc::syscall(libc::SYS_tgkill, tgid, tid, signal) }).map(drop)
+}
+
+/// Sleeps until a signal with a handler comes. One that comes just before is lost; the sender of kicks knows.
+pub(super) fn sleep_until_kicked() {
+    // SAFETY: takes nothing.
+    unsafe { libc::pause() };
 }
 
 /// Orphans of our descendants come back to us.

@@ -8,6 +8,7 @@ use penfold_core::Mask;
 
 use super::Tid;
 use super::cputime::Charged;
+use super::filter::Interest;
 
 /// Task ids are small and dense: one multiplication spreads them well enough, and stops are too frequent
 /// for a hash that withstands chosen keys.
@@ -31,6 +32,34 @@ impl Hasher for TidHasher {
 }
 
 pub(super) type TidMap<V> = HashMap<Tid, V, BuildHasherDefault<TidHasher>>;
+
+/// A job: a command launched by a supervisor, with what it starts. Counted from 1.
+pub type JobId = i32;
+
+/// Of tasks that belong to no job: adopted, or left running by theirs.
+pub(super) const NO_JOB: JobId = 0;
+
+/// What a child has from its parent, whether the supervisor wants it or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lineage {
+    pub(super) job: JobId,
+    /// Dies with the supervisor; the kernel copies ptrace's options to children.
+    pub(super) exit_kill: bool,
+    /// What its filter stops; `None` for one that has no filter of ours.
+    pub(super) filter: Option<Interest>,
+}
+
+impl Lineage {
+    /// Of a process that was not launched here.
+    pub(super) fn adopted(exit_kill: bool) -> Self {
+        Self { job: NO_JOB, exit_kill, filter: None }
+    }
+
+    /// Whether its forks are asked for.
+    pub(super) fn vetoes(&self) -> bool {
+        self.filter.is_some_and(|filter| filter.fork)
+    }
+}
 
 /// What a stopped task waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +90,12 @@ pub(super) enum State {
 #[allow(clippy::struct_excessive_bools)] // independent facts, not one state
 pub(super) struct Task {
     pub(super) tgid: Tid,
+    pub(super) lineage: Lineage,
     pub(super) state: State,
+    /// Its job is over: it is being killed, and can't fork any more.
+    pub(super) doomed: bool,
+    /// To be detached at its next stop.
+    pub(super) release: bool,
     /// Frozen, or on its way there.
     pub(super) freeze: bool,
     /// A fork was charged and has not been seen to succeed or fail.
@@ -81,9 +115,12 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(tgid: Tid) -> Self {
+    pub(super) fn new(tgid: Tid, lineage: Lineage) -> Self {
         Self {
             tgid,
+            lineage,
+            doomed: false,
+            release: false,
             state: State::New,
             freeze: false,
             in_flight: false,
@@ -124,6 +161,8 @@ pub(super) struct Process {
 pub(super) struct Table {
     pub(super) tasks: TidMap<Task>,
     pub(super) processes: TidMap<Process>,
+    /// How many tasks each job has.
+    members: TidMap<usize>,
 }
 
 impl Table {
@@ -134,16 +173,53 @@ impl Table {
             process.cpu = cpu;
         }
         process.threads += 1;
+        *self.members.entry(task.lineage.job).or_default() += 1;
         self.tasks.insert(tid, task);
     }
 
     /// Removes a task, and its process with the leader: the kernel reports a leader's death last.
     pub(super) fn remove(&mut self, tid: Tid) {
         let Some(task) = self.tasks.remove(&tid) else { return };
+        self.uncount(task.lineage.job);
         if tid == task.tgid {
             self.processes.remove(&tid);
         } else if let Some(process) = self.processes.get_mut(&task.tgid) {
             process.threads -= 1;
+        }
+    }
+
+    /// A thread takes over its process's id by exec: it is the only one left, and the old leader is no more.
+    pub(super) fn rename(&mut self, former: Tid, tgid: Tid) {
+        let Some(mut survivor) = self.tasks.remove(&former) else { return };
+        survivor.tgid = tgid;
+        survivor.state = State::Running;
+        if let Some(leader) = self.tasks.insert(tgid, survivor) {
+            self.uncount(leader.lineage.job);
+        }
+        if let Some(process) = self.processes.get_mut(&tgid) {
+            process.threads -= 1;
+        }
+    }
+
+    /// How many tasks a job has.
+    pub(super) fn members_of(&self, job: JobId) -> usize {
+        self.members.get(&job).copied().unwrap_or(0)
+    }
+
+    /// Takes all tasks out of a job.
+    pub(super) fn disband(&mut self, job: JobId) {
+        for task in self.tasks.values_mut().filter(|task| task.lineage.job == job) {
+            task.lineage.job = NO_JOB;
+        }
+        let left = self.members.remove(&job).unwrap_or(0);
+        *self.members.entry(NO_JOB).or_default() += left;
+    }
+
+    fn uncount(&mut self, job: JobId) {
+        let Some(members) = self.members.get_mut(&job) else { return };
+        *members -= 1;
+        if *members == 0 {
+            self.members.remove(&job);
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) const NAME: &str = "trace";
 pub(super) struct Placed {
     pub(super) set: CssSetId,
     pub(super) group: Tid,
+    /// It has the filter that rules need: it was launched here.
+    pub(super) filtered: bool,
     /// A fork of it that was charged and is not decided.
     pub(super) charge: Option<ForkCharge>,
     /// The CPUs that its cgroup lets it have, as last told; inherited by children as the OS inherits affinity.
@@ -84,6 +86,11 @@ impl Tasks {
         if !self.wanted.contains(&need) {
             self.wanted.push(need);
         }
+    }
+
+    /// Can sockets be given a class, with best effort if need be?
+    pub(super) fn can_mark(&self) -> bool {
+        self.best_effort || self.marking == Marking::Full
     }
 
     pub(super) fn note_allowed(&mut self, task: Tid, cpus: &Mask) {
@@ -156,6 +163,7 @@ impl Host for Tasks {
         self.placed.entry(task).and_modify(|placed| placed.set = set).or_insert(Placed {
             set,
             group: task,
+            filtered: true,
             charge: None,
             allowed: None,
             class: 0,

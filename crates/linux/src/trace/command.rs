@@ -1,0 +1,56 @@
+//! What a command is run with.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A command to run.
+#[derive(Debug, Clone, Default)]
+pub struct Command {
+    /// Program and arguments; a program without a slash is looked for in the `PATH` of its environment.
+    pub argv: Vec<OsString>,
+    /// The environment; `None` for that of this process.
+    pub environment: Option<Vec<(OsString, OsString)>>,
+    /// The working directory, entered with the rights of [`Command::user`]; `None` for that of this process.
+    pub directory: Option<PathBuf>,
+    /// Whose rights it runs with; `None` for those of this process.
+    pub user: Option<User>,
+    /// Standard input, output and error; `None` for those of this process.
+    pub stdio: [Option<Arc<OwnedFd>>; 3],
+    /// Descriptors above 2 that this process has left open at exec are closed all the same.
+    pub only_stdio: bool,
+    /// Its session and terminal.
+    pub session: Session,
+}
+
+/// A user to run a command as. Another than one's own takes the rights of root (`EPERM`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Real, effective and saved user id.
+    pub uid: u32,
+    /// Real, effective and saved group id.
+    pub gid: u32,
+    /// The supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+/// The session of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Session {
+    /// That of this process, and its process group.
+    #[default]
+    Inherited,
+    /// A new one without a terminal (setsid(2)).
+    New,
+    /// A new one whose controlling terminal is the standard input. `ENOTTY` if that is no terminal, `EPERM` if it is
+    /// that of another session.
+    Terminal,
+}
+
+impl Command {
+    /// A command with all that this process has.
+    pub fn new(argv: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        Self { argv: argv.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+}

@@ -1,0 +1,223 @@
+//! The host of a daemon: one engine, many jobs that come and go, and processes that ran already.
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use libc::c_int;
+use nix::errno::Errno;
+use penfold_core::{CgroupId, Engine, Error, Host, Need};
+
+use super::adopt::AdoptError;
+use super::command::Command;
+use super::contained::{Control, Workshop};
+use super::job::Job;
+use super::jobs::{JobEnd, JobOptions, Launch};
+use super::kick::{Gone, Handle};
+use super::launch::StartError;
+use super::leave::{AtEnd, ReleaseError};
+use super::placement::{Inner, Placement, Statistics};
+use super::supervise::Options;
+use super::Tid;
+
+/// A tracer thread with an engine, for any thread of a daemon. It uses no CPU while nothing happens.
+///
+/// It lives until [`TraceHost::stop`]. When the daemon dies instead, adopted processes go on untraced, and launched ones
+/// die or lose their forks, see [`ExecOptions::exit_kill`].
+#[derive(Debug, Clone)]
+pub struct TraceHost {
+    handle: Handle<Placement>,
+    job: Arc<Mutex<Option<Job<Placement>>>>,
+    /// What every command is launched with.
+    options: Options,
+}
+
+/// How a command is to be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExecOptions {
+    /// What the command leaves behind when it ends goes on in its cgroups. Otherwise it is killed.
+    pub leave_running: bool,
+    /// It dies with the daemon. Without it, it goes on, but its forks fail with `ENOSYS`: the filter hands them to a
+    /// tracer that is no more.
+    pub exit_kill: bool,
+}
+
+impl Default for ExecOptions {
+    /// Nothing outlives the command or the daemon.
+    fn default() -> Self {
+        Self { leave_running: false, exit_kill: true }
+    }
+}
+
+/// Why a command does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// It could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A cgroup did not take it.
+    #[error("the command can't be placed into its cgroup: {0}")]
+    Attach(Error),
+    /// The host was stopped.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+/// A command that runs.
+#[derive(Debug)]
+pub struct Running {
+    launch: Launch,
+    handle: Handle<Placement>,
+    ended: mpsc::Receiver<JobEnd>,
+}
+
+/// The means to send signals to a command, for any thread.
+#[derive(Debug, Clone)]
+pub struct Killer {
+    launch: Launch,
+    handle: Handle<Placement>,
+}
+
+/// What is left of a host that was stopped.
+#[derive(Debug)]
+pub struct Stopped {
+    /// What happened.
+    pub statistics: Statistics,
+    inner: Inner,
+}
+
+impl Stopped {
+    /// The engine as it was left.
+    pub fn parts(&mut self) -> (&mut Engine, &mut dyn Host) {
+        (&mut self.inner.engine, &mut self.inner.tasks)
+    }
+}
+
+impl TraceHost {
+    /// Starts the tracer thread. Makes this process a child subreaper, see [`Job::start`].
+    ///
+    /// All that rules may need is arranged for with every command, since rules can come at any time.
+    ///
+    /// # Errors
+    /// [`StartError::System`].
+    pub fn start(workshop: Workshop) -> Result<TraceHost, StartError> {
+        let (mut inner, on_notice) = workshop.into_parts();
+        let sockets = inner.tasks.can_mark();
+        inner.tasks.arrange(Need::ForkVeto);
+        inner.tasks.arrange(Need::Affinity);
+        if sockets {
+            inner.tasks.arrange(Need::SocketClass);
+        }
+        inner.tasks.freeze_arrangement();
+        let options =
+            Options { fork_veto: true, affinity: true, sockets, follow_stops: false, exit_kill: true };
+        let job = Job::idle(Placement::new(inner, None, on_notice))?;
+        Ok(TraceHost { handle: job.handle(), job: Arc::new(Mutex::new(Some(job))), options })
+    }
+
+    /// A way to the engine.
+    pub fn control(&self) -> Control {
+        Control::new(self.handle.clone())
+    }
+
+    /// Runs a command in these cgroups, each of another hierarchy; in the root of every hierarchy that none is of.
+    ///
+    /// Whoever may run a command where is for the caller to decide. That the program can't be executed is told by
+    /// [`Running::wait`].
+    ///
+    /// # Errors
+    /// [`ExecError`]; then nothing runs.
+    pub fn exec(
+        &self,
+        command: Command,
+        cgroups: impl IntoIterator<Item = CgroupId>,
+        options: ExecOptions,
+    ) -> Result<Running, ExecError> {
+        let cgroups: Vec<CgroupId> = cgroups.into_iter().collect();
+        let (tell, ended) = mpsc::channel();
+        let options = JobOptions {
+            options: Options { exit_kill: options.exit_kill, ..self.options },
+            leave_running: options.leave_running,
+            ended: Some(tell),
+        };
+        let launch = self.handle.call(move |supervisor| {
+            supervisor.launch_command(&command, options, |policy, main| {
+                policy.place(main, cgroups).map_err(ExecError::Attach)
+            })
+        })??;
+        Ok(Running { launch, handle: self.handle.clone(), ended })
+    }
+
+    /// Takes in the process of a task that runs already, into the root of every hierarchy.
+    ///
+    /// What a cgroup can't do to it for want of a filter is refused: see D37 in `docs/differences.md`.
+    ///
+    /// # Errors
+    /// [`AdoptError`]; then nothing has changed.
+    pub fn adopt(&self, pid: Tid) -> Result<(), AdoptError> {
+        self.handle.call(move |supervisor| supervisor.adopt(pid)).map_err(|Gone| AdoptError::Gone)?
+    }
+
+    /// Lets an adopted process go, out of all cgroups. Its children stay.
+    ///
+    /// # Errors
+    /// [`ReleaseError`].
+    pub fn release(&self, pid: Tid) -> Result<(), ReleaseError> {
+        self.handle.call(move |supervisor| supervisor.release(pid)).map_err(|Gone| ReleaseError::Gone)?
+    }
+
+    /// Ends in order. Adopted processes go on untraced, thawed if they were frozen; launched ones as told.
+    ///
+    /// # Errors
+    /// [`Gone`] when it was stopped before.
+    ///
+    /// # Panics
+    /// If the tracer thread has.
+    pub fn stop(&self, launched: AtEnd) -> Result<Stopped, Gone> {
+        let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(Gone)?;
+        // an error means that the thread has panicked, which waiting for it passes on
+        let _ = self.handle.call(move |supervisor| supervisor.end(launched));
+        let (inner, _, statistics) =
+            job.wait().policy.end().expect("only a command in the foreground can be refused");
+        Ok(Stopped { statistics, inner })
+    }
+}
+
+impl Running {
+    /// The command's process id.
+    pub fn pid(&self) -> Tid {
+        self.launch.main
+    }
+
+    /// Waits until the command has ended and, unless it is left running, everything that it left behind has died.
+    /// Returns its status as wait(2) gives it.
+    ///
+    /// # Errors
+    /// [`ExecError::Start`] when the program could not be executed; [`ExecError::Gone`] when the host was stopped.
+    pub fn wait(self) -> Result<i32, ExecError> {
+        Ok(self.ended.recv().map_err(|_| Gone)??)
+    }
+
+    /// Sends a signal to the command.
+    ///
+    /// # Errors
+    /// `ESRCH` when it has ended; what kill(2) gives.
+    pub fn kill(&self, signal: c_int) -> Result<(), Errno> {
+        self.killer().kill(signal)
+    }
+
+    /// The means to do that while another thread waits.
+    pub fn killer(&self) -> Killer {
+        Killer { launch: self.launch, handle: self.handle.clone() }
+    }
+}
+
+impl Killer {
+    /// As [`Running::kill`].
+    ///
+    /// # Errors
+    /// As [`Running::kill`].
+    pub fn kill(&self, signal: c_int) -> Result<(), Errno> {
+        let job = self.launch.job;
+        let killed = self.handle.call(move |supervisor| supervisor.kill_main(job, signal));
+        killed.unwrap_or(Err(Errno::ESRCH))
+    }
+}
