@@ -6,6 +6,7 @@ use libc::c_int;
 use nix::errno::Errno;
 use penfold_core::{CgroupId, Engine, Error, Host, Need};
 
+use super::Tid;
 use super::adopt::AdoptError;
 use super::command::Command;
 use super::contained::{Control, Workshop};
@@ -16,7 +17,6 @@ use super::launch::StartError;
 use super::leave::{AtEnd, ReleaseError};
 use super::placement::{Inner, Placement, Statistics};
 use super::supervise::Options;
-use super::Tid;
 
 /// A tracer thread with an engine, for any thread of a daemon. It uses no CPU while nothing happens.
 ///

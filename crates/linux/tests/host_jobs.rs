@@ -1,0 +1,221 @@
+//! Many jobs under one tracer: each with its own cgroup, status and end.
+
+mod common;
+mod contained;
+mod hosted;
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Scratch, eventually, shell};
+use hosted::{Hosted, lives, status};
+use nix::unistd::pipe;
+use penfold_linux::trace::{
+    self, AtEnd, Command, ExecError, ExecOptions, Session, StartError, TRACER_NAME, User,
+};
+
+const PYTHON: &str = "/usr/bin/python3";
+
+/// Forks until it is refused, and exits with the number of children that it got.
+const FILL: &str = "
+import os, sys, time
+made = 0
+while made < 50:
+    try:
+        if os.fork() == 0:
+            time.sleep(100); os._exit(0)
+        made += 1
+    except BlockingIOError: break
+print(made, flush=True)
+sys.stdin.read(1)
+os._exit(made)";
+
+#[test]
+fn three_jobs_keep_three_limits() {
+    let hosted = Hosted::start();
+    let mut jobs = Vec::new();
+    for (name, limit) in [("a", 3), ("b", 5), ("c", 9)] {
+        let cgroup = hosted.cgroup(name);
+        hosted.write(cgroup, "pids.max", limit);
+        let (input, say) = pipe().expect("a pipe");
+        let (hear, output) = pipe().expect("a pipe");
+        let mut command = Command::new([PYTHON, "-c", FILL]);
+        command.stdio = [Some(Arc::new(input)), Some(Arc::new(output)), None];
+        command.only_stdio = true;
+        let running = hosted.host.exec(command, [cgroup], ExecOptions::default()).expect("it starts");
+        jobs.push((cgroup, limit, say, std::fs::File::from(hear), running));
+    }
+    for (cgroup, limit, _, hear, running) in &mut jobs {
+        let mut made = [0];
+        hear.read_exact(&mut made).expect("it says how many it made");
+        assert_eq!(u32::from(made[0] - b'0'), *limit - 1, "one less than its limit, itself being one");
+        let tasks = hosted.tasks(*cgroup);
+        assert_eq!(tasks.len() as u32, *limit);
+        assert!(tasks.contains(&running.pid()));
+        assert_eq!(hosted.read(*cgroup, "pids.current"), limit.to_string());
+    }
+    // the middle one ends, and nobody else
+    let (cgroup, limit, say, _, running) = jobs.remove(1);
+    let members = hosted.tasks(cgroup);
+    drop(say);
+    assert_eq!(libc::WEXITSTATUS(running.wait().expect("it ran")), limit as i32 - 1);
+    assert_eq!(hosted.read(cgroup, "pids.current"), "0", "wait means that all is over");
+    assert!(!members.iter().any(|pid| lives(*pid)));
+    for (cgroup, limit, ..) in &jobs {
+        assert_eq!(hosted.tasks(*cgroup).len() as u32, *limit);
+    }
+    for (_, limit, say, _, running) in jobs {
+        drop(say);
+        assert_eq!(libc::WEXITSTATUS(running.wait().expect("it ran")), limit as i32 - 1);
+    }
+}
+
+#[test]
+fn a_job_may_leave_something_running() {
+    let hosted = Hosted::start();
+    let (kept, gone) = (hosted.cgroup("kept"), hosted.cgroup("gone"));
+    let scratch = Scratch::new();
+    let script = format!("sleep 100 & echo $! >> {}", scratch.path().display());
+    let leave = ExecOptions { leave_running: true, ..ExecOptions::default() };
+    let status_of = |running: trace::Running| running.wait().expect("it ran");
+    assert_eq!(status_of(hosted.exec(kept, &shell(&script), leave)), 0);
+    assert_eq!(status_of(hosted.exec(gone, &shell(&script), ExecOptions::default())), 0);
+    let pids: Vec<i32> = scratch.text().lines().map(|line| line.parse().expect("a number")).collect();
+    assert_eq!(hosted.tasks(kept), [pids[0]]);
+    assert!(hosted.tasks(gone).is_empty());
+    assert!(lives(pids[0]) && !lives(pids[1]));
+    // what was left keeps its rules, and another job's end is not its own
+    hosted.write(kept, "pids.max", 2);
+    assert_eq!(status_of(hosted.exec(kept, &["true"], ExecOptions::default())), 0);
+    assert_eq!(hosted.tasks(kept), [pids[0]]);
+    hosted.host.stop(AtEnd::Kill).expect("not stopped before");
+    assert!(!lives(pids[0]), "launched here, so killed in the end");
+}
+
+#[test]
+fn a_bomb_of_one_job_ends_with_it() {
+    let hosted = Hosted::start();
+    let (bomb, calm) = (hosted.cgroup("bomb"), hosted.cgroup("calm"));
+    hosted.write(bomb, "pids.max", 40);
+    let still = hosted.exec(calm, &["sleep", "100"], ExecOptions::default());
+    let script = "f() { f | f & f | f & }; (f) 2>/dev/null & sleep 0.5; exit 7";
+    for _ in 0..3 {
+        let running = hosted.exec(bomb, &shell(script), ExecOptions::default());
+        assert_eq!(libc::WEXITSTATUS(running.wait().expect("it ran")), 7);
+        assert_eq!(hosted.read(bomb, "pids.current"), "0");
+        assert_eq!(hosted.read(bomb, "tasks"), "");
+    }
+    assert_eq!(hosted.tasks(calm), [still.pid()]);
+    still.kill(libc::SIGTERM).expect("it lives");
+    assert_eq!(still.wait().expect("it ran"), libc::SIGTERM);
+}
+
+#[test]
+fn a_command_that_cannot_run_says_why_and_harms_nobody() {
+    let hosted = Hosted::start();
+    let cgroup = hosted.cgroup("job");
+    let missing = hosted.exec(cgroup, &["/nonexistent/program"], ExecOptions::default());
+    let error = missing.wait().expect_err("there is no such program");
+    assert!(
+        matches!(error, ExecError::Start(StartError::Exec { errno: nix::errno::Errno::ENOENT, .. })),
+        "{error}"
+    );
+    hosted
+        .host
+        .control()
+        .with(move |engine, host| engine.rmdir(host, &contained::owner(), cgroup))
+        .unwrap()
+        .unwrap();
+    let error = hosted.host.exec(Command::new(["true"]), [cgroup], ExecOptions::default());
+    assert!(matches!(error, Err(ExecError::Attach(_))), "{error:?}");
+    assert_eq!(hosted.read(hosted.root, "tasks"), "");
+    assert_eq!(hosted.exec(hosted.root, &["true"], ExecOptions::default()).wait().expect("it runs"), 0);
+}
+
+#[test]
+fn a_command_runs_as_somebody_else_in_a_session_of_its_own() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: takes root");
+        return;
+    }
+    let hosted = Hosted::start();
+    let cgroup = hosted.cgroup("job");
+    hosted.write(cgroup, "pids.max", 3);
+    let (hear, output) = pipe().expect("a pipe");
+    let script =
+        "grep -E '^(Uid|Gid|Groups|NoNewPrivs|Seccomp):' /proc/self/status; pwd; echo $NAME; (:) && (:)
+        [ $(ps -o sid= -p $$) = $$ ] && echo leads; ls /proc/self/fd | wc -l";
+    let mut command = Command::new(["sh", "-c", script]);
+    command.user = Some(User { uid: 12345, gid: 12346, groups: vec![7, 12347] });
+    command.environment =
+        Some(vec![("NAME".into(), "value".into()), ("PATH".into(), "/usr/bin:/bin".into())]);
+    command.directory = Some("/usr".into());
+    command.stdio[1] = Some(Arc::new(output));
+    command.only_stdio = true;
+    command.session = Session::New;
+    let running = hosted.host.exec(command, [cgroup], ExecOptions::default()).expect("it starts");
+    assert_eq!(running.wait().expect("it ran"), 0);
+    let mut said = String::new();
+    std::fs::File::from(hear).read_to_string(&mut said).expect("it ends");
+    let said: Vec<String> =
+        said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let expected = [
+        "Uid: 12345 12345 12345 12345",
+        "Gid: 12346 12346 12346 12346",
+        "Groups: 7 12347",
+        "NoNewPrivs: 0",
+        "Seccomp: 2",
+        "/usr",
+        "value",
+        "leads",
+        "4",
+    ];
+    assert_eq!(said, expected);
+}
+
+/// The numbers of voluntary and involuntary context switches, and the CPU ticks, of a thread of ours.
+fn tracer_activity() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("our threads").flatten();
+    let mut activity: Vec<String> = tasks
+        .filter(|task| {
+            let comm = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            comm.trim() == TRACER_NAME
+        })
+        .map(|task| std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default())
+        .collect();
+    activity.sort();
+    activity
+}
+
+fn an_idle_host_uses_no_cpu() {
+    let hosted = Hosted::start();
+    let idle = |what| {
+        std::thread::sleep(Duration::from_millis(20));
+        let before = tracer_activity();
+        assert_eq!(before.len(), 1, "this test runs alone in its process");
+        std::thread::sleep(Duration::from_millis(400));
+        // time on a CPU, time spent waiting for one, and the number of slices
+        assert_eq!(tracer_activity(), before, "{what}");
+    };
+    idle("before the first job");
+    let cgroup = hosted.cgroup("job");
+    assert_eq!(hosted.exec(cgroup, &["true"], ExecOptions::default()).wait().expect("it runs"), 0);
+    idle("between jobs");
+    let sleeps = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());
+    eventually("it sleeps", || status(sleeps.pid(), "State").is_some_and(|state| state.starts_with('S')));
+    idle("with a job that sleeps");
+    assert_eq!(hosted.tasks(cgroup), [sleeps.pid()]);
+}
+
+#[test]
+fn idle() {
+    const ALONE: &str = "PENFOLD_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return an_idle_host_uses_no_cpu();
+    }
+    let mut alone = std::process::Command::new(std::env::current_exe().expect("our own path"));
+    assert!(
+        alone.args(["--exact", "idle", "--nocapture"]).env(ALONE, "1").status().expect("it runs").success()
+    );
+}

@@ -1,0 +1,128 @@
+//! A daemon's host with an engine and all controllers, and processes that it did not start.
+#![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use penfold_core::{CgroupId, Errno, Error};
+use penfold_linux::trace::{self, AtEnd, ExecOptions, Running, TraceHost, Workshop};
+
+use crate::contained::{owner, read};
+
+/// A host with everything mounted together.
+pub struct Hosted {
+    pub host: TraceHost,
+    pub root: CgroupId,
+}
+
+impl Hosted {
+    pub fn start() -> Hosted {
+        let mut workshop = Workshop::new(false);
+        let (engine, host) = workshop.parts();
+        penfold_subsystems::load_all(engine, host).expect("all controllers load");
+        let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
+        Hosted { host: TraceHost::start(workshop).expect("the host starts"), root }
+    }
+
+    pub fn cgroup(&self, name: &'static str) -> CgroupId {
+        let root = self.root;
+        let made = self
+            .host
+            .control()
+            .with(move |engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755));
+        made.expect("the host runs").expect("a cgroup")
+    }
+
+    pub fn read(&self, cgroup: CgroupId, name: &'static str) -> String {
+        let read = self.host.control().with(move |engine, host| read(engine, host, cgroup, name));
+        read.expect("the host runs")
+    }
+
+    /// All tasks of a cgroup.
+    pub fn tasks(&self, cgroup: CgroupId) -> Vec<i32> {
+        self.read(cgroup, "tasks").lines().map(|line| line.parse().expect("a task id")).collect()
+    }
+
+    pub fn try_write(&self, cgroup: CgroupId, name: &'static str, value: impl ToString) -> Result<(), Error> {
+        let value = value.to_string();
+        let written = self.host.control().with(move |engine, host| {
+            let file = engine.find_file(cgroup, name).expect("the file is there");
+            engine.write(host, &owner(), cgroup, file, value.as_bytes())
+        });
+        written.expect("the host runs")
+    }
+
+    pub fn write(&self, cgroup: CgroupId, name: &'static str, value: impl ToString) {
+        self.try_write(cgroup, name, value).expect("it is taken");
+    }
+
+    pub fn refused(&self, cgroup: CgroupId, name: &'static str, value: impl ToString) -> (Errno, String) {
+        let error = self.try_write(cgroup, name, value).expect_err("it is refused");
+        (error.errno(), error.to_string())
+    }
+
+    pub fn exec<S: AsRef<str>>(&self, cgroup: CgroupId, argv: &[S], options: ExecOptions) -> Running {
+        let command = trace::Command::new(argv.iter().map(AsRef::as_ref));
+        self.host.exec(command, [cgroup], options).expect("it starts")
+    }
+}
+
+impl Drop for Hosted {
+    fn drop(&mut self) {
+        // a test may have stopped it
+        let _ = self.host.stop(AtEnd::Kill);
+    }
+}
+
+/// A process that nobody here has started: an orphan, with its standard output on our pipe. Killed in the end.
+pub struct Stranger {
+    pub pid: i32,
+    pub output: BufReader<std::process::ChildStdout>,
+}
+
+impl Stranger {
+    pub fn start<S: AsRef<str>>(argv: &[S]) -> Stranger {
+        let mut shell = Command::new("sh")
+            .args(["-c", "(trap '' HUP; exec setsid \"$@\") & echo $!", "sh"])
+            .args(argv.iter().map(AsRef::as_ref))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let output = BufReader::new(shell.stdout.take().expect("a pipe"));
+        let _ = shell.wait();
+        let mut stranger = Stranger { pid: 0, output };
+        stranger.pid = stranger.line().parse().expect("a number");
+        stranger
+    }
+
+    /// The next line that it prints.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("it prints");
+        line.trim().to_owned()
+    }
+
+    pub fn kill(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid), signal).expect("it lives");
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        // with its session
+        let _ = kill(Pid::from_raw(-self.pid), Signal::SIGKILL);
+    }
+}
+
+/// A field of `/proc/PID/status`.
+pub fn status(pid: i32, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
+}
+
+/// Whether a process of that number exists and is no zombie.
+pub fn lives(pid: i32) -> bool {
+    status(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
+}
