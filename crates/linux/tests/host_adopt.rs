@@ -1,0 +1,250 @@
+//! Adoption of processes that run already, and letting them go.
+
+mod common;
+mod contained;
+mod hosted;
+
+use common::{compile, eventually};
+use contained::run_time;
+use hosted::{Hosted, Stranger, lives, status};
+use nix::sys::signal::Signal;
+use penfold_linux::trace::{AdoptError, AtEnd, ExecOptions, ReleaseError};
+
+const PYTHON: &str = "/usr/bin/python3";
+
+/// Three threads that work, and a child for each USR1.
+const WORKER: &str = "
+import os, signal, sys, threading, time
+def work():
+    while True:
+        sum(range(1000)); time.sleep(0.001)
+for _ in range(3): threading.Thread(target=work, daemon=True).start()
+def fork(*_):
+    pid = os.fork()
+    if pid == 0: time.sleep(100); os._exit(0)
+    print(pid, flush=True)
+signal.signal(signal.SIGUSR1, fork)
+signal.alarm(30)
+print('ready', flush=True)
+while True: time.sleep(0.01)";
+
+fn threads(pid: i32) -> Vec<i32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it lives").flatten();
+    tasks.map(|task| task.file_name().to_str().expect("a number").parse().expect("a number")).collect()
+}
+
+fn sorted(mut tasks: Vec<i32>) -> Vec<i32> {
+    tasks.sort_unstable();
+    tasks
+}
+
+fn worker() -> Stranger {
+    let mut worker = Stranger::start(&[PYTHON, "-c", WORKER]);
+    assert_eq!(worker.line(), "ready");
+    worker
+}
+
+/// Not one of its tasks is traced or stopped.
+fn is_free(pid: i32) -> bool {
+    threads(pid).into_iter().all(|tid| {
+        status(tid, "TracerPid").as_deref() == Some("0")
+            && status(tid, "State").is_some_and(|state| state.starts_with(['S', 'R', 'D']))
+    })
+}
+
+#[test]
+fn a_running_process_is_adopted_moved_frozen_and_let_go() {
+    let hosted = Hosted::start();
+    let cgroup = hosted.cgroup("adopted");
+    let mut worker = worker();
+    hosted.host.adopt(worker.pid).expect("it can be traced");
+    let members = sorted(threads(worker.pid));
+    assert_eq!(members.len(), 4);
+    assert_eq!(sorted(hosted.tasks(hosted.root)), members);
+    hosted.write(cgroup, "cgroup.procs", worker.pid);
+    assert_eq!(sorted(hosted.tasks(cgroup)), members);
+    assert_eq!(hosted.read(cgroup, "pids.current"), "4");
+
+    // what it had used before is nobody's, what it uses now is counted
+    let usage = || hosted.read(cgroup, "cpuacct.usage").parse::<u64>().expect("a number");
+    let used = usage();
+    eventually("its time is counted", || usage() > used);
+
+    worker.kill(Signal::SIGUSR1);
+    let child: i32 = worker.line().parse().expect("a number");
+    assert!(hosted.tasks(cgroup).contains(&child), "a later child is a member");
+
+    hosted.write(cgroup, "freezer.state", "FROZEN");
+    eventually("all are frozen", || hosted.read(cgroup, "freezer.state") == "FROZEN");
+    let still: Vec<Option<u64>> = members.iter().map(|tid| run_time(*tid)).collect();
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert_eq!(members.iter().map(|tid| run_time(*tid)).collect::<Vec<_>>(), still);
+    hosted.write(cgroup, "freezer.state", "THAWED");
+    worker.kill(Signal::SIGUSR1);
+    let other: i32 = worker.line().parse().expect("a number");
+    assert!(hosted.tasks(cgroup).contains(&other));
+
+    hosted.host.release(worker.pid).expect("nothing keeps it");
+    assert!(is_free(worker.pid));
+    assert_eq!(sorted(hosted.tasks(cgroup)), sorted(vec![child, other]), "the children stay");
+    worker.kill(Signal::SIGUSR1);
+    let third: i32 = worker.line().parse().expect("it can fork");
+    assert!(!hosted.tasks(cgroup).contains(&third));
+    assert_eq!(hosted.host.release(worker.pid), Err(ReleaseError::Unknown(worker.pid)));
+    hosted.host.adopt(worker.pid).expect("it can be adopted again");
+    assert_eq!(hosted.host.adopt(worker.pid), Err(AdoptError::Known(worker.pid)));
+}
+
+#[test]
+fn stopping_leaves_adopted_processes_running_untraced() {
+    for (state, end) in [("THAWED", AtEnd::Kill), ("FROZEN", AtEnd::Kill), ("FROZEN", AtEnd::Leave)] {
+        let hosted = Hosted::start();
+        let cgroup = hosted.cgroup("adopted");
+        let mut worker = worker();
+        hosted.host.adopt(worker.pid).expect("it can be traced");
+        hosted.write(cgroup, "cgroup.procs", worker.pid);
+        worker.kill(Signal::SIGUSR1);
+        let child: i32 = worker.line().parse().expect("a number");
+        let launched = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());
+        let pid = launched.pid();
+        hosted.write(cgroup, "freezer.state", state);
+        if state == "FROZEN" {
+            eventually("all are frozen", || hosted.read(cgroup, "freezer.state") == "FROZEN");
+            assert!(!is_free(worker.pid));
+        }
+        hosted.host.stop(end).expect("not stopped before");
+        assert!(is_free(worker.pid) && is_free(child), "{state} {end:?}");
+        assert_eq!(lives(pid), end == AtEnd::Leave);
+        worker.kill(Signal::SIGUSR1);
+        assert!(lives(worker.line().parse().expect("it works and can fork")));
+        if end == AtEnd::Leave {
+            assert!(is_free(pid));
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).expect("it lives");
+        }
+    }
+}
+
+#[test]
+fn a_process_that_job_control_has_stopped_stays_stopped() {
+    let hosted = Hosted::start();
+    let mut worker = worker();
+    let stopped = |pid| status(pid, "State").is_some_and(|state| state.starts_with(['T', 't']));
+    worker.kill(Signal::SIGSTOP);
+    eventually("it is stopped", || stopped(worker.pid));
+    hosted.host.adopt(worker.pid).expect("it can be traced");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert!(threads(worker.pid).into_iter().all(stopped), "adoption wakes nobody");
+    worker.kill(Signal::SIGCONT);
+    worker.kill(Signal::SIGUSR1);
+    let child: i32 = worker.line().parse().expect("it goes on");
+    assert!(hosted.tasks(hosted.root).contains(&child));
+    worker.kill(Signal::SIGSTOP);
+    eventually("it is stopped", || stopped(worker.pid));
+    hosted.host.stop(AtEnd::Kill).expect("not stopped before");
+    assert_eq!(status(worker.pid, "TracerPid").as_deref(), Some("0"));
+    assert!(stopped(worker.pid), "nor does its end");
+    worker.kill(Signal::SIGCONT);
+    worker.kill(Signal::SIGUSR1);
+    assert!(lives(worker.line().parse().expect("it goes on")));
+}
+
+#[test]
+fn adoption_is_refused_with_the_reason() {
+    let hosted = Hosted::start();
+    let adopt = |pid| hosted.host.adopt(pid).expect_err("it can't be adopted");
+    assert_eq!(adopt(std::process::id() as i32), AdoptError::Itself);
+    assert_eq!(adopt(4_194_303), AdoptError::NoProcess(4_194_303));
+    assert_eq!(adopt(0), AdoptError::NoProcess(0));
+    assert_eq!(adopt(-1), AdoptError::NoProcess(-1));
+    let kernel = status(2, "Name").is_some_and(|name| name == "kthreadd");
+    assert_eq!(
+        adopt(if kernel { 2 } else { 0 }),
+        if kernel { AdoptError::KernelThread(2) } else { AdoptError::NoProcess(0) }
+    );
+
+    let worker = worker();
+    let other = Hosted::start();
+    other.host.adopt(worker.pid).expect("nobody has it");
+    let error = adopt(worker.pid);
+    assert!(matches!(&error, AdoptError::Traced { tracer, .. } if tracer == "penfold-tracer"), "{error}");
+    assert_eq!(error.errno(), nix::errno::Errno::EPERM);
+    assert_eq!(hosted.read(hosted.root, "tasks"), "");
+    other.host.release(worker.pid).expect("nothing keeps it");
+    assert_eq!(hosted.host.adopt(worker.pid), Ok(()));
+
+    let mine = hosted.exec(hosted.root, &["sleep", "100"], ExecOptions::default());
+    assert_eq!(adopt(mine.pid()), AdoptError::Known(mine.pid()));
+    assert_eq!(hosted.host.release(mine.pid()), Err(ReleaseError::Filtered(mine.pid())));
+    hosted.host.stop(AtEnd::Kill).expect("not stopped before");
+    assert_eq!(adopt(worker.pid), AdoptError::Gone);
+}
+
+/// In clock ticks since boot.
+fn start_time(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+fn now() -> u64 {
+    let uptime = std::fs::read_to_string("/proc/uptime").expect("the time");
+    let seconds: f64 = uptime.split_whitespace().next().and_then(|text| text.parse().ok()).expect("a number");
+    (seconds * 100.0) as u64
+}
+
+#[test]
+fn threads_that_fork_while_they_are_adopted_lose_no_child() {
+    // Each thread forks without a pause; a child lives on and tells its number. All are killed with the session.
+    let program = compile(
+        r#"
+        static void *storm(void *none) {
+            for (;;) {
+                pid_t pid = fork();
+                if (pid == 0) { usleep(200000); _exit(0); }
+                usleep(300);
+            }
+        }
+        static void *reaper(void *none) { for (;;) if (wait(0) < 0) usleep(100); }
+        int main(void) {
+            pthread_t made;
+            for (int i = 0; i < 6; i++) pthread_create(&made, 0, storm, 0);
+            pthread_create(&made, 0, reaper, 0);
+            alarm(15); puts("ready"); fflush(stdout);
+            for (;;) pause();
+        }"#,
+    );
+    for _ in 0..5 {
+        let hosted = Hosted::start();
+        let mut stranger = Stranger::start(&[program.path()]);
+        assert_eq!(stranger.line(), "ready");
+        let children = |pid: i32| -> Vec<i32> {
+            let lists = threads(pid).into_iter().map(|tid| {
+                std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).unwrap_or_default()
+            });
+            let texts: Vec<String> = lists.collect();
+            texts
+                .iter()
+                .flat_map(|text| text.split_whitespace())
+                .map(|pid| pid.parse().expect("a number"))
+                .collect()
+        };
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let began = now();
+        hosted.host.adopt(stranger.pid).expect("it can be traced");
+        assert!(hosted.tasks(hosted.root).len() >= 8, "its threads");
+        let untraced = || -> Vec<i32> {
+            let mut pids = children(stranger.pid);
+            pids.retain(|pid| lives(*pid) && status(*pid, "TracerPid").as_deref() == Some("0"));
+            pids
+        };
+        // it may be that it was born between our look at the clock and the begin of the adoption
+        let late: Vec<i32> = untraced()
+            .into_iter()
+            .filter(|pid| start_time(*pid).is_some_and(|time| time > began + 1))
+            .collect();
+        assert_eq!(late, [] as [i32; 0], "born since the adoption began");
+        eventually("the old ones have ended", || untraced().is_empty());
+        for _ in 0..10 {
+            assert_eq!(untraced(), [] as [i32; 0], "none has escaped since");
+        }
+    }
+}
