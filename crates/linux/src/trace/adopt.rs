@@ -2,9 +2,9 @@
 //!
 //! Every thread is seized; from then on whatever it makes is attached at birth. A thread that is not seized yet can
 //! make threads and children meanwhile: the list of threads is read again until nothing new appears twice in a row,
-//! and children that were not there before are taken in with their parent.
+//! and children that are younger than the adoption are taken in with their parent. Their age is known in ticks of 10 ms,
+//! so one that is a little older may be taken in too.
 
-use std::collections::HashSet;
 use std::fs;
 use std::sync::Arc;
 
@@ -94,15 +94,17 @@ impl<P: Policy> Supervisor<P> {
         if self.table.processes.contains_key(&tgid) {
             return Err(AdoptError::Known(tgid));
         }
-        let before: HashSet<Tid> = children_of(tgid).into_iter().collect();
+        let began = sys::boot_ticks();
         if let Err(error) = self.seize_all(tgid) {
             // refused for one thread, as when a debugger has only that
             let _ = self.release(tgid);
             return Err(error);
         }
         let mut born: Vec<Tid> = children_of(tgid);
-        born.retain(|child| !before.contains(child));
         while let Some(child) = born.pop() {
+            if started(child).is_none_or(|time| time < began) {
+                continue;
+            }
             // one that was attached at birth will be reported; one that is gone took its children's trace with it
             if tracer_of(child) != Some(sys::gettid()) && self.seize_all(child).is_ok() {
                 born.extend(children_of(child));
@@ -203,6 +205,12 @@ fn children_by_parent(tgid: Tid) -> Vec<Tid> {
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<Tid>().ok());
     let parent = |pid| sys::stat_fields(pid)?.get(1)?.parse::<Tid>().ok();
     pids.filter(|pid| parent(*pid) == Some(tgid)).collect()
+}
+
+/// When a process was started, in ticks since boot.
+fn started(pid: Tid) -> Option<u64> {
+    // field 22 of proc(5), of which the state is field 3
+    sys::stat_fields(pid)?.get(19)?.parse().ok()
 }
 
 /// The task that traces `tid`.

@@ -158,6 +158,7 @@ impl<P: Policy> Supervisor<P> {
     fn take_in(&mut self, child: Tid, tgid: Tid) {
         let Some(early) = self.early.remove(&child) else { return };
         // each of them was in one fork at most
+        let orphan = self.killed.is_empty();
         let (parent, mut lineage) = self.killed.pop_front().unwrap_or((self.main, self.stranger));
         if sys::status_field(child, "Seccomp").is_some_and(|mode| mode == "0") {
             // then it was somebody else's child
@@ -166,7 +167,9 @@ impl<P: Policy> Supervisor<P> {
         let filtered = lineage.filter.is_some();
         let mut born = Task::new(tgid, lineage);
         let killed_at_end = self.ending == Some(AtEnd::Kill) && filtered;
-        born.doomed = killed_at_end || self.is_over(lineage.job);
+        // a child of a launched task that can't be told to be of any job has no rules to live by
+        let nobodys = self.main == 0 && orphan && sys::status_field(child, "Seccomp").as_deref() == Some("2");
+        born.doomed = nobodys || killed_at_end || self.is_over(lineage.job);
         born.release = self.ending.is_some();
         self.table.insert(child, born, 0);
         self.policy.forked(Fork { parent, child, tgid, charged: false, parent_died: true, filtered });

@@ -5,8 +5,9 @@ use super::supervise::Supervisor;
 use super::sys::{self, Report};
 use super::{Policy, Tid};
 
-/// How many tasks that were killed, perhaps inside a fork, are remembered as possible parents.
-const REMEMBERED: usize = 8;
+/// How many tasks that were killed, perhaps inside a fork, are remembered as possible parents: as many as may die at
+/// once when a job ends. A child that can't be told to be of that job would outlive it.
+const REMEMBERED: usize = 4096;
 
 impl<P: Policy> Supervisor<P> {
     /// A task is dead; its zombie is still there.

@@ -10,7 +10,7 @@ use super::tasks::{Tasks, nix_errno};
 use super::{Fork, Notice, Policy, Tid, sockets};
 
 /// How many dead tasks are remembered as possible parents of children not yet reported.
-const REMEMBERED: usize = 8;
+const REMEMBERED: usize = 4096;
 
 /// How many notices are kept; all are told.
 const KEPT_NOTICES: usize = 1000;

@@ -180,6 +180,14 @@ pub(super) fn gettid() -> Tid {
     unsafe { libc::gettid() }
 }
 
+/// The time since boot in the ticks of `/proc/PID/stat`, which are 100 a second on every architecture.
+pub(super) fn boot_ticks() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: time is a valid place to write to.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    time.tv_sec as u64 * 100 + time.tv_nsec as u64 / 10_000_000
+}
+
 /// A clock of the process `pid`, in nanoseconds. `which` is 0 for user plus system by ticks, 1 for user by
 /// ticks, 2 for the scheduler's exact sum. Zombies still have it, with their dead threads included.
 pub(super) fn process_clock(pid: Tid, which: c_int) -> Result<u64, Errno> {

@@ -85,7 +85,7 @@ pub struct Stranger {
 impl Stranger {
     pub fn start<S: AsRef<str>>(argv: &[S]) -> Stranger {
         let mut shell = Command::new("sh")
-            .args(["-c", "(trap '' HUP; exec setsid \"$@\") & echo $!", "sh"])
+            .args(["-c", "(sh -c 'echo $$; exec setsid \"$@\"' sh \"$@\" &)", "sh"])
             .args(argv.iter().map(AsRef::as_ref))
             .stdout(Stdio::piped())
             .spawn()
@@ -111,7 +111,10 @@ impl Stranger {
 
 impl Drop for Stranger {
     fn drop(&mut self) {
-        // with its session
+        // with its session; of 0 the group would be our own
+        if self.pid == 0 {
+            return;
+        }
         let _ = kill(Pid::from_raw(-self.pid), Signal::SIGKILL);
     }
 }
