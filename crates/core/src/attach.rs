@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::engine::{Engine, bits};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::host::Host;
+use crate::host::{Host, Need};
 use crate::ids::{CgroupId, CssSetId};
 use crate::lifecycle::tasks;
 use crate::subsystem::{Callbacks, Migration};
@@ -25,7 +25,8 @@ impl Engine {
     /// # Errors
     /// `ENODEV` if the cgroup was removed; `ESRCH` for an unknown task; `EINVAL` for one that may never move;
     /// `EACCES` unless the caller's uid is 0 or the task's real or saved uid (B4.4, no capability counts);
-    /// `EAGAIN` while a fork of it is in flight; or what a subsystem's `can_attach` answers.
+    /// `EAGAIN` while a fork of it is in flight; `EOPNOTSUPP` if tasks are limited there and the host can't refuse its
+    /// forks; or what a subsystem's `can_attach` answers.
     pub fn attach(
         &mut self,
         host: &mut dyn Host,
@@ -92,6 +93,7 @@ impl Engine {
         moves: &[Move],
     ) -> Result<()> {
         let bound = self.tree.hierarchy_of(cgroup).subsystems;
+        self.check_vetoes(host, cgroup, moves)?;
         let mut agreed = 0;
         for slot in bits(bound) {
             let migrations = self.migrations(cgroup, slot, moves);
@@ -121,6 +123,15 @@ impl Engine {
             self.call(slot, host, Some(caller), |erased, env| erased.attach(env, &migrations));
         }
         Ok(())
+    }
+
+    /// Where tasks are limited, only tasks whose forks the host can refuse are let in.
+    fn check_vetoes(&self, host: &dyn Host, cgroup: CgroupId, moves: &[Move]) -> Result<()> {
+        let limited = bits(self.masks.charges & self.tree.hierarchy_of(cgroup).subsystems)
+            .any(|slot| self.tree[cgroup].css(slot).is_some_and(|css| self.slot(slot).limits_forks(css)));
+        let need = Need::ForkVeto;
+        let mut moves = moves.iter().filter(|_| limited);
+        moves.try_for_each(|moving| host.can_give(moving.task, need).map_err(|cannot| cannot.error(need)))
     }
 
     fn cancel_attach(

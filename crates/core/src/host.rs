@@ -6,6 +6,7 @@ use alloc::borrow::Cow;
 
 use crate::counter::CpuTime;
 use crate::errno::Errno;
+use crate::error::Error;
 use crate::ids::CssSetId;
 use crate::mask::Mask;
 use crate::task::{TaskFacts, Tid};
@@ -44,6 +45,13 @@ pub struct CannotGive {
     pub host: &'static str,
     /// Why not, and which host could.
     pub reason: Cow<'static, str>,
+}
+
+impl CannotGive {
+    /// As the error of the operation that needed it.
+    pub(crate) fn error(self, need: Need) -> Error {
+        Error::HostCannot { host: self.host, need, reason: self.reason }
+    }
 }
 
 /// The host: it owns the tasks, core owns the css_sets that they point to.
@@ -91,6 +99,15 @@ pub trait Host {
     /// # Errors
     /// [`CannotGive`] with the reason; the operation that asked is refused with `EOPNOTSUPP`.
     fn require(&mut self, need: Need) -> Result<(), CannotGive>;
+
+    /// Asks whether a need that the host can meet can be met for this task, where a host has tasks of several kinds.
+    ///
+    /// # Errors
+    /// [`CannotGive`], with a reason that names the task.
+    fn can_give(&self, task: Tid, need: Need) -> Result<(), CannotGive> {
+        let _ = (task, need);
+        Ok(())
+    }
 
     /// Restricts a task to `cpus`; what it had asked for itself is kept where it still fits.
     ///

@@ -177,6 +177,18 @@ impl Slot {
         })
     }
 
+    /// Is there a limit on tasks or forks here or above?
+    pub(crate) fn limits_forks(&self, css: Css) -> bool {
+        let mut levels = core::iter::successors(Some(css), |&at| self.css[at.0 as usize].parent);
+        levels.any(|at| {
+            let counters = &self.counters[at.0 as usize * self.rules.len()..][..self.rules.len()];
+            let mut rules = self.rules.iter().zip(counters);
+            rules.any(|(rule, counter)| {
+                matches!(rule.resource, Resource::Tasks | Resource::Forks) && counter.limit != UNLIMITED
+            })
+        })
+    }
+
     /// Charges whatever the limits say.
     pub(crate) fn charge(&mut self, css: Css, rule: usize, amount: u64) {
         let mut at = Some(css);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bitflags::bitflags;
 
 use crate::counter::{Counter, CpuTime, CpuUsage, Resource, Rule, UNLIMITED};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::file::File;
 use crate::host::{Host, Need};
 use crate::ids::{CgroupId, Css};
@@ -248,11 +248,19 @@ impl<S: Subsystem> Context<'_, S> {
     /// Sets a counter's limit; the usage may already exceed it (F3.16).
     ///
     /// # Errors
-    /// [`Error::HostCannot`] when forks have to be refused and the host can't.
+    /// [`Error::HostCannot`] when forks have to be refused and the host can't, or not those of a member.
     pub fn set_limit(&mut self, css: Css, rule: usize, limit: u64) -> Result<()> {
         let forks = matches!(self.env.rules[rule].resource, Resource::Tasks | Resource::Forks);
         if forks && limit != UNLIMITED {
             self.require(Need::ForkVeto)?;
+            for below in self.subtree_of(css) {
+                for task in self.tasks_of(below) {
+                    self.env
+                        .host
+                        .can_give(task, Need::ForkVeto)
+                        .map_err(|cannot| cannot.error(Need::ForkVeto))?;
+                }
+            }
         }
         let old = core::mem::replace(&mut self.counter_mut(css, rule).limit, limit);
         if forks {
@@ -308,11 +316,7 @@ impl<S: Subsystem> Context<'_, S> {
     /// # Errors
     /// [`Error::HostCannot`] (`EOPNOTSUPP`) with the host's reason.
     pub fn require(&mut self, need: Need) -> Result<()> {
-        self.env.host.require(need).map_err(|cannot| Error::HostCannot {
-            host: cannot.host,
-            need,
-            reason: cannot.reason,
-        })
+        self.env.host.require(need).map_err(|cannot| cannot.error(need))
     }
 
     /// Who reads or writes a control file, makes a directory or attaches; `None` in fork, exit and bind.

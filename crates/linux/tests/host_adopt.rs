@@ -96,6 +96,24 @@ fn a_running_process_is_adopted_moved_frozen_and_let_go() {
 }
 
 #[test]
+fn a_limit_that_could_not_be_kept_is_refused() {
+    let hosted = Hosted::start();
+    let (free, limited) = (hosted.cgroup("free"), hosted.cgroup("limited"));
+    hosted.write(limited, "pids.max", 10);
+    let worker = worker();
+    hosted.host.adopt(worker.pid).expect("it can be traced");
+    let (errno, message) = hosted.refused(limited, "cgroup.procs", worker.pid);
+    assert_eq!(errno, penfold_core::Errno::EOPNOTSUPP);
+    assert!(message.contains(&format!("task {}", worker.pid)), "{message}");
+    hosted.write(free, "cgroup.procs", worker.pid);
+    assert_eq!(hosted.refused(free, "pids.max", 10).0, penfold_core::Errno::EOPNOTSUPP);
+    assert_eq!(hosted.read(free, "pids.max"), "max");
+    hosted.write(limited, "pids.max", "max");
+    hosted.write(limited, "cgroup.procs", worker.pid);
+    hosted.write(free, "pids.max", 10);
+}
+
+#[test]
 fn stopping_leaves_adopted_processes_running_untraced() {
     for (state, end) in [("THAWED", AtEnd::Kill), ("FROZEN", AtEnd::Kill), ("FROZEN", AtEnd::Leave)] {
         let hosted = Hosted::start();

@@ -45,7 +45,7 @@ impl JobOptions {
 
 /// A job that is not over.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct Begun {
     main: Tid,
     launched: Launched,
     leave_running: bool,
@@ -54,7 +54,7 @@ pub(super) struct Running {
     end: Option<JobEnd>,
 }
 
-impl Running {
+impl Begun {
     fn tell(&mut self) {
         if let (Some(ended), Some(end)) = (self.ended.take(), self.end.take()) {
             // whoever asked may have gone
@@ -104,7 +104,7 @@ impl<P: Policy> Supervisor<P> {
         let launched = launch::launch(command, &filter::program(interest), ptrace_options(lineage))?;
         let main = launched.pid;
         self.table.insert(main, Task { state: State::Running, ..Task::new(main, lineage) }, 0);
-        self.jobs.insert(lineage.job, Running { main, launched, leave_running, ended, end: None });
+        self.jobs.insert(lineage.job, Begun { main, launched, leave_running, ended, end: None });
         Ok((main, lineage))
     }
 
@@ -158,7 +158,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    fn take_ended(&mut self, id: JobId) -> Option<Running> {
+    fn take_ended(&mut self, id: JobId) -> Option<Begun> {
         if self.jobs.get(&id)?.end.is_some() { self.jobs.remove(&id) } else { None }
     }
 

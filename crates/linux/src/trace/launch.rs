@@ -153,7 +153,7 @@ pub(super) fn launch(
         replaces_environment: command.environment.is_some(),
         directory: directory.first().map_or(ptr::null(), |path| path.as_ptr()),
         user: command.user.as_ref(),
-        stdio: [0, 1, 2].map(|stream: usize| command.stdio[stream].as_ref().map(|file| file.as_raw_fd())),
+        stdio: [0, 1, 2].map(|stream: usize| command.stdio[stream].as_ref().map(AsRawFd::as_raw_fd)),
         only_stdio: command.only_stdio,
         session: command.session,
         filter,

@@ -72,7 +72,9 @@ impl<P: Policy> Supervisor<P> {
         if tasks().any(|task| task.lineage.filter.is_some()) {
             return Err(ReleaseError::Filtered(tgid));
         }
-        threads.iter().for_each(|tid| self.ask_to_leave(*tid));
+        for tid in &threads {
+            self.ask_to_leave(*tid);
+        }
         let gone =
             self.step_until(|supervisor| supervisor.table.tasks.values().all(|task| task.tgid != tgid));
         if gone { Ok(()) } else { Err(ReleaseError::Waits(tgid)) }

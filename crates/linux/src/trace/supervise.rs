@@ -30,7 +30,7 @@ use nix::errno::Errno;
 
 use super::births::Early;
 use super::command::Command;
-use super::jobs::{JobOptions, Running};
+use super::jobs::{Begun, JobOptions};
 use super::kick::Queue;
 use super::launch::StartError;
 use super::leave::AtEnd;
@@ -76,7 +76,7 @@ pub struct Supervisor<P> {
     /// The main command of the job in the foreground; 0 where there is none.
     pub(super) main: Tid,
     /// The jobs that are not over.
-    pub(super) jobs: TidMap<Running>,
+    pub(super) jobs: TidMap<Begun>,
     pub(super) last_job: JobId,
     pub(super) table: Table,
     /// Children that were seen before their parents reported them.

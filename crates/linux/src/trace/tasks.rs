@@ -210,6 +210,17 @@ impl Host for Tasks {
         Err(CannotGive { host: NAME, reason: reason.into() })
     }
 
+    fn can_give(&self, task: Tid, need: Need) -> Result<(), CannotGive> {
+        let lacks = need == Need::ForkVeto && self.placed.get(&task).is_some_and(|placed| !placed.filtered);
+        if !lacks || self.best_effort {
+            return Ok(());
+        }
+        let name = sys::comm(task.0);
+        let reason =
+            format!("task {task} ({name}) was adopted, so it has no filter that could refuse its forks");
+        Err(CannotGive { host: NAME, reason: reason.into() })
+    }
+
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
         self.note_allowed(task, cpus);
         sys::set_affinity(task.0, cpus).map_err(core_errno)

@@ -89,6 +89,10 @@ impl Host for View<'_> {
         self.tasks.require(need)
     }
 
+    fn can_give(&self, task: Tid, need: Need) -> Result<(), CannotGive> {
+        self.tasks.can_give(task, need)
+    }
+
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
         self.tasks.note_allowed(task, cpus);
         self.supervisor.apply_affinity(task.0, cpus).map_err(core_errno)
