@@ -122,8 +122,8 @@ impl Watched {
 #[test]
 fn frozen_tasks_use_no_cpu_time() {
     let watched = Watched::start("busy");
+    eventually("its threads have started", || watched.threads().len() == 4);
     let threads = watched.threads();
-    assert_eq!(threads.len(), 4);
     watched.freeze();
     let used =
         || threads.iter().map(|&task| (ticks(task).unwrap(), run_time(task).unwrap())).collect::<Vec<_>>();
