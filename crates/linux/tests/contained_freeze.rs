@@ -122,7 +122,7 @@ impl Watched {
 #[test]
 fn frozen_tasks_use_no_cpu_time() {
     let watched = Watched::start("busy");
-    eventually("all threads are there", || watched.threads().len() == 4);
+    eventually("its threads have started", || watched.threads().len() == 4);
     let threads = watched.threads();
     watched.freeze();
     let used =
