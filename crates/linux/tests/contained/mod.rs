@@ -50,7 +50,9 @@ impl Job {
     /// The same with what is arranged for beyond what the settings need.
     pub fn start_with<S: AsRef<str>>(needs: &[Need], settings: &[(&str, &str)], argv: &[S]) -> Job {
         let mut workshop = Workshop::new(false);
-        needs.iter().for_each(|&need| workshop.arrange(need));
+        for &need in needs {
+            workshop.arrange(need);
+        }
         let (engine, host) = workshop.parts();
         penfold_subsystems::load_all(engine, host).expect("all controllers load");
         let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
