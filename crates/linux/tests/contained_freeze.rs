@@ -203,6 +203,31 @@ fn a_whole_job_can_be_frozen_and_thawed() {
     assert_eq!(watched.end(), 42 << 8);
 }
 
+/// A thawed task may fork at once, and nobody could judge that before the engine is back in its place.
+#[test]
+fn a_thawed_task_runs_only_after_the_request_that_thawed_it() {
+    for what in ["busy", "forks"] {
+        let watched = Watched::start(what);
+        for _ in 0..10 {
+            watched.freeze();
+            let (inner, page) = (watched.inner, watched.scratch.path().to_owned());
+            let looks = watched.job.control.with(move |engine, host| {
+                let look = || std::fs::read(&page).expect("the shared page")[8..16].to_vec();
+                let then = look();
+                write(engine, host, inner, "freezer.state", "THAWED").expect("it is taken");
+                sleep(Duration::from_millis(10));
+                (then, look(), read(engine, host, inner, "freezer.state"))
+            });
+            let (then, now, state) = looks.expect("the job runs");
+            assert_eq!((now, state.as_str()), (then.clone(), "THAWED"), "{what}");
+            let work = i64::from_ne_bytes(then.try_into().expect("eight bytes"));
+            eventually("the work goes on", || watched.get(Field::Work) > work);
+        }
+        assert_eq!(watched.get(Field::Seen), 0);
+        assert_eq!(watched.end(), 42 << 8);
+    }
+}
+
 #[test]
 fn a_frozen_job_can_be_killed() {
     let watched = Watched::start("forks");
