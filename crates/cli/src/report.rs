@@ -148,11 +148,8 @@ impl Facts {
             let _ = writeln!(text, "  forks  {} refused", self.forks_refused);
         }
         for hit in &self.limits_hit {
-            let _ = writeln!(
-                text,
-                "  limit  {}={} refused {} times; {}",
-                hit.file, hit.limit, hit.refused, hit.hint
-            );
+            let often = if hit.refused == 1 { "once".to_owned() } else { format!("{} times", hit.refused) };
+            let _ = writeln!(text, "  limit  {}={} refused {often}; {}", hit.file, hit.limit, hit.hint);
         }
         text
     }

@@ -203,8 +203,7 @@ fn quiet_says_nothing_and_without_it_the_report_says_what_happened() {
     assert!(lines[1].starts_with("  time   0.") && lines[1].ends_with(" s system"), "{lines:?}");
     assert_eq!(lines[2], "  tasks  3 created, at most 2 at one time");
     assert_eq!(lines[3], "  forks  1 refused");
-    let limit =
-        "  limit  pids.max=2 refused 1 times; raise it (-s pids.max=4) or start fewer tasks at a time";
+    let limit = "  limit  pids.max=2 refused once; raise it (-s pids.max=4) or start fewer tasks at a time";
     assert_eq!(lines[4..], [limit]);
 }
 

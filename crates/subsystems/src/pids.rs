@@ -42,9 +42,10 @@ fn max_write(_: &mut Pids, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
     let limit = if text == "max" {
         UNLIMITED
     } else {
-        let number = parse_s64(text)?;
+        let takes = |errno| Error::value(errno, format!("takes 'max' or a number from 0 to {HIGHEST}"));
+        let number = parse_s64(text).map_err(|error| takes(error.errno()))?;
         if !(0..=HIGHEST).contains(&number) {
-            return Err(Error::value(Errno::EINVAL, format!("takes 'max' or a number from 0 to {HIGHEST}")));
+            return Err(takes(Errno::EINVAL));
         }
         number.unsigned_abs()
     };

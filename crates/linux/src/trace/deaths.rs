@@ -21,6 +21,7 @@ impl<P: Policy> Supervisor<P> {
         }
         self.fork_is_over(tid);
         self.deferred.retain(|(waiting, _)| *waiting != tid);
+        self.paused.retain(|waiting| *waiting != tid);
         self.charge_dead(tgid, tid);
         self.policy.exited(tid, tid == tgid);
         self.table.remove(tid);

@@ -16,6 +16,9 @@ impl<P: Policy> Supervisor<P> {
     /// fork, vfork or clone has been called; with `CLONE_UNTRACED` through the interface `untraced`.
     pub(super) fn on_fork_call(&mut self, tid: Tid, untraced: Option<usize>) {
         if self.options.fork_veto {
+            if self.settling && !self.closing {
+                return self.pause(tid);
+            }
             if self.in_flight > 0 && !self.closing && !self.policy.could_fork(tid) {
                 return self.defer(tid, untraced);
             }
@@ -93,7 +96,7 @@ impl<P: Policy> Supervisor<P> {
     /// Asks again for forks that were refused, once all that were in flight then are settled. Forks that
     /// were begun since do not count: the limit was reached without them.
     pub(super) fn retry_deferred(&mut self) {
-        if self.unsettled > 0 || self.deferred.is_empty() {
+        if self.unsettled > 0 || self.settling || self.deferred.is_empty() {
             return;
         }
         for (tid, untraced) in std::mem::take(&mut self.deferred) {
@@ -119,7 +122,26 @@ impl<P: Policy> Supervisor<P> {
     ///
     /// For requests of other threads; not to be called by a policy.
     pub fn settle(&mut self) {
+        self.settling = true;
         self.unsettle();
         while self.unsettled > 0 && self.step() {}
+        self.settling = false;
+    }
+
+    /// Leaves a fork that is asked for meanwhile where it is: begun, it would be in flight in its turn.
+    fn pause(&mut self, tid: Tid) {
+        sys::consume(tid);
+        if let Some(task) = self.table.tasks.get_mut(&tid) {
+            task.state = State::Deferred;
+        }
+        self.paused.push(tid);
+    }
+
+    /// Takes up the forks that had to wait for requests.
+    pub(super) fn resume_paused(&mut self) {
+        self.retry_deferred();
+        for tid in std::mem::take(&mut self.paused) {
+            self.on_seccomp(tid);
+        }
     }
 }

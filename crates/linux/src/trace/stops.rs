@@ -138,6 +138,7 @@ impl<P: Policy> Supervisor<P> {
             self.policy.renamed(former, tgid);
             survivor.tgid = tgid;
             self.deferred.retain(|(waiting, _)| *waiting != tgid && *waiting != former);
+            self.paused.retain(|waiting| *waiting != tgid && *waiting != former);
             survivor.state = State::Running;
             self.table.tasks.insert(tgid, survivor);
             if let Some(process) = self.table.processes.get_mut(&tgid) {

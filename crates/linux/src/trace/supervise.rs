@@ -82,6 +82,10 @@ pub struct Supervisor<P> {
     pub(super) unsettled: usize,
     /// Tasks whose refused fork waits for that.
     pub(super) deferred: Vec<(Tid, usize)>,
+    /// A request waits until no fork is in flight.
+    pub(super) settling: bool,
+    /// Tasks whose fork waits for that request in turn.
+    pub(super) paused: Vec<Tid>,
     /// The main command has exited: everything is being killed.
     pub(super) closing: bool,
     /// How often the main command was stopped, and how many of these stops are known to be over or to have
@@ -142,6 +146,8 @@ impl<P: Policy> Supervisor<P> {
             in_flight: 0,
             unsettled: 0,
             deferred: Vec::new(),
+            settling: false,
+            paused: Vec::new(),
             closing: false,
             main_stops: 0,
             main_stops_known: 0,
@@ -169,6 +175,7 @@ impl<P: Policy> Supervisor<P> {
             for request in self.queue.take() {
                 request(&mut self);
             }
+            self.resume_paused();
             if !self.step() {
                 break;
             }
