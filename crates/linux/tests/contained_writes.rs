@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{Scratch, eventually, shell};
 use contained::{Job, owner, read};
-use penfold_core::{CgroupId, Engine, Errno, Host, Tid};
+use penfold_core::{CgroupId, Engine, Errno, Host, Need, Tid};
 
 fn write_errno(
     engine: &mut Engine,
@@ -91,4 +91,27 @@ fn a_frozen_command_does_not_run_until_it_is_thawed() {
     job.write("freezer.state", "THAWED");
     assert_eq!(job.finish().status, 0);
     assert_eq!(scratch.text(), "ran\n");
+}
+
+#[test]
+fn a_class_that_is_written_while_the_job_runs_marks_the_sockets_that_are_open() {
+    if !nix::unistd::geteuid().is_root() {
+        return println!("skipped: marking sockets needs CAP_NET_ADMIN");
+    }
+    let script = "
+import socket, sys, time
+mark = lambda one: one.getsockopt(socket.SOL_SOCKET, socket.SO_MARK)
+old = [socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)]
+before = list(map(mark, old))
+open(sys.argv[1], 'w').write('ready')
+while mark(old[1]) == 0: time.sleep(0.001)
+new = socket.socket()
+open(sys.argv[1], 'w').write(str([before, list(map(mark, old + [new]))]))";
+    let scratch = Scratch::new();
+    let argv = ["/usr/bin/python3", "-c", script, scratch.path().to_str().unwrap()];
+    let job = Job::start_with(&[Need::SocketClass], &[], &argv);
+    eventually("its sockets are open", || scratch.text() == "ready");
+    job.write("net_cls.classid", "0x10007");
+    assert_eq!(job.finish().status, 0);
+    assert_eq!(scratch.text(), "[[0, 0], [65543, 65543, 65543]]");
 }
