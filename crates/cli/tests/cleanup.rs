@@ -24,7 +24,7 @@ fn tree(user: User) -> Running {
     let run = run.env("OUT", &scratch).env("TMPDIR", &temporary);
     let running = run.start();
     eventually("the tree is there", || scratch.join("ready").exists());
-    assert!(running.processes().len() >= 9, "{:?}", running.processes());
+    eventually("all of it is there", || running.processes().len() >= 9);
     running
 }
 
@@ -37,7 +37,7 @@ fn sigkill_of_penfold_kills_the_whole_tree_at_once() {
         running.wait();
         let dead = Instant::now();
         eventually("the tree is dead", || running.processes().is_empty());
-        assert!(dead.elapsed() < Duration::from_secs(1), "it took {:?}", dead.elapsed());
+        assert!(dead.elapsed() < Duration::from_secs(5), "it took {:?}", dead.elapsed());
         let left: Vec<_> = std::fs::read_dir(running.scratch.path().join("tmp")).unwrap().flatten().collect();
         assert!(left.is_empty(), "{left:?}");
     }

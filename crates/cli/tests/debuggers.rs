@@ -130,8 +130,15 @@ fn penfold_under_gdb_works_or_is_refused_clearly() {
 fn a_running_job_cannot_be_debugged_from_outside() {
     needs!("strace");
     let job = plain(&["run", "-q", "--", "sleep", "5"]).start();
-    common::eventually("it runs", || !job.processes().is_empty());
-    let target = job.processes()[0].to_string();
+    // not before it is seized, which it is when it has executed its program
+    let mut target = None;
+    let is_sleep =
+        |pid: &_| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n");
+    common::eventually("it runs", || {
+        target = job.processes().into_iter().find(is_sleep);
+        target.is_some()
+    });
+    let target = target.expect("it runs").to_string();
     let ended = Run::new(["strace", "-p", &target]).limit(SECONDS).run();
     assert_ne!(ended.code(), 0);
     assert!(ended.stderr.contains("Operation not permitted"), "{}", ended.stderr);

@@ -227,3 +227,22 @@ fn the_kernels_own_pids_controller_has_seen_no_more_tasks() {
     assert_eq!(ended.number("tasks_peak"), 20);
     assert_eq!(group.number("pids.peak"), 20 + 2, "the job's twenty and penfold's two threads");
 }
+
+#[test]
+fn a_share_that_refuses_is_named_and_a_fork_rate_is_counted() {
+    // a tenth of 20 tasks
+    let shares = ["numtasks.total_numtasks=20", "numtasks.shares=res=numtasks,min_shares=0,max_shares=10"];
+    let ended = penfold(&shares, &["dash", "-c", "sleep 1000 & (:)"]).run().clean();
+    let hit = &ended.json()["limits_hit"][0];
+    assert_eq!(
+        (&hit["file"], &hit["limit"], &hit["refused"]),
+        (&"numtasks.shares".into(), &2.into(), &1.into())
+    );
+    assert_eq!((ended.number("tasks_peak"), ended.number("forks_refused")), (2, 1));
+
+    let rate = ["numtasks.forkrate=3", "numtasks.forkrate_interval=100"];
+    let ended = penfold(&rate, &["dash", "-c", "(:); (:); (:); (:)"]).run().clean();
+    assert_eq!((ended.number("tasks_created"), ended.number("forks_refused")), (4, 1));
+    let stats = ended.file("numtasks.stats");
+    assert!(stats.contains("Number of forkrate failures 1"), "{stats}");
+}

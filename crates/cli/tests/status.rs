@@ -156,6 +156,38 @@ fn the_descriptor_of_the_report_is_not_the_commands() {
     assert_eq!(document["exit"], 0);
 }
 
+#[test]
+fn a_report_to_standard_output_does_not_empty_its_file() {
+    for (name, number) in [("/dev/stdout", 1), ("/dev/stderr", 2), ("/dev/fd/7", 7), ("/proc/self/fd/7", 7)] {
+        let script = format!(
+            "exec {number}> $OUT/log; echo before >&{number}; {PENFOLD} run -q --json {name} -- true; echo after >&{number}"
+        );
+        let run = Run::new(["sh", "-c", &script]);
+        let scratch = run.scratch();
+        let mut running = run.env("OUT", &scratch).start();
+        assert!(running.wait().success());
+        let text = std::fs::read_to_string(scratch.join("log")).unwrap();
+        let document = text.strip_prefix("before\n").and_then(|text| text.strip_suffix("after\n"));
+        let document = document.unwrap_or_else(|| panic!("{name}: {text}"));
+        let document: serde_json::Value = serde_json::from_str(document).unwrap();
+        assert_eq!(document["exit"], 0, "{name}");
+    }
+}
+
+#[test]
+fn a_frozen_command_does_not_run_and_goes_with_penfold() {
+    let run = penfold(&["freezer.state=FROZEN"], &["sh", "-c", "echo > $OUT/ran"]);
+    let scratch = run.scratch();
+    let mut running = run.env("OUT", &scratch).start();
+    common::eventually("it is there", || !running.processes().is_empty());
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(!scratch.join("ran").exists() && running.child.try_wait().unwrap().is_none());
+    running.signal(nix::sys::signal::Signal::SIGKILL);
+    running.wait();
+    common::eventually("it is dead", || running.processes().is_empty());
+    assert!(!scratch.join("ran").exists());
+}
+
 fn last_document(text: &str) -> &str {
     &text[text.find('{').expect("a document")..]
 }
@@ -165,6 +197,7 @@ fn quiet_says_nothing_and_without_it_the_report_says_what_happened() {
     let ended = plain(&["run", "-q", "-s", "pids.max=10", "--", "sh", "-c", "echo out; echo err >&2"]).run();
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("out\n", "err\n"));
     let ended = penfold(&["pids.max=2"], &["dash", "-c", "(:) ; sleep 1000 & (:)"]).run().clean();
+    assert_eq!(ended.stdout, "");
     let lines: Vec<&str> = ended.stderr.lines().filter(|line| !line.starts_with("dash")).collect();
     assert_eq!(lines[0], "penfold: dash exited with 2");
     assert!(lines[1].starts_with("  time   0.") && lines[1].ends_with(" s system"), "{lines:?}");

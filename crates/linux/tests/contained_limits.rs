@@ -104,3 +104,35 @@ fn a_limit_may_be_changed_while_the_command_runs() {
     let ended = job.finish();
     assert_eq!((ended.status, ended.statistics.created), (0, 8));
 }
+
+#[test]
+fn requests_at_a_high_rate_lose_and_refuse_no_fork() {
+    let program = compile(
+        r"
+        int main(void) {
+            for (int worker = 0; worker < 3; worker++) if (fork() == 0) {
+                for (int i = 0; i < 700; i++) {
+                    pid_t pid = i % 2 ? fork() : vfork();
+                    if (pid == 0) _exit(0);
+                    CHECK(pid > 0 && waitpid(pid, 0, 0) == pid);
+                }
+                _exit(0);
+            }
+            int status;
+            while (wait(&status) > 0) CHECK(status == 0);
+            return 0;
+        }",
+    );
+    let job = Job::start(&[("pids.max", "7")], &[program.path()]);
+    let (control, cgroup) = (job.control.clone(), job.cgroup);
+    let observer = std::thread::spawn(move || {
+        let mut looks = 0_u64;
+        while control.with(move |engine, host| read(engine, host, cgroup, "pids.current")).is_ok() {
+            looks += 1;
+        }
+        looks
+    });
+    let ended = job.finish();
+    assert_eq!((ended.status, ended.statistics.created, ended.statistics.refused), (0, 1 + 3 * 701, 0));
+    assert!(observer.join().expect("every look is answered") > 100);
+}

@@ -156,6 +156,13 @@ impl Run {
         self
     }
 
+    /// More options of `penfold run`, before those that are there.
+    pub fn options(mut self, options: &[&str]) -> Self {
+        let at = 1 + self.words.iter().position(|word| word == "run").expect("a run");
+        self.words.splice(at..at, options.iter().map(OsString::from));
+        self
+    }
+
     /// One more word at the end.
     pub fn word(mut self, word: impl Into<OsString>) -> Self {
         self.words.push(word.into());

@@ -1,10 +1,12 @@
 //! Classes on sockets: what net_cls does in the kernel, done to each socket from outside.
 //!
 //! The tracer fetches a copy of the descriptor with `pidfd_getfd(2)` before socket(2) returns to the program, so no packet
-//! leaves unmarked. Accepted sockets take their marks from the listening one, as the kernel copies them.
+//! leaves unmarked. Accepted sockets take mark and DSCP from the listening one, as the kernel copies them; it does not copy
+//! the priority.
 
 use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
 
 use libc::c_int;
 use nix::errno::Errno;
@@ -13,8 +15,6 @@ use super::arch::Registers;
 use super::supervise::Supervisor;
 use super::{Policy, Tid, sys};
 
-/// `CAP_NET_ADMIN`, as a bit of `CapEff`.
-const CAP_NET_ADMIN: u64 = 1 << 12;
 /// The highest `SO_PRIORITY` that needs no privilege.
 const HIGHEST_FREE_PRIORITY: u32 = 6;
 
@@ -28,11 +28,11 @@ pub(super) enum Marking {
 }
 
 impl Marking {
-    /// What this process may do.
+    /// What this process may do, found by trying: a capability may be there and not count for this network.
     pub(super) fn possible() -> Marking {
-        let effective = sys::status_field(std::process::id() as Tid, "CapEff");
-        let bits = effective.and_then(|hex| u64::from_str_radix(&hex, 16).ok()).unwrap_or(0);
-        if bits & CAP_NET_ADMIN == 0 { Marking::Weak } else { Marking::Full }
+        let tried =
+            UnixDatagram::unbound().is_ok_and(|socket| Marking::Full.mark(&socket.into(), 0x10001).is_ok());
+        if tried { Marking::Full } else { Marking::Weak }
     }
 
     fn mark(self, socket: &OwnedFd, class: u32) -> Result<(), Errno> {
@@ -43,12 +43,12 @@ impl Marking {
             }
             Marking::Weak => {
                 let minor = class & 0xffff;
-                set(socket, libc::SOL_SOCKET, libc::SO_PRIORITY, minor.min(HIGHEST_FREE_PRIORITY))?;
                 // A socket is of one family; of the others each refuses what is not its own.
                 let tos = (minor & 0x3f) << 2;
                 let _ = set(socket, libc::IPPROTO_IP, libc::IP_TOS, tos);
                 let _ = set(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, tos);
-                Ok(())
+                // IP_TOS has set a priority of its own.
+                set(socket, libc::SOL_SOCKET, libc::SO_PRIORITY, minor.min(HIGHEST_FREE_PRIORITY))
             }
         }
     }

@@ -42,10 +42,17 @@ pub fn read(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId, name: &s
 }
 
 impl Job {
-    /// Starts a command with these settings, killed after 30 seconds.
+    /// Starts a command with these settings, killed after 30 seconds. Limits on tasks may also be set later.
     pub fn start<S: AsRef<str>>(settings: &[(&str, &str)], argv: &[S]) -> Job {
+        Job::start_with(&[Need::ForkVeto], settings, argv)
+    }
+
+    /// The same with what is arranged for beyond what the settings need.
+    pub fn start_with<S: AsRef<str>>(needs: &[Need], settings: &[(&str, &str)], argv: &[S]) -> Job {
         let mut workshop = Workshop::new(false);
-        workshop.arrange(Need::ForkVeto);
+        for &need in needs {
+            workshop.arrange(need);
+        }
         let (engine, host) = workshop.parts();
         penfold_subsystems::load_all(engine, host).expect("all controllers load");
         let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;

@@ -1,0 +1,65 @@
+//! `-s release_agent=PROGRAM -s notify_on_release=1`: the agent runs when the job's last task is gone.
+
+mod common;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use common::{Run, eventually, penfold, users};
+
+/// Writes down all that it is given, in one piece.
+fn agent(directory: &Path) -> PathBuf {
+    let script = format!(
+        "#!/bin/sh\n{{ echo \"$#\" \"$@\"; pwd; cat; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= | sort; }} > {0}/told.new\n\
+        mv {0}/told.new {0}/told\n",
+        directory.display()
+    );
+    let path = directory.join("agent");
+    std::fs::write(&path, script).expect("write the agent");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("make it a program");
+    path
+}
+
+/// Runs `exit 3` with an agent in the scratch directory; these are further words and settings.
+fn with_agent(options: &[&str], notify: &str) -> (Run, PathBuf) {
+    let run = penfold(&[notify, "pids.max=10"], &["sh", "-c", "(:); exit 3"]).options(options);
+    let scratch = run.scratch();
+    let setting = format!("release_agent={}", agent(&scratch).display());
+    (run.options(&["-s", &setting]), scratch)
+}
+
+#[test]
+fn the_release_agent_runs_with_the_cgroups_path_when_the_command_has_ended() {
+    needs!("setpriv");
+    for user in users() {
+        for (options, path) in [(&[][..], "/job"), (&["-g", "build/tests"], "/build/tests")] {
+            let (run, scratch) = with_agent(options, "notify_on_release=1");
+            let mut running = run.user(user).start();
+            assert_eq!(running.wait().code(), Some(3), "the command's own");
+            // nobody waits for it
+            eventually("the agent has run", || scratch.join("told").exists());
+            let told = std::fs::read_to_string(scratch.join("told")).unwrap();
+            assert_eq!(told, format!("1 {path}\n/\nHOME=/\nPATH=/sbin:/bin:/usr/sbin:/usr/bin\n"));
+            assert!(!running.finish().clean().stderr.contains("warning"));
+        }
+    }
+}
+
+#[test]
+fn no_release_agent_runs_for_a_cgroup_that_does_not_ask_for_it() {
+    let (run, scratch) = with_agent(&[], "notify_on_release=0");
+    let mut running = run.start();
+    assert_eq!(running.wait().code(), Some(3));
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(!scratch.join("told").exists() && !scratch.join("told.new").exists());
+    assert_eq!(running.finish().clean().code(), 3);
+}
+
+#[test]
+fn a_release_agent_that_cannot_run_is_a_warning() {
+    let settings = ["release_agent=/nonexistent/agent", "notify_on_release=1"];
+    let ended = penfold(&settings, &["sh", "-c", "exit 3"]).run().clean();
+    assert_eq!(ended.code(), 3);
+    let warning = "penfold: warning: release agent /nonexistent/agent: No such file or directory";
+    assert!(ended.stderr.lines().any(|line| line.starts_with(warning)), "{}", ended.stderr);
+}

@@ -1,0 +1,117 @@
+//! What control files answer while a job runs: numbers of strangers, rules nobody arranged for, and a start in the ice.
+
+mod common;
+mod contained;
+
+use std::time::Duration;
+
+use common::{Scratch, eventually, shell};
+use contained::{Job, owner, read};
+use penfold_core::{CgroupId, Engine, Errno, Host, Need, Tid};
+
+fn write_errno(
+    engine: &mut Engine,
+    host: &mut dyn Host,
+    cgroup: CgroupId,
+    name: &str,
+    value: &str,
+) -> Option<Errno> {
+    let file = engine.find_file(cgroup, name).expect("the file is there");
+    engine.write(host, &owner(), cgroup, file, value.as_bytes()).err().map(|error| error.errno())
+}
+
+impl Job {
+    /// The errno of a write, and how that file and `tasks` looked before and after it.
+    fn refused(&self, name: &'static str, value: String) -> (Option<Errno>, [String; 2], [String; 2]) {
+        let cgroup = self.cgroup;
+        let answer = self.control.with(move |engine, host| {
+            let show = |engine: &mut Engine, host: &mut dyn Host| {
+                [name, "tasks"].map(|name| read(engine, host, cgroup, name))
+            };
+            let before = show(engine, host);
+            let errno = write_errno(engine, host, cgroup, name, &value);
+            (errno, before, show(engine, host))
+        });
+        answer.expect("the job runs")
+    }
+
+    fn end(self) {
+        let main = nix::unistd::Pid::from_raw(self.main);
+        nix::sys::signal::kill(main, nix::sys::signal::Signal::SIGKILL).expect("it lives");
+        assert_eq!(self.finish().status, libc::SIGKILL);
+    }
+}
+
+#[test]
+fn a_task_that_is_not_of_the_job_is_esrch() {
+    let job = Job::start(&[], &["sleep", "100"]);
+    // of this process, of init, and of nobody
+    for stranger in [std::process::id().cast_signed(), 1, 4_194_304] {
+        for file in ["tasks", "cgroup.procs"] {
+            let (errno, before, after) = job.refused(file, stranger.to_string());
+            assert_eq!((errno, after), (Some(Errno::ESRCH), before), "{stranger} into {file}");
+        }
+    }
+    let (cgroup, main) = (job.cgroup, Tid(job.main));
+    let own = job.control.with(move |engine, host| engine.attach(host, &owner(), cgroup, main, true).is_ok());
+    assert_eq!(own, Ok(true), "where its own are taken");
+    job.end();
+}
+
+#[test]
+fn a_rule_that_needs_a_filter_the_job_was_not_started_with_is_eopnotsupp() {
+    let job = Job::start_with(&[], &[], &["sleep", "100"]);
+    let mut rules = vec![("pids.max", "5")];
+    if job.read("cpuset.cpus") != "0" {
+        rules.push(("cpuset.cpus", "0"));
+    }
+    rules.push(("net_cls.classid", "0x10001"));
+    for (file, value) in rules {
+        let (errno, before, after) = job.refused(file, value.to_owned());
+        assert_eq!((errno, after), (Some(Errno::EOPNOTSUPP), before), "{file}");
+    }
+    // what takes a rule away needs no filter
+    for (file, value) in [("pids.max", "max"), ("net_cls.classid", "0"), ("freezer.state", "THAWED")] {
+        assert_eq!(job.refused(file, value.to_owned()).0, None, "{file}");
+    }
+    job.end();
+}
+
+#[test]
+fn a_frozen_command_does_not_run_until_it_is_thawed() {
+    let scratch = Scratch::new();
+    let job = Job::start(
+        &[("freezer.state", "FROZEN")],
+        &shell(&format!("echo ran > {}", scratch.path().display())),
+    );
+    eventually("it is frozen", || job.read("freezer.state") == "FROZEN");
+    assert_eq!(job.tasks(), [job.main]);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!((scratch.text().as_str(), job.read("freezer.state").as_str()), ("", "FROZEN"));
+    job.write("freezer.state", "THAWED");
+    assert_eq!(job.finish().status, 0);
+    assert_eq!(scratch.text(), "ran\n");
+}
+
+#[test]
+fn a_class_that_is_written_while_the_job_runs_marks_the_sockets_that_are_open() {
+    if !nix::unistd::geteuid().is_root() {
+        return println!("skipped: marking sockets needs CAP_NET_ADMIN");
+    }
+    let script = "
+import socket, sys, time
+mark = lambda one: one.getsockopt(socket.SOL_SOCKET, socket.SO_MARK)
+old = [socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)]
+before = list(map(mark, old))
+open(sys.argv[1], 'w').write('ready')
+while mark(old[1]) == 0: time.sleep(0.001)
+new = socket.socket()
+open(sys.argv[1], 'w').write(str([before, list(map(mark, old + [new]))]))";
+    let scratch = Scratch::new();
+    let argv = ["/usr/bin/python3", "-c", script, scratch.path().to_str().unwrap()];
+    let job = Job::start_with(&[Need::SocketClass], &[], &argv);
+    eventually("its sockets are open", || scratch.text() == "ready");
+    job.write("net_cls.classid", "0x10007");
+    assert_eq!(job.finish().status, 0);
+    assert_eq!(scratch.text(), "[[0, 0], [65543, 65543, 65543]]");
+}
