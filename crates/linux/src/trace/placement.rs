@@ -90,13 +90,15 @@ impl Placement {
     }
 
     /// Where a child belongs whose fork was not charged: where its parent is, or was when it died.
-    fn set_of_parent(&mut self, parent: Tid) -> CssSetId {
+    fn set_of_parent(&self, parent: Tid) -> CssSetId {
+        let Inner { engine, tasks } =
+            self.inner.as_ref().expect("no stop is handled while a request has the engine");
+        if let Some(living) = tasks.css_set(penfold_core::Tid(parent)) {
+            return living;
+        }
         let dead = self.recently_dead.iter().find(|(task, _)| *task == parent).map(|(_, set)| *set);
-        let fallback = self.fallback;
-        let Inner { engine, tasks } = self.inner();
         let alive = |set: &CssSetId| engine.tree().css_set(*set).is_some();
-        let living = tasks.css_set(penfold_core::Tid(parent));
-        living.or(dead.filter(alive)).or(fallback).unwrap_or_else(|| engine.initial_css_set())
+        dead.filter(alive).or(self.fallback).unwrap_or_else(|| engine.initial_css_set())
     }
 }
 
