@@ -248,7 +248,7 @@ impl<S: Subsystem> Context<'_, S> {
     /// Sets a counter's limit; the usage may already exceed it (F3.16).
     ///
     /// # Errors
-    /// [`Error::HostCannot`] when forks have to be refused and the host can't, or not those of a member.
+    /// [`Error::HostCannot`](crate::Error::HostCannot) when forks have to be refused and the host can't, or not those of a member.
     pub fn set_limit(&mut self, css: Css, rule: usize, limit: u64) -> Result<()> {
         let forks = matches!(self.env.rules[rule].resource, Resource::Tasks | Resource::Forks);
         if forks && limit != UNLIMITED {
@@ -274,7 +274,7 @@ impl<S: Subsystem> Context<'_, S> {
     /// css: hosts arrange for the refusal of forks only while some subsystem needs it.
     ///
     /// # Errors
-    /// [`Error::HostCannot`] when forks have to be refused and the host can't; then nothing has changed.
+    /// [`Error::HostCannot`](crate::Error::HostCannot) when forks have to be refused and the host can't; then nothing has changed.
     pub fn set_refusing(&mut self, refusing: bool) -> Result<()> {
         if refusing {
             self.require(Need::ForkVeto)?;
@@ -314,7 +314,7 @@ impl<S: Subsystem> Context<'_, S> {
     /// Asks the host whether it can meet a need.
     ///
     /// # Errors
-    /// [`Error::HostCannot`] (`EOPNOTSUPP`) with the host's reason.
+    /// [`Error::HostCannot`](crate::Error::HostCannot) (`EOPNOTSUPP`) with the host's reason.
     pub fn require(&mut self, need: Need) -> Result<()> {
         self.env.host.require(need).map_err(|cannot| cannot.error(need))
     }
