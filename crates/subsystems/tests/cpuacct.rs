@@ -1,55 +1,15 @@
 //! cpuacct on the simulated host: the facts of Linux 6.18.
 
-use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, CpuTime, Engine, Errno, FileId, Interest, Tid};
+mod common;
+
+use common::World;
+use penfold_core::{CpuTime, Errno, Interest};
 use penfold_subsystems::CpuAcct;
 
 const MS: u64 = 1_000_000;
 
-struct World {
-    engine: Engine,
-    host: SimulatedHost,
-    root: Caller,
-    top: CgroupId,
-}
-
-impl World {
-    fn new(cpus: usize) -> World {
-        let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(cpus));
-        engine.load(&mut host, CpuAcct).unwrap();
-        let root = Caller::root(Tid(1));
-        let top = engine.mount(&mut host, &root, "cpuacct").unwrap().root;
-        World { engine, host, root, top }
-    }
-
-    fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &self.root, parent, name.as_bytes(), 0o755).unwrap()
-    }
-
-    fn spawn_in(&mut self, cgroup: CgroupId) -> Tid {
-        let task = self.host.spawn(&mut self.engine, 0);
-        self.attach(cgroup, task);
-        task
-    }
-
-    fn attach(&mut self, cgroup: CgroupId, task: Tid) {
-        self.engine.attach(&mut self.host, &self.root, cgroup, task, false).unwrap();
-    }
-
-    fn file(&self, cgroup: CgroupId, name: &str) -> FileId {
-        self.engine.find_file(cgroup, &format!("cpuacct.{name}")).unwrap()
-    }
-
-    fn read(&mut self, cgroup: CgroupId, name: &str) -> String {
-        let file = self.file(cgroup, name);
-        self.engine.read(&mut self.host, &self.root, cgroup, file).unwrap()
-    }
-
-    fn write(&mut self, cgroup: CgroupId, name: &str, text: &str) -> Result<(), Errno> {
-        let file = self.file(cgroup, name);
-        let written = self.engine.write(&mut self.host, &self.root, cgroup, file, text.as_bytes());
-        written.map_err(|error| error.errno())
-    }
+fn world(cpus: usize) -> World {
+    World::of(cpus, CpuAcct)
 }
 
 fn ms(user: u64, system: u64) -> CpuTime {
@@ -58,7 +18,7 @@ fn ms(user: u64, system: u64) -> CpuTime {
 
 #[test]
 fn the_files_are_in_every_directory_in_the_kernels_order_and_modes() {
-    let mut world = World::new(2);
+    let mut world = world(2);
     let child = world.mkdir(world.top, "g");
     for cgroup in [world.top, child] {
         let files = world.engine.files(cgroup).unwrap();
@@ -80,7 +40,7 @@ fn the_files_are_in_every_directory_in_the_kernels_order_and_modes() {
 
 #[test]
 fn every_file_shows_its_part_byte_for_byte() {
-    let mut world = World::new(2);
+    let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     assert_eq!(world.read(group, "usage_all"), "cpu user system\n0 0 0\n1 0 0\n");
     assert_eq!(world.read(group, "usage_percpu"), "0 0 \n");
@@ -101,7 +61,7 @@ fn every_file_shows_its_part_byte_for_byte() {
 
 #[test]
 fn there_is_a_row_for_every_cpu_also_for_one_never_used() {
-    let mut world = World::new(4);
+    let mut world = world(4);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 1, ms(1, 0));
@@ -111,7 +71,7 @@ fn there_is_a_row_for_every_cpu_also_for_one_never_used() {
 
 #[test]
 fn time_is_charged_to_every_ancestor_and_to_no_sibling() {
-    let mut world = World::new(2);
+    let mut world = world(2);
     let parent = world.mkdir(world.top, "p");
     let (child, sibling) = (world.mkdir(parent, "c"), world.mkdir(parent, "s"));
     let task = world.spawn_in(child);
@@ -124,7 +84,7 @@ fn time_is_charged_to_every_ancestor_and_to_no_sibling() {
 
 #[test]
 fn a_task_that_moves_leaves_its_history_behind_also_what_was_not_reported_yet() {
-    let mut world = World::new(2);
+    let mut world = world(2);
     let (old, new) = (world.mkdir(world.top, "old"), world.mkdir(world.top, "new"));
     let task = world.spawn_in(old);
     world.host.run(task, 0, ms(10, 0));
@@ -137,7 +97,7 @@ fn a_task_that_moves_leaves_its_history_behind_also_what_was_not_reported_yet() 
 
 #[test]
 fn time_survives_the_death_of_the_task_and_the_removal_of_the_cgroup_above() {
-    let mut world = World::new(2);
+    let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(30, 20));
@@ -155,7 +115,7 @@ fn time_survives_the_death_of_the_task_and_the_removal_of_the_cgroup_above() {
 
 #[test]
 fn usage_takes_only_zero() {
-    let mut world = World::new(2);
+    let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(1, 0));
@@ -186,7 +146,7 @@ fn usage_takes_only_zero() {
 
 #[test]
 fn a_reset_is_of_this_cgroup_only_and_of_all_its_files_but_stat() {
-    let mut world = World::new(2);
+    let mut world = world(2);
     let parent = world.mkdir(world.top, "p");
     let child = world.mkdir(parent, "c");
     let task = world.spawn_in(child);
@@ -205,7 +165,7 @@ fn a_reset_is_of_this_cgroup_only_and_of_all_its_files_but_stat() {
 
 #[test]
 fn a_reset_covers_time_that_the_host_has_not_reported_yet() {
-    let mut world = World::new(2);
+    let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(100, 0));
@@ -215,7 +175,7 @@ fn a_reset_covers_time_that_the_host_has_not_reported_yet() {
 
 #[test]
 fn stat_stands_still_after_a_reset_until_more_is_used_than_it_has_shown() {
-    let mut world = World::new(2);
+    let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(620, 0));
@@ -232,7 +192,7 @@ fn stat_stands_still_after_a_reset_until_more_is_used_than_it_has_shown() {
 
 #[test]
 fn a_stat_that_nobody_read_is_forgotten_by_the_reset() {
-    let mut world = World::new(2);
+    let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(300, 0));
@@ -242,5 +202,5 @@ fn a_stat_that_nobody_read_is_forgotten_by_the_reset() {
 
 #[test]
 fn it_asks_for_cpu_time_and_for_nothing_else() {
-    assert_eq!(World::new(2).engine.interest(), Interest::CPU_TIME);
+    assert_eq!(world(2).engine.interest(), Interest::CPU_TIME);
 }

@@ -1,54 +1,19 @@
 //! freezer on the simulated host: the facts of Linux 6.18.
 
-use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, FileId, Interest, Need, Tid};
+mod common;
+
+use common::World;
+use penfold_core::{CgroupId, Errno, Interest, Need, Tid};
 use penfold_subsystems::Freezer;
 
-struct World {
-    engine: Engine,
-    host: SimulatedHost,
-    root: Caller,
-    top: CgroupId,
+/// What only the freezer's tests look at.
+trait Frozen {
+    fn show(&mut self, cgroup: CgroupId) -> String;
+    fn frozen(&self, task: Tid) -> bool;
+    fn keep_running(&mut self, task: Tid);
 }
 
-impl World {
-    fn new() -> World {
-        let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
-        engine.load(&mut host, Freezer).unwrap();
-        let root = Caller::root(Tid(1));
-        let top = engine.mount(&mut host, &root, "freezer").unwrap().root;
-        World { engine, host, root, top }
-    }
-
-    fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &self.root, parent, name.as_bytes(), 0o755).unwrap()
-    }
-
-    fn spawn_in(&mut self, cgroup: CgroupId) -> Tid {
-        let task = self.host.spawn(&mut self.engine, 0);
-        self.attach(cgroup, task);
-        task
-    }
-
-    fn attach(&mut self, cgroup: CgroupId, task: Tid) {
-        self.engine.attach(&mut self.host, &self.root, cgroup, task, false).unwrap();
-    }
-
-    fn file(&self, cgroup: CgroupId, name: &str) -> FileId {
-        self.engine.find_file(cgroup, &format!("freezer.{name}")).unwrap()
-    }
-
-    fn read(&mut self, cgroup: CgroupId, name: &str) -> String {
-        let file = self.file(cgroup, name);
-        self.engine.read(&mut self.host, &self.root, cgroup, file).unwrap()
-    }
-
-    fn write(&mut self, cgroup: CgroupId, text: &str) -> Result<(), Errno> {
-        let file = self.file(cgroup, "state");
-        let written = self.engine.write(&mut self.host, &self.root, cgroup, file, text.as_bytes());
-        written.map_err(|error| error.errno())
-    }
-
+impl Frozen for World {
     /// All three files on one line, as the recordings of the kernel have them.
     fn show(&mut self, cgroup: CgroupId) -> String {
         let texts = ["state", "self_freezing", "parent_freezing"].map(|name| self.read(cgroup, name));
@@ -65,9 +30,13 @@ impl World {
     }
 }
 
+fn world() -> World {
+    World::of(2, Freezer)
+}
+
 #[test]
 fn the_root_has_no_files_and_a_child_has_three() {
-    let mut world = World::new();
+    let mut world = world();
     let child = world.mkdir(world.top, "g");
     let names = |world: &World, cgroup| -> Vec<String> {
         let files = world.engine.files(cgroup).unwrap().into_iter();
@@ -82,19 +51,19 @@ fn the_root_has_no_files_and_a_child_has_three() {
 
 #[test]
 fn state_takes_exactly_two_words_and_white_space_around_them() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
     for text in ["FREEZING", "frozen", "FROZENx", "\n", "0", "1", "FROZEN THAWED", "THAWED\0"] {
         let expected = if text == "THAWED\0" { Ok(()) } else { Err(Errno::EINVAL) };
-        assert_eq!(world.write(group, text), expected, "{text:?}");
+        assert_eq!(world.write(group, "state", text), expected, "{text:?}");
         assert_eq!(world.show(group), "THAWED 0 0", "{text:?}");
     }
     for text in ["FROZEN", "FROZEN\n", " FROZEN ", "\tFROZEN\n\n", "FROZEN\0", "FROZEN\0x"] {
-        assert_eq!(world.write(group, text), Ok(()), "{text:?}");
+        assert_eq!(world.write(group, "state", text), Ok(()), "{text:?}");
         assert_eq!(world.show(group), "FROZEN 1 0", "{text:?}");
-        assert_eq!(world.write(group, ""), Ok(()));
+        assert_eq!(world.write(group, "state", ""), Ok(()));
         assert_eq!(world.show(group), "FROZEN 1 0", "nothing written, nothing changed");
-        world.write(group, "THAWED\n").unwrap();
+        world.write(group, "state", "THAWED\n").unwrap();
         assert_eq!(world.show(group), "THAWED 0 0", "{text:?}");
     }
     for name in ["self_freezing", "parent_freezing"] {
@@ -106,112 +75,112 @@ fn state_takes_exactly_two_words_and_white_space_around_them() {
 
 #[test]
 fn an_empty_cgroup_is_frozen_at_the_first_look() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
-    world.write(group, "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN").unwrap();
     assert_eq!(world.show(group), "FROZEN 1 0");
 }
 
 #[test]
 fn frozen_stops_every_member_below_and_nobody_else_and_thawed_lets_them_go() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
     let (child, other) = (world.mkdir(group, "c"), world.mkdir(world.top, "other"));
     let members = [world.spawn_in(group), world.spawn_in(group), world.spawn_in(child)];
     let outside = [world.spawn_in(other), world.spawn_in(world.top)];
 
-    world.write(group, "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN").unwrap();
     assert!(members.iter().all(|&task| world.frozen(task)));
     assert!(outside.iter().all(|&task| !world.frozen(task)));
     assert_eq!((world.show(group), world.show(other)), ("FROZEN 1 0".into(), "THAWED 0 0".into()));
-    world.write(group, "THAWED").unwrap();
+    world.write(group, "state", "THAWED").unwrap();
     assert!(members.iter().all(|&task| !world.frozen(task)));
     assert_eq!(world.show(group), "THAWED 0 0");
 }
 
 #[test]
 fn a_task_that_still_runs_below_keeps_it_freezing_and_writing_frozen_again_asks_it_again() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
     let child = world.mkdir(group, "c");
     let task = world.spawn_in(child);
-    world.write(group, "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN").unwrap();
     world.keep_running(task);
     assert_eq!(world.show(group), "FREEZING 1 0");
     assert_eq!(world.show(child), "FREEZING 0 1");
-    world.write(group, "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN").unwrap();
     assert!(world.frozen(task));
     assert_eq!((world.show(group), world.show(child)), ("FROZEN 1 0".into(), "FROZEN 0 1".into()));
 }
 
 #[test]
 fn freezing_can_be_taken_back() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
     let (stopped, running) = (world.spawn_in(group), world.spawn_in(group));
-    world.write(group, "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN").unwrap();
     world.keep_running(running);
-    world.write(group, "THAWED").unwrap();
+    world.write(group, "state", "THAWED").unwrap();
     assert_eq!(world.show(group), "THAWED 0 0");
     assert!(!world.frozen(stopped));
 }
 
 #[test]
 fn a_child_is_frozen_by_its_parent_or_by_itself_or_by_both() {
-    let mut world = World::new();
+    let mut world = world();
     let parent = world.mkdir(world.top, "g");
     let child = world.mkdir(parent, "c");
     let (above, below) = (world.spawn_in(parent), world.spawn_in(child));
-    world.write(parent, "FROZEN").unwrap();
+    world.write(parent, "state", "FROZEN").unwrap();
     assert_eq!((world.show(parent), world.show(child)), ("FROZEN 1 0".into(), "FROZEN 0 1".into()));
-    assert_eq!(world.write(child, "THAWED"), Ok(()));
+    assert_eq!(world.write(child, "state", "THAWED"), Ok(()));
     assert_eq!(world.show(child), "FROZEN 0 1");
     assert!(world.frozen(below));
-    world.write(child, "FROZEN").unwrap();
+    world.write(child, "state", "FROZEN").unwrap();
     assert_eq!(world.show(child), "FROZEN 1 1");
-    world.write(parent, "THAWED").unwrap();
+    world.write(parent, "state", "THAWED").unwrap();
     assert_eq!((world.show(parent), world.show(child)), ("THAWED 0 0".into(), "FROZEN 1 0".into()));
     assert!(!world.frozen(above) && world.frozen(below));
-    world.write(child, "THAWED").unwrap();
+    world.write(child, "state", "THAWED").unwrap();
     assert!(!world.frozen(below));
 }
 
 #[test]
 fn a_frozen_cgroup_in_the_middle_keeps_what_is_below_it_frozen() {
-    let mut world = World::new();
+    let mut world = world();
     let a = world.mkdir(world.top, "a");
     let b = world.mkdir(a, "b");
     let c = world.mkdir(b, "c");
     let task = world.spawn_in(c);
-    world.write(a, "FROZEN").unwrap();
-    world.write(b, "FROZEN").unwrap();
-    world.write(a, "THAWED").unwrap();
+    world.write(a, "state", "FROZEN").unwrap();
+    world.write(b, "state", "FROZEN").unwrap();
+    world.write(a, "state", "THAWED").unwrap();
     assert_eq!(world.show(c), "FROZEN 0 1");
     assert!(world.frozen(task));
-    world.write(b, "THAWED").unwrap();
+    world.write(b, "state", "THAWED").unwrap();
     assert_eq!(world.show(c), "THAWED 0 0");
     assert!(!world.frozen(task));
 }
 
 #[test]
 fn a_cgroup_made_below_a_frozen_one_is_frozen_by_its_parent() {
-    let mut world = World::new();
+    let mut world = world();
     let parent = world.mkdir(world.top, "g");
-    world.write(parent, "FROZEN").unwrap();
+    world.write(parent, "state", "FROZEN").unwrap();
     let child = world.mkdir(parent, "new");
     let grandchild = world.mkdir(child, "newer");
     assert_eq!((world.show(child), world.show(grandchild)), ("FROZEN 0 1".into(), "FROZEN 0 1".into()));
-    world.write(parent, "THAWED").unwrap();
+    world.write(parent, "state", "THAWED").unwrap();
     assert_eq!((world.show(child), world.show(grandchild)), ("THAWED 0 0".into(), "THAWED 0 0".into()));
     world.engine.rmdir(&mut world.host, &world.root, grandchild).unwrap();
 }
 
 #[test]
 fn moving_in_freezes_and_moving_out_thaws() {
-    let mut world = World::new();
+    let mut world = world();
     let (frozen, also_frozen) = (world.mkdir(world.top, "g"), world.mkdir(world.top, "h"));
-    world.write(frozen, "FROZEN").unwrap();
-    world.write(also_frozen, "FROZEN").unwrap();
+    world.write(frozen, "state", "FROZEN").unwrap();
+    world.write(also_frozen, "state", "FROZEN").unwrap();
     let task = world.host.spawn(&mut world.engine, 0);
 
     world.attach(frozen, task);
@@ -227,9 +196,9 @@ fn moving_in_freezes_and_moving_out_thaws() {
 
 #[test]
 fn a_whole_thread_group_moves_in_and_out() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
-    world.write(group, "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN").unwrap();
     let leader = world.host.spawn(&mut world.engine, 0);
     let thread = world.host.fork(&mut world.engine, leader, true).unwrap();
     world.engine.attach(&mut world.host, &world.root, group, leader, true).unwrap();
@@ -240,12 +209,12 @@ fn a_whole_thread_group_moves_in_and_out() {
 
 #[test]
 fn a_child_whose_birth_was_under_way_is_born_frozen() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
     let parent = world.spawn_in(group);
     let free = world.host.fork(&mut world.engine, parent, false).unwrap();
     assert!(!world.frozen(free));
-    world.write(group, "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN").unwrap();
     let late = world.host.fork(&mut world.engine, parent, false).unwrap();
     assert!(world.frozen(late));
     assert_eq!(world.show(group), "FROZEN 1 0");
@@ -253,29 +222,29 @@ fn a_child_whose_birth_was_under_way_is_born_frozen() {
 
 #[test]
 fn it_asks_for_forks_and_for_nothing_else() {
-    let world = World::new();
+    let world = world();
     assert_eq!(world.engine.interest(), Interest::FORK);
     assert!(!world.engine.can_refuse_fork());
 }
 
 #[test]
 fn a_host_that_can_not_freeze_is_an_error_and_changes_nothing() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.cannot.push(Need::Freeze);
-    assert_eq!(world.write(group, "THAWED"), Ok(()));
-    assert_eq!(world.write(group, "FROZEN"), Err(Errno::EOPNOTSUPP));
+    assert_eq!(world.write(group, "state", "THAWED"), Ok(()));
+    assert_eq!(world.write(group, "state", "FROZEN"), Err(Errno::EOPNOTSUPP));
     assert_eq!(world.show(group), "THAWED 0 0");
     assert!(!world.frozen(task));
 }
 
 #[test]
 fn a_member_that_dies_does_not_hold_the_state_up() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
-    world.write(group, "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN").unwrap();
     world.keep_running(task);
     assert_eq!(world.show(group), "FREEZING 1 0");
     world.host.exit(&mut world.engine, task);

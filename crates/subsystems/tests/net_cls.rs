@@ -1,60 +1,30 @@
 //! `net_cls` on the simulated host: the facts of Linux 6.18.
 
+mod common;
+
+use common::World;
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{
-    Caller, CannotGive, CgroupId, CssSetId, Engine, Errno, FileId, Host, Interest, Mask, Need, TaskFacts, Tid,
-};
+use penfold_core::{CannotGive, CssSetId, Errno, Host, Interest, Mask, Need, TaskFacts, Tid};
 use penfold_subsystems::NetCls;
 
-struct World {
-    engine: Engine,
-    host: SimulatedHost,
-    root: Caller,
-    top: CgroupId,
+/// What only the tests of `net_cls` look at.
+trait Classes {
+    fn class(&self, task: Tid) -> u32;
 }
 
-impl World {
-    fn new() -> World {
-        let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
-        engine.load(&mut host, NetCls).unwrap();
-        let root = Caller::root(Tid(1));
-        let top = engine.mount(&mut host, &root, "net_cls").unwrap().root;
-        World { engine, host, root, top }
-    }
-
-    fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &self.root, parent, name.as_bytes(), 0o755).unwrap()
-    }
-
-    fn spawn_in(&mut self, cgroup: CgroupId) -> Tid {
-        let task = self.host.spawn(&mut self.engine, 0);
-        self.engine.attach(&mut self.host, &self.root, cgroup, task, false).unwrap();
-        task
-    }
-
-    fn file(&self, cgroup: CgroupId) -> FileId {
-        self.engine.find_file(cgroup, "net_cls.classid").unwrap()
-    }
-
-    fn read(&mut self, cgroup: CgroupId) -> String {
-        let file = self.file(cgroup);
-        self.engine.read(&mut self.host, &self.root, cgroup, file).unwrap()
-    }
-
-    fn write(&mut self, cgroup: CgroupId, text: &str) -> Result<(), Errno> {
-        let file = self.file(cgroup);
-        let written = self.engine.write(&mut self.host, &self.root, cgroup, file, text.as_bytes());
-        written.map_err(|error| error.errno())
-    }
-
+impl Classes for World {
     fn class(&self, task: Tid) -> u32 {
         self.host.get(task).unwrap().socket_class
     }
 }
 
+fn world() -> World {
+    World::of(2, NetCls)
+}
+
 #[test]
 fn a_write_is_parsed_as_the_kernel_parses_it_and_truncated_to_32_bits() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
     let accepted = [
         ("0x100001", "1048577\n"),
@@ -71,60 +41,66 @@ fn a_write_is_parsed_as_the_kernel_parses_it_and_truncated_to_32_bits() {
         ("5\0x", "5\n"),
     ];
     for (text, value) in accepted {
-        assert_eq!(world.write(group, text), Ok(()), "{text:?}");
-        assert_eq!(world.read(group), value, "{text:?}");
+        assert_eq!(world.write(group, "classid", text), Ok(()), "{text:?}");
+        assert_eq!(world.read(group, "classid"), value, "{text:?}");
     }
-    world.write(group, "7").unwrap();
+    world.write(group, "classid", "7").unwrap();
     for text in [" 5", "5 ", "5\n\n", "-1", "-0", "\n", "abc", "0x10:1", "10:1"] {
-        assert_eq!(world.write(group, text), Err(Errno::EINVAL), "{text:?}");
+        assert_eq!(world.write(group, "classid", text), Err(Errno::EINVAL), "{text:?}");
     }
-    assert_eq!(world.write(group, "18446744073709551616"), Err(Errno::ERANGE));
-    assert_eq!(world.write(group, ""), Ok(()));
-    assert_eq!(world.read(group), "7\n");
+    assert_eq!(world.write(group, "classid", "18446744073709551616"), Err(Errno::ERANGE));
+    assert_eq!(world.write(group, "classid", ""), Ok(()));
+    assert_eq!(world.read(group, "classid"), "7\n");
 }
 
 #[test]
 fn a_new_child_inherits_and_an_old_one_does_not_follow() {
-    let mut world = World::new();
+    let mut world = world();
     let parent = world.mkdir(world.top, "p");
     let before = world.mkdir(parent, "before");
-    world.write(parent, "0x100001").unwrap();
+    world.write(parent, "classid", "0x100001").unwrap();
     let after = world.mkdir(parent, "after");
-    assert_eq!((world.read(before), world.read(after)), ("0\n".into(), "1048577\n".into()));
-    world.write(parent, "7").unwrap();
-    assert_eq!((world.read(before), world.read(after)), ("0\n".into(), "1048577\n".into()));
+    assert_eq!(
+        (world.read(before, "classid"), world.read(after, "classid")),
+        ("0\n".into(), "1048577\n".into())
+    );
+    world.write(parent, "classid", "7").unwrap();
+    assert_eq!(
+        (world.read(before, "classid"), world.read(after, "classid")),
+        ("0\n".into(), "1048577\n".into())
+    );
 }
 
 #[test]
 fn the_root_has_a_class_and_keeps_it_over_an_unmount() {
-    let mut world = World::new();
-    assert_eq!(world.read(world.top), "0\n");
-    world.write(world.top, "9").unwrap();
+    let mut world = world();
+    assert_eq!(world.read(world.top, "classid"), "0\n");
+    world.write(world.top, "classid", "9").unwrap();
     world.engine.unmount(&mut world.host, world.top).unwrap();
     world.top = world.engine.mount(&mut world.host, &world.root, "net_cls").unwrap().root;
-    assert_eq!(world.read(world.top), "9\n");
+    assert_eq!(world.read(world.top, "classid"), "9\n");
     let child = world.mkdir(world.top, "g");
-    assert_eq!(world.read(child), "9\n");
+    assert_eq!(world.read(child, "classid"), "9\n");
 }
 
 #[test]
 fn a_write_marks_the_members_of_this_cgroup_and_not_those_below() {
-    let mut world = World::new();
+    let mut world = world();
     let parent = world.mkdir(world.top, "p");
     let child = world.mkdir(parent, "c");
     let (first, second) = (world.spawn_in(parent), world.spawn_in(parent));
     let (below, outside) = (world.spawn_in(child), world.spawn_in(world.top));
-    world.write(parent, "5").unwrap();
+    world.write(parent, "classid", "5").unwrap();
     assert_eq!([first, second, below, outside].map(|task| world.class(task)), [5, 5, 0, 0]);
-    world.write(parent, "0").unwrap();
+    world.write(parent, "classid", "0").unwrap();
     assert_eq!(world.class(first), 0);
 }
 
 #[test]
 fn a_move_takes_the_class_of_the_new_cgroup_also_when_that_is_none() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
-    world.write(group, "5").unwrap();
+    world.write(group, "classid", "5").unwrap();
     let leader = world.host.spawn(&mut world.engine, 0);
     let thread = world.host.fork(&mut world.engine, leader, true).unwrap();
     world.engine.attach(&mut world.host, &world.root, group, thread, true).unwrap();
@@ -135,35 +111,35 @@ fn a_move_takes_the_class_of_the_new_cgroup_also_when_that_is_none() {
 
 #[test]
 fn a_forked_child_has_the_class_without_any_fork_callback() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
     let parent = world.spawn_in(group);
-    world.write(group, "5").unwrap();
+    world.write(group, "classid", "5").unwrap();
     let child = world.host.fork(&mut world.engine, parent, false).unwrap();
     assert_eq!(world.class(child), 5);
     assert_eq!(world.engine.interest(), Interest::empty());
-    world.write(group, "6").unwrap();
+    world.write(group, "classid", "6").unwrap();
     assert_eq!(world.class(child), 6);
 }
 
 #[test]
 fn only_a_class_other_than_zero_needs_a_host_that_can_mark() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.cannot.push(Need::SocketClass);
-    assert_eq!(world.write(group, "0"), Ok(()));
-    assert_eq!(world.write(group, "4294967296"), Ok(()), "0 after truncation");
-    assert_eq!(world.write(group, "5"), Err(Errno::EOPNOTSUPP));
-    assert_eq!((world.read(group), world.class(task)), ("0\n".into(), 0));
+    assert_eq!(world.write(group, "classid", "0"), Ok(()));
+    assert_eq!(world.write(group, "classid", "4294967296"), Ok(()), "0 after truncation");
+    assert_eq!(world.write(group, "classid", "5"), Err(Errno::EOPNOTSUPP));
+    assert_eq!((world.read(group, "classid"), world.class(task)), ("0\n".into(), 0));
 }
 
 #[test]
 fn unloading_leaves_no_task_marked() {
-    let mut world = World::new();
-    world.write(world.top, "9").unwrap();
+    let mut world = world();
+    world.write(world.top, "classid", "9").unwrap();
     let task = world.spawn_in(world.top);
-    world.write(world.top, "9").unwrap();
+    world.write(world.top, "classid", "9").unwrap();
     assert_eq!(world.class(task), 9);
     world.engine.unmount(&mut world.host, world.top).unwrap();
     assert_eq!(world.class(task), 9, "an unmount changes nothing");
@@ -234,28 +210,28 @@ impl Host for Refusing<'_> {
 
 #[test]
 fn when_one_member_can_not_be_marked_all_keep_the_old_class_unless_it_has_just_died() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
-    world.write(group, "5").unwrap();
+    world.write(group, "classid", "5").unwrap();
     let members = [world.spawn_in(group), world.spawn_in(group), world.spawn_in(group)];
-    let file = world.file(group);
+    let file = world.file(group, "classid");
     let write = |world: &mut World, errno, text: &[u8]| {
         let mut host = Refusing { inner: &mut world.host, refused: members[1], errno };
         world.engine.write(&mut host, &world.root, group, file, text).map_err(|error| error.errno())
     };
     assert_eq!(write(&mut world, Errno::EPERM, b"6"), Err(Errno::EPERM));
     assert_eq!(members.map(|task| world.class(task)), [5, 5, 5]);
-    assert_eq!(world.read(group), "5\n");
+    assert_eq!(world.read(group, "classid"), "5\n");
     assert_eq!(write(&mut world, Errno::ESRCH, b"6"), Ok(()));
     assert_eq!(members.map(|task| world.class(task)), [6, 5, 6]);
-    assert_eq!(world.read(group), "6\n");
+    assert_eq!(world.read(group, "classid"), "6\n");
 }
 
 #[test]
 fn a_move_is_not_refused_for_sockets_that_can_not_be_marked() {
-    let mut world = World::new();
+    let mut world = world();
     let group = world.mkdir(world.top, "g");
-    world.write(group, "5").unwrap();
+    world.write(group, "classid", "5").unwrap();
     let task = world.host.spawn(&mut world.engine, 0);
     let mut host = Refusing { inner: &mut world.host, refused: task, errno: Errno::EPERM };
     world.engine.attach(&mut host, &world.root, group, task, false).unwrap();
