@@ -2,5 +2,6 @@
 
 pub mod descriptor;
 pub mod doctor;
+pub mod process;
 pub mod release;
 pub mod trace;
