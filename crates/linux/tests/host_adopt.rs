@@ -96,24 +96,6 @@ fn a_running_process_is_adopted_moved_frozen_and_let_go() {
 }
 
 #[test]
-fn a_limit_that_could_not_be_kept_is_refused() {
-    let hosted = Hosted::start();
-    let (free, limited) = (hosted.cgroup("free"), hosted.cgroup("limited"));
-    hosted.write(limited, "pids.max", 10);
-    let worker = worker();
-    hosted.host.adopt(worker.pid).expect("it can be traced");
-    let (errno, message) = hosted.refused(limited, "cgroup.procs", worker.pid);
-    assert_eq!(errno, penfold_core::Errno::EOPNOTSUPP);
-    assert!(message.contains(&format!("task {}", worker.pid)), "{message}");
-    hosted.write(free, "cgroup.procs", worker.pid);
-    assert_eq!(hosted.refused(free, "pids.max", 10).0, penfold_core::Errno::EOPNOTSUPP);
-    assert_eq!(hosted.read(free, "pids.max"), "max");
-    hosted.write(limited, "pids.max", "max");
-    hosted.write(limited, "cgroup.procs", worker.pid);
-    hosted.write(free, "pids.max", 10);
-}
-
-#[test]
 fn stopping_leaves_adopted_processes_running_untraced() {
     for (state, end) in [("THAWED", AtEnd::Kill), ("FROZEN", AtEnd::Kill), ("FROZEN", AtEnd::Leave)] {
         let hosted = Hosted::start();
@@ -160,7 +142,10 @@ fn a_process_that_job_control_has_stopped_stays_stopped() {
     eventually("it is stopped", || stopped(worker.pid));
     hosted.host.stop(AtEnd::Kill).expect("not stopped before");
     assert_eq!(status(worker.pid, "TracerPid").as_deref(), Some("0"));
-    assert!(stopped(worker.pid), "nor does its end");
+    // the kernel wakes it to put it from the one stop into the other
+    eventually("nor does its end", || threads(worker.pid).into_iter().all(stopped));
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert!(threads(worker.pid).into_iter().all(stopped), "and it stays so");
     worker.kill(Signal::SIGCONT);
     worker.kill(Signal::SIGUSR1);
     assert!(lives(worker.line().parse().expect("it goes on")));
@@ -217,7 +202,6 @@ fn now() -> u64 {
 }
 
 #[test]
-#[ignore = "known to fail now and then: a child born while its process is adopted was once left untraced"]
 fn threads_that_fork_while_they_are_adopted_lose_no_child() {
     // Each thread forks without a pause; a child lives on and tells its number. All are killed with the session.
     let program = compile(
@@ -242,23 +226,12 @@ fn threads_that_fork_while_they_are_adopted_lose_no_child() {
         let hosted = Hosted::start();
         let mut stranger = Stranger::start(&[program.path()]);
         assert_eq!(stranger.line(), "ready");
-        let children = |pid: i32| -> Vec<i32> {
-            let lists = threads(pid).into_iter().map(|tid| {
-                std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).unwrap_or_default()
-            });
-            let texts: Vec<String> = lists.collect();
-            texts
-                .iter()
-                .flat_map(|text| text.split_whitespace())
-                .map(|pid| pid.parse().expect("a number"))
-                .collect()
-        };
         std::thread::sleep(std::time::Duration::from_millis(20));
         let began = now();
         hosted.host.adopt(stranger.pid).expect("it can be traced");
         assert!(hosted.tasks(hosted.root).len() >= 8, "its threads");
         let untraced = || -> Vec<i32> {
-            let mut pids = children(stranger.pid);
+            let mut pids = hosted::children(stranger.pid);
             pids.retain(|pid| is_untraced(*pid));
             pids
         };
