@@ -21,7 +21,7 @@ fn library() -> &'static Path {
 /// Compiles one of the programs beside this file.
 fn compile(name: &str) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name).with_extension("c");
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut command = Command::new("cc");
     command.args(["-O1", "-Wall", "-Werror", "-o"]).arg(&program).arg(source);
     assert!(command.status().expect("run cc").success());
