@@ -5,6 +5,7 @@ mod doctor;
 mod report;
 mod run;
 mod settings;
+mod shim;
 
 use std::process::ExitCode;
 
@@ -24,12 +25,15 @@ enum Verb {
     Run(run::Arguments),
     /// Tells what each host can do on this machine, and why not.
     Doctor(doctor::Arguments),
+    /// Runs a command that takes penfold's mounts for cgroup mounts of the kernel's.
+    Shim(shim::Arguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::try_parse() {
         Ok(Arguments { verb: Verb::Run(arguments) }) => run::run(&arguments),
         Ok(Arguments { verb: Verb::Doctor(arguments) }) => doctor::doctor(&arguments),
+        Ok(Arguments { verb: Verb::Shim(arguments) }) => shim::shim(&arguments),
         Err(error) => {
             let _ = error.print();
             // As env(1), nohup(1) and timeout(1) do: what is wrong with our own arguments is 125.

@@ -15,8 +15,10 @@ use crate::settings::{self, Setting};
 
 /// The exit status of everything that went wrong before the command ran.
 pub(crate) const OWN_FAILURE: u8 = 125;
-const CANNOT_EXECUTE: u8 = 126;
-const NOT_FOUND: u8 = 127;
+/// The command is there but can't be executed.
+pub(crate) const CANNOT_EXECUTE: u8 = 126;
+/// There is no such command.
+pub(crate) const NOT_FOUND: u8 = 127;
 
 /// Runs COMMAND in a cgroup of its own, in an engine inside this process: no root, no daemon, no configuration.
 ///

@@ -76,11 +76,33 @@ impl Process {
     }
 }
 
-/// Does somebody trace this task? True also if it is gone.
-pub fn is_traced(task: i32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{task}/status")).unwrap_or_default();
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
-    tracer.is_none_or(|tracer| tracer.trim() != "0")
+/// When a process or thread was started, in ticks (1/100 s) since boot: with its number, who it is. `None` if there is
+/// none.
+pub fn start_time(task: i32) -> Option<u64> {
+    // field 22 of proc(5)
+    stat_field(task, 22)?.parse().ok()
+}
+
+/// The parent process of a process.
+pub fn parent_of(pid: i32) -> Option<i32> {
+    stat_field(pid, 4)?.parse().ok()
+}
+
+/// The state letter of proc(5), such as `Z`, and the task that traces it; 0 for none.
+pub fn state_of(task: i32) -> Option<(char, i32)> {
+    let text = fs::read(format!("/proc/{task}/status")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    Some((field("State:")?.chars().next()?, field("TracerPid:")?.parse().ok()?))
+}
+
+/// A field of `/proc/PID/stat`, counted as in proc(5); not the command name.
+fn stat_field(task: i32, number: usize) -> Option<String> {
+    let text = fs::read(format!("/proc/{task}/stat")).ok()?;
+    // the name may contain anything, also parentheses
+    let end = text.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(text.get(end + 2..)?).ok()?;
+    rest.split_whitespace().nth(number - 3).map(str::to_owned)
 }
 
 /// Every task of the machine that this process can see, zombies too, ascending.

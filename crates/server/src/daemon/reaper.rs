@@ -5,7 +5,7 @@
 
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use penfold_linux::process::is_traced;
+use penfold_linux::process::state_of;
 
 /// Reaps the dead children of the calling thread that nobody traces.
 ///
@@ -21,7 +21,7 @@ pub(super) fn reap() -> bool {
             // nobody is dead, or there is nobody
             Ok(_) | Err(_) => return false,
         };
-        if is_traced(pid.as_raw()) {
+        if state_of(pid.as_raw()).is_none_or(|(_, tracer)| tracer != 0) {
             return true;
         }
         tracing::debug!(pid = pid.as_raw(), "reaped");
