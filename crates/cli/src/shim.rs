@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use crate::run::{CANNOT_EXECUTE, NOT_FOUND, OWN_FAILURE};
+use crate::failure::{CANNOT_EXECUTE, NOT_FOUND, OWN_FAILURE};
 
 /// The preload library.
 const LIBRARY: &str = "libpenfold_preload.so";

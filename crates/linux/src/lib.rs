@@ -6,4 +6,5 @@ pub mod orphans;
 pub mod peer;
 pub mod process;
 pub mod release;
+pub mod terminal;
 pub mod trace;
