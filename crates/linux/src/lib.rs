@@ -4,4 +4,5 @@ pub mod descriptor;
 pub mod doctor;
 pub mod process;
 pub mod release;
+pub mod terminal;
 pub mod trace;

@@ -1,8 +1,10 @@
 //! The daemon of penfold: one engine on the trace host, a control socket, file views.
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod change;
 pub mod client;
+pub mod connection;
 pub mod desk;
 pub mod escape;
 pub mod failure;
