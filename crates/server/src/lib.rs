@@ -9,4 +9,6 @@ pub mod desk;
 pub mod escape;
 pub mod failure;
 mod members;
+pub mod proc_texts;
 pub mod protocol;
+pub mod view;
