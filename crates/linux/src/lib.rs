@@ -7,4 +7,5 @@ pub mod peer;
 pub mod fuse_mount;
 pub mod process;
 pub mod release;
+pub mod terminal;
 pub mod trace;
