@@ -6,10 +6,13 @@ use super::outcome::Outcome;
 use super::process;
 use super::wire;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufReader};
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -30,8 +33,10 @@ struct Actor {
     parent: Option<String>,
     stream: Option<BufReader<UnixStream>>,
     threads: BTreeMap<String, i32>,
-    /// What it was asked while it was frozen.
+    /// What it was asked and has not done yet, because it is frozen.
     pending: Option<Act>,
+    /// What it has answered to that.
+    reply: Option<Reply>,
 }
 
 /// The actors of one side, by name, and where new ones report.
@@ -42,6 +47,8 @@ pub(super) struct Cast {
     /// What runs an actor's command line: the helper program itself, or something that starts it inside.
     launcher: Vec<PathBuf>,
     actors: BTreeMap<String, Actor>,
+    /// Where there may be frozen groups.
+    freezer: Option<PathBuf>,
     /// Who reported before anybody asked for it.
     early: HashMap<i32, BufReader<UnixStream>>,
 }
@@ -52,7 +59,16 @@ impl Cast {
         let listener = UnixListener::bind(&socket)?;
         listener.set_nonblocking(true)?;
         std::fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
-        Ok(Self { listener, socket, launcher, actors: BTreeMap::new(), early: HashMap::new() })
+        Ok(Self { listener, socket, launcher, actors: BTreeMap::new(), freezer: None, early: HashMap::new() })
+    }
+
+    /// Says where there may be frozen groups.
+    pub(super) fn begin(&mut self, freezer: Option<PathBuf>) {
+        self.freezer = freezer;
+    }
+
+    fn is_frozen(&self, tid: i32) -> bool {
+        self.freezer.as_ref().is_some_and(|root| process::is_in_frozen_group(root, tid))
     }
 
     /// Every pid and tid that was ever given out, with its name; a process's own number is its first thread's.
@@ -106,7 +122,7 @@ impl Cast {
         self.ask(name, ask, act)
     }
 
-    /// Asks, and waits for what comes of it or until the actor is seen to be frozen.
+    /// Asks, and waits for what comes of it.
     fn ask(&mut self, name: &str, ask: Ask, act: &Act) -> io::Result<Outcome> {
         let actor = self.actors.get_mut(name).expect("the caller has it");
         let stream = actor.stream.as_mut().expect("an actor that lives has a connection");
@@ -127,78 +143,80 @@ impl Cast {
         Ok(lines)
     }
 
+    /// Waits for what an actor was asked, unless a thread that has to do it is frozen.
     fn finish(&mut self, name: &str) -> io::Result<Outcome> {
-        let actor = self.actors.get_mut(name).expect("the caller has it");
-        let (pid, act) = (actor.pid, actor.pending.clone().expect("something is under way"));
-        let (mut reply, mut frozen) = (None, 0);
+        let (mut polls, mut frozen) = (0, false);
         let came = process::wait_until(|| {
-            let there = match &act {
-                Act::Exit => process::is_zombie(pid),
-                Act::Exec { .. } => {
-                    self.accept();
-                    self.early.contains_key(&pid) || self.poll(name, &mut reply)
-                }
-                _ => self.poll(name, &mut reply),
-            };
-            // on its way into or out of the freezer a task may look otherwise for a moment
-            frozen = if process::is_frozen(pid) { frozen + 1 } else { 0 };
-            there || frozen > 10
+            polls += 1;
+            self.is_done(name) || {
+                frozen = polls > 3 && self.needed(name).into_iter().any(|tid| self.is_frozen(tid));
+                frozen
+            }
         });
-        if !came {
-            return Err(io::Error::other(format!("{name} ({pid}) does not answer {act:?}")));
-        }
-        let actor = self.actors.get_mut(name).expect("still there");
-        let done = match &act {
-            Act::Exit => process::is_zombie(pid),
-            Act::Exec { .. } => self.early.contains_key(&pid) || reply.is_some(),
-            _ => reply.is_some(),
-        };
-        if !done {
+        if frozen {
             return Ok(Outcome::Stuck);
         }
-        actor.pending = None;
-        if let Some(Reply::Failed(raw)) = reply {
-            return Ok(Outcome::failed(Errno::from_raw(raw)));
+        let actor = self.actors.get_mut(name).expect("the caller has it");
+        let (pid, act) = (actor.pid, actor.pending.take().expect("something is under way"));
+        let reply = actor.reply.take();
+        if !came {
+            let threads = process::threads(pid);
+            return Err(io::Error::other(format!("{name} does not answer {act:?}: {threads}")));
         }
-        match (&act, reply) {
+        match (act, reply) {
+            (_, Some(Reply::Failed(raw))) => return Ok(Outcome::failed(Errno::from_raw(raw))),
             (Act::Exit, _) => self.buried(name),
             (Act::Exec { .. }, _) => {
                 actor.stream = self.early.remove(&pid);
-                let gone: Vec<_> = std::mem::take(&mut actor.threads).into_values().collect();
-                process::wait_until(|| !gone.iter().any(|tid| is_thread_of(*tid, pid)));
+                actor.threads.clear();
             }
-            (Act::Thread { thread }, Some(Reply::Task(tid))) => {
-                actor.threads.insert(thread.clone(), tid);
-            }
-            (Act::EndThread { thread }, _) => {
-                let tid = actor.threads[thread];
-                if !process::wait_until(|| !is_thread_of(tid, pid)) {
-                    return Err(io::Error::other(format!("{name}.{thread} does not end")));
-                }
-            }
-            (Act::Fork { child }, Some(Reply::Task(pid))) => self.join(child, pid, Some(name.to_owned()))?,
-            (Act::Reap, _) => unreachable!("goes through the parent"),
+            (Act::Thread { thread }, Some(Reply::Task(tid))) => drop(actor.threads.insert(thread, tid)),
+            (Act::Fork { child }, Some(Reply::Task(pid))) => self.join(&child, pid, Some(name.to_owned()))?,
             _ => {}
         }
         Ok(Outcome::Done)
     }
 
-    /// Takes the reply of an actor if it is there; true when it is.
-    fn poll(&mut self, name: &str, reply: &mut Option<Reply>) -> bool {
-        let Some(stream) = self.actors.get_mut(name).and_then(|actor| actor.stream.as_mut()) else {
-            return false;
-        };
-        // a reply is one small write: when its beginning is there, all of it is
-        let ready = {
-            use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-            use std::os::fd::AsFd;
-            let mut fds = [PollFd::new(stream.get_ref().as_fd(), PollFlags::POLLIN)];
-            poll(&mut fds, PollTimeout::from(2u8)).is_ok_and(|n| n > 0)
-        };
-        if ready {
-            *reply = wire::get(stream).ok();
+    /// The threads without which an actor can't do what it was asked.
+    fn needed(&self, name: &str) -> Vec<i32> {
+        let actor = &self.actors[name];
+        let mut needed = vec![actor.pid];
+        match &actor.pending {
+            // all must be gone
+            Some(Act::Exit | Act::Exec { .. }) => needed.extend(actor.threads.values()),
+            Some(Act::EndThread { thread }) => needed.push(actor.threads[thread]),
+            _ => {}
         }
-        reply.is_some()
+        needed
+    }
+
+    fn is_done(&mut self, name: &str) -> bool {
+        self.poll(name);
+        self.accept();
+        let actor = &self.actors[name];
+        match (&actor.pending, &actor.reply) {
+            (_, Some(Reply::Failed(_))) => true,
+            (Some(Act::Exit), _) => process::is_zombie(actor.pid),
+            (Some(Act::Exec { .. }), _) => {
+                let gone = actor.threads.values().all(|tid| !is_thread_of(*tid, actor.pid));
+                gone && self.early.contains_key(&actor.pid)
+            }
+            (Some(Act::EndThread { thread }), reply) => {
+                reply.is_some() && !is_thread_of(actor.threads[thread], actor.pid)
+            }
+            (_, reply) => reply.is_some(),
+        }
+    }
+
+    /// Takes the reply of an actor if it is there.
+    fn poll(&mut self, name: &str) {
+        let Some(actor) = self.actors.get_mut(name) else { return };
+        let Some(stream) = actor.stream.as_mut() else { return };
+        // a reply is one small write: when its beginning is there, all of it is
+        let mut fds = [PollFd::new(stream.get_ref().as_fd(), PollFlags::POLLIN)];
+        if actor.reply.is_none() && poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0) {
+            actor.reply = wire::get(stream).ok();
+        }
     }
 
     fn accept(&mut self) {
@@ -221,8 +239,8 @@ impl Cast {
             return Err(io::Error::other(format!("{name} ({pid}) does not report")));
         }
         let stream = self.early.remove(&pid);
-        let (threads, pending) = (BTreeMap::new(), None);
-        let actor = Actor { pid, life: Life::Alive, parent, stream, threads, pending };
+        let life = Life::Alive;
+        let actor = Actor { pid, life, parent, stream, threads: BTreeMap::new(), pending: None, reply: None };
         self.actors.insert(name.to_owned(), actor);
         Ok(())
     }
@@ -257,7 +275,7 @@ impl Cast {
         }
         if let Some(parent) = parent {
             let actor = &self.actors[&parent];
-            if actor.pending.is_some() || process::is_frozen(actor.pid) {
+            if actor.pending.is_some() || self.is_frozen(actor.pid) {
                 return Ok(Outcome::Skipped);
             }
             let outcome = self.ask_to_reap(&parent, pid)?;
@@ -286,7 +304,10 @@ impl Cast {
         if actor.life == Life::Gone {
             return Outcome::Skipped; // the number may be somebody else's by now
         }
-        let line = |name: &str, tid| format!("{name} {} {}", process::settled_state(tid), process::affinity(tid));
+        let line = |name: &str, tid| {
+            let state = process::settled_state(tid, self.is_frozen(tid));
+            format!("{name} {state} {}", process::affinity(tid))
+        };
         let mut lines = vec![line(name, actor.pid)];
         if actor.life == Life::Alive {
             lines.extend(actor.threads.iter().map(|(thread, tid)| line(thread, *tid)));
@@ -304,7 +325,6 @@ impl Cast {
             self.actors.values().filter(|actor| actor.life != Life::Gone).map(|actor| actor.pid).collect();
         let all_gone = process::wait_until(|| {
             left.retain(|pid| {
-                use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
                 let waited = waitpid(Pid::from_raw(*pid), Some(WaitPidFlag::WNOHANG));
                 !matches!(waited, Ok(status) if status != WaitStatus::StillAlive) && process::state(*pid).is_some()
             });

@@ -17,6 +17,8 @@ pub(super) struct Known {
     pub(super) stale: bool,
     /// Are numbers of CPU time to be left out?
     pub(super) times: bool,
+    /// Was it a read from a file that was open already, or a seek there?
+    pub(super) part_of_file: bool,
 }
 
 impl Known {
@@ -24,7 +26,9 @@ impl Known {
     pub(super) fn normalise(&self, outcome: Outcome) -> Outcome {
         match outcome {
             Outcome::Members { pieces, root } => self.members(&pieces, root && self.shared),
-            Outcome::MembersPart { bytes, root } => self.part(&bytes, root && self.shared),
+            Outcome::MembersPart { bytes, root } => self.part(bytes.0.len(), root && self.shared),
+            Outcome::MembersOffset { offset, root } => self.part(offset as usize, root && self.shared),
+            Outcome::Bytes(_) | Outcome::Count(_) if self.times && self.part_of_file => Outcome::Done,
             Outcome::Bytes(mut pieces) if !self.times => {
                 let bytes = pieces.iter_mut().flat_map(|piece| &mut piece.0);
                 bytes.filter(|byte| **byte == MARKS[1] as u8).for_each(|byte| *byte = MARKS[0] as u8);
@@ -64,11 +68,11 @@ impl Known {
         Outcome::Names { names, ordered, lengths }
     }
 
-    fn part(&self, bytes: &Text, shared: bool) -> Outcome {
+    fn part(&self, bytes: usize, shared: bool) -> Outcome {
         if self.stale || shared {
             return Outcome::Names { names: vec!["(a list of earlier)".into()], ordered: true, lengths: vec![] };
         }
-        Outcome::Names { names: vec![format!("({} bytes)", bytes.0.len())], ordered: true, lengths: vec![] }
+        Outcome::Names { names: vec![format!("({bytes} bytes)")], ordered: true, lengths: vec![] }
     }
 }
 

@@ -213,8 +213,10 @@ impl Hands {
                     1 => Whence::SeekCur,
                     _ => Whence::SeekEnd,
                 };
-                let at = lseek(&self.handle(*handle)?.fd, *offset, whence)?;
-                Ok(Outcome::Count(at.cast_unsigned()))
+                let opened = self.handle(*handle)?;
+                let offset = lseek(&opened.fd, *offset, whence)?.cast_unsigned();
+                let root = opened.root;
+                Ok(if opened.members { Outcome::MembersOffset { offset, root } } else { Outcome::Count(offset) })
             }
             Call::HandleStat { handle } => {
                 let status = fstat(&self.handle(*handle)?.fd)?;

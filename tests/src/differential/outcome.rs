@@ -59,6 +59,13 @@ pub enum Outcome {
         /// As in `Members`.
         root: bool,
     },
+    /// An offset in such a file.
+    MembersOffset {
+        /// From the beginning.
+        offset: u64,
+        /// As in `Members`.
+        root: bool,
+    },
     /// Members by name, in order of name; `ordered` says whether the numbers were ascending, one to a line.
     Names {
         /// Actors, their threads, operators; `?` for a number that belongs to none of them.

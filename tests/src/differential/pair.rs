@@ -144,7 +144,7 @@ impl<'a> Sequence<'a> {
     }
 
     fn step(&mut self, operation: &Operation) -> io::Result<(Outcome, Outcome)> {
-        let stale = self.note(operation);
+        self.note(operation);
         if *operation == Operation::Releases {
             return Ok(self.releases());
         }
@@ -164,11 +164,13 @@ impl<'a> Sequence<'a> {
         }
         let names = (self.pair.left.names(), self.pair.right.names());
         let digits: HashSet<usize> = names.0.keys().chain(names.1.keys()).map(|n| n.to_string().len()).collect();
-        let stale = stale || digits.len() > 1;
+        let handle = part_of(operation);
+        let stale = handle.is_some_and(|handle| self.is_stale(handle, digits.len() > 1));
         let times = self.pair.profile == Profile::Cpuacct;
-        let (l, r) = (self.pair.left.root_is_shared(), self.pair.right.root_is_shared());
-        left = Known { names: names.0, shared: l || r, stale, times }.normalise(left);
-        right = Known { names: names.1, shared: l || r, stale, times }.normalise(right);
+        let shared = self.pair.left.root_is_shared() || self.pair.right.root_is_shared();
+        let known = |names| Known { names, shared, stale, times, part_of_file: handle.is_some() };
+        left = known(names.0).normalise(left);
+        right = known(names.1).normalise(right);
         if let Some(perturb) = self.pair.perturbation {
             perturb(operation, &mut right);
         }
@@ -180,8 +182,8 @@ impl<'a> Sequence<'a> {
         Ok((left, right))
     }
 
-    /// Notes what a step may change; true when it may be shown a list of earlier.
-    fn note(&mut self, operation: &Operation) -> bool {
+    /// Notes what a step may change.
+    fn note(&mut self, operation: &Operation) {
         match operation {
             Operation::Act(_, act) if *act != Act::Look => self.epoch += 1,
             Operation::Call(_, Call::Write { place, .. }) if place.is_membership() => self.epoch += 1,
@@ -189,15 +191,17 @@ impl<'a> Sequence<'a> {
                 _,
                 Call::HandleWrite { .. } | Call::HandlePwrite { .. } | Call::HandleWritev { .. },
             ) => self.epoch += 1,
-            Operation::Call(
-                _,
-                Call::HandleRead { handle, .. }
-                | Call::HandlePread { handle, .. }
-                | Call::HandleSeek { handle, .. },
-            ) => return *self.first_read.entry(*handle).or_insert(self.epoch) != self.epoch,
             _ => {}
         }
-        false
+    }
+
+    /// May what is read there be of earlier, or was it once, so that offsets differ?
+    fn is_stale(&mut self, handle: u32, differ: bool) -> bool {
+        let first = self.first_read.entry(handle).or_insert(self.epoch);
+        if *first != self.epoch || differ {
+            *first = u32::MAX;
+        }
+        *first == u32::MAX
     }
 
     /// The calls of the release agents, when nothing new comes and both have the same, or nothing more will come.
@@ -213,5 +217,16 @@ impl<'a> Sequence<'a> {
             last.0 == last.1 && last == (calls(&self.pair.left), calls(&self.pair.right))
         });
         (Outcome::Lines(last.0), Outcome::Lines(last.1))
+    }
+}
+
+/// The open file that a step reads a part of, or seeks in.
+fn part_of(operation: &Operation) -> Option<u32> {
+    match operation {
+        Operation::Call(
+            _,
+            Call::HandleRead { handle, .. } | Call::HandlePread { handle, .. } | Call::HandleSeek { handle, .. },
+        ) => Some(*handle),
+        _ => None,
     }
 }

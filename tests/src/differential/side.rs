@@ -132,6 +132,7 @@ impl Side {
             }
         }
         let root = self.root.clone();
+        self.cast.begin((self.mounted.controller() == Some("freezer")).then(|| root.clone()));
         for hand in &mut self.hands {
             hand.order(&Order::Begin(root.clone()))?;
         }
@@ -149,6 +150,8 @@ impl Side {
             hand.order(&Order::Begin(home.clone()))?;
         }
         thaw(&self.root);
+        // one that was frozen in a fork has a child that nobody knows of yet
+        self.cast.catch_up()?;
         self.cast.clear()?;
         for hand in &self.hands {
             // one of its own at a time: these two are alive
