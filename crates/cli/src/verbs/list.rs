@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
 fn listing(remote: &mut Remote, arguments: &Arguments, address: &CgroupAddress) -> Result<Listing, Failure> {
     // the daemon lists a cgroup, or it and all below
     let recursive = (!arguments.directory).then_some(true);
-    let all = remote.call(&ListCall { cgroup: address.0.clone(), recursive })?.cgroups;
+    let all = remote.call(&ListCall { cgroup: address.0.clone(), recursive, depth: None })?.cgroups;
     let depth = |one: &Cgroup| one.path.split('/').filter(|name| !name.is_empty()).count();
     let top = all.first().map_or(0, depth);
     let shown = |one: &Cgroup| match depth(one) - top {

@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     let addresses = address::or_all(&mut remote, &arguments.cgroups)?;
     let mut trees = Vec::new();
     let outcome = each(&addresses, |address| {
-        let call = ListCall { cgroup: address.0.clone(), recursive: Some(true) };
+        let call = ListCall { cgroup: address.0.clone(), recursive: Some(true), depth: None };
         let mut cgroups = remote.call(&call)?.cgroups;
         let top = cgroups.first().map_or(0, depth);
         cgroups.retain(|one| arguments.level.is_none_or(|most| depth(one) - top <= most));
