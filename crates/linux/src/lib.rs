@@ -2,6 +2,7 @@
 
 pub mod descriptor;
 pub mod doctor;
+pub mod fuse_mount;
 pub mod orphans;
 pub mod peer;
 pub mod process;

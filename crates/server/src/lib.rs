@@ -12,4 +12,6 @@ pub mod escape;
 pub mod failure;
 pub mod logging;
 mod members;
+pub mod proc_texts;
 pub mod protocol;
+pub mod view;
