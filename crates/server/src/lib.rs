@@ -10,3 +10,4 @@ pub mod escape;
 pub mod failure;
 mod members;
 pub mod protocol;
+mod reach;
