@@ -14,6 +14,7 @@ mod remote;
 mod report;
 mod run;
 mod settings;
+mod shim;
 mod verbs;
 
 use std::ffi::OsString;
@@ -71,6 +72,7 @@ enum Verb {
     Hierarchies(overview::HierarchiesArguments),
     Proc(proc::Arguments),
     Doctor(doctor::Arguments),
+    Shim(shim::Arguments),
     #[command(hide = true)]
     Completions(completions::Arguments),
     #[command(flatten)]
@@ -102,6 +104,7 @@ impl Verb {
             Verb::Hierarchies(arguments) => overview::hierarchies(arguments, global),
             Verb::Proc(arguments) => proc::run(arguments, global),
             Verb::Doctor(arguments) => Ok(doctor::doctor(arguments)),
+            Verb::Shim(arguments) => Ok(shim::shim(arguments)),
             Verb::Completions(arguments) => completions::run(arguments),
             Verb::Libcgroup(verb) => verb.act(global),
         }

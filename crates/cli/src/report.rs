@@ -14,8 +14,8 @@ use penfold_linux::descriptor::take_over;
 use penfold_linux::trace::{Ended, Notice};
 use serde::Serialize;
 
-use crate::containment::owner;
 use crate::address::path_of;
+use crate::containment::owner;
 use crate::run::Used;
 use crate::settings::Setting;
 
@@ -236,6 +236,9 @@ pub(crate) fn notice_text(notice: &Notice) -> Option<String> {
         Notice::PtraceRefused { tgid, comm } => Some(format!(
             "{comm} (pid {tgid}) asked to trace a process and was refused (EPERM): debuggers, strace and LeakSanitizer \
              don't work inside a traced job"
+        )),
+        Notice::FilterFailed { tgid, comm, reason } => Some(format!(
+            "{comm} (pid {tgid}) is not held to the rules of its cgroup: it got no system call filter: {reason}"
         )),
         Notice::UntracedCleared { .. } => None,
     }

@@ -2,6 +2,8 @@
 
 pub mod descriptor;
 pub mod doctor;
+pub mod orphans;
+pub mod peer;
 pub mod process;
 pub mod release;
 pub mod terminal;

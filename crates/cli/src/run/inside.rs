@@ -47,7 +47,9 @@ fn around_us(global: &Global) -> Option<Remote> {
     }
     let named = std::env::var_os(VARIABLE).filter(|name| !name.is_empty());
     match named {
-        Some(named) => Connection::connect(&Address::parse(&named)).ok().map(|connection| Remote { connection }),
+        Some(named) => {
+            Connection::connect(&Address::parse(&named)).ok().map(|connection| Remote { connection })
+        }
         None => global.connect().ok(),
     }
 }
@@ -87,7 +89,8 @@ fn own_cgroups(proc_text: &str, settings: &[Setting]) -> Vec<CgroupAddress> {
 }
 
 pub(super) fn run(arguments: &Arguments, landlord: Landlord, signals: &Signals) -> Result<Over, Failure> {
-    let mut tenancy = Tenancy::begin(landlord, arguments.group.as_deref()).map_err(Failure::before_command)?;
+    let mut tenancy =
+        Tenancy::begin(landlord, arguments.group.as_deref()).map_err(Failure::before_command)?;
     let done = in_tenancy(arguments, &mut tenancy, signals);
     let warnings = tenancy.end();
     for warning in &warnings {
@@ -105,7 +108,8 @@ fn in_tenancy(arguments: &Arguments, tenancy: &mut Tenancy, signals: &Signals) -
     // what it left behind goes first: only then is everything accounted for
     let warnings = tenancy.kill();
     let used = tenancy.usage().map_err(Failure::before_command)?;
-    let facts = Facts::of_tenancy(&arguments.command, &arguments.set, warnings, began.elapsed(), status, used);
+    let facts =
+        Facts::of_tenancy(&arguments.command, &arguments.set, warnings, began.elapsed(), status, used);
     Ok(Over { status, facts })
 }
 

@@ -125,8 +125,12 @@ impl Tenancy {
     }
 
     /// What the limits of these cgroups have refused so far, up to the root.
-    fn note_above(&mut self, parent: &CgroupAddress) -> Result<Vec<(CgroupAddress, BTreeMap<String, i64>)>, Failure> {
-        let parents = std::iter::successors(Some(parent.clone()), |at| at.split_last().map(|(above, _)| above));
+    fn note_above(
+        &mut self,
+        parent: &CgroupAddress,
+    ) -> Result<Vec<(CgroupAddress, BTreeMap<String, i64>)>, Failure> {
+        let parents =
+            std::iter::successors(Some(parent.clone()), |at| at.split_last().map(|(above, _)| above));
         let mut noted = Vec::new();
         for at in parents.collect::<Vec<_>>() {
             let usage = self.usage_of(&at, false)?.into_iter().next().unwrap_or_default();
@@ -148,7 +152,8 @@ impl Tenancy {
             if files.iter().any(|file| file.name == setting.file) {
                 return set::write(&mut self.remote, &cgroup, setting);
             }
-            choices.extend(files.into_iter().filter(|file| file.owner.mode & 0o222 != 0).map(|file| file.name));
+            choices
+                .extend(files.into_iter().filter(|file| file.owner.mode & 0o222 != 0).map(|file| file.name));
         }
         Err(Failure::new(format!("no such control file; there are {}", choices.join(", "))))
     }
@@ -172,7 +177,8 @@ impl Tenancy {
             let own = usages.first().cloned().unwrap_or_default();
             used.user = used.user.or(own.user);
             used.system = used.system.or(own.system);
-            let peak = own.limits.iter().filter(|limit| limit.file == "pids.max").map(|limit| limit.peak).max();
+            let peak =
+                own.limits.iter().filter(|limit| limit.file == "pids.max").map(|limit| limit.peak).max();
             used.peak = used.peak.or(peak);
             for usage in usages {
                 for limit in usage.limits.into_iter().filter(|limit| limit.failures > 0) {
@@ -201,7 +207,11 @@ impl Tenancy {
     }
 
     /// Every control file of a controller that can be read.
-    fn read_files(&mut self, cgroup: &CgroupAddress, into: &mut BTreeMap<String, String>) -> Result<(), Failure> {
+    fn read_files(
+        &mut self,
+        cgroup: &CgroupAddress,
+        into: &mut BTreeMap<String, String>,
+    ) -> Result<(), Failure> {
         let files = self.remote.call(&FilesCall { cgroup: cgroup.0.clone() })?.files;
         for file in files.into_iter().filter(|file| file.owner.mode & 0o444 != 0 && file.name.contains('.')) {
             let call = ReadCall { cgroup: cgroup.0.clone(), file: file.name.clone() };

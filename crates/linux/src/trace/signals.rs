@@ -166,7 +166,11 @@ impl Signals {
 
     /// Waits until `done` answers something, which is asked after every signal and once before; SIGCHLD is waited for
     /// as well. Passes on what some process sent, as [`Signals::forward`].
-    pub(super) fn forward_until<R>(&self, mut done: impl FnMut() -> Option<R>, pass: impl Fn(c_int, Tid)) -> R {
+    pub(super) fn forward_until<R>(
+        &self,
+        mut done: impl FnMut() -> Option<R>,
+        pass: impl Fn(c_int, Tid),
+    ) -> R {
         let mut set = self.0;
         // SAFETY: set is valid, and the signal's number is.
         unsafe {
