@@ -8,9 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use crate::failure::{CANNOT_EXECUTE, NOT_FOUND, OWN_FAILURE};
+use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, Outcome};
 
 /// The preload library.
 const LIBRARY: &str = "libpenfold_preload.so";
@@ -43,18 +43,10 @@ pub(crate) struct Arguments {
     command: Vec<OsString>,
 }
 
-pub(crate) fn shim(arguments: &Arguments) -> ExitCode {
-    let (code, message) = match prepare(arguments) {
-        Ok(mut command) => {
-            let error = command.exec();
-            let missing = error.kind() == std::io::ErrorKind::NotFound;
-            let message = format!("{}: {error}", arguments.command[0].display());
-            (if missing { NOT_FOUND } else { CANNOT_EXECUTE }, message)
-        }
-        Err(message) => (OWN_FAILURE, message),
-    };
-    eprintln!("penfold: {message}");
-    ExitCode::from(code)
+pub(crate) fn shim(arguments: &Arguments) -> Outcome {
+    let error = prepare(arguments).map_err(Failure::own)?.exec();
+    let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_EXECUTE };
+    Err(Failure { code, ..Failure::new(error).of(arguments.command[0].display()) })
 }
 
 fn prepare(arguments: &Arguments) -> Result<Command, String> {

@@ -1,5 +1,7 @@
 //! Who asks, and in which numbers it speaks of processes.
 
+use std::sync::OnceLock;
+
 use nix::errno::Errno;
 use penfold_core::{Caller, Tid};
 use penfold_linux::process::{Process, namespace_of, pid_namespace};
@@ -56,6 +58,13 @@ impl Client {
         };
         let caller = Caller { task: Tid(pid), uid, gid, groups: Vec::new(), umask: 0, privileged };
         Client { caller, namespace: None }
+    }
+
+    /// Finds out which numbers the task speaks in, which [`Client::of_view`] leaves open until it matters.
+    pub fn look_up_namespace(&mut self) {
+        static OWN: OnceLock<Option<u64>> = OnceLock::new();
+        let own = *OWN.get_or_init(|| pid_namespace(std::process::id().cast_signed()));
+        self.namespace = pid_namespace(self.caller.task.0).filter(|theirs| Some(*theirs) != own);
     }
 
     /// The server itself.

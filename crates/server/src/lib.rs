@@ -12,5 +12,7 @@ pub mod escape;
 pub mod failure;
 pub mod logging;
 mod members;
+pub mod proc_texts;
 pub mod protocol;
 mod reach;
+pub mod view;

@@ -2,15 +2,12 @@
 
 use crate::mapping::Mapping;
 
-/// What penfold's mounts have before the controllers in their type.
+/// What penfold's mounts have before the controllers in their type. The source is what the one who mounted wrote, as in the kernel.
 const TYPE: &[u8] = b"fuse.cgroup";
 
-/// What penfold's mounts have as their source.
-const SOURCE: &[u8] = b"penfold";
-
 /// What a file system type of ours has behind the point, `cpuset+pids`; `None` if it is not one of ours.
-fn controllers<'a>(kind: &'a [u8], source: &[u8]) -> Option<&'a [u8]> {
-    match kind.strip_prefix(TYPE).filter(|_| source == SOURCE)? {
+fn controllers(kind: &[u8]) -> Option<&[u8]> {
+    match kind.strip_prefix(TYPE)? {
         [] => Some(b""),
         [b'.', list @ ..] => Some(list),
         _ => None,
@@ -67,11 +64,11 @@ pub(crate) fn mounts(table: &[u8], hide: bool, output: &mut Mapping) -> Option<(
         if hide && is_kernels(kind) {
             continue;
         }
-        let Some(controllers) = controllers(kind, source) else {
+        let Some(controllers) = controllers(kind) else {
             output.push(line)?;
             continue;
         };
-        for part in [b"cgroup ", point, b" cgroup "] {
+        for part in [source, b" ", point, b" cgroup "] {
             output.push(part)?;
         }
         options(flags, controllers, output)?;
@@ -111,12 +108,14 @@ pub(crate) fn mountinfo(table: &[u8], hide: bool, output: &mut Mapping) -> Optio
         if hide && is_kernels(mount.kind) {
             continue;
         }
-        let Some(controllers) = controllers(mount.kind, mount.source) else {
+        let Some(controllers) = controllers(mount.kind) else {
             output.push(line)?;
             continue;
         };
         output.push(mount.head)?;
-        output.push(b" - cgroup cgroup ")?;
+        for part in [b" - cgroup ", mount.source, b" "] {
+            output.push(part)?;
+        }
         options(mount.flags, controllers, output)?;
         output.push(b"\n")?;
     }
@@ -130,7 +129,7 @@ pub(crate) fn is_penfolds(mountinfo: &[u8], major: u32, minor: u32) -> bool {
         let mut numbers = device.split(|byte| *byte == b':').map(number);
         numbers.next() == Some(Some(major))
             && numbers.next() == Some(Some(minor))
-            && controllers(mount.kind, mount.source).is_some()
+            && controllers(mount.kind).is_some()
     })
 }
 
@@ -155,23 +154,21 @@ proc /proc proc rw,relatime 0 0
 cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu 0 0
 cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
 penfold /srv/a\\040b fuse.cgroup.cpuset+pids rw,nosuid,nodev,relatime,user_id=0,group_id=0,allow_other 0 0
-penfold /srv/n fuse.cgroup.name=jobs ro,user_id=0,group_id=0 0 0
+hier1 /srv/n fuse.cgroup.name=jobs ro,user_id=0,group_id=0 0 0
 penfold /srv/e fuse.cgroup user_id=0 0 0
-other /srv/o fuse.cgroup.pids rw 0 0
 penfold /srv/p fuse.cgroups rw 0 0
 penfold /srv/q fuse.sshfs rw 0 0
 ";
 
     #[test]
-    fn mounts_of_penfold_have_type_source_and_options_of_the_kernels() {
+    fn mounts_of_penfold_have_type_and_options_of_the_kernels() {
         let expected = "\
 proc /proc proc rw,relatime 0 0
 cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu 0 0
 cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
-cgroup /srv/a\\040b cgroup rw,nosuid,nodev,relatime,cpuset,pids 0 0
-cgroup /srv/n cgroup ro,name=jobs 0 0
-cgroup /srv/e cgroup  0 0
-other /srv/o fuse.cgroup.pids rw 0 0
+penfold /srv/a\\040b cgroup rw,nosuid,nodev,relatime,cpuset,pids 0 0
+hier1 /srv/n cgroup ro,name=jobs 0 0
+penfold /srv/e cgroup  0 0
 penfold /srv/p fuse.cgroups rw 0 0
 penfold /srv/q fuse.sshfs rw 0 0
 ";
@@ -184,7 +181,7 @@ penfold /srv/q fuse.sshfs rw 0 0
 22 1 0:5 / /proc rw,relatime - proc proc rw
 30 22 0:31 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids
 31 22 0:32 / /srv/- rw,nosuid,relatime shared:7 - fuse.cgroup.cpuset+pids penfold rw,user_id=0,group_id=0
-32 22 0:33 / - rw - fuse.cgroup.pids sshfs rw
+32 22 0:33 / - rw - fuse.sshfs fuse.cgroup.pids rw
 33 22 8:1 /x /y rw
 ";
 
@@ -193,8 +190,8 @@ penfold /srv/q fuse.sshfs rw 0 0
         let expected = "\
 22 1 0:5 / /proc rw,relatime - proc proc rw
 30 22 0:31 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids
-31 22 0:32 / /srv/- rw,nosuid,relatime shared:7 - cgroup cgroup rw,cpuset,pids
-32 22 0:33 / - rw - fuse.cgroup.pids sshfs rw
+31 22 0:32 / /srv/- rw,nosuid,relatime shared:7 - cgroup penfold rw,cpuset,pids
+32 22 0:33 / - rw - fuse.sshfs fuse.cgroup.pids rw
 33 22 8:1 /x /y rw
 ";
         assert_eq!(text(mountinfo, MOUNTINFO, false), expected);

@@ -28,8 +28,8 @@ int main(int argc, char **argv)
 	if (mount("tmpfs", "/mnt", "tmpfs", 0, NULL))
 		return perror("tmpfs"), 77;
 	if (mount_fuse("penfold", "fuse.cgroup.cpuset+pids", "/mnt/one") ||
-	    mount_fuse("penfold", "fuse.cgroup.name=jobs", "/mnt/two words") ||
-	    mount_fuse("someone", "fuse.cgroup.pids", "/mnt/other"))
+	    mount_fuse("jobs", "fuse.cgroup.name=jobs", "/mnt/two words") ||
+	    mount_fuse("penfold", "fuse.cgroups", "/mnt/other"))
 		return perror("fuse"), 77;
 	execvp(argv[1], argv + 1);
 	return 76;
