@@ -14,4 +14,5 @@ pub mod logging;
 mod members;
 pub mod proc_texts;
 pub mod protocol;
+mod reach;
 pub mod view;
