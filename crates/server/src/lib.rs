@@ -6,5 +6,6 @@ pub mod client;
 pub mod desk;
 pub mod escape;
 pub mod failure;
+pub mod journal;
 mod members;
 pub mod protocol;
