@@ -224,8 +224,7 @@ impl Engine {
     /// The thread groups that have at least one thread in the cgroup, ascending (B5.1).
     pub fn thread_groups(&self, host: &dyn Host, cgroup: CgroupId) -> Vec<Tid> {
         let tasks = self.tree.tasks(host, cgroup);
-        let mut groups: Vec<Tid> =
-            tasks.into_iter().filter_map(|task| Some(host.task(task)?.group)).collect();
+        let mut groups: Vec<Tid> = tasks.into_iter().filter_map(|task| host.group(task)).collect();
         groups.sort_unstable();
         groups.dedup();
         groups

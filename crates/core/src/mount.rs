@@ -139,7 +139,7 @@ impl Engine {
             .css_sets()
             .filter(|&set| self.tree.css_set(set).is_some_and(|set| set.tasks > 0))
             .count() as u32;
-        let root = self.tree.cgroups.insert(root);
+        let root = self.tree.insert(root);
         self.last_hierarchy_id += 1;
         let hierarchy = Hierarchy {
             id: self.last_hierarchy_id,

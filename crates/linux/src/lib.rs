@@ -3,6 +3,9 @@
 pub mod descriptor;
 pub mod doctor;
 pub mod orphans;
+pub mod peer;
+pub mod fuse_mount;
 pub mod process;
 pub mod release;
+pub mod terminal;
 pub mod trace;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use nix::errno::Errno;
+
 /// A task as `/proc/PID/status` shows it, in the numbers of this process's pid namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
@@ -115,10 +117,27 @@ pub fn all_tasks() -> Vec<i32> {
     tasks
 }
 
-/// Which pid namespace a process sees: the same number for the same namespace. `None` when it is gone or not ours to
-/// look at.
+/// Which pid namespace a process sees, as [`namespace_of`].
 pub fn pid_namespace(pid: i32) -> Option<u64> {
-    fs::metadata(format!("/proc/{pid}/ns/pid")).ok().map(|namespace| namespace.ino())
+    namespace_of(pid, "pid")
+}
+
+/// The namespace that a process is in, by its kind as in `/proc/PID/ns`: the same number for the same namespace. `None`
+/// when the process is gone or not ours to look at.
+pub fn namespace_of(pid: i32, kind: &str) -> Option<u64> {
+    fs::metadata(format!("/proc/{pid}/ns/{kind}")).ok().map(|namespace| namespace.ino())
+}
+
+/// Sends a signal of any number, real-time ones too, to a process.
+///
+/// # Errors
+/// What kill(2) gives; `ESRCH` for what is no process id, so that no group can be hit.
+pub fn send_signal(pid: i32, signal: i32) -> Result<(), Errno> {
+    if pid <= 0 {
+        return Err(Errno::ESRCH);
+    }
+    // SAFETY: takes numbers.
+    Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
 #[cfg(test)]
