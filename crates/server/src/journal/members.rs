@@ -6,6 +6,7 @@ use std::fs;
 use nix::errno::Errno;
 use penfold_core::{Caller, CgroupId, CssSetId, Engine, Host, Tid};
 use penfold_linux::process::{parent_of, start_time};
+use penfold_linux::trace::Survivor;
 
 use super::describe::cgroups_of;
 use super::image::Image;
@@ -13,19 +14,6 @@ use super::rebuild::Rebuilt;
 use super::record::{Process, Record, Thread};
 use crate::desk::Desk;
 use crate::failure::Failure;
-
-/// A supervised process that would outlive the daemon.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Survivor {
-    /// Its number.
-    pub pid: i32,
-    /// When it was started, in ticks since boot.
-    pub started: u64,
-    /// It was launched here and has the filter.
-    pub filtered: bool,
-    /// Its threads, the leader first.
-    pub threads: Vec<i32>,
-}
 
 /// Tells which processes the host supervises that would outlive the daemon.
 pub type Survivors = Box<dyn Fn() -> Result<Vec<Survivor>, Failure> + Send>;
@@ -66,8 +54,8 @@ fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>)
     if alike && cgroups.is_empty() {
         return None;
     }
-    let Survivor { pid, started, filtered, .. } = *survivor;
-    Some(Process { pid, started, filtered, cgroups, threads: if alike { Vec::new() } else { threads } })
+    let Survivor { pid, started, filter, .. } = *survivor;
+    Some(Process { pid, started, filter, cgroups, threads: if alike { Vec::new() } else { threads } })
 }
 
 /// What has to be recorded to get from the members of an image to those of now.

@@ -24,7 +24,7 @@ pub use describe::Defaults;
 pub use file::{Found, Store, parse};
 pub use image::Image;
 pub use look::describe_all;
-pub use members::{Survivor, Survivors, TakeIn};
+pub use members::{Survivors, TakeIn};
 pub use place::{here, mount_namespace};
 pub use rebuild::{Rebuilt, rebuild};
 pub use record::{Cgroup, Hierarchy, Owner, Place, Process, Record, Text, Thread, View};

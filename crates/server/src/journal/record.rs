@@ -91,13 +91,19 @@ pub struct Process {
     pub pid: i32,
     /// When it was started, in ticks since boot: with the number, who it is.
     pub started: u64,
-    /// It was launched by the daemon and has the filter.
-    pub filtered: bool,
+    /// What its system call filter stops, for `TraceHost::adopt_again`; 0 without one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub filter: u8,
     /// The leader's cgroups, but roots.
     pub cgroups: Vec<u64>,
     /// Every thread, unless all are where the leader is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub threads: Vec<Thread>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 /// A mount of a file view.

@@ -44,6 +44,12 @@ struct Notes {
     lost: Option<String>,
 }
 
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").finish_non_exhaustive()
+    }
+}
+
 /// The journal of a running daemon, for any thread.
 #[derive(Clone)]
 pub struct Journal {
