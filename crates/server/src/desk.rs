@@ -27,8 +27,11 @@ struct Shared {
     host: Option<TraceHost>,
     control: Control,
     trust: Trust,
-    listeners: Mutex<Vec<mpsc::Sender<Change>>>,
+    listeners: Mutex<Vec<Listener>>,
 }
+
+/// Is told of every change, until it answers that it has heard enough: false.
+type Listener = Box<dyn Fn(&Change) -> bool + Send>;
 
 /// Which file system a mount is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,13 +82,20 @@ impl Desk {
     /// Hears of every change from now on. Whoever listens must keep up: the channel is not bounded.
     pub fn listen(&self) -> mpsc::Receiver<Change> {
         let (tell, hear) = mpsc::channel();
-        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(tell);
+        self.tell(move |change| tell.send(change.clone()).is_ok());
         hear
+    }
+
+    /// Calls this with every change from now on, on the thread that made it, until it returns false. It must neither
+    /// wait nor use the desk.
+    pub fn tell(&self, listener: impl Fn(&Change) -> bool + Send + 'static) {
+        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
     }
 
     fn announce(&self, origin: Option<ViewId>, what: What) {
         let mut listeners = self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|tell| tell.send(Change { origin, what: what.clone() }).is_ok());
+        let change = Change { origin, what };
+        listeners.retain(|listener| listener(&change));
     }
 
     /// Works on the engine as nobody in particular; announces nothing. For what only looks.

@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod desk;
 pub mod escape;
 pub mod failure;
+pub mod journal;
 pub mod logging;
 mod members;
 pub mod proc_texts;
