@@ -112,6 +112,16 @@ impl Cgroup {
         self.owner
     }
 
+    /// Owner of the control files whose own was not changed: who made the directory, also after a chown of it.
+    pub fn creator(&self) -> Owner {
+        self.creator
+    }
+
+    /// Owner and mode of the control files where they were changed.
+    pub fn changed_file_owners(&self) -> impl Iterator<Item = (FileId, Owner)> + '_ {
+        self.file_owners.iter().map(|(&file, &owner)| (file, owner))
+    }
+
     pub(crate) fn css(&self, slot: usize) -> Option<Css> {
         self.css.get(slot).copied().filter(|&css| css != NO_CSS).map(Css)
     }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use nix::errno::Errno;
+
 /// A task as `/proc/PID/status` shows it, in the numbers of this process's pid namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
@@ -74,6 +76,35 @@ impl Process {
     }
 }
 
+/// When a process or thread was started, in ticks (1/100 s) since boot: with its number, who it is. `None` if there is
+/// none.
+pub fn start_time(task: i32) -> Option<u64> {
+    // field 22 of proc(5)
+    stat_field(task, 22)?.parse().ok()
+}
+
+/// The parent process of a process.
+pub fn parent_of(pid: i32) -> Option<i32> {
+    stat_field(pid, 4)?.parse().ok()
+}
+
+/// The state letter of proc(5), such as `Z`, and the task that traces it; 0 for none.
+pub fn state_of(task: i32) -> Option<(char, i32)> {
+    let text = fs::read(format!("/proc/{task}/status")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    Some((field("State:")?.chars().next()?, field("TracerPid:")?.parse().ok()?))
+}
+
+/// A field of `/proc/PID/stat`, counted as in proc(5); not the command name.
+fn stat_field(task: i32, number: usize) -> Option<String> {
+    let text = fs::read(format!("/proc/{task}/stat")).ok()?;
+    // the name may contain anything, also parentheses
+    let end = text.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(text.get(end + 2..)?).ok()?;
+    rest.split_whitespace().nth(number - 3).map(str::to_owned)
+}
+
 /// Every task of the machine that this process can see, zombies too, ascending.
 pub fn all_tasks() -> Vec<i32> {
     let numbers = |path: &str| -> Vec<i32> {
@@ -86,10 +117,27 @@ pub fn all_tasks() -> Vec<i32> {
     tasks
 }
 
-/// Which pid namespace a process sees: the same number for the same namespace. `None` when it is gone or not ours to
-/// look at.
+/// Which pid namespace a process sees, as [`namespace_of`].
 pub fn pid_namespace(pid: i32) -> Option<u64> {
-    fs::metadata(format!("/proc/{pid}/ns/pid")).ok().map(|namespace| namespace.ino())
+    namespace_of(pid, "pid")
+}
+
+/// The namespace that a process is in, by its kind as in `/proc/PID/ns`: the same number for the same namespace. `None`
+/// when the process is gone or not ours to look at.
+pub fn namespace_of(pid: i32, kind: &str) -> Option<u64> {
+    fs::metadata(format!("/proc/{pid}/ns/{kind}")).ok().map(|namespace| namespace.ino())
+}
+
+/// Sends a signal of any number, real-time ones too, to a process.
+///
+/// # Errors
+/// What kill(2) gives; `ESRCH` for what is no process id, so that no group can be hit.
+pub fn send_signal(pid: i32, signal: i32) -> Result<(), Errno> {
+    if pid <= 0 {
+        return Err(Errno::ESRCH);
+    }
+    // SAFETY: takes numbers.
+    Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
 #[cfg(test)]

@@ -4,9 +4,13 @@ use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use penfold_core::{Caller, Tid};
-use penfold_linux::process::{Process, pid_namespace};
+use penfold_linux::process::{Process, namespace_of, pid_namespace};
 
 use crate::failure::Failure;
+
+fn own_pid() -> i32 {
+    std::process::id().cast_signed()
+}
 
 /// Whom a daemon takes for its administrator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,16 +35,18 @@ impl Client {
     /// that `/proc` shows.
     pub fn connected(trust: Trust, pid: i32, uid: u32, gid: u32, groups: Option<Vec<u32>>) -> Client {
         let process = Process::read(pid);
-        let administrator = process.as_ref().is_some_and(Process::is_administrator);
+        // root of a user namespace has all capabilities, there
+        let administrator = process.as_ref().is_some_and(Process::is_administrator)
+            && namespace_of(pid, "user") == namespace_of(own_pid(), "user");
         let privileged = match trust {
             Trust::Owner(owner) => (uid == 0 && administrator) || (owner != 0 && uid == owner),
             Trust::Nobody => false,
         };
-        let umask = process.as_ref().map_or(0o022, |process| process.umask);
         let groups = groups.or(process.map(|process| process.groups)).unwrap_or_default();
-        let own = pid_namespace(std::process::id().cast_signed());
+        let own = pid_namespace(own_pid());
         let namespace = pid_namespace(pid).filter(|theirs| Some(*theirs) != own);
-        Client { caller: Caller { task: Tid(pid), uid, gid, groups, umask, privileged }, namespace }
+        // the modes that it asks for are final: it may change its umask while it is connected
+        Client { caller: Caller { task: Tid(pid), uid, gid, groups, umask: 0, privileged }, namespace }
     }
 
     /// A process that uses a file view: the kernel has checked owner and mode of what it opens, and numbers are those

@@ -38,6 +38,12 @@ pub enum Filesystem {
     Cpuset,
 }
 
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("trust", &self.shared.trust).finish_non_exhaustive()
+    }
+}
+
 impl Desk {
     /// The desk of a daemon.
     pub fn new(host: TraceHost, trust: Trust) -> Desk {

@@ -1,7 +1,7 @@
 //! What a request can end with: the errno of a system call and a message that helps.
 
 use nix::errno::Errno;
-use penfold_linux::trace::{AdoptError, ExecError, Gone};
+use penfold_linux::trace::{AdoptError, ExecError, Gone, StartError};
 
 /// A refusal at the edge: an errno, and a message that names the object, the operation and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,9 +42,24 @@ impl From<ExecError> for Failure {
     fn from(error: ExecError) -> Failure {
         let errno = match &error {
             ExecError::Attach(error) => Errno::from_raw(error.errno().number()),
-            ExecError::Start(_) => Errno::EAGAIN,
+            ExecError::Start(error) => errno_of(error),
             ExecError::Gone(_) => Errno::ESHUTDOWN,
         };
         Failure::new(errno, error.to_string())
+    }
+}
+
+fn errno_of(error: &StartError) -> Errno {
+    match error {
+        StartError::Command => Errno::EINVAL,
+        StartError::Traced { .. } => Errno::EPERM,
+        StartError::System { errno, .. }
+        | StartError::Exec { errno, .. }
+        | StartError::Seize(errno)
+        | StartError::Filter(errno)
+        | StartError::User(errno)
+        | StartError::Session(errno)
+        | StartError::Streams(errno)
+        | StartError::Directory(errno) => *errno,
     }
 }

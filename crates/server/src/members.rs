@@ -14,6 +14,21 @@ use crate::failure::Failure;
 
 /// The lines of `tasks` or `cgroup.procs`.
 pub(crate) fn list(desk: &Desk, client: &Client, cgroup: CgroupId, file: FileId) -> Result<Vec<u8>, Failure> {
+    let members = of(desk, cgroup, file)?;
+    let mut numbers: Vec<i32> = members.into_iter().filter_map(|task| client.number(task)).collect();
+    numbers.sort_unstable();
+    let mut text = String::new();
+    for number in numbers {
+        let _ = writeln!(text, "{number}");
+    }
+    Ok(text.into_bytes())
+}
+
+/// The members of a cgroup: threads for `tasks`, processes for `cgroup.procs`. Of a root with all that nobody supervises.
+///
+/// # Errors
+/// `ENODEV` if it was removed.
+pub(crate) fn of(desk: &Desk, cgroup: CgroupId, file: FileId) -> Result<Vec<Tid>, Failure> {
     let whole = file == FileId::Procs;
     let (mut members, elsewhere) = desk.look(move |engine, host| {
         let node = engine.tree().get(cgroup).ok_or(Error::Removed { operation: "read" })?;
@@ -33,13 +48,7 @@ pub(crate) fn list(desk: &Desk, client: &Client, cgroup: CgroupId, file: FileId)
     if let Some(supervised) = elsewhere {
         add_the_rest(&mut members, &supervised, whole);
     }
-    let mut numbers: Vec<i32> = members.into_iter().filter_map(|task| client.number(task)).collect();
-    numbers.sort_unstable();
-    let mut text = String::new();
-    for number in numbers {
-        let _ = writeln!(text, "{number}");
-    }
-    Ok(text.into_bytes())
+    Ok(members)
 }
 
 /// What nobody supervises is in every root, as everything is in Linux.

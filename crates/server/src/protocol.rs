@@ -409,6 +409,9 @@ pub struct ListCall {
     /// `recursive`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recursive: Option<bool>,
+    /// `depth`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<i64>,
 }
 
 /// What `List` answers.
