@@ -15,3 +15,4 @@ mod members;
 pub mod proc_texts;
 pub mod protocol;
 pub mod view;
+mod reach;
