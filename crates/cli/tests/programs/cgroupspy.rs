@@ -60,15 +60,15 @@ fn cgroupspy_creates_configures_fills_and_deletes_a_cgroup() {
 tree = trees.Tree(root_path='/sys/fs/cgroup/')
 cpuset = tree.get_node_by_path('/cpuset/')
 box = cpuset.create_cgroup('box')
-print(sorted(cpuset.controller.cpus), cpuset.controller.tasks.count({job}))
+print(sorted(cpuset.controller.cpus), int({job} in cpuset.controller.tasks))
 box.controller.cpus = [0]
 box.controller.mems = [0]
 print(box.controller.cpus, box.controller.mems)
 box.controller.clone_children = 1
 print(box.controller.clone_children, box.controller.cpu_exclusive)
-box.controller.tasks = {job}
+box.controller.tasks = [{job}]
 print(box.controller.tasks, box.controller.procs)
-cpuset.controller.tasks = {job}
+cpuset.controller.tasks = [{job}]
 print(box.controller.tasks)
 cpuset.delete_cgroup('box')
 import os
@@ -76,10 +76,12 @@ print(os.path.exists('/sys/fs/cgroup/cpuset/box'))
 "
     );
     let Some(said) = script(&world, &text) else { return };
-    let all: Vec<u32> = (0..).take_while(|cpu| Path::new(&format!("/sys/devices/system/cpu/cpu{cpu}")).exists()).collect();
+    let all: Vec<u32> =
+        (0..).take_while(|cpu| Path::new(&format!("/sys/devices/system/cpu/cpu{cpu}")).exists()).collect();
     let said: Vec<_> = said.lines().collect();
     assert_eq!(said[0], format!("{all:?} 1"), "cpus {cpus}");
     assert_eq!(said[1], "{0} {0}");
+    assert_eq!(said[2], "True False");
     assert_eq!(said[3], format!("{{{job}}} {{{job}}}"));
     assert_eq!(said[4..], ["set()", "False"]);
 }

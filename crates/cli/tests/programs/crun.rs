@@ -35,7 +35,8 @@ impl Runtime {
         for directory in ["bin", "proc", "dev", "sys", "tmp"] {
             fs::create_dir_all(root.join(directory)).expect("a directory");
         }
-        let static_shell = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| fs::exists(path).unwrap());
+        let static_shell =
+            ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| fs::exists(path).unwrap());
         fs::copy(static_shell.expect("busybox"), root.join("bin/busybox")).expect("a copy");
         for name in ["sh", "sleep", "cat", "echo", "nproc"] {
             std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).expect("a link");

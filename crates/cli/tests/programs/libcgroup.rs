@@ -88,7 +88,9 @@ fn cgcreate_gives_a_cgroup_to_another_user() {
     let Some(tools) = Tools::new() else { return };
     let owners = ["-a", "nobody:nogroup", "-t", "nobody:nogroup"];
     tools.tool(&[&["cgcreate"], &owners[..], &["-g", "pids:/theirs"]].concat()).ok();
-    let shown = tools.world.script("stat -c %U:%G /sys/fs/cgroup/limits/theirs/pids.max /sys/fs/cgroup/limits/theirs/tasks");
+    let shown = tools
+        .world
+        .script("stat -c %U:%G /sys/fs/cgroup/limits/theirs/pids.max /sys/fs/cgroup/limits/theirs/tasks");
     assert_eq!(shown, "nobody:nogroup\nnobody:nogroup\n");
 }
 
