@@ -83,6 +83,15 @@ fn listing(remote: &mut Remote, arguments: &Arguments, address: &CgroupAddress) 
         (true, _) => Some(0),
         (false, true) => None,
         (false, false) => Some(1),
+    // the daemon lists a cgroup, or it and all below
+    let recursive = (!arguments.directory).then_some(true);
+    let all = remote.call(&ListCall { cgroup: address.0.clone(), recursive, depth: None })?.cgroups;
+    let depth = |one: &Cgroup| one.path.split('/').filter(|name| !name.is_empty()).count();
+    let top = all.first().map_or(0, depth);
+    let shown = |one: &Cgroup| match depth(one) - top {
+        0 => arguments.directory,
+        1 => true,
+        _ => arguments.recursive,
     };
     let recursive = depth.is_none().then_some(true);
     let mut cgroups = remote.call(&ListCall { cgroup: address.0.clone(), recursive, depth })?.cgroups;

@@ -40,6 +40,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         let recursive = arguments.level.is_none().then_some(true);
         let call = ListCall { cgroup: address.0.clone(), recursive, depth: arguments.level };
         let cgroups = remote.call(&call)?.cgroups;
+        let call = ListCall { cgroup: address.0.clone(), recursive: Some(true), depth: None };
+        let mut cgroups = remote.call(&call)?.cgroups;
+        let top = cgroups.first().map_or(0, depth);
+        cgroups.retain(|one| arguments.level.is_none_or(|most| depth(one) - top <= most));
         if arguments.json {
             trees.push(cgroups);
             return Ok(());
