@@ -108,7 +108,6 @@ impl Verb {
             Verb::Proc(arguments) => proc::run(arguments, global),
             Verb::Doctor(arguments) => Ok(doctor::doctor(arguments)),
             Verb::Shim(arguments) => shim::shim(arguments),
-            Verb::Shim(arguments) => Ok(shim::shim(arguments)),
             Verb::Completions(arguments) => completions::run(arguments),
             Verb::Libcgroup(verb) => verb.act(global),
         }

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, Outcome};
-use crate::failure::{CANNOT_EXECUTE, NOT_FOUND, OWN_FAILURE};
 
 /// The preload library.
 const LIBRARY: &str = "libpenfold_preload.so";

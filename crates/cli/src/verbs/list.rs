@@ -79,10 +79,6 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
 }
 
 fn listing(remote: &mut Remote, arguments: &Arguments, address: &CgroupAddress) -> Result<Listing, Failure> {
-    let depth = match (arguments.directory, arguments.recursive) {
-        (true, _) => Some(0),
-        (false, true) => None,
-        (false, false) => Some(1),
     // the daemon lists a cgroup, or it and all below
     let recursive = (!arguments.directory).then_some(true);
     let all = remote.call(&ListCall { cgroup: address.0.clone(), recursive, depth: None })?.cgroups;
@@ -93,17 +89,11 @@ fn listing(remote: &mut Remote, arguments: &Arguments, address: &CgroupAddress) 
         1 => true,
         _ => arguments.recursive,
     };
-    let recursive = depth.is_none().then_some(true);
-    let mut cgroups = remote.call(&ListCall { cgroup: address.0.clone(), recursive, depth })?.cgroups;
-    // the first is the cgroup itself
-    if !arguments.directory && !cgroups.is_empty() {
-        cgroups.remove(0);
-    }
     let files = match arguments.all {
         true => Some(remote.call(&FilesCall { cgroup: address.0.clone() })?.files),
         false => None,
     };
-    Ok(Listing { address: address.0.clone(), cgroups, files })
+    Ok(Listing { address: address.0.clone(), cgroups: all.into_iter().filter(shown).collect(), files })
 }
 
 fn text(arguments: &Arguments, listing: &Listing) -> String {
