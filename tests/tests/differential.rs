@@ -3,7 +3,9 @@
 //! `PENFOLD_DIFFERENTIAL_OPERATIONS` says how many steps (each profile), `_SEED` with which seed to begin, `_PROFILE`
 //! which profile only, `_FAILURES` how many different failures to look for, `_REPLAY` names a file of steps.
 
-use penfold_tests::differential::{Failure, PROFILES, Pair, Plan, Profile, campaign, kernel_pair, replay};
+use penfold_tests::differential::{
+    Failure, PROFILES, Pair, Plan, Profile, campaign, kernel_pair, penfold_pair, program, replay,
+};
 use penfold_tests::kernel::missing;
 use std::path::Path;
 use std::time::Instant;
@@ -11,7 +13,9 @@ use std::time::Instant;
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
     match std::env::var(format!("PENFOLD_DIFFERENTIAL_{name}")) {
         Err(_) => default,
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("PENFOLD_DIFFERENTIAL_{name}={text} can't be read")),
+        Ok(text) => {
+            text.parse().unwrap_or_else(|_| panic!("PENFOLD_DIFFERENTIAL_{name}={text} can't be read"))
+        }
     }
 }
 
@@ -70,5 +74,16 @@ fn two_hierarchies_of_the_kernel_are_alike() {
     }
     for profile in PROFILES.into_iter().filter(|profile| is_wanted(*profile)) {
         compare(kernel_pair(profile, helper()).expect("two sides"), 3000);
+    }
+}
+
+#[test]
+fn penfold_is_like_the_kernel() {
+    let program = program();
+    if is_skipped(missing().or(program.as_ref().err().map(String::as_str))) {
+        return;
+    }
+    for profile in PROFILES.into_iter().filter(|profile| is_wanted(*profile)) {
+        compare(penfold_pair(profile, helper()).expect("two sides"), 3000);
     }
 }

@@ -4,6 +4,7 @@ use super::generator::Generator;
 use super::operation::Operation;
 use super::outcome::Outcome;
 use super::pair::{Pair, Source};
+use super::profile::Profile;
 use super::report::Failure;
 use super::shrink::shrink;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +75,10 @@ pub fn campaign(pair: &mut Pair, plan: &Plan) -> io::Result<Tally> {
     let mut seed = plan.seed;
     while tally.operations < plan.operations && tally.failures.len() < plan.failures {
         let left = plan.length.min(plan.operations - tally.operations);
-        let generator = Generator::new(pair.profile, seed);
+        let mut generator = Generator::new(pair.profile, seed);
+        if pair.profile == Profile::Pids && !pair.allowed.is_empty() {
+            generator = generator.without_zombies(); // D1
+        }
         let played = pair
             .play(&mut Generated { generator, left, kinds: &mut tally.kinds })
             .map_err(|e| io::Error::other(format!("seed {seed}: {e}")))?;
@@ -82,8 +86,7 @@ pub fn campaign(pair: &mut Pair, plan: &Plan) -> io::Result<Tally> {
         if let Some(difference) = played.difference {
             let sides = [pair.left.name().to_owned(), pair.right.name().to_owned()];
             let profile = pair.profile;
-            let mut failure =
-                Failure { profile, seed, sides, steps: played.steps, again: false, difference };
+            let mut failure = Failure { profile, seed, sides, steps: played.steps, again: false, difference };
             if seen.insert(failure.signature()) {
                 if let Some((steps, difference)) = shrink(pair, failure.steps.clone())? {
                     failure = Failure { steps, difference, again: true, ..failure };

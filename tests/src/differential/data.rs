@@ -8,8 +8,20 @@ use std::path::Path;
 const NOBODY: i32 = 99_999_999;
 
 /// Texts without a template that move nobody but the writer, and a kernel thread that can't be moved.
-const HARMLESS: &[&str] =
-    &["0", "-0", "+0", "0x0", "00", "-1", "99999999", "2147483648", "4294967296", "18446744073709551616", "0x", "2"];
+const HARMLESS: &[&str] = &[
+    "0",
+    "-0",
+    "+0",
+    "0x0",
+    "00",
+    "-1",
+    "99999999",
+    "2147483648",
+    "4294967296",
+    "18446744073709551616",
+    "0x",
+    "2",
+];
 
 /// Pieces of a text: outside of braces, inside of braces.
 fn pieces(text: &[u8]) -> Vec<(&[u8], Option<&str>)> {
@@ -51,7 +63,11 @@ pub(super) fn fill(text: &Text, number: impl Fn(&str) -> Option<i32>, agent: &Pa
 pub(super) fn is_safe(text: &[u8], stay: bool) -> bool {
     let pieces = pieces(text);
     let digits = |bytes: &[u8]| bytes.iter().any(u8::is_ascii_digit);
-    if stay && pieces.iter().any(|(_, inside)| inside.is_some_and(|i| i.starts_with("root") || i.starts_with("user"))) {
+    if stay
+        && pieces
+            .iter()
+            .any(|(_, inside)| inside.is_some_and(|i| i.starts_with("root") || i.starts_with("user")))
+    {
         return false;
     }
     if !pieces.iter().any(|(outside, _)| digits(outside)) {
@@ -64,4 +80,36 @@ pub(super) fn is_safe(text: &[u8], stay: bool) -> bool {
     let text = String::from_utf8_lossy(text).trim().to_owned();
     let moves_writer = text.trim_start_matches(['+', '-', '0', 'x']).is_empty();
     HARMLESS.contains(&text.as_str()) && !(stay && moves_writer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fill, is_safe};
+    use std::path::Path;
+
+    #[test]
+    fn no_number_of_a_stranger_is_safe() {
+        for text in ["1", "17\n", " 1 ", "0x1", "01", "+1", "1\0{a1}", "{a1}7", "1{a1}", "0 1", "2147483647"]
+        {
+            assert!(!is_safe(text.as_bytes(), false), "{text:?}");
+        }
+        for text in ["{a1}", " {a1:x}\n", "0", "-1", "", "abc", "{a1}\0x", "99999999", "{root}"] {
+            assert!(is_safe(text.as_bytes(), false), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn who_must_stay_is_not_moved() {
+        for text in ["0", "-0\n", "00", "{root}", "+{user}"] {
+            assert!(!is_safe(text.as_bytes(), true), "{text:?}");
+        }
+        assert!(is_safe(b"{a1}", true));
+    }
+
+    #[test]
+    fn templates_are_filled_in() {
+        let number = |name: &str| (name == "a1").then_some(255);
+        let filled = |text: &str| fill(&text.into(), number, Path::new("/agent")).to_string();
+        assert_eq!(filled("{a1} {a1:x} {a1:o}\n{a2}{agent}"), "255 0xff 0377\\n99999999/agent");
+    }
 }

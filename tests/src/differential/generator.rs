@@ -17,6 +17,10 @@ pub struct Generator {
     actors: u32,
     threads: u32,
     steps: u32,
+    /// Is every zombie reaped at once?
+    prompt: bool,
+    /// What has to come next.
+    due: Option<Operation>,
 }
 
 /// How many actors at least, and at most, a sequence has.
@@ -28,7 +32,13 @@ impl Generator {
     /// A generator whose steps depend on the seed and on what it is told only.
     pub fn new(profile: Profile, seed: u64) -> Self {
         let (dice, shadow) = (Dice::new(seed), Shadow::default());
-        Self { dice, profile, shadow, handles: 0, actors: 0, threads: 0, steps: 0 }
+        Self { dice, profile, shadow, handles: 0, actors: 0, threads: 0, steps: 0, prompt: false, due: None }
+    }
+
+    /// Reaps every zombie at once from now on.
+    #[must_use]
+    pub fn without_zombies(self) -> Self {
+        Self { prompt: true, ..self }
     }
 
     /// Takes in what came of the last step.
@@ -39,6 +49,9 @@ impl Generator {
     /// The next step.
     pub fn step(&mut self) -> Operation {
         self.steps += 1;
+        if let Some(due) = self.due.take() {
+            return due;
+        }
         if self.steps.is_multiple_of(TREE_EVERY) {
             return Operation::Call(Operator::Root, Call::Tree);
         }
@@ -60,7 +73,9 @@ impl Generator {
         if self.dice.once_in(40)
             && let Some(held) = self.held()
         {
-            self.shadow.held.push(super::shadow::Held { by: OPERATORS[1 - held.by as usize], ..held.clone() });
+            self.shadow
+                .held
+                .push(super::shadow::Held { by: OPERATORS[1 - held.by as usize], ..held.clone() });
             return Operation::Pass(held.by, held.handle);
         }
         let by = if self.dice.once_in(3) { Operator::User } else { Operator::Root };
@@ -121,6 +136,9 @@ impl Generator {
             }
             _ => Act::Look,
         };
+        if self.prompt && act == Act::Exit {
+            self.due = Some(Operation::Act(actor.name.clone(), Act::Reap));
+        }
         Operation::Act(actor.name, act)
     }
 }
