@@ -4,7 +4,6 @@ use super::generator::Generator;
 use super::operation::Operation;
 use super::outcome::Outcome;
 use super::pair::{Pair, Source};
-use super::profile::Profile;
 use super::report::Failure;
 use super::shrink::shrink;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,8 +75,8 @@ pub fn campaign(pair: &mut Pair, plan: &Plan) -> io::Result<Tally> {
     while tally.operations < plan.operations && tally.failures.len() < plan.failures {
         let left = plan.length.min(plan.operations - tally.operations);
         let mut generator = Generator::new(pair.profile, seed);
-        if pair.profile == Profile::Pids && !pair.allowed.is_empty() {
-            generator = generator.without_zombies(); // D1
+        if !pair.allowed.is_empty() {
+            generator = generator.for_penfold();
         }
         let played = pair
             .play(&mut Generated { generator, left, kinds: &mut tally.kinds })

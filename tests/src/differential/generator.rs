@@ -17,8 +17,8 @@ pub struct Generator {
     actors: u32,
     threads: u32,
     steps: u32,
-    /// Is every zombie reaped at once?
-    prompt: bool,
+    /// Is the second side penfold?
+    pub(super) penfold: bool,
     /// What has to come next.
     due: Option<Operation>,
 }
@@ -32,13 +32,14 @@ impl Generator {
     /// A generator whose steps depend on the seed and on what it is told only.
     pub fn new(profile: Profile, seed: u64) -> Self {
         let (dice, shadow) = (Dice::new(seed), Shadow::default());
-        Self { dice, profile, shadow, handles: 0, actors: 0, threads: 0, steps: 0, prompt: false, due: None }
+        Self { dice, profile, shadow, handles: 0, actors: 0, threads: 0, steps: 0, penfold: false, due: None }
     }
 
-    /// Reaps every zombie at once from now on.
+    /// Leaves out what a difference that is meant would make all that follows different by: zombies where they are
+    /// charged (D1), offsets from the end of a file (files have a size).
     #[must_use]
-    pub fn without_zombies(self) -> Self {
-        Self { prompt: true, ..self }
+    pub fn for_penfold(self) -> Self {
+        Self { penfold: true, ..self }
     }
 
     /// Takes in what came of the last step.
@@ -136,7 +137,7 @@ impl Generator {
             }
             _ => Act::Look,
         };
-        if self.prompt && act == Act::Exit {
+        if self.penfold && self.profile == Profile::Pids && act == Act::Exit {
             self.due = Some(Operation::Act(actor.name.clone(), Act::Reap));
         }
         Operation::Act(actor.name, act)
