@@ -28,6 +28,7 @@ use varlink::VarlinkService;
 
 use crate::desk::Desk;
 
+pub(crate) use hierarchies::describe;
 pub use limits::Limits;
 pub use listener::Listener;
 pub use viewer::Viewer;

@@ -3,6 +3,7 @@
 mod place;
 mod reaper;
 mod signals;
+mod views;
 
 use std::io;
 use std::sync::Arc;
@@ -15,8 +16,9 @@ use sd_notify::NotifyState;
 
 use crate::address::Address;
 use crate::client::Trust;
-use crate::control::{Limits, Listener, Service, Viewer};
+use crate::control::{Limits, Listener, Service};
 use crate::desk::Desk;
+use views::Views;
 
 pub use place::{PlaceError, Taken};
 pub use signals::Signals;
@@ -91,7 +93,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::prepare`].
     pub fn start(config: Config) -> Result<Daemon, DaemonError> {
-        Daemon::prepare(config)?.serve(None, Vec::new())
+        Daemon::prepare(config)?.serve(Vec::new())
     }
 
     /// The way to its engine.
@@ -141,21 +143,15 @@ impl Prepared {
         &self.desk
     }
 
-    /// Serves clients from now on.
+    /// Serves clients from now on. `not_restored`: what was lost of an earlier daemon, for `Info`.
     ///
     /// # Errors
     /// [`DaemonError::System`].
-    pub fn serve(
-        self,
-        viewer: Option<Arc<dyn Viewer>>,
-        not_restored: Vec<String>,
-    ) -> Result<Daemon, DaemonError> {
+    pub fn serve(self, not_restored: Vec<String>) -> Result<Daemon, DaemonError> {
         let Prepared { desk, host, place, config } = self;
         let mut service =
             Service::new(desk.clone()).with_limits(config.limits).with_not_restored(not_restored);
-        if let Some(viewer) = viewer {
-            service = service.with_viewer(viewer);
-        }
+        service = service.with_viewer(Arc::new(Views::new(desk.clone())));
         let listener = Listener::serve(place.socket()?, Arc::new(service))?;
         Ok(Daemon { desk, host, listener, place, at_end: config.at_end })
     }
