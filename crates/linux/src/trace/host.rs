@@ -15,7 +15,7 @@ use super::jobs::{JobEnd, JobOptions, Launch};
 use super::kick::{Gone, Handle};
 use super::launch::StartError;
 use super::leave::{AtEnd, ReleaseError};
-use super::placement::{Inner, Placement, Statistics};
+use super::placement::{Inner, Placement, Shared, Statistics};
 use super::supervise::Options;
 
 /// A tracer thread with an engine, for any thread of a daemon. It uses no CPU while nothing happens.
@@ -25,6 +25,7 @@ use super::supervise::Options;
 #[derive(Debug, Clone)]
 pub struct TraceHost {
     handle: Handle<Placement>,
+    shared: Shared,
     job: Arc<Mutex<Option<Job<Placement>>>>,
     /// What every command is launched with.
     options: Options,
@@ -98,24 +99,26 @@ impl TraceHost {
     ///
     /// # Errors
     /// [`StartError::System`].
-    pub fn start(workshop: Workshop) -> Result<TraceHost, StartError> {
-        let (mut inner, on_notice) = workshop.into_parts();
-        let sockets = inner.tasks.can_mark();
-        inner.tasks.arrange(Need::ForkVeto);
-        inner.tasks.arrange(Need::Affinity);
+    pub fn start(mut workshop: Workshop) -> Result<TraceHost, StartError> {
+        let tasks = workshop.tasks();
+        let sockets = tasks.can_mark();
+        tasks.arrange(Need::ForkVeto);
+        tasks.arrange(Need::Affinity);
         if sockets {
-            inner.tasks.arrange(Need::SocketClass);
+            tasks.arrange(Need::SocketClass);
         }
-        inner.tasks.freeze_arrangement();
+        tasks.freeze_arrangement();
         let options =
             Options { fork_veto: true, affinity: true, sockets, follow_stops: false, exit_kill: true };
-        let job = Job::idle(Placement::new(inner, None, on_notice))?;
-        Ok(TraceHost { handle: job.handle(), job: Arc::new(Mutex::new(Some(job))), options })
+        let placement = workshop.into_policy(None);
+        let shared = placement.inner.clone();
+        let job = Job::idle(placement)?;
+        Ok(TraceHost { handle: job.handle(), shared, job: Arc::new(Mutex::new(Some(job))), options })
     }
 
     /// A way to the engine.
     pub fn control(&self) -> Control {
-        Control::new(self.handle.clone())
+        Control::new(self.handle.clone(), self.shared.clone())
     }
 
     /// Runs a command in these cgroups, each of another hierarchy; in the root of every hierarchy that none is of.
