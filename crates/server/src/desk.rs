@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, FileId, Host, Mounted, Owner};
+use penfold_core::{CgroupId, Engine, FileId, Host, Mounted, Owner, Tid};
 use penfold_linux::process::Process;
 use penfold_linux::trace::{Control, TraceHost};
 
@@ -14,6 +14,7 @@ use crate::change::{Change, ViewId, What};
 use crate::client::{Client, Trust};
 use crate::failure::Failure;
 use crate::members;
+use crate::reach::{Reach, must_reach, must_reach_task};
 
 /// A way to the engine and the host, for any thread.
 #[derive(Clone)]
@@ -26,8 +27,11 @@ struct Shared {
     host: Option<TraceHost>,
     control: Control,
     trust: Trust,
-    listeners: Mutex<Vec<mpsc::Sender<Change>>>,
+    listeners: Mutex<Vec<Listener>>,
 }
+
+/// Is told of every change, until it answers that it has heard enough: false.
+type Listener = Box<dyn Fn(&Change) -> bool + Send>;
 
 /// Which file system a mount is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,13 +82,20 @@ impl Desk {
     /// Hears of every change from now on. Whoever listens must keep up: the channel is not bounded.
     pub fn listen(&self) -> mpsc::Receiver<Change> {
         let (tell, hear) = mpsc::channel();
-        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(tell);
+        self.tell(move |change| tell.send(change.clone()).is_ok());
         hear
+    }
+
+    /// Calls this with every change from now on, on the thread that made it, until it returns false. It must neither
+    /// wait nor use the desk.
+    pub fn tell(&self, listener: impl Fn(&Change) -> bool + Send + 'static) {
+        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
     }
 
     fn announce(&self, origin: Option<ViewId>, what: What) {
         let mut listeners = self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|tell| tell.send(Change { origin, what: what.clone() }).is_ok());
+        let change = Change { origin, what };
+        listeners.retain(|listener| listener(&change));
     }
 
     /// Works on the engine as nobody in particular; announces nothing. For what only looks.
@@ -103,6 +114,23 @@ impl Desk {
         ask: impl FnOnce(&mut Engine, &mut dyn Host) -> penfold_core::Result<R> + Send + 'static,
     ) -> Result<R, Failure> {
         Ok(self.shared.control.with(ask)??)
+    }
+
+    /// As [`Desk::ask`], of a cgroup; in the engine of one `penfold run` only as far as the client may reach.
+    fn ask_of<R: Send + 'static>(
+        &self,
+        client: &Client,
+        (cgroup, reach): (CgroupId, Reach),
+        ask: impl FnOnce(&mut Engine, &mut dyn Host) -> penfold_core::Result<R> + Send + 'static,
+    ) -> Result<R, Failure> {
+        let confined = self.shared.trust == Trust::Nobody;
+        let task = client.caller.task;
+        self.ask(move |engine, host| {
+            if confined {
+                must_reach(engine, host, task, cgroup, reach)?;
+            }
+            ask(engine, host)
+        })
     }
 
     /// Mounts a hierarchy.
@@ -157,7 +185,9 @@ impl Desk {
         mode: u32,
     ) -> Result<CgroupId, Failure> {
         let (caller, name) = (client.caller.clone(), name.to_vec());
-        let cgroup = self.ask(move |engine, host| engine.mkdir(host, &caller, parent, &name, mode))?;
+        let cgroup = self.ask_of(client, (parent, Reach::BelowOrIn), move |engine, host| {
+            engine.mkdir(host, &caller, parent, &name, mode)
+        })?;
         self.announce(origin, What::Made { parent, cgroup });
         Ok(cgroup)
     }
@@ -168,7 +198,7 @@ impl Desk {
     /// As [`Engine::rmdir`].
     pub fn rmdir(&self, client: &Client, origin: Option<ViewId>, cgroup: CgroupId) -> Result<(), Failure> {
         let caller = client.caller.clone();
-        let (parent, name) = self.ask(move |engine, host| {
+        let (parent, name) = self.ask_of(client, (cgroup, Reach::Below), move |engine, host| {
             let node = engine.tree().get(cgroup).map(|node| (node.parent(), node.name().to_vec()));
             engine.rmdir(host, &caller, cgroup)?;
             Ok(node.expect("rmdir of a dead id fails"))
@@ -193,7 +223,7 @@ impl Desk {
         let (parent, new_parent) = (from.0, to.0);
         let (from, to) = (from.1.to_vec(), to.1.to_vec());
         let (name, new_name) = (from.clone(), to.clone());
-        let cgroup = self.ask(move |engine, _| {
+        let cgroup = self.ask_of(client, (parent, Reach::BelowOrIn), move |engine, _| {
             engine.rename(&caller, parent, &name, new_parent, &new_name)?;
             Ok(engine.tree().child(parent, &new_name))
         })?;
@@ -216,7 +246,7 @@ impl Desk {
         change: impl FnOnce(Owner) -> Owner + Send + 'static,
     ) -> Result<Owner, Failure> {
         let caller = client.caller.clone();
-        let owner = self.ask(move |engine, _| {
+        let owner = self.ask_of(client, (cgroup, Reach::Below), move |engine, _| {
             let old = owner_of(engine, cgroup, file)?;
             let new = change(old);
             match file {
@@ -265,9 +295,24 @@ impl Desk {
             _ => content.to_vec(),
         };
         let caller = client.caller.clone();
-        self.ask(move |engine, host| engine.write(host, &caller, cgroup, file, &content))?;
+        let moved = self.moved_task(file, &content);
+        self.ask_of(client, (cgroup, Reach::Below), move |engine, host| {
+            if let Some(task) = moved {
+                must_reach_task(engine, host, caller.task, task, cgroup)?;
+            }
+            engine.write(host, &caller, cgroup, file, &content)
+        })?;
         self.announce(origin, What::Written { cgroup, file });
         Ok(())
+    }
+}
+
+impl Desk {
+    /// The task that a write moves, where that is to be judged. What is no number the engine refuses.
+    fn moved_task(&self, file: FileId, content: &[u8]) -> Option<Tid> {
+        let moves = self.shared.trust == Trust::Nobody && matches!(file, FileId::Tasks | FileId::Procs);
+        let number = std::str::from_utf8(content).ok()?.trim().parse().ok()?;
+        moves.then_some(Tid(number))
     }
 }
 

@@ -16,7 +16,7 @@ use super::kick::{Gone, Handle};
 use super::launch::StartError;
 use super::leave::{AtEnd, ReleaseError};
 use super::placement::{Inner, Placement, Statistics};
-use super::supervise::Options;
+use super::supervise::{Options, Supervisor};
 
 /// A tracer thread with an engine, for any thread of a daemon. It uses no CPU while nothing happens.
 ///
@@ -111,6 +111,13 @@ impl TraceHost {
             Options { fork_veto: true, affinity: true, sockets, follow_stops: false, exit_kill: true };
         let job = Job::idle(Placement::new(inner, None, on_notice))?;
         Ok(TraceHost { handle: job.handle(), job: Arc::new(Mutex::new(Some(job))), options })
+    }
+
+    pub(super) fn call<R: Send + 'static>(
+        &self,
+        request: impl FnOnce(&mut Supervisor<Placement>) -> R + Send + 'static,
+    ) -> Result<R, Gone> {
+        self.handle.call(request)
     }
 
     /// A way to the engine.

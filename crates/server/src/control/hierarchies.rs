@@ -20,7 +20,7 @@ pub(super) fn info(ask: &Ask<'_>, _: InfoCall) -> Result<InfoReply, Failure> {
         uid: i64::from(geteuid().as_raw()),
         host: "trace".to_owned(),
         embedded: ask.desk().host().is_err(),
-        not_restored: ask.service.not_restored.clone(),
+        not_restored: ask.service.not_restored(),
     })
 }
 

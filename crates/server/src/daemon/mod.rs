@@ -1,10 +1,12 @@
 //! `penfold serve`: one engine on the trace host, behind a control socket, until it is told to end.
 
+mod keep;
 mod place;
 mod reaper;
 mod signals;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use nix::unistd::geteuid;
@@ -17,6 +19,7 @@ use crate::address::Address;
 use crate::client::Trust;
 use crate::control::{Limits, Listener, Service, Viewer};
 use crate::desk::Desk;
+use crate::journal::{Journal, MountAgain};
 
 pub use place::{PlaceError, Taken};
 pub use signals::Signals;
@@ -44,6 +47,9 @@ pub enum DaemonError {
     /// The host does not start.
     #[error(transparent)]
     Host(#[from] StartError),
+    /// It was told to end before it could begin.
+    #[error("the daemon is ending")]
+    Ending,
     /// A thread, a descriptor or a signal could not be had.
     #[error("the daemon can't start: {0}")]
     System(#[from] io::Error),
@@ -58,6 +64,7 @@ pub struct Daemon {
     /// The socket's file is removed, and its lock given back, when this goes.
     place: Taken,
     at_end: AtEnd,
+    journal: Option<Journal>,
 }
 
 /// A daemon whose engine and host are there, and nobody connected yet: the moment to restore what was, and to add what
@@ -68,6 +75,7 @@ pub struct Prepared {
     host: TraceHost,
     place: Taken,
     config: Config,
+    journal: Option<Journal>,
 }
 
 impl Daemon {
@@ -83,7 +91,7 @@ impl Daemon {
         load_all(engine, host).map_err(DaemonError::Load)?;
         let host = TraceHost::start(workshop)?;
         let desk = Desk::new(host.clone(), Trust::Owner(geteuid().as_raw()));
-        Ok(Prepared { desk, host, place, config })
+        Ok(Prepared { desk, host, place, config, journal: None })
     }
 
     /// All at once, for a daemon that restores nothing.
@@ -126,8 +134,12 @@ impl Daemon {
 
     /// Ends in order: no new clients, the connections closed, the jobs as configured, the socket's file removed.
     pub fn stop(self) {
-        let Daemon { host, listener, place, at_end, .. } = self;
+        let Daemon { host, listener, place, at_end, journal, .. } = self;
         listener.stop();
+        if let Some(journal) = journal {
+            // what goes on can be taken in again by the next daemon; what is killed leaves nothing to be restored
+            journal.stop(at_end == AtEnd::Leave);
+        }
         if host.stop(at_end).is_err() {
             tracing::error!("the host had ended already");
         }
@@ -141,6 +153,18 @@ impl Prepared {
         &self.desk
     }
 
+    /// Brings back what an earlier daemon has left in this directory, and keeps a journal there from now on. To be done
+    /// before [`Prepared::serve`]; `mount` mounts a file view again.
+    ///
+    /// # Errors
+    /// [`DaemonError::System`] when another daemon has the directory or it can't be made. That it can't be read or written
+    /// is in [`Journal::notes`].
+    pub fn restore(&mut self, state: &Path, mount: MountAgain<'_>) -> Result<Journal, DaemonError> {
+        let journal = keep::keep(&self.desk, &self.host, state, mount)?;
+        self.journal = Some(journal.clone());
+        Ok(journal)
+    }
+
     /// Serves clients from now on.
     ///
     /// # Errors
@@ -150,13 +174,16 @@ impl Prepared {
         viewer: Option<Arc<dyn Viewer>>,
         not_restored: Vec<String>,
     ) -> Result<Daemon, DaemonError> {
-        let Prepared { desk, host, place, config } = self;
+        let Prepared { desk, host, place, config, journal } = self;
         let mut service =
             Service::new(desk.clone()).with_limits(config.limits).with_not_restored(not_restored);
+        if let Some(journal) = &journal {
+            service = service.with_journal(journal.clone());
+        }
         if let Some(viewer) = viewer {
             service = service.with_viewer(viewer);
         }
         let listener = Listener::serve(place.socket()?, Arc::new(service))?;
-        Ok(Daemon { desk, host, listener, place, at_end: config.at_end })
+        Ok(Daemon { desk, host, listener, place, at_end: config.at_end, journal })
     }
 }
