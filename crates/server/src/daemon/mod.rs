@@ -11,6 +11,7 @@ use nix::unistd::geteuid;
 use penfold_core::Engine;
 use penfold_linux::trace::{AtEnd, StartError, TraceHost, Workshop};
 use penfold_subsystems::load_all;
+use sd_notify::NotifyState;
 
 use crate::address::Address;
 use crate::client::Trust;
@@ -113,8 +114,14 @@ impl Daemon {
     ///
     /// # Errors
     /// What poll(2) gives.
-    pub fn run(&self, signals: &Signals) -> io::Result<nix::sys::signal::Signal> {
-        signals.wait(reaper::reap)
+    pub fn run(&self, signals: &Signals) -> io::Result<()> {
+        tracing::info!(pid = std::process::id(), "serving {}", self.address());
+        // without a service manager this does nothing
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        let signal = signals.wait(reaper::reap)?;
+        tracing::info!("{signal}: ending");
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        Ok(())
     }
 
     /// Ends in order: no new clients, the connections closed, the jobs as configured, the socket's file removed.
