@@ -11,7 +11,9 @@ use std::time::Instant;
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
     match std::env::var(format!("PENFOLD_DIFFERENTIAL_{name}")) {
         Err(_) => default,
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("PENFOLD_DIFFERENTIAL_{name}={text} can't be read")),
+        Ok(text) => {
+            text.parse().unwrap_or_else(|_| panic!("PENFOLD_DIFFERENTIAL_{name}={text} can't be read"))
+        }
     }
 }
 

@@ -36,7 +36,9 @@ pub struct FuseMount {
 #[derive(Debug, thiserror::Error)]
 pub enum MountError {
     /// The device can't be opened.
-    #[error("/dev/fuse: {0}; the kernel needs its fuse module, a container the device; without, use the control socket")]
+    #[error(
+        "/dev/fuse: {0}; the kernel needs its fuse module, a container the device; without, use the control socket"
+    )]
     Device(Errno),
     /// mount(2) has refused.
     #[error("mount {}: {errno}", .target.display())]
@@ -75,11 +77,10 @@ impl FuseMount {
     /// [`MountError`]; then nothing is mounted.
     pub fn mount(&self, target: &Path) -> Result<OwnedFd, MountError> {
         match self.mount_directly(target) {
-            Err(MountError::Refused { errno: Errno::EPERM, .. } | MountError::Device(Errno::EACCES | Errno::EPERM))
-                if !geteuid().is_root() =>
-            {
-                self.mount_by_helper(target)
-            }
+            Err(
+                MountError::Refused { errno: Errno::EPERM, .. }
+                | MountError::Device(Errno::EACCES | Errno::EPERM),
+            ) if !geteuid().is_root() => self.mount_by_helper(target),
             answer => answer,
         }
     }
@@ -141,12 +142,8 @@ fn receive_descriptor(socket: &UnixStream) -> io::Result<OwnedFd> {
     let mut byte = [0];
     let mut buffers = [IoSliceMut::new(&mut byte)];
     let mut space = nix::cmsg_space!(std::os::fd::RawFd);
-    let message = recvmsg::<()>(
-        socket.as_raw_fd(),
-        &mut buffers,
-        Some(&mut space),
-        MsgFlags::MSG_CMSG_CLOEXEC,
-    )?;
+    let message =
+        recvmsg::<()>(socket.as_raw_fd(), &mut buffers, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(descriptors) = control
             && let Some(&descriptor) = descriptors.first()

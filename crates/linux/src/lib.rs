@@ -2,9 +2,9 @@
 
 pub mod descriptor;
 pub mod doctor;
+pub mod fuse_mount;
 pub mod orphans;
 pub mod peer;
-pub mod fuse_mount;
 pub mod process;
 pub mod release;
 pub mod terminal;

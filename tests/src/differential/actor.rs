@@ -77,7 +77,9 @@ fn answer(
     user: bool,
 ) -> Result<Reply, Errno> {
     match ask {
-        Ask::Fork => start(socket, user).spawn().map(|child| Reply::Task(child.id().cast_signed())).map_err(errno),
+        Ask::Fork => {
+            start(socket, user).spawn().map(|child| Reply::Task(child.id().cast_signed())).map_err(errno)
+        }
         Ask::Thread => start_thread(threads, socket.to_path_buf(), user),
         Ask::EndThread(tid) => threads.remove(&tid).map(|_| Reply::Done).ok_or(Errno::ESRCH),
         Ask::Exec(None) => Err(errno(start(socket, user).exec())),

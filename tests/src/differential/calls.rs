@@ -8,8 +8,28 @@ use nix::libc;
 
 const ORDINARY: &[&[u8]] = &[b"a", b"b", b"c", b"d"];
 const ODD: &[&[u8]] = &[
-    b"tasks", b"cgroup.procs", b"notify_on_release", b"a\nb", b"\n", b".", b"a/.", b"a/..", b"b/../c", b"%s%\\x", b"\xff\xfe",
-    b"sp ace", b"tasks2", b".hidden", b"...", b"a//b", b"a/", b"./a", b"\xc3\xa9", b"{", b"a\tb", b"cgroup.x",
+    b"tasks",
+    b"cgroup.procs",
+    b"notify_on_release",
+    b"a\nb",
+    b"\n",
+    b".",
+    b"a/.",
+    b"a/..",
+    b"b/../c",
+    b"%s%\\x",
+    b"\xff\xfe",
+    b"sp ace",
+    b"tasks2",
+    b".hidden",
+    b"...",
+    b"a//b",
+    b"a/",
+    b"./a",
+    b"\xc3\xa9",
+    b"{",
+    b"a\tb",
+    b"cgroup.x",
 ];
 const FILES: &[&[u8]] = &[b"tasks", b"cgroup.procs"];
 const MODES: &[u32] = &[0o755, 0o777, 0o700, 0o1777, 0o500, 0o000, 0o2775, 0o644, 0o7777, 0o555, 0o111];
@@ -38,7 +58,8 @@ pub(super) fn call(g: &mut Generator, by: Operator) -> Operation {
         30..32 => Call::Chmod { place: file(g), mode: *g.dice.pick(FILE_MODES) },
         32..36 => {
             let place = if g.dice.once_in(2) { file(g) } else { directory(g) };
-            let id = |g: &mut Generator| [None, Some(0), Some(65534), Some(65534), Some(1000)][g.dice.roll(5)];
+            let id =
+                |g: &mut Generator| [None, Some(0), Some(65534), Some(65534), Some(1000)][g.dice.roll(5)];
             Call::Chown { place, uid: id(g), gid: id(g) }
         }
         36..38 => Call::Access { place: either(g), mode: g.dice.roll(8) as i32 },
@@ -97,11 +118,7 @@ fn on_held(g: &mut Generator) -> Option<Operation> {
         11 => Call::HandleChmod { handle, mode: *g.dice.pick(FILE_MODES) },
         12 if held.directory => {
             let place = Place { at: At::Handle(handle), path: (*g.dice.pick(ORDINARY)).into() };
-            if g.dice.once_in(2) {
-                Call::Mkdir { place, mode: 0o755 }
-            } else {
-                Call::Stat { place }
-            }
+            if g.dice.once_in(2) { Call::Mkdir { place, mode: 0o755 } } else { Call::Stat { place } }
         }
         _ => Call::Close { handle },
     };

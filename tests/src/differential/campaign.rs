@@ -82,8 +82,7 @@ pub fn campaign(pair: &mut Pair, plan: &Plan) -> io::Result<Tally> {
         if let Some(difference) = played.difference {
             let sides = [pair.left.name().to_owned(), pair.right.name().to_owned()];
             let profile = pair.profile;
-            let mut failure =
-                Failure { profile, seed, sides, steps: played.steps, again: false, difference };
+            let mut failure = Failure { profile, seed, sides, steps: played.steps, again: false, difference };
             if seen.insert(failure.signature()) {
                 if let Some((steps, difference)) = shrink(pair, failure.steps.clone())? {
                     failure = Failure { steps, difference, again: true, ..failure };

@@ -250,7 +250,11 @@ impl Cast {
             return Ok(Outcome::Skipped);
         }
         let mut command = Command::new(&self.launcher[0]);
-        command.args(&self.launcher[1..]).arg("actor").arg(&self.socket).arg(if user { "user" } else { "root" });
+        command.args(&self.launcher[1..]).arg("actor").arg(&self.socket).arg(if user {
+            "user"
+        } else {
+            "root"
+        });
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         self.join(name, child.id().cast_signed(), None)?;
         Ok(Outcome::Done)
@@ -326,7 +330,8 @@ impl Cast {
         let all_gone = process::wait_until(|| {
             left.retain(|pid| {
                 let waited = waitpid(Pid::from_raw(*pid), Some(WaitPidFlag::WNOHANG));
-                !matches!(waited, Ok(status) if status != WaitStatus::StillAlive) && process::state(*pid).is_some()
+                !matches!(waited, Ok(status) if status != WaitStatus::StillAlive)
+                    && process::state(*pid).is_some()
             });
             left.is_empty()
         });

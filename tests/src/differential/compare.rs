@@ -70,7 +70,11 @@ impl Known {
 
     fn part(&self, bytes: usize, shared: bool) -> Outcome {
         if self.stale || shared {
-            return Outcome::Names { names: vec!["(a list of earlier)".into()], ordered: true, lengths: vec![] };
+            return Outcome::Names {
+                names: vec!["(a list of earlier)".into()],
+                ordered: true,
+                lengths: vec![],
+            };
         }
         Outcome::Names { names: vec![format!("({bytes} bytes)")], ordered: true, lengths: vec![] }
     }

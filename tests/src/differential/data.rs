@@ -8,8 +8,20 @@ use std::path::Path;
 const NOBODY: i32 = 99_999_999;
 
 /// Texts without a template that move nobody but the writer, and a kernel thread that can't be moved.
-const HARMLESS: &[&str] =
-    &["0", "-0", "+0", "0x0", "00", "-1", "99999999", "2147483648", "4294967296", "18446744073709551616", "0x", "2"];
+const HARMLESS: &[&str] = &[
+    "0",
+    "-0",
+    "+0",
+    "0x0",
+    "00",
+    "-1",
+    "99999999",
+    "2147483648",
+    "4294967296",
+    "18446744073709551616",
+    "0x",
+    "2",
+];
 
 /// Pieces of a text: outside of braces, inside of braces.
 fn pieces(text: &[u8]) -> Vec<(&[u8], Option<&str>)> {
@@ -51,7 +63,11 @@ pub(super) fn fill(text: &Text, number: impl Fn(&str) -> Option<i32>, agent: &Pa
 pub(super) fn is_safe(text: &[u8], stay: bool) -> bool {
     let pieces = pieces(text);
     let digits = |bytes: &[u8]| bytes.iter().any(u8::is_ascii_digit);
-    if stay && pieces.iter().any(|(_, inside)| inside.is_some_and(|i| i.starts_with("root") || i.starts_with("user"))) {
+    if stay
+        && pieces
+            .iter()
+            .any(|(_, inside)| inside.is_some_and(|i| i.starts_with("root") || i.starts_with("user")))
+    {
         return false;
     }
     if !pieces.iter().any(|(outside, _)| digits(outside)) {

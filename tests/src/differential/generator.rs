@@ -60,7 +60,9 @@ impl Generator {
         if self.dice.once_in(40)
             && let Some(held) = self.held()
         {
-            self.shadow.held.push(super::shadow::Held { by: OPERATORS[1 - held.by as usize], ..held.clone() });
+            self.shadow
+                .held
+                .push(super::shadow::Held { by: OPERATORS[1 - held.by as usize], ..held.clone() });
             return Operation::Pass(held.by, held.handle);
         }
         let by = if self.dice.once_in(3) { Operator::User } else { Operator::Root };

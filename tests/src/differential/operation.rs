@@ -70,45 +70,136 @@ pub enum NodeKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)] // the fields are the arguments of the system call of that name
 pub enum Call {
-    Mkdir { place: Place, mode: u32 },
-    Rmdir { place: Place },
-    Rename { from: Place, to: Place, flags: u32 },
-    Unlink { place: Place },
-    Symlink { place: Place },
-    Link { from: Place, place: Place },
-    Mknod { place: Place, kind: NodeKind },
-    Chmod { place: Place, mode: u32 },
-    Chown { place: Place, uid: Option<u32>, gid: Option<u32> },
-    Access { place: Place, mode: i32 },
-    Stat { place: Place },
-    Truncate { place: Place, len: i64 },
+    Mkdir {
+        place: Place,
+        mode: u32,
+    },
+    Rmdir {
+        place: Place,
+    },
+    Rename {
+        from: Place,
+        to: Place,
+        flags: u32,
+    },
+    Unlink {
+        place: Place,
+    },
+    Symlink {
+        place: Place,
+    },
+    Link {
+        from: Place,
+        place: Place,
+    },
+    Mknod {
+        place: Place,
+        kind: NodeKind,
+    },
+    Chmod {
+        place: Place,
+        mode: u32,
+    },
+    Chown {
+        place: Place,
+        uid: Option<u32>,
+        gid: Option<u32>,
+    },
+    Access {
+        place: Place,
+        mode: i32,
+    },
+    Stat {
+        place: Place,
+    },
+    Truncate {
+        place: Place,
+        len: i64,
+    },
     /// Lists through a buffer of this many bytes.
-    List { place: Place, buffer: usize },
+    List {
+        place: Place,
+        buffer: usize,
+    },
     /// Opens and reads to the end, with buffers of these sizes in turn.
-    Read { place: Place, sizes: Vec<usize> },
+    Read {
+        place: Place,
+        sizes: Vec<usize>,
+    },
     /// Opens with these flags and writes once.
-    Write { place: Place, flags: i32, data: Text },
+    Write {
+        place: Place,
+        flags: i32,
+        data: Text,
+    },
     /// Opens with raw flags (`O_*`) and keeps the file under a handle that is used once only.
-    Open { handle: u32, place: Place, flags: i32, mode: u32 },
-    HandleRead { handle: u32, len: usize },
-    HandlePread { handle: u32, len: usize, offset: i64 },
-    HandleWrite { handle: u32, data: Text },
-    HandlePwrite { handle: u32, data: Text, offset: i64 },
-    HandleWritev { handle: u32, parts: Vec<Text> },
-    HandleSeek { handle: u32, offset: i64, whence: i32 },
-    HandleStat { handle: u32 },
-    HandleTruncate { handle: u32, len: i64 },
-    HandleChmod { handle: u32, mode: u32 },
-    HandleList { handle: u32, buffer: usize },
-    Close { handle: u32 },
-    Chdir { place: Place },
-    Umask { mask: u32 },
+    Open {
+        handle: u32,
+        place: Place,
+        flags: i32,
+        mode: u32,
+    },
+    HandleRead {
+        handle: u32,
+        len: usize,
+    },
+    HandlePread {
+        handle: u32,
+        len: usize,
+        offset: i64,
+    },
+    HandleWrite {
+        handle: u32,
+        data: Text,
+    },
+    HandlePwrite {
+        handle: u32,
+        data: Text,
+        offset: i64,
+    },
+    HandleWritev {
+        handle: u32,
+        parts: Vec<Text>,
+    },
+    HandleSeek {
+        handle: u32,
+        offset: i64,
+        whence: i32,
+    },
+    HandleStat {
+        handle: u32,
+    },
+    HandleTruncate {
+        handle: u32,
+        len: i64,
+    },
+    HandleChmod {
+        handle: u32,
+        mode: u32,
+    },
+    HandleList {
+        handle: u32,
+        buffer: usize,
+    },
+    Close {
+        handle: u32,
+    },
+    Chdir {
+        place: Place,
+    },
+    Umask {
+        mask: u32,
+    },
     /// Every directory and file below the root, with everything that can be seen of it.
     Tree,
     /// Hands a copy of an open file to the other operator.
-    Send { handle: u32 },
+    Send {
+        handle: u32,
+    },
     /// Takes it.
-    Receive { handle: u32 },
+    Receive {
+        handle: u32,
+    },
 }
 
 impl Call {

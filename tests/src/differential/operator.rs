@@ -6,13 +6,11 @@ use super::reading::{self, Opened};
 use super::{passing, wire};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, openat, renameat2};
-use nix::sys::stat::{
-    FchmodatFlags, Mode, SFlag, fchmod, fchmodat, fstat, fstatat, mkdirat, mknodat, umask,
-};
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmod, fchmodat, fstat, fstatat, mkdirat, mknodat, umask};
 use nix::sys::uio::{pread, pwrite, writev};
 use nix::unistd::{
-    AccessFlags, Gid, LinkatFlags, Uid, UnlinkatFlags, Whence, faccessat, fchdir, fchownat, ftruncate, linkat,
-    lseek, read, setgroups, setresgid, setresuid, symlinkat, unlinkat, write,
+    AccessFlags, Gid, LinkatFlags, Uid, UnlinkatFlags, Whence, faccessat, fchdir, fchownat, ftruncate,
+    linkat, lseek, read, setgroups, setresgid, setresuid, symlinkat, unlinkat, write,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -161,12 +159,13 @@ impl Hands {
                 umask(Mode::from_bits_truncate(*mask));
             }
             Call::Stat { place } => {
-                let status =
-                    fstatat(self.start(place.at)?, &*place.path.0, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+                let status = fstatat(self.start(place.at)?, &*place.path.0, AtFlags::AT_SYMLINK_NOFOLLOW)?;
                 return Ok(Outcome::Status(reading::status(&status)));
             }
             Call::Tree => return reading::tree(&self.root),
-            Call::Truncate { place, len } => ftruncate(&self.open(place, OFlag::O_WRONLY.bits(), 0)?.fd, *len)?,
+            Call::Truncate { place, len } => {
+                ftruncate(&self.open(place, OFlag::O_WRONLY.bits(), 0)?.fd, *len)?
+            }
             Call::List { place, buffer } => {
                 let flags = (OFlag::O_RDONLY | OFlag::O_DIRECTORY).bits();
                 return reading::list(&self.open(place, flags, 0)?.fd, *buffer);
@@ -216,7 +215,11 @@ impl Hands {
                 let opened = self.handle(*handle)?;
                 let offset = lseek(&opened.fd, *offset, whence)?.cast_unsigned();
                 let root = opened.root;
-                Ok(if opened.members { Outcome::MembersOffset { offset, root } } else { Outcome::Count(offset) })
+                Ok(if opened.members {
+                    Outcome::MembersOffset { offset, root }
+                } else {
+                    Outcome::Count(offset)
+                })
             }
             Call::HandleStat { handle } => {
                 let status = fstat(&self.handle(*handle)?.fd)?;

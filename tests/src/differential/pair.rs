@@ -148,8 +148,7 @@ impl<'a> Sequence<'a> {
         if *operation == Operation::Releases {
             return Ok(self.releases());
         }
-        let (left, right) =
-            both(&mut self.pair.left, &mut self.pair.right, |side| side.perform(operation));
+        let (left, right) = both(&mut self.pair.left, &mut self.pair.right, |side| side.perform(operation));
         if let (Err(left), Err(_)) = (&left, &right) {
             return Err(io::Error::other(format!("{operation:?}: {left}")));
         }
@@ -163,7 +162,8 @@ impl<'a> Sequence<'a> {
             }
         }
         let names = (self.pair.left.names(), self.pair.right.names());
-        let digits: HashSet<usize> = names.0.keys().chain(names.1.keys()).map(|n| n.to_string().len()).collect();
+        let digits: HashSet<usize> =
+            names.0.keys().chain(names.1.keys()).map(|n| n.to_string().len()).collect();
         let handle = part_of(operation);
         let stale = handle.is_some_and(|handle| self.is_stale(handle, digits.len() > 1));
         let times = self.pair.profile == Profile::Cpuacct;
@@ -225,7 +225,9 @@ fn part_of(operation: &Operation) -> Option<u32> {
     match operation {
         Operation::Call(
             _,
-            Call::HandleRead { handle, .. } | Call::HandlePread { handle, .. } | Call::HandleSeek { handle, .. },
+            Call::HandleRead { handle, .. }
+            | Call::HandlePread { handle, .. }
+            | Call::HandleSeek { handle, .. },
         ) => Some(*handle),
         _ => None,
     }

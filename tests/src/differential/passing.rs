@@ -4,8 +4,8 @@ use super::operation::Operator;
 use super::reading::Opened;
 use nix::errno::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
 };
 use std::fs::{Permissions, set_permissions};
 use std::io::{self, IoSlice, IoSliceMut};

@@ -18,14 +18,8 @@ pub enum Profile {
 }
 
 /// All of them.
-pub const PROFILES: [Profile; 6] = [
-    Profile::Named,
-    Profile::Release,
-    Profile::Pids,
-    Profile::Freezer,
-    Profile::Cpuset,
-    Profile::Cpuacct,
-];
+pub const PROFILES: [Profile; 6] =
+    [Profile::Named, Profile::Release, Profile::Pids, Profile::Freezer, Profile::Cpuset, Profile::Cpuacct];
 
 /// A file and what is likely to be accepted by it.
 pub(super) struct File {
@@ -70,10 +64,8 @@ impl Profile {
 const BOOL: &[&[u8]] = &[b"0", b"1", b"0\n", b"1\n"];
 
 /// Files that every group has.
-pub(super) const COMMON: &[File] = &[
-    File { name: "notify_on_release", values: BOOL },
-    File { name: "cgroup.clone_children", values: BOOL },
-];
+pub(super) const COMMON: &[File] =
+    &[File { name: "notify_on_release", values: BOOL }, File { name: "cgroup.clone_children", values: BOOL }];
 
 /// Texts that few files take; safe to be written anywhere but to files that move processes.
 pub(super) const JUNK: &[&[u8]] = &[
@@ -116,20 +108,64 @@ pub(super) const JUNK: &[&[u8]] = &[
 
 /// What is tried on files that move processes, beside an actor's plain number.
 pub(super) const MOVES: &[&[u8]] = &[
-    b"0", b"0\n", b"-0", b"+0", b"0x0", b"00", b"-1", b"", b"\n", b" ", b"\0", b"abc", b"0x", b"2", b"99999999",
-    b"2147483648", b"4294967296", b"18446744073709551616", b"{root}", b"{user}", b"\xff",
+    b"0",
+    b"0\n",
+    b"-0",
+    b"+0",
+    b"0x0",
+    b"00",
+    b"-1",
+    b"",
+    b"\n",
+    b" ",
+    b"\0",
+    b"abc",
+    b"0x",
+    b"2",
+    b"99999999",
+    b"2147483648",
+    b"4294967296",
+    b"18446744073709551616",
+    b"{root}",
+    b"{user}",
+    b"\xff",
 ];
 
 /// Forms of an actor's number; `@` stands for its name.
 pub(super) const FORMS: &[&str] = &[
-    "{@}", "{@}", "{@}", "{@}", "{@}\n", "{@}\n", " {@} ", "\n{@}\n\n", "+{@}", "-{@}", "{@:x}", "{@:o}", "{@}\0x",
-    "{@}x", "{@} {@}", "{@}\n{@}\n", "{@},", "0x{@}",
+    "{@}",
+    "{@}",
+    "{@}",
+    "{@}",
+    "{@}\n",
+    "{@}\n",
+    " {@} ",
+    "\n{@}\n\n",
+    "+{@}",
+    "-{@}",
+    "{@:x}",
+    "{@:o}",
+    "{@}\0x",
+    "{@}x",
+    "{@} {@}",
+    "{@}\n{@}\n",
+    "{@},",
+    "0x{@}",
 ];
 
 const NAMED: &[File] = &[
     File {
         name: "release_agent",
-        values: &[b"", b"\n", b"/nonexistent/agent", b" /x y \n", b"/a\nb", b"/\0b", b"{agent}", b"{agent}\n"],
+        values: &[
+            b"",
+            b"\n",
+            b"/nonexistent/agent",
+            b" /x y \n",
+            b"/a\nb",
+            b"/\0b",
+            b"{agent}",
+            b"{agent}\n",
+        ],
     },
     File { name: "cgroup.sane_behavior", values: BOOL },
 ];
@@ -144,8 +180,29 @@ const PIDS: &[File] = &[
     File {
         name: "pids.max",
         values: &[
-            b"max", b"max\n", b"0", b"1", b"2", b"3", b"4", b"5", b"6\n", b"-1", b" 3 ", b"+5", b"0x4", b"010", b"-0",
-            b"4194304", b"4194305", b"MAX", b"max ", b"ma", b"3 4", b"9223372036854775808", b"3\0",
+            b"max",
+            b"max\n",
+            b"0",
+            b"1",
+            b"2",
+            b"3",
+            b"4",
+            b"5",
+            b"6\n",
+            b"-1",
+            b" 3 ",
+            b"+5",
+            b"0x4",
+            b"010",
+            b"-0",
+            b"4194304",
+            b"4194305",
+            b"MAX",
+            b"max ",
+            b"ma",
+            b"3 4",
+            b"9223372036854775808",
+            b"3\0",
         ],
     },
     File { name: "pids.max", values: &[b"1", b"2", b"3", b"4", b"max"] },
@@ -158,7 +215,17 @@ const PIDS: &[File] = &[
 const FREEZER: &[File] = &[
     File {
         name: "freezer.state",
-        values: &[b"FROZEN", b"FROZEN\n", b"THAWED", b"THAWED\n", b" THAWED\n", b"FREEZING", b"frozen", b"FROZEN x", b""],
+        values: &[
+            b"FROZEN",
+            b"FROZEN\n",
+            b"THAWED",
+            b"THAWED\n",
+            b" THAWED\n",
+            b"FREEZING",
+            b"frozen",
+            b"FROZEN x",
+            b"",
+        ],
     },
     File { name: "freezer.state", values: &[b"FROZEN", b"THAWED", b"THAWED"] },
     File { name: "freezer.self_freezing", values: BOOL },
@@ -166,9 +233,45 @@ const FREEZER: &[File] = &[
 ];
 
 const LIST: &[&[u8]] = &[
-    b"0", b"1", b"0-1", b"0,1", b"0\n", b"0-1\n", b"", b"\n", b" ", b",", b"0-", b"-1", b"1-0", b"0,,1", b" 0 ", b"0 1",
-    b"0, 1", b"0 ,1", b"0 - 1", b"N", b"0-N", b"all", b"ALL", b"all:1/2", b"0-1:1/2", b"n", b"none", b"0x1", b"+0",
-    b"0:1/1", b"0-1:0/2", b"2", b"1023", b"1024", b"4294967295", b"4294967296", b"0\0,1", b"0,1\n0", b"abc",
+    b"0",
+    b"1",
+    b"0-1",
+    b"0,1",
+    b"0\n",
+    b"0-1\n",
+    b"",
+    b"\n",
+    b" ",
+    b",",
+    b"0-",
+    b"-1",
+    b"1-0",
+    b"0,,1",
+    b" 0 ",
+    b"0 1",
+    b"0, 1",
+    b"0 ,1",
+    b"0 - 1",
+    b"N",
+    b"0-N",
+    b"all",
+    b"ALL",
+    b"all:1/2",
+    b"0-1:1/2",
+    b"n",
+    b"none",
+    b"0x1",
+    b"+0",
+    b"0:1/1",
+    b"0-1:0/2",
+    b"2",
+    b"1023",
+    b"1024",
+    b"4294967295",
+    b"4294967296",
+    b"0\0,1",
+    b"0,1\n0",
+    b"abc",
 ];
 
 const CPUSET: &[File] = &[
@@ -186,7 +289,10 @@ const CPUSET: &[File] = &[
     File { name: "cpuset.memory_spread_page", values: BOOL },
     File { name: "cpuset.memory_spread_slab", values: BOOL },
     File { name: "cpuset.sched_load_balance", values: BOOL },
-    File { name: "cpuset.sched_relax_domain_level", values: &[b"-1", b"0", b"1", b"2", b"3", b"-2", b"0x1", b" 1", b"1\n"] },
+    File {
+        name: "cpuset.sched_relax_domain_level",
+        values: &[b"-1", b"0", b"1", b"2", b"3", b"-2", b"0x1", b" 1", b"1\n"],
+    },
 ];
 
 const CPUACCT: &[File] = &[

@@ -41,8 +41,11 @@ impl Shadow {
 
     fn learn_call(&mut self, by: Operator, call: &Call, outcome: &Outcome) {
         if let Outcome::Tree(nodes) = outcome {
-            self.directories =
-                nodes.iter().filter(|n| matches!(*n.content, Outcome::Entries(_))).map(|n| n.path.0.clone()).collect();
+            self.directories = nodes
+                .iter()
+                .filter(|n| matches!(*n.content, Outcome::Entries(_)))
+                .map(|n| n.path.0.clone())
+                .collect();
             self.directories.retain(|path| !path.is_empty());
             for path in &mut self.directories {
                 path.remove(0); // the slash

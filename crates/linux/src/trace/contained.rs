@@ -20,6 +20,7 @@ use super::{Notice, Tid};
 pub struct Workshop {
     inner: Inner,
     on_notice: Option<fn(&Notice)>,
+    later_rules: bool,
 }
 
 /// Why a command could not be contained.
@@ -36,7 +37,11 @@ pub enum ContainError {
 impl Workshop {
     /// A fresh engine. With `best_effort` what the host can't give is noted as a warning instead of refused.
     pub fn new(best_effort: bool) -> Workshop {
-        Workshop { inner: Inner { engine: Engine::new(), tasks: Tasks::new(best_effort) }, on_notice: None }
+        Workshop {
+            inner: Inner { engine: Engine::new(), tasks: Tasks::new(best_effort) },
+            on_notice: None,
+            later_rules: false,
+        }
     }
 
     /// The engine and its host.
@@ -47,6 +52,13 @@ impl Workshop {
     /// Arranges for a need that no rule has yet, so that a rule set while the command runs can have it.
     pub fn arrange(&mut self, need: Need) {
         self.inner.tasks.arrange(need);
+    }
+
+    /// Takes rules that are set while the command runs also where they need more of the system call filter than the
+    /// command is started with: the processes that they concern then get it, as adopted ones do (D37 in
+    /// `docs/differences.md`). Until then it costs nothing.
+    pub fn allow_later_rules(&mut self) {
+        self.later_rules = true;
     }
 
     /// Calls this, on the tracer thread, for whatever the user should hear about at once.
@@ -80,7 +92,7 @@ impl Workshop {
             sockets: self.inner.tasks.wants(Need::SocketClass),
             ..options
         };
-        self.inner.tasks.freeze_arrangement();
+        self.inner.tasks.freeze_arrangement(options.fork_veto, self.later_rules);
         let placement = Placement::new(self.inner, Some(cgroup), self.on_notice);
         Ok(Contained { job: Job::start(command, options, placement)? })
     }

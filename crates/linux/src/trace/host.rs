@@ -106,7 +106,7 @@ impl TraceHost {
         if sockets {
             inner.tasks.arrange(Need::SocketClass);
         }
-        inner.tasks.freeze_arrangement();
+        inner.tasks.freeze_arrangement(true, false);
         let options =
             Options { fork_veto: true, affinity: true, sockets, follow_stops: false, exit_kill: true };
         let job = Job::idle(Placement::new(inner, None, on_notice))?;

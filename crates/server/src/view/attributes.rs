@@ -38,7 +38,14 @@ impl Facts {
     pub(super) fn directory(engine: &Engine, cgroup: CgroupId) -> Option<Facts> {
         let node = engine.tree().get(cgroup)?;
         let links = 2 + node.child_count() as u32;
-        Some(Facts { ino: directory_ino(node), cgroup, file: None, owner: node.owner(), links, length: Some(0) })
+        Some(Facts {
+            ino: directory_ino(node),
+            cgroup,
+            file: None,
+            owner: node.owner(),
+            links,
+            length: Some(0),
+        })
     }
 
     /// `None` if the cgroup or the file is gone.

@@ -55,8 +55,11 @@ pub(super) fn picture(engine: &Engine, cgroup: CgroupId) -> Vec<Entry> {
         kind: FileType::RegularFile,
         name: name.into_bytes().into(),
     };
-    entries.extend(engine.files(cgroup).unwrap_or_default().into_iter().map(|entry| file(entry.id, entry.name)));
-    entries.extend(tree.children(cgroup).map(|child| directory(directory_ino(&tree[child]), tree[child].name())));
+    entries
+        .extend(engine.files(cgroup).unwrap_or_default().into_iter().map(|entry| file(entry.id, entry.name)));
+    entries.extend(
+        tree.children(cgroup).map(|child| directory(directory_ino(&tree[child]), tree[child].name())),
+    );
     entries
 }
 

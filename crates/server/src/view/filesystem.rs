@@ -12,8 +12,8 @@ use std::time::SystemTime;
 use fuser::{
     BsdFileFlags, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, KernelConfig, LockOwner,
     OpenAccMode, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyCreate,
-    ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, Request,
-    TimeOrNow, WriteFlags,
+    ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
+    Request, TimeOrNow, WriteFlags,
 };
 use nix::errno::Errno;
 use penfold_core::{CgroupId, Error, FileId, Owner};
@@ -248,15 +248,7 @@ impl Filesystem for View {
         }
     }
 
-    fn mkdir(
-        &self,
-        request: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        _: u32,
-        reply: ReplyEntry,
-    ) {
+    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, reply: ReplyEntry) {
         match self.make_directory(request, parent, name, mode) {
             Ok(attributes) => reply.entry(&LIFETIME, &attributes, Generation(0)),
             Err(failure) => reply.error(number(&failure)),
@@ -427,7 +419,8 @@ impl Filesystem for View {
         reply: ReplyPoll,
     ) {
         let Some(file) = self.files.get(handle) else { return reply.error(code(Errno::EBADF)) };
-        let ready = PollEvents::POLLIN | PollEvents::POLLOUT | PollEvents::POLLRDNORM | PollEvents::POLLWRNORM;
+        let ready =
+            PollEvents::POLLIN | PollEvents::POLLOUT | PollEvents::POLLRDNORM | PollEvents::POLLWRNORM;
         let news = PollEvents::POLLERR | PollEvents::POLLPRI;
         reply.poll(if file.has_read() { ready } else { ready | news });
     }

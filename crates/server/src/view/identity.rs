@@ -144,8 +144,14 @@ mod tests {
         let identity = IdMap::parse("         0          0 4294967295\n");
         assert_eq!((identity.outside(1000), identity.inside(0)), (1000, 0));
         let container = IdMap::parse("0 1000 1\n1 100000 65536\n");
-        assert_eq!((container.outside(0), container.outside(1), container.outside(1000)), (1000, 100_000, 100_999));
-        assert_eq!((container.inside(1000), container.inside(100_001), container.inside(0)), (0, 2, OVERFLOW_ID));
+        assert_eq!(
+            (container.outside(0), container.outside(1), container.outside(1000)),
+            (1000, 100_000, 100_999)
+        );
+        assert_eq!(
+            (container.inside(1000), container.inside(100_001), container.inside(0)),
+            (0, 2, OVERFLOW_ID)
+        );
         assert_eq!(container.outside(70_000), OVERFLOW_ID);
     }
 }

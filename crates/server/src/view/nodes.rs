@@ -87,7 +87,8 @@ impl Nodes {
             inos.remove(&(node.cgroup, Some(old.id)));
         }
         inos.insert((facts.cgroup, facts.file), facts.ino);
-        node.file = facts.file.map(|id| File { id, name: name.into(), size, shrunk: false, sent_back: false });
+        node.file =
+            facts.file.map(|id| File { id, name: name.into(), size, shrunk: false, sent_back: false });
         node.owner = facts.owner;
         node.times
     }
