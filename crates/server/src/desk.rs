@@ -185,7 +185,12 @@ impl Desk {
         mode: u32,
     ) -> Result<CgroupId, Failure> {
         let (caller, name) = (client.caller.clone(), name.to_vec());
-        let cgroup = self.ask_of(client, (parent, Reach::BelowOrIn), move |engine, host| {
+        let confined = self.shared.trust == Trust::Nobody;
+        let cgroup = self.ask(move |engine, host| {
+            // that it is there already is the better answer, for mkdir -p
+            if confined && !engine.exists(parent, &name) {
+                must_reach(engine, host, caller.task, parent, Reach::BelowOrIn)?;
+            }
             engine.mkdir(host, &caller, parent, &name, mode)
         })?;
         self.announce(origin, What::Made { parent, cgroup });
