@@ -13,8 +13,8 @@ const RELEASE: &str = "cgroupspy==0.2.3";
 fn installed() -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(RELEASE);
     if !target.join("cgroupspy").is_dir() {
-        let mut pip = Command::new("pip");
-        pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
+        let mut pip = Command::new(PYTHON);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
         let output = pip.arg(&target).arg(RELEASE).output();
         let done = output.as_ref().is_ok_and(|output| output.status.success());
         if !done {
@@ -82,6 +82,6 @@ print(os.path.exists('/sys/fs/cgroup/cpuset/box'))
     assert_eq!(said[0], format!("{all:?} 1"), "cpus {cpus}");
     assert_eq!(said[1], "{0} {0}");
     assert_eq!(said[2], "True False");
-    assert_eq!(said[3], format!("{{{job}}} {{{job}}}"));
-    assert_eq!(said[4..], ["set()", "False"]);
+    assert_eq!(said[3], format!("[{job}] [{job}]"));
+    assert_eq!(said[4..], ["[]", "False"]);
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -56,7 +57,7 @@ impl Ran {
 
     /// Outputs that were collected together.
     pub(crate) fn of(code: i32, said: String, what: String) -> Self {
-        Self { code, stderr: said.clone(), stdout: said, what }
+        Self { code, stdout: said, stderr: String::new(), what }
     }
 
     /// Its standard output, if it succeeded.
@@ -66,12 +67,26 @@ impl Ran {
         self.stdout
     }
 
-    /// Its standard error, if it failed.
+    /// What it said, if it failed: its standard error, where that was collected alone.
     #[track_caller]
     pub(crate) fn failed(self) -> String {
         assert!(self.code != 0, "{}: succeeded\n{}{}", self.what, self.stdout, self.stderr);
-        self.stderr
+        if self.stderr.is_empty() { self.stdout } else { self.stderr }
     }
+}
+
+/// The preload library, built as cargo builds it: that a test of the program wants it is no reason for cargo to do so.
+pub(crate) fn preload_library() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "penfold-preload"]);
+        assert!(build.status().expect("run cargo").success());
+        // target/PROFILE/penfold
+        let directory =
+            Path::new(PENFOLD).ancestors().nth(2).expect("the directory of the build").join("debug");
+        directory.join("libpenfold_preload.so").canonicalize().expect("the library")
+    })
 }
 
 impl World {
@@ -140,6 +155,7 @@ impl World {
         let mut command = Command::new("nsenter");
         command.arg(format!("--mount=/proc/{}/ns/mnt", self.holder.id())).arg("--").arg(program);
         command.current_dir("/").env("PENFOLD_SOCKET", self.socket()).env_remove("XDG_RUNTIME_DIR");
+        command.env("PENFOLD_PRELOAD", preload_library());
         command
     }
 
@@ -189,7 +205,7 @@ impl World {
         }
         let point = self.scratch.path().join("proc").display().to_string();
         if !Path::new(&point).exists() {
-            self.script(&format!("mkdir {point}; {PENFOLD} mount --proc {point}"));
+            self.script(&format!("mkdir {point}; {PENFOLD} mount -t proc {point}"));
         }
         point
     }
