@@ -317,7 +317,7 @@ fn pids_a_fork_beyond_the_limit_is_refused() {
     session.quietly("umount /sys/fs/cgroup/pids");
 }
 
-/// net_cls.rst, up to what is typed to tc and iptables.
+/// `net_cls.rst`, up to what is typed to tc and iptables.
 #[test]
 fn net_cls_a_ten_to_one_handle() {
     let Some((_world, mut session, penfold)) = begin() else { return };

@@ -34,7 +34,7 @@ pub(crate) struct World {
     scratch: Scratch,
     holder: Child,
     daemon: Option<Child>,
-    started: Vec<Pid>,
+    started: Vec<Child>,
 }
 
 /// What ran, with its outputs as text.
@@ -167,11 +167,6 @@ impl World {
     ) -> Ran {
         let mut command = self.command("timeout");
         command.args(["--kill-after=1", "30"]).arg(program).args(arguments);
-        self.finish(command)
-    }
-
-    /// Runs a prepared command to its end.
-    pub(crate) fn finish(&self, mut command: Command) -> Ran {
         let output = command.stdin(Stdio::null()).output().expect("run nsenter");
         Ran::new(&command, output)
     }
@@ -187,7 +182,7 @@ impl World {
         let mut command = self.command("setsid");
         let child = command.args(words).stdin(Stdio::null()).spawn().expect("run nsenter");
         let pid = Pid::from_raw(child.id().cast_signed());
-        self.started.push(pid);
+        self.started.push(child);
         pid
     }
 
@@ -222,8 +217,8 @@ impl Drop for World {
         if std::thread::panicking() {
             eprintln!("the daemon said:\n{}", self.log());
         }
-        for pid in &self.started {
-            let _ = kill(*pid, Signal::SIGKILL);
+        for child in &mut self.started {
+            let _ = child.kill();
         }
         if let Some(daemon) = &mut self.daemon {
             let pid = Pid::from_raw(daemon.id().cast_signed());
@@ -238,8 +233,8 @@ impl Drop for World {
         }
         let _ = self.holder.kill();
         let _ = self.holder.wait();
-        for pid in &self.started {
-            let _ = nix::sys::wait::waitpid(*pid, None);
+        for child in &mut self.started {
+            let _ = child.wait();
         }
     }
 }
