@@ -183,6 +183,9 @@ pub(crate) fn notice_text(notice: &Notice) -> Option<String> {
             "{comm} (pid {tgid}) asked to trace a process and was refused (EPERM): debuggers, strace and LeakSanitizer \
              don't work inside a traced job"
         )),
+        Notice::FilterFailed { tgid, comm, reason } => Some(format!(
+            "{comm} (pid {tgid}) is not held to the rules of its cgroup: it got no system call filter: {reason}"
+        )),
         Notice::UntracedCleared { .. } => None,
     }
 }

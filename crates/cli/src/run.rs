@@ -10,13 +10,10 @@ use penfold_linux::trace::{
 };
 
 use crate::containment::{self, owner};
+use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, OWN_FAILURE};
+use crate::remote::Global;
 use crate::report::{self, Destination, Facts};
 use crate::settings::{self, Setting};
-
-/// The exit status of everything that went wrong before the command ran.
-pub(crate) const OWN_FAILURE: u8 = 125;
-const CANNOT_EXECUTE: u8 = 126;
-const NOT_FOUND: u8 = 127;
 
 /// Runs COMMAND in a cgroup of its own, in an engine inside this process: no root, no daemon, no configuration.
 ///
@@ -59,36 +56,27 @@ enum HostName {
     Trace,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+pub(crate) fn run(arguments: &Arguments, _global: &Global) -> ExitCode {
     // Before any other thread exists, so that all inherit the mask.
     let signals = Signals::block();
     match attempt(arguments, &signals) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("penfold: {}", failure.message);
+            failure.tell();
             ExitCode::from(failure.code)
         }
     }
 }
 
-struct Failure {
-    code: u8,
-    message: String,
-}
-
-fn own(message: impl ToString) -> Failure {
-    Failure { code: OWN_FAILURE, message: message.to_string() }
-}
-
 fn attempt(arguments: &Arguments, signals: &Signals) -> Result<u8, Failure> {
     let HostName::Trace = arguments.host;
-    let json = arguments.json.as_ref().map(Destination::open).transpose().map_err(own)?;
+    let json = arguments.json.as_ref().map(Destination::open).transpose().map_err(Failure::own)?;
     let mut workshop = Workshop::new(arguments.best_effort);
     workshop.on_notice(tell);
     let (engine, host) = workshop.parts();
-    let (cgroup, root) = containment::prepare(engine, host, &arguments.group).map_err(own)?;
+    let (cgroup, root) = containment::prepare(engine, host, &arguments.group).map_err(Failure::own)?;
     for setting in &arguments.set {
-        settings::apply(engine, host, &owner(), [cgroup, root], setting).map_err(own)?;
+        settings::apply(engine, host, &owner(), [cgroup, root], setting).map_err(Failure::own)?;
     }
     let warnings = workshop.warnings().to_vec();
     for warning in &warnings {
@@ -110,7 +98,7 @@ fn attempt(arguments: &Arguments, signals: &Signals) -> Result<u8, Failure> {
         eprint!("{}", facts.text());
     }
     if let Some(file) = json {
-        report::write_json(file, &facts).map_err(own)?;
+        report::write_json(file, &facts).map_err(Failure::own)?;
     }
     Ok(report::exit_code(ended.status))
 }
@@ -118,7 +106,7 @@ fn attempt(arguments: &Arguments, signals: &Signals) -> Result<u8, Failure> {
 fn wait(contained: Contained, signals: &Signals) -> Result<Ended, Failure> {
     contained.wait_forwarding(signals).map_err(|error| match error {
         ContainError::Start(error) => not_started(&error),
-        ContainError::Attach(_) => own(error),
+        ContainError::Attach(_) => Failure::own(error),
     })
 }
 
@@ -135,7 +123,7 @@ fn not_started(error: &StartError) -> Failure {
         ),
         _ => error.to_string(),
     };
-    Failure { code, message }
+    Failure { code, ..Failure::new(message) }
 }
 
 fn tell(notice: &Notice) {

@@ -93,7 +93,10 @@ impl Engine {
         moves: &[Move],
     ) -> Result<()> {
         let bound = self.tree.hierarchy_of(cgroup).subsystems;
-        self.check_vetoes(host, cgroup, moves)?;
+        let limited = self.limits_forks_of(cgroup);
+        if limited {
+            check_vetoes(host, moves)?;
+        }
         let mut agreed = 0;
         for slot in bits(bound) {
             let migrations = self.migrations(cgroup, slot, moves);
@@ -119,19 +122,32 @@ impl Engine {
         for moving in moves {
             self.commit_move(host, cgroup, bound, moving);
         }
+        if limited {
+            for moving in moves {
+                host.give(moving.task, Need::ForkVeto);
+            }
+        }
         for (slot, migrations) in attached {
             self.call(slot, host, Some(caller), |erased, env| erased.attach(env, &migrations));
         }
         Ok(())
     }
 
-    /// Where tasks are limited, only tasks whose forks the host can refuse are let in.
-    fn check_vetoes(&self, host: &dyn Host, cgroup: CgroupId, moves: &[Move]) -> Result<()> {
-        let limited = bits(self.masks.charges & self.tree.hierarchy_of(cgroup).subsystems)
-            .any(|slot| self.tree[cgroup].css(slot).is_some_and(|css| self.slot(slot).limits_forks(css)));
-        let need = Need::ForkVeto;
-        let mut moves = moves.iter().filter(|_| limited);
-        moves.try_for_each(|moving| host.can_give(moving.task, need).map_err(|cannot| cannot.error(need)))
+    /// Can a fork of a member be refused by a subsystem of the cgroup's hierarchy?
+    fn limits_forks_of(&self, cgroup: CgroupId) -> bool {
+        bits(self.tree.hierarchy_of(cgroup).subsystems).any(|slot| {
+            let loaded = self.slot(slot);
+            loaded.refusing || self.tree[cgroup].css(slot).is_some_and(|css| loaded.limits_forks(css))
+        })
+    }
+
+    /// Can a fork of a task that points to `set` be refused now, by any limit above it or any subsystem?
+    pub fn limits_forks(&self, set: CssSetId) -> bool {
+        self.limits > 0
+            && bits(self.loaded_slots()).any(|slot| {
+                let loaded = self.slot(slot);
+                loaded.refusing || self.css(set, slot).is_some_and(|css| loaded.limits_forks(css))
+            })
     }
 
     fn cancel_attach(
@@ -190,4 +206,11 @@ impl Engine {
         }
         self.put(moving.from);
     }
+}
+
+/// Where tasks are limited, only tasks whose forks the host can refuse are let in.
+fn check_vetoes(host: &dyn Host, moves: &[Move]) -> Result<()> {
+    let need = Need::ForkVeto;
+    let mut moves = moves.iter();
+    moves.try_for_each(|moving| host.can_give(moving.task, need).map_err(|cannot| cannot.error(need)))
 }

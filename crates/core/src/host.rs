@@ -109,6 +109,18 @@ pub trait Host {
         Ok(())
     }
 
+    /// A need that [`Host::can_give`] agreed to has arisen for this task: from now on it must be met.
+    ///
+    /// Called after everything that could refuse has agreed. It can't fail.
+    fn give(&mut self, task: Tid, need: Need) {
+        let _ = (task, need);
+    }
+
+    /// The thread group of a task: the one fact of [`Host::task`] that listings need.
+    fn group(&self, task: Tid) -> Option<Tid> {
+        self.task(task).map(|facts| facts.group)
+    }
+
     /// Restricts a task to `cpus`; what it had asked for itself is kept where it still fits.
     ///
     /// # Errors

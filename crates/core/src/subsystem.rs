@@ -252,20 +252,30 @@ impl<S: Subsystem> Context<'_, S> {
     pub fn set_limit(&mut self, css: Css, rule: usize, limit: u64) -> Result<()> {
         let forks = matches!(self.env.rules[rule].resource, Resource::Tasks | Resource::Forks);
         if forks && limit != UNLIMITED {
-            self.require(Need::ForkVeto)?;
-            for below in self.subtree_of(css) {
-                for task in self.tasks_of(below) {
-                    self.env
-                        .host
-                        .can_give(task, Need::ForkVeto)
-                        .map_err(|cannot| cannot.error(Need::ForkVeto))?;
-                }
-            }
+            self.require_veto_below(css)?;
         }
         let old = core::mem::replace(&mut self.counter_mut(css, rule).limit, limit);
         if forks {
             *self.env.limits += usize::from(limit != UNLIMITED);
             *self.env.limits -= usize::from(old != UNLIMITED);
+        }
+        Ok(())
+    }
+
+    /// Has the host refuse forks of all members of a css and of those below it, from now on.
+    fn require_veto_below(&mut self, css: Css) -> Result<()> {
+        let need = Need::ForkVeto;
+        self.require(need)?;
+        let mut members: Vec<Tid> = Vec::new();
+        for below in self.subtree_of(css) {
+            members.extend(self.tasks_of(below));
+        }
+        let host = &mut *self.env.host;
+        members
+            .iter()
+            .try_for_each(|&task| host.can_give(task, need).map_err(|cannot| cannot.error(need)))?;
+        for task in members {
+            host.give(task, need);
         }
         Ok(())
     }
@@ -276,8 +286,9 @@ impl<S: Subsystem> Context<'_, S> {
     /// # Errors
     /// [`Error::HostCannot`](crate::Error::HostCannot) when forks have to be refused and the host can't; then nothing has changed.
     pub fn set_refusing(&mut self, refusing: bool) -> Result<()> {
-        if refusing {
-            self.require(Need::ForkVeto)?;
+        if refusing && !*self.env.refusing {
+            let root = core::iter::successors(Some(self.css), |&css| self.parent_of(css)).last();
+            self.require_veto_below(root.unwrap_or(self.css))?;
         }
         let old = core::mem::replace(self.env.refusing, refusing);
         *self.env.limits += usize::from(refusing);

@@ -1,19 +1,33 @@
 //! Adoption: taking in a process that runs already.
 //!
-//! Every thread is seized; from then on whatever it makes is attached at birth. A thread that is not seized yet can
-//! make threads and children meanwhile: the list of threads is read again until nothing new appears twice in a row,
-//! and children that are younger than the adoption are taken in with their parent. Their age is known in ticks of 10 ms,
-//! so one that is a little older may be taken in too.
+//! Every thread is seized; what it makes from then on is attached at birth. The kernel decides about that when a fork
+//! begins: one that is under way when its thread is seized makes a thread or child that is not attached, however late it
+//! appears. So a thread that can't be seen to wait outside of a fork is interrupted, and when it stops its fork is over:
+//! then its process's threads and its own children are looked through once more, before it runs on and before anybody
+//! can have waited for them. A thread inside a vfork stops when its child has executed a program or died; the adoption
+//! does not wait for it.
+//!
+//! A process is thus adopted as of one moment, the last seize of a thread that existed: every thread, and every child
+//! that is born later, is supervised. Children that were born while the adoption was under way, at this moment or a
+//! little before, are taken in with it as far as they are found: by their age, which is known in ticks of 10 ms, so that
+//! one born a little earlier may be taken in too; but not if their own parent, born in the same moment, is gone already.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
+use penfold_core::Need;
 
+use super::arch::{ABIS, Abi};
 use super::kick::Gone;
 use super::supervise::{Supervisor, ptrace_options};
 use super::table::{Lineage, State, Task};
-use super::{Policy, Tid, sys};
+use super::{Fork, Policy, Tid, inject, sys};
+
+/// How long threads may take to stop that may be inside a fork.
+const FORK_TIME: Duration = Duration::from_millis(20);
 
 /// How often the list of threads is read before giving up on a process that makes them faster.
 const ROUNDS: u32 = 10_000;
@@ -55,6 +69,14 @@ pub enum AdoptError {
         /// The likeliest reason.
         reason: String,
     },
+    /// Forks are limited where every process is, and it can't get the filter that takes.
+    #[error("process {pid} can't get the filter that could refuse its forks, which are limited: {reason}")]
+    NoFilter {
+        /// The process.
+        pid: Tid,
+        /// Why not.
+        reason: String,
+    },
     /// It makes threads faster than they can be seized.
     #[error("process {0} makes threads faster than they can be seized; try again")]
     Busy(Tid),
@@ -72,6 +94,7 @@ impl AdoptError {
             AdoptError::Known(_) => Errno::EEXIST,
             AdoptError::Traced { .. } => Errno::EPERM,
             AdoptError::Refused { errno, .. } => *errno,
+            AdoptError::NoFilter { .. } => Errno::EOPNOTSUPP,
             AdoptError::Gone => Errno::ESHUTDOWN,
             AdoptError::Busy(_) => Errno::EAGAIN,
         }
@@ -82,8 +105,7 @@ impl<P: Policy> Supervisor<P> {
     /// Adopts the process of a task, with all its threads and the children that it makes from now on. Children that
     /// it has already are not adopted. [`Policy::adopted`] is told of each task.
     ///
-    /// An adopted process has no filter: its forks can't be refused and what it asks for by `sched_setaffinity` is
-    /// not clamped. It outlives its supervisor.
+    /// It gets a filter when a rule needs one, see [`Policy::filtered`]. It outlives its supervisor.
     ///
     /// For requests of other threads; not to be called by a policy.
     ///
@@ -95,43 +117,79 @@ impl<P: Policy> Supervisor<P> {
             return Err(AdoptError::Known(tgid));
         }
         let began = sys::boot_ticks();
-        if let Err(error) = self.seize_all(tgid) {
+        let adopted = self.seize_all(tgid, began, None).and_then(|()| self.give_veto(tgid));
+        if let Err(error) = adopted {
             // refused for one thread, as when a debugger has only that
             let _ = self.release(tgid);
             return Err(error);
         }
-        let mut born: Vec<Tid> = children_of(tgid);
-        while let Some(child) = born.pop() {
-            if started(child).is_none_or(|time| time < began) {
-                continue;
-            }
-            // one that was attached at birth will be reported; one that is gone took its children's trace with it
-            if tracer_of(child) != Some(sys::gettid()) && self.seize_all(child).is_ok() {
-                born.extend(children_of(child));
-            }
+        let children = threads_of(tgid).unwrap_or_default().into_iter();
+        self.adopt_young(children.flat_map(|tid| children_of(tgid, tid)).collect(), began, tgid);
+        self.step_until(FORK_TIME, |supervisor| {
+            supervisor.table.tasks.values().all(|task| task.tgid != tgid || task.adopting.is_none())
+        });
+        Ok(())
+    }
+
+    /// Forks may be limited where every process is.
+    fn give_veto(&mut self, tgid: Tid) -> Result<(), AdoptError> {
+        if self.policy.needs_veto(tgid) {
+            let possible = inject::possible(tgid, false);
+            possible.map_err(|reason| AdoptError::NoFilter { pid: tgid, reason })?;
+            self.want_filter(tgid, Need::ForkVeto);
         }
         Ok(())
     }
 
-    fn seize_all(&mut self, tgid: Tid) -> Result<(), AdoptError> {
-        let mut quiet = 0;
+    /// Seizes all threads of a process. With a `parent` they are its late children, else the adoption's own.
+    fn seize_all(&mut self, tgid: Tid, began: u64, parent: Option<Tid>) -> Result<(), AdoptError> {
         for _ in 0..ROUNDS {
-            quiet += 1;
-            for tid in threads_of(tgid)? {
-                if self.seize_one(tgid, tid)? {
-                    quiet = 0;
-                }
+            let threads = threads_of(tgid)?;
+            let mut new = false;
+            for &tid in &threads {
+                new |= self.seize_one(tgid, tid, began, parent)?;
             }
-            if quiet == 2 {
+            // the list can leave one out while another ends
+            if !new && count_threads(tgid) == Some(threads.len() as u64) {
                 return Ok(());
             }
         }
         Err(AdoptError::Busy(tgid))
     }
 
+    /// Takes in those of some children that are not older than the adoption, and what they have made.
+    fn adopt_young(&mut self, mut born: Vec<Tid>, began: u64, parent: Tid) {
+        while let Some(child) = born.pop() {
+            if started(child).is_none_or(|time| time < began) {
+                continue;
+            }
+            // one that was attached at birth will be reported; one that is gone took its children's trace with it
+            if tracer_of(child) != Some(sys::gettid()) && self.seize_all(child, began, Some(parent)).is_ok() {
+                let threads = threads_of(child).unwrap_or_default().into_iter();
+                born.extend(threads.flat_map(|tid| children_of(child, tid)));
+            }
+        }
+    }
+
+    /// An adopted thread has stopped: a fork that it was in when it was seized is over.
+    pub(super) fn complete_adoption(&mut self, tid: Tid) {
+        let Some(task) = self.table.tasks.get_mut(&tid) else { return };
+        let Some(began) = task.adopting.take() else { return };
+        let tgid = task.tgid;
+        // what can't be seized any more is dying
+        let _ = self.seize_all(tgid, began, Some(tid));
+        self.adopt_young(children_of(tgid, tid), began, tid);
+    }
+
     /// True when the thread was new.
-    fn seize_one(&mut self, tgid: Tid, tid: Tid) -> Result<bool, AdoptError> {
-        let lineage = Lineage::adopted(false);
+    fn seize_one(
+        &mut self,
+        tgid: Tid,
+        tid: Tid,
+        began: u64,
+        parent: Option<Tid>,
+    ) -> Result<bool, AdoptError> {
+        let mut lineage = Lineage::adopted(false);
         // which of its threads will execute a new program is not known
         match sys::seize(tid, ptrace_options(lineage) | libc::PTRACE_O_TRACEEXEC) {
             Ok(()) => {}
@@ -144,15 +202,40 @@ impl<P: Policy> Supervisor<P> {
             // a thread that was not seized yet has executed a program and taken over the leader's number
             return Ok(true);
         }
+        let family = parent.and_then(|parent| self.table.tasks.get(&parent));
+        let mut wants = family.and_then(|parent| parent.wants);
+        if let Some(filter) = family.and_then(|parent| parent.lineage.filter) {
+            // a thread gets it with the others; a child may be older
+            if sys::status_field(tid, "Seccomp").is_some_and(|mode| mode == "0") {
+                wants = Some(filter);
+            } else {
+                lineage.filter = Some(filter);
+            }
+        }
         let mut task = Task::new(tgid, lineage);
         task.state = State::Running;
         task.traces_exec = true;
         task.wanted_cpus = sys::affinity(tid).ok().map(Arc::new);
+        task.wants = wants;
+        task.adopting = (!waits_outside_fork(tgid, tid)).then_some(began);
+        if task.adopting.is_some() || task.wants.is_some() {
+            let _ = sys::interrupt(tid);
+        }
         self.table.insert(tid, task, 0);
         if tid == tgid {
             self.skip_charges(tgid);
         }
-        self.policy.adopted(tid, tgid);
+        let filtered = lineage.vetoes();
+        match parent {
+            None => self.policy.adopted(tid, tgid),
+            Some(parent) => {
+                let fork = Fork { parent, child: tid, tgid, charged: false, parent_died: false, filtered };
+                self.policy.forked(fork);
+                if self.policy.starts_frozen(tid) {
+                    self.freeze(tid);
+                }
+            }
+        }
         Ok(true)
     }
 }
@@ -186,18 +269,39 @@ fn threads_of(tgid: Tid) -> Result<Vec<Tid>, AdoptError> {
     if threads.first() == Some(&tgid) { Ok(threads) } else { Err(AdoptError::NoProcess(tgid)) }
 }
 
-/// The children of a process, of all its threads.
-fn children_of(tgid: Tid) -> Vec<Tid> {
-    let mut children = Vec::new();
-    for tid in threads_of(tgid).unwrap_or_default() {
-        match fs::read_to_string(format!("/proc/{tgid}/task/{tid}/children")) {
-            Ok(text) => children.extend(text.split_whitespace().filter_map(|pid| pid.parse::<Tid>().ok())),
-            // a kernel without CONFIG_PROC_CHILDREN
-            Err(_) if tid == tgid => return children_by_parent(tgid),
-            Err(_) => {}
+/// How many threads a process has.
+fn count_threads(tgid: Tid) -> Option<u64> {
+    // the links of a directory are itself, its entry above, and one for each directory in it
+    fs::metadata(format!("/proc/{tgid}/task")).ok()?.nlink().checked_sub(2)
+}
+
+/// Whether a thread is seen to wait, and not for a fork of its own.
+fn waits_outside_fork(tgid: Tid, tid: Tid) -> bool {
+    let Ok(text) = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/syscall")) else { return false };
+    // the number of the call it waits in; -1 for a page fault; "running" otherwise
+    let number = text.split_whitespace().next().and_then(|number| number.parse::<i64>().ok());
+    let forks = |number: i64| {
+        let calls = |abi: &Abi| [Some(abi.clone), Some(abi.clone3), abi.fork, abi.vfork];
+        ABIS.iter().flat_map(calls).flatten().any(|fork| i64::from(fork) == number)
+    };
+    number.is_some_and(|number| !forks(number))
+}
+
+/// The children that a thread has made. One can be left out while another is reaped: the list is read until it is the
+/// same twice.
+fn children_of(tgid: Tid, tid: Tid) -> Vec<Tid> {
+    let path = format!("/proc/{tgid}/task/{tid}/children");
+    let mut last = None;
+    loop {
+        let Ok(text) = fs::read_to_string(&path) else {
+            // a kernel without CONFIG_PROC_CHILDREN, or it is gone
+            return if tid == tgid { children_by_parent(tgid) } else { Vec::new() };
+        };
+        if text.is_empty() || last.as_ref() == Some(&text) {
+            return text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
         }
+        last = Some(text);
     }
-    children
 }
 
 fn children_by_parent(tgid: Tid) -> Vec<Tid> {

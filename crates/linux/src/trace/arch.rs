@@ -24,7 +24,7 @@ pub(super) struct Abi {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86_64::{ABIS, Registers};
+pub(super) use x86_64::{ABIS, Injector, Registers};
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
@@ -73,6 +73,7 @@ mod x86_64 {
     ];
 
     /// The registers of a stopped task.
+    #[derive(Clone)]
     pub(in crate::trace) struct Registers(libc::user_regs_struct);
 
     impl Registers {
@@ -119,10 +120,122 @@ mod x86_64 {
             self.0.rax as i64
         }
     }
+
+    /// Selectors of 64-bit user code.
+    const USER_CODE: u64 = 0x33;
+    const SYSCALL: [u8; 2] = [0x0f, 0x05];
+    const ERESTARTNOHAND: i64 = 514;
+
+    /// Makes a task that is on its way back to its program make system calls of ours.
+    pub(in crate::trace) struct Injector {
+        saved: Registers,
+        /// Where an instruction is that enters the kernel.
+        instruction: u64,
+    }
+
+    impl Injector {
+        /// Whether there is one for this architecture.
+        pub(in crate::trace) const EXISTS: bool = true;
+
+        /// Whether a program with this ELF header makes calls that it could make: 64-bit, for this machine.
+        pub(in crate::trace) fn understands(header: &[u8]) -> bool {
+            header.starts_with(b"\x7fELF\x02") && header.get(18..20) == Some(&[0x3e, 0])
+        }
+
+        /// `Err` with the reason, or with none when the task was killed.
+        pub(in crate::trace) fn new(tid: Tid, mut saved: Registers) -> Result<Self, Option<&'static str>> {
+            if saved.0.cs != USER_CODE {
+                return Err(Some("it runs 32-bit code"));
+            }
+            saved.leave_sequence(tid);
+            let before = saved.0.rip.wrapping_sub(2);
+            let mut bytes = [0; 2];
+            let instruction = match sys::read_memory(tid, before, &mut bytes) {
+                Ok(()) if bytes == SYSCALL => before,
+                Err(Errno::ESRCH) => return Err(None),
+                _ => find_instruction(tid)
+                    .ok_or(Some("no instruction that enters the kernel was found in its memory"))?,
+            };
+            Ok(Self { saved, instruction })
+        }
+
+        /// The registers for a call.
+        pub(in crate::trace) fn prepare(&self, number: u64, arguments: [u64; 6]) -> Registers {
+            let mut registers = self.saved.clone();
+            let regs = &mut registers.0;
+            regs.rip = self.instruction;
+            regs.rax = number;
+            // no call is to be restarted
+            regs.orig_rax = u64::MAX;
+            [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9] = arguments;
+            registers
+        }
+
+        /// The registers with which the task goes on as if nothing had been.
+        pub(in crate::trace) fn restored(&mut self) -> &mut Registers {
+            &mut self.saved
+        }
+    }
+
+    impl Registers {
+        /// A restartable sequence (rseq(2)) that the stop fell into is given up, as the kernel does it with one that is
+        /// interrupted: it would not do it any more after our calls, which are outside of it.
+        fn leave_sequence(&mut self, tid: Tid) {
+            let number = |address, offset| {
+                let mut bytes = [0; 8];
+                sys::read_memory(tid, address + offset, &mut bytes).ok().map(|()| u64::from_le_bytes(bytes))
+            };
+            let Some(sequence) = sys::rseq_address(tid).and_then(|rseq| number(rseq, 8)) else { return };
+            if sequence == 0 {
+                return;
+            }
+            // struct rseq_cs
+            let fields = (number(sequence, 8), number(sequence, 16), number(sequence, 24));
+            if let (Some(start), Some(length), Some(abort)) = fields
+                && self.0.rip.wrapping_sub(start) < length
+            {
+                self.0.rip = abort;
+            }
+        }
+
+        /// Calls that end with `EINTR` at any stop, though no handler runs, and could as well go on waiting: the kernel
+        /// is told to restart them unless a handler does run. With a time limit they are left alone: it would begin anew.
+        pub(in crate::trace) fn restart_if_only_interrupted(tid: Tid) {
+            // ESRCH: killed meanwhile
+            let Ok(mut registers) = Registers::read(tid) else { return };
+            let regs = &mut registers.0;
+            let waits_for_ever = match regs.orig_rax as libc::c_long {
+                libc::SYS_epoll_wait | libc::SYS_epoll_pwait => (regs.r10 as u32).cast_signed() < 0,
+                libc::SYS_epoll_pwait2 => regs.r10 == 0,
+                libc::SYS_rt_sigtimedwait => regs.rdx == 0,
+                _ => false,
+            };
+            if waits_for_ever && regs.rax as i64 == -i64::from(libc::EINTR) {
+                regs.rax = -ERESTARTNOHAND as u64;
+                let _ = registers.write(tid);
+            }
+        }
+    }
+
+    /// Looks through what a task may execute, first its vDSO.
+    fn find_instruction(tid: Tid) -> Option<u64> {
+        let maps = std::fs::read_to_string(format!("/proc/{tid}/maps")).ok()?;
+        let executable = |line: &&str| line.split(' ').nth(1).is_some_and(|mode| mode.starts_with("r-x"));
+        let mut lines: Vec<&str> = maps.lines().filter(executable).collect();
+        lines.sort_by_key(|line| !line.ends_with("[vdso]"));
+        lines.iter().find_map(|line| {
+            let (start, end) = line.split(' ').next()?.split_once('-')?;
+            let (start, end) = (u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
+            let mut bytes = vec![0; (end - start).min(1 << 22) as usize];
+            sys::read_memory(tid, start, &mut bytes).ok()?;
+            let offset = bytes.windows(2).position(|pair| pair == SYSCALL)?;
+            Some(start + offset as u64)
+        })
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
-pub(super) use aarch64::{ABIS, Registers};
+pub(super) use aarch64::{ABIS, Injector, Registers};
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64 {
@@ -179,6 +292,34 @@ mod aarch64 {
         /// What the system call answered; at its exit only.
         pub(in crate::trace) fn result(&self) -> i64 {
             self.0.regs[0] as i64
+        }
+
+        /// Not done on this architecture: such calls return `EINTR`.
+        pub(in crate::trace) fn restart_if_only_interrupted(_: Tid) {}
+    }
+
+    /// There is none for this architecture yet: adopted processes get no filter.
+    pub(in crate::trace) enum Injector {}
+
+    impl Injector {
+        /// Whether there is one for this architecture.
+        pub(in crate::trace) const EXISTS: bool = false;
+
+        /// Whether a program with this ELF header makes calls that it could make.
+        pub(in crate::trace) fn understands(_: &[u8]) -> bool {
+            false
+        }
+
+        pub(in crate::trace) fn new(_: Tid, _: Registers) -> Result<Self, Option<&'static str>> {
+            Err(Some("not on this processor architecture"))
+        }
+
+        pub(in crate::trace) fn prepare(&self, _: u64, _: [u64; 6]) -> Registers {
+            match *self {}
+        }
+
+        pub(in crate::trace) fn restored(&mut self) -> &mut Registers {
+            match *self {}
         }
     }
 }

@@ -54,6 +54,11 @@ impl<P: Policy> Supervisor<P> {
         let Some(task) = self.table.tasks.get(&parent) else { return };
         let (parent_tgid, cleared_flag) = (task.tgid, task.cleared_flag);
         let mut born = Task::new(parent_tgid, task.lineage);
+        born.wants = task.wants;
+        if task.filtered_meanwhile && sys::status_field(child, "Seccomp").is_some_and(|mode| mode == "0") {
+            // made before the filter came, and reported after
+            born.wants = born.lineage.filter.take();
+        }
         born.doomed = task.doomed;
         born.wanted_cpus.clone_from(&task.wanted_cpus);
         born.traces_exec = task.traces_exec;
@@ -66,7 +71,7 @@ impl<P: Policy> Supervisor<P> {
             _ => child,
         };
         born.release = self.ending.is_some() || task.release && born.tgid == parent_tgid;
-        let (tgid, filtered) = (born.tgid, born.lineage.filter.is_some());
+        let (tgid, filtered) = (born.tgid, born.lineage.vetoes());
         let cpu = self.table.processes.get(&parent_tgid).map_or(0, |process| process.cpu);
         self.table.insert(child, born, cpu);
         self.policy.forked(Fork { parent, child, tgid, charged, parent_died: false, filtered });
@@ -99,7 +104,9 @@ impl<P: Policy> Supervisor<P> {
         {
             task.freeze = true;
         }
-        self.stop_or_resume(child, signal);
+        if !self.put_filter(child, signal) {
+            self.stop_or_resume(child, signal);
+        }
     }
 
     /// Tells of the death of a child that was reaped before it was announced.
@@ -164,9 +171,9 @@ impl<P: Policy> Supervisor<P> {
             // then it was somebody else's child
             lineage.filter = None;
         }
-        let filtered = lineage.filter.is_some();
+        let filtered = lineage.vetoes();
         let mut born = Task::new(tgid, lineage);
-        let killed_at_end = self.ending == Some(AtEnd::Kill) && filtered;
+        let killed_at_end = self.ending == Some(AtEnd::Kill) && !lineage.adopted;
         // a child of a launched task that can't be told to be of any job has no rules to live by
         let nobodys = self.main == 0 && orphan && sys::status_field(child, "Seccomp").as_deref() == Some("2");
         born.doomed = nobodys || killed_at_end || self.is_over(lineage.job);

@@ -19,8 +19,9 @@ impl<P: Policy> Supervisor<P> {
             return sys::consume(tid);
         }
         task.state = State::Running;
+        let ours = task.lineage.filter.is_some();
         let Ok(data) = sys::event_message(tid) else { return };
-        match filter::decode(data) {
+        match filter::decode(data).filter(|_| ours) {
             Some((Class::Fork, _)) => self.on_fork_call(tid, None),
             Some((Class::Untraced, abi)) => self.on_fork_call(tid, Some(abi)),
             Some((Class::Ptrace, _)) => self.on_ptrace_call(tid),

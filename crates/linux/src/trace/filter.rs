@@ -5,6 +5,7 @@
 
 use libc::sock_filter;
 use nix::errno::Errno;
+use penfold_core::Need;
 
 use super::arch::{ABIS, Abi};
 
@@ -69,6 +70,31 @@ pub(super) struct Interest {
     pub(super) affinity: bool,
     /// Stop at socket.
     pub(super) sockets: bool,
+}
+
+impl Interest {
+    /// All that a rule can need.
+    pub(super) const ALL: Self = Self { fork: true, affinity: true, sockets: true };
+
+    /// What this need takes; `None` for one that no filter helps.
+    pub(super) fn of(need: Need) -> Option<Self> {
+        let none = Self { fork: false, affinity: false, sockets: false };
+        match need {
+            Need::ForkVeto => Some(Self { fork: true, ..none }),
+            Need::Affinity => Some(Self { affinity: true, ..none }),
+            Need::SocketClass => Some(Self { sockets: true, ..none }),
+            Need::MemoryNodes | Need::Freeze => None,
+        }
+    }
+
+    /// Both together.
+    pub(super) fn with(self, other: Self) -> Self {
+        Self {
+            fork: self.fork || other.fork,
+            affinity: self.affinity || other.affinity,
+            sockets: self.sockets || other.sockets,
+        }
+    }
 }
 
 /// The filter for one job.

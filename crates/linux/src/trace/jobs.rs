@@ -100,7 +100,12 @@ impl<P: Policy> Supervisor<P> {
         let interest =
             Interest { fork: options.fork_veto, affinity: options.affinity, sockets: options.sockets };
         self.last_job = self.last_job.checked_add(1).unwrap_or(NO_JOB + 1);
-        let lineage = Lineage { job: self.last_job, exit_kill: options.exit_kill, filter: Some(interest) };
+        let lineage = Lineage {
+            job: self.last_job,
+            exit_kill: options.exit_kill,
+            filter: Some(interest),
+            adopted: false,
+        };
         let launched = launch::launch(command, &filter::program(interest), ptrace_options(lineage))?;
         let main = launched.pid;
         self.table.insert(main, Task { state: State::Running, ..Task::new(main, lineage) }, 0);

@@ -33,8 +33,8 @@ pub enum ReleaseError {
     /// It is not supervised.
     #[error("process {0} is not supervised")]
     Unknown(Tid),
-    /// It has a filter, which would make its forks fail.
-    #[error("process {0} was launched here and can't be let go: its system call filter can't be taken away")]
+    /// It has a filter, which would make its forks fail: it was launched here, or a rule needed one.
+    #[error("process {0} has a system call filter, which can't be taken away, so it can't be let go")]
     Filtered(Tid),
     /// Some of its tasks are in an uninterruptible wait.
     #[error("process {0} waits inside the kernel; it is let go as soon as it comes out")]
@@ -69,14 +69,15 @@ impl<P: Policy> Supervisor<P> {
         if threads.is_empty() {
             return Err(ReleaseError::Unknown(tgid));
         }
-        if tasks().any(|task| task.lineage.filter.is_some()) {
+        if tasks().any(|task| task.lineage.filter.is_some() || task.wants.is_some()) {
             return Err(ReleaseError::Filtered(tgid));
         }
         for tid in &threads {
             self.ask_to_leave(*tid);
         }
-        let gone =
-            self.step_until(|supervisor| supervisor.table.tasks.values().all(|task| task.tgid != tgid));
+        let gone = self.step_until(STOP_TIME, |supervisor| {
+            supervisor.table.tasks.values().all(|task| task.tgid != tgid)
+        });
         if gone { Ok(()) } else { Err(ReleaseError::Waits(tgid)) }
     }
 
@@ -89,7 +90,8 @@ impl<P: Policy> Supervisor<P> {
         self.ending = Some(launched);
         for tid in self.tasks() {
             let Some(task) = self.table.tasks.get_mut(&tid) else { continue };
-            if task.lineage.filter.is_none() || launched == AtEnd::Leave {
+            task.wants = None;
+            if task.lineage.adopted || launched == AtEnd::Leave {
                 self.ask_to_leave(tid);
                 continue;
             }
@@ -98,7 +100,9 @@ impl<P: Policy> Supervisor<P> {
                 let _ = sys::kill(tid, libc::SIGKILL);
             }
         }
-        self.step_until(|supervisor| supervisor.table.tasks.is_empty() && supervisor.early.is_empty());
+        self.step_until(STOP_TIME, |supervisor| {
+            supervisor.table.tasks.is_empty() && supervisor.early.is_empty()
+        });
         self.over = true;
     }
 
@@ -133,8 +137,8 @@ impl<P: Policy> Supervisor<P> {
 
     /// Deals with events until something is reached, for a limited time. The kicks of whoever waits for the request
     /// end the wait for an event.
-    fn step_until(&mut self, reached: impl Fn(&Self) -> bool) -> bool {
-        let deadline = Instant::now() + STOP_TIME;
+    pub(super) fn step_until(&mut self, limit: Duration, reached: impl Fn(&Self) -> bool) -> bool {
+        let deadline = Instant::now() + limit;
         while !reached(self) {
             if Instant::now() > deadline || !self.step() {
                 return reached(self);

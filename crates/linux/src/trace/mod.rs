@@ -24,6 +24,7 @@ mod deaths;
 mod filter;
 mod freeze;
 mod host;
+mod inject;
 mod job;
 mod jobs;
 mod kick;

@@ -155,6 +155,7 @@ impl Policy for Placement {
         let mut parent = tasks.placed.get_mut(&penfold_core::Tid(fork.parent));
         let allowed = parent.as_ref().and_then(|placed| placed.allowed.clone());
         let class = parent.as_ref().map_or(0, |placed| placed.class);
+        let ours = parent.as_ref().is_some_and(|placed| placed.ours);
         match parent.as_mut().filter(|_| fork.charged).and_then(|placed| placed.charge.take()) {
             Some(charge) => engine.commit_fork(tasks, charge, child),
             None => engine.join(tasks, child, set),
@@ -164,6 +165,7 @@ impl Policy for Placement {
             placed.allowed = allowed;
             placed.class = class;
             placed.filtered = fork.filtered;
+            placed.ours = fork.filtered || ours;
         }
     }
 
@@ -174,8 +176,19 @@ impl Policy for Placement {
         engine.adopt(tasks, task);
         if let Some(placed) = tasks.placed.get_mut(&task) {
             placed.group = penfold_core::Tid(tgid);
-            placed.filtered = false;
+            (placed.ours, placed.filtered) = (false, false);
         }
+    }
+
+    fn filtered(&mut self, task: Tid, vetoes: bool) {
+        if let Some(placed) = self.inner().tasks.placed.get_mut(&penfold_core::Tid(task)) {
+            (placed.ours, placed.filtered) = (true, vetoes);
+        }
+    }
+
+    fn needs_veto(&self, task: Tid) -> bool {
+        let Some(Inner { engine, tasks }) = &self.inner else { return false };
+        tasks.css_set(penfold_core::Tid(task)).is_some_and(|set| engine.limits_forks(set))
     }
 
     fn exited(&mut self, task: Tid, _: bool) {

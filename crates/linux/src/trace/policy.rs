@@ -24,7 +24,8 @@ pub struct Fork {
     /// The kernel does not tell who made such a child. Without the veto, or when several tasks were killed
     /// in their forks at once, `parent` is the likeliest of them; when none is known, the main command.
     pub parent_died: bool,
-    /// It has the filter of a command that was launched here. A child of an adopted task has none.
+    /// It has a filter that stops forks, as a command that was launched here. A child of an adopted task has that of its
+    /// parent, if one was put in.
     pub filtered: bool,
 }
 
@@ -44,6 +45,16 @@ pub enum Notice {
     UntracedCleared {
         /// The task that called clone.
         task: Tid,
+    },
+    /// An adopted process should have got the system call filter that a rule needs, and did not: the rule is not kept
+    /// for it, nor for what it starts.
+    FilterFailed {
+        /// The process.
+        tgid: Tid,
+        /// Its command name, as in `/proc/PID/comm`.
+        comm: String,
+        /// Why.
+        reason: String,
     },
 }
 
@@ -90,10 +101,22 @@ pub trait Policy: Send + 'static {
         let _ = (task, last_of_group);
     }
 
-    /// A task that ran already has been adopted, of the process `tgid`: place it. It has no filter, so nothing will be
-    /// asked before it or its children fork, set their affinity or make sockets.
+    /// A task that ran already has been adopted, of the process `tgid`: place it. Until [`Policy::filtered`] nothing will
+    /// be asked before it or its children fork, set their affinity or make sockets.
     fn adopted(&mut self, task: Tid, tgid: Tid) {
         let _ = (task, tgid);
+    }
+
+    /// A filter was put into an adopted task: from now on it stops as a launched one does; `vetoes` tells whether its
+    /// forks are asked for.
+    fn filtered(&mut self, task: Tid, vetoes: bool) {
+        let _ = (task, vetoes);
+    }
+
+    /// Must the forks of an adopted task be asked for where it is placed?
+    fn needs_veto(&self, task: Tid) -> bool {
+        let _ = task;
+        false
     }
 
     /// `task` goes on without its tracer: it is gone as if it had died.

@@ -2,6 +2,7 @@
 
 use libc::c_int;
 
+use super::arch::Registers;
 use super::births::Early;
 use super::supervise::{Supervisor, ptrace_options};
 use super::table::{Pending, State};
@@ -39,6 +40,9 @@ impl<P: Policy> Supervisor<P> {
         task.state = State::Running;
         if doomed {
             let _ = sys::kill(tid, libc::SIGKILL);
+        } else if task.wants.is_some() || task.adopting.is_some() {
+            // the kernel takes this stop before it returns to the program
+            let _ = sys::interrupt(tid);
         }
         // ESRCH: killed meanwhile
         let _ = sys::cont(tid, signal);
@@ -57,7 +61,13 @@ impl<P: Policy> Supervisor<P> {
             Some(State::New) => self.first_stop(tid, signal),
             Some(_) => {
                 self.fork_is_over(tid);
-                self.stop_or_resume(tid, signal);
+                if signal == libc::SIGTRAP {
+                    Registers::restart_if_only_interrupted(tid);
+                }
+                self.complete_adoption(tid);
+                if !self.put_filter(tid, signal) {
+                    self.stop_or_resume(tid, signal);
+                }
             }
         }
     }

@@ -123,12 +123,15 @@ impl<P: std::fmt::Debug> std::fmt::Debug for Supervisor<P> {
     }
 }
 
-/// What a task is traced with. Without a filter of ours its system calls are none of our business: those that a filter
-/// of its own would hand to a tracer fail with `ENOSYS`, as they did before.
+/// What a task is traced with. Stops of filters are asked for also where there is none of ours: one that is put in later
+/// is in force for all threads at once, and an option can be set of a stopped thread only.
 pub(super) fn ptrace_options(lineage: Lineage) -> c_int {
     let exit_kill = if lineage.exit_kill { libc::PTRACE_O_EXITKILL } else { 0 };
-    let seccomp = if lineage.filter.is_some() { libc::PTRACE_O_TRACESECCOMP } else { 0 };
-    libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_TRACEVFORK | libc::PTRACE_O_TRACECLONE | seccomp | exit_kill
+    libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK
+        | libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_TRACESECCOMP
+        | exit_kill
 }
 
 impl<P: Policy> Supervisor<P> {

@@ -11,6 +11,11 @@ use super::Tid;
 /// `PTRACE_EVENT_STOP`: group stops, interrupts and a new child's first stop.
 pub(super) const EVENT_STOP: c_int = 128;
 
+// not in libc
+const PTRACE_GETSIGMASK: c_uint = 0x420a;
+const PTRACE_SETSIGMASK: c_uint = 0x420b;
+const PTRACE_GET_RSEQ_CONFIGURATION: c_uint = 0x420f;
+
 /// `__WNOTHREAD` keeps each tracer thread to its own tracees, so that a process may run several jobs.
 const WAIT_FLAGS: c_int = libc::__WALL | libc::__WNOTHREAD;
 
@@ -50,6 +55,17 @@ fn waitid(id_type: libc::idtype_t, id: Tid, flags: c_int) -> Result<Option<Repor
 pub(super) fn peek(block: bool) -> Result<Option<Report>, Errno> {
     let nohang = if block { 0 } else { libc::WNOHANG };
     waitid(libc::P_ALL, 0, libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT | nohang)
+}
+
+/// The next event of one task, which is on its way; left in place.
+pub(super) fn peek_at(tid: Tid) -> Result<Report, Errno> {
+    loop {
+        match waitid(libc::P_PID, tid, libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT) {
+            Ok(Some(report)) => return Ok(report),
+            Ok(None) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
 }
 
 /// The next death, left in place.
@@ -101,6 +117,33 @@ pub(super) fn cont(tid: Tid, signal: c_int) -> Result<(), Errno> {
 /// Lets a task go on until its system call is about to return.
 pub(super) fn cont_to_exit(tid: Tid) -> Result<(), Errno> {
     ptrace(libc::PTRACE_SYSCALL, tid, 0, 0).map(drop)
+}
+
+/// Lets a task go on until it enters or leaves a system call, with this signal delivered unless 0.
+pub(super) fn cont_to_call(tid: Tid, signal: c_int) -> Result<(), Errno> {
+    ptrace(libc::PTRACE_SYSCALL, tid, 0, signal as usize).map(drop)
+}
+
+/// The signals that a stopped task blocks. In a call that blocks others for its own time, such as ppoll(2), those that
+/// it blocks otherwise.
+pub(super) fn blocked_signals(tid: Tid) -> Result<u64, Errno> {
+    let mut mask = 0_u64;
+    ptrace(PTRACE_GETSIGMASK, tid, mem::size_of_val(&mask), &raw mut mask as usize)?;
+    Ok(mask)
+}
+
+/// Changes them. A call that blocks others for its own time sets its own again when it is restarted.
+pub(super) fn block_signals(tid: Tid, mask: u64) -> Result<(), Errno> {
+    ptrace(PTRACE_SETSIGMASK, tid, mem::size_of_val(&mask), &raw const mask as usize).map(drop)
+}
+
+/// Where a stopped thread has told the kernel that its restartable sequences are noted: its `struct rseq`.
+pub(super) fn rseq_address(tid: Tid) -> Option<u64> {
+    // struct ptrace_rseq_configuration, whose first field is the address; needs Linux 5.13
+    let mut configuration = [0_u64; 3];
+    let size = mem::size_of_val(&configuration);
+    ptrace(PTRACE_GET_RSEQ_CONFIGURATION, tid, size, configuration.as_mut_ptr() as usize).ok()?;
+    Some(configuration[0]).filter(|address| *address != 0)
 }
 
 pub(super) fn listen(tid: Tid) -> Result<(), Errno> {
@@ -244,6 +287,19 @@ pub(super) fn read_memory(tid: Tid, address: u64, buffer: &mut [u8]) -> Result<(
     match Errno::result(rc) {
         Ok(read) if read as usize == buffer.len() => Ok(()),
         Ok(_) | Err(Errno::EFAULT) => Err(Errno::EFAULT),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Writes into a task's memory; `EFAULT` when not all of it is writable.
+pub(super) fn write_memory(tid: Tid, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+    let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast::<c_void>(), iov_len: bytes.len() };
+    let remote = libc::iovec { iov_base: address as *mut c_void, iov_len: bytes.len() };
+    // SAFETY: the kernel only reads bytes, and checks the remote range itself.
+    let rc = unsafe { libc::process_vm_writev(tid, &raw const local, 1, &raw const remote, 1, 0) };
+    match Errno::result(rc) {
+        Ok(written) if written as usize == bytes.len() => Ok(()),
+        Ok(_) => Err(Errno::EFAULT),
         Err(errno) => Err(errno),
     }
 }

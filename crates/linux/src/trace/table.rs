@@ -47,12 +47,14 @@ pub(super) struct Lineage {
     pub(super) exit_kill: bool,
     /// What its filter stops; `None` for one that has no filter of ours.
     pub(super) filter: Option<Interest>,
+    /// It, or an ancestor that it descends from in here, was not launched here.
+    pub(super) adopted: bool,
 }
 
 impl Lineage {
     /// Of a process that was not launched here.
     pub(super) fn adopted(exit_kill: bool) -> Self {
-        Self { job: NO_JOB, exit_kill, filter: None }
+        Self { job: NO_JOB, exit_kill, filter: None, adopted: true }
     }
 
     /// Whether its forks are asked for.
@@ -108,6 +110,13 @@ pub(super) struct Task {
     pub(super) in_socket: bool,
     /// Stops at exec.
     pub(super) traces_exec: bool,
+    /// Has to get a filter that stops this before it runs another instruction of its program.
+    pub(super) wants: Option<Interest>,
+    /// Another thread has put the filter in for it. A child that it reports now may have been made before.
+    pub(super) filtered_meanwhile: bool,
+    /// It may have been inside a fork when it was seized, whose child then is not attached: the adoption began at this
+    /// time, in ticks since boot, and is complete for this thread when it has stopped.
+    pub(super) adopting: Option<u64>,
     /// What it last asked for by `sched_setaffinity`, before clamping.
     pub(super) wanted_cpus: Option<Arc<Mask>>,
     /// Charged so far, where threads are accounted apart.
@@ -128,6 +137,9 @@ impl Task {
             cleared_flag: None,
             in_socket: false,
             traces_exec: false,
+            wants: None,
+            filtered_meanwhile: false,
+            adopting: None,
             wanted_cpus: None,
             charged: Charged::default(),
         }

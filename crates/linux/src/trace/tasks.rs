@@ -11,7 +11,7 @@ use std::time::Instant;
 use penfold_core::{CannotGive, CssSetId, Errno, ForkCharge, Host, Mask, Need, TaskFacts, Tid};
 
 use super::sockets::{self, Marking};
-use super::sys;
+use super::{inject, sys};
 
 /// The name of this host in messages.
 pub(super) const NAME: &str = "trace";
@@ -21,7 +21,9 @@ pub(super) const NAME: &str = "trace";
 pub(super) struct Placed {
     pub(super) set: CssSetId,
     pub(super) group: Tid,
-    /// It has the filter that rules need: it was launched here.
+    /// It has a filter of ours.
+    pub(super) ours: bool,
+    /// Its forks are asked for.
     pub(super) filtered: bool,
     /// A fork of it that was charged and is not decided.
     pub(super) charge: Option<ForkCharge>,
@@ -91,6 +93,11 @@ impl Tasks {
     /// Can sockets be given a class, with best effort if need be?
     pub(super) fn can_mark(&self) -> bool {
         self.best_effort || self.marking == Marking::Full
+    }
+
+    /// Can what a task does be seen to that need, with a filter put in if there is none?
+    pub(super) fn can_filter(&self, task: Tid) -> bool {
+        self.placed.get(&task).is_some_and(|placed| inject::possible(task.0, placed.ours).is_ok())
     }
 
     pub(super) fn note_allowed(&mut self, task: Tid, cpus: &Mask) {
@@ -163,6 +170,7 @@ impl Host for Tasks {
         self.placed.entry(task).and_modify(|placed| placed.set = set).or_insert(Placed {
             set,
             group: task,
+            ours: true,
             filtered: true,
             charge: None,
             allowed: None,
@@ -211,14 +219,20 @@ impl Host for Tasks {
     }
 
     fn can_give(&self, task: Tid, need: Need) -> Result<(), CannotGive> {
-        let lacks = need == Need::ForkVeto && self.placed.get(&task).is_some_and(|placed| !placed.filtered);
-        if !lacks || self.best_effort {
+        let Some(placed) = self.placed.get(&task) else { return Ok(()) };
+        if need != Need::ForkVeto || placed.filtered || self.best_effort {
             return Ok(());
         }
+        let Err(reason) = inject::possible(task.0, placed.ours) else { return Ok(()) };
         let name = sys::comm(task.0);
-        let reason =
-            format!("task {task} ({name}) was adopted, so it has no filter that could refuse its forks");
+        let reason = format!(
+            "task {task} ({name}) was adopted, and no filter that could refuse its forks can be put in: {reason}"
+        );
         Err(CannotGive { host: NAME, reason: reason.into() })
+    }
+
+    fn group(&self, task: Tid) -> Option<Tid> {
+        self.placed.get(&task).map(|placed| placed.group)
     }
 
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {

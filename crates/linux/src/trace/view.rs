@@ -93,7 +93,19 @@ impl Host for View<'_> {
         self.tasks.can_give(task, need)
     }
 
+    fn give(&mut self, task: Tid, need: Need) {
+        self.supervisor.want_filter(task.0, need);
+    }
+
+    fn group(&self, task: Tid) -> Option<Tid> {
+        self.tasks.group(task)
+    }
+
+    /// What it asks for itself later is clamped too, if it can be.
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
+        if *cpus != self.tasks.cpus() && self.tasks.can_filter(task) {
+            self.supervisor.want_filter(task.0, Need::Affinity);
+        }
         self.tasks.note_allowed(task, cpus);
         self.supervisor.apply_affinity(task.0, cpus).map_err(core_errno)
     }
@@ -102,7 +114,11 @@ impl Host for View<'_> {
         self.tasks.set_memory_nodes(task, from, to, migrate)
     }
 
+    /// Those that it makes later are marked too, if they can be.
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
+        if class != 0 && self.tasks.can_filter(task) {
+            self.supervisor.want_filter(task.0, Need::SocketClass);
+        }
         self.tasks.set_socket_class(task, class)
     }
 

@@ -129,3 +129,11 @@ pub fn status(pid: i32, name: &str) -> Option<String> {
 pub fn lives(pid: i32) -> bool {
     status(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
+
+/// The children of all threads of a process.
+pub fn children(pid: i32) -> Vec<i32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists = tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("children")));
+    let text: String = lists.map(Result::unwrap_or_default).collect();
+    text.split_whitespace().map(|pid| pid.parse().expect("a number")).collect()
+}
