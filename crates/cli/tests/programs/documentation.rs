@@ -9,16 +9,10 @@ use crate::world::World;
 
 /// A world and a shell in it, and whether penfold answers (or the kernel).
 fn begin() -> Option<(World, Session, bool)> {
-    let kernels = std::env::var("PENFOLD_SESSIONS").as_deref() == Ok("kernel");
-    let world = if kernels { World::foundation()? } else { World::new()? };
+    let world = World::new()?;
     let mut session = Session::new(&world);
-    if kernels {
-        session.quietly("export proc=/proc");
-    } else {
-        let proc = world.proc();
-        session.quietly(&format!("export proc={proc}"));
-    }
-    Some((world, session, !kernels))
+    session.quietly(&format!("export proc={}", world.proc()));
+    Some((world, session, !World::is_kernels()))
 }
 
 /// What Debian's shell says where the documentation has `sh: fork: Resource temporary unavailable`.

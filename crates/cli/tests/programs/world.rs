@@ -54,6 +54,11 @@ impl Ran {
         }
     }
 
+    /// Outputs that were collected together.
+    pub(crate) fn of(code: i32, said: String, what: String) -> Self {
+        Self { code, stderr: said.clone(), stdout: said, what }
+    }
+
     /// Its standard output, if it succeeded.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
@@ -72,11 +77,15 @@ impl Ran {
 impl World {
     /// `None`, with a reason printed, where there can't be one: only root may make mounts.
     pub(crate) fn new() -> Option<Self> {
-        Self::foundation().map(Self::with_daemon)
+        Self::foundation().map(|world| if Self::is_kernels() { world } else { world.with_daemon() })
     }
 
-    /// The same without a daemon.
-    pub(crate) fn foundation() -> Option<Self> {
+    /// Whether the kernel's own cgroup v1 is to answer, to see whether what the tests expect is right.
+    pub(crate) fn is_kernels() -> bool {
+        std::env::var("PENFOLD_SESSIONS").as_deref() == Ok("kernel")
+    }
+
+    fn foundation() -> Option<Self> {
         if !is_root() || !Path::new("/dev/fuse").exists() || !have("nsenter") {
             skipped("mount namespaces need root, the file view /dev/fuse");
             return None;
@@ -175,6 +184,9 @@ impl World {
 
     /// Where penfold's texts for /proc are mounted.
     pub(crate) fn proc(&self) -> String {
+        if Self::is_kernels() {
+            return "/proc".to_owned();
+        }
         let point = self.scratch.path().join("proc").display().to_string();
         if !Path::new(&point).exists() {
             self.script(&format!("mkdir {point}; {PENFOLD} mount --proc {point}"));

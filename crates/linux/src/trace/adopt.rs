@@ -189,7 +189,7 @@ impl<P: Policy> Supervisor<P> {
         began: u64,
         parent: Option<Tid>,
     ) -> Result<bool, AdoptError> {
-        let mut lineage = Lineage::adopted(false);
+        let mut lineage = Lineage { filter: self.returning, ..Lineage::adopted(false) };
         // which of its threads will execute a new program is not known
         match sys::seize(tid, ptrace_options(lineage) | libc::PTRACE_O_TRACEEXEC) {
             Ok(()) => {}
@@ -227,7 +227,12 @@ impl<P: Policy> Supervisor<P> {
         }
         let filtered = lineage.vetoes();
         match parent {
-            None => self.policy.adopted(tid, tgid),
+            None => {
+                self.policy.adopted(tid, tgid);
+                if lineage.filter.is_some() {
+                    self.policy.filtered(tid, filtered);
+                }
+            }
             Some(parent) => {
                 let fork = Fork { parent, child: tid, tgid, charged: false, parent_died: false, filtered };
                 self.policy.forked(fork);

@@ -22,6 +22,8 @@ pub struct Command {
     pub only_stdio: bool,
     /// Its session and terminal.
     pub session: Session,
+    /// The permission bits that it does not give to files; `None` for those of this process.
+    pub umask: Option<u32>,
 }
 
 /// A user to run a command as. Another than one's own takes the rights of root (`EPERM`).

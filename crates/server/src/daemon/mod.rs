@@ -1,11 +1,14 @@
 //! `penfold serve`: one engine on the trace host, behind a control socket, until it is told to end.
 
+mod keep;
+mod news;
 mod place;
 mod reaper;
 mod signals;
 mod views;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use nix::unistd::geteuid;
@@ -16,8 +19,10 @@ use sd_notify::NotifyState;
 
 use crate::address::Address;
 use crate::client::Trust;
-use crate::control::{Limits, Listener, Service};
+use crate::control::{Limits, Listener, Service, Viewer};
 use crate::desk::Desk;
+use crate::journal::{Journal, MountAgain};
+use news::News;
 use views::Views;
 
 pub use place::{PlaceError, Taken};
@@ -46,6 +51,9 @@ pub enum DaemonError {
     /// The host does not start.
     #[error(transparent)]
     Host(#[from] StartError),
+    /// It was told to end before it could begin.
+    #[error("the daemon is ending")]
+    Ending,
     /// A thread, a descriptor or a signal could not be had.
     #[error("the daemon can't start: {0}")]
     System(#[from] io::Error),
@@ -60,6 +68,7 @@ pub struct Daemon {
     /// The socket's file is removed, and its lock given back, when this goes.
     place: Taken,
     at_end: AtEnd,
+    journal: Option<Journal>,
 }
 
 /// A daemon whose engine and host are there, and nobody connected yet: the moment to restore what was, and to add what
@@ -70,6 +79,8 @@ pub struct Prepared {
     host: TraceHost,
     place: Taken,
     config: Config,
+    news: News,
+    journal: Option<Journal>,
 }
 
 impl Daemon {
@@ -83,9 +94,10 @@ impl Daemon {
         let mut workshop = Workshop::new(false);
         let (engine, host): (&mut Engine, _) = workshop.parts();
         load_all(engine, host).map_err(DaemonError::Load)?;
+        let news = News::of(&mut workshop);
         let host = TraceHost::start(workshop)?;
         let desk = Desk::new(host.clone(), Trust::Owner(geteuid().as_raw()));
-        Ok(Prepared { desk, host, place, config })
+        Ok(Prepared { desk, host, place, config, news, journal: None })
     }
 
     /// All at once, for a daemon that restores nothing.
@@ -93,7 +105,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::prepare`].
     pub fn start(config: Config) -> Result<Daemon, DaemonError> {
-        Daemon::prepare(config)?.serve(Vec::new())
+        Daemon::prepare(config)?.serve(None, Vec::new())
     }
 
     /// The way to its engine.
@@ -128,8 +140,12 @@ impl Daemon {
 
     /// Ends in order: no new clients, the connections closed, the jobs as configured, the socket's file removed.
     pub fn stop(self) {
-        let Daemon { host, listener, place, at_end, .. } = self;
+        let Daemon { host, listener, place, at_end, journal, .. } = self;
         listener.stop();
+        if let Some(journal) = journal {
+            // what goes on can be taken in again by the next daemon; what is killed leaves nothing to be restored
+            journal.stop(at_end == AtEnd::Leave);
+        }
         if host.stop(at_end).is_err() {
             tracing::error!("the host had ended already");
         }
@@ -143,16 +159,38 @@ impl Prepared {
         &self.desk
     }
 
-    /// Serves clients from now on. `not_restored`: what was lost of an earlier daemon, for `Info`.
+    /// Brings back what an earlier daemon has left in this directory, and keeps a journal there from now on. To be done
+    /// before [`Prepared::serve`]; `mount` mounts a file view again.
+    ///
+    /// # Errors
+    /// [`DaemonError::System`] when another daemon has the directory or it can't be made. That it can't be read or written
+    /// is in [`Journal::notes`].
+    pub fn restore(&mut self, state: &Path, mount: MountAgain<'_>) -> Result<Journal, DaemonError> {
+        let journal = keep::keep(&self.desk, &self.host, state, mount)?;
+        self.journal = Some(journal.clone());
+        Ok(journal)
+    }
+
+    /// Serves clients from now on. `viewer` instead of the usual one; `not_restored`: what was lost of an earlier daemon.
     ///
     /// # Errors
     /// [`DaemonError::System`].
-    pub fn serve(self, not_restored: Vec<String>) -> Result<Daemon, DaemonError> {
-        let Prepared { desk, host, place, config } = self;
+    pub fn serve(
+        self,
+        viewer: Option<Arc<dyn Viewer>>,
+        not_restored: Vec<String>,
+    ) -> Result<Daemon, DaemonError> {
+        let Prepared { desk, host, place, config, news, journal } = self;
         let mut service =
             Service::new(desk.clone()).with_limits(config.limits).with_not_restored(not_restored);
-        service = service.with_viewer(Arc::new(Views::new(desk.clone())));
-        let listener = Listener::serve(place.socket()?, Arc::new(service))?;
-        Ok(Daemon { desk, host, listener, place, at_end: config.at_end })
+        if let Some(journal) = &journal {
+            service = service.with_journal(journal.clone());
+        }
+        let viewer = viewer.unwrap_or_else(|| Arc::new(Views::new(desk.clone())));
+        service = service.with_viewer(viewer);
+        let service = Arc::new(service);
+        news.tell(Arc::clone(&service))?;
+        let listener = Listener::serve(place.socket()?, service)?;
+        Ok(Daemon { desk, host, listener, place, at_end: config.at_end, journal })
     }
 }
