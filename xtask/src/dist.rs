@@ -52,7 +52,8 @@ mod tests {
 
     /// What stands under a heading of a page.
     fn section<'a>(page: &'a str, name: &str) -> &'a str {
-        let (_, rest) = page.split_once(&format!("\n.SH {name}\n")).unwrap_or_else(|| panic!("no {name}: {page}"));
+        let (_, rest) =
+            page.split_once(&format!("\n.SH {name}\n")).unwrap_or_else(|| panic!("no {name}: {page}"));
         rest.split("\n.SH ").next().unwrap_or_default().trim()
     }
 
@@ -67,7 +68,10 @@ mod tests {
             assert!(section(&page, "SYNOPSIS").contains("penfold"), "{name}");
             let asks = !["penfold.1", "penfold-completions.1", "penfold-doctor.1"].contains(&name.as_str());
             if asks && !name.contains("serve") && !name.contains("mount") && !name.contains("install") {
-                assert!(page.to_lowercase().contains("exit status"), "{name} does not say its exit status: {page}");
+                assert!(
+                    page.to_lowercase().contains("exit status"),
+                    "{name} does not say its exit status: {page}"
+                );
             }
             for argument in ["socket", "help"] {
                 assert!(page.contains(argument), "{name}: --{argument}");
@@ -87,7 +91,8 @@ mod tests {
             "zsh/site-functions/_penfold",
             "fish/vendor_completions.d/penfold.fish",
         ] {
-            let length = fs::metadata(directory.join(file)).unwrap_or_else(|error| panic!("{file}: {error}")).len();
+            let length =
+                fs::metadata(directory.join(file)).unwrap_or_else(|error| panic!("{file}: {error}")).len();
             assert!(length > 500, "{file} has {length} bytes");
         }
         fs::remove_dir_all(&directory).unwrap();

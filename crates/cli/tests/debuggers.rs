@@ -65,7 +65,8 @@ fn leak_sanitizer_inside_is_refused_clearly() {
 fn penfold_inside_penfold_without_the_way_to_its_engine_is_refused_clearly() {
     needs!("setpriv", "env");
     for user in users() {
-        let inner = penfold(&[], &["env", "-u", "PENFOLD_JOB", PENFOLD, "run", "--", "echo", "ran"]).user(user);
+        let inner =
+            penfold(&[], &["env", "-u", "PENFOLD_JOB", PENFOLD, "run", "--", "echo", "ran"]).user(user);
         let ended = inner.limit(SECONDS).run().clean();
         assert_eq!((ended.code(), ended.stdout.as_str()), (125, ""));
         says(&ended, "this runs in a job of penfold");

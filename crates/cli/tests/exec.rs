@@ -57,7 +57,15 @@ fn exec_passes_signals_on_and_kills_what_is_left_behind() {
     assert_eq!((ended.code(), ended.stdout.as_str()), (5, "ready\ngot\n"));
     daemon.says(&["exec", "/a", "--", "sh", "-c", "setsid sleep 1000 & exit 0"]);
     eventually("what it left is dead", || daemon.says(&["cat", "/a", "pids.current"]) == "0\n");
-    daemon.says(&["exec", "-l", "/a", "--", "sh", "-c", "setsid sleep 1000 </dev/null >/dev/null 2>&1 & exit 0"]);
+    daemon.says(&[
+        "exec",
+        "-l",
+        "/a",
+        "--",
+        "sh",
+        "-c",
+        "setsid sleep 1000 </dev/null >/dev/null 2>&1 & exit 0",
+    ]);
     assert_eq!(daemon.says(&["cat", "/a", "pids.current"]), "1\n");
     daemon.says(&["kill", "/a"]);
     let pid = daemon.says(&["exec", "--detach", "/a", "--", "sleep", "1000"]);
@@ -72,9 +80,8 @@ fn exec_from_a_terminal_gives_a_terminal() {
     daemon.says(&["mkdir", "/a"]);
     let inner = "stty size; test -t 0 && test -t 1 && test -t 2 && echo terminal; ps -o tty= -p $$ | grep -c pts; exit 6";
     let line = format!("stty rows 33 cols 77; {PENFOLD} exec /a -- sh -c '{inner}'");
-    let ended = common::Run::new(["script", "-qec", &line, "/dev/null"])
-        .env("PENFOLD_SOCKET", daemon.socket())
-        .run();
+    let ended =
+        common::Run::new(["script", "-qec", &line, "/dev/null"]).env("PENFOLD_SOCKET", daemon.socket()).run();
     assert_eq!(ended.code(), 6, "{ended:?}");
     assert_eq!(ended.stdout.replace('\r', ""), "33 77\nterminal\n1\n");
 }
@@ -86,15 +93,29 @@ fn run_in_a_daemons_tree_reports_and_leaves_nothing() {
         let daemon = Daemon::start(user, &["pids,cpuacct"]);
         daemon.says(&["mkdir", "/ci"]);
         let script = "(:); (:); setsid sleep 1000 & setsid sleep 1000 & sleep 0.1; echo in; exit 3";
-        let run = ["run", "--in", "pids:/ci", "-s", "pids.max=20", "--json", "2", "-q", "--", "sh", "-c", script];
+        let run =
+            ["run", "--in", "pids:/ci", "-s", "pids.max=20", "--json", "2", "-q", "--", "sh", "-c", script];
         let ended = daemon.run(&run).clean();
         assert_eq!((ended.code(), ended.stdout.as_str()), (3, "in\n"), "{}", ended.stderr);
-        let json: serde_json::Value = serde_json::from_str(&ended.stderr).unwrap_or_else(|_| panic!("{}", ended.stderr));
+        let json: serde_json::Value =
+            serde_json::from_str(&ended.stderr).unwrap_or_else(|_| panic!("{}", ended.stderr));
         assert_eq!((&json["exit"], &json["files"]["pids.max"]), (&3.into(), &"20".into()));
         assert!(json["tasks_peak"].as_u64().is_some_and(|peak| (3..=20).contains(&peak)), "{json:#}");
         assert_eq!(daemon.says(&["ls", "/ci"]), "");
         // its limit is the job's, told in the report
-        let run = ["run", "--in", "/ci", "-g", "x/y", "-s", "pids.max=2", "--", "dash", "-c", "(:); sleep 1000 & (:)"];
+        let run = [
+            "run",
+            "--in",
+            "/ci",
+            "-g",
+            "x/y",
+            "-s",
+            "pids.max=2",
+            "--",
+            "dash",
+            "-c",
+            "(:); sleep 1000 & (:)",
+        ];
         let ended = daemon.run(&run).clean();
         assert_eq!(ended.code(), 2, "{}", ended.stderr);
         assert!(ended.stderr.contains("  limit  pids.max=2 refused once; raise it"), "{}", ended.stderr);

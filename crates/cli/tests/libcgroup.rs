@@ -84,7 +84,10 @@ fn cgset_and_cgget_have_their_formats() {
     assert_eq!(says(&daemon, "cgget", &["-n", "-r", "pids.max", "first"]), "pids.max: 10\n");
     assert_eq!(says(&daemon, "cgget", &["-nv", "-r", "pids.max", "first", "second"]), "10\n10\n");
     let stat = says(&daemon, "cgget", &["-r", "cpuacct.stat", "/"]);
-    assert!(stat.starts_with("/:\ncpuacct.stat: user ") && stat.contains("\n\tsystem ") && stat.ends_with("\n\n"), "{stat}");
+    assert!(
+        stat.starts_with("/:\ncpuacct.stat: user ") && stat.contains("\n\tsystem ") && stat.ends_with("\n\n"),
+        "{stat}"
+    );
     let pids = says(&daemon, "cgget", &["-g", "pids:/first"]);
     assert!(pids.starts_with("/first:\n") && pids.contains("pids.max: 10\n"), "{pids}");
     assert!(!pids.contains("cpuset"), "{pids}");
@@ -94,7 +97,11 @@ fn cgset_and_cgget_have_their_formats() {
     says(&daemon, "cgset", &["--copy-from", "first", "second"]);
     assert_eq!(says(&daemon, "cgget", &["-nv", "-r", "pids.max", "second"]), "33\n");
     let refused = tool(&daemon, "cgset", &["-r", "pids.max=no", "-r", "pids.max=5", "first"]);
-    assert!(refused.code() == 1 && refused.stderr.contains("first: pids.max=no: ") && refused.stderr.contains("[EINVAL]"));
+    assert!(
+        refused.code() == 1
+            && refused.stderr.contains("first: pids.max=no: ")
+            && refused.stderr.contains("[EINVAL]")
+    );
     assert_eq!(says(&daemon, "cgget", &["-nv", "-r", "pids.max", "first"]), "5\n");
     assert_eq!(tool(&daemon, "cgget", &["-r", "pids.none", "first"]).code(), 1);
 }
@@ -105,7 +112,8 @@ fn cgexec_and_cgclassify_put_tasks_into_all_hierarchies_named() {
     for user in users().into_iter().take(1) {
         let daemon = daemon();
         says(&daemon, "cgcreate", &["-g", "cpuacct,pids:/a"]);
-        let inside = says(&daemon, "cgexec", &["--sticky", "-g", "cpuacct,pids:a", PENFOLD, "proc", "cgroup"]);
+        let inside =
+            says(&daemon, "cgexec", &["--sticky", "-g", "cpuacct,pids:a", PENFOLD, "proc", "cgroup"]);
         assert!(inside.contains("cpuset,cpuacct:/a\n") && inside.contains("pids:/a\n"), "{inside}");
         assert_eq!(tool(&daemon, "cgexec", &["-g", "pids:a", "sh", "-c", "exit 4"]).code(), 4);
         let mut sleeper = Sleeper::start(user);
@@ -126,7 +134,10 @@ fn lssubsys_lists_hierarchies_by_controller() {
         text.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let mounted = lines(&[]);
-    assert!(mounted.contains(&"cpuset,cpuacct".to_owned()) && mounted.contains(&"pids".to_owned()), "{mounted:?}");
+    assert!(
+        mounted.contains(&"cpuset,cpuacct".to_owned()) && mounted.contains(&"pids".to_owned()),
+        "{mounted:?}"
+    );
     assert!(!mounted.contains(&"freezer".to_owned()));
     assert!(lines(&["-a"]).contains(&"freezer".to_owned()));
     assert_eq!(lines(&["-i", "pids"]), ["pids 2"]);

@@ -31,12 +31,19 @@ print('made', made)",
     for user in users() {
         for limits in [["40", "30", "8"], ["12", "30", "20"], ["40", "9", "30"]] {
             let [outer, middle, inner] = limits;
-            let run = |limit: &str| [PENFOLD, "run", "-q", "-s"].map(String::from).into_iter().chain([format!("pids.max={limit}"), "--".into()]).collect::<Vec<_>>();
+            let run = |limit: &str| {
+                [PENFOLD, "run", "-q", "-s"]
+                    .map(String::from)
+                    .into_iter()
+                    .chain([format!("pids.max={limit}"), "--".into()])
+                    .collect::<Vec<_>>()
+            };
             let words: Vec<String> =
                 run(middle).into_iter().chain(run(inner)).chain(bomb.map(String::from)).collect();
             let ended = penfold(&[&format!("pids.max={outer}")], &words).user(user).run().succeeded();
             // the runs of penfold in between are tasks of those around them, and the bomb is one itself
-            let free = [(outer, 3), (middle, 2), (inner, 1)].map(|(limit, used)| limit.parse::<u64>().unwrap() - used);
+            let free = [(outer, 3), (middle, 2), (inner, 1)]
+                .map(|(limit, used)| limit.parse::<u64>().unwrap() - used);
             let expected = format!("made {}\n", free.iter().min().unwrap());
             assert_eq!(ended.stdout, expected, "{limits:?}: {}", ended.stderr);
             assert!(ended.number("tasks_peak") <= outer.parse().unwrap());
@@ -65,12 +72,17 @@ fn a_job_inside_reports_returns_and_leaves_nothing() {
 #[test]
 fn the_command_inside_keeps_session_group_limits_and_files() {
     let script = "ps -o pgid=,sid= -p $$; ulimit -a; ls -l /proc/self/fd | grep -c /scratch; cat <&7";
-    let outer = format!("echo seven > $OUT/scratch-file; exec 7< $OUT/scratch-file; ps -o pgid=,sid= -p $$; {PENFOLD} run -q -- sh -c '{script}'");
+    let outer = format!(
+        "echo seven > $OUT/scratch-file; exec 7< $OUT/scratch-file; ps -o pgid=,sid= -p $$; {PENFOLD} run -q -- sh -c '{script}'"
+    );
     let run = penfold(&[], &["sh", "-c", &outer]);
     let scratch = run.scratch();
     let ended = run.env("OUT", &scratch).run().succeeded();
     let lines: Vec<&str> = ended.stdout.lines().collect();
-    assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), lines[1].split_whitespace().collect::<Vec<_>>());
+    assert_eq!(
+        lines[0].split_whitespace().collect::<Vec<_>>(),
+        lines[1].split_whitespace().collect::<Vec<_>>()
+    );
     assert_eq!(lines.last(), Some(&"seven"));
 }
 
@@ -125,10 +137,18 @@ fn what_the_outer_job_does_not_allow_is_refused_before_the_command_runs() {
     let run = |setting: &str| {
         penfold(&["cpuset.cpus=0"], &[PENFOLD, "run", "-q", "-s", setting, "--", "echo", "ran"]).run().clean()
     };
-    for (setting, errno) in [("cpuset.cpus=0-1", "[E"), ("pids.max=no", "[EINVAL]"), ("release_agent=/bin/true", "no such control file")] {
+    for (setting, errno) in [
+        ("cpuset.cpus=0-1", "[E"),
+        ("pids.max=no", "[EINVAL]"),
+        ("release_agent=/bin/true", "no such control file"),
+    ] {
         let ended = run(setting);
         assert_eq!((ended.code(), ended.stdout.as_str()), (125, ""), "{setting}: {ended:?}");
-        assert!(ended.stderr.contains(&format!("-s {setting}")) && ended.stderr.contains(errno), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains(&format!("-s {setting}")) && ended.stderr.contains(errno),
+            "{}",
+            ended.stderr
+        );
     }
     assert_eq!(run("cpuset.cpus=0").stdout, "ran\n");
 }
@@ -148,7 +168,9 @@ fn the_exit_status_of_a_job_inside_is_the_commands() {
 #[test]
 fn signals_reach_the_command_of_a_job_inside() {
     let script = "trap 'echo got; exit 5' TERM; echo > $OUT/ready; while :; do sleep 0.01; done";
-    let outer = format!("{PENFOLD} run -q -- sh -c \"$SCRIPT\" & wait_for() {{ while ! test -e $OUT/ready; do sleep 0.01; done; }}; wait_for; kill $!; wait $!");
+    let outer = format!(
+        "{PENFOLD} run -q -- sh -c \"$SCRIPT\" & wait_for() {{ while ! test -e $OUT/ready; do sleep 0.01; done; }}; wait_for; kill $!; wait $!"
+    );
     let run = penfold(&[], &["sh", "-c", &outer]);
     let scratch = run.scratch();
     let ended = run.env("OUT", &scratch).env("SCRIPT", script).run().clean();
@@ -163,7 +185,11 @@ fn the_socket_of_a_job_is_for_that_job_only() {
     let running = run.env("OUT", &scratch).start();
     common::eventually("the job knows its socket", || scratch.join("address").exists());
     let address = std::fs::read_to_string(scratch.join("address")).unwrap();
-    let ask = |words: &[&str]| Run::new([PENFOLD].into_iter().chain(words.iter().copied())).env("PENFOLD_SOCKET", address.trim()).run();
+    let ask = |words: &[&str]| {
+        Run::new([PENFOLD].into_iter().chain(words.iter().copied()))
+            .env("PENFOLD_SOCKET", address.trim())
+            .run()
+    };
     let ended = ask(&["ls", "/"]);
     assert!(ended.code() == 1 && ended.stderr.contains("[EACCES]"), "{ended:?}");
     running.signal(nix::sys::signal::Signal::SIGTERM);

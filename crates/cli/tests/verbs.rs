@@ -16,11 +16,17 @@ fn cgroups_are_made_listed_renamed_and_removed() {
         assert_eq!(daemon.says(&["ls", "-d", "/a/x"]), "/a/x\n");
         assert!(daemon.says(&["ls", "-a", "/a"]).lines().any(|line| line == "pids.max"));
         let long = daemon.says(&["ls", "-l", "/a/x"]);
-        assert!(long.lines().nth(1).is_some_and(|line| line.starts_with("drwx------ ") && line.ends_with(" y")), "{long}");
+        assert!(
+            long.lines().nth(1).is_some_and(|line| line.starts_with("drwx------ ") && line.ends_with(" y")),
+            "{long}"
+        );
         assert_eq!(daemon.says(&["tree"]), "pids:/\n├── a\n│   └── x\n│       └── y\n└── b\n");
         assert_eq!(daemon.says(&["tree", "-L", "1", "/"]), "/\n├── a\n└── b\n");
         let json = daemon.json(&["ls", "--json", "/"]);
-        assert_eq!((&json[0]["cgroups"][1]["path"], &json[0]["cgroups"][0]["children"]), (&"/b".into(), &1.into()));
+        assert_eq!(
+            (&json[0]["cgroups"][1]["path"], &json[0]["cgroups"][0]["children"]),
+            (&"/b".into(), &1.into())
+        );
         assert_eq!(daemon.json(&["tree", "--json"])[0].as_array().map(Vec::len), Some(5));
         daemon.says(&["mv", "/b", "c"]);
         daemon.says(&["mv", "/c", "/d"]);
@@ -35,7 +41,10 @@ fn cgroups_are_made_listed_renamed_and_removed() {
 fn of_several_operands_each_failure_is_told_and_the_others_are_done() {
     let daemon = Daemon::start(common::User::Same, &["pids"]);
     daemon.says(&["mkdir", "/there"]);
-    daemon.refuses(&["mkdir", "/there", "/new", "/none/x"], &[&["/there", "[EEXIST]"], &["/none/x", "[ENOENT]"]]);
+    daemon.refuses(
+        &["mkdir", "/there", "/new", "/none/x"],
+        &[&["/there", "[EEXIST]"], &["/none/x", "[ENOENT]"]],
+    );
     assert_eq!(daemon.says(&["ls", "/"]), "there\nnew\n");
     daemon.refuses(
         &["set", "/new", "pids.max=no", "pids.max=7", "nothing=1"],
@@ -54,7 +63,10 @@ fn files_are_read_and_written() {
         daemon.says(&["set", "/a", "pids.max=12", "notify_on_release=1"]);
         daemon.says(&["write", "/a", "freezer.state=FROZEN"]);
         assert_eq!(daemon.says(&["cat", "/a/pids.max"]), "12\n");
-        assert_eq!(daemon.says(&["get", "/a", "pids.max", "pids.current"]), "pids.max: 12\npids.current: 0\n");
+        assert_eq!(
+            daemon.says(&["get", "/a", "pids.max", "pids.current"]),
+            "pids.max: 12\npids.current: 0\n"
+        );
         let all = daemon.json(&["get", "--json", "/a"]);
         assert_eq!((&all["pids.max"], &all["notify_on_release"]), (&"12\n".into(), &"1\n".into()));
         assert_eq!(all["freezer.state"], "FROZEN\n");
@@ -73,13 +85,16 @@ fn owners_and_permissions_are_changed() {
     daemon.says(&["chmod", "750", "/a"]);
     daemon.says(&["chmod", "660", "/a", "pids.max"]);
     let long = daemon.says(&["ls", "-la", "/a"]);
-    let line = |name: &str| long.lines().find(|line| line.ends_with(&format!(" {name}"))).expect("the file").to_owned();
+    let line = |name: &str| {
+        long.lines().find(|line| line.ends_with(&format!(" {name}"))).expect("the file").to_owned()
+    };
     assert!(line("pids.max").starts_with("-rw-rw----  65534  65534"), "{long}");
     assert!(line("tasks").contains("65534"), "{long}");
     assert!(daemon.says(&["ls", "-ld", "/a"]).contains("drwxr-x---  65534  65534"));
     // whose it is now may work in it, and nowhere else
     let nobody = |words: &[&str]| daemon.verb(words).user(common::User::Nobody).run();
-    std::fs::set_permissions(daemon.socket(), std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("chmod");
+    std::fs::set_permissions(daemon.socket(), std::os::unix::fs::PermissionsExt::from_mode(0o666))
+        .expect("chmod");
     assert!(nobody(&["mkdir", "/a/own"]).status.success());
     assert!(nobody(&["set", "/a", "pids.max=3"]).status.success());
     let refused = nobody(&["mkdir", "/other"]);
@@ -216,7 +231,14 @@ fn top_measures_cpu_between_two_looks() {
 #[test]
 fn without_a_daemon_every_verb_says_so() {
     let run = |words: &[&str]| common::plain(words).env("PENFOLD_SOCKET", "/nonexistent/control").run();
-    for words in [&["ls"][..], &["mkdir", "/a"], &["ps"], &["top", "--once"], &["lscgroup"], &["cgcreate", "-g", "pids:/a"]] {
+    for words in [
+        &["ls"][..],
+        &["mkdir", "/a"],
+        &["ps"],
+        &["top", "--once"],
+        &["lscgroup"],
+        &["cgcreate", "-g", "pids:/a"],
+    ] {
         let ended = run(words);
         assert_eq!(ended.code(), 1, "{words:?}");
         assert!(ended.stderr.contains("no daemon listens at /nonexistent/control"), "{}", ended.stderr);

@@ -117,7 +117,11 @@ impl Daemon {
         for hierarchy in hierarchies {
             let facts = format!("{} {} {}", hierarchy.options, hierarchy.mounts, hierarchy.cgroups);
             seen.insert(format!("hierarchy {}", hierarchy.id), vec![facts]);
-            let list = ListCall { cgroup: format!("{}:/", hierarchy.id), recursive: Some(true), ..ListCall::default() };
+            let list = ListCall {
+                cgroup: format!("{}:/", hierarchy.id),
+                recursive: Some(true),
+                ..ListCall::default()
+            };
             let cgroups = self.connection.call(&list).expect("it answers").cgroups;
             let order: Vec<String> = cgroups.iter().map(|cgroup| cgroup.path.clone()).collect();
             seen.insert(format!("order {}", hierarchy.id), order);

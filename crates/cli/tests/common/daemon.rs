@@ -65,7 +65,10 @@ impl Daemon {
         assert_eq!(ended.code(), 1, "{ended:#?}");
         assert_eq!(ended.stderr.lines().count(), lines.len(), "{ended:#?}");
         for (line, parts) in ended.stderr.lines().zip(lines) {
-            assert!(line.starts_with("penfold: ") && parts.iter().all(|part| line.contains(part)), "{ended:#?}");
+            assert!(
+                line.starts_with("penfold: ") && parts.iter().all(|part| line.contains(part)),
+                "{ended:#?}"
+            );
         }
     }
 
