@@ -8,6 +8,7 @@
 //!
 //! `tests/recorded` holds the transcripts of the kernel named there, for machines that have no v1.
 
+pub mod differential;
 pub mod kernel;
 pub mod ops;
 pub mod penfold;

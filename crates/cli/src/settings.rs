@@ -1,5 +1,6 @@
 //! `-s FILE=VALUE`: settings of control files.
 
+use std::fmt;
 use std::str::FromStr;
 
 use penfold_core::{Caller, CgroupId, Engine, Error, Host};
@@ -9,6 +10,12 @@ use penfold_core::{Caller, CgroupId, Engine, Error, Host};
 pub(crate) struct Setting {
     pub(crate) file: String,
     pub(crate) value: String,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.file, self.value)
+    }
 }
 
 impl FromStr for Setting {

@@ -25,6 +25,8 @@ pub struct Cgroup {
     /// Owner or mode of single control files, where they were changed.
     pub(crate) file_owners: BTreeMap<FileId, Owner>,
     pub(crate) hierarchy: u16,
+    /// Never given again, in no hierarchy.
+    pub(crate) number: u64,
     pub(crate) notify_on_release: bool,
     pub(crate) clone_children: bool,
     pub(crate) release_queued: bool,
@@ -52,6 +54,7 @@ impl Cgroup {
             css: Box::default(),
             file_owners: BTreeMap::new(),
             hierarchy: hierarchy as u16,
+            number: 0,
             notify_on_release: false,
             clone_children: false,
             release_queued: false,
@@ -66,6 +69,12 @@ impl Cgroup {
     /// The directory's name; empty for a root.
     pub fn name(&self) -> &[u8] {
         &self.name
+    }
+
+    /// A number that no other cgroup of this engine has or will have, not even one of the same name: what a file
+    /// system makes inode numbers of. At least 1, ascending by age.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// The parent; `None` for a root.
@@ -101,6 +110,16 @@ impl Cgroup {
     /// Owner and mode of the directory.
     pub fn owner(&self) -> Owner {
         self.owner
+    }
+
+    /// Owner of the control files whose own was not changed: who made the directory, also after a chown of it.
+    pub fn creator(&self) -> Owner {
+        self.creator
+    }
+
+    /// Owner and mode of the control files where they were changed.
+    pub fn changed_file_owners(&self) -> impl Iterator<Item = (FileId, Owner)> + '_ {
+        self.file_owners.iter().map(|(&file, &owner)| (file, owner))
     }
 
     pub(crate) fn css(&self, slot: usize) -> Option<Css> {

@@ -126,6 +126,20 @@ impl Engine {
         if noprefix { bare.clone() } else { Cow::Owned(format!("{}.{bare}", slot.name)) }
     }
 
+    /// Does a file show what was written into it, so that this can be written back one day? False for files that
+    /// can't be both read and written, that list tasks, and that count.
+    pub fn is_setting(&self, id: FileId) -> bool {
+        match id {
+            FileId::NotifyOnRelease | FileId::CloneChildren | FileId::ReleaseAgent => true,
+            FileId::Tasks | FileId::Procs | FileId::SaneBehavior => false,
+            FileId::Subsystem { slot, file, loaded } => {
+                let slot = self.slots.get(usize::from(slot)).and_then(Option::as_ref);
+                let same = slot.filter(|slot| slot.loaded_at as u32 == loaded);
+                same.and_then(|slot| slot.files.get(usize::from(file))).is_some_and(|file| file.setting)
+            }
+        }
+    }
+
     /// Owner and mode of a control file: the directory's owner and the file's own mode until changed.
     ///
     /// # Errors

@@ -67,7 +67,7 @@ impl Engine {
         cgroup.notify_on_release = directory.notify_on_release;
         cgroup.clone_children = directory.clone_children;
         cgroup.reserve_css(self.tree.hierarchy_of(parent).subsystems);
-        let cgroup = self.tree.cgroups.insert(cgroup);
+        let cgroup = self.tree.insert(cgroup);
         self.create_states(host, caller, cgroup, parent)?;
         self.tree.publish(cgroup);
         Ok(cgroup)

@@ -72,6 +72,7 @@ pub struct File<S: Subsystem> {
     pub(crate) mode: Option<u32>,
     pub(crate) place: Place,
     pub(crate) max_write: usize,
+    pub(crate) counts: bool,
     pub(crate) private: usize,
     pub(crate) read: Read<S>,
     pub(crate) write: Write<S>,
@@ -86,6 +87,7 @@ impl<S: Subsystem> File<S> {
             mode: None,
             place: Place::Everywhere,
             max_write: PAGE_SIZE,
+            counts: false,
             private: 0,
             read: Read::None,
             write: Write::None,
@@ -176,6 +178,14 @@ impl<S: Subsystem> File<S> {
         self
     }
 
+    /// Reads as something else than what was written, such as a count that a write resets: what it shows is not a
+    /// setting to be written back, see [`Engine::is_setting`](crate::Engine::is_setting).
+    #[must_use]
+    pub fn counts(mut self) -> File<S> {
+        self.counts = true;
+        self
+    }
+
     /// A value that the handlers find in [`Context::private`], so that files can share one handler.
     #[must_use]
     pub fn private(mut self, private: usize) -> File<S> {
@@ -192,6 +202,9 @@ impl<S: Subsystem> File<S> {
             place: self.place,
             max_write: self.max_write,
             trigger: matches!(self.write, Write::Trigger(_)),
+            setting: !self.counts
+                && !matches!(self.read, Read::None)
+                && !matches!(self.write, Write::None | Write::Trigger(_)),
         }
     }
 
@@ -244,6 +257,7 @@ pub(crate) struct FileFacts {
     pub(crate) place: Place,
     pub(crate) max_write: usize,
     pub(crate) trigger: bool,
+    pub(crate) setting: bool,
 }
 
 /// The kernel's `isspace`, ASCII part.

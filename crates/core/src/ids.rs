@@ -10,6 +10,18 @@ slotmap::new_key_type! {
     pub struct CssSetId;
 }
 
+impl CgroupId {
+    /// A number to keep outside: the same for the cgroup's whole life, and never given to another one of this engine.
+    pub fn number(self) -> u64 {
+        self.data().as_ffi()
+    }
+
+    /// The id of that number. Of a number that no cgroup has it is the id of one that is gone.
+    pub fn from_number(number: u64) -> CgroupId {
+        slotmap::KeyData::from_ffi(number).into()
+    }
+}
+
 impl CssSetId {
     /// A number for people and logs: the same for the css_set's whole life, and never given to another one.
     pub fn number(self) -> u64 {

@@ -49,6 +49,16 @@ impl Engine {
         self.mount_parsed(host, caller, options)
     }
 
+    /// The next new hierarchy gets at least this number: for an engine that goes on where another ended.
+    pub fn number_hierarchies_from(&mut self, next: u32) {
+        self.last_hierarchy_id = self.last_hierarchy_id.max(next.saturating_sub(1));
+    }
+
+    /// The number of the newest hierarchy that there ever was; 0 for none.
+    pub fn last_hierarchy_number(&self) -> u32 {
+        self.last_hierarchy_id
+    }
+
     fn parse(&self, text: &str, caller: &Caller) -> Result<MountOptions> {
         let names = || self.subsystems().collect::<Vec<_>>().join(", ");
         let known = Known { slot_of: &|name| self.slot_of(name), all: self.loaded_slots(), names: &names };
@@ -129,7 +139,7 @@ impl Engine {
             .css_sets()
             .filter(|&set| self.tree.css_set(set).is_some_and(|set| set.tasks > 0))
             .count() as u32;
-        let root = self.tree.cgroups.insert(root);
+        let root = self.tree.insert(root);
         self.last_hierarchy_id += 1;
         let hierarchy = Hierarchy {
             id: self.last_hierarchy_id,

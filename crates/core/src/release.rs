@@ -17,6 +17,8 @@ pub struct Release {
     pub path: Vec<u8>,
     /// The number of the hierarchy.
     pub hierarchy: u32,
+    /// User and group id of who mounted the hierarchy.
+    pub mounter: (u32, u32),
 }
 
 /// Releases not yet taken by the host.
@@ -54,10 +56,12 @@ impl Engine {
         if !due || hierarchy.release_agent.is_empty() {
             return;
         }
+        let mounter = self.tree[hierarchy.root].creator;
         let release = Release {
             agent: hierarchy.release_agent.clone(),
             path: self.tree.path(id),
             hierarchy: hierarchy.id,
+            mounter: (mounter.uid, mounter.gid),
         };
         self.releases.waiting.push_back((id, release));
         self.tree[id].release_queued = true;

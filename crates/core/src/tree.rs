@@ -26,6 +26,7 @@ pub struct Tree {
     pub(crate) order: Vec<usize>,
     /// Children by parent and name, for all directories together: a directory costs four bytes here.
     names: HashTable<CgroupId>,
+    last_number: u64,
 }
 
 fn name_hash(parent: CgroupId, name: &[u8]) -> u64 {
@@ -56,7 +57,15 @@ impl Tree {
             hierarchies: alloc::vec![Some(dummy)],
             order: Vec::new(),
             names: HashTable::new(),
+            last_number: 0,
         }
+    }
+
+    /// Takes a new cgroup in, with a number of its own. Nobody finds it yet.
+    pub(crate) fn insert(&mut self, mut cgroup: Cgroup) -> CgroupId {
+        self.last_number += 1;
+        cgroup.number = self.last_number;
+        self.cgroups.insert(cgroup)
     }
 
     /// The cgroup, unless it has been removed.

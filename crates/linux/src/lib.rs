@@ -2,5 +2,10 @@
 
 pub mod descriptor;
 pub mod doctor;
+pub mod fuse_mount;
+pub mod orphans;
+pub mod peer;
+pub mod process;
 pub mod release;
+pub mod terminal;
 pub mod trace;

@@ -114,7 +114,7 @@ impl Subsystem for CpuAcct {
 
     fn files(&self) -> Vec<File<CpuAcct>> {
         vec![
-            File::new("usage").private(0).read_u64(usage_read).write_u64(usage_write),
+            File::new("usage").private(0).counts().read_u64(usage_read).write_u64(usage_write),
             File::new("usage_user").private(1).read_u64(usage_read),
             File::new("usage_sys").private(2).read_u64(usage_read),
             File::new("usage_percpu").private(0).read_text(percpu_read),

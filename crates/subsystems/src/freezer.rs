@@ -135,7 +135,8 @@ impl Subsystem for Freezer {
 
     fn files(&self) -> Vec<File<Freezer>> {
         vec![
-            File::new("state").not_on_root().read_text(state_read).write_text(state_write),
+            // it shows what the ancestors want too
+            File::new("state").counts().not_on_root().read_text(state_read).write_text(state_write),
             File::new("self_freezing").not_on_root().read_u64(self_read),
             File::new("parent_freezing").not_on_root().read_u64(parent_read),
         ]

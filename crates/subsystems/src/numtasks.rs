@@ -347,7 +347,11 @@ impl Subsystem for Numtasks {
     fn files(&self) -> Vec<File<Numtasks>> {
         vec![
             File::new("shares").max_write(PAGE_SIZE - 1).read_text(shares_read).write_text(shares_write),
-            File::new("stats").max_write(PAGE_SIZE - 1).read_text(stats_read).write_text(stats_write),
+            File::new("stats")
+                .counts()
+                .max_write(PAGE_SIZE - 1)
+                .read_text(stats_read)
+                .write_text(stats_write),
             File::new("total_numtasks").root_only().read_s64(total_read).write_s64(total_write),
             File::new("forkrate").root_only().read_s64(forkrate_read).write_s64(forkrate_write),
             File::new("forkrate_interval").root_only().read_s64(interval_read).write_s64(interval_write),

@@ -55,11 +55,8 @@ impl Kernel {
     ///
     /// The error says why this machine cannot be tested on.
     pub fn new(helper: &Path) -> Result<Self, String> {
-        if !geteuid().is_root() {
-            return Err("mounting a hierarchy needs root".into());
-        }
-        if !proc::knows_v1() {
-            return Err("this kernel has no file system type cgroup".into());
+        if let Some(reason) = missing() {
+            return Err(reason.into());
         }
         let unique = format!("pft{}x{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
         let home = std::env::temp_dir().join(&unique);
@@ -314,7 +311,7 @@ impl Drop for Kernel {
 
 /// Unmounts until the hierarchy is gone too: on a busy machine putting removed groups offline may take longer, and
 /// then only another mount and unmount gets rid of it. Others that share the hierarchy keep it.
-fn unmount_for_good(place: &Path) {
+pub(crate) fn unmount_for_good(place: &Path) {
     let options = proc::mount_options(place);
     let _ = umount2(place, MntFlags::empty());
     let Some(hierarchy) = options.as_deref().and_then(proc::hierarchy_of_options) else { return };
@@ -330,6 +327,19 @@ fn unmount_for_good(place: &Path) {
             let _ = umount2(place, MntFlags::empty());
         }
     }
+}
+
+/// Where the hierarchy that holds exactly `controller` is mounted.
+pub(crate) fn controller_mount(controller: &str) -> Option<PathBuf> {
+    proc::mount_point_of(controller)
+}
+
+/// Why this machine has no hierarchies of the kernel's for a test, if so.
+pub fn missing() -> Option<&'static str> {
+    if !geteuid().is_root() {
+        return Some("mounting a hierarchy needs root");
+    }
+    (!proc::knows_v1()).then_some("this kernel has no file system type cgroup")
 }
 
 fn subgroups(group: &Path) -> Vec<PathBuf> {

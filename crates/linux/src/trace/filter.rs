@@ -87,6 +87,17 @@ impl Interest {
         }
     }
 
+    /// As a number to keep, never 0.
+    pub(super) fn bits(self) -> u8 {
+        1 | u8::from(self.fork) << 1 | u8::from(self.affinity) << 2 | u8::from(self.sockets) << 3
+    }
+
+    /// From [`Interest::bits`]; `None` for 0.
+    pub(super) fn of_bits(bits: u8) -> Option<Self> {
+        let is = |bit: u8| bits & 1 << bit != 0;
+        is(0).then(|| Self { fork: is(1), affinity: is(2), sockets: is(3) })
+    }
+
     /// Both together.
     pub(super) fn with(self, other: Self) -> Self {
         Self {

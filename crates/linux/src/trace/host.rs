@@ -17,7 +17,7 @@ use super::kick::{Gone, Handle};
 use super::launch::StartError;
 use super::leave::{AtEnd, ReleaseError};
 use super::placement::{Inner, Placement, Shared, Statistics};
-use super::supervise::Options;
+use super::supervise::{Options, Supervisor};
 
 /// A tracer thread with an engine, for any thread of a daemon. It uses no CPU while nothing happens.
 ///
@@ -132,6 +132,13 @@ impl TraceHost {
         let shared = placement.inner.clone();
         let job = Job::idle(placement)?;
         Ok(TraceHost { handle: job.handle(), shared, job: Arc::new(Mutex::new(Some(job))), options })
+    }
+
+    pub(super) fn call<R: Send + 'static>(
+        &self,
+        request: impl FnOnce(&mut Supervisor<Placement>) -> R + Send + 'static,
+    ) -> Result<R, Gone> {
+        self.handle.call(request)
     }
 
     /// A way to the engine.

@@ -151,6 +151,19 @@ pub(super) fn launch(
     filter: &[sock_filter],
     ptrace_options: c_int,
 ) -> Result<Launched, StartError> {
+    let launched = fork(command, filter)?;
+    let pid = launched.pid;
+    if let Err(errno) = sys::seize(pid, ptrace_options) {
+        let error = seize_error(pid, errno);
+        let _ = sys::kill(pid, libc::SIGKILL);
+        sys::reap_blocking(pid);
+        return Err(error);
+    }
+    Ok(launched)
+}
+
+/// Forks the child. Without a filter it gets none.
+pub(super) fn fork(command: &Command, filter: &[sock_filter]) -> Result<Launched, StartError> {
     let argv = c_strings(command.argv.iter().map(|arg| arg.as_bytes()))?;
     let program = argv.first().ok_or(StartError::Command)?.to_string_lossy().into_owned();
     let variables = command.environment.clone().unwrap_or_else(|| std::env::vars_os().collect());
@@ -182,12 +195,6 @@ pub(super) fn launch(
     let pid = Errno::result(unsafe { libc::fork() }).map_err(system("fork"))?;
     if pid == 0 {
         prepared.run();
-    }
-    if let Err(errno) = sys::seize(pid, ptrace_options) {
-        let error = seize_error(pid, errno);
-        let _ = sys::kill(pid, libc::SIGKILL);
-        sys::reap_blocking(pid);
-        return Err(error);
     }
     Ok(Launched { pid, go: go.into(), failure: failure.into(), program })
 }
@@ -247,7 +254,9 @@ impl Prepared<'_> {
         self.enter_session().map_err(at(Stage::Session))?;
         self.place_streams().map_err(at(Stage::Streams))?;
         self.set_limits().map_err(at(Stage::Limits))?;
-        filter::install(self.filter).map_err(at(Stage::Filter))?;
+        if !self.filter.is_empty() {
+            filter::install(self.filter).map_err(at(Stage::Filter))?;
+        }
         self.become_user().map_err(at(Stage::User))?;
         if !self.directory.is_null() {
             // SAFETY: directory is a C string that lives in the caller.

@@ -1,0 +1,117 @@
+//! Addresses of cgroups as they are typed and shown: `[HIERARCHY:]/path`.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+
+use penfold_server::escape::escape;
+use penfold_server::protocol::{HierarchiesCall, Hierarchy};
+
+use crate::failure::Failure;
+use crate::remote::Remote;
+
+/// `[HIERARCHY:]/path`, as the control socket takes it.
+///
+/// What listings show can be typed: bytes that can't be shown are `\ooo` there. A backslash that no three octal digits
+/// follow stands for itself, and other bytes may also be typed as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CgroupAddress(pub(crate) String);
+
+impl CgroupAddress {
+    /// How clap reads it.
+    pub(crate) fn parser() -> impl clap::builder::TypedValueParser<Value = CgroupAddress> {
+        use clap::builder::TypedValueParser;
+        clap::builder::OsStringValueParser::new().try_map(|text| CgroupAddress::parse(&text))
+    }
+
+    fn parse(text: &OsStr) -> Result<CgroupAddress, String> {
+        // of all that escape() writes, only a backslash itself becomes \134
+        let address = escape(text.as_bytes()).replace("\\134", "\\");
+        let path = path_of(&address);
+        if path.starts_with('/') { Ok(CgroupAddress(address)) } else { Err(WRONG.to_owned()) }
+    }
+
+    /// With a hierarchy, where none was given: the one that has this subsystem.
+    pub(crate) fn or_in(&self, subsystem: &str) -> CgroupAddress {
+        if self.0.starts_with('/') { CgroupAddress(format!("{subsystem}:{}", self.0)) } else { self.clone() }
+    }
+
+    /// The cgroup of this name, or path, below.
+    pub(crate) fn child(&self, name: &str) -> CgroupAddress {
+        CgroupAddress(format!("{}/{name}", self.0.trim_end_matches('/')))
+    }
+
+    /// The address without its last name, and that name; `None` for a root.
+    pub(crate) fn split_last(&self) -> Option<(CgroupAddress, String)> {
+        let trimmed = self.0.trim_end_matches('/');
+        let (parent, name) = trimmed.rsplit_once('/')?;
+        let parent = if path_of(parent).is_empty() { format!("{parent}/") } else { parent.to_owned() };
+        Some((CgroupAddress(parent), name.to_owned()))
+    }
+}
+
+const WRONG: &str = "an address is [HIERARCHY:]/path, such as /build, pids:/build or 2:/";
+
+impl fmt::Display for CgroupAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The path of an address. A hierarchy's name has no colon and no slash, a path may have both.
+pub(crate) fn path_of(address: &str) -> &str {
+    match address.find([':', '/']) {
+        Some(at) if address.as_bytes()[at] == b':' => &address[at + 1..],
+        _ => address,
+    }
+}
+
+/// These addresses; the roots of all hierarchies where none is given.
+pub(crate) fn or_all(remote: &mut Remote, given: &[CgroupAddress]) -> Result<Vec<CgroupAddress>, Failure> {
+    if !given.is_empty() {
+        return Ok(given.to_vec());
+    }
+    let all = remote.call(&HierarchiesCall {})?.hierarchies;
+    Ok(all.iter().map(|one| CgroupAddress(format!("{}:/", label(one)))).collect())
+}
+
+/// What a hierarchy is best called: its subsystems, its name, or its number.
+pub(crate) fn label(hierarchy: &Hierarchy) -> String {
+    match (hierarchy.subsystems.as_slice(), hierarchy.name.as_str()) {
+        ([one], _) => one.clone(),
+        (_, "") | ([_, ..], _) => hierarchy.id.to_string(),
+        (_, name) => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> CgroupAddress {
+        CgroupAddress::parse(OsStr::new(text)).expect("an address")
+    }
+
+    #[test]
+    fn what_is_shown_can_be_typed() {
+        assert_eq!(address("pids:/a\\040b").0, "pids:/a\\040b");
+        let raw = CgroupAddress::parse(OsStr::from_bytes(b"/\xff\x01\\x")).unwrap();
+        assert_eq!(raw.0, "/\\377\\001\\x");
+        assert!(CgroupAddress::parse(OsStr::new("pids")).is_err());
+        assert!(CgroupAddress::parse(OsStr::new("pids:a")).is_err());
+        assert!(CgroupAddress::parse(OsStr::new("")).is_err());
+    }
+
+    #[test]
+    fn an_address_is_taken_apart() {
+        assert_eq!(address("/a:b/c").split_last(), Some((address("/a:b"), "c".into())));
+        assert_eq!(address("x:/a").split_last(), Some((address("x:/"), "a".into())));
+        assert_eq!(address("/a/").split_last(), Some((address("/"), "a".into())));
+        assert_eq!(address("x:/").split_last(), None);
+        assert_eq!(address("/").child("a").0, "/a");
+        assert_eq!(address("x:/a").child("b/c").0, "x:/a/b/c");
+        assert_eq!(address("/a").or_in("freezer").0, "freezer:/a");
+        assert_eq!(address("2:/a").or_in("freezer").0, "2:/a");
+        assert_eq!(path_of("/a:b"), "/a:b");
+    }
+}

@@ -1,0 +1,145 @@
+//! The program `penfold` as a library, so that its manual can be made from its arguments.
+#![forbid(unsafe_code)]
+
+mod address;
+mod completions;
+mod containment;
+mod doctor;
+mod failure;
+mod libcgroup;
+mod output;
+mod progress;
+mod relay;
+mod remote;
+mod report;
+mod run;
+mod serve;
+mod settings;
+mod shim;
+mod verbs;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::failure::{OWN_FAILURE, Outcome};
+use crate::remote::Global;
+use crate::verbs::{
+    attach, events, exec, freeze, get, kill, list, mkdir, mv, overview, owner, proc, ps, rmdir, set, top,
+    tree,
+};
+
+/// Groups Linux processes into containers (control groups) in user space, on a stock kernel, with or without root.
+///
+/// `penfold run` needs nothing else. The other verbs ask a daemon, `penfold serve`, whose cgroups outlive one command.
+///
+/// A cgroup's ADDRESS is [HIERARCHY:]/path. HIERARCHY is one of the hierarchy's subsystems, its name or its number; it
+/// may be left out while there is only one hierarchy.
+#[derive(Debug, Parser)]
+#[command(name = "penfold", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::Arguments),
+    Serve(serve::Arguments),
+    Exec(exec::Arguments),
+    Attach(attach::Arguments),
+    Kill(kill::Arguments),
+    Freeze(freeze::FreezeArguments),
+    Thaw(freeze::ThawArguments),
+    Mkdir(mkdir::Arguments),
+    Rmdir(rmdir::Arguments),
+    Mv(mv::Arguments),
+    Ls(list::Arguments),
+    Tree(tree::Arguments),
+    #[command(visible_alias = "get")]
+    Cat(get::Arguments),
+    #[command(visible_alias = "write")]
+    Set(set::Arguments),
+    Chown(owner::ChownArguments),
+    Chmod(owner::ChmodArguments),
+    Ps(ps::Arguments),
+    Top(top::Arguments),
+    Events(events::Arguments),
+    Subsystems(overview::SubsystemsArguments),
+    Hierarchies(overview::HierarchiesArguments),
+    Proc(proc::Arguments),
+    Doctor(doctor::Arguments),
+    Shim(shim::Arguments),
+    #[command(hide = true)]
+    Completions(completions::Arguments),
+    #[command(flatten)]
+    Libcgroup(libcgroup::Verb),
+}
+
+impl Verb {
+    fn act(&self, global: &Global) -> Outcome {
+        match self {
+            Verb::Run(arguments) => Ok(run::run(arguments, global)),
+            Verb::Serve(arguments) => serve::run(arguments, global),
+            Verb::Exec(arguments) => exec::run(arguments, global),
+            Verb::Attach(arguments) => attach::run(arguments, global),
+            Verb::Kill(arguments) => kill::run(arguments, global),
+            Verb::Freeze(arguments) => freeze::freeze(arguments, global),
+            Verb::Thaw(arguments) => freeze::thaw(arguments, global),
+            Verb::Mkdir(arguments) => mkdir::run(arguments, global),
+            Verb::Rmdir(arguments) => rmdir::run(arguments, global),
+            Verb::Mv(arguments) => mv::run(arguments, global),
+            Verb::Ls(arguments) => list::run(arguments, global),
+            Verb::Tree(arguments) => tree::run(arguments, global),
+            Verb::Cat(arguments) => get::run(arguments, global),
+            Verb::Set(arguments) => set::run(arguments, global),
+            Verb::Chown(arguments) => owner::chown(arguments, global),
+            Verb::Chmod(arguments) => owner::chmod(arguments, global),
+            Verb::Ps(arguments) => ps::run(arguments, global),
+            Verb::Top(arguments) => top::run(arguments, global),
+            Verb::Events(arguments) => events::run(arguments, global),
+            Verb::Subsystems(arguments) => overview::subsystems(arguments, global),
+            Verb::Hierarchies(arguments) => overview::hierarchies(arguments, global),
+            Verb::Proc(arguments) => proc::run(arguments, global),
+            Verb::Doctor(arguments) => Ok(doctor::doctor(arguments)),
+            Verb::Shim(arguments) => shim::shim(arguments),
+            Verb::Completions(arguments) => completions::run(arguments),
+            Verb::Libcgroup(verb) => verb.act(global),
+        }
+    }
+}
+
+/// The program: reads its arguments, does what they say and returns the exit status.
+pub fn main() -> ExitCode {
+    let outcome = match Arguments::try_parse_from(words()) {
+        Ok(arguments) => arguments.verb.act(&arguments.global),
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(OWN_FAILURE) } else { ExitCode::SUCCESS };
+        }
+    };
+    outcome.unwrap_or_else(|failure| {
+        failure.tell();
+        ExitCode::from(failure.code)
+    })
+}
+
+/// The arguments, for which manual and completions are made.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Our own words; called by the name of one of libcgroup's tools, as if that were the verb.
+fn words() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let name = words.first().and_then(|word| Path::new(word).file_name()?.to_str().map(str::to_owned));
+    if let Some(name) = name.filter(|name| libcgroup::NAMES.contains(&name.as_str())) {
+        words.splice(0..1, ["penfold".into(), name.into()]);
+    }
+    words
+}

@@ -1,0 +1,51 @@
+//! `cgclassify`.
+
+use penfold_server::protocol::AttachCall;
+
+use super::EXIT_STATUS;
+use super::spec::{Hierarchies, Spec};
+use crate::failure::{Outcome, each};
+use crate::remote::Remote;
+
+/// Moves running tasks to control groups, as libcgroup's cgclassify(1): each the one task (thread) of that number.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  cgclassify -g pids:/student 4711 4712
+
+{EXIT_STATUS}"))]
+pub(crate) struct Arguments {
+    /// The control groups: CONTROLLERS:PATH. May be given again.
+    #[arg(short, required = true, value_name = "CONTROLLERS:PATH")]
+    groups: Vec<Spec>,
+
+    /// Accepted: there is no daemon here that would move the tasks elsewhere.
+    #[arg(long, conflicts_with = "cancel_sticky")]
+    sticky: bool,
+
+    /// Accepted, likewise.
+    #[arg(long)]
+    cancel_sticky: bool,
+
+    /// Which tasks.
+    #[arg(required = true, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    tasks: Vec<i32>,
+}
+
+pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
+    let cgroups = Hierarchies::ask(remote)?.all_addresses(&arguments.groups)?;
+    let pairs =
+        arguments.tasks.iter().flat_map(|task| cgroups.iter().map(move |cgroup| Pair(*task, &cgroup.0)));
+    each(pairs, |Pair(task, cgroup)| {
+        let call = AttachCall { cgroup: (*cgroup).clone(), task: i64::from(*task), process: false };
+        remote.call(&call).map(drop)
+    })
+}
+
+struct Pair<'a>(i32, &'a String);
+
+impl std::fmt::Display for Pair<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} to {}", self.0, self.1)
+    }
+}

@@ -1,0 +1,37 @@
+//! `cgexec`.
+
+use std::ffi::OsString;
+
+use super::spec::{Hierarchies, Spec};
+use crate::failure::Outcome;
+use crate::remote::Remote;
+use crate::verbs::exec::execute;
+
+/// Runs a command in control groups, as libcgroup's cgexec(1).
+///
+/// Exit status: the command's own; 128+N if signal N killed it; 125 if penfold failed, 126 if the command can't be
+/// executed, 127 if it is not found.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  cgexec -g pids,cpuset:/student make")]
+pub(crate) struct Arguments {
+    /// The control groups: CONTROLLERS:PATH. May be given again.
+    #[arg(short, required = true, value_name = "CONTROLLERS:PATH")]
+    groups: Vec<Spec>,
+
+    /// Accepted: there is no daemon here that would move the command elsewhere.
+    #[arg(long)]
+    sticky: bool,
+
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
+    let cgroups = Hierarchies::ask(remote)
+        .and_then(|hierarchies| hierarchies.all_addresses(&arguments.groups))
+        .map_err(|failure| failure.before_command())?;
+    execute(remote, &cgroups, &arguments.command, true, true)
+}

@@ -1,0 +1,44 @@
+//! `lscgroup`.
+
+use penfold_server::protocol::ListCall;
+
+use super::EXIT_STATUS;
+use super::spec::{Hierarchies, Spec, at, controllers};
+use crate::failure::{Outcome, each};
+use crate::output;
+use crate::remote::Remote;
+
+/// Lists control groups, as libcgroup's lscgroup(1): CONTROLLERS:PATH, one a line.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  lscgroup
+  lscgroup -g pids:/student
+
+{EXIT_STATUS}"))]
+pub(crate) struct Arguments {
+    /// The groups to list, with those below: CONTROLLERS:PATH.
+    #[arg(short, value_name = "CONTROLLERS:PATH")]
+    groups: Vec<Spec>,
+
+    /// More of them; the -g may be left out.
+    #[arg(value_name = "CONTROLLERS:PATH")]
+    more: Vec<Spec>,
+}
+
+pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
+    let hierarchies = Hierarchies::ask(remote)?;
+    let specs: Vec<Spec> = arguments.groups.iter().chain(&arguments.more).cloned().collect();
+    let addresses = match specs.is_empty() {
+        true => hierarchies.0.iter().map(|one| at(one, "/")).collect(),
+        false => hierarchies.all_addresses(&specs)?,
+    };
+    each(&addresses, |address| {
+        let found =
+            remote.call(&ListCall { cgroup: address.0.clone(), recursive: Some(true), depth: None })?.cgroups;
+        let name = |id| hierarchies.0.iter().find(|one| one.id == id).map(controllers).unwrap_or_default();
+        let text: String =
+            found.iter().map(|one| format!("{}:{}\n", name(one.hierarchy), one.path)).collect();
+        output::write(text.as_bytes())
+    })
+}

@@ -1,0 +1,107 @@
+//! `lssubsys`.
+
+use std::process::ExitCode;
+
+use penfold_server::protocol::{Hierarchy, SubsystemsCall};
+
+use super::EXIT_STATUS;
+use super::spec::{Hierarchies, controllers};
+use crate::failure::Outcome;
+use crate::output;
+use crate::remote::Remote;
+
+/// Lists hierarchies by their controllers, as libcgroup's lssubsys(1).
+///
+/// A mount point is shown where the hierarchy is mounted as files, which a daemon's need not be.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  lssubsys -a
+  lssubsys -im pids
+
+{EXIT_STATUS}"))]
+pub(crate) struct Arguments {
+    /// Controllers that are in no hierarchy too.
+    #[arg(short, long)]
+    all: bool,
+
+    /// The hierarchies' numbers.
+    #[arg(short = 'i', long)]
+    hierarchies: bool,
+
+    /// The first mount point of each.
+    #[arg(short, long)]
+    mount_points: bool,
+
+    /// Every mount point, one a line.
+    #[arg(short = 'M', long)]
+    all_mount_points: bool,
+
+    /// Only the hierarchies of these.
+    #[arg(value_name = "CONTROLLER", conflicts_with = "all")]
+    controllers: Vec<String>,
+}
+
+pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
+    let hierarchies = Hierarchies::ask(remote)?;
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let named = &arguments.controllers;
+    let mut text = String::new();
+    for one in &hierarchies.0 {
+        if named.is_empty() || one.subsystems.iter().any(|subsystem| named.contains(subsystem)) {
+            text += &lines(arguments, one, &mount_points(&mounts, one));
+        }
+    }
+    if arguments.all {
+        let unbound =
+            remote.call(&SubsystemsCall {})?.subsystems.into_iter().filter(|one| one.hierarchy == 0);
+        unbound.for_each(|one| text += &format!("{}\n", one.name));
+    }
+    output::write(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn lines(arguments: &Arguments, hierarchy: &Hierarchy, mounts: &[String]) -> String {
+    let name = controllers(hierarchy);
+    let places = match (arguments.mount_points, arguments.all_mount_points) {
+        (_, true) => mounts,
+        (true, false) => &mounts[..mounts.len().min(1)],
+        (false, false) => &[],
+    };
+    if places.is_empty() {
+        let number = if arguments.hierarchies { format!(" {}", hierarchy.id) } else { String::new() };
+        return format!("{name}{number}\n");
+    }
+    places.iter().map(|place| format!("{name} {place}\n")).collect()
+}
+
+/// Where a hierarchy is mounted as files: the type of those mounts has its controllers after `cgroup.`.
+fn mount_points(mounts: &str, hierarchy: &Hierarchy) -> Vec<String> {
+    let mut own = hierarchy.subsystems.clone();
+    own.sort();
+    let fits = |kind: &str| {
+        let Some(list) = kind.strip_prefix("fuse.cgroup.") else { return false };
+        let mut there: Vec<&str> = list.split('+').collect();
+        there.sort_unstable();
+        there == own
+    };
+    let of = |line: &str| {
+        let mut fields = line.split(' ').skip(1);
+        let (place, kind) = (fields.next()?, fields.next()?);
+        fits(kind).then(|| place.to_owned())
+    };
+    mounts.lines().filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_are_those_of_the_same_controllers() {
+        let mounts = "penfold /a fuse.cgroup.cpuset+pids rw 0 0\npenfold /b fuse.cgroup.pids rw 0 0\n";
+        let subsystems = vec!["pids".to_owned(), "cpuset".to_owned()];
+        let hierarchy = Hierarchy { subsystems, ..Hierarchy::default() };
+        assert_eq!(mount_points(mounts, &hierarchy), ["/a"]);
+    }
+}

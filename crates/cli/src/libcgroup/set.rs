@@ -1,0 +1,92 @@
+//! `cgset`.
+
+use penfold_server::protocol::{FilesCall, WriteCall};
+
+use super::EXIT_STATUS;
+use super::spec::{Hierarchies, at};
+use crate::failure::{Failure, Outcome, each};
+use crate::remote::Remote;
+use crate::settings::Setting;
+use crate::verbs::{get, set};
+
+/// Sets parameters of control groups, as libcgroup's cgset(1).
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  cgset -r pids.max=10 -r cpuset.cpus=0 student
+  cgset --copy-from group1 group2
+
+{EXIT_STATUS}"))]
+pub(crate) struct Arguments {
+    /// A parameter and its value; the controller is what stands before the dot.
+    #[arg(short = 'r', long = "variable", value_name = "NAME=VALUE", required_unless_present = "copy_from")]
+    settings: Vec<Setting>,
+
+    /// Copies all parameters of this group, in every hierarchy that has both.
+    #[arg(long, value_name = "PATH", conflicts_with = "settings")]
+    copy_from: Option<String>,
+
+    /// The groups' paths.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<String>,
+}
+
+pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
+    let hierarchies = Hierarchies::ask(remote)?;
+    if let Some(from) = &arguments.copy_from {
+        return each(&arguments.paths, |path| copy(remote, &hierarchies, from, path));
+    }
+    let pairs: Vec<Pair<'_>> = arguments
+        .paths
+        .iter()
+        .flat_map(|path| arguments.settings.iter().map(move |setting| Pair { path, setting }))
+        .collect();
+    each(&pairs, |Pair { path, setting }| {
+        let hierarchy = hierarchies.of(controller(&setting.file)?)?;
+        set::write(remote, &at(hierarchy, path), setting)
+    })
+}
+
+struct Pair<'a> {
+    path: &'a str,
+    setting: &'a Setting,
+}
+
+impl std::fmt::Display for Pair<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}={}", self.path, self.setting.file, self.setting.value)
+    }
+}
+
+/// The controller that a parameter is of.
+pub(super) fn controller(parameter: &str) -> Result<&str, Failure> {
+    let parts = parameter.split_once('.');
+    parts.map(|(controller, _)| controller).ok_or_else(|| Failure::new("a parameter is CONTROLLER.NAME"))
+}
+
+/// Copies what can be both read and written, where both groups are and differ.
+fn copy(remote: &mut Remote, hierarchies: &Hierarchies, from: &str, to: &str) -> Result<(), Failure> {
+    let mut both = false;
+    for hierarchy in &hierarchies.0 {
+        let (from, to) = (at(hierarchy, from), at(hierarchy, to));
+        let Ok(files) = remote.call(&FilesCall { cgroup: from.0.clone() }) else { continue };
+        if remote.call(&FilesCall { cgroup: to.0.clone() }).is_err() {
+            continue;
+        }
+        both = true;
+        for file in files.files.iter().filter(|file| file.owner.mode & 0o600 == 0o600) {
+            let parameter = hierarchy.subsystems.iter().any(|one| file.name.starts_with(&format!("{one}.")));
+            // counters, which can be written only to start anew
+            if !parameter || file.name.starts_with("cpuacct.") {
+                continue;
+            }
+            let content = get::read(remote, &from, &file.name)?;
+            if get::read(remote, &to, &file.name).is_ok_and(|now| now == content) {
+                continue;
+            }
+            let call = WriteCall { cgroup: to.0.clone(), file: file.name.clone(), content };
+            remote.call(&call).map_err(|failure| failure.of(&file.name))?;
+        }
+    }
+    if both { Ok(()) } else { Err(Failure::new(format!("no hierarchy has both {from} and {to} [ENOENT]"))) }
+}

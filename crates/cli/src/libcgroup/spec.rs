@@ -1,0 +1,136 @@
+//! `CONTROLLERS:PATH`, as libcgroup's tools take it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use penfold_server::protocol::{HierarchiesCall, Hierarchy};
+
+use crate::address::CgroupAddress;
+use crate::failure::Failure;
+use crate::remote::Remote;
+
+/// Cgroups of one path in the hierarchies of some controllers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spec {
+    pub(super) controllers: Vec<String>,
+    pub(super) path: String,
+}
+
+impl FromStr for Spec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Spec, String> {
+        match text.split_once(':') {
+            Some((controllers, path)) if !controllers.is_empty() => Ok(Spec {
+                controllers: controllers.split(',').map(str::to_owned).collect(),
+                path: path.to_owned(),
+            }),
+            _ => Err("give CONTROLLERS:PATH, such as pids,cpuset:/build; * is every hierarchy".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.controllers.join(","), self.path)
+    }
+}
+
+/// The hierarchies of a daemon, to look controllers up in.
+pub(super) struct Hierarchies(pub(super) Vec<Hierarchy>);
+
+impl Hierarchies {
+    pub(super) fn ask(remote: &mut Remote) -> Result<Hierarchies, Failure> {
+        let mut all = remote.call(&HierarchiesCall {})?.hierarchies;
+        all.retain(|one| one.mounts > 0);
+        Ok(Hierarchies(all))
+    }
+
+    /// The hierarchy that has a controller, or is called `name=…`.
+    pub(super) fn of(&self, controller: &str) -> Result<&Hierarchy, Failure> {
+        let found = self.0.iter().find(|one| match controller.strip_prefix("name=") {
+            Some(name) => one.name == name,
+            None => one.subsystems.iter().any(|subsystem| subsystem == controller),
+        });
+        found.ok_or_else(|| {
+            let all: Vec<String> = self.0.iter().map(controllers).collect();
+            Failure::new(format!("{controller}: not mounted in any hierarchy; there are {}", all.join(" ")))
+        })
+    }
+
+    /// The addresses that are meant, one in each hierarchy.
+    pub(super) fn addresses(&self, spec: &Spec) -> Result<Vec<CgroupAddress>, Failure> {
+        let mut found: Vec<&Hierarchy> = Vec::new();
+        for controller in &spec.controllers {
+            let more: Vec<&Hierarchy> = match controller.as_str() {
+                "*" => self.0.iter().collect(),
+                controller => vec![self.of(controller)?],
+            };
+            for one in more {
+                if !found.iter().any(|other| other.id == one.id) {
+                    found.push(one);
+                }
+            }
+        }
+        Ok(found.into_iter().map(|one| at(one, &spec.path)).collect())
+    }
+
+    /// Those of several, each hierarchy and path once.
+    pub(super) fn all_addresses(&self, specs: &[Spec]) -> Result<Vec<CgroupAddress>, Failure> {
+        let mut all: Vec<CgroupAddress> = Vec::new();
+        for spec in specs {
+            all.extend(self.addresses(spec)?);
+        }
+        let mut seen = Vec::new();
+        all.retain(|one| {
+            !seen.contains(one) && {
+                seen.push(one.clone());
+                true
+            }
+        });
+        Ok(all)
+    }
+}
+
+/// A path, which may be written without its first slash, in a hierarchy.
+pub(super) fn at(hierarchy: &Hierarchy, path: &str) -> CgroupAddress {
+    CgroupAddress(format!("{}:/{}", hierarchy.id, path.trim_matches('/')))
+}
+
+/// A hierarchy as libcgroup writes it: its controllers, or `name=…`.
+pub(super) fn controllers(hierarchy: &Hierarchy) -> String {
+    match hierarchy.subsystems.is_empty() {
+        true => format!("name={}", hierarchy.name),
+        false => hierarchy.subsystems.join(","),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hierarchies() -> Hierarchies {
+        let one = |id, name: &str, subsystems: &[&str]| Hierarchy {
+            id,
+            name: name.into(),
+            subsystems: subsystems.iter().map(|name| (*name).to_owned()).collect(),
+            mounts: 1,
+            ..Hierarchy::default()
+        };
+        Hierarchies(vec![one(1, "", &["cpuset", "cpuacct"]), one(2, "", &["pids"]), one(3, "foo", &[])])
+    }
+
+    #[test]
+    fn controllers_of_one_hierarchy_are_one_cgroup() {
+        let addresses = |text: &str| {
+            let found = hierarchies().addresses(&text.parse().unwrap());
+            found.map(|all| all.into_iter().map(|one| one.0).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(addresses("cpuset,cpuacct:/x").unwrap(), "1:/x");
+        assert_eq!(addresses("pids,cpuacct:x/y/").unwrap(), "2:/x/y 1:/x/y");
+        assert_eq!(addresses("*:x").unwrap(), "1:/x 2:/x 3:/x");
+        assert_eq!(addresses("name=foo:/").unwrap(), "3:/");
+        assert!(addresses("memory:/x").unwrap_err().message.contains("memory: not mounted"));
+        assert!("x".parse::<Spec>().is_err() && ":/x".parse::<Spec>().is_err());
+    }
+}

@@ -1,0 +1,303 @@
+//! A command that the daemon runs for us: its streams, its terminal, its signals and its end.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::openpty;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use nix::unistd::Pid;
+use penfold_linux::process::Process;
+use penfold_linux::terminal::{set_window_size, window_size};
+use penfold_server::connection::{CallError, Replies};
+use penfold_server::escape::escape;
+use penfold_server::protocol::{Environment, ExecCall};
+
+use crate::address::CgroupAddress;
+use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, OWN_FAILURE};
+use crate::remote::Remote;
+
+/// What is passed on to the command.
+const FORWARDED: [Signal; 9] = [
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGCONT,
+    Signal::SIGWINCH,
+];
+
+/// A command to be run by the daemon.
+#[derive(Debug)]
+pub(crate) struct Job<'a> {
+    cgroups: Vec<String>,
+    command: &'a [OsString],
+    terminal: bool,
+    leave_running: bool,
+}
+
+impl<'a> Job<'a> {
+    pub(crate) fn new(
+        cgroups: &[CgroupAddress],
+        command: &'a [OsString],
+        terminal: bool,
+        leave_running: bool,
+    ) -> Job<'a> {
+        let cgroups = cgroups.iter().map(|one| one.0.clone()).collect();
+        Job { cgroups, command, terminal, leave_running }
+    }
+
+    fn call(&self) -> ExecCall {
+        let text = |bytes: &std::ffi::OsStr| escape(bytes.as_bytes());
+        let own = Process::read(std::process::id().cast_signed());
+        ExecCall {
+            cgroups: self.cgroups.clone(),
+            command: self.command.iter().map(|word| text(word)).collect(),
+            environment: std::env::vars_os()
+                .map(|(name, value)| Environment { name: text(&name), value: text(&value) })
+                .collect(),
+            directory: std::env::current_dir().ok().map(|path| text(path.as_os_str())),
+            streams: vec![0, 1, 2],
+            terminal: self.terminal.then_some(true),
+            umask: own.map(|process| process.umask.into()),
+            leave_running: self.leave_running.then_some(true),
+        }
+    }
+
+    /// Starts it and answers its pid, without waiting for it.
+    pub(crate) fn start(&self, remote: &mut Remote) -> Result<i64, Failure> {
+        let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+        let streams = [input.as_fd(), output.as_fd(), error.as_fd()];
+        let reply =
+            remote.connection.call_with(&self.call(), &streams).map_err(|error| not_run(self, error))?;
+        Ok(reply.pid)
+    }
+}
+
+/// Why there is no command, with the exit status that a shell would give.
+fn not_run(job: &Job<'_>, error: CallError) -> Failure {
+    let program = job.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+    let failure = Failure::from(error);
+    // a missing cgroup is ENOENT as well, but then the message names an address
+    let about_program = failure.message.contains("execute");
+    let code = match failure.errno {
+        Some(Errno::ENOENT) if about_program => NOT_FOUND,
+        Some(_) if about_program => CANNOT_EXECUTE,
+        _ => OWN_FAILURE,
+    };
+    let message = if about_program { failure.message } else { format!("{program}: {}", failure.message) };
+    Failure { code, message, errno: failure.errno }
+}
+
+/// Runs a command to its end; the status as wait(2) gives it.
+pub(crate) fn run(remote: &mut Remote, job: &Job<'_>) -> Result<i32, Failure> {
+    // before any other thread exists, and before the command can end
+    let mut set = SigSet::empty();
+    FORWARDED.into_iter().for_each(|signal| set.add(signal));
+    set.thread_block().map_err(Failure::own)?;
+    let signals =
+        SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(Failure::own)?;
+    let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    if !job.terminal {
+        let streams = [input.as_fd(), output.as_fd(), error.as_fd()];
+        let replies =
+            remote.connection.call_more(&job.call(), &streams).map_err(|error| not_run(job, error))?;
+        return Relay { job, replies, signals, terminal: None, pid: None }.run();
+    }
+    let size = window_size(&input).map_err(Failure::own)?;
+    let pair =
+        openpty(&size, None).map_err(|errno| Failure::own(format!("cannot make a terminal: {errno}")))?;
+    let own_error = if std::io::IsTerminal::is_terminal(&error) { pair.slave.as_fd() } else { error.as_fd() };
+    let streams = [pair.slave.as_fd(), pair.slave.as_fd(), own_error];
+    let replies = remote.connection.call_more(&job.call(), &streams).map_err(|error| not_run(job, error))?;
+    drop(pair.slave);
+    let terminal = Terminal { master: File::from(pair.master), raw: None, input_ended: false };
+    Relay { job, replies, signals, terminal: Some(terminal), pid: None }.run()
+}
+
+struct Relay<'a, 'b> {
+    job: &'a Job<'b>,
+    replies: Replies<'a, ExecCall>,
+    signals: SignalFd,
+    terminal: Option<Terminal>,
+    pid: Option<Pid>,
+}
+
+/// The command's terminal, between which and ours everything is copied.
+struct Terminal {
+    master: File,
+    /// Ours, from when the command runs.
+    raw: Option<Raw>,
+    input_ended: bool,
+}
+
+impl Relay<'_, '_> {
+    fn run(mut self) -> Result<i32, Failure> {
+        loop {
+            let ready = self.wait()?;
+            if ready.signal {
+                self.pass_signals();
+            }
+            if let Some(terminal) = &mut self.terminal {
+                if ready.input {
+                    terminal.copy_input();
+                }
+                if ready.output && !terminal.copy_output() {
+                    // every end of it is closed; the status is still to come
+                    self.terminal = None;
+                }
+            }
+            if ready.reply
+                && let Some(status) = self.reply()?
+            {
+                if let Some(terminal) = &mut self.terminal {
+                    terminal.drain();
+                }
+                return Ok(status);
+            }
+        }
+    }
+
+    fn wait(&self) -> Result<Ready, Failure> {
+        let stdin = std::io::stdin();
+        let mut files = vec![
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.replies.as_fd(), PollFlags::POLLIN),
+        ];
+        if let Some(terminal) = &self.terminal {
+            files.push(PollFd::new(terminal.master.as_fd(), PollFlags::POLLIN));
+            if terminal.raw.is_some() && !terminal.input_ended {
+                files.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
+            }
+        }
+        let timeout = if self.replies.is_ready() { PollTimeout::ZERO } else { PollTimeout::NONE };
+        match poll(&mut files, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Failure::own(errno)),
+        }
+        let any = |at: usize| files.get(at).is_some_and(|file| file.any().unwrap_or(false));
+        Ok(Ready { signal: any(0), reply: any(1) || self.replies.is_ready(), output: any(2), input: any(3) })
+    }
+
+    fn reply(&mut self) -> Result<Option<i32>, Failure> {
+        let gone = || Failure::own("the daemon has ended, and with it the command's status");
+        let reply = self.replies.next().ok_or_else(gone)?.map_err(|error| not_run(self.job, error))?;
+        if self.pid.is_none() {
+            self.pid = Some(Pid::from_raw(reply.pid as i32));
+            if let Some(terminal) = &mut self.terminal {
+                terminal.raw = Raw::enter();
+            }
+        }
+        Ok(reply.status.map(|status| status as i32))
+    }
+
+    fn pass_signals(&mut self) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            let signal = Signal::try_from(signal.ssi_signo as i32);
+            match (signal, &self.terminal) {
+                (Ok(Signal::SIGWINCH), Some(terminal)) => terminal.follow_size(),
+                (Ok(Signal::SIGCONT), Some(terminal)) => {
+                    if let Some(raw) = &terminal.raw {
+                        raw.again();
+                    }
+                    self.send(Signal::SIGCONT);
+                }
+                (Ok(signal), _) => self.send(signal),
+                (Err(_), _) => {}
+            }
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        if let Some(pid) = self.pid {
+            // it may have ended, or be another user's by now
+            let _ = kill(pid, signal);
+        }
+    }
+}
+
+struct Ready {
+    signal: bool,
+    reply: bool,
+    output: bool,
+    input: bool,
+}
+
+impl Terminal {
+    fn copy_input(&mut self) {
+        let mut buffer = [0_u8; 4096];
+        match nix::unistd::read(std::io::stdin().as_fd(), &mut buffer) {
+            Ok(0) | Err(Errno::EIO) => self.input_ended = true,
+            Ok(length) => {
+                let _ = self.master.write_all(&buffer[..length]);
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// False when nobody has the other end open any more.
+    fn copy_output(&mut self) -> bool {
+        let mut buffer = [0_u8; 4096];
+        match self.master.read(&mut buffer) {
+            Ok(0) => false,
+            Ok(length) => {
+                let mut output = std::io::stdout().lock();
+                let _ = output.write_all(&buffer[..length]).and_then(|()| output.flush());
+                true
+            }
+            Err(error) => error.kind() == std::io::ErrorKind::Interrupted,
+        }
+    }
+
+    /// What the command wrote before it ended.
+    fn drain(&mut self) {
+        let is_ready = |master: BorrowedFd<'_>| {
+            let mut files = [PollFd::new(master, PollFlags::POLLIN)];
+            poll(&mut files, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        };
+        while is_ready(self.master.as_fd()) && self.copy_output() {}
+    }
+
+    fn follow_size(&self) {
+        if let Ok(size) = window_size(std::io::stdin()) {
+            let _ = set_window_size(&self.master, &size);
+        }
+    }
+}
+
+/// Our terminal in raw mode, until this is dropped.
+struct Raw {
+    terminal: OwnedFd,
+    before: Termios,
+}
+
+impl Raw {
+    fn enter() -> Option<Raw> {
+        let terminal = std::io::stdin().as_fd().try_clone_to_owned().ok()?;
+        let before = tcgetattr(&terminal).ok()?;
+        let raw = Raw { terminal, before };
+        raw.again();
+        Some(raw)
+    }
+
+    fn again(&self) {
+        let mut raw = self.before.clone();
+        cfmakeraw(&mut raw);
+        let _ = tcsetattr(&self.terminal, SetArg::TCSADRAIN, &raw);
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let _ = tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.before);
+    }
+}

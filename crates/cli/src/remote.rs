@@ -1,0 +1,41 @@
+//! The daemon that a verb asks.
+
+use std::ffi::OsString;
+
+use penfold_server::address::Address;
+use penfold_server::connection::Connection;
+use penfold_server::protocol::Method;
+
+use crate::failure::Failure;
+
+/// What every verb takes.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Global {
+    /// The control socket to ask: a path, or @NAME for an abstract one.
+    ///
+    /// Without it: $PENFOLD_SOCKET; inside a job of `penfold run` that job's engine ($PENFOLD_JOB); the user's own
+    /// daemon ($XDG_RUNTIME_DIR/penfold/control); the machine's (/run/penfold/control).
+    #[arg(long, global = true, value_name = "SOCKET", help_heading = "Global options")]
+    pub(crate) socket: Option<OsString>,
+}
+
+impl Global {
+    /// Connects to the daemon.
+    pub(crate) fn connect(&self) -> Result<Remote, Failure> {
+        let address = Address::of_client(self.socket.as_deref())?;
+        Ok(Remote { connection: Connection::connect(&address)? })
+    }
+}
+
+/// A connection to a daemon, or to the engine of the job that we are in.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    pub(crate) connection: Connection,
+}
+
+impl Remote {
+    /// Calls a method.
+    pub(crate) fn call<M: Method>(&mut self, call: &M) -> Result<M::Reply, Failure> {
+        Ok(self.connection.call(call)?)
+    }
+}

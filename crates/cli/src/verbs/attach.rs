@@ -1,0 +1,45 @@
+//! `penfold attach`.
+
+use penfold_server::protocol::AttachCall;
+
+use crate::address::CgroupAddress;
+use crate::failure::{Outcome, each};
+use crate::remote::Global;
+use crate::verbs::EXIT_STATUS;
+
+/// Moves running processes, or single threads, into a cgroup.
+///
+/// A process that no daemon supervises yet is taken in, where ptrace permits that: it belongs to the caller, or the
+/// caller is root. Its children are members from then on.
+///
+/// Each pid is moved by itself: one that can't be moved is told and keeps no other from being moved.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  penfold attach /build $$
+  penfold attach --threads cpuset:/fast 4711 4712
+  penfold attach freezer:/batch $(pgrep -f batch-job)
+
+{EXIT_STATUS}"))]
+pub(crate) struct Arguments {
+    /// Moves just the threads of these numbers, not their whole processes.
+    #[arg(short, long)]
+    threads: bool,
+
+    /// Where to: [HIERARCHY:]/path.
+    #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
+    cgroup: CgroupAddress,
+
+    /// Which processes, or threads.
+    #[arg(required = true, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    tasks: Vec<i32>,
+}
+
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+    let mut remote = global.connect()?;
+    each(&arguments.tasks, |task| {
+        let (cgroup, process) = (arguments.cgroup.0.clone(), !arguments.threads);
+        remote.call(&AttachCall { cgroup, task: (**task).into(), process })?;
+        Ok(())
+    })
+}

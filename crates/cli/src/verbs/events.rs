@@ -1,0 +1,88 @@
+//! `penfold events`.
+
+use std::process::ExitCode;
+
+use penfold_server::protocol::{Event, WatchCall};
+
+use crate::address::CgroupAddress;
+use crate::failure::Outcome;
+use crate::output;
+use crate::remote::Global;
+use crate::verbs::EXIT_STATUS;
+
+/// Tells what happens in cgroups, one line each, as `inotifywait -m` does for files.
+///
+/// A line is KIND ADDRESS [FILE]. KIND is created, removed, populated (the first task has come), empty (the last has
+/// gone), limit (FILE has refused something) or released (the release agent's moment).
+///
+/// "Watching." on standard error says from when on nothing is missed. If this reader is too slow, what was lost is
+/// counted: lost NUMBER.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  penfold events
+  penfold events --json pids:/ci | jq .kind
+  penfold events --kind empty -n 1 /job && penfold rmdir /job
+
+{EXIT_STATUS}"))]
+pub(crate) struct Arguments {
+    /// Each event as one line of JSON.
+    #[arg(long)]
+    json: bool,
+
+    /// Ends after this many events.
+    #[arg(short = 'n', long, value_name = "NUMBER")]
+    count: Option<u64>,
+
+    /// Only events of this kind. May be given again.
+    #[arg(short, long, value_name = "KIND", value_parser =
+        ["created", "removed", "populated", "empty", "limit", "released"])]
+    kind: Vec<String>,
+
+    /// Does not say "Watching.".
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Of this cgroup and those below it: [HIERARCHY:]/path; of all without.
+    #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
+    cgroup: Option<CgroupAddress>,
+}
+
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+    let mut remote = global.connect()?;
+    let call = WatchCall { cgroup: arguments.cgroup.as_ref().map(|cgroup| cgroup.0.clone()) };
+    let mut left = arguments.count.unwrap_or(u64::MAX);
+    let mut said = arguments.quiet;
+    for reply in remote.connection.call_more(&call, &[])? {
+        let reply = reply?;
+        if !said {
+            eprintln!("Watching.");
+            said = true;
+        }
+        if let Some(lost) = reply.lost.filter(|lost| *lost > 0) {
+            match arguments.json {
+                true => output::json_line(&serde_json::json!({ "lost": lost }))?,
+                false => output::write(format!("lost {lost}\n").as_bytes())?,
+            }
+        }
+        let Some(event) = reply.event.filter(|event| is_wanted(arguments, event)) else { continue };
+        match arguments.json {
+            true => output::json_line(&event)?,
+            false => output::write(line(&event).as_bytes())?,
+        }
+        left -= 1;
+        if left == 0 {
+            break;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_wanted(arguments: &Arguments, event: &Event) -> bool {
+    arguments.kind.is_empty() || arguments.kind.contains(&event.kind)
+}
+
+fn line(event: &Event) -> String {
+    let file = event.file.as_ref().map_or_else(String::new, |file| format!(" {file}"));
+    format!("{} {}{file}\n", event.kind, event.cgroup)
+}

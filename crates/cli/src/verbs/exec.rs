@@ -1,0 +1,95 @@
+//! `penfold exec`.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::os::unix::process::CommandExt;
+use std::process::ExitCode;
+
+use penfold_server::protocol::{AttachCall, InfoCall};
+
+use crate::address::CgroupAddress;
+use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, Outcome};
+use crate::relay::{self, Job};
+use crate::remote::{Global, Remote};
+use crate::report::exit_code;
+
+/// Runs a command in a cgroup of the daemon.
+///
+/// The daemon starts it, as the caller and with the caller's standard input, output and error, working directory,
+/// environment and umask; from a terminal, in a new session with a terminal of its own, which is relayed. Signals sent
+/// to penfold are passed on. When it ends, what it left behind is killed, unless --leave-running is given.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Exit status: the command's own; 128+N if signal N killed it; 125 if penfold failed, 126 if the command can't be \
+executed, 127 if it is not found.
+
+Examples:
+  penfold exec /build -- make -j8
+  penfold exec pids:/a --also cpuset:/fast -- ./server
+  penfold exec --detach /daemons -- ./server")]
+pub(crate) struct Arguments {
+    /// A cgroup of another hierarchy to run it in as well. May be given again.
+    #[arg(short, long, value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
+    also: Vec<CgroupAddress>,
+
+    /// What the command leaves behind when it ends goes on.
+    #[arg(short, long)]
+    leave_running: bool,
+
+    /// Prints the command's pid and does not wait for it; it and what it starts go on.
+    #[arg(short, long)]
+    detach: bool,
+
+    /// No terminal of its own, even if penfold is run from one.
+    #[arg(short = 'T', long)]
+    no_terminal: bool,
+
+    /// Which cgroup: [HIERARCHY:]/path.
+    #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
+    cgroup: CgroupAddress,
+
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+    let mut remote = global.connect().map_err(Failure::before_command)?;
+    let cgroups: Vec<CgroupAddress> =
+        [&arguments.cgroup].into_iter().chain(&arguments.also).cloned().collect();
+    if arguments.detach {
+        let job = Job::new(&cgroups, &arguments.command, false, true);
+        println!("{}", job.start(&mut remote)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    execute(&mut remote, &cgroups, &arguments.command, !arguments.no_terminal, arguments.leave_running)
+}
+
+/// Runs a command in cgroups to its end; what it returned is ours.
+pub(crate) fn execute(
+    remote: &mut Remote,
+    cgroups: &[CgroupAddress],
+    command: &[OsString],
+    terminal: bool,
+    leave_running: bool,
+) -> Outcome {
+    let embedded = remote.call(&InfoCall {}).map_err(Failure::before_command)?.embedded;
+    if embedded {
+        return become_it(remote, cgroups, command);
+    }
+    let terminal = terminal && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let status = relay::run(remote, &Job::new(cgroups, command, terminal, leave_running))?;
+    Ok(ExitCode::from(exit_code(status)))
+}
+
+/// Inside a job: its engine starts nothing, but we are supervised, and so is the command if we become it.
+fn become_it(remote: &mut Remote, cgroups: &[CgroupAddress], command: &[OsString]) -> Outcome {
+    for cgroup in cgroups {
+        let moved = remote.call(&AttachCall { cgroup: cgroup.0.clone(), task: 0, process: true });
+        moved.map_err(|failure| failure.of(cgroup).before_command())?;
+    }
+    let (program, arguments) = command.split_first().expect("at least one word");
+    let error = std::process::Command::new(program).args(arguments).exec();
+    let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_EXECUTE };
+    Err(Failure { code, ..Failure::new(format!("cannot execute {}: {error}", program.display())) })
+}

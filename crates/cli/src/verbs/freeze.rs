@@ -1,0 +1,99 @@
+//! `penfold freeze` and `penfold thaw`.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::address::CgroupAddress;
+use crate::failure::{Failure, Outcome, each};
+use crate::progress;
+use crate::remote::{Global, Remote};
+use crate::settings::Setting;
+use crate::verbs::{EXIT_STATUS, get, set};
+
+/// How often the state is looked at.
+const STEP: Duration = Duration::from_millis(10);
+
+/// Freezes every task of a cgroup and of those below it: they use no CPU until they are thawed.
+///
+/// A frozen process gets no signal but when it is thawed; its parent does not see it as stopped.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  penfold freeze /batch
+  penfold freeze --wait freezer:/batch && snapshot && penfold thaw freezer:/batch
+
+{EXIT_STATUS}"))]
+pub(crate) struct FreezeArguments {
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Thaws a cgroup that was frozen.
+///
+/// It stays frozen as long as one above it is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  penfold thaw /batch
+
+{EXIT_STATUS}"))]
+pub(crate) struct ThawArguments {
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// Returns only when the cgroup's state is reached.
+    #[arg(short, long)]
+    wait: bool,
+
+    /// With --wait: the most seconds to wait for each.
+    #[arg(long, value_name = "SECONDS", requires = "wait")]
+    timeout: Option<u32>,
+
+    /// Which cgroups: [HIERARCHY:]/path; without a hierarchy, in that of the freezer.
+    #[arg(required = true, value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
+    cgroups: Vec<CgroupAddress>,
+}
+
+pub(crate) fn freeze(arguments: &FreezeArguments, global: &Global) -> Outcome {
+    change(&arguments.common, global, "FROZEN")
+}
+
+pub(crate) fn thaw(arguments: &ThawArguments, global: &Global) -> Outcome {
+    change(&arguments.common, global, "THAWED")
+}
+
+fn change(arguments: &Common, global: &Global, state: &str) -> Outcome {
+    let mut remote = global.connect()?;
+    let setting = Setting { file: "freezer.state".to_owned(), value: state.to_owned() };
+    each(&arguments.cgroups, |cgroup| {
+        let at = cgroup.or_in("freezer");
+        set::write(&mut remote, &at, &setting)?;
+        if !arguments.wait {
+            return Ok(());
+        }
+        let what = format!("penfold: waiting for {cgroup} to be {state}");
+        progress::during(&what, || reach(&mut remote, &at, state, arguments.timeout))
+    })
+}
+
+fn reach(
+    remote: &mut Remote,
+    cgroup: &CgroupAddress,
+    state: &str,
+    timeout: Option<u32>,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    loop {
+        let now = get::read(remote, cgroup, "freezer.state")?;
+        if now.trim_end() == state {
+            return Ok(());
+        }
+        if let Some(most) = timeout.filter(|most| began.elapsed() >= Duration::from_secs((*most).into())) {
+            return Err(Failure::new(format!("still {} after {most} s", now.trim_end())));
+        }
+        thread::sleep(STEP);
+    }
+}

@@ -1,0 +1,87 @@
+//! `penfold cat`, also called `get`.
+
+use std::collections::BTreeMap;
+
+use nix::errno::Errno;
+use penfold_server::escape::unescape;
+use penfold_server::protocol::{FilesCall, ReadCall};
+
+use crate::address::CgroupAddress;
+use crate::failure::{Failure, Outcome, each};
+use crate::output;
+use crate::remote::{Global, Remote};
+use crate::verbs::EXIT_STATUS;
+
+/// Reads control files of a cgroup.
+///
+/// One FILE is written as it is; of several, and of all that can be read when none is named, each line has the file's
+/// name before it. The address may also end in the file's name.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  penfold cat /build pids.current
+  penfold cat pids:/build/pids.current
+  penfold get /build pids.max pids.current cpuset.cpus
+  penfold get --json /build
+
+{EXIT_STATUS}"))]
+pub(crate) struct Arguments {
+    /// As one JSON document: the contents by the files' names.
+    #[arg(long)]
+    json: bool,
+
+    /// Which cgroup: [HIERARCHY:]/path.
+    #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
+    cgroup: CgroupAddress,
+
+    /// Which control files.
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+    let mut remote = global.connect()?;
+    let (cgroup, files) = named(&mut remote, arguments)?;
+    let one = files.len() == 1;
+    let mut contents = BTreeMap::new();
+    let outcome = each(&files, |file| {
+        let content = read(&mut remote, &cgroup, file)?;
+        if arguments.json {
+            contents.insert((*file).clone(), content);
+            return Ok(());
+        }
+        if one {
+            return output::write(&unescape(&content));
+        }
+        let text: String = content.lines().map(|line| format!("{file}: {line}\n")).collect();
+        output::write(text.as_bytes())
+    })?;
+    if arguments.json {
+        output::json(&contents)?;
+    }
+    Ok(outcome)
+}
+
+/// The content of a control file, escaped as the socket gives it.
+pub(crate) fn read(remote: &mut Remote, cgroup: &CgroupAddress, file: &str) -> Result<String, Failure> {
+    let call = ReadCall { cgroup: cgroup.0.clone(), file: file.to_owned() };
+    Ok(remote.call(&call)?.content)
+}
+
+/// The files that are meant: those named, the one that ends the address, or all that can be read.
+fn named(remote: &mut Remote, arguments: &Arguments) -> Result<(CgroupAddress, Vec<String>), Failure> {
+    let cgroup = &arguments.cgroup;
+    if !arguments.files.is_empty() {
+        return Ok((cgroup.clone(), arguments.files.clone()));
+    }
+    match remote.call(&FilesCall { cgroup: cgroup.0.clone() }) {
+        Ok(reply) => {
+            let readable = reply.files.into_iter().filter(|file| file.owner.mode & 0o444 != 0);
+            Ok((cgroup.clone(), readable.map(|file| file.name).collect()))
+        }
+        Err(failure) => match cgroup.split_last().filter(|_| failure.errno == Some(Errno::ENOENT)) {
+            Some((parent, file)) => Ok((parent, vec![file])),
+            None => Err(failure.of(cgroup)),
+        },
+    }
+}

@@ -1,0 +1,123 @@
+//! `penfold ls`.
+
+use penfold_server::protocol::{Cgroup, File, FilesCall, ListCall};
+use serde::Serialize;
+
+use crate::address::{self, CgroupAddress};
+use crate::failure::{Failure, Outcome, each};
+use crate::output::{self, Table, mode};
+use crate::remote::{Global, Remote};
+use crate::verbs::EXIT_STATUS;
+
+/// Lists the cgroups directly below an address, and with -a the control files.
+///
+/// Without an address: the top of every hierarchy.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  penfold ls
+  penfold ls -la pids:/build
+  penfold ls -R --json /
+
+{EXIT_STATUS}"))]
+pub(crate) struct Arguments {
+    /// Mode, owner, members and children of each.
+    #[arg(short, long)]
+    long: bool,
+
+    /// The control files too.
+    #[arg(short, long)]
+    all: bool,
+
+    /// Everything below, not only the next level.
+    #[arg(short = 'R', long)]
+    recursive: bool,
+
+    /// The cgroup itself instead of what is below it.
+    #[arg(short, long, conflicts_with = "recursive")]
+    directory: bool,
+
+    /// As one JSON document.
+    #[arg(long)]
+    json: bool,
+
+    /// Below what: [HIERARCHY:]/path.
+    #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
+    cgroups: Vec<CgroupAddress>,
+}
+
+/// One address with what is below it.
+#[derive(Debug, Serialize)]
+struct Listing {
+    address: String,
+    cgroups: Vec<Cgroup>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<File>>,
+}
+
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+    let mut remote = global.connect()?;
+    let addresses = address::or_all(&mut remote, &arguments.cgroups)?;
+    let several = addresses.len() > 1 || arguments.cgroups.is_empty();
+    let mut listings = Vec::new();
+    let mut first = true;
+    let outcome = each(&addresses, |address| {
+        let listing = listing(&mut remote, arguments, address)?;
+        if arguments.json {
+            listings.push(listing);
+            return Ok(());
+        }
+        let head = if several && !arguments.directory { format!("{address}\n") } else { String::new() };
+        let gap = if first || head.is_empty() { "" } else { "\n" };
+        first = false;
+        output::write(format!("{gap}{head}{}", text(arguments, &listing)).as_bytes())
+    })?;
+    if arguments.json {
+        output::json(&listings)?;
+    }
+    Ok(outcome)
+}
+
+fn listing(remote: &mut Remote, arguments: &Arguments, address: &CgroupAddress) -> Result<Listing, Failure> {
+    let depth = match (arguments.directory, arguments.recursive) {
+        (true, _) => Some(0),
+        (false, true) => None,
+        (false, false) => Some(1),
+    };
+    let recursive = depth.is_none().then_some(true);
+    let mut cgroups = remote.call(&ListCall { cgroup: address.0.clone(), recursive, depth })?.cgroups;
+    // the first is the cgroup itself
+    if !arguments.directory && !cgroups.is_empty() {
+        cgroups.remove(0);
+    }
+    let files = match arguments.all {
+        true => Some(remote.call(&FilesCall { cgroup: address.0.clone() })?.files),
+        false => None,
+    };
+    Ok(Listing { address: address.0.clone(), cgroups, files })
+}
+
+fn text(arguments: &Arguments, listing: &Listing) -> String {
+    let name = |one: &Cgroup| match arguments.recursive || arguments.directory {
+        true => one.path.clone(),
+        false => one.path.rsplit('/').next().unwrap_or_default().to_owned(),
+    };
+    let files = listing.files.iter().flatten();
+    if !arguments.long {
+        let names = listing.cgroups.iter().map(|one| format!("{}\n", name(one)));
+        return names.chain(files.map(|file| format!("{}\n", file.name))).collect();
+    }
+    let mut table = Table::new(&["MODE", ">UID", ">GID", ">TASKS", ">CHILDREN", "NAME"]);
+    for one in &listing.cgroups {
+        let owner = &one.owner;
+        let numbers = [owner.uid, owner.gid, one.tasks, one.children].map(|number| number.to_string());
+        let [uid, gid, tasks, children] = numbers;
+        table.row([mode(owner.mode, true), uid, gid, tasks, children, name(one)]);
+    }
+    for file in files {
+        let [uid, gid] = [file.owner.uid, file.owner.gid].map(|number| number.to_string());
+        let none = String::new;
+        table.row([mode(file.owner.mode, false), uid, gid, none(), none(), file.name.clone()]);
+    }
+    table.text()
+}

@@ -1,0 +1,61 @@
+//! `penfold proc`.
+
+use std::process::ExitCode;
+
+use penfold_server::escape::unescape;
+use penfold_server::protocol::ProcCall;
+use serde_json::json;
+
+use crate::failure::{Failure, Outcome};
+use crate::output;
+use crate::remote::Global;
+use crate::verbs::EXIT_STATUS;
+
+/// Shows what the kernel shows in /proc/cgroups, /proc/PID/cgroup and /proc/PID/cpuset, of penfold's own cgroups.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  penfold proc cgroups
+  penfold proc cgroup $$
+
+{EXIT_STATUS}"))]
+pub(crate) struct Arguments {
+    /// As one JSON document: a list of lines, each a list of fields.
+    #[arg(long)]
+    json: bool,
+
+    /// Which of the three texts.
+    #[arg(value_parser = ["cgroups", "cgroup", "cpuset"])]
+    file: String,
+
+    /// Of which task; the caller's own without.
+    #[arg(value_name = "PID")]
+    task: Option<i32>,
+}
+
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+    let task = match (arguments.file.as_str(), arguments.task) {
+        ("cgroups", Some(_)) => {
+            return Err(Failure::own("proc cgroups: takes no PID; it is of the whole machine"));
+        }
+        ("cgroups", None) => None,
+        (_, task) => Some(task.unwrap_or(0).into()),
+    };
+    let content = global.connect()?.call(&ProcCall { file: arguments.file.clone(), task })?.content;
+    match arguments.json {
+        true => output::json(&fields(&arguments.file, &content))?,
+        false => output::write(&unescape(&content))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fields(file: &str, content: &str) -> serde_json::Value {
+    let lines = content.lines();
+    let parts = |line: &str| match file {
+        // a path may have colons in it
+        "cgroup" => json!(line.splitn(3, ':').collect::<Vec<_>>()),
+        "cgroups" => json!(line.split('\t').collect::<Vec<_>>()),
+        _ => json!([line]),
+    };
+    lines.map(parts).collect()
+}

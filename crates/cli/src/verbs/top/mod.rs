@@ -1,0 +1,87 @@
+//! `penfold top`.
+
+mod rows;
+mod screen;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use self::rows::{Order, Row, Sampler};
+use crate::address::CgroupAddress;
+use crate::failure::Outcome;
+use crate::output::{self, Table};
+use crate::remote::Global;
+use crate::verbs::EXIT_STATUS;
+
+/// Shows which cgroups use what: tasks, CPU, and how near they are to their limits.
+///
+/// CPU% is the CPU time of the cgroup and those below it between two looks, 100 for one CPU; it needs cpuacct in the
+/// hierarchy. LIMIT is the limit that is nearest to being reached, and REFUSED how often its limits have refused
+/// something.
+///
+/// Keys: t, c, l, p sort by tasks, CPU, limit, path; r turns the order round; arrows and pages scroll; q ends.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  penfold top
+  penfold top --sort limit pids:/
+  penfold top --once --json | jq '.[] | select(.cpu_percent > 50) | .cgroup'
+
+{EXIT_STATUS}"))]
+pub(crate) struct Arguments {
+    /// Once, after two looks, instead of a live table. So it is also where standard output is no terminal.
+    #[arg(short = '1', long)]
+    once: bool,
+
+    /// As one JSON document, a list of cgroups.
+    #[arg(long, requires = "once")]
+    json: bool,
+
+    /// By what to sort.
+    #[arg(short, long, value_enum, default_value = "cpu")]
+    sort: Order,
+
+    /// The order turned round.
+    #[arg(short, long)]
+    reverse: bool,
+
+    /// The seconds between two looks.
+    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    interval: Duration,
+
+    /// The cgroup and those below it: [HIERARCHY:]/path; all without.
+    #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
+    cgroups: Vec<CgroupAddress>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.05..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "0.05 to 3600 seconds".to_owned())
+}
+
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+    let mut sampler = Sampler::new(global.connect()?, &arguments.cgroups)?;
+    if !arguments.once && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
+        screen::show(&mut sampler, arguments.sort, arguments.reverse, arguments.interval)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    sampler.rows()?;
+    thread::sleep(arguments.interval);
+    let mut rows = sampler.rows()?;
+    rows::sort(&mut rows, arguments.sort, arguments.reverse);
+    if arguments.json {
+        output::json(&rows)?;
+    } else {
+        table(&rows).print()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(rows: &[Row]) -> Table {
+    let mut table =
+        Table::new(&[">TASKS", ">PROCS", ">CPU%", ">CPU TIME", "STATE", "LIMIT", ">REFUSED", "CGROUP"]);
+    rows.iter().for_each(|row| table.row(row.cells()));
+    table
+}

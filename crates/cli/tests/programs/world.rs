@@ -1,0 +1,229 @@
+//! A mount namespace with a daemon in it, where mount(8) knows penfold, and nothing of which stays.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::common::{PENFOLD, Scratch, have, is_root, skipped};
+
+/// What a world is made with.
+///
+/// The helpers of mount(8) go into a copy of /usr/sbin that only this namespace sees, and a program that waits keeps
+/// the namespace.
+const FOUNDATION: &str = r#"
+set -e
+mount --make-rprivate /
+mkdir "$0/sbin"
+mount --bind /usr/sbin "$0/sbin"
+mount -t tmpfs helpers /usr/sbin
+for program in "$0"/sbin/*; do ln -s "$program" /usr/sbin/; done
+mount -t tmpfs cgroup_root /sys/fs/cgroup
+echo ready
+exec sleep 1000
+"#;
+
+/// A private world. When it is dropped all its processes are killed and its mounts go with them.
+pub(crate) struct World {
+    scratch: Scratch,
+    holder: Child,
+    daemon: Option<Child>,
+    started: Vec<Pid>,
+}
+
+/// What ran, with its outputs as text.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    what: String,
+}
+
+impl Ran {
+    fn new(command: &Command, output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            what: format!("{command:?}"),
+        }
+    }
+
+    /// Outputs that were collected together.
+    pub(crate) fn of(code: i32, said: String, what: String) -> Self {
+        Self { code, stderr: said.clone(), stdout: said, what }
+    }
+
+    /// Its standard output, if it succeeded.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        assert!(self.code == 0, "{}: {}\n{}{}", self.what, self.code, self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// Its standard error, if it failed.
+    #[track_caller]
+    pub(crate) fn failed(self) -> String {
+        assert!(self.code != 0, "{}: succeeded\n{}{}", self.what, self.stdout, self.stderr);
+        self.stderr
+    }
+}
+
+impl World {
+    /// `None`, with a reason printed, where there can't be one: only root may make mounts.
+    pub(crate) fn new() -> Option<Self> {
+        Self::foundation().map(|world| if Self::is_kernels() { world } else { world.with_daemon() })
+    }
+
+    /// Whether the kernel's own cgroup v1 is to answer, to see whether what the tests expect is right.
+    pub(crate) fn is_kernels() -> bool {
+        std::env::var("PENFOLD_SESSIONS").as_deref() == Ok("kernel")
+    }
+
+    fn foundation() -> Option<Self> {
+        if !is_root() || !Path::new("/dev/fuse").exists() || !have("nsenter") {
+            skipped("mount namespaces need root, the file view /dev/fuse");
+            return None;
+        }
+        let scratch = Scratch::new();
+        let mut holder = Command::new("unshare")
+            .args(["--mount", "sh", "-c", FOUNDATION])
+            .arg(scratch.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .expect("run unshare");
+        let mut said = String::new();
+        let stdout = holder.stdout.take().expect("piped");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut said).expect("a line");
+        assert_eq!(said, "ready\n", "the namespace could not be made");
+        Some(Self { scratch, holder, daemon: None, started: Vec::new() })
+    }
+
+    fn with_daemon(mut self) -> Self {
+        let log = fs::File::create(self.scratch.path().join("log")).expect("a log");
+        let mut daemon = self.command(PENFOLD);
+        daemon.args(["serve", "--socket"]).arg(self.socket());
+        daemon.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log).process_group(0);
+        self.daemon = Some(daemon.spawn().expect("run the daemon"));
+        let began = Instant::now();
+        while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(10), "no daemon:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.run(PENFOLD, ["install-helpers"]).ok();
+        self
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.scratch.path().join("control")
+    }
+
+    /// A directory for the test, gone afterwards.
+    pub(crate) fn directory(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// What the daemon said.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.scratch.path().join("log")).unwrap_or_default()
+    }
+
+    /// A command that will run in this world.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--mount=/proc/{}/ns/mnt", self.holder.id())).arg("--").arg(program);
+        command.current_dir("/").env("PENFOLD_SOCKET", self.socket()).env_remove("XDG_RUNTIME_DIR");
+        command
+    }
+
+    /// Runs a command to its end, within half a minute.
+    pub(crate) fn run<S: AsRef<OsStr>>(
+        &self,
+        program: impl AsRef<OsStr>,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Ran {
+        let mut command = self.command("timeout");
+        command.args(["--kill-after=1", "30"]).arg(program).args(arguments);
+        self.finish(command)
+    }
+
+    /// Runs a prepared command to its end.
+    pub(crate) fn finish(&self, mut command: Command) -> Ran {
+        let output = command.stdin(Stdio::null()).output().expect("run nsenter");
+        Ran::new(&command, output)
+    }
+
+    /// Runs a script to its end; its output.
+    #[track_caller]
+    pub(crate) fn script(&self, script: &str) -> String {
+        self.run("sh", ["-ec", script]).ok()
+    }
+
+    /// Starts a program that stays; killed at the end.
+    pub(crate) fn start<S: AsRef<OsStr>>(&mut self, words: impl IntoIterator<Item = S>) -> Pid {
+        let mut command = self.command("setsid");
+        let child = command.args(words).stdin(Stdio::null()).spawn().expect("run nsenter");
+        let pid = Pid::from_raw(child.id().cast_signed());
+        self.started.push(pid);
+        pid
+    }
+
+    /// Mounts a hierarchy as mount(8) does it, below /sys/fs/cgroup.
+    pub(crate) fn mount(&self, name: &str, options: &str) -> String {
+        let point = format!("/sys/fs/cgroup/{name}");
+        self.script(&format!("mkdir {point}; mount -t cgroup -o {options} {name} {point}"));
+        point
+    }
+
+    /// Where penfold's texts for /proc are mounted.
+    pub(crate) fn proc(&self) -> String {
+        if Self::is_kernels() {
+            return "/proc".to_owned();
+        }
+        let point = self.scratch.path().join("proc").display().to_string();
+        if !Path::new(&point).exists() {
+            self.script(&format!("mkdir {point}; {PENFOLD} mount --proc {point}"));
+        }
+        point
+    }
+
+    /// A file as a program in this world reads it, without the newline at the end.
+    #[track_caller]
+    pub(crate) fn read(&self, path: &str) -> String {
+        self.run("cat", [path]).ok().trim_end().to_owned()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the daemon said:\n{}", self.log());
+        }
+        for pid in &self.started {
+            let _ = kill(*pid, Signal::SIGKILL);
+        }
+        if let Some(daemon) = &mut self.daemon {
+            let pid = Pid::from_raw(daemon.id().cast_signed());
+            let _ = kill(pid, Signal::SIGTERM);
+            let began = Instant::now();
+            while daemon.try_wait().is_ok_and(|status| status.is_none()) {
+                if began.elapsed() > Duration::from_secs(5) {
+                    let _ = daemon.kill();
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+        for pid in &self.started {
+            let _ = nix::sys::wait::waitpid(*pid, None);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What happens to a descriptor that the program has just opened.
+
+use crate::descriptor::{Descriptor, path_of};
+use crate::mapping::Mapping;
+use crate::place::{Place, place};
+use crate::{real, rewrite, settings};
+
+/// `f_type` of the real `/proc`.
+const PROC_SUPER_MAGIC: libc::c_long = 0x9fa0;
+
+/// Replaces the file behind a descriptor, if it is one of those that penfold has an answer for. `errno` stays as it is.
+pub(crate) fn adjust(fd: i32) {
+    let errno = real::errno();
+    // Nothing is lost when this fails anywhere: the kernel's own file is still there.
+    let _ = replaced(fd);
+    real::set_errno(errno);
+}
+
+fn replaced(fd: i32) -> Option<()> {
+    // a file of this name elsewhere may look like one of /proc
+    (real::file_system(fd)? == PROC_SUPER_MAGIC).then_some(())?;
+    let path = path_of(fd)?;
+    match place(path.bytes())? {
+        Place::Mounts => table(fd, rewrite::mounts),
+        Place::MountInfo => table(fd, rewrite::mountinfo),
+        Place::Text(number, name) => text(fd, number, name),
+    }
+}
+
+fn table(fd: i32, rewrite: fn(&[u8], bool, &mut Mapping) -> Option<()>) -> Option<()> {
+    let hide = settings::hide();
+    let mut kernels = Mapping::new();
+    // Through a descriptor of its own, so that the program's stays at its beginning.
+    let path = path_of(fd)?;
+    kernels.read_all(Descriptor::open_path(&path)?.number())?;
+    if !rewrite::concerns(kernels.bytes(), hide) {
+        return None;
+    }
+    let mut ours = Mapping::new();
+    rewrite(kernels.bytes(), hide, &mut ours)?;
+    Descriptor::with(&ours)?.replace(fd)
+}
+
+/// The same file below `PENFOLD_PROC`. Opened, not copied: each read is then answered by the daemon, as from `/proc`.
+fn text(fd: i32, number: &[u8], name: &[u8]) -> Option<()> {
+    let directory = settings::proc_directory()?.to_bytes();
+    let path = if number.is_empty() {
+        crate::descriptor::Path::new(&[directory, b"/", name])
+    } else {
+        crate::descriptor::Path::new(&[directory, b"/", number, b"/", name])
+    };
+    Descriptor::open_path(&path?)?.replace(fd)
+}

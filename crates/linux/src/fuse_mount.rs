@@ -1,0 +1,186 @@
+//! The client's side of a file view: mounting `/dev/fuse` where the client is, for a daemon to serve.
+//!
+//! Who has `CAP_SYS_ADMIN` over its mount namespace mounts itself, also inside a user namespace. Others need fusermount3,
+//! which is set-user-ID and keeps its own rules (`/etc/fuse.conf`).
+
+use std::fs::OpenOptions;
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::unistd::{getegid, geteuid};
+
+/// The source that `/proc/mounts` shows.
+pub const SOURCE: &str = "penfold";
+const HELPER: &str = "fusermount3";
+
+/// What to mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FuseMount {
+    /// Shown in `/proc/mounts` as the type `fuse.SUBTYPE`. No comma.
+    pub subtype: String,
+    /// The source that is shown; [`SOURCE`] as a rule.
+    pub source: String,
+    /// Nothing can be changed through this mount.
+    pub read_only: bool,
+    /// `noexec`
+    pub no_exec: bool,
+}
+
+/// Why there is no mount.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    /// The device can't be opened.
+    #[error(
+        "/dev/fuse: {0}; the kernel needs its fuse module, a container the device; without, use the control socket"
+    )]
+    Device(Errno),
+    /// mount(2) has refused.
+    #[error("mount {}: {errno}", .target.display())]
+    Refused {
+        /// Where.
+        target: PathBuf,
+        /// Why.
+        errno: Errno,
+    },
+    /// Not permitted, and the helper for those who may not mount is not there.
+    #[error(
+        "mount {}: this user may not mount (EPERM), and fusermount3 is not installed (package fuse3); inside \
+         `unshare -rm` it needs neither", .0.display()
+    )]
+    NoHelper(PathBuf),
+    /// The helper has refused; it has said why on standard error.
+    #[error("fusermount3 does not mount or unmount {} (see its message)", .0.display())]
+    Helper(PathBuf),
+}
+
+impl MountError {
+    /// What mount(2) would have answered.
+    pub fn errno(&self) -> Errno {
+        match self {
+            MountError::Device(errno) | MountError::Refused { errno, .. } => *errno,
+            MountError::NoHelper(_) | MountError::Helper(_) => Errno::EPERM,
+        }
+    }
+}
+
+impl FuseMount {
+    /// Mounts and returns the open `/dev/fuse`. Until it is served, whoever looks at the target waits; when it is closed,
+    /// they get `ENOTCONN`: the caller unmounts if it does not get served.
+    ///
+    /// # Errors
+    /// [`MountError`]; then nothing is mounted.
+    pub fn mount(&self, target: &Path) -> Result<OwnedFd, MountError> {
+        match self.mount_directly(target) {
+            Err(
+                MountError::Refused { errno: Errno::EPERM, .. }
+                | MountError::Device(Errno::EACCES | Errno::EPERM),
+            ) if !geteuid().is_root() => self.mount_by_helper(target),
+            answer => answer,
+        }
+    }
+
+    fn mount_directly(&self, target: &Path) -> Result<OwnedFd, MountError> {
+        let opened = OpenOptions::new().read(true).write(true).open("/dev/fuse");
+        let device: OwnedFd = opened
+            .map_err(|error| MountError::Device(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?
+            .into();
+        let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        flags.set(MsFlags::MS_RDONLY, self.read_only);
+        flags.set(MsFlags::MS_NOEXEC, self.no_exec);
+        let data = format!(
+            "fd={},rootmode=40555,user_id={},group_id={},default_permissions,allow_other",
+            device.as_raw_fd(),
+            geteuid(),
+            getegid()
+        );
+        let kind = format!("fuse.{}", self.subtype);
+        mount(Some(self.source.as_str()), target, Some(kind.as_str()), flags, Some(data.as_str()))
+            .map_err(|errno| MountError::Refused { target: target.to_owned(), errno })?;
+        Ok(device)
+    }
+
+    /// fusermount3 mounts and passes the device over a socket, whose number it is told in its environment.
+    fn mount_by_helper(&self, target: &Path) -> Result<OwnedFd, MountError> {
+        let refused = |error: io::Error| MountError::Refused {
+            target: target.to_owned(),
+            errno: error.raw_os_error().map_or(Errno::EIO, Errno::from_raw),
+        };
+        let (ours, theirs) = UnixStream::pair().map_err(refused)?;
+        let access = if self.read_only { "ro" } else { "rw" };
+        let execution = if self.no_exec { ",noexec" } else { "" };
+        let options = format!(
+            "{access}{execution},nosuid,nodev,default_permissions,fsname={},subtype={}",
+            self.source, self.subtype
+        );
+        let status = Command::new(HELPER)
+            .args(["-o", &options, "--"])
+            .arg(target)
+            // its standard input is the socket: no other descriptor has to be inherited
+            .env("_FUSE_COMMFD", "0")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .status();
+        match status {
+            Ok(status) if status.success() => {
+                receive_descriptor(&ours).map_err(|_| MountError::Helper(target.to_owned()))
+            }
+            Ok(_) => Err(MountError::Helper(target.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(MountError::NoHelper(target.to_owned()))
+            }
+            Err(error) => Err(refused(error)),
+        }
+    }
+}
+
+fn receive_descriptor(socket: &UnixStream) -> io::Result<OwnedFd> {
+    let mut byte = [0];
+    let mut buffers = [IoSliceMut::new(&mut byte)];
+    let mut space = nix::cmsg_space!(std::os::fd::RawFd);
+    let message =
+        recvmsg::<()>(socket.as_raw_fd(), &mut buffers, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(descriptors) = control
+            && let Some(&descriptor) = descriptors.first()
+        {
+            // SAFETY: the kernel has just made this descriptor for us, and nobody else knows of it.
+            return Ok(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        }
+    }
+    Err(io::Error::from_raw_os_error(libc::EPROTO))
+}
+
+/// How to unmount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unmounting {
+    /// Take the name away now, the rest when nobody uses it any more (`umount -l`).
+    pub lazy: bool,
+}
+
+/// Unmounts a file view, as umount(8) does.
+///
+/// # Errors
+/// [`MountError`]: `EBUSY` while it is in use, `EINVAL` if nothing is mounted there.
+pub fn unmount(target: &Path, how: Unmounting) -> Result<(), MountError> {
+    let mut flags = MntFlags::empty();
+    flags.set(MntFlags::MNT_DETACH, how.lazy);
+    match umount2(target, flags) {
+        Ok(()) => Ok(()),
+        Err(Errno::EPERM) if !geteuid().is_root() => unmount_by_helper(target, how),
+        Err(errno) => Err(MountError::Refused { target: target.to_owned(), errno }),
+    }
+}
+
+fn unmount_by_helper(target: &Path, how: Unmounting) -> Result<(), MountError> {
+    let options: &[&str] = if how.lazy { &["-u", "-z", "--"] } else { &["-u", "--"] };
+    match Command::new(HELPER).args(options).arg(target).stdin(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(MountError::Helper(target.to_owned())),
+        Err(_) => Err(MountError::NoHelper(target.to_owned())),
+    }
+}

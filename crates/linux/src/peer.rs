@@ -1,0 +1,155 @@
+//! Unix sockets: bytes with descriptors, and who is at the other end.
+
+use std::io;
+use std::mem::{self, MaybeUninit};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::ptr;
+
+use nix::errno::Errno;
+
+/// As many descriptors as the kernel passes with one message (`SCM_MAX_FD`).
+const MOST: usize = 253;
+
+/// What came with one recvmsg(2).
+#[derive(Debug, Default)]
+pub struct Received {
+    /// How many bytes; 0 when the other side has closed.
+    pub length: usize,
+    /// The descriptors, close-on-exec.
+    pub files: Vec<OwnedFd>,
+    /// Some descriptors could not be taken: this process has too many open.
+    pub lost_files: bool,
+}
+
+/// Room for one control message of descriptors, aligned as its header wants it.
+#[repr(C)]
+union Control {
+    header: libc::cmsghdr,
+    bytes: [u8; mem::size_of::<libc::cmsghdr>() + MOST * mem::size_of::<RawFd>() + 8],
+}
+
+/// Receives bytes and the descriptors that came with them.
+///
+/// # Errors
+/// What recvmsg(2) gives; an interrupted call is made again.
+pub fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut control = MaybeUninit::<Control>::uninit();
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: msghdr is plain data, for which zero is a valid value.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = mem::size_of::<Control>();
+    let length = loop {
+        // SAFETY: the kernel writes at most the lengths given, into buffers that outlive the call.
+        let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+        match Errno::result(length) {
+            Ok(length) => break length as usize,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    };
+    let mut files = Vec::new();
+    // SAFETY: msg_controllen says how much of the buffer the kernel has filled.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    while !header.is_null() {
+        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR give headers inside of what the kernel has filled.
+        let (level, kind, end) = unsafe { ((*header).cmsg_level, (*header).cmsg_type, (*header).cmsg_len) };
+        if (level, kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            // SAFETY: computes with numbers only.
+            let start = unsafe { libc::CMSG_LEN(0) } as usize;
+            for index in 0..(end - start) / mem::size_of::<RawFd>() {
+                let mut number: RawFd = -1;
+                // SAFETY: the data of the message has that many numbers, perhaps not aligned, so bytes are copied.
+                unsafe {
+                    let from = libc::CMSG_DATA(header).add(index * mem::size_of::<RawFd>());
+                    ptr::copy_nonoverlapping(from, (&raw mut number).cast::<u8>(), mem::size_of::<RawFd>());
+                }
+                // SAFETY: the kernel has just installed it for us, and nobody else knows it.
+                files.push(unsafe { OwnedFd::from_raw_fd(number) });
+            }
+        }
+        // SAFETY: as above.
+        header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
+    }
+    Ok(Received { length, files, lost_files: message.msg_flags & libc::MSG_CTRUNC != 0 })
+}
+
+/// The supplementary groups that the other side had when it connected; `None` where the kernel does not tell.
+pub fn groups(socket: &UnixStream) -> Option<Vec<u32>> {
+    // NGROUPS_MAX
+    let mut groups = vec![0_u32; 65536];
+    let mut length = mem::size_of_val(groups.as_slice()) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into a buffer of that length.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERGROUPS,
+            groups.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if answer != 0 {
+        return None;
+    }
+    groups.truncate(length as usize / mem::size_of::<u32>());
+    groups.shrink_to_fit();
+    Some(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{IoSlice, Read, Write};
+    use std::os::fd::AsFd;
+
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+
+    use super::*;
+
+    #[test]
+    fn bytes_come_with_their_descriptors() {
+        let (here, there) = UnixStream::pair().expect("a pair");
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let rights = [writer.as_raw_fd(), writer.as_raw_fd()];
+        let parts = [IoSlice::new(b"hello")];
+        sendmsg::<()>(
+            there.as_raw_fd(),
+            &parts,
+            &[ControlMessage::ScmRights(&rights)],
+            MsgFlags::empty(),
+            None,
+        )
+        .expect("sent");
+        drop((writer, there));
+        let mut buffer = [0; 16];
+        let received = receive(&here, &mut buffer).expect("received");
+        assert_eq!((&buffer[..received.length], received.files.len()), (&b"hello"[..], 2));
+        assert!(!received.lost_files);
+        for file in &received.files {
+            let flags = fcntl(file.as_fd(), FcntlArg::F_GETFD).expect("flags");
+            assert!(FdFlag::from_bits_retain(flags).contains(FdFlag::FD_CLOEXEC));
+        }
+        let mut files = received.files.into_iter().map(std::fs::File::from);
+        files.next().expect("one").write_all(b"through").expect("it is the pipe");
+        drop(files);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("read");
+        assert_eq!(text, "through");
+        assert_eq!(receive(&here, &mut buffer).expect("the end").length, 0);
+    }
+
+    #[test]
+    fn the_other_sides_groups_are_known() {
+        let (here, _there) = UnixStream::pair().expect("a pair");
+        let mut own: Vec<u32> =
+            nix::unistd::getgroups().expect("groups").into_iter().map(nix::unistd::Gid::as_raw).collect();
+        own.sort_unstable();
+        let mut theirs = groups(&here).expect("since Linux 4.13");
+        theirs.sort_unstable();
+        assert_eq!(theirs, own);
+    }
+}

@@ -1,0 +1,191 @@
+//! Release agents of a daemon: what they get, and that none disturbs anybody.
+
+mod common;
+mod contained;
+mod hosted;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use common::eventually;
+use hosted::{Hosted, lives};
+use penfold_core::Release;
+use penfold_linux::process;
+use penfold_linux::release::{AGENTS_AT_ONCE, Agents, Note};
+use penfold_linux::trace::ExecOptions;
+
+/// A directory that goes with what is in it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("penfold-agents-{name}-{}", std::process::id()));
+        std::fs::create_dir(&path).expect("make a scratch directory");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).expect("open it to all");
+        Scratch(path)
+    }
+
+    fn script(&self, text: &str) -> String {
+        let path = self.0.join("agent");
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("write the agent");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("make it a program");
+        path.to_str().expect("UTF-8").to_owned()
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn entries(&self, prefix: &str) -> usize {
+        let entries = std::fs::read_dir(&self.0).expect("it is there").flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)).count()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn agents() -> (Agents, mpsc::Receiver<Note>) {
+    let (tell, hear) = mpsc::channel();
+    let agents = Agents::start(move |note| drop(tell.send(note))).expect("a thread");
+    (agents, hear)
+}
+
+fn release(agent: &str, path: &str) -> Release {
+    let mounter = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    Release { agent: agent.to_owned(), path: path.as_bytes().to_vec(), hierarchy: 1, mounter }
+}
+
+#[test]
+fn an_agent_gets_what_the_kernel_gives_and_nothing_of_the_daemon() {
+    let scratch = Scratch::new("gets");
+    let told = scratch.path().join("told");
+    let agent = scratch.script(&format!(
+        "{{ echo \"$#\" \"$@\"; pwd; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= | sort; cat; umask\n\
+         for fd in /proc/$$/fd/*; do readlink $fd; done | grep -v -e /agent$ -e ^pipe: | sort -u\n\
+         awk '{{ print ($1 == $6) }}' /proc/$$/stat; sed -n 's/SigIgn:..........//p' /proc/$$/status; }} > {0}.new\n\
+         mv {0}.new {0}",
+        told.display()
+    ));
+    // a descriptor that a library forgot to close on exec, and a signal that this process ignores
+    let file = std::fs::File::open("/etc/passwd").expect("a file");
+    nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).expect("it is open");
+    let (agents, _notes) = agents();
+    agents.release(release(&agent, "/a/b c"));
+    eventually("the agent has run", || told.exists());
+    let expected = format!(
+        "1 /a/b c\n/\nHOME=/\nPATH=/sbin:/bin:/usr/sbin:/usr/bin\n0022\n/dev/null\n{0}.new\n1\n0000000\n",
+        told.display()
+    );
+    assert_eq!(std::fs::read_to_string(&told).expect("it is there"), expected);
+}
+
+#[test]
+fn an_agent_runs_as_who_mounted_the_hierarchy() {
+    if !nix::unistd::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "CI runs as root");
+        return eprintln!("skipped: only root can run an agent as somebody else");
+    }
+    let scratch = Scratch::new("user");
+    let told = scratch.path().join("told");
+    let agent =
+        scratch.script(&format!("{{ id -u; id -g; id -G; }} > {0}.new; mv {0}.new {0}", told.display()));
+    let (agents, _notes) = agents();
+    agents.release(Release { mounter: (65534, 65533), ..release(&agent, "/a") });
+    eventually("the agent has run", || told.exists());
+    assert_eq!(std::fs::read_to_string(&told).expect("it is there"), "65534\n65533\n65533\n");
+}
+
+#[test]
+fn agents_that_hang_are_bounded_and_the_rest_wait_and_run() {
+    let scratch = Scratch::new("hang");
+    let at = scratch.path().display();
+    let agent = scratch.script(&format!(
+        "touch {at}/began$(echo $1 | tr / _); while [ ! -e {at}/go ]; do sleep 0.1; done; echo $1 >> {at}/ended"
+    ));
+    let (agents, notes) = agents();
+    let began = Instant::now();
+    let all = AGENTS_AT_ONCE + 30;
+    for number in 0..all {
+        agents.release(release(&agent, &format!("/{number}")));
+    }
+    assert!(began.elapsed() < Duration::from_millis(100), "nobody waited for an agent");
+    eventually("as many as may have begun", || scratch.entries("began") == AGENTS_AT_ONCE);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(scratch.entries("began"), AGENTS_AT_ONCE);
+    assert!(notes.try_recv().is_err(), "10 s are not over");
+    for _ in 0..10 {
+        agents.release(release(&agent, &format!("/{}", all - 1)));
+    }
+    std::fs::write(scratch.path().join("go"), "").expect("write");
+    let ended = || std::fs::read_to_string(scratch.path().join("ended")).unwrap_or_default().lines().count();
+    eventually("all have run", || ended() >= all);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(ended(), all, "the one that was told of while it waited has run once");
+}
+
+#[test]
+fn an_agent_that_takes_ten_seconds_is_told_of() {
+    let scratch = Scratch::new("slow");
+    let agent = scratch.script("exec sleep 11");
+    let (agents, notes) = agents();
+    agents.release(release(&agent, "/slow"));
+    agents.release(release("/nonexistent/agent", "/none"));
+    match notes.recv_timeout(Duration::from_secs(5)).expect("a note") {
+        Note::Failed(release, error) => {
+            assert_eq!((release.path.as_slice(), error.raw_os_error()), (&b"/none"[..], Some(libc::ENOENT)));
+        }
+        other => panic!("{other:?}"),
+    }
+    match notes.recv_timeout(Duration::from_secs(20)).expect("a note") {
+        Note::Slow(release, pid, time) => {
+            assert!(release.path == b"/slow" && time >= Duration::from_secs(10));
+            eventually("it is reaped when it has ended", || !Path::new(&format!("/proc/{pid}")).exists());
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The tracer reaps with waitid, the agents' threads with waitpid, and the daemon is handed orphans of both.
+#[test]
+fn agents_beside_a_tracer_under_load_are_all_reaped_and_so_is_what_they_leave_behind() {
+    let hosted = Hosted::start();
+    let cgroup = hosted.cgroup("load");
+    let scratch = Scratch::new("load");
+    let at = scratch.path().display();
+    let agent =
+        scratch.script(&format!("(sleep 1; echo $$ > /dev/null) & echo $! > {at}/left$(echo $1 | tr / _)"));
+    let load: Vec<_> = (0..2)
+        .map(|_| {
+            let forks = "i=0; while [ $i -lt 1000 ]; do (: & :); i=$((i+1)); done";
+            hosted.exec(cgroup, &["sh", "-c", forks], ExecOptions::default())
+        })
+        .collect();
+    let (agents, notes) = agents();
+    for number in 0..200 {
+        agents.release(release(&agent, &format!("/{number}")));
+    }
+    eventually("all have run", || scratch.entries("left") == 200);
+    for running in load {
+        assert_eq!(running.wait().expect("it ran"), 0, "no fork of the job failed");
+    }
+    let left: Vec<i32> = (0..200)
+        .map(|number| {
+            let text =
+                std::fs::read_to_string(scratch.path().join(format!("left_{number}"))).expect("it is there");
+            text.trim().parse().expect("a number")
+        })
+        .collect();
+    let gone = |pid: &i32| !lives(*pid) && process::parent_of(*pid) != Some(std::process::id().cast_signed());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !left.iter().all(gone) {
+        assert!(Instant::now() < deadline, "some are still zombies of this process");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(notes.try_recv().is_err(), "no agent failed");
+}

@@ -1,0 +1,30 @@
+//! A daemon in a few lines: `keeper SOCKET STATE` serves until it is told to end, and restores what another has left.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use penfold_linux::trace::AtEnd;
+use penfold_server::address::Address;
+use penfold_server::control::Limits;
+use penfold_server::daemon::{Config, Daemon, Signals};
+use penfold_server::failure::Failure;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args_os().skip(1);
+    let (Some(socket), Some(state)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: keeper SOCKET STATE".into());
+    };
+    let signals = Signals::block()?;
+    let address = Address::parse(OsStr::new(&socket));
+    let mut prepared = Daemon::prepare(Config { address, at_end: AtEnd::Leave, limits: Limits::default() })?;
+    let nobody_mounts = |view: &penfold_server::journal::View, _| {
+        let target = String::from_utf8_lossy(&view.target.0);
+        Err(Failure::new(nix::errno::Errno::ENOSYS, format!("{target}: this program serves no files")))
+    };
+    prepared.restore(Path::new(&state), &mut { nobody_mounts })?;
+    let daemon = prepared.serve(None, Vec::new())?;
+    println!("ready");
+    daemon.run(&signals)?;
+    daemon.stop();
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Where the control socket of a daemon is.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::path::{Path, PathBuf};
+
+/// The variable of the environment that names a socket.
+pub const VARIABLE: &str = "PENFOLD_SOCKET";
+
+/// The variable of the environment by which a job of `penfold run` knows the socket of its own engine.
+pub const JOB_VARIABLE: &str = "PENFOLD_JOB";
+
+/// The socket of the daemon of the machine.
+pub const OF_MACHINE: &str = "/run/penfold/control";
+
+/// The address of a control socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A socket in the file system.
+    Path(PathBuf),
+    /// A name of the abstract namespace, which dies with its last user; written `@NAME`.
+    Abstract(Vec<u8>),
+}
+
+/// There is no place where a socket would be looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no daemon to ask: XDG_RUNTIME_DIR is not set and there is no {OF_MACHINE}; give --socket or set {VARIABLE}"
+)]
+pub struct NoPlace;
+
+impl Address {
+    /// Reads a path or `@NAME`, each with or without varlink's `unix:` before it.
+    pub fn parse(text: &OsStr) -> Address {
+        let bytes = text.as_bytes();
+        let bytes = bytes.strip_prefix(b"unix:").unwrap_or(bytes);
+        match bytes.strip_prefix(b"@") {
+            Some(name) => Address::Abstract(name.to_vec()),
+            None => Address::Path(OsString::from_vec(bytes.to_vec()).into()),
+        }
+    }
+
+    /// Where a client finds its daemon: at `given` (`--socket`), at `$PENFOLD_SOCKET`, inside a job of `penfold run` at
+    /// that job's engine (`$PENFOLD_JOB`), at the user's own daemon if it has one, or at the machine's.
+    ///
+    /// # Errors
+    /// [`NoPlace`] for a user without a runtime directory on a machine without a daemon.
+    pub fn of_client(given: Option<&OsStr>) -> Result<Address, NoPlace> {
+        let variable = |name| std::env::var_os(name).filter(|it| !it.is_empty());
+        let named = given.map(OsStr::to_owned).or_else(|| variable(VARIABLE));
+        let named = named.or_else(|| variable(JOB_VARIABLE));
+        if let Some(named) = named {
+            return Ok(Address::parse(&named));
+        }
+        let machine = Path::new(OF_MACHINE);
+        let own = own_place().filter(|own| own.exists() || !machine.exists());
+        let root = nix::unistd::geteuid().is_root();
+        own.or((root || machine.exists()).then(|| machine.to_owned())).map(Address::Path).ok_or(NoPlace)
+    }
+
+    /// Where a daemon that is not told otherwise listens: root's is the machine's.
+    ///
+    /// # Errors
+    /// [`NoPlace`] for a user without a runtime directory.
+    pub fn of_daemon(given: Option<&OsStr>) -> Result<Address, NoPlace> {
+        match given {
+            Some(given) => Ok(Address::parse(given)),
+            None if nix::unistd::geteuid().is_root() => Ok(Address::Path(OF_MACHINE.into())),
+            None => own_place().map(Address::Path).ok_or(NoPlace),
+        }
+    }
+
+    /// As the library wants it.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is longer than the 107 bytes that the kernel takes.
+    pub fn to_socket(&self) -> io::Result<SocketAddr> {
+        match self {
+            Address::Path(path) => SocketAddr::from_pathname(path),
+            Address::Abstract(name) => SocketAddr::from_abstract_name(name),
+        }
+    }
+
+    /// Connects, without a word.
+    ///
+    /// # Errors
+    /// What connect(2) gives.
+    pub fn connect(&self) -> io::Result<UnixStream> {
+        UnixStream::connect_addr(&self.to_socket()?)
+    }
+}
+
+/// The socket of the user's own daemon. Root has none beside the machine's.
+fn own_place() -> Option<PathBuf> {
+    let directory = std::env::var_os("XDG_RUNTIME_DIR").filter(|it| Path::new(it).is_absolute());
+    directory.filter(|_| !nix::unistd::geteuid().is_root()).map(|it| Path::new(&it).join("penfold/control"))
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Path(path) => path.display().fmt(f),
+            Address::Abstract(name) => write!(f, "@{}", String::from_utf8_lossy(name)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_address_are_read_and_shown() {
+        for text in ["/run/penfold/control", "@penfold-7", "relative"] {
+            assert_eq!(Address::parse(OsStr::new(text)).to_string(), text);
+            let with_scheme = format!("unix:{text}");
+            assert_eq!(Address::parse(OsStr::new(&with_scheme)).to_string(), text);
+        }
+        assert_eq!(Address::parse(OsStr::new("@x")), Address::Abstract(b"x".to_vec()));
+        assert!(Address::Path("x".repeat(108).into()).connect().is_err());
+    }
+}

@@ -1,0 +1,286 @@
+//! The client's side of the control socket.
+
+use std::io::{self, IoSlice, Read};
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, MsgFlags, send, sendmsg};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::address::Address;
+use crate::protocol::{INTERFACE, Method, Refused, TooMuch};
+
+/// No connection to a daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There is no socket, or it is left over from a daemon that died.
+    #[error("no daemon listens at {0}; start one with `penfold serve`")]
+    Nobody(Address),
+    /// Its file may not be written by this user.
+    #[error("the daemon at {0} is not for this user: permission denied")]
+    Denied(Address),
+    /// Anything else.
+    #[error("cannot connect to {address}: {error}")]
+    Other {
+        /// Where to.
+        address: Address,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+/// Why a call has no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The operation was refused, as a system call is.
+    #[error("{}", .0.message)]
+    Refused(Refused),
+    /// This client asks for more than it may have at once.
+    #[error("{0}")]
+    TooMuch(String),
+    /// The connection broke, or the daemon is gone.
+    #[error("the connection to the daemon broke: {0}")]
+    Transport(#[from] io::Error),
+    /// An answer that is none: another version, or something that is not penfold.
+    #[error("not an answer of penfold's: {0}")]
+    Protocol(String),
+}
+
+impl CallError {
+    /// The errno that a system call would have given; `None` where the daemon did not say.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            CallError::Refused(refused) => i32::try_from(refused.errno).ok().map(Errno::from_raw),
+            _ => None,
+        }
+    }
+}
+
+/// A connection to a daemon, for one call after the other.
+#[derive(Debug)]
+pub struct Connection {
+    stream: UnixStream,
+    received: Vec<u8>,
+    /// How far `received` was given out already.
+    taken: usize,
+    /// Answers to a call that nobody read to its end are still to come.
+    unfinished: bool,
+}
+
+#[derive(Serialize)]
+struct Request<'a, M> {
+    method: &'static str,
+    parameters: &'a M,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    more: bool,
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    parameters: Option<&'a RawValue>,
+    #[serde(default)]
+    continues: Option<bool>,
+    error: Option<String>,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub fn connect(address: &Address) -> Result<Connection, ConnectError> {
+        let stream = address.connect().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ConnectError::Nobody(address.clone())
+            }
+            io::ErrorKind::PermissionDenied => ConnectError::Denied(address.clone()),
+            _ => ConnectError::Other { address: address.clone(), error },
+        })?;
+        Ok(Connection::over(stream))
+    }
+
+    /// Talks over a socket that is connected already.
+    pub fn over(stream: UnixStream) -> Connection {
+        Connection { stream, received: Vec::new(), taken: 0, unfinished: false }
+    }
+
+    /// How long to wait for an answer; for ever without. What then comes too late makes the connection useless.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a time of nothing.
+    pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.stream.set_read_timeout(timeout)
+    }
+
+    /// Calls a method and waits for its reply.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn call<M: Method>(&mut self, call: &M) -> Result<M::Reply, CallError> {
+        self.call_with(call, &[])
+    }
+
+    /// As [`Connection::call`], with descriptors that the call names by their index.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn call_with<M: Method>(
+        &mut self,
+        call: &M,
+        files: &[BorrowedFd<'_>],
+    ) -> Result<M::Reply, CallError> {
+        self.send(call, false, files)?;
+        self.receive().map(|(reply, _)| reply)
+    }
+
+    /// Calls a method that answers more than once: all replies, one after the other. What is not read to its end leaves
+    /// a connection that no further call is possible on.
+    ///
+    /// # Errors
+    /// [`CallError`], also of each reply.
+    pub fn call_more<M: Method>(
+        &mut self,
+        call: &M,
+        files: &[BorrowedFd<'_>],
+    ) -> Result<Replies<'_, M>, CallError> {
+        self.send(call, true, files)?;
+        Ok(Replies { connection: self, method: PhantomData })
+    }
+
+    fn send<M: Method>(&mut self, call: &M, more: bool, files: &[BorrowedFd<'_>]) -> Result<(), CallError> {
+        if self.unfinished {
+            return Err(CallError::Protocol(
+                "an earlier call on this connection was not read to its end".into(),
+            ));
+        }
+        let request = Request { method: M::NAME, parameters: call, more };
+        let mut message =
+            serde_json::to_vec(&request).map_err(|error| CallError::Protocol(error.to_string()))?;
+        message.push(0);
+        let sent = send_all(&self.stream, &message, files);
+        // a daemon that wants no more of this client says why before it closes
+        if sent.is_err() && sent != Err(Errno::EPIPE) {
+            return sent.map_err(|errno| CallError::Transport(errno.into()));
+        }
+        self.unfinished = true;
+        Ok(())
+    }
+
+    /// The next answer, and whether another one follows.
+    fn receive<R: DeserializeOwned>(&mut self) -> Result<(R, bool), CallError> {
+        let end = self.next_message()?;
+        let message = &self.received[self.taken..end];
+        self.taken = end + 1;
+        let answer: Answer<'_> = serde_json::from_slice(message).map_err(unreadable)?;
+        let continues = answer.continues.unwrap_or(false);
+        self.unfinished = continues;
+        let parameters = answer.parameters.map_or("{}", RawValue::get);
+        match answer.error {
+            None => Ok((serde_json::from_str(parameters).map_err(unreadable)?, continues)),
+            Some(error) => Err(said(&error, parameters)),
+        }
+    }
+
+    /// Reads until there is a whole message, which ends before the returned place.
+    fn next_message(&mut self) -> io::Result<usize> {
+        self.received.drain(..self.taken);
+        self.taken = 0;
+        let mut looked_at = 0;
+        loop {
+            if let Some(end) = self.received[looked_at..].iter().position(|&byte| byte == 0) {
+                return Ok(looked_at + end);
+            }
+            looked_at = self.received.len();
+            let mut chunk = [0_u8; 4096];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(length) => self.received.extend_from_slice(&chunk[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+/// The replies of one call.
+#[derive(Debug)]
+pub struct Replies<'a, M> {
+    connection: &'a mut Connection,
+    method: PhantomData<M>,
+}
+
+impl<M> Replies<'_, M> {
+    /// Would the next reply be there without waiting? A reply that has come only in part counts.
+    pub fn is_ready(&self) -> bool {
+        self.connection.taken < self.connection.received.len()
+    }
+}
+
+impl<M> AsFd for Replies<'_, M> {
+    /// To wait with poll(2) for the next reply, if there [is none yet](Replies::is_ready).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
+    }
+}
+
+impl<M: Method> Iterator for Replies<'_, M> {
+    type Item = Result<M::Reply, CallError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.connection.unfinished {
+            return None;
+        }
+        let reply = self.connection.receive();
+        if matches!(reply, Err(CallError::Transport(_) | CallError::Protocol(_))) {
+            self.connection.unfinished = false;
+        }
+        Some(reply.map(|(reply, _)| reply))
+    }
+}
+
+fn unreadable(error: serde_json::Error) -> CallError {
+    CallError::Protocol(error.to_string())
+}
+
+/// What an error of the other side means.
+fn said(error: &str, parameters: &str) -> CallError {
+    let own = error.strip_prefix(INTERFACE).and_then(|rest| rest.strip_prefix('.'));
+    match own {
+        Some("Refused") => serde_json::from_str(parameters).map_or_else(unreadable, CallError::Refused),
+        Some("TooMuch") => serde_json::from_str(parameters)
+            .map_or_else(unreadable, |TooMuch { message }| CallError::TooMuch(message)),
+        _ => CallError::Protocol(format!("{error} {parameters}")),
+    }
+}
+
+/// Sends it all, the descriptors with the first byte. No signal when the other side is gone.
+fn send_all(stream: &UnixStream, mut message: &[u8], files: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let again = |sent: nix::Result<usize>| if sent == Err(Errno::EINTR) { Ok(0) } else { sent };
+    let socket = stream.as_raw_fd();
+    if !files.is_empty() {
+        let numbers: Vec<RawFd> = files.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&numbers)];
+        let mut sent = 0;
+        while sent == 0 {
+            let parts = [IoSlice::new(message)];
+            sent = again(sendmsg::<()>(socket, &parts, &rights, MsgFlags::MSG_NOSIGNAL, None))?;
+        }
+        message = &message[sent..];
+    }
+    while !message.is_empty() {
+        message = &message[again(send(socket, message, MsgFlags::MSG_NOSIGNAL))?..];
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! One call: who asks, of whom, with which descriptors.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use penfold_core::{CgroupId, Engine, FileId};
+
+use super::{Service, path};
+use crate::client::Client;
+use crate::desk::Desk;
+use crate::failure::Failure;
+
+/// A call that is being answered.
+pub(super) struct Ask<'a> {
+    pub(super) service: &'a Service,
+    pub(super) client: &'a Client,
+    pub(super) files: Vec<Arc<OwnedFd>>,
+}
+
+impl Ask<'_> {
+    pub(super) fn desk(&self) -> &Desk {
+        &self.service.desk
+    }
+
+    /// The cgroup at an address.
+    ///
+    /// # Errors
+    /// As [`path::cgroup`].
+    pub(super) fn cgroup(&self, address: &str) -> Result<CgroupId, Failure> {
+        let (caller, address) = (self.client.caller.clone(), address.to_owned());
+        self.desk().look(move |engine, _| path::cgroup(engine, &caller, &address))?
+    }
+
+    /// A cgroup and one of its control files, which the caller may read (4) or write (2).
+    ///
+    /// # Errors
+    /// As [`path::cgroup`] and [`Engine::open`].
+    pub(super) fn file(&self, address: &str, name: &str, want: u32) -> Result<(CgroupId, FileId), Failure> {
+        let (caller, address, name) = (self.client.caller.clone(), address.to_owned(), name.to_owned());
+        self.desk().look(move |engine, _| {
+            let cgroup = path::cgroup(engine, &caller, &address)?;
+            path::must_search(engine, &caller, cgroup)?;
+            Ok((cgroup, engine.open(&caller, cgroup, &name, want)?))
+        })?
+    }
+
+    /// Works on the engine as the caller, at an address.
+    pub(super) fn look_at<R: Send + 'static>(
+        &self,
+        address: &str,
+        look: impl FnOnce(&mut Engine, &penfold_core::Caller, CgroupId) -> Result<R, Failure> + Send + 'static,
+    ) -> Result<R, Failure> {
+        let (caller, address) = (self.client.caller.clone(), address.to_owned());
+        self.desk().look(move |engine, _| {
+            let cgroup = path::cgroup(engine, &caller, &address)?;
+            look(engine, &caller, cgroup)
+        })?
+    }
+
+    /// A descriptor that came with the call.
+    ///
+    /// # Errors
+    /// `EBADF` if there is none of that index.
+    pub(super) fn passed(&self, index: i64) -> Result<Arc<OwnedFd>, Failure> {
+        let file = usize::try_from(index).ok().and_then(|index| self.files.get(index));
+        file.cloned().ok_or_else(|| {
+            let count = self.files.len();
+            Failure::new(
+                Errno::EBADF,
+                format!("descriptor {index}: {count} came with the call, the first is 0"),
+            )
+        })
+    }
+}
+
+/// A number in the range of the kernel's own type.
+///
+/// # Errors
+/// `EINVAL` outside of it.
+pub(super) fn number<T: TryFrom<i64>>(what: &str, value: i64) -> Result<T, Failure> {
+    T::try_from(value).map_err(|_| Failure::new(Errno::EINVAL, format!("{what}: {value} is out of range")))
+}

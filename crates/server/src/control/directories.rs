@@ -1,0 +1,177 @@
+//! Directories: making, removing, renaming, listing, and whose they are.
+
+use nix::errno::Errno;
+use penfold_core::{Caller, CgroupId, Engine};
+
+use super::ask::{Ask, number};
+use super::path::{self, must_list, must_search, name_of};
+use crate::desk::owner_of;
+use crate::escape::{escape, unescape};
+use crate::failure::Failure;
+use crate::protocol::{
+    Cgroup, File, FilesCall, FilesReply, ListCall, ListReply, MkdirCall, MkdirReply, Owner, RenameCall,
+    RenameReply, RmdirCall, RmdirReply, SetOwnerCall, SetOwnerReply, StatCall, StatReply,
+};
+
+/// Without a mode.
+const MODE: i64 = 0o755;
+
+pub(super) fn mkdir(ask: &Ask<'_>, call: MkdirCall) -> Result<MkdirReply, Failure> {
+    let mode: u32 = number("mode", call.mode.unwrap_or(MODE))?;
+    if call.parents.unwrap_or(false) {
+        return make_all(ask, &call.cgroup, mode);
+    }
+    let (caller, address) = (ask.client.caller.clone(), call.cgroup);
+    let place = ask.desk().look(move |engine, _| path::parent(engine, &caller, &address))??;
+    let (parent, name) =
+        place.ok_or_else(|| Failure::new(Errno::EEXIST, "mkdir: the root of a hierarchy is always there"))?;
+    ask.desk().mkdir(ask.client, None, parent, &name, mode)?;
+    Ok(MkdirReply {})
+}
+
+/// As `mkdir -p`: what was made before something failed stays.
+fn make_all(ask: &Ask<'_>, address: &str, mode: u32) -> Result<MkdirReply, Failure> {
+    let mut made = address.find(':').filter(|colon| !address[..*colon].contains('/')).map_or(0, |at| at + 1);
+    loop {
+        let rest = &address[made..];
+        let skipped = rest.len() - rest.trim_start_matches('/').len();
+        if skipped == rest.len() {
+            return Ok(MkdirReply {});
+        }
+        made += skipped + rest[skipped..].find('/').unwrap_or(rest.len() - skipped);
+        let call =
+            MkdirCall { cgroup: address[..made].to_owned(), mode: Some(i64::from(mode)), parents: None };
+        match mkdir(ask, call) {
+            // it may be a control file
+            Err(failure) if failure.errno == Errno::EEXIST => drop(ask.cgroup(&address[..made])?),
+            Err(failure) => return Err(failure),
+            Ok(_) => {}
+        }
+    }
+}
+
+pub(super) fn rmdir(ask: &Ask<'_>, call: RmdirCall) -> Result<RmdirReply, Failure> {
+    let recursive = call.recursive.unwrap_or(false);
+    let doomed = ask.look_at(&call.cgroup, move |engine, caller, cgroup| {
+        let mut doomed = vec![cgroup];
+        let mut next = 0;
+        while let Some(&at) = doomed.get(next).filter(|_| recursive) {
+            must_list(engine, caller, at)?;
+            doomed.extend(engine.tree().children(at));
+            next += 1;
+        }
+        Ok(doomed)
+    })?;
+    for cgroup in doomed.into_iter().rev() {
+        ask.desk().rmdir(ask.client, None, cgroup)?;
+    }
+    Ok(RmdirReply {})
+}
+
+pub(super) fn rename(ask: &Ask<'_>, call: RenameCall) -> Result<RenameReply, Failure> {
+    let (caller, address) = (ask.client.caller.clone(), call.cgroup);
+    let place = ask.desk().look(move |engine, _| path::parent(engine, &caller, &address))??;
+    let (parent, name) =
+        place.ok_or_else(|| Failure::new(Errno::EBUSY, "rename: the root of a hierarchy has no name"))?;
+    let new = unescape(&call.name);
+    ask.desk().rename(ask.client, None, (parent, &name), (parent, &new))?;
+    Ok(RenameReply {})
+}
+
+pub(super) fn list(ask: &Ask<'_>, call: ListCall) -> Result<ListReply, Failure> {
+    let recursive = call.recursive.unwrap_or(false);
+    let depth: usize = match call.depth {
+        Some(depth) => number("depth", depth)?,
+        None => usize::from(recursive) * usize::MAX,
+    };
+    let cgroups = ask.look_at(&call.cgroup, move |engine, caller, cgroup| {
+        if depth > 0 {
+            must_list(engine, caller, cgroup)?;
+        }
+        let visible = subtree(engine, caller, cgroup, depth);
+        Ok(visible.into_iter().map(|cgroup| describe(engine, cgroup)).collect())
+    })?;
+    Ok(ListReply { cgroups })
+}
+
+/// A cgroup and what is below, to a depth, each before its children. What is in directories that the caller may not list
+/// is left out.
+pub(super) fn subtree(engine: &Engine, caller: &Caller, top: CgroupId, depth: usize) -> Vec<CgroupId> {
+    let mut found = Vec::new();
+    let mut waiting = vec![(top, depth)];
+    while let Some((at, depth)) = waiting.pop() {
+        found.push(at);
+        if depth > 0 && must_list(engine, caller, at).is_ok() {
+            let children: Vec<CgroupId> = engine.tree().children(at).collect();
+            waiting.extend(children.into_iter().rev().map(|child| (child, depth - 1)));
+        }
+    }
+    found
+}
+
+fn describe(engine: &Engine, cgroup: CgroupId) -> Cgroup {
+    let tree = engine.tree();
+    let node = tree.get(cgroup).expect("found in this very request");
+    let path = escape(&tree.path(cgroup));
+    let hierarchy = tree.hierarchy_of(cgroup).id;
+    Cgroup {
+        cgroup: format!("{hierarchy}:{path}"),
+        path,
+        hierarchy: i64::from(hierarchy),
+        owner: owner(node.owner()),
+        children: node.child_count() as i64,
+        tasks: tree.task_count(cgroup) as i64,
+        populated: node.is_populated(),
+    }
+}
+
+fn owner(owner: penfold_core::Owner) -> Owner {
+    Owner { uid: i64::from(owner.uid), gid: i64::from(owner.gid), mode: i64::from(owner.mode) }
+}
+
+pub(super) fn files(ask: &Ask<'_>, call: FilesCall) -> Result<FilesReply, Failure> {
+    let files = ask.look_at(&call.cgroup, |engine, caller, cgroup| {
+        must_list(engine, caller, cgroup)?;
+        let files = engine.files(cgroup)?;
+        Ok(files.into_iter().map(|file| File { name: file.name, owner: owner(file.owner) }).collect())
+    })?;
+    Ok(FilesReply { files })
+}
+
+pub(super) fn stat(ask: &Ask<'_>, call: StatCall) -> Result<StatReply, Failure> {
+    let file = call.file;
+    ask.look_at(&call.cgroup, move |engine, caller, cgroup| {
+        let file = file.map(|name| find(engine, caller, cgroup, &name)).transpose()?;
+        Ok(StatReply { owner: owner(owner_of(engine, cgroup, file)?) })
+    })
+}
+
+pub(super) fn set_owner(ask: &Ask<'_>, call: SetOwnerCall) -> Result<SetOwnerReply, Failure> {
+    let given = |what, value: Option<i64>| value.map(|value| number::<u32>(what, value)).transpose();
+    let (uid, gid, mode) = (given("uid", call.uid)?, given("gid", call.gid)?, given("mode", call.mode)?);
+    let file = call.file;
+    let (cgroup, file) = ask.look_at(&call.cgroup, move |engine, caller, cgroup| {
+        let file = file.map(|name| find(engine, caller, cgroup, &name)).transpose()?;
+        Ok((cgroup, file))
+    })?;
+    ask.desk().set_owner(ask.client, None, cgroup, file, move |old| penfold_core::Owner {
+        uid: uid.unwrap_or(old.uid),
+        gid: gid.unwrap_or(old.gid),
+        mode: mode.map_or(old.mode, |mode| mode & 0o7777),
+    })?;
+    Ok(SetOwnerReply {})
+}
+
+/// A control file by its name, for what needs no permission on the file itself.
+fn find(
+    engine: &Engine,
+    caller: &Caller,
+    cgroup: CgroupId,
+    name: &str,
+) -> Result<penfold_core::FileId, Failure> {
+    must_search(engine, caller, cgroup)?;
+    engine.find_file(cgroup, name).ok_or_else(|| {
+        let place = name_of(engine, cgroup);
+        Failure::new(Errno::ENOENT, format!("{name}: there is no such control file in {place}"))
+    })
+}

@@ -1,0 +1,187 @@
+//! Accepting connections: not too many, and not all of them one user's.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::sys::socket::{Shutdown, UnixCredentials, getsockopt, shutdown, sockopt::PeerCredentials};
+
+use super::replies::Replies;
+use super::{Limits, Service, session};
+
+/// Virtual: what is not used costs nothing. Parsing nested JSON is what needs most.
+const STACK: usize = 256 << 10;
+/// While there is nothing to make a connection with.
+const REST: Duration = Duration::from_millis(100);
+
+/// A control socket that is being served.
+#[derive(Debug)]
+pub struct Listener {
+    socket: UnixListener,
+    crowd: Arc<Crowd>,
+    acceptor: JoinHandle<()>,
+}
+
+/// All who are connected.
+#[derive(Debug, Default)]
+struct Crowd {
+    closing: AtomicBool,
+    members: Mutex<Members>,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    streams: HashMap<u64, Arc<UnixStream>>,
+    of_user: HashMap<u32, usize>,
+    last: u64,
+}
+
+impl Listener {
+    /// Serves a listening socket from now on.
+    ///
+    /// # Errors
+    /// What clone(2) gives when there is no more thread.
+    pub fn serve(socket: UnixListener, service: Arc<Service>) -> io::Result<Listener> {
+        let crowd = Arc::new(Crowd::default());
+        let accepting = (socket.try_clone()?, Arc::clone(&crowd));
+        let acceptor = thread::Builder::new()
+            .name("penfold-accept".to_owned())
+            .spawn(move || accept(&accepting.0, &accepting.1, &service))?;
+        Ok(Listener { socket, crowd, acceptor })
+    }
+
+    /// How many are connected.
+    pub fn connections(&self) -> usize {
+        self.crowd.lock().streams.len()
+    }
+
+    /// Accepts nobody any more and closes every connection. What is being done is done to its end, unanswered.
+    pub fn stop(self) {
+        self.crowd.closing.store(true, Ordering::Release);
+        // wakes accept(2), with EINVAL from now on
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
+        let _ = self.acceptor.join();
+        for stream in self.crowd.lock().streams.values() {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+fn accept(socket: &UnixListener, crowd: &Arc<Crowd>, service: &Arc<Service>) {
+    while !crowd.closing.load(Ordering::Acquire) {
+        match socket.accept() {
+            Ok((stream, _)) => receive(stream, crowd, service),
+            Err(_) if crowd.closing.load(Ordering::Acquire) => return,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                thread::sleep(REST);
+            }
+        }
+    }
+}
+
+fn receive(stream: UnixStream, crowd: &Arc<Crowd>, service: &Arc<Service>) {
+    let Ok(peer) = getsockopt(&stream, PeerCredentials) else { return };
+    let stream = Arc::new(stream);
+    let place = match crowd.enter(&stream, peer.uid(), &service.limits) {
+        Ok(place) => place,
+        Err(reason) => return turn_away(&stream, peer, reason),
+    };
+    let (theirs, service) = (Arc::clone(&stream), Arc::clone(service));
+    let spawned =
+        thread::Builder::new().name("penfold-client".to_owned()).stack_size(STACK).spawn(move || {
+            session::talk(&service, &theirs, peer);
+            let _ = theirs.shutdown(std::net::Shutdown::Both);
+            drop(place);
+        });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "no thread for a connection");
+        turn_away(&stream, peer, "the daemon has no thread for one more connection; try again");
+    }
+}
+
+/// Says why, if it can be said at once.
+fn turn_away(stream: &UnixStream, peer: UnixCredentials, reason: &str) {
+    tracing::warn!(uid = peer.uid(), pid = peer.pid(), reason, "connection turned away");
+    let _ = stream.set_nonblocking(true);
+    let _ = Replies::new(stream, &mut Vec::new()).too_much(reason.to_owned());
+    let _ = stream.shutdown(std::net::Shutdown::Both);
+}
+
+impl Crowd {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(
+        self: &Arc<Self>,
+        stream: &Arc<UnixStream>,
+        uid: u32,
+        limits: &Limits,
+    ) -> Result<Place, &'static str> {
+        let mut members = self.lock();
+        let open_to_all = limits.connections.saturating_sub(limits.kept_for_root);
+        let most = if uid == 0 { limits.connections } else { open_to_all };
+        if members.streams.len() >= most {
+            return Err("too many connections to the daemon; try again");
+        }
+        let own = members.of_user.entry(uid).or_default();
+        if uid != 0 && *own >= limits.connections_of_user {
+            return Err("too many connections of this user to the daemon; close some");
+        }
+        *own += 1;
+        members.last += 1;
+        let number = members.last;
+        members.streams.insert(number, Arc::clone(stream));
+        Ok(Place { crowd: Arc::clone(self), number, uid })
+    }
+}
+
+/// One connection's place among all.
+#[derive(Debug)]
+struct Place {
+    crowd: Arc<Crowd>,
+    number: u64,
+    uid: u32,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut members = self.crowd.lock();
+        members.streams.remove(&self.number);
+        if let Some(own) = members.of_user.get_mut(&self.uid) {
+            *own -= 1;
+            if *own == 0 {
+                members.of_user.remove(&self.uid);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_gets_in_where_others_do_not_and_one_user_does_not_take_all() {
+        let limits = Limits { connections: 6, kept_for_root: 2, connections_of_user: 3, ..Limits::default() };
+        let crowd = Arc::new(Crowd::default());
+        let (stream, _other) = UnixStream::pair().expect("a pair");
+        let stream = Arc::new(stream);
+        let enter = |uid| crowd.enter(&stream, uid, &limits);
+        let mut inside: Vec<Place> = (0..3).map(|_| enter(7).expect("within its limit")).collect();
+        assert!(enter(7).is_err(), "a fourth of one user");
+        inside.push(enter(8).expect("another user"));
+        assert!(enter(9).is_err(), "the rest is root's");
+        inside.extend((0..2).map(|_| enter(0).expect("kept for root")));
+        assert!(enter(0).is_err(), "all are taken");
+        inside.clear();
+        assert!(crowd.lock().of_user.is_empty() && crowd.lock().streams.is_empty());
+        assert!(enter(7).is_ok());
+    }
+}

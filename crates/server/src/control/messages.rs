@@ -1,0 +1,220 @@
+//! Reading one message after the other: bounded in length, time and descriptors.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use penfold_linux::peer;
+
+use super::Limits;
+
+/// What is read at once, and what a connection keeps between messages.
+const CHUNK: usize = 4096;
+/// Longer messages share what all of them may take together.
+const LARGE: usize = 64 << 10;
+
+static LARGE_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Why there is no next message.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// The connection broke, or a message took too long.
+    Broken(io::Error),
+    /// The client sends more than it may; in words.
+    TooMuch(String),
+}
+
+/// A message without its NUL, and the descriptors that came with it.
+pub(super) type Message<'a> = (&'a [u8], Vec<OwnedFd>);
+
+/// Where a connection's messages come from.
+pub(super) struct Reader<'a> {
+    stream: &'a UnixStream,
+    limits: Limits,
+    buffer: Vec<u8>,
+    /// How far the buffer has been filled, and how much of that was given out.
+    filled: usize,
+    taken: usize,
+    files: Vec<OwnedFd>,
+    /// Where the message begins that the descriptors belong to.
+    files_at: usize,
+    /// How much of [`LARGE_BYTES`] is ours.
+    large: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(stream: &'a UnixStream, limits: Limits) -> Reader<'a> {
+        Reader {
+            stream,
+            limits,
+            buffer: vec![0; CHUNK],
+            filled: 0,
+            taken: 0,
+            files: Vec::new(),
+            files_at: 0,
+            large: 0,
+        }
+    }
+
+    /// The next message; `None` when the client has closed.
+    pub(super) fn next(&mut self) -> Result<Option<Message<'_>>, Problem> {
+        self.make_room();
+        let mut looked_at = self.taken;
+        let mut waits = false;
+        let end = loop {
+            let fresh = &self.buffer[looked_at..self.filled];
+            if let Some(end) = fresh.iter().position(|&byte| byte == 0) {
+                break looked_at + end;
+            }
+            looked_at = self.filled;
+            if self.filled - self.taken > self.limits.message {
+                let most = self.limits.message;
+                return Err(Problem::TooMuch(format!("a message may have {most} bytes at most")));
+            }
+            // an idle client may be silent for ever, but not in the middle of a word
+            if self.filled > self.taken && !waits {
+                waits = true;
+                self.stream.set_read_timeout(Some(self.limits.patience)).map_err(Problem::Broken)?;
+            }
+            if self.fill()? == 0 {
+                return Ok(None);
+            }
+        };
+        if waits {
+            self.stream.set_read_timeout(None).map_err(Problem::Broken)?;
+        }
+        let start = self.taken;
+        self.taken = end + 1;
+        let owns = !self.files.is_empty() && self.files_at == start;
+        let files = if owns { std::mem::take(&mut self.files) } else { Vec::new() };
+        Ok(Some((&self.buffer[start..end], files)))
+    }
+
+    /// Moves what is left to the front, and gives back what a long message has taken.
+    fn make_room(&mut self) {
+        self.buffer.copy_within(self.taken..self.filled, 0);
+        self.filled -= self.taken;
+        self.files_at = self.files_at.saturating_sub(self.taken);
+        self.taken = 0;
+        if self.buffer.len() > LARGE && self.filled < CHUNK {
+            self.buffer.truncate(CHUNK);
+            self.buffer.shrink_to_fit();
+            LARGE_BYTES.fetch_sub(std::mem::take(&mut self.large), Ordering::Relaxed);
+        }
+    }
+
+    fn fill(&mut self) -> Result<usize, Problem> {
+        if self.filled == self.buffer.len() {
+            self.grow()?;
+        }
+        let received =
+            peer::receive(self.stream, &mut self.buffer[self.filled..]).map_err(Problem::Broken)?;
+        self.filled += received.length;
+        if received.lost_files {
+            return Err(Problem::TooMuch("the daemon has too many open files to take those passed".into()));
+        }
+        if !received.files.is_empty() {
+            // The kernel ends a read behind the bytes that descriptors came with, so they belong to the last message
+            // that has begun.
+            let before = &self.buffer[self.taken..(self.filled - 1).max(self.taken)];
+            self.files_at = self.taken + before.iter().rposition(|&byte| byte == 0).map_or(0, |nul| nul + 1);
+            self.files.extend(received.files);
+        }
+        if self.files.len() > self.limits.files {
+            let most = self.limits.files;
+            return Err(Problem::TooMuch(format!("a message may have {most} descriptors at most")));
+        }
+        Ok(received.length)
+    }
+
+    fn grow(&mut self) -> Result<(), Problem> {
+        let wanted = self.buffer.len() * 2;
+        if wanted > LARGE {
+            let more = wanted - self.large;
+            let all = LARGE_BYTES.fetch_add(more, Ordering::Relaxed) + more;
+            self.large = wanted;
+            if all > self.limits.large_messages {
+                return Err(Problem::TooMuch("too many long messages at once; try again".into()));
+            }
+        }
+        self.buffer.resize(wanted, 0);
+        Ok(())
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        LARGE_BYTES.fetch_sub(self.large, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{IoSlice, Write};
+    use std::os::fd::AsRawFd;
+    use std::time::Duration;
+
+    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+
+    use super::*;
+
+    fn pair() -> (UnixStream, UnixStream) {
+        UnixStream::pair().expect("a pair")
+    }
+
+    fn send_file(stream: &UnixStream, text: &[u8], count: usize) {
+        let numbers = vec![stream.as_raw_fd(); count];
+        let rights = [ControlMessage::ScmRights(&numbers)];
+        let sent = sendmsg::<()>(stream.as_raw_fd(), &[IoSlice::new(text)], &rights, MsgFlags::empty(), None);
+        assert_eq!(sent, Ok(text.len()));
+    }
+
+    #[test]
+    fn messages_come_one_by_one_however_they_were_sent() {
+        let (here, mut there) = pair();
+        there.write_all(b"one\0two\0thr").expect("sent");
+        let mut reader = Reader::new(&here, Limits::default());
+        let mut next = || reader.next().expect("no problem").map(|(text, _)| text.to_vec());
+        assert_eq!(next(), Some(b"one".to_vec()));
+        assert_eq!(next(), Some(b"two".to_vec()));
+        there.write_all(b"ee\0").expect("sent");
+        assert_eq!(next(), Some(b"three".to_vec()));
+        let long = vec![b'x'; 300_000];
+        let writer = std::thread::spawn(move || {
+            there.write_all(&[&long[..], b"\0after\0"].concat()).expect("sent");
+        });
+        assert_eq!(next().map(|text| text.len()), Some(300_000));
+        assert_eq!(next(), Some(b"after".to_vec()));
+        writer.join().expect("it has written");
+        assert_eq!(next(), None);
+    }
+
+    #[test]
+    fn descriptors_belong_to_the_message_that_they_came_with() {
+        let (here, there) = pair();
+        (&there).write_all(b"plain\0").expect("sent");
+        send_file(&there, b"with\0", 2);
+        (&there).write_all(b"plain\0").expect("sent");
+        let mut reader = Reader::new(&here, Limits::default());
+        for (text, files) in [(&b"plain"[..], 0), (b"with", 2), (b"plain", 0)] {
+            let (got, passed) = reader.next().expect("no problem").expect("a message");
+            assert_eq!((got, passed.len()), (text, files));
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_is_a_problem() {
+        let limits =
+            Limits { message: 100, files: 3, patience: Duration::from_millis(50), ..Limits::default() };
+        let (here, mut there) = pair();
+        there.write_all(&[b'x'; 5000]).expect("sent");
+        assert!(matches!(Reader::new(&here, limits).next(), Err(Problem::TooMuch(_))));
+        let (here, there) = pair();
+        send_file(&there, b"x", 4);
+        assert!(matches!(Reader::new(&here, limits).next(), Err(Problem::TooMuch(_))));
+        let (here, mut there) = pair();
+        there.write_all(b"half a mess").expect("sent");
+        assert!(matches!(Reader::new(&here, limits).next(), Err(Problem::Broken(_))));
+    }
+}

@@ -1,0 +1,160 @@
+//! `[HIERARCHY:]/path`: from an address to a cgroup, asking on each step what the VFS asks.
+
+use std::borrow::Cow;
+
+use nix::errno::Errno;
+use penfold_core::{Caller, CgroupId, Engine, Owner};
+
+use crate::escape::{escape, unescape};
+use crate::failure::Failure;
+
+const SEARCH: u32 = 1;
+
+/// The cgroup at an address.
+///
+/// # Errors
+/// `ENOENT` if there is none, `ENOTDIR` for a control file, `EACCES` for a directory on the way that may not be searched,
+/// `EINVAL` when the hierarchy is left out and there are several.
+pub(super) fn cgroup(engine: &Engine, caller: &Caller, address: &str) -> Result<CgroupId, Failure> {
+    let (mut at, path) = split(engine, address)?;
+    for name in names(&path) {
+        at = step(engine, caller, at, name, address)?;
+    }
+    Ok(at)
+}
+
+/// The directory and the last name of an address, for what makes or removes an entry. `None` for what has no last name:
+/// a root, `.` and `..`.
+///
+/// # Errors
+/// As [`cgroup`].
+pub(super) fn parent(
+    engine: &Engine,
+    caller: &Caller,
+    address: &str,
+) -> Result<Option<(CgroupId, Vec<u8>)>, Failure> {
+    let (mut at, path) = split(engine, address)?;
+    let mut names: Vec<&[u8]> = names(&path).collect();
+    let Some(last) = names.pop().filter(|last| !matches!(last, &b"." | &b"..")) else { return Ok(None) };
+    for name in names {
+        at = step(engine, caller, at, name, address)?;
+    }
+    must_search(engine, caller, at)?;
+    Ok(Some((at, last.to_vec())))
+}
+
+/// May the caller use the entries of a directory?
+///
+/// # Errors
+/// `EACCES` if not.
+pub(super) fn must_search(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Result<(), Failure> {
+    must(engine, caller, cgroup, SEARCH, "search")
+}
+
+/// May the caller list a directory, and look at its entries?
+///
+/// # Errors
+/// `EACCES` if not.
+pub(super) fn must_list(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Result<(), Failure> {
+    must(engine, caller, cgroup, 4 | SEARCH, "list")
+}
+
+fn must(engine: &Engine, caller: &Caller, cgroup: CgroupId, want: u32, verb: &str) -> Result<(), Failure> {
+    let Some(node) = engine.tree().get(cgroup) else {
+        return Err(Failure::new(Errno::ENODEV, "this cgroup has been removed"));
+    };
+    let owner: Owner = node.owner();
+    if caller.may(&owner, want) {
+        return Ok(());
+    }
+    let path = name_of(engine, cgroup);
+    let Owner { uid, gid, mode } = owner;
+    let message = format!(
+        "{path}: uid {} may not {verb} this directory (owner {uid}, group {gid}, mode {mode:04o})",
+        caller.uid
+    );
+    Err(Failure::new(Errno::EACCES, message))
+}
+
+/// `HIERARCHY:/path` of a living cgroup, the hierarchy by its number.
+pub(super) fn name_of(engine: &Engine, cgroup: CgroupId) -> String {
+    let tree = engine.tree();
+    format!("{}:{}", tree.hierarchy_of(cgroup).id, escape(&tree.path(cgroup)))
+}
+
+/// The root of a hierarchy by its number, its name (`name=` or not) or one of its subsystems; several with commas, if
+/// they are of one hierarchy.
+///
+/// # Errors
+/// `ENOENT`, naming those that there are.
+pub(super) fn hierarchy(engine: &Engine, label: &str) -> Result<CgroupId, Failure> {
+    let find = |word: &str| engine.find_hierarchy(word.strip_prefix("name=").unwrap_or(word));
+    let mut found = label.split(',').map(find);
+    let first = found.next().flatten();
+    if let Some(root) = first.filter(|root| !label.is_empty() && found.all(|other| other == Some(*root))) {
+        return Ok(root);
+    }
+    Err(Failure::new(Errno::ENOENT, format!("hierarchy {label:?}: there is none; {}", choices(engine))))
+}
+
+fn choices(engine: &Engine) -> String {
+    let all: Vec<String> = engine
+        .tree()
+        .hierarchies()
+        .map(|one| format!("{} ({})", one.id, engine.show_options(one.root).unwrap_or_default()))
+        .collect();
+    if all.is_empty() { "none is mounted yet".to_owned() } else { format!("there are {}", all.join(", ")) }
+}
+
+fn split<'a>(engine: &Engine, address: &'a str) -> Result<(CgroupId, Cow<'a, [u8]>), Failure> {
+    let (label, path) = match address.split_once(':') {
+        Some((label, path)) if !label.contains('/') => (Some(label), path),
+        _ => (None, address),
+    };
+    let root = match label {
+        Some(label) => hierarchy(engine, label)?,
+        None => only_one(engine, address)?,
+    };
+    Ok((root, unescape(path)))
+}
+
+fn only_one(engine: &Engine, address: &str) -> Result<CgroupId, Failure> {
+    let mut all = engine.tree().hierarchies();
+    match (all.next(), all.next()) {
+        (Some(only), None) => Ok(only.root),
+        (None, _) => {
+            Err(Failure::new(Errno::ENOENT, format!("{address}: no hierarchy is mounted; mount one first")))
+        }
+        _ => {
+            let message = format!("{address}: say which hierarchy, as HIERARCHY:/path; {}", choices(engine));
+            Err(Failure::new(Errno::EINVAL, message))
+        }
+    }
+}
+
+fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|&byte| byte == b'/').filter(|name| !name.is_empty())
+}
+
+fn step(
+    engine: &Engine,
+    caller: &Caller,
+    at: CgroupId,
+    name: &[u8],
+    address: &str,
+) -> Result<CgroupId, Failure> {
+    must_search(engine, caller, at)?;
+    let tree = engine.tree();
+    match name {
+        b"." => return Ok(at),
+        b".." => return Ok(tree.get(at).and_then(penfold_core::Cgroup::parent).unwrap_or(at)),
+        _ => {}
+    }
+    tree.child(at, name).ok_or_else(|| {
+        if engine.exists(at, name) {
+            return Failure::new(Errno::ENOTDIR, format!("{address}: {} is a control file", escape(name)));
+        }
+        let place = name_of(engine, at);
+        Failure::new(Errno::ENOENT, format!("{address}: there is no cgroup {:?} in {place}", escape(name)))
+    })
+}

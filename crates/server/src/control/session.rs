@@ -1,0 +1,72 @@
+//! One connection, on its own thread.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::socket::UnixCredentials;
+use penfold_core::Tid;
+use penfold_linux::peer;
+
+use super::Service;
+use super::ask::Ask;
+use super::dispatch;
+use super::messages::{Problem, Reader};
+use super::replies::Replies;
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// Answers calls until the client goes, breaks the rules, or takes too long.
+pub(super) fn talk(service: &Service, stream: &UnixStream, peer: UnixCredentials) {
+    let mut buffer = Vec::new();
+    if stream.set_write_timeout(Some(service.limits.patience)).is_err() {
+        return;
+    }
+    if let Err(failure) = admit(service, peer.pid()) {
+        let _ = Replies::new(stream, &mut buffer).refuse(&failure);
+        return;
+    }
+    let groups = peer::groups(stream);
+    let client = Client::connected(service.desk.trust(), peer.pid(), peer.uid(), peer.gid(), groups);
+    let mut reader = Reader::new(stream, service.limits);
+    loop {
+        let next = reader.next();
+        let mut replies = Replies::new(stream, &mut buffer);
+        match next {
+            Ok(Some((message, files))) => {
+                let files = files.into_iter().map(Arc::new).collect();
+                let ask = Ask { service, client: &client, files };
+                if let Err(error) = dispatch::answer(&ask, message, &mut replies) {
+                    return tell(&client, &error);
+                }
+            }
+            Ok(None) => return,
+            Err(Problem::TooMuch(what)) => {
+                let _ = replies.too_much(what);
+                return;
+            }
+            Err(Problem::Broken(error)) => return tell(&client, &error),
+        }
+    }
+}
+
+fn tell(client: &Client, error: &io::Error) {
+    tracing::debug!(uid = client.caller.uid, pid = client.caller.task.0, %error, "connection closed");
+}
+
+/// The engine of one `penfold run` is for what runs in it.
+fn admit(service: &Service, pid: i32) -> Result<(), Failure> {
+    if service.desk.host().is_ok() {
+        return Ok(());
+    }
+    let inside = service.desk.look(move |_, host| {
+        let mut inside = host.task(Tid(pid)).is_some();
+        host.for_each_thread(Tid(pid), &mut |_| inside = true);
+        inside
+    })?;
+    if inside {
+        return Ok(());
+    }
+    Err(Failure::new(Errno::EACCES, "this is the engine of one penfold run, for what runs in it only"))
+}

@@ -1,0 +1,129 @@
+//! Signals to whole cgroups, by the rule of kill(2) for whoever asks.
+
+use std::collections::HashSet;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use penfold_core::{Caller, CgroupId, Engine, Host, Tid};
+use penfold_linux::process::send_signal;
+
+use super::ask::{Ask, number};
+use crate::failure::Failure;
+use crate::protocol::{KillCall, KillReply, SignalCall, SignalReply};
+
+const SIGKILL: i32 = 9;
+const LAST_SIGNAL: i32 = 64;
+const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+pub(super) fn signal(ask: &Ask<'_>, call: SignalCall) -> Result<SignalReply, Failure> {
+    let signal: i32 = number("signal", call.signal)?;
+    if !(0..=LAST_SIGNAL).contains(&signal) {
+        return Err(Failure::new(Errno::EINVAL, format!("signal {signal}: they are 0 to {LAST_SIGNAL}")));
+    }
+    let cgroup = not_a_root(ask, &call.cgroup)?;
+    let hit = strike(ask, cgroup, signal, call.recursive.unwrap_or(false))?;
+    Ok(SignalReply { processes: hit.len() as i64 })
+}
+
+/// Strikes again until nobody is left: a child that was being born is there at the next round, and its parent dead.
+pub(super) fn kill(ask: &Ask<'_>, call: KillCall) -> Result<KillReply, Failure> {
+    let cgroup = not_a_root(ask, &call.cgroup)?;
+    let patience = ask.service.limits.kill;
+    let deadline = Instant::now() + patience;
+    let mut killed = HashSet::new();
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        let hit = strike(ask, cgroup, SIGKILL, true)?;
+        if hit.is_empty() {
+            return Ok(KillReply { processes: killed.len() as i64 });
+        }
+        let left = hit.len();
+        let new = hit.into_iter().filter(|process| killed.insert(*process)).count();
+        if Instant::now() > deadline {
+            let message = format!(
+                "{}: {left} processes are still there after {patience:?}; what waits inside the kernel dies when it \
+                 comes out",
+                call.cgroup
+            );
+            return Err(Failure::new(Errno::EBUSY, message));
+        }
+        // while somebody forks there is no time to lose
+        pause = if new > 0 { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+        thread::sleep(pause);
+    }
+}
+
+/// A root holds whatever is nowhere else, the daemon itself and its administrator too.
+fn not_a_root(ask: &Ask<'_>, address: &str) -> Result<CgroupId, Failure> {
+    ask.look_at(address, |engine, _, cgroup| {
+        match engine.tree().get(cgroup).and_then(penfold_core::Cgroup::parent) {
+            Some(_) => Ok(cgroup),
+            None => Err(Failure::new(
+                Errno::EINVAL,
+                "the root of a hierarchy holds every process that is nowhere else: signal cgroups below it",
+            )),
+        }
+    })
+}
+
+/// Sends a signal to all members, or to none: the first that the caller may not signal refuses it. Answers whom it was
+/// sent to. All of it is one request, and a member's zombie is reaped by nobody before the tracer has seen it, which
+/// comes after the request: no number can be another's meanwhile.
+fn strike(ask: &Ask<'_>, cgroup: CgroupId, signal: i32, recursive: bool) -> Result<Vec<Tid>, Failure> {
+    let caller = ask.client.caller.clone();
+    ask.desk().look(move |engine, host| {
+        let processes = members(engine, host, cgroup, recursive);
+        for process in &processes {
+            must_be_allowed(&caller, host, *process)?;
+        }
+        let mut hit = Vec::new();
+        for process in processes {
+            match send_signal(process.0, signal) {
+                Ok(()) => hit.push(process),
+                Err(Errno::ESRCH) => {}
+                Err(errno) => {
+                    let message =
+                        format!("process {process}: the daemon may not signal it: {}", errno.desc());
+                    return Err(Failure::new(errno, message));
+                }
+            }
+        }
+        Ok(hit)
+    })?
+}
+
+fn members(engine: &Engine, host: &dyn Host, top: CgroupId, recursive: bool) -> Vec<Tid> {
+    // removed meanwhile, so that nobody is in it
+    if engine.tree().get(top).is_none() {
+        return Vec::new();
+    }
+    let mut all = vec![top];
+    let mut next = 0;
+    while let Some(&at) = all.get(next).filter(|_| recursive) {
+        all.extend(engine.tree().children(at));
+        next += 1;
+    }
+    let mut processes: Vec<Tid> = all.into_iter().flat_map(|at| engine.thread_groups(host, at)).collect();
+    processes.sort_unstable();
+    processes.dedup();
+    processes
+}
+
+/// The rule of kill(2).
+fn must_be_allowed(caller: &Caller, host: &dyn Host, process: Tid) -> Result<(), Failure> {
+    let mut facts = host.task(process);
+    if facts.is_none() {
+        // its first thread has ended before the others
+        host.for_each_thread(process, &mut |thread| facts = facts.or_else(|| host.task(thread)));
+    }
+    let root = caller.uid == 0 && caller.privileged;
+    if root || facts.is_some_and(|facts| caller.uid == facts.real_uid || caller.uid == facts.saved_uid) {
+        return Ok(());
+    }
+    let owner = facts.map_or_else(|| "not known".to_owned(), |facts| facts.real_uid.to_string());
+    let message =
+        format!("process {process}: it belongs to another user (uid {owner}); nobody was signalled");
+    Err(Failure::new(Errno::EPERM, message))
+}

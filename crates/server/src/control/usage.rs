@@ -1,0 +1,100 @@
+//! What cgroups use, and their limits: what a live table shows.
+
+use std::collections::{HashMap, HashSet};
+
+use penfold_core::{Caller, CgroupId, Engine, Host, Tid};
+
+use super::ask::Ask;
+use super::directories::subtree;
+use super::path::{self, must_search, name_of};
+use crate::failure::Failure;
+use crate::protocol::{Limit, Usage, UsageCall, UsageReply};
+
+pub(super) fn usage(ask: &Ask<'_>, call: UsageCall) -> Result<UsageReply, Failure> {
+    let depth = usize::from(call.recursive.unwrap_or(false)) * usize::MAX;
+    let (caller, address) = (ask.client.caller.clone(), call.cgroup);
+    let usages = ask.desk().look(move |engine, host| {
+        let top = path::cgroup(engine, &caller, &address)?;
+        must_search(engine, &caller, top)?;
+        let mut members = Members::below(engine, host, top);
+        let mut shown = subtree(engine, &caller, top, depth);
+        shown.retain(|at| must_search(engine, &caller, *at).is_ok());
+        Ok::<_, Failure>(shown.into_iter().map(|at| of(engine, host, &caller, at, &mut members)).collect())
+    })??;
+    Ok(UsageReply { usages })
+}
+
+/// The members of each cgroup of a part of the tree, those below included.
+struct Members {
+    tasks: HashMap<CgroupId, usize>,
+    processes: HashMap<CgroupId, HashSet<Tid>>,
+}
+
+impl Members {
+    fn below(engine: &Engine, host: &dyn Host, top: CgroupId) -> Members {
+        let tree = engine.tree();
+        let mut all = vec![top];
+        let mut next = 0;
+        while let Some(&at) = all.get(next) {
+            all.extend(tree.children(at));
+            next += 1;
+        }
+        let mut members = Members { tasks: HashMap::new(), processes: HashMap::new() };
+        // children come after their parents
+        for &at in all.iter().rev() {
+            let groups: Vec<Tid> = engine.thread_groups(host, at);
+            let processes = members.processes.entry(at).or_default();
+            processes.extend(groups);
+            let count = tree.task_count(at) + members.tasks.get(&at).copied().unwrap_or(0);
+            members.tasks.insert(at, count);
+            if let Some(parent) = tree.get(at).and_then(penfold_core::Cgroup::parent).filter(|_| at != top) {
+                *members.tasks.entry(parent).or_default() += count;
+                let below = members.processes[&at].clone();
+                members.processes.entry(parent).or_default().extend(below);
+            }
+        }
+        members
+    }
+}
+
+fn of(
+    engine: &mut Engine,
+    host: &mut dyn Host,
+    caller: &Caller,
+    cgroup: CgroupId,
+    members: &mut Members,
+) -> Usage {
+    let mut read = |name: &str| {
+        let file = engine.open(caller, cgroup, name, 4).ok()?;
+        engine.read(host, caller, cgroup, file).ok()
+    };
+    let number = |text: Option<String>| text.and_then(|text| text.trim().parse().ok());
+    let user = number(read("cpuacct.usage_user"));
+    let system = number(read("cpuacct.usage_sys"));
+    let frozen = read("freezer.state").map(|state| state.trim() == "FROZEN");
+    Usage {
+        cgroup: name_of(engine, cgroup),
+        tasks: members.tasks.get(&cgroup).copied().unwrap_or(0) as i64,
+        processes: members.processes.get(&cgroup).map_or(0, HashSet::len) as i64,
+        user,
+        system,
+        frozen,
+        limits: limits(engine, caller, cgroup),
+    }
+}
+
+/// Those whose files the caller may read.
+fn limits(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Vec<Limit> {
+    let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let all = engine.limits(cgroup).into_iter();
+    let readable = all.filter(|limit| engine.open(caller, cgroup, &limit.file, 4).is_ok());
+    readable
+        .map(|limit| Limit {
+            file: limit.file,
+            limit: limit.limit.map(signed),
+            used: signed(limit.used),
+            peak: signed(limit.peak),
+            failures: signed(limit.failures),
+        })
+        .collect()
+}

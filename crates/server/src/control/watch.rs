@@ -1,0 +1,201 @@
+//! Events: what happens to cgroups, told to those who watch.
+//!
+//! A thread hears of every change while somebody watches, and no longer. Each watcher has a bounded queue, so that a slow
+//! one loses events, which it is told, and holds up nobody.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::thread;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use penfold_core::{Caller, CgroupId, Engine, Owner};
+
+use super::ask::Ask;
+use super::path::{must_list, name_of};
+use super::replies::Replies;
+use crate::change::{Change, What};
+use crate::desk::Desk;
+use crate::escape::escape;
+use crate::failure::Failure;
+use crate::protocol::{Event, WatchCall, WatchReply};
+
+/// Where events come in and go out.
+pub(super) struct Hub {
+    desk: Desk,
+    watchers: Mutex<Watchers>,
+}
+
+#[derive(Default)]
+struct Watchers {
+    all: Vec<Weak<Watcher>>,
+    /// Somebody listens to the desk for them.
+    served: bool,
+}
+
+/// One who watches.
+struct Watcher {
+    caller: Caller,
+    /// Only this cgroup and those below.
+    top: Option<CgroupId>,
+    most: usize,
+    queue: Mutex<Queue>,
+    bell: EventFd,
+}
+
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<Event>,
+    lost: i64,
+}
+
+/// An event, and who may hear of it: who may list every directory on the way to the cgroup.
+struct Told {
+    event: Event,
+    /// The cgroup and those above it.
+    line: Vec<CgroupId>,
+    directories: Vec<Owner>,
+}
+
+pub(super) fn watch(ask: &Ask<'_>, call: WatchCall, replies: &mut Replies<'_>) -> io::Result<()> {
+    if !replies.more {
+        return replies.standard_error("ExpectedMore", "method", "org.penfold.Control.Watch");
+    }
+    match ask.service.hub.subscribe(ask, call) {
+        Ok(watcher) => forward(&watcher, replies),
+        Err(failure) => replies.refuse(&failure),
+    }
+}
+
+/// Until the client goes. A call that it sends meanwhile waits.
+fn forward(watcher: &Watcher, replies: &mut Replies<'_>) -> io::Result<()> {
+    replies.continue_with(&WatchReply { event: None, lost: None })?;
+    loop {
+        let hung_up = {
+            let mut fds = [
+                PollFd::new(replies.stream().as_fd(), PollFlags::empty()),
+                PollFd::new(watcher.bell.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                polled => polled?,
+            };
+            fds[0].any().unwrap_or(true)
+        };
+        if hung_up {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        let _ = watcher.bell.read();
+        loop {
+            let (event, lost) = {
+                let mut queue = watcher.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                (queue.events.pop_front(), std::mem::take(&mut queue.lost))
+            };
+            let lost = Some(lost).filter(|lost| *lost > 0);
+            if event.is_none() && lost.is_none() {
+                break;
+            }
+            replies.continue_with(&WatchReply { event, lost })?;
+        }
+    }
+}
+
+impl Hub {
+    pub(super) fn start(desk: &Desk) -> Arc<Hub> {
+        Arc::new(Hub { desk: desk.clone(), watchers: Mutex::default() })
+    }
+
+    fn subscribe(self: &Arc<Self>, ask: &Ask<'_>, call: WatchCall) -> Result<Arc<Watcher>, Failure> {
+        let top = call.cgroup.map(|address| {
+            ask.look_at(&address, |engine, caller, cgroup| {
+                must_list(engine, caller, cgroup)?;
+                Ok(cgroup)
+            })
+        });
+        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|errno| Failure::new(errno, "watch: no descriptor for it"))?;
+        let watcher = Arc::new(Watcher {
+            caller: ask.client.caller.clone(),
+            top: top.transpose()?,
+            most: ask.service.limits.events,
+            queue: Mutex::default(),
+            bell,
+        });
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.all.push(Arc::downgrade(&watcher));
+        if !watchers.served {
+            let (changes, hub) = (self.desk.listen(), Arc::clone(self));
+            thread::Builder::new()
+                .name("penfold-events".to_owned())
+                .spawn(move || hub.pump(&changes))
+                .map_err(|_| Failure::new(nix::errno::Errno::EAGAIN, "watch: no thread for it; try again"))?;
+            watchers.served = true;
+        }
+        Ok(watcher)
+    }
+
+    fn pump(&self, changes: &mpsc::Receiver<Change>) {
+        while let Ok(change) = changes.recv() {
+            let watchers: Vec<Arc<Watcher>> = {
+                let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+                watchers.all.retain(|watcher| watcher.strong_count() > 0);
+                watchers.served = !watchers.all.is_empty();
+                watchers.all.iter().filter_map(Weak::upgrade).collect()
+            };
+            if watchers.is_empty() {
+                return;
+            }
+            let Ok(told) = self.desk.look(move |engine, _| told(engine, change.what)) else { return };
+            let Some(told) = told else { continue };
+            for watcher in &watchers {
+                watcher.hear(&told);
+            }
+        }
+    }
+}
+
+impl Watcher {
+    fn hear(&self, told: &Told) {
+        let wanted = self.top.is_none_or(|top| told.line.contains(&top));
+        if !wanted || !told.directories.iter().all(|directory| self.caller.may(directory, 5)) {
+            return;
+        }
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.events.len() < self.most {
+            queue.events.push_back(told.event.clone());
+        } else {
+            queue.lost += 1;
+        }
+        drop(queue);
+        let _ = self.bell.write(1);
+    }
+}
+
+fn told(engine: &Engine, what: What) -> Option<Told> {
+    match what {
+        What::Made { parent: _, cgroup } => {
+            // removed already: its removal, which comes next, tells its name
+            let parent = engine.tree().get(cgroup)?.parent()?;
+            Some(of(engine, "created", name_of(engine, cgroup), parent, cgroup))
+        }
+        What::Removed { parent, cgroup, name } => {
+            engine.tree().get(parent)?;
+            let above = name_of(engine, parent);
+            let slash = if above.ends_with('/') { "" } else { "/" };
+            Some(of(engine, "removed", format!("{above}{slash}{}", escape(&name)), parent, cgroup))
+        }
+        _ => None,
+    }
+}
+
+fn of(engine: &Engine, kind: &str, name: String, parent: CgroupId, cgroup: CgroupId) -> Told {
+    let tree = engine.tree();
+    let above: Vec<CgroupId> =
+        std::iter::successors(Some(parent), |&at| tree.get(at).and_then(penfold_core::Cgroup::parent))
+            .collect();
+    let directories = above.iter().filter_map(|&at| Some(tree.get(at)?.owner())).collect();
+    let line = std::iter::once(cgroup).chain(above).collect();
+    Told { event: Event { kind: kind.to_owned(), cgroup: name, file: None }, line, directories }
+}

@@ -1,0 +1,66 @@
+//! What a request can end with: the errno of a system call and a message that helps.
+
+use nix::errno::Errno;
+use penfold_linux::trace::{AdoptError, ExecError, Gone, StartError};
+
+/// A refusal at the edge: an errno, and a message that names the object, the operation and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What the system call would have answered.
+    pub errno: Errno,
+    /// In words.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of the server's own.
+    pub fn new(errno: Errno, message: impl Into<String>) -> Failure {
+        Failure { errno, message: message.into() }
+    }
+}
+
+impl From<penfold_core::Error> for Failure {
+    fn from(error: penfold_core::Error) -> Failure {
+        Failure::new(Errno::from_raw(error.errno().number()), error.to_string())
+    }
+}
+
+impl From<AdoptError> for Failure {
+    fn from(error: AdoptError) -> Failure {
+        Failure::new(error.errno(), error.to_string())
+    }
+}
+
+impl From<Gone> for Failure {
+    fn from(_: Gone) -> Failure {
+        Failure::new(Errno::ESHUTDOWN, "the daemon is ending")
+    }
+}
+
+impl From<ExecError> for Failure {
+    fn from(error: ExecError) -> Failure {
+        let errno = match &error {
+            ExecError::Attach(error) => Errno::from_raw(error.errno().number()),
+            ExecError::Start(error) => errno_of(error),
+            ExecError::Gone(_) => Errno::ESHUTDOWN,
+        };
+        Failure::new(errno, error.to_string())
+    }
+}
+
+fn errno_of(error: &StartError) -> Errno {
+    match error {
+        StartError::Command => Errno::EINVAL,
+        StartError::Traced { .. } => Errno::EPERM,
+        StartError::System { errno, .. }
+        | StartError::Exec { errno, .. }
+        | StartError::Seize(errno)
+        | StartError::Filter(errno)
+        | StartError::User(errno)
+        | StartError::Session(errno)
+        | StartError::Limits(errno)
+        | StartError::Streams(errno)
+        | StartError::Directory(errno) => *errno,
+    }
+}

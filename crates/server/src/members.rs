@@ -1,0 +1,104 @@
+//! The members of a cgroup, as one client sees them, and new members that nobody supervised so far.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use nix::errno::Errno;
+use penfold_core::{CgroupId, Error, FileId, Tid, parse_s32};
+use penfold_linux::process::{Process, all_tasks};
+use penfold_linux::trace::AdoptError;
+
+use crate::client::Client;
+use crate::desk::Desk;
+use crate::failure::Failure;
+
+/// The lines of `tasks` or `cgroup.procs`.
+pub(crate) fn list(desk: &Desk, client: &Client, cgroup: CgroupId, file: FileId) -> Result<Vec<u8>, Failure> {
+    let members = of(desk, cgroup, file)?;
+    let mut numbers: Vec<i32> = members.into_iter().filter_map(|task| client.number(task)).collect();
+    numbers.sort_unstable();
+    let mut text = String::new();
+    for number in numbers {
+        let _ = writeln!(text, "{number}");
+    }
+    Ok(text.into_bytes())
+}
+
+/// The members of a cgroup: threads for `tasks`, processes for `cgroup.procs`. Of a root with all that nobody supervises.
+///
+/// # Errors
+/// `ENODEV` if it was removed.
+pub(crate) fn of(desk: &Desk, cgroup: CgroupId, file: FileId) -> Result<Vec<Tid>, Failure> {
+    let whole = file == FileId::Procs;
+    let (mut members, elsewhere) = desk.look(move |engine, host| {
+        let node = engine.tree().get(cgroup).ok_or(Error::Removed { operation: "read" })?;
+        let root = node.parent().is_none();
+        let tree = engine.tree();
+        let members = if whole { engine.thread_groups(host, cgroup) } else { tree.tasks(host, cgroup) };
+        let mut elsewhere = HashSet::new();
+        if root {
+            for set in tree.css_sets() {
+                host.for_each_task(set, &mut |task| {
+                    elsewhere.insert(task);
+                });
+            }
+        }
+        Ok::<_, Error>((members, root.then_some(elsewhere)))
+    })??;
+    if let Some(supervised) = elsewhere {
+        add_the_rest(&mut members, &supervised, whole);
+    }
+    Ok(members)
+}
+
+/// What nobody supervises is in every root, as everything is in Linux.
+fn add_the_rest(members: &mut Vec<Tid>, supervised: &HashSet<Tid>, whole: bool) {
+    let others = all_tasks().into_iter().filter(|task| !supervised.contains(&Tid(*task)));
+    let living = others.filter_map(Process::read).filter(|process| !process.exiting);
+    members.extend(living.map(|process| Tid(if whole { process.group } else { process.task })));
+    members.sort_unstable();
+    members.dedup();
+}
+
+/// Reads the task number of a write to `tasks` or `cgroup.procs` and sees to it that the task is supervised. Returns
+/// what to write into the engine's file: the same command, in the daemon's numbers; `None` for a zombie, which moves
+/// nowhere and is no error.
+pub(crate) fn prepare(desk: &Desk, client: &Client, content: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+    let end = content.iter().position(|&byte| byte == 0).unwrap_or(content.len());
+    let text = std::str::from_utf8(&content[..end]).ok().map(str::trim);
+    // what is wrong with it the engine says best
+    let Some(number) = text.and_then(|text| parse_s32(text).ok()).filter(|number| *number >= 0) else {
+        return Ok(Some(content.to_vec()));
+    };
+    let task = client.task(number)?;
+    Ok(supervise(desk, client, task)?.then(|| task.0.to_string().into_bytes()))
+}
+
+/// Takes a task's process in, if it is not supervised yet and the client may move it. A client may not even learn
+/// whether it could be traced before the rules of B4.4 have let it pass. False for a zombie.
+///
+/// # Errors
+/// `ESRCH`; `EINVAL` for a kernel thread; `EACCES` for another user's; what [`AdoptError`] says.
+pub(crate) fn supervise(desk: &Desk, client: &Client, task: Tid) -> Result<bool, Failure> {
+    if desk.look(move |_, host| host.task(task).is_some())? {
+        return Ok(true);
+    }
+    let process = Process::read(task.0)
+        .ok_or_else(|| Failure::new(Errno::ESRCH, format!("task {task}: no such process")))?;
+    let uid = client.caller.uid;
+    if process.kernel_thread {
+        return Err(Failure::new(Errno::EINVAL, format!("task {task}: a kernel thread can't be moved")));
+    }
+    if uid != 0 && uid != process.uids[0] && uid != process.uids[2] {
+        let message = format!("task {task}: it belongs to another user (uid {})", process.uids[0]);
+        return Err(Failure::new(Errno::EACCES, message));
+    }
+    if process.exiting {
+        return Ok(false);
+    }
+    match desk.host()?.adopt(task.0) {
+        // somebody else has just asked for the same
+        Err(AdoptError::Known(_)) | Ok(()) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}

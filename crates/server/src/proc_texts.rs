@@ -1,0 +1,49 @@
+//! The three texts of `/proc`, with penfold's hierarchies.
+
+use nix::errno::Errno;
+use penfold_core::{CssSetId, Tid};
+use penfold_linux::process::Process;
+
+use crate::desk::Desk;
+use crate::failure::Failure;
+
+/// The text of `/proc/cgroups`.
+///
+/// # Errors
+/// `ESHUTDOWN`.
+pub fn cgroups(desk: &Desk) -> Result<Vec<u8>, Failure> {
+    desk.look(|engine, _| engine.proc_cgroups().into_bytes())
+}
+
+/// The text of `/proc/PID/cgroup`. A task that nobody supervises is in every root; so is, as in Linux, one that has ended.
+///
+/// # Errors
+/// `ESRCH` if there is no such task, `ESHUTDOWN`.
+pub fn pid_cgroup(desk: &Desk, task: Tid) -> Result<Vec<u8>, Failure> {
+    let exiting = must_exist(task)?;
+    desk.look(move |engine, host| {
+        let known = host.task(task);
+        let dead = known.map_or(exiting, |facts| facts.exiting);
+        let set = host.css_set(task).unwrap_or(engine.initial_css_set());
+        Ok(engine.proc_pid_cgroup((!dead).then_some(set))?)
+    })?
+}
+
+/// The text of `/proc/PID/cpuset`. One that has ended still has the path that it had, while that is known.
+///
+/// # Errors
+/// As [`pid_cgroup`].
+pub fn pid_cpuset(desk: &Desk, task: Tid) -> Result<Vec<u8>, Failure> {
+    must_exist(task)?;
+    desk.look(move |engine, host| {
+        let known: Option<CssSetId> = host.css_set(task);
+        Ok(engine.proc_pid_cpuset(Some(known.unwrap_or(engine.initial_css_set())))?)
+    })?
+}
+
+/// True if it is a zombie.
+fn must_exist(task: Tid) -> Result<bool, Failure> {
+    let process = Process::read(task.0);
+    let none = || Failure::new(Errno::ESRCH, format!("there is no task {task}"));
+    process.map(|process| process.exiting).ok_or_else(none)
+}

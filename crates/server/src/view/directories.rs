@@ -1,0 +1,68 @@
+//! Listings.
+
+use std::sync::{Mutex, PoisonError};
+
+use fuser::FileType;
+use penfold_core::{CgroupId, Engine, FileId};
+
+use super::attributes::{ROOT_INO, directory_ino, file_ino};
+
+/// A directory that somebody lists.
+pub(super) struct OpenDirectory {
+    pub(super) cgroup: CgroupId,
+    entries: Mutex<Vec<Entry>>,
+}
+
+/// One line of a listing.
+pub(super) struct Entry {
+    pub(super) ino: u64,
+    pub(super) kind: FileType,
+    pub(super) name: Box<[u8]>,
+}
+
+impl OpenDirectory {
+    pub(super) fn new(cgroup: CgroupId) -> OpenDirectory {
+        OpenDirectory { cgroup, entries: Mutex::default() }
+    }
+
+    /// Passes the entries from one on. The first read, and a rewind, take a new picture of the directory.
+    pub(super) fn entries(
+        &self,
+        from: u64,
+        picture: impl FnOnce() -> Vec<Entry>,
+        mut pass: impl FnMut(u64, &Entry) -> bool,
+    ) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if from == 0 {
+            *entries = picture();
+        }
+        for (index, entry) in entries.iter().enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
+            if !pass(index as u64 + 1, entry) {
+                return;
+            }
+        }
+    }
+}
+
+/// Everything in a directory; nothing in one that was removed.
+pub(super) fn picture(engine: &Engine, cgroup: CgroupId) -> Vec<Entry> {
+    let tree = engine.tree();
+    let Some(node) = tree.get(cgroup) else { return Vec::new() };
+    let above = node.parent().and_then(|parent| tree.get(parent)).map_or(ROOT_INO, directory_ino);
+    let mut entries = vec![directory(directory_ino(node), b"."), directory(above, b"..")];
+    let file = |id: FileId, name: String| Entry {
+        ino: file_ino(node, id),
+        kind: FileType::RegularFile,
+        name: name.into_bytes().into(),
+    };
+    entries
+        .extend(engine.files(cgroup).unwrap_or_default().into_iter().map(|entry| file(entry.id, entry.name)));
+    entries.extend(
+        tree.children(cgroup).map(|child| directory(directory_ino(&tree[child]), tree[child].name())),
+    );
+    entries
+}
+
+fn directory(ino: u64, name: &[u8]) -> Entry {
+    Entry { ino, kind: FileType::Directory, name: name.into() }
+}

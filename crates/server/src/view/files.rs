@@ -1,0 +1,115 @@
+//! Open control files.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fuser::FileHandle;
+use penfold_core::{CgroupId, FileId};
+
+use crate::client::Client;
+use crate::desk::Desk;
+use crate::failure::Failure;
+
+/// What is open, by the number that the kernel names it with.
+pub(super) struct Handles<T> {
+    open: Mutex<(u64, HashMap<u64, Arc<T>>)>,
+}
+
+impl<T> Handles<T> {
+    pub(super) fn new() -> Handles<T> {
+        Handles { open: Mutex::new((0, HashMap::new())) }
+    }
+
+    pub(super) fn insert(&self, opened: T) -> FileHandle {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.0 += 1;
+        let number = open.0;
+        open.1.insert(number, Arc::new(opened));
+        FileHandle(number)
+    }
+
+    pub(super) fn get(&self, handle: FileHandle) -> Option<Arc<T>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).1.get(&handle.0).cloned()
+    }
+
+    pub(super) fn remove(&self, handle: FileHandle) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&handle.0);
+    }
+}
+
+/// A control file that somebody has opened. It stays open when its cgroup is removed, and then answers `ENODEV`.
+pub(super) struct OpenFile {
+    pub(super) cgroup: CgroupId,
+    pub(super) file: FileId,
+    /// Who opened it: permission to move a task is theirs, whoever writes (B4.4).
+    opener: Client,
+    reading: Mutex<Reading>,
+}
+
+/// What the last reads have made, and where they came to.
+#[derive(Default)]
+struct Reading {
+    content: Vec<u8>,
+    read_to: u64,
+    has_read: bool,
+}
+
+impl OpenFile {
+    pub(super) fn new(cgroup: CgroupId, file: FileId, opener: Client) -> OpenFile {
+        OpenFile { cgroup, file, opener, reading: Mutex::default() }
+    }
+
+    fn lists_tasks(&self) -> bool {
+        matches!(self.file, FileId::Tasks | FileId::Procs)
+    }
+
+    /// A piece of the content, which is made anew at offset 0 and wherever a seek or a write has been.
+    pub(super) fn read<R>(
+        &self,
+        desk: &Desk,
+        offset: u64,
+        size: u32,
+        answer: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, Failure> {
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let cgroup = self.cgroup;
+        if offset == 0 || offset != reading.read_to {
+            let mut reader = self.opener.clone();
+            if self.lists_tasks() {
+                reader.look_up_namespace();
+            }
+            reading.content = desk.read(&reader, cgroup, self.file)?;
+        } else if desk.look(move |engine, _| engine.tree().get(cgroup).is_none())? {
+            return Err(penfold_core::Error::Removed { operation: "read" }.into());
+        }
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(reading.content.len());
+        let end = start.saturating_add(size as usize).min(reading.content.len());
+        reading.read_to = offset.saturating_add((end - start) as u64);
+        reading.has_read = true;
+        Ok(answer(&reading.content[start..end]))
+    }
+
+    /// One write is one command, wherever its offset is. `0` is the task that writes.
+    pub(super) fn write(
+        &self,
+        desk: &Desk,
+        origin: crate::change::ViewId,
+        writer: i32,
+        content: &[u8],
+    ) -> Result<(), Failure> {
+        let mut client = self.opener.clone();
+        // an agent's rights are asked of who opened the file
+        if self.file != FileId::ReleaseAgent {
+            client.caller.task.0 = writer;
+        }
+        if self.lists_tasks() && content.trim_ascii() != b"0" {
+            client.look_up_namespace();
+        }
+        desk.write(&client, Some(origin), self.cgroup, self.file, content)
+    }
+
+    /// Has it been read? poll(2) tells of news until then.
+    pub(super) fn has_read(&self) -> bool {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner).has_read
+    }
+}

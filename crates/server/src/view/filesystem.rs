@@ -1,0 +1,427 @@
+//! The requests of the kernel, for one hierarchy.
+//!
+//! Owner and mode have been checked by the kernel (`default_permissions`) with everything it knows of the process. They
+//! are checked once more here, for what another view has changed a moment ago.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use fuser::{
+    BsdFileFlags, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, KernelConfig, LockOwner,
+    OpenAccMode, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyCreate,
+    ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
+    Request, TimeOrNow, WriteFlags,
+};
+use nix::errno::Errno;
+use penfold_core::{CgroupId, Error, FileId, Owner};
+
+use super::attributes::{Facts, LIFETIME, Times, attr};
+use super::directories::{self, OpenDirectory};
+use super::files::{Handles, OpenFile};
+use super::identity::Identity;
+use super::nodes::{Node, Nodes};
+use crate::change::ViewId;
+use crate::desk::Desk;
+use crate::failure::Failure;
+
+/// One mount of one hierarchy.
+pub(super) struct View {
+    desk: Desk,
+    id: ViewId,
+    identity: Identity,
+    nodes: Nodes,
+    files: Handles<OpenFile>,
+    directories: Handles<OpenDirectory>,
+}
+
+/// Of a failure, for a reply.
+pub(super) fn number(failure: &Failure) -> fuser::Errno {
+    code(failure.errno)
+}
+
+/// Of an errno, for a reply.
+pub(super) fn code(errno: Errno) -> fuser::Errno {
+    fuser::Errno::from_i32(errno as i32)
+}
+
+fn refuse(errno: Errno, what: &'static str) -> Failure {
+    Failure::new(errno, what)
+}
+
+fn removed(operation: &'static str) -> Failure {
+    Error::Removed { operation }.into()
+}
+
+impl View {
+    pub(super) fn new(desk: Desk, id: ViewId, root: CgroupId, identity: Identity) -> View {
+        let nodes = Nodes::new(root);
+        View { desk, id, identity, nodes, files: Handles::new(), directories: Handles::new() }
+    }
+
+    pub(super) fn nodes(&self) -> Nodes {
+        self.nodes.clone()
+    }
+
+    /// The directory of a request; `ENOENT` for one that the kernel should not know, and below one that is removed.
+    fn directory(&self, ino: INodeNo) -> Result<CgroupId, Failure> {
+        self.nodes.directory(ino.0).ok_or_else(|| refuse(Errno::ENOENT, "no such directory"))
+    }
+
+    fn find(&self, parent: INodeNo, name: &OsStr) -> Result<Facts, Failure> {
+        let (parent, wanted) = (self.directory(parent)?, name.as_bytes().to_vec());
+        let facts = self.desk.look(move |engine, host| Facts::find(engine, host, parent, &wanted))?;
+        facts.ok_or_else(|| refuse(Errno::ENOENT, "no such file or directory"))
+    }
+
+    /// An entry that the kernel will remember.
+    fn entry(&self, facts: &Facts, name: &OsStr) -> FileAttr {
+        let size = facts.size();
+        let times = self.nodes.remember(facts, name.as_bytes(), size);
+        self.shown(facts, size, times)
+    }
+
+    fn shown(&self, facts: &Facts, size: u64, times: Times) -> FileAttr {
+        let owner = self.identity.shown(facts.owner);
+        attr(facts.ino, owner, facts.links, facts.file.map(|_| size), times)
+    }
+
+    fn facts(&self, cgroup: CgroupId, file: Option<FileId>) -> Result<Option<Facts>, Failure> {
+        self.desk.look(move |engine, host| match file {
+            None => Facts::directory(engine, cgroup),
+            Some(file) => Facts::file(engine, host, cgroup, file),
+        })
+    }
+
+    /// The attributes of what the kernel knows, also when it has been removed since.
+    fn attributes(&self, ino: INodeNo) -> Result<FileAttr, Failure> {
+        let node = self.nodes.get(ino.0).ok_or_else(|| removed("stat"))?;
+        let file = node.file.as_ref().map(|file| file.id);
+        match self.facts(node.cgroup, file)? {
+            Some(facts) => {
+                let size = facts.size();
+                let times = self.nodes.told(&facts, size).unwrap_or(node.times);
+                Ok(self.shown(&facts, size, times))
+            }
+            None => Ok(self.last_known(ino, &node)),
+        }
+    }
+
+    fn last_known(&self, ino: INodeNo, node: &Node) -> FileAttr {
+        let (links, size) = if node.file.is_some() { (1, Some(0)) } else { (2, None) };
+        attr(ino.0, self.identity.shown(node.owner), links, size, node.times)
+    }
+
+    fn make_directory(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+    ) -> Result<FileAttr, Failure> {
+        let directory = self.directory(parent)?;
+        let made = self.identity.as_client(request, |client| {
+            self.desk.mkdir(client, Some(self.id), directory, name.as_bytes(), mode)
+        })?;
+        // it may be gone again already
+        let facts = self.facts(made, None)?.ok_or_else(|| refuse(Errno::ENOENT, "removed at once"))?;
+        Ok(self.entry(&facts, name))
+    }
+
+    fn remove_directory(&self, request: &Request, parent: INodeNo, name: &OsStr) -> Result<(), Failure> {
+        let facts = self.find(parent, name)?;
+        if facts.file.is_some() {
+            return Err(refuse(Errno::ENOTDIR, "a control file"));
+        }
+        self.identity.as_client(request, |client| self.desk.rmdir(client, Some(self.id), facts.cgroup))
+    }
+
+    fn open_file(&self, request: &Request, ino: INodeNo, flags: OpenFlags) -> Result<OpenFile, Failure> {
+        // what is looked up below a removed directory does not exist; here the name was found before
+        let gone = || refuse(Errno::ENOENT, "the cgroup has been removed");
+        let node = self.nodes.get(ino.0).ok_or_else(gone)?;
+        let file = node.file.ok_or_else(|| refuse(Errno::EISDIR, "a directory"))?.id;
+        if flags.0 & nix::libc::O_DIRECT != 0 {
+            return Err(refuse(Errno::EINVAL, "control files have no direct I/O"));
+        }
+        let facts = self.facts(node.cgroup, Some(file))?.ok_or_else(gone)?;
+        let want = match flags.acc_mode() {
+            OpenAccMode::O_RDONLY => 4,
+            OpenAccMode::O_WRONLY => 2,
+            OpenAccMode::O_RDWR => 6,
+        };
+        let opener = self.identity.as_client(request, |client| {
+            let allowed = client.caller.may(&facts.owner, want);
+            allowed.then(|| client.clone()).ok_or_else(|| refuse(Errno::EACCES, "owner and mode forbid it"))
+        })?;
+        if want & 4 != 0 && self.nodes.must_ask_again(ino.0, facts.size()) {
+            // the kernel looks the name up once more, hears of the size, and opens again
+            return Err(refuse(Errno::ESTALE, "the size has changed"));
+        }
+        Ok(OpenFile::new(node.cgroup, file, opener))
+    }
+
+    fn change_owner(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        (mode, uid, gid): (Option<u32>, Option<u32>, Option<u32>),
+    ) -> Result<(), Failure> {
+        let node = self.nodes.get(ino.0).ok_or_else(|| removed("chmod or chown"))?;
+        let file = node.file.map(|file| file.id);
+        let (uid, gid) = (uid.map(|id| self.identity.user(id)), gid.map(|id| self.identity.group(id)));
+        let change = move |old: Owner| Owner {
+            uid: uid.unwrap_or(old.uid),
+            gid: gid.unwrap_or(old.gid),
+            mode: mode.map_or(old.mode, |mode| mode & 0o7777),
+        };
+        let changed = self.identity.as_client(request, |client| {
+            self.desk.set_owner(client, Some(self.id), node.cgroup, file, change)
+        });
+        changed.map(drop)
+    }
+}
+
+fn moment(time: TimeOrNow) -> SystemTime {
+    match time {
+        TimeOrNow::SpecificTime(time) => time,
+        TimeOrNow::Now => SystemTime::now(),
+    }
+}
+
+impl Filesystem for View {
+    fn init(&mut self, _: &Request, _: &mut KernelConfig) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        match self.find(parent, name) {
+            Ok(facts) => reply.entry(&LIFETIME, &self.entry(&facts, name), Generation(0)),
+            Err(failure) => reply.error(number(&failure)),
+        }
+    }
+
+    fn forget(&self, _: &Request, ino: INodeNo, count: u64) {
+        self.nodes.forget(ino.0, count);
+    }
+
+    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        match self.attributes(ino) {
+            Ok(attributes) => reply.attr(&LIFETIME, &attributes),
+            Err(failure) => reply.error(number(&failure)),
+        }
+    }
+
+    fn setattr(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        // any length is taken and changes nothing
+        _: Option<u64>,
+        accessed: Option<TimeOrNow>,
+        modified: Option<TimeOrNow>,
+        _: Option<SystemTime>,
+        _: Option<FileHandle>,
+        _: Option<SystemTime>,
+        _: Option<SystemTime>,
+        _: Option<SystemTime>,
+        _: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        if mode.or(uid).or(gid).is_some()
+            && let Err(failure) = self.change_owner(request, ino, (mode, uid, gid))
+        {
+            return reply.error(number(&failure));
+        }
+        self.nodes.set_times(ino.0, |times| {
+            times.accessed = accessed.map_or(times.accessed, moment);
+            times.modified = modified.map_or(times.modified, moment);
+        });
+        match self.attributes(ino) {
+            Ok(attributes) => reply.attr(&LIFETIME, &attributes),
+            Err(failure) => reply.error(number(&failure)),
+        }
+    }
+
+    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, reply: ReplyEntry) {
+        match self.make_directory(request, parent, name, mode) {
+            Ok(attributes) => reply.entry(&LIFETIME, &attributes, Generation(0)),
+            Err(failure) => reply.error(number(&failure)),
+        }
+    }
+
+    fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        match self.remove_directory(request, parent, name) {
+            Ok(()) => reply.ok(),
+            Err(failure) => reply.error(number(&failure)),
+        }
+    }
+
+    fn rename(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        if !flags.is_empty() {
+            return reply.error(code(Errno::EINVAL));
+        }
+        let renamed = self.directory(parent).and_then(|from| {
+            let to = self.directory(new_parent)?;
+            self.identity.as_client(request, |client| {
+                let (from, to) = ((from, name.as_bytes()), (to, new_name.as_bytes()));
+                self.desk.rename(client, Some(self.id), from, to)
+            })
+        });
+        match renamed {
+            Ok(()) => reply.ok(),
+            Err(failure) => reply.error(number(&failure)),
+        }
+    }
+
+    // what a directory can't have: the kernel has looked for the name and found none
+
+    fn create(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, _: u32, _: i32, reply: ReplyCreate) {
+        reply.error(code(Errno::EACCES));
+    }
+
+    fn mknod(&self, _: &Request, _: INodeNo, _: &OsStr, mode: u32, _: u32, _: u32, reply: ReplyEntry) {
+        let regular = mode & nix::libc::S_IFMT == nix::libc::S_IFREG;
+        reply.error(code(if regular { Errno::EACCES } else { Errno::EPERM }));
+    }
+
+    fn symlink(&self, _: &Request, _: INodeNo, _: &OsStr, _: &Path, reply: ReplyEntry) {
+        reply.error(code(Errno::EPERM));
+    }
+
+    fn link(&self, _: &Request, _: INodeNo, _: INodeNo, _: &OsStr, reply: ReplyEntry) {
+        reply.error(code(Errno::EPERM));
+    }
+
+    fn unlink(&self, _: &Request, _: INodeNo, _: &OsStr, reply: ReplyEmpty) {
+        reply.error(code(Errno::EPERM));
+    }
+
+    fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        match self.open_file(request, ino, flags) {
+            Ok(file) => reply.opened(self.files.insert(file), FopenFlags::FOPEN_DIRECT_IO),
+            Err(failure) => reply.error(number(&failure)),
+        }
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let Some(file) = self.files.get(handle) else { return reply.error(code(Errno::EBADF)) };
+        // only reads that fill the page cache have no owner
+        if lock_owner.is_none() {
+            self.nodes.shrunk(ino.0);
+        }
+        let mut reply = Some(reply);
+        let read = file.read(&self.desk, offset, size, |content| {
+            if let Some(reply) = reply.take() {
+                reply.data(content);
+            }
+        });
+        if let (Err(failure), Some(reply)) = (read, reply) {
+            reply.error(number(&failure));
+        }
+    }
+
+    fn write(
+        &self,
+        request: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        _: u64,
+        content: &[u8],
+        _: WriteFlags,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let Some(file) = self.files.get(handle) else { return reply.error(code(Errno::EBADF)) };
+        match file.write(&self.desk, self.id, self.identity.task(request), content) {
+            Ok(()) => reply.written(content.len() as u32),
+            Err(failure) => reply.error(number(&failure)),
+        }
+    }
+
+    fn release(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        _: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.files.remove(handle);
+        reply.ok();
+    }
+
+    fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        match self.directory(ino) {
+            Ok(cgroup) => {
+                let handle = self.directories.insert(OpenDirectory::new(cgroup));
+                reply.opened(handle, FopenFlags::empty());
+            }
+            Err(failure) => reply.error(number(&failure)),
+        }
+    }
+
+    fn readdir(&self, _: &Request, _: INodeNo, handle: FileHandle, from: u64, mut reply: ReplyDirectory) {
+        let Some(directory) = self.directories.get(handle) else { return reply.error(code(Errno::EBADF)) };
+        let cgroup = directory.cgroup;
+        let picture =
+            || self.desk.look(move |engine, _| directories::picture(engine, cgroup)).unwrap_or_default();
+        directory.entries(from, picture, |next, entry| {
+            !reply.add(INodeNo(entry.ino), next, entry.kind, OsStr::from_bytes(&entry.name))
+        });
+        reply.ok();
+    }
+
+    fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
+        self.directories.remove(handle);
+        reply.ok();
+    }
+
+    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        reply.statfs(0, 0, 0, 0, 0, 4096, 255, 4096);
+    }
+
+    fn poll(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        _: PollNotifier,
+        _: PollEvents,
+        _: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        let Some(file) = self.files.get(handle) else { return reply.error(code(Errno::EBADF)) };
+        let ready =
+            PollEvents::POLLIN | PollEvents::POLLOUT | PollEvents::POLLRDNORM | PollEvents::POLLWRNORM;
+        let news = PollEvents::POLLERR | PollEvents::POLLPRI;
+        reply.poll(if file.has_read() { ready } else { ready | news });
+    }
+}

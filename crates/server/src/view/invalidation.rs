@@ -1,0 +1,83 @@
+//! Telling the kernel what has changed behind its back.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+
+use fuser::{INodeNo, Notifier};
+use penfold_core::CgroupId;
+
+use super::attributes::ROOT_INO;
+use super::nodes::Nodes;
+use crate::change::{Change, ViewId, What};
+
+/// Tells until the view has ended. A notice may wait for a lock that a request holds, which the thread that answers
+/// requests will end: nothing here is waited for by that thread.
+pub(super) fn run(
+    changes: &Receiver<Change>,
+    notifier: &Notifier,
+    nodes: &Nodes,
+    (id, root): (ViewId, CgroupId),
+    ended: &AtomicBool,
+) {
+    while let Ok(Change { origin, what }) = changes.recv() {
+        if ended.load(Ordering::Acquire) {
+            return;
+        }
+        // what came through this view the kernel has seen itself
+        if origin != Some(id) {
+            tell(notifier, nodes, root, &what);
+        }
+    }
+}
+
+fn tell(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &What) {
+    match what {
+        // a name that is new needs no notice: the kernel remembers no absent ones
+        What::Made { parent, .. } => attributes(notifier, nodes.ino(*parent, None)),
+        What::Removed { parent, cgroup, name } => {
+            let Some(parent) = nodes.ino(*parent, None) else { return };
+            let name = OsStr::from_bytes(name);
+            match nodes.ino(*cgroup, None) {
+                // tells who watches it with inotify, too
+                Some(child) => done(notifier.delete(INodeNo(parent), INodeNo(child), name)),
+                None => done(notifier.inval_entry(INodeNo(parent), name)),
+            }
+            attributes(notifier, Some(parent));
+        }
+        What::Renamed { parent, from, to, .. } => {
+            let Some(parent) = nodes.ino(*parent, None) else { return };
+            done(notifier.inval_entry(INodeNo(parent), OsStr::from_bytes(from)));
+            done(notifier.inval_entry(INodeNo(parent), OsStr::from_bytes(to)));
+            attributes(notifier, Some(parent));
+        }
+        What::Owner { cgroup, file: None } => attributes(notifier, nodes.ino(*cgroup, None)),
+        What::Owner { cgroup, file: Some(file) } => attributes(notifier, nodes.ino(*cgroup, Some(*file))),
+        // files have come and gone, and those that came back have the owner of the root again
+        What::Remounted(changed) if *changed == root => {
+            for (ino, name) in nodes.files_of(root) {
+                done(notifier.inval_entry(INodeNo(ROOT_INO), OsStr::from_bytes(&name)));
+                attributes(notifier, Some(ino));
+            }
+        }
+        What::Mounted(_) | What::Remounted(_) | What::Unmounted(_) | What::Written { .. } => {}
+    }
+}
+
+fn attributes(notifier: &Notifier, ino: Option<u64>) {
+    if let Some(ino) = ino {
+        // a negative offset: attributes only, no content
+        done(notifier.inval_inode(INodeNo(ino), -1, 0));
+    }
+}
+
+fn done(told: io::Result<()>) {
+    match told {
+        Ok(()) => {}
+        // something is mounted there or open below: its name is forgotten all the same
+        Err(error) if matches!(error.raw_os_error(), Some(nix::libc::ENOTEMPTY | nix::libc::EBUSY)) => {}
+        Err(error) => tracing::debug!(%error, "the kernel did not take a notice"),
+    }
+}

@@ -1,0 +1,157 @@
+//! The file view: a hierarchy, or the texts of `/proc`, as a FUSE file system.
+//!
+//! The client has mounted `/dev/fuse` in its own mount namespace and hands the open device over; here it is served.
+//! Kernel and view agree on long lifetimes of what the kernel remembers: whatever changes on another way than through
+//! the view itself is told to the kernel by a thread of its own ([`invalidation`]), never by the one that answers
+//! requests, since the kernel may hold the very lock that it would wait for.
+
+mod attributes;
+mod directories;
+mod files;
+mod filesystem;
+mod identity;
+mod invalidation;
+mod nodes;
+mod proc;
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+
+use fuser::{Config, Filesystem, Session, SessionACL};
+use nix::errno::Errno;
+use penfold_core::CgroupId;
+
+use crate::change::ViewId;
+use crate::client::Client;
+use crate::desk::Desk;
+use crate::failure::Failure;
+use filesystem::View;
+use identity::Identity;
+use proc::ProcView;
+
+/// What a view shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// A mounted hierarchy. The mount is taken away when the view ends.
+    Hierarchy {
+        /// Its root.
+        root: CgroupId,
+    },
+    /// `cgroups`, `PID/cgroup` and `PID/cpuset`.
+    Proc,
+}
+
+/// A view that is served. Dropping it does not end it: an unmount does.
+#[derive(Debug)]
+pub struct ViewHandle {
+    id: ViewId,
+    ended: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl ViewHandle {
+    /// Under which its changes are announced.
+    pub fn id(&self) -> ViewId {
+        self.id
+    }
+
+    /// Has it been unmounted?
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Waits until it has been unmounted and its mount is given back.
+    pub fn join(self) {
+        // a panic has been printed by the thread itself
+        let _ = self.thread.join();
+    }
+}
+
+/// Serves a view until it is unmounted, by whomever. Returns when the kernel has agreed to it.
+///
+/// `device` is `/dev/fuse`, mounted by `mounter` with `default_permissions`. Two threads serve it and, for a hierarchy,
+/// a third tells the kernel of changes; they use no CPU while nothing happens.
+///
+/// # Errors
+/// `EINVAL` if `device` is not `/dev/fuse`, `EPERM` if it is not mounted, what the kernel answers. Then the mount of a
+/// hierarchy is still the caller's to take away.
+pub fn serve(desk: &Desk, device: OwnedFd, shown: Shown, mounter: &Client) -> Result<ViewHandle, Failure> {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let device = must_be_fuse(device)?;
+    let id = ViewId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+    let identity = Identity::of(mounter, desk.trust());
+    let ended = Arc::new(AtomicBool::new(false));
+    let end = Arc::clone(&ended);
+    let thread = match shown {
+        Shown::Proc => {
+            let session = session(ProcView::new(desk.clone(), identity), device)?;
+            spawn(id, move || run(session, &end))?
+        }
+        Shown::Hierarchy { root } => {
+            // before the first request, so that no change is missed
+            let changes = desk.listen();
+            let view = View::new(desk.clone(), id, root, identity);
+            let nodes = view.nodes();
+            let session = session(view, device)?;
+            let notifier = session.notifier();
+            let stop = Arc::clone(&ended);
+            thread::Builder::new()
+                .name(format!("view{}-tell", id.0))
+                .spawn(move || invalidation::run(&changes, &notifier, &nodes, (id, root), &stop))
+                .map_err(|error| no_thread(&error))?;
+            let desk = desk.clone();
+            spawn(id, move || {
+                run(session, &end);
+                // also wakes the thread above, which hears of it
+                if let Err(error) = desk.unmount(&Client::own(), root) {
+                    tracing::debug!(view = id.0, %error, "the mount was gone already");
+                }
+            })?
+        }
+    };
+    Ok(ViewHandle { id, ended, thread })
+}
+
+/// Whoever could hand over something else than the kernel's own device could forge requests of any user.
+fn must_be_fuse(device: OwnedFd) -> Result<OwnedFd, Failure> {
+    const FUSE_DEVICE: u64 = nix::libc::makedev(10, 229);
+    let file = File::from(device);
+    let is_fuse = file
+        .metadata()
+        .is_ok_and(|metadata| metadata.file_type().is_char_device() && metadata.rdev() == FUSE_DEVICE);
+    if is_fuse {
+        return Ok(file.into());
+    }
+    Err(Failure::new(Errno::EINVAL, "the descriptor that was handed over is not /dev/fuse"))
+}
+
+fn session<F: Filesystem>(filesystem: F, device: OwnedFd) -> Result<Session<F>, Failure> {
+    let mut config = Config::default();
+    // the kernel asks for allow_other itself, and checks owner and mode
+    config.acl = SessionACL::All;
+    config.n_threads = Some(1);
+    Session::from_fd(filesystem, device, config.acl, config).map_err(|error| {
+        let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        Failure::new(errno, format!("/dev/fuse: {error}; mount it before it is handed over"))
+    })
+}
+
+fn run<F: Filesystem>(session: Session<F>, ended: &AtomicBool) {
+    if let Err(error) = session.run() {
+        tracing::warn!(%error, "a view ended");
+    }
+    ended.store(true, Ordering::Release);
+}
+
+fn spawn(id: ViewId, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+    thread::Builder::new().name(format!("view{}", id.0)).spawn(body).map_err(|error| no_thread(&error))
+}
+
+fn no_thread(error: &std::io::Error) -> Failure {
+    let errno = error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw);
+    Failure::new(errno, format!("a thread for the view: {error}"))
+}

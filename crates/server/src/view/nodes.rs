@@ -1,0 +1,148 @@
+//! What the kernel has looked up and not forgotten yet.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use penfold_core::{CgroupId, FileId, Owner};
+
+use super::attributes::{Facts, ROOT_INO, Times};
+
+/// The nodes that the kernel knows, by inode number. It grows and shrinks with the kernel's own cache.
+#[derive(Clone)]
+pub(super) struct Nodes(Arc<Mutex<Table>>);
+
+#[derive(Default)]
+struct Table {
+    nodes: HashMap<u64, Node>,
+    inos: HashMap<(CgroupId, Option<FileId>), u64>,
+}
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) cgroup: CgroupId,
+    /// `None` for a directory.
+    pub(super) file: Option<File>,
+    /// As last told, for when it is gone.
+    pub(super) owner: Owner,
+    pub(super) times: Times,
+    lookups: u64,
+}
+
+/// What is special about files.
+#[derive(Debug, Clone)]
+pub(super) struct File {
+    pub(super) id: FileId,
+    pub(super) name: Box<[u8]>,
+    /// The size that the kernel was last told.
+    size: u64,
+    /// It was read through the page cache (sendfile, splice): the kernel has put the size down to what it got.
+    shrunk: bool,
+    /// The next open has been sent back once for the kernel to ask for the size.
+    sent_back: bool,
+}
+
+impl Nodes {
+    pub(super) fn new(root: CgroupId) -> Nodes {
+        let owner = Owner { mode: 0o555, ..Owner::default() };
+        let node = Node { cgroup: root, file: None, owner, times: Times::now(), lookups: 1 };
+        let mut table = Table::default();
+        table.nodes.insert(ROOT_INO, node);
+        table.inos.insert((root, None), ROOT_INO);
+        Nodes(Arc::new(Mutex::new(table)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get(&self, ino: u64) -> Option<Node> {
+        self.lock().nodes.get(&ino).cloned()
+    }
+
+    /// The cgroup of a directory.
+    pub(super) fn directory(&self, ino: u64) -> Option<CgroupId> {
+        self.lock().nodes.get(&ino).filter(|node| node.file.is_none()).map(|node| node.cgroup)
+    }
+
+    /// The number of a directory or a control file, dead or alive, that the kernel knows.
+    pub(super) fn ino(&self, cgroup: CgroupId, file: Option<FileId>) -> Option<u64> {
+        self.lock().inos.get(&(cgroup, file)).copied()
+    }
+
+    /// The kernel is told of an entry and will remember it. Returns its times.
+    pub(super) fn remember(&self, facts: &Facts, name: &[u8], size: u64) -> Times {
+        let mut table = self.lock();
+        let Table { nodes, inos } = &mut *table;
+        let node = nodes.entry(facts.ino).or_insert_with(|| Node {
+            cgroup: facts.cgroup,
+            file: None,
+            owner: facts.owner,
+            times: Times::now(),
+            lookups: 0,
+        });
+        node.lookups += 1;
+        // the file of a subsystem that was unloaded and loaded again has a new id
+        if let Some(old) = node.file.as_ref().filter(|old| Some(old.id) != facts.file) {
+            inos.remove(&(node.cgroup, Some(old.id)));
+        }
+        inos.insert((facts.cgroup, facts.file), facts.ino);
+        node.file =
+            facts.file.map(|id| File { id, name: name.into(), size, shrunk: false, sent_back: false });
+        node.owner = facts.owner;
+        node.times
+    }
+
+    /// The kernel is told of attributes. Returns the times.
+    pub(super) fn told(&self, facts: &Facts, size: u64) -> Option<Times> {
+        let mut table = self.lock();
+        let node = table.nodes.get_mut(&facts.ino)?;
+        node.owner = facts.owner;
+        if let Some(file) = &mut node.file {
+            (file.size, file.shrunk, file.sent_back) = (size, false, false);
+        }
+        Some(node.times)
+    }
+
+    pub(super) fn set_times(&self, ino: u64, change: impl FnOnce(&mut Times)) {
+        if let Some(node) = self.lock().nodes.get_mut(&ino) {
+            change(&mut node.times);
+        }
+    }
+
+    /// The kernel has forgotten it that many times. The root stays.
+    pub(super) fn forget(&self, ino: u64, count: u64) {
+        let mut table = self.lock();
+        let Table { nodes, inos } = &mut *table;
+        let Some(node) = nodes.get_mut(&ino).filter(|_| ino != ROOT_INO) else { return };
+        node.lookups = node.lookups.saturating_sub(count);
+        if node.lookups == 0 {
+            inos.remove(&(node.cgroup, node.file.as_ref().map(|file| file.id)));
+            nodes.remove(&ino);
+        }
+    }
+
+    /// A file is read through the page cache.
+    pub(super) fn shrunk(&self, ino: u64) {
+        if let Some(file) = self.lock().nodes.get_mut(&ino).and_then(|node| node.file.as_mut()) {
+            file.shrunk = true;
+        }
+    }
+
+    /// Must the kernel ask for the size of a file again before it is opened? Whoever reads through the page cache would
+    /// miss what lies beyond. True once; what comes next is let through, also when it has not asked.
+    pub(super) fn must_ask_again(&self, ino: u64, size: u64) -> bool {
+        let mut table = self.lock();
+        let Some(file) = table.nodes.get_mut(&ino).and_then(|node| node.file.as_mut()) else { return false };
+        let again = (file.shrunk || file.size < size) && !file.sent_back;
+        file.sent_back = again;
+        again
+    }
+
+    /// The files of a directory that the kernel knows.
+    pub(super) fn files_of(&self, cgroup: CgroupId) -> Vec<(u64, Box<[u8]>)> {
+        let table = self.lock();
+        let files = table.nodes.iter().filter(|(_, node)| node.cgroup == cgroup);
+        files.filter_map(|(ino, node)| Some((*ino, node.file.as_ref()?.name.clone()))).collect()
+    }
+}

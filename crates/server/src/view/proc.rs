@@ -1,0 +1,265 @@
+//! `cgroups`, `PID/cgroup` and `PID/cpuset`, as `/proc` would show them.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use fuser::{
+    FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner, OpenFlags,
+    ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, Request,
+};
+use nix::errno::Errno;
+use penfold_core::{Owner, Tid};
+use penfold_linux::process::Process;
+
+use super::attributes::{FILE_SIZE, ROOT_INO, Times, attr};
+use super::files::Handles;
+use super::filesystem::{code, number};
+use super::identity::Identity;
+use crate::desk::Desk;
+use crate::failure::Failure;
+use crate::proc_texts;
+
+/// Processes come and go: nothing may be remembered.
+const LIFETIME: Duration = Duration::ZERO;
+const CGROUPS_INO: u64 = 2;
+const SELF_INO: u64 = 3;
+
+/// The file system of one mount.
+pub(super) struct ProcView {
+    desk: Desk,
+    identity: Identity,
+    times: Times,
+    files: Handles<Mutex<Open>>,
+    listings: Handles<Mutex<Vec<i32>>>,
+}
+
+/// An open text: made when it is read from its beginning.
+struct Open {
+    entry: Entry,
+    text: Vec<u8>,
+}
+
+/// What there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    Root,
+    Cgroups,
+    Own,
+    Directory(i32),
+    Cgroup(i32),
+    Cpuset(i32),
+}
+
+impl Entry {
+    fn of(ino: u64) -> Option<Entry> {
+        let pid = i32::try_from(ino >> 8).ok()?;
+        match (pid, ino & 0xff) {
+            (0, ROOT_INO) => Some(Entry::Root),
+            (0, CGROUPS_INO) => Some(Entry::Cgroups),
+            (0, SELF_INO) => Some(Entry::Own),
+            (1.., 0) => Some(Entry::Directory(pid)),
+            (1.., 1) => Some(Entry::Cgroup(pid)),
+            (1.., 2) => Some(Entry::Cpuset(pid)),
+            _ => None,
+        }
+    }
+
+    fn ino(self) -> u64 {
+        let of = |pid: i32, which: u64| (u64::from(pid.cast_unsigned()) << 8) + which;
+        match self {
+            Entry::Root => ROOT_INO,
+            Entry::Cgroups => CGROUPS_INO,
+            Entry::Own => SELF_INO,
+            Entry::Directory(pid) => of(pid, 0),
+            Entry::Cgroup(pid) => of(pid, 1),
+            Entry::Cpuset(pid) => of(pid, 2),
+        }
+    }
+
+    fn below(self, name: &[u8]) -> Option<Entry> {
+        match (self, name) {
+            (Entry::Root, b"cgroups") => Some(Entry::Cgroups),
+            (Entry::Root, b"self") => Some(Entry::Own),
+            (Entry::Root, [b'1'..=b'9', ..]) => {
+                std::str::from_utf8(name).ok()?.parse().ok().map(Entry::Directory)
+            }
+            (Entry::Directory(pid), b"cgroup") => Some(Entry::Cgroup(pid)),
+            (Entry::Directory(pid), b"cpuset") => Some(Entry::Cpuset(pid)),
+            _ => None,
+        }
+    }
+
+    fn pid(self) -> Option<i32> {
+        match self {
+            Entry::Root | Entry::Cgroups | Entry::Own => None,
+            Entry::Directory(pid) | Entry::Cgroup(pid) | Entry::Cpuset(pid) => Some(pid),
+        }
+    }
+}
+
+/// The processes that `/proc` lists.
+fn processes() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    pids
+}
+
+impl ProcView {
+    pub(super) fn new(desk: Desk, identity: Identity) -> ProcView {
+        let (files, listings) = (Handles::new(), Handles::new());
+        ProcView { desk, identity, times: Times::now(), files, listings }
+    }
+
+    fn attributes(&self, entry: Entry) -> Option<FileAttr> {
+        let (uid, gid) = match entry.pid() {
+            None => (0, 0),
+            Some(pid) => {
+                let process = fs::metadata(format!("/proc/{pid}")).ok()?;
+                (process.uid(), process.gid())
+            }
+        };
+        let (mode, links, size) = match entry {
+            Entry::Root | Entry::Directory(_) => (0o555, 2, None),
+            Entry::Own => (0o777, 1, Some(0)),
+            Entry::Cgroups | Entry::Cgroup(_) | Entry::Cpuset(_) => (0o444, 1, Some(FILE_SIZE)),
+        };
+        let owner = self.identity.shown(Owner { uid, gid, mode });
+        let mut attributes = attr(entry.ino(), owner, links, size, self.times);
+        if entry == Entry::Own {
+            attributes.kind = FileType::Symlink;
+        }
+        Some(attributes)
+    }
+
+    fn text(&self, entry: Entry) -> Result<Vec<u8>, Failure> {
+        match entry {
+            Entry::Cgroups => proc_texts::cgroups(&self.desk),
+            Entry::Cgroup(pid) => proc_texts::pid_cgroup(&self.desk, Tid(pid)),
+            Entry::Cpuset(pid) => proc_texts::pid_cpuset(&self.desk, Tid(pid)),
+            Entry::Root | Entry::Own | Entry::Directory(_) => Err(Failure::new(Errno::EISDIR, "a directory")),
+        }
+    }
+}
+
+impl Filesystem for ProcView {
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let entry = Entry::of(parent.0).and_then(|parent| parent.below(name.as_bytes()));
+        match entry.and_then(|entry| self.attributes(entry)) {
+            Some(attributes) => reply.entry(&LIFETIME, &attributes, Generation(0)),
+            None => reply.error(code(Errno::ENOENT)),
+        }
+    }
+
+    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        match Entry::of(ino.0).and_then(|entry| self.attributes(entry)) {
+            Some(attributes) => reply.attr(&LIFETIME, &attributes),
+            None => reply.error(code(Errno::ENOENT)),
+        }
+    }
+
+    fn readlink(&self, request: &Request, _: INodeNo, reply: ReplyData) {
+        match Process::read(self.identity.task(request)) {
+            Some(process) => reply.data(process.group.to_string().as_bytes()),
+            None => reply.error(code(Errno::ENOENT)),
+        }
+    }
+
+    fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let Some(entry) = Entry::of(ino.0) else { return reply.error(code(Errno::ENOENT)) };
+        if flags.0 & nix::libc::O_ACCMODE != nix::libc::O_RDONLY {
+            return reply.error(code(Errno::EACCES));
+        }
+        let handle = self.files.insert(Mutex::new(Open { entry, text: Vec::new() }));
+        reply.opened(handle, FopenFlags::FOPEN_DIRECT_IO);
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let Some(open) = self.files.get(handle) else { return reply.error(code(Errno::EBADF)) };
+        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+        if offset == 0 || open.text.is_empty() {
+            match self.text(open.entry) {
+                Ok(text) => open.text = text,
+                Err(failure) => return reply.error(number(&failure)),
+            }
+        }
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(open.text.len());
+        let end = start.saturating_add(size as usize).min(open.text.len());
+        reply.data(&open.text[start..end]);
+    }
+
+    fn release(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        _: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.files.remove(handle);
+        reply.ok();
+    }
+
+    fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        reply.opened(self.listings.insert(Mutex::default()), FopenFlags::empty());
+    }
+
+    fn readdir(&self, _: &Request, ino: INodeNo, handle: FileHandle, from: u64, mut reply: ReplyDirectory) {
+        let Some(listing) = self.listings.get(handle) else { return reply.error(code(Errno::EBADF)) };
+        let mut pids = listing.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = Entry::of(ino.0);
+        if from == 0 && entry == Some(Entry::Root) {
+            *pids = processes();
+        }
+        let fixed: &[(Entry, FileType, &str)] = match entry {
+            Some(Entry::Root) => &[
+                (Entry::Root, FileType::Directory, "."),
+                (Entry::Root, FileType::Directory, ".."),
+                (Entry::Cgroups, FileType::RegularFile, "cgroups"),
+                (Entry::Own, FileType::Symlink, "self"),
+            ],
+            Some(Entry::Directory(pid)) => &[
+                (Entry::Directory(pid), FileType::Directory, "."),
+                (Entry::Root, FileType::Directory, ".."),
+                (Entry::Cgroup(pid), FileType::RegularFile, "cgroup"),
+                (Entry::Cpuset(pid), FileType::RegularFile, "cpuset"),
+            ],
+            _ => &[],
+        };
+        let fixed = fixed.iter().map(|(entry, kind, name)| (*entry, *kind, (*name).to_owned()));
+        let living = pids.iter().map(|pid| (Entry::Directory(*pid), FileType::Directory, pid.to_string()));
+        let entries = (1..).zip(fixed.chain(living)).skip(usize::try_from(from).unwrap_or(usize::MAX));
+        for (next, (entry, kind, name)) in entries {
+            if reply.add(INodeNo(entry.ino()), next, kind, name) {
+                break;
+            }
+        }
+        reply.ok();
+    }
+
+    fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
+        self.listings.remove(handle);
+        reply.ok();
+    }
+
+    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        reply.statfs(0, 0, 0, 0, 0, 4096, 255, 4096);
+    }
+}

@@ -1,0 +1,150 @@
+//! An actor: a process that is there to be moved, to multiply and to die.
+
+use super::operator::USER;
+use super::wire;
+use crate::ops::errno;
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Gid, Pid, Uid, gettid, setgroups, setresgid, setresuid};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::io::{self, BufReader};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What an actor is asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Ask {
+    Fork,
+    Thread,
+    EndThread(i32),
+    /// From the thread of this number, or from the first one.
+    Exec(Option<i32>),
+    Exit,
+    Reap(i32),
+    SetAffinity(Vec<usize>),
+    Burn,
+}
+
+/// What it answers; nothing to an exit and to an exec that works.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Reply {
+    Done,
+    /// A thread or process was made.
+    Task(i32),
+    Failed(i32),
+}
+
+/// Said by every actor when it is there, at first and after each exec.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Hello {
+    pub(super) pid: i32,
+}
+
+enum Errand {
+    Exec,
+}
+
+/// Serves what comes over the socket until it is closed. As user 65534 if `user`.
+pub fn serve(socket: &Path, user: bool) -> io::Result<()> {
+    if user && nix::unistd::geteuid().is_root() {
+        setgroups(&[])?;
+        setresgid(Gid::from_raw(USER), Gid::from_raw(USER), Gid::from_raw(USER))?;
+        setresuid(Uid::from_raw(USER), Uid::from_raw(USER), Uid::from_raw(USER))?;
+    }
+    let mut output = UnixStream::connect(socket)?;
+    let mut input = BufReader::new(output.try_clone()?);
+    wire::put(&mut output, &Hello { pid: std::process::id().cast_signed() })?;
+    let mut threads = HashMap::new();
+    // the end of the socket is the end of the test
+    while let Ok(ask) = wire::get(&mut input) {
+        let reply = answer(ask, &mut threads, socket, user).unwrap_or_else(|e| Reply::Failed(e as i32));
+        wire::put(&mut output, &reply)?;
+    }
+    Ok(())
+}
+
+fn answer(
+    ask: Ask,
+    threads: &mut HashMap<i32, Sender<Errand>>,
+    socket: &Path,
+    user: bool,
+) -> Result<Reply, Errno> {
+    match ask {
+        Ask::Fork => {
+            start(socket, user).spawn().map(|child| Reply::Task(child.id().cast_signed())).map_err(errno)
+        }
+        Ask::Thread => start_thread(threads, socket.to_path_buf(), user),
+        Ask::EndThread(tid) => threads.remove(&tid).map(|_| Reply::Done).ok_or(Errno::ESRCH),
+        Ask::Exec(None) => Err(errno(start(socket, user).exec())),
+        Ask::Exec(Some(tid)) => {
+            let errand = threads.get(&tid).ok_or(Errno::ESRCH)?;
+            errand.send(Errand::Exec).map_err(|_| Errno::ESRCH)?;
+            loop {
+                thread::park(); // until the exec ends this thread
+            }
+        }
+        Ask::Exit => std::process::exit(0),
+        Ask::Reap(pid) => reap(Pid::from_raw(pid)).map(|()| Reply::Done),
+        Ask::SetAffinity(cpus) => {
+            let mut set = CpuSet::new();
+            for cpu in cpus {
+                set.set(cpu)?;
+            }
+            sched_setaffinity(Pid::from_raw(0), &set).map(|()| Reply::Done)
+        }
+        Ask::Burn => {
+            let end = Instant::now() + Duration::from_millis(20);
+            while Instant::now() < end {
+                std::hint::spin_loop();
+            }
+            Ok(Reply::Done)
+        }
+    }
+}
+
+/// The actor's own program, for another actor.
+fn start(socket: &Path, user: bool) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("actor").arg(socket).arg(if user { "user" } else { "root" });
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+fn start_thread(
+    threads: &mut HashMap<i32, Sender<Errand>>,
+    socket: std::path::PathBuf,
+    user: bool,
+) -> Result<Reply, Errno> {
+    let (tell, told) = channel();
+    let (errands, to_do) = channel();
+    let body = move || {
+        let _ = tell.send(gettid().as_raw());
+        // ends when the sender is dropped
+        while let Ok(Errand::Exec) = to_do.recv() {
+            let _ = start(&socket, user).exec();
+        }
+    };
+    thread::Builder::new().spawn(body).map_err(errno)?;
+    let tid = told.recv().map_err(|_| Errno::ESRCH)?;
+    threads.insert(tid, errands);
+    Ok(Reply::Task(tid))
+}
+
+/// Waits for a zombie; its tracer, if it has one, may have to see it first. ETIMEDOUT after two seconds.
+pub(super) fn reap(pid: Pid) -> Result<(), Errno> {
+    let end = Instant::now() + Duration::from_secs(2);
+    while waitpid(pid, Some(WaitPidFlag::WNOHANG))? == WaitStatus::StillAlive {
+        if Instant::now() > end {
+            return Err(Errno::ETIMEDOUT);
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
+}

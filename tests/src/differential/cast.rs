@@ -1,0 +1,356 @@
+//! The actors of one side.
+
+use super::actor::{Ask, Hello, Reply, reap};
+use super::operation::Act;
+use super::outcome::Outcome;
+use super::process;
+use super::wire;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, BufReader};
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How an actor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Alive,
+    Zombie,
+    Gone,
+}
+
+#[derive(Debug)]
+struct Actor {
+    pid: i32,
+    life: Life,
+    parent: Option<String>,
+    stream: Option<BufReader<UnixStream>>,
+    threads: BTreeMap<String, i32>,
+    /// What it was asked and has not done yet, because it is frozen.
+    pending: Option<Act>,
+    /// What it has answered to that.
+    reply: Option<Reply>,
+}
+
+/// The actors of one side, by name, and where new ones report.
+#[derive(Debug)]
+pub(super) struct Cast {
+    listener: UnixListener,
+    socket: PathBuf,
+    /// What runs an actor's command line: the helper program itself, or something that starts it inside.
+    launcher: Vec<PathBuf>,
+    actors: BTreeMap<String, Actor>,
+    /// Where there may be frozen groups.
+    freezer: Option<PathBuf>,
+    /// Who reported before anybody asked for it.
+    early: HashMap<i32, BufReader<UnixStream>>,
+}
+
+impl Cast {
+    pub(super) fn new(home: &Path, launcher: Vec<PathBuf>) -> io::Result<Self> {
+        let socket = home.join("actors");
+        let listener = UnixListener::bind(&socket)?;
+        listener.set_nonblocking(true)?;
+        std::fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+        Ok(Self { listener, socket, launcher, actors: BTreeMap::new(), freezer: None, early: HashMap::new() })
+    }
+
+    /// Says where there may be frozen groups.
+    pub(super) fn begin(&mut self, freezer: Option<PathBuf>) {
+        self.freezer = freezer;
+    }
+
+    fn is_frozen(&self, tid: i32) -> bool {
+        self.freezer.as_ref().is_some_and(|root| process::is_in_frozen_group(root, tid))
+    }
+
+    /// Every pid and tid that was ever given out, with its name; a process's own number is its first thread's.
+    pub(super) fn names(&self) -> HashMap<i32, String> {
+        let mut names = HashMap::new();
+        for (name, actor) in &self.actors {
+            names.insert(actor.pid, name.clone());
+            names.extend(actor.threads.iter().map(|(thread, tid)| (*tid, format!("{name}.{thread}"))));
+        }
+        names
+    }
+
+    /// The number behind `a1` or `a1.t1`.
+    pub(super) fn number(&self, name: &str) -> Option<i32> {
+        match name.split_once('.') {
+            None => self.actors.get(name).map(|actor| actor.pid),
+            Some((actor, thread)) => self.actors.get(actor)?.threads.get(thread).copied(),
+        }
+    }
+
+    /// Does something; an I/O error is one of the test's own.
+    pub(super) fn act(&mut self, name: &str, act: &Act) -> io::Result<Outcome> {
+        match act {
+            Act::Start { user } => return self.start(name, *user),
+            Act::Reap => return self.reap(name),
+            Act::Look => return Ok(self.look(name)),
+            _ => {}
+        }
+        let Some(actor) = self.actors.get_mut(name) else { return Ok(Outcome::Skipped) };
+        if actor.life != Life::Alive || actor.pending.is_some() {
+            return Ok(Outcome::Skipped);
+        }
+        let thread = |thread: &String| actor.threads.get(thread).copied();
+        let ask = match act {
+            Act::Fork { .. } => Ask::Fork,
+            Act::Thread { .. } => Ask::Thread,
+            Act::EndThread { thread: t } => match thread(t) {
+                Some(tid) => Ask::EndThread(tid),
+                None => return Ok(Outcome::Skipped),
+            },
+            Act::Exec { thread: None } => Ask::Exec(None),
+            Act::Exec { thread: Some(t) } => match thread(t) {
+                Some(tid) => Ask::Exec(Some(tid)),
+                None => return Ok(Outcome::Skipped),
+            },
+            Act::Exit => Ask::Exit,
+            Act::SetAffinity { cpus } => Ask::SetAffinity(cpus.clone()),
+            Act::Burn => Ask::Burn,
+            Act::Start { .. } | Act::Reap | Act::Look => unreachable!("done above"),
+        };
+        self.ask(name, ask, act)
+    }
+
+    /// Asks, and waits for what comes of it.
+    fn ask(&mut self, name: &str, ask: Ask, act: &Act) -> io::Result<Outcome> {
+        let actor = self.actors.get_mut(name).expect("the caller has it");
+        let stream = actor.stream.as_mut().expect("an actor that lives has a connection");
+        wire::put(stream.get_mut(), &ask)?;
+        actor.pending = Some(act.clone());
+        self.finish(name)
+    }
+
+    /// Asks all that were frozen whether they have done what they were asked.
+    pub(super) fn catch_up(&mut self) -> io::Result<Vec<String>> {
+        let waiting: Vec<_> =
+            self.actors.iter().filter(|(_, a)| a.pending.is_some()).map(|(n, _)| n.clone()).collect();
+        let mut lines = Vec::new();
+        for name in waiting {
+            let outcome = self.finish(&name)?;
+            lines.push(format!("{name}: {outcome:?}"));
+        }
+        Ok(lines)
+    }
+
+    /// Waits for what an actor was asked, unless a thread that has to do it is frozen.
+    fn finish(&mut self, name: &str) -> io::Result<Outcome> {
+        let (mut polls, mut frozen) = (0, false);
+        let came = process::wait_until(|| {
+            polls += 1;
+            self.is_done(name) || {
+                frozen = polls > 3 && self.needed(name).into_iter().any(|tid| self.is_frozen(tid));
+                frozen
+            }
+        });
+        if frozen {
+            return Ok(Outcome::Stuck);
+        }
+        let actor = self.actors.get_mut(name).expect("the caller has it");
+        let (pid, act) = (actor.pid, actor.pending.take().expect("something is under way"));
+        let reply = actor.reply.take();
+        if !came {
+            let threads = process::threads(pid);
+            return Err(io::Error::other(format!("{name} does not answer {act:?}: {threads}")));
+        }
+        match (act, reply) {
+            (_, Some(Reply::Failed(raw))) => return Ok(Outcome::failed(Errno::from_raw(raw))),
+            (Act::Exit, _) => self.buried(name),
+            (Act::Exec { .. }, _) => {
+                actor.stream = self.early.remove(&pid);
+                actor.threads.clear();
+            }
+            (Act::Thread { thread }, Some(Reply::Task(tid))) => drop(actor.threads.insert(thread, tid)),
+            (Act::Fork { child }, Some(Reply::Task(pid))) => self.join(&child, pid, Some(name.to_owned()))?,
+            _ => {}
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// The threads without which an actor can't do what it was asked.
+    fn needed(&self, name: &str) -> Vec<i32> {
+        let actor = &self.actors[name];
+        let mut needed = vec![actor.pid];
+        match &actor.pending {
+            // all must be gone
+            Some(Act::Exit | Act::Exec { .. }) => needed.extend(actor.threads.values()),
+            Some(Act::EndThread { thread }) => needed.push(actor.threads[thread]),
+            _ => {}
+        }
+        needed
+    }
+
+    fn is_done(&mut self, name: &str) -> bool {
+        self.poll(name);
+        self.accept();
+        let actor = &self.actors[name];
+        match (&actor.pending, &actor.reply) {
+            (_, Some(Reply::Failed(_))) => true,
+            (Some(Act::Exit), _) => process::is_zombie(actor.pid),
+            (Some(Act::Exec { .. }), _) => {
+                let gone = actor.threads.values().all(|tid| !is_thread_of(*tid, actor.pid));
+                gone && self.early.contains_key(&actor.pid)
+            }
+            (Some(Act::EndThread { thread }), reply) => {
+                reply.is_some() && !is_thread_of(actor.threads[thread], actor.pid)
+            }
+            (_, reply) => reply.is_some(),
+        }
+    }
+
+    /// Takes the reply of an actor if it is there.
+    fn poll(&mut self, name: &str) {
+        let Some(actor) = self.actors.get_mut(name) else { return };
+        let Some(stream) = actor.stream.as_mut() else { return };
+        // a reply is one small write: when its beginning is there, all of it is
+        let mut fds = [PollFd::new(stream.get_ref().as_fd(), PollFlags::POLLIN)];
+        if actor.reply.is_none() && poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0) {
+            actor.reply = wire::get(stream).ok();
+        }
+    }
+
+    fn accept(&mut self) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            let _ = stream.set_nonblocking(false);
+            let mut stream = BufReader::new(stream);
+            if let Ok(Hello { pid }) = wire::get(&mut stream) {
+                self.early.insert(pid, stream);
+            }
+        }
+    }
+
+    /// Takes a new actor in when it has reported.
+    fn join(&mut self, name: &str, pid: i32, parent: Option<String>) -> io::Result<()> {
+        let came = process::wait_until(|| {
+            self.accept();
+            self.early.contains_key(&pid)
+        });
+        if !came {
+            return Err(io::Error::other(format!("{name} ({pid}) does not report")));
+        }
+        let stream = self.early.remove(&pid);
+        let life = Life::Alive;
+        let actor = Actor { pid, life, parent, stream, threads: BTreeMap::new(), pending: None, reply: None };
+        self.actors.insert(name.to_owned(), actor);
+        Ok(())
+    }
+
+    fn start(&mut self, name: &str, user: bool) -> io::Result<Outcome> {
+        if self.actors.contains_key(name) {
+            return Ok(Outcome::Skipped);
+        }
+        let mut command = Command::new(&self.launcher[0]);
+        command.args(&self.launcher[1..]).arg("actor").arg(&self.socket).arg(if user {
+            "user"
+        } else {
+            "root"
+        });
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+        self.join(name, child.id().cast_signed(), None)?;
+        Ok(Outcome::Done)
+    }
+
+    /// What a death means for the actor and for its children, which get another parent.
+    fn buried(&mut self, name: &str) {
+        if let Some(actor) = self.actors.get_mut(name) {
+            actor.life = Life::Zombie;
+            actor.stream = None;
+        }
+        for child in self.actors.values_mut().filter(|a| a.parent.as_deref() == Some(name)) {
+            child.parent = None;
+        }
+    }
+
+    fn reap(&mut self, name: &str) -> io::Result<Outcome> {
+        let Some(actor) = self.actors.get(name) else { return Ok(Outcome::Skipped) };
+        let (pid, parent) = (actor.pid, actor.parent.clone());
+        if actor.life != Life::Zombie {
+            return Ok(Outcome::Skipped);
+        }
+        if let Some(parent) = parent {
+            let actor = &self.actors[&parent];
+            if actor.pending.is_some() || self.is_frozen(actor.pid) {
+                return Ok(Outcome::Skipped);
+            }
+            let outcome = self.ask_to_reap(&parent, pid)?;
+            if outcome != Outcome::Done {
+                return Ok(outcome);
+            }
+        } else {
+            reap(Pid::from_raw(pid))?;
+        }
+        self.actors.get_mut(name).expect("still there").life = Life::Gone;
+        Ok(Outcome::Done)
+    }
+
+    fn ask_to_reap(&mut self, parent: &str, pid: i32) -> io::Result<Outcome> {
+        let stream = self.actors.get_mut(parent).and_then(|a| a.stream.as_mut());
+        let Some(stream) = stream else { return Ok(Outcome::Skipped) };
+        wire::put(stream.get_mut(), &Ask::Reap(pid))?;
+        match wire::get(stream)? {
+            Reply::Failed(raw) => Ok(Outcome::failed(Errno::from_raw(raw))),
+            Reply::Done | Reply::Task(_) => Ok(Outcome::Done),
+        }
+    }
+
+    fn look(&self, name: &str) -> Outcome {
+        let Some(actor) = self.actors.get(name) else { return Outcome::Skipped };
+        if actor.life == Life::Gone {
+            return Outcome::Skipped; // the number may be somebody else's by now
+        }
+        let line = |name: &str, tid| {
+            let state = process::settled_state(tid, self.is_frozen(tid));
+            format!("{name} {state} {}", process::affinity(tid))
+        };
+        let mut lines = vec![line(name, actor.pid)];
+        if actor.life == Life::Alive {
+            lines.extend(actor.threads.iter().map(|(thread, tid)| line(thread, *tid)));
+        }
+        Outcome::Lines(lines)
+    }
+
+    /// Ends all of them; they must not be frozen.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        for actor in self.actors.values().filter(|actor| actor.life == Life::Alive) {
+            let _ = kill(Pid::from_raw(actor.pid), Signal::SIGKILL);
+        }
+        // children of actors become ours when their parents are dead
+        let mut left: Vec<i32> =
+            self.actors.values().filter(|actor| actor.life != Life::Gone).map(|actor| actor.pid).collect();
+        let all_gone = process::wait_until(|| {
+            left.retain(|pid| {
+                let waited = waitpid(Pid::from_raw(*pid), Some(WaitPidFlag::WNOHANG));
+                !matches!(waited, Ok(status) if status != WaitStatus::StillAlive)
+                    && process::state(*pid).is_some()
+            });
+            left.is_empty()
+        });
+        self.actors.clear();
+        self.accept();
+        self.early.clear();
+        if all_gone { Ok(()) } else { Err(io::Error::other(format!("{left:?} can't be ended"))) }
+    }
+}
+
+impl Drop for Cast {
+    fn drop(&mut self) {
+        let _ = self.clear();
+    }
+}
+
+fn is_thread_of(tid: i32, pid: i32) -> bool {
+    Path::new(&format!("/proc/{pid}/task/{tid}")).exists()
+}
+
+/// A moment in which nothing is expected.
+pub(super) const MOMENT: Duration = Duration::from_millis(20);

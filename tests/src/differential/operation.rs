@@ -1,0 +1,255 @@
+//! What is done on both sides: plain data, so that a sequence can be printed, cut down and replayed.
+
+use super::text::Text;
+use serde::{Deserialize, Serialize};
+
+/// The process that performs a file operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Operator {
+    /// User 0.
+    Root,
+    /// User and group 65534, nothing else.
+    User,
+}
+
+/// Both operators.
+pub const OPERATORS: [Operator; 2] = [Operator::Root, Operator::User];
+
+impl Operator {
+    /// How templates and normalised lists name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::User => "user",
+        }
+    }
+}
+
+/// Where a path starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum At {
+    /// The side's root directory.
+    Root,
+    /// The operator's working directory.
+    Cwd,
+    /// A directory that the operator holds open.
+    Handle(u32),
+}
+
+/// A path, relative to a start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The start.
+    pub at: At,
+    /// The path; no leading slash.
+    pub path: Text,
+}
+
+impl Place {
+    /// Is it one of the two files that take and list process numbers?
+    pub fn is_membership(&self) -> bool {
+        let name = self.path.0.rsplit(|b| *b == b'/').next().unwrap_or_default();
+        name == b"tasks" || name == b"cgroup.procs"
+    }
+}
+
+/// A kind of special file that nobody may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeKind {
+    /// An ordinary file.
+    Regular,
+    /// A named pipe.
+    Fifo,
+    /// A character device with number 0.
+    Device,
+}
+
+/// One file operation; each is one system call, but for those that open what they name first. Data that is
+/// written may hold templates: `{a1}` is the pid of actor a1, `{a1.t1}` the tid of its thread t1, `{root}` that of
+/// the operator, `{a1:x}` and `{a1:o}` the same in base 16 and 8, `{agent}` the path of the side's release agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the fields are the arguments of the system call of that name
+pub enum Call {
+    Mkdir {
+        place: Place,
+        mode: u32,
+    },
+    Rmdir {
+        place: Place,
+    },
+    Rename {
+        from: Place,
+        to: Place,
+        flags: u32,
+    },
+    Unlink {
+        place: Place,
+    },
+    Symlink {
+        place: Place,
+    },
+    Link {
+        from: Place,
+        place: Place,
+    },
+    Mknod {
+        place: Place,
+        kind: NodeKind,
+    },
+    Chmod {
+        place: Place,
+        mode: u32,
+    },
+    Chown {
+        place: Place,
+        uid: Option<u32>,
+        gid: Option<u32>,
+    },
+    Access {
+        place: Place,
+        mode: i32,
+    },
+    Stat {
+        place: Place,
+    },
+    Truncate {
+        place: Place,
+        len: i64,
+    },
+    /// Lists through a buffer of this many bytes.
+    List {
+        place: Place,
+        buffer: usize,
+    },
+    /// Opens and reads to the end, with buffers of these sizes in turn.
+    Read {
+        place: Place,
+        sizes: Vec<usize>,
+    },
+    /// Opens with these flags and writes once.
+    Write {
+        place: Place,
+        flags: i32,
+        data: Text,
+    },
+    /// Opens with raw flags (`O_*`) and keeps the file under a handle that is used once only.
+    Open {
+        handle: u32,
+        place: Place,
+        flags: i32,
+        mode: u32,
+    },
+    HandleRead {
+        handle: u32,
+        len: usize,
+    },
+    HandlePread {
+        handle: u32,
+        len: usize,
+        offset: i64,
+    },
+    HandleWrite {
+        handle: u32,
+        data: Text,
+    },
+    HandlePwrite {
+        handle: u32,
+        data: Text,
+        offset: i64,
+    },
+    HandleWritev {
+        handle: u32,
+        parts: Vec<Text>,
+    },
+    HandleSeek {
+        handle: u32,
+        offset: i64,
+        whence: i32,
+    },
+    HandleStat {
+        handle: u32,
+    },
+    HandleTruncate {
+        handle: u32,
+        len: i64,
+    },
+    HandleChmod {
+        handle: u32,
+        mode: u32,
+    },
+    HandleList {
+        handle: u32,
+        buffer: usize,
+    },
+    Close {
+        handle: u32,
+    },
+    Chdir {
+        place: Place,
+    },
+    Umask {
+        mask: u32,
+    },
+    /// Every directory and file below the root, with everything that can be seen of it.
+    Tree,
+    /// Hands a copy of an open file to the other operator.
+    Send {
+        handle: u32,
+    },
+    /// Takes it.
+    Receive {
+        handle: u32,
+    },
+}
+
+impl Call {
+    /// What is written, for templates to be filled in.
+    pub fn data_mut(&mut self) -> Vec<&mut Text> {
+        match self {
+            Self::Write { data, .. } | Self::HandleWrite { data, .. } | Self::HandlePwrite { data, .. } => {
+                vec![data]
+            }
+            Self::HandleWritev { parts, .. } => parts.iter_mut().collect(),
+            _ => vec![],
+        }
+    }
+}
+
+/// What an actor, a process that is made to be a member, is asked to do or undergoes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // names of actors and their threads throughout
+pub enum Act {
+    /// A new process that nobody of the actors is the parent of.
+    Start { user: bool },
+    /// Makes a child that is an actor of its own.
+    Fork { child: String },
+    /// Starts a thread.
+    Thread { thread: String },
+    /// Ends a thread.
+    EndThread { thread: String },
+    /// Executes its program anew, from the first thread or from another one.
+    Exec { thread: Option<String> },
+    /// Exits; a zombie stays.
+    Exit,
+    /// The parent waits for the zombie.
+    Reap,
+    /// Sets the affinity of its first thread.
+    SetAffinity { cpus: Vec<usize> },
+    /// Uses some 20 ms of CPU time.
+    Burn,
+    /// Shows state and affinity of every thread.
+    Look,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    /// A file operation.
+    Call(Operator, Call),
+    /// The first operator hands an open file to the other.
+    Pass(Operator, u32),
+    /// Something about an actor.
+    Act(String, Act),
+    /// Waits until the release agents' calls are the same, and stay so for a moment.
+    Releases,
+}

@@ -1,0 +1,73 @@
+//! Open files on their way from one operator to the other, so that opener and writer differ.
+
+use super::operation::Operator;
+use super::reading::Opened;
+use nix::errno::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
+use std::fs::{Permissions, set_permissions};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+
+const SPACE: usize = rustix::cmsg_space!(ScmRights(1));
+
+/// Where an operator takes open files, and the way to the other one.
+pub(super) struct Door {
+    listener: UnixListener,
+    other: PathBuf,
+}
+
+impl Door {
+    /// Opens the door of `operator`, in a directory that both share.
+    pub(super) fn open(operator: Operator, home: PathBuf) -> io::Result<Self> {
+        let other = match operator {
+            Operator::Root => Operator::User,
+            Operator::User => Operator::Root,
+        };
+        let own = home.join(format!("door_{}", operator.name()));
+        let listener = UnixListener::bind(&own)?;
+        set_permissions(&own, Permissions::from_mode(0o777))?;
+        Ok(Self { listener, other: home.join(format!("door_{}", other.name())) })
+    }
+
+    /// Sends a copy; it waits at the other door until it is taken.
+    pub(super) fn send(&self, opened: &Opened) -> nix::Result<()> {
+        let stream = UnixStream::connect(&self.other).map_err(crate::ops::errno)?;
+        let mut space = [MaybeUninit::uninit(); SPACE];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let fds = [opened.fd.as_fd()];
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+        let facts = [opened.members, opened.root, opened.state].map(u8::from);
+        sendmsg(&stream, &[IoSlice::new(&facts)], &mut control, SendFlags::empty()).map_err(errno)?;
+        Ok(())
+    }
+
+    /// Takes what was sent. EPROTO when something else came.
+    pub(super) fn receive(&self) -> nix::Result<Opened> {
+        let (stream, _) = self.listener.accept().map_err(crate::ops::errno)?;
+        let mut space = [MaybeUninit::uninit(); SPACE];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut facts = [0; 3];
+        recvmsg(&stream, &mut [IoSliceMut::new(&mut facts)], &mut control, RecvFlags::CMSG_CLOEXEC)
+            .map_err(errno)?;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(mut fds) = message
+                && let Some(fd) = fds.next()
+            {
+                let [members, root, state] = facts.map(|fact| fact == 1);
+                return Ok(Opened { fd, members, root, state });
+            }
+        }
+        Err(Errno::EPROTO)
+    }
+}
+
+fn errno(errno: rustix::io::Errno) -> Errno {
+    Errno::from_raw(errno.raw_os_error())
+}

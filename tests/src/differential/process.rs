@@ -1,0 +1,87 @@
+//! What the machine's /proc tells about an actor.
+
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long anything that is under way may take before it counts as not happening.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The state letter of a task; none when it is gone.
+pub(super) fn state(tid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{tid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Is all of a process dead, its threads gone?
+pub(super) fn is_zombie(pid: i32) -> bool {
+    let threads = || fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    state(pid) == Some('Z') && threads() == 1
+}
+
+/// Waits for something that is under way; false when it did not come.
+pub(super) fn wait_until(mut happened: impl FnMut() -> bool) -> bool {
+    let begin = Instant::now();
+    let mut pause = Duration::from_micros(20);
+    while !happened() {
+        if begin.elapsed() > PATIENCE {
+            return false;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(2));
+    }
+    true
+}
+
+/// `runs`, `frozen`, `zombie` or `gone`: a task on its way from one to another is waited for. `frozen` says what the
+/// freezer's files say of it.
+pub(super) fn settled_state(tid: i32, frozen: bool) -> &'static str {
+    let mut last = None;
+    wait_until(|| {
+        last = state(tid);
+        // the kernel's freezer holds a task as `D`, a tracer as `t`; others are so for a moment only
+        matches!(last, Some('D' | 't')) == frozen && last != Some('R')
+    });
+    match last {
+        None | Some('X') => "gone",
+        Some('Z') => "zombie",
+        Some('D' | 't') => "frozen",
+        Some(_) => "runs",
+    }
+}
+
+/// Is a task in a frozen group of this directory or below? Asked through the files, which every side has.
+pub(super) fn is_in_frozen_group(directory: &Path, tid: i32) -> bool {
+    let read = |name| fs::read_to_string(directory.join(name)).unwrap_or_default();
+    let tid = tid.to_string();
+    if read("tasks").lines().any(|line| line == tid) {
+        return read("freezer.state") != "THAWED\n";
+    }
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let tid = tid.parse().unwrap_or_default();
+    groups.into_iter().any(|group| is_in_frozen_group(&group.path(), tid))
+}
+
+/// The CPUs that a task may run on.
+pub(super) fn affinity(tid: i32) -> String {
+    match sched_getaffinity(Pid::from_raw(tid)) {
+        Err(errno) => format!("{errno:?}"),
+        Ok(set) => {
+            let cpus = (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false));
+            format!("{:?}", cpus.collect::<Vec<_>>())
+        }
+    }
+}
+
+/// Every thread of a process with its state and where in the kernel it waits, for messages.
+pub(super) fn threads(pid: i32) -> String {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let describe = |tid: String| {
+        let wchan = fs::read_to_string(format!("/proc/{tid}/wchan")).unwrap_or_default();
+        format!("{tid} {:?} {wchan}", tid.parse().ok().and_then(state))
+    };
+    threads.map(|thread| describe(thread.file_name().to_string_lossy().into())).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,307 @@
+//! What is written where: the files of each controller and what to try on them.
+
+/// A kind of sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// A hierarchy without controllers.
+    Named,
+    /// The same, with an eye on release agents.
+    Release,
+    /// The pids controller.
+    Pids,
+    /// The freezer.
+    Freezer,
+    /// cpuset.
+    Cpuset,
+    /// cpuacct.
+    Cpuacct,
+}
+
+/// All of them.
+pub const PROFILES: [Profile; 6] =
+    [Profile::Named, Profile::Release, Profile::Pids, Profile::Freezer, Profile::Cpuset, Profile::Cpuacct];
+
+/// A file and what is likely to be accepted by it.
+pub(super) struct File {
+    pub(super) name: &'static str,
+    pub(super) values: &'static [&'static [u8]],
+}
+
+impl Profile {
+    /// As it is called in environment variables and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Named => "named",
+            Self::Release => "release",
+            Self::Pids => "pids",
+            Self::Freezer => "freezer",
+            Self::Cpuset => "cpuset",
+            Self::Cpuacct => "cpuacct",
+        }
+    }
+
+    /// The controller that the hierarchy has to have.
+    pub fn controller(self) -> Option<&'static str> {
+        match self {
+            Self::Named | Self::Release => None,
+            other => Some(other.name()),
+        }
+    }
+
+    /// The controller's own files.
+    pub(super) fn files(self) -> &'static [File] {
+        match self {
+            Self::Named => NAMED,
+            Self::Release => RELEASE,
+            Self::Pids => PIDS,
+            Self::Freezer => FREEZER,
+            Self::Cpuset => CPUSET,
+            Self::Cpuacct => CPUACCT,
+        }
+    }
+}
+
+const BOOL: &[&[u8]] = &[b"0", b"1", b"0\n", b"1\n"];
+
+/// Files that every group has.
+pub(super) const COMMON: &[File] =
+    &[File { name: "notify_on_release", values: BOOL }, File { name: "cgroup.clone_children", values: BOOL }];
+
+/// Texts that few files take; safe to be written anywhere but to files that move processes.
+pub(super) const JUNK: &[&[u8]] = &[
+    b"",
+    b"\n",
+    b" ",
+    b"\0",
+    b"1\0x",
+    b" 1",
+    b"1 ",
+    b"1\t\n",
+    b"1\n\n",
+    b"1\r\n",
+    b"-1",
+    b"-0",
+    b"+1",
+    b"0x1",
+    b"010",
+    b"08",
+    b"0x",
+    b"2",
+    b"10",
+    b"4294967295",
+    b"4294967296",
+    b"9223372036854775807",
+    b"9223372036854775808",
+    b"18446744073709551615",
+    b"18446744073709551616",
+    b"99999999999999999999999",
+    b"1,2",
+    b"1 2",
+    b"abc",
+    b"1x",
+    b"max",
+    b"THAWED",
+    b"\xff\xfe",
+    b"\xc3\xa9",
+    b"1.0",
+];
+
+/// What is tried on files that move processes, beside an actor's plain number.
+pub(super) const MOVES: &[&[u8]] = &[
+    b"0",
+    b"0\n",
+    b"-0",
+    b"+0",
+    b"0x0",
+    b"00",
+    b"-1",
+    b"",
+    b"\n",
+    b" ",
+    b"\0",
+    b"abc",
+    b"0x",
+    b"2",
+    b"99999999",
+    b"2147483648",
+    b"4294967296",
+    b"18446744073709551616",
+    b"{root}",
+    b"{user}",
+    b"\xff",
+];
+
+/// Forms of an actor's number; `@` stands for its name.
+pub(super) const FORMS: &[&str] = &[
+    "{@}",
+    "{@}",
+    "{@}",
+    "{@}",
+    "{@}\n",
+    "{@}\n",
+    " {@} ",
+    "\n{@}\n\n",
+    "+{@}",
+    "-{@}",
+    "{@:x}",
+    "{@:o}",
+    "{@}\0x",
+    "{@}x",
+    "{@} {@}",
+    "{@}\n{@}\n",
+    "{@},",
+    "0x{@}",
+];
+
+const NAMED: &[File] = &[
+    File {
+        name: "release_agent",
+        values: &[
+            b"",
+            b"\n",
+            b"/nonexistent/agent",
+            b" /x y \n",
+            b"/a\nb",
+            b"/\0b",
+            b"{agent}",
+            b"{agent}\n",
+        ],
+    },
+    File { name: "cgroup.sane_behavior", values: BOOL },
+];
+
+const RELEASE: &[File] = &[
+    File { name: "release_agent", values: &[b"{agent}", b"{agent}\n", b" {agent} ", b"{agent}", b"\n"] },
+    File { name: "notify_on_release", values: &[b"1", b"1", b"1", b"0"] },
+    File { name: "notify_on_release", values: &[b"1"] },
+];
+
+const PIDS: &[File] = &[
+    File {
+        name: "pids.max",
+        values: &[
+            b"max",
+            b"max\n",
+            b"0",
+            b"1",
+            b"2",
+            b"3",
+            b"4",
+            b"5",
+            b"6\n",
+            b"-1",
+            b" 3 ",
+            b"+5",
+            b"0x4",
+            b"010",
+            b"-0",
+            b"4194304",
+            b"4194305",
+            b"MAX",
+            b"max ",
+            b"ma",
+            b"3 4",
+            b"9223372036854775808",
+            b"3\0",
+        ],
+    },
+    File { name: "pids.max", values: &[b"1", b"2", b"3", b"4", b"max"] },
+    File { name: "pids.current", values: BOOL },
+    File { name: "pids.events", values: BOOL },
+    File { name: "pids.peak", values: BOOL },
+    File { name: "pids.events.local", values: BOOL },
+];
+
+const FREEZER: &[File] = &[
+    File {
+        name: "freezer.state",
+        values: &[
+            b"FROZEN",
+            b"FROZEN\n",
+            b"THAWED",
+            b"THAWED\n",
+            b" THAWED\n",
+            b"FREEZING",
+            b"frozen",
+            b"FROZEN x",
+            b"",
+        ],
+    },
+    File { name: "freezer.state", values: &[b"FROZEN", b"THAWED", b"THAWED"] },
+    File { name: "freezer.self_freezing", values: BOOL },
+    File { name: "freezer.parent_freezing", values: BOOL },
+];
+
+const LIST: &[&[u8]] = &[
+    b"0",
+    b"1",
+    b"0-1",
+    b"0,1",
+    b"0\n",
+    b"0-1\n",
+    b"",
+    b"\n",
+    b" ",
+    b",",
+    b"0-",
+    b"-1",
+    b"1-0",
+    b"0,,1",
+    b" 0 ",
+    b"0 1",
+    b"0, 1",
+    b"0 ,1",
+    b"0 - 1",
+    b"N",
+    b"0-N",
+    b"all",
+    b"ALL",
+    b"all:1/2",
+    b"0-1:1/2",
+    b"n",
+    b"none",
+    b"0x1",
+    b"+0",
+    b"0:1/1",
+    b"0-1:0/2",
+    b"2",
+    b"1023",
+    b"1024",
+    b"4294967295",
+    b"4294967296",
+    b"0\0,1",
+    b"0,1\n0",
+    b"abc",
+];
+
+const CPUSET: &[File] = &[
+    File { name: "cpuset.cpus", values: LIST },
+    File { name: "cpuset.cpus", values: &[b"0", b"1", b"0-1", b"0-1", b"0-1"] },
+    File { name: "cpuset.mems", values: LIST },
+    File { name: "cpuset.mems", values: &[b"0", b"0", b"0", b"0\n", b""] },
+    File { name: "cpuset.effective_cpus", values: BOOL },
+    File { name: "cpuset.effective_mems", values: BOOL },
+    File { name: "cpuset.cpu_exclusive", values: BOOL },
+    File { name: "cpuset.mem_exclusive", values: BOOL },
+    File { name: "cpuset.mem_hardwall", values: BOOL },
+    File { name: "cpuset.memory_migrate", values: BOOL },
+    File { name: "cpuset.memory_pressure", values: BOOL },
+    File { name: "cpuset.memory_spread_page", values: BOOL },
+    File { name: "cpuset.memory_spread_slab", values: BOOL },
+    File { name: "cpuset.sched_load_balance", values: BOOL },
+    File {
+        name: "cpuset.sched_relax_domain_level",
+        values: &[b"-1", b"0", b"1", b"2", b"3", b"-2", b"0x1", b" 1", b"1\n"],
+    },
+];
+
+const CPUACCT: &[File] = &[
+    File { name: "cpuacct.usage", values: &[b"0", b"0\n", b"1", b"00", b"0x0", b" 0"] },
+    File { name: "cpuacct.stat", values: BOOL },
+    File { name: "cpuacct.usage_all", values: BOOL },
+    File { name: "cpuacct.usage_percpu", values: BOOL },
+    File { name: "cpuacct.usage_percpu_sys", values: BOOL },
+    File { name: "cpuacct.usage_percpu_user", values: BOOL },
+    File { name: "cpuacct.usage_sys", values: BOOL },
+    File { name: "cpuacct.usage_user", values: BOOL },
+];

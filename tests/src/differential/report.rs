@@ -1,0 +1,64 @@
+//! A difference, told so that it can be played again.
+
+use super::compare::first_difference;
+use super::operation::Operation;
+use super::outcome::Outcome;
+use super::pair::Difference;
+use super::profile::Profile;
+use std::fmt;
+
+/// A difference and the way to it.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What the sequence was about.
+    pub profile: Profile,
+    /// Its seed.
+    pub seed: u64,
+    /// Names of the two sides.
+    pub sides: [String; 2],
+    /// The steps, the last of which differs; cut down if it came again.
+    pub steps: Vec<Operation>,
+    /// Did it come again when the steps were played once more?
+    pub again: bool,
+    /// What differs.
+    pub difference: Difference,
+}
+
+impl Failure {
+    /// Failures of the same kind have the same.
+    pub fn signature(&self) -> String {
+        let kind = |operation: &Operation| {
+            let text = format!("{operation:?}");
+            text.split(['{', '(']).take(2).collect::<Vec<_>>().join(" ")
+        };
+        let (left, right) = parts(&self.difference);
+        let short = |text: String| text.chars().take(60).collect::<String>();
+        format!("{} {} / {}", kind(&self.difference.operation), short(left), short(right))
+    }
+}
+
+/// The two outcomes, of trees the first nodes that differ.
+fn parts(difference: &Difference) -> (String, String) {
+    if let (Outcome::Tree(left), Outcome::Tree(right)) = (&difference.left, &difference.right)
+        && let Some((left, right)) = first_difference(left, right)
+    {
+        return (format!("{left:?}"), format!("{right:?}"));
+    }
+    (format!("{:?}", difference.left), format!("{:?}", difference.right))
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (left, right) = parts(&self.difference);
+        let again = if self.again { "" } else { ", NOT SEEN AGAIN when played once more" };
+        writeln!(f, "difference: profile {}, seed {}{again}", self.profile.name(), self.seed)?;
+        for step in &self.steps {
+            writeln!(f, "  {step:?}")?;
+        }
+        writeln!(f, "{:>8}: {left}", self.sides[0])?;
+        writeln!(f, "{:>8}: {right}", self.sides[1])?;
+        let json = serde_json::to_string(&self.steps).map_err(|_| fmt::Error)?;
+        writeln!(f, "again: PENFOLD_DIFFERENTIAL_PROFILE={} and this in the file that", self.profile.name())?;
+        writeln!(f, "PENFOLD_DIFFERENTIAL_REPLAY names:\n{json}")
+    }
+}

@@ -1,0 +1,95 @@
+//! Sides made ready.
+
+use super::allowed::{MEANT, NOTHING};
+use super::kernel_side::{KernelController, KernelNamed};
+use super::pair::Pair;
+use super::penfold_side::PenfoldMount;
+use super::profile::Profile;
+use super::side::{Mounted, Side};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static HOMES: [AtomicU32; 2] = [AtomicU32::new(0), AtomicU32::new(0)];
+
+/// What a side is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The kernel's cgroup v1.
+    Kernel,
+    /// Penfold's file view.
+    Penfold,
+}
+
+/// The last letters of the homes of the two sides. Paths of the two differ in them only, and nothing else that is
+/// read has them, so that even a part of a path can be compared.
+pub(super) const MARKS: [char; 2] = ['+', '='];
+
+/// A directory of a side's own, removed when it is dropped.
+#[derive(Debug)]
+pub struct Home(PathBuf);
+
+impl Home {
+    /// A fresh one that everybody can enter; its name is on this machine nobody else's. A left one and a right one
+    /// that are made in turn have the same name but for the mark.
+    pub fn make(right: bool) -> io::Result<Self> {
+        let number = HOMES[usize::from(right)].fetch_add(1, Ordering::Relaxed);
+        let mark = MARKS[usize::from(right)];
+        let home = std::env::temp_dir().join(format!("pfdiff{}x{number:03}{mark}", std::process::id()));
+        fs::create_dir(&home)?;
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o755))?;
+        Ok(Self(home))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Its name as part of names of hierarchies and groups, which have letters and digits only.
+    pub fn unique(&self) -> String {
+        let name = self.0.file_name().unwrap_or_default().to_string_lossy();
+        name.replace(MARKS[0], "l").replace(MARKS[1], "r")
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A side for sequences of a profile. `helper` is this package's program `differential`.
+pub fn side(kind: Kind, right: bool, profile: Profile, helper: &Path) -> io::Result<Side> {
+    let home = Home::make(right)?;
+    let mounted: Box<dyn Mounted> = match (kind, profile.controller()) {
+        (Kind::Penfold, controller) => Box::new(PenfoldMount::start(controller, &home)?),
+        (Kind::Kernel, None) => Box::new(KernelNamed::mount(&home)?),
+        (Kind::Kernel, Some(controller)) => Box::new(KernelController::find(controller, &home)?),
+    };
+    Side::new(mounted, home, helper)
+}
+
+/// Two sides of the kernel's: they show whether the harness sees differences where there are none.
+pub fn kernel_pair(profile: Profile, helper: &Path) -> io::Result<Pair> {
+    pair([Kind::Kernel, Kind::Kernel], profile, helper)
+}
+
+/// The kernel's and penfold's.
+pub fn penfold_pair(profile: Profile, helper: &Path) -> io::Result<Pair> {
+    pair([Kind::Kernel, Kind::Penfold], profile, helper)
+}
+
+fn pair(kinds: [Kind; 2], profile: Profile, helper: &Path) -> io::Result<Pair> {
+    // orphans among the actors become ours
+    nix::sys::prctl::set_child_subreaper(true)?;
+    Ok(Pair {
+        left: side(kinds[0], false, profile, helper)?,
+        right: side(kinds[1], true, profile, helper)?,
+        profile,
+        allowed: if kinds.contains(&Kind::Penfold) { MEANT } else { NOTHING },
+        perturbation: None,
+    })
+}

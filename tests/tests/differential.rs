@@ -1,0 +1,90 @@
+//! Random sequences on the kernel's cgroup v1 and on a second side, compared step by step.
+//!
+//! `PENFOLD_DIFFERENTIAL_OPERATIONS` says how many steps (each profile), `_SEED` with which seed to begin, `_PROFILE`
+//! which profile only, `_FAILURES` how many different failures to look for, `_REPLAY` names a file of steps.
+
+use penfold_tests::differential::{
+    Failure, PROFILES, Pair, Plan, Profile, campaign, kernel_pair, penfold_pair, program, replay,
+};
+use penfold_tests::kernel::missing;
+use std::path::Path;
+use std::time::Instant;
+
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
+    match std::env::var(format!("PENFOLD_DIFFERENTIAL_{name}")) {
+        Err(_) => default,
+        Ok(text) => {
+            text.parse().unwrap_or_else(|_| panic!("PENFOLD_DIFFERENTIAL_{name}={text} can't be read"))
+        }
+    }
+}
+
+fn helper() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_differential"))
+}
+
+/// Says why a test can't run here; with CI=true that is a failure.
+fn is_skipped(reason: Option<&str>) -> bool {
+    let Some(reason) = reason else { return false };
+    println!("skipped: {reason}");
+    assert!(std::env::var("CI").map_or(true, |ci| ci != "true"), "{reason}");
+    true
+}
+
+fn is_wanted(profile: Profile) -> bool {
+    let wanted = setting("PROFILE", String::new());
+    wanted.is_empty() || wanted == profile.name()
+}
+
+fn plan(operations: usize) -> Plan {
+    Plan {
+        operations: setting("OPERATIONS", operations),
+        length: setting("LENGTH", 250),
+        seed: setting("SEED", 1),
+        failures: setting("FAILURES", 1),
+    }
+}
+
+/// Plays, prints what was done and fails if anything differed.
+fn compare(mut pair: Pair, operations: usize) {
+    let profile = pair.profile.name();
+    if let Ok(path) = std::env::var("PENFOLD_DIFFERENTIAL_REPLAY") {
+        let steps = std::fs::read_to_string(path).expect("the file of steps can be read");
+        let steps = serde_json::from_str(&steps).expect("it holds steps");
+        let found = replay(&mut pair, steps).expect("it can be played");
+        assert!(found.is_none(), "{:#?}", found.map(|(_, difference)| difference));
+        return;
+    }
+    let begin = Instant::now();
+    let tally = campaign(&mut pair, &plan(operations)).expect("the harness works");
+    let seconds = begin.elapsed().as_secs_f64();
+    println!("{profile}: {} operations in {seconds:.1} s", tally.operations);
+    for (kind, times) in &tally.kinds {
+        println!("  {times:7} {kind}");
+    }
+    let failures: Vec<String> = tally.failures.iter().map(Failure::signature).collect();
+    assert!(failures.is_empty(), "{profile}: told above in full:\n{}", failures.join("\n"));
+}
+
+/// The harness itself: where there is no difference it must not see one.
+#[test]
+fn two_hierarchies_of_the_kernel_are_alike() {
+    if is_skipped(missing()) {
+        return;
+    }
+    for profile in PROFILES.into_iter().filter(|profile| is_wanted(*profile)) {
+        compare(kernel_pair(profile, helper()).expect("two sides"), 3000);
+    }
+}
+
+#[test]
+#[ignore = "waits for `penfold serve` and `penfold mount`; PENFOLD_DIFFERENTIAL_PROGRAM names a program with both"]
+fn penfold_is_like_the_kernel() {
+    let program = program();
+    if is_skipped(missing().or(program.as_ref().err().map(String::as_str))) {
+        return;
+    }
+    for profile in PROFILES.into_iter().filter(|profile| is_wanted(*profile)) {
+        compare(penfold_pair(profile, helper()).expect("two sides"), 3000);
+    }
+}
