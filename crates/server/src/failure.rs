@@ -59,6 +59,7 @@ fn errno_of(error: &StartError) -> Errno {
         | StartError::Filter(errno)
         | StartError::User(errno)
         | StartError::Session(errno)
+        | StartError::Limits(errno)
         | StartError::Streams(errno)
         | StartError::Limits(errno)
         | StartError::Directory(errno) => *errno,
