@@ -1,6 +1,7 @@
 //! `penfold serve`: one engine on the trace host, behind a control socket, until it is told to end.
 
 mod keep;
+mod news;
 mod place;
 mod reaper;
 mod signals;
@@ -18,9 +19,10 @@ use sd_notify::NotifyState;
 
 use crate::address::Address;
 use crate::client::Trust;
-use crate::control::{Limits, Listener, Service};
+use crate::control::{Limits, Listener, Service, Viewer};
 use crate::desk::Desk;
 use crate::journal::{Journal, MountAgain};
+use news::News;
 use views::Views;
 
 pub use place::{PlaceError, Taken};
@@ -77,6 +79,7 @@ pub struct Prepared {
     host: TraceHost,
     place: Taken,
     config: Config,
+    news: News,
     journal: Option<Journal>,
 }
 
@@ -91,9 +94,10 @@ impl Daemon {
         let mut workshop = Workshop::new(false);
         let (engine, host): (&mut Engine, _) = workshop.parts();
         load_all(engine, host).map_err(DaemonError::Load)?;
+        let news = News::of(&mut workshop);
         let host = TraceHost::start(workshop)?;
         let desk = Desk::new(host.clone(), Trust::Owner(geteuid().as_raw()));
-        Ok(Prepared { desk, host, place, config, journal: None })
+        Ok(Prepared { desk, host, place, config, news, journal: None })
     }
 
     /// All at once, for a daemon that restores nothing.
@@ -101,7 +105,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::prepare`].
     pub fn start(config: Config) -> Result<Daemon, DaemonError> {
-        Daemon::prepare(config)?.serve(Vec::new())
+        Daemon::prepare(config)?.serve(None, Vec::new())
     }
 
     /// The way to its engine.
@@ -167,19 +171,26 @@ impl Prepared {
         Ok(journal)
     }
 
-    /// Serves clients from now on. `not_restored`: what was lost of an earlier daemon, for `Info`.
+    /// Serves clients from now on. `viewer` instead of the usual one; `not_restored`: what was lost of an earlier daemon.
     ///
     /// # Errors
     /// [`DaemonError::System`].
-    pub fn serve(self, not_restored: Vec<String>) -> Result<Daemon, DaemonError> {
-        let Prepared { desk, host, place, config, journal } = self;
+    pub fn serve(
+        self,
+        viewer: Option<Arc<dyn Viewer>>,
+        not_restored: Vec<String>,
+    ) -> Result<Daemon, DaemonError> {
+        let Prepared { desk, host, place, config, news, journal } = self;
         let mut service =
             Service::new(desk.clone()).with_limits(config.limits).with_not_restored(not_restored);
         if let Some(journal) = &journal {
             service = service.with_journal(journal.clone());
         }
-        service = service.with_viewer(Arc::new(Views::new(desk.clone())));
-        let listener = Listener::serve(place.socket()?, Arc::new(service))?;
+        let viewer = viewer.unwrap_or_else(|| Arc::new(Views::new(desk.clone())));
+        service = service.with_viewer(viewer);
+        let service = Arc::new(service);
+        news.tell(Arc::clone(&service))?;
+        let listener = Listener::serve(place.socket()?, service)?;
         Ok(Daemon { desk, host, listener, place, at_end: config.at_end, journal })
     }
 }
