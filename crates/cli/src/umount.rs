@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
             return unmount(Path::new(target), how)
                 .map_err(|error| Failure { errno: Some(error.errno()), ..Failure::new(&error) });
         }
-        global.connect()?.call(&UnmountCall { hierarchy: target.to_string() })?;
+        global.connect()?.call(&UnmountCall { hierarchy: (*target).clone() })?;
         Ok(())
     })
 }

@@ -59,7 +59,6 @@ fn errno_of(error: &StartError) -> Errno {
         | StartError::Filter(errno)
         | StartError::User(errno)
         | StartError::Session(errno)
-        | StartError::Limits(errno)
         | StartError::Streams(errno)
         | StartError::Limits(errno)
         | StartError::Directory(errno) => *errno,

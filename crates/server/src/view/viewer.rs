@@ -76,8 +76,9 @@ impl FileViews {
                 .look(move |engine, _| engine.subsystems_of(root).map(str::to_owned).collect::<Vec<_>>())?,
             None => Vec::new(),
         };
+        let name = options.split(',').find_map(|option| option.strip_prefix("name="));
         let mount = FuseMount {
-            subtype: subtype(filesystem, &subsystems),
+            subtype: subtype(filesystem, &subsystems, name),
             source: SOURCE.into(),
             read_only: false,
             no_exec: false,
