@@ -77,16 +77,13 @@ fn ten_thousand_threads_are_read_in_odd_pieces() {
     let mut views = Views::start("threads");
     views.mount("none,name=threads", "m");
     views.shell("sh", "mkdir m/g");
-    let mut many = views
-        .command(&["/usr/bin/python3", "-c", THREADS, "10000"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python");
+    // moved in first: a thread that is born inside need not be moved
+    let inside = format!("echo 0 > m/g/cgroup.procs; exec /usr/bin/python3 -c \"{THREADS}\" 10000");
+    let mut many = views.command(&["sh", "-c", &inside]).stdout(Stdio::piped()).spawn().expect("a shell");
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(many.stdout.take().expect("a pipe")), &mut line)
         .expect("it prints");
     assert_eq!(line, "ready\n");
-    views.shell("sh", &format!("echo {} > m/g/cgroup.procs", many.id()));
     let seen = views.python(&format!(
         "import random, shutil; pid = {}; truth = sorted(int(t) for t in os.listdir(f'/proc/{{pid}}/task'))\n\
         def pieces(f, sizes):\n\
@@ -117,8 +114,9 @@ fn a_size_that_has_grown_is_asked_again() {
         "import subprocess, shutil; os.mkdir('m/g'); shutil.copyfile('m/g/tasks', 'out'); print(os.stat('m/g/tasks').st_size)\n\
         c = subprocess.Popen(['/usr/bin/python3', '-c', '''import threading, time\n\
         [threading.Thread(target=time.sleep, args=(60,), daemon=True).start() for _ in range(1500)]\n\
-        print('ready', flush=True); time.sleep(60)'''], stdout=subprocess.PIPE); c.stdout.readline()\n\
-        open('m/g/cgroup.procs', 'w').write(str(c.pid)); shutil.copyfile('m/g/tasks', 'out')\n\
+        print('ready', flush=True); time.sleep(60)'''], stdout=subprocess.PIPE,\n\
+        \tpreexec_fn=lambda: open('m/g/cgroup.procs', 'w').write('0')); c.stdout.readline()\n\
+        shutil.copyfile('m/g/tasks', 'out')\n\
         print(len(open('out').readlines())); c.kill(); c.wait()",
     );
     assert_eq!(seen, "4096\n1501");

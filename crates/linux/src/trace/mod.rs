@@ -46,10 +46,11 @@ mod tasks;
 mod view;
 
 pub use adopt::AdoptError;
-pub use command::{Command, Session, User};
+pub use command::{Command, ResourceLimit, Session, User};
 pub use contained::{ContainError, Contained, Control, Ended, Workshop};
+pub use filter::Interest;
 pub use guest::Guest;
-pub use host::{ExecError, ExecOptions, Killer, Running, Stopped, TraceHost};
+pub use host::{ExecError, ExecOptions, Killer, Running, Stopped, Supervised, TraceHost};
 pub use job::{Job, Outcome, TRACER_NAME};
 pub use jobs::{JobEnd, JobOptions, Launch};
 pub use kick::{Gone, Handle};

@@ -1,6 +1,6 @@
 //! The supervisor's policy over the engine: every fork charged, every task placed, every death given back.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -336,6 +336,11 @@ impl Placement {
             engine.adopt(tasks, main);
             cgroups.into_iter().try_for_each(|cgroup| engine.attach(tasks, &caller, cgroup, main, true))
         })
+    }
+
+    /// The css_set of every task.
+    pub(super) fn css_sets(&self) -> HashMap<Tid, CssSetId> {
+        self.with(|inner| inner.tasks.placed.iter().map(|(task, placed)| (task.0, placed.set)).collect())
     }
 
     /// Takes the policy apart when the job has ended.

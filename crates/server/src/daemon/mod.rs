@@ -19,7 +19,7 @@ use sd_notify::NotifyState;
 
 use crate::address::Address;
 use crate::client::Trust;
-use crate::control::{Limits, Listener, Service, Viewer};
+use crate::control::{Limits, Listener, Service};
 use crate::desk::Desk;
 use crate::journal::{Journal, MountAgain};
 use news::News;
@@ -105,7 +105,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::prepare`].
     pub fn start(config: Config) -> Result<Daemon, DaemonError> {
-        Daemon::prepare(config)?.serve(None, Vec::new())
+        Daemon::prepare(config)?.serve(Vec::new())
     }
 
     /// The way to its engine.
@@ -171,23 +171,18 @@ impl Prepared {
         Ok(journal)
     }
 
-    /// Serves clients from now on. `viewer` instead of the usual one; `not_restored`: what was lost of an earlier daemon.
+    /// Serves clients from now on. `not_restored`: what was lost of an earlier daemon, for `Info`.
     ///
     /// # Errors
     /// [`DaemonError::System`].
-    pub fn serve(
-        self,
-        viewer: Option<Arc<dyn Viewer>>,
-        not_restored: Vec<String>,
-    ) -> Result<Daemon, DaemonError> {
+    pub fn serve(self, not_restored: Vec<String>) -> Result<Daemon, DaemonError> {
         let Prepared { desk, host, place, config, news, journal } = self;
         let mut service =
             Service::new(desk.clone()).with_limits(config.limits).with_not_restored(not_restored);
         if let Some(journal) = &journal {
             service = service.with_journal(journal.clone());
         }
-        let viewer = viewer.unwrap_or_else(|| Arc::new(Views::new(desk.clone())));
-        service = service.with_viewer(viewer);
+        service = service.with_viewer(Arc::new(Views::new(desk.clone())));
         let service = Arc::new(service);
         news.tell(Arc::clone(&service))?;
         let listener = Listener::serve(place.socket()?, service)?;
