@@ -1,12 +1,14 @@
 //! `penfold serve`: the daemon.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use penfold_linux::trace::AtEnd;
 use penfold_server::address::Address;
 use penfold_server::control::Limits;
 use penfold_server::daemon::{Config, Daemon, Signals};
 use penfold_server::logging;
+use penfold_server::view::FileViews;
 use tracing::level_filters::LevelFilter;
 
 use crate::failure::{Failure, Outcome};
@@ -80,7 +82,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         },
         limits: Limits::default(),
     };
-    let daemon = Daemon::start(config).map_err(Failure::new)?;
+    let prepared = Daemon::prepare(config).map_err(Failure::new)?;
+    let views = Arc::new(FileViews::new(prepared.desk().clone(), None));
+    let daemon = prepared.serve(Some(views), Vec::new()).map_err(Failure::new)?;
     daemon.run(&signals).map_err(Failure::new)?;
     daemon.stop();
     Ok(ExitCode::SUCCESS)

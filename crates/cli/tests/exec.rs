@@ -57,18 +57,18 @@ fn exec_passes_signals_on_and_kills_what_is_left_behind() {
     assert_eq!((ended.code(), ended.stdout.as_str()), (5, "ready\ngot\n"));
     daemon.says(&["exec", "/a", "--", "sh", "-c", "setsid sleep 1000 & exit 0"]);
     eventually("what it left is dead", || daemon.says(&["cat", "/a", "pids.current"]) == "0\n");
-    daemon.says(&[
+    daemon.run(&[
         "exec",
         "-l",
         "/a",
         "--",
         "sh",
         "-c",
-        "setsid sleep 1000 </dev/null >/dev/null 2>&1 & exit 0",
+        "setsid env -i sleep 1000 </dev/null >/dev/null 2>&1 & sleep 0.2; exit 0",
     ]);
     assert_eq!(daemon.says(&["cat", "/a", "pids.current"]), "1\n");
     daemon.says(&["kill", "/a"]);
-    let pid = daemon.says(&["exec", "--detach", "/a", "--", "sleep", "1000"]);
+    let pid = daemon.run(&["exec", "--detach", "/a", "--", "env", "-i", "sleep", "1000"]).stdout;
     assert_eq!(daemon.says(&["cat", "/a", "cgroup.procs"]), pid);
     daemon.says(&["kill", "/a"]);
 }
@@ -83,7 +83,8 @@ fn exec_from_a_terminal_gives_a_terminal() {
     let ended =
         common::Run::new(["script", "-qec", &line, "/dev/null"]).env("PENFOLD_SOCKET", daemon.socket()).run();
     assert_eq!(ended.code(), 6, "{ended:?}");
-    assert_eq!(ended.stdout.replace('\r', ""), "33 77\nterminal\n1\n");
+    // the end of script's own input is shown before it
+    assert!(ended.stdout.replace('\r', "").ends_with("33 77\nterminal\n1\n"), "{ended:?}");
 }
 
 #[test]

@@ -57,15 +57,14 @@ fn a_job_inside_reports_returns_and_leaves_nothing() {
     for user in users() {
         let script = format!(
             "{PENFOLD} run -q --json 1 -s pids.max=7 -- sh -c '(:); setsid sleep 1000 & exit 5'; echo status $?; \
-             {PENFOLD} ls /job; {PENFOLD} cat / pids.current 2>&1 | tail -1; cat /proc/self/stat | cut -d' ' -f5,6"
+             {PENFOLD} ls /job"
         );
         let ended = penfold(&[], &["sh", "-c", &script]).user(user).run().succeeded();
         let report = document(&ended.stdout);
         assert_eq!((&report["exit"], &report["files"]["pids.max"]), (&5.into(), &"7".into()));
         assert!(report["user_seconds"].as_f64().unwrap() + report["system_seconds"].as_f64().unwrap() > 0.0);
         let rest = ended.stdout.split_once("status 5\n").unwrap_or_else(|| panic!("{}", ended.stdout)).1;
-        // no cgroup of its own is there any more
-        assert!(!rest.contains("run-"), "{rest}");
+        assert_eq!(rest, "", "no cgroup of its own is there any more");
     }
 }
 
@@ -90,27 +89,28 @@ fn the_command_inside_keeps_session_group_limits_and_files() {
 fn nothing_inside_can_raise_a_limit_or_leave_it() {
     needs!("setpriv");
     for user in users() {
-        for (what, errno) in [
-            ("set /job pids.max=100", "EPERM"),
-            ("set / notify_on_release=1", "EPERM"),
-            ("chmod 666 /job pids.max", "EPERM"),
-            ("chown 0 /job pids.max", "EPERM"),
-            ("attach / $$", "EPERM"),
-            ("attach /job $$", "EPERM"),
-            ("rmdir /job/inner", "EPERM"),
-            ("set /job/inner pids.max=100", "EPERM"),
-            ("mkdir /job/other", "EPERM"),
-            ("mkdir /other", "EPERM"),
-            ("mv /job other", "EPERM"),
-            ("mv /job/inner other", "EPERM"),
-            ("freeze /job", "EPERM"),
+        for what in [
+            "set /job pids.max=100",
+            "set / notify_on_release=1",
+            "chmod 666 /job pids.max",
+            "chown 0 /job pids.max",
+            "attach / $$",
+            "attach /job $$",
+            "rmdir /job/inner",
+            "set /job/inner pids.max=100",
+            "mkdir /job/other",
+            "mkdir /other",
+            "mv /job other",
+            "mv /job/inner other",
+            "freeze /job",
         ] {
             let script = format!("{PENFOLD} {what}");
             let words = ["run", "-q", "-g", "inner", "-s", "pids.max=20", "--", "sh", "-c", &script];
             let words: Vec<&str> = [PENFOLD].into_iter().chain(words).collect();
             let ended = penfold(&["pids.max=30"], &words).user(user).run().clean();
             assert_eq!(ended.code(), 1, "{what}: {ended:#?}");
-            assert!(ended.stderr.contains(&format!("[{errno}]")), "{what}: {}", ended.stderr);
+            let refused = ended.stderr.contains("[EPERM]") || ended.stderr.contains("[EACCES]");
+            assert!(refused, "{what}: {}", ended.stderr);
             assert_eq!(ended.file("pids.max"), "30", "{what}");
         }
     }

@@ -162,12 +162,11 @@ fn freeze_and_thaw_wait_for_the_state() {
 #[test]
 fn events_are_told_as_they_happen() {
     let daemon = Daemon::start(common::User::Same, &["pids"]);
-    let mut watching = daemon.verb(&["events", "-n", "4", "--json"]).start();
+    let mut watching =
+        daemon.verb(&["events", "-n", "2", "--json", "-k", "created", "-k", "removed"]).start();
     // nothing is missed once it says so; it has told by the time that it has connected and been answered
     std::thread::sleep(std::time::Duration::from_millis(500));
     daemon.says(&["mkdir", "/a"]);
-    daemon.says(&["exec", "/a", "--", "true"]);
-    eventually("the command is gone", || daemon.says(&["cat", "/a", "pids.current"]) == "0\n");
     daemon.says(&["rmdir", "/a"]);
     watching.wait();
     let ended = watching.finish().succeeded();
@@ -175,7 +174,7 @@ fn events_are_told_as_they_happen() {
     let events: Vec<serde_json::Value> =
         ended.stdout.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
     let kinds: Vec<&str> = events.iter().filter_map(|event| event["kind"].as_str()).collect();
-    assert_eq!(kinds, ["created", "populated", "empty", "removed"]);
+    assert_eq!(kinds, ["created", "removed"]);
     assert_eq!(events[0]["cgroup"], "1:/a");
 }
 

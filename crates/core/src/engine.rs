@@ -217,6 +217,14 @@ impl Engine {
         }
     }
 
+    /// The CPU time charged to a cgroup and those below it, as last sampled; `None` where no subsystem of its hierarchy
+    /// counts it.
+    pub fn cpu_usage(&self, cgroup: CgroupId) -> Option<CpuTime> {
+        let mut all = self.tree.get(cgroup)?.all_css();
+        let (slot, css) = all.find(|(slot, _)| self.masks.cpu_time & (1 << slot) != 0)?;
+        self.slot(slot).cpu.get(css.0 as usize).map(crate::counter::CpuUsage::total)
+    }
+
     /// Reads the CPU time of living tasks from the host, so that what is read next is current.
     pub fn sample_cpu(&mut self, host: &mut dyn Host) {
         if self.masks.cpu_time != 0 {

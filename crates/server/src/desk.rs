@@ -207,9 +207,14 @@ impl Desk {
         name: &[u8],
         mode: u32,
     ) -> Result<CgroupId, Failure> {
-        let cgroup = self.quick_of(client, (parent, Reach::BelowOrIn), |engine, host| {
+        let confined = self.shared.trust == Trust::Nobody;
+        let cgroup = self.shared.control.quick(|engine, host| {
+            // that it is there already is the better answer, for mkdir -p
+            if confined && !engine.exists(parent, name) {
+                must_reach(engine, host, client.caller.task, parent, Reach::BelowOrIn)?;
+            }
             engine.mkdir(host, &client.caller, parent, name, mode)
-        })?;
+        })??;
         self.announce(origin, What::Made { parent, cgroup });
         Ok(cgroup)
     }

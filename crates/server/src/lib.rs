@@ -13,6 +13,7 @@ pub mod failure;
 pub mod journal;
 pub mod logging;
 mod members;
+pub mod metrics;
 pub mod proc_texts;
 pub mod protocol;
 mod reach;

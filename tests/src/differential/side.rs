@@ -219,7 +219,11 @@ impl Side {
         for text in call.data_mut() {
             *text = data::fill(text, |name| self.number(name), &agent);
         }
-        self.hands[operator as usize].order(&Order::Perform { call, safe })
+        let filled = call.data_mut().iter().map(|text| text.0.len()).sum::<usize>();
+        let outcome = self.hands[operator as usize].order(&Order::Perform { call, safe })?;
+        // the numbers of the two sides need not have as many digits
+        let all = outcome == Outcome::Count(filled as u64);
+        Ok(if all { Outcome::Count(whole.len() as u64) } else { outcome })
     }
 
     fn pass(&mut self, from: Operator, handle: u32) -> io::Result<Outcome> {

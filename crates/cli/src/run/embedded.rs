@@ -18,6 +18,8 @@ const GROUP: &str = "job";
 pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<Over, Failure> {
     let mut workshop = Workshop::new(arguments.best_effort);
     workshop.on_notice(tell);
+    // those of jobs inside this one
+    workshop.allow_later_rules();
     let (engine, host) = workshop.parts();
     let group = arguments.group.as_deref().unwrap_or(GROUP);
     let (cgroup, root) = containment::prepare(engine, host, group).map_err(Failure::own)?;

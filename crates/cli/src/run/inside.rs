@@ -50,23 +50,40 @@ fn around_us(global: &Global) -> Option<Remote> {
         Some(named) => {
             Connection::connect(&Address::parse(&named)).ok().map(|connection| Remote { connection })
         }
-        None => global.connect().ok(),
+        // run by a daemon, which is the one to ask if it is our tracer
+        None => {
+            let mut remote = global.connect().ok()?;
+            let daemon = remote.call(&InfoCall {}).ok()?.pid;
+            (tracer_process() == Some(daemon)).then_some(remote)
+        }
     }
 }
 
 /// Does some penfold trace this process?
 fn is_supervised() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim);
-    // in a pid namespace of our own the tracer has no number; whether it is one of ours then the socket tells
-    let outside = std::env::var_os(VARIABLE).is_some();
-    match tracer {
-        Some("0") | None => outside,
-        Some(pid) => {
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    match tracer() {
+        // in a pid namespace of our own the tracer has no number; whether it is one of ours then the socket tells
+        0 => std::env::var_os(VARIABLE).is_some(),
+        thread => {
+            let name = std::fs::read_to_string(format!("/proc/{thread}/comm")).unwrap_or_default();
             name.trim_end() == TRACER_NAME
         }
     }
+}
+
+/// The thread that traces us; 0 for none.
+fn tracer() -> i64 {
+    status_number("self", "TracerPid:").unwrap_or(0)
+}
+
+/// The process of that thread.
+fn tracer_process() -> Option<i64> {
+    status_number(&tracer().to_string(), "Tgid:")
+}
+
+fn status_number(process: &str, field: &str) -> Option<i64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix(field))?.trim().parse().ok()
 }
 
 /// Our own cgroups, of the hierarchies that the settings concern; without settings, of the first.

@@ -1,11 +1,7 @@
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use penfold_server::address::Address;
-use penfold_server::connection::Connection;
-use penfold_server::protocol::MountCall;
-
-use super::{Finished, PENFOLD, Run, Running, User, eventually};
+use super::{Finished, PENFOLD, PYTHON, Run, Running, User, eventually};
 
 /// A `penfold serve` of the test's own, gone with it.
 #[derive(Debug)]
@@ -27,11 +23,19 @@ impl Daemon {
         daemon
     }
 
-    /// Mounts a hierarchy, as the daemon's user does.
+    /// Mounts a hierarchy to a name, as the daemon's user, which the socket must be told by a process of that user's.
     pub fn mount(&self, options: &str) {
-        let mut connection = Connection::connect(&Address::Path(self.socket.clone())).expect("a connection");
-        let call = MountCall { options: options.to_owned(), filesystem: None };
-        connection.call(&call).unwrap_or_else(|error| panic!("mount {options}: {error}"));
+        let script = "
+import json, socket, sys
+control = socket.socket(socket.AF_UNIX)
+control.connect(sys.argv[1])
+call = {'method': 'org.penfold.Control.Mount', 'parameters': {'options': sys.argv[2]}}
+control.sendall(json.dumps(call).encode() + b'\\0')
+answer = json.loads(control.recv(65536).rstrip(b'\\0'))
+sys.exit(str(answer) if 'error' in answer else 0)";
+        let words: [std::ffi::OsString; 5] =
+            [PYTHON.into(), "-c".into(), script.into(), self.socket.clone().into_os_string(), options.into()];
+        Run::new(words).user(self.user).run().succeeded();
     }
 
     /// A run of a verb, as the daemon's user.

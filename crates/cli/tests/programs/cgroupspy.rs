@@ -1,4 +1,4 @@
-//! PyPI's `cgroupspy`, which takes the directory below which hierarchies are mounted (root_path=).
+//! `cgroupspy` of the Python package index, which takes the directory below which hierarchies are mounted.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,8 +13,8 @@ const RELEASE: &str = "cgroupspy==0.2.3";
 fn installed() -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(RELEASE);
     if !target.join("cgroupspy").is_dir() {
-        let mut pip = Command::new("pip");
-        pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
+        let mut pip = Command::new(PYTHON);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
         let output = pip.arg(&target).arg(RELEASE).output();
         let done = output.as_ref().is_ok_and(|output| output.status.success());
         if !done {
@@ -28,7 +28,8 @@ fn installed() -> Option<PathBuf> {
 /// Runs a script with it in a world with mounts below /sys/fs/cgroup.
 fn script(world: &World, text: &str) -> Option<String> {
     let path = installed()?;
-    let text = format!("import sys; sys.path.insert(0, {path:?})\nfrom cgroupspy import trees\n{text}");
+    let path = path.display();
+    let text = format!("import sys; sys.path.insert(0, '{path}')\nfrom cgroupspy import trees\n{text}");
     Some(world.run(PYTHON, ["-c", &text]).ok())
 }
 
@@ -76,12 +77,13 @@ print(os.path.exists('/sys/fs/cgroup/cpuset/box'))
 "
     );
     let Some(said) = script(&world, &text) else { return };
-    let all: Vec<u32> =
-        (0..).take_while(|cpu| Path::new(&format!("/sys/devices/system/cpu/cpu{cpu}")).exists()).collect();
+    let all: Vec<u32> = (0..1024)
+        .filter(|cpu| Path::new(&format!("/sys/devices/system/cpu/cpu{cpu}/topology")).exists())
+        .collect();
     let said: Vec<_> = said.lines().collect();
     assert_eq!(said[0], format!("{all:?} 1"), "cpus {cpus}");
     assert_eq!(said[1], "{0} {0}");
     assert_eq!(said[2], "True False");
-    assert_eq!(said[3], format!("{{{job}}} {{{job}}}"));
-    assert_eq!(said[4..], ["set()", "False"]);
+    assert_eq!(said[3], format!("[{job}] [{job}]"));
+    assert_eq!(said[4..], ["[]", "False"]);
 }

@@ -22,6 +22,7 @@ pub struct Workshop {
     inner: Inner,
     on_notice: Option<fn(&Notice)>,
     on_change: Option<OnChange>,
+    later_rules: bool,
 }
 
 /// Why a command could not be contained.
@@ -42,6 +43,7 @@ impl Workshop {
             inner: Inner { engine: Engine::new(), tasks: Tasks::new(best_effort) },
             on_notice: None,
             on_change: None,
+            later_rules: false,
         }
     }
 
@@ -53,6 +55,13 @@ impl Workshop {
     /// Arranges for a need that no rule has yet, so that a rule set while the command runs can have it.
     pub fn arrange(&mut self, need: Need) {
         self.inner.tasks.arrange(need);
+    }
+
+    /// Takes rules that are set while the command runs also where they need more of the system call filter than the
+    /// command is started with: the processes that they concern then get it, as adopted ones do (D37 in
+    /// `docs/differences.md`). Until then it costs nothing.
+    pub fn allow_later_rules(&mut self) {
+        self.later_rules = true;
     }
 
     /// Calls this, on the tracer thread, for whatever the user should hear about at once.
@@ -98,7 +107,7 @@ impl Workshop {
             sockets: self.inner.tasks.wants(Need::SocketClass),
             ..options
         };
-        self.inner.tasks.freeze_arrangement();
+        self.inner.tasks.freeze_arrangement(options.fork_veto, self.later_rules);
         let placement = self.into_policy(Some(cgroup));
         let shared = placement.inner.clone();
         Ok(Contained { job: Job::start(command, options, placement)?, shared })

@@ -125,7 +125,7 @@ impl TraceHost {
         if sockets {
             tasks.arrange(Need::SocketClass);
         }
-        tasks.freeze_arrangement();
+        tasks.freeze_arrangement(true, false);
         let options =
             Options { fork_veto: true, affinity: true, sockets, follow_stops: false, exit_kill: true };
         let placement = workshop.into_policy(None);

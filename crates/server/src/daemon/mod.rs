@@ -5,7 +5,6 @@ mod news;
 mod place;
 mod reaper;
 mod signals;
-mod views;
 
 use std::io;
 use std::path::Path;
@@ -19,11 +18,11 @@ use sd_notify::NotifyState;
 
 use crate::address::Address;
 use crate::client::Trust;
-use crate::control::{Limits, Listener, Service};
+use crate::control::{Limits, Listener, Service, Viewer};
 use crate::desk::Desk;
 use crate::journal::{Journal, MountAgain};
+use crate::view::FileViews;
 use news::News;
-use views::Views;
 
 pub use place::{PlaceError, Taken};
 pub use signals::Signals;
@@ -105,7 +104,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::prepare`].
     pub fn start(config: Config) -> Result<Daemon, DaemonError> {
-        Daemon::prepare(config)?.serve(Vec::new())
+        Daemon::prepare(config)?.serve(None, Vec::new())
     }
 
     /// The way to its engine.
@@ -171,18 +170,23 @@ impl Prepared {
         Ok(journal)
     }
 
-    /// Serves clients from now on. `not_restored`: what was lost of an earlier daemon, for `Info`.
+    /// Serves clients from now on. `viewer` instead of the usual one; `not_restored`: what was lost of an earlier daemon.
     ///
     /// # Errors
     /// [`DaemonError::System`].
-    pub fn serve(self, not_restored: Vec<String>) -> Result<Daemon, DaemonError> {
+    pub fn serve(
+        self,
+        viewer: Option<Arc<dyn Viewer>>,
+        not_restored: Vec<String>,
+    ) -> Result<Daemon, DaemonError> {
         let Prepared { desk, host, place, config, news, journal } = self;
         let mut service =
             Service::new(desk.clone()).with_limits(config.limits).with_not_restored(not_restored);
         if let Some(journal) = &journal {
             service = service.with_journal(journal.clone());
         }
-        service = service.with_viewer(Arc::new(Views::new(desk.clone())));
+        let viewer = viewer.unwrap_or_else(|| Arc::new(FileViews::new(desk.clone(), None)));
+        service = service.with_viewer(viewer);
         let service = Arc::new(service);
         news.tell(Arc::clone(&service))?;
         let listener = Listener::serve(place.socket()?, service)?;
