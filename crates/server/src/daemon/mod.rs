@@ -5,7 +5,6 @@ mod news;
 mod place;
 mod reaper;
 mod signals;
-mod views;
 
 use std::io;
 use std::path::Path;
@@ -22,8 +21,8 @@ use crate::client::Trust;
 use crate::control::{Limits, Listener, Service, Viewer};
 use crate::desk::Desk;
 use crate::journal::{Journal, MountAgain};
+use crate::view::FileViews;
 use news::News;
-use views::Views;
 
 pub use place::{PlaceError, Taken};
 pub use signals::Signals;
@@ -186,7 +185,7 @@ impl Prepared {
         if let Some(journal) = &journal {
             service = service.with_journal(journal.clone());
         }
-        let viewer = viewer.unwrap_or_else(|| Arc::new(Views::new(desk.clone())));
+        let viewer = viewer.unwrap_or_else(|| Arc::new(FileViews::new(desk.clone(), None)));
         service = service.with_viewer(viewer);
         let service = Arc::new(service);
         news.tell(Arc::clone(&service))?;
