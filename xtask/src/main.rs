@@ -1,13 +1,17 @@
-//! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`.
+//! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`.
+
+mod dist;
 
 use std::env;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
 cargo xtask CHORE
   test    builds everything and runs all tests
   ci      test, and format, lints and documentation before it
-  bench   runs the benches (see benches/README.md)";
+  bench   runs the benches (see benches/README.md)
+  dist    writes man pages and completions of shells into a directory, dist/share unless another is named";
 
 fn main() -> ExitCode {
     let chore = env::args().nth(1);
@@ -15,6 +19,10 @@ fn main() -> ExitCode {
         Some("test") => test(),
         Some("ci") => ci(),
         Some("bench") => bench(),
+        Some("dist") => {
+            let directory = env::args_os().nth(2).map_or_else(|| PathBuf::from("dist/share"), PathBuf::from);
+            dist::dist(&directory).map_err(|error| format!("dist: {}: {error}", directory.display()))
+        }
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -8,6 +8,13 @@ pub(crate) fn owner() -> Caller {
     Caller::root(Tid(std::process::id().cast_signed()))
 }
 
+/// Whose the job's cgroups are: nobody's that a job can be run as, so that their control files stay as they are set here.
+/// Their directories are open to all: who may really make a cgroup the server judges by where in the job it is.
+fn maker() -> Caller {
+    const NOBODY: u32 = u32::MAX;
+    Caller { uid: NOBODY, gid: NOBODY, umask: 0, ..owner() }
+}
+
 /// Loads every controller, mounts them together and makes the cgroup `name` below the root.
 ///
 /// Returns the cgroup and the root. CPUs and memory nodes start as copies of the root's.
@@ -17,11 +24,10 @@ pub(crate) fn prepare(
     name: &str,
 ) -> Result<(CgroupId, CgroupId), Error> {
     load_all(engine, host)?;
-    let owner = owner();
-    let root = engine.mount(host, &owner, "all,clone_children")?.root;
+    let root = engine.mount(host, &owner(), "all,clone_children")?.root;
     let mut at = root;
     for part in name.split('/').filter(|part| !part.is_empty()) {
-        at = engine.mkdir(host, &owner, at, part.as_bytes(), 0o755)?;
+        at = engine.mkdir(host, &maker(), at, part.as_bytes(), 0o777)?;
     }
     Ok((at, root))
 }

@@ -13,6 +13,7 @@ mod relay;
 mod remote;
 mod report;
 mod run;
+mod serve;
 mod settings;
 mod shim;
 mod verbs;
@@ -49,6 +50,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::Arguments),
+    Serve(serve::Arguments),
     Exec(exec::Arguments),
     Attach(attach::Arguments),
     Kill(kill::Arguments),
@@ -83,6 +85,7 @@ impl Verb {
     fn act(&self, global: &Global) -> Outcome {
         match self {
             Verb::Run(arguments) => Ok(run::run(arguments, global)),
+            Verb::Serve(arguments) => serve::run(arguments, global),
             Verb::Exec(arguments) => exec::run(arguments, global),
             Verb::Attach(arguments) => attach::run(arguments, global),
             Verb::Kill(arguments) => kill::run(arguments, global),

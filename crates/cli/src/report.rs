@@ -14,7 +14,9 @@ use penfold_linux::descriptor::take_over;
 use penfold_linux::trace::{Ended, Notice};
 use serde::Serialize;
 
+use crate::address::path_of;
 use crate::containment::owner;
+use crate::run::Used;
 use crate::settings::Setting;
 
 /// Where a JSON document goes.
@@ -68,8 +70,11 @@ pub(crate) struct Facts {
     wall_seconds: f64,
     user_seconds: f64,
     system_seconds: f64,
-    tasks_created: u64,
-    tasks_peak: u64,
+    /// Not known of a job in somebody else's tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks_created: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks_peak: Option<u64>,
     forks_refused: u64,
     limits_hit: Vec<Hit>,
     settings: BTreeMap<String, String>,
@@ -107,19 +112,59 @@ impl Facts {
         let status = ended.status;
         Facts {
             version: 1,
-            command: command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+            command: words(command),
             exit: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
             signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
             wall_seconds: wall.as_secs_f64(),
             user_seconds: user.as_secs_f64(),
             system_seconds: system.as_secs_f64(),
-            tasks_created: ended.statistics.created,
-            tasks_peak: ended.statistics.peak,
+            tasks_created: Some(ended.statistics.created),
+            tasks_peak: Some(ended.statistics.peak),
             forks_refused: ended.statistics.refused,
             limits_hit: hits.collect(),
-            settings: settings.iter().map(|one| (one.file.clone(), one.value.clone())).collect(),
+            settings: by_file(settings),
             notices: ended.statistics.notices.iter().filter_map(notice_text).collect(),
             files: files(cgroup, ended),
+            warnings,
+        }
+    }
+
+    /// Of a job in somebody else's tree, where it is known what its cgroups have counted.
+    pub(crate) fn of_tenancy(
+        command: &[OsString],
+        settings: &[Setting],
+        warnings: Vec<String>,
+        wall: Duration,
+        status: i32,
+        used: Used,
+    ) -> Facts {
+        let seconds = |nanoseconds: Option<i64>| nanoseconds.unwrap_or(0) as f64 / 1e9;
+        let peak = used.peak.map(|peak| peak as u64);
+        let hits = used.hits.into_iter().map(|hit| Hit {
+            hint: match hit.above {
+                true => format!("a limit of {}, around this job", hit.cgroup),
+                false => hint(&hit.file, hit.limit as u64, peak.unwrap_or(0)),
+            },
+            file: hit.file,
+            cgroup: path_of(&hit.cgroup).to_owned(),
+            limit: hit.limit as u64,
+            refused: hit.refused as u64,
+        });
+        Facts {
+            version: 1,
+            command: words(command),
+            exit: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+            signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+            wall_seconds: wall.as_secs_f64(),
+            user_seconds: seconds(used.user),
+            system_seconds: seconds(used.system),
+            tasks_created: None,
+            tasks_peak: peak,
+            forks_refused: used.refused as u64,
+            limits_hit: hits.collect(),
+            settings: by_file(settings),
+            notices: Vec::new(),
+            files: used.files,
             warnings,
         }
     }
@@ -139,11 +184,12 @@ impl Facts {
             "  time   {:.2} s wall, {:.2} s user, {:.2} s system",
             self.wall_seconds, self.user_seconds, self.system_seconds
         );
-        let _ = writeln!(
-            text,
-            "  tasks  {} created, at most {} at one time",
-            self.tasks_created, self.tasks_peak
-        );
+        let created = self.tasks_created.map(|created| format!("{created} created"));
+        let peak = self.tasks_peak.map(|peak| format!("at most {peak} at one time"));
+        let tasks: Vec<String> = created.into_iter().chain(peak).collect();
+        if !tasks.is_empty() {
+            let _ = writeln!(text, "  tasks  {}", tasks.join(", "));
+        }
         if self.forks_refused > 0 {
             let _ = writeln!(text, "  forks  {} refused", self.forks_refused);
         }
@@ -153,6 +199,14 @@ impl Facts {
         }
         text
     }
+}
+
+fn words(command: &[OsString]) -> Vec<String> {
+    command.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+fn by_file(settings: &[Setting]) -> BTreeMap<String, String> {
+    settings.iter().map(|one| (one.file.clone(), one.value.clone())).collect()
 }
 
 fn hint(file: &str, limit: u64, peak: u64) -> String {

@@ -221,7 +221,7 @@ fn environment_directory_and_descriptors_are_those_without_penfold() {
     // numbers and targets of open files, limits, mask, groups: all that a program is started with
     let script = "
         ls -l /proc/self/fd | sed -n 's,/proc/[0-9]*,/proc/PID,; s/:.[0-9]*.$//; s/.* \\([0-9]* -> .*\\)/\\1/p' | sort
-        pwd; umask; ulimit -a; id; env | sort | grep -v '^_='; ps -o pgid=,sid=,nice= -p $$
+        pwd; umask; ulimit -a; id; env | sort | grep -Ev '^(_|PENFOLD_JOB)='; ps -o pgid=,sid=,nice= -p $$
         grep -E '^(Sig(Blk|Ign)|Seccomp|NoNewPrivs|Cap)' /proc/self/status | grep -v Seccomp";
     let start = |words: &[&str]| {
         let output = Command::new(words[0]).args(&words[1..]).env("FOO", "bar baz").output().unwrap();

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use crate::counter::{CpuTime, Resource};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::event::EventQueue;
 use crate::host::Host;
 use crate::ids::{CgroupId, Css, CssSetId};
 use crate::interest::{Interest, Masks};
@@ -44,6 +45,7 @@ pub struct Engine {
     pub(crate) epoch: u64,
     pub(crate) last_hierarchy_id: u32,
     pub(crate) releases: ReleaseQueue,
+    pub(crate) events: EventQueue,
 }
 
 impl core::fmt::Debug for Engine {

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// The variable of the environment that names a socket.
 pub const VARIABLE: &str = "PENFOLD_SOCKET";
 
+/// The variable of the environment by which a job of `penfold run` knows the socket of its own engine.
+pub const JOB_VARIABLE: &str = "PENFOLD_JOB";
+
 /// The socket of the daemon of the machine.
 pub const OF_MACHINE: &str = "/run/penfold/control";
 
@@ -41,14 +44,15 @@ impl Address {
         }
     }
 
-    /// Where a client finds its daemon: at `given` (`--socket`), at `$PENFOLD_SOCKET`, at the user's own daemon if it
-    /// has one, or at the machine's.
+    /// Where a client finds its daemon: at `given` (`--socket`), at `$PENFOLD_SOCKET`, inside a job of `penfold run` at
+    /// that job's engine (`$PENFOLD_JOB`), at the user's own daemon if it has one, or at the machine's.
     ///
     /// # Errors
     /// [`NoPlace`] for a user without a runtime directory on a machine without a daemon.
     pub fn of_client(given: Option<&OsStr>) -> Result<Address, NoPlace> {
-        let named =
-            given.map(OsStr::to_owned).or_else(|| std::env::var_os(VARIABLE).filter(|it| !it.is_empty()));
+        let variable = |name| std::env::var_os(name).filter(|it| !it.is_empty());
+        let named = given.map(OsStr::to_owned).or_else(|| variable(VARIABLE));
+        let named = named.or_else(|| variable(JOB_VARIABLE));
         if let Some(named) = named {
             return Ok(Address::parse(&named));
         }

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, FileId, Host, Mounted, Owner};
+use penfold_core::{CgroupId, Engine, FileId, Host, Mounted, Owner, Tid};
 use penfold_linux::process::Process;
 use penfold_linux::trace::{Control, TraceHost};
 
@@ -14,6 +14,7 @@ use crate::change::{Change, ViewId, What};
 use crate::client::{Client, Trust};
 use crate::failure::Failure;
 use crate::members;
+use crate::reach::{Reach, must_reach, must_reach_task};
 
 /// A way to the engine and the host, for any thread.
 #[derive(Clone)]
@@ -115,6 +116,23 @@ impl Desk {
         Ok(self.shared.control.with(ask)??)
     }
 
+    /// As [`Desk::ask`], of a cgroup; in the engine of one `penfold run` only as far as the client may reach.
+    fn ask_of<R: Send + 'static>(
+        &self,
+        client: &Client,
+        (cgroup, reach): (CgroupId, Reach),
+        ask: impl FnOnce(&mut Engine, &mut dyn Host) -> penfold_core::Result<R> + Send + 'static,
+    ) -> Result<R, Failure> {
+        let confined = self.shared.trust == Trust::Nobody;
+        let task = client.caller.task;
+        self.ask(move |engine, host| {
+            if confined {
+                must_reach(engine, host, task, cgroup, reach)?;
+            }
+            ask(engine, host)
+        })
+    }
+
     /// Mounts a hierarchy.
     ///
     /// # Errors
@@ -167,7 +185,14 @@ impl Desk {
         mode: u32,
     ) -> Result<CgroupId, Failure> {
         let (caller, name) = (client.caller.clone(), name.to_vec());
-        let cgroup = self.ask(move |engine, host| engine.mkdir(host, &caller, parent, &name, mode))?;
+        let confined = self.shared.trust == Trust::Nobody;
+        let cgroup = self.ask(move |engine, host| {
+            // that it is there already is the better answer, for mkdir -p
+            if confined && !engine.exists(parent, &name) {
+                must_reach(engine, host, caller.task, parent, Reach::BelowOrIn)?;
+            }
+            engine.mkdir(host, &caller, parent, &name, mode)
+        })?;
         self.announce(origin, What::Made { parent, cgroup });
         Ok(cgroup)
     }
@@ -178,7 +203,7 @@ impl Desk {
     /// As [`Engine::rmdir`].
     pub fn rmdir(&self, client: &Client, origin: Option<ViewId>, cgroup: CgroupId) -> Result<(), Failure> {
         let caller = client.caller.clone();
-        let (parent, name) = self.ask(move |engine, host| {
+        let (parent, name) = self.ask_of(client, (cgroup, Reach::Below), move |engine, host| {
             let node = engine.tree().get(cgroup).map(|node| (node.parent(), node.name().to_vec()));
             engine.rmdir(host, &caller, cgroup)?;
             Ok(node.expect("rmdir of a dead id fails"))
@@ -203,7 +228,7 @@ impl Desk {
         let (parent, new_parent) = (from.0, to.0);
         let (from, to) = (from.1.to_vec(), to.1.to_vec());
         let (name, new_name) = (from.clone(), to.clone());
-        let cgroup = self.ask(move |engine, _| {
+        let cgroup = self.ask_of(client, (parent, Reach::BelowOrIn), move |engine, _| {
             engine.rename(&caller, parent, &name, new_parent, &new_name)?;
             Ok(engine.tree().child(parent, &new_name))
         })?;
@@ -226,7 +251,7 @@ impl Desk {
         change: impl FnOnce(Owner) -> Owner + Send + 'static,
     ) -> Result<Owner, Failure> {
         let caller = client.caller.clone();
-        let owner = self.ask(move |engine, _| {
+        let owner = self.ask_of(client, (cgroup, Reach::Below), move |engine, _| {
             let old = owner_of(engine, cgroup, file)?;
             let new = change(old);
             match file {
@@ -275,9 +300,24 @@ impl Desk {
             _ => content.to_vec(),
         };
         let caller = client.caller.clone();
-        self.ask(move |engine, host| engine.write(host, &caller, cgroup, file, &content))?;
+        let moved = self.moved_task(file, &content);
+        self.ask_of(client, (cgroup, Reach::Below), move |engine, host| {
+            if let Some(task) = moved {
+                must_reach_task(engine, host, caller.task, task, cgroup)?;
+            }
+            engine.write(host, &caller, cgroup, file, &content)
+        })?;
         self.announce(origin, What::Written { cgroup, file });
         Ok(())
+    }
+}
+
+impl Desk {
+    /// The task that a write moves, where that is to be judged. What is no number the engine refuses.
+    fn moved_task(&self, file: FileId, content: &[u8]) -> Option<Tid> {
+        let moves = self.shared.trust == Trust::Nobody && matches!(file, FileId::Tasks | FileId::Procs);
+        let number = std::str::from_utf8(content).ok()?.trim().parse().ok()?;
+        moves.then_some(Tid(number))
     }
 }
 

@@ -16,4 +16,5 @@ mod members;
 pub mod metrics;
 pub mod proc_texts;
 pub mod protocol;
+mod reach;
 pub mod view;

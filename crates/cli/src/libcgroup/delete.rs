@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
         let parent = cgroup.split_last().map(|(parent, _)| parent);
         let recursive = arguments.recursive.then_some(true);
         if let Some(parent) = &parent {
-            let below = remote.call(&ListCall { cgroup: cgroup.0.clone(), recursive })?.cgroups;
+            let below = remote.call(&ListCall { cgroup: cgroup.0.clone(), recursive, depth: None })?.cgroups;
             // a group whose removal will be refused keeps its tasks
             if arguments.recursive || below.first().is_none_or(|own| own.children == 0) {
                 for one in below {

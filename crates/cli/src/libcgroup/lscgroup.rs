@@ -34,7 +34,8 @@ pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
         false => hierarchies.all_addresses(&specs)?,
     };
     each(&addresses, |address| {
-        let found = remote.call(&ListCall { cgroup: address.0.clone(), recursive: Some(true) })?.cgroups;
+        let found =
+            remote.call(&ListCall { cgroup: address.0.clone(), recursive: Some(true), depth: None })?.cgroups;
         let name = |id| hierarchies.0.iter().find(|one| one.id == id).map(controllers).unwrap_or_default();
         let text: String =
             found.iter().map(|one| format!("{}:{}\n", name(one.hierarchy), one.path)).collect();

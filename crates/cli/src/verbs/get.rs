@@ -79,7 +79,10 @@ fn named(remote: &mut Remote, arguments: &Arguments) -> Result<(CgroupAddress, V
             let readable = reply.files.into_iter().filter(|file| file.owner.mode & 0o444 != 0);
             Ok((cgroup.clone(), readable.map(|file| file.name).collect()))
         }
-        Err(failure) => match cgroup.split_last().filter(|_| failure.errno == Some(Errno::ENOENT)) {
+        Err(failure) => match cgroup
+            .split_last()
+            .filter(|_| matches!(failure.errno, Some(Errno::ENOENT | Errno::ENOTDIR)))
+        {
             Some((parent, file)) => Ok((parent, vec![file])),
             None => Err(failure.of(cgroup)),
         },

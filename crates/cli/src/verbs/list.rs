@@ -79,21 +79,22 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
 }
 
 fn listing(remote: &mut Remote, arguments: &Arguments, address: &CgroupAddress) -> Result<Listing, Failure> {
-    // the daemon lists a cgroup, or it and all below
-    let recursive = (!arguments.directory).then_some(true);
-    let all = remote.call(&ListCall { cgroup: address.0.clone(), recursive })?.cgroups;
-    let depth = |one: &Cgroup| one.path.split('/').filter(|name| !name.is_empty()).count();
-    let top = all.first().map_or(0, depth);
-    let shown = |one: &Cgroup| match depth(one) - top {
-        0 => arguments.directory,
-        1 => true,
-        _ => arguments.recursive,
+    let depth = match (arguments.directory, arguments.recursive) {
+        (true, _) => Some(0),
+        (false, true) => None,
+        (false, false) => Some(1),
     };
+    let recursive = depth.is_none().then_some(true);
+    let mut cgroups = remote.call(&ListCall { cgroup: address.0.clone(), recursive, depth })?.cgroups;
+    // the first is the cgroup itself
+    if !arguments.directory && !cgroups.is_empty() {
+        cgroups.remove(0);
+    }
     let files = match arguments.all {
         true => Some(remote.call(&FilesCall { cgroup: address.0.clone() })?.files),
         false => None,
     };
-    Ok(Listing { address: address.0.clone(), cgroups: all.into_iter().filter(shown).collect(), files })
+    Ok(Listing { address: address.0.clone(), cgroups, files })
 }
 
 fn text(arguments: &Arguments, listing: &Listing) -> String {

@@ -39,7 +39,7 @@ pub(crate) fn octal(text: &str) -> Result<u32, String> {
 }
 
 /// The permissions of a new directory without a word of the user's: what the umask leaves.
-fn by_umask() -> u32 {
+pub(crate) fn by_umask() -> u32 {
     let own = penfold_linux::process::Process::read(std::process::id().cast_signed());
     0o777 & !own.map_or(0o022, |process| process.umask)
 }

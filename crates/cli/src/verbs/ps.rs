@@ -2,7 +2,7 @@
 
 use penfold_server::protocol::{Task, TasksCall};
 
-use crate::address::{self, CgroupAddress};
+use crate::address::{self, CgroupAddress, path_of};
 use crate::failure::{Outcome, each};
 use crate::output::{self, Table};
 use crate::remote::Global;
@@ -10,7 +10,7 @@ use crate::verbs::EXIT_STATUS;
 
 /// Lists the processes of a cgroup and of those below it.
 ///
-/// Without an address: those of every hierarchy. Numbers are those of the caller's pid namespace.
+/// Without an address: of every hierarchy, without what is in its root and nowhere else. Numbers are those of the caller's pid namespace.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -46,6 +46,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         found.extend(remote.call(&call)?.tasks);
         Ok(())
     })?;
+    if arguments.cgroups.is_empty() {
+        found.retain(|task| path_of(&task.cgroup) != "/");
+    }
     if !arguments.threads {
         found = processes(found);
     }

@@ -20,8 +20,8 @@ Examples:
 {EXIT_STATUS}"))]
 pub(crate) struct Arguments {
     /// How many levels below the address to show.
-    #[arg(short = 'L', long, value_name = "LEVELS")]
-    level: Option<usize>,
+    #[arg(short = 'L', long, value_name = "LEVELS", value_parser = clap::value_parser!(i64).range(0..))]
+    level: Option<i64>,
 
     /// As one JSON document: a list of cgroups for each address, each before its children.
     #[arg(long)]
@@ -37,10 +37,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     let addresses = address::or_all(&mut remote, &arguments.cgroups)?;
     let mut trees = Vec::new();
     let outcome = each(&addresses, |address| {
-        let call = ListCall { cgroup: address.0.clone(), recursive: Some(true) };
-        let mut cgroups = remote.call(&call)?.cgroups;
-        let top = cgroups.first().map_or(0, depth);
-        cgroups.retain(|one| arguments.level.is_none_or(|most| depth(one) - top <= most));
+        let recursive = arguments.level.is_none().then_some(true);
+        let call = ListCall { cgroup: address.0.clone(), recursive, depth: arguments.level };
+        let cgroups = remote.call(&call)?.cgroups;
         if arguments.json {
             trees.push(cgroups);
             return Ok(());

@@ -1,6 +1,7 @@
 //! What the tests of the program share: running it with a watchdog, and looking for what it left behind.
 #![allow(dead_code, unused_imports, unreachable_pub)] // each test file uses its part
 
+mod daemon;
 mod kernel;
 mod program;
 mod scratch;
@@ -18,6 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+pub use daemon::{Daemon, Sleeper};
 pub use kernel::KernelGroup;
 pub use program::{CLONE, Program, compile, compile_with};
 pub use scratch::Scratch;

@@ -61,15 +61,15 @@ fn op(code: u16, jt: usize, jf: usize, k: u32) -> sock_filter {
     sock_filter { code, jt: jump(jt), jf: jump(jf), k }
 }
 
-/// What the filter has to see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Interest {
-    /// Stop at every fork, vfork and clone, so that it can be refused.
-    pub(super) fork: bool,
-    /// Stop at `sched_setaffinity`.
-    pub(super) affinity: bool,
-    /// Stop at socket.
-    pub(super) sockets: bool,
+/// What a filter of ours stops, beside ptrace(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Interest {
+    /// fork, vfork and clone, so that they can be refused.
+    pub fork: bool,
+    /// `sched_setaffinity`.
+    pub affinity: bool,
+    /// socket(2).
+    pub sockets: bool,
 }
 
 impl Interest {

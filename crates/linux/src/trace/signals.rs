@@ -164,6 +164,37 @@ impl Signals {
         Self(set)
     }
 
+    /// Waits until `done` answers something, which is asked after every signal and once before; SIGCHLD is waited for
+    /// as well. Passes on what some process sent, as [`Signals::forward`].
+    pub(super) fn forward_until<R>(
+        &self,
+        mut done: impl FnMut() -> Option<R>,
+        pass: impl Fn(c_int, Tid),
+    ) -> R {
+        let mut set = self.0;
+        // SAFETY: set is valid, and the signal's number is.
+        unsafe {
+            libc::sigaddset(&raw mut set, libc::SIGCHLD);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut());
+        }
+        // ignored, it would have the kernel reap our child; stops of it are to be told too
+        set_disposition(libc::SIGCHLD, false, 0);
+        loop {
+            if let Some(result) = done() {
+                return result;
+            }
+            // SAFETY: siginfo_t is plain data, for which zero is a valid value.
+            let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
+            // SAFETY: set and info are valid.
+            let signal = unsafe { libc::sigwaitinfo(&raw const set, &raw mut info) };
+            let sent = matches!(info.si_code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL);
+            if signal > 0 && signal != libc::SIGCHLD && signal != kick::signal() && sent {
+                // SAFETY: si_pid reads a union field that is plain data in every variant.
+                pass(signal, unsafe { info.si_pid() });
+            }
+        }
+    }
+
     /// Waits for signals until `ended`, which is set before a kick is sent to this thread, and has `pass`
     /// pass on those that some process sent (its pid is given). What the terminal sends (`SI_KERNEL`) has
     /// reached the command as well.

@@ -30,7 +30,6 @@ use nix::errno::Errno;
 
 use super::births::Early;
 use super::command::Command;
-use super::filter::Interest;
 use super::jobs::{Begun, JobOptions};
 use super::kick::Queue;
 use super::launch::StartError;
@@ -86,8 +85,6 @@ pub struct Supervisor<P> {
     pub(super) killed: VecDeque<(Tid, Lineage)>,
     /// What is assumed of a child whose parent nobody knows.
     pub(super) stranger: Lineage,
-    /// The filter that the process has which is being adopted, from an earlier supervisor.
-    pub(super) returning: Option<Interest>,
     /// How many tasks have a fork in flight.
     pub(super) in_flight: usize,
     /// How many of those were interrupted to learn its outcome.
@@ -150,7 +147,6 @@ impl<P: Policy> Supervisor<P> {
             early: TidMap::default(),
             killed: VecDeque::new(),
             stranger: Lineage::adopted(false),
-            returning: None,
             in_flight: 0,
             unsettled: 0,
             deferred: Vec::new(),
@@ -198,6 +194,7 @@ impl<P: Policy> Supervisor<P> {
             for request in self.queue.take() {
                 request(&mut self);
             }
+            self.policy.turn_is_over();
             if self.over {
                 break;
             }
@@ -209,6 +206,7 @@ impl<P: Policy> Supervisor<P> {
             if !self.stays {
                 break;
             }
+            self.policy.turn_is_over();
             sys::sleep_until_kicked();
         }
         let status = self.status.unwrap_or_default();

@@ -37,22 +37,10 @@ impl TraceHost {
     /// # Errors
     /// [`AdoptError`]; `NoProcess` if the number is another process's now.
     pub fn adopt_again(&self, pid: Tid, started: u64, filter: u8) -> Result<(), AdoptError> {
-        let adopt = move |supervisor: &mut Supervisor<_>| {
-            if start_time(pid) != Some(started) {
-                return Err(AdoptError::NoProcess(pid));
-            }
-            supervisor.returning = Interest::of_bits(filter);
-            let adopted = supervisor.adopt(pid);
-            supervisor.returning = None;
-            adopted?;
-            // it can have ended between the two, and its number can be another's
-            if start_time(pid) != Some(started) {
-                let _ = supervisor.release(pid);
-                return Err(AdoptError::NoProcess(pid));
-            }
-            Ok(())
-        };
-        self.call(adopt).map_err(|Gone| AdoptError::Gone)?
+        match Interest::of_bits(filter) {
+            Some(filter) => self.adopt_filtered(pid, started, filter),
+            None => self.adopt_started(pid, started),
+        }
     }
 }
 

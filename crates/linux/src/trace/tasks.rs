@@ -46,6 +46,8 @@ pub(super) struct Tasks {
     /// What the job needs so far; fixed when it starts.
     wanted: Vec<Need>,
     arranged: Option<Arranged>,
+    /// What is launched has its forks asked for.
+    vetoes: bool,
     best_effort: bool,
     /// What could not be given and was let pass, in words.
     pub(super) warnings: Vec<String>,
@@ -68,6 +70,7 @@ impl Tasks {
             born_frozen: Vec::new(),
             wanted: Vec::new(),
             arranged: None,
+            vetoes: true,
             best_effort,
             warnings: Vec::new(),
             cpus,
@@ -106,8 +109,17 @@ impl Tasks {
         }
     }
 
-    /// From now on only what was wanted can be given.
-    pub(super) fn freeze_arrangement(&mut self) {
+    /// From now on only what was wanted can be given, and with `later` also what can be seen to by putting a filter into
+    /// processes that run already. `vetoes` tells whether the job's first process has its forks asked for.
+    pub(super) fn freeze_arrangement(&mut self, vetoes: bool, later: bool) {
+        self.vetoes = vetoes;
+        if later {
+            self.arrange(Need::ForkVeto);
+            self.arrange(Need::Affinity);
+            if self.can_mark() {
+                self.arrange(Need::SocketClass);
+            }
+        }
         self.arranged = Some(Arranged(self.wanted.clone()));
     }
 
@@ -167,11 +179,12 @@ impl Host for Tasks {
     }
 
     fn place(&mut self, task: Tid, set: CssSetId) {
+        let filtered = self.vetoes;
         self.placed.entry(task).and_modify(|placed| placed.set = set).or_insert(Placed {
             set,
             group: task,
             ours: true,
-            filtered: true,
+            filtered,
             charge: None,
             allowed: None,
             class: 0,

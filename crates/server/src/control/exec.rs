@@ -103,6 +103,8 @@ fn command(ask: &Ask<'_>, call: ExecCall) -> Result<Command, Failure> {
         stdio,
         only_stdio: true,
         session: if terminal { Session::Terminal } else { Session::New },
+        umask: call.umask.map(|mask| mask as u32 & 0o777),
+        ..Command::default()
     })
 }
 

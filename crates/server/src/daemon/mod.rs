@@ -4,6 +4,7 @@ mod keep;
 mod place;
 mod reaper;
 mod signals;
+mod views;
 
 use std::io;
 use std::path::Path;
@@ -13,12 +14,14 @@ use nix::unistd::geteuid;
 use penfold_core::Engine;
 use penfold_linux::trace::{AtEnd, StartError, TraceHost, Workshop};
 use penfold_subsystems::load_all;
+use sd_notify::NotifyState;
 
 use crate::address::Address;
 use crate::client::Trust;
-use crate::control::{Limits, Listener, Service, Viewer};
+use crate::control::{Limits, Listener, Service};
 use crate::desk::Desk;
 use crate::journal::{Journal, MountAgain};
+use views::Views;
 
 pub use place::{PlaceError, Taken};
 pub use signals::Signals;
@@ -98,7 +101,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::prepare`].
     pub fn start(config: Config) -> Result<Daemon, DaemonError> {
-        Daemon::prepare(config)?.serve(None, Vec::new())
+        Daemon::prepare(config)?.serve(Vec::new())
     }
 
     /// The way to its engine.
@@ -121,8 +124,14 @@ impl Daemon {
     ///
     /// # Errors
     /// What poll(2) gives.
-    pub fn run(&self, signals: &Signals) -> io::Result<nix::sys::signal::Signal> {
-        signals.wait(reaper::reap)
+    pub fn run(&self, signals: &Signals) -> io::Result<()> {
+        tracing::info!(pid = std::process::id(), "serving {}", self.address());
+        // without a service manager this does nothing
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        let signal = signals.wait(reaper::reap)?;
+        tracing::info!("{signal}: ending");
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        Ok(())
     }
 
     /// Ends in order: no new clients, the connections closed, the jobs as configured, the socket's file removed.
@@ -158,24 +167,18 @@ impl Prepared {
         Ok(journal)
     }
 
-    /// Serves clients from now on.
+    /// Serves clients from now on. `not_restored`: what was lost of an earlier daemon, for `Info`.
     ///
     /// # Errors
     /// [`DaemonError::System`].
-    pub fn serve(
-        self,
-        viewer: Option<Arc<dyn Viewer>>,
-        not_restored: Vec<String>,
-    ) -> Result<Daemon, DaemonError> {
+    pub fn serve(self, not_restored: Vec<String>) -> Result<Daemon, DaemonError> {
         let Prepared { desk, host, place, config, journal } = self;
         let mut service =
             Service::new(desk.clone()).with_limits(config.limits).with_not_restored(not_restored);
         if let Some(journal) = &journal {
             service = service.with_journal(journal.clone());
         }
-        if let Some(viewer) = viewer {
-            service = service.with_viewer(viewer);
-        }
+        service = service.with_viewer(Arc::new(Views::new(desk.clone())));
         let listener = Listener::serve(place.socket()?, Arc::new(service))?;
         Ok(Daemon { desk, host, listener, place, at_end: config.at_end, journal })
     }

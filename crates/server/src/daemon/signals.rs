@@ -27,8 +27,11 @@ impl Signals {
     /// # Errors
     /// What signalfd(2) gives.
     pub fn block() -> io::Result<Signals> {
-        let set: SigSet =
-            [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
+        let mut set: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD].into_iter().collect();
+        // ignored and blocked, it would be told all the same
+        if !is_ignored(Signal::SIGHUP) {
+            set.add(Signal::SIGHUP);
+        }
         set.thread_block()?;
         Ok(Signals { source: SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)? })
     }

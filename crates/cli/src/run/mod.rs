@@ -1,34 +1,52 @@
 //! `penfold run`: the main job.
 
+mod embedded;
+mod inside;
+mod job_socket;
+mod tenancy;
+
+pub(crate) use self::tenancy::Used;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Instant;
 
-use penfold_linux::release::run_agent;
-use penfold_linux::trace::{
-    Command, ContainError, Contained, Ended, Notice, Options, Signals, StartError, TRACER_NAME, Workshop,
-};
+use nix::errno::Errno;
+use penfold_linux::trace::{Notice, Signals, StartError, TRACER_NAME};
 
-use crate::containment::{self, owner};
+use crate::address::CgroupAddress;
 use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, OWN_FAILURE};
 use crate::remote::Global;
 use crate::report::{self, Destination, Facts};
-use crate::settings::{self, Setting};
+use crate::settings::Setting;
 
-/// Runs COMMAND in a cgroup of its own, in an engine inside this process: no root, no daemon, no configuration.
+/// Runs a command in a cgroup of its own: caps, counts, pins and cleanly kills the whole process tree.
+///
+/// The engine is inside this process: no root, no daemon, no configuration. Inside a job of another penfold run, the job
+/// is a child cgroup of the caller's own, so that limits add up; with --in, it is one in the daemon's tree.
 ///
 /// Terminal, signals and job control pass through. When the command ends, everything it left behind is killed, also
 /// daemons, and a report goes to standard error. The exit status is the command's own; 128+N if signal N killed it;
 /// 125 if penfold failed, 126 if the command can't be executed, 127 if it is not found.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  penfold run -s pids.max=64 -s cpuset.cpus=0-1 -- make -j8
+  penfold run -s pids.max=64 -- penfold run -s pids.max=8 -- ./tests
+  penfold run --in pids:/ci -s pids.max=64 -- make")]
 pub(crate) struct Arguments {
     /// Sets a control file of the job's cgroup, such as pids.max=64 or cpuset.cpus=0-1. May be given again.
     #[arg(short = 's', long = "set", value_name = "FILE=VALUE")]
     set: Vec<Setting>,
 
-    /// The name of the job's cgroup; with slashes, a path of new cgroups.
-    #[arg(short = 'g', long = "group", value_name = "NAME", default_value = "job")]
-    group: String,
+    /// The name of the job's cgroup; with slashes, a path of new cgroups. Without: job, or run-PID where there are
+    /// others.
+    #[arg(short = 'g', long = "group", value_name = "NAME")]
+    group: Option<String>,
+
+    /// Makes the job's cgroup below this one of the daemon's: [HIERARCHY:]/path. May be given again, each of another
+    /// hierarchy.
+    #[arg(long = "in", value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
+    below: Vec<CgroupAddress>,
 
     /// Writes one JSON document with the report to a file, or to the open file descriptor of that number.
     #[arg(long, value_name = "FILE|FD")]
@@ -56,10 +74,17 @@ enum HostName {
     Trace,
 }
 
-pub(crate) fn run(arguments: &Arguments, _global: &Global) -> ExitCode {
+/// How a job has ended.
+struct Over {
+    /// The command's, as wait(2) gives it.
+    status: i32,
+    facts: Facts,
+}
+
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> ExitCode {
     // Before any other thread exists, so that all inherit the mask.
     let signals = Signals::block();
-    match attempt(arguments, &signals) {
+    match attempt(arguments, global, &signals) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             failure.tell();
@@ -68,58 +93,34 @@ pub(crate) fn run(arguments: &Arguments, _global: &Global) -> ExitCode {
     }
 }
 
-fn attempt(arguments: &Arguments, signals: &Signals) -> Result<u8, Failure> {
+fn attempt(arguments: &Arguments, global: &Global, signals: &Signals) -> Result<u8, Failure> {
     let HostName::Trace = arguments.host;
     let json = arguments.json.as_ref().map(Destination::open).transpose().map_err(Failure::own)?;
-    let mut workshop = Workshop::new(arguments.best_effort);
-    workshop.on_notice(tell);
-    let (engine, host) = workshop.parts();
-    let (cgroup, root) = containment::prepare(engine, host, &arguments.group).map_err(Failure::own)?;
-    for setting in &arguments.set {
-        settings::apply(engine, host, &owner(), [cgroup, root], setting).map_err(Failure::own)?;
-    }
-    let warnings = workshop.warnings().to_vec();
-    for warning in &warnings {
-        eprintln!("penfold: warning: {warning}");
-    }
-    let options = Options { follow_stops: true, ..Options::default() };
-    let began = Instant::now();
-    let command = Command::new(arguments.command.iter());
-    let contained = workshop.start(command, cgroup, options).map_err(|error| not_started(&error))?;
-    let mut ended = wait(contained, signals)?;
-    while let Some(release) = ended.parts().0.take_release() {
-        if let Err(error) = run_agent(&release) {
-            eprintln!("penfold: warning: release agent {}: {error}", release.agent);
-        }
-    }
-    let facts =
-        Facts::gather(&arguments.command, &arguments.set, warnings, began.elapsed(), cgroup, &mut ended);
+    let host = inside::find(arguments, global).map_err(Failure::before_command)?;
+    let Over { status, facts } = match host {
+        Some(landlord) => inside::run(arguments, landlord, signals)?,
+        None => embedded::run(arguments, signals)?,
+    };
     if !arguments.quiet {
         eprint!("{}", facts.text());
     }
     if let Some(file) = json {
         report::write_json(file, &facts).map_err(Failure::own)?;
     }
-    Ok(report::exit_code(ended.status))
-}
-
-fn wait(contained: Contained, signals: &Signals) -> Result<Ended, Failure> {
-    contained.wait_forwarding(signals).map_err(|error| match error {
-        ContainError::Start(error) => not_started(&error),
-        ContainError::Attach(_) => Failure::own(error),
-    })
+    Ok(report::exit_code(status))
 }
 
 fn not_started(error: &StartError) -> Failure {
     let code = match error {
-        StartError::Exec { errno: nix::errno::Errno::ENOENT, .. } => NOT_FOUND,
+        StartError::Exec { errno: Errno::ENOENT, .. } => NOT_FOUND,
         StartError::Exec { .. } => CANNOT_EXECUTE,
         _ => OWN_FAILURE,
     };
     let message = match error {
         StartError::Traced { tracer, pid } if tracer == TRACER_NAME => format!(
-            "penfold inside a penfold job is not supported yet: this one runs in the job of {tracer} (pid {pid}); \
-             set the rules there, or run this one outside of it"
+            "this runs in a job of penfold (the tracer is pid {pid}), and the engine of that job can't be asked: {} is not in \
+             the environment, or its socket is out of reach; set the rules there, or run this one outside of it",
+            job_socket::VARIABLE
         ),
         _ => error.to_string(),
     };

@@ -1,0 +1,56 @@
+//! A job in an engine of its own, inside this process.
+
+use std::time::Instant;
+
+use penfold_linux::release::run_agent;
+use penfold_linux::trace::{Command, ContainError, Contained, Ended, Options, Signals, Workshop};
+
+use super::job_socket::JobSocket;
+use super::{Arguments, Over, not_started, tell};
+use crate::containment::{self, owner};
+use crate::failure::Failure;
+use crate::report::Facts;
+use crate::settings;
+
+/// The name of a job's cgroup that has no other.
+const GROUP: &str = "job";
+
+pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<Over, Failure> {
+    let mut workshop = Workshop::new(arguments.best_effort);
+    workshop.on_notice(tell);
+    // those of jobs inside this one
+    workshop.allow_later_rules();
+    let (engine, host) = workshop.parts();
+    let group = arguments.group.as_deref().unwrap_or(GROUP);
+    let (cgroup, root) = containment::prepare(engine, host, group).map_err(Failure::own)?;
+    for setting in &arguments.set {
+        settings::apply(engine, host, &owner(), [cgroup, root], setting).map_err(Failure::own)?;
+    }
+    let warnings = workshop.warnings().to_vec();
+    for warning in &warnings {
+        eprintln!("penfold: warning: {warning}");
+    }
+    let options = Options { follow_stops: true, ..Options::default() };
+    let began = Instant::now();
+    let mut command = Command::new(arguments.command.iter());
+    let socket = JobSocket::new();
+    socket.name_to(&mut command);
+    let contained = workshop.start(command, cgroup, options).map_err(|error| not_started(&error))?;
+    socket.serve(contained.control());
+    let mut ended = wait(contained, signals)?;
+    while let Some(release) = ended.parts().0.take_release() {
+        if let Err(error) = run_agent(&release) {
+            eprintln!("penfold: warning: release agent {}: {error}", release.agent);
+        }
+    }
+    let wall = began.elapsed();
+    let facts = Facts::gather(&arguments.command, &arguments.set, warnings, wall, cgroup, &mut ended);
+    Ok(Over { status: ended.status, facts })
+}
+
+fn wait(contained: Contained, signals: &Signals) -> Result<Ended, Failure> {
+    contained.wait_forwarding(signals).map_err(|error| match error {
+        ContainError::Start(error) => not_started(&error),
+        ContainError::Attach(_) => Failure::own(error),
+    })
+}

@@ -1,0 +1,48 @@
+//! The control socket of one job, by which what runs in it asks its engine.
+
+use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+
+use penfold_linux::trace::{Command, Control};
+use penfold_server::address::{Address, JOB_VARIABLE};
+use penfold_server::control::{Listener, Service};
+use penfold_server::desk::Desk;
+
+/// The variable of the environment that tells a job where its engine is.
+pub(super) const VARIABLE: &str = JOB_VARIABLE;
+
+/// A socket that exists before the job, so that the job can be told of it; who connects early waits.
+pub(super) struct JobSocket {
+    listener: Option<UnixListener>,
+    address: Address,
+}
+
+impl JobSocket {
+    /// An abstract one, which goes with this process. Where sockets are forbidden the job does without.
+    pub(super) fn new() -> JobSocket {
+        // a name that nobody can have taken in advance
+        let random = RandomState::new().build_hasher().finish();
+        let name = format!("penfold-job-{}-{random:016x}", std::process::id());
+        let address = Address::Abstract(name.into_bytes());
+        let listener = address.to_socket().and_then(|socket| UnixListener::bind_addr(&socket)).ok();
+        JobSocket { listener, address }
+    }
+
+    /// Tells the command where it is, and nothing of an engine around this one.
+    pub(super) fn name_to(&self, command: &mut Command) {
+        let others = std::env::vars_os().filter(|(name, _)| name != OsStr::new(VARIABLE));
+        let own = self.listener.as_ref().map(|_| (VARIABLE.into(), OsString::from(self.address.to_string())));
+        command.environment = Some(others.chain(own).collect());
+    }
+
+    /// Serves it, until this process ends.
+    pub(super) fn serve(self, control: Control) {
+        let Some(listener) = self.listener else { return };
+        let served = Listener::serve(listener, Arc::new(Service::new(Desk::embedded(control))));
+        if let Err(error) = served {
+            eprintln!("penfold: warning: no thread for the socket of the job: {error}");
+        }
+    }
+}

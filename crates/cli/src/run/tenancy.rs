@@ -1,0 +1,234 @@
+//! The cgroups that a job has in somebody else's tree, from their making to their end.
+
+use std::collections::BTreeMap;
+
+use nix::errno::Errno;
+use penfold_server::protocol::{FilesCall, KillCall, MkdirCall, ReadCall, RmdirCall, Usage, UsageCall};
+
+use super::inside::Landlord;
+use crate::address::CgroupAddress;
+use crate::failure::Failure;
+use crate::progress;
+use crate::remote::Remote;
+use crate::settings::Setting;
+use crate::verbs::{mkdir, set};
+
+/// Names are tried until one is free.
+const ATTEMPTS: u32 = 1000;
+
+/// The job's cgroups.
+pub(super) struct Tenancy {
+    pub(super) remote: Remote,
+    pub(super) embedded: bool,
+    /// The job's own, one in each hierarchy.
+    pub(super) cgroups: Vec<CgroupAddress>,
+    /// All that were made, each before those below it.
+    made: Vec<CgroupAddress>,
+    /// How often the limits above had refused something before the job.
+    above: Vec<(CgroupAddress, BTreeMap<String, i64>)>,
+}
+
+/// What a job has used, when all of it is dead.
+#[derive(Debug, Default)]
+pub(crate) struct Used {
+    /// Nanoseconds.
+    pub(crate) user: Option<i64>,
+    pub(crate) system: Option<i64>,
+    /// The most tasks at one time, where a controller counts them.
+    pub(crate) peak: Option<i64>,
+    /// Forks refused by the job's own limits.
+    pub(crate) refused: i64,
+    pub(crate) hits: Vec<LimitHit>,
+    pub(crate) files: BTreeMap<String, String>,
+}
+
+/// A limit that refused something.
+#[derive(Debug)]
+pub(crate) struct LimitHit {
+    pub(crate) cgroup: String,
+    pub(crate) file: String,
+    pub(crate) limit: i64,
+    pub(crate) refused: i64,
+    /// It is of a cgroup above the job's, which others may have met too.
+    pub(crate) above: bool,
+}
+
+impl Tenancy {
+    /// Makes the job's cgroups below those of the landlord; if one can't be made, none is there.
+    pub(super) fn begin(landlord: Landlord, group: Option<&str>) -> Result<Tenancy, Failure> {
+        let Landlord { remote, parents, embedded } = landlord;
+        let mut tenancy =
+            Tenancy { remote, embedded, cgroups: Vec::new(), made: Vec::new(), above: Vec::new() };
+        for parent in &parents {
+            let made = match group {
+                Some(group) => tenancy.make_path(parent, group),
+                None => tenancy.make_any(parent),
+            };
+            match made.and_then(|cgroup| Ok((tenancy.note_above(parent)?, cgroup))) {
+                Ok((above, cgroup)) => {
+                    tenancy.above.extend(above);
+                    tenancy.cgroups.push(cgroup);
+                }
+                Err(failure) => {
+                    tenancy.end();
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(tenancy)
+    }
+
+    /// Inside a job its own users may run jobs, whoever they are: what they can do there the engine judges by where
+    /// they are.
+    fn mode(&self) -> u32 {
+        if self.embedded { 0o777 } else { mkdir::by_umask() }
+    }
+
+    fn make(&mut self, cgroup: &CgroupAddress) -> Result<(), Failure> {
+        let mode = Some(self.mode().into());
+        self.remote
+            .call(&MkdirCall { cgroup: cgroup.0.clone(), mode, parents: None })
+            .map_err(|failure| failure.of(cgroup))?;
+        self.made.push(cgroup.clone());
+        Ok(())
+    }
+
+    /// A cgroup of a name that the user gave, which must be new; what is above it may be there.
+    fn make_path(&mut self, parent: &CgroupAddress, group: &str) -> Result<CgroupAddress, Failure> {
+        let names: Vec<&str> = group.split('/').filter(|name| !name.is_empty()).collect();
+        let mut at = parent.clone();
+        for (left, name) in (0..names.len()).rev().zip(&names) {
+            at = at.child(name);
+            match self.make(&at) {
+                Err(failure) if left > 0 && failure.errno == Some(Errno::EEXIST) => {}
+                made => made?,
+            }
+        }
+        if names.is_empty() { Err(Failure::new("--group: give a name")) } else { Ok(at) }
+    }
+
+    /// A cgroup of a free name. Ours may be taken: the same pid is used in another pid namespace.
+    fn make_any(&mut self, parent: &CgroupAddress) -> Result<CgroupAddress, Failure> {
+        let own = format!("run-{}", std::process::id());
+        let mut names = (1..ATTEMPTS).map(|number| match number {
+            1 => own.clone(),
+            number => format!("{own}-{number}"),
+        });
+        loop {
+            let name = names.next().ok_or_else(|| Failure::new(format!("{parent}: no name is free")))?;
+            let cgroup = parent.child(&name);
+            match self.make(&cgroup) {
+                Err(failure) if failure.errno == Some(Errno::EEXIST) => {}
+                made => return made.map(|()| cgroup),
+            }
+        }
+    }
+
+    /// What the limits of these cgroups have refused so far, up to the root.
+    fn note_above(
+        &mut self,
+        parent: &CgroupAddress,
+    ) -> Result<Vec<(CgroupAddress, BTreeMap<String, i64>)>, Failure> {
+        let parents =
+            std::iter::successors(Some(parent.clone()), |at| at.split_last().map(|(above, _)| above));
+        let mut noted = Vec::new();
+        for at in parents.collect::<Vec<_>>() {
+            let usage = self.usage_of(&at, false)?.into_iter().next().unwrap_or_default();
+            noted.push((at, usage.limits.into_iter().map(|limit| (limit.file, limit.failures)).collect()));
+        }
+        Ok(noted)
+    }
+
+    fn usage_of(&mut self, cgroup: &CgroupAddress, recursive: bool) -> Result<Vec<Usage>, Failure> {
+        let call = UsageCall { cgroup: cgroup.0.clone(), recursive: recursive.then_some(true) };
+        Ok(self.remote.call(&call)?.usages)
+    }
+
+    /// Writes a setting into the cgroup whose hierarchy has the file.
+    pub(super) fn set(&mut self, setting: &Setting) -> Result<(), Failure> {
+        let mut choices = Vec::new();
+        for cgroup in self.cgroups.clone() {
+            let files = self.remote.call(&FilesCall { cgroup: cgroup.0.clone() })?.files;
+            if files.iter().any(|file| file.name == setting.file) {
+                return set::write(&mut self.remote, &cgroup, setting);
+            }
+            choices
+                .extend(files.into_iter().filter(|file| file.owner.mode & 0o222 != 0).map(|file| file.name));
+        }
+        Err(Failure::new(format!("no such control file; there are {}", choices.join(", "))))
+    }
+
+    /// Kills what is left in the job's cgroups. What could not be killed is told as a warning.
+    pub(super) fn kill(&mut self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for cgroup in self.cgroups.clone() {
+            let call = KillCall { cgroup: cgroup.0.clone() };
+            let killed = progress::during("penfold: killing what is left", || self.remote.call(&call));
+            warnings.extend(killed.err().map(|failure| failure.of(&cgroup).message));
+        }
+        warnings
+    }
+
+    /// What the job has used.
+    pub(super) fn usage(&mut self) -> Result<Used, Failure> {
+        let mut used = Used::default();
+        for cgroup in self.cgroups.clone() {
+            let usages = self.usage_of(&cgroup, true)?;
+            let own = usages.first().cloned().unwrap_or_default();
+            used.user = used.user.or(own.user);
+            used.system = used.system.or(own.system);
+            let peak =
+                own.limits.iter().filter(|limit| limit.file == "pids.max").map(|limit| limit.peak).max();
+            used.peak = used.peak.or(peak);
+            for usage in usages {
+                for limit in usage.limits.into_iter().filter(|limit| limit.failures > 0) {
+                    used.refused += limit.failures;
+                    used.hits.extend(limit.limit.map(|most| LimitHit {
+                        cgroup: usage.cgroup.clone(),
+                        file: limit.file,
+                        limit: most,
+                        refused: limit.failures,
+                        above: false,
+                    }));
+                }
+            }
+            self.read_files(&cgroup, &mut used.files)?;
+        }
+        for (cgroup, before) in std::mem::take(&mut self.above) {
+            let now = self.usage_of(&cgroup, false)?.into_iter().next().unwrap_or_default();
+            for limit in now.limits {
+                let refused = limit.failures - before.get(&limit.file).copied().unwrap_or(0);
+                let Some(most) = limit.limit.filter(|_| refused > 0) else { continue };
+                let (cgroup, file) = (cgroup.0.clone(), limit.file);
+                used.hits.push(LimitHit { cgroup, file, limit: most, refused, above: true });
+            }
+        }
+        Ok(used)
+    }
+
+    /// Every control file of a controller that can be read.
+    fn read_files(
+        &mut self,
+        cgroup: &CgroupAddress,
+        into: &mut BTreeMap<String, String>,
+    ) -> Result<(), Failure> {
+        let files = self.remote.call(&FilesCall { cgroup: cgroup.0.clone() })?.files;
+        for file in files.into_iter().filter(|file| file.owner.mode & 0o444 != 0 && file.name.contains('.')) {
+            let call = ReadCall { cgroup: cgroup.0.clone(), file: file.name.clone() };
+            if let Ok(reply) = self.remote.call(&call) {
+                into.insert(file.name, reply.content.trim_end_matches('\n').to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the cgroups, those that the job has made below them too. What could not be is told as a warning.
+    pub(super) fn end(&mut self) -> Vec<String> {
+        let mut warnings = self.kill();
+        for cgroup in std::mem::take(&mut self.made).into_iter().rev() {
+            let call = RmdirCall { cgroup: cgroup.0.clone(), recursive: Some(true) };
+            warnings.extend(self.remote.call(&call).err().map(|failure| failure.of(&cgroup).message));
+        }
+        warnings
+    }
+}

@@ -1,0 +1,87 @@
+//! `penfold serve`: the daemon.
+
+use std::process::ExitCode;
+
+use penfold_linux::trace::AtEnd;
+use penfold_server::address::Address;
+use penfold_server::control::Limits;
+use penfold_server::daemon::{Config, Daemon, Signals};
+use penfold_server::logging;
+use tracing::level_filters::LevelFilter;
+
+use crate::failure::{Failure, Outcome};
+use crate::remote::Global;
+
+/// Serves cgroups that outlive one command: hierarchies, processes that run already, files and limits, over a socket.
+///
+/// One daemon for a user, or one for the machine if root starts it. It runs in the foreground until SIGTERM, SIGINT or
+/// SIGHUP ends it in order. It needs no configuration and no privilege; what it can't do without root it refuses.
+///
+/// Without --socket it listens at $XDG_RUNTIME_DIR/penfold/control, root's at /run/penfold/control, where the other verbs
+/// look for it. Everybody may connect to root's: each operation is allowed or refused by owner and mode of the cgroup.
+/// Under systemd it takes the socket that it is passed, and tells when it is ready (Type=notify).
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  penfold serve &
+  penfold serve --socket /tmp/p/control --log debug
+  PENFOLD_SOCKET=/tmp/p/control penfold hierarchies")]
+pub(crate) struct Arguments {
+    /// What becomes of launched commands when the daemon is ended. Processes that it had taken in while they ran always go
+    /// on untraced.
+    ///
+    /// kill: they are killed. leave: they go on, but each keeps its system call filter, which has nobody to ask any more:
+    /// its forks fail with ENOSYS. If the daemon is killed with SIGKILL, launched commands die with it.
+    #[arg(long, value_name = "WHAT", default_value = "kill")]
+    at_end: End,
+
+    /// How much to tell on standard error.
+    #[arg(long, value_name = "LEVEL", env = "PENFOLD_LOG", default_value = "info")]
+    log: Level,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum End {
+    Kill,
+    Leave,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Level {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Level {
+    fn filter(self) -> LevelFilter {
+        match self {
+            Level::Off => LevelFilter::OFF,
+            Level::Error => LevelFilter::ERROR,
+            Level::Warn => LevelFilter::WARN,
+            Level::Info => LevelFilter::INFO,
+            Level::Debug => LevelFilter::DEBUG,
+            Level::Trace => LevelFilter::TRACE,
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+    // before any other thread exists, so that all inherit the mask
+    let signals = Signals::block().map_err(Failure::new)?;
+    logging::start(arguments.log.filter()).map_err(Failure::new)?;
+    let config = Config {
+        address: Address::of_daemon(global.socket.as_deref())?,
+        at_end: match arguments.at_end {
+            End::Kill => AtEnd::Kill,
+            End::Leave => AtEnd::Leave,
+        },
+        limits: Limits::default(),
+    };
+    let daemon = Daemon::start(config).map_err(Failure::new)?;
+    daemon.run(&signals).map_err(Failure::new)?;
+    daemon.stop();
+    Ok(ExitCode::SUCCESS)
+}

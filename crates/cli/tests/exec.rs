@@ -1,0 +1,129 @@
+//! Commands that the daemon runs: `penfold exec` and `penfold run --in`.
+
+mod common;
+
+use common::{Daemon, PENFOLD, eventually, users};
+use nix::sys::signal::Signal;
+
+#[test]
+fn exec_has_the_callers_streams_environment_and_directory() {
+    needs!("setpriv");
+    for user in users() {
+        let daemon = Daemon::start(user, &["pids"]);
+        daemon.says(&["mkdir", "/a"]);
+        let script = "cat; echo $WORD $(pwd); echo err >&2; id -u; umask";
+        let run = daemon.verb(&["exec", "/a", "--", "sh", "-c", script]).env("WORD", "a b").input(b"in\n");
+        let ended = run.run().succeeded();
+        let directory = std::env::current_dir().unwrap();
+        let id = if user == common::User::Nobody { common::NOBODY } else { nix::unistd::getuid().as_raw() };
+        let expected = format!("in\na b {}\n{id}\n", directory.display());
+        assert!(ended.stdout.starts_with(&expected), "{ended:?}");
+        assert_eq!(ended.stderr, "err\n");
+        let inside = daemon.says(&["exec", "/a", "--", PENFOLD, "proc", "cgroup"]);
+        assert!(inside.starts_with("1:pids:/a\n"), "{inside}");
+    }
+}
+
+#[test]
+fn exec_returns_what_the_command_does() {
+    let daemon = Daemon::start(common::User::Same, &["pids"]);
+    daemon.says(&["mkdir", "/a"]);
+    for (command, code) in [
+        (&["sh", "-c", "exit 7"][..], 7),
+        (&["sh", "-c", "kill -9 $$"], 137),
+        (&["/nonexistent/program"], 127),
+        (&["/etc/passwd"], 126),
+    ] {
+        let words: Vec<&str> = ["exec", "/a", "--"].iter().chain(command).copied().collect();
+        let ended = daemon.run(&words);
+        assert_eq!(ended.code(), code, "{command:?}: {}", ended.stderr);
+    }
+    let ended = daemon.run(&["exec", "/none", "--", "true"]);
+    assert_eq!(ended.code(), 125);
+    assert!(ended.stderr.contains("[ENOENT]"), "{}", ended.stderr);
+}
+
+#[test]
+fn exec_passes_signals_on_and_kills_what_is_left_behind() {
+    let daemon = Daemon::start(common::User::Same, &["pids"]);
+    daemon.says(&["mkdir", "/a"]);
+    let script = "trap 'echo got; exit 5' TERM; echo ready; while :; do sleep 0.01; done";
+    let mut running = daemon.verb(&["exec", "/a", "--", "sh", "-c", script]).start();
+    eventually("it runs", || daemon.says(&["cat", "/a", "pids.current"]) != "0\n");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    running.signal(Signal::SIGTERM);
+    running.wait();
+    let ended = running.finish();
+    assert_eq!((ended.code(), ended.stdout.as_str()), (5, "ready\ngot\n"));
+    daemon.says(&["exec", "/a", "--", "sh", "-c", "setsid sleep 1000 & exit 0"]);
+    eventually("what it left is dead", || daemon.says(&["cat", "/a", "pids.current"]) == "0\n");
+    daemon.run(&[
+        "exec",
+        "-l",
+        "/a",
+        "--",
+        "sh",
+        "-c",
+        "setsid env -i sleep 1000 </dev/null >/dev/null 2>&1 & sleep 0.2; exit 0",
+    ]);
+    assert_eq!(daemon.says(&["cat", "/a", "pids.current"]), "1\n");
+    daemon.says(&["kill", "/a"]);
+    let pid = daemon.run(&["exec", "--detach", "/a", "--", "env", "-i", "sleep", "1000"]).stdout;
+    assert_eq!(daemon.says(&["cat", "/a", "cgroup.procs"]), pid);
+    daemon.says(&["kill", "/a"]);
+}
+
+#[test]
+fn exec_from_a_terminal_gives_a_terminal() {
+    needs!("script");
+    let daemon = Daemon::start(common::User::Same, &["pids"]);
+    daemon.says(&["mkdir", "/a"]);
+    let inner = "stty size; test -t 0 && test -t 1 && test -t 2 && echo terminal; ps -o tty= -p $$ | grep -c pts; exit 6";
+    let line = format!("stty rows 33 cols 77; {PENFOLD} exec /a -- sh -c '{inner}'");
+    let ended =
+        common::Run::new(["script", "-qec", &line, "/dev/null"]).env("PENFOLD_SOCKET", daemon.socket()).run();
+    assert_eq!(ended.code(), 6, "{ended:?}");
+    // the end of script's own input is shown before it
+    assert!(ended.stdout.replace('\r', "").ends_with("33 77\nterminal\n1\n"), "{ended:?}");
+}
+
+#[test]
+fn run_in_a_daemons_tree_reports_and_leaves_nothing() {
+    needs!("setpriv");
+    for user in users() {
+        let daemon = Daemon::start(user, &["pids,cpuacct"]);
+        daemon.says(&["mkdir", "/ci"]);
+        let script = "(:); (:); setsid sleep 1000 & setsid sleep 1000 & sleep 0.1; echo in; exit 3";
+        let run =
+            ["run", "--in", "pids:/ci", "-s", "pids.max=20", "--json", "2", "-q", "--", "sh", "-c", script];
+        let ended = daemon.run(&run).clean();
+        assert_eq!((ended.code(), ended.stdout.as_str()), (3, "in\n"), "{}", ended.stderr);
+        let json: serde_json::Value =
+            serde_json::from_str(&ended.stderr).unwrap_or_else(|_| panic!("{}", ended.stderr));
+        assert_eq!((&json["exit"], &json["files"]["pids.max"]), (&3.into(), &"20".into()));
+        assert!(json["tasks_peak"].as_u64().is_some_and(|peak| (3..=20).contains(&peak)), "{json:#}");
+        assert_eq!(daemon.says(&["ls", "/ci"]), "");
+        // its limit is the job's, told in the report
+        let run = [
+            "run",
+            "--in",
+            "/ci",
+            "-g",
+            "x/y",
+            "-s",
+            "pids.max=2",
+            "--",
+            "dash",
+            "-c",
+            "(:); sleep 1000 & (:)",
+        ];
+        let ended = daemon.run(&run).clean();
+        assert_eq!(ended.code(), 2, "{}", ended.stderr);
+        assert!(ended.stderr.contains("  limit  pids.max=2 refused once; raise it"), "{}", ended.stderr);
+        assert_eq!(daemon.says(&["ls", "/ci"]), "");
+        let refused = daemon.run(&["run", "--in", "/ci", "-s", "pids.maximum=2", "--", "echo", "ran"]);
+        assert_eq!((refused.code(), refused.stdout.as_str()), (125, ""));
+        assert!(refused.stderr.contains("no such control file") && refused.stderr.contains("pids.max"));
+        assert_eq!(daemon.says(&["ls", "/ci"]), "");
+    }
+}

@@ -1,0 +1,100 @@
+//! `cargo xtask dist`: what a package installs beside the program, made from its arguments.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use clap::Command;
+use clap_complete::{Shell, generate_to};
+use clap_mangen::Man;
+
+/// Writes the man pages and the completions of shells into a directory.
+pub(crate) fn dist(directory: &Path) -> io::Result<()> {
+    let manual = directory.join("man/man1");
+    fs::create_dir_all(&manual)?;
+    for (name, page) in pages()? {
+        fs::write(manual.join(name), page)?;
+    }
+    for (shell, place) in [
+        (Shell::Bash, "bash-completion/completions"),
+        (Shell::Zsh, "zsh/site-functions"),
+        (Shell::Fish, "fish/vendor_completions.d"),
+    ] {
+        let place = directory.join(place);
+        fs::create_dir_all(&place)?;
+        generate_to(shell, &mut penfold::command(), "penfold", place)?;
+    }
+    Ok(())
+}
+
+/// A page for the program and one for every verb, by the names of their files.
+fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut whole = penfold::command().disable_help_subcommand(true);
+    whole.build();
+    let verbs: Vec<Command> = whole.get_subcommands().cloned().collect();
+    let mut pages = vec![("penfold.1".to_owned(), page(whole)?)];
+    for verb in verbs {
+        let name = format!("penfold-{}", verb.get_name());
+        pages.push((format!("{name}.1"), page(verb.name(name).hide(false))?));
+    }
+    Ok(pages)
+}
+
+fn page(command: Command) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    Man::new(command).render(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands under a heading of a page.
+    fn section<'a>(page: &'a str, name: &str) -> &'a str {
+        let (_, rest) =
+            page.split_once(&format!("\n.SH {name}\n")).unwrap_or_else(|| panic!("no {name}: {page}"));
+        rest.split("\n.SH ").next().unwrap_or_default().trim()
+    }
+
+    #[test]
+    fn every_verb_has_a_page_that_says_what_it_does_and_how_it_ends() {
+        let pages = pages().unwrap();
+        let verbs = penfold::command().get_subcommands().count();
+        assert_eq!(pages.len(), verbs + 1);
+        for (name, page) in pages {
+            let page = String::from_utf8(page).unwrap();
+            assert!(section(&page, "DESCRIPTION").len() > 20, "{name}: {page}");
+            assert!(section(&page, "SYNOPSIS").contains("penfold"), "{name}");
+            let asks = !["penfold.1", "penfold-completions.1", "penfold-doctor.1"].contains(&name.as_str());
+            if asks && !name.contains("serve") && !name.contains("mount") && !name.contains("install") {
+                assert!(
+                    page.to_lowercase().contains("exit status"),
+                    "{name} does not say its exit status: {page}"
+                );
+            }
+            for argument in ["socket", "help"] {
+                assert!(page.contains(argument), "{name}: --{argument}");
+            }
+        }
+    }
+
+    #[test]
+    fn everything_that_is_installed_is_written() {
+        let directory = std::env::temp_dir().join(format!("penfold-dist-{}", std::process::id()));
+        dist(&directory).unwrap();
+        for file in [
+            "man/man1/penfold.1",
+            "man/man1/penfold-run.1",
+            "man/man1/penfold-cgcreate.1",
+            "bash-completion/completions/penfold.bash",
+            "zsh/site-functions/_penfold",
+            "fish/vendor_completions.d/penfold.fish",
+        ] {
+            let length =
+                fs::metadata(directory.join(file)).unwrap_or_else(|error| panic!("{file}: {error}")).len();
+            assert!(length > 500, "{file} has {length} bytes");
+        }
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}
