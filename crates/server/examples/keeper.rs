@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Err(Failure::new(nix::errno::Errno::ENOSYS, format!("{target}: this program serves no files")))
     };
     prepared.restore(Path::new(&state), &mut { nobody_mounts })?;
-    let daemon = prepared.serve(None, Vec::new())?;
+    let daemon = prepared.serve(Vec::new())?;
     println!("ready");
     daemon.run(&signals)?;
     daemon.stop();
