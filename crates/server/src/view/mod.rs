@@ -64,6 +64,11 @@ impl ViewHandle {
         self.ended.load(Ordering::Acquire)
     }
 
+    /// Is set when it has been unmounted, before its mount is given back.
+    pub fn ended(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.ended)
+    }
+
     /// Waits until it has been unmounted and its mount is given back.
     pub fn join(self) {
         // a panic has been printed by the thread itself
