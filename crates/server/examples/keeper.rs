@@ -7,7 +7,6 @@ use penfold_linux::trace::AtEnd;
 use penfold_server::address::Address;
 use penfold_server::control::Limits;
 use penfold_server::daemon::{Config, Daemon, Signals};
-use penfold_server::failure::Failure;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args_os().skip(1);
@@ -17,12 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let signals = Signals::block()?;
     let address = Address::parse(OsStr::new(&socket));
     let mut prepared = Daemon::prepare(Config { address, at_end: AtEnd::Leave, limits: Limits::default() })?;
-    let nobody_mounts = |view: &penfold_server::journal::View, _| {
-        let target = String::from_utf8_lossy(&view.target.0);
-        Err(Failure::new(nix::errno::Errno::ENOSYS, format!("{target}: this program serves no files")))
-    };
-    prepared.restore(Path::new(&state), &mut { nobody_mounts })?;
-    let daemon = prepared.serve(None, Vec::new())?;
+    prepared.restore(Path::new(&state))?;
+    let daemon = prepared.serve(Vec::new())?;
     println!("ready");
     daemon.run(&signals)?;
     daemon.stop();

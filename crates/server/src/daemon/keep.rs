@@ -6,9 +6,10 @@ use penfold_linux::trace::TraceHost;
 
 use crate::desk::Desk;
 use crate::failure::Failure;
-use crate::journal::{Helpers, Journal, MountAgain, Process, Store, restore};
+use crate::journal::{Helpers, Journal, Process, Store, restore};
 
 use super::DaemonError;
+use super::views::Views;
 
 /// Restores what is in the state directory, and keeps a journal there from then on.
 ///
@@ -18,15 +19,20 @@ pub(super) fn keep(
     desk: &Desk,
     host: &TraceHost,
     state: &Path,
-    mount: MountAgain<'_>,
+    views: &mut Views,
 ) -> Result<Journal, DaemonError> {
     let store = Store::open(state)?;
     let mut take_in = |process: &Process| -> Result<(), Failure> {
         Ok(host.adopt_again(process.pid, process.started, process.filter)?)
     };
-    let helpers = Helpers { take_in: &mut take_in, mount };
+    let helpers = Helpers {
+        take_in: &mut take_in,
+        mount: &mut |view, how, options| views.mount_again(view, how, options),
+    };
     let not_restored = restore(desk, &store, helpers).map_err(|_| DaemonError::Ending)?;
     let host = host.clone();
     let survivors = Box::new(move || Ok(host.survivors()?));
-    Ok(Journal::start(desk.clone(), store, not_restored, survivors)?)
+    let journal = Journal::start(desk.clone(), store, not_restored, survivors)?;
+    views.keep(journal.clone());
+    Ok(journal)
 }

@@ -5,9 +5,10 @@ mod news;
 mod place;
 mod reaper;
 mod signals;
+mod views;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::unistd::geteuid;
@@ -20,9 +21,9 @@ use crate::address::Address;
 use crate::client::Trust;
 use crate::control::{Limits, Listener, Service, Viewer};
 use crate::desk::Desk;
-use crate::journal::{Journal, MountAgain};
-use crate::view::FileViews;
+use crate::journal::Journal;
 use news::News;
+use views::Views;
 
 pub use place::{PlaceError, Taken};
 pub use signals::Signals;
@@ -64,6 +65,7 @@ pub struct Daemon {
     desk: Desk,
     host: TraceHost,
     listener: Listener,
+    views: Arc<Views>,
     /// The socket's file is removed, and its lock given back, when this goes.
     place: Taken,
     at_end: AtEnd,
@@ -79,6 +81,7 @@ pub struct Prepared {
     place: Taken,
     config: Config,
     news: News,
+    views: Views,
     journal: Option<Journal>,
 }
 
@@ -96,7 +99,8 @@ impl Daemon {
         let news = News::of(&mut workshop);
         let host = TraceHost::start(workshop)?;
         let desk = Desk::new(host.clone(), Trust::Owner(geteuid().as_raw()));
-        Ok(Prepared { desk, host, place, config, news, journal: None })
+        let views = Views::new(desk.clone());
+        Ok(Prepared { desk, host, place, config, news, views, journal: None })
     }
 
     /// All at once, for a daemon that restores nothing.
@@ -104,7 +108,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::prepare`].
     pub fn start(config: Config) -> Result<Daemon, DaemonError> {
-        Daemon::prepare(config)?.serve(None, Vec::new())
+        Daemon::prepare(config)?.serve(Vec::new())
     }
 
     /// The way to its engine.
@@ -139,8 +143,9 @@ impl Daemon {
 
     /// Ends in order: no new clients, the connections closed, the jobs as configured, the socket's file removed.
     pub fn stop(self) {
-        let Daemon { host, listener, place, at_end, journal, .. } = self;
+        let Daemon { host, listener, views, place, at_end, journal, .. } = self;
         listener.stop();
+        views.unmount_all();
         if let Some(journal) = journal {
             // what goes on can be taken in again by the next daemon; what is killed leaves nothing to be restored
             journal.stop(at_end == AtEnd::Leave);
@@ -158,38 +163,42 @@ impl Prepared {
         &self.desk
     }
 
+    /// The directory `state` beside the socket; `None` for a socket without a file.
+    pub fn state_beside_socket(&self) -> Option<PathBuf> {
+        match self.place.address() {
+            Address::Path(socket) => Some(socket.parent()?.join("state")),
+            Address::Abstract(_) => None,
+        }
+    }
+
     /// Brings back what an earlier daemon has left in this directory, and keeps a journal there from now on. To be done
-    /// before [`Prepared::serve`]; `mount` mounts a file view again.
+    /// before [`Prepared::serve`].
     ///
     /// # Errors
     /// [`DaemonError::System`] when another daemon has the directory or it can't be made. That it can't be read or written
     /// is in [`Journal::notes`].
-    pub fn restore(&mut self, state: &Path, mount: MountAgain<'_>) -> Result<Journal, DaemonError> {
-        let journal = keep::keep(&self.desk, &self.host, state, mount)?;
+    pub fn restore(&mut self, state: &Path) -> Result<Journal, DaemonError> {
+        let journal = keep::keep(&self.desk, &self.host, state, &mut self.views)?;
         self.journal = Some(journal.clone());
         Ok(journal)
     }
 
-    /// Serves clients from now on. `viewer` instead of the usual one; `not_restored`: what was lost of an earlier daemon.
+    /// Serves clients from now on. `not_restored`: what was lost of an earlier daemon, for `Info`.
     ///
     /// # Errors
     /// [`DaemonError::System`].
-    pub fn serve(
-        self,
-        viewer: Option<Arc<dyn Viewer>>,
-        not_restored: Vec<String>,
-    ) -> Result<Daemon, DaemonError> {
-        let Prepared { desk, host, place, config, news, journal } = self;
+    pub fn serve(self, not_restored: Vec<String>) -> Result<Daemon, DaemonError> {
+        let Prepared { desk, host, place, config, news, views, journal } = self;
         let mut service =
             Service::new(desk.clone()).with_limits(config.limits).with_not_restored(not_restored);
         if let Some(journal) = &journal {
             service = service.with_journal(journal.clone());
         }
-        let viewer = viewer.unwrap_or_else(|| Arc::new(FileViews::new(desk.clone(), None)));
-        service = service.with_viewer(viewer);
+        let views = Arc::new(views);
+        service = service.with_viewer(Arc::clone(&views) as Arc<dyn Viewer>);
         let service = Arc::new(service);
         news.tell(Arc::clone(&service))?;
         let listener = Listener::serve(place.socket()?, service)?;
-        Ok(Daemon { desk, host, listener, place, at_end: config.at_end, journal })
+        Ok(Daemon { desk, host, listener, views, place, at_end: config.at_end, journal })
     }
 }

@@ -46,7 +46,12 @@ impl Dirty {
 
     pub(super) fn note(&mut self, what: &What) {
         match *what {
-            What::Mounted(root) | What::Remounted(root) | What::Unmounted(root) => self.root(root),
+            What::Mounted(root) | What::Remounted(root) => self.root(root),
+            What::Unmounted(root) => {
+                self.root(root);
+                // it may have been a view's
+                self.views = true;
+            }
             What::Written { file: FileId::Tasks | FileId::Procs, .. } => self.members = true,
             What::Made { cgroup, .. }
             | What::Removed { cgroup, .. }

@@ -1,6 +1,5 @@
 //! What a daemon does first: brings back what another one has left.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,14 +7,15 @@ use super::file::Store;
 use super::image::Image;
 use super::members::{self, TakeIn};
 use super::rebuild::{Rebuilt, rebuild};
-use super::record::View;
+use super::record::{Hierarchy, View};
 use super::{place, views};
 use crate::desk::Desk;
 use crate::failure::Failure;
-use penfold_core::CgroupId;
+use penfold_linux::fuse_mount::FuseMount;
 
-/// Mounts a file view again, of the hierarchy with this root if it has one, at a mount point that is free.
-pub type MountAgain<'a> = &'a mut dyn FnMut(&View, Option<CgroupId>) -> Result<(), Failure>;
+/// Mounts a file view again, in this way, at a mount point that is free. `options` are those of its hierarchy, if it has
+/// one.
+pub type MountAgain<'a> = &'a mut dyn FnMut(&View, &FuseMount, Option<&str>) -> Result<(), Failure>;
 
 /// What of a daemon the journal can't know of.
 pub struct Helpers<'a> {
@@ -76,7 +76,9 @@ fn restore_image(desk: &Desk, mut image: Image, helpers: Helpers<'_>) -> Result<
     let rebuilt = Arc::new(Mutex::new(rebuilt));
     on_rebuilt(desk, &rebuilt, |rebuilt, engine, host| rebuilt.freeze(engine, host))?;
     for view in image.views.values() {
-        said.extend(mount_again(view, &lock(&rebuilt).cgroups.clone(), here.mounts, helpers.mount).err());
+        let there = view.root.is_none_or(|root| lock(&rebuilt).cgroups.contains_key(&root));
+        let hierarchy = view.root.and_then(|root| image.hierarchies.get(&root)).filter(|_| there);
+        said.extend(mount_again(view, hierarchy, here.mounts, helpers.mount).err());
     }
     on_rebuilt(desk, &rebuilt, |rebuilt, engine, host| rebuilt.finish(engine, host))?;
     said.append(&mut lock(&rebuilt).failures);
@@ -98,7 +100,7 @@ fn on_rebuilt(
 
 fn mount_again(
     view: &View,
-    cgroups: &HashMap<u64, CgroupId>,
+    hierarchy: Option<&Hierarchy>,
     namespace: u64,
     mount: MountAgain<'_>,
 ) -> Result<(), String> {
@@ -111,12 +113,12 @@ fn mount_again(
     }
     let dead = views::clear(target)
         .map_err(|error| format!("the dead mount at {shown} can't be unmounted: {error}"))?;
-    if !dead {
+    let Some(dead) = dead else {
         return Err(format!("there is no dead mount at {shown} any more: somebody has unmounted it"));
-    }
-    let root = view.root.and_then(|root| cgroups.get(&root).copied());
-    if view.root.is_some() && root.is_none() {
+    };
+    if view.root.is_some() && hierarchy.is_none() {
         return Err(format!("{shown} is not mounted again: its hierarchy could not be restored"));
     }
-    mount(view, root).map_err(|error| format!("{shown} can't be mounted again: {error}"))
+    let options = hierarchy.map(|hierarchy| hierarchy.options.as_str());
+    mount(view, &dead, options).map_err(|error| format!("{shown} can't be mounted again: {error}"))
 }

@@ -40,6 +40,15 @@ impl FromStr for MetricsAddress {
     }
 }
 
+impl std::fmt::Display for MetricsAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            MetricsAddress::Network(address) => address.fmt(f),
+            MetricsAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// A socket that somebody can connect to.
 #[derive(Debug)]
 pub(super) enum Socket {

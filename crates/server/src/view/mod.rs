@@ -13,7 +13,6 @@ mod identity;
 mod invalidation;
 mod nodes;
 mod proc;
-mod viewer;
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -33,8 +32,6 @@ use crate::failure::Failure;
 use filesystem::View;
 use identity::Identity;
 use proc::ProcView;
-
-pub use viewer::{Audience, FileViews, MountedView};
 
 /// What a view shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +62,11 @@ impl ViewHandle {
     /// Has it been unmounted?
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+
+    /// Is set when it has been unmounted, before its mount is given back.
+    pub fn ended(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.ended)
     }
 
     /// Waits until it has been unmounted and its mount is given back.
