@@ -106,7 +106,9 @@ fn dead_mounts_are_mounted_again_with_what_was_in_them() {
     std::fs::write(pids.join("a/pids.max"), "7").expect("a limit");
     let mut member = Command::new("sleep").arg("1000").spawn().expect("a process");
     std::fs::write(pids.join("a/cgroup.procs"), member.id().to_string()).expect("it is taken in");
-    eventually("the member is written down", || served.journal().contains(&format!("\"pid\":{}", member.id())));
+    eventually("the member is written down", || {
+        served.journal().contains(&format!("\"pid\":{}", member.id()))
+    });
     assert!(Command::new("umount").arg(&other).status().expect("umount").success());
     eventually("the unmount is written down", || served.journal().contains("viewGone"));
     let before = served.says(&["hierarchies"]);
@@ -150,7 +152,8 @@ fn a_release_agent_runs_when_the_last_member_dies_and_not_for_what_was_empty_at_
     let told = served.scratch.path().join("told");
     let agent = served.scratch.path().join("agent");
     std::fs::write(&agent, format!("#!/bin/sh\necho \"$@\" >> {}\n", told.display())).expect("an agent");
-    std::fs::set_permissions(&agent, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is ours");
+    std::fs::set_permissions(&agent, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("it is ours");
     served.says(&["mount", "-o", &format!("freezer,release_agent={}", agent.display())]);
     for cgroup in ["/empty", "/used"] {
         served.says(&["mkdir", cgroup]);
@@ -158,7 +161,9 @@ fn a_release_agent_runs_when_the_last_member_dies_and_not_for_what_was_empty_at_
     }
     let mut member = Command::new("sleep").arg("1000").spawn().expect("a process");
     served.says(&["attach", "/used", &member.id().to_string()]);
-    eventually("the member is written down", || served.journal().contains(&format!("\"pid\":{}", member.id())));
+    eventually("the member is written down", || {
+        served.journal().contains(&format!("\"pid\":{}", member.id()))
+    });
     served.restart(Signal::SIGKILL, &[]);
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert!(!told.exists(), "nobody has left");

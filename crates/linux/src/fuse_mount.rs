@@ -19,6 +19,16 @@ use nix::unistd::{getegid, geteuid};
 pub const SOURCE: &str = "penfold";
 const HELPER: &str = "fusermount3";
 
+/// The subtype of a view: `cgroup.cpu+cpuacct` for a hierarchy with these subsystems. It can't be `cgroup` alone in the
+/// kernel's sense: `/proc/mounts` shows `fuse.` before it.
+pub fn subtype<S: AsRef<str>>(filesystem: &str, subsystems: &[S]) -> String {
+    let names: Vec<&str> = subsystems.iter().map(AsRef::as_ref).collect();
+    match (filesystem, names.as_slice()) {
+        ("cgroup", [_, ..]) => format!("cgroup.{}", names.join("+")),
+        (other, _) => other.to_owned(),
+    }
+}
+
 /// What to mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FuseMount {

@@ -28,9 +28,12 @@ fn main() -> ExitCode {
 
 fn talk(socket: &str, method: &str, parameters: &str, more: bool) -> io::Result<()> {
     let mut stream = Address::parse(OsStr::new(socket)).connect()?;
-    stream.write_all(
-        format!("{{\"method\":\"{method}\",\"parameters\":{parameters},\"more\":{more}}}\0").as_bytes(),
-    )?;
+    let call = format!("{{\"method\":\"{method}\",\"parameters\":{parameters},\"more\":{more}}}\0");
+    match stream.write_all(call.as_bytes()) {
+        // a daemon that wants no more of this user says why before it closes
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+        _ => {}
+    }
     let mut replies = BufReader::new(stream);
     loop {
         let mut reply = Vec::new();

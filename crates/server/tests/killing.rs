@@ -93,6 +93,24 @@ fn who_watches_hears_what_is_made_and_removed_below() {
 }
 
 #[test]
+fn who_watches_hears_of_members_limits_and_releases() {
+    let world = World::start();
+    world.mkdir("/a");
+    world.write("/a", "pids.max", "1");
+    world.write("/a", "notify_on_release", "1");
+    world.write("/", "release_agent", "/bin/true");
+    let of_a = watching(&world, Some("/a"));
+    start(&world, "/a", "(true) 2>/dev/null; true");
+    assert_eq!(next(&of_a), event("populated", "1:/a"));
+    let (limit, _) = of_a.recv_timeout(Duration::from_secs(10)).expect("an event");
+    let limit = limit.expect("an event");
+    assert_eq!((&*limit.kind, limit.file.as_deref()), ("limit", Some("pids.max")));
+    let mut last = [next(&of_a), next(&of_a)];
+    last.sort();
+    assert_eq!(last, [event("empty", "1:/a"), event("released", "1:/a")]);
+}
+
+#[test]
 fn a_slow_watcher_is_told_how_much_it_lost() {
     let world = World::with(Limits { events: 10, ..Limits::default() });
     let mut connection = world.connect();

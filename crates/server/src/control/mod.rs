@@ -61,6 +61,12 @@ impl Service {
         }
     }
 
+    /// Tells those who watch of what [`Workshop::on_change`](penfold_linux::trace::Workshop::on_change) has handed on. Not
+    /// to be called from within that hook.
+    pub fn hear(&self, releases: &[penfold_core::Release], events: Vec<penfold_core::Event>) {
+        self.hub.hear(releases, events);
+    }
+
     /// With other bounds than the usual ones.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Service {

@@ -7,7 +7,7 @@ use fuser::{FileAttr, FileType, INodeNo};
 use penfold_core::{Cgroup, CgroupId, Engine, FileId, Host, Owner};
 
 /// How long the kernel may remember names and attributes. It is told of changes.
-pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
+pub(super) const LIFETIME: Duration = Duration::from_hours(1);
 
 /// The size of a control file whose content is shorter. Linux shows 0 and its own sendfile(2) works with that; through
 /// FUSE sendfile and splice stop where the reported size ends.

@@ -61,13 +61,13 @@ impl World {
 
     pub fn connect(&self) -> Connection {
         let connection = Connection::connect(&Address::Path(self.socket())).expect("it listens");
-        connection.set_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        connection.set_timeout(Some(Duration::from_mins(1))).expect("a timeout");
         connection
     }
 
     pub fn stream(&self) -> UnixStream {
         let stream = UnixStream::connect(self.socket()).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a timeout");
         stream
     }
 
@@ -129,7 +129,9 @@ impl World {
             let own = std::env::current_exe().expect("a path");
             let built = own.parent().and_then(Path::parent).expect("target/debug").join("examples/call");
             let fresh = self.directory.join(format!("call-{:?}", std::thread::current().id()));
-            fs::copy(built, &fresh).expect("the example is built with the tests");
+            // by another process: a command that is forked here meanwhile would keep it open for writing
+            let copied = Command::new("cp").arg(built).arg(&fresh).status().expect("cp");
+            assert!(copied.success(), "the example is built with the tests");
             fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).expect("its mode");
             fs::rename(fresh, &program).expect("its name");
         }

@@ -114,9 +114,14 @@ impl Views {
         text(&output)
     }
 
+    /// A program whose parent is not this process: the tracer is in here, and would reap what it has taken in.
     pub fn command(&self, argv: &[&str]) -> Command {
-        let mut command = Command::new(argv[0]);
-        command.args(&argv[1..]).current_dir(&self.place).stdin(Stdio::null());
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "\"$@\"; exit $?", "sh"])
+            .args(argv)
+            .current_dir(&self.place)
+            .stdin(Stdio::null());
         command
     }
 
