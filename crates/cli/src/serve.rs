@@ -27,7 +27,6 @@ use crate::remote::Global;
   penfold serve &
   penfold serve --socket /tmp/p/control --log debug
   PENFOLD_SOCKET=/tmp/p/control penfold hierarchies")]
-#[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
 pub(crate) struct Arguments {
     /// What becomes of launched commands when the daemon is ended. Processes that it had taken in while they ran always go
     /// on untraced.
@@ -104,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         Some(_) => {}
         None => tracing::warn!("no journal is kept: the socket has no directory, and no --state is given"),
     }
-    let daemon = prepared.serve(Vec::new()).map_err(Failure::new)?;
+    let daemon = prepared.serve(None, Vec::new()).map_err(Failure::new)?;
     if let Some(address) = &arguments.metrics {
         Responder::start(daemon.desk().clone(), address)
             .map_err(|error| Failure::new(format!("--metrics {address}: {error}")))?;

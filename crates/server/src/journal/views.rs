@@ -23,14 +23,14 @@ pub(super) fn clear(target: &Path) -> Result<Option<FuseMount>, String> {
         if stat(target) != Err(Errno::ENOTCONN) {
             return Ok(cleared);
         }
-        cleared = cleared.or_else(|| mounted(target));
+        cleared = cleared.or_else(|| mounted_at(target));
         unmount(target, Unmounting { lazy: true }).map_err(|error| error.to_string())?;
     }
     Err("there are too many dead mounts on top of each other".to_owned())
 }
 
-/// How the uppermost file system at a mount point was mounted.
-fn mounted(target: &Path) -> Option<FuseMount> {
+/// How the uppermost file system at a mount point of this mount namespace was mounted; `None` if it is not a FUSE one.
+pub fn mounted_at(target: &Path) -> Option<FuseMount> {
     let text = std::fs::read("/proc/self/mountinfo").ok()?;
     text.split(|&byte| byte == b'\n').rev().find_map(|line| of_line(line, target))
 }
