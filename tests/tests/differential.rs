@@ -3,7 +3,9 @@
 //! `PENFOLD_DIFFERENTIAL_OPERATIONS` says how many steps (each profile), `_SEED` with which seed to begin, `_PROFILE`
 //! which profile only, `_FAILURES` how many different failures to look for, `_REPLAY` names a file of steps.
 
-use penfold_tests::differential::{Failure, PROFILES, Pair, Plan, Profile, campaign, kernel_pair, replay};
+use penfold_tests::differential::{
+    Failure, PROFILES, Pair, Plan, Profile, campaign, kernel_pair, penfold_pair, program, replay,
+};
 use penfold_tests::kernel::missing;
 use std::path::Path;
 use std::time::Instant;
@@ -72,5 +74,17 @@ fn two_hierarchies_of_the_kernel_are_alike() {
     }
     for profile in PROFILES.into_iter().filter(|profile| is_wanted(*profile)) {
         compare(kernel_pair(profile, helper()).expect("two sides"), 3000);
+    }
+}
+
+#[test]
+#[ignore = "waits for `penfold serve` and `penfold mount`; PENFOLD_DIFFERENTIAL_PROGRAM names a program with both"]
+fn penfold_is_like_the_kernel() {
+    let program = program();
+    if is_skipped(missing().or(program.as_ref().err().map(String::as_str))) {
+        return;
+    }
+    for profile in PROFILES.into_iter().filter(|profile| is_wanted(*profile)) {
+        compare(penfold_pair(profile, helper()).expect("two sides"), 3000);
     }
 }

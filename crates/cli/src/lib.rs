@@ -6,7 +6,11 @@ mod completions;
 mod containment;
 mod doctor;
 mod failure;
+mod install_helpers;
 mod libcgroup;
+mod mount;
+mod mount_helper;
+mod mount_options;
 mod output;
 mod progress;
 mod relay;
@@ -16,6 +20,7 @@ mod run;
 mod serve;
 mod settings;
 mod shim;
+mod umount;
 mod verbs;
 
 use std::ffi::OsString;
@@ -61,6 +66,9 @@ enum Verb {
     Mv(mv::Arguments),
     Ls(list::Arguments),
     Tree(tree::Arguments),
+    Mount(mount::Arguments),
+    Umount(umount::Arguments),
+    InstallHelpers(install_helpers::Arguments),
     #[command(visible_alias = "get")]
     Cat(get::Arguments),
     #[command(visible_alias = "write")]
@@ -96,6 +104,9 @@ impl Verb {
             Verb::Mv(arguments) => mv::run(arguments, global),
             Verb::Ls(arguments) => list::run(arguments, global),
             Verb::Tree(arguments) => tree::run(arguments, global),
+            Verb::Mount(arguments) => mount::run(arguments, global),
+            Verb::Umount(arguments) => umount::run(arguments, global),
+            Verb::InstallHelpers(arguments) => install_helpers::run(arguments),
             Verb::Cat(arguments) => get::run(arguments, global),
             Verb::Set(arguments) => set::run(arguments, global),
             Verb::Chown(arguments) => owner::chown(arguments, global),
@@ -116,6 +127,9 @@ impl Verb {
 
 /// The program: reads its arguments, does what they say and returns the exit status.
 pub fn main() -> ExitCode {
+    if let Some(filesystem) = mount_helper::called_as() {
+        return mount_helper::main(filesystem);
+    }
     let outcome = match Arguments::try_parse_from(words()) {
         Ok(arguments) => arguments.verb.act(&arguments.global),
         Err(error) => {

@@ -1,5 +1,6 @@
 //! `penfold serve`: the daemon.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use penfold_linux::trace::AtEnd;
@@ -7,6 +8,7 @@ use penfold_server::address::Address;
 use penfold_server::control::Limits;
 use penfold_server::daemon::{Config, Daemon, Signals};
 use penfold_server::logging;
+use penfold_server::metrics::{MetricsAddress, Responder};
 use tracing::level_filters::LevelFilter;
 
 use crate::failure::{Failure, Outcome};
@@ -17,7 +19,7 @@ use crate::remote::Global;
 /// One daemon for a user, or one for the machine if root starts it. It runs in the foreground until SIGTERM, SIGINT or
 /// SIGHUP ends it in order. It needs no configuration and no privilege; what it can't do without root it refuses.
 ///
-/// Without --socket it listens at $XDG_RUNTIME_DIR/penfold/control, root's at /run/penfold/control, where the other verbs
+/// Without --socket and $PENFOLD_SOCKET it listens at $XDG_RUNTIME_DIR/penfold/control, root's at /run/penfold/control, where the other verbs
 /// look for it. Everybody may connect to root's: each operation is allowed or refused by owner and mode of the cgroup.
 /// Under systemd it takes the socket that it is passed, and tells when it is ready (Type=notify).
 #[derive(Debug, clap::Args)]
@@ -25,7 +27,6 @@ use crate::remote::Global;
   penfold serve &
   penfold serve --socket /tmp/p/control --log debug
   PENFOLD_SOCKET=/tmp/p/control penfold hierarchies")]
-#[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
 pub(crate) struct Arguments {
     /// What becomes of launched commands when the daemon is ended. Processes that it had taken in while they ran always go
     /// on untraced.
@@ -34,6 +35,21 @@ pub(crate) struct Arguments {
     /// its forks fail with ENOSYS. If the daemon is killed with SIGKILL, launched commands die with it.
     #[arg(long, value_name = "WHAT", default_value = "kill")]
     at_end: End,
+
+    /// Where to keep what the next daemon needs if this one is killed: hierarchies, cgroups, values of files, members,
+    /// mounts. Without, the directory `state` beside the socket. A daemon that ends in order leaves nothing there, unless
+    /// --at-end is leave.
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "no_state")]
+    state: Option<PathBuf>,
+
+    /// Keep nothing: all is lost if the daemon is killed.
+    #[arg(long)]
+    no_state: bool,
+
+    /// Serve OpenMetrics over HTTP, at /metrics: a port of this machine (9000), an address (10.0.0.1:9000), or a socket
+    /// (unix:/run/penfold/metrics). Whoever can connect can read the names of all cgroups.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<MetricsAddress>,
 
     /// How much to tell on standard error.
     #[arg(long, value_name = "LEVEL", env = "PENFOLD_LOG", default_value = "info")]
@@ -81,7 +97,17 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         },
         limits: Limits::default(),
     };
-    let daemon = Daemon::start(config).map_err(Failure::new)?;
+    let mut prepared = Daemon::prepare(config).map_err(Failure::new)?;
+    match arguments.state.clone().or_else(|| prepared.state_beside_socket()) {
+        Some(state) if !arguments.no_state => drop(prepared.restore(&state).map_err(Failure::new)?),
+        Some(_) => {}
+        None => tracing::warn!("no journal is kept: the socket has no directory, and no --state is given"),
+    }
+    let daemon = prepared.serve(None, Vec::new()).map_err(Failure::new)?;
+    if let Some(address) = &arguments.metrics {
+        Responder::start(daemon.desk().clone(), address)
+            .map_err(|error| Failure::new(format!("--metrics {address}: {error}")))?;
+    }
     daemon.run(&signals).map_err(Failure::new)?;
     daemon.stop();
     Ok(ExitCode::SUCCESS)

@@ -117,7 +117,9 @@ impl Engine {
             .collect();
         // What a task has used so far belongs to the cgroup that it leaves.
         if self.masks.cpu_time & bound != 0 {
-            self.sample_cpu(host);
+            for moving in moves {
+                host.sample_task(moving.task, &mut |set, cpu, time| self.charge_cpu(set, cpu, time));
+            }
         }
         for moving in moves {
             self.commit_move(host, cgroup, bound, moving);

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use crate::counter::{CpuTime, Resource};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::event::EventQueue;
 use crate::host::Host;
 use crate::ids::{CgroupId, Css, CssSetId};
 use crate::interest::{Interest, Masks};
@@ -44,6 +45,7 @@ pub struct Engine {
     pub(crate) epoch: u64,
     pub(crate) last_hierarchy_id: u32,
     pub(crate) releases: ReleaseQueue,
+    pub(crate) events: EventQueue,
 }
 
 impl core::fmt::Debug for Engine {
@@ -213,6 +215,14 @@ impl Engine {
                 at = loaded.css[here.0 as usize].parent;
             }
         }
+    }
+
+    /// The CPU time charged to a cgroup and those below it, as last sampled; `None` where no subsystem of its hierarchy
+    /// counts it.
+    pub fn cpu_usage(&self, cgroup: CgroupId) -> Option<CpuTime> {
+        let mut all = self.tree.get(cgroup)?.all_css();
+        let (slot, css) = all.find(|(slot, _)| self.masks.cpu_time & (1 << slot) != 0)?;
+        self.slot(slot).cpu.get(css.0 as usize).map(crate::counter::CpuUsage::total)
     }
 
     /// Reads the CPU time of living tasks from the host, so that what is read next is current.

@@ -161,4 +161,10 @@ pub trait Host {
     fn sample_cpu(&mut self, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
         let _ = charge;
     }
+
+    /// The same for one task that is about to move, so that its time goes to where it was.
+    fn sample_task(&mut self, task: Tid, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
+        let _ = task;
+        self.sample_cpu(charge);
+    }
 }

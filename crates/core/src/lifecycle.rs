@@ -115,6 +115,9 @@ impl Engine {
                 }
                 let below = self.masks.charges & ((1 << slot) - 1);
                 self.uncharge_rules(set, below, forks);
+                if self.events.watched {
+                    self.note_rule_hit(set, slot, rule);
+                }
                 return Err(Error::Fork { subsystem: self.slot(slot).name.clone(), errno });
             }
         }
@@ -140,6 +143,9 @@ impl Engine {
             if let Err(error) = refused {
                 self.cancel_can_fork(host, set, self.masks.can_fork & ((1 << slot) - 1));
                 self.uncharge_rules(set, self.masks.charges, forks);
+                if self.events.watched {
+                    self.note_refusal(set, slot);
+                }
                 let subsystem: Cow<'static, str> = self.slot(slot).name.clone();
                 return Err(Error::Fork { subsystem, errno: error.errno() });
             }
@@ -284,6 +290,9 @@ impl Engine {
                 return;
             }
             at = cgroup.parent;
+            if self.events.watched {
+                self.note_populated(id, populated);
+            }
             if !populated {
                 self.check_release(id);
             }

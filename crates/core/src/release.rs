@@ -27,6 +27,12 @@ pub(crate) struct ReleaseQueue {
     waiting: VecDeque<(CgroupId, Release)>,
 }
 
+impl ReleaseQueue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
 impl Engine {
     /// The next release, oldest first.
     pub fn take_release(&mut self) -> Option<Release> {

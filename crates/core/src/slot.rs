@@ -62,6 +62,8 @@ pub(crate) struct Slot {
     pub(crate) callbacks: Callbacks,
     pub(crate) rules: Vec<Rule>,
     pub(crate) files: Vec<FileFacts>,
+    /// The control file that makes its `can_fork` refuse.
+    pub(crate) refusing_file: &'static str,
     /// Index of the hierarchy it is bound to; 0 is the dummy one.
     pub(crate) hierarchy: usize,
     /// Its `can_fork` may refuse now; counted in the engine's limits.
@@ -82,6 +84,7 @@ impl Slot {
             callbacks: loaded.subsystem.callbacks(),
             rules: loaded.subsystem.rules(),
             files: loaded.files.iter().map(File::describe).collect(),
+            refusing_file: loaded.subsystem.refusing_file(),
             hierarchy: 0,
             refusing: false,
             loaded_at,
@@ -171,10 +174,13 @@ impl Slot {
     /// Would [`Slot::try_charge`] succeed?
     pub(crate) fn would_pass(&self, css: Css, rule: usize, amount: u64) -> bool {
         let mut levels = core::iter::successors(Some(css), |&at| self.css[at.0 as usize].parent);
-        levels.all(|at| {
-            let counter = &self.counters[at.0 as usize * self.rules.len() + rule];
-            counter.usage.saturating_add(amount) <= counter.limit
-        })
+        levels.all(|at| self.level_would_pass(at, rule, amount))
+    }
+
+    /// The same for this level alone.
+    pub(crate) fn level_would_pass(&self, css: Css, rule: usize, amount: u64) -> bool {
+        let counter = &self.counters[css.0 as usize * self.rules.len() + rule];
+        counter.usage.saturating_add(amount) <= counter.limit
     }
 
     /// Is there a limit on tasks or forks here or above?

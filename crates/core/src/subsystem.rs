@@ -70,6 +70,11 @@ pub trait Subsystem: Sized + Send + 'static {
         Vec::new()
     }
 
+    /// The control file (without prefix) that makes `can_fork` refuse, to name it in events; empty for none.
+    fn refusing_file(&self) -> &'static str {
+        ""
+    }
+
     /// The control files.
     fn files(&self) -> Vec<File<Self>> {
         Vec::new()

@@ -257,3 +257,37 @@ fn threads_that_fork_while_they_are_adopted_lose_no_child() {
         eprintln!("took {took:?}, {} older", older.len());
     }
 }
+
+fn a_stranger_of_root_is_refused() {
+    let hosted = Hosted::start();
+    // the process that has started this one
+    let pid = nix::unistd::getppid().as_raw();
+    let error = hosted.host.adopt(pid).expect_err("it is root's");
+    assert_eq!(error.errno(), nix::errno::Errno::EPERM);
+    assert!(error.to_string().contains("it belongs to another user"), "{error}");
+    assert_eq!(status(pid, "TracerPid").as_deref(), Some("0"));
+}
+
+#[test]
+fn nobody_adopts_a_process_of_root() {
+    const ALONE: &str = "PENFOLD_TEST_NOBODY";
+    if std::env::var_os(ALONE).is_some() {
+        return a_stranger_of_root_is_refused();
+    }
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: takes root");
+        return;
+    }
+    // where everybody may execute it
+    let copy = common::Copy::of(&std::env::current_exe().expect("our own path"));
+    let mut alone = std::process::Command::new(copy.path());
+    std::os::unix::process::CommandExt::uid(&mut alone, 65534);
+    std::os::unix::process::CommandExt::gid(&mut alone, 65534);
+    alone.current_dir("/").env(ALONE, "1").args([
+        "--exact",
+        "nobody_adopts_a_process_of_root",
+        "--nocapture",
+    ]);
+    let output = alone.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -7,32 +7,12 @@ mod hosted;
 use std::time::Duration;
 
 use common::{Program, compile, eventually};
-use hosted::{Hosted, Stranger, lives, status};
+use hosted::{FORKER, Hosted, Stranger, lives, ready, status, tell};
 use nix::sys::signal::Signal;
 use penfold_core::Errno;
 use penfold_linux::trace::{AtEnd, ReleaseError};
 
-const PYTHON: &str = "/usr/bin/python3";
-
-/// For each USR1: forks until it is refused, or fifty times; says how often and why it stopped.
-const FORKER: &str = "
-import errno, os, signal, sys, time
-def fill(*_):
-    made, why = 0, 'enough'
-    while made < 50:
-        try:
-            if os.fork() == 0:
-                signal.signal(signal.SIGUSR1, signal.SIG_DFL); time.sleep(100); os._exit(0)
-            made += 1
-        except OSError as error:
-            why = errno.errorcode[error.errno]; break
-    print(made, why, flush=True)
-signal.signal(signal.SIGUSR1, fill)
-signal.alarm(30)
-print('ready', flush=True)
-while True: time.sleep(100)";
-
-/// The same with threads, of which it has four.
+/// Like [`FORKER`] with threads, of which it has four.
 const THREADER: &str = "
 import signal, threading, time
 def sleep(): time.sleep(100)
@@ -50,17 +30,6 @@ signal.signal(signal.SIGUSR1, fill)
 signal.alarm(30)
 print('ready', flush=True)
 while True: time.sleep(0.01)";
-
-fn ready(program: &str) -> Stranger {
-    let mut stranger = Stranger::start(&[PYTHON, "-c", program]);
-    assert_eq!(stranger.line(), "ready");
-    stranger
-}
-
-fn tell(stranger: &mut Stranger) -> String {
-    stranger.kill(Signal::SIGUSR1);
-    stranger.line()
-}
 
 #[test]
 fn an_adopted_process_is_held_to_a_limit_like_any_other() {

@@ -12,7 +12,7 @@ use common::{Scratch, eventually, shell};
 use hosted::{Hosted, lives, status};
 use nix::unistd::pipe;
 use penfold_linux::trace::{
-    self, AtEnd, Command, ExecError, ExecOptions, Session, StartError, TRACER_NAME, User,
+    self, AtEnd, Command, ExecError, ExecOptions, ResourceLimit, Session, StartError, TRACER_NAME, User,
 };
 
 const PYTHON: &str = "/usr/bin/python3";
@@ -172,6 +172,72 @@ fn a_command_runs_as_somebody_else_in_a_session_of_its_own() {
         "4",
     ];
     assert_eq!(said, expected);
+}
+
+#[test]
+fn a_command_has_a_terminal_of_its_own() {
+    let hosted = Hosted::start();
+    let pty = nix::pty::openpty(None, None).expect("a terminal");
+    let slave = Arc::new(pty.slave);
+    let script = "[ $(ps -o sid= -p $$) = $$ ] && echo leads; [ -t 0 ] && tty; echo there > /dev/tty
+        trap 'echo interrupted; exit 9' INT; echo ready; sleep 100 & wait";
+    let mut command = Command::new(["sh", "-c", script]);
+    command.stdio = [Some(Arc::clone(&slave)), Some(Arc::clone(&slave)), Some(slave)];
+    command.only_stdio = true;
+    command.session = Session::Terminal;
+    let running = hosted.host.exec(command, [hosted.root], ExecOptions::default()).expect("it starts");
+    let mut master = std::fs::File::from(pty.master);
+    let mut said = String::new();
+    let mut read_until = |end: &str, master: &mut std::fs::File| {
+        let mut bytes = [0; 256];
+        while !said.contains(end) {
+            let count = master.read(&mut bytes).expect("it says more");
+            said.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+        said.clone()
+    };
+    let lines = read_until("ready", &mut master);
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(lines[0], "leads");
+    assert!(lines[1].starts_with("/dev/pts/"), "{lines:?}");
+    assert_eq!(lines[2..4], ["there", "ready"]);
+    std::io::Write::write_all(&mut master, b"\x03").expect("it listens");
+    read_until("interrupted", &mut master);
+    assert_eq!(libc::WEXITSTATUS(running.wait().expect("it ran")), 9);
+
+    let mut command = Command::new(["true"]);
+    command.stdio[0] = Some(Arc::new(std::fs::File::open("/dev/null").expect("it is there").into()));
+    command.session = Session::Terminal;
+    let error = hosted.host.exec(command, [hosted.root], ExecOptions::default()).expect("it starts").wait();
+    assert!(
+        matches!(error, Err(ExecError::Start(StartError::Session(nix::errno::Errno::ENOTTY)))),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_command_has_the_limits_that_it_is_given() {
+    let hosted = Hosted::start();
+    let (hear, output) = pipe().expect("a pipe");
+    let mut command = Command::new(["bash", "-c", "umask; ulimit -Sn; ulimit -Hn; ulimit -c; nice"]);
+    command.stdio[1] = Some(Arc::new(output));
+    command.umask = Some(0o27);
+    let limit = |resource: u32, soft, hard| ResourceLimit { resource, soft, hard };
+    command.limits = vec![limit(libc::RLIMIT_NOFILE, 77, 99), limit(libc::RLIMIT_CORE, 0, 0)];
+    command.nice = Some(5);
+    let running = hosted.host.exec(command, [hosted.root], ExecOptions::default()).expect("it starts");
+    assert_eq!(running.wait().expect("it ran"), 0);
+    let mut said = String::new();
+    std::fs::File::from(hear).read_to_string(&mut said).expect("it ends");
+    assert_eq!(said, "0027\n77\n99\n0\n5\n");
+
+    let mut command = Command::new(["true"]);
+    command.limits = vec![limit(libc::RLIMIT_NOFILE, 2, 1)];
+    let error = hosted.host.exec(command, [hosted.root], ExecOptions::default()).expect("it starts").wait();
+    assert!(
+        matches!(error, Err(ExecError::Start(StartError::Limits(nix::errno::Errno::EINVAL)))),
+        "{error:?}"
+    );
 }
 
 /// The numbers of voluntary and involuntary context switches, and the CPU ticks, of a thread of ours.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use nix::errno::Errno;
 use penfold_core::{CgroupId, Engine, FileId, Host, Mounted, Owner, Tid};
 use penfold_linux::process::Process;
-use penfold_linux::trace::{Control, TraceHost};
+use penfold_linux::trace::{Control, Quick, TraceHost};
 
 use crate::change::{Change, ViewId, What};
 use crate::client::{Client, Trust};
@@ -27,8 +27,11 @@ struct Shared {
     host: Option<TraceHost>,
     control: Control,
     trust: Trust,
-    listeners: Mutex<Vec<mpsc::Sender<Change>>>,
+    listeners: Mutex<Vec<Listener>>,
 }
+
+/// Is told of every change, until it answers that it has heard enough: false.
+type Listener = Box<dyn Fn(&Change) -> bool + Send>;
 
 /// Which file system a mount is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,13 +82,20 @@ impl Desk {
     /// Hears of every change from now on. Whoever listens must keep up: the channel is not bounded.
     pub fn listen(&self) -> mpsc::Receiver<Change> {
         let (tell, hear) = mpsc::channel();
-        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(tell);
+        self.tell(move |change| tell.send(change.clone()).is_ok());
         hear
+    }
+
+    /// Calls this with every change from now on, on the thread that made it, until it returns false. It must neither
+    /// wait nor use the desk.
+    pub fn tell(&self, listener: impl Fn(&Change) -> bool + Send + 'static) {
+        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
     }
 
     fn announce(&self, origin: Option<ViewId>, what: What) {
         let mut listeners = self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|tell| tell.send(Change { origin, what: what.clone() }).is_ok());
+        let change = Change { origin, what };
+        listeners.retain(|listener| listener(&change));
     }
 
     /// Works on the engine as nobody in particular; announces nothing. For what only looks.
@@ -97,6 +107,31 @@ impl Desk {
         look: impl FnOnce(&mut Engine, &mut dyn Host) -> R + Send + 'static,
     ) -> Result<R, Failure> {
         Ok(self.shared.control.with(look)?)
+    }
+
+    /// Looks at the engine from the calling thread, without a turn of the tracer's. The counts of tasks can be ahead of
+    /// forks in flight.
+    ///
+    /// # Errors
+    /// As [`Desk::look`].
+    pub fn glance<R>(&self, look: impl FnOnce(&Engine, &dyn Host) -> R) -> Result<R, Failure> {
+        Ok(self.shared.control.quick(|engine, host| look(engine, host))?)
+    }
+
+    /// Works on directories from the calling thread; in the engine of one `penfold run` as far as the client may reach.
+    fn quick_of<R>(
+        &self,
+        client: &Client,
+        (cgroup, reach): (CgroupId, Reach),
+        ask: impl FnOnce(&mut Quick<'_>, &mut dyn Host) -> penfold_core::Result<R>,
+    ) -> Result<R, Failure> {
+        let confined = self.shared.trust == Trust::Nobody;
+        Ok(self.shared.control.quick(|engine, host| {
+            if confined {
+                must_reach(engine, host, client.caller.task, cgroup, reach)?;
+            }
+            ask(engine, host)
+        })??)
     }
 
     fn ask<R: Send + 'static>(
@@ -128,11 +163,10 @@ impl Desk {
     /// # Errors
     /// As [`Engine::mount`] and [`Engine::mount_cpuset`].
     pub fn mount(&self, client: &Client, options: &str, filesystem: Filesystem) -> Result<Mounted, Failure> {
-        let (caller, options) = (client.caller.clone(), options.to_owned());
-        let mounted = self.ask(move |engine, host| match filesystem {
-            Filesystem::Cgroup => engine.mount(host, &caller, &options),
-            Filesystem::Cpuset => engine.mount_cpuset(host, &caller, &options),
-        })?;
+        let mounted = self.shared.control.quick(|engine, host| match filesystem {
+            Filesystem::Cgroup => engine.mount(host, &client.caller, options),
+            Filesystem::Cpuset => engine.mount_cpuset(host, &client.caller, options),
+        })??;
         self.announce(None, What::Mounted(mounted.root));
         Ok(mounted)
     }
@@ -153,11 +187,10 @@ impl Desk {
     /// # Errors
     /// `EPERM` for who may not mount either; as [`Engine::unmount`].
     pub fn unmount(&self, client: &Client, root: CgroupId) -> Result<(), Failure> {
-        let caller = client.caller.clone();
-        self.ask(move |engine, host| {
-            caller.must_be_privileged("unmount", "a hierarchy")?;
+        self.shared.control.quick(|engine, host| {
+            client.caller.must_be_privileged("unmount", "a hierarchy")?;
             engine.unmount(host, root)
-        })?;
+        })??;
         self.announce(None, What::Unmounted(root));
         Ok(())
     }
@@ -174,15 +207,14 @@ impl Desk {
         name: &[u8],
         mode: u32,
     ) -> Result<CgroupId, Failure> {
-        let (caller, name) = (client.caller.clone(), name.to_vec());
         let confined = self.shared.trust == Trust::Nobody;
-        let cgroup = self.ask(move |engine, host| {
+        let cgroup = self.shared.control.quick(|engine, host| {
             // that it is there already is the better answer, for mkdir -p
-            if confined && !engine.exists(parent, &name) {
-                must_reach(engine, host, caller.task, parent, Reach::BelowOrIn)?;
+            if confined && !engine.exists(parent, name) {
+                must_reach(engine, host, client.caller.task, parent, Reach::BelowOrIn)?;
             }
-            engine.mkdir(host, &caller, parent, &name, mode)
-        })?;
+            engine.mkdir(host, &client.caller, parent, name, mode)
+        })??;
         self.announce(origin, What::Made { parent, cgroup });
         Ok(cgroup)
     }
@@ -192,12 +224,23 @@ impl Desk {
     /// # Errors
     /// As [`Engine::rmdir`].
     pub fn rmdir(&self, client: &Client, origin: Option<ViewId>, cgroup: CgroupId) -> Result<(), Failure> {
-        let caller = client.caller.clone();
-        let (parent, name) = self.ask_of(client, (cgroup, Reach::Below), move |engine, host| {
-            let node = engine.tree().get(cgroup).map(|node| (node.parent(), node.name().to_vec()));
-            engine.rmdir(host, &caller, cgroup)?;
-            Ok(node.expect("rmdir of a dead id fails"))
+        let place = self.glance(|engine, _| {
+            engine.tree().get(cgroup).map(|node| (node.parent(), node.name().to_vec()))
         })?;
+        let quick = self.quick_of(client, (cgroup, Reach::Below), |engine, host| {
+            engine.rmdir(host, &client.caller, cgroup)
+        });
+        match quick {
+            // it may be a fork in flight that is about to fail: the tracer knows
+            Err(failure) if failure.errno == Errno::EBUSY => {
+                let caller = client.caller.clone();
+                self.ask_of(client, (cgroup, Reach::Below), move |engine, host| {
+                    engine.rmdir(host, &caller, cgroup)
+                })?;
+            }
+            removed => removed?,
+        }
+        let (parent, name) = place.expect("rmdir of a dead id fails");
         let parent = parent.expect("rmdir of a root fails");
         self.announce(origin, What::Removed { parent, cgroup, name });
         Ok(())
@@ -214,13 +257,11 @@ impl Desk {
         from: (CgroupId, &[u8]),
         to: (CgroupId, &[u8]),
     ) -> Result<(), Failure> {
-        let caller = client.caller.clone();
         let (parent, new_parent) = (from.0, to.0);
         let (from, to) = (from.1.to_vec(), to.1.to_vec());
-        let (name, new_name) = (from.clone(), to.clone());
-        let cgroup = self.ask_of(client, (parent, Reach::BelowOrIn), move |engine, _| {
-            engine.rename(&caller, parent, &name, new_parent, &new_name)?;
-            Ok(engine.tree().child(parent, &new_name))
+        let cgroup = self.quick_of(client, (parent, Reach::BelowOrIn), |engine, _| {
+            engine.rename(&client.caller, parent, &from, new_parent, &to)?;
+            Ok(engine.tree().child(parent, &to))
         })?;
         if let Some(cgroup) = cgroup.filter(|_| from != to) {
             self.announce(origin, What::Renamed { parent, cgroup, from, to });
@@ -238,15 +279,15 @@ impl Desk {
         origin: Option<ViewId>,
         cgroup: CgroupId,
         file: Option<FileId>,
-        change: impl FnOnce(Owner) -> Owner + Send + 'static,
+        change: impl FnOnce(Owner) -> Owner,
     ) -> Result<Owner, Failure> {
-        let caller = client.caller.clone();
-        let owner = self.ask_of(client, (cgroup, Reach::Below), move |engine, _| {
+        let caller = &client.caller;
+        let owner = self.quick_of(client, (cgroup, Reach::Below), |engine, _| {
             let old = owner_of(engine, cgroup, file)?;
             let new = change(old);
             match file {
-                None => engine.set_owner(&caller, cgroup, new)?,
-                Some(file) => engine.set_file_owner(&caller, cgroup, file, new)?,
+                None => engine.set_owner(caller, cgroup, new)?,
+                Some(file) => engine.set_file_owner(caller, cgroup, file, new)?,
             }
             Ok(new)
         })?;
@@ -262,6 +303,11 @@ impl Desk {
     pub fn read(&self, client: &Client, cgroup: CgroupId, file: FileId) -> Result<Vec<u8>, Failure> {
         if matches!(file, FileId::Tasks | FileId::Procs) {
             return members::list(self, client, cgroup, file);
+        }
+        if Quick::can_read(file) {
+            let read =
+                self.shared.control.quick(|engine, host| engine.read(host, &client.caller, cgroup, file));
+            return Ok(read??.into_bytes());
         }
         let caller = client.caller.clone();
         self.ask(move |engine, host| engine.read(host, &caller, cgroup, file)).map(String::into_bytes)
@@ -281,6 +327,13 @@ impl Desk {
     ) -> Result<(), Failure> {
         if file == FileId::ReleaseAgent {
             must_still_be_administrator(client)?;
+        }
+        if Quick::can_write(file) {
+            self.quick_of(client, (cgroup, Reach::Below), |engine, host| {
+                engine.write(host, &client.caller, cgroup, file, content)
+            })?;
+            self.announce(origin, What::Written { cgroup, file });
+            return Ok(());
         }
         let content = match file {
             FileId::Tasks | FileId::Procs => match members::prepare(self, client, content)? {

@@ -60,6 +60,7 @@ fn errno_of(error: &StartError) -> Errno {
         | StartError::User(errno)
         | StartError::Session(errno)
         | StartError::Streams(errno)
+        | StartError::Limits(errno)
         | StartError::Directory(errno) => *errno,
     }
 }

@@ -123,10 +123,10 @@ pub struct Limit {
     pub failures: i64,
 }
 
-/// A `Usage` of the interface.
+/// A `CgroupUsage` of the interface.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Usage {
+pub struct CgroupUsage {
     /// `cgroup`
     pub cgroup: String,
     /// `tasks`
@@ -571,9 +571,11 @@ impl Method for AttachCall {
     type Reply = AttachReply;
 }
 
-/// Runs a command in cgroups (each of another hierarchy), as the caller: streams are the indexes of three passed
-/// descriptors, directory is null for the caller's. terminal: a new session whose terminal is stream 0. Answers the pid
-/// at once; if called with more, then the wait status when it has ended.
+/// Runs a command in cgroups (each of another hierarchy; in the caller's own cgroups where none is named), as the caller:
+/// streams are the indexes of three passed descriptors, none for /dev/null; directory is null for the caller's. terminal:
+/// a new session whose terminal is stream 0. command, environment and directory escape bytes as addresses do. Answers the
+/// pid at once; if called with more, then the wait status when it has ended. A caller that is confined more than the daemon
+/// (namespaces, system call filters, dropped capabilities) is refused with EPERM.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExecCall {
@@ -708,7 +710,7 @@ pub struct UsageCall {
 pub struct UsageReply {
     /// `usages`
     #[serde(default)]
-    pub usages: Vec<Usage>,
+    pub usages: Vec<CgroupUsage>,
 }
 
 impl Method for UsageCall {

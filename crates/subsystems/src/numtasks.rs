@@ -314,6 +314,10 @@ impl Subsystem for Numtasks {
     }
 
     /// The rate of forks; the bounds are rules and were tried before.
+    fn refusing_file(&self) -> &'static str {
+        "forkrate"
+    }
+
     fn can_fork(&mut self, ctx: &mut Ctx<'_>, _: Tid) -> Result<()> {
         if self.forkrate == NO_LIMIT {
             return Ok(());

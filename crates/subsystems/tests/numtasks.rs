@@ -1,7 +1,7 @@
 //! numtasks on the simulated host: the rules of F3, one a test.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Need, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Errno, Event, Need, Tid};
 use penfold_subsystems::Numtasks;
 
 const SECOND: u64 = 1_000_000_000;
@@ -412,4 +412,18 @@ fn loaded_late_it_counts_the_tasks_that_exist() {
     let mut w = World { engine, host, root, shell };
     assert_eq!(w.stats(root)[0], 2);
     assert_eq!(w.write(root, "total_numtasks", "2"), Err(Errno::EINVAL));
+}
+
+#[test]
+fn a_refusal_of_the_forkrate_is_an_event_that_names_it() {
+    let mut w = World::new();
+    let g = w.mkdir(w.root, "g");
+    w.write(w.root, "forkrate", "1").unwrap();
+    let task = w.fork(w.shell).unwrap();
+    w.move_in(g, task);
+    w.engine.watch(true);
+    assert_eq!(w.fork_until_refused(task), 1);
+    let hit = w.engine.take_event();
+    let Some(Event::LimitHit { path, file, .. }) = hit else { panic!("{hit:?}") };
+    assert_eq!((path.as_slice(), file.as_str()), (&b"/g"[..], "numtasks.forkrate"));
 }

@@ -1,7 +1,10 @@
 //! pids on the simulated host: the facts of Linux 6.18.
 
+mod common;
+
+use common::World;
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, Engine, Errno, Tid};
+use penfold_core::{Caller, Engine, Errno, Event, Tid};
 use penfold_subsystems::Pids;
 
 #[test]
@@ -31,4 +34,26 @@ fn the_limit_of_an_ancestor_refuses_and_the_forking_cgroup_counts_it() {
     );
     host.exit(&mut engine, second);
     assert!(host.fork(&mut engine, shell, false).is_ok());
+}
+
+#[test]
+fn a_refusal_names_the_cgroup_whose_limit_it_is() {
+    let mut world = World::of(1, Pids);
+    let parent = world.mkdir(world.top, "parent");
+    let child = world.mkdir(parent, "child");
+    world.write(parent, "max", "1").unwrap();
+    let task = world.spawn_in(child);
+    world.engine.watch(true);
+    for _ in 0..3 {
+        world.host.fork(&mut world.engine, task, false).unwrap_err();
+    }
+    let hit = world.engine.take_event();
+    let Some(Event::LimitHit { path, file, count, cgroup, hierarchy }) = hit else { panic!("{hit:?}") };
+    assert_eq!((path.as_slice(), file.as_str(), count), (&b"/parent"[..], "pids.max", 3));
+    assert_eq!((cgroup, hierarchy), (parent, 1));
+    assert_eq!(world.engine.take_event(), None);
+    world.write(child, "max", "1").unwrap();
+    world.host.fork(&mut world.engine, task, false).unwrap_err();
+    let hit = world.engine.take_event();
+    assert!(matches!(&hit, Some(Event::LimitHit { path, .. }) if path == b"/parent/child"), "{hit:?}");
 }

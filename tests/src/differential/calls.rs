@@ -109,8 +109,10 @@ fn on_held(g: &mut Generator) -> Option<Operation> {
             let rest = if first.contains(&b'{') { vec![] } else { first.split_off(first.len() / 2) };
             Call::HandleWritev { handle, parts: vec![Text(first), Text(rest)] }
         }
+        // offsets in a directory are the file system's own affair
+        8..10 if g.penfold && held.directory => Call::HandleSeek { handle, offset: 0, whence: 0 },
         8..10 => {
-            let whence = g.dice.roll(3) as i32;
+            let whence = g.dice.roll(if g.penfold { 2 } else { 3 }) as i32;
             Call::HandleSeek { handle, offset: [0, 0, 0, 1, 3, 100, -1][g.dice.roll(7)], whence }
         }
         10 => Call::HandleStat { handle },
@@ -177,6 +179,7 @@ fn open(g: &mut Generator) -> Call {
         libc::O_SYNC,
         libc::O_NOATIME,
     ][g.dice.roll(14)];
+    let extra = if g.penfold { extra & !libc::O_APPEND } else { extra };
     if g.dice.once_in(4) {
         let flags = libc::O_RDONLY | libc::O_DIRECTORY;
         return Call::Open { handle: g.handles, place: directory(g), flags, mode: 0 };
@@ -212,7 +215,7 @@ fn new(g: &mut Generator) -> Place {
         _ => {
             let known = &g.shadow.directories;
             let parent = if known.is_empty() { b"a".to_vec() } else { g.dice.pick(known).clone() };
-            let deep = parent.iter().filter(|b| **b == b'/').count() > 3;
+            let deep = parent.split(|b| *b == b'/').count() > 4;
             let path = if deep { name } else { [&parent[..], b"/", &name].concat() };
             Place { at: At::Root, path: Text(path) }
         }

@@ -74,7 +74,10 @@ pub fn campaign(pair: &mut Pair, plan: &Plan) -> io::Result<Tally> {
     let mut seed = plan.seed;
     while tally.operations < plan.operations && tally.failures.len() < plan.failures {
         let left = plan.length.min(plan.operations - tally.operations);
-        let generator = Generator::new(pair.profile, seed);
+        let mut generator = Generator::new(pair.profile, seed);
+        if !pair.allowed.is_empty() {
+            generator = generator.for_penfold();
+        }
         let played = pair
             .play(&mut Generated { generator, left, kinds: &mut tally.kinds })
             .map_err(|e| io::Error::other(format!("seed {seed}: {e}")))?;

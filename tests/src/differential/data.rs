@@ -81,3 +81,35 @@ pub(super) fn is_safe(text: &[u8], stay: bool) -> bool {
     let moves_writer = text.trim_start_matches(['+', '-', '0', 'x']).is_empty();
     HARMLESS.contains(&text.as_str()) && !(stay && moves_writer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{fill, is_safe};
+    use std::path::Path;
+
+    #[test]
+    fn no_number_of_a_stranger_is_safe() {
+        for text in ["1", "17\n", " 1 ", "0x1", "01", "+1", "1\0{a1}", "{a1}7", "1{a1}", "0 1", "2147483647"]
+        {
+            assert!(!is_safe(text.as_bytes(), false), "{text:?}");
+        }
+        for text in ["{a1}", " {a1:x}\n", "0", "-1", "", "abc", "{a1}\0x", "99999999", "{root}"] {
+            assert!(is_safe(text.as_bytes(), false), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn who_must_stay_is_not_moved() {
+        for text in ["0", "-0\n", "00", "{root}", "+{user}"] {
+            assert!(!is_safe(text.as_bytes(), true), "{text:?}");
+        }
+        assert!(is_safe(b"{a1}", true));
+    }
+
+    #[test]
+    fn templates_are_filled_in() {
+        let number = |name: &str| (name == "a1").then_some(255);
+        let filled = |text: &str| fill(&text.into(), number, Path::new("/agent")).to_string();
+        assert_eq!(filled("{a1} {a1:x} {a1:o}\n{a2}{agent}"), "255 0xff 0377\\n99999999/agent");
+    }
+}

@@ -17,6 +17,10 @@ pub struct Generator {
     actors: u32,
     threads: u32,
     steps: u32,
+    /// Is the second side penfold?
+    pub(super) penfold: bool,
+    /// What has to come next.
+    due: Option<Operation>,
 }
 
 /// How many actors at least, and at most, a sequence has.
@@ -28,7 +32,14 @@ impl Generator {
     /// A generator whose steps depend on the seed and on what it is told only.
     pub fn new(profile: Profile, seed: u64) -> Self {
         let (dice, shadow) = (Dice::new(seed), Shadow::default());
-        Self { dice, profile, shadow, handles: 0, actors: 0, threads: 0, steps: 0 }
+        Self { dice, profile, shadow, handles: 0, actors: 0, threads: 0, steps: 0, penfold: false, due: None }
+    }
+
+    /// Leaves out what a difference that is meant would make all that follows different by: zombies where they are
+    /// charged (D1), offsets from the end of a file (files have a size).
+    #[must_use]
+    pub fn for_penfold(self) -> Self {
+        Self { penfold: true, ..self }
     }
 
     /// Takes in what came of the last step.
@@ -39,6 +50,9 @@ impl Generator {
     /// The next step.
     pub fn step(&mut self) -> Operation {
         self.steps += 1;
+        if let Some(due) = self.due.take() {
+            return due;
+        }
         if self.steps.is_multiple_of(TREE_EVERY) {
             return Operation::Call(Operator::Root, Call::Tree);
         }
@@ -123,6 +137,9 @@ impl Generator {
             }
             _ => Act::Look,
         };
+        if self.penfold && self.profile == Profile::Pids && act == Act::Exit {
+            self.due = Some(Operation::Act(actor.name.clone(), Act::Reap));
+        }
         Operation::Act(actor.name, act)
     }
 }

@@ -27,7 +27,7 @@ impl KernelNamed {
 }
 
 impl Mounted for KernelNamed {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "kernel"
     }
 
@@ -77,7 +77,7 @@ impl KernelController {
 }
 
 impl Mounted for KernelController {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "kernel"
     }
 

@@ -164,7 +164,7 @@ impl Hands {
             }
             Call::Tree => return reading::tree(&self.root),
             Call::Truncate { place, len } => {
-                ftruncate(&self.open(place, OFlag::O_WRONLY.bits(), 0)?.fd, *len)?
+                ftruncate(&self.open(place, OFlag::O_WRONLY.bits(), 0)?.fd, *len)?;
             }
             Call::List { place, buffer } => {
                 let flags = (OFlag::O_RDONLY | OFlag::O_DIRECTORY).bits();

@@ -1,6 +1,6 @@
 //! Two sides, and the playing of a sequence on both at once.
 
-use super::allowed::{Allowed, Scene};
+use super::allowed::Allowed;
 use super::cast::MOMENT;
 use super::compare::{Known, agree};
 use super::operation::{Act, Call, Operation, Operator};
@@ -101,46 +101,26 @@ struct Sequence<'a> {
     epoch: u32,
     /// When a file was first read.
     first_read: HashMap<u32, u32>,
-    zombies: HashSet<String>,
 }
 
 impl<'a> Sequence<'a> {
     fn new(pair: &'a mut Pair) -> Self {
-        Self { pair, epoch: 0, first_read: HashMap::new(), zombies: HashSet::new() }
+        Self { pair, epoch: 0, first_read: HashMap::new() }
     }
 
     fn play(mut self, source: &mut dyn Source) -> io::Result<Played> {
         let mut steps = Vec::new();
         let last = [Operation::Releases, Operation::Call(Operator::Root, Call::Tree)];
         let mut last = last.into_iter();
-        let mut asked = Some(());
-        loop {
-            let operation = match asked.and_then(|()| source.next()) {
-                Some(operation) => operation,
-                None => {
-                    asked = None;
-                    match last.next() {
-                        Some(operation) => operation,
-                        None => return Ok(Played { steps, difference: None }),
-                    }
-                }
-            };
+        while let Some(operation) = source.next().or_else(|| last.next()) {
             let (left, right) = self.step(&operation)?;
             steps.push(operation.clone());
             if !agree(&left, &right) {
                 return Ok(Played { steps, difference: Some(Difference { operation, left, right }) });
             }
             source.learn(&operation, &left);
-            if let Operation::Act(name, act) = &operation
-                && left == Outcome::Done
-            {
-                match act {
-                    Act::Exit => drop(self.zombies.insert(name.clone())),
-                    Act::Reap => drop(self.zombies.remove(name)),
-                    _ => {}
-                }
-            }
         }
+        Ok(Played { steps, difference: None })
     }
 
     fn step(&mut self, operation: &Operation) -> io::Result<(Outcome, Outcome)> {
@@ -174,10 +154,9 @@ impl<'a> Sequence<'a> {
         if let Some(perturb) = self.pair.perturbation {
             perturb(operation, &mut right);
         }
-        let scene = Scene { zombies: !self.zombies.is_empty() };
         for allowed in self.pair.allowed {
-            (allowed.relax)(scene, operation, &mut left);
-            (allowed.relax)(scene, operation, &mut right);
+            (allowed.relax)(operation, &mut left);
+            (allowed.relax)(operation, &mut right);
         }
         Ok((left, right))
     }

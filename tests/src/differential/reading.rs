@@ -28,6 +28,7 @@ pub(super) struct Opened {
 /// How often and how long a group that is still freezing is asked again.
 const FREEZING: (u32, Duration) = (100, Duration::from_millis(2));
 
+#[allow(clippy::unnecessary_cast)] // other processors have other types
 pub(super) fn status(status: &FileStat) -> Status {
     Status {
         mode: format!("{:o}", status.st_mode),

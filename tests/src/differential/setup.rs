@@ -1,8 +1,9 @@
 //! Sides made ready.
 
-use super::allowed::NOTHING;
+use super::allowed::{MEANT, NOTHING};
 use super::kernel_side::{KernelController, KernelNamed};
 use super::pair::Pair;
+use super::penfold_side::PenfoldMount;
 use super::profile::Profile;
 use super::side::{Mounted, Side};
 use std::fs;
@@ -18,6 +19,8 @@ static HOMES: [AtomicU32; 2] = [AtomicU32::new(0), AtomicU32::new(0)];
 pub enum Kind {
     /// The kernel's cgroup v1.
     Kernel,
+    /// Penfold's file view.
+    Penfold,
 }
 
 /// The last letters of the homes of the two sides. Paths of the two differ in them only, and nothing else that is
@@ -62,6 +65,7 @@ impl Drop for Home {
 pub fn side(kind: Kind, right: bool, profile: Profile, helper: &Path) -> io::Result<Side> {
     let home = Home::make(right)?;
     let mounted: Box<dyn Mounted> = match (kind, profile.controller()) {
+        (Kind::Penfold, controller) => Box::new(PenfoldMount::start(controller, &home)?),
         (Kind::Kernel, None) => Box::new(KernelNamed::mount(&home)?),
         (Kind::Kernel, Some(controller)) => Box::new(KernelController::find(controller, &home)?),
     };
@@ -70,13 +74,22 @@ pub fn side(kind: Kind, right: bool, profile: Profile, helper: &Path) -> io::Res
 
 /// Two sides of the kernel's: they show whether the harness sees differences where there are none.
 pub fn kernel_pair(profile: Profile, helper: &Path) -> io::Result<Pair> {
+    pair([Kind::Kernel, Kind::Kernel], profile, helper)
+}
+
+/// The kernel's and penfold's.
+pub fn penfold_pair(profile: Profile, helper: &Path) -> io::Result<Pair> {
+    pair([Kind::Kernel, Kind::Penfold], profile, helper)
+}
+
+fn pair(kinds: [Kind; 2], profile: Profile, helper: &Path) -> io::Result<Pair> {
     // orphans among the actors become ours
     nix::sys::prctl::set_child_subreaper(true)?;
     Ok(Pair {
-        left: side(Kind::Kernel, false, profile, helper)?,
-        right: side(Kind::Kernel, true, profile, helper)?,
+        left: side(kinds[0], false, profile, helper)?,
+        right: side(kinds[1], true, profile, helper)?,
         profile,
-        allowed: NOTHING,
+        allowed: if kinds.contains(&Kind::Penfold) { MEANT } else { NOTHING },
         perturbation: None,
     })
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// Longest time to spend.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Leaves steps out, many at a time first and one by one at last, as long as a difference stays. None when not even
 /// the whole sequence shows it again.

@@ -2,7 +2,7 @@
 
 use super::cast::{Cast, MOMENT};
 use super::data;
-use super::operation::{Call, OPERATORS, Operation, Operator};
+use super::operation::{Act, Call, OPERATORS, Operation, Operator};
 use super::operator::Order;
 use super::outcome::Outcome;
 use super::setup::Home;
@@ -20,7 +20,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 /// A hierarchy that is there to be compared. It goes away when it is dropped.
 pub trait Mounted: Debug + Send {
     /// For messages.
-    fn name(&self) -> &str;
+    fn name(&self) -> &'static str;
     /// Its root, where the operators and actors that are nowhere else go back to.
     fn root(&self) -> &Path;
     /// Do sequences run in the root itself? If not each gets a fresh child.
@@ -114,7 +114,7 @@ impl Side {
     }
 
     /// For messages.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &'static str {
         self.mounted.name()
     }
 
@@ -136,7 +136,19 @@ impl Side {
         for hand in &mut self.hands {
             hand.order(&Order::Begin(root.clone()))?;
         }
+        if self.mounted.is_ours() {
+            for at in 0..self.hands.len() {
+                self.enter(self.hands[at].child.id().cast_signed())?;
+            }
+        }
         Ok(())
+    }
+
+    /// Makes a process a member of the directory. In the kernel's root it is that already; penfold learns of it.
+    fn enter(&self, pid: i32) -> io::Result<()> {
+        let tasks = self.root.join("tasks");
+        fs::write(&tasks, pid.to_string())
+            .map_err(|e| io::Error::other(format!("{pid} > {}: {e}", tasks.display())))
     }
 
     fn agent(&self) -> PathBuf {
@@ -154,7 +166,6 @@ impl Side {
         self.cast.catch_up()?;
         self.cast.clear()?;
         for hand in &self.hands {
-            // one of its own at a time: these two are alive
             fs::write(self.mounted.root().join("tasks"), hand.child.id().to_string())?;
         }
         if self.mounted.is_ours() {
@@ -183,9 +194,10 @@ impl Side {
             Operation::Pass(from, handle) => self.pass(*from, *handle),
             Operation::Act(name, act) => {
                 let outcome = self.cast.act(name, act)?;
-                if matches!(act, super::operation::Act::Start { .. }) && !self.mounted.is_ours() {
-                    let pid = self.cast.number(name).unwrap_or_default();
-                    fs::write(self.root.join("tasks"), pid.to_string())?;
+                if matches!(act, Act::Start { .. })
+                    && let Some(pid) = self.cast.number(name)
+                {
+                    self.enter(pid)?;
                 }
                 Ok(outcome)
             }
@@ -207,7 +219,11 @@ impl Side {
         for text in call.data_mut() {
             *text = data::fill(text, |name| self.number(name), &agent);
         }
-        self.hands[operator as usize].order(&Order::Perform { call, safe })
+        let filled = call.data_mut().iter().map(|text| text.0.len()).sum::<usize>();
+        let outcome = self.hands[operator as usize].order(&Order::Perform { call, safe })?;
+        // the numbers of the two sides need not have as many digits
+        let all = outcome == Outcome::Count(filled as u64);
+        Ok(if all { Outcome::Count(whole.len() as u64) } else { outcome })
     }
 
     fn pass(&mut self, from: Operator, handle: u32) -> io::Result<Outcome> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nix::errno::Errno;
-use penfold_server::protocol::{FilesCall, KillCall, MkdirCall, ReadCall, RmdirCall, Usage, UsageCall};
+use penfold_server::protocol::{CgroupUsage, FilesCall, KillCall, MkdirCall, ReadCall, RmdirCall, UsageCall};
 
 use super::inside::Landlord;
 use crate::address::CgroupAddress;
@@ -139,7 +139,7 @@ impl Tenancy {
         Ok(noted)
     }
 
-    fn usage_of(&mut self, cgroup: &CgroupAddress, recursive: bool) -> Result<Vec<Usage>, Failure> {
+    fn usage_of(&mut self, cgroup: &CgroupAddress, recursive: bool) -> Result<Vec<CgroupUsage>, Failure> {
         let call = UsageCall { cgroup: cgroup.0.clone(), recursive: recursive.then_some(true) };
         Ok(self.remote.call(&call)?.usages)
     }

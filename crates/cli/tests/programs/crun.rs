@@ -1,1 +1,227 @@
-//! x
+//! Debian's `crun`, an OCI runtime in C, with penfold's hierarchies mounted where it looks for cgroup v1.
+//!
+//! It takes /sys/fs/cgroup for v1 when that is a tmpfs without a directory `unified`, and goes by /proc/self/cgroup, which
+//! the preload library gives it; it never asks for the type of what is mounted at /sys/fs/cgroup/CONTROLLER.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::common::eventually;
+use crate::needs;
+use crate::world::{Ran, World};
+
+const CONTROLLERS: [&str; 4] = ["pids", "freezer", "cpuset", "cpuacct"];
+
+/// The cgroup of the container in every hierarchy.
+const CGROUP: &str = "/box";
+
+struct Runtime {
+    world: World,
+    bundle: PathBuf,
+    proc: String,
+}
+
+impl Runtime {
+    fn new() -> Option<Self> {
+        let world = World::new()?;
+        for controller in CONTROLLERS {
+            world.mount(controller, controller);
+        }
+        // `ps` asks the memory controller, and cpuset's settings go through the directory of cpu: names are enough
+        world.script("ln -s pids /sys/fs/cgroup/memory; ln -s cpuset /sys/fs/cgroup/cpu");
+        let bundle = world.directory().join("bundle");
+        let root = bundle.join("rootfs");
+        for directory in ["bin", "proc", "dev", "sys", "tmp"] {
+            fs::create_dir_all(root.join(directory)).expect("a directory");
+        }
+        let static_shell =
+            ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| fs::exists(path).unwrap());
+        fs::copy(static_shell.expect("busybox"), root.join("bin/busybox")).expect("a copy");
+        for name in ["sh", "sleep", "cat", "echo", "nproc"] {
+            std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).expect("a link");
+        }
+        let proc = world.proc();
+        let runtime = Self { world, bundle, proc };
+        runtime.configure(&["sh", "-c", "while :; do sleep 0.05; echo; done > /tmp/steps"], &json!({}));
+        Some(runtime)
+    }
+
+    fn steps(&self) -> u64 {
+        fs::metadata(self.bundle.join("rootfs/tmp/steps")).map_or(0, |steps| steps.len())
+    }
+
+    /// Writes config.json: what `crun spec` proposes, with this command and these resources.
+    fn configure(&self, command: &[&str], resources: &Value) {
+        let config = self.bundle.join("config.json");
+        if config.exists() {
+            fs::remove_file(&config).expect("removed");
+        }
+        let done = Command::new("crun").arg("spec").current_dir(&self.bundle).status();
+        assert!(done.expect("run crun").success());
+        let mut spec: Value =
+            serde_json::from_str(&fs::read_to_string(&config).expect("a file")).expect("JSON");
+        spec["process"]["terminal"] = false.into();
+        spec["process"]["args"] = command.into();
+        spec["root"]["readonly"] = false.into();
+        spec["linux"]["resources"] = resources.clone();
+        spec["linux"]["cgroupsPath"] = CGROUP.into();
+        let namespaces = ["pid", "mount", "ipc", "uts"].map(|kind| json!({ "type": kind }));
+        spec["linux"]["namespaces"] = namespaces.as_slice().into();
+        let mounts = spec["mounts"].as_array_mut().expect("a list");
+        mounts.retain(|mount| mount["type"] == "proc" || mount["type"] == "tmpfs");
+        fs::write(config, spec.to_string()).expect("a file");
+    }
+
+    fn crun(&self, arguments: &[&str]) -> Ran {
+        let root = self.world.directory().join("crun");
+        let mut words = vec!["shim", "--proc", &self.proc, "--", "crun", "--root", root.to_str().unwrap()];
+        words.push("--cgroup-manager=cgroupfs");
+        words.extend(arguments);
+        let mut command = self.world.command("timeout");
+        // what crun starts inherits the outputs: a file can be read while it still writes
+        let output = self.world.directory().join("output");
+        let file = fs::File::create(&output).expect("a file");
+        command.args(["--kill-after=1", "20", crate::common::PENFOLD]).args(words);
+        command.current_dir("/").stdin(std::process::Stdio::null());
+        command.stdout(file.try_clone().expect("a file")).stderr(file);
+        let status = command.status().expect("run crun");
+        let said = fs::read_to_string(output).expect("text");
+        Ran::of(status.code().unwrap_or(-1), said, format!("crun {arguments:?}"))
+    }
+
+    fn state(&self) -> Value {
+        serde_json::from_str(&self.crun(&["state", "box"]).ok()).expect("JSON")
+    }
+
+    fn create(&self) {
+        let bundle = self.bundle.to_str().unwrap();
+        self.crun(&["create", "--bundle", bundle, "box"]).ok();
+    }
+
+    /// A file of penfold's in the container's cgroup.
+    #[track_caller]
+    fn file(&self, name: &str) -> String {
+        let controller = name.split_once('.').map_or("pids", |(controller, _)| controller);
+        self.world.read(&format!("/sys/fs/cgroup/{controller}{CGROUP}/{name}"))
+    }
+
+    fn members(&self, controller: &str) -> Vec<String> {
+        let tasks = self.world.read(&format!("/sys/fs/cgroup/{controller}{CGROUP}/cgroup.procs"));
+        tasks.lines().map(str::to_owned).collect()
+    }
+
+    fn has_cgroup(&self, controller: &str) -> bool {
+        self.world.run("test", ["-d", &format!("/sys/fs/cgroup/{controller}{CGROUP}")]).code == 0
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let _ = self.crun(&["delete", "--force", "box"]);
+    }
+}
+
+#[test]
+fn crun_creates_starts_lists_and_deletes_a_container_in_penfolds_cgroups() {
+    needs!("crun", "busybox");
+    let Some(runtime) = Runtime::new() else { return };
+    runtime.create();
+    let state = runtime.state();
+    assert_eq!(state["status"], "created");
+    let pid = state["pid"].as_u64().expect("a number").to_string();
+    for controller in CONTROLLERS {
+        assert_eq!(runtime.members(controller), [pid.as_str()], "{controller}");
+    }
+    let shown = runtime.world.read(&format!("{}/{pid}/cgroup", runtime.proc));
+    for controller in CONTROLLERS {
+        let line = format!(":{controller}:{CGROUP}");
+        assert!(shown.lines().any(|there| there.ends_with(&line)), "{shown}");
+    }
+    assert_eq!(runtime.steps(), 0, "created, not started");
+    runtime.crun(&["start", "box"]).ok();
+    eventually("the container runs", || runtime.steps() > 2);
+    assert_eq!(runtime.state()["status"], "running");
+    assert!(runtime.crun(&["list"]).ok().contains(" running "));
+    // ps reads cgroup.procs
+    let listed = runtime.crun(&["ps", "box"]).ok();
+    assert!(listed.lines().any(|line| line == pid), "{listed}");
+    runtime.crun(&["kill", "box", "KILL"]).ok();
+    eventually("the container is gone", || runtime.state()["status"] == "stopped");
+    runtime.crun(&["delete", "box"]).ok();
+    for controller in CONTROLLERS {
+        assert!(!runtime.has_cgroup(controller), "{controller}");
+    }
+    assert!(!runtime.crun(&["list"]).ok().contains("box"));
+}
+
+#[test]
+fn crun_pause_freezes_and_resume_thaws() {
+    needs!("crun", "busybox");
+    let Some(runtime) = Runtime::new() else { return };
+    runtime.create();
+    runtime.crun(&["start", "box"]).ok();
+    eventually("the container runs", || runtime.steps() > 2);
+    runtime.crun(&["pause", "box"]).ok();
+    eventually("all are frozen", || runtime.file("freezer.state") == "FROZEN");
+    assert_eq!(runtime.state()["status"], "paused");
+    let steps = runtime.steps();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(runtime.steps(), steps, "nothing happens while it is frozen");
+    runtime.crun(&["resume", "box"]).ok();
+    assert_eq!(runtime.file("freezer.state"), "THAWED");
+    assert_eq!(runtime.state()["status"], "running");
+    eventually("it goes on", || runtime.steps() > steps);
+}
+
+#[test]
+fn crun_sets_limits_from_the_bundle_and_updates_them() {
+    needs!("crun", "busybox");
+    let Some(runtime) = Runtime::new() else { return };
+    let resources = json!({ "pids": { "limit": 20 }, "cpu": { "cpus": "0", "mems": "0" } });
+    runtime.configure(&["sh", "-c", "while :; do sleep 0.05; echo; done > /tmp/steps"], &resources);
+    runtime.create();
+    assert_eq!(runtime.file("pids.max"), "20");
+    assert_eq!(runtime.file("cpuset.cpus"), "0");
+    assert_eq!(runtime.file("cpuset.mems"), "0");
+    runtime.crun(&["start", "box"]).ok();
+    assert_eq!(runtime.crun(&["exec", "box", "nproc"]).ok(), "1\n");
+    runtime.crun(&["update", "--pids-limit", "33", "box"]).ok();
+    assert_eq!(runtime.file("pids.max"), "33");
+    let others = runtime.world.read("/sys/fs/cgroup/cpuset/cpuset.cpus");
+    runtime.crun(&["update", "--cpuset-cpus", &others, "box"]).ok();
+    assert_eq!(runtime.file("cpuset.cpus"), others);
+}
+
+#[test]
+fn what_crun_executes_in_a_container_is_in_its_cgroup_and_under_its_limit() {
+    needs!("crun", "busybox");
+    let Some(runtime) = Runtime::new() else { return };
+    runtime.configure(&["sleep", "600"], &json!({ "pids": { "limit": 5 } }));
+    runtime.create();
+    runtime.crun(&["start", "box"]).ok();
+    let said = runtime.crun(&["exec", "box", "sh", "-c", "echo hello from $$; cat /proc/self/status"]).ok();
+    assert!(said.starts_with("hello from "), "{said}");
+    runtime.crun(&["exec", "--detach", "box", "sleep", "601"]).ok();
+    assert_eq!(runtime.members("pids").len(), 2, "the container's process and the one executed in it");
+    let bomb = "i=0; while [ $i -lt 20 ]; do sleep 5 & i=$((i + 1)); done; wait";
+    let refused = runtime.crun(&["exec", "box", "sh", "-c", bomb]).failed();
+    assert!(refused.contains("can't fork"), "{refused}");
+    let events = runtime.file("pids.events");
+    assert!(events.starts_with("max ") && events != "max 0", "{events}");
+}
+
+#[test]
+fn crun_run_gives_the_exit_status_and_leaves_no_cgroup() {
+    needs!("crun", "busybox");
+    let Some(runtime) = Runtime::new() else { return };
+    runtime.configure(&["sh", "-c", "echo from inside; exit 7"], &json!({ "pids": { "limit": 10 } }));
+    let bundle = runtime.bundle.to_str().unwrap();
+    let ran = runtime.crun(&["run", "--bundle", bundle, "box"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (7, "from inside\n"));
+    for controller in CONTROLLERS {
+        assert!(!runtime.has_cgroup(controller), "{controller}");
+    }
+}

@@ -9,16 +9,10 @@ use crate::world::World;
 
 /// A world and a shell in it, and whether penfold answers (or the kernel).
 fn begin() -> Option<(World, Session, bool)> {
-    let kernels = std::env::var("PENFOLD_SESSIONS").as_deref() == Ok("kernel");
-    let world = if kernels { World::foundation()? } else { World::new()? };
+    let world = World::new()?;
     let mut session = Session::new(&world);
-    if kernels {
-        session.quietly("export proc=/proc");
-    } else {
-        let proc = world.proc();
-        session.quietly(&format!("export proc={proc}"));
-    }
-    Some((world, session, !kernels))
+    session.quietly(&format!("export proc={}", world.proc()));
+    Some((world, session, !World::is_kernels()))
 }
 
 /// What Debian's shell says where the documentation has `sh: fork: Resource temporary unavailable`.
@@ -77,10 +71,12 @@ fn cgroups_2_1_basic_usage() {
     }
     session.quietly("mount -t cgroup xxx /sys/fs/cgroup");
     let controllers = "cpuset cpuacct pids freezer net_cls";
+    session.quietly("mkdir /sys/fs/cgroup/one");
     for controller in controllers.split(' ') {
-        let shown = session.shows(&format!("ls /sys/fs/cgroup | grep -c ^{controller}[.] || :"));
+        let shown = session.shows(&format!("ls /sys/fs/cgroup/one | grep -c ^{controller}[.] || :"));
         assert!(shown != "0", "all subsystems are there: {controller}");
     }
+    session.quietly("rmdir /sys/fs/cgroup/one");
     session.quietly("umount /sys/fs/cgroup");
     session.quietly("mount -t tmpfs cgroup_root /sys/fs/cgroup");
     session.quietly("mkdir /sys/fs/cgroup/rg1");
@@ -321,7 +317,7 @@ fn pids_a_fork_beyond_the_limit_is_refused() {
     session.quietly("umount /sys/fs/cgroup/pids");
 }
 
-/// net_cls.rst, up to what is typed to tc and iptables.
+/// `net_cls.rst`, up to what is typed to tc and iptables.
 #[test]
 fn net_cls_a_ten_to_one_handle() {
     let Some((_world, mut session, penfold)) = begin() else { return };

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -33,7 +34,7 @@ pub(crate) struct World {
     scratch: Scratch,
     holder: Child,
     daemon: Option<Child>,
-    started: Vec<Pid>,
+    started: Vec<Child>,
 }
 
 /// What ran, with its outputs as text.
@@ -54,6 +55,11 @@ impl Ran {
         }
     }
 
+    /// Outputs that were collected together.
+    pub(crate) fn of(code: i32, said: String, what: String) -> Self {
+        Self { code, stdout: said, stderr: String::new(), what }
+    }
+
     /// Its standard output, if it succeeded.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
@@ -61,22 +67,40 @@ impl Ran {
         self.stdout
     }
 
-    /// Its standard error, if it failed.
+    /// What it said, if it failed: its standard error, where that was collected alone.
     #[track_caller]
     pub(crate) fn failed(self) -> String {
         assert!(self.code != 0, "{}: succeeded\n{}{}", self.what, self.stdout, self.stderr);
-        self.stderr
+        if self.stderr.is_empty() { self.stdout } else { self.stderr }
     }
+}
+
+/// The preload library, built as cargo builds it: that a test of the program wants it is no reason for cargo to do so.
+pub(crate) fn preload_library() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "penfold-preload"]);
+        assert!(build.status().expect("run cargo").success());
+        // target/PROFILE/penfold
+        let directory =
+            Path::new(PENFOLD).ancestors().nth(2).expect("the directory of the build").join("debug");
+        directory.join("libpenfold_preload.so").canonicalize().expect("the library")
+    })
 }
 
 impl World {
     /// `None`, with a reason printed, where there can't be one: only root may make mounts.
     pub(crate) fn new() -> Option<Self> {
-        Self::foundation().map(Self::with_daemon)
+        Self::foundation().map(|world| if Self::is_kernels() { world } else { world.with_daemon() })
     }
 
-    /// The same without a daemon.
-    pub(crate) fn foundation() -> Option<Self> {
+    /// Whether the kernel's own cgroup v1 is to answer, to see whether what the tests expect is right.
+    pub(crate) fn is_kernels() -> bool {
+        std::env::var("PENFOLD_SESSIONS").as_deref() == Ok("kernel")
+    }
+
+    fn foundation() -> Option<Self> {
         if !is_root() || !Path::new("/dev/fuse").exists() || !have("nsenter") {
             skipped("mount namespaces need root, the file view /dev/fuse");
             return None;
@@ -131,6 +155,7 @@ impl World {
         let mut command = Command::new("nsenter");
         command.arg(format!("--mount=/proc/{}/ns/mnt", self.holder.id())).arg("--").arg(program);
         command.current_dir("/").env("PENFOLD_SOCKET", self.socket()).env_remove("XDG_RUNTIME_DIR");
+        command.env("PENFOLD_PRELOAD", preload_library());
         command
     }
 
@@ -142,11 +167,6 @@ impl World {
     ) -> Ran {
         let mut command = self.command("timeout");
         command.args(["--kill-after=1", "30"]).arg(program).args(arguments);
-        self.finish(command)
-    }
-
-    /// Runs a prepared command to its end.
-    pub(crate) fn finish(&self, mut command: Command) -> Ran {
         let output = command.stdin(Stdio::null()).output().expect("run nsenter");
         Ran::new(&command, output)
     }
@@ -162,7 +182,7 @@ impl World {
         let mut command = self.command("setsid");
         let child = command.args(words).stdin(Stdio::null()).spawn().expect("run nsenter");
         let pid = Pid::from_raw(child.id().cast_signed());
-        self.started.push(pid);
+        self.started.push(child);
         pid
     }
 
@@ -175,9 +195,12 @@ impl World {
 
     /// Where penfold's texts for /proc are mounted.
     pub(crate) fn proc(&self) -> String {
+        if Self::is_kernels() {
+            return "/proc".to_owned();
+        }
         let point = self.scratch.path().join("proc").display().to_string();
         if !Path::new(&point).exists() {
-            self.script(&format!("mkdir {point}; {PENFOLD} mount --proc {point}"));
+            self.script(&format!("mkdir {point}; {PENFOLD} mount -t proc {point}"));
         }
         point
     }
@@ -194,8 +217,8 @@ impl Drop for World {
         if std::thread::panicking() {
             eprintln!("the daemon said:\n{}", self.log());
         }
-        for pid in &self.started {
-            let _ = kill(*pid, Signal::SIGKILL);
+        for child in &mut self.started {
+            let _ = child.kill();
         }
         if let Some(daemon) = &mut self.daemon {
             let pid = Pid::from_raw(daemon.id().cast_signed());
@@ -210,8 +233,8 @@ impl Drop for World {
         }
         let _ = self.holder.kill();
         let _ = self.holder.wait();
-        for pid in &self.started {
-            let _ = nix::sys::wait::waitpid(*pid, None);
+        for child in &mut self.started {
+            let _ = child.wait();
         }
     }
 }

@@ -2,11 +2,19 @@
 
 use crate::mapping::Mapping;
 
-/// What penfold's mounts have before the controllers in their type. The source is what the one who mounted wrote, as in the kernel.
+/// What penfold's mounts have before the controllers in their type. The source is whatever the one who mounted wrote, as
+/// in the kernel.
 const TYPE: &[u8] = b"fuse.cgroup";
+
+/// The type of penfold's `mount -t cpuset`, and the options that the kernel shows of its own.
+const LEGACY: &[u8] = b"fuse.cpuset";
+const LEGACY_OPTIONS: &[u8] = b"cpuset+noprefix+release_agent=/sbin/cpuset_release_agent";
 
 /// What a file system type of ours has behind the point, `cpuset+pids`; `None` if it is not one of ours.
 fn controllers(kind: &[u8]) -> Option<&[u8]> {
+    if kind == LEGACY {
+        return Some(LEGACY_OPTIONS);
+    }
     match kind.strip_prefix(TYPE)? {
         [] => Some(b""),
         [b'.', list @ ..] => Some(list),
@@ -52,7 +60,7 @@ fn is_kernels(kind: &[u8]) -> bool {
 /// Whether any line is penfold's: if not, and nothing is to be hidden, the kernel's own file can stay.
 pub(crate) fn concerns(table: &[u8], hide: bool) -> bool {
     let contains = |part: &[u8]| table.windows(part.len()).any(|window| window == part);
-    contains(b" fuse.cgroup") || (hide && contains(b" cgroup"))
+    contains(b" fuse.cgroup") || contains(b" fuse.cpuset ") || (hide && contains(b" cgroup"))
 }
 
 /// `/proc/PID/mounts`: source, mount point, type, options, and two numbers.
@@ -156,6 +164,7 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
 penfold /srv/a\\040b fuse.cgroup.cpuset+pids rw,nosuid,nodev,relatime,user_id=0,group_id=0,allow_other 0 0
 hier1 /srv/n fuse.cgroup.name=jobs ro,user_id=0,group_id=0 0 0
 penfold /srv/e fuse.cgroup user_id=0 0 0
+X /srv/c fuse.cpuset rw,nosuid,user_id=0 0 0
 penfold /srv/p fuse.cgroups rw 0 0
 penfold /srv/q fuse.sshfs rw 0 0
 ";
@@ -169,6 +178,7 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
 penfold /srv/a\\040b cgroup rw,nosuid,nodev,relatime,cpuset,pids 0 0
 hier1 /srv/n cgroup ro,name=jobs 0 0
 penfold /srv/e cgroup  0 0
+X /srv/c cgroup rw,nosuid,cpuset,noprefix,release_agent=/sbin/cpuset_release_agent 0 0
 penfold /srv/p fuse.cgroups rw 0 0
 penfold /srv/q fuse.sshfs rw 0 0
 ";

@@ -21,6 +21,7 @@ use nix::errno::Errno;
 use penfold_core::Need;
 
 use super::arch::{ABIS, Abi};
+use super::filter::Interest;
 use super::kick::Gone;
 use super::supervise::{Supervisor, ptrace_options};
 use super::table::{Lineage, State, Task};
@@ -112,19 +113,41 @@ impl<P: Policy> Supervisor<P> {
     /// # Errors
     /// [`AdoptError`]; then nothing of it is traced.
     pub fn adopt(&mut self, pid: Tid) -> Result<(), AdoptError> {
+        self.adopt_known(pid, None, None)
+    }
+
+    /// The same for the process that was started at this time, in clock ticks since boot as `/proc/PID/stat` has it, and
+    /// with a filter that it has from an earlier supervisor. `None` for whichever has the number now, and for no filter.
+    ///
+    /// Whether the filter is there is looked at, what it stops can't be: a wrong `filter` means rules that are not kept.
+    ///
+    /// # Errors
+    /// [`AdoptError`]; `NoProcess` when the number is another's now.
+    pub fn adopt_known(
+        &mut self,
+        pid: Tid,
+        start_time: Option<u64>,
+        filter: Option<Interest>,
+    ) -> Result<(), AdoptError> {
         let tgid = group_of(pid)?;
         if self.table.processes.contains_key(&tgid) {
             return Err(AdoptError::Known(tgid));
         }
-        let began = sys::boot_ticks();
-        let adopted = self.seize_all(tgid, began, None).and_then(|()| self.give_veto(tgid));
+        let adoption = Adoption { began: sys::boot_ticks(), parent: None, filter };
+        let adopted = self.seize_all(tgid, adoption).and_then(|()| {
+            // seized it keeps its number until it is reaped here
+            if start_time.is_some_and(|time| started(tgid) != Some(time)) {
+                return Err(AdoptError::NoProcess(tgid));
+            }
+            self.give_veto(tgid)
+        });
         if let Err(error) = adopted {
             // refused for one thread, as when a debugger has only that
-            let _ = self.release(tgid);
+            self.let_process_go(tgid);
             return Err(error);
         }
         let children = threads_of(tgid).unwrap_or_default().into_iter();
-        self.adopt_young(children.flat_map(|tid| children_of(tgid, tid)).collect(), began, tgid);
+        self.adopt_young(children.flat_map(|tid| children_of(tgid, tid)).collect(), adoption.of(tgid));
         self.step_until(FORK_TIME, |supervisor| {
             supervisor.table.tasks.values().all(|task| task.tgid != tgid || task.adopting.is_none())
         });
@@ -133,7 +156,8 @@ impl<P: Policy> Supervisor<P> {
 
     /// Forks may be limited where every process is.
     fn give_veto(&mut self, tgid: Tid) -> Result<(), AdoptError> {
-        if self.policy.needs_veto(tgid) {
+        let vetoes = self.table.tasks.get(&tgid).is_some_and(|task| task.lineage.vetoes());
+        if !vetoes && self.policy.needs_veto(tgid) {
             let possible = inject::possible(tgid, false);
             possible.map_err(|reason| AdoptError::NoFilter { pid: tgid, reason })?;
             self.want_filter(tgid, Need::ForkVeto);
@@ -141,13 +165,13 @@ impl<P: Policy> Supervisor<P> {
         Ok(())
     }
 
-    /// Seizes all threads of a process. With a `parent` they are its late children, else the adoption's own.
-    fn seize_all(&mut self, tgid: Tid, began: u64, parent: Option<Tid>) -> Result<(), AdoptError> {
+    /// Seizes all threads of a process.
+    fn seize_all(&mut self, tgid: Tid, adoption: Adoption) -> Result<(), AdoptError> {
         for _ in 0..ROUNDS {
             let threads = threads_of(tgid)?;
             let mut new = false;
             for &tid in &threads {
-                new |= self.seize_one(tgid, tid, began, parent)?;
+                new |= self.seize_one(tgid, tid, adoption)?;
             }
             // the list can leave one out while another ends
             if !new && count_threads(tgid) == Some(threads.len() as u64) {
@@ -158,13 +182,13 @@ impl<P: Policy> Supervisor<P> {
     }
 
     /// Takes in those of some children that are not older than the adoption, and what they have made.
-    fn adopt_young(&mut self, mut born: Vec<Tid>, began: u64, parent: Tid) {
+    fn adopt_young(&mut self, mut born: Vec<Tid>, adoption: Adoption) {
         while let Some(child) = born.pop() {
-            if started(child).is_none_or(|time| time < began) {
+            if started(child).is_none_or(|time| time < adoption.began) {
                 continue;
             }
             // one that was attached at birth will be reported; one that is gone took its children's trace with it
-            if tracer_of(child) != Some(sys::gettid()) && self.seize_all(child, began, Some(parent)).is_ok() {
+            if tracer_of(child) != Some(sys::gettid()) && self.seize_all(child, adoption).is_ok() {
                 let threads = threads_of(child).unwrap_or_default().into_iter();
                 born.extend(threads.flat_map(|tid| children_of(child, tid)));
             }
@@ -177,18 +201,14 @@ impl<P: Policy> Supervisor<P> {
         let Some(began) = task.adopting.take() else { return };
         let tgid = task.tgid;
         // what can't be seized any more is dying
-        let _ = self.seize_all(tgid, began, Some(tid));
-        self.adopt_young(children_of(tgid, tid), began, tid);
+        let adoption = Adoption { began, parent: Some(tid), filter: None };
+        let _ = self.seize_all(tgid, adoption);
+        self.adopt_young(children_of(tgid, tid), adoption);
     }
 
     /// True when the thread was new.
-    fn seize_one(
-        &mut self,
-        tgid: Tid,
-        tid: Tid,
-        began: u64,
-        parent: Option<Tid>,
-    ) -> Result<bool, AdoptError> {
+    fn seize_one(&mut self, tgid: Tid, tid: Tid, adoption: Adoption) -> Result<bool, AdoptError> {
+        let Adoption { began, parent, filter } = adoption;
         let mut lineage = Lineage::adopted(false);
         // which of its threads will execute a new program is not known
         match sys::seize(tid, ptrace_options(lineage) | libc::PTRACE_O_TRACEEXEC) {
@@ -204,10 +224,10 @@ impl<P: Policy> Supervisor<P> {
         }
         let family = parent.and_then(|parent| self.table.tasks.get(&parent));
         let mut wants = family.and_then(|parent| parent.wants);
-        if let Some(filter) = family.and_then(|parent| parent.lineage.filter) {
-            // a thread gets it with the others; a child may be older
+        if let Some(filter) = family.and_then(|parent| parent.lineage.filter).or(filter) {
+            // a thread gets it with the others; a child may be older, and what was told may be wrong
             if sys::status_field(tid, "Seccomp").is_some_and(|mode| mode == "0") {
-                wants = Some(filter);
+                wants = parent.map(|_| filter);
             } else {
                 lineage.filter = Some(filter);
             }
@@ -227,7 +247,12 @@ impl<P: Policy> Supervisor<P> {
         }
         let filtered = lineage.vetoes();
         match parent {
-            None => self.policy.adopted(tid, tgid),
+            None => {
+                self.policy.adopted(tid, tgid);
+                if let Some(filter) = lineage.filter {
+                    self.policy.filtered(tid, filter.fork);
+                }
+            }
             Some(parent) => {
                 let fork = Fork { parent, child: tid, tgid, charged: false, parent_died: false, filtered };
                 self.policy.forked(fork);
@@ -237,6 +262,24 @@ impl<P: Policy> Supervisor<P> {
             }
         }
         Ok(true)
+    }
+}
+
+/// An adoption under way.
+#[derive(Clone, Copy)]
+struct Adoption {
+    /// In ticks since boot.
+    began: u64,
+    /// Whose late children these are; `None` for the process itself.
+    parent: Option<Tid>,
+    /// What the process has from an earlier supervisor.
+    filter: Option<Interest>,
+}
+
+impl Adoption {
+    /// The same for late children of a task.
+    fn of(self, parent: Tid) -> Adoption {
+        Adoption { parent: Some(parent), filter: None, ..self }
     }
 }
 
@@ -312,7 +355,7 @@ fn children_by_parent(tgid: Tid) -> Vec<Tid> {
 }
 
 /// When a process was started, in ticks since boot.
-fn started(pid: Tid) -> Option<u64> {
+pub(super) fn started(pid: Tid) -> Option<u64> {
     // field 22 of proc(5), of which the state is field 3
     sys::stat_fields(pid)?.get(19)?.parse().ok()
 }

@@ -22,6 +22,23 @@ pub struct Command {
     pub only_stdio: bool,
     /// Its session and terminal.
     pub session: Session,
+    /// Its file mode creation mask; `None` for that of this process.
+    pub umask: Option<u32>,
+    /// Limits on its resources that differ from those of this process, set with this process's rights.
+    pub limits: Vec<ResourceLimit>,
+    /// Its nice value, -20 to 19, set with this process's rights; `None` for that of this process.
+    pub nice: Option<i32>,
+}
+
+/// A limit on a resource, as setrlimit(2) has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResourceLimit {
+    /// The number of the resource, such as `libc::RLIMIT_NOFILE`.
+    pub resource: u32,
+    /// What is in force; `u64::MAX` for none, as below.
+    pub soft: u64,
+    /// Up to what it may raise that itself.
+    pub hard: u64,
 }
 
 /// A user to run a command as. Another than one's own takes the rights of root (`EPERM`).

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use penfold_core::{CgroupId, Engine, Error, Host, LimitHit, Need};
+use penfold_core::{CgroupId, Engine, Error, Event, Host, LimitHit, Need, Release};
 
 use super::command::Command;
 use super::job::{Job, Outcome};
 use super::kick::{Gone, Handle};
 use super::launch::StartError;
-use super::placement::{Inner, Placement, Statistics};
+use super::placement::{Inner, OnChange, Placement, Shared, Statistics};
+use super::quick::{self, Quick};
 use super::signals::Signals;
 use super::supervise::{Options, Supervisor};
 use super::tasks::Tasks;
@@ -20,6 +21,7 @@ use super::{Notice, Tid};
 pub struct Workshop {
     inner: Inner,
     on_notice: Option<fn(&Notice)>,
+    on_change: Option<OnChange>,
     later_rules: bool,
 }
 
@@ -40,6 +42,7 @@ impl Workshop {
         Workshop {
             inner: Inner { engine: Engine::new(), tasks: Tasks::new(best_effort) },
             on_notice: None,
+            on_change: None,
             later_rules: false,
         }
     }
@@ -66,13 +69,25 @@ impl Workshop {
         self.on_notice = Some(tell);
     }
 
+    /// Calls this, on the tracer thread, when cgroups were released or an [`Event`] was recorded ([`Engine::watch`]),
+    /// soon after and with all that there is: also what [`Control::with`] and [`Control::quick`] have caused. It is to
+    /// hand them on and return: no task is dealt with meanwhile, and a request from within would wait for itself.
+    pub fn on_change(&mut self, tell: impl Fn(Vec<Release>, Vec<Event>) + Send + 'static) {
+        self.on_change = Some(OnChange(Box::new(tell)));
+    }
+
     /// What was asked for and can't be given, where best effort let it pass.
     pub fn warnings(&self) -> &[String] {
         &self.inner.tasks.warnings
     }
 
-    pub(super) fn into_parts(self) -> (Inner, Option<fn(&Notice)>) {
-        (self.inner, self.on_notice)
+    /// The policy of a job with this engine; `cgroup` is for a command in the foreground.
+    pub(super) fn into_policy(self, cgroup: Option<CgroupId>) -> Placement {
+        Placement::new(self.inner, cgroup, self.on_notice, self.on_change)
+    }
+
+    pub(super) fn tasks(&mut self) -> &mut Tasks {
+        &mut self.inner.tasks
     }
 
     /// Starts a command inside a cgroup. Only the stops that the rules need are arranged for.
@@ -93,8 +108,9 @@ impl Workshop {
             ..options
         };
         self.inner.tasks.freeze_arrangement(options.fork_veto, self.later_rules);
-        let placement = Placement::new(self.inner, Some(cgroup), self.on_notice);
-        Ok(Contained { job: Job::start(command, options, placement)? })
+        let placement = self.into_policy(Some(cgroup));
+        let shared = placement.inner.clone();
+        Ok(Contained { job: Job::start(command, options, placement)?, shared })
     }
 }
 
@@ -102,17 +118,44 @@ impl Workshop {
 #[derive(Debug)]
 pub struct Contained {
     job: Job<Placement>,
+    shared: Shared,
 }
 
 /// A way to a running job's engine, for any thread.
 #[derive(Debug, Clone)]
 pub struct Control {
     handle: Handle<Placement>,
+    shared: Shared,
 }
 
 impl Control {
-    pub(super) fn new(handle: Handle<Placement>) -> Self {
-        Self { handle }
+    pub(super) fn new(handle: Handle<Placement>, shared: Shared) -> Self {
+        Self { handle, shared }
+    }
+
+    /// Works on directories, generic files and mounts on the calling thread, without a switch to the tracer thread. What
+    /// can be done is what [`Quick`] has; the rest goes through [`Control::with`].
+    ///
+    /// The tracer thread deals with no stop meanwhile, so it is to be short. Forks in flight are not settled: a cgroup can
+    /// seem to have one task more. What a subsystem asks of the host that takes the tracer (to freeze, to bind to CPUs)
+    /// is done by it before this returns. Not to be called from within another request or a callback of the host: it
+    /// would wait for itself.
+    ///
+    /// # Errors
+    /// [`Gone`] when the job has ended.
+    pub fn quick<R>(&self, request: impl FnOnce(&mut Quick<'_>, &mut dyn Host) -> R) -> Result<R, Gone> {
+        let mut inner = self.shared.lock();
+        let Inner { engine, tasks } = inner.as_mut().ok_or(Gone)?;
+        let (result, later) = quick::run(engine, tasks, request);
+        let news = engine.has_news();
+        drop(inner);
+        if !later.is_empty() {
+            self.with(move |_, host| later.into_iter().for_each(|later| later.apply(host)))?;
+        } else if news {
+            // it is the tracer thread that tells
+            self.handle.call(|_| ())?;
+        }
+        Ok(result)
     }
 
     /// Works on the engine between two stops of the job, with exact counters.
@@ -154,7 +197,7 @@ impl Ended {
 impl Contained {
     /// A way to the engine.
     pub fn control(&self) -> Control {
-        Control::new(self.job.handle())
+        Control::new(self.job.handle(), self.shared.clone())
     }
 
     /// The command's process id.

@@ -61,15 +61,15 @@ fn op(code: u16, jt: usize, jf: usize, k: u32) -> sock_filter {
     sock_filter { code, jt: jump(jt), jf: jump(jf), k }
 }
 
-/// What the filter has to see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Interest {
-    /// Stop at every fork, vfork and clone, so that it can be refused.
-    pub(super) fork: bool,
-    /// Stop at `sched_setaffinity`.
-    pub(super) affinity: bool,
-    /// Stop at socket.
-    pub(super) sockets: bool,
+/// What a filter of ours stops, beside ptrace(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Interest {
+    /// fork, vfork and clone, so that they can be refused.
+    pub fork: bool,
+    /// `sched_setaffinity`.
+    pub affinity: bool,
+    /// socket(2).
+    pub sockets: bool,
 }
 
 impl Interest {
@@ -85,6 +85,17 @@ impl Interest {
             Need::SocketClass => Some(Self { sockets: true, ..none }),
             Need::MemoryNodes | Need::Freeze => None,
         }
+    }
+
+    /// As a number to keep, never 0.
+    pub(super) fn bits(self) -> u8 {
+        1 | u8::from(self.fork) << 1 | u8::from(self.affinity) << 2 | u8::from(self.sockets) << 3
+    }
+
+    /// From [`Interest::bits`]; `None` for 0.
+    pub(super) fn of_bits(bits: u8) -> Option<Self> {
+        let is = |bit: u8| bits & 1 << bit != 0;
+        is(0).then(|| Self { fork: is(1), affinity: is(2), sockets: is(3) })
     }
 
     /// Both together.

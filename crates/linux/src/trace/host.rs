@@ -4,19 +4,20 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use libc::c_int;
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, Error, Host, Need};
+use penfold_core::{CgroupId, CssSetId, Engine, Error, Host, Need};
 
 use super::Tid;
-use super::adopt::AdoptError;
+use super::adopt::{AdoptError, started};
 use super::command::Command;
 use super::contained::{Control, Workshop};
+use super::filter::Interest;
 use super::job::Job;
 use super::jobs::{JobEnd, JobOptions, Launch};
 use super::kick::{Gone, Handle};
 use super::launch::StartError;
 use super::leave::{AtEnd, ReleaseError};
-use super::placement::{Inner, Placement, Statistics};
-use super::supervise::Options;
+use super::placement::{Inner, Placement, Shared, Statistics};
+use super::supervise::{Options, Supervisor};
 
 /// A tracer thread with an engine, for any thread of a daemon. It uses no CPU while nothing happens.
 ///
@@ -25,6 +26,7 @@ use super::supervise::Options;
 #[derive(Debug, Clone)]
 pub struct TraceHost {
     handle: Handle<Placement>,
+    shared: Shared,
     job: Arc<Mutex<Option<Job<Placement>>>>,
     /// What every command is launched with.
     options: Options,
@@ -45,6 +47,23 @@ impl Default for ExecOptions {
     fn default() -> Self {
         Self { leave_running: false, exit_kill: true }
     }
+}
+
+/// A task that a host supervises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Supervised {
+    /// Its number in this process's pid namespace.
+    pub tid: Tid,
+    /// Its process.
+    pub group: Tid,
+    /// When it was started, in clock ticks since boot: with the number it names a task for ever.
+    pub start_time: u64,
+    /// It was adopted, or made by one that was; otherwise it was launched here.
+    pub adopted: bool,
+    /// What its filter stops, if it has one of ours.
+    pub filter: Option<Interest>,
+    /// Where it is; to be looked up in the engine while nothing else happens to it.
+    pub css_set: CssSetId,
 }
 
 /// Why a command does not run.
@@ -98,24 +117,33 @@ impl TraceHost {
     ///
     /// # Errors
     /// [`StartError::System`].
-    pub fn start(workshop: Workshop) -> Result<TraceHost, StartError> {
-        let (mut inner, on_notice) = workshop.into_parts();
-        let sockets = inner.tasks.can_mark();
-        inner.tasks.arrange(Need::ForkVeto);
-        inner.tasks.arrange(Need::Affinity);
+    pub fn start(mut workshop: Workshop) -> Result<TraceHost, StartError> {
+        let tasks = workshop.tasks();
+        let sockets = tasks.can_mark();
+        tasks.arrange(Need::ForkVeto);
+        tasks.arrange(Need::Affinity);
         if sockets {
-            inner.tasks.arrange(Need::SocketClass);
+            tasks.arrange(Need::SocketClass);
         }
-        inner.tasks.freeze_arrangement(true, false);
+        tasks.freeze_arrangement(true, false);
         let options =
             Options { fork_veto: true, affinity: true, sockets, follow_stops: false, exit_kill: true };
-        let job = Job::idle(Placement::new(inner, None, on_notice))?;
-        Ok(TraceHost { handle: job.handle(), job: Arc::new(Mutex::new(Some(job))), options })
+        let placement = workshop.into_policy(None);
+        let shared = placement.inner.clone();
+        let job = Job::idle(placement)?;
+        Ok(TraceHost { handle: job.handle(), shared, job: Arc::new(Mutex::new(Some(job))), options })
+    }
+
+    pub(super) fn call<R: Send + 'static>(
+        &self,
+        request: impl FnOnce(&mut Supervisor<Placement>) -> R + Send + 'static,
+    ) -> Result<R, Gone> {
+        self.handle.call(request)
     }
 
     /// A way to the engine.
     pub fn control(&self) -> Control {
-        Control::new(self.handle.clone())
+        Control::new(self.handle.clone(), self.shared.clone())
     }
 
     /// Runs a command in these cgroups, each of another hierarchy; in the root of every hierarchy that none is of.
@@ -154,6 +182,53 @@ impl TraceHost {
     /// [`AdoptError`]; then nothing has changed.
     pub fn adopt(&self, pid: Tid) -> Result<(), AdoptError> {
         self.handle.call(move |supervisor| supervisor.adopt(pid)).map_err(|Gone| AdoptError::Gone)?
+    }
+
+    /// The same for the process that has this number and was started at this time, in clock ticks since boot as field 22
+    /// of `/proc/PID/stat` has it: never for another that has the number now.
+    ///
+    /// # Errors
+    /// [`AdoptError`], `NoProcess` (`ESRCH`) for another; then nothing has changed.
+    pub fn adopt_started(&self, pid: Tid, start_time: u64) -> Result<(), AdoptError> {
+        let adopted = self.handle.call(move |supervisor| supervisor.adopt_known(pid, Some(start_time), None));
+        adopted.map_err(|Gone| AdoptError::Gone)?
+    }
+
+    /// The same for a process that has a filter of an earlier host, as [`TraceHost::tasks`] told it then: launched or
+    /// adopted, it was left behind when that host ended or died. What its filter stops has failed with `ENOSYS` since and
+    /// works again now; so do its rules when it is put into their cgroups.
+    ///
+    /// That its filter is one of penfold's can't be told from outside: the caller has to know. What the process has
+    /// started meanwhile has the filter too and is to be adopted apart.
+    ///
+    /// # Errors
+    /// As [`TraceHost::adopt_started`].
+    pub fn adopt_filtered(&self, pid: Tid, start_time: u64, filter: Interest) -> Result<(), AdoptError> {
+        let adopted =
+            self.handle.call(move |supervisor| supervisor.adopt_known(pid, Some(start_time), Some(filter)));
+        adopted.map_err(|Gone| AdoptError::Gone)?
+    }
+
+    /// All tasks that are supervised, in any order: what a journal needs to find them again.
+    ///
+    /// # Errors
+    /// [`Gone`] when the host was stopped.
+    pub fn tasks(&self) -> Result<Vec<Supervised>, Gone> {
+        self.handle.call(|supervisor| {
+            let sets = supervisor.policy.css_sets();
+            let tasks = supervisor.table.tasks.iter();
+            let described = tasks.filter_map(|(&tid, task)| {
+                Some(Supervised {
+                    tid,
+                    group: task.tgid,
+                    start_time: started(tid)?,
+                    adopted: task.lineage.adopted,
+                    filter: task.lineage.filter,
+                    css_set: *sets.get(&tid)?,
+                })
+            });
+            described.collect()
+        })
     }
 
     /// Lets an adopted process go, out of all cgroups. Its children stay.

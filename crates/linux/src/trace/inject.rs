@@ -9,7 +9,7 @@
 //!
 //! All signals are blocked meanwhile and wait, but for those that the calls themselves could cause.
 
-use std::fs;
+use std::{fs, io};
 
 use super::arch::{Injector, Registers};
 use super::filter::{self, Interest};
@@ -60,19 +60,15 @@ pub(super) fn possible(task: Tid, ours: bool) -> Result<(), String> {
             return Err("it has a system call filter of its own, which may forbid the calls".to_owned());
         }
     }
-    if Injector::understands(&program_header(task)) {
-        Ok(())
-    } else {
-        Err("it runs a program of another architecture".to_owned())
+    let mut header = [0; 20];
+    let program = fs::File::open(format!("/proc/{task}/exe"));
+    match program.and_then(|mut file| io::Read::read_exact(&mut file, &mut header)) {
+        Ok(()) if Injector::understands(&header) => Ok(()),
+        Ok(()) => Err("it runs a program of another architecture".to_owned()),
+        // dying, it has no program any more
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(format!("the program that it runs can't be read: {error}")),
     }
-}
-
-/// The first bytes of the program that a task runs.
-fn program_header(task: Tid) -> Vec<u8> {
-    let mut header = vec![0; 20];
-    let read = fs::File::open(format!("/proc/{task}/exe"))
-        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut header));
-    if read.is_ok() { header } else { Vec::new() }
 }
 
 impl<P: Policy> Supervisor<P> {

@@ -2,13 +2,14 @@
 //!
 //! Only the tracer thread may touch its tracees, and it sleeps in waitid(2). A request is put in a queue and
 //! a signal interrupts the wait. Between the tracer's look at the queue and its wait the signal comes too
-//! early and is lost; so it is sent again every millisecond until the request is answered.
+//! early and is lost; so it is sent again until the request is answered: at first often, since a tracer that has just
+//! answered another request is likely to be there, then every millisecond.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
-use std::{mem, process, ptr};
+use std::time::{Duration, Instant};
+use std::{hint, mem, process, ptr};
 
 use libc::c_int;
 use nix::errno::Errno;
@@ -17,6 +18,12 @@ use super::supervise::Supervisor;
 use super::{Tid, sys};
 
 const RESEND: Duration = Duration::from_millis(1);
+const RESEND_AT_FIRST: Duration = Duration::from_micros(50);
+/// How long an answer is waited for without sleep, which costs as much as a short request itself.
+const SPIN: Duration = Duration::from_micros(15);
+const SPINS: u32 = 2;
+/// After a wait that was longer, the tracer is busy or has to wait for a CPU, and spinning only takes that from it.
+const CALLS_WITHOUT_SPIN: u32 = 32;
 
 /// The job is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +36,8 @@ pub(super) struct Queue<P> {
     requests: Mutex<Option<VecDeque<Request<P>>>>,
     waiting: AtomicBool,
     tracer: AtomicI32,
+    /// How many of the next calls are to sleep at once.
+    hopeless: AtomicU32,
 }
 
 impl<P> Queue<P> {
@@ -37,6 +46,7 @@ impl<P> Queue<P> {
             requests: Mutex::new(Some(VecDeque::new())),
             waiting: AtomicBool::new(false),
             tracer: AtomicI32::new(0),
+            hopeless: AtomicU32::new(0),
         })
     }
 
@@ -65,6 +75,13 @@ impl<P> Queue<P> {
         requests.as_mut().ok_or(Gone)?.push_back(request);
         self.waiting.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// How often to spin for an answer.
+    fn spins(&self) -> u32 {
+        let less = |calls: u32| calls.checked_sub(1);
+        let hopeless = self.hopeless.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok();
+        if hopeless { 0 } else { SPINS }
     }
 
     fn kick(&self) {
@@ -108,11 +125,28 @@ impl<P: 'static> Handle<P> {
         self.queue.put(Box::new(move |supervisor| {
             let _ = answer.send(request(supervisor));
         }))?;
+        let spins = self.queue.spins();
+        for _ in 0..spins {
+            self.queue.kick();
+            let kicked = Instant::now();
+            // no yield: where many want this CPU it would be long before this thread had it again
+            while kicked.elapsed() < SPIN {
+                match answered.try_recv() {
+                    Ok(result) => return Ok(result),
+                    Err(mpsc::TryRecvError::Empty) => hint::spin_loop(),
+                    Err(mpsc::TryRecvError::Disconnected) => return Err(Gone),
+                }
+            }
+        }
+        if spins > 0 {
+            self.queue.hopeless.store(CALLS_WITHOUT_SPIN, Ordering::Relaxed);
+        }
+        let mut resend = RESEND_AT_FIRST;
         loop {
             self.queue.kick();
-            match answered.recv_timeout(RESEND) {
+            match answered.recv_timeout(resend) {
                 Ok(result) => return Ok(result),
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Timeout) => resend = (resend * 2).min(RESEND),
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Gone),
             }
         }

@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
-use super::command::{Command, Session, User};
+use super::command::{Command, ResourceLimit, Session, User};
 use super::signals::{self, Inherited};
 use super::{Tid, filter, sys};
 
@@ -58,6 +58,9 @@ pub enum StartError {
     /// The seccomp filter could not be installed.
     #[error("cannot install the seccomp filter: {0}; the kernel lacks CONFIG_SECCOMP_FILTER or forbids it")]
     Filter(Errno),
+    /// A resource limit or the nice value could not be set.
+    #[error("cannot set the resource limits or the nice value: {0}; to raise them takes root's rights")]
+    Limits(Errno),
     /// The command can't run with the rights of that user.
     #[error("cannot become the user: {0}; that takes root's rights")]
     User(Errno),
@@ -95,6 +98,9 @@ struct Prepared<'a> {
     replaces_environment: bool,
     directory: *const c_char,
     user: Option<&'a User>,
+    umask: Option<u32>,
+    limits: &'a [ResourceLimit],
+    nice: Option<i32>,
     stdio: [Option<RawFd>; 3],
     only_stdio: bool,
     session: Session,
@@ -108,6 +114,7 @@ struct Prepared<'a> {
 enum Stage {
     Session,
     Streams,
+    Limits,
     Filter,
     User,
     Directory,
@@ -115,8 +122,15 @@ enum Stage {
 }
 
 impl Stage {
-    const ALL: [Stage; 6] =
-        [Stage::Session, Stage::Streams, Stage::Filter, Stage::User, Stage::Directory, Stage::Exec];
+    const ALL: [Stage; 7] = [
+        Stage::Session,
+        Stage::Streams,
+        Stage::Limits,
+        Stage::Filter,
+        Stage::User,
+        Stage::Directory,
+        Stage::Exec,
+    ];
 }
 
 unsafe extern "C" {
@@ -166,6 +180,9 @@ pub(super) fn fork(command: &Command, filter: &[sock_filter]) -> Result<Launched
         replaces_environment: command.environment.is_some(),
         directory: directory.first().map_or(ptr::null(), |path| path.as_ptr()),
         user: command.user.as_ref(),
+        umask: command.umask,
+        limits: &command.limits,
+        nice: command.nice,
         stdio: [0, 1, 2].map(|stream: usize| command.stdio[stream].as_ref().map(AsRawFd::as_raw_fd)),
         only_stdio: command.only_stdio,
         session: command.session,
@@ -205,6 +222,7 @@ impl Launched {
         Some(match Stage::ALL.into_iter().find(|one| *one as i32 == stage).unwrap_or(Stage::Exec) {
             Stage::Session => StartError::Session(errno),
             Stage::Streams => StartError::Streams(errno),
+            Stage::Limits => StartError::Limits(errno),
             Stage::Filter => StartError::Filter(errno),
             Stage::User => StartError::User(errno),
             Stage::Directory => StartError::Directory(errno),
@@ -235,6 +253,7 @@ impl Prepared<'_> {
         self.wait();
         self.enter_session().map_err(at(Stage::Session))?;
         self.place_streams().map_err(at(Stage::Streams))?;
+        self.set_limits().map_err(at(Stage::Limits))?;
         if !self.filter.is_empty() {
             filter::install(self.filter).map_err(at(Stage::Filter))?;
         }
@@ -300,6 +319,27 @@ impl Prepared<'_> {
             Errno::result(unsafe {
                 libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
             })?;
+        }
+        Ok(())
+    }
+
+    /// With the rights of this process: before the user changes.
+    fn set_limits(&self) -> Result<(), Errno> {
+        if let Some(mask) = self.umask {
+            // SAFETY: takes a number and can't fail.
+            unsafe { libc::umask(mask & 0o777) };
+        }
+        if let Some(nice) = self.nice {
+            // SAFETY: takes numbers.
+            Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) })?;
+        }
+        for limit in self.limits {
+            let both = libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard };
+            // SAFETY: the kernel reads both, and is told of no place to write to.
+            let rc = unsafe {
+                libc::syscall(libc::SYS_prlimit64, 0, limit.resource, &raw const both, ptr::null_mut::<u8>())
+            };
+            Errno::result(rc)?;
         }
         Ok(())
     }

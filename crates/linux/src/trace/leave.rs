@@ -72,13 +72,15 @@ impl<P: Policy> Supervisor<P> {
         if tasks().any(|task| task.lineage.filter.is_some() || task.wants.is_some()) {
             return Err(ReleaseError::Filtered(tgid));
         }
-        for tid in &threads {
-            self.ask_to_leave(*tid);
+        if self.let_process_go(tgid) { Ok(()) } else { Err(ReleaseError::Waits(tgid)) }
+    }
+
+    /// Whether it has gone; otherwise it happens later.
+    pub(super) fn let_process_go(&mut self, tgid: Tid) -> bool {
+        for tid in self.table.threads_of(tgid) {
+            self.ask_to_leave(tid);
         }
-        let gone = self.step_until(STOP_TIME, |supervisor| {
-            supervisor.table.tasks.values().all(|task| task.tgid != tgid)
-        });
-        if gone { Ok(()) } else { Err(ReleaseError::Waits(tgid)) }
+        self.step_until(STOP_TIME, |supervisor| supervisor.table.tasks.values().all(|task| task.tgid != tgid))
     }
 
     /// Ends the supervision: adopted tasks are let go, launched ones too or killed. The tracer thread ends when this

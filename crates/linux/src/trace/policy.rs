@@ -160,6 +160,9 @@ pub trait Policy: Send + 'static {
         let _ = (task, descriptor);
     }
 
+    /// A stop, a death or some requests have been dealt with, and the tracer may sleep next.
+    fn turn_is_over(&mut self) {}
+
     /// Something the user should hear about.
     fn notice(&mut self, notice: Notice) {
         let _ = notice;

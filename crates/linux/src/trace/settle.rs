@@ -126,6 +126,9 @@ impl<P: Policy> Supervisor<P> {
     ///
     /// For requests of other threads; not to be called by a policy.
     pub fn settle(&mut self) {
+        if self.in_flight == 0 {
+            return;
+        }
         self.settling = true;
         self.unsettle();
         while self.unsettled > 0 && self.step() {}

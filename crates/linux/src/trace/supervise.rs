@@ -194,6 +194,7 @@ impl<P: Policy> Supervisor<P> {
             for request in self.queue.take() {
                 request(&mut self);
             }
+            self.policy.turn_is_over();
             if self.over {
                 break;
             }
@@ -205,6 +206,7 @@ impl<P: Policy> Supervisor<P> {
             if !self.stays {
                 break;
             }
+            self.policy.turn_is_over();
             sys::sleep_until_kicked();
         }
         let status = self.status.unwrap_or_default();

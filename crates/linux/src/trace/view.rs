@@ -11,30 +11,33 @@ pub(super) struct View<'a> {
     supervisor: &'a mut Supervisor<Placement>,
     /// Thawed at the end: a thawed task may ask for a fork at once, and the engine is not in its place.
     thawed: Vec<Tid>,
-    /// CPU time of tasks that moved, for the css_set that they left.
-    left: Vec<(CssSetId, usize, CpuTime)>,
+    /// CPU time of tasks that moved, for the css_set that they left, or the one they went to if that has gone with them.
+    left: Vec<([CssSetId; 2], usize, CpuTime)>,
 }
 
 /// Lets a request work on the engine, between two stops. What counters show is exact: forks in flight are settled
-/// and the CPU time of living tasks is charged first.
+/// first, and core asks for the CPU time of living tasks where it reads it.
 pub(super) fn with_engine<R>(
     supervisor: &mut Supervisor<Placement>,
     request: impl FnOnce(&mut Engine, &mut dyn Host) -> R,
 ) -> R {
     supervisor.settle();
-    supervisor.sample();
-    let mut inner = supervisor.policy.inner.take().expect("requests run one after another");
-    let Inner { engine, tasks } = &mut inner;
+    let shared = supervisor.policy.inner.clone();
+    let mut inner = shared.lock();
+    let Inner { engine, tasks } = inner.as_mut().expect("a job that answers has not ended");
+    supervisor.policy.lent = true;
     let mut view = View { tasks, supervisor, thawed: Vec::new(), left: Vec::new() };
     let result = request(engine, &mut view);
     let View { thawed, left, .. } = view;
     for (set, cpu, time) in left {
-        // A css_set that went with its last task took nobody's time: the sample above was a moment ago.
-        if engine.tree().css_set(set).is_some() {
+        // Of two css_sets that differ in no hierarchy with CPU accounts either will do. Where they do, core has asked
+        // for the time a moment ago.
+        if let Some(set) = set.into_iter().find(|set| engine.tree().css_set(*set).is_some()) {
             engine.charge_cpu(set, cpu, time);
         }
     }
-    supervisor.policy.inner = Some(inner);
+    supervisor.policy.lent = false;
+    drop(inner);
     for task in thawed {
         supervisor.thaw(task.0);
     }
@@ -54,9 +57,10 @@ impl Host for View<'_> {
         if let Some(old) = self.tasks.css_set(task) {
             self.supervisor.before_move(task.0, false);
             let reported = self.supervisor.policy.reported.drain(..);
-            self.left.extend(
-                reported.map(|(task, cpu, time)| (self.tasks.css_set(Tid(task)).unwrap_or(old), cpu, time)),
-            );
+            self.left.extend(reported.map(|(reported, cpu, time)| {
+                let was = self.tasks.css_set(Tid(reported)).unwrap_or(old);
+                ([was, if reported == task.0 { set } else { was }], cpu, time)
+            }));
         }
         self.tasks.place(task, set);
     }
@@ -138,6 +142,19 @@ impl Host for View<'_> {
 
     fn sample_cpu(&mut self, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
         self.supervisor.sample();
+        self.charge_reported(charge);
+    }
+
+    fn sample_task(&mut self, task: Tid, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
+        if let Some(group) = self.tasks.group(task) {
+            self.supervisor.charge_process(group.0);
+            self.charge_reported(charge);
+        }
+    }
+}
+
+impl View<'_> {
+    fn charge_reported(&mut self, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
         for (task, cpu, time) in self.supervisor.policy.reported.drain(..) {
             if let Some(set) = self.tasks.css_set(Tid(task)) {
                 charge(set, cpu, time);

@@ -264,6 +264,29 @@ impl Drop for Scratch {
     }
 }
 
+/// A copy of a program where everybody may execute it; it goes with this.
+pub struct Copy(PathBuf);
+
+impl Copy {
+    pub fn of(program: &Path) -> Self {
+        let path = std::env::temp_dir().join(format!("penfold-copy-{}", process::id()));
+        std::fs::copy(program, &path).expect("copy the program");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).expect("let everybody execute it");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// Waits for a condition that is reached soon.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();

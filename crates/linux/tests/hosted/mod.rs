@@ -137,3 +137,42 @@ pub fn children(pid: i32) -> Vec<i32> {
     let text: String = lists.map(Result::unwrap_or_default).collect();
     text.split_whitespace().map(|pid| pid.parse().expect("a number")).collect()
 }
+
+pub const PYTHON: &str = "/usr/bin/python3";
+
+/// For each USR1: forks until it is refused, or fifty times; says how often and why it stopped.
+pub const FORKER: &str = "
+import errno, os, signal, sys, time
+def fill(*_):
+    made, why = 0, 'enough'
+    while made < 50:
+        try:
+            if os.fork() == 0:
+                signal.signal(signal.SIGUSR1, signal.SIG_DFL); time.sleep(100); os._exit(0)
+            made += 1
+        except OSError as error:
+            why = errno.errorcode[error.errno]; break
+    print(made, why, flush=True)
+signal.signal(signal.SIGUSR1, fill)
+signal.alarm(30)
+print('ready', flush=True)
+while True: time.sleep(100)";
+
+/// A Python program that has said so.
+pub fn ready(program: &str) -> Stranger {
+    let mut stranger = Stranger::start(&[PYTHON, "-c", program]);
+    assert_eq!(stranger.line(), "ready");
+    stranger
+}
+
+/// What it says to USR1.
+pub fn tell(stranger: &mut Stranger) -> String {
+    stranger.kill(Signal::SIGUSR1);
+    stranger.line()
+}
+
+/// The threads of a process.
+pub fn threads(pid: i32) -> Vec<i32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
+}

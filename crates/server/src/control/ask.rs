@@ -28,8 +28,15 @@ impl Ask<'_> {
     /// # Errors
     /// As [`path::cgroup`].
     pub(super) fn cgroup(&self, address: &str) -> Result<CgroupId, Failure> {
-        let (caller, address) = (self.client.caller.clone(), address.to_owned());
-        self.desk().look(move |engine, _| path::cgroup(engine, &caller, &address))?
+        self.desk().glance(|engine, _| path::cgroup(engine, &self.client.caller, address))?
+    }
+
+    /// The directory and the last name of an address, as [`path::parent`].
+    ///
+    /// # Errors
+    /// As [`path::parent`].
+    pub(super) fn parent(&self, address: &str) -> Result<Option<(CgroupId, Vec<u8>)>, Failure> {
+        self.desk().glance(|engine, _| path::parent(engine, &self.client.caller, address))?
     }
 
     /// A cgroup and one of its control files, which the caller may read (4) or write (2).
@@ -37,24 +44,24 @@ impl Ask<'_> {
     /// # Errors
     /// As [`path::cgroup`] and [`Engine::open`].
     pub(super) fn file(&self, address: &str, name: &str, want: u32) -> Result<(CgroupId, FileId), Failure> {
-        let (caller, address, name) = (self.client.caller.clone(), address.to_owned(), name.to_owned());
-        self.desk().look(move |engine, _| {
-            let cgroup = path::cgroup(engine, &caller, &address)?;
-            path::must_search(engine, &caller, cgroup)?;
-            Ok((cgroup, engine.open(&caller, cgroup, &name, want)?))
+        let caller = &self.client.caller;
+        self.desk().glance(|engine, _| {
+            let cgroup = path::cgroup(engine, caller, address)?;
+            path::must_search(engine, caller, cgroup)?;
+            Ok((cgroup, engine.open(caller, cgroup, name, want)?))
         })?
     }
 
-    /// Works on the engine as the caller, at an address.
-    pub(super) fn look_at<R: Send + 'static>(
+    /// Looks at the engine as the caller, at an address.
+    pub(super) fn look_at<R>(
         &self,
         address: &str,
-        look: impl FnOnce(&mut Engine, &penfold_core::Caller, CgroupId) -> Result<R, Failure> + Send + 'static,
+        look: impl FnOnce(&Engine, &penfold_core::Caller, CgroupId) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
-        let (caller, address) = (self.client.caller.clone(), address.to_owned());
-        self.desk().look(move |engine, _| {
-            let cgroup = path::cgroup(engine, &caller, &address)?;
-            look(engine, &caller, cgroup)
+        let caller = &self.client.caller;
+        self.desk().glance(|engine, _| {
+            let cgroup = path::cgroup(engine, caller, address)?;
+            look(engine, caller, cgroup)
         })?
     }
 

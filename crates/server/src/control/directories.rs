@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use penfold_core::{Caller, CgroupId, Engine};
 
 use super::ask::{Ask, number};
-use super::path::{self, must_list, must_search, name_of};
+use super::path::{must_list, must_search, name_of};
 use crate::desk::owner_of;
 use crate::escape::{escape, unescape};
 use crate::failure::Failure;
@@ -21,8 +21,7 @@ pub(super) fn mkdir(ask: &Ask<'_>, call: MkdirCall) -> Result<MkdirReply, Failur
     if call.parents.unwrap_or(false) {
         return make_all(ask, &call.cgroup, mode);
     }
-    let (caller, address) = (ask.client.caller.clone(), call.cgroup);
-    let place = ask.desk().look(move |engine, _| path::parent(engine, &caller, &address))??;
+    let place = ask.parent(&call.cgroup)?;
     let (parent, name) =
         place.ok_or_else(|| Failure::new(Errno::EEXIST, "mkdir: the root of a hierarchy is always there"))?;
     ask.desk().mkdir(ask.client, None, parent, &name, mode)?;
@@ -69,8 +68,7 @@ pub(super) fn rmdir(ask: &Ask<'_>, call: RmdirCall) -> Result<RmdirReply, Failur
 }
 
 pub(super) fn rename(ask: &Ask<'_>, call: RenameCall) -> Result<RenameReply, Failure> {
-    let (caller, address) = (ask.client.caller.clone(), call.cgroup);
-    let place = ask.desk().look(move |engine, _| path::parent(engine, &caller, &address))??;
+    let place = ask.parent(&call.cgroup)?;
     let (parent, name) =
         place.ok_or_else(|| Failure::new(Errno::EBUSY, "rename: the root of a hierarchy has no name"))?;
     let new = unescape(&call.name);

@@ -3,17 +3,21 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid, isatty};
 use penfold_core::{CgroupId, Engine, Host, Tid};
+use penfold_linux::inherit::limits_of;
+use penfold_linux::process::Process;
 use penfold_linux::trace::{Command, ExecOptions, Running, Session, User};
 
-use super::ask::Ask;
+use super::ask::{Ask, number};
 use super::replies::Replies;
 use super::{confinement, path};
 use crate::escape::unescape;
@@ -46,19 +50,23 @@ fn start(ask: &Ask<'_>, call: ExecCall) -> Result<Running, Failure> {
     let (cgroups, supervised) = places(ask, call.cgroups.clone())?;
     let caller = &ask.client.caller;
     confinement::must_not_exceed_ours(caller.task.0, caller.uid, supervised)?;
-    Ok(host.exec(command(ask, call)?, cgroups, options)?)
+    let (directory, open) = directory(ask, call.directory.as_deref())?;
+    let running = host.exec(command(ask, call, directory)?, cgroups, options)?;
+    // the command's process has a copy of it now
+    drop(open);
+    Ok(running)
 }
 
 /// Where the command goes: into the cgroups that were asked for and, in every other hierarchy, where a child of the
 /// caller would be. Also whether the caller is supervised.
 fn places(ask: &Ask<'_>, addresses: Vec<String>) -> Result<(Vec<CgroupId>, bool), Failure> {
-    let caller = ask.client.caller.clone();
-    ask.desk().look(move |engine, host| {
+    let caller = &ask.client.caller;
+    ask.desk().glance(|engine, host| {
         let mut places: Vec<CgroupId> = Vec::new();
         for address in addresses {
-            let cgroup = path::cgroup(engine, &caller, &address)?;
-            path::must_search(engine, &caller, cgroup)?;
-            engine.open(&caller, cgroup, "cgroup.procs", WRITE)?;
+            let cgroup = path::cgroup(engine, caller, &address)?;
+            path::must_search(engine, caller, cgroup)?;
+            engine.open(caller, cgroup, "cgroup.procs", WRITE)?;
             let hierarchy = engine.tree().hierarchy_of(cgroup).id;
             if places.iter().any(|other| engine.tree().hierarchy_of(*other).id == hierarchy) {
                 let message = format!("{address}: a second cgroup of hierarchy {hierarchy}");
@@ -84,7 +92,7 @@ fn own_cgroups(engine: &Engine, host: &dyn Host, task: Tid) -> Option<Vec<Cgroup
     Some(set.cgroups().collect())
 }
 
-fn command(ask: &Ask<'_>, call: ExecCall) -> Result<Command, Failure> {
+fn command(ask: &Ask<'_>, call: ExecCall, directory: PathBuf) -> Result<Command, Failure> {
     let bytes = |text: &str| OsString::from_vec(unescape(text).into_owned());
     if call.command.is_empty() {
         return Err(Failure::new(Errno::EINVAL, "exec: the command is empty"));
@@ -98,24 +106,33 @@ fn command(ask: &Ask<'_>, call: ExecCall) -> Result<Command, Failure> {
     Ok(Command {
         argv: call.command.iter().map(|word| bytes(word)).collect(),
         environment: Some(variables.collect()),
-        directory: Some(directory(ask, call.directory.as_deref().map(bytes))?),
+        directory: Some(directory),
+        umask: Some(umask(ask, call.umask)?),
         user: user(ask),
         stdio,
         only_stdio: true,
         session: if terminal { Session::Terminal } else { Session::New },
+        limits: limits_of(ask.client.caller.task.0).unwrap_or_default(),
+        ..Command::default()
     })
 }
 
-/// Entered with the rights of the caller, whichever it is.
-fn directory(ask: &Ask<'_>, given: Option<OsString>) -> Result<PathBuf, Failure> {
-    match given.map(PathBuf::from) {
-        None => Ok(format!("/proc/{}/cwd", ask.client.caller.task).into()),
-        Some(path) if path.is_absolute() => Ok(path),
-        Some(path) => {
-            let message = format!("exec: the directory {} is not an absolute path", path.display());
-            Err(Failure::new(Errno::EINVAL, message))
+/// What the command's process enters with the rights of the caller. Its own directory is held open: the caller may end as
+/// soon as it has its answer.
+fn directory(ask: &Ask<'_>, given: Option<&str>) -> Result<(PathBuf, Option<OwnedFd>), Failure> {
+    if let Some(given) = given {
+        let path = PathBuf::from(OsString::from_vec(unescape(given).into_owned()));
+        if path.is_absolute() {
+            return Ok((path, None));
         }
+        let message = format!("exec: the directory {} is not an absolute path", path.display());
+        return Err(Failure::new(Errno::EINVAL, message));
     }
+    let own = format!("/proc/{}/cwd", ask.client.caller.task);
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let open = nix::fcntl::open(&*own, flags, Mode::empty())
+        .map_err(|errno| Failure::new(errno, format!("exec: the caller's directory: {}", errno.desc())))?;
+    Ok((format!("/proc/self/fd/{}", open.as_raw_fd()).into(), Some(open)))
 }
 
 /// A daemon without root can run commands as its own user only, and needs to change nothing for that.
@@ -124,6 +141,14 @@ fn user(ask: &Ask<'_>) -> Option<User> {
     let same = caller.uid == geteuid().as_raw() && caller.gid == getegid().as_raw();
     let (uid, gid, groups) = (caller.uid, caller.gid, caller.groups.clone());
     (geteuid().is_root() || !same).then_some(User { uid, gid, groups })
+}
+
+/// The caller's, if it names none.
+fn umask(ask: &Ask<'_>, given: Option<i64>) -> Result<u32, Failure> {
+    match given {
+        Some(mask) => Ok(number::<u32>("umask", mask)? & 0o777),
+        None => Ok(Process::read(ask.client.caller.task.0).map_or(0o022, |process| process.umask)),
+    }
 }
 
 /// Three descriptors that came with the call, or nothing to read and write at all.

@@ -20,7 +20,7 @@ pub(super) fn info(ask: &Ask<'_>, _: InfoCall) -> Result<InfoReply, Failure> {
         uid: i64::from(geteuid().as_raw()),
         host: "trace".to_owned(),
         embedded: ask.desk().host().is_err(),
-        not_restored: ask.service.not_restored.clone(),
+        not_restored: ask.service.not_restored(),
     })
 }
 
@@ -62,9 +62,9 @@ pub(super) fn unmount(ask: &Ask<'_>, call: UnmountCall) -> Result<UnmountReply, 
     let label = call.hierarchy.clone();
     let root = find(ask, call.hierarchy)?;
     let views = ask.service.viewer.as_ref().map_or(0, |viewer| viewer.views_of(root));
-    let mounts = ask.desk().look(move |engine, _| {
-        engine.tree().get(root).map_or(0, |_| engine.tree().hierarchy_of(root).mounts)
-    })?;
+    let mounts = ask
+        .desk()
+        .glance(|engine, _| engine.tree().get(root).map_or(0, |_| engine.tree().hierarchy_of(root).mounts))?;
     if views > 0 && mounts <= views {
         let message =
             format!("hierarchy {label}: it is mounted as files only; use umount(8) on the mount point");
@@ -75,7 +75,7 @@ pub(super) fn unmount(ask: &Ask<'_>, call: UnmountCall) -> Result<UnmountReply, 
 }
 
 pub(super) fn hierarchies(ask: &Ask<'_>, _: HierarchiesCall) -> Result<HierarchiesReply, Failure> {
-    let hierarchies = ask.desk().look(|engine, _| {
+    let hierarchies = ask.desk().glance(|engine, _| {
         let roots: Vec<CgroupId> = engine.tree().hierarchies().map(|hierarchy| hierarchy.root).collect();
         roots.into_iter().map(|root| describe(engine, root)).collect()
     })?;
@@ -83,7 +83,7 @@ pub(super) fn hierarchies(ask: &Ask<'_>, _: HierarchiesCall) -> Result<Hierarchi
 }
 
 pub(super) fn subsystems(ask: &Ask<'_>, _: SubsystemsCall) -> Result<SubsystemsReply, Failure> {
-    let subsystems = ask.desk().look(|engine, _| {
+    let subsystems = ask.desk().glance(|engine, _| {
         let of = |name: &str| {
             let hierarchy = engine.hierarchy_of_subsystem(name).unwrap_or(0);
             let cgroups =
@@ -97,12 +97,12 @@ pub(super) fn subsystems(ask: &Ask<'_>, _: SubsystemsCall) -> Result<SubsystemsR
 
 fn find(ask: &Ask<'_>, label: String) -> Result<CgroupId, Failure> {
     // an address will do as well
-    ask.desk().look(move |engine, _| path::hierarchy(engine, label.trim_end_matches(['/', ':'])))?
+    ask.desk().glance(|engine, _| path::hierarchy(engine, label.trim_end_matches(['/', ':'])))?
 }
 
 /// The description of a hierarchy for who will describe it to others: the file views.
 fn described(ask: &Ask<'_>, root: CgroupId) -> Result<Hierarchy, Failure> {
-    ask.desk().look(move |engine, _| {
+    ask.desk().glance(|engine, _| {
         let alive = engine.tree().get(root).is_some();
         alive
             .then(|| describe(engine, root))

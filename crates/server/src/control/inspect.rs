@@ -9,8 +9,8 @@ use super::directories::subtree;
 use super::path::{must_search, name_of};
 use crate::escape::escape;
 use crate::failure::Failure;
-use crate::members;
 use crate::protocol::{ProcCall, ProcReply, Task, TasksCall, TasksReply};
+use crate::{members, proc_texts};
 
 pub(super) fn tasks(ask: &Ask<'_>, call: TasksCall) -> Result<TasksReply, Failure> {
     let depth = usize::from(call.recursive.unwrap_or(false)) * usize::MAX;
@@ -46,27 +46,16 @@ fn describe(ask: &Ask<'_>, task: Tid, cgroup: &str) -> Option<Task> {
 }
 
 pub(super) fn proc(ask: &Ask<'_>, call: ProcCall) -> Result<ProcReply, Failure> {
+    let desk = ask.desk();
+    let task = || ask.client.task(number("task", call.task.unwrap_or(0))?);
     let content = match call.file.as_str() {
-        "cgroups" => ask.desk().look(|engine, _| engine.proc_cgroups())?.into_bytes(),
-        "cgroup" => of_task(ask, call.task, false)?,
-        "cpuset" => of_task(ask, call.task, true)?,
+        "cgroups" => proc_texts::cgroups(desk)?,
+        "cgroup" => proc_texts::pid_cgroup(desk, task()?)?,
+        "cpuset" => proc_texts::pid_cpuset(desk, task()?)?,
         other => {
             let message = format!("proc file {other:?}: there are cgroups, cgroup and cpuset");
             return Err(Failure::new(Errno::ENOENT, message));
         }
     };
     Ok(ProcReply { content: escape(&content) })
-}
-
-fn of_task(ask: &Ask<'_>, task: Option<i64>, cpuset: bool) -> Result<Vec<u8>, Failure> {
-    let task = ask.client.task(number("task", task.unwrap_or(0))?)?;
-    let process = Process::read(task.0)
-        .ok_or_else(|| Failure::new(Errno::ESRCH, format!("task {task}: no such process")))?;
-    let text = ask.desk().look(move |engine, host| {
-        // who is not supervised is in the roots, and who is exiting in no css_set
-        let set = host.css_set(task).unwrap_or(engine.initial_css_set());
-        let set = Some(set).filter(|_| !process.exiting);
-        if cpuset { engine.proc_pid_cpuset(set) } else { engine.proc_pid_cgroup(set) }
-    })??;
-    Ok(text)
 }

@@ -27,7 +27,9 @@ use std::sync::Arc;
 use varlink::VarlinkService;
 
 use crate::desk::Desk;
+use crate::journal::Journal;
 
+pub(crate) use hierarchies::describe;
 pub use limits::Limits;
 pub use listener::Listener;
 pub use viewer::Viewer;
@@ -41,6 +43,7 @@ pub struct Service {
     hub: Arc<watch::Hub>,
     viewer: Option<Arc<dyn Viewer>>,
     not_restored: Vec<String>,
+    journal: Option<Journal>,
 }
 
 impl Service {
@@ -54,7 +57,14 @@ impl Service {
             hub,
             viewer: None,
             not_restored: Vec::new(),
+            journal: None,
         }
+    }
+
+    /// Tells those who watch of what [`Workshop::on_change`](penfold_linux::trace::Workshop::on_change) has handed on. Not
+    /// to be called from within that hook.
+    pub fn hear(&self, releases: &[penfold_core::Release], events: Vec<penfold_core::Event>) {
+        self.hub.hear(releases, events);
     }
 
     /// With other bounds than the usual ones.
@@ -69,6 +79,18 @@ impl Service {
     pub fn with_viewer(mut self, viewer: Arc<dyn Viewer>) -> Service {
         self.viewer = Some(viewer);
         self
+    }
+
+    /// With a journal, whose notes are in `Info`.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Journal) -> Service {
+        self.journal = Some(journal);
+        self
+    }
+
+    pub(crate) fn not_restored(&self) -> Vec<String> {
+        let notes = self.journal.as_ref().map(Journal::notes).unwrap_or_default();
+        self.not_restored.iter().cloned().chain(notes).collect()
     }
 
     /// With what could not be restored of an earlier daemon, for `Info`.

@@ -60,7 +60,7 @@ fn admit(service: &Service, pid: i32) -> Result<(), Failure> {
     if service.desk.host().is_ok() {
         return Ok(());
     }
-    let inside = service.desk.look(move |_, host| {
+    let inside = service.desk.glance(|_, host| {
         let mut inside = host.task(Tid(pid)).is_some();
         host.for_each_thread(Tid(pid), &mut |_| inside = true);
         inside

@@ -8,7 +8,7 @@ use super::ask::Ask;
 use super::directories::subtree;
 use super::path::{self, must_search, name_of};
 use crate::failure::Failure;
-use crate::protocol::{Limit, Usage, UsageCall, UsageReply};
+use crate::protocol::{CgroupUsage, Limit, UsageCall, UsageReply};
 
 pub(super) fn usage(ask: &Ask<'_>, call: UsageCall) -> Result<UsageReply, Failure> {
     let depth = usize::from(call.recursive.unwrap_or(false)) * usize::MAX;
@@ -63,7 +63,7 @@ fn of(
     caller: &Caller,
     cgroup: CgroupId,
     members: &mut Members,
-) -> Usage {
+) -> CgroupUsage {
     let mut read = |name: &str| {
         let file = engine.open(caller, cgroup, name, 4).ok()?;
         engine.read(host, caller, cgroup, file).ok()
@@ -72,7 +72,7 @@ fn of(
     let user = number(read("cpuacct.usage_user"));
     let system = number(read("cpuacct.usage_sys"));
     let frozen = read("freezer.state").map(|state| state.trim() == "FROZEN");
-    Usage {
+    CgroupUsage {
         cgroup: name_of(engine, cgroup),
         tasks: members.tasks.get(&cgroup).copied().unwrap_or(0) as i64,
         processes: members.processes.get(&cgroup).map_or(0, HashSet::len) as i64,

@@ -11,7 +11,7 @@ use std::thread;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use penfold_core::{Caller, CgroupId, Engine, Owner};
+use penfold_core::{Caller, CgroupId, Engine, Event as Noticed, Owner, Release};
 
 use super::ask::Ask;
 use super::path::{must_list, name_of};
@@ -126,6 +126,8 @@ impl Hub {
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         watchers.all.push(Arc::downgrade(&watcher));
         if !watchers.served {
+            // from here on the engine records what happens to it without being asked
+            self.desk.look(|engine, _| engine.watch(true))?;
             let (changes, hub) = (self.desk.listen(), Arc::clone(self));
             thread::Builder::new()
                 .name("penfold-events".to_owned())
@@ -138,21 +140,43 @@ impl Hub {
 
     fn pump(&self, changes: &mpsc::Receiver<Change>) {
         while let Ok(change) = changes.recv() {
-            let watchers: Vec<Arc<Watcher>> = {
-                let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
-                watchers.all.retain(|watcher| watcher.strong_count() > 0);
-                watchers.served = !watchers.all.is_empty();
-                watchers.all.iter().filter_map(Weak::upgrade).collect()
-            };
-            if watchers.is_empty() {
-                return;
-            }
-            let Ok(told) = self.desk.look(move |engine, _| told(engine, change.what)) else { return };
-            let Some(told) = told else { continue };
-            for watcher in &watchers {
-                watcher.hear(&told);
+            let Some(watchers) = self.watchers() else { return };
+            let Ok(told) = self.desk.glance(|engine, _| told(engine, change.what)) else { return };
+            for watcher in told.iter().flat_map(|told| watchers.iter().map(move |watcher| (watcher, told))) {
+                watcher.0.hear(watcher.1);
             }
         }
+    }
+
+    /// Tells of what the engine and its host have noticed.
+    pub(super) fn hear(&self, releases: &[Release], events: Vec<Noticed>) {
+        let Some(watchers) = self.watchers() else { return };
+        let noticed = self.desk.glance(|engine, _| {
+            let of_core = events.into_iter().map(|event| noticed(engine, event));
+            let released = releases.iter().map(|release| Ok(released(engine, release)));
+            of_core.chain(released).collect::<Vec<_>>()
+        });
+        for told in noticed.into_iter().flatten() {
+            for watcher in &watchers {
+                match &told {
+                    Ok(told) => watcher.hear(told),
+                    Err(lost) => watcher.lose(*lost as i64),
+                }
+            }
+        }
+    }
+
+    /// Those who watch. When there are none any more, the engine is told to record no more.
+    fn watchers(&self) -> Option<Vec<Arc<Watcher>>> {
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.all.retain(|watcher| watcher.strong_count() > 0);
+        if watchers.all.is_empty() {
+            if std::mem::take(&mut watchers.served) {
+                let _ = self.desk.look(|engine, _| engine.watch(false));
+            }
+            return None;
+        }
+        Some(watchers.all.iter().filter_map(Weak::upgrade).collect())
     }
 }
 
@@ -169,6 +193,11 @@ impl Watcher {
             queue.lost += 1;
         }
         drop(queue);
+        let _ = self.bell.write(1);
+    }
+
+    fn lose(&self, count: i64) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).lost += count;
         let _ = self.bell.write(1);
     }
 }
@@ -198,4 +227,51 @@ fn of(engine: &Engine, kind: &str, name: String, parent: CgroupId, cgroup: Cgrou
     let directories = above.iter().filter_map(|&at| Some(tree.get(at)?.owner())).collect();
     let line = std::iter::once(cgroup).chain(above).collect();
     Told { event: Event { kind: kind.to_owned(), cgroup: name, file: None }, line, directories }
+}
+
+/// What core has recorded; how many it has not, where it says so.
+fn noticed(engine: &Engine, event: Noticed) -> Result<Told, u64> {
+    match event {
+        Noticed::Populated { hierarchy, cgroup, path, populated } => {
+            let kind = if populated { "populated" } else { "empty" };
+            Ok(existing(engine, kind, (hierarchy, &path), Some(cgroup), None))
+        }
+        Noticed::LimitHit { hierarchy, cgroup, path, file, .. } => {
+            Ok(existing(engine, "limit", (hierarchy, &path), Some(cgroup), Some(file)))
+        }
+        Noticed::Lost(count) => Err(count),
+    }
+}
+
+fn released(engine: &Engine, release: &Release) -> Told {
+    let root = engine.tree().hierarchies().find(|one| one.id == release.hierarchy).map(|one| one.root);
+    let mut names = release.path.split(|&byte| byte == b'/').filter(|name| !name.is_empty());
+    let cgroup = root.and_then(|root| names.try_fold(root, |at, name| engine.tree().child(at, name)));
+    existing(engine, "released", (release.hierarchy, &release.path), cgroup, None)
+}
+
+/// An event of a cgroup that may have been removed meanwhile: then nobody can be asked who may hear of it, and only the
+/// administrator does.
+fn existing(
+    engine: &Engine,
+    kind: &str,
+    (hierarchy, path): (u32, &[u8]),
+    cgroup: Option<CgroupId>,
+    file: Option<String>,
+) -> Told {
+    let name = format!("{hierarchy}:{}", escape(path));
+    let parent = cgroup.and_then(|cgroup| engine.tree().get(cgroup)).map(penfold_core::Cgroup::parent);
+    let mut told = match (cgroup, parent) {
+        (Some(cgroup), Some(Some(parent))) => of(engine, kind, name, parent, cgroup),
+        (Some(root), Some(None)) => {
+            let event = Event { kind: kind.to_owned(), cgroup: name, file: None };
+            Told { event, line: vec![root], directories: Vec::new() }
+        }
+        _ => {
+            let event = Event { kind: kind.to_owned(), cgroup: name, file: None };
+            Told { event, line: cgroup.into_iter().collect(), directories: vec![Owner::default()] }
+        }
+    };
+    told.event.file = file;
+    told
 }

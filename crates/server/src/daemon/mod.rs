@@ -1,10 +1,13 @@
 //! `penfold serve`: one engine on the trace host, behind a control socket, until it is told to end.
 
+mod keep;
+mod news;
 mod place;
 mod reaper;
 mod signals;
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::unistd::geteuid;
@@ -17,6 +20,10 @@ use crate::address::Address;
 use crate::client::Trust;
 use crate::control::{Limits, Listener, Service, Viewer};
 use crate::desk::Desk;
+use crate::journal::Journal;
+use crate::view::FileViews;
+use keep::Recorder;
+use news::News;
 
 pub use place::{PlaceError, Taken};
 pub use signals::Signals;
@@ -44,6 +51,9 @@ pub enum DaemonError {
     /// The host does not start.
     #[error(transparent)]
     Host(#[from] StartError),
+    /// It was told to end before it could begin.
+    #[error("the daemon is ending")]
+    Ending,
     /// A thread, a descriptor or a signal could not be had.
     #[error("the daemon can't start: {0}")]
     System(#[from] io::Error),
@@ -55,9 +65,11 @@ pub struct Daemon {
     desk: Desk,
     host: TraceHost,
     listener: Listener,
+    views: Arc<FileViews>,
     /// The socket's file is removed, and its lock given back, when this goes.
     place: Taken,
     at_end: AtEnd,
+    journal: Option<Journal>,
 }
 
 /// A daemon whose engine and host are there, and nobody connected yet: the moment to restore what was, and to add what
@@ -68,6 +80,10 @@ pub struct Prepared {
     host: TraceHost,
     place: Taken,
     config: Config,
+    views: Arc<FileViews>,
+    recorder: Arc<Recorder>,
+    news: News,
+    journal: Option<Journal>,
 }
 
 impl Daemon {
@@ -81,9 +97,12 @@ impl Daemon {
         let mut workshop = Workshop::new(false);
         let (engine, host): (&mut Engine, _) = workshop.parts();
         load_all(engine, host).map_err(DaemonError::Load)?;
+        let news = News::of(&mut workshop);
         let host = TraceHost::start(workshop)?;
         let desk = Desk::new(host.clone(), Trust::Owner(geteuid().as_raw()));
-        Ok(Prepared { desk, host, place, config })
+        let recorder = Arc::new(Recorder::default());
+        let views = Arc::new(FileViews::new(desk.clone(), Some(Arc::clone(&recorder) as _)));
+        Ok(Prepared { desk, host, place, config, views, recorder, news, journal: None })
     }
 
     /// All at once, for a daemon that restores nothing.
@@ -126,8 +145,13 @@ impl Daemon {
 
     /// Ends in order: no new clients, the connections closed, the jobs as configured, the socket's file removed.
     pub fn stop(self) {
-        let Daemon { host, listener, place, at_end, .. } = self;
+        let Daemon { host, listener, views, place, at_end, journal, .. } = self;
         listener.stop();
+        views.unmount_all();
+        if let Some(journal) = journal {
+            // what goes on can be taken in again by the next daemon; what is killed leaves nothing to be restored
+            journal.stop(at_end == AtEnd::Leave);
+        }
         if host.stop(at_end).is_err() {
             tracing::error!("the host had ended already");
         }
@@ -141,7 +165,27 @@ impl Prepared {
         &self.desk
     }
 
-    /// Serves clients from now on.
+    /// The directory `state` beside the socket; `None` for a socket without a file.
+    pub fn state_beside_socket(&self) -> Option<PathBuf> {
+        match self.place.address() {
+            Address::Path(socket) => Some(socket.parent()?.join("state")),
+            Address::Abstract(_) => None,
+        }
+    }
+
+    /// Brings back what an earlier daemon has left in this directory, and keeps a journal there from now on. To be done
+    /// before [`Prepared::serve`].
+    ///
+    /// # Errors
+    /// [`DaemonError::System`] when another daemon has the directory or it can't be made. That it can't be read or written
+    /// is in [`Journal::notes`].
+    pub fn restore(&mut self, state: &Path) -> Result<Journal, DaemonError> {
+        let journal = keep::keep(&self.desk, &self.host, state, &self.views, &self.recorder)?;
+        self.journal = Some(journal.clone());
+        Ok(journal)
+    }
+
+    /// Serves clients from now on. `viewer` instead of the usual one; `not_restored`: what was lost of an earlier daemon.
     ///
     /// # Errors
     /// [`DaemonError::System`].
@@ -150,13 +194,16 @@ impl Prepared {
         viewer: Option<Arc<dyn Viewer>>,
         not_restored: Vec<String>,
     ) -> Result<Daemon, DaemonError> {
-        let Prepared { desk, host, place, config } = self;
+        let Prepared { desk, host, place, config, views, news, journal, .. } = self;
         let mut service =
             Service::new(desk.clone()).with_limits(config.limits).with_not_restored(not_restored);
-        if let Some(viewer) = viewer {
-            service = service.with_viewer(viewer);
+        if let Some(journal) = &journal {
+            service = service.with_journal(journal.clone());
         }
-        let listener = Listener::serve(place.socket()?, Arc::new(service))?;
-        Ok(Daemon { desk, host, listener, place, at_end: config.at_end })
+        service = service.with_viewer(viewer.unwrap_or_else(|| Arc::clone(&views) as Arc<dyn Viewer>));
+        let service = Arc::new(service);
+        news.tell(Arc::clone(&service))?;
+        let listener = Listener::serve(place.socket()?, service)?;
+        Ok(Daemon { desk, host, listener, views, place, at_end: config.at_end, journal })
     }
 }

@@ -13,6 +13,7 @@ mod identity;
 mod invalidation;
 mod nodes;
 mod proc;
+mod viewer;
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -32,6 +33,8 @@ use crate::failure::Failure;
 use filesystem::View;
 use identity::Identity;
 use proc::ProcView;
+
+pub use viewer::{Audience, FileViews, MountedView};
 
 /// What a view shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Instant;
 
-use penfold_server::protocol::{Limit, Usage, UsageCall};
+use penfold_server::protocol::{CgroupUsage, Limit, UsageCall};
 use serde::Serialize;
 
 use crate::address::{self, CgroupAddress};
@@ -77,7 +77,7 @@ impl Sampler {
 }
 
 impl Row {
-    fn new(usage: Usage, cpu_percent: Option<f64>, total: Option<i64>) -> Row {
+    fn new(usage: CgroupUsage, cpu_percent: Option<f64>, total: Option<i64>) -> Row {
         Row {
             cgroup: usage.cgroup,
             tasks: usage.tasks,
@@ -137,7 +137,7 @@ mod tests {
 
     fn row(cgroup: &str, tasks: i64, cpu: f64, used: i64) -> Row {
         let limits = vec![Limit { file: "pids.max".into(), limit: Some(10), used, peak: 9, failures: 2 }];
-        let usage = Usage { cgroup: cgroup.into(), tasks, limits, ..Usage::default() };
+        let usage = CgroupUsage { cgroup: cgroup.into(), tasks, limits, ..CgroupUsage::default() };
         Row::new(usage, Some(cpu), Some(1_500_000_000))
     }
 
@@ -159,7 +159,7 @@ mod tests {
     fn a_row_shows_its_nearest_limit() {
         let cells = row("1:/a", 3, 12.34, 7).cells();
         assert_eq!(cells, ["3", "0", "12.3", "1.50", "", "pids.max 7/10", "2", "1:/a"].map(String::from));
-        let none = Row::new(Usage { cgroup: "1:/".into(), ..Usage::default() }, None, None);
+        let none = Row::new(CgroupUsage { cgroup: "1:/".into(), ..CgroupUsage::default() }, None, None);
         assert_eq!(none.cells(), ["0", "0", "-", "-", "", "-", "0", "1:/"].map(String::from));
     }
 }

@@ -1,0 +1,84 @@
+//! `penfold install-helpers`.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::failure::{Failure, Outcome};
+use crate::mount_helper::HELPERS;
+
+/// Installs the helpers that mount(8) runs: `mount -t fuse.penfold`, `mount -t cgroup` and `mount -t cpuset` then reach penfold.
+///
+/// They are symbolic links to this program: mount.fuse.penfold, mount.cgroup and mount.cpuset in /sbin.
+///
+/// WARNING: with mount.cgroup and mount.cpuset every `mount -t cgroup` on this machine goes to penfold, also that of
+/// scripts which mean the kernel's own; such a script has to say `mount -i`, which runs no helper. mount(2), which
+/// programs call by themselves, is not redirected. `--only-fuse` installs mount.fuse.penfold alone.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Installs below this directory instead of /.
+    #[arg(long, value_name = "DIRECTORY", default_value = "/")]
+    prefix: PathBuf,
+
+    /// Installs only mount.fuse.penfold, which redirects nothing.
+    #[arg(long)]
+    only_fuse: bool,
+
+    /// Takes the helpers away again.
+    #[arg(long, conflicts_with = "only_fuse")]
+    remove: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let directory = arguments.prefix.join("sbin");
+    let helpers = HELPERS.iter().map(|(helper, _)| *helper);
+    if arguments.remove {
+        for helper in helpers {
+            remove(&directory.join(helper))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let program = std::env::current_exe()?;
+    fs::create_dir_all(&directory).map_err(|error| Failure::new(error).of(directory.display()))?;
+    for helper in helpers.filter(|helper| !arguments.only_fuse || helper.contains("fuse")) {
+        install(&program, &directory.join(helper))?;
+    }
+    if !arguments.only_fuse {
+        eprintln!(
+            "penfold: from now on `mount -t cgroup` and `mount -t cpuset` are penfold's on this machine; the kernel's own \
+             are mounted with `mount -i`. Take it back with `penfold install-helpers --remove`."
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Is it a link that was installed here? What somebody else has put there is left alone.
+fn is_ours(link: &Path) -> bool {
+    fs::read_link(link).is_ok_and(|to| to.file_name().is_some_and(|name| name == "penfold"))
+}
+
+fn install(program: &Path, link: &Path) -> Result<(), Failure> {
+    if is_ours(link) {
+        fs::remove_file(link).map_err(|error| Failure::new(error).of(link.display()))?;
+    }
+    symlink(program, link)
+        .map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => {
+                Failure::new("there is another program of this name; it is left alone")
+            }
+            _ => Failure::new(error),
+        })
+        .map_err(|failure| failure.of(link.display()))?;
+    println!("{}", link.display());
+    Ok(())
+}
+
+fn remove(link: &Path) -> Result<(), Failure> {
+    if is_ours(link) {
+        fs::remove_file(link).map_err(|error| Failure::new(error).of(link.display()))?;
+        println!("{}", link.display());
+    }
+    Ok(())
+}

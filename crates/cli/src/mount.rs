@@ -1,0 +1,179 @@
+//! `penfold mount`.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use penfold_linux::fuse_mount::{FuseMount, SOURCE, Unmounting, subtype, unmount};
+use penfold_server::protocol::{
+    HierarchiesCall, Hierarchy, MountCall, RemountCall, SubsystemsCall, ViewCall,
+};
+
+use crate::failure::{Failure, Outcome};
+use crate::mount_options::MountOptions;
+use crate::remote::{Global, Remote};
+use crate::verbs::EXIT_STATUS;
+
+/// Mounts a hierarchy: as files at PATH, or without PATH to a name that the other verbs know it by.
+///
+/// Options are those of `mount -t cgroup`: the subsystems, or `all` or nothing for all; `none,name=NAME` for a hierarchy
+/// without; `name=`, `release_agent=`, `clone_children`, `noprefix`. What is mounted already is shared. Only root, or the
+/// owner of the daemon, may mount.
+///
+/// PATH is in the mount namespace of this command. Who is not root needs fusermount3, or `unshare -rm`. Unmount it with
+/// umount(8) or `penfold umount`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  penfold mount -o cpu,cpuacct /mnt/cpu
+  penfold mount -o none,name=jobs
+  penfold mount -t cpuset /dev/cpuset
+  penfold mount -t proc /mnt/proc
+  penfold mount -o remount,net_cls /mnt/net
+
+{EXIT_STATUS}"))]
+pub(crate) struct Arguments {
+    /// Options as mount(8) takes them, separated by commas. With `remount`, PATH may be a hierarchy too.
+    #[arg(short, value_name = "OPTIONS", default_value = "")]
+    options: String,
+
+    /// cgroup; cpuset, the legacy file system with bare names; or proc, the texts of /proc.
+    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = ["cgroup", "cpuset", "proc"], default_value = "cgroup")]
+    filesystem: String,
+
+    /// Where to mount.
+    #[arg(value_name = "PATH")]
+    target: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+    let options = MountOptions::parse(&arguments.options);
+    let mut remote = global.connect()?;
+    match &arguments.target {
+        Some(target) if options.remount => remount(&mut remote, &options, target)?,
+        Some(target) => mount_files(&mut remote, &options, &arguments.filesystem, SOURCE, target)?,
+        None if options.remount || arguments.filesystem == "proc" => {
+            return Err(Failure::own("PATH is missing"));
+        }
+        None => {
+            let filesystem = Some(arguments.filesystem.clone());
+            let reply = remote.call(&MountCall { options: options.hierarchy, filesystem })?;
+            println!("{}", reply.hierarchy.id);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Mounts a file view and has it served.
+pub(crate) fn mount_files(
+    remote: &mut Remote,
+    options: &MountOptions,
+    filesystem: &str,
+    source: &str,
+    target: &Path,
+) -> Result<(), Failure> {
+    let target = target.canonicalize().map_err(|error| Failure::new(error).of(target.display()))?;
+    let (subsystems, name) =
+        if filesystem == "cgroup" { shown(remote, options)? } else { (Vec::new(), String::new()) };
+    let mount = FuseMount {
+        subtype: subtype(filesystem, &subsystems, Some(&name)),
+        // programs take a mount whose source is "cgroup" for the kernel's
+        source: if source == "cgroup" || source.is_empty() { SOURCE } else { source }.to_owned(),
+        read_only: options.read_only,
+        no_exec: options.no_exec,
+    };
+    let device = mount
+        .mount(&target)
+        .map_err(|error| Failure { errno: Some(error.errno()), ..Failure::new(&error) })?;
+    let call = ViewCall {
+        options: options.hierarchy.clone(),
+        filesystem: Some(filesystem.to_owned()),
+        target: target.to_string_lossy().into_owned(),
+        device: 0,
+    };
+    remote.connection.call_with(&call, &[device.as_fd()]).map_err(|error| {
+        let _ = unmount(&target, Unmounting { lazy: true });
+        Failure::from(error)
+    })?;
+    Ok(())
+}
+
+/// The subsystems and the name that a mount with these options will have, to show them in its type: nobody but the daemon
+/// decides.
+fn shown(remote: &mut Remote, options: &MountOptions) -> Result<(Vec<String>, String), Failure> {
+    let all: Vec<String> =
+        remote.call(&SubsystemsCall {})?.subsystems.into_iter().map(|subsystem| subsystem.name).collect();
+    let words: Vec<&str> = options.hierarchy.split(',').collect();
+    let named: Vec<String> = all.iter().filter(|name| words.contains(&name.as_str())).cloned().collect();
+    let name = options.name().unwrap_or_default();
+    let there = remote.call(&HierarchiesCall {})?.hierarchies;
+    let by_name = !name.is_empty() && named.is_empty() && !words.contains(&"none") && !words.contains(&"all");
+    let subsystems = match named.is_empty() && !words.contains(&"none") {
+        true if by_name => {
+            let found = there.into_iter().find(|hierarchy| hierarchy.name == name);
+            return Ok((found.map_or_else(Vec::new, |found| found.subsystems), name.to_owned()));
+        }
+        true => all,
+        false => named,
+    };
+    // one that is there already keeps its name, also where it is mounted without
+    let shared = there.into_iter().find(|one| !subsystems.is_empty() && one.subsystems == subsystems);
+    Ok((subsystems, shared.map_or_else(|| name.to_owned(), |one| one.name)))
+}
+
+/// Remounts a hierarchy, named or found by what is mounted at a path.
+pub(crate) fn remount(remote: &mut Remote, options: &MountOptions, target: &Path) -> Result<(), Failure> {
+    let hierarchies = remote.call(&HierarchiesCall {})?.hierarchies;
+    let label = target.to_string_lossy();
+    let hierarchy = match mounted_at(target) {
+        Some(subtype) => found_by_subtype(&hierarchies, &subtype).ok_or_else(|| {
+            Failure::new(format!("{label}: which hierarchy is mounted here can't be told from its type, which is fuse.{subtype}; name the hierarchy instead"))
+        })?,
+        None => label.into_owned(),
+    };
+    remote.call(&RemountCall { hierarchy, options: options.hierarchy.clone() })?;
+    Ok(())
+}
+
+fn found_by_subtype(hierarchies: &[Hierarchy], shown: &str) -> Option<String> {
+    let shows = |one: &&Hierarchy| match shown {
+        "cpuset" => one.subsystems == ["cpuset"],
+        "cgroup" => false,
+        _ => subtype("cgroup", &one.subsystems, Some(&one.name)) == shown,
+    };
+    hierarchies.iter().find(shows).map(|hierarchy| hierarchy.id.to_string())
+}
+
+/// The subtype of the FUSE mount at a path, the newest if there are several.
+fn mounted_at(target: &Path) -> Option<String> {
+    let target = target.canonicalize().ok()?;
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    let subtype = |line: &str| {
+        let mut fields = line.split(' ');
+        let place = penfold_server::escape::unescape(fields.nth(1)?).into_owned();
+        let kind = fields.next()?.strip_prefix("fuse.")?;
+        (place == target.as_os_str().as_encoded_bytes()).then(|| kind.to_owned())
+    };
+    mounts.lines().rev().find_map(subtype)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hierarchy_is_found_by_the_type_of_its_mount() {
+        let with = |id, subsystems: &[&str]| Hierarchy {
+            id,
+            subsystems: subsystems.iter().map(|name| (*name).to_owned()).collect(),
+            ..Hierarchy::default()
+        };
+        let named = Hierarchy { name: "jobs".to_owned(), ..with(11, &[]) };
+        let all = [with(4, &["cpuacct", "pids"]), with(7, &["cpuset"]), with(9, &[]), named];
+        assert_eq!(found_by_subtype(&all, "cgroup.cpuacct+pids").as_deref(), Some("4"));
+        assert_eq!(found_by_subtype(&all, "cpuset").as_deref(), Some("7"));
+        assert_eq!(found_by_subtype(&all, "cgroup.name=jobs").as_deref(), Some("11"));
+        assert_eq!(found_by_subtype(&all, "cgroup.pids"), None);
+        assert_eq!(found_by_subtype(&all, "cgroup"), None);
+    }
+}

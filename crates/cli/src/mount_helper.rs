@@ -1,0 +1,139 @@
+//! Called by mount(8), as `mount.fuse.penfold`, `mount.cgroup` or `mount.cpuset`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use nix::errno::Errno;
+
+use crate::failure::Failure;
+use crate::mount::{mount_files, remount};
+use crate::mount_options::MountOptions;
+use crate::remote::Global;
+
+/// mount(8): incorrect invocation.
+const USAGE: u8 = 1;
+/// mount(8): mount failure.
+const MOUNT_FAILURE: u8 = 32;
+
+/// The helpers, and the file system that each mounts.
+pub(crate) const HELPERS: [(&str, &str); 3] =
+    [("mount.fuse.penfold", "cgroup"), ("mount.cgroup", "cgroup"), ("mount.cpuset", "cpuset")];
+
+/// The file system to mount, if this program was called as a helper.
+pub(crate) fn called_as() -> Option<&'static str> {
+    let name = std::env::args_os().next()?;
+    let name = Path::new(&name).file_name()?.to_str()?.to_owned();
+    HELPERS.iter().find(|(helper, _)| *helper == name).map(|(_, filesystem)| *filesystem)
+}
+
+/// What mount(8) hands over: `SOURCE TARGET [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]`.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Call {
+    source: String,
+    target: PathBuf,
+    options: String,
+    /// Only look whether it could be done.
+    fake: bool,
+}
+
+impl Call {
+    fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Call, String> {
+        let mut call = Call::default();
+        let mut operands = Vec::new();
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            let text = word.to_string_lossy().into_owned();
+            let mut value = || words.next().ok_or_else(|| format!("{text} needs a value"));
+            match text.as_str() {
+                "-o" => {
+                    let comma = if call.options.is_empty() { "" } else { "," };
+                    call.options = format!("{}{comma}{}", call.options, value()?.to_string_lossy());
+                }
+                "-t" => drop(value()?),
+                // mount(8) has entered the namespace itself
+                "-N" => drop(value()?),
+                "-r" => call.options.push_str(",ro"),
+                flags if flags.len() > 1 && flags.starts_with('-') => {
+                    for flag in flags[1..].chars() {
+                        match flag {
+                            'f' => call.fake = true,
+                            's' | 'n' | 'v' | 'w' => {}
+                            other => return Err(format!("unknown option -{other}")),
+                        }
+                    }
+                }
+                _ => operands.push(word),
+            }
+        }
+        match operands.as_slice() {
+            [source, target] => {
+                call.source = source.to_string_lossy().into_owned();
+                call.target = target.into();
+                Ok(call)
+            }
+            _ => Err("usage: SOURCE TARGET [-sfnv] [-o OPTIONS]".to_owned()),
+        }
+    }
+}
+
+/// Mounts. Messages and exit statuses are those of mount(8).
+pub(crate) fn main(filesystem: &str) -> ExitCode {
+    let mut words = std::env::args_os();
+    let own = words.next().unwrap_or_default();
+    let own = Path::new(&own).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let call = match Call::parse(words) {
+        Ok(call) => call,
+        Err(message) => {
+            eprintln!("{own}: {message}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    match act(&call, filesystem) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let reason = match failure.errno {
+                Some(Errno::EBUSY) => "already mounted or mount point busy: ",
+                Some(Errno::EINVAL) => "wrong fs type, bad option, bad superblock: ",
+                Some(Errno::EPERM) => "permission denied: ",
+                _ => "",
+            };
+            eprintln!("{own}: {}: {reason}{}", call.target.display(), failure.message);
+            ExitCode::from(MOUNT_FAILURE)
+        }
+    }
+}
+
+fn act(call: &Call, filesystem: &str) -> Result<(), Failure> {
+    let options = MountOptions::parse(&call.options);
+    let filesystem = options.filesystem.as_deref().unwrap_or(filesystem);
+    let mut remote = Global { socket: None }.connect()?;
+    if call.fake {
+        return Ok(());
+    }
+    if options.remount {
+        return remount(&mut remote, &options, &call.target);
+    }
+    mount_files(&mut remote, &options, filesystem, &call.source, &call.target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &str) -> Result<Call, String> {
+        Call::parse(words.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn the_words_of_mount_are_understood() {
+        let call = parse("none /mnt -o rw,cpu -n -v").expect("as mount(8) says it");
+        assert_eq!((call.source.as_str(), call.target.as_path()), ("none", Path::new("/mnt")));
+        assert_eq!((call.options.as_str(), call.fake), ("rw,cpu", false));
+        let call = parse("x /mnt -sf -t cgroup -o cpu -o name=a -r").expect("in any order");
+        assert_eq!((call.options.as_str(), call.fake), ("cpu,name=a,ro", true));
+        for wrong in ["none", "a b c", "a b -x", "a b -o"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

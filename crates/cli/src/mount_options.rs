@@ -1,0 +1,99 @@
+//! What mount(8) puts into one list: options of every file system, and those of a cgroup hierarchy.
+
+/// Both, told apart.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct MountOptions {
+    /// `remount`
+    pub(crate) remount: bool,
+    /// `ro`
+    pub(crate) read_only: bool,
+    /// `noexec`
+    pub(crate) no_exec: bool,
+    /// `fs=`, which only the helper `mount.fuse.penfold` knows.
+    pub(crate) filesystem: Option<String>,
+    /// What is left, for the daemon: subsystems, `name=`, `release_agent=` and so on.
+    pub(crate) hierarchy: String,
+}
+
+/// Options that mount(8) keeps to itself or that have no meaning here.
+const OF_MOUNT: [&str; 34] = [
+    "rw",
+    "suid",
+    "nosuid",
+    "dev",
+    "nodev",
+    "exec",
+    "atime",
+    "noatime",
+    "diratime",
+    "nodiratime",
+    "relatime",
+    "norelatime",
+    "strictatime",
+    "nostrictatime",
+    "lazytime",
+    "nolazytime",
+    "sync",
+    "async",
+    "dirsync",
+    "mand",
+    "nomand",
+    "silent",
+    "loud",
+    "defaults",
+    "auto",
+    "noauto",
+    "user",
+    "nouser",
+    "users",
+    "owner",
+    "group",
+    "_netdev",
+    "nofail",
+    "fuse",
+];
+
+impl MountOptions {
+    /// Takes a list as `-o` has it.
+    pub(crate) fn parse(text: &str) -> MountOptions {
+        let mut options = MountOptions::default();
+        let mut left = Vec::new();
+        for word in text.split(',') {
+            match word {
+                "" => {}
+                "remount" => options.remount = true,
+                "ro" => options.read_only = true,
+                "noexec" => options.no_exec = true,
+                word if OF_MOUNT.contains(&word) || word.starts_with("x-") || word.starts_with("X-") => {}
+                word => match word.strip_prefix("fs=") {
+                    Some(filesystem) => options.filesystem = Some(filesystem.to_owned()),
+                    None => left.push(word),
+                },
+            }
+        }
+        options.hierarchy = left.join(",");
+        options
+    }
+
+    /// The value of `name=`.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.hierarchy.split(',').find_map(|word| word.strip_prefix("name="))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_mount_and_of_the_hierarchy_are_told_apart() {
+        let options =
+            MountOptions::parse("rw,nosuid,nodev,noexec,relatime,cpu,cpuacct,name=x,release_agent=/a b");
+        assert_eq!(options.hierarchy, "cpu,cpuacct,name=x,release_agent=/a b");
+        assert_eq!((options.no_exec, options.read_only, options.remount), (true, false, false));
+        assert_eq!(options.name(), Some("x"));
+        assert_eq!(MountOptions::parse("rw"), MountOptions::default());
+        let proc = MountOptions::parse("remount,ro,fs=proc,x-systemd.automount");
+        assert_eq!((proc.remount, proc.read_only, proc.filesystem.as_deref()), (true, true, Some("proc")));
+    }
+}

@@ -1,0 +1,37 @@
+//! `penfold umount`.
+
+use std::path::Path;
+
+use penfold_linux::fuse_mount::{Unmounting, unmount};
+use penfold_server::protocol::UnmountCall;
+
+use crate::failure::{Failure, Outcome, each};
+use crate::remote::Global;
+use crate::verbs::EXIT_STATUS;
+
+/// Unmounts: files at a path, as umount(8) does, or a hierarchy that was mounted to its name.
+///
+/// With its last mount a hierarchy without cgroups below its root is gone; one that has some lives on without a mount.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS)]
+pub(crate) struct Arguments {
+    /// Takes the name away now, and the rest when nobody uses it any more.
+    #[arg(short, long)]
+    lazy: bool,
+
+    /// A mount point, recognised by its slash, or a hierarchy.
+    #[arg(required = true, value_name = "PATH|HIERARCHY")]
+    targets: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+    each(&arguments.targets, |target| {
+        if target.contains('/') || (Path::new(target.as_str()).is_dir() && !target.ends_with(':')) {
+            let how = Unmounting { lazy: arguments.lazy };
+            return unmount(Path::new(target.as_str()), how)
+                .map_err(|error| Failure { errno: Some(error.errno()), ..Failure::new(&error) });
+        }
+        global.connect()?.call(&UnmountCall { hierarchy: (*target).clone() })?;
+        Ok(())
+    })
+}

@@ -1,0 +1,103 @@
+//! Processes that an earlier host had, and such that change while they are adopted.
+
+mod common;
+mod contained;
+mod hosted;
+
+use common::{compile, eventually};
+use hosted::{FORKER, Hosted, Stranger, ready, status, tell};
+use nix::sys::signal::Signal;
+use penfold_linux::trace::{AdoptError, AtEnd, ExecOptions, Interest};
+
+#[test]
+fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
+    let earlier = Hosted::start();
+    let cgroup = earlier.cgroup("limited");
+    earlier.write(cgroup, "pids.max", 3);
+    let mut forker = ready(FORKER);
+    earlier.host.adopt(forker.pid).expect("it can be traced");
+    earlier.write(cgroup, "tasks", forker.pid);
+    assert_eq!(tell(&mut forker), "2 EAGAIN");
+    let launched = earlier.exec(
+        earlier.cgroup("launched"),
+        &["sleep", "100"],
+        ExecOptions { exit_kill: false, ..ExecOptions::default() },
+    );
+    let told = earlier.host.tasks().expect("the host runs");
+    let find = |pid: i32| *told.iter().find(|task| task.tid == pid).expect("it is supervised");
+    let (known, job) = (find(forker.pid), find(launched.pid()));
+    assert_eq!(told.len(), 4);
+    assert!(known.adopted && !job.adopted);
+    assert_eq!(known.filter, Some(Interest { fork: true, affinity: false, sockets: false }));
+    assert!(job.filter.is_some_and(|filter| filter.fork && filter.affinity));
+    assert_eq!(known.group, forker.pid);
+    let path = earlier
+        .host
+        .control()
+        .quick(move |engine, _| engine.proc_pid_cgroup(Some(known.css_set)).expect("it has members"))
+        .expect("the host runs");
+    assert!(String::from_utf8_lossy(&path).contains("/limited"));
+    earlier.host.stop(AtEnd::Leave).expect("not stopped before");
+    assert_eq!(tell(&mut forker), "0 ENOSYS");
+
+    let later = Hosted::start();
+    let cgroup = later.cgroup("limited");
+    later.write(cgroup, "pids.max", 4);
+    let filter = known.filter.expect("asserted above");
+    let wrong = later.host.adopt_filtered(forker.pid, known.start_time + 1, filter);
+    assert_eq!(wrong, Err(AdoptError::NoProcess(forker.pid)));
+    assert_eq!(later.host.adopt_started(forker.pid, 1), Err(AdoptError::NoProcess(forker.pid)));
+    assert_eq!(status(forker.pid, "TracerPid").as_deref(), Some("0"));
+    assert_eq!(tell(&mut forker), "0 ENOSYS", "nobody has taken it in");
+    later.host.adopt_filtered(forker.pid, known.start_time, filter).expect("it is the same");
+    later.write(cgroup, "tasks", forker.pid);
+    assert_eq!(tell(&mut forker), "3 EAGAIN");
+    assert_eq!(later.read(cgroup, "pids.events"), "max 1");
+    assert_eq!(status(forker.pid, "Seccomp_filters").as_deref(), Some("1"), "it needs no second one");
+    later
+        .host
+        .adopt_filtered(job.tid, job.start_time, job.filter.expect("asserted above"))
+        .expect("it lives");
+    assert!(later.tasks(later.root).contains(&job.tid));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(job.tid), Signal::SIGKILL).expect("it lives");
+    eventually("it is gone", || !later.tasks(later.root).contains(&job.tid));
+}
+
+#[test]
+fn a_process_that_executes_programs_all_the_time_is_adopted_whole() {
+    // Four threads, of which one that is not the leader executes the same program again.
+    let program = compile(
+        r#"
+        static void *nap(void *none) { for (;;) pause(); }
+        static void *again(void *path) {
+            usleep(1000 + rand() % 2000);
+            execl(path, path, "again", NULL);
+            _exit(1);
+        }
+        int main(int argc, char **argv) {
+            srand(getpid() ^ clock());
+            pthread_t made;
+            for (int i = 0; i < 2; i++) pthread_create(&made, 0, nap, 0);
+            pthread_create(&made, 0, again, argv[0]);
+            if (argc == 1) { alarm(20); puts("ready"); fflush(stdout); }
+            for (;;) pause();
+        }"#,
+    );
+    for _ in 0..20 {
+        let hosted = Hosted::start();
+        let cgroup = hosted.cgroup("limited");
+        hosted.write(cgroup, "pids.max", 100);
+        let mut stranger = Stranger::start(&[program.path()]);
+        assert_eq!(stranger.line(), "ready");
+        hosted.host.adopt(stranger.pid).expect("it can be traced");
+        hosted.write(cgroup, "cgroup.procs", stranger.pid);
+        eventually("all its threads are members, with their filter", || {
+            let threads = hosted::threads(stranger.pid);
+            let members = hosted.tasks(cgroup);
+            threads.len() == 4
+                && threads.iter().all(|tid| members.contains(tid))
+                && threads.iter().all(|tid| status(*tid, "Seccomp").as_deref() == Some("2"))
+        });
+        assert_eq!(hosted.read(hosted.root, "tasks"), "", "nobody is left behind");
+    }
+}

@@ -1,0 +1,178 @@
+//! What other threads do to the engine of a running host: at once, or by its tracer; and what they are told.
+
+mod common;
+mod contained;
+mod hosted;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use common::{eventually, shell};
+use contained::owner;
+use hosted::Hosted;
+use penfold_core::{Errno, Event, FileId, Release};
+use penfold_linux::trace::{AtEnd, ExecOptions, Gone, TraceHost, Workshop};
+
+#[test]
+fn directories_are_made_on_many_threads_while_jobs_fork() {
+    let hosted = Hosted::start();
+    let cgroup = hosted.cgroup("job");
+    hosted.write(cgroup, "pids.max", 10);
+    let storm = hosted.exec(
+        cgroup,
+        &shell("trap '' TERM; i=0; while [ $i -lt 1500 ]; do (:); i=$((i+1)); done; exit 5"),
+        ExecOptions::default(),
+    );
+    let root = hosted.root;
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let control = hosted.host.control();
+            scope.spawn(move || {
+                let name = format!("made-{thread}");
+                for _ in 0..1000 {
+                    let made = control
+                        .quick(|engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755))
+                        .expect("the host runs")
+                        .expect("a cgroup");
+                    let listed = control.quick(|engine, host| {
+                        let busy = engine.rmdir(host, &owner(), cgroup).expect_err("it has tasks");
+                        assert_eq!(busy.errno(), Errno::EBUSY);
+                        let file = engine.find_file(cgroup, "tasks").expect("every cgroup has it");
+                        let tasks = engine.read(host, &owner(), cgroup, file).expect("it can be read");
+                        engine.rmdir(host, &owner(), made).expect("it is empty");
+                        tasks
+                    });
+                    assert!(listed.expect("the host runs").lines().count() <= 10);
+                }
+            });
+        }
+        for _ in 0..50 {
+            let current: usize = hosted.read(cgroup, "pids.current").parse().expect("a number");
+            assert!((1..=10).contains(&current), "{current}");
+        }
+    });
+    assert_eq!(libc::WEXITSTATUS(storm.wait().expect("it ran")), 5);
+    assert_eq!(hosted.read(cgroup, "pids.current"), "0");
+    assert_eq!(hosted.read(cgroup, "pids.events"), "max 0");
+    hosted.host.control().quick(|engine, host| engine.rmdir(host, &owner(), cgroup)).unwrap().expect("empty");
+}
+
+#[test]
+fn what_needs_the_tracer_is_not_done_without_it() {
+    let hosted = Hosted::start();
+    let cgroup = hosted.cgroup("job");
+    let control = hosted.host.control();
+    for name in ["pids.current", "freezer.state", "cpuacct.usage", "tasks", "cgroup.procs"] {
+        let write = name == "tasks" || name == "cgroup.procs";
+        let wrong = catch_unwind(AssertUnwindSafe(|| {
+            control.quick(|engine, host| {
+                let file = engine.find_file(cgroup, name).expect("it has that file");
+                if write {
+                    let written = engine.write(host, &owner(), cgroup, file, b"1");
+                    drop(written);
+                } else {
+                    let read = engine.read(host, &owner(), cgroup, file);
+                    drop(read);
+                }
+            })
+        }));
+        assert!(wrong.is_err(), "{name}");
+    }
+    // and nothing is the worse for it
+    let file = FileId::NotifyOnRelease;
+    let read = control.quick(|engine, host| {
+        engine.write(host, &owner(), cgroup, file, b"1").expect("it is taken");
+        engine.read(host, &owner(), cgroup, file).expect("it can be read")
+    });
+    assert_eq!(read.expect("the host runs"), "1\n");
+    assert_eq!(hosted.read(cgroup, "pids.current"), "0");
+    assert_eq!(hosted.exec(cgroup, &["true"], ExecOptions::default()).wait().expect("it runs"), 0);
+    hosted.host.stop(AtEnd::Kill).expect("not stopped before");
+    assert_eq!(control.quick(|_, _| ()), Err(Gone));
+    assert_eq!(control.with(|_, _| ()), Err(Gone));
+}
+
+/// All that it takes after a hierarchy was unmounted by one thread and mounted otherwise.
+#[test]
+fn hierarchies_are_mounted_and_unmounted_at_once() {
+    let mut workshop = Workshop::new(false);
+    let (engine, host) = workshop.parts();
+    penfold_subsystems::load_all(engine, host).expect("all controllers load");
+    let host = TraceHost::start(workshop).expect("the host starts");
+    let control = host.control();
+    for options in ["pids,cpuacct", "cpuset", "freezer,name=f", "none,name=empty"] {
+        let shown = control.quick(|engine, host| {
+            let root = engine.mount(host, &owner(), options).expect("it mounts").root;
+            let shown = engine.show_options(root).expect("it is mounted");
+            engine.unmount(host, root).expect("it is mounted");
+            shown
+        });
+        let shown = shown.expect("the host runs");
+        assert!(options.split(',').all(|option| option == "none" || shown.contains(option)), "{shown}");
+    }
+    host.stop(AtEnd::Kill).expect("not stopped before");
+}
+
+#[test]
+fn releases_and_events_are_handed_over_as_they_come() {
+    let (tell, told) = mpsc::channel();
+    let mut workshop = Workshop::new(false);
+    let (engine, host) = workshop.parts();
+    penfold_subsystems::load_all(engine, host).expect("all controllers load");
+    let root =
+        engine.mount(host, &owner(), "all,clone_children,release_agent=/agent").expect("they mount").root;
+    engine.watch(true);
+    workshop.on_change(move |releases, events| tell.send((releases, events)).expect("the test waits"));
+    let hosted = Hosted { host: TraceHost::start(workshop).expect("the host starts"), root };
+    let cgroup = hosted.cgroup("job");
+    let wait = Duration::from_secs(10);
+    let collect = |enough: &dyn Fn(&[Release], &[Event]) -> bool| {
+        let (mut releases, mut events) = (Vec::new(), Vec::new());
+        while !enough(&releases, &events) {
+            let (more, also) = told.recv_timeout(wait).unwrap_or_else(|_| panic!("{releases:?} {events:?}"));
+            releases.extend(more);
+            events.extend(also);
+        }
+        (releases, events)
+    };
+    hosted.write(cgroup, "notify_on_release", 1);
+    hosted.write(cgroup, "pids.max", 1);
+    let script = shell("(exit 3); exit 4");
+    let running = hosted.exec(cgroup, &script, ExecOptions::default());
+    assert_eq!(libc::WEXITSTATUS(running.wait().expect("it ran")), 2, "dash can't fork");
+    // a death is told while nobody asks for anything
+    let (releases, events) = collect(&|releases, _| !releases.is_empty());
+    assert_eq!((releases[0].agent.as_str(), releases[0].path.as_slice()), ("/agent", &b"/job"[..]));
+    let of_job: Vec<String> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Populated { path, populated, .. } if path == b"/job" => Some(format!("{populated}")),
+            Event::LimitHit { path, file, count, .. } if path == b"/job" => Some(format!("{file} {count}")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(of_job, ["true", "pids.max 1", "false"]);
+
+    // and what another thread causes at once
+    let inner = hosted.host.control().quick(|engine, host| {
+        let inner = engine.mkdir(host, &owner(), cgroup, b"inner", 0o755).expect("a cgroup");
+        engine.write(host, &owner(), cgroup, FileId::NotifyOnRelease, b"1").expect("it is taken");
+        inner
+    });
+    let inner = inner.expect("the host runs");
+    hosted.host.control().quick(|engine, host| engine.rmdir(host, &owner(), inner)).unwrap().expect("empty");
+    let (releases, _) = collect(&|releases, _| !releases.is_empty());
+    assert_eq!(releases[0].path, b"/job");
+
+    let sleeps = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());
+    let (_, events) = collect(&|_, events| events.len() >= 2);
+    assert!(
+        events.iter().all(|event| matches!(event, Event::Populated { populated: true, .. })),
+        "{events:?}"
+    );
+    sleeps.kill(libc::SIGKILL).expect("it lives");
+    let (releases, _) = collect(&|releases, events| !releases.is_empty() && !events.is_empty());
+    assert_eq!(releases.len(), 1);
+    eventually("all is told", || hosted.tasks(cgroup).is_empty());
+}

@@ -1,0 +1,25 @@
+//! A daemon in a few lines: `keeper SOCKET STATE` serves until it is told to end, and restores what another has left.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use penfold_linux::trace::AtEnd;
+use penfold_server::address::Address;
+use penfold_server::control::Limits;
+use penfold_server::daemon::{Config, Daemon, Signals};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args_os().skip(1);
+    let (Some(socket), Some(state)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: keeper SOCKET STATE".into());
+    };
+    let signals = Signals::block()?;
+    let address = Address::parse(OsStr::new(&socket));
+    let mut prepared = Daemon::prepare(Config { address, at_end: AtEnd::Leave, limits: Limits::default() })?;
+    prepared.restore(Path::new(&state))?;
+    let daemon = prepared.serve(None, Vec::new())?;
+    println!("ready");
+    daemon.run(&signals)?;
+    daemon.stop();
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! The journal's file: lines appended, and from time to time all of it written anew.
+//!
+//! Nothing is synced. What was written is in the page cache and survives the death of this process by whatever means; it
+//! need not survive that of the kernel, after which no process is left to be a member of anything.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::image::Image;
+use super::record::{FORMAT, Record};
+
+const NAME: &str = "journal";
+/// Below this length it is never worth while to write all anew.
+const SMALL: u64 = 1 << 20;
+
+/// A state directory, held by this process alone.
+#[derive(Debug)]
+pub struct Store {
+    directory: PathBuf,
+    /// `None` after a failure: the file may end in half a line, and only writing all anew helps.
+    file: Option<File>,
+    length: u64,
+    /// The length when it was last written anew.
+    began: u64,
+    _lock: File,
+}
+
+/// What was in the file.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// What the readable lines say; `None` where there is no journal.
+    pub image: Option<Image>,
+    /// What is wrong with it, in words.
+    pub damage: Option<String>,
+}
+
+impl Store {
+    /// Takes a state directory, made with mode 0700 if it is not there.
+    ///
+    /// # Errors
+    /// `WouldBlock` when another process has it; what the system calls give.
+    pub fn open(directory: &Path) -> io::Result<Store> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("{} is in use by another penfold serve", directory.display());
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        Ok(Store { directory: directory.to_owned(), file: None, length: 0, began: 0, _lock: lock })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join(NAME)
+    }
+
+    /// Reads what an earlier daemon has left. A damaged file is kept aside as `journal.damaged`.
+    ///
+    /// # Errors
+    /// What read(2) gives.
+    pub fn read(&self) -> io::Result<Found> {
+        let bytes = match fs::read(self.path()) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
+            Err(error) => return Err(error),
+        };
+        let mut found = parse(&bytes);
+        if let Some(damage) = &mut found.damage {
+            let aside = self.directory.join("journal.damaged");
+            if fs::copy(self.path(), &aside).is_ok() {
+                *damage = format!("{damage}; the file is kept as {}", aside.display());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes everything anew, beside the old file, which is there until the new one is whole.
+    ///
+    /// # Errors
+    /// What the system calls give, `ENOSPC` on a full disk; then the old file is as it was.
+    pub fn rewrite(&mut self, image: &Image) -> io::Result<()> {
+        self.file = None;
+        let new = self.directory.join("journal.new");
+        let written = write_all(&new, image).and_then(|(file, length)| {
+            fs::rename(&new, self.path())?;
+            Ok((file, length))
+        });
+        match written {
+            Ok((file, length)) => {
+                (self.file, self.length, self.began) = (Some(file), length, length);
+                Ok(())
+            }
+            Err(error) => {
+                // it would keep the space that something else may need
+                let _ = fs::remove_file(&new);
+                Err(error)
+            }
+        }
+    }
+
+    /// Appends records, or writes all anew where that is due: `image` has them already.
+    ///
+    /// # Errors
+    /// As [`Store::rewrite`]; the next call writes all anew.
+    pub fn append(&mut self, records: &[Record], image: &Image) -> io::Result<()> {
+        let due = self.length > SMALL.max(4 * self.began);
+        let Some(file) = self.file.as_mut().filter(|_| !due) else { return self.rewrite(image) };
+        let mut lines = Vec::new();
+        for record in records {
+            write_line(&mut lines, record)?;
+        }
+        let written = file.write_all(&lines);
+        if written.is_err() {
+            self.file = None;
+        }
+        self.length += lines.len() as u64;
+        written
+    }
+
+    /// Takes the journal away: there is nothing to go on with.
+    ///
+    /// # Errors
+    /// What unlink(2) gives.
+    pub fn discard(&mut self) -> io::Result<()> {
+        self.file = None;
+        match fs::remove_file(self.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+fn write_line(out: &mut impl Write, record: &Record) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, record)?;
+    out.write_all(b"\n")
+}
+
+fn write_all(path: &Path, image: &Image) -> io::Result<(File, u64)> {
+    let _ = fs::remove_file(path);
+    let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(path)?;
+    let mut out = BufWriter::new(file);
+    for record in image.records() {
+        write_line(&mut out, &record)?;
+    }
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let length = file.metadata()?.len();
+    Ok((file, length))
+}
+
+/// Reads as many lines as make sense. A last line without its end was being written when the daemon died.
+pub fn parse(bytes: &[u8]) -> Found {
+    let mut image = Image::default();
+    let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate();
+    let record = |line: &[u8]| serde_json::from_slice::<Record>(line);
+    match lines.next().map(|(_, line)| (line.ends_with(b"\n"), record(line))) {
+        Some((true, Ok(begin @ Record::Begin { format: FORMAT, .. }))) => image.apply(&begin),
+        Some((true, Ok(Record::Begin { format, .. }))) => {
+            let damage = format!(
+                "the journal has format {format}, which this version does not read: nothing of it is restored"
+            );
+            return Found { image: None, damage: Some(damage) };
+        }
+        None => return Found::default(),
+        _ => {
+            let damage = "the journal is damaged at its first line: nothing of it is restored".to_owned();
+            return Found { image: None, damage: Some(damage) };
+        }
+    }
+    for (number, line) in lines {
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        match record(line) {
+            Ok(record) => image.apply(&record),
+            Err(error) => {
+                let number = number + 1;
+                let damage = format!(
+                    "the journal is damaged at line {number} ({error}): what came after it is not restored"
+                );
+                return Found { image: Some(image), damage: Some(damage) };
+            }
+        }
+    }
+    Found { image: Some(image), damage: None }
+}

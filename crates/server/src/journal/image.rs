@@ -1,0 +1,127 @@
+//! What the records say together: the state of the daemon as far as it can be brought back.
+
+use std::collections::BTreeMap;
+
+use super::record::{Cgroup, FORMAT, Hierarchy, Place, Process, Record, Text, View};
+
+/// Hierarchies, cgroups, members and views by their numbers and names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Image {
+    /// Where it was written.
+    pub place: Place,
+    /// The number of the newest hierarchy that there ever was.
+    pub last_hierarchy: u32,
+    /// By the number of the root.
+    pub hierarchies: BTreeMap<u64, Hierarchy>,
+    /// By number.
+    pub cgroups: BTreeMap<u64, Known>,
+    /// By process id.
+    pub processes: BTreeMap<i32, Process>,
+    /// When the membership was last seen to change, in ticks since boot.
+    pub seen: u64,
+    /// By mount point.
+    pub views: BTreeMap<Text, View>,
+    /// How many cgroups were ever made: what is older was listed first.
+    born: u64,
+}
+
+/// A cgroup and its age.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// As last recorded.
+    pub cgroup: Cgroup,
+    /// Parents come before children and siblings in the order of their birth.
+    pub born: u64,
+}
+
+impl Image {
+    /// An empty one.
+    pub fn new(place: Place) -> Image {
+        Image { place, ..Image::default() }
+    }
+
+    /// Takes a record in.
+    pub fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Begin { place, last, .. } => {
+                self.place = place.clone();
+                self.last_hierarchy = self.last_hierarchy.max(*last);
+            }
+            Record::Hierarchy(hierarchy) => {
+                self.last_hierarchy = self.last_hierarchy.max(hierarchy.id);
+                self.hierarchies.insert(hierarchy.root, hierarchy.clone());
+            }
+            Record::Unmounted { root } => self.forget_hierarchy(*root),
+            Record::Cgroup(cgroup) => {
+                self.born += 1;
+                let born = self.cgroups.get(&cgroup.cgroup).map_or(self.born, |known| known.born);
+                self.cgroups.insert(cgroup.cgroup, Known { cgroup: cgroup.clone(), born });
+            }
+            Record::Removed { cgroup } => drop(self.cgroups.remove(cgroup)),
+            Record::Members { at, present, gone } => {
+                self.seen = *at;
+                for pid in gone {
+                    self.processes.remove(pid);
+                }
+                self.processes.extend(present.iter().map(|process| (process.pid, process.clone())));
+            }
+            Record::View(view) => drop(self.views.insert(view.target.clone(), view.clone())),
+            Record::ViewGone { target } => drop(self.views.remove(target)),
+        }
+    }
+
+    fn forget_hierarchy(&mut self, root: u64) {
+        self.hierarchies.remove(&root);
+        let gone: Vec<u64> =
+            self.cgroups.keys().copied().filter(|&cgroup| self.root_of(cgroup) == Some(root)).collect();
+        for cgroup in gone {
+            self.cgroups.remove(&cgroup);
+        }
+    }
+
+    /// The root above a cgroup; `None` where something between is not known.
+    pub fn root_of(&self, cgroup: u64) -> Option<u64> {
+        let mut at = cgroup;
+        // a damaged journal may go round in circles
+        for _ in 0..=self.cgroups.len() {
+            match self.cgroups.get(&at)?.cgroup.parent {
+                Some(parent) => at = parent,
+                None => return Some(at),
+            }
+        }
+        None
+    }
+
+    /// The path of a cgroup from its root, for messages.
+    pub fn path(&self, cgroup: u64) -> String {
+        let mut names = Vec::new();
+        let mut at = self.cgroups.get(&cgroup);
+        while let Some(Known { cgroup: Cgroup { parent: Some(parent), name, .. }, .. }) = at
+            && names.len() <= self.cgroups.len()
+        {
+            names.push(crate::escape::escape(&name.0));
+            at = self.cgroups.get(parent);
+        }
+        names.iter().rev().fold(String::new(), |path, name| path + "/" + name)
+    }
+
+    /// The cgroups, parents before children, siblings in the order of their birth.
+    pub fn by_age(&self) -> Vec<&Cgroup> {
+        let mut all: Vec<&Known> = self.cgroups.values().collect();
+        all.sort_unstable_by_key(|known| known.born);
+        all.into_iter().map(|known| &known.cgroup).collect()
+    }
+
+    /// The records from which [`Image::apply`] makes the same image.
+    pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
+        let begin = Record::Begin { format: FORMAT, place: self.place.clone(), last: self.last_hierarchy };
+        let present: Vec<Process> = self.processes.values().cloned().collect();
+        let members =
+            (self.seen != 0).then_some(Record::Members { at: self.seen, present, gone: Vec::new() });
+        std::iter::once(begin)
+            .chain(self.hierarchies.values().cloned().map(Record::Hierarchy))
+            .chain(self.by_age().into_iter().cloned().map(Record::Cgroup))
+            .chain(members)
+            .chain(self.views.values().cloned().map(Record::View))
+    }
+}

@@ -1,0 +1,248 @@
+//! Looking at what has changed.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use penfold_core::{CgroupId, Engine, FileId, Host};
+
+use super::Text;
+use super::describe::{self, Defaults};
+use super::image::Image;
+use super::place;
+use super::record::{Cgroup, Hierarchy, Record, View};
+use crate::change::What;
+use crate::desk::Desk;
+use crate::failure::Failure;
+
+/// How many cgroups are looked at in one go: the engine is nobody else's meanwhile.
+const AT_ONCE: usize = 64;
+
+/// What is to be looked at again.
+#[derive(Default)]
+pub(super) struct Dirty {
+    pub(super) all: bool,
+    pub(super) members: bool,
+    pub(super) views: bool,
+    roots: BTreeSet<CgroupId>,
+    cgroups: Vec<CgroupId>,
+    known: HashSet<CgroupId>,
+}
+
+impl Dirty {
+    pub(super) fn everything() -> Dirty {
+        Dirty { all: true, members: true, views: true, ..Dirty::default() }
+    }
+
+    fn cgroup(&mut self, cgroup: CgroupId) {
+        if self.known.insert(cgroup) {
+            self.cgroups.push(cgroup);
+        }
+    }
+
+    fn root(&mut self, root: CgroupId) {
+        self.roots.insert(root);
+        self.cgroup(root);
+    }
+
+    pub(super) fn note(&mut self, what: &What) {
+        match *what {
+            What::Mounted(root) | What::Remounted(root) | What::Unmounted(root) => self.root(root),
+            What::Written { file: FileId::Tasks | FileId::Procs, .. } => self.members = true,
+            What::Made { cgroup, .. }
+            | What::Removed { cgroup, .. }
+            | What::Renamed { cgroup, .. }
+            | What::Owner { cgroup, .. }
+            | What::Written { cgroup, .. } => self.cgroup(cgroup),
+        }
+    }
+}
+
+/// Looks at the engine and finds what is other than in the image, which it brings up to date.
+pub(super) struct Looker {
+    pub(super) desk: Desk,
+    /// What has been recorded.
+    pub(super) image: Image,
+    pub(super) defaults: Arc<Defaults>,
+}
+
+/// The file views that there are, by mount point.
+pub(super) type Views = BTreeMap<Text, View>;
+
+impl Looker {
+    /// Looks at everything that is dirty but members, and returns the records of what has changed.
+    ///
+    /// # Errors
+    /// `ESHUTDOWN` when the daemon is ending.
+    pub(super) fn look(&mut self, mut dirty: Dirty, views: &Views) -> Result<Vec<Record>, Failure> {
+        let mut records = Vec::new();
+        if dirty.all {
+            let (all, last) =
+                self.desk.look(|engine, _| (everything(engine), engine.last_hierarchy_number()))?;
+            self.image.last_hierarchy = last;
+            for (cgroup, root) in all {
+                if root {
+                    dirty.root(cgroup);
+                } else {
+                    dirty.cgroup(cgroup);
+                }
+            }
+        }
+        if dirty.views {
+            self.look_at_views(views, &mut dirty, &mut records);
+        }
+        let cgroups = std::mem::take(&mut dirty.cgroups);
+        self.look_at_cgroups(cgroups, &mut dirty, &mut records)?;
+        self.look_at_hierarchies(&dirty.roots, &mut records)?;
+        Ok(records)
+    }
+
+    pub(super) fn take(&mut self, record: Record, records: &mut Vec<Record>) {
+        self.image.apply(&record);
+        records.push(record);
+    }
+
+    fn look_at_views(&mut self, views: &Views, dirty: &mut Dirty, records: &mut Vec<Record>) {
+        let gone: Vec<View> =
+            self.image.views.values().filter(|view| !views.contains_key(&view.target)).cloned().collect();
+        let is_new = |view: &&View| self.image.views.get(&view.target) != Some(*view);
+        let present: Vec<View> = views.values().filter(is_new).cloned().collect();
+        // with them changes how many mounts of a hierarchy are none of a view
+        for root in gone.iter().chain(&present).filter_map(|view| view.root) {
+            dirty.roots.insert(CgroupId::from_number(root));
+        }
+        for view in gone {
+            self.take(Record::ViewGone { target: view.target }, records);
+        }
+        for view in present {
+            self.take(Record::View(view), records);
+        }
+    }
+
+    fn look_at_cgroups(
+        &mut self,
+        mut cgroups: Vec<CgroupId>,
+        dirty: &mut Dirty,
+        records: &mut Vec<Record>,
+    ) -> Result<(), Failure> {
+        // in the order of the announcements, which is that of birth among siblings but for threads that race
+        let mut found: Vec<(usize, Cgroup)> = Vec::new();
+        let mut seen: HashSet<u64> = HashSet::new();
+        while !cgroups.is_empty() {
+            let mut parents = Vec::new();
+            for (id, looked) in self.describe(&cgroups)? {
+                let Some((depth, cgroup)) = looked else {
+                    self.note_gone(id, dirty, records);
+                    continue;
+                };
+                parents.extend(cgroup.parent);
+                if cgroup.parent.is_none() {
+                    dirty.roots.insert(id);
+                }
+                seen.insert(cgroup.cgroup);
+                found.push((depth, cgroup));
+            }
+            // a parent that was announced by another thread, a moment later
+            let unknown = |parent: &u64| !self.image.cgroups.contains_key(parent) && !seen.contains(parent);
+            let parents: BTreeSet<u64> = parents.into_iter().filter(unknown).collect();
+            cgroups = parents.into_iter().map(CgroupId::from_number).collect();
+        }
+        found.sort_by_key(|(depth, _)| *depth);
+        for (_, cgroup) in found {
+            if self.image.cgroups.get(&cgroup.cgroup).is_none_or(|known| known.cgroup != cgroup) {
+                self.take(Record::Cgroup(cgroup), records);
+            }
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::type_complexity)] // each cgroup with its depth and what it is, unless it is gone
+    fn describe(&self, cgroups: &[CgroupId]) -> Result<Vec<(CgroupId, Option<(usize, Cgroup)>)>, Failure> {
+        let mut looked = Vec::with_capacity(cgroups.len());
+        for chunk in cgroups.chunks(AT_ONCE) {
+            let (chunk, defaults) = (chunk.to_vec(), Arc::clone(&self.defaults));
+            looked.extend(self.desk.look(move |engine, host| {
+                let look = |id: CgroupId| (id, describe_with_depth(engine, host, id, &defaults));
+                chunk.into_iter().map(look).collect::<Vec<_>>()
+            })?);
+        }
+        Ok(looked)
+    }
+
+    fn note_gone(&mut self, id: CgroupId, dirty: &mut Dirty, records: &mut Vec<Record>) {
+        let number = id.number();
+        // the hierarchy may have gone with its last cgroup
+        dirty.roots.extend(self.image.root_of(number).map(CgroupId::from_number));
+        // a root goes with its hierarchy
+        if !self.image.hierarchies.contains_key(&number) && self.image.cgroups.contains_key(&number) {
+            self.take(Record::Removed { cgroup: number }, records);
+        }
+    }
+
+    fn look_at_hierarchies(
+        &mut self,
+        roots: &BTreeSet<CgroupId>,
+        records: &mut Vec<Record>,
+    ) -> Result<(), Failure> {
+        if roots.is_empty() {
+            return Ok(());
+        }
+        let with_views = |root: &CgroupId| {
+            let number = Some(root.number());
+            (*root, self.image.views.values().filter(|view| view.root == number).count())
+        };
+        let roots: Vec<(CgroupId, usize)> = roots.iter().map(with_views).collect();
+        let looked: Vec<(u64, Option<Hierarchy>)> = self.desk.look(move |engine, _| {
+            let look =
+                |(root, views): (CgroupId, usize)| (root.number(), describe::hierarchy(engine, root, views));
+            roots.into_iter().map(look).collect()
+        })?;
+        for (root, hierarchy) in looked {
+            match (hierarchy, self.image.hierarchies.get(&root)) {
+                (Some(now), before) if before != Some(&now) => self.take(Record::Hierarchy(now), records),
+                (None, Some(_)) => self.take(Record::Unmounted { root }, records),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All cgroups, parents before children, siblings in the order of their birth; true for roots.
+fn everything(engine: &Engine) -> Vec<(CgroupId, bool)> {
+    let tree = engine.tree();
+    let mut roots: Vec<CgroupId> = tree.hierarchies().map(|hierarchy| hierarchy.root).collect();
+    roots.reverse();
+    let mut all: Vec<(CgroupId, bool)> = roots.into_iter().map(|root| (root, true)).collect();
+    let mut next = 0;
+    while let Some(&(at, _)) = all.get(next) {
+        all.extend(tree.children(at).map(|child| (child, false)));
+        next += 1;
+    }
+    all
+}
+
+fn describe_with_depth(
+    engine: &mut Engine,
+    host: &mut dyn Host,
+    id: CgroupId,
+    defaults: &Defaults,
+) -> Option<(usize, Cgroup)> {
+    let cgroup = describe::cgroup(engine, host, id, defaults)?;
+    let depth = std::iter::successors(engine.tree()[id].parent(), |&at| engine.tree()[at].parent()).count();
+    Some((depth, cgroup))
+}
+
+/// An image of an engine, without members and views: what the writer's first look gives.
+pub fn describe_all(engine: &mut Engine, host: &mut dyn Host, defaults: &Defaults) -> Image {
+    let mut image = Image::new(place::here());
+    for (id, root) in everything(engine) {
+        if root && let Some(hierarchy) = describe::hierarchy(engine, id, 0) {
+            image.apply(&Record::Hierarchy(hierarchy));
+        }
+        if let Some(cgroup) = describe::cgroup(engine, host, id, defaults) {
+            image.apply(&Record::Cgroup(cgroup));
+        }
+    }
+    image.last_hierarchy = image.last_hierarchy.max(engine.last_hierarchy_number());
+    image
+}

@@ -1,0 +1,36 @@
+//! What a daemon that was killed leaves to the next one: a file that says how everything is.
+//!
+//! A thread of its own hears of every [`Change`], looks at the engine, and appends to the file how the thing that has
+//! changed is now. No operation waits for it or for the disk; the price is that the very last changes before a SIGKILL,
+//! some milliseconds', may be missing. What a daemon finds at its start is restored by [`restore()`].
+//!
+//! In the journal are hierarchies, cgroups, owners and modes, what control files were set to, the processes that outlive
+//! the daemon with their threads' cgroups, and the mount points of file views. Not in it are counts: CPU time, peaks,
+//! failures and events start anew.
+
+mod describe;
+mod file;
+mod image;
+mod look;
+mod members;
+mod place;
+mod rebuild;
+mod record;
+mod restore;
+mod views;
+mod writer;
+
+pub use describe::Defaults;
+pub use file::{Found, Store, parse};
+pub use image::Image;
+pub use look::describe_all;
+pub use members::{Survivors, TakeIn};
+pub use place::{here, mount_namespace};
+pub use rebuild::{Rebuilt, rebuild};
+pub use record::{Cgroup, Hierarchy, Owner, Place, Process, Record, Text, Thread, View};
+pub use restore::{Helpers, MountAgain, restore};
+pub use views::mounted_at;
+pub use writer::Journal;
+
+#[allow(unused_imports)] // for the documentation
+use crate::change::Change;

@@ -1,0 +1,166 @@
+//! The lines of the journal: each says how one thing is now, so that reading one twice does no harm.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::escape::{escape, unescape};
+
+/// What this version writes. A journal of another number is not read.
+pub(super) const FORMAT: u32 = 1;
+
+/// Bytes as an escaped JSON string.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Text(pub Vec<u8>);
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&escape(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
+        String::deserialize(deserializer).map(|text| Text(unescape(&text).into_owned()))
+    }
+}
+
+/// Where numbers of processes mean something: one boot, one pid namespace, one mount namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Place {
+    /// `/proc/sys/kernel/random/boot_id`
+    pub boot: String,
+    /// The pid namespace's number.
+    pub pids: u64,
+    /// The mount namespace's number.
+    pub mounts: u64,
+}
+
+/// User, group and mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Owner(pub u32, pub u32, pub u32);
+
+/// A hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hierarchy {
+    /// The number of its root cgroup.
+    pub root: u64,
+    /// Its own number.
+    pub id: u32,
+    /// Subsystems, flags and name as mount options, but `release_agent` and `clone_children`, which are files.
+    pub options: String,
+    /// How often it is mounted without a file view.
+    pub mounts: usize,
+    /// User and group of who mounted it first.
+    pub mounter: (u32, u32),
+}
+
+/// A cgroup, with all that its files were set to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cgroup {
+    /// Its number, which no other one has in this journal.
+    pub cgroup: u64,
+    /// That of its parent; none for a root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u64>,
+    /// Empty for a root.
+    pub name: Text,
+    /// Of the directory.
+    pub owner: Owner,
+    /// Of its files, as user and group.
+    pub creator: (u32, u32),
+    /// What to write into which file, where it is not what a new cgroup has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<(String, Text)>,
+    /// Files with an owner or a mode of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<(String, Owner)>,
+}
+
+/// A thread that is elsewhere than its process's leader, or whose process has such a thread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thread {
+    /// Its number.
+    pub tid: i32,
+    /// As of [`Process::cgroups`].
+    pub cgroups: Vec<u64>,
+}
+
+/// A process that outlives the daemon, in some other cgroup than roots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
+    /// When it was started, in ticks since boot: with the number, who it is.
+    pub started: u64,
+    /// What its system call filter stops, for `TraceHost::adopt_again`; 0 without one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub filter: u8,
+    /// The leader's cgroups, but roots.
+    pub cgroups: Vec<u64>,
+    /// Every thread, unless all are where the leader is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub threads: Vec<Thread>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
+/// A mount of a file view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// The mount point, absolute.
+    pub target: Text,
+    /// `cgroup`, `cpuset` or `proc`.
+    pub filesystem: String,
+    /// The root of its hierarchy; none for `proc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<u64>,
+    /// The mount namespace that the target is in.
+    pub namespace: u64,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "camelCase")]
+pub enum Record {
+    /// The first line.
+    Begin {
+        /// [`FORMAT`]
+        format: u32,
+        /// Where it was written.
+        place: Place,
+        /// The number of the newest hierarchy that there ever was.
+        last: u32,
+    },
+    /// A hierarchy is so now.
+    Hierarchy(Hierarchy),
+    /// A hierarchy is gone, with all its cgroups.
+    Unmounted {
+        /// The number of its root.
+        root: u64,
+    },
+    /// A cgroup is so now.
+    Cgroup(Cgroup),
+    /// A cgroup is gone.
+    Removed {
+        /// Its number.
+        cgroup: u64,
+    },
+    /// Membership, as looked at in one moment.
+    Members {
+        /// That moment, in ticks since boot.
+        at: u64,
+        /// Those that are new, or elsewhere than before.
+        present: Vec<Process>,
+        /// Those that are no members any more.
+        gone: Vec<i32>,
+    },
+    /// A file view is mounted.
+    View(View),
+    /// A file view is no more.
+    ViewGone {
+        /// Its mount point.
+        target: Text,
+    },
+}

@@ -1,0 +1,122 @@
+//! What a daemon does first: brings back what another one has left.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::file::Store;
+use super::image::Image;
+use super::members::{self, TakeIn};
+use super::rebuild::{Rebuilt, rebuild};
+use super::record::View;
+use super::{place, views};
+use crate::desk::Desk;
+use crate::failure::Failure;
+use penfold_core::CgroupId;
+use penfold_linux::fuse_mount::FuseMount;
+
+/// Mounts a file view again, in this way, at a mount point that is free; of the hierarchy with this root, if it has one.
+pub type MountAgain<'a> = &'a mut dyn FnMut(&View, &FuseMount, Option<CgroupId>) -> Result<(), Failure>;
+
+/// What of a daemon the journal can't know of.
+pub struct Helpers<'a> {
+    /// Takes a process in again, into the roots.
+    pub take_in: TakeIn<'a>,
+    /// Mounts a file view again.
+    pub mount: MountAgain<'a>,
+}
+
+/// Restores what the journal has, into a fresh engine whose subsystems are loaded, before anybody else may use it.
+/// Returns what could not be restored, in sentences, which are in the log too.
+///
+/// The journal stays as it is until [`Journal::start`](super::Journal::start) writes anew: a daemon that is killed
+/// meanwhile has lost nothing.
+///
+/// # Errors
+/// `ESHUTDOWN` when the daemon is ending.
+pub fn restore(desk: &Desk, store: &Store, helpers: Helpers<'_>) -> Result<Vec<String>, Failure> {
+    let mut said = Vec::new();
+    match store.read() {
+        Ok(found) => {
+            said.extend(found.damage);
+            if let Some(image) = found.image {
+                said.extend(restore_image(desk, image, helpers)?);
+            }
+        }
+        Err(error) => said.push(format!("the journal can't be read: {error}; nothing of it is restored")),
+    }
+    for sentence in &said {
+        tracing::warn!("not restored: {sentence}");
+    }
+    Ok(said)
+}
+
+fn restore_image(desk: &Desk, mut image: Image, helpers: Helpers<'_>) -> Result<Vec<String>, Failure> {
+    let here = place::here();
+    let mut said = Vec::new();
+    if image.place.boot != here.boot || image.place.pids != here.pids {
+        let (what, members, mounted) = (
+            if image.place.boot == here.boot { "pid namespace" } else { "boot" },
+            image.processes.len(),
+            image.views.len(),
+        );
+        if members + mounted > 0 {
+            said.push(format!(
+                "the journal is of another {what}: {members} member processes and {mounted} file views of it are not restored"
+            ));
+        }
+        image.processes.clear();
+        image.views.clear();
+    }
+    let image = Arc::new(image);
+    let rebuilt = {
+        let image = Arc::clone(&image);
+        desk.look(move |engine, host| rebuild(engine, host, &image))?
+    };
+    said.extend(members::put_back(desk, &image, &rebuilt, helpers.take_in)?);
+    let rebuilt = Arc::new(Mutex::new(rebuilt));
+    on_rebuilt(desk, &rebuilt, |rebuilt, engine, host| rebuilt.freeze(engine, host))?;
+    for view in image.views.values() {
+        let root = view.root.and_then(|root| lock(&rebuilt).cgroups.get(&root).copied());
+        said.extend(mount_again(view, root, here.mounts, helpers.mount).err());
+    }
+    on_rebuilt(desk, &rebuilt, |rebuilt, engine, host| rebuilt.finish(engine, host))?;
+    said.append(&mut lock(&rebuilt).failures);
+    Ok(said)
+}
+
+fn lock(rebuilt: &Mutex<Rebuilt>) -> std::sync::MutexGuard<'_, Rebuilt> {
+    rebuilt.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn on_rebuilt(
+    desk: &Desk,
+    rebuilt: &Arc<Mutex<Rebuilt>>,
+    work: impl FnOnce(&mut Rebuilt, &mut penfold_core::Engine, &mut dyn penfold_core::Host) + Send + 'static,
+) -> Result<(), Failure> {
+    let rebuilt = Arc::clone(rebuilt);
+    desk.look(move |engine, host| work(&mut lock(&rebuilt), engine, host))
+}
+
+fn mount_again(
+    view: &View,
+    root: Option<CgroupId>,
+    namespace: u64,
+    mount: MountAgain<'_>,
+) -> Result<(), String> {
+    let target: &Path = views::path(&view.target.0);
+    let shown = target.display();
+    if view.namespace != namespace {
+        return Err(format!(
+            "the mount at {shown} is in another mount namespace: unmount and mount it there"
+        ));
+    }
+    let dead = views::clear(target)
+        .map_err(|error| format!("the dead mount at {shown} can't be unmounted: {error}"))?;
+    let Some(dead) = dead else {
+        return Err(format!("there is no dead mount at {shown} any more: somebody has unmounted it"));
+    };
+    if view.root.is_some() && root.is_none() {
+        return Err(format!("{shown} is not mounted again: its hierarchy could not be restored"));
+    }
+    mount(view, &dead, root).map_err(|error| format!("{shown} can't be mounted again: {error}"))
+}

@@ -1,0 +1,247 @@
+//! The thread that keeps the journal.
+
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::describe::Defaults;
+use super::file::Store;
+use super::image::Image;
+use super::look::{Dirty, Looker, Views};
+use super::members::{self, Survivors};
+use super::record::{Record, View};
+use super::{Text, place};
+use crate::change::{Change, What};
+use crate::desk::Desk;
+use crate::failure::Failure;
+
+/// How many changes are taken together.
+const BATCH: usize = 4096;
+/// How often members are looked at while some would outlive the daemon: births and deaths are no changes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The looks take at most this part of the time.
+const LOOK_SHARE: u32 = 50;
+/// How long after a failure the disk is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+enum Message {
+    Change(What),
+    Views,
+    Flush(SyncSender<bool>),
+    Stop { keep: bool, done: SyncSender<()> },
+}
+
+#[derive(Default)]
+struct Shared {
+    views: Mutex<Views>,
+    notes: Mutex<Notes>,
+}
+
+#[derive(Default)]
+struct Notes {
+    not_restored: Vec<String>,
+    lost: Option<String>,
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").finish_non_exhaustive()
+    }
+}
+
+/// The journal of a running daemon, for any thread.
+#[derive(Clone)]
+pub struct Journal {
+    tell: Sender<Message>,
+    shared: Arc<Shared>,
+}
+
+impl Journal {
+    /// Starts the thread, which writes all that there is and from then on what changes. `not_restored` is what
+    /// [`restore`](super::restore()) has returned.
+    ///
+    /// A disk that can't be written to is no error: that is said in the log and in [`Journal::notes`], and tried again.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(
+        desk: Desk,
+        store: Store,
+        not_restored: Vec<String>,
+        survivors: Survivors,
+    ) -> std::io::Result<Journal> {
+        let (tell, hear) = mpsc::channel();
+        let changes = tell.clone();
+        desk.tell(move |change: &Change| changes.send(Message::Change(change.what.clone())).is_ok());
+        let notes = Mutex::new(Notes { not_restored, lost: None });
+        let shared = Arc::new(Shared { notes, ..Shared::default() });
+        let writer = Writer {
+            looker: Looker { desk, image: Image::new(place::here()), defaults: Arc::new(Defaults::new()) },
+            store,
+            survivors,
+            shared: Arc::clone(&shared),
+            dirty: Dirty::everything(),
+            // what is there is the journal of an earlier daemon
+            failing: Some(Instant::now()),
+            look_at: None,
+        };
+        thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&hear))?;
+        Ok(Journal { tell, shared })
+    }
+
+    /// A file view is mounted.
+    pub fn view(&self, view: View) {
+        self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).insert(view.target.clone(), view);
+        let _ = self.tell.send(Message::Views);
+    }
+
+    /// A file view has been unmounted.
+    pub fn view_gone(&self, target: &[u8]) {
+        self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).remove(&Text(target.to_vec()));
+        let _ = self.tell.send(Message::Views);
+    }
+
+    /// What was not restored, and since when nothing can be written: `notRestored` of the control socket.
+    pub fn notes(&self) -> Vec<String> {
+        let notes = self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.not_restored.iter().chain(&notes.lost).cloned().collect()
+    }
+
+    /// Waits until everything that happened before is in the file. False if it can't be written.
+    pub fn flush(&self) -> bool {
+        let (done, wait) = mpsc::sync_channel(1);
+        self.tell.send(Message::Flush(done)).is_ok() && wait.recv().unwrap_or(false)
+    }
+
+    /// Ends the thread, with all written, or with the file taken away if there is nothing to go on with.
+    pub fn stop(&self, keep: bool) {
+        let (done, wait) = mpsc::sync_channel(1);
+        if self.tell.send(Message::Stop { keep, done }).is_ok() {
+            let _ = wait.recv();
+        }
+    }
+}
+
+struct Writer {
+    /// Its image is what the file says, or will when it can be written.
+    looker: Looker,
+    store: Store,
+    survivors: Survivors,
+    shared: Arc<Shared>,
+    dirty: Dirty,
+    /// When the disk is tried next.
+    failing: Option<Instant>,
+    /// When the members are looked at next without a change.
+    look_at: Option<Instant>,
+}
+
+impl Writer {
+    fn run(mut self, hear: &Receiver<Message>) {
+        let mut waiting = Vec::new();
+        loop {
+            let stop = self.gather(hear, &mut waiting);
+            let alive = self.work();
+            for done in waiting.drain(..) {
+                let _ = done.send(self.failing.is_none());
+            }
+            if let Some((keep, done)) = stop {
+                if !keep && let Err(error) = self.store.discard() {
+                    tracing::warn!("the journal can't be taken away: {error}");
+                }
+                let _ = done.send(());
+                return;
+            }
+            if !alive {
+                return;
+            }
+        }
+    }
+
+    /// Waits for something to do and takes what there is.
+    fn gather(
+        &mut self,
+        hear: &Receiver<Message>,
+        waiting: &mut Vec<SyncSender<bool>>,
+    ) -> Option<(bool, SyncSender<()>)> {
+        let mut message = if self.dirty.all { hear.try_recv().ok() } else { self.wait(hear) };
+        for _ in 0..BATCH {
+            match message? {
+                Message::Change(what) => self.dirty.note(&what),
+                Message::Views => self.dirty.views = true,
+                Message::Flush(done) => {
+                    // whoever asks wants the present, and the disk tried now
+                    self.dirty.members = true;
+                    self.failing = self.failing.map(|_| Instant::now());
+                    waiting.push(done);
+                }
+                Message::Stop { keep, done } => return Some((keep, done)),
+            }
+            message = hear.try_recv().ok();
+        }
+        None
+    }
+
+    fn wait(&mut self, hear: &Receiver<Message>) -> Option<Message> {
+        let Some(until) = self.failing.into_iter().chain(self.look_at).min() else { return hear.recv().ok() };
+        hear.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
+    }
+
+    /// Looks at what is dirty and writes it down. False when the daemon is ending.
+    fn work(&mut self) -> bool {
+        let dirty = std::mem::take(&mut self.dirty);
+        let look_at_members = dirty.members || self.look_at.is_some_and(|at| at <= Instant::now());
+        let views = self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Ok(mut records) = self.looker.look(dirty, &views) else { return false };
+        if look_at_members && self.look_at_members(&mut records).is_err() {
+            return false;
+        }
+        self.write(&records);
+        true
+    }
+
+    fn look_at_members(&mut self, records: &mut Vec<Record>) -> Result<(), Failure> {
+        let (began, at) = (Instant::now(), place::ticks());
+        let now = members::now(&self.looker.desk, &self.survivors)?;
+        let pause = LOOK_EVERY.max(began.elapsed() * LOOK_SHARE);
+        self.look_at = (!now.is_empty()).then(|| Instant::now() + pause);
+        if let Some(record) = members::difference(&self.looker.image, now, at) {
+            self.looker.take(record, records);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, records: &[Record]) {
+        let written = match self.failing {
+            Some(retry) if retry > Instant::now() => return,
+            Some(_) => self.store.rewrite(&self.looker.image),
+            None if records.is_empty() => return,
+            None => self.store.append(records, &self.looker.image),
+        };
+        let mut notes = self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        match written {
+            Ok(()) => {
+                self.failing = None;
+                if notes.lost.take().is_some() {
+                    tracing::info!("the journal is whole again");
+                }
+            }
+            Err(error) => {
+                self.failing = Some(Instant::now() + RETRY);
+                if notes.lost.is_none() {
+                    let since = SystemTime::now()
+                        .duration_since(SystemTime::UNIX_EPOCH)
+                        .unwrap_or_default()
+                        .as_secs();
+                    tracing::error!(
+                        "the journal can't be written: {error}; the daemon goes on and tries again"
+                    );
+                    notes.lost = Some(format!(
+                        "journal lost since {since} (seconds since 1970) until it can be written again: {error}; what changes \
+                         meanwhile would not be restored"
+                    ));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The numbers of one moment, as OpenMetrics text.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use nix::errno::Errno;
+use penfold_core::{CgroupId, Engine, Host};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::desk::Desk;
+use crate::escape::escape;
+use crate::failure::Failure;
+
+/// How many cgroups have series of their own.
+pub const SHOWN: usize = 1000;
+/// The path of what all others have together.
+const OTHERS: &str = "…";
+const NANOSECONDS: f64 = 1e9;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfHierarchy {
+    hierarchy: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfCgroup {
+    hierarchy: String,
+    path: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfCpu {
+    hierarchy: String,
+    path: String,
+    mode: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfLimit {
+    hierarchy: String,
+    path: String,
+    file: String,
+}
+
+type Gauges<L> = Family<L, Gauge<i64, AtomicI64>>;
+
+/// All series of one scrape.
+#[derive(Default)]
+struct Series {
+    cgroups: Gauges<OfHierarchy>,
+    tasks: Gauges<OfCgroup>,
+    cpu: Family<OfCpu, Counter<f64, AtomicU64>>,
+    limit: Gauges<OfLimit>,
+    used: Gauges<OfLimit>,
+    peak: Gauges<OfLimit>,
+    refusals: Family<OfLimit, Counter>,
+    left_out: Gauge<i64, AtomicI64>,
+}
+
+/// One answer to a scraper.
+///
+/// # Errors
+/// `ESHUTDOWN` when the daemon is ending.
+pub fn scrape(desk: &Desk) -> Result<String, Failure> {
+    let series = desk.look(collect)?;
+    let mut registry = Registry::with_prefix("penfold");
+    let facts =
+        vec![("version", env!("CARGO_PKG_VERSION").to_owned()), ("pid", std::process::id().to_string())];
+    registry.register("daemon", "The daemon", Info::new(facts));
+    registry.register("cgroups", "Cgroups of a hierarchy, the root included", series.cgroups);
+    registry.register("tasks", "Supervised tasks that are members of the cgroup itself", series.tasks);
+    registry.register_with_unit("cpu", "CPU time used, with the cgroups below", Unit::Seconds, series.cpu);
+    registry.register("limit", "The limit that a control file sets", series.limit);
+    registry.register("used", "What is counted against a limit, with the cgroups below", series.used);
+    registry.register("peak", "The most that was ever counted against a limit", series.peak);
+    registry.register("refusals", "How often a limit has refused", series.refusals);
+    registry.register("cgroups_left_out", "Cgroups without series of their own", series.left_out);
+    let mut text = String::new();
+    encode(&mut text, &registry).map_err(|error| Failure::new(Errno::EIO, error.to_string()))?;
+    Ok(text)
+}
+
+fn collect(engine: &mut Engine, host: &mut dyn Host) -> Series {
+    engine.sample_cpu(host);
+    let series = Series::default();
+    let mut queue: VecDeque<(CgroupId, String, bool)> = VecDeque::new();
+    for hierarchy in engine.tree().hierarchies() {
+        let label = label(engine, hierarchy.root);
+        series.cgroups.get_or_create(&OfHierarchy { hierarchy: label.clone() }).set(hierarchy.cgroups as i64);
+        queue.push_back((hierarchy.root, label, true));
+    }
+    let mut shown = 0;
+    // those nearest to the roots first; what lies below one that is left out comes later and is left out too
+    while let Some((at, hierarchy, parent_shown)) = queue.pop_front() {
+        let own = shown < SHOWN;
+        shown += usize::from(own);
+        if !own {
+            series.left_out.inc();
+        }
+        series.add(engine, at, &hierarchy, own, own || parent_shown);
+        queue.extend(engine.tree().children(at).map(|child| (child, hierarchy.clone(), own)));
+    }
+    series
+}
+
+/// A name that is the same after the next start: a hierarchy's own, or its subsystems'.
+fn label(engine: &Engine, root: CgroupId) -> String {
+    let name = &engine.tree().hierarchy_of(root).name;
+    if name.is_empty() { engine.subsystems_of(root).collect::<Vec<_>>().join(",") } else { name.clone() }
+}
+
+impl Series {
+    /// Adds a cgroup, to its own series or to those of all others. What counts those below as well is added to them only
+    /// at the `top` of a part that is left out.
+    fn add(&self, engine: &Engine, at: CgroupId, hierarchy: &str, own: bool, top: bool) {
+        let path = if own { escape(&engine.tree().path(at)) } else { OTHERS.to_owned() };
+        let hierarchy = hierarchy.to_owned();
+        let tasks = i64::try_from(engine.tree().task_count(at)).unwrap_or(i64::MAX);
+        self.tasks
+            .get_or_create(&OfCgroup { hierarchy: hierarchy.clone(), path: path.clone() })
+            .inc_by(tasks);
+        if let Some(time) = engine.cpu_usage(at).filter(|_| top) {
+            for (mode, nanoseconds) in [("user", time.user), ("system", time.system)] {
+                let labels = OfCpu { hierarchy: hierarchy.clone(), path: path.clone(), mode };
+                self.cpu.get_or_create(&labels).inc_by(nanoseconds as f64 / NANOSECONDS);
+            }
+        }
+        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        for limit in engine.limits(at) {
+            let labels = OfLimit { hierarchy: hierarchy.clone(), path: path.clone(), file: limit.file };
+            self.refusals.get_or_create(&labels).inc_by(limit.failures);
+            if top {
+                self.used.get_or_create(&labels).inc_by(signed(limit.used));
+            }
+            // neither of these adds up
+            if own {
+                self.peak.get_or_create(&labels).set(signed(limit.peak));
+                if let Some(limit) = limit.limit {
+                    self.limit.get_or_create(&labels).set(signed(limit));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! As much of HTTP as a scraper needs: `GET /metrics`, one request for each connection.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::address::{MetricsAddress, Socket};
+use super::collect::scrape;
+use crate::desk::Desk;
+
+/// Scrapers at one time; further ones are told to come again.
+const AT_ONCE: usize = 8;
+/// How long a scraper may take to ask, and to take each piece of the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest that all of an exchange may take.
+const ALL: Duration = Duration::from_secs(30);
+/// The longest request.
+const REQUEST: usize = 8 * 1024;
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A socket where metrics are served for as long as the process lives.
+#[derive(Debug)]
+pub struct Responder {
+    address: MetricsAddress,
+}
+
+impl Responder {
+    /// Listens, and answers on threads of its own.
+    ///
+    /// # Errors
+    /// What socket(2), bind(2) and clone(2) give.
+    pub fn start(desk: Desk, address: &MetricsAddress) -> io::Result<Responder> {
+        let socket = address.listen()?;
+        let real = match &socket {
+            Socket::Network(listener) => MetricsAddress::Network(listener.local_addr()?),
+            Socket::Unix(_) => address.clone(),
+        };
+        if real.is_public() {
+            tracing::warn!("metrics, with the names of all cgroups, can be read from other machines");
+        }
+        thread::Builder::new().name("metrics".to_owned()).spawn(move || accept(&socket, &desk))?;
+        Ok(Responder { address: real })
+    }
+
+    /// Where it listens: the port is a real one also where 0 was asked for.
+    pub fn address(&self) -> &MetricsAddress {
+        &self.address
+    }
+}
+
+trait Stream: Read + Write + Send {
+    fn limit(&self, time: Duration) -> io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn limit(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time))?;
+        self.set_write_timeout(Some(time))
+    }
+}
+
+impl Stream for UnixStream {
+    fn limit(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time))?;
+        self.set_write_timeout(Some(time))
+    }
+}
+
+fn accept(socket: &Socket, desk: &Desk) {
+    let serving = Arc::new(AtomicUsize::new(0));
+    loop {
+        let accepted: io::Result<Box<dyn Stream>> = match socket {
+            Socket::Network(listener) => listener.accept().map(|(stream, _)| Box::new(stream) as _),
+            Socket::Unix(listener) => listener.accept().map(|(stream, _)| Box::new(stream) as _),
+        };
+        let Ok(mut stream) = accepted else {
+            // out of descriptors, as a rule: those who have them give some back
+            thread::sleep(Duration::from_millis(100));
+            continue;
+        };
+        if stream.limit(PATIENCE).is_err() {
+            continue;
+        }
+        if serving.fetch_add(1, Ordering::AcqRel) >= AT_ONCE {
+            serving.fetch_sub(1, Ordering::AcqRel);
+            // fits into the socket's buffer: nobody is waited for
+            let _ = stream.write_all(&answer("503 Service Unavailable", "too many at once\n", true));
+            continue;
+        }
+        let (desk, done) = (desk.clone(), Done(Arc::clone(&serving)));
+        let serve = move || {
+            let _done = done;
+            // a scraper that goes away is its own affair
+            let _ = serve(&mut *stream, &desk);
+        };
+        if let Err(error) = thread::Builder::new().name("metrics-scrape".to_owned()).spawn(serve) {
+            tracing::warn!("no thread for a scraper: {error}");
+        }
+    }
+}
+
+/// Counts one scraper less, however its thread ends.
+struct Done(Arc<AtomicUsize>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn serve(stream: &mut dyn Stream, desk: &Desk) -> io::Result<()> {
+    let deadline = Instant::now() + ALL;
+    let Some(head) = read_head(stream, deadline)? else {
+        return stream.write_all(&answer(
+            "431 Request Header Fields Too Large",
+            "too long a request\n",
+            true,
+        ));
+    };
+    let mut words = head.split(|&byte| byte == b' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
+    let reply = match (method, path) {
+        (b"GET" | b"HEAD", b"/metrics") => match scrape(desk) {
+            Ok(text) => answer("200 OK", &text, method == b"GET"),
+            Err(failure) => answer("503 Service Unavailable", &format!("{failure}\n"), true),
+        },
+        (b"GET" | b"HEAD", _) => answer("404 Not Found", "there is /metrics only\n", method == b"GET"),
+        _ if method.is_empty() || target.is_empty() => answer("400 Bad Request", "not a request\n", true),
+        _ => answer("405 Method Not Allowed", "GET only\n", true),
+    };
+    // in pieces, so that one who takes a byte now and then is not served for ever
+    for piece in reply.chunks(16 * 1024) {
+        if Instant::now() > deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.write_all(piece)?;
+    }
+    Ok(())
+}
+
+/// The request line; `None` for a request that is too long. What follows the line is read and of no interest.
+fn read_head(stream: &mut dyn Stream, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
+    let mut head = Vec::new();
+    let mut chunk = [0; 1024];
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") && !head.windows(2).any(|end| end == b"\n\n") {
+        if head.len() > REQUEST {
+            return Ok(None);
+        }
+        if Instant::now() > deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match stream.read(&mut chunk)? {
+            0 => break,
+            read => head.extend_from_slice(&chunk[..read]),
+        }
+    }
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    Ok(Some(line.trim_ascii_end().to_vec()))
+}
+
+fn answer(status: &str, text: &str, body: bool) -> Vec<u8> {
+    let kind = if status.starts_with("200") { CONTENT_TYPE } else { "text/plain; charset=utf-8" };
+    let length = text.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    let mut bytes = head.into_bytes();
+    if body {
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    bytes
+}

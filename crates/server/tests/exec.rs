@@ -1,0 +1,197 @@
+//! Commands that run in cgroups, as whoever asks.
+
+mod common;
+
+use std::io::{PipeReader, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Command;
+
+use penfold_server::connection::CallError;
+use penfold_server::protocol::{Environment, ExecCall, KillCall};
+
+use common::{NOBODY, World, lives, not_root, wait_until};
+
+fn call(cgroup: &str, script: &str) -> ExecCall {
+    let path = Environment { name: "PATH".into(), value: "/usr/bin:/bin".into() };
+    ExecCall {
+        cgroups: vec![cgroup.to_owned()],
+        command: ["sh", "-c", script].map(str::to_owned).into(),
+        environment: vec![path],
+        streams: vec![0, 1, 1],
+        ..ExecCall::default()
+    }
+}
+
+/// Runs it to its end; the wait status and what it has written.
+fn run(world: &World, call: &ExecCall) -> (i64, String) {
+    let (output, theirs) = std::io::pipe().expect("a pipe");
+    let null = std::fs::File::open("/dev/null").expect("null");
+    let mut connection = world.connect();
+    let files = [null.as_fd(), theirs.as_fd()];
+    let replies: Vec<_> = connection.call_more(call, &files).expect("sent").collect();
+    drop(theirs);
+    let last = replies.into_iter().last().expect("an answer").expect("it runs");
+    (last.status.expect("the last answer has the status"), read(output))
+}
+
+fn read(mut pipe: PipeReader) -> String {
+    let mut text = String::new();
+    pipe.read_to_string(&mut text).expect("text");
+    text
+}
+
+#[test]
+fn a_command_runs_in_its_cgroup_with_what_was_passed() {
+    let world = World::start();
+    world.mkdir("/a");
+    let mut exec = call("/a", "pwd; echo \"$PATH,$MORE\"; echo $$; exit 3");
+    exec.environment.push(Environment { name: "MORE".into(), value: "x y".into() });
+    exec.directory = Some("/usr".into());
+    let (status, text) = run(&world, &exec);
+    assert_eq!(status, 3 << 8);
+    assert!(text.starts_with("/usr\n/usr/bin:/bin,x y\n"), "{text}");
+    let (_, text) = run(&world, &call("/a", "pwd"));
+    assert_eq!(
+        text.trim(),
+        std::env::current_dir().expect("ours").to_string_lossy(),
+        "the caller's directory"
+    );
+    let (_, text) = run(&world, &call("/a", "exec ls /proc/self/fd"));
+    assert_eq!(text, "0\n1\n2\n3\n", "3 is the directory that is listed");
+    let (_, text) = run(&world, &ExecCall { umask: Some(0o027), ..call("/a", "umask") });
+    assert_eq!(text, "0027\n");
+    let (_, text) = run(&world, &call("/a", "ulimit -n; ulimit -c"));
+    let own = |resource| nix::sys::resource::getrlimit(resource).expect("ours").0;
+    let number = |limit: u64| if limit == u64::MAX { "unlimited".to_owned() } else { limit.to_string() };
+    let files = number(own(nix::sys::resource::Resource::RLIMIT_NOFILE));
+    assert_eq!(text.lines().next(), Some(&*files), "the caller's limits");
+    let (status, _) = run(&world, &call("/a", "kill -9 $$"));
+    assert_eq!(status, 9);
+}
+
+#[test]
+fn a_command_is_a_member_while_it_runs_and_its_input_is_the_clients() {
+    let world = World::start();
+    world.mkdir("/a");
+    let (theirs, mut input) = std::io::pipe().expect("a pipe");
+    let (output, written) = std::io::pipe().expect("a pipe");
+    let reply = world
+        .connect()
+        .call_with(&call("/a", "read line; echo got $line"), &[theirs.as_fd(), written.as_fd()]);
+    let pid = reply.expect("it runs").pid as i32;
+    drop((theirs, written));
+    assert_eq!(world.processes("/a"), [pid]);
+    input.write_all(b"this\n").expect("it reads");
+    assert_eq!(read(output), "got this\n");
+    wait_until("it has ended", || world.processes("/a").is_empty());
+}
+
+#[test]
+fn what_can_not_run_is_told() {
+    let world = World::start();
+    world.mkdir("/a");
+    let refused = |exec: &ExecCall| match world.connect().call_more(exec, &[]).expect("sent").last() {
+        Some(Err(CallError::Refused(refused))) => refused.name,
+        other => panic!("{other:?}"),
+    };
+    let base = ExecCall { streams: vec![], ..call("/a", "true") };
+    assert_eq!(refused(&ExecCall { command: vec!["/no/such/program".into()], ..base.clone() }), "ENOENT");
+    assert_eq!(refused(&ExecCall { command: vec!["/etc/passwd".into()], ..base.clone() }), "EACCES");
+    assert_eq!(refused(&ExecCall { command: vec![], ..base.clone() }), "EINVAL");
+    assert_eq!(refused(&ExecCall { command: vec!["a\\000b".into()], ..base.clone() }), "EINVAL");
+    assert_eq!(refused(&ExecCall { directory: Some("relative".into()), ..base.clone() }), "EINVAL");
+    assert_eq!(refused(&ExecCall { directory: Some("/no/such".into()), ..base.clone() }), "ENOENT");
+    assert_eq!(refused(&ExecCall { terminal: Some(true), ..base.clone() }), "ENOTTY");
+    assert_eq!(refused(&ExecCall { cgroups: vec!["/a".into(), "/".into()], ..base.clone() }), "EINVAL");
+    assert_eq!(refused(&ExecCall { cgroups: vec!["/b".into()], ..base.clone() }), "ENOENT");
+    world.write("/a", "pids.max", "0");
+    assert_eq!(world.processes("/a"), [0_i32; 0]);
+}
+
+#[test]
+fn a_terminal_is_the_commands_own() {
+    let world = World::start();
+    world.mkdir("/a");
+    let pty = nix::pty::openpty(None, None).expect("a terminal");
+    let exec = ExecCall {
+        terminal: Some(true),
+        streams: vec![0, 0, 0],
+        ..call("/a", "tty; ps -o tty=,sid=,pid= -p $$ || true; stty size")
+    };
+    let mut connection = world.connect();
+    let replies: Vec<_> = connection.call_more(&exec, &[pty.slave.as_fd()]).expect("sent").collect();
+    let last = replies.into_iter().last().expect("an answer").expect("it runs");
+    assert_eq!(last.status, Some(0));
+    let slave: OwnedFd = pty.slave;
+    let name = nix::unistd::ttyname(&slave).expect("its name");
+    let mut text = vec![0; 4096];
+    let length = nix::unistd::read(&pty.master, &mut text).expect("its output");
+    let text = String::from_utf8_lossy(&text[..length]).into_owned();
+    assert!(text.starts_with(&*name.to_string_lossy()), "{text}");
+}
+
+#[test]
+fn what_a_command_leaves_behind_dies_or_goes_on() {
+    let world = World::start();
+    world.mkdir("/a");
+    let script = "sleep 1000 >/dev/null 2>&1 & echo $!";
+    let (_, text) = run(&world, &call("/a", script));
+    assert!(!lives(text.trim().parse().expect("a pid")));
+    let (_, text) = run(&world, &ExecCall { leave_running: Some(true), ..call("/a", script) });
+    let pid: i32 = text.trim().parse().expect("a pid");
+    assert!(lives(pid));
+    assert_eq!(world.processes("/a"), [pid]);
+    assert_eq!(world.call(&KillCall { cgroup: "/a".into() }).processes, 1);
+    assert!(!lives(pid));
+}
+
+#[test]
+fn a_command_has_the_rights_of_the_caller() {
+    if not_root() {
+        return;
+    }
+    let world = World::start();
+    world.mkdir("/a");
+    let parameters = r#"{"cgroups":[],"command":["sh","-c","id -u; id -g; id -G; exec sleep 1000"],"environment":[],"streams":[]}"#;
+    let answer = world.as_user(NOBODY, "Exec", parameters);
+    let pid: i32 =
+        answer.split(|c: char| !c.is_ascii_digit()).find_map(|word| word.parse().ok()).expect("a pid");
+    wait_until("it sleeps", || common::command_of(pid) == "sleep");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+    for line in
+        ["Uid:\t65534\t65534\t65534\t65534", "Gid:\t65534\t65534\t65534\t65534", "CapEff:\t0000000000000000"]
+    {
+        assert!(status.contains(line), "{line}: {status}");
+    }
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
+        .expect("it lives");
+}
+
+#[test]
+fn a_caller_that_is_confined_has_no_command_run_outside() {
+    if not_root() {
+        return;
+    }
+    let world = World::start();
+    let client = world.client("Exec", r#"{"cgroups":[],"command":["true"],"environment":[],"streams":[]}"#);
+    for wrapper in [
+        &["setpriv", "--no-new-privs"][..],
+        &["setpriv", "--bounding-set", "-sys_admin"],
+        &["unshare", "--net"],
+        &["unshare", "--mount"],
+        &["unshare", "--pid", "--fork"],
+    ] {
+        let output = Command::new(wrapper[0])
+            .args(&wrapper[1..])
+            .arg(client.get_program())
+            .args(client.get_args())
+            .output()
+            .expect("the wrapper runs");
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            answer.contains("EPERM"),
+            "{wrapper:?}: {answer} {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}

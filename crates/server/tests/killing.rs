@@ -1,0 +1,137 @@
+//! Killing what resists, and watching it.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use penfold_server::connection::Connection;
+use penfold_server::control::Limits;
+use penfold_server::protocol::{Environment, Event, ExecCall, KillCall, RmdirCall, WatchCall};
+
+use common::{World, lives, wait_until};
+
+fn start(world: &World, cgroup: &str, script: &str) -> i32 {
+    let exec = ExecCall {
+        cgroups: vec![cgroup.to_owned()],
+        command: ["sh", "-c", script].map(str::to_owned).into(),
+        environment: vec![Environment { name: "PATH".into(), value: "/usr/bin:/bin".into() }],
+        ..ExecCall::default()
+    };
+    world.call(&exec).pid as i32
+}
+
+#[test]
+fn a_fork_bomb_dies() {
+    let world = World::start();
+    world.mkdir("/bomb");
+    world.mkdir("/bomb/below");
+    world.write("/bomb", "pids.max", "40");
+    let pid =
+        start(&world, "/bomb/below", "trap '' TERM HUP; b() { b & b & }; while :; do b 2>/dev/null; done");
+    wait_until("it bombs", || world.processes("/bomb/below").len() > 20);
+    let began = Instant::now();
+    let killed = world.call(&KillCall { cgroup: "/bomb".into() }).processes;
+    assert!(killed > 1, "{killed}");
+    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(world.processes("/bomb/below").is_empty() && !lives(pid));
+    world.call(&RmdirCall { cgroup: "/bomb".into(), recursive: Some(true) });
+}
+
+#[test]
+fn a_frozen_cgroup_dies_too() {
+    let world = World::start();
+    world.mkdir("/ice");
+    let pid = start(&world, "/ice", "exec sleep 1000");
+    wait_until("it sleeps", || common::command_of(pid) == "sleep");
+    world.write("/ice", "freezer.state", "FROZEN");
+    assert_eq!(world.call(&KillCall { cgroup: "/ice".into() }).processes, 1);
+    assert!(!lives(pid));
+}
+
+/// Connects, and is watching when this returns.
+fn watching(world: &World, cgroup: Option<&str>) -> std::sync::mpsc::Receiver<(Option<Event>, i64)> {
+    let mut connection: Connection = world.connect();
+    let (tell, hear) = std::sync::mpsc::channel();
+    let call = WatchCall { cgroup: cgroup.map(str::to_owned) };
+    std::thread::spawn(move || {
+        for reply in connection.call_more(&call, &[]).expect("sent") {
+            let Ok(reply) = reply else { return };
+            if tell.send((reply.event, reply.lost.unwrap_or(0))).is_err() {
+                return;
+            }
+        }
+    });
+    assert_eq!(hear.recv_timeout(Duration::from_secs(10)).expect("the first answer"), (None, 0));
+    hear
+}
+
+fn next(hear: &std::sync::mpsc::Receiver<(Option<Event>, i64)>) -> (String, String) {
+    let (event, _) = hear.recv_timeout(Duration::from_secs(10)).expect("an event");
+    let event = event.expect("an event");
+    (event.kind, event.cgroup)
+}
+
+fn event(kind: &str, cgroup: &str) -> (String, String) {
+    (kind.to_owned(), cgroup.to_owned())
+}
+
+#[test]
+fn who_watches_hears_what_is_made_and_removed_below() {
+    let world = World::start();
+    world.mkdir("/a");
+    world.mkdir("/b");
+    let all = watching(&world, None);
+    let of_a = watching(&world, Some("/a"));
+    world.mkdir("/b/x");
+    world.mkdir("/a/y");
+    world.call(&RmdirCall { cgroup: "/a/y".into(), recursive: None });
+    assert_eq!(next(&all), event("created", "1:/b/x"));
+    assert_eq!(next(&all), event("created", "1:/a/y"));
+    assert_eq!(next(&all), event("removed", "1:/a/y"));
+    assert_eq!(next(&of_a), event("created", "1:/a/y"));
+    assert_eq!(next(&of_a), event("removed", "1:/a/y"));
+}
+
+#[test]
+fn who_watches_hears_of_members_limits_and_releases() {
+    let world = World::start();
+    world.mkdir("/a");
+    world.write("/a", "pids.max", "1");
+    world.write("/a", "notify_on_release", "1");
+    world.write("/", "release_agent", "/bin/true");
+    let of_a = watching(&world, Some("/a"));
+    start(&world, "/a", "(true) 2>/dev/null; true");
+    assert_eq!(next(&of_a), event("populated", "1:/a"));
+    let (limit, _) = of_a.recv_timeout(Duration::from_secs(10)).expect("an event");
+    let limit = limit.expect("an event");
+    assert_eq!((&*limit.kind, limit.file.as_deref()), ("limit", Some("pids.max")));
+    let mut last = [next(&of_a), next(&of_a)];
+    last.sort();
+    assert_eq!(last, [event("empty", "1:/a"), event("released", "1:/a")]);
+}
+
+#[test]
+fn a_slow_watcher_is_told_how_much_it_lost() {
+    let world = World::with(Limits { events: 10, ..Limits::default() });
+    let mut connection = world.connect();
+    let call = WatchCall::default();
+    let mut replies = connection.call_more(&call, &[]).expect("sent");
+    assert_eq!(replies.next().expect("an answer").expect("the first").event, None);
+    // more than fits into the queue and the socket
+    let mut made = 0;
+    let name = "n".repeat(3000);
+    let mut maker = world.connect();
+    for number in 0..400 {
+        let cgroup = format!("/{number}{name}");
+        maker.call(&penfold_server::protocol::MkdirCall { cgroup, ..Default::default() }).expect("made");
+        made += 1;
+    }
+    let (mut heard, mut lost) = (0, 0);
+    while heard + lost < made {
+        let reply = replies.next().expect("more").expect("an event");
+        heard += i64::from(reply.event.is_some());
+        lost += reply.lost.unwrap_or(0);
+    }
+    assert_eq!(heard + lost, made);
+    assert!(lost > 0, "{heard} heard");
+}

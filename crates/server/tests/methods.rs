@@ -1,0 +1,202 @@
+//! Every method once, with its effect.
+
+mod common;
+
+use penfold_server::connection::CallError;
+use penfold_server::control::Limits;
+use penfold_server::protocol::{
+    AttachCall, FilesCall, HierarchiesCall, InfoCall, ListCall, MkdirCall, MountCall, ProcCall, ReadCall,
+    RemountCall, RenameCall, RmdirCall, SetOwnerCall, SignalCall, StatCall, SubsystemsCall, TasksCall,
+    UnmountCall, UsageCall, ViewCall, WriteCall,
+};
+
+use common::{Stranger, World, lives, wait_until};
+
+fn at(cgroup: &str) -> String {
+    cgroup.to_owned()
+}
+
+#[test]
+fn info_tells_who_serves() {
+    let info = World::start().call(&InfoCall {});
+    assert_eq!(info.pid, i64::from(std::process::id()));
+    assert_eq!((&*info.host, info.embedded), ("trace", false));
+    assert_eq!(info.uid, i64::from(nix::unistd::geteuid().as_raw()));
+}
+
+#[test]
+fn hierarchies_are_mounted_shared_changed_and_unmounted() {
+    let world = World::empty(Limits::default());
+    let mount = |options: &str| MountCall { options: at(options), filesystem: None };
+    let first = world.call(&mount("pids,freezer"));
+    assert!(first.created);
+    assert_eq!(first.hierarchy.subsystems, ["freezer", "pids"]);
+    let again = world.call(&mount("freezer,pids"));
+    assert_eq!((again.created, again.hierarchy.id, again.hierarchy.mounts), (false, first.hierarchy.id, 2));
+    assert_eq!(world.refused(&mount("pids")), "EBUSY");
+    assert_eq!(world.refused(&mount("no-such-thing")), "EINVAL");
+    let legacy = MountCall { options: String::new(), filesystem: Some(at("cpuset")) };
+    assert_eq!(world.call(&legacy).hierarchy.subsystems, ["cpuset"]);
+    let other = MountCall { filesystem: Some(at("ext4")), ..MountCall::default() };
+    assert_eq!(world.refused(&other), "ENODEV");
+    world.call(&mount("none,name=mine"));
+    let remount = RemountCall { hierarchy: at("pids"), options: at("pids,freezer,net_cls") };
+    assert_eq!(world.call(&remount).hierarchy.subsystems, ["freezer", "net_cls", "pids"]);
+    let all = world.call(&HierarchiesCall {}).hierarchies;
+    assert_eq!(
+        all.iter().map(|one| &*one.options).collect::<Vec<_>>(),
+        ["name=mine", "cpuset,noprefix,release_agent=/sbin/cpuset_release_agent", "freezer,net_cls,pids"]
+    );
+    let subsystems = world.call(&SubsystemsCall {}).subsystems;
+    let pids = subsystems.iter().find(|one| one.name == "pids").expect("pids");
+    assert_eq!((pids.hierarchy, pids.cgroups), (first.hierarchy.id, 1));
+    assert!(subsystems.iter().any(|one| one.name == "cpuacct" && one.hierarchy == 0));
+    let unmount = |hierarchy: &str| UnmountCall { hierarchy: at(hierarchy) };
+    world.call(&unmount("name=mine"));
+    world.call(&unmount("pids"));
+    world.call(&unmount(&first.hierarchy.id.to_string()));
+    assert_eq!(world.refused(&unmount("pids")), "ENOENT");
+    assert_eq!(world.call(&HierarchiesCall {}).hierarchies.len(), 1);
+}
+
+#[test]
+fn a_view_needs_the_fuse_device() {
+    let world = World::start();
+    let call = ViewCall { options: at("all"), target: at("/mnt"), ..ViewCall::default() };
+    assert_eq!(world.refused(&call), "EBADF");
+    let file = std::fs::File::open("/dev/null").expect("a file");
+    let answer = world.connect().call_with(&call, &[std::os::fd::AsFd::as_fd(&file)]);
+    assert!(matches!(answer, Err(CallError::Refused(refused)) if refused.name == "EINVAL"));
+    assert_eq!(world.call(&HierarchiesCall {}).hierarchies[0].mounts, 1, "the mount was given back");
+}
+
+#[test]
+fn directories_are_made_renamed_listed_and_removed() {
+    let world = World::start();
+    let mkdir = |cgroup: &str, parents| MkdirCall { cgroup: at(cgroup), mode: Some(0o750), parents };
+    world.call(&mkdir("/a", None));
+    assert_eq!(world.refused(&mkdir("/a", None)), "EEXIST");
+    assert_eq!(world.refused(&mkdir("/b/c/d", None)), "ENOENT");
+    assert_eq!(world.refused(&mkdir("/", None)), "EEXIST");
+    assert_eq!(world.refused(&mkdir("/a/tasks/x", None)), "ENOTDIR");
+    world.call(&mkdir("pids:/b/c/d", Some(true)));
+    world.call(&mkdir("/b/c/d", Some(true)));
+    assert_eq!(world.refused(&mkdir("/b/tasks/d", Some(true))), "ENOTDIR");
+    assert_eq!(world.names("/"), ["/", "/a", "/b", "/b/c", "/b/c/d"]);
+    let shallow = ListCall { cgroup: at("/b/c/.."), depth: Some(1), ..ListCall::default() };
+    let listed = world.call(&shallow).cgroups;
+    assert_eq!(
+        listed.iter().map(|one| (&*one.path, one.children)).collect::<Vec<_>>(),
+        [("/b", 1), ("/b/c", 1)]
+    );
+    assert_eq!(listed[0].owner.mode, 0o750);
+    let rename = |cgroup: &str, name: &str| RenameCall { cgroup: at(cgroup), name: at(name) };
+    world.call(&rename("/b", "e"));
+    assert_eq!(world.refused(&rename("/e", "a")), "EEXIST");
+    assert_eq!(world.refused(&rename("/", "a")), "EBUSY");
+    let rmdir = |cgroup: &str, recursive| RmdirCall { cgroup: at(cgroup), recursive };
+    assert_eq!(world.refused(&rmdir("/e", None)), "EBUSY");
+    assert_eq!(world.refused(&rmdir("/", None)), "EBUSY");
+    world.call(&rmdir("/e", Some(true)));
+    assert_eq!(world.names("/"), ["/", "/a"]);
+    assert_eq!(world.refused(&rmdir("/e", None)), "ENOENT");
+}
+
+#[test]
+fn names_that_are_no_text_come_back_as_they_went() {
+    let world = World::start();
+    world.mkdir("/\\377\\376 b\\134n");
+    assert_eq!(world.names("/"), ["/", "/\\377\\376 b\\134n"]);
+    world.write("/\\377\\376 b\\134n", "pids.max", "3");
+    assert_eq!(world.read("1:/\\377\\376 b\\134n", "pids.max"), "3\n");
+    let newline = |cgroup: &str| MkdirCall { cgroup: at(cgroup), ..MkdirCall::default() };
+    assert_eq!(world.refused(&newline("/a\nb")), "EINVAL");
+    assert_eq!(world.refused(&newline("/a\\012b")), "EINVAL");
+    world.mkdir("/ü:ö");
+    assert!(world.names("/").contains(&at("/ü:ö")));
+}
+
+#[test]
+fn files_are_listed_read_written_and_owned() {
+    let world = World::start();
+    world.mkdir("/a");
+    let files = world.call(&FilesCall { cgroup: at("/a") }).files;
+    assert_eq!(files[0].name, "cgroup.procs");
+    let max = files.iter().find(|file| file.name == "pids.max").expect("pids.max");
+    assert_eq!(max.owner.mode, 0o644);
+    world.write("/a", "pids.max", "7\n");
+    assert_eq!(world.read("/a", "pids.max"), "7\n");
+    let write =
+        |file: &str, content: &str| WriteCall { cgroup: at("/a"), file: at(file), content: at(content) };
+    assert_eq!(world.refused(&write("pids.max", "many")), "EINVAL");
+    assert_eq!(world.refused(&write("no.file", "1")), "ENOENT");
+    assert_eq!(world.read("/a", "pids.max"), "7\n", "nothing has changed");
+    assert_eq!(world.refused(&ReadCall { cgroup: at("/b"), file: at("tasks") }), "ENOENT");
+    let own = SetOwnerCall { cgroup: at("/a"), uid: Some(7), mode: Some(0o700), ..SetOwnerCall::default() };
+    let of_file = SetOwnerCall { file: Some(at("pids.max")), mode: Some(0o600), ..own.clone() };
+    if common::not_root() {
+        return;
+    }
+    world.call(&own);
+    world.call(&of_file);
+    let stat = |file: Option<&str>| StatCall { cgroup: at("/a"), file: file.map(at) };
+    let owner = world.call(&stat(None)).owner;
+    assert_eq!((owner.uid, owner.gid, owner.mode), (7, 0, 0o700));
+    assert_eq!(world.call(&stat(Some("pids.max"))).owner.mode, 0o600);
+    assert_eq!(world.refused(&stat(Some("nothing"))), "ENOENT");
+}
+
+#[test]
+fn a_running_process_is_attached_shown_and_signalled() {
+    let world = World::start();
+    world.mkdir("/a");
+    let own = nix::unistd::geteuid().as_raw();
+    let stranger = Stranger::sleeping(own);
+    let pid = i64::from(stranger.pid());
+    world.call(&AttachCall { cgroup: at("/a"), task: pid, process: true });
+    let tasks = world.call(&TasksCall { cgroup: at("/"), recursive: Some(true) }).tasks;
+    let ours = tasks.iter().find(|task| task.task == pid).expect("it is a member");
+    assert_eq!((ours.process, &*ours.command, &*ours.cgroup), (pid, "sleep", "1:/a"));
+    assert!(tasks.iter().any(|task| task.process == i64::from(std::process::id()) && task.cgroup == "1:/"));
+    assert_eq!(world.read("/a", "cgroup.procs"), format!("{pid}\n"));
+    let proc = |file: &str| ProcCall { file: at(file), task: Some(pid) };
+    assert!(world.call(&proc("cgroup")).content.ends_with(":/a\n"));
+    assert_eq!(world.call(&proc("cpuset")).content, "/a\n");
+    assert!(world.call(&proc("cgroups")).content.contains("\npids\t1\t2\t1\n"));
+    assert_eq!(world.refused(&proc("status")), "ENOENT");
+    let usages = world.call(&UsageCall { cgroup: at("/"), recursive: Some(true) }).usages;
+    assert_eq!(
+        usages.iter().map(|one| (&*one.cgroup, one.tasks, one.processes)).collect::<Vec<_>>(),
+        [("1:/", 1, 1), ("1:/a", 1, 1)]
+    );
+    assert_eq!(usages[1].frozen, Some(false));
+    assert!(usages[1].user.is_some() && usages[1].system.is_some());
+    let pids = usages[1].limits.iter().find(|limit| limit.file == "pids.max").expect("pids.max");
+    assert_eq!((pids.limit, pids.used, pids.failures), (None, 1, 0));
+    let signal = |cgroup: &str, signal| SignalCall { cgroup: at(cgroup), signal, recursive: None };
+    assert_eq!(world.refused(&signal("/", 15)), "EINVAL");
+    assert_eq!(world.refused(&signal("/a", 65)), "EINVAL");
+    assert_eq!(world.call(&signal("/a", 0)).processes, 1);
+    assert!(lives(stranger.pid()));
+    assert_eq!(world.call(&signal("/a", 15)).processes, 1);
+    wait_until("it dies", || !lives(stranger.pid()));
+    assert_eq!(world.refused(&AttachCall { cgroup: at("/a"), task: -1, process: true }), "EINVAL");
+    assert_eq!(world.refused(&AttachCall { cgroup: at("/a"), task: 1 << 40, process: true }), "EINVAL");
+}
+
+#[test]
+fn an_address_must_say_which_hierarchy_where_there_are_several() {
+    let world = World::empty(Limits::default());
+    let stat = |cgroup: &str| StatCall { cgroup: at(cgroup), file: None };
+    assert_eq!(world.refused(&stat("/")), "ENOENT");
+    world.call(&MountCall { options: at("pids"), ..MountCall::default() });
+    world.call(&stat("/"));
+    world.call(&MountCall { options: at("none,name=x"), ..MountCall::default() });
+    assert_eq!(world.refused(&stat("/")), "EINVAL");
+    for address in ["pids:/", "1:/", "pids:", "x:/", "name=x:/", "2:/", "2:/./.."] {
+        world.call(&stat(address));
+    }
+    for address in ["3:/", "y:/", ":/", "cpuset:/", "pids,x:/"] {
+        assert_eq!(world.refused(&stat(address)), "ENOENT", "{address}");
+    }
+}

@@ -1,0 +1,170 @@
+//! What another user may do: the rules of owner and mode, as of files, and of kill(2).
+
+mod common;
+
+use std::process::Command;
+
+use penfold_server::protocol::{AttachCall, MkdirCall, SetOwnerCall, SignalCall};
+
+use common::{NOBODY, Stranger, World, lives, not_root};
+
+/// As nobody; the errno, or the whole answer.
+fn nobody(world: &World, method: &str, parameters: &str) -> String {
+    let answer = world.as_user(NOBODY, method, parameters);
+    let name = answer.split("\"name\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    match name.filter(|_| answer.contains("Control.Refused")) {
+        Some(name) => name.to_owned(),
+        None => answer,
+    }
+}
+
+const DONE: &str = "{\"parameters\":{}}\n";
+
+#[test]
+fn only_the_administrator_mounts() {
+    if not_root() {
+        return;
+    }
+    let world = World::start();
+    assert_eq!(nobody(&world, "Mount", r#"{"options":"none,name=x"}"#), "EPERM");
+    assert_eq!(nobody(&world, "Remount", r#"{"hierarchy":"1","options":"all"}"#), "EPERM");
+    assert_eq!(nobody(&world, "Unmount", r#"{"hierarchy":"1"}"#), "EPERM");
+    assert!(nobody(&world, "Hierarchies", "{}").contains("\"id\":1"));
+}
+
+#[test]
+fn directories_and_files_are_for_whom_owner_and_mode_say() {
+    if not_root() {
+        return;
+    }
+    let world = World::start();
+    world.mkdir("/theirs");
+    world.mkdir("/ours");
+    world.mkdir("/ours/deep");
+    world.give("/theirs", NOBODY);
+    for (method, parameters) in [
+        ("Mkdir", r#"{"cgroup":"/x"}"#),
+        ("Mkdir", r#"{"cgroup":"/ours/x"}"#),
+        ("Rmdir", r#"{"cgroup":"/ours/deep"}"#),
+        ("Rename", r#"{"cgroup":"/ours/deep","name":"x"}"#),
+        ("Write", r#"{"cgroup":"/ours","file":"pids.max","content":"1"}"#),
+        ("Attach", r#"{"cgroup":"/ours","task":0,"process":true}"#),
+        ("Exec", r#"{"cgroups":["/ours"],"command":["true"],"environment":[],"streams":[]}"#),
+    ] {
+        assert_eq!(nobody(&world, method, parameters), "EACCES", "{method} {parameters}");
+    }
+    assert_eq!(nobody(&world, "SetOwner", r#"{"cgroup":"/ours","mode":511}"#), "EPERM");
+    assert_eq!(nobody(&world, "Write", r#"{"cgroup":"/","file":"release_agent","content":"/x"}"#), "EACCES");
+    assert!(nobody(&world, "Read", r#"{"cgroup":"/ours","file":"pids.max"}"#).contains("max"));
+    assert_eq!(nobody(&world, "Mkdir", r#"{"cgroup":"/theirs/x","mode":448}"#), DONE);
+    assert_eq!(nobody(&world, "Write", r#"{"cgroup":"/theirs/x","file":"pids.max","content":"1"}"#), DONE);
+    assert_eq!(nobody(&world, "SetOwner", r#"{"cgroup":"/theirs","mode":493}"#), DONE);
+    assert_eq!(nobody(&world, "SetOwner", r#"{"cgroup":"/theirs","uid":0}"#), "EPERM");
+    let owner = nobody(&world, "Stat", r#"{"cgroup":"/theirs/x"}"#);
+    assert!(owner.contains("\"uid\":65534,\"gid\":65534,\"mode\":448"), "{owner}");
+}
+
+#[test]
+fn every_step_of_a_path_must_be_searchable() {
+    if not_root() {
+        return;
+    }
+    let world = World::start();
+    world.call(&MkdirCall { cgroup: "/closed".into(), mode: Some(0o700), parents: None });
+    world.mkdir("/closed/in");
+    for (method, parameters) in [
+        ("Stat", r#"{"cgroup":"/closed/in"}"#),
+        ("Read", r#"{"cgroup":"/closed","file":"pids.max"}"#),
+        ("Read", r#"{"cgroup":"/closed/in","file":"pids.max"}"#),
+        ("Files", r#"{"cgroup":"/closed"}"#),
+        ("List", r#"{"cgroup":"/closed","recursive":true}"#),
+        ("Usage", r#"{"cgroup":"/closed"}"#),
+        ("Tasks", r#"{"cgroup":"/closed"}"#),
+        ("Signal", r#"{"cgroup":"/closed/in","signal":9}"#),
+        ("Kill", r#"{"cgroup":"/closed/in"}"#),
+    ] {
+        assert_eq!(nobody(&world, method, parameters), "EACCES", "{method} {parameters}");
+    }
+    assert!(nobody(&world, "Stat", r#"{"cgroup":"/closed"}"#).contains("448"));
+    let listed = nobody(&world, "List", r#"{"cgroup":"/","recursive":true}"#);
+    assert!(listed.contains("/closed") && !listed.contains("/closed/in"), "{listed}");
+    // to search is not to list
+    let mode = SetOwnerCall { cgroup: "/closed".into(), mode: Some(0o711), ..SetOwnerCall::default() };
+    world.call(&mode);
+    assert!(nobody(&world, "Stat", r#"{"cgroup":"/closed/in"}"#).contains("493"));
+    assert_eq!(nobody(&world, "Files", r#"{"cgroup":"/closed"}"#), "EACCES");
+}
+
+#[test]
+fn nobody_moves_or_signals_what_is_not_theirs() {
+    if not_root() {
+        return;
+    }
+    let world = World::start();
+    world.mkdir("/theirs");
+    world.give("/theirs", NOBODY);
+    world.call(&SetOwnerCall {
+        cgroup: "/theirs".into(),
+        file: Some("cgroup.procs".into()),
+        uid: Some(i64::from(NOBODY)),
+        ..SetOwnerCall::default()
+    });
+    let (roots, theirs) = (Stranger::sleeping(0), Stranger::sleeping(NOBODY));
+    let attach = |pid| format!(r#"{{"cgroup":"/theirs","task":{pid},"process":true}}"#);
+    assert_eq!(nobody(&world, "Attach", &attach(roots.pid())), "EACCES");
+    assert_eq!(nobody(&world, "Attach", &attach(theirs.pid())), DONE);
+    world.call(&AttachCall { cgroup: "/theirs".into(), task: i64::from(roots.pid()), process: true });
+    assert_eq!(nobody(&world, "Signal", r#"{"cgroup":"/theirs","signal":9}"#), "EPERM");
+    assert_eq!(nobody(&world, "Kill", r#"{"cgroup":"/theirs"}"#), "EPERM");
+    assert!(lives(roots.pid()) && lives(theirs.pid()), "nobody was signalled");
+    world.call(&AttachCall { cgroup: "/".into(), task: i64::from(roots.pid()), process: true });
+    assert!(nobody(&world, "Kill", r#"{"cgroup":"/theirs"}"#).contains("\"processes\":1"));
+    assert!(lives(roots.pid()) && !lives(theirs.pid()));
+    let all = SignalCall { cgroup: "/theirs".into(), signal: 9, recursive: Some(true) };
+    assert_eq!(world.call(&all).processes, 0);
+}
+
+#[test]
+fn root_in_a_user_namespace_is_no_administrator() {
+    if not_root() {
+        return;
+    }
+    let world = World::start();
+    let client = world.client("Mount", r#"{"options":"none,name=x"}"#);
+    let mut inside = Command::new("unshare");
+    inside.args(["--user", "--map-root-user"]).arg(client.get_program()).args(client.get_args());
+    let output = inside.output().expect("unshare");
+    if !output.status.success() {
+        eprintln!("skipped: no user namespaces here: {}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(answer.contains("EPERM"), "{answer}");
+}
+
+#[test]
+fn a_client_in_a_pid_namespace_speaks_of_its_own_numbers() {
+    if not_root() {
+        return;
+    }
+    let world = World::start();
+    world.mkdir("/a");
+    let call = |method, parameters| {
+        let client = world.client(method, parameters);
+        let words: Vec<_> = client.get_args().map(|word| format!("'{}'", word.to_string_lossy())).collect();
+        format!("{} {}", client.get_program().to_string_lossy(), words.join(" "))
+    };
+    let script = format!(
+        "sleep 1000 & {}; {}; {}; kill $!",
+        call("Attach", r#"{"cgroup":"/a","task":2,"process":true}"#),
+        call("Read", r#"{"cgroup":"/a","file":"cgroup.procs"}"#),
+        call("Attach", r#"{"cgroup":"/a","task":77777,"process":true}"#),
+    );
+    let output =
+        Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "sh", "-c", &script]).output();
+    let output = output.expect("unshare");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[..2], ["{\"parameters\":{}}", "{\"parameters\":{\"content\":\"2\\n\"}}"], "{text}");
+    assert!(lines[2].contains("ESRCH"), "{text}");
+}

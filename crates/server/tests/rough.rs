@@ -1,0 +1,210 @@
+//! Clients that are wrong, rude, slow or gone: none disturbs the others.
+
+mod common;
+
+use std::io::{IoSlice, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::unistd::Pid;
+use penfold_server::connection::{CallError, Connection};
+use penfold_server::control::Limits;
+use penfold_server::protocol::{InfoCall, WriteCall};
+
+use common::{World, wait_until};
+
+/// Sends it and reads one answer; empty if there was none.
+fn answer(stream: &mut UnixStream, message: &str) -> String {
+    let _ = stream.write_all(message.as_bytes());
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while stream.read(&mut byte).is_ok_and(|length| length == 1) && byte[0] != 0 {
+        answer.push(byte[0]);
+    }
+    String::from_utf8(answer).expect("JSON")
+}
+
+fn still_serves(world: &World) {
+    let began = Instant::now();
+    world.call(&InfoCall {});
+    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+}
+
+#[test]
+fn what_is_no_call_is_answered_and_the_connection_closed() {
+    let world = World::start();
+    for wrong in ["\0", "{\0", "[1]\0", "null\0", "{\"method\":5}\0", "{\"parameters\":{}}\0", "\u{1}\0"] {
+        let mut stream = world.stream();
+        let text = answer(&mut stream, wrong);
+        assert!(text.contains("org.varlink.service.InvalidParameter"), "{wrong:?}: {text}");
+        assert_eq!(stream.read(&mut [0]).expect("closed"), 0, "{wrong:?}");
+    }
+    let mut stream = world.stream();
+    stream.write_all(b"\xff\xfe\0").expect("sent");
+    assert!(answer(&mut stream, "").contains("InvalidParameter"));
+    let nested =
+        format!("{{\"method\":\"x.y\",\"parameters\":{}1{}}}\0", "[".repeat(200_000), "]".repeat(200_000));
+    let _ = answer(&mut world.stream(), &nested);
+    still_serves(&world);
+}
+
+#[test]
+fn wrong_calls_are_told_what_is_wrong_and_the_connection_goes_on() {
+    let world = World::start();
+    let mut stream = world.stream();
+    for (call, expected) in [
+        (r#"{"method":"org.penfold.Control.Nothing"}"#, "MethodNotFound"),
+        (r#"{"method":"org.example.Other.Call"}"#, "InterfaceNotFound"),
+        (r#"{"method":"nothing"}"#, "InterfaceNotFound"),
+        (r#"{"method":"org.penfold.Control.Mkdir"}"#, r#"{"parameter":"cgroup"}"#),
+        (r#"{"method":"org.penfold.Control.Mkdir","parameters":{"cgroup":5}}"#, "InvalidParameter"),
+        (r#"{"method":"org.penfold.Control.Mkdir","parameters":[]}"#, "InvalidParameter"),
+        (
+            r#"{"method":"org.penfold.Control.Mkdir","parameters":{"cgroup":"/a","x":1}}"#,
+            r#"{"parameter":"x"}"#,
+        ),
+        (r#"{"method":"org.penfold.Control.Mkdir","parameters":{"cgroup":"/a","mode":-1}}"#, "EINVAL"),
+        (r#"{"method":"org.penfold.Control.Watch"}"#, "ExpectedMore"),
+        (r#"{"method":"org.penfold.Control.Info","upgrade":true}"#, "InvalidParameter"),
+        (r#"{"method":"org.varlink.service.GetInterfaceDescription"}"#, "InvalidParameter"),
+        (r#"{"method":"org.penfold.Control.Info","parameters":null}"#, "version"),
+    ] {
+        let text = answer(&mut stream, &format!("{call}\0"));
+        assert!(text.contains(expected), "{call}: {text}");
+    }
+    // oneway: done, and not answered
+    let oneway =
+        "{\"method\":\"org.penfold.Control.Mkdir\",\"parameters\":{\"cgroup\":\"/a\"},\"oneway\":true}\0";
+    assert!(
+        answer(&mut stream, &format!("{oneway}{{\"method\":\"org.penfold.Control.Info\"}}\0"))
+            .contains("version")
+    );
+    assert_eq!(world.names("/"), ["/", "/a"]);
+}
+
+#[test]
+fn a_request_that_is_too_long_is_refused_and_no_more_is_kept_of_it() {
+    let world = World::start();
+    let long = WriteCall { content: "x".repeat(2 << 20), ..WriteCall::default() };
+    assert!(matches!(world.try_call(&long), Err(CallError::TooMuch(_) | CallError::Transport(_))));
+    let just = WriteCall { content: "x".repeat(1 << 19), cgroup: "/".into(), file: "tasks".into() };
+    assert_eq!(world.refused(&just), "E2BIG");
+    still_serves(&world);
+}
+
+#[test]
+fn clients_that_die_in_the_middle_are_forgotten() {
+    let world = World::start();
+    for _ in 0..50 {
+        let mut stream = world.stream();
+        stream.write_all(b"{\"method\":\"org.penfold").expect("sent");
+        drop(stream);
+        let mut stream = world.stream();
+        // dies before the answer comes
+        stream.write_all(b"{\"method\":\"org.penfold.Control.Subsystems\"}\0").expect("sent");
+    }
+    wait_until("all are gone", || world.daemon().connections() == 0);
+    still_serves(&world);
+}
+
+#[test]
+fn a_thousand_connections_at_once_are_served() {
+    let world = World::start();
+    let mut connections: Vec<Connection> = (0..1000).map(|_| world.connect()).collect();
+    for _ in 0..2 {
+        for connection in &mut connections {
+            connection.call(&InfoCall {}).expect("each is served");
+        }
+    }
+    assert_eq!(world.daemon().connections(), 1000);
+    drop(connections);
+    wait_until("all are gone", || world.daemon().connections() == 0);
+}
+
+#[test]
+fn one_user_can_not_take_all_connections() {
+    if common::not_root() {
+        return;
+    }
+    let world = World::with(Limits { connections_of_user: 2, ..Limits::default() });
+    let mut watching: Vec<_> = (0..2)
+        .map(|_| {
+            let mut client = world.client("Watch", "{}");
+            client.arg("more").stdout(std::process::Stdio::null());
+            std::os::unix::process::CommandExt::uid(&mut client, common::NOBODY).spawn().expect("a client")
+        })
+        .collect();
+    wait_until("both are there", || world.daemon().connections() == 2);
+    let answer = world.as_user(common::NOBODY, "Info", "{}");
+    assert!(answer.contains("TooMuch"), "{answer}");
+    still_serves(&world);
+    for client in &mut watching {
+        client.kill().expect("it lives");
+        client.wait().expect("it is ours");
+    }
+    wait_until("they are gone", || world.daemon().connections() == 0);
+    assert!(world.as_user(common::NOBODY, "Info", "{}").contains("version"));
+}
+
+#[test]
+fn a_client_that_does_not_read_or_is_stopped_holds_up_nobody_and_is_closed() {
+    let world = World::with(Limits { patience: Duration::from_millis(300), ..Limits::default() });
+    // fills its socket with answers that it does not read
+    let mut deaf = world.stream();
+    let calls = "{\"method\":\"org.penfold.Control.Subsystems\"}\0".repeat(20_000);
+    deaf.set_write_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    let _ = deaf.write_all(calls.as_bytes());
+    // stopped in the middle of a message
+    let mut stopped = world.stream();
+    stopped.write_all(b"{\"method\":").expect("sent");
+    still_serves(&world);
+    wait_until("both are closed", || world.daemon().connections() == 0);
+    // silent between messages: may stay
+    let mut silent = world.connect();
+    let mut client =
+        world.client("Watch", "{}").arg("more").stdout(std::process::Stdio::null()).spawn().expect("it runs");
+    wait_until("it watches", || world.daemon().connections() == 2);
+    let pid = Pid::from_raw(client.id().cast_signed());
+    kill(pid, Signal::SIGSTOP).expect("stopped");
+    for _ in 0..20 {
+        world.mkdir("/x");
+        world.call(&penfold_server::protocol::RmdirCall { cgroup: "/x".into(), recursive: None });
+    }
+    silent.call(&InfoCall {}).expect("still connected");
+    kill(pid, Signal::SIGKILL).expect("killed");
+    client.wait().expect("it is ours");
+}
+
+#[test]
+fn descriptors_are_bounded_and_a_wrong_one_is_told() {
+    let world = World::start();
+    let count = || std::fs::read_dir("/proc/self/fd").expect("ours").count();
+    let pass = |stream: &UnixStream, text: &[u8], number: usize| {
+        let rights = vec![stream.as_raw_fd(); number];
+        let parts = [IoSlice::new(text)];
+        let rights = [ControlMessage::ScmRights(&rights)];
+        sendmsg::<()>(stream.as_raw_fd(), &parts, &rights, MsgFlags::empty(), None).expect("sent");
+    };
+    let mut stream = world.stream();
+    pass(&stream, b"{\"method\":\"org.penfold.Control.Info\"}\0", 3);
+    assert!(answer(&mut stream, "").contains("version"));
+    let before = count();
+    for (streams, expected) in
+        [("[0,1,2]", "EBADF"), ("[0,0,-1]", "EBADF"), ("[0]", "EINVAL"), ("[0,0,99999]", "EBADF")]
+    {
+        let call = format!(
+            "{{\"method\":\"org.penfold.Control.Exec\",\"parameters\":{{\"cgroups\":[],\"command\":[\"true\"],\
+             \"environment\":[],\"streams\":{streams}}}}}\0"
+        );
+        pass(&stream, call.as_bytes(), 2);
+        let text = answer(&mut stream, "");
+        assert!(text.contains(expected), "{streams}: {text}");
+    }
+    wait_until("none is kept", || count() <= before);
+    let mut stream = world.stream();
+    pass(&stream, b"{", 20);
+    assert!(answer(&mut stream, "").contains("TooMuch"));
+}

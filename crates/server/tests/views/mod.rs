@@ -1,0 +1,186 @@
+//! A daemon's desk with all controllers, its views mounted in a mount namespace that only this test sees.
+#![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use penfold_core::{CgroupId, Tid};
+use penfold_linux::fuse_mount::{FuseMount, Unmounting, unmount};
+use penfold_linux::trace::{AtEnd, TraceHost, Workshop};
+use penfold_server::client::{Client, Trust};
+use penfold_server::desk::{Desk, Filesystem};
+use penfold_server::view::{self, Shown, ViewHandle};
+
+pub struct Views {
+    pub host: TraceHost,
+    pub desk: Desk,
+    /// A directory of this test.
+    pub place: PathBuf,
+    mounted: Vec<PathBuf>,
+}
+
+/// Says why a test can't run here; in CI, where everything is there, that is a failure.
+pub fn possible() -> bool {
+    let reason = if !nix::unistd::geteuid().is_root() {
+        "root is needed to mount"
+    } else if fs::File::options().read(true).write(true).open("/dev/fuse").is_err() {
+        "there is no /dev/fuse"
+    } else {
+        return true;
+    };
+    println!("skipped: {reason}");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "must not be skipped in CI: {reason}");
+    false
+}
+
+pub fn root() -> Client {
+    Client::connected(Trust::Owner(0), std::process::id().cast_signed(), 0, 0, None)
+}
+
+impl Views {
+    /// Starts a desk, and takes this thread and what it starts into a mount namespace of their own.
+    pub fn start(test: &str) -> Views {
+        unshare(CloneFlags::CLONE_NEWNS).expect("root may");
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("root may");
+        let mut workshop = Workshop::new(false);
+        let (engine, host) = workshop.parts();
+        penfold_subsystems::load_all(engine, host).expect("all controllers load");
+        let host = TraceHost::start(workshop).expect("the host starts");
+        let desk = Desk::new(host.clone(), Trust::Owner(0));
+        let place = std::env::temp_dir().join(format!("penfold-view-{test}-{}", std::process::id()));
+        fs::create_dir_all(&place).expect("a directory");
+        fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+        Views { host, desk, place, mounted: Vec::new() }
+    }
+
+    /// Mounts a hierarchy and serves it at `place/name`.
+    pub fn mount(&mut self, options: &str, name: &str) -> (PathBuf, ViewHandle) {
+        self.mount_as(options, Filesystem::Cgroup, name)
+    }
+
+    pub fn mount_as(&mut self, options: &str, filesystem: Filesystem, name: &str) -> (PathBuf, ViewHandle) {
+        let root = self.desk.mount(&root(), options, filesystem).expect("it mounts").root;
+        self.serve(Shown::Hierarchy { root }, name)
+    }
+
+    pub fn serve(&mut self, shown: Shown, name: &str) -> (PathBuf, ViewHandle) {
+        let path = self.place.join(name);
+        fs::create_dir_all(&path).expect("a mount point");
+        let device = mount_device(&path);
+        let handle = view::serve(&self.desk, device, shown, &root()).expect("it is served");
+        self.mounted.push(path.clone());
+        (path, handle)
+    }
+
+    /// How often a hierarchy is mounted; 0 if it is gone.
+    pub fn mounts(&self, hierarchy: &'static str) -> usize {
+        let mounts = self.desk.look(move |engine, _| {
+            let root = engine.find_hierarchy(hierarchy)?;
+            engine.tree().hierarchies().find(|it| it.root == root).map(|it| it.mounts)
+        });
+        mounts.expect("the host runs").unwrap_or(0) as usize
+    }
+
+    pub fn root_of(&self, hierarchy: &'static str) -> CgroupId {
+        let found = self.desk.look(move |engine, _| engine.find_hierarchy(hierarchy));
+        found.expect("the host runs").expect("it is mounted")
+    }
+
+    /// Runs a script with a shell, in `place`. Its output, and `errno` words that it prints.
+    pub fn shell(&self, shell: &str, script: &str) -> String {
+        let output = self.run(&[shell, "-c", script]);
+        text(&output)
+    }
+
+    pub fn run(&self, argv: &[&str]) -> Output {
+        wait(self.command(argv).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts"))
+    }
+
+    /// Runs Python, which has every system call. `errno` and `name` are there to print errors with.
+    pub fn python(&self, script: &str) -> String {
+        let prelude = "import os, sys, errno, time, threading\n\
+            def name(f, *a, **k):\n\
+            \ttry: r = f(*a, **k)\n\
+            \texcept OSError as e: return errno.errorcode[e.errno]\n\
+            \treturn 'OK' if r is None else r\n";
+        let output = self.run(&["/usr/bin/python3", "-c", &format!("{prelude}{script}")]);
+        text(&output)
+    }
+
+    /// A program whose parent is not this process: the tracer is in here, and would reap what it has taken in.
+    pub fn command(&self, argv: &[&str]) -> Command {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "\"$@\"; exit $?", "sh"])
+            .args(argv)
+            .current_dir(&self.place)
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn proc_cgroup(&self, pid: i32) -> String {
+        let text = penfold_server::proc_texts::pid_cgroup(&self.desk, Tid(pid)).expect("it lives");
+        String::from_utf8(text).expect("text")
+    }
+}
+
+impl Drop for Views {
+    fn drop(&mut self) {
+        for path in &self.mounted {
+            let _ = unmount(path, Unmounting { lazy: true });
+        }
+        let _ = self.host.stop(AtEnd::Kill);
+        let _ = fs::remove_dir_all(&self.place);
+    }
+}
+
+pub fn mount_device(path: &Path) -> OwnedFd {
+    let mount = FuseMount {
+        subtype: "cgroup.test".into(),
+        source: "penfold".into(),
+        read_only: false,
+        no_exec: false,
+    };
+    mount.mount(path).expect("root may mount")
+}
+
+fn text(output: &Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.is_empty(), "{error}{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+/// Waits for a child, at most 60 seconds.
+pub fn wait(child: Child) -> Output {
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    let (done, late) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        if late.recv_timeout(Duration::from_secs(60)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+    });
+    let output = child.wait_with_output().expect("our child");
+    drop(done);
+    let _ = watch.join();
+    output
+}
+
+/// Waits for something that soon holds.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(20), "not within 20 seconds: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+pub fn nlink(path: &Path) -> u64 {
+    fs::metadata(path).expect("it is there").nlink()
+}

@@ -1,0 +1,39 @@
+//! Classes of `net_cls`: what is taken is a number of the kernel's, low 32 bits, and is shown in decimal.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use penfold_fuzz::World;
+
+/// What the kernel's `kstrtoull` with base 0 makes of it, in a few words.
+fn number(content: &[u8]) -> Option<u64> {
+    let content = content.split(|&byte| byte == 0).next()?;
+    let text = std::str::from_utf8(content).ok()?;
+    let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let (digits, base) = match text.strip_prefix('0') {
+        Some(rest) if rest.starts_with(['x', 'X']) && rest[1..].starts_with(|c: char| c.is_ascii_hexdigit()) => {
+            (&rest[1..], 16)
+        }
+        Some(rest) if !rest.is_empty() => (rest, 8),
+        _ => (text, 10),
+    };
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    u64::from_str_radix(digits, base).ok()
+}
+
+fuzz_target!(|content: &[u8]| {
+    let mut world = World::default();
+    let root = world.mount("net_cls").expect("it mounts");
+    let cgroup = world.mkdir(root, "a");
+    world.write(cgroup, "net_cls.classid", b"7").expect("a number");
+    let taken = world.write(cgroup, "net_cls.classid", content).is_ok();
+    let now = world.read(cgroup, "net_cls.classid").expect("it is read");
+    if content.is_empty() || !taken {
+        assert_eq!(now, "7\n", "{content:?}");
+    } else {
+        let number = number(content).unwrap_or_else(|| panic!("{content:?} was taken as {now}"));
+        assert_eq!(now, format!("{}\n", number as u32), "{content:?}");
+    }
+});

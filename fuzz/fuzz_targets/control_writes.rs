@@ -1,0 +1,35 @@
+//! Writes to every control file: whatever is refused has changed nothing, and nothing panics.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use penfold_core::Tid;
+use penfold_fuzz::{World, root};
+
+// two bytes say where, up to the next newline is what; a backslash stands for a newline
+fuzz_target!(|input: &[u8]| {
+    let mut world = World::default();
+    let at = world.mount("all,clone_children").expect("it mounts");
+    let a = world.mkdir(at, "a");
+    let cgroups = [at, a, world.mkdir(at, "b"), world.mkdir(a, "c")];
+    let tasks: Vec<Tid> = (0..3).map(|_| world.host.spawn(&mut world.engine, 1000)).collect();
+    for line in input.split(|&byte| byte == b'\n').take(40) {
+        let [which, file, content @ ..] = line else { continue };
+        let cgroup = cgroups[usize::from(*which) % cgroups.len()];
+        let files = world.engine.files(cgroup).expect("it lives");
+        let file = &files[usize::from(*file) % files.len()];
+        let content: Vec<u8> = content.iter().map(|&byte| if byte == b'\\' { b'\n' } else { byte }).collect();
+        let before = world.seen(&cgroups);
+        let written = world.engine.write(&mut world.host, &root(), cgroup, file.id, &content);
+        if let Err(error) = written {
+            let now = world.seen(&cgroups);
+            for (now, before) in now.iter().zip(&before) {
+                assert_eq!(now, before, "{} {content:?} was refused ({error})", file.name);
+            }
+        }
+    }
+    let listed: usize = cgroups
+        .iter()
+        .map(|&cgroup| world.read(cgroup, "tasks").expect("it is read").lines().count())
+        .sum();
+    assert_eq!(listed, tasks.len(), "each task is in one cgroup");
+});

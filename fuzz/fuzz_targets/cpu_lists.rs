@@ -1,0 +1,32 @@
+//! Lists of CPUs: what is read and printed is read as the same, and a file that takes a list shows it.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use penfold_core::Mask;
+use penfold_fuzz::{CPUS, World};
+
+fuzz_target!(|text: &str| {
+    for limit in [1, 64, 70, 8192] {
+        if let Ok(mask) = Mask::parse_list(text, limit) {
+            assert!(mask.last().is_none_or(|last| last < limit), "{text:?}");
+            let printed = mask.to_string();
+            assert_eq!(Mask::parse_list(&printed, limit).as_ref(), Ok(&mask), "{text:?} {printed:?}");
+            assert_eq!(Mask::from_words(&mask.to_words()), mask);
+        }
+    }
+    let mut world = World::default();
+    let root = world.mount("cpuset").expect("it mounts");
+    let cgroup = world.mkdir(root, "a");
+    let before = world.read(cgroup, "cpuset.cpus").expect("it is read");
+    let taken = world.write(cgroup, "cpuset.cpus", text.as_bytes());
+    let now = world.read(cgroup, "cpuset.cpus").expect("it is read");
+    match taken {
+        Ok(()) if !text.is_empty() => {
+            let mask = Mask::parse_list(now.trim_end(), CPUS).expect("what is shown is a list");
+            let text = text.split('\0').next().unwrap_or_default();
+            let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
+            assert_eq!(Mask::parse_list(text, CPUS), Ok(mask));
+        }
+        _ => assert_eq!(now, before),
+    }
+});

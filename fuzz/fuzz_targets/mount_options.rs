@@ -1,0 +1,33 @@
+//! Mount options: what is refused changes nothing; what is taken is shown so that it can be mounted again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use penfold_fuzz::World;
+
+fuzz_target!(|text: &str| {
+    let mut world = World::default();
+    let held = world.mount("pids,name=held").expect("the first mount");
+    let before = world.engine.proc_cgroups();
+    match world.mount(text) {
+        Err(error) => {
+            assert_ne!(error.errno().number(), 0);
+            assert_eq!(world.engine.proc_cgroups(), before, "{text:?} was refused and has changed something");
+            assert_eq!(world.engine.tree().hierarchies().count(), 1);
+        }
+        Ok(root) => {
+            let shown = world.engine.show_options(root).expect("it is mounted");
+            assert!(root == held || world.engine.tree().hierarchies().count() == 2);
+            // an agent's path may have a comma, which separates options
+            if root != held && !world.engine.tree().hierarchy_of(root).release_agent.contains(',') {
+                let mut other = World::default();
+                let bound = world.engine.subsystems_of(root).count() > 0;
+                let options = if bound { shown.clone() } else { format!("none,{shown}") };
+                let again = other.mount(&options).unwrap_or_else(|error| panic!("{text:?} {options:?}: {error}"));
+                assert_eq!(other.engine.show_options(again).expect("it is mounted"), shown);
+            }
+            let _ = world.engine.remount(&mut world.host, &penfold_fuzz::root(), root, text);
+        }
+    }
+    let mut legacy = World::default();
+    let _ = legacy.engine.mount_cpuset(&mut legacy.host, &penfold_fuzz::root(), text);
+});

@@ -1,0 +1,54 @@
+//! Shares of numtasks: no child is guaranteed what its parent has not got, and what is shown can be written.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use penfold_core::CgroupId;
+use penfold_fuzz::World;
+
+struct Shown {
+    min: i64,
+    max: i64,
+    divisor: i64,
+}
+
+fn shown(world: &mut World, cgroup: CgroupId) -> Shown {
+    let text = world.read(cgroup, "numtasks.shares").expect("it is read");
+    let field = |name: &str| -> i64 {
+        let (_, rest) = text.split_once(&format!("{name}=")).expect("it is shown");
+        rest.split([',', '\n']).next().and_then(|number| number.parse().ok()).expect("a number")
+    };
+    Shown { min: field("min_shares"), max: field("max_shares"), divisor: field("child_shares_divisor") }
+}
+
+// the first byte of a line says whose shares are written, the rest what
+fuzz_target!(|input: &[u8]| {
+    let mut world = World::default();
+    let root = world.mount("numtasks").expect("it mounts");
+    let a = world.mkdir(root, "a");
+    let groups = [root, a, world.mkdir(root, "b"), world.mkdir(a, "c"), world.mkdir(a, "d")];
+    let children: [&[usize]; 5] = [&[1, 2], &[3, 4], &[], &[], &[]];
+    for line in input.split(|&byte| byte == b'\n').take(40) {
+        let Some((&whose, text)) = line.split_first() else { continue };
+        let group = groups[usize::from(whose) % groups.len()];
+        let before = world.seen(&groups);
+        let file = if whose >= 0xf0 { "numtasks.total_numtasks" } else { "numtasks.shares" };
+        let target = if whose >= 0xf0 { root } else { group };
+        if world.write(target, file, text).is_err() {
+            assert_eq!(world.seen(&groups), before, "{text:?} was refused and has changed something");
+        }
+        let all: Vec<Shown> = groups.iter().map(|&group| shown(&mut world, group)).collect();
+        for (parent, children) in all.iter().zip(children) {
+            let guaranteed: i64 = children.iter().map(|&child| all[child].min.max(0)).sum();
+            assert!(guaranteed <= parent.divisor, "{guaranteed} of {}", parent.divisor);
+            for &child in children {
+                assert!(all[child].max <= parent.divisor);
+                assert!(all[child].min < 0 || all[child].max < 0 || all[child].min <= all[child].max);
+            }
+        }
+        // writing what is there changes nothing
+        let before = world.seen(&groups);
+        let text = world.read(group, "numtasks.shares").expect("it is read");
+        world.write(group, "numtasks.shares", text.as_bytes()).expect("what is shown can be written");
+        assert_eq!(world.seen(&groups), before);
+    }
+});

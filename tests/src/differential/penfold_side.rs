@@ -1,0 +1,93 @@
+//! Penfold's file view as a side: a daemon of the test's own, and what it serves at a mount point.
+
+use super::process;
+use super::setup::Home;
+use super::side::Mounted;
+use nix::mount::{MntFlags, umount2};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// The program, beside the test's own. It belongs to another package, which has to be built too.
+pub fn program() -> Result<PathBuf, String> {
+    if let Some(program) = std::env::var_os("PENFOLD_DIFFERENTIAL_PROGRAM") {
+        return Ok(program.into());
+    }
+    let own = std::env::current_exe().map_err(|e| format!("the test's own path: {e}"))?;
+    let built = own.ancestors().nth(2).map(|directory| directory.join("penfold"));
+    built.filter(|path| path.exists()).ok_or_else(|| "penfold is not built: cargo build -p penfold".into())
+}
+
+/// A command of penfold's, for the daemon whose runtime directory is in `home`.
+fn penfold(home: &Home) -> io::Result<Command> {
+    let mut command = Command::new(program().map_err(io::Error::other)?);
+    command.env("XDG_RUNTIME_DIR", home.path().join("run")).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// A hierarchy of penfold's.
+#[derive(Debug)]
+pub struct PenfoldMount {
+    daemon: Child,
+    place: PathBuf,
+    controller: Option<String>,
+}
+
+impl PenfoldMount {
+    /// Starts a daemon and mounts a hierarchy in `home`: without controllers and named after it, or with one.
+    pub fn start(controller: Option<&str>, home: &Home) -> io::Result<Self> {
+        let place = home.path().join("mount");
+        fs::create_dir(&place)?;
+        fs::create_dir(home.path().join("run"))?;
+        let log = fs::File::create(home.path().join("daemon.log"))?;
+        let daemon = penfold(home)?.arg("serve").stdout(log.try_clone()?).stderr(log).spawn()?;
+        let options = controller.map_or_else(|| format!("none,name={}", home.unique()), str::to_owned);
+        let side = Self { daemon, place, controller: controller.map(str::to_owned) };
+        let mut last = String::new();
+        let mounted = process::wait_until(|| {
+            // as long as the daemon is not there yet this fails
+            let command =
+                penfold(home).map(|mut it| it.args(["mount", "-o", &options]).arg(&side.place).output());
+            match command {
+                Ok(Ok(output)) if output.status.success() => return true,
+                Ok(Ok(output)) => last = String::from_utf8_lossy(&output.stderr).into_owned(),
+                Ok(Err(e)) | Err(e) => last = e.to_string(),
+            }
+            false
+        });
+        if mounted { Ok(side) } else { Err(io::Error::other(format!("penfold mount -o {options}: {last}"))) }
+    }
+}
+
+impl Mounted for PenfoldMount {
+    fn name(&self) -> &'static str {
+        "penfold"
+    }
+
+    fn root(&self) -> &Path {
+        &self.place
+    }
+
+    fn is_ours(&self) -> bool {
+        self.controller.is_none()
+    }
+
+    fn controller(&self) -> Option<&str> {
+        self.controller.as_deref()
+    }
+}
+
+impl Drop for PenfoldMount {
+    fn drop(&mut self) {
+        let _ = umount2(&self.place, MntFlags::MNT_DETACH);
+        let _ = kill(Pid::from_raw(self.daemon.id().cast_signed()), Signal::SIGTERM);
+        let ended = process::wait_until(|| matches!(self.daemon.try_wait(), Ok(Some(_))));
+        if !ended {
+            let _ = self.daemon.kill();
+            let _ = self.daemon.wait();
+        }
+    }
+}
