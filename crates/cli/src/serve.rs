@@ -27,6 +27,7 @@ use crate::remote::Global;
   penfold serve &
   penfold serve --socket /tmp/p/control --log debug
   PENFOLD_SOCKET=/tmp/p/control penfold hierarchies")]
+#[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
 pub(crate) struct Arguments {
     /// What becomes of launched commands when the daemon is ended. Processes that it had taken in while they ran always go
     /// on untraced.
