@@ -73,9 +73,10 @@ pub(crate) fn mount_files(
     target: &Path,
 ) -> Result<(), Failure> {
     let target = target.canonicalize().map_err(|error| Failure::new(error).of(target.display()))?;
-    let subsystems = if filesystem == "cgroup" { subsystems(remote, options)? } else { Vec::new() };
+    let (subsystems, name) =
+        if filesystem == "cgroup" { shown(remote, options)? } else { (Vec::new(), String::new()) };
     let mount = FuseMount {
-        subtype: subtype(filesystem, &subsystems),
+        subtype: subtype(filesystem, &subsystems, Some(&name)),
         // programs take a mount whose source is "cgroup" for the kernel's
         source: if source == "cgroup" || source.is_empty() { SOURCE } else { source }.to_owned(),
         read_only: options.read_only,
@@ -97,23 +98,27 @@ pub(crate) fn mount_files(
     Ok(())
 }
 
-/// What a mount with these options will have, to show it in its type: nobody but the daemon decides.
-fn subsystems(remote: &mut Remote, options: &MountOptions) -> Result<Vec<String>, Failure> {
+/// The subsystems and the name that a mount with these options will have, to show them in its type: nobody but the daemon
+/// decides.
+fn shown(remote: &mut Remote, options: &MountOptions) -> Result<(Vec<String>, String), Failure> {
     let all: Vec<String> =
         remote.call(&SubsystemsCall {})?.subsystems.into_iter().map(|subsystem| subsystem.name).collect();
     let words: Vec<&str> = options.hierarchy.split(',').collect();
     let named: Vec<String> = all.iter().filter(|name| words.contains(&name.as_str())).cloned().collect();
-    if !named.is_empty() || words.contains(&"none") {
-        return Ok(named);
-    }
-    match options.name() {
-        Some(name) if !words.contains(&"all") => {
-            let hierarchies = remote.call(&HierarchiesCall {})?.hierarchies;
-            let found = hierarchies.into_iter().find(|hierarchy| hierarchy.name == name);
-            Ok(found.map_or_else(Vec::new, |hierarchy| hierarchy.subsystems))
+    let name = options.name().unwrap_or_default();
+    let there = remote.call(&HierarchiesCall {})?.hierarchies;
+    let by_name = !name.is_empty() && named.is_empty() && !words.contains(&"none") && !words.contains(&"all");
+    let subsystems = match named.is_empty() && !words.contains(&"none") {
+        true if by_name => {
+            let found = there.into_iter().find(|hierarchy| hierarchy.name == name);
+            return Ok((found.map_or_else(Vec::new, |found| found.subsystems), name.to_owned()));
         }
-        _ => Ok(all),
-    }
+        true => all,
+        false => named,
+    };
+    // one that is there already keeps its name, also where it is mounted without
+    let shared = there.into_iter().find(|one| !subsystems.is_empty() && one.subsystems == subsystems);
+    Ok((subsystems, shared.map_or_else(|| name.to_owned(), |one| one.name)))
 }
 
 /// Remounts a hierarchy, named or found by what is mounted at a path.
@@ -130,13 +135,13 @@ pub(crate) fn remount(remote: &mut Remote, options: &MountOptions, target: &Path
     Ok(())
 }
 
-fn found_by_subtype(hierarchies: &[Hierarchy], subtype: &str) -> Option<String> {
-    let names: Vec<&str> = match subtype {
-        "cpuset" => vec!["cpuset"],
-        other => other.strip_prefix("cgroup.")?.split('+').collect(),
+fn found_by_subtype(hierarchies: &[Hierarchy], shown: &str) -> Option<String> {
+    let shows = |one: &&Hierarchy| match shown {
+        "cpuset" => one.subsystems == ["cpuset"],
+        "cgroup" => false,
+        _ => subtype("cgroup", &one.subsystems, Some(&one.name)) == shown,
     };
-    let found = hierarchies.iter().find(|hierarchy| hierarchy.subsystems.iter().eq(names.iter()));
-    found.map(|hierarchy| hierarchy.id.to_string())
+    hierarchies.iter().find(shows).map(|hierarchy| hierarchy.id.to_string())
 }
 
 /// The subtype of the FUSE mount at a path, the newest if there are several.
@@ -163,9 +168,11 @@ mod tests {
             subsystems: subsystems.iter().map(|name| (*name).to_owned()).collect(),
             ..Hierarchy::default()
         };
-        let all = [with(4, &["cpuacct", "pids"]), with(7, &["cpuset"]), with(9, &[])];
+        let named = Hierarchy { name: "jobs".to_owned(), ..with(11, &[]) };
+        let all = [with(4, &["cpuacct", "pids"]), with(7, &["cpuset"]), with(9, &[]), named];
         assert_eq!(found_by_subtype(&all, "cgroup.cpuacct+pids").as_deref(), Some("4"));
         assert_eq!(found_by_subtype(&all, "cpuset").as_deref(), Some("7"));
+        assert_eq!(found_by_subtype(&all, "cgroup.name=jobs").as_deref(), Some("11"));
         assert_eq!(found_by_subtype(&all, "cgroup.pids"), None);
         assert_eq!(found_by_subtype(&all, "cgroup"), None);
     }

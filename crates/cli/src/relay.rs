@@ -102,7 +102,7 @@ fn not_run(job: &Job<'_>, error: CallError) -> Failure {
 pub(crate) fn run(remote: &mut Remote, job: &Job<'_>) -> Result<i32, Failure> {
     // before any other thread exists, and before the command can end
     let mut set = SigSet::empty();
-    FORWARDED.into_iter().for_each(|signal| set.add(signal));
+    set.extend(FORWARDED);
     set.thread_block().map_err(Failure::own)?;
     let signals =
         SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(Failure::own)?;

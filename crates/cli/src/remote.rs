@@ -9,6 +9,7 @@ use penfold_server::protocol::Method;
 use crate::failure::Failure;
 
 /// What every verb takes.
+#[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Global {
     /// The control socket to ask: a path, or @NAME for an abstract one.

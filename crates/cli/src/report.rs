@@ -141,9 +141,10 @@ impl Facts {
         let seconds = |nanoseconds: Option<i64>| nanoseconds.unwrap_or(0) as f64 / 1e9;
         let peak = used.peak.map(|peak| peak as u64);
         let hits = used.hits.into_iter().map(|hit| Hit {
-            hint: match hit.above {
-                true => format!("a limit of {}, around this job", hit.cgroup),
-                false => hint(&hit.file, hit.limit as u64, peak.unwrap_or(0)),
+            hint: if hit.above {
+                format!("a limit of {}, around this job", hit.cgroup)
+            } else {
+                hint(&hit.file, hit.limit as u64, peak.unwrap_or(0))
             },
             file: hit.file,
             cgroup: path_of(&hit.cgroup).to_owned(),

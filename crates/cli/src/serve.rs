@@ -19,7 +19,7 @@ use crate::remote::Global;
 /// One daemon for a user, or one for the machine if root starts it. It runs in the foreground until SIGTERM, SIGINT or
 /// SIGHUP ends it in order. It needs no configuration and no privilege; what it can't do without root it refuses.
 ///
-/// Without --socket it listens at $XDG_RUNTIME_DIR/penfold/control, root's at /run/penfold/control, where the other verbs
+/// Without --socket and $PENFOLD_SOCKET it listens at $XDG_RUNTIME_DIR/penfold/control, root's at /run/penfold/control, where the other verbs
 /// look for it. Everybody may connect to root's: each operation is allowed or refused by owner and mode of the cgroup.
 /// Under systemd it takes the socket that it is passed, and tells when it is ready (Type=notify).
 #[derive(Debug, clap::Args)]
@@ -27,6 +27,7 @@ use crate::remote::Global;
   penfold serve &
   penfold serve --socket /tmp/p/control --log debug
   PENFOLD_SOCKET=/tmp/p/control penfold hierarchies")]
+#[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
 pub(crate) struct Arguments {
     /// What becomes of launched commands when the daemon is ended. Processes that it had taken in while they ran always go
     /// on untraced.

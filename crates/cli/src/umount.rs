@@ -26,12 +26,12 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     each(&arguments.targets, |target| {
-        if target.contains('/') || (Path::new(target).is_dir() && !target.ends_with(':')) {
+        if target.contains('/') || (Path::new(target.as_str()).is_dir() && !target.ends_with(':')) {
             let how = Unmounting { lazy: arguments.lazy };
-            return unmount(Path::new(target), how)
+            return unmount(Path::new(target.as_str()), how)
                 .map_err(|error| Failure { errno: Some(error.errno()), ..Failure::new(&error) });
         }
-        global.connect()?.call(&UnmountCall { hierarchy: target.to_string() })?;
+        global.connect()?.call(&UnmountCall { hierarchy: (*target).clone() })?;
         Ok(())
     })
 }

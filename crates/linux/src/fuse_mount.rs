@@ -19,12 +19,13 @@ use nix::unistd::{getegid, geteuid};
 pub const SOURCE: &str = "penfold";
 const HELPER: &str = "fusermount3";
 
-/// The subtype of a view: `cgroup.cpu+cpuacct` for a hierarchy with these subsystems. It can't be `cgroup` alone in the
-/// kernel's sense: `/proc/mounts` shows `fuse.` before it.
-pub fn subtype<S: AsRef<str>>(filesystem: &str, subsystems: &[S]) -> String {
-    let names: Vec<&str> = subsystems.iter().map(AsRef::as_ref).collect();
-    match (filesystem, names.as_slice()) {
-        ("cgroup", [_, ..]) => format!("cgroup.{}", names.join("+")),
+/// The subtype of a view: `cgroup.cpu+cpuacct+name=x` for a hierarchy with these subsystems and this name, as far as it
+/// has them. It can't be `cgroup` alone in the kernel's sense: `/proc/mounts` shows `fuse.` before it.
+pub fn subtype<S: AsRef<str>>(filesystem: &str, subsystems: &[S], name: Option<&str>) -> String {
+    let name = name.filter(|name| !name.is_empty()).map(|name| format!("name={name}"));
+    let parts: Vec<&str> = subsystems.iter().map(AsRef::as_ref).chain(name.as_deref()).collect();
+    match (filesystem, parts.as_slice()) {
+        ("cgroup", [_, ..]) => format!("cgroup.{}", parts.join("+")),
         (other, _) => other.to_owned(),
     }
 }

@@ -223,7 +223,7 @@ fn a_command_has_the_limits_that_it_is_given() {
     command.stdio[1] = Some(Arc::new(output));
     command.umask = Some(0o27);
     let limit = |resource: u32, soft, hard| ResourceLimit { resource, soft, hard };
-    command.limits = vec![limit(libc::RLIMIT_NOFILE as u32, 77, 99), limit(libc::RLIMIT_CORE as u32, 0, 0)];
+    command.limits = vec![limit(libc::RLIMIT_NOFILE, 77, 99), limit(libc::RLIMIT_CORE, 0, 0)];
     command.nice = Some(5);
     let running = hosted.host.exec(command, [hosted.root], ExecOptions::default()).expect("it starts");
     assert_eq!(running.wait().expect("it ran"), 0);
@@ -232,7 +232,7 @@ fn a_command_has_the_limits_that_it_is_given() {
     assert_eq!(said, "0027\n77\n99\n0\n5\n");
 
     let mut command = Command::new(["true"]);
-    command.limits = vec![limit(libc::RLIMIT_NOFILE as u32, 2, 1)];
+    command.limits = vec![limit(libc::RLIMIT_NOFILE, 2, 1)];
     let error = hosted.host.exec(command, [hosted.root], ExecOptions::default()).expect("it starts").wait();
     assert!(
         matches!(error, Err(ExecError::Start(StartError::Limits(nix::errno::Errno::EINVAL)))),

@@ -62,13 +62,15 @@ impl Address {
         own.or((root || machine.exists()).then(|| machine.to_owned())).map(Address::Path).ok_or(NoPlace)
     }
 
-    /// Where a daemon that is not told otherwise listens: root's is the machine's.
+    /// Where a daemon listens: at `given` (`--socket`), at `$PENFOLD_SOCKET`, or where its clients look first: root's is
+    /// the machine's.
     ///
     /// # Errors
     /// [`NoPlace`] for a user without a runtime directory.
     pub fn of_daemon(given: Option<&OsStr>) -> Result<Address, NoPlace> {
-        match given {
-            Some(given) => Ok(Address::parse(given)),
+        let named = std::env::var_os(VARIABLE).filter(|it| !it.is_empty());
+        match given.map(OsStr::to_owned).or(named) {
+            Some(given) => Ok(Address::parse(&given)),
             None if nix::unistd::geteuid().is_root() => Ok(Address::Path(OF_MACHINE.into())),
             None => own_place().map(Address::Path).ok_or(NoPlace),
         }

@@ -60,6 +60,11 @@ fn a_command_runs_in_its_cgroup_with_what_was_passed() {
     assert_eq!(text, "0\n1\n2\n3\n", "3 is the directory that is listed");
     let (_, text) = run(&world, &ExecCall { umask: Some(0o027), ..call("/a", "umask") });
     assert_eq!(text, "0027\n");
+    let (_, text) = run(&world, &call("/a", "ulimit -n; ulimit -c"));
+    let own = |resource| nix::sys::resource::getrlimit(resource).expect("ours").0;
+    let number = |limit: u64| if limit == u64::MAX { "unlimited".to_owned() } else { limit.to_string() };
+    let files = number(own(nix::sys::resource::Resource::RLIMIT_NOFILE));
+    assert_eq!(text.lines().next(), Some(&*files), "the caller's limits");
     let (status, _) = run(&world, &call("/a", "kill -9 $$"));
     assert_eq!(status, 9);
 }

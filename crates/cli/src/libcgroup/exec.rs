@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::spec::{Hierarchies, Spec};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::remote::Remote;
 use crate::verbs::exec::execute;
 
@@ -32,6 +32,6 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
     let cgroups = Hierarchies::ask(remote)
         .and_then(|hierarchies| hierarchies.all_addresses(&arguments.groups))
-        .map_err(|failure| failure.before_command())?;
+        .map_err(Failure::before_command)?;
     execute(remote, &cgroups, &arguments.command, true, true)
 }

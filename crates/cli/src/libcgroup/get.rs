@@ -80,13 +80,12 @@ fn blocks<'a>(arguments: &'a Arguments, hierarchies: &'a Hierarchies) -> Result<
     };
     let (mut blocks, mut controllers) = (Vec::new(), Vec::new());
     for group in &arguments.groups {
-        match group.contains(':') {
-            false => controllers.extend(group.split(',').map(str::to_owned)),
-            true => {
-                let spec: Spec = group.parse().map_err(Failure::own)?;
-                let hierarchies = found(&spec.controllers)?;
-                blocks.push(Block { path: spec.path, parameters: &arguments.parameters, hierarchies });
-            }
+        if group.contains(':') {
+            let spec: Spec = group.parse().map_err(Failure::own)?;
+            let hierarchies = found(&spec.controllers)?;
+            blocks.push(Block { path: spec.path, parameters: &arguments.parameters, hierarchies });
+        } else {
+            controllers.extend(group.split(',').map(str::to_owned));
         }
     }
     if blocks.is_empty() && arguments.paths.is_empty() {

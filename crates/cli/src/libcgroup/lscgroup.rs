@@ -29,16 +29,16 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
     let hierarchies = Hierarchies::ask(remote)?;
     let specs: Vec<Spec> = arguments.groups.iter().chain(&arguments.more).cloned().collect();
-    let addresses = match specs.is_empty() {
-        true => hierarchies.0.iter().map(|one| at(one, "/")).collect(),
-        false => hierarchies.all_addresses(&specs)?,
+    let addresses = if specs.is_empty() {
+        hierarchies.0.iter().map(|one| at(one, "/")).collect()
+    } else {
+        hierarchies.all_addresses(&specs)?
     };
     each(&addresses, |address| {
         let found =
             remote.call(&ListCall { cgroup: address.0.clone(), recursive: Some(true), depth: None })?.cgroups;
         let name = |id| hierarchies.0.iter().find(|one| one.id == id).map(controllers).unwrap_or_default();
-        let text: String =
-            found.iter().map(|one| format!("{}:{}\n", name(one.hierarchy), one.path)).collect();
-        output::write(text.as_bytes())
+        let lines = found.iter().map(|one| format!("{}:{}\n", name(one.hierarchy), one.path));
+        output::write(lines.collect::<Vec<_>>().concat().as_bytes())
     })
 }

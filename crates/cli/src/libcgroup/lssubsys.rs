@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
     if arguments.all {
         let unbound =
             remote.call(&SubsystemsCall {})?.subsystems.into_iter().filter(|one| one.hierarchy == 0);
-        unbound.for_each(|one| text += &format!("{}\n", one.name));
+        text.extend(unbound.flat_map(|one| [one.name, "\n".to_owned()]));
     }
     output::write(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
@@ -72,7 +72,7 @@ fn lines(arguments: &Arguments, hierarchy: &Hierarchy, mounts: &[String]) -> Str
         let number = if arguments.hierarchies { format!(" {}", hierarchy.id) } else { String::new() };
         return format!("{name}{number}\n");
     }
-    places.iter().map(|place| format!("{name} {place}\n")).collect()
+    places.iter().map(|place| format!("{name} {place}\n")).collect::<Vec<_>>().concat()
 }
 
 /// Where a hierarchy is mounted as files: the type of those mounts has its controllers after `cgroup.`.

@@ -99,9 +99,10 @@ pub(super) fn at(hierarchy: &Hierarchy, path: &str) -> CgroupAddress {
 
 /// A hierarchy as libcgroup writes it: its controllers, or `name=…`.
 pub(super) fn controllers(hierarchy: &Hierarchy) -> String {
-    match hierarchy.subsystems.is_empty() {
-        true => format!("name={}", hierarchy.name),
-        false => hierarchy.subsystems.join(","),
+    if hierarchy.subsystems.is_empty() {
+        format!("name={}", hierarchy.name)
+    } else {
+        hierarchy.subsystems.join(",")
     }
 }
 

@@ -46,17 +46,14 @@ fn around_us(global: &Global) -> Option<Remote> {
         return None;
     }
     let named = std::env::var_os(VARIABLE).filter(|name| !name.is_empty());
-    match named {
-        Some(named) => {
-            Connection::connect(&Address::parse(&named)).ok().map(|connection| Remote { connection })
-        }
-        // run by a daemon, which is the one to ask if it is our tracer
-        None => {
-            let mut remote = global.connect().ok()?;
-            let daemon = remote.call(&InfoCall {}).ok()?.pid;
-            (tracer_process() == Some(daemon)).then_some(remote)
-        }
+    if let Some(named) = named {
+        let connection = Connection::connect(&Address::parse(&named)).ok()?;
+        return Some(Remote { connection });
     }
+    // run by a daemon, which is the one to ask if it is our tracer
+    let mut remote = global.connect().ok()?;
+    let daemon = remote.call(&InfoCall {}).ok()?.pid;
+    (tracer_process() == Some(daemon)).then_some(remote)
 }
 
 /// Does some penfold trace this process?

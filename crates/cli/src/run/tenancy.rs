@@ -16,6 +16,9 @@ use crate::verbs::{mkdir, set};
 /// Names are tried until one is free.
 const ATTEMPTS: u32 = 1000;
 
+/// How often each limit of a cgroup has refused something.
+type Refusals = BTreeMap<String, i64>;
+
 /// The job's cgroups.
 pub(super) struct Tenancy {
     pub(super) remote: Remote,
@@ -25,7 +28,7 @@ pub(super) struct Tenancy {
     /// All that were made, each before those below it.
     made: Vec<CgroupAddress>,
     /// How often the limits above had refused something before the job.
-    above: Vec<(CgroupAddress, BTreeMap<String, i64>)>,
+    above: Vec<(CgroupAddress, Refusals)>,
 }
 
 /// What a job has used, when all of it is dead.
@@ -125,10 +128,7 @@ impl Tenancy {
     }
 
     /// What the limits of these cgroups have refused so far, up to the root.
-    fn note_above(
-        &mut self,
-        parent: &CgroupAddress,
-    ) -> Result<Vec<(CgroupAddress, BTreeMap<String, i64>)>, Failure> {
+    fn note_above(&mut self, parent: &CgroupAddress) -> Result<Vec<(CgroupAddress, Refusals)>, Failure> {
         let parents =
             std::iter::successors(Some(parent.clone()), |at| at.split_last().map(|(above, _)| above));
         let mut noted = Vec::new();

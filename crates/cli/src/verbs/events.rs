@@ -60,15 +60,17 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
             said = true;
         }
         if let Some(lost) = reply.lost.filter(|lost| *lost > 0) {
-            match arguments.json {
-                true => output::json_line(&serde_json::json!({ "lost": lost }))?,
-                false => output::write(format!("lost {lost}\n").as_bytes())?,
+            if arguments.json {
+                output::json_line(&serde_json::json!({ "lost": lost }))?;
+            } else {
+                output::write(format!("lost {lost}\n").as_bytes())?;
             }
         }
         let Some(event) = reply.event.filter(|event| is_wanted(arguments, event)) else { continue };
-        match arguments.json {
-            true => output::json_line(&event)?,
-            false => output::write(line(&event).as_bytes())?,
+        if arguments.json {
+            output::json_line(&event)?;
+        } else {
+            output::write(line(&event).as_bytes())?;
         }
         left -= 1;
         if left == 0 {

@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         if one {
             return output::write(&unescape(&content));
         }
-        let text: String = content.lines().map(|line| format!("{file}: {line}\n")).collect();
+        let text = content.lines().map(|line| format!("{file}: {line}\n")).collect::<Vec<_>>().concat();
         output::write(text.as_bytes())
     })?;
     if arguments.json {

@@ -51,16 +51,13 @@ fn signal(text: &str) -> Result<i32, String> {
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     let mut remote = global.connect()?;
     each(&arguments.cgroups, |cgroup| {
-        let there = match arguments.signal {
-            Some(signal) => {
-                let recursive = arguments.recursive.then_some(true);
-                let call = SignalCall { cgroup: cgroup.0.clone(), signal: signal.into(), recursive };
-                remote.call(&call)?.processes
-            }
-            None => {
-                let call = KillCall { cgroup: cgroup.0.clone() };
-                progress::during(&format!("penfold: killing {cgroup}"), || remote.call(&call))?.processes
-            }
+        let there = if let Some(signal) = arguments.signal {
+            let recursive = arguments.recursive.then_some(true);
+            let call = SignalCall { cgroup: cgroup.0.clone(), signal: signal.into(), recursive };
+            remote.call(&call)?.processes
+        } else {
+            let call = KillCall { cgroup: cgroup.0.clone() };
+            progress::during(&format!("penfold: killing {cgroup}"), || remote.call(&call))?.processes
         };
         if arguments.verbose {
             println!("{cgroup}: {there} {}", if there == 1 { "process" } else { "processes" });

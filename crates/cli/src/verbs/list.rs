@@ -90,17 +90,18 @@ fn listing(remote: &mut Remote, arguments: &Arguments, address: &CgroupAddress) 
     if !arguments.directory && !cgroups.is_empty() {
         cgroups.remove(0);
     }
-    let files = match arguments.all {
-        true => Some(remote.call(&FilesCall { cgroup: address.0.clone() })?.files),
-        false => None,
-    };
+    let files =
+        if arguments.all { Some(remote.call(&FilesCall { cgroup: address.0.clone() })?.files) } else { None };
     Ok(Listing { address: address.0.clone(), cgroups, files })
 }
 
 fn text(arguments: &Arguments, listing: &Listing) -> String {
-    let name = |one: &Cgroup| match arguments.recursive || arguments.directory {
-        true => one.path.clone(),
-        false => one.path.rsplit('/').next().unwrap_or_default().to_owned(),
+    let name = |one: &Cgroup| {
+        if arguments.recursive || arguments.directory {
+            one.path.clone()
+        } else {
+            one.path.rsplit('/').next().unwrap_or_default().to_owned()
+        }
     };
     let files = listing.files.iter().flatten();
     if !arguments.long {

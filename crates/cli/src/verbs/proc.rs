@@ -42,9 +42,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         (_, task) => Some(task.unwrap_or(0).into()),
     };
     let content = global.connect()?.call(&ProcCall { file: arguments.file.clone(), task })?.content;
-    match arguments.json {
-        true => output::json(&fields(&arguments.file, &content))?,
-        false => output::write(&unescape(&content))?,
+    if arguments.json {
+        output::json(&fields(&arguments.file, &content))?;
+    } else {
+        output::write(&unescape(&content))?;
     }
     Ok(ExitCode::SUCCESS)
 }

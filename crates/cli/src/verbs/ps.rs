@@ -62,9 +62,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         &[">PID", "COMMAND", "CGROUP"]
     });
     for Task { task, process, command, cgroup } in found {
-        match arguments.threads {
-            true => table.row([process.to_string(), task.to_string(), command, cgroup]),
-            false => table.row([process.to_string(), command, cgroup]),
+        if arguments.threads {
+            table.row([process.to_string(), task.to_string(), command, cgroup]);
+        } else {
+            table.row([process.to_string(), command, cgroup]);
         }
     }
     table.print()?;

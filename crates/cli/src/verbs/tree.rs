@@ -1,5 +1,7 @@
 //! `penfold tree`.
 
+use std::fmt::Write as _;
+
 use penfold_server::protocol::{Cgroup, ListCall};
 
 use crate::address::{self, CgroupAddress};
@@ -71,7 +73,7 @@ fn draw(address: &str, cgroups: &[Cgroup]) -> String {
         }
         let name = one.path.rsplit('/').next().unwrap_or_default();
         text.push_str(if last { "└── " } else { "├── " });
-        text.push_str(&format!("{name}{}\n", members(one)));
+        let _ = writeln!(text, "{name}{}", members(one));
         ended.push(last);
     }
     text

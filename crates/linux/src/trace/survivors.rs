@@ -37,10 +37,10 @@ impl TraceHost {
     /// # Errors
     /// [`AdoptError`]; `NoProcess` if the number is another process's now.
     pub fn adopt_again(&self, pid: Tid, started: u64, filter: u8) -> Result<(), AdoptError> {
-        match Interest::of_bits(filter) {
-            Some(filter) => self.adopt_filtered(pid, started, filter),
-            None => self.adopt_started(pid, started),
-        }
+        let adopt = move |supervisor: &mut Supervisor<_>| {
+            supervisor.adopt_known(pid, Some(started), Interest::of_bits(filter))
+        };
+        self.call(adopt).map_err(|Gone| AdoptError::Gone)?
     }
 }
 

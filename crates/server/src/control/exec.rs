@@ -13,6 +13,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid, isatty};
 use penfold_core::{CgroupId, Engine, Host, Tid};
+use penfold_linux::inherit::limits_of;
 use penfold_linux::process::Process;
 use penfold_linux::trace::{Command, ExecOptions, Running, Session, User};
 
@@ -111,6 +112,7 @@ fn command(ask: &Ask<'_>, call: ExecCall, directory: PathBuf) -> Result<Command,
         stdio,
         only_stdio: true,
         session: if terminal { Session::Terminal } else { Session::New },
+        limits: limits_of(ask.client.caller.task.0).unwrap_or_default(),
         ..Command::default()
     })
 }

@@ -82,6 +82,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
 fn table(rows: &[Row]) -> Table {
     let mut table =
         Table::new(&[">TASKS", ">PROCS", ">CPU%", ">CPU TIME", "STATE", "LIMIT", ">REFUSED", "CGROUP"]);
-    rows.iter().for_each(|row| table.row(row.cells()));
+    for row in rows {
+        table.row(row.cells());
+    }
     table
 }
