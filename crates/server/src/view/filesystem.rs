@@ -71,8 +71,8 @@ impl View {
     }
 
     fn find(&self, parent: INodeNo, name: &OsStr) -> Result<Facts, Failure> {
-        let (parent, wanted) = (self.directory(parent)?, name.as_bytes().to_vec());
-        let facts = self.desk.look(move |engine, host| Facts::find(engine, host, parent, &wanted))?;
+        let parent = self.directory(parent)?;
+        let facts = self.desk.glance(|engine, host| Facts::find(engine, host, parent, name.as_bytes()))?;
         facts.ok_or_else(|| refuse(Errno::ENOENT, "no such file or directory"))
     }
 
@@ -89,7 +89,7 @@ impl View {
     }
 
     fn facts(&self, cgroup: CgroupId, file: Option<FileId>) -> Result<Option<Facts>, Failure> {
-        self.desk.look(move |engine, host| match file {
+        self.desk.glance(|engine, host| match file {
             None => Facts::directory(engine, cgroup),
             Some(file) => Facts::file(engine, host, cgroup, file),
         })
@@ -392,7 +392,7 @@ impl Filesystem for View {
         let Some(directory) = self.directories.get(handle) else { return reply.error(code(Errno::EBADF)) };
         let cgroup = directory.cgroup;
         let picture =
-            || self.desk.look(move |engine, _| directories::picture(engine, cgroup)).unwrap_or_default();
+            || self.desk.glance(|engine, _| directories::picture(engine, cgroup)).unwrap_or_default();
         directory.entries(from, picture, |next, entry| {
             !reply.add(INodeNo(entry.ino), next, entry.kind, OsStr::from_bytes(&entry.name))
         });
