@@ -1,8 +1,9 @@
 //! What the benchmarks share: a host that costs next to nothing, worlds of many cgroups, and the comparison of
-//! `penfold run` with the bare command.
+//! `penfold run` with the bare command and of `penfold serve` with the kernel.
 #![forbid(unsafe_code)]
 
 pub mod controllers;
 pub mod host;
 pub mod overhead;
+pub mod served;
 pub mod world;

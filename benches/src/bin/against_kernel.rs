@@ -1,0 +1,113 @@
+//! What `penfold serve` takes for an operation, through its file view and its socket, beside the kernel's cgroup v1.
+
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use penfold_benches::overhead::machine;
+use penfold_benches::served::crowd::{self, Crowd};
+use penfold_benches::served::daemon::Daemon;
+use penfold_benches::served::kernel::{self, Directory, Named};
+use penfold_benches::served::report::{Row, text};
+use penfold_benches::served::way::{Files, Socket};
+use penfold_benches::served::{interrupted, suite};
+
+/// Compares a penfold serve with the kernel's cgroup v1: directories, attaches, reads.
+///
+/// Needs root, /dev/fuse, and the kernel's pids as cgroup v1. Works in directories of its own only.
+#[derive(Debug, Parser)]
+#[command(name = "against_kernel")]
+struct Arguments {
+    /// The program to measure; without, the workspace's is built.
+    #[arg(long, value_name = "FILE")]
+    penfold: Option<PathBuf>,
+
+    /// One JSON document instead of the tables.
+    #[arg(long)]
+    json: bool,
+
+    /// No new turn of a line after this many seconds; cold attaches take four times as long.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+
+    /// Only the operations whose name contains this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+}
+
+/// A directory that goes when the program ends, also by an error.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, word, threads] = &words[..]
+        && word == crowd::ARGUMENT
+    {
+        return Ok(crowd::be(threads.parse()?)?);
+    }
+    let arguments = Arguments::parse();
+    let penfold = arguments.penfold.clone().map_or_else(machine::build_penfold, Ok)?;
+    interrupted::note_signals()?;
+    kernel::own_mounts().map_err(|errno| format!("needs root, for mounts of its own: {errno}"))?;
+    let tables = compare(&arguments, &penfold)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&tables)?);
+    } else {
+        for (title, rows) in &tables {
+            println!("{}", text(title, rows));
+        }
+    }
+    Ok(())
+}
+
+/// One table for each place of the daemon.
+fn compare(arguments: &Arguments, penfold: &std::path::Path) -> io::Result<Vec<(&'static str, Vec<Row>)>> {
+    let cpus = machine::cpus()?;
+    machine::use_cpus(&cpus[..1])?;
+    let own = format!("penfold-bench-{}", std::process::id());
+    let scratch = Scratch(std::env::temp_dir().join(&own));
+    fs::create_dir(&scratch.0)?;
+
+    let named = Named::mount(scratch.0.join("kernel"), &own)?;
+    let in_named = Directory::make(named.root().join(&own))?;
+    let in_pids = Directory::make(kernel::pids()?.join(&own))?;
+    let mut daemon = Daemon::start(penfold, &scratch.0)?;
+    let views = [scratch.0.join("named"), scratch.0.join("pids")];
+    daemon.mount(&format!("none,name={own}"), &views[0])?;
+    daemon.mount("pids", &views[1])?;
+    let [view_named, view_pids] = views.map(|view| view.join(&own));
+    fs::create_dir(&view_named)?;
+    fs::create_dir(&view_pids)?;
+
+    let mut of_kernel = Files::in_directories(in_named.path(), in_pids.path());
+    let mut by_view = Files::in_directories(&view_named, &view_pids);
+    let addresses = [format!("{own}:/{own}"), format!("pids:/{own}")];
+    let [at_named, at_pids] = addresses;
+    let mut by_socket = Socket::at_addresses(daemon.connect()?, at_named, at_pids);
+    let mut ways: [&mut dyn penfold_benches::served::way::Way; 3] =
+        [&mut of_kernel, &mut by_view, &mut by_socket];
+
+    // dropped before what they are in
+    let moved = [Crowd::start(1)?, Crowd::start(1)?];
+    let crowd = Crowd::start(suite::THREADS)?;
+    suite::prepare(&mut ways, &crowd)?;
+    let time = Duration::from_secs_f64(arguments.seconds);
+    let mut tables = Vec::new();
+    let places = [("client and daemon on one CPU", cpus.first()), ("daemon on another CPU", cpus.get(1))];
+    for (title, cpu) in places {
+        let Some(&cpu) = cpu else { continue };
+        daemon.use_cpu(cpu)?;
+        let moved = moved.each_ref().map(Crowd::pid);
+        tables.push((title, suite::measure(&mut ways, moved, &arguments.only, time)?));
+    }
+    Ok(tables)
+}

@@ -1,0 +1,101 @@
+//! A `penfold serve` of the benchmark's own, with its hierarchies mounted as files.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::mount::umount;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use penfold_server::address::Address;
+use penfold_server::connection::Connection;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A daemon, which is ended in order when this is dropped.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    penfold: PathBuf,
+    socket: PathBuf,
+    mounts: Vec<PathBuf>,
+}
+
+impl Daemon {
+    /// Starts it, with its socket and its journal in that directory.
+    ///
+    /// # Errors
+    /// When it does not listen soon.
+    pub fn start(penfold: &Path, directory: &Path) -> io::Result<Daemon> {
+        let socket = directory.join("control");
+        let child =
+            Command::new(penfold).args(["serve", "--log", "warn", "--socket"]).arg(&socket).spawn()?;
+        let daemon = Daemon { child, penfold: penfold.to_owned(), socket, mounts: Vec::new() };
+        let until = Instant::now() + PATIENCE;
+        while let Err(error) = daemon.connect() {
+            if Instant::now() > until {
+                return Err(error);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(daemon)
+    }
+
+    /// A connection to its control socket.
+    ///
+    /// # Errors
+    /// As [`Connection::connect`].
+    pub fn connect(&self) -> io::Result<Connection> {
+        Connection::connect(&Address::Path(self.socket.clone())).map_err(io::Error::other)
+    }
+
+    /// Mounts a hierarchy as files.
+    ///
+    /// # Errors
+    /// When `penfold mount` fails; it says why.
+    pub fn mount(&mut self, options: &str, target: &Path) -> io::Result<()> {
+        fs::create_dir(target)?;
+        let mut mount = Command::new(&self.penfold);
+        mount.args(["mount", "-o", options]).arg(target).env("PENFOLD_SOCKET", &self.socket);
+        if !mount.status()?.success() {
+            return Err(io::Error::other("penfold mount failed"));
+        }
+        self.mounts.push(target.to_owned());
+        Ok(())
+    }
+
+    /// Puts all its threads on one CPU; what they start later follows them.
+    ///
+    /// # Errors
+    /// As `sched_setaffinity(2)`.
+    pub fn use_cpu(&self, cpu: usize) -> io::Result<()> {
+        let mut set = CpuSet::new();
+        set.set(cpu)?;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let number = thread?.file_name().to_string_lossy().parse().map_err(io::Error::other)?;
+            sched_setaffinity(Pid::from_raw(number), &set)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        for mount in self.mounts.drain(..) {
+            let _ = umount(&mount);
+        }
+        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+        let until = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if Instant::now() > until {
+                eprintln!("penfold serve does not end on SIGTERM; killed");
+                let _ = self.child.kill();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}

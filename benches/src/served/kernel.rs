@@ -1,0 +1,121 @@
+//! Directories of our own in hierarchies of the kernel's.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::mount::{MsFlags, mount, umount};
+use nix::sched::{CloneFlags, unshare};
+
+/// How long a cgroup may still be busy with tasks that were killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A removed cgroup holds its hierarchy until the kernel has worked on it, and a hierarchy unmounted before that stays
+/// for ever.
+const BEFORE_UNMOUNT: Duration = Duration::from_millis(300);
+
+/// Nobody else sees what this process mounts from now on, and nothing of it stays when it dies.
+///
+/// # Errors
+/// `EPERM` for who is not root.
+pub fn own_mounts() -> nix::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+}
+
+/// A directory with everything below it, removed when dropped.
+#[derive(Debug)]
+pub struct Directory(PathBuf);
+
+impl Directory {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// As mkdir(2).
+    pub fn make(path: PathBuf) -> io::Result<Directory> {
+        fs::create_dir(&path).map_err(|error| at(&path, error))?;
+        Ok(Directory(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if let Err(error) = remove(&self.0, Instant::now() + PATIENCE) {
+            eprintln!("cannot remove {}: {error}", self.0.display());
+        }
+    }
+}
+
+/// Removes a cgroup and those below.
+fn remove(path: &Path, until: Instant) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove(&entry.path(), until)?;
+        }
+    }
+    loop {
+        match fs::remove_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < until => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// A hierarchy without controllers, unmounted when dropped.
+#[derive(Debug)]
+pub struct Named(PathBuf);
+
+impl Named {
+    /// Mounts it at an empty directory.
+    ///
+    /// # Errors
+    /// As mount(2).
+    pub fn mount(target: PathBuf, name: &str) -> io::Result<Named> {
+        fs::create_dir(&target)?;
+        let options = format!("none,name={name}");
+        mount(Some("cgroup"), &target, Some("cgroup"), MsFlags::empty(), Some(&*options))
+            .map_err(|errno| at(&target, errno.into()))?;
+        Ok(Named(target))
+    }
+
+    /// Its root.
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        thread::sleep(BEFORE_UNMOUNT);
+        if let Err(errno) = umount(&self.0) {
+            eprintln!("cannot unmount {}: {errno}", self.0.display());
+        }
+    }
+}
+
+/// Where the kernel's `pids` is mounted.
+///
+/// # Errors
+/// `NotFound` where it is not, as on machines with cgroup v2 only.
+pub fn pids() -> io::Result<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let lines = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let mut of_pids = lines.filter(|words| {
+        words.len() > 3 && words[2] == "cgroup" && words[3].split(',').any(|it| it == "pids")
+    });
+    let none = || io::Error::new(io::ErrorKind::NotFound, "the kernel's pids (cgroup v1) is not mounted");
+    of_pids.next().map(|words| PathBuf::from(words[1])).ok_or_else(none)
+}
+
+fn at(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}

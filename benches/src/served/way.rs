@@ -1,0 +1,162 @@
+//! The ways to work on cgroups: files, or calls over a socket.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use penfold_server::connection::Connection;
+use penfold_server::protocol::{AttachCall, ListCall, Method, MkdirCall, ReadCall, RmdirCall};
+
+/// Which hierarchy: both are there in each way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hierarchy {
+    /// Without a controller.
+    Named,
+    /// With `pids`.
+    Pids,
+}
+
+/// One way. Names are of cgroups in the benchmark's own directory.
+pub trait Way {
+    /// Makes a cgroup.
+    ///
+    /// # Errors
+    /// What refuses it.
+    fn mkdir(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<()>;
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// What refuses it.
+    fn rmdir(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<()>;
+
+    /// How many cgroups are in a cgroup.
+    ///
+    /// # Errors
+    /// What refuses it.
+    fn list(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<usize>;
+
+    /// Moves a thread, or a whole process, in `pids`.
+    ///
+    /// # Errors
+    /// What refuses it.
+    fn attach(&mut self, name: &str, task: u32, process: bool) -> io::Result<()>;
+
+    /// How many bytes a control file has, in `pids`.
+    ///
+    /// # Errors
+    /// What refuses it.
+    fn read(&mut self, name: &str, file: &str) -> io::Result<usize>;
+}
+
+/// Files, of the kernel's or of penfold's. Control files are opened for each use, as a shell does.
+#[derive(Debug)]
+pub struct Files {
+    named: PathBuf,
+    pids: PathBuf,
+    buffer: Vec<u8>,
+}
+
+impl Files {
+    /// In a directory of each hierarchy.
+    pub fn in_directories(named: &Path, pids: &Path) -> Files {
+        Files { named: named.to_owned(), pids: pids.to_owned(), buffer: vec![0; 64 << 10] }
+    }
+
+    fn path(&self, hierarchy: Hierarchy, name: &str) -> PathBuf {
+        match hierarchy {
+            Hierarchy::Named => self.named.join(name),
+            Hierarchy::Pids => self.pids.join(name),
+        }
+    }
+}
+
+impl Way for Files {
+    fn mkdir(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<()> {
+        fs::create_dir(self.path(hierarchy, name))
+    }
+
+    fn rmdir(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<()> {
+        fs::remove_dir(self.path(hierarchy, name))
+    }
+
+    fn list(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<usize> {
+        let mut found = 0;
+        for entry in fs::read_dir(self.path(hierarchy, name))? {
+            found += usize::from(entry?.file_type()?.is_dir());
+        }
+        Ok(found)
+    }
+
+    fn attach(&mut self, name: &str, task: u32, process: bool) -> io::Result<()> {
+        let file = if process { "cgroup.procs" } else { "tasks" };
+        let mut file = File::options().write(true).open(self.pids.join(name).join(file))?;
+        file.write_all(task.to_string().as_bytes())
+    }
+
+    fn read(&mut self, name: &str, file: &str) -> io::Result<usize> {
+        let mut file = File::open(self.pids.join(name).join(file))?;
+        let mut bytes = 0;
+        loop {
+            match file.read(&mut self.buffer)? {
+                0 => return Ok(bytes),
+                read => bytes += read,
+            }
+        }
+    }
+}
+
+/// Calls on one connection to a daemon.
+#[derive(Debug)]
+pub struct Socket {
+    connection: Connection,
+    named: String,
+    pids: String,
+}
+
+impl Socket {
+    /// In a directory of each hierarchy, by its address.
+    pub fn at_addresses(connection: Connection, named: String, pids: String) -> Socket {
+        Socket { connection, named, pids }
+    }
+
+    fn address(&self, hierarchy: Hierarchy, name: &str) -> String {
+        match hierarchy {
+            Hierarchy::Named => format!("{}/{name}", self.named),
+            Hierarchy::Pids => format!("{}/{name}", self.pids),
+        }
+    }
+
+    fn call<M: Method>(&mut self, call: &M) -> io::Result<M::Reply> {
+        self.connection.call(call).map_err(io::Error::other)
+    }
+}
+
+impl Way for Socket {
+    fn mkdir(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<()> {
+        let cgroup = self.address(hierarchy, name);
+        self.call(&MkdirCall { cgroup, mode: None, parents: None }).map(drop)
+    }
+
+    fn rmdir(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<()> {
+        let cgroup = self.address(hierarchy, name);
+        self.call(&RmdirCall { cgroup, recursive: None }).map(drop)
+    }
+
+    fn list(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<usize> {
+        let cgroup = self.address(hierarchy, name);
+        let listed = self.call(&ListCall { cgroup, recursive: None, depth: Some(1) })?;
+        // the first is the cgroup itself
+        Ok(listed.cgroups.len() - 1)
+    }
+
+    fn attach(&mut self, name: &str, task: u32, process: bool) -> io::Result<()> {
+        let cgroup = self.address(Hierarchy::Pids, name);
+        self.call(&AttachCall { cgroup, task: i64::from(task), process }).map(drop)
+    }
+
+    fn read(&mut self, name: &str, file: &str) -> io::Result<usize> {
+        let cgroup = self.address(Hierarchy::Pids, name);
+        self.call(&ReadCall { cgroup, file: file.to_owned() }).map(|reply| reply.content.len())
+    }
+}
