@@ -11,7 +11,9 @@ fn number(content: &[u8]) -> Option<u64> {
     let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
     let text = text.strip_prefix('+').unwrap_or(text);
     let (digits, base) = match text.strip_prefix('0') {
-        Some(rest) if rest.starts_with(['x', 'X']) && rest[1..].starts_with(|c: char| c.is_ascii_hexdigit()) => {
+        Some(rest)
+            if rest.starts_with(['x', 'X']) && rest[1..].starts_with(|c: char| c.is_ascii_hexdigit()) =>
+        {
             (&rest[1..], 16)
         }
         Some(rest) if !rest.is_empty() => (rest, 8),

@@ -27,9 +27,7 @@ fuzz_target!(|input: &[u8]| {
             }
         }
     }
-    let listed: usize = cgroups
-        .iter()
-        .map(|&cgroup| world.read(cgroup, "tasks").expect("it is read").lines().count())
-        .sum();
+    let listed: usize =
+        cgroups.iter().map(|&cgroup| world.read(cgroup, "tasks").expect("it is read").lines().count()).sum();
     assert_eq!(listed, tasks.len(), "each task is in one cgroup");
 });

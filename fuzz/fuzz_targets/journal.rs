@@ -21,7 +21,11 @@ fuzz_target!(|lines: &[u8]| {
     let (second, failures) = build(&first);
     assert_eq!(failures, Vec::<String>::new());
     let names = |image: &penfold_server::journal::Image| {
-        image.by_age().into_iter().map(|cgroup| (cgroup.name.clone(), cgroup.values.clone())).collect::<Vec<_>>()
+        image
+            .by_age()
+            .into_iter()
+            .map(|cgroup| (cgroup.name.clone(), cgroup.values.clone()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(names(&second), names(&first));
 });

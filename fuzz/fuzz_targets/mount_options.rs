@@ -22,7 +22,8 @@ fuzz_target!(|text: &str| {
                 let mut other = World::default();
                 let bound = world.engine.subsystems_of(root).count() > 0;
                 let options = if bound { shown.clone() } else { format!("none,{shown}") };
-                let again = other.mount(&options).unwrap_or_else(|error| panic!("{text:?} {options:?}: {error}"));
+                let again =
+                    other.mount(&options).unwrap_or_else(|error| panic!("{text:?} {options:?}: {error}"));
                 assert_eq!(other.engine.show_options(again).expect("it is mounted"), shown);
             }
             let _ = world.engine.remount(&mut world.host, &penfold_fuzz::root(), root, text);

@@ -43,9 +43,14 @@ fn start() -> Daemon {
     let (engine, host): (&mut Engine, _) = workshop.parts();
     penfold_subsystems::load_all(engine, host).expect("they load");
     let desk = Desk::new(TraceHost::start(workshop).expect("it starts"), Trust::Owner(geteuid().as_raw()));
-    let address = SocketAddr::from_abstract_name(format!("penfold-fuzz-{}", std::process::id())).expect("a name");
+    let address =
+        SocketAddr::from_abstract_name(format!("penfold-fuzz-{}", std::process::id())).expect("a name");
     let socket = UnixListener::bind_addr(&address).expect("a free name");
-    let limits = Limits { patience: Duration::from_millis(500), kill: Duration::from_millis(500), ..Limits::default() };
+    let limits = Limits {
+        patience: Duration::from_millis(500),
+        kill: Duration::from_millis(500),
+        ..Limits::default()
+    };
     let service = Service::new(desk.clone()).with_limits(limits);
     let listener = Listener::serve(socket, Arc::new(service)).expect("it listens");
     Daemon { desk, address, alone, _listener: listener }
@@ -73,7 +78,8 @@ fn reset(desk: &Desk) {
         }
     })
     .expect("it runs");
-    let root = desk.mount(&Client::own(), "pids,freezer,name=f", Filesystem::Cgroup).expect("nothing is bound").root;
+    let root =
+        desk.mount(&Client::own(), "pids,freezer,name=f", Filesystem::Cgroup).expect("nothing is bound").root;
     let a = desk.mkdir(&Client::own(), None, root, b"a", 0o755).expect("a free name");
     desk.mkdir(&Client::own(), None, a, b"b", 0o755).expect("a free name");
 }

@@ -78,7 +78,6 @@ fn two_hierarchies_of_the_kernel_are_alike() {
 }
 
 #[test]
-#[ignore = "waits for `penfold serve` and `penfold mount`; PENFOLD_DIFFERENTIAL_PROGRAM names a program with both"]
 fn penfold_is_like_the_kernel() {
     let program = program();
     if is_skipped(missing().or(program.as_ref().err().map(String::as_str))) {

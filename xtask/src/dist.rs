@@ -35,7 +35,9 @@ fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut pages = vec![("penfold.1".to_owned(), page(whole)?)];
     for verb in verbs {
         let name = format!("penfold-{}", verb.get_name());
-        pages.push((format!("{name}.1"), page(verb.name(name).hide(false))?));
+        // a name lives as long as a command, which for a page is as long as this program
+        let command = verb.name(&*name.clone().leak()).hide(false);
+        pages.push((format!("{name}.1"), page(command)?));
     }
     Ok(pages)
 }

@@ -1,6 +1,8 @@
-//! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`.
+//! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
+//! `cargo xtask fuzz`.
 
 mod dist;
+mod fuzz;
 
 use std::env;
 use std::path::PathBuf;
@@ -11,7 +13,8 @@ cargo xtask CHORE
   test    builds everything and runs all tests
   ci      test, and format, lints and documentation before it
   bench   runs the benches (see benches/README.md)
-  dist    writes man pages and completions of shells into a directory, dist/share unless another is named";
+  dist    writes man pages and completions of shells into a directory, dist/share unless another is named
+  fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise";
 
 fn main() -> ExitCode {
     let chore = env::args().nth(1);
@@ -19,6 +22,7 @@ fn main() -> ExitCode {
         Some("test") => test(),
         Some("ci") => ci(),
         Some("bench") => bench(),
+        Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
         Some("dist") => {
             let directory = env::args_os().nth(2).map_or_else(|| PathBuf::from("dist/share"), PathBuf::from);
             dist::dist(&directory).map_err(|error| format!("dist: {}: {error}", directory.display()))

@@ -1,9 +1,13 @@
 //! `penfold doctor`: what each host can do here.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use penfold_linux::doctor::{Capability, capabilities};
 use serde::Serialize;
+
+use crate::failure::Outcome;
+use crate::output;
 
 /// Tells what each host can do on this machine, and why not.
 #[derive(Debug, clap::Args)]
@@ -27,19 +31,18 @@ impl<'a> From<&'a Capability> for Row<'a> {
     }
 }
 
-pub(crate) fn doctor(arguments: &Arguments) -> ExitCode {
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let all = capabilities();
     if arguments.json {
         let rows: Vec<Row<'_>> = all.iter().map(Row::from).collect();
-        match serde_json::to_string_pretty(&rows) {
-            Ok(text) => println!("{text}"),
-            Err(error) => eprintln!("penfold: {error}"),
-        }
+        output::json(&rows)?;
     } else {
+        let mut text = String::new();
         for one in &all {
             let mark = if one.given { "yes" } else { "no " };
-            println!("{:<6} {mark} {:<20} {}", one.host, one.what, one.how);
+            let _ = writeln!(text, "{:<6} {mark} {:<20} {}", one.host, one.what, one.how);
         }
+        output::write(text.as_bytes())?;
     }
-    if all.iter().any(|one| one.given) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if all.iter().any(|one| one.given) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

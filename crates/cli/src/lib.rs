@@ -117,7 +117,7 @@ impl Verb {
             Verb::Subsystems(arguments) => overview::subsystems(arguments, global),
             Verb::Hierarchies(arguments) => overview::hierarchies(arguments, global),
             Verb::Proc(arguments) => proc::run(arguments, global),
-            Verb::Doctor(arguments) => Ok(doctor::doctor(arguments)),
+            Verb::Doctor(arguments) => doctor::run(arguments),
             Verb::Shim(arguments) => shim::shim(arguments),
             Verb::Completions(arguments) => completions::run(arguments),
             Verb::Libcgroup(verb) => verb.act(global),

@@ -50,9 +50,8 @@ impl Call {
                     let comma = if call.options.is_empty() { "" } else { "," };
                     call.options = format!("{}{comma}{}", call.options, value()?.to_string_lossy());
                 }
-                "-t" => drop(value()?),
-                // mount(8) has entered the namespace itself
-                "-N" => drop(value()?),
+                // -N: mount(8) has entered the namespace itself
+                "-t" | "-N" => drop(value()?),
                 "-r" => call.options.push_str(",ro"),
                 flags if flags.len() > 1 && flags.starts_with('-') => {
                     for flag in flags[1..].chars() {

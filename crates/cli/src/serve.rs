@@ -104,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         Some(_) => {}
         None => tracing::warn!("no journal is kept: the socket has no directory, and no --state is given"),
     }
-    let daemon = prepared.serve(Vec::new()).map_err(Failure::new)?;
+    let daemon = prepared.serve(None, Vec::new()).map_err(Failure::new)?;
     if let Some(address) = &arguments.metrics {
         Responder::start(daemon.desk().clone(), address)
             .map_err(|error| Failure::new(format!("--metrics {address}: {error}")))?;

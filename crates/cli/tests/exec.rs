@@ -68,7 +68,9 @@ fn exec_passes_signals_on_and_kills_what_is_left_behind() {
     ]);
     assert_eq!(daemon.says(&["cat", "/a", "pids.current"]), "1\n");
     daemon.says(&["kill", "/a"]);
-    let pid = daemon.run(&["exec", "--detach", "/a", "--", "env", "-i", "sleep", "1000"]).stdout;
+    // it would hold the test's own pipes open
+    let sleep = "exec env -i sleep 1000 </dev/null >/dev/null 2>&1";
+    let pid = daemon.run(&["exec", "--detach", "/a", "--", "sh", "-c", sleep]).stdout;
     assert_eq!(daemon.says(&["cat", "/a", "cgroup.procs"]), pid);
     daemon.says(&["kill", "/a"]);
 }
@@ -83,8 +85,8 @@ fn exec_from_a_terminal_gives_a_terminal() {
     let ended =
         common::Run::new(["script", "-qec", &line, "/dev/null"]).env("PENFOLD_SOCKET", daemon.socket()).run();
     assert_eq!(ended.code(), 6, "{ended:?}");
-    // the end of script's own input is shown before it
-    assert!(ended.stdout.replace('\r', "").ends_with("33 77\nterminal\n1\n"), "{ended:?}");
+    // the end of script's own input is shown somewhere in it
+    assert!(ended.stdout.replace('\r', "").replace("^@", "").ends_with("33 77\nterminal\n1\n"), "{ended:?}");
 }
 
 #[test]

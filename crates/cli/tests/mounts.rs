@@ -38,7 +38,7 @@ fn play(script: &str) -> Option<String> {
 #[test]
 fn a_hierarchy_is_mounted_used_and_unmounted() {
     let script = "
-        $P mount -o pids,name=both m; $P mount -o name=both n; grep -c ' fuse.cgroup.pids ' /proc/self/mounts
+        $P mount -o pids,name=both m; $P mount -o name=both n; grep -c ' fuse.cgroup.pids+name=both ' /proc/self/mounts
         mkdir m/g; ls -d n/g; bash -c 'echo $$ > m/g/tasks; cat n/g/pids.current'; $P mkdir pids:/h; ls -d m/h; $P rmdir pids:/h /g
         $P mount -o cpuacct m/nothing; echo $?; $P mount -o nonsense c; echo $?; grep -c ' c ' /proc/self/mounts
         $P hierarchies --json | grep -o '\"mounts\": *[0-9]*'

@@ -35,10 +35,10 @@ fn command(socket: &Path) -> Command {
 
 impl Served {
     fn start(words: &[&str]) -> Served {
-        Served::with(|command| drop(command.args(words)))
+        Served::with(|command| command.args(words))
     }
 
-    fn with(change: impl FnOnce(&mut Command)) -> Served {
+    fn with(change: impl FnOnce(&mut Command) -> &mut Command) -> Served {
         let scratch = Scratch::new();
         let socket = scratch.path().join("penfold/control");
         let mut command = command(&socket);
@@ -206,17 +206,17 @@ fn without_a_daemon_a_verb_says_how_to_start_one() {
 #[test]
 fn a_log_that_can_not_be_written_disturbs_nobody() {
     let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
-    let served = Served::with(|command| drop(command.args(["--log", "trace"]).stderr(full)));
+    let served = Served::with(|command| command.args(["--log", "trace"]).stderr(full));
     served.launch();
     // a pipe that nobody reads, filled
     let (_kept, writer) = std::io::pipe().expect("a pipe");
-    let stuck = Served::with(|command| drop(command.args(["--log", "trace"]).stderr(writer)));
+    let stuck = Served::with(|command| command.args(["--log", "trace"]).stderr(writer));
     for _ in 0..3000 {
         stuck.call(&InfoCall {});
     }
     // and one that is closed
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let mut closed = Served::with(|command| drop(command.args(["--log", "trace"]).stderr(writer)));
+    let mut closed = Served::with(|command| command.args(["--log", "trace"]).stderr(writer));
     drop(reader);
     closed.call(&InfoCall {});
     closed.signal(Signal::SIGTERM);
@@ -226,7 +226,7 @@ fn a_log_that_can_not_be_written_disturbs_nobody() {
 #[test]
 fn the_log_says_what_is_asked_for() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let mut served = Served::with(|command| drop(command.env("PENFOLD_LOG", "debug").stderr(writer)));
+    let mut served = Served::with(|command| command.env("PENFOLD_LOG", "debug").stderr(writer));
     served.call(&InfoCall {});
     served.signal(Signal::SIGTERM);
     served.ended();
@@ -294,13 +294,13 @@ fn systemd_passes_the_socket_and_is_told_when_it_is_ready() {
     drop((listener, inherited));
     let mut message = [0; 256];
     let length = told.recv(&mut message).expect("it tells");
-    assert_eq!(&message[..length], b"READY=1");
+    assert_eq!(message[..length].trim_ascii(), b"READY=1");
     let mut connection = Connection::connect(&Address::Path(socket.clone())).expect("it listens");
     connection.call(&InfoCall {}).expect("it serves");
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).expect("it lives");
     assert!(child.wait().expect("ours").success());
     let length = told.recv(&mut message).expect("it tells");
-    assert_eq!(&message[..length], b"STOPPING=1");
+    assert_eq!(message[..length].trim_ascii(), b"STOPPING=1");
     assert!(socket.exists(), "systemd keeps its socket");
 }
 

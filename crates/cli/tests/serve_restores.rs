@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use common::{Scratch, eventually};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::stat;
+use nix::sys::statfs::statfs;
 use nix::unistd::Pid;
 
 struct Served {
@@ -115,7 +115,7 @@ fn dead_mounts_are_mounted_again_with_what_was_in_them() {
 
     kill(Pid::from_raw(served.process.id().cast_signed()), Signal::SIGKILL).expect("it lives");
     served.process.wait().expect("it is ours");
-    assert_eq!(stat(&pids), Err(Errno::ENOTCONN), "what everybody would have to see");
+    assert_eq!(statfs(&pids).err(), Some(Errno::ENOTCONN), "what everybody would have to see");
     served.process = Served::spawn(served.scratch.path(), &[]);
     for target in [&pids, &twice] {
         assert_eq!(std::fs::read_to_string(target.join("a/pids.max")).expect("it is served"), "7\n");
@@ -124,7 +124,10 @@ fn dead_mounts_are_mounted_again_with_what_was_in_them() {
     }
     assert_eq!(served.says(&["hierarchies"]), before);
     let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").expect("proc");
-    let mounts = |name: &str| mountinfo.lines().filter(|line| line.contains(&format!("/{name} "))).count();
+    let mounts = |name: &str| {
+        let target = format!(" {}/{name} ", served.scratch.path().display());
+        mountinfo.lines().filter(|line| line.contains(&target)).count()
+    };
     assert_eq!((mounts("pids"), mounts("twice\\040and"), mounts("other")), (1, 1, 0));
 
     // in order: no mount is left, dead or alive, and nothing of what was

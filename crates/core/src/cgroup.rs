@@ -33,6 +33,9 @@ pub struct Cgroup {
     pub(crate) owner: Owner,
     /// Owner of the control files: who made the directory, also after a chown of it.
     pub(crate) creator: Owner,
+    /// With the set-group-ID bit a directory gives its group to what is made in it; in Linux not one that is root's
+    /// since it was made and was never given an owner or a mode: kernfs keeps no attributes of it.
+    pub(crate) hands_on_group: bool,
     /// Directories below, not counting deeper ones.
     pub(crate) children: u32,
     /// Linked css_sets that have tasks.
@@ -60,6 +63,7 @@ impl Cgroup {
             release_queued: false,
             owner,
             creator: Owner { mode: 0, ..owner },
+            hands_on_group: (owner.uid, owner.gid) != (0, 0),
             children: 0,
             populated_sets: 0,
             populated_children: 0,

@@ -243,12 +243,17 @@ impl Engine {
         id: FileId,
         content: &[u8],
     ) -> Result<()> {
+        // also in a cgroup that has been removed
+        let length = self.check_length(id, content);
+        if length.is_err() && self.tree.get(cgroup).is_none() {
+            return length;
+        }
         self.must_have(cgroup, id, "write")?;
         let name = self.file_name(cgroup, id);
         if content.is_empty() {
             return Ok(());
         }
-        self.check_length(id, content).map_err(|error| error.in_file(&name))?;
+        length.map_err(|error| error.in_file(&name))?;
         self.write_file(host, caller, cgroup, id, content).map_err(|error| error.in_file(&name))
     }
 
@@ -256,8 +261,10 @@ impl Engine {
         let limit = match id {
             FileId::ReleaseAgent => PAGE_SIZE - 1,
             FileId::Subsystem { slot, file, .. } => {
-                let file = &self.slot(usize::from(slot)).files[usize::from(file)];
-                if file.trigger { usize::MAX } else { file.max_write }
+                let loaded = self.slots.get(usize::from(slot)).and_then(Option::as_ref);
+                let file = loaded.and_then(|loaded| loaded.files.get(usize::from(file)));
+                // of a subsystem that is gone: there is nothing to write to anyway
+                file.map_or(usize::MAX, |file| if file.trigger { usize::MAX } else { file.max_write })
             }
             _ => PAGE_SIZE,
         };

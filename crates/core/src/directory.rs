@@ -16,6 +16,7 @@ pub const MAX_NAME_LENGTH: usize = 4095;
 
 const WRITE: u32 = 0o2;
 const WRITE_AND_SEARCH: u32 = 0o3;
+const SET_GROUP: u32 = 0o2000;
 
 fn refuse(operation: &'static str, name: &[u8], errno: Errno, reason: &'static str) -> Error {
     Error::Directory { operation, object: String::from_utf8_lossy(name).into_owned(), errno, reason }
@@ -27,7 +28,8 @@ fn is_name(name: &[u8]) -> bool {
 }
 
 impl Engine {
-    /// Makes a cgroup. It belongs to the caller, with `mode` less the caller's umask (B1.2).
+    /// Makes a cgroup. It belongs to the caller, with `mode` less the caller's umask (B1.2); in a directory with the
+    /// set-group-ID bit to that one's group, and has the bit too (Linux 6.9).
     ///
     /// # Errors
     /// `ENOENT` below a removed parent; `EEXIST`, also for the names of control files; `ENAMETOOLONG`; `EACCES`;
@@ -62,7 +64,13 @@ impl Engine {
             // It would make /proc/PID/cgroup unreadable for programs.
             return Err(refuse(Errno::EINVAL, "a name can't contain a newline"));
         }
-        let owner = Owner { uid: caller.uid, gid: caller.gid, mode: mode & 0o1777 & !caller.umask };
+        let mut owner = Owner { uid: caller.uid, gid: caller.gid, mode: mode & 0o1777 & !caller.umask };
+        if directory.owner.mode & SET_GROUP != 0 {
+            owner.mode |= SET_GROUP;
+            if directory.hands_on_group {
+                owner.gid = directory.owner.gid;
+            }
+        }
         let mut cgroup = Cgroup::new(name, usize::from(directory.hierarchy), Some(parent), owner);
         cgroup.notify_on_release = directory.notify_on_release;
         cgroup.clone_children = directory.clone_children;
@@ -283,6 +291,7 @@ impl Engine {
         let old = self.tree[cgroup].owner;
         may_change_owner(caller, old, owner)?;
         self.tree[cgroup].owner = owner;
+        self.tree[cgroup].hands_on_group = true;
         Ok(())
     }
 }

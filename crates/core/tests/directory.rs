@@ -102,6 +102,30 @@ fn a_directory_belongs_to_its_maker() {
     assert_eq!(refused.errno(), Errno::EPERM);
 }
 
+/// As Linux 6.18 does it, measured.
+#[test]
+fn a_directory_with_the_set_group_bit_gives_its_group_and_the_bit_to_what_is_made_in_it() {
+    let mut world = World::new();
+    let top = world.mount("none,name=x").unwrap();
+    let shared = world.mkdir(top, "shared").unwrap();
+    let root = world.root.clone();
+    world.engine.set_owner(&root, shared, Owner { uid: 0, gid: 77, mode: 0o2777 }).unwrap();
+    let user = Caller { umask: 0o022, ..Caller::user(Tid(1), 1000, 1000) };
+    let own = world.engine.mkdir(&mut world.host, &user, shared, b"own", 0o777).unwrap();
+    assert_eq!(world.engine.tree()[own].owner(), Owner { uid: 1000, gid: 77, mode: 0o2755 });
+    let tasks = world.engine.find_file(own, "tasks").unwrap();
+    assert_eq!(world.engine.file_owner(own, tasks).unwrap(), Owner { uid: 1000, gid: 77, mode: 0o644 });
+    let below = world.engine.mkdir(&mut world.host, &user, own, b"below", 0o700).unwrap();
+    assert_eq!(world.engine.tree()[below].owner(), Owner { uid: 1000, gid: 77, mode: 0o2700 });
+    // Root's group is not handed on by a directory that nobody has given an owner or a mode.
+    world.engine.set_owner(&root, shared, Owner { uid: 0, gid: 0, mode: 0o2777 }).unwrap();
+    let open = Caller { umask: 0, ..root };
+    let roots = world.engine.mkdir(&mut world.host, &open, shared, b"roots", 0o777).unwrap();
+    assert_eq!(world.engine.tree()[roots].owner(), Owner { uid: 0, gid: 0, mode: 0o2777 });
+    let odd = world.engine.mkdir(&mut world.host, &user, roots, b"odd", 0o777).unwrap();
+    assert_eq!(world.engine.tree()[odd].owner(), Owner { uid: 1000, gid: 1000, mode: 0o2755 });
+}
+
 /// T8, B1.8, B1.12, B1.13.
 #[test]
 fn t08_rmdir_and_stale_ids() {
@@ -124,6 +148,9 @@ fn t08_rmdir_and_stale_ids() {
         let written = engine.write(host, &root, inner, tasks, content.as_bytes());
         assert_eq!(written.unwrap_err().errno(), Errno::ENODEV);
     }
+    let long = [b'1'; 4097];
+    let written = world.engine.write(&mut world.host, &root, inner, tasks, &long);
+    assert_eq!(written.unwrap_err().errno(), Errno::E2BIG, "before it is seen that the cgroup is gone");
     assert_eq!(world.mkdir(inner, "x"), Err(Errno::ENOENT));
     let again = world.mkdir(g, "inner").unwrap();
     assert_ne!(again, inner, "an id is never used twice");

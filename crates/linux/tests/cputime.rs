@@ -68,7 +68,8 @@ fn sampled_while_alive_and_by_thread_where_threads_are_apart() {
     eventually("a thread runs", || look(&handle, |count| count.threads) == 1);
     let apart = handle.call(move |supervisor| {
         let other = supervisor.tasks().into_iter().find(|tid| *tid != main).expect("the thread lives");
-        supervisor.before_move(other, false);
+        supervisor.charge_process(main);
+        supervisor.account_apart(main);
         (other, supervisor.policy.user_ns + supervisor.policy.system_ns)
     });
     let (other, before) = apart.unwrap();

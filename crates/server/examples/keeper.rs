@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = Address::parse(OsStr::new(&socket));
     let mut prepared = Daemon::prepare(Config { address, at_end: AtEnd::Leave, limits: Limits::default() })?;
     prepared.restore(Path::new(&state))?;
-    let daemon = prepared.serve(Vec::new())?;
+    let daemon = prepared.serve(None, Vec::new())?;
     println!("ready");
     daemon.run(&signals)?;
     daemon.stop();

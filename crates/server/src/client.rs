@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
+use nix::unistd::geteuid;
 use penfold_core::{Caller, Tid};
 use penfold_linux::process::{Process, namespace_of, pid_namespace};
 
@@ -35,9 +36,10 @@ impl Client {
     /// that `/proc` shows.
     pub fn connected(trust: Trust, pid: i32, uid: u32, gid: u32, groups: Option<Vec<u32>>) -> Client {
         let process = Process::read(pid);
-        // root of a user namespace has all capabilities, there
-        let administrator = process.as_ref().is_some_and(Process::is_administrator)
-            && namespace_of(pid, "user") == namespace_of(own_pid(), "user");
+        // Root of a user namespace has all capabilities, there. A daemon without root may not look at root's namespaces.
+        let theirs = namespace_of(pid, "user");
+        let same = theirs == namespace_of(own_pid(), "user") || (theirs.is_none() && !geteuid().is_root());
+        let administrator = same && process.as_ref().is_some_and(Process::is_administrator);
         let privileged = match trust {
             Trust::Owner(owner) => (uid == 0 && administrator) || (owner != 0 && uid == owner),
             Trust::Nobody => false,

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, FileId, Host, Mounted, Owner, Tid};
+use penfold_core::{CgroupId, Engine, FileId, Host, Mounted, Owner, PAGE_SIZE, Tid};
 use penfold_linux::process::Process;
 use penfold_linux::trace::{Control, Quick, TraceHost};
 
@@ -336,10 +336,18 @@ impl Desk {
             return Ok(());
         }
         let content = match file {
-            FileId::Tasks | FileId::Procs => match members::prepare(self, client, content)? {
-                Some(content) => content,
-                None => return Ok(()),
-            },
+            FileId::Tasks | FileId::Procs => {
+                // the engine says so too, but only after the task was looked for
+                if content.len() <= PAGE_SIZE
+                    && self.glance(|engine, _| engine.tree().get(cgroup).is_none())?
+                {
+                    return Err(penfold_core::Error::Removed { operation: "write" }.into());
+                }
+                match members::prepare(self, client, content)? {
+                    Some(content) => content,
+                    None => return Ok(()),
+                }
+            }
             _ => content.to_vec(),
         };
         let caller = client.caller.clone();

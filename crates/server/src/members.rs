@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Error, FileId, Tid, parse_s32};
+use penfold_core::{CgroupId, Error, FileId, Host, PAGE_SIZE, Tid, parse_s32};
 use penfold_linux::process::{Process, all_tasks};
 use penfold_linux::trace::AdoptError;
 
@@ -67,7 +67,8 @@ pub(crate) fn prepare(desk: &Desk, client: &Client, content: &[u8]) -> Result<Op
     let end = content.iter().position(|&byte| byte == 0).unwrap_or(content.len());
     let text = std::str::from_utf8(&content[..end]).ok().map(str::trim);
     // what is wrong with it the engine says best
-    let Some(number) = text.and_then(|text| parse_s32(text).ok()).filter(|number| *number >= 0) else {
+    let number = text.and_then(|text| parse_s32(text).ok()).filter(|number| *number >= 0);
+    let Some(number) = number.filter(|_| content.len() <= PAGE_SIZE) else {
         return Ok(Some(content.to_vec()));
     };
     let task = client.task(number)?;
@@ -80,7 +81,9 @@ pub(crate) fn prepare(desk: &Desk, client: &Client, content: &[u8]) -> Result<Op
 /// # Errors
 /// `ESRCH`; `EINVAL` for a kernel thread; `EACCES` for another user's; what [`AdoptError`] says.
 pub(crate) fn supervise(desk: &Desk, client: &Client, task: Tid) -> Result<bool, Failure> {
-    if desk.look(move |_, host| host.task(task).is_some())? {
+    // one that was born a moment ago only the tracer knows
+    let known = |host: &dyn Host| host.task(task).is_some();
+    if desk.glance(|_, host| known(host))? || desk.look(move |_, host| host.task(task).is_some())? {
         return Ok(true);
     }
     let process = Process::read(task.0)

@@ -303,7 +303,8 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
     assert_eq!(numbers(&daemon.read(&format!("{pids}:/few"), "pids.current"))[0], newborn[0] + 1, "{born}");
     assert_eq!(daemon.mount("none,name=later"), "5");
 
-    // and once more, at once
+    // and once more, when the birth of a thread has been looked at
+    std::thread::sleep(Duration::from_millis(1500));
     let before = daemon.seen();
     daemon.crash();
     daemon.restart();

@@ -263,7 +263,7 @@ fn only_metrics_are_served_and_only_to_requests() {
     assert_eq!(status(b"GET / HTTP/1.1\r\n\r\n"), "404");
     assert_eq!(status(b"POST /metrics HTTP/1.1\r\n\r\n"), "405");
     assert_eq!(status(b"\r\n\r\n"), "400");
-    assert_eq!(status(&[b'x'; 20_000]), "431");
+    assert_eq!(status(&vec![b'x'; 20_000]), "431");
     let head = ask(address, b"HEAD /metrics HTTP/1.1\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
 }

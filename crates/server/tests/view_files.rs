@@ -84,8 +84,8 @@ fn ten_thousand_threads_are_read_in_odd_pieces() {
     std::io::BufRead::read_line(&mut std::io::BufReader::new(many.stdout.take().expect("a pipe")), &mut line)
         .expect("it prints");
     assert_eq!(line, "ready\n");
-    let seen = views.python(&format!(
-        "import random, shutil; pid = int(open('m/g/cgroup.procs').read()); truth = sorted(int(t) for t in os.listdir(f'/proc/{{pid}}/task'))\n\
+    let seen = views.python(
+        "import random, shutil; pid = int(open('m/g/cgroup.procs').read()); truth = sorted(int(t) for t in os.listdir(f'/proc/{pid}/task'))\n\
         def pieces(f, sizes):\n\
         \tf = os.open(f, os.O_RDONLY); all = b''\n\
         \twhile p := os.read(f, sizes()): all += p\n\
@@ -95,7 +95,7 @@ fn ten_thousand_threads_are_read_in_odd_pieces() {
         \tsame(pieces('m/g/tasks', lambda: 16 << 20)), pieces('m/g/cgroup.procs', lambda: 2) == b'%d\\n' % pid)\n\
         shutil.copyfile('m/g/tasks', 'out'); print(same(open('out', 'rb').read()), os.stat('m/g/tasks').st_size >= os.stat('out').st_size)\n\
         f = os.open('m/g/tasks', os.O_RDONLY); w = os.pread(f, 1 << 20, 0); print(os.pread(f, 50, 1234) == w[1234:1284], os.pread(f, 50, 1 << 20))"
-    ));
+    );
     views.shell("sh", "for t in $(cat m/g/cgroup.procs); do kill -9 $t; done");
     let _ = wait(many);
     assert_eq!(seen, "10000 True True True True\nTrue True\nTrue b''");

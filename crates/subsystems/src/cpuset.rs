@@ -216,7 +216,8 @@ fn flag_read(_: &mut Cpuset, ctx: &mut Ctx<'_>) -> Result<u64> {
 
 fn flag_write(cpuset: &mut Cpuset, ctx: &mut Ctx<'_>, value: u64) -> Result<()> {
     let mut trial = ctx.state().clone();
-    trial.flags.set(flag_of_file(ctx), value != 0);
+    // the kernel hands it on as an int: the upper half is lost
+    trial.flags.set(flag_of_file(ctx), value as u32 != 0);
     check(ctx, &trial)?;
     cpuset.exclusive -= usize::from(counts_as_exclusive(ctx));
     *ctx.state_mut() = trial;

@@ -2,7 +2,8 @@
 //!
 //! D12 (order of listings), D13 (lists read twice from one open file), D14 (when a release agent runs), D16 and D34
 //! (amounts of CPU time) and D33 (letter of a frozen task's state) need no entry: the comparison does not look at
-//! them, between two hierarchies of the kernel neither. D1 (charges of zombies) would change which forks are refused, and
+//! them, between two hierarchies of the kernel neither. D94 (seeks from the end, offsets of directories): such seeks are
+//! not made. D1 (charges of zombies) would change which forks are refused, and
 //! so all that follows: where it matters every zombie is reaped at once.
 
 use super::operation::{Call, Operation};
@@ -13,37 +14,72 @@ use super::outcome::{Outcome, Status};
 pub struct Allowed {
     /// Its number in docs/differences.md.
     pub number: &'static str,
-    /// Takes out of an outcome what may differ; applied to both sides.
-    pub relax: fn(&Operation, &mut Outcome),
+    /// Takes out of the outcomes of both sides, the kernel's first, what may differ.
+    pub relax: fn(&Operation, &mut Outcome, &mut Outcome),
 }
 
 /// Between two hierarchies of the kernel nothing may differ.
 pub const NOTHING: &[Allowed] = &[];
 
 /// Between the kernel and penfold.
-pub const MEANT: &[Allowed] =
-    &[Allowed { number: "D10", relax: text_that_is_not_utf8 }, Allowed { number: "size", relax: sizes }];
+pub const MEANT: &[Allowed] = &[
+    Allowed { number: "D10", relax: text_that_is_not_utf8 },
+    Allowed { number: "D51", relax: sizes },
+    Allowed { number: "D52", relax: seeks_where_nothing_is },
+    Allowed { number: "D93", relax: positioned_writes_to_what_is_read_only },
+];
 
 /// Written to a control file it is refused.
-fn text_that_is_not_utf8(operation: &Operation, outcome: &mut Outcome) {
+fn text_that_is_not_utf8(operation: &Operation, left: &mut Outcome, right: &mut Outcome) {
     if let Operation::Call(_, Call::Write { data, .. } | Call::HandleWrite { data, .. }) = operation
         && std::str::from_utf8(&data.0).is_err()
     {
-        *outcome = Outcome::Done;
+        (*left, *right) = (Outcome::Done, Outcome::Done);
+    }
+}
+
+/// On the file of a removed cgroup lseek(2) and a write of nothing succeed, where the kernel answers `ENODEV`.
+fn seeks_where_nothing_is(operation: &Operation, left: &mut Outcome, right: &mut Outcome) {
+    let nothing = match operation {
+        Operation::Call(_, Call::HandleSeek { .. }) => true,
+        Operation::Call(_, Call::HandleWrite { data, .. } | Call::HandlePwrite { data, .. }) => {
+            data.0.is_empty()
+        }
+        Operation::Call(_, Call::HandleWritev { parts, .. }) => parts.iter().all(|part| part.0.is_empty()),
+        _ => false,
+    };
+    if nothing && *left == Outcome::Failed("ENODEV".into()) && !matches!(right, Outcome::Failed(_)) {
+        *right = left.clone();
+    }
+}
+
+/// `EBADF`, and `ESPIPE` from the kernel.
+fn positioned_writes_to_what_is_read_only(operation: &Operation, left: &mut Outcome, right: &mut Outcome) {
+    let positioned = matches!(operation, Operation::Call(_, Call::HandlePwrite { .. }));
+    let errors = [&*left, &*right].map(|outcome| match outcome {
+        Outcome::Failed(errno) => errno.as_str(),
+        _ => "",
+    });
+    if positioned && errors == ["ESPIPE", "EBADF"] {
+        *right = left.clone();
     }
 }
 
 /// Files have a size, that of the blocks that their content would need at most; the kernel shows 0.
-fn sizes(_: &Operation, outcome: &mut Outcome) {
+fn sizes(_: &Operation, left: &mut Outcome, right: &mut Outcome) {
     let relax = |status: &mut Status| {
         let whole = status.size % 4096 == 0 && status.blocks == status.size / 512;
         if status.mode.starts_with("10") && whole {
             (status.size, status.blocks) = (0, 0);
         }
     };
-    match outcome {
-        Outcome::Status(status) => relax(status),
-        Outcome::Tree(nodes) => nodes.iter_mut().filter_map(|node| node.status.as_mut().ok()).for_each(relax),
-        _ => {}
+    for outcome in [left, right] {
+        match outcome {
+            Outcome::Status(status) => relax(status),
+            Outcome::Tree(nodes) => {
+                nodes.iter_mut().filter_map(|node| node.status.as_mut().ok()).for_each(relax);
+            }
+            _ => {}
+        }
     }
 }

@@ -64,7 +64,10 @@ pub(super) fn call(g: &mut Generator, by: Operator) -> Operation {
         }
         36..38 => Call::Access { place: either(g), mode: g.dice.roll(8) as i32 },
         38..42 => Call::Stat { place: either(g) },
-        42..45 => Call::List { place: directory(g), buffer: [200, 512, 1024, 32768][g.dice.roll(4)] },
+        42..45 => Call::List {
+            place: directory(g),
+            buffer: [if g.penfold { 400 } else { 200 }, 512, 1024, 32768][g.dice.roll(4)],
+        },
         45..53 => {
             let sizes = (0..=g.dice.roll(3)).map(|_| *g.dice.pick(SIZES)).collect();
             Call::Read { place: file(g), sizes }
@@ -93,7 +96,10 @@ fn on_held(g: &mut Generator) -> Option<Operation> {
     let len = |g: &mut Generator| if g.dice.once_in(12) { 0 } else { *g.dice.pick(SIZES) };
     let full = g.shadow.held.len() > HELD;
     let call = match g.dice.roll(if full { 20 } else { 14 }) {
-        0..3 if held.directory => Call::HandleList { handle, buffer: [300, 32768][g.dice.roll(2)] },
+        // of a listing that fails half-way what was seen depends on the order (D12)
+        0..3 if held.directory => {
+            Call::HandleList { handle, buffer: [if g.penfold { 512 } else { 300 }, 32768][g.dice.roll(2)] }
+        }
         0..3 => Call::HandleRead { handle, len: len(g) },
         3 => {
             let offset = [0, 0, 1, 2, 5, 4096, 1 << 40, -1][g.dice.roll(8)];

@@ -21,10 +21,10 @@ pub fn program() -> Result<PathBuf, String> {
     built.filter(|path| path.exists()).ok_or_else(|| "penfold is not built: cargo build -p penfold".into())
 }
 
-/// A command of penfold's, for the daemon whose runtime directory is in `home`.
+/// A command of penfold's, for the daemon that listens in `home`: of several each has its own.
 fn penfold(home: &Home) -> io::Result<Command> {
     let mut command = Command::new(program().map_err(io::Error::other)?);
-    command.env("XDG_RUNTIME_DIR", home.path().join("run")).stdin(Stdio::null());
+    command.env("PENFOLD_SOCKET", home.path().join("run/control")).stdin(Stdio::null());
     Ok(command)
 }
 

@@ -19,7 +19,9 @@ impl Daemon {
         let running = run.word(&socket).user(user).limit(120).start();
         eventually("the daemon listens", || UnixStream::connect(&socket).is_ok());
         let daemon = Daemon { running, socket, user };
-        mounts.iter().for_each(|options| daemon.mount(options));
+        for options in mounts {
+            daemon.mount(options);
+        }
         daemon
     }
 

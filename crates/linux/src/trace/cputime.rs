@@ -87,13 +87,11 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// To be called before `task` is moved to another group: charges what was used until now to the old
-    /// one. Unless the whole process moves, its threads are accounted apart from now on.
-    pub fn before_move(&mut self, task: Tid, whole_process: bool) {
-        let Some(tgid) = self.table.tasks.get(&task).map(|entry| entry.tgid) else { return };
-        self.charge_process(tgid);
+    /// The threads of a process, which was just charged, are accounted apart from now on: they are no longer all in
+    /// the same group.
+    pub fn account_apart(&mut self, tgid: Tid) {
         let Some(process) = self.table.processes.get_mut(&tgid) else { return };
-        if whole_process || process.per_thread || process.threads == 1 {
+        if process.per_thread || process.threads == 1 {
             return;
         }
         process.per_thread = true;
@@ -105,7 +103,7 @@ impl<P: Policy> Supervisor<P> {
     }
 
     /// Charges a living process for what it has used since it was last charged.
-    pub(super) fn charge_process(&mut self, tgid: Tid) {
+    pub fn charge_process(&mut self, tgid: Tid) {
         if self.table.processes.get(&tgid).is_some_and(|process| process.per_thread) {
             for tid in self.table.threads_of(tgid) {
                 self.charge_thread(tgid, tid);

@@ -52,7 +52,10 @@ impl<P: Policy> Supervisor<P> {
             .tasks
             .iter()
             .filter(|(_, task)| !task.lineage.exit_kill && !task.doomed)
-            .map(|(tid, task)| (task.tgid, *tid, task.lineage.filter.map_or(0, Interest::bits)))
+            // one that is about to get its first filter may have it when this process dies; whether it has is seen then
+            .map(|(tid, task)| {
+                (task.tgid, *tid, task.lineage.filter.or(task.wants).map_or(0, Interest::bits))
+            })
             .collect();
         tasks.sort_unstable_by_key(|(tgid, tid, _)| (*tgid, tgid != tid, *tid));
         for (pid, tid, filter) in tasks {

@@ -1,5 +1,7 @@
 //! The [`Host`] of requests: the tasks of a job with the supervisor's hands.
 
+use std::collections::HashSet;
+
 use penfold_core::{CannotGive, CpuTime, CssSetId, Engine, Errno, Host, Mask, Need, TaskFacts, Tid};
 
 use super::placement::{Inner, Placement};
@@ -11,8 +13,12 @@ pub(super) struct View<'a> {
     supervisor: &'a mut Supervisor<Placement>,
     /// Thawed at the end: a thawed task may ask for a fork at once, and the engine is not in its place.
     thawed: Vec<Tid>,
-    /// CPU time of tasks that moved, for the css_set that they left, or the one they went to if that has gone with them.
-    left: Vec<([CssSetId; 2], usize, CpuTime)>,
+    /// CPU time that tasks used in a css_set before a process moved.
+    left: Vec<(Tid, CssSetId, usize, CpuTime)>,
+    /// The processes whose CPU time was read for this request: once each, however many threads move.
+    sampled: HashSet<Tid>,
+    /// Those that moved, or of which threads did.
+    moved: HashSet<Tid>,
 }
 
 /// Lets a request work on the engine, between two stops. What counters show is exact: forks in flight are settled
@@ -26,13 +32,16 @@ pub(super) fn with_engine<R>(
     let mut inner = shared.lock();
     let Inner { engine, tasks } = inner.as_mut().expect("a job that answers has not ended");
     supervisor.policy.lent = true;
-    let mut view = View { tasks, supervisor, thawed: Vec::new(), left: Vec::new() };
+    let (thawed, left) = (Vec::new(), Vec::new());
+    let mut view = View { tasks, supervisor, thawed, left, sampled: HashSet::new(), moved: HashSet::new() };
     let result = request(engine, &mut view);
-    let View { thawed, left, .. } = view;
-    for (set, cpu, time) in left {
+    view.account_apart();
+    let View { tasks, thawed, left, .. } = view;
+    for (task, set, cpu, time) in left {
         // Of two css_sets that differ in no hierarchy with CPU accounts either will do. Where they do, core has asked
-        // for the time a moment ago.
-        if let Some(set) = set.into_iter().find(|set| engine.tree().css_set(*set).is_some()) {
+        // for the time a moment ago. The old one may have gone with its last task.
+        let old = Some(set).filter(|set| engine.tree().css_set(*set).is_some());
+        if let Some(set) = old.or_else(|| tasks.css_set(task)) {
             engine.charge_cpu(set, cpu, time);
         }
     }
@@ -54,13 +63,15 @@ impl Host for View<'_> {
     }
 
     fn place(&mut self, task: Tid, set: CssSetId) {
-        if let Some(old) = self.tasks.css_set(task) {
-            self.supervisor.before_move(task.0, false);
+        if let (Some(old), Some(group)) = (self.tasks.css_set(task), self.tasks.group(task)) {
+            if self.sampled.insert(group) {
+                self.supervisor.charge_process(group.0);
+            }
             let reported = self.supervisor.policy.reported.drain(..);
             self.left.extend(reported.map(|(reported, cpu, time)| {
-                let was = self.tasks.css_set(Tid(reported)).unwrap_or(old);
-                ([was, if reported == task.0 { set } else { was }], cpu, time)
+                (Tid(reported), self.tasks.css_set(Tid(reported)).unwrap_or(old), cpu, time)
             }));
+            self.moved.insert(group);
         }
         self.tasks.place(task, set);
     }
@@ -146,7 +157,8 @@ impl Host for View<'_> {
     }
 
     fn sample_task(&mut self, task: Tid, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
-        if let Some(group) = self.tasks.group(task) {
+        let group = self.tasks.group(task);
+        if let Some(group) = group.filter(|group| self.sampled.insert(*group)) {
             self.supervisor.charge_process(group.0);
             self.charge_reported(charge);
         }
@@ -154,6 +166,19 @@ impl Host for View<'_> {
 }
 
 impl View<'_> {
+    /// Of the processes that moved, those whose threads are in different places now have accounts by thread.
+    fn account_apart(&mut self) {
+        for group in self.moved.drain() {
+            let mut sets = HashSet::new();
+            self.tasks.for_each_thread(group, &mut |thread| {
+                sets.extend(self.tasks.css_set(thread));
+            });
+            if sets.len() > 1 {
+                self.supervisor.account_apart(group.0);
+            }
+        }
+    }
+
     fn charge_reported(&mut self, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
         for (task, cpu, time) in self.supervisor.policy.reported.drain(..) {
             if let Some(set) = self.tasks.css_set(Tid(task)) {

@@ -156,7 +156,7 @@ def fill(*_):
 signal.signal(signal.SIGUSR1, fill)
 signal.alarm(30)
 print('ready', flush=True)
-while True: time.sleep(100)";
+while True: time.sleep(0.02)";
 
 /// A Python program that has said so.
 pub fn ready(program: &str) -> Stranger {

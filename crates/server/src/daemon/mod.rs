@@ -5,7 +5,6 @@ mod news;
 mod place;
 mod reaper;
 mod signals;
-mod views;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,8 +21,9 @@ use crate::client::Trust;
 use crate::control::{Limits, Listener, Service, Viewer};
 use crate::desk::Desk;
 use crate::journal::Journal;
+use crate::view::FileViews;
+use keep::Recorder;
 use news::News;
-use views::Views;
 
 pub use place::{PlaceError, Taken};
 pub use signals::Signals;
@@ -65,7 +65,7 @@ pub struct Daemon {
     desk: Desk,
     host: TraceHost,
     listener: Listener,
-    views: Arc<Views>,
+    views: Arc<FileViews>,
     /// The socket's file is removed, and its lock given back, when this goes.
     place: Taken,
     at_end: AtEnd,
@@ -80,8 +80,9 @@ pub struct Prepared {
     host: TraceHost,
     place: Taken,
     config: Config,
+    views: Arc<FileViews>,
+    recorder: Arc<Recorder>,
     news: News,
-    views: Views,
     journal: Option<Journal>,
 }
 
@@ -99,8 +100,9 @@ impl Daemon {
         let news = News::of(&mut workshop);
         let host = TraceHost::start(workshop)?;
         let desk = Desk::new(host.clone(), Trust::Owner(geteuid().as_raw()));
-        let views = Views::new(desk.clone());
-        Ok(Prepared { desk, host, place, config, news, views, journal: None })
+        let recorder = Arc::new(Recorder::default());
+        let views = Arc::new(FileViews::new(desk.clone(), Some(Arc::clone(&recorder) as _)));
+        Ok(Prepared { desk, host, place, config, views, recorder, news, journal: None })
     }
 
     /// All at once, for a daemon that restores nothing.
@@ -108,7 +110,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::prepare`].
     pub fn start(config: Config) -> Result<Daemon, DaemonError> {
-        Daemon::prepare(config)?.serve(Vec::new())
+        Daemon::prepare(config)?.serve(None, Vec::new())
     }
 
     /// The way to its engine.
@@ -178,24 +180,27 @@ impl Prepared {
     /// [`DaemonError::System`] when another daemon has the directory or it can't be made. That it can't be read or written
     /// is in [`Journal::notes`].
     pub fn restore(&mut self, state: &Path) -> Result<Journal, DaemonError> {
-        let journal = keep::keep(&self.desk, &self.host, state, &mut self.views)?;
+        let journal = keep::keep(&self.desk, &self.host, state, &self.views, &self.recorder)?;
         self.journal = Some(journal.clone());
         Ok(journal)
     }
 
-    /// Serves clients from now on. `not_restored`: what was lost of an earlier daemon, for `Info`.
+    /// Serves clients from now on. `viewer` instead of the usual one; `not_restored`: what was lost of an earlier daemon.
     ///
     /// # Errors
     /// [`DaemonError::System`].
-    pub fn serve(self, not_restored: Vec<String>) -> Result<Daemon, DaemonError> {
-        let Prepared { desk, host, place, config, news, views, journal } = self;
+    pub fn serve(
+        self,
+        viewer: Option<Arc<dyn Viewer>>,
+        not_restored: Vec<String>,
+    ) -> Result<Daemon, DaemonError> {
+        let Prepared { desk, host, place, config, views, news, journal, .. } = self;
         let mut service =
             Service::new(desk.clone()).with_limits(config.limits).with_not_restored(not_restored);
         if let Some(journal) = &journal {
             service = service.with_journal(journal.clone());
         }
-        let views = Arc::new(views);
-        service = service.with_viewer(Arc::clone(&views) as Arc<dyn Viewer>);
+        service = service.with_viewer(viewer.unwrap_or_else(|| Arc::clone(&views) as Arc<dyn Viewer>));
         let service = Arc::new(service);
         news.tell(Arc::clone(&service))?;
         let listener = Listener::serve(place.socket()?, service)?;

@@ -46,12 +46,7 @@ impl Dirty {
 
     pub(super) fn note(&mut self, what: &What) {
         match *what {
-            What::Mounted(root) | What::Remounted(root) => self.root(root),
-            What::Unmounted(root) => {
-                self.root(root);
-                // it may have been a view's
-                self.views = true;
-            }
+            What::Mounted(root) | What::Remounted(root) | What::Unmounted(root) => self.root(root),
             What::Written { file: FileId::Tasks | FileId::Procs, .. } => self.members = true,
             What::Made { cgroup, .. }
             | What::Removed { cgroup, .. }

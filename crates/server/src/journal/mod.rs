@@ -29,6 +29,7 @@ pub use place::{here, mount_namespace};
 pub use rebuild::{Rebuilt, rebuild};
 pub use record::{Cgroup, Hierarchy, Owner, Place, Process, Record, Text, Thread, View};
 pub use restore::{Helpers, MountAgain, restore};
+pub use views::mounted_at;
 pub use writer::Journal;
 
 #[allow(unused_imports)] // for the documentation

@@ -111,6 +111,8 @@ fn is_zero(number: &u8) -> bool {
 pub struct View {
     /// The mount point, absolute.
     pub target: Text,
+    /// `cgroup`, `cpuset` or `proc`.
+    pub filesystem: String,
     /// The root of its hierarchy; none for `proc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<u64>,

@@ -7,15 +7,15 @@ use super::file::Store;
 use super::image::Image;
 use super::members::{self, TakeIn};
 use super::rebuild::{Rebuilt, rebuild};
-use super::record::{Hierarchy, View};
+use super::record::View;
 use super::{place, views};
 use crate::desk::Desk;
 use crate::failure::Failure;
+use penfold_core::CgroupId;
 use penfold_linux::fuse_mount::FuseMount;
 
-/// Mounts a file view again, in this way, at a mount point that is free. `options` are those of its hierarchy, if it has
-/// one.
-pub type MountAgain<'a> = &'a mut dyn FnMut(&View, &FuseMount, Option<&str>) -> Result<(), Failure>;
+/// Mounts a file view again, in this way, at a mount point that is free; of the hierarchy with this root, if it has one.
+pub type MountAgain<'a> = &'a mut dyn FnMut(&View, &FuseMount, Option<CgroupId>) -> Result<(), Failure>;
 
 /// What of a daemon the journal can't know of.
 pub struct Helpers<'a> {
@@ -76,9 +76,8 @@ fn restore_image(desk: &Desk, mut image: Image, helpers: Helpers<'_>) -> Result<
     let rebuilt = Arc::new(Mutex::new(rebuilt));
     on_rebuilt(desk, &rebuilt, |rebuilt, engine, host| rebuilt.freeze(engine, host))?;
     for view in image.views.values() {
-        let there = view.root.is_none_or(|root| lock(&rebuilt).cgroups.contains_key(&root));
-        let hierarchy = view.root.and_then(|root| image.hierarchies.get(&root)).filter(|_| there);
-        said.extend(mount_again(view, hierarchy, here.mounts, helpers.mount).err());
+        let root = view.root.and_then(|root| lock(&rebuilt).cgroups.get(&root).copied());
+        said.extend(mount_again(view, root, here.mounts, helpers.mount).err());
     }
     on_rebuilt(desk, &rebuilt, |rebuilt, engine, host| rebuilt.finish(engine, host))?;
     said.append(&mut lock(&rebuilt).failures);
@@ -100,7 +99,7 @@ fn on_rebuilt(
 
 fn mount_again(
     view: &View,
-    hierarchy: Option<&Hierarchy>,
+    root: Option<CgroupId>,
     namespace: u64,
     mount: MountAgain<'_>,
 ) -> Result<(), String> {
@@ -116,9 +115,8 @@ fn mount_again(
     let Some(dead) = dead else {
         return Err(format!("there is no dead mount at {shown} any more: somebody has unmounted it"));
     };
-    if view.root.is_some() && hierarchy.is_none() {
+    if view.root.is_some() && root.is_none() {
         return Err(format!("{shown} is not mounted again: its hierarchy could not be restored"));
     }
-    let options = hierarchy.map(|hierarchy| hierarchy.options.as_str());
-    mount(view, &dead, options).map_err(|error| format!("{shown} can't be mounted again: {error}"))
+    mount(view, &dead, root).map_err(|error| format!("{shown} can't be mounted again: {error}"))
 }

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::stat::stat;
+use nix::sys::statfs::statfs;
 use penfold_linux::fuse_mount::{FuseMount, Unmounting, unmount};
 
 /// More than this many dead mounts on top of each other is no accident.
@@ -19,18 +19,22 @@ const STACKED: usize = 64;
 pub(super) fn clear(target: &Path) -> Result<Option<FuseMount>, String> {
     let mut cleared = None;
     for _ in 0..STACKED {
-        // a dead one answers this, and nothing else does
-        if stat(target) != Err(Errno::ENOTCONN) {
+        // a dead one answers this, and nothing else does; stat(2) may be answered from what the kernel remembers
+        if !is_dead(target) {
             return Ok(cleared);
         }
-        cleared = cleared.or_else(|| mounted(target));
+        cleared = cleared.or_else(|| mounted_at(target));
         unmount(target, Unmounting { lazy: true }).map_err(|error| error.to_string())?;
     }
     Err("there are too many dead mounts on top of each other".to_owned())
 }
 
-/// How the uppermost file system at a mount point was mounted.
-fn mounted(target: &Path) -> Option<FuseMount> {
+fn is_dead(target: &Path) -> bool {
+    statfs(target).err() == Some(Errno::ENOTCONN)
+}
+
+/// How the uppermost file system at a mount point of this mount namespace was mounted; `None` if it is not a FUSE one.
+pub fn mounted_at(target: &Path) -> Option<FuseMount> {
     let text = std::fs::read("/proc/self/mountinfo").ok()?;
     text.split(|&byte| byte == b'\n').rev().find_map(|line| of_line(line, target))
 }

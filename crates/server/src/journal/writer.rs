@@ -1,7 +1,5 @@
 //! The thread that keeps the journal.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -36,7 +34,7 @@ enum Message {
 
 #[derive(Default)]
 struct Shared {
-    views: Mutex<BTreeMap<Text, (View, Arc<AtomicBool>)>>,
+    views: Mutex<Views>,
     notes: Mutex<Notes>,
 }
 
@@ -92,11 +90,15 @@ impl Journal {
         Ok(Journal { tell, shared })
     }
 
-    /// A file view is mounted; `ended` is set when it has been unmounted.
-    pub fn view(&self, view: View, ended: Arc<AtomicBool>) {
-        let mut views = self.shared.views.lock().unwrap_or_else(PoisonError::into_inner);
-        views.insert(view.target.clone(), (view, ended));
-        drop(views);
+    /// A file view is mounted.
+    pub fn view(&self, view: View) {
+        self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).insert(view.target.clone(), view);
+        let _ = self.tell.send(Message::Views);
+    }
+
+    /// A file view has been unmounted.
+    pub fn view_gone(&self, target: &[u8]) {
+        self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).remove(&Text(target.to_vec()));
         let _ = self.tell.send(Message::Views);
     }
 
@@ -189,20 +191,13 @@ impl Writer {
     fn work(&mut self) -> bool {
         let dirty = std::mem::take(&mut self.dirty);
         let look_at_members = dirty.members || self.look_at.is_some_and(|at| at <= Instant::now());
-        let views = self.views();
+        let views = self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Ok(mut records) = self.looker.look(dirty, &views) else { return false };
         if look_at_members && self.look_at_members(&mut records).is_err() {
             return false;
         }
         self.write(&records);
         true
-    }
-
-    /// The views that have not ended. An unmount is a change, so that it is noticed.
-    fn views(&self) -> Views {
-        let mut views = self.shared.views.lock().unwrap_or_else(PoisonError::into_inner);
-        views.retain(|_, (_, ended)| !ended.load(Ordering::Acquire));
-        views.iter().map(|(target, (view, _))| (target.clone(), view.clone())).collect()
     }
 
     fn look_at_members(&mut self, records: &mut Vec<Record>) -> Result<(), Failure> {

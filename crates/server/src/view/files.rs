@@ -79,14 +79,31 @@ impl OpenFile {
                 reader.look_up_namespace();
             }
             reading.content = desk.read(&reader, cgroup, self.file)?;
-        } else if desk.look(move |engine, _| engine.tree().get(cgroup).is_none())? {
-            return Err(penfold_core::Error::Removed { operation: "read" }.into());
         }
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(reading.content.len());
-        let end = start.saturating_add(size as usize).min(reading.content.len());
+        let mut end = start.saturating_add(size as usize).min(reading.content.len());
+        if start > 0 && desk.glance(|engine, _| engine.tree().get(cgroup).is_none())? {
+            // what a read has begun may be read to its end
+            end = end.min(self.begun(&reading.content, start));
+            if start == end {
+                return Err(penfold_core::Error::Removed { operation: "read" }.into());
+            }
+        }
         reading.read_to = offset.saturating_add((end - start) as u64);
         reading.has_read = true;
         Ok(answer(&reading.content[start..end]))
+    }
+
+    /// Where the record ends that a read up to `at` has taken a part of, or all: a line where tasks are listed, the whole
+    /// content elsewhere (`seq_read` of the kernel).
+    fn begun(&self, content: &[u8], at: usize) -> usize {
+        if !self.lists_tasks() {
+            return content.len();
+        }
+        if content[at - 1] == b'\n' {
+            return at;
+        }
+        content[at..].iter().position(|byte| *byte == b'\n').map_or(content.len(), |newline| at + newline + 1)
     }
 
     /// One write is one command, wherever its offset is. `0` is the task that writes.

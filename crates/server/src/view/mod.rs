@@ -13,6 +13,7 @@ mod identity;
 mod invalidation;
 mod nodes;
 mod proc;
+mod viewer;
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -32,6 +33,8 @@ use crate::failure::Failure;
 use filesystem::View;
 use identity::Identity;
 use proc::ProcView;
+
+pub use viewer::{Audience, FileViews, MountedView};
 
 /// What a view shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,11 +65,6 @@ impl ViewHandle {
     /// Has it been unmounted?
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
-    }
-
-    /// Is set when it has been unmounted, before its mount is given back.
-    pub fn ended(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.ended)
     }
 
     /// Waits until it has been unmounted and its mount is given back.

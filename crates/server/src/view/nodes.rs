@@ -110,6 +110,13 @@ impl Nodes {
         }
     }
 
+    /// Of what is gone, but open.
+    pub(super) fn set_owner(&self, ino: u64, owner: Owner) {
+        if let Some(node) = self.lock().nodes.get_mut(&ino) {
+            node.owner = owner;
+        }
+    }
+
     /// The kernel has forgotten it that many times. The root stays.
     pub(super) fn forget(&self, ino: u64, count: u64) {
         let mut table = self.lock();

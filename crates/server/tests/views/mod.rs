@@ -85,7 +85,7 @@ impl Views {
             let root = engine.find_hierarchy(hierarchy)?;
             engine.tree().hierarchies().find(|it| it.root == root).map(|it| it.mounts)
         });
-        mounts.expect("the host runs").unwrap_or(0) as usize
+        mounts.expect("the host runs").unwrap_or(0)
     }
 
     pub fn root_of(&self, hierarchy: &'static str) -> CgroupId {
@@ -162,7 +162,7 @@ pub fn wait(child: Child) -> Output {
     let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
     let (done, late) = std::sync::mpsc::channel::<()>();
     let watch = std::thread::spawn(move || {
-        if late.recv_timeout(Duration::from_secs(60)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        if late.recv_timeout(Duration::from_mins(1)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
         }
     });

@@ -138,6 +138,10 @@ fn flags_take_any_number() {
             ("1", Ok("1\n")),
             ("0", Ok("0\n")),
             ("2", Ok("1\n")),
+            // the upper half of the number is lost
+            ("4294967296", Ok("0\n")),
+            ("4294967295", Ok("1\n")),
+            ("9223372036854775808", Ok("0\n")),
             ("0x1", Ok("1\n")),
             ("", Ok("1\n")),
             ("-1", Err(Errno::EINVAL)),
@@ -150,8 +154,10 @@ fn flags_take_any_number() {
             assert_eq!(w.read(g, file), answer.unwrap_or("1\n"), "{file} {text:?}");
         }
     }
-    assert_eq!(w.write(w.root, "memory_pressure_enabled", "2"), Ok(()));
-    assert_eq!(w.read(w.root, "memory_pressure_enabled"), "1\n");
+    for text in ["2", "4294967296"] {
+        assert_eq!(w.write(w.root, "memory_pressure_enabled", text), Ok(()));
+        assert_eq!(w.read(w.root, "memory_pressure_enabled"), "1\n");
+    }
 }
 
 #[test]

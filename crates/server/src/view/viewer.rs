@@ -1,0 +1,184 @@
+//! All file views of a daemon: what the method `View` asks for.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use nix::errno::Errno;
+use penfold_core::CgroupId;
+use penfold_linux::fuse_mount::{FuseMount, Unmounting, unmount};
+
+use super::{Shown, ViewHandle, serve};
+use crate::client::Client;
+use crate::control::{Viewer, describe};
+use crate::desk::{Desk, Filesystem};
+use crate::failure::Failure;
+use crate::journal::mounted_at;
+use crate::protocol::{ViewCall, ViewReply};
+
+/// A file view that is mounted, as a journal wants to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountedView {
+    /// The mount point, in the mount namespace of `mounter`.
+    pub target: PathBuf,
+    /// `cgroup`, `cpuset` or `proc`.
+    pub filesystem: &'static str,
+    /// The root of its hierarchy; none for `proc`.
+    pub root: Option<CgroupId>,
+    /// The process that mounted it.
+    pub mounter: i32,
+}
+
+/// Who hears of views that come and go.
+pub trait Audience: Send + Sync {
+    /// One is served from now on.
+    fn mounted(&self, view: &MountedView);
+    /// One was unmounted.
+    fn unmounted(&self, view: &MountedView);
+}
+
+/// Serves views, and knows those that there are.
+pub struct FileViews {
+    desk: Desk,
+    audience: Option<Arc<dyn Audience>>,
+    views: Arc<Mutex<Vec<MountedView>>>,
+}
+
+impl FileViews {
+    /// No view yet.
+    pub fn new(desk: Desk, audience: Option<Arc<dyn Audience>>) -> FileViews {
+        FileViews { desk, audience, views: Arc::default() }
+    }
+
+    /// The views there are.
+    pub fn mounted(&self) -> Vec<MountedView> {
+        lock(&self.views).clone()
+    }
+
+    /// Mounts a view in this process's own mount namespace: after a daemon that died, whose dead mount, which was mounted
+    /// like this, has been taken away.
+    ///
+    /// # Errors
+    /// As mount(2).
+    pub fn mount_again(
+        &self,
+        target: &Path,
+        mount: &FuseMount,
+        filesystem: &str,
+        root: Option<CgroupId>,
+    ) -> Result<(), Failure> {
+        let own = Client::own();
+        let options =
+            root.map(|root| self.desk.look(move |engine, _| engine.show_options(root))).transpose()?;
+        let options = options.transpose()?.unwrap_or_default();
+        let device = mount.mount(target).map_err(|error| Failure::new(error.errno(), error.to_string()))?;
+        let options = if filesystem == "cgroup" { options } else { String::new() };
+        let served = self.start(&own, &options, filesystem, target, device);
+        if served.is_err() {
+            let _ = unmount(target, Unmounting { lazy: true });
+        }
+        served.map(drop)
+    }
+
+    /// Unmounts every view of this mount namespace: a daemon that ends in order leaves no dead mounts. Those of other
+    /// namespaces are out of reach.
+    pub fn unmount_all(&self) {
+        for view in self.mounted() {
+            // ours here, or something else's that happens to be there
+            let ours = mounted_at(&view.target).is_some_and(|mount| {
+                ["cgroup", "cpuset", "proc"].iter().any(|kind| mount.subtype.starts_with(kind))
+            });
+            if ours && let Err(error) = unmount(&view.target, Unmounting { lazy: true }) {
+                tracing::warn!("a view can't be unmounted: {error}");
+            }
+        }
+    }
+
+    /// Mounts the hierarchy and serves it. The root, if there is one.
+    fn start(
+        &self,
+        client: &Client,
+        options: &str,
+        filesystem: &str,
+        target: &Path,
+        device: OwnedFd,
+    ) -> Result<Option<CgroupId>, Failure> {
+        let (filesystem, kind) = match filesystem {
+            "cgroup" => ("cgroup", Some(Filesystem::Cgroup)),
+            "cpuset" => ("cpuset", Some(Filesystem::Cpuset)),
+            "proc" => ("proc", None),
+            other => {
+                let message = format!("file system {other:?}: there are cgroup, cpuset and proc");
+                return Err(Failure::new(Errno::ENODEV, message));
+            }
+        };
+        let root = if let Some(kind) = kind {
+            Some(self.desk.mount(client, options, kind)?.root)
+        } else {
+            client.caller.must_be_privileged("mount", "proc")?;
+            None
+        };
+        let shown = root.map_or(Shown::Proc, |root| Shown::Hierarchy { root });
+        let handle = serve(&self.desk, device, shown, client).inspect_err(|_| {
+            if let Some(root) = root {
+                // it was mounted a moment ago
+                let _ = self.desk.unmount(&Client::own(), root);
+            }
+        })?;
+        let mounter = client.caller.task.0;
+        self.watch(handle, MountedView { target: target.to_owned(), filesystem, root, mounter });
+        Ok(root)
+    }
+
+    /// Counts a view until it ends.
+    fn watch(&self, handle: ViewHandle, view: MountedView) {
+        lock(&self.views).push(view.clone());
+        if let Some(audience) = &self.audience {
+            audience.mounted(&view);
+        }
+        let (views, audience) = (Arc::clone(&self.views), self.audience.clone());
+        let wait = move || {
+            handle.join();
+            let mut views = lock(&views);
+            if let Some(index) = views.iter().position(|other| *other == view) {
+                views.remove(index);
+            }
+            drop(views);
+            if let Some(audience) = audience {
+                audience.unmounted(&view);
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("view-end".into()).spawn(wait) {
+            tracing::error!(%error, "a view is served and will be listed for ever");
+        }
+    }
+}
+
+impl std::fmt::Debug for FileViews {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileViews").field("views", &self.mounted()).finish_non_exhaustive()
+    }
+}
+
+fn lock(views: &Mutex<Vec<MountedView>>) -> MutexGuard<'_, Vec<MountedView>> {
+    views.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Viewer for FileViews {
+    fn view(&self, client: &Client, call: ViewCall, device: OwnedFd) -> Result<ViewReply, Failure> {
+        let filesystem = call.filesystem.as_deref().unwrap_or("cgroup");
+        let root = self.start(client, &call.options, filesystem, Path::new(&call.target), device)?;
+        let hierarchy = match root {
+            Some(root) => self
+                .desk
+                .look(move |engine, _| engine.tree().get(root).is_some().then(|| describe(engine, root)))?,
+            None => None,
+        };
+        Ok(ViewReply { hierarchy })
+    }
+
+    fn views_of(&self, root: CgroupId) -> usize {
+        lock(&self.views).iter().filter(|view| view.root == Some(root)).count()
+    }
+}
