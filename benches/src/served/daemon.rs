@@ -14,6 +14,8 @@ use nix::unistd::Pid;
 use penfold_server::address::Address;
 use penfold_server::connection::Connection;
 
+use crate::served::interrupted;
+
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A daemon, which is ended in order when this is dropped.
@@ -34,6 +36,7 @@ impl Daemon {
         let socket = directory.join("control");
         let child =
             Command::new(penfold).args(["serve", "--log", "warn", "--socket"]).arg(&socket).spawn()?;
+        interrupted::daemon_is(child.id().cast_signed());
         let daemon = Daemon { child, penfold: penfold.to_owned(), socket, mounts: Vec::new() };
         let until = Instant::now() + PATIENCE;
         while let Err(error) = daemon.connect() {
@@ -97,5 +100,6 @@ impl Drop for Daemon {
             }
             thread::sleep(Duration::from_millis(10));
         }
+        interrupted::daemon_is(0);
     }
 }

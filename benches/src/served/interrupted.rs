@@ -1,12 +1,20 @@
-//! Ctrl-C must not leave cgroups in the kernel's hierarchies: it is noted, and the program ends as by an error.
+//! Ctrl-C must not leave cgroups in the kernel's hierarchies: it is noted, and the program ends as by an error. A daemon
+//! that does not answer meanwhile is killed, which ends the request that is waited for.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
+
+/// How long one operation may take after the signal.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// 0 for none.
+static DAEMON: AtomicI32 = AtomicI32::new(0);
 
 /// From now on SIGINT, SIGTERM and SIGHUP are only noted. To be called before there is any other thread.
 ///
@@ -18,8 +26,18 @@ pub fn note_signals() -> nix::Result<()> {
     thread::spawn(move || {
         let _ = signals.wait();
         INTERRUPTED.store(true, Ordering::Relaxed);
+        thread::sleep(PATIENCE);
+        let daemon = DAEMON.load(Ordering::Relaxed);
+        if daemon != 0 {
+            let _ = kill(Pid::from_raw(daemon), Signal::SIGKILL);
+        }
     });
     Ok(())
+}
+
+/// Names the daemon that runs, which was not waited for; 0 when it has ended.
+pub fn daemon_is(pid: i32) {
+    DAEMON.store(pid, Ordering::Relaxed);
 }
 
 /// Fails once a signal was noted.
