@@ -6,13 +6,19 @@ use super::pair::Pair;
 use super::penfold_side::PenfoldMount;
 use super::profile::Profile;
 use super::side::{Mounted, Side};
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-static HOMES: [AtomicU32; 2] = [AtomicU32::new(0), AtomicU32::new(0)];
+static THREADS: AtomicU32 = AtomicU32::new(0);
+
+thread_local! {
+    /// The thread's number, and how many left and right homes it has made.
+    static HOMES: (u32, [Cell<u32>; 2]) = (THREADS.fetch_add(1, Ordering::Relaxed), [Cell::new(0), Cell::new(0)]);
+}
 
 /// What a side is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +41,15 @@ impl Home {
     /// A fresh one that everybody can enter; its name is on this machine nobody else's. A left one and a right one
     /// that are made in turn have the same name but for the mark.
     pub fn make(right: bool) -> io::Result<Self> {
-        let number = HOMES[usize::from(right)].fetch_add(1, Ordering::Relaxed);
+        // counted for each thread, since tests that run beside one another make theirs in turn too
+        let (thread, number) = HOMES.with(|(thread, made)| {
+            let number = made[usize::from(right)].get();
+            made[usize::from(right)].set(number + 1);
+            (*thread, number)
+        });
         let mark = MARKS[usize::from(right)];
-        let home = std::env::temp_dir().join(format!("pfdiff{}x{number:03}{mark}", std::process::id()));
+        let name = format!("pfdiff{}x{thread:02}{number:03}{mark}", std::process::id());
+        let home = std::env::temp_dir().join(name);
         fs::create_dir(&home)?;
         fs::set_permissions(&home, fs::Permissions::from_mode(0o755))?;
         Ok(Self(home))
