@@ -158,6 +158,8 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        // where a test that failed has mounted something
+        let _ = Command::new("umount").arg("-l").arg(&self.state).stderr(Stdio::null()).status();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

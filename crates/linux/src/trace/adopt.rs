@@ -15,8 +15,10 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use libc::c_int;
 use nix::errno::Errno;
 use penfold_core::Need;
 
@@ -32,6 +34,8 @@ const FORK_TIME: Duration = Duration::from_millis(20);
 
 /// How often the list of threads is read before giving up on a process that makes them faster.
 const ROUNDS: u32 = 10_000;
+/// How often a refused thread is asked again, a millisecond apart.
+const PATIENCE: u32 = 20;
 /// Of the flags in `/proc/PID/stat`.
 const PF_KTHREAD: u64 = 0x0020_0000;
 
@@ -211,7 +215,7 @@ impl<P: Policy> Supervisor<P> {
         let Adoption { began, parent, filter } = adoption;
         let mut lineage = Lineage::adopted(false);
         // which of its threads will execute a new program is not known
-        match sys::seize(tid, ptrace_options(lineage) | libc::PTRACE_O_TRACEEXEC) {
+        match seize_patiently(tid, ptrace_options(lineage) | libc::PTRACE_O_TRACEEXEC) {
             Ok(()) => {}
             Err(_) if tracer_of(tid) == Some(sys::gettid()) => return Ok(false),
             Err(errno) => {
@@ -281,6 +285,20 @@ impl Adoption {
     fn of(self, parent: Tid) -> Adoption {
         Adoption { parent: Some(parent), filter: None, ..self }
     }
+}
+
+/// Seizes a thread. One whose process executes a program refuses with `EPERM` for the moment in which the thread that
+/// executes takes over the leader's number, and looks alive by the time that one can ask: so a refusal must last.
+fn seize_patiently(tid: Tid, options: c_int) -> Result<(), Errno> {
+    let mut seized = sys::seize(tid, options);
+    for _ in 0..PATIENCE {
+        if seized != Err(Errno::EPERM) || tracer_of(tid).is_some() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+        seized = sys::seize(tid, options);
+    }
+    seized
 }
 
 /// The process of a task, if it is one that can be adopted.

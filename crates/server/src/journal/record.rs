@@ -126,7 +126,7 @@ pub struct View {
 pub enum Record {
     /// The first line.
     Begin {
-        /// [`FORMAT`]
+        /// The format that this penfold writes
         format: u32,
         /// Where it was written.
         place: Place,

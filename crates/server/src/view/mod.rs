@@ -2,7 +2,7 @@
 //!
 //! The client has mounted `/dev/fuse` in its own mount namespace and hands the open device over; here it is served.
 //! Kernel and view agree on long lifetimes of what the kernel remembers: whatever changes on another way than through
-//! the view itself is told to the kernel by a thread of its own ([`invalidation`]), never by the one that answers
+//! the view itself is told to the kernel by a thread of its own (`invalidation.rs`), never by the one that answers
 //! requests, since the kernel may hold the very lock that it would wait for.
 
 mod attributes;
