@@ -98,16 +98,21 @@ fn compare(arguments: &Arguments, penfold: &std::path::Path) -> io::Result<Vec<(
 
     // dropped before what they are in
     let moved = [Crowd::start(1)?, Crowd::start(1)?];
-    let crowd = Crowd::start(suite::THREADS)?;
-    suite::prepare(&mut ways, &crowd)?;
+    suite::prepare(&mut ways)?;
     let time = Duration::from_secs_f64(arguments.seconds);
+    let pids = moved.each_ref().map(Crowd::pid);
+    let titles = ["client and daemon on one CPU", "daemon on another CPU"];
+    let places: Vec<_> = titles.into_iter().zip(cpus).collect();
     let mut tables = Vec::new();
-    let places = [("client and daemon on one CPU", cpus.first()), ("daemon on another CPU", cpus.get(1))];
-    for (title, cpu) in places {
-        let Some(&cpu) = cpu else { continue };
+    for &(title, cpu) in &places {
         daemon.use_cpu(cpu)?;
-        let moved = moved.each_ref().map(Crowd::pid);
-        tables.push((title, suite::measure(&mut ways, moved, &arguments.only, time)?));
+        tables.push((title, suite::measure(&mut ways, pids, &arguments.only, time)?));
+    }
+    let crowd = Crowd::start(suite::THREADS)?;
+    suite::fill(&mut ways, &crowd)?;
+    for (&(_, cpu), (_, rows)) in places.iter().zip(&mut tables) {
+        daemon.use_cpu(cpu)?;
+        rows.extend(suite::measure_filled(&mut ways, pids, &arguments.only, time)?);
     }
     Ok(tables)
 }

@@ -17,21 +17,32 @@ pub const THREADS: usize = 10_000;
 ///
 /// # Errors
 /// What refuses it.
-pub fn prepare(ways: &mut Ways<'_>, crowd: &Crowd) -> io::Result<()> {
+pub fn prepare(ways: &mut Ways<'_>) -> io::Result<()> {
     for way in &mut ways[..2] {
-        for name in ["one", "other", "crowd"] {
+        for name in ["one", "other"] {
             way.mkdir(Hierarchy::Pids, name)?;
         }
         way.mkdir(Hierarchy::Named, "full")?;
         for number in 0..LISTED {
             way.mkdir(Hierarchy::Named, &format!("full/c{number:04}"))?;
         }
+    }
+    Ok(())
+}
+
+/// Moves the many threads in, which penfold supervises from then on.
+///
+/// # Errors
+/// What refuses it.
+pub fn fill(ways: &mut Ways<'_>, crowd: &Crowd) -> io::Result<()> {
+    for way in &mut ways[..2] {
+        way.mkdir(Hierarchy::Pids, "crowd")?;
         way.attach("crowd", crowd.pid(), true)?;
     }
     Ok(())
 }
 
-/// Measures everything whose name contains `only`, for at most that time each.
+/// Measures everything whose name contains `only`, for at most that time each, before [`fill`].
 ///
 /// # Errors
 /// What refuses an operation, or an answer of the wrong length: then the figure would be of something else.
@@ -65,9 +76,28 @@ pub fn measure(ways: &mut Ways<'_>, moved: [u32; 2], only: &str, time: Duration)
         })?;
         rows.push(Row::new("list 1,000", &times, 0).aimed(Some(3.0), None));
     }
+    Ok(rows)
+}
+
+/// Measures what the many threads are for: reading who they are, and what they make others pay.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_filled(
+    ways: &mut Ways<'_>,
+    moved: [u32; 2],
+    only: &str,
+    time: Duration,
+) -> io::Result<Vec<Row>> {
+    let pace = Pace { turns: 100, batch: 2, rest: Duration::ZERO, time };
+    let wanted = |name: &str| name.contains(only);
+    let mut rows = Vec::new();
     if wanted("read 10,000 tasks") {
         let length = 2 * THREADS..8 * THREADS + 1;
-        rows.push(read(ways, long, ("crowd", "tasks"), length, "read 10,000 tasks")?);
+        rows.push(read(ways, pace, ("crowd", "tasks"), length, "read 10,000 tasks")?);
+    }
+    if wanted("attach, beside 10,000") {
+        rows.push(attach(ways, pace, moved, "attach, beside 10,000")?);
     }
     Ok(rows)
 }
