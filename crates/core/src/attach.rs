@@ -9,7 +9,7 @@ use crate::host::{Host, Need};
 use crate::ids::{CgroupId, CssSetId};
 use crate::lifecycle::tasks;
 use crate::subsystem::{Callbacks, Migration};
-use crate::task::{Caller, Tid};
+use crate::task::{Caller, TaskFacts, Tid};
 
 /// One task on its way.
 struct Move {
@@ -36,13 +36,14 @@ impl Engine {
         whole: bool,
     ) -> Result<()> {
         self.live(cgroup, "attach")?;
-        let mut facts = host.task(task).ok_or(Error::NoTask(task))?;
-        let task = if whole && facts.group != task {
-            facts = host.task(facts.group).unwrap_or(facts);
-            facts.group
-        } else {
-            task
-        };
+        let mut known = (task, host.task(task).ok_or(Error::NoTask(task))?);
+        let task = if whole { known.1.group } else { task };
+        if task != known.0
+            && let Some(leader) = host.task(task)
+        {
+            known = (task, leader);
+        }
+        let facts = known.1;
         if !facts.movable {
             let reason = "a kernel thread that is bound to its CPU can't move";
             return Err(Error::Task { task, errno: Errno::EINVAL, reason });
@@ -55,12 +56,20 @@ impl Engine {
                 reason: "the task belongs to another user",
             });
         }
-        let moves = self.collect(host, cgroup, task, whole)?;
+        let moves = self.collect(host, cgroup, task, known, whole)?;
         if moves.is_empty() { Ok(()) } else { self.migrate(host, caller, cgroup, &moves) }
     }
 
-    /// The tasks that really change their css_set.
-    fn collect(&self, host: &dyn Host, cgroup: CgroupId, task: Tid, whole: bool) -> Result<Vec<Move>> {
+    /// The tasks that really change their css_set. What is `known` of one is not asked for again: a host may have to
+    /// read it from a file.
+    fn collect(
+        &self,
+        host: &dyn Host,
+        cgroup: CgroupId,
+        task: Tid,
+        known: (Tid, TaskFacts),
+        whole: bool,
+    ) -> Result<Vec<Move>> {
         let mut members = Vec::new();
         if whole {
             host.for_each_thread(task, &mut |thread| members.push(thread));
@@ -69,18 +78,19 @@ impl Engine {
         }
         let hierarchy = usize::from(self.tree[cgroup].hierarchy);
         let mut moves = Vec::with_capacity(members.len());
-        for task in members {
+        for member in members {
+            let facts = if member == known.0 { Some(known.1) } else { host.task(member) };
             // An exiting task points to no css_set any more: there is nothing to move, and that is no error.
-            let Some(facts) = host.task(task).filter(|facts| !facts.exiting) else { continue };
-            let Some(from) = host.css_set(task) else { continue };
+            let Some(facts) = facts.filter(|facts| !facts.exiting) else { continue };
+            let Some(from) = host.css_set(member) else { continue };
             if self.tree.css_set(from).is_none_or(|set| set.cgroup(hierarchy) == cgroup) {
                 continue;
             }
             if facts.forking {
                 let reason = "a fork of it is in flight; ask again when it has happened";
-                return Err(Error::Task { task, errno: Errno::EAGAIN, reason });
+                return Err(Error::Task { task: member, errno: Errno::EAGAIN, reason });
             }
-            moves.push(Move { task, from });
+            moves.push(Move { task: member, from });
         }
         Ok(moves)
     }

@@ -18,9 +18,12 @@ use crate::failure::Failure;
 
 /// How many changes are taken together.
 const BATCH: usize = 4096;
+/// How long changes are waited for after the first: where many come one after the other each would wake this thread,
+/// which on one CPU costs the one who asks for the next more than the change itself.
+const GATHER: Duration = Duration::from_millis(2);
 /// How often members are looked at while some would outlive the daemon: births and deaths are no changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The looks take at most this part of the time.
+/// The looks take at most this part of the time. One after an attach waits no longer for that than [`LOOK_EVERY`].
 const LOOK_SHARE: u32 = 50;
 /// How long after a failure the disk is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -85,6 +88,7 @@ impl Journal {
             // what is there is the journal of an earlier daemon
             failing: Some(Instant::now()),
             look_at: None,
+            rested: Instant::now(),
         };
         thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&hear))?;
         Ok(Journal { tell, shared })
@@ -134,6 +138,8 @@ struct Writer {
     failing: Option<Instant>,
     /// When the members are looked at next without a change.
     look_at: Option<Instant>,
+    /// From when on they may be looked at because of one.
+    rested: Instant,
 }
 
 impl Writer {
@@ -165,6 +171,9 @@ impl Writer {
         waiting: &mut Vec<SyncSender<bool>>,
     ) -> Option<(bool, SyncSender<()>)> {
         let mut message = if self.dirty.all { hear.try_recv().ok() } else { self.wait(hear) };
+        if matches!(message, Some(Message::Change(_))) {
+            thread::sleep(GATHER);
+        }
         for _ in 0..BATCH {
             match message? {
                 Message::Change(what) => self.dirty.note(&what),
@@ -172,6 +181,7 @@ impl Writer {
                 Message::Flush(done) => {
                     // whoever asks wants the present, and the disk tried now
                     self.dirty.members = true;
+                    self.rested = Instant::now();
                     self.failing = self.failing.map(|_| Instant::now());
                     waiting.push(done);
                 }
@@ -190,7 +200,10 @@ impl Writer {
     /// Looks at what is dirty and writes it down. False when the daemon is ending.
     fn work(&mut self) -> bool {
         let dirty = std::mem::take(&mut self.dirty);
-        let look_at_members = dirty.members || self.look_at.is_some_and(|at| at <= Instant::now());
+        if dirty.members {
+            self.look_at = Some(self.look_at.map_or(self.rested, |at| at.min(self.rested)));
+        }
+        let look_at_members = self.look_at.is_some_and(|at| at <= Instant::now());
         let views = self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Ok(mut records) = self.looker.look(dirty, &views) else { return false };
         if look_at_members && self.look_at_members(&mut records).is_err() {
@@ -205,6 +218,7 @@ impl Writer {
         let now = members::now(&self.looker.desk, &self.survivors)?;
         let pause = LOOK_EVERY.max(began.elapsed() * LOOK_SHARE);
         self.look_at = (!now.is_empty()).then(|| Instant::now() + pause);
+        self.rested = Instant::now() + LOOK_EVERY.min(began.elapsed() * LOOK_SHARE);
         if let Some(record) = members::difference(&self.looker.image, now, at) {
             self.looker.take(record, records);
         }
