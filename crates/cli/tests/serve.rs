@@ -285,7 +285,8 @@ fn systemd_passes_the_socket_and_is_told_when_it_is_ready() {
     nix::fcntl::fcntl(&listener, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))
         .expect("inherited");
     let mut child = Command::new("bash")
-        .args(["-c", &script, "bash", PENFOLD, "serve", "--socket", "/nowhere/control"])
+        .args(["-c", &script, "bash", PENFOLD, "serve", "--socket"])
+        .arg(scratch.path().join("another"))
         .env("NOTIFY_SOCKET", &notify)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
