@@ -12,8 +12,9 @@ use nix::sched::{CloneFlags, unshare};
 /// How long a cgroup may still be busy with tasks that were killed.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A removed cgroup holds its hierarchy until the kernel has worked on it, and a hierarchy unmounted before that stays
-/// for ever.
+/// until it is mounted and unmounted once more.
 const BEFORE_UNMOUNT: Duration = Duration::from_millis(300);
+const UNMOUNTS: u32 = 10;
 
 /// Nobody else sees what this process mounts from now on, and nothing of it stays when it dies.
 ///
@@ -72,7 +73,10 @@ fn remove(path: &Path, until: Instant) -> io::Result<()> {
 
 /// A hierarchy without controllers, unmounted when dropped.
 #[derive(Debug)]
-pub struct Named(PathBuf);
+pub struct Named {
+    target: PathBuf,
+    name: String,
+}
 
 impl Named {
     /// Mounts it at an empty directory.
@@ -81,24 +85,42 @@ impl Named {
     /// As mount(2).
     pub fn mount(target: PathBuf, name: &str) -> io::Result<Named> {
         fs::create_dir(&target)?;
-        let options = format!("none,name={name}");
-        mount(Some("cgroup"), &target, Some("cgroup"), MsFlags::empty(), Some(&*options))
-            .map_err(|errno| at(&target, errno.into()))?;
-        Ok(Named(target))
+        let named = Named { target, name: name.to_owned() };
+        named.mount_once().map_err(|errno| at(&named.target, errno.into()))?;
+        Ok(named)
+    }
+
+    fn mount_once(&self) -> nix::Result<()> {
+        let options = format!("none,name={}", self.name);
+        mount(Some("cgroup"), &self.target, Some("cgroup"), MsFlags::empty(), Some(&*options))
+    }
+
+    fn exists(&self) -> bool {
+        let named = format!(":name={}:", self.name);
+        fs::read_to_string("/proc/self/cgroup").is_ok_and(|text| text.contains(&named))
     }
 
     /// Its root.
     pub fn root(&self) -> &Path {
-        &self.0
+        &self.target
     }
 }
 
 impl Drop for Named {
     fn drop(&mut self) {
-        thread::sleep(BEFORE_UNMOUNT);
-        if let Err(errno) = umount(&self.0) {
-            eprintln!("cannot unmount {}: {errno}", self.0.display());
+        for _ in 0..UNMOUNTS {
+            thread::sleep(BEFORE_UNMOUNT);
+            if let Err(errno) = umount(&self.target) {
+                eprintln!("cannot unmount {}: {errno}", self.target.display());
+                return;
+            }
+            thread::sleep(BEFORE_UNMOUNT);
+            if !self.exists() || self.mount_once().is_err() {
+                return;
+            }
         }
+        let _ = umount(&self.target);
+        eprintln!("the kernel keeps the hierarchy {} for now", self.name);
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Pace {
 /// The ways that are compared, the kernel's first.
 pub type Ways<'a> = [&'a mut dyn Way; 3];
 
+const WAYS: [&str; 3] = ["kernel", "FUSE", "socket"];
+
 /// Microseconds of every operation, for each way. An operation may be timed in several parts.
 ///
 /// # Errors
@@ -43,7 +45,9 @@ pub fn in_turns<const PARTS: usize>(
             interrupted::check()?;
             for number in 0..pace.batch {
                 thread::sleep(pace.rest);
-                let taken = operation(&mut **way, at, turn * pace.batch + number)?;
+                let number = turn * pace.batch + number;
+                let told = |error| io::Error::other(format!("{}, number {number}: {error}", WAYS[at]));
+                let taken = operation(&mut **way, at, number).map_err(told)?;
                 if turn > 0 {
                     times[at].push(taken);
                 }

@@ -106,8 +106,9 @@ pub fn measure_filled(
 fn directories(ways: &mut Ways<'_>, pace: Pace, hierarchy: Hierarchy, of: &str) -> io::Result<[Row; 3]> {
     let times = in_turns(ways, pace, |way, _, number| {
         let name = format!("new{number}");
-        let made = time(|| way.mkdir(hierarchy, &name))?;
-        let removed = time(|| way.rmdir(hierarchy, &name))?;
+        let failed = |what| move |error| io::Error::other(format!("{what}, {of}: {error}"));
+        let made = time(|| way.mkdir(hierarchy, &name)).map_err(failed("mkdir"))?;
+        let removed = time(|| way.rmdir(hierarchy, &name)).map_err(failed("rmdir"))?;
         Ok([made, removed, made + removed])
     })?;
     Ok([
