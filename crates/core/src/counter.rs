@@ -39,15 +39,13 @@ impl Rule {
     }
 
     /// The same, with its limit set by this control file.
-    #[must_use]
-    pub fn limited_by(mut self, file: impl Into<Cow<'static, str>>) -> Rule {
-        self.limit_file = file.into();
-        self
+    pub const fn limited_by(resource: Resource, file: &'static str) -> Rule {
+        Rule { resource, errno: Errno::EAGAIN, limit_file: Cow::Borrowed(file) }
     }
 }
 
 /// A counter of one css (F8): usage against a limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counter {
     /// What is charged now, descendants included.
     pub usage: u64,

@@ -17,6 +17,8 @@ pub(super) const NET_PRIO: StandIn = StandIn { name: "net_prio", files: &["prioi
 impl Subsystem for StandIn {
     type State = ();
 
+    const NAME: &'static str = "";
+
     fn name(&self) -> &str {
         self.name
     }
