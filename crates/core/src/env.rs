@@ -70,6 +70,14 @@ pub(crate) fn subtree_of(services: &dyn Services, css: Css) -> Vec<Css> {
 }
 
 impl Services for Env<'_> {
+    fn is_alive(&self, css: Css) -> bool {
+        self.css.contains(css.0 as usize)
+    }
+
+    fn rule_count(&self) -> usize {
+        self.rules.len()
+    }
+
     fn parent_of(&self, css: Css) -> Option<Css> {
         self.css[css.0 as usize].parent
     }

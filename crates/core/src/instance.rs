@@ -93,6 +93,7 @@ pub(crate) trait Instance: Send {
     fn can_fork(&mut self, services: &mut dyn Services, css: Css, parent: Tid) -> Result<()>;
     fn cancel_fork(&mut self, services: &mut dyn Services, css: Css);
     fn fork(&mut self, services: &mut dyn Services, css: Css, child: Tid);
+    fn existing(&mut self, services: &mut dyn Services, css: Css, tasks: &[Tid]);
     fn exit(&mut self, services: &mut dyn Services, css: Css, task: Tid);
     fn post_clone(&mut self, services: &mut dyn Services, css: Css);
     fn bind(&mut self, services: &mut dyn Services, css: Css);
@@ -135,6 +136,10 @@ impl<S: Subsystem> Instance for Loaded<S> {
 
     fn fork(&mut self, services: &mut dyn Services, css: Css, child: Tid) {
         self.with(services, css, |subsystem, ctx| subsystem.fork(ctx, child));
+    }
+
+    fn existing(&mut self, services: &mut dyn Services, css: Css, tasks: &[Tid]) {
+        self.with(services, css, |subsystem, ctx| subsystem.existing(ctx, tasks));
     }
 
     fn exit(&mut self, services: &mut dyn Services, css: Css, task: Tid) {

@@ -119,9 +119,7 @@ impl Engine {
             for set in sets {
                 host.for_each_task(set, &mut |task| tasks.push(task));
             }
-            for task in tasks {
-                self.call(slot, host, None, |instance, services| instance.fork(services, css, task));
-            }
+            self.call(slot, host, None, |instance, services| instance.existing(services, css, &tasks));
         }
     }
 

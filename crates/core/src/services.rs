@@ -19,6 +19,12 @@ use crate::tree::Tree;
 ///
 /// A [`Css`] that is given must be one of the calling subsystem's own, alive.
 pub trait Services {
+    /// Is it a css of the calling subsystem, alive? What is asked of any other is a bug of the caller.
+    fn is_alive(&self, css: Css) -> bool;
+
+    /// How many charge rules the calling subsystem has declared.
+    fn rule_count(&self) -> usize;
+
     /// The parent, `None` for the root of a hierarchy.
     fn parent_of(&self, css: Css) -> Option<Css>;
 

@@ -154,10 +154,14 @@ pub trait Subsystem: Sized + Send + 'static {
         let _ = ctx;
     }
 
-    /// A child exists and has not run yet. Also called once for every task that exists when the subsystem is
-    /// loaded.
+    /// A child exists and has not run yet.
     fn fork(&mut self, ctx: &mut Context<'_, Self>, child: Tid) {
         let _ = (ctx, child);
+    }
+
+    /// These tasks exist already as the subsystem is loaded: of each it is told once. Part of [`Callbacks::FORK`].
+    fn existing(&mut self, ctx: &mut Context<'_, Self>, tasks: &[Tid]) {
+        tasks.iter().for_each(|&task| self.fork(ctx, task));
     }
 
     /// A task has died. Its css is still `ctx.css()`; it is no longer a member of it.

@@ -24,7 +24,7 @@ impl Subsystem for StandIn {
     }
 
     fn files(&self) -> Vec<File<Self>> {
-        self.files.iter().map(|name| File::new(*name)).collect()
+        self.files.iter().map(|name| File::new(name)).collect()
     }
 
     fn create(&mut self, _: &mut Context<'_, Self>) -> Result<()> {

@@ -1,0 +1,1 @@
+//! The kit to write modules with in Rust.
