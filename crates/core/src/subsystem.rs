@@ -161,7 +161,9 @@ pub trait Subsystem: Sized + Send + 'static {
 
     /// These tasks exist already as the subsystem is loaded: of each it is told once. Part of [`Callbacks::FORK`].
     fn existing(&mut self, ctx: &mut Context<'_, Self>, tasks: &[Tid]) {
-        tasks.iter().for_each(|&task| self.fork(ctx, task));
+        for &task in tasks {
+            self.fork(ctx, task);
+        }
     }
 
     /// A task has died. Its css is still `ctx.css()`; it is no longer a member of it.
