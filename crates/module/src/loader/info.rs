@@ -120,6 +120,11 @@ fn check_table<T>(what: &'static str, count: u32, most: u32, table: *const T) ->
 }
 
 impl Info {
+    /// Has it a charge rule on this?
+    pub fn counts(&self, resource: Resource) -> bool {
+        self.rules.iter().any(|rule| rule.resource == resource)
+    }
+
     /// Checks a description whose head and tables have been checked, with the tables that it points to.
     ///
     /// # Errors
