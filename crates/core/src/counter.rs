@@ -42,6 +42,13 @@ impl Rule {
     pub const fn limited_by(resource: Resource, file: &'static str) -> Rule {
         Rule { resource, errno: Errno::EAGAIN, limit_file: Cow::Borrowed(file) }
     }
+
+    /// The same, refusing with another errno.
+    #[must_use]
+    pub const fn refused_with(mut self, errno: Errno) -> Rule {
+        self.errno = errno;
+        self
+    }
 }
 
 /// A counter of one css (F8): usage against a limit.

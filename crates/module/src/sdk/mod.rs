@@ -77,8 +77,9 @@ pub use describe::{Make, describe, file_table, rule_table};
 /// `crate-type = ["cdylib"]`. Use it once, at the top of the crate.
 ///
 /// It does not compile for a name that is empty, too long or not made of letters, digits, `_` and `-`, for a control
-/// file whose name is empty, too long, illegal or there twice, for a summary of more than 127 bytes, or with
-/// `panic = "abort"`: a panic has to be caught before it reaches the program that has loaded the module.
+/// file whose name is empty, too long, illegal or there twice, for a rule whose limit is set by no file of the module,
+/// for a summary of more than 127 bytes, or with `panic = "abort"`: a panic has to be caught before it reaches the
+/// program that has loaded the module.
 #[macro_export]
 macro_rules! export {
     ($type:ty $(, $make:expr)? $(,)?) => {
@@ -90,12 +91,8 @@ macro_rules! export {
 }
 
 /// The description of a [`Subsystem`](crate::Subsystem) as [`export!`](crate::export) makes it, as a constant expression
-/// of type [`abi::Module`](crate::abi::Module). For tests that load a module without a file:
-///
-/// ```ignore
-/// static MODULE: abi::Module = penfold_module::describe!(Numbers);
-/// engine.load(&mut host, Controller::from_static(&MODULE)?)?;
-/// ```
+/// of type [`abi::Module`](crate::abi::Module). For tests: a `static` of it can be loaded without a file, by
+/// `Controller::from_static` of the feature `loader`.
 #[macro_export]
 macro_rules! describe {
     ($type:ty) => {
