@@ -123,6 +123,13 @@ pub struct CpuUsage {
     per_cpu: Box<[CpuTime]>,
 }
 
+impl FromIterator<CpuTime> for CpuUsage {
+    /// The times of CPU 0, 1 and so on.
+    fn from_iter<T: IntoIterator<Item = CpuTime>>(times: T) -> CpuUsage {
+        CpuUsage { per_cpu: times.into_iter().collect() }
+    }
+}
+
 impl CpuUsage {
     /// Time on one CPU.
     pub fn on(&self, cpu: usize) -> CpuTime {

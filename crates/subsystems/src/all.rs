@@ -2,9 +2,12 @@
 
 use penfold_core::{Engine, Host, Result};
 
-use crate::{CpuAcct, Cpuset, Debug, Freezer, NetCls, Numtasks, Pids};
+#[cfg(feature = "net_cls")]
+use crate::NetCls;
+use crate::{CpuAcct, Cpuset, Debug, Freezer, Numtasks, Pids};
 
-/// Loads every controller of the tree.
+/// Loads every controller that is built in: all but [`NetCls`](crate::NetCls), which is only with the feature
+/// `net_cls` and else a module.
 ///
 /// # Errors
 /// Those of [`Engine::load`]: `EEXIST` if one of them is loaded already. Those before it stay loaded.
@@ -12,6 +15,7 @@ pub fn load_all(engine: &mut Engine, host: &mut dyn Host) -> Result<()> {
     engine.load(host, Cpuset::default())?;
     engine.load(host, CpuAcct)?;
     engine.load(host, Freezer)?;
+    #[cfg(feature = "net_cls")]
     engine.load(host, NetCls)?;
     engine.load(host, Pids)?;
     engine.load(host, Numtasks::default())?;
