@@ -31,7 +31,7 @@ use penfold_module::{
     Callbacks, Context, Css, Errno, Error, File, Migration, Need, Result, Subsystem, Tid, UNLIMITED, parse_u64,
 };
 
-use descriptors::{Descriptors, Linux};
+pub use descriptors::{Descriptors, Linux};
 use share::{Process, limit_for, shares};
 
 /// The state of one cgroup.
@@ -61,6 +61,11 @@ struct Clamp {
 type Ctx<'a, D> = Context<'a, FdCount<D>>;
 
 impl<D: Descriptors> FdCount<D> {
+    /// With the descriptors of other processes than the kernel's.
+    pub fn new(descriptors: D) -> FdCount<D> {
+        FdCount { descriptors, clamped: HashMap::new(), limits: 0 }
+    }
+
     /// The processes of a cgroup and of everything below it, with their open descriptors.
     fn processes(&self, ctx: &mut Ctx<'_, D>, css: Css) -> Vec<Process> {
         let mut processes = Vec::new();
@@ -254,3 +259,6 @@ impl<D: Descriptors> Subsystem for FdCount<D> {
         }
     }
 }
+
+#[cfg(feature = "module")]
+penfold_module::export!(FdCount);
