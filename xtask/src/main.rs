@@ -5,16 +5,18 @@ mod dist;
 mod fuzz;
 
 use std::env;
+use std::iter;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
 cargo xtask CHORE
   test    builds everything and runs all tests
-  ci      test, and format, lints and documentation before it
+  ci      test, with format, lints and documentation before it and fuzz after it
   bench   runs the benches (see benches/README.md)
   dist    writes man pages and completions of shells into a directory, dist/share unless another is named
-  fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise";
+  fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
+          --input FILE TARGET: plays one input, such as that of a finding";
 
 fn main() -> ExitCode {
     let chore = env::args().nth(1);
@@ -62,9 +64,18 @@ fn test() -> Result<(), String> {
 
 fn ci() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"], &[])?;
+    // a workspace of its own
+    cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"], &[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
-    test()
+    test()?;
+    match fuzz::compiler() {
+        Err(reason) if env::var_os("CI").is_none_or(|ci| ci != "true") => {
+            eprintln!("xtask: skipped: {reason}");
+            Ok(())
+        }
+        _ => fuzz::fuzz(iter::empty()),
+    }
 }
 
 fn bench() -> Result<(), String> {
