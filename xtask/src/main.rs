@@ -18,6 +18,9 @@ cargo xtask CHORE
   fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
   header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date";
 
+/// The controllers outside the tree: a workspace of its own.
+const MODULES: &str = "modules/Cargo.toml";
+
 fn main() -> ExitCode {
     let chore = env::args().nth(1);
     let done = match chore.as_deref() {
@@ -60,13 +63,17 @@ fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String>
 fn test() -> Result<(), String> {
     // The tests run programs of the workspace, which must be built before any of them starts.
     cargo(&["build", "--workspace", "--bins", "--examples"], &[])?;
-    cargo(&["test", "--workspace"], &[])
+    cargo(&["test", "--workspace"], &[])?;
+    cargo(&["test", "--locked", "--manifest-path", MODULES, "--workspace"], &[])
 }
 
 fn ci() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"], &[])?;
+    cargo(&["fmt", "--manifest-path", MODULES, "--all", "--check"], &[])?;
     header::header(true)?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
+    let modules = ["clippy", "--locked", "--manifest-path", MODULES, "--workspace", "--all-targets"];
+    cargo(&[&modules[..], &["--", "-D", "warnings"]].concat(), &[])?;
     cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     test()
 }
