@@ -20,6 +20,9 @@ cargo xtask CHORE
           --input FILE TARGET: plays one input, such as that of a finding
   header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date";
 
+/// The controllers outside the tree: a workspace of its own.
+const MODULES: &str = "modules/Cargo.toml";
+
 fn main() -> ExitCode {
     let chore = env::args().nth(1);
     let done = match chore.as_deref() {
@@ -63,20 +66,20 @@ fn test() -> Result<(), String> {
     // The tests run programs of the workspace, which must be built before any of them starts.
     cargo(&["build", "--workspace", "--lib", "--bins", "--examples"], &[])?;
     // controllers outside the tree: tests load what is built here
-    cargo(&["build", "--manifest-path", "modules/Cargo.toml", "--workspace"], &[])?;
+    cargo(&["build", "--locked", "--manifest-path", MODULES, "--workspace"], &[])?;
     cargo(&["test", "--workspace"], &[])?;
-    cargo(&["test", "--manifest-path", "modules/Cargo.toml", "--workspace"], &[])
+    cargo(&["test", "--locked", "--manifest-path", MODULES, "--workspace"], &[])
 }
 
 fn ci() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"], &[])?;
     header::header(true)?;
     // workspaces of their own
-    for manifest in ["fuzz/Cargo.toml", "modules/Cargo.toml"] {
+    for manifest in ["fuzz/Cargo.toml", MODULES] {
         cargo(&["fmt", "--all", "--manifest-path", manifest, "--check"], &[])?;
     }
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
-    let modules = ["clippy", "--manifest-path", "modules/Cargo.toml", "--workspace", "--all-targets"];
+    let modules = ["clippy", "--locked", "--manifest-path", MODULES, "--workspace", "--all-targets"];
     cargo(&[&modules[..], &["--", "-D", "warnings"]].concat(), &[])?;
     cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     test()?;
