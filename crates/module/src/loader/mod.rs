@@ -1,12 +1,14 @@
 //! Loading and unloading modules.
 
 mod controller;
+mod elf;
 mod error;
 mod fault;
 mod guest;
 mod host_services;
 mod info;
 mod rendezvous;
+mod inspect;
 pub mod search;
 mod source;
 mod sync;
@@ -17,3 +19,5 @@ pub use controller::Controller;
 pub use error::LoadError;
 pub use fault::Fault;
 pub use info::{FileInfo, HEAD, Info, MAX_FILES, MAX_RULES, MAX_WRITE, RuleInfo, check_head, check_tables};
+pub use inspect::inspect;
+pub use trust::Untrusted;
