@@ -14,6 +14,7 @@ pub mod journal;
 pub mod logging;
 mod members;
 pub mod metrics;
+pub mod modules;
 pub mod proc_texts;
 pub mod protocol;
 mod reach;
