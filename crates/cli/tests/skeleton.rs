@@ -2,42 +2,7 @@
 
 mod common;
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-use common::{PENFOLD, skipped};
-
-/// A directory that only its owner can write, as modules need it; goes with everything in it.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Place {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        std::fs::create_dir(&path).expect("make a directory");
-        Place(path)
-    }
-
-    /// A script, with penfold on the path.
-    fn shell(&self, script: &str) -> Output {
-        let mut path = OsString::from(Path::new(PENFOLD).parent().expect("it is in a directory"));
-        path.push(":");
-        path.push(std::env::var_os("PATH").unwrap_or_default());
-        let mut shell = Command::new("timeout");
-        shell
-            .args(["300", "sh", "-ec", script])
-            .current_dir(&self.0)
-            .env("PATH", path)
-            .env("CARGO_NET_OFFLINE", "true");
-        shell.env_remove("CARGO_TARGET_DIR").env_remove("PENFOLD_MODULES").output().expect("run sh")
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use common::{Place, skipped};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -54,9 +19,8 @@ fn follow(language: &str, module: &str) {
     let built = place.shell(&format!("umask 022\n{test}\n{build}"));
     assert!(built.status.success(), "{test}; {build}:\n{}{}", text(&built.stdout), text(&built.stderr));
 
-    let refusal = place.shell(&format!("penfold module info --json wheel/{module} | grep refusal"));
-    if !text(&refusal.stdout).contains("null") {
-        return skipped(&format!("the tests are built where others may write: {}", text(&refusal.stdout)));
+    if let Some(refusal) = place.refusal(&format!("wheel/{module}")) {
+        return skipped(&refusal);
     }
     let output = place.shell(&format!("cd wheel; {run}"));
     assert_eq!(text(&output.stdout), "42\n", "{run}: {}", text(&output.stderr));
@@ -89,5 +53,5 @@ fn what_can_not_be_made_is_told_with_the_reason() {
     assert_eq!(text(&output.stderr), told);
     let output = place.shell("penfold module new pids");
     assert_eq!(text(&output.stderr), "penfold: \"pids\": penfold has a controller of this name\n");
-    assert!(!place.0.join("pids").exists());
+    assert!(!place.path().join("pids").exists());
 }
