@@ -9,8 +9,9 @@ use clap::Subcommand;
 
 use crate::failure::Outcome;
 use crate::remote::Global;
+use crate::skeleton;
 
-/// Loads, unloads, shows and tries modules: controllers from files, while everything runs.
+/// Begins, tries, shows, loads and unloads modules: controllers from files, while everything runs.
 ///
 /// A module is a shared object. MODULE is its path, which has a '/' or a '.', or its name: then libpenfold_NAME.so or NAME.so
 /// is looked for in $PENFOLD_MODULES (absolute paths, separated by ':'), in the directory of penfold itself, in
@@ -22,6 +23,7 @@ use crate::remote::Global;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
+  penfold module new wheel
   penfold module load net_cls && penfold mount net_cls
   penfold module list
   penfold module info ./hello.so
@@ -39,6 +41,7 @@ enum Verb {
     List(list::Arguments),
     Info(info::Arguments),
     Check(check::Arguments),
+    New(skeleton::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
@@ -48,5 +51,6 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         Verb::List(arguments) => list::run(arguments, global),
         Verb::Info(arguments) => info::run(arguments),
         Verb::Check(arguments) => check::run(arguments),
+        Verb::New(arguments) => skeleton::run(arguments),
     }
 }
