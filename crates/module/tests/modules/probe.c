@@ -49,6 +49,10 @@ LINKAGE int load(void **module)
 
 LINKAGE int create(struct penfold_context *ctx, void **state)
 {
+#ifdef CREATE_ROOT
+    if (ctx->services->parent(ctx, ctx->css) == PENFOLD_NO_CSS)
+        return -CREATE_ROOT;
+#endif
 #ifdef CREATE
     if (ctx->services->parent(ctx, ctx->css) != PENFOLD_NO_CSS)
         return penfold_error(ctx, CREATE, "create was told to fail");
