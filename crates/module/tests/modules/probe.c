@@ -141,6 +141,10 @@ LINKAGE void exited(struct penfold_context *ctx, int32_t task)
 }
 #endif
 
+#ifdef FUNCTIONS
+FUNCTIONS
+#endif
+
 LINKAGE const struct penfold_file files[] = {
     { .name = "value", .read_u64 = value_read, .write_u64 = value_write },
     { .name = "root", .place = PENFOLD_ROOT_ONLY, .read_text = root_read },
