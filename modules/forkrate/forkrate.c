@@ -79,11 +79,14 @@ static void count(struct group *group, uint64_t bucket, uint32_t forks)
 
 static int can_fork(struct penfold_context *ctx, int32_t parent)
 {
-    uint64_t now = ctx->services->now(ctx);
     struct group *own = ctx->state;
     struct group *group;
+    uint64_t now;
 
     (void)parent;
+    if (own == NULL)
+        return 0;
+    now = ctx->services->now(ctx);
     for (group = own; group != NULL; group = group->parent) {
         slide(group, now);
         if (group->forks + group->in_flight >= group->max) {
@@ -114,10 +117,10 @@ static void forked(struct penfold_context *ctx, int32_t child)
 {
     uint64_t now;
 
-    cancel_fork(ctx);
     (void)child;
     if (ctx->state == NULL)
         return; /* also all that exist at load: they are in the root */
+    cancel_fork(ctx);
     now = ctx->services->now(ctx);
     for (struct group *group = ctx->state; group != NULL; group = group->parent) {
         slide(group, now);

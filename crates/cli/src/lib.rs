@@ -21,6 +21,8 @@ mod run;
 mod serve;
 mod settings;
 mod shim;
+#[allow(dead_code)] // until `penfold module` calls it
+mod skeleton;
 mod umount;
 mod verbs;
 

@@ -43,11 +43,11 @@ $PENFOLD run -s net_cls.classid=0x100002 -- sh -c '"$PYTHON" -c "$0" 3; "$PYTHON
 setpriv --reuid=65534 --regid=65534 --clear-groups $PENFOLD run --best-effort -s net_cls.classid=5 -- "$PYTHON" -c "$send" 6
 "#;
 
-const SHOW: &str = r#"
+const SHOW: &str = r"
 nft list ruleset | sed -n 's/.*mark \(0x[0-9a-f]*\) counter packets \([0-9]*\) .*/mark \1 \2/p'
 nsenter --target $other --net nft list ruleset |
     sed -n 's/.*dport 9 \(ip dscp \)\?\([a-z0-9]*\) \?counter packets \([0-9]*\) .*/wire \2 \3/p'
-"#;
+";
 
 #[test]
 fn packets_have_the_class_of_the_cgroup_that_sends_them() {

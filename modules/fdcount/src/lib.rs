@@ -28,7 +28,8 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use penfold_module::{
-    Callbacks, Context, Css, Errno, Error, File, Migration, Need, Result, Subsystem, Tid, UNLIMITED, parse_u64,
+    Callbacks, Context, Css, Errno, Error, File, Migration, Need, Result, Subsystem, Tid, UNLIMITED,
+    parse_u64,
 };
 
 pub use descriptors::{Descriptors, Linux};

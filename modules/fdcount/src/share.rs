@@ -65,11 +65,16 @@ mod tests {
 
     #[test]
     fn a_limit_leaves_exactly_the_share() {
-        let tables: [&[u32]; 6] = [&[], &[0, 1, 2], &[0, 1, 2, 255], &[3, 5, 7], &[100], &[0, 2, 4, 6, 1000, 1001]];
+        let tables: [&[u32]; 6] =
+            [&[], &[0, 1, 2], &[0, 1, 2, 255], &[3, 5, 7], &[100], &[0, 2, 4, 6, 1000, 1001]];
         for open in tables {
             for share in 0..400 {
                 let limit = limit_for(open, share);
-                assert_eq!(reachable(open, limit), open.len() as u64 + share, "{open:?} and {share}: {limit}");
+                assert_eq!(
+                    reachable(open, limit),
+                    open.len() as u64 + share,
+                    "{open:?} and {share}: {limit}"
+                );
             }
         }
     }
