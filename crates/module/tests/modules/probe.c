@@ -49,6 +49,10 @@ LINKAGE int load(void **module)
 
 LINKAGE int create(struct penfold_context *ctx, void **state)
 {
+#ifdef CREATE_ROOT
+    if (ctx->services->parent(ctx, ctx->css) == PENFOLD_NO_CSS)
+        return -CREATE_ROOT;
+#endif
 #ifdef CREATE
     if (ctx->services->parent(ctx, ctx->css) != PENFOLD_NO_CSS)
         return penfold_error(ctx, CREATE, "create was told to fail");
@@ -135,6 +139,10 @@ LINKAGE void exited(struct penfold_context *ctx, int32_t task)
     (void)task;
     ((struct state *)ctx->state)->exits++;
 }
+#endif
+
+#ifdef FUNCTIONS
+FUNCTIONS
 #endif
 
 LINKAGE const struct penfold_file files[] = {
