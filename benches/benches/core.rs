@@ -152,10 +152,7 @@ struct Idle;
 impl Subsystem for Idle {
     type State = ();
 
-    fn name(&self) -> &'static str {
-        "idle"
-    }
-
+    const NAME: &'static str = "idle";
     fn create(&mut self, _: &mut Context<'_, Idle>) -> Result<()> {
         Ok(())
     }

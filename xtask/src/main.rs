@@ -1,8 +1,9 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
-//! `cargo xtask fuzz`.
+//! `cargo xtask fuzz`, `cargo xtask header`.
 
 mod dist;
 mod fuzz;
+mod header;
 
 use std::env;
 use std::iter;
@@ -16,7 +17,11 @@ cargo xtask CHORE
   bench   runs the benches (see benches/README.md)
   dist    writes man pages and completions of shells into a directory, dist/share unless another is named
   fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
-          --input FILE TARGET: plays one input, such as that of a finding";
+          --input FILE TARGET: plays one input, such as that of a finding
+  header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date";
+
+/// The controllers outside the tree: a workspace of its own.
+const MODULES: &str = "modules/Cargo.toml";
 
 fn main() -> ExitCode {
     let chore = env::args().nth(1);
@@ -25,6 +30,7 @@ fn main() -> ExitCode {
         Some("ci") => ci(),
         Some("bench") => bench(),
         Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
+        Some("header") => header::header(env::args().nth(2).as_deref() == Some("--check")),
         Some("dist") => {
             let directory = env::args_os().nth(2).map_or_else(|| PathBuf::from("dist/share"), PathBuf::from);
             dist::dist(&directory).map_err(|error| format!("dist: {}: {error}", directory.display()))
@@ -58,15 +64,23 @@ fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String>
 
 fn test() -> Result<(), String> {
     // The tests run programs of the workspace, which must be built before any of them starts.
-    cargo(&["build", "--workspace", "--bins", "--examples"], &[])?;
-    cargo(&["test", "--workspace"], &[])
+    cargo(&["build", "--workspace", "--lib", "--bins", "--examples"], &[])?;
+    // controllers outside the tree: tests load what is built here
+    cargo(&["build", "--locked", "--manifest-path", MODULES, "--workspace"], &[])?;
+    cargo(&["test", "--workspace"], &[])?;
+    cargo(&["test", "--locked", "--manifest-path", MODULES, "--workspace"], &[])
 }
 
 fn ci() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"], &[])?;
-    // a workspace of its own
-    cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"], &[])?;
+    header::header(true)?;
+    // workspaces of their own
+    for manifest in ["fuzz/Cargo.toml", MODULES] {
+        cargo(&["fmt", "--all", "--manifest-path", manifest, "--check"], &[])?;
+    }
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
+    let modules = ["clippy", "--locked", "--manifest-path", MODULES, "--workspace", "--all-targets"];
+    cargo(&[&modules[..], &["--", "-D", "warnings"]].concat(), &[])?;
     cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     test()?;
     match fuzz::compiler() {

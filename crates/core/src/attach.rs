@@ -111,8 +111,9 @@ impl Engine {
         for slot in bits(bound) {
             let migrations = self.migrations(cgroup, slot, moves);
             if self.slot(slot).callbacks.contains(Callbacks::CAN_ATTACH) {
-                let answer = self
-                    .try_call(slot, host, Some(caller), |erased, env| erased.can_attach(env, &migrations));
+                let answer = self.try_call(slot, host, Some(caller), |instance, services| {
+                    instance.can_attach(services, &migrations)
+                });
                 if let Err(error) = answer {
                     self.cancel_attach(host, caller, cgroup, agreed, moves);
                     return Err(error);
@@ -140,7 +141,7 @@ impl Engine {
             }
         }
         for (slot, migrations) in attached {
-            self.call(slot, host, Some(caller), |erased, env| erased.attach(env, &migrations));
+            self.call(slot, host, Some(caller), |instance, services| instance.attach(services, &migrations));
         }
         Ok(())
     }
@@ -172,7 +173,9 @@ impl Engine {
     ) {
         for slot in bits(slots) {
             let migrations = self.migrations(cgroup, slot, moves);
-            self.call(slot, host, Some(caller), |erased, env| erased.cancel_attach(env, &migrations));
+            self.call(slot, host, Some(caller), |instance, services| {
+                instance.cancel_attach(services, &migrations);
+            });
         }
     }
 

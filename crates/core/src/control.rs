@@ -214,8 +214,10 @@ impl Engine {
                 if self.masks.cpu_time & (1 << slot) != 0 {
                     self.sample_cpu(host);
                 }
-                self.try_call(slot, host, Some(caller), |erased, env| erased.read(env, css, file, &mut text))
-                    .map_err(|error| error.in_file(&self.file_name(cgroup, id)))?;
+                self.try_call(slot, host, Some(caller), |instance, services| {
+                    instance.read(services, css, file, &mut text)
+                })
+                .map_err(|error| error.in_file(&self.file_name(cgroup, id)))?;
             }
         }
         Ok(text)
@@ -310,7 +312,9 @@ impl Engine {
                 if self.masks.cpu_time & (1 << slot) != 0 {
                     self.sample_cpu(host);
                 }
-                self.try_call(slot, host, Some(caller), |erased, env| erased.write(env, css, file, content))
+                self.try_call(slot, host, Some(caller), |instance, services| {
+                    instance.write(services, css, file, content)
+                })
             }
         }
     }

@@ -39,15 +39,20 @@ impl Rule {
     }
 
     /// The same, with its limit set by this control file.
+    pub const fn limited_by(resource: Resource, file: &'static str) -> Rule {
+        Rule { resource, errno: Errno::EAGAIN, limit_file: Cow::Borrowed(file) }
+    }
+
+    /// The same, refusing with another errno.
     #[must_use]
-    pub fn limited_by(mut self, file: impl Into<Cow<'static, str>>) -> Rule {
-        self.limit_file = file.into();
+    pub const fn refused_with(mut self, errno: Errno) -> Rule {
+        self.errno = errno;
         self
     }
 }
 
 /// A counter of one css (F8): usage against a limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counter {
     /// What is charged now, descendants included.
     pub usage: u64,
@@ -123,6 +128,13 @@ impl CpuTime {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CpuUsage {
     per_cpu: Box<[CpuTime]>,
+}
+
+impl FromIterator<CpuTime> for CpuUsage {
+    /// The times of CPU 0, 1 and so on.
+    fn from_iter<T: IntoIterator<Item = CpuTime>>(times: T) -> CpuUsage {
+        CpuUsage { per_cpu: times.into_iter().collect() }
+    }
 }
 
 impl CpuUsage {

@@ -93,7 +93,8 @@ impl Engine {
         for slot in bits(self.tree.hierarchy_of(cgroup).subsystems) {
             let above = self.tree[parent].css(slot);
             let css = self.slot_mut(slot).allocate(cgroup, above);
-            if let Err(error) = self.try_call(slot, host, Some(caller), |erased, env| erased.create(env, css))
+            if let Err(error) =
+                self.try_call(slot, host, Some(caller), |instance, services| instance.create(services, css))
             {
                 self.free_css(slot, css);
                 self.destroy_states(host, cgroup);
@@ -102,7 +103,7 @@ impl Engine {
             }
             self.tree[cgroup].set_css(slot, Some(css));
             if cloning && self.slot(slot).callbacks.contains(Callbacks::POST_CLONE) {
-                self.call(slot, host, Some(caller), |erased, env| erased.post_clone(env, css));
+                self.call(slot, host, Some(caller), |instance, services| instance.post_clone(services, css));
             }
         }
         Ok(())
@@ -116,7 +117,7 @@ impl Engine {
     fn destroy_states(&mut self, host: &mut dyn Host, cgroup: CgroupId) {
         for slot in bits(self.tree.hierarchy_of(cgroup).subsystems) {
             if let Some(css) = self.tree[cgroup].css(slot) {
-                self.call(slot, host, None, |erased, env| erased.destroy(env, css));
+                self.call(slot, host, None, |instance, services| instance.destroy(services, css));
                 self.tree[cgroup].set_css(slot, None);
                 self.free_css(slot, css);
             }
@@ -152,7 +153,9 @@ impl Engine {
             if self.slot(slot).callbacks.contains(Callbacks::PRE_DESTROY)
                 && let Some(css) = self.tree[cgroup].css(slot)
             {
-                self.try_call(slot, host, Some(caller), |erased, env| erased.pre_destroy(env, css))?;
+                self.try_call(slot, host, Some(caller), |instance, services| {
+                    instance.pre_destroy(services, css)
+                })?;
             }
         }
         let hierarchy = usize::from(self.tree[cgroup].hierarchy);

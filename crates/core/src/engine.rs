@@ -12,9 +12,11 @@ use crate::error::{Error, Result};
 use crate::event::EventQueue;
 use crate::host::Host;
 use crate::ids::{CgroupId, Css, CssSetId};
+use crate::instance::Instance;
 use crate::interest::{Interest, Masks};
 use crate::release::ReleaseQueue;
-use crate::slot::{Env, Erased, Slot};
+use crate::services::Services;
+use crate::slot::Slot;
 use crate::task::Caller;
 use crate::tree::Tree;
 
@@ -157,7 +159,7 @@ impl Engine {
         slot: usize,
         host: &mut dyn Host,
         caller: Option<&Caller>,
-        callback: impl FnOnce(&mut dyn Erased, Env<'_>) -> R,
+        callback: impl FnOnce(&mut dyn Instance, &mut dyn Services) -> R,
     ) -> R {
         let Engine { tree, slots, limits, .. } = self;
         let loaded = slots[slot].as_mut().expect("the number of a loaded subsystem");
@@ -169,7 +171,7 @@ impl Engine {
         slot: usize,
         host: &mut dyn Host,
         caller: Option<&Caller>,
-        callback: impl FnOnce(&mut dyn Erased, Env<'_>) -> Result<R>,
+        callback: impl FnOnce(&mut dyn Instance, &mut dyn Services) -> Result<R>,
     ) -> Result<R> {
         self.call(slot, host, caller, callback).map_err(|error| error.in_subsystem(&self.slot(slot).name))
     }

@@ -110,8 +110,8 @@ impl Engine {
     pub(crate) fn note_refusal(&mut self, set: CssSetId, slot: usize) {
         let Some(css) = self.css(set, slot) else { return };
         let cgroup = self.slot(slot).css[css.0 as usize].cgroup;
-        let file = self.slot(slot).refusing_file;
-        self.note_hit(cgroup, slot, file);
+        let file = self.slot(slot).refusing_file.clone();
+        self.note_hit(cgroup, slot, &file);
     }
 
     fn note_hit(&mut self, cgroup: CgroupId, slot: usize, bare: &str) {

@@ -52,6 +52,14 @@ pub enum Read<S: Subsystem> {
     Text(fn(&mut S, &mut Context<'_, S>, &mut String) -> Result<()>),
 }
 
+impl<S: Subsystem> Clone for Read<S> {
+    fn clone(&self) -> Read<S> {
+        *self
+    }
+}
+
+impl<S: Subsystem> Copy for Read<S> {}
+
 /// How a file is written (D3). Every write is one command.
 pub enum Write<S: Subsystem> {
     /// Not at all: `EINVAL`.
@@ -66,24 +74,51 @@ pub enum Write<S: Subsystem> {
     Trigger(fn(&mut S, &mut Context<'_, S>) -> Result<()>),
 }
 
+impl<S: Subsystem> Clone for Write<S> {
+    fn clone(&self) -> Write<S> {
+        *self
+    }
+}
+
+impl<S: Subsystem> Copy for Write<S> {}
+
 /// One control file of a subsystem.
 pub struct File<S: Subsystem> {
-    pub(crate) name: Cow<'static, str>,
-    pub(crate) mode: Option<u32>,
-    pub(crate) place: Place,
-    pub(crate) max_write: usize,
-    pub(crate) counts: bool,
-    pub(crate) private: usize,
-    pub(crate) read: Read<S>,
-    pub(crate) write: Write<S>,
+    /// [`File::new`]
+    pub name: Cow<'static, str>,
+    /// [`File::mode`]; `None` for what follows from the handlers.
+    pub mode: Option<u32>,
+    /// Where it appears.
+    pub place: Place,
+    /// [`File::max_write`]
+    pub max_write: usize,
+    /// [`File::counts`]
+    pub counts: bool,
+    /// [`File::private`]
+    pub private: usize,
+    /// How it is read.
+    pub read: Read<S>,
+    /// How it is written.
+    pub write: Write<S>,
+}
+
+impl<S: Subsystem> Clone for File<S> {
+    fn clone(&self) -> File<S> {
+        File { name: self.name.clone(), ..*self }
+    }
 }
 
 impl<S: Subsystem> File<S> {
     /// A file of this name, without the subsystem's prefix. Until it is told how, it can be neither read nor
     /// written.
-    pub fn new(name: impl Into<Cow<'static, str>>) -> File<S> {
+    pub const fn new(name: &'static str) -> File<S> {
+        File::named(Cow::Borrowed(name))
+    }
+
+    /// The same, of a name that is not known before the program runs.
+    pub const fn named(name: Cow<'static, str>) -> File<S> {
         File {
-            name: name.into(),
+            name,
             mode: None,
             place: Place::Everywhere,
             max_write: PAGE_SIZE,
@@ -96,84 +131,87 @@ impl<S: Subsystem> File<S> {
 
     /// Read as a number.
     #[must_use]
-    pub fn read_u64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<u64>) -> File<S> {
+    pub const fn read_u64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<u64>) -> File<S> {
         self.read = Read::U64(read);
         self
     }
 
     /// Read as a signed number.
     #[must_use]
-    pub fn read_s64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<i64>) -> File<S> {
+    pub const fn read_s64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<i64>) -> File<S> {
         self.read = Read::S64(read);
         self
     }
 
     /// Read as lines of `key value`.
     #[must_use]
-    pub fn read_map(mut self, read: ReadMap<S>) -> File<S> {
+    pub const fn read_map(mut self, read: ReadMap<S>) -> File<S> {
         self.read = Read::Map(read);
         self
     }
 
     /// Read as free text.
     #[must_use]
-    pub fn read_text(mut self, read: fn(&mut S, &mut Context<'_, S>, &mut String) -> Result<()>) -> File<S> {
+    pub const fn read_text(
+        mut self,
+        read: fn(&mut S, &mut Context<'_, S>, &mut String) -> Result<()>,
+    ) -> File<S> {
         self.read = Read::Text(read);
         self
     }
 
     /// Written as a number.
     #[must_use]
-    pub fn write_u64(mut self, write: fn(&mut S, &mut Context<'_, S>, u64) -> Result<()>) -> File<S> {
+    pub const fn write_u64(mut self, write: fn(&mut S, &mut Context<'_, S>, u64) -> Result<()>) -> File<S> {
         self.write = Write::U64(write);
         self
     }
 
     /// Written as a signed number.
     #[must_use]
-    pub fn write_s64(mut self, write: fn(&mut S, &mut Context<'_, S>, i64) -> Result<()>) -> File<S> {
+    pub const fn write_s64(mut self, write: fn(&mut S, &mut Context<'_, S>, i64) -> Result<()>) -> File<S> {
         self.write = Write::S64(write);
         self
     }
 
     /// Written as text.
     #[must_use]
-    pub fn write_text(mut self, write: fn(&mut S, &mut Context<'_, S>, &str) -> Result<()>) -> File<S> {
+    pub const fn write_text(mut self, write: fn(&mut S, &mut Context<'_, S>, &str) -> Result<()>) -> File<S> {
         self.write = Write::Text(write);
         self
     }
 
     /// Written with whatever content.
     #[must_use]
-    pub fn trigger(mut self, write: fn(&mut S, &mut Context<'_, S>) -> Result<()>) -> File<S> {
+    pub const fn trigger(mut self, write: fn(&mut S, &mut Context<'_, S>) -> Result<()>) -> File<S> {
         self.write = Write::Trigger(write);
         self
     }
 
     /// Only in the root of a hierarchy.
     #[must_use]
-    pub fn root_only(mut self) -> File<S> {
+    pub const fn root_only(mut self) -> File<S> {
         self.place = Place::RootOnly;
         self
     }
 
     /// Everywhere but in the root.
     #[must_use]
-    pub fn not_on_root(mut self) -> File<S> {
+    pub const fn not_on_root(mut self) -> File<S> {
         self.place = Place::NotRoot;
         self
     }
 
     /// Another mode than the one that follows from its handlers (0444 to read plus 0200 to write).
     #[must_use]
-    pub fn mode(mut self, mode: u32) -> File<S> {
+    pub const fn mode(mut self, mode: u32) -> File<S> {
         self.mode = Some(mode);
         self
     }
 
     /// The longest write in bytes; more is `E2BIG`. One page by default.
     #[must_use]
-    pub fn max_write(mut self, bytes: usize) -> File<S> {
+    pub const fn max_write(mut self, bytes: usize) -> File<S> {
         self.max_write = bytes;
         self
     }
@@ -181,14 +219,14 @@ impl<S: Subsystem> File<S> {
     /// Reads as something else than what was written, such as a count that a write resets: what it shows is not a
     /// setting to be written back, see [`Engine::is_setting`](crate::Engine::is_setting).
     #[must_use]
-    pub fn counts(mut self) -> File<S> {
+    pub const fn counts(mut self) -> File<S> {
         self.counts = true;
         self
     }
 
     /// A value that the handlers find in [`Context::private`], so that files can share one handler.
     #[must_use]
-    pub fn private(mut self, private: usize) -> File<S> {
+    pub const fn private(mut self, private: usize) -> File<S> {
         self.private = private;
         self
     }

@@ -157,6 +157,15 @@ pub trait Host {
         Ok(())
     }
 
+    /// Sends a signal to one task, as tgkill(2) does.
+    ///
+    /// # Errors
+    /// What kill(2) gives; `EOPNOTSUPP` from a host that has no signals.
+    fn signal(&mut self, task: Tid, signal: i32) -> Result<(), Errno> {
+        let _ = (task, signal);
+        Err(Errno::EOPNOTSUPP)
+    }
+
     /// Reports the CPU time that living tasks have used and that was not yet reported, before it is read.
     fn sample_cpu(&mut self, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
         let _ = charge;

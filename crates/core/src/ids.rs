@@ -34,6 +34,18 @@ impl CssSetId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Css(pub(crate) u32);
 
+impl Css {
+    /// Its number, to pass it over a binary interface.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The css of that number; [`Services::is_alive`](crate::Services::is_alive) tells whether there is one.
+    pub const fn from_number(number: u32) -> Css {
+        Css(number)
+    }
+}
+
 /// A control file of a directory, to read and write by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FileId {

@@ -139,7 +139,8 @@ impl Engine {
     fn ask_can_fork(&mut self, host: &mut dyn Host, parent: Tid, set: CssSetId) -> Result<()> {
         for slot in bits(self.masks.can_fork) {
             let Some(css) = self.css(set, slot) else { continue };
-            let refused = self.try_call(slot, host, None, |erased, env| erased.can_fork(env, css, parent));
+            let refused = self
+                .try_call(slot, host, None, |instance, services| instance.can_fork(services, css, parent));
             if let Err(error) = refused {
                 self.cancel_can_fork(host, set, self.masks.can_fork & ((1 << slot) - 1));
                 self.uncharge_rules(set, self.masks.charges, forks);
@@ -156,7 +157,7 @@ impl Engine {
     fn cancel_can_fork(&mut self, host: &mut dyn Host, set: CssSetId, slots: u64) {
         for slot in bits(slots) {
             if let Some(css) = self.css(set, slot) {
-                self.call(slot, host, None, |erased, env| erased.cancel_fork(env, css));
+                self.call(slot, host, None, |instance, services| instance.cancel_fork(services, css));
             }
         }
     }
@@ -198,7 +199,7 @@ impl Engine {
         if self.masks.fork != 0 {
             for slot in bits(self.masks.fork) {
                 if let Some(css) = self.css(set, slot) {
-                    self.call(slot, host, None, |erased, env| erased.fork(env, css, child));
+                    self.call(slot, host, None, |instance, services| instance.fork(services, css, child));
                 }
             }
         }
@@ -249,7 +250,7 @@ impl Engine {
         if self.masks.exit != 0 {
             for slot in bits(self.masks.exit) {
                 if let Some(css) = self.css(set, slot) {
-                    self.call(slot, host, None, |erased, env| erased.exit(env, css, task));
+                    self.call(slot, host, None, |instance, services| instance.exit(services, css, task));
                 }
             }
         }

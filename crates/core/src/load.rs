@@ -41,8 +41,9 @@ impl Engine {
         };
         let top = self.tree.hierarchy(0).root;
         let css = slot.allocate(top, None);
-        let created =
-            slot.call(&self.tree, &mut self.limits, index, host, None, |erased, env| erased.create(env, css));
+        let created = slot.call(&self.tree, &mut self.limits, index, host, None, |instance, services| {
+            instance.create(services, css)
+        });
         if let Err(error) = created {
             // A create that set a limit before it failed must leave no trace of it.
             slot.release(css, &mut self.limits);
@@ -118,9 +119,7 @@ impl Engine {
             for set in sets {
                 host.for_each_task(set, &mut |task| tasks.push(task));
             }
-            for task in tasks {
-                self.call(slot, host, None, |erased, env| erased.fork(env, css, task));
-            }
+            self.call(slot, host, None, |instance, services| instance.existing(services, css, &tasks));
         }
     }
 
@@ -145,7 +144,7 @@ impl Engine {
         let css = self.tree[top].css(slot).expect("an unbound subsystem has its state on the dummy top");
         self.tree.sets.set_pointer(slot, None);
         self.epoch += 1;
-        self.call(slot, host, None, |erased, env| erased.destroy(env, css));
+        self.call(slot, host, None, |instance, services| instance.destroy(services, css));
         self.free_css(slot, css);
         let Engine { slots, limits, .. } = self;
         slots[slot].as_mut().expect("found by its name").stop_refusing(limits);

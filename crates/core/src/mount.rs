@@ -175,7 +175,7 @@ impl Engine {
             self.tree.hierarchy_mut(from).subsystems &= !(1 << slot);
             self.tree.hierarchy_mut(to).subsystems |= 1 << slot;
             if self.slot(slot).callbacks.contains(crate::subsystem::Callbacks::BIND) {
-                self.call(slot, host, None, |erased, env| erased.bind(env, css));
+                self.call(slot, host, None, |instance, services| instance.bind(services, css));
             }
         }
     }

@@ -31,6 +31,8 @@ pub struct SimulatedTask {
     pub frozen: bool,
     /// The class of its sockets.
     pub socket_class: u32,
+    /// The signals that it was sent, oldest first.
+    pub signals: Vec<i32>,
     /// CPU time used and not yet reported, by CPU.
     pub unreported: Vec<(usize, CpuTime)>,
     set: Option<CssSetId>,
@@ -76,6 +78,7 @@ impl SimulatedHost {
             migrated_from: None,
             frozen: false,
             socket_class: 0,
+            signals: Vec::new(),
             unreported: Vec::new(),
             set: None,
         }
@@ -274,6 +277,11 @@ impl Host for SimulatedHost {
 
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
         self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?.socket_class = class;
+        Ok(())
+    }
+
+    fn signal(&mut self, task: Tid, signal: i32) -> Result<(), Errno> {
+        self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?.signals.push(signal);
         Ok(())
     }
 

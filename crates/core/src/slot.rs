@@ -1,18 +1,19 @@
 //! A loaded subsystem with its types erased, in its slot of the engine.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use slab::Slab;
 
 use crate::counter::{Counter, CpuUsage, Resource, Rule, UNLIMITED};
-use crate::error::Result;
+use crate::env::Env;
 use crate::file::{File, FileFacts};
 use crate::host::Host;
 use crate::ids::{CgroupId, Css, FileId};
-use crate::subsystem::{Callbacks, Context, Migration, Subsystem};
-use crate::task::{Caller, Tid};
+use crate::instance::{Instance, Loaded};
+use crate::services::Services;
+use crate::subsystem::{Callbacks, Subsystem};
+use crate::task::Caller;
 use crate::tree::Tree;
 
 /// How many subsystems can be loaded at once: the width of the masks (E1.3).
@@ -24,38 +25,6 @@ pub(crate) struct CssEntry {
     pub(crate) parent: Option<Css>,
 }
 
-/// What every callback gets, whatever its subsystem's type.
-pub(crate) struct Env<'a> {
-    pub(crate) tree: &'a Tree,
-    pub(crate) css: &'a Slab<CssEntry>,
-    pub(crate) counters: &'a mut Vec<Counter>,
-    pub(crate) cpu: &'a mut Vec<CpuUsage>,
-    pub(crate) rules: &'a [Rule],
-    pub(crate) limits: &'a mut usize,
-    pub(crate) refusing: &'a mut bool,
-    pub(crate) slot: usize,
-    pub(crate) host: &'a mut dyn Host,
-    pub(crate) caller: Option<&'a Caller>,
-}
-
-impl Env<'_> {
-    /// The same for a shorter time, so that it fits beside a borrow of the states.
-    fn shorten(&mut self) -> Env<'_> {
-        Env {
-            tree: self.tree,
-            css: self.css,
-            counters: self.counters,
-            cpu: self.cpu,
-            rules: self.rules,
-            limits: self.limits,
-            refusing: self.refusing,
-            slot: self.slot,
-            host: self.host,
-            caller: self.caller,
-        }
-    }
-}
-
 /// A loaded subsystem.
 pub(crate) struct Slot {
     pub(crate) name: Cow<'static, str>,
@@ -63,7 +32,7 @@ pub(crate) struct Slot {
     pub(crate) rules: Vec<Rule>,
     pub(crate) files: Vec<FileFacts>,
     /// The control file that makes its `can_fork` refuse.
-    pub(crate) refusing_file: &'static str,
+    pub(crate) refusing_file: Cow<'static, str>,
     /// Index of the hierarchy it is bound to; 0 is the dummy one.
     pub(crate) hierarchy: usize,
     /// Its `can_fork` may refuse now; counted in the engine's limits.
@@ -73,25 +42,25 @@ pub(crate) struct Slot {
     pub(crate) css: Slab<CssEntry>,
     pub(crate) counters: Vec<Counter>,
     pub(crate) cpu: Vec<CpuUsage>,
-    pub(crate) erased: alloc::boxed::Box<dyn Erased>,
+    pub(crate) instance: alloc::boxed::Box<dyn Instance>,
 }
 
 impl Slot {
     pub(crate) fn new<S: Subsystem>(subsystem: S, loaded_at: u64) -> Slot {
-        let loaded = Loaded { files: subsystem.files(), states: Vec::new(), subsystem };
+        let loaded = Loaded::new(subsystem);
         Slot {
-            name: Cow::Owned(loaded.subsystem.name().into()),
-            callbacks: loaded.subsystem.callbacks(),
-            rules: loaded.subsystem.rules(),
-            files: loaded.files.iter().map(File::describe).collect(),
-            refusing_file: loaded.subsystem.refusing_file(),
+            name: Cow::Owned(loaded.subsystem().name().into()),
+            callbacks: loaded.subsystem().callbacks(),
+            rules: loaded.subsystem().rules(),
+            files: loaded.files().iter().map(File::describe).collect(),
+            refusing_file: loaded.subsystem().refusing_file(),
             hierarchy: 0,
             refusing: false,
             loaded_at,
             css: Slab::new(),
             counters: Vec::new(),
             cpu: Vec::new(),
-            erased: alloc::boxed::Box::new(loaded),
+            instance: alloc::boxed::Box::new(loaded),
         }
     }
 
@@ -140,9 +109,9 @@ impl Slot {
         slot: usize,
         host: &mut dyn Host,
         caller: Option<&Caller>,
-        callback: impl FnOnce(&mut dyn Erased, Env<'_>) -> R,
+        callback: impl FnOnce(&mut dyn Instance, &mut dyn Services) -> R,
     ) -> R {
-        let env = Env {
+        let mut env = Env {
             tree,
             css: &self.css,
             counters: &mut self.counters,
@@ -154,7 +123,7 @@ impl Slot {
             host,
             caller,
         };
-        callback(&mut *self.erased, env)
+        callback(&mut *self.instance, &mut env)
     }
 
     /// Charges rule number `rule` from `css` up to the root, all or nothing.
@@ -223,117 +192,5 @@ impl Slot {
     fn counter(&mut self, css: Css, rule: usize) -> &mut Counter {
         let index = css.0 as usize * self.rules.len() + rule;
         &mut self.counters[index]
-    }
-}
-
-/// A subsystem behind one type.
-pub(crate) trait Erased: Send {
-    fn create(&mut self, env: Env<'_>, css: Css) -> Result<()>;
-    fn destroy(&mut self, env: Env<'_>, css: Css);
-    fn pre_destroy(&mut self, env: Env<'_>, css: Css) -> Result<()>;
-    fn can_attach(&mut self, env: Env<'_>, tasks: &[Migration]) -> Result<()>;
-    fn cancel_attach(&mut self, env: Env<'_>, tasks: &[Migration]);
-    fn attach(&mut self, env: Env<'_>, tasks: &[Migration]);
-    fn can_fork(&mut self, env: Env<'_>, css: Css, parent: Tid) -> Result<()>;
-    fn cancel_fork(&mut self, env: Env<'_>, css: Css);
-    fn fork(&mut self, env: Env<'_>, css: Css, child: Tid);
-    fn exit(&mut self, env: Env<'_>, css: Css, task: Tid);
-    fn post_clone(&mut self, env: Env<'_>, css: Css);
-    fn bind(&mut self, env: Env<'_>, css: Css);
-    fn read(&mut self, env: Env<'_>, css: Css, file: usize, out: &mut String) -> Result<()>;
-    fn write(&mut self, env: Env<'_>, css: Css, file: usize, content: &[u8]) -> Result<()>;
-}
-
-struct Loaded<S: Subsystem> {
-    subsystem: S,
-    files: Vec<File<S>>,
-    states: Vec<Option<S::State>>,
-}
-
-impl<S: Subsystem> Loaded<S> {
-    fn with<R>(
-        &mut self,
-        mut env: Env<'_>,
-        css: Css,
-        callback: impl FnOnce(&mut S, &mut Context<'_, S>) -> R,
-    ) -> R {
-        let env = env.shorten();
-        callback(&mut self.subsystem, &mut Context { states: &mut self.states, css, private: 0, env })
-    }
-
-    /// The css that an attach is about: where the first task goes.
-    fn destination(tasks: &[Migration]) -> Css {
-        tasks.first().map_or(Css(0), |first| first.to)
-    }
-}
-
-impl<S: Subsystem> Erased for Loaded<S> {
-    fn create(&mut self, env: Env<'_>, css: Css) -> Result<()> {
-        let state = self.with(env, css, S::create)?;
-        let index = css.0 as usize;
-        if self.states.len() <= index {
-            self.states.resize_with(index + 1, || None);
-        }
-        self.states[index] = Some(state);
-        Ok(())
-    }
-
-    fn destroy(&mut self, env: Env<'_>, css: Css) {
-        self.with(env, css, S::destroy);
-        self.states[css.0 as usize] = None;
-    }
-
-    fn pre_destroy(&mut self, env: Env<'_>, css: Css) -> Result<()> {
-        self.with(env, css, S::pre_destroy)
-    }
-
-    fn can_attach(&mut self, env: Env<'_>, tasks: &[Migration]) -> Result<()> {
-        self.with(env, Self::destination(tasks), |subsystem, ctx| subsystem.can_attach(ctx, tasks))
-    }
-
-    fn cancel_attach(&mut self, env: Env<'_>, tasks: &[Migration]) {
-        self.with(env, Self::destination(tasks), |subsystem, ctx| subsystem.cancel_attach(ctx, tasks));
-    }
-
-    fn attach(&mut self, env: Env<'_>, tasks: &[Migration]) {
-        self.with(env, Self::destination(tasks), |subsystem, ctx| subsystem.attach(ctx, tasks));
-    }
-
-    fn can_fork(&mut self, env: Env<'_>, css: Css, parent: Tid) -> Result<()> {
-        self.with(env, css, |subsystem, ctx| subsystem.can_fork(ctx, parent))
-    }
-
-    fn cancel_fork(&mut self, env: Env<'_>, css: Css) {
-        self.with(env, css, S::cancel_fork);
-    }
-
-    fn fork(&mut self, env: Env<'_>, css: Css, child: Tid) {
-        self.with(env, css, |subsystem, ctx| subsystem.fork(ctx, child));
-    }
-
-    fn exit(&mut self, env: Env<'_>, css: Css, task: Tid) {
-        self.with(env, css, |subsystem, ctx| subsystem.exit(ctx, task));
-    }
-
-    fn post_clone(&mut self, env: Env<'_>, css: Css) {
-        self.with(env, css, S::post_clone);
-    }
-
-    fn bind(&mut self, env: Env<'_>, css: Css) {
-        self.with(env, css, S::bind);
-    }
-
-    fn read(&mut self, mut env: Env<'_>, css: Css, file: usize, out: &mut String) -> Result<()> {
-        let env = env.shorten();
-        let Loaded { subsystem, files, states } = self;
-        let file = &files[file];
-        file.read_into(subsystem, &mut Context { states, css, private: file.private, env }, out)
-    }
-
-    fn write(&mut self, mut env: Env<'_>, css: Css, file: usize, content: &[u8]) -> Result<()> {
-        let env = env.shorten();
-        let Loaded { subsystem, files, states } = self;
-        let file = &files[file];
-        file.write_from(subsystem, &mut Context { states, css, private: file.private, env }, content)
     }
 }

@@ -1,18 +1,20 @@
 //! The trait of a subsystem (a controller), and what a callback of it can see and do.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use bitflags::bitflags;
 
-use crate::counter::{Counter, CpuTime, CpuUsage, Resource, Rule, UNLIMITED};
+use crate::counter::{Counter, CpuTime, CpuUsage, Rule};
+use crate::env::subtree_of;
 use crate::error::Result;
 use crate::file::File;
-use crate::host::{Host, Need};
-use crate::ids::{CgroupId, Css};
-use crate::slot::Env;
+use crate::hierarchy::HierarchyFlags;
+use crate::host::Need;
+use crate::ids::Css;
+use crate::services::{Inside, Services};
 use crate::task::{Caller, Tid};
-use crate::tree::Tree;
 
 bitflags! {
     /// The optional callbacks that a subsystem implements. Those it leaves out are never called and cost
@@ -58,26 +60,45 @@ pub trait Subsystem: Sized + Send + 'static {
     type State: Send + 'static;
 
     /// The name, at most 32 bytes, unique among loaded subsystems; also the prefix of its files.
-    fn name(&self) -> &str;
+    const NAME: &'static str;
 
     /// Which of the optional callbacks are implemented.
-    fn callbacks(&self) -> Callbacks {
-        Callbacks::empty()
-    }
+    const CALLBACKS: Callbacks = Callbacks::empty();
 
     /// The charge rules; each gives every css one [`Counter`] (and [`Resource::CpuTime`] a [`CpuUsage`]).
-    fn rules(&self) -> Vec<Rule> {
-        Vec::new()
-    }
+    ///
+    /// [`Resource::CpuTime`]: crate::Resource::CpuTime
+    const RULES: &'static [Rule] = &[];
 
     /// The control file (without prefix) that makes `can_fork` refuse, to name it in events; empty for none.
-    fn refusing_file(&self) -> &'static str {
-        ""
-    }
+    const REFUSING_FILE: &'static str = "";
 
     /// The control files.
+    const FILES: &'static [File<Self>] = &[];
+
+    /// [`Subsystem::NAME`], but for a type that stands for many subsystems. So are the four below.
+    fn name(&self) -> &str {
+        Self::NAME
+    }
+
+    /// [`Subsystem::CALLBACKS`]
+    fn callbacks(&self) -> Callbacks {
+        Self::CALLBACKS
+    }
+
+    /// [`Subsystem::RULES`]
+    fn rules(&self) -> Vec<Rule> {
+        Self::RULES.to_vec()
+    }
+
+    /// [`Subsystem::REFUSING_FILE`]
+    fn refusing_file(&self) -> Cow<'static, str> {
+        Cow::Borrowed(Self::REFUSING_FILE)
+    }
+
+    /// [`Subsystem::FILES`]
     fn files(&self) -> Vec<File<Self>> {
-        Vec::new()
+        Self::FILES.to_vec()
     }
 
     /// Makes the state of a new cgroup, whose parent is `ctx.parent()`; with no parent, of the dummy
@@ -133,10 +154,16 @@ pub trait Subsystem: Sized + Send + 'static {
         let _ = ctx;
     }
 
-    /// A child exists and has not run yet. Also called once for every task that exists when the subsystem is
-    /// loaded.
+    /// A child exists and has not run yet.
     fn fork(&mut self, ctx: &mut Context<'_, Self>, child: Tid) {
         let _ = (ctx, child);
+    }
+
+    /// These tasks exist already as the subsystem is loaded: of each it is told once. Part of [`Callbacks::FORK`].
+    fn existing(&mut self, ctx: &mut Context<'_, Self>, tasks: &[Tid]) {
+        for &task in tasks {
+            self.fork(ctx, task);
+        }
     }
 
     /// A task has died. Its css is still `ctx.css()`; it is no longer a member of it.
@@ -155,12 +182,12 @@ pub trait Subsystem: Sized + Send + 'static {
     }
 }
 
-/// What a callback sees and can do: its subsystem's states, the tree around them, counters, and the host.
+/// What a callback sees and can do: its subsystem's states, the tree around them, counters, and the host's services.
 pub struct Context<'a, S: Subsystem> {
     pub(crate) states: &'a mut Vec<Option<S::State>>,
     pub(crate) css: Css,
     pub(crate) private: usize,
-    pub(crate) env: Env<'a>,
+    pub(crate) services: &'a mut dyn Services,
 }
 
 impl<S: Subsystem> Context<'_, S> {
@@ -199,9 +226,9 @@ impl<S: Subsystem> Context<'_, S> {
         self.parent_of(self.css)
     }
 
-    /// The parent of another css.
+    /// [`Services::parent_of`]
     pub fn parent_of(&self, css: Css) -> Option<Css> {
-        self.env.css[css.0 as usize].parent
+        self.services.parent_of(css)
     }
 
     /// Is the css the root of its hierarchy?
@@ -209,80 +236,48 @@ impl<S: Subsystem> Context<'_, S> {
         self.parent().is_none()
     }
 
-    /// The cgroup of a css.
-    pub fn cgroup_of(&self, css: Css) -> CgroupId {
-        self.env.css[css.0 as usize].cgroup
-    }
-
-    /// The children of a css, in the order of their creation.
+    /// [`Services::children_of`]
     pub fn children_of(&self, css: Css) -> Vec<Css> {
-        let slot = self.env.slot;
-        self.tree().children(self.cgroup_of(css)).filter_map(|child| self.tree()[child].css(slot)).collect()
+        self.services.children_of(css)
     }
 
     /// The css and everything below it, parents before children.
     pub fn subtree_of(&self, css: Css) -> Vec<Css> {
-        let mut all = alloc::vec![css];
-        let mut next = 0;
-        while let Some(&parent) = all.get(next) {
-            all.extend(self.children_of(parent));
-            next += 1;
-        }
-        all
+        subtree_of(self.services, css)
     }
 
-    /// The tasks that are members of the css's cgroup itself, ascending.
+    /// [`Services::tasks_of`]
     pub fn tasks_of(&self, css: Css) -> Vec<Tid> {
-        self.tree().tasks(self.env.host, self.cgroup_of(css))
+        self.services.tasks_of(css)
     }
 
-    /// Has the css's cgroup itself any member?
+    /// [`Services::has_tasks`]
     pub fn has_tasks(&self, css: Css) -> bool {
-        self.tree()[self.cgroup_of(css)].has_tasks()
+        self.services.has_tasks(css)
     }
 
-    /// The counter of a css for the subsystem's rule number `rule`.
-    pub fn counter(&self, css: Css, rule: usize) -> &Counter {
-        &self.env.counters[css.0 as usize * self.env.rules.len() + rule]
+    /// The path of a css's cgroup from the root of its hierarchy, to be shown.
+    pub fn path_of(&self, css: Css) -> String {
+        String::from_utf8_lossy(&self.services.path_of(css)).into_owned()
     }
 
-    fn counter_mut(&mut self, css: Css, rule: usize) -> &mut Counter {
-        &mut self.env.counters[css.0 as usize * self.env.rules.len() + rule]
+    /// The flags that the hierarchy was mounted with.
+    pub fn hierarchy_flags(&self) -> HierarchyFlags {
+        self.services.hierarchy_flags(self.css)
     }
 
-    /// Sets a counter's limit; the usage may already exceed it (F3.16).
+    /// [`Services::counter`]
+    pub fn counter(&self, css: Css, rule: usize) -> Counter {
+        self.services.counter(css, rule)
+    }
+
+    /// [`Services::set_limit`]
     ///
     /// # Errors
-    /// [`Error::HostCannot`](crate::Error::HostCannot) when forks have to be refused and the host can't, or not those of a member.
+    /// [`Error::HostCannot`](crate::Error::HostCannot) when forks have to be refused and the host can't, or not those
+    /// of a member.
     pub fn set_limit(&mut self, css: Css, rule: usize, limit: u64) -> Result<()> {
-        let forks = matches!(self.env.rules[rule].resource, Resource::Tasks | Resource::Forks);
-        if forks && limit != UNLIMITED {
-            self.require_veto_below(css)?;
-        }
-        let old = core::mem::replace(&mut self.counter_mut(css, rule).limit, limit);
-        if forks {
-            *self.env.limits += usize::from(limit != UNLIMITED);
-            *self.env.limits -= usize::from(old != UNLIMITED);
-        }
-        Ok(())
-    }
-
-    /// Has the host refuse forks of all members of a css and of those below it, from now on.
-    fn require_veto_below(&mut self, css: Css) -> Result<()> {
-        let need = Need::ForkVeto;
-        self.require(need)?;
-        let mut members: Vec<Tid> = Vec::new();
-        for below in self.subtree_of(css) {
-            members.extend(self.tasks_of(below));
-        }
-        let host = &mut *self.env.host;
-        members
-            .iter()
-            .try_for_each(|&task| host.can_give(task, need).map_err(|cannot| cannot.error(need)))?;
-        for task in members {
-            host.give(task, need);
-        }
-        Ok(())
+        self.services.set_limit(css, rule, limit)
     }
 
     /// Says whether this subsystem's `can_fork` may refuse from now on; it may not at load. One answer for all its
@@ -291,30 +286,22 @@ impl<S: Subsystem> Context<'_, S> {
     /// # Errors
     /// [`Error::HostCannot`](crate::Error::HostCannot) when forks have to be refused and the host can't; then nothing has changed.
     pub fn set_refusing(&mut self, refusing: bool) -> Result<()> {
-        if refusing && !*self.env.refusing {
-            let root = core::iter::successors(Some(self.css), |&css| self.parent_of(css)).last();
-            self.require_veto_below(root.unwrap_or(self.css))?;
-        }
-        let old = core::mem::replace(self.env.refusing, refusing);
-        *self.env.limits += usize::from(refusing);
-        *self.env.limits -= usize::from(old);
-        Ok(())
+        self.services.set_refusing(self.css, refusing)
     }
 
-    /// Sets a counter's peak back to its usage.
+    /// [`Services::reset_peak`]
     pub fn reset_peak(&mut self, css: Css, rule: usize) {
-        let counter = self.counter_mut(css, rule);
-        counter.peak = counter.usage;
+        self.services.reset_peak(css, rule);
     }
 
-    /// CPU time charged to a css, descendants included.
-    pub fn cpu_usage(&self, css: Css) -> &CpuUsage {
-        &self.env.cpu[css.0 as usize]
+    /// [`Services::cpu_usage`]
+    pub fn cpu_usage(&self, css: Css) -> CpuUsage {
+        self.services.cpu_usage(css)
     }
 
-    /// Forgets the CPU time charged to a css; not that of its parent or children.
+    /// [`Services::reset_cpu_usage`]
     pub fn reset_cpu_usage(&mut self, css: Css) {
-        self.env.cpu[css.0 as usize].reset();
+        self.services.reset_cpu_usage(css);
     }
 
     /// CPU time of a css as one sum.
@@ -322,31 +309,26 @@ impl<S: Subsystem> Context<'_, S> {
         self.cpu_usage(css).total()
     }
 
-    /// The host.
-    pub fn host(&mut self) -> &mut dyn Host {
-        self.env.host
+    /// The services of the host: facts of tasks, affinity, freezing, classes of sockets, signals.
+    pub fn host(&mut self) -> &mut dyn Services {
+        self.services
     }
 
-    /// Asks the host whether it can meet a need.
+    /// [`Services::require`]
     ///
     /// # Errors
     /// [`Error::HostCannot`](crate::Error::HostCannot) (`EOPNOTSUPP`) with the host's reason.
     pub fn require(&mut self, need: Need) -> Result<()> {
-        self.env.host.require(need).map_err(|cannot| cannot.error(need))
+        self.services.require(need)
     }
 
-    /// Who reads or writes a control file, makes a directory or attaches; `None` in fork, exit and bind.
+    /// [`Services::caller`]
     pub fn caller(&self) -> Option<&Caller> {
-        self.env.caller
+        self.services.caller()
     }
 
-    /// All cgroups and css_sets, to look at.
-    pub fn tree(&self) -> &Tree {
-        self.env.tree
-    }
-
-    /// The path of a css's cgroup from the root of its hierarchy.
-    pub fn path_of(&self, css: Css) -> String {
-        String::from_utf8_lossy(&self.tree().path(self.cgroup_of(css))).into_owned()
+    /// [`Services::inside`] of the css that the call is about.
+    pub fn inside(&self) -> Option<Inside<'_>> {
+        self.services.inside(self.css)
     }
 }

@@ -17,6 +17,7 @@ pub mod logging;
 mod members;
 #[cfg(feature = "daemon")]
 pub mod metrics;
+pub mod modules;
 pub mod proc_texts;
 pub mod protocol;
 mod reach;

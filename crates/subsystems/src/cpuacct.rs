@@ -22,8 +22,6 @@
 use core::fmt::Write as _;
 
 use alloc::string::String;
-use alloc::vec;
-use alloc::vec::Vec;
 
 use penfold_core::{Context, CpuTime, Errno, Error, File, Resource, Result, Rule, Subsystem};
 
@@ -98,32 +96,24 @@ fn stat_read(_: &mut CpuAcct, ctx: &mut Ctx<'_>, line: &mut dyn FnMut(&str, u64)
 impl Subsystem for CpuAcct {
     type State = CpuTime;
 
-    fn name(&self) -> &'static str {
-        "cpuacct"
-    }
-
-    fn rules(&self) -> Vec<Rule> {
-        vec![Rule::new(Resource::CpuTime)]
-    }
+    const NAME: &'static str = "cpuacct";
+    const RULES: &'static [Rule] = &[Rule::new(Resource::CpuTime)];
+    const FILES: &'static [File<Self>] = &[
+        File::new("usage").private(0).counts().read_u64(usage_read).write_u64(usage_write),
+        File::new("usage_user").private(1).read_u64(usage_read),
+        File::new("usage_sys").private(2).read_u64(usage_read),
+        File::new("usage_percpu").private(0).read_text(percpu_read),
+        File::new("usage_percpu_user").private(1).read_text(percpu_read),
+        File::new("usage_percpu_sys").private(2).read_text(percpu_read),
+        File::new("usage_all").read_text(all_read),
+        File::new("stat").read_map(stat_read),
+    ];
 
     fn create(&mut self, _: &mut Ctx<'_>) -> Result<CpuTime> {
         Ok(CpuTime::default())
     }
 
     fn destroy(&mut self, _: &mut Ctx<'_>) {}
-
-    fn files(&self) -> Vec<File<CpuAcct>> {
-        vec![
-            File::new("usage").private(0).counts().read_u64(usage_read).write_u64(usage_write),
-            File::new("usage_user").private(1).read_u64(usage_read),
-            File::new("usage_sys").private(2).read_u64(usage_read),
-            File::new("usage_percpu").private(0).read_text(percpu_read),
-            File::new("usage_percpu_user").private(1).read_text(percpu_read),
-            File::new("usage_percpu_sys").private(2).read_text(percpu_read),
-            File::new("usage_all").read_text(all_read),
-            File::new("stat").read_map(stat_read),
-        ]
-    }
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl Kind {
 }
 
 fn v2_mode(ctx: &Ctx<'_>) -> bool {
-    ctx.tree().hierarchy_of(ctx.cgroup_of(ctx.css())).flags.contains(HierarchyFlags::CPUSET_V2_MODE)
+    ctx.hierarchy_flags().contains(HierarchyFlags::CPUSET_V2_MODE)
 }
 
 /// What the tasks of a cpuset may use.
@@ -255,20 +255,43 @@ fn pressure_enabled_write(cpuset: &mut Cpuset, _: &mut Ctx<'_>, value: u64) -> R
     Ok(())
 }
 
-fn flag(name: &'static str, flag: Flags) -> File<Cpuset> {
-    File::new(name).private(flag.bits().into()).read_u64(flag_read).write_u64(flag_write)
+const fn flag(name: &'static str, flag: Flags) -> File<Cpuset> {
+    File::new(name).private(flag.bits() as usize).read_u64(flag_read).write_u64(flag_write)
+}
+
+const fn list(name: &'static str, private: usize, max_write: usize) -> File<Cpuset> {
+    File::new(name).private(private).max_write(max_write).read_text(list_read).write_text(list_write)
+}
+
+const fn effective_list(name: &'static str, private: usize) -> File<Cpuset> {
+    File::new(name).private(private).read_text(effective_read)
 }
 
 impl Subsystem for Cpuset {
     type State = Set;
 
-    fn name(&self) -> &'static str {
-        "cpuset"
-    }
-
-    fn callbacks(&self) -> Callbacks {
-        Callbacks::CAN_ATTACH | Callbacks::ATTACH | Callbacks::POST_CLONE | Callbacks::BIND
-    }
+    const NAME: &'static str = "cpuset";
+    const CALLBACKS: Callbacks =
+        Callbacks::CAN_ATTACH.union(Callbacks::ATTACH).union(Callbacks::POST_CLONE).union(Callbacks::BIND);
+    const FILES: &'static [File<Self>] = &[
+        list("cpus", CPUS, MAX_CPUS_WRITE),
+        list("mems", MEMS, MAX_MEMS_WRITE),
+        effective_list("effective_cpus", CPUS),
+        effective_list("effective_mems", MEMS),
+        flag("cpu_exclusive", Flags::CPU_EXCLUSIVE),
+        flag("mem_exclusive", Flags::MEM_EXCLUSIVE),
+        flag("mem_hardwall", Flags::MEM_HARDWALL),
+        flag("sched_load_balance", Flags::SCHED_LOAD_BALANCE),
+        File::new("sched_relax_domain_level").read_s64(relax_read).write_s64(relax_write),
+        flag("memory_migrate", Flags::MEMORY_MIGRATE),
+        File::new("memory_pressure").read_u64(pressure_read),
+        flag("memory_spread_page", Flags::SPREAD_PAGE),
+        flag("memory_spread_slab", Flags::SPREAD_SLAB),
+        File::new("memory_pressure_enabled")
+            .root_only()
+            .read_u64(pressure_enabled_read)
+            .write_u64(pressure_enabled_write),
+    ];
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Set> {
         let Some(parent) = ctx.parent() else {
@@ -336,31 +359,5 @@ impl Subsystem for Cpuset {
                 let _ = bind_task(ctx, moved.task, kind, &from, &to, migrates && leader);
             }
         }
-    }
-
-    fn files(&self) -> Vec<File<Cpuset>> {
-        let list = |name, private, max_write| {
-            File::new(name).private(private).max_write(max_write).read_text(list_read).write_text(list_write)
-        };
-        let effective = |name, private| File::new(name).private(private).read_text(effective_read);
-        vec![
-            list("cpus", CPUS, MAX_CPUS_WRITE),
-            list("mems", MEMS, MAX_MEMS_WRITE),
-            effective("effective_cpus", CPUS),
-            effective("effective_mems", MEMS),
-            flag("cpu_exclusive", Flags::CPU_EXCLUSIVE),
-            flag("mem_exclusive", Flags::MEM_EXCLUSIVE),
-            flag("mem_hardwall", Flags::MEM_HARDWALL),
-            flag("sched_load_balance", Flags::SCHED_LOAD_BALANCE),
-            File::new("sched_relax_domain_level").read_s64(relax_read).write_s64(relax_write),
-            flag("memory_migrate", Flags::MEMORY_MIGRATE),
-            File::new("memory_pressure").read_u64(pressure_read),
-            flag("memory_spread_page", Flags::SPREAD_PAGE),
-            flag("memory_spread_slab", Flags::SPREAD_SLAB),
-            File::new("memory_pressure_enabled")
-                .root_only()
-                .read_u64(pressure_enabled_read)
-                .write_u64(pressure_enabled_write),
-        ]
     }
 }

@@ -23,10 +23,9 @@
 use core::fmt::Write as _;
 
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
-use penfold_core::{Context, CssSet, CssSetId, Error, File, Result, Subsystem, Tid};
+use penfold_core::{Context, CssSet, CssSetId, Errno, Error, File, Inside, Result, Subsystem, Tid};
 
 /// How many tasks of one `css_set` are listed.
 const SHOWN: usize = 26;
@@ -37,18 +36,25 @@ pub struct Debug;
 
 type Ctx<'a> = Context<'a, Debug>;
 
+fn inside<'a>(ctx: &'a Ctx<'_>) -> Result<Inside<'a>> {
+    ctx.inside()
+        .ok_or_else(|| Error::refused(Errno::EOPNOTSUPP, "the framework can be seen only from within it"))
+}
+
 /// The `css_set` of the reading task.
-fn current(ctx: &mut Ctx<'_>) -> Result<CssSetId> {
+fn current(ctx: &Ctx<'_>) -> Result<CssSetId> {
     let reader = ctx.caller().map_or(Tid(0), |caller| caller.task);
-    ctx.host().css_set(reader).ok_or(Error::NoTask(reader))
+    inside(ctx)?.host.css_set(reader).ok_or(Error::NoTask(reader))
 }
 
 fn cgroup_refcount_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
-    Ok(ctx.tree().css_sets_of(ctx.cgroup_of(ctx.css())).count() as u64)
+    let Inside { tree, cgroup, .. } = inside(ctx)?;
+    Ok(tree.css_sets_of(cgroup).count() as u64)
 }
 
 fn taskcount_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
-    Ok(ctx.tree().task_count(ctx.cgroup_of(ctx.css())) as u64)
+    let Inside { tree, cgroup, .. } = inside(ctx)?;
+    Ok(tree.task_count(cgroup) as u64)
 }
 
 fn current_css_set_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
@@ -57,12 +63,12 @@ fn current_css_set_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
 
 fn current_css_set_refcount_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
     let set = current(ctx)?;
-    Ok(ctx.tree().css_set(set).map_or(0, CssSet::references) as u64)
+    Ok(inside(ctx)?.tree.css_set(set).map_or(0, CssSet::references) as u64)
 }
 
 fn current_css_set_cg_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
     let set = current(ctx)?;
-    let tree = ctx.tree();
+    let tree = inside(ctx)?.tree;
     let cgroups = tree.css_set(set).into_iter().flat_map(CssSet::cgroups);
     let mut links: Vec<_> = cgroups.map(|cgroup| (tree.hierarchy_of(cgroup).id, cgroup)).collect();
     links.sort_unstable();
@@ -79,11 +85,11 @@ fn current_css_set_cg_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut Str
 }
 
 fn cgroup_css_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
-    let sets: Vec<CssSetId> = ctx.tree().css_sets_of(ctx.cgroup_of(ctx.css())).collect();
-    for set in sets {
+    let Inside { tree, host, cgroup } = inside(ctx)?;
+    for set in tree.css_sets_of(cgroup) {
         let _ = writeln!(out, "css_set {}", set.number());
         let mut tasks: Vec<Tid> = Vec::new();
-        ctx.host().for_each_task(set, &mut |task| tasks.push(task));
+        host.for_each_task(set, &mut |task| tasks.push(task));
         tasks.sort_unstable();
         for task in tasks.iter().take(SHOWN) {
             let _ = writeln!(out, "  task {task}");
@@ -96,7 +102,8 @@ fn cgroup_css_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut String) -> 
 }
 
 fn releasable_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
-    let cgroup = &ctx.tree()[ctx.cgroup_of(ctx.css())];
+    let Inside { tree, cgroup, .. } = inside(ctx)?;
+    let cgroup = &tree[cgroup];
     let releasable = cgroup.parent().is_some()
         && cgroup.notifies_on_release()
         && !cgroup.has_tasks()
@@ -107,25 +114,20 @@ fn releasable_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
 impl Subsystem for Debug {
     type State = ();
 
-    fn name(&self) -> &'static str {
-        "debug"
-    }
+    const NAME: &'static str = "debug";
+    const FILES: &'static [File<Self>] = &[
+        File::new("cgroup_refcount").read_u64(cgroup_refcount_read),
+        File::new("taskcount").read_u64(taskcount_read),
+        File::new("current_css_set").read_u64(current_css_set_read),
+        File::new("current_css_set_refcount").read_u64(current_css_set_refcount_read),
+        File::new("current_css_set_cg_links").read_text(current_css_set_cg_links_read),
+        File::new("cgroup_css_links").read_text(cgroup_css_links_read),
+        File::new("releasable").read_u64(releasable_read),
+    ];
 
     fn create(&mut self, _: &mut Ctx<'_>) -> Result<()> {
         Ok(())
     }
 
     fn destroy(&mut self, _: &mut Ctx<'_>) {}
-
-    fn files(&self) -> Vec<File<Debug>> {
-        vec![
-            File::new("cgroup_refcount").read_u64(cgroup_refcount_read),
-            File::new("taskcount").read_u64(taskcount_read),
-            File::new("current_css_set").read_u64(current_css_set_read),
-            File::new("current_css_set_refcount").read_u64(current_css_set_refcount_read),
-            File::new("current_css_set_cg_links").read_text(current_css_set_cg_links_read),
-            File::new("cgroup_css_links").read_text(cgroup_css_links_read),
-            File::new("releasable").read_u64(releasable_read),
-        ]
-    }
 }

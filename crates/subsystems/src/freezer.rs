@@ -17,8 +17,6 @@
 //! The rules are Linux 6.x cgroup v1 (`kernel/cgroup/legacy_freezer.c`); F4 of the project's history.
 
 use alloc::string::String;
-use alloc::vec;
-use alloc::vec::Vec;
 
 use penfold_core::{Callbacks, Context, Css, Errno, Error, File, Migration, Need, Result, Subsystem, Tid};
 
@@ -103,13 +101,14 @@ fn parent_read(_: &mut Freezer, ctx: &mut Ctx<'_>) -> Result<u64> {
 impl Subsystem for Freezer {
     type State = FreezerState;
 
-    fn name(&self) -> &'static str {
-        "freezer"
-    }
-
-    fn callbacks(&self) -> Callbacks {
-        Callbacks::ATTACH | Callbacks::FORK
-    }
+    const NAME: &'static str = "freezer";
+    const CALLBACKS: Callbacks = Callbacks::ATTACH.union(Callbacks::FORK);
+    const FILES: &'static [File<Self>] = &[
+        // it shows what the ancestors want too
+        File::new("state").counts().not_on_root().read_text(state_read).write_text(state_write),
+        File::new("self_freezing").not_on_root().read_u64(self_read),
+        File::new("parent_freezing").not_on_root().read_u64(parent_read),
+    ];
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<FreezerState> {
         Ok(FreezerState { by_itself: false, by_ancestor: inherited(ctx, ctx.css()) })
@@ -131,14 +130,5 @@ impl Subsystem for Freezer {
         if ctx.state().is_freezing() {
             ctx.host().freeze(child);
         }
-    }
-
-    fn files(&self) -> Vec<File<Freezer>> {
-        vec![
-            // it shows what the ancestors want too
-            File::new("state").counts().not_on_root().read_text(state_read).write_text(state_write),
-            File::new("self_freezing").not_on_root().read_u64(self_read),
-            File::new("parent_freezing").not_on_root().read_u64(parent_read),
-        ]
     }
 }

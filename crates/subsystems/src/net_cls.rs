@@ -19,8 +19,6 @@
 //! The rules are Linux 6.x cgroup v1 (`net/core/netclassid_cgroup.c`); F5 of the project's history.
 
 use alloc::format;
-use alloc::vec;
-use alloc::vec::Vec;
 
 use penfold_core::{Callbacks, Context, Errno, Error, File, Migration, Need, Result, Subsystem};
 
@@ -57,7 +55,7 @@ fn mark_members(ctx: &mut Ctx<'_>, class: u32) -> Result<()> {
                     let _ = ctx.host().set_socket_class(marked, old);
                 }
                 let reason = format!("the sockets of task {task} can't get class {class:#x}");
-                return Err(Error::refused(errno, reason));
+                return Err(Error::value(errno, reason));
             }
         }
     }
@@ -67,13 +65,10 @@ fn mark_members(ctx: &mut Ctx<'_>, class: u32) -> Result<()> {
 impl Subsystem for NetCls {
     type State = u32;
 
-    fn name(&self) -> &'static str {
-        "net_cls"
-    }
-
-    fn callbacks(&self) -> Callbacks {
-        Callbacks::ATTACH
-    }
+    const NAME: &'static str = "net_cls";
+    const CALLBACKS: Callbacks = Callbacks::ATTACH;
+    const FILES: &'static [File<Self>] =
+        &[File::new("classid").read_u64(classid_read).write_u64(classid_write)];
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<u32> {
         Ok(ctx.parent().map_or(0, |parent| *ctx.state_of(parent)))
@@ -95,9 +90,5 @@ impl Subsystem for NetCls {
                 let _ = ctx.host().set_socket_class(migration.task, to);
             }
         }
-    }
-
-    fn files(&self) -> Vec<File<NetCls>> {
-        vec![File::new("classid").read_u64(classid_read).write_u64(classid_write)]
     }
 }

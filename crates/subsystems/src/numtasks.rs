@@ -34,7 +34,6 @@ use core::fmt::Write as _;
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use penfold_core::{
@@ -272,17 +271,18 @@ fn restart_windows(ctx: &mut Ctx<'_>) {
 impl Subsystem for Numtasks {
     type State = Group;
 
-    fn name(&self) -> &'static str {
-        "numtasks"
-    }
-
-    fn callbacks(&self) -> Callbacks {
-        Callbacks::ATTACH | Callbacks::CAN_FORK | Callbacks::FORK | Callbacks::EXIT
-    }
-
-    fn rules(&self) -> Vec<Rule> {
-        vec![Rule::new(Resource::Tasks).limited_by("shares")]
-    }
+    const NAME: &'static str = "numtasks";
+    const CALLBACKS: Callbacks =
+        Callbacks::ATTACH.union(Callbacks::CAN_FORK).union(Callbacks::FORK).union(Callbacks::EXIT);
+    const RULES: &'static [Rule] = &[Rule::limited_by(Resource::Tasks, "shares")];
+    const REFUSING_FILE: &'static str = "forkrate";
+    const FILES: &'static [File<Self>] = &[
+        File::new("shares").max_write(PAGE_SIZE - 1).read_text(shares_read).write_text(shares_write),
+        File::new("stats").counts().max_write(PAGE_SIZE - 1).read_text(stats_read).write_text(stats_write),
+        File::new("total_numtasks").root_only().read_s64(total_read).write_s64(total_write),
+        File::new("forkrate").root_only().read_s64(forkrate_read).write_s64(forkrate_write),
+        File::new("forkrate_interval").root_only().read_s64(interval_read).write_s64(interval_write),
+    ];
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Group> {
         Ok(Group {
@@ -314,10 +314,6 @@ impl Subsystem for Numtasks {
     }
 
     /// The rate of forks; the bounds are rules and were tried before.
-    fn refusing_file(&self) -> &'static str {
-        "forkrate"
-    }
-
     fn can_fork(&mut self, ctx: &mut Ctx<'_>, _: Tid) -> Result<()> {
         if self.forkrate == NO_LIMIT {
             return Ok(());
@@ -342,19 +338,5 @@ impl Subsystem for Numtasks {
 
     fn exit(&mut self, ctx: &mut Ctx<'_>, _: Tid) {
         give_back(ctx, ctx.css());
-    }
-
-    fn files(&self) -> Vec<File<Numtasks>> {
-        vec![
-            File::new("shares").max_write(PAGE_SIZE - 1).read_text(shares_read).write_text(shares_write),
-            File::new("stats")
-                .counts()
-                .max_write(PAGE_SIZE - 1)
-                .read_text(stats_read)
-                .write_text(stats_write),
-            File::new("total_numtasks").root_only().read_s64(total_read).write_s64(total_write),
-            File::new("forkrate").root_only().read_s64(forkrate_read).write_s64(forkrate_write),
-            File::new("forkrate_interval").root_only().read_s64(interval_read).write_s64(interval_write),
-        ]
     }
 }

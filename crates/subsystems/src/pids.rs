@@ -16,8 +16,6 @@ use core::fmt::Write as _;
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
-use alloc::vec::Vec;
 
 use penfold_core::{Context, Errno, Error, File, Resource, Result, Rule, Subsystem, UNLIMITED, parse_s64};
 
@@ -68,26 +66,18 @@ fn events_read(_: &mut Pids, ctx: &mut Ctx<'_>, line: &mut dyn FnMut(&str, u64))
 impl Subsystem for Pids {
     type State = ();
 
-    fn name(&self) -> &'static str {
-        "pids"
-    }
-
-    fn rules(&self) -> Vec<Rule> {
-        vec![Rule::new(Resource::Tasks).limited_by("max")]
-    }
+    const NAME: &'static str = "pids";
+    const RULES: &'static [Rule] = &[Rule::limited_by(Resource::Tasks, "max")];
+    const FILES: &'static [File<Self>] = &[
+        File::new("max").not_on_root().read_text(max_read).write_text(max_write),
+        File::new("current").not_on_root().read_u64(current_read),
+        File::new("peak").not_on_root().read_u64(peak_read),
+        File::new("events").not_on_root().read_map(events_read),
+    ];
 
     fn create(&mut self, _: &mut Ctx<'_>) -> Result<()> {
         Ok(())
     }
 
     fn destroy(&mut self, _: &mut Ctx<'_>) {}
-
-    fn files(&self) -> Vec<File<Pids>> {
-        vec![
-            File::new("max").not_on_root().read_text(max_read).write_text(max_write),
-            File::new("current").not_on_root().read_u64(current_read),
-            File::new("peak").not_on_root().read_u64(peak_read),
-            File::new("events").not_on_root().read_map(events_read),
-        ]
-    }
 }

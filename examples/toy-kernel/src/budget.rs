@@ -6,9 +6,6 @@
 //!
 //! A whole controller: its state, its one rule, its files. It forbids nothing and knows no kernel.
 
-use alloc::vec;
-use alloc::vec::Vec;
-
 use penfold_core::{Context, File, Resource, Result, Rule, Subsystem};
 
 /// The subsystem.
@@ -43,22 +40,14 @@ fn over(budget: &mut Budget, ctx: &mut Ctx<'_>) -> Result<u64> {
 impl Subsystem for Budget {
     type State = Plan;
 
-    fn name(&self) -> &'static str {
-        "budget"
-    }
-
+    const NAME: &'static str = "budget";
     // Core counts: up the tree, per CPU, user and system. The controller only says what.
-    fn rules(&self) -> Vec<Rule> {
-        vec![Rule::new(Resource::CpuTime)]
-    }
-
-    fn files(&self) -> Vec<File<Budget>> {
-        vec![
-            File::new("used").read_u64(used),
-            File::new("planned").read_u64(planned).write_u64(plan),
-            File::new("over").read_u64(over),
-        ]
-    }
+    const RULES: &'static [Rule] = &[Rule::new(Resource::CpuTime)];
+    const FILES: &'static [File<Self>] = &[
+        File::new("used").read_u64(used),
+        File::new("planned").read_u64(planned).write_u64(plan),
+        File::new("over").read_u64(over),
+    ];
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Plan> {
         let inherited = ctx.parent().map_or(0, |parent| ctx.state_of(parent).nanoseconds);

@@ -17,12 +17,14 @@ pub(super) const NET_PRIO: StandIn = StandIn { name: "net_prio", files: &["prioi
 impl Subsystem for StandIn {
     type State = ();
 
+    const NAME: &'static str = "";
+
     fn name(&self) -> &str {
         self.name
     }
 
     fn files(&self) -> Vec<File<Self>> {
-        self.files.iter().map(|name| File::new(*name)).collect()
+        self.files.iter().map(|name| File::new(name)).collect()
     }
 
     fn create(&mut self, _: &mut Context<'_, Self>) -> Result<()> {

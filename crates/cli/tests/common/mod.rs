@@ -3,6 +3,7 @@
 
 mod daemon;
 mod kernel;
+mod modules;
 mod program;
 mod scratch;
 
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 pub use daemon::{Daemon, Sleeper};
 pub use kernel::KernelGroup;
+pub use modules::Modules;
 pub use program::{CLONE, Program, compile, compile_with};
 pub use scratch::Scratch;
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{
-    Callbacks, Caller, CgroupId, Context, Engine, Errno, Error, File, Migration, Resource, Result, Rule,
-    Subsystem, Tid, UNLIMITED,
+    Callbacks, Caller, CgroupId, Context, Engine, Errno, Error, File, Inside, Migration, Resource, Result,
+    Rule, Subsystem, Tid, UNLIMITED,
 };
 
 /// How often each callback ran, and how many states are alive.
@@ -164,6 +164,8 @@ fn map_read(_: &mut Probe, ctx: &mut Ctx<'_>, line: &mut dyn FnMut(&str, u64)) -
 impl Subsystem for Probe {
     type State = State;
 
+    const NAME: &'static str = "";
+
     fn name(&self) -> &str {
         &self.name
     }
@@ -302,7 +304,8 @@ impl Subsystem for Probe {
 
     fn bind(&mut self, ctx: &mut Ctx<'_>) {
         assert!(ctx.is_root());
-        let hierarchy = ctx.tree().hierarchy_of(ctx.cgroup_of(ctx.css())).id;
+        let Inside { tree, cgroup, .. } = ctx.inside().unwrap();
+        let hierarchy = tree.hierarchy_of(cgroup).id;
         self.note("bind", hierarchy);
         self.desk.records().counts.bind += 1;
     }

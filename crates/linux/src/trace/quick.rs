@@ -183,6 +183,7 @@ pub(super) enum Later {
     Affinity(Tid, Mask),
     MemoryNodes(Tid, Mask, Mask, bool),
     SocketClass(Tid, u32),
+    Signal(Tid, i32),
     Freeze(Tid),
     Thaw(Tid),
 }
@@ -200,6 +201,9 @@ impl Later {
             }
             Later::SocketClass(task, class) => {
                 let _ = host.set_socket_class(task, class);
+            }
+            Later::Signal(task, signal) => {
+                let _ = host.signal(task, signal);
             }
             Later::Freeze(task) => host.freeze(task),
             Later::Thaw(task) => host.thaw(task),
@@ -297,6 +301,10 @@ impl Host for Noting<'_> {
 
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
         self.note(task, Later::SocketClass(task, class))
+    }
+
+    fn signal(&mut self, task: Tid, signal: i32) -> Result<(), Errno> {
+        self.note(task, Later::Signal(task, signal))
     }
 
     fn freeze(&mut self, task: Tid) {

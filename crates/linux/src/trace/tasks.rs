@@ -266,6 +266,11 @@ impl Host for Tasks {
         if changed { sockets::mark_all(task.0, class, self.marking).map_err(core_errno) } else { Ok(()) }
     }
 
+    fn signal(&mut self, task: Tid, signal: i32) -> Result<(), Errno> {
+        let group = self.group(task).ok_or(Errno::ESRCH)?;
+        sys::tgkill(group.0, task.0, signal).map_err(core_errno)
+    }
+
     fn freeze(&mut self, task: Tid) {
         self.born_frozen.push(task);
     }

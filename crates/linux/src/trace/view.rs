@@ -137,6 +137,10 @@ impl Host for View<'_> {
         self.tasks.set_socket_class(task, class)
     }
 
+    fn signal(&mut self, task: Tid, signal: i32) -> Result<(), Errno> {
+        self.tasks.signal(task, signal)
+    }
+
     fn freeze(&mut self, task: Tid) {
         self.thawed.retain(|&other| other != task);
         self.supervisor.freeze(task.0);

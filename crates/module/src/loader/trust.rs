@@ -1,0 +1,78 @@
+//! Whom a module may come from: code that runs with the rights of whoever loads it must not be changeable by others.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::error::LoadError;
+
+/// Which permission of which file or directory lets somebody else change what is loaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Untrusted {
+    /// It is no regular file.
+    #[error("it is not a regular file")]
+    NotAFile,
+    /// It belongs to somebody else, who can give himself every permission.
+    #[error("{} belongs to uid {uid}; it must belong to root or to uid {owner}, who runs the engine", path.display())]
+    Owner {
+        /// The file or directory.
+        path: PathBuf,
+        /// Whose it is.
+        uid: u32,
+        /// Who loads.
+        owner: u32,
+    },
+    /// It can be written by somebody else.
+    #[error(
+        "{} can be written by {who} (mode {mode:04o}); take that away: chmod {remedy} {}", path.display(), path.display()
+    )]
+    Mode {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// `its group`, `everybody` or both.
+        who: &'static str,
+        /// What chmod(1) is to be told.
+        remedy: &'static str,
+    },
+}
+
+/// The canonical path of a module that nobody but root and `owner` (a uid) can change or replace: neither the file nor
+/// any directory above it, the sticky ones included: in such a directory others could make what is not there yet.
+///
+/// An access control list shows its mask in the group's bits, so it is judged with them.
+///
+/// The answer holds while it holds: whoever could change it meanwhile is root or `owner`.
+///
+/// # Errors
+/// [`LoadError::Untrusted`]; [`LoadError::System`] for what can't be looked at.
+pub fn check(path: &Path, owner: u32) -> Result<PathBuf, LoadError> {
+    // a link in a directory of somebody else is judged by where it leads: that is what is opened from now on
+    let path = path.canonicalize().map_err(|error| LoadError::system("find it", path, error))?;
+    for (depth, part) in path.ancestors().enumerate() {
+        let facts = part.metadata().map_err(|error| LoadError::system("look at it", part, error))?;
+        let problem = if depth == 0 && !facts.is_file() {
+            Some(Untrusted::NotAFile)
+        } else {
+            judge(part, facts.uid(), facts.mode() & 0o7777, owner)
+        };
+        if let Some(problem) = problem {
+            return Err(LoadError::Untrusted { path, problem });
+        }
+    }
+    Ok(path)
+}
+
+fn judge(path: &Path, uid: u32, mode: u32, owner: u32) -> Option<Untrusted> {
+    let path = path.to_owned();
+    if uid != 0 && uid != owner {
+        return Some(Untrusted::Owner { path, uid, owner });
+    }
+    let (who, remedy) = match mode & 0o022 {
+        0 => return None,
+        0o020 => ("its group", "g-w"),
+        0o002 => ("everybody", "o-w"),
+        _ => ("its group and everybody", "go-w"),
+    };
+    Some(Untrusted::Mode { path, mode, who, remedy })
+}

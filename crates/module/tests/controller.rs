@@ -1,0 +1,262 @@
+//! The loader with a description written by hand, as a C program has it: what it answers, asks and gets wrong.
+#![cfg(feature = "loader")]
+
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+
+use penfold_core::simulated::SimulatedHost;
+use penfold_core::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_module::abi::{self, Context, File, Module};
+use penfold_module::loader::{Controller, LoadError};
+
+const fn chars<const N: usize>(text: &str) -> [c_char; N] {
+    let (mut field, bytes, mut at) = ([0; N], text.as_bytes(), 0);
+    while at < bytes.len() {
+        field[at] = bytes[at].cast_signed();
+        at += 1;
+    }
+    field
+}
+
+const FILE: File = File {
+    name: [0; abi::FILE_NAME_SIZE],
+    mode: 0,
+    place: abi::EVERYWHERE,
+    max_write: 0,
+    flags: 0,
+    private_value: 0,
+    read_u64: None,
+    read_s64: None,
+    read_map: None,
+    read_text: None,
+    write_u64: None,
+    write_s64: None,
+    write_text: None,
+    trigger: None,
+};
+
+/// The state of a cgroup: how many forks and exits it was told of.
+struct State {
+    forks: u64,
+    exits: u64,
+}
+
+unsafe fn services<'a>(ctx: *mut Context) -> &'a abi::Services {
+    // SAFETY: the loader gives a context with services.
+    unsafe { &*(*ctx).services }
+}
+
+unsafe fn state<'a>(ctx: *mut Context) -> &'a mut State {
+    // SAFETY: what `create` gave.
+    unsafe { &mut *(*ctx).state.cast() }
+}
+
+unsafe extern "C" fn create(_: *mut Context, state: *mut *mut c_void) -> c_int {
+    // SAFETY: the loader has room for a pointer there.
+    unsafe { *state = Box::into_raw(Box::new(State { forks: 0, exits: 0 })).cast() };
+    0
+}
+
+unsafe extern "C" fn destroy(ctx: *mut Context) {
+    // SAFETY: what `create` gave.
+    drop(unsafe { Box::from_raw((*ctx).state.cast::<State>()) });
+}
+
+unsafe extern "C" fn fork(ctx: *mut Context, _: i32) {
+    // SAFETY: as `state`.
+    unsafe { state(ctx).forks += 1 };
+}
+
+unsafe extern "C" fn exit(ctx: *mut Context, _: i32) {
+    // SAFETY: as `state`.
+    unsafe { state(ctx).exits += 1 };
+}
+
+unsafe extern "C" fn counts(ctx: *mut Context) -> c_int {
+    // SAFETY: as `state` and `services`.
+    unsafe {
+        let State { forks, exits } = *state(ctx);
+        (services(ctx).put_line)(ctx, c"forks".as_ptr(), forks);
+        (services(ctx).put_line)(ctx, c"exits".as_ptr(), exits);
+        let tasks = (services(ctx).tasks)(ctx, (*ctx).css, ptr::null_mut(), 0);
+        (services(ctx).put_line)(ctx, c"tasks".as_ptr(), tasks as u64);
+    }
+    0
+}
+
+/// Answers what was written.
+unsafe extern "C" fn answer(_: *mut Context, value: i64) -> c_int {
+    value as c_int
+}
+
+unsafe extern "C" fn explained(ctx: *mut Context, text: *const c_char, length: usize) -> c_int {
+    // SAFETY: as `services`.
+    unsafe { (services(ctx).explain)(ctx, text, length) };
+    -Errno::ERANGE.number()
+}
+
+/// Asks for things that it has not.
+unsafe extern "C" fn garbage(ctx: *mut Context) -> c_int {
+    // SAFETY: as `services`; wrong numbers and NULL are what this is about.
+    unsafe {
+        let services = services(ctx);
+        for css in [77, u32::MAX - 1, abi::NO_CSS] {
+            assert_eq!((services.parent)(ctx, css), abi::NO_CSS);
+            assert_eq!((services.children)(ctx, css, ptr::null_mut(), 10), 0);
+            assert_eq!((services.tasks)(ctx, css, ptr::null_mut(), 10), 0);
+            assert_eq!((services.cpu_usage)(ctx, css, ptr::null_mut(), 10), 0);
+            assert_eq!((services.reset_cpu_usage)(ctx, css), -Errno::EINVAL.number());
+            assert_eq!((services.set_limit)(ctx, css, 0, 1), -Errno::EINVAL.number());
+            assert!((services.state)(ctx, css).is_null());
+        }
+        let mut counter = abi::Counter::default();
+        assert_eq!(
+            (services.counter)(ctx, (*ctx).css, 0, &raw mut counter),
+            -Errno::EINVAL.number(),
+            "no rule"
+        );
+        assert_eq!((services.counter)(ctx, (*ctx).css, 0, ptr::null_mut()), -Errno::EFAULT.number());
+        assert_eq!((services.require)(ctx, 99), -Errno::EINVAL.number());
+        assert_eq!((services.task)(ctx, 12345, ptr::null_mut()), -Errno::EFAULT.number());
+        assert_eq!((services.set_affinity)(ctx, 1, ptr::null(), 1), -Errno::EFAULT.number());
+        assert_eq!((services.now)(ptr::null_mut()), 0, "a NULL context");
+        (services.put)(ctx, ptr::null(), 10);
+        (services.put)(ctx, [0xff_u8, 0xfe].as_ptr().cast(), 2);
+    }
+    0
+}
+
+static FILES: [File; 4] = [
+    File { name: chars("counts"), read_map: Some(counts), ..FILE },
+    File { name: chars("answer"), write_s64: Some(answer), ..FILE },
+    File { name: chars("explained"), write_text: Some(explained), ..FILE },
+    File { name: chars("garbage"), read_text: Some(garbage), ..FILE },
+];
+
+const MODULE: Module = Module {
+    abi_version: abi::ABI_VERSION,
+    module_size: size_of::<Module>() as u32,
+    file_size: size_of::<File>() as u32,
+    rule_size: size_of::<abi::Rule>() as u32,
+    context_size: size_of::<Context>() as u32,
+    services_size: size_of::<abi::Services>() as u32,
+    name: chars("probe"),
+    version: chars("1.2"),
+    summary: chars("for tests"),
+    refusing_file: chars(""),
+    files: FILES.as_ptr(),
+    file_count: 4,
+    rule_count: 0,
+    rules: ptr::null(),
+    load: None,
+    unload: None,
+    create: Some(create),
+    destroy: Some(destroy),
+    pre_destroy: None,
+    can_attach: None,
+    cancel_attach: None,
+    attach: None,
+    can_fork: None,
+    cancel_fork: None,
+    fork: Some(fork),
+    exit: Some(exit),
+    post_clone: None,
+    bind: None,
+};
+
+static PROBE: Module = MODULE;
+
+fn mounted() -> (Engine, SimulatedHost, Tid, CgroupId) {
+    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
+    let task = host.spawn(&mut engine, 0);
+    engine.load(&mut host, Controller::from_static(&PROBE).unwrap()).unwrap();
+    let root = engine.mount(&mut host, &Caller::root(task), "probe").unwrap().root;
+    (engine, host, task, root)
+}
+
+fn read(
+    engine: &mut Engine,
+    host: &mut SimulatedHost,
+    cgroup: CgroupId,
+    file: &str,
+) -> Result<String, Errno> {
+    let id = engine.find_file(cgroup, file).unwrap();
+    engine.read(host, &Caller::root(Tid(1)), cgroup, id).map_err(|error| error.errno())
+}
+
+fn write(
+    engine: &mut Engine,
+    host: &mut SimulatedHost,
+    cgroup: CgroupId,
+    file: &str,
+    text: &str,
+) -> Result<(), String> {
+    let id = engine.find_file(cgroup, file).unwrap();
+    engine
+        .write(host, &Caller::root(Tid(1)), cgroup, id, text.as_bytes())
+        .map_err(|error| format!("{} {error}", error.errno().name()))
+}
+
+#[test]
+fn callbacks_are_called_and_asked_back() {
+    let (mut engine, mut host, task, root) = mounted();
+    let counts = "probe.counts";
+    assert_eq!(
+        read(&mut engine, &mut host, root, counts).unwrap(),
+        "forks 1\nexits 0\ntasks 1\n",
+        "told at load"
+    );
+    let child = host.fork(&mut engine, task, false).unwrap();
+    assert_eq!(read(&mut engine, &mut host, root, counts).unwrap(), "forks 2\nexits 0\ntasks 2\n");
+    host.exit(&mut engine, child);
+    assert_eq!(read(&mut engine, &mut host, root, counts).unwrap(), "forks 2\nexits 1\ntasks 1\n");
+}
+
+#[test]
+fn what_is_no_errno_is_an_error_all_the_same() {
+    let (mut engine, mut host, _, root) = mounted();
+    let mut answer = |text| write(&mut engine, &mut host, root, "probe.answer", text);
+    assert_eq!(answer("0"), Ok(()));
+    assert_eq!(answer("-28").unwrap_err(), "ENOSPC probe.answer: No space left on device");
+    for garbage in ["1", "5", "-4096", "-2147483648", "2147483647"] {
+        let error = answer(garbage).unwrap_err();
+        assert!(error.starts_with("EINVAL") && error.contains(garbage), "{error}");
+    }
+}
+
+#[test]
+fn an_explanation_is_the_reason_of_the_error() {
+    let (mut engine, mut host, _, root) = mounted();
+    let error = write(&mut engine, &mut host, root, "probe.explained", "too far").unwrap_err();
+    assert_eq!(error, "ERANGE probe.explained: too far");
+}
+
+#[test]
+fn wrong_numbers_and_null_harm_nobody() {
+    let (mut engine, mut host, _, root) = mounted();
+    assert_eq!(read(&mut engine, &mut host, root, "probe.garbage"), Err(Errno::EIO), "not UTF-8");
+}
+
+#[test]
+fn a_description_of_another_version_is_refused_with_both_versions() {
+    static OTHER: Module = Module { abi_version: 7, ..MODULE };
+    static SMALLER: Module = Module { services_size: 8, ..MODULE };
+    let refusal = |module| match Controller::from_static(module) {
+        Ok(_) => panic!("loaded"),
+        Err(error) => (error.errno(), error.to_string()),
+    };
+    let (errno, text) = refusal(&OTHER);
+    assert!(errno == Errno::ENOEXEC && text.contains("version 7") && text.contains("version 1"), "{text}");
+    let (errno, text) = refusal(&SMALLER);
+    assert!(errno == Errno::ENOEXEC && text.contains("penfold_services has 8 bytes"), "{text}");
+}
+
+#[test]
+fn a_load_that_fails_leaves_nothing() {
+    unsafe extern "C" fn refuse(_: *mut *mut c_void) -> c_int {
+        -Errno::ENOMEM.number()
+    }
+    static REFUSING: Module = Module { load: Some(refuse), ..MODULE };
+    let Err(error) = Controller::from_static(&REFUSING) else { panic!("loaded") };
+    assert!(matches!(error, LoadError::Refused { errno: Errno::ENOMEM, .. }), "{error}");
+}
