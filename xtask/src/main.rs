@@ -1,8 +1,9 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
-//! `cargo xtask fuzz`.
+//! `cargo xtask fuzz`, `cargo xtask header`.
 
 mod dist;
 mod fuzz;
+mod header;
 
 use std::env;
 use std::path::PathBuf;
@@ -14,7 +15,8 @@ cargo xtask CHORE
   ci      test, and format, lints and documentation before it
   bench   runs the benches (see benches/README.md)
   dist    writes man pages and completions of shells into a directory, dist/share unless another is named
-  fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise";
+  fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
+  header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date";
 
 fn main() -> ExitCode {
     let chore = env::args().nth(1);
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         Some("ci") => ci(),
         Some("bench") => bench(),
         Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
+        Some("header") => header::header(env::args().nth(2).as_deref() == Some("--check")),
         Some("dist") => {
             let directory = env::args_os().nth(2).map_or_else(|| PathBuf::from("dist/share"), PathBuf::from);
             dist::dist(&directory).map_err(|error| format!("dist: {}: {error}", directory.display()))
@@ -62,6 +65,7 @@ fn test() -> Result<(), String> {
 
 fn ci() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"], &[])?;
+    header::header(true)?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     test()
