@@ -1,5 +1,6 @@
 //! Loading and unloading modules.
 
+mod claim;
 mod controller;
 mod error;
 mod fault;
