@@ -1,5 +1,5 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
-//! `cargo xtask fuzz`, `cargo xtask header`.
+//! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask loom`.
 
 mod dist;
 mod fuzz;
@@ -12,11 +12,12 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 cargo xtask CHORE
   test    builds everything and runs all tests
-  ci      test, and format, lints and documentation before it
+  ci      test, and format, lints, documentation and loom before it
   bench   runs the benches (see benches/README.md)
   dist    writes man pages and completions of shells into a directory, dist/share unless another is named
   fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
-  header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date";
+  header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date
+  loom    tries all interleavings of the two threads that load, call and unload a module, in a model";
 
 fn main() -> ExitCode {
     let chore = env::args().nth(1);
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Some("bench") => bench(),
         Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
         Some("header") => header::header(env::args().nth(2).as_deref() == Some("--check")),
+        Some("loom") => loom(),
         Some("dist") => {
             let directory = env::args_os().nth(2).map_or_else(|| PathBuf::from("dist/share"), PathBuf::from);
             dist::dist(&directory).map_err(|error| format!("dist: {}: {error}", directory.display()))
@@ -68,7 +70,20 @@ fn ci() -> Result<(), String> {
     header::header(true)?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    loom()?;
     test()
+}
+
+/// `LOOM_MAX_PREEMPTIONS` sets how many switches that nothing asked for are tried.
+fn loom() -> Result<(), String> {
+    let top = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    // a directory of its own: the flag would have everything else built anew, here and the next time without it
+    let directory = top.join("loom").display().to_string();
+    let flags = env::var("RUSTFLAGS").unwrap_or_default() + " --cfg loom";
+    cargo(
+        &["test", "--release", "--package", "penfold-module", "--test", "rendezvous_model"],
+        &[("RUSTFLAGS", &flags), ("CARGO_TARGET_DIR", &directory)],
+    )
 }
 
 fn bench() -> Result<(), String> {

@@ -33,9 +33,8 @@ impl Claimed {
         let canonical = fs::canonicalize(path).map_err(system)?;
         let meta = fs::metadata(&canonical).map_err(system)?;
         let claim = Claim { path: canonical, device_and_inode: (meta.dev(), meta.ino()) };
-        let same = |other: &Claim| {
-            other.path == claim.path || other.device_and_inode == claim.device_and_inode
-        };
+        let same =
+            |other: &Claim| other.path == claim.path || other.device_and_inode == claim.device_and_inode;
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         if open.iter().any(same) {
             return Err(LoadError::Open { path: claim.path });

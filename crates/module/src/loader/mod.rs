@@ -13,6 +13,7 @@ mod source;
 mod sync;
 mod thread;
 pub mod trust;
+mod whole;
 
 pub use controller::Controller;
 pub use error::LoadError;

@@ -10,6 +10,7 @@ use super::claim::Claimed;
 use super::error::LoadError;
 use super::fault::Fault;
 use super::info::{HEAD, Info, check_head, check_tables};
+use super::whole;
 use crate::abi;
 
 /// A file, or a description that is part of this program.
@@ -73,6 +74,7 @@ impl Source {
             Source::File(path) => path,
         };
         let claimed = Claimed::new(&path)?;
+        whole::check(claimed.path())?;
         // SAFETY: a module's constructors are its author's business; who may load it was asked before.
         let library = unsafe { Library::open(Some(claimed.path()), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|error| LoadError::not_a_module(&path, error.to_string()))?;

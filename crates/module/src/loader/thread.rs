@@ -3,9 +3,9 @@
 
 use std::panic;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub(super) struct ModuleThread {
     /// Gives the mapped file back, to be unmapped where no code of it can run any more.
     handle: Option<JoinHandle<Option<Opened>>>,
     /// Where the thread has told how its start went; closed when it has called `unload`.
-    told: mpsc::Receiver<Result<Info, LoadError>>,
+    told: Mutex<mpsc::Receiver<Result<Info, LoadError>>>,
     pub(super) name: String,
     pub(super) budget: Duration,
     pub(super) overruns: Arc<AtomicU64>,
@@ -48,7 +48,8 @@ impl ModuleThread {
         };
         let handle = blocked(|| Builder::new().name("penfold-module".into()).spawn(thread))
             .map_err(|error| LoadError::system("start a thread", shown.as_ref(), error))?;
-        let outcome = hear(&told, BUDGET, || warn!(module = shown, "its load has run for {BUDGET:?} and goes on"));
+        let outcome =
+            hear(&told, BUDGET, || warn!(module = shown, "its load has run for {BUDGET:?} and goes on"));
         let outcome = outcome.unwrap_or_else(|| {
             Err(LoadError::not_a_module(shown.as_ref(), "it ended the thread that it was to run on"))
         });
@@ -56,7 +57,17 @@ impl ModuleThread {
             Ok(info) => {
                 let name = info.name.clone();
                 let overruns = Arc::default();
-                Ok((ModuleThread { meeting, handle: Some(handle), told, name, budget: BUDGET, overruns }, info))
+                Ok((
+                    ModuleThread {
+                        meeting,
+                        handle: Some(handle),
+                        told: Mutex::new(told),
+                        name,
+                        budget: BUDGET,
+                        overruns,
+                    },
+                    info,
+                ))
             }
             Err(error) => {
                 drop(handle.join());
@@ -105,7 +116,7 @@ impl Drop for ModuleThread {
         if let Some(handle) = self.handle.take() {
             self.meeting.quit(handle.thread());
             let late = || warn!(module = self.name, "unload has run for {:?} and goes on", self.budget);
-            hear(&self.told, self.budget, late);
+            hear(&self.told.lock().unwrap_or_else(PoisonError::into_inner), self.budget, late);
             // What the thread leaves behind is dropped here, so that the file is unmapped when the thread is gone.
             drop(handle.join());
         }
