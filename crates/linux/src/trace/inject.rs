@@ -15,7 +15,7 @@ use super::arch::{Injector, Registers};
 use super::filter::{self, Interest};
 use super::supervise::{Supervisor, ptrace_options};
 use super::sys;
-use super::table::{State, Task};
+use super::table::State;
 use super::{Notice, Policy, Tid};
 use libc::c_int;
 use nix::errno::Errno;
@@ -76,13 +76,6 @@ impl<P: Policy> Supervisor<P> {
     /// run another instruction of their program.
     pub(super) fn want_filter(&mut self, tid: Tid, need: Need) {
         let (Some(interest), Some(tgid)) = (Interest::of(need), self.tgid_of(tid)) else { return };
-        let has = |task: &Task| {
-            task.wants.or(task.lineage.filter).is_some_and(|known| known.with(interest) == known)
-        };
-        // what one thread has or is to get, all have: a process of ten thousand is gone through once, not for each of them
-        if self.table.tasks.get(&tid).is_none_or(has) {
-            return;
-        }
         for thread in self.table.threads_of(tgid) {
             let Some(task) = self.table.tasks.get_mut(&thread) else { continue };
             let wanted = match task.wants.or(task.lineage.filter) {
