@@ -21,7 +21,6 @@ mod run;
 mod serve;
 mod settings;
 mod shim;
-#[allow(dead_code)] // until `penfold module` calls it
 mod skeleton;
 mod umount;
 mod verbs;

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use crate::failure::{Failure, Outcome};
 use crate::output;
+use crate::verbs::EXIT_STATUS;
 
 /// In which language a controller is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -26,6 +27,12 @@ pub(crate) enum Language {
 ///
 /// It has two control files, builds, passes its tests and can be loaded as it is. What to do next is told.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
+Examples:
+  penfold module new wheel
+  penfold module new --lang c wheel ~/controllers/wheel
+
+{EXIT_STATUS}"))]
 pub(crate) struct Arguments {
     /// The controller's name: what is mounted, and the prefix of its control files.
     name: String,

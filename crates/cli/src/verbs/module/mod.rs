@@ -9,6 +9,8 @@ use clap::Subcommand;
 
 use crate::failure::Outcome;
 use crate::remote::Global;
+use crate::skeleton;
+use crate::verbs::EXIT_STATUS;
 
 /// Loads, unloads, shows and tries modules: controllers from files, while everything runs.
 ///
@@ -20,13 +22,16 @@ use crate::remote::Global;
 /// machine's), and only a file that nobody but root and that owner can write, in directories of which the same is true.
 #[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
   penfold module load net_cls && penfold mount net_cls
   penfold module list
   penfold module info ./hello.so
   penfold module check ./hello.so hello.max=10
-  penfold run --module ./hello.so -s hello.max=10 -- make")]
+  penfold run --module ./hello.so -s hello.max=10 -- make
+  penfold module new wheel
+
+{EXIT_STATUS}"))]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -38,6 +43,7 @@ enum Verb {
     Unload(load::UnloadArguments),
     List(list::Arguments),
     Info(info::Arguments),
+    New(skeleton::Arguments),
     Check(check::Arguments),
 }
 
@@ -47,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         Verb::Unload(arguments) => load::unload(arguments, global),
         Verb::List(arguments) => list::run(arguments, global),
         Verb::Info(arguments) => info::run(arguments),
+        Verb::New(arguments) => skeleton::run(arguments),
         Verb::Check(arguments) => check::run(arguments),
     }
 }
