@@ -16,7 +16,7 @@ use crate::verbs::EXIT_STATUS;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
-  penfold module load net_cls && penfold mount net_cls
+  penfold module load net_cls && penfold mount -o net_cls
   penfold module load ./hello.so
 
 {EXIT_STATUS}"))]

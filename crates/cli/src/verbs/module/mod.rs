@@ -24,7 +24,7 @@ use crate::verbs::EXIT_STATUS;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
-  penfold module load net_cls && penfold mount net_cls
+  penfold module load net_cls && penfold mount -o net_cls
   penfold module list
   penfold module info ./hello.so
   penfold module check ./hello.so hello.max=10
