@@ -6,7 +6,8 @@
 //! * `fdcount.current`: descriptors open now, looked up when it is read.
 //! * `fdcount.max` (not in the root): the limit, `max` for none. Takes `max` or a number, decimal, `0x` or octal. One
 //!   below the present number is allowed: nothing is closed, nothing more can be opened.
-//! * `fdcount.peak`: the highest number that was seen; it is looked at on reads, and on forks where there is a limit.
+//! * `fdcount.peak`: the highest number that was seen. It is looked at on reads and, where there is a limit, at every
+//!   sharing out: what is opened and closed in between is not seen.
 //! * `fdcount.events`: `max N`, the forks refused that were tried in this cgroup.
 //!
 //! A limit is kept with the soft RLIMIT_NOFILE of the processes, which is lowered, never raised above what the process
@@ -109,7 +110,17 @@ impl<D: Descriptors> FdCount<D> {
         let below = |css: Css, process: &Process| {
             core::iter::successors(Some(process.css), |&at| ctx.parent_of(at)).any(|at| at == css)
         };
-        let shares = shares(&everyone, &limited, below).ok_or(Errno::EAGAIN)?;
+        let used = limited.iter().map(|&(css, _)| {
+            let members = processes.iter().filter(|process| below(css, process));
+            (css, members.map(Process::count).sum())
+        });
+        let used: Vec<(Css, u64)> = used.collect();
+        let shares = shares(&everyone, &limited, below);
+        for (css, current) in used {
+            let state = ctx.state_of_mut(css);
+            state.peak = state.peak.max(current);
+        }
+        let shares = shares.ok_or(Errno::EAGAIN)?;
         // Lowered first: what one is given has to be taken from another before.
         let mut wanted: Vec<(Tid, Option<u64>)> = processes
             .iter()

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use crate::failure::{Failure, Outcome};
 use crate::output;
-use crate::verbs::EXIT_STATUS;
+use crate::verbs::{EXIT_STATUS, mkdir};
 
 /// In which language a controller is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -30,7 +30,7 @@ pub(crate) enum Language {
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
   penfold module new wheel
-  penfold module new --lang c wheel ~/controllers/wheel
+  penfold module new --lang c wheel ~/src/wheel
 
 {EXIT_STATUS}"))]
 pub(crate) struct Arguments {
@@ -74,7 +74,9 @@ pub(crate) fn new(name: &str, language: Language, directory: &Path) -> Result<Sk
         Language::Rust => rust(name),
         Language::C => c(name),
     };
-    write(directory, &files).map_err(|error| Failure::new(format!("{}: {error}", directory.display())))?;
+    write(directory, &files).map_err(|error| {
+        Failure::new(format!("{}: can't write a controller there: {error}", directory.display()))
+    })?;
     let files = files.into_iter().map(|(path, _)| path).collect();
     Ok(Skeleton { files, next: next(name, language, directory) })
 }
@@ -122,7 +124,7 @@ fn sdk(source: &Path) -> String {
 
 fn next(name: &str, language: Language, directory: &Path) -> [String; 3] {
     // What others may write is not loaded, and a build makes files by the umask.
-    let umask = if crate::verbs::mkdir::by_umask() & 0o022 == 0 { "" } else { "umask 022; " };
+    let umask = if mkdir::by_umask() & 0o022 == 0 { "" } else { "umask 022; " };
     let enter = format!("cd {}", directory.display());
     let (test, build, module) = match language {
         Language::Rust => {
@@ -131,7 +133,11 @@ fn next(name: &str, language: Language, directory: &Path) -> [String; 3] {
         }
         Language::C => (format!("{enter}; make"), "make check", format!("./{name}.so")),
     };
-    [test, build.into(), format!("penfold run --module {module} -s {name}.value=42 -- id")]
+    [
+        test,
+        build.into(),
+        format!("penfold run --module {module} -s {name}.value=42 -- penfold cat /job {name}.value"),
+    ]
 }
 
 /// Makes the directory, which must be new, and the files. Others can't write any of it, whatever the umask says:

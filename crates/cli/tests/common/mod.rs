@@ -4,6 +4,7 @@
 mod daemon;
 mod kernel;
 mod modules;
+mod place;
 mod program;
 mod scratch;
 
@@ -23,6 +24,7 @@ use serde_json::Value;
 pub use daemon::{Daemon, Sleeper};
 pub use kernel::KernelGroup;
 pub use modules::Modules;
+pub use place::Place;
 pub use program::{CLONE, Program, compile, compile_with};
 pub use scratch::Scratch;
 

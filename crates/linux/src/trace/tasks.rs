@@ -195,6 +195,10 @@ impl Host for Tasks {
         self.placed.iter().filter(|(_, placed)| placed.set == set).for_each(|(&task, _)| visit(task));
     }
 
+    fn for_every_task(&self, _: &[CssSetId], visit: &mut dyn FnMut(Tid)) {
+        self.placed.keys().copied().for_each(visit);
+    }
+
     fn for_each_thread(&self, group: Tid, visit: &mut dyn FnMut(Tid)) {
         if self.placed.contains_key(&group) {
             visit(group);

@@ -1,5 +1,6 @@
 //! Loading and unloading modules.
 
+mod claim;
 mod controller;
 mod elf;
 mod error;
@@ -14,6 +15,7 @@ mod source;
 mod sync;
 mod thread;
 pub mod trust;
+mod whole;
 
 pub use controller::Controller;
 pub use error::LoadError;

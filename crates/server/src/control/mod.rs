@@ -30,7 +30,6 @@ use varlink::VarlinkService;
 use crate::desk::Desk;
 use crate::journal::Journal;
 
-#[cfg(feature = "daemon")]
 pub(crate) use hierarchies::describe;
 pub use limits::Limits;
 pub use listener::Listener;

@@ -12,7 +12,7 @@ use crate::remote::Global;
 use crate::skeleton;
 use crate::verbs::EXIT_STATUS;
 
-/// Loads, unloads, shows and tries modules: controllers from files, while everything runs.
+/// Begins, tries, shows, loads and unloads modules: controllers from files, while everything runs.
 ///
 /// A module is a shared object. MODULE is its path, which has a '/' or a '.', or its name: then libpenfold_NAME.so or NAME.so
 /// is looked for in $PENFOLD_MODULES (absolute paths, separated by ':'), in the directory of penfold itself, in
@@ -24,12 +24,12 @@ use crate::verbs::EXIT_STATUS;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
+  penfold module new wheel
   penfold module load net_cls && penfold mount -o net_cls
   penfold module list
   penfold module info ./hello.so
   penfold module check ./hello.so hello.max=10
   penfold run --module ./hello.so -s hello.max=10 -- make
-  penfold module new wheel
 
 {EXIT_STATUS}"))]
 pub(crate) struct Arguments {
@@ -43,8 +43,8 @@ enum Verb {
     Unload(load::UnloadArguments),
     List(list::Arguments),
     Info(info::Arguments),
-    New(skeleton::Arguments),
     Check(check::Arguments),
+    New(skeleton::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         Verb::Unload(arguments) => load::unload(arguments, global),
         Verb::List(arguments) => list::run(arguments, global),
         Verb::Info(arguments) => info::run(arguments),
-        Verb::New(arguments) => skeleton::run(arguments),
         Verb::Check(arguments) => check::run(arguments),
+        Verb::New(arguments) => skeleton::run(arguments),
     }
 }
