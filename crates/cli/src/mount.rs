@@ -80,7 +80,6 @@ pub(crate) fn mount_files(
         // programs take a mount whose source is "cgroup" for the kernel's
         source: if source == "cgroup" || source.is_empty() { SOURCE } else { source }.to_owned(),
         read_only: options.read_only,
-        no_exec: options.no_exec,
     };
     let device = mount
         .mount(&target)

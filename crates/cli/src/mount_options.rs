@@ -7,8 +7,6 @@ pub(crate) struct MountOptions {
     pub(crate) remount: bool,
     /// `ro`
     pub(crate) read_only: bool,
-    /// `noexec`
-    pub(crate) no_exec: bool,
     /// `fs=`, which only the helper `mount.fuse.penfold` knows.
     pub(crate) filesystem: Option<String>,
     /// What is left, for the daemon: subsystems, `name=`, `release_agent=` and so on.
@@ -16,13 +14,14 @@ pub(crate) struct MountOptions {
 }
 
 /// Options that mount(8) keeps to itself or that have no meaning here.
-const OF_MOUNT: [&str; 34] = [
+const OF_MOUNT: [&str; 35] = [
     "rw",
     "suid",
     "nosuid",
     "dev",
     "nodev",
     "exec",
+    "noexec",
     "atime",
     "noatime",
     "diratime",
@@ -63,7 +62,6 @@ impl MountOptions {
                 "" => {}
                 "remount" => options.remount = true,
                 "ro" => options.read_only = true,
-                "noexec" => options.no_exec = true,
                 word if OF_MOUNT.contains(&word) || word.starts_with("x-") || word.starts_with("X-") => {}
                 word => match word.strip_prefix("fs=") {
                     Some(filesystem) => options.filesystem = Some(filesystem.to_owned()),
@@ -90,7 +88,7 @@ mod tests {
         let options =
             MountOptions::parse("rw,nosuid,nodev,noexec,relatime,cpu,cpuacct,name=x,release_agent=/a b");
         assert_eq!(options.hierarchy, "cpu,cpuacct,name=x,release_agent=/a b");
-        assert_eq!((options.no_exec, options.read_only, options.remount), (true, false, false));
+        assert_eq!((options.read_only, options.remount), (false, false));
         assert_eq!(options.name(), Some("x"));
         assert_eq!(MountOptions::parse("rw"), MountOptions::default());
         let proc = MountOptions::parse("remount,ro,fs=proc,x-systemd.automount");
