@@ -44,6 +44,11 @@ impl Host for BareHost {
         members.for_each(|(task, _)| visit(Tid(task as i32)));
     }
 
+    fn for_every_task(&self, _: &[CssSetId], visit: &mut dyn FnMut(Tid)) {
+        let tasks = self.sets.iter().enumerate().filter(|&(_, set)| set.is_some());
+        tasks.for_each(|(task, _)| visit(Tid(task as i32)));
+    }
+
     fn for_each_thread(&self, group: Tid, visit: &mut dyn FnMut(Tid)) {
         visit(group);
     }

@@ -17,7 +17,7 @@ pub struct World {
 impl Default for World {
     fn default() -> World {
         let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(CPUS));
-        penfold_subsystems::load_all(&mut engine, &mut host).expect("they load");
+        penfold_subsystems::load_tree(&mut engine, &mut host).expect("they load");
         World { engine, host }
     }
 }

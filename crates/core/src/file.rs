@@ -84,14 +84,22 @@ impl<S: Subsystem> Copy for Write<S> {}
 
 /// One control file of a subsystem.
 pub struct File<S: Subsystem> {
-    pub(crate) name: Cow<'static, str>,
-    pub(crate) mode: Option<u32>,
-    pub(crate) place: Place,
-    pub(crate) max_write: usize,
-    pub(crate) counts: bool,
-    pub(crate) private: usize,
-    pub(crate) read: Read<S>,
-    pub(crate) write: Write<S>,
+    /// [`File::new`]
+    pub name: Cow<'static, str>,
+    /// [`File::mode`]; `None` for what follows from the handlers.
+    pub mode: Option<u32>,
+    /// Where it appears.
+    pub place: Place,
+    /// [`File::max_write`]
+    pub max_write: usize,
+    /// [`File::counts`]
+    pub counts: bool,
+    /// [`File::private`]
+    pub private: usize,
+    /// How it is read.
+    pub read: Read<S>,
+    /// How it is written.
+    pub write: Write<S>,
 }
 
 impl<S: Subsystem> Clone for File<S> {

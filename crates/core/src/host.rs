@@ -70,6 +70,14 @@ pub trait Host {
     /// Visits every task that points to `set`, in any order.
     fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid));
 
+    /// Visits every task that points to any css_set, in any order. `sets` are all that there are: a host that does not
+    /// keep its tasks by css_set goes through them once instead.
+    fn for_every_task(&self, sets: &[CssSetId], visit: &mut dyn FnMut(Tid)) {
+        for &set in sets {
+            self.for_each_task(set, visit);
+        }
+    }
+
     /// Visits every thread of a thread group that is not exiting, leader first, the others in the order of their making
     /// as far as it is known.
     fn for_each_thread(&self, group: Tid, visit: &mut dyn FnMut(Tid));

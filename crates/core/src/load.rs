@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::interest::Masks;
 use crate::mount_options::is_reserved;
 use crate::slot::{SLOTS, Slot};
-use crate::subsystem::Subsystem;
+use crate::subsystem::{Callbacks, Subsystem};
 use crate::task::Tid;
 
 /// The longest name of a subsystem in bytes (E2.1).
@@ -116,9 +116,7 @@ impl Engine {
         }
         if self.masks.fork & (1 << slot) != 0 {
             let mut tasks: Vec<Tid> = Vec::new();
-            for set in sets {
-                host.for_each_task(set, &mut |task| tasks.push(task));
-            }
+            host.for_every_task(&sets, &mut |task| tasks.push(task));
             self.call(slot, host, None, |instance, services| instance.existing(services, css, &tasks));
         }
     }
@@ -128,7 +126,8 @@ impl Engine {
     ///
     /// # Errors
     /// `ENOENT` if none of that name is loaded; `EBUSY` while it is bound, naming the hierarchy that holds it, also
-    /// one that is unmounted but has children.
+    /// one that is unmounted but has children; or what its `pre_destroy` answers for its last state (E6.2), as for a
+    /// module that something else still uses (E5.5). Then it stays loaded.
     pub fn unload(&mut self, host: &mut dyn Host, name: &str) -> Result<()> {
         let slot = self.slot_of(name).ok_or_else(|| refuse(name, Errno::ENOENT, "not loaded"))?;
         let hierarchy = self.slot(slot).hierarchy;
@@ -142,6 +141,9 @@ impl Engine {
         }
         let top = self.tree.hierarchy(0).root;
         let css = self.tree[top].css(slot).expect("an unbound subsystem has its state on the dummy top");
+        if self.slot(slot).callbacks.contains(Callbacks::PRE_DESTROY) {
+            self.try_call(slot, host, None, |instance, services| instance.pre_destroy(services, css))?;
+        }
         self.tree.sets.set_pointer(slot, None);
         self.epoch += 1;
         self.call(slot, host, None, |instance, services| instance.destroy(services, css));

@@ -111,10 +111,10 @@ pub trait Subsystem: Sized + Send + 'static {
     /// Takes leave of a state: after rmdir, after a failed mkdir, at unload. The state is dropped after it.
     fn destroy(&mut self, ctx: &mut Context<'_, Self>);
 
-    /// Before rmdir; may run more than once.
+    /// Before rmdir, and for the last state before unload; may run more than once.
     ///
     /// # Errors
-    /// Any; the rmdir fails with it.
+    /// Any; the rmdir or unload fails with it.
     fn pre_destroy(&mut self, ctx: &mut Context<'_, Self>) -> Result<()> {
         let _ = ctx;
         Ok(())

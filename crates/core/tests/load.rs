@@ -208,7 +208,7 @@ fn an_unload_frees_everything_and_a_reload_starts_anew() {
     world.unmount(top);
     desk.take_log();
     world.unload("p").unwrap();
-    assert_eq!(desk.take_log(), ["p.destroy 5"], "which still finds its state");
+    assert_eq!(desk.take_log(), ["p.pre_destroy /", "p.destroy 5"], "which still find its state");
     assert_eq!((desk.counts().alive, desk.counts().create, desk.counts().destroy), (0, 3, 3));
     world.exit(task);
     assert_eq!((desk.counts().exit, world.engine.interest()), (0, Interest::empty()));

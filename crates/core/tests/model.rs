@@ -41,7 +41,7 @@ const MUST_BE_SEEN: &[(&str, &[Option<Errno>])] = &[
     ("Commit", &[None]),
     ("Cancel", &[None]),
     ("Load", &[None, Some(Errno::EEXIST), Some(Errno::ENOMEM)]),
-    ("Unload", &[None, Some(Errno::ENOENT), Some(Errno::EBUSY)]),
+    ("Unload", &[None, Some(Errno::ENOENT), Some(Errno::EBUSY), Some(Errno::EIO)]),
     ("Limit", &[None]),
     ("Stale", &[None]),
     ("Release", &[None]),

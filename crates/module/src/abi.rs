@@ -180,7 +180,7 @@ pub struct Module {
     pub create: Option<unsafe extern "C" fn(ctx: *mut Context, state: *mut *mut c_void) -> c_int>,
     /// Frees a state: after rmdir, after a mkdir that failed elsewhere, at unload.
     pub destroy: Option<unsafe extern "C" fn(ctx: *mut Context)>,
-    /// Before rmdir, which fails with its error; may run more than once.
+    /// Before rmdir, and for the last state before unload, which then fail with its error; may run more than once.
     pub pre_destroy: Option<unsafe extern "C" fn(ctx: *mut Context) -> c_int>,
     /// May these tasks move? A yes stays valid until `attach` or `cancel_attach`. Never asked on fork.
     pub can_attach:

@@ -20,7 +20,7 @@ fn root() -> Caller {
 impl World {
     fn new() -> World {
         let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(CPUS));
-        penfold_subsystems::load_all(&mut engine, &mut host).expect("they load");
+        penfold_subsystems::load_tree(&mut engine, &mut host).expect("they load");
         World { engine, host, roots: Vec::new() }
     }
 
@@ -200,7 +200,7 @@ fn what_can_not_be_restored_is_said_and_the_rest_is_restored() {
     let image = world.image();
     let mut other = World { host: SimulatedHost::new(2), ..World::new() };
     other.engine = Engine::new();
-    penfold_subsystems::load_all(&mut other.engine, &mut other.host).expect("they load");
+    penfold_subsystems::load_tree(&mut other.engine, &mut other.host).expect("they load");
     let rebuilt = rebuild(&mut other.engine, &mut other.host, &image);
     assert_eq!(
         rebuilt.failures,

@@ -40,12 +40,12 @@ fn hierarchies_are_mounted_shared_changed_and_unmounted() {
     let other = MountCall { filesystem: Some(at("ext4")), ..MountCall::default() };
     assert_eq!(world.refused(&other), "ENODEV");
     world.call(&mount("none,name=mine"));
-    let remount = RemountCall { hierarchy: at("pids"), options: at("pids,freezer,net_cls") };
-    assert_eq!(world.call(&remount).hierarchy.subsystems, ["freezer", "net_cls", "pids"]);
+    let remount = RemountCall { hierarchy: at("pids"), options: at("pids,freezer,numtasks") };
+    assert_eq!(world.call(&remount).hierarchy.subsystems, ["freezer", "pids", "numtasks"]);
     let all = world.call(&HierarchiesCall {}).hierarchies;
     assert_eq!(
         all.iter().map(|one| &*one.options).collect::<Vec<_>>(),
-        ["name=mine", "cpuset,noprefix,release_agent=/sbin/cpuset_release_agent", "freezer,net_cls,pids"]
+        ["name=mine", "cpuset,noprefix,release_agent=/sbin/cpuset_release_agent", "freezer,pids,numtasks"]
     );
     let subsystems = world.call(&SubsystemsCall {}).subsystems;
     let pids = subsystems.iter().find(|one| one.name == "pids").expect("pids");

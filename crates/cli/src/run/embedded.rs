@@ -23,7 +23,9 @@ pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<Over, Fail
     workshop.allow_later_rules();
     let (engine, host) = workshop.parts();
     let group = arguments.group.as_deref().unwrap_or(GROUP);
-    let (cgroup, root) = containment::prepare(engine, host, group).map_err(Failure::own)?;
+    let wanted = (&arguments.module[..], &arguments.set[..]);
+    let (cgroup, root) =
+        containment::prepare(engine, host, group, wanted).map_err(Failure::before_command)?;
     for setting in &arguments.set {
         settings::apply(engine, host, &owner(), [cgroup, root], setting).map_err(Failure::own)?;
     }

@@ -285,7 +285,7 @@ impl Subsystem for Probe {
     }
 
     fn fork(&mut self, ctx: &mut Ctx<'_>, child: Tid) {
-        assert!(ctx.tasks_of(ctx.css()).contains(&child) || ctx.is_root(), "a child is a member before");
+        assert!(ctx.is_root() || ctx.tasks_of(ctx.css()).contains(&child), "a child is a member before");
         self.note("fork", child);
         self.desk.records().counts.fork += 1;
     }

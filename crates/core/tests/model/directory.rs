@@ -185,6 +185,12 @@ impl Model {
         if self.slots[slot].as_ref().unwrap().hierarchy != 0 {
             return Err(Errno::EBUSY);
         }
+        if self.slots[slot].as_ref().unwrap().has(Callbacks::PRE_DESTROY) {
+            self.counts[kind].pre_destroy += 1;
+            if self.knobs[kind].veto_destroy {
+                return Err(Errno::EIO);
+            }
+        }
         self.counts[kind].destroy += 1;
         self.slots[slot] = None;
         Ok(())

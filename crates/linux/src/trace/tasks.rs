@@ -195,6 +195,10 @@ impl Host for Tasks {
         self.placed.iter().filter(|(_, placed)| placed.set == set).for_each(|(&task, _)| visit(task));
     }
 
+    fn for_every_task(&self, _: &[CssSetId], visit: &mut dyn FnMut(Tid)) {
+        self.placed.keys().copied().for_each(visit);
+    }
+
     fn for_each_thread(&self, group: Tid, visit: &mut dyn FnMut(Tid)) {
         if self.placed.contains_key(&group) {
             visit(group);
@@ -203,7 +207,9 @@ impl Host for Tasks {
         let mut others: Vec<Tid> = others.map(|(&task, _)| task).collect();
         // as they were made, until the numbers start again
         others.sort_unstable();
-        others.into_iter().for_each(visit);
+        for thread in others {
+            visit(thread);
+        }
     }
 
     fn now(&self) -> u64 {

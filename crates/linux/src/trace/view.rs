@@ -80,6 +80,10 @@ impl Host for View<'_> {
         self.tasks.for_each_task(set, visit);
     }
 
+    fn for_every_task(&self, sets: &[CssSetId], visit: &mut dyn FnMut(Tid)) {
+        self.tasks.for_every_task(sets, visit);
+    }
+
     fn for_each_thread(&self, group: Tid, visit: &mut dyn FnMut(Tid)) {
         self.tasks.for_each_thread(group, visit);
     }

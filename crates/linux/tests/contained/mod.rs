@@ -55,7 +55,7 @@ impl Job {
             workshop.arrange(need);
         }
         let (engine, host) = workshop.parts();
-        penfold_subsystems::load_all(engine, host).expect("all controllers load");
+        penfold_subsystems::load_tree(engine, host).expect("all controllers load");
         let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
         let cgroup = engine.mkdir(host, &owner(), root, b"job", 0o755).expect("a cgroup");
         for (name, value) in settings {

@@ -1,5 +1,6 @@
 //! Why a module can't be loaded.
 
+use std::ffi::c_int;
 use std::path::{Path, PathBuf};
 
 use penfold_core::Errno;
@@ -54,13 +55,21 @@ pub enum LoadError {
         /// What is wrong in it.
         fault: Fault,
     },
+    /// This program has this file loaded already, perhaps under another path: `EEXIST`.
+    #[error("{}: this file is loaded already; unload it first, or load a copy of it under another name", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+    },
     /// The module's own load has failed: with the errno it gave.
-    #[error("{}: the module's load failed: {errno}", path.display())]
+    #[error("{}: the module's load failed: {reason}", path.display())]
     Refused {
         /// The file.
         path: PathBuf,
         /// What it answered; `EIO` for what is no errno.
         errno: Errno,
+        /// The same in words.
+        reason: String,
     },
 }
 
@@ -74,6 +83,7 @@ impl LoadError {
             }
             LoadError::Untrusted { .. } => Errno::EPERM,
             LoadError::NotAModule { .. } => Errno::ENOEXEC,
+            LoadError::Open { .. } => Errno::EEXIST,
             LoadError::Description { fault, .. } => fault.errno(),
             LoadError::Refused { errno, .. } => *errno,
         }
@@ -81,6 +91,16 @@ impl LoadError {
 
     pub(crate) fn system(operation: &'static str, path: &Path, source: std::io::Error) -> LoadError {
         LoadError::System { operation, path: path.to_owned(), source }
+    }
+
+    /// What a load answered that is not 0.
+    pub(crate) fn refused(path: PathBuf, code: c_int) -> LoadError {
+        let known = code.checked_neg().and_then(Errno::from_number);
+        let reason = known.map_or_else(
+            || format!("it answered {code}, which is neither 0 nor a negative errno that penfold knows"),
+            |errno| errno.to_string(),
+        );
+        LoadError::Refused { path, errno: known.unwrap_or(Errno::EIO), reason }
     }
 
     pub(crate) fn not_a_module(path: &Path, reason: impl Into<String>) -> LoadError {

@@ -17,7 +17,7 @@ const QUIT: u32 = 3;
 
 /// How often a waiting side looks before it sleeps. A short job that runs on another CPU is done by then; where both
 /// sides share a CPU, spinning is lost, so it is short.
-const SPINS: u32 = 100;
+const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 
 /// The meeting of two threads. `J` is a job, `R` a request that a job makes.
 pub(super) struct Rendezvous<J, R> {

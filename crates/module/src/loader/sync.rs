@@ -12,8 +12,9 @@ pub(super) use loom::{
     cell::UnsafeCell,
     hint::spin_loop,
     sync::atomic::{AtomicU32, Ordering},
-    thread::{Thread, current},
 };
+#[cfg(loom)]
+pub(super) use model::{Thread, current};
 
 use std::time::Duration;
 
@@ -29,7 +30,53 @@ pub(super) fn park(most: Option<Duration>) {
 /// The same; time does not pass in a model.
 #[cfg(loom)]
 pub(super) fn park(_: Option<Duration>) {
-    loom::thread::park();
+    current().park();
+}
+
+/// Parking as the standard library promises it and no more. Loom's own has whatever came before an unpark come before
+/// whatever the other thread does next, parked or not, which hides a turn that is passed without an order.
+#[cfg(loom)]
+pub(super) mod model {
+    use loom::sync::{Arc, Condvar, Mutex};
+    use std::cell::RefCell;
+
+    /// A thread that can park.
+    #[derive(Clone)]
+    pub(crate) struct Thread(Arc<(Mutex<bool>, Condvar)>);
+
+    loom::thread_local! {
+        static CURRENT: RefCell<Option<Thread>> = RefCell::new(None);
+    }
+
+    /// The thread that this is called on.
+    pub(crate) fn current() -> Thread {
+        CURRENT.with(|current| current.borrow_mut().get_or_insert_with(Thread::new).clone())
+    }
+
+    impl Thread {
+        /// For a thread that is still to be spawned.
+        pub(crate) fn new() -> Thread {
+            Thread(Arc::new((Mutex::new(false), Condvar::new())))
+        }
+
+        /// From now on the thread that calls this is this one.
+        pub(crate) fn begin(self) {
+            CURRENT.with(|current| *current.borrow_mut() = Some(self));
+        }
+
+        pub(crate) fn unpark(&self) {
+            *self.0.0.lock().expect("nobody panics") = true;
+            self.0.1.notify_one();
+        }
+
+        pub(super) fn park(&self) {
+            let mut token = self.0.0.lock().expect("nobody panics");
+            while !*token {
+                token = self.0.1.wait(token).expect("nobody panics");
+            }
+            *token = false;
+        }
+    }
 }
 
 /// A cell with loom's interface.

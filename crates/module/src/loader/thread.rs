@@ -3,14 +3,15 @@
 
 use std::panic;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
-use penfold_core::{Errno, Resource, Services};
+use penfold_core::{Resource, Services};
+use tracing::{error, warn};
 
 use super::error::LoadError;
 use super::guest::{About, Guest, Job, Meeting, Request, Said, SendPointer};
@@ -25,6 +26,8 @@ pub(super) struct ModuleThread {
     meeting: Arc<Meeting>,
     /// Gives the mapped file back, to be unmapped where no code of it can run any more.
     handle: Option<JoinHandle<Option<Opened>>>,
+    /// Where the thread has told how its start went; closed when it has called `unload`.
+    told: Mutex<mpsc::Receiver<Result<Info, LoadError>>>,
     pub(super) name: String,
     pub(super) budget: Duration,
     pub(super) overruns: Arc<AtomicU64>,
@@ -45,14 +48,26 @@ impl ModuleThread {
         };
         let handle = blocked(|| Builder::new().name("penfold-module".into()).spawn(thread))
             .map_err(|error| LoadError::system("start a thread", shown.as_ref(), error))?;
-        let outcome = told.recv().unwrap_or_else(|_| {
+        let outcome =
+            hear(&told, BUDGET, || warn!(module = shown, "its load has run for {BUDGET:?} and goes on"));
+        let outcome = outcome.unwrap_or_else(|| {
             Err(LoadError::not_a_module(shown.as_ref(), "it ended the thread that it was to run on"))
         });
         match outcome {
             Ok(info) => {
                 let name = info.name.clone();
                 let overruns = Arc::default();
-                Ok((ModuleThread { meeting, handle: Some(handle), name, budget: BUDGET, overruns }, info))
+                Ok((
+                    ModuleThread {
+                        meeting,
+                        handle: Some(handle),
+                        told: Mutex::new(told),
+                        name,
+                        budget: BUDGET,
+                        overruns,
+                    },
+                    info,
+                ))
             }
             Err(error) => {
                 drop(handle.join());
@@ -80,17 +95,17 @@ impl ModuleThread {
         let job: *mut (dyn FnMut(&mut Guest<'_>) + 'static) = unsafe { std::mem::transmute(job) };
         let module = self.handle.as_ref().expect("it runs until it is dropped").thread();
         let started = Instant::now();
-        let late = || tracing::warn!(module = self.name, "{what} has run for {:?} and goes on", self.budget);
+        let late = || warn!(module = self.name, "{what} has run for {:?} and goes on", self.budget);
         let serve = |request: Request| serve(request, services);
         self.meeting.call(module, SendPointer(job) as Job, self.budget, serve, late);
         let taken = started.elapsed();
         if taken > self.budget {
             self.overruns.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(module = self.name, "{what} took {taken:?}; it may take {:?}", self.budget);
+            warn!(module = self.name, "{what} took {taken:?}; it may take {:?}", self.budget);
         }
         let (answer, said) = answer.expect("the module's thread has run it");
         if let Some(failure) = &said.failure {
-            tracing::error!(module = self.name, "{what} failed: {failure}");
+            error!(module = self.name, "{what} failed: {failure}");
         }
         (answer, said)
     }
@@ -100,8 +115,22 @@ impl Drop for ModuleThread {
     fn drop(&mut self) {
         if let Some(handle) = self.handle.take() {
             self.meeting.quit(handle.thread());
+            let late = || warn!(module = self.name, "unload has run for {:?} and goes on", self.budget);
+            hear(&self.told.lock().unwrap_or_else(PoisonError::into_inner), self.budget, late);
             // What the thread leaves behind is dropped here, so that the file is unmapped when the thread is gone.
             drop(handle.join());
+        }
+    }
+}
+
+/// Waits for what a thread tells, or for its end; `late` is called if neither comes for `patience`.
+fn hear<T>(told: &mpsc::Receiver<T>, patience: Duration, late: impl FnOnce()) -> Option<T> {
+    match told.recv_timeout(patience) {
+        Ok(said) => Some(said),
+        Err(RecvTimeoutError::Disconnected) => None,
+        Err(RecvTimeoutError::Timeout) => {
+            late();
+            told.recv().ok()
         }
     }
 }
@@ -135,17 +164,23 @@ fn run(
     tell: &mpsc::SyncSender<Result<Info, LoadError>>,
 ) -> Option<Opened> {
     let path = PathBuf::from(source.to_string());
-    let (opened, info) = match source.open() {
+    let opened = match source.open() {
         Ok(opened) => opened,
         Err(error) => {
             let _ = tell.send(Err(error));
             return None;
         }
     };
+    let info = match opened.describe() {
+        Ok(info) => info,
+        Err(fault) => {
+            let _ = tell.send(Err(LoadError::description(&path, fault)));
+            return Some(opened);
+        }
+    };
     match Guest::load(meeting, opened.module(), info.counts(Resource::CpuTime)) {
         Err(code) => {
-            let errno = Errno::from_number(code.saturating_neg()).unwrap_or(Errno::EIO);
-            let _ = tell.send(Err(LoadError::Refused { path, errno }));
+            let _ = tell.send(Err(LoadError::refused(path, code)));
         }
         Ok(mut guest) => {
             let _ = tell.send(Ok(info));

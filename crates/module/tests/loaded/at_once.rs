@@ -1,0 +1,138 @@
+//! Unload against fork, exit, attach and read, from several threads at once, with real modules.
+//!
+//! The engine is behind one lock, as everywhere. What that leaves to go wrong is between the thread that has the lock and
+//! the module's own: `rendezvous_model.rs` tries all interleavings of those two in a model. Here the real thing runs:
+//! the linker, the module's thread that starts and ends under load, calls from whichever thread has the lock.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use penfold_core::{CgroupId, Errno, FileId, Tid};
+use penfold_module::loader::Controller;
+
+use super::compile::module;
+use super::world::{World, is_mapped};
+
+const ROUNDS: usize = 200;
+
+struct Shared {
+    world: Mutex<World>,
+    ends: AtomicBool,
+    /// What the threads have done, to tell that they were there.
+    done: AtomicU64,
+}
+
+fn every_now(shared: &Arc<Shared>, mut act: impl FnMut(&mut World) + Send + 'static) -> JoinHandle<()> {
+    let shared = Arc::clone(shared);
+    thread::spawn(move || {
+        while !shared.ends.load(Ordering::Relaxed) {
+            act(&mut shared.world.lock().expect("no thread has panicked"));
+            shared.done.fetch_add(1, Ordering::Relaxed);
+            thread::yield_now();
+        }
+    })
+}
+
+/// As many as live are to be what the module was told of and not told the death of.
+fn check(world: &mut World, top: CgroupId) {
+    let told = world.told_right(top, "witness");
+    assert_eq!(told["forks"] - told["exits"], world.host.tids().len() as u64);
+    let usage = world.read(top, "witness.usage").unwrap();
+    assert_eq!(usage, format!("{}\n", world.host.tids().len()));
+}
+
+#[test]
+fn an_unload_meets_forks_exits_attaches_and_reads() {
+    let macros =
+        [("FORKS", ""), ("EXITS", ""), ("VETO", ""), ("MOVES", ""), ("KEEP", ""), ("BIND", ""), ("RULE", "")];
+    let file = module("witness", &macros);
+    let mut world = World::new();
+    let elsewhere = world.mount("none,name=elsewhere").unwrap();
+    let groups: Vec<CgroupId> = (0..8).map(|g| world.mkdir(elsewhere, &format!("g{g}")).unwrap()).collect();
+    let top = world.mount("none,name=here").unwrap();
+    for _ in 0..200 {
+        world.spawn();
+    }
+    let shared =
+        Arc::new(Shared { world: Mutex::new(world), ends: AtomicBool::new(false), done: AtomicU64::new(0) });
+    let nth = |world: &World, number: usize| -> Tid {
+        let tasks = world.host.tids();
+        tasks[number % tasks.len()]
+    };
+    let (mut forks, mut exits, mut moves) = (0, 0, 0);
+    let threads = [
+        every_now(&shared, move |world| {
+            forks += 1;
+            if world.host.tids().len() < 400 {
+                let parent = nth(world, forks * 7);
+                world.fork(parent).unwrap();
+            }
+        }),
+        every_now(&shared, move |world| {
+            exits += 1;
+            if world.host.tids().len() > 200 {
+                let task = nth(world, exits * 13);
+                world.exit(task);
+            }
+        }),
+        every_now(&shared, move |world| {
+            moves += 1;
+            let task = nth(world, moves * 5);
+            world.attach(groups[moves % groups.len()], task).unwrap();
+        }),
+        {
+            // keeps what it has opened, over loads and unloads
+            let mut opened: Vec<FileId> = Vec::new();
+            every_now(&shared, move |world| {
+                if let Some(file) = world.engine.find_file(top, "witness.told")
+                    && !opened.contains(&file)
+                {
+                    opened.push(file);
+                }
+                let World { engine, host, root } = world;
+                let live = engine.find_file(top, "witness.told");
+                for &file in opened.iter().rev().take(3) {
+                    match engine.read(host, root, top, file) {
+                        Ok(text) => assert!(live == Some(file) && text.starts_with(b"states ")),
+                        Err(error) => {
+                            assert!(live != Some(file) && error.errno() == Errno::ENODEV, "{error}")
+                        }
+                    }
+                }
+            })
+        },
+    ];
+    for round in 0..ROUNDS {
+        let controller = Controller::open(file.path()).unwrap();
+        let lock = || shared.world.lock().expect("no thread has panicked");
+        {
+            let World { engine, host, .. } = &mut *lock();
+            engine.load(host, controller).unwrap();
+        }
+        thread::yield_now();
+        let seen = shared.done.load(Ordering::Relaxed);
+        {
+            let mut world = lock();
+            let World { engine, host, root } = &mut *world;
+            engine.remount(host, root, top, "witness").unwrap();
+            check(&mut world, top);
+        }
+        // some of the others get their turn while it is bound
+        while shared.done.load(Ordering::Relaxed) < seen + 20 {
+            thread::yield_now();
+        }
+        {
+            let mut world = lock();
+            check(&mut world, top);
+            assert_eq!(world.unload("witness"), Err(Errno::EBUSY));
+            let World { engine, host, root } = &mut *world;
+            engine.remount(host, root, top, "name=here").unwrap();
+        }
+        thread::yield_now();
+        lock().unload("witness").unwrap_or_else(|errno| panic!("round {round}: {errno}"));
+        assert!(!is_mapped(file.path()));
+    }
+    shared.ends.store(true, Ordering::Relaxed);
+    threads.into_iter().for_each(|thread| thread.join().expect("no thread has panicked"));
+}

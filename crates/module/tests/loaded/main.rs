@@ -1,0 +1,12 @@
+//! Modules that are loaded: real shared objects, on the simulated host. Needs `cc`.
+#![cfg(feature = "loader")]
+#![allow(missing_docs, unreachable_pub)]
+
+mod at_once;
+mod compile;
+mod failing;
+mod garbage;
+mod heard;
+mod rules;
+mod world;
+mod wrong;
