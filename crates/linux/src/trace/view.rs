@@ -19,6 +19,8 @@ pub(super) struct View<'a> {
     sampled: HashSet<Tid>,
     /// Those that moved, or of which threads did.
     moved: HashSet<Tid>,
+    /// The processes that are to get a filter for a need.
+    filtered: HashSet<(Tid, Need)>,
 }
 
 /// Lets a request work on the engine, between two stops. What counters show is exact: forks in flight are settled
@@ -33,7 +35,8 @@ pub(super) fn with_engine<R>(
     let Inner { engine, tasks } = inner.as_mut().expect("a job that answers has not ended");
     supervisor.policy.lent = true;
     let (thawed, left) = (Vec::new(), Vec::new());
-    let mut view = View { tasks, supervisor, thawed, left, sampled: HashSet::new(), moved: HashSet::new() };
+    let (sampled, moved, filtered) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let mut view = View { tasks, supervisor, thawed, left, sampled, moved, filtered };
     let result = request(engine, &mut view);
     view.account_apart();
     let View { tasks, thawed, left, .. } = view;
@@ -113,7 +116,7 @@ impl Host for View<'_> {
     }
 
     fn give(&mut self, task: Tid, need: Need) {
-        self.supervisor.want_filter(task.0, need);
+        self.want_filter(task, need);
     }
 
     fn group(&self, task: Tid) -> Option<Tid> {
@@ -123,7 +126,7 @@ impl Host for View<'_> {
     /// What it asks for itself later is clamped too, if it can be.
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
         if *cpus != self.tasks.cpus() && self.tasks.can_filter(task) {
-            self.supervisor.want_filter(task.0, Need::Affinity);
+            self.want_filter(task, Need::Affinity);
         }
         self.tasks.note_allowed(task, cpus);
         self.supervisor.apply_affinity(task.0, cpus).map_err(core_errno)
@@ -136,7 +139,7 @@ impl Host for View<'_> {
     /// Those that it makes later are marked too, if they can be.
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
         if class != 0 && self.tasks.can_filter(task) {
-            self.supervisor.want_filter(task.0, Need::SocketClass);
+            self.want_filter(task, Need::SocketClass);
         }
         self.tasks.set_socket_class(task, class)
     }
@@ -174,6 +177,13 @@ impl Host for View<'_> {
 }
 
 impl View<'_> {
+    /// Once for each process: its threads are gone through each time, and a request may be about all of ten thousand.
+    fn want_filter(&mut self, task: Tid, need: Need) {
+        if self.tasks.group(task).is_none_or(|group| self.filtered.insert((group, need))) {
+            self.supervisor.want_filter(task.0, need);
+        }
+    }
+
     /// Of the processes that moved, those whose threads are in different places now have accounts by thread.
     fn account_apart(&mut self) {
         for group in self.moved.drain() {

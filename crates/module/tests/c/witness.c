@@ -37,6 +37,7 @@
 struct state {
     uint64_t mark;
     uint64_t value;
+    uint64_t forks, exits;
 };
 
 static struct {
@@ -183,7 +184,7 @@ static void cancel_fork(struct penfold_context *ctx)
 #ifdef FORKS
 static void told_fork(struct penfold_context *ctx, int32_t child)
 {
-    state_of(ctx);
+    state_of(ctx)->forks++;
     own.forks++;
     if (child <= 0 || child >= TASKS)
         own.wrong++;
@@ -195,7 +196,7 @@ static void told_fork(struct penfold_context *ctx, int32_t child)
 #ifdef EXITS
 static void told_exit(struct penfold_context *ctx, int32_t task)
 {
-    state_of(ctx);
+    state_of(ctx)->exits++;
     own.exits++;
     if (task <= 0 || task >= TASKS)
         own.wrong++;
@@ -254,6 +255,28 @@ static int told_read(struct penfold_context *ctx)
     return 0;
 }
 
+/* the same of this cgroup alone; `absent` are members that it was never told of */
+static int here_read(struct penfold_context *ctx)
+{
+    struct state *state = state_of(ctx);
+    size_t count = ctx->services->tasks(ctx, ctx->css, NULL, 0);
+    int32_t *tasks = calloc(count + 1, sizeof *tasks);
+    uint64_t absent = 0;
+
+    if (!tasks)
+        return -ENOMEM;
+    ctx->services->tasks(ctx, ctx->css, tasks, count);
+    for (size_t at = 0; at < count; at++)
+        if (tasks[at] <= 0 || tasks[at] >= TASKS || !own.alive[tasks[at]])
+            absent++;
+    free(tasks);
+    ctx->services->put_line(ctx, "tasks", count);
+    ctx->services->put_line(ctx, "absent", absent);
+    ctx->services->put_line(ctx, "forks", state->forks);
+    ctx->services->put_line(ctx, "exits", state->exits);
+    return 0;
+}
+
 /* a number that is set for all: private_value says which */
 static int knob_write(struct penfold_context *ctx, uint64_t value)
 {
@@ -294,6 +317,7 @@ static const struct penfold_rule rules[] = { { .resource = PENFOLD_TASKS, .limit
 static const struct penfold_file files[] = {
     { .name = "value", .read_u64 = value_read, .write_u64 = value_write },
     { .name = "told", .read_map = told_read },
+    { .name = "here", .read_map = here_read },
     { .name = "refuse", .write_u64 = knob_write, .private_value = 1 },
     { .name = "keep", .write_u64 = knob_write, .private_value = 2 },
     { .name = "fail", .write_u64 = knob_write, .private_value = 3 },

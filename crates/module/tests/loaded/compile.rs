@@ -57,3 +57,15 @@ pub fn module(name: &str, macros: &[(&str, &str)]) -> Object {
     assert!(output.status.success(), "{macros:?}: {}", String::from_utf8_lossy(&output.stderr));
     object
 }
+
+/// Compiles a program.
+#[allow(dead_code)] // each test program uses its part
+pub fn program(text: &str) -> Object {
+    let (program, file) = (scratch(""), scratch(".c"));
+    std::fs::write(file.path(), text).expect("a temporary file");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-static", "-pthread", "-o"]).arg(program.path());
+    let output = compiler.arg(file.path()).output().expect("cc, a C compiler, is needed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    program
+}
