@@ -59,14 +59,14 @@ fn everything(world: &mut World) -> String {
     let roots: Vec<CgroupId> = engine.tree().hierarchies().map(|hierarchy| hierarchy.root).collect();
     for root in roots {
         let hierarchy = world.engine.tree().hierarchy_of(root).clone();
-        let options = world.engine.show_options(root).unwrap();
+        let options = world.show_options(root);
         writeln!(
             text,
             "hierarchy {} {} {:?} {} mounts {} cgroups {} {options}",
             hierarchy.id,
             hierarchy.name,
             hierarchy.flags,
-            hierarchy.release_agent,
+            hierarchy.release_agent.escape_ascii(),
             hierarchy.mounts,
             hierarchy.cgroups
         )

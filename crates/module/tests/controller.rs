@@ -182,7 +182,8 @@ fn read(
     file: &str,
 ) -> Result<String, Errno> {
     let id = engine.find_file(cgroup, file).unwrap();
-    engine.read(host, &Caller::root(Tid(1)), cgroup, id).map_err(|error| error.errno())
+    let content = engine.read(host, &Caller::root(Tid(1)), cgroup, id);
+    content.map(|content| String::from_utf8(content).unwrap()).map_err(|error| error.errno())
 }
 
 fn write(

@@ -65,7 +65,7 @@ impl World {
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
         let file = self.engine.find_file(cgroup, &format!("forkrate.{file}")).unwrap();
-        self.engine.read(&mut self.host, &self.root, cgroup, file).unwrap()
+        String::from_utf8(self.engine.read(&mut self.host, &self.root, cgroup, file).unwrap()).unwrap()
     }
 
     fn current(&mut self, cgroup: CgroupId) -> u64 {

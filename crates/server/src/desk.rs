@@ -173,7 +173,12 @@ impl Desk {
     /// # Errors
     /// As [`Engine::mount`] and [`Engine::mount_cpuset`]. For a subsystem that is not loaded and could be, the message says
     /// how.
-    pub fn mount(&self, client: &Client, options: &str, filesystem: Filesystem) -> Result<Mounted, Failure> {
+    pub fn mount(
+        &self,
+        client: &Client,
+        options: impl AsRef<[u8]>,
+        filesystem: Filesystem,
+    ) -> Result<Mounted, Failure> {
         let mounted = self.shared.control.quick(|engine, host| match filesystem {
             Filesystem::Cgroup => engine.mount(host, &client.caller, options),
             Filesystem::Cpuset => engine.mount_cpuset(host, &client.caller, options),
@@ -187,8 +192,8 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Engine::remount`], and for what is not loaded as [`Desk::mount`].
-    pub fn remount(&self, client: &Client, root: CgroupId, options: &str) -> Result<(), Failure> {
-        let (caller, options) = (client.caller.clone(), options.to_owned());
+    pub fn remount(&self, client: &Client, root: CgroupId, options: impl AsRef<[u8]>) -> Result<(), Failure> {
+        let (caller, options) = (client.caller.clone(), options.as_ref().to_owned());
         let remounted = self.look(move |engine, host| engine.remount(host, &caller, root, &options))?;
         remounted.map_err(|error| modules::with_remedy(self, error))?;
         self.announce(None, What::Remounted(root));
@@ -320,10 +325,10 @@ impl Desk {
         if Quick::can_read(file) {
             let read =
                 self.shared.control.quick(|engine, host| engine.read(host, &client.caller, cgroup, file));
-            return Ok(read??.into_bytes());
+            return Ok(read??);
         }
         let caller = client.caller.clone();
-        self.ask(move |engine, host| engine.read(host, &caller, cgroup, file)).map(String::into_bytes)
+        self.ask(move |engine, host| engine.read(host, &caller, cgroup, file))
     }
 
     /// One write, which is one command. A task that is not supervised yet is taken in first, if it may be moved.

@@ -226,7 +226,8 @@ impl Method for InfoCall {
     type Reply = InfoReply;
 }
 
-/// Mounts a hierarchy to a name instead of a path: options as of mount -t cgroup -o, filesystem cgroup (default) or cpuset.
+/// Mounts a hierarchy to a name instead of a path: options as of mount -t cgroup -o, bytes written as in names; filesystem
+/// cgroup (default) or cpuset.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MountCall {

@@ -93,7 +93,8 @@ impl World {
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
         let id = self.engine.find_file(cgroup, file).unwrap();
-        self.engine.read(&mut self.host, &self.caller, cgroup, id).unwrap().trim_end().to_owned()
+        let content = self.engine.read(&mut self.host, &self.caller, cgroup, id).unwrap();
+        String::from_utf8(content).unwrap().trim_end().to_owned()
     }
 
     fn fork(&mut self, parent: Tid) -> Result<Tid, Errno> {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use penfold_linux::release::run_agent;
 use penfold_linux::trace::{Command, ContainError, Contained, Ended, Options, Signals, Workshop};
+use penfold_server::escape::escape;
 
 use super::job_socket::JobSocket;
 use super::{Arguments, Over, not_started, tell};
@@ -42,7 +43,8 @@ pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<Over, Fail
     let mut ended = wait(contained, signals)?;
     while let Some(release) = ended.parts().0.take_release() {
         if let Err(error) = run_agent(&release) {
-            eprintln!("penfold: warning: release agent {}: {error}", release.agent);
+            let agent = escape(&release.agent);
+            eprintln!("penfold: warning: release agent {agent}: {error}");
         }
     }
     let wall = began.elapsed();

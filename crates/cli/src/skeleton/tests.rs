@@ -43,13 +43,13 @@ fn use_it(module: &Path, name: &str) {
     assert_eq!(error.errno(), Errno::EINVAL);
     assert_eq!(error.to_string(), format!("{name}.value: takes a number from 0 to 100"));
     let child = engine.mkdir(&mut host, &root, parent, b"child", 0o755).unwrap();
-    assert_eq!(engine.read(&mut host, &root, child, value).unwrap(), "42\n");
+    assert_eq!(engine.read(&mut host, &root, child, value).unwrap(), b"42\n");
     let task = host.spawn(&mut engine, 0);
     engine.attach(&mut host, &root, child, task, false).unwrap();
     host.fork(&mut engine, task, false).unwrap();
-    assert_eq!(engine.read(&mut host, &root, child, born).unwrap(), "1\n");
+    assert_eq!(engine.read(&mut host, &root, child, born).unwrap(), b"1\n");
     engine.write(&mut host, &root, child, born, b"0\n").unwrap();
-    assert_eq!(engine.read(&mut host, &root, child, born).unwrap(), "0\n");
+    assert_eq!(engine.read(&mut host, &root, child, born).unwrap(), b"0\n");
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub fn write(
 
 pub fn read(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId, name: &str) -> String {
     let file = engine.find_file(cgroup, name).expect("the file is there");
-    engine.read(host, &owner(), cgroup, file).expect("it can be read").trim_end().to_owned()
+    let content = engine.read(host, &owner(), cgroup, file).expect("it can be read");
+    String::from_utf8(content).expect("a text").trim_end().to_owned()
 }
 
 impl Job {

@@ -94,7 +94,7 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
                 let live = engine.find_file(top, "witness.told");
                 for &file in opened.iter().rev().take(3) {
                     match engine.read(host, root, top, file) {
-                        Ok(text) => assert!(live == Some(file) && text.starts_with("states ")),
+                        Ok(text) => assert!(live == Some(file) && text.starts_with(b"states ")),
                         Err(error) => {
                             assert!(live != Some(file) && error.errno() == Errno::ENODEV, "{error}")
                         }

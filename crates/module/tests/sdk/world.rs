@@ -95,6 +95,7 @@ impl World {
             Some(file) => self.engine.read(&mut self.host, &self.root, cgroup, file),
             None => Err(Error::NotFound { object: name.clone() }),
         };
+        let read = read.map(|content| String::from_utf8(content).unwrap());
         self.note(&format!("read {name}"), &read.as_ref().map_err(described));
         read.unwrap_or_default()
     }

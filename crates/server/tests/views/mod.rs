@@ -142,12 +142,7 @@ impl Drop for Views {
 }
 
 pub fn mount_device(path: &Path) -> OwnedFd {
-    let mount = FuseMount {
-        subtype: "cgroup.test".into(),
-        source: "penfold".into(),
-        read_only: false,
-        no_exec: false,
-    };
+    let mount = FuseMount { subtype: "cgroup.test".into(), source: "penfold".into(), read_only: false };
     mount.mount(path).expect("root may mount")
 }
 

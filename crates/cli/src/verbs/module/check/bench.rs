@@ -35,7 +35,7 @@ impl Bench {
         let caller = Caller::root(old[0]);
         let Some((name, overruns)) = load(&mut engine, &mut host, path, report)? else { return Ok(None) };
         engine.load(&mut host, Refuser::default()).map_err(Failure::new)?;
-        let mounted = engine.mount(&mut host, &caller, &format!("{name},check-refuser,clone_children"));
+        let mounted = engine.mount(&mut host, &caller, format!("{name},check-refuser,clone_children"));
         let root = match mounted {
             Ok(mounted) => mounted.root,
             Err(error) => {
@@ -152,7 +152,8 @@ impl Bench {
             match self.engine.write(&mut self.host, &self.caller, cgroup, file, line.as_bytes()) {
                 Ok(()) => {
                     let shown = self.engine.read(&mut self.host, &self.caller, cgroup, file);
-                    report.good(&format!("{setting}"), &shown.unwrap_or_default())?;
+                    report
+                        .good(&format!("{setting}"), &String::from_utf8_lossy(&shown.unwrap_or_default()))?;
                 }
                 Err(error) => report.wrong(&format!("{setting}"), &told(&error))?,
             }

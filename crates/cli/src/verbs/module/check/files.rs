@@ -29,8 +29,12 @@ pub(super) fn snapshot(
     let files = own(engine, cgroup, name).into_iter().filter(|(.., mode)| mode & 0o444 != 0);
     files
         .map(|(file, id, _)| {
-            let content = engine.read(host, caller, cgroup, id).unwrap_or_else(|error| told(&error));
-            (file, content)
+            let content = engine.read(host, caller, cgroup, id);
+            (
+                file,
+                content
+                    .map_or_else(|error| told(&error), |bytes| String::from_utf8_lossy(&bytes).into_owned()),
+            )
         })
         .collect()
 }
@@ -62,7 +66,7 @@ pub(super) fn try_all(
         if mode & 0o444 != 0 {
             match engine.read(host, caller, cgroup, id) {
                 Ok(text) => {
-                    report.good(&format!("read {what}"), &text)?;
+                    report.good(&format!("read {what}"), &String::from_utf8_lossy(&text))?;
                     shown = Some(text);
                 }
                 Err(error) => judge(report, &format!("read {what}"), &error)?,
@@ -73,7 +77,7 @@ pub(super) fn try_all(
         }
         match shown.filter(|_| engine.is_setting(id)) {
             // a journal restores a file by writing what it showed
-            Some(text) => match engine.write(host, caller, cgroup, id, text.as_bytes()) {
+            Some(text) => match engine.write(host, caller, cgroup, id, &text) {
                 Ok(()) => report.good(&format!("write {what}"), "takes back what it shows")?,
                 Err(error) => {
                     let how = format!(
