@@ -102,7 +102,7 @@ fn e6_1_a_load_that_fails_after_it_has_begun_leaves_nothing() {
     assert_eq!(desk.counts().fork, 4, "each of the four once");
 }
 
-/// E6.2: unload asks pre_destroy of the last state, and destroy still finds that state.
+/// E6.2: unload asks `pre_destroy` of the last state, and destroy still finds that state.
 #[test]
 fn e6_2_unload_runs_pre_destroy_and_it_can_refuse() {
     let (probe, desk) = Probe::new("late", Callbacks::all(), &[Resource::Tasks]);

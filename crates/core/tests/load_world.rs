@@ -32,7 +32,9 @@ fn cgroup_text(world: &mut World, cgroup: CgroupId, text: &mut String) {
         writeln!(text, "  {:?} {} {:?} {content:?}", entry.id, entry.name, entry.owner).unwrap();
     }
     let children: Vec<CgroupId> = world.engine.tree().children(cgroup).collect();
-    children.into_iter().for_each(|child| cgroup_text(world, child, text));
+    for child in children {
+        cgroup_text(world, child, text);
+    }
 }
 
 /// All that anybody can see, less the row of [`LATE`].

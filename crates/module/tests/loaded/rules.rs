@@ -25,7 +25,7 @@ const ALL: [(&str, &str); 8] = [
 /// With all callbacks, and a log of those that a file can't tell of afterwards.
 fn logging(more: &[(&str, &str)]) -> (Object, Object) {
     let log = scratch(".log");
-    let quoted = format!("{:?}", log.path());
+    let quoted = format!("\"{}\"", log.path().display());
     let macros: Vec<_> = ALL.iter().chain(more).copied().chain([("LOG", &*quoted)]).collect();
     (module("witness", &macros), log)
 }
