@@ -395,7 +395,7 @@ struct penfold_module {
     int (*create)(struct penfold_context *ctx, void **state);
     /** Frees a state: after rmdir, after a mkdir that failed elsewhere, at unload. */
     void (*destroy)(struct penfold_context *ctx);
-    /** Before rmdir, which fails with its error; may run more than once. */
+    /** Before rmdir, and for the last state before unload, which then fail with its error; may run more than once. */
     int (*pre_destroy)(struct penfold_context *ctx);
     /** May these tasks move? A yes stays valid until `attach` or `cancel_attach`. Never asked on fork. */
     int (*can_attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
