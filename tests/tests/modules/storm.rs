@@ -151,7 +151,7 @@ int main(void)
     let read = |name: &'static str| {
         hosted.with(move |engine, host| {
             let file = engine.find_file(group, name).unwrap();
-            engine.read(host, &super::hosted::owner(), group, file).unwrap()
+            String::from_utf8(engine.read(host, &super::hosted::owner(), group, file).unwrap()).unwrap()
         })
     };
     let began = Instant::now();
