@@ -38,8 +38,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "WHAT", default_value = "kill")]
     at_end: End,
 
-    /// Where to keep what the next daemon needs if this one is killed: hierarchies, cgroups, values of files, members,
-    /// mounts. Without, the directory `state` beside the socket. A daemon that ends in order leaves nothing there, unless
+    /// Where to keep what the next daemon needs if this one is killed: modules, hierarchies, cgroups, values of files,
+    /// members, mounts. Without, the directory `state` beside the socket. A daemon that ends in order leaves nothing there, unless
     /// --at-end is leave.
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "no_state")]
     state: Option<PathBuf>,

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use penfold_server::connection::{CallError, Connection};
+use penfold_server::control::Limits;
 use penfold_server::protocol::{
     Environment, Event, ExecCall, FilesCall, HierarchiesCall, ListModulesCall, LoadModuleCall, Method,
     MkdirCall, Module, MountCall, ProcCall, RemountCall, RmdirCall, SubsystemsCall, UnloadModuleCall,
@@ -94,7 +95,7 @@ fn start(world: &World, cgroup: &str, script: &str) {
 #[test]
 fn a_module_comes_and_goes_while_a_hierarchy_is_full_of_tasks() {
     let Some(path) = compile("full", &["-DEVENTS"]) else { return };
-    let world = World::empty(Default::default());
+    let world = World::empty(Limits::default());
     let pids = mount(&world, "pids");
     world.mkdir(&format!("{pids}:/a"));
     start(&world, &format!("{pids}:/a"), "while :; do (:); done");
@@ -159,7 +160,7 @@ fn a_module_comes_and_goes_while_a_hierarchy_is_full_of_tasks() {
 #[test]
 fn a_bound_module_stays_and_the_error_names_the_holder() {
     let Some(path) = compile("bound", &[]) else { return };
-    let world = World::empty(Default::default());
+    let world = World::empty(Limits::default());
     load(&world, &path);
     let id = mount(&world, "bound,name=its");
     let busy = UnloadModuleCall { name: "bound".into() };
@@ -192,7 +193,7 @@ fn a_bound_module_stays_and_the_error_names_the_holder() {
 #[test]
 fn all_and_remount_take_a_loaded_module() {
     let Some(path) = compile("taken", &[]) else { return };
-    let world = World::empty(Default::default());
+    let world = World::empty(Limits::default());
     let id = mount(&world, "pids");
     load(&world, &path);
     world.call(&RemountCall { hierarchy: id.clone(), options: "pids,taken".into() });
@@ -215,7 +216,7 @@ fn only_the_owner_loads_and_unloads() {
     if not_root() {
         return;
     }
-    let world = World::empty(Default::default());
+    let world = World::empty(Limits::default());
     let call = format!(r#"{{"module":"{}"}}"#, text(&path));
     let answer = world.as_user(NOBODY, "LoadModule", &call);
     assert!(answer.contains("EPERM") && answer.contains("owner (uid 0, with its capabilities)"), "{answer}");
@@ -247,7 +248,7 @@ fn only_the_owner_loads_and_unloads() {
 #[test]
 fn a_file_that_others_can_change_is_refused_with_the_permission_that_is_wrong() {
     let Some(path) = compile("open", &[]) else { return };
-    let world = World::empty(Default::default());
+    let world = World::empty(Limits::default());
     let call = LoadModuleCall { module: text(&path) };
     fs::set_permissions(&path, fs::Permissions::from_mode(0o775)).expect("chmod");
     let (errno, message) = refusal(&world, &call);
@@ -262,7 +263,7 @@ fn a_file_that_others_can_change_is_refused_with_the_permission_that_is_wrong() 
 
 #[test]
 fn what_can_not_be_loaded_is_told_and_harms_nobody() {
-    let world = World::empty(Default::default());
+    let world = World::empty(Limits::default());
     let witness = Path::new(env!("CARGO_TARGET_TMPDIR")).join("modules-constructed");
     let _ = fs::remove_file(&witness);
     let constructor = format!("-DCONSTRUCTOR=\"{}\"", witness.display());
@@ -309,7 +310,7 @@ fn what_can_not_be_loaded_is_told_and_harms_nobody() {
 #[test]
 fn a_cgroup_that_a_module_refuses_is_not_there() {
     let Some(path) = compile("refuses", &["-DCREATE=ENOSPC"]) else { return };
-    let world = World::empty(Default::default());
+    let world = World::empty(Limits::default());
     load(&world, &path);
     let id = mount(&world, "pids,refuses,freezer");
     let call = MkdirCall { cgroup: format!("{id}:/x"), ..MkdirCall::default() };
@@ -323,7 +324,7 @@ fn a_cgroup_that_a_module_refuses_is_not_there() {
 #[test]
 fn who_watches_everything_hears_of_modules() {
     let Some(path) = compile("heard", &[]) else { return };
-    let world = World::empty(Default::default());
+    let world = World::empty(Limits::default());
     let id = mount(&world, "pids");
     let listen = |cgroup: Option<String>| {
         let mut connection = world.connect();
@@ -358,7 +359,7 @@ fn who_watches_everything_hears_of_modules() {
 #[test]
 fn a_slow_callback_is_counted() {
     let Some(path) = compile("slow", &[]) else { return };
-    let world = World::empty(Default::default());
+    let world = World::empty(Limits::default());
     load(&world, &path);
     let id = mount(&world, "slow");
     assert_eq!(modules(&world)[0].overruns, 0);
@@ -371,7 +372,7 @@ fn a_slow_callback_is_counted() {
 #[test]
 fn of_two_loads_at_once_one_succeeds() {
     let Some(path) = compile("twice", &[]) else { return };
-    let world = World::empty(Default::default());
+    let world = World::empty(Limits::default());
     for _ in 0..10 {
         let outcomes: Vec<bool> = std::thread::scope(|scope| {
             let load = || world.try_call(&LoadModuleCall { module: text(&path) }).is_ok();

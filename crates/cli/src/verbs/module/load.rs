@@ -2,7 +2,7 @@
 
 use penfold_server::protocol::{LoadModuleCall, UnloadModuleCall};
 
-use crate::failure::{Outcome, each};
+use crate::failure::{Failure, Outcome, each};
 use crate::modules::Operand;
 use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
@@ -16,7 +16,7 @@ use crate::verbs::EXIT_STATUS;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
-  penfold module load net_cls && penfold mount net_cls
+  penfold module load net_cls && penfold mount -o net_cls
   penfold module load ./hello.so
 
 {EXIT_STATUS}"))]
@@ -40,7 +40,18 @@ pub(crate) struct UnloadArguments {
 
 pub(crate) fn load(arguments: &LoadArguments, global: &Global) -> Outcome {
     let mut remote = global.connect()?;
-    each(&arguments.modules, |module| remote.call(&LoadModuleCall { module: module.for_daemon() }).map(drop))
+    each(&arguments.modules, |module| {
+        let loaded = remote.call(&LoadModuleCall { module: module.for_daemon() });
+        loaded.map(drop).map_err(|failure| without_operand(failure, module))
+    })
+}
+
+/// The daemon's message begins with the path as a rule, and so does what is made of it here.
+fn without_operand(mut failure: Failure, module: &Operand) -> Failure {
+    if let Some(rest) = failure.message.strip_prefix(&format!("{module}: ")) {
+        failure.message = rest.to_owned();
+    }
+    failure
 }
 
 pub(crate) fn unload(arguments: &UnloadArguments, global: &Global) -> Outcome {

@@ -10,6 +10,7 @@ use clap::Subcommand;
 use crate::failure::Outcome;
 use crate::remote::Global;
 use crate::skeleton;
+use crate::verbs::EXIT_STATUS;
 
 /// Begins, tries, shows, loads and unloads modules: controllers from files, while everything runs.
 ///
@@ -21,14 +22,16 @@ use crate::skeleton;
 /// machine's), and only a file that nobody but root and that owner can write, in directories of which the same is true.
 #[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
+#[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
   penfold module new wheel
-  penfold module load net_cls && penfold mount net_cls
+  penfold module load net_cls && penfold mount -o net_cls
   penfold module list
   penfold module info ./hello.so
   penfold module check ./hello.so hello.max=10
-  penfold run --module ./hello.so -s hello.max=10 -- make")]
+  penfold run --module ./hello.so -s hello.max=10 -- make
+
+{EXIT_STATUS}"))]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,
