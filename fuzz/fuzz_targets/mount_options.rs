@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use penfold_fuzz::World;
 
-fuzz_target!(|text: &str| {
+fuzz_target!(|text: &[u8]| {
     let mut world = World::default();
     let held = world.mount("pids,name=held").expect("the first mount");
     let before = world.engine.proc_cgroups();
@@ -18,10 +18,10 @@ fuzz_target!(|text: &str| {
             let shown = world.engine.show_options(root).expect("it is mounted");
             assert!(root == held || world.engine.tree().hierarchies().count() == 2);
             // an agent's path may have a comma, which separates options
-            if root != held && !world.engine.tree().hierarchy_of(root).release_agent.contains(',') {
+            if root != held && !world.engine.tree().hierarchy_of(root).release_agent.contains(&b',') {
                 let mut other = World::default();
                 let bound = world.engine.subsystems_of(root).count() > 0;
-                let options = if bound { shown.clone() } else { format!("none,{shown}") };
+                let options = if bound { shown.clone() } else { [b"none,", &*shown].concat() };
                 let again =
                     other.mount(&options).unwrap_or_else(|error| panic!("{text:?} {options:?}: {error}"));
                 assert_eq!(other.engine.show_options(again).expect("it is mounted"), shown);

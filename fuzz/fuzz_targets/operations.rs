@@ -34,7 +34,8 @@ fuzz_target!(|bytes: &[u8]| {
         let mut seed = [0; 32];
         seed[..BYTES_EACH].copy_from_slice(chunk);
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-        let mut runner = TestRunner::new_with_rng(Config { failure_persistence: None, ..Config::default() }, rng);
+        let mut runner =
+            TestRunner::new_with_rng(Config { failure_persistence: None, ..Config::default() }, rng);
         // an error says that the bytes lead nowhere
         let Ok(tree) = one.new_tree(&mut runner) else { break };
         pair.step(&tree.current());

@@ -17,7 +17,7 @@ pub struct World {
 impl Default for World {
     fn default() -> World {
         let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(CPUS));
-        penfold_subsystems::load_all(&mut engine, &mut host).expect("they load");
+        penfold_subsystems::load_tree(&mut engine, &mut host).expect("they load");
         World { engine, host }
     }
 }
@@ -47,7 +47,8 @@ impl World {
     /// Reads a file that is there.
     pub fn read(&mut self, cgroup: CgroupId, file: &str) -> Result<String> {
         let file = self.engine.find_file(cgroup, file).expect("it is there");
-        self.engine.read(&mut self.host, &root(), cgroup, file)
+        let content = self.engine.read(&mut self.host, &root(), cgroup, file)?;
+        Ok(String::from_utf8_lossy(&content).into_owned())
     }
 
     /// Everything that can be seen of some cgroups.
@@ -55,8 +56,9 @@ impl World {
         let mut seen = vec![self.engine.proc_cgroups()];
         for &cgroup in cgroups {
             for entry in self.engine.files(cgroup).expect("it lives") {
-                let text = self.engine.read(&mut self.host, &root(), cgroup, entry.id);
-                seen.push(format!("{} {text:?}", entry.name));
+                let content = self.engine.read(&mut self.host, &root(), cgroup, entry.id);
+                let content = content.map(|bytes| bytes.escape_ascii().to_string());
+                seen.push(format!("{} {content:?}", entry.name));
             }
         }
         seen

@@ -1,11 +1,16 @@
-//! The differential harness notices what it should: the right side of two hierarchies of the kernel is made to lie.
+//! The differential harness notices what it should: the right side of two hierarchies of the kernel is made to lie. And
+//! it leaves nothing behind.
 
 use penfold_tests::differential::{
     Act, Call, Failure, NOTHING, Operation, Outcome, Perturbation, Plan, Profile, campaign, kernel_pair,
-    replay,
+    left_by, replay,
 };
 use penfold_tests::kernel::missing;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// Says why a test can't run here; with CI=true that is a failure.
 fn is_skipped() -> bool {
@@ -105,4 +110,26 @@ fn a_mode_and_a_count_of_links_are_noticed() {
     });
     let failure = failure.expect("it is found");
     assert!(failure.steps.len() <= 6, "{failure}");
+}
+
+#[test]
+fn what_a_killed_run_leaves_is_cleared_up() {
+    if is_skipped() {
+        return;
+    }
+    let helper = Path::new(env!("CARGO_BIN_EXE_differential"));
+    let child = Command::new(helper).arg("die").stdout(Stdio::piped()).spawn().expect("it starts");
+    let owner = child.id();
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.signal(), Some(9), "{output:?}");
+    let left = String::from_utf8_lossy(&output.stdout).into_owned();
+    // a home and a group on both sides
+    assert_eq!(left.matches(&format!("pfdiff{owner}x")).count(), 4, "{left}");
+    let end = Instant::now() + Duration::from_secs(20);
+    while !left_by(owner).is_empty() {
+        assert!(Instant::now() < end, "{:?}", left_by(owner));
+        sleep(Duration::from_millis(20));
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("it can be read");
+    assert!(!mounts.contains(&format!("pfdiff{owner}x")), "{mounts}");
 }

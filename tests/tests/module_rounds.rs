@@ -24,7 +24,7 @@ const WARM: usize = 300;
 /// Resident memory that may come: one page lost in each ten rounds would be more.
 const MORE_KIB: u64 = 2_000;
 
-const LOAD: &str = r#"
+const LOAD: &str = r"
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,7 +40,7 @@ int main(void)
         nanosleep(&rest, 0);
     }
 }
-"#;
+";
 
 fn rounds() -> usize {
     let chosen = std::env::var("PENFOLD_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());

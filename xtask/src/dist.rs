@@ -27,19 +27,26 @@ pub(crate) fn dist(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A page for the program and one for every verb, by the names of their files.
+/// A page for the program and one for every verb, and for those that a verb has, by the names of their files.
 fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut whole = penfold::command().disable_help_subcommand(true);
     whole.build();
-    let verbs: Vec<Command> = whole.get_subcommands().cloned().collect();
-    let mut pages = vec![("penfold.1".to_owned(), page(whole)?)];
-    for verb in verbs {
-        let name = format!("penfold-{}", verb.get_name());
-        // a name lives as long as a command, which for a page is as long as this program
-        let command = verb.name(&*name.clone().leak()).hide(false);
-        pages.push((format!("{name}.1"), page(command)?));
-    }
+    let mut pages = Vec::new();
+    add(whole, "penfold".to_owned(), &mut pages)?;
     Ok(pages)
+}
+
+fn add(command: Command, name: String, pages: &mut Vec<(String, Vec<u8>)>) -> io::Result<()> {
+    // clap adds one to every verb that has others
+    let below = command.get_subcommands().filter(|verb| verb.get_name() != "help").cloned();
+    let below: Vec<Command> = below.collect();
+    // a name lives as long as a command, which for a page is as long as this program
+    let own = command.name(&*name.clone().leak()).hide(false);
+    pages.push((format!("{name}.1"), page(own)?));
+    below.into_iter().try_for_each(|verb| {
+        let name = format!("{name}-{}", verb.get_name());
+        add(verb, name, pages)
+    })
 }
 
 fn page(command: Command) -> io::Result<Vec<u8>> {
@@ -62,8 +69,9 @@ mod tests {
     #[test]
     fn every_verb_has_a_page_that_says_what_it_does_and_how_it_ends() {
         let pages = pages().unwrap();
-        let verbs = penfold::command().get_subcommands().count();
-        assert_eq!(pages.len(), verbs + 1);
+        let count = |command: &Command| command.get_subcommands().count();
+        let verbs = penfold::command();
+        assert_eq!(pages.len(), 1 + count(&verbs) + verbs.get_subcommands().map(count).sum::<usize>());
         for (name, page) in pages {
             let page = String::from_utf8(page).unwrap();
             assert!(section(&page, "DESCRIPTION").len() > 20, "{name}: {page}");
@@ -89,6 +97,8 @@ mod tests {
             "man/man1/penfold.1",
             "man/man1/penfold-run.1",
             "man/man1/penfold-cgcreate.1",
+            "man/man1/penfold-module.1",
+            "man/man1/penfold-module-load.1",
             "bash-completion/completions/penfold.bash",
             "zsh/site-functions/_penfold",
             "fish/vendor_completions.d/penfold.fish",

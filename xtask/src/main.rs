@@ -6,18 +6,23 @@ mod fuzz;
 mod header;
 
 use std::env;
+use std::iter;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
 cargo xtask CHORE
   test    builds everything and runs all tests
-  ci      test, and format, lints, documentation and loom before it
+  ci      test, with format, lints and documentation and loom before it and fuzz after it
   bench   runs the benches (see benches/README.md)
   dist    writes man pages and completions of shells into a directory, dist/share unless another is named
   fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
+          --input FILE TARGET: plays one input, such as that of a finding
   header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date
   loom    tries all interleavings of the two threads that load, call and unload a module, in a model";
+
+/// The controllers outside the tree: a workspace of its own.
+const MODULES: &str = "modules/Cargo.toml";
 
 fn main() -> ExitCode {
     let chore = env::args().nth(1);
@@ -61,17 +66,33 @@ fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String>
 
 fn test() -> Result<(), String> {
     // The tests run programs of the workspace, which must be built before any of them starts.
-    cargo(&["build", "--workspace", "--bins", "--examples"], &[])?;
-    cargo(&["test", "--workspace"], &[])
+    cargo(&["build", "--workspace", "--lib", "--bins", "--examples"], &[])?;
+    // controllers outside the tree: tests load what is built here
+    cargo(&["build", "--locked", "--manifest-path", MODULES, "--workspace"], &[])?;
+    cargo(&["test", "--workspace"], &[])?;
+    cargo(&["test", "--locked", "--manifest-path", MODULES, "--workspace"], &[])
 }
 
 fn ci() -> Result<(), String> {
     cargo(&["fmt", "--all", "--check"], &[])?;
     header::header(true)?;
+    // workspaces of their own
+    for manifest in ["fuzz/Cargo.toml", MODULES] {
+        cargo(&["fmt", "--all", "--manifest-path", manifest, "--check"], &[])?;
+    }
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
+    let modules = ["clippy", "--locked", "--manifest-path", MODULES, "--workspace", "--all-targets"];
+    cargo(&[&modules[..], &["--", "-D", "warnings"]].concat(), &[])?;
     cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     loom()?;
-    test()
+    test()?;
+    match fuzz::compiler() {
+        Err(reason) if env::var_os("CI").is_none_or(|ci| ci != "true") => {
+            eprintln!("xtask: skipped: {reason}");
+            Ok(())
+        }
+        _ => fuzz::fuzz(iter::empty()),
+    }
 }
 
 /// `LOOM_MAX_PREEMPTIONS` sets how many switches that nothing asked for are tried.

@@ -1,7 +1,11 @@
 //! The engine of one `penfold run`: all controllers in one hierarchy, and the job's cgroup.
 
-use penfold_core::{Caller, CgroupId, Engine, Error, Host, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Host, Tid};
 use penfold_subsystems::load_all;
+
+use crate::failure::Failure;
+use crate::modules::{self, Operand};
+use crate::settings::Setting;
 
 /// Who acts: whoever runs penfold owns the engine.
 pub(crate) fn owner() -> Caller {
@@ -15,19 +19,21 @@ fn maker() -> Caller {
     Caller { uid: NOBODY, gid: NOBODY, umask: 0, ..owner() }
 }
 
-/// Loads every controller, mounts them together and makes the cgroup `name` below the root.
+/// Loads every controller, those that are `modules` or that `settings` want of them too, mounts them together and makes the cgroup `name` below the root.
 ///
 /// Returns the cgroup and the root. CPUs and memory nodes start as copies of the root's.
 pub(crate) fn prepare(
     engine: &mut Engine,
     host: &mut dyn Host,
     name: &str,
-) -> Result<(CgroupId, CgroupId), Error> {
-    load_all(engine, host)?;
-    let root = engine.mount(host, &owner(), "all,clone_children")?.root;
+    (modules, settings): (&[Operand], &[Setting]),
+) -> Result<(CgroupId, CgroupId), Failure> {
+    load_all(engine, host).map_err(Failure::new)?;
+    modules::load(engine, host, modules, settings)?;
+    let root = engine.mount(host, &owner(), "all,clone_children").map_err(Failure::new)?.root;
     let mut at = root;
     for part in name.split('/').filter(|part| !part.is_empty()) {
-        at = engine.mkdir(host, &maker(), at, part.as_bytes(), 0o777)?;
+        at = engine.mkdir(host, &maker(), at, part.as_bytes(), 0o777).map_err(Failure::new)?;
     }
     Ok((at, root))
 }

@@ -8,6 +8,7 @@ mod doctor;
 mod failure;
 mod install_helpers;
 mod libcgroup;
+mod modules;
 mod mount;
 mod mount_helper;
 mod mount_options;
@@ -20,6 +21,7 @@ mod run;
 mod serve;
 mod settings;
 mod shim;
+mod skeleton;
 mod umount;
 mod verbs;
 
@@ -32,8 +34,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::failure::{OWN_FAILURE, Outcome};
 use crate::remote::Global;
 use crate::verbs::{
-    attach, events, exec, freeze, get, kill, list, mkdir, mv, overview, owner, proc, ps, rmdir, set, top,
-    tree,
+    attach, events, exec, freeze, get, kill, list, mkdir, module, mv, overview, owner, proc, ps, rmdir, set,
+    top, tree,
 };
 
 /// Groups Linux processes into containers (control groups) in user space, on a stock kernel, with or without root.
@@ -80,6 +82,7 @@ enum Verb {
     Events(events::Arguments),
     Subsystems(overview::SubsystemsArguments),
     Hierarchies(overview::HierarchiesArguments),
+    Module(module::Arguments),
     Proc(proc::Arguments),
     Doctor(doctor::Arguments),
     Shim(shim::Arguments),
@@ -116,6 +119,7 @@ impl Verb {
             Verb::Events(arguments) => events::run(arguments, global),
             Verb::Subsystems(arguments) => overview::subsystems(arguments, global),
             Verb::Hierarchies(arguments) => overview::hierarchies(arguments, global),
+            Verb::Module(arguments) => module::run(arguments, global),
             Verb::Proc(arguments) => proc::run(arguments, global),
             Verb::Doctor(arguments) => doctor::run(arguments),
             Verb::Shim(arguments) => shim::shim(arguments),

@@ -1,6 +1,8 @@
 //! `penfold mount`.
 
+use std::ffi::OsString;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -35,7 +37,7 @@ Examples:
 pub(crate) struct Arguments {
     /// Options as mount(8) takes them, separated by commas. With `remount`, PATH may be a hierarchy too.
     #[arg(short, value_name = "OPTIONS", default_value = "")]
-    options: String,
+    options: OsString,
 
     /// cgroup; cpuset, the legacy file system with bare names; or proc, the texts of /proc.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = ["cgroup", "cpuset", "proc"], default_value = "cgroup")]
@@ -47,7 +49,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
-    let options = MountOptions::parse(&arguments.options);
+    let options = MountOptions::parse(arguments.options.as_bytes());
     let mut remote = global.connect()?;
     match &arguments.target {
         Some(target) if options.remount => remount(&mut remote, &options, target)?,
@@ -80,7 +82,6 @@ pub(crate) fn mount_files(
         // programs take a mount whose source is "cgroup" for the kernel's
         source: if source == "cgroup" || source.is_empty() { SOURCE } else { source }.to_owned(),
         read_only: options.read_only,
-        no_exec: options.no_exec,
     };
     let device = mount
         .mount(&target)

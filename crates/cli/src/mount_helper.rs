@@ -1,6 +1,7 @@
 //! Called by mount(8), as `mount.fuse.penfold`, `mount.cgroup` or `mount.cpuset`.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -32,7 +33,7 @@ pub(crate) fn called_as() -> Option<&'static str> {
 struct Call {
     source: String,
     target: PathBuf,
-    options: String,
+    options: OsString,
     /// Only look whether it could be done.
     fake: bool,
 }
@@ -47,12 +48,14 @@ impl Call {
             let mut value = || words.next().ok_or_else(|| format!("{text} needs a value"));
             match text.as_str() {
                 "-o" => {
-                    let comma = if call.options.is_empty() { "" } else { "," };
-                    call.options = format!("{}{comma}{}", call.options, value()?.to_string_lossy());
+                    if !call.options.is_empty() {
+                        call.options.push(",");
+                    }
+                    call.options.push(value()?);
                 }
                 // -N: mount(8) has entered the namespace itself
                 "-t" | "-N" => drop(value()?),
-                "-r" => call.options.push_str(",ro"),
+                "-r" => call.options.push(",ro"),
                 flags if flags.len() > 1 && flags.starts_with('-') => {
                     for flag in flags[1..].chars() {
                         match flag {
@@ -104,7 +107,7 @@ pub(crate) fn main(filesystem: &str) -> ExitCode {
 }
 
 fn act(call: &Call, filesystem: &str) -> Result<(), Failure> {
-    let options = MountOptions::parse(&call.options);
+    let options = MountOptions::parse(call.options.as_bytes());
     let filesystem = options.filesystem.as_deref().unwrap_or(filesystem);
     let mut remote = Global { socket: None }.connect()?;
     if call.fake {
@@ -128,9 +131,9 @@ mod tests {
     fn the_words_of_mount_are_understood() {
         let call = parse("none /mnt -o rw,cpu -n -v").expect("as mount(8) says it");
         assert_eq!((call.source.as_str(), call.target.as_path()), ("none", Path::new("/mnt")));
-        assert_eq!((call.options.as_str(), call.fake), ("rw,cpu", false));
+        assert_eq!((call.options.as_bytes(), call.fake), (&b"rw,cpu"[..], false));
         let call = parse("x /mnt -sf -t cgroup -o cpu -o name=a -r").expect("in any order");
-        assert_eq!((call.options.as_str(), call.fake), ("cpu,name=a,ro", true));
+        assert_eq!((call.options.as_bytes(), call.fake), (&b"cpu,name=a,ro"[..], true));
         for wrong in ["none", "a b c", "a b -x", "a b -o"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

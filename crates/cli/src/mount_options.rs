@@ -1,5 +1,7 @@
 //! What mount(8) puts into one list: options of every file system, and those of a cgroup hierarchy.
 
+use penfold_server::escape::escape;
+
 /// Both, told apart.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct MountOptions {
@@ -7,22 +9,21 @@ pub(crate) struct MountOptions {
     pub(crate) remount: bool,
     /// `ro`
     pub(crate) read_only: bool,
-    /// `noexec`
-    pub(crate) no_exec: bool,
     /// `fs=`, which only the helper `mount.fuse.penfold` knows.
     pub(crate) filesystem: Option<String>,
-    /// What is left, for the daemon: subsystems, `name=`, `release_agent=` and so on.
+    /// What is left, for the daemon: subsystems, `name=`, `release_agent=` and so on, escaped as it takes them.
     pub(crate) hierarchy: String,
 }
 
 /// Options that mount(8) keeps to itself or that have no meaning here.
-const OF_MOUNT: [&str; 34] = [
+const OF_MOUNT: [&str; 35] = [
     "rw",
     "suid",
     "nosuid",
     "dev",
     "nodev",
     "exec",
+    "noexec",
     "atime",
     "noatime",
     "diratime",
@@ -55,7 +56,8 @@ const OF_MOUNT: [&str; 34] = [
 
 impl MountOptions {
     /// Takes a list as `-o` has it.
-    pub(crate) fn parse(text: &str) -> MountOptions {
+    pub(crate) fn parse(text: &[u8]) -> MountOptions {
+        let text = escape(text);
         let mut options = MountOptions::default();
         let mut left = Vec::new();
         for word in text.split(',') {
@@ -63,7 +65,6 @@ impl MountOptions {
                 "" => {}
                 "remount" => options.remount = true,
                 "ro" => options.read_only = true,
-                "noexec" => options.no_exec = true,
                 word if OF_MOUNT.contains(&word) || word.starts_with("x-") || word.starts_with("X-") => {}
                 word => match word.strip_prefix("fs=") {
                     Some(filesystem) => options.filesystem = Some(filesystem.to_owned()),
@@ -87,13 +88,14 @@ mod tests {
 
     #[test]
     fn options_of_mount_and_of_the_hierarchy_are_told_apart() {
-        let options =
-            MountOptions::parse("rw,nosuid,nodev,noexec,relatime,cpu,cpuacct,name=x,release_agent=/a b");
-        assert_eq!(options.hierarchy, "cpu,cpuacct,name=x,release_agent=/a b");
-        assert_eq!((options.no_exec, options.read_only, options.remount), (true, false, false));
+        let options = MountOptions::parse(
+            b"rw,nosuid,nodev,noexec,relatime,cpu,cpuacct,name=x,release_agent=/a b\\\xff",
+        );
+        assert_eq!(options.hierarchy, "cpu,cpuacct,name=x,release_agent=/a b\\134\\377");
+        assert_eq!((options.read_only, options.remount), (false, false));
         assert_eq!(options.name(), Some("x"));
-        assert_eq!(MountOptions::parse("rw"), MountOptions::default());
-        let proc = MountOptions::parse("remount,ro,fs=proc,x-systemd.automount");
+        assert_eq!(MountOptions::parse(b"rw"), MountOptions::default());
+        let proc = MountOptions::parse(b"remount,ro,fs=proc,x-systemd.automount");
         assert_eq!((proc.remount, proc.read_only, proc.filesystem.as_deref()), (true, true, Some("proc")));
     }
 }

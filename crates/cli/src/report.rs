@@ -226,7 +226,7 @@ fn files(cgroup: CgroupId, ended: &mut Ended) -> BTreeMap<String, String> {
     readable
         .filter_map(|file| {
             let content = engine.read(host, &owner(), cgroup, file.id).ok()?;
-            Some((file.name, content.trim_end_matches('\n').to_owned()))
+            Some((file.name, String::from_utf8_lossy(&content).trim_end_matches('\n').to_owned()))
         })
         .collect()
 }

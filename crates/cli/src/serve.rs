@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use penfold_linux::trace::AtEnd;
 use penfold_server::address::Address;
 use penfold_server::control::Limits;
-use penfold_server::daemon::{Config, Daemon, Signals};
+use penfold_server::daemon::{Config, Daemon, Prepared, Signals};
 use penfold_server::logging;
 use penfold_server::metrics::{MetricsAddress, Responder};
 use tracing::level_filters::LevelFilter;
 
 use crate::failure::{Failure, Outcome};
+use crate::modules::Operand;
 use crate::remote::Global;
 
 /// Serves cgroups that outlive one command: hierarchies, processes that run already, files and limits, over a socket.
@@ -37,8 +38,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "WHAT", default_value = "kill")]
     at_end: End,
 
-    /// Where to keep what the next daemon needs if this one is killed: hierarchies, cgroups, values of files, members,
-    /// mounts. Without, the directory `state` beside the socket. A daemon that ends in order leaves nothing there, unless
+    /// Where to keep what the next daemon needs if this one is killed: modules, hierarchies, cgroups, values of files,
+    /// members, mounts. Without, the directory `state` beside the socket. A daemon that ends in order leaves nothing there, unless
     /// --at-end is leave.
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "no_state")]
     state: Option<PathBuf>,
@@ -51,6 +52,11 @@ pub(crate) struct Arguments {
     /// (unix:/run/penfold/metrics). Whoever can connect can read the names of all cgroups.
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<MetricsAddress>,
+
+    /// Loads a module before anything else is done: its path, or its name, which is looked for as `penfold module --help`
+    /// says. May be given again. A name of a controller that is compiled in is no error.
+    #[arg(long, value_name = "MODULE", value_parser = Operand::parser())]
+    load: Vec<Operand>,
 
     /// How much to tell on standard error.
     #[arg(long, value_name = "LEVEL", env = "PENFOLD_LOG", default_value = "info")]
@@ -99,6 +105,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         limits: Limits::default(),
     };
     let mut prepared = Daemon::prepare(config).map_err(Failure::new)?;
+    for module in &arguments.load {
+        load(&prepared, module).map_err(|failure| failure.of("--load"))?;
+    }
     match arguments.state.clone().or_else(|| prepared.state_beside_socket()) {
         Some(state) if !arguments.no_state => drop(prepared.restore(&state).map_err(Failure::new)?),
         Some(_) => {}
@@ -112,4 +121,14 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     daemon.run(&signals).map_err(Failure::new)?;
     daemon.stop();
     Ok(ExitCode::SUCCESS)
+}
+
+fn load(prepared: &Prepared, module: &Operand) -> Result<(), Failure> {
+    if let Operand::Name(name) = module {
+        let there = prepared.desk().glance(|engine, _| engine.hierarchy_of_subsystem(name).is_some());
+        if there.map_err(Failure::new)? {
+            return Ok(());
+        }
+    }
+    prepared.desk().load_file(&module.find()?).map(drop).map_err(Failure::new)
 }

@@ -57,6 +57,7 @@ fn mount_of_util_linux_reaches_penfold_through_the_helpers() {
     let script = "
         mkdir -p fake/sbin; $P install-helpers --prefix fake | wc -l; $P install-helpers --prefix fake --only-fuse
         fake/sbin/mount.cgroup none $PWD/m -o rw,nosuid,none,name=helped; echo $?; mkdir m/g && ls -d m/g && rmdir m/g && umount m
+        fake/sbin/mount.cgroup none $PWD/m -o $'none,name=bytes,release_agent=/\\xff'; od -An -tx1 m/release_agent | xargs; umount m
         fake/sbin/mount.fuse.penfold penfold $PWD/m -o rw,fs=proc; head -1 m/cgroups | cut -f 1; umount m
         fake/sbin/mount.cgroup none $PWD/m -o nonsense; echo $?
         fake/sbin/mount.cpuset x $PWD/m; echo $?; ls m/cpus && umount m
@@ -67,8 +68,19 @@ fn mount_of_util_linux_reaches_penfold_through_the_helpers() {
         .lines()
         .filter(|line| !line.contains("mount -t cgroup") && !line.contains("wrong fs type"))
         .collect();
-    let expected =
-        ["3", "fake/sbin/mount.fuse.penfold", "0", "m/g", "#subsys_name", "32", "0", "m/cpus", "3", "0"];
+    let expected = [
+        "3",
+        "fake/sbin/mount.fuse.penfold",
+        "0",
+        "m/g",
+        "2f ff 0a",
+        "#subsys_name",
+        "32",
+        "0",
+        "m/cpus",
+        "3",
+        "0",
+    ];
     assert_eq!(out[..expected.len()], expected, "{seen}");
     assert!(seen.contains("mount.cgroup:") && seen.contains("wrong fs type, bad option"), "{seen}");
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Finished, PYTHON, User, is_root, penfold, skipped};
+use common::{Finished, Modules, PYTHON, User, is_root, penfold, skipped};
 
 /// Prints mark, priority and type of service of every kind of socket, right after the call that makes it.
 const SOCKETS: &str = r"
@@ -56,7 +56,9 @@ const LINES: [&str; 13] = [
 
 fn sockets(settings: &[&str], options: &[&str], user: User) -> Finished {
     let settings: Vec<&str> = settings.iter().copied().chain(["pids.max=20"]).collect();
+    let modules = Modules::new();
     let run = penfold(&settings, &[PYTHON]).user(user).options(options);
+    let run = run.env("PENFOLD_MODULES", modules.path());
     let file = run.scratch().join("sockets.py");
     std::fs::write(&file, SOCKETS).expect("write the program");
     run.word(file).run()

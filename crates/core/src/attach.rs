@@ -92,6 +92,7 @@ impl Engine {
             }
             moves.push(Move { task: member, from });
         }
+        group_by_origin(&mut moves);
         Ok(moves)
     }
 
@@ -220,6 +221,20 @@ impl Engine {
             self.populate(moving.from, false);
         }
         self.put(moving.from);
+    }
+}
+
+/// Brings those together that come from one css_set, the first's before the others: the kernel's order, in which tasks
+/// are charged one by one. What a common ancestor's peak rises to depends on it.
+fn group_by_origin(moves: &mut [Move]) {
+    let mut origins: Vec<CssSetId> = Vec::new();
+    for moving in &*moves {
+        if !origins.contains(&moving.from) {
+            origins.push(moving.from);
+        }
+    }
+    if origins.len() > 1 {
+        moves.sort_by_key(|moving| origins.iter().position(|origin| *origin == moving.from));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::directory::may_change_owner;
 use crate::engine::{Engine, bits};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::file::{PAGE_SIZE, Place, is_space, text_of};
+use crate::file::{PAGE_SIZE, Place, digits_of, stripped};
 use crate::hierarchy::HierarchyFlags;
 use crate::host::Host;
 use crate::ids::{CgroupId, FileId};
@@ -187,7 +187,8 @@ impl Engine {
         Ok(id)
     }
 
-    /// The whole content of a control file. Tasks are numbered as the host numbers them.
+    /// The whole content of a control file: text, but for a release agent, which is any bytes. Tasks are numbered as the
+    /// host numbers them.
     ///
     /// # Errors
     /// `ENODEV` if the cgroup or the file's subsystem is gone; `EINVAL` for a file that can't be read; what the subsystem answers.
@@ -197,7 +198,7 @@ impl Engine {
         caller: &Caller,
         cgroup: CgroupId,
         id: FileId,
-    ) -> Result<String> {
+    ) -> Result<Vec<u8>> {
         self.must_have(cgroup, id, "read")?;
         let node = &self.tree[cgroup];
         let mut text = String::new();
@@ -207,7 +208,9 @@ impl Engine {
             FileId::NotifyOnRelease => lines(&mut text, &[u8::from(node.notify_on_release)]),
             FileId::CloneChildren => lines(&mut text, &[u8::from(node.clone_children)]),
             FileId::SaneBehavior => lines(&mut text, &[0]),
-            FileId::ReleaseAgent => lines(&mut text, &[&self.tree.hierarchy_of(cgroup).release_agent]),
+            FileId::ReleaseAgent => {
+                return Ok([&*self.tree.hierarchy_of(cgroup).release_agent, b"\n"].concat());
+            }
             FileId::Subsystem { slot, file, .. } => {
                 let (slot, file) = (usize::from(slot), usize::from(file));
                 let css = self.tree[cgroup].css(slot).ok_or(Error::Removed { operation: "read" })?;
@@ -220,7 +223,7 @@ impl Engine {
                 .map_err(|error| error.in_file(&self.file_name(cgroup, id)))?;
             }
         }
-        Ok(text)
+        Ok(text.into_bytes())
     }
 
     /// The thread groups that have at least one thread in the cgroup, ascending (B5.1).
@@ -290,18 +293,17 @@ impl Engine {
                 self.attach(host, caller, cgroup, task, id == FileId::Procs)
             }
             FileId::NotifyOnRelease => {
-                self.tree[cgroup].notify_on_release = parse_u64(text_of(content)?)? != 0;
+                self.tree[cgroup].notify_on_release = parse_u64(&digits_of(content))? != 0;
                 Ok(())
             }
             FileId::CloneChildren => {
-                self.tree[cgroup].clone_children = parse_u64(text_of(content)?)? != 0;
+                self.tree[cgroup].clone_children = parse_u64(&digits_of(content))? != 0;
                 Ok(())
             }
             FileId::ReleaseAgent => {
                 caller.must_be_privileged("write", "release_agent")?;
-                let agent = text_of(content)?.trim_matches(is_space);
                 let index = usize::from(self.tree[cgroup].hierarchy);
-                self.tree.hierarchy_mut(index).release_agent = agent.into();
+                self.tree.hierarchy_mut(index).release_agent = stripped(content).into();
                 Ok(())
             }
             FileId::SaneBehavior => Err(Error::value(Errno::EINVAL, "this file can't be written")),
@@ -328,10 +330,10 @@ fn lines<T: core::fmt::Display>(text: &mut String, values: &[T]) {
 
 /// A task number, 0 for the writer itself. Whatever is wrong with it is `EINVAL`, an overflow too (B4.7).
 fn parse_task(content: &[u8], caller: &Caller) -> Result<Tid> {
-    let number = text_of(content).and_then(|text| parse_s32(text.trim_matches(is_space)));
+    let number = core::str::from_utf8(stripped(content)).ok().and_then(|text| parse_s32(text).ok());
     match number {
-        Ok(0) => Ok(caller.task),
-        Ok(number) if number > 0 => Ok(Tid(number)),
+        Some(0) => Ok(caller.task),
+        Some(number) if number > 0 => Ok(Tid(number)),
         _ => Err(Error::value(Errno::EINVAL, "takes one task number, or 0 for the writer itself")),
     }
 }

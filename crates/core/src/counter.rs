@@ -42,6 +42,13 @@ impl Rule {
     pub const fn limited_by(resource: Resource, file: &'static str) -> Rule {
         Rule { resource, errno: Errno::EAGAIN, limit_file: Cow::Borrowed(file) }
     }
+
+    /// The same, refusing with another errno.
+    #[must_use]
+    pub const fn refused_with(mut self, errno: Errno) -> Rule {
+        self.errno = errno;
+        self
+    }
 }
 
 /// A counter of one css (F8): usage against a limit.
@@ -121,6 +128,13 @@ impl CpuTime {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CpuUsage {
     per_cpu: Box<[CpuTime]>,
+}
+
+impl FromIterator<CpuTime> for CpuUsage {
+    /// The times of CPU 0, 1 and so on.
+    fn from_iter<T: IntoIterator<Item = CpuTime>>(times: T) -> CpuUsage {
+        CpuUsage { per_cpu: times.into_iter().collect() }
+    }
 }
 
 impl CpuUsage {

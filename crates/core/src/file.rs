@@ -84,14 +84,22 @@ impl<S: Subsystem> Copy for Write<S> {}
 
 /// One control file of a subsystem.
 pub struct File<S: Subsystem> {
-    pub(crate) name: Cow<'static, str>,
-    pub(crate) mode: Option<u32>,
-    pub(crate) place: Place,
-    pub(crate) max_write: usize,
-    pub(crate) counts: bool,
-    pub(crate) private: usize,
-    pub(crate) read: Read<S>,
-    pub(crate) write: Write<S>,
+    /// [`File::new`]
+    pub name: Cow<'static, str>,
+    /// [`File::mode`]; `None` for what follows from the handlers.
+    pub mode: Option<u32>,
+    /// Where it appears.
+    pub place: Place,
+    /// [`File::max_write`]
+    pub max_write: usize,
+    /// [`File::counts`]
+    pub counts: bool,
+    /// [`File::private`]
+    pub private: usize,
+    /// How it is read.
+    pub read: Read<S>,
+    /// How it is written.
+    pub write: Write<S>,
 }
 
 impl<S: Subsystem> Clone for File<S> {
@@ -268,12 +276,11 @@ impl<S: Subsystem> File<S> {
         ctx: &mut Context<'_, S>,
         content: &[u8],
     ) -> Result<()> {
-        let text = || text_of(content);
         match self.write {
             Write::None => Err(Error::value(Errno::EINVAL, "this file can't be written")),
-            Write::U64(write) => write(subsystem, ctx, parse_u64(text()?)?),
-            Write::S64(write) => write(subsystem, ctx, parse_s64(text()?)?),
-            Write::Text(write) => write(subsystem, ctx, text()?.trim_matches(is_space)),
+            Write::U64(write) => write(subsystem, ctx, parse_u64(&digits_of(content))?),
+            Write::S64(write) => write(subsystem, ctx, parse_s64(&digits_of(content))?),
+            Write::Text(write) => write(subsystem, ctx, text_of(content)?.trim_matches(is_space)),
             Write::Trigger(write) => write(subsystem, ctx),
         }
     }
@@ -295,8 +302,38 @@ pub(crate) fn is_space(c: char) -> bool {
     c.is_ascii_whitespace() || c == '\u{b}'
 }
 
+/// The no-break space of Latin-1, which is white space to the kernel's `isspace` too.
+const NO_BREAK_SPACE: u8 = 0xa0;
+
 /// What the kernel's string functions would see of a write: everything up to the first NUL.
-pub(crate) fn text_of(content: &[u8]) -> Result<&str> {
-    let end = content.iter().position(|&byte| byte == 0).unwrap_or(content.len());
-    core::str::from_utf8(&content[..end]).map_err(|_| Error::value(Errno::EINVAL, "not a text"))
+fn until_nul(content: &[u8]) -> &[u8] {
+    content.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+/// What the kernel keeps of a write whose meaning is a word or a number of a task: everything up to the first NUL, without
+/// white space at both ends.
+pub fn stripped(content: &[u8]) -> &[u8] {
+    let is_space = |&byte: &u8| byte == NO_BREAK_SPACE || is_space(char::from(byte));
+    let rest = until_nul(content);
+    let rest = &rest[rest.iter().position(|byte| !is_space(byte)).unwrap_or(rest.len())..];
+    &rest[..rest.iter().rposition(|byte| !is_space(byte)).map_or(0, |last| last + 1)]
+}
+
+/// A write as text.
+///
+/// # Errors
+/// `EINVAL` for what is not UTF-8, unless it is so for no-break spaces of Latin-1 only.
+fn text_of(content: &[u8]) -> Result<Cow<'_, str>> {
+    let content = until_nul(content);
+    if let Ok(text) = core::str::from_utf8(content) {
+        return Ok(Cow::Borrowed(text));
+    }
+    let spaced = content.iter().map(|&byte| if byte == NO_BREAK_SPACE { b' ' } else { byte }).collect();
+    let text = String::from_utf8(spaced);
+    text.map(Cow::Owned).map_err(|_| Error::value(Errno::EINVAL, "not a text: it has to be UTF-8"))
+}
+
+/// A write that should be a number, for a parser that knows what is wrong with it otherwise.
+pub(crate) fn digits_of(content: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(until_nul(content))
 }

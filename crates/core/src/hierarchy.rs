@@ -1,6 +1,7 @@
 //! One hierarchy: a tree of cgroups with the subsystems bound to it.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use bitflags::bitflags;
 
@@ -34,8 +35,8 @@ pub struct Hierarchy {
     pub(crate) subsystems: u64,
     /// The options it was created with.
     pub flags: HierarchyFlags,
-    /// The release agent's path; empty for none.
-    pub release_agent: String,
+    /// The release agent's path, any bytes but NUL; empty for none.
+    pub release_agent: Vec<u8>,
     /// How many times it is mounted. An unmounted hierarchy lives on while it has children (A5.8).
     pub mounts: usize,
     /// Number of cgroups, root included.

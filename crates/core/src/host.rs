@@ -78,7 +78,8 @@ pub trait Host {
         }
     }
 
-    /// Visits every thread of a thread group that is not exiting, leader first.
+    /// Visits every thread of a thread group that is not exiting, leader first, the others in the order of their making
+    /// as far as it is known.
     fn for_each_thread(&self, group: Tid, visit: &mut dyn FnMut(Tid));
 
     /// Nanoseconds of a clock that never goes back. Core itself never reads it.

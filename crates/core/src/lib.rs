@@ -51,7 +51,7 @@ pub use engine::{Engine, LimitHit};
 pub use errno::Errno;
 pub use error::{Error, Result};
 pub use event::Event;
-pub use file::{File, PAGE_SIZE, Place, Read, ReadMap, Write};
+pub use file::{File, PAGE_SIZE, Place, Read, ReadMap, Write, stripped};
 pub use hierarchy::{Hierarchy, HierarchyFlags};
 pub use host::{CannotGive, Host, Need};
 pub use ids::{CgroupId, Css, CssSetId, FileId};

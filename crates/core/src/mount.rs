@@ -1,7 +1,5 @@
 //! Mount, remount, unmount: which hierarchy a mount gets, and how subsystems move (A4, A5, as Linux 6.x).
 
-use core::fmt::Write as _;
-
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
@@ -27,14 +25,19 @@ pub struct Mounted {
 }
 
 impl Engine {
-    /// Mounts file system type `cgroup` with these options.
+    /// Mounts file system type `cgroup` with these options, of which a release agent may be any bytes.
     ///
     /// # Errors
     /// `EPERM` for an unprivileged caller; `EINVAL` for bad options; `EBUSY` if a wanted subsystem is bound
     /// elsewhere or the name has another set. On failure nothing has changed.
-    pub fn mount(&mut self, host: &mut dyn Host, caller: &Caller, options: &str) -> Result<Mounted> {
-        caller.must_be_privileged("mount", options)?;
-        let options = self.parse(options, caller)?;
+    pub fn mount(
+        &mut self,
+        host: &mut dyn Host,
+        caller: &Caller,
+        options: impl AsRef<[u8]>,
+    ) -> Result<Mounted> {
+        caller.must_be_privileged("mount", &String::from_utf8_lossy(options.as_ref()))?;
+        let options = self.parse(options.as_ref(), caller)?;
         self.mount_parsed(host, caller, options)
     }
 
@@ -43,9 +46,14 @@ impl Engine {
     ///
     /// # Errors
     /// `ENODEV` without the cpuset subsystem, `EINVAL` for any option, else as [`Engine::mount`].
-    pub fn mount_cpuset(&mut self, host: &mut dyn Host, caller: &Caller, options: &str) -> Result<Mounted> {
+    pub fn mount_cpuset(
+        &mut self,
+        host: &mut dyn Host,
+        caller: &Caller,
+        options: impl AsRef<[u8]>,
+    ) -> Result<Mounted> {
         caller.must_be_privileged("mount", "cpuset")?;
-        let options = MountOptions::legacy_cpuset(options, self.slot_of("cpuset"))?;
+        let options = MountOptions::legacy_cpuset(options.as_ref(), self.slot_of("cpuset"))?;
         self.mount_parsed(host, caller, options)
     }
 
@@ -59,7 +67,7 @@ impl Engine {
         self.last_hierarchy_id
     }
 
-    fn parse(&self, text: &str, caller: &Caller) -> Result<MountOptions> {
+    fn parse(&self, text: &[u8], caller: &Caller) -> Result<MountOptions> {
         let names = || self.subsystems().collect::<Vec<_>>().join(", ");
         let known = Known { slot_of: &|name| self.slot_of(name), all: self.loaded_slots(), names: &names };
         MountOptions::parse(text, &known, caller.privileged)
@@ -190,13 +198,13 @@ impl Engine {
         host: &mut dyn Host,
         caller: &Caller,
         root: CgroupId,
-        options: &str,
+        options: impl AsRef<[u8]>,
     ) -> Result<()> {
-        caller.must_be_privileged("remount", options)?;
+        let text = &*String::from_utf8_lossy(options.as_ref());
+        caller.must_be_privileged("remount", text)?;
         self.live(root, "remount")?;
         let index = usize::from(self.tree[root].hierarchy);
-        let text = options;
-        let options = self.parse(options, caller)?;
+        let options = self.parse(options.as_ref(), caller)?;
         if index == 0 {
             return Err(Error::Removed { operation: "remount" });
         }
@@ -257,11 +265,11 @@ impl Engine {
     }
 
     /// The options as `/proc/mounts` shows them after `rw,relatime` (A5.10): subsystems in the order of their slots,
-    /// flags, `release_agent=`, `clone_children`, `name=`. Unescaped.
-    pub fn show_options(&self, root: CgroupId) -> Result<String> {
+    /// flags, `release_agent=`, `clone_children`, `name=`. Unescaped; a release agent may be any bytes.
+    pub fn show_options(&self, root: CgroupId) -> Result<Vec<u8>> {
         self.live(root, "show options of")?;
         let hierarchy = self.tree.hierarchy_of(root);
-        let mut words: Vec<String> = self.names_of(hierarchy.subsystems).map(String::from).collect();
+        let mut words: Vec<Vec<u8>> = self.names_of(hierarchy.subsystems).map(Vec::from).collect();
         for (flag, word) in [
             (HierarchyFlags::NOPREFIX, "noprefix"),
             (HierarchyFlags::XATTR, "xattr"),
@@ -272,20 +280,15 @@ impl Engine {
                 words.push(word.into());
             }
         }
-        let mut text = words.join(",");
-        let mut add = |word: &str, value: &str| {
-            let comma = if text.is_empty() { "" } else { "," };
-            let _ = write!(text, "{comma}{word}{value}");
-        };
         if !hierarchy.release_agent.is_empty() {
-            add("release_agent=", &hierarchy.release_agent);
+            words.push([b"release_agent=", &*hierarchy.release_agent].concat());
         }
         if self.tree[hierarchy.root].clone_children {
-            add("clone_children", "");
+            words.push(b"clone_children".into());
         }
         if !hierarchy.name.is_empty() {
-            add("name=", &hierarchy.name);
+            words.push([b"name=", hierarchy.name.as_bytes()].concat());
         }
-        Ok(text)
+        Ok(words.join(&b','))
     }
 }

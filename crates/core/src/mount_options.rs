@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::errno::Errno;
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ pub(crate) struct MountOptions {
     /// `name=`; `None` without.
     pub(crate) name: Option<String>,
     /// `release_agent=`; `None` without.
-    pub(crate) release_agent: Option<String>,
+    pub(crate) release_agent: Option<Vec<u8>>,
     /// `noprefix`, `xattr`, `cpuset_v2_mode`, `favordynmods`
     pub(crate) flags: HierarchyFlags,
     /// `clone_children`
@@ -59,13 +60,18 @@ pub(crate) fn is_reserved(word: &str) -> bool {
     IGNORED.contains(&word) || WITHOUT_VALUE.contains(&word) || WITH_VALUE.contains(&word)
 }
 
+/// The options that mean something here, one by one.
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&byte| byte == b',').filter(|word| !IGNORED.iter().any(|ignored| ignored.as_bytes() == *word))
+}
+
 fn invalid(option: &str, reason: impl Into<Cow<'static, str>>) -> Error {
     Error::MountOption { option: option.into(), errno: Errno::EINVAL, reason: reason.into() }
 }
 
 impl MountOptions {
     /// The options of the legacy `cpuset` file system type (A7.1); it takes none of its own.
-    pub(crate) fn legacy_cpuset(text: &str, cpuset: Option<usize>) -> Result<MountOptions> {
+    pub(crate) fn legacy_cpuset(text: &[u8], cpuset: Option<usize>) -> Result<MountOptions> {
         let Some(slot) = cpuset else {
             return Err(Error::MountOption {
                 option: "cpuset".into(),
@@ -73,8 +79,8 @@ impl MountOptions {
                 reason: "the cpuset subsystem is not loaded".into(),
             });
         };
-        if let Some(option) = text.split(',').find(|option| !IGNORED.contains(option)) {
-            return Err(invalid(option, "a cpuset file system takes no options"));
+        if let Some(option) = words(text).next() {
+            return Err(invalid(&String::from_utf8_lossy(option), "a cpuset file system takes no options"));
         }
         Ok(MountOptions {
             subsystems: 1 << slot,
@@ -84,11 +90,12 @@ impl MountOptions {
         })
     }
 
-    pub(crate) fn parse(text: &str, known: &Known<'_>, privileged: bool) -> Result<MountOptions> {
+    pub(crate) fn parse(text: &[u8], known: &Known<'_>, privileged: bool) -> Result<MountOptions> {
         let mut options = MountOptions::default();
         let mut all = false;
         // Empty words are skipped (A3.1 is the rule of old kernels).
-        for word in text.split(',').filter(|word| !IGNORED.contains(word)) {
+        for bytes in words(text) {
+            let word = &*String::from_utf8_lossy(bytes);
             let (key, value) = word.split_once('=').map_or((word, None), |(key, value)| (key, Some(value)));
             if value.is_some() && WITHOUT_VALUE.contains(&key) {
                 return Err(invalid(word, "takes no value"));
@@ -103,7 +110,7 @@ impl MountOptions {
                 "favordynmods" => options.flags |= HierarchyFlags::FAVOR_DYNAMIC,
                 "nofavordynmods" => options.flags -= HierarchyFlags::FAVOR_DYNAMIC,
                 "name" => options.set_name(word, value)?,
-                "release_agent" => options.set_release_agent(word, value, privileged)?,
+                "release_agent" => options.set_release_agent(bytes, privileged)?,
                 _ => {
                     let slot = (known.slot_of)(key).ok_or_else(|| {
                         invalid(key, format!("no such option or subsystem; loaded are {}", (known.names)()))
@@ -112,7 +119,7 @@ impl MountOptions {
                 }
             }
         }
-        options.complete(text, all, known)
+        options.complete(&String::from_utf8_lossy(text), all, known)
     }
 
     fn set_name(&mut self, word: &str, value: Option<&str>) -> Result<()> {
@@ -129,9 +136,14 @@ impl MountOptions {
         Ok(())
     }
 
-    fn set_release_agent(&mut self, word: &str, value: Option<&str>, privileged: bool) -> Result<()> {
-        let agent =
-            value.filter(|agent| !agent.is_empty()).ok_or_else(|| invalid(word, "the path is empty"))?;
+    /// Takes the whole word: the path need not be UTF-8.
+    fn set_release_agent(&mut self, word: &[u8], privileged: bool) -> Result<()> {
+        let agent = word.strip_prefix(b"release_agent=").filter(|agent| !agent.is_empty());
+        let word = &*String::from_utf8_lossy(word);
+        let agent = agent.ok_or_else(|| invalid(word, "the path is empty"))?;
+        if agent.contains(&0) {
+            return Err(invalid(word, "the path has a NUL byte"));
+        }
         if self.release_agent.is_some() {
             return Err(invalid(word, "a second release agent"));
         }

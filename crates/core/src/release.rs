@@ -1,7 +1,6 @@
 //! Release notification: cgroups that became empty and asked for it (C8, as Linux 6.x does it).
 
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::engine::Engine;
@@ -11,8 +10,8 @@ use crate::ids::CgroupId;
 /// {agent, path} and only `HOME=/` and `PATH=/sbin:/bin:/usr/sbin:/usr/bin` in the environment (C8.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
-    /// The program of the hierarchy.
-    pub agent: String,
+    /// The program of the hierarchy, any bytes but NUL.
+    pub agent: Vec<u8>,
     /// The cgroup's path from the root of its hierarchy.
     pub path: Vec<u8>,
     /// The number of the hierarchy.

@@ -47,7 +47,7 @@ impl Tree {
             root: top,
             subsystems: 0,
             flags: HierarchyFlags::empty(),
-            release_agent: String::new(),
+            release_agent: Vec::new(),
             mounts: 0,
             cgroups: 1,
         };

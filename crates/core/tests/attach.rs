@@ -133,6 +133,30 @@ fn threads_and_thread_groups() {
 }
 
 /// An exiting task is found, and there is nothing to move: Linux 6 answers success.
+/// Measured: threads are charged one by one, those that come from where the leader comes from first. An ancestor of old
+/// and new place counts one twice for a moment, but has not got the one from outside then.
+#[test]
+fn threads_from_one_place_are_charged_together() {
+    let mut world = World::new();
+    world.load(Probe::new("count", Callbacks::empty(), &[Resource::Tasks]).0).unwrap();
+    let leader = world.spawn();
+    let (first, second) = (world.thread(leader), world.thread(leader));
+    for (outside, inside) in [(first, second), (second, first)] {
+        let top = world.mount("count").unwrap();
+        let (above, out) = (world.mkdir(top, "above").unwrap(), world.mkdir(top, "out").unwrap());
+        let (old, new) = (world.mkdir(above, "old").unwrap(), world.mkdir(above, "new").unwrap());
+        world.attach(old, leader).unwrap();
+        world.attach(old, inside).unwrap();
+        world.attach(out, outside).unwrap();
+        world.attach_group(new, leader).unwrap();
+        assert_eq!(world.read(above, "count.usage").unwrap(), "3 -1 3 0 0\n");
+        world.attach_group(top, leader).unwrap();
+        for group in [new, old, above, out] {
+            world.rmdir(group).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_zombie_can_be_written_and_stays_where_it_is() {
     let mut world = World::new();

@@ -172,6 +172,49 @@ fn the_release_agent_is_a_stripped_path_of_the_whole_hierarchy() {
     assert_eq!(refused.errno(), Errno::EPERM, "its mode is not enough");
 }
 
+/// B6.3: any bytes but NUL; the white space at both ends is that of Latin-1.
+#[test]
+fn the_release_agent_need_not_be_a_text() {
+    let (mut world, top) = named();
+    let root = world.root.clone();
+    let file = world.engine.find_file(top, "release_agent").unwrap();
+    for (written, read) in [
+        (&b"/\xff\xfe b\xc3"[..], &b"/\xff\xfe b\xc3\n"[..]),
+        (b" /\xe9\n", b"/\xe9\n"),
+        (b"\xa0/\xa0x\xa0\n", b"/\xa0x\n"),
+        ("/\u{e0}".as_bytes(), b"/\xc3\n"),
+        (b"\xa0", b"\n"),
+        (b"/\xff\0\xff", b"/\xff\n"),
+    ] {
+        world.write(top, "release_agent", written).unwrap();
+        let content = world.engine.read(&mut world.host, &root, top, file).unwrap();
+        assert_eq!(content.escape_ascii().to_string(), read.escape_ascii().to_string());
+    }
+}
+
+/// Measured: the kernel's `isspace` knows Latin-1, and a number out of range is so whatever comes after it.
+#[test]
+fn bytes_that_are_no_text_are_what_they_are_to_the_kernel() {
+    let (mut world, top) = named();
+    let task = world.spawn();
+    for (file, content, expected) in [
+        ("tasks", format!("{task}\u{a0}").into_bytes(), Err(Errno::EINVAL)),
+        ("tasks", [b"\xa0", task.to_string().as_bytes(), b"\xa0\n"].concat(), Ok(())),
+        ("tasks", [task.to_string().as_bytes(), b"\xff"].concat(), Err(Errno::EINVAL)),
+        ("p.value", b"1\xa0".to_vec(), Err(Errno::EINVAL)),
+        ("p.value", b"1\xff".to_vec(), Err(Errno::EINVAL)),
+        ("p.value", b"1\0\xff".to_vec(), Ok(())),
+        ("p.value", b"99999999999999999999\xff".to_vec(), Err(Errno::ERANGE)),
+        ("p.signed", b"-99999999999999999999\xff".to_vec(), Err(Errno::ERANGE)),
+        ("notify_on_release", b"99999999999999999999\xff".to_vec(), Err(Errno::ERANGE)),
+        ("p.text", b"\xa0a\xa0b\xa0".to_vec(), Ok(())),
+        ("p.text", b"a\xa0\xff".to_vec(), Err(Errno::EINVAL)),
+    ] {
+        assert_eq!(world.write(top, file, &content), expected, "{} to {file}", content.escape_ascii());
+    }
+    assert_eq!(world.read(top, "p.text").unwrap(), "a b");
+}
+
 /// The owner of a control file is asked when it is opened.
 #[test]
 fn files_have_owners_and_modes() {

@@ -16,7 +16,7 @@ fn e5_1_a_loaded_subsystem_is_listed_mounted_by_name_and_part_of_all() {
     assert_eq!(world.engine.proc_cgroups(), format!("{cgroups}late\t0\t1\t1\n"));
     assert_eq!(world.proc(task), before);
     let top = world.mount("all").unwrap();
-    assert_eq!(world.engine.show_options(top).unwrap(), "a,b,late");
+    assert_eq!(world.show_options(top), "a,b,late");
     world.unmount(top);
     let top = world.mount("late").unwrap();
     assert!(world.files(top).contains(&"late.value".to_owned()));
@@ -26,7 +26,7 @@ fn e5_1_a_loaded_subsystem_is_listed_mounted_by_name_and_part_of_all() {
     let gone = world.engine.mount(&mut world.host, &world.root, "late").unwrap_err();
     assert!(gone.to_string().contains("loaded are a, b"), "{gone}");
     let all = world.mount("all").unwrap();
-    assert_eq!(world.engine.show_options(all).unwrap(), "a,b");
+    assert_eq!(world.show_options(all), "a,b");
 }
 
 /// E1, E3.2: a slot is free at once, and the order of `all` is the order of the slots.
@@ -37,7 +37,7 @@ fn e3_2_a_slot_is_free_at_once() {
     world.load(Probe::plain("z")).unwrap();
     world.load(Probe::plain("b")).unwrap();
     let top = world.mount("all").unwrap();
-    assert_eq!(world.engine.show_options(top).unwrap(), "a,z,c,b");
+    assert_eq!(world.show_options(top), "a,z,c,b");
 }
 
 /// E4.3, E5b: a remount that fails pins nothing and lets go of nothing.
@@ -102,7 +102,7 @@ fn e6_1_a_load_that_fails_after_it_has_begun_leaves_nothing() {
     assert_eq!(desk.counts().fork, 4, "each of the four once");
 }
 
-/// E6.2: unload asks pre_destroy of the last state, and destroy still finds that state.
+/// E6.2: unload asks `pre_destroy` of the last state, and destroy still finds that state.
 #[test]
 fn e6_2_unload_runs_pre_destroy_and_it_can_refuse() {
     let (probe, desk) = Probe::new("late", Callbacks::all(), &[Resource::Tasks]);

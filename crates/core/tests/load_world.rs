@@ -32,7 +32,9 @@ fn cgroup_text(world: &mut World, cgroup: CgroupId, text: &mut String) {
         writeln!(text, "  {:?} {} {:?} {content:?}", entry.id, entry.name, entry.owner).unwrap();
     }
     let children: Vec<CgroupId> = world.engine.tree().children(cgroup).collect();
-    children.into_iter().for_each(|child| cgroup_text(world, child, text));
+    for child in children {
+        cgroup_text(world, child, text);
+    }
 }
 
 /// All that anybody can see, less the row of [`LATE`].
@@ -59,14 +61,14 @@ fn everything(world: &mut World) -> String {
     let roots: Vec<CgroupId> = engine.tree().hierarchies().map(|hierarchy| hierarchy.root).collect();
     for root in roots {
         let hierarchy = world.engine.tree().hierarchy_of(root).clone();
-        let options = world.engine.show_options(root).unwrap();
+        let options = world.show_options(root);
         writeln!(
             text,
             "hierarchy {} {} {:?} {} mounts {} cgroups {} {options}",
             hierarchy.id,
             hierarchy.name,
             hierarchy.flags,
-            hierarchy.release_agent,
+            hierarchy.release_agent.escape_ascii(),
             hierarchy.mounts,
             hierarchy.cgroups
         )

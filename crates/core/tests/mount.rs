@@ -107,7 +107,7 @@ fn mount_options_are_taken_as_linux_6_takes_them() {
     for (options, expected) in vectors {
         let mut world = machine();
         let before = world.engine.proc_cgroups();
-        let shown = world.mount(options).map(|root| world.engine.show_options(root).unwrap());
+        let shown = world.mount(options).map(|root| world.show_options(root));
         assert_eq!(shown, expected.map(String::from), "mount -o {options:?}");
         if expected.is_err() {
             assert_eq!(world.engine.proc_cgroups(), before, "{options:?} has changed something");
@@ -116,13 +116,32 @@ fn mount_options_are_taken_as_linux_6_takes_them() {
     }
 }
 
+/// A path may be any bytes; every other option is a word.
+#[test]
+fn the_release_agent_need_not_be_a_text() {
+    let mut world = machine();
+    let caller = world.root.clone();
+    let mut mount = |options: &[u8]| world.engine.mount(&mut world.host, &caller, options);
+    let top = mount(b"none,name=a,release_agent=/\xff=\xc3").unwrap().root;
+    for refused in [&b"none,name=b\xff"[..], b"none,name=b,\xff", b"none,name=b,release_agent=/\0"] {
+        assert_eq!(mount(refused).unwrap_err().errno(), Errno::EINVAL, "{}", refused.escape_ascii());
+    }
+    assert_eq!(world.engine.show_options(top).unwrap(), b"release_agent=/\xff=\xc3,name=a");
+    world.engine.remount(&mut world.host, &caller, top, b"none,release_agent=\xa0\xfe,name=a").unwrap();
+    assert_eq!(world.engine.show_options(top).unwrap(), b"release_agent=\xa0\xfe,name=a");
+    assert_eq!(
+        world.engine.mount_cpuset(&mut world.host, &caller, b"\xff").unwrap_err().errno(),
+        Errno::EINVAL
+    );
+}
+
 /// A3.4, A3.5: with nothing bound, nothing means everything.
 #[test]
 fn no_option_means_every_loaded_subsystem() {
     for options in ["", "all", "ro", ","] {
         let mut world = World::with(&["a", "b"]);
         let root = world.mount(options).unwrap();
-        assert_eq!(world.engine.show_options(root).unwrap(), "a,b");
+        assert_eq!(world.show_options(root), "a,b");
     }
     assert_eq!(World::new().mount("all"), Err(Errno::EINVAL));
     assert_eq!(World::new().mount(""), Err(Errno::EINVAL));
@@ -192,7 +211,7 @@ fn t04_a_remount_needs_a_hierarchy_without_children_even_to_change_nothing() {
     assert_eq!(world.remount(top, "none,name=x"), Err(Errno::EINVAL), "the name is looked at first");
     world.rmdir(child).unwrap();
     assert_eq!(world.remount(top, "net_cls,release_agent=/second"), Ok(()));
-    assert_eq!(world.engine.show_options(top).unwrap(), "net_cls,release_agent=/second,name=r");
+    assert_eq!(world.show_options(top), "net_cls,release_agent=/second,name=r");
 }
 
 /// A5.2: the measured remounts of a hierarchy without children, in this order.
@@ -225,7 +244,7 @@ fn remounts_bind_and_unbind() {
     ];
     for (options, expected, shown) in vectors {
         assert_eq!(world.remount(top, options), *expected, "remount -o {options:?}");
-        assert_eq!(world.engine.show_options(top).unwrap(), *shown, "after {options:?}");
+        assert_eq!(world.show_options(top), *shown, "after {options:?}");
         let has_files = world.files(top).iter().any(|file| file == "net_cls.value");
         assert_eq!(has_files, shown.starts_with("net_cls"));
     }
@@ -240,7 +259,7 @@ fn the_second_mount_changes_nothing() {
     for options in ["none,name=a,clone_children", "none,name=a,release_agent=/zz", "name=a,xattr,noprefix"] {
         assert_eq!(world.mount(options), Ok(top), "{options}");
     }
-    assert_eq!(world.engine.show_options(top).unwrap(), "name=a");
+    assert_eq!(world.show_options(top), "name=a");
 }
 
 /// A5.7: the state of a root goes with its subsystem, from hierarchy to hierarchy, and bind is told.
@@ -293,10 +312,7 @@ fn the_cpuset_type_has_bare_names_unless_cpuset_is_mounted_already() {
         assert_eq!(mount(&mut world, options), Err(Errno::EINVAL), "{options}");
     }
     let top = mount(&mut world, "ro").unwrap();
-    assert_eq!(
-        world.engine.show_options(top).unwrap(),
-        "cpuset,noprefix,release_agent=/sbin/cpuset_release_agent"
-    );
+    assert_eq!(world.show_options(top), "cpuset,noprefix,release_agent=/sbin/cpuset_release_agent");
     assert!(world.files(top).contains(&"value".to_owned()));
     assert_eq!(world.mkdir(top, "value"), Err(Errno::EEXIST), "bare names are taken");
     world.unmount(top);

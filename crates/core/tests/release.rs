@@ -100,12 +100,15 @@ fn the_agent_is_that_of_the_moment_and_may_be_none() {
     world.attach(g, task).unwrap();
     world.attach(top, task).unwrap();
     assert!(world.releases().is_empty());
-    world.write(top, "release_agent", "/other one").unwrap();
+    world.write(top, "release_agent", b"/other \xff").unwrap();
     world.attach(g, task).unwrap();
     world.rename(top, "g", top, "g 2").unwrap();
     world.attach(top, task).unwrap();
     let release = world.engine.take_release().unwrap();
-    assert_eq!((&*release.agent, &*release.path, release.hierarchy), ("/other one", b"/g 2".as_slice(), 1));
+    assert_eq!(
+        (&*release.agent, &*release.path, release.hierarchy),
+        (b"/other \xff".as_slice(), b"/g 2".as_slice(), 1)
+    );
     assert_eq!(world.engine.take_release(), None);
 }
 

@@ -39,8 +39,6 @@ pub struct FuseMount {
     pub source: String,
     /// Nothing can be changed through this mount.
     pub read_only: bool,
-    /// `noexec`
-    pub no_exec: bool,
 }
 
 /// Why there is no mount.
@@ -101,9 +99,9 @@ impl FuseMount {
         let device: OwnedFd = opened
             .map_err(|error| MountError::Device(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?
             .into();
-        let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        // no control file can be executed, whatever its mode: as with every file system of the kernel's own
+        let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         flags.set(MsFlags::MS_RDONLY, self.read_only);
-        flags.set(MsFlags::MS_NOEXEC, self.no_exec);
         let data = format!(
             "fd={},rootmode=40555,user_id={},group_id={},default_permissions,allow_other",
             device.as_raw_fd(),
@@ -124,9 +122,8 @@ impl FuseMount {
         };
         let (ours, theirs) = UnixStream::pair().map_err(refused)?;
         let access = if self.read_only { "ro" } else { "rw" };
-        let execution = if self.no_exec { ",noexec" } else { "" };
         let options = format!(
-            "{access}{execution},nosuid,nodev,default_permissions,fsname={},subtype={}",
+            "{access},nosuid,nodev,noexec,default_permissions,fsname={},subtype={}",
             self.source, self.subtype
         );
         let status = Command::new(HELPER)

@@ -43,9 +43,10 @@ impl Process {
         }
         let text = fs::read(format!("/proc/{task}/status")).ok()?;
         let text = String::from_utf8_lossy(&text);
-        let field = |name: &str| {
-            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
-        };
+        // split once: a root's list reads this of every task of the machine
+        let fields: Vec<(&str, &str)> = text.split('\n').filter_map(|line| line.split_once(":\t")).collect();
+        let field =
+            |name: &str| fields.iter().find(|(other, _)| *other == name).map(|(_, value)| value.trim());
         let four = |name| {
             let mut ids = field(name)?.split_whitespace().map(|id| id.parse().ok());
             Some([ids.next()??, ids.next()??, ids.next()??, ids.next()??])

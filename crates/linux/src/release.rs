@@ -26,7 +26,7 @@ const REAP_EVERY: Duration = Duration::from_secs(5);
 const WAITER_STACK: usize = 64 * 1024;
 
 fn command(release: &Release) -> Command {
-    let mut command = Command::new(&release.agent);
+    let mut command = Command::new(OsStr::from_bytes(&release.agent));
     command
         .arg(OsStr::from_bytes(&release.path))
         .env_clear()

@@ -4,6 +4,8 @@ mod common;
 mod contained;
 mod hosted;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -58,7 +60,7 @@ fn agents() -> (Agents, mpsc::Receiver<Note>) {
 
 fn release(agent: &str, path: &str) -> Release {
     let mounter = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-    Release { agent: agent.to_owned(), path: path.as_bytes().to_vec(), hierarchy: 1, mounter }
+    Release { agent: agent.as_bytes().to_owned(), path: path.as_bytes().to_vec(), hierarchy: 1, mounter }
 }
 
 #[test]
@@ -83,6 +85,19 @@ fn an_agent_gets_what_the_kernel_gives_and_nothing_of_the_daemon() {
         told.display()
     );
     assert_eq!(std::fs::read_to_string(&told).expect("it is there"), expected);
+}
+
+#[test]
+fn an_agent_may_have_a_name_that_is_no_text() {
+    let scratch = Scratch::new("bytes");
+    let told = scratch.path().join("told");
+    let script = scratch.script(&format!("echo \"$1\" > {0}.new; mv {0}.new {0}", told.display()));
+    let name = [script.as_bytes(), b"\xff\xa0"].concat();
+    std::fs::rename(&script, OsStr::from_bytes(&name)).expect("a file name is any bytes");
+    let (agents, _notes) = agents();
+    agents.release(Release { agent: name, ..release("", "/a") });
+    eventually("the agent has run", || told.exists());
+    assert_eq!(std::fs::read_to_string(&told).expect("it is there"), "/a\n");
 }
 
 #[test]

@@ -131,7 +131,8 @@ fn world() -> (Engine, Table, Tid, CgroupId) {
 
 fn usage(engine: &mut Engine, host: &mut Table, cgroup: CgroupId) -> String {
     let file = engine.find_file(cgroup, "pids.current").expect("the file is there");
-    engine.read(host, &Caller::root(Tid(1)), cgroup, file).expect("it can be read").trim_end().to_owned()
+    let content = engine.read(host, &Caller::root(Tid(1)), cgroup, file).expect("it can be read");
+    String::from_utf8(content).expect("a text").trim_end().to_owned()
 }
 
 #[test]

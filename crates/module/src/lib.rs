@@ -8,3 +8,6 @@ pub mod loader;
 pub mod sdk;
 
 pub use penfold_core::*;
+
+/// `penfold.h`: [`abi`] for authors in C.
+pub const HEADER: &str = include_str!("../include/penfold.h");

@@ -3,6 +3,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, CgroupId, Engine, Errno, Tid};
@@ -181,7 +182,8 @@ fn read(
     file: &str,
 ) -> Result<String, Errno> {
     let id = engine.find_file(cgroup, file).unwrap();
-    engine.read(host, &Caller::root(Tid(1)), cgroup, id).map_err(|error| error.errno())
+    let content = engine.read(host, &Caller::root(Tid(1)), cgroup, id);
+    content.map(|content| String::from_utf8(content).unwrap()).map_err(|error| error.errno())
 }
 
 fn write(
@@ -259,4 +261,26 @@ fn a_load_that_fails_leaves_nothing() {
     static REFUSING: Module = Module { load: Some(refuse), ..MODULE };
     let Err(error) = Controller::from_static(&REFUSING) else { panic!("loaded") };
     assert!(matches!(error, LoadError::Refused { errno: Errno::ENOMEM, .. }), "{error}");
+}
+
+#[test]
+fn a_create_that_says_it_failed_and_answers_0_leaves_no_state() {
+    static DESTROYED: AtomicU32 = AtomicU32::new(0);
+    unsafe extern "C" fn failing(ctx: *mut Context, state: *mut *mut c_void) -> c_int {
+        // SAFETY: as `services`.
+        unsafe {
+            (services(ctx).failed)(ctx, c"oops".as_ptr(), 4);
+            create(ctx, state)
+        }
+    }
+    unsafe extern "C" fn counting(ctx: *mut Context) {
+        DESTROYED.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as `destroy`.
+        unsafe { destroy(ctx) };
+    }
+    static FAILING: Module = Module { create: Some(failing), destroy: Some(counting), ..MODULE };
+    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
+    let error = engine.load(&mut host, Controller::from_static(&FAILING).unwrap()).unwrap_err();
+    assert!(error.errno() == Errno::EIO && error.to_string().contains("oops"), "{error}");
+    assert_eq!(DESTROYED.load(Ordering::Relaxed), 1);
 }

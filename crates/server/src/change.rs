@@ -59,6 +59,10 @@ pub enum What {
         /// The control file; `None` for the directory itself.
         file: Option<FileId>,
     },
+    /// A module was loaded: a subsystem of this name can be mounted.
+    Loaded(String),
+    /// A module was unloaded.
+    Unloaded(String),
     /// A control file was written; for `tasks` and `cgroup.procs`: tasks have moved.
     Written {
         /// The directory.

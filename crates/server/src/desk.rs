@@ -14,6 +14,7 @@ use crate::change::{Change, ViewId, What};
 use crate::client::{Client, Trust};
 use crate::failure::Failure;
 use crate::members;
+use crate::modules::{self, Modules};
 use crate::reach::{Reach, must_reach, must_reach_task};
 
 /// A way to the engine and the host, for any thread.
@@ -28,6 +29,7 @@ struct Shared {
     control: Control,
     trust: Trust,
     listeners: Mutex<Vec<Listener>>,
+    modules: Modules,
 }
 
 /// Is told of every change, until it answers that it has heard enough: false.
@@ -52,13 +54,21 @@ impl Desk {
     /// The desk of a daemon.
     pub fn new(host: TraceHost, trust: Trust) -> Desk {
         let control = host.control();
-        Desk { shared: Arc::new(Shared { host: Some(host), control, trust, listeners: Mutex::default() }) }
+        Desk::of(Some(host), control, trust)
     }
 
     /// The desk of one `penfold run`: what runs in it may ask, nobody is taken in.
     pub fn embedded(control: Control) -> Desk {
-        let (host, trust, listeners) = (None, Trust::Nobody, Mutex::default());
-        Desk { shared: Arc::new(Shared { host, control, trust, listeners }) }
+        Desk::of(None, control, Trust::Nobody)
+    }
+
+    fn of(host: Option<TraceHost>, control: Control, trust: Trust) -> Desk {
+        let (listeners, modules) = (Mutex::default(), Modules::default());
+        Desk { shared: Arc::new(Shared { host, control, trust, listeners, modules }) }
+    }
+
+    pub(crate) fn shelf(&self) -> &Modules {
+        &self.shared.modules
     }
 
     /// Whom this daemon takes for its administrator.
@@ -92,7 +102,7 @@ impl Desk {
         self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
     }
 
-    fn announce(&self, origin: Option<ViewId>, what: What) {
+    pub(crate) fn announce(&self, origin: Option<ViewId>, what: What) {
         let mut listeners = self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         let change = Change { origin, what };
         listeners.retain(|listener| listener(&change));
@@ -134,7 +144,7 @@ impl Desk {
         })??)
     }
 
-    fn ask<R: Send + 'static>(
+    pub(crate) fn ask<R: Send + 'static>(
         &self,
         ask: impl FnOnce(&mut Engine, &mut dyn Host) -> penfold_core::Result<R> + Send + 'static,
     ) -> Result<R, Failure> {
@@ -161,12 +171,19 @@ impl Desk {
     /// Mounts a hierarchy.
     ///
     /// # Errors
-    /// As [`Engine::mount`] and [`Engine::mount_cpuset`].
-    pub fn mount(&self, client: &Client, options: &str, filesystem: Filesystem) -> Result<Mounted, Failure> {
+    /// As [`Engine::mount`] and [`Engine::mount_cpuset`]. For a subsystem that is not loaded and could be, the message says
+    /// how.
+    pub fn mount(
+        &self,
+        client: &Client,
+        options: impl AsRef<[u8]>,
+        filesystem: Filesystem,
+    ) -> Result<Mounted, Failure> {
         let mounted = self.shared.control.quick(|engine, host| match filesystem {
             Filesystem::Cgroup => engine.mount(host, &client.caller, options),
             Filesystem::Cpuset => engine.mount_cpuset(host, &client.caller, options),
-        })??;
+        })?;
+        let mounted = mounted.map_err(|error| modules::with_remedy(self, error))?;
         self.announce(None, What::Mounted(mounted.root));
         Ok(mounted)
     }
@@ -174,10 +191,11 @@ impl Desk {
     /// Changes a hierarchy.
     ///
     /// # Errors
-    /// As [`Engine::remount`].
-    pub fn remount(&self, client: &Client, root: CgroupId, options: &str) -> Result<(), Failure> {
-        let (caller, options) = (client.caller.clone(), options.to_owned());
-        self.ask(move |engine, host| engine.remount(host, &caller, root, &options))?;
+    /// As [`Engine::remount`], and for what is not loaded as [`Desk::mount`].
+    pub fn remount(&self, client: &Client, root: CgroupId, options: impl AsRef<[u8]>) -> Result<(), Failure> {
+        let (caller, options) = (client.caller.clone(), options.as_ref().to_owned());
+        let remounted = self.look(move |engine, host| engine.remount(host, &caller, root, &options))?;
+        remounted.map_err(|error| modules::with_remedy(self, error))?;
         self.announce(None, What::Remounted(root));
         Ok(())
     }
@@ -307,10 +325,10 @@ impl Desk {
         if Quick::can_read(file) {
             let read =
                 self.shared.control.quick(|engine, host| engine.read(host, &client.caller, cgroup, file));
-            return Ok(read??.into_bytes());
+            return Ok(read??);
         }
         let caller = client.caller.clone();
-        self.ask(move |engine, host| engine.read(host, &caller, cgroup, file)).map(String::into_bytes)
+        self.ask(move |engine, host| engine.read(host, &caller, cgroup, file))
     }
 
     /// One write, which is one command. A task that is not supervised yet is taken in first, if it may be moved.

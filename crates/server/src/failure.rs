@@ -2,6 +2,7 @@
 
 use nix::errno::Errno;
 use penfold_linux::trace::{AdoptError, ExecError, Gone, StartError};
+use penfold_module::loader::LoadError;
 
 /// A refusal at the edge: an errno, and a message that names the object, the operation and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +23,12 @@ impl Failure {
 
 impl From<penfold_core::Error> for Failure {
     fn from(error: penfold_core::Error) -> Failure {
+        Failure::new(Errno::from_raw(error.errno().number()), error.to_string())
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Failure {
         Failure::new(Errno::from_raw(error.errno().number()), error.to_string())
     }
 }

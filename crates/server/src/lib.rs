@@ -6,15 +6,20 @@ pub mod change;
 pub mod client;
 pub mod connection;
 pub mod control;
+#[cfg(feature = "daemon")]
 pub mod daemon;
 pub mod desk;
 pub mod escape;
 pub mod failure;
 pub mod journal;
+#[cfg(feature = "daemon")]
 pub mod logging;
 mod members;
+#[cfg(feature = "daemon")]
 pub mod metrics;
+pub mod modules;
 pub mod proc_texts;
 pub mod protocol;
 mod reach;
+#[cfg(feature = "daemon")]
 pub mod view;

@@ -32,6 +32,20 @@ pub fn start(level: LevelFilter) -> io::Result<()> {
     Ok(())
 }
 
+/// Logs to this writer at once, line by line: for a command that works for one user, who may wait for what he shows.
+/// Does nothing if logging was started already.
+pub fn start_plain<W: Write + 'static>(level: LevelFilter, out: fn() -> W) {
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(false)
+        .with_target(false)
+        .without_time()
+        .log_internal_errors(false)
+        .with_writer(out)
+        .finish();
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
 /// A full disk or a closed pipe loses lines and nothing else.
 fn drain(waiting: &Receiver<Vec<u8>>) {
     while let Ok(line) = waiting.recv() {

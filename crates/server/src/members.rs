@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Error, FileId, Host, PAGE_SIZE, Tid, parse_s32};
+use penfold_core::{CgroupId, Error, FileId, Host, PAGE_SIZE, Tid, parse_s32, stripped};
 use penfold_linux::process::{Process, all_tasks};
 use penfold_linux::trace::AdoptError;
 
@@ -64,8 +64,7 @@ fn add_the_rest(members: &mut Vec<Tid>, supervised: &HashSet<Tid>, whole: bool) 
 /// what to write into the engine's file: the same command, in the daemon's numbers; `None` for a zombie, which moves
 /// nowhere and is no error.
 pub(crate) fn prepare(desk: &Desk, client: &Client, content: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
-    let end = content.iter().position(|&byte| byte == 0).unwrap_or(content.len());
-    let text = std::str::from_utf8(&content[..end]).ok().map(str::trim);
+    let text = std::str::from_utf8(stripped(content)).ok();
     // what is wrong with it the engine says best
     let number = text.and_then(|text| parse_s32(text).ok()).filter(|number| *number >= 0);
     let Some(number) = number.filter(|_| content.len() <= PAGE_SIZE) else {

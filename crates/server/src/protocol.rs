@@ -158,6 +158,33 @@ pub struct Event {
     /// `file`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// `subsystem`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subsystem: Option<String>,
+}
+
+/// A `Module` of the interface.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Module {
+    /// `name`
+    pub name: String,
+    /// `version`
+    pub version: String,
+    /// `summary`
+    pub summary: String,
+    /// `path`
+    pub path: String,
+    /// `hierarchy`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hierarchy: Option<Hierarchy>,
+    /// `references`
+    pub references: i64,
+    /// `holder`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+    /// `overruns`
+    pub overruns: i64,
 }
 
 /// A `Environment` of the interface.
@@ -199,7 +226,8 @@ impl Method for InfoCall {
     type Reply = InfoReply;
 }
 
-/// Mounts a hierarchy to a name instead of a path: options as of mount -t cgroup -o, filesystem cgroup (default) or cpuset.
+/// Mounts a hierarchy to a name instead of a path: options as of mount -t cgroup -o, bytes written as in names; filesystem
+/// cgroup (default) or cpuset.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MountCall {
@@ -333,6 +361,65 @@ pub struct SubsystemsReply {
 impl Method for SubsystemsCall {
     const NAME: &'static str = "org.penfold.Control.Subsystems";
     type Reply = SubsystemsReply;
+}
+
+/// Loads a subsystem while everything runs. module: an absolute path, its bytes escaped as in addresses, or a name that
+/// the daemon looks for. Only for the daemon's owner, and only from a file that nobody else can change: EPERM.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LoadModuleCall {
+    /// `module`
+    pub module: String,
+}
+
+/// What `LoadModule` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadModuleReply {
+    /// `module`
+    pub module: Module,
+}
+
+impl Method for LoadModuleCall {
+    const NAME: &'static str = "org.penfold.Control.LoadModule";
+    type Reply = LoadModuleReply;
+}
+
+/// EBUSY while a hierarchy holds it, which the message names. Only for the daemon's owner.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UnloadModuleCall {
+    /// `name`
+    pub name: String,
+}
+
+/// What `UnloadModule` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnloadModuleReply {}
+
+impl Method for UnloadModuleCall {
+    const NAME: &'static str = "org.penfold.Control.UnloadModule";
+    type Reply = UnloadModuleReply;
+}
+
+/// What `ListModules` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListModulesCall {}
+
+/// What `ListModules` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListModulesReply {
+    /// `modules`
+    #[serde(default)]
+    pub modules: Vec<Module>,
+}
+
+impl Method for ListModulesCall {
+    const NAME: &'static str = "org.penfold.Control.ListModules";
+    type Reply = ListModulesReply;
 }
 
 /// mode has the caller's umask taken off already; 0755 without. parents: make what is missing above, and take what is there.

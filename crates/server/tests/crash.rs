@@ -251,7 +251,7 @@ fn numbers(text: &str) -> Vec<i32> {
 #[test]
 fn after_a_sigkill_the_next_daemon_has_everything() {
     let mut daemon = Daemon::start("everything");
-    let all = daemon.mount("cpuset,cpuacct,freezer,net_cls,numtasks,release_agent=/sbin/agent");
+    let all = daemon.mount("cpuset,cpuacct,freezer,numtasks,release_agent=/sbin/agent");
     let pids = daemon.mount("pids,name=limits");
     daemon.mount("none,name=gone");
     daemon.connection.call(&UnmountCall { hierarchy: "gone".into() }).expect("it is mounted");

@@ -20,7 +20,7 @@ fn root() -> Caller {
 impl World {
     fn new() -> World {
         let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(CPUS));
-        penfold_subsystems::load_all(&mut engine, &mut host).expect("they load");
+        penfold_subsystems::load_tree(&mut engine, &mut host).expect("they load");
         World { engine, host, roots: Vec::new() }
     }
 
@@ -42,7 +42,7 @@ impl World {
         written.map_err(|error| error.errno())
     }
 
-    fn read(&mut self, cgroup: CgroupId, file: FileId) -> Option<String> {
+    fn read(&mut self, cgroup: CgroupId, file: FileId) -> Option<Vec<u8>> {
         self.engine.read(&mut self.host, &root(), cgroup, file).ok()
     }
 
@@ -60,7 +60,8 @@ impl World {
             .map(|hierarchy| (hierarchy.root, format!("{} {} mounts", hierarchy.id, hierarchy.mounts)))
             .collect();
         for (at, facts) in hierarchies {
-            seen.push(format!("{facts} {}", self.engine.show_options(at).expect("it lives")));
+            let options = self.engine.show_options(at).expect("it lives");
+            seen.push(format!("{facts} {}", options.escape_ascii()));
             let mut all = vec![at];
             while let Some(at) = all.pop() {
                 let node = &self.engine.tree()[at];
@@ -126,6 +127,8 @@ fn every_file_of_every_controller_that_can_be_set_is_restored() {
     ] {
         world.write(at, file, value).expect(file);
     }
+    let agent = world.engine.find_file(at, "release_agent").expect("a root has it");
+    world.engine.write(&mut world.host, &root(), at, agent, b"/sbin/\xff\xa0\\").expect("it is taken");
     let exclusive = world.mkdir(at, b"exclusive").expect("a cgroup");
     for (file, value) in [
         ("cpuset.cpus", "0-2"),
@@ -154,13 +157,17 @@ fn every_file_of_every_controller_that_can_be_set_is_restored() {
 
     let mut other = restored(&mut world);
     assert_same(&mut world, &mut other);
+    let root = other.engine.find_hierarchy("everything").expect("it is there");
+    let options = other.engine.show_options(root).expect("it is mounted");
+    let shown = b"release_agent=/sbin/\xff\xa0\\,clone_children,name=everything";
+    assert!(options.ends_with(shown), "{}", options.escape_ascii());
     // frozen by the parent only: it thaws with it
     let find = |world: &World, path| world.engine.lookup(world.engine.find_hierarchy("pids").unwrap(), path);
     let exclusive = find(&other, "exclusive").expect("it is there");
     other.write(exclusive, "freezer.state", "THAWED").expect("it thaws");
     let below = other.engine.tree().children(exclusive).next().expect("it has a child");
     let state = other.engine.find_file(below, "freezer.state").expect("it is there");
-    assert_eq!(other.read(below, state).as_deref(), Some("THAWED\n"));
+    assert_eq!(other.read(below, state).as_deref(), Some(&b"THAWED\n"[..]));
 }
 
 #[test]
@@ -193,7 +200,7 @@ fn what_can_not_be_restored_is_said_and_the_rest_is_restored() {
     let image = world.image();
     let mut other = World { host: SimulatedHost::new(2), ..World::new() };
     other.engine = Engine::new();
-    penfold_subsystems::load_all(&mut other.engine, &mut other.host).expect("they load");
+    penfold_subsystems::load_tree(&mut other.engine, &mut other.host).expect("they load");
     let rebuilt = rebuild(&mut other.engine, &mut other.host, &image);
     assert_eq!(
         rebuilt.failures,
@@ -202,7 +209,7 @@ fn what_can_not_be_restored_is_said_and_the_rest_is_restored() {
     );
     let wide = rebuilt.cgroups[&wide.number()];
     let max = other.engine.find_file(wide, "pids.max").expect("it is there");
-    assert_eq!(other.read(wide, max).as_deref(), Some("5\n"));
+    assert_eq!(other.read(wide, max).as_deref(), Some(&b"5\n"[..]));
 }
 
 #[derive(Debug, Clone)]

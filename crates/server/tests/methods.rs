@@ -40,12 +40,12 @@ fn hierarchies_are_mounted_shared_changed_and_unmounted() {
     let other = MountCall { filesystem: Some(at("ext4")), ..MountCall::default() };
     assert_eq!(world.refused(&other), "ENODEV");
     world.call(&mount("none,name=mine"));
-    let remount = RemountCall { hierarchy: at("pids"), options: at("pids,freezer,net_cls") };
-    assert_eq!(world.call(&remount).hierarchy.subsystems, ["freezer", "net_cls", "pids"]);
+    let remount = RemountCall { hierarchy: at("pids"), options: at("pids,freezer,numtasks") };
+    assert_eq!(world.call(&remount).hierarchy.subsystems, ["freezer", "pids", "numtasks"]);
     let all = world.call(&HierarchiesCall {}).hierarchies;
     assert_eq!(
         all.iter().map(|one| &*one.options).collect::<Vec<_>>(),
-        ["name=mine", "cpuset,noprefix,release_agent=/sbin/cpuset_release_agent", "freezer,net_cls,pids"]
+        ["name=mine", "cpuset,noprefix,release_agent=/sbin/cpuset_release_agent", "freezer,pids,numtasks"]
     );
     let subsystems = world.call(&SubsystemsCall {}).subsystems;
     let pids = subsystems.iter().find(|one| one.name == "pids").expect("pids");
@@ -114,6 +114,38 @@ fn names_that_are_no_text_come_back_as_they_went() {
     assert_eq!(world.refused(&newline("/a\\012b")), "EINVAL");
     world.mkdir("/ü:ö");
     assert!(world.names("/").contains(&at("/ü:ö")));
+}
+
+#[test]
+fn a_release_agent_that_is_no_text_comes_back_as_it_went() {
+    let world = World::start();
+    world.write("/", "release_agent", " /\\377\\303(\\134n \n");
+    assert_eq!(world.read("/", "release_agent"), "/\\377\\303(\\134n\n");
+    let options = world.call(&HierarchiesCall {}).hierarchies.remove(0).options;
+    assert!(options.contains(",release_agent=/\\377\\303(\\134n,"), "{options}");
+    let mount = |options: &str| MountCall { options: at(options), filesystem: None };
+    let mounted = world.call(&mount("none,name=bytes,release_agent=/\\376"));
+    assert_eq!(mounted.hierarchy.options, "release_agent=/\\376,name=bytes");
+    assert_eq!(world.read("bytes:/", "release_agent"), "/\\376\n");
+    let options = at("none,name=bytes,release_agent=/\\375");
+    let remounted = world.call(&RemountCall { hierarchy: at("bytes"), options }).hierarchy;
+    assert_eq!(remounted.options, "release_agent=/\\375,name=bytes");
+}
+
+#[test]
+fn a_task_number_has_the_white_space_of_the_kernel() {
+    let world = World::start();
+    world.mkdir("/a");
+    let stranger = Stranger::sleeping(nix::unistd::geteuid().as_raw());
+    let pid = stranger.pid();
+    let write = |content: String| WriteCall { cgroup: at("/a"), file: at("cgroup.procs"), content };
+    // a no-break space in UTF-8, of which the kernel leaves the first byte, and an ideographic one
+    for wrong in ["\u{a0}", "\u{3000}"] {
+        assert_eq!(world.refused(&write(format!("{pid}{wrong}"))), "EINVAL");
+    }
+    assert_eq!(world.read("/a", "cgroup.procs"), "");
+    world.call(&write(format!("\\240\\013{pid}\\240\n")));
+    assert_eq!(world.read("/a", "cgroup.procs"), format!("{pid}\n"));
 }
 
 #[test]

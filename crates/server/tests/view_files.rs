@@ -29,6 +29,21 @@ fn writes_are_commands_and_reads_continue_their_snapshot() {
     assert_eq!(seen, expected);
 }
 
+/// As in every file system that the kernel makes itself.
+#[test]
+fn no_control_file_can_be_executed() {
+    if !possible() {
+        return;
+    }
+    let mut views = Views::start("execute");
+    views.mount("none,name=execute", "m");
+    let seen = views.python(
+        "os.chmod('m/notify_on_release', 0o755)\n\
+        print(os.access('m/notify_on_release', os.X_OK), os.access('m', os.X_OK), name(os.execv, 'm/notify_on_release', ['x']))",
+    );
+    assert_eq!(seen, "False True EACCES");
+}
+
 #[test]
 fn programs_that_copy_see_the_whole_content() {
     if !possible() {

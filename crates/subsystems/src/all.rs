@@ -4,15 +4,30 @@ use penfold_core::{Engine, Host, Result};
 
 use crate::{CpuAcct, Cpuset, Debug, Freezer, NetCls, Numtasks, Pids};
 
-/// Loads every controller of the tree.
+/// Loads every controller that is built in: all but [`NetCls`], which is a module unless the feature `net_cls` builds
+/// it in.
 ///
 /// # Errors
 /// Those of [`Engine::load`]: `EEXIST` if one of them is loaded already. Those before it stay loaded.
 pub fn load_all(engine: &mut Engine, host: &mut dyn Host) -> Result<()> {
+    load(engine, host, cfg!(feature = "net_cls"))
+}
+
+/// Loads every controller of the tree, those too that are modules: for what needs them without files.
+///
+/// # Errors
+/// As [`load_all`].
+pub fn load_tree(engine: &mut Engine, host: &mut dyn Host) -> Result<()> {
+    load(engine, host, true)
+}
+
+fn load(engine: &mut Engine, host: &mut dyn Host, net_cls: bool) -> Result<()> {
     engine.load(host, Cpuset::default())?;
     engine.load(host, CpuAcct)?;
     engine.load(host, Freezer)?;
-    engine.load(host, NetCls)?;
+    if net_cls {
+        engine.load(host, NetCls)?;
+    }
     engine.load(host, Pids)?;
     engine.load(host, Numtasks::default())?;
     engine.load(host, Debug)

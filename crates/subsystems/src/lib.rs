@@ -13,7 +13,7 @@ mod net_cls;
 mod numtasks;
 mod pids;
 
-pub use all::load_all;
+pub use all::{load_all, load_tree};
 pub use cpuacct::CpuAcct;
 pub use cpuset::Cpuset;
 pub use debug::Debug;

@@ -55,7 +55,7 @@ fn mark_members(ctx: &mut Ctx<'_>, class: u32) -> Result<()> {
                     let _ = ctx.host().set_socket_class(marked, old);
                 }
                 let reason = format!("the sockets of task {task} can't get class {class:#x}");
-                return Err(Error::refused(errno, reason));
+                return Err(Error::value(errno, reason));
             }
         }
     }

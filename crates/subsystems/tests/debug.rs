@@ -39,7 +39,8 @@ impl World {
 
     fn read_as(&mut self, caller: &Caller, cgroup: CgroupId, name: &str) -> Result<String, Errno> {
         let file = self.engine.find_file(cgroup, &format!("debug.{name}")).unwrap();
-        self.engine.read(&mut self.host, caller, cgroup, file).map_err(|error| error.errno())
+        let content = self.engine.read(&mut self.host, caller, cgroup, file);
+        content.map(|content| String::from_utf8(content).unwrap()).map_err(|error| error.errno())
     }
 
     fn read(&mut self, cgroup: CgroupId, name: &str) -> String {

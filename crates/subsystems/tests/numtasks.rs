@@ -35,7 +35,7 @@ impl World {
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
         let id = self.engine.find_file(cgroup, &format!("numtasks.{file}")).unwrap();
-        self.engine.read(&mut self.host, &administrator(), cgroup, id).unwrap()
+        String::from_utf8(self.engine.read(&mut self.host, &administrator(), cgroup, id).unwrap()).unwrap()
     }
 
     /// Usage, successes, failures, forkrate failures.

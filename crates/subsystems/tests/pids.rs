@@ -25,7 +25,7 @@ fn the_limit_of_an_ancestor_refuses_and_the_forking_cgroup_counts_it() {
 
     let mut read = |cgroup, name: &str| {
         let file = engine.find_file(cgroup, name).unwrap();
-        engine.read(&mut host, &root, cgroup, file).unwrap()
+        String::from_utf8(engine.read(&mut host, &root, cgroup, file).unwrap()).unwrap()
     };
     assert_eq!((read(child, "pids.current"), read(child, "pids.peak")), ("2\n".into(), "3\n".into()));
     assert_eq!(

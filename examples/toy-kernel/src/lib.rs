@@ -96,7 +96,8 @@ impl Kernel {
     pub fn read(&mut self, cgroup: CgroupId, file: &str) -> Result<String> {
         let caller = Kernel::init();
         let file = self.engine.open(&caller, cgroup, file, 4)?;
-        self.engine.read(&mut self.table, &caller, cgroup, file)
+        let content = self.engine.read(&mut self.table, &caller, cgroup, file)?;
+        Ok(String::from_utf8_lossy(&content).into_owned())
     }
 
     /// fork(2): the child runs `program`, in the cgroups of its parent.

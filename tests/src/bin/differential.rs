@@ -1,9 +1,15 @@
-//! The helper processes of the differential test: an operator, an actor, or under the name `agent_N` a release agent.
+//! The helper processes of the differential test: an operator, an actor, the one that clears up at last, one that
+//! dies before its time, or under the name `agent_N` a release agent.
 
-use penfold_tests::differential::{OPERATORS, actor, operator};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use penfold_tests::differential::{
+    Act, At, Call, OPERATORS, Operation, Operator, Place, Profile, actor, kernel_pair, left_by, operator,
+    warden,
+};
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn main() -> io::Result<()> {
     let args: Vec<String> = std::env::args().collect();
@@ -16,8 +22,34 @@ fn main() -> io::Result<()> {
             operator::serve(operator.expect("root or user"), home.into())
         }
         [_, "actor", socket, user] => actor::serve(Path::new(socket), user == "user"),
-        _ => panic!("differential operator root|user HOME, or differential actor SOCKET root|user"),
+        [_, "die"] => die(),
+        [_, "warden", owner, ref programs @ ..] => {
+            let programs: Vec<PathBuf> = programs.iter().map(PathBuf::from).collect();
+            warden(owner.parse().map_err(io::Error::other)?, &programs)
+        }
+        _ => panic!(
+            "differential operator root|user HOME, actor SOCKET root|user, warden PID PROGRAM..., or die"
+        ),
     }
+}
+
+/// Has a frozen process in a group on two sides, says what there is, and is killed.
+fn die() -> io::Result<()> {
+    let mut pair = kernel_pair(Profile::Freezer, &std::env::current_exe()?)?;
+    let at = |path: &str| Place { at: At::Root, path: path.into() };
+    let write = |path: &str, text: &str| {
+        Operation::Call(Operator::Root, Call::Write { place: at(path), flags: 1, data: text.into() })
+    };
+    for side in [&mut pair.left, &mut pair.right] {
+        side.begin()?;
+        side.perform(&Operation::Act("a1".into(), Act::Start { user: false }))?;
+        side.perform(&Operation::Call(Operator::Root, Call::Mkdir { place: at("g"), mode: 0o755 }))?;
+        side.perform(&write("g/cgroup.procs", "{a1}"))?;
+        side.perform(&write("g/freezer.state", "FROZEN"))?;
+    }
+    println!("{:?}", left_by(std::process::id()));
+    kill(Pid::this(), Signal::SIGKILL)?;
+    Ok(())
 }
 
 /// One line with one write, so that calls at the same time do not mix.

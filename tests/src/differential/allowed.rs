@@ -3,7 +3,7 @@
 //! D12 (order of listings), D13 (lists read twice from one open file), D14 (when a release agent runs), D16 and D34
 //! (amounts of CPU time) and D33 (letter of a frozen task's state) need no entry: the comparison does not look at
 //! them, between two hierarchies of the kernel neither. D94 (seeks from the end, offsets of directories): such seeks are
-//! not made. D1 (charges of zombies) would change which forks are refused, and
+//! not made. D32 (death of frozen threads): no process ends or executes while it has one. D1 (charges of zombies) would change which forks are refused, and
 //! so all that follows: where it matters every zombie is reaped at once.
 
 use super::operation::{Call, Operation};
@@ -23,18 +23,19 @@ pub const NOTHING: &[Allowed] = &[];
 
 /// Between the kernel and penfold.
 pub const MEANT: &[Allowed] = &[
-    Allowed { number: "D10", relax: text_that_is_not_utf8 },
+    Allowed { number: "D10", relax: errors_of_text_that_is_not_utf8 },
     Allowed { number: "D51", relax: sizes },
     Allowed { number: "D52", relax: seeks_where_nothing_is },
     Allowed { number: "D93", relax: positioned_writes_to_what_is_read_only },
 ];
 
-/// Written to a control file it is refused.
-fn text_that_is_not_utf8(operation: &Operation, left: &mut Outcome, right: &mut Outcome) {
-    if let Operation::Call(_, Call::Write { data, .. } | Call::HandleWrite { data, .. }) = operation
-        && std::str::from_utf8(&data.0).is_err()
-    {
-        (*left, *right) = (Outcome::Done, Outcome::Done);
+/// It is refused in both, here for what it is.
+fn errors_of_text_that_is_not_utf8(operation: &Operation, left: &mut Outcome, right: &mut Outcome) {
+    let Operation::Call(_, call) = operation else { return };
+    let data = call.clone().data_mut().iter().flat_map(|text| text.0.clone()).collect();
+    let refused = [&*left, &*right] == [&Outcome::Failed("ERANGE".into()), &Outcome::Failed("EINVAL".into())];
+    if refused && String::from_utf8(data).is_err() {
+        *right = left.clone();
     }
 }
 
@@ -48,7 +49,10 @@ fn seeks_where_nothing_is(operation: &Operation, left: &mut Outcome, right: &mut
         Operation::Call(_, Call::HandleWritev { parts, .. }) => parts.iter().all(|part| part.0.is_empty()),
         _ => false,
     };
-    if nothing && *left == Outcome::Failed("ENODEV".into()) && !matches!(right, Outcome::Failed(_)) {
+    // a seek to before the beginning fails in both
+    let for_another_reason = *right == Outcome::Failed("EINVAL".into());
+    let goes = for_another_reason || !matches!(right, Outcome::Failed(_));
+    if nothing && *left == Outcome::Failed("ENODEV".into()) && goes {
         *right = left.clone();
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Cast {
     actors: BTreeMap<String, Actor>,
     /// Where there may be frozen groups.
     freezer: Option<PathBuf>,
+    /// Must no process end or execute while it has a frozen thread?
+    spares_frozen: bool,
     /// Who reported before anybody asked for it.
     early: HashMap<i32, BufReader<UnixStream>>,
 }
@@ -59,7 +61,20 @@ impl Cast {
         let listener = UnixListener::bind(&socket)?;
         listener.set_nonblocking(true)?;
         std::fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
-        Ok(Self { listener, socket, launcher, actors: BTreeMap::new(), freezer: None, early: HashMap::new() })
+        Ok(Self {
+            listener,
+            socket,
+            launcher,
+            actors: BTreeMap::new(),
+            freezer: None,
+            spares_frozen: false,
+            early: HashMap::new(),
+        })
+    }
+
+    /// Skips what would end a frozen thread of a process from now on.
+    pub(super) fn spare_frozen(&mut self) {
+        self.spares_frozen = true;
     }
 
     /// Says where there may be frozen groups.
@@ -69,6 +84,10 @@ impl Cast {
 
     fn is_frozen(&self, tid: i32) -> bool {
         self.freezer.as_ref().is_some_and(|root| process::is_in_frozen_group(root, tid))
+    }
+
+    fn has_frozen_thread(&self, actor: &Actor) -> bool {
+        actor.threads.values().chain([&actor.pid]).any(|tid| self.is_frozen(*tid))
     }
 
     /// Every pid and tid that was ever given out, with its name; a process's own number is its first thread's.
@@ -97,8 +116,12 @@ impl Cast {
             Act::Look => return Ok(self.look(name)),
             _ => {}
         }
-        let Some(actor) = self.actors.get_mut(name) else { return Ok(Outcome::Skipped) };
+        let Some(actor) = self.actors.get(name) else { return Ok(Outcome::Skipped) };
         if actor.life != Life::Alive || actor.pending.is_some() {
+            return Ok(Outcome::Skipped);
+        }
+        let ends_threads = matches!(act, Act::Exit | Act::Exec { .. }) && !actor.threads.is_empty();
+        if self.spares_frozen && ends_threads && self.has_frozen_thread(actor) {
             return Ok(Outcome::Skipped);
         }
         let thread = |thread: &String| actor.threads.get(thread).copied();

@@ -19,8 +19,6 @@ pub struct Generator {
     steps: u32,
     /// Is the second side penfold?
     pub(super) penfold: bool,
-    /// What has to come next.
-    due: Option<Operation>,
 }
 
 /// How many actors at least, and at most, a sequence has.
@@ -32,11 +30,11 @@ impl Generator {
     /// A generator whose steps depend on the seed and on what it is told only.
     pub fn new(profile: Profile, seed: u64) -> Self {
         let (dice, shadow) = (Dice::new(seed), Shadow::default());
-        Self { dice, profile, shadow, handles: 0, actors: 0, threads: 0, steps: 0, penfold: false, due: None }
+        Self { dice, profile, shadow, handles: 0, actors: 0, threads: 0, steps: 0, penfold: false }
     }
 
-    /// Leaves out what a difference that is meant would make all that follows different by: zombies where they are
-    /// charged (D1), offsets from the end of a file (files have a size).
+    /// Leaves out what a difference that is meant would make all that follows different by: offsets from the end of a
+    /// file (files have a size). Knows that no zombies are left where they are charged (D1).
     #[must_use]
     pub fn for_penfold(self) -> Self {
         Self { penfold: true, ..self }
@@ -45,14 +43,17 @@ impl Generator {
     /// Takes in what came of the last step.
     pub fn learn(&mut self, operation: &Operation, outcome: &Outcome) {
         self.shadow.learn(operation, outcome);
+        if let Operation::Act(name, Act::Exit) = operation
+            && self.penfold
+            && self.profile.charges_zombies()
+        {
+            self.shadow.learn(&Operation::Act(name.clone(), Act::Reap), outcome);
+        }
     }
 
     /// The next step.
     pub fn step(&mut self) -> Operation {
         self.steps += 1;
-        if let Some(due) = self.due.take() {
-            return due;
-        }
         if self.steps.is_multiple_of(TREE_EVERY) {
             return Operation::Call(Operator::Root, Call::Tree);
         }
@@ -137,9 +138,6 @@ impl Generator {
             }
             _ => Act::Look,
         };
-        if self.penfold && self.profile == Profile::Pids && act == Act::Exit {
-            self.due = Some(Operation::Act(actor.name.clone(), Act::Reap));
-        }
         Operation::Act(actor.name, act)
     }
 }

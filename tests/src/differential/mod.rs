@@ -29,6 +29,7 @@ mod setup;
 mod shadow;
 mod shrink;
 mod side;
+mod sweep;
 mod text;
 mod wire;
 
@@ -45,4 +46,5 @@ pub use report::Failure;
 pub use setup::{Home, Kind, kernel_pair, penfold_pair, side};
 pub use shrink::{replay, shrink};
 pub use side::{Mounted, Side};
+pub use sweep::{left_by, warden};
 pub use text::Text;

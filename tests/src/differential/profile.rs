@@ -48,6 +48,11 @@ impl Profile {
         }
     }
 
+    /// Does the kernel count zombies in what the controller shows and limits?
+    pub(super) fn charges_zombies(self) -> bool {
+        self == Self::Pids
+    }
+
     /// The controller's own files.
     pub(super) fn files(self) -> &'static [File] {
         match self {
@@ -101,7 +106,15 @@ pub(super) const JUNK: &[&[u8]] = &[
     b"1x",
     b"max",
     b"THAWED",
-    // nothing that is not UTF-8: the kernel takes it for a release agent (D10)
+    // not UTF-8 in part; the no-break space of Latin-1 is one to the kernel
+    b"\xff\xfe",
+    b"/\xff\xc3\x28 \xa0",
+    b"1\xff",
+    b"1\xa0",
+    b"\xa00\n",
+    b"0\xa0\n",
+    b"\xc2\xa01",
+    b"99999999999999999999999\xff",
     b"\xc3\xa9\xc2\xb5",
     b"\xc3\xa9",
     b"1.0",
@@ -130,6 +143,8 @@ pub(super) const MOVES: &[&[u8]] = &[
     b"{root}",
     b"{user}",
     b"\xff",
+    b"\xa0{root}",
+    b"{user}\xa0\n",
 ];
 
 /// Forms of an actor's number; `@` stands for its name.
@@ -152,6 +167,7 @@ pub(super) const FORMS: &[&str] = &[
     "{@}\n{@}\n",
     "{@},",
     "0x{@}",
+    "{@}\u{a0}",
 ];
 
 const NAMED: &[File] = &[
@@ -163,6 +179,8 @@ const NAMED: &[File] = &[
             b"/nonexistent/agent",
             b" /x y \n",
             b"/a\nb",
+            b"/a\xff\xfe\n",
+            b"\xa0/\xe9\xa0",
             b"/\0b",
             b"{agent}",
             b"{agent}\n",
@@ -225,6 +243,7 @@ const FREEZER: &[File] = &[
             b"FREEZING",
             b"frozen",
             b"FROZEN x",
+            b"\xa0THAWED",
             b"",
         ],
     },
@@ -273,6 +292,11 @@ const LIST: &[&[u8]] = &[
     b"0\0,1",
     b"0,1\n0",
     b"abc",
+    b"0\xa0",
+    b"0\xa01",
+    b"0,\xa01",
+    b"0-\xa01",
+    b"0\xff",
 ];
 
 const CPUSET: &[File] = &[

@@ -8,7 +8,6 @@ use nix::sys::stat::{FileStat, Mode, fstatat};
 use nix::sys::uio::pread;
 use nix::unistd::read;
 use rustix::fs::{FileType, RawDir};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread::sleep;
 use std::time::Duration;
@@ -97,9 +96,9 @@ pub(super) fn list(directory: impl AsFd, size: usize) -> nix::Result<Outcome> {
 }
 
 fn entries(directory: impl AsFd, size: usize) -> nix::Result<Vec<(Text, char)>> {
-    let mut buffer = vec![MaybeUninit::uninit(); size];
+    let mut buffer: Vec<u8> = Vec::with_capacity(size);
     let mut entries = Vec::new();
-    let mut listing = RawDir::new(directory, &mut buffer);
+    let mut listing = RawDir::new(directory, &mut buffer.spare_capacity_mut()[..size]);
     while let Some(entry) = listing.next() {
         let entry = entry.map_err(|e| Errno::from_raw(e.raw_os_error()))?;
         let kind = match entry.file_type() {

@@ -6,6 +6,7 @@ use super::pair::Pair;
 use super::penfold_side::PenfoldMount;
 use super::profile::Profile;
 use super::side::{Mounted, Side};
+use super::sweep::appoint_warden;
 use std::cell::Cell;
 use std::fs;
 use std::io;
@@ -29,6 +30,9 @@ pub enum Kind {
     Penfold,
 }
 
+/// The first letters of the names of homes; the number of the test's process and an `x` come behind.
+pub(super) const PREFIX: &str = "pfdiff";
+
 /// The last letters of the homes of the two sides. Paths of the two differ in them only, and nothing else that is
 /// read has them, so that even a part of a path can be compared.
 pub(super) const MARKS: [char; 2] = ['+', '='];
@@ -48,7 +52,7 @@ impl Home {
             (*thread, number)
         });
         let mark = MARKS[usize::from(right)];
-        let name = format!("pfdiff{}x{thread:02}{number:03}{mark}", std::process::id());
+        let name = format!("{PREFIX}{}x{thread:02}{number:03}{mark}", std::process::id());
         let home = std::env::temp_dir().join(name);
         fs::create_dir(&home)?;
         fs::set_permissions(&home, fs::Permissions::from_mode(0o755))?;
@@ -95,13 +99,17 @@ pub fn penfold_pair(profile: Profile, helper: &Path) -> io::Result<Pair> {
 }
 
 fn pair(kinds: [Kind; 2], profile: Profile, helper: &Path) -> io::Result<Pair> {
+    appoint_warden(helper)?;
     // orphans among the actors become ours
     nix::sys::prctl::set_child_subreaper(true)?;
-    Ok(Pair {
-        left: side(kinds[0], false, profile, helper)?,
-        right: side(kinds[1], true, profile, helper)?,
-        profile,
-        allowed: if kinds.contains(&Kind::Penfold) { MEANT } else { NOTHING },
-        perturbation: None,
-    })
+    let (mut left, mut right) =
+        (side(kinds[0], false, profile, helper)?, side(kinds[1], true, profile, helper)?);
+    let with_penfold = kinds.contains(&Kind::Penfold);
+    if with_penfold {
+        left.spare_frozen();
+        right.spare_frozen();
+    }
+    let reaps_at_once = with_penfold && profile.charges_zombies();
+    let allowed = if with_penfold { MEANT } else { NOTHING };
+    Ok(Pair { left, right, profile, reaps_at_once, allowed, perturbation: None })
 }

@@ -78,10 +78,10 @@ impl Penfold {
         let agent = self.agent_path();
         while let Some(release) = self.vfs.engine.take_release() {
             // any other agent is a file that does not exist
-            if release.agent == agent {
+            if release.agent == agent.as_bytes() {
                 let path = String::from_utf8_lossy(&release.path).into_owned();
                 let env = ["HOME=/", "PATH=/sbin:/bin:/usr/sbin:/usr/bin"].map(String::from).to_vec();
-                self.calls.push(AgentCall { argv: vec![release.agent, path], env });
+                self.calls.push(AgentCall { argv: vec![agent.clone(), path], env });
             }
         }
     }
@@ -275,6 +275,10 @@ impl Penfold {
 }
 
 /// As /proc/mounts escapes what would break its lines.
-fn escaped(options: &str) -> String {
-    options.replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011").replace('\n', "\\012")
+fn escaped(options: &[u8]) -> String {
+    String::from_utf8_lossy(options)
+        .replace('\\', "\\134")
+        .replace(' ', "\\040")
+        .replace('\t', "\\011")
+        .replace('\n', "\\012")
 }

@@ -73,7 +73,7 @@ impl Vfs {
 
     pub(super) fn read(&mut self, caller: &Caller, cgroup: CgroupId, file: FileId) -> Res<Vec<u8>> {
         let Self { engine, host, .. } = self;
-        engine.read(host, caller, cgroup, file).map(String::into_bytes).map_err(|e| errno(&e))
+        engine.read(host, caller, cgroup, file).map_err(|e| errno(&e))
     }
 
     /// One operation by a process.

@@ -76,6 +76,7 @@ pub fn account(
     let mut map = |name: &str| -> BTreeMap<String, u64> {
         let file = engine.find_file(cgroup, name).expect("the file is there");
         let text = engine.read(host, &owner(), cgroup, file).expect("it can be read");
+        let text = String::from_utf8(text).expect("a text");
         let pair = |line: &str| {
             let (key, value) = line.split_once(' ').expect("a key and a value");
             (key.to_owned(), value.parse().expect("a number"))

@@ -11,7 +11,7 @@ use super::hosted::{Hosted, account};
 
 /// Processes that are parents at once, children by fork, vfork and clone, threads, children of children that outlive
 /// their parents, children killed at birth. With a number it makes exactly so many and ends; without, it goes on.
-const STORM: &str = r#"
+const STORM: &str = r"
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -65,7 +65,7 @@ int main(int count, char **words)
     }
     return 0;
 }
-"#;
+";
 
 const WITNESS: [(&str, &str); 3] = [("FORKS", ""), ("EXITS", ""), ("BIND", "")];
 
@@ -151,7 +151,8 @@ int main(void)
     let read = |name: &'static str| {
         hosted.with(move |engine, host| {
             let file = engine.find_file(group, name).unwrap();
-            engine.read(host, &super::hosted::owner(), group, file).unwrap()
+            let text = engine.read(host, &super::hosted::owner(), group, file).unwrap();
+            String::from_utf8(text).unwrap()
         })
     };
     let began = Instant::now();

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use penfold_linux::release::run_agent;
 use penfold_linux::trace::{Command, ContainError, Contained, Ended, Options, Signals, Workshop};
+use penfold_server::escape::escape;
 
 use super::job_socket::JobSocket;
 use super::{Arguments, Over, not_started, tell};
@@ -22,7 +23,9 @@ pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<Over, Fail
     workshop.allow_later_rules();
     let (engine, host) = workshop.parts();
     let group = arguments.group.as_deref().unwrap_or(GROUP);
-    let (cgroup, root) = containment::prepare(engine, host, group).map_err(Failure::own)?;
+    let wanted = (&arguments.module[..], &arguments.set[..]);
+    let (cgroup, root) =
+        containment::prepare(engine, host, group, wanted).map_err(Failure::before_command)?;
     for setting in &arguments.set {
         settings::apply(engine, host, &owner(), [cgroup, root], setting).map_err(Failure::own)?;
     }
@@ -40,7 +43,8 @@ pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<Over, Fail
     let mut ended = wait(contained, signals)?;
     while let Some(release) = ended.parts().0.take_release() {
         if let Err(error) = run_agent(&release) {
-            eprintln!("penfold: warning: release agent {}: {error}", release.agent);
+            let agent = escape(&release.agent);
+            eprintln!("penfold: warning: release agent {agent}: {error}");
         }
     }
     let wall = began.elapsed();

@@ -10,7 +10,7 @@ use penfold_server::protocol::{AttachCall, InfoCall, ProcCall};
 
 use super::job_socket::VARIABLE;
 use super::tenancy::Tenancy;
-use super::{Arguments, Over, not_started};
+use super::{Arguments, Over, lent, not_started};
 use crate::address::CgroupAddress;
 use crate::failure::Failure;
 use crate::relay::{self, Job};
@@ -102,9 +102,10 @@ fn own_cgroups(proc_text: &str, settings: &[Setting]) -> Vec<CgroupAddress> {
     chosen.into_iter().map(|(id, _, path)| CgroupAddress(format!("{id}:{path}"))).collect()
 }
 
-pub(super) fn run(arguments: &Arguments, landlord: Landlord, signals: &Signals) -> Result<Over, Failure> {
+pub(super) fn run(arguments: &Arguments, mut landlord: Landlord, signals: &Signals) -> Result<Over, Failure> {
+    let lent = lent::borrow(&mut landlord, &arguments.module).map_err(Failure::before_command)?;
     let mut tenancy =
-        Tenancy::begin(landlord, arguments.group.as_deref()).map_err(Failure::before_command)?;
+        Tenancy::begin(landlord, lent, arguments.group.as_deref()).map_err(Failure::before_command)?;
     let done = in_tenancy(arguments, &mut tenancy, signals);
     let warnings = tenancy.end();
     for warning in &warnings {

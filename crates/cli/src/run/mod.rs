@@ -3,6 +3,7 @@
 mod embedded;
 mod inside;
 mod job_socket;
+mod lent;
 mod tenancy;
 
 pub(crate) use self::tenancy::Used;
@@ -15,6 +16,7 @@ use penfold_linux::trace::{Notice, Signals, StartError, TRACER_NAME};
 
 use crate::address::CgroupAddress;
 use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, OWN_FAILURE};
+use crate::modules::Operand;
 use crate::remote::Global;
 use crate::report::{self, Destination, Facts};
 use crate::settings::Setting;
@@ -32,11 +34,21 @@ use crate::settings::Setting;
 Examples:
   penfold run -s pids.max=64 -s cpuset.cpus=0-1 -- make -j8
   penfold run -s pids.max=64 -- penfold run -s pids.max=8 -- ./tests
-  penfold run --in pids:/ci -s pids.max=64 -- make")]
+  penfold run --in pids:/ci -s pids.max=64 -- make
+  penfold run --module ./fdcount.so -s fdcount.max=1000 -- make")]
 pub(crate) struct Arguments {
     /// Sets a control file of the job's cgroup, such as pids.max=64 or cpuset.cpus=0-1. May be given again.
     #[arg(short = 's', long = "set", value_name = "FILE=VALUE")]
     set: Vec<Setting>,
+
+    /// Loads a module, a controller from a file, for this job: its path, or its name, see `penfold module --help`. May be
+    /// given again.
+    ///
+    /// Without it, a module that -s has a file of is loaded by itself if it is found by its name. In the tree of a daemon, or
+    /// of the job around this one, it must be loaded there already, or the caller be one who may load it there: then it is
+    /// mounted for this job, and unloaded when that has ended.
+    #[arg(short, long, value_name = "MODULE", value_parser = Operand::parser())]
+    module: Vec<Operand>,
 
     /// The name of the job's cgroup; with slashes, a path of new cgroups. Without: job, or run-PID where there are
     /// others.

@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 
 use nix::errno::Errno;
-use penfold_server::protocol::{CgroupUsage, FilesCall, KillCall, MkdirCall, ReadCall, RmdirCall, UsageCall};
+use penfold_module::loader::search;
+use penfold_server::protocol::{
+    CgroupUsage, FilesCall, KillCall, MkdirCall, ReadCall, RmdirCall, SubsystemsCall, UsageCall,
+};
 
 use super::inside::Landlord;
+use super::lent::AllLent;
 use crate::address::CgroupAddress;
 use crate::failure::Failure;
+use crate::modules;
 use crate::progress;
 use crate::remote::Remote;
 use crate::settings::Setting;
@@ -29,6 +34,7 @@ pub(super) struct Tenancy {
     made: Vec<CgroupAddress>,
     /// How often the limits above had refused something before the job.
     above: Vec<(CgroupAddress, Refusals)>,
+    lent: AllLent,
 }
 
 /// What a job has used, when all of it is dead.
@@ -58,10 +64,10 @@ pub(crate) struct LimitHit {
 
 impl Tenancy {
     /// Makes the job's cgroups below those of the landlord; if one can't be made, none is there.
-    pub(super) fn begin(landlord: Landlord, group: Option<&str>) -> Result<Tenancy, Failure> {
+    pub(super) fn begin(landlord: Landlord, lent: AllLent, group: Option<&str>) -> Result<Tenancy, Failure> {
         let Landlord { remote, parents, embedded } = landlord;
         let mut tenancy =
-            Tenancy { remote, embedded, cgroups: Vec::new(), made: Vec::new(), above: Vec::new() };
+            Tenancy { remote, embedded, cgroups: Vec::new(), made: Vec::new(), above: Vec::new(), lent };
         for parent in &parents {
             let made = match group {
                 Some(group) => tenancy.make_path(parent, group),
@@ -155,7 +161,19 @@ impl Tenancy {
             choices
                 .extend(files.into_iter().filter(|file| file.owner.mode & 0o222 != 0).map(|file| file.name));
         }
-        Err(Failure::new(format!("no such control file; there are {}", choices.join(", "))))
+        let hint = self.remedy(setting)?;
+        Err(Failure::new(format!("no such control file; there are {}{hint}", choices.join(", "))))
+    }
+
+    /// How to have the controller of a setting, where it is a module that is not loaded.
+    fn remedy(&mut self, setting: &Setting) -> Result<String, Failure> {
+        let Some(name) = modules::controller_of(setting) else { return Ok(String::new()) };
+        let there = self.remote.call(&SubsystemsCall {})?.subsystems;
+        if there.iter().any(|subsystem| subsystem.name == name) || search::find(name).is_err() {
+            return Ok(String::new());
+        }
+        let where_to = if self.embedded { " to the penfold run around this one" } else { "" };
+        Ok(format!(". There is a module {name}, which is not loaded: give --module {name}{where_to}"))
     }
 
     /// Kills what is left in the job's cgroups. What could not be killed is told as a warning.
@@ -229,6 +247,7 @@ impl Tenancy {
             let call = RmdirCall { cgroup: cgroup.0.clone(), recursive: Some(true) };
             warnings.extend(self.remote.call(&call).err().map(|failure| failure.of(&cgroup).message));
         }
+        warnings.extend(self.lent.give_back(&mut self.remote));
         warnings
     }
 }

@@ -13,7 +13,8 @@ use crate::verbs::EXIT_STATUS;
 /// Tells what happens in cgroups, one line each, as `inotifywait -m` does for files.
 ///
 /// A line is KIND ADDRESS [FILE]. KIND is created, removed, populated (the first task has come), empty (the last has
-/// gone), limit (FILE has refused something) or released (the release agent's moment).
+/// gone), limit (FILE has refused something) or released (the release agent's moment). Without ADDRESS, also loaded NAME and
+/// unloaded NAME, of a module.
 ///
 /// "Watching." on standard error says from when on nothing is missed. If this reader is too slow, what was lost is
 /// counted: lost NUMBER.
@@ -36,7 +37,7 @@ pub(crate) struct Arguments {
 
     /// Only events of this kind. May be given again.
     #[arg(short, long, value_name = "KIND", value_parser =
-        ["created", "removed", "populated", "empty", "limit", "released"])]
+        ["created", "removed", "populated", "empty", "limit", "released", "loaded", "unloaded"])]
     kind: Vec<String>,
 
     /// Does not say "Watching.".
@@ -85,6 +86,9 @@ fn is_wanted(arguments: &Arguments, event: &Event) -> bool {
 }
 
 fn line(event: &Event) -> String {
+    if let Some(subsystem) = &event.subsystem {
+        return format!("{} {subsystem}\n", event.kind);
+    }
     let file = event.file.as_ref().map_or_else(String::new, |file| format!(" {file}"));
     format!("{} {}{file}\n", event.kind, event.cgroup)
 }

@@ -8,6 +8,7 @@ pub(crate) mod get;
 pub(crate) mod kill;
 pub(crate) mod list;
 pub(crate) mod mkdir;
+pub(crate) mod module;
 pub(crate) mod mv;
 pub(crate) mod overview;
 pub(crate) mod owner;

@@ -3,6 +3,8 @@
 
 mod daemon;
 mod kernel;
+mod modules;
+mod place;
 mod program;
 mod scratch;
 
@@ -21,6 +23,8 @@ use serde_json::Value;
 
 pub use daemon::{Daemon, Sleeper};
 pub use kernel::KernelGroup;
+pub use modules::Modules;
+pub use place::Place;
 pub use program::{CLONE, Program, compile, compile_with};
 pub use scratch::Scratch;
 

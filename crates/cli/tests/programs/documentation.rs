@@ -4,6 +4,7 @@
 //!
 //! With `PENFOLD_SESSIONS=kernel` the same lines are typed to the kernel's cgroup v1, to see that they are right.
 
+use crate::common::{Modules, PENFOLD};
 use crate::session::Session;
 use crate::world::World;
 
@@ -70,7 +71,7 @@ fn cgroups_2_1_basic_usage() {
         return; // the kernel's controllers are bound elsewhere on a machine that uses them
     }
     session.quietly("mount -t cgroup xxx /sys/fs/cgroup");
-    let controllers = "cpuset cpuacct pids freezer net_cls";
+    let controllers = "cpuset cpuacct pids freezer";
     session.quietly("mkdir /sys/fs/cgroup/one");
     for controller in controllers.split(' ') {
         let shown = session.shows(&format!("ls /sys/fs/cgroup/one | grep -c ^{controller}[.] || :"));
@@ -320,10 +321,13 @@ fn pids_a_fork_beyond_the_limit_is_refused() {
 /// `net_cls.rst`, up to what is typed to tc and iptables.
 #[test]
 fn net_cls_a_ten_to_one_handle() {
-    let Some((_world, mut session, penfold)) = begin() else { return };
+    let Some((world, mut session, penfold)) = begin() else { return };
     if !penfold {
         return; // a hierarchy that stays bound for ever if it goes wrong
     }
+    let modules = Modules::new();
+    let file = modules.file("net_cls");
+    world.run(PENFOLD, ["module", "load", file.to_str().expect("plain")]).ok();
     session.quietly("mkdir /sys/fs/cgroup/net_cls");
     session.quietly("mount -t cgroup -onet_cls net_cls /sys/fs/cgroup/net_cls");
     session.quietly("mkdir /sys/fs/cgroup/net_cls/0");

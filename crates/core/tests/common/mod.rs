@@ -404,7 +404,13 @@ impl World {
 
     pub fn read(&mut self, cgroup: CgroupId, name: &str) -> Result<String, Errno> {
         let id = self.engine.open(&self.root, cgroup, name, 4).map_err(|error| error.errno())?;
-        self.engine.read(&mut self.host, &self.root, cgroup, id).map_err(|error| error.errno())
+        let content = self.engine.read(&mut self.host, &self.root, cgroup, id);
+        content.map(|content| String::from_utf8(content).unwrap()).map_err(|error| error.errno())
+    }
+
+    /// The options of a mounted hierarchy.
+    pub fn show_options(&self, root: CgroupId) -> String {
+        String::from_utf8(self.engine.show_options(root).unwrap()).unwrap()
     }
 
     pub fn write(&mut self, cgroup: CgroupId, name: &str, content: impl AsRef<[u8]>) -> Result<(), Errno> {
@@ -442,7 +448,9 @@ impl World {
     /// Everything queued for the release agent: agent and path.
     pub fn releases(&mut self) -> Vec<(String, String)> {
         std::iter::from_fn(|| self.engine.take_release())
-            .map(|release| (release.agent, String::from_utf8(release.path).unwrap()))
+            .map(|release| {
+                (String::from_utf8(release.agent).unwrap(), String::from_utf8(release.path).unwrap())
+            })
             .collect()
     }
 }

@@ -59,8 +59,9 @@ impl Pair {
             .tree()
             .hierarchies()
             .map(|tree| {
-                let options = engine.show_options(tree.root).unwrap();
-                (tree.id, tree.name.clone(), tree.mounts, tree.cgroups, tree.release_agent.clone(), options)
+                let options = self.world.show_options(tree.root);
+                let agent = String::from_utf8(tree.release_agent.clone()).unwrap();
+                (tree.id, tree.name.clone(), tree.mounts, tree.cgroups, agent, options)
             })
             .collect();
         let naive: Vec<_> = model

@@ -405,7 +405,11 @@ impl Pair {
                 let engine = &mut self.world.engine;
                 let mut core: Vec<_> = std::iter::from_fn(|| engine.take_release())
                     .map(|release| {
-                        (release.agent, String::from_utf8(release.path).unwrap(), release.hierarchy)
+                        (
+                            String::from_utf8(release.agent).unwrap(),
+                            String::from_utf8(release.path).unwrap(),
+                            release.hierarchy,
+                        )
                     })
                     .collect();
                 let mut model = self.model.take_releases();

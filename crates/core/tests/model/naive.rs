@@ -262,9 +262,13 @@ impl Model {
     }
 
     /// How many css_sets there must be: one for each place in use, and the initial one.
+    /// Where a place is in every hierarchy that there is.
+    pub fn paths(&self, place: &Place) -> Vec<String> {
+        self.hierarchies.keys().map(|&id| at(place, id).to_owned()).collect()
+    }
+
     pub fn distinct_places(&self) -> usize {
-        let live: Vec<u32> = self.hierarchies.keys().copied().collect();
-        let tuple = |place: &Place| live.iter().map(|&id| at(place, id).to_owned()).collect::<Vec<_>>();
+        let tuple = |place: &Place| self.paths(place);
         let tasks = self.tasks.values().map(|task| tuple(&task.place));
         let flights = self.flights.iter().map(|flight| tuple(&flight.place));
         let initial = self.pins.iter().map(tuple).chain(std::iter::once(tuple(&Place::new())));

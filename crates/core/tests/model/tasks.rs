@@ -141,13 +141,15 @@ impl Model {
         }
         let group = facts.group;
         let wanted = |(tid, other): &(&i32, &Task)| if whole { other.group == group } else { **tid == task };
-        let moves: Vec<(i32, bool)> = self
-            .tasks
-            .iter()
-            .filter(wanted)
-            .filter(|(_, task)| at(&task.place, hierarchy) != path)
-            .map(|(&tid, task)| (tid, task.forking > 0))
-            .collect();
+        let movers: Vec<(&i32, &Task)> =
+            self.tasks.iter().filter(wanted).filter(|(_, task)| at(&task.place, hierarchy) != path).collect();
+        // one origin after the other
+        let origins: Vec<_> = movers.iter().map(|(_, task)| self.paths(&task.place)).collect();
+        let first = |origin| origins.iter().position(|other| other == origin);
+        let mut order: Vec<usize> = (0..movers.len()).collect();
+        order.sort_by_key(|&mover| first(&origins[mover]));
+        let moves: Vec<(i32, bool)> =
+            order.into_iter().map(|mover| (*movers[mover].0, movers[mover].1.forking > 0)).collect();
         if moves.iter().any(|&(_, forking)| forking) {
             return Err(Errno::EAGAIN);
         }

@@ -48,7 +48,7 @@ impl Quick<'_> {
         caller: &Caller,
         cgroup: CgroupId,
         file: FileId,
-    ) -> Result<String, Error> {
+    ) -> Result<Vec<u8>, Error> {
         assert!(Self::can_read(file), "a subsystem's file is read with Control::with");
         self.engine.read(host, caller, cgroup, file)
     }
@@ -136,7 +136,12 @@ impl Quick<'_> {
     ///
     /// # Errors
     /// As [`Engine::mount`].
-    pub fn mount(&mut self, host: &mut dyn Host, caller: &Caller, options: &str) -> Result<Mounted, Error> {
+    pub fn mount(
+        &mut self,
+        host: &mut dyn Host,
+        caller: &Caller,
+        options: impl AsRef<[u8]>,
+    ) -> Result<Mounted, Error> {
         self.engine.mount(host, caller, options)
     }
 
@@ -148,7 +153,7 @@ impl Quick<'_> {
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
-        options: &str,
+        options: impl AsRef<[u8]>,
     ) -> Result<Mounted, Error> {
         self.engine.mount_cpuset(host, caller, options)
     }
@@ -162,7 +167,7 @@ impl Quick<'_> {
         host: &mut dyn Host,
         caller: &Caller,
         root: CgroupId,
-        options: &str,
+        options: impl AsRef<[u8]>,
     ) -> Result<(), Error> {
         self.engine.remount(host, caller, root, options)
     }

@@ -204,7 +204,12 @@ impl Host for Tasks {
             visit(group);
         }
         let others = self.placed.iter().filter(|(task, placed)| placed.group == group && **task != group);
-        others.for_each(|(&task, _)| visit(task));
+        let mut others: Vec<Tid> = others.map(|(&task, _)| task).collect();
+        // as they were made, until the numbers start again
+        others.sort_unstable();
+        for thread in others {
+            visit(thread);
+        }
     }
 
     fn now(&self) -> u64 {

@@ -38,7 +38,8 @@ pub fn write(
 
 pub fn read(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId, name: &str) -> String {
     let file = engine.find_file(cgroup, name).expect("the file is there");
-    engine.read(host, &owner(), cgroup, file).expect("it can be read").trim_end().to_owned()
+    let content = engine.read(host, &owner(), cgroup, file).expect("it can be read");
+    String::from_utf8(content).expect("a text").trim_end().to_owned()
 }
 
 impl Job {
@@ -54,7 +55,7 @@ impl Job {
             workshop.arrange(need);
         }
         let (engine, host) = workshop.parts();
-        penfold_subsystems::load_all(engine, host).expect("all controllers load");
+        penfold_subsystems::load_tree(engine, host).expect("all controllers load");
         let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
         let cgroup = engine.mkdir(host, &owner(), root, b"job", 0o755).expect("a cgroup");
         for (name, value) in settings {

@@ -282,6 +282,14 @@ impl Subsystem for Controller {
             if answer.0 == 0 {
                 guest.keep(css, state);
             }
+            // The engine takes that for a refusal and never asks for what was made: it goes back at once.
+            if answer.0 == 0 && answer.1.failure.is_some() {
+                guest.invoke(&self.info.name, about, |module, ctx| {
+                    // SAFETY: as above.
+                    module.destroy.into_iter().for_each(|destroy| unsafe { destroy(ctx) });
+                });
+                guest.forget(css);
+            }
             answer
         });
         judge(code, said, Error::refused).map(drop)

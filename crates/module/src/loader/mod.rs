@@ -2,11 +2,13 @@
 
 mod claim;
 mod controller;
+mod elf;
 mod error;
 mod fault;
 mod guest;
 mod host_services;
 mod info;
+mod inspect;
 mod rendezvous;
 pub mod search;
 mod source;
@@ -19,3 +21,5 @@ pub use controller::Controller;
 pub use error::LoadError;
 pub use fault::Fault;
 pub use info::{FileInfo, HEAD, Info, MAX_FILES, MAX_RULES, MAX_WRITE, RuleInfo, check_head, check_tables};
+pub use inspect::inspect;
+pub use trust::Untrusted;

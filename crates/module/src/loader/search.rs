@@ -19,16 +19,24 @@ pub fn directories() -> Vec<PathBuf> {
     list(std::env::var_os(VARIABLE).as_deref(), program.as_deref().and_then(Path::parent))
 }
 
-fn list(variable: Option<&OsStr>, program: Option<&Path>) -> Vec<PathBuf> {
+/// Those of [`directories`] that the user has named in [`VARIABLE`].
+pub fn given() -> Vec<PathBuf> {
+    given_in(std::env::var_os(VARIABLE).as_deref()).collect()
+}
+
+fn given_in(variable: Option<&OsStr>) -> impl Iterator<Item = PathBuf> {
     // an empty or relative entry would mean wherever the caller is, which nobody wants for code
-    let given = variable.into_iter().flat_map(std::env::split_paths).filter(|path| path.is_absolute());
+    variable.into_iter().flat_map(std::env::split_paths).filter(|path| path.is_absolute())
+}
+
+fn list(variable: Option<&OsStr>, program: Option<&Path>) -> Vec<PathBuf> {
     let beside = program.into_iter().flat_map(|directory| {
         let installed = directory.parent().map(|prefix| prefix.join(INSTALLED));
         std::iter::once(directory.to_owned()).chain(installed)
     });
     let system = ["/usr/local", "/usr"].map(|prefix| Path::new(prefix).join(INSTALLED));
     let mut directories: Vec<PathBuf> = Vec::new();
-    for directory in given.chain(beside).chain(system) {
+    for directory in given_in(variable).chain(beside).chain(system) {
         if !directories.contains(&directory) {
             directories.push(directory);
         }
@@ -48,11 +56,55 @@ pub fn find(name_or_path: &str) -> Result<PathBuf, LoadError> {
     find_in(name_or_path, directories())
 }
 
-fn find_in(name: &str, directories: Vec<PathBuf>) -> Result<PathBuf, LoadError> {
+/// As [`find`] of a name, but in these directories only.
+///
+/// # Errors
+/// [`LoadError::NotFound`].
+pub fn find_in(name: &str, directories: Vec<PathBuf>) -> Result<PathBuf, LoadError> {
     let names = [format!("libpenfold_{}.so", name.replace('-', "_")), format!("{name}.so")];
     let found = directories
         .iter()
         .flat_map(|directory| names.iter().map(|name| directory.join(name)))
         .find(|path| path.is_file());
     found.ok_or_else(|| LoadError::NotFound { name: name.to_owned(), names, looked: directories })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_those_of_the_user_then_of_the_program_then_of_the_system() {
+        let of = |variable: &str, program: &str| {
+            let list = list(Some(OsStr::new(variable)), Some(Path::new(program)));
+            list.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            of("/a::b:/c:/a", "/opt/bin"),
+            "/a /c /opt/bin /opt/lib/penfold/modules /usr/local/lib/penfold/modules /usr/lib/penfold/modules"
+        );
+        assert_eq!(of("", "/usr/bin"), "/usr/bin /usr/lib/penfold/modules /usr/local/lib/penfold/modules");
+    }
+
+    #[test]
+    fn a_name_is_found_under_both_file_names_and_in_the_first_directory() {
+        let directory = std::env::temp_dir().join(format!("penfold-search-{}", std::process::id()));
+        let [first, second] = ["first", "second"].map(|name| directory.join(name));
+        for directory in [&first, &second] {
+            std::fs::create_dir_all(directory).expect("a directory");
+        }
+        let both = || vec![first.clone(), second.clone()];
+        std::fs::write(second.join("libpenfold_a_b.so"), "").expect("a file");
+        assert_eq!(find_in("a-b", both()).expect("found"), second.join("libpenfold_a_b.so"));
+        std::fs::write(first.join("a-b.so"), "").expect("a file");
+        assert_eq!(find_in("a-b", both()).expect("found"), first.join("a-b.so"));
+        // a directory is no module
+        std::fs::create_dir(first.join("c.so")).expect("a directory");
+        let error = find_in("c", both()).expect_err("nothing there");
+        let text = error.to_string();
+        assert!(text.contains("libpenfold_c.so and c.so"), "{text}");
+        assert!(text.contains(&format!("{}, {}", first.display(), second.display())), "{text}");
+        assert_eq!(find("./a/b.so").expect("a path stays").display().to_string(), "./a/b.so");
+        std::fs::remove_dir_all(&directory).expect("to clean up");
+    }
 }

@@ -94,9 +94,9 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
                 let live = engine.find_file(top, "witness.told");
                 for &file in opened.iter().rev().take(3) {
                     match engine.read(host, root, top, file) {
-                        Ok(text) => assert!(live == Some(file) && text.starts_with("states ")),
+                        Ok(text) => assert!(live == Some(file) && text.starts_with(b"states ")),
                         Err(error) => {
-                            assert!(live != Some(file) && error.errno() == Errno::ENODEV, "{error}")
+                            assert!(live != Some(file) && error.errno() == Errno::ENODEV, "{error}");
                         }
                     }
                 }
@@ -134,5 +134,7 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
         assert!(!is_mapped(file.path()));
     }
     shared.ends.store(true, Ordering::Relaxed);
-    threads.into_iter().for_each(|thread| thread.join().expect("no thread has panicked"));
+    for thread in threads {
+        thread.join().expect("no thread has panicked");
+    }
 }

@@ -30,7 +30,7 @@ fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../module")
         .canonicalize()
-        .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/module"), |module| module)
+        .unwrap_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/module"))
         .join(name)
 }
 

@@ -25,7 +25,7 @@ const ALL: [(&str, &str); 8] = [
 /// With all callbacks, and a log of those that a file can't tell of afterwards.
 fn logging(more: &[(&str, &str)]) -> (Object, Object) {
     let log = scratch(".log");
-    let quoted = format!("{:?}", log.path());
+    let quoted = format!("\"{}\"", log.path().display());
     let macros: Vec<_> = ALL.iter().chain(more).copied().chain([("LOG", &*quoted)]).collect();
     (module("witness", &macros), log)
 }
@@ -258,7 +258,7 @@ fn e6_7_a_file_open_since_before_the_unload_answers_enodev() {
     engine.remount(host, root, top, "witness").unwrap();
     gone(engine, host);
     let new = open(engine, "witness.value");
-    assert_eq!(engine.read(host, root, top, new).unwrap(), "0\n");
+    assert_eq!(engine.read(host, root, top, new).unwrap(), b"0\n");
 }
 
 /// E6.8: a module whose load has not finished can't be found, so nothing can bind it before it is known to work; and the

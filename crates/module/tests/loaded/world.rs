@@ -64,6 +64,7 @@ impl World {
     pub fn read(&mut self, cgroup: CgroupId, name: &str) -> Result<String, String> {
         let file = self.engine.find_file(cgroup, name).expect("the file is there");
         let read = self.engine.read(&mut self.host, &self.root, cgroup, file);
+        let read = read.map(|content| String::from_utf8(content).expect("a text"));
         read.map_err(|error| format!("{} {error}", error.errno().name()))
     }
 

@@ -1,8 +1,9 @@
-//! Who may have a command run by the daemon: only one who is confined no more than the command would be.
+//! Who may have a command run or a module loaded by the daemon: only one who is confined no more than that would be.
 //!
 //! A command that the daemon starts is a child of the daemon. It has the caller's user and groups, but what else holds the
 //! caller back would not hold it: namespaces, a changed root, *no new privileges*, system call filters, dropped
-//! capabilities. So a caller that is held back by one of these is refused; it can attach itself and run the command.
+//! capabilities. So a caller that is held back by one of these is refused; it can attach itself and run the command. The
+//! code of a module is part of the daemon, so nothing that holds its caller back would hold it either.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -64,20 +65,35 @@ impl Confinement {
     }
 }
 
-/// May this process have commands run by the daemon?
+/// What a caller wants the daemon to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    /// A command.
+    Exec,
+    /// A module's code, in the daemon itself.
+    Load,
+}
+
+/// May this process have code run by the daemon?
 ///
 /// # Errors
 /// `EPERM`, with what confines it; `ESRCH` if it is gone.
-pub(super) fn must_not_exceed_ours(pid: i32, uid: u32, supervised: bool) -> Result<(), Failure> {
+pub(super) fn must_not_exceed_ours(
+    operation: Operation,
+    pid: i32,
+    uid: u32,
+    supervised: bool,
+) -> Result<(), Failure> {
     let own = std::process::id().cast_signed();
+    let (name, confined) = match operation {
+        Operation::Exec => ("exec", "the command; attach the caller (task 0) and let it run the command"),
+        Operation::Load => ("load", "the module"),
+    };
     let refuse = |what: &str| {
-        let message = format!(
-            "exec: the caller is confined by {what}, which would not confine the command; attach the caller (task 0) \
-             and let it run the command"
-        );
+        let message = format!("{name}: the caller is confined by {what}, which would not confine {confined}");
         Err(Failure::new(Errno::EPERM, message))
     };
-    let gone = || Failure::new(Errno::ESRCH, format!("exec: process {pid}, the caller, is gone"));
+    let gone = || Failure::new(Errno::ESRCH, format!("{name}: process {pid}, the caller, is gone"));
     for kind in NAMESPACES {
         if namespace_of(pid, kind) != namespace_of(own, kind) {
             return refuse(&format!("a {kind} namespace"));
@@ -118,6 +134,6 @@ mod tests {
         let dropped = Confinement { permitted: 0, ..free };
         assert_eq!(dropped.exceeds(free, true, false, false), None);
         assert_eq!(dropped.exceeds(free, true, true, false), Some("dropped capabilities"));
-        assert!(must_not_exceed_ours(std::process::id().cast_signed(), 1, false).is_ok());
+        assert!(must_not_exceed_ours(Operation::Exec, std::process::id().cast_signed(), 1, false).is_ok());
     }
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::ask::Ask;
 use super::replies::Replies;
-use super::{directories, exec, files, hierarchies, inspect, signals, usage, watch};
+use super::{directories, exec, files, hierarchies, inspect, modules, signals, usage, watch};
 use crate::failure::Failure;
 use crate::protocol as p;
 use crate::protocol::Method;
@@ -63,6 +63,9 @@ fn control(ask: &Ask<'_>, request: &Request<'_>, replies: &mut Replies<'_>) -> i
         p::UnmountCall::NAME => once(ask, parameters, replies, hierarchies::unmount),
         p::HierarchiesCall::NAME => once(ask, parameters, replies, hierarchies::hierarchies),
         p::SubsystemsCall::NAME => once(ask, parameters, replies, hierarchies::subsystems),
+        p::LoadModuleCall::NAME => once(ask, parameters, replies, modules::load),
+        p::UnloadModuleCall::NAME => once(ask, parameters, replies, modules::unload),
+        p::ListModulesCall::NAME => once(ask, parameters, replies, modules::list),
         p::MkdirCall::NAME => once(ask, parameters, replies, directories::mkdir),
         p::RmdirCall::NAME => once(ask, parameters, replies, directories::rmdir),
         p::RenameCall::NAME => once(ask, parameters, replies, directories::rename),

@@ -49,7 +49,7 @@ fn start(ask: &Ask<'_>, call: ExecCall) -> Result<Running, Failure> {
         ExecOptions { leave_running: call.leave_running.unwrap_or(false), ..ExecOptions::default() };
     let (cgroups, supervised) = places(ask, call.cgroups.clone())?;
     let caller = &ask.client.caller;
-    confinement::must_not_exceed_ours(caller.task.0, caller.uid, supervised)?;
+    confinement::must_not_exceed_ours(confinement::Operation::Exec, caller.task.0, caller.uid, supervised)?;
     let (directory, open) = directory(ask, call.directory.as_deref())?;
     let running = host.exec(command(ask, call, directory)?, cgroups, options)?;
     // the command's process has a copy of it now

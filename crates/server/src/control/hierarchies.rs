@@ -7,6 +7,7 @@ use penfold_core::{CgroupId, Engine};
 use super::ask::Ask;
 use super::path;
 use crate::desk::Filesystem;
+use crate::escape::{escape, unescape};
 use crate::failure::Failure;
 use crate::protocol::{
     HierarchiesCall, HierarchiesReply, Hierarchy, InfoCall, InfoReply, MountCall, MountReply, RemountCall,
@@ -33,7 +34,7 @@ pub(super) fn mount(ask: &Ask<'_>, call: MountCall) -> Result<MountReply, Failur
             return Err(Failure::new(Errno::ENODEV, message));
         }
     };
-    let mounted = ask.desk().mount(ask.client, &call.options, filesystem)?;
+    let mounted = ask.desk().mount(ask.client, unescape(&call.options), filesystem)?;
     Ok(MountReply { hierarchy: described(ask, mounted.root)?, created: mounted.created })
 }
 
@@ -54,7 +55,7 @@ pub(super) fn view(ask: &Ask<'_>, call: ViewCall) -> Result<ViewReply, Failure> 
 
 pub(super) fn remount(ask: &Ask<'_>, call: RemountCall) -> Result<RemountReply, Failure> {
     let root = find(ask, call.hierarchy)?;
-    ask.desk().remount(ask.client, root, &call.options)?;
+    ask.desk().remount(ask.client, root, unescape(&call.options))?;
     Ok(RemountReply { hierarchy: described(ask, root)? })
 }
 
@@ -117,7 +118,7 @@ pub(crate) fn describe(engine: &Engine, root: CgroupId) -> Hierarchy {
         id: i64::from(hierarchy.id),
         name: hierarchy.name.clone(),
         subsystems: engine.subsystems_of(root).map(str::to_owned).collect(),
-        options: engine.show_options(root).unwrap_or_default(),
+        options: escape(&engine.show_options(root).unwrap_or_default()),
         mounts: hierarchy.mounts as i64,
         cgroups: hierarchy.cgroups as i64,
     }

@@ -14,6 +14,7 @@ mod inspect;
 mod limits;
 mod listener;
 mod messages;
+mod modules;
 mod path;
 mod replies;
 mod session;

@@ -101,7 +101,7 @@ fn choices(engine: &Engine) -> String {
     let all: Vec<String> = engine
         .tree()
         .hierarchies()
-        .map(|one| format!("{} ({})", one.id, engine.show_options(one.root).unwrap_or_default()))
+        .map(|one| format!("{} ({})", one.id, escape(&engine.show_options(one.root).unwrap_or_default())))
         .collect();
     if all.is_empty() { "none is mounted yet".to_owned() } else { format!("there are {}", all.join(", ")) }
 }

@@ -66,7 +66,7 @@ fn of(
 ) -> CgroupUsage {
     let mut read = |name: &str| {
         let file = engine.open(caller, cgroup, name, 4).ok()?;
-        engine.read(host, caller, cgroup, file).ok()
+        String::from_utf8(engine.read(host, caller, cgroup, file).ok()?).ok()
     };
     let number = |text: Option<String>| text.and_then(|text| text.trim().parse().ok());
     let user = number(read("cpuacct.usage_user"));

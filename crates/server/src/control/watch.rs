@@ -215,8 +215,17 @@ fn told(engine: &Engine, what: What) -> Option<Told> {
             let slash = if above.ends_with('/') { "" } else { "/" };
             Some(of(engine, "removed", format!("{above}{slash}{}", escape(&name)), parent, cgroup))
         }
+        What::Loaded(name) => Some(of_subsystem("loaded", name)),
+        What::Unloaded(name) => Some(of_subsystem("unloaded", name)),
         _ => None,
     }
+}
+
+/// Told to all who watch everything. The place is that of subsystems that are not bound.
+fn of_subsystem(kind: &str, name: String) -> Told {
+    let subsystem = Some(name);
+    let event = Event { kind: kind.to_owned(), cgroup: "0:/".to_owned(), file: None, subsystem };
+    Told { event, line: Vec::new(), directories: Vec::new() }
 }
 
 fn of(engine: &Engine, kind: &str, name: String, parent: CgroupId, cgroup: CgroupId) -> Told {
@@ -226,7 +235,7 @@ fn of(engine: &Engine, kind: &str, name: String, parent: CgroupId, cgroup: Cgrou
             .collect();
     let directories = above.iter().filter_map(|&at| Some(tree.get(at)?.owner())).collect();
     let line = std::iter::once(cgroup).chain(above).collect();
-    Told { event: Event { kind: kind.to_owned(), cgroup: name, file: None }, line, directories }
+    Told { event: event(kind, name), line, directories }
 }
 
 /// What core has recorded; how many it has not, where it says so.
@@ -264,14 +273,17 @@ fn existing(
     let mut told = match (cgroup, parent) {
         (Some(cgroup), Some(Some(parent))) => of(engine, kind, name, parent, cgroup),
         (Some(root), Some(None)) => {
-            let event = Event { kind: kind.to_owned(), cgroup: name, file: None };
-            Told { event, line: vec![root], directories: Vec::new() }
+            Told { event: event(kind, name), line: vec![root], directories: Vec::new() }
         }
         _ => {
-            let event = Event { kind: kind.to_owned(), cgroup: name, file: None };
+            let event = event(kind, name);
             Told { event, line: cgroup.into_iter().collect(), directories: vec![Owner::default()] }
         }
     };
     told.event.file = file;
     told
+}
+
+fn event(kind: &str, cgroup: String) -> Event {
+    Event { kind: kind.to_owned(), cgroup, file: None, subsystem: None }
 }

@@ -9,6 +9,7 @@ use penfold_linux::release::{Agents, Note};
 use penfold_linux::trace::Workshop;
 
 use crate::control::Service;
+use crate::escape::escape;
 
 type Batch = (Vec<Release>, Vec<Event>);
 
@@ -46,13 +47,13 @@ impl News {
 fn note(note: Note) {
     match note {
         Note::Failed(release, error) => {
-            tracing::warn!(agent = release.agent, %error, "a release agent can't be run");
+            tracing::warn!(agent = escape(&release.agent), %error, "a release agent can't be run");
         }
         Note::Slow(release, pid, time) => {
-            tracing::warn!(agent = release.agent, pid, "a release agent has run for {time:?}");
+            tracing::warn!(agent = escape(&release.agent), pid, "a release agent has run for {time:?}");
         }
         Note::Dropped(release) => {
-            tracing::warn!(agent = release.agent, "too many releases wait; one is dropped");
+            tracing::warn!(agent = escape(&release.agent), "too many releases wait; one is dropped");
         }
     }
 }

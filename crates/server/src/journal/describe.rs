@@ -10,7 +10,7 @@ use super::record::{Cgroup, Hierarchy, Owner, Text};
 /// What files show in a cgroup that nothing was ever written in, below a parent of the same kind. It is what every new
 /// cgroup has while the values are being restored, so it need not be written down.
 #[derive(Debug, Clone, Default)]
-pub struct Defaults(HashMap<String, String>);
+pub struct Defaults(HashMap<String, Vec<u8>>);
 
 impl Defaults {
     /// Those of all controllers of the tree. Of others everything is written down.
@@ -35,7 +35,7 @@ impl Defaults {
         Defaults(all)
     }
 
-    fn is_default(&self, name: &str, text: &str) -> bool {
+    fn is_default(&self, name: &str, text: &[u8]) -> bool {
         self.0.get(name).is_some_and(|default| default == text)
     }
 }
@@ -93,7 +93,7 @@ pub(super) fn cgroup(
             Some(_) => !defaults.is_default(name, text),
             None => !is_the_machines(name),
         })
-        .map(|(name, text)| (name, Text(text.into_bytes())))
+        .map(|(name, text)| (name, Text(text)))
         .collect();
     Some(Cgroup {
         cgroup: id.number(),
@@ -116,7 +116,7 @@ fn record_owner(owner: penfold_core::Owner) -> Owner {
 }
 
 /// What to write into which file to have a cgroup as it is.
-fn settings(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId) -> Vec<(String, String)> {
+fn settings(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId) -> Vec<(String, Vec<u8>)> {
     let caller = Caller::root(Tid(std::process::id().cast_signed()));
     let Ok(entries) = engine.files(cgroup) else { return Vec::new() };
     let mut settings = Vec::new();
@@ -127,8 +127,8 @@ fn settings(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId) -> Vec<(
             }
         } else if entry.name == "freezer.self_freezing" {
             // freezer.state shows what the ancestors want as well
-            let frozen = engine.read(host, &caller, cgroup, entry.id).is_ok_and(|text| text == "1\n");
-            let state = if frozen { "FROZEN" } else { "THAWED" };
+            let frozen = engine.read(host, &caller, cgroup, entry.id).is_ok_and(|text| text == b"1\n");
+            let state: &[u8] = if frozen { b"FROZEN" } else { b"THAWED" };
             settings.push(("freezer.state".to_owned(), state.to_owned()));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{Cgroup, FORMAT, Hierarchy, Place, Process, Record, Text, View};
+use super::record::{Cgroup, FORMAT, Hierarchy, Module, Place, Process, Record, Text, View};
 
 /// Hierarchies, cgroups, members and views by their numbers and names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -11,6 +11,8 @@ pub struct Image {
     pub place: Place,
     /// The number of the newest hierarchy that there ever was.
     pub last_hierarchy: u32,
+    /// In the order of their loading.
+    pub modules: Vec<Module>,
     /// By the number of the root.
     pub hierarchies: BTreeMap<u64, Hierarchy>,
     /// By number.
@@ -47,6 +49,11 @@ impl Image {
                 self.place = place.clone();
                 self.last_hierarchy = self.last_hierarchy.max(*last);
             }
+            Record::Module(module) => {
+                self.modules.retain(|other| other.name != module.name);
+                self.modules.push(module.clone());
+            }
+            Record::ModuleGone { name } => self.modules.retain(|module| module.name != *name),
             Record::Hierarchy(hierarchy) => {
                 self.last_hierarchy = self.last_hierarchy.max(hierarchy.id);
                 self.hierarchies.insert(hierarchy.root, hierarchy.clone());
@@ -68,6 +75,32 @@ impl Image {
             Record::View(view) => drop(self.views.insert(view.target.clone(), view.clone())),
             Record::ViewGone { target } => drop(self.views.remove(target)),
         }
+    }
+
+    /// Takes out what is gone with a subsystem: what its files were set to, and the hierarchies that had no other and no
+    /// name, which are returned.
+    pub fn forget_subsystem(&mut self, name: &str) -> Vec<Hierarchy> {
+        let concerned: Vec<u64> =
+            self.hierarchies.values().filter(|one| one.has(name)).map(|one| one.root).collect();
+        let mut lost = Vec::new();
+        for root in concerned {
+            let cgroups: Vec<u64> =
+                self.cgroups.keys().copied().filter(|&cgroup| self.root_of(cgroup) == Some(root)).collect();
+            let remaining = self.hierarchies.get(&root).and_then(|hierarchy| hierarchy.without(name));
+            if let Some(hierarchy) = remaining {
+                let prefix = format!("{name}.");
+                for number in cgroups {
+                    let Some(Known { cgroup, .. }) = self.cgroups.get_mut(&number) else { continue };
+                    cgroup.values.retain(|(file, _)| !file.starts_with(&prefix));
+                    cgroup.files.retain(|(file, _)| !file.starts_with(&prefix));
+                }
+                self.hierarchies.insert(root, hierarchy);
+            } else {
+                lost.extend(self.hierarchies.get(&root).cloned());
+                self.forget_hierarchy(root);
+            }
+        }
+        lost
     }
 
     fn forget_hierarchy(&mut self, root: u64) {
@@ -119,6 +152,7 @@ impl Image {
         let members =
             (self.seen != 0).then_some(Record::Members { at: self.seen, present, gone: Vec::new() });
         std::iter::once(begin)
+            .chain(self.modules.iter().cloned().map(Record::Module))
             .chain(self.hierarchies.values().cloned().map(Record::Hierarchy))
             .chain(self.by_age().into_iter().cloned().map(Record::Cgroup))
             .chain(members)

@@ -9,7 +9,7 @@ use super::Text;
 use super::describe::{self, Defaults};
 use super::image::Image;
 use super::place;
-use super::record::{Cgroup, Hierarchy, Record, View};
+use super::record::{Cgroup, Hierarchy, Module, Record, View};
 use crate::change::What;
 use crate::desk::Desk;
 use crate::failure::Failure;
@@ -23,6 +23,7 @@ pub(super) struct Dirty {
     pub(super) all: bool,
     pub(super) members: bool,
     pub(super) views: bool,
+    modules: bool,
     roots: BTreeSet<CgroupId>,
     cgroups: Vec<CgroupId>,
     known: HashSet<CgroupId>,
@@ -30,7 +31,7 @@ pub(super) struct Dirty {
 
 impl Dirty {
     pub(super) fn everything() -> Dirty {
-        Dirty { all: true, members: true, views: true, ..Dirty::default() }
+        Dirty { all: true, members: true, views: true, modules: true, ..Dirty::default() }
     }
 
     fn cgroup(&mut self, cgroup: CgroupId) {
@@ -47,6 +48,7 @@ impl Dirty {
     pub(super) fn note(&mut self, what: &What) {
         match *what {
             What::Mounted(root) | What::Remounted(root) | What::Unmounted(root) => self.root(root),
+            What::Loaded(_) | What::Unloaded(_) => self.modules = true,
             What::Written { file: FileId::Tasks | FileId::Procs, .. } => self.members = true,
             What::Made { cgroup, .. }
             | What::Removed { cgroup, .. }
@@ -87,6 +89,9 @@ impl Looker {
                 }
             }
         }
+        if dirty.modules {
+            self.look_at_modules(&mut records);
+        }
         if dirty.views {
             self.look_at_views(views, &mut dirty, &mut records);
         }
@@ -99,6 +104,30 @@ impl Looker {
     pub(super) fn take(&mut self, record: Record, records: &mut Vec<Record>) {
         self.image.apply(&record);
         records.push(record);
+    }
+
+    /// Those that are loaded come before the hierarchies that they can be bound to.
+    fn look_at_modules(&mut self, records: &mut Vec<Record>) {
+        let module = |(name, path): (String, std::path::PathBuf)| Module {
+            name,
+            path: Text(path.into_os_string().into_encoded_bytes()),
+        };
+        let loaded: Vec<Module> = self.desk.module_files().into_iter().map(module).collect();
+        let gone: Vec<String> = self
+            .image
+            .modules
+            .iter()
+            .filter(|known| !loaded.contains(known))
+            .map(|known| known.name.clone())
+            .collect();
+        for name in gone {
+            self.take(Record::ModuleGone { name }, records);
+        }
+        for module in loaded {
+            if !self.image.modules.contains(&module) {
+                self.take(Record::Module(module), records);
+            }
+        }
     }
 
     fn look_at_views(&mut self, views: &Views, dirty: &mut Dirty, records: &mut Vec<Record>) {

@@ -4,7 +4,7 @@
 //! changed is now. No operation waits for it or for the disk; the price is that the very last changes before a SIGKILL,
 //! some milliseconds', may be missing. What a daemon finds at its start is restored by [`restore()`].
 //!
-//! In the journal are hierarchies, cgroups, owners and modes, what control files were set to, the processes that outlive
+//! In the journal are the modules that were loaded, hierarchies, cgroups, owners and modes, what control files were set to, the processes that outlive
 //! the daemon with their threads' cgroups, and the mount points of file views. Not in it are counts: CPU time, peaks,
 //! failures and events start anew.
 
@@ -13,6 +13,7 @@ mod file;
 mod image;
 mod look;
 mod members;
+mod modules;
 mod place;
 mod rebuild;
 mod record;
@@ -27,7 +28,7 @@ pub use look::describe_all;
 pub use members::{Survivors, TakeIn};
 pub use place::{here, mount_namespace};
 pub use rebuild::{Rebuilt, rebuild};
-pub use record::{Cgroup, Hierarchy, Owner, Place, Process, Record, Text, Thread, View};
+pub use record::{Cgroup, Hierarchy, Module, Owner, Place, Process, Record, Text, Thread, View};
 pub use restore::{Helpers, MountAgain, restore};
 pub use views::mounted_at;
 pub use writer::Journal;

@@ -163,7 +163,7 @@ fn write(
 ) -> Result<(), String> {
     let Some(file) = engine.find_file(id, file) else { return Err("there is no such file now".to_owned()) };
     // what is there already need not be possible to write: the CPUs of the root, for one
-    if engine.read(host, &own(), id, file).is_ok_and(|now| now.as_bytes() == text) {
+    if engine.read(host, &own(), id, file).is_ok_and(|now| now == text) {
         return Ok(());
     }
     engine.write(host, &own(), id, file, text).map_err(|error| error.to_string())

@@ -53,6 +53,30 @@ pub struct Hierarchy {
     pub mounter: (u32, u32),
 }
 
+/// Mount options that are no subsystem.
+const FLAGS: [&str; 5] = ["none", "noprefix", "xattr", "cpuset_v2_mode", "favordynmods"];
+
+fn is_subsystem(word: &str) -> bool {
+    !word.is_empty() && !word.contains('=') && !FLAGS.contains(&word)
+}
+
+impl Hierarchy {
+    /// Is this subsystem bound to it?
+    pub(super) fn has(&self, subsystem: &str) -> bool {
+        self.options.split(',').any(|word| word == subsystem && is_subsystem(word))
+    }
+
+    /// The hierarchy without one of its subsystems; `None` if it could not be mounted then.
+    pub(super) fn without(&self, subsystem: &str) -> Option<Hierarchy> {
+        let mut words: Vec<&str> = self.options.split(',').filter(|word| *word != subsystem).collect();
+        if !words.iter().any(|word| is_subsystem(word)) {
+            words.iter().find(|word| word.starts_with("name="))?;
+            words.insert(0, "none");
+        }
+        Some(Hierarchy { options: words.join(","), ..self.clone() })
+    }
+}
+
 /// A cgroup, with all that its files were set to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cgroup {
@@ -120,6 +144,15 @@ pub struct View {
     pub namespace: u64,
 }
 
+/// A subsystem that was loaded from a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Module {
+    /// The subsystem's name.
+    pub name: String,
+    /// The file, absolute.
+    pub path: Text,
+}
+
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "camelCase")]
@@ -132,6 +165,13 @@ pub enum Record {
         place: Place,
         /// The number of the newest hierarchy that there ever was.
         last: u32,
+    },
+    /// A module is loaded.
+    Module(Module),
+    /// A module is unloaded.
+    ModuleGone {
+        /// The subsystem's name.
+        name: String,
     },
     /// A hierarchy is so now.
     Hierarchy(Hierarchy),

@@ -8,7 +8,7 @@ use super::image::Image;
 use super::members::{self, TakeIn};
 use super::rebuild::{Rebuilt, rebuild};
 use super::record::View;
-use super::{place, views};
+use super::{modules, place, views};
 use crate::desk::Desk;
 use crate::failure::Failure;
 use penfold_core::CgroupId;
@@ -25,7 +25,8 @@ pub struct Helpers<'a> {
     pub mount: MountAgain<'a>,
 }
 
-/// Restores what the journal has, into a fresh engine whose subsystems are loaded, before anybody else may use it.
+/// Restores what the journal has, into a fresh engine with the subsystems that are compiled in and whatever modules are
+/// wanted anyway, before anybody else may use it.
 /// Returns what could not be restored, in sentences, which are in the log too.
 ///
 /// The journal stays as it is until [`Journal::start`](super::Journal::start) writes anew: a daemon that is killed
@@ -67,6 +68,7 @@ fn restore_image(desk: &Desk, mut image: Image, helpers: Helpers<'_>) -> Result<
         image.processes.clear();
         image.views.clear();
     }
+    said.extend(modules::load_again(desk, &mut image));
     let image = Arc::new(image);
     let rebuilt = {
         let image = Arc::clone(&image);

@@ -52,12 +52,7 @@ fn of_line(line: &[u8], target: &Path) -> Option<FuseMount> {
     let kind = String::from_utf8(unescape(words.next()?)).ok()?;
     let source = String::from_utf8(unescape(words.next()?)).ok()?;
     let has = |option: &[u8]| options.split(|&byte| byte == b',').any(|word| word == option);
-    Some(FuseMount {
-        subtype: kind.strip_prefix("fuse.")?.to_owned(),
-        source,
-        read_only: has(b"ro"),
-        no_exec: has(b"noexec"),
-    })
+    Some(FuseMount { subtype: kind.strip_prefix("fuse.")?.to_owned(), source, read_only: has(b"ro") })
 }
 
 /// `/proc` writes white space and backslashes of names as the control socket does.
@@ -78,12 +73,8 @@ mod tests {
     #[test]
     fn a_line_of_mountinfo_tells_how_it_was_mounted() {
         let line = b"36 35 98:0 / /mnt/a\\040b ro,nosuid,noexec shared:1 master:2 - fuse.cgroup.pids penfold rw,user_id=0";
-        let expected = FuseMount {
-            subtype: "cgroup.pids".to_owned(),
-            source: "penfold".to_owned(),
-            read_only: true,
-            no_exec: true,
-        };
+        let expected =
+            FuseMount { subtype: "cgroup.pids".to_owned(), source: "penfold".to_owned(), read_only: true };
         assert_eq!(of_line(line, Path::new("/mnt/a b")), Some(expected));
         assert_eq!(of_line(line, Path::new("/mnt/a")), None);
         assert_eq!(of_line(b"36 35 98:0 / / rw - ext4 /dev/x rw", Path::new("/")), None);

@@ -62,7 +62,12 @@ fn tell(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &What) {
                 attributes(notifier, Some(ino));
             }
         }
-        What::Mounted(_) | What::Remounted(_) | What::Unmounted(_) | What::Written { .. } => {}
+        What::Mounted(_)
+        | What::Remounted(_)
+        | What::Unmounted(_)
+        | What::Loaded(_)
+        | What::Unloaded(_)
+        | What::Written { .. } => {}
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Shown, ViewHandle, serve};
 use crate::client::Client;
 use crate::control::{Viewer, describe};
 use crate::desk::{Desk, Filesystem};
+use crate::escape::unescape;
 use crate::failure::Failure;
 use crate::journal::mounted_at;
 use crate::protocol::{ViewCall, ViewReply};
@@ -73,7 +74,7 @@ impl FileViews {
             root.map(|root| self.desk.look(move |engine, _| engine.show_options(root))).transpose()?;
         let options = options.transpose()?.unwrap_or_default();
         let device = mount.mount(target).map_err(|error| Failure::new(error.errno(), error.to_string()))?;
-        let options = if filesystem == "cgroup" { options } else { String::new() };
+        let options = if filesystem == "cgroup" { options } else { Vec::new() };
         let served = self.start(&own, &options, filesystem, target, device);
         if served.is_err() {
             let _ = unmount(target, Unmounting { lazy: true });
@@ -99,7 +100,7 @@ impl FileViews {
     fn start(
         &self,
         client: &Client,
-        options: &str,
+        options: &[u8],
         filesystem: &str,
         target: &Path,
         device: OwnedFd,
@@ -168,7 +169,8 @@ fn lock(views: &Mutex<Vec<MountedView>>) -> MutexGuard<'_, Vec<MountedView>> {
 impl Viewer for FileViews {
     fn view(&self, client: &Client, call: ViewCall, device: OwnedFd) -> Result<ViewReply, Failure> {
         let filesystem = call.filesystem.as_deref().unwrap_or("cgroup");
-        let root = self.start(client, &call.options, filesystem, Path::new(&call.target), device)?;
+        let root =
+            self.start(client, &unescape(&call.options), filesystem, Path::new(&call.target), device)?;
         let hierarchy = match root {
             Some(root) => self
                 .desk

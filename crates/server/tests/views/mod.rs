@@ -51,7 +51,7 @@ impl Views {
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("root may");
         let mut workshop = Workshop::new(false);
         let (engine, host) = workshop.parts();
-        penfold_subsystems::load_all(engine, host).expect("all controllers load");
+        penfold_subsystems::load_tree(engine, host).expect("all controllers load");
         let host = TraceHost::start(workshop).expect("the host starts");
         let desk = Desk::new(host.clone(), Trust::Owner(0));
         let place = std::env::temp_dir().join(format!("penfold-view-{test}-{}", std::process::id()));
@@ -142,12 +142,7 @@ impl Drop for Views {
 }
 
 pub fn mount_device(path: &Path) -> OwnedFd {
-    let mount = FuseMount {
-        subtype: "cgroup.test".into(),
-        source: "penfold".into(),
-        read_only: false,
-        no_exec: false,
-    };
+    let mount = FuseMount { subtype: "cgroup.test".into(), source: "penfold".into(), read_only: false };
     mount.mount(path).expect("root may mount")
 }
 

@@ -45,7 +45,7 @@ impl World {
 
     pub fn read(&mut self, cgroup: CgroupId, name: &str) -> String {
         let file = self.file(cgroup, name);
-        self.engine.read(&mut self.host, &self.root, cgroup, file).unwrap()
+        String::from_utf8(self.engine.read(&mut self.host, &self.root, cgroup, file).unwrap()).unwrap()
     }
 
     pub fn write(&mut self, cgroup: CgroupId, name: &str, text: &str) -> Result<(), Errno> {

@@ -47,7 +47,7 @@ impl World {
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
         let id = self.engine.find_file(cgroup, &format!("cpuset.{file}")).unwrap();
-        self.engine.read(&mut self.host, &administrator(), cgroup, id).unwrap()
+        String::from_utf8(self.engine.read(&mut self.host, &administrator(), cgroup, id).unwrap()).unwrap()
     }
 
     fn attach(&mut self, cgroup: CgroupId, task: Tid) -> Result<(), Errno> {

@@ -1,11 +1,10 @@
-//! `net_cls` on the simulated host: the facts of Linux 6.18.
+//! The facts of Linux 6.18, whichever way the controller is loaded.
 
-mod common;
-
-use common::World;
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{CannotGive, CssSetId, Errno, Host, Interest, Mask, Need, TaskFacts, Tid};
-use penfold_subsystems::NetCls;
+
+use super::common::World;
+use super::subject;
 
 /// What only the tests of `net_cls` look at.
 trait Classes {
@@ -19,7 +18,7 @@ impl Classes for World {
 }
 
 fn world() -> World {
-    World::of(2, NetCls)
+    World::of(2, subject())
 }
 
 #[test]

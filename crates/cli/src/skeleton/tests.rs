@@ -1,0 +1,120 @@
+//! What is written, where and for which names. That the commands which it tells work is in `tests/skeleton.rs`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use penfold_core::simulated::SimulatedHost;
+use penfold_core::{Caller, Engine, Errno, Tid};
+use penfold_module::loader::Controller;
+
+use super::{Language, new, sdk};
+
+/// A directory beside the tests, empty, and gone when the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let tests = std::env::current_exe().expect("this program");
+        let directory = tests.parent().expect("it is in a directory");
+        let path = directory.join(format!("skeleton-{}-{name}", std::process::id()));
+        fs::create_dir(&path).expect("make a directory");
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Loads a module and uses what every skeleton has.
+fn use_it(module: &Path, name: &str) {
+    let (mut engine, mut host, root) = (Engine::new(), SimulatedHost::new(2), Caller::root(Tid(1)));
+    engine.load(&mut host, Controller::open(module).unwrap()).unwrap();
+    let top = engine.mount(&mut host, &root, name).unwrap().root;
+    let parent = engine.mkdir(&mut host, &root, top, b"parent", 0o755).unwrap();
+    let value = engine.find_file(parent, &format!("{name}.value")).unwrap();
+    let born = engine.find_file(parent, &format!("{name}.born")).unwrap();
+    engine.write(&mut host, &root, parent, value, b"42\n").unwrap();
+    let error = engine.write(&mut host, &root, parent, value, b"101\n").unwrap_err();
+    assert_eq!(error.errno(), Errno::EINVAL);
+    assert_eq!(error.to_string(), format!("{name}.value: takes a number from 0 to 100"));
+    let child = engine.mkdir(&mut host, &root, parent, b"child", 0o755).unwrap();
+    assert_eq!(engine.read(&mut host, &root, child, value).unwrap(), b"42\n");
+    let task = host.spawn(&mut engine, 0);
+    engine.attach(&mut host, &root, child, task, false).unwrap();
+    host.fork(&mut engine, task, false).unwrap();
+    assert_eq!(engine.read(&mut host, &root, child, born).unwrap(), b"1\n");
+    engine.write(&mut host, &root, child, born, b"0\n").unwrap();
+    assert_eq!(engine.read(&mut host, &root, child, born).unwrap(), b"0\n");
+}
+
+#[test]
+fn the_skeleton_in_c_does_what_its_manual_says() {
+    let scratch = Scratch::new("c");
+    let directory = scratch.0.join("my-wheel");
+    new("my-wheel", Language::C, &directory).unwrap();
+    match Command::new("make").current_dir(&directory).output() {
+        Ok(made) if made.status.success() => use_it(&directory.join("my-wheel.so"), "my-wheel"),
+        Ok(made) => panic!("make: {}", String::from_utf8_lossy(&made.stderr)),
+        Err(error) => {
+            println!("skipped: make: {error}");
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "must not be skipped in CI: make");
+        }
+    }
+}
+
+#[test]
+fn a_name_that_could_not_be_loaded_is_refused_and_nothing_is_made() {
+    let scratch = Scratch::new("names");
+    let directory = scratch.0.join("new");
+    let too_long = "x".repeat(33);
+    let names = [
+        ("", "begins with a lower-case letter"),
+        ("Wheel", "begins with a lower-case letter"),
+        ("9wheel", "begins with a lower-case letter"),
+        ("-wheel", "begins with a lower-case letter"),
+        ("wh/eel", "begins with a lower-case letter"),
+        ("räder", "begins with a lower-case letter"),
+        (&too_long, "1 to 32 letters"),
+        ("noprefix", "mount option"),
+        ("all", "mount option"),
+        ("pids", "penfold has a controller of this name"),
+        ("net_cls", "penfold has a controller of this name"),
+    ];
+    for (name, reason) in names {
+        let failure = new(name, Language::C, &directory).unwrap_err();
+        assert!(failure.message.contains(reason), "{name:?}: {}", failure.message);
+        assert!(!directory.exists());
+    }
+}
+
+#[test]
+fn what_exists_already_is_left_alone() {
+    let scratch = Scratch::new("exists");
+    let failure = new("wheel", Language::Rust, &scratch.0).unwrap_err();
+    assert!(failure.message.contains("File exists"), "{}", failure.message);
+    assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
+}
+
+#[test]
+fn nobody_else_may_write_what_is_made() {
+    let scratch = Scratch::new("modes");
+    let directory = scratch.0.join("wheel");
+    let made = new("wheel", Language::Rust, &directory).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&directory), mode(&directory.join("src"))), (0o755, 0o755));
+    for file in made.files {
+        assert_eq!(mode(&directory.join(&file)), 0o644, "{}", file.display());
+    }
+}
+
+#[test]
+fn without_the_source_the_published_sdk_is_used() {
+    assert_eq!(sdk(Path::new("/nowhere")), format!("{:?}", env!("CARGO_PKG_VERSION")));
+    let source = sdk(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../module")));
+    assert!(source.contains("path = \"/") && source.contains("version = "), "{source}");
+}

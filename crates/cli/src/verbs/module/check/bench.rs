@@ -1,0 +1,250 @@
+//! The engine that a module is tried in, and what happens to it there.
+
+use std::path::Path;
+
+use penfold_core::simulated::SimulatedHost;
+use penfold_core::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_module::loader::Controller;
+
+use super::files::{self, Snapshot};
+use super::refuser::Refuser;
+use super::report::Report;
+use super::told;
+use crate::failure::Failure;
+use crate::settings::Setting;
+
+/// An engine with simulated processes, and the module loaded.
+pub(super) struct Bench {
+    engine: Engine,
+    host: SimulatedHost,
+    caller: Caller,
+    name: String,
+    overruns: Box<dyn Fn() -> u64>,
+    /// What the files of its root showed when it was new.
+    fresh: Snapshot,
+    /// Those that are older than the module.
+    old: [Tid; 2],
+    root: CgroupId,
+}
+
+impl Bench {
+    /// Loads the module. `None` if that fails, which the report tells.
+    pub(super) fn new(path: &Path, report: &mut Report) -> Result<Option<Bench>, Failure> {
+        let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(4));
+        let old = [host.spawn(&mut engine, 1000), host.spawn(&mut engine, 1000)];
+        let caller = Caller::root(old[0]);
+        let Some((name, overruns)) = load(&mut engine, &mut host, path, report)? else { return Ok(None) };
+        engine.load(&mut host, Refuser::default()).map_err(Failure::new)?;
+        let mounted = engine.mount(&mut host, &caller, format!("{name},check-refuser,clone_children"));
+        let root = match mounted {
+            Ok(mounted) => mounted.root,
+            Err(error) => {
+                report.wrong("mount", &told(&error))?;
+                return Ok(None);
+            }
+        };
+        report.good("mount", &format!("-o {name}, beside another controller"))?;
+        let fresh = files::snapshot(&mut engine, &mut host, &caller, root, &name);
+        Ok(Some(Bench { engine, host, caller, name, overruns, fresh, old, root }))
+    }
+
+    /// Everything that can happen while it is loaded.
+    pub(super) fn drive(&mut self, settings: &[Setting], report: &mut Report) -> Result<(), Failure> {
+        let (root, [first, second]) = (self.root, self.old);
+        let Some(a) = self.mkdir(root, "a", report)? else { return Ok(()) };
+        let Some(b) = self.mkdir(a, "b", report)? else { return Ok(()) };
+        self.attach(a, first, report)?;
+        self.files(root, "/", report)?;
+        self.files(a, "/a/", report)?;
+        self.settings(a, settings, report)?;
+        let child = self.fork(first, report)?;
+        self.refusals(a, b, first, second, report)?;
+        self.attach(b, second, report)?;
+        self.attach(root, second, report)?;
+        if let Some(child) = child {
+            self.host.exit(&mut self.engine, child);
+            report.good("exit", "of the child")?;
+        }
+        self.attach(root, first, report)?;
+        for (cgroup, path) in [(b, "/a/b"), (a, "/a")] {
+            match self.engine.rmdir(&mut self.host, &self.caller, cgroup) {
+                Ok(()) => report.good("rmdir", path)?,
+                Err(error) => {
+                    report.wrong("rmdir", &format!("{path} is empty, and yet: {}", told(&error)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Unmounts and unloads it, and loads it again.
+    pub(super) fn end(mut self, path: &Path, report: &mut Report) -> Result<(), Failure> {
+        match self.engine.unload(&mut self.host, &self.name) {
+            Err(error) if error.errno() == Errno::EBUSY => {
+                report.good("unload while mounted", &told(&error))?;
+            }
+            other => report.wrong("unload while mounted", &format!("{other:?}"))?,
+        }
+        let unmounted = self.engine.unmount(&mut self.host, self.root);
+        let unloaded = unmounted.and_then(|()| self.engine.unload(&mut self.host, &self.name));
+        if let Err(error) = unloaded {
+            return report.wrong("unload", &told(&error));
+        }
+        report.good("unload", "")?;
+        let took = (self.overruns)();
+        if took > 0 {
+            report.wrong("time", &format!("{took} callbacks took longer than they may, see above which"))?;
+        }
+        let Some((name, _)) = load(&mut self.engine, &mut self.host, path, report)? else { return Ok(()) };
+        let mounted = self.engine.mount(&mut self.host, &self.caller, &name).map_err(Failure::new)?;
+        let now = files::snapshot(&mut self.engine, &mut self.host, &self.caller, mounted.root, &name);
+        match files::difference(&self.fresh, &now) {
+            None => report.good("load again", "starts from its defaults")?,
+            Some(how) => report.note("load again", &format!("something of before is left: {how}"))?,
+        }
+        self.engine.unmount(&mut self.host, mounted.root).map_err(Failure::new)?;
+        self.engine.unload(&mut self.host, &name).map_err(Failure::new)
+    }
+
+    fn mkdir(
+        &mut self,
+        parent: CgroupId,
+        name: &str,
+        report: &mut Report,
+    ) -> Result<Option<CgroupId>, Failure> {
+        match self.engine.mkdir(&mut self.host, &self.caller, parent, name.as_bytes(), 0o755) {
+            Ok(cgroup) => {
+                let path = String::from_utf8_lossy(&self.engine.tree().path(cgroup)).into_owned();
+                report.good("mkdir", &path)?;
+                Ok(Some(cgroup))
+            }
+            Err(error) => {
+                report.wrong("mkdir", &told(&error))?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn attach(&mut self, cgroup: CgroupId, task: Tid, report: &mut Report) -> Result<(), Failure> {
+        let path = String::from_utf8_lossy(&self.engine.tree().path(cgroup)).into_owned();
+        match self.engine.attach(&mut self.host, &self.caller, cgroup, task, true) {
+            Ok(()) => report.good("attach", &format!("process {task} to {path}")),
+            Err(error) => report.note("attach", &format!("process {task} to {path}: {}", told(&error))),
+        }
+    }
+
+    fn files(&mut self, cgroup: CgroupId, at: &str, report: &mut Report) -> Result<(), Failure> {
+        files::try_all((&mut self.engine, &mut self.host), &self.caller, (cgroup, at), &self.name, report)
+    }
+
+    fn settings(
+        &mut self,
+        cgroup: CgroupId,
+        settings: &[Setting],
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        for setting in settings {
+            let Some(file) = self.engine.find_file(cgroup, &setting.file) else {
+                report.wrong(&format!("{setting}"), "there is no such file in /a")?;
+                continue;
+            };
+            let line = format!("{}\n", setting.value);
+            match self.engine.write(&mut self.host, &self.caller, cgroup, file, line.as_bytes()) {
+                Ok(()) => {
+                    let shown = self.engine.read(&mut self.host, &self.caller, cgroup, file);
+                    report
+                        .good(&format!("{setting}"), &String::from_utf8_lossy(&shown.unwrap_or_default()))?;
+                }
+                Err(error) => report.wrong(&format!("{setting}"), &told(&error))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn fork(&mut self, parent: Tid, report: &mut Report) -> Result<Option<Tid>, Failure> {
+        match self.host.fork(&mut self.engine, parent, false) {
+            Ok(child) => {
+                report.good("fork", &format!("process {child} of {parent}"))?;
+                Ok(Some(child))
+            }
+            Err(error) => {
+                report.note("fork", &told(&error))?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Moves, forks and new directories that the other controller refuses after this one has agreed.
+    fn refusals(
+        &mut self,
+        a: CgroupId,
+        b: CgroupId,
+        inside: Tid,
+        outside: Tid,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let before = self.snapshots(&[self.root, a, b]);
+        self.refuse(true)?;
+        let attached = self.engine.attach(&mut self.host, &self.caller, b, outside, true);
+        let forked = self.host.fork(&mut self.engine, inside, false).map(drop);
+        let made = self.engine.mkdir(&mut self.host, &self.caller, a, b"c", 0o755).map(drop);
+        self.refuse(false)?;
+        for (what, answer) in [("attach", attached), ("fork", forked), ("mkdir", made)] {
+            match answer {
+                Err(error) => report.good(&format!("{what}, refused"), &told(&error))?,
+                Ok(()) => report.wrong(&format!("{what}, refused"), "it was not")?,
+            }
+        }
+        let after = self.snapshots(&[self.root, a, b]);
+        let changed: Vec<String> = before
+            .iter()
+            .zip(&after)
+            .filter_map(|(before, after)| files::difference(before, after))
+            .collect();
+        if changed.is_empty() {
+            return report.good("after refusals", "its files show what they did");
+        }
+        report.note("after refusals", &changed.join("\n"))
+    }
+
+    fn refuse(&mut self, refuses: bool) -> Result<(), Failure> {
+        let file = self.engine.find_file(self.root, "check-refuser.refuse").expect("its own controller's");
+        let content = if refuses { b"1\n" } else { b"0\n" };
+        self.engine.write(&mut self.host, &self.caller, self.root, file, content).map_err(Failure::new)
+    }
+
+    fn snapshots(&mut self, cgroups: &[CgroupId]) -> Vec<Snapshot> {
+        let look = |cgroup: &CgroupId| {
+            files::snapshot(&mut self.engine, &mut self.host, &self.caller, *cgroup, &self.name)
+        };
+        cgroups.iter().map(look).collect()
+    }
+}
+
+type Loaded = (String, Box<dyn Fn() -> u64>);
+
+fn load(
+    engine: &mut Engine,
+    host: &mut SimulatedHost,
+    path: &Path,
+    report: &mut Report,
+) -> Result<Option<Loaded>, Failure> {
+    let controller = match Controller::open(path) {
+        Ok(controller) => controller,
+        Err(error) => {
+            report.wrong("load", &format!("{error} [{}]", error.errno().name()))?;
+            return Ok(None);
+        }
+    };
+    let (name, overruns) = (controller.info().name.clone(), Box::new(controller.overruns()));
+    match engine.load(host, controller) {
+        Ok(()) => {
+            report.good("load", &format!("beside {} processes that are older", host.tids().len()))?;
+            Ok(Some((name, overruns)))
+        }
+        Err(error) => {
+            report.wrong("load", &told(&error))?;
+            Ok(None)
+        }
+    }
+}

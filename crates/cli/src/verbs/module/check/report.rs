@@ -1,0 +1,93 @@
+//! What a check has seen, line by line.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::failure::Failure;
+use crate::output;
+
+/// Lines of the loader that tell of a fault of the module: a panic, or an answer that is none.
+static FAULTS: AtomicUsize = AtomicUsize::new(0);
+
+/// Prints what was seen, and counts what is wrong.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    wrong: usize,
+    noted: usize,
+    done: usize,
+    faults: usize,
+}
+
+impl Report {
+    fn line(mark: &str, what: &str, how: &str) -> Result<(), Failure> {
+        let mut lines = how.trim_end_matches('\n').lines();
+        let mut text = format!("{mark:<5} {what:<28} {}\n", lines.next().unwrap_or_default());
+        for line in lines {
+            let _ = writeln!(text, "{:34} {line}", "");
+        }
+        output::write(text.as_bytes())
+    }
+
+    /// Something that is as it should be.
+    pub(super) fn good(&mut self, what: &str, how: &str) -> Result<(), Failure> {
+        self.done += 1;
+        Report::line("ok", what, how)?;
+        self.look_for_faults()
+    }
+
+    /// Something that the author may or may not have meant.
+    pub(super) fn note(&mut self, what: &str, how: &str) -> Result<(), Failure> {
+        self.noted += 1;
+        Report::line("note", what, how)?;
+        self.look_for_faults()
+    }
+
+    /// Something that breaks a rule.
+    pub(super) fn wrong(&mut self, what: &str, how: &str) -> Result<(), Failure> {
+        self.wrong += 1;
+        Report::line("WRONG", what, how)?;
+        self.look_for_faults()
+    }
+
+    /// A callback may have no answer that could show what is wrong with it.
+    fn look_for_faults(&mut self) -> Result<(), Failure> {
+        let seen = FAULTS.load(Ordering::Relaxed);
+        if std::mem::replace(&mut self.faults, seen) < seen {
+            self.wrong += 1;
+            Report::line("WRONG", "", "see above what the loader says")?;
+        }
+        Ok(())
+    }
+
+    /// The last line. True if nothing is wrong.
+    pub(super) fn end(&mut self) -> Result<bool, Failure> {
+        self.look_for_faults()?;
+        let Report { wrong, noted, done, .. } = self;
+        output::write(format!("{done} as they should be, {noted} to look at, {wrong} wrong\n").as_bytes())?;
+        Ok(self.wrong == 0)
+    }
+}
+
+/// Standard output for what the loader and the module say: a line each, beside what they belong to.
+#[derive(Debug)]
+pub(super) struct Said;
+
+impl Said {
+    pub(super) fn new() -> Said {
+        Said
+    }
+}
+
+impl Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.trim_ascii_start().starts_with(b"ERROR") {
+            FAULTS.fetch_add(1, Ordering::Relaxed);
+        }
+        io::stdout().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}

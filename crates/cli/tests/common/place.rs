@@ -1,0 +1,48 @@
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::PENFOLD;
+
+/// A directory that only its owner can write, as modules need it; goes with everything in it.
+#[derive(Debug)]
+pub struct Place(PathBuf);
+
+impl Place {
+    pub fn new(name: &str) -> Place {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir(&path).expect("make a directory");
+        Place(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Why a module in it can't be loaded, though it should: the tests are built where others may write.
+    pub fn refusal(&self, module: &str) -> Option<String> {
+        let output = self.shell(&format!("penfold module info {module} | grep '^loadable'"));
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        Some(told).filter(|told| told.trim_end() != "loadable   yes")
+    }
+
+    /// A script, with penfold on the path.
+    pub fn shell(&self, script: &str) -> Output {
+        let mut path = OsString::from(Path::new(PENFOLD).parent().expect("it is in a directory"));
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        let mut shell = Command::new("timeout");
+        shell
+            .args(["300", "sh", "-ec", script])
+            .current_dir(&self.0)
+            .env("PATH", path)
+            .env("CARGO_NET_OFFLINE", "true");
+        shell.env_remove("CARGO_TARGET_DIR").env_remove("PENFOLD_MODULES").output().expect("run sh")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

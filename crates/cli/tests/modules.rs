@@ -1,0 +1,450 @@
+//! `penfold module`, `run --module` and `serve --load`.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{
+    Daemon, Modules, PENFOLD, Run, Scratch, User, eventually, is_root, penfold, plain, shell, skipped,
+};
+use nix::sys::signal::Signal;
+
+/// Compiles the module of the loader's tests under a name of its own.
+fn compile(modules: &Modules, name: &str, flags: &[&str]) -> PathBuf {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../module");
+    let file = modules.file(name);
+    let output = Command::new("cc")
+        .args(["-std=gnu99", "-Wno-override-init", "-shared", "-fPIC"])
+        .arg(format!("-DNAME=\"{name}\""))
+        .args(flags)
+        .arg("-I")
+        .arg(sources.join("include"))
+        .arg("-o")
+        .arg(&file)
+        .arg(sources.join("tests/modules/probe.c"))
+        .output()
+        .expect("run cc");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    file
+}
+
+fn words(path: &Path) -> &str {
+    path.to_str().expect("a plain path")
+}
+
+/// A directory that only root can change, or why not.
+fn modules() -> Option<Modules> {
+    if !is_root() || !common::have("cc") {
+        skipped("this needs root and a C compiler");
+        return None;
+    }
+    Some(Modules::new())
+}
+
+#[test]
+fn modules_are_loaded_listed_and_unloaded() {
+    let Some(modules) = modules() else { return };
+    let file = compile(&modules, "tried", &[]);
+    let daemon = Daemon::start(User::Same, &["pids"]);
+    let empty = "MODULE  VERSION  HIERARCHY  REFS  OVERRUNS  PATH  HOLDER\n";
+    assert_eq!(daemon.says(&["module", "list"]), empty);
+    assert_eq!(daemon.says(&["module", "load", words(&file)]), "");
+    daemon.refuses(&["module", "load", words(&file)], &[&["unload it first", "[EEXIST]"]]);
+    assert!(daemon.says(&["subsystems"]).lines().any(|line| line.starts_with("tried ")));
+    assert!(daemon.says(&["lssubsys", "-a"]).lines().any(|line| line == "tried"));
+    daemon.mount("tried");
+    assert!(daemon.says(&["lssubsys"]).lines().any(|line| line == "tried"));
+    daemon.says(&["mkdir", "tried:/x"]);
+    daemon.says(&["set", "tried:/x", "tried.value=0x10"]);
+    assert_eq!(daemon.says(&["cat", "tried:/x", "tried.value"]), "16\n");
+    let list = daemon.says(&["module", "list"]);
+    let line = list.lines().nth(1).expect("a line");
+    let cells: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(cells[..6], ["tried", "1.2.3", "2", "1", "0", words(&file)], "{list}");
+    assert!(line.ends_with("hierarchy 2 (tried), mounted once"), "{list}");
+    let json = daemon.json(&["module", "list", "--json"]);
+    assert_eq!((&json[0]["name"], &json[0]["hierarchy"]["id"]), (&"tried".into(), &2.into()));
+    daemon.refuses(
+        &["module", "unload", "tried", "none"],
+        &[&["tried", "hierarchy 2 (tried)", "[EBUSY]"], &["none", "[ENOENT]"]],
+    );
+    daemon.says(&["rmdir", "tried:/x"]);
+    daemon.says(&["umount", "tried:"]);
+    daemon.says(&["module", "unload", "tried"]);
+    assert_eq!(daemon.says(&["module", "list"]), empty);
+    daemon.refuses(&["module", "load", "nonesuch"], &[&["nonesuch", "libpenfold_nonesuch.so", "[ENOENT]"]]);
+}
+
+#[test]
+fn a_relative_path_is_the_callers_and_a_name_is_looked_for() {
+    let Some(modules) = modules() else { return };
+    compile(&modules, "near", &[]);
+    let daemon = Daemon::start(User::Same, &[]);
+    let script = format!(
+        "cd {} && {PENFOLD} module load libpenfold_near.so && {PENFOLD} module load ./libpenfold_net_cls.so",
+        modules.path().display()
+    );
+    let run = Run::new(shell(&script)).env("PENFOLD_SOCKET", daemon.socket());
+    run.run().succeeded();
+    assert_eq!(daemon.json(&["module", "list", "--json"]).as_array().map(Vec::len), Some(2));
+    daemon.says(&["module", "unload", "near", "net_cls"]);
+    // the directories of the one who asks come first, though the daemon does not know them
+    daemon.verb(&["module", "load", "near"]).env("PENFOLD_MODULES", modules.path()).run().succeeded();
+    let info =
+        daemon.verb(&["module", "info", "near"]).env("PENFOLD_MODULES", modules.path()).run().succeeded();
+    assert!(info.stdout.contains(words(&modules.file("near"))), "{}", info.stdout);
+}
+
+#[test]
+fn nobody_else_may_load() {
+    let Some(modules) = modules() else { return };
+    needs!("setpriv");
+    let file = compile(&modules, "theirs", &[]);
+    let daemon = Daemon::start(User::Same, &[]);
+    let mut socket = daemon.socket().to_owned();
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).expect("open to all");
+    while socket.pop() && socket.starts_with(std::env::temp_dir()) && socket != std::env::temp_dir() {
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o755)).expect("open to all");
+    }
+    let run =
+        plain(&["module", "load", words(&file)]).user(User::Nobody).env("PENFOLD_SOCKET", daemon.socket());
+    let ended = run.run();
+    assert!(
+        ended.code() == 1 && ended.stderr.contains("owner (uid 0") && ended.stderr.contains("[EPERM]"),
+        "{ended:#?}"
+    );
+    // a user's own daemon is the user's, and root's file is good enough for it
+    let own = Daemon::start(User::Nobody, &[]);
+    own.says(&["module", "load", words(&file)]);
+    own.says(&["module", "unload", "theirs"]);
+    let scratch = Scratch::new();
+    let copy = scratch.path().join("libpenfold_theirs.so");
+    fs::copy(&file, &copy).expect("a copy");
+    own.refuses(&["module", "load", words(&copy)], &[&["can be written by", "chmod", "[EPERM]"]]);
+}
+
+#[test]
+fn info_shows_a_file_without_running_it() {
+    let Some(modules) = modules() else { return };
+    let witness = modules.path().join("constructed");
+    let constructor = format!("-DCONSTRUCTOR=\"{}\"", witness.display());
+    let file = compile(&modules, "shown", &[&constructor, "-DRULES", "-DEVENTS"]);
+    let info = plain(&["module", "info", words(&file)]).run().succeeded().stdout;
+    assert!(!witness.exists(), "its code has run");
+    for line in [
+        "name       shown",
+        "version    1.2.3",
+        "interface  1",
+        "callbacks  attach, fork, exit",
+        "counts     tasks (limit in shown.value, refused with EAGAIN)",
+        "loadable   yes",
+        "shown.root   0444  text  -        root only",
+    ] {
+        assert!(info.lines().any(|other| other == line), "{line:?} is not in\n{info}");
+    }
+    let json = plain(&["module", "info", "--json", words(&file)]).run().succeeded().stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(
+        (&json["files"][0]["name"], &json["refusal"]),
+        (&"shown.value".into(), &serde_json::Value::Null)
+    );
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o777)).expect("chmod");
+    let info = plain(&["module", "info", words(&file)]).run().succeeded().stdout;
+    assert!(info.contains("loadable   no: ") && info.contains("chmod go-w"), "{info}");
+    let ended = plain(&["module", "info", "/bin/sh"]).run();
+    assert!(ended.code() == 1 && ended.stderr.contains("[ENOEXEC]"), "{ended:#?}");
+}
+
+#[test]
+fn check_finds_what_is_wrong() {
+    let Some(modules) = modules() else { return };
+    let check =
+        |file: &Path, settings: &[&str]| plain(&[&["module", "check", words(file)], settings].concat()).run();
+    let good = compile(&modules, "good", &["-DEVENTS"]);
+    let ended = check(&good, &["good.odd=3"]).succeeded();
+    for line in ["fork ", "exit ", "attach, refused", "mkdir, refused", "unload while mounted", "load again"]
+    {
+        assert!(
+            ended.stdout.lines().any(|other| other.starts_with(&format!("ok    {line}"))),
+            "{}",
+            ended.stdout
+        );
+    }
+    assert!(ended.stdout.ends_with(" 0 wrong\n"), "{}", ended.stdout);
+    let wrong = |file: &Path, settings: &[&str], words: &str| {
+        let ended = check(file, settings);
+        let found = ended.stdout.lines().any(|line| line.starts_with("WRONG") && line.contains(words));
+        assert!(ended.code() == 1 && found, "{words}: {ended:#?}");
+    };
+    wrong(&good, &["good.odd=4"], "4 is even [ERANGE]");
+    wrong(&good, &["good.none=4"], "there is no such file");
+    wrong(&good, &["good.slow=150"], "took longer than they may");
+    wrong(&compile(&modules, "unloadable", &["-DLOAD=-5"]), &[], "the module's load failed");
+    wrong(&compile(&modules, "childless", &["-DCREATE=ENOSPC"]), &[], "create was told to fail");
+    let flags = [
+        "-DFUNCTIONS=static int busy(struct penfold_context *c) { (void)c; return -EBUSY; }",
+        "-DMORE=.pre_destroy = busy,",
+    ];
+    wrong(&compile(&modules, "odd", &flags), &[], "is empty, and yet");
+}
+
+#[test]
+fn a_job_has_modules_of_its_own() {
+    let Some(modules) = modules() else { return };
+    let file = compile(&modules, "own", &["-DEVENTS"]);
+    for user in common::users() {
+        needs!("setpriv");
+        let run =
+            penfold(&["own.value=5"], &shell("(:); (:); :")).options(&["--module", words(&file)]).user(user);
+        let ended = run.run().succeeded();
+        assert_eq!(ended.file("own.value"), "5");
+        let stats = ended.file("own.stats");
+        assert!(stats.contains("forks 2") && stats.contains("exits 3"), "{stats}");
+        // by its name, twice, and unnamed
+        let named = penfold(&["own.value=6"], &["true"]).options(&["--module", "own"]).user(user);
+        assert_eq!(named.env("PENFOLD_MODULES", modules.path()).run().succeeded().file("own.value"), "6");
+        let unnamed = penfold(&["own.value=7"], &["true"]).user(user);
+        assert_eq!(unnamed.env("PENFOLD_MODULES", modules.path()).run().succeeded().file("own.value"), "7");
+        let ended = penfold(&["own.value=7"], &["true"]).user(user).run();
+        assert!(ended.code() == 125 && ended.stderr.contains("no such control file"), "{ended:#?}");
+    }
+    // what is built in and what is a module are asked for in the same way
+    penfold(&["pids.max=9"], &["true"]).options(&["--module", "pids"]).run().succeeded();
+    let ended = penfold(&[], &["true"]).options(&["--module", "/nowhere.so"]).run();
+    assert!(ended.code() == 125 && ended.stderr.contains("[ENOENT]"), "{ended:#?}");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o757)).expect("chmod");
+    let ended = penfold(&["own.value=7"], &["true"]).env("PENFOLD_MODULES", modules.path()).run();
+    assert!(ended.code() == 125 && ended.stderr.contains("can be written by everybody"), "{ended:#?}");
+}
+
+#[test]
+fn a_job_inside_a_job_uses_what_the_outer_one_has() {
+    let Some(modules) = modules() else { return };
+    let file = compile(&modules, "outer", &[]);
+    let inner = |options: &str| {
+        format!("{PENFOLD} run -q {options} -s outer.value=3 -- {PENFOLD} cat / outer.value; echo $?")
+    };
+    let run = |script: &str, options: &[&str]| {
+        penfold(&[], &shell(script)).options(options).env("PENFOLD_MODULES", modules.path()).run()
+    };
+    let given = ["--module", words(&file)];
+    for options in ["", "--module outer", &format!("--module {}", file.display())] {
+        let ended = run(&inner(options), &given).succeeded();
+        assert_eq!(ended.stdout, "0\n0\n", "{options}: {ended:#?}");
+    }
+    let ended = run(&inner("--module outer"), &[]);
+    assert_eq!(ended.stdout, "125\n");
+    assert!(ended.stderr.contains("--module to the penfold run around this one"), "{ended:#?}");
+    let ended = run(&inner(""), &[]);
+    assert!(ended.stderr.contains("There is a module outer, which is not loaded"), "{ended:#?}");
+    let ended = run(&format!("{PENFOLD} module load {}; echo $?", file.display()), &[]);
+    assert!(ended.stdout == "1\n" && ended.stderr.contains("[EPERM]"), "{ended:#?}");
+}
+
+#[test]
+fn a_job_in_a_daemons_tree_borrows_a_module() {
+    let Some(modules) = modules() else { return };
+    let file = compile(&modules, "lent", &[]);
+    let daemon = Daemon::start(User::Same, &["pids"]);
+    let run = |settings: &[&str]| {
+        let mut words = vec!["run", "-q", "--in", "pids:/", "--module", words(&file)];
+        words.extend(settings);
+        words.extend(["--", PENFOLD, "module", "list", "--json"]);
+        daemon.run(&words)
+    };
+    let ended = run(&["-s", "lent.value=4", "-s", "pids.max=50"]).succeeded();
+    let json: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!((&json[0]["name"], &json[0]["hierarchy"]["cgroups"]), (&"lent".into(), &2.into()));
+    assert_eq!(
+        daemon.json(&["module", "list", "--json"]).as_array().map(Vec::len),
+        Some(0),
+        "it was given back"
+    );
+    assert_eq!(daemon.json(&["hierarchies", "--json"]).as_array().map(Vec::len), Some(1));
+    let ended = run(&["-s", "lent.nothing=4"]);
+    assert!(ended.code() == 125 && ended.stderr.contains("no such control file"), "{ended:#?}");
+    assert_eq!(
+        daemon.json(&["module", "list", "--json"]).as_array().map(Vec::len),
+        Some(0),
+        "it was given back"
+    );
+}
+
+#[test]
+fn a_mount_says_how_to_load_what_is_missing() {
+    let Some(modules) = modules() else { return };
+    compile(&modules, "missing", &[]);
+    let run = Run::new([PENFOLD, "serve", "--socket"]).env("PENFOLD_MODULES", modules.path());
+    let socket = run.scratch().join("control");
+    let _running = run.word(&socket).limit(60).start();
+    eventually("the daemon listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    let verb = |words: &[&str]| plain(words).env("PENFOLD_SOCKET", &socket).run();
+    let ended = verb(&["mount", "-o", "missing"]);
+    assert!(ended.code() == 1 && ended.stderr.contains("[EINVAL]"), "{ended:#?}");
+    assert!(ended.stderr.contains("load it with `penfold module load missing`"), "{ended:#?}");
+    let other = verb(&["mount", "-o", "nonesuch"]);
+    assert!(other.stderr.contains("[EINVAL]") && !other.stderr.contains("module load"), "{other:#?}");
+    // the daemon looks for it
+    verb(&["module", "load", "missing"]).succeeded();
+    verb(&["mount", "-o", "missing"]).succeeded();
+}
+
+/// A daemon that can be killed and started again.
+struct Served {
+    scratch: Scratch,
+    running: common::Running,
+}
+
+impl Served {
+    fn start(options: &[&str]) -> Served {
+        let scratch = Scratch::new();
+        let running = Served::spawn(&scratch, options);
+        Served { scratch, running }
+    }
+
+    fn spawn(scratch: &Scratch, options: &[&str]) -> common::Running {
+        let socket = scratch.path().join("run/control");
+        let words: Vec<std::ffi::OsString> = [PENFOLD, "serve", "--socket"].map(Into::into).into();
+        let options = options.iter().map(std::ffi::OsString::from);
+        let running = Run::new(words.into_iter().chain([socket.clone().into_os_string()]).chain(options))
+            .limit(120)
+            .start();
+        eventually("the daemon listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+        running
+    }
+
+    fn crash(&mut self, options: &[&str]) {
+        self.running.signal(Signal::SIGKILL);
+        self.running.wait();
+        self.running = Served::spawn(&self.scratch, options);
+    }
+
+    fn says(&self, words: &[&str]) -> String {
+        plain(words).env("PENFOLD_SOCKET", self.scratch.path().join("run/control")).run().succeeded().stdout
+    }
+
+    /// Waits until the journal has this.
+    fn written(&self, what: &str) {
+        let journal = self.scratch.path().join("run/state/journal");
+        eventually(what, || fs::read_to_string(&journal).unwrap_or_default().contains(what));
+    }
+
+    fn not_restored(&self) -> String {
+        let script = "
+import json, socket, sys
+control = socket.socket(socket.AF_UNIX)
+control.connect(sys.argv[1])
+control.sendall(b'{\"method\":\"org.penfold.Control.Info\"}\\0')
+print('\\n'.join(json.loads(control.recv(65536).rstrip(b'\\0'))['parameters']['notRestored']))";
+        let socket = self.scratch.path().join("run/control");
+        Run::new([common::PYTHON, "-c", script, words(&socket)]).run().succeeded().stdout
+    }
+}
+
+#[test]
+fn a_daemon_that_was_killed_has_its_modules_again() {
+    let Some(modules) = modules() else { return };
+    let kept = compile(&modules, "kept", &[]);
+    let gone = compile(&modules, "gone", &[]);
+    let mut served = Served::start(&[]);
+    served.says(&["module", "load", words(&kept), words(&gone)]);
+    for options in ["kept", "gone", "pids,name=mixed"] {
+        served.says(&["mount", "-o", options]);
+    }
+    served.says(&["mkdir", "kept:/a", "mixed:/a"]);
+    served.says(&["set", "kept:/a", "kept.value=5"]);
+    served.says(&["set", "mixed:/a", "pids.max=7"]);
+    served.written("\"kept.value\",\"5");
+    served.written("\"pids.max\",\"7");
+    let before = (served.says(&["module", "list", "--json"]), served.says(&["hierarchies", "--json"]));
+    served.crash(&[]);
+    assert_eq!((served.says(&["module", "list", "--json"]), served.says(&["hierarchies", "--json"])), before);
+    assert_eq!(served.says(&["cat", "kept:/a", "kept.value"]), "5\n");
+    assert_eq!(served.not_restored(), "\n");
+    // one that is loaded anyway is no second time
+    served.written("\"gone\"");
+    served.crash(&["--load", words(&kept)]);
+    let list = served.says(&["module", "list"]);
+    assert_eq!(
+        list.lines().map(|line| line.split(' ').next().unwrap()).collect::<Vec<_>>(),
+        ["MODULE", "kept", "gone"]
+    );
+
+    fs::remove_file(&gone).expect("it is ours");
+    served.written("\"gone\"");
+    served.crash(&[]);
+    let lost = served.not_restored();
+    assert!(
+        lost.contains("the module gone can't be loaded again: ") && lost.contains(words(&gone)),
+        "{lost}"
+    );
+    assert!(lost.contains("(gone) had no other subsystem: all that was in it is lost"), "{lost}");
+    assert_eq!(lost.lines().count(), 2, "{lost}");
+    assert_eq!(served.says(&["cat", "kept:/a", "kept.value"]), "5\n");
+    assert_eq!(served.says(&["cat", "mixed:/a", "pids.max"]), "7\n");
+}
+
+#[test]
+fn a_hierarchy_that_has_lost_one_subsystem_keeps_the_others() {
+    let Some(modules) = modules() else { return };
+    let file = compile(&modules, "part", &[]);
+    let mut served = Served::start(&[]);
+    served.says(&["module", "load", words(&file)]);
+    served.says(&["mount", "-o", "pids,part"]);
+    served.says(&["mkdir", "pids:/a"]);
+    served.says(&["set", "pids:/a", "pids.max=7", "part.value=9"]);
+    served.written("\"part.value\",\"9");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).expect("chmod");
+    served.crash(&[]);
+    let lost = served.not_restored();
+    assert!(
+        lost.contains("the module part can't be loaded again") && lost.contains("can be written by"),
+        "{lost}"
+    );
+    assert_eq!(lost.lines().count(), 1, "{lost}");
+    assert_eq!(served.says(&["cat", "pids:/a", "pids.max"]), "7\n");
+    // it comes back when somebody loads it again, in a hierarchy of its own
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("chmod");
+    served.says(&["module", "load", words(&file)]);
+    served.written("\"part\"");
+    served.says(&["module", "unload", "part"]);
+    served.written("moduleGone");
+    served.crash(&[]);
+    assert_eq!(served.says(&["module", "list", "--json"]), "[]\n");
+}
+
+#[test]
+fn serve_loads_what_it_is_told_to() {
+    let Some(modules) = modules() else { return };
+    let first = compile(&modules, "first", &[]);
+    compile(&modules, "second", &[]);
+    let file = modules.file("second");
+    let served = Served::start(&["--load", words(&first), "--load", words(&file), "--load", "pids"]);
+    assert_eq!(served.says(&["module", "list", "--json"]).matches("\"name\"").count(), 2);
+    let scratch = Scratch::new();
+    let socket = scratch.path().join("control");
+    let ended = plain(&["serve", "--socket", words(&socket), "--load", "nonesuch"]).run();
+    assert!(
+        ended.code() == 1 && ended.stderr.contains("--load: module \"nonesuch\": not found"),
+        "{ended:#?}"
+    );
+    assert!(!socket.exists(), "it has not begun to serve");
+}
+
+#[test]
+fn events_tell_of_modules() {
+    let Some(modules) = modules() else { return };
+    let file = compile(&modules, "told", &[]);
+    let daemon = Daemon::start(User::Same, &[]);
+    let scratch = Scratch::new();
+    let said = scratch.path().join("said");
+    let script = format!("exec {PENFOLD} events -n 2 2>{}", said.display());
+    let watching = Run::new(shell(&script)).env("PENFOLD_SOCKET", daemon.socket()).start();
+    eventually("it watches", || fs::read_to_string(&said).is_ok_and(|said| said == "Watching.\n"));
+    daemon.says(&["module", "load", words(&file)]);
+    daemon.says(&["module", "unload", "told"]);
+    assert_eq!(watching.finish().stdout, "loaded told\nunloaded told\n");
+}

@@ -1,0 +1,57 @@
+//! `penfold module new`, and then what it says comes next, as a new author would.
+
+mod common;
+
+use common::{Place, skipped};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Makes a skeleton, follows what it says, and then tries more.
+fn follow(language: &str, module: &str) {
+    let place = Place::new(&format!("skeleton-{language}"));
+    let made = place.shell(&format!("umask 022; penfold module new --lang {language} wheel"));
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let made = text(&made.stdout);
+    let commands: Vec<&str> = made.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    let [test, build, run] = commands[..] else { panic!("three commands in:\n{made}") };
+    let built = place.shell(&format!("umask 022\n{test}\n{build}"));
+    assert!(built.status.success(), "{test}; {build}:\n{}{}", text(&built.stdout), text(&built.stderr));
+
+    if let Some(refusal) = place.refusal(&format!("wheel/{module}")) {
+        return skipped(&refusal);
+    }
+    let output = place.shell(&format!("cd wheel; {run}"));
+    assert_eq!(text(&output.stdout), "42\n", "{run}: {}", text(&output.stderr));
+    let output = place.shell(&format!("cd wheel; penfold run --module {module} -s wheel.value=101 -- true"));
+    let refused = "penfold: -s wheel.value=101: wheel.value: takes a number from 0 to 100 [EINVAL]\n";
+    assert_eq!(text(&output.stderr), refused);
+    let output = place.shell(&format!("penfold module check wheel/{module} wheel.value=7"));
+    let checked = text(&output.stdout);
+    assert!(output.status.success() && checked.contains(" 0 to look at, 0 wrong"), "{checked}");
+}
+
+#[test]
+fn a_new_author_gets_from_nothing_to_a_loaded_controller_in_rust() {
+    needs!("sh", "timeout");
+    follow("rust", "target/debug/libpenfold_wheel.so");
+}
+
+#[test]
+fn a_new_author_gets_from_nothing_to_a_loaded_controller_in_c() {
+    needs!("sh", "timeout", "make", "cc");
+    follow("c", "./wheel.so");
+}
+
+#[test]
+fn what_can_not_be_made_is_told_with_the_reason() {
+    let place = Place::new("skeleton-refused");
+    let output = place.shell("mkdir wheel; penfold module new wheel");
+    assert_eq!(output.status.code(), Some(1));
+    let told = "penfold: wheel: can't write a controller there: File exists (os error 17)\n";
+    assert_eq!(text(&output.stderr), told);
+    let output = place.shell("penfold module new pids");
+    assert_eq!(text(&output.stderr), "penfold: \"pids\": penfold has a controller of this name\n");
+    assert!(!place.path().join("pids").exists());
+}

@@ -1,0 +1,191 @@
+//! Reading the description of a module from its file. Real files, made by the C compiler of this machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use penfold_module::loader::{Info, inspect};
+use penfold_module::{Callbacks, Errno, Place, Resource};
+
+/// Compiles the module of these tests in one of its variants. `None`, after a reason was printed, without a compiler.
+fn compile(name: &str, flags: &[&str]) -> Option<PathBuf> {
+    let crate_directory = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("inspect-{name}.so"));
+    let compiled = Command::new("cc")
+        .args(["-std=gnu99", "-Wall", "-Wextra", "-Wno-unused", "-shared", "-fPIC", "-o"])
+        .arg(&file)
+        .args(flags)
+        .arg(crate_directory.join("tests/modules/probe.c"))
+        .arg("-I")
+        .arg(crate_directory.join("include"))
+        .output();
+    match compiled {
+        Ok(output) if output.status.success() => Some(file),
+        Ok(output) => panic!("{}", String::from_utf8_lossy(&output.stderr)),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "no C compiler: {error}");
+            println!("skipped: no C compiler: {error}");
+            None
+        }
+    }
+}
+
+fn refusal(path: &Path) -> (Errno, String) {
+    let error = inspect(path).expect_err("not a usable module");
+    (error.errno(), error.to_string())
+}
+
+#[test]
+fn a_description_is_read_without_running_anything() {
+    let witness = Path::new(env!("CARGO_TARGET_TMPDIR")).join("inspect-constructed");
+    let _ = fs::remove_file(&witness);
+    let flag = format!("-DCONSTRUCTOR=\"{}\"", witness.display());
+    let Some(path) = compile("whole", &["-DRULES", "-DEVENTS", &flag]) else { return };
+    let info = inspect(&path).expect("a module");
+    assert!(!witness.exists(), "a constructor of the module has run");
+    assert_eq!((info.name.as_str(), info.version.as_str()), ("probe", "1.2.3"));
+    assert_eq!((info.summary.as_str(), info.abi_version), ("a module for tests", 1));
+    assert_eq!(info.callbacks, Callbacks::ATTACH | Callbacks::FORK | Callbacks::EXIT);
+    let files: Vec<_> =
+        info.files.iter().map(|file| (file.name.as_str(), file.mode, file.read, file.write)).collect();
+    let expected = [
+        ("value", 0o644, "u64", "u64"),
+        ("root", 0o444, "text", "none"),
+        ("stats", 0o444, "map", "none"),
+        ("poke", 0o200, "none", "trigger"),
+        ("odd", 0o644, "u64", "u64"),
+        ("slow", 0o200, "none", "u64"),
+    ];
+    assert_eq!(files, expected);
+    assert_eq!(info.files[1].place, Place::RootOnly);
+    assert!(info.files[4].counts && !info.files[0].counts);
+    assert_eq!(info.files[0].max_write, 4096);
+    assert_eq!((info.rules.len(), info.rules[0].resource), (1, Resource::Tasks));
+    assert_eq!((info.rules[0].refusal, info.rules[0].limit_file.as_str()), (Errno::EAGAIN, "value"));
+}
+
+/// However a linker writes down the pointers of the tables.
+#[test]
+fn every_way_to_link_says_the_same() {
+    let variants: [(&str, &[&str]); 6] = [
+        ("static", &[]),
+        // then the pointers are symbols that another object could replace
+        ("symbols", &["-DLINKAGE="]),
+        ("bound", &["-DLINKAGE=", "-Wl,-Bsymbolic"]),
+        ("stripped", &["-s", "-O2"]),
+        ("compact", &["-Wl,-z,pack-relative-relocs"]),
+        ("sysv", &["-Wl,--hash-style=sysv"]),
+    ];
+    let mut seen: Vec<Info> = Vec::new();
+    for (name, flags) in variants {
+        let Some(path) = compile(name, flags) else { return };
+        seen.push(inspect(&path).unwrap_or_else(|error| panic!("{name}: {error}")));
+    }
+    assert_eq!(seen[0].files.len(), 6);
+    assert!(seen.iter().all(|info| *info == seen[0]), "{seen:?}");
+}
+
+#[test]
+fn what_is_no_module_is_told() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let text = directory.join("inspect-text.so");
+    fs::write(&text, "#!/bin/sh\n").expect("a file");
+    let (errno, message) = refusal(&text);
+    assert!(errno == Errno::ENOEXEC && message.contains("not a 64-bit ELF file"), "{message}");
+    fs::write(&text, "").expect("a file");
+    assert_eq!(refusal(&text).0, Errno::ENOEXEC);
+    assert_eq!(refusal(&directory.join("nowhere.so")).0, Errno::ENOENT);
+    let (errno, message) = refusal(directory);
+    assert!(errno == Errno::ENOEXEC && message.contains("not a regular file"), "{message}");
+    let program = std::env::current_exe().expect("this program");
+    let (errno, message) = refusal(&program);
+    assert!(errno == Errno::ENOEXEC && message.contains("penfold_module"), "{message}");
+    let Some(path) = compile("no-symbol", &["-DNO_SYMBOL"]) else { return };
+    let (errno, message) = refusal(&path);
+    assert!(errno == Errno::ENOEXEC && message.contains("exports no symbol penfold_module"), "{message}");
+}
+
+#[test]
+fn another_machine_is_told() {
+    let Some(path) = compile("machine", &[]) else { return };
+    let mut bytes = fs::read(&path).expect("the module");
+    // e_machine: SPARC
+    bytes[18..20].copy_from_slice(&2_u16.to_ne_bytes());
+    fs::write(&path, bytes).expect("to write it back");
+    let (errno, message) = refusal(&path);
+    assert!(errno == Errno::ENOEXEC && message.contains("another kind of machine"), "{message}");
+}
+
+#[test]
+fn another_version_and_other_sizes_are_told_with_both() {
+    let Some(path) = compile("version", &["-DMORE=.abi_version = 7", "-Wno-override-init"]) else { return };
+    let (errno, message) = refusal(&path);
+    assert_eq!(errno, Errno::ENOEXEC);
+    assert!(
+        message.contains("made for version 7") && message.contains("this penfold has version 1"),
+        "{message}"
+    );
+    let flags = ["-DMORE=.services_size = 8", "-Wno-override-init"];
+    let Some(path) = compile("size", &flags) else { return };
+    let (errno, message) = refusal(&path);
+    assert_eq!(errno, Errno::ENOEXEC);
+    assert!(message.contains("struct penfold_services has 8 bytes in the module"), "{message}");
+}
+
+#[test]
+fn garbage_in_a_description_is_told() {
+    let cases: [(&str, &[&str], &str); 13] = [
+        ("long-name", &["-DNAME=\"a1234567890123456789012345678901_\""], "name is too long"),
+        ("bad-name", &["-DNAME=\"a.b\""], "is not 1 to 32 letters"),
+        ("no-name", &["-DNAME=\"\""], "is not 1 to 32 letters"),
+        ("latin", &["-DSUMMARY=\"caf\\xe9\""], "summary is not UTF-8"),
+        ("escape", &["-DVERSION=\"\\033[2J\""], "version has control characters"),
+        ("count", &["-DMORE=.file_count = 4000000000u"], "number of files is 4000000000"),
+        ("far", &["-DMORE=.files = (const struct penfold_file *)0x7ffffff0"], "the file has no"),
+        ("null", &["-DMORE=.files = NULL"], "but gives NULL"),
+        ("odd", &["-DMORE=.files = (const struct penfold_file *)3"], "not aligned"),
+        ("create", &["-DMORE=.create = NULL"], "has no create"),
+        (
+            "readers",
+            &["-DFILES={ .name = \"x\", .read_u64 = value_read, .read_map = stats_read }"],
+            "2 handlers to read",
+        ),
+        ("twice", &["-DFILES={ .name = \"value\" }"], "two files named \"value\""),
+        ("refusing", &["-DMORE=.refusing_file = \"nothing\""], "names the file \"nothing\""),
+    ];
+    for (name, flags, expected) in cases {
+        let flags = [flags, &["-Wno-override-init"]].concat();
+        let Some(path) = compile(name, &flags) else { return };
+        let (errno, message) = refusal(&path);
+        assert!(message.contains(expected), "{name}: {message}");
+        let wanted = if name == "far" { Errno::ENOEXEC } else { Errno::EINVAL };
+        assert_eq!(errno, wanted, "{name}: {message}");
+        assert!(message.contains(&path.display().to_string()), "{message}");
+    }
+}
+
+/// A file that is cut or changed anywhere gives an answer: the description, or why there is none.
+#[test]
+fn a_damaged_file_harms_nobody() {
+    let Some(path) = compile("damaged", &["-s", "-DRULES"]) else { return };
+    let bytes = fs::read(&path).expect("the module");
+    for length in (0..bytes.len()).step_by(241) {
+        fs::write(&path, &bytes[..length]).expect("to cut it");
+        let _ = inspect(&path);
+    }
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..1000 {
+        let mut changed = bytes.clone();
+        for _ in 0..4 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let at = (random >> 8) as usize % bytes.len();
+            // half of them where the headers are
+            let at = if random & 1 == 0 { at % 1024 } else { at };
+            changed[at] = (random >> 40) as u8;
+        }
+        fs::write(&path, &changed).expect("to change it");
+        let _ = inspect(&path);
+    }
+}

@@ -1,0 +1,282 @@
+//! A panic ends in the module: the callback answers `EIO` where it can, and everything goes on.
+
+use std::panic::panic_any;
+
+use penfold_module::loader::Controller;
+use penfold_module::{Callbacks, Context, Errno, Error, File, Migration, Result, Subsystem, Tid, abi};
+
+use super::world::World;
+
+/// Panics in every callback whose name was written to `panics.when`.
+#[derive(Default)]
+struct Panics {
+    when: String,
+}
+
+/// Panics when it is dropped, if it is told to.
+struct State {
+    bomb: bool,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        assert!(!self.bomb, "the state goes off");
+    }
+}
+
+type Ctx<'a> = Context<'a, Panics>;
+
+/// What is thrown may be anything, and panic once more when it is dropped.
+struct Grenade;
+
+impl Drop for Grenade {
+    fn drop(&mut self) {
+        panic_any(7);
+    }
+}
+
+impl Panics {
+    fn pass(&self, callback: &str) {
+        assert!(self.when != callback, "{callback} is unhappy");
+    }
+}
+
+fn when_write(panics: &mut Panics, _: &mut Ctx<'_>, callback: &str) -> Result<()> {
+    panics.when = callback.into();
+    Ok(())
+}
+
+fn number_read(panics: &mut Panics, _: &mut Ctx<'_>) -> Result<u64> {
+    panics.pass("read");
+    Ok(5)
+}
+
+fn number_write(panics: &mut Panics, ctx: &mut Ctx<'_>, number: u64) -> Result<()> {
+    panics.pass("write");
+    ctx.state_mut().bomb = number == 13;
+    Ok(())
+}
+
+fn map_read(panics: &mut Panics, _: &mut Ctx<'_>, line: &mut dyn FnMut(&str, u64)) -> Result<()> {
+    line("before", 1);
+    panics.pass("map");
+    line("after\0wards", 2);
+    Ok(())
+}
+
+fn grenade(_: &mut Panics, _: &mut Ctx<'_>) -> Result<()> {
+    panic_any(Grenade)
+}
+
+fn other_rule(_: &mut Panics, ctx: &mut Ctx<'_>) -> Result<()> {
+    let _ = ctx.counter(ctx.css(), 3);
+    Err(Error::value(Errno::EPERM, "there is no such rule, so this is not reached"))
+}
+
+impl Subsystem for Panics {
+    type State = State;
+
+    const NAME: &'static str = "panics";
+    const CALLBACKS: Callbacks = Callbacks::all();
+    const FILES: &'static [File<Self>] = &[
+        File::new("when").write_text(when_write),
+        File::new("number").read_u64(number_read).write_u64(number_write),
+        File::new("map").read_map(map_read),
+        File::new("grenade").trigger(grenade),
+        File::new("rule").trigger(other_rule),
+    ];
+
+    fn create(&mut self, _: &mut Ctx<'_>) -> Result<State> {
+        self.pass("create");
+        Ok(State { bomb: false })
+    }
+
+    fn destroy(&mut self, _: &mut Ctx<'_>) {
+        self.pass("destroy");
+    }
+
+    fn pre_destroy(&mut self, _: &mut Ctx<'_>) -> Result<()> {
+        self.pass("pre_destroy");
+        Ok(())
+    }
+
+    fn can_attach(&mut self, _: &mut Ctx<'_>, _: &[Migration]) -> Result<()> {
+        self.pass("can_attach");
+        Ok(())
+    }
+
+    fn cancel_attach(&mut self, _: &mut Ctx<'_>, _: &[Migration]) {
+        self.pass("cancel_attach");
+    }
+
+    fn attach(&mut self, _: &mut Ctx<'_>, _: &[Migration]) {
+        self.pass("attach");
+    }
+
+    fn can_fork(&mut self, _: &mut Ctx<'_>, _: Tid) -> Result<()> {
+        self.pass("can_fork");
+        Ok(())
+    }
+
+    fn cancel_fork(&mut self, _: &mut Ctx<'_>) {
+        self.pass("cancel_fork");
+    }
+
+    fn fork(&mut self, _: &mut Ctx<'_>, _: Tid) {
+        self.pass("fork");
+    }
+
+    fn exit(&mut self, _: &mut Ctx<'_>, _: Tid) {
+        self.pass("exit");
+    }
+
+    fn post_clone(&mut self, _: &mut Ctx<'_>) {
+        self.pass("post_clone");
+    }
+
+    fn bind(&mut self, _: &mut Ctx<'_>) {
+        self.pass("bind");
+    }
+}
+
+static MODULE: abi::Module = penfold_module::describe!(Panics);
+
+fn world() -> World {
+    World::of(Controller::from_static(&MODULE).unwrap())
+}
+
+/// Does something while one callback panics, and shows that all is well afterwards.
+fn while_panicking(callback: &str, script: impl FnOnce(&mut World)) -> String {
+    let mut world = world();
+    world.write(world.top, "when", callback).unwrap();
+    script(&mut world);
+    world.write(world.top, "when", "never").unwrap();
+    assert_eq!(world.read(world.top, "number"), "5\n", "{callback}");
+    let group = world.mkdir(world.top, "afterwards").expect("nobody minds");
+    world.attach(group, Tid(2), false);
+    let child = world.fork(Tid(2), false).expect("nobody minds");
+    world.host.exit(&mut world.engine, child);
+    world.attach(world.top, Tid(2), false);
+    world.rmdir(group);
+    assert_eq!(world.engine.tree().children(world.top).count(), 0, "{callback}");
+    world.unload()
+}
+
+#[test]
+fn a_panic_is_an_eio_that_says_so() {
+    let transcript = while_panicking("create", |world| assert_eq!(world.mkdir(world.top, "never"), None));
+    assert!(
+        transcript.contains("mkdir never -> Err(\"panics: the module failed: a panic: create is unhappy")
+    );
+    let transcript = while_panicking("pre_destroy", |world| {
+        let group = world.mkdir(world.top, "group").unwrap();
+        world.rmdir(group);
+        world.write(world.top, "when", "never").unwrap();
+        world.rmdir(group);
+    });
+    assert!(transcript.contains("rmdir -> Err(\"panics: the module failed: a panic: pre_destroy is unhappy"));
+    let transcript = while_panicking("can_attach", |world| {
+        let group = world.mkdir(world.top, "group").unwrap();
+        world.attach(group, Tid(1), false);
+        world.rmdir(group);
+    });
+    assert!(
+        transcript.contains("attach 1 -> Err(\"panics: the module failed: a panic: can_attach is unhappy")
+    );
+    while_panicking("can_fork", |world| assert_eq!(world.fork(Tid(1), false), None));
+}
+
+#[test]
+fn a_panic_in_a_callback_that_can_not_fail_changes_nothing_else() {
+    while_panicking("attach", |world| {
+        let group = world.mkdir(world.top, "group").unwrap();
+        world.attach(group, Tid(1), false);
+        assert_eq!(world.engine.tree().tasks(&world.host, group), [Tid(1)]);
+        world.attach(world.top, Tid(1), false);
+        world.rmdir(group);
+    });
+    while_panicking("cancel_attach", |world| {
+        let group = world.mkdir(world.top, "blocked").unwrap();
+        world.attach(group, Tid(1), false);
+        assert!(world.engine.tree().tasks(&world.host, group).is_empty());
+        world.rmdir(group);
+    });
+    while_panicking("fork", |world| {
+        let child = world.fork(Tid(1), false).expect("it has happened");
+        world.host.exit(&mut world.engine, child);
+    });
+    while_panicking("exit", |world| world.host.exit(&mut world.engine, Tid(3)));
+    while_panicking("cancel_fork", |world| {
+        let set = world.engine.initial_css_set();
+        let charge = world.engine.charge_fork(&mut world.host, Tid(2), set).expect("nobody minds");
+        world.engine.cancel_fork(&mut world.host, charge);
+    });
+    while_panicking("post_clone", |world| {
+        world.write(world.top, "cgroup.clone_children", "1").unwrap();
+        let group = world.mkdir(world.top, "clone").expect("it is made");
+        world.write(world.top, "cgroup.clone_children", "0").unwrap();
+        world.rmdir(group);
+    });
+    while_panicking("bind", |world| {
+        world.engine.unmount(&mut world.host, world.top).unwrap();
+        world.top = world.engine.mount(&mut world.host, &world.root, "panics,blocker").unwrap().root;
+    });
+}
+
+#[test]
+fn a_panic_in_destroy_and_in_the_drop_of_a_state_leaves_the_cgroup_gone() {
+    while_panicking("destroy", |world| {
+        let group = world.mkdir(world.top, "group").unwrap();
+        world.rmdir(group);
+    });
+    while_panicking("never", |world| {
+        let group = world.mkdir(world.top, "group").unwrap();
+        world.write(group, "number", "13").unwrap();
+        world.rmdir(group);
+    });
+    // in the unload itself
+    let mut world = world();
+    world.write(world.top, "number", "13").unwrap();
+    world.unload();
+}
+
+#[test]
+fn a_panic_in_a_handler_is_an_eio() {
+    while_panicking("read", |world| assert_eq!(world.read(world.top, "number"), ""));
+    while_panicking("write", |world| assert_eq!(world.write(world.top, "number", "1"), Err(Errno::EIO)));
+    let transcript = while_panicking("map", |world| {
+        world.read(world.top, "map");
+        world.write(world.top, "when", "never").unwrap();
+        world.read(world.top, "map");
+    });
+    assert!(transcript.contains("panics.map: the module failed: a panic: map is unhappy"), "{transcript}");
+    assert!(transcript.contains("the key of a line has a NUL in it"), "{transcript}");
+    let transcript = while_panicking("never", |world| {
+        assert_eq!(world.write(world.top, "grenade", "x"), Err(Errno::EIO));
+        assert_eq!(world.write(world.top, "rule", "x"), Err(Errno::EIO));
+    });
+    assert!(transcript.contains("panics.grenade: the module failed: a panic without a message"));
+    assert!(transcript.contains("has no counter for rule 3"));
+}
+
+/// Panics as it is made.
+struct Stillborn;
+
+impl Subsystem for Stillborn {
+    type State = ();
+
+    const NAME: &'static str = "stillborn";
+
+    fn create(&mut self, _: &mut Context<'_, Self>) -> Result<()> {
+        Ok(())
+    }
+
+    fn destroy(&mut self, _: &mut Context<'_, Self>) {}
+}
+
+#[test]
+fn a_panic_at_load_is_an_eio() {
+    static STILLBORN: abi::Module = penfold_module::describe!(Stillborn, panic!("it can't be made"));
+    let error = Controller::from_static(&STILLBORN).err().expect("it panics");
+    assert_eq!(error.errno(), Errno::EIO, "{error}");
+}

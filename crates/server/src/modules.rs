@@ -1,0 +1,216 @@
+//! Subsystems that are loaded from files while everything runs.
+//!
+//! The engine knows a module as a subsystem like any other; here is kept where it came from. Code of a module runs in the
+//! daemon, with all its rights: so only the daemon's owner may load one, and only from a file that nobody else could have
+//! written.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::errno::Errno;
+use nix::unistd::geteuid;
+use penfold_core::{CgroupId, Engine, Error};
+use penfold_module::loader::{Controller, Info, inspect, search, trust};
+
+use crate::change::What;
+use crate::client::{Client, Trust};
+use crate::control::describe;
+use crate::desk::Desk;
+use crate::failure::Failure;
+use crate::protocol;
+
+/// The modules of a desk.
+#[derive(Default)]
+pub(crate) struct Modules {
+    /// Held from the beginning of a load or unload to its end: of two that want the same name one is second.
+    turn: Mutex<()>,
+    /// In the order of their loading.
+    loaded: Mutex<Vec<Module>>,
+}
+
+struct Module {
+    info: Info,
+    path: PathBuf,
+    overruns: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk {
+    /// Loads a module as a client. A name without a `/` is looked for, see [`search`].
+    ///
+    /// # Errors
+    /// `EPERM` for anybody but the daemon's owner, or if somebody else could change the file; `EINVAL` for a relative
+    /// path; as [`search::find`], [`inspect`], [`Controller::open`] and [`Engine::load`]. Nothing has changed then.
+    pub fn load_module(&self, client: &Client, name_or_path: &Path) -> Result<protocol::Module, Failure> {
+        self.must_own(client)?;
+        let is_path = name_or_path.as_os_str().as_encoded_bytes().contains(&b'/');
+        let path = match name_or_path.to_str() {
+            Some(name) if !is_path => search::find(name)?,
+            _ if name_or_path.is_absolute() => name_or_path.to_owned(),
+            _ => {
+                let shown = name_or_path.display();
+                let message =
+                    format!("{shown}: a relative path means nothing to a daemon; give an absolute one");
+                return Err(Failure::new(Errno::EINVAL, message));
+            }
+        };
+        self.load_file(&path)
+    }
+
+    /// Loads a module on the daemon's own behalf.
+    ///
+    /// # Errors
+    /// As [`Desk::load_module`].
+    pub fn load_file(&self, path: &Path) -> Result<protocol::Module, Failure> {
+        let path = trust::check(path, geteuid().as_raw())?;
+        // what is refused anyway is refused before any code of it runs
+        let info = inspect(&path)?;
+        let shelf = self.shelf();
+        let turn = lock(&shelf.turn);
+        self.must_be_free(&info.name, &path)?;
+        let controller = Controller::open(&path)?;
+        let (info, overruns) = (controller.info().clone(), controller.overruns());
+        self.ask(move |engine, host| engine.load(host, controller))?;
+        let (name, version) = (info.name.clone(), info.version.clone());
+        lock(&shelf.loaded).push(Module { info, path: path.clone(), overruns: Box::new(overruns) });
+        self.announce(None, What::Loaded(name.clone()));
+        drop(turn);
+        tracing::info!(module = name, version, "loaded {}", path.display());
+        let all = self.modules()?.into_iter();
+        all.rev().find(|module| module.name == name).ok_or_else(|| {
+            Failure::new(Errno::ENOENT, format!("module {name}: loaded, and unloaded again by somebody else"))
+        })
+    }
+
+    /// Unloads a module as a client.
+    ///
+    /// # Errors
+    /// `EPERM` for anybody but the daemon's owner; `ENOENT` if no module of that name is loaded; as [`Engine::unload`].
+    pub fn unload_module(&self, client: &Client, name: &str) -> Result<(), Failure> {
+        self.must_own(client)?;
+        let shelf = self.shelf();
+        let turn = lock(&shelf.turn);
+        let is_there = lock(&shelf.loaded).iter().any(|module| module.info.name == name);
+        if !is_there {
+            let is_subsystem = self.glance(|engine, _| engine.hierarchy_of_subsystem(name).is_some())?;
+            let why = if is_subsystem { "it is compiled in, not loaded" } else { "no such module is loaded" };
+            return Err(Failure::new(Errno::ENOENT, format!("module {name:?}: {why}")));
+        }
+        let gone = name.to_owned();
+        self.ask(move |engine, host| engine.unload(host, &gone))?;
+        lock(&shelf.loaded).retain(|module| module.info.name != name);
+        self.announce(None, What::Unloaded(name.to_owned()));
+        drop(turn);
+        tracing::info!(module = name, "unloaded");
+        Ok(())
+    }
+
+    /// The modules in the order of their loading.
+    ///
+    /// # Errors
+    /// `ESHUTDOWN` when the daemon is ending.
+    pub fn modules(&self) -> Result<Vec<protocol::Module>, Failure> {
+        // never with the engine lent: who loads or unloads has the list for a moment only, and the engine not meanwhile
+        let loaded = lock(&self.shelf().loaded);
+        self.glance(|engine, _| loaded.iter().filter_map(|module| shown(engine, module)).collect())
+    }
+
+    /// Names and files of the modules, for who keeps them.
+    pub(crate) fn module_files(&self) -> Vec<(String, PathBuf)> {
+        let loaded = lock(&self.shelf().loaded);
+        loaded.iter().map(|module| (module.info.name.clone(), module.path.clone())).collect()
+    }
+
+    /// May this client load and unload?
+    ///
+    /// # Errors
+    /// `EPERM`.
+    pub(crate) fn must_own(&self, client: &Client) -> Result<(), Failure> {
+        let message = match self.trust() {
+            Trust::Owner(owner) if client.caller.uid == owner && client.caller.privileged => return Ok(()),
+            Trust::Owner(owner) => format!(
+                "modules are loaded and unloaded by the daemon's owner (uid {owner}{}) only; this is uid {}",
+                if owner == 0 { ", with its capabilities" } else { "" },
+                client.caller.uid
+            ),
+            Trust::Nobody => {
+                "this is the engine of one penfold run, which loads the modules that it was told of \
+                              (--module) before its command, and none later"
+                    .to_owned()
+            }
+        };
+        Err(Failure::new(Errno::EPERM, message))
+    }
+
+    fn must_be_free(&self, name: &str, path: &Path) -> Result<(), Failure> {
+        if self.glance(|engine, _| engine.hierarchy_of_subsystem(name).is_none())? {
+            return Ok(());
+        }
+        let from = self.module_files().into_iter().find(|(other, _)| other == name);
+        let from = from.map_or_else(
+            || "is compiled in".to_owned(),
+            |(_, path)| format!("is loaded from {}; unload it first", path.display()),
+        );
+        let message = format!("{}: a controller of the name {name:?} {from}", path.display());
+        Err(Failure::new(Errno::EEXIST, message))
+    }
+}
+
+/// `None` if it is just going.
+fn shown(engine: &Engine, module: &Module) -> Option<protocol::Module> {
+    let id = engine.hierarchy_of_subsystem(&module.info.name)?;
+    let root = engine.tree().hierarchies().find(|one| id != 0 && one.id == id).map(|one| one.root);
+    let root: Option<CgroupId> = root;
+    let hierarchy = root.map(|root| describe(engine, root));
+    let holder = hierarchy.as_ref().map(|hierarchy| {
+        let label =
+            if hierarchy.name.is_empty() { hierarchy.subsystems.join(",") } else { hierarchy.name.clone() };
+        let how = match (hierarchy.mounts, hierarchy.cgroups - 1) {
+            (0, 1) => "not mounted, with 1 cgroup below its root".to_owned(),
+            (0, below) => format!("not mounted, with {below} cgroups below its root"),
+            (1, _) => "mounted once".to_owned(),
+            (mounts, _) => format!("mounted {mounts} times"),
+        };
+        format!("hierarchy {} ({label}), {how}", hierarchy.id)
+    });
+    Some(protocol::Module {
+        name: module.info.name.clone(),
+        version: module.info.version.clone(),
+        summary: module.info.summary.clone(),
+        path: crate::escape::escape(module.path.as_os_str().as_encoded_bytes()),
+        references: i64::from(hierarchy.is_some()),
+        hierarchy,
+        holder,
+        overruns: (module.overruns)() as i64,
+    })
+}
+
+/// What a mount has failed with; if it named a subsystem that is not loaded, and a module has it, with how to load that.
+/// The errno stays: scripts know it.
+pub(crate) fn with_remedy(desk: &Desk, error: Error) -> Failure {
+    let remedy = match &error {
+        Error::MountOption { option, errno: penfold_core::Errno::EINVAL, .. } => remedy(desk, option),
+        _ => None,
+    };
+    let mut failure = Failure::from(error);
+    failure.message.extend(remedy);
+    failure
+}
+
+fn remedy(desk: &Desk, subsystem: &str) -> Option<String> {
+    let could_be = subsystem.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if !could_be || desk.trust() == Trust::Nobody {
+        return None;
+    }
+    let path = search::find(subsystem).ok()?;
+    let is_it = inspect(&path).is_ok_and(|info: Info| info.name == subsystem);
+    is_it.then(|| {
+        format!(
+            "; there is a module {subsystem} ({}): load it with `penfold module load {subsystem}`",
+            path.display()
+        )
+    })
+}

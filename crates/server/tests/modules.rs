@@ -1,0 +1,386 @@
+//! Modules over the socket: loading, unloading and listing while everything runs, and who may.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use penfold_server::connection::{CallError, Connection};
+use penfold_server::control::Limits;
+use penfold_server::protocol::{
+    Environment, Event, ExecCall, FilesCall, HierarchiesCall, ListModulesCall, LoadModuleCall, Method,
+    MkdirCall, Module, MountCall, ProcCall, RemountCall, RmdirCall, SubsystemsCall, UnloadModuleCall,
+    UnmountCall, WatchCall,
+};
+
+use common::{NOBODY, World, not_root, wait_until};
+
+/// The module of these tests, in a variant of its own, where only this user can write. `None`, after the reason was
+/// printed, where that can't be had.
+fn compile(name: &str, flags: &[&str]) -> Option<PathBuf> {
+    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../module");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("modules");
+    fs::create_dir_all(&directory).expect("a directory");
+    let file = directory.join(format!("{name}.so"));
+    let compiled = Command::new("cc")
+        .args(["-std=gnu99", "-Wno-override-init", "-shared", "-fPIC"])
+        .arg(format!("-DNAME=\"{name}\""))
+        .args(flags)
+        .arg("-I")
+        .arg(modules.join("include"))
+        .arg("-o")
+        .arg(&file)
+        .arg(modules.join("tests/modules/probe.c"))
+        .output();
+    let output = match compiled {
+        Ok(output) => output,
+        Err(error) => return skipped(&format!("no C compiler: {error}")),
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let own = nix::unistd::geteuid().as_raw();
+    match penfold_module::loader::trust::check(&file, own) {
+        Ok(path) => Some(path),
+        Err(error) => skipped(&error.to_string()),
+    }
+}
+
+fn skipped(reason: &str) -> Option<PathBuf> {
+    println!("skipped: {reason}");
+    assert!(std::env::var_os("CI").is_none(), "must not be skipped in CI: {reason}");
+    None
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("a plain path").to_owned()
+}
+
+fn load(world: &World, path: &Path) -> Module {
+    world.call(&LoadModuleCall { module: text(path) }).module
+}
+
+fn unload(world: &World, name: &str) {
+    world.call(&UnloadModuleCall { name: name.into() });
+}
+
+fn mount(world: &World, options: &str) -> String {
+    world.call(&MountCall { options: options.into(), filesystem: None }).hierarchy.id.to_string()
+}
+
+fn modules(world: &World) -> Vec<Module> {
+    world.call(&ListModulesCall {}).modules
+}
+
+/// Why a call is refused: errno and message.
+fn refusal<M: Method>(world: &World, call: &M) -> (String, String) {
+    match world.try_call(call) {
+        Err(CallError::Refused(refused)) => (refused.name, refused.message),
+        Err(other) => panic!("{}: {other}", M::NAME),
+        Ok(_) => panic!("{} is not refused", M::NAME),
+    }
+}
+
+fn start(world: &World, cgroup: &str, script: &str) {
+    world.call(&ExecCall {
+        cgroups: vec![cgroup.to_owned()],
+        command: ["sh", "-c", script].map(str::to_owned).into(),
+        environment: vec![Environment { name: "PATH".into(), value: "/usr/bin:/bin".into() }],
+        ..ExecCall::default()
+    });
+}
+
+#[test]
+fn a_module_comes_and_goes_while_a_hierarchy_is_full_of_tasks() {
+    let Some(path) = compile("full", &["-DEVENTS"]) else { return };
+    let world = World::empty(Limits::default());
+    let pids = mount(&world, "pids");
+    world.mkdir(&format!("{pids}:/a"));
+    start(&world, &format!("{pids}:/a"), "while :; do (:); done");
+    start(&world, &format!("{pids}:/a"), "sleep 1000 & sleep 1000 & wait");
+    wait_until("they run", || world.processes(&format!("{pids}:/a")).len() >= 4);
+    // somebody who asks all the time, and is always answered
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let mut connection: Connection = world.connect();
+            let call = ListModulesCall {};
+            let mut asked = 0;
+            while !done.load(Ordering::Relaxed) {
+                connection.call(&HierarchiesCall {}).expect("an answer");
+                assert!(connection.call(&call).expect("an answer").modules.len() <= 1);
+                asked += 1;
+            }
+            asked
+        });
+        for round in 0..5 {
+            let loaded = load(&world, &path);
+            assert_eq!(
+                (loaded.name.as_str(), loaded.version.as_str(), loaded.path),
+                ("full", "1.2.3", text(&path))
+            );
+            assert_eq!(
+                (loaded.summary.as_str(), loaded.references, loaded.holder),
+                ("a module for tests", 0, None)
+            );
+            let cgroups = world.call(&ProcCall { file: "cgroups".into(), task: None }).content;
+            assert!(cgroups.contains("full\t0\t1\t1\n"), "{cgroups}");
+            let id = mount(&world, "full");
+            world.mkdir(&format!("{id}:/x"));
+            start(&world, &format!("{id}:/x"), "(:); (:); :");
+            let told = || world.read(&format!("{id}:/x"), "full.stats");
+            wait_until("it was told of three forks", || told().contains("exits 3\n"));
+            assert!(told().contains("forks 2\n"), "{}", told());
+            assert!(told().contains("attached 1\n"), "{}", told());
+            // every one that is older, and every one since then that is elsewhere
+            let of_root = world.read(&format!("{id}:/"), "full.stats");
+            let forks: u64 =
+                of_root.lines().find_map(|line| line.strip_prefix("forks ")?.parse().ok()).expect("a count");
+            assert!(forks >= 4, "{of_root}");
+            assert_eq!(
+                world.read(&format!("{id}:/"), "full.value"),
+                "0\n",
+                "round {round} starts from the defaults"
+            );
+            world.write(&format!("{id}:/"), "full.value", "7");
+            world.call(&RmdirCall { cgroup: format!("{id}:/x"), recursive: None });
+            world.call(&UnmountCall { hierarchy: id });
+            unload(&world, "full");
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(client.join().expect("it was answered") > 10);
+    });
+    assert!(modules(&world).is_empty());
+    assert_eq!(world.processes(&format!("{pids}:/a")).len(), world.processes(&format!("{pids}:/a")).len());
+    assert!(world.processes(&format!("{pids}:/a")).len() >= 4, "nobody was harmed");
+}
+
+#[test]
+fn a_bound_module_stays_and_the_error_names_the_holder() {
+    let Some(path) = compile("bound", &[]) else { return };
+    let world = World::empty(Limits::default());
+    load(&world, &path);
+    let id = mount(&world, "bound,name=its");
+    let busy = UnloadModuleCall { name: "bound".into() };
+    let (errno, message) = refusal(&world, &busy);
+    assert!(errno == "EBUSY" && message.contains(&format!("hierarchy {id} (bound,name=its)")), "{message}");
+    mount(&world, "bound,name=its");
+    let [module] = &modules(&world)[..] else { panic!("one") };
+    let hierarchy = module.hierarchy.as_ref().expect("it is bound");
+    assert_eq!((hierarchy.id.to_string(), hierarchy.name.as_str(), hierarchy.mounts), (id.clone(), "its", 2));
+    assert_eq!(
+        (module.references, module.holder.as_deref()),
+        (1, Some(&*format!("hierarchy {id} (its), mounted 2 times")))
+    );
+    world.mkdir(&format!("{id}:/x"));
+    world.call(&UnmountCall { hierarchy: id.clone() });
+    world.call(&UnmountCall { hierarchy: id.clone() });
+    let (errno, message) = refusal(&world, &busy);
+    assert!(errno == "EBUSY" && message.contains("unmounted but with children"), "{message}");
+    let holder = modules(&world)[0].holder.clone();
+    let expected = format!("hierarchy {id} (its), not mounted, with 1 cgroup below its root");
+    assert_eq!(holder.as_deref(), Some(&*expected));
+    world.call(&RmdirCall { cgroup: format!("{id}:/x"), recursive: None });
+    assert_eq!((modules(&world)[0].references, modules(&world)[0].hierarchy.is_none()), (0, true));
+    unload(&world, "bound");
+    assert_eq!(refusal(&world, &busy).0, "ENOENT");
+    let (errno, message) = refusal(&world, &MountCall { options: "bound".into(), filesystem: None });
+    assert!(errno == "EINVAL" && message.contains("no such option or subsystem"), "{message}");
+}
+
+#[test]
+fn all_and_remount_take_a_loaded_module() {
+    let Some(path) = compile("taken", &[]) else { return };
+    let world = World::empty(Limits::default());
+    let id = mount(&world, "pids");
+    load(&world, &path);
+    world.call(&RemountCall { hierarchy: id.clone(), options: "pids,taken".into() });
+    world.write(&format!("{id}:/"), "taken.value", "5");
+    assert_eq!(refusal(&world, &UnloadModuleCall { name: "taken".into() }).0, "EBUSY");
+    world.call(&RemountCall { hierarchy: id.clone(), options: "pids".into() });
+    unload(&world, "taken");
+    world.call(&UnmountCall { hierarchy: id });
+    load(&world, &path);
+    let id = mount(&world, "all");
+    let files = world.call(&FilesCall { cgroup: format!("{id}:/") }).files;
+    assert!(files.iter().any(|file| file.name == "taken.value"));
+    let subsystems = world.call(&SubsystemsCall {}).subsystems;
+    assert!(subsystems.iter().any(|one| one.name == "taken" && one.hierarchy.to_string() == id));
+}
+
+#[test]
+fn only_the_owner_loads_and_unloads() {
+    let Some(path) = compile("owned", &[]) else { return };
+    if not_root() {
+        return;
+    }
+    let world = World::empty(Limits::default());
+    let call = format!(r#"{{"module":"{}"}}"#, text(&path));
+    let answer = world.as_user(NOBODY, "LoadModule", &call);
+    assert!(answer.contains("EPERM") && answer.contains("owner (uid 0, with its capabilities)"), "{answer}");
+    load(&world, &path);
+    let answer = world.as_user(NOBODY, "UnloadModule", r#"{"name":"owned"}"#);
+    assert!(answer.contains("EPERM"), "{answer}");
+    let answer = world.as_user(NOBODY, "ListModules", "{}");
+    assert!(answer.contains(r#""name":"owned""#), "{answer}");
+    unload(&world, "owned");
+    let client = world.client("LoadModule", &call);
+    for (wrapper, why) in [
+        (&["setpriv", "--no-new-privs"][..], "no new privileges"),
+        (&["setpriv", "--bounding-set", "-sys_admin"], "owner"),
+        (&["unshare", "--mount"], "a mnt namespace"),
+        (&["unshare", "--net"], "a net namespace"),
+    ] {
+        let output = Command::new(wrapper[0])
+            .args(&wrapper[1..])
+            .arg(client.get_program())
+            .args(client.get_args())
+            .output()
+            .expect("the wrapper runs");
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(answer.contains("EPERM") && answer.contains(why), "{wrapper:?}: {answer}");
+    }
+    assert!(modules(&world).is_empty());
+}
+
+#[test]
+fn a_file_that_others_can_change_is_refused_with_the_permission_that_is_wrong() {
+    let Some(path) = compile("open", &[]) else { return };
+    let world = World::empty(Limits::default());
+    let call = LoadModuleCall { module: text(&path) };
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o775)).expect("chmod");
+    let (errno, message) = refusal(&world, &call);
+    assert!(errno == "EPERM" && message.contains("can be written by its group (mode 0775)"), "{message}");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
+    let outside = world.directory.join("module.so");
+    fs::copy(&path, &outside).expect("a copy");
+    let (errno, message) = refusal(&world, &LoadModuleCall { module: text(&outside) });
+    assert!(errno == "EPERM" && message.contains("/tmp can be written by"), "{message}");
+    load(&world, &path);
+}
+
+#[test]
+fn what_can_not_be_loaded_is_told_and_harms_nobody() {
+    let world = World::empty(Limits::default());
+    let witness = Path::new(env!("CARGO_TARGET_TMPDIR")).join("modules-constructed");
+    let _ = fs::remove_file(&witness);
+    let constructor = format!("-DCONSTRUCTOR=\"{}\"", witness.display());
+    let cases: [(&str, &[&str], &str, &str); 8] = [
+        ("version", &["-DMORE=.abi_version = 9,"], "ENOEXEC", "made for version 9"),
+        ("symbol", &["-DNO_SYMBOL"], "ENOEXEC", "exports no symbol penfold_module"),
+        ("garbage", &["-DMORE=.file_count = 1 << 30,"], "EINVAL", "number of files"),
+        ("clash", &["-DFILES={ .name = \"value\" },"], "EINVAL", "two files named"),
+        // the name of a mount option, which core knows
+        ("none", &[], "EINVAL", "mount option"),
+        ("fails", &["-DLOAD=-12"], "ENOMEM", "the module's load failed"),
+        ("pids", &[&constructor], "EEXIST", "is compiled in"),
+        ("root", &["-DCREATE_ROOT=ENOSPC"], "ENOSPC", "No space left"),
+    ];
+    for (name, flags, errno, words) in cases {
+        let Some(path) = compile(name, flags) else { return };
+        let (found, message) = refusal(&world, &LoadModuleCall { module: text(&path) });
+        assert!(found == errno && message.contains(words), "{name}: {found} {message}");
+    }
+    assert!(!witness.exists(), "code of a module that is refused has run");
+    for (module, errno, words) in [
+        ("relative/x.so", "EINVAL", "give an absolute one"),
+        ("/nowhere/x.so", "ENOENT", "/nowhere/x.so"),
+        ("/dev/null", "EPERM", "not a regular file"),
+        ("nonesuch", "ENOENT", "libpenfold_nonesuch.so"),
+        ("", "ENOENT", ""),
+    ] {
+        let (found, message) = refusal(&world, &LoadModuleCall { module: module.into() });
+        assert!(found == errno && message.contains(words), "{module}: {found} {message}");
+    }
+    let (errno, message) = refusal(&world, &UnloadModuleCall { name: "pids".into() });
+    assert!(errno == "ENOENT" && message.contains("compiled in"), "{message}");
+    assert!(modules(&world).is_empty());
+    let Some(path) = compile("fine", &[]) else { return };
+    load(&world, &path);
+    let (errno, message) = refusal(&world, &LoadModuleCall { module: text(&path) });
+    assert!(
+        errno == "EEXIST" && message.contains("is loaded from") && message.contains("unload it first"),
+        "{message}"
+    );
+    assert_eq!(modules(&world).len(), 1);
+}
+
+#[test]
+fn a_cgroup_that_a_module_refuses_is_not_there() {
+    let Some(path) = compile("refuses", &["-DCREATE=ENOSPC"]) else { return };
+    let world = World::empty(Limits::default());
+    load(&world, &path);
+    let id = mount(&world, "pids,refuses,freezer");
+    let call = MkdirCall { cgroup: format!("{id}:/x"), ..MkdirCall::default() };
+    let (errno, message) = refusal(&world, &call);
+    assert!(errno == "ENOSPC" && message.contains("create was told to fail"), "{message}");
+    assert_eq!(world.names(&format!("{id}:/")), ["/"]);
+    world.call(&UnmountCall { hierarchy: id });
+    unload(&world, "refuses");
+}
+
+#[test]
+fn who_watches_everything_hears_of_modules() {
+    let Some(path) = compile("heard", &[]) else { return };
+    let world = World::empty(Limits::default());
+    let id = mount(&world, "pids");
+    let listen = |cgroup: Option<String>| {
+        let mut connection = world.connect();
+        let (tell, hear) = std::sync::mpsc::channel::<Event>();
+        let (ready, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for reply in connection.call_more(&WatchCall { cgroup }, &[]).expect("sent") {
+                let Ok(reply) = reply else { return };
+                let _ = ready.send(());
+                if let Some(event) = reply.event {
+                    let _ = tell.send(event);
+                }
+            }
+        });
+        wait.recv_timeout(Duration::from_secs(10)).expect("it watches");
+        hear
+    };
+    let (all, of_one) = (listen(None), listen(Some(format!("{id}:/"))));
+    load(&world, &path);
+    unload(&world, "heard");
+    world.mkdir(&format!("{id}:/x"));
+    let next = || all.recv_timeout(Duration::from_secs(10)).expect("an event");
+    for kind in ["loaded", "unloaded"] {
+        let event = next();
+        assert_eq!((event.kind.as_str(), event.subsystem.as_deref()), (kind, Some("heard")));
+    }
+    assert_eq!(next().kind, "created");
+    let first = of_one.recv_timeout(Duration::from_secs(10)).expect("an event");
+    assert_eq!((first.kind.as_str(), first.subsystem), ("created", None));
+}
+
+#[test]
+fn a_slow_callback_is_counted() {
+    let Some(path) = compile("slow", &[]) else { return };
+    let world = World::empty(Limits::default());
+    load(&world, &path);
+    let id = mount(&world, "slow");
+    assert_eq!(modules(&world)[0].overruns, 0);
+    world.write(&format!("{id}:/"), "slow.slow", "150");
+    world.write(&format!("{id}:/"), "slow.slow", "1");
+    assert_eq!(modules(&world)[0].overruns, 1);
+}
+
+/// Two that want the same name at the same time: one gets it.
+#[test]
+fn of_two_loads_at_once_one_succeeds() {
+    let Some(path) = compile("twice", &[]) else { return };
+    let world = World::empty(Limits::default());
+    for _ in 0..10 {
+        let outcomes: Vec<bool> = std::thread::scope(|scope| {
+            let load = || world.try_call(&LoadModuleCall { module: text(&path) }).is_ok();
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(load)).collect();
+            all.into_iter().map(|one| one.join().expect("no panic")).collect()
+        });
+        assert_eq!(outcomes.iter().filter(|success| **success).count(), 1);
+        assert_eq!(modules(&world).len(), 1);
+        unload(&world, "twice");
+    }
+}

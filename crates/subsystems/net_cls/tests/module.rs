@@ -1,0 +1,45 @@
+//! `net_cls` on the simulated host, from the file of the module. `crates/subsystems` runs the same tests with it built
+//! in.
+
+#[path = "../../tests/common/mod.rs"]
+mod common;
+#[path = "../../tests/net_cls/rules.rs"]
+mod rules;
+
+use std::env;
+use std::path::PathBuf;
+
+use penfold_core::{Errno, Need, Subsystem};
+use penfold_module::loader::Controller;
+use penfold_subsystems::NetCls;
+
+/// Cargo builds the library of a package, in all its forms, before the tests of it.
+fn file() -> PathBuf {
+    let program = env::current_exe().expect("it runs");
+    program.with_file_name("libpenfold_net_cls.so")
+}
+
+fn subject() -> Controller {
+    Controller::open(&file()).unwrap_or_else(|error| panic!("{}: {error}", file().display()))
+}
+
+#[test]
+fn the_module_says_what_the_built_in_says() {
+    let (module, linked) = (subject(), Controller::from_static(&penfold_net_cls::penfold_module).unwrap());
+    assert_eq!(module.info(), linked.info());
+    assert_eq!(module.info().name, NetCls::NAME);
+    assert_eq!(module.info().callbacks, NetCls::CALLBACKS);
+    let names: Vec<_> = module.info().files.iter().map(|file| &*file.name).collect();
+    assert_eq!(names, ["classid"]);
+}
+
+#[test]
+fn a_host_that_can_not_mark_says_why_through_the_module() {
+    let mut world = common::World::of(2, subject());
+    world.host.cannot.push(Need::SocketClass);
+    let file = world.file(world.top, "classid");
+    let error = world.engine.write(&mut world.host, &world.root, world.top, file, b"5").unwrap_err();
+    assert_eq!(error.errno(), Errno::EOPNOTSUPP);
+    let text = "the simulated host can't give classes on sockets here: it was told to pretend so";
+    assert_eq!(error.to_string(), text);
+}

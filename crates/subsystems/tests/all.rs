@@ -1,0 +1,19 @@
+//! What is built in, and what is a module.
+
+use penfold_core::simulated::SimulatedHost;
+use penfold_core::{Engine, Host, Result};
+use penfold_subsystems::{load_all, load_tree};
+
+fn names(load: impl Fn(&mut Engine, &mut dyn Host) -> Result<()>) -> String {
+    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(1));
+    load(&mut engine, &mut host).unwrap();
+    engine.subsystems().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn net_cls_is_built_in_with_its_feature_only() {
+    let all = "cpuset cpuacct freezer net_cls pids numtasks debug";
+    assert_eq!(names(load_tree), all);
+    let built_in = if cfg!(feature = "net_cls") { all.to_owned() } else { all.replace(" net_cls", "") };
+    assert_eq!(names(load_all), built_in);
+}

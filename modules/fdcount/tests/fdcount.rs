@@ -1,0 +1,227 @@
+//! The rules of fdcount with processes that exist only in a table.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use penfold_fdcount::{Descriptors, FdCount};
+use penfold_module::simulated::SimulatedHost;
+use penfold_module::{Caller, CgroupId, Engine, Errno, Tid};
+
+/// A process: its open descriptors, its soft limit, its parent.
+#[derive(Clone)]
+struct Fake {
+    open: Vec<u32>,
+    limit: u64,
+    parent: Tid,
+}
+
+#[derive(Default)]
+struct Processes {
+    all: BTreeMap<Tid, Fake>,
+    /// The child that is being made, and its parent.
+    unborn: Option<(Tid, Tid)>,
+}
+
+impl Processes {
+    /// A child that is asked for exists by then, with what its parent has at that moment.
+    fn get(&mut self, process: Tid) -> Option<&mut Fake> {
+        if let Some((child, parent)) = self.unborn.filter(|&(child, _)| child == process) {
+            let inherited = Fake { parent, ..self.all[&parent].clone() };
+            self.all.insert(child, inherited);
+            self.unborn = None;
+        }
+        self.all.get_mut(&process)
+    }
+}
+
+#[derive(Clone, Default)]
+struct Table(Arc<Mutex<Processes>>);
+
+impl Table {
+    fn with<R>(&self, process: Tid, use_it: impl FnOnce(&mut Fake) -> R) -> Option<R> {
+        self.0.lock().unwrap().get(process).map(use_it)
+    }
+}
+
+impl Descriptors for Table {
+    fn open(&self, process: Tid) -> Option<Vec<u32>> {
+        self.with(process, |fake| fake.open.clone())
+    }
+
+    fn limit(&self, process: Tid) -> Option<u64> {
+        self.with(process, |fake| fake.limit)
+    }
+
+    fn set_limit(&mut self, process: Tid, limit: u64) -> bool {
+        self.with(process, |fake| fake.limit = limit).is_some()
+    }
+
+    fn parent(&self, process: Tid) -> Option<Tid> {
+        self.with(process, |fake| fake.parent)
+    }
+}
+
+struct World {
+    engine: Engine,
+    host: SimulatedHost,
+    table: Table,
+    root: CgroupId,
+    caller: Caller,
+}
+
+impl World {
+    fn new() -> World {
+        let (mut engine, mut host, table) = (Engine::new(), SimulatedHost::new(2), Table::default());
+        let task = host.spawn(&mut engine, 0);
+        let first = Fake { open: vec![0, 1, 2], limit: 1024, parent: Tid(0) };
+        table.0.lock().unwrap().all.insert(task, first);
+        engine.load(&mut host, FdCount::new(table.clone())).unwrap();
+        let caller = Caller::root(task);
+        let root = engine.mount(&mut host, &caller, "fdcount").unwrap().root;
+        World { engine, host, table, root, caller }
+    }
+
+    fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
+        self.engine.mkdir(&mut self.host, &self.caller, parent, name.as_bytes(), 0o755).unwrap()
+    }
+
+    fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), Errno> {
+        let id = self.engine.find_file(cgroup, file).unwrap();
+        let written = self.engine.write(&mut self.host, &self.caller, cgroup, id, text.as_bytes());
+        written.map_err(|error| error.errno())
+    }
+
+    fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
+        let id = self.engine.find_file(cgroup, file).unwrap();
+        let content = self.engine.read(&mut self.host, &self.caller, cgroup, id).unwrap();
+        String::from_utf8(content).unwrap().trim_end().to_owned()
+    }
+
+    fn fork(&mut self, parent: Tid) -> Result<Tid, Errno> {
+        let next = Tid(self.host.tids().last().unwrap().0 + 1);
+        self.table.0.lock().unwrap().unborn = Some((next, parent));
+        let child = self.host.fork(&mut self.engine, parent, false).map_err(|error| error.errno())?;
+        assert_eq!(child, next);
+        Ok(child)
+    }
+
+    fn limit(&self, process: Tid) -> u64 {
+        self.table.with(process, |fake| fake.limit).unwrap()
+    }
+
+    /// Opens as many as the limit lets it, as the kernel does: the lowest number that is free.
+    fn open_all(&self, process: Tid) {
+        self.table.with(process, |fake| fake.open = (0..fake.limit as u32).collect());
+    }
+}
+
+#[test]
+fn descriptors_are_counted_with_those_below() {
+    let mut world = World::new();
+    let a = world.mkdir(world.root, "a");
+    let task = world.caller.task;
+    world.write(a, "tasks", &task.to_string()).unwrap();
+    assert_eq!(world.read(a, "fdcount.current"), "3");
+    assert_eq!(world.read(world.root, "fdcount.current"), "3");
+    world.table.with(task, |fake| fake.open.push(77));
+    assert_eq!(world.read(a, "fdcount.current"), "4");
+    assert_eq!(world.read(a, "fdcount.peak"), "4");
+    world.table.with(task, |fake| fake.open.pop());
+    assert_eq!((world.read(a, "fdcount.current"), world.read(a, "fdcount.peak")), ("3".into(), "4".into()));
+}
+
+#[test]
+fn a_limit_lowers_what_the_processes_may_open_and_max_gives_it_back() {
+    let mut world = World::new();
+    let a = world.mkdir(world.root, "a");
+    let task = world.caller.task;
+    world.write(a, "tasks", &task.to_string()).unwrap();
+    assert_eq!(world.read(a, "fdcount.max"), "max");
+    world.write(a, "fdcount.max", "10").unwrap();
+    assert_eq!((world.read(a, "fdcount.max"), world.limit(task)), ("10".into(), 10));
+    world.write(a, "fdcount.max", "2").unwrap();
+    assert_eq!(world.limit(task), 3, "what is open stays open");
+    assert_eq!(world.write(a, "fdcount.max", "-1"), Err(Errno::EINVAL));
+    world.write(a, "fdcount.max", "max").unwrap();
+    assert_eq!(world.limit(task), 1024);
+}
+
+#[test]
+fn never_raised_above_the_processs_own() {
+    let mut world = World::new();
+    let a = world.mkdir(world.root, "a");
+    let task = world.caller.task;
+    world.write(a, "tasks", &task.to_string()).unwrap();
+    world.write(a, "fdcount.max", "5000").unwrap();
+    assert_eq!(world.limit(task), 1024);
+}
+
+#[test]
+fn one_that_leaves_has_its_own_limit_again() {
+    let mut world = World::new();
+    let a = world.mkdir(world.root, "a");
+    let task = world.caller.task;
+    world.write(a, "fdcount.max", "10").unwrap();
+    world.write(a, "tasks", &task.to_string()).unwrap();
+    assert_eq!(world.limit(task), 10);
+    world.write(world.root, "tasks", &task.to_string()).unwrap();
+    assert_eq!(world.limit(task), 1024);
+}
+
+#[test]
+fn limits_of_ancestors_hold_too() {
+    let mut world = World::new();
+    let a = world.mkdir(world.root, "a");
+    let b = world.mkdir(a, "b");
+    let task = world.caller.task;
+    world.write(b, "tasks", &task.to_string()).unwrap();
+    world.write(b, "fdcount.max", "100").unwrap();
+    world.write(a, "fdcount.max", "20").unwrap();
+    assert_eq!(world.limit(task), 20);
+}
+
+#[test]
+fn a_fork_needs_room_for_all_descriptors_of_its_parent() {
+    let mut world = World::new();
+    let a = world.mkdir(world.root, "a");
+    let task = world.caller.task;
+    world.write(a, "tasks", &task.to_string()).unwrap();
+    world.write(a, "fdcount.max", "5").unwrap();
+    assert_eq!(world.fork(task), Err(Errno::EAGAIN), "3 and 3 are 6");
+    assert_eq!(world.read(a, "fdcount.events"), "max 1");
+    world.write(a, "fdcount.max", "6").unwrap();
+    assert!(world.fork(task).is_ok());
+    assert_eq!(world.limit(task), 3, "all of the rest is the child's");
+}
+
+#[test]
+fn whatever_the_processes_open_the_limit_holds() {
+    let mut world = World::new();
+    let a = world.mkdir(world.root, "a");
+    let task = world.caller.task;
+    world.write(a, "tasks", &task.to_string()).unwrap();
+    world.write(a, "fdcount.max", "64").unwrap();
+    let mut processes = vec![task];
+    for round in 0..20 {
+        let parent = processes[round % processes.len()];
+        processes.extend(world.fork(parent));
+        world.open_all(processes[(round * 7) % processes.len()]);
+        let current: u64 = world.read(a, "fdcount.current").parse().unwrap();
+        assert!(current <= 64, "round {round}: {current}");
+    }
+    assert!(processes.len() > 3, "some forks succeed");
+}
+
+#[test]
+fn unload_gives_everybody_back_what_was_theirs() {
+    let mut world = World::new();
+    let a = world.mkdir(world.root, "a");
+    let task = world.caller.task;
+    world.write(a, "tasks", &task.to_string()).unwrap();
+    world.write(a, "fdcount.max", "10").unwrap();
+    world.write(world.root, "tasks", &task.to_string()).unwrap();
+    world.engine.rmdir(&mut world.host, &world.caller, a).unwrap();
+    world.engine.unmount(&mut world.host, world.root).unwrap();
+    world.engine.unload(&mut world.host, "fdcount").unwrap();
+    assert_eq!(world.limit(task), 1024);
+}
