@@ -4,6 +4,7 @@
 
 pub mod controllers;
 pub mod host;
+pub mod module;
 pub mod overhead;
 pub mod served;
 pub mod world;

@@ -3,7 +3,7 @@
 //! One of the two runs at any time, the other waits. So what is passed are plain pointers into the stack of the one
 //! that waits, and every access of one is ordered before every access of the other by [`Rendezvous::turn`].
 
-use super::sync::{AtomicU32, Ordering, Thread, UnsafeCell, current, park, spin_loop};
+use super::sync::{AtomicU32, Hint, Ordering, Thread, UnsafeCell, cpu, current, park, spin_loop};
 use std::time::{Duration, Instant};
 
 /// Nobody runs: the module's thread waits for a job.
@@ -15,9 +15,9 @@ const REQUEST: u32 = 2;
 /// The module's thread ends.
 const QUIT: u32 = 3;
 
-/// How often a waiting side looks before it sleeps. A short job that runs on another CPU is done by then; where both
-/// sides share a CPU, spinning is lost, so it is short.
-const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
+/// How often a waiting side looks before it sleeps, if the other side is on another CPU: some microseconds, in which a
+/// short job is done. On the same CPU it would only keep the other from running.
+const SPINS: u32 = 200;
 
 /// The meeting of two threads. `J` is a job, `R` a request that a job makes.
 pub(super) struct Rendezvous<J, R> {
@@ -25,6 +25,9 @@ pub(super) struct Rendezvous<J, R> {
     job: UnsafeCell<Option<J>>,
     request: UnsafeCell<Option<R>>,
     engine: UnsafeCell<Option<Thread>>,
+    /// Where each side was when it last passed the turn; to be wrong about it costs time and nothing else.
+    engine_cpu: Hint,
+    module_cpu: Hint,
 }
 
 // SAFETY: the cells are touched only by the side whose turn it is, and a turn is passed with release and acquired.
@@ -37,6 +40,8 @@ impl<J: Copy, R: Copy> Rendezvous<J, R> {
             job: UnsafeCell::new(None),
             request: UnsafeCell::new(None),
             engine: UnsafeCell::new(None),
+            engine_cpu: Hint::new(u32::MAX),
+            module_cpu: Hint::new(u32::MAX),
         }
     }
 
@@ -55,14 +60,14 @@ impl<J: Copy, R: Copy> Rendezvous<J, R> {
             self.job.with_mut(|cell| *cell = Some(job));
             self.engine.with_mut(|cell| *cell = Some(current()));
         }
-        self.pass(JOB, module);
+        self.pass(JOB, module, &self.engine_cpu);
         loop {
-            match self.wait_while(JOB, Some(patience), &mut late) {
+            match self.wait_while(JOB, &self.module_cpu, Some(patience), &mut late) {
                 REQUEST => {
                     // SAFETY: it is the engine's turn.
                     let request = unsafe { self.request.with_mut(|cell| (*cell).take()) };
                     serve(request.expect("asked for"));
-                    self.pass(JOB, module);
+                    self.pass(JOB, module, &self.engine_cpu);
                 }
                 _ => return,
             }
@@ -71,18 +76,18 @@ impl<J: Copy, R: Copy> Rendezvous<J, R> {
 
     /// For the engine's side: the module's thread returns from [`Rendezvous::serve`].
     pub(super) fn quit(&self, module: &Thread) {
-        self.pass(QUIT, module);
+        self.pass(QUIT, module, &self.engine_cpu);
     }
 
     /// For the module's side: runs jobs until [`Rendezvous::quit`].
     pub(super) fn serve(&self, mut run: impl FnMut(J)) {
-        while self.wait_while(IDLE, None, &mut || {}) == JOB {
+        while self.wait_while(IDLE, &self.engine_cpu, None, &mut || {}) == JOB {
             // SAFETY: it is the module's turn.
             let (job, engine) = unsafe {
                 (self.job.with_mut(|cell| (*cell).take()), self.engine.with_mut(|cell| (*cell).clone()))
             };
             run(job.expect("passed with the turn"));
-            self.pass(IDLE, &engine.expect("passed with the turn"));
+            self.pass(IDLE, &engine.expect("passed with the turn"), &self.module_cpu);
         }
     }
 
@@ -93,18 +98,26 @@ impl<J: Copy, R: Copy> Rendezvous<J, R> {
             self.request.with_mut(|cell| *cell = Some(request));
             self.engine.with_mut(|cell| (*cell).clone())
         };
-        self.pass(REQUEST, &engine.expect("passed with the turn"));
-        self.wait_while(REQUEST, None, &mut || {});
+        self.pass(REQUEST, &engine.expect("passed with the turn"), &self.module_cpu);
+        self.wait_while(REQUEST, &self.engine_cpu, None, &mut || {});
     }
 
-    fn pass(&self, turn: u32, to: &Thread) {
+    fn pass(&self, turn: u32, to: &Thread, own_cpu: &Hint) {
+        own_cpu.store(cpu(), Ordering::Relaxed);
         self.turn.store(turn, Ordering::Release);
         to.unpark();
     }
 
     /// Waits until the turn is another one, which is returned.
-    fn wait_while(&self, turn: u32, patience: Option<Duration>, late: &mut dyn FnMut()) -> u32 {
-        for _ in 0..SPINS {
+    fn wait_while(
+        &self,
+        turn: u32,
+        others_cpu: &Hint,
+        patience: Option<Duration>,
+        late: &mut dyn FnMut(),
+    ) -> u32 {
+        let spins = if others_cpu.load(Ordering::Relaxed) == cpu() { 0 } else { SPINS };
+        for _ in 0..spins {
             let now = self.turn.load(Ordering::Acquire);
             if now != turn {
                 return now;

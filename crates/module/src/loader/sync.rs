@@ -18,6 +18,21 @@ pub(super) use model::{Thread, current};
 
 use std::time::Duration;
 
+/// A number that nothing depends on but time: not loom's, for which it would be one thing more to try in all orders.
+pub(super) use std::sync::atomic::AtomicU32 as Hint;
+
+/// The CPU that this thread was on a moment ago.
+#[cfg(not(loom))]
+pub(super) fn cpu() -> u32 {
+    nix::sched::sched_getcpu().map_or(u32::MAX, |cpu| cpu as u32)
+}
+
+/// In a model all share one, so that nobody spins: to look twice before parking is no other order of things.
+#[cfg(loom)]
+pub(super) fn cpu() -> u32 {
+    u32::MAX
+}
+
 /// Sleeps until somebody unparks this thread, at most so long.
 #[cfg(not(loom))]
 pub(super) fn park(most: Option<Duration>) {

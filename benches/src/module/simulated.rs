@@ -1,0 +1,156 @@
+//! Without processes: what a callback costs core, and what a load costs among a million tasks.
+
+use std::path::Path;
+use std::time::Instant;
+
+use penfold_core::{Caller, Result, Tid};
+use penfold_module::loader::{Controller, LoadError};
+
+use super::build::Built;
+use super::twin::Counter;
+use super::{Interested, Times};
+use crate::controllers::Controllers;
+use crate::world::{Shape, World};
+
+/// css_sets and, in each, tasks while modules come and go; few in a debug build, which only checks that all runs.
+pub const SETS: Shape = if cfg!(debug_assertions) {
+    Shape { directories: 10, in_each: 10 }
+} else {
+    Shape { directories: 100, in_each: 1_000 }
+};
+const IN_EACH: usize = 10;
+
+/// Loads the counter, as one or the other.
+///
+/// # Errors
+/// As [`Controller::open`].
+///
+/// # Panics
+/// When the engine refuses it, which it has no reason to.
+pub fn load(world: &mut World, interested: Interested, told: bool, module: &Path) -> Result<(), LoadError> {
+    let World { engine, host, .. } = world;
+    let loaded = match (interested, told) {
+        (Interested::Nobody, _) => return Ok(()),
+        (Interested::BuiltIn, true) => engine.load(host, Counter::<true>::default()),
+        (Interested::BuiltIn, false) => engine.load(host, Counter::<false>::default()),
+        (Interested::Module, _) => engine.load(host, Controller::open(module)?),
+    };
+    loaded.expect("the slot is free");
+    Ok(())
+}
+
+/// The time of one fork and exit of a child, told to each of [`Interested::ALL`], in turns.
+///
+/// # Errors
+/// As [`load`].
+pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Times; 3], LoadError> {
+    let mut times = [Times::default(), Times::default(), Times::default()];
+    for _ in 0..rounds {
+        for (interested, times) in Interested::ALL.into_iter().zip(&mut times) {
+            let mut world = World::of(Controllers::None, Shape::ONE, 3);
+            load(&mut world, interested, true, &built.module(true))?;
+            let (parent, set) = world.spawn(world.cgroups[0]);
+            let child = world.new_task();
+            let count: u32 = if interested == Interested::Module { 2_000 } else { 200_000 };
+            world.fork_and_exit(parent, set, child);
+            let began = Instant::now();
+            for _ in 0..count {
+                world.fork_and_exit(parent, set, child);
+            }
+            times.add(began.elapsed() / count);
+        }
+    }
+    Ok(times)
+}
+
+/// What coming and going took.
+#[derive(Debug, Default)]
+pub struct Coming {
+    /// Mapping the file, its thread, its own load: the engine goes on meanwhile.
+    pub open: Times,
+    /// The engine's part, in which it does nothing else.
+    pub load: Times,
+    /// All of it, with the end of the thread and the unmapping: the engine does nothing else.
+    pub unload: Times,
+}
+
+/// Load and unload among 100,000 css_sets with ten tasks each.
+///
+/// # Errors
+/// As [`Controller::open`].
+///
+/// # Panics
+/// When the engine refuses, which it has no reason to.
+pub fn coming_and_going(
+    built: &Built,
+    world: &mut World,
+    interested: Interested,
+    told: bool,
+    rounds: usize,
+) -> Result<Coming, LoadError> {
+    let mut coming = Coming::default();
+    for _ in 0..rounds {
+        let began = Instant::now();
+        let opened = match interested {
+            Interested::Module => Some(Controller::open(&built.module(told))?),
+            _ => None,
+        };
+        coming.open.add(began.elapsed());
+        let World { engine, host, .. } = world;
+        let began = Instant::now();
+        let loaded = match opened {
+            Some(controller) => engine.load(host, controller),
+            None if told => engine.load(host, Counter::<true>::default()),
+            None => engine.load(host, Counter::<false>::default()),
+        };
+        coming.load.add(began.elapsed());
+        loaded.expect("the slot is free");
+        let began = Instant::now();
+        let unloaded = engine.unload(host, "counter");
+        coming.unload.add(began.elapsed());
+        unloaded.expect("it is not bound");
+    }
+    Ok(coming)
+}
+
+/// A world with that many css_sets and ten times as many tasks.
+///
+/// # Panics
+/// When the engine refuses, which it has no reason to.
+pub fn full() -> World {
+    let tasks = SETS.cgroups() * IN_EACH;
+    let mut world = World::of(Controllers::None, SETS, tasks + 1);
+    let cgroups = world.cgroups.clone();
+    for _ in 0..IN_EACH {
+        for &cgroup in &cgroups {
+            world.spawn(cgroup);
+        }
+    }
+    assert!(world.engine.css_set_count() > SETS.cgroups());
+    world
+}
+
+/// Was every fork and exit told? A measurement of nothing would be fast.
+///
+/// # Errors
+/// As [`load`].
+///
+/// # Panics
+/// If not.
+pub fn check(built: &Built) -> Result<(), LoadError> {
+    for interested in [Interested::BuiltIn, Interested::Module] {
+        let mut world = World::of(Controllers::None, Shape::ONE, 3);
+        load(&mut world, interested, true, &built.module(true))?;
+        let (parent, set) = world.spawn(world.cgroups[0]);
+        let child = world.new_task();
+        for _ in 0..10 {
+            world.fork_and_exit(parent, set, child);
+        }
+        let World { engine, host, .. } = &mut world;
+        let caller = Caller::root(Tid(0));
+        let root = engine.mount(host, &caller, "counter").expect("it is not bound").root;
+        let file = engine.find_file(root, "counter.count").expect("it has one");
+        assert_eq!(engine.read(host, &caller, root, file).expect("it can be read"), "21\n");
+    }
+    Ok(())
+}

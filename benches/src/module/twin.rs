@@ -1,0 +1,34 @@
+//! `counter.c` compiled in: the same callbacks, the same work.
+
+use penfold_core::{Callbacks, Context, File, Result, Subsystem, Tid};
+
+/// Counts forks and exits, or with `TOLD` false nothing.
+#[derive(Debug, Default)]
+pub struct Counter<const TOLD: bool> {
+    forks: u64,
+    exits: u64,
+}
+
+impl<const TOLD: bool> Subsystem for Counter<TOLD> {
+    type State = ();
+
+    const NAME: &'static str = "counter";
+    const CALLBACKS: Callbacks =
+        if TOLD { Callbacks::FORK.union(Callbacks::EXIT) } else { Callbacks::empty() };
+    const FILES: &'static [File<Self>] =
+        &[File::new("count").read_u64(|counter: &mut Self, _| Ok(counter.forks + counter.exits))];
+
+    fn create(&mut self, _: &mut Context<'_, Self>) -> Result<()> {
+        Ok(())
+    }
+
+    fn destroy(&mut self, _: &mut Context<'_, Self>) {}
+
+    fn fork(&mut self, _: &mut Context<'_, Self>, _: Tid) {
+        self.forks += 1;
+    }
+
+    fn exit(&mut self, _: &mut Context<'_, Self>, _: Tid) {
+        self.exits += 1;
+    }
+}
