@@ -167,6 +167,10 @@ pub trait Subsystem: Sized + Send + 'static {
     }
 
     /// A task has died. Its css is still `ctx.css()`; it is no longer a member of it.
+    ///
+    /// It is told by the number that it has then. A thread that executes a program goes on under its process's number,
+    /// after the death of the leader who had that was told; nothing is born by that, and of the number that the thread
+    /// had before nothing is told any more.
     fn exit(&mut self, ctx: &mut Context<'_, Self>, task: Tid) {
         let _ = (ctx, task);
     }

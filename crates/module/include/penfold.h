@@ -409,7 +409,10 @@ struct penfold_module {
     void (*cancel_fork)(struct penfold_context *ctx);
     /** A child exists and has not run yet. Also called once for every task that exists at load. */
     void (*fork)(struct penfold_context *ctx, int32_t child);
-    /** A task has died. */
+    /**
+     * A task has died, told by the number that it has then: a thread that executes a program goes on under its process's
+     * number, after the death of the leader who had that was told, and of the thread's own nothing is told any more.
+     */
     void (*exit)(struct penfold_context *ctx, int32_t task);
     /** After `create`, where the parent has `cgroup.clone_children` set. */
     void (*post_clone)(struct penfold_context *ctx);

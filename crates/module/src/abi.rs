@@ -195,7 +195,8 @@ pub struct Module {
     pub cancel_fork: Option<unsafe extern "C" fn(ctx: *mut Context)>,
     /// A child exists and has not run yet. Also called once for every task that exists at load.
     pub fork: Option<unsafe extern "C" fn(ctx: *mut Context, child: i32)>,
-    /// A task has died.
+    /// A task has died, told by the number that it has then: a thread that executes a program goes on under its process's
+    /// number, after the death of the leader who had that was told, and of the thread's own nothing is told any more.
     pub exit: Option<unsafe extern "C" fn(ctx: *mut Context, task: i32)>,
     /// After `create`, where the parent has `cgroup.clone_children` set.
     pub post_clone: Option<unsafe extern "C" fn(ctx: *mut Context)>,
