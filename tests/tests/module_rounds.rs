@@ -21,8 +21,11 @@ const ROUNDS: usize = 10_000;
 const WITHOUT_CI: usize = 1_000;
 /// Rounds until the allocator and the tables have the size that they keep.
 const WARM: usize = 300;
-/// Resident memory that may come: one page lost in each ten rounds would be more.
-const MORE_KIB: u64 = 2_000;
+/// Resident memory that may come, in KiB: a part for the allocator, which is not done with settling, and an eighth for
+/// each round, so that a loss of a few hundred bytes in each shows. Measured were 48 KiB, after 1,000 as after 10,000.
+fn may_come(rounds: usize) -> u64 {
+    400 + rounds as u64 / 8
+}
 
 const LOAD: &str = r"
 #include <sys/wait.h>
@@ -123,7 +126,7 @@ fn ten_thousand_lives_of_a_module_under_fork_load_leave_nothing() {
         "{rounds} rounds in {:?}; {memory} KiB after {WARM} rounds, {more} KiB more now",
         began.elapsed()
     );
-    assert!(more < MORE_KIB, "{more} KiB more after {rounds} rounds");
+    assert!(more < may_come(rounds), "{more} KiB more after {rounds} rounds");
     raging.kill(Signal::SIGKILL as i32).expect("it runs");
     raging.wait().expect("it ends");
 }
