@@ -27,12 +27,12 @@ fn a_fork_bomb_dies() {
     world.mkdir("/bomb/below");
     world.write("/bomb", "pids.max", "40");
     // not of shells: one that can't fork ends
-    let bomb = r#"exec /usr/bin/python3 -c '
+    let bomb = r"exec /usr/bin/python3 -c '
 import os, signal, time
 for name in signal.SIGTERM, signal.SIGHUP: signal.signal(name, signal.SIG_IGN)
 while True:
     try: os.fork()
-    except BlockingIOError: time.sleep(0.01)'"#;
+    except BlockingIOError: time.sleep(0.01)'";
     let pid = start(&world, "/bomb/below", bomb);
     wait_until("it bombs", || world.processes("/bomb/below").len() > 20);
     let began = Instant::now();
