@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Daemon, PENFOLD, eventually, users};
+use common::{Daemon, MARK, PENFOLD, eventually, users};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -68,9 +68,10 @@ fn exec_passes_signals_on_and_kills_what_is_left_behind() {
     ]);
     assert_eq!(daemon.says(&["cat", "/a", "pids.current"]), "1\n");
     daemon.says(&["kill", "/a"]);
-    // it would hold the test's own pipes open
-    let sleep = "exec env -i sleep 1000 </dev/null >/dev/null 2>&1";
-    let pid = daemon.run(&["exec", "--detach", "/a", "--", "sh", "-c", sleep]).stdout;
+    // without the mark of the run, which kills all that has it when it ends, and without its pipes
+    let sleep = "exec sleep 1000 </dev/null >/dev/null 2>&1";
+    let detach = ["env", "-u", MARK, PENFOLD, "exec", "--detach", "/a", "--", "sh", "-c", sleep];
+    let pid = common::Run::new(detach).env("PENFOLD_SOCKET", daemon.socket()).run().stdout;
     assert_eq!(daemon.says(&["cat", "/a", "cgroup.procs"]), pid);
     daemon.says(&["kill", "/a"]);
 }

@@ -35,7 +35,7 @@ pub const PENFOLD: &str = env!("CARGO_BIN_EXE_penfold");
 pub const PYTHON: &str = "/usr/bin/python3";
 
 /// In the environment of everything that a run starts, so that what escaped can be found.
-const MARK: &str = "PENFOLD_TEST_RUN";
+pub const MARK: &str = "PENFOLD_TEST_RUN";
 
 /// A user without any right.
 pub const NOBODY: u32 = 65534;
