@@ -29,7 +29,7 @@ pub fn root() -> Caller {
 
 impl World {
     /// Mounts.
-    pub fn mount(&mut self, options: &str) -> Result<CgroupId> {
+    pub fn mount(&mut self, options: impl AsRef<[u8]>) -> Result<CgroupId> {
         self.engine.mount(&mut self.host, &root(), options).map(|mounted| mounted.root)
     }
 

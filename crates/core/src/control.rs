@@ -11,12 +11,13 @@ use crate::directory::may_change_owner;
 use crate::engine::{Engine, bits};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::file::{PAGE_SIZE, Place, digits_of, stripped};
+use crate::file::{PAGE_SIZE, Place};
 use crate::hierarchy::HierarchyFlags;
 use crate::host::Host;
 use crate::ids::{CgroupId, FileId};
 use crate::number::{parse_s32, parse_u64};
 use crate::task::{Caller, Owner, Tid};
+use crate::text::{digits_of, stripped};
 
 /// A control file as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

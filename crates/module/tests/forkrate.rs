@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, CgroupId, Engine, Errno, Host as _, Need, Tid};
@@ -34,6 +35,16 @@ fn module() -> Option<&'static Path> {
     MODULE.get_or_init(build).as_deref()
 }
 
+/// The module from a copy of its file: one file is one module, and tests run at once.
+fn opened() -> Option<Controller> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let copy = module()?.with_file_name(format!("copy-{}.so", NUMBER.fetch_add(1, Ordering::Relaxed)));
+    std::fs::copy(module()?, &copy).expect("a copy");
+    let controller = Controller::open(&copy).expect("a module");
+    std::fs::remove_file(copy).expect("the copy is ours");
+    Some(controller)
+}
+
 struct World {
     engine: Engine,
     host: SimulatedHost,
@@ -44,7 +55,7 @@ struct World {
 impl World {
     fn new() -> Option<World> {
         let (mut engine, mut host, root) = (Engine::new(), SimulatedHost::new(2), Caller::root(Tid(1)));
-        engine.load(&mut host, Controller::open(module()?).unwrap()).unwrap();
+        engine.load(&mut host, opened()?).unwrap();
         let top = engine.mount(&mut host, &root, "forkrate").unwrap().root;
         Some(World { engine, host, root, top })
     }
@@ -176,10 +187,10 @@ fn a_child_that_was_not_asked_for_counts_too() {
 
 #[test]
 fn what_exists_at_load_or_is_attached_did_not_fork() {
-    let Some(module) = module() else { return };
+    let Some(controller) = opened() else { return };
     let (mut engine, mut host, root) = (Engine::new(), SimulatedHost::new(2), Caller::root(Tid(1)));
     let tasks = [(); 3].map(|()| host.spawn(&mut engine, 0));
-    engine.load(&mut host, Controller::open(module).unwrap()).unwrap();
+    engine.load(&mut host, controller).unwrap();
     let top = engine.mount(&mut host, &root, "forkrate").unwrap().root;
     let mut world = World { engine, host, root, top };
     let group = world.mkdir(top, "group");
@@ -259,7 +270,7 @@ fn load_again_starts_from_defaults() {
     world.engine.unmount(&mut world.host, world.top).unwrap();
     world.engine.unload(&mut world.host, "forkrate").unwrap();
     assert!(!world.engine.can_refuse_fork());
-    let controller = Controller::open(module().expect("it was there")).unwrap();
+    let controller = opened().expect("it was there");
     world.engine.load(&mut world.host, controller).unwrap();
     world.top = world.engine.mount(&mut world.host, &world.root, "forkrate").unwrap().root;
     let group = world.mkdir(world.top, "group");

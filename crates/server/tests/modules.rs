@@ -153,7 +153,6 @@ fn a_module_comes_and_goes_while_a_hierarchy_is_full_of_tasks() {
         assert!(client.join().expect("it was answered") > 10);
     });
     assert!(modules(&world).is_empty());
-    assert_eq!(world.processes(&format!("{pids}:/a")).len(), world.processes(&format!("{pids}:/a")).len());
     assert!(world.processes(&format!("{pids}:/a")).len() >= 4, "nobody was harmed");
 }
 

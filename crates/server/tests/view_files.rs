@@ -136,6 +136,26 @@ fn a_size_that_has_grown_is_asked_again() {
     assert_eq!(seen, "4096\n1501");
 }
 
+/// Measured: the kernel lets go on truncating who has the file open, and takes set-user-ID away, also from another's file.
+#[test]
+fn a_truncation_takes_set_user_id_away_and_asks_for_no_owner() {
+    if !possible() {
+        return;
+    }
+    let mut views = Views::start("truncate");
+    views.mount("none,name=truncate", "m");
+    let seen = views.python(
+        "p = 'm/notify_on_release'; f = os.open(p, os.O_RDWR)\n\
+        for mode in (0o6755, 0o4644, 0o755):\n\
+        \tos.chmod(p, mode)\n\
+        \tif os.fork() == 0:\n\
+        \t\tos.setgroups([]); os.setgid(65534); os.setuid(65534)\n\
+        \t\tprint(name(os.ftruncate, f, 5), oct(os.fstat(f).st_mode & 0o7777), name(os.fchmod, f, 0o644), flush=True); os._exit(0)\n\
+        \tos.wait()",
+    );
+    assert_eq!(seen, "OK 0o755 EPERM\nOK 0o644 EPERM\nOK 0o755 EPERM");
+}
+
 #[test]
 fn a_file_of_a_removed_group_is_dead_also_where_another_view_removed_it() {
     if !possible() {
@@ -146,7 +166,9 @@ fn a_file_of_a_removed_group_is_dead_also_where_another_view_removed_it() {
     views.mount("name=dead", "two");
     let seen = views.python(
         "os.mkdir('one/g'); f = os.open('two/g/tasks', os.O_RDWR); os.read(f, 9); os.rmdir('one/g')\n\
-        print(name(os.read, f, 9), name(os.write, f, b'0'), name(os.pread, f, 9, 0), name(os.ftruncate, f, 0) in ('OK', 'ENODEV'))",
+        print(name(os.read, f, 9), name(os.write, f, b'0'), name(os.pread, f, 9, 0), name(os.ftruncate, f, 0) in ('OK', 'ENODEV'))\n\
+        os.mkdir('one/g'); f = os.open('two/g/tasks', os.O_RDONLY); os.lseek(f, 1, 0); os.read(f, 9); os.rmdir('one/g')\n\
+        print(name(os.read, f, 9), name(os.pread, f, 9, 1))",
     );
-    assert_eq!(seen, "ENODEV ENODEV ENODEV True");
+    assert_eq!(seen, "ENODEV ENODEV ENODEV True\nENODEV ENODEV");
 }

@@ -1,6 +1,8 @@
 //! `hello` on the simulated host: tasks that exist only in a table, so no root and no real process is needed. Every test
 //! is made twice, with the controller built in and with the module's file.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use penfold_hello::Hello;
 use penfold_module::loader::Controller;
 use penfold_module::simulated::SimulatedHost;
@@ -15,9 +17,14 @@ struct World {
 
 impl World {
     fn both() -> [World; 2] {
-        // cargo has built it, and put it beside this program
-        let file = std::env::current_exe().unwrap().with_file_name("libpenfold_hello.so");
-        let module = Controller::open(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        // cargo has built it, and put it beside this program; one file is one module, and tests run at once
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let built = std::env::current_exe().unwrap().with_file_name("libpenfold_hello.so");
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let copy = std::env::temp_dir().join(format!("penfold-hello-{}-{number}.so", std::process::id()));
+        std::fs::copy(built, &copy).unwrap();
+        let module = Controller::open(&copy).unwrap_or_else(|error| panic!("{}: {error}", copy.display()));
+        std::fs::remove_file(copy).unwrap();
         [World::of(Hello), World::of(module)]
     }
 

@@ -371,8 +371,11 @@ impl Drop for Cast {
     }
 }
 
+/// Asked of the whole list: a thread that executes takes its leader's number, and who looks its own old one up at that
+/// moment finds it for as long as the process lives (the entry that the kernel keeps is of the leader's number).
 fn is_thread_of(tid: i32, pid: i32) -> bool {
-    Path::new(&format!("/proc/{pid}/task/{tid}")).exists()
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.into_iter().any(|thread| thread.file_name().to_str() == Some(&tid.to_string()))
 }
 
 /// A moment in which nothing is expected.

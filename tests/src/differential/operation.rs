@@ -203,6 +203,29 @@ pub enum Call {
 }
 
 impl Call {
+    /// What is named, in the order of the system call's arguments.
+    pub fn places(&self) -> Vec<&Place> {
+        match self {
+            Self::Rename { from, to: place, .. } | Self::Link { from, place } => vec![from, place],
+            Self::Mkdir { place, .. }
+            | Self::Rmdir { place }
+            | Self::Unlink { place }
+            | Self::Symlink { place }
+            | Self::Mknod { place, .. }
+            | Self::Chmod { place, .. }
+            | Self::Chown { place, .. }
+            | Self::Access { place, .. }
+            | Self::Stat { place }
+            | Self::Truncate { place, .. }
+            | Self::List { place, .. }
+            | Self::Read { place, .. }
+            | Self::Write { place, .. }
+            | Self::Open { place, .. }
+            | Self::Chdir { place } => vec![place],
+            _ => vec![],
+        }
+    }
+
     /// What is written, for templates to be filled in.
     pub fn data_mut(&mut self) -> Vec<&mut Text> {
         match self {

@@ -110,6 +110,10 @@ impl Hands {
     }
 
     fn perform(&mut self, call: &Call, safe: bool, door: &passing::Door) -> nix::Result<Outcome> {
+        let in_cwd = |place: &&Place| place.at == At::Cwd && place.path.0.starts_with(b"./");
+        if call.places().iter().any(in_cwd) && is_cwd_removed() {
+            return Ok(Outcome::Skipped);
+        }
         match call {
             Call::Mkdir { place, mode } => {
                 mkdirat(self.start(place.at)?, &*place.path.0, Mode::from_bits_retain(*mode))?;
@@ -239,6 +243,12 @@ impl Hands {
             _ => unreachable!("{call:?} is not an operation on a handle"),
         }
     }
+}
+
+/// What a control file there is depends on who has it open (D52).
+fn is_cwd_removed() -> bool {
+    std::fs::read_link("/proc/self/cwd")
+        .is_ok_and(|cwd| cwd.as_os_str().as_encoded_bytes().ends_with(b" (deleted)"))
 }
 
 /// Writes, but never a number that might be that of a process of the machine to a file that moves processes.

@@ -82,7 +82,7 @@ impl OpenFile {
         }
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(reading.content.len());
         let mut end = start.saturating_add(size as usize).min(reading.content.len());
-        if start > 0 && desk.glance(|engine, _| engine.tree().get(cgroup).is_none())? {
+        if offset > 0 && desk.glance(|engine, _| engine.tree().get(cgroup).is_none())? {
             // what a read has begun may be read to its end
             end = end.min(self.begun(&reading.content, start));
             if start == end {
@@ -100,7 +100,7 @@ impl OpenFile {
         if !self.lists_tasks() {
             return content.len();
         }
-        if content[at - 1] == b'\n' {
+        if at == 0 || content[at - 1] == b'\n' {
             return at;
         }
         content[at..].iter().position(|byte| *byte == b'\n').map_or(content.len(), |newline| at + newline + 1)

@@ -24,6 +24,7 @@ use super::files::{Handles, OpenFile};
 use super::identity::Identity;
 use super::nodes::{Node, Nodes};
 use crate::change::ViewId;
+use crate::client::Client;
 use crate::desk::Desk;
 use crate::failure::Failure;
 
@@ -168,18 +169,23 @@ impl View {
         request: &Request,
         ino: INodeNo,
         (mode, uid, gid): (Option<u32>, Option<u32>, Option<u32>),
+        truncated: bool,
     ) -> Result<(), Failure> {
         let node = self.nodes.get(ino.0).ok_or_else(|| removed("chmod or chown"))?;
         let file = node.file.map(|file| file.id);
         let (uid, gid) = (uid.map(|id| self.identity.user(id)), gid.map(|id| self.identity.group(id)));
-        let change = move |old: Owner| Owner {
-            uid: uid.unwrap_or(old.uid),
-            gid: gid.unwrap_or(old.gid),
-            mode: mode.map_or(old.mode, |mode| mode & 0o7777),
-        };
-        let changed = self.identity.as_client(request, |client| {
-            self.desk.set_owner(client, Some(self.id), node.cgroup, file, change)
-        });
+        let change =
+            move |old: Owner| Owner {
+                uid: uid.unwrap_or(old.uid),
+                gid: gid.unwrap_or(old.gid),
+                // a truncation takes these two bits away, and nothing else
+                mode: mode.map_or(old.mode, |mode| {
+                    if truncated { old.mode & (mode | !SET_ID) } else { mode & 0o7777 }
+                }),
+            };
+        let set = |client: &Client| self.desk.set_owner(client, Some(self.id), node.cgroup, file, change);
+        // who truncates need not own the file, only have it open
+        let changed = if truncated { set(&Client::own()) } else { self.identity.as_client(request, set) };
         match changed {
             // whoever has it open may still do this; nobody else sees it
             Err(failure) if failure.errno == Errno::ENODEV => {
@@ -190,6 +196,9 @@ impl View {
         }
     }
 }
+
+/// Set-user-ID and set-group-ID.
+const SET_ID: u32 = 0o6000;
 
 fn moment(time: TimeOrNow) -> SystemTime {
     match time {
@@ -228,8 +237,8 @@ impl Filesystem for View {
         mode: Option<u32>,
         uid: Option<u32>,
         gid: Option<u32>,
-        // any length is taken and changes nothing
-        _: Option<u64>,
+        // any length is taken, and changes nothing of the content
+        size: Option<u64>,
         accessed: Option<TimeOrNow>,
         modified: Option<TimeOrNow>,
         _: Option<SystemTime>,
@@ -241,7 +250,7 @@ impl Filesystem for View {
         reply: ReplyAttr,
     ) {
         if mode.or(uid).or(gid).is_some()
-            && let Err(failure) = self.change_owner(request, ino, (mode, uid, gid))
+            && let Err(failure) = self.change_owner(request, ino, (mode, uid, gid), size.is_some())
         {
             return reply.error(number(&failure));
         }

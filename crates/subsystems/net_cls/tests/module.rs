@@ -8,19 +8,29 @@ mod rules;
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use penfold_core::{Errno, Need, Subsystem};
 use penfold_module::loader::Controller;
 use penfold_subsystems::NetCls;
 
-/// Cargo builds the library of a package, in all its forms, before the tests of it.
+/// A copy of the module's file: one file is one module, and tests run at once. Cargo builds the library of a package, in
+/// all its forms, before the tests of it.
 fn file() -> PathBuf {
-    let program = env::current_exe().expect("it runs");
-    program.with_file_name("libpenfold_net_cls.so")
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let built = env::current_exe().expect("it runs").with_file_name("libpenfold_net_cls.so");
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let copy = env::temp_dir().join(format!("penfold-net-cls-{}-{number}.so", std::process::id()));
+    std::fs::copy(built, &copy).expect("a copy");
+    copy
 }
 
 fn subject() -> Controller {
-    Controller::open(&file()).unwrap_or_else(|error| panic!("{}: {error}", file().display()))
+    let file = file();
+    let controller = Controller::open(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    // mapped is enough
+    std::fs::remove_file(file).expect("the copy is ours");
+    controller
 }
 
 #[test]
