@@ -111,7 +111,7 @@ fn bench() -> Result<(), String> {
     cargo(&["build", "--release", "--package", "penfold"], &[])?;
     cargo(&["bench", "--package", "penfold-benches"], &[])?;
     cargo(&["run", "--release", "--package", "penfold-benches", "--bin", "memory"], &[])?;
-    cargo(&["run", "--release", "--package", "penfold-benches", "--bin", "run_overhead"], &[])?;
     cargo(&["run", "--release", "--package", "penfold-benches", "--bin", "modules"], &[])?;
+    cargo(&["run", "--release", "--package", "penfold-benches", "--bin", "run_overhead"], &[])?;
     cargo(&["run", "--release", "--package", "penfold-benches", "--bin", "against_kernel"], &[])
 }

@@ -239,7 +239,9 @@ impl CssSets {
         let css = css.map_or(NO_CSS, |css| css.0);
         for set in self.sets.values_mut() {
             if set.css.len() <= slot {
-                let mut grown = set.css.to_vec();
+                // one allocation: there may be a hundred thousand sets
+                let mut grown = Vec::with_capacity(slot + 1);
+                grown.extend_from_slice(&set.css);
                 grown.resize(slot + 1, NO_CSS);
                 set.css = grown.into_boxed_slice();
             }
