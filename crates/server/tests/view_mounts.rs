@@ -4,6 +4,9 @@ mod views;
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use penfold_core::FileId;
 use penfold_linux::fuse_mount::{Unmounting, unmount};
@@ -51,6 +54,56 @@ fn what_happens_in_one_view_is_seen_in_the_other() {
     eventually("mode", || mode() & 0o777 == 0o600);
     views.desk.rmdir(&root(), None, made).expect("it is empty");
     eventually("removed by the socket, gone in both", || !seen("one/socket") && !seen("two/socket"));
+}
+
+/// The kernel is told only of what it may remember, and may be asking at the very moment of a change.
+#[test]
+fn what_was_looked_up_while_it_changed_is_not_remembered_as_it_was() {
+    const ROUNDS: usize = 5_000;
+    if !possible() {
+        return;
+    }
+    let mut views = Views::start("looked-up");
+    views.mount("none,name=looked-up", "one");
+    let (hierarchy, place) = (views.root_of("looked-up"), views.place.join("one"));
+    let top = views.desk.mkdir(&root(), None, hierarchy, b"top", 0o755).expect("root may");
+    let (top_seen, child_seen) = (place.join("top"), place.join("top/child"));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // by name and by number of links
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let _ = fs::metadata(&child_seen);
+            }
+        });
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let _ = fs::metadata(&top_seen);
+            }
+        });
+        let over = Finally(&over);
+        for round in 0..ROUNDS {
+            let child = views.desk.mkdir(&root(), None, top, b"child", 0o755).expect("root may");
+            if round % 16 == 0 {
+                eventually("made, and counted", || child_seen.exists() && nlink(&top_seen) == 3);
+            }
+            // a look takes some ten microseconds: each round the change falls into another part of it
+            let until = Instant::now() + Duration::from_micros((round % 61) as u64);
+            while Instant::now() < until {}
+            views.desk.rmdir(&root(), None, child).expect("it is empty");
+            eventually("removed, and not counted", || !child_seen.exists() && nlink(&top_seen) == 2);
+        }
+        drop(over);
+    });
+}
+
+/// Also when an assertion fails: those who look must end.
+struct Finally<'a>(&'a AtomicBool);
+
+impl Drop for Finally<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -77,6 +77,11 @@ impl View {
         facts.ok_or_else(|| refuse(Errno::ENOENT, "no such file or directory"))
     }
 
+    fn look_up(&self, parent: INodeNo, name: &OsStr) -> Result<FileAttr, Failure> {
+        let _answer = self.nodes.answer();
+        Ok(self.entry(&self.find(parent, name)?, name))
+    }
+
     /// An entry that the kernel will remember.
     fn entry(&self, facts: &Facts, name: &OsStr) -> FileAttr {
         let size = facts.size();
@@ -98,6 +103,7 @@ impl View {
 
     /// The attributes of what the kernel knows, also when it has been removed since.
     fn attributes(&self, ino: INodeNo) -> Result<FileAttr, Failure> {
+        let _answer = self.nodes.answer();
         let node = self.nodes.get(ino.0).ok_or_else(|| removed("stat"))?;
         let file = node.file.as_ref().map(|file| file.id);
         match self.facts(node.cgroup, file)? {
@@ -126,6 +132,7 @@ impl View {
         let made = self.identity.as_client(request, |client| {
             self.desk.mkdir(client, Some(self.id), directory, name.as_bytes(), mode)
         })?;
+        let _answer = self.nodes.answer();
         // it may be gone again already
         let facts = self.facts(made, None)?.ok_or_else(|| refuse(Errno::ENOENT, "removed at once"))?;
         Ok(self.entry(&facts, name))
@@ -213,8 +220,8 @@ impl Filesystem for View {
     }
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        match self.find(parent, name) {
-            Ok(facts) => reply.entry(&LIFETIME, &self.entry(&facts, name), Generation(0)),
+        match self.look_up(parent, name) {
+            Ok(attributes) => reply.entry(&LIFETIME, &attributes, Generation(0)),
             Err(failure) => reply.error(number(&failure)),
         }
     }

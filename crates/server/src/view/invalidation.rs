@@ -16,20 +16,34 @@ use crate::change::{Change, ViewId, What};
 /// Tells until the view has ended. A notice may wait for a lock that a request holds, which the thread that answers
 /// requests will end: nothing here is waited for by that thread.
 pub(super) fn run(
-    changes: &Receiver<Change>,
+    changes: &Receiver<What>,
     notifier: &Notifier,
     nodes: &Nodes,
-    (id, root): (ViewId, CgroupId),
+    root: CgroupId,
     ended: &AtomicBool,
 ) {
-    while let Ok(Change { origin, what }) = changes.recv() {
+    while let Ok(what) = changes.recv() {
         if ended.load(Ordering::Acquire) {
             return;
         }
-        // what came through this view the kernel has seen itself
-        if origin != Some(id) {
-            tell(notifier, nodes, root, &what);
-        }
+        tell(notifier, nodes, root, &what);
+    }
+}
+
+/// Must the kernel be told of a change that has just happened? Asked once for each: waking a thread for nothing costs
+/// whoever makes many directories more than the directories.
+pub(super) fn concerns(nodes: &Nodes, id: ViewId, Change { origin, what }: &Change) -> bool {
+    // what came through this view the kernel has seen itself
+    if *origin == Some(id) {
+        return false;
+    }
+    match what {
+        What::Made { parent, .. } => nodes.outdate(*parent),
+        // both are asked: the second notes the answer
+        What::Removed { parent, cgroup, .. } => nodes.outdate(*parent) | nodes.may_be_known(*cgroup),
+        What::Written { .. } | What::Mounted(_) | What::Loaded(_) | What::Unloaded(_) => false,
+        // the end of the view, among others
+        What::Renamed { .. } | What::Owner { .. } | What::Remounted(_) | What::Unmounted(_) => true,
     }
 }
 

@@ -18,8 +18,8 @@ mod viewer;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use fuser::{Config, Filesystem, Session, SessionACL};
@@ -95,21 +95,28 @@ pub fn serve(desk: &Desk, device: OwnedFd, shown: Shown, mounter: &Client) -> Re
             spawn(id, move || run(session, &end))?
         }
         Shown::Hierarchy { root } => {
-            // before the first request, so that no change is missed
-            let changes = desk.listen();
             let view = View::new(desk.clone(), id, root, identity);
             let nodes = view.nodes();
+            let (tell, changes) = mpsc::channel();
+            let (asked, over) = (nodes.clone(), Arc::clone(&ended));
+            // before the first request, so that no change is missed
+            desk.tell(move |change| {
+                let heard =
+                    !invalidation::concerns(&asked, id, change) || tell.send(change.what.clone()).is_ok();
+                // what tells ends with the sender
+                heard && !over.load(Ordering::Acquire)
+            });
             let session = session(view, device)?;
             let notifier = session.notifier();
             let stop = Arc::clone(&ended);
             thread::Builder::new()
                 .name(format!("view{}-tell", id.0))
-                .spawn(move || invalidation::run(&changes, &notifier, &nodes, (id, root), &stop))
+                .spawn(move || invalidation::run(&changes, &notifier, &nodes, root, &stop))
                 .map_err(|error| no_thread(&error))?;
             let desk = desk.clone();
             spawn(id, move || {
                 run(session, &end);
-                // also wakes the thread above, which hears of it
+                // also ends the thread above, which hears of it
                 if let Err(error) = desk.unmount(&Client::own(), root) {
                     tracing::debug!(view = id.0, %error, "the mount was gone already");
                 }

@@ -15,6 +15,17 @@ pub(super) struct Nodes(Arc<Mutex<Table>>);
 struct Table {
     nodes: HashMap<u64, Node>,
     inos: HashMap<(CgroupId, Option<FileId>), u64>,
+    /// Answers under way: what they have read of the engine is not noted here yet.
+    answers: u32,
+}
+
+/// While it lives an answer is under way.
+pub(super) struct Answer<'a>(&'a Nodes);
+
+impl Drop for Answer<'_> {
+    fn drop(&mut self) {
+        self.0.lock().answers -= 1;
+    }
 }
 
 /// One of them.
@@ -26,6 +37,8 @@ pub(super) struct Node {
     /// As last told, for when it is gone.
     pub(super) owner: Owner,
     pub(super) times: Times,
+    /// The kernel was told of its attributes and, since then, of no change of them.
+    remembered: bool,
     lookups: u64,
 }
 
@@ -45,7 +58,8 @@ pub(super) struct File {
 impl Nodes {
     pub(super) fn new(root: CgroupId) -> Nodes {
         let owner = Owner { mode: 0o555, ..Owner::default() };
-        let node = Node { cgroup: root, file: None, owner, times: Times::now(), lookups: 1 };
+        let node =
+            Node { cgroup: root, file: None, owner, times: Times::now(), remembered: false, lookups: 1 };
         let mut table = Table::default();
         table.nodes.insert(ROOT_INO, node);
         table.inos.insert((root, None), ROOT_INO);
@@ -70,17 +84,41 @@ impl Nodes {
         self.lock().inos.get(&(cgroup, file)).copied()
     }
 
+    /// Must begin before the engine is asked for what the kernel is told, and end when that is noted here: what changes
+    /// in between is told of once more.
+    pub(super) fn answer(&self) -> Answer<'_> {
+        self.lock().answers += 1;
+        Answer(self)
+    }
+
+    /// May the kernel know this directory?
+    pub(super) fn may_be_known(&self, cgroup: CgroupId) -> bool {
+        let table = self.lock();
+        table.answers > 0 || table.inos.contains_key(&(cgroup, None))
+    }
+
+    /// May the kernel remember attributes of this directory? Whoever asks tells it that they have changed: then it does
+    /// not until it asks again.
+    pub(super) fn outdate(&self, cgroup: CgroupId) -> bool {
+        let mut table = self.lock();
+        let Table { nodes, inos, answers } = &mut *table;
+        let node = inos.get(&(cgroup, None)).and_then(|ino| nodes.get_mut(ino));
+        *answers > 0 || node.is_some_and(|node| std::mem::take(&mut node.remembered))
+    }
+
     /// The kernel is told of an entry and will remember it. Returns its times.
     pub(super) fn remember(&self, facts: &Facts, name: &[u8], size: u64) -> Times {
         let mut table = self.lock();
-        let Table { nodes, inos } = &mut *table;
+        let Table { nodes, inos, .. } = &mut *table;
         let node = nodes.entry(facts.ino).or_insert_with(|| Node {
             cgroup: facts.cgroup,
             file: None,
             owner: facts.owner,
             times: Times::now(),
+            remembered: true,
             lookups: 0,
         });
+        node.remembered = true;
         node.lookups += 1;
         // the file of a subsystem that was unloaded and loaded again has a new id
         if let Some(old) = node.file.as_ref().filter(|old| Some(old.id) != facts.file) {
@@ -98,6 +136,7 @@ impl Nodes {
         let mut table = self.lock();
         let node = table.nodes.get_mut(&facts.ino)?;
         node.owner = facts.owner;
+        node.remembered = true;
         if let Some(file) = &mut node.file {
             (file.size, file.shrunk, file.sent_back) = (size, false, false);
         }
@@ -120,7 +159,7 @@ impl Nodes {
     /// The kernel has forgotten it that many times. The root stays.
     pub(super) fn forget(&self, ino: u64, count: u64) {
         let mut table = self.lock();
-        let Table { nodes, inos } = &mut *table;
+        let Table { nodes, inos, .. } = &mut *table;
         let Some(node) = nodes.get_mut(&ino).filter(|_| ino != ROOT_INO) else { return };
         node.lookups = node.lookups.saturating_sub(count);
         if node.lookups == 0 {
