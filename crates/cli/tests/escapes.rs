@@ -82,13 +82,19 @@ const MAIN: &str = r#"
             long pid = attempt(way); CHECK(pid > 0);
         } else if (!strcmp(mode, "leave")) { /* a daemon that has a child of that kind, perhaps in vfork for ever */
             stay = 1;
+            int ready[2]; char byte = 0;
+            CHECK(pipe(ready) == 0);
             if (fork() == 0) {
                 setsid();
-                if (fork() == 0) { signal(SIGTERM, SIG_IGN); CHECK(attempt(way) > 0); for (;;) pause(); }
+                if (fork() == 0) {
+                    signal(SIGTERM, SIG_IGN);
+                    CHECK(write(ready[1], &byte, 1) == 1 && attempt(way) > 0);
+                    for (;;) pause();
+                }
                 _exit(0);
             }
-            CHECK(wait(0) > 0);
-            usleep(100000);
+            CHECK(wait(0) > 0 && read(ready[0], &byte, 1) == 1);
+            usleep(200000); /* no more can be waited for: after a vfork nobody can say that it is done */
         } else if (!strcmp(mode, "ask")) {
             printf("%ld\n", attempt(way));
         }
