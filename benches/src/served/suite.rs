@@ -52,6 +52,12 @@ pub fn measure(ways: &mut Ways<'_>, moved: [u32; 2], only: &str, time: Duration)
     let long = Pace { turns: 100, batch: 2, rest: Duration::ZERO, time };
     let wanted = |name: &str| name.contains(only);
     let mut rows = Vec::new();
+    for (name, pace) in [("nothing, hot", hot), ("nothing, after 100 ms", cold)] {
+        if wanted(name) {
+            let times = in_turns(ways, pace, |way, _, _| Ok([self::time(|| way.ask_nothing())?]))?;
+            rows.push(Row::new(name, &times, 0));
+        }
+    }
     if wanted("mkdir, rmdir, no controller") {
         rows.extend(directories(ways, hot, Hierarchy::Named, "no controller")?);
     }

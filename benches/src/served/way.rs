@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use nix::sys::statfs::statfs;
 use penfold_server::connection::Connection;
-use penfold_server::protocol::{AttachCall, ListCall, Method, MkdirCall, ReadCall, RmdirCall};
+use penfold_server::protocol::{AttachCall, InfoCall, ListCall, Method, MkdirCall, ReadCall, RmdirCall};
 
 /// Which hierarchy: both are there in each way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,12 @@ pub trait Way {
     /// # Errors
     /// What refuses it.
     fn read(&mut self, name: &str, file: &str) -> io::Result<usize>;
+
+    /// Asks for what is answered without a look at any cgroup: the price of the way itself.
+    ///
+    /// # Errors
+    /// What refuses it.
+    fn ask_nothing(&mut self) -> io::Result<()>;
 }
 
 /// Files, of the kernel's or of penfold's. Control files are opened for each use, as a shell does.
@@ -92,6 +99,10 @@ impl Way for Files {
         let file = if process { "cgroup.procs" } else { "tasks" };
         let mut file = File::options().write(true).open(self.pids.join(name).join(file))?;
         file.write_all(task.to_string().as_bytes())
+    }
+
+    fn ask_nothing(&mut self) -> io::Result<()> {
+        Ok(statfs(&self.pids).map(drop)?)
     }
 
     fn read(&mut self, name: &str, file: &str) -> io::Result<usize> {
@@ -153,6 +164,10 @@ impl Way for Socket {
     fn attach(&mut self, name: &str, task: u32, process: bool) -> io::Result<()> {
         let cgroup = self.address(Hierarchy::Pids, name);
         self.call(&AttachCall { cgroup, task: i64::from(task), process }).map(drop)
+    }
+
+    fn ask_nothing(&mut self) -> io::Result<()> {
+        self.call(&InfoCall {}).map(drop)
     }
 
     fn read(&mut self, name: &str, file: &str) -> io::Result<usize> {

@@ -186,8 +186,11 @@ impl Looker {
 
     #[allow(clippy::type_complexity)] // each cgroup with its depth and what it is, unless it is gone
     fn describe(&self, cgroups: &[CgroupId]) -> Result<Vec<(CgroupId, Option<(usize, Cgroup)>)>, Failure> {
-        let mut looked = Vec::with_capacity(cgroups.len());
-        for chunk in cgroups.chunks(AT_ONCE) {
+        // many live for less time than it takes to get here: those cost the tracer nothing
+        let (living, gone): (Vec<CgroupId>, Vec<CgroupId>) =
+            self.desk.glance(|engine, _| cgroups.iter().partition(|id| engine.tree().get(**id).is_some()))?;
+        let mut looked: Vec<_> = gone.into_iter().map(|id| (id, None)).collect();
+        for chunk in living.chunks(AT_ONCE) {
             let (chunk, defaults) = (chunk.to_vec(), Arc::clone(&self.defaults));
             looked.extend(self.desk.look(move |engine, host| {
                 let look = |id: CgroupId| (id, describe_with_depth(engine, host, id, &defaults));
