@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::skipped;
+use common::{have, skipped};
 
 /// Starts a daemon, runs a script with `penfold` as `$P`, and ends the daemon.
 const FRAME: &str = r#"
@@ -17,14 +17,35 @@ $P serve --socket "$PENFOLD_SOCKET" --log error & D=$!
 for i in $(seq 200); do $P hierarchies >/dev/null 2>&1 && break; sleep 0.05; done
 "#;
 
+/// Goes on as nobody, with what most machines have: a device for everybody. `$1` goes into fuse.conf.
+const AS_NOBODY: &str = r#"
+F=$(mktemp -d); mknod "$F/fuse" c 10 229; chmod 666 "$F/fuse"; mount --bind "$F/fuse" /dev/fuse
+touch /etc/fuse.conf; echo "$1" > "$F/conf"; mount --bind "$F/conf" /etc/fuse.conf; rm -r "$F"
+exec setpriv --reuid=65534 --regid=65534 --clear-groups bash -c "$2"
+"#;
+
 fn play(script: &str) -> Option<String> {
+    run(&["-c", &format!("{FRAME}{script}")])
+}
+
+fn play_as_nobody(configuration: &str, script: &str) -> Option<String> {
+    if !have("fusermount3") {
+        skipped("there is no fusermount3");
+        return None;
+    }
+    run(&["-c", AS_NOBODY, "bash", configuration, &format!("{FRAME}{script}")])
+}
+
+/// In bash, with mounts of its own.
+fn run(arguments: &[&str]) -> Option<String> {
     let usable = nix::unistd::geteuid().is_root() && Path::new("/dev/fuse").exists();
     if !usable {
         skipped("root and /dev/fuse are needed to mount");
         return None;
     }
     let output = Command::new("timeout")
-        .args(["60", "unshare", "-m", "bash", "-c", &format!("{FRAME}{script}")])
+        .args(["60", "unshare", "-m", "bash"])
+        .args(arguments)
         .env("P", env!("CARGO_BIN_EXE_penfold"))
         .stdin(Stdio::null())
         .output()
@@ -83,4 +104,45 @@ fn mount_of_util_linux_reaches_penfold_through_the_helpers() {
     ];
     assert_eq!(out[..expected.len()], expected, "{seen}");
     assert!(seen.contains("mount.cgroup:") && seen.contains("wrong fs type, bad option"), "{seen}");
+}
+
+/// P40.14: a mount that can be used, for who may not mount.
+#[test]
+fn without_root_a_hierarchy_is_mounted_by_fusermount3() {
+    let script = "
+        $P mount -o pids m; stat -c %a m; mkdir m/g && echo 2 > m/g/pids.max && cat m/g/pids.max
+        dash -c 'echo $$ > m/g/tasks; cat m/g/pids.current; (sleep 0.3; :) & (:); echo never'
+        echo 5 > m/g/pids.current; until rmdir m/g 2>/dev/null; do sleep 0.05; done; ls -d m/g; $P umount m; ls m | wc -l";
+    let Some(seen) = play_as_nobody("", script) else { return };
+    let lines: Vec<&str> =
+        seen.lines().filter(|line| line.bytes().all(|byte| byte.is_ascii_digit())).collect();
+    assert_eq!(lines, ["755", "2", "2", "0"], "{seen}");
+    assert!(
+        seen.contains("Cannot fork")
+            && seen.contains("pids.current: Permission denied")
+            && seen.contains("cannot access 'm/g'"),
+        "{seen}"
+    );
+}
+
+#[test]
+fn others_see_a_users_mount_where_fuse_conf_lets_them() {
+    for (configuration, options) in [("user_allow_other", "1"), ("# user_allow_other", "0")] {
+        let script = "
+            $P mount -o none,name=x m; grep ' fuse.cgroup.name=x ' /proc/self/mounts | grep -c allow_other; mkdir m/g; ls -d m/g; $P umount m";
+        let Some(seen) = play_as_nobody(configuration, script) else { return };
+        assert_eq!(seen.lines().collect::<Vec<_>>(), [options, "m/g"], "{seen}");
+    }
+}
+
+/// P40.14
+#[test]
+fn in_a_user_namespace_a_hierarchy_is_mounted_without_a_helper() {
+    let script = "
+        unshare -rm bash -c '
+            $P mount -o pids m; id -u; stat -c %u:%a m; mkdir m/g; echo 7 > m/g/pids.max
+            bash -c \"echo \\$\\$ > m/g/tasks; cat m/g/pids.current\"; grep -c fuse.cgroup.pids /proc/self/mounts; umount m'
+        grep -c fuse.cgroup.pids /proc/self/mounts; true";
+    let Some(seen) = play_as_nobody("", script) else { return };
+    assert_eq!(seen.lines().collect::<Vec<_>>(), ["0", "0:755", "1", "1", "0"], "{seen}");
 }

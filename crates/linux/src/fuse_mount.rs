@@ -3,7 +3,7 @@
 //! Who has `CAP_SYS_ADMIN` over its mount namespace mounts itself, also inside a user namespace. Others need fusermount3,
 //! which is set-user-ID and keeps its own rules (`/etc/fuse.conf`).
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -122,8 +122,10 @@ impl FuseMount {
         };
         let (ours, theirs) = UnixStream::pair().map_err(refused)?;
         let access = if self.read_only { "ro" } else { "rw" };
+        // asked for without leave, the helper would refuse the whole mount
+        let others = if others_may_look() { ",allow_other" } else { "" };
         let options = format!(
-            "{access},nosuid,nodev,noexec,default_permissions,fsname={},subtype={}",
+            "{access},nosuid,nodev,noexec,default_permissions{others},fsname={},subtype={}",
             self.source, self.subtype
         );
         let status = Command::new(HELPER)
@@ -144,6 +146,12 @@ impl FuseMount {
             Err(error) => Err(refused(error)),
         }
     }
+}
+
+/// May mounts of users be for everybody? Otherwise only who has mounted can look into one, not even root.
+fn others_may_look() -> bool {
+    let text = fs::read_to_string("/etc/fuse.conf").unwrap_or_default();
+    text.lines().any(|line| line.trim() == "user_allow_other")
 }
 
 fn receive_descriptor(socket: &UnixStream) -> io::Result<OwnedFd> {
