@@ -71,8 +71,8 @@ fn wrong_references(references: &str, tests: &Tests) -> Vec<String> {
             }
         } else if Path::new(reference).extension().is_some_and(|extension| extension == "rs") {
             let end = format!("/{reference}");
-            let there =
-                |name: &str| tests.iter().any(|(file, names)| file.ends_with(&end) && names.contains(name));
+            let is_it = |file: &str| file == reference || file.ends_with(&end);
+            let there = |name: &str| tests.iter().any(|(file, names)| is_it(file) && names.contains(name));
             if since_last_file.is_empty() {
                 problems.push(format!("{reference} stands without a test"));
             }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use common::{Scratch, eventually};
+use common::{Scratch, Sleeper, User, eventually};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::statfs::statfs;
@@ -15,17 +15,32 @@ use nix::unistd::Pid;
 struct Served {
     scratch: Scratch,
     process: Child,
+    user: User,
+}
+
+fn program(user: User) -> Command {
+    let penfold = env!("CARGO_BIN_EXE_penfold");
+    if user == User::Same {
+        return Command::new(penfold);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", penfold]);
+    command
 }
 
 impl Served {
     fn start() -> Served {
-        let scratch = Scratch::new();
-        let process = Served::spawn(scratch.path(), &[]);
-        Served { scratch, process }
+        Served::start_as(User::Same)
     }
 
-    fn spawn(scratch: &Path, options: &[&str]) -> Child {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_penfold"))
+    fn start_as(user: User) -> Served {
+        let scratch = Scratch::new();
+        let process = Served::spawn(user, scratch.path(), &[]);
+        Served { scratch, process, user }
+    }
+
+    fn spawn(user: User, scratch: &Path, options: &[&str]) -> Child {
+        let mut process = program(user)
             .arg("serve")
             .arg("--socket")
             .arg(scratch.join("run/control"))
@@ -44,11 +59,11 @@ impl Served {
     fn restart(&mut self, signal: Signal, options: &[&str]) {
         kill(Pid::from_raw(self.process.id().cast_signed()), signal).expect("it lives");
         self.process.wait().expect("it is ours");
-        self.process = Served::spawn(self.scratch.path(), options);
+        self.process = Served::spawn(self.user, self.scratch.path(), options);
     }
 
     fn penfold(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_penfold"))
+        program(self.user)
             .env("PENFOLD_SOCKET", self.scratch.path().join("run/control"))
             .args(arguments)
             .output()
@@ -116,7 +131,7 @@ fn dead_mounts_are_mounted_again_with_what_was_in_them() {
     kill(Pid::from_raw(served.process.id().cast_signed()), Signal::SIGKILL).expect("it lives");
     served.process.wait().expect("it is ours");
     assert_eq!(statfs(&pids).err(), Some(Errno::ENOTCONN), "what everybody would have to see");
-    served.process = Served::spawn(served.scratch.path(), &[]);
+    served.process = Served::spawn(served.user, served.scratch.path(), &[]);
     for target in [&pids, &twice] {
         assert_eq!(std::fs::read_to_string(target.join("a/pids.max")).expect("it is served"), "7\n");
         let tasks = std::fs::read_to_string(target.join("a/tasks")).expect("it is served");
@@ -138,6 +153,30 @@ fn dead_mounts_are_mounted_again_with_what_was_in_them() {
     assert_eq!(served.says(&["hierarchies", "--json"]).matches("\"id\"").count(), 0);
     member.kill().expect("it lives");
     member.wait().expect("it is ours");
+}
+
+/// P50.12
+#[test]
+fn a_daemon_without_root_has_everything_again() {
+    needs!("setpriv");
+    let mut served = Served::start_as(User::Nobody);
+    served.says(&["mount", "-o", "pids,name=kept"]);
+    served.says(&["mkdir", "/a", "/a/b"]);
+    served.says(&["set", "/a", "pids.max=7"]);
+    let mut member = Sleeper::start(User::Nobody);
+    served.says(&["attach", "/a/b", &member.pid()]);
+    eventually("the member is written down", || {
+        served.journal().contains(&format!("\"pid\":{}", member.pid()))
+    });
+    let before = served.says(&["hierarchies"]);
+    served.restart(Signal::SIGKILL, &[]);
+    assert!(!member.is_dead(), "it goes on");
+    assert_eq!(served.says(&["hierarchies"]), before);
+    assert_eq!(served.says(&["cat", "/a", "pids.max", "pids.current"]), "pids.max: 7\npids.current: 1\n");
+    assert_eq!(served.says(&["cat", "/a/b", "cgroup.procs"]), format!("{}\n", member.pid()));
+    // and it is held again
+    served.says(&["kill", "/a"]);
+    eventually("it was reached", || member.is_dead());
 }
 
 #[test]

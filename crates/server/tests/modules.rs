@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,11 +20,30 @@ use penfold_server::protocol::{
 
 use common::{NOBODY, World, not_root, wait_until};
 
-/// The module of these tests, in a variant of its own, where only this user can write. `None`, after the reason was
-/// printed, where that can't be had.
-fn compile(name: &str, flags: &[&str]) -> Option<PathBuf> {
+/// The module of these tests in a variant of its own, in a directory of its own, which goes with it.
+struct Compiled(PathBuf);
+
+impl Drop for Compiled {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(self.0.parent().expect("its directory"));
+    }
+}
+
+impl Deref for Compiled {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// Compiles it where only this user can write, which the build directory need not be. `None`, after the reason was printed,
+/// where that can't be had.
+fn compile(name: &str, flags: &[&str]) -> Option<Compiled> {
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../module");
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("modules");
+    let root = nix::unistd::geteuid().is_root();
+    let base = Path::new(if root { "/var/lib" } else { env!("CARGO_TARGET_TMPDIR") });
+    let directory = base.join(format!("penfold-modules-{}-{name}", std::process::id()));
     fs::create_dir_all(&directory).expect("a directory");
     let file = directory.join(format!("{name}.so"));
     let compiled = Command::new("cc")
@@ -43,12 +63,12 @@ fn compile(name: &str, flags: &[&str]) -> Option<PathBuf> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let own = nix::unistd::geteuid().as_raw();
     match penfold_module::loader::trust::check(&file, own) {
-        Ok(path) => Some(path),
+        Ok(path) => Some(Compiled(path)),
         Err(error) => skipped(&error.to_string()),
     }
 }
 
-fn skipped(reason: &str) -> Option<PathBuf> {
+fn skipped(reason: &str) -> Option<Compiled> {
     println!("skipped: {reason}");
     assert!(std::env::var_os("CI").is_none(), "must not be skipped in CI: {reason}");
     None
@@ -249,12 +269,12 @@ fn a_file_that_others_can_change_is_refused_with_the_permission_that_is_wrong() 
     let Some(path) = compile("open", &[]) else { return };
     let world = World::empty(Limits::default());
     let call = LoadModuleCall { module: text(&path) };
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o775)).expect("chmod");
+    fs::set_permissions(&*path, fs::Permissions::from_mode(0o775)).expect("chmod");
     let (errno, message) = refusal(&world, &call);
     assert!(errno == "EPERM" && message.contains("can be written by its group (mode 0775)"), "{message}");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
+    fs::set_permissions(&*path, fs::Permissions::from_mode(0o755)).expect("chmod");
     let outside = world.directory.join("module.so");
-    fs::copy(&path, &outside).expect("a copy");
+    fs::copy(&*path, &outside).expect("a copy");
     let (errno, message) = refusal(&world, &LoadModuleCall { module: text(&outside) });
     assert!(errno == "EPERM" && message.contains("/tmp can be written by"), "{message}");
     load(&world, &path);

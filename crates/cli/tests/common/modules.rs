@@ -12,7 +12,8 @@ impl Modules {
     pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let modules = Self(PathBuf::from(format!("/run/penfold-modules-{}-{number}", std::process::id())));
+        let modules =
+            Self(PathBuf::from(format!("/var/lib/penfold-modules-{}-{number}", std::process::id())));
         std::fs::create_dir(modules.path()).expect("root may");
         let test = std::env::current_exe().expect("a test is a program");
         // the modules that the tests depend on, cargo puts beside them
