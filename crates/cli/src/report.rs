@@ -87,7 +87,9 @@ pub(crate) struct Facts {
 struct Hit {
     file: String,
     cgroup: String,
-    limit: u64,
+    /// Absent where the controller's file does not tell it as a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
     refused: u64,
     hint: String,
 }
@@ -102,13 +104,18 @@ impl Facts {
         ended: &mut Ended,
     ) -> Facts {
         let (user, system) = ended.times();
-        let hits = ended.limits_hit.iter().map(|hit| Hit {
-            hint: hint(&hit.file, hit.limit, ended.statistics.peak),
-            file: hit.file.clone(),
-            cgroup: String::from_utf8_lossy(&hit.path).into_owned(),
-            limit: hit.limit,
-            refused: hit.failures,
+        let peak = ended.statistics.peak;
+        let hits = std::mem::take(&mut ended.limits_hit).into_iter().map(|hit| {
+            let limit = hit.limit.or_else(|| number_in(ended, hit.cgroup, &hit.file));
+            Hit {
+                hint: hint(&hit.file, limit, peak),
+                file: hit.file,
+                cgroup: String::from_utf8_lossy(&hit.path).into_owned(),
+                limit,
+                refused: hit.failures,
+            }
         });
+        let hits = hits.collect();
         let status = ended.status;
         Facts {
             version: 1,
@@ -121,7 +128,7 @@ impl Facts {
             tasks_created: Some(ended.statistics.created),
             tasks_peak: Some(ended.statistics.peak),
             forks_refused: ended.statistics.refused,
-            limits_hit: hits.collect(),
+            limits_hit: hits,
             settings: by_file(settings),
             notices: ended.statistics.notices.iter().filter_map(notice_text).collect(),
             files: files(cgroup, ended),
@@ -144,11 +151,11 @@ impl Facts {
             hint: if hit.above {
                 format!("a limit of {}, around this job", hit.cgroup)
             } else {
-                hint(&hit.file, hit.limit as u64, peak.unwrap_or(0))
+                hint(&hit.file, hit.limit.map(|limit| limit as u64), peak.unwrap_or(0))
             },
             file: hit.file,
             cgroup: path_of(&hit.cgroup).to_owned(),
-            limit: hit.limit as u64,
+            limit: hit.limit.map(|limit| limit as u64),
             refused: hit.refused as u64,
         });
         Facts {
@@ -196,7 +203,8 @@ impl Facts {
         }
         for hit in &self.limits_hit {
             let often = if hit.refused == 1 { "once".to_owned() } else { format!("{} times", hit.refused) };
-            let _ = writeln!(text, "  limit  {}={} refused {often}; {}", hit.file, hit.limit, hit.hint);
+            let limit = hit.limit.map_or_else(String::new, |limit| format!("={limit}"));
+            let _ = writeln!(text, "  limit  {}{limit} refused {often}; {}", hit.file, hit.hint);
         }
         text
     }
@@ -210,12 +218,21 @@ fn by_file(settings: &[Setting]) -> BTreeMap<String, String> {
     settings.iter().map(|one| (one.file.clone(), one.value.clone())).collect()
 }
 
-fn hint(file: &str, limit: u64, peak: u64) -> String {
-    let more = limit.saturating_mul(2).max(peak);
+fn hint(file: &str, limit: Option<u64>, peak: u64) -> String {
+    let more = limit.unwrap_or(0).saturating_mul(2).max(peak);
     match file {
         "pids.max" => format!("raise it (-s pids.max={more}) or start fewer tasks at a time"),
         _ => format!("raise it with -s {file}=VALUE"),
     }
+}
+
+/// What a control file says, if that is a number. A file that only roots have holds for all.
+fn number_in(ended: &mut Ended, cgroup: CgroupId, file: &str) -> Option<u64> {
+    let (engine, host) = ended.parts();
+    let mut upwards = std::iter::successors(Some(cgroup), |&at| engine.tree().get(at)?.parent());
+    let (at, file) = upwards.find_map(|at| Some((at, engine.find_file(at, file)?)))?;
+    let content = engine.read(host, &owner(), at, file).ok()?;
+    std::str::from_utf8(&content).ok()?.trim().parse().ok()
 }
 
 /// Every control file of the job's cgroup that can be read, as it was at the end.

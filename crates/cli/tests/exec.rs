@@ -94,8 +94,8 @@ fn exec_from_a_terminal_gives_a_terminal() {
 fn run_in_a_daemons_tree_reports_and_leaves_nothing() {
     needs!("setpriv");
     for user in users() {
-        let daemon = Daemon::start(user, &["pids,cpuacct"]);
-        daemon.says(&["mkdir", "/ci"]);
+        let daemon = Daemon::start(user, &["pids,cpuacct", "numtasks"]);
+        daemon.says(&["mkdir", "pids:/ci"]);
         let script = "(:); (:); setsid sleep 1000 & setsid sleep 1000 & sleep 0.1; echo in; exit 3";
         let run =
             ["run", "--in", "pids:/ci", "-s", "pids.max=20", "--json", "2", "-q", "--", "sh", "-c", script];
@@ -105,12 +105,12 @@ fn run_in_a_daemons_tree_reports_and_leaves_nothing() {
             serde_json::from_str(&ended.stderr).unwrap_or_else(|_| panic!("{}", ended.stderr));
         assert_eq!((&json["exit"], &json["files"]["pids.max"]), (&3.into(), &"20".into()));
         assert!(json["tasks_peak"].as_u64().is_some_and(|peak| (3..=20).contains(&peak)), "{json:#}");
-        assert_eq!(daemon.says(&["ls", "/ci"]), "");
+        assert_eq!(daemon.says(&["ls", "pids:/ci"]), "");
         // its limit is the job's, told in the report
         let run = [
             "run",
             "--in",
-            "/ci",
+            "pids:/ci",
             "-g",
             "x/y",
             "-s",
@@ -123,10 +123,19 @@ fn run_in_a_daemons_tree_reports_and_leaves_nothing() {
         let ended = daemon.run(&run).clean();
         assert_eq!(ended.code(), 2, "{}", ended.stderr);
         assert!(ended.stderr.contains("  limit  pids.max=2 refused once; raise it"), "{}", ended.stderr);
-        assert_eq!(daemon.says(&["ls", "/ci"]), "");
-        let refused = daemon.run(&["run", "--in", "/ci", "-s", "pids.maximum=2", "--", "echo", "ran"]);
+        assert_eq!(daemon.says(&["ls", "pids:/ci"]), "");
+        daemon.says(&["set", "numtasks:/", "numtasks.forkrate=3", "numtasks.forkrate_interval=100"]);
+        let ended =
+            daemon.run(&["run", "--in", "numtasks:/", "--", "dash", "-c", "(:); (:); (:); (:)"]).clean();
+        let told = "  limit  numtasks.forkrate refused once; raise it with -s numtasks.forkrate=VALUE";
+        assert!(
+            ended.stderr.contains("  forks  1 refused") && ended.stderr.contains(told),
+            "{}",
+            ended.stderr
+        );
+        let refused = daemon.run(&["run", "--in", "pids:/ci", "-s", "pids.maximum=2", "--", "echo", "ran"]);
         assert_eq!((refused.code(), refused.stdout.as_str()), (125, ""));
         assert!(refused.stderr.contains("no such control file") && refused.stderr.contains("pids.max"));
-        assert_eq!(daemon.says(&["ls", "/ci"]), "");
+        assert_eq!(daemon.says(&["ls", "pids:/ci"]), "");
     }
 }

@@ -229,7 +229,7 @@ fn the_kernels_own_pids_controller_has_seen_no_more_tasks() {
 }
 
 #[test]
-fn a_share_that_refuses_is_named_and_a_fork_rate_is_counted() {
+fn a_share_and_a_fork_rate_that_refuse_are_named() {
     // a tenth of 20 tasks
     let shares = ["numtasks.total_numtasks=20", "numtasks.shares=res=numtasks,min_shares=0,max_shares=10"];
     let ended = penfold(&shares, &["dash", "-c", "sleep 1000 & (:)"]).run().clean();
@@ -243,6 +243,11 @@ fn a_share_that_refuses_is_named_and_a_fork_rate_is_counted() {
     let rate = ["numtasks.forkrate=3", "numtasks.forkrate_interval=100"];
     let ended = penfold(&rate, &["dash", "-c", "(:); (:); (:); (:)"]).run().clean();
     assert_eq!((ended.number("tasks_created"), ended.number("forks_refused")), (4, 1));
+    let hit = &ended.json()["limits_hit"][0];
+    assert_eq!(
+        (&hit["file"], &hit["limit"], &hit["refused"]),
+        (&"numtasks.forkrate".into(), &3.into(), &1.into())
+    );
     let stats = ended.file("numtasks.stats");
     assert!(stats.contains("Number of forkrate failures 1"), "{stats}");
 }

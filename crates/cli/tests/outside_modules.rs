@@ -94,6 +94,11 @@ print(os.waitpid(child, 0)[1])
         let ended = run.env("PENFOLD_MODULES", modules.path()).user(user).run().succeeded();
         assert_eq!(ended.stdout, "True\nResource temporarily unavailable\n0\n");
         assert_eq!(ended.file("fdcount.events"), "max 1");
+        let hit = &ended.json()["limits_hit"][0];
+        assert_eq!(
+            (&hit["file"], &hit["limit"], &hit["refused"]),
+            (&"fdcount.max".into(), &100.into(), &1.into())
+        );
     }
 }
 

@@ -23,12 +23,14 @@ use crate::tree::Tree;
 /// A limit that has refused something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitHit {
-    /// The cgroup whose limit it is.
+    /// The cgroup whose limit it is; where the subsystem itself refuses, the cgroup in which a fork was refused.
+    pub cgroup: CgroupId,
+    /// Its path from the root of its hierarchy.
     pub path: Vec<u8>,
-    /// The control file that sets it, such as `pids.max`.
+    /// The control file that sets it, such as `pids.max`; the subsystem's name if it has not told.
     pub file: String,
-    /// The limit now.
-    pub limit: u64,
+    /// The limit now; `None` where it is the subsystem's own, which only the file tells.
+    pub limit: Option<u64>,
     /// How often it has refused.
     pub failures: u64,
 }
@@ -194,10 +196,15 @@ impl Engine {
                 for (rule, declared) in loaded.rules.iter().enumerate() {
                     let counter = &loaded.counters[css.0 as usize * loaded.rules.len() + rule];
                     if counter.failures > 0 {
-                        let file = format!("{}.{}", loaded.name, declared.limit_file);
-                        let (limit, failures) = (counter.limit, counter.failures);
-                        hits.push(LimitHit { path: self.tree.path(node), file, limit, failures });
+                        let (limit, failures) = (Some(counter.limit), counter.failures);
+                        let (path, file) = (self.tree.path(node), loaded.limit_file(&declared.limit_file));
+                        hits.push(LimitHit { cgroup: node, path, file, limit, failures });
                     }
+                }
+                let failures = loaded.css[css.0 as usize].refused;
+                if failures > 0 {
+                    let (path, file) = (self.tree.path(node), loaded.limit_file(&loaded.refusing_file));
+                    hits.push(LimitHit { cgroup: node, path, file, limit: None, failures });
                 }
             }
         }

@@ -3,7 +3,6 @@
 //! Recorded only while somebody watches. Then the queue holds some ten thousand; what comes on top is counted.
 
 use alloc::collections::VecDeque;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -109,14 +108,17 @@ impl Engine {
     #[cold]
     pub(crate) fn note_refusal(&mut self, set: CssSetId, slot: usize) {
         let Some(css) = self.css(set, slot) else { return };
-        let cgroup = self.slot(slot).css[css.0 as usize].cgroup;
-        let file = self.slot(slot).refusing_file.clone();
-        self.note_hit(cgroup, slot, &file);
+        let entry = &mut self.slot_mut(slot).css[css.0 as usize];
+        entry.refused += 1;
+        let cgroup = entry.cgroup;
+        if self.events.watched {
+            let file = self.slot(slot).refusing_file.clone();
+            self.note_hit(cgroup, slot, &file);
+        }
     }
 
     fn note_hit(&mut self, cgroup: CgroupId, slot: usize, bare: &str) {
-        let name = &self.slot(slot).name;
-        let file = if bare.is_empty() { String::from(&**name) } else { format!("{name}.{bare}") };
+        let file = self.slot(slot).limit_file(bare);
         if let Some(Event::LimitHit { cgroup: last, file: last_file, count, .. }) =
             self.events.waiting.back_mut()
             && *last == cgroup

@@ -144,9 +144,7 @@ impl Engine {
             if let Err(error) = refused {
                 self.cancel_can_fork(host, set, self.masks.can_fork & ((1 << slot) - 1));
                 self.uncharge_rules(set, self.masks.charges, forks);
-                if self.events.watched {
-                    self.note_refusal(set, slot);
-                }
+                self.note_refusal(set, slot);
                 let subsystem: Cow<'static, str> = self.slot(slot).name.clone();
                 return Err(Error::Fork { subsystem, errno: error.errno() });
             }

@@ -1,6 +1,5 @@
 //! What limits a cgroup has, and how near it is to them.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -13,9 +12,9 @@ use crate::ids::CgroupId;
 pub struct LimitState {
     /// The control file that sets it, such as `pids.max`.
     pub file: String,
-    /// The limit; `None` for none.
+    /// The limit; `None` for none, and for a subsystem's own, which only the file tells.
     pub limit: Option<u64>,
-    /// What is charged now, descendants included.
+    /// What is charged now, descendants included; 0 for a subsystem's own.
     pub used: u64,
     /// The highest charge ever seen.
     pub peak: u64,
@@ -24,8 +23,8 @@ pub struct LimitState {
 }
 
 impl Engine {
-    /// The limits that can be set in a cgroup, in the order of the slots. Empty for a removed cgroup; a root has no
-    /// files of limits, so it has none.
+    /// The limits that can be set in a cgroup, in the order of the slots, and those by which a subsystem's own `can_fork`
+    /// has refused forks in it. Empty for a removed cgroup; a root has no files of limits, so it has none.
     pub fn limits(&self, cgroup: CgroupId) -> Vec<LimitState> {
         let mut limits = Vec::new();
         let Some(node) = self.tree.get(cgroup).filter(|node| node.parent.is_some()) else { return limits };
@@ -37,12 +36,17 @@ impl Engine {
                 }
                 let counter = &loaded.counters[css.0 as usize * loaded.rules.len() + rule];
                 limits.push(LimitState {
-                    file: format!("{}.{}", loaded.name, declared.limit_file),
+                    file: loaded.limit_file(&declared.limit_file),
                     limit: Some(counter.limit).filter(|&limit| limit != UNLIMITED),
                     used: counter.usage,
                     peak: counter.peak,
                     failures: counter.failures,
                 });
+            }
+            let failures = loaded.css[css.0 as usize].refused;
+            if failures > 0 {
+                let file = loaded.limit_file(&loaded.refusing_file);
+                limits.push(LimitState { file, limit: None, used: 0, peak: 0, failures });
             }
         }
         limits

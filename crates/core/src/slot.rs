@@ -1,6 +1,8 @@
 //! A loaded subsystem with its types erased, in its slot of the engine.
 
 use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use slab::Slab;
@@ -23,6 +25,8 @@ pub const SLOTS: usize = 64;
 pub(crate) struct CssEntry {
     pub(crate) cgroup: CgroupId,
     pub(crate) parent: Option<Css>,
+    /// Forks in it that the subsystem's `can_fork` has refused.
+    pub(crate) refused: u64,
 }
 
 /// A loaded subsystem.
@@ -69,13 +73,18 @@ impl Slot {
         FileId::Subsystem { slot: slot as u8, file: file as u16, loaded: self.loaded_at as u32 }
     }
 
+    /// The control file that has a limit, by its bare name; the subsystem's name if it has not told which.
+    pub(crate) fn limit_file(&self, bare: &str) -> String {
+        if bare.is_empty() { String::from(&*self.name) } else { format!("{}.{bare}", self.name) }
+    }
+
     pub(crate) fn counts(&self, resource: Resource) -> bool {
         self.rules.iter().any(|rule| rule.resource == resource)
     }
 
     /// Takes a number for a new css, with fresh counters.
     pub(crate) fn allocate(&mut self, cgroup: CgroupId, parent: Option<Css>) -> Css {
-        let index = self.css.insert(CssEntry { cgroup, parent });
+        let index = self.css.insert(CssEntry { cgroup, parent, refused: 0 });
         let first = index * self.rules.len();
         self.counters.resize(self.counters.len().max(first + self.rules.len()), Counter::default());
         self.counters[first..first + self.rules.len()].fill(Counter::default());

@@ -91,6 +91,13 @@ fn a_refused_fork_gives_back_what_came_before_it() {
     assert_eq!(first.take_log(), asked);
     assert_eq!(first.counts().fork, 1, "the spawn");
     assert_eq!(world.engine.css_set_count(), 2);
+    // both refusals are told: the rule's with its limit, the subsystem's own without
+    let hits =
+        world.engine.limits_hit(g).into_iter().map(|hit| (hit.cgroup, hit.file, hit.limit, hit.failures));
+    let expected = [(g, "b".into(), Some(u64::MAX), 1), (g, "b".into(), None, 1)];
+    assert_eq!(hits.collect::<Vec<_>>(), expected);
+    let own = world.engine.limits(g).pop().unwrap();
+    assert_eq!((&*own.file, own.limit, own.failures), ("b", None, 1));
 }
 
 #[test]

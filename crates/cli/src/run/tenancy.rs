@@ -56,7 +56,8 @@ pub(crate) struct Used {
 pub(crate) struct LimitHit {
     pub(crate) cgroup: String,
     pub(crate) file: String,
-    pub(crate) limit: i64,
+    /// `None` where only the file tells.
+    pub(crate) limit: Option<i64>,
     pub(crate) refused: i64,
     /// It is of a cgroup above the job's, which others may have met too.
     pub(crate) above: bool,
@@ -201,13 +202,13 @@ impl Tenancy {
             for usage in usages {
                 for limit in usage.limits.into_iter().filter(|limit| limit.failures > 0) {
                     used.refused += limit.failures;
-                    used.hits.extend(limit.limit.map(|most| LimitHit {
+                    used.hits.push(LimitHit {
                         cgroup: usage.cgroup.clone(),
                         file: limit.file,
-                        limit: most,
+                        limit: limit.limit,
                         refused: limit.failures,
                         above: false,
-                    }));
+                    });
                 }
             }
             self.read_files(&cgroup, &mut used.files)?;
@@ -216,9 +217,10 @@ impl Tenancy {
             let now = self.usage_of(&cgroup, false)?.into_iter().next().unwrap_or_default();
             for limit in now.limits {
                 let refused = limit.failures - before.get(&limit.file).copied().unwrap_or(0);
-                let Some(most) = limit.limit.filter(|_| refused > 0) else { continue };
-                let (cgroup, file) = (cgroup.0.clone(), limit.file);
-                used.hits.push(LimitHit { cgroup, file, limit: most, refused, above: true });
+                if refused > 0 {
+                    let (cgroup, file) = (cgroup.0.clone(), limit.file);
+                    used.hits.push(LimitHit { cgroup, file, limit: limit.limit, refused, above: true });
+                }
             }
         }
         Ok(used)

@@ -83,11 +83,13 @@ fn of(
     }
 }
 
-/// Those whose files the caller may read.
+/// Those whose files the caller may read; some are only in the root.
 fn limits(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Vec<Limit> {
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let all = engine.limits(cgroup).into_iter();
-    let readable = all.filter(|limit| engine.open(caller, cgroup, &limit.file, 4).is_ok());
+    let readable = all.filter(|limit| {
+        engine.find_file(cgroup, &limit.file).is_none() || engine.open(caller, cgroup, &limit.file, 4).is_ok()
+    });
     readable
         .map(|limit| Limit {
             file: limit.file,
