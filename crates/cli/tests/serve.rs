@@ -28,8 +28,15 @@ struct Served {
 }
 
 fn command(socket: &Path) -> Command {
-    let mut command = Command::new(PENFOLD);
-    command.arg("serve").arg("--socket").arg(socket).stdin(Stdio::null()).stderr(Stdio::null());
+    // whoever runs the tests may have a nohup around them
+    let mut command = Command::new("env");
+    command
+        .args(["--default-signal=HUP", PENFOLD])
+        .arg("serve")
+        .arg("--socket")
+        .arg(socket)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
     command
 }
 

@@ -1,4 +1,4 @@
-//! `protocol.rs` is what `org.penfold.Control.varlink` says.
+//! `protocol` is what `org.penfold.Control.varlink` says.
 
 mod common;
 
@@ -10,7 +10,15 @@ use varlink_parser::{IDL, VStructOrEnum, VType, VTypeExt};
 
 use common::World;
 
-const SOURCE: &str = include_str!("../src/protocol.rs");
+const SOURCE: &str = concat!(
+    include_str!("../src/protocol/mod.rs"),
+    include_str!("../src/protocol/things.rs"),
+    include_str!("../src/protocol/hierarchies.rs"),
+    include_str!("../src/protocol/modules.rs"),
+    include_str!("../src/protocol/cgroups.rs"),
+    include_str!("../src/protocol/tasks.rs"),
+    include_str!("../src/protocol/news.rs"),
+);
 
 /// The fields of each struct, by the names that JSON has, with their Rust types.
 fn structs() -> BTreeMap<String, Vec<(String, String)>> {
@@ -48,7 +56,7 @@ fn rust(kind: &VTypeExt<'_>) -> String {
         VTypeExt::Plain(VType::Int) => "i64".to_owned(),
         VTypeExt::Plain(VType::String) => "String".to_owned(),
         VTypeExt::Plain(VType::Typename(name)) => (*name).to_owned(),
-        _ => panic!("a type that protocol.rs does not use"),
+        _ => panic!("a type that the protocol does not use"),
     }
 }
 
