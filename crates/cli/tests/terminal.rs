@@ -5,9 +5,6 @@ mod common;
 use common::{PENFOLD, PYTHON, Run, eventually, penfold, plain, users};
 use nix::sys::signal::Signal;
 
-/// Whoever runs the tests may have a nohup around them: a shell can't trap what was ignored when it began.
-const CATCHABLE: [&str; 2] = ["env", "--default-signal=HUP"];
-
 #[test]
 fn signals_sent_to_penfold_reach_the_command() {
     needs!("setpriv");
@@ -25,7 +22,7 @@ fn signals_sent_to_penfold_reach_the_command() {
         for signal in all {
             let name = signal.as_str().trim_start_matches("SIG");
             let script = format!("trap 'exit 33' {name}; : > $OUT/ready; while :; do sleep 0.01; done");
-            let run = penfold(&["pids.max=10"], &["sh", "-c", &script]).under(CATCHABLE).user(user).limit(10);
+            let run = penfold(&["pids.max=10"], &["sh", "-c", &script]).user(user).limit(10);
             let scratch = run.scratch();
             let running = run.env("OUT", &scratch).start();
             eventually("it runs", || scratch.join("ready").exists());
@@ -38,7 +35,7 @@ fn signals_sent_to_penfold_reach_the_command() {
 #[test]
 fn a_signal_that_the_command_does_not_catch_ends_the_run_with_128_and_its_number() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1] {
-        let run = penfold(&[], &["sh", "-c", ": > $OUT/ready; exec sleep 1000"]).under(CATCHABLE).limit(10);
+        let run = penfold(&[], &["sh", "-c", ": > $OUT/ready; exec sleep 1000"]).limit(10);
         let scratch = run.scratch();
         let running = run.env("OUT", &scratch).start();
         eventually("it runs", || scratch.join("ready").exists());

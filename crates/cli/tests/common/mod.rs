@@ -216,8 +216,10 @@ impl Run {
             let drop = [format!("--reuid={id}"), format!("--regid={id}"), "--clear-groups".to_owned()];
             self = self.under(drop).under(["setpriv"]);
         }
-        let mut child = Command::new(&self.words[0])
-            .args(&self.words[1..])
+        // what is ignored stays ignored: under nohup, and in a script behind `&`, these are
+        let mut child = Command::new("env")
+            .arg("--default-signal=HUP,INT,QUIT")
+            .args(&self.words)
             .env(MARK, &self.mark)
             .envs(self.environment)
             .stdin(Stdio::piped())
