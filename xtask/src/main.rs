@@ -56,7 +56,14 @@ fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String>
     let step = format!("cargo {}", arguments.join(" "));
     eprintln!("xtask: {step}");
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(program).args(arguments).envs(environment.iter().copied()).status();
+    // What is ignored here stays ignored there, and what is tested has to die of these: under nohup, and in a script
+    // behind `&`, they are.
+    let status = Command::new("env")
+        .arg("--default-signal=HUP,INT,QUIT")
+        .arg(program)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .status();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{step}: {status}")),

@@ -28,15 +28,8 @@ struct Served {
 }
 
 fn command(socket: &Path) -> Command {
-    // whoever runs the tests may have a nohup around them
-    let mut command = Command::new("env");
-    command
-        .args(["--default-signal=HUP", PENFOLD])
-        .arg("serve")
-        .arg("--socket")
-        .arg(socket)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
+    let mut command = Command::new(PENFOLD);
+    command.arg("serve").arg("--socket").arg(socket).stdin(Stdio::null()).stderr(Stdio::null());
     command
 }
 

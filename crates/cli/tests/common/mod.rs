@@ -216,10 +216,8 @@ impl Run {
             let drop = [format!("--reuid={id}"), format!("--regid={id}"), "--clear-groups".to_owned()];
             self = self.under(drop).under(["setpriv"]);
         }
-        // what is ignored stays ignored: under nohup, and in a script behind `&`, these are
-        let mut child = Command::new("env")
-            .arg("--default-signal=HUP,INT,QUIT")
-            .args(&self.words)
+        let mut child = Command::new(&self.words[0])
+            .args(&self.words[1..])
             .env(MARK, &self.mark)
             .envs(self.environment)
             .stdin(Stdio::piped())
