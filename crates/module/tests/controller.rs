@@ -19,23 +19,6 @@ const fn chars<const N: usize>(text: &str) -> [c_char; N] {
     field
 }
 
-const FILE: File = File {
-    name: [0; abi::FILE_NAME_SIZE],
-    mode: 0,
-    place: abi::EVERYWHERE,
-    max_write: 0,
-    flags: 0,
-    private_value: 0,
-    read_u64: None,
-    read_s64: None,
-    read_map: None,
-    read_text: None,
-    write_u64: None,
-    write_s64: None,
-    write_text: None,
-    trigger: None,
-};
-
 /// The state of a cgroup: how many forks and exits it was told of.
 struct State {
     forks: u64,
@@ -128,10 +111,10 @@ unsafe extern "C" fn garbage(ctx: *mut Context) -> c_int {
 }
 
 static FILES: [File; 4] = [
-    File { name: chars("counts"), read_map: Some(counts), ..FILE },
-    File { name: chars("answer"), write_s64: Some(answer), ..FILE },
-    File { name: chars("explained"), write_text: Some(explained), ..FILE },
-    File { name: chars("garbage"), read_text: Some(garbage), ..FILE },
+    File { name: chars("counts"), read_map: Some(counts), ..File::EMPTY },
+    File { name: chars("answer"), write_s64: Some(answer), ..File::EMPTY },
+    File { name: chars("explained"), write_text: Some(explained), ..File::EMPTY },
+    File { name: chars("garbage"), read_text: Some(garbage), ..File::EMPTY },
 ];
 
 const MODULE: Module = Module {

@@ -21,22 +21,25 @@ const _: () = assert!(
         && MAX_WRITE == crate::loader::MAX_WRITE as usize
 );
 
-const NOTHING: abi::File = abi::File {
-    name: [0; abi::FILE_NAME_SIZE],
-    mode: 0,
-    place: abi::EVERYWHERE,
-    max_write: 0,
-    flags: 0,
-    private_value: 0,
-    read_u64: None,
-    read_s64: None,
-    read_map: None,
-    read_text: None,
-    write_u64: None,
-    write_s64: None,
-    write_text: None,
-    trigger: None,
-};
+impl abi::File {
+    /// A file without a name or a handler: what an author who fills one in by hand begins with.
+    pub const EMPTY: abi::File = abi::File {
+        name: [0; abi::FILE_NAME_SIZE],
+        mode: 0,
+        place: abi::EVERYWHERE,
+        max_write: 0,
+        flags: 0,
+        private_value: 0,
+        read_u64: None,
+        read_s64: None,
+        read_map: None,
+        read_text: None,
+        write_u64: None,
+        write_s64: None,
+        write_text: None,
+        trigger: None,
+    };
+}
 
 /// Makes the subsystem when the module is loaded. For [`export!`](crate::export) only.
 pub trait Make {
@@ -111,10 +114,10 @@ pub const fn describe<M: Make>(
 
 /// The control files. For [`export!`](crate::export) only.
 pub const fn file_table<S: Subsystem, const COUNT: usize>() -> [abi::File; COUNT] {
-    let mut table = [NOTHING; COUNT];
+    let mut table = [abi::File::EMPTY; COUNT];
     let mut index = 0;
     while index < COUNT {
-        table[index] = with_handlers(&S::FILES[index], with_facts(&S::FILES[index], NOTHING));
+        table[index] = with_handlers(&S::FILES[index], with_facts(&S::FILES[index], abi::File::EMPTY));
         index += 1;
     }
     table
@@ -311,7 +314,7 @@ mod tests {
         assert_eq!(text::<4>("123", "too long").map(c_char::cast_unsigned), *b"123\0");
         assert!(refused(|| text::<8>("a\nb", "")).contains("control character"));
 
-        let facts = |file: File<Any>| with_facts(&file, NOTHING);
+        let facts = |file: File<Any>| with_facts(&file, abi::File::EMPTY);
         let named = |name: &'static str| facts(File::new(name));
         assert!(refused(|| named("")).contains("is empty"));
         assert!(refused(|| named("a/b")).contains("has a '/'"));
