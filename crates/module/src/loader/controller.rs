@@ -73,7 +73,7 @@ impl Controller {
         ctx: &mut Ctx<'_>,
         callback: impl FnOnce(&abi::Module, *mut abi::Context) -> R + Send,
     ) -> (R, Said) {
-        let about = About { css: ctx.css().number(), file: 0, private: 0 };
+        let about = About::css(ctx.css());
         self.thread
             .call(what, ctx.host(), about, |guest, about| guest.invoke(&self.info.name, about, callback))
     }
@@ -96,7 +96,7 @@ impl Controller {
         handler: impl FnOnce(&abi::File, *mut abi::Context) -> c_int + Send,
     ) -> Result<Said> {
         let file = ctx.private();
-        let about = About { css: ctx.css().number(), file: file as u32, private: 0 };
+        let about = About { file: file as u32, ..About::css(ctx.css()) };
         let what = format!("{}.{}", self.info.name, self.info.files[file].name);
         let (code, said) = self.thread.call(&what, ctx.host(), about, |guest, mut about| {
             // SAFETY: the table and the number of its entries were checked when the module was opened.
@@ -272,7 +272,7 @@ impl Subsystem for Controller {
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
         let css = ctx.css().number();
-        let about = About { css, file: 0, private: 0 };
+        let about = About::css(ctx.css());
         let (code, said) = self.thread.call("create", ctx.host(), about, |guest, about| {
             let mut state = ptr::null_mut();
             let answer = guest.invoke(&self.info.name, about, |module, ctx| {
@@ -297,7 +297,7 @@ impl Subsystem for Controller {
 
     fn destroy(&mut self, ctx: &mut Ctx<'_>) {
         let css = ctx.css().number();
-        let about = About { css, file: 0, private: 0 };
+        let about = About::css(ctx.css());
         self.thread.call("destroy", ctx.host(), about, |guest, about| {
             let answer = guest.invoke(&self.info.name, about, |module, ctx| {
                 // SAFETY: as `create`.

@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-use penfold_core::{Error, Services};
+use penfold_core::{Css, Error, Services};
 
 use super::host_services::TABLE;
 use super::rendezvous::Rendezvous;
@@ -70,6 +70,13 @@ pub(super) struct About {
     pub(super) css: u32,
     pub(super) file: u32,
     pub(super) private: u64,
+}
+
+impl About {
+    /// About a cgroup, and none of its files.
+    pub(super) fn css(css: Css) -> About {
+        About { css: css.number(), file: 0, private: 0 }
+    }
 }
 
 impl Frame<'_> {
