@@ -101,3 +101,41 @@ fn a_process_that_executes_programs_all_the_time_is_adopted_whole() {
         assert_eq!(hosted.read(hosted.root, "tasks"), "", "nobody is left behind");
     }
 }
+
+/// A thread that executes a program is the leader from then on. The supervisor hears of it later.
+#[test]
+fn a_process_that_is_moved_while_a_thread_executes_a_program_stays_where_it_was_moved() {
+    let program = compile(
+        r#"
+        static void *again(void *path) {
+            sigset_t set; int signal;
+            sigemptyset(&set); sigaddset(&set, SIGUSR1);
+            sigwait(&set, &signal);
+            execl(path, path, "again", NULL);
+            _exit(1);
+        }
+        int main(int argc, char **argv) {
+            sigset_t set; pthread_t made;
+            sigemptyset(&set); sigaddset(&set, SIGUSR1); sigprocmask(SIG_BLOCK, &set, 0);
+            if (argc == 1) pthread_create(&made, 0, again, argv[0]);
+            puts(argc == 1 ? "ready" : "again"); fflush(stdout);
+            for (;;) pause();
+        }"#,
+    );
+    let hosted = Hosted::start();
+    let cgroup = hosted.cgroup("here");
+    let mut stranger = Stranger::start(&[program.path()]);
+    assert_eq!(stranger.line(), "ready");
+    let pid = stranger.pid;
+    hosted.host.adopt(pid).expect("it can be traced");
+    let moved = hosted.host.control().with(move |engine, host| {
+        // nothing that it does is seen before this has ended
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGUSR1).expect("it lives");
+        eventually("its thread has taken the leader's number", || hosted::threads(pid) == [pid]);
+        let file = engine.find_file(cgroup, "cgroup.procs").expect("the file is there");
+        engine.write(host, &contained::owner(), cgroup, file, pid.to_string().as_bytes())
+    });
+    moved.expect("the host runs").expect("it may move");
+    assert_eq!(stranger.line(), "again");
+    assert_eq!((hosted.tasks(cgroup), hosted.tasks(hosted.root)), (vec![pid], vec![]));
+}

@@ -160,7 +160,9 @@ pub(super) fn nix_errno(errno: Errno) -> nix::errno::Errno {
 impl Host for Tasks {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         let placed = self.placed.get(&task)?;
-        let ids = sys::status_field(task.0, "Uid")?;
+        // A thread that has executed a program has its leader's number before its stop is seen. Left out of a move
+        // because its own is gone, it would have the whole process go on where it was.
+        let ids = sys::status_field(task.0, "Uid").or_else(|| sys::status_field(placed.group.0, "Uid"))?;
         let mut ids = ids.split_whitespace().filter_map(|id| id.parse().ok());
         // real, effective, saved, file system
         let (real_uid, saved_uid) = (ids.next()?, ids.nth(1)?);
