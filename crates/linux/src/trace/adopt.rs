@@ -23,6 +23,7 @@ use nix::errno::Errno;
 use penfold_core::Need;
 
 use super::arch::{ABIS, Abi};
+use super::attendant::Attendant;
 use super::filter::Interest;
 use super::kick::Gone;
 use super::supervise::{Supervisor, ptrace_options};
@@ -171,6 +172,20 @@ impl<P: Policy> Supervisor<P> {
 
     /// Seizes all threads of a process.
     fn seize_all(&mut self, tgid: Tid, adoption: Adoption) -> Result<(), AdoptError> {
+        if self.attendant.is_none() {
+            self.attendant = Attendant::start();
+        }
+        if let Some(attendant) = &self.attendant {
+            attendant.begin(tgid);
+        }
+        let seized = self.seize_rounds(tgid, adoption);
+        for death in self.attendant.as_ref().map(Attendant::end).into_iter().flatten() {
+            self.dispatch(death);
+        }
+        seized
+    }
+
+    fn seize_rounds(&mut self, tgid: Tid, adoption: Adoption) -> Result<(), AdoptError> {
         for _ in 0..ROUNDS {
             let threads = threads_of(tgid)?;
             let mut new = false;
@@ -212,10 +227,18 @@ impl<P: Policy> Supervisor<P> {
 
     /// True when the thread was new.
     fn seize_one(&mut self, tgid: Tid, tid: Tid, adoption: Adoption) -> Result<bool, AdoptError> {
+        // Not asked for again: while another thread of its process executes a program, the kernel answers when that is
+        // done, which may take us, to see those die whom it replaces.
+        if tracer_of(tid) == Some(sys::gettid()) {
+            return Ok(false);
+        }
         let Adoption { began, parent, filter } = adoption;
         let mut lineage = Lineage::adopted(false);
         // which of its threads will execute a new program is not known
-        match seize_patiently(tid, ptrace_options(lineage) | libc::PTRACE_O_TRACEEXEC) {
+        let seize = || seize_patiently(tid, ptrace_options(lineage) | libc::PTRACE_O_TRACEEXEC);
+        match self.attendant.as_ref().map_or_else(seize, |attendant| attendant.attended(seize)) {
+            // It has executed a program meanwhile, and is the leader: the number that it had is nobody's.
+            Ok(()) if tid != tgid && tracer_of(tid).is_none() => return Ok(true),
             Ok(()) => {}
             Err(_) if tracer_of(tid) == Some(sys::gettid()) => return Ok(false),
             Err(errno) => {

@@ -15,6 +15,7 @@
 mod adopt;
 mod affinity;
 mod arch;
+mod attendant;
 mod births;
 mod calls;
 mod command;

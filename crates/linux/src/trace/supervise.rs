@@ -28,6 +28,7 @@ use std::sync::Arc;
 use libc::c_int;
 use nix::errno::Errno;
 
+use super::attendant::Attendant;
 use super::births::Early;
 use super::command::Command;
 use super::jobs::{Begun, JobOptions};
@@ -109,6 +110,8 @@ pub struct Supervisor<P> {
     pub(super) main_stops_known: u64,
     pub(super) status: Option<i32>,
     pub(super) failure: Option<StartError>,
+    /// Where something was adopted.
+    pub(super) attendant: Option<Attendant>,
     queue: Arc<Queue<P>>,
     events: u32,
 }
@@ -161,6 +164,7 @@ impl<P: Policy> Supervisor<P> {
             status: None,
             failure: None,
             queue,
+            attendant: None,
             events: 0,
         }
     }

@@ -41,10 +41,14 @@ impl Report {
 }
 
 fn waitid(id_type: libc::idtype_t, id: Tid, flags: c_int) -> Result<Option<Report>, Errno> {
+    waitid_exactly(id_type, id, flags | WAIT_FLAGS)
+}
+
+fn waitid_exactly(id_type: libc::idtype_t, id: Tid, flags: c_int) -> Result<Option<Report>, Errno> {
     // SAFETY: siginfo_t is plain data, for which zero is a valid value.
     let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
     // SAFETY: info is a valid place to write to.
-    let rc = unsafe { libc::waitid(id_type, id as libc::id_t, &raw mut info, flags | WAIT_FLAGS) };
+    let rc = unsafe { libc::waitid(id_type, id as libc::id_t, &raw mut info, flags) };
     Errno::result(rc)?;
     // SAFETY: waitid filled the SIGCHLD fields, or left the zeroes.
     let (tid, status) = unsafe { (info.si_pid(), info.si_status()) };
@@ -87,6 +91,15 @@ pub(super) fn consume(tid: Tid) {
 /// Reaps a task whose death was peeked at. A parent of its own is told only now.
 pub(super) fn reap(tid: Tid) {
     let _ = waitid(libc::P_PID, tid, libc::WEXITED | libc::WNOHANG);
+}
+
+/// Reaps the threads of a process that have ended, but for the leader, whichever of our threads traces them.
+pub(super) fn reap_threads(tgid: Tid) -> Vec<Report> {
+    let threads = fs::read_dir(format!("/proc/{tgid}/task")).into_iter().flatten().flatten();
+    let others =
+        threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|tid| *tid != tgid);
+    let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
+    others.filter_map(|tid| waitid_exactly(libc::P_PID, tid, flags).ok()?).collect()
 }
 
 /// Reaps a child that is about to die.
