@@ -353,6 +353,7 @@ impl Desk {
             self.announce(origin, What::Written { cgroup, file });
             return Ok(());
         }
+        let told = content;
         let content = match file {
             FileId::Tasks | FileId::Procs => {
                 // the engine says so too, but only after the task was looked for
@@ -370,12 +371,18 @@ impl Desk {
         };
         let caller = client.caller.clone();
         let moved = self.moved_task(file, &content);
-        self.ask_of(client, (cgroup, Reach::Below), move |engine, host| {
+        let written = self.ask_of(client, (cgroup, Reach::Below), move |engine, host| {
             if let Some(task) = moved {
                 must_reach_task(engine, host, caller.task, task, cgroup)?;
             }
             engine.write(host, &caller, cgroup, file, &content)
-        })?;
+        });
+        if let Err(failure) = written {
+            // A task that was a member a moment ago and is not may have died: as a zombie it moves nowhere, and is no error.
+            let lost = failure.errno == Errno::ESRCH && matches!(file, FileId::Tasks | FileId::Procs);
+            let zombie = lost && members::prepare(self, client, told)?.is_none();
+            return if zombie { Ok(()) } else { Err(failure) };
+        }
         self.announce(origin, What::Written { cgroup, file });
         Ok(())
     }
