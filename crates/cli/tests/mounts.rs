@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{have, skipped};
+use common::{AS_NOBODY, PENFOLD, Scratch, for_everybody, have, skipped};
 
 /// Starts a daemon, runs a script with `penfold` as `$P`, and ends the daemon.
 const FRAME: &str = r#"
@@ -17,15 +17,15 @@ $P serve --socket "$PENFOLD_SOCKET" --log error & D=$!
 for i in $(seq 200); do $P hierarchies >/dev/null 2>&1 && break; sleep 0.05; done
 "#;
 
-/// Goes on as nobody, with what most machines have: a device for everybody. `$1` goes into fuse.conf.
-const AS_NOBODY: &str = r#"
+/// Gives what most machines have, a device for everybody, and goes on with the words behind `$1`, which goes into fuse.conf.
+const WITH_DEVICE: &str = r#"
 F=$(mktemp -d); mknod "$F/fuse" c 10 229; chmod 666 "$F/fuse"; mount --bind "$F/fuse" /dev/fuse
 touch /etc/fuse.conf; echo "$1" > "$F/conf"; mount --bind "$F/conf" /etc/fuse.conf; rm -r "$F"
-exec setpriv --reuid=65534 --regid=65534 --clear-groups bash -c "$2"
+shift; exec "$@"
 "#;
 
 fn play(script: &str) -> Option<String> {
-    run(&["-c", &format!("{FRAME}{script}")])
+    run(Path::new(PENFOLD), &["-c", &format!("{FRAME}{script}")])
 }
 
 fn play_as_nobody(configuration: &str, script: &str) -> Option<String> {
@@ -33,11 +33,13 @@ fn play_as_nobody(configuration: &str, script: &str) -> Option<String> {
         skipped("there is no fusermount3");
         return None;
     }
-    run(&["-c", AS_NOBODY, "bash", configuration, &format!("{FRAME}{script}")])
+    let scratch = Scratch::new();
+    let (first, then) = (["-c", WITH_DEVICE, "bash", configuration], format!("{FRAME}{script}"));
+    run(&for_everybody(&scratch), &[&first[..], &AS_NOBODY, &["bash", "-c", &then]].concat())
 }
 
 /// In bash, with mounts of its own.
-fn run(arguments: &[&str]) -> Option<String> {
+fn run(penfold: &Path, arguments: &[&str]) -> Option<String> {
     let usable = nix::unistd::geteuid().is_root() && Path::new("/dev/fuse").exists();
     if !usable {
         skipped("root and /dev/fuse are needed to mount");
@@ -46,7 +48,7 @@ fn run(arguments: &[&str]) -> Option<String> {
     let output = Command::new("timeout")
         .args(["60", "unshare", "-m", "bash"])
         .args(arguments)
-        .env("P", env!("CARGO_BIN_EXE_penfold"))
+        .env("P", penfold)
         .stdin(Stdio::null())
         .output()
         .expect("bash and unshare");

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use common::{Scratch, Sleeper, User, eventually};
+use common::{AS_NOBODY, PENFOLD, Scratch, Sleeper, User, eventually, for_everybody};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::statfs::statfs;
@@ -18,13 +18,12 @@ struct Served {
     user: User,
 }
 
-fn program(user: User) -> Command {
-    let penfold = env!("CARGO_BIN_EXE_penfold");
+fn program(user: User, scratch: &Scratch) -> Command {
     if user == User::Same {
-        return Command::new(penfold);
+        return Command::new(PENFOLD);
     }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", penfold]);
+    let mut command = Command::new(AS_NOBODY[0]);
+    command.args(&AS_NOBODY[1..]).arg(for_everybody(scratch));
     command
 }
 
@@ -35,15 +34,15 @@ impl Served {
 
     fn start_as(user: User) -> Served {
         let scratch = Scratch::new();
-        let process = Served::spawn(user, scratch.path(), &[]);
+        let process = Served::spawn(user, &scratch, &[]);
         Served { scratch, process, user }
     }
 
-    fn spawn(user: User, scratch: &Path, options: &[&str]) -> Child {
-        let mut process = program(user)
+    fn spawn(user: User, scratch: &Scratch, options: &[&str]) -> Child {
+        let mut process = program(user, scratch)
             .arg("serve")
             .arg("--socket")
-            .arg(scratch.join("run/control"))
+            .arg(scratch.path().join("run/control"))
             .args(options)
             .stderr(Stdio::piped())
             .spawn()
@@ -59,11 +58,11 @@ impl Served {
     fn restart(&mut self, signal: Signal, options: &[&str]) {
         kill(Pid::from_raw(self.process.id().cast_signed()), signal).expect("it lives");
         self.process.wait().expect("it is ours");
-        self.process = Served::spawn(self.user, self.scratch.path(), options);
+        self.process = Served::spawn(self.user, &self.scratch, options);
     }
 
     fn penfold(&self, arguments: &[&str]) -> Output {
-        program(self.user)
+        program(self.user, &self.scratch)
             .env("PENFOLD_SOCKET", self.scratch.path().join("run/control"))
             .args(arguments)
             .output()
@@ -131,7 +130,7 @@ fn dead_mounts_are_mounted_again_with_what_was_in_them() {
     kill(Pid::from_raw(served.process.id().cast_signed()), Signal::SIGKILL).expect("it lives");
     served.process.wait().expect("it is ours");
     assert_eq!(statfs(&pids).err(), Some(Errno::ENOTCONN), "what everybody would have to see");
-    served.process = Served::spawn(served.user, served.scratch.path(), &[]);
+    served.process = Served::spawn(served.user, &served.scratch, &[]);
     for target in [&pids, &twice] {
         assert_eq!(std::fs::read_to_string(target.join("a/pids.max")).expect("it is served"), "7\n");
         let tasks = std::fs::read_to_string(target.join("a/tasks")).expect("it is served");

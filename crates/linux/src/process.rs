@@ -46,7 +46,6 @@ impl Process {
             return None;
         }
         let text = text_of(&format!("/proc/{task}/status"))?;
-        let text = String::from_utf8_lossy(&text);
         // split once: a root's list reads this of every task of the machine
         let fields: Vec<(&str, &str)> = text.split('\n').filter_map(|line| line.split_once(":\t")).collect();
         let field =
@@ -96,24 +95,23 @@ pub fn parent_of(pid: i32) -> Option<i32> {
 /// The state letter of proc(5), such as `Z`, and the task that traces it; 0 for none.
 pub fn state_of(task: i32) -> Option<(char, i32)> {
     let text = text_of(&format!("/proc/{task}/status"))?;
-    let text = String::from_utf8_lossy(&text);
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     Some((field("State:")?.chars().next()?, field("TracerPid:")?.parse().ok()?))
 }
 
-/// A whole file of `/proc`. They say that their size is 0, for which `fs::read` makes three times as many system calls.
-fn text_of(path: &str) -> Option<Vec<u8>> {
+/// A whole file of `/proc`, also where a command name in it is no UTF-8. They say that their size is 0, for which
+/// `fs::read` makes three times as many system calls.
+pub(crate) fn text_of(path: &str) -> Option<String> {
     let mut text = Vec::with_capacity(LONGER_THAN_MOST);
     File::open(path).ok()?.take(u64::MAX).read_to_end(&mut text).ok()?;
-    Some(text)
+    Some(String::from_utf8(text).unwrap_or_else(|text| String::from_utf8_lossy(text.as_bytes()).into_owned()))
 }
 
 /// A field of `/proc/PID/stat`, counted as in proc(5); not the command name.
 fn stat_field(task: i32, number: usize) -> Option<String> {
     let text = text_of(&format!("/proc/{task}/stat"))?;
     // the name may contain anything, also parentheses
-    let end = text.iter().rposition(|&byte| byte == b')')?;
-    let rest = std::str::from_utf8(text.get(end + 2..)?).ok()?;
+    let (_, rest) = text.rsplit_once(") ")?;
     rest.split_whitespace().nth(number - 3).map(str::to_owned)
 }
 

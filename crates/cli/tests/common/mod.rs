@@ -40,6 +40,20 @@ pub const MARK: &str = "PENFOLD_TEST_RUN";
 /// A user without any right.
 pub const NOBODY: u32 = 65534;
 
+/// Before a command that is to run as that user.
+pub const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+
+/// The program under test where every user can execute it: the build directory may be readable by its owner only.
+pub fn for_everybody(scratch: &Scratch) -> PathBuf {
+    let copy = scratch.path().join("penfold");
+    if !copy.exists() && std::fs::hard_link(PENFOLD, &copy).is_err() {
+        // not by this process: a child of another thread would hold it open for writing, "Text file busy"
+        let copied = Command::new("cp").arg(PENFOLD).arg(&copy).status();
+        assert!(copied.expect("run cp").success());
+    }
+    copy
+}
+
 /// As whom a run is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum User {
@@ -202,19 +216,11 @@ impl Run {
 
     pub fn start(mut self) -> Running {
         if self.user == User::Nobody {
-            // the build directory may be readable by its owner only
-            let copy = self.scratch.path().join("penfold");
-            if std::fs::hard_link(PENFOLD, &copy).is_err() {
-                // not by this process: a child of another thread would hold it open for writing, "Text file busy"
-                let copied = Command::new("cp").arg(PENFOLD).arg(&copy).status();
-                assert!(copied.expect("run cp").success());
-            }
+            let copy = for_everybody(&self.scratch);
             for word in self.words.iter_mut().filter(|word| *word == PENFOLD) {
                 *word = copy.clone().into();
             }
-            let id = NOBODY.to_string();
-            let drop = [format!("--reuid={id}"), format!("--regid={id}"), "--clear-groups".to_owned()];
-            self = self.under(drop).under(["setpriv"]);
+            self = self.under(AS_NOBODY);
         }
         let mut child = Command::new(&self.words[0])
             .args(&self.words[1..])

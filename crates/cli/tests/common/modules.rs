@@ -1,20 +1,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::Place;
+
 /// A directory with the modules of the tree, which everybody can use and only root can change; gone with it.
 ///
 /// The build directory may be readable by its owner only, and nothing below /tmp is trusted.
 #[derive(Debug)]
-pub struct Modules(PathBuf);
+pub struct Modules(Place);
 
 impl Modules {
     /// Only for root.
     pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let modules =
-            Self(PathBuf::from(format!("/var/lib/penfold-modules-{}-{number}", std::process::id())));
-        std::fs::create_dir(modules.path()).expect("root may");
+        let modules = Self(Place::new(&format!("modules-{number}")));
         let test = std::env::current_exe().expect("a test is a program");
         // the modules that the tests depend on, cargo puts beside them
         let built = test.with_file_name("libpenfold_net_cls.so");
@@ -23,17 +23,11 @@ impl Modules {
     }
 
     pub fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// Where a module is.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(format!("libpenfold_{name}.so"))
-    }
-}
-
-impl Drop for Modules {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        self.path().join(format!("libpenfold_{name}.so"))
     }
 }

@@ -4,12 +4,11 @@
 //! The scheduler's clock is exact; how it splits into user and system is estimated from ticks, by the rule
 //! of the kernel's `cputime_adjust`, so it agrees with what times(2) and ps(1) show.
 
-use std::fs;
-
 use nix::errno::Errno;
 
 use super::supervise::Supervisor;
 use super::{Policy, Tid, sys};
+use crate::process::text_of;
 
 /// Below this a process is charged to the CPU it was last seen on: looking costs more than it tells.
 const WORTH_LOOKING_NS: u64 = 1_000_000;
@@ -64,9 +63,9 @@ fn of_process(tgid: Tid) -> Result<Charged, Errno> {
 
 /// The first field of schedstat is exact; utime and stime of stat give the proportion.
 fn of_thread(tgid: Tid, tid: Tid) -> Option<Charged> {
-    let text = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/schedstat")).ok()?;
+    let text = text_of(&format!("/proc/{tgid}/task/{tid}/schedstat"))?;
     let total = text.split_whitespace().next()?.parse().ok()?;
-    let stat = fs::read_to_string(format!("/proc/{tgid}/task/{tid}/stat")).ok()?;
+    let stat = text_of(&format!("/proc/{tgid}/task/{tid}/stat"))?;
     let mut fields = stat.rsplit_once(") ")?.1.split_whitespace().skip(11);
     let user = fields.next()?.parse().ok()?;
     let system = fields.next()?.parse().ok()?;

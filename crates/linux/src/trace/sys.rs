@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use penfold_core::Mask;
 
 use super::Tid;
+use crate::process::text_of;
 
 /// `PTRACE_EVENT_STOP`: group stops, interrupts and a new child's first stop.
 pub(super) const EVENT_STOP: c_int = 128;
@@ -332,13 +333,13 @@ pub(super) fn migrate_pages(pid: Tid, from: &Mask, to: &Mask) -> Result<(), Errn
 
 /// A field of `/proc/PID/status`, such as `PPid`.
 pub(super) fn status_field(pid: Tid, name: &str) -> Option<String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let text = text_of(&format!("/proc/{pid}/status"))?;
     text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
 }
 
 /// The fields of `/proc/PID/stat` after the command name: the first is the state, field 3 of proc(5).
 pub(super) fn stat_fields(pid: Tid) -> Option<Vec<String>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let text = text_of(&format!("/proc/{pid}/stat"))?;
     let (_, rest) = text.rsplit_once(") ")?;
     Some(rest.split_whitespace().map(str::to_owned).collect())
 }
