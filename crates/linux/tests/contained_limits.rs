@@ -3,7 +3,7 @@
 mod common;
 mod contained;
 
-use common::{compile, shell};
+use common::{Scratch, compile, shell};
 use contained::{Job, read};
 
 const LIMIT: u64 = 15;
@@ -77,6 +77,50 @@ fn pids_current_never_exceeds_pids_max_in_bombs_of_processes_and_threads() {
         }",
     );
     watch_bomb(&[program.path()]);
+}
+
+#[test]
+fn threads_that_are_dead_keep_no_place_from_others() {
+    // they are zombies, and the tracer has not looked at one, when the next is asked for
+    let program = compile(
+        r#"
+        static volatile int end, ids[3];
+        static void *wait_for_end(void *id) {
+            *(int *)id = gettid();
+            while (!end) usleep(100);
+            return 0;
+        }
+        static int is_zombie(int task) {
+            char path[64], text[200] = "";
+            snprintf(path, 64, "/proc/self/task/%d/stat", task);
+            FILE *file = fopen(path, "r");
+            CHECK(file && fgets(text, 200, file));
+            fclose(file);
+            return strrchr(text, ')')[2] == 'Z';
+        }
+        int main(int count, char **arguments) {
+            pthread_t threads[3];
+            struct stat sign = {0};
+            for (int i = 0; i < 3; i++) CHECK(pthread_create(&threads[i], 0, wait_for_end, (void *)&ids[i]) == 0);
+            while (sign.st_size == 0) { usleep(100); CHECK(stat(arguments[1], &sign) == 0); }
+            end = 1;
+            for (int i = 0; i < 3; i++) { pthread_join(threads[i], 0); while (!is_zombie(ids[i])) {} }
+            for (int i = 0; i < 3; i++) CHECK(pthread_create(&threads[i], 0, wait_for_end, (void *)&ids[i]) == 0);
+            for (int i = 0; i < 3; i++) pthread_join(threads[i], 0);
+            return 0;
+        }"#,
+    );
+    let sign = Scratch::new();
+    let job = Job::start(&[("pids.max", "4")], &[program.path(), &sign.path().to_string_lossy()]);
+    common::eventually("all threads are there", || job.read("pids.current") == "4");
+    let (main, path) = (job.main, sign.path().to_owned());
+    let looked_away = job.control.with(move |_, _| {
+        std::fs::write(path, "end").expect("the threads are told to end");
+        common::eventually("the next is asked for", || contained::state(main) == Some('t'));
+    });
+    looked_away.expect("the job runs");
+    let ended = job.finish();
+    assert_eq!((ended.status, ended.statistics.created, ended.statistics.refused), (0, 7, 0));
 }
 
 #[test]

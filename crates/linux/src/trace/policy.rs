@@ -71,8 +71,8 @@ pub trait Policy: Send + 'static {
         Ok(())
     }
 
-    /// Would [`Policy::may_fork`] agree now? Counts nothing. Asked first while other forks are in flight, whose
-    /// charges may still come back; only a no that stands without them is final.
+    /// Would [`Policy::may_fork`] agree now? Counts nothing. Asked first: the charges of other forks in flight may still
+    /// come back, and dead tasks may not have been seen; only a no that stands without them is final.
     fn could_fork(&self, parent: Tid) -> bool {
         let _ = parent;
         true

@@ -5,6 +5,10 @@
 //! the next stop of the task that is no fork event gives the charge back: a fork event always comes before
 //! anything else. Until then the charge may keep another fork from its place, or show in a counter; where
 //! that matters, the tasks concerned are interrupted, which makes each of them stop.
+//!
+//! The dead have places too, until the tracer has looked at them: it may have been told of a fork first, and the
+//! kernel shows the stops of our own children before the death of anybody else. So a fork is refused only after
+//! everybody has been looked at.
 
 use nix::errno::Errno;
 
@@ -22,7 +26,7 @@ impl<P: Policy> Supervisor<P> {
             if self.settling && !doomed {
                 return self.pause(tid);
             }
-            if self.in_flight > 0 && !doomed && !self.policy.could_fork(tid) {
+            if !doomed && !self.policy.could_fork(tid) {
                 return self.defer(tid, untraced);
             }
             match self.may_fork(tid) {
@@ -75,9 +79,10 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Leaves a refused fork where it is until the others are settled.
+    /// Leaves a refused fork where it is until the others are settled and the dead are buried.
     fn defer(&mut self, tid: Tid, untraced: Option<usize>) {
         sys::consume(tid);
+        self.refused = true;
         if let Some(task) = self.table.tasks.get_mut(&tid) {
             task.state = State::Deferred;
         }
@@ -97,10 +102,10 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Asks again for forks that were refused, once all that were in flight then are settled. Forks that
-    /// were begun since do not count: the limit was reached without them.
+    /// Asks again for forks that were refused, once all that were in flight then are settled, and all who were dead
+    /// then are buried. Forks that were begun since do not count: the limit was reached without them.
     pub(super) fn retry_deferred(&mut self) {
-        if self.unsettled > 0 || self.settling || self.deferred.is_empty() {
+        if self.unsettled > 0 || self.refused || self.settling || self.deferred.is_empty() {
             return;
         }
         for (tid, untraced) in std::mem::take(&mut self.deferred) {

@@ -90,8 +90,10 @@ pub struct Supervisor<P> {
     pub(super) in_flight: usize,
     /// How many of those were interrupted to learn its outcome.
     pub(super) unsettled: usize,
-    /// Tasks whose refused fork waits for that.
+    /// Tasks whose refused fork waits for that, and for the burial of the dead.
     pub(super) deferred: Vec<(Tid, usize)>,
+    /// A fork was refused, and the dead have not been looked for since.
+    pub(super) refused: bool,
     /// A request waits until no fork is in flight.
     pub(super) settling: bool,
     /// Tasks whose fork waits for that request in turn.
@@ -153,6 +155,7 @@ impl<P: Policy> Supervisor<P> {
             in_flight: 0,
             unsettled: 0,
             deferred: Vec::new(),
+            refused: false,
             settling: false,
             paused: Vec::new(),
             closing: false,
@@ -219,11 +222,13 @@ impl<P: Policy> Supervisor<P> {
 
     /// Waits for one event and deals with it, or returns early when kicked. False when no task is left.
     pub(super) fn step(&mut self) -> bool {
+        // somebody who was refused a fork waits already
+        let wait = !self.refused;
         // with a child in hand whose parent has not reported, a look at what else is there comes first
-        let mut report = sys::peek(self.early.is_empty());
+        let mut report = sys::peek(wait && self.early.is_empty());
         if matches!(report, Ok(None)) {
             let again = self.resolve_early();
-            report = sys::peek(!again);
+            report = sys::peek(wait && !again);
         }
         match report {
             Ok(Some(report)) => self.dispatch(report),
@@ -231,26 +236,32 @@ impl<P: Policy> Supervisor<P> {
             Err(_) => return false,
         }
         self.events += 1;
-        if self.events.is_multiple_of(FAIR_AFTER) {
+        if self.refused || self.events.is_multiple_of(FAIR_AFTER) {
             self.fair_round();
         }
         true
     }
 
-    /// One turn for every task that waits.
+    /// One turn for every task that waits, the dead first.
     ///
-    /// The kernel looks for events from the youngest tracee to the oldest, and an event that was peeked at
-    /// and dealt with does not move a task back. On a big machine young tasks could stop so often that an
-    /// old one is never seen.
+    /// The kernel looks for events among our children first and then from the youngest tracee to the oldest, and an
+    /// event that was peeked at and dealt with does not move a task back. On a big machine young tasks could stop so
+    /// often that an old one is never seen.
     fn fair_round(&mut self) {
-        let mut stops = Vec::new();
-        while let Ok(Some(report)) = sys::take_stop() {
-            stops.push(report);
+        let mut stops = TidMap::default();
+        while let Ok(Some(report)) = sys::peek(false) {
+            // whatever there was of this task is out of date
+            stops.remove(&report.tid);
+            if report.code == libc::CLD_TRAPPED {
+                sys::consume(report.tid);
+                stops.insert(report.tid, report);
+            } else {
+                self.on_death(report);
+            }
         }
-        for report in stops {
-            self.dispatch(report);
-        }
-        while let Ok(Some(report)) = sys::peek_death() {
+        self.refused = false;
+        self.retry_deferred();
+        for report in stops.into_values() {
             self.dispatch(report);
         }
     }

@@ -73,16 +73,6 @@ pub(super) fn peek_at(tid: Tid) -> Result<Report, Errno> {
     }
 }
 
-/// The next death, left in place.
-pub(super) fn peek_death() -> Result<Option<Report>, Errno> {
-    waitid(libc::P_ALL, 0, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)
-}
-
-/// The next stop, taken out of the queue.
-pub(super) fn take_stop() -> Result<Option<Report>, Errno> {
-    waitid(libc::P_ALL, 0, libc::WSTOPPED | libc::WNOHANG)
-}
-
 /// Takes the stop of a task which is to stay stopped out of the queue.
 pub(super) fn consume(tid: Tid) {
     // fails only when the task was killed meanwhile, and then its death is reported next

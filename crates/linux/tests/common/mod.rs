@@ -270,7 +270,9 @@ pub struct Copy(PathBuf);
 impl Copy {
     pub fn of(program: &Path) -> Self {
         let path = std::env::temp_dir().join(format!("penfold-copy-{}", process::id()));
-        std::fs::copy(program, &path).expect("copy the program");
+        // not by this process: a child of another thread would hold it open for writing, "Text file busy"
+        let copied = process::Command::new("cp").arg(program).arg(&path).status();
+        assert!(copied.expect("run cp").success());
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&path, mode).expect("let everybody execute it");
         Self(path)

@@ -118,18 +118,21 @@ fn watch(main: i32, ended: Arc<AtomicBool>) {
     });
 }
 
+/// What `/proc` tells of a task after its name: its state first.
+fn stat(task: i32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{task}/stat")).ok()?;
+    Some(stat.rsplit_once(") ")?.1.to_owned())
+}
+
+/// Such as `t` for one that its tracer holds.
+pub fn state(task: i32) -> Option<char> {
+    stat(task)?.chars().next()
+}
+
 /// User and system ticks of a task, which any other observer sees too.
 pub fn ticks(task: i32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{task}/stat")).ok()?;
-    let fields: Vec<u64> = stat
-        .rsplit_once(") ")?
-        .1
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|it| it.parse().ok())
-        .collect();
-    Some(fields.iter().sum())
+    let stat = stat(task)?;
+    Some(stat.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
 }
 
 /// Nanoseconds that a task has run on a CPU.
