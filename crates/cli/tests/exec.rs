@@ -49,8 +49,7 @@ fn exec_passes_signals_on_and_kills_what_is_left_behind() {
     daemon.says(&["mkdir", "/a"]);
     let script = "trap 'echo got; exit 5' TERM; echo ready; while :; do sleep 0.01; done";
     let mut running = daemon.verb(&["exec", "/a", "--", "sh", "-c", script]).start();
-    eventually("it runs", || daemon.says(&["cat", "/a", "pids.current"]) != "0\n");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    eventually("it runs", || running.stdout() == "ready\n");
     running.signal(Signal::SIGTERM);
     running.wait();
     let ended = running.finish();

@@ -65,13 +65,13 @@ fn a_command_that_ignores_sigterm_goes_on() {
 const DIALOGUE: &str = r#"
 import os, pty, re, select, signal, sys, time
 prefix = sys.argv[1:]
-signal.alarm(25)
+signal.alarm(60)
 shell, terminal = pty.fork()
 if shell == 0:
     os.environ.update(PS1='PROMPT> ', PS2='', HISTFILE='', TERM='dumb', INPUTRC='/dev/null')
     os.execvp('bash', ['bash', '--norc', '--noprofile', '--noediting', '-i'])
 seen = b''
-def until(word, seconds=8):
+def until(word, seconds=20):
     global seen
     end = time.monotonic() + seconds
     while word not in seen:

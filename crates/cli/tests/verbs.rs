@@ -164,8 +164,7 @@ fn events_are_told_as_they_happen() {
     let daemon = Daemon::start(common::User::Same, &["pids"]);
     let mut watching =
         daemon.verb(&["events", "-n", "2", "--json", "-k", "created", "-k", "removed"]).start();
-    // nothing is missed once it says so; it has told by the time that it has connected and been answered
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    eventually("it says that it watches", || watching.stderr() == "Watching.\n");
     daemon.says(&["mkdir", "/a"]);
     daemon.says(&["rmdir", "/a"]);
     watching.wait();

@@ -124,12 +124,11 @@ fn agents_that_hang_are_bounded_and_the_rest_wait_and_run() {
         "touch {at}/began$(echo $1 | tr / _); while [ ! -e {at}/go ]; do sleep 0.1; done; echo $1 >> {at}/ended"
     ));
     let (agents, notes) = agents();
-    let began = Instant::now();
     let all = AGENTS_AT_ONCE + 30;
     for number in 0..all {
         agents.release(release(&agent, &format!("/{number}")));
     }
-    assert!(began.elapsed() < Duration::from_millis(100), "nobody waited for an agent");
+    // nobody waited for an agent, or this would not be reached: none can end yet
     eventually("as many as may have begun", || scratch.entries("began") == AGENTS_AT_ONCE);
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(scratch.entries("began"), AGENTS_AT_ONCE);
@@ -151,7 +150,7 @@ fn an_agent_that_takes_ten_seconds_is_told_of() {
     let (agents, notes) = agents();
     agents.release(release(&agent, "/slow"));
     agents.release(release("/nonexistent/agent", "/none"));
-    match notes.recv_timeout(Duration::from_secs(5)).expect("a note") {
+    match notes.recv_timeout(Duration::from_secs(20)).expect("a note") {
         Note::Failed(release, error) => {
             assert_eq!((release.path.as_slice(), error.raw_os_error()), (&b"/none"[..], Some(libc::ENOENT)));
         }

@@ -127,6 +127,12 @@ fn frozen_tasks_use_no_cpu_time() {
     watched.freeze();
     let used =
         || threads.iter().map(|&task| (ticks(task).unwrap(), run_time(task).unwrap())).collect::<Vec<_>>();
+    // soon: a task that has reported its stop may still be on its way off the CPU
+    eventually("all stand still", || {
+        let before = used();
+        sleep(Duration::from_millis(100));
+        used() == before
+    });
     let (before, work) = (used(), watched.get(Field::Work));
     sleep(Duration::from_millis(300));
     assert_eq!((used(), watched.get(Field::Work)), (before.clone(), work));

@@ -79,7 +79,7 @@ fn a_process_that_executes_programs_all_the_time_is_adopted_whole() {
             pthread_t made;
             for (int i = 0; i < 2; i++) pthread_create(&made, 0, nap, 0);
             pthread_create(&made, 0, again, argv[0]);
-            if (argc == 1) { alarm(20); puts("ready"); fflush(stdout); }
+            if (argc == 1) { alarm(60); puts("ready"); fflush(stdout); }
             for (;;) pause();
         }"#,
     );

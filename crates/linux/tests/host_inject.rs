@@ -27,7 +27,7 @@ def fill(*_):
             why = 'refused'; break
     print(made, why, flush=True)
 signal.signal(signal.SIGUSR1, fill)
-signal.alarm(30)
+signal.alarm(60)
 print('ready', flush=True)
 while True: time.sleep(0.01)";
 
@@ -154,7 +154,7 @@ fn waiter() -> Program {
             struct sigaction action = { .sa_handler = count };
             sigaction(SIGUSR2, &action, 0);
             int parent = getpid(), timed = kind[0] == 't';
-            alarm(20);
+            alarm(60);
             int child = timed ? 0 : fork();
             if (!timed && child == 0) {
                 double until = now() + 0.4;
@@ -255,7 +255,7 @@ fn no_signal_is_lost_to_it() {
             struct sigaction action = { .sa_sigaction = take, .sa_flags = SA_SIGINFO | SA_RESTART };
             sigaction(SIGRTMIN, &action, 0);
             int parent = getpid();
-            alarm(20);
+            alarm(60);
             puts("ready"); fflush(stdout);
             if (fork() == 0) {
                 for (int i = 0; i < 3000; i++) {
@@ -297,7 +297,7 @@ fn a_storm_of_forks_that_is_caught_loses_nobody() {
             pthread_t made;
             for (int i = 0; i < 4; i++) pthread_create(&made, 0, storm, 0);
             pthread_create(&made, 0, reaper, 0);
-            alarm(15); puts("ready"); fflush(stdout);
+            alarm(60); puts("ready"); fflush(stdout);
             for (;;) pause();
         }"#,
     );
@@ -346,7 +346,7 @@ fn what_has_a_filter_of_its_own_is_refused() {
             struct sock_fprog program = { 1, all };
             CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
             CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
-            alarm(20); puts("ready"); fflush(stdout);
+            alarm(60); puts("ready"); fflush(stdout);
             for (;;) pause();
         }"#,
     );
@@ -381,7 +381,7 @@ fn what_an_adopted_process_asks_of_its_cpus_is_clamped() {
 import os, signal, time
 def ask(*_):
     os.sched_setaffinity(0, {0, 1}); print(os.sched_getaffinity(0), flush=True)
-signal.signal(signal.SIGUSR1, ask); signal.alarm(20)
+signal.signal(signal.SIGUSR1, ask); signal.alarm(60)
 print('ready', flush=True)
 while True: time.sleep(0.02)";
     let mut stranger = ready(program);
@@ -415,7 +415,7 @@ fn a_process_that_waits_for_its_vfork_child_gets_it_afterwards() {
     let program = compile(
         r#"
         int main(void) {
-            alarm(20); puts("ready"); fflush(stdout);
+            alarm(60); puts("ready"); fflush(stdout);
             if (vfork() == 0) { struct timespec time = { 0, 300000000 }; nanosleep(&time, 0); _exit(0); }
             printf("%d %d\n", fork() < 0 ? errno : 0, EAGAIN); fflush(stdout);
             for (;;) pause();

@@ -292,6 +292,7 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
     daemon.attach(&format!("{all}:/a"), thread, false);
     daemon.attach(&format!("{all}:/frozen/below"), frozen.pid(), true);
     std::thread::sleep(Duration::from_millis(1500));
+    daemon.settle();
 
     let before = daemon.seen();
     assert_eq!(before.len(), 3 * 2 + 3 + 1000 + 5 + 1);
@@ -307,6 +308,7 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
 
     // and once more, when the birth of a thread has been looked at
     std::thread::sleep(Duration::from_millis(1500));
+    daemon.settle();
     let before = daemon.seen();
     daemon.crash();
     daemon.restart();
@@ -321,7 +323,7 @@ fn what_members_have_borne_while_no_daemon_ran_are_members() {
     let mut member = Stranger::start(WORKER);
     let older = numbers(&member.ask("f"));
     daemon.attach(&format!("{at}:/a"), member.pid(), true);
-    std::thread::sleep(Duration::from_millis(50));
+    daemon.settle();
     daemon.crash();
     let mut expected = numbers(&member.ask("f"));
     let thread = numbers(&member.ask("t"))[0];
@@ -405,14 +407,19 @@ fn a_full_disk_stops_nobody_and_is_caught_up_with() {
         daemon.mkdir(&format!("{at}:/{number}"));
         daemon.write(&format!("{at}:/{number}"), "pids.max", "7");
     }
-    daemon.settle();
-    let said = daemon.not_restored();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut said = daemon.not_restored();
+    while said.is_empty() {
+        assert!(Instant::now() < deadline, "the disk is full");
+        std::thread::sleep(Duration::from_millis(50));
+        said = daemon.not_restored();
+    }
     assert!(
         said.len() == 1 && said[0].contains("journal lost since") && said[0].contains("No space left"),
         "{said:?}"
     );
     tmpfs("remount,size=8m");
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !daemon.not_restored().is_empty() {
         assert!(Instant::now() < deadline, "the disk is tried again");
         std::thread::sleep(Duration::from_millis(50));

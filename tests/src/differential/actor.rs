@@ -137,9 +137,9 @@ fn start_thread(
     Ok(Reply::Task(tid))
 }
 
-/// Waits for a zombie; its tracer, if it has one, may have to see it first. ETIMEDOUT after two seconds.
+/// Waits for a zombie; its tracer, if it has one, may have to see it first. ETIMEDOUT after ten seconds.
 pub(super) fn reap(pid: Pid) -> Result<(), Errno> {
-    let end = Instant::now() + Duration::from_secs(2);
+    let end = Instant::now() + Duration::from_secs(10);
     while waitpid(pid, Some(WaitPidFlag::WNOHANG))? == WaitStatus::StillAlive {
         if Instant::now() > end {
             return Err(Errno::ETIMEDOUT);

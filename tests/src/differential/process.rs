@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long anything that is under way may take before it counts as not happening.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The state letter of a task; none when it is gone.
 pub(super) fn state(tid: i32) -> Option<char> {

@@ -25,7 +25,7 @@ pub(super) struct Opened {
 }
 
 /// How often and how long a group that is still freezing is asked again.
-const FREEZING: (u32, Duration) = (100, Duration::from_millis(2));
+const FREEZING: (u32, Duration) = (500, Duration::from_millis(2));
 
 #[allow(clippy::unnecessary_cast)] // other processors have other types
 pub(super) fn status(status: &FileStat) -> Status {

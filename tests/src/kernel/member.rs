@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// How long a death may take before it counts as not happening.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(2);
 
 /// A child process of the tester, with the pipe it takes its orders from.

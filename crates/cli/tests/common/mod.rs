@@ -14,6 +14,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -112,7 +113,8 @@ pub struct Running {
     mark: String,
     began: Instant,
     limit: Duration,
-    outputs: [JoinHandle<String>; 2],
+    stdout: Output,
+    stderr: Output,
     ended: bool,
 }
 
@@ -162,7 +164,7 @@ impl Run {
         Self {
             words: words.into_iter().map(Into::into).collect(),
             user: User::Same,
-            limit: Duration::from_secs(30),
+            limit: Duration::from_mins(1),
             input: Vec::new(),
             environment: Vec::new(),
             mark: format!("{}-{number}", std::process::id()),
@@ -234,15 +236,16 @@ impl Run {
         let mut stdin = child.stdin.take().expect("piped");
         let input = self.input;
         thread::spawn(move || stdin.write_all(&input));
-        let outputs =
-            [collect(child.stdout.take().expect("piped")), collect(child.stderr.take().expect("piped"))];
+        let stdout = Output::of(child.stdout.take().expect("piped"));
+        let stderr = Output::of(child.stderr.take().expect("piped"));
         Running {
             child,
             scratch: self.scratch,
             mark: self.mark,
             began: Instant::now(),
             limit: self.limit,
-            outputs,
+            stdout,
+            stderr,
             ended: false,
         }
     }
@@ -252,12 +255,36 @@ impl Run {
     }
 }
 
-fn collect(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = stream.read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+/// What a run writes, as it comes.
+#[derive(Debug)]
+struct Output {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Output {
+    fn of(mut stream: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let read = Arc::clone(&bytes);
+        let reader = thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(length @ 1..) = stream.read(&mut piece) {
+                read.lock().expect("no reader panics").extend(&piece[..length]);
+            }
+        });
+        Self { bytes, reader: Some(reader) }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().expect("no reader panics")).into_owned()
+    }
+
+    fn whole(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("an output");
+        }
+        self.so_far()
+    }
 }
 
 impl Running {
@@ -267,6 +294,16 @@ impl Running {
 
     pub fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).expect("the run is alive");
+    }
+
+    /// What it has written to stdout by now.
+    pub fn stdout(&self) -> String {
+        self.stdout.so_far()
+    }
+
+    /// What it has written to stderr by now.
+    pub fn stderr(&self) -> String {
+        self.stderr.so_far()
     }
 
     /// All living processes of the run but the first.
@@ -293,9 +330,7 @@ impl Running {
         let elapsed = self.began.elapsed();
         let left = marked(&self.mark).into_iter().map(comm).collect();
         self.kill_all();
-        let outputs =
-            std::mem::replace(&mut self.outputs, [thread::spawn(String::new), thread::spawn(String::new)]);
-        let [stdout, stderr] = outputs.map(|output| output.join().expect("an output"));
+        let (stdout, stderr) = (self.stdout.whole(), self.stderr.whole());
         let json = std::fs::read_to_string(self.scratch.path().join("report.json")).ok();
         Finished { status, stdout, stderr, elapsed, json, left }
     }
@@ -393,7 +428,7 @@ impl Finished {
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(10), "not within 10 s: {what}");
+        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }

@@ -129,7 +129,7 @@ impl World {
         self.daemon = Some(daemon.spawn().expect("run the daemon"));
         let began = Instant::now();
         while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(10), "no daemon:\n{}", self.log());
+            assert!(began.elapsed() < Duration::from_secs(20), "no daemon:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
         self.run(PENFOLD, ["install-helpers"]).ok();

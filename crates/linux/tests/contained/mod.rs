@@ -43,7 +43,7 @@ pub fn read(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId, name: &s
 }
 
 impl Job {
-    /// Starts a command with these settings, killed after 30 seconds. Limits on tasks may also be set later.
+    /// Starts a command with these settings, killed after 60 seconds. Limits on tasks may also be set later.
     pub fn start<S: AsRef<str>>(settings: &[(&str, &str)], argv: &[S]) -> Job {
         Job::start_with(&[Need::ForkVeto], settings, argv)
     }
@@ -105,11 +105,11 @@ impl Drop for Job {
 }
 
 fn watch(main: i32, ended: Arc<AtomicBool>) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_mins(1);
     thread::spawn(move || {
         while !ended.load(Ordering::Acquire) {
             if Instant::now() > deadline {
-                eprintln!("killed: the job has not ended within 30 s");
+                eprintln!("killed: the job has not ended within 60 s");
                 let _ = kill(Pid::from_raw(main), Signal::SIGKILL);
                 return;
             }

@@ -154,7 +154,7 @@ def fill(*_):
             why = errno.errorcode[error.errno]; break
     print(made, why, flush=True)
 signal.signal(signal.SIGUSR1, fill)
-signal.alarm(30)
+signal.alarm(60)
 print('ready', flush=True)
 while True: time.sleep(0.02)";
 
