@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::place::Moment;
 use super::record::{Cgroup, FORMAT, Hierarchy, Module, Place, Process, Record, Text, View};
 
 /// Hierarchies, cgroups, members and views by their numbers and names.
@@ -19,8 +20,8 @@ pub struct Image {
     pub cgroups: BTreeMap<u64, Known>,
     /// By process id.
     pub processes: BTreeMap<i32, Process>,
-    /// When the membership was last seen to change, in ticks since boot.
-    pub seen: u64,
+    /// When the membership was last seen to change.
+    pub seen: Moment,
     /// By mount point.
     pub views: BTreeMap<Text, View>,
     /// How many cgroups were ever made: what is older was listed first.
@@ -65,8 +66,8 @@ impl Image {
                 self.cgroups.insert(cgroup.cgroup, Known { cgroup: cgroup.clone(), born });
             }
             Record::Removed { cgroup } => drop(self.cgroups.remove(cgroup)),
-            Record::Members { at, present, gone } => {
-                self.seen = *at;
+            Record::Members { at, newest, present, gone } => {
+                self.seen = Moment { at: *at, newest: *newest };
                 for pid in gone {
                     self.processes.remove(pid);
                 }
@@ -149,8 +150,8 @@ impl Image {
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let begin = Record::Begin { format: FORMAT, place: self.place.clone(), last: self.last_hierarchy };
         let present: Vec<Process> = self.processes.values().cloned().collect();
-        let members =
-            (self.seen != 0).then_some(Record::Members { at: self.seen, present, gone: Vec::new() });
+        let Moment { at, newest } = self.seen;
+        let members = (at != 0).then_some(Record::Members { at, newest, present, gone: Vec::new() });
         std::iter::once(begin)
             .chain(self.modules.iter().cloned().map(Record::Module))
             .chain(self.hierarchies.values().cloned().map(Record::Hierarchy))

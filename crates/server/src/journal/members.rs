@@ -10,6 +10,7 @@ use penfold_linux::trace::Survivor;
 
 use super::describe::cgroups_of;
 use super::image::Image;
+use super::place::Moment;
 use super::rebuild::Rebuilt;
 use super::record::{Process, Record, Thread};
 use crate::desk::Desk;
@@ -59,11 +60,12 @@ fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>)
 }
 
 /// What has to be recorded to get from the members of an image to those of now.
-pub(super) fn difference(image: &Image, now: BTreeMap<i32, Process>, at: u64) -> Option<Record> {
+pub(super) fn difference(image: &Image, now: BTreeMap<i32, Process>, seen: Moment) -> Option<Record> {
     let gone: Vec<i32> = image.processes.keys().copied().filter(|pid| !now.contains_key(pid)).collect();
     let present: Vec<Process> =
         now.into_values().filter(|process| image.processes.get(&process.pid) != Some(process)).collect();
-    (!gone.is_empty() || !present.is_empty()).then_some(Record::Members { at, present, gone })
+    let Moment { at, newest } = seen;
+    (!gone.is_empty() || !present.is_empty()).then_some(Record::Members { at, newest, present, gone })
 }
 
 /// Puts the members that still live back, and what was born of them since. Returns what is not known, in sentences.
@@ -156,8 +158,10 @@ impl Work<'_> {
         let mut parents = vec![parent];
         while let Some(parent) = parents.pop() {
             for child in children_of(parent) {
-                let started = start_time(child).filter(|&started| started >= self.image.seen);
-                let Some(started) = started.filter(|_| !self.done.contains(&child)) else { continue };
+                let Some(started) = start_time(child) else { continue };
+                if self.done.contains(&child) || !self.image.seen.is_before(child, started) {
+                    continue;
+                }
                 if !like.threads.is_empty() {
                     self.said.push(format!(
                         "process {child} was born while no daemon ran, of process {parent}, whose threads are in different \

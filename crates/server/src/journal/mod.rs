@@ -26,7 +26,7 @@ pub use file::{Found, Store, parse};
 pub use image::Image;
 pub use look::describe_all;
 pub use members::{Survivors, TakeIn};
-pub use place::{here, mount_namespace};
+pub use place::{Moment, here, mount_namespace};
 pub use rebuild::{Rebuilt, rebuild};
 pub use record::{Cgroup, Hierarchy, Module, Owner, Place, Process, Record, Text, Thread, View};
 pub use restore::{Helpers, MountAgain, restore};

@@ -22,10 +22,52 @@ fn namespace(pid: &str, kind: &str) -> u64 {
     fs::metadata(format!("/proc/{pid}/ns/{kind}")).map_or(0, |namespace| namespace.ino())
 }
 
-/// The time since boot in the ticks that start times are in, 100 a second.
-pub(super) fn ticks() -> u64 {
+/// A moment among the births of processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moment {
+    /// In the ticks since boot that start times are in, 100 a second; 0 says that nothing was seen yet.
+    pub at: u64,
+    /// The number that was given to a task last; 0 if that is not known.
+    pub newest: i32,
+}
+
+impl Moment {
+    /// The present one.
+    pub(super) fn now() -> Moment {
+        let average = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let newest = average.split_whitespace().last().and_then(|number| number.parse().ok());
+        Moment { at: ticks(), newest: newest.unwrap_or(0) }
+    }
+
+    /// Whether a process was born later. In one and the same tick numbers tell, which are given in ascending order; that
+    /// they begin anew in that very tick is left out of account.
+    pub(super) fn is_before(self, pid: i32, started: u64) -> bool {
+        started > self.at || started == self.at && pid > self.newest
+    }
+}
+
+fn ticks() -> u64 {
     let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME)
         .map_or(0, |time| time.tv_sec().cast_unsigned() * 100 + time.tv_nsec().cast_unsigned() / 10_000_000);
-    // 0 says that nothing was seen yet
     since_boot.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn births_in_the_tick_of_a_moment_are_told_apart_by_number() {
+        let moment = Moment { at: 500, newest: 70 };
+        assert!(moment.is_before(3, 501) && moment.is_before(71, 500));
+        assert!(!moment.is_before(71, 499) && !moment.is_before(70, 500) && !moment.is_before(69, 500));
+        let child = std::process::Command::new("true").spawn().expect("a child");
+        let now = Moment::now();
+        assert!(now.at > 0 && now.newest >= child.id().cast_signed(), "{now:?}");
+        let later = std::process::Command::new("true").spawn().expect("a child");
+        assert!(later.id().cast_signed() > now.newest || Moment::now().newest < now.newest, "{now:?}");
+        for mut child in [child, later] {
+            child.wait().expect("it is ours");
+        }
+    }
 }

@@ -191,6 +191,9 @@ pub enum Record {
     Members {
         /// That moment, in ticks since boot.
         at: u64,
+        /// The number that was given to a task last; 0 if that is not known.
+        #[serde(default)]
+        newest: i32,
         /// Those that are new, or elsewhere than before.
         present: Vec<Process>,
         /// Those that are no members any more.

@@ -10,6 +10,7 @@ use super::file::Store;
 use super::image::Image;
 use super::look::{Dirty, Looker, Views};
 use super::members::{self, Survivors};
+use super::place::Moment;
 use super::record::{Record, View};
 use super::{Text, place};
 use crate::change::{Change, What};
@@ -214,12 +215,12 @@ impl Writer {
     }
 
     fn look_at_members(&mut self, records: &mut Vec<Record>) -> Result<(), Failure> {
-        let (began, at) = (Instant::now(), place::ticks());
+        let (began, seen) = (Instant::now(), Moment::now());
         let now = members::now(&self.looker.desk, &self.survivors)?;
         let pause = LOOK_EVERY.max(began.elapsed() * LOOK_SHARE);
         self.look_at = (!now.is_empty()).then(|| Instant::now() + pause);
         self.rested = Instant::now() + LOOK_EVERY.min(began.elapsed() * LOOK_SHARE);
-        if let Some(record) = members::difference(&self.looker.image, now, at) {
+        if let Some(record) = members::difference(&self.looker.image, now, seen) {
             self.looker.take(record, records);
         }
         Ok(())
