@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use penfold_server::connection::Connection;
 use penfold_server::control::Limits;
@@ -35,8 +35,10 @@ while True:
     except BlockingIOError: time.sleep(0.01)'";
     let pid = start(&world, "/bomb/below", bomb);
     wait_until("it bombs", || world.processes("/bomb/below").len() > 20);
+    let began = Instant::now();
     let killed = world.call(&KillCall { cgroup: "/bomb".into() }).processes;
     assert!(killed > 20, "{killed}");
+    assert!(began.elapsed() < Duration::from_secs(10));
     assert!(world.processes("/bomb/below").is_empty() && !lives(pid));
     world.call(&RmdirCall { cgroup: "/bomb".into(), recursive: Some(true) });
 }

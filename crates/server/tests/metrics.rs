@@ -1,11 +1,14 @@
 //! OpenMetrics: what is served is well-formed and agrees with the files, and no scraper disturbs anybody.
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use common::wait_until;
 use penfold_core::{CgroupId, FileId};
 use penfold_linux::trace::{AtEnd, Command, ExecOptions, Running, TraceHost, Workshop};
 use penfold_server::client::{Client, Trust};
@@ -172,21 +175,14 @@ fn the_numbers_are_those_of_the_files() {
     let script = format!("({script}) 2> /dev/null || sleep 100");
     let _running = world.exec(&[odd], &["sh", "-c", &script]);
     let refused = || world.read(odd, "pids.events");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while refused() == "max 0\n" {
-        assert!(Instant::now() < deadline, "the limit refuses");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("the limit refuses", || refused() != "max 0\n");
     // one who is refused gives up and sleeps as well: from then on nothing changes
     let sleepers = || {
         let tasks = world.read(odd, "tasks");
         let name = |task: &str| std::fs::read_to_string(format!("/proc/{task}/comm")).unwrap_or_default();
         tasks.lines().filter(|&task| name(task) == "sleep\n").count()
     };
-    while sleepers() < 5 {
-        assert!(Instant::now() < deadline, "all of them sleep");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("all of them sleep", || sleepers() == 5);
 
     let samples = parse(&scrape(&world.desk).expect("it runs"));
     let path = "/a/quote\" backslash\\134 \\377";

@@ -11,7 +11,7 @@ mod scratch;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -48,11 +48,16 @@ pub const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "
 pub fn for_everybody(scratch: &Scratch) -> PathBuf {
     let copy = scratch.path().join("penfold");
     if !copy.exists() && std::fs::hard_link(PENFOLD, &copy).is_err() {
-        // not by this process: a child of another thread would hold it open for writing, "Text file busy"
-        let copied = Command::new("cp").arg(PENFOLD).arg(&copy).status();
-        assert!(copied.expect("run cp").success());
+        copy_program(Path::new(PENFOLD), &copy);
     }
     copy
+}
+
+/// Copies a program that is to be executed. Not by this process: a child of another thread would hold the copy open for
+/// writing, "Text file busy".
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status();
+    assert!(copied.expect("run cp").success());
 }
 
 /// As whom a run is made.

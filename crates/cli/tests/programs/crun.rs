@@ -4,12 +4,12 @@
 //! the preload library gives it; it never asks for the type of what is mounted at /sys/fs/cgroup/CONTROLLER.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::common::eventually;
+use crate::common::{copy_program, eventually};
 use crate::needs;
 use crate::world::{Ran, World};
 
@@ -39,10 +39,7 @@ impl Runtime {
         }
         let static_shell =
             ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| fs::exists(path).unwrap());
-        // not by this process: a child of another thread would hold it open for writing, "Text file busy"
-        let copied =
-            Command::new("cp").arg(static_shell.expect("busybox")).arg(root.join("bin/busybox")).status();
-        assert!(copied.expect("run cp").success());
+        copy_program(Path::new(static_shell.expect("busybox")), &root.join("bin/busybox"));
         for name in ["sh", "sleep", "cat", "echo", "nproc"] {
             std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).expect("a link");
         }

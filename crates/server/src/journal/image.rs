@@ -66,8 +66,8 @@ impl Image {
                 self.cgroups.insert(cgroup.cgroup, Known { cgroup: cgroup.clone(), born });
             }
             Record::Removed { cgroup } => drop(self.cgroups.remove(cgroup)),
-            Record::Members { at, newest, present, gone } => {
-                self.seen = Moment { at: *at, newest: *newest };
+            Record::Members { seen, present, gone } => {
+                self.seen = *seen;
                 for pid in gone {
                     self.processes.remove(pid);
                 }
@@ -150,8 +150,8 @@ impl Image {
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let begin = Record::Begin { format: FORMAT, place: self.place.clone(), last: self.last_hierarchy };
         let present: Vec<Process> = self.processes.values().cloned().collect();
-        let Moment { at, newest } = self.seen;
-        let members = (at != 0).then_some(Record::Members { at, newest, present, gone: Vec::new() });
+        let seen = self.seen;
+        let members = (seen.at != 0).then_some(Record::Members { seen, present, gone: Vec::new() });
         std::iter::once(begin)
             .chain(self.modules.iter().cloned().map(Record::Module))
             .chain(self.hierarchies.values().cloned().map(Record::Hierarchy))

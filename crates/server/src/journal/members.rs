@@ -64,8 +64,7 @@ pub(super) fn difference(image: &Image, now: BTreeMap<i32, Process>, seen: Momen
     let gone: Vec<i32> = image.processes.keys().copied().filter(|pid| !now.contains_key(pid)).collect();
     let present: Vec<Process> =
         now.into_values().filter(|process| image.processes.get(&process.pid) != Some(process)).collect();
-    let Moment { at, newest } = seen;
-    (!gone.is_empty() || !present.is_empty()).then_some(Record::Members { at, newest, present, gone })
+    (!gone.is_empty() || !present.is_empty()).then_some(Record::Members { seen, present, gone })
 }
 
 /// Puts the members that still live back, and what was born of them since. Returns what is not known, in sentences.

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use nix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 
 use super::record::Place;
 
@@ -23,11 +24,12 @@ fn namespace(pid: &str, kind: &str) -> u64 {
 }
 
 /// A moment among the births of processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Moment {
     /// In the ticks since boot that start times are in, 100 a second; 0 says that nothing was seen yet.
     pub at: u64,
     /// The number that was given to a task last; 0 if that is not known.
+    #[serde(default)]
     pub newest: i32,
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::place::Moment;
 use crate::escape::{escape, unescape};
 
 /// What this version writes. A journal of another number is not read.
@@ -189,11 +190,9 @@ pub enum Record {
     },
     /// Membership, as looked at in one moment.
     Members {
-        /// That moment, in ticks since boot.
-        at: u64,
-        /// The number that was given to a task last; 0 if that is not known.
-        #[serde(default)]
-        newest: i32,
+        /// That moment.
+        #[serde(flatten)]
+        seen: Moment,
         /// Those that are new, or elsewhere than before.
         present: Vec<Process>,
         /// Those that are no members any more.

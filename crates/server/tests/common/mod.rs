@@ -182,7 +182,7 @@ pub fn lives(pid: i32) -> bool {
     status.lines().any(|line| line.starts_with("State:") && !line.contains('Z') && !line.contains('X'))
 }
 
-pub fn wait_until(what: &str, reached: impl Fn() -> bool) {
+pub fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !reached() {
         assert!(Instant::now() < deadline, "not reached in 30 s: {what}");
