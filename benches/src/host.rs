@@ -1,6 +1,6 @@
 //! A host that does nothing but store each task's css_set, so that a benchmark measures core alone.
 
-use penfold_core::{CannotGive, CssSetId, Errno, Host, Mask, Need, TaskFacts, Tid};
+use penfold_core::{CannotGive, CssSetId, Errno, Host, HostView, Mask, Need, TaskFacts, Tid};
 
 /// A table from thread id to css_set. Every task is its own process of user 0.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ impl BareHost {
     }
 }
 
-impl Host for BareHost {
+impl HostView for BareHost {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         Some(TaskFacts {
             group: task,
@@ -32,10 +32,6 @@ impl Host for BareHost {
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
         self.sets[task.0 as usize]
-    }
-
-    fn place(&mut self, task: Tid, set: CssSetId) {
-        self.sets[task.0 as usize] = Some(set);
     }
 
     // A scan: no benchmark lists members, and an index would be paid for in every `place`.
@@ -61,6 +57,16 @@ impl Host for BareHost {
         Mask::first(2)
     }
 
+    fn is_frozen(&self, _: Tid) -> bool {
+        false
+    }
+}
+
+impl Host for BareHost {
+    fn place(&mut self, task: Tid, set: CssSetId) {
+        self.sets[task.0 as usize] = Some(set);
+    }
+
     fn require(&mut self, _: Need) -> Result<(), CannotGive> {
         Ok(())
     }
@@ -72,8 +78,4 @@ impl Host for BareHost {
     fn freeze(&mut self, _: Tid) {}
 
     fn thaw(&mut self, _: Tid) {}
-
-    fn is_frozen(&self, _: Tid) -> bool {
-        false
-    }
 }

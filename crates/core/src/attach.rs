@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::engine::{Engine, bits};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::host::{Host, Need};
+use crate::host::{Host, HostView, Need};
 use crate::ids::{CgroupId, CssSetId};
 use crate::lifecycle::tasks;
 use crate::subsystem::{Callbacks, Migration};
@@ -64,7 +64,7 @@ impl Engine {
     /// read it from a file.
     fn collect(
         &self,
-        host: &dyn Host,
+        host: &dyn HostView,
         cgroup: CgroupId,
         task: Tid,
         known: (Tid, TaskFacts),
@@ -239,7 +239,7 @@ fn group_by_origin(moves: &mut [Move]) {
 }
 
 /// Where tasks are limited, only tasks whose forks the host can refuse are let in.
-fn check_vetoes(host: &dyn Host, moves: &[Move]) -> Result<()> {
+fn check_vetoes(host: &dyn HostView, moves: &[Move]) -> Result<()> {
     let need = Need::ForkVeto;
     let mut moves = moves.iter();
     moves.try_for_each(|moving| host.can_give(moving.task, need).map_err(|cannot| cannot.error(need)))

@@ -13,7 +13,7 @@ use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::file::{PAGE_SIZE, Place};
 use crate::hierarchy::HierarchyFlags;
-use crate::host::Host;
+use crate::host::{Host, HostView};
 use crate::ids::{CgroupId, FileId};
 use crate::number::{parse_s32, parse_u64};
 use crate::task::{Caller, Owner, Tid};
@@ -228,7 +228,7 @@ impl Engine {
     }
 
     /// The thread groups that have at least one thread in the cgroup, ascending (B5.1).
-    pub fn thread_groups(&self, host: &dyn Host, cgroup: CgroupId) -> Vec<Tid> {
+    pub fn thread_groups(&self, host: &dyn HostView, cgroup: CgroupId) -> Vec<Tid> {
         let tasks = self.tree.tasks(host, cgroup);
         let mut groups: Vec<Tid> = tasks.into_iter().filter_map(|task| host.group(task)).collect();
         groups.sort_unstable();

@@ -54,18 +54,16 @@ impl CannotGive {
     }
 }
 
-/// The host: it owns the tasks, core owns the css_sets that they point to.
+/// What can be asked of a host about its tasks and its machine. It changes nothing.
 ///
-/// Every method is called with the engine borrowed, so an implementation must not call back into it.
-pub trait Host {
+/// The host owns the tasks, core owns the css_sets that they point to. Code that only looks takes this trait, so that a
+/// reader sees from a signature whether tasks can be touched.
+pub trait HostView {
     /// The facts of a task; `None` if there is none of that number.
     fn task(&self, task: Tid) -> Option<TaskFacts>;
 
     /// The css_set that a living task points to.
     fn css_set(&self, task: Tid) -> Option<CssSetId>;
-
-    /// Points a task to another css_set: the commit point of an attach. It must not fail.
-    fn place(&mut self, task: Tid, set: CssSetId);
 
     /// Visits every task that points to `set`, in any order.
     fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid));
@@ -81,6 +79,23 @@ pub trait Host {
     /// Visits every thread of a thread group that is not exiting, leader first, the others in the order of their making
     /// as far as it is known.
     fn for_each_thread(&self, group: Tid, visit: &mut dyn FnMut(Tid));
+
+    /// The thread group of a task: the one fact of [`HostView::task`] that listings need.
+    fn group(&self, task: Tid) -> Option<Tid> {
+        self.task(task).map(|facts| facts.group)
+    }
+
+    /// True once a task that [`Host::freeze`] was called for can't run any more.
+    fn is_frozen(&self, task: Tid) -> bool;
+
+    /// Asks whether a need that the host can meet can be met for this task, where a host has tasks of several kinds.
+    ///
+    /// # Errors
+    /// [`CannotGive`], with a reason that names the task.
+    fn can_give(&self, task: Tid, need: Need) -> Result<(), CannotGive> {
+        let _ = (task, need);
+        Ok(())
+    }
 
     /// Nanoseconds of a clock that never goes back. Core itself never reads it.
     fn now(&self) -> u64;
@@ -102,6 +117,14 @@ pub trait Host {
     fn node_limit(&self) -> usize {
         1024
     }
+}
+
+/// What core has a host do to its tasks.
+///
+/// Every method is called with the engine borrowed, so an implementation must not call back into it.
+pub trait Host: HostView {
+    /// Points a task to another css_set: the commit point of an attach. It must not fail.
+    fn place(&mut self, task: Tid, set: CssSetId);
 
     /// Asks whether the host can meet a need from now on, for the tasks it has.
     ///
@@ -109,25 +132,11 @@ pub trait Host {
     /// [`CannotGive`] with the reason; the operation that asked is refused with `EOPNOTSUPP`.
     fn require(&mut self, need: Need) -> Result<(), CannotGive>;
 
-    /// Asks whether a need that the host can meet can be met for this task, where a host has tasks of several kinds.
-    ///
-    /// # Errors
-    /// [`CannotGive`], with a reason that names the task.
-    fn can_give(&self, task: Tid, need: Need) -> Result<(), CannotGive> {
-        let _ = (task, need);
-        Ok(())
-    }
-
-    /// A need that [`Host::can_give`] agreed to has arisen for this task: from now on it must be met.
+    /// A need that [`HostView::can_give`] agreed to has arisen for this task: from now on it must be met.
     ///
     /// Called after everything that could refuse has agreed. It can't fail.
     fn give(&mut self, task: Tid, need: Need) {
         let _ = (task, need);
-    }
-
-    /// The thread group of a task: the one fact of [`Host::task`] that listings need.
-    fn group(&self, task: Tid) -> Option<Tid> {
-        self.task(task).map(|facts| facts.group)
     }
 
     /// Restricts a task to `cpus`; what it had asked for itself is kept where it still fits.
@@ -150,9 +159,6 @@ pub trait Host {
 
     /// Lets a frozen task go on.
     fn thaw(&mut self, task: Tid);
-
-    /// True once a task that [`Host::freeze`] was called for can't run any more.
-    fn is_frozen(&self, task: Tid) -> bool;
 
     /// Gives the sockets of a task this class (F5): those it has and those it will make. 0 is "unclassified".
     ///

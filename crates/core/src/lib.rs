@@ -1,7 +1,7 @@
 //! The framework of penfold: hierarchies, cgroups, css_sets, subsystems, charge rules.
 //!
 //! A deterministic state machine behind `&mut self`: no locks, no I/O, no clock, no randomness. It knows no Linux:
-//! a [`Host`] owns the tasks and knows what they are; an [`Engine`] owns everything else. A [`Subsystem`] never sees
+//! a [`Host`] owns the tasks and knows what they are ([`HostView`]); an [`Engine`] owns everything else. A [`Subsystem`] never sees
 //! the host's type and the host never sees a subsystem.
 //!
 //! Numbers such as *B4.4* in the documentation are those of the project's history of the two kernel patch sets.
@@ -54,7 +54,7 @@ pub use error::{Error, Result};
 pub use event::Event;
 pub use file::{File, PAGE_SIZE, Place, Read, ReadMap, Write};
 pub use hierarchy::{Hierarchy, HierarchyFlags};
-pub use host::{CannotGive, Host, Need};
+pub use host::{CannotGive, Host, HostView, Need};
 pub use ids::{CgroupId, Css, CssSetId, FileId};
 pub use instance::{Loaded, destination};
 pub use interest::Interest;

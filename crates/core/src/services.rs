@@ -6,7 +6,7 @@ use crate::counter::{Counter, CpuUsage};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::hierarchy::HierarchyFlags;
-use crate::host::{Host, Need};
+use crate::host::{HostView, Need};
 use crate::ids::{CgroupId, Css};
 use crate::mask::Mask;
 use crate::task::{Caller, TaskFacts, Tid};
@@ -77,25 +77,25 @@ pub trait Services {
     /// [`Error::HostCannot`](crate::Error::HostCannot) (`EOPNOTSUPP`) with the host's reason.
     fn require(&mut self, need: Need) -> Result<()>;
 
-    /// [`Host::task`]
+    /// [`HostView::task`]
     fn task(&self, task: Tid) -> Option<TaskFacts>;
 
-    /// [`Host::for_each_thread`]
+    /// [`HostView::for_each_thread`]
     fn threads_of(&self, group: Tid) -> Vec<Tid>;
 
-    /// [`Host::now`]
+    /// [`HostView::now`]
     fn now(&self) -> u64;
 
-    /// [`Host::cpus`]
+    /// [`HostView::cpus`]
     fn cpus(&self) -> Mask;
 
-    /// [`Host::memory_nodes`]
+    /// [`HostView::memory_nodes`]
     fn memory_nodes(&self) -> Mask;
 
-    /// [`Host::cpu_limit`]
+    /// [`HostView::cpu_limit`]
     fn cpu_limit(&self) -> usize;
 
-    /// [`Host::node_limit`]
+    /// [`HostView::node_limit`]
     fn node_limit(&self) -> usize;
 
     /// [`Host::set_affinity`]
@@ -116,7 +116,7 @@ pub trait Services {
     /// [`Host::thaw`]
     fn thaw(&mut self, task: Tid);
 
-    /// [`Host::is_frozen`]
+    /// [`HostView::is_frozen`]
     fn is_frozen(&self, task: Tid) -> bool;
 
     /// [`Host::set_socket_class`]
@@ -141,7 +141,7 @@ pub struct Inside<'a> {
     /// All cgroups and css_sets.
     pub tree: &'a Tree,
     /// Who knows which task points to which css_set.
-    pub host: &'a dyn Host,
+    pub host: &'a dyn HostView,
     /// The cgroup of the css that was asked for.
     pub cgroup: CgroupId,
 }

@@ -7,7 +7,7 @@ use crate::counter::CpuTime;
 use crate::engine::Engine;
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::host::{CannotGive, Host, Need};
+use crate::host::{CannotGive, Host, HostView, Need};
 use crate::ids::CssSetId;
 use crate::mask::Mask;
 use crate::task::{TaskFacts, Tid};
@@ -193,22 +193,13 @@ impl SimulatedHost {
     }
 }
 
-impl Host for SimulatedHost {
+impl HostView for SimulatedHost {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         self.tasks.get(&task).map(|task| task.facts)
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
         self.tasks.get(&task)?.set
-    }
-
-    fn place(&mut self, task: Tid, set: CssSetId) {
-        let Some(entry) = self.tasks.get_mut(&task) else { return };
-        let old = entry.set.replace(set);
-        if let Some(old) = old {
-            self.forget(task, old);
-        }
-        self.members.entry(set).or_default().insert(task);
     }
 
     fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid)) {
@@ -230,6 +221,21 @@ impl Host for SimulatedHost {
 
     fn memory_nodes(&self) -> Mask {
         if self.nodes.is_empty() { Mask::single(0) } else { self.nodes.clone() }
+    }
+
+    fn is_frozen(&self, task: Tid) -> bool {
+        self.tasks.get(&task).is_none_or(|task| task.frozen)
+    }
+}
+
+impl Host for SimulatedHost {
+    fn place(&mut self, task: Tid, set: CssSetId) {
+        let Some(entry) = self.tasks.get_mut(&task) else { return };
+        let old = entry.set.replace(set);
+        if let Some(old) = old {
+            self.forget(task, old);
+        }
+        self.members.entry(set).or_default().insert(task);
     }
 
     fn require(&mut self, need: Need) -> Result<(), CannotGive> {
@@ -269,10 +275,6 @@ impl Host for SimulatedHost {
         if let Some(task) = self.tasks.get_mut(&task) {
             task.frozen = false;
         }
-    }
-
-    fn is_frozen(&self, task: Tid) -> bool {
-        self.tasks.get(&task).is_none_or(|task| task.frozen)
     }
 
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {

@@ -11,7 +11,7 @@ use slotmap::{Key as _, SlotMap};
 use crate::cgroup::Cgroup;
 use crate::css_set::{CssSet, CssSets};
 use crate::hierarchy::{Hierarchy, HierarchyFlags};
-use crate::host::Host;
+use crate::host::HostView;
 use crate::ids::{CgroupId, CssSetId};
 use crate::task::{Owner, Tid};
 
@@ -136,7 +136,7 @@ impl Tree {
     }
 
     /// The tasks that are members of the cgroup itself, ascending.
-    pub fn tasks(&self, host: &dyn Host, cgroup: CgroupId) -> Vec<Tid> {
+    pub fn tasks(&self, host: &dyn HostView, cgroup: CgroupId) -> Vec<Tid> {
         let mut tasks = Vec::new();
         for set in self.css_sets_of(cgroup) {
             host.for_each_task(set, &mut |task| tasks.push(task));

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, CpuTime, Errno, Error, ForkCharge, Host as _, Interest, Resource, Tid};
+use penfold_core::{Callbacks, CpuTime, Errno, Error, ForkCharge, HostView as _, Interest, Resource, Tid};
 
 fn begin(world: &mut World, parent: Tid) -> Result<ForkCharge, Error> {
     let set = world.host.css_set(parent).unwrap();

@@ -6,7 +6,7 @@ mod common;
 use std::fmt::Write as _;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, CgroupId, CpuTime, Errno, ForkCharge, Host as _, Owner, Resource, Tid};
+use penfold_core::{Callbacks, CgroupId, CpuTime, Errno, ForkCharge, HostView as _, Owner, Resource, Tid};
 
 /// The name of the subsystem that comes and goes; of all others everything is written down.
 const LATE: &str = "late";

@@ -3,6 +3,7 @@
 pub mod descriptor;
 pub mod doctor;
 pub mod fuse_mount;
+pub mod host;
 pub mod inherit;
 pub mod orphans;
 pub mod peer;

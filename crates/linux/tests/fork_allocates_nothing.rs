@@ -6,7 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use penfold_core::{
-    Caller, CannotGive, CgroupId, CpuTime, CssSetId, Engine, Errno, Host, Mask, Need, TaskFacts, Tid,
+    Caller, CannotGive, CgroupId, CpuTime, CssSetId, Engine, Errno, Host, HostView, Mask, Need, TaskFacts,
+    Tid,
 };
 
 thread_local! {
@@ -54,7 +55,7 @@ fn at(task: Tid) -> usize {
     usize::try_from(task.0).expect("a task's number")
 }
 
-impl Host for Table {
+impl HostView for Table {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         self.css_set(task)?;
         Some(TaskFacts {
@@ -69,10 +70,6 @@ impl Host for Table {
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
         *self.0.get(at(task))?
-    }
-
-    fn place(&mut self, task: Tid, set: CssSetId) {
-        self.0[at(task)] = Some(set);
     }
 
     fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid)) {
@@ -95,6 +92,16 @@ impl Host for Table {
         Mask::first(4)
     }
 
+    fn is_frozen(&self, _: Tid) -> bool {
+        false
+    }
+}
+
+impl Host for Table {
+    fn place(&mut self, task: Tid, set: CssSetId) {
+        self.0[at(task)] = Some(set);
+    }
+
     fn require(&mut self, _: Need) -> Result<(), CannotGive> {
         Ok(())
     }
@@ -106,10 +113,6 @@ impl Host for Table {
     fn freeze(&mut self, _: Tid) {}
 
     fn thaw(&mut self, _: Tid) {}
-
-    fn is_frozen(&self, _: Tid) -> bool {
-        false
-    }
 }
 
 /// All controllers in one hierarchy, a named one beside it, and a task three levels down with a limit on each.

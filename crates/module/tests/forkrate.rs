@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Host as _, Need, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Errno, HostView as _, Need, Tid};
 use penfold_module::loader::Controller;
 use proptest::prelude::*;
 

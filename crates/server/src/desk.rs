@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, FileId, Host, Mounted, Owner, PAGE_SIZE, Tid};
+use penfold_core::{CgroupId, Engine, FileId, Host, HostView, Mounted, Owner, PAGE_SIZE, Tid};
 use penfold_linux::process::Process;
 use penfold_linux::trace::{Control, Quick, TraceHost};
 
@@ -124,7 +124,7 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Desk::look`].
-    pub fn glance<R>(&self, look: impl FnOnce(&Engine, &dyn Host) -> R) -> Result<R, Failure> {
+    pub fn glance<R>(&self, look: impl FnOnce(&Engine, &dyn HostView) -> R) -> Result<R, Failure> {
         Ok(self.shared.control.quick(|engine, host| look(engine, host))?)
     }
 

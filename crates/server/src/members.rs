@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Error, FileId, Host, PAGE_SIZE, Tid, parse_s32, stripped};
+use penfold_core::{CgroupId, Error, FileId, HostView, PAGE_SIZE, Tid, parse_s32, stripped};
 use penfold_linux::process::{Process, all_tasks};
 use penfold_linux::trace::AdoptError;
 
@@ -81,7 +81,7 @@ pub(crate) fn prepare(desk: &Desk, client: &Client, content: &[u8]) -> Result<Op
 /// `ESRCH`; `EINVAL` for a kernel thread; `EACCES` for another user's; what [`AdoptError`] says.
 pub(crate) fn supervise(desk: &Desk, client: &Client, task: Tid) -> Result<bool, Failure> {
     // one that was born a moment ago only the tracer knows
-    let known = |host: &dyn Host| host.css_set(task).is_some();
+    let known = |host: &dyn HostView| host.css_set(task).is_some();
     if desk.glance(|_, host| known(host))? || desk.look(move |_, host| host.task(task).is_some())? {
         return Ok(true);
     }

@@ -4,7 +4,7 @@
 //! whoever asks the engine of a job is judged by where it is: it can make cgroups in its own and do there what their
 //! owner may, but can't raise a limit that it is held by, nor move anything out from under it.
 
-use penfold_core::{CgroupId, Engine, Errno, Error, Host, Result, Tid};
+use penfold_core::{CgroupId, Engine, Errno, Error, HostView, Result, Tid};
 
 /// What an operation touches, seen from the caller's own cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) enum Reach {
 /// `EPERM`; `ESRCH` if the task is not, or no longer, in the job.
 pub(crate) fn must_reach(
     engine: &Engine,
-    host: &dyn Host,
+    host: &dyn HostView,
     caller: Tid,
     cgroup: CgroupId,
     reach: Reach,
@@ -39,7 +39,7 @@ pub(crate) fn must_reach(
 /// `EPERM`; `ESRCH` if either is not in the job.
 pub(crate) fn must_reach_task(
     engine: &Engine,
-    host: &dyn Host,
+    host: &dyn HostView,
     caller: Tid,
     task: Tid,
     to: CgroupId,
@@ -66,7 +66,7 @@ fn path(engine: &Engine, cgroup: CgroupId) -> String {
 }
 
 /// The cgroup of a task in the hierarchy that another cgroup is of.
-fn own_cgroup(engine: &Engine, host: &dyn Host, task: Tid, beside: CgroupId) -> Result<CgroupId> {
+fn own_cgroup(engine: &Engine, host: &dyn HostView, task: Tid, beside: CgroupId) -> Result<CgroupId> {
     let tree = engine.tree();
     tree.get(beside).ok_or(Error::Removed { operation: "change" })?;
     let set = host.css_set(task).and_then(|set| tree.css_set(set)).ok_or(Error::NoTask(task))?;

@@ -18,7 +18,7 @@ mod table;
 
 use alloc::string::String;
 
-use penfold_core::{Caller, CgroupId, CpuTime, Engine, Errno, Error, Host as _, Result, Tid};
+use penfold_core::{Caller, CgroupId, CpuTime, Engine, Errno, Error, HostView as _, Result, Tid};
 use penfold_subsystems::Pids;
 
 pub use budget::Budget;

@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 
-use penfold_core::{CannotGive, CssSetId, Errno, Host, Mask, Need, TaskFacts, Tid};
+use penfold_core::{CannotGive, CssSetId, Errno, Host, HostView, Mask, Need, TaskFacts, Tid};
 
 /// What a task does with its ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Table {
     }
 }
 
-impl Host for Table {
+impl HostView for Table {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         // One user, no threads, and a fork is over before anything else happens.
         self.tasks.get(&task).map(|_| TaskFacts {
@@ -86,12 +86,6 @@ impl Host for Table {
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
         self.tasks.get(&task)?.set
-    }
-
-    fn place(&mut self, task: Tid, set: CssSetId) {
-        if let Some(task) = self.tasks.get_mut(&task) {
-            task.set = Some(set);
-        }
     }
 
     // A kernel with many tasks keeps a list for each css_set.
@@ -112,6 +106,18 @@ impl Host for Table {
 
     fn cpus(&self) -> Mask {
         Mask::single(0)
+    }
+
+    fn is_frozen(&self, task: Tid) -> bool {
+        self.tasks.get(&task).is_none_or(|task| task.frozen)
+    }
+}
+
+impl Host for Table {
+    fn place(&mut self, task: Tid, set: CssSetId) {
+        if let Some(task) = self.tasks.get_mut(&task) {
+            task.set = Some(set);
+        }
     }
 
     // Never silently weaker: what this kernel can't do, it says.
@@ -136,9 +142,5 @@ impl Host for Table {
         if let Some(task) = self.tasks.get_mut(&task) {
             task.frozen = false;
         }
-    }
-
-    fn is_frozen(&self, task: Tid) -> bool {
-        self.tasks.get(&task).is_none_or(|task| task.frozen)
     }
 }

@@ -1,6 +1,6 @@
 //! The comparison of everything that can be observed.
 
-use penfold_core::{Callbacks, CgroupId, Host as _, Interest, Resource, Tid};
+use penfold_core::{Callbacks, CgroupId, HostView as _, Interest, Resource, Tid};
 
 use super::drive::Pair;
 use super::naive::{KINDS, at, of_forks};

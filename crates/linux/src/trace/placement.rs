@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use penfold_core::{
-    Caller, CgroupId, CpuTime, CssSetId, Engine, Error, Event, Host as _, LimitHit, Mask, Need, Release,
+    Caller, CgroupId, CpuTime, CssSetId, Engine, Error, Event, Host as _, HostView as _, LimitHit, Mask,
+    Need, Release,
 };
 
 use super::tasks::{Tasks, nix_errno};

@@ -3,8 +3,8 @@
 use std::ops::Deref;
 
 use penfold_core::{
-    Caller, CannotGive, CgroupId, CssSetId, Engine, Errno, Error, FileId, Host, Mask, Mounted, Need, Owner,
-    TaskFacts, Tid,
+    Caller, CannotGive, CgroupId, CssSetId, Engine, Errno, Error, FileId, Host, HostView, Mask, Mounted,
+    Need, Owner, TaskFacts, Tid,
 };
 
 use super::tasks::Tasks;
@@ -243,17 +243,13 @@ impl Noting<'_> {
     }
 }
 
-impl Host for Noting<'_> {
+impl HostView for Noting<'_> {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         self.tasks.task(task)
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
         self.tasks.css_set(task)
-    }
-
-    fn place(&mut self, task: Tid, _: CssSetId) {
-        unreachable!("task {task} is moved by Control::with only, which nothing that Quick has does");
     }
 
     fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid)) {
@@ -284,20 +280,31 @@ impl Host for Noting<'_> {
         self.tasks.cpu_limit()
     }
 
-    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
-        self.tasks.require(need)
-    }
-
     fn can_give(&self, task: Tid, need: Need) -> Result<(), CannotGive> {
         self.tasks.can_give(task, need)
     }
 
-    fn give(&mut self, task: Tid, need: Need) {
-        self.later.push(Later::Give(task, need));
-    }
-
     fn group(&self, task: Tid) -> Option<Tid> {
         self.tasks.group(task)
+    }
+
+    /// Not known here, so not said: the tracer knows.
+    fn is_frozen(&self, _: Tid) -> bool {
+        false
+    }
+}
+
+impl Host for Noting<'_> {
+    fn place(&mut self, task: Tid, _: CssSetId) {
+        unreachable!("task {task} is moved by Control::with only, which nothing that Quick has does");
+    }
+
+    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
+        self.tasks.require(need)
+    }
+
+    fn give(&mut self, task: Tid, need: Need) {
+        self.later.push(Later::Give(task, need));
     }
 
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
@@ -322,11 +329,6 @@ impl Host for Noting<'_> {
 
     fn thaw(&mut self, task: Tid) {
         self.later.push(Later::Thaw(task));
-    }
-
-    /// Not known here, so not said: the tracer knows.
-    fn is_frozen(&self, _: Tid) -> bool {
-        false
     }
 
     // sample_cpu reports nothing: what living tasks have used is charged when it is read through Control::with

@@ -8,7 +8,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
 
-use penfold_core::{CannotGive, CssSetId, Errno, ForkCharge, Host, Mask, Need, TaskFacts, Tid};
+use penfold_core::{CannotGive, CssSetId, Errno, ForkCharge, Host, HostView, Mask, Need, TaskFacts, Tid};
 
 use super::sockets::{self, Marking};
 use super::{inject, sys};
@@ -157,7 +157,7 @@ pub(super) fn nix_errno(errno: Errno) -> nix::errno::Errno {
     nix::errno::Errno::from_raw(errno.number())
 }
 
-impl Host for Tasks {
+impl HostView for Tasks {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         let placed = self.placed.get(&task)?;
         // A thread that has executed a program has its leader's number before its stop is seen. Left out of a move
@@ -178,19 +178,6 @@ impl Host for Tasks {
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
         self.placed.get(&task).map(|placed| placed.set)
-    }
-
-    fn place(&mut self, task: Tid, set: CssSetId) {
-        let filtered = self.vetoes;
-        self.placed.entry(task).and_modify(|placed| placed.set = set).or_insert(Placed {
-            set,
-            group: task,
-            ours: true,
-            filtered,
-            charge: None,
-            allowed: None,
-            class: 0,
-        });
     }
 
     fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid)) {
@@ -230,18 +217,6 @@ impl Host for Tasks {
         self.cpu_limit
     }
 
-    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
-        if self.arranged.is_none() {
-            self.arrange(need);
-        }
-        let Err(reason) = self.check(need) else { return Ok(()) };
-        if self.best_effort {
-            self.warnings.push(format!("{need} is not given here: {reason}"));
-            return Ok(());
-        }
-        Err(CannotGive { host: NAME, reason: reason.into() })
-    }
-
     fn can_give(&self, task: Tid, need: Need) -> Result<(), CannotGive> {
         let Some(placed) = self.placed.get(&task) else { return Ok(()) };
         if need != Need::ForkVeto || placed.filtered || self.best_effort {
@@ -257,6 +232,37 @@ impl Host for Tasks {
 
     fn group(&self, task: Tid) -> Option<Tid> {
         self.placed.get(&task).map(|placed| placed.group)
+    }
+
+    fn is_frozen(&self, task: Tid) -> bool {
+        self.born_frozen.contains(&task)
+    }
+}
+
+impl Host for Tasks {
+    fn place(&mut self, task: Tid, set: CssSetId) {
+        let filtered = self.vetoes;
+        self.placed.entry(task).and_modify(|placed| placed.set = set).or_insert(Placed {
+            set,
+            group: task,
+            ours: true,
+            filtered,
+            charge: None,
+            allowed: None,
+            class: 0,
+        });
+    }
+
+    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
+        if self.arranged.is_none() {
+            self.arrange(need);
+        }
+        let Err(reason) = self.check(need) else { return Ok(()) };
+        if self.best_effort {
+            self.warnings.push(format!("{need} is not given here: {reason}"));
+            return Ok(());
+        }
+        Err(CannotGive { host: NAME, reason: reason.into() })
     }
 
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
@@ -288,9 +294,5 @@ impl Host for Tasks {
 
     fn thaw(&mut self, task: Tid) {
         self.born_frozen.retain(|&other| other != task);
-    }
-
-    fn is_frozen(&self, task: Tid) -> bool {
-        self.born_frozen.contains(&task)
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use penfold_core::{CannotGive, CpuTime, CssSetId, Engine, Errno, Host, Mask, Need, TaskFacts, Tid};
+use penfold_core::{
+    CannotGive, CpuTime, CssSetId, Engine, Errno, Host, HostView, Mask, Need, TaskFacts, Tid,
+};
 
 use super::placement::{Inner, Placement};
 use super::supervise::Supervisor;
@@ -56,27 +58,13 @@ pub(super) fn with_engine<R>(
     result
 }
 
-impl Host for View<'_> {
+impl HostView for View<'_> {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         self.tasks.task(task)
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
         self.tasks.css_set(task)
-    }
-
-    fn place(&mut self, task: Tid, set: CssSetId) {
-        if let (Some(old), Some(group)) = (self.tasks.css_set(task), self.tasks.group(task)) {
-            if self.sampled.insert(group) {
-                self.supervisor.charge_process(group.0);
-            }
-            let reported = self.supervisor.policy.reported.drain(..);
-            self.left.extend(reported.map(|(reported, cpu, time)| {
-                (Tid(reported), self.tasks.css_set(Tid(reported)).unwrap_or(old), cpu, time)
-            }));
-            self.moved.insert(group);
-        }
-        self.tasks.place(task, set);
     }
 
     fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid)) {
@@ -107,20 +95,40 @@ impl Host for View<'_> {
         self.tasks.cpu_limit()
     }
 
-    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
-        self.tasks.require(need)
-    }
-
     fn can_give(&self, task: Tid, need: Need) -> Result<(), CannotGive> {
         self.tasks.can_give(task, need)
     }
 
-    fn give(&mut self, task: Tid, need: Need) {
-        self.want_filter(task, need);
-    }
-
     fn group(&self, task: Tid) -> Option<Tid> {
         self.tasks.group(task)
+    }
+
+    fn is_frozen(&self, task: Tid) -> bool {
+        self.supervisor.is_frozen(task.0)
+    }
+}
+
+impl Host for View<'_> {
+    fn place(&mut self, task: Tid, set: CssSetId) {
+        if let (Some(old), Some(group)) = (self.tasks.css_set(task), self.tasks.group(task)) {
+            if self.sampled.insert(group) {
+                self.supervisor.charge_process(group.0);
+            }
+            let reported = self.supervisor.policy.reported.drain(..);
+            self.left.extend(reported.map(|(reported, cpu, time)| {
+                (Tid(reported), self.tasks.css_set(Tid(reported)).unwrap_or(old), cpu, time)
+            }));
+            self.moved.insert(group);
+        }
+        self.tasks.place(task, set);
+    }
+
+    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
+        self.tasks.require(need)
+    }
+
+    fn give(&mut self, task: Tid, need: Need) {
+        self.want_filter(task, need);
     }
 
     /// What it asks for itself later is clamped too, if it can be.
@@ -156,10 +164,6 @@ impl Host for View<'_> {
     fn thaw(&mut self, task: Tid) {
         self.tasks.thaw(task);
         self.thawed.push(task);
-    }
-
-    fn is_frozen(&self, task: Tid) -> bool {
-        self.supervisor.is_frozen(task.0)
     }
 
     fn sample_cpu(&mut self, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {

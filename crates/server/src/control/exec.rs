@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid, isatty};
-use penfold_core::{CgroupId, Engine, Host, Tid};
+use penfold_core::{CgroupId, Engine, HostView, Tid};
 use penfold_linux::inherit::limits_of;
 use penfold_linux::process::Process;
 use penfold_linux::trace::{Command, ExecOptions, Running, Session, User};
@@ -87,7 +87,7 @@ fn places(ask: &Ask<'_>, addresses: Vec<String>) -> Result<(Vec<CgroupId>, bool)
     })?
 }
 
-fn own_cgroups(engine: &Engine, host: &dyn Host, task: Tid) -> Option<Vec<CgroupId>> {
+fn own_cgroups(engine: &Engine, host: &dyn HostView, task: Tid) -> Option<Vec<CgroupId>> {
     let set = engine.tree().css_set(host.css_set(task)?)?;
     Some(set.cgroups().collect())
 }

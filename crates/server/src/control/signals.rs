@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, Engine, Host, Tid};
+use penfold_core::{Caller, CgroupId, Engine, HostView, Tid};
 use penfold_linux::process::send_signal;
 
 use super::ask::{Ask, number};
@@ -94,7 +94,7 @@ fn strike(ask: &Ask<'_>, cgroup: CgroupId, signal: i32, recursive: bool) -> Resu
     })?
 }
 
-fn members(engine: &Engine, host: &dyn Host, top: CgroupId, recursive: bool) -> Vec<Tid> {
+fn members(engine: &Engine, host: &dyn HostView, top: CgroupId, recursive: bool) -> Vec<Tid> {
     // removed meanwhile, so that nobody is in it
     if engine.tree().get(top).is_none() {
         return Vec::new();
@@ -112,7 +112,7 @@ fn members(engine: &Engine, host: &dyn Host, top: CgroupId, recursive: bool) -> 
 }
 
 /// The rule of kill(2).
-fn must_be_allowed(caller: &Caller, host: &dyn Host, process: Tid) -> Result<(), Failure> {
+fn must_be_allowed(caller: &Caller, host: &dyn HostView, process: Tid) -> Result<(), Failure> {
     let mut facts = host.task(process);
     if facts.is_none() {
         // its first thread has ended before the others

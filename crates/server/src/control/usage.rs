@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use penfold_core::{Caller, CgroupId, Engine, Host, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Host, HostView, Tid};
 
 use super::ask::Ask;
 use super::directories::subtree;
@@ -31,7 +31,7 @@ struct Members {
 }
 
 impl Members {
-    fn below(engine: &Engine, host: &dyn Host, top: CgroupId) -> Members {
+    fn below(engine: &Engine, host: &dyn HostView, top: CgroupId) -> Members {
         let tree = engine.tree();
         let mut all = vec![top];
         let mut next = 0;

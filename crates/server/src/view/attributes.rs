@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use fuser::{FileAttr, FileType, INodeNo};
-use penfold_core::{Cgroup, CgroupId, Engine, FileId, Host, Owner};
+use penfold_core::{Cgroup, CgroupId, Engine, FileId, HostView, Owner};
 
 /// How long the kernel may remember names and attributes. It is told of changes.
 pub(super) const LIFETIME: Duration = Duration::from_hours(1);
@@ -49,7 +49,12 @@ impl Facts {
     }
 
     /// `None` if the cgroup or the file is gone.
-    pub(super) fn file(engine: &Engine, host: &dyn Host, cgroup: CgroupId, file: FileId) -> Option<Facts> {
+    pub(super) fn file(
+        engine: &Engine,
+        host: &dyn HostView,
+        cgroup: CgroupId,
+        file: FileId,
+    ) -> Option<Facts> {
         let owner = engine.file_owner(cgroup, file).ok()?;
         let node = engine.tree().get(cgroup)?;
         let length = match file {
@@ -62,7 +67,7 @@ impl Facts {
     }
 
     /// What a directory has under that name.
-    pub(super) fn find(engine: &Engine, host: &dyn Host, parent: CgroupId, name: &[u8]) -> Option<Facts> {
+    pub(super) fn find(engine: &Engine, host: &dyn HostView, parent: CgroupId, name: &[u8]) -> Option<Facts> {
         engine.tree().get(parent)?;
         if let Some(child) = engine.tree().child(parent, name) {
             return Facts::directory(engine, child);

@@ -1,7 +1,7 @@
 //! The facts of Linux 6.18, whichever way the controller is loaded.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{CannotGive, CssSetId, Errno, Host, Interest, Mask, Need, TaskFacts, Tid};
+use penfold_core::{CannotGive, CssSetId, Errno, Host, HostView, Interest, Mask, Need, TaskFacts, Tid};
 
 use super::common::World;
 use super::subject;
@@ -153,21 +153,13 @@ struct Refusing<'a> {
     errno: Errno,
 }
 
-impl Host for Refusing<'_> {
-    fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
-        if task == self.refused { Err(self.errno) } else { self.inner.set_socket_class(task, class) }
-    }
-
+impl HostView for Refusing<'_> {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         self.inner.task(task)
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
         self.inner.css_set(task)
-    }
-
-    fn place(&mut self, task: Tid, set: CssSetId) {
-        self.inner.place(task, set);
     }
 
     fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid)) {
@@ -186,6 +178,20 @@ impl Host for Refusing<'_> {
         self.inner.cpus()
     }
 
+    fn is_frozen(&self, task: Tid) -> bool {
+        self.inner.is_frozen(task)
+    }
+}
+
+impl Host for Refusing<'_> {
+    fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
+        if task == self.refused { Err(self.errno) } else { self.inner.set_socket_class(task, class) }
+    }
+
+    fn place(&mut self, task: Tid, set: CssSetId) {
+        self.inner.place(task, set);
+    }
+
     fn require(&mut self, need: Need) -> Result<(), CannotGive> {
         self.inner.require(need)
     }
@@ -200,10 +206,6 @@ impl Host for Refusing<'_> {
 
     fn thaw(&mut self, task: Tid) {
         self.inner.thaw(task);
-    }
-
-    fn is_frozen(&self, task: Tid) -> bool {
-        self.inner.is_frozen(task)
     }
 }
 

@@ -1,0 +1,144 @@
+//! What a daemon knows of a host: one interface, whatever the host is made of.
+//!
+//! The trace host is one implementation. A daemon holds a [`HostHandle`] and works on the engine through
+//! [`EngineAccess`], so its front ends can be tested on a host without processes.
+
+use std::fmt;
+
+use libc::c_int;
+use nix::errno::Errno;
+use penfold_core::{CgroupId, Engine, Host, HostView, Tid};
+
+use crate::doctor::Capability;
+use crate::trace::{AdoptError, AtEnd, Command, ExecError, ExecOptions, Gone, ReleaseError, Survivor};
+
+/// A request to engine and host.
+pub type Request<'a> = dyn FnMut(&mut Engine, &mut dyn Host) + 'a;
+
+/// A way to the engine, for any thread.
+///
+/// A request runs while no task of the host is dealt with, so it is to be short. A request must not make another one.
+pub trait EngineAccess: fmt::Debug + Send + Sync {
+    /// Runs a request. Forks in flight are not settled: a counter can be ahead of them, as the kernel's is.
+    ///
+    /// # Errors
+    /// [`Gone`] when the host has ended; then the request has not run.
+    fn with(&self, request: &mut Request<'_>) -> Result<(), Gone>;
+
+    /// The same with every fork settled that was in flight, so that counters equal what listings show.
+    ///
+    /// # Errors
+    /// As [`EngineAccess::with`].
+    fn with_exact(&self, request: &mut Request<'_>) -> Result<(), Gone>;
+}
+
+impl dyn EngineAccess + '_ {
+    /// Looks at the engine. Counts of tasks can be ahead of forks in flight.
+    ///
+    /// # Errors
+    /// As [`EngineAccess::with`].
+    pub fn with_snapshot<R>(&self, look: impl FnOnce(&Engine, &dyn HostView) -> R) -> Result<R, Gone> {
+        self.request(|engine, host| look(engine, &*host))
+    }
+
+    /// [`EngineAccess::with`], for a request that answers something.
+    ///
+    /// # Errors
+    /// As [`EngineAccess::with`].
+    pub fn request<R>(&self, request: impl FnOnce(&mut Engine, &mut dyn Host) -> R) -> Result<R, Gone> {
+        once(request, |request| self.with(request))
+    }
+
+    /// [`EngineAccess::with_exact`], for a request that answers something.
+    ///
+    /// # Errors
+    /// As [`EngineAccess::with`].
+    pub fn request_exact<R>(&self, request: impl FnOnce(&mut Engine, &mut dyn Host) -> R) -> Result<R, Gone> {
+        once(request, |request| self.with_exact(request))
+    }
+}
+
+/// Runs a request that can run only once, and returns its answer.
+fn once<R>(
+    request: impl FnOnce(&mut Engine, &mut dyn Host) -> R,
+    run: impl FnOnce(&mut Request<'_>) -> Result<(), Gone>,
+) -> Result<R, Gone> {
+    let (mut request, mut answer) = (Some(request), None);
+    run(&mut |engine, host| {
+        if let Some(request) = request.take() {
+            answer = Some(request(engine, host));
+        }
+    })?;
+    answer.ok_or(Gone)
+}
+
+/// A running host, for any thread of a daemon.
+pub trait HostHandle: EngineAccess {
+    /// The host's name, as `penfold doctor` shows it.
+    fn name(&self) -> &'static str;
+
+    /// Adopts the process of a task that runs already, into the root of every hierarchy. With `started`, in clock ticks
+    /// since boot as field 22 of `/proc/PID/stat` has it, only the process that was started then.
+    ///
+    /// # Errors
+    /// [`AdoptError`]; then nothing has changed.
+    fn adopt(&self, pid: Tid, started: Option<u64>) -> Result<(), AdoptError>;
+
+    /// Adopts a process that an earlier host has left, as its [`HostHandle::survivors`] described it.
+    ///
+    /// # Errors
+    /// [`AdoptError`]; `NoProcess` if the number is another process's now.
+    fn readopt(&self, pid: Tid, started: u64, filter: u8) -> Result<(), AdoptError>;
+
+    /// Runs a command in these cgroups, each of another hierarchy; in the root of every hierarchy that none is of.
+    /// Authorization is the caller's responsibility.
+    ///
+    /// # Errors
+    /// [`ExecError`]; then nothing runs. [`RunningCommand::wait`] reports a program that can't be executed.
+    fn launch(
+        &self,
+        command: Command,
+        cgroups: Vec<CgroupId>,
+        options: ExecOptions,
+    ) -> Result<Box<dyn RunningCommand>, ExecError>;
+
+    /// Ends the supervision of an adopted process, which goes on outside of all cgroups. Its children stay.
+    ///
+    /// # Errors
+    /// [`ReleaseError`].
+    fn release(&self, pid: Tid) -> Result<(), ReleaseError>;
+
+    /// What this host can do on this machine.
+    fn strengths(&self) -> Vec<Capability>;
+
+    /// The processes that would outlive this host, ascending: what a journal needs to find them again.
+    ///
+    /// # Errors
+    /// [`Gone`] when the host was stopped.
+    fn survivors(&self) -> Result<Vec<Survivor>, Gone>;
+
+    /// Ends in order. Adopted processes go on untraced, thawed if they were frozen; launched ones as told.
+    ///
+    /// # Errors
+    /// [`Gone`] when it was stopped before.
+    fn stop(&self, launched: AtEnd) -> Result<(), Gone>;
+}
+
+/// A command that runs.
+pub trait RunningCommand: fmt::Debug + Send {
+    /// The command's process id.
+    fn pid(&self) -> Tid;
+
+    /// Waits until the command has ended and, unless it is left running, everything that it left behind has died.
+    /// Returns its status as wait(2) gives it.
+    ///
+    /// # Errors
+    /// [`ExecError::Start`] when the program could not be executed; [`ExecError::Gone`] when the host was stopped.
+    fn wait(self: Box<Self>) -> Result<i32, ExecError>;
+
+    /// Sends a signal to the command.
+    ///
+    /// # Errors
+    /// `ESRCH` when it has ended; what kill(2) gives.
+    fn kill(&self, signal: c_int) -> Result<(), Errno>;
+}
