@@ -33,11 +33,13 @@ impl Host {
         match interested {
             Interested::Nobody => {}
             Interested::BuiltIn => {
-                host.0.control().with(|engine, host| engine.load(host, Counter::<true>::default()))??;
+                host.0
+                    .control()
+                    .with_exact(|engine, host| engine.load(host, Counter::<true>::default()))??;
             }
             Interested::Module => {
                 let controller = Controller::open(module)?;
-                host.0.control().with(move |engine, host| engine.load(host, controller))??;
+                host.0.control().with_exact(move |engine, host| engine.load(host, controller))??;
             }
         }
         Ok(host)
@@ -125,12 +127,12 @@ pub fn stops(built: &Built, rounds: usize) -> Result<Stops> {
         let controller = Controller::open(&built.module(true))?;
         let began = begin(&file)?;
         std::thread::sleep(WINDOW / 3);
-        let load = host.0.control().with(move |engine, host| {
+        let load = host.0.control().with_exact(move |engine, host| {
             let began = Instant::now();
             engine.load(host, controller).map(|()| began.elapsed())
         })??;
         std::thread::sleep(WINDOW / 3);
-        let unload = host.0.control().with(|engine, host| {
+        let unload = host.0.control().with_exact(|engine, host| {
             let began = Instant::now();
             engine.unload(host, "counter").map(|()| began.elapsed())
         })??;

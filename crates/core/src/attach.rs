@@ -9,7 +9,7 @@ use crate::host::{Host, HostView, Need};
 use crate::ids::{CgroupId, CssSetId};
 use crate::lifecycle::tasks;
 use crate::subsystem::{Callbacks, Migration};
-use crate::task::{Caller, TaskFacts, Tid};
+use crate::task::{Caller, Tid};
 
 /// One task on its way.
 struct Move {
@@ -36,40 +36,31 @@ impl Engine {
         whole: bool,
     ) -> Result<()> {
         self.live(cgroup, "attach")?;
-        let mut known = (task, host.task(task).ok_or(Error::NoTask(task))?);
-        let task = if whole { known.1.group } else { task };
-        if task != known.0
-            && let Some(leader) = host.task(task)
-        {
-            known = (task, leader);
-        }
-        let facts = known.1;
+        let facts = host.move_facts(task).ok_or(Error::NoTask(task))?;
+        let (named, task) = (task, if whole { facts.group } else { task });
+        let facts = host.move_facts(task).unwrap_or(facts);
         if !facts.movable {
             let reason = "a kernel thread that is bound to its CPU can't move";
             return Err(Error::Task { task, errno: Errno::EINVAL, reason });
         }
-        if caller.uid != 0 && caller.uid != facts.real_uid && caller.uid != facts.saved_uid {
-            return Err(Error::Permission {
-                operation: "attach",
-                object: alloc::format!("task {task}"),
-                errno: Errno::EACCES,
-                reason: "the task belongs to another user",
-            });
+        // a host may have to read a file for the owner of a task
+        if caller.uid != 0 {
+            let owner = host.task(task).or_else(|| host.task(named)).ok_or(Error::NoTask(named))?;
+            if caller.uid != owner.real_uid && caller.uid != owner.saved_uid {
+                return Err(Error::Permission {
+                    operation: "attach",
+                    object: alloc::format!("task {task}"),
+                    errno: Errno::EACCES,
+                    reason: "the task belongs to another user",
+                });
+            }
         }
-        let moves = self.collect(host, cgroup, task, known, whole)?;
+        let moves = self.collect(host, cgroup, task, whole)?;
         if moves.is_empty() { Ok(()) } else { self.migrate(host, caller, cgroup, &moves) }
     }
 
-    /// The tasks that really change their css_set. What is `known` of one is not asked for again: a host may have to
-    /// read it from a file.
-    fn collect(
-        &self,
-        host: &dyn HostView,
-        cgroup: CgroupId,
-        task: Tid,
-        known: (Tid, TaskFacts),
-        whole: bool,
-    ) -> Result<Vec<Move>> {
+    /// The tasks that really change their css_set.
+    fn collect(&self, host: &dyn HostView, cgroup: CgroupId, task: Tid, whole: bool) -> Result<Vec<Move>> {
         let mut members = Vec::new();
         if whole {
             host.for_each_thread(task, &mut |thread| members.push(thread));
@@ -79,9 +70,8 @@ impl Engine {
         let hierarchy = usize::from(self.tree[cgroup].hierarchy);
         let mut moves = Vec::with_capacity(members.len());
         for member in members {
-            let facts = if member == known.0 { Some(known.1) } else { host.task(member) };
             // An exiting task points to no css_set any more: there is nothing to move, and that is no error.
-            let Some(facts) = facts.filter(|facts| !facts.exiting) else { continue };
+            let Some(facts) = host.move_facts(member).filter(|facts| !facts.exiting) else { continue };
             let Some(from) = host.css_set(member) else { continue };
             if self.tree.css_set(from).is_none_or(|set| set.cgroup(hierarchy) == cgroup) {
                 continue;

@@ -9,7 +9,7 @@ use crate::errno::Errno;
 use crate::error::Error;
 use crate::ids::CssSetId;
 use crate::mask::Mask;
-use crate::task::{TaskFacts, Tid};
+use crate::task::{MoveFacts, TaskFacts, Tid};
 
 /// Something that a subsystem needs the host to be able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +61,12 @@ impl CannotGive {
 pub trait HostView {
     /// The facts of a task; `None` if there is none of that number.
     fn task(&self, task: Tid) -> Option<TaskFacts>;
+
+    /// What a move has to know of a task: less than [`HostView::task`] tells, so that a host need not read what only a
+    /// check of permission looks at.
+    fn move_facts(&self, task: Tid) -> Option<MoveFacts> {
+        self.task(task).map(MoveFacts::from)
+    }
 
     /// The css_set that a living task points to.
     fn css_set(&self, task: Tid) -> Option<CssSetId>;

@@ -68,6 +68,6 @@ pub use release::Release;
 pub use services::{Inside, Services};
 pub use slot::SLOTS;
 pub use subsystem::{Callbacks, Context, Migration, Subsystem};
-pub use task::{Caller, Owner, TaskFacts, Tid};
+pub use task::{Caller, MoveFacts, Owner, TaskFacts, Tid};
 pub use text::stripped;
 pub use tree::Tree;

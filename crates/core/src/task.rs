@@ -36,6 +36,26 @@ pub struct TaskFacts {
     pub forking: bool,
 }
 
+/// What a move has to know of a task, of what [`TaskFacts`] has: a host may know these without reading anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MoveFacts {
+    /// As [`TaskFacts::group`].
+    pub group: Tid,
+    /// As [`TaskFacts::movable`].
+    pub movable: bool,
+    /// As [`TaskFacts::exiting`].
+    pub exiting: bool,
+    /// As [`TaskFacts::forking`].
+    pub forking: bool,
+}
+
+impl From<TaskFacts> for MoveFacts {
+    fn from(facts: TaskFacts) -> MoveFacts {
+        let TaskFacts { group, movable, exiting, forking, .. } = facts;
+        MoveFacts { group, movable, exiting, forking }
+    }
+}
+
 /// Who asks for an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {

@@ -39,32 +39,33 @@ fn main() {
     println!("{:42} {:>8} {:>8}", "us", "least", "median");
     measure("quick: mkdir + rmdir", rounds, none, || {
         control
-            .quick(|engine, host| {
+            .request(|engine, host| {
                 let cgroup = engine.mkdir(host, &owner(), root, b"made", 0o755).expect("a cgroup");
                 engine.rmdir(host, &owner(), cgroup).expect("it is empty");
             })
             .expect("the host runs");
     });
-    measure("with: nothing", rounds, none, || control.with(|_, _| ()).expect("the host runs"));
+    measure("with: nothing", rounds, none, || control.with_exact(|_, _| ()).expect("the host runs"));
     measure("with: nothing, after 1 ms of rest", rounds / 4, short, || {
-        control.with(|_, _| ()).expect("the host runs");
+        control.with_exact(|_, _| ()).expect("the host runs");
     });
     let cgroups = ["a", "b"].map(|name| {
-        let made = control.quick(|engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755));
+        let made = control.request(|engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755));
         made.expect("the host runs").expect("a cgroup")
     });
     let attach = |pid: i32, to: CgroupId| {
-        let attached = control.with(move |engine, host| engine.attach(host, &owner(), to, Tid(pid), true));
+        let attached =
+            control.with_exact(move |engine, host| engine.attach(host, &owner(), to, Tid(pid), true));
         attached.expect("the host runs").expect("it moves");
     };
     let mut sleeper = Command::new("sleep").arg("1000").stdout(Stdio::null()).spawn().expect("it runs");
     let pid = sleeper.id().cast_signed();
     std::thread::sleep(Duration::from_millis(20));
     measure("adopt + release, a process that sleeps", rounds / 10, none, || {
-        host.adopt(pid).expect("it can be traced");
-        host.release(pid).expect("nothing keeps it");
+        host.adopt(Tid(pid)).expect("it can be traced");
+        host.release(Tid(pid)).expect("nothing keeps it");
     });
-    host.adopt(pid).expect("it can be traced");
+    host.adopt(Tid(pid)).expect("it can be traced");
     let mut turn = 0;
     let mut next = || {
         turn += 1;
@@ -75,7 +76,7 @@ fn main() {
     measure("attach, after 100 ms of rest", 30, Duration::from_millis(100), || attach(pid, next()));
     let read = |cgroup: CgroupId, name: &'static str| {
         control
-            .with(move |engine, host| {
+            .with_exact(move |engine, host| {
                 let file = engine.find_file(cgroup, name).expect("it has that file");
                 engine.read(host, &owner(), cgroup, file).expect("it can be read")
             })
@@ -86,7 +87,7 @@ fn main() {
     for limit in ["max", "1000"] {
         let cgroup = cgroups[0];
         control
-            .with(move |engine, host| {
+            .with_exact(move |engine, host| {
                 let file = engine.find_file(cgroup, "pids.max").expect("it has that file");
                 engine.write(host, &owner(), cgroup, file, limit.as_bytes()).expect("it is taken");
             })

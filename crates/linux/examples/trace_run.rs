@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use nix::errno::Errno;
-use penfold_linux::trace::{Command, Fork, Job, Notice, Options, Policy, Signals, Tid};
+use penfold_linux::trace::{Command, Fork, Job, Notice, Options, Policy, Refusal, Signals, Tasks, Tid};
 
 #[derive(Debug, Default)]
 struct Count {
@@ -27,36 +27,39 @@ impl Count {
 }
 
 impl Policy for Count {
-    fn started(&mut self, _: Tid) -> Result<(), Errno> {
+    type Task = ();
+    type Common = ();
+
+    fn started(&mut self, _: &mut Tasks<(), ()>, _: Tid) -> Result<(), Errno> {
         self.add();
         Ok(())
     }
 
-    fn may_fork(&mut self, _: Tid) -> Result<(), Errno> {
+    fn may_fork(&mut self, _: &mut Tasks<(), ()>, _: Tid, certain: bool) -> Result<(), Refusal> {
         if self.limit.is_some_and(|limit| self.living >= limit) {
-            self.refused += 1;
-            return Err(Errno::EAGAIN);
+            self.refused += u64::from(certain);
+            return Err(if certain { Refusal::Final(Errno::EAGAIN) } else { Refusal::NotYet });
         }
         self.add();
         Ok(())
     }
 
-    fn cancel_fork(&mut self, _: Tid) {
+    fn cancel_fork(&mut self, _: &mut Tasks<(), ()>, _: Tid) {
         self.living -= 1;
     }
 
-    fn forked(&mut self, fork: Fork) {
+    fn forked(&mut self, _: &mut Tasks<(), ()>, fork: Fork) {
         self.forks += 1;
         if !fork.charged {
             self.add();
         }
     }
 
-    fn exited(&mut self, _: Tid, _: bool) {
+    fn exited(&mut self, _: &mut Tasks<(), ()>, _: Tid, _: bool) {
         self.living -= 1;
     }
 
-    fn charge_cpu(&mut self, _: Tid, _: usize, user_ns: u64, system_ns: u64) {
+    fn charge_cpu(&mut self, _: Tid, _: Option<&()>, _: usize, user_ns: u64, system_ns: u64) {
         self.user_ns += user_ns;
         self.system_ns += system_ns;
     }

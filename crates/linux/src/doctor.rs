@@ -19,7 +19,10 @@ pub struct Capability {
 
 struct Nothing;
 
-impl Policy for Nothing {}
+impl Policy for Nothing {
+    type Task = ();
+    type Common = ();
+}
 
 /// Everything that can be said about the hosts on this machine. Runs a process that executes nothing.
 pub fn capabilities() -> Vec<Capability> {

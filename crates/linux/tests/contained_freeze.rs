@@ -73,7 +73,7 @@ impl Watched {
         eventually("the child works", || watched.get(Field::Child) > 0 && watched.get(Field::Work) > 100);
         watched.child = watched.get(Field::Child) as i32;
         let (cgroup, child) = (watched.job.cgroup, Tid(watched.child));
-        let moved = watched.job.control.with(move |engine, host| {
+        let moved = watched.job.control.with_exact(move |engine, host| {
             let inner = engine.mkdir(host, &owner(), cgroup, b"inner", 0o755).expect("a cgroup");
             // also in the midst of forks: none is in flight while a request is served
             engine.attach(host, &owner(), inner, child, true).expect("the child is moved");
@@ -91,8 +91,10 @@ impl Watched {
 
     fn set(&self, value: &'static str) {
         let inner = self.inner;
-        let written =
-            self.job.control.with(move |engine, host| write(engine, host, inner, "freezer.state", value));
+        let written = self
+            .job
+            .control
+            .with_exact(move |engine, host| write(engine, host, inner, "freezer.state", value));
         written.expect("the job runs").expect("it is taken");
     }
 
@@ -103,7 +105,8 @@ impl Watched {
 
     fn state(&self) -> String {
         let inner = self.inner;
-        let state = self.job.control.with(move |engine, host| read(engine, host, inner, "freezer.state"));
+        let state =
+            self.job.control.with_exact(move |engine, host| read(engine, host, inner, "freezer.state"));
         state.expect("the job runs")
     }
 
@@ -181,7 +184,7 @@ fn freezing_in_the_midst_of_forks_stops_every_child() {
         sleep(Duration::from_millis(5));
         assert_eq!(done(), then, "round {round}");
         let inner = watched.inner;
-        let counted = watched.job.control.with(move |engine, host| {
+        let counted = watched.job.control.with_exact(move |engine, host| {
             let current: usize = read(engine, host, inner, "pids.current").parse().unwrap();
             (current, read(engine, host, inner, "tasks").lines().count())
         });
@@ -217,7 +220,7 @@ fn a_thawed_task_runs_only_after_the_request_that_thawed_it() {
         for _ in 0..10 {
             watched.freeze();
             let (inner, page) = (watched.inner, watched.scratch.path().to_owned());
-            let looks = watched.job.control.with(move |engine, host| {
+            let looks = watched.job.control.with_exact(move |engine, host| {
                 let look = || std::fs::read(&page).expect("the shared page")[8..16].to_vec();
                 let then = look();
                 write(engine, host, inner, "freezer.state", "THAWED").expect("it is taken");

@@ -14,7 +14,7 @@ fn watch_bomb<S: AsRef<str>>(argv: &[S]) {
     let (control, cgroup) = (job.control.clone(), job.cgroup);
     let observer = std::thread::spawn(move || {
         let (mut looks, mut full, mut most) = (0_u64, 0_u64, 0);
-        while let Ok((current, listed)) = control.with(move |engine, host| {
+        while let Ok((current, listed)) = control.with_exact(move |engine, host| {
             let current: u64 = read(engine, host, cgroup, "pids.current").parse().expect("a number");
             (current, read(engine, host, cgroup, "tasks").lines().count() as u64)
         }) {
@@ -114,7 +114,7 @@ fn threads_that_are_dead_keep_no_place_from_others() {
     let job = Job::start(&[("pids.max", "4")], &[program.path(), &sign.path().to_string_lossy()]);
     common::eventually("all threads are there", || job.read("pids.current") == "4");
     let (main, path) = (job.main, sign.path().to_owned());
-    let looked_away = job.control.with(move |_, _| {
+    let looked_away = job.control.with_exact(move |_, _| {
         std::fs::write(path, "end").expect("the threads are told to end");
         common::eventually("the next is asked for", || contained::state(main) == Some('t'));
     });
@@ -171,7 +171,7 @@ fn requests_at_a_high_rate_lose_and_refuse_no_fork() {
     let (control, cgroup) = (job.control.clone(), job.cgroup);
     let observer = std::thread::spawn(move || {
         let mut looks = 0_u64;
-        while control.with(move |engine, host| read(engine, host, cgroup, "pids.current")).is_ok() {
+        while control.with_exact(move |engine, host| read(engine, host, cgroup, "pids.current")).is_ok() {
             looks += 1;
         }
         looks

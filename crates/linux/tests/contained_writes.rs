@@ -24,7 +24,7 @@ impl Job {
     /// The errno of a write, and how that file and `tasks` looked before and after it.
     fn refused(&self, name: &'static str, value: String) -> (Option<Errno>, [String; 2], [String; 2]) {
         let cgroup = self.cgroup;
-        let answer = self.control.with(move |engine, host| {
+        let answer = self.control.with_exact(move |engine, host| {
             let show = |engine: &mut Engine, host: &mut dyn Host| {
                 [name, "tasks"].map(|name| read(engine, host, cgroup, name))
             };
@@ -53,7 +53,8 @@ fn a_task_that_is_not_of_the_job_is_esrch() {
         }
     }
     let (cgroup, main) = (job.cgroup, Tid(job.main));
-    let own = job.control.with(move |engine, host| engine.attach(host, &owner(), cgroup, main, true).is_ok());
+    let own =
+        job.control.with_exact(move |engine, host| engine.attach(host, &owner(), cgroup, main, true).is_ok());
     assert_eq!(own, Ok(true), "where its own are taken");
     job.end();
 }

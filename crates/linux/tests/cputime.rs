@@ -66,11 +66,11 @@ fn sampled_while_alive_and_by_thread_where_threads_are_apart() {
     let job = start(&[program.path()], veto(), Count::default());
     let (handle, main) = (job.handle(), job.main());
     eventually("a thread runs", || look(&handle, |count| count.threads) == 1);
-    let apart = handle.call(move |supervisor| {
-        let other = supervisor.tasks().into_iter().find(|tid| *tid != main).expect("the thread lives");
-        supervisor.charge_process(main);
-        supervisor.account_apart(main);
-        (other, supervisor.policy.user_ns + supervisor.policy.system_ns)
+    let apart = handle.call(move |supervisor, count| {
+        let other = supervisor.tasks.ids().into_iter().find(|tid| *tid != main).expect("the thread lives");
+        supervisor.charge_process(main, count);
+        supervisor.tasks.account_apart(main);
+        (other, count.user_ns + count.system_ns)
     });
     let (other, before) = apart.unwrap();
     eventually("both threads are done", || {
@@ -83,7 +83,7 @@ fn sampled_while_alive_and_by_thread_where_threads_are_apart() {
     assert!(first + before > 39_000_000 && first + before < 50_000_000, "{first} after {before}");
     assert!(total > 80_000_000, "{total}");
     assert!(main_ns < before + 10_000_000, "the leader is not charged for its threads: {main_ns}");
-    handle.call(Supervisor::close).unwrap();
+    handle.call(|supervisor, _| supervisor.close()).unwrap();
     let outcome = finish(job);
     let sum = outcome.policy.user_ns + outcome.policy.system_ns;
     assert!(sum >= total && sum < total + 10_000_000, "nothing is charged twice: {sum} after {total}");

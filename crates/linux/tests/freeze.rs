@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::{Count, Program, Scratch, compile, eventually, finish, look, start, veto};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use penfold_linux::trace::{Handle, Job, Supervisor, Tid};
+use penfold_linux::trace::{Handle, Job, Tid};
 
 /// A child that counts, and a parent that watches it as a shell does; both tell in a shared page.
 const WATCHED: &str = r"
@@ -54,9 +54,9 @@ impl Watched {
         argv.extend(argument);
         let job = start(&argv, veto(), Count::default());
         let handle = job.handle();
-        let mut watched = Self { job: Some(job), handle, scratch, _program: program, child: 0 };
+        let mut watched = Self { job: Some(job), handle, scratch, _program: program, child: Tid(0) };
         eventually("the child counts", || watched.field(0) > 0 && watched.field(1) > 0);
-        watched.child = watched.field(0) as Tid;
+        watched.child = Tid(watched.field(0) as i32);
         watched
     }
 
@@ -73,19 +73,19 @@ impl Watched {
 
     fn freeze(&self) {
         let child = self.child;
-        self.handle.call(move |supervisor| supervisor.freeze(child)).unwrap();
+        self.handle.call(move |supervisor, _| supervisor.tasks.freeze(child)).unwrap();
         eventually("the child is frozen", || {
-            self.handle.call(move |supervisor| supervisor.is_frozen(child)).unwrap()
+            self.handle.call(move |supervisor, _| supervisor.tasks.is_frozen(child)).unwrap()
         });
     }
 
     fn thaw(&self) {
         let child = self.child;
-        self.handle.call(move |supervisor| supervisor.thaw(child)).unwrap();
+        self.handle.call(move |supervisor, _| supervisor.tasks.thaw(child)).unwrap();
     }
 
     fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child), signal).unwrap();
+        kill(Pid::from_raw(self.child.0), signal).unwrap();
     }
 
     fn end(&mut self) {
@@ -167,7 +167,7 @@ fn frozen_in_the_midst_of_forks() {
         let before = watched.field(1);
         let charges = look(&watched.handle, |count| count.in_flight);
         assert_eq!(charges, 0, "no charge in flight while frozen");
-        assert!(watched.handle.call(move |supervisor| supervisor.is_frozen(child)).unwrap());
+        assert!(watched.handle.call(move |supervisor, _| supervisor.tasks.is_frozen(child)).unwrap());
         std::thread::sleep(Duration::from_millis(3));
         assert_eq!(watched.field(1), before);
         watched.thaw();
@@ -179,20 +179,20 @@ fn frozen_in_the_midst_of_forks() {
 #[test]
 fn children_are_born_frozen() {
     let mut watched = Watched::start(Some("forks"));
-    watched.handle.call(|supervisor| supervisor.policy.frozen = true).unwrap();
+    watched.handle.call(|_, count| count.frozen = true).unwrap();
     eventually("a child stays at its first stop", || !watched.counts());
     let before = watched.field(6);
     let main = watched.job.as_ref().unwrap().main();
     let child = watched.child;
-    let newborn = watched.handle.call(move |supervisor| {
-        supervisor.policy.frozen = false;
-        let tasks = supervisor.tasks();
+    let newborn = watched.handle.call(move |supervisor, count| {
+        count.frozen = false;
+        let tasks = supervisor.tasks.ids();
         tasks.into_iter().filter(|tid| ![main, child].contains(tid)).collect::<Vec<_>>()
     });
     let newborn = newborn.unwrap();
     assert_eq!(newborn.len(), 1);
     assert_eq!(watched.field(6), before);
-    watched.handle.call(move |supervisor| supervisor.thaw(newborn[0])).unwrap();
+    watched.handle.call(move |supervisor, _| supervisor.tasks.thaw(newborn[0])).unwrap();
     eventually("it goes on", || watched.field(6) > before && watched.counts());
     watched.end();
 }
@@ -204,10 +204,10 @@ fn a_process_that_waits_for_its_vfork_child_counts_as_frozen() {
     let job = start(&[program.path()], veto(), Count::default());
     let (handle, main) = (job.handle(), job.main());
     eventually("the child is there", || look(&handle, |count| count.living.len()) == 2);
-    handle.call(move |supervisor| supervisor.freeze(main)).unwrap();
-    eventually("frozen", || handle.call(move |supervisor| supervisor.is_frozen(main)).unwrap());
+    handle.call(move |supervisor, _| supervisor.tasks.freeze(main)).unwrap();
+    eventually("frozen", || handle.call(move |supervisor, _| supervisor.tasks.is_frozen(main)).unwrap());
     eventually("the child ends", || look(&handle, |count| count.living.len()) == 1);
-    eventually("held", || handle.call(move |supervisor| supervisor.is_frozen(main)).unwrap());
-    handle.call(Supervisor::close).unwrap();
+    eventually("held", || handle.call(move |supervisor, _| supervisor.tasks.is_frozen(main)).unwrap());
+    handle.call(|supervisor, _| supervisor.close()).unwrap();
     finish(job);
 }

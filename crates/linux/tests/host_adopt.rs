@@ -4,6 +4,7 @@ mod common;
 mod contained;
 mod hosted;
 
+use penfold_core::Tid;
 use std::collections::HashSet;
 
 use common::{compile, eventually};
@@ -59,7 +60,7 @@ fn a_running_process_is_adopted_moved_frozen_and_let_go() {
     let hosted = Hosted::start();
     let cgroup = hosted.cgroup("adopted");
     let mut worker = worker();
-    hosted.host.adopt(worker.pid).expect("it can be traced");
+    hosted.host.adopt(Tid(worker.pid)).expect("it can be traced");
     let members = sorted(threads(worker.pid));
     assert_eq!(members.len(), 4);
     assert_eq!(sorted(hosted.tasks(hosted.root)), members);
@@ -90,15 +91,15 @@ fn a_running_process_is_adopted_moved_frozen_and_let_go() {
     let other: i32 = worker.line().parse().expect("a number");
     assert!(hosted.tasks(cgroup).contains(&other));
 
-    hosted.host.release(worker.pid).expect("nothing keeps it");
+    hosted.host.release(Tid(worker.pid)).expect("nothing keeps it");
     assert!(is_free(worker.pid));
     assert_eq!(sorted(hosted.tasks(cgroup)), sorted(vec![child, other]), "the children stay");
     worker.kill(Signal::SIGUSR1);
     let third: i32 = worker.line().parse().expect("it can fork");
     assert!(!hosted.tasks(cgroup).contains(&third));
-    assert_eq!(hosted.host.release(worker.pid), Err(ReleaseError::Unknown(worker.pid)));
-    hosted.host.adopt(worker.pid).expect("it can be adopted again");
-    assert_eq!(hosted.host.adopt(worker.pid), Err(AdoptError::Known(worker.pid)));
+    assert_eq!(hosted.host.release(Tid(worker.pid)), Err(ReleaseError::Unknown(Tid(worker.pid))));
+    hosted.host.adopt(Tid(worker.pid)).expect("it can be adopted again");
+    assert_eq!(hosted.host.adopt(Tid(worker.pid)), Err(AdoptError::Known(Tid(worker.pid))));
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn stopping_leaves_adopted_processes_running_untraced() {
         let hosted = Hosted::start();
         let cgroup = hosted.cgroup("adopted");
         let mut worker = worker();
-        hosted.host.adopt(worker.pid).expect("it can be traced");
+        hosted.host.adopt(Tid(worker.pid)).expect("it can be traced");
         hosted.write(cgroup, "cgroup.procs", worker.pid);
         worker.kill(Signal::SIGUSR1);
         let child: i32 = worker.line().parse().expect("a number");
@@ -120,12 +121,12 @@ fn stopping_leaves_adopted_processes_running_untraced() {
         }
         hosted.host.stop(end).expect("not stopped before");
         assert!(is_free(worker.pid) && is_free(child), "{state} {end:?}");
-        assert_eq!(lives(pid), end == AtEnd::Leave);
+        assert_eq!(lives(pid.0), end == AtEnd::Leave);
         worker.kill(Signal::SIGUSR1);
         assert!(lives(worker.line().parse().expect("it works and can fork")));
         if end == AtEnd::Leave {
-            assert!(is_free(pid));
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).expect("it lives");
+            assert!(is_free(pid.0));
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.0), Signal::SIGKILL).expect("it lives");
         }
     }
 }
@@ -137,7 +138,7 @@ fn a_process_that_job_control_has_stopped_stays_stopped() {
     let stopped = |pid| status(pid, "State").is_some_and(|state| state.starts_with(['T', 't']));
     worker.kill(Signal::SIGSTOP);
     eventually("it is stopped", || stopped(worker.pid));
-    hosted.host.adopt(worker.pid).expect("it can be traced");
+    hosted.host.adopt(Tid(worker.pid)).expect("it can be traced");
     std::thread::sleep(std::time::Duration::from_millis(20));
     assert!(threads(worker.pid).into_iter().all(stopped), "adoption wakes nobody");
     worker.kill(Signal::SIGCONT);
@@ -161,31 +162,31 @@ fn a_process_that_job_control_has_stopped_stays_stopped() {
 fn adoption_is_refused_with_the_reason() {
     let hosted = Hosted::start();
     let adopt = |pid| hosted.host.adopt(pid).expect_err("it can't be adopted");
-    assert_eq!(adopt(std::process::id() as i32), AdoptError::Itself);
-    assert_eq!(adopt(4_194_303), AdoptError::NoProcess(4_194_303));
-    assert_eq!(adopt(0), AdoptError::NoProcess(0));
-    assert_eq!(adopt(-1), AdoptError::NoProcess(-1));
+    assert_eq!(adopt(Tid(std::process::id() as i32)), AdoptError::Itself);
+    assert_eq!(adopt(Tid(4_194_303)), AdoptError::NoProcess(Tid(4_194_303)));
+    assert_eq!(adopt(Tid(0)), AdoptError::NoProcess(Tid(0)));
+    assert_eq!(adopt(Tid(-1)), AdoptError::NoProcess(Tid(-1)));
     let kernel = status(2, "Name").is_some_and(|name| name == "kthreadd");
     assert_eq!(
-        adopt(if kernel { 2 } else { 0 }),
-        if kernel { AdoptError::KernelThread(2) } else { AdoptError::NoProcess(0) }
+        adopt(if kernel { Tid(2) } else { Tid(0) }),
+        if kernel { AdoptError::KernelThread(Tid(2)) } else { AdoptError::NoProcess(Tid(0)) }
     );
 
     let worker = worker();
     let other = Hosted::start();
-    other.host.adopt(worker.pid).expect("nobody has it");
-    let error = adopt(worker.pid);
+    other.host.adopt(Tid(worker.pid)).expect("nobody has it");
+    let error = adopt(Tid(worker.pid));
     assert!(matches!(&error, AdoptError::Traced { tracer, .. } if tracer == "penfold-tracer"), "{error}");
     assert_eq!(error.errno(), nix::errno::Errno::EPERM);
     assert_eq!(hosted.read(hosted.root, "tasks"), "");
-    other.host.release(worker.pid).expect("nothing keeps it");
-    assert_eq!(hosted.host.adopt(worker.pid), Ok(()));
+    other.host.release(Tid(worker.pid)).expect("nothing keeps it");
+    assert_eq!(hosted.host.adopt(Tid(worker.pid)), Ok(()));
 
     let mine = hosted.exec(hosted.root, &["sleep", "100"], ExecOptions::default());
     assert_eq!(adopt(mine.pid()), AdoptError::Known(mine.pid()));
     assert_eq!(hosted.host.release(mine.pid()), Err(ReleaseError::Filtered(mine.pid())));
     hosted.host.stop(AtEnd::Kill).expect("not stopped before");
-    assert_eq!(adopt(worker.pid), AdoptError::Gone);
+    assert_eq!(adopt(Tid(worker.pid)), AdoptError::Gone);
 }
 
 /// Read at once: the zombie of a traced task is untraced when its tracer has reaped it.
@@ -234,7 +235,7 @@ fn threads_that_fork_while_they_are_adopted_lose_no_child() {
         assert_eq!(stranger.line(), "ready");
         std::thread::sleep(std::time::Duration::from_millis(20));
         let began = std::time::Instant::now();
-        hosted.host.adopt(stranger.pid).expect("it can be traced");
+        hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
         let (took, returned) = (began.elapsed(), now());
         assert!(hosted.tasks(hosted.root).len() >= 8, "its threads");
         let untraced = || -> Vec<i32> {
@@ -266,7 +267,7 @@ fn a_stranger_of_root_is_refused() {
     let hosted = Hosted::start();
     // the process that has started this one
     let pid = nix::unistd::getppid().as_raw();
-    let error = hosted.host.adopt(pid).expect_err("it is root's");
+    let error = hosted.host.adopt(Tid(pid)).expect_err("it is root's");
     assert_eq!(error.errno(), nix::errno::Errno::EPERM);
     assert!(error.to_string().contains("it belongs to another user"), "{error}");
     assert_eq!(status(pid, "TracerPid").as_deref(), Some("0"));

@@ -7,6 +7,7 @@ mod hosted;
 use common::{compile, eventually};
 use hosted::{FORKER, Hosted, Stranger, ready, status, tell};
 use nix::sys::signal::Signal;
+use penfold_core::Tid;
 use penfold_linux::trace::{AdoptError, AtEnd, ExecOptions, Interest};
 
 #[test]
@@ -15,26 +16,26 @@ fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
     let cgroup = earlier.cgroup("limited");
     earlier.write(cgroup, "pids.max", 3);
     let mut forker = ready(FORKER);
-    earlier.host.adopt(forker.pid).expect("it can be traced");
+    earlier.host.adopt(Tid(forker.pid)).expect("it can be traced");
     earlier.write(cgroup, "tasks", forker.pid);
     assert_eq!(tell(&mut forker), "2 EAGAIN");
-    let launched = earlier.exec(
-        earlier.cgroup("launched"),
-        &["sleep", "100"],
-        ExecOptions { exit_kill: false, ..ExecOptions::default() },
-    );
+    let place = earlier.cgroup("launched");
+    earlier.write(place, "pids.max", 100);
+    earlier.write(place, "cpuset.cpus", 0);
+    let launched =
+        earlier.exec(place, &["sleep", "100"], ExecOptions { exit_kill: false, ..ExecOptions::default() });
     let told = earlier.host.tasks().expect("the host runs");
-    let find = |pid: i32| *told.iter().find(|task| task.tid == pid).expect("it is supervised");
-    let (known, job) = (find(forker.pid), find(launched.pid()));
+    let find = |pid: i32| *told.iter().find(|task| task.tid == Tid(pid)).expect("it is supervised");
+    let (known, job) = (find(forker.pid), find(launched.pid().0));
     assert_eq!(told.len(), 4);
     assert!(known.adopted && !job.adopted);
     assert_eq!(known.filter, Some(Interest { fork: true, affinity: false, sockets: false }));
     assert!(job.filter.is_some_and(|filter| filter.fork && filter.affinity));
-    assert_eq!(known.group, forker.pid);
+    assert_eq!(known.group, Tid(forker.pid));
     let path = earlier
         .host
         .control()
-        .quick(move |engine, _| engine.proc_pid_cgroup(Some(known.css_set)).expect("it has members"))
+        .request(move |engine, _| engine.proc_pid_cgroup(Some(known.css_set)).expect("it has members"))
         .expect("the host runs");
     assert!(String::from_utf8_lossy(&path).contains("/limited"));
     earlier.host.stop(AtEnd::Leave).expect("not stopped before");
@@ -44,12 +45,12 @@ fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
     let cgroup = later.cgroup("limited");
     later.write(cgroup, "pids.max", 4);
     let filter = known.filter.expect("asserted above");
-    let wrong = later.host.adopt_filtered(forker.pid, known.start_time + 1, filter);
-    assert_eq!(wrong, Err(AdoptError::NoProcess(forker.pid)));
-    assert_eq!(later.host.adopt_started(forker.pid, 1), Err(AdoptError::NoProcess(forker.pid)));
+    let wrong = later.host.adopt_filtered(Tid(forker.pid), known.start_time + 1, filter);
+    assert_eq!(wrong, Err(AdoptError::NoProcess(Tid(forker.pid))));
+    assert_eq!(later.host.adopt_started(Tid(forker.pid), 1), Err(AdoptError::NoProcess(Tid(forker.pid))));
     assert_eq!(status(forker.pid, "TracerPid").as_deref(), Some("0"));
     assert_eq!(tell(&mut forker), "0 ENOSYS", "nobody has taken it in");
-    later.host.adopt_filtered(forker.pid, known.start_time, filter).expect("it is the same");
+    later.host.adopt_filtered(Tid(forker.pid), known.start_time, filter).expect("it is the same");
     later.write(cgroup, "tasks", forker.pid);
     assert_eq!(tell(&mut forker), "3 EAGAIN");
     assert_eq!(later.read(cgroup, "pids.events"), "max 1");
@@ -58,9 +59,9 @@ fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
         .host
         .adopt_filtered(job.tid, job.start_time, job.filter.expect("asserted above"))
         .expect("it lives");
-    assert!(later.tasks(later.root).contains(&job.tid));
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(job.tid), Signal::SIGKILL).expect("it lives");
-    eventually("it is gone", || !later.tasks(later.root).contains(&job.tid));
+    assert!(later.tasks(later.root).contains(&job.tid.0));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(job.tid.0), Signal::SIGKILL).expect("it lives");
+    eventually("it is gone", || !later.tasks(later.root).contains(&job.tid.0));
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn a_process_that_executes_programs_all_the_time_is_adopted_whole() {
         hosted.write(cgroup, "pids.max", 100);
         let mut stranger = Stranger::start(&[program.path()]);
         assert_eq!(stranger.line(), "ready");
-        hosted.host.adopt(stranger.pid).expect("it can be traced");
+        hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
         hosted.write(cgroup, "cgroup.procs", stranger.pid);
         eventually("all its threads are members, with their filter", || {
             let threads = hosted::threads(stranger.pid);
@@ -127,8 +128,8 @@ fn a_process_that_is_moved_while_a_thread_executes_a_program_stays_where_it_was_
     let mut stranger = Stranger::start(&[program.path()]);
     assert_eq!(stranger.line(), "ready");
     let pid = stranger.pid;
-    hosted.host.adopt(pid).expect("it can be traced");
-    let moved = hosted.host.control().with(move |engine, host| {
+    hosted.host.adopt(Tid(pid)).expect("it can be traced");
+    let moved = hosted.host.control().with_exact(move |engine, host| {
         // nothing that it does is seen before this has ended
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGUSR1).expect("it lives");
         eventually("its thread has taken the leader's number", || hosted::threads(pid) == [pid]);

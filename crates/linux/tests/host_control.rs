@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use common::{eventually, shell};
 use contained::owner;
-use hosted::Hosted;
-use penfold_core::{Errno, Event, FileId, Release};
-use penfold_linux::trace::{AtEnd, ExecOptions, Gone, TraceHost, Workshop};
+use hosted::{Hosted, status};
+use penfold_core::{Engine, Errno, Event, FileId, Release};
+use penfold_linux::trace::{AtEnd, ExecOptions, Gone, Interest, TraceHost, Workshop};
 
 #[test]
 fn directories_are_made_on_many_threads_while_jobs_fork() {
@@ -32,10 +32,10 @@ fn directories_are_made_on_many_threads_while_jobs_fork() {
                 let name = format!("made-{thread}");
                 for _ in 0..1000 {
                     let made = control
-                        .quick(|engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755))
+                        .request(|engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755))
                         .expect("the host runs")
                         .expect("a cgroup");
-                    let listed = control.quick(|engine, host| {
+                    let listed = control.request(|engine, host| {
                         let busy = engine.rmdir(host, &owner(), cgroup).expect_err("it has tasks");
                         assert_eq!(busy.errno(), Errno::EBUSY);
                         let file = engine.find_file(cgroup, "tasks").expect("every cgroup has it");
@@ -56,42 +56,76 @@ fn directories_are_made_on_many_threads_while_jobs_fork() {
     assert_eq!(libc::WEXITSTATUS(storm.wait().expect("it ran")), 5);
     assert_eq!(hosted.read(cgroup, "pids.current"), "0");
     assert_eq!(hosted.read(cgroup, "pids.events"), "max 0");
-    hosted.host.control().quick(|engine, host| engine.rmdir(host, &owner(), cgroup)).unwrap().expect("empty");
+    hosted
+        .host
+        .control()
+        .request(|engine, host| engine.rmdir(host, &owner(), cgroup))
+        .unwrap()
+        .expect("empty");
 }
 
 #[test]
-fn what_needs_the_tracer_is_not_done_without_it() {
+fn a_request_on_the_callers_thread_reaches_the_tasks() {
     let hosted = Hosted::start();
     let cgroup = hosted.cgroup("job");
     let control = hosted.host.control();
-    for name in ["pids.current", "freezer.state", "cpuacct.usage", "tasks", "cgroup.procs"] {
-        let write = name == "tasks" || name == "cgroup.procs";
-        let wrong = catch_unwind(AssertUnwindSafe(|| {
-            control.quick(|engine, host| {
-                let file = engine.find_file(cgroup, name).expect("it has that file");
-                if write {
-                    let written = engine.write(host, &owner(), cgroup, file, b"1");
-                    drop(written);
-                } else {
-                    let read = engine.read(host, &owner(), cgroup, file);
-                    drop(read);
-                }
-            })
-        }));
-        assert!(wrong.is_err(), "{name}");
-    }
-    // and nothing is the worse for it
+    let sleeps = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());
+    let main = sleeps.pid();
+    let set = |name: &str, value: &str| {
+        let file = |engine: &Engine| engine.find_file(cgroup, name).expect("it has that file");
+        let written = control.request(|engine, host| {
+            let file = file(engine);
+            engine.write(host, &owner(), cgroup, file, value.as_bytes())
+        });
+        written.expect("the host runs").expect("it is taken");
+    };
+    let get = |name: &str| {
+        let shown = control.request(|engine, host| contained::read(engine, host, cgroup, name));
+        shown.expect("the host runs")
+    };
+    assert_eq!(get("pids.current"), "1");
+    assert_eq!(get("tasks"), main.to_string());
+    set("freezer.state", "FROZEN");
+    eventually("it is held", || get("freezer.state") == "FROZEN" && contained::state(main.0) == Some('t'));
+    set("freezer.state", "THAWED");
+    eventually("it sleeps", || contained::state(main.0) == Some('S'));
+    set("cpuset.cpus", "0");
+    assert_eq!(status(main.0, "Cpus_allowed_list").as_deref(), Some("0"));
+    set("pids.max", "1");
+    eventually("its forks can be refused", || status(main.0, "Seccomp_filters").as_deref() == Some("2"));
+    // a request that panics leaves nothing worse
+    let wrong = catch_unwind(AssertUnwindSafe(|| control.request(|_, _| panic!("as the test wants"))));
+    assert!(wrong.is_err());
     let file = FileId::NotifyOnRelease;
-    let read = control.quick(|engine, host| {
+    let read = control.request(|engine, host| {
         engine.write(host, &owner(), cgroup, file, b"1").expect("it is taken");
         engine.read(host, &owner(), cgroup, file).expect("it can be read")
     });
     assert_eq!(read.expect("the host runs"), b"1\n");
-    assert_eq!(hosted.read(cgroup, "pids.current"), "0");
-    assert_eq!(hosted.exec(cgroup, &["true"], ExecOptions::default()).wait().expect("it runs"), 0);
     hosted.host.stop(AtEnd::Kill).expect("not stopped before");
-    assert_eq!(control.quick(|_, _| ()), Err(Gone));
-    assert_eq!(control.with(|_, _| ()), Err(Gone));
+    assert_eq!(control.request(|_, _| ()), Err(Gone));
+    assert_eq!(control.with_exact(|_, _| ()), Err(Gone));
+}
+
+#[test]
+fn a_command_is_started_with_the_filter_of_its_place() {
+    let none = Interest { fork: false, affinity: false, sockets: false };
+    let hosted = Hosted::start();
+    let (free, limited, bound) = (hosted.cgroup("free"), hosted.cgroup("limited"), hosted.cgroup("bound"));
+    hosted.write(limited, "pids.max", 5);
+    hosted.write(bound, "cpuset.cpus", 0);
+    let wanted = [
+        (free, none),
+        (limited, Interest { fork: true, ..none }),
+        (bound, Interest { affinity: true, ..none }),
+    ];
+    for (cgroup, interest) in wanted {
+        let sleeps = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());
+        let tasks = hosted.host.tasks().expect("the host runs");
+        let task = tasks.iter().find(|task| task.tid == sleeps.pid()).expect("it is supervised");
+        assert_eq!(task.filter, Some(interest));
+        eventually("it has one filter", || status(sleeps.pid().0, "Seccomp_filters").as_deref() == Some("1"));
+    }
 }
 
 /// All that it takes after a hierarchy was unmounted by one thread and mounted otherwise.
@@ -103,7 +137,7 @@ fn hierarchies_are_mounted_and_unmounted_at_once() {
     let host = TraceHost::start(workshop).expect("the host starts");
     let control = host.control();
     for options in ["pids,cpuacct", "cpuset", "freezer,name=f", "none,name=empty"] {
-        let shown = control.quick(|engine, host| {
+        let shown = control.request(|engine, host| {
             let root = engine.mount(host, &owner(), options).expect("it mounts").root;
             let shown = engine.show_options(root).expect("it is mounted");
             engine.unmount(host, root).expect("it is mounted");
@@ -156,13 +190,18 @@ fn releases_and_events_are_handed_over_as_they_come() {
     assert_eq!(of_job, ["true", "pids.max 1", "false"]);
 
     // and what another thread causes at once
-    let inner = hosted.host.control().quick(|engine, host| {
+    let inner = hosted.host.control().request(|engine, host| {
         let inner = engine.mkdir(host, &owner(), cgroup, b"inner", 0o755).expect("a cgroup");
         engine.write(host, &owner(), cgroup, FileId::NotifyOnRelease, b"1").expect("it is taken");
         inner
     });
     let inner = inner.expect("the host runs");
-    hosted.host.control().quick(|engine, host| engine.rmdir(host, &owner(), inner)).unwrap().expect("empty");
+    hosted
+        .host
+        .control()
+        .request(|engine, host| engine.rmdir(host, &owner(), inner))
+        .unwrap()
+        .expect("empty");
     let (releases, _) = collect(&|releases, _| !releases.is_empty());
     assert_eq!(releases[0].path, b"/job");
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{Program, compile, eventually};
 use hosted::{FORKER, Hosted, Stranger, lives, ready, status, tell};
 use nix::sys::signal::Signal;
-use penfold_core::Errno;
+use penfold_core::{Errno, Tid};
 use penfold_linux::trace::{AtEnd, ReleaseError};
 
 /// Like [`FORKER`] with threads, of which it has four.
@@ -37,7 +37,7 @@ fn an_adopted_process_is_held_to_a_limit_like_any_other() {
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 4);
     let mut forker = ready(FORKER);
-    hosted.host.adopt(forker.pid).expect("it can be traced");
+    hosted.host.adopt(Tid(forker.pid)).expect("it can be traced");
     hosted.write(cgroup, "tasks", forker.pid);
     assert_eq!(tell(&mut forker), "3 EAGAIN");
     assert_eq!(hosted.tasks(cgroup).len(), 4);
@@ -60,7 +60,7 @@ fn a_limit_is_set_where_an_adopted_process_is() {
     let hosted = Hosted::start();
     let (cgroup, other) = (hosted.cgroup("limited"), hosted.cgroup("other"));
     let mut forker = ready(FORKER);
-    hosted.host.adopt(forker.pid).expect("it can be traced");
+    hosted.host.adopt(Tid(forker.pid)).expect("it can be traced");
     hosted.write(cgroup, "cgroup.procs", forker.pid);
     assert_eq!(tell(&mut forker), "50 enough");
     assert_eq!(status(forker.pid, "Seccomp").as_deref(), Some("0"), "nothing needs a filter yet");
@@ -69,7 +69,7 @@ fn a_limit_is_set_where_an_adopted_process_is() {
     hosted.write(other, "pids.max", 3);
     hosted.write(other, "tasks", forker.pid);
     assert_eq!(tell(&mut forker), "2 EAGAIN", "the limit of where it is now");
-    assert_eq!(hosted.host.release(forker.pid), Err(ReleaseError::Filtered(forker.pid)));
+    assert_eq!(hosted.host.release(Tid(forker.pid)), Err(ReleaseError::Filtered(Tid(forker.pid))));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn threads_of_an_adopted_process_are_limited() {
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 9);
     let mut threader = ready(THREADER);
-    hosted.host.adopt(threader.pid).expect("it can be traced");
+    hosted.host.adopt(Tid(threader.pid)).expect("it can be traced");
     hosted.write(cgroup, "cgroup.procs", threader.pid);
     assert_eq!(hosted.read(cgroup, "pids.current"), "4");
     assert_eq!(tell(&mut threader), "5 refused");
@@ -100,7 +100,7 @@ fn shells_that_write_their_own_number_are_limited() {
             echo ready; for i in 1 2 3 4 5 6 7 8 9; do sleep 100 & wait $!; done";
         let mut stranger = Stranger::start(&[shell, "-c", &format!("exec 2>&1; {script}")]);
         assert_eq!(stranger.line(), "ready");
-        hosted.host.adopt(stranger.pid).expect("it can be traced");
+        hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
         hosted.write(cgroup, "tasks", stranger.pid);
         stranger.kill(Signal::SIGUSR1);
         let refusal = stranger.line();
@@ -127,7 +127,7 @@ fn somebody_elses_process_renounces_new_privileges_for_it() {
     let mut forker = ready(&format!(
         "import os\nos.setresgid(65534, 65534, 65534)\nos.setresuid(65534, 65534, 65534)\n{FORKER}"
     ));
-    hosted.host.adopt(forker.pid).expect("it can be traced");
+    hosted.host.adopt(Tid(forker.pid)).expect("it can be traced");
     hosted.write(cgroup, "tasks", forker.pid);
     assert_eq!(tell(&mut forker), "1 EAGAIN");
     assert_eq!(status(forker.pid, "NoNewPrivs").as_deref(), Some("1"));
@@ -230,7 +230,7 @@ fn whatever_a_process_waits_in_goes_on_as_if_nothing_had_been() {
             let mut stranger = Stranger::start(&["sh", "-c", "exec \"$@\" 2>&1", "sh", program.path(), kind]);
             assert_eq!(stranger.line(), "ready");
             std::thread::sleep(Duration::from_millis(30));
-            hosted.host.adopt(stranger.pid).expect("it can be traced");
+            hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
             hosted.write(cgroup, "tasks", stranger.pid);
             stranger
         })
@@ -278,7 +278,7 @@ fn no_signal_is_lost_to_it() {
         let mut stranger = Stranger::start(&[program.path()]);
         assert_eq!(stranger.line(), "ready");
         std::thread::sleep(Duration::from_millis(wait));
-        hosted.host.adopt(stranger.pid).expect("it can be traced");
+        hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
         hosted.write(cgroup, "tasks", stranger.pid);
         assert_eq!(stranger.line(), "all", "{wait}");
         assert_eq!(status(stranger.pid, "Seccomp").as_deref(), Some("2"));
@@ -308,7 +308,7 @@ fn a_storm_of_forks_that_is_caught_loses_nobody() {
         let mut stranger = Stranger::start(&[program.path()]);
         assert_eq!(stranger.line(), "ready");
         std::thread::sleep(Duration::from_millis(10));
-        hosted.host.adopt(stranger.pid).expect("it can be traced");
+        hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
         hosted.write(cgroup, "cgroup.procs", stranger.pid);
         eventually("it is held at its limit", || {
             hosted.read(cgroup, "pids.events") != "max 0" && hosted.read(cgroup, "pids.current") != "0"
@@ -352,7 +352,7 @@ fn what_has_a_filter_of_its_own_is_refused() {
     );
     let mut stranger = Stranger::start(&[program.path()]);
     assert_eq!(stranger.line(), "ready");
-    hosted.host.adopt(stranger.pid).expect("it can be traced");
+    hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
     let (errno, message) = hosted.refused(limited, "cgroup.procs", stranger.pid);
     assert_eq!(errno, Errno::EOPNOTSUPP);
     assert!(message.contains(&format!("task {}", stranger.pid)), "{message}");
@@ -363,7 +363,7 @@ fn what_has_a_filter_of_its_own_is_refused() {
     hosted.write(limited, "pids.max", "max");
     hosted.write(limited, "cgroup.procs", stranger.pid);
     hosted.write(free, "pids.max", 10);
-    hosted.host.release(stranger.pid).expect("it has no filter of ours");
+    hosted.host.release(Tid(stranger.pid)).expect("it has no filter of ours");
 }
 
 #[test]
@@ -385,7 +385,7 @@ signal.signal(signal.SIGUSR1, ask); signal.alarm(60)
 print('ready', flush=True)
 while True: time.sleep(0.02)";
     let mut stranger = ready(program);
-    hosted.host.adopt(stranger.pid).expect("it can be traced");
+    hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
     assert_eq!(tell(&mut stranger), "{0, 1}");
     hosted.write(cgroup, "tasks", stranger.pid);
     assert_eq!(tell(&mut stranger), "{0}");
@@ -402,7 +402,7 @@ fn a_process_with_a_filter_goes_on_when_the_host_ends_but_can_not_fork() {
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 2);
     let mut forker = ready(FORKER);
-    hosted.host.adopt(forker.pid).expect("it can be traced");
+    hosted.host.adopt(Tid(forker.pid)).expect("it can be traced");
     hosted.write(cgroup, "tasks", forker.pid);
     assert_eq!(tell(&mut forker), "1 EAGAIN");
     hosted.host.stop(AtEnd::Kill).expect("not stopped before");
@@ -427,7 +427,7 @@ fn a_process_that_waits_for_its_vfork_child_gets_it_afterwards() {
     let mut stranger = Stranger::start(&[program.path()]);
     assert_eq!(stranger.line(), "ready");
     std::thread::sleep(Duration::from_millis(50));
-    hosted.host.adopt(stranger.pid).expect("it can be traced");
+    hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
     hosted.write(cgroup, "tasks", stranger.pid);
     assert_eq!(stranger.line(), "11 11");
 }

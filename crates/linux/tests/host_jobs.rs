@@ -52,7 +52,7 @@ fn three_jobs_keep_three_limits() {
         assert_eq!(u32::from(made[0] - b'0'), *limit - 1, "one less than its limit, itself being one");
         let tasks = hosted.tasks(*cgroup);
         assert_eq!(tasks.len() as u32, *limit);
-        assert!(tasks.contains(&running.pid()));
+        assert!(tasks.contains(&running.pid().0));
         assert_eq!(hosted.read(*cgroup, "pids.current"), limit.to_string());
     }
     // the middle one ends, and nobody else
@@ -106,7 +106,7 @@ fn a_bomb_of_one_job_ends_with_it() {
         assert_eq!(hosted.read(bomb, "pids.current"), "0");
         assert_eq!(hosted.read(bomb, "tasks"), "");
     }
-    assert_eq!(hosted.tasks(calm), [still.pid()]);
+    assert_eq!(hosted.tasks(calm), [still.pid().0]);
     still.kill(libc::SIGTERM).expect("it lives");
     assert_eq!(still.wait().expect("it ran"), libc::SIGTERM);
 }
@@ -124,7 +124,7 @@ fn a_command_that_cannot_run_says_why_and_harms_nobody() {
     hosted
         .host
         .control()
-        .with(move |engine, host| engine.rmdir(host, &contained::owner(), cgroup))
+        .with_exact(move |engine, host| engine.rmdir(host, &contained::owner(), cgroup))
         .unwrap()
         .unwrap();
     let error = hosted.host.exec(Command::new(["true"]), [cgroup], ExecOptions::default());
@@ -271,9 +271,9 @@ fn an_idle_host_uses_no_cpu() {
     assert_eq!(hosted.exec(cgroup, &["true"], ExecOptions::default()).wait().expect("it runs"), 0);
     idle("idle between jobs");
     let sleeps = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());
-    eventually("it sleeps", || status(sleeps.pid(), "State").is_some_and(|state| state.starts_with('S')));
+    eventually("it sleeps", || status(sleeps.pid().0, "State").is_some_and(|state| state.starts_with('S')));
     idle("idle with a job that sleeps");
-    assert_eq!(hosted.tasks(cgroup), [sleeps.pid()]);
+    assert_eq!(hosted.tasks(cgroup), [sleeps.pid().0]);
 }
 
 #[test]

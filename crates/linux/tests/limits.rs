@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Count, code, compile, eventually, finish, look, run, start, veto};
-use penfold_linux::trace::{Command, Fork, Gone, Job, Notice, Options, Policy, Supervisor};
+use penfold_linux::trace::{Command, Fork, Gone, Job, Notice, Options, Policy, Supervisor, Tasks, Tid};
 
 /// A user of its own, whose processes nobody else counts.
 const FORKS_FAIL: &str = r"
@@ -32,7 +32,7 @@ fn counters_are_exact_also_for_a_task_that_never_stops_again() {
     // more when an interrupt makes the kernel restart a fork
     eventually("all charges are given back", || look(&handle, |count| count.cancelled) >= 100);
     assert_eq!(look(&handle, Count::usage), 1);
-    handle.call(Supervisor::close).unwrap();
+    handle.call(|supervisor, _| supervisor.close()).unwrap();
     finish(job);
 }
 
@@ -132,17 +132,17 @@ fn a_wish_outlives_a_change_of_the_group() {
     let job = start(&[program.path()], affinity(), Count::default());
     let handle = job.handle();
     eventually("the child is there", || look(&handle, |count| count.living.len()) == 2);
-    let shown = |tid: i32| {
+    let shown = |tid: Tid| {
         let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap();
         let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
         list.unwrap().trim().to_owned()
     };
     let apply = |cpus: Vec<usize>| {
         let mask: penfold_core::Mask = cpus.into_iter().collect();
-        let apply = move |supervisor: &mut Supervisor<Count>| {
-            let tasks = supervisor.tasks();
+        let apply = move |supervisor: &mut Supervisor<Count>, _: &mut Count| {
+            let tasks = supervisor.tasks.ids();
             for tid in &tasks {
-                supervisor.apply_affinity(*tid, &mask).unwrap();
+                supervisor.tasks.apply_affinity(*tid, &mask).unwrap();
             }
             tasks
         };
@@ -150,7 +150,7 @@ fn a_wish_outlives_a_change_of_the_group() {
     };
     assert_eq!(apply(vec![0]), ["0", "0"], "none of what was asked for is left");
     assert_eq!(apply(vec![0, 1]), ["1", "1"], "what was asked for, in parent and child");
-    handle.call(Supervisor::close).unwrap();
+    handle.call(|supervisor, _| supervisor.close()).unwrap();
     finish(job);
 }
 
@@ -158,7 +158,10 @@ fn a_wish_outlives_a_change_of_the_group() {
 fn a_policy_that_panics_takes_the_job_with_it_and_leaves_nobody_waiting() {
     struct Panics;
     impl Policy for Panics {
-        fn forked(&mut self, _: Fork) {
+        type Task = ();
+        type Common = ();
+
+        fn forked(&mut self, _: &mut Tasks<(), ()>, _: Fork) {
             panic!("as the test wants");
         }
     }
@@ -166,12 +169,12 @@ fn a_policy_that_panics_takes_the_job_with_it_and_leaves_nobody_waiting() {
     let command = Command::new(["sh", "-c", script]);
     let job = Job::start(command, Options::default(), Panics).unwrap();
     let (handle, main) = (job.handle(), job.main());
-    let stopped = move |job: &mut Supervisor<Panics>| job.is_group_stopped(main);
+    let stopped = move |job: &mut Supervisor<Panics>, _: &mut Panics| job.tasks.is_group_stopped(main);
     eventually("it waits for us", || handle.call(stopped) == Ok(true));
-    handle.call(move |job| job.kill(main, libc::SIGCONT)).unwrap().unwrap();
+    handle.call(move |job, _| job.tasks.kill(main, libc::SIGCONT)).unwrap().unwrap();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.wait()));
     assert!(panicked.is_err());
-    assert_eq!(handle.call(|job| job.tasks().len()), Err(Gone));
+    assert_eq!(handle.call(|job, _| job.tasks.ids().len()), Err(Gone));
     let state = move || std::fs::read_to_string(format!("/proc/{main}/stat")).unwrap_or_default();
     eventually("the job is dead", || state().is_empty() || state().contains(") Z"));
 }

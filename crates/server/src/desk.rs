@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use nix::errno::Errno;
 use penfold_core::{CgroupId, Engine, FileId, Host, HostView, Mounted, Owner, PAGE_SIZE, Tid};
 use penfold_linux::process::Process;
-use penfold_linux::trace::{Control, Quick, TraceHost};
+use penfold_linux::trace::{Control, TraceHost};
 
 use crate::change::{Change, ViewId, What};
 use crate::client::{Client, Trust};
@@ -116,7 +116,7 @@ impl Desk {
         &self,
         look: impl FnOnce(&mut Engine, &mut dyn Host) -> R + Send + 'static,
     ) -> Result<R, Failure> {
-        Ok(self.shared.control.with(look)?)
+        Ok(self.shared.control.with_exact(look)?)
     }
 
     /// Looks at the engine from the calling thread, without a turn of the tracer's. The counts of tasks can be ahead of
@@ -125,7 +125,7 @@ impl Desk {
     /// # Errors
     /// As [`Desk::look`].
     pub fn glance<R>(&self, look: impl FnOnce(&Engine, &dyn HostView) -> R) -> Result<R, Failure> {
-        Ok(self.shared.control.quick(|engine, host| look(engine, host))?)
+        Ok(self.shared.control.with_snapshot(look)?)
     }
 
     /// Works on directories from the calling thread; in the engine of one `penfold run` as far as the client may reach.
@@ -133,10 +133,10 @@ impl Desk {
         &self,
         client: &Client,
         (cgroup, reach): (CgroupId, Reach),
-        ask: impl FnOnce(&mut Quick<'_>, &mut dyn Host) -> penfold_core::Result<R>,
+        ask: impl FnOnce(&mut Engine, &mut dyn Host) -> penfold_core::Result<R>,
     ) -> Result<R, Failure> {
         let confined = self.shared.trust == Trust::Nobody;
-        Ok(self.shared.control.quick(|engine, host| {
+        Ok(self.shared.control.request(|engine, host| {
             if confined {
                 must_reach(engine, host, client.caller.task, cgroup, reach)?;
             }
@@ -148,7 +148,7 @@ impl Desk {
         &self,
         ask: impl FnOnce(&mut Engine, &mut dyn Host) -> penfold_core::Result<R> + Send + 'static,
     ) -> Result<R, Failure> {
-        Ok(self.shared.control.with(ask)??)
+        Ok(self.shared.control.with_exact(ask)??)
     }
 
     /// As [`Desk::ask`], of a cgroup; in the engine of one `penfold run` only as far as the client may reach.
@@ -179,7 +179,7 @@ impl Desk {
         options: impl AsRef<[u8]>,
         filesystem: Filesystem,
     ) -> Result<Mounted, Failure> {
-        let mounted = self.shared.control.quick(|engine, host| match filesystem {
+        let mounted = self.shared.control.request(|engine, host| match filesystem {
             Filesystem::Cgroup => engine.mount(host, &client.caller, options),
             Filesystem::Cpuset => engine.mount_cpuset(host, &client.caller, options),
         })?;
@@ -205,7 +205,7 @@ impl Desk {
     /// # Errors
     /// `EPERM` for who may not mount either; as [`Engine::unmount`].
     pub fn unmount(&self, client: &Client, root: CgroupId) -> Result<(), Failure> {
-        self.shared.control.quick(|engine, host| {
+        self.shared.control.request(|engine, host| {
             client.caller.must_be_privileged("unmount", "a hierarchy")?;
             engine.unmount(host, root)
         })??;
@@ -226,7 +226,7 @@ impl Desk {
         mode: u32,
     ) -> Result<CgroupId, Failure> {
         let confined = self.shared.trust == Trust::Nobody;
-        let cgroup = self.shared.control.quick(|engine, host| {
+        let cgroup = self.shared.control.request(|engine, host| {
             // that it is there already is the better answer, for mkdir -p
             if confined && !engine.exists(parent, name) {
                 must_reach(engine, host, client.caller.task, parent, Reach::BelowOrIn)?;
@@ -322,9 +322,9 @@ impl Desk {
         if matches!(file, FileId::Tasks | FileId::Procs) {
             return members::list(self, client, cgroup, file);
         }
-        if Quick::can_read(file) {
+        if !matches!(file, FileId::Subsystem { .. }) {
             let read =
-                self.shared.control.quick(|engine, host| engine.read(host, &client.caller, cgroup, file));
+                self.shared.control.request(|engine, host| engine.read(host, &client.caller, cgroup, file));
             return Ok(read??);
         }
         let caller = client.caller.clone();
@@ -346,7 +346,7 @@ impl Desk {
         if file == FileId::ReleaseAgent {
             must_still_be_administrator(client)?;
         }
-        if Quick::can_write(file) {
+        if !matches!(file, FileId::Tasks | FileId::Procs | FileId::Subsystem { .. }) {
             self.quick_of(client, (cgroup, Reach::Below), |engine, host| {
                 engine.write(host, &client.caller, cgroup, file, content)
             })?;

@@ -98,7 +98,7 @@ pub(crate) fn supervise(desk: &Desk, client: &Client, task: Tid) -> Result<bool,
     if process.exiting {
         return Ok(false);
     }
-    match desk.host()?.adopt(task.0) {
+    match desk.host()?.adopt(Tid(task.0)) {
         // somebody else has just asked for the same
         Err(AdoptError::Known(_)) | Ok(()) => Ok(true),
         Err(error) => Err(error.into()),

@@ -25,7 +25,7 @@ impl Hosted {
         &self,
         work: impl FnOnce(&mut Engine, &mut dyn Host) -> R + Send + 'static,
     ) -> R {
-        self.host.control().with(work).expect("the host runs")
+        self.host.control().with_exact(work).expect("the host runs")
     }
 
     pub fn load(&self, path: &Path) {

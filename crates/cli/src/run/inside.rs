@@ -147,7 +147,7 @@ fn command(arguments: &Arguments, tenancy: &mut Tenancy, signals: &Signals) -> R
 
 fn place(guest: &Guest, tenancy: &mut Tenancy) -> Result<(), Failure> {
     for cgroup in tenancy.cgroups.clone() {
-        let call = AttachCall { cgroup: cgroup.0.clone(), task: guest.pid().into(), process: true };
+        let call = AttachCall { cgroup: cgroup.0.clone(), task: guest.pid().0.into(), process: true };
         tenancy.remote.call(&call).map_err(|failure| failure.of(&cgroup))?;
     }
     Ok(())

@@ -9,59 +9,25 @@
 //! are left to the kernel with `PTRACE_LISTEN`, so that job control looks as without a tracer; and
 //! `PTRACE_O_EXITKILL` makes the tree die with its supervisor.
 
+//!
+//! Three storeys, and arrows point down only: `os` (system calls, processor architectures, filters, starting a process),
+//! `tracer` (the event loop, the task table, births, deaths, stops) and `host` (an engine on it, for one run and for a
+//! daemon).
+
 // tid and tgid are what everyone calls them
 #![allow(clippy::similar_names)]
 
-mod adopt;
-mod affinity;
-mod arch;
-mod attendant;
-mod births;
-mod calls;
-mod command;
-mod contained;
-mod cputime;
-mod deaths;
-mod filter;
-mod freeze;
-mod guest;
 mod host;
-mod inject;
-mod job;
-mod jobs;
-mod kick;
-mod launch;
-mod leave;
-mod placement;
-mod policy;
-mod quick;
-mod settle;
-mod signals;
-mod sockets;
-mod stops;
-mod supervise;
-mod survivors;
-mod sys;
-mod table;
-mod tasks;
-mod view;
+mod os;
+mod tracer;
 
-pub use adopt::AdoptError;
-pub use command::{Command, ResourceLimit, Session, User};
-pub use contained::{ContainError, Contained, Control, Ended, Workshop};
-pub use filter::Interest;
-pub use guest::Guest;
-pub use host::{ExecError, ExecOptions, Killer, Running, Stopped, Supervised, TraceHost};
-pub use job::{Job, Outcome, TRACER_NAME};
-pub use jobs::{JobEnd, JobOptions, Launch};
-pub use kick::{Gone, Handle};
-pub use launch::StartError;
-pub use leave::{AtEnd, ReleaseError};
-pub use placement::{Placement, Statistics};
-pub use policy::{Fork, Notice, Policy, Tid};
-pub use quick::Quick;
-pub use signals::Signals;
-pub use sockets::can_mark_sockets;
-pub use supervise::{Options, Supervisor};
-pub use survivors::Survivor;
-pub use table::JobId;
+pub use host::{
+    ContainError, Contained, Control, Ended, EnginePolicy, ExecError, ExecOptions, Guest, Killer, Machine,
+    Member, Running, Statistics, Stopped, Supervised, Survivor, TraceHost, Workshop,
+};
+pub use os::{Command, Interest, ResourceLimit, Session, Signals, StartError, User, can_mark_sockets};
+pub use penfold_core::Tid;
+pub use tracer::{
+    AdoptError, AtEnd, Fork, Gone, Handle, Job, JobEnd, JobId, JobOptions, Launch, Notice, Options, Outcome,
+    Policy, Refusal, ReleaseError, Supervisor, TRACER_NAME, Tasks, TasksOf,
+};

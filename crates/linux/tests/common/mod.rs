@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use penfold_linux::trace::{Command, Fork, Handle, Job, Notice, Options, Outcome, Policy, StartError, Tid};
+use penfold_linux::trace::{
+    Command, Fork, Handle, Job, Notice, Options, Outcome, Policy, Refusal, StartError, Tasks, Tid,
+};
 
 /// Counts, limits, and checks that what it is told makes sense.
 #[derive(Debug)]
@@ -66,34 +68,34 @@ impl Count {
 }
 
 impl Policy for Count {
-    fn started(&mut self, main: Tid) -> Result<(), Errno> {
+    type Task = ();
+    type Common = ();
+
+    fn started(&mut self, _: &mut Tasks<(), ()>, main: Tid) -> Result<(), Errno> {
         self.living.insert(main, main);
         self.peak = 1;
         Ok(())
     }
 
-    fn could_fork(&self, _: Tid) -> bool {
-        self.usage() < self.limit
-    }
-
-    fn may_fork(&mut self, parent: Tid) -> Result<(), Errno> {
+    fn may_fork(&mut self, _: &mut Tasks<(), ()>, parent: Tid, certain: bool) -> Result<(), Refusal> {
         assert!(self.living.contains_key(&parent), "{parent} is unknown");
         if self.usage() >= self.limit {
-            self.refused += 1;
-            return Err(Errno::EAGAIN);
+            self.refused += usize::from(certain);
+            return Err(if certain { Refusal::Final(Errno::EAGAIN) } else { Refusal::NotYet });
         }
         self.in_flight += 1;
         self.peak = self.peak.max(self.usage());
         Ok(())
     }
 
-    fn cancel_fork(&mut self, parent: Tid) {
+    fn cancel_fork(&mut self, _: &mut Tasks<(), ()>, parent: Tid) {
         assert!(self.living.contains_key(&parent), "{parent} is unknown");
         self.cancelled += 1;
         self.in_flight -= 1;
     }
 
-    fn forked(&mut self, fork: Fork) {
+    fn forked(&mut self, tasks: &mut Tasks<(), ()>, fork: Fork) {
+        assert_eq!(tasks.tgid_of(fork.child), Some(fork.tgid));
         assert!(fork.parent_died || self.living.contains_key(&fork.parent), "{fork:?}: no parent");
         self.orphaned += usize::from(fork.parent_died);
         if fork.charged {
@@ -109,7 +111,8 @@ impl Policy for Count {
         self.peak = self.peak.max(self.usage());
     }
 
-    fn exited(&mut self, task: Tid, last_of_group: bool) {
+    fn exited(&mut self, tasks: &mut Tasks<(), ()>, task: Tid, last_of_group: bool) {
+        assert!(tasks.contains(task));
         let tgid = self.living.remove(&task).expect("a task dies once");
         let left = self.living.values().filter(|other| **other == tgid).count();
         if last_of_group {
@@ -117,20 +120,21 @@ impl Policy for Count {
         }
     }
 
-    fn renamed(&mut self, former: Tid, tgid: Tid) {
+    fn renamed(&mut self, tasks: &mut Tasks<(), ()>, former: Tid, tgid: Tid) {
+        assert!(tasks.contains(tgid) && !tasks.contains(former));
         assert_eq!(self.living.remove(&former), Some(tgid));
         self.living.insert(tgid, tgid);
         self.renamed += 1;
     }
 
-    fn charge_cpu(&mut self, task: Tid, _cpu: usize, user_ns: u64, system_ns: u64) {
+    fn charge_cpu(&mut self, task: Tid, _: Option<&()>, _cpu: usize, user_ns: u64, system_ns: u64) {
         assert!(self.living.contains_key(&task));
         self.user_ns += user_ns;
         self.system_ns += system_ns;
         *self.cpu_of.entry(task).or_default() += user_ns + system_ns;
     }
 
-    fn allowed_cpus(&self, _: Tid) -> Option<penfold_core::Mask> {
+    fn allowed_cpus(&self, _: &Tasks<(), ()>, _: Tid) -> Option<penfold_core::Mask> {
         self.allowed.clone()
     }
 
@@ -299,14 +303,6 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// The policy's numbers, exact.
-pub fn look<R: Send + 'static>(
-    handle: &Handle<Count>,
-    question: impl FnOnce(&Count) -> R + Send + 'static,
-) -> R {
-    handle
-        .call(move |supervisor| {
-            supervisor.settle();
-            question(&supervisor.policy)
-        })
-        .expect("the job runs")
+pub fn look<R>(handle: &Handle<Count>, question: impl FnOnce(&Count) -> R) -> R {
+    handle.with_exact(|_, count| question(count)).expect("the job runs")
 }

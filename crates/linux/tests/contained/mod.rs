@@ -65,18 +65,18 @@ impl Job {
         let contained = workshop.start(command, cgroup, Options::default()).expect("the job starts");
         let (control, main) = (contained.control(), contained.main());
         let ended = Arc::new(AtomicBool::new(false));
-        watch(main, Arc::clone(&ended));
-        Job { contained: Some(contained), control, main, root, cgroup, ended }
+        watch(main.0, Arc::clone(&ended));
+        Job { contained: Some(contained), control, main: main.0, root, cgroup, ended }
     }
 
     pub fn read(&self, name: &'static str) -> String {
         let cgroup = self.cgroup;
-        self.control.with(move |engine, host| read(engine, host, cgroup, name)).expect("the job runs")
+        self.control.with_exact(move |engine, host| read(engine, host, cgroup, name)).expect("the job runs")
     }
 
     pub fn write(&self, name: &'static str, value: &'static str) {
         let cgroup = self.cgroup;
-        let written = self.control.with(move |engine, host| write(engine, host, cgroup, name, value));
+        let written = self.control.with_exact(move |engine, host| write(engine, host, cgroup, name, value));
         written.expect("the job runs").expect("it is taken");
     }
 

@@ -31,12 +31,12 @@ impl Hosted {
         let made = self
             .host
             .control()
-            .with(move |engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755));
+            .with_exact(move |engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755));
         made.expect("the host runs").expect("a cgroup")
     }
 
     pub fn read(&self, cgroup: CgroupId, name: &'static str) -> String {
-        let read = self.host.control().with(move |engine, host| read(engine, host, cgroup, name));
+        let read = self.host.control().with_exact(move |engine, host| read(engine, host, cgroup, name));
         read.expect("the host runs")
     }
 
@@ -47,7 +47,7 @@ impl Hosted {
 
     pub fn try_write(&self, cgroup: CgroupId, name: &'static str, value: impl ToString) -> Result<(), Error> {
         let value = value.to_string();
-        let written = self.host.control().with(move |engine, host| {
+        let written = self.host.control().with_exact(move |engine, host| {
             let file = engine.find_file(cgroup, name).expect("the file is there");
             engine.write(host, &owner(), cgroup, file, value.as_bytes())
         });

@@ -32,7 +32,7 @@ pub(super) fn exec(ask: &Ask<'_>, call: ExecCall, replies: &mut Replies<'_>) -> 
         Ok(running) => running,
         Err(failure) => return replies.refuse(&failure),
     };
-    let pid = ask.client.number(Tid(running.pid())).map_or(0, i64::from);
+    let pid = ask.client.number(Tid(running.pid().0)).map_or(0, i64::from);
     if !replies.more {
         return replies.reply(&ExecReply { pid, status: None });
     }

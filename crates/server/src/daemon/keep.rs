@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use penfold_core::CgroupId;
+use penfold_core::{CgroupId, Tid};
 use penfold_linux::trace::TraceHost;
 
 use crate::desk::Desk;
@@ -50,7 +50,7 @@ pub(super) fn keep(
 ) -> Result<Journal, DaemonError> {
     let store = Store::open(state)?;
     let mut take_in = |process: &Process| -> Result<(), Failure> {
-        Ok(host.adopt_again(process.pid, process.started, process.filter)?)
+        Ok(host.readopt(Tid(process.pid), process.started, process.filter)?)
     };
     let helpers = Helpers {
         take_in: &mut take_in,

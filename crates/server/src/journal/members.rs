@@ -40,22 +40,25 @@ pub(super) fn now(desk: &Desk, survivors: &Survivors) -> Result<BTreeMap<i32, Pr
             let set = host.css_set(Tid(tid))?;
             Some(places.entry(set).or_insert_with(|| cgroups_of(engine, set)).clone())
         };
-        survivors.iter().filter_map(|survivor| Some((survivor.pid, process(survivor, &mut place)?))).collect()
+        survivors
+            .iter()
+            .filter_map(|survivor| Some((survivor.pid.0, process(survivor, &mut place)?)))
+            .collect()
     })
 }
 
 /// A process with its places; `None` when it is in the roots only, or dead.
 fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>) -> Option<Process> {
     let threads: Vec<Thread> =
-        survivor.threads.iter().filter_map(|&tid| Some(Thread { tid, cgroups: place(tid)? })).collect();
+        survivor.threads.iter().filter_map(|&Tid(tid)| Some(Thread { tid, cgroups: place(tid)? })).collect();
     // a leader may have ended before its threads
-    let leader = threads.iter().find(|thread| thread.tid == survivor.pid).or(threads.first())?;
+    let leader = threads.iter().find(|thread| thread.tid == survivor.pid.0).or(threads.first())?;
     let cgroups = leader.cgroups.clone();
     let alike = threads.iter().all(|thread| thread.cgroups == cgroups);
     if alike && cgroups.is_empty() {
         return None;
     }
-    let Survivor { pid, started, filter, .. } = *survivor;
+    let Survivor { pid: Tid(pid), started, filter, .. } = *survivor;
     Some(Process { pid, started, filter, cgroups, threads: if alike { Vec::new() } else { threads } })
 }
 

@@ -1,0 +1,65 @@
+//! The way to a running engine, for any thread.
+
+use penfold_core::{Engine, Host, HostView};
+
+use super::engine_policy::EnginePolicy;
+use crate::host::{EngineAccess, Request};
+use crate::trace::tracer::{Gone, Handle};
+
+/// A way to a running job's engine, for any thread.
+///
+/// A request runs on the calling thread, between two events of the tasks, so it is to be short. What a subsystem asks of
+/// tasks that takes the tracer (to freeze, to put in a filter) is done before the request returns. A request from within
+/// another one, or from a callback of the host, would wait for itself.
+#[derive(Debug, Clone)]
+pub struct Control {
+    pub(crate) handle: Handle<EnginePolicy>,
+}
+
+impl Control {
+    pub(crate) fn new(handle: Handle<EnginePolicy>) -> Self {
+        Self { handle }
+    }
+
+    /// Works on the engine. Forks in flight are not settled: a counter can be ahead of them, as the kernel's is.
+    ///
+    /// # Errors
+    /// [`Gone`] when the job has ended.
+    pub fn request<R>(&self, request: impl FnOnce(&mut Engine, &mut dyn Host) -> R) -> Result<R, Gone> {
+        self.handle.with(|supervisor, policy| {
+            let result = request(&mut policy.engine, &mut supervisor.tasks);
+            policy.end_request(&mut supervisor.tasks);
+            result
+        })
+    }
+
+    /// Looks at the engine, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Control::request`].
+    pub fn with_snapshot<R>(&self, look: impl FnOnce(&Engine, &dyn HostView) -> R) -> Result<R, Gone> {
+        self.handle.with(|supervisor, policy| look(&policy.engine, &supervisor.tasks))
+    }
+
+    /// Works on the engine with every fork settled that was in flight, so that counters equal what listings show.
+    ///
+    /// # Errors
+    /// As [`Control::request`].
+    pub fn with_exact<R>(&self, request: impl FnOnce(&mut Engine, &mut dyn Host) -> R) -> Result<R, Gone> {
+        self.handle.with_exact(|supervisor, policy| {
+            let result = request(&mut policy.engine, &mut supervisor.tasks);
+            policy.end_request(&mut supervisor.tasks);
+            result
+        })
+    }
+}
+
+impl EngineAccess for Control {
+    fn with(&self, request: &mut Request<'_>) -> Result<(), Gone> {
+        self.request(|engine, host| request(engine, host))
+    }
+
+    fn with_exact(&self, request: &mut Request<'_>) -> Result<(), Gone> {
+        Control::with_exact(self, |engine, host| request(engine, host))
+    }
+}

@@ -1,0 +1,262 @@
+//! The supervisor's policy over the engine: every fork charged, every task placed, every death given back.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use penfold_core::{
+    Caller, CgroupId, CpuTime, CssSetId, Engine, Error, Event, HostView as _, LimitHit, Mask, Release, Tid,
+};
+
+use super::machine::{EngineTasks, Machine, Member, nix_errno};
+use crate::trace::os::marking;
+use crate::trace::tracer::{Fork, Notice, Policy, Refusal};
+
+/// How many dead tasks are remembered as possible parents of children not yet reported.
+const REMEMBERED: usize = 4096;
+
+/// How many notices are kept; all are passed on.
+const KEPT_NOTICES: usize = 1000;
+
+/// Receives releases and events.
+pub(crate) struct OnChange(pub(crate) Box<dyn Fn(Vec<Release>, Vec<Event>) + Send>);
+
+impl std::fmt::Debug for OnChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnChange")
+    }
+}
+
+/// What happened in a job.
+#[derive(Debug, Clone, Default)]
+pub struct Statistics {
+    /// Tasks that existed, the command itself included.
+    pub created: u64,
+    /// The most that existed at one time.
+    pub peak: u64,
+    /// Forks refused.
+    pub refused: u64,
+    /// CPU time used.
+    pub cpu: CpuTime,
+    /// What the user should hear about.
+    pub notices: Vec<Notice>,
+}
+
+impl Statistics {
+    /// CPU time in user mode and in the kernel.
+    pub fn times(&self) -> (Duration, Duration) {
+        (Duration::from_nanos(self.cpu.user), Duration::from_nanos(self.cpu.system))
+    }
+}
+
+/// The policy of a [`Job`](super::super::Job) whose rules are penfold's.
+#[derive(Debug)]
+pub struct EnginePolicy {
+    pub(crate) engine: Engine,
+    pub(crate) statistics: Statistics,
+    /// Where the command in the foreground goes.
+    pub(crate) cgroup: Option<CgroupId>,
+    refusal: Option<Error>,
+    pub(crate) on_notice: Option<fn(&Notice)>,
+    pub(crate) on_change: Option<OnChange>,
+    living: u64,
+    /// The css_set of the command at its start, pinned: for children whose parent is not known.
+    fallback: Option<CssSetId>,
+    recently_dead: VecDeque<(Tid, CssSetId)>,
+}
+
+impl EnginePolicy {
+    /// Of a fresh engine.
+    pub(crate) fn new() -> EnginePolicy {
+        EnginePolicy {
+            engine: Engine::new(),
+            statistics: Statistics::default(),
+            cgroup: None,
+            refusal: None,
+            on_notice: None,
+            on_change: None,
+            living: 0,
+            fallback: None,
+            recently_dead: VecDeque::new(),
+        }
+    }
+
+    fn count(&mut self) {
+        self.statistics.created += 1;
+        self.living += 1;
+        self.statistics.peak = self.statistics.peak.max(self.living);
+    }
+
+    /// Where a child belongs whose fork was not charged: where its parent is, or was when it died.
+    fn set_of_parent(&self, tasks: &EngineTasks, parent: Tid) -> CssSetId {
+        if let Some(living) = tasks.css_set(parent) {
+            return living;
+        }
+        let dead = self.recently_dead.iter().find(|(task, _)| *task == parent).map(|(_, set)| *set);
+        let alive = |set: &CssSetId| self.engine.tree().css_set(*set).is_some();
+        dead.filter(alive).or(self.fallback).unwrap_or_else(|| self.engine.initial_css_set())
+    }
+
+    /// A command that waits to be let loose: puts it into these cgroups, each of another hierarchy.
+    pub(crate) fn place(
+        &mut self,
+        tasks: &mut EngineTasks,
+        main: Tid,
+        cgroups: impl IntoIterator<Item = CgroupId>,
+    ) -> Result<(), Error> {
+        self.count();
+        let caller = Caller::root(main);
+        self.engine.adopt(tasks, main);
+        let mut cgroups = cgroups.into_iter();
+        let placed = cgroups.try_for_each(|cgroup| self.engine.attach(tasks, &caller, cgroup, main, true));
+        self.end_request(tasks);
+        placed
+    }
+
+    /// What is to be done at the end of every request.
+    pub(crate) fn end_request(&mut self, tasks: &mut EngineTasks) {
+        for (set, cpu, time) in tasks.end_request() {
+            self.engine.charge_cpu(set, cpu, time);
+        }
+    }
+
+    /// Takes the policy apart when the job has ended.
+    pub(crate) fn end(mut self, tasks: &EngineTasks) -> Result<(Engine, Vec<LimitHit>, Statistics), Error> {
+        if let Some(refusal) = self.refusal.take() {
+            return Err(refusal);
+        }
+        self.statistics.cpu.add(tasks.common.sampled_time);
+        if let Some(fallback) = self.fallback.take() {
+            self.engine.unpin(fallback);
+        }
+        let hits = self.cgroup.map_or_else(Vec::new, |cgroup| self.engine.limits_hit(cgroup));
+        Ok((self.engine, hits, self.statistics))
+    }
+}
+
+impl Policy for EnginePolicy {
+    type Task = Member;
+    type Common = Machine;
+
+    fn started(&mut self, tasks: &mut EngineTasks, main: Tid) -> Result<(), Errno> {
+        let attached = self.place(tasks, main, self.cgroup);
+        let set = tasks.css_set(main).expect("just adopted");
+        self.engine.pin(set);
+        self.fallback = Some(set);
+        attached.map_err(|error| {
+            let errno = nix_errno(error.errno());
+            self.refusal = Some(error);
+            errno
+        })
+    }
+
+    fn may_fork(&mut self, tasks: &mut EngineTasks, parent: Tid, certain: bool) -> Result<(), Refusal> {
+        let Some(set) = tasks.css_set(parent) else { return Ok(()) };
+        if !certain && !self.engine.fork_would_pass(set) {
+            return Err(Refusal::NotYet);
+        }
+        match self.engine.charge_fork(tasks, parent, set) {
+            Ok(charge) => {
+                match tasks.data_mut(parent) {
+                    Some(member) => member.charge = Some(charge),
+                    None => self.engine.cancel_fork(tasks, charge),
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.statistics.refused += 1;
+                Err(Refusal::Final(nix_errno(error.errno())))
+            }
+        }
+    }
+
+    fn cancel_fork(&mut self, tasks: &mut EngineTasks, parent: Tid) {
+        if let Some(charge) = tasks.data_mut(parent).and_then(|member| member.charge.take()) {
+            self.engine.cancel_fork(tasks, charge);
+        }
+    }
+
+    fn forked(&mut self, tasks: &mut EngineTasks, fork: Fork) {
+        self.count();
+        let set = self.set_of_parent(tasks, fork.parent);
+        let parent = tasks.data_mut(fork.parent);
+        let (allowed, class, charge) = parent.map_or((None, 0, None), |parent| {
+            let charge = if fork.charged { parent.charge.take() } else { None };
+            (parent.allowed.clone(), parent.class, charge)
+        });
+        if let Some(child) = tasks.data_mut(fork.child) {
+            (child.allowed, child.class) = (allowed, class);
+        }
+        match charge {
+            Some(charge) => self.engine.commit_fork(tasks, charge, fork.child),
+            None => self.engine.join(tasks, fork.child, set),
+        };
+    }
+
+    fn adopted(&mut self, tasks: &mut EngineTasks, task: Tid, _: Tid) {
+        self.count();
+        self.engine.adopt(tasks, task);
+    }
+
+    fn needs_veto(&self, tasks: &EngineTasks, task: Tid) -> bool {
+        tasks.css_set(task).is_some_and(|set| self.engine.limits_forks(set))
+    }
+
+    fn exited(&mut self, tasks: &mut EngineTasks, task: Tid, _: bool) {
+        self.living -= 1;
+        let Some(member) = tasks.data_mut(task).map(std::mem::take) else { return };
+        let Some(set) = member.set else { return };
+        tasks.common.move_member(task, Some(set), None);
+        if let Some(charge) = member.charge {
+            self.engine.cancel_fork(tasks, charge);
+        }
+        self.engine.exit(tasks, task, set);
+        self.recently_dead.truncate(REMEMBERED - 1);
+        self.recently_dead.push_front((task, set));
+    }
+
+    fn renamed(&mut self, tasks: &mut EngineTasks, former: Tid, tgid: Tid) {
+        let set = tasks.css_set(tgid);
+        tasks.common.move_member(former, set, None);
+        tasks.common.move_member(tgid, None, set);
+    }
+
+    fn charge_cpu(&mut self, _: Tid, member: Option<&Member>, cpu: usize, user: u64, system: u64) {
+        let time = CpuTime { user, system };
+        self.statistics.cpu.add(time);
+        if let Some(set) = member.and_then(|member| member.set).or(self.fallback) {
+            self.engine.charge_cpu(set, cpu, time);
+        }
+    }
+
+    fn allowed_cpus(&self, tasks: &EngineTasks, task: Tid) -> Option<Mask> {
+        tasks.data(task)?.allowed.as_deref().cloned()
+    }
+
+    fn socket_class(&self, tasks: &EngineTasks, task: Tid) -> u32 {
+        tasks.data(task).map_or(0, |member| member.class)
+    }
+
+    fn socket_made(&mut self, tasks: &EngineTasks, task: Tid, descriptor: i32) {
+        let class = self.socket_class(tasks, task);
+        // Gone meanwhile, or not a network socket: there is nothing to mark.
+        let _ = marking::mark(task, descriptor, class, tasks.common.marking);
+    }
+
+    fn batch_done(&mut self) {
+        let Some(OnChange(tell)) = &self.on_change else { return };
+        if self.engine.has_news() {
+            let releases: Vec<Release> = std::iter::from_fn(|| self.engine.take_release()).collect();
+            tell(releases, std::iter::from_fn(|| self.engine.take_event()).collect());
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        if let Some(tell) = self.on_notice {
+            tell(&notice);
+        }
+        if self.statistics.notices.len() < KEPT_NOTICES {
+            self.statistics.notices.push(notice);
+        }
+    }
+}

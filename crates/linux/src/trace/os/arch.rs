@@ -1,0 +1,327 @@
+//! What differs between processor architectures: audit codes, system call numbers and registers.
+//!
+//! Another architecture is another `ABIS` table and another `Registers`.
+
+use nix::errno::Errno;
+
+use penfold_core::Tid;
+
+use super::{memory, ptrace};
+
+/// One system call interface that a task on this machine can use.
+pub(crate) struct Abi {
+    /// `AUDIT_ARCH_*`, as the seccomp filter sees it.
+    pub(crate) audit_arch: u32,
+    /// A bit that is set in all system call numbers of this interface (x32), or 0.
+    pub(crate) number_bit: u32,
+    pub(crate) clone: u32,
+    pub(crate) clone3: u32,
+    pub(crate) fork: Option<u32>,
+    pub(crate) vfork: Option<u32>,
+    pub(crate) ptrace: u32,
+    pub(crate) sched_setaffinity: u32,
+    pub(crate) socket: u32,
+    /// The call that i386 multiplexes socket(2) through, as its sub-call 1.
+    pub(crate) socketcall: Option<u32>,
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64::{ABIS, Injector, Registers};
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use super::{Abi, Errno, Tid, memory, ptrace};
+
+    const I386: usize = 2;
+
+    /// x32 before `x86_64`: both have one audit code, and the first match wins.
+    pub(crate) const ABIS: [Abi; 3] = [
+        Abi {
+            audit_arch: 0xc000_003e,
+            number_bit: 0x4000_0000,
+            clone: 56,
+            clone3: 435,
+            fork: Some(57),
+            vfork: Some(58),
+            ptrace: 521,
+            sched_setaffinity: 203,
+            socket: 41,
+            socketcall: None,
+        },
+        Abi {
+            audit_arch: 0xc000_003e,
+            number_bit: 0,
+            clone: 56,
+            clone3: 435,
+            fork: Some(57),
+            vfork: Some(58),
+            ptrace: 101,
+            sched_setaffinity: 203,
+            socket: 41,
+            socketcall: None,
+        },
+        Abi {
+            audit_arch: 0x4000_0003,
+            number_bit: 0,
+            clone: 120,
+            clone3: 435,
+            fork: Some(2),
+            vfork: Some(190),
+            ptrace: 26,
+            sched_setaffinity: 241,
+            socket: 359,
+            socketcall: Some(102),
+        },
+    ];
+
+    /// The registers of a stopped task.
+    #[derive(Clone)]
+    pub(crate) struct Registers(libc::user_regs_struct);
+
+    impl Registers {
+        pub(crate) fn read(tid: Tid) -> Result<Self, Errno> {
+            // SAFETY: user_regs_struct is plain data, for which zero is a valid value.
+            let mut regs = Self(unsafe { std::mem::zeroed() });
+            // one set for 64-bit and 32-bit tasks alike, where PTRACE_GETREGSET has two layouts
+            ptrace::registers(false, tid, &mut regs.0)?;
+            Ok(regs)
+        }
+
+        pub(crate) fn write(&mut self, tid: Tid) -> Result<(), Errno> {
+            ptrace::registers(true, tid, &mut self.0)
+        }
+
+        /// An argument of the system call, 0 to 2.
+        pub(crate) fn argument(&self, abi: usize, index: usize) -> u64 {
+            let regs = &self.0;
+            if abi == I386 {
+                [regs.rbx, regs.rcx, regs.rdx][index] & 0xffff_ffff
+            } else {
+                [regs.rdi, regs.rsi, regs.rdx][index]
+            }
+        }
+
+        /// Changes the first argument.
+        pub(crate) fn set_first_argument(&mut self, abi: usize, value: u64) {
+            if abi == I386 {
+                self.0.rbx = value;
+            } else {
+                self.0.rdi = value;
+            }
+        }
+
+        /// Has the kernel leave the system call out and return `result`; at a seccomp stop only.
+        pub(crate) fn skip(mut self, tid: Tid, result: i64) -> Result<(), Errno> {
+            self.0.orig_rax = u64::MAX;
+            self.0.rax = result as u64;
+            self.write(tid)
+        }
+
+        /// What the system call answered; at its exit only.
+        pub(crate) fn result(&self) -> i64 {
+            self.0.rax as i64
+        }
+    }
+
+    /// Selectors of 64-bit user code.
+    const USER_CODE: u64 = 0x33;
+    const SYSCALL: [u8; 2] = [0x0f, 0x05];
+    const ERESTARTNOHAND: i64 = 514;
+
+    /// Makes a task that is on its way back to its program make system calls of ours.
+    pub(crate) struct Injector {
+        saved: Registers,
+        /// Where an instruction is that enters the kernel.
+        instruction: u64,
+    }
+
+    impl Injector {
+        /// Whether there is one for this architecture.
+        pub(crate) const EXISTS: bool = true;
+
+        /// Whether a program with this ELF header makes calls that it could make: 64-bit, for this machine.
+        pub(crate) fn understands(header: &[u8]) -> bool {
+            header.starts_with(b"\x7fELF\x02") && header.get(18..20) == Some(&[0x3e, 0])
+        }
+
+        /// `Err` with the reason, or with none when the task was killed.
+        pub(crate) fn new(tid: Tid, mut saved: Registers) -> Result<Self, Option<&'static str>> {
+            if saved.0.cs != USER_CODE {
+                return Err(Some("it runs 32-bit code"));
+            }
+            saved.leave_sequence(tid);
+            let before = saved.0.rip.wrapping_sub(2);
+            let mut bytes = [0; 2];
+            let instruction = match memory::read(tid, before, &mut bytes) {
+                Ok(()) if bytes == SYSCALL => before,
+                Err(Errno::ESRCH) => return Err(None),
+                _ => find_instruction(tid)
+                    .ok_or(Some("no instruction that enters the kernel was found in its memory"))?,
+            };
+            Ok(Self { saved, instruction })
+        }
+
+        /// The registers for a call.
+        pub(crate) fn prepare(&self, number: u64, arguments: [u64; 6]) -> Registers {
+            let mut registers = self.saved.clone();
+            let regs = &mut registers.0;
+            regs.rip = self.instruction;
+            regs.rax = number;
+            // no call is to be restarted
+            regs.orig_rax = u64::MAX;
+            [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9] = arguments;
+            registers
+        }
+
+        /// The registers with which the task goes on as if nothing had been.
+        pub(crate) fn restored(&mut self) -> &mut Registers {
+            &mut self.saved
+        }
+    }
+
+    impl Registers {
+        /// A restartable sequence (rseq(2)) that the stop fell into is given up, as the kernel does it with one that is
+        /// interrupted: it would not do it any more after our calls, which are outside of it.
+        fn leave_sequence(&mut self, tid: Tid) {
+            let number = |address, offset| {
+                let mut bytes = [0; 8];
+                memory::read(tid, address + offset, &mut bytes).ok().map(|()| u64::from_le_bytes(bytes))
+            };
+            let Some(sequence) = ptrace::rseq_address(tid).and_then(|rseq| number(rseq, 8)) else { return };
+            if sequence == 0 {
+                return;
+            }
+            // struct rseq_cs
+            let fields = (number(sequence, 8), number(sequence, 16), number(sequence, 24));
+            if let (Some(start), Some(length), Some(abort)) = fields
+                && self.0.rip.wrapping_sub(start) < length
+            {
+                self.0.rip = abort;
+            }
+        }
+
+        /// Calls that end with `EINTR` at any stop, though no handler runs, and could as well go on waiting: the kernel
+        /// is told to restart them unless a handler does run. With a time limit they are left alone: it would begin anew.
+        pub(crate) fn restart_if_only_interrupted(tid: Tid) {
+            // ESRCH: killed meanwhile
+            let Ok(mut registers) = Registers::read(tid) else { return };
+            let regs = &mut registers.0;
+            let waits_for_ever = match regs.orig_rax as libc::c_long {
+                libc::SYS_epoll_wait | libc::SYS_epoll_pwait => (regs.r10 as u32).cast_signed() < 0,
+                libc::SYS_epoll_pwait2 => regs.r10 == 0,
+                libc::SYS_rt_sigtimedwait => regs.rdx == 0,
+                _ => false,
+            };
+            if waits_for_ever && regs.rax as i64 == -i64::from(libc::EINTR) {
+                regs.rax = -ERESTARTNOHAND as u64;
+                let _ = registers.write(tid);
+            }
+        }
+    }
+
+    /// Looks through what a task may execute, first its vDSO.
+    fn find_instruction(tid: Tid) -> Option<u64> {
+        let maps = std::fs::read_to_string(format!("/proc/{tid}/maps")).ok()?;
+        let executable = |line: &&str| line.split(' ').nth(1).is_some_and(|mode| mode.starts_with("r-x"));
+        let mut lines: Vec<&str> = maps.lines().filter(executable).collect();
+        lines.sort_by_key(|line| !line.ends_with("[vdso]"));
+        lines.iter().find_map(|line| {
+            let (start, end) = line.split(' ').next()?.split_once('-')?;
+            let (start, end) = (u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
+            let mut bytes = vec![0; (end - start).min(1 << 22) as usize];
+            memory::read(tid, start, &mut bytes).ok()?;
+            let offset = bytes.windows(2).position(|pair| pair == SYSCALL)?;
+            Some(start + offset as u64)
+        })
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use aarch64::{ABIS, Injector, Registers};
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64 {
+    use super::{Abi, Errno, Tid, ptrace};
+
+    const NT_ARM_SYSTEM_CALL: i32 = 0x404;
+
+    /// 32-bit programs are not served: every call of theirs is answered `ENOSYS`.
+    pub(crate) const ABIS: [Abi; 1] = [Abi {
+        audit_arch: 0xc000_00b7,
+        number_bit: 0,
+        clone: 220,
+        clone3: 435,
+        fork: None,
+        vfork: None,
+        ptrace: 117,
+        sched_setaffinity: 122,
+        socket: 198,
+        socketcall: None,
+    }];
+
+    /// The registers of a stopped task.
+    pub(crate) struct Registers(libc::user_regs_struct);
+
+    impl Registers {
+        pub(crate) fn read(tid: Tid) -> Result<Self, Errno> {
+            // SAFETY: user_regs_struct is plain data, for which zero is a valid value.
+            let mut regs = Self(unsafe { std::mem::zeroed() });
+            ptrace::regset(false, tid, libc::NT_PRSTATUS, &mut regs.0)?;
+            Ok(regs)
+        }
+
+        pub(crate) fn write(&mut self, tid: Tid) -> Result<(), Errno> {
+            ptrace::regset(true, tid, libc::NT_PRSTATUS, &mut self.0)
+        }
+
+        /// An argument of the system call, 0 to 2.
+        pub(crate) fn argument(&self, _abi: usize, index: usize) -> u64 {
+            self.0.regs[index]
+        }
+
+        /// Changes the first argument.
+        pub(crate) fn set_first_argument(&mut self, _abi: usize, value: u64) {
+            self.0.regs[0] = value;
+        }
+
+        /// Has the kernel leave the system call out and return `result`; at a seccomp stop only.
+        pub(crate) fn skip(mut self, tid: Tid, result: i64) -> Result<(), Errno> {
+            ptrace::regset(true, tid, NT_ARM_SYSTEM_CALL, &mut -1_i32)?;
+            self.0.regs[0] = result as u64;
+            self.write(tid)
+        }
+
+        /// What the system call answered; at its exit only.
+        pub(crate) fn result(&self) -> i64 {
+            self.0.regs[0] as i64
+        }
+
+        /// Not done on this architecture: such calls return `EINTR`.
+        pub(crate) fn restart_if_only_interrupted(_: Tid) {}
+    }
+
+    /// There is none for this architecture yet: adopted processes get no filter.
+    pub(crate) enum Injector {}
+
+    impl Injector {
+        /// Whether there is one for this architecture.
+        pub(crate) const EXISTS: bool = false;
+
+        /// Whether a program with this ELF header makes calls that it could make.
+        pub(crate) fn understands(_: &[u8]) -> bool {
+            false
+        }
+
+        pub(crate) fn new(_: Tid, _: Registers) -> Result<Self, Option<&'static str>> {
+            Err(Some("not on this processor architecture"))
+        }
+
+        pub(crate) fn prepare(&self, _: u64, _: [u64; 6]) -> Registers {
+            match *self {}
+        }
+
+        pub(crate) fn restored(&mut self) -> &mut Registers {
+            match *self {}
+        }
+    }
+}

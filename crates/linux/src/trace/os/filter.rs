@@ -1,0 +1,275 @@
+//! The seccomp filters: one stops the few system calls that a rule must see before they happen.
+//!
+//! Numbers alone decide for nearly every call, so the kernel keeps them in its bitmap of always allowed
+//! calls and does not run the filter for them at all.
+
+use std::sync::LazyLock;
+
+use libc::sock_filter;
+use nix::errno::Errno;
+use penfold_core::Need;
+
+use super::arch::{ABIS, Abi};
+
+/// Why a task was stopped; travels in the low 16 bits of the filter's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// fork, vfork or clone.
+    Fork,
+    /// clone with `CLONE_UNTRACED`.
+    Untraced,
+    /// ptrace.
+    Ptrace,
+    /// `sched_setaffinity`.
+    Affinity,
+    /// socket.
+    Socket,
+}
+
+const CLASSES: [Class; 5] = [Class::Fork, Class::Untraced, Class::Ptrace, Class::Affinity, Class::Socket];
+
+/// Tells our stops from those asked for by a filter that a program inside has installed itself.
+const MAGIC: u32 = 0x9e00;
+
+/// The class and the index in [`ABIS`] of a stop of ours.
+pub(crate) fn decode(data: u64) -> Option<(Class, usize)> {
+    let data = u32::try_from(data).ok()?;
+    let (class, abi) = ((data & 0xf) as usize, (data >> 4 & 0xf) as usize);
+    (data & !0xff == MAGIC && abi < ABIS.len()).then(|| CLASSES.get(class).map(|class| (*class, abi)))?
+}
+
+fn trace(class: Class, abi: usize) -> u32 {
+    libc::SECCOMP_RET_TRACE | MAGIC | (abi as u32) << 4 | class as u32
+}
+
+const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | Errno::ENOSYS as u32;
+
+const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const JUMP_SET: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
+// offsets in struct seccomp_data; the low half of an argument comes first on the little-endian
+// architectures of the table
+const NUMBER: u32 = 0;
+const ARCH: u32 = 4;
+const FIRST_ARGUMENT: u32 = 16;
+
+/// `SYS_SOCKET`, the sub-call of socketcall(2).
+const SOCKETCALL_SOCKET: u32 = 1;
+
+fn op(code: u16, jt: usize, jf: usize, k: u32) -> sock_filter {
+    let jump = |length| u8::try_from(length).expect("blocks are shorter than 256 instructions");
+    sock_filter { code, jt: jump(jt), jf: jump(jf), k }
+}
+
+/// What a filter of ours stops, beside ptrace(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Interest {
+    /// fork, vfork and clone, so that they can be refused.
+    pub fork: bool,
+    /// `sched_setaffinity`.
+    pub affinity: bool,
+    /// socket(2).
+    pub sockets: bool,
+}
+
+impl Interest {
+    /// Nothing but ptrace(2) and children that are hidden from tracers.
+    pub(crate) const NONE: Self = Self { fork: false, affinity: false, sockets: false };
+
+    /// All that a rule can need.
+    pub(crate) const ALL: Self = Self { fork: true, affinity: true, sockets: true };
+
+    /// What this need takes; `None` for one that no filter helps.
+    pub(crate) fn of(need: Need) -> Option<Self> {
+        let none = Self::NONE;
+        match need {
+            Need::ForkVeto => Some(Self { fork: true, ..none }),
+            Need::Affinity => Some(Self { affinity: true, ..none }),
+            Need::SocketClass => Some(Self { sockets: true, ..none }),
+            Need::MemoryNodes | Need::Freeze => None,
+        }
+    }
+
+    /// As a number to keep, never 0.
+    pub(crate) fn bits(self) -> u8 {
+        1 | u8::from(self.fork) << 1 | u8::from(self.affinity) << 2 | u8::from(self.sockets) << 3
+    }
+
+    /// From [`Interest::bits`]; `None` for 0.
+    pub(crate) fn of_bits(bits: u8) -> Option<Self> {
+        let is = |bit: u8| bits & 1 << bit != 0;
+        is(0).then(|| Self { fork: is(1), affinity: is(2), sockets: is(3) })
+    }
+
+    /// Both together.
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self {
+            fork: self.fork || other.fork,
+            affinity: self.affinity || other.affinity,
+            sockets: self.sockets || other.sockets,
+        }
+    }
+}
+
+/// The filters, by [`Interest::bits`]; none for what is no interest.
+static PROGRAMS: LazyLock<[Vec<sock_filter>; 16]> = LazyLock::new(|| {
+    std::array::from_fn(|bits| Interest::of_bits(bits as u8).map_or_else(Vec::new, assemble))
+});
+
+/// Makes the filters, so that a forked child finds them made.
+pub(crate) fn prepare() {
+    LazyLock::force(&PROGRAMS);
+}
+
+/// The filter that stops this.
+pub(crate) fn program(interest: Interest) -> &'static [sock_filter] {
+    &PROGRAMS[usize::from(interest.bits())]
+}
+
+/// Assembles a filter.
+///
+/// clone3 is answered `ENOSYS`: its flags lie in memory that another thread can change after they were
+/// checked; C libraries fall back to clone. A call through an interface that is not in the table cannot be
+/// judged, so it gets `ENOSYS` too.
+fn assemble(interest: Interest) -> Vec<sock_filter> {
+    let mut program = Vec::new();
+    for (index, abi) in ABIS.iter().enumerate() {
+        let block = block(abi, index, interest);
+        program.push(op(LOAD, 0, 0, ARCH));
+        program.push(op(JUMP_EQUAL, 0, block.len(), abi.audit_arch));
+        program.extend(block);
+    }
+    program.push(op(RETURN, 0, 0, ENOSYS));
+    program
+}
+
+fn block(abi: &Abi, index: usize, interest: Interest) -> Vec<sock_filter> {
+    let fork_answer = if interest.fork { trace(Class::Fork, index) } else { libc::SECCOMP_RET_ALLOW };
+    let mut body = Vec::new();
+    let mut answer = |number: u32, answer: u32| {
+        body.push(op(JUMP_EQUAL, 0, 1, number | abi.number_bit));
+        body.push(op(RETURN, 0, 0, answer));
+    };
+    answer(abi.clone3, ENOSYS);
+    answer(abi.ptrace, trace(Class::Ptrace, index));
+    for number in [abi.fork, abi.vfork].into_iter().flatten() {
+        answer(number, fork_answer);
+    }
+    if interest.affinity {
+        answer(abi.sched_setaffinity, trace(Class::Affinity, index));
+    }
+    if interest.sockets {
+        answer(abi.socket, trace(Class::Socket, index));
+    }
+    if let (true, Some(socketcall)) = (interest.sockets, abi.socketcall) {
+        body.push(op(JUMP_EQUAL, 0, 4, socketcall | abi.number_bit));
+        body.push(op(LOAD, 0, 0, FIRST_ARGUMENT));
+        body.push(op(JUMP_EQUAL, 0, 1, SOCKETCALL_SOCKET));
+        body.push(op(RETURN, 0, 0, trace(Class::Socket, index)));
+        body.push(op(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
+    }
+    body.push(op(JUMP_EQUAL, 0, 4, abi.clone | abi.number_bit));
+    body.push(op(LOAD, 0, 0, FIRST_ARGUMENT));
+    body.push(op(JUMP_SET, 0, 1, libc::CLONE_UNTRACED as u32));
+    body.push(op(RETURN, 0, 0, trace(Class::Untraced, index)));
+    body.push(op(RETURN, 0, 0, fork_answer));
+    body.push(op(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
+
+    let mut block = vec![op(LOAD, 0, 0, NUMBER)];
+    if abi.number_bit != 0 {
+        block.push(op(JUMP_SET, 0, body.len(), abi.number_bit));
+    }
+    block.extend(body);
+    block
+}
+
+/// Installs the filter on the calling thread: async-signal-safe, for the child between fork and exec.
+///
+/// Needs `CAP_SYS_ADMIN` or no-new-privileges; the latter is taken on only where the former is missing, so
+/// that set-user-ID programs keep working in a privileged job.
+pub(crate) fn install(program: &[sock_filter]) -> Result<(), Errno> {
+    let fprog = libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
+    // SAFETY: fprog and the program that it points to outlive the call, which only reads them.
+    let seccomp =
+        || unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const fprog) };
+    match Errno::result(seccomp()) {
+        Err(Errno::EACCES) => {
+            // SAFETY: takes numbers.
+            Errno::result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+            Errno::result(seccomp()).map(drop)
+        }
+        result => result.map(drop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs the filter as the kernel does.
+    fn run(program: &[sock_filter], arch: u32, number: u32, first: u32) -> u32 {
+        let (mut accumulator, mut at) = (0, 0);
+        loop {
+            let instruction = program[at];
+            let jump = |taken: bool| usize::from(if taken { instruction.jt } else { instruction.jf });
+            at += 1;
+            match instruction.code {
+                LOAD => {
+                    accumulator = match instruction.k {
+                        NUMBER => number,
+                        ARCH => arch,
+                        FIRST_ARGUMENT => first,
+                        other => panic!("loads from {other}"),
+                    }
+                }
+                JUMP_EQUAL => at += jump(accumulator == instruction.k),
+                JUMP_SET => at += jump(accumulator & instruction.k != 0),
+                RETURN => return instruction.k,
+                other => panic!("code {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_interface_of_the_table_is_judged() {
+        let untraced = (libc::CLONE_UNTRACED | libc::SIGCHLD) as u32;
+        for (index, abi) in ABIS.iter().enumerate() {
+            let of = |number: u32| number | abi.number_bit;
+            for fork in [false, true] {
+                let filter = program(Interest { fork, affinity: fork, sockets: fork });
+                let answer = |number, first| run(filter, abi.audit_arch, of(number), first);
+                let class = |number, first| {
+                    let data = u64::from(answer(number, first) & libc::SECCOMP_RET_DATA);
+                    decode(data).filter(|_| answer(number, first) & !0xffff == libc::SECCOMP_RET_TRACE)
+                };
+                assert_eq!(answer(abi.clone3, 0), ENOSYS);
+                assert_eq!(class(abi.clone, untraced), Some((Class::Untraced, index)));
+                assert_eq!(class(abi.clone, 17), fork.then_some((Class::Fork, index)));
+                assert_eq!(class(abi.ptrace, 0), Some((Class::Ptrace, index)));
+                assert_eq!(class(abi.sched_setaffinity, 0), fork.then_some((Class::Affinity, index)));
+                assert_eq!(class(abi.socket, 0), fork.then_some((Class::Socket, index)));
+                if let Some(socketcall) = abi.socketcall {
+                    assert_eq!(class(socketcall, 1), fork.then_some((Class::Socket, index)));
+                    assert_eq!(answer(socketcall, 2), libc::SECCOMP_RET_ALLOW);
+                }
+                for number in [abi.fork, abi.vfork].into_iter().flatten() {
+                    assert_eq!(class(number, 0), fork.then_some((Class::Fork, index)));
+                }
+                assert_eq!(answer(11, untraced), libc::SECCOMP_RET_ALLOW);
+            }
+        }
+        assert_eq!(
+            run(program(Interest { fork: false, affinity: false, sockets: false }), 0x1234, 1, 0),
+            ENOSYS
+        );
+    }
+
+    #[test]
+    fn foreign_data_is_not_ours() {
+        assert_eq!(decode(0), None);
+        assert_eq!(decode(u64::from(MAGIC) | 0xf), None);
+        assert_eq!(decode(u64::from(MAGIC) | 0xf0), None);
+    }
+}

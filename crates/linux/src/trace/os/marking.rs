@@ -1,0 +1,107 @@
+//! Classes on sockets: what net_cls does in the kernel, done to each socket from outside.
+//!
+//! A copy of the descriptor is fetched with `pidfd_getfd(2)`. Accepted sockets take mark and DSCP from the listening one, as the kernel copies them; it does not copy
+//! the priority.
+
+use std::fs;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
+
+use libc::c_int;
+use nix::errno::Errno;
+
+use penfold_core::Tid;
+
+use super::proc;
+
+/// The highest `SO_PRIORITY` that needs no privilege.
+const HIGHEST_FREE_PRIORITY: u32 = 6;
+
+/// How sockets can be marked here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marking {
+    /// `SO_MARK` and `SO_PRIORITY` are the class.
+    Full,
+    /// Without `CAP_NET_ADMIN`: `SO_PRIORITY` is the minor number, at most 6, and its low six bits are the DSCP.
+    Weak,
+}
+
+impl Marking {
+    /// What this process may do, found by trying: a capability may be there and not count for this network.
+    pub(crate) fn possible() -> Marking {
+        let tried =
+            UnixDatagram::unbound().is_ok_and(|socket| Marking::Full.mark(&socket.into(), 0x10001).is_ok());
+        if tried { Marking::Full } else { Marking::Weak }
+    }
+
+    fn mark(self, socket: &OwnedFd, class: u32) -> Result<(), Errno> {
+        match self {
+            Marking::Full => {
+                set(socket, libc::SOL_SOCKET, libc::SO_MARK, class)?;
+                set(socket, libc::SOL_SOCKET, libc::SO_PRIORITY, class)
+            }
+            Marking::Weak => {
+                let minor = class & 0xffff;
+                // A socket is of one family; of the others each refuses what is not its own.
+                let tos = (minor & 0x3f) << 2;
+                let _ = set(socket, libc::IPPROTO_IP, libc::IP_TOS, tos);
+                let _ = set(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, tos);
+                // IP_TOS has set a priority of its own.
+                set(socket, libc::SOL_SOCKET, libc::SO_PRIORITY, minor.min(HIGHEST_FREE_PRIORITY))
+            }
+        }
+    }
+}
+
+/// Can sockets be marked with a full class here?
+pub fn can_mark_sockets() -> bool {
+    Marking::possible() == Marking::Full
+}
+
+fn set(socket: &OwnedFd, level: c_int, option: c_int, value: u32) -> Result<(), Errno> {
+    let length = size_of::<u32>() as libc::socklen_t;
+    // SAFETY: the kernel reads 4 bytes from value, which outlives the call.
+    let rc =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), length) };
+    Errno::result(rc).map(drop)
+}
+
+/// A copy of a task's descriptor. A thread may have a table of its own, which only newer kernels can name.
+fn fetch(task: Tid, descriptor: RawFd) -> Result<OwnedFd, Errno> {
+    let open = |id: Tid, flags: c_int| {
+        // SAFETY: takes numbers.
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, id.0, flags) })?;
+        // SAFETY: the kernel has just opened it for us.
+        Ok::<OwnedFd, Errno>(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    };
+    let group = || proc::status_task(task, "Tgid").unwrap_or(task);
+    // PIDFD_THREAD, since Linux 6.9
+    let process = open(task, libc::O_EXCL).or_else(|_| open(group(), 0))?;
+    // SAFETY: takes numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), descriptor, 0) };
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel has just opened it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Marks one socket of a task.
+pub(crate) fn mark(task: Tid, descriptor: RawFd, class: u32, marking: Marking) -> Result<(), Errno> {
+    marking.mark(&fetch(task, descriptor)?, class)
+}
+
+/// Marks all sockets that a task has open. One that is closed meanwhile needs no mark.
+pub(crate) fn mark_all(task: Tid, class: u32, marking: Marking) -> Result<(), Errno> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{task}/fd")) else { return Err(Errno::ESRCH) };
+    for entry in entries.flatten() {
+        let is_socket =
+            fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
+        let Some(descriptor) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        match if is_socket { mark(task, descriptor, class, marking) } else { Ok(()) } {
+            Ok(()) | Err(Errno::EBADF) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! The lowest storey: system calls, processor architectures, filters, signals and starting a process. It knows no task
+//! table and no rule.
+
+pub(crate) mod arch;
+mod command;
+pub(crate) mod filter;
+pub(crate) mod injection;
+pub(crate) mod kick;
+pub(crate) mod marking;
+pub(crate) mod memory;
+pub(crate) mod proc;
+pub(crate) mod ptrace;
+pub(crate) mod sched;
+pub(crate) mod seize;
+pub(crate) mod signals;
+pub(crate) mod spawn;
+pub(crate) mod task;
+pub(crate) mod timer;
+pub(crate) mod wait;
+
+pub use command::{Command, ResourceLimit, Session, User};
+pub use filter::Interest;
+pub use marking::can_mark_sockets;
+pub use signals::Signals;
+pub use spawn::StartError;

@@ -1,0 +1,365 @@
+//! Starting the command under the tracer.
+//!
+//! The child waits at a pipe until it is seized and has its place. The byte that it reads there tells which filter it
+//! installs before it executes the command. It stays a plain child in penfold's session and process group, so that
+//! terminal and shell treat it as usual.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::ptr;
+
+use libc::{c_char, c_int};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+
+use super::command::{Command, ResourceLimit, Session, User};
+use super::signals::{self, Inherited};
+use penfold_core::Tid;
+
+use super::filter::{self, Interest};
+use super::{proc, seize, task, wait};
+
+/// Why a job could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The command is empty, or contains a NUL byte.
+    #[error("the command is empty or contains a NUL byte")]
+    Command,
+    /// The child or its surroundings could not be made.
+    #[error("cannot {step}: {errno}")]
+    System {
+        /// What was attempted.
+        step: &'static str,
+        /// Why it failed.
+        errno: Errno,
+    },
+    /// A tracer may not be traced: something else traces the command already.
+    #[error("cannot trace the command: {tracer} (pid {pid}) traces it already; run penfold outside of it")]
+    Traced {
+        /// The other tracer's command name.
+        tracer: String,
+        /// Its process id.
+        pid: Tid,
+    },
+    /// ptrace is not permitted here.
+    #[error(
+        "cannot trace the command: {0}; ptrace is refused here (a container's seccomp profile, Yama, or another penfold \
+         around this one)"
+    )]
+    Seize(Errno),
+    /// The command could not be executed.
+    #[error("cannot execute {program}: {errno}")]
+    Exec {
+        /// The program as given.
+        program: String,
+        /// Why: `ENOENT` for not found.
+        errno: Errno,
+    },
+    /// The seccomp filter could not be installed.
+    #[error("cannot install the seccomp filter: {0}; the kernel lacks CONFIG_SECCOMP_FILTER or forbids it")]
+    Filter(Errno),
+    /// A resource limit or the nice value could not be set.
+    #[error("cannot set the resource limits or the nice value: {0}; to raise them takes root's rights")]
+    Limits(Errno),
+    /// The command can't run with the rights of that user.
+    #[error("cannot become the user: {0}; that takes root's rights")]
+    User(Errno),
+    /// The session or its terminal could not be made.
+    #[error(
+        "cannot make the session: {0}; EPERM: the terminal belongs to another session, ENOTTY: it is none"
+    )]
+    Session(Errno),
+    /// A standard stream could not be put in its place.
+    #[error("cannot pass on the standard streams: {0}")]
+    Streams(Errno),
+    /// The working directory could not be entered.
+    #[error("cannot enter the working directory: {0}")]
+    Directory(Errno),
+}
+
+fn system(step: &'static str) -> impl Fn(Errno) -> StartError {
+    move |errno| StartError::System { step, errno }
+}
+
+/// A child that waits to be let loose.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    pub(crate) pid: Tid,
+    go: File,
+    failure: File,
+    program: String,
+}
+
+/// All that the child needs between fork and exec, where it must not allocate.
+struct Prepared<'a> {
+    argv: Vec<*const c_char>,
+    environment: Vec<*const c_char>,
+    /// Becomes the child's `environ`, where the search of `PATH` looks too.
+    replaces_environment: bool,
+    directory: *const c_char,
+    user: Option<&'a User>,
+    umask: Option<u32>,
+    limits: &'a [ResourceLimit],
+    nice: Option<i32>,
+    stdio: [Option<RawFd>; 3],
+    only_stdio: bool,
+    session: Session,
+    inherited: Inherited,
+    go: RawFd,
+    failure: RawFd,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Session,
+    Streams,
+    Limits,
+    Filter,
+    User,
+    Directory,
+    Exec,
+}
+
+impl Stage {
+    const ALL: [Stage; 7] = [
+        Stage::Session,
+        Stage::Streams,
+        Stage::Limits,
+        Stage::Filter,
+        Stage::User,
+        Stage::Directory,
+        Stage::Exec,
+    ];
+}
+
+unsafe extern "C" {
+    static mut environ: *const *const c_char;
+}
+
+fn c_strings<'a>(strings: impl Iterator<Item = &'a [u8]>) -> Result<Vec<CString>, StartError> {
+    strings.map(|bytes| CString::new(bytes).map_err(|_| StartError::Command)).collect()
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// Forks the child, which must happen on the tracer thread, and seizes it.
+pub(crate) fn launch(command: &Command, ptrace_options: c_int) -> Result<Launched, StartError> {
+    let launched = fork(command)?;
+    let pid = launched.pid;
+    let seized = loop {
+        match seize::seize(pid, ptrace_options) {
+            // a kick; the child does nothing that a seize would wait for
+            Err(Errno::EINTR) => {}
+            seized => break seized,
+        }
+    };
+    if let Err(errno) = seized {
+        let error = seize_error(pid, errno);
+        let _ = task::kill(pid, libc::SIGKILL);
+        wait::reap_blocking(pid);
+        return Err(error);
+    }
+    Ok(launched)
+}
+
+/// Forks the child.
+pub(crate) fn fork(command: &Command) -> Result<Launched, StartError> {
+    // the child may not allocate
+    filter::prepare();
+    let argv = c_strings(command.argv.iter().map(|arg| arg.as_bytes()))?;
+    let program = argv.first().ok_or(StartError::Command)?.to_string_lossy().into_owned();
+    let variables = command.environment.clone().unwrap_or_else(|| std::env::vars_os().collect());
+    let variables: Vec<Vec<u8>> =
+        variables.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect();
+    let environment = c_strings(variables.iter().map(Vec::as_slice))?;
+    let directory = c_strings(command.directory.iter().map(|path| path.as_os_str().as_bytes()))?;
+    let (go_read, go) = pipe2(OFlag::O_CLOEXEC).map_err(system("make a pipe"))?;
+    let (failure, failure_write) =
+        pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(system("make a pipe"))?;
+    let prepared = Prepared {
+        argv: pointers(&argv),
+        environment: pointers(&environment),
+        replaces_environment: command.environment.is_some(),
+        directory: directory.first().map_or(ptr::null(), |path| path.as_ptr()),
+        user: command.user.as_ref(),
+        umask: command.umask,
+        limits: &command.limits,
+        nice: command.nice,
+        stdio: [0, 1, 2].map(|stream: usize| command.stdio[stream].as_ref().map(AsRawFd::as_raw_fd)),
+        only_stdio: command.only_stdio,
+        session: command.session,
+        inherited: signals::inherited(),
+        go: go_read.as_raw_fd(),
+        failure: failure_write.as_raw_fd(),
+    };
+    // SAFETY: the child makes only async-signal-safe calls until it executes or exits.
+    let pid = Errno::result(unsafe { libc::fork() }).map_err(system("fork"))?;
+    if pid == 0 {
+        prepared.run();
+    }
+    Ok(Launched { pid: Tid(pid), go: go.into(), failure: failure.into(), program })
+}
+
+fn seize_error(pid: Tid, errno: Errno) -> StartError {
+    match proc::tracer_of(pid) {
+        Some(tracer) => StartError::Traced { tracer: proc::comm(tracer), pid: tracer },
+        None => StartError::Seize(errno),
+    }
+}
+
+impl Launched {
+    /// Lets the child install a filter that stops this, or none, and execute the command.
+    pub(crate) fn go(&mut self, filter: Option<Interest>) {
+        // fails only when the child was killed, which its death will tell
+        let _ = self.go.write_all(&[filter.map_or(0, Interest::bits)]);
+    }
+
+    /// Why the command never started, once the child is dead; `None` when it did start.
+    pub(crate) fn failure(&self) -> Option<StartError> {
+        let mut message = [0_u8; 8];
+        (&self.failure).read_exact(&mut message).ok()?;
+        let stage = i32::from_ne_bytes(message[..4].try_into().expect("four bytes"));
+        let errno = Errno::from_raw(i32::from_ne_bytes(message[4..].try_into().expect("four bytes")));
+        Some(match Stage::ALL.into_iter().find(|one| *one as i32 == stage).unwrap_or(Stage::Exec) {
+            Stage::Session => StartError::Session(errno),
+            Stage::Streams => StartError::Streams(errno),
+            Stage::Limits => StartError::Limits(errno),
+            Stage::Filter => StartError::Filter(errno),
+            Stage::User => StartError::User(errno),
+            Stage::Directory => StartError::Directory(errno),
+            Stage::Exec => StartError::Exec { program: self.program.clone(), errno },
+        })
+    }
+}
+
+impl Prepared<'_> {
+    /// The child's side.
+    fn run(&self) -> ! {
+        let (stage, errno) = self.attempt().err().unwrap_or((Stage::Exec, Errno::EIO));
+        let mut message = [0_u8; 8];
+        message[..4].copy_from_slice(&(stage as i32).to_ne_bytes());
+        message[4..].copy_from_slice(&(errno as i32).to_ne_bytes());
+        let code = if errno == Errno::ENOENT { 127 } else { 126 };
+        // SAFETY: writes 8 bytes from a buffer of 8, then ends the process without running any handler.
+        unsafe {
+            libc::write(self.failure, message.as_ptr().cast(), message.len());
+            libc::_exit(code)
+        }
+    }
+
+    /// The filter comes before the user: with root's rights it needs no *no new privileges*. The directory comes
+    /// after, since it may be one that only the user can enter.
+    fn attempt(&self) -> Result<(), (Stage, Errno)> {
+        let at = |stage| move |errno| (stage, errno);
+        let filter = self.wait();
+        self.enter_session().map_err(at(Stage::Session))?;
+        self.place_streams().map_err(at(Stage::Streams))?;
+        self.set_limits().map_err(at(Stage::Limits))?;
+        if let Some(interest) = filter {
+            filter::install(filter::program(interest)).map_err(at(Stage::Filter))?;
+        }
+        self.become_user().map_err(at(Stage::User))?;
+        if !self.directory.is_null() {
+            // SAFETY: directory is a C string that lives in the caller.
+            Errno::result(unsafe { libc::chdir(self.directory) }).map_err(at(Stage::Directory))?;
+        }
+        self.inherited.restore();
+        if self.replaces_environment {
+            // SAFETY: the only thread of this process; the array lives as long as it does.
+            unsafe { environ = self.environment.as_ptr() };
+        }
+        // SAFETY: both arrays are null-terminated and point to C strings that live in the caller.
+        unsafe { libc::execvpe(self.argv[0], self.argv.as_ptr(), self.environment.as_ptr()) };
+        Err((Stage::Exec, Errno::last()))
+    }
+
+    /// Waits until the tracer says go. Returns what the filter is to stop.
+    fn wait(&self) -> Option<Interest> {
+        let mut byte = 0_u8;
+        // SAFETY: reads one byte into a buffer of one.
+        while unsafe { libc::read(self.go, (&raw mut byte).cast(), 1) } != 1 {
+            if Errno::last() != Errno::EINTR {
+                // SAFETY: ends the process. The tracer is gone or could not seize us.
+                unsafe { libc::_exit(126) }
+            }
+        }
+        Interest::of_bits(byte)
+    }
+
+    fn enter_session(&self) -> Result<(), Errno> {
+        if self.session == Session::Inherited {
+            return Ok(());
+        }
+        // SAFETY: takes nothing.
+        Errno::result(unsafe { libc::setsid() })?;
+        if self.session == Session::Terminal {
+            let terminal = self.stdio[0].unwrap_or(libc::STDIN_FILENO);
+            // SAFETY: takes numbers.
+            Errno::result(unsafe { libc::ioctl(terminal, libc::TIOCSCTTY, 0) })?;
+        }
+        Ok(())
+    }
+
+    fn place_streams(&self) -> Result<(), Errno> {
+        let mut copies = [None; 3];
+        for (copy, given) in copies.iter_mut().zip(self.stdio) {
+            // out of the way of the numbers that are about to be taken
+            *copy = match given {
+                // SAFETY: takes numbers.
+                Some(file) => Some(Errno::result(unsafe { libc::fcntl(file, libc::F_DUPFD_CLOEXEC, 3) })?),
+                None => None,
+            };
+        }
+        for (stream, copy) in (0..).zip(copies) {
+            if let Some(copy) = copy {
+                // SAFETY: takes numbers.
+                Errno::result(unsafe { libc::dup2(copy, stream) })?;
+            }
+        }
+        if self.only_stdio {
+            // SAFETY: takes numbers. The report of a failure needs its pipe until exec.
+            Errno::result(unsafe {
+                libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// With the rights of this process: before the user changes.
+    fn set_limits(&self) -> Result<(), Errno> {
+        if let Some(mask) = self.umask {
+            // SAFETY: takes a number and can't fail.
+            unsafe { libc::umask(mask & 0o777) };
+        }
+        if let Some(nice) = self.nice {
+            // SAFETY: takes numbers.
+            Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) })?;
+        }
+        for limit in self.limits {
+            let both = libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard };
+            // SAFETY: the kernel reads both, and is told of no place to write to.
+            let rc = unsafe {
+                libc::syscall(libc::SYS_prlimit64, 0, limit.resource, &raw const both, ptr::null_mut::<u8>())
+            };
+            Errno::result(rc)?;
+        }
+        Ok(())
+    }
+
+    /// The system calls themselves: the C library's would tell other threads, of which a forked child has none.
+    fn become_user(&self) -> Result<(), Errno> {
+        let Some(User { uid, gid, groups }) = self.user else { return Ok(()) };
+        // SAFETY: the kernel reads as many numbers as the array has.
+        Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
+        // SAFETY: takes numbers.
+        Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) })?;
+        // SAFETY: takes numbers.
+        Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) }).map(drop)
+    }
+}

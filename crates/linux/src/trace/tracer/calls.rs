@@ -1,0 +1,78 @@
+//! System calls that the filter stopped, but for forks and affinity.
+
+use nix::errno::Errno;
+use penfold_core::Tid;
+
+use super::policy::{Notice, Policy};
+use super::supervisor::Supervisor;
+use super::table::{Pending, State};
+use crate::trace::os::arch::Registers;
+use crate::trace::os::filter::{self, Class};
+use crate::trace::os::{proc, ptrace, wait};
+
+impl<P: Policy> Supervisor<P> {
+    /// A system call that the filter stopped.
+    pub(crate) fn on_seccomp(&mut self, tid: Tid, policy: &mut P) {
+        self.fork_is_over(tid, policy);
+        let Some(task) = self.tasks.get_mut(tid) else { return };
+        if task.freeze && !self.closing && !task.killed {
+            // decided at thaw, so that no charge is in flight for as long as it is frozen
+            task.state = State::Held(Pending::Seccomp);
+            return wait::consume(tid);
+        }
+        task.state = State::Running;
+        let ours = task.lineage.filter.is_some();
+        let Ok(data) = ptrace::event_message(tid) else { return };
+        match filter::decode(data).filter(|_| ours) {
+            Some((Class::Fork, _)) => self.on_fork_call(tid, None, policy),
+            Some((Class::Untraced, abi)) => self.on_fork_call(tid, Some(abi), policy),
+            Some((Class::Ptrace, _)) => self.on_ptrace_call(tid, policy),
+            Some((Class::Affinity, abi)) => self.on_affinity_call(tid, abi, policy),
+            Some((Class::Socket, _)) => self.on_socket_call(tid, policy),
+            // asked for by a filter of the program's own, which without a tracer gets just that
+            None => self.answer(tid, Err(Errno::ENOSYS), policy),
+        }
+    }
+
+    /// Leaves the system call out and makes it return.
+    pub(crate) fn answer(&mut self, tid: Tid, result: Result<i64, Errno>, policy: &mut P) {
+        if let Ok(registers) = Registers::read(tid) {
+            let _ = registers.skip(tid, result.unwrap_or_else(|errno| -i64::from(errno as i32)));
+        }
+        self.resume(tid, 0, policy);
+    }
+
+    fn on_ptrace_call(&mut self, tid: Tid, policy: &mut P) {
+        if let Some(tgid) = self.tasks.tgid_of(tid)
+            && let Some(process) = self.tasks.table.processes.get_mut(&tgid)
+            && !std::mem::replace(&mut process.ptrace_noticed, true)
+        {
+            policy.notice(Notice::PtraceRefused { tgid, comm: proc::comm(tgid) });
+        }
+        self.answer(tid, Err(Errno::EPERM), policy);
+    }
+
+    /// Hides the child from no tracer: the flag is cleared now and put back in the register before parent
+    /// and child run again, so that neither can tell.
+    pub(crate) fn clear_untraced(&mut self, tid: Tid, abi: usize, policy: &mut P) {
+        let Ok(mut registers) = Registers::read(tid) else { return };
+        registers.set_first_argument(abi, registers.argument(abi, 0) & !(libc::CLONE_UNTRACED as u64));
+        let _ = registers.write(tid);
+        if let Some(task) = self.tasks.table.tasks.get_mut(&tid) {
+            task.cleared_flag = Some(abi);
+            let process = self.tasks.table.processes.get_mut(&task.tgid);
+            if process.is_some_and(|process| !std::mem::replace(&mut process.untraced_noticed, true)) {
+                policy.notice(Notice::UntracedCleared { task: tid });
+            }
+        }
+    }
+
+    pub(crate) fn restore_flag(&mut self, tid: Tid) {
+        let Some(abi) = self.tasks.get_mut(tid).and_then(|task| task.cleared_flag.take()) else {
+            return;
+        };
+        let Ok(mut registers) = Registers::read(tid) else { return };
+        registers.set_first_argument(abi, registers.argument(abi, 0) | libc::CLONE_UNTRACED as u64);
+        let _ = registers.write(tid);
+    }
+}

@@ -1,0 +1,152 @@
+//! Letting go: a detached process goes on as if it had never been traced.
+//!
+//! `PTRACE_DETACH` wants the task stopped, so each is interrupted and detached at its next stop, whichever that is:
+//! with the signal that was on its way to it, or in its group stop. What has not stopped in time is detached by the
+//! kernel when the tracer thread ends.
+
+use std::time::{Duration, Instant};
+
+use libc::c_int;
+use nix::errno::Errno;
+use penfold_core::Tid;
+
+use super::policy::Policy;
+use super::requests::Gone;
+use super::supervisor::{AtEnd, Supervisor};
+use super::table::{Pending, State};
+use crate::trace::os::{ptrace, task};
+
+/// How long tasks may take to stop: one that waits for its vfork child or for a dead server stops when that is over.
+const STOP_TIME: Duration = Duration::from_secs(2);
+
+/// Why a process was not let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReleaseError {
+    /// It is not supervised.
+    #[error("process {0} is not supervised")]
+    Unknown(Tid),
+    /// It has a filter, which would make its forks fail: it was launched here, or a rule needed one.
+    #[error("process {0} has a system call filter, which can't be taken away, so it can't be let go")]
+    Filtered(Tid),
+    /// Some of its tasks are in an uninterruptible wait.
+    #[error("process {0} waits inside the kernel; it is let go as soon as it comes out")]
+    Waits(Tid),
+    /// The host was stopped.
+    #[error("{}", Gone)]
+    Gone,
+}
+
+impl ReleaseError {
+    /// The error number for a caller outside.
+    pub fn errno(&self) -> Errno {
+        match self {
+            ReleaseError::Unknown(_) => Errno::ESRCH,
+            ReleaseError::Filtered(_) => Errno::EOPNOTSUPP,
+            ReleaseError::Gone => Errno::ESHUTDOWN,
+            ReleaseError::Waits(_) => Errno::EINPROGRESS,
+        }
+    }
+}
+
+/// A release that a request waits for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Releasing {
+    pub(crate) tgid: Tid,
+    pub(crate) until: Option<Instant>,
+}
+
+impl<P: Policy> Supervisor<P> {
+    /// Lets an adopted process go on untraced; a frozen one is thawed. Its children that are supervised stay so.
+    /// After `Waits` it happens later.
+    ///
+    /// To be asked at every turn until it answers.
+    pub(crate) fn release(
+        &mut self,
+        releasing: &mut Releasing,
+        policy: &mut P,
+    ) -> Option<Result<(), ReleaseError>> {
+        let tgid = releasing.tgid;
+        let Some(until) = releasing.until else {
+            let threads = self.tasks.threads_of(tgid);
+            if threads.is_empty() {
+                return Some(Err(ReleaseError::Unknown(tgid)));
+            }
+            let mut tasks = threads.iter().filter_map(|tid| self.tasks.get(*tid));
+            if tasks.any(|task| task.lineage.filter.is_some() || task.wants.is_some()) {
+                return Some(Err(ReleaseError::Filtered(tgid)));
+            }
+            self.ask_process_to_leave(tgid, policy);
+            releasing.until = Some(Instant::now() + STOP_TIME);
+            return self.tasks.threads_of(tgid).is_empty().then_some(Ok(()));
+        };
+        if self.tasks.threads_of(tgid).is_empty() {
+            return Some(Ok(()));
+        }
+        (Instant::now() > until).then_some(Err(ReleaseError::Waits(tgid)))
+    }
+
+    pub(crate) fn ask_process_to_leave(&mut self, tgid: Tid, policy: &mut P) {
+        for tid in self.tasks.threads_of(tgid).to_vec() {
+            self.ask_to_leave(tid, policy);
+        }
+    }
+
+    /// Begins to end the supervision: adopted tasks are let go, launched ones too or killed. The tracer thread ends soon
+    /// after [`Supervisor::has_ended`] has answered true.
+    ///
+    /// A launched task that is to be left and waits inside the kernel for more than two seconds dies if it was
+    /// launched with [`Options::exit_kill`](super::Options::exit_kill).
+    pub(crate) fn end(&mut self, launched: AtEnd, policy: &mut P) {
+        self.ending = Some(launched);
+        for tid in self.tasks.ids() {
+            let Some(task) = self.tasks.get_mut(tid) else { continue };
+            task.wants = None;
+            if task.lineage.adopted || launched == AtEnd::Leave {
+                self.ask_to_leave(tid, policy);
+                continue;
+            }
+            task.killed = true;
+            if tid == task.tgid {
+                let _ = task::kill(tid, libc::SIGKILL);
+            }
+        }
+    }
+
+    /// Whether everything has gone since an end that began then, or has had its time.
+    pub(crate) fn has_ended(&mut self, began: Instant) -> bool {
+        let gone = self.tasks.table.tasks.is_empty() && self.early.is_empty();
+        self.over = gone || began.elapsed() > STOP_TIME;
+        self.over
+    }
+
+    fn ask_to_leave(&mut self, tid: Tid, policy: &mut P) {
+        let Some(task) = self.tasks.get_mut(tid) else { return };
+        task.release = true;
+        task.freeze = false;
+        match task.state {
+            // its first stop is still to come
+            State::New | State::Unreleased => {}
+            State::Running | State::Listening => drop(ptrace::interrupt(tid)),
+            State::Held(Pending::Continue(signal)) => self.detach(tid, signal, policy),
+            State::Held(Pending::Seccomp) | State::Deferred | State::AwaitsFilter(_) => {
+                self.detach(tid, 0, policy);
+            }
+        }
+    }
+
+    /// Detaches a stopped task.
+    pub(crate) fn detach(&mut self, tid: Tid, signal: c_int, policy: &mut P) {
+        self.fork_is_over(tid, policy);
+        self.forget_waiting(tid);
+        self.abandon_injection(tid, policy);
+        let Some(task) = self.tasks.get_mut(tid) else { return };
+        task.state = State::Running;
+        let tgid = task.tgid;
+        self.charge_dead(tgid, tid, policy);
+        // ESRCH: killed meanwhile, so that its death is reported
+        if ptrace::detach(tid, signal).is_ok() {
+            policy.released(&mut self.tasks, tid);
+            self.tasks.table.remove(tid);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Forks in flight: charged, and not yet seen to succeed or fail.
+//!
+//! A fork that succeeds reports an event, which commits the charge. One that fails in the kernel reports
+//! nothing, and a stop at every system call's exit only for that would be paid by all the others. Instead
+//! the next stop of the task that is no fork event gives the charge back: a fork event always comes before
+//! anything else. Until then the charge may keep another fork from its place, or show in a counter; where
+//! that matters, the tasks concerned are interrupted, which makes each of them stop.
+//!
+//! The dead have places too, until the tracer has looked at them: it may have been told of a fork first, and the
+//! kernel shows the stops of our own children before the death of anybody else. So a fork is refused only after
+//! everybody has been looked at.
+
+use nix::errno::Errno;
+use penfold_core::Tid;
+
+use super::policy::{Policy, Refusal};
+use super::supervisor::Supervisor;
+use super::table::{Pending, State};
+use crate::trace::os::{ptrace, wait};
+
+impl<P: Policy> Supervisor<P> {
+    /// fork, vfork or clone has been called; with `CLONE_UNTRACED` through the interface `untraced`.
+    pub(crate) fn on_fork_call(&mut self, tid: Tid, untraced: Option<usize>, policy: &mut P) {
+        let Some(task) = self.tasks.get(tid) else { return };
+        let killed = self.closing || task.killed;
+        // only a filter that vetoes stops plain forks
+        if untraced.is_none() || task.lineage.vetoes() {
+            if self.settling > 0 && !killed {
+                return self.pause(tid);
+            }
+            match self.may_fork(tid, false, policy) {
+                Ok(()) => self.begin_fork(tid),
+                Err(Refusal::NotYet) => return self.defer(tid, untraced),
+                Err(Refusal::Final(errno)) => return self.answer(tid, Err(errno), policy),
+            }
+        }
+        if let Some(abi) = untraced {
+            self.clear_untraced(tid, abi, policy);
+        }
+        self.resume(tid, 0, policy);
+    }
+
+    fn may_fork(&mut self, tid: Tid, certain: bool, policy: &mut P) -> Result<(), Refusal> {
+        let killed = self.closing || self.tasks.get(tid).is_some_and(|task| task.killed);
+        if killed {
+            return Err(Refusal::Final(Errno::EAGAIN));
+        }
+        policy.may_fork(&mut self.tasks, tid, certain)
+    }
+
+    fn begin_fork(&mut self, tid: Tid) {
+        if let Some(task) = self.tasks.get_mut(tid) {
+            task.in_flight = true;
+            self.in_flight.insert(tid);
+        }
+    }
+
+    /// Ends a fork in flight, and tells whether there was one.
+    pub(crate) fn end_fork(&mut self, tid: Tid) -> bool {
+        let Some(task) = self.tasks.get_mut(tid) else { return false };
+        if !std::mem::take(&mut task.in_flight) {
+            return false;
+        }
+        self.in_flight.remove(&tid);
+        self.unsettled.remove(&tid);
+        true
+    }
+
+    /// A stop that is no fork event: a fork in flight has failed.
+    pub(crate) fn fork_is_over(&mut self, tid: Tid, policy: &mut P) {
+        let charged = self.end_fork(tid);
+        self.cancel(tid, charged, policy);
+        self.restore_flag(tid);
+    }
+
+    pub(crate) fn cancel(&mut self, tid: Tid, charged: bool, policy: &mut P) {
+        if charged {
+            policy.cancel_fork(&mut self.tasks, tid);
+        }
+    }
+
+    /// Takes a task that goes out of what waits for a fork of it.
+    pub(crate) fn forget_waiting(&mut self, tid: Tid) {
+        self.refused_forks.retain(|(waiting, _)| *waiting != tid);
+        self.paused.retain(|waiting| *waiting != tid);
+    }
+
+    /// Leaves a refused fork where it is until the others are settled and the deaths are seen.
+    fn defer(&mut self, tid: Tid, untraced: Option<usize>) {
+        wait::consume(tid);
+        self.refused = true;
+        if let Some(task) = self.tasks.get_mut(tid) {
+            task.state = State::Deferred;
+        }
+        self.refused_forks.push((tid, untraced.map_or(0, |abi| abi + 1)));
+        self.unsettle();
+    }
+
+    /// Makes every task with a fork in flight stop.
+    pub(crate) fn unsettle(&mut self) {
+        for &tid in &self.in_flight {
+            // one that was killed will report its death instead
+            if self.unsettled.insert(tid) {
+                let _ = ptrace::interrupt(tid);
+            }
+        }
+    }
+
+    /// Asks again for forks that were refused, once all that were in flight then are settled, and all deaths until
+    /// then are seen. Forks that were begun since do not count: the limit was reached without them.
+    pub(crate) fn retry_refused(&mut self, policy: &mut P) {
+        if !self.unsettled.is_empty() || self.refused || self.settling > 0 || self.refused_forks.is_empty() {
+            return;
+        }
+        for (tid, untraced) in std::mem::take(&mut self.refused_forks) {
+            let Some(task) = self.tasks.get_mut(tid) else { continue };
+            if task.freeze && !self.closing && !task.killed {
+                // frozen with a charge in flight it would never settle
+                task.state = State::Held(Pending::Seccomp);
+                continue;
+            }
+            match self.may_fork(tid, true, policy) {
+                Ok(()) => self.begin_fork(tid),
+                Err(refusal) => {
+                    let errno = if let Refusal::Final(errno) = refusal { errno } else { Errno::EAGAIN };
+                    self.answer(tid, Err(errno), policy);
+                    continue;
+                }
+            }
+            if let Some(abi) = untraced.checked_sub(1) {
+                self.clear_untraced(tid, abi, policy);
+            }
+            self.resume(tid, 0, policy);
+        }
+    }
+
+    /// Leaves a fork that is asked for meanwhile where it is: begun, it would be in flight in its turn.
+    fn pause(&mut self, tid: Tid) {
+        wait::consume(tid);
+        if let Some(task) = self.tasks.get_mut(tid) {
+            task.state = State::Deferred;
+        }
+        self.paused.push(tid);
+    }
+
+    /// Takes up the forks that had to wait for requests.
+    pub(crate) fn resume_paused(&mut self, policy: &mut P) {
+        if self.settling > 0 {
+            return;
+        }
+        self.retry_refused(policy);
+        for tid in std::mem::take(&mut self.paused) {
+            self.on_seccomp(tid, policy);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Putting the filter into a process that runs already: it is made to install it itself.
+//!
+//! Every thread of the process is interrupted. The first that stops makes the calls, and the kernel gives the filter to
+//! all threads at once (`SECCOMP_FILTER_FLAG_TSYNC`); the others stay stopped until then. The stop that is needed is the
+//! kernel's own on the way back to the program (`PTRACE_EVENT_STOP`): there nothing has been decided yet about an
+//! interrupted system call, so with the registers as they were it is restarted, or not, as it would have been. Any other
+//! stop is followed by that one before the program runs again, and so is the end of a system call that can't be
+//! interrupted. A fork that a thread begins while its interrupt is pending is given up by the kernel and made again
+//! afterwards; so none is missed.
+//!
+//! The calls are a state of the task, like everything that takes more than one stop: see [`Injection`].
+
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use libc::c_int;
+use penfold_core::Tid;
+
+use super::policy::{Notice, Policy};
+use super::supervisor::{Supervisor, ptrace_options};
+use super::table::State;
+use crate::trace::os::arch::Injector;
+use crate::trace::os::filter::Interest;
+use crate::trace::os::injection::{Failure, Injection, Progress};
+use crate::trace::os::{proc, task, wait};
+
+/// How long a task may take to make the calls before its process goes on without the filter.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether a filter can be put into a task, else why not. It may have changed when it comes to it, which then is told by
+/// [`Notice::FilterFailed`]. `ours` is how many filters of ours it has; one of them permits the calls.
+pub(crate) fn possible(task: Tid, ours: u32) -> Result<(), String> {
+    if !Injector::EXISTS {
+        return Err("not on this processor architecture".to_owned());
+    }
+    match proc::status_field(task, "Seccomp").as_deref() {
+        // gone: there is nothing to put it into
+        None | Some("0") => {}
+        Some("1") => return Err("it is in seccomp's strict mode".to_owned()),
+        // what this process is under itself it was launched under; what it has put on top may forbid the calls
+        Some("2") if ours > 0 && filters_above_own(task) <= Some(ours) => {}
+        Some(_) => {
+            return Err("it has a system call filter of its own, which may forbid the calls".to_owned());
+        }
+    }
+    let mut header = [0; 20];
+    let program = fs::File::open(format!("/proc/{task}/exe"));
+    match program.and_then(|mut file| io::Read::read_exact(&mut file, &mut header)) {
+        Ok(()) if Injector::understands(&header) => Ok(()),
+        Ok(()) => Err("it runs a program of another architecture".to_owned()),
+        // dying, it has no program any more
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(format!("the program that it runs can't be read: {error}")),
+    }
+}
+
+/// How many filters a task has beyond those that this process has; `Some(0)` when it is gone, `None` from a kernel that
+/// does not count them.
+fn filters_above_own(task: Tid) -> Option<u32> {
+    let own = proc::filters_of(task::gettid())?;
+    Some(proc::filters_of(task)?.saturating_sub(own))
+}
+
+impl<P: Policy> Supervisor<P> {
+    /// Has a task that stopped on its way back to its program install the filter that it wants, or wait for the thread
+    /// that does. True if so; it stops once more at the same place.
+    pub(crate) fn put_filter(&mut self, tid: Tid, signal: c_int, policy: &mut P) -> bool {
+        let Some(task) = self.tasks.table.tasks.get_mut(&tid) else { return false };
+        task.filtered_meanwhile = false;
+        let Some(interest) = task.wants else { return false };
+        if signal != libc::SIGTRAP || self.closing || task.killed || task.release || task.worker {
+            return false;
+        }
+        let tgid = task.tgid;
+        let traces_exec = if task.traces_exec { libc::PTRACE_O_TRACEEXEC } else { 0 };
+        let options = ptrace_options(task.lineage) | traces_exec;
+        let Some(process) = self.tasks.table.processes.get_mut(&tgid) else { return false };
+        if process.injector.is_some() {
+            task.state = State::AwaitsFilter(signal);
+            wait::consume(tid);
+            return true;
+        }
+        match Injection::begin(tid, options, interest) {
+            Ok(injection) => {
+                task.injection = Some(Box::new(injection));
+                task.state = State::Running;
+                process.injector = Some((tid, Instant::now()));
+                self.injected.insert(tgid);
+                true
+            }
+            // its death is reported next
+            Err(Failure::Gone) => true,
+            Err(Failure::Refused(reason)) => {
+                self.filter_failed(tgid, reason, policy);
+                false
+            }
+        }
+    }
+
+    /// A stop of a task that installs a filter. False when the stop is none of the installation's.
+    pub(crate) fn on_injection_stop(
+        &mut self,
+        tid: Tid,
+        signal: c_int,
+        event: c_int,
+        policy: &mut P,
+    ) -> bool {
+        let Some(task) = self.tasks.get_mut(tid) else { return false };
+        let tgid = task.tgid;
+        let Some(injection) = task.injection.as_mut() else { return false };
+        let interest = injection.interest();
+        let installed = match injection.on_stop(signal, event) {
+            Progress::Goes => return true,
+            Progress::Gone => {
+                self.abandon_injection(tid, policy);
+                return false;
+            }
+            Progress::Done(installed) => installed,
+        };
+        if let Some(injection) = task.injection.take() {
+            injection.end();
+        }
+        self.end_injection(tgid);
+        match installed {
+            Err(reason) => self.filter_failed(tgid, reason, policy),
+            // also one that was given up meanwhile
+            Ok(()) => self.note_filter(tid, tgid, interest),
+        }
+        self.resume_waiting(tgid, policy);
+        true
+    }
+
+    /// A task goes, perhaps in the midst of an installation: another thread takes its turn.
+    pub(crate) fn abandon_injection(&mut self, tid: Tid, policy: &mut P) {
+        let Some(task) = self.tasks.get_mut(tid) else { return };
+        let tgid = task.tgid;
+        if task.injection.take().is_none() {
+            return;
+        }
+        self.end_injection(tgid);
+        self.resume_waiting(tgid, policy);
+    }
+
+    fn end_injection(&mut self, tgid: Tid) {
+        self.injected.remove(&tgid);
+        if let Some(process) = self.tasks.table.processes.get_mut(&tgid) {
+            process.injector = None;
+        }
+    }
+
+    /// Lets threads go on that waited for a filter: with it, without it, or to install it.
+    fn resume_waiting(&mut self, tgid: Tid, policy: &mut P) {
+        for tid in self.tasks.threads_of(tgid).to_vec() {
+            let Some(task) = self.tasks.get_mut(tid) else { continue };
+            let State::AwaitsFilter(signal) = task.state else { continue };
+            task.state = State::Running;
+            if !self.put_filter(tid, signal, policy) {
+                self.stop_or_resume(tid, signal, policy);
+            }
+        }
+    }
+
+    fn note_filter(&mut self, by: Tid, tgid: Tid, interest: Interest) {
+        for thread in self.tasks.threads_of(tgid).to_vec() {
+            let Some(task) = self.tasks.get_mut(thread) else { continue };
+            let interest = interest.with(task.lineage.filter.unwrap_or(interest));
+            task.lineage.filter = Some(interest);
+            task.lineage.filters += 1;
+            // a second need may have come meanwhile
+            task.wants = task.wants.filter(|wants| interest.with(*wants) != interest);
+            task.filtered_meanwhile = thread != by;
+        }
+    }
+
+    fn filter_failed(&mut self, tgid: Tid, reason: String, policy: &mut P) {
+        for thread in self.tasks.threads_of(tgid).to_vec() {
+            if let Some(task) = self.tasks.get_mut(thread) {
+                task.wants = None;
+            }
+        }
+        policy.notice(Notice::FilterFailed { tgid, comm: proc::comm(tgid), reason });
+    }
+
+    /// A thread that does not come to make its calls keeps the others of its process stopped: not for ever.
+    pub(crate) fn give_up_injections(&mut self, policy: &mut P) {
+        if self.injected.is_empty() {
+            return;
+        }
+        let late = |tgid: &Tid| {
+            let (tid, since) = self.tasks.table.processes.get(tgid)?.injector?;
+            (since.elapsed() > PATIENCE).then_some((*tgid, tid))
+        };
+        let late: Vec<(Tid, Tid)> = self.injected.iter().filter_map(late).collect();
+        for (tgid, tid) in late {
+            let state = proc::state(tid).unwrap_or('X');
+            // it goes on with the calls if it can some time
+            self.injected.remove(&tgid);
+            self.filter_failed(
+                tgid,
+                format!("its thread {tid} (state {state}) does not come to install it"),
+                policy,
+            );
+            self.resume_waiting(tgid, policy);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! A job: one command, its tracer thread, and the way to it.
+
+use std::panic;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use libc::c_int;
+use nix::errno::Errno;
+use penfold_core::Tid;
+
+use super::job_record::{JobOptions, Options};
+use super::policy::Policy;
+use super::requests::{Handle, Request, Shared, State};
+use super::supervisor::{Found, Next, Supervisor};
+use crate::trace::os::Command;
+use crate::trace::os::signals::{self, Signals};
+use crate::trace::os::spawn::StartError;
+use crate::trace::os::timer::Timer;
+use crate::trace::os::{kick, task, wait};
+
+/// How long a stop or continue signal to this process may take to show in the main command, if it was sent
+/// to that too. Sent a second time it could undo what was done since.
+const GRACE_STEP: Duration = Duration::from_millis(2);
+const GRACE_CHECKS: u32 = 10;
+
+/// The name of the thread that traces a job, as `/proc/PID/comm` shows it.
+pub const TRACER_NAME: &str = "penfold-tracer";
+
+/// How a job ended.
+#[derive(Debug)]
+pub struct Outcome<P: Policy> {
+    /// The main command's status, as wait(2) gives it; or why it could not be executed.
+    pub status: Result<i32, StartError>,
+    /// The policy, with what it has counted.
+    pub policy: P,
+    /// The supervisor, with no task left.
+    pub supervisor: Supervisor<P>,
+}
+
+/// A running job.
+#[derive(Debug)]
+pub struct Job<P: Policy> {
+    handle: Handle<P>,
+    main: Tid,
+    ended: Arc<AtomicBool>,
+    tracer: JoinHandle<Option<Outcome<P>>>,
+}
+
+impl<P: Policy> Job<P> {
+    /// Starts a command under a tracer thread.
+    ///
+    /// Makes this process a child subreaper, so that daemons of the job stay its descendants, and SIGCHLD
+    /// take its default action if it was ignored. [`Outcome::status`] reports a program that does not exist.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(command: Command, options: Options, policy: P) -> Result<Self, StartError>
+    where
+        P::Common: Default,
+    {
+        Self::start_in(Supervisor::new(P::Common::default()), command, options, policy)
+    }
+
+    /// The same with a supervisor whose policy has prepared something.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub(crate) fn start_in(
+        mut supervisor: Supervisor<P>,
+        command: Command,
+        options: Options,
+        policy: P,
+    ) -> Result<Self, StartError> {
+        supervisor.stays = false;
+        supervisor.follow_stops = options.follow_stops;
+        Self::spawn(supervisor, policy, move |supervisor, policy| {
+            let (main, lineage) = supervisor.spawn(&command, JobOptions::new(options))?;
+            supervisor.main = main;
+            supervisor.default_lineage = lineage;
+            match policy.started(&mut supervisor.tasks, main) {
+                Ok(()) => supervisor.release_main(lineage.job, policy),
+                Err(_) => supervisor.close(),
+            }
+            Ok(main)
+        })
+    }
+
+    /// Starts a tracer thread without a command, which waits for requests until [`Supervisor::end`].
+    ///
+    /// # Errors
+    /// [`StartError::System`].
+    pub(crate) fn idle(supervisor: Supervisor<P>, policy: P) -> Result<Self, StartError> {
+        Self::spawn(supervisor, policy, |_, _| Ok(Tid(0)))
+    }
+
+    fn spawn(
+        supervisor: Supervisor<P>,
+        policy: P,
+        begin: impl FnOnce(&mut Supervisor<P>, &mut P) -> Result<Tid, StartError> + Send + 'static,
+    ) -> Result<Self, StartError> {
+        let system = |step| move |errno| StartError::System { step, errno };
+        task::become_subreaper().map_err(system("become a child subreaper"))?;
+        kick::install_handler().map_err(system("install a signal handler"))?;
+        signals::prepare_sigchld();
+        let ended = Arc::new(AtomicBool::new(false));
+        let shared = Shared::new(supervisor, policy);
+        let end = End { ended: Arc::clone(&ended), waiter: task::gettid(), shared: Arc::clone(&shared) };
+        let handle = Handle::new(Arc::clone(&shared));
+        let (started, start) = mpsc::sync_channel(1);
+        let tracer = move || {
+            let end = end;
+            signals::block_all_but_kicks();
+            let begun = Timer::new().map_err(system("make a timer")).and_then(|timer| {
+                let mut state = shared.lock();
+                let State { supervisor, policy } = state.as_mut().expect("it has just been made");
+                Ok((begin(supervisor, policy)?, timer))
+            });
+            let timer = match begun {
+                Ok((main, timer)) => {
+                    shared.serve_from_here();
+                    let _ = started.send(Ok(main));
+                    timer
+                }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                    return None;
+                }
+            };
+            run(&shared, timer);
+            let State { mut supervisor, policy } = shared.lock().take().expect("a job ends once");
+            drop(end);
+            let status = supervisor.failure.take().map_or(Ok(supervisor.status.unwrap_or_default()), Err);
+            Some(Outcome { status, policy, supervisor })
+        };
+        let tracer = thread::Builder::new().name(TRACER_NAME.to_owned()).spawn(tracer).map_err(|error| {
+            StartError::System {
+                step: "start the tracer thread",
+                errno: Errno::from_raw(error.raw_os_error().unwrap_or(0)),
+            }
+        })?;
+        match start.recv() {
+            Ok(Ok(main)) => Ok(Self { handle, main, ended, tracer }),
+            Ok(Err(error)) => {
+                let _ = tracer.join();
+                Err(error)
+            }
+            Err(_) => panic::resume_unwind(tracer.join().err().unwrap_or_else(|| Box::new("no start"))),
+        }
+    }
+
+    /// A way to the tracer thread, for any thread.
+    pub fn handle(&self) -> Handle<P> {
+        self.handle.clone()
+    }
+
+    /// The main command's process id.
+    pub fn main(&self) -> Tid {
+        self.main
+    }
+
+    /// Waits until no process of the job is left.
+    pub fn wait(self) -> Outcome<P> {
+        match self.tracer.join() {
+            Ok(outcome) => outcome.expect("a job that was started has an outcome"),
+            Err(panicked) => panic::resume_unwind(panicked),
+        }
+    }
+
+    /// Waits, and passes on the signals that are sent to this process meanwhile. Must be called on the
+    /// thread that started the job and made `signals`.
+    pub fn wait_forwarding(self, signals: &Signals) -> Outcome<P> {
+        let handle = self.handle();
+        signals.forward(&self.ended, |signal, sender| {
+            // somebody may have sent it to the whole process group: wait for the effect that it then has
+            let sees_it_itself = || handle.with(|job, _| job.has_seen(signal, sender)).unwrap_or(true);
+            for _ in 0..GRACE_CHECKS {
+                if sees_it_itself() {
+                    return;
+                }
+                if !signals::is_job_control(signal) {
+                    break;
+                }
+                thread::sleep(GRACE_STEP);
+            }
+            let _ = handle.with(|job, _| job.tasks.kill(job.main(), signal));
+        });
+        self.wait()
+    }
+}
+
+/// Supervises until no task is left, or until it is to end.
+fn run<P: Policy>(shared: &Shared<P>, mut timer: Timer) {
+    let mut waiting: Vec<Request<P>> = Vec::new();
+    let mut found = Found::Nothing;
+    loop {
+        let next = {
+            let mut state = shared.lock();
+            let State { supervisor, policy } = state.as_mut().expect("only this thread ends it");
+            supervisor.on_found(found, policy);
+            waiting.extend(shared.take_requests());
+            waiting.retain_mut(|request| !request(supervisor, policy));
+            supervisor.end_turn(policy);
+            supervisor.next(found)
+        };
+        let block = match next {
+            Next::End => return,
+            Next::WaitForKick => {
+                kick::sleep_until_kicked();
+                found = Found::Nothing;
+                continue;
+            }
+            Next::Look => false,
+            Next::Wait(period) => {
+                timer.every(period);
+                true
+            }
+        };
+        found = match wait::peek(block) {
+            Ok(Some(report)) => Found::Event(report),
+            Ok(None) | Err(Errno::EINTR) => Found::Nothing,
+            Err(_) => Found::NoTask,
+        };
+    }
+}
+
+impl<P: Policy> Supervisor<P> {
+    /// Whether a signal that this process got from `sender` has reached the main command without our help.
+    fn has_seen(&mut self, signal: c_int, sender: Tid) -> bool {
+        let stopped = self.tasks.is_group_stopped(self.main);
+        if signal == libc::SIGCONT {
+            // a stop of ours is always ended by one of these: what stopped us is dealt with
+            self.main_stops_known = self.main_stops;
+            return !stopped;
+        }
+        if signals::is_job_control(signal) && self.main_stops_known != self.main_stops {
+            self.main_stops_known = self.main_stops;
+            return true;
+        }
+        // the job's own signals to the whole process group
+        self.tasks.contains(sender)
+    }
+}
+
+/// Ends the waits of other threads when the tracer thread ends, also when the policy panicked.
+struct End<P: Policy> {
+    ended: Arc<AtomicBool>,
+    waiter: Tid,
+    shared: Arc<Shared<P>>,
+}
+
+impl<P: Policy> Drop for End<P> {
+    fn drop(&mut self) {
+        // a panic has left supervisor and policy between two of their steps, where nobody may find them
+        drop(self.shared.lock().take());
+        self.shared.close();
+        self.ended.store(true, Ordering::Release);
+        kick::kick(self.waiter);
+    }
+}

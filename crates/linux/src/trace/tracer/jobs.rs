@@ -1,0 +1,177 @@
+//! The jobs of one supervisor: each a command, what it starts, and a rule for what it leaves behind.
+
+use std::time::{Duration, Instant};
+
+use libc::c_int;
+use nix::errno::Errno;
+use penfold_core::{Need, Tid};
+
+use super::job_record::{JobOptions, JobRecord, Launch};
+use super::policy::Policy;
+use super::supervisor::{Supervisor, ptrace_options};
+use super::table::{JobId, Lineage, NO_JOB, State, Task};
+use crate::trace::os::Command;
+use crate::trace::os::filter::Interest;
+use crate::trace::os::spawn::{self, StartError};
+use crate::trace::os::{ptrace, task};
+
+/// How long the process of a command that was refused may take to be gone.
+const KILL_TIME: Duration = Duration::from_secs(2);
+
+/// A launch that a request waits for.
+#[derive(Debug)]
+pub(crate) enum Launching<E> {
+    /// The command runs.
+    Runs(Launch),
+    /// It has no place; its process is being killed.
+    Refused { main: Tid, error: Option<E>, until: Instant },
+}
+
+impl<P: Policy> Supervisor<P> {
+    /// Launches a command beside what runs already. `place` puts it where it belongs, as [`Policy::started`] does for
+    /// a job of its own; if that fails, the command never runs.
+    ///
+    /// The job's end reports a program that can't be executed.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub(crate) fn launch<E>(
+        &mut self,
+        command: &Command,
+        options: JobOptions,
+        policy: &mut P,
+        place: impl FnOnce(&mut P, &mut super::TasksOf<P>, Tid) -> Result<(), E>,
+    ) -> Result<Launching<E>, StartError> {
+        let (main, lineage) = self.spawn(command, options)?;
+        if let Err(error) = place(policy, &mut self.tasks, main) {
+            self.jobs.remove(&lineage.job);
+            if let Some(task) = self.tasks.get_mut(main) {
+                task.killed = true;
+            }
+            let _ = task::kill(main, libc::SIGKILL);
+            return Ok(Launching::Refused { main, error: Some(error), until: Instant::now() + KILL_TIME });
+        }
+        self.release_main(lineage.job, policy);
+        Ok(Launching::Runs(Launch { main, job: lineage.job }))
+    }
+
+    /// What a launch has come to; `None` while the process of a refused command dies.
+    pub(crate) fn launched<E>(&self, launching: &mut Launching<E>) -> Option<Result<Launch, E>> {
+        match launching {
+            Launching::Runs(launch) => Some(Ok(*launch)),
+            Launching::Refused { main, error, until } => {
+                let gone = !self.tasks.contains(*main) || Instant::now() > *until;
+                if gone { error.take().map(Err) } else { None }
+            }
+        }
+    }
+
+    /// Makes the process of a new job, seized and waiting for a place and a filter.
+    pub(crate) fn spawn(
+        &mut self,
+        command: &Command,
+        options: JobOptions,
+    ) -> Result<(Tid, Lineage), StartError> {
+        let JobOptions { options, leave_running, ended } = options;
+        let interest =
+            Interest { fork: options.fork_veto, affinity: options.affinity, sockets: options.sockets };
+        self.last_job = self.last_job.checked_add(1).unwrap_or(NO_JOB + 1);
+        let lineage = Lineage {
+            job: self.last_job,
+            exit_kill: options.exit_kill,
+            filter: Some(interest),
+            filters: 1,
+            adopted: false,
+        };
+        let launched = spawn::launch(command, ptrace_options(lineage))?;
+        let main = launched.pid;
+        let task = Task { state: State::Unreleased, ..Task::new(main, lineage) };
+        self.tasks.table.insert(main, task, 0);
+        self.jobs.insert(lineage.job, JobRecord { main, launched, leave_running, ended, end: None });
+        Ok((main, lineage))
+    }
+
+    /// Lets a job's main command run, with a filter for what was asked for and what its place needs.
+    pub(crate) fn release_main(&mut self, job: JobId, policy: &mut P) {
+        let Some(main) = self.jobs.get(&job).map(|job| job.main) else { return };
+        if policy.needs_veto(&self.tasks, main) {
+            self.tasks.want_filter(main, Need::ForkVeto);
+        }
+        let starts_frozen = policy.starts_frozen(main);
+        let Some(task) = self.tasks.get_mut(main) else { return };
+        task.state = State::Running;
+        task.lineage.filter = task.wants.take().or(task.lineage.filter);
+        task.freeze |= starts_frozen;
+        if task.freeze {
+            // it has no first stop of its own to be held at
+            let _ = ptrace::interrupt(main);
+        }
+        let filter = task.lineage.filter;
+        if let Some(job) = self.jobs.get_mut(&job) {
+            job.launched.go(filter);
+        }
+    }
+
+    /// Sends a signal to the main command of a job. `ESRCH` when it has ended.
+    pub(crate) fn kill_main(&self, job: JobId, signal: c_int) -> Result<(), Errno> {
+        // not reaped before its death is seen here, so the id cannot have been reused
+        let job = self.jobs.get(&job).filter(|job| job.end.is_none());
+        job.map_or(Err(Errno::ESRCH), |job| task::kill(job.main, signal))
+    }
+
+    /// Whether the tasks of a job are not to live any more.
+    pub(crate) fn is_over(&self, job: JobId) -> bool {
+        job != NO_JOB && self.jobs.get(&job).is_none_or(|job| job.end.is_some())
+    }
+
+    /// A task of a job has died and been reaped.
+    pub(crate) fn note_end(&mut self, id: JobId, tid: Tid, status: i32) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if job.main == tid && job.end.is_none() {
+            let failure = job.launched.failure();
+            if tid == self.main {
+                self.status = Some(status);
+                self.failure = failure;
+                self.jobs.remove(&id);
+                return self.close();
+            }
+            job.end = Some(failure.map_or(Ok(status), Err));
+            if job.leave_running {
+                job.send_end();
+                self.jobs.remove(&id);
+                return self.detach_job(id);
+            }
+            self.mark_killed(id);
+        }
+        if self.tasks.table.members_of(id) == 0
+            && let Some(mut job) = self.take_ended(id)
+        {
+            job.send_end();
+        }
+    }
+
+    fn take_ended(&mut self, id: JobId) -> Option<JobRecord> {
+        if self.jobs.get(&id)?.end.is_some() { self.jobs.remove(&id) } else { None }
+    }
+
+    /// What a job has left behind goes on without it.
+    fn detach_job(&mut self, id: JobId) {
+        self.tasks.table.detach_job(id);
+        let killed = self.killed.iter_mut().filter(|(_, lineage)| lineage.job == id);
+        killed.for_each(|(_, lineage)| lineage.job = NO_JOB);
+    }
+
+    /// Kills what a job has left behind. Forks fail from now on.
+    fn mark_killed(&mut self, id: JobId) {
+        let mut processes = Vec::new();
+        for (tid, task) in self.tasks.table.tasks.iter_mut().filter(|(_, task)| task.lineage.job == id) {
+            task.killed = true;
+            if *tid == task.tgid {
+                processes.push(*tid);
+            }
+        }
+        for tgid in processes {
+            let _ = task::kill(tgid, libc::SIGKILL);
+        }
+    }
+}

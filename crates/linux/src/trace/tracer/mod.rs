@@ -1,0 +1,36 @@
+//! The middle storey: the tracer thread, its task table, and what is done at births, deaths and stops. What a rule says
+//! is a [`Policy`]'s matter.
+
+mod affinity;
+pub(crate) mod attach_running;
+mod births;
+mod calls;
+mod charges;
+pub(crate) mod cputime;
+mod deaths;
+pub(crate) mod detach;
+mod early;
+mod forks;
+mod freeze;
+pub(crate) mod inject;
+pub(crate) mod job;
+pub(crate) mod job_record;
+mod jobs;
+pub(crate) mod policy;
+pub(crate) mod requests;
+mod seizure;
+mod sockets;
+mod stops;
+pub(crate) mod supervisor;
+pub(crate) mod table;
+pub(crate) mod tasks;
+
+pub use attach_running::AdoptError;
+pub use detach::ReleaseError;
+pub use job::{Job, Outcome, TRACER_NAME};
+pub use job_record::{JobEnd, JobOptions, Launch, Options};
+pub use policy::{Fork, Notice, Policy, Refusal, TasksOf};
+pub use requests::{Gone, Handle};
+pub use supervisor::{AtEnd, Supervisor};
+pub use table::JobId;
+pub use tasks::Tasks;

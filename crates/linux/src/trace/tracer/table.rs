@@ -1,0 +1,285 @@
+//! The one table of tasks: everything that is known of a task stands in its entry, the policy's part too.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::time::Instant;
+
+use libc::c_int;
+use penfold_core::{Mask, Tid};
+
+use crate::trace::os::filter::Interest;
+use crate::trace::os::injection::Injection;
+
+/// Task ids are small and dense: one multiplication spreads them well enough, and stops are too frequent
+/// for a hash that withstands chosen keys.
+#[derive(Default)]
+pub(crate) struct TidHasher(u64);
+
+impl Hasher for TidHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_i32(i32::from(*byte));
+        }
+    }
+
+    fn write_i32(&mut self, tid: i32) {
+        self.0 = (self.0 ^ u64::from(tid as u32)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
+}
+
+pub(crate) type TidMap<V> = HashMap<Tid, V, BuildHasherDefault<TidHasher>>;
+pub(crate) type TidSet = HashSet<Tid, BuildHasherDefault<TidHasher>>;
+
+/// A job: a command launched by a supervisor, with what it starts. Counted from 1.
+pub type JobId = i32;
+
+/// Of tasks that belong to no job: adopted, or left running by theirs.
+pub(crate) const NO_JOB: JobId = 0;
+
+/// What a child has from its parent, whether the supervisor wants it or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lineage {
+    pub(crate) job: JobId,
+    /// Dies with the supervisor; the kernel copies ptrace's options to children.
+    pub(crate) exit_kill: bool,
+    /// What its filter stops; `None` for one that has no filter of ours.
+    pub(crate) filter: Option<Interest>,
+    /// How many filters of ours it has.
+    pub(crate) filters: u32,
+    /// It, or an ancestor that it descends from in here, was not launched here.
+    pub(crate) adopted: bool,
+}
+
+impl Lineage {
+    /// Of a process that was not launched here.
+    pub(crate) fn adopted(exit_kill: bool) -> Self {
+        Self { job: NO_JOB, exit_kill, filter: None, filters: 0, adopted: true }
+    }
+
+    /// Whether its forks are asked for.
+    pub(crate) fn vetoes(&self) -> bool {
+        self.filter.is_some_and(|filter| filter.fork)
+    }
+}
+
+/// What a stopped task waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// To be continued, with this signal delivered unless 0.
+    Continue(c_int),
+    /// To have its seccomp stop dealt with.
+    Seccomp,
+}
+
+/// What the supervisor knows of a task's execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Launched, and waiting at its pipe for a place and a filter.
+    Unreleased,
+    /// Reported by its parent, its own first stop not seen yet.
+    New,
+    /// On its own, until it reports a stop.
+    Running,
+    /// In a group stop: stopped, but listening for `SIGCONT`.
+    Listening,
+    /// Stopped because it is frozen.
+    Held(Pending),
+    /// Stopped in a fork that was refused, until the charges of other forks are settled.
+    Deferred,
+    /// Stopped with this signal while another thread of its process installs the filter that it wants too.
+    AwaitsFilter(c_int),
+}
+
+/// CPU time, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Charged {
+    pub(crate) user: u64,
+    pub(crate) system: u64,
+}
+
+/// A task. `T` is the policy's part.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent facts, not one state
+pub(crate) struct Task<T> {
+    pub(crate) tgid: Tid,
+    pub(crate) lineage: Lineage,
+    pub(crate) state: State,
+    /// Its job is over: it is being killed, and can't fork any more.
+    pub(crate) killed: bool,
+    /// To be detached at its next stop.
+    pub(crate) release: bool,
+    /// Frozen, or on its way there.
+    pub(crate) freeze: bool,
+    /// It never runs its program, so that nothing is asked of it and nothing waits for it.
+    pub(crate) worker: bool,
+    /// A fork was charged and has not been seen to succeed or fail.
+    pub(crate) in_flight: bool,
+    /// `CLONE_UNTRACED` was cleared in the argument register of this [`Abi`](crate::trace::os::arch::Abi).
+    pub(crate) cleared_flag: Option<usize>,
+    /// In socket(2), to be stopped at its exit.
+    pub(crate) in_socket: bool,
+    /// Stops at exec.
+    pub(crate) traces_exec: bool,
+    /// Has to get a filter that stops this before it runs another instruction of its program.
+    pub(crate) wants: Option<Interest>,
+    /// It makes the calls that install that filter.
+    pub(crate) injection: Option<Box<Injection>>,
+    /// Another thread has put the filter in for it. A child that it reports now may have been made before.
+    pub(crate) filtered_meanwhile: bool,
+    /// It may have been inside a fork when it was seized, whose child then is not attached: the adoption began at this
+    /// time, in ticks since boot, and is complete for this thread when it has stopped.
+    pub(crate) adopting: Option<u64>,
+    /// What it last asked for by `sched_setaffinity`, before clamping.
+    pub(crate) wanted_cpus: Option<Arc<Mask>>,
+    /// Charged so far, where threads are accounted apart.
+    pub(crate) charged: Charged,
+    /// What the policy knows of it.
+    pub(crate) data: T,
+}
+
+impl<T: Default> Task<T> {
+    pub(crate) fn new(tgid: Tid, lineage: Lineage) -> Self {
+        Self {
+            tgid,
+            lineage,
+            state: State::New,
+            killed: false,
+            release: false,
+            freeze: false,
+            worker: false,
+            in_flight: false,
+            cleared_flag: None,
+            in_socket: false,
+            traces_exec: false,
+            wants: None,
+            injection: None,
+            filtered_meanwhile: false,
+            adopting: None,
+            wanted_cpus: None,
+            charged: Charged::default(),
+            data: T::default(),
+        }
+    }
+}
+
+/// A process.
+#[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // independent facts, not one state
+pub(crate) struct Process {
+    /// Threads that have not been reaped, ascending: as they were made, until the numbers start again.
+    pub(crate) threads: Vec<Tid>,
+    /// Charged so far, for all threads together.
+    pub(crate) charged: Charged,
+    /// The CPU on which it was last seen.
+    pub(crate) cpu: usize,
+    /// Threads are in different groups, so their time is read thread by thread.
+    pub(crate) per_thread: bool,
+    /// The user has been told that its ptrace calls are refused, and is not told again.
+    pub(crate) ptrace_noticed: bool,
+    /// Nor of its wish for untraceable children a second time.
+    pub(crate) untraced_noticed: bool,
+    /// Group-stopped.
+    pub(crate) stopped: bool,
+    /// The signal that is stopping it came from another process of the job.
+    pub(crate) stopped_from_inside: bool,
+    /// The thread that installs a filter for all of them, and since when.
+    pub(crate) injector: Option<(Tid, Instant)>,
+}
+
+/// All living tasks.
+#[derive(Debug)]
+pub(crate) struct Table<T> {
+    pub(crate) tasks: TidMap<Task<T>>,
+    pub(crate) processes: TidMap<Process>,
+    /// How many tasks each job has.
+    members: HashMap<JobId, usize>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { tasks: TidMap::default(), processes: TidMap::default(), members: HashMap::new() }
+    }
+}
+
+impl<T> Table<T> {
+    /// Adds a task that was born in the process `tgid`, which is new when `tgid == tid`.
+    pub(crate) fn insert(&mut self, tid: Tid, task: Task<T>, cpu: usize) {
+        let process = self.processes.entry(task.tgid).or_default();
+        if process.threads.is_empty() {
+            process.cpu = cpu;
+        }
+        process.add(tid);
+        *self.members.entry(task.lineage.job).or_default() += 1;
+        self.tasks.insert(tid, task);
+    }
+
+    /// Removes a task, and its process with the leader: the kernel reports a leader's death last.
+    pub(crate) fn remove(&mut self, tid: Tid) {
+        let Some(task) = self.tasks.remove(&tid) else { return };
+        self.uncount(task.lineage.job);
+        if tid == task.tgid {
+            self.processes.remove(&tid);
+        } else if let Some(process) = self.processes.get_mut(&task.tgid) {
+            process.take(tid);
+        }
+    }
+
+    /// A thread takes over its process's id by exec: it is the only one left, and the old leader is no more.
+    pub(crate) fn rename(&mut self, former: Tid, tgid: Tid) {
+        let Some(mut survivor) = self.tasks.remove(&former) else { return };
+        survivor.tgid = tgid;
+        survivor.state = State::Running;
+        if let Some(leader) = self.tasks.insert(tgid, survivor) {
+            self.uncount(leader.lineage.job);
+        }
+        if let Some(process) = self.processes.get_mut(&tgid) {
+            process.take(former);
+        }
+    }
+
+    /// How many tasks a job has.
+    pub(crate) fn members_of(&self, job: JobId) -> usize {
+        self.members.get(&job).copied().unwrap_or(0)
+    }
+
+    /// Takes all tasks out of a job.
+    pub(crate) fn detach_job(&mut self, job: JobId) {
+        for task in self.tasks.values_mut().filter(|task| task.lineage.job == job) {
+            task.lineage.job = NO_JOB;
+        }
+        let left = self.members.remove(&job).unwrap_or(0);
+        *self.members.entry(NO_JOB).or_default() += left;
+    }
+
+    fn uncount(&mut self, job: JobId) {
+        let Some(members) = self.members.get_mut(&job) else { return };
+        *members -= 1;
+        if *members == 0 {
+            self.members.remove(&job);
+        }
+    }
+
+    /// The living threads of a process, ascending.
+    pub(crate) fn threads_of(&self, tgid: Tid) -> &[Tid] {
+        self.processes.get(&tgid).map_or(&[], |process| &process.threads)
+    }
+}
+
+impl Process {
+    fn add(&mut self, tid: Tid) {
+        if let Err(at) = self.threads.binary_search(&tid) {
+            self.threads.insert(at, tid);
+        }
+    }
+
+    fn take(&mut self, tid: Tid) {
+        if let Ok(at) = self.threads.binary_search(&tid) {
+            self.threads.remove(at);
+        }
+    }
+}

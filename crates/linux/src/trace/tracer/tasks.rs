@@ -1,0 +1,173 @@
+//! The tasks and what can be had of them on any thread: facts, freezing, affinity, filters, CPU time.
+//!
+//! Only the tracer thread may make ptrace requests. What takes one is noted as [`Deferred`] and done at the end of the
+//! turn: of a stop, which is the tracer's own, or of a request of another thread, which waits for it.
+
+use libc::c_int;
+use nix::errno::Errno;
+use penfold_core::{Mask, Need, Tid};
+
+use super::table::{Pending, State, Table, Task};
+use crate::trace::os::filter::Interest;
+use crate::trace::os::{proc, sched, task};
+
+/// A ptrace request that the tracer thread has still to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deferred {
+    /// Have a task stop.
+    Interrupt(Tid),
+    /// Let a frozen task go on.
+    Thaw(Tid),
+}
+
+/// All supervised tasks. `T` is what a policy keeps of each, `C` what it keeps beside them.
+#[derive(Debug)]
+pub struct Tasks<T, C> {
+    /// What the policy keeps beside the tasks.
+    pub common: C,
+    pub(crate) table: Table<T>,
+    pub(crate) deferred: Vec<Deferred>,
+}
+
+impl<T, C> Tasks<T, C> {
+    /// No task.
+    pub(crate) fn new(common: C) -> Self {
+        Self { common, table: Table::default(), deferred: Vec::new() }
+    }
+
+    pub(crate) fn get(&self, task: Tid) -> Option<&Task<T>> {
+        self.table.tasks.get(&task)
+    }
+
+    pub(crate) fn get_mut(&mut self, task: Tid) -> Option<&mut Task<T>> {
+        self.table.tasks.get_mut(&task)
+    }
+
+    /// What the policy keeps of a task; `None` if the task is not supervised.
+    pub fn data(&self, task: Tid) -> Option<&T> {
+        self.get(task).map(|task| &task.data)
+    }
+
+    /// The same, to change.
+    pub fn data_mut(&mut self, task: Tid) -> Option<&mut T> {
+        self.get_mut(task).map(|task| &mut task.data)
+    }
+
+    /// Whether a task is supervised.
+    pub fn contains(&self, task: Tid) -> bool {
+        self.table.tasks.contains_key(&task)
+    }
+
+    /// All living tasks, in any order.
+    pub fn ids(&self) -> Vec<Tid> {
+        self.table.tasks.keys().copied().collect()
+    }
+
+    /// The process that a task belongs to.
+    pub fn tgid_of(&self, task: Tid) -> Option<Tid> {
+        self.get(task).map(|entry| entry.tgid)
+    }
+
+    /// The living threads of a process, ascending.
+    pub fn threads_of(&self, tgid: Tid) -> &[Tid] {
+        self.table.threads_of(tgid)
+    }
+
+    /// Whether a process is stopped by a signal, as its parent sees with `WUNTRACED`.
+    pub fn is_group_stopped(&self, tgid: Tid) -> bool {
+        self.table.processes.get(&tgid).is_some_and(|process| process.stopped)
+    }
+
+    /// Sends a signal to a supervised process. `ESRCH` when it is not one.
+    pub fn kill(&self, tgid: Tid, signal: c_int) -> Result<(), Errno> {
+        // not reaped before its death is seen here, so the id cannot have been reused
+        if self.table.processes.contains_key(&tgid) { task::kill(tgid, signal) } else { Err(Errno::ESRCH) }
+    }
+
+    /// Begins to freeze a task: it stops within microseconds if it runs, and on its way out of the kernel
+    /// otherwise. See [`Tasks::is_frozen`].
+    pub fn freeze(&mut self, tid: Tid) {
+        let Some(task) = self.get_mut(tid) else { return };
+        if std::mem::replace(&mut task.freeze, true) {
+            return;
+        }
+        match task.state {
+            // a deferred fork stops again when it is decided
+            State::Running | State::Deferred => self.deferred.push(Deferred::Interrupt(tid)),
+            // held when it is let loose, at its first stop, at the end of its group stop, or with its filter
+            State::Unreleased | State::New | State::Listening | State::Held(_) | State::AwaitsFilter(_) => {}
+        }
+    }
+
+    /// Lets a frozen task go on where it was: with the signal that was on its way to it, or in its group
+    /// stop.
+    pub fn thaw(&mut self, tid: Tid) {
+        let Some(task) = self.get_mut(tid) else { return };
+        task.freeze = false;
+        if matches!(task.state, State::Held(_)) {
+            self.deferred.push(Deferred::Thaw(tid));
+        }
+    }
+
+    /// Whether a task was asked to freeze and cannot run any code of its program until it is thawed.
+    ///
+    /// A task in an uninterruptible wait, such as for its vfork child, counts: it stops on its way out. So does a thread
+    /// that never runs its program.
+    pub fn is_frozen(&self, tid: Tid) -> bool {
+        let Some(task) = self.get(tid) else { return false };
+        task.freeze
+            && match task.state {
+                State::New | State::Held(_) | State::Listening | State::Deferred | State::AwaitsFilter(_) => {
+                    true
+                }
+                State::Unreleased | State::Running => task.worker || proc::state(tid) == Some('D'),
+            }
+    }
+
+    /// Applies a group's CPUs to a task: those that it asked for among them, or all of them when it asked
+    /// for none of them. Errors are those of `sched_setaffinity`.
+    pub fn apply_affinity(&mut self, tid: Tid, allowed: &Mask) -> Result<(), Errno> {
+        let task = self.get(tid).ok_or(Errno::ESRCH)?;
+        let wanted = task.wanted_cpus.as_ref().map(|wanted| wanted.intersection(allowed));
+        sched::set_affinity(tid, wanted.as_ref().filter(|mask| !mask.is_empty()).unwrap_or(allowed))
+    }
+
+    /// Has a filter for this need put into the process of a task, unless it has one. All its threads have it before they
+    /// run another instruction of their program.
+    pub(crate) fn want_filter(&mut self, tid: Tid, need: Need) {
+        let (Some(interest), Some(tgid)) = (Interest::of(need), self.tgid_of(tid)) else { return };
+        let Some(process) = self.table.processes.get(&tgid) else { return };
+        for &thread in &process.threads {
+            let Some(task) = self.table.tasks.get_mut(&thread) else { continue };
+            if task.worker {
+                continue;
+            }
+            let wanted = match task.wants.or(task.lineage.filter) {
+                Some(known) if known.with(interest) == known => continue,
+                // one that waits for its first filter gets it with that
+                known if task.state == State::Unreleased => {
+                    known.map_or(interest, |known| known.with(interest))
+                }
+                // a second filter for the second need is for all that may come
+                Some(_) => Interest::ALL,
+                None => interest,
+            };
+            task.wants = Some(wanted);
+            // others are interrupted when they go on; one in a group stop stops again when that ends
+            if task.state == State::Running {
+                self.deferred.push(Deferred::Interrupt(thread));
+            }
+        }
+    }
+
+    /// What a stopped task is continued with when it is thawed, if it still is to be.
+    pub(crate) fn take_held(&mut self, tid: Tid) -> Option<Pending> {
+        let task = self.get_mut(tid)?;
+        let State::Held(pending) = task.state else { return None };
+        if task.freeze {
+            return None;
+        }
+        task.state = State::Running;
+        Some(pending)
+    }
+}

@@ -1,0 +1,158 @@
+//! Tasks that do not answer: the request that needs them fails or ends, and nothing else waits.
+
+mod common;
+mod contained;
+mod hosted;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{compile, eventually};
+use hosted::{Hosted, Stranger, status, threads};
+use nix::sys::signal::Signal;
+use penfold_core::{CgroupId, Tid};
+use penfold_linux::trace::{AdoptError, ExecOptions};
+
+/// Runs commands in another cgroup while `work` goes on. Returns how many have run, and the longest time of one.
+fn meanwhile(hosted: &Hosted, other: CgroupId, work: impl FnOnce()) -> (u32, Duration) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let commands = scope.spawn(|| {
+            let (mut count, mut longest) = (0, Duration::ZERO);
+            while !over.load(Ordering::Acquire) {
+                let began = Instant::now();
+                assert_eq!(hosted.exec(other, &["true"], ExecOptions::default()).wait().expect("it runs"), 0);
+                assert_eq!(hosted.read(other, "pids.current"), "0");
+                longest = longest.max(began.elapsed());
+                count += 1;
+            }
+            (count, longest)
+        });
+        work();
+        over.store(true, Ordering::Release);
+        commands.join().expect("all of them ran")
+    })
+}
+
+/// A read that an io worker of the kernel waits for; then sleeps.
+const IO_WORKER: &str = r#"
+#include <linux/io_uring.h>
+int main(void) {
+    struct io_uring_params p = {0};
+    int fd = syscall(SYS_io_uring_setup, 8, &p);
+    if (fd < 0) { puts("none"); return 0; }
+    char *ring = mmap(0, p.sq_off.array + p.sq_entries * 4, 3, MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQ_RING);
+    struct io_uring_sqe *entries = mmap(0, p.sq_entries * sizeof *entries, 3, MAP_SHARED | MAP_POPULATE, fd,
+        IORING_OFF_SQES);
+    int ends[2]; static char buffer[1];
+    CHECK(pipe(ends) == 0);
+    *entries = (struct io_uring_sqe){ .opcode = IORING_OP_READ, .flags = IOSQE_ASYNC, .fd = ends[0],
+        .addr = (uintptr_t)buffer, .len = 1 };
+    ((unsigned *)(ring + p.sq_off.array))[0] = 0;
+    __atomic_store_n((unsigned *)(ring + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+    CHECK(syscall(SYS_io_uring_enter, fd, 1, 0, 0, 0, 0) == 1);
+    puts("ready"); fflush(stdout);
+    sleep(60);
+    return 0;
+}"#;
+
+#[test]
+fn an_io_worker_keeps_nothing_waiting() {
+    let program = compile(IO_WORKER);
+    let mut ring = Stranger::start(&[program.path()]);
+    if ring.line() == "none" {
+        return println!("skipped: io_uring is not to be had here");
+    }
+    eventually("its worker is there", || threads(ring.pid).len() == 2);
+    let hosted = Hosted::start();
+    let (cgroup, other) = (hosted.cgroup("ring"), hosted.cgroup("other"));
+    let (commands, _) = meanwhile(&hosted, other, || {
+        hosted.host.adopt(Tid(ring.pid)).expect("it can be traced");
+        hosted.write(cgroup, "cgroup.procs", ring.pid);
+        hosted.write(cgroup, "pids.max", 10);
+        assert_eq!(hosted.read(cgroup, "pids.current"), "2");
+        assert_eq!(hosted.tasks(cgroup).len(), 2);
+        hosted.write(cgroup, "freezer.state", "FROZEN");
+        eventually("it is frozen", || hosted.read(cgroup, "freezer.state") == "FROZEN");
+        hosted.write(cgroup, "freezer.state", "THAWED");
+        eventually("it has the filter", || status(ring.pid, "Seccomp").as_deref() == Some("2"));
+    });
+    assert!(commands > 0, "other commands have run meanwhile");
+    ring.kill(Signal::SIGKILL);
+    eventually("both tasks are gone", || hosted.read(cgroup, "pids.current") == "0");
+}
+
+/// Executes a program while another process traces its second thread and never waits for its death. Such an exec does not
+/// end, and a seize of the process waits for it.
+const HANGING_EXEC: &str = r#"
+static volatile pid_t second;
+static void *nap(void *none) { second = syscall(SYS_gettid); for (;;) pause(); }
+int main(void) {
+    pthread_t thread;
+    CHECK(pthread_create(&thread, 0, nap, 0) == 0);
+    while (!second) usleep(1000);
+    int ends[2]; char byte;
+    CHECK(pipe(ends) == 0);
+    if (fork() == 0) {
+        CHECK(ptrace(PTRACE_SEIZE, second, 0, 0) == 0);
+        CHECK(write(ends[1], "", 1) == 1);
+        puts("ready"); fflush(stdout);
+        for (;;) pause();
+    }
+    CHECK(read(ends[0], &byte, 1) == 1);
+    execlp("sleep", "sleep", "100", (char *)0);
+    return 1;
+}"#;
+
+#[test]
+fn an_exec_that_hangs_fails_its_own_adoption_only() {
+    let program = compile(HANGING_EXEC);
+    let mut hangs = Stranger::start(&[program.path()]);
+    assert_eq!(hangs.line(), "ready");
+    eventually("it executes", || {
+        std::fs::read_to_string(format!("/proc/{}/syscall", hangs.pid))
+            .is_ok_and(|call| call.starts_with("59 "))
+            || status(hangs.pid, "State").is_some_and(|state| state.starts_with('D'))
+    });
+    let hosted = Hosted::start();
+    let other = hosted.cgroup("other");
+    let (commands, _) = meanwhile(&hosted, other, || {
+        let refused = hosted.host.adopt(Tid(hangs.pid)).expect_err("it does not answer");
+        let AdoptError::Unresponsive { pid, tid, .. } = refused else { panic!("{refused}") };
+        assert_eq!((pid, tid), (Tid(hangs.pid), Tid(hangs.pid)));
+        assert_eq!(refused.errno(), nix::errno::Errno::EBUSY);
+    });
+    assert!(commands > 10, "{commands} other commands have run meanwhile");
+    assert_eq!(status(hangs.pid, "TracerPid").as_deref(), Some("0"));
+}
+
+#[test]
+fn a_vfork_parent_keeps_nothing_waiting() {
+    let program = compile(
+        r#"int main(void) {
+            puts("ready"); fflush(stdout);
+            if (vfork() == 0) { sleep(3); _exit(0); }
+            for (;;) pause();
+        }"#,
+    );
+    let mut parent = Stranger::start(&[program.path()]);
+    assert_eq!(parent.line(), "ready");
+    eventually("it waits for its child", || {
+        status(parent.pid, "State").is_some_and(|state| state.starts_with('D'))
+    });
+    let hosted = Hosted::start();
+    let (cgroup, other) = (hosted.cgroup("parent"), hosted.cgroup("other"));
+    let (commands, _) = meanwhile(&hosted, other, || {
+        hosted.host.adopt(Tid(parent.pid)).expect("it can be traced");
+        hosted.write(cgroup, "tasks", parent.pid);
+        hosted.write(cgroup, "pids.max", 1);
+        hosted.write(cgroup, "freezer.state", "FROZEN");
+        assert_eq!(hosted.read(cgroup, "freezer.state"), "FROZEN");
+        hosted.write(cgroup, "freezer.state", "THAWED");
+        assert_eq!(hosted.read(cgroup, "pids.current"), "1");
+    });
+    assert!(commands > 0, "other commands have run meanwhile");
+    eventually("it has the filter when it comes out", || {
+        status(parent.pid, "Seccomp").as_deref() == Some("2")
+    });
+}
