@@ -28,7 +28,7 @@ pub fn start_host(on_change: OnChange) -> Result<Arc<dyn HostHandle>, StartError
 }
 
 /// A request without its lifetime, for the tracer thread.
-struct Blocked(*mut Request<'static>);
+struct Blocked(&'static mut Request<'static>);
 
 // SAFETY: only `EngineAccess::with_exact` makes one. The thread that made the request waits until it has run or was
 // dropped, so no two threads use what the request borrows at the same time.
@@ -36,9 +36,7 @@ unsafe impl Send for Blocked {}
 
 impl Blocked {
     fn run(self, engine: &mut Engine, host: &mut dyn Host) {
-        // SAFETY: `Control::with` returns only after the closure that has this value has run or was dropped. So the
-        // request, which its caller lends for longer than that call, is alive, and nothing else uses it meanwhile.
-        unsafe { (*self.0)(engine, host) }
+        (self.0)(engine, host);
     }
 }
 
@@ -52,9 +50,10 @@ impl EngineAccess for Control {
     }
 
     fn with_exact(&self, request: &mut Request<'_>) -> Result<(), Gone> {
-        let request: *mut Request<'_> = request;
-        // SAFETY: the two types differ in a lifetime only, and `Blocked::run` says why the request outlives its use.
-        let request = Blocked(unsafe { std::mem::transmute::<*mut Request<'_>, *mut Request<'static>>(request) });
+        // SAFETY: the two types differ in lifetimes only. `Control::with` returns after the closure that has this value
+        // has run or was dropped, and the request is borrowed for longer than that call: nothing uses it afterwards.
+        let request =
+            Blocked(unsafe { std::mem::transmute::<&mut Request<'_>, &mut Request<'static>>(request) });
         Control::with(self, move |engine, host| request.run(engine, host))
     }
 }

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use nix::sys::socket::{Shutdown, UnixCredentials, getsockopt, shutdown, sockopt::PeerCredentials};
 
+use super::limits::Limits;
 use super::replies::Replies;
-use super::{Limits, Service, session};
+use super::server::ControlServer;
+use super::session;
 
 /// Virtual: what is not used costs nothing. Parsing nested JSON is what needs most.
 const STACK: usize = 256 << 10;
@@ -46,12 +48,12 @@ impl Listener {
     ///
     /// # Errors
     /// What clone(2) gives when there is no more thread.
-    pub fn serve(socket: UnixListener, service: Arc<Service>) -> io::Result<Listener> {
+    pub fn serve(socket: UnixListener, server: Arc<ControlServer>) -> io::Result<Listener> {
         let crowd = Arc::new(Crowd::default());
         let accepting = (socket.try_clone()?, Arc::clone(&crowd));
         let acceptor = thread::Builder::new()
             .name("penfold-accept".to_owned())
-            .spawn(move || accept(&accepting.0, &accepting.1, &service))?;
+            .spawn(move || accept(&accepting.0, &accepting.1, &server))?;
         Ok(Listener { socket, crowd, acceptor })
     }
 
@@ -72,10 +74,10 @@ impl Listener {
     }
 }
 
-fn accept(socket: &UnixListener, crowd: &Arc<Crowd>, service: &Arc<Service>) {
+fn accept(socket: &UnixListener, crowd: &Arc<Crowd>, server: &Arc<ControlServer>) {
     while !crowd.closing.load(Ordering::Acquire) {
         match socket.accept() {
-            Ok((stream, _)) => receive(stream, crowd, service),
+            Ok((stream, _)) => receive(stream, crowd, server),
             Err(_) if crowd.closing.load(Ordering::Acquire) => return,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -85,17 +87,17 @@ fn accept(socket: &UnixListener, crowd: &Arc<Crowd>, service: &Arc<Service>) {
     }
 }
 
-fn receive(stream: UnixStream, crowd: &Arc<Crowd>, service: &Arc<Service>) {
+fn receive(stream: UnixStream, crowd: &Arc<Crowd>, server: &Arc<ControlServer>) {
     let Ok(peer) = getsockopt(&stream, PeerCredentials) else { return };
     let stream = Arc::new(stream);
-    let place = match crowd.enter(&stream, peer.uid(), &service.limits) {
+    let place = match crowd.enter(&stream, peer.uid(), &server.limits) {
         Ok(place) => place,
         Err(reason) => return turn_away(&stream, peer, reason),
     };
-    let (theirs, service) = (Arc::clone(&stream), Arc::clone(service));
+    let (theirs, server) = (Arc::clone(&stream), Arc::clone(server));
     let spawned =
         thread::Builder::new().name("penfold-client".to_owned()).stack_size(STACK).spawn(move || {
-            session::talk(&service, &theirs, peer);
+            session::talk(&server, &theirs, peer);
             let _ = theirs.shutdown(std::net::Shutdown::Both);
             drop(place);
         });

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::place::Moment;
-use super::record::{Cgroup, FORMAT, Hierarchy, Module, Place, Process, Record, Text, View};
+use super::place::Place;
+use super::record::{Cgroup, FORMAT, Hierarchy, Module, Process, Record, Text, View};
 
 /// Hierarchies, cgroups, members and views by their numbers and names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -10,9 +10,9 @@ use super::describe::{self, Defaults};
 use super::image::Image;
 use super::place;
 use super::record::{Cgroup, Hierarchy, Module, Record, View};
-use crate::change::What;
-use crate::desk::Desk;
+use crate::change::EngineChange;
 use crate::failure::Failure;
+use crate::service::Service;
 
 /// How many cgroups are looked at in one go: the engine is nobody else's meanwhile.
 const AT_ONCE: usize = 64;
@@ -45,23 +45,25 @@ impl Dirty {
         self.cgroup(root);
     }
 
-    pub(super) fn note(&mut self, what: &What) {
+    pub(super) fn note(&mut self, what: &EngineChange) {
         match *what {
-            What::Mounted(root) | What::Remounted(root) | What::Unmounted(root) => self.root(root),
-            What::Loaded(_) | What::Unloaded(_) => self.modules = true,
-            What::Written { file: FileId::Tasks | FileId::Procs, .. } => self.members = true,
-            What::Made { cgroup, .. }
-            | What::Removed { cgroup, .. }
-            | What::Renamed { cgroup, .. }
-            | What::Owner { cgroup, .. }
-            | What::Written { cgroup, .. } => self.cgroup(cgroup),
+            EngineChange::Mounted(root) | EngineChange::Remounted(root) | EngineChange::Unmounted(root) => {
+                self.root(root);
+            }
+            EngineChange::Loaded(_) | EngineChange::Unloaded(_) => self.modules = true,
+            EngineChange::Written { file: FileId::Tasks | FileId::Procs, .. } => self.members = true,
+            EngineChange::Made { cgroup, .. }
+            | EngineChange::Removed { cgroup, .. }
+            | EngineChange::Renamed { cgroup, .. }
+            | EngineChange::Owner { cgroup, .. }
+            | EngineChange::Written { cgroup, .. } => self.cgroup(cgroup),
         }
     }
 }
 
 /// Looks at the engine and finds what is other than in the image, which it brings up to date.
 pub(super) struct Looker {
-    pub(super) desk: Desk,
+    pub(super) service: Service,
     /// What has been recorded.
     pub(super) image: Image,
     pub(super) defaults: Arc<Defaults>,
@@ -79,7 +81,7 @@ impl Looker {
         let mut records = Vec::new();
         if dirty.all {
             let (all, last) =
-                self.desk.look(|engine, _| (everything(engine), engine.last_hierarchy_number()))?;
+                self.service.with_exact(|engine, _| (everything(engine), engine.last_hierarchy_number()))?;
             self.image.last_hierarchy = last;
             for (cgroup, root) in all {
                 if root {
@@ -112,7 +114,7 @@ impl Looker {
             name,
             path: Text(path.into_os_string().into_encoded_bytes()),
         };
-        let loaded: Vec<Module> = self.desk.module_files().into_iter().map(module).collect();
+        let loaded: Vec<Module> = self.service.module_files().into_iter().map(module).collect();
         let gone: Vec<String> = self
             .image
             .modules
@@ -187,12 +189,13 @@ impl Looker {
     #[allow(clippy::type_complexity)] // each cgroup with its depth and what it is, unless it is gone
     fn describe(&self, cgroups: &[CgroupId]) -> Result<Vec<(CgroupId, Option<(usize, Cgroup)>)>, Failure> {
         // many live for less time than it takes to get here: those cost the tracer nothing
-        let (living, gone): (Vec<CgroupId>, Vec<CgroupId>) =
-            self.desk.glance(|engine, _| cgroups.iter().partition(|id| engine.tree().get(**id).is_some()))?;
+        let (living, gone): (Vec<CgroupId>, Vec<CgroupId>) = self
+            .service
+            .with_snapshot(|engine, _| cgroups.iter().partition(|id| engine.tree().get(**id).is_some()))?;
         let mut looked: Vec<_> = gone.into_iter().map(|id| (id, None)).collect();
         for chunk in living.chunks(AT_ONCE) {
             let (chunk, defaults) = (chunk.to_vec(), Arc::clone(&self.defaults));
-            looked.extend(self.desk.look(move |engine, host| {
+            looked.extend(self.service.with_exact(move |engine, host| {
                 let look = |id: CgroupId| (id, describe_with_depth(engine, host, id, &defaults));
                 chunk.into_iter().map(look).collect::<Vec<_>>()
             })?);
@@ -223,7 +226,7 @@ impl Looker {
             (*root, self.image.views.values().filter(|view| view.root == number).count())
         };
         let roots: Vec<(CgroupId, usize)> = roots.iter().map(with_views).collect();
-        let looked: Vec<(u64, Option<Hierarchy>)> = self.desk.look(move |engine, _| {
+        let looked: Vec<(u64, Option<Hierarchy>)> = self.service.with_exact(move |engine, _| {
             let look =
                 |(root, views): (CgroupId, usize)| (root.number(), describe::hierarchy(engine, root, views));
             roots.into_iter().map(look).collect()

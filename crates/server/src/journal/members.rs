@@ -13,8 +13,8 @@ use super::image::Image;
 use super::place::Moment;
 use super::rebuild::Rebuilt;
 use super::record::{Process, Record, Thread};
-use crate::desk::Desk;
 use crate::failure::Failure;
+use crate::service::Service;
 
 /// Tells which processes the host supervises that would outlive the daemon.
 pub type Survivors = Box<dyn Fn() -> Result<Vec<Survivor>, Failure> + Send>;
@@ -29,12 +29,12 @@ pub type TakeIn<'a> = &'a mut dyn FnMut(&Process) -> Result<(), Failure>;
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
-pub(super) fn now(desk: &Desk, survivors: &Survivors) -> Result<BTreeMap<i32, Process>, Failure> {
+pub(super) fn now(service: &Service, survivors: &Survivors) -> Result<BTreeMap<i32, Process>, Failure> {
     let survivors = survivors()?;
     if survivors.is_empty() {
         return Ok(BTreeMap::new());
     }
-    desk.look(move |engine, host| {
+    service.with_exact(move |engine, host| {
         let mut places: HashMap<CssSetId, Vec<u64>> = HashMap::new();
         let mut place = |tid: i32| {
             let set = host.css_set(Tid(tid))?;
@@ -72,13 +72,13 @@ pub(super) fn difference(image: &Image, now: BTreeMap<i32, Process>, seen: Momen
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
 pub(super) fn put_back(
-    desk: &Desk,
+    service: &Service,
     image: &Image,
     rebuilt: &Rebuilt,
     take_in: TakeIn<'_>,
 ) -> Result<Vec<String>, Failure> {
     let mut work =
-        Work { desk, image, cgroups: &rebuilt.cgroups, take_in, done: HashSet::new(), said: Vec::new() };
+        Work { service, image, cgroups: &rebuilt.cgroups, take_in, done: HashSet::new(), said: Vec::new() };
     let mut ended = 0_usize;
     for process in image.processes.values() {
         if start_time(process.pid) != Some(process.started) {
@@ -100,7 +100,7 @@ pub(super) fn put_back(
 }
 
 struct Work<'a> {
-    desk: &'a Desk,
+    service: &'a Service,
     image: &'a Image,
     cgroups: &'a HashMap<u64, CgroupId>,
     take_in: TakeIn<'a>,
@@ -185,7 +185,7 @@ impl Work<'_> {
         if ids.len() < cgroups.len() {
             self.said.push(format!("task {tid} was in a cgroup that is not there any more"));
         }
-        let refused = self.desk.look(move |engine, host| attach(engine, host, tid, whole, &ids))?;
+        let refused = self.service.with_exact(move |engine, host| attach(engine, host, tid, whole, &ids))?;
         self.said.extend(refused);
         Ok(())
     }

@@ -6,7 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::record::Place;
+/// Where numbers of processes mean something: one boot, one pid namespace, one mount namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Place {
+    /// `/proc/sys/kernel/random/boot_id`
+    pub boot: String,
+    /// The pid namespace's number.
+    pub pids: u64,
+    /// The mount namespace's number.
+    pub mounts: u64,
+}
 
 /// This boot, this pid namespace, this mount namespace.
 pub fn here() -> Place {

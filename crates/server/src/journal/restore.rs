@@ -9,8 +9,8 @@ use super::members::{self, TakeIn};
 use super::rebuild::{Rebuilt, rebuild};
 use super::record::View;
 use super::{modules, place, views};
-use crate::desk::Desk;
 use crate::failure::Failure;
+use crate::service::Service;
 use penfold_core::CgroupId;
 use penfold_linux::fuse_mount::FuseMount;
 
@@ -34,13 +34,13 @@ pub struct Helpers<'a> {
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
-pub fn restore(desk: &Desk, store: &Store, helpers: Helpers<'_>) -> Result<Vec<String>, Failure> {
+pub fn restore(service: &Service, store: &Store, helpers: Helpers<'_>) -> Result<Vec<String>, Failure> {
     let mut said = Vec::new();
     match store.read() {
         Ok(found) => {
             said.extend(found.damage);
             if let Some(image) = found.image {
-                said.extend(restore_image(desk, image, helpers)?);
+                said.extend(restore_image(service, image, helpers)?);
             }
         }
         Err(error) => said.push(format!("the journal can't be read: {error}; nothing of it is restored")),
@@ -51,7 +51,7 @@ pub fn restore(desk: &Desk, store: &Store, helpers: Helpers<'_>) -> Result<Vec<S
     Ok(said)
 }
 
-fn restore_image(desk: &Desk, mut image: Image, helpers: Helpers<'_>) -> Result<Vec<String>, Failure> {
+fn restore_image(service: &Service, mut image: Image, helpers: Helpers<'_>) -> Result<Vec<String>, Failure> {
     let here = place::here();
     let mut said = Vec::new();
     if image.place.boot != here.boot || image.place.pids != here.pids {
@@ -68,20 +68,20 @@ fn restore_image(desk: &Desk, mut image: Image, helpers: Helpers<'_>) -> Result<
         image.processes.clear();
         image.views.clear();
     }
-    said.extend(modules::load_again(desk, &mut image));
+    said.extend(modules::load_again(service, &mut image));
     let image = Arc::new(image);
     let rebuilt = {
         let image = Arc::clone(&image);
-        desk.look(move |engine, host| rebuild(engine, host, &image))?
+        service.with_exact(move |engine, host| rebuild(engine, host, &image))?
     };
-    said.extend(members::put_back(desk, &image, &rebuilt, helpers.take_in)?);
+    said.extend(members::put_back(service, &image, &rebuilt, helpers.take_in)?);
     let rebuilt = Arc::new(Mutex::new(rebuilt));
-    on_rebuilt(desk, &rebuilt, |rebuilt, engine, host| rebuilt.freeze(engine, host))?;
+    on_rebuilt(service, &rebuilt, |rebuilt, engine, host| rebuilt.freeze(engine, host))?;
     for view in image.views.values() {
         let root = view.root.and_then(|root| lock(&rebuilt).cgroups.get(&root).copied());
         said.extend(mount_again(view, root, here.mounts, helpers.mount).err());
     }
-    on_rebuilt(desk, &rebuilt, |rebuilt, engine, host| rebuilt.finish(engine, host))?;
+    on_rebuilt(service, &rebuilt, |rebuilt, engine, host| rebuilt.finish(engine, host))?;
     said.append(&mut lock(&rebuilt).failures);
     Ok(said)
 }
@@ -91,12 +91,12 @@ fn lock(rebuilt: &Mutex<Rebuilt>) -> std::sync::MutexGuard<'_, Rebuilt> {
 }
 
 fn on_rebuilt(
-    desk: &Desk,
+    service: &Service,
     rebuilt: &Arc<Mutex<Rebuilt>>,
     work: impl FnOnce(&mut Rebuilt, &mut penfold_core::Engine, &mut dyn penfold_core::Host) + Send + 'static,
 ) -> Result<(), Failure> {
     let rebuilt = Arc::clone(rebuilt);
-    desk.look(move |engine, host| work(&mut lock(&rebuilt), engine, host))
+    service.with_exact(move |engine, host| work(&mut lock(&rebuilt), engine, host))
 }
 
 fn mount_again(

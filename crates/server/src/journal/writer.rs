@@ -13,9 +13,9 @@ use super::members::{self, Survivors};
 use super::place::Moment;
 use super::record::{Record, View};
 use super::{Text, place};
-use crate::change::{Change, What};
-use crate::desk::Desk;
+use crate::change::{Announcement, EngineChange};
 use crate::failure::Failure;
+use crate::service::Service;
 
 /// How many changes are taken together.
 const BATCH: usize = 4096;
@@ -30,7 +30,7 @@ const LOOK_SHARE: u32 = 50;
 const RETRY: Duration = Duration::from_secs(1);
 
 enum Message {
-    Change(What),
+    Change(EngineChange),
     Views,
     Flush(SyncSender<bool>),
     Stop { keep: bool, done: SyncSender<()> },
@@ -70,18 +70,20 @@ impl Journal {
     /// # Errors
     /// When no thread can be started.
     pub fn start(
-        desk: Desk,
+        service: Service,
         store: Store,
         not_restored: Vec<String>,
         survivors: Survivors,
     ) -> std::io::Result<Journal> {
         let (tell, hear) = mpsc::channel();
         let changes = tell.clone();
-        desk.tell(move |change: &Change| changes.send(Message::Change(change.what.clone())).is_ok());
+        service.observe(move |announced: &Announcement| {
+            changes.send(Message::Change(announced.change.clone())).is_ok()
+        });
         let notes = Mutex::new(Notes { not_restored, lost: None });
         let shared = Arc::new(Shared { notes, ..Shared::default() });
         let writer = Writer {
-            looker: Looker { desk, image: Image::new(place::here()), defaults: Arc::new(Defaults::new()) },
+            looker: Looker { service, image: Image::new(place::here()), defaults: Arc::new(Defaults::new()) },
             store,
             survivors,
             shared: Arc::clone(&shared),
@@ -156,6 +158,8 @@ impl Writer {
                 if !keep && let Err(error) = self.store.discard() {
                     tracing::warn!("the journal can't be taken away: {error}");
                 }
+                // whoever waits may want the directory at once
+                drop(self);
                 let _ = done.send(());
                 return;
             }
@@ -180,17 +184,27 @@ impl Writer {
                 Message::Change(what) => self.dirty.note(&what),
                 Message::Views => self.dirty.views = true,
                 Message::Flush(done) => {
-                    // whoever asks wants the present, and the disk tried now
-                    self.dirty.members = true;
-                    self.rested = Instant::now();
-                    self.failing = self.failing.map(|_| Instant::now());
+                    self.want_the_present();
                     waiting.push(done);
                 }
-                Message::Stop { keep, done } => return Some((keep, done)),
+                Message::Stop { keep, done } => {
+                    // the next daemon gets the members as they are now
+                    if keep {
+                        self.want_the_present();
+                    }
+                    return Some((keep, done));
+                }
             }
             message = hear.try_recv().ok();
         }
         None
+    }
+
+    /// Members are looked at and the disk is tried in this round.
+    fn want_the_present(&mut self) {
+        self.dirty.members = true;
+        self.rested = Instant::now();
+        self.failing = self.failing.map(|_| Instant::now());
     }
 
     fn wait(&mut self, hear: &Receiver<Message>) -> Option<Message> {
@@ -216,7 +230,7 @@ impl Writer {
 
     fn look_at_members(&mut self, records: &mut Vec<Record>) -> Result<(), Failure> {
         let (began, seen) = (Instant::now(), Moment::now());
-        let now = members::now(&self.looker.desk, &self.survivors)?;
+        let now = members::now(&self.looker.service, &self.survivors)?;
         let pause = LOOK_EVERY.max(began.elapsed() * LOOK_SHARE);
         self.look_at = (!now.is_empty()).then(|| Instant::now() + pause);
         self.rested = Instant::now() + LOOK_EVERY.min(began.elapsed() * LOOK_SHARE);
