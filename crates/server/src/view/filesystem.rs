@@ -155,7 +155,11 @@ impl View {
         if flags.0 & nix::libc::O_DIRECT != 0 {
             return Err(refuse(Errno::EINVAL, "control files have no direct I/O"));
         }
-        let facts = self.facts(node.cgroup, Some(file))?.ok_or_else(gone)?;
+        let Some(facts) = self.facts(node.cgroup, Some(file))? else {
+            // the notice of the removal may still be on its way
+            let again = self.nodes.must_look_up_again(ino.0);
+            return Err(if again { refuse(Errno::ESTALE, "the name is looked up again") } else { gone() });
+        };
         let want = match flags.acc_mode() {
             OpenAccMode::O_RDONLY => 4,
             OpenAccMode::O_WRONLY => 2,

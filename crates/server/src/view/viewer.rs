@@ -72,9 +72,8 @@ impl FileViews {
         root: Option<CgroupId>,
     ) -> Result<(), Failure> {
         let own = Client::own();
-        let options = root
-            .map(|root| self.service.with_exact(move |engine, _| engine.show_options(root)))
-            .transpose()?;
+        let options =
+            root.map(|root| self.service.with_snapshot(|engine, _| engine.show_options(root))).transpose()?;
         let options = options.transpose()?.unwrap_or_default();
         let device = mount.mount(target).map_err(|error| Failure::new(error.errno(), error.to_string()))?;
         let options = if filesystem == "cgroup" { options } else { Vec::new() };
@@ -175,7 +174,7 @@ impl Viewer for FileViews {
         let root =
             self.start(client, &unescape(&call.options), filesystem, Path::new(&call.target), device)?;
         let hierarchy = match root {
-            Some(root) => self.service.with_exact(move |engine, _| {
+            Some(root) => self.service.with_snapshot(|engine, _| {
                 engine.tree().get(root).is_some().then(|| describe(engine, root))
             })?,
             None => None,
