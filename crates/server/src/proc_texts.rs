@@ -12,7 +12,7 @@ use crate::service::Service;
 /// # Errors
 /// `ESHUTDOWN`.
 pub fn cgroups(service: &Service) -> Result<Vec<u8>, Failure> {
-    service.with_exact(|engine, _| engine.proc_cgroups().into_bytes())
+    service.with_snapshot(|engine, _| engine.proc_cgroups().into_bytes())
 }
 
 /// The text of `/proc/PID/cgroup`. A task that nobody supervises is in every root; so is, as in Linux, one that has ended.
@@ -21,7 +21,7 @@ pub fn cgroups(service: &Service) -> Result<Vec<u8>, Failure> {
 /// `ESRCH` if there is no such task, `ESHUTDOWN`.
 pub fn pid_cgroup(service: &Service, task: Tid) -> Result<Vec<u8>, Failure> {
     let exiting = must_exist(task)?;
-    service.with_exact(move |engine, host| {
+    service.with_exact(|engine, host| {
         let known = host.task(task);
         let dead = known.map_or(exiting, |facts| facts.exiting);
         let set = host.css_set(task).unwrap_or(engine.initial_css_set());
@@ -35,7 +35,7 @@ pub fn pid_cgroup(service: &Service, task: Tid) -> Result<Vec<u8>, Failure> {
 /// As [`pid_cgroup`].
 pub fn pid_cpuset(service: &Service, task: Tid) -> Result<Vec<u8>, Failure> {
     must_exist(task)?;
-    service.with_exact(move |engine, host| {
+    service.with_exact(|engine, host| {
         let known: Option<CssSetId> = host.css_set(task);
         Ok(engine.proc_pid_cpuset(Some(known.unwrap_or(engine.initial_css_set())))?)
     })?

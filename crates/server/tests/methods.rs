@@ -5,9 +5,9 @@ mod common;
 use penfold_server::connection::CallError;
 use penfold_server::control::Limits;
 use penfold_server::protocol::{
-    AttachCall, FilesCall, HierarchiesCall, InfoCall, ListCall, MkdirCall, MountCall, ProcCall, ReadCall,
-    RemountCall, RenameCall, RmdirCall, SetOwnerCall, SignalCall, StatCall, SubsystemsCall, TasksCall,
-    UnmountCall, UsageCall, ViewCall, WriteCall,
+    AttachCall, Environment, ExecCall, FilesCall, HierarchiesCall, InfoCall, ListCall, MkdirCall, MountCall,
+    ProcCall, ReadCall, RemountCall, RenameCall, RmdirCall, SetOwnerCall, SignalCall, StatCall,
+    SubsystemsCall, TasksCall, UnmountCall, UsageCall, ViewCall, WriteCall,
 };
 
 use common::{HostKind, Stranger, World, lives, on_each_host, wait_until};
@@ -22,6 +22,7 @@ on_each_host! {
     a_task_number_has_the_white_space_of_the_kernel,
     files_are_listed_read_written_and_owned,
     a_running_process_is_attached_shown_and_signalled,
+    command_is_a_member_of_its_cgroup,
     an_address_must_say_which_hierarchy_where_there_are_several,
 }
 
@@ -234,4 +235,21 @@ fn an_address_must_say_which_hierarchy_where_there_are_several(host: HostKind) {
     for address in ["3:/", "y:/", ":/", "cpuset:/", "pids,x:/"] {
         assert_eq!(world.refused(&stat(address)), "ENOENT", "{address}");
     }
+}
+
+fn command_is_a_member_of_its_cgroup(host: HostKind) {
+    let world = World::start(host);
+    world.mkdir("/a");
+    let exec = ExecCall {
+        cgroups: vec![at("/a")],
+        command: vec![at("sleep"), at("1000")],
+        environment: vec![Environment { name: at("PATH"), value: at("/bin:/usr/bin") }],
+        ..ExecCall::default()
+    };
+    let pid = world.call(&exec).pid;
+    assert_eq!(world.read("/a", "cgroup.procs"), format!("{pid}\n"));
+    assert_eq!(world.read("/a", "pids.current"), "1\n");
+    assert_eq!(world.refused(&RmdirCall { cgroup: at("/a"), recursive: None }), "EBUSY");
+    let elsewhere = ExecCall { cgroups: vec![at("/b")], ..exec };
+    assert_eq!(world.refused(&elsewhere), "ENOENT");
 }

@@ -76,7 +76,7 @@ impl WatchHub {
         watchers.all.push(Arc::downgrade(&watcher));
         if !watchers.served {
             // from here on the engine records what happens to it without being asked
-            self.service.with_exact(|engine, _| engine.watch(true))?;
+            self.record(true)?;
             let (changes, hub) = (self.service.subscribe(), Arc::clone(self));
             thread::Builder::new()
                 .name("penfold-events".to_owned())
@@ -117,13 +117,21 @@ impl WatchHub {
         }
     }
 
+    /// Has the engine record events, or not any more.
+    fn record(&self, wanted: bool) -> Result<(), Failure> {
+        self.service.request(|engine, _| {
+            engine.watch(wanted);
+            Ok(())
+        })
+    }
+
     /// Those who watch. When there are none any more, the engine is asked to record no more.
     fn watchers(&self) -> Option<Vec<Arc<Watcher>>> {
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         watchers.all.retain(|watcher| watcher.strong_count() > 0);
         if watchers.all.is_empty() {
             if std::mem::take(&mut watchers.served) {
-                let _ = self.service.with_exact(|engine, _| engine.watch(false));
+                let _ = self.record(false);
             }
             return None;
         }

@@ -1,7 +1,6 @@
 //! Looking at what has changed.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
 
 use penfold_core::{CgroupId, Engine, FileId, Host};
 
@@ -66,7 +65,7 @@ pub(super) struct Looker {
     pub(super) service: Service,
     /// What has been recorded.
     pub(super) image: Image,
-    pub(super) defaults: Arc<Defaults>,
+    pub(super) defaults: Defaults,
 }
 
 /// The file views that there are, by mount point.
@@ -80,8 +79,9 @@ impl Looker {
     pub(super) fn look(&mut self, mut dirty: Dirty, views: &Views) -> Result<Vec<Record>, Failure> {
         let mut records = Vec::new();
         if dirty.all {
-            let (all, last) =
-                self.service.with_exact(|engine, _| (everything(engine), engine.last_hierarchy_number()))?;
+            let (all, last) = self
+                .service
+                .with_snapshot(|engine, _| (everything(engine), engine.last_hierarchy_number()))?;
             self.image.last_hierarchy = last;
             for (cgroup, root) in all {
                 if root {
@@ -188,16 +188,16 @@ impl Looker {
 
     #[allow(clippy::type_complexity)] // each cgroup with its depth and what it is, unless it is gone
     fn describe(&self, cgroups: &[CgroupId]) -> Result<Vec<(CgroupId, Option<(usize, Cgroup)>)>, Failure> {
-        // many live for less time than it takes to get here: those cost the tracer nothing
+        // many live for less time than it takes to get here: those need no request of their own
         let (living, gone): (Vec<CgroupId>, Vec<CgroupId>) = self
             .service
             .with_snapshot(|engine, _| cgroups.iter().partition(|id| engine.tree().get(**id).is_some()))?;
         let mut looked: Vec<_> = gone.into_iter().map(|id| (id, None)).collect();
         for chunk in living.chunks(AT_ONCE) {
-            let (chunk, defaults) = (chunk.to_vec(), Arc::clone(&self.defaults));
-            looked.extend(self.service.with_exact(move |engine, host| {
-                let look = |id: CgroupId| (id, describe_with_depth(engine, host, id, &defaults));
-                chunk.into_iter().map(look).collect::<Vec<_>>()
+            // settings only, which no fork in flight changes
+            looked.extend(self.service.request(|engine, host| {
+                let look = |&id: &CgroupId| (id, describe_with_depth(engine, host, id, &self.defaults));
+                Ok(chunk.iter().map(look).collect::<Vec<_>>())
             })?);
         }
         Ok(looked)
@@ -226,7 +226,7 @@ impl Looker {
             (*root, self.image.views.values().filter(|view| view.root == number).count())
         };
         let roots: Vec<(CgroupId, usize)> = roots.iter().map(with_views).collect();
-        let looked: Vec<(u64, Option<Hierarchy>)> = self.service.with_exact(move |engine, _| {
+        let looked: Vec<(u64, Option<Hierarchy>)> = self.service.with_snapshot(|engine, _| {
             let look =
                 |(root, views): (CgroupId, usize)| (root.number(), describe::hierarchy(engine, root, views));
             roots.into_iter().map(look).collect()

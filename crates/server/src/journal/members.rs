@@ -34,7 +34,7 @@ pub(super) fn now(service: &Service, survivors: &Survivors) -> Result<BTreeMap<i
     if survivors.is_empty() {
         return Ok(BTreeMap::new());
     }
-    service.with_exact(move |engine, host| {
+    service.with_exact(|engine, host| {
         let mut places: HashMap<CssSetId, Vec<u64>> = HashMap::new();
         let mut place = |tid: i32| {
             let set = host.css_set(Tid(tid))?;
@@ -185,7 +185,7 @@ impl Work<'_> {
         if ids.len() < cgroups.len() {
             self.said.push(format!("task {tid} was in a cgroup that is not there any more"));
         }
-        let refused = self.service.with_exact(move |engine, host| attach(engine, host, tid, whole, &ids))?;
+        let refused = self.service.with_exact(|engine, host| attach(engine, host, tid, whole, &ids))?;
         self.said.extend(refused);
         Ok(())
     }

@@ -1,12 +1,11 @@
 //! What a daemon does first: brings back what another one has left.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::file::Store;
 use super::image::Image;
 use super::members::{self, TakeIn};
-use super::rebuild::{Rebuilt, rebuild};
+use super::rebuild::rebuild;
 use super::record::View;
 use super::{modules, place, views};
 use crate::failure::Failure;
@@ -69,34 +68,16 @@ fn restore_image(service: &Service, mut image: Image, helpers: Helpers<'_>) -> R
         image.views.clear();
     }
     said.extend(modules::load_again(service, &mut image));
-    let image = Arc::new(image);
-    let rebuilt = {
-        let image = Arc::clone(&image);
-        service.with_exact(move |engine, host| rebuild(engine, host, &image))?
-    };
+    let mut rebuilt = service.with_exact(|engine, host| rebuild(engine, host, &image))?;
     said.extend(members::put_back(service, &image, &rebuilt, helpers.take_in)?);
-    let rebuilt = Arc::new(Mutex::new(rebuilt));
-    on_rebuilt(service, &rebuilt, |rebuilt, engine, host| rebuilt.freeze(engine, host))?;
+    service.with_exact(|engine, host| rebuilt.freeze(engine, host))?;
     for view in image.views.values() {
-        let root = view.root.and_then(|root| lock(&rebuilt).cgroups.get(&root).copied());
+        let root = view.root.and_then(|root| rebuilt.cgroups.get(&root).copied());
         said.extend(mount_again(view, root, here.mounts, helpers.mount).err());
     }
-    on_rebuilt(service, &rebuilt, |rebuilt, engine, host| rebuilt.finish(engine, host))?;
-    said.append(&mut lock(&rebuilt).failures);
+    service.with_exact(|engine, host| rebuilt.finish(engine, host))?;
+    said.append(&mut rebuilt.failures);
     Ok(said)
-}
-
-fn lock(rebuilt: &Mutex<Rebuilt>) -> std::sync::MutexGuard<'_, Rebuilt> {
-    rebuilt.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn on_rebuilt(
-    service: &Service,
-    rebuilt: &Arc<Mutex<Rebuilt>>,
-    work: impl FnOnce(&mut Rebuilt, &mut penfold_core::Engine, &mut dyn penfold_core::Host) + Send + 'static,
-) -> Result<(), Failure> {
-    let rebuilt = Arc::clone(rebuilt);
-    service.with_exact(move |engine, host| work(&mut lock(&rebuilt), engine, host))
 }
 
 fn mount_again(

@@ -83,7 +83,7 @@ impl Journal {
         let notes = Mutex::new(Notes { not_restored, lost: None });
         let shared = Arc::new(Shared { notes, ..Shared::default() });
         let writer = Writer {
-            looker: Looker { service, image: Image::new(place::here()), defaults: Arc::new(Defaults::new()) },
+            looker: Looker { service, image: Image::new(place::here()), defaults: Defaults::new() },
             store,
             survivors,
             shared: Arc::clone(&shared),

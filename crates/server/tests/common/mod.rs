@@ -63,9 +63,15 @@ impl World {
     pub fn begin(&mut self, host: HostKind) {
         let address = Address::Path(self.socket());
         let config = Config { address, at_end: AtEnd::Leave, limits: Limits::default() };
-        let mut prepared =
-            Daemon::prepare(config, |on_change| host.start(on_change)).expect("it is prepared");
-        prepared.restore(&self.directory.join("state")).expect("the directory is free");
+        let prepare = || Daemon::prepare(config.clone(), |on_change| host.start(on_change)).ok();
+        // what another test forks meanwhile has a copy of either lock until it executes its program
+        let mut prepared = None;
+        wait_until("the socket is free", || {
+            prepared = prepare();
+            prepared.is_some()
+        });
+        let mut prepared = prepared.expect("it was prepared");
+        wait_until("the directory is free", || prepared.restore(&self.directory.join("state")).is_ok());
         self.daemon = Some(prepared.serve(None, Vec::new()).expect("it serves"));
     }
 
