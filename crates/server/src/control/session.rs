@@ -18,7 +18,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 
 /// Answers calls until the client goes, breaks the rules, or takes too long.
-pub(super) fn talk(server: &ControlServer, stream: &UnixStream, peer: UnixCredentials) {
+pub(super) fn serve(server: &ControlServer, stream: &UnixStream, peer: UnixCredentials) {
     let mut buffer = Vec::new();
     if stream.set_write_timeout(Some(server.limits.patience)).is_err() {
         return;

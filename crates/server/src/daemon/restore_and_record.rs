@@ -49,11 +49,11 @@ pub(super) fn restore_and_record(
     recorder: &ViewRecorder,
 ) -> Result<Journal, DaemonError> {
     let store = Store::open(state)?;
-    let mut take_in = |process: &Process| -> Result<(), Failure> {
+    let mut readopt = |process: &Process| -> Result<(), Failure> {
         Ok(host.readopt(Tid(process.pid), process.started, process.filter)?)
     };
     let helpers = Helpers {
-        take_in: &mut take_in,
+        readopt: &mut readopt,
         mount: &mut |view, how, root| {
             let target = Path::new(std::ffi::OsStr::from_bytes(&view.target.0));
             views.mount_again(target, how, &view.filesystem, root)

@@ -10,26 +10,26 @@
 
 mod describe;
 mod file;
-mod image;
-mod look;
 mod members;
 mod modules;
 mod place;
 mod rebuild;
 mod record;
 mod restore;
+mod scan;
+mod snapshot;
 mod views;
 mod writer;
 
 pub use describe::Defaults;
 pub use file::{Found, Store, parse};
-pub use image::Image;
-pub use look::describe_all;
-pub use members::{Survivors, TakeIn};
-pub use place::{Moment, Place, here, mount_namespace};
+pub use members::{Readopt, Survivors};
+pub use place::{Place, ProcStamp, here, mount_namespace};
 pub use rebuild::{Rebuilt, rebuild};
 pub use record::{Cgroup, Hierarchy, Module, Owner, Process, Record, Text, Thread, View};
 pub use restore::{Helpers, MountAgain, restore};
+pub use scan::describe_all;
+pub use snapshot::Snapshot;
 pub use views::mounted_at;
 pub use writer::Journal;
 

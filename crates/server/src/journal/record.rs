@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::place::{Moment, Place};
+use super::place::{Place, ProcStamp};
 use crate::escape::{escape, unescape};
 
 /// What this version writes. A journal of another number is not read.
@@ -181,7 +181,7 @@ pub enum Record {
     Members {
         /// That moment.
         #[serde(flatten)]
-        seen: Moment,
+        seen: ProcStamp,
         /// Those that are new, or elsewhere than before.
         present: Vec<Process>,
         /// Those that are no members any more.

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::file::Store;
-use super::image::Image;
-use super::members::{self, TakeIn};
+use super::members::{self, Readopt};
 use super::rebuild::rebuild;
 use super::record::View;
+use super::snapshot::Snapshot;
 use super::{modules, place, views};
 use crate::failure::Failure;
 use crate::service::Service;
@@ -19,7 +19,7 @@ pub type MountAgain<'a> = &'a mut dyn FnMut(&View, &FuseMount, Option<CgroupId>)
 /// What of a daemon the journal can't know of.
 pub struct Helpers<'a> {
     /// Takes a process in again, into the roots.
-    pub take_in: TakeIn<'a>,
+    pub readopt: Readopt<'a>,
     /// Mounts a file view again.
     pub mount: MountAgain<'a>,
 }
@@ -38,8 +38,8 @@ pub fn restore(service: &Service, store: &Store, helpers: Helpers<'_>) -> Result
     match store.read() {
         Ok(found) => {
             said.extend(found.damage);
-            if let Some(image) = found.image {
-                said.extend(restore_image(service, image, helpers)?);
+            if let Some(snapshot) = found.snapshot {
+                said.extend(restore_snapshot(service, snapshot, helpers)?);
             }
         }
         Err(error) => said.push(format!("the journal can't be read: {error}; nothing of it is restored")),
@@ -50,28 +50,32 @@ pub fn restore(service: &Service, store: &Store, helpers: Helpers<'_>) -> Result
     Ok(said)
 }
 
-fn restore_image(service: &Service, mut image: Image, helpers: Helpers<'_>) -> Result<Vec<String>, Failure> {
+fn restore_snapshot(
+    service: &Service,
+    mut snapshot: Snapshot,
+    helpers: Helpers<'_>,
+) -> Result<Vec<String>, Failure> {
     let here = place::here();
     let mut said = Vec::new();
-    if image.place.boot != here.boot || image.place.pids != here.pids {
+    if snapshot.place.boot != here.boot || snapshot.place.pids != here.pids {
         let (what, members, mounted) = (
-            if image.place.boot == here.boot { "pid namespace" } else { "boot" },
-            image.processes.len(),
-            image.views.len(),
+            if snapshot.place.boot == here.boot { "pid namespace" } else { "boot" },
+            snapshot.processes.len(),
+            snapshot.views.len(),
         );
         if members + mounted > 0 {
             said.push(format!(
                 "the journal is of another {what}: {members} member processes and {mounted} file views of it are not restored"
             ));
         }
-        image.processes.clear();
-        image.views.clear();
+        snapshot.processes.clear();
+        snapshot.views.clear();
     }
-    said.extend(modules::load_again(service, &mut image));
-    let mut rebuilt = service.with_exact(|engine, host| rebuild(engine, host, &image))?;
-    said.extend(members::put_back(service, &image, &rebuilt, helpers.take_in)?);
+    said.extend(modules::load_again(service, &mut snapshot));
+    let mut rebuilt = service.with_exact(|engine, host| rebuild(engine, host, &snapshot))?;
+    said.extend(members::put_back(service, &snapshot, &rebuilt, helpers.readopt)?);
     service.with_exact(|engine, host| rebuilt.freeze(engine, host))?;
-    for view in image.views.values() {
+    for view in snapshot.views.values() {
         let root = view.root.and_then(|root| rebuilt.cgroups.get(&root).copied());
         said.extend(mount_again(view, root, here.mounts, helpers.mount).err());
     }
