@@ -62,3 +62,44 @@ impl<'a> Operation<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::*;
+
+    /// To this writer 7 is task 1007, and there is no other number.
+    fn of(file: FileId, bytes: &[u8]) -> Result<Operation<'_>, Errno> {
+        let resolve = |number| match number {
+            0 => Ok(Tid(1)),
+            7 => Ok(Tid(1007)),
+            other => Err(Failure::new(Errno::ESRCH, format!("there is no task {other}"))),
+        };
+        Operation::of_write(file, bytes, resolve).map_err(|failure| failure.errno)
+    }
+
+    #[test]
+    fn number_is_resolved_once() {
+        let attach = |task, whole| Ok(Operation::Attach { task: Tid(task), whole });
+        assert_eq!(of(FileId::Procs, b"7\n"), attach(1007, true));
+        assert_eq!(of(FileId::Tasks, b" 0x7 \xa0"), attach(1007, false));
+        assert_eq!(of(FileId::Tasks, b"0"), attach(1, false));
+        assert_eq!(of(FileId::Procs, b"8"), Err(Errno::ESRCH));
+    }
+
+    #[test]
+    fn bytes_that_name_no_task_are_left_to_the_engine() {
+        let long = [b' '; PAGE_SIZE + 1];
+        for bytes in [&b""[..], b"x", b"-7", b"7 7", b"99999999999", &long] {
+            assert_eq!(of(FileId::Tasks, bytes), Ok(Operation::Write { file: FileId::Tasks, bytes }));
+        }
+    }
+
+    #[test]
+    fn other_files_take_a_number_as_bytes() {
+        let (file, bytes) = (FileId::NotifyOnRelease, &b"7"[..]);
+        assert_eq!(of(file, bytes), Ok(Operation::Write { file, bytes }));
+        assert_eq!(of(FileId::ReleaseAgent, bytes), Ok(Operation::ReleaseAgent { bytes }));
+    }
+}
