@@ -98,34 +98,34 @@ pub trait Services {
     /// [`HostView::node_limit`]
     fn node_limit(&self) -> usize;
 
-    /// [`Host::set_affinity`]
+    /// [`Host::set_affinity`](crate::Host::set_affinity)
     ///
     /// # Errors
     /// What `sched_setaffinity(2)` gives.
     fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno>;
 
-    /// [`Host::set_memory_nodes`]
+    /// [`Host::set_memory_nodes`](crate::Host::set_memory_nodes)
     ///
     /// # Errors
     /// What `migrate_pages(2)` gives.
     fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno>;
 
-    /// [`Host::freeze`]
+    /// [`Host::freeze`](crate::Host::freeze)
     fn freeze(&mut self, task: Tid);
 
-    /// [`Host::thaw`]
+    /// [`Host::thaw`](crate::Host::thaw)
     fn thaw(&mut self, task: Tid);
 
     /// [`HostView::is_frozen`]
     fn is_frozen(&self, task: Tid) -> bool;
 
-    /// [`Host::set_socket_class`]
+    /// [`Host::set_socket_class`](crate::Host::set_socket_class)
     ///
     /// # Errors
     /// What setsockopt(2) gives.
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno>;
 
-    /// [`Host::signal`]
+    /// [`Host::signal`](crate::Host::signal)
     ///
     /// # Errors
     /// What kill(2) gives.
