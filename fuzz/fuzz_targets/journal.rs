@@ -8,7 +8,7 @@ use penfold_server::journal::{Defaults, describe_all, parse, rebuild};
 fuzz_target!(|lines: &[u8]| {
     let begin = br#"{"is":"begin","format":1,"place":{"boot":"b","pids":1,"mounts":1},"last":3}"#;
     let bytes = [begin, b"\n".as_slice(), lines].concat();
-    let Some(image) = parse(&bytes).image else { panic!("the first line is right") };
+    let Some(image) = parse(&bytes).snapshot else { panic!("the first line is right") };
     let build = |image| {
         let mut world = World::default();
         let mut rebuilt = rebuild(&mut world.engine, &mut world.host, image);
@@ -20,7 +20,7 @@ fuzz_target!(|lines: &[u8]| {
     let (first, _) = build(&image);
     let (second, failures) = build(&first);
     assert_eq!(failures, Vec::<String>::new());
-    let names = |image: &penfold_server::journal::Image| {
+    let names = |image: &penfold_server::journal::Snapshot| {
         image
             .by_age()
             .into_iter()

@@ -12,17 +12,18 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
-use penfold_core::{CgroupId, Engine};
-use penfold_linux::trace::{TraceHost, Workshop};
+use penfold_core::CgroupId;
+use penfold_linux::trace::start_host;
 use penfold_server::client::{Client, Trust};
-use penfold_server::control::{Limits, Listener, Service};
-use penfold_server::desk::{Desk, Filesystem};
+use penfold_server::control::{ControlServer, Limits, Listener};
+use penfold_server::mounts::Filesystem;
+use penfold_server::service::Service;
 
 /// Nobody has this number.
 const USER: u32 = 651_234;
 
 struct Daemon {
-    desk: Desk,
+    service: Service,
     address: SocketAddr,
     /// May any process be named? Not those of a real user.
     alone: bool,
@@ -39,10 +40,10 @@ fn start() -> Daemon {
         setresgid(group, group, group).expect("root may");
         setresuid(user, user, user).expect("root may");
     }
-    let mut workshop = Workshop::new(false);
-    let (engine, host): (&mut Engine, _) = workshop.parts();
-    penfold_subsystems::load_all(engine, host).expect("they load");
-    let desk = Desk::new(TraceHost::start(workshop).expect("it starts"), Trust::Owner(geteuid().as_raw()));
+    let host = start_host(Box::new(|_, _| {})).expect("it starts");
+    let service = Service::new(host, Trust::Owner(geteuid().as_raw()));
+    let loaded = service.with_exact(|engine, host| penfold_subsystems::load_all(engine, host));
+    loaded.expect("it runs").expect("they load");
     let address =
         SocketAddr::from_abstract_name(format!("penfold-fuzz-{}", std::process::id())).expect("a name");
     let socket = UnixListener::bind_addr(&address).expect("a free name");
@@ -51,37 +52,40 @@ fn start() -> Daemon {
         kill: Duration::from_millis(500),
         ..Limits::default()
     };
-    let service = Service::new(desk.clone()).with_limits(limits);
-    let listener = Listener::serve(socket, Arc::new(service)).expect("it listens");
-    Daemon { desk, address, alone, _listener: listener }
+    let server = ControlServer::new(service.clone()).with_limits(limits);
+    let listener = Listener::serve(socket, Arc::new(server)).expect("it listens");
+    Daemon { service, address, alone, _listener: listener }
 }
 
 /// One hierarchy with two cgroups, whatever was there before.
-fn reset(desk: &Desk) {
-    desk.look(|engine, host| {
-        let caller = Client::own().caller;
-        let hierarchies: Vec<(CgroupId, usize)> =
-            engine.tree().hierarchies().map(|hierarchy| (hierarchy.root, hierarchy.mounts)).collect();
-        for (root, mounts) in hierarchies {
-            let mut all = vec![root];
-            let mut next = 0;
-            while let Some(&at) = all.get(next) {
-                all.extend(engine.tree().children(at));
-                next += 1;
+fn reset(service: &Service) {
+    service
+        .with_exact(|engine, host| {
+            let caller = Client::own().caller;
+            let hierarchies: Vec<(CgroupId, usize)> =
+                engine.tree().hierarchies().map(|hierarchy| (hierarchy.root, hierarchy.mounts)).collect();
+            for (root, mounts) in hierarchies {
+                let mut all = vec![root];
+                let mut next = 0;
+                while let Some(&at) = all.get(next) {
+                    all.extend(engine.tree().children(at));
+                    next += 1;
+                }
+                for &cgroup in all.iter().skip(1).rev() {
+                    engine.rmdir(host, &caller, cgroup).expect("nobody is in it");
+                }
+                for _ in 0..mounts {
+                    engine.unmount(host, root).expect("it is mounted");
+                }
             }
-            for &cgroup in all.iter().skip(1).rev() {
-                engine.rmdir(host, &caller, cgroup).expect("nobody is in it");
-            }
-            for _ in 0..mounts {
-                engine.unmount(host, root).expect("it is mounted");
-            }
-        }
-    })
-    .expect("it runs");
-    let root =
-        desk.mount(&Client::own(), "pids,freezer,name=f", Filesystem::Cgroup).expect("nothing is bound").root;
-    let a = desk.mkdir(&Client::own(), None, root, b"a", 0o755).expect("a free name");
-    desk.mkdir(&Client::own(), None, a, b"b", 0o755).expect("a free name");
+        })
+        .expect("it runs");
+    let root = service
+        .mount(&Client::own(), "pids,freezer,name=f", Filesystem::Cgroup)
+        .expect("nothing is bound")
+        .root;
+    let a = service.mkdir(&Client::own(), None, root, b"a", 0o755).expect("a free name");
+    service.mkdir(&Client::own(), None, a, b"b", 0o755).expect("a free name");
 }
 
 fn contains(input: &[u8], word: &[u8]) -> bool {
@@ -93,7 +97,7 @@ fuzz_target!(|input: &[u8]| {
     if !daemon.alone && [&b"Attach"[..], b"Write", b"\\u"].iter().any(|word| contains(input, word)) {
         return;
     }
-    reset(&daemon.desk);
+    reset(&daemon.service);
     let mut stream = UnixStream::connect_addr(&daemon.address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time");
     // one newline is one message's end, so that inputs are texts
@@ -113,5 +117,5 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     // it is there and its engine works
-    daemon.desk.look(|engine, _| engine.proc_cgroups()).expect("it runs");
+    daemon.service.with_exact(|engine, _| engine.proc_cgroups()).expect("it runs");
 });

@@ -30,16 +30,21 @@ fn function_name(line: &str) -> Option<&str> {
     Some(&after[..after.find(['(', '<'])?])
 }
 
-/// What is marked as a test; without the usual harness, what the table of tests in `main` names.
+/// What is marked as a test; what a table of tests for each host names; without the usual harness, what the table of tests
+/// in `main` names.
 fn tests_in(source: &str) -> BTreeSet<String> {
     let table = source.contains("let tests: &[(&str, fn())]");
+    let on_each_host = source.split("\non_each_host! {\n").nth(1).and_then(|rest| rest.split("\n}\n").next());
     let mut names = BTreeSet::new();
     let mut marked = false;
     for line in source.lines() {
         if line.trim() == "#[test]" {
             marked = true;
         } else if let Some(name) = function_name(line) {
-            let is_test = std::mem::take(&mut marked) || table && source.contains(&format!("\"{name}\","));
+            let is_test = std::mem::take(&mut marked)
+                || table && source.contains(&format!("\"{name}\","))
+                || on_each_host
+                    .is_some_and(|table| table.lines().any(|line| line.trim() == format!("{name},")));
             names.extend(is_test.then(|| name.to_owned()));
         }
     }
@@ -127,6 +132,8 @@ fn every_promise_has_a_proof_that_exists() {
 fn a_promise_without_proof_is_found() {
     let source = "#[test]\n#[cfg(unix)]\nfn one() {}\nfn helper() {}\n#[test]\nfn two() {}\n";
     assert_eq!(tests_in(source), ["one", "two"].map(str::to_owned).into());
+    let table = "use x;\n\non_each_host! {\n    one,\n}\n\nfn one(host: Host) {}\nfn other(host: Host) {}\n";
+    assert_eq!(tests_in(table), ["one"].map(str::to_owned).into());
     let tests = Tests::from([("crates/core/tests/a.rs".to_owned(), tests_in(source))]);
     let document = "
 * **P1.1** Right. [`one`, `two`, core/tests/a.rs; recorded:mount_data, model]

@@ -16,7 +16,6 @@ use serde::Serialize;
 
 use crate::address::path_of;
 use crate::containment::owner;
-use crate::run::Used;
 use crate::settings::Setting;
 
 /// Where a JSON document goes.
@@ -56,6 +55,32 @@ impl Destination {
                 .map_err(|error| format!("--json: can't write to file descriptor {number}: {error}")),
         }
     }
+}
+
+/// What a job has used, when all of it is dead.
+#[derive(Debug, Default)]
+pub(crate) struct Used {
+    /// Nanoseconds.
+    pub(crate) user: Option<i64>,
+    pub(crate) system: Option<i64>,
+    /// The most tasks at one time, where a controller counts them.
+    pub(crate) peak: Option<i64>,
+    /// Forks refused by the job's own limits.
+    pub(crate) refused: i64,
+    pub(crate) hits: Vec<LimitHit>,
+    pub(crate) files: BTreeMap<String, String>,
+}
+
+/// A limit that refused something.
+#[derive(Debug)]
+pub(crate) struct LimitHit {
+    pub(crate) cgroup: String,
+    pub(crate) file: String,
+    /// `None` where only the file tells.
+    pub(crate) limit: Option<i64>,
+    pub(crate) refused: i64,
+    /// It is of a cgroup above the job's, which others may have met too.
+    pub(crate) above: bool,
 }
 
 /// Everything that is told.
@@ -137,7 +162,7 @@ impl Facts {
     }
 
     /// Of a job in somebody else's tree, where it is known what its cgroups have counted.
-    pub(crate) fn of_tenancy(
+    pub(crate) fn of_remote_job(
         command: &[OsString],
         settings: &[Setting],
         warnings: Vec<String>,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use penfold_linux::trace::AtEnd;
+use penfold_linux::trace::{AtEnd, start_host};
 use penfold_server::address::Address;
 use penfold_server::control::Limits;
 use penfold_server::daemon::{Config, Daemon, Prepared, Signals};
@@ -104,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         },
         limits: Limits::default(),
     };
-    let mut prepared = Daemon::prepare(config).map_err(Failure::new)?;
+    let mut prepared = Daemon::prepare(config, start_host).map_err(Failure::new)?;
     for module in &arguments.load {
         load(&prepared, module).map_err(|failure| failure.of("--load"))?;
     }
@@ -115,7 +115,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     }
     let daemon = prepared.serve(None, Vec::new()).map_err(Failure::new)?;
     if let Some(address) = &arguments.metrics {
-        Responder::start(daemon.desk().clone(), address)
+        Responder::start(daemon.service().clone(), address)
             .map_err(|error| Failure::new(format!("--metrics {address}: {error}")))?;
     }
     daemon.run(&signals).map_err(Failure::new)?;
@@ -125,10 +125,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
 
 fn load(prepared: &Prepared, module: &Operand) -> Result<(), Failure> {
     if let Operand::Name(name) = module {
-        let there = prepared.desk().glance(|engine, _| engine.hierarchy_of_subsystem(name).is_some());
+        let there =
+            prepared.service().with_snapshot(|engine, _| engine.hierarchy_of_subsystem(name).is_some());
         if there.map_err(Failure::new)? {
             return Ok(());
         }
     }
-    prepared.desk().load_file(&module.find()?).map(drop).map_err(Failure::new)
+    prepared.service().load_file(&module.find()?).map(drop).map_err(Failure::new)
 }

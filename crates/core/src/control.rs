@@ -290,7 +290,10 @@ impl Engine {
     ) -> Result<()> {
         match id {
             FileId::Tasks | FileId::Procs => {
-                let task = parse_task(content, caller)?;
+                let task = match task_number(content)? {
+                    0 => caller.task,
+                    number => Tid(number),
+                };
                 self.attach(host, caller, cgroup, task, id == FileId::Procs)
             }
             FileId::NotifyOnRelease => {
@@ -329,12 +332,11 @@ fn lines<T: core::fmt::Display>(text: &mut String, values: &[T]) {
     }
 }
 
-/// A task number, 0 for the writer itself. Whatever is wrong with it is `EINVAL`, an overflow too (B4.7).
-fn parse_task(content: &[u8], caller: &Caller) -> Result<Tid> {
+/// The number in a write to `tasks` or `cgroup.procs`, 0 for the writer itself.
+///
+/// # Errors
+/// `EINVAL` for whatever is wrong with it, an overflow too (B4.7).
+pub fn task_number(content: &[u8]) -> Result<i32> {
     let number = core::str::from_utf8(stripped(content)).ok().and_then(|text| parse_s32(text).ok());
-    match number {
-        Some(0) => Ok(caller.task),
-        Some(number) if number > 0 => Ok(Tid(number)),
-        _ => Err(Error::value(Errno::EINVAL, "takes one task number, or 0 for the writer itself")),
-    }
+    number.filter(|number| *number >= 0).ok_or_else(Error::task_number)
 }

@@ -158,7 +158,14 @@ impl Error {
         Error::Subsystem { subsystem: Cow::Borrowed(""), errno, reason: reason.into() }
     }
 
-    pub(crate) fn in_file(self, name: &str) -> Error {
+    /// A number that can be no task's.
+    pub fn task_number() -> Error {
+        Error::value(Errno::EINVAL, "takes one task number, or 0 for the writer itself")
+    }
+
+    /// The error with the name of the control file that was read or written, where it names none yet.
+    #[must_use]
+    pub fn in_file(self, name: &str) -> Error {
         match self {
             Error::Value { file, errno, reason } if file.is_empty() => {
                 Error::Value { file: name.into(), errno, reason }

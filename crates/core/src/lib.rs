@@ -44,7 +44,7 @@ mod text;
 mod tree;
 
 pub use cgroup::Cgroup;
-pub use control::FileEntry;
+pub use control::{FileEntry, task_number};
 pub use counter::{Counter, CpuTime, CpuUsage, Resource, Rule, UNLIMITED};
 pub use css_set::CssSet;
 pub use directory::MAX_NAME_LENGTH;

@@ -91,6 +91,13 @@ impl SimulatedHost {
         tid
     }
 
+    /// A task that runs already, by a number of the caller's choice, in every root.
+    pub fn adopt(&mut self, engine: &mut Engine, task: Tid, facts: TaskFacts) {
+        let record = SimulatedTask { facts, ..self.record(facts.group, facts.real_uid) };
+        self.tasks.insert(task, record);
+        engine.adopt(self, task);
+    }
+
     /// A task that points to no css_set yet: the child between [`Engine::charge_fork`] and
     /// [`Engine::commit_fork`]. A thread of `group`, or a process of its own.
     pub fn create(&mut self, group: Option<Tid>, uid: u32) -> Tid {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use libc::c_int;
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, Host, HostView, Tid};
+use penfold_core::{CgroupId, Engine, Event, Host, HostView, Release, Tid};
 
 use crate::doctor::Capability;
 use crate::trace::{AdoptError, AtEnd, Command, ExecError, ExecOptions, Gone, ReleaseError, Survivor};
@@ -15,10 +15,18 @@ use crate::trace::{AdoptError, AtEnd, Command, ExecError, ExecOptions, Gone, Rel
 /// A request to engine and host.
 pub type Request<'a> = dyn FnMut(&mut Engine, &mut dyn Host) + 'a;
 
+/// Takes the releases and events that a host has found in its engine after a request or an event of a task.
+///
+/// The host calls it on a thread of its own choosing, so it is to hand them on and return, and must make no request.
+pub type OnChange = Box<dyn Fn(Vec<Release>, Vec<Event>) + Send>;
+
 /// A way to the engine, for any thread.
 ///
 /// A request runs while no task of the host is dealt with, so it is to be short. A request must not make another one.
 pub trait EngineAccess: fmt::Debug + Send + Sync {
+    /// The host's name, as `penfold doctor` shows it.
+    fn name(&self) -> &'static str;
+
     /// Runs a request. Forks in flight are not settled: a counter can be ahead of them, as the kernel's is.
     ///
     /// # Errors
@@ -74,9 +82,6 @@ fn once<R>(
 
 /// A running host, for any thread of a daemon.
 pub trait HostHandle: EngineAccess {
-    /// The host's name, as `penfold doctor` shows it.
-    fn name(&self) -> &'static str;
-
     /// Adopts the process of a task that runs already, into the root of every hierarchy. With `started`, in clock ticks
     /// since boot as field 22 of `/proc/PID/stat` has it, only the process that was started then.
     ///

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use penfold_linux::trace::AtEnd;
+use penfold_linux::trace::{AtEnd, start_host};
 use penfold_server::address::Address;
 use penfold_server::control::Limits;
 use penfold_server::daemon::{Config, Daemon, Signals};
@@ -15,7 +15,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let signals = Signals::block()?;
     let address = Address::parse(OsStr::new(&socket));
-    let mut prepared = Daemon::prepare(Config { address, at_end: AtEnd::Leave, limits: Limits::default() })?;
+    let mut prepared =
+        Daemon::prepare(Config { address, at_end: AtEnd::Leave, limits: Limits::default() }, start_host)?;
     prepared.restore(Path::new(&state))?;
     let daemon = prepared.serve(None, Vec::new())?;
     println!("ready");

@@ -9,16 +9,16 @@ pub struct ViewId(pub u64);
 
 /// A change, after it has happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct Announcement {
     /// The view it came through; `None` for the control socket and the engine's own doing.
     pub origin: Option<ViewId>,
     /// What it was.
-    pub what: What,
+    pub change: EngineChange,
 }
 
 /// What has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum EngineChange {
     /// A hierarchy was mounted, newly or once more.
     Mounted(CgroupId),
     /// The subsystems or the release agent of a hierarchy have changed: its files with them.

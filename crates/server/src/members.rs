@@ -4,17 +4,22 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Error, FileId, HostView, PAGE_SIZE, Tid, parse_s32, stripped};
+use penfold_core::{CgroupId, Error, FileId, HostView, Tid};
 use penfold_linux::process::{Process, all_tasks};
 use penfold_linux::trace::AdoptError;
 
 use crate::client::Client;
-use crate::desk::Desk;
 use crate::failure::Failure;
+use crate::service::Service;
 
 /// The lines of `tasks` or `cgroup.procs`.
-pub(crate) fn list(desk: &Desk, client: &Client, cgroup: CgroupId, file: FileId) -> Result<Vec<u8>, Failure> {
-    let members = of(desk, cgroup, file)?;
+pub(crate) fn list(
+    service: &Service,
+    client: &Client,
+    cgroup: CgroupId,
+    file: FileId,
+) -> Result<Vec<u8>, Failure> {
+    let members = of(service, cgroup, file)?;
     let mut numbers: Vec<i32> = members.into_iter().filter_map(|task| client.number(task)).collect();
     numbers.sort_unstable();
     let mut text = String::new();
@@ -28,9 +33,9 @@ pub(crate) fn list(desk: &Desk, client: &Client, cgroup: CgroupId, file: FileId)
 ///
 /// # Errors
 /// `ENODEV` if it was removed.
-pub(crate) fn of(desk: &Desk, cgroup: CgroupId, file: FileId) -> Result<Vec<Tid>, Failure> {
+pub(crate) fn of(service: &Service, cgroup: CgroupId, file: FileId) -> Result<Vec<Tid>, Failure> {
     let whole = file == FileId::Procs;
-    let (mut members, elsewhere) = desk.look(move |engine, host| {
+    let (mut members, elsewhere) = service.with_exact(|engine, host| {
         let node = engine.tree().get(cgroup).ok_or(Error::Removed { operation: "read" })?;
         let root = node.parent().is_none();
         let tree = engine.tree();
@@ -60,29 +65,17 @@ fn add_the_rest(members: &mut Vec<Tid>, supervised: &HashSet<Tid>, whole: bool) 
     members.dedup();
 }
 
-/// Reads the task number of a write to `tasks` or `cgroup.procs` and sees to it that the task is supervised. Returns
-/// what to write into the engine's file: the same command, in the daemon's numbers; `None` for a zombie, which moves
-/// nowhere and is no error.
-pub(crate) fn prepare(desk: &Desk, client: &Client, content: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
-    let text = std::str::from_utf8(stripped(content)).ok();
-    // what is wrong with it the engine says best
-    let number = text.and_then(|text| parse_s32(text).ok()).filter(|number| *number >= 0);
-    let Some(number) = number.filter(|_| content.len() <= PAGE_SIZE) else {
-        return Ok(Some(content.to_vec()));
-    };
-    let task = client.task(number)?;
-    Ok(supervise(desk, client, task)?.then(|| task.0.to_string().into_bytes()))
-}
-
 /// Takes a task's process in, if it is not supervised yet and the client may move it. A client may not even learn
 /// whether it could be traced before the rules of B4.4 have let it pass. False for a zombie.
 ///
 /// # Errors
 /// `ESRCH`; `EINVAL` for a kernel thread; `EACCES` for another user's; what [`AdoptError`] says.
-pub(crate) fn supervise(desk: &Desk, client: &Client, task: Tid) -> Result<bool, Failure> {
+pub(crate) fn supervise(service: &Service, client: &Client, task: Tid) -> Result<bool, Failure> {
     // one that was born a moment ago only the tracer knows
     let known = |host: &dyn HostView| host.css_set(task).is_some();
-    if desk.glance(|_, host| known(host))? || desk.look(move |_, host| host.task(task).is_some())? {
+    if service.with_snapshot(|_, host| known(host))?
+        || service.with_exact(|_, host| host.task(task).is_some())?
+    {
         return Ok(true);
     }
     let process = Process::read(task.0)
@@ -98,7 +91,7 @@ pub(crate) fn supervise(desk: &Desk, client: &Client, task: Tid) -> Result<bool,
     if process.exiting {
         return Ok(false);
     }
-    match desk.host()?.adopt(Tid(task.0)) {
+    match service.host()?.adopt(task, None) {
         // somebody else has just asked for the same
         Err(AdoptError::Known(_)) | Ok(()) => Ok(true),
         Err(error) => Err(error.into()),

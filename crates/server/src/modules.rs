@@ -5,40 +5,21 @@
 //! written.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 use penfold_core::{CgroupId, Engine, Error};
 use penfold_module::loader::{Controller, Info, inspect, search, trust};
 
-use crate::change::What;
+use crate::change::EngineChange;
 use crate::client::{Client, Trust};
-use crate::control::describe;
-use crate::desk::Desk;
+use crate::describe::describe;
 use crate::failure::Failure;
+use crate::module_registry::{Module, lock};
 use crate::protocol;
+use crate::service::Service;
 
-/// The modules of a desk.
-#[derive(Default)]
-pub(crate) struct Modules {
-    /// Held from the beginning of a load or unload to its end: of two that want the same name one is second.
-    turn: Mutex<()>,
-    /// In the order of their loading.
-    loaded: Mutex<Vec<Module>>,
-}
-
-struct Module {
-    info: Info,
-    path: PathBuf,
-    overruns: Box<dyn Fn() -> u64 + Send + Sync>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Desk {
+impl Service {
     /// Loads a module as a client. A name without a `/` is looked for, see [`search`].
     ///
     /// # Errors
@@ -63,23 +44,23 @@ impl Desk {
     /// Loads a module on the daemon's own behalf.
     ///
     /// # Errors
-    /// As [`Desk::load_module`].
+    /// As [`Service::load_module`].
     pub fn load_file(&self, path: &Path) -> Result<protocol::Module, Failure> {
         let path = trust::check(path, geteuid().as_raw())?;
         // what is refused anyway is refused before any code of it runs
         let info = inspect(&path)?;
-        let shelf = self.shelf();
-        let turn = lock(&shelf.turn);
+        let registry = self.modules();
+        let turn = lock(&registry.turn);
         self.must_be_free(&info.name, &path)?;
         let controller = Controller::open(&path)?;
         let (info, overruns) = (controller.info().clone(), controller.overruns());
-        self.ask(move |engine, host| engine.load(host, controller))?;
+        self.request_exact(move |engine, host| engine.load(host, controller))?;
         let (name, version) = (info.name.clone(), info.version.clone());
-        lock(&shelf.loaded).push(Module { info, path: path.clone(), overruns: Box::new(overruns) });
-        self.announce(None, What::Loaded(name.clone()));
+        lock(&registry.loaded).push(Module { info, path: path.clone(), overruns: Box::new(overruns) });
+        self.announce(None, EngineChange::Loaded(name.clone()));
         drop(turn);
         tracing::info!(module = name, version, "loaded {}", path.display());
-        let all = self.modules()?.into_iter();
+        let all = self.list_modules()?.into_iter();
         all.rev().find(|module| module.name == name).ok_or_else(|| {
             Failure::new(Errno::ENOENT, format!("module {name}: loaded, and unloaded again by somebody else"))
         })
@@ -91,18 +72,18 @@ impl Desk {
     /// `EPERM` for anybody but the daemon's owner; `ENOENT` if no module of that name is loaded; as [`Engine::unload`].
     pub fn unload_module(&self, client: &Client, name: &str) -> Result<(), Failure> {
         self.must_own(client)?;
-        let shelf = self.shelf();
-        let turn = lock(&shelf.turn);
-        let is_there = lock(&shelf.loaded).iter().any(|module| module.info.name == name);
+        let registry = self.modules();
+        let turn = lock(&registry.turn);
+        let is_there = lock(&registry.loaded).iter().any(|module| module.info.name == name);
         if !is_there {
-            let is_subsystem = self.glance(|engine, _| engine.hierarchy_of_subsystem(name).is_some())?;
+            let is_subsystem =
+                self.with_snapshot(|engine, _| engine.hierarchy_of_subsystem(name).is_some())?;
             let why = if is_subsystem { "it is compiled in, not loaded" } else { "no such module is loaded" };
             return Err(Failure::new(Errno::ENOENT, format!("module {name:?}: {why}")));
         }
-        let gone = name.to_owned();
-        self.ask(move |engine, host| engine.unload(host, &gone))?;
-        lock(&shelf.loaded).retain(|module| module.info.name != name);
-        self.announce(None, What::Unloaded(name.to_owned()));
+        self.request_exact(|engine, host| engine.unload(host, name))?;
+        lock(&registry.loaded).retain(|module| module.info.name != name);
+        self.announce(None, EngineChange::Unloaded(name.to_owned()));
         drop(turn);
         tracing::info!(module = name, "unloaded");
         Ok(())
@@ -112,15 +93,15 @@ impl Desk {
     ///
     /// # Errors
     /// `ESHUTDOWN` when the daemon is ending.
-    pub fn modules(&self) -> Result<Vec<protocol::Module>, Failure> {
+    pub fn list_modules(&self) -> Result<Vec<protocol::Module>, Failure> {
         // never with the engine lent: who loads or unloads has the list for a moment only, and the engine not meanwhile
-        let loaded = lock(&self.shelf().loaded);
-        self.glance(|engine, _| loaded.iter().filter_map(|module| shown(engine, module)).collect())
+        let loaded = lock(&self.modules().loaded);
+        self.with_snapshot(|engine, _| loaded.iter().filter_map(|module| shown(engine, module)).collect())
     }
 
     /// Names and files of the modules, for who keeps them.
     pub(crate) fn module_files(&self) -> Vec<(String, PathBuf)> {
-        let loaded = lock(&self.shelf().loaded);
+        let loaded = lock(&self.modules().loaded);
         loaded.iter().map(|module| (module.info.name.clone(), module.path.clone())).collect()
     }
 
@@ -146,7 +127,7 @@ impl Desk {
     }
 
     fn must_be_free(&self, name: &str, path: &Path) -> Result<(), Failure> {
-        if self.glance(|engine, _| engine.hierarchy_of_subsystem(name).is_none())? {
+        if self.with_snapshot(|engine, _| engine.hierarchy_of_subsystem(name).is_none())? {
             return Ok(());
         }
         let from = self.module_files().into_iter().find(|(other, _)| other == name);
@@ -190,9 +171,9 @@ fn shown(engine: &Engine, module: &Module) -> Option<protocol::Module> {
 
 /// What a mount has failed with; if it named a subsystem that is not loaded, and a module has it, with how to load that.
 /// The errno stays: scripts know it.
-pub(crate) fn with_remedy(desk: &Desk, error: Error) -> Failure {
+pub(crate) fn with_remedy(service: &Service, error: Error) -> Failure {
     let remedy = match &error {
-        Error::MountOption { option, errno: penfold_core::Errno::EINVAL, .. } => remedy(desk, option),
+        Error::MountOption { option, errno: penfold_core::Errno::EINVAL, .. } => remedy(service, option),
         _ => None,
     };
     let mut failure = Failure::from(error);
@@ -200,9 +181,9 @@ pub(crate) fn with_remedy(desk: &Desk, error: Error) -> Failure {
     failure
 }
 
-fn remedy(desk: &Desk, subsystem: &str) -> Option<String> {
+fn remedy(service: &Service, subsystem: &str) -> Option<String> {
     let could_be = subsystem.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    if !could_be || desk.trust() == Trust::Nobody {
+    if !could_be || service.trust() == Trust::Nobody {
         return None;
     }
     let path = search::find(subsystem).ok()?;

@@ -4,24 +4,24 @@ use nix::errno::Errno;
 use penfold_core::{CssSetId, Tid};
 use penfold_linux::process::Process;
 
-use crate::desk::Desk;
 use crate::failure::Failure;
+use crate::service::Service;
 
 /// The text of `/proc/cgroups`.
 ///
 /// # Errors
 /// `ESHUTDOWN`.
-pub fn cgroups(desk: &Desk) -> Result<Vec<u8>, Failure> {
-    desk.look(|engine, _| engine.proc_cgroups().into_bytes())
+pub fn cgroups(service: &Service) -> Result<Vec<u8>, Failure> {
+    service.with_snapshot(|engine, _| engine.proc_cgroups().into_bytes())
 }
 
 /// The text of `/proc/PID/cgroup`. A task that nobody supervises is in every root; so is, as in Linux, one that has ended.
 ///
 /// # Errors
 /// `ESRCH` if there is no such task, `ESHUTDOWN`.
-pub fn pid_cgroup(desk: &Desk, task: Tid) -> Result<Vec<u8>, Failure> {
+pub fn pid_cgroup(service: &Service, task: Tid) -> Result<Vec<u8>, Failure> {
     let exiting = must_exist(task)?;
-    desk.look(move |engine, host| {
+    service.with_exact(|engine, host| {
         let known = host.task(task);
         let dead = known.map_or(exiting, |facts| facts.exiting);
         let set = host.css_set(task).unwrap_or(engine.initial_css_set());
@@ -33,9 +33,9 @@ pub fn pid_cgroup(desk: &Desk, task: Tid) -> Result<Vec<u8>, Failure> {
 ///
 /// # Errors
 /// As [`pid_cgroup`].
-pub fn pid_cpuset(desk: &Desk, task: Tid) -> Result<Vec<u8>, Failure> {
+pub fn pid_cpuset(service: &Service, task: Tid) -> Result<Vec<u8>, Failure> {
     must_exist(task)?;
-    desk.look(move |engine, host| {
+    service.with_exact(|engine, host| {
         let known: Option<CssSetId> = host.css_set(task);
         Ok(engine.proc_pid_cpuset(Some(known.unwrap_or(engine.initial_css_set())))?)
     })?

@@ -9,7 +9,7 @@ use std::process::Command;
 use penfold_server::connection::CallError;
 use penfold_server::protocol::{Environment, ExecCall, KillCall};
 
-use common::{NOBODY, World, lives, not_root, wait_until};
+use common::{HostKind, NOBODY, World, lives, not_root, wait_until};
 
 fn call(cgroup: &str, script: &str) -> ExecCall {
     let path = Environment { name: "PATH".into(), value: "/usr/bin:/bin".into() };
@@ -42,7 +42,7 @@ fn read(mut pipe: PipeReader) -> String {
 
 #[test]
 fn a_command_runs_in_its_cgroup_with_what_was_passed() {
-    let world = World::start();
+    let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let mut exec = call("/a", "pwd; echo \"$PATH,$MORE\"; echo $$; exit 3");
     exec.environment.push(Environment { name: "MORE".into(), value: "x y".into() });
@@ -71,7 +71,7 @@ fn a_command_runs_in_its_cgroup_with_what_was_passed() {
 
 #[test]
 fn a_command_is_a_member_while_it_runs_and_its_input_is_the_clients() {
-    let world = World::start();
+    let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let (theirs, mut input) = std::io::pipe().expect("a pipe");
     let (output, written) = std::io::pipe().expect("a pipe");
@@ -88,7 +88,7 @@ fn a_command_is_a_member_while_it_runs_and_its_input_is_the_clients() {
 
 #[test]
 fn what_can_not_run_is_told() {
-    let world = World::start();
+    let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let refused = |exec: &ExecCall| match world.connect().call_more(exec, &[]).expect("sent").last() {
         Some(Err(CallError::Refused(refused))) => refused.name,
@@ -110,7 +110,7 @@ fn what_can_not_run_is_told() {
 
 #[test]
 fn a_terminal_is_the_commands_own() {
-    let world = World::start();
+    let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let pty = nix::pty::openpty(None, None).expect("a terminal");
     let exec = ExecCall {
@@ -132,7 +132,7 @@ fn a_terminal_is_the_commands_own() {
 
 #[test]
 fn what_a_command_leaves_behind_dies_or_goes_on() {
-    let world = World::start();
+    let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let script = "sleep 1000 >/dev/null 2>&1 & echo $!";
     let (_, text) = run(&world, &call("/a", script));
@@ -150,7 +150,7 @@ fn a_command_has_the_rights_of_the_caller() {
     if not_root() {
         return;
     }
-    let world = World::start();
+    let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let parameters = r#"{"cgroups":[],"command":["sh","-c","id -u; id -g; id -G; exec sleep 1000"],"environment":[],"streams":[]}"#;
     let answer = world.as_user(NOBODY, "Exec", parameters);
@@ -172,7 +172,7 @@ fn a_caller_that_is_confined_has_no_command_run_outside() {
     if not_root() {
         return;
     }
-    let world = World::start();
+    let world = World::start(HostKind::Trace);
     let client = world.client("Exec", r#"{"cgroups":[],"command":["true"],"environment":[],"streams":[]}"#);
     for wrapper in [
         &["setpriv", "--no-new-privs"][..],

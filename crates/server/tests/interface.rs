@@ -8,7 +8,11 @@ use std::sync::Arc;
 use penfold_server::protocol::{DESCRIPTION, INTERFACE};
 use varlink_parser::{IDL, VStructOrEnum, VType, VTypeExt};
 
-use common::World;
+use common::{HostKind, World, on_each_host};
+
+on_each_host! {
+    introspection_answers_varlinks_own_client,
+}
 
 const SOURCE: &str = concat!(
     include_str!("../src/protocol/mod.rs"),
@@ -89,10 +93,9 @@ fn the_structs_are_those_of_the_description() {
     assert_eq!(written.keys().collect::<Vec<_>>(), Vec::<&String>::new(), "structs of nothing");
 }
 
-#[test]
-fn introspection_answers_varlinks_own_client() {
+fn introspection_answers_varlinks_own_client(host: HostKind) {
     use varlink::{OrgVarlinkServiceClient, OrgVarlinkServiceInterface};
-    let world = World::start();
+    let world = World::start(host);
     let address = format!("unix:{}", world.socket().display());
     let connection = varlink::Connection::with_address(&address).expect("it connects");
     let mut client = OrgVarlinkServiceClient::new(Arc::clone(&connection));
@@ -108,5 +111,5 @@ fn introspection_answers_varlinks_own_client() {
         "org.penfold.Control.Info",
         serde_json::json!({}),
     );
-    assert_eq!(call.call().expect("Info")["host"], "trace");
+    assert_eq!(call.call().expect("Info")["host"], host.name());
 }

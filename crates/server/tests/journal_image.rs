@@ -2,7 +2,7 @@
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, CgroupId, Engine, Errno, FileId, Owner, Tid};
-use penfold_server::journal::{Cgroup, Defaults, Image, describe_all, parse, rebuild};
+use penfold_server::journal::{Cgroup, Defaults, Snapshot, describe_all, parse, rebuild};
 use proptest::prelude::*;
 
 const CPUS: usize = 4;
@@ -46,7 +46,7 @@ impl World {
         self.engine.read(&mut self.host, &root(), cgroup, file).ok()
     }
 
-    fn image(&mut self) -> Image {
+    fn image(&mut self) -> Snapshot {
         describe_all(&mut self.engine, &mut self.host, &Defaults::new())
     }
 
@@ -80,14 +80,14 @@ impl World {
 }
 
 /// The image as a file and back.
-fn through_a_file(image: &Image) -> Image {
+fn through_a_file(image: &Snapshot) -> Snapshot {
     let lines: Vec<String> = image
         .records()
         .map(|record| serde_json::to_string(&record).expect("it can be written") + "\n")
         .collect();
     let found = parse(lines.concat().as_bytes());
     assert_eq!(found.damage, None);
-    found.image.expect("there is one")
+    found.snapshot.expect("there is one")
 }
 
 fn restored(world: &mut World) -> World {
@@ -362,12 +362,12 @@ proptest! {
         let whole = ends.iter().filter(|&&end| end <= cut).count();
         if whole == 0 {
             // nothing, or the beginning of a first line
-            prop_assert!(found.image.is_none() && found.damage.is_some() == (cut > 0));
+            prop_assert!(found.snapshot.is_none() && found.damage.is_some() == (cut > 0));
         } else {
             prop_assert_eq!(found.damage, None);
-            let mut expected = Image::default();
+            let mut expected = Snapshot::default();
             image.records().take(whole).for_each(|record| expected.apply(&record));
-            prop_assert_eq!(found.image, Some(expected));
+            prop_assert_eq!(found.snapshot, Some(expected));
         }
     }
 
@@ -381,7 +381,7 @@ proptest! {
         let mut bytes = lines.concat().into_bytes();
         let at = at % bytes.len();
         bytes.splice(at..at, junk);
-        if let Some(image) = parse(&bytes).image {
+        if let Some(image) = parse(&bytes).snapshot {
             let mut other = World::new();
             rebuild(&mut other.engine, &mut other.host, &image);
         }
@@ -417,6 +417,6 @@ fn a_journal_of_another_format_is_not_read() {
     let found = parse(
         b"{\"is\":\"begin\",\"format\":2,\"place\":{\"boot\":\"\",\"pids\":0,\"mounts\":0},\"last\":0}\n",
     );
-    assert!(found.image.is_none());
+    assert!(found.snapshot.is_none());
     assert!(found.damage.expect("it is said").contains("format 2"));
 }

@@ -8,7 +8,12 @@ use penfold_server::connection::Connection;
 use penfold_server::control::Limits;
 use penfold_server::protocol::{Environment, Event, ExecCall, KillCall, RmdirCall, WatchCall};
 
-use common::{World, lives, wait_until};
+use common::{HostKind, World, lives, on_each_host, wait_until};
+
+on_each_host! {
+    who_watches_hears_what_is_made_and_removed_below,
+    a_slow_watcher_is_told_how_much_it_lost,
+}
 
 fn start(world: &World, cgroup: &str, script: &str) -> i32 {
     let exec = ExecCall {
@@ -22,7 +27,7 @@ fn start(world: &World, cgroup: &str, script: &str) -> i32 {
 
 #[test]
 fn a_fork_bomb_dies() {
-    let world = World::start();
+    let world = World::start(HostKind::Trace);
     world.mkdir("/bomb");
     world.mkdir("/bomb/below");
     world.write("/bomb", "pids.max", "40");
@@ -45,7 +50,7 @@ while True:
 
 #[test]
 fn a_frozen_cgroup_dies_too() {
-    let world = World::start();
+    let world = World::start(HostKind::Trace);
     world.mkdir("/ice");
     let pid = start(&world, "/ice", "exec sleep 1000");
     wait_until("it sleeps", || common::command_of(pid) == "sleep");
@@ -81,9 +86,8 @@ fn event(kind: &str, cgroup: &str) -> (String, String) {
     (kind.to_owned(), cgroup.to_owned())
 }
 
-#[test]
-fn who_watches_hears_what_is_made_and_removed_below() {
-    let world = World::start();
+fn who_watches_hears_what_is_made_and_removed_below(host: HostKind) {
+    let world = World::start(host);
     world.mkdir("/a");
     world.mkdir("/b");
     let all = watching(&world, None);
@@ -100,7 +104,7 @@ fn who_watches_hears_what_is_made_and_removed_below() {
 
 #[test]
 fn who_watches_hears_of_members_limits_and_releases() {
-    let world = World::start();
+    let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     world.write("/a", "pids.max", "1");
     world.write("/a", "notify_on_release", "1");
@@ -116,9 +120,8 @@ fn who_watches_hears_of_members_limits_and_releases() {
     assert_eq!(last, [event("empty", "1:/a"), event("released", "1:/a")]);
 }
 
-#[test]
-fn a_slow_watcher_is_told_how_much_it_lost() {
-    let world = World::with(Limits { events: 10, ..Limits::default() });
+fn a_slow_watcher_is_told_how_much_it_lost(host: HostKind) {
+    let world = World::with(host, Limits { events: 10, ..Limits::default() });
     let mut connection = world.connect();
     let call = WatchCall::default();
     let mut replies = connection.call_more(&call, &[]).expect("sent");

@@ -5,28 +5,40 @@ mod common;
 use penfold_server::connection::CallError;
 use penfold_server::control::Limits;
 use penfold_server::protocol::{
-    AttachCall, FilesCall, HierarchiesCall, InfoCall, ListCall, MkdirCall, MountCall, ProcCall, ReadCall,
-    RemountCall, RenameCall, RmdirCall, SetOwnerCall, SignalCall, StatCall, SubsystemsCall, TasksCall,
-    UnmountCall, UsageCall, ViewCall, WriteCall,
+    AttachCall, Environment, ExecCall, FilesCall, HierarchiesCall, InfoCall, ListCall, MkdirCall, MountCall,
+    ProcCall, ReadCall, RemountCall, RenameCall, RmdirCall, SetOwnerCall, SignalCall, StatCall,
+    SubsystemsCall, TasksCall, UnmountCall, UsageCall, ViewCall, WriteCall,
 };
 
-use common::{Stranger, World, lives, wait_until};
+use common::{HostKind, Stranger, World, lives, on_each_host, wait_until};
+
+on_each_host! {
+    info_tells_who_serves,
+    hierarchies_are_mounted_shared_changed_and_unmounted,
+    a_view_needs_the_fuse_device,
+    directories_are_made_renamed_listed_and_removed,
+    names_that_are_no_text_come_back_as_they_went,
+    a_release_agent_that_is_no_text_comes_back_as_it_went,
+    a_task_number_has_the_white_space_of_the_kernel,
+    files_are_listed_read_written_and_owned,
+    a_running_process_is_attached_shown_and_signalled,
+    command_is_a_member_of_its_cgroup,
+    an_address_must_say_which_hierarchy_where_there_are_several,
+}
 
 fn at(cgroup: &str) -> String {
     cgroup.to_owned()
 }
 
-#[test]
-fn info_tells_who_serves() {
-    let info = World::start().call(&InfoCall {});
+fn info_tells_who_serves(host: HostKind) {
+    let info = World::start(host).call(&InfoCall {});
     assert_eq!(info.pid, i64::from(std::process::id()));
-    assert_eq!((&*info.host, info.embedded), ("trace", false));
+    assert_eq!((&*info.host, info.embedded), (host.name(), false));
     assert_eq!(info.uid, i64::from(nix::unistd::geteuid().as_raw()));
 }
 
-#[test]
-fn hierarchies_are_mounted_shared_changed_and_unmounted() {
-    let world = World::empty(Limits::default());
+fn hierarchies_are_mounted_shared_changed_and_unmounted(host: HostKind) {
+    let world = World::empty(host, Limits::default());
     let mount = |options: &str| MountCall { options: at(options), filesystem: None };
     let first = world.call(&mount("pids,freezer"));
     assert!(first.created);
@@ -59,9 +71,8 @@ fn hierarchies_are_mounted_shared_changed_and_unmounted() {
     assert_eq!(world.call(&HierarchiesCall {}).hierarchies.len(), 1);
 }
 
-#[test]
-fn a_view_needs_the_fuse_device() {
-    let world = World::start();
+fn a_view_needs_the_fuse_device(host: HostKind) {
+    let world = World::start(host);
     let call = ViewCall { options: at("all"), target: at("/mnt"), ..ViewCall::default() };
     assert_eq!(world.refused(&call), "EBADF");
     let file = std::fs::File::open("/dev/null").expect("a file");
@@ -70,9 +81,8 @@ fn a_view_needs_the_fuse_device() {
     assert_eq!(world.call(&HierarchiesCall {}).hierarchies[0].mounts, 1, "the mount was given back");
 }
 
-#[test]
-fn directories_are_made_renamed_listed_and_removed() {
-    let world = World::start();
+fn directories_are_made_renamed_listed_and_removed(host: HostKind) {
+    let world = World::start(host);
     let mkdir = |cgroup: &str, parents| MkdirCall { cgroup: at(cgroup), mode: Some(0o750), parents };
     world.call(&mkdir("/a", None));
     assert_eq!(world.refused(&mkdir("/a", None)), "EEXIST");
@@ -102,9 +112,8 @@ fn directories_are_made_renamed_listed_and_removed() {
     assert_eq!(world.refused(&rmdir("/e", None)), "ENOENT");
 }
 
-#[test]
-fn names_that_are_no_text_come_back_as_they_went() {
-    let world = World::start();
+fn names_that_are_no_text_come_back_as_they_went(host: HostKind) {
+    let world = World::start(host);
     world.mkdir("/\\377\\376 b\\134n");
     assert_eq!(world.names("/"), ["/", "/\\377\\376 b\\134n"]);
     world.write("/\\377\\376 b\\134n", "pids.max", "3");
@@ -116,9 +125,8 @@ fn names_that_are_no_text_come_back_as_they_went() {
     assert!(world.names("/").contains(&at("/ü:ö")));
 }
 
-#[test]
-fn a_release_agent_that_is_no_text_comes_back_as_it_went() {
-    let world = World::start();
+fn a_release_agent_that_is_no_text_comes_back_as_it_went(host: HostKind) {
+    let world = World::start(host);
     world.write("/", "release_agent", " /\\377\\303(\\134n \n");
     assert_eq!(world.read("/", "release_agent"), "/\\377\\303(\\134n\n");
     let options = world.call(&HierarchiesCall {}).hierarchies.remove(0).options;
@@ -132,9 +140,8 @@ fn a_release_agent_that_is_no_text_comes_back_as_it_went() {
     assert_eq!(remounted.options, "release_agent=/\\375,name=bytes");
 }
 
-#[test]
-fn a_task_number_has_the_white_space_of_the_kernel() {
-    let world = World::start();
+fn a_task_number_has_the_white_space_of_the_kernel(host: HostKind) {
+    let world = World::start(host);
     world.mkdir("/a");
     let stranger = Stranger::sleeping(nix::unistd::geteuid().as_raw());
     let pid = stranger.pid();
@@ -148,9 +155,8 @@ fn a_task_number_has_the_white_space_of_the_kernel() {
     assert_eq!(world.read("/a", "cgroup.procs"), format!("{pid}\n"));
 }
 
-#[test]
-fn files_are_listed_read_written_and_owned() {
-    let world = World::start();
+fn files_are_listed_read_written_and_owned(host: HostKind) {
+    let world = World::start(host);
     world.mkdir("/a");
     let files = world.call(&FilesCall { cgroup: at("/a") }).files;
     assert_eq!(files[0].name, "cgroup.procs");
@@ -178,9 +184,8 @@ fn files_are_listed_read_written_and_owned() {
     assert_eq!(world.refused(&stat(Some("nothing"))), "ENOENT");
 }
 
-#[test]
-fn a_running_process_is_attached_shown_and_signalled() {
-    let world = World::start();
+fn a_running_process_is_attached_shown_and_signalled(host: HostKind) {
+    let world = World::start(host);
     world.mkdir("/a");
     let own = nix::unistd::geteuid().as_raw();
     let stranger = Stranger::sleeping(own);
@@ -216,9 +221,8 @@ fn a_running_process_is_attached_shown_and_signalled() {
     assert_eq!(world.refused(&AttachCall { cgroup: at("/a"), task: 1 << 40, process: true }), "EINVAL");
 }
 
-#[test]
-fn an_address_must_say_which_hierarchy_where_there_are_several() {
-    let world = World::empty(Limits::default());
+fn an_address_must_say_which_hierarchy_where_there_are_several(host: HostKind) {
+    let world = World::empty(host, Limits::default());
     let stat = |cgroup: &str| StatCall { cgroup: at(cgroup), file: None };
     assert_eq!(world.refused(&stat("/")), "ENOENT");
     world.call(&MountCall { options: at("pids"), ..MountCall::default() });
@@ -231,4 +235,21 @@ fn an_address_must_say_which_hierarchy_where_there_are_several() {
     for address in ["3:/", "y:/", ":/", "cpuset:/", "pids,x:/"] {
         assert_eq!(world.refused(&stat(address)), "ENOENT", "{address}");
     }
+}
+
+fn command_is_a_member_of_its_cgroup(host: HostKind) {
+    let world = World::start(host);
+    world.mkdir("/a");
+    let exec = ExecCall {
+        cgroups: vec![at("/a")],
+        command: vec![at("sleep"), at("1000")],
+        environment: vec![Environment { name: at("PATH"), value: at("/bin:/usr/bin") }],
+        ..ExecCall::default()
+    };
+    let pid = world.call(&exec).pid;
+    assert_eq!(world.read("/a", "cgroup.procs"), format!("{pid}\n"));
+    assert_eq!(world.read("/a", "pids.current"), "1\n");
+    assert_eq!(world.refused(&RmdirCall { cgroup: at("/a"), recursive: None }), "EBUSY");
+    let elsewhere = ExecCall { cgroups: vec![at("/b")], ..exec };
+    assert_eq!(world.refused(&elsewhere), "ENOENT");
 }

@@ -6,62 +6,75 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::wait_until;
+use common::{HostKind, on_each_host, wait_until};
 use penfold_core::{CgroupId, FileId};
-use penfold_linux::trace::{AtEnd, Command, ExecOptions, Running, TraceHost, Workshop};
+use penfold_linux::host::{HostHandle, RunningCommand};
+use penfold_linux::trace::{AtEnd, Command, ExecOptions};
 use penfold_server::client::{Client, Trust};
-use penfold_server::desk::{Desk, Filesystem};
 use penfold_server::metrics::{MetricsAddress, Responder, SHOWN, scrape};
+use penfold_server::mounts::Filesystem;
+use penfold_server::operation::Operation;
+use penfold_server::service::Service;
+
+on_each_host! {
+    what_is_left_out_is_summed_and_counted,
+    only_metrics_are_served_and_only_to_requests,
+    silent_scrapers_are_bounded_and_let_go,
+    a_socket_in_the_file_system_replaces_that_of_a_dead_daemon,
+}
 
 struct World {
-    host: TraceHost,
-    desk: Desk,
+    host: Arc<dyn HostHandle>,
+    service: Service,
 }
 
 impl World {
-    fn start() -> World {
-        let mut workshop = Workshop::new(false);
-        let (engine, host) = workshop.parts();
-        penfold_subsystems::load_all(engine, host).expect("all controllers load");
-        let host = TraceHost::start(workshop).expect("the host starts");
-        World { desk: Desk::new(host.clone(), Trust::Owner(0)), host }
+    fn start(host: HostKind) -> World {
+        let host = host.start(Box::new(|_, _| {})).expect("the host starts");
+        let service = Service::new(Arc::clone(&host), Trust::Owner(0));
+        let loaded = service.with_exact(|engine, host| penfold_subsystems::load_all(engine, host));
+        loaded.expect("the host runs").expect("all controllers load");
+        World { host, service }
     }
 
     fn mount(&self, options: &str) -> CgroupId {
-        self.desk.mount(&Client::own(), options, Filesystem::Cgroup).expect("it mounts").root
+        self.service.mount(&Client::own(), options, Filesystem::Cgroup).expect("it mounts").root
     }
 
     fn mkdir(&self, parent: CgroupId, name: &[u8]) -> CgroupId {
-        self.desk.mkdir(&Client::own(), None, parent, name, 0o755).expect("a cgroup")
+        self.service.mkdir(&Client::own(), None, parent, name, 0o755).expect("a cgroup")
     }
 
     fn file(&self, cgroup: CgroupId, name: &'static str) -> FileId {
-        let found = self.desk.look(move |engine, _| engine.find_file(cgroup, name)).expect("it runs");
+        let found =
+            self.service.with_exact(move |engine, _| engine.find_file(cgroup, name)).expect("it runs");
         found.expect("it is there")
     }
 
     fn write(&self, cgroup: CgroupId, name: &'static str, text: &str) {
         let file = self.file(cgroup, name);
-        self.desk.write(&Client::own(), None, cgroup, file, text.as_bytes()).expect("it is taken");
+        let client = Client::own();
+        let operation = Operation::of_write(file, text.as_bytes(), |number| client.task(number));
+        self.service.perform(&client, None, cgroup, operation.expect("a task")).expect("it is taken");
     }
 
     fn read(&self, cgroup: CgroupId, name: &'static str) -> String {
         let file = self.file(cgroup, name);
-        String::from_utf8(self.desk.read(&Client::own(), cgroup, file).expect("it is read")).expect("a text")
+        String::from_utf8(self.service.read(&Client::own(), cgroup, file).expect("it is read"))
+            .expect("a text")
     }
 
-    fn exec(&self, cgroups: &[CgroupId], argv: &[&str]) -> Running {
+    fn exec(&self, cgroups: &[CgroupId], argv: &[&str]) -> Box<dyn RunningCommand> {
         let options = ExecOptions { leave_running: true, exit_kill: true };
-        self.host
-            .exec(Command::new(argv.iter().copied()), cgroups.iter().copied(), options)
-            .expect("it starts")
+        self.host.launch(Command::new(argv.iter().copied()), cgroups.to_vec(), options).expect("it starts")
     }
 
     fn serve(&self) -> SocketAddr {
         let address = MetricsAddress::Network("127.0.0.1:0".parse().expect("an address"));
-        let responder = Responder::start(self.desk.clone(), &address).expect("it listens");
+        let responder = Responder::start(self.service.clone(), &address).expect("it listens");
         match responder.address() {
             MetricsAddress::Network(address) => *address,
             MetricsAddress::Unix(_) => unreachable!("a port was asked for"),
@@ -165,7 +178,7 @@ fn get(samples: &Samples, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
 
 #[test]
 fn the_numbers_are_those_of_the_files() {
-    let world = World::start();
+    let world = World::start(HostKind::Trace);
     let at = world.mount("pids,cpuacct,name=numbers");
     let shares = world.mount("numtasks");
     let a = world.mkdir(at, b"a");
@@ -184,7 +197,7 @@ fn the_numbers_are_those_of_the_files() {
     };
     wait_until("all of them sleep", || sleepers() == 5);
 
-    let samples = parse(&scrape(&world.desk).expect("it runs"));
+    let samples = parse(&scrape(&world.service).expect("it runs"));
     let path = "/a/quote\" backslash\\134 \\377";
     let of = |path| [("hierarchy", "numbers"), ("path", path)];
     let with = |path, key, value| [("hierarchy", "numbers"), ("path", path), (key, value)];
@@ -219,9 +232,8 @@ fn the_numbers_are_those_of_the_files() {
     let _ = shares;
 }
 
-#[test]
-fn what_is_left_out_is_summed_and_counted() {
-    let world = World::start();
+fn what_is_left_out_is_summed_and_counted(host: HostKind) {
+    let world = World::start(host);
     let at = world.mount("pids,cpuacct,name=many");
     let first = world.mkdir(at, b"first");
     for number in 1..SHOWN {
@@ -231,7 +243,7 @@ fn what_is_left_out_is_summed_and_counted() {
     let outer = world.mkdir(first, b"outer");
     let inner = world.mkdir(outer, b"inner");
     let _running = (world.exec(&[outer], &["sleep", "100"]), world.exec(&[inner], &["sleep", "100"]));
-    let text = scrape(&world.desk).expect("it runs");
+    let text = scrape(&world.service).expect("it runs");
     let samples = parse(&text);
     let paths: BTreeSet<&String> = samples.keys().filter_map(|(_, labels)| labels.get("path")).collect();
     assert_eq!(paths.len(), SHOWN + 1);
@@ -251,9 +263,8 @@ fn ask(address: SocketAddr, request: &[u8]) -> String {
     answer
 }
 
-#[test]
-fn only_metrics_are_served_and_only_to_requests() {
-    let world = World::start();
+fn only_metrics_are_served_and_only_to_requests(host: HostKind) {
+    let world = World::start(host);
     let address = world.serve();
     let answer = ask(address, b"GET /metrics?x=y HTTP/1.1\r\nHost: here\r\n\r\n");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
@@ -273,9 +284,8 @@ fn only_metrics_are_served_and_only_to_requests() {
     assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
 }
 
-#[test]
-fn silent_scrapers_are_bounded_and_let_go() {
-    let world = World::start();
+fn silent_scrapers_are_bounded_and_let_go(host: HostKind) {
+    let world = World::start(host);
     let address = world.serve();
     let silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address).expect("it listens")).collect();
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -290,19 +300,18 @@ fn silent_scrapers_are_bounded_and_let_go() {
     drop(silent);
 }
 
-#[test]
-fn a_socket_in_the_file_system_replaces_that_of_a_dead_daemon() {
-    let world = World::start();
+fn a_socket_in_the_file_system_replaces_that_of_a_dead_daemon(host: HostKind) {
+    let world = World::start(host);
     let path = std::env::temp_dir().join(format!("penfold-metrics-{}", std::process::id()));
     drop(std::os::unix::net::UnixListener::bind(&path).expect("left by a dead one"));
-    Responder::start(world.desk.clone(), &MetricsAddress::Unix(path.clone())).expect("it listens");
+    Responder::start(world.service.clone(), &MetricsAddress::Unix(path.clone())).expect("it listens");
     let mut stream = UnixStream::connect(&path).expect("it listens");
     stream.write_all(b"GET /metrics HTTP/1.0\n\n").expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("# EOF\n"), "{answer}");
     assert!(
-        Responder::start(world.desk.clone(), &MetricsAddress::Unix(path.clone())).is_err(),
+        Responder::start(world.service.clone(), &MetricsAddress::Unix(path.clone())).is_err(),
         "it is in use"
     );
     std::fs::remove_file(path).expect("it is ours");

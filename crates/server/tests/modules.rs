@@ -18,7 +18,7 @@ use penfold_server::protocol::{
     UnmountCall, WatchCall,
 };
 
-use common::{NOBODY, World, not_root, wait_until};
+use common::{HostKind, NOBODY, World, not_root, wait_until};
 
 /// The module of these tests in a variant of its own, in a directory of its own, which goes with it.
 struct Compiled(PathBuf);
@@ -115,7 +115,7 @@ fn start(world: &World, cgroup: &str, script: &str) {
 #[test]
 fn a_module_comes_and_goes_while_a_hierarchy_is_full_of_tasks() {
     let Some(path) = compile("full", &["-DEVENTS"]) else { return };
-    let world = World::empty(Limits::default());
+    let world = World::empty(HostKind::Trace, Limits::default());
     let pids = mount(&world, "pids");
     world.mkdir(&format!("{pids}:/a"));
     start(&world, &format!("{pids}:/a"), "while :; do (:); done");
@@ -179,7 +179,7 @@ fn a_module_comes_and_goes_while_a_hierarchy_is_full_of_tasks() {
 #[test]
 fn a_bound_module_stays_and_the_error_names_the_holder() {
     let Some(path) = compile("bound", &[]) else { return };
-    let world = World::empty(Limits::default());
+    let world = World::empty(HostKind::Trace, Limits::default());
     load(&world, &path);
     let id = mount(&world, "bound,name=its");
     let busy = UnloadModuleCall { name: "bound".into() };
@@ -212,7 +212,7 @@ fn a_bound_module_stays_and_the_error_names_the_holder() {
 #[test]
 fn all_and_remount_take_a_loaded_module() {
     let Some(path) = compile("taken", &[]) else { return };
-    let world = World::empty(Limits::default());
+    let world = World::empty(HostKind::Trace, Limits::default());
     let id = mount(&world, "pids");
     load(&world, &path);
     world.call(&RemountCall { hierarchy: id.clone(), options: "pids,taken".into() });
@@ -235,7 +235,7 @@ fn only_the_owner_loads_and_unloads() {
     if not_root() {
         return;
     }
-    let world = World::empty(Limits::default());
+    let world = World::empty(HostKind::Trace, Limits::default());
     let call = format!(r#"{{"module":"{}"}}"#, text(&path));
     let answer = world.as_user(NOBODY, "LoadModule", &call);
     assert!(answer.contains("EPERM") && answer.contains("owner (uid 0, with its capabilities)"), "{answer}");
@@ -267,7 +267,7 @@ fn only_the_owner_loads_and_unloads() {
 #[test]
 fn a_file_that_others_can_change_is_refused_with_the_permission_that_is_wrong() {
     let Some(path) = compile("open", &[]) else { return };
-    let world = World::empty(Limits::default());
+    let world = World::empty(HostKind::Trace, Limits::default());
     let call = LoadModuleCall { module: text(&path) };
     fs::set_permissions(&*path, fs::Permissions::from_mode(0o775)).expect("chmod");
     let (errno, message) = refusal(&world, &call);
@@ -282,7 +282,7 @@ fn a_file_that_others_can_change_is_refused_with_the_permission_that_is_wrong() 
 
 #[test]
 fn what_can_not_be_loaded_is_told_and_harms_nobody() {
-    let world = World::empty(Limits::default());
+    let world = World::empty(HostKind::Trace, Limits::default());
     let witness = Path::new(env!("CARGO_TARGET_TMPDIR")).join("modules-constructed");
     let _ = fs::remove_file(&witness);
     let constructor = format!("-DCONSTRUCTOR=\"{}\"", witness.display());
@@ -329,7 +329,7 @@ fn what_can_not_be_loaded_is_told_and_harms_nobody() {
 #[test]
 fn a_cgroup_that_a_module_refuses_is_not_there() {
     let Some(path) = compile("refuses", &["-DCREATE=ENOSPC"]) else { return };
-    let world = World::empty(Limits::default());
+    let world = World::empty(HostKind::Trace, Limits::default());
     load(&world, &path);
     let id = mount(&world, "pids,refuses,freezer");
     let call = MkdirCall { cgroup: format!("{id}:/x"), ..MkdirCall::default() };
@@ -343,7 +343,7 @@ fn a_cgroup_that_a_module_refuses_is_not_there() {
 #[test]
 fn who_watches_everything_hears_of_modules() {
     let Some(path) = compile("heard", &[]) else { return };
-    let world = World::empty(Limits::default());
+    let world = World::empty(HostKind::Trace, Limits::default());
     let id = mount(&world, "pids");
     let listen = |cgroup: Option<String>| {
         let mut connection = world.connect();
@@ -378,7 +378,7 @@ fn who_watches_everything_hears_of_modules() {
 #[test]
 fn a_slow_callback_is_counted() {
     let Some(path) = compile("slow", &[]) else { return };
-    let world = World::empty(Limits::default());
+    let world = World::empty(HostKind::Trace, Limits::default());
     load(&world, &path);
     let id = mount(&world, "slow");
     assert_eq!(modules(&world)[0].overruns, 0);
@@ -391,7 +391,7 @@ fn a_slow_callback_is_counted() {
 #[test]
 fn of_two_loads_at_once_one_succeeds() {
     let Some(path) = compile("twice", &[]) else { return };
-    let world = World::empty(Limits::default());
+    let world = World::empty(HostKind::Trace, Limits::default());
     for _ in 0..10 {
         let outcomes: Vec<bool> = std::thread::scope(|scope| {
             let load = || world.try_call(&LoadModuleCall { module: text(&path) }).is_ok();

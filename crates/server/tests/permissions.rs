@@ -6,7 +6,16 @@ use std::process::Command;
 
 use penfold_server::protocol::{AttachCall, MkdirCall, SetOwnerCall, SignalCall};
 
-use common::{NOBODY, Stranger, World, lives, not_root};
+use common::{HostKind, NOBODY, Stranger, World, lives, not_root, on_each_host};
+
+on_each_host! {
+    only_the_administrator_mounts,
+    directories_and_files_are_for_whom_owner_and_mode_say,
+    every_step_of_a_path_must_be_searchable,
+    nobody_moves_or_signals_what_is_not_theirs,
+    root_in_a_user_namespace_is_no_administrator,
+    a_client_in_a_pid_namespace_speaks_of_its_own_numbers,
+}
 
 /// As nobody; the errno, or the whole answer.
 fn nobody(world: &World, method: &str, parameters: &str) -> String {
@@ -20,24 +29,22 @@ fn nobody(world: &World, method: &str, parameters: &str) -> String {
 
 const DONE: &str = "{\"parameters\":{}}\n";
 
-#[test]
-fn only_the_administrator_mounts() {
+fn only_the_administrator_mounts(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start();
+    let world = World::start(host);
     assert_eq!(nobody(&world, "Mount", r#"{"options":"none,name=x"}"#), "EPERM");
     assert_eq!(nobody(&world, "Remount", r#"{"hierarchy":"1","options":"all"}"#), "EPERM");
     assert_eq!(nobody(&world, "Unmount", r#"{"hierarchy":"1"}"#), "EPERM");
     assert!(nobody(&world, "Hierarchies", "{}").contains("\"id\":1"));
 }
 
-#[test]
-fn directories_and_files_are_for_whom_owner_and_mode_say() {
+fn directories_and_files_are_for_whom_owner_and_mode_say(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start();
+    let world = World::start(host);
     world.mkdir("/theirs");
     world.mkdir("/ours");
     world.mkdir("/ours/deep");
@@ -64,12 +71,11 @@ fn directories_and_files_are_for_whom_owner_and_mode_say() {
     assert!(owner.contains("\"uid\":65534,\"gid\":65534,\"mode\":448"), "{owner}");
 }
 
-#[test]
-fn every_step_of_a_path_must_be_searchable() {
+fn every_step_of_a_path_must_be_searchable(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start();
+    let world = World::start(host);
     world.call(&MkdirCall { cgroup: "/closed".into(), mode: Some(0o700), parents: None });
     world.mkdir("/closed/in");
     for (method, parameters) in [
@@ -95,12 +101,11 @@ fn every_step_of_a_path_must_be_searchable() {
     assert_eq!(nobody(&world, "Files", r#"{"cgroup":"/closed"}"#), "EACCES");
 }
 
-#[test]
-fn nobody_moves_or_signals_what_is_not_theirs() {
+fn nobody_moves_or_signals_what_is_not_theirs(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start();
+    let world = World::start(host);
     world.mkdir("/theirs");
     world.give("/theirs", NOBODY);
     world.call(&SetOwnerCall {
@@ -124,12 +129,11 @@ fn nobody_moves_or_signals_what_is_not_theirs() {
     assert_eq!(world.call(&all).processes, 0);
 }
 
-#[test]
-fn root_in_a_user_namespace_is_no_administrator() {
+fn root_in_a_user_namespace_is_no_administrator(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start();
+    let world = World::start(host);
     let client = world.client("Mount", r#"{"options":"none,name=x"}"#);
     let mut inside = Command::new("unshare");
     inside.args(["--user", "--map-root-user"]).arg(client.get_program()).args(client.get_args());
@@ -142,12 +146,11 @@ fn root_in_a_user_namespace_is_no_administrator() {
     assert!(answer.contains("EPERM"), "{answer}");
 }
 
-#[test]
-fn a_client_in_a_pid_namespace_speaks_of_its_own_numbers() {
+fn a_client_in_a_pid_namespace_speaks_of_its_own_numbers(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start();
+    let world = World::start(host);
     world.mkdir("/a");
     let call = |method, parameters| {
         let client = world.client(method, parameters);

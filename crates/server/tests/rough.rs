@@ -14,7 +14,18 @@ use penfold_server::connection::{CallError, Connection};
 use penfold_server::control::Limits;
 use penfold_server::protocol::{InfoCall, WriteCall};
 
-use common::{World, wait_until};
+use common::{HostKind, World, on_each_host, wait_until};
+
+on_each_host! {
+    what_is_no_call_is_answered_and_the_connection_closed,
+    wrong_calls_are_told_what_is_wrong_and_the_connection_goes_on,
+    a_request_that_is_too_long_is_refused_and_no_more_is_kept_of_it,
+    clients_that_die_in_the_middle_are_forgotten,
+    a_thousand_connections_at_once_are_served,
+    one_user_can_not_take_all_connections,
+    a_client_that_does_not_read_or_is_stopped_holds_up_nobody_and_is_closed,
+    descriptors_are_bounded_and_a_wrong_one_is_told,
+}
 
 /// Sends it and reads one answer; empty if there was none.
 fn answer(stream: &mut UnixStream, message: &str) -> String {
@@ -33,9 +44,8 @@ fn still_serves(world: &World) {
     assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
 }
 
-#[test]
-fn what_is_no_call_is_answered_and_the_connection_closed() {
-    let world = World::start();
+fn what_is_no_call_is_answered_and_the_connection_closed(host: HostKind) {
+    let world = World::start(host);
     for wrong in ["\0", "{\0", "[1]\0", "null\0", "{\"method\":5}\0", "{\"parameters\":{}}\0", "\u{1}\0"] {
         let mut stream = world.stream();
         let text = answer(&mut stream, wrong);
@@ -51,9 +61,8 @@ fn what_is_no_call_is_answered_and_the_connection_closed() {
     still_serves(&world);
 }
 
-#[test]
-fn wrong_calls_are_told_what_is_wrong_and_the_connection_goes_on() {
-    let world = World::start();
+fn wrong_calls_are_told_what_is_wrong_and_the_connection_goes_on(host: HostKind) {
+    let world = World::start(host);
     let mut stream = world.stream();
     for (call, expected) in [
         (r#"{"method":"org.penfold.Control.Nothing"}"#, "MethodNotFound"),
@@ -85,9 +94,8 @@ fn wrong_calls_are_told_what_is_wrong_and_the_connection_goes_on() {
     assert_eq!(world.names("/"), ["/", "/a"]);
 }
 
-#[test]
-fn a_request_that_is_too_long_is_refused_and_no_more_is_kept_of_it() {
-    let world = World::start();
+fn a_request_that_is_too_long_is_refused_and_no_more_is_kept_of_it(host: HostKind) {
+    let world = World::start(host);
     let long = WriteCall { content: "x".repeat(2 << 20), ..WriteCall::default() };
     assert!(matches!(world.try_call(&long), Err(CallError::TooMuch(_) | CallError::Transport(_))));
     let just = WriteCall { content: "x".repeat(1 << 19), cgroup: "/".into(), file: "tasks".into() };
@@ -95,9 +103,8 @@ fn a_request_that_is_too_long_is_refused_and_no_more_is_kept_of_it() {
     still_serves(&world);
 }
 
-#[test]
-fn clients_that_die_in_the_middle_are_forgotten() {
-    let world = World::start();
+fn clients_that_die_in_the_middle_are_forgotten(host: HostKind) {
+    let world = World::start(host);
     for _ in 0..50 {
         let mut stream = world.stream();
         stream.write_all(b"{\"method\":\"org.penfold").expect("sent");
@@ -110,9 +117,8 @@ fn clients_that_die_in_the_middle_are_forgotten() {
     still_serves(&world);
 }
 
-#[test]
-fn a_thousand_connections_at_once_are_served() {
-    let world = World::start();
+fn a_thousand_connections_at_once_are_served(host: HostKind) {
+    let world = World::start(host);
     let mut connections: Vec<Connection> = (0..1000).map(|_| world.connect()).collect();
     for _ in 0..2 {
         for connection in &mut connections {
@@ -124,12 +130,11 @@ fn a_thousand_connections_at_once_are_served() {
     wait_until("all are gone", || world.daemon().connections() == 0);
 }
 
-#[test]
-fn one_user_can_not_take_all_connections() {
+fn one_user_can_not_take_all_connections(host: HostKind) {
     if common::not_root() {
         return;
     }
-    let world = World::with(Limits { connections_of_user: 2, ..Limits::default() });
+    let world = World::with(host, Limits { connections_of_user: 2, ..Limits::default() });
     let mut watching: Vec<_> = (0..2)
         .map(|_| {
             let mut client = world.client("Watch", "{}");
@@ -149,9 +154,8 @@ fn one_user_can_not_take_all_connections() {
     assert!(world.as_user(common::NOBODY, "Info", "{}").contains("version"));
 }
 
-#[test]
-fn a_client_that_does_not_read_or_is_stopped_holds_up_nobody_and_is_closed() {
-    let world = World::with(Limits { patience: Duration::from_millis(300), ..Limits::default() });
+fn a_client_that_does_not_read_or_is_stopped_holds_up_nobody_and_is_closed(host: HostKind) {
+    let world = World::with(host, Limits { patience: Duration::from_millis(300), ..Limits::default() });
     // fills its socket with answers that it does not read
     let mut deaf = world.stream();
     let calls = "{\"method\":\"org.penfold.Control.Subsystems\"}\0".repeat(20_000);
@@ -178,9 +182,8 @@ fn a_client_that_does_not_read_or_is_stopped_holds_up_nobody_and_is_closed() {
     client.wait().expect("it is ours");
 }
 
-#[test]
-fn descriptors_are_bounded_and_a_wrong_one_is_told() {
-    let world = World::start();
+fn descriptors_are_bounded_and_a_wrong_one_is_told(host: HostKind) {
+    let world = World::start(host);
     let count = || std::fs::read_dir("/proc/self/fd").expect("ours").count();
     let pass = |stream: &UnixStream, text: &[u8], number: usize| {
         let rights = vec![stream.as_raw_fd(); number];

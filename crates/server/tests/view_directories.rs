@@ -4,14 +4,22 @@ mod views;
 
 use std::fs;
 
-use views::{Views, possible};
+use views::{HostKind, Views, on_each_host, possible};
 
-#[test]
-fn a_shell_makes_lists_and_removes_cgroups() {
+on_each_host! {
+    a_shell_makes_lists_and_removes_cgroups,
+    attributes_are_those_of_the_kernel,
+    names_are_taken_and_refused_as_by_the_kernel,
+    rename_refuses_in_the_kernels_order,
+    nothing_but_directories_can_be_made,
+    a_removed_directory_is_empty_and_refuses,
+}
+
+fn a_shell_makes_lists_and_removes_cgroups(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("shell");
+    let mut views = Views::start(host, "shell");
     views.mount("pids,name=one", "m");
     for shell in ["dash", "bash"] {
         let script = "cd m && mkdir a a/b && ls a | grep -v pids | tr '\\n' ' ' && cat a/pids.max && echo 7 > a/pids.max \
@@ -21,12 +29,11 @@ fn a_shell_makes_lists_and_removes_cgroups() {
     }
 }
 
-#[test]
-fn attributes_are_those_of_the_kernel() {
+fn attributes_are_those_of_the_kernel(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("attributes");
+    let mut views = Views::start(host, "attributes");
     views.mount("none,name=attributes", "m");
     let seen = views.python(
         "os.chdir('m'); os.umask(0o22)\n\
@@ -60,12 +67,11 @@ fn attributes_are_those_of_the_kernel() {
     assert_eq!(seen, expected);
 }
 
-#[test]
-fn names_are_taken_and_refused_as_by_the_kernel() {
+fn names_are_taken_and_refused_as_by_the_kernel(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("names");
+    let mut views = Views::start(host, "names");
     views.mount("none,name=names", "m");
     let seen = views.python(
         "os.chdir('m'); os.mkdir('g')\n\
@@ -85,12 +91,11 @@ fn names_are_taken_and_refused_as_by_the_kernel() {
     assert_eq!(seen, expected);
 }
 
-#[test]
-fn rename_refuses_in_the_kernels_order() {
+fn rename_refuses_in_the_kernels_order(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("rename");
+    let mut views = Views::start(host, "rename");
     views.mount("none,name=rename", "m");
     let seen = views.python(
         "os.chdir('m'); [os.mkdir(d) for d in ['g', 'h', 'g/in']]\n\
@@ -109,12 +114,11 @@ fn rename_refuses_in_the_kernels_order() {
     assert_eq!(seen, expected);
 }
 
-#[test]
-fn nothing_but_directories_can_be_made() {
+fn nothing_but_directories_can_be_made(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("make");
+    let mut views = Views::start(host, "make");
     views.mount("none,name=make", "m");
     let seen = views.python(
         "import stat; os.chdir('m'); os.mkdir('g')\n\
@@ -131,12 +135,11 @@ fn nothing_but_directories_can_be_made() {
     assert_eq!(seen.replace("ENOTSUP ", "EOPNOTSUPP "), expected);
 }
 
-#[test]
-fn a_removed_directory_is_empty_and_refuses() {
+fn a_removed_directory_is_empty_and_refuses(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("removed");
+    let mut views = Views::start(host, "removed");
     views.mount("none,name=removed", "m");
     let seen = views.python(
         "os.chdir('m'); os.mkdir('g'); d = os.open('g', os.O_RDONLY)\n\

@@ -4,14 +4,21 @@ mod views;
 
 use std::process::Stdio;
 
-use views::{Views, possible, wait};
+use views::{HostKind, Views, on_each_host, possible, wait};
 
-#[test]
-fn writes_are_commands_and_reads_continue_their_snapshot() {
+on_each_host! {
+    writes_are_commands_and_reads_continue_their_snapshot,
+    no_control_file_can_be_executed,
+    programs_that_copy_see_the_whole_content,
+    a_truncation_takes_set_user_id_away_and_asks_for_no_owner,
+    a_file_of_a_removed_group_is_dead_also_where_another_view_removed_it,
+}
+
+fn writes_are_commands_and_reads_continue_their_snapshot(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("offsets");
+    let mut views = Views::start(host, "offsets");
     views.mount("none,name=offsets", "m");
     let seen = views.python(
         "os.chdir('m'); f = os.open('notify_on_release', os.O_RDWR)\n\
@@ -30,12 +37,11 @@ fn writes_are_commands_and_reads_continue_their_snapshot() {
 }
 
 /// As in every file system that the kernel makes itself.
-#[test]
-fn no_control_file_can_be_executed() {
+fn no_control_file_can_be_executed(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("execute");
+    let mut views = Views::start(host, "execute");
     views.mount("none,name=execute", "m");
     let seen = views.python(
         "os.chmod('m/notify_on_release', 0o755)\n\
@@ -44,12 +50,11 @@ fn no_control_file_can_be_executed() {
     assert_eq!(seen, "False True EACCES");
 }
 
-#[test]
-fn programs_that_copy_see_the_whole_content() {
+fn programs_that_copy_see_the_whole_content(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("copies");
+    let mut views = Views::start(host, "copies");
     views.mount("pids", "m");
     views.shell("sh", "mkdir m/g && echo 77 > m/g/pids.max");
     for copy in [
@@ -89,7 +94,7 @@ fn ten_thousand_threads_are_read_in_odd_pieces() {
     if !possible() {
         return;
     }
-    let mut views = Views::start("threads");
+    let mut views = Views::start(HostKind::Trace, "threads");
     views.mount("none,name=threads", "m");
     views.shell("sh", "mkdir m/g");
     // moved in first: a thread that is born inside need not be moved
@@ -121,7 +126,7 @@ fn a_size_that_has_grown_is_asked_again() {
     if !possible() {
         return;
     }
-    let mut views = Views::start("grown");
+    let mut views = Views::start(HostKind::Trace, "grown");
     views.mount("none,name=grown", "m");
     // the kernel hears of a small size first; then the list grows past it
     let seen = views.python(
@@ -137,12 +142,11 @@ fn a_size_that_has_grown_is_asked_again() {
 }
 
 /// Measured: the kernel lets go on truncating who has the file open, and takes set-user-ID away, also from another's file.
-#[test]
-fn a_truncation_takes_set_user_id_away_and_asks_for_no_owner() {
+fn a_truncation_takes_set_user_id_away_and_asks_for_no_owner(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("truncate");
+    let mut views = Views::start(host, "truncate");
     views.mount("none,name=truncate", "m");
     let seen = views.python(
         "p = 'm/notify_on_release'; f = os.open(p, os.O_RDWR)\n\
@@ -156,12 +160,11 @@ fn a_truncation_takes_set_user_id_away_and_asks_for_no_owner() {
     assert_eq!(seen, "OK 0o755 EPERM\nOK 0o644 EPERM\nOK 0o755 EPERM");
 }
 
-#[test]
-fn a_file_of_a_removed_group_is_dead_also_where_another_view_removed_it() {
+fn a_file_of_a_removed_group_is_dead_also_where_another_view_removed_it(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("dead");
+    let mut views = Views::start(host, "dead");
     views.mount("none,name=dead", "one");
     views.mount("name=dead", "two");
     let seen = views.python(

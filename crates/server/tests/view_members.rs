@@ -2,14 +2,20 @@
 
 mod views;
 
-use views::{Views, possible};
+use views::{HostKind, Views, on_each_host, possible};
+
+on_each_host! {
+    zero_is_the_thread_that_writes,
+    modes_owners_and_groups_decide_as_for_every_file,
+    the_opener_is_asked_and_the_writer_moves,
+}
 
 #[test]
 fn a_shell_moves_itself_and_its_children_follow() {
     if !possible() {
         return;
     }
-    let mut views = Views::start("self");
+    let mut views = Views::start(HostKind::Trace, "self");
     views.mount("pids,name=self", "m");
     for shell in ["dash", "bash"] {
         for file in ["tasks", "cgroup.procs"] {
@@ -25,12 +31,11 @@ fn a_shell_moves_itself_and_its_children_follow() {
     }
 }
 
-#[test]
-fn zero_is_the_thread_that_writes() {
+fn zero_is_the_thread_that_writes(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("thread");
+    let mut views = Views::start(host, "thread");
     views.mount("none,name=thread", "m");
     let seen = views.python(
         "os.mkdir('m/g'); os.mkdir('m/h'); done = threading.Event(); moved = threading.Event(); tid = []\n\
@@ -49,12 +54,11 @@ fn zero_is_the_thread_that_writes() {
     );
 }
 
-#[test]
-fn modes_owners_and_groups_decide_as_for_every_file() {
+fn modes_owners_and_groups_decide_as_for_every_file(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("modes");
+    let mut views = Views::start(host, "modes");
     views.mount("none,name=modes", "m");
     let seen = views.python(
         "os.mkdir('m/g'); os.chmod('m/g', 0o755); os.mkdir('m/w'); os.chmod('m/w', 0o777); os.mkdir('m/s'); os.chown('m/s', 0, 4321); os.chmod('m/s', 0o775)\n\
@@ -79,7 +83,7 @@ fn modes_owners_and_groups_decide_as_for_every_file() {
     );
     let expected = "EACCES OK 0o40755 65534 65534 EACCES EACCES EPERM EACCES EACCES EPERM EPERM EEXIST OK EACCES EACCES EACCES\n\
         EACCES ESRCH EACCES EINVAL OK EPERM EPERM EPERM EBUSY\nEACCES EACCES OK 1 OK EACCES";
-    // moving oneself needs no more than the file: 1 byte written where the desk could take the process in
+    // moving oneself needs no more than the file: 1 byte written where the service could take the process in
     let expected = expected.replacen("EACCES EACCES EACCES\n", "EACCES EACCES 1\n", 1);
     let expected = expected.replacen("ESRCH EACCES EINVAL", "ESRCH 5 EINVAL", 1);
     let digits = |text: &str| {
@@ -90,12 +94,11 @@ fn modes_owners_and_groups_decide_as_for_every_file() {
     assert_eq!(digits(&seen), digits(&expected));
 }
 
-#[test]
-fn the_opener_is_asked_and_the_writer_moves() {
+fn the_opener_is_asked_and_the_writer_moves(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("opener");
+    let mut views = Views::start(host, "opener");
     views.mount("none,name=opener", "m");
     let seen = views.python(
         "os.mkdir('m/g'); os.mkdir('m/h'); os.chmod('m/h/tasks', 0o666)\n\
@@ -123,7 +126,7 @@ fn limits_hold_for_who_moves_in() {
     if !possible() {
         return;
     }
-    let mut views = Views::start("limits");
+    let mut views = Views::start(HostKind::Trace, "limits");
     views.mount("pids", "m");
     let seen = views.python(
         "os.mkdir('m/g')\n\

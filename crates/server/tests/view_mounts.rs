@@ -10,16 +10,26 @@ use std::time::{Duration, Instant};
 
 use penfold_core::FileId;
 use penfold_linux::fuse_mount::{Unmounting, unmount};
-use penfold_server::desk::Filesystem;
+use penfold_server::mounts::Filesystem;
 use penfold_server::view::{self, Shown};
-use views::{Views, eventually, mount_device, nlink, possible, root};
+use views::{HostKind, Views, eventually, mount_device, nlink, on_each_host, possible, root};
 
-#[test]
-fn what_happens_in_one_view_is_seen_in_the_other() {
+on_each_host! {
+    what_happens_in_one_view_is_seen_in_the_other,
+    what_was_looked_up_while_it_changed_is_not_remembered_as_it_was,
+    an_unmount_ends_a_view_and_the_last_one_the_hierarchy,
+    a_mount_point_may_vanish,
+    a_remount_changes_the_files_of_every_view,
+    the_proc_view_shows_where_processes_are,
+    only_the_kernels_own_device_is_served,
+    clients_that_stop_or_die_in_the_middle_disturb_nobody,
+}
+
+fn what_happens_in_one_view_is_seen_in_the_other(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("coherent");
+    let mut views = Views::start(host, "coherent");
     views.mount("none,name=coherent", "one");
     views.mount("name=coherent", "two");
     let seen = |path: &str| Path::new(&views.place.join(path)).exists();
@@ -40,10 +50,10 @@ fn what_happens_in_one_view_is_seen_in_the_other() {
     eventually("removed in two, gone in one", || !seen("one/h/in"));
     // by the other front end
     let hierarchy = views.root_of("coherent");
-    let made = views.desk.mkdir(&root(), None, hierarchy, b"socket", 0o755).expect("root may");
+    let made = views.service.mkdir(&root(), None, hierarchy, b"socket", 0o755).expect("root may");
     assert!(seen("one/socket/tasks") && seen("two/socket"));
     views
-        .desk
+        .service
         .set_owner(&root(), None, made, Some(FileId::Tasks), |old| penfold_core::Owner { mode: 0o600, ..old })
         .expect("root may");
     let mode = || {
@@ -52,21 +62,20 @@ fn what_happens_in_one_view_is_seen_in_the_other() {
         )
     };
     eventually("mode", || mode() & 0o777 == 0o600);
-    views.desk.rmdir(&root(), None, made).expect("it is empty");
+    views.service.rmdir(&root(), None, made).expect("it is empty");
     eventually("removed by the socket, gone in both", || !seen("one/socket") && !seen("two/socket"));
 }
 
 /// The kernel is told only of what it may remember, and may be asking at the very moment of a change.
-#[test]
-fn what_was_looked_up_while_it_changed_is_not_remembered_as_it_was() {
+fn what_was_looked_up_while_it_changed_is_not_remembered_as_it_was(host: HostKind) {
     const ROUNDS: usize = 5_000;
     if !possible() {
         return;
     }
-    let mut views = Views::start("looked-up");
+    let mut views = Views::start(host, "looked-up");
     views.mount("none,name=looked-up", "one");
     let (hierarchy, place) = (views.root_of("looked-up"), views.place.join("one"));
-    let top = views.desk.mkdir(&root(), None, hierarchy, b"top", 0o755).expect("root may");
+    let top = views.service.mkdir(&root(), None, hierarchy, b"top", 0o755).expect("root may");
     let (top_seen, child_seen) = (place.join("top"), place.join("top/child"));
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -83,14 +92,14 @@ fn what_was_looked_up_while_it_changed_is_not_remembered_as_it_was() {
         });
         let over = Finally(&over);
         for round in 0..ROUNDS {
-            let child = views.desk.mkdir(&root(), None, top, b"child", 0o755).expect("root may");
+            let child = views.service.mkdir(&root(), None, top, b"child", 0o755).expect("root may");
             if round % 16 == 0 {
                 eventually("made, and counted", || child_seen.exists() && nlink(&top_seen) == 3);
             }
             // a look takes some ten microseconds: each round the change falls into another part of it
             let until = Instant::now() + Duration::from_micros((round % 61) as u64);
             while Instant::now() < until {}
-            views.desk.rmdir(&root(), None, child).expect("it is empty");
+            views.service.rmdir(&root(), None, child).expect("it is empty");
             eventually("removed, and not counted", || !child_seen.exists() && nlink(&top_seen) == 2);
         }
         drop(over);
@@ -106,12 +115,11 @@ impl Drop for Finally<'_> {
     }
 }
 
-#[test]
-fn an_unmount_ends_a_view_and_the_last_one_the_hierarchy() {
+fn an_unmount_ends_a_view_and_the_last_one_the_hierarchy(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("umount");
+    let mut views = Views::start(host, "umount");
     let (one, handle_one) = views.mount("none,name=umount", "one");
     let (_, handle_two) = views.mount("name=umount", "two");
     let (_, other) = views.mount("pids", "three");
@@ -130,21 +138,21 @@ fn an_unmount_ends_a_view_and_the_last_one_the_hierarchy() {
     // as in Linux, children keep a hierarchy without a mount
     assert_eq!(views.shell("sh", "mkdir three/a && umount three"), "");
     other.join();
-    let lives = views.desk.look(|engine, _| engine.find_hierarchy("pids").is_some()).expect("the host runs");
+    let lives =
+        views.service.with_exact(|engine, _| engine.find_hierarchy("pids").is_some()).expect("the host runs");
     assert!(lives);
     views.mount("pids", "three");
     assert_eq!(views.shell("sh", "ls -d three/a && rmdir three/a && umount three"), "three/a");
     eventually("it is gone", || {
-        !views.desk.look(|engine, _| engine.find_hierarchy("pids").is_some()).expect("runs")
+        !views.service.with_exact(|engine, _| engine.find_hierarchy("pids").is_some()).expect("runs")
     });
 }
 
-#[test]
-fn a_mount_point_may_vanish() {
+fn a_mount_point_may_vanish(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("vanish");
+    let mut views = Views::start(host, "vanish");
     let (path, handle) = views.mount("none,name=vanish", "m");
     let seen = views.python(
         "import subprocess; os.mkdir('m/g'); f = os.open('m/g/notify_on_release', os.O_RDWR)\n\
@@ -164,7 +172,7 @@ fn the_legacy_cpuset_file_system_has_bare_names() {
     if !possible() {
         return;
     }
-    let mut views = Views::start("cpuset");
+    let mut views = Views::start(HostKind::Trace, "cpuset");
     views.mount_as("", Filesystem::Cpuset, "dev");
     let seen = views.shell(
         "bash",
@@ -177,27 +185,25 @@ fn the_legacy_cpuset_file_system_has_bare_names() {
     assert_eq!(seen, expected);
 }
 
-#[test]
-fn a_remount_changes_the_files_of_every_view() {
+fn a_remount_changes_the_files_of_every_view(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("remount");
+    let mut views = Views::start(host, "remount");
     views.mount("cpuacct,name=remount", "m");
     assert_eq!(views.shell("sh", "ls m | grep -c cpuacct; cat m/cpuacct.usage > /dev/null"), "8");
     let hierarchy = views.root_of("remount");
-    views.desk.remount(&root(), hierarchy, "net_cls,name=remount").expect("it has no children");
+    views.service.remount(&root(), hierarchy, "net_cls,name=remount").expect("it has no children");
     eventually("the files of cpuacct have gone", || !views.place.join("m/cpuacct.usage").exists());
     let script = "ls m | grep -c cpuacct; cat m/net_cls.classid; ls m | grep -c net_cls";
     assert_eq!(views.shell("sh", script), "0\n0\n1");
 }
 
-#[test]
-fn the_proc_view_shows_where_processes_are() {
+fn the_proc_view_shows_where_processes_are(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("proc");
+    let mut views = Views::start(host, "proc");
     views.mount("pids,name=proc", "m");
     views.mount("cpuset", "c");
     let (_, handle) = views.serve(Shown::Proc, "proc");
@@ -215,40 +221,38 @@ fn the_proc_view_shows_where_processes_are() {
     handle.join();
 }
 
-#[test]
-fn only_the_kernels_own_device_is_served() {
+fn only_the_kernels_own_device_is_served(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("device");
+    let mut views = Views::start(host, "device");
     let hierarchy =
-        views.desk.mount(&root(), "none,name=device", Filesystem::Cgroup).expect("it mounts").root;
+        views.service.mount(&root(), "none,name=device", Filesystem::Cgroup).expect("it mounts").root;
     let shown = Shown::Hierarchy { root: hierarchy };
     let (forged, _peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
-    let refused = view::serve(&views.desk, forged.into(), shown, &root())
+    let refused = view::serve(&views.service, forged.into(), shown, &root())
         .expect_err("anybody could be at the other end");
     assert_eq!(refused.errno, nix::errno::Errno::EINVAL);
     let null = fs::File::options().read(true).write(true).open("/dev/null").expect("it is there");
-    assert!(view::serve(&views.desk, null.into(), shown, &root()).is_err());
+    assert!(view::serve(&views.service, null.into(), shown, &root()).is_err());
     let unmounted = fs::File::options().read(true).write(true).open("/dev/fuse").expect("it is there");
-    let refused = view::serve(&views.desk, unmounted.into(), shown, &root()).expect_err("not mounted");
+    let refused = view::serve(&views.service, unmounted.into(), shown, &root()).expect_err("not mounted");
     assert_eq!(refused.errno, nix::errno::Errno::EPERM);
     assert_eq!(views.mounts("device"), 1, "still the caller's");
     let path = views.place.join("late");
     fs::create_dir(&path).expect("ours");
     let device = mount_device(&path);
     unmount(&path, Unmounting::default()).expect("nobody is there");
-    assert!(view::serve(&views.desk, device, shown, &root()).is_err(), "unmounted before it was served");
+    assert!(view::serve(&views.service, device, shown, &root()).is_err(), "unmounted before it was served");
     views.mount("name=device", "m");
     assert_eq!(views.mounts("device"), 2);
 }
 
-#[test]
-fn clients_that_stop_or_die_in_the_middle_disturb_nobody() {
+fn clients_that_stop_or_die_in_the_middle_disturb_nobody(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start("clients");
+    let mut views = Views::start(host, "clients");
     views.mount("none,name=clients", "m");
     let seen = views.python(
         "import subprocess, signal, random\n\

@@ -2,7 +2,7 @@
 
 use penfold_server::protocol::AttachCall;
 
-use super::EXIT_STATUS;
+use super::exit_status::EXIT_STATUS;
 use super::spec::{Hierarchies, Spec};
 use crate::failure::{Outcome, each};
 use crate::remote::Remote;

@@ -2,7 +2,7 @@
 
 use penfold_server::protocol::{AttachCall, ListCall, ReadCall, RmdirCall};
 
-use super::EXIT_STATUS;
+use super::exit_status::EXIT_STATUS;
 use super::spec::{Hierarchies, Spec};
 use crate::address::CgroupAddress;
 use crate::failure::{Failure, Outcome, each};

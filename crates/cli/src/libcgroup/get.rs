@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use penfold_server::protocol::{FilesCall, Hierarchy};
 
-use super::EXIT_STATUS;
+use super::exit_status::EXIT_STATUS;
 use super::set::controller;
 use super::spec::{Hierarchies, Spec, at};
 use crate::failure::{Failure, Outcome, REFUSED};

@@ -2,7 +2,7 @@
 
 use penfold_server::protocol::ListCall;
 
-use super::EXIT_STATUS;
+use super::exit_status::EXIT_STATUS;
 use super::spec::{Hierarchies, Spec, at, controllers};
 use crate::failure::{Outcome, each};
 use crate::output;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use penfold_server::protocol::{Hierarchy, SubsystemsCall};
 
-use super::EXIT_STATUS;
+use super::exit_status::EXIT_STATUS;
 use super::spec::{Hierarchies, controllers};
 use crate::failure::Outcome;
 use crate::output;

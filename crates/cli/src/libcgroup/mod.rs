@@ -6,6 +6,7 @@ mod classify;
 mod create;
 mod delete;
 mod exec;
+mod exit_status;
 mod get;
 mod lscgroup;
 mod lssubsys;
@@ -20,13 +21,6 @@ use crate::remote::Global;
 /// The names that these verbs have as programs.
 pub(crate) const NAMES: [&str; 8] =
     ["cgcreate", "cgdelete", "cgset", "cgget", "cgexec", "cgclassify", "lscgroup", "lssubsys"];
-
-/// What the manual of each says of its exit status.
-const EXIT_STATUS: &str = "\
-Exit status:
-  0    everything was done
-  1    something was refused or failed; each failure is one line on standard error, with the errno's name
-  125  wrong arguments";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {

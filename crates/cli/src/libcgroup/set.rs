@@ -2,7 +2,7 @@
 
 use penfold_server::protocol::{FilesCall, WriteCall};
 
-use super::EXIT_STATUS;
+use super::exit_status::EXIT_STATUS;
 use super::spec::{Hierarchies, at};
 use crate::failure::{Failure, Outcome, each};
 use crate::remote::Remote;

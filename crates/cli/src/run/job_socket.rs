@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use penfold_linux::trace::{Command, Control};
 use penfold_server::address::{Address, JOB_VARIABLE};
-use penfold_server::control::{Listener, Service};
-use penfold_server::desk::Desk;
+use penfold_server::control::{ControlServer, Listener};
+use penfold_server::service::Service;
 
 /// The variable of the environment that tells a job where its engine is.
 pub(super) const VARIABLE: &str = JOB_VARIABLE;
@@ -40,7 +40,8 @@ impl JobSocket {
     /// Serves it, until this process ends.
     pub(super) fn serve(self, control: Control) {
         let Some(listener) = self.listener else { return };
-        let served = Listener::serve(listener, Arc::new(Service::new(Desk::embedded(control))));
+        let served =
+            Listener::serve(listener, Arc::new(ControlServer::new(Service::embedded(Arc::new(control)))));
         if let Err(error) = served {
             eprintln!("penfold: warning: no thread for the socket of the job: {error}");
         }

@@ -23,7 +23,7 @@ mod tracer;
 
 pub use host::{
     ContainError, Contained, Control, Ended, EnginePolicy, ExecError, ExecOptions, Guest, Killer, Machine,
-    Member, Running, Statistics, Stopped, Supervised, Survivor, TraceHost, Workshop,
+    Member, Running, Statistics, Stopped, Supervised, Survivor, TraceHost, Workshop, start_host,
 };
 pub use os::{Command, Interest, ResourceLimit, Session, Signals, StartError, User, can_mark_sockets};
 pub use penfold_core::Tid;

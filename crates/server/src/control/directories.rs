@@ -3,9 +3,9 @@
 use nix::errno::Errno;
 use penfold_core::{Caller, CgroupId, Engine};
 
-use super::ask::{Ask, number};
+use super::context::{CallContext, number};
 use super::path::{must_list, must_search, name_of};
-use crate::desk::owner_of;
+use crate::directories::owner_of;
 use crate::escape::{escape, unescape};
 use crate::failure::Failure;
 use crate::protocol::{
@@ -16,20 +16,20 @@ use crate::protocol::{
 /// Without a mode.
 const MODE: i64 = 0o755;
 
-pub(super) fn mkdir(ask: &Ask<'_>, call: MkdirCall) -> Result<MkdirReply, Failure> {
+pub(super) fn mkdir(context: &CallContext<'_>, call: MkdirCall) -> Result<MkdirReply, Failure> {
     let mode: u32 = number("mode", call.mode.unwrap_or(MODE))?;
     if call.parents.unwrap_or(false) {
-        return make_all(ask, &call.cgroup, mode);
+        return make_all(context, &call.cgroup, mode);
     }
-    let place = ask.parent(&call.cgroup)?;
+    let place = context.parent(&call.cgroup)?;
     let (parent, name) =
         place.ok_or_else(|| Failure::new(Errno::EEXIST, "mkdir: the root of a hierarchy is always there"))?;
-    ask.desk().mkdir(ask.client, None, parent, &name, mode)?;
+    context.service().mkdir(context.client, None, parent, &name, mode)?;
     Ok(MkdirReply {})
 }
 
 /// As `mkdir -p`: what was made before something failed stays.
-fn make_all(ask: &Ask<'_>, address: &str, mode: u32) -> Result<MkdirReply, Failure> {
+fn make_all(context: &CallContext<'_>, address: &str, mode: u32) -> Result<MkdirReply, Failure> {
     let mut made = address.find(':').filter(|colon| !address[..*colon].contains('/')).map_or(0, |at| at + 1);
     loop {
         let rest = &address[made..];
@@ -40,18 +40,18 @@ fn make_all(ask: &Ask<'_>, address: &str, mode: u32) -> Result<MkdirReply, Failu
         made += skipped + rest[skipped..].find('/').unwrap_or(rest.len() - skipped);
         let call =
             MkdirCall { cgroup: address[..made].to_owned(), mode: Some(i64::from(mode)), parents: None };
-        match mkdir(ask, call) {
+        match mkdir(context, call) {
             // it may be a control file
-            Err(failure) if failure.errno == Errno::EEXIST => drop(ask.cgroup(&address[..made])?),
+            Err(failure) if failure.errno == Errno::EEXIST => drop(context.cgroup(&address[..made])?),
             Err(failure) => return Err(failure),
             Ok(_) => {}
         }
     }
 }
 
-pub(super) fn rmdir(ask: &Ask<'_>, call: RmdirCall) -> Result<RmdirReply, Failure> {
+pub(super) fn rmdir(context: &CallContext<'_>, call: RmdirCall) -> Result<RmdirReply, Failure> {
     let recursive = call.recursive.unwrap_or(false);
-    let doomed = ask.look_at(&call.cgroup, move |engine, caller, cgroup| {
+    let doomed = context.look_at(&call.cgroup, move |engine, caller, cgroup| {
         let mut doomed = vec![cgroup];
         let mut next = 0;
         while let Some(&at) = doomed.get(next).filter(|_| recursive) {
@@ -62,27 +62,27 @@ pub(super) fn rmdir(ask: &Ask<'_>, call: RmdirCall) -> Result<RmdirReply, Failur
         Ok(doomed)
     })?;
     for cgroup in doomed.into_iter().rev() {
-        ask.desk().rmdir(ask.client, None, cgroup)?;
+        context.service().rmdir(context.client, None, cgroup)?;
     }
     Ok(RmdirReply {})
 }
 
-pub(super) fn rename(ask: &Ask<'_>, call: RenameCall) -> Result<RenameReply, Failure> {
-    let place = ask.parent(&call.cgroup)?;
+pub(super) fn rename(context: &CallContext<'_>, call: RenameCall) -> Result<RenameReply, Failure> {
+    let place = context.parent(&call.cgroup)?;
     let (parent, name) =
         place.ok_or_else(|| Failure::new(Errno::EBUSY, "rename: the root of a hierarchy has no name"))?;
     let new = unescape(&call.name);
-    ask.desk().rename(ask.client, None, (parent, &name), (parent, &new))?;
+    context.service().rename(context.client, None, (parent, &name), (parent, &new))?;
     Ok(RenameReply {})
 }
 
-pub(super) fn list(ask: &Ask<'_>, call: ListCall) -> Result<ListReply, Failure> {
+pub(super) fn list(context: &CallContext<'_>, call: ListCall) -> Result<ListReply, Failure> {
     let recursive = call.recursive.unwrap_or(false);
     let depth: usize = match call.depth {
         Some(depth) => number("depth", depth)?,
         None => usize::from(recursive) * usize::MAX,
     };
-    let cgroups = ask.look_at(&call.cgroup, move |engine, caller, cgroup| {
+    let cgroups = context.look_at(&call.cgroup, move |engine, caller, cgroup| {
         if depth > 0 {
             must_list(engine, caller, cgroup)?;
         }
@@ -127,8 +127,8 @@ fn owner(owner: penfold_core::Owner) -> Owner {
     Owner { uid: i64::from(owner.uid), gid: i64::from(owner.gid), mode: i64::from(owner.mode) }
 }
 
-pub(super) fn files(ask: &Ask<'_>, call: FilesCall) -> Result<FilesReply, Failure> {
-    let files = ask.look_at(&call.cgroup, |engine, caller, cgroup| {
+pub(super) fn files(context: &CallContext<'_>, call: FilesCall) -> Result<FilesReply, Failure> {
+    let files = context.look_at(&call.cgroup, |engine, caller, cgroup| {
         must_list(engine, caller, cgroup)?;
         let files = engine.files(cgroup)?;
         Ok(files.into_iter().map(|file| File { name: file.name, owner: owner(file.owner) }).collect())
@@ -136,23 +136,23 @@ pub(super) fn files(ask: &Ask<'_>, call: FilesCall) -> Result<FilesReply, Failur
     Ok(FilesReply { files })
 }
 
-pub(super) fn stat(ask: &Ask<'_>, call: StatCall) -> Result<StatReply, Failure> {
+pub(super) fn stat(context: &CallContext<'_>, call: StatCall) -> Result<StatReply, Failure> {
     let file = call.file;
-    ask.look_at(&call.cgroup, move |engine, caller, cgroup| {
+    context.look_at(&call.cgroup, move |engine, caller, cgroup| {
         let file = file.map(|name| find(engine, caller, cgroup, &name)).transpose()?;
         Ok(StatReply { owner: owner(owner_of(engine, cgroup, file)?) })
     })
 }
 
-pub(super) fn set_owner(ask: &Ask<'_>, call: SetOwnerCall) -> Result<SetOwnerReply, Failure> {
+pub(super) fn set_owner(context: &CallContext<'_>, call: SetOwnerCall) -> Result<SetOwnerReply, Failure> {
     let given = |what, value: Option<i64>| value.map(|value| number::<u32>(what, value)).transpose();
     let (uid, gid, mode) = (given("uid", call.uid)?, given("gid", call.gid)?, given("mode", call.mode)?);
     let file = call.file;
-    let (cgroup, file) = ask.look_at(&call.cgroup, move |engine, caller, cgroup| {
+    let (cgroup, file) = context.look_at(&call.cgroup, move |engine, caller, cgroup| {
         let file = file.map(|name| find(engine, caller, cgroup, &name)).transpose()?;
         Ok((cgroup, file))
     })?;
-    ask.desk().set_owner(ask.client, None, cgroup, file, move |old| penfold_core::Owner {
+    context.service().set_owner(context.client, None, cgroup, file, move |old| penfold_core::Owner {
         uid: uid.unwrap_or(old.uid),
         gid: gid.unwrap_or(old.gid),
         mode: mode.map_or(old.mode, |mode| mode & 0o7777),

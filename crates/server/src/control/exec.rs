@@ -13,13 +13,14 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid, isatty};
 use penfold_core::{CgroupId, Engine, HostView, Tid};
+use penfold_linux::host::RunningCommand;
 use penfold_linux::inherit::limits_of;
 use penfold_linux::process::Process;
-use penfold_linux::trace::{Command, ExecOptions, Running, Session, User};
+use penfold_linux::trace::{Command, ExecOptions, Session, User};
 
-use super::ask::{Ask, number};
+use super::context::{CallContext, number};
 use super::replies::Replies;
-use super::{confinement, path};
+use super::{path, restrictions};
 use crate::escape::unescape;
 use crate::failure::Failure;
 use crate::protocol::{ExecCall, ExecReply};
@@ -27,12 +28,12 @@ use crate::protocol::{ExecCall, ExecReply};
 const WRITE: u32 = 2;
 
 /// Answers the pid and, if the client waits for it, the wait status.
-pub(super) fn exec(ask: &Ask<'_>, call: ExecCall, replies: &mut Replies<'_>) -> io::Result<()> {
-    let running = match start(ask, call) {
+pub(super) fn exec(context: &CallContext<'_>, call: ExecCall, replies: &mut Replies<'_>) -> io::Result<()> {
+    let running = match start(context, call) {
         Ok(running) => running,
         Err(failure) => return replies.refuse(&failure),
     };
-    let pid = ask.client.number(Tid(running.pid().0)).map_or(0, i64::from);
+    let pid = context.client.number(running.pid()).map_or(0, i64::from);
     if !replies.more {
         return replies.reply(&ExecReply { pid, status: None });
     }
@@ -43,15 +44,20 @@ pub(super) fn exec(ask: &Ask<'_>, call: ExecCall, replies: &mut Replies<'_>) -> 
     }
 }
 
-fn start(ask: &Ask<'_>, call: ExecCall) -> Result<Running, Failure> {
-    let host = ask.desk().host()?;
+fn start(context: &CallContext<'_>, call: ExecCall) -> Result<Box<dyn RunningCommand>, Failure> {
+    let host = context.service().host()?;
     let options =
         ExecOptions { leave_running: call.leave_running.unwrap_or(false), ..ExecOptions::default() };
-    let (cgroups, supervised) = places(ask, call.cgroups.clone())?;
-    let caller = &ask.client.caller;
-    confinement::must_not_exceed_ours(confinement::Operation::Exec, caller.task.0, caller.uid, supervised)?;
-    let (directory, open) = directory(ask, call.directory.as_deref())?;
-    let running = host.exec(command(ask, call, directory)?, cgroups, options)?;
+    let (cgroups, supervised) = places(context, call.cgroups.clone())?;
+    let caller = &context.client.caller;
+    restrictions::must_not_exceed_ours(
+        restrictions::Execution::Command,
+        caller.task.0,
+        caller.uid,
+        supervised,
+    )?;
+    let (directory, open) = directory(context, call.directory.as_deref())?;
+    let running = host.launch(command(context, call, directory)?, cgroups, options)?;
     // the command's process has a copy of it now
     drop(open);
     Ok(running)
@@ -59,9 +65,9 @@ fn start(ask: &Ask<'_>, call: ExecCall) -> Result<Running, Failure> {
 
 /// Where the command goes: into the cgroups that were asked for and, in every other hierarchy, where a child of the
 /// caller would be. Also whether the caller is supervised.
-fn places(ask: &Ask<'_>, addresses: Vec<String>) -> Result<(Vec<CgroupId>, bool), Failure> {
-    let caller = &ask.client.caller;
-    ask.desk().glance(|engine, host| {
+fn places(context: &CallContext<'_>, addresses: Vec<String>) -> Result<(Vec<CgroupId>, bool), Failure> {
+    let caller = &context.client.caller;
+    context.service().with_snapshot(|engine, host| {
         let mut places: Vec<CgroupId> = Vec::new();
         for address in addresses {
             let cgroup = path::cgroup(engine, caller, &address)?;
@@ -92,13 +98,13 @@ fn own_cgroups(engine: &Engine, host: &dyn HostView, task: Tid) -> Option<Vec<Cg
     Some(set.cgroups().collect())
 }
 
-fn command(ask: &Ask<'_>, call: ExecCall, directory: PathBuf) -> Result<Command, Failure> {
+fn command(context: &CallContext<'_>, call: ExecCall, directory: PathBuf) -> Result<Command, Failure> {
     let bytes = |text: &str| OsString::from_vec(unescape(text).into_owned());
     if call.command.is_empty() {
         return Err(Failure::new(Errno::EINVAL, "exec: the command is empty"));
     }
     let terminal = call.terminal.unwrap_or(false);
-    let stdio = streams(ask, &call.streams)?;
+    let stdio = streams(context, &call.streams)?;
     if terminal && !stdio[0].as_ref().is_some_and(|input| isatty(input).unwrap_or(false)) {
         return Err(Failure::new(Errno::ENOTTY, "exec: stream 0 is to be the terminal, and is none"));
     }
@@ -107,19 +113,19 @@ fn command(ask: &Ask<'_>, call: ExecCall, directory: PathBuf) -> Result<Command,
         argv: call.command.iter().map(|word| bytes(word)).collect(),
         environment: Some(variables.collect()),
         directory: Some(directory),
-        umask: Some(umask(ask, call.umask)?),
-        user: user(ask),
+        umask: Some(umask(context, call.umask)?),
+        user: user(context),
         stdio,
         only_stdio: true,
         session: if terminal { Session::Terminal } else { Session::New },
-        limits: limits_of(ask.client.caller.task.0).unwrap_or_default(),
+        limits: limits_of(context.client.caller.task.0).unwrap_or_default(),
         ..Command::default()
     })
 }
 
 /// What the command's process enters with the rights of the caller. Its own directory is held open: the caller may end as
 /// soon as it has its answer.
-fn directory(ask: &Ask<'_>, given: Option<&str>) -> Result<(PathBuf, Option<OwnedFd>), Failure> {
+fn directory(context: &CallContext<'_>, given: Option<&str>) -> Result<(PathBuf, Option<OwnedFd>), Failure> {
     if let Some(given) = given {
         let path = PathBuf::from(OsString::from_vec(unescape(given).into_owned()));
         if path.is_absolute() {
@@ -128,7 +134,7 @@ fn directory(ask: &Ask<'_>, given: Option<&str>) -> Result<(PathBuf, Option<Owne
         let message = format!("exec: the directory {} is not an absolute path", path.display());
         return Err(Failure::new(Errno::EINVAL, message));
     }
-    let own = format!("/proc/{}/cwd", ask.client.caller.task);
+    let own = format!("/proc/{}/cwd", context.client.caller.task);
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let open = nix::fcntl::open(&*own, flags, Mode::empty())
         .map_err(|errno| Failure::new(errno, format!("exec: the caller's directory: {}", errno.desc())))?;
@@ -136,23 +142,23 @@ fn directory(ask: &Ask<'_>, given: Option<&str>) -> Result<(PathBuf, Option<Owne
 }
 
 /// A daemon without root can run commands as its own user only, and needs to change nothing for that.
-fn user(ask: &Ask<'_>) -> Option<User> {
-    let caller = &ask.client.caller;
+fn user(context: &CallContext<'_>) -> Option<User> {
+    let caller = &context.client.caller;
     let same = caller.uid == geteuid().as_raw() && caller.gid == getegid().as_raw();
     let (uid, gid, groups) = (caller.uid, caller.gid, caller.groups.clone());
     (geteuid().is_root() || !same).then_some(User { uid, gid, groups })
 }
 
 /// The caller's, if it names none.
-fn umask(ask: &Ask<'_>, given: Option<i64>) -> Result<u32, Failure> {
+fn umask(context: &CallContext<'_>, given: Option<i64>) -> Result<u32, Failure> {
     match given {
         Some(mask) => Ok(number::<u32>("umask", mask)? & 0o777),
-        None => Ok(Process::read(ask.client.caller.task.0).map_or(0o022, |process| process.umask)),
+        None => Ok(Process::read(context.client.caller.task.0).map_or(0o022, |process| process.umask)),
     }
 }
 
 /// Three descriptors that came with the call, or nothing to read and write at all.
-fn streams(ask: &Ask<'_>, indexes: &[i64]) -> Result<[Option<Arc<OwnedFd>>; 3], Failure> {
+fn streams(context: &CallContext<'_>, indexes: &[i64]) -> Result<[Option<Arc<OwnedFd>>; 3], Failure> {
     match indexes {
         [] => {
             let open = File::options().read(true).write(true).open("/dev/null");
@@ -161,7 +167,7 @@ fn streams(ask: &Ask<'_>, indexes: &[i64]) -> Result<[Option<Arc<OwnedFd>>; 3], 
             Ok([0, 1, 2].map(|_| Some(Arc::clone(&null))))
         }
         &[input, output, error] => {
-            Ok([Some(ask.passed(input)?), Some(ask.passed(output)?), Some(ask.passed(error)?)])
+            Ok([Some(context.passed(input)?), Some(context.passed(output)?), Some(context.passed(error)?)])
         }
         _ => {
             Err(Failure::new(Errno::EINVAL, "exec: streams are three indexes of descriptors, or none at all"))

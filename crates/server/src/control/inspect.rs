@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use penfold_core::{CgroupId, FileId, Tid};
 use penfold_linux::process::Process;
 
-use super::ask::{Ask, number};
+use super::context::{CallContext, number};
 use super::directories::subtree;
 use super::path::{must_search, name_of};
 use crate::escape::escape;
@@ -12,9 +12,9 @@ use crate::failure::Failure;
 use crate::protocol::{ProcCall, ProcReply, Task, TasksCall, TasksReply};
 use crate::{members, proc_texts};
 
-pub(super) fn tasks(ask: &Ask<'_>, call: TasksCall) -> Result<TasksReply, Failure> {
+pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksReply, Failure> {
     let depth = usize::from(call.recursive.unwrap_or(false)) * usize::MAX;
-    let cgroups: Vec<(CgroupId, String)> = ask.look_at(&call.cgroup, move |engine, caller, top| {
+    let cgroups: Vec<(CgroupId, String)> = context.look_at(&call.cgroup, move |engine, caller, top| {
         must_search(engine, caller, top)?;
         engine.open(caller, top, "tasks", 4)?;
         let readable = |at: CgroupId| {
@@ -26,32 +26,32 @@ pub(super) fn tasks(ask: &Ask<'_>, call: TasksCall) -> Result<TasksReply, Failur
     let mut tasks = Vec::new();
     for (cgroup, name) in cgroups {
         // one that is removed meanwhile has no members any more
-        let members = match members::of(ask.desk(), cgroup, FileId::Tasks) {
+        let members = match members::of(context.service(), cgroup, FileId::Tasks) {
             Err(failure) if failure.errno == Errno::ENODEV => continue,
             members => members?,
         };
-        tasks.extend(members.into_iter().filter_map(|task| describe(ask, task, &name)));
+        tasks.extend(members.into_iter().filter_map(|task| describe(context, task, &name)));
     }
     Ok(TasksReply { tasks })
 }
 
-fn describe(ask: &Ask<'_>, task: Tid, cgroup: &str) -> Option<Task> {
+fn describe(context: &CallContext<'_>, task: Tid, cgroup: &str) -> Option<Task> {
     let process = Process::read(task.0)?;
     Some(Task {
-        task: i64::from(ask.client.number(task)?),
-        process: i64::from(ask.client.number(Tid(process.group))?),
+        task: i64::from(context.client.number(task)?),
+        process: i64::from(context.client.number(Tid(process.group))?),
         command: process.command,
         cgroup: cgroup.to_owned(),
     })
 }
 
-pub(super) fn proc(ask: &Ask<'_>, call: ProcCall) -> Result<ProcReply, Failure> {
-    let desk = ask.desk();
-    let task = || ask.client.task(number("task", call.task.unwrap_or(0))?);
+pub(super) fn proc(context: &CallContext<'_>, call: ProcCall) -> Result<ProcReply, Failure> {
+    let service = context.service();
+    let task = || context.client.task(number("task", call.task.unwrap_or(0))?);
     let content = match call.file.as_str() {
-        "cgroups" => proc_texts::cgroups(desk)?,
-        "cgroup" => proc_texts::pid_cgroup(desk, task()?)?,
-        "cpuset" => proc_texts::pid_cpuset(desk, task()?)?,
+        "cgroups" => proc_texts::cgroups(service)?,
+        "cgroup" => proc_texts::pid_cgroup(service, task()?)?,
+        "cpuset" => proc_texts::pid_cpuset(service, task()?)?,
         other => {
             let message = format!("proc file {other:?}: there are cgroups, cgroup and cpuset");
             return Err(Failure::new(Errno::ENOENT, message));

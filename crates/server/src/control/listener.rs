@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use nix::sys::socket::{Shutdown, UnixCredentials, getsockopt, shutdown, sockopt::PeerCredentials};
 
+use super::limits::Limits;
 use super::replies::Replies;
-use super::{Limits, Service, session};
+use super::server::ControlServer;
+use super::session;
 
 /// Virtual: what is not used costs nothing. Parsing nested JSON is what needs most.
 const STACK: usize = 256 << 10;
@@ -23,13 +25,13 @@ const REST: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Listener {
     socket: UnixListener,
-    crowd: Arc<Crowd>,
+    connections: Arc<Connections>,
     acceptor: JoinHandle<()>,
 }
 
 /// All who are connected.
 #[derive(Debug, Default)]
-struct Crowd {
+struct Connections {
     closing: AtomicBool,
     members: Mutex<Members>,
 }
@@ -46,37 +48,37 @@ impl Listener {
     ///
     /// # Errors
     /// What clone(2) gives when there is no more thread.
-    pub fn serve(socket: UnixListener, service: Arc<Service>) -> io::Result<Listener> {
-        let crowd = Arc::new(Crowd::default());
-        let accepting = (socket.try_clone()?, Arc::clone(&crowd));
+    pub fn serve(socket: UnixListener, server: Arc<ControlServer>) -> io::Result<Listener> {
+        let connections = Arc::new(Connections::default());
+        let accepting = (socket.try_clone()?, Arc::clone(&connections));
         let acceptor = thread::Builder::new()
             .name("penfold-accept".to_owned())
-            .spawn(move || accept(&accepting.0, &accepting.1, &service))?;
-        Ok(Listener { socket, crowd, acceptor })
+            .spawn(move || accept(&accepting.0, &accepting.1, &server))?;
+        Ok(Listener { socket, connections, acceptor })
     }
 
     /// How many are connected.
     pub fn connections(&self) -> usize {
-        self.crowd.lock().streams.len()
+        self.connections.lock().streams.len()
     }
 
     /// Accepts nobody any more and closes every connection. What is being done is done to its end, unanswered.
     pub fn stop(self) {
-        self.crowd.closing.store(true, Ordering::Release);
+        self.connections.closing.store(true, Ordering::Release);
         // wakes accept(2), with EINVAL from now on
         let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
         let _ = self.acceptor.join();
-        for stream in self.crowd.lock().streams.values() {
+        for stream in self.connections.lock().streams.values() {
             let _ = stream.shutdown(std::net::Shutdown::Both);
         }
     }
 }
 
-fn accept(socket: &UnixListener, crowd: &Arc<Crowd>, service: &Arc<Service>) {
-    while !crowd.closing.load(Ordering::Acquire) {
+fn accept(socket: &UnixListener, connections: &Arc<Connections>, server: &Arc<ControlServer>) {
+    while !connections.closing.load(Ordering::Acquire) {
         match socket.accept() {
-            Ok((stream, _)) => receive(stream, crowd, service),
-            Err(_) if crowd.closing.load(Ordering::Acquire) => return,
+            Ok((stream, _)) => receive(stream, connections, server),
+            Err(_) if connections.closing.load(Ordering::Acquire) => return,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 thread::sleep(REST);
@@ -85,35 +87,35 @@ fn accept(socket: &UnixListener, crowd: &Arc<Crowd>, service: &Arc<Service>) {
     }
 }
 
-fn receive(stream: UnixStream, crowd: &Arc<Crowd>, service: &Arc<Service>) {
+fn receive(stream: UnixStream, connections: &Arc<Connections>, server: &Arc<ControlServer>) {
     let Ok(peer) = getsockopt(&stream, PeerCredentials) else { return };
     let stream = Arc::new(stream);
-    let place = match crowd.enter(&stream, peer.uid(), &service.limits) {
+    let place = match connections.enter(&stream, peer.uid(), &server.limits) {
         Ok(place) => place,
-        Err(reason) => return turn_away(&stream, peer, reason),
+        Err(reason) => return reject(&stream, peer, reason),
     };
-    let (theirs, service) = (Arc::clone(&stream), Arc::clone(service));
+    let (theirs, server) = (Arc::clone(&stream), Arc::clone(server));
     let spawned =
         thread::Builder::new().name("penfold-client".to_owned()).stack_size(STACK).spawn(move || {
-            session::talk(&service, &theirs, peer);
+            session::serve(&server, &theirs, peer);
             let _ = theirs.shutdown(std::net::Shutdown::Both);
             drop(place);
         });
     if let Err(error) = spawned {
         tracing::warn!(%error, "no thread for a connection");
-        turn_away(&stream, peer, "the daemon has no thread for one more connection; try again");
+        reject(&stream, peer, "the daemon has no thread for one more connection; try again");
     }
 }
 
 /// Says why, if it can be said at once.
-fn turn_away(stream: &UnixStream, peer: UnixCredentials, reason: &str) {
+fn reject(stream: &UnixStream, peer: UnixCredentials, reason: &str) {
     tracing::warn!(uid = peer.uid(), pid = peer.pid(), reason, "connection turned away");
     let _ = stream.set_nonblocking(true);
     let _ = Replies::new(stream, &mut Vec::new()).too_much(reason.to_owned());
     let _ = stream.shutdown(std::net::Shutdown::Both);
 }
 
-impl Crowd {
+impl Connections {
     fn lock(&self) -> std::sync::MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,7 +125,7 @@ impl Crowd {
         stream: &Arc<UnixStream>,
         uid: u32,
         limits: &Limits,
-    ) -> Result<Place, &'static str> {
+    ) -> Result<ConnectionSlot, &'static str> {
         let mut members = self.lock();
         let open_to_all = limits.connections.saturating_sub(limits.kept_for_root);
         let most = if uid == 0 { limits.connections } else { open_to_all };
@@ -138,21 +140,21 @@ impl Crowd {
         members.last += 1;
         let number = members.last;
         members.streams.insert(number, Arc::clone(stream));
-        Ok(Place { crowd: Arc::clone(self), number, uid })
+        Ok(ConnectionSlot { connections: Arc::clone(self), number, uid })
     }
 }
 
 /// One connection's place among all.
 #[derive(Debug)]
-struct Place {
-    crowd: Arc<Crowd>,
+struct ConnectionSlot {
+    connections: Arc<Connections>,
     number: u64,
     uid: u32,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut members = self.crowd.lock();
+        let mut members = self.connections.lock();
         members.streams.remove(&self.number);
         if let Some(own) = members.of_user.get_mut(&self.uid) {
             *own -= 1;
@@ -170,18 +172,18 @@ mod tests {
     #[test]
     fn root_gets_in_where_others_do_not_and_one_user_does_not_take_all() {
         let limits = Limits { connections: 6, kept_for_root: 2, connections_of_user: 3, ..Limits::default() };
-        let crowd = Arc::new(Crowd::default());
+        let connections = Arc::new(Connections::default());
         let (stream, _other) = UnixStream::pair().expect("a pair");
         let stream = Arc::new(stream);
-        let enter = |uid| crowd.enter(&stream, uid, &limits);
-        let mut inside: Vec<Place> = (0..3).map(|_| enter(7).expect("within its limit")).collect();
+        let enter = |uid| connections.enter(&stream, uid, &limits);
+        let mut inside: Vec<ConnectionSlot> = (0..3).map(|_| enter(7).expect("within its limit")).collect();
         assert!(enter(7).is_err(), "a fourth of one user");
         inside.push(enter(8).expect("another user"));
         assert!(enter(9).is_err(), "the rest is root's");
         inside.extend((0..2).map(|_| enter(0).expect("kept for root")));
         assert!(enter(0).is_err(), "all are taken");
         inside.clear();
-        assert!(crowd.lock().of_user.is_empty() && crowd.lock().streams.is_empty());
+        assert!(connections.lock().of_user.is_empty() && connections.lock().streams.is_empty());
         assert!(enter(7).is_ok());
     }
 }

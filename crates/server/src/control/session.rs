@@ -9,35 +9,35 @@ use nix::sys::socket::UnixCredentials;
 use penfold_core::Tid;
 use penfold_linux::peer;
 
-use super::Service;
-use super::ask::Ask;
+use super::context::CallContext;
 use super::dispatch;
 use super::messages::{Problem, Reader};
 use super::replies::Replies;
+use super::server::ControlServer;
 use crate::client::Client;
 use crate::failure::Failure;
 
 /// Answers calls until the client goes, breaks the rules, or takes too long.
-pub(super) fn talk(service: &Service, stream: &UnixStream, peer: UnixCredentials) {
+pub(super) fn serve(server: &ControlServer, stream: &UnixStream, peer: UnixCredentials) {
     let mut buffer = Vec::new();
-    if stream.set_write_timeout(Some(service.limits.patience)).is_err() {
+    if stream.set_write_timeout(Some(server.limits.patience)).is_err() {
         return;
     }
-    if let Err(failure) = admit(service, peer.pid()) {
+    if let Err(failure) = admit(server, peer.pid()) {
         let _ = Replies::new(stream, &mut buffer).refuse(&failure);
         return;
     }
     let groups = peer::groups(stream);
-    let client = Client::connected(service.desk.trust(), peer.pid(), peer.uid(), peer.gid(), groups);
-    let mut reader = Reader::new(stream, service.limits);
+    let client = Client::connected(server.service.trust(), peer.pid(), peer.uid(), peer.gid(), groups);
+    let mut reader = Reader::new(stream, server.limits);
     loop {
         let next = reader.next();
         let mut replies = Replies::new(stream, &mut buffer);
         match next {
             Ok(Some((message, files))) => {
                 let files = files.into_iter().map(Arc::new).collect();
-                let ask = Ask { service, client: &client, files };
-                if let Err(error) = dispatch::answer(&ask, message, &mut replies) {
+                let context = CallContext { server, client: &client, files };
+                if let Err(error) = dispatch::answer(&context, message, &mut replies) {
                     return tell(&client, &error);
                 }
             }
@@ -56,11 +56,11 @@ fn tell(client: &Client, error: &io::Error) {
 }
 
 /// The engine of one `penfold run` is for what runs in it.
-fn admit(service: &Service, pid: i32) -> Result<(), Failure> {
-    if service.desk.host().is_ok() {
+fn admit(server: &ControlServer, pid: i32) -> Result<(), Failure> {
+    if server.service.host().is_ok() {
         return Ok(());
     }
-    let inside = service.desk.glance(|_, host| {
+    let inside = server.service.with_snapshot(|_, host| {
         let mut inside = host.task(Tid(pid)).is_some();
         host.for_each_thread(Tid(pid), &mut |_| inside = true);
         inside

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use penfold_core::{Caller, CgroupId, Engine, HostView, Tid};
 use penfold_linux::process::send_signal;
 
-use super::ask::{Ask, number};
+use super::context::{CallContext, number};
 use crate::failure::Failure;
 use crate::protocol::{KillCall, KillReply, SignalCall, SignalReply};
 
@@ -17,25 +17,25 @@ const LAST_SIGNAL: i32 = 64;
 const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-pub(super) fn signal(ask: &Ask<'_>, call: SignalCall) -> Result<SignalReply, Failure> {
+pub(super) fn signal(context: &CallContext<'_>, call: SignalCall) -> Result<SignalReply, Failure> {
     let signal: i32 = number("signal", call.signal)?;
     if !(0..=LAST_SIGNAL).contains(&signal) {
         return Err(Failure::new(Errno::EINVAL, format!("signal {signal}: they are 0 to {LAST_SIGNAL}")));
     }
-    let cgroup = not_a_root(ask, &call.cgroup)?;
-    let hit = strike(ask, cgroup, signal, call.recursive.unwrap_or(false))?;
+    let cgroup = not_a_root(context, &call.cgroup)?;
+    let hit = strike(context, cgroup, signal, call.recursive.unwrap_or(false))?;
     Ok(SignalReply { processes: hit.len() as i64 })
 }
 
 /// Strikes again until nobody is left: a child that was being born is there at the next round, and its parent dead.
-pub(super) fn kill(ask: &Ask<'_>, call: KillCall) -> Result<KillReply, Failure> {
-    let cgroup = not_a_root(ask, &call.cgroup)?;
-    let patience = ask.service.limits.kill;
+pub(super) fn kill(context: &CallContext<'_>, call: KillCall) -> Result<KillReply, Failure> {
+    let cgroup = not_a_root(context, &call.cgroup)?;
+    let patience = context.server.limits.kill;
     let deadline = Instant::now() + patience;
     let mut killed = HashSet::new();
     let mut pause = SHORTEST_PAUSE;
     loop {
-        let hit = strike(ask, cgroup, SIGKILL, true)?;
+        let hit = strike(context, cgroup, SIGKILL, true)?;
         if hit.is_empty() {
             return Ok(KillReply { processes: killed.len() as i64 });
         }
@@ -56,8 +56,8 @@ pub(super) fn kill(ask: &Ask<'_>, call: KillCall) -> Result<KillReply, Failure> 
 }
 
 /// A root holds whatever is nowhere else, the daemon itself and its administrator too.
-fn not_a_root(ask: &Ask<'_>, address: &str) -> Result<CgroupId, Failure> {
-    ask.look_at(address, |engine, _, cgroup| {
+fn not_a_root(context: &CallContext<'_>, address: &str) -> Result<CgroupId, Failure> {
+    context.look_at(address, |engine, _, cgroup| {
         match engine.tree().get(cgroup).and_then(penfold_core::Cgroup::parent) {
             Some(_) => Ok(cgroup),
             None => Err(Failure::new(
@@ -71,12 +71,17 @@ fn not_a_root(ask: &Ask<'_>, address: &str) -> Result<CgroupId, Failure> {
 /// Sends a signal to all members, or to none: the first that the caller may not signal refuses it. Answers whom it was
 /// sent to. All of it is one request, and a member's zombie is reaped by nobody before the tracer has seen it, which
 /// comes after the request: no number can be another's meanwhile.
-fn strike(ask: &Ask<'_>, cgroup: CgroupId, signal: i32, recursive: bool) -> Result<Vec<Tid>, Failure> {
-    let caller = ask.client.caller.clone();
-    ask.desk().look(move |engine, host| {
+fn strike(
+    context: &CallContext<'_>,
+    cgroup: CgroupId,
+    signal: i32,
+    recursive: bool,
+) -> Result<Vec<Tid>, Failure> {
+    let caller = &context.client.caller;
+    context.service().with_exact(|engine, host| {
         let processes = members(engine, host, cgroup, recursive);
         for process in &processes {
-            must_be_allowed(&caller, host, *process)?;
+            must_be_allowed(caller, host, *process)?;
         }
         let mut hit = Vec::new();
         for process in processes {

@@ -4,22 +4,22 @@ use std::collections::{HashMap, HashSet};
 
 use penfold_core::{Caller, CgroupId, Engine, Host, HostView, Tid};
 
-use super::ask::Ask;
+use super::context::CallContext;
 use super::directories::subtree;
 use super::path::{self, must_search, name_of};
 use crate::failure::Failure;
 use crate::protocol::{CgroupUsage, Limit, UsageCall, UsageReply};
 
-pub(super) fn usage(ask: &Ask<'_>, call: UsageCall) -> Result<UsageReply, Failure> {
+pub(super) fn usage(context: &CallContext<'_>, call: UsageCall) -> Result<UsageReply, Failure> {
     let depth = usize::from(call.recursive.unwrap_or(false)) * usize::MAX;
-    let (caller, address) = (ask.client.caller.clone(), call.cgroup);
-    let usages = ask.desk().look(move |engine, host| {
-        let top = path::cgroup(engine, &caller, &address)?;
-        must_search(engine, &caller, top)?;
+    let (caller, address) = (&context.client.caller, &call.cgroup);
+    let usages = context.service().with_exact(|engine, host| {
+        let top = path::cgroup(engine, caller, address)?;
+        must_search(engine, caller, top)?;
         let mut members = Members::below(engine, host, top);
-        let mut shown = subtree(engine, &caller, top, depth);
-        shown.retain(|at| must_search(engine, &caller, *at).is_ok());
-        Ok::<_, Failure>(shown.into_iter().map(|at| of(engine, host, &caller, at, &mut members)).collect())
+        let mut shown = subtree(engine, caller, top, depth);
+        shown.retain(|at| must_search(engine, caller, *at).is_ok());
+        Ok::<_, Failure>(shown.into_iter().map(|at| of(engine, host, caller, at, &mut members)).collect())
     })??;
     Ok(UsageReply { usages })
 }

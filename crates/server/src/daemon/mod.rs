@@ -1,9 +1,10 @@
-//! `penfold serve`: one engine on the trace host, behind a control socket, until it is told to end.
+//! `penfold serve`: one engine on some host, behind a control socket, until it is told to end.
 
-mod keep;
-mod news;
+mod error;
+mod host_events;
 mod place;
 mod reaper;
+mod restore_and_record;
 mod signals;
 
 use std::io;
@@ -11,20 +12,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::unistd::geteuid;
-use penfold_core::Engine;
-use penfold_linux::trace::{AtEnd, StartError, TraceHost, Workshop};
+use penfold_linux::host::{HostHandle, OnChange};
+use penfold_linux::trace::{AtEnd, StartError};
 use penfold_subsystems::load_all;
 use sd_notify::NotifyState;
 
 use crate::address::Address;
 use crate::client::Trust;
-use crate::control::{Limits, Listener, Service, Viewer};
-use crate::desk::Desk;
+use crate::control::{ControlServer, Limits, Listener, Viewer};
 use crate::journal::Journal;
+use crate::service::Service;
 use crate::view::FileViews;
-use keep::Recorder;
-use news::News;
+use host_events::HostEvents;
+use restore_and_record::ViewRecorder;
 
+pub use error::DaemonError;
 pub use place::{PlaceError, Taken};
 pub use signals::Signals;
 
@@ -39,31 +41,11 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// Why there is no daemon.
-#[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
-    /// The socket can't be had.
-    #[error(transparent)]
-    Place(#[from] PlaceError),
-    /// The engine does not take its controllers.
-    #[error("the controllers can't be loaded: {0}")]
-    Load(penfold_core::Error),
-    /// The host does not start.
-    #[error(transparent)]
-    Host(#[from] StartError),
-    /// It was told to end before it could begin.
-    #[error("the daemon is ending")]
-    Ending,
-    /// A thread, a descriptor or a signal could not be had.
-    #[error("the daemon can't start: {0}")]
-    System(#[from] io::Error),
-}
-
 /// A running daemon. It is ended by [`Daemon::stop`].
 #[derive(Debug)]
 pub struct Daemon {
-    desk: Desk,
-    host: TraceHost,
+    service: Service,
+    host: Arc<dyn HostHandle>,
     listener: Listener,
     views: Arc<FileViews>,
     /// The socket's file is removed, and its lock given back, when this goes.
@@ -76,46 +58,51 @@ pub struct Daemon {
 /// serves files.
 #[derive(Debug)]
 pub struct Prepared {
-    desk: Desk,
-    host: TraceHost,
+    service: Service,
+    host: Arc<dyn HostHandle>,
     place: Taken,
     config: Config,
     views: Arc<FileViews>,
-    recorder: Arc<Recorder>,
-    news: News,
+    recorder: Arc<ViewRecorder>,
+    events: HostEvents,
     journal: Option<Journal>,
 }
 
 impl Daemon {
-    /// Takes the socket, loads the controllers, starts the host. Clients are served from [`Prepared::serve`] on; those
+    /// Takes the socket, starts the host, loads the controllers. Clients are served from [`Prepared::serve`] on; those
     /// that connect before wait.
     ///
     /// # Errors
     /// [`DaemonError`], the socket's first: of two daemons at one place the second does nothing.
-    pub fn prepare(config: Config) -> Result<Prepared, DaemonError> {
+    pub fn prepare(
+        config: Config,
+        start_host: impl FnOnce(OnChange) -> Result<Arc<dyn HostHandle>, StartError>,
+    ) -> Result<Prepared, DaemonError> {
         let place = Taken::take(&config.address)?;
-        let mut workshop = Workshop::new(false);
-        let (engine, host): (&mut Engine, _) = workshop.parts();
-        load_all(engine, host).map_err(DaemonError::Load)?;
-        let news = News::of(&mut workshop);
-        let host = TraceHost::start(workshop)?;
-        let desk = Desk::new(host.clone(), Trust::Owner(geteuid().as_raw()));
-        let recorder = Arc::new(Recorder::default());
-        let views = Arc::new(FileViews::new(desk.clone(), Some(Arc::clone(&recorder) as _)));
-        Ok(Prepared { desk, host, place, config, views, recorder, news, journal: None })
+        let (on_change, events) = HostEvents::channel();
+        let host = start_host(on_change)?;
+        let service = Service::new(Arc::clone(&host), Trust::Owner(geteuid().as_raw()));
+        let loaded = service.with_exact(|engine, host| load_all(engine, host));
+        loaded.map_err(|_| DaemonError::Ending)?.map_err(DaemonError::Load)?;
+        let recorder = Arc::new(ViewRecorder::default());
+        let views = Arc::new(FileViews::new(service.clone(), Some(Arc::clone(&recorder) as _)));
+        Ok(Prepared { service, host, place, config, views, recorder, events, journal: None })
     }
 
     /// All at once, for a daemon that restores nothing.
     ///
     /// # Errors
     /// As [`Daemon::prepare`].
-    pub fn start(config: Config) -> Result<Daemon, DaemonError> {
-        Daemon::prepare(config)?.serve(None, Vec::new())
+    pub fn start(
+        config: Config,
+        start_host: impl FnOnce(OnChange) -> Result<Arc<dyn HostHandle>, StartError>,
+    ) -> Result<Daemon, DaemonError> {
+        Daemon::prepare(config, start_host)?.serve(None, Vec::new())
     }
 
     /// The way to its engine.
-    pub fn desk(&self) -> &Desk {
-        &self.desk
+    pub fn service(&self) -> &Service {
+        &self.service
     }
 
     /// Where it listens.
@@ -135,7 +122,7 @@ impl Daemon {
     /// What poll(2) gives.
     pub fn run(&self, signals: &Signals) -> io::Result<()> {
         tracing::info!(pid = std::process::id(), "serving {}", self.address());
-        // without a service manager this does nothing
+        // without a server manager this does nothing
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         let signal = signals.wait(reaper::reap)?;
         tracing::info!("{signal}: ending");
@@ -161,8 +148,8 @@ impl Daemon {
 
 impl Prepared {
     /// The way to the engine.
-    pub fn desk(&self) -> &Desk {
-        &self.desk
+    pub fn service(&self) -> &Service {
+        &self.service
     }
 
     /// The directory `state` beside the socket; `None` for a socket without a file.
@@ -180,7 +167,13 @@ impl Prepared {
     /// [`DaemonError::System`] when another daemon has the directory or it can't be made. That it can't be read or written
     /// is in [`Journal::notes`].
     pub fn restore(&mut self, state: &Path) -> Result<Journal, DaemonError> {
-        let journal = keep::keep(&self.desk, &self.host, state, &self.views, &self.recorder)?;
+        let journal = restore_and_record::restore_and_record(
+            &self.service,
+            &self.host,
+            state,
+            &self.views,
+            &self.recorder,
+        )?;
         self.journal = Some(journal.clone());
         Ok(journal)
     }
@@ -194,16 +187,16 @@ impl Prepared {
         viewer: Option<Arc<dyn Viewer>>,
         not_restored: Vec<String>,
     ) -> Result<Daemon, DaemonError> {
-        let Prepared { desk, host, place, config, views, news, journal, .. } = self;
-        let mut service =
-            Service::new(desk.clone()).with_limits(config.limits).with_not_restored(not_restored);
+        let Prepared { service, host, place, config, views, events, journal, .. } = self;
+        let mut server =
+            ControlServer::new(service.clone()).with_limits(config.limits).with_not_restored(not_restored);
         if let Some(journal) = &journal {
-            service = service.with_journal(journal.clone());
+            server = server.with_journal(journal.clone());
         }
-        service = service.with_viewer(viewer.unwrap_or_else(|| Arc::clone(&views) as Arc<dyn Viewer>));
-        let service = Arc::new(service);
-        news.tell(Arc::clone(&service))?;
-        let listener = Listener::serve(place.socket()?, service)?;
-        Ok(Daemon { desk, host, listener, views, place, at_end: config.at_end, journal })
+        server = server.with_viewer(viewer.unwrap_or_else(|| Arc::clone(&views) as Arc<dyn Viewer>));
+        let server = Arc::new(server);
+        events.forward(Arc::clone(&server))?;
+        let listener = Listener::serve(place.socket()?, server)?;
+        Ok(Daemon { service, host, listener, views, place, at_end: config.at_end, journal })
     }
 }

@@ -8,8 +8,8 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::image::Image;
 use super::record::{FORMAT, Record};
+use super::snapshot::Snapshot;
 
 const NAME: &str = "journal";
 /// Below this length it is never worth while to write all anew.
@@ -31,7 +31,7 @@ pub struct Store {
 #[derive(Debug, Default)]
 pub struct Found {
     /// What the readable lines say; `None` where there is no journal.
-    pub image: Option<Image>,
+    pub snapshot: Option<Snapshot>,
     /// What is wrong with it, in words.
     pub damage: Option<String>,
 }
@@ -83,10 +83,10 @@ impl Store {
     ///
     /// # Errors
     /// What the system calls give, `ENOSPC` on a full disk; then the old file is as it was.
-    pub fn rewrite(&mut self, image: &Image) -> io::Result<()> {
+    pub fn rewrite(&mut self, snapshot: &Snapshot) -> io::Result<()> {
         self.file = None;
         let new = self.directory.join("journal.new");
-        let written = write_all(&new, image).and_then(|(file, length)| {
+        let written = write_all(&new, snapshot).and_then(|(file, length)| {
             fs::rename(&new, self.path())?;
             Ok((file, length))
         });
@@ -103,13 +103,13 @@ impl Store {
         }
     }
 
-    /// Appends records, or writes all anew where that is due: `image` has them already.
+    /// Appends records, or writes all anew where that is due: `snapshot` has them already.
     ///
     /// # Errors
     /// As [`Store::rewrite`]; the next call writes all anew.
-    pub fn append(&mut self, records: &[Record], image: &Image) -> io::Result<()> {
+    pub fn append(&mut self, records: &[Record], snapshot: &Snapshot) -> io::Result<()> {
         let due = self.length > SMALL.max(4 * self.began);
-        let Some(file) = self.file.as_mut().filter(|_| !due) else { return self.rewrite(image) };
+        let Some(file) = self.file.as_mut().filter(|_| !due) else { return self.rewrite(snapshot) };
         let mut lines = Vec::new();
         for record in records {
             write_line(&mut lines, record)?;
@@ -140,11 +140,11 @@ fn write_line(out: &mut impl Write, record: &Record) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-fn write_all(path: &Path, image: &Image) -> io::Result<(File, u64)> {
+fn write_all(path: &Path, snapshot: &Snapshot) -> io::Result<(File, u64)> {
     let _ = fs::remove_file(path);
     let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(path)?;
     let mut out = BufWriter::new(file);
-    for record in image.records() {
+    for record in snapshot.records() {
         write_line(&mut out, &record)?;
     }
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -154,21 +154,21 @@ fn write_all(path: &Path, image: &Image) -> io::Result<(File, u64)> {
 
 /// Reads as many lines as make sense. A last line without its end was being written when the daemon died.
 pub fn parse(bytes: &[u8]) -> Found {
-    let mut image = Image::default();
+    let mut snapshot = Snapshot::default();
     let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate();
     let record = |line: &[u8]| serde_json::from_slice::<Record>(line);
     match lines.next().map(|(_, line)| (line.ends_with(b"\n"), record(line))) {
-        Some((true, Ok(begin @ Record::Begin { format: FORMAT, .. }))) => image.apply(&begin),
+        Some((true, Ok(begin @ Record::Begin { format: FORMAT, .. }))) => snapshot.apply(&begin),
         Some((true, Ok(Record::Begin { format, .. }))) => {
             let damage = format!(
                 "the journal has format {format}, which this version does not read: nothing of it is restored"
             );
-            return Found { image: None, damage: Some(damage) };
+            return Found { snapshot: None, damage: Some(damage) };
         }
         None => return Found::default(),
         _ => {
             let damage = "the journal is damaged at its first line: nothing of it is restored".to_owned();
-            return Found { image: None, damage: Some(damage) };
+            return Found { snapshot: None, damage: Some(damage) };
         }
     }
     for (number, line) in lines {
@@ -176,15 +176,15 @@ pub fn parse(bytes: &[u8]) -> Found {
             break;
         }
         match record(line) {
-            Ok(record) => image.apply(&record),
+            Ok(record) => snapshot.apply(&record),
             Err(error) => {
                 let number = number + 1;
                 let damage = format!(
                     "the journal is damaged at line {number} ({error}): what came after it is not restored"
                 );
-                return Found { image: Some(image), damage: Some(damage) };
+                return Found { snapshot: Some(snapshot), damage: Some(damage) };
             }
         }
     }
-    Found { image: Some(image), damage: None }
+    Found { snapshot: Some(snapshot), damage: None }
 }

@@ -9,12 +9,12 @@ use penfold_linux::process::{parent_of, start_time};
 use penfold_linux::trace::Survivor;
 
 use super::describe::cgroups_of;
-use super::image::Image;
-use super::place::Moment;
+use super::place::ProcStamp;
 use super::rebuild::Rebuilt;
 use super::record::{Process, Record, Thread};
-use crate::desk::Desk;
+use super::snapshot::Snapshot;
 use crate::failure::Failure;
+use crate::service::Service;
 
 /// Tells which processes the host supervises that would outlive the daemon.
 pub type Survivors = Box<dyn Fn() -> Result<Vec<Survivor>, Failure> + Send>;
@@ -23,18 +23,18 @@ pub type Survivors = Box<dyn Fn() -> Result<Vec<Survivor>, Failure> + Send>;
 ///
 /// # Errors
 /// `EEXIST` if it is supervised already.
-pub type TakeIn<'a> = &'a mut dyn FnMut(&Process) -> Result<(), Failure>;
+pub type Readopt<'a> = &'a mut dyn FnMut(&Process) -> Result<(), Failure>;
 
 /// The members as they are now.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
-pub(super) fn now(desk: &Desk, survivors: &Survivors) -> Result<BTreeMap<i32, Process>, Failure> {
+pub(super) fn now(service: &Service, survivors: &Survivors) -> Result<BTreeMap<i32, Process>, Failure> {
     let survivors = survivors()?;
     if survivors.is_empty() {
         return Ok(BTreeMap::new());
     }
-    desk.look(move |engine, host| {
+    service.with_exact(|engine, host| {
         let mut places: HashMap<CssSetId, Vec<u64>> = HashMap::new();
         let mut place = |tid: i32| {
             let set = host.css_set(Tid(tid))?;
@@ -62,11 +62,15 @@ fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>)
     Some(Process { pid, started, filter, cgroups, threads: if alike { Vec::new() } else { threads } })
 }
 
-/// What has to be recorded to get from the members of an image to those of now.
-pub(super) fn difference(image: &Image, now: BTreeMap<i32, Process>, seen: Moment) -> Option<Record> {
-    let gone: Vec<i32> = image.processes.keys().copied().filter(|pid| !now.contains_key(pid)).collect();
+/// What has to be recorded to get from the members of an snapshot to those of now.
+pub(super) fn difference(
+    snapshot: &Snapshot,
+    now: BTreeMap<i32, Process>,
+    seen: ProcStamp,
+) -> Option<Record> {
+    let gone: Vec<i32> = snapshot.processes.keys().copied().filter(|pid| !now.contains_key(pid)).collect();
     let present: Vec<Process> =
-        now.into_values().filter(|process| image.processes.get(&process.pid) != Some(process)).collect();
+        now.into_values().filter(|process| snapshot.processes.get(&process.pid) != Some(process)).collect();
     (!gone.is_empty() || !present.is_empty()).then_some(Record::Members { seen, present, gone })
 }
 
@@ -75,22 +79,28 @@ pub(super) fn difference(image: &Image, now: BTreeMap<i32, Process>, seen: Momen
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
 pub(super) fn put_back(
-    desk: &Desk,
-    image: &Image,
+    service: &Service,
+    snapshot: &Snapshot,
     rebuilt: &Rebuilt,
-    take_in: TakeIn<'_>,
+    readopt: Readopt<'_>,
 ) -> Result<Vec<String>, Failure> {
-    let mut work =
-        Work { desk, image, cgroups: &rebuilt.cgroups, take_in, done: HashSet::new(), said: Vec::new() };
+    let mut work = Work {
+        service,
+        snapshot,
+        cgroups: &rebuilt.cgroups,
+        readopt,
+        done: HashSet::new(),
+        said: Vec::new(),
+    };
     let mut ended = 0_usize;
-    for process in image.processes.values() {
+    for process in snapshot.processes.values() {
         if start_time(process.pid) != Some(process.started) {
             ended += 1;
             continue;
         }
         work.put_back(process)?;
     }
-    let known: Vec<(i32, &Process)> = work.done.iter().map(|&pid| (pid, &image.processes[&pid])).collect();
+    let known: Vec<(i32, &Process)> = work.done.iter().map(|&pid| (pid, &snapshot.processes[&pid])).collect();
     for (pid, process) in known {
         work.children(pid, process)?;
     }
@@ -103,10 +113,10 @@ pub(super) fn put_back(
 }
 
 struct Work<'a> {
-    desk: &'a Desk,
-    image: &'a Image,
+    service: &'a Service,
+    snapshot: &'a Snapshot,
     cgroups: &'a HashMap<u64, CgroupId>,
-    take_in: TakeIn<'a>,
+    readopt: Readopt<'a>,
     /// Processes that are supervised again.
     done: HashSet<i32>,
     said: Vec<String>,
@@ -114,7 +124,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn put_back(&mut self, process: &Process) -> Result<(), Failure> {
-        if !self.take_in(process)? {
+        if !self.readopt(process)? {
             return Ok(());
         }
         self.done.insert(process.pid);
@@ -137,8 +147,8 @@ impl Work<'_> {
     }
 
     /// True if it is supervised now.
-    fn take_in(&mut self, process: &Process) -> Result<bool, Failure> {
-        match (self.take_in)(process) {
+    fn readopt(&mut self, process: &Process) -> Result<bool, Failure> {
+        match (self.readopt)(process) {
             Ok(()) => Ok(true),
             Err(failure) if failure.errno == Errno::EEXIST => Ok(true),
             Err(failure) if failure.errno == Errno::ESHUTDOWN => Err(failure),
@@ -161,7 +171,7 @@ impl Work<'_> {
         while let Some(parent) = parents.pop() {
             for child in children_of(parent) {
                 let Some(started) = start_time(child) else { continue };
-                if self.done.contains(&child) || !self.image.seen.is_before(child, started) {
+                if self.done.contains(&child) || !self.snapshot.seen.is_before(child, started) {
                     continue;
                 }
                 if !like.threads.is_empty() {
@@ -172,7 +182,7 @@ impl Work<'_> {
                     continue;
                 }
                 let newborn = Process { pid: child, started, ..like.clone() };
-                if self.take_in(&newborn)? {
+                if self.readopt(&newborn)? {
                     self.done.insert(child);
                     self.attach(child, true, &like.cgroups)?;
                     parents.push(child);
@@ -188,7 +198,7 @@ impl Work<'_> {
         if ids.len() < cgroups.len() {
             self.said.push(format!("task {tid} was in a cgroup that is not there any more"));
         }
-        let refused = self.desk.look(move |engine, host| attach(engine, host, tid, whole, &ids))?;
+        let refused = self.service.with_exact(|engine, host| attach(engine, host, tid, whole, &ids))?;
         self.said.extend(refused);
         Ok(())
     }

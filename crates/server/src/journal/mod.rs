@@ -1,6 +1,6 @@
 //! What a daemon that was killed leaves to the next one: a file that says how everything is.
 //!
-//! A thread of its own hears of every [`Change`], looks at the engine, and appends to the file how the thing that has
+//! A thread of its own hears of every [`Announcement`], looks at the engine, and appends to the file how the thing that has
 //! changed is now. No operation waits for it or for the disk; the price is that the very last changes before a SIGKILL,
 //! some milliseconds', may be missing. What a daemon finds at its start is restored by [`restore()`].
 //!
@@ -10,28 +10,28 @@
 
 mod describe;
 mod file;
-mod image;
-mod look;
 mod members;
 mod modules;
 mod place;
 mod rebuild;
 mod record;
 mod restore;
+mod scan;
+mod snapshot;
 mod views;
 mod writer;
 
 pub use describe::Defaults;
 pub use file::{Found, Store, parse};
-pub use image::Image;
-pub use look::describe_all;
-pub use members::{Survivors, TakeIn};
-pub use place::{Moment, here, mount_namespace};
+pub use members::{Readopt, Survivors};
+pub use place::{Place, ProcStamp, here, mount_namespace};
 pub use rebuild::{Rebuilt, rebuild};
-pub use record::{Cgroup, Hierarchy, Module, Owner, Place, Process, Record, Text, Thread, View};
+pub use record::{Cgroup, Hierarchy, Module, Owner, Process, Record, Text, Thread, View};
 pub use restore::{Helpers, MountAgain, restore};
+pub use scan::describe_all;
+pub use snapshot::Snapshot;
 pub use views::mounted_at;
 pub use writer::Journal;
 
 #[allow(unused_imports)] // for the documentation
-use crate::change::Change;
+use crate::change::Announcement;

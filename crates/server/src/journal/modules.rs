@@ -6,24 +6,24 @@ use std::path::Path;
 
 use penfold_module::loader::inspect;
 
-use super::image::Image;
-use crate::desk::Desk;
+use super::snapshot::Snapshot;
+use crate::service::Service;
 
-/// Loads the modules of an image, in their order, but for those whose subsystem is there already. What depended on one
-/// that can't be loaded is taken out of the image, so that all else is restored. Returns what is lost, in sentences.
-pub(super) fn load_again(desk: &Desk, image: &mut Image) -> Vec<String> {
+/// Loads the modules of an snapshot, in their order, but for those whose subsystem is there already. What depended on one
+/// that can't be loaded is taken out of the snapshot, so that all else is restored. Returns what is lost, in sentences.
+pub(super) fn load_again(service: &Service, snapshot: &mut Snapshot) -> Vec<String> {
     let mut said = Vec::new();
-    for module in image.modules.clone() {
+    for module in snapshot.modules.clone() {
         let name = &module.name;
-        let there = desk.glance(|engine, _| engine.hierarchy_of_subsystem(name).is_some());
+        let there = service.with_snapshot(|engine, _| engine.hierarchy_of_subsystem(name).is_some());
         if there.unwrap_or(false) {
             continue;
         }
-        match load(desk, name, Path::new(OsStr::from_bytes(&module.path.0))) {
+        match load(service, name, Path::new(OsStr::from_bytes(&module.path.0))) {
             Ok(()) => continue,
             Err(why) => said.push(format!("the module {name} can't be loaded again: {why}")),
         }
-        for hierarchy in image.forget_subsystem(name) {
+        for hierarchy in snapshot.forget_subsystem(name) {
             said.push(format!(
                 "hierarchy {} ({}) had no other subsystem: all that was in it is lost",
                 hierarchy.id, hierarchy.options
@@ -33,11 +33,11 @@ pub(super) fn load_again(desk: &Desk, image: &mut Image) -> Vec<String> {
     said
 }
 
-fn load(desk: &Desk, name: &str, path: &Path) -> Result<(), String> {
+fn load(service: &Service, name: &str, path: &Path) -> Result<(), String> {
     // what has taken its place was never asked for
     let now = inspect(path).map_err(|error| error.to_string())?.name;
     if now != name {
         return Err(format!("{} is the module {now} now", path.display()));
     }
-    desk.load_file(path).map(drop).map_err(|failure| failure.message)
+    service.load_file(path).map(drop).map_err(|failure| failure.message)
 }

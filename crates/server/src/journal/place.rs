@@ -6,7 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::record::Place;
+/// Where numbers of processes mean something: one boot, one pid namespace, one mount namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Place {
+    /// `/proc/sys/kernel/random/boot_id`
+    pub boot: String,
+    /// The pid namespace's number.
+    pub pids: u64,
+    /// The mount namespace's number.
+    pub mounts: u64,
+}
 
 /// This boot, this pid namespace, this mount namespace.
 pub fn here() -> Place {
@@ -25,7 +34,7 @@ fn namespace(pid: &str, kind: &str) -> u64 {
 
 /// A moment among the births of processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Moment {
+pub struct ProcStamp {
     /// In the ticks since boot that start times are in, 100 a second; 0 says that nothing was seen yet.
     pub at: u64,
     /// The number that was given to a task last; 0 if that is not known.
@@ -33,12 +42,12 @@ pub struct Moment {
     pub newest: i32,
 }
 
-impl Moment {
+impl ProcStamp {
     /// The present one.
-    pub(super) fn now() -> Moment {
+    pub(super) fn now() -> ProcStamp {
         let average = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let newest = average.split_whitespace().last().and_then(|number| number.parse().ok());
-        Moment { at: ticks(), newest: newest.unwrap_or(0) }
+        ProcStamp { at: ticks(), newest: newest.unwrap_or(0) }
     }
 
     /// Whether a process was born later. In one and the same tick numbers tell, which are given in ascending order; that
@@ -60,14 +69,14 @@ mod tests {
 
     #[test]
     fn births_in_the_tick_of_a_moment_are_told_apart_by_number() {
-        let moment = Moment { at: 500, newest: 70 };
+        let moment = ProcStamp { at: 500, newest: 70 };
         assert!(moment.is_before(3, 501) && moment.is_before(71, 500));
         assert!(!moment.is_before(71, 499) && !moment.is_before(70, 500) && !moment.is_before(69, 500));
         let child = std::process::Command::new("true").spawn().expect("a child");
-        let now = Moment::now();
+        let now = ProcStamp::now();
         assert!(now.at > 0 && now.newest >= child.id().cast_signed(), "{now:?}");
         let later = std::process::Command::new("true").spawn().expect("a child");
-        assert!(later.id().cast_signed() > now.newest || Moment::now().newest < now.newest, "{now:?}");
+        assert!(later.id().cast_signed() > now.newest || ProcStamp::now().newest < now.newest, "{now:?}");
         for mut child in [child, later] {
             child.wait().expect("it is ours");
         }

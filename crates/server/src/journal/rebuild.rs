@@ -1,4 +1,4 @@
-//! From an image to hierarchies, cgroups and values in a fresh engine.
+//! From an snapshot to hierarchies, cgroups and values in a fresh engine.
 //!
 //! The order is such that nothing is refused that was in force: all cgroups before any value, so that none is inherited;
 //! parents before children; exclusive flags of cpusets when every cpuset has its CPUs; limits before members, since no
@@ -9,11 +9,11 @@ use std::collections::HashMap;
 
 use penfold_core::{Caller, CgroupId, Engine, Host, Tid};
 
-use super::image::Image;
 use super::record::{Cgroup, Hierarchy, Owner};
+use super::snapshot::Snapshot;
 use crate::escape::escape;
 
-/// What became of an image.
+/// What became of an snapshot.
 #[derive(Debug, Default)]
 pub struct Rebuilt {
     /// The new ids by the old numbers.
@@ -32,26 +32,26 @@ fn own() -> Caller {
 
 /// Builds everything but `FROZEN`, in a fresh engine whose subsystems are loaded. Every hierarchy stays mounted until
 /// [`Rebuilt::finish`].
-pub fn rebuild(engine: &mut Engine, host: &mut dyn Host, image: &Image) -> Rebuilt {
+pub fn rebuild(engine: &mut Engine, host: &mut dyn Host, snapshot: &Snapshot) -> Rebuilt {
     let mut rebuilt = Rebuilt::default();
-    let mut hierarchies: Vec<&Hierarchy> = image.hierarchies.values().collect();
+    let mut hierarchies: Vec<&Hierarchy> = snapshot.hierarchies.values().collect();
     hierarchies.sort_unstable_by_key(|hierarchy| hierarchy.id);
     for hierarchy in hierarchies {
         engine.number_hierarchies_from(hierarchy.id);
         rebuilt.mount(engine, host, hierarchy);
     }
-    engine.number_hierarchies_from(image.last_hierarchy.saturating_add(1));
-    let cgroups = image.by_age();
+    engine.number_hierarchies_from(snapshot.last_hierarchy.saturating_add(1));
+    let cgroups = snapshot.by_age();
     for cgroup in &cgroups {
-        rebuilt.make(engine, host, image, cgroup);
+        rebuilt.make(engine, host, snapshot, cgroup);
     }
     for late in [false, true] {
         for cgroup in &cgroups {
-            rebuilt.set(engine, host, image, cgroup, |file| is_exclusive(file) == late);
+            rebuilt.set(engine, host, snapshot, cgroup, |file| is_exclusive(file) == late);
         }
     }
     for cgroup in &cgroups {
-        rebuilt.own(engine, image, cgroup);
+        rebuilt.own(engine, snapshot, cgroup);
     }
     rebuilt
 }
@@ -80,7 +80,7 @@ impl Rebuilt {
         }
     }
 
-    fn make(&mut self, engine: &mut Engine, host: &mut dyn Host, image: &Image, cgroup: &Cgroup) {
+    fn make(&mut self, engine: &mut Engine, host: &mut dyn Host, snapshot: &Snapshot, cgroup: &Cgroup) {
         // without a parent it is a root, which came with its hierarchy; below what is not there nothing can be made,
         // and what that was has been said, or was removed before the daemon died
         let Some(parent) = cgroup.parent.and_then(|parent| self.cgroups.get(&parent)) else { return };
@@ -89,7 +89,8 @@ impl Rebuilt {
         match engine.mkdir(host, &caller, *parent, &cgroup.name.0, 0o755) {
             Ok(id) => drop(self.cgroups.insert(cgroup.cgroup, id)),
             Err(error) => {
-                self.failures.push(format!("cgroup {} can't be made again: {error}", address(image, cgroup)));
+                self.failures
+                    .push(format!("cgroup {} can't be made again: {error}", address(snapshot, cgroup)));
             }
         }
     }
@@ -98,7 +99,7 @@ impl Rebuilt {
         &mut self,
         engine: &mut Engine,
         host: &mut dyn Host,
-        image: &Image,
+        snapshot: &Snapshot,
         cgroup: &Cgroup,
         now: impl Fn(&str) -> bool,
     ) {
@@ -111,13 +112,13 @@ impl Rebuilt {
                 continue;
             }
             if let Err(error) = write(engine, host, id, file, &text.0) {
-                let (address, text) = (address(image, cgroup), escape(text.0.trim_ascii_end()));
+                let (address, text) = (address(snapshot, cgroup), escape(text.0.trim_ascii_end()));
                 self.failures.push(format!("{address}: {file} was {text:?}: {error}"));
             }
         }
     }
 
-    fn own(&mut self, engine: &mut Engine, image: &Image, cgroup: &Cgroup) {
+    fn own(&mut self, engine: &mut Engine, snapshot: &Snapshot, cgroup: &Cgroup) {
         let Some(&id) = self.cgroups.get(&cgroup.cgroup) else { return };
         let mut given = engine.set_owner(&own(), id, owner(cgroup.owner));
         for (file, changed) in &cgroup.files {
@@ -126,7 +127,7 @@ impl Rebuilt {
             }
         }
         if let Err(error) = given {
-            self.failures.push(format!("the owner of {} can't be set: {error}", address(image, cgroup)));
+            self.failures.push(format!("the owner of {} can't be set: {error}", address(snapshot, cgroup)));
         }
     }
 
@@ -169,9 +170,9 @@ fn write(
     engine.write(host, &own(), id, file, text).map_err(|error| error.to_string())
 }
 
-fn address(image: &Image, cgroup: &Cgroup) -> String {
-    let root = image.root_of(cgroup.cgroup).and_then(|root| image.hierarchies.get(&root));
-    let path = image.path(cgroup.cgroup);
+fn address(snapshot: &Snapshot, cgroup: &Cgroup) -> String {
+    let root = snapshot.root_of(cgroup.cgroup).and_then(|root| snapshot.hierarchies.get(&root));
+    let path = snapshot.path(cgroup.cgroup);
     let path = if path.is_empty() { "/" } else { &path };
     root.map_or_else(|| path.to_owned(), |hierarchy| format!("{}:{path}", hierarchy.id))
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::place::Moment;
+use super::place::{Place, ProcStamp};
 use crate::escape::{escape, unescape};
 
 /// What this version writes. A journal of another number is not read.
@@ -22,17 +22,6 @@ impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
         String::deserialize(deserializer).map(|text| Text(unescape(&text).into_owned()))
     }
-}
-
-/// Where numbers of processes mean something: one boot, one pid namespace, one mount namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Place {
-    /// `/proc/sys/kernel/random/boot_id`
-    pub boot: String,
-    /// The pid namespace's number.
-    pub pids: u64,
-    /// The mount namespace's number.
-    pub mounts: u64,
 }
 
 /// User, group and mode.
@@ -192,7 +181,7 @@ pub enum Record {
     Members {
         /// That moment.
         #[serde(flatten)]
-        seen: Moment,
+        seen: ProcStamp,
         /// Those that are new, or elsewhere than before.
         present: Vec<Process>,
         /// Those that are no members any more.

@@ -1,16 +1,15 @@
 //! What a daemon does first: brings back what another one has left.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::file::Store;
-use super::image::Image;
-use super::members::{self, TakeIn};
-use super::rebuild::{Rebuilt, rebuild};
+use super::members::{self, Readopt};
+use super::rebuild::rebuild;
 use super::record::View;
+use super::snapshot::Snapshot;
 use super::{modules, place, views};
-use crate::desk::Desk;
 use crate::failure::Failure;
+use crate::service::Service;
 use penfold_core::CgroupId;
 use penfold_linux::fuse_mount::FuseMount;
 
@@ -20,7 +19,7 @@ pub type MountAgain<'a> = &'a mut dyn FnMut(&View, &FuseMount, Option<CgroupId>)
 /// What of a daemon the journal can't know of.
 pub struct Helpers<'a> {
     /// Takes a process in again, into the roots.
-    pub take_in: TakeIn<'a>,
+    pub readopt: Readopt<'a>,
     /// Mounts a file view again.
     pub mount: MountAgain<'a>,
 }
@@ -34,13 +33,13 @@ pub struct Helpers<'a> {
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
-pub fn restore(desk: &Desk, store: &Store, helpers: Helpers<'_>) -> Result<Vec<String>, Failure> {
+pub fn restore(service: &Service, store: &Store, helpers: Helpers<'_>) -> Result<Vec<String>, Failure> {
     let mut said = Vec::new();
     match store.read() {
         Ok(found) => {
             said.extend(found.damage);
-            if let Some(image) = found.image {
-                said.extend(restore_image(desk, image, helpers)?);
+            if let Some(snapshot) = found.snapshot {
+                said.extend(restore_snapshot(service, snapshot, helpers)?);
             }
         }
         Err(error) => said.push(format!("the journal can't be read: {error}; nothing of it is restored")),
@@ -51,52 +50,38 @@ pub fn restore(desk: &Desk, store: &Store, helpers: Helpers<'_>) -> Result<Vec<S
     Ok(said)
 }
 
-fn restore_image(desk: &Desk, mut image: Image, helpers: Helpers<'_>) -> Result<Vec<String>, Failure> {
+fn restore_snapshot(
+    service: &Service,
+    mut snapshot: Snapshot,
+    helpers: Helpers<'_>,
+) -> Result<Vec<String>, Failure> {
     let here = place::here();
     let mut said = Vec::new();
-    if image.place.boot != here.boot || image.place.pids != here.pids {
+    if snapshot.place.boot != here.boot || snapshot.place.pids != here.pids {
         let (what, members, mounted) = (
-            if image.place.boot == here.boot { "pid namespace" } else { "boot" },
-            image.processes.len(),
-            image.views.len(),
+            if snapshot.place.boot == here.boot { "pid namespace" } else { "boot" },
+            snapshot.processes.len(),
+            snapshot.views.len(),
         );
         if members + mounted > 0 {
             said.push(format!(
                 "the journal is of another {what}: {members} member processes and {mounted} file views of it are not restored"
             ));
         }
-        image.processes.clear();
-        image.views.clear();
+        snapshot.processes.clear();
+        snapshot.views.clear();
     }
-    said.extend(modules::load_again(desk, &mut image));
-    let image = Arc::new(image);
-    let rebuilt = {
-        let image = Arc::clone(&image);
-        desk.look(move |engine, host| rebuild(engine, host, &image))?
-    };
-    said.extend(members::put_back(desk, &image, &rebuilt, helpers.take_in)?);
-    let rebuilt = Arc::new(Mutex::new(rebuilt));
-    on_rebuilt(desk, &rebuilt, |rebuilt, engine, host| rebuilt.freeze(engine, host))?;
-    for view in image.views.values() {
-        let root = view.root.and_then(|root| lock(&rebuilt).cgroups.get(&root).copied());
+    said.extend(modules::load_again(service, &mut snapshot));
+    let mut rebuilt = service.with_exact(|engine, host| rebuild(engine, host, &snapshot))?;
+    said.extend(members::put_back(service, &snapshot, &rebuilt, helpers.readopt)?);
+    service.with_exact(|engine, host| rebuilt.freeze(engine, host))?;
+    for view in snapshot.views.values() {
+        let root = view.root.and_then(|root| rebuilt.cgroups.get(&root).copied());
         said.extend(mount_again(view, root, here.mounts, helpers.mount).err());
     }
-    on_rebuilt(desk, &rebuilt, |rebuilt, engine, host| rebuilt.finish(engine, host))?;
-    said.append(&mut lock(&rebuilt).failures);
+    service.with_exact(|engine, host| rebuilt.finish(engine, host))?;
+    said.append(&mut rebuilt.failures);
     Ok(said)
-}
-
-fn lock(rebuilt: &Mutex<Rebuilt>) -> std::sync::MutexGuard<'_, Rebuilt> {
-    rebuilt.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn on_rebuilt(
-    desk: &Desk,
-    rebuilt: &Arc<Mutex<Rebuilt>>,
-    work: impl FnOnce(&mut Rebuilt, &mut penfold_core::Engine, &mut dyn penfold_core::Host) + Send + 'static,
-) -> Result<(), Failure> {
-    let rebuilt = Arc::clone(rebuilt);
-    desk.look(move |engine, host| work(&mut lock(&rebuilt), engine, host))
 }
 
 fn mount_again(

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::describe::Defaults;
 use super::file::Store;
-use super::image::Image;
-use super::look::{Dirty, Looker, Views};
 use super::members::{self, Survivors};
-use super::place::Moment;
+use super::place::ProcStamp;
 use super::record::{Record, View};
+use super::scan::{Pending, Scanner, Views};
+use super::snapshot::Snapshot;
 use super::{Text, place};
-use crate::change::{Change, What};
-use crate::desk::Desk;
+use crate::change::{Announcement, EngineChange};
 use crate::failure::Failure;
+use crate::service::Service;
 
 /// How many changes are taken together.
 const BATCH: usize = 4096;
@@ -30,7 +30,7 @@ const LOOK_SHARE: u32 = 50;
 const RETRY: Duration = Duration::from_secs(1);
 
 enum Message {
-    Change(What),
+    Change(EngineChange),
     Views,
     Flush(SyncSender<bool>),
     Stop { keep: bool, done: SyncSender<()> },
@@ -70,22 +70,24 @@ impl Journal {
     /// # Errors
     /// When no thread can be started.
     pub fn start(
-        desk: Desk,
+        service: Service,
         store: Store,
         not_restored: Vec<String>,
         survivors: Survivors,
     ) -> std::io::Result<Journal> {
         let (tell, hear) = mpsc::channel();
         let changes = tell.clone();
-        desk.tell(move |change: &Change| changes.send(Message::Change(change.what.clone())).is_ok());
+        service.observe(move |announced: &Announcement| {
+            changes.send(Message::Change(announced.change.clone())).is_ok()
+        });
         let notes = Mutex::new(Notes { not_restored, lost: None });
         let shared = Arc::new(Shared { notes, ..Shared::default() });
         let writer = Writer {
-            looker: Looker { desk, image: Image::new(place::here()), defaults: Arc::new(Defaults::new()) },
+            scanner: Scanner { service, snapshot: Snapshot::new(place::here()), defaults: Defaults::new() },
             store,
             survivors,
             shared: Arc::clone(&shared),
-            dirty: Dirty::everything(),
+            pending: Pending::everything(),
             // what is there is the journal of an earlier daemon
             failing: Some(Instant::now()),
             look_at: None,
@@ -129,12 +131,12 @@ impl Journal {
 }
 
 struct Writer {
-    /// Its image is what the file says, or will when it can be written.
-    looker: Looker,
+    /// Its snapshot is what the file says, or will when it can be written.
+    scanner: Scanner,
     store: Store,
     survivors: Survivors,
     shared: Arc<Shared>,
-    dirty: Dirty,
+    pending: Pending,
     /// When the disk is tried next.
     failing: Option<Instant>,
     /// When the members are looked at next without a change.
@@ -156,6 +158,8 @@ impl Writer {
                 if !keep && let Err(error) = self.store.discard() {
                     tracing::warn!("the journal can't be taken away: {error}");
                 }
+                // whoever waits may want the directory at once
+                drop(self);
                 let _ = done.send(());
                 return;
             }
@@ -171,26 +175,36 @@ impl Writer {
         hear: &Receiver<Message>,
         waiting: &mut Vec<SyncSender<bool>>,
     ) -> Option<(bool, SyncSender<()>)> {
-        let mut message = if self.dirty.all { hear.try_recv().ok() } else { self.wait(hear) };
+        let mut message = if self.pending.all { hear.try_recv().ok() } else { self.wait(hear) };
         if matches!(message, Some(Message::Change(_))) {
             thread::sleep(GATHER);
         }
         for _ in 0..BATCH {
             match message? {
-                Message::Change(what) => self.dirty.note(&what),
-                Message::Views => self.dirty.views = true,
+                Message::Change(what) => self.pending.note(&what),
+                Message::Views => self.pending.views = true,
                 Message::Flush(done) => {
-                    // whoever asks wants the present, and the disk tried now
-                    self.dirty.members = true;
-                    self.rested = Instant::now();
-                    self.failing = self.failing.map(|_| Instant::now());
+                    self.want_the_present();
                     waiting.push(done);
                 }
-                Message::Stop { keep, done } => return Some((keep, done)),
+                Message::Stop { keep, done } => {
+                    // the next daemon gets the members as they are now
+                    if keep {
+                        self.want_the_present();
+                    }
+                    return Some((keep, done));
+                }
             }
             message = hear.try_recv().ok();
         }
         None
+    }
+
+    /// Members are looked at and the disk is tried in this round.
+    fn want_the_present(&mut self) {
+        self.pending.members = true;
+        self.rested = Instant::now();
+        self.failing = self.failing.map(|_| Instant::now());
     }
 
     fn wait(&mut self, hear: &Receiver<Message>) -> Option<Message> {
@@ -198,30 +212,30 @@ impl Writer {
         hear.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
     }
 
-    /// Looks at what is dirty and writes it down. False when the daemon is ending.
+    /// Looks at what is pending and writes it down. False when the daemon is ending.
     fn work(&mut self) -> bool {
-        let dirty = std::mem::take(&mut self.dirty);
-        if dirty.members {
+        let pending = std::mem::take(&mut self.pending);
+        if pending.members {
             self.look_at = Some(self.look_at.map_or(self.rested, |at| at.min(self.rested)));
         }
-        let look_at_members = self.look_at.is_some_and(|at| at <= Instant::now());
+        let scan_members = self.look_at.is_some_and(|at| at <= Instant::now());
         let views = self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Ok(mut records) = self.looker.look(dirty, &views) else { return false };
-        if look_at_members && self.look_at_members(&mut records).is_err() {
+        let Ok(mut records) = self.scanner.look(pending, &views) else { return false };
+        if scan_members && self.scan_members(&mut records).is_err() {
             return false;
         }
         self.write(&records);
         true
     }
 
-    fn look_at_members(&mut self, records: &mut Vec<Record>) -> Result<(), Failure> {
-        let (began, seen) = (Instant::now(), Moment::now());
-        let now = members::now(&self.looker.desk, &self.survivors)?;
+    fn scan_members(&mut self, records: &mut Vec<Record>) -> Result<(), Failure> {
+        let (began, seen) = (Instant::now(), ProcStamp::now());
+        let now = members::now(&self.scanner.service, &self.survivors)?;
         let pause = LOOK_EVERY.max(began.elapsed() * LOOK_SHARE);
         self.look_at = (!now.is_empty()).then(|| Instant::now() + pause);
         self.rested = Instant::now() + LOOK_EVERY.min(began.elapsed() * LOOK_SHARE);
-        if let Some(record) = members::difference(&self.looker.image, now, seen) {
-            self.looker.take(record, records);
+        if let Some(record) = members::difference(&self.scanner.snapshot, now, seen) {
+            self.scanner.take(record, records);
         }
         Ok(())
     }
@@ -229,9 +243,9 @@ impl Writer {
     fn write(&mut self, records: &[Record]) {
         let written = match self.failing {
             Some(retry) if retry > Instant::now() => return,
-            Some(_) => self.store.rewrite(&self.looker.image),
+            Some(_) => self.store.rewrite(&self.scanner.snapshot),
             None if records.is_empty() => return,
-            None => self.store.append(records, &self.looker.image),
+            None => self.store.append(records, &self.scanner.snapshot),
         };
         let mut notes = self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner);
         match written {

@@ -13,9 +13,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::desk::Desk;
 use crate::escape::escape;
 use crate::failure::Failure;
+use crate::service::Service;
 
 /// How many cgroups have series of their own.
 pub const SHOWN: usize = 1000;
@@ -67,8 +67,8 @@ struct Series {
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
-pub fn scrape(desk: &Desk) -> Result<String, Failure> {
-    let series = desk.look(collect)?;
+pub fn scrape(service: &Service) -> Result<String, Failure> {
+    let series = service.with_exact(collect)?;
     let mut registry = Registry::with_prefix("penfold");
     let facts =
         vec![("version", env!("CARGO_PKG_VERSION").to_owned()), ("pid", std::process::id().to_string())];

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::address::{MetricsAddress, Socket};
 use super::collect::scrape;
-use crate::desk::Desk;
+use crate::service::Service;
 
 /// Scrapers at one time; further ones are told to come again.
 const AT_ONCE: usize = 8;
@@ -33,7 +33,7 @@ impl Responder {
     ///
     /// # Errors
     /// What socket(2), bind(2) and clone(2) give.
-    pub fn start(desk: Desk, address: &MetricsAddress) -> io::Result<Responder> {
+    pub fn start(service: Service, address: &MetricsAddress) -> io::Result<Responder> {
         let socket = address.listen()?;
         let real = match &socket {
             Socket::Network(listener) => MetricsAddress::Network(listener.local_addr()?),
@@ -42,7 +42,7 @@ impl Responder {
         if real.is_public() {
             tracing::warn!("metrics, with the names of all cgroups, can be read from other machines");
         }
-        thread::Builder::new().name("metrics".to_owned()).spawn(move || accept(&socket, &desk))?;
+        thread::Builder::new().name("metrics".to_owned()).spawn(move || accept(&socket, &service))?;
         Ok(Responder { address: real })
     }
 
@@ -70,7 +70,7 @@ impl Stream for UnixStream {
     }
 }
 
-fn accept(socket: &Socket, desk: &Desk) {
+fn accept(socket: &Socket, service: &Service) {
     let serving = Arc::new(AtomicUsize::new(0));
     loop {
         let accepted: io::Result<Box<dyn Stream>> = match socket {
@@ -91,11 +91,11 @@ fn accept(socket: &Socket, desk: &Desk) {
             let _ = stream.write_all(&answer("503 Service Unavailable", "too many at once\n", true));
             continue;
         }
-        let (desk, done) = (desk.clone(), Done(Arc::clone(&serving)));
+        let (service, done) = (service.clone(), Done(Arc::clone(&serving)));
         let serve = move || {
             let _done = done;
             // a scraper that goes away is its own affair
-            let _ = serve(&mut *stream, &desk);
+            let _ = serve(&mut *stream, &service);
         };
         if let Err(error) = thread::Builder::new().name("metrics-scrape".to_owned()).spawn(serve) {
             tracing::warn!("no thread for a scraper: {error}");
@@ -112,7 +112,7 @@ impl Drop for Done {
     }
 }
 
-fn serve(stream: &mut dyn Stream, desk: &Desk) -> io::Result<()> {
+fn serve(stream: &mut dyn Stream, service: &Service) -> io::Result<()> {
     let deadline = Instant::now() + ALL;
     let Some(head) = read_head(stream, deadline)? else {
         return stream.write_all(&answer(
@@ -125,7 +125,7 @@ fn serve(stream: &mut dyn Stream, desk: &Desk) -> io::Result<()> {
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let path = target.split(|&byte| byte == b'?').next().unwrap_or_default();
     let reply = match (method, path) {
-        (b"GET" | b"HEAD", b"/metrics") => match scrape(desk) {
+        (b"GET" | b"HEAD", b"/metrics") => match scrape(service) {
             Ok(text) => answer("200 OK", &text, method == b"GET"),
             Err(failure) => answer("503 Service Unavailable", &format!("{failure}\n"), true),
         },

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fuser::FileHandle;
-use penfold_core::{CgroupId, FileId};
+use penfold_core::{CgroupId, Error, FileId};
 
 use crate::client::Client;
-use crate::desk::Desk;
 use crate::failure::Failure;
+use crate::operation::Operation;
+use crate::service::Service;
 
 /// What is open, by the number that the kernel names it with.
 pub(super) struct Handles<T> {
@@ -59,6 +60,10 @@ impl OpenFile {
         OpenFile { cgroup, file, opener, reading: Mutex::default() }
     }
 
+    fn is_removed(&self, service: &Service) -> Result<bool, Failure> {
+        service.with_snapshot(|engine, _| engine.tree().get(self.cgroup).is_none())
+    }
+
     fn lists_tasks(&self) -> bool {
         matches!(self.file, FileId::Tasks | FileId::Procs)
     }
@@ -66,7 +71,7 @@ impl OpenFile {
     /// A piece of the content, which is made anew at offset 0 and wherever a seek or a write has been.
     pub(super) fn read<R>(
         &self,
-        desk: &Desk,
+        service: &Service,
         offset: u64,
         size: u32,
         answer: impl FnOnce(&[u8]) -> R,
@@ -78,15 +83,15 @@ impl OpenFile {
             if self.lists_tasks() {
                 reader.look_up_namespace();
             }
-            reading.content = desk.read(&reader, cgroup, self.file)?;
+            reading.content = service.read(&reader, cgroup, self.file)?;
         }
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(reading.content.len());
         let mut end = start.saturating_add(size as usize).min(reading.content.len());
-        if offset > 0 && desk.glance(|engine, _| engine.tree().get(cgroup).is_none())? {
+        if offset > 0 && self.is_removed(service)? {
             // what a read has begun may be read to its end
             end = end.min(self.begun(&reading.content, start));
             if start == end {
-                return Err(penfold_core::Error::Removed { operation: "read" }.into());
+                return Err(Error::Removed { operation: "read" }.into());
             }
         }
         reading.read_to = offset.saturating_add((end - start) as u64);
@@ -109,7 +114,7 @@ impl OpenFile {
     /// One write is one command, wherever its offset is. `0` is the task that writes.
     pub(super) fn write(
         &self,
-        desk: &Desk,
+        service: &Service,
         origin: crate::change::ViewId,
         writer: i32,
         content: &[u8],
@@ -119,10 +124,19 @@ impl OpenFile {
         if self.file != FileId::ReleaseAgent {
             client.caller.task.0 = writer;
         }
-        if self.lists_tasks() && content.trim_ascii() != b"0" {
-            client.look_up_namespace();
-        }
-        desk.write(&client, Some(origin), self.cgroup, self.file, content)
+        let operation = Operation::of_write(self.file, content, |number| {
+            // the writer itself is known in any namespace
+            if number != 0 {
+                client.look_up_namespace();
+            }
+            client.task(number)
+        });
+        let operation = match operation {
+            // a removed cgroup takes no write at all, whatever it names
+            Err(_) if self.is_removed(service)? => return Err(Error::Removed { operation: "write" }.into()),
+            operation => operation?,
+        };
+        service.perform(&client, Some(origin), self.cgroup, operation)
     }
 
     /// Has it been read? poll(2) tells of news until then.

@@ -25,12 +25,12 @@ use super::identity::Identity;
 use super::nodes::{Node, Nodes};
 use crate::change::ViewId;
 use crate::client::Client;
-use crate::desk::Desk;
 use crate::failure::Failure;
+use crate::service::Service;
 
 /// One mount of one hierarchy.
 pub(super) struct View {
-    desk: Desk,
+    service: Service,
     id: ViewId,
     identity: Identity,
     nodes: Nodes,
@@ -57,9 +57,9 @@ fn removed(operation: &'static str) -> Failure {
 }
 
 impl View {
-    pub(super) fn new(desk: Desk, id: ViewId, root: CgroupId, identity: Identity) -> View {
+    pub(super) fn new(service: Service, id: ViewId, root: CgroupId, identity: Identity) -> View {
         let nodes = Nodes::new(root);
-        View { desk, id, identity, nodes, files: Handles::new(), directories: Handles::new() }
+        View { service, id, identity, nodes, files: Handles::new(), directories: Handles::new() }
     }
 
     pub(super) fn nodes(&self) -> Nodes {
@@ -73,7 +73,8 @@ impl View {
 
     fn find(&self, parent: INodeNo, name: &OsStr) -> Result<Facts, Failure> {
         let parent = self.directory(parent)?;
-        let facts = self.desk.glance(|engine, host| Facts::find(engine, host, parent, name.as_bytes()))?;
+        let facts =
+            self.service.with_snapshot(|engine, host| Facts::find(engine, host, parent, name.as_bytes()))?;
         facts.ok_or_else(|| refuse(Errno::ENOENT, "no such file or directory"))
     }
 
@@ -95,7 +96,7 @@ impl View {
     }
 
     fn facts(&self, cgroup: CgroupId, file: Option<FileId>) -> Result<Option<Facts>, Failure> {
-        self.desk.glance(|engine, host| match file {
+        self.service.with_snapshot(|engine, host| match file {
             None => Facts::directory(engine, cgroup),
             Some(file) => Facts::file(engine, host, cgroup, file),
         })
@@ -130,7 +131,7 @@ impl View {
     ) -> Result<FileAttr, Failure> {
         let directory = self.directory(parent)?;
         let made = self.identity.as_client(request, |client| {
-            self.desk.mkdir(client, Some(self.id), directory, name.as_bytes(), mode)
+            self.service.mkdir(client, Some(self.id), directory, name.as_bytes(), mode)
         })?;
         let _answer = self.nodes.answer();
         // it may be gone again already
@@ -143,7 +144,7 @@ impl View {
         if facts.file.is_some() {
             return Err(refuse(Errno::ENOTDIR, "a control file"));
         }
-        self.identity.as_client(request, |client| self.desk.rmdir(client, Some(self.id), facts.cgroup))
+        self.identity.as_client(request, |client| self.service.rmdir(client, Some(self.id), facts.cgroup))
     }
 
     fn open_file(&self, request: &Request, ino: INodeNo, flags: OpenFlags) -> Result<OpenFile, Failure> {
@@ -154,7 +155,11 @@ impl View {
         if flags.0 & nix::libc::O_DIRECT != 0 {
             return Err(refuse(Errno::EINVAL, "control files have no direct I/O"));
         }
-        let facts = self.facts(node.cgroup, Some(file))?.ok_or_else(gone)?;
+        let Some(facts) = self.facts(node.cgroup, Some(file))? else {
+            // the notice of the removal may still be on its way
+            let again = self.nodes.must_look_up_again(ino.0);
+            return Err(if again { refuse(Errno::ESTALE, "the name is looked up again") } else { gone() });
+        };
         let want = match flags.acc_mode() {
             OpenAccMode::O_RDONLY => 4,
             OpenAccMode::O_WRONLY => 2,
@@ -190,7 +195,7 @@ impl View {
                     if truncated { old.mode & (mode | !SET_ID) } else { mode & 0o7777 }
                 }),
             };
-        let set = |client: &Client| self.desk.set_owner(client, Some(self.id), node.cgroup, file, change);
+        let set = |client: &Client| self.service.set_owner(client, Some(self.id), node.cgroup, file, change);
         // who truncates need not own the file, only have it open
         let changed = if truncated { set(&Client::own()) } else { self.identity.as_client(request, set) };
         match changed {
@@ -302,7 +307,7 @@ impl Filesystem for View {
             let to = self.directory(new_parent)?;
             self.identity.as_client(request, |client| {
                 let (from, to) = ((from, name.as_bytes()), (to, new_name.as_bytes()));
-                self.desk.rename(client, Some(self.id), from, to)
+                self.service.rename(client, Some(self.id), from, to)
             })
         });
         match renamed {
@@ -358,7 +363,7 @@ impl Filesystem for View {
             self.nodes.shrunk(ino.0);
         }
         let mut reply = Some(reply);
-        let read = file.read(&self.desk, offset, size, |content| {
+        let read = file.read(&self.service, offset, size, |content| {
             if let Some(reply) = reply.take() {
                 reply.data(content);
             }
@@ -381,7 +386,7 @@ impl Filesystem for View {
         reply: ReplyWrite,
     ) {
         let Some(file) = self.files.get(handle) else { return reply.error(code(Errno::EBADF)) };
-        match file.write(&self.desk, self.id, self.identity.task(request), content) {
+        match file.write(&self.service, self.id, self.identity.task(request), content) {
             Ok(()) => reply.written(content.len() as u32),
             Err(failure) => reply.error(number(&failure)),
         }
@@ -414,8 +419,9 @@ impl Filesystem for View {
     fn readdir(&self, _: &Request, _: INodeNo, handle: FileHandle, from: u64, mut reply: ReplyDirectory) {
         let Some(directory) = self.directories.get(handle) else { return reply.error(code(Errno::EBADF)) };
         let cgroup = directory.cgroup;
-        let picture =
-            || self.desk.glance(|engine, _| directories::picture(engine, cgroup)).unwrap_or_default();
+        let picture = || {
+            self.service.with_snapshot(|engine, _| directories::picture(engine, cgroup)).unwrap_or_default()
+        };
         directory.entries(from, picture, |next, entry| {
             !reply.add(INodeNo(entry.ino), next, entry.kind, OsStr::from_bytes(&entry.name))
         });

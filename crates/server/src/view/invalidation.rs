@@ -11,12 +11,12 @@ use penfold_core::CgroupId;
 
 use super::attributes::ROOT_INO;
 use super::nodes::Nodes;
-use crate::change::{Change, ViewId, What};
+use crate::change::{Announcement, EngineChange, ViewId};
 
 /// Tells until the view has ended. A notice may wait for a lock that a request holds, which the thread that answers
 /// requests will end: nothing here is waited for by that thread.
 pub(super) fn run(
-    changes: &Receiver<What>,
+    changes: &Receiver<EngineChange>,
     notifier: &Notifier,
     nodes: &Nodes,
     root: CgroupId,
@@ -32,26 +32,32 @@ pub(super) fn run(
 
 /// Must the kernel be told of a change that has just happened? Asked once for each: waking a thread for nothing costs
 /// whoever makes many directories more than the directories.
-pub(super) fn concerns(nodes: &Nodes, id: ViewId, Change { origin, what }: &Change) -> bool {
+pub(super) fn concerns(nodes: &Nodes, id: ViewId, announced: &Announcement) -> bool {
     // what came through this view the kernel has seen itself
-    if *origin == Some(id) {
+    if announced.origin == Some(id) {
         return false;
     }
-    match what {
-        What::Made { parent, .. } => nodes.outdate(*parent),
+    match &announced.change {
+        EngineChange::Made { parent, .. } => nodes.outdate(*parent),
         // both are asked: the second notes the answer
-        What::Removed { parent, cgroup, .. } => nodes.outdate(*parent) | nodes.may_be_known(*cgroup),
-        What::Written { .. } | What::Mounted(_) | What::Loaded(_) | What::Unloaded(_) => false,
+        EngineChange::Removed { parent, cgroup, .. } => nodes.outdate(*parent) | nodes.may_be_known(*cgroup),
+        EngineChange::Written { .. }
+        | EngineChange::Mounted(_)
+        | EngineChange::Loaded(_)
+        | EngineChange::Unloaded(_) => false,
         // the end of the view, among others
-        What::Renamed { .. } | What::Owner { .. } | What::Remounted(_) | What::Unmounted(_) => true,
+        EngineChange::Renamed { .. }
+        | EngineChange::Owner { .. }
+        | EngineChange::Remounted(_)
+        | EngineChange::Unmounted(_) => true,
     }
 }
 
-fn tell(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &What) {
+fn tell(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &EngineChange) {
     match what {
         // a name that is new needs no notice: the kernel remembers no absent ones
-        What::Made { parent, .. } => attributes(notifier, nodes.ino(*parent, None)),
-        What::Removed { parent, cgroup, name } => {
+        EngineChange::Made { parent, .. } => attributes(notifier, nodes.ino(*parent, None)),
+        EngineChange::Removed { parent, cgroup, name } => {
             let Some(parent) = nodes.ino(*parent, None) else { return };
             let name = OsStr::from_bytes(name);
             match nodes.ino(*cgroup, None) {
@@ -61,27 +67,29 @@ fn tell(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &What) {
             }
             attributes(notifier, Some(parent));
         }
-        What::Renamed { parent, from, to, .. } => {
+        EngineChange::Renamed { parent, from, to, .. } => {
             let Some(parent) = nodes.ino(*parent, None) else { return };
             done(notifier.inval_entry(INodeNo(parent), OsStr::from_bytes(from)));
             done(notifier.inval_entry(INodeNo(parent), OsStr::from_bytes(to)));
             attributes(notifier, Some(parent));
         }
-        What::Owner { cgroup, file: None } => attributes(notifier, nodes.ino(*cgroup, None)),
-        What::Owner { cgroup, file: Some(file) } => attributes(notifier, nodes.ino(*cgroup, Some(*file))),
+        EngineChange::Owner { cgroup, file: None } => attributes(notifier, nodes.ino(*cgroup, None)),
+        EngineChange::Owner { cgroup, file: Some(file) } => {
+            attributes(notifier, nodes.ino(*cgroup, Some(*file)));
+        }
         // files have come and gone, and those that came back have the owner of the root again
-        What::Remounted(changed) if *changed == root => {
+        EngineChange::Remounted(changed) if *changed == root => {
             for (ino, name) in nodes.files_of(root) {
                 done(notifier.inval_entry(INodeNo(ROOT_INO), OsStr::from_bytes(&name)));
                 attributes(notifier, Some(ino));
             }
         }
-        What::Mounted(_)
-        | What::Remounted(_)
-        | What::Unmounted(_)
-        | What::Loaded(_)
-        | What::Unloaded(_)
-        | What::Written { .. } => {}
+        EngineChange::Mounted(_)
+        | EngineChange::Remounted(_)
+        | EngineChange::Unmounted(_)
+        | EngineChange::Loaded(_)
+        | EngineChange::Unloaded(_)
+        | EngineChange::Written { .. } => {}
     }
 }
 

@@ -28,13 +28,13 @@ use penfold_core::CgroupId;
 
 use crate::change::ViewId;
 use crate::client::Client;
-use crate::desk::Desk;
 use crate::failure::Failure;
+use crate::service::Service;
 use filesystem::View;
 use identity::Identity;
 use proc::ProcView;
 
-pub use viewer::{Audience, FileViews, MountedView};
+pub use viewer::{FileViews, MountedView, ViewObserver};
 
 /// What a view shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,27 +82,32 @@ impl ViewHandle {
 /// # Errors
 /// `EINVAL` if `device` is not `/dev/fuse`, `EPERM` if it is not mounted, what the kernel answers. Then the mount of a
 /// hierarchy is still the caller's to take away.
-pub fn serve(desk: &Desk, device: OwnedFd, shown: Shown, mounter: &Client) -> Result<ViewHandle, Failure> {
+pub fn serve(
+    service: &Service,
+    device: OwnedFd,
+    shown: Shown,
+    mounter: &Client,
+) -> Result<ViewHandle, Failure> {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let device = must_be_fuse(device)?;
     let id = ViewId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-    let identity = Identity::of(mounter, desk.trust());
+    let identity = Identity::of(mounter, service.trust());
     let ended = Arc::new(AtomicBool::new(false));
     let end = Arc::clone(&ended);
     let thread = match shown {
         Shown::Proc => {
-            let session = session(ProcView::new(desk.clone(), identity), device)?;
+            let session = session(ProcView::new(service.clone(), identity), device)?;
             spawn(id, move || run(session, &end))?
         }
         Shown::Hierarchy { root } => {
-            let view = View::new(desk.clone(), id, root, identity);
+            let view = View::new(service.clone(), id, root, identity);
             let nodes = view.nodes();
             let (tell, changes) = mpsc::channel();
             let (asked, over) = (nodes.clone(), Arc::clone(&ended));
             // before the first request, so that no change is missed
-            desk.tell(move |change| {
-                let heard =
-                    !invalidation::concerns(&asked, id, change) || tell.send(change.what.clone()).is_ok();
+            service.observe(move |announced| {
+                let heard = !invalidation::concerns(&asked, id, announced)
+                    || tell.send(announced.change.clone()).is_ok();
                 // what tells ends with the sender
                 heard && !over.load(Ordering::Acquire)
             });
@@ -113,11 +118,11 @@ pub fn serve(desk: &Desk, device: OwnedFd, shown: Shown, mounter: &Client) -> Re
                 .name(format!("view{}-tell", id.0))
                 .spawn(move || invalidation::run(&changes, &notifier, &nodes, root, &stop))
                 .map_err(|error| no_thread(&error))?;
-            let desk = desk.clone();
+            let service = service.clone();
             spawn(id, move || {
                 run(session, &end);
                 // also ends the thread above, which hears of it
-                if let Err(error) = desk.unmount(&Client::own(), root) {
+                if let Err(error) = service.unmount(&Client::own(), root) {
                     tracing::debug!(view = id.0, %error, "the mount was gone already");
                 }
             })?

@@ -185,6 +185,14 @@ impl Nodes {
         again
     }
 
+    /// Must the kernel look a name up again that led it to a file of a removed directory? Another directory may have the
+    /// name by now. True once, as above.
+    pub(super) fn must_look_up_again(&self, ino: u64) -> bool {
+        let mut table = self.lock();
+        let file = table.nodes.get_mut(&ino).and_then(|node| node.file.as_mut());
+        file.is_some_and(|file| !std::mem::replace(&mut file.sent_back, true))
+    }
+
     /// The files of a directory that the kernel knows.
     pub(super) fn files_of(&self, cgroup: CgroupId) -> Vec<(u64, Box<[u8]>)> {
         let table = self.lock();

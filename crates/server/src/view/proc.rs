@@ -20,9 +20,9 @@ use super::attributes::{FILE_SIZE, ROOT_INO, Times, attr};
 use super::files::Handles;
 use super::filesystem::{code, number};
 use super::identity::Identity;
-use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::proc_texts;
+use crate::service::Service;
 
 /// Processes come and go: nothing may be remembered.
 const LIFETIME: Duration = Duration::ZERO;
@@ -31,7 +31,7 @@ const SELF_INO: u64 = 3;
 
 /// The file system of one mount.
 pub(super) struct ProcView {
-    desk: Desk,
+    service: Service,
     identity: Identity,
     times: Times,
     files: Handles<Mutex<Open>>,
@@ -111,9 +111,9 @@ fn processes() -> Vec<i32> {
 }
 
 impl ProcView {
-    pub(super) fn new(desk: Desk, identity: Identity) -> ProcView {
+    pub(super) fn new(service: Service, identity: Identity) -> ProcView {
         let (files, listings) = (Handles::new(), Handles::new());
-        ProcView { desk, identity, times: Times::now(), files, listings }
+        ProcView { service, identity, times: Times::now(), files, listings }
     }
 
     fn attributes(&self, entry: Entry) -> Option<FileAttr> {
@@ -139,9 +139,9 @@ impl ProcView {
 
     fn text(&self, entry: Entry) -> Result<Vec<u8>, Failure> {
         match entry {
-            Entry::Cgroups => proc_texts::cgroups(&self.desk),
-            Entry::Cgroup(pid) => proc_texts::pid_cgroup(&self.desk, Tid(pid)),
-            Entry::Cpuset(pid) => proc_texts::pid_cpuset(&self.desk, Tid(pid)),
+            Entry::Cgroups => proc_texts::cgroups(&self.service),
+            Entry::Cgroup(pid) => proc_texts::pid_cgroup(&self.service, Tid(pid)),
+            Entry::Cpuset(pid) => proc_texts::pid_cpuset(&self.service, Tid(pid)),
             Entry::Root | Entry::Own | Entry::Directory(_) => Err(Failure::new(Errno::EISDIR, "a directory")),
         }
     }

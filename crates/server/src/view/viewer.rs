@@ -11,12 +11,14 @@ use penfold_linux::fuse_mount::{FuseMount, Unmounting, unmount};
 
 use super::{Shown, ViewHandle, serve};
 use crate::client::Client;
-use crate::control::{Viewer, describe};
-use crate::desk::{Desk, Filesystem};
+use crate::control::Viewer;
+use crate::describe::describe;
 use crate::escape::unescape;
 use crate::failure::Failure;
 use crate::journal::mounted_at;
+use crate::mounts::Filesystem;
 use crate::protocol::{ViewCall, ViewReply};
+use crate::service::Service;
 
 /// A file view that is mounted, as a journal wants to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub struct MountedView {
 }
 
 /// Who hears of views that come and go.
-pub trait Audience: Send + Sync {
+pub trait ViewObserver: Send + Sync {
     /// One is served from now on.
     fn mounted(&self, view: &MountedView);
     /// One was unmounted.
@@ -41,15 +43,15 @@ pub trait Audience: Send + Sync {
 
 /// Serves views, and knows those that there are.
 pub struct FileViews {
-    desk: Desk,
-    audience: Option<Arc<dyn Audience>>,
+    service: Service,
+    observer: Option<Arc<dyn ViewObserver>>,
     views: Arc<Mutex<Vec<MountedView>>>,
 }
 
 impl FileViews {
     /// No view yet.
-    pub fn new(desk: Desk, audience: Option<Arc<dyn Audience>>) -> FileViews {
-        FileViews { desk, audience, views: Arc::default() }
+    pub fn new(service: Service, observer: Option<Arc<dyn ViewObserver>>) -> FileViews {
+        FileViews { service, observer, views: Arc::default() }
     }
 
     /// The views there are.
@@ -71,7 +73,7 @@ impl FileViews {
     ) -> Result<(), Failure> {
         let own = Client::own();
         let options =
-            root.map(|root| self.desk.look(move |engine, _| engine.show_options(root))).transpose()?;
+            root.map(|root| self.service.with_snapshot(|engine, _| engine.show_options(root))).transpose()?;
         let options = options.transpose()?.unwrap_or_default();
         let device = mount.mount(target).map_err(|error| Failure::new(error.errno(), error.to_string()))?;
         let options = if filesystem == "cgroup" { options } else { Vec::new() };
@@ -115,16 +117,16 @@ impl FileViews {
             }
         };
         let root = if let Some(kind) = kind {
-            Some(self.desk.mount(client, options, kind)?.root)
+            Some(self.service.mount(client, options, kind)?.root)
         } else {
             client.caller.must_be_privileged("mount", "proc")?;
             None
         };
         let shown = root.map_or(Shown::Proc, |root| Shown::Hierarchy { root });
-        let handle = serve(&self.desk, device, shown, client).inspect_err(|_| {
+        let handle = serve(&self.service, device, shown, client).inspect_err(|_| {
             if let Some(root) = root {
                 // it was mounted a moment ago
-                let _ = self.desk.unmount(&Client::own(), root);
+                let _ = self.service.unmount(&Client::own(), root);
             }
         })?;
         let mounter = client.caller.task.0;
@@ -135,10 +137,10 @@ impl FileViews {
     /// Counts a view until it ends.
     fn watch(&self, handle: ViewHandle, view: MountedView) {
         lock(&self.views).push(view.clone());
-        if let Some(audience) = &self.audience {
-            audience.mounted(&view);
+        if let Some(observer) = &self.observer {
+            observer.mounted(&view);
         }
-        let (views, audience) = (Arc::clone(&self.views), self.audience.clone());
+        let (views, observer) = (Arc::clone(&self.views), self.observer.clone());
         let wait = move || {
             handle.join();
             let mut views = lock(&views);
@@ -146,8 +148,8 @@ impl FileViews {
                 views.remove(index);
             }
             drop(views);
-            if let Some(audience) = audience {
-                audience.unmounted(&view);
+            if let Some(observer) = observer {
+                observer.unmounted(&view);
             }
         };
         if let Err(error) = thread::Builder::new().name("view-end".into()).spawn(wait) {
@@ -172,9 +174,9 @@ impl Viewer for FileViews {
         let root =
             self.start(client, &unescape(&call.options), filesystem, Path::new(&call.target), device)?;
         let hierarchy = match root {
-            Some(root) => self
-                .desk
-                .look(move |engine, _| engine.tree().get(root).is_some().then(|| describe(engine, root)))?,
+            Some(root) => self.service.with_snapshot(|engine, _| {
+                engine.tree().get(root).is_some().then(|| describe(engine, root))
+            })?,
             None => None,
         };
         Ok(ViewReply { hierarchy })

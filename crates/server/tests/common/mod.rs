@@ -1,5 +1,5 @@
 //! A daemon in this process, real clients, and clients of another user.
-#![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
+#![allow(dead_code, missing_docs, unreachable_pub, unused_imports)] // each test file uses its part
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,6 +19,12 @@ use penfold_server::protocol::{
     ListCall, Method, MkdirCall, MountCall, ReadCall, SetOwnerCall, TasksCall, WriteCall,
 };
 
+#[path = "../hosts/mod.rs"]
+mod hosts;
+
+pub use hosts::HostKind;
+pub(crate) use hosts::on_each_host;
+
 pub const NOBODY: u32 = 65534;
 
 pub struct World {
@@ -27,24 +33,46 @@ pub struct World {
 }
 
 impl World {
-    pub fn start() -> World {
-        World::with(Limits::default())
+    pub fn start(host: HostKind) -> World {
+        World::with(host, Limits::default())
     }
 
     /// A daemon with all controllers mounted together.
-    pub fn with(limits: Limits) -> World {
-        let world = World::empty(limits);
+    pub fn with(host: HostKind, limits: Limits) -> World {
+        let world = World::empty(host, limits);
         world.call(&MountCall { options: "all,clone_children".into(), ..MountCall::default() });
         world
     }
 
-    pub fn empty(limits: Limits) -> World {
-        static LAST: AtomicU32 = AtomicU32::new(0);
-        let number = LAST.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("penfold-server-{}-{number}", std::process::id()));
+    pub fn empty(host: HostKind, limits: Limits) -> World {
+        let directory = new_directory();
         let address = Address::Path(directory.join("control"));
-        let daemon = Daemon::start(Config { address, at_end: AtEnd::Kill, limits }).expect("a daemon");
+        let config = Config { address, at_end: AtEnd::Kill, limits };
+        let daemon = Daemon::start(config, |on_change| host.start(on_change)).expect("a daemon");
         World { directory, daemon: Some(daemon) }
+    }
+
+    /// A daemon without hierarchies that keeps a journal and leaves its members running.
+    pub fn keeping(host: HostKind) -> World {
+        let mut world = World { directory: new_directory(), daemon: None };
+        world.begin(host);
+        world
+    }
+
+    /// What [`World::keeping`] has left, with the next daemon.
+    pub fn begin(&mut self, host: HostKind) {
+        let address = Address::Path(self.socket());
+        let config = Config { address, at_end: AtEnd::Leave, limits: Limits::default() };
+        let prepare = || Daemon::prepare(config.clone(), |on_change| host.start(on_change)).ok();
+        // what another test forks meanwhile has a copy of either lock until it executes its program
+        let mut prepared = None;
+        wait_until("the socket is free", || {
+            prepared = prepare();
+            prepared.is_some()
+        });
+        let mut prepared = prepared.expect("it was prepared");
+        wait_until("the directory is free", || prepared.restore(&self.directory.join("state")).is_ok());
+        self.daemon = Some(prepared.serve(None, Vec::new()).expect("it serves"));
     }
 
     pub fn daemon(&self) -> &Daemon {
@@ -148,6 +176,12 @@ impl Drop for World {
         }
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+fn new_directory() -> PathBuf {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("penfold-server-{}-{number}", std::process::id()))
 }
 
 /// A process of a user's, killed in the end.

@@ -1,25 +1,34 @@
-//! A daemon's desk with all controllers, its views mounted in a mount namespace that only this test sees.
-#![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
+//! A daemon's service with all controllers, its views mounted in a mount namespace that only this test sees.
+#![allow(dead_code, missing_docs, unreachable_pub, unused_imports)] // each test file uses its part
 
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use penfold_core::{CgroupId, Tid};
 use penfold_linux::fuse_mount::{FuseMount, Unmounting, unmount};
-use penfold_linux::trace::{AtEnd, TraceHost, Workshop};
+use penfold_linux::host::HostHandle;
+use penfold_linux::trace::AtEnd;
 use penfold_server::client::{Client, Trust};
-use penfold_server::desk::{Desk, Filesystem};
+use penfold_server::mounts::Filesystem;
+use penfold_server::service::Service;
 use penfold_server::view::{self, Shown, ViewHandle};
 
+#[path = "../hosts/mod.rs"]
+mod hosts;
+
+pub use hosts::HostKind;
+pub(crate) use hosts::on_each_host;
+
 pub struct Views {
-    pub host: TraceHost,
-    pub desk: Desk,
+    pub host: Arc<dyn HostHandle>,
+    pub service: Service,
     /// A directory of this test.
     pub place: PathBuf,
     mounted: Vec<PathBuf>,
@@ -44,20 +53,20 @@ pub fn root() -> Client {
 }
 
 impl Views {
-    /// Starts a desk, and takes this thread and what it starts into a mount namespace of their own.
-    pub fn start(test: &str) -> Views {
+    /// Starts a service, and takes this thread and what it starts into a mount namespace of their own.
+    pub fn start(host: HostKind, test: &str) -> Views {
         unshare(CloneFlags::CLONE_NEWNS).expect("root may");
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("root may");
-        let mut workshop = Workshop::new(false);
-        let (engine, host) = workshop.parts();
-        penfold_subsystems::load_tree(engine, host).expect("all controllers load");
-        let host = TraceHost::start(workshop).expect("the host starts");
-        let desk = Desk::new(host.clone(), Trust::Owner(0));
-        let place = std::env::temp_dir().join(format!("penfold-view-{test}-{}", std::process::id()));
+        let kind = host.name();
+        let host = host.start(Box::new(|_, _| {})).expect("the host starts");
+        let service = Service::new(Arc::clone(&host), Trust::Owner(0));
+        let loaded = service.with_exact(|engine, host| penfold_subsystems::load_tree(engine, host));
+        loaded.expect("the host runs").expect("all controllers load");
+        let place = std::env::temp_dir().join(format!("penfold-view-{kind}-{test}-{}", std::process::id()));
         fs::create_dir_all(&place).expect("a directory");
         fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
-        Views { host, desk, place, mounted: Vec::new() }
+        Views { host, service, place, mounted: Vec::new() }
     }
 
     /// Mounts a hierarchy and serves it at `place/name`.
@@ -66,7 +75,7 @@ impl Views {
     }
 
     pub fn mount_as(&mut self, options: &str, filesystem: Filesystem, name: &str) -> (PathBuf, ViewHandle) {
-        let root = self.desk.mount(&root(), options, filesystem).expect("it mounts").root;
+        let root = self.service.mount(&root(), options, filesystem).expect("it mounts").root;
         self.serve(Shown::Hierarchy { root }, name)
     }
 
@@ -74,14 +83,14 @@ impl Views {
         let path = self.place.join(name);
         fs::create_dir_all(&path).expect("a mount point");
         let device = mount_device(&path);
-        let handle = view::serve(&self.desk, device, shown, &root()).expect("it is served");
+        let handle = view::serve(&self.service, device, shown, &root()).expect("it is served");
         self.mounted.push(path.clone());
         (path, handle)
     }
 
     /// How often a hierarchy is mounted; 0 if it is gone.
     pub fn mounts(&self, hierarchy: &'static str) -> usize {
-        let mounts = self.desk.look(move |engine, _| {
+        let mounts = self.service.with_exact(move |engine, _| {
             let root = engine.find_hierarchy(hierarchy)?;
             engine.tree().hierarchies().find(|it| it.root == root).map(|it| it.mounts)
         });
@@ -89,7 +98,7 @@ impl Views {
     }
 
     pub fn root_of(&self, hierarchy: &'static str) -> CgroupId {
-        let found = self.desk.look(move |engine, _| engine.find_hierarchy(hierarchy));
+        let found = self.service.with_exact(move |engine, _| engine.find_hierarchy(hierarchy));
         found.expect("the host runs").expect("it is mounted")
     }
 
@@ -126,7 +135,7 @@ impl Views {
     }
 
     pub fn proc_cgroup(&self, pid: i32) -> String {
-        let text = penfold_server::proc_texts::pid_cgroup(&self.desk, Tid(pid)).expect("it lives");
+        let text = penfold_server::proc_texts::pid_cgroup(&self.service, Tid(pid)).expect("it lives");
         String::from_utf8(text).expect("text")
     }
 }

@@ -3,7 +3,6 @@
 use penfold_core::{Engine, Host, HostView};
 
 use super::engine_policy::EnginePolicy;
-use crate::host::{EngineAccess, Request};
 use crate::trace::tracer::{Gone, Handle};
 
 /// A way to a running job's engine, for any thread.
@@ -51,15 +50,5 @@ impl Control {
             policy.end_request(&mut supervisor.tasks);
             result
         })
-    }
-}
-
-impl EngineAccess for Control {
-    fn with(&self, request: &mut Request<'_>) -> Result<(), Gone> {
-        self.request(|engine, host| request(engine, host))
-    }
-
-    fn with_exact(&self, request: &mut Request<'_>) -> Result<(), Gone> {
-        Control::with_exact(self, |engine, host| request(engine, host))
     }
 }

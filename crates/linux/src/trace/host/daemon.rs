@@ -11,8 +11,6 @@ use super::control::Control;
 use super::engine_policy::{EnginePolicy, Statistics};
 use super::readopt::Survivor;
 use super::run::Workshop;
-use crate::doctor::{self, Capability};
-use crate::host::{EngineAccess, HostHandle, Request, RunningCommand};
 use crate::trace::os::{Command, Interest, StartError, proc};
 use crate::trace::tracer::attach_running::{Adopting, Target};
 use crate::trace::tracer::detach::Releasing;
@@ -276,69 +274,6 @@ impl TraceHost {
             .end(&outcome.supervisor.tasks)
             .expect("only a command in the foreground can be refused");
         Ok(Stopped { statistics, engine, supervisor: outcome.supervisor })
-    }
-}
-
-impl EngineAccess for TraceHost {
-    fn with(&self, request: &mut Request<'_>) -> Result<(), Gone> {
-        EngineAccess::with(&self.control(), request)
-    }
-
-    fn with_exact(&self, request: &mut Request<'_>) -> Result<(), Gone> {
-        EngineAccess::with_exact(&self.control(), request)
-    }
-}
-
-impl HostHandle for TraceHost {
-    fn name(&self) -> &'static str {
-        super::machine::NAME
-    }
-
-    fn adopt(&self, pid: Tid, started: Option<u64>) -> Result<(), AdoptError> {
-        self.adopt_target(Target { pid, started, filter: None })
-    }
-
-    fn readopt(&self, pid: Tid, started: u64, filter: u8) -> Result<(), AdoptError> {
-        TraceHost::readopt(self, pid, started, filter)
-    }
-
-    fn launch(
-        &self,
-        command: Command,
-        cgroups: Vec<CgroupId>,
-        options: ExecOptions,
-    ) -> Result<Box<dyn RunningCommand>, ExecError> {
-        Ok(Box::new(self.exec(command, cgroups, options)?))
-    }
-
-    fn release(&self, pid: Tid) -> Result<(), ReleaseError> {
-        TraceHost::release(self, pid)
-    }
-
-    fn strengths(&self) -> Vec<Capability> {
-        doctor::capabilities().into_iter().filter(|capability| capability.host == self.name()).collect()
-    }
-
-    fn survivors(&self) -> Result<Vec<Survivor>, Gone> {
-        TraceHost::survivors(self)
-    }
-
-    fn stop(&self, launched: AtEnd) -> Result<(), Gone> {
-        TraceHost::stop(self, launched).map(drop)
-    }
-}
-
-impl RunningCommand for Running {
-    fn pid(&self) -> Tid {
-        Running::pid(self)
-    }
-
-    fn wait(self: Box<Self>) -> Result<i32, ExecError> {
-        Running::wait(*self)
-    }
-
-    fn kill(&self, signal: c_int) -> Result<(), Errno> {
-        Running::kill(self, signal)
     }
 }
 

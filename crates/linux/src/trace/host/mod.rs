@@ -3,6 +3,7 @@
 mod control;
 mod daemon;
 mod engine_policy;
+mod handle;
 mod machine;
 mod paused_child;
 mod readopt;
@@ -12,6 +13,7 @@ mod tasks;
 pub use control::Control;
 pub use daemon::{ExecError, ExecOptions, Killer, Running, Stopped, Supervised, TraceHost};
 pub use engine_policy::{EnginePolicy, Statistics};
+pub use handle::start_host;
 pub use machine::{Machine, Member};
 pub use paused_child::Guest;
 pub use readopt::Survivor;

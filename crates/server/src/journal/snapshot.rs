@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::place::Moment;
-use super::record::{Cgroup, FORMAT, Hierarchy, Module, Place, Process, Record, Text, View};
+use super::place::Place;
+use super::place::ProcStamp;
+use super::record::{Cgroup, FORMAT, Hierarchy, Module, Process, Record, Text, View};
 
 /// Hierarchies, cgroups, members and views by their numbers and names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Image {
+pub struct Snapshot {
     /// Where it was written.
     pub place: Place,
     /// The number of the newest hierarchy that there ever was.
@@ -21,11 +22,11 @@ pub struct Image {
     /// By process id.
     pub processes: BTreeMap<i32, Process>,
     /// When the membership was last seen to change.
-    pub seen: Moment,
+    pub seen: ProcStamp,
     /// By mount point.
     pub views: BTreeMap<Text, View>,
     /// How many cgroups were ever made: what is older was listed first.
-    born: u64,
+    created_seq: u64,
 }
 
 /// A cgroup and its age.
@@ -34,13 +35,13 @@ pub struct Known {
     /// As last recorded.
     pub cgroup: Cgroup,
     /// Parents come before children and siblings in the order of their birth.
-    pub born: u64,
+    pub created_seq: u64,
 }
 
-impl Image {
+impl Snapshot {
     /// An empty one.
-    pub fn new(place: Place) -> Image {
-        Image { place, ..Image::default() }
+    pub fn new(place: Place) -> Snapshot {
+        Snapshot { place, ..Snapshot::default() }
     }
 
     /// Takes a record in.
@@ -61,9 +62,10 @@ impl Image {
             }
             Record::Unmounted { root } => self.forget_hierarchy(*root),
             Record::Cgroup(cgroup) => {
-                self.born += 1;
-                let born = self.cgroups.get(&cgroup.cgroup).map_or(self.born, |known| known.born);
-                self.cgroups.insert(cgroup.cgroup, Known { cgroup: cgroup.clone(), born });
+                self.created_seq += 1;
+                let created_seq =
+                    self.cgroups.get(&cgroup.cgroup).map_or(self.created_seq, |known| known.created_seq);
+                self.cgroups.insert(cgroup.cgroup, Known { cgroup: cgroup.clone(), created_seq });
             }
             Record::Removed { cgroup } => drop(self.cgroups.remove(cgroup)),
             Record::Members { seen, present, gone } => {
@@ -142,11 +144,11 @@ impl Image {
     /// The cgroups, parents before children, siblings in the order of their birth.
     pub fn by_age(&self) -> Vec<&Cgroup> {
         let mut all: Vec<&Known> = self.cgroups.values().collect();
-        all.sort_unstable_by_key(|known| known.born);
+        all.sort_unstable_by_key(|known| known.created_seq);
         all.into_iter().map(|known| &known.cgroup).collect()
     }
 
-    /// The records from which [`Image::apply`] makes the same image.
+    /// The records from which [`Snapshot::apply`] makes the same snapshot.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let begin = Record::Begin { format: FORMAT, place: self.place.clone(), last: self.last_hierarchy };
         let present: Vec<Process> = self.processes.values().cloned().collect();

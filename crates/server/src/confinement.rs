@@ -6,13 +6,15 @@
 
 use penfold_core::{CgroupId, Engine, Errno, Error, HostView, Result, Tid};
 
+use crate::operation::Operation;
+
 /// What an operation touches, seen from the caller's own cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// The cgroup's own files, name or existence: it must be below the caller's.
     Below,
     /// What is in it: it may also be the caller's.
-    BelowOrIn,
+    SelfOrBelow,
 }
 
 /// May a task of the job do this to a cgroup?
@@ -27,23 +29,35 @@ pub(crate) fn must_reach(
     reach: Reach,
 ) -> Result<()> {
     let own = own_cgroup(engine, host, caller, cgroup)?;
-    if reach == Reach::BelowOrIn && own == cgroup {
+    if reach == Reach::SelfOrBelow && own == cgroup {
         return Ok(());
     }
     must(is_below(engine, cgroup, own), || path(engine, cgroup))
+}
+
+/// May a task of the job do this to a cgroup?
+///
+/// # Errors
+/// As [`must_reach`] and, for an attach, `EPERM` unless the moved task is in or below the caller's own cgroup.
+pub(crate) fn check(
+    engine: &Engine,
+    host: &dyn HostView,
+    caller: Tid,
+    cgroup: CgroupId,
+    operation: &Operation<'_>,
+) -> Result<()> {
+    must_reach(engine, host, caller, cgroup, Reach::Below)?;
+    match *operation {
+        Operation::Attach { task, .. } => must_reach_task(engine, host, caller, task, cgroup),
+        Operation::ReleaseAgent { .. } | Operation::Write { .. } => Ok(()),
+    }
 }
 
 /// May a task of the job move another? Only one that is in or below its own cgroup.
 ///
 /// # Errors
 /// `EPERM`; `ESRCH` if either is not in the job.
-pub(crate) fn must_reach_task(
-    engine: &Engine,
-    host: &dyn HostView,
-    caller: Tid,
-    task: Tid,
-    to: CgroupId,
-) -> Result<()> {
+fn must_reach_task(engine: &Engine, host: &dyn HostView, caller: Tid, task: Tid, to: CgroupId) -> Result<()> {
     let own = own_cgroup(engine, host, caller, to)?;
     let theirs = own_cgroup(engine, host, task, to)?;
     must(theirs == own || is_below(engine, theirs, own), || format!("task {task}"))

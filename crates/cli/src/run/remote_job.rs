@@ -1,4 +1,4 @@
-//! The cgroups that a job has in somebody else's tree, from their making to their end.
+//! The cgroups that a job has in another engine's tree, from their making to their end.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,14 @@ use penfold_server::protocol::{
     CgroupUsage, FilesCall, KillCall, MkdirCall, ReadCall, RmdirCall, SubsystemsCall, UsageCall,
 };
 
-use super::inside::Landlord;
-use super::lent::AllLent;
+use super::parent_engine::ParentEngine;
+use super::temporary_modules::TemporaryModules;
 use crate::address::CgroupAddress;
 use crate::failure::Failure;
 use crate::modules;
 use crate::progress;
 use crate::remote::Remote;
+use crate::report::{LimitHit, Used};
 use crate::settings::Setting;
 use crate::verbs::{mkdir, set};
 
@@ -25,7 +26,7 @@ const ATTEMPTS: u32 = 1000;
 type Refusals = BTreeMap<String, i64>;
 
 /// The job's cgroups.
-pub(super) struct Tenancy {
+pub(super) struct RemoteJob {
     pub(super) remote: Remote,
     pub(super) embedded: bool,
     /// The job's own, one in each hierarchy.
@@ -34,58 +35,36 @@ pub(super) struct Tenancy {
     made: Vec<CgroupAddress>,
     /// How often the limits above had refused something before the job.
     above: Vec<(CgroupAddress, Refusals)>,
-    lent: AllLent,
+    modules: TemporaryModules,
 }
 
-/// What a job has used, when all of it is dead.
-#[derive(Debug, Default)]
-pub(crate) struct Used {
-    /// Nanoseconds.
-    pub(crate) user: Option<i64>,
-    pub(crate) system: Option<i64>,
-    /// The most tasks at one time, where a controller counts them.
-    pub(crate) peak: Option<i64>,
-    /// Forks refused by the job's own limits.
-    pub(crate) refused: i64,
-    pub(crate) hits: Vec<LimitHit>,
-    pub(crate) files: BTreeMap<String, String>,
-}
-
-/// A limit that refused something.
-#[derive(Debug)]
-pub(crate) struct LimitHit {
-    pub(crate) cgroup: String,
-    pub(crate) file: String,
-    /// `None` where only the file tells.
-    pub(crate) limit: Option<i64>,
-    pub(crate) refused: i64,
-    /// It is of a cgroup above the job's, which others may have met too.
-    pub(crate) above: bool,
-}
-
-impl Tenancy {
-    /// Makes the job's cgroups below those of the landlord; if one can't be made, none is there.
-    pub(super) fn begin(landlord: Landlord, lent: AllLent, group: Option<&str>) -> Result<Tenancy, Failure> {
-        let Landlord { remote, parents, embedded } = landlord;
-        let mut tenancy =
-            Tenancy { remote, embedded, cgroups: Vec::new(), made: Vec::new(), above: Vec::new(), lent };
+impl RemoteJob {
+    /// Makes the job's cgroups below those of the parent engine; if one can't be made, none is there.
+    pub(super) fn begin(
+        parent: ParentEngine,
+        modules: TemporaryModules,
+        group: Option<&str>,
+    ) -> Result<RemoteJob, Failure> {
+        let ParentEngine { remote, parents, embedded } = parent;
+        let mut job =
+            RemoteJob { remote, embedded, cgroups: Vec::new(), made: Vec::new(), above: Vec::new(), modules };
         for parent in &parents {
             let made = match group {
-                Some(group) => tenancy.make_path(parent, group),
-                None => tenancy.make_any(parent),
+                Some(group) => job.make_path(parent, group),
+                None => job.make_any(parent),
             };
-            match made.and_then(|cgroup| Ok((tenancy.note_above(parent)?, cgroup))) {
+            match made.and_then(|cgroup| Ok((job.note_above(parent)?, cgroup))) {
                 Ok((above, cgroup)) => {
-                    tenancy.above.extend(above);
-                    tenancy.cgroups.push(cgroup);
+                    job.above.extend(above);
+                    job.cgroups.push(cgroup);
                 }
                 Err(failure) => {
-                    tenancy.end();
+                    job.end();
                     return Err(failure);
                 }
             }
         }
-        Ok(tenancy)
+        Ok(job)
     }
 
     /// Inside a job its own users may run jobs, whoever they are: what they can do there the engine judges by where
@@ -249,7 +228,7 @@ impl Tenancy {
             let call = RmdirCall { cgroup: cgroup.0.clone(), recursive: Some(true) };
             warnings.extend(self.remote.call(&call).err().map(|failure| failure.of(&cgroup).message));
         }
-        warnings.extend(self.lent.give_back(&mut self.remote));
+        warnings.extend(self.modules.undo(&mut self.remote));
         warnings
     }
 }

@@ -1,25 +1,24 @@
 //! Looking at what has changed.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
 
 use penfold_core::{CgroupId, Engine, FileId, Host};
 
 use super::Text;
 use super::describe::{self, Defaults};
-use super::image::Image;
 use super::place;
 use super::record::{Cgroup, Hierarchy, Module, Record, View};
-use crate::change::What;
-use crate::desk::Desk;
+use super::snapshot::Snapshot;
+use crate::change::EngineChange;
 use crate::failure::Failure;
+use crate::service::Service;
 
 /// How many cgroups are looked at in one go: the engine is nobody else's meanwhile.
 const AT_ONCE: usize = 64;
 
 /// What is to be looked at again.
 #[derive(Default)]
-pub(super) struct Dirty {
+pub(super) struct Pending {
     pub(super) all: bool,
     pub(super) members: bool,
     pub(super) views: bool,
@@ -29,9 +28,9 @@ pub(super) struct Dirty {
     known: HashSet<CgroupId>,
 }
 
-impl Dirty {
-    pub(super) fn everything() -> Dirty {
-        Dirty { all: true, members: true, views: true, modules: true, ..Dirty::default() }
+impl Pending {
+    pub(super) fn everything() -> Pending {
+        Pending { all: true, members: true, views: true, modules: true, ..Pending::default() }
     }
 
     fn cgroup(&mut self, cgroup: CgroupId) {
@@ -45,76 +44,79 @@ impl Dirty {
         self.cgroup(root);
     }
 
-    pub(super) fn note(&mut self, what: &What) {
+    pub(super) fn note(&mut self, what: &EngineChange) {
         match *what {
-            What::Mounted(root) | What::Remounted(root) | What::Unmounted(root) => self.root(root),
-            What::Loaded(_) | What::Unloaded(_) => self.modules = true,
-            What::Written { file: FileId::Tasks | FileId::Procs, .. } => self.members = true,
-            What::Made { cgroup, .. }
-            | What::Removed { cgroup, .. }
-            | What::Renamed { cgroup, .. }
-            | What::Owner { cgroup, .. }
-            | What::Written { cgroup, .. } => self.cgroup(cgroup),
+            EngineChange::Mounted(root) | EngineChange::Remounted(root) | EngineChange::Unmounted(root) => {
+                self.root(root);
+            }
+            EngineChange::Loaded(_) | EngineChange::Unloaded(_) => self.modules = true,
+            EngineChange::Written { file: FileId::Tasks | FileId::Procs, .. } => self.members = true,
+            EngineChange::Made { cgroup, .. }
+            | EngineChange::Removed { cgroup, .. }
+            | EngineChange::Renamed { cgroup, .. }
+            | EngineChange::Owner { cgroup, .. }
+            | EngineChange::Written { cgroup, .. } => self.cgroup(cgroup),
         }
     }
 }
 
-/// Looks at the engine and finds what is other than in the image, which it brings up to date.
-pub(super) struct Looker {
-    pub(super) desk: Desk,
+/// Looks at the engine and finds what is other than in the snapshot, which it brings up to date.
+pub(super) struct Scanner {
+    pub(super) service: Service,
     /// What has been recorded.
-    pub(super) image: Image,
-    pub(super) defaults: Arc<Defaults>,
+    pub(super) snapshot: Snapshot,
+    pub(super) defaults: Defaults,
 }
 
 /// The file views that there are, by mount point.
 pub(super) type Views = BTreeMap<Text, View>;
 
-impl Looker {
-    /// Looks at everything that is dirty but members, and returns the records of what has changed.
+impl Scanner {
+    /// Looks at everything that is pending but members, and returns the records of what has changed.
     ///
     /// # Errors
     /// `ESHUTDOWN` when the daemon is ending.
-    pub(super) fn look(&mut self, mut dirty: Dirty, views: &Views) -> Result<Vec<Record>, Failure> {
+    pub(super) fn look(&mut self, mut pending: Pending, views: &Views) -> Result<Vec<Record>, Failure> {
         let mut records = Vec::new();
-        if dirty.all {
-            let (all, last) =
-                self.desk.look(|engine, _| (everything(engine), engine.last_hierarchy_number()))?;
-            self.image.last_hierarchy = last;
+        if pending.all {
+            let (all, last) = self
+                .service
+                .with_snapshot(|engine, _| (everything(engine), engine.last_hierarchy_number()))?;
+            self.snapshot.last_hierarchy = last;
             for (cgroup, root) in all {
                 if root {
-                    dirty.root(cgroup);
+                    pending.root(cgroup);
                 } else {
-                    dirty.cgroup(cgroup);
+                    pending.cgroup(cgroup);
                 }
             }
         }
-        if dirty.modules {
-            self.look_at_modules(&mut records);
+        if pending.modules {
+            self.scan_modules(&mut records);
         }
-        if dirty.views {
-            self.look_at_views(views, &mut dirty, &mut records);
+        if pending.views {
+            self.scan_views(views, &mut pending, &mut records);
         }
-        let cgroups = std::mem::take(&mut dirty.cgroups);
-        self.look_at_cgroups(cgroups, &mut dirty, &mut records)?;
-        self.look_at_hierarchies(&dirty.roots, &mut records)?;
+        let cgroups = std::mem::take(&mut pending.cgroups);
+        self.scan_cgroups(cgroups, &mut pending, &mut records)?;
+        self.scan_hierarchies(&pending.roots, &mut records)?;
         Ok(records)
     }
 
     pub(super) fn take(&mut self, record: Record, records: &mut Vec<Record>) {
-        self.image.apply(&record);
+        self.snapshot.apply(&record);
         records.push(record);
     }
 
     /// Those that are loaded come before the hierarchies that they can be bound to.
-    fn look_at_modules(&mut self, records: &mut Vec<Record>) {
+    fn scan_modules(&mut self, records: &mut Vec<Record>) {
         let module = |(name, path): (String, std::path::PathBuf)| Module {
             name,
             path: Text(path.into_os_string().into_encoded_bytes()),
         };
-        let loaded: Vec<Module> = self.desk.module_files().into_iter().map(module).collect();
+        let loaded: Vec<Module> = self.service.module_files().into_iter().map(module).collect();
         let gone: Vec<String> = self
-            .image
+            .snapshot
             .modules
             .iter()
             .filter(|known| !loaded.contains(known))
@@ -124,20 +126,20 @@ impl Looker {
             self.take(Record::ModuleGone { name }, records);
         }
         for module in loaded {
-            if !self.image.modules.contains(&module) {
+            if !self.snapshot.modules.contains(&module) {
                 self.take(Record::Module(module), records);
             }
         }
     }
 
-    fn look_at_views(&mut self, views: &Views, dirty: &mut Dirty, records: &mut Vec<Record>) {
+    fn scan_views(&mut self, views: &Views, pending: &mut Pending, records: &mut Vec<Record>) {
         let gone: Vec<View> =
-            self.image.views.values().filter(|view| !views.contains_key(&view.target)).cloned().collect();
-        let is_new = |view: &&View| self.image.views.get(&view.target) != Some(*view);
+            self.snapshot.views.values().filter(|view| !views.contains_key(&view.target)).cloned().collect();
+        let is_new = |view: &&View| self.snapshot.views.get(&view.target) != Some(*view);
         let present: Vec<View> = views.values().filter(is_new).cloned().collect();
         // with them changes how many mounts of a hierarchy are none of a view
         for root in gone.iter().chain(&present).filter_map(|view| view.root) {
-            dirty.roots.insert(CgroupId::from_number(root));
+            pending.roots.insert(CgroupId::from_number(root));
         }
         for view in gone {
             self.take(Record::ViewGone { target: view.target }, records);
@@ -147,10 +149,10 @@ impl Looker {
         }
     }
 
-    fn look_at_cgroups(
+    fn scan_cgroups(
         &mut self,
         mut cgroups: Vec<CgroupId>,
-        dirty: &mut Dirty,
+        pending: &mut Pending,
         records: &mut Vec<Record>,
     ) -> Result<(), Failure> {
         // in the order of the announcements, which is that of birth among siblings but for threads that race
@@ -160,24 +162,25 @@ impl Looker {
             let mut parents = Vec::new();
             for (id, looked) in self.describe(&cgroups)? {
                 let Some((depth, cgroup)) = looked else {
-                    self.note_gone(id, dirty, records);
+                    self.note_gone(id, pending, records);
                     continue;
                 };
                 parents.extend(cgroup.parent);
                 if cgroup.parent.is_none() {
-                    dirty.roots.insert(id);
+                    pending.roots.insert(id);
                 }
                 seen.insert(cgroup.cgroup);
                 found.push((depth, cgroup));
             }
             // a parent that was announced by another thread, a moment later
-            let unknown = |parent: &u64| !self.image.cgroups.contains_key(parent) && !seen.contains(parent);
+            let unknown =
+                |parent: &u64| !self.snapshot.cgroups.contains_key(parent) && !seen.contains(parent);
             let parents: BTreeSet<u64> = parents.into_iter().filter(unknown).collect();
             cgroups = parents.into_iter().map(CgroupId::from_number).collect();
         }
         found.sort_by_key(|(depth, _)| *depth);
         for (_, cgroup) in found {
-            if self.image.cgroups.get(&cgroup.cgroup).is_none_or(|known| known.cgroup != cgroup) {
+            if self.snapshot.cgroups.get(&cgroup.cgroup).is_none_or(|known| known.cgroup != cgroup) {
                 self.take(Record::Cgroup(cgroup), records);
             }
         }
@@ -186,31 +189,32 @@ impl Looker {
 
     #[allow(clippy::type_complexity)] // each cgroup with its depth and what it is, unless it is gone
     fn describe(&self, cgroups: &[CgroupId]) -> Result<Vec<(CgroupId, Option<(usize, Cgroup)>)>, Failure> {
-        // many live for less time than it takes to get here: those cost the tracer nothing
-        let (living, gone): (Vec<CgroupId>, Vec<CgroupId>) =
-            self.desk.glance(|engine, _| cgroups.iter().partition(|id| engine.tree().get(**id).is_some()))?;
+        // many live for less time than it takes to get here: those need no request of their own
+        let (living, gone): (Vec<CgroupId>, Vec<CgroupId>) = self
+            .service
+            .with_snapshot(|engine, _| cgroups.iter().partition(|id| engine.tree().get(**id).is_some()))?;
         let mut looked: Vec<_> = gone.into_iter().map(|id| (id, None)).collect();
         for chunk in living.chunks(AT_ONCE) {
-            let (chunk, defaults) = (chunk.to_vec(), Arc::clone(&self.defaults));
-            looked.extend(self.desk.look(move |engine, host| {
-                let look = |id: CgroupId| (id, describe_with_depth(engine, host, id, &defaults));
-                chunk.into_iter().map(look).collect::<Vec<_>>()
+            // settings only, which no fork in flight changes
+            looked.extend(self.service.request(|engine, host| {
+                let look = |&id: &CgroupId| (id, describe_with_depth(engine, host, id, &self.defaults));
+                Ok(chunk.iter().map(look).collect::<Vec<_>>())
             })?);
         }
         Ok(looked)
     }
 
-    fn note_gone(&mut self, id: CgroupId, dirty: &mut Dirty, records: &mut Vec<Record>) {
+    fn note_gone(&mut self, id: CgroupId, pending: &mut Pending, records: &mut Vec<Record>) {
         let number = id.number();
         // the hierarchy may have gone with its last cgroup
-        dirty.roots.extend(self.image.root_of(number).map(CgroupId::from_number));
+        pending.roots.extend(self.snapshot.root_of(number).map(CgroupId::from_number));
         // a root goes with its hierarchy
-        if !self.image.hierarchies.contains_key(&number) && self.image.cgroups.contains_key(&number) {
+        if !self.snapshot.hierarchies.contains_key(&number) && self.snapshot.cgroups.contains_key(&number) {
             self.take(Record::Removed { cgroup: number }, records);
         }
     }
 
-    fn look_at_hierarchies(
+    fn scan_hierarchies(
         &mut self,
         roots: &BTreeSet<CgroupId>,
         records: &mut Vec<Record>,
@@ -220,16 +224,16 @@ impl Looker {
         }
         let with_views = |root: &CgroupId| {
             let number = Some(root.number());
-            (*root, self.image.views.values().filter(|view| view.root == number).count())
+            (*root, self.snapshot.views.values().filter(|view| view.root == number).count())
         };
         let roots: Vec<(CgroupId, usize)> = roots.iter().map(with_views).collect();
-        let looked: Vec<(u64, Option<Hierarchy>)> = self.desk.look(move |engine, _| {
+        let looked: Vec<(u64, Option<Hierarchy>)> = self.service.with_snapshot(|engine, _| {
             let look =
                 |(root, views): (CgroupId, usize)| (root.number(), describe::hierarchy(engine, root, views));
             roots.into_iter().map(look).collect()
         })?;
         for (root, hierarchy) in looked {
-            match (hierarchy, self.image.hierarchies.get(&root)) {
+            match (hierarchy, self.snapshot.hierarchies.get(&root)) {
                 (Some(now), before) if before != Some(&now) => self.take(Record::Hierarchy(now), records),
                 (None, Some(_)) => self.take(Record::Unmounted { root }, records),
                 _ => {}
@@ -264,17 +268,17 @@ fn describe_with_depth(
     Some((depth, cgroup))
 }
 
-/// An image of an engine, without members and views: what the writer's first look gives.
-pub fn describe_all(engine: &mut Engine, host: &mut dyn Host, defaults: &Defaults) -> Image {
-    let mut image = Image::new(place::here());
+/// An snapshot of an engine, without members and views: what the writer's first look gives.
+pub fn describe_all(engine: &mut Engine, host: &mut dyn Host, defaults: &Defaults) -> Snapshot {
+    let mut snapshot = Snapshot::new(place::here());
     for (id, root) in everything(engine) {
         if root && let Some(hierarchy) = describe::hierarchy(engine, id, 0) {
-            image.apply(&Record::Hierarchy(hierarchy));
+            snapshot.apply(&Record::Hierarchy(hierarchy));
         }
         if let Some(cgroup) = describe::cgroup(engine, host, id, defaults) {
-            image.apply(&Record::Cgroup(cgroup));
+            snapshot.apply(&Record::Cgroup(cgroup));
         }
     }
-    image.last_hierarchy = image.last_hierarchy.max(engine.last_hierarchy_number());
-    image
+    snapshot.last_hierarchy = snapshot.last_hierarchy.max(engine.last_hierarchy_number());
+    snapshot
 }

@@ -2,23 +2,23 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use penfold_core::{CgroupId, Tid};
-use penfold_linux::trace::TraceHost;
+use penfold_linux::host::HostHandle;
 
-use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::journal::{Helpers, Journal, Process, Store, Text, View, mount_namespace, restore};
-use crate::view::{Audience, FileViews, MountedView};
+use crate::service::Service;
+use crate::view::{FileViews, MountedView, ViewObserver};
 
-use super::DaemonError;
+use super::error::DaemonError;
 
 /// Tells the journal of file views, from when there is one.
 #[derive(Debug, Default)]
-pub(super) struct Recorder(OnceLock<Journal>);
+pub(super) struct ViewRecorder(OnceLock<Journal>);
 
-impl Audience for Recorder {
+impl ViewObserver for ViewRecorder {
     fn mounted(&self, view: &MountedView) {
         if let Some(journal) = self.0.get() {
             journal.view(View {
@@ -41,28 +41,28 @@ impl Audience for Recorder {
 ///
 /// # Errors
 /// [`DaemonError::System`] when another daemon has the directory or it can't be made; [`DaemonError::Ending`].
-pub(super) fn keep(
-    desk: &Desk,
-    host: &TraceHost,
+pub(super) fn restore_and_record(
+    service: &Service,
+    host: &Arc<dyn HostHandle>,
     state: &Path,
     views: &FileViews,
-    recorder: &Recorder,
+    recorder: &ViewRecorder,
 ) -> Result<Journal, DaemonError> {
     let store = Store::open(state)?;
-    let mut take_in = |process: &Process| -> Result<(), Failure> {
+    let mut readopt = |process: &Process| -> Result<(), Failure> {
         Ok(host.readopt(Tid(process.pid), process.started, process.filter)?)
     };
     let helpers = Helpers {
-        take_in: &mut take_in,
+        readopt: &mut readopt,
         mount: &mut |view, how, root| {
             let target = Path::new(std::ffi::OsStr::from_bytes(&view.target.0));
             views.mount_again(target, how, &view.filesystem, root)
         },
     };
-    let not_restored = restore(desk, &store, helpers).map_err(|_| DaemonError::Ending)?;
-    let host = host.clone();
+    let not_restored = restore(service, &store, helpers).map_err(|_| DaemonError::Ending)?;
+    let host = Arc::clone(host);
     let survivors = Box::new(move || Ok(host.survivors()?));
-    let journal = Journal::start(desk.clone(), store, not_restored, survivors)?;
+    let journal = Journal::start(service.clone(), store, not_restored, survivors)?;
     if recorder.0.set(journal.clone()).is_ok() {
         views.mounted().iter().for_each(|view| recorder.mounted(view));
     }

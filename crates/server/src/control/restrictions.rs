@@ -18,7 +18,7 @@ const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "ut
 
 /// What `/proc/PID/status` says of how a process is confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Confinement {
+struct Restrictions {
     no_new_privileges: bool,
     filters: u32,
     /// What execve(2) can give at most.
@@ -26,14 +26,14 @@ struct Confinement {
     permitted: u64,
 }
 
-impl Confinement {
-    fn read(pid: i32) -> Option<Confinement> {
+impl Restrictions {
+    fn read(pid: i32) -> Option<Restrictions> {
         let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let field = |name: &str| {
             text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
         };
         let mask = |name| u64::from_str_radix(field(name)?, 16).ok();
-        Some(Confinement {
+        Some(Restrictions {
             no_new_privileges: field("NoNewPrivs")? == "1",
             // kernels before 5.9 have only the mode
             filters: field("Seccomp_filters").or(field("Seccomp"))?.parse().ok()?,
@@ -45,7 +45,7 @@ impl Confinement {
     /// What holds a caller back that would not hold its command.
     fn exceeds(
         self,
-        daemon: Confinement,
+        daemon: Restrictions,
         root_daemon: bool,
         root: bool,
         supervised: bool,
@@ -67,11 +67,11 @@ impl Confinement {
 
 /// What a caller wants the daemon to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(super) enum Execution {
     /// A command.
-    Exec,
+    Command,
     /// A module's code, in the daemon itself.
-    Load,
+    Module,
 }
 
 /// May this process have code run by the daemon?
@@ -79,15 +79,15 @@ pub(super) enum Operation {
 /// # Errors
 /// `EPERM`, with what confines it; `ESRCH` if it is gone.
 pub(super) fn must_not_exceed_ours(
-    operation: Operation,
+    what: Execution,
     pid: i32,
     uid: u32,
     supervised: bool,
 ) -> Result<(), Failure> {
     let own = std::process::id().cast_signed();
-    let (name, confined) = match operation {
-        Operation::Exec => ("exec", "the command; attach the caller (task 0) and let it run the command"),
-        Operation::Load => ("load", "the module"),
+    let (name, confined) = match what {
+        Execution::Command => ("exec", "the command; attach the caller (task 0) and let it run the command"),
+        Execution::Module => ("load", "the module"),
     };
     let refuse = |what: &str| {
         let message = format!("{name}: the caller is confined by {what}, which would not confine {confined}");
@@ -102,10 +102,10 @@ pub(super) fn must_not_exceed_ours(
     if root_of(pid) != root_of(own) {
         return refuse("another root directory");
     }
-    let theirs = Confinement::read(pid).ok_or_else(gone)?;
-    let ours = Confinement::read(own).ok_or_else(gone)?;
+    let theirs = Restrictions::read(pid).ok_or_else(gone)?;
+    let ours = Restrictions::read(own).ok_or_else(gone)?;
     match theirs.exceeds(ours, geteuid().is_root(), uid == 0, supervised) {
-        Some(what) => refuse(what),
+        Some(restriction) => refuse(restriction),
         None => Ok(()),
     }
 }
@@ -120,20 +120,20 @@ mod tests {
 
     #[test]
     fn a_caller_that_is_confined_more_than_the_daemon_is_told_by_what() {
-        let free = Confinement { no_new_privileges: false, filters: 0, bounding: 0xff, permitted: 0xff };
+        let free = Restrictions { no_new_privileges: false, filters: 0, bounding: 0xff, permitted: 0xff };
         assert_eq!(free.exceeds(free, true, true, false), None);
-        let filtered = Confinement { filters: 1, ..free };
+        let filtered = Restrictions { filters: 1, ..free };
         assert_eq!(filtered.exceeds(free, true, false, false), Some("a system call filter"));
         assert_eq!(filtered.exceeds(free, true, false, true), None);
         assert_eq!(free.exceeds(filtered, true, false, false), None);
-        let bit = Confinement { no_new_privileges: true, ..free };
+        let bit = Restrictions { no_new_privileges: true, ..free };
         assert_eq!(bit.exceeds(free, true, false, false), Some("no new privileges"));
         assert_eq!(bit.exceeds(free, false, false, false), None);
-        let bounded = Confinement { bounding: 0x7f, ..free };
+        let bounded = Restrictions { bounding: 0x7f, ..free };
         assert!(bounded.exceeds(free, true, false, false).is_some());
-        let dropped = Confinement { permitted: 0, ..free };
+        let dropped = Restrictions { permitted: 0, ..free };
         assert_eq!(dropped.exceeds(free, true, false, false), None);
         assert_eq!(dropped.exceeds(free, true, true, false), Some("dropped capabilities"));
-        assert!(must_not_exceed_ours(Operation::Exec, std::process::id().cast_signed(), 1, false).is_ok());
+        assert!(must_not_exceed_ours(Execution::Command, std::process::id().cast_signed(), 1, false).is_ok());
     }
 }

@@ -3,20 +3,21 @@
 use std::time::Instant;
 
 use penfold_linux::release::run_agent;
-use penfold_linux::trace::{Command, ContainError, Contained, Ended, Options, Signals, Workshop};
+use penfold_linux::trace::{Command, ContainError, Contained, Ended, Notice, Options, Signals, Workshop};
 use penfold_server::escape::escape;
 
+use super::arguments::Arguments;
+use super::ended::{EndedJob, not_started};
 use super::job_socket::JobSocket;
-use super::{Arguments, Over, not_started, tell};
 use crate::containment::{self, owner};
 use crate::failure::Failure;
-use crate::report::Facts;
+use crate::report::{self, Facts};
 use crate::settings;
 
 /// The name of a job's cgroup that has no other.
 const GROUP: &str = "job";
 
-pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<Over, Failure> {
+pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<EndedJob, Failure> {
     let mut workshop = Workshop::new(arguments.best_effort);
     workshop.on_notice(tell);
     // those of jobs inside this one
@@ -49,7 +50,7 @@ pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<Over, Fail
     }
     let wall = began.elapsed();
     let facts = Facts::gather(&arguments.command, &arguments.set, warnings, wall, cgroup, &mut ended);
-    Ok(Over { status: ended.status, facts })
+    Ok(EndedJob { status: ended.status, facts })
 }
 
 fn wait(contained: Contained, signals: &Signals) -> Result<Ended, Failure> {
@@ -57,4 +58,10 @@ fn wait(contained: Contained, signals: &Signals) -> Result<Ended, Failure> {
         ContainError::Start(error) => not_started(&error),
         ContainError::Attach(_) => Failure::own(error),
     })
+}
+
+fn tell(notice: &Notice) {
+    if let Some(text) = report::notice_text(notice) {
+        eprintln!("penfold: {text}");
+    }
 }

@@ -1,46 +1,45 @@
-//! What the host notices, handed on: releases to the release agents, both releases and events to who watches.
+//! What the host notices, passed on: releases to the release agents, releases and events to watchers.
 
 use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use penfold_core::{Event, Release};
+use penfold_linux::host::OnChange;
 use penfold_linux::release::{Agents, Note};
-use penfold_linux::trace::Workshop;
 
-use crate::control::Service;
+use crate::control::ControlServer;
 use crate::escape::escape;
 
 type Batch = (Vec<Release>, Vec<Event>);
 
-/// What the tracer thread has put aside. It waits for nobody.
+/// What the host has put aside. Its thread waits for nobody.
 #[derive(Debug)]
-pub(super) struct News(mpsc::Receiver<Batch>);
+pub(super) struct HostEvents(mpsc::Receiver<Batch>);
 
-impl News {
-    /// Of a host that is about to start.
-    pub(super) fn of(workshop: &mut Workshop) -> News {
-        let (tell, hear) = mpsc::channel();
-        // nobody hears it any more when the daemon ends
-        workshop.on_change(move |releases, events| drop(tell.send((releases, events))));
-        News(hear)
+impl HostEvents {
+    /// The hook for a host that is about to start, and where its events come out.
+    pub(super) fn channel() -> (OnChange, HostEvents) {
+        let (sender, receiver) = mpsc::channel();
+        // there is no receiver any more when the daemon ends
+        (Box::new(move |releases, events| drop(sender.send((releases, events)))), HostEvents(receiver))
     }
 
-    /// Hands it on from now on, until the host is gone.
+    /// Passes them on from now on, until the host is gone.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub(super) fn tell(self, service: Arc<Service>) -> io::Result<()> {
+    pub(super) fn forward(self, server: Arc<ControlServer>) -> io::Result<()> {
         let agents = Agents::start(note)?;
-        let tell = move || {
+        let forward = move || {
             while let Ok((releases, events)) = self.0.recv() {
-                service.hear(&releases, events);
+                server.publish(&releases, events);
                 for release in releases {
                     agents.release(release);
                 }
             }
         };
-        thread::Builder::new().name("penfold-news".to_owned()).spawn(tell).map(drop)
+        thread::Builder::new().name("penfold-news".to_owned()).spawn(forward).map(drop)
     }
 }
 

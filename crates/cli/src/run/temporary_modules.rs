@@ -1,11 +1,11 @@
-//! Modules that a job wants in somebody else's engine: what had to be loaded and mounted there for it, and taken back.
+//! Modules that a job wants in another engine: they are loaded and mounted there for it, and that is undone at its end.
 
 use nix::errno::Errno;
 use penfold_server::protocol::{
     ListModulesCall, LoadModuleCall, MountCall, Subsystem, SubsystemsCall, UnloadModuleCall, UnmountCall,
 };
 
-use super::inside::Landlord;
+use super::parent_engine::ParentEngine;
 use crate::address::CgroupAddress;
 use crate::failure::Failure;
 use crate::modules::{Operand, refused};
@@ -13,7 +13,7 @@ use crate::remote::Remote;
 
 /// Something to be undone when the job has ended.
 #[derive(Debug)]
-enum Lent {
+enum Step {
     Module(String),
     /// The number of the hierarchy.
     Mount(i64),
@@ -21,29 +21,29 @@ enum Lent {
 
 /// Everything, in the order of its doing.
 #[derive(Debug, Default)]
-pub(super) struct AllLent(Vec<Lent>);
+pub(super) struct TemporaryModules(Vec<Step>);
 
-/// Sees to it that the landlord has these modules, each bound to a hierarchy of which the job gets a cgroup.
-pub(super) fn borrow(landlord: &mut Landlord, modules: &[Operand]) -> Result<AllLent, Failure> {
-    let mut lent = AllLent::default();
-    for module in modules {
-        if let Err(failure) = lent.one(landlord, module) {
-            lent.give_back(&mut landlord.remote);
-            return Err(failure.of(format!("--module {module}")));
+impl TemporaryModules {
+    /// Loads these modules in the engine, each bound to a hierarchy of which the job gets a cgroup.
+    pub(super) fn load(parent: &mut ParentEngine, modules: &[Operand]) -> Result<TemporaryModules, Failure> {
+        let mut done = TemporaryModules::default();
+        for module in modules {
+            if let Err(failure) = done.one(parent, module) {
+                done.undo(&mut parent.remote);
+                return Err(failure.of(format!("--module {module}")));
+            }
         }
+        Ok(done)
     }
-    Ok(lent)
-}
 
-impl AllLent {
-    fn one(&mut self, landlord: &mut Landlord, module: &Operand) -> Result<(), Failure> {
+    fn one(&mut self, parent: &mut ParentEngine, module: &Operand) -> Result<(), Failure> {
         let name = name_of(module)?;
-        let hierarchy = match find(&mut landlord.remote, &name)? {
+        let hierarchy = match find(&mut parent.remote, &name)? {
             Some(there) => {
-                warn_of_another(&mut landlord.remote, module, &name)?;
+                warn_of_another(&mut parent.remote, module, &name)?;
                 there.hierarchy
             }
-            None if landlord.embedded => {
+            None if parent.embedded => {
                 let message = format!(
                     "the engine of the job around this one has no {name}, and loads nothing while its job runs; give \
                      --module to the penfold run around this one"
@@ -52,28 +52,28 @@ impl AllLent {
             }
             None => {
                 let call = LoadModuleCall { module: module.for_daemon() };
-                self.0.push(Lent::Module(landlord.remote.call(&call)?.module.name));
+                self.0.push(Step::Module(parent.remote.call(&call)?.module.name));
                 0
             }
         };
         if hierarchy == 0 {
             let call = MountCall { options: name, filesystem: None };
-            let mounted = landlord.remote.call(&call)?.hierarchy.id;
-            self.0.push(Lent::Mount(mounted));
-            landlord.parents.push(CgroupAddress(format!("{mounted}:/")));
+            let mounted = parent.remote.call(&call)?.hierarchy.id;
+            self.0.push(Step::Mount(mounted));
+            parent.parents.push(CgroupAddress(format!("{mounted}:/")));
         }
         Ok(())
     }
 
     /// Undoes it, the last first. What somebody else uses by now stays, with a warning.
-    pub(super) fn give_back(&mut self, remote: &mut Remote) -> Vec<String> {
+    pub(super) fn undo(&mut self, remote: &mut Remote) -> Vec<String> {
         let mut warnings = Vec::new();
-        for lent in std::mem::take(&mut self.0).into_iter().rev() {
-            let done = match lent {
-                Lent::Mount(hierarchy) => {
+        for step in std::mem::take(&mut self.0).into_iter().rev() {
+            let done = match step {
+                Step::Mount(hierarchy) => {
                     remote.call(&UnmountCall { hierarchy: hierarchy.to_string() }).map(drop)
                 }
-                Lent::Module(name) => remote.call(&UnloadModuleCall { name }).map(drop),
+                Step::Module(name) => remote.call(&UnloadModuleCall { name }).map(drop),
             };
             warnings.extend(done.err().map(|failure| failure.message));
         }

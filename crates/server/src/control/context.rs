@@ -6,21 +6,22 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use penfold_core::{CgroupId, Engine, FileId};
 
-use super::{Service, path};
+use super::path;
+use super::server::ControlServer;
 use crate::client::Client;
-use crate::desk::Desk;
 use crate::failure::Failure;
+use crate::service::Service;
 
 /// A call that is being answered.
-pub(super) struct Ask<'a> {
-    pub(super) service: &'a Service,
+pub(super) struct CallContext<'a> {
+    pub(super) server: &'a ControlServer,
     pub(super) client: &'a Client,
     pub(super) files: Vec<Arc<OwnedFd>>,
 }
 
-impl Ask<'_> {
-    pub(super) fn desk(&self) -> &Desk {
-        &self.service.desk
+impl CallContext<'_> {
+    pub(super) fn service(&self) -> &Service {
+        &self.server.service
     }
 
     /// The cgroup at an address.
@@ -28,7 +29,7 @@ impl Ask<'_> {
     /// # Errors
     /// As [`path::cgroup`].
     pub(super) fn cgroup(&self, address: &str) -> Result<CgroupId, Failure> {
-        self.desk().glance(|engine, _| path::cgroup(engine, &self.client.caller, address))?
+        self.service().with_snapshot(|engine, _| path::cgroup(engine, &self.client.caller, address))?
     }
 
     /// The directory and the last name of an address, as [`path::parent`].
@@ -36,7 +37,7 @@ impl Ask<'_> {
     /// # Errors
     /// As [`path::parent`].
     pub(super) fn parent(&self, address: &str) -> Result<Option<(CgroupId, Vec<u8>)>, Failure> {
-        self.desk().glance(|engine, _| path::parent(engine, &self.client.caller, address))?
+        self.service().with_snapshot(|engine, _| path::parent(engine, &self.client.caller, address))?
     }
 
     /// A cgroup and one of its control files, which the caller may read (4) or write (2).
@@ -45,7 +46,7 @@ impl Ask<'_> {
     /// As [`path::cgroup`] and [`Engine::open`].
     pub(super) fn file(&self, address: &str, name: &str, want: u32) -> Result<(CgroupId, FileId), Failure> {
         let caller = &self.client.caller;
-        self.desk().glance(|engine, _| {
+        self.service().with_snapshot(|engine, _| {
             let cgroup = path::cgroup(engine, caller, address)?;
             path::must_search(engine, caller, cgroup)?;
             Ok((cgroup, engine.open(caller, cgroup, name, want)?))
@@ -59,7 +60,7 @@ impl Ask<'_> {
         look: impl FnOnce(&Engine, &penfold_core::Caller, CgroupId) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         let caller = &self.client.caller;
-        self.desk().glance(|engine, _| {
+        self.service().with_snapshot(|engine, _| {
             let cgroup = path::cgroup(engine, caller, address)?;
             look(engine, caller, cgroup)
         })?

@@ -1,0 +1,76 @@
+//! A job in another engine's tree: that of the job around this one, or a daemon's.
+
+use std::time::Instant;
+
+use nix::errno::Errno;
+use penfold_linux::trace::{Command, Guest, Signals};
+use penfold_server::protocol::AttachCall;
+
+use super::arguments::Arguments;
+use super::ended::{EndedJob, not_started};
+use super::parent_engine::ParentEngine;
+use super::remote_job::RemoteJob;
+use super::temporary_modules::TemporaryModules;
+use crate::failure::Failure;
+use crate::relay::{self, Job};
+use crate::report::Facts;
+
+pub(super) fn run(
+    arguments: &Arguments,
+    mut parent: ParentEngine,
+    signals: &Signals,
+) -> Result<EndedJob, Failure> {
+    let modules = TemporaryModules::load(&mut parent, &arguments.module).map_err(Failure::before_command)?;
+    let mut job =
+        RemoteJob::begin(parent, modules, arguments.group.as_deref()).map_err(Failure::before_command)?;
+    let done = run_in(arguments, &mut job, signals);
+    let warnings = job.end();
+    for warning in &warnings {
+        eprintln!("penfold: warning: {warning}");
+    }
+    done
+}
+
+fn run_in(arguments: &Arguments, job: &mut RemoteJob, signals: &Signals) -> Result<EndedJob, Failure> {
+    for setting in &arguments.set {
+        job.set(setting).map_err(|failure| failure.of(format!("-s {setting}")).before_command())?;
+    }
+    let began = Instant::now();
+    let status = command(arguments, job, signals)?;
+    // what it left behind goes first: only then is everything accounted for
+    let warnings = job.kill();
+    let used = job.usage().map_err(Failure::before_command)?;
+    let facts =
+        Facts::of_remote_job(&arguments.command, &arguments.set, warnings, began.elapsed(), status, used);
+    Ok(EndedJob { status, facts })
+}
+
+/// Runs the command in the job's cgroups: as our own child, which keeps terminal, session, limits and open files as
+/// they are, where the engine can take it in with all that the cgroups ask for; otherwise the daemon starts it.
+fn command(arguments: &Arguments, job: &mut RemoteJob, signals: &Signals) -> Result<i32, Failure> {
+    let child = Guest::fork(&Command::new(arguments.command.iter())).map_err(|error| not_started(&error))?;
+    match place(&child, job) {
+        Ok(()) => return child.run(signals).map_err(|error| not_started(&error)),
+        Err(failure) if job.embedded || !can_be_started_there(&failure) => {
+            return Err(failure.before_command());
+        }
+        Err(_) => drop(child),
+    }
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stdin())
+        && std::io::IsTerminal::is_terminal(&std::io::stdout());
+    let command = Job::new(&job.cgroups, &arguments.command, terminal, false);
+    relay::run(&mut job.remote, &command)
+}
+
+fn place(child: &Guest, job: &mut RemoteJob) -> Result<(), Failure> {
+    for cgroup in job.cgroups.clone() {
+        let call = AttachCall { cgroup: cgroup.0.clone(), task: child.pid().0.into(), process: true };
+        job.remote.call(&call).map_err(|failure| failure.of(&cgroup))?;
+    }
+    Ok(())
+}
+
+/// A process that runs already can't be traced, or has no filter that some rule wants: one that the daemon starts has.
+fn can_be_started_there(failure: &Failure) -> bool {
+    matches!(failure.errno, Some(Errno::EPERM | Errno::EOPNOTSUPP))
+}

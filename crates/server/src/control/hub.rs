@@ -1,0 +1,254 @@
+//! Events: what happens to cgroups, for those who watch.
+//!
+//! A thread hears of every change while somebody watches, and no longer. Each watcher has a bounded queue, so that a slow
+//! one loses events, which it learns, and holds up nobody.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::thread;
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use penfold_core::{Caller, CgroupId, Engine, Event as Noticed, Owner, Release};
+
+use super::path::name_of;
+use crate::change::{Announcement, EngineChange};
+use crate::escape::escape;
+use crate::failure::Failure;
+use crate::protocol::Event;
+use crate::service::Service;
+
+/// Where events come in and go out.
+pub(super) struct WatchHub {
+    service: Service,
+    watchers: Mutex<Watchers>,
+}
+
+#[derive(Default)]
+struct Watchers {
+    all: Vec<Weak<Watcher>>,
+    /// Somebody listens to the service for them.
+    served: bool,
+}
+
+/// One who watches.
+pub(super) struct Watcher {
+    caller: Caller,
+    /// Only this cgroup and those below.
+    top: Option<CgroupId>,
+    most: usize,
+    queue: Mutex<Queue>,
+    pub(super) bell: EventFd,
+}
+
+#[derive(Default)]
+struct Queue {
+    events: VecDeque<Event>,
+    lost: i64,
+}
+
+/// An event, and who may hear of it: who may list every directory on the way to the cgroup.
+struct VisibleEvent {
+    event: Event,
+    /// The cgroup and those above it.
+    line: Vec<CgroupId>,
+    directories: Vec<Owner>,
+}
+
+impl WatchHub {
+    pub(super) fn start(service: &Service) -> Arc<WatchHub> {
+        Arc::new(WatchHub { service: service.clone(), watchers: Mutex::default() })
+    }
+
+    /// A watcher of everything, or of `top` and what is below. At most `most` events wait for it.
+    ///
+    /// # Errors
+    /// `EMFILE`, `EAGAIN` or `ESHUTDOWN`.
+    pub(super) fn subscribe(
+        self: &Arc<Self>,
+        caller: Caller,
+        top: Option<CgroupId>,
+        most: usize,
+    ) -> Result<Arc<Watcher>, Failure> {
+        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|errno| Failure::new(errno, "watch: no descriptor for it"))?;
+        let watcher = Arc::new(Watcher { caller, top, most, queue: Mutex::default(), bell });
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.all.push(Arc::downgrade(&watcher));
+        if !watchers.served {
+            // from here on the engine records what happens to it without being asked
+            self.record(true)?;
+            let (changes, hub) = (self.service.subscribe(), Arc::clone(self));
+            thread::Builder::new()
+                .name("penfold-events".to_owned())
+                .spawn(move || hub.pump(&changes))
+                .map_err(|_| Failure::new(nix::errno::Errno::EAGAIN, "watch: no thread for it; try again"))?;
+            watchers.served = true;
+        }
+        Ok(watcher)
+    }
+
+    fn pump(&self, changes: &mpsc::Receiver<Announcement>) {
+        while let Ok(announced) = changes.recv() {
+            let Some(watchers) = self.watchers() else { return };
+            let Ok(seen) = self.service.with_snapshot(|engine, _| visible(engine, announced.change)) else {
+                return;
+            };
+            for watcher in seen.iter().flat_map(|seen| watchers.iter().map(move |watcher| (watcher, seen))) {
+                watcher.0.offer(watcher.1);
+            }
+        }
+    }
+
+    /// Passes on what the engine and its host have noticed.
+    pub(super) fn publish(&self, releases: &[Release], events: Vec<Noticed>) {
+        let Some(watchers) = self.watchers() else { return };
+        let noticed = self.service.with_snapshot(|engine, _| {
+            let of_core = events.into_iter().map(|event| noticed(engine, event));
+            let released = releases.iter().map(|release| Ok(released(engine, release)));
+            of_core.chain(released).collect::<Vec<_>>()
+        });
+        for seen in noticed.into_iter().flatten() {
+            for watcher in &watchers {
+                match &seen {
+                    Ok(seen) => watcher.offer(seen),
+                    Err(lost) => watcher.lose(*lost as i64),
+                }
+            }
+        }
+    }
+
+    /// Has the engine record events, or not any more.
+    fn record(&self, wanted: bool) -> Result<(), Failure> {
+        self.service.request(|engine, _| {
+            engine.watch(wanted);
+            Ok(())
+        })
+    }
+
+    /// Those who watch. When there are none any more, the engine is asked to record no more.
+    fn watchers(&self) -> Option<Vec<Arc<Watcher>>> {
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.all.retain(|watcher| watcher.strong_count() > 0);
+        if watchers.all.is_empty() {
+            if std::mem::take(&mut watchers.served) {
+                let _ = self.record(false);
+            }
+            return None;
+        }
+        Some(watchers.all.iter().filter_map(Weak::upgrade).collect())
+    }
+}
+
+impl Watcher {
+    /// The next event, and how many were lost since the last call.
+    pub(super) fn next(&self) -> (Option<Event>, i64) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        (queue.events.pop_front(), std::mem::take(&mut queue.lost))
+    }
+
+    fn offer(&self, seen: &VisibleEvent) {
+        let wanted = self.top.is_none_or(|top| seen.line.contains(&top));
+        if !wanted || !seen.directories.iter().all(|directory| self.caller.may(directory, 5)) {
+            return;
+        }
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.events.len() < self.most {
+            queue.events.push_back(seen.event.clone());
+        } else {
+            queue.lost += 1;
+        }
+        drop(queue);
+        let _ = self.bell.write(1);
+    }
+
+    fn lose(&self, count: i64) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).lost += count;
+        let _ = self.bell.write(1);
+    }
+}
+
+fn visible(engine: &Engine, what: EngineChange) -> Option<VisibleEvent> {
+    match what {
+        EngineChange::Made { parent: _, cgroup } => {
+            // removed already: its removal, which comes next, tells its name
+            let parent = engine.tree().get(cgroup)?.parent()?;
+            Some(of(engine, "created", name_of(engine, cgroup), parent, cgroup))
+        }
+        EngineChange::Removed { parent, cgroup, name } => {
+            engine.tree().get(parent)?;
+            let above = name_of(engine, parent);
+            let slash = if above.ends_with('/') { "" } else { "/" };
+            Some(of(engine, "removed", format!("{above}{slash}{}", escape(&name)), parent, cgroup))
+        }
+        EngineChange::Loaded(name) => Some(of_subsystem("loaded", name)),
+        EngineChange::Unloaded(name) => Some(of_subsystem("unloaded", name)),
+        _ => None,
+    }
+}
+
+/// Visible to all who watch everything. The place is that of subsystems that are not bound.
+fn of_subsystem(kind: &str, name: String) -> VisibleEvent {
+    let subsystem = Some(name);
+    let event = Event { kind: kind.to_owned(), cgroup: "0:/".to_owned(), file: None, subsystem };
+    VisibleEvent { event, line: Vec::new(), directories: Vec::new() }
+}
+
+fn of(engine: &Engine, kind: &str, name: String, parent: CgroupId, cgroup: CgroupId) -> VisibleEvent {
+    let tree = engine.tree();
+    let above: Vec<CgroupId> =
+        std::iter::successors(Some(parent), |&at| tree.get(at).and_then(penfold_core::Cgroup::parent))
+            .collect();
+    let directories = above.iter().filter_map(|&at| Some(tree.get(at)?.owner())).collect();
+    let line = std::iter::once(cgroup).chain(above).collect();
+    VisibleEvent { event: event(kind, name), line, directories }
+}
+
+/// What core has recorded; how many it has not, where it says so.
+fn noticed(engine: &Engine, event: Noticed) -> Result<VisibleEvent, u64> {
+    match event {
+        Noticed::Populated { hierarchy, cgroup, path, populated } => {
+            let kind = if populated { "populated" } else { "empty" };
+            Ok(existing(engine, kind, (hierarchy, &path), Some(cgroup), None))
+        }
+        Noticed::LimitHit { hierarchy, cgroup, path, file, .. } => {
+            Ok(existing(engine, "limit", (hierarchy, &path), Some(cgroup), Some(file)))
+        }
+        Noticed::Lost(count) => Err(count),
+    }
+}
+
+fn released(engine: &Engine, release: &Release) -> VisibleEvent {
+    let root = engine.tree().hierarchies().find(|one| one.id == release.hierarchy).map(|one| one.root);
+    let mut names = release.path.split(|&byte| byte == b'/').filter(|name| !name.is_empty());
+    let cgroup = root.and_then(|root| names.try_fold(root, |at, name| engine.tree().child(at, name)));
+    existing(engine, "released", (release.hierarchy, &release.path), cgroup, None)
+}
+
+/// An event of a cgroup that may have been removed meanwhile: then nobody can be asked who may hear of it, and only the
+/// administrator does.
+fn existing(
+    engine: &Engine,
+    kind: &str,
+    (hierarchy, path): (u32, &[u8]),
+    cgroup: Option<CgroupId>,
+    file: Option<String>,
+) -> VisibleEvent {
+    let name = format!("{hierarchy}:{}", escape(path));
+    let parent = cgroup.and_then(|cgroup| engine.tree().get(cgroup)).map(penfold_core::Cgroup::parent);
+    let mut seen = match (cgroup, parent) {
+        (Some(cgroup), Some(Some(parent))) => of(engine, kind, name, parent, cgroup),
+        (Some(root), Some(None)) => {
+            VisibleEvent { event: event(kind, name), line: vec![root], directories: Vec::new() }
+        }
+        _ => {
+            let event = event(kind, name);
+            VisibleEvent { event, line: cgroup.into_iter().collect(), directories: vec![Owner::default()] }
+        }
+    };
+    seen.event.file = file;
+    seen
+}
+
+fn event(kind: &str, cgroup: String) -> Event {
+    Event { kind: kind.to_owned(), cgroup, file: None, subsystem: None }
+}

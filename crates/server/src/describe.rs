@@ -1,0 +1,19 @@
+//! A hierarchy as replies show it.
+
+use penfold_core::{CgroupId, Engine};
+
+use crate::escape::escape;
+use crate::protocol::Hierarchy;
+
+/// A living hierarchy.
+pub(crate) fn describe(engine: &Engine, root: CgroupId) -> Hierarchy {
+    let hierarchy = engine.tree().hierarchy_of(root);
+    Hierarchy {
+        id: i64::from(hierarchy.id),
+        name: hierarchy.name.clone(),
+        subsystems: engine.subsystems_of(root).map(str::to_owned).collect(),
+        options: escape(&engine.show_options(root).unwrap_or_default()),
+        mounts: hierarchy.mounts as i64,
+        cgroups: hierarchy.cgroups as i64,
+    }
+}

@@ -1,0 +1,245 @@
+//! The simulated host behind the interface that a daemon knows.
+//!
+//! A command is a task in a table that does nothing. An adopted process lends its numbers and its owner and is not
+//! touched; that it has died is noticed at the next request.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+
+use nix::errno::Errno;
+use penfold_core::simulated::SimulatedHost;
+use penfold_core::{Caller, CgroupId, Engine, HostView, TaskFacts, Tid};
+use penfold_linux::doctor::Capability;
+use penfold_linux::host::{EngineAccess, HostHandle, OnChange, Request, RunningCommand};
+use penfold_linux::process::{Process, start_time};
+use penfold_linux::trace::{
+    AdoptError, AtEnd, Command, ExecError, ExecOptions, Gone, ReleaseError, Survivor,
+};
+
+/// The number of the first command: no process has one as high.
+const FIRST_COMMAND: i32 = 10_000_000;
+const CPUS: usize = 2;
+
+pub fn start(on_change: OnChange) -> Arc<dyn HostHandle> {
+    let state = State {
+        engine: Engine::new(),
+        host: SimulatedHost::new(CPUS),
+        next: FIRST_COMMAND,
+        commands: HashMap::new(),
+    };
+    Arc::new(Simulated(Arc::new(Shared { state: Mutex::new(Some(state)), on_change: Mutex::new(on_change) })))
+}
+
+#[derive(Debug)]
+struct Simulated(Arc<Shared>);
+
+struct Shared {
+    /// `None` when it was stopped.
+    state: Mutex<Option<State>>,
+    on_change: Mutex<OnChange>,
+}
+
+struct State {
+    engine: Engine,
+    host: SimulatedHost,
+    next: i32,
+    /// Where the status of each command goes.
+    commands: HashMap<Tid, mpsc::Sender<i32>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Gone> {
+        let mut guard = lock(&self.state);
+        let state = guard.as_mut().ok_or(Gone)?;
+        state.forget_the_dead();
+        let answer = work(state);
+        let releases: Vec<_> = std::iter::from_fn(|| state.engine.take_release()).collect();
+        let events: Vec<_> = std::iter::from_fn(|| state.engine.take_event()).collect();
+        drop(guard);
+        if !releases.is_empty() || !events.is_empty() {
+            lock(&self.on_change)(releases, events);
+        }
+        Ok(answer)
+    }
+}
+
+impl State {
+    fn forget_the_dead(&mut self) {
+        for task in self.adopted() {
+            if Process::read(task.0).is_none_or(|process| process.exiting) {
+                self.host.exit(&mut self.engine, task);
+            }
+        }
+    }
+
+    fn adopted(&self) -> Vec<Tid> {
+        self.host.tids().into_iter().filter(|task| task.0 < FIRST_COMMAND).collect()
+    }
+
+    fn adopt(&mut self, pid: Tid, started: Option<u64>) -> Result<(), AdoptError> {
+        let process = Process::read(pid.0).ok_or(AdoptError::NoProcess(pid))?;
+        let group = process.group;
+        if process.kernel_thread {
+            return Err(AdoptError::KernelThread(Tid(group)));
+        }
+        if group == std::process::id().cast_signed() {
+            return Err(AdoptError::Itself);
+        }
+        if self.host.task(Tid(group)).is_some() || self.host.task(pid).is_some() {
+            return Err(AdoptError::Known(Tid(group)));
+        }
+        if started.is_some_and(|started| start_time(group) != Some(started)) {
+            return Err(AdoptError::NoProcess(Tid(group)));
+        }
+        for thread in threads(group).filter_map(Process::read).filter(|thread| !thread.exiting) {
+            let facts = TaskFacts {
+                group: Tid(group),
+                real_uid: thread.uids[0],
+                saved_uid: thread.uids[2],
+                movable: true,
+                exiting: false,
+                forking: false,
+            };
+            self.host.adopt(&mut self.engine, Tid(thread.task), facts);
+        }
+        Ok(())
+    }
+
+    /// A command ends with a status as wait(2) gives it.
+    fn end(&mut self, command: Tid, status: i32) -> Result<(), Errno> {
+        let ended = self.commands.remove(&command).ok_or(Errno::ESRCH)?;
+        self.host.exit(&mut self.engine, command);
+        // nobody needs to wait for it
+        let _ = ended.send(status);
+        Ok(())
+    }
+}
+
+fn threads(group: i32) -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir(format!("/proc/{group}/task")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+impl EngineAccess for Simulated {
+    fn name(&self) -> &'static str {
+        "simulated"
+    }
+
+    fn with(&self, request: &mut Request<'_>) -> Result<(), Gone> {
+        self.0.with(|state| request(&mut state.engine, &mut state.host))
+    }
+
+    fn with_exact(&self, request: &mut Request<'_>) -> Result<(), Gone> {
+        // no fork is ever in flight
+        self.with(request)
+    }
+}
+
+impl HostHandle for Simulated {
+    fn adopt(&self, pid: Tid, started: Option<u64>) -> Result<(), AdoptError> {
+        self.0.with(|state| state.adopt(pid, started)).map_err(|Gone| AdoptError::Gone)?
+    }
+
+    fn readopt(&self, pid: Tid, started: u64, _: u8) -> Result<(), AdoptError> {
+        self.adopt(pid, Some(started))
+    }
+
+    fn launch(
+        &self,
+        _: Command,
+        cgroups: Vec<CgroupId>,
+        _: ExecOptions,
+    ) -> Result<Box<dyn RunningCommand>, ExecError> {
+        let (ended, status) = mpsc::channel();
+        let pid = self.0.with(|state| {
+            let pid = Tid(state.next);
+            state.next += 1;
+            let facts = TaskFacts {
+                group: pid,
+                real_uid: 0,
+                saved_uid: 0,
+                movable: true,
+                exiting: false,
+                forking: false,
+            };
+            state.host.adopt(&mut state.engine, pid, facts);
+            state.commands.insert(pid, ended);
+            for cgroup in cgroups {
+                let caller = Caller::root(pid);
+                if let Err(error) = state.engine.attach(&mut state.host, &caller, cgroup, pid, true) {
+                    let _ = state.end(pid, 0);
+                    return Err(ExecError::Attach(error));
+                }
+            }
+            Ok(pid)
+        })??;
+        Ok(Box::new(SimulatedCommand { host: Arc::clone(&self.0), pid, status }))
+    }
+
+    fn release(&self, pid: Tid) -> Result<(), ReleaseError> {
+        let released = self.0.with(|state| {
+            let threads: Vec<Tid> =
+                state.adopted().into_iter().filter(|task| state.host.group(*task) == Some(pid)).collect();
+            for thread in &threads {
+                state.host.exit(&mut state.engine, *thread);
+            }
+            if threads.is_empty() { Err(ReleaseError::Unknown(pid)) } else { Ok(()) }
+        });
+        released.map_err(|Gone| ReleaseError::Gone)?
+    }
+
+    fn strengths(&self) -> Vec<Capability> {
+        let (host, how) = (self.name(), "in a table".to_owned());
+        vec![Capability { host, what: "everything", given: true, how }]
+    }
+
+    fn survivors(&self) -> Result<Vec<Survivor>, Gone> {
+        self.0.with(|state| {
+            let mut processes: BTreeMap<Tid, Vec<Tid>> = BTreeMap::new();
+            for task in state.adopted() {
+                let group = state.host.group(task).expect("it is in the table");
+                processes.entry(group).or_default().push(task);
+            }
+            let survivor = |(pid, threads): (Tid, _)| {
+                Some(Survivor { pid, started: start_time(pid.0)?, filter: 0, threads })
+            };
+            processes.into_iter().filter_map(survivor).collect()
+        })
+    }
+
+    fn stop(&self, _: AtEnd) -> Result<(), Gone> {
+        lock(&self.0.state).take().map(drop).ok_or(Gone)
+    }
+}
+
+#[derive(Debug)]
+struct SimulatedCommand {
+    host: Arc<Shared>,
+    pid: Tid,
+    status: mpsc::Receiver<i32>,
+}
+
+impl RunningCommand for SimulatedCommand {
+    fn pid(&self) -> Tid {
+        self.pid
+    }
+
+    fn wait(self: Box<Self>) -> Result<i32, ExecError> {
+        self.status.recv().map_err(|_| ExecError::Gone(Gone))
+    }
+
+    fn kill(&self, signal: i32) -> Result<(), Errno> {
+        self.host.with(|state| state.end(self.pid, signal)).unwrap_or(Err(Errno::ESRCH))
+    }
+}
