@@ -8,6 +8,7 @@ pub mod connection;
 pub mod control;
 #[cfg(feature = "daemon")]
 pub mod daemon;
+mod describe;
 pub mod desk;
 pub mod escape;
 pub mod failure;

@@ -10,11 +10,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 use penfold_core::{CgroupId, Engine, Error};
-use penfold_module::loader::{Controller, Info, inspect, search, trust};
+use penfold_module::loader::{self, Controller, Info, ModuleFile, inspect, search};
 
 use crate::change::What;
 use crate::client::{Client, Trust};
-use crate::control::describe;
+use crate::describe;
 use crate::desk::Desk;
 use crate::failure::Failure;
 use crate::protocol;
@@ -43,7 +43,7 @@ impl Desk {
     ///
     /// # Errors
     /// `EPERM` for anybody but the daemon's owner, or if somebody else could change the file; `EINVAL` for a relative
-    /// path; as [`search::find`], [`inspect`], [`Controller::open`] and [`Engine::load`]. Nothing has changed then.
+    /// path; as [`search::find`], [`ModuleFile::info`], [`Controller::load`] and [`Engine::load`]. Nothing has changed then.
     pub fn load_module(&self, client: &Client, name_or_path: &Path) -> Result<protocol::Module, Failure> {
         self.must_own(client)?;
         let is_path = name_or_path.as_os_str().as_encoded_bytes().contains(&b'/');
@@ -65,13 +65,14 @@ impl Desk {
     /// # Errors
     /// As [`Desk::load_module`].
     pub fn load_file(&self, path: &Path) -> Result<protocol::Module, Failure> {
-        let path = trust::check(path, geteuid().as_raw())?;
+        let file = ModuleFile::read_trusted(path, geteuid().as_raw())?;
+        let path = file.path().to_owned();
         // what is refused anyway is refused before any code of it runs
-        let info = inspect(&path)?;
+        let info = file.info()?;
         let shelf = self.shelf();
         let turn = lock(&shelf.turn);
         self.must_be_free(&info.name, &path)?;
-        let controller = Controller::open(&path)?;
+        let controller = Controller::load(file)?;
         let (info, overruns) = (controller.info().clone(), controller.overruns());
         self.ask(move |engine, host| engine.load(host, controller))?;
         let (name, version) = (info.name.clone(), info.version.clone());
@@ -159,12 +160,22 @@ impl Desk {
     }
 }
 
+/// The modules that were unloaded but stay mapped, in the order of their unloading.
+pub(crate) fn still_mapped() -> Vec<protocol::StillMapped> {
+    let shown = |one: loader::StillMapped| protocol::StillMapped {
+        name: one.name,
+        path: crate::escape::escape(one.path.as_os_str().as_encoded_bytes()),
+        reason: one.reason.to_owned(),
+    };
+    loader::still_mapped().into_iter().map(shown).collect()
+}
+
 /// `None` if it is just going.
 fn shown(engine: &Engine, module: &Module) -> Option<protocol::Module> {
     let id = engine.hierarchy_of_subsystem(&module.info.name)?;
     let root = engine.tree().hierarchies().find(|one| id != 0 && one.id == id).map(|one| one.root);
     let root: Option<CgroupId> = root;
-    let hierarchy = root.map(|root| describe(engine, root));
+    let hierarchy = root.map(|root| describe::hierarchy(engine, root));
     let holder = hierarchy.as_ref().map(|hierarchy| {
         let label =
             if hierarchy.name.is_empty() { hierarchy.subsystems.join(",") } else { hierarchy.name.clone() };

@@ -1,5 +1,6 @@
 //! The rules of loadable subsystems (E1 to E6) with real modules: each bug that Linux had is a test.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -186,11 +187,13 @@ fn e6_5_mounts_meet_a_module_that_comes_and_goes() {
     let mut world = World::new();
     world.load(other.path());
     let world = Arc::new(Mutex::new(world));
+    let rounds = Arc::new(AtomicUsize::new(0));
     let mounter = {
-        let world = Arc::clone(&world);
+        let (world, rounds) = (Arc::clone(&world), Arc::clone(&rounds));
         thread::spawn(move || {
             let (mut bound, mut missing) = (0, 0);
-            while bound < ROUNDS {
+            // a mutex is not fair: the other thread has to have had its turns too
+            while bound < ROUNDS || rounds.load(Ordering::Relaxed) < 2 {
                 let mounted = world.lock().unwrap().mount("other,witness");
                 let Ok(top) = mounted else {
                     assert_eq!(mounted, Err(Errno::EINVAL), "as if it did not exist");
@@ -204,12 +207,13 @@ fn e6_5_mounts_meet_a_module_that_comes_and_goes() {
                 assert_eq!(world.unload("witness"), Err(Errno::EBUSY));
                 assert_eq!(world.told_right(top, "witness")["states"], 1);
                 world.unmount(top);
+                drop(world);
+                thread::yield_now();
                 bound += 1;
             }
             missing
         })
     };
-    let mut rounds = 0;
     while !mounter.is_finished() {
         let controller = Controller::open(file.path()).unwrap();
         let mut guard = world.lock().unwrap();
@@ -221,9 +225,10 @@ fn e6_5_mounts_meet_a_module_that_comes_and_goes() {
             assert_eq!(busy, Errno::EBUSY);
             thread::yield_now();
         }
-        rounds += 1;
+        rounds.fetch_add(1, Ordering::Relaxed);
     }
     let missing = mounter.join().unwrap();
+    let rounds = rounds.load(Ordering::Relaxed);
     println!("{rounds} loads, {missing} mounts that did not find it");
     assert!(rounds > 1);
 }

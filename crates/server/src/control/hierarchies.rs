@@ -2,12 +2,13 @@
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
-use penfold_core::{CgroupId, Engine};
+use penfold_core::CgroupId;
 
 use super::ask::Ask;
 use super::path;
+use crate::describe;
 use crate::desk::Filesystem;
-use crate::escape::{escape, unescape};
+use crate::escape::unescape;
 use crate::failure::Failure;
 use crate::protocol::{
     HierarchiesCall, HierarchiesReply, Hierarchy, InfoCall, InfoReply, MountCall, MountReply, RemountCall,
@@ -78,7 +79,7 @@ pub(super) fn unmount(ask: &Ask<'_>, call: UnmountCall) -> Result<UnmountReply, 
 pub(super) fn hierarchies(ask: &Ask<'_>, _: HierarchiesCall) -> Result<HierarchiesReply, Failure> {
     let hierarchies = ask.desk().glance(|engine, _| {
         let roots: Vec<CgroupId> = engine.tree().hierarchies().map(|hierarchy| hierarchy.root).collect();
-        roots.into_iter().map(|root| describe(engine, root)).collect()
+        roots.into_iter().map(|root| describe::hierarchy(engine, root)).collect()
     })?;
     Ok(HierarchiesReply { hierarchies })
 }
@@ -106,20 +107,7 @@ fn described(ask: &Ask<'_>, root: CgroupId) -> Result<Hierarchy, Failure> {
     ask.desk().glance(|engine, _| {
         let alive = engine.tree().get(root).is_some();
         alive
-            .then(|| describe(engine, root))
+            .then(|| describe::hierarchy(engine, root))
             .ok_or_else(|| Failure::new(Errno::ENODEV, "the hierarchy was unmounted meanwhile"))
     })?
-}
-
-/// A living hierarchy.
-pub(crate) fn describe(engine: &Engine, root: CgroupId) -> Hierarchy {
-    let hierarchy = engine.tree().hierarchy_of(root);
-    Hierarchy {
-        id: i64::from(hierarchy.id),
-        name: hierarchy.name.clone(),
-        subsystems: engine.subsystems_of(root).map(str::to_owned).collect(),
-        options: escape(&engine.show_options(root).unwrap_or_default()),
-        mounts: hierarchy.mounts as i64,
-        cgroups: hierarchy.cgroups as i64,
-    }
 }

@@ -30,7 +30,6 @@ use varlink::VarlinkService;
 use crate::desk::Desk;
 use crate::journal::Journal;
 
-pub(crate) use hierarchies::describe;
 pub use limits::Limits;
 pub use listener::Listener;
 pub use viewer::Viewer;

@@ -8,6 +8,7 @@ use super::ask::Ask;
 use super::confinement::{self, Operation};
 use crate::escape::unescape;
 use crate::failure::Failure;
+use crate::modules::still_mapped;
 use crate::protocol::{
     ListModulesCall, ListModulesReply, LoadModuleCall, LoadModuleReply, UnloadModuleCall, UnloadModuleReply,
 };
@@ -28,5 +29,5 @@ pub(super) fn unload(ask: &Ask<'_>, call: UnloadModuleCall) -> Result<UnloadModu
 }
 
 pub(super) fn list(ask: &Ask<'_>, _: ListModulesCall) -> Result<ListModulesReply, Failure> {
-    Ok(ListModulesReply { modules: ask.desk().modules()? })
+    Ok(ListModulesReply { modules: ask.desk().modules()?, still_mapped: still_mapped() })
 }

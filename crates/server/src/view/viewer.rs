@@ -11,7 +11,8 @@ use penfold_linux::fuse_mount::{FuseMount, Unmounting, unmount};
 
 use super::{Shown, ViewHandle, serve};
 use crate::client::Client;
-use crate::control::{Viewer, describe};
+use crate::control::Viewer;
+use crate::describe;
 use crate::desk::{Desk, Filesystem};
 use crate::escape::unescape;
 use crate::failure::Failure;
@@ -172,9 +173,9 @@ impl Viewer for FileViews {
         let root =
             self.start(client, &unescape(&call.options), filesystem, Path::new(&call.target), device)?;
         let hierarchy = match root {
-            Some(root) => self
-                .desk
-                .look(move |engine, _| engine.tree().get(root).is_some().then(|| describe(engine, root)))?,
+            Some(root) => self.desk.look(move |engine, _| {
+                engine.tree().get(root).is_some().then(|| describe::hierarchy(engine, root))
+            })?,
             None => None,
         };
         Ok(ViewReply { hierarchy })
