@@ -211,6 +211,14 @@ fn check_finds_what_is_wrong() {
         "-DMORE=.pre_destroy = busy,",
     ];
     wrong(&compile(&modules, "odd", &flags), &[], "is empty, and yet");
+    let pins = [
+        "-DFUNCTIONS=extern int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);\
+         static void end(void *at) { (void)at; }\
+         static int pin(void **module) { return -__cxa_thread_atexit_impl(end, module, (void *)end); }",
+        "-DMORE=.load = pin,",
+    ];
+    let ended = check(&compile(&modules, "pinned", &pins), &[]).succeeded();
+    assert!(ended.stdout.lines().any(|line| line.contains("unmap") && line.contains("it stays mapped")));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::thread;
 
-use penfold_module::loader::{StillMapped, still_mapped};
+use penfold_module::loader::{Controller, ModuleFile, StillMapped, still_mapped};
 
 use super::compile::{Object, module, scratch};
 use super::heard;
@@ -83,6 +83,24 @@ fn module_that_deletes_its_key_is_unmapped() {
     assert_eq!(still("deleted"), []);
     assert!(!is_mapped(file.path()));
     assert!(lines(&log, "destroyed").is_empty());
+}
+
+/// Between the judgement of a file and its load there is no moment at which another file could take its place.
+#[test]
+fn loaded_bytes_are_those_that_were_read() {
+    let (file, _log) = lingering("read", &[]);
+    let (other, _log) = lingering("other", &[]);
+    let read = ModuleFile::read(file.path()).unwrap();
+    fs::copy(other.path(), file.path()).unwrap();
+    assert_eq!(read.info().unwrap().name, "read");
+    let controller = Controller::load(read).unwrap();
+    assert_eq!(controller.info().name, "read");
+    // nor while it is loaded
+    fs::write(file.path(), "garbage").unwrap();
+    let mut world = World::new();
+    world.engine.load(&mut world.host, controller).unwrap();
+    let top = world.mount("read").unwrap();
+    assert_eq!(world.read(top, "read.value").unwrap(), "1\n");
 }
 
 /// A context may be kept by mistake: a service that is called with it outside of a callback refuses.
