@@ -106,12 +106,10 @@ impl CallSlot {
     /// No other callback of the module runs meanwhile, on any thread.
     #[inline]
     pub(super) unsafe fn run<R>(&self, frame: &mut CallFrame<'_>, callback: impl FnOnce() -> R) -> R {
-        let outer = self.frame.replace((&raw mut *frame).cast());
+        let _under_way = UnderWay(self);
+        self.frame.set((&raw mut *frame).cast());
         self.thread.store(this_thread(), Ordering::Relaxed);
-        let answer = callback();
-        self.thread.store(NOBODY, Ordering::Relaxed);
-        self.frame.set(outer);
-        answer
+        callback()
     }
 
     /// The frame of the callback that this thread runs.
@@ -124,6 +122,17 @@ impl CallSlot {
         }
         // SAFETY: this thread is inside `run`, which keeps the frame; the caller has no other borrow of it.
         unsafe { self.frame.get().cast::<CallFrame<'a>>().as_mut() }
+    }
+}
+
+/// A callback under way. Its end takes the frame away, a panic too.
+struct UnderWay<'a>(&'a CallSlot);
+
+impl Drop for UnderWay<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.thread.store(NOBODY, Ordering::Relaxed);
+        self.0.frame.set(ptr::null_mut());
     }
 }
 

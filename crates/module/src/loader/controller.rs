@@ -327,6 +327,15 @@ impl Subsystem for Controller {
         });
     }
 
+    /// As one call: there may be a million of them.
+    fn existing(&mut self, ctx: &mut Ctx<'_>, tasks: &[Tid]) {
+        self.notify(Call::FORK, ctx, |module, ctx| {
+            for task in tasks {
+                call!(module, fork, ctx, task.0);
+            }
+        });
+    }
+
     fn exit(&mut self, ctx: &mut Ctx<'_>, task: Tid) {
         self.notify(Call::EXIT, ctx, |module, ctx| {
             call!(module, exit, ctx, task.0);

@@ -341,14 +341,14 @@ fn e2_2_a_file_that_is_loaded_is_not_loaded_again() {
 /// What takes longer than its budget is reported by name: a load, a callback, an unload.
 #[test]
 fn a_slow_load_callback_and_unload_are_reported_by_name() {
-    let file = module("witness", &[("SLOW", "150")]);
+    let file = module("witness", &[("SLOW", "300")]);
     let said = heard::during(|| {
         let mut world = World::new();
         let mut controller = Controller::open(file.path()).unwrap();
         controller.set_budget(Duration::from_millis(20));
         world.engine.load(&mut world.host, controller).unwrap();
         let top = world.mount("witness").unwrap();
-        world.write(top, "witness.sleep", "60").unwrap();
+        world.write(top, "witness.sleep", "200").unwrap();
         world.unmount(top);
         world.unload("witness").unwrap();
     });
@@ -356,7 +356,7 @@ fn a_slow_load_callback_and_unload_are_reported_by_name() {
     assert!(about("load has run for 100ms"), "{said:?}");
     assert!(about("witness.sleep has run for 20ms") && about("witness.sleep took"), "{said:?}");
     assert!(said.iter().all(|line| line.contains("module=\"")), "{said:?}");
-    let slow_end = module("witness", &[("NAME", "\"dawdler\""), ("SLOW_END", "60")]);
+    let slow_end = module("witness", &[("NAME", "\"dawdler\""), ("SLOW_END", "200")]);
     let said = heard::during(|| {
         let mut controller = Controller::open(slow_end.path()).unwrap();
         controller.set_budget(Duration::from_millis(20));
