@@ -43,8 +43,8 @@ const NO_HANDLER: c_int = -Errno::EINVAL.number();
 impl Controller {
     /// Opens the module in a file. Its constructors and its `load` run; nothing calls it yet.
     ///
-    /// Whoever may have written the file: [`ModuleFile::read_trusted`] and [`Controller::load`] are for files that have
-    /// to be judged.
+    /// The file's owner and permissions are not judged: for that, give [`ModuleFile::read_trusted`] to
+    /// [`Controller::load`].
     ///
     /// # Errors
     /// [`LoadError`]; nothing of it is left then.

@@ -89,8 +89,7 @@ impl PrivateCopy {
     /// Maps a copy of the file, which runs its constructors.
     ///
     /// # Safety
-    /// The file's constructors are sound to run here. Its author vouches for them, and whoever chose the file for the
-    /// author.
+    /// The file's constructors are sound to run here: the caller has chosen a file whose author it trusts.
     ///
     /// # Errors
     /// [`LoadError::System`] where there is no memory, [`LoadError::NotAModule`] for what the linker can't map.

@@ -4,6 +4,7 @@
  *   NAME     its name
  *   LOG      a file to which a line is added for each of load, create, destroy, pre_destroy, bind and unload
  *   SLOW, SLOW_END   milliseconds that its load and its unload take
+ *   GO       the file that its `hang` waits for
  *   REFUSE   what its load answers
  *   FAIL     which create fails, the first being 1
  *   FORKS, EXITS, VETO, MOVES, KEEP, BIND, CLONE, RULE   has these callbacks, or a rule on tasks
@@ -23,6 +24,9 @@
 #endif
 #ifndef FAIL
 #define FAIL 0
+#endif
+#ifndef GO
+#define GO "/"
 #endif
 #ifndef SLOW
 #define SLOW 0
@@ -325,6 +329,14 @@ static int knob_write(struct penfold_context *ctx, uint64_t value)
     case 3:
         own.fail = value;
         return 0;
+    case 5:
+        /* hangs until the file is there, at most so many seconds */
+        for (uint64_t waited = 0; access(GO, F_OK); waited += 10) {
+            if (waited > value * 1000)
+                return -ETIMEDOUT;
+            rest(10);
+        }
+        return 0;
     default:
         rest(value);
         return 0;
@@ -359,6 +371,7 @@ static const struct penfold_file files[] = {
     { .name = "keep", .write_u64 = knob_write, .private_value = 2 },
     { .name = "fail", .write_u64 = knob_write, .private_value = 3 },
     { .name = "sleep", .write_u64 = knob_write, .private_value = 4 },
+    { .name = "hang", .write_u64 = knob_write, .private_value = 5 },
 #ifdef RULE
     { .name = "usage", .read_u64 = usage_read },
     { .name = "max", .write_u64 = max_write },

@@ -1,6 +1,6 @@
 //! The rules of loadable subsystems (E1 to E6) with real modules: each bug that Linux had is a test.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -364,4 +364,34 @@ fn a_slow_load_callback_and_unload_are_reported_by_name() {
     });
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains("dawdler") && said[0].contains("unload has run for 20ms"), "{said:?}");
+}
+
+/// One that hangs is named while it hangs: this one goes on only after that.
+#[test]
+fn hanging_callback_is_named_while_it_hangs() {
+    let go = scratch(".go");
+    let quoted = format!("\"{}\"", go.path().display());
+    let file = module("witness", &[("NAME", "\"hanging\""), ("GO", &quoted)]);
+    let said = heard::meanwhile(|said| {
+        let mut world = World::new();
+        let controller = Controller::open(file.path()).unwrap();
+        let overruns = controller.overruns();
+        world.engine.load(&mut world.host, controller).unwrap();
+        let top = world.mount("hanging").unwrap();
+        let named = |line: &String| line.contains("hanging.hang has run for 100ms and goes on");
+        let stop = AtomicBool::new(false);
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                while !stop.load(Ordering::Relaxed) && !said.lock().unwrap().iter().any(named) {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                std::fs::write(go.path(), "").unwrap();
+            });
+            let written = world.write(top, "hanging.hang", "60");
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(written, Ok(()));
+        });
+        assert_eq!(overruns(), 1);
+    });
+    assert_eq!(said.len(), 2, "it is named once, and then what it took: {said:?}");
 }
