@@ -1,5 +1,5 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
-//! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask loom`.
+//! `cargo xtask fuzz`, `cargo xtask header`.
 
 mod dist;
 mod fuzz;
@@ -13,13 +13,12 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 cargo xtask CHORE
   test    builds everything and runs all tests
-  ci      test, with format, lints and documentation and loom before it and fuzz after it
+  ci      test, with format, lints and documentation before it and fuzz after it
   bench   runs the benches (see benches/README.md)
   dist    writes man pages and completions of shells into a directory, dist/share unless another is named
   fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
           --input FILE TARGET: plays one input, such as that of a finding
-  header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date
-  loom    tries all interleavings of the two threads that load, call and unload a module, in a model";
+  header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date";
 
 /// The controllers outside the tree: a workspace of its own.
 const MODULES: &str = "modules/Cargo.toml";
@@ -32,7 +31,6 @@ fn main() -> ExitCode {
         Some("bench") => bench(),
         Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
         Some("header") => header::header(env::args().nth(2).as_deref() == Some("--check")),
-        Some("loom") => loom(),
         Some("dist") => {
             let directory = env::args_os().nth(2).map_or_else(|| PathBuf::from("dist/share"), PathBuf::from);
             dist::dist(&directory).map_err(|error| format!("dist: {}: {error}", directory.display()))
@@ -91,7 +89,6 @@ fn ci() -> Result<(), String> {
     let modules = ["clippy", "--locked", "--manifest-path", MODULES, "--workspace", "--all-targets"];
     cargo(&[&modules[..], &["--", "-D", "warnings"]].concat(), &[])?;
     cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
-    loom()?;
     test()?;
     match fuzz::compiler() {
         Err(reason) if env::var_os("CI").is_none_or(|ci| ci != "true") => {
@@ -100,18 +97,6 @@ fn ci() -> Result<(), String> {
         }
         _ => fuzz::fuzz(iter::empty()),
     }
-}
-
-/// `LOOM_MAX_PREEMPTIONS` sets how many switches that nothing asked for are tried.
-fn loom() -> Result<(), String> {
-    let top = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    // a directory of its own: the flag would have everything else built anew, here and the next time without it
-    let directory = top.join("loom").display().to_string();
-    let flags = env::var("RUSTFLAGS").unwrap_or_default() + " --cfg loom";
-    cargo(
-        &["test", "--release", "--package", "penfold-module", "--test", "rendezvous_model"],
-        &[("RUSTFLAGS", &flags), ("CARGO_TARGET_DIR", &directory)],
-    )
 }
 
 fn bench() -> Result<(), String> {

@@ -19,6 +19,8 @@ pub const SETS: Shape = if cfg!(debug_assertions) {
     Shape { directories: 100, in_each: 1_000 }
 };
 const IN_EACH: usize = 10;
+/// Forks and exits that are measured together.
+const COUNT: u32 = 200_000;
 
 /// Loads the counter, as one or the other.
 ///
@@ -51,13 +53,12 @@ pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Times; 3], LoadErr
             load(&mut world, interested, true, &built.module(true))?;
             let (parent, set) = world.spawn(world.cgroups[0]);
             let child = world.new_task();
-            let count: u32 = if interested == Interested::Module { 2_000 } else { 200_000 };
             world.fork_and_exit(parent, set, child);
             let began = Instant::now();
-            for _ in 0..count {
+            for _ in 0..COUNT {
                 world.fork_and_exit(parent, set, child);
             }
-            times.add(began.elapsed() / count);
+            times.add(began.elapsed() / COUNT);
         }
     }
     Ok(times)
@@ -66,11 +67,11 @@ pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Times; 3], LoadErr
 /// What coming and going took.
 #[derive(Debug, Default)]
 pub struct Coming {
-    /// Mapping the file, its thread, its own load: the engine goes on meanwhile.
+    /// Copying and mapping the file, its own load: the engine goes on meanwhile.
     pub open: Times,
     /// The engine's part, in which it does nothing else.
     pub load: Times,
-    /// All of it, with the end of the thread and the unmapping: the engine does nothing else.
+    /// All of it, with the unmapping: the engine does nothing else.
     pub unload: Times,
 }
 

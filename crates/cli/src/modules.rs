@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 use penfold_core::{Engine, Host};
-use penfold_module::loader::{Controller, Info, inspect, search, trust};
+use penfold_module::loader::{Controller, Info, ModuleFile, search};
 use penfold_server::escape::escape;
 
 use crate::failure::Failure;
@@ -71,11 +71,11 @@ pub(crate) fn refused(error: penfold_module::loader::LoadError) -> Failure {
     Failure::new(format!("{error} [{}]", error.errno().name()))
 }
 
-/// The description of a module that this user may load: nobody else can change its file.
-pub(crate) fn trusted(path: &Path) -> Result<(PathBuf, Info), Failure> {
-    let path = trust::check(path, geteuid().as_raw()).map_err(refused)?;
-    let info = inspect(&path).map_err(refused)?;
-    Ok((path, info))
+/// A module that this user may load, because nobody else can change its file, and its description.
+pub(crate) fn trusted(path: &Path) -> Result<(ModuleFile, Info), Failure> {
+    let file = ModuleFile::read_trusted(path, geteuid().as_raw()).map_err(refused)?;
+    let info = file.info().map_err(refused)?;
+    Ok((file, info))
 }
 
 /// Loads the modules of a `penfold run` into its engine: those that it names, and those that its settings are of and
@@ -115,7 +115,8 @@ fn is_there(engine: &Engine, name: &str) -> bool {
 
 fn load_one(engine: &mut Engine, host: &mut dyn Host, path: &Path) -> Result<(), Failure> {
     tell_what_modules_say(std::io::stderr);
-    let (path, info) = trusted(path)?;
+    let (file, info) = trusted(path)?;
+    let path = file.path().to_owned();
     if is_there(engine, &info.name) {
         let name = &info.name;
         return Err(Failure::new(format!(
@@ -123,7 +124,7 @@ fn load_one(engine: &mut Engine, host: &mut dyn Host, path: &Path) -> Result<(),
             path.display()
         )));
     }
-    let controller = Controller::open(&path).map_err(refused)?;
+    let controller = Controller::load(file).map_err(refused)?;
     let loaded = engine.load(host, controller);
     loaded.map_err(|error| Failure::new(format!("{}: {error} [{}]", path.display(), error.errno().name())))
 }

@@ -79,6 +79,28 @@ fn modules_are_loaded_listed_and_unloaded() {
 }
 
 #[test]
+fn module_that_stays_mapped_is_told_of() {
+    let Some(modules) = modules() else { return };
+    let pins = [
+        "-DFUNCTIONS=extern int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);\
+         static uint64_t own; static void end(void *at) { (void)at; }\
+         static void pin(struct penfold_context *ctx, int32_t child) { (void)ctx; (void)child;\
+         __cxa_thread_atexit_impl(end, &own, &own); }",
+        "-DMORE=.fork = pin,",
+    ];
+    let file = compile(&modules, "pinned", &pins);
+    let daemon = Daemon::start(User::Same, &[]);
+    daemon.says(&["module", "load", words(&file)]);
+    daemon.mount("pinned");
+    daemon.says(&["exec", "pinned:/", "--", "true"]);
+    daemon.says(&["umount", "pinned:"]);
+    daemon.says(&["module", "unload", "pinned"]);
+    let list = daemon.says(&["module", "list"]);
+    let said = format!("pinned ({}) is unloaded but stays mapped: ", words(&file));
+    assert!(list.lines().nth(1).is_some_and(|line| line.starts_with(&said)), "{list}");
+}
+
+#[test]
 fn a_relative_path_is_the_callers_and_a_name_is_looked_for() {
     let Some(modules) = modules() else { return };
     compile(&modules, "near", &[]);
@@ -189,6 +211,14 @@ fn check_finds_what_is_wrong() {
         "-DMORE=.pre_destroy = busy,",
     ];
     wrong(&compile(&modules, "odd", &flags), &[], "is empty, and yet");
+    let pins = [
+        "-DFUNCTIONS=extern int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);\
+         static void end(void *at) { (void)at; }\
+         static int pin(void **module) { return -__cxa_thread_atexit_impl(end, module, (void *)end); }",
+        "-DMORE=.load = pin,",
+    ];
+    let ended = check(&compile(&modules, "pinned", &pins), &[]).succeeded();
+    assert!(ended.stdout.lines().any(|line| line.contains("unmap") && line.contains("it stays mapped")));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Modules, PENFOLD, is_root, penfold, python, skipped, users};
+use common::{Modules, PENFOLD, is_root, penfold, plain, python, skipped, users};
 
 /// A directory with these modules that root alone can write.
 fn modules() -> Option<Modules> {
@@ -39,6 +39,18 @@ fn built(name: &str) -> PathBuf {
         return beside;
     }
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../modules/target/debug").join(name)
+}
+
+/// Nothing that their code or Rust's standard library leaves on a thread keeps them mapped.
+#[test]
+fn shipped_modules_are_unmapped() {
+    let Some(modules) = modules() else { return };
+    std::fs::copy(built("libpenfold_hello.so"), modules.file("hello")).expect("copy a module");
+    for name in ["fdcount", "forkrate", "hello", "net_cls"] {
+        let file = modules.file(name);
+        let ended = plain(&["module", "check", file.to_str().expect("a plain path")]).run();
+        assert!(ended.stdout.contains("\nok    unmap"), "{name}: {ended:#?}");
+    }
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //! A module is a shared object with one exported object, `penfold_module`, of type [`Module`]. It holds constants
 //! only, so that it can be read from the file without running anything of it.
 //!
-//! Every callback runs on a thread that the module has for itself, one at a time. It gets a [`Context`], valid until it
-//! returns, through which it asks for what [`Services`] offers. Callbacks that can fail return 0 or a negative errno,
+//! Callbacks run one at a time, each on the thread of the program that needs it, which may be another one each time. A
+//! callback gets a [`Context`], valid until it returns, through which it asks for what [`Services`] offers. A service that
+//! is called outside of a callback, or on another thread than the callback's, refuses as it does without a context. Callbacks that can fail return 0 or a negative errno,
 //! and must then have changed nothing; [`Services::explain`] says why. All text is UTF-8.
 
 use core::ffi::{c_char, c_int, c_void};

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use penfold_module::Errno;
-use penfold_module::loader::{LoadError, Untrusted, trust};
+use penfold_module::loader::{LoadError, Untrusted, ownership_check};
 
 fn own_uid() -> u32 {
     use std::os::unix::fs::MetadataExt;
@@ -37,7 +37,7 @@ fn place(name: &str) -> Option<Place> {
     fs::write(&file, "").expect("a file");
     set_mode(&directory, 0o755);
     set_mode(&file, 0o644);
-    match trust::check(&file, own_uid()) {
+    match ownership_check::check(&file, own_uid()) {
         Ok(_) => Some(Place { directory, file }),
         Err(error) => {
             assert!(std::env::var_os("CI").is_none(), "{error}");
@@ -48,7 +48,7 @@ fn place(name: &str) -> Option<Place> {
 }
 
 fn problem(path: &Path, owner: u32) -> Untrusted {
-    match trust::check(path, owner) {
+    match ownership_check::check(path, owner) {
         Err(error @ LoadError::Untrusted { .. }) => {
             assert_eq!(error.errno(), Errno::EPERM);
             let LoadError::Untrusted { problem, .. } = error else { unreachable!() };
@@ -73,7 +73,7 @@ fn a_file_that_others_can_write_is_refused_with_the_permission_that_is_wrong() {
         assert!(text.contains(&format!("(mode {mode:04o})")), "{text}");
     }
     set_mode(file, 0o400);
-    assert_eq!(trust::check(file, own_uid()).expect("nobody else can write it"), *file);
+    assert_eq!(ownership_check::check(file, own_uid()).expect("nobody else can write it"), *file);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_directory_that_others_can_write_is_refused_wherever_it_is_on_the_way() {
         }
         set_mode(path, 0o755);
     }
-    assert!(trust::check(&file, own_uid()).is_ok());
+    assert!(ownership_check::check(&file, own_uid()).is_ok());
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn what_belongs_to_somebody_else_is_refused() {
         let expected = Untrusted::Owner { path: path.clone(), uid: 4711, owner: 0 };
         assert_eq!(problem(file, 0), expected);
         // that user's own daemon may: it is his, or root's
-        assert!(trust::check(file, 4711).is_ok());
+        assert!(ownership_check::check(file, 4711).is_ok());
         assert!(matches!(problem(file, 4712), Untrusted::Owner { uid: 4711, owner: 4712, .. }));
         chown(path, Some(0), None).expect("chown");
     }
@@ -127,7 +127,7 @@ fn a_link_is_judged_by_where_it_leads() {
     set_mode(&open, 0o1777);
     let link = open.join("link.so");
     symlink(file, &link).expect("a link");
-    assert_eq!(trust::check(&link, own_uid()).expect("what is loaded is safe"), *file);
+    assert_eq!(ownership_check::check(&link, own_uid()).expect("what is loaded is safe"), *file);
     let inside = open.join("module.so");
     fs::write(&inside, "").expect("a file");
     let link = directory.join("link.so");
@@ -140,6 +140,6 @@ fn what_is_no_file_is_refused() {
     let Some(place) = place("kind") else { return };
     let directory = &place.directory;
     assert_eq!(problem(directory, own_uid()), Untrusted::NotAFile);
-    let error = trust::check(&directory.join("nothing.so"), own_uid()).expect_err("nothing");
+    let error = ownership_check::check(&directory.join("nothing.so"), own_uid()).expect_err("nothing");
     assert_eq!(error.errno(), Errno::ENOENT);
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 use penfold_core::{CgroupId, Engine, Error};
-use penfold_module::loader::{Controller, Info, inspect, search, trust};
+use penfold_module::loader::{self, Controller, Info, ModuleFile, inspect, search};
 
 use crate::change::EngineChange;
 use crate::client::{Client, Trust};
@@ -24,7 +24,7 @@ impl Service {
     ///
     /// # Errors
     /// `EPERM` for anybody but the daemon's owner, or if somebody else could change the file; `EINVAL` for a relative
-    /// path; as [`search::find`], [`inspect`], [`Controller::open`] and [`Engine::load`]. Nothing has changed then.
+    /// path; as [`search::find`], [`ModuleFile::info`], [`Controller::load`] and [`Engine::load`]. Nothing has changed then.
     pub fn load_module(&self, client: &Client, name_or_path: &Path) -> Result<protocol::Module, Failure> {
         self.must_own(client)?;
         let is_path = name_or_path.as_os_str().as_encoded_bytes().contains(&b'/');
@@ -46,13 +46,14 @@ impl Service {
     /// # Errors
     /// As [`Service::load_module`].
     pub fn load_file(&self, path: &Path) -> Result<protocol::Module, Failure> {
-        let path = trust::check(path, geteuid().as_raw())?;
+        let file = ModuleFile::read_trusted(path, geteuid().as_raw())?;
+        let path = file.path().to_owned();
         // what is refused anyway is refused before any code of it runs
-        let info = inspect(&path)?;
+        let info = file.info()?;
         let registry = self.modules();
         let turn = lock(&registry.turn);
         self.must_be_free(&info.name, &path)?;
-        let controller = Controller::open(&path)?;
+        let controller = Controller::load(file)?;
         let (info, overruns) = (controller.info().clone(), controller.overruns());
         self.request_exact(move |engine, host| engine.load(host, controller))?;
         let (name, version) = (info.name.clone(), info.version.clone());
@@ -138,6 +139,16 @@ impl Service {
         let message = format!("{}: a controller of the name {name:?} {from}", path.display());
         Err(Failure::new(Errno::EEXIST, message))
     }
+}
+
+/// The modules that were unloaded but stay mapped, in the order of their unloading.
+pub(crate) fn still_mapped() -> Vec<protocol::StillMapped> {
+    let shown = |one: loader::StillMapped| protocol::StillMapped {
+        name: one.name,
+        path: crate::escape::escape(one.path.as_os_str().as_encoded_bytes()),
+        reason: one.reason.to_owned(),
+    };
+    loader::still_mapped().into_iter().map(shown).collect()
 }
 
 /// `None` if it is just going.

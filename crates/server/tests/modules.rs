@@ -62,7 +62,7 @@ fn compile(name: &str, flags: &[&str]) -> Option<Compiled> {
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let own = nix::unistd::geteuid().as_raw();
-    match penfold_module::loader::trust::check(&file, own) {
+    match penfold_module::loader::ownership_check::check(&file, own) {
         Ok(path) => Some(Compiled(path)),
         Err(error) => skipped(&error.to_string()),
     }
@@ -385,6 +385,34 @@ fn a_slow_callback_is_counted() {
     world.write(&format!("{id}:/"), "slow.slow", "150");
     world.write(&format!("{id}:/"), "slow.slow", "1");
     assert_eq!(modules(&world)[0].overruns, 1);
+}
+
+/// A thread-local of the tracer's thread, which does not end, pins what was told of a fork once.
+#[test]
+fn module_that_stays_mapped_is_listed() {
+    let pins = [
+        "-DFUNCTIONS=extern int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);\
+         static uint64_t own; static void end(void *at) { (void)at; }\
+         static void pin(struct penfold_context *ctx, int32_t child) { (void)ctx; (void)child;\
+         __cxa_thread_atexit_impl(end, &own, &own); }",
+        "-DMORE=.fork = pin,",
+    ];
+    let Some(path) = compile("pinned", &pins) else { return };
+    let world = World::empty(HostKind::Trace, Limits::default());
+    let still = || world.call(&ListModulesCall {}).still_mapped;
+    for lives in 1..3 {
+        load(&world, &path);
+        let id = mount(&world, "pinned");
+        start(&world, &format!("{id}:/"), "true");
+        assert_eq!(still().len(), lives - 1);
+        world.call(&UnmountCall { hierarchy: id });
+        unload(&world, "pinned");
+        assert_eq!(modules(&world), []);
+        let still = still();
+        assert_eq!(still.len(), lives, "{still:?}");
+        assert!(still.iter().all(|one| one.name == "pinned" && one.path == text(&path)), "{still:?}");
+        assert!(still[0].reason.contains("thread-local"), "{still:?}");
+    }
 }
 
 /// Two that want the same name at the same time: one gets it.

@@ -44,10 +44,11 @@
  *     cc -std=c99 -shared -fPIC -o example.so example.c
  *     penfold module load ./example.so
  *
- * Every callback runs on a thread that the module has for itself, one at a time: a module needs no locks and must not
- * wait. It gets a `struct penfold_context`, valid until it returns, through which it asks for what
- * `struct penfold_services` offers. Callbacks that can fail return 0 or a negative errno, and must then have changed
- * nothing; `penfold_error` says why. All text is UTF-8.
+ * Callbacks run one at a time, each on the thread of the program that needs it, which may be another one each time: a
+ * module needs no locks, and must not wait. A callback gets a `struct penfold_context`, valid until it returns, through
+ * which it asks for what `struct penfold_services` offers; outside of a callback, and on other threads, services refuse.
+ * Callbacks that can fail return 0 or a negative errno, and must then have changed nothing; `penfold_error` says why. All
+ * text is UTF-8. A pthread key that a module makes it has to delete in `unload`, or it stays mapped.
  */
 
 #ifndef PENFOLD_H

@@ -4,37 +4,60 @@ use std::borrow::Cow;
 use std::ffi::{c_char, c_int};
 use std::path::Path;
 use std::ptr;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
 use penfold_core::{Callbacks, Context, Errno, Error, File, Migration, Place, Result, Rule, Subsystem, Tid};
 
+use super::call::Call;
+use super::call_frame::{CallOutput, Subject};
 use super::error::LoadError;
-use super::guest::{About, Said};
 use super::info::{FileInfo, Info};
+use super::loaded_module::{LoadedModule, Tables};
+use super::module_file::ModuleFile;
 use super::source::Source;
-use super::thread::ModuleThread;
 use crate::abi;
 
-/// A module, mapped and on a thread of its own, to be given to [`Engine::load`](penfold_core::Engine::load). When it is
-/// dropped, which [`Engine::unload`](penfold_core::Engine::unload) does, its `unload` is called, its thread ends, and
-/// the file is unmapped.
+/// A module that is loaded, to be given to [`Engine::load`](penfold_core::Engine::load). When it is dropped, which
+/// [`Engine::unload`](penfold_core::Engine::unload) does, its `unload` is called and its file is unmapped.
+///
+/// The module's code runs on the thread that calls the controller.
 pub struct Controller {
-    info: Info,
-    thread: ModuleThread,
+    module: LoadedModule,
 }
 
 type Ctx<'a> = Context<'a, Controller>;
 
+/// Calls a function of a module's table, if the module has it.
+macro_rules! call {
+    ($table:expr, $function:ident $(, $argument:expr)*) => {{
+        // SAFETY: the module has given a function of this type for this purpose, and gets what the interface says: the
+        // context of this callback first, pointers to things that outlive the call, lengths that are true.
+        $table.$function.map(|function| unsafe { function($($argument),*) })
+    }};
+}
+
+/// What a handler answers that is not there: the file is not of this kind.
+const NO_HANDLER: c_int = -Errno::EINVAL.number();
+
 impl Controller {
     /// Opens the module in a file. Its constructors and its `load` run; nothing calls it yet.
     ///
-    /// The file is taken as it is: [`trust`](super::trust) tells whether that is wise.
+    /// The file's owner and permissions are not judged: for that, give [`ModuleFile::read_trusted`] to
+    /// [`Controller::load`].
     ///
     /// # Errors
     /// [`LoadError`]; nothing of it is left then.
     pub fn open(path: &Path) -> Result<Controller, LoadError> {
-        Controller::start(Source::File(path.to_owned()))
+        Controller::load(ModuleFile::read(path)?)
+    }
+
+    /// The same of a file that was read before: the bytes that were read are loaded, whatever the file has now.
+    ///
+    /// # Errors
+    /// [`LoadError`]; nothing of it is left then.
+    pub fn load(file: ModuleFile) -> Result<Controller, LoadError> {
+        Ok(Controller { module: LoadedModule::load(Source::File(file))? })
     }
 
     /// The same with a description that is part of this program.
@@ -42,86 +65,83 @@ impl Controller {
     /// # Errors
     /// [`LoadError`]
     pub fn from_static(module: &'static abi::Module) -> Result<Controller, LoadError> {
-        Controller::start(Source::Static(module))
-    }
-
-    fn start(source: Source) -> Result<Controller, LoadError> {
-        let (thread, info) = ModuleThread::start(source)?;
-        Ok(Controller { info, thread })
+        Ok(Controller { module: LoadedModule::load(Source::Static(module))? })
     }
 
     /// What it says of itself.
     pub fn info(&self) -> &Info {
-        &self.info
+        self.module.info()
     }
 
     /// How long a callback may take until it is reported in the log, under the module's name: 100 ms unless changed.
     pub fn set_budget(&mut self, budget: Duration) {
-        self.thread.budget = budget;
+        self.module.record().set_budget(budget);
     }
 
-    /// A count of the callbacks that took longer, to be asked after the controller was given away.
+    /// A count of the callbacks that took longer, which can be read after the controller was given away.
     pub fn overruns(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
-        let overruns = self.thread.overruns.clone();
-        move || overruns.load(Ordering::Relaxed)
+        let record = Arc::clone(self.module.record());
+        move || record.overruns()
     }
 
-    /// Calls a callback that is about the css of a context, or the file of it.
-    fn call<R: Send>(
-        &self,
-        what: &str,
+    /// Calls a callback that is about the css of a context.
+    fn notify(
+        &mut self,
+        call: Call,
         ctx: &mut Ctx<'_>,
-        callback: impl FnOnce(&abi::Module, *mut abi::Context) -> R + Send,
-    ) -> (R, Said) {
-        let about = About::css(ctx.css());
-        self.thread
-            .call(what, ctx.host(), about, |guest, about| guest.invoke(&self.info.name, about, callback))
+        callback: impl FnOnce(&abi::Module, *mut abi::Context),
+    ) {
+        let subject = Subject::css(ctx.css());
+        self.module.invoke(call, subject, ctx.host(), |tables, ctx| callback(tables.module, ctx));
     }
 
-    /// The same for one that can fail.
+    /// The same for one that can fail; `None` is a callback that the module does not have.
     fn ask(
-        &self,
-        what: &str,
+        &mut self,
+        call: Call,
         ctx: &mut Ctx<'_>,
-        callback: impl FnOnce(&abi::Module, *mut abi::Context) -> c_int + Send,
+        callback: impl FnOnce(&abi::Module, *mut abi::Context) -> Option<c_int>,
     ) -> Result<()> {
-        let (code, said) = self.call(what, ctx, callback);
-        judge(code, said, Error::refused).map(drop)
+        let subject = Subject::css(ctx.css());
+        let callback = |tables: Tables<'_>, ctx| callback(tables.module, ctx).unwrap_or(0);
+        let (code, output) = self.module.invoke(call, subject, ctx.host(), callback);
+        judge(code, output, Error::refused).map(drop)
     }
 
     /// Calls a handler of the control file that a context is about.
     fn handle(
-        &self,
+        &mut self,
         ctx: &mut Ctx<'_>,
-        handler: impl FnOnce(&abi::File, *mut abi::Context) -> c_int + Send,
-    ) -> Result<Said> {
+        handler: impl FnOnce(&abi::File, *mut abi::Context) -> Option<c_int>,
+    ) -> Result<CallOutput> {
         let file = ctx.private();
-        let about = About { file: file as u32, ..About::css(ctx.css()) };
-        let what = format!("{}.{}", self.info.name, self.info.files[file].name);
-        let (code, said) = self.thread.call(&what, ctx.host(), about, |guest, mut about| {
-            // SAFETY: the table and the number of its entries were checked when the module was opened.
-            let file = unsafe { &*guest.module().files.add(file) };
-            about.private = file.private_value;
-            guest.invoke(&self.info.name, about, |_, ctx| handler(file, ctx))
-        });
-        judge(code, said, Error::value)
+        let private = self.module.tables().files[file].private_value;
+        let subject = Subject { css: ctx.css(), file: file as u32, private };
+        let handler = |tables: Tables<'_>, ctx| handler(&tables.files[file], ctx).unwrap_or(NO_HANDLER);
+        let (code, output) = self.module.invoke(Call::of_file(file as u32), subject, ctx.host(), handler);
+        judge(code, output, Error::value).map(|output| output.map(|output| *output).unwrap_or_default())
     }
 }
 
 /// What a callback's answer means. What is no errno is a fault of the module, and an error all the same.
-fn judge(code: c_int, said: Said, error: impl Fn(Errno, Cow<'static, str>) -> Error) -> Result<Said> {
-    if let Some(failure) = said.failure {
+fn judge(
+    code: c_int,
+    mut output: Option<Box<CallOutput>>,
+    error: impl Fn(Errno, Cow<'static, str>) -> Error,
+) -> Result<Option<Box<CallOutput>>> {
+    if let Some(failure) = output.as_mut().and_then(|output| output.failure.take()) {
         return Err(error(Errno::EIO, format!("the module failed: {failure}").into()));
     }
     if code == 0 {
-        return Ok(said);
+        return Ok(output);
     }
     let Some(errno) = code.checked_neg().and_then(Errno::from_number) else {
         let reason =
             format!("the module answered {code}, which is neither 0 nor a negative errno that penfold knows");
         return Err(error(Errno::EINVAL, reason.into()));
     };
-    Err(match (said.explanation, said.error) {
+    let output = output.map(|output| *output).unwrap_or_default();
+    Err(match (output.explanation, output.error) {
         (Some(reason), _) => error(errno, reason.into()),
         (None, Some(service)) if service.errno() == errno => service,
         (None, _) => error(errno, errno.text().into()),
@@ -134,75 +154,47 @@ fn text(bytes: Vec<u8>) -> Result<String> {
 
 fn read_u64(controller: &mut Controller, ctx: &mut Ctx<'_>) -> Result<u64> {
     let mut value = 0;
-    controller.handle(ctx, |file, ctx| {
-        // SAFETY: a handler of the module, with what its type asks for. So are those below.
-        unsafe { file.read_u64.map_or(-Errno::EINVAL.number(), |read| read(ctx, &raw mut value)) }
-    })?;
+    controller.handle(ctx, |file, ctx| call!(file, read_u64, ctx, &raw mut value))?;
     Ok(value)
 }
 
 fn read_s64(controller: &mut Controller, ctx: &mut Ctx<'_>) -> Result<i64> {
     let mut value = 0;
-    controller.handle(ctx, |file, ctx| {
-        // SAFETY: as `read_u64`.
-        unsafe { file.read_s64.map_or(-Errno::EINVAL.number(), |read| read(ctx, &raw mut value)) }
-    })?;
+    controller.handle(ctx, |file, ctx| call!(file, read_s64, ctx, &raw mut value))?;
     Ok(value)
 }
 
 fn read_map(controller: &mut Controller, ctx: &mut Ctx<'_>, line: &mut dyn FnMut(&str, u64)) -> Result<()> {
-    let said = controller.handle(ctx, |file, ctx| {
-        // SAFETY: as `read_u64`.
-        unsafe { file.read_map.map_or(-Errno::EINVAL.number(), |read| read(ctx)) }
-    })?;
-    for (key, value) in said.lines {
+    let output = controller.handle(ctx, |file, ctx| call!(file, read_map, ctx))?;
+    for (key, value) in output.lines {
         line(&text(key)?, value);
     }
     Ok(())
 }
 
 fn read_text(controller: &mut Controller, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
-    let said = controller.handle(ctx, |file, ctx| {
-        // SAFETY: as `read_u64`.
-        unsafe { file.read_text.map_or(-Errno::EINVAL.number(), |read| read(ctx)) }
-    })?;
-    out.push_str(&text(said.text)?);
+    let output = controller.handle(ctx, |file, ctx| call!(file, read_text, ctx))?;
+    out.push_str(&text(output.text)?);
     Ok(())
 }
 
 fn write_u64(controller: &mut Controller, ctx: &mut Ctx<'_>, value: u64) -> Result<()> {
-    let answer = controller.handle(ctx, |file, ctx| {
-        // SAFETY: as `read_u64`.
-        unsafe { file.write_u64.map_or(-Errno::EINVAL.number(), |write| write(ctx, value)) }
-    });
-    answer.map(drop)
+    controller.handle(ctx, |file, ctx| call!(file, write_u64, ctx, value)).map(drop)
 }
 
 fn write_s64(controller: &mut Controller, ctx: &mut Ctx<'_>, value: i64) -> Result<()> {
-    let answer = controller.handle(ctx, |file, ctx| {
-        // SAFETY: as `read_u64`.
-        unsafe { file.write_s64.map_or(-Errno::EINVAL.number(), |write| write(ctx, value)) }
-    });
-    answer.map(drop)
+    controller.handle(ctx, |file, ctx| call!(file, write_s64, ctx, value)).map(drop)
 }
 
 fn write_text(controller: &mut Controller, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
     // the NUL that C expects behind it
     let ended = format!("{text}\0");
-    let answer = controller.handle(ctx, |file, ctx| {
-        let first = ended.as_ptr().cast::<c_char>();
-        // SAFETY: as `read_u64`.
-        unsafe { file.write_text.map_or(-Errno::EINVAL.number(), |write| write(ctx, first, text.len())) }
-    });
-    answer.map(drop)
+    let first = ended.as_ptr().cast::<c_char>();
+    controller.handle(ctx, |file, ctx| call!(file, write_text, ctx, first, text.len())).map(drop)
 }
 
 fn trigger(controller: &mut Controller, ctx: &mut Ctx<'_>) -> Result<()> {
-    let answer = controller.handle(ctx, |file, ctx| {
-        // SAFETY: as `read_u64`.
-        unsafe { file.trigger.map_or(-Errno::EINVAL.number(), |write| write(ctx)) }
-    });
-    answer.map(drop)
+    controller.handle(ctx, |file, ctx| call!(file, trigger, ctx)).map(drop)
 }
 
 fn file_of(number: usize, info: &FileInfo) -> File<Controller> {
@@ -246,11 +238,11 @@ impl Subsystem for Controller {
     const NAME: &'static str = "";
 
     fn name(&self) -> &str {
-        &self.info.name
+        &self.info().name
     }
 
     fn callbacks(&self) -> Callbacks {
-        self.info.callbacks
+        self.info().callbacks
     }
 
     fn rules(&self) -> Vec<Rule> {
@@ -259,135 +251,106 @@ impl Subsystem for Controller {
             errno: rule.refusal,
             limit_file: Cow::Owned(rule.limit_file.clone()),
         };
-        self.info.rules.iter().map(rule).collect()
+        self.info().rules.iter().map(rule).collect()
     }
 
     fn refusing_file(&self) -> Cow<'static, str> {
-        Cow::Owned(self.info.refusing_file.clone())
+        Cow::Owned(self.info().refusing_file.clone())
     }
 
     fn files(&self) -> Vec<File<Controller>> {
-        self.info.files.iter().enumerate().map(|(number, info)| file_of(number, info)).collect()
+        self.info().files.iter().enumerate().map(|(number, info)| file_of(number, info)).collect()
     }
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
-        let css = ctx.css().number();
-        let about = About::css(ctx.css());
-        let (code, said) = self.thread.call("create", ctx.host(), about, |guest, about| {
-            let mut state = ptr::null_mut();
-            let answer = guest.invoke(&self.info.name, about, |module, ctx| {
-                // SAFETY: a callback of the module, with what its type asks for. So are those below.
-                unsafe { module.create.map_or(-Errno::EINVAL.number(), |create| create(ctx, &raw mut state)) }
+        let css = ctx.css();
+        let mut state = ptr::null_mut();
+        let (code, output) =
+            self.module.invoke(Call::CREATE, Subject::css(css), ctx.host(), |tables, ctx| {
+                call!(tables.module, create, ctx, &raw mut state).unwrap_or(NO_HANDLER)
             });
-            if answer.0 == 0 {
-                guest.keep(css, state);
+        if code == 0 {
+            self.module.keep(css, state);
+            // The engine takes a failure for a refusal and never destroys what was made: it goes back at once.
+            if output.as_ref().is_some_and(|output| output.failure.is_some()) {
+                self.destroy(ctx);
             }
-            // The engine takes that for a refusal and never asks for what was made: it goes back at once.
-            if answer.0 == 0 && answer.1.failure.is_some() {
-                guest.invoke(&self.info.name, about, |module, ctx| {
-                    // SAFETY: as above.
-                    module.destroy.into_iter().for_each(|destroy| unsafe { destroy(ctx) });
-                });
-                guest.forget(css);
-            }
-            answer
-        });
-        judge(code, said, Error::refused).map(drop)
+        }
+        judge(code, output, Error::refused).map(drop)
     }
 
     fn destroy(&mut self, ctx: &mut Ctx<'_>) {
-        let css = ctx.css().number();
-        let about = About::css(ctx.css());
-        self.thread.call("destroy", ctx.host(), about, |guest, about| {
-            let answer = guest.invoke(&self.info.name, about, |module, ctx| {
-                // SAFETY: as `create`.
-                module.destroy.into_iter().for_each(|destroy| unsafe { destroy(ctx) });
-            });
-            guest.forget(css);
-            answer
+        self.notify(Call::DESTROY, ctx, |module, ctx| {
+            call!(module, destroy, ctx);
         });
+        self.module.forget(ctx.css());
     }
 
     fn pre_destroy(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
-        // SAFETY: as `create`.
-        self.ask("pre_destroy", ctx, |module, ctx| unsafe { module.pre_destroy.map_or(0, |ask| ask(ctx)) })
+        self.ask(Call::PRE_DESTROY, ctx, |module, ctx| call!(module, pre_destroy, ctx))
     }
 
     fn can_attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) -> Result<()> {
         let tasks = migrations(tasks);
-        self.ask("can_attach", ctx, |module, ctx| {
-            // SAFETY: as `create`.
-            unsafe { module.can_attach.map_or(0, |ask| ask(ctx, tasks.as_ptr(), tasks.len())) }
+        self.ask(Call::CAN_ATTACH, ctx, |module, ctx| {
+            call!(module, can_attach, ctx, tasks.as_ptr(), tasks.len())
         })
     }
 
     fn cancel_attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
         let tasks = migrations(tasks);
-        self.call("cancel_attach", ctx, |module, ctx| {
-            // SAFETY: as `create`.
-            module
-                .cancel_attach
-                .into_iter()
-                .for_each(|tell| unsafe { tell(ctx, tasks.as_ptr(), tasks.len()) });
+        self.notify(Call::CANCEL_ATTACH, ctx, |module, ctx| {
+            call!(module, cancel_attach, ctx, tasks.as_ptr(), tasks.len());
         });
     }
 
     fn attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
         let tasks = migrations(tasks);
-        self.call("attach", ctx, |module, ctx| {
-            // SAFETY: as `create`.
-            module.attach.into_iter().for_each(|tell| unsafe { tell(ctx, tasks.as_ptr(), tasks.len()) });
+        self.notify(Call::ATTACH, ctx, |module, ctx| {
+            call!(module, attach, ctx, tasks.as_ptr(), tasks.len());
         });
     }
 
     fn can_fork(&mut self, ctx: &mut Ctx<'_>, parent: Tid) -> Result<()> {
-        self.ask("can_fork", ctx, |module, ctx| {
-            // SAFETY: as `create`.
-            unsafe { module.can_fork.map_or(0, |ask| ask(ctx, parent.0)) }
-        })
+        self.ask(Call::CAN_FORK, ctx, |module, ctx| call!(module, can_fork, ctx, parent.0))
     }
 
     fn cancel_fork(&mut self, ctx: &mut Ctx<'_>) {
-        self.call("cancel_fork", ctx, |module, ctx| {
-            // SAFETY: as `create`.
-            module.cancel_fork.into_iter().for_each(|tell| unsafe { tell(ctx) });
+        self.notify(Call::CANCEL_FORK, ctx, |module, ctx| {
+            call!(module, cancel_fork, ctx);
         });
     }
 
     fn fork(&mut self, ctx: &mut Ctx<'_>, child: Tid) {
-        self.call("fork", ctx, |module, ctx| {
-            // SAFETY: as `create`.
-            module.fork.into_iter().for_each(|tell| unsafe { tell(ctx, child.0) });
+        self.notify(Call::FORK, ctx, |module, ctx| {
+            call!(module, fork, ctx, child.0);
         });
     }
 
-    /// All in one turn: there may be a million of them.
+    /// As one call: there may be a million of them.
     fn existing(&mut self, ctx: &mut Ctx<'_>, tasks: &[Tid]) {
-        self.call("fork", ctx, |module, ctx| {
-            let Some(fork) = module.fork else { return };
-            // SAFETY: as `create`.
-            tasks.iter().for_each(|task| unsafe { fork(ctx, task.0) });
+        self.notify(Call::FORK, ctx, |module, ctx| {
+            for task in tasks {
+                call!(module, fork, ctx, task.0);
+            }
         });
     }
 
     fn exit(&mut self, ctx: &mut Ctx<'_>, task: Tid) {
-        self.call("exit", ctx, |module, ctx| {
-            // SAFETY: as `create`.
-            module.exit.into_iter().for_each(|tell| unsafe { tell(ctx, task.0) });
+        self.notify(Call::EXIT, ctx, |module, ctx| {
+            call!(module, exit, ctx, task.0);
         });
     }
 
     fn post_clone(&mut self, ctx: &mut Ctx<'_>) {
-        self.call("post_clone", ctx, |module, ctx| {
-            // SAFETY: as `create`.
-            module.post_clone.into_iter().for_each(|tell| unsafe { tell(ctx) });
+        self.notify(Call::POST_CLONE, ctx, |module, ctx| {
+            call!(module, post_clone, ctx);
         });
     }
 
     fn bind(&mut self, ctx: &mut Ctx<'_>) {
-        self.call("bind", ctx, |module, ctx| {
-            // SAFETY: as `create`.
-            module.bind.into_iter().for_each(|tell| unsafe { tell(ctx) });
+        self.notify(Call::BIND, ctx, |module, ctx| {
+            call!(module, bind, ctx);
         });
     }
 }

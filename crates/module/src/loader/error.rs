@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use penfold_core::Errno;
 
 use super::fault::Fault;
-use super::trust::Untrusted;
+use super::ownership_check::Untrusted;
 
 /// A module that is not loaded, or a file that is none. Nothing has changed.
 #[derive(Debug, thiserror::Error)]

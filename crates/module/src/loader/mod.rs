@@ -1,25 +1,30 @@
 //! Loading and unloading modules.
 
-mod claim;
+mod call;
+mod call_frame;
 mod controller;
 mod elf;
 mod error;
 mod fault;
-mod guest;
 mod host_services;
 mod info;
 mod inspect;
-mod rendezvous;
+mod loaded_module;
+mod module_file;
+mod open_files;
+pub mod ownership_check;
+mod private_copy;
 pub mod search;
 mod source;
-mod sync;
-mod thread;
-pub mod trust;
-mod whole;
+mod thread_keys;
+mod truncation;
+mod watchdog;
 
 pub use controller::Controller;
 pub use error::LoadError;
 pub use fault::Fault;
 pub use info::{FileInfo, HEAD, Info, MAX_FILES, MAX_RULES, MAX_WRITE, RuleInfo, check_head, check_tables};
 pub use inspect::inspect;
-pub use trust::Untrusted;
+pub use module_file::ModuleFile;
+pub use ownership_check::Untrusted;
+pub use private_copy::{StillMapped, still_mapped};

@@ -1,4 +1,12 @@
 //! The callbacks of a description: each finds the subsystem and calls its method.
+//!
+//! # The contract
+//! The loader vouches for it, as `penfold.h` says, and the functions of this module and of [`handlers`](super::handlers)
+//! rely on it:
+//! * `ctx` is that of a callback under way, of a module that [`load`] has made with the same `S`. No other callback of the
+//!   module runs until it returns.
+//! * Pointers to results have room for them. Lists, texts and their lengths are true. All of it stays until the callback
+//!   returns.
 
 use std::ffi::{c_int, c_void};
 use std::slice;
@@ -17,24 +25,24 @@ pub(super) const fn code(errno: Errno) -> c_int {
 /// Runs a callback; `None` if it has panicked, which is reported.
 ///
 /// # Safety
-/// `ctx` is that of a callback under way of a module that [`load`] has made with the same `S`.
-pub(super) unsafe fn run<S: Subsystem, R>(
+/// The contract.
+unsafe fn run<S: Subsystem, R>(
     ctx: *mut Context,
     body: impl FnOnce(&mut Loaded<S>, &mut Remote, Css) -> R,
 ) -> Option<R> {
-    // SAFETY: the context is valid until the callback returns.
-    let (module, css) = unsafe { ((*ctx).module.cast::<Loaded<S>>(), Css::from_number((*ctx).css)) };
-    // SAFETY: as above, and it is not kept longer.
-    let mut remote = unsafe { Remote::new(ctx, S::RULES.len()) };
-    // SAFETY: `load` has made it, and callbacks run one at a time.
-    let loaded = unsafe { &mut *module };
+    // SAFETY: the context is valid until the callback returns, and `remote` is not kept longer. `load` has made the module,
+    // and callbacks run one at a time.
+    let (loaded, css, mut remote) = unsafe {
+        let module = (*ctx).module.cast::<Loaded<S>>();
+        (&mut *module, Css::from_number((*ctx).css), Remote::new(ctx, S::RULES.len()))
+    };
     caught(|| body(loaded, &mut remote, css)).map_err(|text| remote.failed(&text)).ok()
 }
 
 /// The same for a callback that can fail.
 ///
 /// # Safety
-/// As [`run`].
+/// The contract.
 pub(super) unsafe fn attempt<S: Subsystem>(
     ctx: *mut Context,
     body: impl FnOnce(&mut Loaded<S>, &mut Remote, Css) -> Result<()>,
@@ -43,15 +51,73 @@ pub(super) unsafe fn attempt<S: Subsystem>(
         let result = body(loaded, remote, css);
         remote.conclude(result)
     };
-    // SAFETY: as the caller says.
+    // SAFETY: the caller vouches for the contract.
     unsafe { run(ctx, body) }.unwrap_or(code(Errno::EIO))
 }
 
+/// Defines callbacks: `ask` for those that can fail, `notify` for others. `moves: tasks` is a list of tasks that move.
+macro_rules! callbacks {
+    () => {};
+    ($kind:ident $name:ident($($number:ident: $type:ty)?)
+        |$subsystem:ident, $ctx:ident| $body:expr; $($rest:tt)*) => {
+        callbacks! { @define $kind $name [$($number: $type)?] [] |$subsystem, $ctx| $body }
+        callbacks! { $($rest)* }
+    };
+    ($kind:ident $name:ident(moves $tasks:ident) |$subsystem:ident, $ctx:ident| $body:expr; $($rest:tt)*) => {
+        callbacks! { @define $kind $name [tasks: *const abi::Migration, count: usize]
+            [let $tasks = migrations(tasks, count);] |$subsystem, $ctx| $body }
+        callbacks! { $($rest)* }
+    };
+    (@define ask $name:ident [$($c:ident: $type:ty),*] [$(let $typed:ident = $made:expr;)?]
+        |$subsystem:ident, $ctx:ident| $body:expr) => {
+        /// # Safety
+        /// The contract.
+        pub(super) unsafe extern "C" fn $name<S: Subsystem>(ctx: *mut Context $(, $c: $type)*) -> c_int {
+            $(
+                // SAFETY: the caller vouches for the contract.
+                let $typed = unsafe { $made };
+            )?
+            let method = |$subsystem: &mut S, $ctx: &mut penfold_core::Context<'_, S>| $body;
+            // SAFETY: the caller vouches for the contract.
+            unsafe { attempt::<S>(ctx, |loaded, remote, css| loaded.with(remote, css, method)) }
+        }
+    };
+    (@define notify $name:ident [$($c:ident: $type:ty),*] [$(let $typed:ident = $made:expr;)?]
+        |$subsystem:ident, $ctx:ident| $body:expr) => {
+        /// # Safety
+        /// The contract.
+        pub(super) unsafe extern "C" fn $name<S: Subsystem>(ctx: *mut Context $(, $c: $type)*) {
+            $(
+                // SAFETY: the caller vouches for the contract.
+                let $typed = unsafe { $made };
+            )?
+            let method = |$subsystem: &mut S, $ctx: &mut penfold_core::Context<'_, S>| $body;
+            // SAFETY: the caller vouches for the contract.
+            unsafe { run::<S, _>(ctx, |loaded, remote, css| loaded.with(remote, css, method)) };
+        }
+    };
+}
+
+callbacks! {
+    ask pre_destroy() |subsystem, ctx| subsystem.pre_destroy(ctx);
+    ask can_attach(moves tasks) |subsystem, ctx| subsystem.can_attach(ctx, &tasks);
+    notify cancel_attach(moves tasks) |subsystem, ctx| subsystem.cancel_attach(ctx, &tasks);
+    notify attach(moves tasks) |subsystem, ctx| subsystem.attach(ctx, &tasks);
+    ask can_fork(parent: i32) |subsystem, ctx| subsystem.can_fork(ctx, Tid(parent));
+    notify cancel_fork() |subsystem, ctx| subsystem.cancel_fork(ctx);
+    notify fork(child: i32) |subsystem, ctx| subsystem.fork(ctx, Tid(child));
+    notify exit(task: i32) |subsystem, ctx| subsystem.exit(ctx, Tid(task));
+    notify post_clone() |subsystem, ctx| subsystem.post_clone(ctx);
+    notify bind() |subsystem, ctx| subsystem.bind(ctx);
+}
+
+/// # Safety
+/// The contract.
 unsafe fn migrations(tasks: *const abi::Migration, count: usize) -> Vec<Migration> {
     if count == 0 {
         return Vec::new();
     }
-    // SAFETY: the loader passes so many of them.
+    // SAFETY: the caller vouches for the contract.
     let tasks = unsafe { slice::from_raw_parts(tasks, count) };
     let moved = |one: &abi::Migration| Migration {
         task: Tid(one.task),
@@ -61,10 +127,12 @@ unsafe fn migrations(tasks: *const abi::Migration, count: usize) -> Vec<Migratio
     tasks.iter().map(moved).collect()
 }
 
+/// # Safety
+/// The loader has room for a pointer at `module`.
 pub(super) unsafe extern "C" fn load<M: Make>(module: *mut *mut c_void) -> c_int {
     match caught(|| Box::new(Loaded::new(M::make()))) {
         Ok(loaded) => {
-            // SAFETY: the loader has room for a pointer there.
+            // SAFETY: the caller vouches for the room.
             unsafe { *module = Box::into_raw(loaded).cast() };
             0
         }
@@ -72,114 +140,33 @@ pub(super) unsafe extern "C" fn load<M: Make>(module: *mut *mut c_void) -> c_int
     }
 }
 
+/// # Safety
+/// `module` is what [`load`] has made with the same `S`. Nothing is called with it afterwards.
 pub(super) unsafe extern "C" fn unload<S: Subsystem>(module: *mut c_void) {
-    // SAFETY: `load` has made it, and nothing is called with it afterwards.
+    // SAFETY: the caller vouches for it.
     let loaded = unsafe { Box::from_raw(module.cast::<Loaded<S>>()) };
     let _ = caught(|| drop(loaded));
 }
 
+/// States are kept in `Loaded`. What is given out only has to be something, so that `Services::state` finds a css alive.
+///
+/// # Safety
+/// The contract.
 pub(super) unsafe extern "C" fn create<S: Subsystem>(ctx: *mut Context, state: *mut *mut c_void) -> c_int {
-    // SAFETY: as `run`. The loader has room for a pointer. States are kept in `Loaded`; what is given out only has to
-    // be something, so that `Services::state` tells a css that is alive.
-    unsafe {
-        attempt::<S>(ctx, |loaded, remote, css| {
-            loaded.create(remote, css)?;
-            *state = (*ctx).module;
-            Ok(())
-        })
-    }
+    // SAFETY: the caller vouches for the contract.
+    let (module, state) = unsafe { ((*ctx).module, &mut *state) };
+    let body = |loaded: &mut Loaded<S>, remote: &mut Remote, css: Css| {
+        loaded.create(remote, css)?;
+        *state = module;
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { attempt(ctx, body) }
 }
 
+/// # Safety
+/// The contract.
 pub(super) unsafe extern "C" fn destroy<S: Subsystem>(ctx: *mut Context) {
-    // SAFETY: as `run`.
+    // SAFETY: the caller vouches for the contract.
     unsafe { run::<S, _>(ctx, |loaded, remote, css| loaded.destroy(remote, css)) };
-}
-
-pub(super) unsafe extern "C" fn pre_destroy<S: Subsystem>(ctx: *mut Context) -> c_int {
-    // SAFETY: as `run`.
-    unsafe { attempt::<S>(ctx, |loaded, remote, css| loaded.with(remote, css, S::pre_destroy)) }
-}
-
-pub(super) unsafe extern "C" fn can_attach<S: Subsystem>(
-    ctx: *mut Context,
-    tasks: *const abi::Migration,
-    count: usize,
-) -> c_int {
-    // SAFETY: as `run` and `migrations`.
-    unsafe {
-        attempt::<S>(ctx, |loaded, remote, css| {
-            let tasks = migrations(tasks, count);
-            loaded.with(remote, css, |subsystem, ctx| subsystem.can_attach(ctx, &tasks))
-        })
-    }
-}
-
-pub(super) unsafe extern "C" fn cancel_attach<S: Subsystem>(
-    ctx: *mut Context,
-    tasks: *const abi::Migration,
-    count: usize,
-) {
-    // SAFETY: as `run` and `migrations`.
-    unsafe {
-        run::<S, _>(ctx, |loaded, remote, css| {
-            let tasks = migrations(tasks, count);
-            loaded.with(remote, css, |subsystem, ctx| subsystem.cancel_attach(ctx, &tasks));
-        });
-    }
-}
-
-pub(super) unsafe extern "C" fn attach<S: Subsystem>(
-    ctx: *mut Context,
-    tasks: *const abi::Migration,
-    count: usize,
-) {
-    // SAFETY: as `run` and `migrations`.
-    unsafe {
-        run::<S, _>(ctx, |loaded, remote, css| {
-            let tasks = migrations(tasks, count);
-            loaded.with(remote, css, |subsystem, ctx| subsystem.attach(ctx, &tasks));
-        });
-    }
-}
-
-pub(super) unsafe extern "C" fn can_fork<S: Subsystem>(ctx: *mut Context, parent: i32) -> c_int {
-    // SAFETY: as `run`.
-    unsafe {
-        attempt::<S>(ctx, |loaded, remote, css| {
-            loaded.with(remote, css, |subsystem, ctx| subsystem.can_fork(ctx, Tid(parent)))
-        })
-    }
-}
-
-pub(super) unsafe extern "C" fn cancel_fork<S: Subsystem>(ctx: *mut Context) {
-    // SAFETY: as `run`.
-    unsafe { run::<S, _>(ctx, |loaded, remote, css| loaded.with(remote, css, S::cancel_fork)) };
-}
-
-pub(super) unsafe extern "C" fn fork<S: Subsystem>(ctx: *mut Context, child: i32) {
-    // SAFETY: as `run`.
-    unsafe {
-        run::<S, _>(ctx, |loaded, remote, css| {
-            loaded.with(remote, css, |subsystem, ctx| subsystem.fork(ctx, Tid(child)));
-        });
-    }
-}
-
-pub(super) unsafe extern "C" fn exit<S: Subsystem>(ctx: *mut Context, task: i32) {
-    // SAFETY: as `run`.
-    unsafe {
-        run::<S, _>(ctx, |loaded, remote, css| {
-            loaded.with(remote, css, |subsystem, ctx| subsystem.exit(ctx, Tid(task)));
-        });
-    }
-}
-
-pub(super) unsafe extern "C" fn post_clone<S: Subsystem>(ctx: *mut Context) {
-    // SAFETY: as `run`.
-    unsafe { run::<S, _>(ctx, |loaded, remote, css| loaded.with(remote, css, S::post_clone)) };
-}
-
-pub(super) unsafe extern "C" fn bind<S: Subsystem>(ctx: *mut Context) {
-    // SAFETY: as `run`.
-    unsafe { run::<S, _>(ctx, |loaded, remote, css| loaded.with(remote, css, S::bind)) };
 }

@@ -1,4 +1,6 @@
 //! The handlers of control files: each finds the file of the subsystem's table by its number and calls its function.
+//!
+//! They rely on the contract of [`callbacks`](super::callbacks).
 
 use std::ffi::{c_char, c_int};
 use std::slice;
@@ -13,12 +15,12 @@ use crate::abi;
 /// Calls `handler` with the file that the context names.
 ///
 /// # Safety
-/// As [`super::callbacks::run`].
+/// The contract.
 unsafe fn handle<S: Subsystem>(
     ctx: *mut abi::Context,
     handler: impl FnOnce(&File<S>, &mut S, &mut Context<'_, S>, Port) -> Result<()>,
 ) -> c_int {
-    // SAFETY: as the caller says.
+    // SAFETY: the caller vouches for the contract.
     unsafe {
         let file = (*ctx).file as usize;
         attempt::<S>(ctx, |loaded, remote, css| {
@@ -32,32 +34,57 @@ fn another_kind() -> Error {
     Error::value(Errno::EINVAL, "the file is not of this kind")
 }
 
-pub(super) unsafe extern "C" fn read_u64<S: Subsystem>(ctx: *mut abi::Context, value: *mut u64) -> c_int {
-    let read = |file: &File<S>, subsystem: &mut S, ctx: &mut Context<'_, S>, _| {
+/// Defines handlers. `value: out T` is a place for a result, `text: [length]` a text in bytes.
+macro_rules! handlers {
+    () => {};
+    ($name:ident($value:ident: out $type:ty) |$file:ident, $subsystem:ident, $ctx:ident, $port:pat_param|
+        $body:expr; $($rest:tt)*) => {
+        handlers! { @define $name [value: *mut $type] [let $value = &mut *value;]
+            |$file, $subsystem, $ctx, $port| $body }
+        handlers! { $($rest)* }
+    };
+    ($name:ident($text:ident: [$length:ident]) |$file:ident, $subsystem:ident, $ctx:ident, $port:pat_param|
+        $body:expr; $($rest:tt)*) => {
+        handlers! { @define $name [text: *const c_char, length: usize]
+            [let $text = slice::from_raw_parts(text.cast::<u8>(), length);]
+            |$file, $subsystem, $ctx, $port| $body }
+        handlers! { $($rest)* }
+    };
+    ($name:ident($($value:ident: $type:ty)?) |$file:ident, $subsystem:ident, $ctx:ident, $port:pat_param|
+        $body:expr; $($rest:tt)*) => {
+        handlers! { @define $name [$($value: $type)?] [] |$file, $subsystem, $ctx, $port| $body }
+        handlers! { $($rest)* }
+    };
+    (@define $name:ident [$($c:ident: $type:ty),*] [$(let $typed:ident = $made:expr;)?]
+        |$file:ident, $subsystem:ident, $ctx:ident, $port:pat_param| $body:expr) => {
+        /// # Safety
+        /// The contract.
+        pub(super) unsafe extern "C" fn $name<S: Subsystem>(
+            ctx: *mut abi::Context $(, $c: $type)*
+        ) -> c_int {
+            $(
+                // SAFETY: the caller vouches for the contract.
+                let $typed = unsafe { $made };
+            )?
+            let handler = |$file: &File<S>, $subsystem: &mut S, $ctx: &mut Context<'_, S>, $port: Port| $body;
+            // SAFETY: the caller vouches for the contract.
+            unsafe { handle(ctx, handler) }
+        }
+    };
+}
+
+handlers! {
+    read_u64(value: out u64) |file, subsystem, ctx, _| {
         let Read::U64(read) = file.read else { return Err(another_kind()) };
-        let number = read(subsystem, ctx)?;
-        // SAFETY: the loader has room for a number there.
-        unsafe { *value = number };
+        *value = read(subsystem, ctx)?;
         Ok(())
     };
-    // SAFETY: as `handle`.
-    unsafe { handle(ctx, read) }
-}
-
-pub(super) unsafe extern "C" fn read_s64<S: Subsystem>(ctx: *mut abi::Context, value: *mut i64) -> c_int {
-    let read = |file: &File<S>, subsystem: &mut S, ctx: &mut Context<'_, S>, _| {
+    read_s64(value: out i64) |file, subsystem, ctx, _| {
         let Read::S64(read) = file.read else { return Err(another_kind()) };
-        let number = read(subsystem, ctx)?;
-        // SAFETY: the loader has room for a number there.
-        unsafe { *value = number };
+        *value = read(subsystem, ctx)?;
         Ok(())
     };
-    // SAFETY: as `handle`.
-    unsafe { handle(ctx, read) }
-}
-
-pub(super) unsafe extern "C" fn read_map<S: Subsystem>(ctx: *mut abi::Context) -> c_int {
-    let read = |file: &File<S>, subsystem: &mut S, ctx: &mut Context<'_, S>, port: Port| {
+    read_map() |file, subsystem, ctx, port| {
         let Read::Map(read) = file.read else { return Err(another_kind()) };
         let mut line = Vec::new();
         read(subsystem, ctx, &mut |key, value| {
@@ -67,61 +94,28 @@ pub(super) unsafe extern "C" fn read_map<S: Subsystem>(ctx: *mut abi::Context) -
             port.put_line(&line, value);
         })
     };
-    // SAFETY: as `handle`.
-    unsafe { handle(ctx, read) }
-}
-
-pub(super) unsafe extern "C" fn read_text<S: Subsystem>(ctx: *mut abi::Context) -> c_int {
-    let read = |file: &File<S>, subsystem: &mut S, ctx: &mut Context<'_, S>, port: Port| {
+    read_text() |file, subsystem, ctx, port| {
         let Read::Text(read) = file.read else { return Err(another_kind()) };
         let mut text = String::new();
         read(subsystem, ctx, &mut text)?;
         port.put(&text);
         Ok(())
     };
-    // SAFETY: as `handle`.
-    unsafe { handle(ctx, read) }
-}
-
-pub(super) unsafe extern "C" fn write_u64<S: Subsystem>(ctx: *mut abi::Context, value: u64) -> c_int {
-    let write = |file: &File<S>, subsystem: &mut S, ctx: &mut Context<'_, S>, _| match file.write {
+    write_u64(value: u64) |file, subsystem, ctx, _| match file.write {
         Write::U64(write) => write(subsystem, ctx, value),
         _ => Err(another_kind()),
     };
-    // SAFETY: as `handle`.
-    unsafe { handle(ctx, write) }
-}
-
-pub(super) unsafe extern "C" fn write_s64<S: Subsystem>(ctx: *mut abi::Context, value: i64) -> c_int {
-    let write = |file: &File<S>, subsystem: &mut S, ctx: &mut Context<'_, S>, _| match file.write {
+    write_s64(value: i64) |file, subsystem, ctx, _| match file.write {
         Write::S64(write) => write(subsystem, ctx, value),
         _ => Err(another_kind()),
     };
-    // SAFETY: as `handle`.
-    unsafe { handle(ctx, write) }
-}
-
-pub(super) unsafe extern "C" fn write_text<S: Subsystem>(
-    ctx: *mut abi::Context,
-    text: *const c_char,
-    length: usize,
-) -> c_int {
-    // SAFETY: the loader passes so many bytes.
-    let text = unsafe { slice::from_raw_parts(text.cast::<u8>(), length) };
-    let write = |file: &File<S>, subsystem: &mut S, ctx: &mut Context<'_, S>, _| {
+    write_text(text: [length]) |file, subsystem, ctx, _| {
         let Write::Text(write) = file.write else { return Err(another_kind()) };
         let text = str::from_utf8(text).map_err(|_| Error::value(Errno::EINVAL, "not a text"))?;
         write(subsystem, ctx, text)
     };
-    // SAFETY: as `handle`.
-    unsafe { handle(ctx, write) }
-}
-
-pub(super) unsafe extern "C" fn trigger<S: Subsystem>(ctx: *mut abi::Context) -> c_int {
-    let write = |file: &File<S>, subsystem: &mut S, ctx: &mut Context<'_, S>, _| match file.write {
+    trigger() |file, subsystem, ctx, _| match file.write {
         Write::Trigger(trigger) => trigger(subsystem, ctx),
         _ => Err(another_kind()),
     };
-    // SAFETY: as `handle`.
-    unsafe { handle(ctx, write) }
 }

@@ -4,6 +4,7 @@
  *   NAME     its name
  *   LOG      a file to which a line is added for each of load, create, destroy, pre_destroy, bind and unload
  *   SLOW, SLOW_END   milliseconds that its load and its unload take
+ *   GO       the file that its `hang` waits for
  *   REFUSE   what its load answers
  *   FAIL     which create fails, the first being 1
  *   FORKS, EXITS, VETO, MOVES, KEEP, BIND, CLONE, RULE   has these callbacks, or a rule on tasks
@@ -14,7 +15,7 @@
 #include "penfold.h"
 
 #include <fcntl.h>
-#include <pthread.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +24,9 @@
 #endif
 #ifndef FAIL
 #define FAIL 0
+#endif
+#ifndef GO
+#define GO "/"
 #endif
 #ifndef SLOW
 #define SLOW 0
@@ -42,11 +46,10 @@ struct state {
 
 static struct {
     int loads;
-    pthread_t thread;
     /* by number of the task: it was told of and has not died */
     unsigned char *alive;
     uint64_t states, creates, forks, exits, moves, asked, cancelled, binds;
-    /* a task told of twice, a death of one never told of, anything else that should not be */
+    /* a task told of twice, a death of one never told of, two callbacks at once, anything else that should not be */
     uint64_t twice, unknown, wrong;
     uint64_t fail;
     int refuse, keep;
@@ -68,11 +71,29 @@ static void note(const char *what, const struct penfold_context *ctx)
 #endif
 }
 
+static int inside;
+
+static int enter(void)
+{
+    if (__atomic_fetch_add(&inside, 1, __ATOMIC_SEQ_CST))
+        __atomic_add_fetch(&own.wrong, 1, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+static void leave(int *none)
+{
+    (void)none;
+    __atomic_sub_fetch(&inside, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Begins a callback: no other may run until it returns, whatever their threads. */
+#define ALONE int alone __attribute__((cleanup(leave), unused)) = enter()
+
 static struct state *state_of(struct penfold_context *ctx)
 {
     struct state *state = ctx->state;
 
-    if (!pthread_equal(pthread_self(), own.thread) || ctx->module != &own || !state || state->mark != MARK)
+    if (ctx->module != &own || !state || state->mark != MARK)
         own.wrong++;
     return state;
 }
@@ -81,7 +102,9 @@ static void rest(uint64_t milliseconds)
 {
     struct timespec time = { (time_t)(milliseconds / 1000), (long)(milliseconds % 1000) * 1000000L };
 
-    nanosleep(&time, NULL);
+    /* a signal of the program may come between */
+    while (nanosleep(&time, &time) && errno == EINTR)
+        continue;
 }
 
 static int load(void **module)
@@ -92,23 +115,24 @@ static int load(void **module)
 #ifdef REFUSE
     return REFUSE;
 #endif
-    own.thread = pthread_self();
     own.fail = FAIL;
-    own.alive = calloc(TASKS, 1);
+    /* not from malloc, which may keep so much resident after it is freed: the memory of the process is counted */
+    own.alive = mmap(NULL, TASKS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     *module = &own;
     note("load", NULL);
-    return own.alive ? 0 : -ENOMEM;
+    return own.alive != MAP_FAILED ? 0 : -ENOMEM;
 }
 
 static void unload(void *module)
 {
     rest(SLOW_END);
     note(module == &own && own.states == 0 ? "unload" : "unload with states", NULL);
-    free(own.alive);
+    munmap(own.alive, TASKS);
 }
 
 static int create(struct penfold_context *ctx, void **state)
 {
+    ALONE;
     struct state *made;
 
     note("create", ctx);
@@ -129,6 +153,7 @@ static int create(struct penfold_context *ctx, void **state)
 
 static void destroy(struct penfold_context *ctx)
 {
+    ALONE;
     struct state *state = state_of(ctx);
 
     note("destroy", ctx);
@@ -142,6 +167,7 @@ static void destroy(struct penfold_context *ctx)
 #ifdef KEEP
 static int pre_destroy(struct penfold_context *ctx)
 {
+    ALONE;
     state_of(ctx);
     note("pre_destroy", ctx);
     return own.keep ? penfold_error(ctx, EBUSY, "something still uses it") : 0;
@@ -151,6 +177,7 @@ static int pre_destroy(struct penfold_context *ctx)
 #ifdef MOVES
 static int can_attach(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count)
 {
+    ALONE;
     for (size_t at = 0; at < count; at++)
         if (!ctx->services->state(ctx, tasks[at].from) || !ctx->services->state(ctx, tasks[at].to))
             own.wrong++;
@@ -159,6 +186,7 @@ static int can_attach(struct penfold_context *ctx, const struct penfold_migratio
 
 static void attach(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count)
 {
+    ALONE;
     (void)tasks;
     state_of(ctx);
     own.moves += count;
@@ -168,6 +196,7 @@ static void attach(struct penfold_context *ctx, const struct penfold_migration *
 #ifdef VETO
 static int can_fork(struct penfold_context *ctx, int32_t parent)
 {
+    ALONE;
     (void)parent;
     state_of(ctx);
     own.asked++;
@@ -176,6 +205,7 @@ static int can_fork(struct penfold_context *ctx, int32_t parent)
 
 static void cancel_fork(struct penfold_context *ctx)
 {
+    ALONE;
     state_of(ctx);
     own.cancelled++;
 }
@@ -184,6 +214,7 @@ static void cancel_fork(struct penfold_context *ctx)
 #ifdef FORKS
 static void told_fork(struct penfold_context *ctx, int32_t child)
 {
+    ALONE;
     state_of(ctx)->forks++;
     own.forks++;
     if (child <= 0 || child >= TASKS)
@@ -196,6 +227,7 @@ static void told_fork(struct penfold_context *ctx, int32_t child)
 #ifdef EXITS
 static void told_exit(struct penfold_context *ctx, int32_t task)
 {
+    ALONE;
     state_of(ctx)->exits++;
     own.exits++;
     if (task <= 0 || task >= TASKS)
@@ -210,6 +242,7 @@ static void told_exit(struct penfold_context *ctx, int32_t task)
 #ifdef CLONE
 static void post_clone(struct penfold_context *ctx)
 {
+    ALONE;
     struct state *parent = ctx->services->state(ctx, ctx->services->parent(ctx, ctx->css));
 
     state_of(ctx)->value = parent ? parent->value : 0;
@@ -219,6 +252,7 @@ static void post_clone(struct penfold_context *ctx)
 #ifdef BIND
 static void told_bind(struct penfold_context *ctx)
 {
+    ALONE;
     state_of(ctx);
     note("bind", ctx);
     own.binds++;
@@ -227,18 +261,21 @@ static void told_bind(struct penfold_context *ctx)
 
 static int value_read(struct penfold_context *ctx, uint64_t *value)
 {
+    ALONE;
     *value = state_of(ctx)->value;
     return 0;
 }
 
 static int value_write(struct penfold_context *ctx, uint64_t value)
 {
+    ALONE;
     state_of(ctx)->value = value;
     return 0;
 }
 
 static int told_read(struct penfold_context *ctx)
 {
+    ALONE;
     const struct {
         const char *key;
         uint64_t value;
@@ -258,6 +295,7 @@ static int told_read(struct penfold_context *ctx)
 /* the same of this cgroup alone; `absent` are members that it was never told of */
 static int here_read(struct penfold_context *ctx)
 {
+    ALONE;
     struct state *state = state_of(ctx);
     size_t count = ctx->services->tasks(ctx, ctx->css, NULL, 0);
     int32_t *tasks = calloc(count + 1, sizeof *tasks);
@@ -280,6 +318,7 @@ static int here_read(struct penfold_context *ctx)
 /* a number that is set for all: private_value says which */
 static int knob_write(struct penfold_context *ctx, uint64_t value)
 {
+    ALONE;
     switch (ctx->private_value) {
     case 1:
         own.refuse = value != 0;
@@ -290,6 +329,14 @@ static int knob_write(struct penfold_context *ctx, uint64_t value)
     case 3:
         own.fail = value;
         return 0;
+    case 5:
+        /* hangs until the file is there, at most so many seconds */
+        for (uint64_t waited = 0; access(GO, F_OK); waited += 10) {
+            if (waited > value * 1000)
+                return -ETIMEDOUT;
+            rest(10);
+        }
+        return 0;
     default:
         rest(value);
         return 0;
@@ -299,6 +346,7 @@ static int knob_write(struct penfold_context *ctx, uint64_t value)
 #ifdef RULE
 static int usage_read(struct penfold_context *ctx, uint64_t *value)
 {
+    ALONE;
     struct penfold_counter counter;
     int answer = ctx->services->counter(ctx, ctx->css, 0, &counter);
 
@@ -308,6 +356,7 @@ static int usage_read(struct penfold_context *ctx, uint64_t *value)
 
 static int max_write(struct penfold_context *ctx, uint64_t value)
 {
+    ALONE;
     return ctx->services->set_limit(ctx, ctx->css, 0, value);
 }
 
@@ -322,6 +371,7 @@ static const struct penfold_file files[] = {
     { .name = "keep", .write_u64 = knob_write, .private_value = 2 },
     { .name = "fail", .write_u64 = knob_write, .private_value = 3 },
     { .name = "sleep", .write_u64 = knob_write, .private_value = 4 },
+    { .name = "hang", .write_u64 = knob_write, .private_value = 5 },
 #ifdef RULE
     { .name = "usage", .read_u64 = usage_read },
     { .name = "max", .write_u64 = max_write },

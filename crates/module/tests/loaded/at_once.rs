@@ -1,8 +1,7 @@
 //! Unload against fork, exit, attach and read, from several threads at once, with real modules.
 //!
-//! The engine is behind one lock, as everywhere. What that leaves to go wrong is between the thread that has the lock and
-//! the module's own: `rendezvous_model.rs` tries all interleavings of those two in a model. Here the real thing runs:
-//! the linker, the module's thread that starts and ends under load, calls from whichever thread has the lock.
+//! The engine is behind one lock, as everywhere, and callbacks run on whichever thread has it. So the linker maps and
+//! unmaps while other threads call, and each callback finds what another thread has left.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

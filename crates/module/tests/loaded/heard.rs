@@ -43,7 +43,12 @@ impl Subscriber for Ear {
 
 /// What the log says while this runs.
 pub fn during(work: impl FnOnce()) -> Vec<String> {
+    meanwhile(|_| work())
+}
+
+/// The same; `work` can look at what was said so far.
+pub fn meanwhile(work: impl FnOnce(&Mutex<Vec<String>>)) -> Vec<String> {
     let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-    tracing::subscriber::with_default(Ear(lines.clone()), work);
+    tracing::subscriber::with_default(Ear(lines.clone()), || work(&lines));
     std::mem::take(&mut *lines.lock().unwrap())
 }

@@ -7,6 +7,7 @@ mod compile;
 mod failing;
 mod garbage;
 mod heard;
+mod lingering;
 mod rules;
 mod world;
 mod wrong;

@@ -1,5 +1,6 @@
 //! The rules of loadable subsystems (E1 to E6) with real modules: each bug that Linux had is a test.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -186,11 +187,13 @@ fn e6_5_mounts_meet_a_module_that_comes_and_goes() {
     let mut world = World::new();
     world.load(other.path());
     let world = Arc::new(Mutex::new(world));
+    let rounds = Arc::new(AtomicUsize::new(0));
     let mounter = {
-        let world = Arc::clone(&world);
+        let (world, rounds) = (Arc::clone(&world), Arc::clone(&rounds));
         thread::spawn(move || {
             let (mut bound, mut missing) = (0, 0);
-            while bound < ROUNDS {
+            // a mutex is not fair: the other thread has to have had its turns too
+            while bound < ROUNDS || rounds.load(Ordering::Relaxed) < 2 {
                 let mounted = world.lock().unwrap().mount("other,witness");
                 let Ok(top) = mounted else {
                     assert_eq!(mounted, Err(Errno::EINVAL), "as if it did not exist");
@@ -204,12 +207,13 @@ fn e6_5_mounts_meet_a_module_that_comes_and_goes() {
                 assert_eq!(world.unload("witness"), Err(Errno::EBUSY));
                 assert_eq!(world.told_right(top, "witness")["states"], 1);
                 world.unmount(top);
+                drop(world);
+                thread::yield_now();
                 bound += 1;
             }
             missing
         })
     };
-    let mut rounds = 0;
     while !mounter.is_finished() {
         let controller = Controller::open(file.path()).unwrap();
         let mut guard = world.lock().unwrap();
@@ -221,9 +225,10 @@ fn e6_5_mounts_meet_a_module_that_comes_and_goes() {
             assert_eq!(busy, Errno::EBUSY);
             thread::yield_now();
         }
-        rounds += 1;
+        rounds.fetch_add(1, Ordering::Relaxed);
     }
     let missing = mounter.join().unwrap();
+    let rounds = rounds.load(Ordering::Relaxed);
     println!("{rounds} loads, {missing} mounts that did not find it");
     assert!(rounds > 1);
 }
@@ -336,14 +341,14 @@ fn e2_2_a_file_that_is_loaded_is_not_loaded_again() {
 /// What takes longer than its budget is reported by name: a load, a callback, an unload.
 #[test]
 fn a_slow_load_callback_and_unload_are_reported_by_name() {
-    let file = module("witness", &[("SLOW", "150")]);
+    let file = module("witness", &[("SLOW", "300")]);
     let said = heard::during(|| {
         let mut world = World::new();
         let mut controller = Controller::open(file.path()).unwrap();
         controller.set_budget(Duration::from_millis(20));
         world.engine.load(&mut world.host, controller).unwrap();
         let top = world.mount("witness").unwrap();
-        world.write(top, "witness.sleep", "60").unwrap();
+        world.write(top, "witness.sleep", "200").unwrap();
         world.unmount(top);
         world.unload("witness").unwrap();
     });
@@ -351,7 +356,7 @@ fn a_slow_load_callback_and_unload_are_reported_by_name() {
     assert!(about("load has run for 100ms"), "{said:?}");
     assert!(about("witness.sleep has run for 20ms") && about("witness.sleep took"), "{said:?}");
     assert!(said.iter().all(|line| line.contains("module=\"")), "{said:?}");
-    let slow_end = module("witness", &[("NAME", "\"dawdler\""), ("SLOW_END", "60")]);
+    let slow_end = module("witness", &[("NAME", "\"dawdler\""), ("SLOW_END", "200")]);
     let said = heard::during(|| {
         let mut controller = Controller::open(slow_end.path()).unwrap();
         controller.set_budget(Duration::from_millis(20));
@@ -359,4 +364,34 @@ fn a_slow_load_callback_and_unload_are_reported_by_name() {
     });
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains("dawdler") && said[0].contains("unload has run for 20ms"), "{said:?}");
+}
+
+/// One that hangs is named while it hangs: this one goes on only after that.
+#[test]
+fn hanging_callback_is_named_while_it_hangs() {
+    let go = scratch(".go");
+    let quoted = format!("\"{}\"", go.path().display());
+    let file = module("witness", &[("NAME", "\"hanging\""), ("GO", &quoted)]);
+    let said = heard::meanwhile(|said| {
+        let mut world = World::new();
+        let controller = Controller::open(file.path()).unwrap();
+        let overruns = controller.overruns();
+        world.engine.load(&mut world.host, controller).unwrap();
+        let top = world.mount("hanging").unwrap();
+        let named = |line: &String| line.contains("hanging.hang has run for 100ms and goes on");
+        let stop = AtomicBool::new(false);
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                while !stop.load(Ordering::Relaxed) && !said.lock().unwrap().iter().any(named) {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                std::fs::write(go.path(), "").unwrap();
+            });
+            let written = world.write(top, "hanging.hang", "60");
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(written, Ok(()));
+        });
+        assert_eq!(overruns(), 1);
+    });
+    assert_eq!(said.len(), 2, "it is named once, and then what it took: {said:?}");
 }

@@ -95,7 +95,9 @@ LINKAGE int slow_write(struct penfold_context *ctx, uint64_t milliseconds)
 {
     struct timespec time = { (time_t)(milliseconds / 1000), (long)(milliseconds % 1000) * 1000000 };
     (void)ctx;
-    nanosleep(&time, NULL);
+    /* a signal of the program may come between */
+    while (nanosleep(&time, &time) && errno == EINTR)
+        continue;
     return 0;
 }
 

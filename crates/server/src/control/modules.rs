@@ -8,6 +8,7 @@ use super::context::CallContext;
 use super::restrictions::{self, Execution};
 use crate::escape::unescape;
 use crate::failure::Failure;
+use crate::modules::still_mapped;
 use crate::protocol::{
     ListModulesCall, ListModulesReply, LoadModuleCall, LoadModuleReply, UnloadModuleCall, UnloadModuleReply,
 };
@@ -31,5 +32,5 @@ pub(super) fn unload(
 }
 
 pub(super) fn list(context: &CallContext<'_>, _: ListModulesCall) -> Result<ListModulesReply, Failure> {
-    Ok(ListModulesReply { modules: context.service().list_modules()? })
+    Ok(ListModulesReply { modules: context.service().list_modules()?, still_mapped: still_mapped() })
 }

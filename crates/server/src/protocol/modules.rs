@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Method;
-use super::things::Module;
+use super::things::{Module, StillMapped};
 
 /// Loads a subsystem while everything runs. module: an absolute path, its bytes escaped as in addresses, or a name that
 /// the daemon looks for. Only for the daemon's owner, and only from a file that nobody else can change: EPERM.
@@ -57,6 +57,9 @@ pub struct ListModulesReply {
     /// `modules`
     #[serde(default)]
     pub modules: Vec<Module>,
+    /// `stillMapped`
+    #[serde(default)]
+    pub still_mapped: Vec<StillMapped>,
 }
 
 impl Method for ListModulesCall {

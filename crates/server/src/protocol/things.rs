@@ -170,6 +170,18 @@ pub struct Module {
     pub overruns: i64,
 }
 
+/// A `StillMapped` of the interface.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StillMapped {
+    /// `name`
+    pub name: String,
+    /// `path`
+    pub path: String,
+    /// `reason`
+    pub reason: String,
+}
+
 /// A `Environment` of the interface.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use nix::unistd::geteuid;
 use penfold_core::{Place, Resource};
-use penfold_module::loader::{FileInfo, Info, inspect, trust};
+use penfold_module::loader::{FileInfo, Info, inspect, ownership_check};
 use penfold_server::escape::escape;
 use serde::Serialize;
 
@@ -71,7 +71,7 @@ struct File {
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let path = arguments.module.find()?;
     let info = inspect(&path).map_err(refused)?;
-    let refusal = trust::check(&path, geteuid().as_raw()).err().map(|error| error.to_string());
+    let refusal = ownership_check::check(&path, geteuid().as_raw()).err().map(|error| error.to_string());
     let shown = shown(&path, info, refusal);
     if arguments.json {
         output::json(&shown)?;

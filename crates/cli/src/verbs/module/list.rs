@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use penfold_server::protocol::{ListModulesCall, Module};
+use penfold_server::protocol::{ListModulesCall, ListModulesReply, Module, StillMapped};
 
 use crate::failure::Outcome;
 use crate::output::{self, Table};
@@ -13,7 +13,7 @@ use crate::verbs::EXIT_STATUS;
 ///
 /// HIERARCHY is the number of the hierarchy that a module is bound to, 0 for none. REFS is 1 while one holds it, and HOLDER
 /// says which: it is mounted, or it is not but has cgroups still. OVERRUNS counts callbacks that took longer than their
-/// time, 100 ms.
+/// time, 100 ms. Below the table are modules that were unloaded but stay mapped in the daemon, and why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct Arguments {
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
-    let all = global.connect()?.call(&ListModulesCall {})?.modules;
+    let ListModulesReply { modules: all, still_mapped } = global.connect()?.call(&ListModulesCall {})?;
     if arguments.json {
         output::json(&all)?;
         return Ok(ExitCode::SUCCESS);
@@ -46,5 +46,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         ]);
     }
     table.print()?;
+    for StillMapped { name, path, reason } in still_mapped {
+        output::write(format!("{name} ({path}) is unloaded but stays mapped: {reason}\n").as_bytes())?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,14 +1,14 @@
-//! The services that a module's callbacks find in their context. These functions run on the module's thread; what needs
-//! the engine or the host is run by the engine's thread, which waits for exactly that.
+//! The services that a module's callbacks find in their context. They run on the thread of the callback, which has the
+//! engine.
 //!
-//! Whatever a module passes is looked at first: a css that is not its own, a rule that it has not, a NULL. What can't be
-//! told from a good pointer is trusted, as everywhere in C.
+//! [`contract`] says what a module vouches for. Whatever can be checked is: a css that is not the module's own, a rule that
+//! it does not have, a NULL.
 
-mod ask;
 mod cgroups;
+mod contract;
 mod counters;
 mod tasks;
-mod words;
+mod text_services;
 
 use cgroups::{children, has_tasks, hierarchy_flags, parent, path, state, tasks};
 use counters::{counter, cpu_usage, reset_cpu_usage, reset_peak, set_limit, set_refusing};
@@ -16,7 +16,7 @@ use tasks::{
     caller, caller_groups, cpu_limit, cpus, freeze, is_frozen, memory_nodes, node_limit, now, require,
     set_affinity, set_memory_nodes, set_socket_class, signal, task, thaw, threads,
 };
-use words::{explain, failed, log, put, put_line};
+use text_services::{explain, failed, log, put, put_line};
 
 use crate::abi;
 

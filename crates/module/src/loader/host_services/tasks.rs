@@ -1,16 +1,15 @@
-//! Who asks, tasks, and what the host can do with them.
+//! The caller, tasks, and what the host can do with them.
 
 use std::ffi::c_int;
 
-use penfold_core::{Errno, Need, Tid};
+use penfold_core::{Errno, Mask, Need, Tid};
 
-use super::ask::{ask, code, fill, mask, plain, try_ask};
-use crate::abi::{self, Context};
+use super::contract::{code, plain, services};
+use crate::abi;
 
-pub(super) unsafe extern "C" fn caller(ctx: *mut Context, caller: *mut abi::Caller) -> c_int {
-    // SAFETY: as `frame`; a place that is not NULL has room for a caller.
-    unsafe {
-        let found = ask(ctx, None, |services| {
+services! {
+    fn caller(call, caller: out abi::Caller) -> c_int {
+        let found = call.ask(None, |services| {
             services.caller().map(|caller| abi::Caller {
                 task: caller.task.0,
                 uid: caller.uid,
@@ -19,41 +18,33 @@ pub(super) unsafe extern "C" fn caller(ctx: *mut Context, caller: *mut abi::Call
                 privileged: caller.privileged.into(),
             })
         });
-        if let (Some(found), Some(place)) = (found, caller.as_mut()) {
+        if let (Some(found), Some(place)) = (found, caller) {
             *place = found;
         }
         found.is_some().into()
     }
-}
 
-pub(super) unsafe extern "C" fn caller_groups(ctx: *mut Context, list: *mut u32, capacity: usize) -> usize {
-    // SAFETY: as `frame` and `fill`.
-    unsafe {
-        let groups = ask(ctx, Vec::new(), |services| {
+    fn caller_groups(call, list: out [u32; capacity]) -> usize {
+        list.fill(&call.ask(Vec::new(), |services| {
             services.caller().map(|caller| caller.groups.clone()).unwrap_or_default()
-        });
-        fill(&groups, list, capacity)
+        }))
     }
-}
 
-pub(super) unsafe extern "C" fn require(ctx: *mut Context, need: u32) -> c_int {
-    let need = match need {
-        abi::NEED_FORK_VETO => Need::ForkVeto,
-        abi::NEED_AFFINITY => Need::Affinity,
-        abi::NEED_MEMORY_NODES => Need::MemoryNodes,
-        abi::NEED_FREEZE => Need::Freeze,
-        abi::NEED_SOCKET_CLASS => Need::SocketClass,
-        _ => return code(Errno::EINVAL),
-    };
-    // SAFETY: as `frame`.
-    unsafe { try_ask(ctx, |services| services.require(need)) }
-}
+    fn require(call, need: u32) -> c_int {
+        let need = match need {
+            abi::NEED_FORK_VETO => Need::ForkVeto,
+            abi::NEED_AFFINITY => Need::Affinity,
+            abi::NEED_MEMORY_NODES => Need::MemoryNodes,
+            abi::NEED_FREEZE => Need::Freeze,
+            abi::NEED_SOCKET_CLASS => Need::SocketClass,
+            _ => return code(Errno::EINVAL),
+        };
+        call.attempt(|services| services.require(need))
+    }
 
-pub(super) unsafe extern "C" fn task(ctx: *mut Context, task: i32, facts: *mut abi::TaskFacts) -> c_int {
-    // SAFETY: as `frame`; a place that is not NULL has room for the facts.
-    unsafe {
-        let Some(place) = facts.as_mut() else { return code(Errno::EFAULT) };
-        let Some(facts) = ask(ctx, None, |services| services.task(Tid(task))) else {
+    fn task(call, task: i32, facts: out abi::TaskFacts) -> c_int {
+        let Some(place) = facts else { return code(Errno::EFAULT) };
+        let Some(facts) = call.ask(None, |services| services.task(Tid(task))) else {
             return code(Errno::ESRCH);
         };
         *place = abi::TaskFacts {
@@ -66,101 +57,65 @@ pub(super) unsafe extern "C" fn task(ctx: *mut Context, task: i32, facts: *mut a
         };
         0
     }
-}
 
-pub(super) unsafe extern "C" fn threads(
-    ctx: *mut Context,
-    group: i32,
-    list: *mut i32,
-    capacity: usize,
-) -> usize {
-    // SAFETY: as `frame` and `fill`.
-    unsafe {
-        let threads = ask(ctx, Vec::new(), |services| services.threads_of(Tid(group)));
-        let threads: Vec<i32> = threads.into_iter().map(|task| task.0).collect();
-        fill(&threads, list, capacity)
+    fn threads(call, group: i32, list: out [i32; capacity]) -> usize {
+        let threads = call.ask(Vec::new(), |services| services.threads_of(Tid(group)));
+        list.fill(&threads.into_iter().map(|task| task.0).collect::<Vec<_>>())
     }
-}
 
-pub(super) unsafe extern "C" fn now(ctx: *mut Context) -> u64 {
-    // SAFETY: as `frame`.
-    unsafe { ask(ctx, 0, |services| services.now()) }
-}
-
-pub(super) unsafe extern "C" fn cpus(ctx: *mut Context, list: *mut u64, capacity: usize) -> usize {
-    // SAFETY: as `frame` and `fill`.
-    unsafe { fill(&ask(ctx, Vec::new(), |services| services.cpus().to_words()), list, capacity) }
-}
-
-pub(super) unsafe extern "C" fn memory_nodes(ctx: *mut Context, list: *mut u64, capacity: usize) -> usize {
-    // SAFETY: as `frame` and `fill`.
-    unsafe { fill(&ask(ctx, Vec::new(), |services| services.memory_nodes().to_words()), list, capacity) }
-}
-
-pub(super) unsafe extern "C" fn cpu_limit(ctx: *mut Context) -> usize {
-    // SAFETY: as `frame`.
-    unsafe { ask(ctx, 0, |services| services.cpu_limit()) }
-}
-
-pub(super) unsafe extern "C" fn node_limit(ctx: *mut Context) -> usize {
-    // SAFETY: as `frame`.
-    unsafe { ask(ctx, 0, |services| services.node_limit()) }
-}
-
-pub(super) unsafe extern "C" fn set_affinity(
-    ctx: *mut Context,
-    task: i32,
-    cpus: *const u64,
-    words: usize,
-) -> c_int {
-    // SAFETY: as `frame` and `mask`.
-    unsafe {
-        let Some(cpus) = mask(cpus, words) else { return code(Errno::EFAULT) };
-        ask(ctx, code(Errno::EFAULT), |services| plain(services.set_affinity(Tid(task), &cpus)))
+    fn now(call) -> u64 {
+        call.ask(0, |services| services.now())
     }
-}
 
-pub(super) unsafe extern "C" fn set_memory_nodes(
-    ctx: *mut Context,
-    task: i32,
-    from: *const u64,
-    from_words: usize,
-    to: *const u64,
-    to_words: usize,
-    migrate: c_int,
-) -> c_int {
-    // SAFETY: as `frame` and `mask`.
-    unsafe {
-        let (Some(from), Some(to)) = (mask(from, from_words), mask(to, to_words)) else {
+    fn cpus(call, list: out [u64; capacity]) -> usize {
+        list.fill(&call.ask(Vec::new(), |services| services.cpus().to_words()))
+    }
+
+    fn memory_nodes(call, list: out [u64; capacity]) -> usize {
+        list.fill(&call.ask(Vec::new(), |services| services.memory_nodes().to_words()))
+    }
+
+    fn cpu_limit(call) -> usize {
+        call.ask(0, |services| services.cpu_limit())
+    }
+
+    fn node_limit(call) -> usize {
+        call.ask(0, |services| services.node_limit())
+    }
+
+    fn set_affinity(call, task: i32, cpus: in [u64; words]) -> c_int {
+        let Some(cpus) = cpus.map(Mask::from_words) else { return code(Errno::EFAULT) };
+        call.ask(code(Errno::EFAULT), |services| plain(services.set_affinity(Tid(task), &cpus)))
+    }
+
+    fn set_memory_nodes(
+        call, task: i32, from: in [u64; from_words], to: in [u64; to_words], migrate: c_int
+    ) -> c_int {
+        let (Some(from), Some(to)) = (from.map(Mask::from_words), to.map(Mask::from_words)) else {
             return code(Errno::EFAULT);
         };
-        ask(ctx, code(Errno::EFAULT), |services| {
+        call.ask(code(Errno::EFAULT), |services| {
             plain(services.set_memory_nodes(Tid(task), &from, &to, migrate != 0))
         })
     }
-}
 
-pub(super) unsafe extern "C" fn freeze(ctx: *mut Context, task: i32) {
-    // SAFETY: as `frame`.
-    unsafe { ask(ctx, (), |services| services.freeze(Tid(task))) }
-}
+    fn freeze(call, task: i32) {
+        call.ask((), |services| services.freeze(Tid(task)));
+    }
 
-pub(super) unsafe extern "C" fn thaw(ctx: *mut Context, task: i32) {
-    // SAFETY: as `frame`.
-    unsafe { ask(ctx, (), |services| services.thaw(Tid(task))) }
-}
+    fn thaw(call, task: i32) {
+        call.ask((), |services| services.thaw(Tid(task)));
+    }
 
-pub(super) unsafe extern "C" fn is_frozen(ctx: *mut Context, task: i32) -> c_int {
-    // SAFETY: as `frame`.
-    unsafe { ask(ctx, 0, |services| services.is_frozen(Tid(task)).into()) }
-}
+    fn is_frozen(call, task: i32) -> c_int {
+        call.ask(0, |services| services.is_frozen(Tid(task)).into())
+    }
 
-pub(super) unsafe extern "C" fn set_socket_class(ctx: *mut Context, task: i32, class: u32) -> c_int {
-    // SAFETY: as `frame`.
-    unsafe { ask(ctx, code(Errno::EFAULT), |services| plain(services.set_socket_class(Tid(task), class))) }
-}
+    fn set_socket_class(call, task: i32, class: u32) -> c_int {
+        call.ask(code(Errno::EFAULT), |services| plain(services.set_socket_class(Tid(task), class)))
+    }
 
-pub(super) unsafe extern "C" fn signal(ctx: *mut Context, task: i32, signal: c_int) -> c_int {
-    // SAFETY: as `frame`.
-    unsafe { ask(ctx, code(Errno::EFAULT), |services| plain(services.signal(Tid(task), signal))) }
+    fn signal(call, task: i32, signal: c_int) -> c_int {
+        call.ask(code(Errno::EFAULT), |services| plain(services.signal(Tid(task), signal)))
+    }
 }

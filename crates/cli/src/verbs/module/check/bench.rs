@@ -4,7 +4,7 @@ use std::path::Path;
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, CgroupId, Engine, Errno, Tid};
-use penfold_module::loader::Controller;
+use penfold_module::loader::{Controller, still_mapped};
 
 use super::files::{self, Snapshot};
 use super::refuser::Refuser;
@@ -91,6 +91,10 @@ impl Bench {
             return report.wrong("unload", &told(&error));
         }
         report.good("unload", "")?;
+        match still_mapped().first() {
+            None => report.good("unmap", "")?,
+            Some(still) => report.note("unmap", &format!("it stays mapped: {}", still.reason))?,
+        }
         let took = (self.overruns)();
         if took > 0 {
             report.wrong("time", &format!("{took} callbacks took longer than they may, see above which"))?;

@@ -1,5 +1,6 @@
-//! Whom a module may come from: code that runs with the rights of whoever loads it must not be changeable by others.
+//! Who may have written a module: its code runs with all rights of the loading program, so nobody else may change it.
 
+use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,8 @@ pub enum Untrusted {
 ///
 /// An access control list shows its mask in the group's bits, so it is judged with them.
 ///
-/// The answer holds while it holds: whoever could change it meanwhile is root or `owner`.
+/// Not subject to a race (TOCTOU): only root or `owner` could change the path afterwards. To load the file, read it with
+/// [`ModuleFile::read_trusted`](super::ModuleFile::read_trusted), which judges the open file too.
 ///
 /// # Errors
 /// [`LoadError::Untrusted`]; [`LoadError::System`] for what can't be looked at.
@@ -51,11 +53,7 @@ pub fn check(path: &Path, owner: u32) -> Result<PathBuf, LoadError> {
     let path = path.canonicalize().map_err(|error| LoadError::system("find it", path, error))?;
     for (depth, part) in path.ancestors().enumerate() {
         let facts = part.metadata().map_err(|error| LoadError::system("look at it", part, error))?;
-        let problem = if depth == 0 && !facts.is_file() {
-            Some(Untrusted::NotAFile)
-        } else {
-            judge(part, facts.uid(), facts.mode() & 0o7777, owner)
-        };
+        let problem = if depth == 0 { judge_file(part, &facts, owner) } else { judge(part, &facts, owner) };
         if let Some(problem) = problem {
             return Err(LoadError::Untrusted { path, problem });
         }
@@ -63,7 +61,24 @@ pub fn check(path: &Path, owner: u32) -> Result<PathBuf, LoadError> {
     Ok(path)
 }
 
-fn judge(path: &Path, uid: u32, mode: u32, owner: u32) -> Option<Untrusted> {
+/// Judges a file that is open, whatever its path leads to by now.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_open_file(path: &Path, file: &File, owner: u32) -> Result<(), LoadError> {
+    let facts = file.metadata().map_err(|error| LoadError::system("look at it", path, error))?;
+    match judge_file(path, &facts, owner) {
+        None => Ok(()),
+        Some(problem) => Err(LoadError::Untrusted { path: path.to_owned(), problem }),
+    }
+}
+
+fn judge_file(path: &Path, facts: &Metadata, owner: u32) -> Option<Untrusted> {
+    if facts.is_file() { judge(path, facts, owner) } else { Some(Untrusted::NotAFile) }
+}
+
+fn judge(path: &Path, facts: &Metadata, owner: u32) -> Option<Untrusted> {
+    let (uid, mode) = (facts.uid(), facts.mode() & 0o7777);
     let path = path.to_owned();
     if uid != 0 && uid != owner {
         return Some(Untrusted::Owner { path, uid, owner });

@@ -1,0 +1,210 @@
+//! What a module vouches for when it calls a service, in one place; everywhere else the services are safe code.
+//!
+//! # The contract
+//! `penfold.h` says it to authors, and [`services!`] turns it into types:
+//! * `ctx` is NULL or a context that penfold has given to this module, which is loaded. It need not be of a callback under
+//!   way, and the thread may be any: then the service finds no [`CallFrame`] and refuses.
+//! * A list and its capacity, a text and its length, a mask and its number of words are true, or the pointer is NULL.
+//! * A pointer to a result is NULL or has room for it. A key is NULL or ends with a NUL.
+//!
+//! What can't be told from a good pointer is trusted, as everywhere in C.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::slice;
+
+use penfold_core::{Css, Errno, Error, Result, Services};
+
+use crate::abi::Context;
+use crate::loader::call_frame::{CallFrame, CallSlot};
+
+/// Defines services: functions of C, whose arguments the body gets as what they stand for.
+///
+/// | argument | in C | in the body |
+/// |---|---|---|
+/// | `list: out [T; capacity]` | `T *list, size_t capacity` | [`Room<T>`] |
+/// | `items: in [T; count]` | `const T *items, size_t count` | `Option<&[T]>` |
+/// | `text: text[length]` | `const char *text, size_t length` | `Option<&[u8]>` |
+/// | `place: out T` | `T *place` | `Option<&mut T>` |
+/// | `key: string` | `const char *key` | `Option<&CStr>` |
+/// | `value: T` | `T value` | `T` |
+macro_rules! services {
+    () => {};
+    (fn $name:ident($call:ident $(, $($arguments:tt)+)?) $(-> $answer:ty)? $body:block $($rest:tt)*) => {
+        services! { @signature $name $call [$($answer)?] $body [] [] $($($arguments)+)? }
+        services! { $($rest)* }
+    };
+    (@signature $name:ident $call:ident $answer:tt $body:block [$($c:tt)*] [$($typed:tt)*]
+        $list:ident: out [$item:ty; $capacity:ident] $(, $($rest:tt)+)?) => {
+        services! { @signature $name $call $answer $body
+            [$($c)* $list: *mut $item, $capacity: usize,]
+            [$($typed)* let $list = $crate::loader::host_services::contract::Room::new($list, $capacity);]
+            $($($rest)+)? }
+    };
+    (@signature $name:ident $call:ident $answer:tt $body:block [$($c:tt)*] [$($typed:tt)*]
+        $items:ident: in [$item:ty; $count:ident] $(, $($rest:tt)+)?) => {
+        services! { @signature $name $call $answer $body
+            [$($c)* $items: *const $item, $count: usize,]
+            [$($typed)* let $items = $crate::loader::host_services::contract::slice_of($items, $count);]
+            $($($rest)+)? }
+    };
+    (@signature $name:ident $call:ident $answer:tt $body:block [$($c:tt)*] [$($typed:tt)*]
+        $text:ident: text[$length:ident] $(, $($rest:tt)+)?) => {
+        services! { @signature $name $call $answer $body
+            [$($c)* $text: *const ::std::ffi::c_char, $length: usize,]
+            [$($typed)* let $text =
+                $crate::loader::host_services::contract::slice_of($text.cast::<u8>(), $length);]
+            $($($rest)+)? }
+    };
+    (@signature $name:ident $call:ident $answer:tt $body:block [$($c:tt)*] [$($typed:tt)*]
+        $place:ident: out $result:ty $(, $($rest:tt)+)?) => {
+        services! { @signature $name $call $answer $body
+            [$($c)* $place: *mut $result,] [$($typed)* let $place = $place.as_mut();] $($($rest)+)? }
+    };
+    (@signature $name:ident $call:ident $answer:tt $body:block [$($c:tt)*] [$($typed:tt)*]
+        $key:ident: string $(, $($rest:tt)+)?) => {
+        services! { @signature $name $call $answer $body
+            [$($c)* $key: *const ::std::ffi::c_char,]
+            [$($typed)* let $key = $crate::loader::host_services::contract::string_at($key);]
+            $($($rest)+)? }
+    };
+    (@signature $name:ident $call:ident $answer:tt $body:block [$($c:tt)*] [$($typed:tt)*]
+        $value:ident: $type:ty $(, $($rest:tt)+)?) => {
+        services! { @signature $name $call $answer $body [$($c)* $value: $type,] [$($typed)*] $($($rest)+)? }
+    };
+    (@signature $name:ident $call:ident [$($answer:ty)?] $body:block [$($c:tt)*] [$($typed:tt)*]) => {
+        services! { @function $name $call [$($answer)?] $body [$($c)*] [$($typed)*] }
+    };
+    (@function $name:ident $call:ident [$($answer:ty)?] $body:block [$($c:ident: $type:ty,)*] [$($typed:tt)*]) => {
+        /// # Safety
+        /// The contract of the host services.
+        pub(in crate::loader) unsafe extern "C" fn $name(
+            ctx: *mut $crate::abi::Context $(, $c: $type)*
+        ) $(-> $answer)? {
+            services! { @typed [$($typed)*] $call ctx $body }
+        }
+    };
+    (@typed [$(let $name:ident = $made:expr;)*] $call:ident $ctx:ident $body:block) => {{
+        // SAFETY: the caller vouches for all of the contract.
+        let ($call, $($name,)*) = unsafe {
+            ($crate::loader::host_services::contract::ServiceCall::of($ctx), $($made,)*)
+        };
+        #[allow(unused_mut)]
+        let mut $call = $call;
+        $body
+    }};
+}
+pub(super) use services;
+
+/// Room for a list.
+pub(in crate::loader) struct Room<T> {
+    list: *mut T,
+    capacity: usize,
+}
+
+impl<T: Copy> Room<T> {
+    /// # Safety
+    /// `list` is NULL or has room for `capacity` items, until the service returns.
+    pub(in crate::loader) unsafe fn new(list: *mut T, capacity: usize) -> Room<T> {
+        Room { list, capacity }
+    }
+
+    /// Writes a list, as far as there is room, and returns its length.
+    pub(super) fn fill(self, items: &[T]) -> usize {
+        if !self.list.is_null() {
+            // SAFETY: `new` was promised the room.
+            unsafe { items.as_ptr().copy_to(self.list, items.len().min(self.capacity)) };
+        }
+        items.len()
+    }
+}
+
+/// # Safety
+/// `items` is NULL or there are `count` of them, until the service returns.
+pub(in crate::loader) unsafe fn slice_of<'a, T>(items: *const T, count: usize) -> Option<&'a [T]> {
+    // SAFETY: the caller vouches for it.
+    (!items.is_null()).then(|| unsafe { slice::from_raw_parts(items, count) })
+}
+
+/// # Safety
+/// `string` is NULL or ends with a NUL, and stays until the service returns.
+pub(in crate::loader) unsafe fn string_at<'a>(string: *const c_char) -> Option<&'a CStr> {
+    // SAFETY: the caller vouches for it.
+    (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) })
+}
+
+/// One call of a service, in the callback that makes it.
+pub(in crate::loader) struct ServiceCall<'a>(Option<&'a mut CallFrame<'a>>);
+
+impl<'a> ServiceCall<'a> {
+    /// # Safety
+    /// As the contract says of `ctx`. The result does not outlive the service.
+    pub(in crate::loader) unsafe fn of(ctx: *mut Context) -> ServiceCall<'a> {
+        if ctx.is_null() {
+            return ServiceCall(None);
+        }
+        // SAFETY: `engine` leads to the module's slot, which lives as long as the module, and was written before any code
+        // of the module ran. Nothing else borrows the frame while the callback runs.
+        let frame = unsafe {
+            let slot = (&raw const (*ctx).engine).read().cast::<CallSlot>().as_ref();
+            slot.and_then(|slot| slot.frame())
+        };
+        ServiceCall(frame)
+    }
+
+    /// The callback under way; `None` outside of one.
+    pub(super) fn frame(&mut self) -> Option<&mut CallFrame<'a>> {
+        self.0.as_deref_mut()
+    }
+
+    /// Asks the engine; `otherwise` outside of a callback.
+    pub(super) fn ask<R>(&mut self, otherwise: R, request: impl FnOnce(&mut dyn Services) -> R) -> R {
+        self.frame().map_or(otherwise, |frame| request(frame.services))
+    }
+
+    /// The same about a css, which has to be one of the module's own.
+    pub(super) fn ask_of<R>(
+        &mut self,
+        css: u32,
+        otherwise: R,
+        request: impl FnOnce(&mut dyn Services, Css) -> R,
+    ) -> R {
+        let css = Css::from_number(css);
+        match self.frame() {
+            Some(frame) if frame.services.is_alive(css) => request(frame.services, css),
+            _ => otherwise,
+        }
+    }
+
+    /// A service that can fail: its error is kept, so that a callback which passes the errno on passes all of it on.
+    pub(super) fn attempt(&mut self, request: impl FnOnce(&mut dyn Services) -> Result<()>) -> c_int {
+        let Some(frame) = self.frame() else { return code(Errno::EFAULT) };
+        let Err(error) = request(frame.services) else { return 0 };
+        let errno = error.errno();
+        frame.output().error = Some(error);
+        code(errno)
+    }
+
+    /// The same about a css and one of the module's rules.
+    pub(super) fn attempt_rule(
+        &mut self,
+        css: u32,
+        rule: u32,
+        request: impl FnOnce(&mut dyn Services, Css, usize) -> Result<()>,
+    ) -> c_int {
+        let (css, rule) = (Css::from_number(css), rule as usize);
+        self.attempt(|services| {
+            if !services.is_alive(css) || rule >= services.rule_count() {
+                return Err(Error::refused(Errno::EINVAL, "the module asked for a counter that it has not"));
+            }
+            request(services, css, rule)
+        })
+    }
+}
+
+pub(super) const fn code(errno: Errno) -> c_int {
+    -errno.number()
+}
+
+pub(super) fn plain(answer: Result<(), Errno>) -> c_int {
+    answer.map_or_else(code, |()| 0)
+}

@@ -1,0 +1,102 @@
+//! The file of a module, read once: what is judged, inspected and loaded are the same bytes.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+
+use super::elf::SharedObject;
+use super::error::LoadError;
+use super::info::Info;
+use super::{inspect, ownership_check};
+
+/// A shared object that is longer than this is not read.
+const MAX_LENGTH: u64 = 1 << 30;
+
+/// The content of a module's file at one moment. Changes of the file afterwards change nothing here.
+#[derive(Debug)]
+pub struct ModuleFile {
+    path: PathBuf,
+    /// Held open: another file can't get its number on the device.
+    file: File,
+    device_and_inode: (u64, u64),
+    bytes: Vec<u8>,
+}
+
+impl ModuleFile {
+    /// Reads a file, whoever owns it.
+    ///
+    /// # Errors
+    /// [`LoadError::System`] for a file that can't be read, [`LoadError::NotAModule`] for what is no regular file or is
+    /// longer than 1 GiB.
+    pub fn read(path: &Path) -> Result<ModuleFile, LoadError> {
+        let canonical = path.canonicalize().map_err(|error| LoadError::system("open", path, error))?;
+        let file = open(&canonical)?;
+        ModuleFile::of(canonical, file)
+    }
+
+    /// Reads a file that only root and `owner` (a uid) can change or replace.
+    ///
+    /// The directories are judged before the file is opened, so that nobody else can put another file there. The file
+    /// is judged once more when it is open, so the judgement is about the bytes that are read.
+    ///
+    /// # Errors
+    /// As [`ownership_check::check`] and [`ModuleFile::read`].
+    pub fn read_trusted(path: &Path, owner: u32) -> Result<ModuleFile, LoadError> {
+        let canonical = ownership_check::check(path, owner)?;
+        let file = open(&canonical)?;
+        ownership_check::check_open_file(&canonical, &file, owner)?;
+        ModuleFile::of(canonical, file)
+    }
+
+    fn of(path: PathBuf, file: File) -> Result<ModuleFile, LoadError> {
+        let failed = |error| LoadError::system("read", &path, error);
+        let facts = file.metadata().map_err(failed)?;
+        if !facts.is_file() {
+            return Err(LoadError::not_a_module(&path, "it is not a regular file"));
+        }
+        if facts.len() > MAX_LENGTH {
+            return Err(LoadError::not_a_module(&path, format!("it is longer than {MAX_LENGTH} bytes")));
+        }
+        let mut bytes = Vec::with_capacity(facts.len() as usize);
+        (&file).take(MAX_LENGTH).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(ModuleFile { device_and_inode: (facts.dev(), facts.ino()), path, file, bytes })
+    }
+
+    /// Where the file was, without links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The module's description of itself. No code of the file runs.
+    ///
+    /// # Errors
+    /// [`LoadError::NotAModule`] and [`LoadError::Description`].
+    pub fn info(&self) -> Result<Info, LoadError> {
+        let object = SharedObject::parse(&self.bytes);
+        let object = object.map_err(|reason| LoadError::not_a_module(&self.path, reason))?;
+        inspect::describe(&self.path, &object)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn device_and_inode(&self) -> (u64, u64) {
+        self.device_and_inode
+    }
+
+    /// What keeps [`ModuleFile::device_and_inode`] from being another file's, without the content.
+    pub(super) fn into_file(self) -> File {
+        self.file
+    }
+}
+
+/// Never waits: to open a pipe would.
+fn open(canonical: &Path) -> Result<File, LoadError> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW);
+    options.open(canonical).map_err(|error| LoadError::system("open", canonical, error))
+}
