@@ -62,7 +62,7 @@ impl HostView for EngineTasks {
         if need != Need::ForkVeto || entry.lineage.vetoes() || self.common.best_effort() {
             return Ok(());
         }
-        let Err(reason) = inject::possible(task, entry.lineage.filters) else { return Ok(()) };
+        let Err(reason) = inject::possible(task, self.filters_of(task)) else { return Ok(()) };
         let name = proc::comm(task);
         let how =
             if entry.lineage.adopted { "was adopted" } else { "was started when nothing limited its forks" };
@@ -190,7 +190,15 @@ impl EngineTasks {
 
     /// Can what a task does be seen to that a rule needs, with a filter put in if there is none?
     fn can_filter(&self, task: Tid) -> bool {
-        self.get(task).is_some_and(|entry| inject::possible(task, entry.lineage.filters).is_ok())
+        self.contains(task) && inject::possible(task, self.filters_of(task)).is_ok()
+    }
+
+    /// How many filters of ours a task has, with one that is being put in: it may be there already, and not be noted.
+    fn filters_of(&self, task: Tid) -> u32 {
+        let Some(entry) = self.get(task) else { return 0 };
+        let process = self.table.processes.get(&entry.tgid);
+        let under_way = process.is_some_and(|process| process.injector.is_some());
+        entry.lineage.filters + u32::from(under_way)
     }
 
     /// Once for each process and request: its threads are gone through each time, and a request may be about all of ten
