@@ -7,8 +7,9 @@
 use penfold_tests::differential::{
     Failure, PROFILES, Pair, Plan, Profile, campaign, kernel_pair, penfold_pair, program, replay,
 };
-use penfold_tests::kernel::missing;
+use penfold_tests::kernel::{in_use, missing, take_turn};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
@@ -24,12 +25,33 @@ fn helper() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_differential"))
 }
 
-/// Says why a test can't run here; with CI=true that is a failure.
+/// Says why a test can't run here; with CI=true that is a failure. If it can it is this process's turn.
 fn is_skipped(reason: Option<&str>) -> bool {
-    let Some(reason) = reason else { return false };
+    let Some(reason) = reason else {
+        take_turn().expect("the others end some time");
+        return false;
+    };
     println!("skipped: {reason}");
     assert!(std::env::var("CI").map_or(true, |ci| ci != "true"), "{reason}");
     true
+}
+
+/// Held by a test of a profile that must be alone, which the tests of this program run beside one another.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone(profile: Profile) -> Option<MutexGuard<'static, ()>> {
+    profile.must_be_alone().then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Says that somebody else is where penfold's other side must be alone. That is no failure, also with CI=true: no
+/// machine can have that nobody else is there.
+fn is_in_use(profile: Profile) -> bool {
+    let controller = profile.controller().filter(|_| profile.must_be_alone());
+    let hindrance = controller.and_then(|controller| in_use(controller, "pfdiff"));
+    if let Some(hindrance) = &hindrance {
+        println!("skipped: {}: {hindrance}", profile.name());
+    }
+    hindrance.is_some()
 }
 
 fn is_wanted(profile: Profile) -> bool {
@@ -81,6 +103,7 @@ fn compare(mut pair: Pair, operations: usize) {
 /// The harness itself: where there is no difference it must not see one.
 fn kernel_is_like_itself(profile: Profile) {
     if is_wanted(profile) && !is_skipped(missing()) {
+        let _alone = alone(profile);
         compare(kernel_pair(profile, helper()).expect("two sides"), 3000);
     }
 }
@@ -89,6 +112,10 @@ fn penfold_is_like_the_kernel(profile: Profile) {
     let program = program();
     let reason = missing().or(program.as_ref().err().map(String::as_str));
     if is_wanted(profile) && !is_skipped(reason) {
+        let _alone = alone(profile);
+        if is_in_use(profile) {
+            return;
+        }
         compare(penfold_pair(profile, helper()).expect("two sides"), operations(profile));
     }
 }
