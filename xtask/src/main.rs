@@ -1,12 +1,12 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
 //! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask loom`.
 
+mod ci;
 mod fuzz;
 mod test;
 
 use std::env;
 use std::ffi::OsStr;
-use std::iter;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
@@ -14,7 +14,7 @@ const USAGE: &str = "\
 cargo xtask CHORE
   test    [--jobs N] [PROGRAM...] [-- ARGUMENT...]: builds everything and runs all tests, or those of the programs
           whose name contains one of the words; what stands after -- is for the programs, such as a test's name
-  ci      test, with format, lints and documentation and loom before it and fuzz after it
+  ci      test, with format, lints, documentation and loom before it and fuzz, for 20 s each, after it
   bench   runs the benches (see benches/README.md)
   dist    writes man pages and completions of shells into a directory, dist/share unless another is named
   fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let chore = env::args().nth(1);
     let done = match chore.as_deref() {
         Some("test") => test::test(env::args().skip(2)),
-        Some("ci") => ci(),
+        Some("ci") => ci::ci(),
         Some("bench") => bench(),
         Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
         Some(made @ ("dist" | "header")) => generate(made),
@@ -69,27 +69,6 @@ fn with_default_signals(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-fn ci() -> Result<(), String> {
-    cargo(&["fmt", "--all", "--check"], &[])?;
-    // workspaces of their own
-    for manifest in ["fuzz/Cargo.toml", MODULES] {
-        cargo(&["fmt", "--all", "--manifest-path", manifest, "--check"], &[])?;
-    }
-    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
-    let modules = ["clippy", "--locked", "--manifest-path", MODULES, "--workspace", "--all-targets"];
-    cargo(&[&modules[..], &["--", "-D", "warnings"]].concat(), &[])?;
-    cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
-    loom()?;
-    test::test(iter::empty())?;
-    match fuzz::compiler() {
-        Err(reason) if env::var_os("CI").is_none_or(|ci| ci != "true") => {
-            eprintln!("xtask: skipped: {reason}");
-            Ok(())
-        }
-        _ => fuzz::fuzz(iter::empty()),
-    }
-}
-
 /// What is made of the sources is made by a program of its own, which takes longer to build than all the chores.
 fn generate(made: &str) -> Result<(), String> {
     let rest: Vec<String> = env::args().skip(2).collect();
@@ -105,7 +84,13 @@ fn loom() -> Result<(), String> {
     let flags = env::var("RUSTFLAGS").unwrap_or_default() + " --cfg loom";
     cargo(
         &["test", "--release", "--package", "penfold-module", "--test", "rendezvous_model"],
-        &[("RUSTFLAGS", &flags), ("CARGO_TARGET_DIR", &directory)],
+        &[
+            ("RUSTFLAGS", &flags),
+            ("CARGO_TARGET_DIR", &directory),
+            // to build it takes longer than to run it
+            ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+            ("CARGO_PROFILE_RELEASE_DEBUG", "false"),
+        ],
     )
 }
 

@@ -11,7 +11,8 @@ mod programs;
 mod progress;
 mod run;
 
-use std::io::IsTerminal;
+use std::fs::{File, TryLockError};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -33,22 +34,45 @@ const STILL_RUNNING: Duration = Duration::from_mins(1);
 /// Says what could not be built or how many programs failed. What failed in them is printed before.
 pub(crate) fn test(arguments: impl Iterator<Item = String>) -> Result<(), String> {
     let wanted = arguments::parse(arguments)?;
-    let programs = wanted.chosen(build()?)?;
-    let place = top().join("target/xtask-test");
-    fs::create_dir_all(&place).map_err(|error| format!("test: {}: {error}", place.display()))?;
-    run(&place, programs, &wanted)?;
-    if wanted.is_everything() {
-        cargo(&["test", "--quiet", "--workspace", "--doc"], &[])?;
-    }
-    Ok(())
+    let programs = wanted.chosen(programs()?)?;
+    let (place, _ours) = place().map_err(|error| format!("test: target: {error}"))?;
+    let done = run(&place, programs, &wanted);
+    let documentation = ["test", "--quiet", "--workspace", "--doc"];
+    let documented = if wanted.is_everything() { cargo(&documentation, &[]) } else { Ok(()) };
+    done.and(documented)
 }
 
 fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the repository").to_owned()
 }
 
+/// Where the outputs go, and what keeps another run out of it.
+fn place() -> io::Result<(PathBuf, File)> {
+    let target = top().join("target");
+    let at = |name: String| {
+        let place = target.join(name);
+        fs::create_dir_all(&place)?;
+        let lock = File::create(place.join("lock"))?;
+        io::Result::Ok((place, lock))
+    };
+    let (place, lock) = at("xtask-test".to_owned())?;
+    match lock.try_lock() {
+        Ok(()) => Ok((place, lock)),
+        Err(TryLockError::WouldBlock) => at(format!("xtask-test-{}", std::process::id())),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Builds all that tests run.
+///
+/// # Errors
+/// Says that something does not build.
+pub(crate) fn build() -> Result<(), String> {
+    programs().map(|_| ())
+}
+
 /// Builds all that tests run, in both workspaces, and returns the test programs.
-fn build() -> Result<Vec<Program>, String> {
+fn programs() -> Result<Vec<Program>, String> {
     let modules = ["--locked", "--manifest-path", MODULES];
     // Tests run programs of the workspace and load modules, also those outside of the tree.
     cargo(&["build", "--workspace", "--lib", "--bins", "--examples"], &[])?;
@@ -61,7 +85,7 @@ fn build() -> Result<Vec<Program>, String> {
 /// Runs the programs, some at a time.
 fn run(place: &Path, programs: Vec<Program>, wanted: &Wanted) -> Result<(), String> {
     let at_a_time = wanted.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    let progress = Mutex::new(Progress::new(programs.len(), std::io::stderr().is_terminal()));
+    let progress = Mutex::new(Progress::new(programs.len(), io::stderr().is_terminal()));
     let waiting = Mutex::new(chains(programs));
     let begin = |program: &Program| progress.lock().expect("no panic").begin(program);
     let work = || {

@@ -16,7 +16,8 @@ const ON_THE_KERNEL: [&str; 4] = [
 ];
 
 /// Programs that run longer than most. They begin before the others, so that none is left alone at the end.
-const LONG: [&str; 0] = [];
+const LONG: [&str; 3] =
+    ["tests/tests/module_rounds.rs", "crates/cli/tests/shells.rs", "crates/cli/tests/accounting.rs"];
 
 /// One test program.
 #[derive(Debug, Clone, PartialEq)]
