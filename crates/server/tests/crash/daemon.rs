@@ -57,6 +57,8 @@ impl Daemon {
     /// SIGKILL, when everything that was acknowledged is in the file.
     pub(crate) fn crash(&mut self) {
         self.settle();
+        // the next daemon need not find them
+        self.attached.clear();
         kill(Pid::from_raw(self.process.id().cast_signed()), Signal::SIGKILL).expect("it lives");
         self.process.wait().expect("it is ours");
     }
