@@ -9,8 +9,10 @@ use penfold_tests::differential::{
 };
 use penfold_tests::kernel::{in_use, missing, take_turn};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
     match std::env::var(format!("PENFOLD_DIFFERENTIAL_{name}")) {
@@ -77,6 +79,15 @@ fn plan(operations: usize) -> Plan {
     }
 }
 
+/// Says that it is over, also by a panic.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Plays, prints what was done and fails if anything differed.
 fn compare(mut pair: Pair, operations: usize) {
     let own = pair.profile;
@@ -90,14 +101,26 @@ fn compare(mut pair: Pair, operations: usize) {
     }
     let plan = plan(operations);
     let begin = Instant::now();
-    let tally = campaign(&mut pair, &plan).expect("the harness works");
+    // who comes meanwhile may be gone again at the end
+    let (over, came) = (AtomicBool::new(false), AtomicBool::new(false));
+    let tally = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) && !came.load(Ordering::Relaxed) {
+                came.store(is_in_use(own), Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let _over = Over(&over);
+        campaign(&mut pair, &plan)
+    });
+    let tally = tally.expect("the harness works");
     let seconds = begin.elapsed().as_secs_f64();
     println!("{profile}: {} operations in {seconds:.1} s", tally.operations);
     for (kind, times) in &tally.kinds {
         println!("  {times:7} {kind}");
     }
     let failures: Vec<String> = tally.failures.iter().map(Failure::signature).collect();
-    if !failures.is_empty() && is_in_use(own) {
+    if !failures.is_empty() && came.load(Ordering::Relaxed) {
         return println!("{profile}: somebody came meanwhile, after {} operations", tally.operations);
     }
     assert!(failures.is_empty(), "{profile}: told above in full:\n{}", failures.join("\n"));

@@ -40,8 +40,8 @@ fn on_penfold(scenario: &Scenario, play: impl FnOnce(&mut Run)) -> String {
     run.into_transcript()
 }
 
-fn on_kernel(scenario: &Scenario, play: impl FnOnce(&mut Run)) -> Result<String, Hindrance> {
-    let mut kernel = Kernel::new(Path::new(env!("CARGO_BIN_EXE_member")))?;
+fn on_kernel(scenario: &Scenario, attempt: u32, play: impl FnOnce(&mut Run)) -> Result<String, Hindrance> {
+    let mut kernel = Kernel::new(Path::new(env!("CARGO_BIN_EXE_member")))?.at_attempt(attempt);
     kernel.can_play(scenario)?;
     let mut run = Run::new(&mut kernel);
     play(&mut run);
@@ -119,8 +119,8 @@ fn penfold_does_what_this_kernel_does() {
 /// may come later than anyone waits.
 fn compare_live(scenario: &Scenario, play: impl Fn(&mut Run)) -> Result<Option<String>, Hindrance> {
     let mut found = None;
-    for _ in 0..3 {
-        let transcript = on_kernel(scenario, &play)?;
+    for attempt in 0..3 {
+        let transcript = on_kernel(scenario, attempt, &play)?;
         let mut needed = vec![false; ALLOWED.len()];
         found = unexplained(scenario, &transcript, &on_penfold(scenario, &play), &mut needed);
         match &found {

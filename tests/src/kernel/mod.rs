@@ -50,6 +50,7 @@ pub struct Kernel {
     controllers: Vec<String>,
     roles: BTreeMap<String, Role>,
     performer: Performer,
+    asynchronous_work: Duration,
 }
 
 impl Kernel {
@@ -76,7 +77,16 @@ impl Kernel {
             controllers: vec![],
             roles: BTreeMap::new(),
             performer: Performer::default(),
+            asynchronous_work: ASYNCHRONOUS_WORK,
         })
+    }
+
+    /// Gives the kernel twice as long for each attempt that was made before: on a busy machine what it does later may
+    /// come later.
+    #[must_use]
+    pub fn at_attempt(mut self, attempt: u32) -> Self {
+        self.asynchronous_work = ASYNCHRONOUS_WORK * 2_u32.pow(attempt);
+        self
     }
 
     /// Whether this machine has what a scenario needs, and nobody else is where it must be alone.
@@ -284,7 +294,7 @@ impl Target for Kernel {
     }
 
     fn agent_calls(&mut self) -> Vec<AgentCall> {
-        sleep(ASYNCHRONOUS_WORK);
+        sleep(self.asynchronous_work);
         let log = self.home.join("agent.log");
         let text = fs::read_to_string(&log).unwrap_or_default();
         let _ = fs::remove_file(&log);
@@ -293,7 +303,7 @@ impl Target for Kernel {
     }
 
     fn settle(&mut self) {
-        sleep(ASYNCHRONOUS_WORK);
+        sleep(self.asynchronous_work);
     }
 }
 
@@ -313,7 +323,7 @@ impl Drop for Kernel {
             }
         }
         // a hierarchy unmounted before its removed groups are offline would stay for ever
-        sleep(ASYNCHRONOUS_WORK);
+        sleep(self.asynchronous_work);
         for label in &self.mounted {
             unmount_for_good(&self.home.join(label));
             let _ = fs::remove_dir(self.home.join(label));
