@@ -17,6 +17,7 @@ pub mod recording;
 pub mod run;
 pub mod scenarios;
 mod show;
+mod side_by_side;
 pub mod target;
 
 pub use kernel::Kernel;
@@ -24,4 +25,5 @@ pub use ops::{Answer, FsOp};
 pub use penfold::Penfold;
 pub use run::Run;
 pub use scenarios::{SCENARIOS, Scenario, WALKS, Walk};
+pub use side_by_side::side_by_side;
 pub use target::{AgentCall, Res, Target};

@@ -7,9 +7,12 @@
 use penfold_tests::differential::{
     Failure, PROFILES, Pair, Plan, Profile, campaign, kernel_pair, penfold_pair, program, replay,
 };
-use penfold_tests::kernel::missing;
+use penfold_tests::kernel::{in_use, missing, take_turn};
 use std::path::Path;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
     match std::env::var(format!("PENFOLD_DIFFERENTIAL_{name}")) {
@@ -24,12 +27,33 @@ fn helper() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_differential"))
 }
 
-/// Says why a test can't run here; with CI=true that is a failure.
+/// Says why a test can't run here; with CI=true that is a failure. If it can it is this process's turn.
 fn is_skipped(reason: Option<&str>) -> bool {
-    let Some(reason) = reason else { return false };
+    let Some(reason) = reason else {
+        take_turn().expect("the others end some time");
+        return false;
+    };
     println!("skipped: {reason}");
     assert!(std::env::var("CI").map_or(true, |ci| ci != "true"), "{reason}");
     true
+}
+
+/// Held by a test of a profile that must be alone, which the tests of this program run beside one another.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone(profile: Profile) -> Option<MutexGuard<'static, ()>> {
+    profile.must_be_alone().then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Says that somebody else is where penfold's other side must be alone. That is no failure, also with CI=true: no
+/// machine can have that nobody else is there.
+fn is_in_use(profile: Profile) -> bool {
+    let controller = profile.controller().filter(|_| profile.must_be_alone());
+    let hindrance = controller.and_then(|controller| in_use(controller, "pfdiff"));
+    if let Some(hindrance) = &hindrance {
+        println!("skipped: {}: {hindrance}", profile.name());
+    }
+    hindrance.is_some()
 }
 
 fn is_wanted(profile: Profile) -> bool {
@@ -55,9 +79,19 @@ fn plan(operations: usize) -> Plan {
     }
 }
 
+/// Says that it is over, also by a panic.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Plays, prints what was done and fails if anything differed.
 fn compare(mut pair: Pair, operations: usize) {
-    let profile = pair.profile.name();
+    let own = pair.profile;
+    let profile = own.name();
     if let Ok(path) = std::env::var("PENFOLD_DIFFERENTIAL_REPLAY") {
         let steps = std::fs::read_to_string(path).expect("the file of steps can be read");
         let steps = serde_json::from_str(&steps).expect("it holds steps");
@@ -67,13 +101,28 @@ fn compare(mut pair: Pair, operations: usize) {
     }
     let plan = plan(operations);
     let begin = Instant::now();
-    let tally = campaign(&mut pair, &plan).expect("the harness works");
+    // who comes meanwhile may be gone again at the end
+    let (over, came) = (AtomicBool::new(false), AtomicBool::new(false));
+    let tally = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) && !came.load(Ordering::Relaxed) {
+                came.store(is_in_use(own), Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let _over = Over(&over);
+        campaign(&mut pair, &plan)
+    });
+    let tally = tally.expect("the harness works");
     let seconds = begin.elapsed().as_secs_f64();
     println!("{profile}: {} operations in {seconds:.1} s", tally.operations);
     for (kind, times) in &tally.kinds {
         println!("  {times:7} {kind}");
     }
     let failures: Vec<String> = tally.failures.iter().map(Failure::signature).collect();
+    if !failures.is_empty() && came.load(Ordering::Relaxed) {
+        return println!("{profile}: somebody came meanwhile, after {} operations", tally.operations);
+    }
     assert!(failures.is_empty(), "{profile}: told above in full:\n{}", failures.join("\n"));
     assert!(tally.operations >= plan.operations, "{profile}: only {} operations", tally.operations);
 }
@@ -81,6 +130,7 @@ fn compare(mut pair: Pair, operations: usize) {
 /// The harness itself: where there is no difference it must not see one.
 fn kernel_is_like_itself(profile: Profile) {
     if is_wanted(profile) && !is_skipped(missing()) {
+        let _alone = alone(profile);
         compare(kernel_pair(profile, helper()).expect("two sides"), 3000);
     }
 }
@@ -89,6 +139,10 @@ fn penfold_is_like_the_kernel(profile: Profile) {
     let program = program();
     let reason = missing().or(program.as_ref().err().map(String::as_str));
     if is_wanted(profile) && !is_skipped(reason) {
+        let _alone = alone(profile);
+        if is_in_use(profile) {
+            return;
+        }
         compare(penfold_pair(profile, helper()).expect("two sides"), operations(profile));
     }
 }

@@ -1,7 +1,8 @@
 //! Every scenario on penfold, compared line by line with the kernel's own cgroup v1.
 
+use penfold_tests::kernel::Hindrance;
 use penfold_tests::recording::{self, Difference, RECORDED_CPUS};
-use penfold_tests::{Kernel, Penfold, Run, SCENARIOS, Scenario, WALKS};
+use penfold_tests::{Kernel, Penfold, Run, SCENARIOS, Scenario, WALKS, side_by_side};
 use std::path::Path;
 
 /// A line that may differ, and why; docs/differences.md says the same at length.
@@ -39,8 +40,8 @@ fn on_penfold(scenario: &Scenario, play: impl FnOnce(&mut Run)) -> String {
     run.into_transcript()
 }
 
-fn on_kernel(scenario: &Scenario, play: impl FnOnce(&mut Run)) -> Result<String, String> {
-    let mut kernel = Kernel::new(Path::new(env!("CARGO_BIN_EXE_member")))?;
+fn on_kernel(scenario: &Scenario, attempt: u32, play: impl FnOnce(&mut Run)) -> Result<String, Hindrance> {
+    let mut kernel = Kernel::new(Path::new(env!("CARGO_BIN_EXE_member")))?.at_attempt(attempt);
     kernel.can_play(scenario)?;
     let mut run = Run::new(&mut kernel);
     play(&mut run);
@@ -97,8 +98,11 @@ fn penfold_does_what_this_kernel_does() {
         return;
     }
     let (mut failures, mut played) = (Vec::new(), 0);
-    for scenario in SCENARIOS.iter().filter(is_wanted) {
-        match compare_live(scenario, scenario.play) {
+    let compared = side_by_side(SCENARIOS.iter().filter(is_wanted), |scenario| {
+        (scenario, compare_live(scenario, scenario.play))
+    });
+    for (scenario, compared) in compared {
+        match compared {
             Err(reason) => println!("skipped: {}: {reason}", scenario.name),
             Ok(found) => {
                 played += 1;
@@ -113,10 +117,10 @@ fn penfold_does_what_this_kernel_does() {
 
 /// Plays on both. A difference counts when it comes again each time: on a busy machine what the kernel does later
 /// may come later than anyone waits.
-fn compare_live(scenario: &Scenario, play: impl Fn(&mut Run)) -> Result<Option<String>, String> {
+fn compare_live(scenario: &Scenario, play: impl Fn(&mut Run)) -> Result<Option<String>, Hindrance> {
     let mut found = None;
-    for _ in 0..3 {
-        let transcript = on_kernel(scenario, &play)?;
+    for attempt in 0..3 {
+        let transcript = on_kernel(scenario, attempt, &play)?;
         let mut needed = vec![false; ALLOWED.len()];
         found = unexplained(scenario, &transcript, &on_penfold(scenario, &play), &mut needed);
         match &found {
@@ -134,16 +138,18 @@ fn walk_elsewhere(failures: &mut Vec<String>) {
             .map_or(default, |text| text.parse().expect("the number of seeds and the first are numbers"))
     };
     let (seeds, first) = (number("PENFOLD_SEEDS", 1), number("PENFOLD_FIRST_SEED", 2));
-    for walk in WALKS {
-        let scenario = SCENARIOS.iter().find(|s| s.name == walk.scenario).expect("every walk is a scenario");
-        if !is_wanted(&scenario) {
-            continue;
-        }
+    let walk = |scenario: &Scenario| WALKS.iter().find(|walk| walk.scenario == scenario.name);
+    let is_walk = |scenario: &&Scenario| is_wanted(scenario) && walk(scenario).is_some();
+    let walked = side_by_side(SCENARIOS.iter().filter(is_walk), |scenario| {
+        let walk = walk(scenario).expect("asked for above");
+        let mut found = Vec::new();
         for seed in first..first + seeds {
             match compare_live(scenario, |run| (walk.play)(run, seed)) {
                 Err(reason) => println!("skipped: {}: {reason}", walk.scenario),
-                Ok(found) => failures.extend(found.map(|found| format!("seed {seed}: {found}"))),
+                Ok(difference) => found.extend(difference.map(|found| format!("seed {seed}: {found}"))),
             }
         }
-    }
+        found
+    });
+    failures.extend(walked.into_iter().flatten());
 }

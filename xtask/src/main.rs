@@ -1,19 +1,20 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
 //! `cargo xtask fuzz`, `cargo xtask header`.
 
-mod dist;
+mod ci;
 mod fuzz;
-mod header;
+mod test;
 
 use std::env;
-use std::iter;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
 cargo xtask CHORE
-  test    builds everything and runs all tests
-  ci      test, with format, lints and documentation before it and fuzz after it
+  test    [--jobs N] [PROGRAM...] [-- ARGUMENT...]: builds everything and runs all tests, or those of the programs
+          whose name contains one of the words; what stands after -- is for the programs, such as a test's name
+  ci      test, with format, lints and documentation before it and fuzz, for 20 s each, after it
   bench   runs the benches (see benches/README.md)
   dist    writes man pages and completions of shells into a directory, dist/share unless another is named
   fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
@@ -26,15 +27,11 @@ const MODULES: &str = "modules/Cargo.toml";
 fn main() -> ExitCode {
     let chore = env::args().nth(1);
     let done = match chore.as_deref() {
-        Some("test") => test(),
-        Some("ci") => ci(),
+        Some("test") => test::test(env::args().skip(2)),
+        Some("ci") => ci::ci(),
         Some("bench") => bench(),
         Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
-        Some("header") => header::header(env::args().nth(2).as_deref() == Some("--check")),
-        Some("dist") => {
-            let directory = env::args_os().nth(2).map_or_else(|| PathBuf::from("dist/share"), PathBuf::from);
-            dist::dist(&directory).map_err(|error| format!("dist: {}: {error}", directory.display()))
-        }
+        Some(made @ ("dist" | "header")) => generate(made),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -54,14 +51,7 @@ fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String>
     let step = format!("cargo {}", arguments.join(" "));
     eprintln!("xtask: {step}");
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    // What is ignored here stays ignored there, and what is tested has to die of these: under nohup, and in a script
-    // behind `&`, they are.
-    let status = Command::new("env")
-        .arg("--default-signal=HUP,INT,QUIT")
-        .arg(program)
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .status();
+    let status = with_default_signals(program).args(arguments).envs(environment.iter().copied()).status();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{step}: {status}")),
@@ -69,34 +59,19 @@ fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String>
     }
 }
 
-fn test() -> Result<(), String> {
-    // The tests run programs of the workspace, which must be built before any of them starts.
-    cargo(&["build", "--workspace", "--lib", "--bins", "--examples"], &[])?;
-    // controllers outside the tree: tests load what is built here
-    cargo(&["build", "--locked", "--manifest-path", MODULES, "--workspace"], &[])?;
-    cargo(&["test", "--workspace"], &[])?;
-    cargo(&["test", "--locked", "--manifest-path", MODULES, "--workspace"], &[])
+/// A program that dies of the signals which are ignored under nohup, and in a script behind `&`: what is ignored here
+/// would stay ignored there, and what is tested has to die of them.
+fn with_default_signals(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP,INT,QUIT").arg(program);
+    command
 }
 
-fn ci() -> Result<(), String> {
-    cargo(&["fmt", "--all", "--check"], &[])?;
-    header::header(true)?;
-    // workspaces of their own
-    for manifest in ["fuzz/Cargo.toml", MODULES] {
-        cargo(&["fmt", "--all", "--manifest-path", manifest, "--check"], &[])?;
-    }
-    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
-    let modules = ["clippy", "--locked", "--manifest-path", MODULES, "--workspace", "--all-targets"];
-    cargo(&[&modules[..], &["--", "-D", "warnings"]].concat(), &[])?;
-    cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
-    test()?;
-    match fuzz::compiler() {
-        Err(reason) if env::var_os("CI").is_none_or(|ci| ci != "true") => {
-            eprintln!("xtask: skipped: {reason}");
-            Ok(())
-        }
-        _ => fuzz::fuzz(iter::empty()),
-    }
+/// What is made of the sources is made by a program of its own, which takes longer to build than all the chores.
+fn generate(made: &str) -> Result<(), String> {
+    let rest: Vec<String> = env::args().skip(2).collect();
+    let words = ["run", "--quiet", "--package", "penfold-generate", "--", made].into_iter();
+    cargo(&words.chain(rest.iter().map(String::as_str)).collect::<Vec<_>>(), &[])
 }
 
 fn bench() -> Result<(), String> {

@@ -129,7 +129,8 @@ impl Drop for Named {
 /// # Errors
 /// `NotFound` where it is not, as on machines with cgroup v2 only.
 pub fn pids() -> io::Result<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let mounts = fs::read("/proc/self/mounts")?;
+    let mounts = String::from_utf8_lossy(&mounts);
     let lines = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let mut of_pids = lines.filter(|words| {
         words.len() > 3 && words[2] == "cgroup" && words[3].split(',').any(|it| it == "pids")

@@ -148,7 +148,9 @@ fn found_by_subtype(hierarchies: &[Hierarchy], shown: &str) -> Option<String> {
 /// The subtype of the FUSE mount at a path, the newest if there are several.
 fn mounted_at(target: &Path) -> Option<String> {
     let target = target.canonicalize().ok()?;
-    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    // anybody's mount may have a name that is no text
+    let mounts = std::fs::read("/proc/self/mounts").ok()?;
+    let mounts = String::from_utf8_lossy(&mounts);
     let subtype = |line: &str| {
         let mut fields = line.split(' ');
         let place = penfold_server::escape::unescape(fields.nth(1)?).into_owned();

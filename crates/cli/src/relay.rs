@@ -169,8 +169,10 @@ impl Relay<'_, '_> {
 
     fn wait(&self) -> Result<Ready, Failure> {
         let stdin = std::io::stdin();
+        // until it is known to whom they go, signals stay where they are
+        let signals = if self.pid.is_some() { PollFlags::POLLIN } else { PollFlags::empty() };
         let mut files = vec![
-            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.signals.as_fd(), signals),
             PollFd::new(self.replies.as_fd(), PollFlags::POLLIN),
         ];
         if let Some(terminal) = &self.terminal {

@@ -22,7 +22,8 @@ const HARNESS: &str = r#"
     }
     static void spin(long ms) {
         struct timespec now; volatile long x = 0;
-        do { for (int i = 0; i < 10000; i++) x += i; clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now); }
+        /* a quarter of a millisecond, so that looking at the clock is next to nothing of it */
+        do { for (int i = 0; i < 1000000; i++) x += i; clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now); }
         while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < ms);
     }
 "#;
@@ -184,13 +185,16 @@ fn cpu_time_that_nobody_waited_for_is_counted() {
         r"
         int main(void) {
             signal(SIGCHLD, SIG_IGN);
+            int done[2]; char byte = 0;
+            CHECK(pipe(done) == 0);
             for (int i = 0; i < 3; i++) if (fork() == 0) {
                 struct timespec now;
                 do clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now); while (now.tv_nsec < 150000000);
+                CHECK(write(done[1], &byte, 1) == 1);
                 if (i == 2) for (;;) pause(); /* killed with the rest of the job */
                 _exit(0);
             }
-            sleep(1);
+            for (int i = 0; i < 3; i++) CHECK(read(done[0], &byte, 1) == 1);
             return 0;
         }",
     );

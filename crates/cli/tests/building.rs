@@ -54,7 +54,7 @@ fn make_with_eight_jobs_is_capped_pinned_and_accounted_without_privilege() {
 }
 
 /// Eight recipes that make starts itself, without a shell.
-const MAKEFILE: &str = "all: 1 2 3 4 5 6 7 8\n1 2 3 4 5 6 7 8:\n\t@sleep 0.3\n";
+const MAKEFILE: &str = "all: 1 2 3 4 5 6 7 8\n1 2 3 4 5 6 7 8:\n\t@sleep 1\n";
 
 #[test]
 fn make_that_hits_the_limit_fails_exactly_as_make_does_at_eagain() {
@@ -72,8 +72,9 @@ fn make_that_hits_the_limit_fails_exactly_as_make_does_at_eagain() {
         std::fs::write(run.scratch().join("Makefile"), MAKEFILE).expect("write the makefile");
         run.scratch()
     };
-    // the kernel's own limit, for a user of its own: make and three children
-    let words = "setpriv --reuid=61993 --regid=61993 --clear-groups prlimit --nproc=4 make -j8 -C";
+    // the kernel's own limit, for a user of its own, whom nobody else's test is: make and three children
+    let own = 1_000_000 + std::process::id();
+    let words = format!("setpriv --reuid={own} --regid={own} --clear-groups prlimit --nproc=4 make -j8 -C");
     let run = Run::new(words.split(' '));
     let directory = makefile(&run);
     let bare = told(&run.word(directory).run());

@@ -231,15 +231,25 @@ fn threads_are_counted() {
 #[test]
 fn daemons_are_counted_and_dead_after_the_run() {
     needs!("sh", "setsid", "setpriv");
-    let script =
-        "for i in 1 2 3 4 5; do (setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000; :' &) ; done; sleep 0.3";
+    // each says in a pipe that all of it is there; that takes the shell no fork to read
+    let script = "exec 3<>$OUT/pipe; for i in 1 2 3 4 5; do
+            (setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000 & echo; wait' >&3 &)
+        done; for i in 1 2 3 4 5; do read line <&3; done; sleep 0.01";
+    let with_pipe = |run: common::Run| {
+        let pipe = run.scratch().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::empty()).expect("a pipe");
+        std::fs::set_permissions(&pipe, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("ours");
+        let out = run.scratch();
+        run.env("OUT", out)
+    };
     for user in users() {
-        let ended = penfold::<&str>(&[], &common::shell(script)).user(user).run().succeeded();
+        let run = with_pipe(penfold::<&str>(&[], &common::shell(script)));
+        let ended = run.user(user).run().succeeded();
         // of each: the subshell, setsid (which becomes sh) and sleep; and the last sleep
         let created = ended.number("tasks_created");
         assert!((1 + 5 * 3 + 1..=1 + 5 * 4 + 1).contains(&created), "{created}");
         assert!(ended.elapsed.as_secs() < 5);
     }
-    let ended = plain(&["run", "-q", "--", "sh", "-c", script]).run().succeeded();
+    let ended = with_pipe(plain(&["run", "-q", "--", "sh", "-c", script])).run().succeeded();
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
 }

@@ -47,12 +47,15 @@ fn a_fork_bomb_in_python_is_bounded_and_told_eagain() {
     needs!("python3", "setpriv");
     let script = "
 import errno, os, time
+told, tell = os.pipe()
 if os.fork() == 0:
     while True:
         try: os.fork()
         except BlockingIOError as error:
             os.write(1, b'%d\\n' % error.errno)
+            os.write(tell, b'.')
             time.sleep(0.1)
+os.read(told, 1)
 time.sleep(1)";
     for ended in explode(&[PYTHON, "-c", script]) {
         let told: Vec<&str> = ended.stdout.lines().collect();
@@ -66,8 +69,15 @@ fn a_fork_bomb_in_c_is_bounded_and_told_eagain() {
     let program = compile(
         r#"
         int main(void) {
+            int told[2]; char byte;
+            CHECK(pipe(told) == 0);
             if (fork() == 0)
-                for (;;) if (fork() < 0) { CHECK(write(1, errno == EAGAIN ? "EAGAIN\n" : "?\n", 7)); usleep(50000); }
+                for (;;) if (fork() < 0) {
+                    CHECK(write(1, errno == EAGAIN ? "EAGAIN\n" : "?\n", 7));
+                    CHECK(write(told[1], "", 1) == 1);
+                    usleep(50000);
+                }
+            CHECK(read(told[0], &byte, 1) == 1);
             sleep(1);
             return 0;
         }"#,

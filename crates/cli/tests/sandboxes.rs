@@ -11,7 +11,9 @@ threads = [threading.Thread(target=lambda: subprocess.run([\"true\"])) for _ in 
 [t.start() for t in threads]; [t.join() for t in threads]' &&
     echo done";
 
-const BOMB: &str = "f() { f | f & f | f & }; (f) 2>/dev/null & exec sleep 0.3";
+/// Ends some time after the first fork was refused.
+const BOMB: &str =
+    "f() { f | f & f | f & }; coproc { f; wait; } 2>&1; read -u ${COPROC[0]} line; exec sleep 0.3";
 
 /// `penfold` in a sandbox, made by the words before it, contains a job as anywhere.
 fn works(sandbox: &[&str], user: User) {

@@ -330,9 +330,13 @@ fn orphans_that_nobody_waits_for_are_reaped() {
 fn idle_clients_cost_no_time() {
     let served = Served::start(&[]);
     served.launch();
-    let clients: Vec<Connection> = (0..100)
+    let mut clients: Vec<Connection> = (0..100)
         .map(|_| Connection::connect(&Address::Path(served.socket.clone())).expect("it listens"))
         .collect();
+    // each has been accepted when it is answered
+    for client in &mut clients {
+        client.call(&InfoCall {}).expect("it answers");
+    }
     std::thread::sleep(Duration::from_millis(300));
     let used = || {
         let mut text = String::new();

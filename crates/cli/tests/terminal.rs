@@ -63,7 +63,7 @@ fn a_command_that_ignores_sigterm_goes_on() {
 /// A dialogue with an interactive bash on a terminal of its own. Prints what a user would see of job control, in
 /// words that do not depend on timing.
 const DIALOGUE: &str = r#"
-import os, pty, re, select, signal, sys, time
+import os, pty, re, select, shutil, signal, sys, tempfile, time
 prefix = sys.argv[1:]
 signal.alarm(60)
 shell, terminal = pty.fork()
@@ -88,6 +88,8 @@ def status(what):
     until(b'status=')
     print(what, until(b'.').decode())
     until(b'PROMPT> ')
+def foreground():
+    while os.tcgetpgrp(terminal) == shell: time.sleep(0.01)
 command = ' '.join(prefix)
 until(b'PROMPT> ')
 line('stty -echo; echo quiet'); until(b'quiet\r\n'); until(b'PROMPT> ')
@@ -104,18 +106,28 @@ until(b'started')
 for round in range(3):
     send(b'\x1a'); until(b'Stopped'); until(b'PROMPT> '); status('Ctrl-Z')
     line('jobs | wc -l'); print('jobs', until(b'PROMPT> ').decode().split()[0])
-    line('fg'); time.sleep(0.2)
+    line('fg'); foreground()
     line('word%d' % round); until(b'got word%d' % round); print('got', round)
 until(b'PROMPT> '); status('fg')
 
-line(command + ''' sh -c 'echo started; sleep 0.5; echo going on; exit 6' '''); until(b'started')
-# a shell that is stopped between vfork and exec of its child can't stop itself, with penfold or without
-time.sleep(0.1); send(b'\x1a'); until(b'Stopped'); until(b'PROMPT> ')
-line('bg'); until(b'going on'); line('wait %1'); until(b'PROMPT> '); status('bg')
+held = tempfile.mkdtemp() + '/held'
+os.mkfifo(held)
+line(command + f''' sh -c 'echo started; cat {held}; echo going on; exit 6' '''); until(b'started')
+# a shell that is stopped between vfork and exec of its child can't stop itself, with penfold or without: cat has opened it
+end = os.open(held, os.O_WRONLY)
+send(b'\x1a'); until(b'Stopped'); until(b'PROMPT> ')
+line('bg'); until(b'PROMPT> '); os.close(end); until(b'going on')
+line('wait %1'); until(b'PROMPT> '); status('bg')
+shutil.rmtree(os.path.dirname(held))
 
 line(command + ''' sh -c 'echo background reads; read word; echo never' & ''')
-until(b'background reads'); time.sleep(0.2); line(''); print('stopped' if b'Stopped' in until(b'PROMPT> ') else 'goes on')
-line('fg'); time.sleep(0.2); line('now'); until(b'never'); until(b'PROMPT> '); status('read')
+until(b'background reads')
+for patience in range(200):
+    line(''); stopped = b'Stopped' in until(b'PROMPT> ')
+    if stopped: break
+    time.sleep(0.1)
+print('stopped' if stopped else 'goes on')
+line('fg'); foreground(); line('now'); until(b'never'); until(b'PROMPT> '); status('read')
 
 line(command + ''' sh -c '[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && stty size && tty | grep -c dev/pts' ''')
 print('terminal', until(b'PROMPT> ').decode().replace('PROMPT>', '').split())
@@ -127,7 +139,7 @@ line('exit')
 "#;
 
 fn dialogue(prefix: &[&str]) -> String {
-    let run = Run::new([PYTHON, "-c", DIALOGUE].iter().chain(prefix).copied()).limit(30).run();
+    let run = Run::new([PYTHON, "-c", DIALOGUE].iter().chain(prefix).copied()).limit(120).run();
     assert!(run.status.success() && run.left.is_empty(), "{prefix:?}: {run:#?}");
     run.stdout
 }

@@ -207,10 +207,23 @@ fn clone3_falls_back() {
     }
 }
 
+/// A named pipe: a shell waits at it without a fork.
+fn pipe() -> common::Scratch {
+    let scratch = common::Scratch::new();
+    std::fs::remove_file(scratch.path()).expect("it is ours");
+    nix::unistd::mkfifo(scratch.path(), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    scratch
+}
+
 #[test]
 fn daemons_die_with_the_main_command() {
-    let script = "for i in 1 2 3; do (setsid sh -c 'sleep 100 & exec sleep 100' & ); done; sleep 0.2";
-    let outcome = run(&shell(script), Options::default(), Count::default());
+    let pipe = pipe();
+    let script = format!(
+        "exec 3<>{}; for i in 1 2 3; do (setsid sh -c 'sleep 100 & echo; exec sleep 100' >&3 & ); done
+        for i in 1 2 3; do read line <&3; done",
+        pipe.path().display()
+    );
+    let outcome = run(&shell(&script), Options::default(), Count::default());
     assert_eq!(code(&outcome), 0);
     assert!(outcome.policy.processes >= 7, "{:?}", outcome.policy);
 }
@@ -235,11 +248,16 @@ fn a_process_that_forks_in_a_loop_is_ended() {
 
 #[test]
 fn orphans_come_back_and_are_reaped() {
-    let script = "for i in $(seq 50); do (sh -c 'sleep 0.05' & ); done; sleep 0.4";
-    let job = start(&shell(script), Options::default(), Count::default());
+    let pipe = pipe();
+    let script = format!(
+        "for i in $(seq 50); do (sh -c 'sleep 0.05' & ); done; read line < {}",
+        pipe.path().display()
+    );
+    let job = start(&shell(&script), Options::default(), Count::default());
     let handle = job.handle();
     common::eventually("all orphans were born", || look(&handle, |count| count.processes) >= 150);
     common::eventually("all orphans are reaped", || look(&handle, |count| count.living.len()) <= 2);
+    std::fs::write(pipe.path(), "end\n").expect("the shell reads it");
     assert_eq!(code(&finish(job)), 0);
 }
 

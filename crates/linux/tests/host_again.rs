@@ -129,6 +129,9 @@ fn a_process_that_is_moved_while_a_thread_executes_a_program_stays_where_it_was_
     assert_eq!(stranger.line(), "ready");
     let pid = stranger.pid;
     hosted.host.adopt(Tid(pid)).expect("it can be traced");
+    // a stop that is still to come would hold a thread up for as long as the supervisor is kept below
+    let waits = |tid: &i32| status(*tid, "State").is_some_and(|state| state.starts_with('S'));
+    eventually("its threads wait for the signal", || hosted::threads(pid).iter().all(waits));
     let moved = hosted.host.control().with_exact(move |engine, host| {
         // nothing that it does is seen before this has ended
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGUSR1).expect("it lives");

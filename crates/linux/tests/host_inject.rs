@@ -313,8 +313,10 @@ fn a_storm_of_forks_that_is_caught_loses_nobody() {
         eventually("it is held at its limit", || {
             hosted.read(cgroup, "pids.events") != "max 0" && hosted.read(cgroup, "pids.current") != "0"
         });
-        // those made before it was a member have ended
-        std::thread::sleep(Duration::from_millis(250));
+        let older = hosted::children(stranger.pid);
+        eventually("those made before it was a member have ended", || {
+            older.iter().all(|child| !lives(*child))
+        });
         for _ in 0..20 {
             let current: u64 = hosted.read(cgroup, "pids.current").parse().expect("a number");
             assert!(current <= 40, "{current}");

@@ -102,10 +102,8 @@ fn a_signal_to_the_own_group_is_not_passed_on_again() {
 
 fn a_stop_from_outside_stops_the_supervisor_too() {
     let scratch = Scratch::new();
-    let script = format!(
-        "echo > {}; i=0; while [ $i -lt 30 ]; do sleep 0.01; i=$((i+1)); done; exit 9",
-        scratch.path().display()
-    );
+    let script =
+        format!("echo > {0}; until grep -q end {0}; do sleep 0.01; done; exit 9", scratch.path().display());
     let mut child = supervisor(&script).spawn().unwrap();
     eventually("it runs", || !scratch.text().is_empty());
     for _ in 0..3 {
@@ -115,11 +113,12 @@ fn a_stop_from_outside_stops_the_supervisor_too() {
         kill(pid(&child), Signal::SIGCONT).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
+    std::fs::write(scratch.path(), "end").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(9));
 }
 
 fn a_stop_that_the_job_ends_itself_does_not_stop_the_supervisor() {
-    let script = "(sleep 0.1; kill -CONT $$) & kill -STOP $$; exit 8";
+    let script = "(while sleep 0.1; do kill -CONT $$; done) & kill -STOP $$; exit 8";
     let mut child = supervisor(script).spawn().unwrap();
     let start = std::time::Instant::now();
     while child.try_wait().unwrap().is_none() {

@@ -48,6 +48,11 @@ impl Profile {
         }
     }
 
+    /// Do answers of the kernel depend on who else has a cgroup in the hierarchy?
+    pub fn must_be_alone(self) -> bool {
+        self == Self::Cpuset
+    }
+
     /// Does the kernel count zombies in what the controller shows and limits?
     pub(super) fn charges_zombies(self) -> bool {
         self == Self::Pids

@@ -76,7 +76,9 @@ fn mark_of(owner: u32) -> String {
 
 /// Mount points and types of this mount namespace.
 fn mounts() -> Vec<(PathBuf, String)> {
-    let text = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    // others may have mounts with names that are no text
+    let text = fs::read("/proc/self/mounts").unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let parse = |line: &str| {
         let mut words = line.split(' ').skip(1);
         Some((PathBuf::from(words.next()?), words.next()?.to_owned()))

@@ -1,5 +1,6 @@
 //! The machine's own cgroup v1 as a target, through real files and real processes.
 
+mod alone;
 mod member;
 mod proc;
 pub mod protocol;
@@ -8,6 +9,7 @@ use crate::ops::{Answer, FsOp, Performer};
 use crate::proc_text;
 use crate::scenarios::Scenario;
 use crate::target::{AgentCall, Res, Target};
+pub use alone::{Hindrance, in_use, take_turn};
 use member::{Member, within_patience};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -48,20 +50,23 @@ pub struct Kernel {
     controllers: Vec<String>,
     roles: BTreeMap<String, Role>,
     performer: Performer,
+    asynchronous_work: Duration,
 }
 
 impl Kernel {
     /// Prepares a run; `helper` is this package's program `member`.
     ///
-    /// The error says why this machine cannot be tested on.
-    pub fn new(helper: &Path) -> Result<Self, String> {
+    /// Waits for others who play on the kernel. The error says why this machine cannot be tested on.
+    pub fn new(helper: &Path) -> Result<Self, Hindrance> {
         if let Some(reason) = missing() {
-            return Err(reason.into());
+            return Err(Hindrance::Missing(reason.into()));
         }
+        take_turn().map_err(Hindrance::Missing)?;
         let unique = format!("pft{}x{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
         let home = std::env::temp_dir().join(&unique);
-        fs::create_dir(&home).map_err(|e| format!("{}: {e}", home.display()))?;
-        std::os::unix::fs::symlink(helper, home.join("agent")).map_err(|e| format!("agent: {e}"))?;
+        let failed = |error: std::io::Error| Hindrance::Missing(format!("{}: {error}", home.display()));
+        fs::create_dir(&home).map_err(failed)?;
+        std::os::unix::fs::symlink(helper, home.join("agent")).map_err(failed)?;
         Ok(Self {
             unique,
             home,
@@ -72,19 +77,38 @@ impl Kernel {
             controllers: vec![],
             roles: BTreeMap::new(),
             performer: Performer::default(),
+            asynchronous_work: ASYNCHRONOUS_WORK,
         })
     }
 
-    /// Whether this machine has what a scenario needs; the error says what is missing.
-    pub fn can_play(&self, scenario: &Scenario) -> Result<(), String> {
+    /// Gives the kernel twice as long for each attempt that was made before: on a busy machine what it does later may
+    /// come later.
+    #[must_use]
+    pub fn at_attempt(mut self, attempt: u32) -> Self {
+        self.asynchronous_work = ASYNCHRONOUS_WORK * 2_u32.pow(attempt);
+        self
+    }
+
+    /// Whether this machine has what a scenario needs, and nobody else is where it must be alone.
+    pub fn can_play(&self, scenario: &Scenario) -> Result<(), Hindrance> {
+        let missing = |what: String| Err(Hindrance::Missing(what));
         for name in scenario.opens {
-            proc::mount_point_of(name).ok_or_else(|| format!("no hierarchy holds exactly {name}"))?;
+            if proc::mount_point_of(name).is_none() {
+                return missing(format!("no hierarchy holds exactly {name}"));
+            }
+        }
+        if let Some(hindrance) = scenario.alone.iter().find_map(|name| in_use(name, &self.unique)) {
+            return Err(hindrance);
         }
         for name in scenario.binds {
             match proc::cgroups_row(name) {
                 Some((false, _, true)) => {}
-                Some((true, ..)) => return Err(format!("{name} is bound to a hierarchy already")),
-                _ => return Err(format!("this kernel has no {name}")),
+                Some((true, ..)) => {
+                    let is_bound = || missing(format!("{name} is bound to a hierarchy already"));
+                    return proc::mount_with(name)
+                        .map_or_else(is_bound, |place| Err(Hindrance::InUse(place)));
+                }
+                _ => return missing(format!("this kernel has no {name}")),
             }
         }
         Ok(())
@@ -270,7 +294,7 @@ impl Target for Kernel {
     }
 
     fn agent_calls(&mut self) -> Vec<AgentCall> {
-        sleep(ASYNCHRONOUS_WORK);
+        sleep(self.asynchronous_work);
         let log = self.home.join("agent.log");
         let text = fs::read_to_string(&log).unwrap_or_default();
         let _ = fs::remove_file(&log);
@@ -279,7 +303,7 @@ impl Target for Kernel {
     }
 
     fn settle(&mut self) {
-        sleep(ASYNCHRONOUS_WORK);
+        sleep(self.asynchronous_work);
     }
 }
 
@@ -299,7 +323,7 @@ impl Drop for Kernel {
             }
         }
         // a hierarchy unmounted before its removed groups are offline would stay for ever
-        sleep(ASYNCHRONOUS_WORK);
+        sleep(self.asynchronous_work);
         for label in &self.mounted {
             unmount_for_good(&self.home.join(label));
             let _ = fs::remove_dir(self.home.join(label));

@@ -14,7 +14,9 @@ pub(super) fn knows_v1() -> bool {
 
 /// (mount point, options of the superblock) of every mount of type `cgroup`.
 fn mounts() -> Vec<(PathBuf, String)> {
-    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    // others may have mounts with names that are no text
+    let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let parse = |line: &str| {
         let (before, after) = line.split_once(" - ")?;
         let place = before.split(' ').nth(4)?;
@@ -34,6 +36,12 @@ pub(super) fn mount_options(place: &Path) -> Option<String> {
 /// Where the hierarchy that holds exactly `controller` is mounted.
 pub(super) fn mount_point_of(controller: &str) -> Option<PathBuf> {
     mounts().into_iter().find(|(_, options)| options == &format!("rw,{controller}")).map(|(at, _)| at)
+}
+
+/// Where a hierarchy is mounted that holds `controller`, perhaps with others.
+pub(super) fn mount_with(controller: &str) -> Option<PathBuf> {
+    let holds = |options: &str| options.split(',').any(|option| option == controller);
+    mounts().into_iter().find(|(_, options)| holds(options)).map(|(at, _)| at)
 }
 
 /// The state letter of a task.

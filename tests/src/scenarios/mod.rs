@@ -28,16 +28,24 @@ pub struct Scenario {
     pub opens: &'static [&'static str],
     /// Controllers that must be bound to no hierarchy.
     pub binds: &'static [&'static str],
+    /// Controllers in whose hierarchy nobody else may have a cgroup: what the kernel answers depends on all siblings.
+    pub alone: &'static [&'static str],
     /// The walk.
     pub play: fn(&mut Run),
 }
 
 const fn scenario(name: &'static str, opens: &'static [&'static str], play: fn(&mut Run)) -> Scenario {
-    Scenario { name, opens, binds: &[], play }
+    Scenario { name, opens, binds: &[], alone: &[], play }
 }
 
 const fn binding(name: &'static str, binds: &'static [&'static str], play: fn(&mut Run)) -> Scenario {
-    Scenario { name, opens: &[], binds, play }
+    Scenario { name, opens: &[], binds, alone: &[], play }
+}
+
+impl Scenario {
+    const fn alone(self) -> Scenario {
+        Scenario { alone: self.opens, ..self }
+    }
 }
 
 /// All of them.
@@ -70,8 +78,8 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("cpuset_flags", &["cpuset"], cpuset::flags),
     scenario("cpuset_members", &["cpuset"], cpuset_rules::members),
     scenario("cpuset_affinity", &["cpuset"], cpuset_rules::affinity),
-    scenario("cpuset_hierarchy", &["cpuset"], cpuset_rules::hierarchy),
-    scenario("cpuset_clone", &["cpuset"], cpuset_rules::clone_children),
+    scenario("cpuset_hierarchy", &["cpuset"], cpuset_rules::hierarchy).alone(),
+    scenario("cpuset_clone", &["cpuset"], cpuset_rules::clone_children).alone(),
     scenario("cpuacct_files", &["cpuacct"], cpuacct::files),
     scenario("freezer_writes", &["freezer"], freezer::writes),
     scenario("freezer_hierarchy", &["freezer"], freezer::hierarchy),
@@ -82,5 +90,5 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("walk_release", &[], walks::recorded_release),
     scenario("walk_pids", &["pids"], walks::recorded_pids),
     scenario("walk_freezer", &["freezer"], walks::recorded_freezer),
-    scenario("walk_cpuset", &["cpuset"], walks::recorded_cpuset),
+    scenario("walk_cpuset", &["cpuset"], walks::recorded_cpuset).alone(),
 ];

@@ -44,7 +44,9 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
     let hierarchies = Hierarchies::ask(remote)?;
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    // anybody's mount may have a name that is no text
+    let mounts = std::fs::read("/proc/self/mounts").unwrap_or_default();
+    let mounts = String::from_utf8_lossy(&mounts);
     let named = &arguments.controllers;
     let mut text = String::new();
     for one in &hierarchies.0 {

@@ -98,6 +98,15 @@ macro_rules! needs {
     };
 }
 
+/// What was said, but for the lines about modules that took long: on a busy machine each callback may.
+pub fn without_slowness(stderr: &str) -> String {
+    let is_slowness = |line: &str| {
+        line.trim_start().starts_with("WARN ")
+            && (line.contains("; it may take ") || line.contains(" and goes on"))
+    };
+    stderr.split_inclusive('\n').filter(|line| !is_slowness(line)).collect()
+}
+
 /// A command to run, usually penfold.
 #[derive(Debug)]
 pub struct Run {

@@ -25,6 +25,8 @@ pub(crate) struct Daemon {
     pub(crate) state: PathBuf,
     process: Child,
     pub(crate) connection: Connection,
+    /// What has to be written down before a crash.
+    attached: Vec<i32>,
 }
 
 fn spawn(directory: &Path, state: &Path) -> (Child, Connection) {
@@ -49,18 +51,28 @@ impl Daemon {
         std::fs::create_dir(&directory).expect("a scratch directory");
         let state = directory.join("state");
         let (process, connection) = spawn(&directory, &state);
-        Daemon { directory, state, process, connection }
+        Daemon { directory, state, process, connection, attached: Vec::new() }
     }
 
     /// SIGKILL, when everything that was acknowledged is in the file.
     pub(crate) fn crash(&mut self) {
         self.settle();
+        // the next daemon need not find them
+        self.attached.clear();
         kill(Pid::from_raw(self.process.id().cast_signed()), Signal::SIGKILL).expect("it lives");
         self.process.wait().expect("it is ours");
     }
 
-    /// Waits until the journal has not grown for a while.
+    /// Does the journal name this process, by `pid`, or this thread, by `tid`?
+    pub(crate) fn has_written(&self, key: &str, number: i32) -> bool {
+        let text = std::fs::read_to_string(self.state.join("journal")).unwrap_or_default();
+        text.contains(&format!("\"{key}\":{number},"))
+    }
+
+    /// Waits until the journal has every member and has not grown for a while.
     pub(crate) fn settle(&self) {
+        let has = |task: &i32| self.has_written("pid", *task) || self.has_written("tid", *task);
+        crate::common::wait_until("the members are written down", || self.attached.iter().all(has));
         let length = || std::fs::metadata(self.state.join("journal")).map_or(0, |file| file.len());
         let (mut last, mut since) = (length(), Instant::now());
         while since.elapsed() < Duration::from_millis(300) {
@@ -102,6 +114,7 @@ impl Daemon {
         if let Err(error) = self.connection.call(&call) {
             panic!("{task} into {cgroup}: {error}");
         }
+        self.attached.push(task);
     }
 
     pub(crate) fn not_restored(&mut self) -> Vec<String> {

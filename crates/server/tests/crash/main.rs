@@ -58,6 +58,8 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
     daemon.attach(&format!("{all}:/a"), thread, false);
     daemon.attach(&format!("{all}:/frozen/below"), frozen.pid(), true);
     std::thread::sleep(Duration::from_millis(1500));
+    // on a busy machine later
+    wait_until("births are written down", || family.iter().all(|pid| daemon.has_written("pid", *pid)));
 
     let before = daemon.seen();
     assert_eq!(before.len(), 3 * 2 + 3 + 1000 + 5 + 1);
@@ -73,6 +75,7 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
 
     // and once more, when the birth of a thread has been looked at
     std::thread::sleep(Duration::from_millis(1500));
+    wait_until("the birth is written down", || daemon.has_written("tid", numbers(&born)[0]));
     let before = daemon.seen();
     daemon.crash();
     daemon.restart();

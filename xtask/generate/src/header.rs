@@ -35,7 +35,7 @@ pub(crate) fn header(check: bool) -> Result<(), String> {
 }
 
 fn module_crate() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/module")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/module")
 }
 
 fn generate() -> Result<String, String> {

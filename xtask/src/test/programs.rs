@@ -1,0 +1,114 @@
+//! The test programs, as cargo builds them.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// Programs that play on the kernel's own hierarchies. They run one after the other: each would find the others' cgroups
+/// where it needs to be alone. The longest of all programs are among them, so they begin first.
+const ON_THE_KERNEL: [&str; 4] = [
+    "tests/tests/differential.rs",
+    "tests/tests/same_as_kernel.rs",
+    "tests/tests/kernel.rs",
+    "tests/tests/differential_harness.rs",
+];
+
+/// Programs that run longer than most. They begin before the others, so that none is left alone at the end.
+const LONG: [&str; 3] =
+    ["tests/tests/module_rounds.rs", "crates/cli/tests/shells.rs", "crates/cli/tests/accounting.rs"];
+
+/// One test program.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Program {
+    /// The file of its `main`, from the top of the repository.
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    /// Its package's directory, where cargo runs it.
+    pub(super) directory: PathBuf,
+}
+
+impl Program {
+    #[cfg(test)]
+    pub(super) fn named(name: &str) -> Program {
+        Program { name: name.to_owned(), path: PathBuf::new(), directory: PathBuf::new() }
+    }
+}
+
+/// Builds the tests of a workspace; `selection` is for cargo.
+///
+/// # Errors
+/// Says that cargo can't run or that something does not build.
+pub(super) fn build(selection: &[&str]) -> Result<Vec<Program>, String> {
+    let words = ["test", "--no-run", "--message-format=json-render-diagnostics"];
+    eprintln!("xtask: cargo test --no-run {}", selection.join(" "));
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(words)
+        .args(selection)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("test: cargo: {error}"))?;
+    if !output.status.success() {
+        return Err("test: the tests do not build".to_owned());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(program).collect())
+}
+
+/// The test program that a message of cargo's tells of, if it does.
+fn program(message: &str) -> Option<Program> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
+        return None;
+    }
+    let source = Path::new(message["target"]["src_path"].as_str()?);
+    let name = source.strip_prefix(super::top()).unwrap_or(source).display().to_string();
+    let directory = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
+    Some(Program { name, path: message["executable"].as_str()?.into(), directory })
+}
+
+/// The programs in the order in which they begin. Those of one chain run one after the other.
+pub(super) fn chains(programs: Vec<Program>) -> VecDeque<Vec<Program>> {
+    let place = |list: &[&str], program: &Program| list.iter().position(|name| *name == program.name);
+    let (mut kernel, mut others): (Vec<_>, Vec<_>) =
+        programs.into_iter().partition(|program| ON_THE_KERNEL.contains(&program.name.as_str()));
+    kernel.sort_by_key(|program| place(&ON_THE_KERNEL, program));
+    others.sort_by_key(|program| (place(&LONG, program).unwrap_or(LONG.len()), program.name.clone()));
+    let first = Some(kernel).filter(|kernel| !kernel.is_empty());
+    first.into_iter().chain(others.into_iter().map(|program| vec![program])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_cargo_tell_test_programs() {
+        let top = super::super::top().display().to_string();
+        let test = r#"{"reason":"compiler-artifact","manifest_path":"TOP/crates/cli/Cargo.toml","target":
+            {"src_path":"TOP/crates/cli/tests/top.rs"},"profile":{"test":true},"executable":"/t/top-1"}"#;
+        let told = program(&test.replace("TOP", &top)).unwrap();
+        assert_eq!((told.name.as_str(), told.path), ("crates/cli/tests/top.rs", "/t/top-1".into()));
+        assert_eq!(told.directory, Path::new(&top).join("crates/cli"));
+        for other in [test.replace("true", "false"), test.replace("\"/t/top-1\"", "null"), "noise".into()] {
+            assert_eq!(program(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn programs_on_the_kernel_are_one_chain() {
+        let names = ["z.rs", "tests/tests/kernel.rs", "a.rs", "tests/tests/differential.rs"];
+        let chains = chains(names.map(Program::named).to_vec());
+        let chains: Vec<Vec<&str>> =
+            chains.iter().map(|chain| chain.iter().map(|program| program.name.as_str()).collect()).collect();
+        assert_eq!(chains[0], ["tests/tests/differential.rs", "tests/tests/kernel.rs"]);
+        assert_eq!(chains[1..], [["a.rs"], ["z.rs"]]);
+    }
+
+    #[test]
+    fn every_program_with_a_place_of_its_own_exists() {
+        for name in ON_THE_KERNEL.iter().chain(&LONG) {
+            assert!(super::super::top().join(name).exists(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! One run of one test program.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::output::Output;
+use super::programs::Program;
+
+/// How a run ended.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) program: Program,
+    /// Why it is no success.
+    pub(super) failure: Option<String>,
+    pub(super) output: Output,
+    /// Holds all that the program printed.
+    pub(super) file: PathBuf,
+    pub(super) took: Duration,
+}
+
+impl Outcome {
+    /// Runs a program; `rest` is for it. What it prints goes into a file in `place`.
+    pub(super) fn of(program: Program, place: &Path, rest: &[String]) -> Outcome {
+        let file = place.join(program.name.replace('/', "-") + ".txt");
+        let began = Instant::now();
+        let ended = run(&program, &file, rest);
+        let took = began.elapsed();
+        let output = Output::read(&String::from_utf8_lossy(&fs::read(&file).unwrap_or_default()));
+        let failure = match ended {
+            Ok(status) if status.success() => None,
+            Ok(status) => Some(status.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        Outcome { program, failure, output, file, took }
+    }
+
+    /// The words that run again what failed.
+    pub(super) fn again(&self) -> String {
+        let tests = match &self.output.failed[..] {
+            [] => String::new(),
+            failed => format!(" -- --exact {}", failed.join(" ")),
+        };
+        format!("cargo xtask test {}{tests}", self.program.name)
+    }
+}
+
+fn run(program: &Program, file: &Path, rest: &[String]) -> std::io::Result<ExitStatus> {
+    let output = File::create(file)?;
+    crate::with_default_signals(&program.path)
+        // also of tests that passed, whose output tells what they skipped
+        .arg("--show-output")
+        .args(rest)
+        .current_dir(&program.directory)
+        .env("CARGO_MANIFEST_DIR", &program.directory)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .status()
+}
