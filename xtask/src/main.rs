@@ -7,7 +7,6 @@ mod test;
 
 use std::env;
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\

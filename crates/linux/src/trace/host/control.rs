@@ -25,11 +25,7 @@ impl Control {
     /// # Errors
     /// [`Gone`] when the job has ended.
     pub fn request<R>(&self, request: impl FnOnce(&mut Engine, &mut dyn Host) -> R) -> Result<R, Gone> {
-        self.handle.with(|supervisor, policy| {
-            let result = request(&mut policy.engine, &mut supervisor.tasks);
-            policy.end_request(&mut supervisor.tasks);
-            result
-        })
+        self.handle.with(|supervisor, policy| policy.request(&mut supervisor.tasks, request))
     }
 
     /// Looks at the engine, and changes nothing.
@@ -45,10 +41,6 @@ impl Control {
     /// # Errors
     /// As [`Control::request`].
     pub fn with_exact<R>(&self, request: impl FnOnce(&mut Engine, &mut dyn Host) -> R) -> Result<R, Gone> {
-        self.handle.with_exact(|supervisor, policy| {
-            let result = request(&mut policy.engine, &mut supervisor.tasks);
-            policy.end_request(&mut supervisor.tasks);
-            result
-        })
+        self.handle.with_exact(|supervisor, policy| policy.request(&mut supervisor.tasks, request))
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use penfold_core::{
-    Caller, CgroupId, CpuTime, CssSetId, Engine, Error, Event, HostView as _, LimitHit, Mask, Release, Tid,
+    Caller, CgroupId, CpuTime, CssSetId, Engine, Error, Event, Host, HostView as _, LimitHit, Mask, Release,
+    Tid,
 };
 
 use super::machine::{EngineTasks, Machine, Member, nix_errno};
@@ -106,18 +107,24 @@ impl EnginePolicy {
     ) -> Result<(), Error> {
         self.count();
         let caller = Caller::root(main);
-        self.engine.adopt(tasks, main);
-        let mut cgroups = cgroups.into_iter();
-        let placed = cgroups.try_for_each(|cgroup| self.engine.attach(tasks, &caller, cgroup, main, true));
-        self.end_request(tasks);
-        placed
+        self.request(tasks, |engine, host| {
+            engine.adopt(host, main);
+            cgroups.into_iter().try_for_each(|cgroup| engine.attach(host, &caller, cgroup, main, true))
+        })
     }
 
-    /// What is to be done at the end of every request.
-    pub(crate) fn end_request(&mut self, tasks: &mut EngineTasks) {
+    /// Runs a request.
+    pub(crate) fn request<R>(
+        &mut self,
+        tasks: &mut EngineTasks,
+        request: impl FnOnce(&mut Engine, &mut dyn Host) -> R,
+    ) -> R {
+        tasks.begin_request();
+        let result = request(&mut self.engine, tasks);
         for (set, cpu, time) in tasks.end_request() {
             self.engine.charge_cpu(set, cpu, time);
         }
+        result
     }
 
     /// Takes the policy apart when the job has ended.
@@ -191,6 +198,8 @@ impl Policy for EnginePolicy {
             Some(charge) => self.engine.commit_fork(tasks, charge, fork.child),
             None => self.engine.join(tasks, fork.child, set),
         };
+        // each callback of a fork is a request of its own
+        tasks.begin_request();
     }
 
     fn adopted(&mut self, tasks: &mut EngineTasks, task: Tid, _: Tid) {

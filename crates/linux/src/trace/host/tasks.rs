@@ -209,6 +209,13 @@ impl EngineTasks {
         }
     }
 
+    /// Begins a request: what callbacks have asked for since the last one is forgotten.
+    pub(crate) fn begin_request(&mut self) {
+        self.common.sampled.clear();
+        self.common.filtered.clear();
+        self.common.moved.clear();
+    }
+
     /// Ends a request: of the processes that moved, those whose threads are in different places now have accounts by
     /// thread. Returns what they have used until now.
     ///
@@ -216,8 +223,6 @@ impl EngineTasks {
     /// do. Where they do, core has asked for the time a moment ago.
     pub(crate) fn end_request(&mut self) -> Vec<(CssSetId, usize, CpuTime)> {
         let mut used = Vec::new();
-        self.common.sampled.clear();
-        self.common.filtered.clear();
         for group in std::mem::take(&mut self.common.moved) {
             let threads = self.threads_of(group);
             let sets: HashSet<CssSetId> = threads.iter().filter_map(|thread| self.css_set(*thread)).collect();

@@ -315,6 +315,8 @@ impl<P: Policy> Supervisor<P> {
             return Ok(Seized::Old);
         }
         let mut lineage = Lineage::adopted(false);
+        // ends the wait for an exec
+        self.tick(true);
         // which of its threads will execute a new program is not known
         match seize::seize(tid, ptrace_options(lineage) | libc::PTRACE_O_TRACEEXEC) {
             // It has executed a program meanwhile, and is the leader: the number that it had is nobody's.

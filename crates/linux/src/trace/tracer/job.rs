@@ -116,20 +116,18 @@ impl<P: Policy> Job<P> {
             let begun = Timer::new().map_err(system("make a timer")).and_then(|timer| {
                 let mut state = shared.lock();
                 let State { supervisor, policy } = state.as_mut().expect("it has just been made");
-                Ok((begin(supervisor, policy)?, timer))
+                supervisor.serve_with(timer);
+                begin(supervisor, policy)
             });
-            let timer = match begun {
-                Ok((main, timer)) => {
-                    shared.serve_from_here();
-                    let _ = started.send(Ok(main));
-                    timer
-                }
-                Err(error) => {
-                    let _ = started.send(Err(error));
-                    return None;
-                }
-            };
-            run(&shared, timer);
+            let failed = begun.is_err();
+            if !failed {
+                shared.serve_from_here();
+            }
+            let _ = started.send(begun);
+            if failed {
+                return None;
+            }
+            run(&shared);
             let State { mut supervisor, policy } = shared.lock().take().expect("a job ends once");
             drop(end);
             let status = supervisor.failure.take().map_or(Ok(supervisor.status.unwrap_or_default()), Err);
@@ -192,7 +190,7 @@ impl<P: Policy> Job<P> {
 }
 
 /// Supervises until no task is left, or until it is to end.
-fn run<P: Policy>(shared: &Shared<P>, mut timer: Timer) {
+fn run<P: Policy>(shared: &Shared<P>) {
     let mut waiting: Vec<Request<P>> = Vec::new();
     let mut found = Found::Nothing;
     loop {
@@ -213,10 +211,7 @@ fn run<P: Policy>(shared: &Shared<P>, mut timer: Timer) {
                 continue;
             }
             Next::Look => false,
-            Next::Wait(period) => {
-                timer.every(period);
-                true
-            }
+            Next::Wait => true,
         };
         found = match wait::peek(block) {
             Ok(Some(report)) => Found::Event(report),

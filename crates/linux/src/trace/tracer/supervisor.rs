@@ -35,6 +35,7 @@ use super::seizure::Seizure;
 use super::table::{JobId, Lineage, NO_JOB, TidMap, TidSet};
 use super::tasks::{Deferred, Tasks};
 use crate::trace::os::spawn::StartError;
+use crate::trace::os::timer::Timer;
 use crate::trace::os::wait::{self, Report};
 use crate::trace::os::{ptrace, task};
 
@@ -70,8 +71,8 @@ pub(crate) enum Found {
 pub(crate) enum Next {
     /// At once, without waiting.
     Look,
-    /// It waits for an event or a kick; with a duration it is kicked once in every such time.
-    Wait(Option<Duration>),
+    /// It waits for an event or a kick.
+    Wait,
     /// It waits for a kick: there is no task.
     WaitForKick,
     /// It ends.
@@ -128,6 +129,8 @@ pub struct Supervisor<P: Policy> {
     pub(crate) main_stops_known: u64,
     pub(crate) status: Option<i32>,
     pub(crate) failure: Option<StartError>,
+    /// Kicks the tracer thread where no event may come. `None` until that thread runs.
+    timer: Option<Timer>,
     events: u32,
     /// A child whose parent has not reported it was seen: a look at what else is there comes before a wait.
     look_first: bool,
@@ -181,6 +184,7 @@ impl<P: Policy> Supervisor<P> {
             main_stops_known: 0,
             status: None,
             failure: None,
+            timer: None,
             events: 0,
             look_first: false,
         }
@@ -217,8 +221,20 @@ impl<P: Policy> Supervisor<P> {
         policy.batch_done();
     }
 
+    /// Takes the timer of the calling thread, which is the tracer's.
+    pub(crate) fn serve_with(&mut self, timer: Timer) {
+        self.timer = Some(timer);
+    }
+
+    /// Kicks the tracer from now on, or no more: what waits without an event gives up sooner or later.
+    pub(crate) fn tick(&mut self, on: bool) {
+        if let Some(timer) = &mut self.timer {
+            timer.every(on.then_some(TICK));
+        }
+    }
+
     /// What the tracer waits for next, after it has `found` that.
-    pub(crate) fn next(&self, found: Found) -> Next {
+    pub(crate) fn next(&mut self, found: Found) -> Next {
         if self.over || found == Found::NoTask && !self.stays {
             return Next::End;
         }
@@ -230,7 +246,8 @@ impl<P: Policy> Supervisor<P> {
             return Next::Look;
         }
         let has_deadline = !self.early.is_empty() || !self.seizures.is_empty() || !self.injected.is_empty();
-        Next::Wait(has_deadline.then_some(TICK))
+        self.tick(has_deadline);
+        Next::Wait
     }
 
     /// Makes the ptrace requests that were noted meanwhile.

@@ -218,14 +218,16 @@ impl<T> Table<T> {
         self.tasks.insert(tid, task);
     }
 
-    /// Removes a task, and its process with the leader: the kernel reports a leader's death last.
+    /// Removes a task, and its process with the last. Of a process that dies that is the leader, of one that is let go it
+    /// can be any.
     pub(crate) fn remove(&mut self, tid: Tid) {
         let Some(task) = self.tasks.remove(&tid) else { return };
         self.uncount(task.lineage.job);
-        if tid == task.tgid {
-            self.processes.remove(&tid);
-        } else if let Some(process) = self.processes.get_mut(&task.tgid) {
+        if let Some(process) = self.processes.get_mut(&task.tgid) {
             process.take(tid);
+            if process.threads.is_empty() {
+                self.processes.remove(&task.tgid);
+            }
         }
     }
 
