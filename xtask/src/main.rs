@@ -1,6 +1,7 @@
-//! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
-//! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask loom`.
+//! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arrows`, `cargo xtask bench`,
+//! `cargo xtask dist`, `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask loom`.
 
+mod arrows;
 mod dist;
 mod fuzz;
 mod header;
@@ -14,6 +15,8 @@ const USAGE: &str = "\
 cargo xtask CHORE
   test    builds everything and runs all tests
   ci      test, with format, lints and documentation and loom before it and fuzz after it
+  arrows  [--revision REV] [--layers FILE] [--list] [--json] [--check] [FOLDER...]: a table of files that use each
+          other, of those that point upward and of circles
   bench   runs the benches (see benches/README.md)
   dist    writes man pages and completions of shells into a directory, dist/share unless another is named
   fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     let done = match chore.as_deref() {
         Some("test") => test(),
         Some("ci") => ci(),
+        Some("arrows") => arrows::arrows(env::args().skip(2)),
         Some("bench") => bench(),
         Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
         Some("header") => header::header(env::args().nth(2).as_deref() == Some("--check")),
