@@ -1,10 +1,12 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask arrows`, `cargo xtask bench`,
-//! `cargo xtask dist`, `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask loom`.
+//! `cargo xtask dist`, `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask loom`,
+//! `cargo xtask mutants`.
 
 mod arrows;
 mod dist;
 mod fuzz;
 mod header;
+mod mutants;
 
 use std::env;
 use std::iter;
@@ -22,7 +24,9 @@ cargo xtask CHORE
   fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
           --input FILE TARGET: plays one input, such as that of a finding
   header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date
-  loom    tries all interleavings of the two threads that load, call and unload a module, in a model";
+  loom    tries all interleavings of the two threads that load, call and unload a module, in a model
+  mutants [--shard K/N] [--package core|subsystems]: changes these crates place by place and runs their tests each time;
+          needs cargo-mutants";
 
 /// The controllers outside the tree: a workspace of its own.
 const MODULES: &str = "modules/Cargo.toml";
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
         Some("header") => header::header(env::args().nth(2).as_deref() == Some("--check")),
         Some("loom") => loom(),
+        Some("mutants") => mutants::mutants(env::args().skip(2)),
         Some("dist") => {
             let directory = env::args_os().nth(2).map_or_else(|| PathBuf::from("dist/share"), PathBuf::from);
             dist::dist(&directory).map_err(|error| format!("dist: {}: {error}", directory.display()))
