@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, Caller, CgroupId, Errno, FileId, Owner, Tid};
+use penfold_core::{Callbacks, Caller, CgroupId, Errno, FileId, Host as _, Owner, Tid};
 
 #[test]
 fn hierarchy_is_found_by_number_name_or_subsystem() {
@@ -135,6 +135,25 @@ fn css_set_is_counted_and_knows_its_cgroups() {
         .css_sets_of(a)
         .flat_map(|set| world.engine.tree().css_set(set).unwrap().cgroups().skip(1).collect::<Vec<_>>());
     assert_eq!(cgroups.collect::<Vec<_>>(), [a], "not of the hierarchy that is gone");
+}
+
+/// Every set gets a new key when a hierarchy comes or goes: the old sets must be found by it.
+#[test]
+fn tasks_share_a_css_set_over_a_mount_and_an_unmount() {
+    let mut world = World::new();
+    let first = world.mount("none,name=x").unwrap();
+    let a = world.mkdir(first, "a").unwrap();
+    let tasks = [world.spawn(), world.spawn(), world.spawn()];
+    world.attach(a, tasks[0]).unwrap();
+    let second = world.mount("none,name=y").unwrap();
+    world.attach(a, tasks[1]).unwrap();
+    assert_eq!(world.engine.css_set_count(), 2);
+    world.unmount(second);
+    world.attach(a, tasks[2]).unwrap();
+    assert_eq!(world.engine.css_set_count(), 2);
+    world.attach(first, tasks[0]).unwrap();
+    let set = |task| world.host.css_set(task);
+    assert_eq!((set(tasks[0]), set(tasks[1])), (Some(world.engine.initial_css_set()), set(tasks[2])));
 }
 
 #[test]

@@ -44,14 +44,17 @@ impl Layers {
         Ok(Layers::Given(layers))
     }
 
-    /// The arrows that point from a lower layer to a higher one; none if no file of the folder is in a layer.
+    /// The arrows that point from a lower layer to a higher one; none if the folder has not two layers.
     pub(super) fn upward(
         &self,
         folder: &str,
         files: &[String],
         arrows: &BTreeSet<Arrow>,
     ) -> Option<BTreeSet<Arrow>> {
-        files.iter().find(|file| self.layer(folder, file).is_some())?;
+        let layers: BTreeSet<usize> = files.iter().filter_map(|file| self.layer(folder, file)).collect();
+        if layers.len() < 2 {
+            return None;
+        }
         let upward = |arrow: &&Arrow| match (self.layer(folder, &arrow.0), self.layer(folder, &arrow.1)) {
             (Some(from), Some(to)) => from < to,
             _ => false,
@@ -102,7 +105,9 @@ mod tests {
     #[test]
     fn folder_without_layers_has_no_up() {
         assert_eq!(upward(&Layers::storeys(), "crates/cli/src", &[("a.rs", "b.rs")]), None);
-        assert_eq!(upward(&Layers::storeys(), "crates/linux/src/trace", &[("a.rs", "b.rs")]), None);
+        for files in [("a.rs", "b.rs"), ("a.rs", "host.rs")] {
+            assert_eq!(upward(&Layers::storeys(), "crates/linux/src/trace", &[files]), None);
+        }
     }
 
     #[test]
