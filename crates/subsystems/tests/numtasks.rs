@@ -139,29 +139,6 @@ fn a_removed_child_and_a_dont_care_give_the_guarantee_back() {
     assert_eq!(w.write(w.root, "shares", "child_shares_divisor=1"), Ok(()));
 }
 
-#[test]
-fn removed_child_gives_back_a_guarantee_or_a_bound_alone() {
-    let mut w = World::new();
-    for share in ["min_shares=60", "max_shares=60", "min_shares=0,max_shares=60"] {
-        let child = w.mkdir(w.root, "child");
-        w.write(child, "shares", share).unwrap();
-        assert_eq!(w.write(w.root, "shares", "child_shares_divisor=59"), Err(Errno::EINVAL), "{share}");
-        assert_eq!(w.write(w.root, "shares", "child_shares_divisor=60"), Ok(()), "{share}: just enough");
-        w.engine.rmdir(&mut w.host, &administrator(), child).unwrap();
-        assert_eq!(w.write(w.root, "shares", "child_shares_divisor=59"), Ok(()), "{share}");
-        w.write(w.root, "shares", "child_shares_divisor=100").unwrap();
-    }
-}
-
-#[test]
-fn child_may_have_all_that_its_parent_divides() {
-    let mut w = World::new();
-    let child = w.mkdir(w.root, "child");
-    assert_eq!(w.write(child, "shares", "max_shares=101"), Err(Errno::EINVAL));
-    assert_eq!(w.write(child, "shares", "min_shares=100,max_shares=100"), Ok(()));
-    assert_eq!(w.write(child, "shares", "min_shares=101"), Err(Errno::EINVAL));
-}
-
 /// T14
 #[test]
 fn shares_that_contradict_each_other_are_refused() {
