@@ -30,7 +30,7 @@ fn hierarchy_is_found_by_number_name_or_subsystem() {
 }
 
 #[test]
-fn subsystem_tells_its_hierarchy_and_hierarchy_its_subsystems() {
+fn subsystem_and_hierarchy_tell_of_each_other() {
     let mut world = World::with(&["a", "b", "c"]);
     let none = world.mount("none,name=work").unwrap();
     let both = world.mount("c,a").unwrap();

@@ -97,7 +97,7 @@ fn rename_onto_an_entry_needs_the_right_to_remove_it() {
 }
 
 #[test]
-fn rename_elsewhere_needs_write_on_both_directories_and_itself() {
+fn rename_elsewhere_needs_write_on_both_and_on_itself() {
     let (mut world, [_, d, x, e]) = tree();
     own(&mut world, d, 7, 0o755);
     own(&mut world, x, 0, 0o755);

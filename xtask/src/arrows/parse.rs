@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_attributes_nor_visibility_nor_tests_are_mentioned() {
+    fn attributes_visibility_and_tests_mention_nothing() {
         assert!(!mentioned("#[serde(with = \"a\")] #[a::b] struct S;", "a::b"));
         assert!(!mentioned("pub(in crate::a) struct S;", "crate::a"));
         assert!(!mentioned("#[cfg(test)] mod tests { fn f() { crate::a::b() } }", "crate::a::b"));
