@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::{Arc, Mutex};
 
-use common::World;
+use common::{Probe, World};
 use penfold_core::{
     Callbacks, Caller, CgroupId, Context, Counter, CpuTime, Css, Errno, Error, File, HierarchyFlags,
     Host as _, Mask, Need, Resource, Result, Rule, Subsystem, Tid, UNLIMITED,
@@ -228,6 +228,20 @@ fn cpu_usage_of_a_cgroup_without_a_counter_is_none() {
     assert_eq!(asking.world.engine.cpu_usage(b), Some(CpuTime::default()));
     asking.world.rmdir(b).unwrap();
     assert_eq!(asking.world.engine.cpu_usage(b), None);
+}
+
+#[test]
+fn cpu_usage_is_that_of_the_first_subsystem_that_counts() {
+    let mut world = World::with(&["before"]);
+    for name in ["p", "q"] {
+        world.load(Probe::new(name, Callbacks::empty(), &[Resource::CpuTime]).0).unwrap();
+    }
+    let top = world.mount("all").unwrap();
+    let task = world.spawn();
+    let time = CpuTime { user: 5, system: 6 };
+    world.host.run(task, 1, time);
+    world.engine.sample_cpu(&mut world.host);
+    assert_eq!(world.engine.cpu_usage(top), Some(time));
 }
 
 #[test]
