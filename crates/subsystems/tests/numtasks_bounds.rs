@@ -38,6 +38,16 @@ fn child_may_have_all_that_its_parent_divides() {
     assert_eq!(w.write(child, "shares", "min_shares=101"), Err(Errno::EINVAL));
 }
 
+/// -1 is "leave it as it is", -2 is below every divisor.
+#[test]
+fn parent_may_divide_nothing_but_not_less() {
+    let mut w = world();
+    let top = w.top;
+    assert_eq!(w.write(top, "shares", "child_shares_divisor=0"), Ok(()));
+    assert_eq!(w.write(top, "shares", "child_shares_divisor=-2"), Err(Errno::EINVAL));
+    assert!(w.read(top, "shares").ends_with("child_shares_divisor=0\n"));
+}
+
 #[test]
 fn parameters_are_read_as_they_were_written() {
     let mut w = world();
