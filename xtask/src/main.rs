@@ -1,8 +1,9 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
-//! `cargo xtask fuzz`, `cargo xtask header`.
+//! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask arrows`, `cargo xtask mutants`.
 
 mod ci;
 mod fuzz;
+mod mutants;
 mod test;
 
 use std::env;
@@ -14,11 +15,15 @@ cargo xtask CHORE
   test    [--jobs N] [PROGRAM...] [-- ARGUMENT...]: builds everything and runs all tests, or those of the programs
           whose name contains one of the words; what stands after -- is for the programs, such as a test's name
   ci      test, with format, lints and documentation before it and fuzz, for 20 s each, after it
+  arrows  [--revision REV] [--layers FILE] [--list] [--json] [--check] [FOLDER...]: a table of files that use each
+          other, of those that point upward and of circles
   bench   runs the benches (see benches/README.md)
   dist    writes man pages and completions of shells into a directory, dist/share unless another is named
   fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
           --input FILE TARGET: plays one input, such as that of a finding
-  header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date";
+  header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date
+  mutants [--shard K/N] [--package core|subsystems]: changes these crates place by place and runs their tests each time;
+          needs cargo-mutants";
 
 /// The controllers outside the tree: a workspace of its own.
 const MODULES: &str = "modules/Cargo.toml";
@@ -30,7 +35,9 @@ fn main() -> ExitCode {
         Some("ci") => ci::ci(),
         Some("bench") => bench(),
         Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
-        Some(made @ ("dist" | "header")) => generate(made),
+        Some(made @ ("dist" | "header")) => run_package("penfold-generate", &[made]),
+        Some("arrows") => run_package("penfold-arrows", &[]),
+        Some("mutants") => mutants::mutants(env::args().skip(2)),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -66,10 +73,10 @@ fn with_default_signals(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// What is made of the sources is made by a program of its own, which takes longer to build than all the chores.
-fn generate(made: &str) -> Result<(), String> {
+/// What takes longer to build than all the other chores is a program of its own: runs it with what follows the chore.
+fn run_package(package: &str, first: &[&str]) -> Result<(), String> {
     let rest: Vec<String> = env::args().skip(2).collect();
-    let words = ["run", "--quiet", "--package", "penfold-generate", "--", made].into_iter();
+    let words = ["run", "--quiet", "--package", package, "--"].into_iter().chain(first.iter().copied());
     cargo(&words.chain(rest.iter().map(String::as_str)).collect::<Vec<_>>(), &[])
 }
 

@@ -122,7 +122,8 @@ impl Engine {
         let by_name = || {
             self.tree.order.iter().copied().find(|&index| {
                 let hierarchy = self.tree.hierarchy(index);
-                hierarchy.name == text || format!("{}", hierarchy.id) == text
+                // most hierarchies have no name: nothing is not theirs
+                (hierarchy.name == text && !text.is_empty()) || format!("{}", hierarchy.id) == text
             })
         };
         by_subsystem.or_else(by_name).map(|index| self.tree.hierarchy(index).root)

@@ -1,0 +1,119 @@
+//! The table as text and as JSON.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::Arrow;
+
+/// A folder and what was found there.
+pub(crate) struct Room {
+    pub(crate) folder: String,
+    pub(crate) files: Vec<String>,
+    /// Folders with files, this one included.
+    pub(crate) folders: usize,
+    /// The arrows with both ends in the folder.
+    pub(crate) arrows: BTreeSet<Arrow>,
+    /// The arrows upward, if the folder has layers.
+    pub(crate) upward: Option<BTreeSet<Arrow>>,
+    /// The largest first.
+    pub(crate) circles: Vec<Vec<String>>,
+}
+
+impl Room {
+    /// A file without the folder before it.
+    fn short<'a>(&self, file: &'a str) -> &'a str {
+        file.strip_prefix(&self.folder).map_or(file, |rest| rest.trim_start_matches('/'))
+    }
+
+    fn row(&self) -> String {
+        let upward = self.upward.as_ref().map_or("-".to_owned(), |upward| upward.len().to_string());
+        let in_circles: usize = self.circles.iter().map(Vec::len).sum();
+        format!(
+            "{:<24} {:>5} {:>7} {:>6} {:>6} {:>7} {:>16} {:>7}",
+            self.folder,
+            self.files.len(),
+            self.folders,
+            self.arrows.len(),
+            upward,
+            self.circles.len(),
+            in_circles,
+            self.circles.first().map_or(0, Vec::len),
+        )
+    }
+}
+
+/// One line for each folder, then the circles and the arrows upward, and if wanted all arrows.
+pub(crate) fn text(rooms: &[Room], list: bool) -> String {
+    let mut text = format!(
+        "{:<24} {:>5} {:>7} {:>6} {:>6} {:>7} {:>16} {:>7}\n",
+        "folder", "files", "folders", "arrows", "upward", "circles", "files in circles", "largest"
+    );
+    for room in rooms {
+        text += &room.row();
+        text += "\n";
+    }
+    for room in rooms {
+        for circle in &room.circles {
+            let files: Vec<&str> = circle.iter().map(|file| room.short(file)).collect();
+            let _ = write!(text, "\n{}: circle of {}: {}", room.folder, circle.len(), files.join(" "));
+        }
+        for (from, to) in room.upward.iter().flatten() {
+            let _ = write!(text, "\n{}: upward: {} -> {}", room.folder, room.short(from), room.short(to));
+        }
+        for (from, to) in room.arrows.iter().filter(|_| list) {
+            let _ = write!(text, "\n{}: {} -> {}", room.folder, room.short(from), room.short(to));
+        }
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+/// The same, all arrows included.
+pub(crate) fn json(rooms: &[Room]) -> Value {
+    let room = |room: &Room| {
+        json!({
+            "folder": room.folder,
+            "files": room.files.len(),
+            "folders": room.folders,
+            "arrows": room.arrows,
+            "upward": room.upward,
+            "circles": room.circles,
+        })
+    };
+    rooms.iter().map(room).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room() -> Room {
+        let arrows = [("x/src/a.rs", "x/src/b/c.rs"), ("x/src/b/c.rs", "x/src/a.rs")];
+        let arrows: BTreeSet<Arrow> = arrows.map(|(from, to)| (from.into(), to.into())).into();
+        Room {
+            folder: "x/src".into(),
+            files: vec!["x/src/a.rs".into(), "x/src/b/c.rs".into()],
+            folders: 2,
+            upward: Some(arrows.iter().take(1).cloned().collect()),
+            arrows,
+            circles: vec![vec!["x/src/a.rs".into(), "x/src/b/c.rs".into()]],
+        }
+    }
+
+    #[test]
+    fn row_counts_and_lines_name_the_files() {
+        let text = text(&[room()], false);
+        let lines: Vec<&str> = text.lines().collect();
+        let row: Vec<&str> = lines[1].split_whitespace().collect();
+        assert_eq!(row, ["x/src", "2", "2", "2", "1", "1", "2", "2"]);
+        assert_eq!(lines[3..], ["x/src: circle of 2: a.rs b/c.rs", "x/src: upward: a.rs -> b/c.rs"]);
+    }
+
+    #[test]
+    fn json_has_the_arrows_themselves() {
+        let found = json(&[room()]);
+        assert_eq!(found[0]["arrows"][1], json!(["x/src/b/c.rs", "x/src/a.rs"]));
+        assert_eq!(found[0]["files"], 2);
+    }
+}
