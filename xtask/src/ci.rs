@@ -4,7 +4,7 @@ use std::env;
 use std::iter;
 use std::time::{Duration, Instant};
 
-use crate::{MODULES, cargo, fuzz, test};
+use crate::{MODULES, cargo, fuzz, run_package, test};
 
 /// Seconds for each fuzz target. The seeds are played whole however short that is; finding more than a look at every
 /// change can is for `cargo xtask fuzz`.
@@ -41,6 +41,7 @@ pub(crate) fn ci() -> Result<(), String> {
 fn all(steps: &mut Steps) -> Result<(), String> {
     steps.take("format", format)?;
     steps.take("lints", lints)?;
+    steps.take("arrows", || run_package("penfold-arrows", &["--check"]))?;
     steps.take("documentation", || {
         cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
     })?;

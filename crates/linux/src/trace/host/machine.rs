@@ -1,6 +1,6 @@
 //! What the host keeps of a task, and what it keeps beside the tasks: the machine, and what can be given to rules.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use penfold_core::{CpuTime, CssSetId, Errno, ForkCharge, Mask, Need, Tid};
 
 use crate::trace::os::marking::Marking;
 use crate::trace::os::sched;
-use crate::trace::tracer::table::TidSet;
+use crate::trace::tracer::table::{CssSetMap, TidSet};
 use crate::trace::tracer::tasks::Tasks;
 
 /// The name of this host in messages.
@@ -35,7 +35,7 @@ pub(crate) type EngineTasks = Tasks<Member, Machine>;
 #[derive(Debug)]
 pub struct Machine {
     /// The tasks of each css_set.
-    pub(crate) members: HashMap<CssSetId, TidSet>,
+    pub(crate) members: CssSetMap<TidSet>,
     /// What the job needs so far; fixed when it starts.
     wanted: Vec<Need>,
     reserved: Option<Vec<Need>>,
@@ -65,7 +65,7 @@ impl Machine {
         let cpu_limit =
             possible.or_else(|| Some(cpus.clone())).and_then(|mask| mask.last()).map_or(1, |last| last + 1);
         Machine {
-            members: HashMap::new(),
+            members: CssSetMap::default(),
             wanted: Vec::new(),
             reserved: None,
             best_effort,

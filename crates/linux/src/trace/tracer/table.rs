@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use libc::c_int;
-use penfold_core::{Mask, Tid};
+use penfold_core::{CssSetId, Mask, Tid};
 
 use crate::trace::os::filter::Interest;
 use crate::trace::os::injection::Injection;
 
-/// Task ids are small and dense: one multiplication spreads them well enough, and stops are too frequent
-/// for a hash that withstands chosen keys.
+/// Numbers of tasks and css_sets are small and dense: one multiplication spreads them well enough, and stops are too
+/// frequent for a hash that withstands chosen keys.
 #[derive(Default)]
-pub(crate) struct TidHasher(u64);
+pub(crate) struct NumberHasher(u64);
 
-impl Hasher for TidHasher {
+impl Hasher for NumberHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -27,13 +27,22 @@ impl Hasher for TidHasher {
         }
     }
 
-    fn write_i32(&mut self, tid: i32) {
-        self.0 = (self.0 ^ u64::from(tid as u32)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    fn write_i32(&mut self, number: i32) {
+        self.write_u64(u64::from(number as u32));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
     }
 }
 
-pub(crate) type TidMap<V> = HashMap<Tid, V, BuildHasherDefault<TidHasher>>;
-pub(crate) type TidSet = HashSet<Tid, BuildHasherDefault<TidHasher>>;
+pub(crate) type TidMap<V> = HashMap<Tid, V, BuildHasherDefault<NumberHasher>>;
+pub(crate) type TidSet = HashSet<Tid, BuildHasherDefault<NumberHasher>>;
+pub(crate) type CssSetMap<V> = HashMap<CssSetId, V, BuildHasherDefault<NumberHasher>>;
 
 /// A job: a command launched by a supervisor, with what it starts. Counted from 1.
 pub type JobId = i32;
