@@ -4,7 +4,7 @@ mod common;
 
 use std::process::Command;
 
-use common::{PENFOLD, PYTHON, is_root, skipped};
+use common::{Modules, PENFOLD, PYTHON, is_root, skipped};
 
 /// Two namespaces. Counts, at the sender, packets by their mark; at the receiver, on the wire, by their DSCP.
 const NETWORK: &str = r#"
@@ -56,9 +56,11 @@ fn packets_have_the_class_of_the_cgroup_that_sends_them() {
         return skipped("a network namespace needs root");
     }
     let script = format!("{NETWORK}{TRAFFIC}{SHOW}");
+    let modules = Modules::new();
     let output = Command::new("timeout")
         .args(["60", "unshare", "--net", "--mount", "bash", "-c", &script])
         .env("PENFOLD", PENFOLD)
+        .env("PENFOLD_MODULES", modules.path())
         .env("PYTHON", PYTHON)
         .output()
         .expect("timeout");

@@ -34,11 +34,12 @@ fn meanwhile(hosted: &Hosted, other: CgroupId, work: impl FnOnce()) -> (u32, Dur
     })
 }
 
-/// A read that an io worker of the kernel waits for; then sleeps.
+/// A read that an io worker of the kernel waits for, with an argument submitted by a polling thread of the kernel's; then
+/// sleeps.
 const IO_WORKER: &str = r#"
 #include <linux/io_uring.h>
-int main(void) {
-    struct io_uring_params p = {0};
+int main(int argc, char **argv) {
+    struct io_uring_params p = { .flags = argc > 1 ? IORING_SETUP_SQPOLL : 0, .sq_thread_idle = 60000 };
     int fd = syscall(SYS_io_uring_setup, 8, &p);
     if (fd < 0) { puts("none"); return 0; }
     char *ring = mmap(0, p.sq_off.array + p.sq_entries * 4, 3, MAP_SHARED | MAP_POPULATE, fd, IORING_OFF_SQ_RING);
@@ -59,27 +60,30 @@ int main(void) {
 #[test]
 fn an_io_worker_keeps_nothing_waiting() {
     let program = compile(IO_WORKER);
-    let mut ring = Stranger::start(&[program.path()]);
-    if ring.line() == "none" {
-        return println!("skipped: io_uring is not to be had here");
+    for (arguments, workers) in [(&[][..], 1), (&["poll"][..], 2)] {
+        let mut ring = Stranger::start(&[&[program.path()], arguments].concat());
+        if ring.line() == "none" {
+            return println!("skipped: io_uring is not to be had here");
+        }
+        let all = workers + 1;
+        eventually("its workers are there", || threads(ring.pid).len() == all);
+        let hosted = Hosted::start();
+        let (cgroup, other) = (hosted.cgroup("ring"), hosted.cgroup("other"));
+        let (commands, _) = meanwhile(&hosted, other, || {
+            hosted.host.adopt(Tid(ring.pid)).expect("it can be traced");
+            hosted.write(cgroup, "cgroup.procs", ring.pid);
+            hosted.write(cgroup, "pids.max", 10);
+            assert_eq!(hosted.read(cgroup, "pids.current"), all.to_string());
+            assert_eq!(hosted.tasks(cgroup).len(), all);
+            hosted.write(cgroup, "freezer.state", "FROZEN");
+            eventually("it is frozen", || hosted.read(cgroup, "freezer.state") == "FROZEN");
+            hosted.write(cgroup, "freezer.state", "THAWED");
+            eventually("it has the filter", || status(ring.pid, "Seccomp").as_deref() == Some("2"));
+        });
+        assert!(commands > 0, "other commands have run meanwhile");
+        ring.kill(Signal::SIGKILL);
+        eventually("all tasks are gone", || hosted.read(cgroup, "pids.current") == "0");
     }
-    eventually("its worker is there", || threads(ring.pid).len() == 2);
-    let hosted = Hosted::start();
-    let (cgroup, other) = (hosted.cgroup("ring"), hosted.cgroup("other"));
-    let (commands, _) = meanwhile(&hosted, other, || {
-        hosted.host.adopt(Tid(ring.pid)).expect("it can be traced");
-        hosted.write(cgroup, "cgroup.procs", ring.pid);
-        hosted.write(cgroup, "pids.max", 10);
-        assert_eq!(hosted.read(cgroup, "pids.current"), "2");
-        assert_eq!(hosted.tasks(cgroup).len(), 2);
-        hosted.write(cgroup, "freezer.state", "FROZEN");
-        eventually("it is frozen", || hosted.read(cgroup, "freezer.state") == "FROZEN");
-        hosted.write(cgroup, "freezer.state", "THAWED");
-        eventually("it has the filter", || status(ring.pid, "Seccomp").as_deref() == Some("2"));
-    });
-    assert!(commands > 0, "other commands have run meanwhile");
-    ring.kill(Signal::SIGKILL);
-    eventually("both tasks are gone", || hosted.read(cgroup, "pids.current") == "0");
 }
 
 /// Executes a program while another process traces its second thread and never waits for its death. Such an exec does not

@@ -196,8 +196,7 @@ pub(crate) fn install(program: &[sock_filter]) -> Result<(), Errno> {
         || unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const fprog) };
     match Errno::result(seccomp()) {
         Err(Errno::EACCES) => {
-            // SAFETY: takes numbers.
-            Errno::result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+            nix::sys::prctl::set_no_new_privs()?;
             Errno::result(seccomp()).map(drop)
         }
         result => result.map(drop),

@@ -38,6 +38,5 @@ pub(crate) fn install_handler() -> Result<(), Errno> {
 
 /// Sleeps until a signal with a handler comes. One that comes just before is lost; the sender of kicks knows.
 pub(crate) fn sleep_until_kicked() {
-    // SAFETY: takes nothing.
-    unsafe { libc::pause() };
+    nix::unistd::pause();
 }

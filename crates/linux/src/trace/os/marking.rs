@@ -4,13 +4,14 @@
 //! the priority.
 
 use std::fs;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
 use libc::c_int;
 use nix::errno::Errno;
 
 use penfold_core::Tid;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::proc;
 
@@ -66,22 +67,20 @@ fn set(socket: &OwnedFd, level: c_int, option: c_int, value: u32) -> Result<(), 
     Errno::result(rc).map(drop)
 }
 
+fn errno(errno: rustix::io::Errno) -> Errno {
+    Errno::from_raw(errno.raw_os_error())
+}
+
 /// A copy of a task's descriptor. A thread may have a table of its own, which only newer kernels can name.
 fn fetch(task: Tid, descriptor: RawFd) -> Result<OwnedFd, Errno> {
     let open = |id: Tid, flags: c_int| {
-        // SAFETY: takes numbers.
-        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, id.0, flags) })?;
-        // SAFETY: the kernel has just opened it for us.
-        Ok::<OwnedFd, Errno>(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+        let pid = Pid::from_raw(id.0).ok_or(Errno::ESRCH)?;
+        pidfd_open(pid, PidfdFlags::from_bits_retain(flags as u32)).map_err(errno)
     };
     let group = || proc::status_task(task, "Tgid").unwrap_or(task);
     // PIDFD_THREAD, since Linux 6.9
     let process = open(task, libc::O_EXCL).or_else(|_| open(group(), 0))?;
-    // SAFETY: takes numbers.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), descriptor, 0) };
-    let fd = Errno::result(fd)?;
-    // SAFETY: the kernel has just opened it for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty()).map_err(errno)
 }
 
 /// Marks one socket of a task.

@@ -185,14 +185,10 @@ impl Signals {
             if let Some(result) = done() {
                 return result;
             }
-            // SAFETY: siginfo_t is plain data, for which zero is a valid value.
-            let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
-            // SAFETY: set and info are valid.
-            let signal = unsafe { libc::sigwaitinfo(&raw const set, &raw mut info) };
-            let sent = matches!(info.si_code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL);
-            if signal > 0 && signal != libc::SIGCHLD && signal != kick::signal() && sent {
-                // SAFETY: si_pid reads a union field that is plain data in every variant.
-                pass(signal, Tid(unsafe { info.si_pid() }));
+            if let Some((signal, sender)) = sent_signal(&set)
+                && signal != libc::SIGCHLD
+            {
+                pass(signal, sender);
             }
         }
     }
@@ -202,18 +198,22 @@ impl Signals {
     /// reached the command as well.
     pub(crate) fn forward(&self, ended: &AtomicBool, pass: impl Fn(c_int, Tid)) {
         while !ended.load(Ordering::Acquire) {
-            // SAFETY: siginfo_t is plain data, for which zero is a valid value.
-            let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
-            // SAFETY: set and info are valid.
-            let signal = unsafe { libc::sigwaitinfo(&raw const self.0, &raw mut info) };
-            // -1 with EINTR is the rest of a stop of this very process
-            if signal <= 0 || signal == kick::signal() {
-                continue;
-            }
-            if matches!(info.si_code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL) {
-                // SAFETY: si_pid reads a union field that is plain data in every variant.
-                pass(signal, Tid(unsafe { info.si_pid() }));
+            if let Some((signal, sender)) = sent_signal(&self.0) {
+                pass(signal, sender);
             }
         }
     }
+}
+
+/// Waits for one of some signals. Returns it with its sender if a process has sent it; `None` for a kick, for what the
+/// kernel sends, and for the rest of a stop of this very process, which is `EINTR`.
+fn sent_signal(set: &libc::sigset_t) -> Option<(c_int, Tid)> {
+    // SAFETY: siginfo_t is plain data, for which zero is a valid value.
+    let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
+    // SAFETY: set and info are valid.
+    let signal = unsafe { libc::sigwaitinfo(set, &raw mut info) };
+    let sent = matches!(info.si_code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL);
+    // SAFETY: si_pid reads a union field that is plain data in every variant.
+    let sender = Tid(unsafe { info.si_pid() });
+    (signal > 0 && signal != kick::signal() && sent).then_some((signal, sender))
 }

@@ -4,10 +4,10 @@
 //! installs before it executes the command. It stays a plain child in penfold's session and process group, so that
 //! terminal and shell treat it as usual.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
@@ -15,6 +15,9 @@ use libc::{c_char, c_int};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
+use rustix::fs::Mode;
+use rustix::process::{self, Gid, Uid};
+use rustix::{stdio, thread};
 
 use super::command::{Command, ResourceLimit, Session, User};
 use super::signals::{self, Inherited};
@@ -100,17 +103,17 @@ struct Prepared<'a> {
     environment: Vec<*const c_char>,
     /// Becomes the child's `environ`, where the search of `PATH` looks too.
     replaces_environment: bool,
-    directory: *const c_char,
-    user: Option<&'a User>,
+    directory: Option<&'a CStr>,
+    user: Option<(Uid, Gid, Vec<Gid>)>,
     umask: Option<u32>,
     limits: &'a [ResourceLimit],
     nice: Option<i32>,
-    stdio: [Option<RawFd>; 3],
+    stdio: [Option<BorrowedFd<'a>>; 3],
     only_stdio: bool,
     session: Session,
     inherited: Inherited,
-    go: RawFd,
-    failure: RawFd,
+    go: BorrowedFd<'a>,
+    failure: BorrowedFd<'a>,
 }
 
 #[derive(Clone, Copy)]
@@ -186,17 +189,20 @@ pub(crate) fn fork(command: &Command) -> Result<Launched, StartError> {
         argv: pointers(&argv),
         environment: pointers(&environment),
         replaces_environment: command.environment.is_some(),
-        directory: directory.first().map_or(ptr::null(), |path| path.as_ptr()),
-        user: command.user.as_ref(),
+        directory: directory.first().map(CString::as_c_str),
+        user: command.user.as_ref().map(|User { uid, gid, groups }| {
+            let groups = groups.iter().copied().map(Gid::from_raw_unchecked).collect();
+            (Uid::from_raw_unchecked(*uid), Gid::from_raw_unchecked(*gid), groups)
+        }),
         umask: command.umask,
         limits: &command.limits,
         nice: command.nice,
-        stdio: [0, 1, 2].map(|stream: usize| command.stdio[stream].as_ref().map(AsRawFd::as_raw_fd)),
+        stdio: [0, 1, 2].map(|stream: usize| command.stdio[stream].as_ref().map(AsFd::as_fd)),
         only_stdio: command.only_stdio,
         session: command.session,
         inherited: signals::inherited(),
-        go: go_read.as_raw_fd(),
-        failure: failure_write.as_raw_fd(),
+        go: go_read.as_fd(),
+        failure: failure_write.as_fd(),
     };
     // SAFETY: the child makes only async-signal-safe calls until it executes or exits.
     let pid = Errno::result(unsafe { libc::fork() }).map_err(system("fork"))?;
@@ -246,11 +252,8 @@ impl Prepared<'_> {
         message[..4].copy_from_slice(&(stage as i32).to_ne_bytes());
         message[4..].copy_from_slice(&(errno as i32).to_ne_bytes());
         let code = if errno == Errno::ENOENT { 127 } else { 126 };
-        // SAFETY: writes 8 bytes from a buffer of 8, then ends the process without running any handler.
-        unsafe {
-            libc::write(self.failure, message.as_ptr().cast(), message.len());
-            libc::_exit(code)
-        }
+        let _ = rustix::io::write(self.failure, &message);
+        end(code)
     }
 
     /// The filter comes before the user: with root's rights it needs no *no new privileges*. The directory comes
@@ -265,9 +268,8 @@ impl Prepared<'_> {
             filter::install(filter::program(interest)).map_err(at(Stage::Filter))?;
         }
         self.become_user().map_err(at(Stage::User))?;
-        if !self.directory.is_null() {
-            // SAFETY: directory is a C string that lives in the caller.
-            Errno::result(unsafe { libc::chdir(self.directory) }).map_err(at(Stage::Directory))?;
+        if let Some(directory) = self.directory {
+            process::chdir(directory).map_err(errno).map_err(at(Stage::Directory))?;
         }
         self.inherited.restore();
         if self.replaces_environment {
@@ -281,46 +283,38 @@ impl Prepared<'_> {
 
     /// Waits until the tracer says go. Returns what the filter is to stop.
     fn wait(&self) -> Option<Interest> {
-        let mut byte = 0_u8;
-        // SAFETY: reads one byte into a buffer of one.
-        while unsafe { libc::read(self.go, (&raw mut byte).cast(), 1) } != 1 {
-            if Errno::last() != Errno::EINTR {
-                // SAFETY: ends the process. The tracer is gone or could not seize us.
-                unsafe { libc::_exit(126) }
+        let mut byte = [0];
+        loop {
+            match rustix::io::read(self.go, &mut byte) {
+                Ok(1) => break,
+                Err(rustix::io::Errno::INTR) => {}
+                // the tracer is gone or could not seize us
+                _ => end(126),
             }
         }
-        Interest::of_bits(byte)
+        Interest::of_bits(byte[0])
     }
 
     fn enter_session(&self) -> Result<(), Errno> {
         if self.session == Session::Inherited {
             return Ok(());
         }
-        // SAFETY: takes nothing.
-        Errno::result(unsafe { libc::setsid() })?;
+        process::setsid().map_err(errno)?;
         if self.session == Session::Terminal {
-            let terminal = self.stdio[0].unwrap_or(libc::STDIN_FILENO);
-            // SAFETY: takes numbers.
-            Errno::result(unsafe { libc::ioctl(terminal, libc::TIOCSCTTY, 0) })?;
+            process::ioctl_tiocsctty(self.stdio[0].unwrap_or(stdio::stdin())).map_err(errno)?;
         }
         Ok(())
     }
 
     fn place_streams(&self) -> Result<(), Errno> {
-        let mut copies = [None; 3];
+        let mut copies: [Option<OwnedFd>; 3] = [const { None }; 3];
         for (copy, given) in copies.iter_mut().zip(self.stdio) {
             // out of the way of the numbers that are about to be taken
-            *copy = match given {
-                // SAFETY: takes numbers.
-                Some(file) => Some(Errno::result(unsafe { libc::fcntl(file, libc::F_DUPFD_CLOEXEC, 3) })?),
-                None => None,
-            };
+            *copy = given.map(|file| rustix::io::fcntl_dupfd_cloexec(file, 3)).transpose().map_err(errno)?;
         }
-        for (stream, copy) in (0..).zip(copies) {
-            if let Some(copy) = copy {
-                // SAFETY: takes numbers.
-                Errno::result(unsafe { libc::dup2(copy, stream) })?;
-            }
+        let places = [stdio::dup2_stdin, stdio::dup2_stdout, stdio::dup2_stderr];
+        for (place, copy) in places.into_iter().zip(&copies) {
+            copy.as_ref().map(place).transpose().map_err(errno)?;
         }
         if self.only_stdio {
             // SAFETY: takes numbers. The report of a failure needs its pipe until exec.
@@ -334,12 +328,10 @@ impl Prepared<'_> {
     /// With the rights of this process: before the user changes.
     fn set_limits(&self) -> Result<(), Errno> {
         if let Some(mask) = self.umask {
-            // SAFETY: takes a number and can't fail.
-            unsafe { libc::umask(mask & 0o777) };
+            process::umask(Mode::from_bits_truncate(mask & 0o777));
         }
         if let Some(nice) = self.nice {
-            // SAFETY: takes numbers.
-            Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) })?;
+            process::setpriority_process(None, nice).map_err(errno)?;
         }
         for limit in self.limits {
             let both = libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard };
@@ -354,12 +346,19 @@ impl Prepared<'_> {
 
     /// The system calls themselves: the C library's would tell other threads, of which a forked child has none.
     fn become_user(&self) -> Result<(), Errno> {
-        let Some(User { uid, gid, groups }) = self.user else { return Ok(()) };
-        // SAFETY: the kernel reads as many numbers as the array has.
-        Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
-        // SAFETY: takes numbers.
-        Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) })?;
-        // SAFETY: takes numbers.
-        Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) }).map(drop)
+        let Some((uid, gid, groups)) = &self.user else { return Ok(()) };
+        thread::set_thread_groups(groups).map_err(errno)?;
+        thread::set_thread_res_gid(*gid, *gid, *gid).map_err(errno)?;
+        thread::set_thread_res_uid(*uid, *uid, *uid).map_err(errno)
     }
+}
+
+/// Ends the process without running any handler.
+fn end(code: c_int) -> ! {
+    // SAFETY: takes a number.
+    unsafe { libc::_exit(code) }
+}
+
+fn errno(errno: rustix::io::Errno) -> Errno {
+    Errno::from_raw(errno.raw_os_error())
 }
