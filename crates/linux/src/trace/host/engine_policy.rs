@@ -202,9 +202,19 @@ impl Policy for EnginePolicy {
         tasks.begin_request();
     }
 
-    fn adopted(&mut self, tasks: &mut EngineTasks, task: Tid, _: Tid) {
+    fn adopted(&mut self, tasks: &mut EngineTasks, task: Tid, tgid: Tid) {
         self.count();
-        self.engine.adopt(tasks, task);
+        // the leader may have been moved before the last thread is here
+        let set = tasks.css_set(tgid).unwrap_or_else(|| self.engine.initial_css_set());
+        let leader = tasks.data(tgid).map(|leader| (leader.allowed.clone(), leader.class));
+        if let (Some((allowed, class)), Some(member)) = (leader, tasks.data_mut(task)) {
+            (member.allowed, member.class) = (allowed.clone(), class);
+            if let Some(cpus) = allowed {
+                // gone meanwhile
+                let _ = tasks.apply_affinity(task, &cpus);
+            }
+        }
+        self.engine.join(tasks, task, set);
     }
 
     fn needs_veto(&self, tasks: &EngineTasks, task: Tid) -> bool {

@@ -148,6 +148,17 @@ pub(crate) enum Adopting {
     Undoing { tgid: Tid, error: AdoptError, until: Instant },
 }
 
+impl Adopting {
+    /// The process, once it is known and nobody else adopts it.
+    fn process(&self) -> Option<Tid> {
+        match self {
+            Adopting::Asked(_) => None,
+            Adopting::Seizing(_, seizure) => Some(seizure.tgid),
+            Adopting::Settling { tgid, .. } | Adopting::Undoing { tgid, .. } => Some(*tgid),
+        }
+    }
+}
+
 /// What became of one thread.
 enum Seized {
     New,
@@ -169,16 +180,27 @@ impl<P: Policy> Supervisor<P> {
         adopting: &mut Adopting,
         policy: &mut P,
     ) -> Option<Result<(), AdoptError>> {
+        let adopted = self.go_on_adopting(adopting, policy)?;
+        if let Some(tgid) = adopting.process() {
+            self.adoptions.remove(&tgid);
+        }
+        Some(adopted)
+    }
+
+    fn go_on_adopting(&mut self, adopting: &mut Adopting, policy: &mut P) -> Option<Result<(), AdoptError>> {
         loop {
             let next = match adopting {
                 Adopting::Asked(target) => match group_of(target.pid) {
                     Err(error) => return Some(Err(error)),
+                    // of two requests the second waits for the first, and then finds it done, or undone
+                    Ok(tgid) if self.adoptions.contains(&tgid) => return None,
                     Ok(tgid) if self.tasks.table.processes.contains_key(&tgid) => {
                         return Some(Err(AdoptError::Known(tgid)));
                     }
                     Ok(tgid) => {
                         let adoption =
                             Adoption { began: task::boot_ticks(), parent: None, filter: target.filter };
+                        self.adoptions.insert(tgid);
                         Adopting::Seizing(*target, Seizure::new(tgid, adoption))
                     }
                 },
@@ -330,13 +352,15 @@ impl<P: Policy> Supervisor<P> {
             // a thread that was not seized yet has executed a program and taken over the leader's number
             return Ok(Seized::New);
         }
-        let family = parent.and_then(|parent| self.tasks.get(parent));
+        // a thread that is seized later than its leader has what that has got meanwhile
+        let family = self.tasks.get(parent.unwrap_or(tgid));
         let mut wants = family.and_then(|parent| parent.wants);
-        let filters = family.map_or(1, |parent| parent.lineage.filters);
-        if let Some(filter) = family.and_then(|parent| parent.lineage.filter).or(filter) {
+        let filters = family.map_or(1, |parent| parent.lineage.filters.max(1));
+        let inherited = family.and_then(|parent| parent.lineage.filter);
+        if let Some(filter) = inherited.or(filter) {
             // a thread gets it with the others; a child may be older, and what was said of it may be wrong
             if proc::status_field(tid, "Seccomp").is_some_and(|mode| mode == "0") {
-                wants = parent.map(|_| filter);
+                wants = inherited;
             } else {
                 (lineage.filter, lineage.filters) = (Some(filter), filters);
             }

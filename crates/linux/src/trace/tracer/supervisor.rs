@@ -119,8 +119,10 @@ pub struct Supervisor<P: Policy> {
     pub(crate) over: bool,
     /// Waits for requests also when no task is left.
     pub(crate) stays: bool,
-    /// Processes on their way to this tracer.
+    /// Processes on their way to this tracer that no request waits for.
     pub(crate) seizures: Vec<Seizure>,
+    /// Processes that requests wait to be adopted.
+    pub(crate) adoptions: TidSet,
     /// Processes with a thread that installs a filter.
     pub(crate) injected: TidSet,
     /// How often the main command was stopped, and how many of these stops are known to be over or to have
@@ -179,6 +181,7 @@ impl<P: Policy> Supervisor<P> {
             over: false,
             stays: true,
             seizures: Vec::new(),
+            adoptions: TidSet::default(),
             injected: TidSet::default(),
             main_stops: 0,
             main_stops_known: 0,
@@ -239,6 +242,7 @@ impl<P: Policy> Supervisor<P> {
             return Next::End;
         }
         if found == Found::NoTask && self.tasks.table.tasks.is_empty() {
+            self.tick(false);
             return Next::WaitForKick;
         }
         // a task that was refused a fork waits already
