@@ -1,6 +1,7 @@
 //! The middle storey: the tracer thread, its task table, and what is done at births, deaths and stops. What a rule says
 //! is a [`Policy`]'s matter.
 
+mod adopt_error;
 mod affinity;
 pub(crate) mod attach_running;
 mod births;
@@ -18,6 +19,7 @@ pub(crate) mod job_record;
 mod jobs;
 pub(crate) mod policy;
 pub(crate) mod requests;
+mod seizing;
 mod seizure;
 mod sockets;
 mod stops;
@@ -25,7 +27,7 @@ pub(crate) mod supervisor;
 pub(crate) mod table;
 pub(crate) mod tasks;
 
-pub use attach_running::AdoptError;
+pub use adopt_error::AdoptError;
 pub use detach::ReleaseError;
 pub use job::{Job, Outcome, TRACER_NAME};
 pub use job_record::{JobEnd, JobOptions, Launch, Options};

@@ -1,0 +1,107 @@
+//! Why a process can't be adopted.
+
+use std::fs;
+
+use nix::errno::Errno;
+use penfold_core::Tid;
+
+use super::requests::Gone;
+use crate::trace::os::proc;
+
+/// Why a process can't be adopted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdoptError {
+    /// There is none of that number, or it is dying.
+    #[error("there is no process {0}")]
+    NoProcess(Tid),
+    /// A process can't trace itself.
+    #[error("penfold can't supervise itself")]
+    Itself,
+    /// It is part of the kernel.
+    #[error("task {0} is a kernel thread; the trace host can't supervise it")]
+    KernelThread(Tid),
+    /// It is supervised already.
+    #[error("process {0} is supervised already")]
+    Known(Tid),
+    /// Another tracer has it.
+    #[error("process {pid} is traced already by {tracer} (pid {tracer_pid}); end that first")]
+    Traced {
+        /// The process.
+        pid: Tid,
+        /// Its tracer's command name.
+        tracer: String,
+        /// Its tracer's task id.
+        tracer_pid: Tid,
+    },
+    /// ptrace is not permitted.
+    #[error("process {pid} can't be traced: {errno}; {reason}")]
+    Refused {
+        /// The process.
+        pid: Tid,
+        /// `EPERM` as a rule.
+        errno: Errno,
+        /// The likeliest reason.
+        reason: String,
+    },
+    /// Forks are limited where every process is, and it can't get the filter that takes.
+    #[error("process {pid} can't get the filter that could refuse its forks, which are limited: {reason}")]
+    NoFilter {
+        /// The process.
+        pid: Tid,
+        /// Why not.
+        reason: String,
+    },
+    /// It makes threads faster than they can be seized.
+    #[error("process {0} makes threads faster than they can be seized; try again")]
+    Busy(Tid),
+    /// A thread of it does not answer.
+    #[error(
+        "process {pid} can't be supervised now: its thread {tid} (state {state}) does not answer; try again later"
+    )]
+    Unresponsive {
+        /// The process.
+        pid: Tid,
+        /// The thread.
+        tid: Tid,
+        /// Its state, as proc(5) has it.
+        state: char,
+    },
+    /// The host was stopped.
+    #[error("{}", Gone)]
+    Gone,
+}
+
+impl AdoptError {
+    /// The error number for a caller outside.
+    pub fn errno(&self) -> Errno {
+        match self {
+            AdoptError::NoProcess(_) => Errno::ESRCH,
+            AdoptError::Itself | AdoptError::KernelThread(_) => Errno::EINVAL,
+            AdoptError::Known(_) => Errno::EEXIST,
+            AdoptError::Traced { .. } => Errno::EPERM,
+            AdoptError::Refused { errno, .. } => *errno,
+            AdoptError::NoFilter { .. } => Errno::EOPNOTSUPP,
+            AdoptError::Gone => Errno::ESHUTDOWN,
+            AdoptError::Busy(_) => Errno::EAGAIN,
+            AdoptError::Unresponsive { .. } => Errno::EBUSY,
+        }
+    }
+}
+
+/// What a refused seize of a thread of `pid` means.
+pub(crate) fn refusal(pid: Tid, tid: Tid, errno: Errno) -> AdoptError {
+    if let Some(tracer_pid) = proc::tracer_of(tid) {
+        return AdoptError::Traced { pid, tracer: proc::comm(tracer_pid), tracer_pid };
+    }
+    let user =
+        |pid: Tid| proc::status_field(pid, "Uid").map(|ids| ids.split_whitespace().map(str::to_owned).next());
+    let yama = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    let reason = if user(pid) != user(Tid(std::process::id() as i32)) {
+        "it belongs to another user".to_owned()
+    } else if !matches!(yama.trim(), "" | "0") {
+        format!("Yama permits only ancestors or nobody (kernel.yama.ptrace_scope is {})", yama.trim())
+    } else {
+        "it has rights that this one has not, or a security module forbids it".to_owned()
+    };
+    AdoptError::Refused { pid, errno, reason }
+}
