@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use penfold_core::Tid;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use super::proc;
+use super::{errno, proc};
 
 /// The highest `SO_PRIORITY` that needs no privilege.
 const HIGHEST_FREE_PRIORITY: u32 = 6;
@@ -65,10 +65,6 @@ fn set(socket: &OwnedFd, level: c_int, option: c_int, value: u32) -> Result<(), 
     let rc =
         unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), length) };
     Errno::result(rc).map(drop)
-}
-
-fn errno(errno: rustix::io::Errno) -> Errno {
-    Errno::from_raw(errno.raw_os_error())
 }
 
 /// A copy of a task's descriptor. A thread may have a table of its own, which only newer kernels can name.

@@ -23,3 +23,8 @@ pub use filter::Interest;
 pub use marking::can_mark_sockets;
 pub use signals::Signals;
 pub use spawn::StartError;
+
+/// The error of a call through rustix, as all the others.
+fn errno(errno: rustix::io::Errno) -> nix::errno::Errno {
+    nix::errno::Errno::from_raw(errno.raw_os_error())
+}

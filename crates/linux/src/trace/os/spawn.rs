@@ -24,7 +24,7 @@ use super::signals::{self, Inherited};
 use penfold_core::Tid;
 
 use super::filter::{self, Interest};
-use super::{proc, seize, task, wait};
+use super::{errno, proc, seize, task, wait};
 
 /// Why a job could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -357,8 +357,4 @@ impl Prepared<'_> {
 fn end(code: c_int) -> ! {
     // SAFETY: takes a number.
     unsafe { libc::_exit(code) }
-}
-
-fn errno(errno: rustix::io::Errno) -> Errno {
-    Errno::from_raw(errno.raw_os_error())
 }
