@@ -72,11 +72,9 @@ pub(crate) fn tracer_of(task: Tid) -> Option<Tid> {
     status_task(task, "TracerPid").filter(|tracer| tracer.0 != 0)
 }
 
-/// How many seccomp filters a task has. `None` when it is gone; 0 on kernels before 5.9, which do not say.
+/// How many seccomp filters a task has. `None` when it is gone, and on kernels before 5.9, which do not say.
 pub(crate) fn filters_of(task: Tid) -> Option<u32> {
-    let text = text_of(&format!("/proc/{task}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Seccomp_filters:"));
-    Some(line.and_then(|count| count.trim().parse().ok()).unwrap_or(0))
+    status_field(task, "Seccomp_filters")?.parse().ok()
 }
 
 /// The threads of a process, the leader first; `None` when it has none any more.

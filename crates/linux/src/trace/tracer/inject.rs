@@ -38,7 +38,7 @@ pub(crate) fn possible(task: Tid, ours: u32) -> Result<(), String> {
         None | Some("0") => {}
         Some("1") => return Err("it is in seccomp's strict mode".to_owned()),
         // what this process is under itself it was launched under; what it has put on top may forbid the calls
-        Some("2") if ours > 0 && filters_above_own(task) <= Some(ours) => {}
+        Some("2") if filters_above_own(task).is_some_and(|above| ours > 0 && above <= ours) => {}
         Some(_) => {
             return Err("it has a system call filter of its own, which may forbid the calls".to_owned());
         }
@@ -54,8 +54,8 @@ pub(crate) fn possible(task: Tid, ours: u32) -> Result<(), String> {
     }
 }
 
-/// How many filters a task has beyond those that this process has; `Some(0)` when it is gone, `None` from a kernel that
-/// does not count them.
+/// How many filters a task has beyond those that this process has. `None` when it is gone, and from a kernel that does
+/// not count them.
 fn filters_above_own(task: Tid) -> Option<u32> {
     let own = proc::filters_of(task::gettid())?;
     Some(proc::filters_of(task)?.saturating_sub(own))
