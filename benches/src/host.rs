@@ -1,6 +1,6 @@
 //! A host that does nothing but store each task's css_set, so that a benchmark measures core alone.
 
-use penfold_core::{CannotGive, CssSetId, Errno, Host, HostView, Mask, Need, TaskFacts, Tid};
+use penfold_core::{Capability, CssSetId, Errno, Host, HostView, IndexSet, TaskFacts, Tid, Unsupported};
 
 /// A table from thread id to css_set. Every task is its own process of user 0.
 #[derive(Debug, Default)]
@@ -53,8 +53,8 @@ impl HostView for BareHost {
         0
     }
 
-    fn cpus(&self) -> Mask {
-        Mask::first(2)
+    fn cpus(&self) -> IndexSet {
+        IndexSet::first(2)
     }
 
     fn is_frozen(&self, _: Tid) -> bool {
@@ -67,11 +67,11 @@ impl Host for BareHost {
         self.sets[task.0 as usize] = Some(set);
     }
 
-    fn require(&mut self, _: Need) -> Result<(), CannotGive> {
+    fn require(&mut self, _: Capability) -> Result<(), Unsupported> {
         Ok(())
     }
 
-    fn set_affinity(&mut self, _: Tid, _: &Mask) -> Result<(), Errno> {
+    fn set_affinity(&mut self, _: Tid, _: &IndexSet) -> Result<(), Errno> {
         Ok(())
     }
 

@@ -2,16 +2,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use penfold_core::Mask;
+use penfold_core::IndexSet;
 use penfold_fuzz::{CPUS, World};
 
 fuzz_target!(|text: &str| {
     for limit in [1, 64, 70, 8192] {
-        if let Ok(mask) = Mask::parse_list(text, limit) {
+        if let Ok(mask) = IndexSet::parse_list(text, limit) {
             assert!(mask.last().is_none_or(|last| last < limit), "{text:?}");
             let printed = mask.to_string();
-            assert_eq!(Mask::parse_list(&printed, limit).as_ref(), Ok(&mask), "{text:?} {printed:?}");
-            assert_eq!(Mask::from_words(&mask.to_words()), mask);
+            assert_eq!(IndexSet::parse_list(&printed, limit).as_ref(), Ok(&mask), "{text:?} {printed:?}");
+            assert_eq!(IndexSet::from_words(&mask.to_words()), mask);
         }
     }
     let mut world = World::default();
@@ -22,10 +22,10 @@ fuzz_target!(|text: &str| {
     let now = world.read(cgroup, "cpuset.cpus").expect("it is read");
     match taken {
         Ok(()) if !text.is_empty() => {
-            let mask = Mask::parse_list(now.trim_end(), CPUS).expect("what is shown is a list");
+            let mask = IndexSet::parse_list(now.trim_end(), CPUS).expect("what is shown is a list");
             let text = text.split('\0').next().unwrap_or_default();
             let text = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}');
-            assert_eq!(Mask::parse_list(text, CPUS), Ok(mask));
+            assert_eq!(IndexSet::parse_list(text, CPUS), Ok(mask));
         }
         _ => assert_eq!(now, before),
     }

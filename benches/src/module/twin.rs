@@ -1,6 +1,6 @@
 //! `counter.c` compiled in: the same callbacks, the same work.
 
-use penfold_core::{Callbacks, Context, File, Result, Subsystem, Tid};
+use penfold_core::{Callbacks, Context, ControlFile, Result, Subsystem, Tid};
 
 /// Counts forks and exits, or with `TOLD` false nothing.
 #[derive(Debug, Default)]
@@ -15,8 +15,8 @@ impl<const TOLD: bool> Subsystem for Counter<TOLD> {
     const NAME: &'static str = "counter";
     const CALLBACKS: Callbacks =
         if TOLD { Callbacks::FORK.union(Callbacks::EXIT) } else { Callbacks::empty() };
-    const FILES: &'static [File<Self>] =
-        &[File::new("count").read_u64(|counter: &mut Self, _| Ok(counter.forks + counter.exits))];
+    const FILES: &'static [ControlFile<Self>] =
+        &[ControlFile::new("count").read_u64(|counter: &mut Self, _| Ok(counter.forks + counter.exits))];
 
     fn create(&mut self, _: &mut Context<'_, Self>) -> Result<()> {
         Ok(())

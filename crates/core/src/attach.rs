@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::engine::{Engine, bits};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::host::{Host, HostView, Need};
+use crate::host::{Capability, Host, HostView};
 use crate::ids::{CgroupId, CssSetId};
 use crate::lifecycle::tasks;
 use crate::subsystem::{Callbacks, Migration};
@@ -128,7 +128,7 @@ impl Engine {
         }
         if limited {
             for moving in moves {
-                host.give(moving.task, Need::ForkVeto);
+                host.enable_task(moving.task, Capability::ForkVeto);
             }
         }
         for (slot, migrations) in attached {
@@ -210,7 +210,7 @@ impl Engine {
         if old.tasks == 0 {
             self.populate(moving.from, false);
         }
-        self.put(moving.from);
+        self.release_ref(moving.from);
     }
 }
 
@@ -230,7 +230,7 @@ fn group_by_origin(moves: &mut [Move]) {
 
 /// Where tasks are limited, only tasks whose forks the host can refuse are let in.
 fn check_vetoes(host: &dyn HostView, moves: &[Move]) -> Result<()> {
-    let need = Need::ForkVeto;
+    let need = Capability::ForkVeto;
     let mut moves = moves.iter();
-    moves.try_for_each(|moving| host.can_give(moving.task, need).map_err(|cannot| cannot.error(need)))
+    moves.try_for_each(|moving| host.check_task(moving.task, need).map_err(|cannot| cannot.error(need)))
 }

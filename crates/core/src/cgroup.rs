@@ -35,7 +35,7 @@ pub struct Cgroup {
     pub(crate) creator: Owner,
     /// With the set-group-ID bit a directory gives its group to what is made in it; in Linux not one that is root's
     /// since it was made and was never given an owner or a mode: kernfs keeps no attributes of it.
-    pub(crate) hands_on_group: bool,
+    pub(crate) inherits_gid: bool,
     /// Directories below, not counting deeper ones.
     pub(crate) children: u32,
     /// Linked css_sets that have tasks.
@@ -63,7 +63,7 @@ impl Cgroup {
             release_queued: false,
             owner,
             creator: Owner { mode: 0, ..owner },
-            hands_on_group: (owner.uid, owner.gid) != (0, 0),
+            inherits_gid: (owner.uid, owner.gid) != (0, 0),
             children: 0,
             populated_sets: 0,
             populated_children: 0,

@@ -7,11 +7,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::control_file::{PAGE_SIZE, Visibility};
 use crate::directory::may_change_owner;
 use crate::engine::{Engine, bits};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::file::{PAGE_SIZE, Place};
 use crate::hierarchy::HierarchyFlags;
 use crate::host::{Host, HostView};
 use crate::ids::{CgroupId, FileId};
@@ -31,13 +31,13 @@ pub struct FileEntry {
 }
 
 // The order of the kernel's own table.
-const GENERIC: [(FileId, &str, u32, Place); 6] = [
-    (FileId::Procs, "cgroup.procs", 0o644, Place::Everywhere),
-    (FileId::CloneChildren, "cgroup.clone_children", 0o644, Place::Everywhere),
-    (FileId::SaneBehavior, "cgroup.sane_behavior", 0o444, Place::RootOnly),
-    (FileId::Tasks, "tasks", 0o644, Place::Everywhere),
-    (FileId::NotifyOnRelease, "notify_on_release", 0o644, Place::Everywhere),
-    (FileId::ReleaseAgent, "release_agent", 0o644, Place::RootOnly),
+const GENERIC: [(FileId, &str, u32, Visibility); 6] = [
+    (FileId::Procs, "cgroup.procs", 0o644, Visibility::Everywhere),
+    (FileId::CloneChildren, "cgroup.clone_children", 0o644, Visibility::Everywhere),
+    (FileId::SaneBehavior, "cgroup.sane_behavior", 0o444, Visibility::RootOnly),
+    (FileId::Tasks, "tasks", 0o644, Visibility::Everywhere),
+    (FileId::NotifyOnRelease, "notify_on_release", 0o644, Visibility::Everywhere),
+    (FileId::ReleaseAgent, "release_agent", 0o644, Visibility::RootOnly),
 ];
 
 /// Is it the name of a file that every hierarchy has?
@@ -53,13 +53,13 @@ impl Engine {
     pub fn files(&self, cgroup: CgroupId) -> Result<Vec<FileEntry>> {
         self.live(cgroup, "list")?;
         let root = self.tree[cgroup].parent.is_none();
-        let generic = GENERIC.iter().filter(|(.., place)| place.includes(root)).map(|&(id, ..)| id);
+        let generic = GENERIC.iter().filter(|(.., visibility)| visibility.includes(root)).map(|&(id, ..)| id);
         let mut ids: Vec<FileId> = generic.collect();
         for slot in bits(self.tree.hierarchy_of(cgroup).subsystems) {
             let files = self.slot(slot).files.iter().enumerate();
             ids.extend(
                 files
-                    .filter(|(_, file)| file.place.includes(root))
+                    .filter(|(_, file)| file.visibility.includes(root))
                     .map(|(file, _)| self.slot(slot).file_id(slot, file)),
             );
         }
@@ -77,16 +77,16 @@ impl Engine {
     /// since, and its slot may be another's now.
     fn must_have(&self, cgroup: CgroupId, id: FileId, operation: &'static str) -> Result<()> {
         self.live(cgroup, operation)?;
-        let place = match id {
+        let visibility = match id {
             FileId::Subsystem { slot, file, loaded } => {
                 let bound = self.tree[cgroup].css(usize::from(slot)).map(|_| self.slot(usize::from(slot)));
                 let same = bound.filter(|slot| slot.loaded_at as u32 == loaded);
-                same.and_then(|slot| slot.files.get(usize::from(file))).map(|file| file.place)
+                same.and_then(|slot| slot.files.get(usize::from(file))).map(|file| file.visibility)
             }
-            generic => GENERIC.iter().find(|(id, ..)| *id == generic).map(|&(.., place)| place),
+            generic => GENERIC.iter().find(|(id, ..)| *id == generic).map(|&(.., visibility)| visibility),
         };
         let root = self.tree[cgroup].parent.is_none();
-        if place.is_some_and(|place| place.includes(root)) {
+        if visibility.is_some_and(|visibility| visibility.includes(root)) {
             Ok(())
         } else {
             Err(Error::Removed { operation })
@@ -96,8 +96,8 @@ impl Engine {
     /// The control file of that name, if the directory has it.
     pub fn find_file(&self, cgroup: CgroupId, name: &str) -> Option<FileId> {
         let root = self.tree.get(cgroup)?.parent.is_none();
-        if let Some(&(id, _, _, place)) = GENERIC.iter().find(|(_, generic, ..)| *generic == name) {
-            return place.includes(root).then_some(id);
+        if let Some(&(id, _, _, visibility)) = GENERIC.iter().find(|(_, generic, ..)| *generic == name) {
+            return visibility.includes(root).then_some(id);
         }
         let noprefix = self.tree.hierarchy_of(cgroup).flags.contains(HierarchyFlags::NOPREFIX);
         bits(self.tree.hierarchy_of(cgroup).subsystems).find_map(|slot| {
@@ -106,7 +106,8 @@ impl Engine {
                 _ if noprefix => name,
                 bare => bare?,
             };
-            let file = loaded.files.iter().position(|file| file.name == bare && file.place.includes(root))?;
+            let file =
+                loaded.files.iter().position(|file| file.name == bare && file.visibility.includes(root))?;
             Some(loaded.file_id(slot, file))
         })
     }

@@ -184,7 +184,7 @@ impl CssSets {
     }
 
     /// Drops one reference, and the set with the last.
-    pub(crate) fn put(&mut self, cgroups: &mut Cgroups, id: CssSetId) {
+    pub(crate) fn release_ref(&mut self, cgroups: &mut Cgroups, id: CssSetId) {
         let set = &mut self.sets[id];
         set.references -= 1;
         if set.references > 0 {

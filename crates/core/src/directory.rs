@@ -67,7 +67,7 @@ impl Engine {
         let mut owner = Owner { uid: caller.uid, gid: caller.gid, mode: mode & 0o1777 & !caller.umask };
         if directory.owner.mode & SET_GROUP != 0 {
             owner.mode |= SET_GROUP;
-            if directory.hands_on_group {
+            if directory.inherits_gid {
                 owner.gid = directory.owner.gid;
             }
         }
@@ -294,7 +294,7 @@ impl Engine {
         let old = self.tree[cgroup].owner;
         may_change_owner(caller, old, owner)?;
         self.tree[cgroup].owner = owner;
-        self.tree[cgroup].hands_on_group = true;
+        self.tree[cgroup].inherits_gid = true;
         Ok(())
     }
 }

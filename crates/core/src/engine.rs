@@ -10,10 +10,10 @@ use crate::counter::{CpuTime, Resource};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::event::EventQueue;
+use crate::event_mask::{EventMask, Masks};
 use crate::host::Host;
 use crate::ids::{CgroupId, Css, CssSetId};
 use crate::instance::Instance;
-use crate::interest::{Interest, Masks};
 use crate::release::ReleaseQueue;
 use crate::services::Services;
 use crate::slot::Slot;
@@ -90,12 +90,12 @@ impl Engine {
     }
 
     /// What the loaded subsystems want to be told: a host asks before it arranges for any event.
-    pub fn interest(&self) -> Interest {
+    pub fn interest(&self) -> EventMask {
         self.masks.interest
     }
 
     /// Can a fork be refused now? True while a finite limit is set, or a subsystem has said with
-    /// [`Context::set_refusing`](crate::Context::set_refusing) that its `can_fork` may.
+    /// [`Context::set_may_refuse_fork`](crate::Context::set_may_refuse_fork) that its `can_fork` may.
     pub fn can_refuse_fork(&self) -> bool {
         self.limits > 0
     }
@@ -204,7 +204,7 @@ impl Engine {
                 }
                 let failures = loaded.css[css.0 as usize].refused;
                 if failures > 0 {
-                    let (path, file) = (self.tree.path(node), loaded.limit_file(&loaded.refusing_file));
+                    let (path, file) = (self.tree.path(node), loaded.limit_file(&loaded.refusal_file));
                     hits.push(LimitHit { cgroup: node, path, file, limit: None, failures });
                 }
             }

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 
 use crate::errno::Errno;
-use crate::host::Need;
+use crate::host::Capability;
 use crate::task::Tid;
 
 /// The result of every operation of the engine.
@@ -122,7 +122,7 @@ pub enum Error {
         /// The host's name.
         host: &'static str,
         /// What was needed.
-        need: Need,
+        need: Capability,
         /// Why not, and which host could.
         reason: Cow<'static, str>,
     },

@@ -112,7 +112,7 @@ impl Engine {
         entry.refused += 1;
         let cgroup = entry.cgroup;
         if self.events.watched {
-            let file = self.slot(slot).refusing_file.clone();
+            let file = self.slot(slot).refusal_file.clone();
             self.note_hit(cgroup, slot, &file);
         }
     }

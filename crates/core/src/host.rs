@@ -8,12 +8,12 @@ use crate::counter::CpuTime;
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::ids::CssSetId;
-use crate::mask::Mask;
+use crate::index_set::IndexSet;
 use crate::task::{MoveFacts, TaskFacts, Tid};
 
 /// Something that a subsystem needs the host to be able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Need {
+pub enum Capability {
     /// Refuse a fork before the child exists.
     ForkVeto,
     /// Set the CPU affinity of tasks and clamp what they set themselves.
@@ -26,30 +26,30 @@ pub enum Need {
     SocketClass,
 }
 
-impl fmt::Display for Need {
+impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Need::ForkVeto => "refusal of forks",
-            Need::Affinity => "CPU affinity",
-            Need::MemoryNodes => "memory placement",
-            Need::Freeze => "freezing",
-            Need::SocketClass => "classes on sockets",
+            Capability::ForkVeto => "refusal of forks",
+            Capability::Affinity => "CPU affinity",
+            Capability::MemoryNodes => "memory placement",
+            Capability::Freeze => "freezing",
+            Capability::SocketClass => "classes on sockets",
         })
     }
 }
 
-/// A host's answer to a [`Need`] that it can't meet.
+/// A host's answer to a [`Capability`] that it can't meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CannotGive {
+pub struct Unsupported {
     /// The host's name.
     pub host: &'static str,
     /// Why not, and which host could.
     pub reason: Cow<'static, str>,
 }
 
-impl CannotGive {
+impl Unsupported {
     /// As the error of the operation that needed it.
-    pub(crate) fn error(self, need: Need) -> Error {
+    pub(crate) fn error(self, need: Capability) -> Error {
         Error::HostCannot { host: self.host, need, reason: self.reason }
     }
 }
@@ -97,8 +97,8 @@ pub trait HostView {
     /// Asks whether a need that the host can meet can be met for this task, where a host has tasks of several kinds.
     ///
     /// # Errors
-    /// [`CannotGive`], with a reason that names the task.
-    fn can_give(&self, task: Tid, need: Need) -> Result<(), CannotGive> {
+    /// [`Unsupported`], with a reason that names the task.
+    fn check_task(&self, task: Tid, need: Capability) -> Result<(), Unsupported> {
         let _ = (task, need);
         Ok(())
     }
@@ -107,11 +107,11 @@ pub trait HostView {
     fn now(&self) -> u64;
 
     /// The CPUs that are online.
-    fn cpus(&self) -> Mask;
+    fn cpus(&self) -> IndexSet;
 
     /// The memory nodes that are online.
-    fn memory_nodes(&self) -> Mask {
-        Mask::single(0)
+    fn memory_nodes(&self) -> IndexSet {
+        IndexSet::single(0)
     }
 
     /// One more than the highest CPU number that a list may name (`nr_cpu_ids`).
@@ -135,13 +135,13 @@ pub trait Host: HostView {
     /// Asks whether the host can meet a need from now on, for the tasks it has.
     ///
     /// # Errors
-    /// [`CannotGive`] with the reason; the operation that asked is refused with `EOPNOTSUPP`.
-    fn require(&mut self, need: Need) -> Result<(), CannotGive>;
+    /// [`Unsupported`] with the reason; the operation that asked is refused with `EOPNOTSUPP`.
+    fn require(&mut self, need: Capability) -> Result<(), Unsupported>;
 
-    /// A need that [`HostView::can_give`] agreed to has arisen for this task: from now on it must be met.
+    /// A need that [`HostView::check_task`] agreed to has arisen for this task: from now on it must be met.
     ///
     /// Called after everything that could refuse has agreed. It can't fail.
-    fn give(&mut self, task: Tid, need: Need) {
+    fn enable_task(&mut self, task: Tid, need: Capability) {
         let _ = (task, need);
     }
 
@@ -149,13 +149,19 @@ pub trait Host: HostView {
     ///
     /// # Errors
     /// What `sched_setaffinity(2)` gives. An attach that is past its commit point ignores it.
-    fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno>;
+    fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno>;
 
     /// Binds a task's future memory to `to`, and with `migrate` moves what it has on `from`.
     ///
     /// # Errors
     /// What `migrate_pages(2)` gives.
-    fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
+    fn set_memory_nodes(
+        &mut self,
+        task: Tid,
+        from: &IndexSet,
+        to: &IndexSet,
+        migrate: bool,
+    ) -> Result<(), Errno> {
         let _ = (task, from, to, migrate);
         Ok(())
     }

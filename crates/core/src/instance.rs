@@ -3,8 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::control_file::ControlFile;
 use crate::error::Result;
-use crate::file::File;
 use crate::ids::Css;
 use crate::services::Services;
 use crate::subsystem::{Context, Migration, Subsystem};
@@ -13,7 +13,7 @@ use crate::task::Tid;
 /// A [`Subsystem`] and its states, one for each css. The engine keeps one in every slot; a module keeps its own.
 pub struct Loaded<S: Subsystem> {
     subsystem: S,
-    files: Vec<File<S>>,
+    files: Vec<ControlFile<S>>,
     states: Vec<Option<S::State>>,
 }
 
@@ -29,7 +29,7 @@ impl<S: Subsystem> Loaded<S> {
     }
 
     /// Its control files, by number.
-    pub fn files(&self) -> &[File<S>] {
+    pub fn files(&self) -> &[ControlFile<S>] {
         &self.files
     }
 
@@ -49,7 +49,7 @@ impl<S: Subsystem> Loaded<S> {
         services: &mut dyn Services,
         css: Css,
         file: usize,
-        handler: impl FnOnce(&File<S>, &mut S, &mut Context<'_, S>) -> R,
+        handler: impl FnOnce(&ControlFile<S>, &mut S, &mut Context<'_, S>) -> R,
     ) -> R {
         let Loaded { subsystem, files, states } = self;
         let file = &files[file];
@@ -93,7 +93,7 @@ pub(crate) trait Instance: Send {
     fn can_fork(&mut self, services: &mut dyn Services, css: Css, parent: Tid) -> Result<()>;
     fn cancel_fork(&mut self, services: &mut dyn Services, css: Css);
     fn fork(&mut self, services: &mut dyn Services, css: Css, child: Tid);
-    fn existing(&mut self, services: &mut dyn Services, css: Css, tasks: &[Tid]);
+    fn replay_tasks(&mut self, services: &mut dyn Services, css: Css, tasks: &[Tid]);
     fn exit(&mut self, services: &mut dyn Services, css: Css, task: Tid);
     fn post_clone(&mut self, services: &mut dyn Services, css: Css);
     fn bind(&mut self, services: &mut dyn Services, css: Css);
@@ -138,8 +138,8 @@ impl<S: Subsystem> Instance for Loaded<S> {
         self.with(services, css, |subsystem, ctx| subsystem.fork(ctx, child));
     }
 
-    fn existing(&mut self, services: &mut dyn Services, css: Css, tasks: &[Tid]) {
-        self.with(services, css, |subsystem, ctx| subsystem.existing(ctx, tasks));
+    fn replay_tasks(&mut self, services: &mut dyn Services, css: Css, tasks: &[Tid]) {
+        self.with(services, css, |subsystem, ctx| subsystem.replay_tasks(ctx, tasks));
     }
 
     fn exit(&mut self, services: &mut dyn Services, css: Css, task: Tid) {

@@ -209,7 +209,7 @@ impl Engine {
         let covered = self.still_covered(&charge);
         self.cancel_can_fork(host, charge.set, covered & self.masks.can_fork);
         self.uncharge_rules(charge.set, covered & self.masks.charges, forks);
-        self.put(charge.set);
+        self.release_ref(charge.set);
     }
 
     /// Makes a task that already exists a member of the initial css_set: how a host brings in the tasks it
@@ -234,7 +234,7 @@ impl Engine {
 
     /// Ends a [`Engine::pin`].
     pub fn unpin(&mut self, set: CssSetId) {
-        self.put(set);
+        self.release_ref(set);
     }
 
     /// A task that pointed to `set` has died. Its charges are given back now, not when it is reaped.
@@ -255,12 +255,12 @@ impl Engine {
         if self.masks.charges != 0 {
             self.uncharge_rules(set, self.masks.charges, tasks);
         }
-        self.put(set);
+        self.release_ref(set);
     }
 
-    pub(crate) fn put(&mut self, set: CssSetId) {
+    pub(crate) fn release_ref(&mut self, set: CssSetId) {
         let Engine { tree, .. } = self;
-        tree.sets.put(&mut tree.cgroups, set);
+        tree.sets.release_ref(&mut tree.cgroups, set);
     }
 
     /// A css_set got its first task or lost its last: tells every linked cgroup and those above it.

@@ -45,7 +45,7 @@ impl Engine {
             }
             let failures = loaded.css[css.0 as usize].refused;
             if failures > 0 {
-                let file = loaded.limit_file(&loaded.refusing_file);
+                let file = loaded.limit_file(&loaded.refusal_file);
                 limits.push(LimitState { file, limit: None, used: 0, peak: 0, failures });
             }
         }

@@ -10,8 +10,8 @@ use crate::counter::Resource;
 use crate::engine::Engine;
 use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::event_mask::Masks;
 use crate::host::Host;
-use crate::interest::Masks;
 use crate::mount_options::is_reserved;
 use crate::slot::{SLOTS, Slot};
 use crate::subsystem::{Callbacks, Subsystem};
@@ -117,7 +117,7 @@ impl Engine {
         if self.masks.fork & (1 << slot) != 0 {
             let mut tasks: Vec<Tid> = Vec::new();
             host.for_every_task(&sets, &mut |task| tasks.push(task));
-            self.call(slot, host, None, |instance, services| instance.existing(services, css, &tasks));
+            self.call(slot, host, None, |instance, services| instance.replay_tasks(services, css, &tasks));
         }
     }
 

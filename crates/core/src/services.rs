@@ -6,9 +6,9 @@ use crate::counter::{Counter, CpuUsage};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::hierarchy::HierarchyFlags;
-use crate::host::{HostView, Need};
+use crate::host::{Capability, HostView};
 use crate::ids::{CgroupId, Css};
-use crate::mask::Mask;
+use crate::index_set::IndexSet;
 use crate::task::{Caller, TaskFacts, Tid};
 use crate::tree::Tree;
 
@@ -57,7 +57,7 @@ pub trait Services {
     ///
     /// # Errors
     /// [`Error::HostCannot`](crate::Error::HostCannot) when the host can't; then nothing has changed.
-    fn set_refusing(&mut self, css: Css, refusing: bool) -> Result<()>;
+    fn set_may_refuse_fork(&mut self, css: Css, refusing: bool) -> Result<()>;
 
     /// Sets a counter's peak back to its usage.
     fn reset_peak(&mut self, css: Css, rule: usize);
@@ -75,7 +75,7 @@ pub trait Services {
     ///
     /// # Errors
     /// [`Error::HostCannot`](crate::Error::HostCannot) (`EOPNOTSUPP`) with the host's reason.
-    fn require(&mut self, need: Need) -> Result<()>;
+    fn require(&mut self, need: Capability) -> Result<()>;
 
     /// [`HostView::task`]
     fn task(&self, task: Tid) -> Option<TaskFacts>;
@@ -87,10 +87,10 @@ pub trait Services {
     fn now(&self) -> u64;
 
     /// [`HostView::cpus`]
-    fn cpus(&self) -> Mask;
+    fn cpus(&self) -> IndexSet;
 
     /// [`HostView::memory_nodes`]
-    fn memory_nodes(&self) -> Mask;
+    fn memory_nodes(&self) -> IndexSet;
 
     /// [`HostView::cpu_limit`]
     fn cpu_limit(&self) -> usize;
@@ -102,13 +102,19 @@ pub trait Services {
     ///
     /// # Errors
     /// What `sched_setaffinity(2)` gives.
-    fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno>;
+    fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno>;
 
     /// [`Host::set_memory_nodes`](crate::Host::set_memory_nodes)
     ///
     /// # Errors
     /// What `migrate_pages(2)` gives.
-    fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno>;
+    fn set_memory_nodes(
+        &mut self,
+        task: Tid,
+        from: &IndexSet,
+        to: &IndexSet,
+        migrate: bool,
+    ) -> Result<(), Errno>;
 
     /// [`Host::freeze`](crate::Host::freeze)
     fn freeze(&mut self, task: Tid);
@@ -133,11 +139,11 @@ pub trait Services {
 
     /// The engine's inside around a css, to look at: for a subsystem that shows the framework itself. `None` where
     /// only the services above reach, as in a module.
-    fn inside(&self, css: Css) -> Option<Inside<'_>>;
+    fn engine_view(&self, css: Css) -> Option<EngineView<'_>>;
 }
 
-/// The engine's inside, for [`Services::inside`].
-pub struct Inside<'a> {
+/// The engine's inside, for [`Services::engine_view`].
+pub struct EngineView<'a> {
     /// All cgroups and css_sets.
     pub tree: &'a Tree,
     /// Who knows which task points to which css_set.

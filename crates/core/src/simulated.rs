@@ -7,9 +7,9 @@ use crate::counter::CpuTime;
 use crate::engine::Engine;
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::host::{CannotGive, Host, HostView, Need};
+use crate::host::{Capability, Host, HostView, Unsupported};
 use crate::ids::CssSetId;
-use crate::mask::Mask;
+use crate::index_set::IndexSet;
 use crate::task::{TaskFacts, Tid};
 
 /// A task of the simulated host.
@@ -18,15 +18,15 @@ pub struct SimulatedTask {
     /// What core may know of it.
     pub facts: TaskFacts,
     /// The affinity in force: the wish where it fits, else all that is allowed.
-    pub affinity: Mask,
+    pub affinity: IndexSet,
     /// The CPUs that the subsystems allow it.
-    pub allowed: Mask,
+    pub allowed: IndexSet,
     /// What it asked for itself with `sched_setaffinity(2)`; kept for as long as it lives.
-    pub wish: Option<Mask>,
+    pub wish: Option<IndexSet>,
     /// The memory nodes in force.
-    pub memory: Mask,
+    pub memory: IndexSet,
     /// The nodes that its memory was last migrated away from.
-    pub migrated_from: Option<Mask>,
+    pub migrated_from: Option<IndexSet>,
     /// Frozen?
     pub frozen: bool,
     /// The class of its sockets.
@@ -46,11 +46,11 @@ pub struct SimulatedHost {
     cpus: usize,
     last: i32,
     /// The memory nodes that are online; node 0 if empty.
-    pub nodes: Mask,
+    pub nodes: IndexSet,
     /// The clock, in nanoseconds; only moves when told to.
     pub clock: u64,
     /// Needs that this host pretends not to be able to meet.
-    pub cannot: Vec<Need>,
+    pub cannot: Vec<Capability>,
     /// Tasks whose affinity this host pretends not to be allowed to set (`EPERM`).
     pub unbindable: BTreeSet<Tid>,
 }
@@ -158,7 +158,7 @@ impl SimulatedHost {
     ///
     /// # Errors
     /// `ESRCH`; `EINVAL` when nothing of it is allowed.
-    pub fn sched_setaffinity(&mut self, task: Tid, wish: Mask) -> Result<(), Errno> {
+    pub fn sched_setaffinity(&mut self, task: Tid, wish: IndexSet) -> Result<(), Errno> {
         let record = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
         if !wish.intersects(&record.allowed) {
             return Err(Errno::EINVAL);
@@ -222,12 +222,12 @@ impl HostView for SimulatedHost {
         self.clock
     }
 
-    fn cpus(&self) -> Mask {
-        Mask::first(self.cpus)
+    fn cpus(&self) -> IndexSet {
+        IndexSet::first(self.cpus)
     }
 
-    fn memory_nodes(&self) -> Mask {
-        if self.nodes.is_empty() { Mask::single(0) } else { self.nodes.clone() }
+    fn memory_nodes(&self) -> IndexSet {
+        if self.nodes.is_empty() { IndexSet::single(0) } else { self.nodes.clone() }
     }
 
     fn is_frozen(&self, task: Tid) -> bool {
@@ -245,14 +245,14 @@ impl Host for SimulatedHost {
         self.members.entry(set).or_default().insert(task);
     }
 
-    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
+    fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
         if self.cannot.contains(&need) {
-            return Err(CannotGive { host: "simulated", reason: "it was told to pretend so".into() });
+            return Err(Unsupported { host: "simulated", reason: "it was told to pretend so".into() });
         }
         Ok(())
     }
 
-    fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
+    fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno> {
         let record = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
         if self.unbindable.contains(&task) {
             return Err(Errno::EPERM);
@@ -263,7 +263,13 @@ impl Host for SimulatedHost {
         Ok(())
     }
 
-    fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
+    fn set_memory_nodes(
+        &mut self,
+        task: Tid,
+        from: &IndexSet,
+        to: &IndexSet,
+        migrate: bool,
+    ) -> Result<(), Errno> {
         let task = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
         task.memory = to.clone();
         if migrate {

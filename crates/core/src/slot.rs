@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 
 use slab::Slab;
 
+use crate::control_file::{ControlFile, ControlFileFacts};
 use crate::counter::{Counter, CpuUsage, Resource, Rule, UNLIMITED};
-use crate::env::Env;
-use crate::file::{File, FileFacts};
+use crate::engine_services::EngineServices;
 use crate::host::Host;
 use crate::ids::{CgroupId, Css, FileId};
 use crate::instance::{Instance, Loaded};
@@ -34,9 +34,9 @@ pub(crate) struct Slot {
     pub(crate) name: Cow<'static, str>,
     pub(crate) callbacks: Callbacks,
     pub(crate) rules: Vec<Rule>,
-    pub(crate) files: Vec<FileFacts>,
+    pub(crate) files: Vec<ControlFileFacts>,
     /// The control file that makes its `can_fork` refuse.
-    pub(crate) refusing_file: Cow<'static, str>,
+    pub(crate) refusal_file: Cow<'static, str>,
     /// Index of the hierarchy it is bound to; 0 is the dummy one.
     pub(crate) hierarchy: usize,
     /// Its `can_fork` may refuse now; counted in the engine's limits.
@@ -56,8 +56,8 @@ impl Slot {
             name: Cow::Owned(loaded.subsystem().name().into()),
             callbacks: loaded.subsystem().callbacks(),
             rules: loaded.subsystem().rules(),
-            files: loaded.files().iter().map(File::describe).collect(),
-            refusing_file: loaded.subsystem().refusing_file(),
+            files: loaded.files().iter().map(ControlFile::describe).collect(),
+            refusal_file: loaded.subsystem().refusal_file(),
             hierarchy: 0,
             refusing: false,
             loaded_at,
@@ -106,7 +106,7 @@ impl Slot {
         self.css.remove(css.0 as usize);
     }
 
-    /// Takes back what `Context::set_refusing` said: the subsystem goes.
+    /// Takes back what `Context::set_may_refuse_fork` said: the subsystem goes.
     pub(crate) fn stop_refusing(&mut self, limits: &mut usize) {
         *limits -= usize::from(core::mem::take(&mut self.refusing));
     }
@@ -120,7 +120,7 @@ impl Slot {
         caller: Option<&Caller>,
         callback: impl FnOnce(&mut dyn Instance, &mut dyn Services) -> R,
     ) -> R {
-        let mut env = Env {
+        let mut env = EngineServices {
             tree,
             css: &self.css,
             counters: &mut self.counters,

@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 
 use bitflags::bitflags;
 
+use crate::control_file::ControlFile;
 use crate::counter::{Counter, CpuTime, CpuUsage, Rule};
-use crate::env::subtree_of;
+use crate::engine_services::subtree_of;
 use crate::error::Result;
-use crate::file::File;
 use crate::hierarchy::HierarchyFlags;
-use crate::host::Need;
+use crate::host::Capability;
 use crate::ids::Css;
-use crate::services::{Inside, Services};
+use crate::services::{EngineView, Services};
 use crate::task::{Caller, Tid};
 
 bitflags! {
@@ -71,10 +71,10 @@ pub trait Subsystem: Sized + Send + 'static {
     const RULES: &'static [Rule] = &[];
 
     /// The control file (without prefix) that makes `can_fork` refuse, to name it in events; empty for none.
-    const REFUSING_FILE: &'static str = "";
+    const REFUSAL_FILE: &'static str = "";
 
     /// The control files.
-    const FILES: &'static [File<Self>] = &[];
+    const FILES: &'static [ControlFile<Self>] = &[];
 
     /// [`Subsystem::NAME`], but for a type that stands for many subsystems. So are the four below.
     fn name(&self) -> &str {
@@ -91,13 +91,13 @@ pub trait Subsystem: Sized + Send + 'static {
         Self::RULES.to_vec()
     }
 
-    /// [`Subsystem::REFUSING_FILE`]
-    fn refusing_file(&self) -> Cow<'static, str> {
-        Cow::Borrowed(Self::REFUSING_FILE)
+    /// [`Subsystem::REFUSAL_FILE`]
+    fn refusal_file(&self) -> Cow<'static, str> {
+        Cow::Borrowed(Self::REFUSAL_FILE)
     }
 
     /// [`Subsystem::FILES`]
-    fn files(&self) -> Vec<File<Self>> {
+    fn files(&self) -> Vec<ControlFile<Self>> {
         Self::FILES.to_vec()
     }
 
@@ -140,7 +140,7 @@ pub trait Subsystem: Sized + Send + 'static {
     }
 
     /// May `parent` fork? Asked before the child exists, after the charge rules have agreed. A subsystem that may
-    /// say no has to announce it with [`Context::set_refusing`]: until then a host need not be able to refuse.
+    /// say no has to announce it with [`Context::set_may_refuse_fork`]: until then a host need not be able to refuse.
     ///
     /// # Errors
     /// Any; fork(2) answers its errno.
@@ -160,7 +160,7 @@ pub trait Subsystem: Sized + Send + 'static {
     }
 
     /// These tasks exist already as the subsystem is loaded: of each it is told once. Part of [`Callbacks::FORK`].
-    fn existing(&mut self, ctx: &mut Context<'_, Self>, tasks: &[Tid]) {
+    fn replay_tasks(&mut self, ctx: &mut Context<'_, Self>, tasks: &[Tid]) {
         for &task in tasks {
             self.fork(ctx, task);
         }
@@ -200,7 +200,7 @@ impl<S: Subsystem> Context<'_, S> {
         self.css
     }
 
-    /// The [`File::private`] value of the control file that is read or written.
+    /// The [`ControlFile::private`] value of the control file that is read or written.
     pub fn private(&self) -> usize {
         self.private
     }
@@ -289,8 +289,8 @@ impl<S: Subsystem> Context<'_, S> {
     ///
     /// # Errors
     /// [`Error::HostCannot`](crate::Error::HostCannot) when forks have to be refused and the host can't; then nothing has changed.
-    pub fn set_refusing(&mut self, refusing: bool) -> Result<()> {
-        self.services.set_refusing(self.css, refusing)
+    pub fn set_may_refuse_fork(&mut self, refusing: bool) -> Result<()> {
+        self.services.set_may_refuse_fork(self.css, refusing)
     }
 
     /// [`Services::reset_peak`]
@@ -322,7 +322,7 @@ impl<S: Subsystem> Context<'_, S> {
     ///
     /// # Errors
     /// [`Error::HostCannot`](crate::Error::HostCannot) (`EOPNOTSUPP`) with the host's reason.
-    pub fn require(&mut self, need: Need) -> Result<()> {
+    pub fn require(&mut self, need: Capability) -> Result<()> {
         self.services.require(need)
     }
 
@@ -331,8 +331,8 @@ impl<S: Subsystem> Context<'_, S> {
         self.services.caller()
     }
 
-    /// [`Services::inside`] of the css that the call is about.
-    pub fn inside(&self) -> Option<Inside<'_>> {
-        self.services.inside(self.css)
+    /// [`Services::engine_view`] of the css that the call is about.
+    pub fn engine_view(&self) -> Option<EngineView<'_>> {
+        self.services.engine_view(self.css)
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Desk, Probe, World};
 use penfold_core::{
-    Callbacks, CgroupId, Errno, Event, LimitHit, LimitState, Need, Resource, Rule, Tid, UNLIMITED,
+    Callbacks, Capability, CgroupId, Errno, Event, LimitHit, LimitState, Resource, Rule, Tid, UNLIMITED,
 };
 
 /// Two rules on tasks and forks with files of their own, one without.
@@ -277,5 +277,5 @@ fn rule_refuses_with_eagain_unless_it_says_otherwise() {
     let other = rule.clone().refused_with(Errno::EPERM);
     assert_eq!(other, Rule { errno: Errno::EPERM, ..rule });
     assert_eq!(Rule::new(Resource::Forks).limit_file, "");
-    assert_eq!(Need::ForkVeto.to_string(), "refusal of forks");
+    assert_eq!(Capability::ForkVeto.to_string(), "refusal of forks");
 }

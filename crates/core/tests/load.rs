@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, Errno, Interest, Owner, Resource, SLOTS};
+use penfold_core::{Callbacks, Errno, EventMask, Owner, Resource, SLOTS};
 
 #[test]
 fn a_failed_load_leaves_no_limit_behind() {
@@ -131,7 +131,7 @@ fn t10_a_failing_create() {
     assert_eq!(world.engine.proc_cgroups(), before);
     assert_eq!(
         (world.engine.interest(), desk.counts().fork, desk.counts().destroy),
-        (Interest::empty(), 0, 0)
+        (EventMask::empty(), 0, 0)
     );
     assert_eq!(world.mount("p"), Err(Errno::EINVAL));
     world.load(Probe::plain("b")).unwrap();
@@ -211,7 +211,7 @@ fn an_unload_frees_everything_and_a_reload_starts_anew() {
     assert_eq!(desk.take_log(), ["p.pre_destroy /", "p.destroy 5"], "which still find its state");
     assert_eq!((desk.counts().alive, desk.counts().create, desk.counts().destroy), (0, 3, 3));
     world.exit(task);
-    assert_eq!((desk.counts().exit, world.engine.interest()), (0, Interest::empty()));
+    assert_eq!((desk.counts().exit, world.engine.interest()), (0, EventMask::empty()));
     assert!(!world.engine.can_refuse_fork());
     world.load(Probe::at(&desk, "p", Callbacks::empty(), &[Resource::Tasks])).unwrap();
     let top = world.mount("p").unwrap();

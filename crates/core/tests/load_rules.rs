@@ -230,7 +230,7 @@ fn e6_8_a_subsystem_is_not_there_before_its_create_has_returned() {
         const CALLBACKS: Callbacks = Callbacks::FORK.union(Callbacks::EXIT);
         fn create(&mut self, ctx: &mut Context<'_, Curious>) -> Result<()> {
             let css = ctx.css();
-            let inside = ctx.inside().expect("compiled in");
+            let inside = ctx.engine_view().expect("compiled in");
             let sets: Vec<_> = inside.tree.css_sets().collect();
             assert!(!sets.is_empty());
             assert!(ctx.children_of(css).is_empty() && ctx.is_root());

@@ -149,7 +149,7 @@ fn load_and_unload_in_a_full_world_change_nothing_else() {
     assert!(before.matches("css_set").count() > 10 && before.contains("mounts 0"));
     for callbacks in [Callbacks::empty(), Callbacks::ATTACH | Callbacks::BIND] {
         world.load(Probe::new(LATE, callbacks, &[Resource::Sockets]).0).unwrap();
-        assert_ne!(world.engine.interest(), penfold_core::Interest::empty());
+        assert_ne!(world.engine.interest(), penfold_core::EventMask::empty());
         world.unload(LATE).unwrap();
         assert_same(&before, &everything(&mut world));
     }

@@ -5,8 +5,8 @@ mod common;
 use common::{Probe, World};
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{
-    Callbacks, Caller, CannotGive, CgroupId, CpuTime, CssSetId, Engine, Errno, Host, HostView, Mask, Need,
-    Resource, TaskFacts, Tid,
+    Callbacks, Caller, Capability, CgroupId, CpuTime, CssSetId, Engine, Errno, Host, HostView, IndexSet,
+    Resource, TaskFacts, Tid, Unsupported,
 };
 
 /// The simulated host with the defaults of the trait, but for fork vetoes: the tasks that it can't refuse forks of, and
@@ -38,14 +38,14 @@ impl HostView for Plain {
         self.inner.now()
     }
 
-    fn cpus(&self) -> Mask {
+    fn cpus(&self) -> IndexSet {
         self.inner.cpus()
     }
 
-    fn can_give(&self, task: Tid, need: Need) -> Result<(), CannotGive> {
-        assert_eq!(need, Need::ForkVeto);
+    fn check_task(&self, task: Tid, need: Capability) -> Result<(), Unsupported> {
+        assert_eq!(need, Capability::ForkVeto);
         if self.beyond.contains(&task) {
-            return Err(CannotGive { host: "plain", reason: format!("task {task} is beyond it").into() });
+            return Err(Unsupported { host: "plain", reason: format!("task {task} is beyond it").into() });
         }
         Ok(())
     }
@@ -60,16 +60,16 @@ impl Host for Plain {
         self.inner.place(task, set);
     }
 
-    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
+    fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
         self.inner.require(need)
     }
 
-    fn give(&mut self, task: Tid, need: Need) {
-        assert_eq!(need, Need::ForkVeto);
+    fn enable_task(&mut self, task: Tid, need: Capability) {
+        assert_eq!(need, Capability::ForkVeto);
         self.given.push(task);
     }
 
-    fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
+    fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno> {
         self.inner.set_affinity(task, cpus)
     }
 
@@ -170,9 +170,9 @@ fn host_without_nodes_classes_and_signals_has_defaults() {
     let mut scene = Scene::new();
     let [task, _] = scene.tasks;
     let host = &mut scene.host;
-    assert_eq!((host.memory_nodes(), host.cpu_limit(), host.node_limit()), (Mask::single(0), 2, 1024));
+    assert_eq!((host.memory_nodes(), host.cpu_limit(), host.node_limit()), (IndexSet::single(0), 2, 1024));
     assert_eq!((host.group(task), host.group(Tid(9999))), (Some(task), None));
-    assert_eq!(host.set_memory_nodes(task, &Mask::single(0), &Mask::single(1), true), Ok(()));
+    assert_eq!(host.set_memory_nodes(task, &IndexSet::single(0), &IndexSet::single(1), true), Ok(()));
     assert_eq!(host.set_socket_class(task, 1), Ok(()));
     assert_eq!(host.signal(task, 15), Err(Errno::EOPNOTSUPP));
     let mut every = Vec::new();

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use common::{Probe, World};
 use penfold_core::{
-    Callbacks, Caller, CgroupId, Context, Counter, CpuTime, Css, Errno, Error, File, HierarchyFlags,
-    HostView as _, Mask, Need, Resource, Result, Rule, Subsystem, Tid, UNLIMITED,
+    Callbacks, Caller, Capability, CgroupId, Context, ControlFile, Counter, CpuTime, Css, Errno, Error,
+    HierarchyFlags, HostView as _, IndexSet, Resource, Result, Rule, Subsystem, Tid, UNLIMITED,
 };
 
 type Ctx<'a> = Context<'a, Asked>;
@@ -28,9 +28,9 @@ impl Subsystem for Asked {
     const NAME: &'static str = "asked";
     const RULES: &'static [Rule] = &[Rule::limited_by(Resource::Tasks, "max"), Rule::new(Resource::CpuTime)];
     const CALLBACKS: Callbacks = Callbacks::CAN_FORK;
-    const REFUSING_FILE: &'static str = "refuse";
-    const FILES: &'static [File<Asked>] =
-        &[File::new("ask").trigger(ask), File::new("seven").private(7).trigger(ask)];
+    const REFUSAL_FILE: &'static str = "refuse";
+    const FILES: &'static [ControlFile<Asked>] =
+        &[ControlFile::new("ask").trigger(ask), ControlFile::new("seven").private(7).trigger(ask)];
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<String> {
         Ok(ctx.path_of(ctx.css()))
@@ -173,7 +173,7 @@ fn callback_sees_the_engine_from_inside() {
     let [_, b, _] = asking.tree();
     let task = asking.world.spawn();
     let found = asking.ask(b, move |ctx| {
-        let inside = ctx.inside().unwrap();
+        let inside = ctx.engine_view().unwrap();
         (inside.cgroup, inside.tree.path(inside.cgroup), inside.host.task(task).map(|facts| facts.group))
     });
     assert_eq!(found, (b, b"/a/b".to_vec(), Some(task)));
@@ -255,7 +255,7 @@ fn callback_sees_what_the_host_has() {
         let host = ctx.host();
         (host.cpus(), host.memory_nodes(), host.cpu_limit(), host.node_limit(), host.now())
     });
-    assert_eq!((cpus, nodes), (Mask::first(2), [0, 2].into_iter().collect()));
+    assert_eq!((cpus, nodes), (IndexSet::first(2), [0, 2].into_iter().collect()));
     assert_eq!((cpu_limit, node_limit, now), (2, 1024, 12_345));
     let (facts, threads, nobody) = asking.ask(asking.top, move |ctx| {
         (ctx.host().task(thread), ctx.host().threads_of(leader), ctx.host().task(Tid(9999)))
@@ -271,8 +271,8 @@ fn callback_acts_on_tasks_through_the_host() {
     let task = asking.world.spawn();
     asking.ask(asking.top, move |ctx| {
         let host = ctx.host();
-        host.set_affinity(task, &Mask::single(1)).unwrap();
-        host.set_memory_nodes(task, &Mask::single(0), &Mask::single(3), true).unwrap();
+        host.set_affinity(task, &IndexSet::single(1)).unwrap();
+        host.set_memory_nodes(task, &IndexSet::single(0), &IndexSet::single(3), true).unwrap();
         host.set_socket_class(task, 77).unwrap();
         host.signal(task, 15).unwrap();
         assert!(!host.is_frozen(task));
@@ -280,8 +280,8 @@ fn callback_acts_on_tasks_through_the_host() {
         assert!(host.is_frozen(task));
     });
     let record = asking.world.host.get(task).unwrap().clone();
-    assert_eq!((record.affinity, record.memory), (Mask::single(1), Mask::single(3)));
-    assert_eq!(record.migrated_from, Some(Mask::single(0)));
+    assert_eq!((record.affinity, record.memory), (IndexSet::single(1), IndexSet::single(3)));
+    assert_eq!(record.migrated_from, Some(IndexSet::single(0)));
     assert_eq!((record.socket_class, record.signals, record.frozen), (77, vec![15], true));
     asking.ask(asking.top, move |ctx| ctx.host().thaw(task));
     assert!(!asking.world.host.is_frozen(task));
@@ -293,7 +293,7 @@ fn host_answers_esrch_for_a_task_that_is_gone() {
     let gone = Tid(9999);
     let answers = asking.ask(asking.top, move |ctx| {
         let host = ctx.host();
-        let (zero, one) = (Mask::single(0), Mask::single(1));
+        let (zero, one) = (IndexSet::single(0), IndexSet::single(1));
         [
             host.set_affinity(gone, &zero),
             host.set_memory_nodes(gone, &zero, &one, false),
@@ -307,8 +307,14 @@ fn host_answers_esrch_for_a_task_that_is_gone() {
 #[test]
 fn need_that_the_host_lacks_is_refused_with_its_reason() {
     let mut asking = Asking::new();
-    assert!(asking.ask(asking.top, |ctx| ctx.require(Need::Freeze)).is_ok());
-    for need in [Need::ForkVeto, Need::Affinity, Need::MemoryNodes, Need::Freeze, Need::SocketClass] {
+    assert!(asking.ask(asking.top, |ctx| ctx.require(Capability::Freeze)).is_ok());
+    for need in [
+        Capability::ForkVeto,
+        Capability::Affinity,
+        Capability::MemoryNodes,
+        Capability::Freeze,
+        Capability::SocketClass,
+    ] {
         asking.world.host.cannot = vec![need];
         let error = asking.ask(asking.top, move |ctx| ctx.require(need)).unwrap_err();
         assert_eq!(error.errno(), Errno::EOPNOTSUPP);
@@ -322,16 +328,16 @@ fn need_that_the_host_lacks_is_refused_with_its_reason() {
 #[test]
 fn limit_that_the_host_cannot_keep_changes_nothing() {
     let mut asking = Asking::new();
-    asking.world.host.cannot = vec![Need::ForkVeto];
+    asking.world.host.cannot = vec![Capability::ForkVeto];
     let (limit, refusing) = asking.ask(asking.top, |ctx| {
-        (ctx.set_limit(ctx.css(), TASKS, 3).unwrap_err(), ctx.set_refusing(true).unwrap_err())
+        (ctx.set_limit(ctx.css(), TASKS, 3).unwrap_err(), ctx.set_may_refuse_fork(true).unwrap_err())
     });
     assert_eq!((limit.errno(), refusing.errno()), (Errno::EOPNOTSUPP, Errno::EOPNOTSUPP));
     assert_eq!(asking.ask(asking.top, |ctx| ctx.counter(ctx.css(), TASKS).limit), UNLIMITED);
     assert!(!asking.world.engine.can_refuse_fork());
     assert!(asking.ask(asking.top, |ctx| ctx.set_limit(ctx.css(), TASKS, UNLIMITED)).is_ok());
     assert!(asking.ask(asking.top, |ctx| ctx.set_limit(ctx.css(), CPU, 3)).is_ok(), "it refuses no fork");
-    assert!(asking.ask(asking.top, |ctx| ctx.set_refusing(false)).is_ok());
+    assert!(asking.ask(asking.top, |ctx| ctx.set_may_refuse_fork(false)).is_ok());
     assert!(!asking.world.engine.can_refuse_fork());
 }
 
@@ -348,11 +354,11 @@ fn fork_can_be_refused_while_any_limit_or_subsystem_may() {
     limit(&mut asking, a, 6);
     limit(&mut asking, a, UNLIMITED);
     assert!(can(&asking), "b has one still");
-    asking.ask(a, |ctx| ctx.set_refusing(true)).unwrap();
-    asking.ask(b, |ctx| ctx.set_refusing(true)).unwrap();
+    asking.ask(a, |ctx| ctx.set_may_refuse_fork(true)).unwrap();
+    asking.ask(b, |ctx| ctx.set_may_refuse_fork(true)).unwrap();
     limit(&mut asking, b, UNLIMITED);
     assert!(can(&asking), "the subsystem may");
-    asking.ask(a, |ctx| ctx.set_refusing(false)).unwrap();
+    asking.ask(a, |ctx| ctx.set_may_refuse_fork(false)).unwrap();
     assert!(!can(&asking));
     limit(&mut asking, b, 1);
     asking.world.rmdir(b).unwrap();

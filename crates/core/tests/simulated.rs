@@ -4,9 +4,9 @@ mod common;
 
 use common::World;
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{CpuTime, Errno, Host as _, HostView as _, Mask, Tid};
+use penfold_core::{CpuTime, Errno, Host as _, HostView as _, IndexSet, Tid};
 
-fn set(numbers: &[usize]) -> Mask {
+fn set(numbers: &[usize]) -> IndexSet {
     numbers.iter().copied().collect()
 }
 
@@ -101,7 +101,7 @@ fn child_inherits_what_a_process_inherits() {
 #[test]
 fn host_has_one_memory_node_unless_given_more() {
     let mut host = SimulatedHost::new(3);
-    assert_eq!((host.cpus(), host.memory_nodes()), (Mask::first(3), Mask::single(0)));
+    assert_eq!((host.cpus(), host.memory_nodes()), (IndexSet::first(3), IndexSet::single(0)));
     host.nodes = set(&[0, 1]);
     assert_eq!(host.memory_nodes(), set(&[0, 1]));
     assert!(host.is_frozen(Tid(1)), "a task that is gone can't run");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{Scratch, eventually, shell};
 use contained::{Job, owner, read};
-use penfold_core::{CgroupId, Engine, Errno, Host, Need, Tid};
+use penfold_core::{Capability, CgroupId, Engine, Errno, Host, Tid};
 
 fn write_errno(
     engine: &mut Engine,
@@ -110,7 +110,7 @@ new = socket.socket()
 open(sys.argv[1], 'w').write(str([before, list(map(mark, old + [new]))]))";
     let scratch = Scratch::new();
     let argv = ["/usr/bin/python3", "-c", script, scratch.path().to_str().unwrap()];
-    let job = Job::start_with(&[Need::SocketClass], &[], &argv);
+    let job = Job::start_with(&[Capability::SocketClass], &[], &argv);
     eventually("its sockets are open", || scratch.text() == "ready");
     job.write("net_cls.classid", "0x10007");
     assert_eq!(job.finish().status, 0);

@@ -6,8 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use penfold_core::{
-    Caller, CannotGive, CgroupId, CpuTime, CssSetId, Engine, Errno, Host, HostView, Mask, Need, TaskFacts,
-    Tid,
+    Caller, Capability, CgroupId, CpuTime, CssSetId, Engine, Errno, Host, HostView, IndexSet, TaskFacts, Tid,
+    Unsupported,
 };
 
 thread_local! {
@@ -88,8 +88,8 @@ impl HostView for Table {
         0
     }
 
-    fn cpus(&self) -> Mask {
-        Mask::first(4)
+    fn cpus(&self) -> IndexSet {
+        IndexSet::first(4)
     }
 
     fn is_frozen(&self, _: Tid) -> bool {
@@ -102,11 +102,11 @@ impl Host for Table {
         self.0[at(task)] = Some(set);
     }
 
-    fn require(&mut self, _: Need) -> Result<(), CannotGive> {
+    fn require(&mut self, _: Capability) -> Result<(), Unsupported> {
         Ok(())
     }
 
-    fn set_affinity(&mut self, _: Tid, _: &Mask) -> Result<(), Errno> {
+    fn set_affinity(&mut self, _: Tid, _: &IndexSet) -> Result<(), Errno> {
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use common::{compile, eventually};
 use hosted::{FORKER, Hosted, Stranger, ready, status, tell};
 use nix::sys::signal::Signal;
 use penfold_core::Tid;
-use penfold_linux::trace::{AdoptError, AtEnd, ExecOptions, Interest};
+use penfold_linux::trace::{AdoptError, AtEnd, ExecOptions, TracedCalls};
 
 #[test]
 fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
@@ -29,7 +29,7 @@ fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
     let (known, job) = (find(forker.pid), find(launched.pid().0));
     assert_eq!(told.len(), 4);
     assert!(known.adopted && !job.adopted);
-    assert_eq!(known.filter, Some(Interest { fork: true, affinity: false, sockets: false }));
+    assert_eq!(known.filter, Some(TracedCalls { fork: true, affinity: false, sockets: false }));
     assert!(job.filter.is_some_and(|filter| filter.fork && filter.affinity));
     assert_eq!(known.group, Tid(forker.pid));
     let path = earlier

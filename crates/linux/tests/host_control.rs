@@ -12,7 +12,7 @@ use common::{eventually, shell};
 use contained::owner;
 use hosted::{Hosted, status};
 use penfold_core::{Engine, Errno, Event, FileId, Release};
-use penfold_linux::trace::{AtEnd, ExecOptions, Gone, Interest, TraceHost, Workshop};
+use penfold_linux::trace::{AtEnd, ExecOptions, Gone, TraceHost, TracedCalls, Workshop};
 
 #[test]
 fn directories_are_made_on_many_threads_while_jobs_fork() {
@@ -109,15 +109,15 @@ fn a_request_on_the_callers_thread_reaches_the_tasks() {
 
 #[test]
 fn a_command_is_started_with_the_filter_of_its_place() {
-    let none = Interest { fork: false, affinity: false, sockets: false };
+    let none = TracedCalls { fork: false, affinity: false, sockets: false };
     let hosted = Hosted::start();
     let (free, limited, bound) = (hosted.cgroup("free"), hosted.cgroup("limited"), hosted.cgroup("bound"));
     hosted.write(limited, "pids.max", 5);
     hosted.write(bound, "cpuset.cpus", 0);
     let wanted = [
         (free, none),
-        (limited, Interest { fork: true, ..none }),
-        (bound, Interest { affinity: true, ..none }),
+        (limited, TracedCalls { fork: true, ..none }),
+        (bound, TracedCalls { affinity: true, ..none }),
     ];
     for (cgroup, interest) in wanted {
         let sleeps = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, HostView as _, Need, Tid};
+use penfold_core::{Caller, Capability, CgroupId, Engine, Errno, HostView as _, Tid};
 use penfold_module::loader::Controller;
 use proptest::prelude::*;
 
@@ -228,7 +228,7 @@ fn values_that_make_no_sense_change_nothing() {
 fn the_host_has_to_refuse_only_while_there_is_a_limit() {
     let mut world = world!();
     let (one, two) = (world.mkdir(world.top, "one"), world.mkdir(world.top, "two"));
-    world.host.cannot = vec![Need::ForkVeto];
+    world.host.cannot = vec![Capability::ForkVeto];
     let error = world.try_write(one, "max", "5").unwrap_err();
     assert_eq!(error.errno(), Errno::EOPNOTSUPP, "{error}");
     assert_eq!((world.read(one, "max"), world.engine.can_refuse_fork()), ("max\n".into(), false));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use penfold_module::loader::{Info, inspect};
-use penfold_module::{Callbacks, Errno, Place, Resource};
+use penfold_module::{Callbacks, Errno, Resource, Visibility};
 
 /// Compiles the module of these tests in one of its variants. `None`, after a reason was printed, without a compiler.
 fn compile(name: &str, flags: &[&str]) -> Option<PathBuf> {
@@ -57,7 +57,7 @@ fn a_description_is_read_without_running_anything() {
         ("slow", 0o200, "none", "u64"),
     ];
     assert_eq!(files, expected);
-    assert_eq!(info.files[1].place, Place::RootOnly);
+    assert_eq!(info.files[1].place, Visibility::RootOnly);
     assert!(info.files[4].counts && !info.files[0].counts);
     assert_eq!(info.files[0].max_write, 4096);
     assert_eq!((info.rules.len(), info.rules[0].resource), (1, Resource::Tasks));

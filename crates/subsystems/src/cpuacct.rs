@@ -23,7 +23,7 @@ use core::fmt::Write as _;
 
 use alloc::string::String;
 
-use penfold_core::{Context, CpuTime, Errno, Error, File, Resource, Result, Rule, Subsystem};
+use penfold_core::{Context, ControlFile, CpuTime, Errno, Error, Resource, Result, Rule, Subsystem};
 
 /// Nanoseconds of a tick of `USER_HZ`, which is 100 on every Linux that penfold runs on.
 const TICK: u64 = 10_000_000;
@@ -98,15 +98,15 @@ impl Subsystem for CpuAcct {
 
     const NAME: &'static str = "cpuacct";
     const RULES: &'static [Rule] = &[Rule::new(Resource::CpuTime)];
-    const FILES: &'static [File<Self>] = &[
-        File::new("usage").private(0).counts().read_u64(usage_read).write_u64(usage_write),
-        File::new("usage_user").private(1).read_u64(usage_read),
-        File::new("usage_sys").private(2).read_u64(usage_read),
-        File::new("usage_percpu").private(0).read_text(percpu_read),
-        File::new("usage_percpu_user").private(1).read_text(percpu_read),
-        File::new("usage_percpu_sys").private(2).read_text(percpu_read),
-        File::new("usage_all").read_text(all_read),
-        File::new("stat").read_map(stat_read),
+    const FILES: &'static [ControlFile<Self>] = &[
+        ControlFile::new("usage").private(0).not_a_setting().read_u64(usage_read).write_u64(usage_write),
+        ControlFile::new("usage_user").private(1).read_u64(usage_read),
+        ControlFile::new("usage_sys").private(2).read_u64(usage_read),
+        ControlFile::new("usage_percpu").private(0).read_text(percpu_read),
+        ControlFile::new("usage_percpu_user").private(1).read_text(percpu_read),
+        ControlFile::new("usage_percpu_sys").private(2).read_text(percpu_read),
+        ControlFile::new("usage_all").read_text(all_read),
+        ControlFile::new("stat").read_map(stat_read),
     ];
 
     fn create(&mut self, _: &mut Ctx<'_>) -> Result<CpuTime> {

@@ -39,8 +39,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use penfold_core::{
-    Callbacks, Context, Css, Errno, Error, File, HierarchyFlags, Mask, Migration, Need, Result, Subsystem,
-    Tid,
+    Callbacks, Capability, Context, ControlFile, Css, Errno, Error, HierarchyFlags, IndexSet, Migration,
+    Result, Subsystem, Tid,
 };
 
 use validate::{Family, Flags, Kind, Set, validate};
@@ -71,7 +71,7 @@ impl Kind {
         if private == CPUS { Kind::Cpus } else { Kind::Mems }
     }
 
-    fn online(self, ctx: &mut Ctx<'_>) -> Mask {
+    fn online(self, ctx: &mut Ctx<'_>) -> IndexSet {
         match self {
             Kind::Cpus => ctx.host().cpus(),
             Kind::Mems => ctx.host().memory_nodes(),
@@ -86,10 +86,10 @@ impl Kind {
         }
     }
 
-    fn need(self) -> Need {
+    fn need(self) -> Capability {
         match self {
-            Kind::Cpus => Need::Affinity,
-            Kind::Mems => Need::MemoryNodes,
+            Kind::Cpus => Capability::Affinity,
+            Kind::Mems => Capability::MemoryNodes,
         }
     }
 }
@@ -99,7 +99,7 @@ fn v2_mode(ctx: &Ctx<'_>) -> bool {
 }
 
 /// What the tasks of a cpuset may use.
-fn effective(ctx: &Ctx<'_>, css: Css, kind: Kind) -> Mask {
+fn effective(ctx: &Ctx<'_>, css: Css, kind: Kind) -> IndexSet {
     let own = ctx.state_of(css).mask(kind);
     let Some(parent) = ctx.parent_of(css).filter(|_| v2_mode(ctx)) else { return own.clone() };
     let above = effective(ctx, parent, kind);
@@ -128,8 +128,8 @@ fn bind_task(
     ctx: &mut Ctx<'_>,
     task: Tid,
     kind: Kind,
-    from: &Mask,
-    to: &Mask,
+    from: &IndexSet,
+    to: &IndexSet,
     migrate: bool,
 ) -> Result<(), Errno> {
     match kind {
@@ -142,9 +142,9 @@ fn bind_task(
 fn commit(ctx: &mut Ctx<'_>, kind: Kind, trial: Set) -> Result<()> {
     let css = ctx.css();
     let affected = if v2_mode(ctx) { ctx.subtree_of(css) } else { vec![css] };
-    let before: Vec<Mask> = affected.iter().map(|&css| effective(ctx, css, kind)).collect();
+    let before: Vec<IndexSet> = affected.iter().map(|&css| effective(ctx, css, kind)).collect();
     let old = core::mem::replace(ctx.state_mut(), trial);
-    let mut bound: Vec<(Tid, Css, Mask, Mask)> = Vec::new();
+    let mut bound: Vec<(Tid, Css, IndexSet, IndexSet)> = Vec::new();
     for (css, from) in affected.into_iter().zip(before) {
         let to = effective(ctx, css, kind);
         if from == to {
@@ -188,7 +188,7 @@ fn list_write(_: &mut Cpuset, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
     }
     let kind = Kind::of_file(ctx.private());
     let (limit, online) = (kind.limit(ctx), kind.online(ctx));
-    let mask = Mask::parse_list(text, limit).map_err(|errno| {
+    let mask = IndexSet::parse_list(text, limit).map_err(|errno| {
         Error::value(errno, format!("takes a list such as 0-3,7 of numbers below {limit}"))
     })?;
     if !mask.is_subset(&online) {
@@ -255,16 +255,16 @@ fn pressure_enabled_write(cpuset: &mut Cpuset, _: &mut Ctx<'_>, value: u64) -> R
     Ok(())
 }
 
-const fn flag(name: &'static str, flag: Flags) -> File<Cpuset> {
-    File::new(name).private(flag.bits() as usize).read_u64(flag_read).write_u64(flag_write)
+const fn flag(name: &'static str, flag: Flags) -> ControlFile<Cpuset> {
+    ControlFile::new(name).private(flag.bits() as usize).read_u64(flag_read).write_u64(flag_write)
 }
 
-const fn list(name: &'static str, private: usize, max_write: usize) -> File<Cpuset> {
-    File::new(name).private(private).max_write(max_write).read_text(list_read).write_text(list_write)
+const fn list(name: &'static str, private: usize, max_write: usize) -> ControlFile<Cpuset> {
+    ControlFile::new(name).private(private).max_write(max_write).read_text(list_read).write_text(list_write)
 }
 
-const fn effective_list(name: &'static str, private: usize) -> File<Cpuset> {
-    File::new(name).private(private).read_text(effective_read)
+const fn effective_list(name: &'static str, private: usize) -> ControlFile<Cpuset> {
+    ControlFile::new(name).private(private).read_text(effective_read)
 }
 
 impl Subsystem for Cpuset {
@@ -273,7 +273,7 @@ impl Subsystem for Cpuset {
     const NAME: &'static str = "cpuset";
     const CALLBACKS: Callbacks =
         Callbacks::CAN_ATTACH.union(Callbacks::ATTACH).union(Callbacks::POST_CLONE).union(Callbacks::BIND);
-    const FILES: &'static [File<Self>] = &[
+    const FILES: &'static [ControlFile<Self>] = &[
         list("cpus", CPUS, MAX_CPUS_WRITE),
         list("mems", MEMS, MAX_MEMS_WRITE),
         effective_list("effective_cpus", CPUS),
@@ -282,12 +282,12 @@ impl Subsystem for Cpuset {
         flag("mem_exclusive", Flags::MEM_EXCLUSIVE),
         flag("mem_hardwall", Flags::MEM_HARDWALL),
         flag("sched_load_balance", Flags::SCHED_LOAD_BALANCE),
-        File::new("sched_relax_domain_level").read_s64(relax_read).write_s64(relax_write),
+        ControlFile::new("sched_relax_domain_level").read_s64(relax_read).write_s64(relax_write),
         flag("memory_migrate", Flags::MEMORY_MIGRATE),
-        File::new("memory_pressure").read_u64(pressure_read),
+        ControlFile::new("memory_pressure").read_u64(pressure_read),
         flag("memory_spread_page", Flags::SPREAD_PAGE),
         flag("memory_spread_slab", Flags::SPREAD_SLAB),
-        File::new("memory_pressure_enabled")
+        ControlFile::new("memory_pressure_enabled")
             .root_only()
             .read_u64(pressure_enabled_read)
             .write_u64(pressure_enabled_write),
@@ -301,8 +301,8 @@ impl Subsystem for Cpuset {
         };
         let inherited = ctx.state_of(parent).flags & (Flags::SPREAD_PAGE | Flags::SPREAD_SLAB);
         Ok(Set {
-            cpus: Mask::new(),
-            mems: Mask::new(),
+            cpus: IndexSet::new(),
+            mems: IndexSet::new(),
             flags: inherited | Flags::SCHED_LOAD_BALANCE,
             relax_domain_level: -1,
         })

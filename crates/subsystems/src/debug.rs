@@ -25,7 +25,9 @@ use core::fmt::Write as _;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use penfold_core::{Context, CssSet, CssSetId, Errno, Error, File, Inside, Result, Subsystem, Tid};
+use penfold_core::{
+    Context, ControlFile, CssSet, CssSetId, EngineView, Errno, Error, Result, Subsystem, Tid,
+};
 
 /// How many tasks of one `css_set` are listed.
 const SHOWN: usize = 26;
@@ -36,24 +38,24 @@ pub struct Debug;
 
 type Ctx<'a> = Context<'a, Debug>;
 
-fn inside<'a>(ctx: &'a Ctx<'_>) -> Result<Inside<'a>> {
-    ctx.inside()
+fn engine_view_of<'a>(ctx: &'a Ctx<'_>) -> Result<EngineView<'a>> {
+    ctx.engine_view()
         .ok_or_else(|| Error::refused(Errno::EOPNOTSUPP, "the framework can be seen only from within it"))
 }
 
 /// The `css_set` of the reading task.
 fn current(ctx: &Ctx<'_>) -> Result<CssSetId> {
     let reader = ctx.caller().map_or(Tid(0), |caller| caller.task);
-    inside(ctx)?.host.css_set(reader).ok_or(Error::NoTask(reader))
+    engine_view_of(ctx)?.host.css_set(reader).ok_or(Error::NoTask(reader))
 }
 
 fn cgroup_refcount_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
-    let Inside { tree, cgroup, .. } = inside(ctx)?;
+    let EngineView { tree, cgroup, .. } = engine_view_of(ctx)?;
     Ok(tree.css_sets_of(cgroup).count() as u64)
 }
 
 fn taskcount_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
-    let Inside { tree, cgroup, .. } = inside(ctx)?;
+    let EngineView { tree, cgroup, .. } = engine_view_of(ctx)?;
     Ok(tree.task_count(cgroup) as u64)
 }
 
@@ -63,12 +65,12 @@ fn current_css_set_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
 
 fn current_css_set_refcount_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
     let set = current(ctx)?;
-    Ok(inside(ctx)?.tree.css_set(set).map_or(0, CssSet::references) as u64)
+    Ok(engine_view_of(ctx)?.tree.css_set(set).map_or(0, CssSet::references) as u64)
 }
 
 fn current_css_set_cg_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
     let set = current(ctx)?;
-    let tree = inside(ctx)?.tree;
+    let tree = engine_view_of(ctx)?.tree;
     let cgroups = tree.css_set(set).into_iter().flat_map(CssSet::cgroups);
     let mut links: Vec<_> = cgroups.map(|cgroup| (tree.hierarchy_of(cgroup).id, cgroup)).collect();
     links.sort_unstable();
@@ -85,7 +87,7 @@ fn current_css_set_cg_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut Str
 }
 
 fn cgroup_css_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
-    let Inside { tree, host, cgroup } = inside(ctx)?;
+    let EngineView { tree, host, cgroup } = engine_view_of(ctx)?;
     for set in tree.css_sets_of(cgroup) {
         let _ = writeln!(out, "css_set {}", set.number());
         let mut tasks: Vec<Tid> = Vec::new();
@@ -102,7 +104,7 @@ fn cgroup_css_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut String) -> 
 }
 
 fn releasable_read(_: &mut Debug, ctx: &mut Ctx<'_>) -> Result<u64> {
-    let Inside { tree, cgroup, .. } = inside(ctx)?;
+    let EngineView { tree, cgroup, .. } = engine_view_of(ctx)?;
     let cgroup = &tree[cgroup];
     let releasable = cgroup.parent().is_some()
         && cgroup.notifies_on_release()
@@ -115,14 +117,14 @@ impl Subsystem for Debug {
     type State = ();
 
     const NAME: &'static str = "debug";
-    const FILES: &'static [File<Self>] = &[
-        File::new("cgroup_refcount").read_u64(cgroup_refcount_read),
-        File::new("taskcount").read_u64(taskcount_read),
-        File::new("current_css_set").read_u64(current_css_set_read),
-        File::new("current_css_set_refcount").read_u64(current_css_set_refcount_read),
-        File::new("current_css_set_cg_links").read_text(current_css_set_cg_links_read),
-        File::new("cgroup_css_links").read_text(cgroup_css_links_read),
-        File::new("releasable").read_u64(releasable_read),
+    const FILES: &'static [ControlFile<Self>] = &[
+        ControlFile::new("cgroup_refcount").read_u64(cgroup_refcount_read),
+        ControlFile::new("taskcount").read_u64(taskcount_read),
+        ControlFile::new("current_css_set").read_u64(current_css_set_read),
+        ControlFile::new("current_css_set_refcount").read_u64(current_css_set_refcount_read),
+        ControlFile::new("current_css_set_cg_links").read_text(current_css_set_cg_links_read),
+        ControlFile::new("cgroup_css_links").read_text(cgroup_css_links_read),
+        ControlFile::new("releasable").read_u64(releasable_read),
     ];
 
     fn create(&mut self, _: &mut Ctx<'_>) -> Result<()> {

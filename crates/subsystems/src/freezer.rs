@@ -18,7 +18,9 @@
 
 use alloc::string::String;
 
-use penfold_core::{Callbacks, Context, Css, Errno, Error, File, Migration, Need, Result, Subsystem, Tid};
+use penfold_core::{
+    Callbacks, Capability, Context, ControlFile, Css, Errno, Error, Migration, Result, Subsystem, Tid,
+};
 
 /// The subsystem. All state is per cgroup.
 #[derive(Debug, Default)]
@@ -62,7 +64,7 @@ fn state_write(_: &mut Freezer, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
         _ => return Err(Error::value(Errno::EINVAL, "takes FROZEN or THAWED")),
     };
     if freeze {
-        ctx.require(Need::Freeze)?;
+        ctx.require(Capability::Freeze)?;
     }
     let here = ctx.css();
     update(ctx, here, |state| state.by_itself = freeze);
@@ -103,11 +105,11 @@ impl Subsystem for Freezer {
 
     const NAME: &'static str = "freezer";
     const CALLBACKS: Callbacks = Callbacks::ATTACH.union(Callbacks::FORK);
-    const FILES: &'static [File<Self>] = &[
+    const FILES: &'static [ControlFile<Self>] = &[
         // it shows what the ancestors want too
-        File::new("state").counts().not_on_root().read_text(state_read).write_text(state_write),
-        File::new("self_freezing").not_on_root().read_u64(self_read),
-        File::new("parent_freezing").not_on_root().read_u64(parent_read),
+        ControlFile::new("state").not_a_setting().not_on_root().read_text(state_read).write_text(state_write),
+        ControlFile::new("self_freezing").not_on_root().read_u64(self_read),
+        ControlFile::new("parent_freezing").not_on_root().read_u64(parent_read),
     ];
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<FreezerState> {

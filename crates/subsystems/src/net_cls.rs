@@ -20,7 +20,7 @@
 
 use alloc::format;
 
-use penfold_core::{Callbacks, Context, Errno, Error, File, Migration, Need, Result, Subsystem};
+use penfold_core::{Callbacks, Capability, Context, ControlFile, Errno, Error, Migration, Result, Subsystem};
 
 /// The subsystem. A cgroup's state is its class.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ fn classid_read(_: &mut NetCls, ctx: &mut Ctx<'_>) -> Result<u64> {
 fn classid_write(_: &mut NetCls, ctx: &mut Ctx<'_>, value: u64) -> Result<()> {
     let class = value as u32;
     if class != 0 {
-        ctx.require(Need::SocketClass)?;
+        ctx.require(Capability::SocketClass)?;
     }
     mark_members(ctx, class)?;
     *ctx.state_mut() = class;
@@ -67,8 +67,8 @@ impl Subsystem for NetCls {
 
     const NAME: &'static str = "net_cls";
     const CALLBACKS: Callbacks = Callbacks::ATTACH;
-    const FILES: &'static [File<Self>] =
-        &[File::new("classid").read_u64(classid_read).write_u64(classid_write)];
+    const FILES: &'static [ControlFile<Self>] =
+        &[ControlFile::new("classid").read_u64(classid_read).write_u64(classid_write)];
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<u32> {
         Ok(ctx.parent().map_or(0, |parent| *ctx.state_of(parent)))

@@ -37,8 +37,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use penfold_core::{
-    Callbacks, Context, Css, Errno, Error, File, Migration, Need, PAGE_SIZE, Resource, Result, Rule,
-    Subsystem, Tid, UNLIMITED,
+    Callbacks, Capability, Context, ControlFile, Css, Errno, Error, Migration, PAGE_SIZE, Resource, Result,
+    Rule, Subsystem, Tid, UNLIMITED,
 };
 
 use shares::{Request, Shares, units};
@@ -142,7 +142,7 @@ impl Numtasks {
             ctx.state_of_mut(css).units = self.units_of(ctx, css);
         }
         if groups.iter().any(|&css| ctx.state_of(css).units.max.is_some())
-            && let Err(error) = ctx.require(Need::ForkVeto)
+            && let Err(error) = ctx.require(Capability::ForkVeto)
         {
             for (&css, units) in groups.iter().zip(before) {
                 ctx.state_of_mut(css).units = units;
@@ -244,7 +244,7 @@ fn forkrate_read(numtasks: &mut Numtasks, _: &mut Ctx<'_>) -> Result<i64> {
 
 fn forkrate_write(numtasks: &mut Numtasks, ctx: &mut Ctx<'_>, value: i64) -> Result<()> {
     let forkrate = parameter(value)?;
-    ctx.set_refusing(forkrate != NO_LIMIT)?;
+    ctx.set_may_refuse_fork(forkrate != NO_LIMIT)?;
     numtasks.forkrate = forkrate;
     restart_windows(ctx);
     Ok(())
@@ -275,13 +275,17 @@ impl Subsystem for Numtasks {
     const CALLBACKS: Callbacks =
         Callbacks::ATTACH.union(Callbacks::CAN_FORK).union(Callbacks::FORK).union(Callbacks::EXIT);
     const RULES: &'static [Rule] = &[Rule::limited_by(Resource::Tasks, "shares")];
-    const REFUSING_FILE: &'static str = "forkrate";
-    const FILES: &'static [File<Self>] = &[
-        File::new("shares").max_write(PAGE_SIZE - 1).read_text(shares_read).write_text(shares_write),
-        File::new("stats").counts().max_write(PAGE_SIZE - 1).read_text(stats_read).write_text(stats_write),
-        File::new("total_numtasks").root_only().read_s64(total_read).write_s64(total_write),
-        File::new("forkrate").root_only().read_s64(forkrate_read).write_s64(forkrate_write),
-        File::new("forkrate_interval").root_only().read_s64(interval_read).write_s64(interval_write),
+    const REFUSAL_FILE: &'static str = "forkrate";
+    const FILES: &'static [ControlFile<Self>] = &[
+        ControlFile::new("shares").max_write(PAGE_SIZE - 1).read_text(shares_read).write_text(shares_write),
+        ControlFile::new("stats")
+            .not_a_setting()
+            .max_write(PAGE_SIZE - 1)
+            .read_text(stats_read)
+            .write_text(stats_write),
+        ControlFile::new("total_numtasks").root_only().read_s64(total_read).write_s64(total_write),
+        ControlFile::new("forkrate").root_only().read_s64(forkrate_read).write_s64(forkrate_write),
+        ControlFile::new("forkrate_interval").root_only().read_s64(interval_read).write_s64(interval_write),
     ];
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Group> {

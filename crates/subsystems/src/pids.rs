@@ -17,7 +17,9 @@ use core::fmt::Write as _;
 use alloc::format;
 use alloc::string::String;
 
-use penfold_core::{Context, Errno, Error, File, Resource, Result, Rule, Subsystem, UNLIMITED, parse_s64};
+use penfold_core::{
+    Context, ControlFile, Errno, Error, Resource, Result, Rule, Subsystem, UNLIMITED, parse_s64,
+};
 
 /// The highest limit: `PID_MAX_LIMIT` of a 64-bit kernel.
 const HIGHEST: i64 = 4_194_304;
@@ -68,11 +70,11 @@ impl Subsystem for Pids {
 
     const NAME: &'static str = "pids";
     const RULES: &'static [Rule] = &[Rule::limited_by(Resource::Tasks, "max")];
-    const FILES: &'static [File<Self>] = &[
-        File::new("max").not_on_root().read_text(max_read).write_text(max_write),
-        File::new("current").not_on_root().read_u64(current_read),
-        File::new("peak").not_on_root().read_u64(peak_read),
-        File::new("events").not_on_root().read_map(events_read),
+    const FILES: &'static [ControlFile<Self>] = &[
+        ControlFile::new("max").not_on_root().read_text(max_read).write_text(max_write),
+        ControlFile::new("current").not_on_root().read_u64(current_read),
+        ControlFile::new("peak").not_on_root().read_u64(peak_read),
+        ControlFile::new("events").not_on_root().read_map(events_read),
     ];
 
     fn create(&mut self, _: &mut Ctx<'_>) -> Result<()> {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::World;
-use penfold_core::{CgroupId, Errno, Interest, Need, Tid};
+use penfold_core::{Capability, CgroupId, Errno, EventMask, Tid};
 use penfold_subsystems::Freezer;
 
 /// What only the freezer's tests look at.
@@ -223,7 +223,7 @@ fn a_child_whose_birth_was_under_way_is_born_frozen() {
 #[test]
 fn it_asks_for_forks_and_for_nothing_else() {
     let world = world();
-    assert_eq!(world.engine.interest(), Interest::FORK);
+    assert_eq!(world.engine.interest(), EventMask::FORK);
     assert!(!world.engine.can_refuse_fork());
 }
 
@@ -232,7 +232,7 @@ fn a_host_that_can_not_freeze_is_an_error_and_changes_nothing() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
-    world.host.cannot.push(Need::Freeze);
+    world.host.cannot.push(Capability::Freeze);
     assert_eq!(world.write(group, "state", "THAWED"), Ok(()));
     assert_eq!(world.write(group, "state", "FROZEN"), Err(Errno::EOPNOTSUPP));
     assert_eq!(world.show(group), "THAWED 0 0");

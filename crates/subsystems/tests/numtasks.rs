@@ -1,7 +1,7 @@
 //! numtasks on the simulated host: the rules of F3, one a test.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Event, Need, Tid};
+use penfold_core::{Caller, Capability, CgroupId, Engine, Errno, Event, Tid};
 use penfold_subsystems::Numtasks;
 
 const SECOND: u64 = 1_000_000_000;
@@ -364,7 +364,7 @@ fn stats_have_no_reset() {
 #[test]
 fn a_host_that_cannot_refuse_forks_takes_no_bound_and_no_rate() {
     let mut w = World::new();
-    w.host.cannot = vec![Need::ForkVeto];
+    w.host.cannot = vec![Capability::ForkVeto];
     let g = w.mkdir(w.root, "g");
     assert_eq!(w.write(g, "shares", "min_shares=5,max_shares=10"), Ok(()), "nothing is bounded yet");
     assert_eq!(w.write(w.root, "total_numtasks", "100"), Err(Errno::EOPNOTSUPP));
@@ -377,7 +377,7 @@ fn a_host_that_cannot_refuse_forks_takes_no_bound_and_no_rate() {
     assert_eq!(w.stats(g)[1], 0, "its guarantee is still of no number of tasks: all is borrowed");
     w.host.cannot.clear();
     w.write(w.root, "total_numtasks", "100").unwrap();
-    w.host.cannot = vec![Need::ForkVeto];
+    w.host.cannot = vec![Capability::ForkVeto];
     let shares = w.read(g, "shares");
     assert_eq!(w.write(g, "shares", "min_shares=50,max_shares=80"), Err(Errno::EOPNOTSUPP));
     assert_eq!(w.read(g, "shares"), shares);

@@ -6,7 +6,7 @@
 //!
 //! A whole controller: its state, its one rule, its files. It forbids nothing and knows no kernel.
 
-use penfold_core::{Context, File, Resource, Result, Rule, Subsystem};
+use penfold_core::{Context, ControlFile, Resource, Result, Rule, Subsystem};
 
 /// The subsystem.
 #[derive(Debug)]
@@ -43,10 +43,10 @@ impl Subsystem for Budget {
     const NAME: &'static str = "budget";
     // Core counts: up the tree, per CPU, user and system. The controller only says what.
     const RULES: &'static [Rule] = &[Rule::new(Resource::CpuTime)];
-    const FILES: &'static [File<Self>] = &[
-        File::new("used").read_u64(used),
-        File::new("planned").read_u64(planned).write_u64(plan),
-        File::new("over").read_u64(over),
+    const FILES: &'static [ControlFile<Self>] = &[
+        ControlFile::new("used").read_u64(used),
+        ControlFile::new("planned").read_u64(planned).write_u64(plan),
+        ControlFile::new("over").read_u64(over),
     ];
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Plan> {

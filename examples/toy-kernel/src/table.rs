@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 
-use penfold_core::{CannotGive, CssSetId, Errno, Host, HostView, Mask, Need, TaskFacts, Tid};
+use penfold_core::{Capability, CssSetId, Errno, Host, HostView, IndexSet, TaskFacts, Tid, Unsupported};
 
 /// What a task does with its ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,8 +104,8 @@ impl HostView for Table {
         self.ticks * crate::TICK
     }
 
-    fn cpus(&self) -> Mask {
-        Mask::single(0)
+    fn cpus(&self) -> IndexSet {
+        IndexSet::single(0)
     }
 
     fn is_frozen(&self, task: Tid) -> bool {
@@ -121,14 +121,14 @@ impl Host for Table {
     }
 
     // Never silently weaker: what this kernel can't do, it says.
-    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
+    fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
         match need {
-            Need::ForkVeto | Need::Freeze => Ok(()),
-            _ => Err(CannotGive { host: "toy", reason: "it has one CPU, one node and no network".into() }),
+            Capability::ForkVeto | Capability::Freeze => Ok(()),
+            _ => Err(Unsupported { host: "toy", reason: "it has one CPU, one node and no network".into() }),
         }
     }
 
-    fn set_affinity(&mut self, _: Tid, cpus: &Mask) -> Result<(), Errno> {
+    fn set_affinity(&mut self, _: Tid, cpus: &IndexSet) -> Result<(), Errno> {
         if cpus.contains(0) { Ok(()) } else { Err(Errno::EINVAL) }
     }
 

@@ -29,8 +29,8 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use penfold_module::{
-    Callbacks, Context, Css, Errno, Error, File, Migration, Need, Result, Subsystem, Tid, UNLIMITED,
-    parse_u64,
+    Callbacks, Capability, Context, ControlFile, Css, Errno, Error, Migration, Result, Subsystem, Tid,
+    UNLIMITED, parse_u64,
 };
 
 pub use descriptors::{Descriptors, Linux};
@@ -177,9 +177,9 @@ fn max_write<D: Descriptors>(fdcount: &mut FdCount<D>, ctx: &mut Ctx<'_, D>, tex
     let limited = |max| usize::from(max != UNLIMITED);
     let limits = fdcount.limits + limited(max) - limited(ctx.state().max);
     if limits > 0 {
-        ctx.require(Need::ForkVeto)?;
+        ctx.require(Capability::ForkVeto)?;
     }
-    ctx.set_refusing(limits > 0)?;
+    ctx.set_may_refuse_fork(limits > 0)?;
     fdcount.limits = limits;
     ctx.state_mut().max = max;
     let _ = fdcount.share_out(ctx, None);
@@ -206,12 +206,12 @@ impl<D: Descriptors> Subsystem for FdCount<D> {
     const NAME: &'static str = "fdcount";
     const CALLBACKS: Callbacks =
         Callbacks::ATTACH.union(Callbacks::CAN_FORK).union(Callbacks::FORK).union(Callbacks::EXIT);
-    const REFUSING_FILE: &'static str = "max";
-    const FILES: &'static [File<Self>] = &[
-        File::new("current").read_u64(current_read),
-        File::new("max").not_on_root().read_text(max_read).write_text(max_write),
-        File::new("peak").read_u64(peak_read),
-        File::new("events").not_on_root().read_map(events_read),
+    const REFUSAL_FILE: &'static str = "max";
+    const FILES: &'static [ControlFile<Self>] = &[
+        ControlFile::new("current").read_u64(current_read),
+        ControlFile::new("max").not_on_root().read_text(max_read).write_text(max_write),
+        ControlFile::new("peak").read_u64(peak_read),
+        ControlFile::new("events").not_on_root().read_map(events_read),
     ];
 
     fn create(&mut self, _: &mut Ctx<'_, D>) -> Result<State> {
@@ -222,7 +222,7 @@ impl<D: Descriptors> Subsystem for FdCount<D> {
     fn destroy(&mut self, ctx: &mut Ctx<'_, D>) {
         if ctx.state().max != UNLIMITED {
             self.limits -= 1;
-            let _ = ctx.set_refusing(self.limits > 0);
+            let _ = ctx.set_may_refuse_fork(self.limits > 0);
         }
         if ctx.is_root() {
             let clamped: Vec<Tid> = self.clamped.keys().copied().collect();

@@ -9,7 +9,7 @@
 #![forbid(unsafe_code)]
 
 use penfold_module::{
-    Callbacks, Context, Errno, Error, File, Migration, Resource, Result, Rule, Subsystem, Tid,
+    Callbacks, Context, ControlFile, Errno, Error, Migration, Resource, Result, Rule, Subsystem, Tid,
 };
 
 /// The controller. What it keeps for all cgroups together would be here.
@@ -81,13 +81,13 @@ impl Subsystem for Hello {
     // Penfold counts the tasks itself: a rule is a counter in each cgroup, which could have a limit.
     const RULES: &'static [Rule] = &[Rule::new(Resource::Tasks)];
 
-    const FILES: &'static [File<Self>] = &[
-        File::new("name").read_text(name_read).write_text(name_write),
-        File::new("loudness").read_s64(loudness_read).write_s64(loudness_write),
-        File::new("greeting").read_text(greeting_read),
-        File::new("tasks").read_u64(|_, ctx| Ok(ctx.counter(ctx.css(), 0).usage)),
-        File::new("stat").read_map(stat_read),
-        File::new("reset").trigger(reset),
+    const FILES: &'static [ControlFile<Self>] = &[
+        ControlFile::new("name").read_text(name_read).write_text(name_write),
+        ControlFile::new("loudness").read_s64(loudness_read).write_s64(loudness_write),
+        ControlFile::new("greeting").read_text(greeting_read),
+        ControlFile::new("tasks").read_u64(|_, ctx| Ok(ctx.counter(ctx.css(), 0).usage)),
+        ControlFile::new("stat").read_map(stat_read),
+        ControlFile::new("reset").trigger(reset),
     ];
 
     // A mkdir, or at load the root. What can fail must leave nothing behind when it does.

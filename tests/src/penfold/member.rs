@@ -4,7 +4,7 @@ use super::Penfold;
 use super::vfs::{Process, errno};
 use crate::target::Res;
 use nix::errno::Errno;
-use penfold_core::{Caller, Mask, Tid};
+use penfold_core::{Caller, IndexSet, Tid};
 
 /// How a role came to be.
 pub(super) enum Role {
@@ -140,7 +140,7 @@ impl Penfold {
 
     pub(super) fn ask_affinity(&mut self, role: &str, cpus: &[usize]) -> Res<()> {
         let tid = self.living(role)?;
-        let mut wish = Mask::new();
+        let mut wish = IndexSet::new();
         for cpu in cpus {
             wish.insert(*cpu);
         }

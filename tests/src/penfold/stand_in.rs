@@ -1,6 +1,6 @@
 //! Controllers that scenarios bind and unbind but never use: only their names and files matter.
 
-use penfold_core::{Context, File, Result, Subsystem};
+use penfold_core::{Context, ControlFile, Result, Subsystem};
 
 /// A controller that does nothing.
 pub(super) struct StandIn {
@@ -23,8 +23,8 @@ impl Subsystem for StandIn {
         self.name
     }
 
-    fn files(&self) -> Vec<File<Self>> {
-        self.files.iter().map(|name| File::new(name)).collect()
+    fn files(&self) -> Vec<ControlFile<Self>> {
+        self.files.iter().map(|name| ControlFile::new(name)).collect()
     }
 
     fn create(&mut self, _: &mut Context<'_, Self>) -> Result<()> {

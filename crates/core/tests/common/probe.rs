@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use penfold_core::{
-    Callbacks, Context, Errno, Error, File, Inside, Migration, Resource, Result, Rule, Subsystem, Tid,
-    UNLIMITED,
+    Callbacks, Context, ControlFile, EngineView, Errno, Error, Migration, Resource, Result, Rule, Subsystem,
+    Tid, UNLIMITED,
 };
 
 /// How often each callback ran, and how many states are alive.
@@ -175,21 +175,21 @@ impl Subsystem for Probe {
         self.rules.clone()
     }
 
-    fn files(&self) -> Vec<File<Probe>> {
-        let mut files: Vec<File<Probe>> = vec![
-            File::new("value").read_u64(|_, ctx: &mut Ctx<'_>| Ok(ctx.state().value)).write_u64(
+    fn files(&self) -> Vec<ControlFile<Probe>> {
+        let mut files: Vec<ControlFile<Probe>> = vec![
+            ControlFile::new("value").read_u64(|_, ctx: &mut Ctx<'_>| Ok(ctx.state().value)).write_u64(
                 |_, ctx: &mut Ctx<'_>, value| {
                     ctx.state_mut().value = value;
                     Ok(())
                 },
             ),
-            File::new("signed").read_s64(|_, ctx: &mut Ctx<'_>| Ok(ctx.state().signed)).write_s64(
+            ControlFile::new("signed").read_s64(|_, ctx: &mut Ctx<'_>| Ok(ctx.state().signed)).write_s64(
                 |_, ctx: &mut Ctx<'_>, value| {
                     ctx.state_mut().signed = value;
                     Ok(())
                 },
             ),
-            File::new("text")
+            ControlFile::new("text")
                 .read_text(|_, ctx: &mut Ctx<'_>, out| {
                     out.push_str(&ctx.state().text);
                     Ok(())
@@ -199,18 +199,19 @@ impl Subsystem for Probe {
                     Ok(())
                 })
                 .max_write(16),
-            File::new("map").read_map(map_read),
-            File::new("kick").private(5).trigger(|_, ctx: &mut Ctx<'_>| {
+            ControlFile::new("map").read_map(map_read),
+            ControlFile::new("kick").private(5).trigger(|_, ctx: &mut Ctx<'_>| {
                 ctx.state_mut().value += ctx.private() as u64;
                 Ok(())
             }),
-            File::new("usage").read_text(usage_read),
-            File::new("limit").write_text(limit_write),
-            File::new("refuse").write_u64(|_, ctx: &mut Ctx<'_>, value| ctx.set_refusing(value != 0)),
-            File::new("top").root_only().read_u64(|_, _| Ok(1)),
-            File::new("below").not_on_root().mode(0o600).read_u64(|_, _| Ok(2)),
+            ControlFile::new("usage").read_text(usage_read),
+            ControlFile::new("limit").write_text(limit_write),
+            ControlFile::new("refuse")
+                .write_u64(|_, ctx: &mut Ctx<'_>, value| ctx.set_may_refuse_fork(value != 0)),
+            ControlFile::new("top").root_only().read_u64(|_, _| Ok(1)),
+            ControlFile::new("below").not_on_root().mode(0o600).read_u64(|_, _| Ok(2)),
         ];
-        files.extend(self.more_files.iter().map(|&name| File::new(name)));
+        files.extend(self.more_files.iter().map(|&name| ControlFile::new(name)));
         files
     }
 
@@ -222,7 +223,7 @@ impl Subsystem for Probe {
             ctx.set_limit(ctx.css(), 0, limit)?;
         }
         if records.knobs.refuse_at_create {
-            ctx.set_refusing(true)?;
+            ctx.set_may_refuse_fork(true)?;
         }
         if records.knobs.fail_create > 0 {
             records.knobs.fail_create -= 1;
@@ -301,7 +302,7 @@ impl Subsystem for Probe {
 
     fn bind(&mut self, ctx: &mut Ctx<'_>) {
         assert!(ctx.is_root());
-        let Inside { tree, cgroup, .. } = ctx.inside().unwrap();
+        let EngineView { tree, cgroup, .. } = ctx.engine_view().unwrap();
         let hierarchy = tree.hierarchy_of(cgroup).id;
         self.note("bind", hierarchy);
         self.desk.records().counts.bind += 1;

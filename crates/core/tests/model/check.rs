@@ -1,6 +1,6 @@
 //! The comparison of everything that can be observed.
 
-use penfold_core::{Callbacks, CgroupId, HostView as _, Interest, Resource, Tid};
+use penfold_core::{Callbacks, CgroupId, EventMask, HostView as _, Resource, Tid};
 
 use super::drive::Pair;
 use super::naive::{KINDS, at, of_forks};
@@ -26,16 +26,16 @@ impl Pair {
         let names: Vec<&str> = model.subs().map(|sub| KINDS[sub.kind].name).collect();
         assert_eq!(engine.subsystems().collect::<Vec<_>>(), names);
         assert_eq!(engine.proc_cgroups(), model.proc_cgroups());
-        let mut interest = Interest::empty();
+        let mut interest = EventMask::empty();
         for sub in model.subs() {
             let has = |resource| sub.rules().contains(&resource);
             let charged = sub.rules().iter().any(|&rule| of_forks(rule));
-            interest.set(Interest::SOCKETS, interest.contains(Interest::SOCKETS) || has(Resource::Sockets));
+            interest.set(EventMask::SOCKETS, interest.contains(EventMask::SOCKETS) || has(Resource::Sockets));
             for (wanted, callback) in [
-                (Interest::FORK, sub.has(Callbacks::FORK) || sub.has(Callbacks::CAN_FORK) || charged),
-                (Interest::EXIT, sub.has(Callbacks::EXIT) || charged),
-                (Interest::VETO, sub.has(Callbacks::CAN_FORK) || charged),
-                (Interest::CPU_TIME, has(Resource::CpuTime)),
+                (EventMask::FORK, sub.has(Callbacks::FORK) || sub.has(Callbacks::CAN_FORK) || charged),
+                (EventMask::EXIT, sub.has(Callbacks::EXIT) || charged),
+                (EventMask::MAY_REFUSE_FORK, sub.has(Callbacks::CAN_FORK) || charged),
+                (EventMask::CPU_TIME, has(Resource::CpuTime)),
             ] {
                 interest.set(wanted, interest.contains(wanted) || callback);
             }

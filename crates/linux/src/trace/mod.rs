@@ -25,7 +25,7 @@ pub use host::{
     ContainError, Contained, Control, Ended, EnginePolicy, ExecError, ExecOptions, Guest, Killer, Machine,
     Member, Running, Statistics, Stopped, Supervised, Survivor, TraceHost, Workshop, start_host,
 };
-pub use os::{Command, Interest, ResourceLimit, Session, Signals, StartError, User, can_mark_sockets};
+pub use os::{Command, ResourceLimit, Session, Signals, StartError, TracedCalls, User, can_mark_sockets};
 pub use penfold_core::Tid;
 pub use tracer::{
     AdoptError, AtEnd, Fork, Gone, Handle, Job, JobEnd, JobId, JobOptions, Launch, Notice, Options, Outcome,

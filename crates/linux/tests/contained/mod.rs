@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use penfold_core::{Caller, CgroupId, Engine, Host, Need, Tid};
+use penfold_core::{Caller, Capability, CgroupId, Engine, Host, Tid};
 use penfold_linux::trace::{Command, Contained, Control, Ended, Options, Workshop};
 
 /// A command in the cgroup `/job`.
@@ -45,11 +45,11 @@ pub fn read(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId, name: &s
 impl Job {
     /// Starts a command with these settings, killed after 60 seconds. Limits on tasks may also be set later.
     pub fn start<S: AsRef<str>>(settings: &[(&str, &str)], argv: &[S]) -> Job {
-        Job::start_with(&[Need::ForkVeto], settings, argv)
+        Job::start_with(&[Capability::ForkVeto], settings, argv)
     }
 
     /// The same with what is arranged for beyond what the settings need.
-    pub fn start_with<S: AsRef<str>>(needs: &[Need], settings: &[(&str, &str)], argv: &[S]) -> Job {
+    pub fn start_with<S: AsRef<str>>(needs: &[Capability], settings: &[(&str, &str)], argv: &[S]) -> Job {
         let mut workshop = Workshop::new(false);
         for &need in needs {
             workshop.arrange(need);

@@ -7,7 +7,9 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use penfold_core::{Callbacks, Context, Errno, Error, File, Migration, Place, Result, Rule, Subsystem, Tid};
+use penfold_core::{
+    Callbacks, Context, ControlFile, Errno, Error, Migration, Result, Rule, Subsystem, Tid, Visibility,
+};
 
 use super::call::Call;
 use super::call_frame::{CallOutput, Subject};
@@ -197,9 +199,11 @@ fn trigger(controller: &mut Controller, ctx: &mut Ctx<'_>) -> Result<()> {
     controller.handle(ctx, |file, ctx| call!(file, trigger, ctx)).map(drop)
 }
 
-fn file_of(number: usize, info: &FileInfo) -> File<Controller> {
-    let file =
-        File::named(Cow::Owned(info.name.clone())).private(number).mode(info.mode).max_write(info.max_write);
+fn file_of(number: usize, info: &FileInfo) -> ControlFile<Controller> {
+    let file = ControlFile::named(Cow::Owned(info.name.clone()))
+        .private(number)
+        .mode(info.mode)
+        .max_write(info.max_write);
     let file = match info.read {
         "u64" => file.read_u64(read_u64),
         "s64" => file.read_s64(read_s64),
@@ -214,11 +218,11 @@ fn file_of(number: usize, info: &FileInfo) -> File<Controller> {
         "trigger" => file.trigger(trigger),
         _ => file,
     };
-    let file = if info.counts { file.counts() } else { file };
+    let file = if info.counts { file.not_a_setting() } else { file };
     match info.place {
-        Place::Everywhere => file,
-        Place::RootOnly => file.root_only(),
-        Place::NotRoot => file.not_on_root(),
+        Visibility::Everywhere => file,
+        Visibility::RootOnly => file.root_only(),
+        Visibility::NotRoot => file.not_on_root(),
     }
 }
 
@@ -254,11 +258,11 @@ impl Subsystem for Controller {
         self.info().rules.iter().map(rule).collect()
     }
 
-    fn refusing_file(&self) -> Cow<'static, str> {
+    fn refusal_file(&self) -> Cow<'static, str> {
         Cow::Owned(self.info().refusing_file.clone())
     }
 
-    fn files(&self) -> Vec<File<Controller>> {
+    fn files(&self) -> Vec<ControlFile<Controller>> {
         self.info().files.iter().enumerate().map(|(number, info)| file_of(number, info)).collect()
     }
 
@@ -328,7 +332,7 @@ impl Subsystem for Controller {
     }
 
     /// As one call: there may be a million of them.
-    fn existing(&mut self, ctx: &mut Ctx<'_>, tasks: &[Tid]) {
+    fn replay_tasks(&mut self, ctx: &mut Ctx<'_>, tasks: &[Tid]) {
         self.notify(Call::FORK, ctx, |module, ctx| {
             for task in tasks {
                 call!(module, fork, ctx, task.0);

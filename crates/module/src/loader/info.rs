@@ -2,7 +2,7 @@
 
 use core::ffi::c_char;
 
-use penfold_core::{Callbacks, Errno, MAX_SUBSYSTEM_NAME, PAGE_SIZE, Place, Resource};
+use penfold_core::{Callbacks, Errno, MAX_SUBSYSTEM_NAME, PAGE_SIZE, Resource, Visibility};
 
 use super::fault::Fault;
 use crate::abi;
@@ -43,7 +43,7 @@ pub struct FileInfo {
     /// Permission bits, those that follow from its handlers where the module gives none.
     pub mode: u32,
     /// In which directories it is.
-    pub place: Place,
+    pub place: Visibility,
     /// The longest write in bytes.
     pub max_write: usize,
     /// Reads as something else than what was written.
@@ -213,9 +213,9 @@ fn file_of(number: usize, file: &abi::File) -> Result<FileInfo, Fault> {
         allowed: allowed.to_owned(),
     };
     let place = match file.place {
-        abi::EVERYWHERE => Place::Everywhere,
-        abi::ROOT_ONLY => Place::RootOnly,
-        abi::NOT_ON_ROOT => Place::NotRoot,
+        abi::EVERYWHERE => Visibility::Everywhere,
+        abi::ROOT_ONLY => Visibility::RootOnly,
+        abi::NOT_ON_ROOT => Visibility::NotRoot,
         other => return Err(wrong("place", other.to_string(), "0 to 2")),
     };
     if file.mode & !0o777 != 0 {

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 use std::ffi::c_char;
 use std::mem::size_of;
 
-use penfold_core::{Callbacks, Errno, File, PAGE_SIZE, Place, Read, Resource, Rule, Subsystem, Write};
+use penfold_core::{
+    Callbacks, ControlFile, Errno, PAGE_SIZE, ReadHandler, Resource, Rule, Subsystem, Visibility,
+    WriteHandler,
+};
 
 use super::{callbacks, handlers};
 use crate::abi;
@@ -65,8 +68,8 @@ pub const fn describe<M: Make>(
     let attach = has.contains(Callbacks::CAN_ATTACH);
     let fork = has.contains(Callbacks::CAN_FORK);
     let refusing_file =
-        text(<M::Subsystem as Subsystem>::REFUSING_FILE, "REFUSING_FILE has more than 63 bytes");
-    assert!(names_a_file(&refusing_file, files), "REFUSING_FILE is none of FILES");
+        text(<M::Subsystem as Subsystem>::REFUSAL_FILE, "REFUSAL_FILE has more than 63 bytes");
+    assert!(names_a_file(&refusing_file, files), "REFUSAL_FILE is none of FILES");
     let mut index = 0;
     while index < rules.len() {
         assert!(names_a_file(&rules[index].limit_file, files), "the limit_file of a rule is none of FILES");
@@ -123,7 +126,7 @@ pub const fn file_table<S: Subsystem, const COUNT: usize>() -> [abi::File; COUNT
     table
 }
 
-const fn with_facts<S: Subsystem>(file: &File<S>, entry: abi::File) -> abi::File {
+const fn with_facts<S: Subsystem>(file: &ControlFile<S>, entry: abi::File) -> abi::File {
     let name = borrowed(&file.name);
     check_file_name(name);
     assert!(file.max_write > 0 && file.max_write <= MAX_WRITE, "max_write is from 1 to 1 MiB");
@@ -136,32 +139,32 @@ const fn with_facts<S: Subsystem>(file: &File<S>, entry: abi::File) -> abi::File
             Some(_) => panic!("the mode of a control file is at most 0o777"),
             None => 0,
         },
-        place: match file.place {
-            Place::Everywhere => abi::EVERYWHERE,
-            Place::RootOnly => abi::ROOT_ONLY,
-            Place::NotRoot => abi::NOT_ON_ROOT,
+        place: match file.visibility {
+            Visibility::Everywhere => abi::EVERYWHERE,
+            Visibility::RootOnly => abi::ROOT_ONLY,
+            Visibility::NotRoot => abi::NOT_ON_ROOT,
         },
         max_write: if file.max_write == PAGE_SIZE { 0 } else { file.max_write as u32 },
-        flags: if file.counts { abi::FILE_COUNTS } else { 0 },
+        flags: if file.not_a_setting { abi::FILE_COUNTS } else { 0 },
         private_value: file.private as u64,
         ..entry
     }
 }
 
-const fn with_handlers<S: Subsystem>(file: &File<S>, mut entry: abi::File) -> abi::File {
+const fn with_handlers<S: Subsystem>(file: &ControlFile<S>, mut entry: abi::File) -> abi::File {
     match file.read {
-        Read::None => {}
-        Read::U64(_) => entry.read_u64 = Some(handlers::read_u64::<S>),
-        Read::S64(_) => entry.read_s64 = Some(handlers::read_s64::<S>),
-        Read::Map(_) => entry.read_map = Some(handlers::read_map::<S>),
-        Read::Text(_) => entry.read_text = Some(handlers::read_text::<S>),
+        ReadHandler::None => {}
+        ReadHandler::U64(_) => entry.read_u64 = Some(handlers::read_u64::<S>),
+        ReadHandler::S64(_) => entry.read_s64 = Some(handlers::read_s64::<S>),
+        ReadHandler::Map(_) => entry.read_map = Some(handlers::read_map::<S>),
+        ReadHandler::Text(_) => entry.read_text = Some(handlers::read_text::<S>),
     }
     match file.write {
-        Write::None => {}
-        Write::U64(_) => entry.write_u64 = Some(handlers::write_u64::<S>),
-        Write::S64(_) => entry.write_s64 = Some(handlers::write_s64::<S>),
-        Write::Text(_) => entry.write_text = Some(handlers::write_text::<S>),
-        Write::Trigger(_) => entry.trigger = Some(handlers::trigger::<S>),
+        WriteHandler::None => {}
+        WriteHandler::U64(_) => entry.write_u64 = Some(handlers::write_u64::<S>),
+        WriteHandler::S64(_) => entry.write_s64 = Some(handlers::write_s64::<S>),
+        WriteHandler::Text(_) => entry.write_text = Some(handlers::write_text::<S>),
+        WriteHandler::Trigger(_) => entry.trigger = Some(handlers::trigger::<S>),
     }
     entry
 }
@@ -314,18 +317,18 @@ mod tests {
         assert_eq!(text::<4>("123", "too long").map(c_char::cast_unsigned), *b"123\0");
         assert!(refused(|| text::<8>("a\nb", "")).contains("control character"));
 
-        let facts = |file: File<Any>| with_facts(&file, abi::File::EMPTY);
-        let named = |name: &'static str| facts(File::new(name));
+        let facts = |file: ControlFile<Any>| with_facts(&file, abi::File::EMPTY);
+        let named = |name: &'static str| facts(ControlFile::new(name));
         assert!(refused(|| named("")).contains("is empty"));
         assert!(refused(|| named("a/b")).contains("has a '/'"));
         assert!(
             refused(|| named("12345678 12345678 12345678 12345678 12345678 12345678 12345678 1"))
                 .contains("63 bytes")
         );
-        assert!(refused(|| facts(File::new("a").mode(0))).contains("not 0"));
-        assert!(refused(|| facts(File::new("a").mode(0o4755))).contains("0o777"));
-        assert!(refused(|| facts(File::new("a").max_write(0))).contains("1 MiB"));
-        assert!(refused(|| facts(File::new("a").max_write(MAX_WRITE + 1))).contains("1 MiB"));
+        assert!(refused(|| facts(ControlFile::new("a").mode(0))).contains("not 0"));
+        assert!(refused(|| facts(ControlFile::new("a").mode(0o4755))).contains("0o777"));
+        assert!(refused(|| facts(ControlFile::new("a").max_write(0))).contains("1 MiB"));
+        assert!(refused(|| facts(ControlFile::new("a").max_write(MAX_WRITE + 1))).contains("1 MiB"));
 
         let files = [named("a"), named("b"), named("a")];
         assert!(refused(|| check_distinct(&files)).contains("the same name"));

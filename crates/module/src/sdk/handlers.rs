@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_int};
 use std::slice;
 use std::str;
 
-use penfold_core::{Context, Errno, Error, File, Read, Result, Subsystem, Write};
+use penfold_core::{Context, ControlFile, Errno, Error, ReadHandler, Result, Subsystem, WriteHandler};
 
 use super::callbacks::attempt;
 use super::remote::Port;
@@ -18,7 +18,7 @@ use crate::abi;
 /// The contract.
 unsafe fn handle<S: Subsystem>(
     ctx: *mut abi::Context,
-    handler: impl FnOnce(&File<S>, &mut S, &mut Context<'_, S>, Port) -> Result<()>,
+    handler: impl FnOnce(&ControlFile<S>, &mut S, &mut Context<'_, S>, Port) -> Result<()>,
 ) -> c_int {
     // SAFETY: the caller vouches for the contract.
     unsafe {
@@ -66,7 +66,7 @@ macro_rules! handlers {
                 // SAFETY: the caller vouches for the contract.
                 let $typed = unsafe { $made };
             )?
-            let handler = |$file: &File<S>, $subsystem: &mut S, $ctx: &mut Context<'_, S>, $port: Port| $body;
+            let handler = |$file: &ControlFile<S>, $subsystem: &mut S, $ctx: &mut Context<'_, S>, $port: Port| $body;
             // SAFETY: the caller vouches for the contract.
             unsafe { handle(ctx, handler) }
         }
@@ -75,17 +75,17 @@ macro_rules! handlers {
 
 handlers! {
     read_u64(value: out u64) |file, subsystem, ctx, _| {
-        let Read::U64(read) = file.read else { return Err(another_kind()) };
+        let ReadHandler::U64(read) = file.read else { return Err(another_kind()) };
         *value = read(subsystem, ctx)?;
         Ok(())
     };
     read_s64(value: out i64) |file, subsystem, ctx, _| {
-        let Read::S64(read) = file.read else { return Err(another_kind()) };
+        let ReadHandler::S64(read) = file.read else { return Err(another_kind()) };
         *value = read(subsystem, ctx)?;
         Ok(())
     };
     read_map() |file, subsystem, ctx, port| {
-        let Read::Map(read) = file.read else { return Err(another_kind()) };
+        let ReadHandler::Map(read) = file.read else { return Err(another_kind()) };
         let mut line = Vec::new();
         read(subsystem, ctx, &mut |key, value| {
             line.clear();
@@ -95,27 +95,27 @@ handlers! {
         })
     };
     read_text() |file, subsystem, ctx, port| {
-        let Read::Text(read) = file.read else { return Err(another_kind()) };
+        let ReadHandler::Text(read) = file.read else { return Err(another_kind()) };
         let mut text = String::new();
         read(subsystem, ctx, &mut text)?;
         port.put(&text);
         Ok(())
     };
     write_u64(value: u64) |file, subsystem, ctx, _| match file.write {
-        Write::U64(write) => write(subsystem, ctx, value),
+        WriteHandler::U64(write) => write(subsystem, ctx, value),
         _ => Err(another_kind()),
     };
     write_s64(value: i64) |file, subsystem, ctx, _| match file.write {
-        Write::S64(write) => write(subsystem, ctx, value),
+        WriteHandler::S64(write) => write(subsystem, ctx, value),
         _ => Err(another_kind()),
     };
     write_text(text: [length]) |file, subsystem, ctx, _| {
-        let Write::Text(write) = file.write else { return Err(another_kind()) };
+        let WriteHandler::Text(write) = file.write else { return Err(another_kind()) };
         let text = str::from_utf8(text).map_err(|_| Error::value(Errno::EINVAL, "not a text"))?;
         write(subsystem, ctx, text)
     };
     trigger() |file, subsystem, ctx, _| match file.write {
-        Write::Trigger(trigger) => trigger(subsystem, ctx),
+        WriteHandler::Trigger(trigger) => trigger(subsystem, ctx),
         _ => Err(another_kind()),
     };
 }

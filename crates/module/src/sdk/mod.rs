@@ -10,7 +10,7 @@
 //! impl Subsystem for Numbers {
 //!     type State = u64;
 //!     const NAME: &'static str = "numbers";
-//!     const FILES: &'static [File<Self>] = &[File::new("number")
+//!     const FILES: &'static [ControlFile<Self>] = &[ControlFile::new("number")
 //!         .read_u64(|_, ctx| Ok(*ctx.state()))
 //!         .write_u64(|_, ctx, number| {
 //!             *ctx.state_mut() = number;
@@ -34,7 +34,7 @@
 //!
 //! Three things are different behind the binary interface, none of which a subsystem has to care about:
 //! * A panic in a callback is caught. The callback answers `EIO`, and the failure is reported under the module's name.
-//! * [`Subsystem::existing`](crate::Subsystem::existing) is not called, but [`Subsystem::fork`](crate::Subsystem::fork)
+//! * [`Subsystem::replay_tasks`](crate::Subsystem::existing) is not called, but [`Subsystem::fork`](crate::Subsystem::fork)
 //!   for each task that exists.
 //! * [`Context::inside`](crate::Context::inside) is `None`.
 //!

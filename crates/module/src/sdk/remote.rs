@@ -4,8 +4,8 @@ use std::cell::OnceCell;
 use std::ffi::{c_char, c_int};
 
 use penfold_core::{
-    Caller, Counter, CpuTime, CpuUsage, Css, Errno, Error, HierarchyFlags, Inside, Mask, Need, Result,
-    Services, TaskFacts, Tid,
+    Caller, Capability, Counter, CpuTime, CpuUsage, Css, EngineView, Errno, Error, HierarchyFlags, IndexSet,
+    Result, Services, TaskFacts, Tid,
 };
 
 use super::callbacks::code;
@@ -81,7 +81,7 @@ impl Remote {
         plain(answer).map_err(|errno| self.known.insert(error(errno)).clone())
     }
 
-    fn cannot(errno: Errno, need: Need) -> Error {
+    fn cannot(errno: Errno, need: Capability) -> Error {
         let reason = "the program that has loaded the module knows why";
         match errno {
             Errno::EOPNOTSUPP => Error::HostCannot { host: "present", need, reason: reason.into() },
@@ -186,13 +186,13 @@ impl Services for Remote {
 
     fn set_limit(&mut self, css: Css, rule: usize, limit: u64) -> Result<()> {
         let answer = ask!(self.port, set_limit, css.number(), rule as u32, limit);
-        self.checked(answer, |errno| Remote::cannot(errno, Need::ForkVeto))
+        self.checked(answer, |errno| Remote::cannot(errno, Capability::ForkVeto))
     }
 
     /// For the css of the callback: the answer is one for all of the subsystem's.
-    fn set_refusing(&mut self, _: Css, refusing: bool) -> Result<()> {
+    fn set_may_refuse_fork(&mut self, _: Css, refusing: bool) -> Result<()> {
         let answer = ask!(self.port, set_refusing, refusing.into());
-        self.checked(answer, |errno| Remote::cannot(errno, Need::ForkVeto))
+        self.checked(answer, |errno| Remote::cannot(errno, Capability::ForkVeto))
     }
 
     fn reset_peak(&mut self, css: Css, rule: usize) {
@@ -214,13 +214,13 @@ impl Services for Remote {
         self.caller.get_or_init(|| self.ask_caller()).as_ref()
     }
 
-    fn require(&mut self, need: Need) -> Result<()> {
+    fn require(&mut self, need: Capability) -> Result<()> {
         let number = match need {
-            Need::ForkVeto => abi::NEED_FORK_VETO,
-            Need::Affinity => abi::NEED_AFFINITY,
-            Need::MemoryNodes => abi::NEED_MEMORY_NODES,
-            Need::Freeze => abi::NEED_FREEZE,
-            Need::SocketClass => abi::NEED_SOCKET_CLASS,
+            Capability::ForkVeto => abi::NEED_FORK_VETO,
+            Capability::Affinity => abi::NEED_AFFINITY,
+            Capability::MemoryNodes => abi::NEED_MEMORY_NODES,
+            Capability::Freeze => abi::NEED_FREEZE,
+            Capability::SocketClass => abi::NEED_SOCKET_CLASS,
         };
         let answer = ask!(self.port, require, number);
         self.checked(answer, |errno| Remote::cannot(errno, need))
@@ -249,12 +249,12 @@ impl Services for Remote {
         ask!(self.port, now)
     }
 
-    fn cpus(&self) -> Mask {
-        Mask::from_words(&list(|list, capacity| ask!(self.port, cpus, list, capacity)))
+    fn cpus(&self) -> IndexSet {
+        IndexSet::from_words(&list(|list, capacity| ask!(self.port, cpus, list, capacity)))
     }
 
-    fn memory_nodes(&self) -> Mask {
-        Mask::from_words(&list(|list, capacity| ask!(self.port, memory_nodes, list, capacity)))
+    fn memory_nodes(&self) -> IndexSet {
+        IndexSet::from_words(&list(|list, capacity| ask!(self.port, memory_nodes, list, capacity)))
     }
 
     fn cpu_limit(&self) -> usize {
@@ -265,12 +265,18 @@ impl Services for Remote {
         ask!(self.port, node_limit)
     }
 
-    fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
+    fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno> {
         let cpus = cpus.to_words();
         plain(ask!(self.port, set_affinity, task.0, cpus.as_ptr(), cpus.len()))
     }
 
-    fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
+    fn set_memory_nodes(
+        &mut self,
+        task: Tid,
+        from: &IndexSet,
+        to: &IndexSet,
+        migrate: bool,
+    ) -> Result<(), Errno> {
         let (from, to) = (from.to_words(), to.to_words());
         plain(ask!(
             self.port,
@@ -304,7 +310,7 @@ impl Services for Remote {
         plain(ask!(self.port, signal, task.0, signal))
     }
 
-    fn inside(&self, _: Css) -> Option<Inside<'_>> {
+    fn engine_view(&self, _: Css) -> Option<EngineView<'_>> {
         None
     }
 }

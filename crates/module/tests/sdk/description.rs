@@ -2,7 +2,7 @@
 
 use penfold_module::loader::Controller;
 use penfold_module::{
-    Callbacks, Context, Errno, PAGE_SIZE, Place, Resource, Result, Subsystem, UNLIMITED, abi,
+    Callbacks, Context, Errno, PAGE_SIZE, Resource, Result, Subsystem, UNLIMITED, Visibility, abi,
 };
 
 use super::MODULE;
@@ -61,15 +61,15 @@ fn a_description_says_what_the_subsystem_says() {
         .iter()
         .map(|file| (&*file.name, file.mode, file.place, file.max_write, file.counts, file.read, file.write))
         .collect();
-    let everywhere = Place::Everywhere;
+    let everywhere = Visibility::Everywhere;
     let wanted = [
         ("number", 0o644, everywhere, 20, false, "u64", "u64"),
         ("signed", 0o644, everywhere, PAGE_SIZE, true, "s64", "s64"),
         ("text", 0o644, everywhere, 2 * PAGE_SIZE, false, "text", "text"),
         ("twin", 0o640, everywhere, PAGE_SIZE, false, "text", "text"),
-        ("map", 0o444, Place::NotRoot, PAGE_SIZE, false, "map", "none"),
+        ("map", 0o444, Visibility::NotRoot, PAGE_SIZE, false, "map", "none"),
         ("event", 0o200, everywhere, PAGE_SIZE, false, "none", "trigger"),
-        ("log", 0o400, Place::RootOnly, PAGE_SIZE, false, "text", "none"),
+        ("log", 0o400, Visibility::RootOnly, PAGE_SIZE, false, "text", "none"),
         ("facts", 0o444, everywhere, PAGE_SIZE, false, "text", "none"),
         ("act", 0o200, everywhere, PAGE_SIZE, false, "none", "text"),
         ("neither", 0, everywhere, PAGE_SIZE, false, "none", "none"),

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use penfold_module::{
-    Callbacks, Context, Css, Errno, Error, File, Mask, Migration, Need, PAGE_SIZE, Resource, Result, Rule,
-    Subsystem, Tid, UNLIMITED,
+    Callbacks, Capability, Context, ControlFile, Css, Errno, Error, IndexSet, Migration, PAGE_SIZE, Resource,
+    Result, Rule, Subsystem, Tid, UNLIMITED,
 };
 
 /// How many states there are, of all instances together.
@@ -149,11 +149,11 @@ fn act(everything: &mut Everything, ctx: &mut Ctx<'_>, command: &str) -> Result<
     let css = ctx.css();
     let words: Vec<&str> = command.split(' ').collect();
     let number = |index: usize| words[index].parse::<i32>().expect("a number");
-    let mask = |index: usize| Mask::parse_list(words[index], 1024).expect("a list");
+    let mask = |index: usize| IndexSet::parse_list(words[index], 1024).expect("a list");
     let wrap = |answer: Result<(), Errno>| answer.map_err(|errno| Error::value(errno, "the host refuses"));
     match words[0] {
         "limit" => ctx.set_limit(css, 1, words[1].parse().unwrap_or(UNLIMITED)),
-        "refuse" => ctx.set_refusing(words[1] == "yes"),
+        "refuse" => ctx.set_may_refuse_fork(words[1] == "yes"),
         "reset_peak" => {
             ctx.reset_peak(css, 0);
             Ok(())
@@ -163,10 +163,18 @@ fn act(everything: &mut Everything, ctx: &mut Ctx<'_>, command: &str) -> Result<
             Ok(())
         }
         "require" => {
-            let needs = [Need::ForkVeto, Need::Affinity, Need::MemoryNodes, Need::Freeze, Need::SocketClass];
+            let needs = [
+                Capability::ForkVeto,
+                Capability::Affinity,
+                Capability::MemoryNodes,
+                Capability::Freeze,
+                Capability::SocketClass,
+            ];
             needs.into_iter().try_for_each(|need| ctx.require(need))
         }
-        "own" => ctx.require(Need::Freeze).map_err(|_| Error::value(Errno::EPERM, "a reason of its own")),
+        "own" => {
+            ctx.require(Capability::Freeze).map_err(|_| Error::value(Errno::EPERM, "a reason of its own"))
+        }
         "affinity" => wrap(ctx.host().set_affinity(Tid(number(1)), &mask(2))),
         "memory" => {
             wrap(ctx.host().set_memory_nodes(Tid(number(1)), &mask(2), &mask(3), words[4] == "migrate"))
@@ -199,18 +207,22 @@ impl Subsystem for Everything {
         Rule::limited_by(Resource::Forks, "act").refused_with(Errno::ENOSPC),
         Rule::new(Resource::CpuTime),
     ];
-    const REFUSING_FILE: &'static str = "event";
-    const FILES: &'static [File<Self>] = &[
-        File::new("number").read_u64(number_read).write_u64(number_write).max_write(20),
-        File::new("signed").read_s64(signed_read).write_s64(signed_write).counts(),
-        File::new("text").read_text(text_read).write_text(text_write).private(7).max_write(2 * PAGE_SIZE),
-        File::new("twin").read_text(text_read).write_text(text_write).private(usize::MAX).mode(0o640),
-        File::new("map").read_map(map_read).not_on_root(),
-        File::new("event").trigger(event),
-        File::new("log").read_text(log_read).root_only().mode(0o400),
-        File::new("facts").read_text(facts_read),
-        File::new("act").write_text(act),
-        File::new("neither"),
+    const REFUSAL_FILE: &'static str = "event";
+    const FILES: &'static [ControlFile<Self>] = &[
+        ControlFile::new("number").read_u64(number_read).write_u64(number_write).max_write(20),
+        ControlFile::new("signed").read_s64(signed_read).write_s64(signed_write).not_a_setting(),
+        ControlFile::new("text")
+            .read_text(text_read)
+            .write_text(text_write)
+            .private(7)
+            .max_write(2 * PAGE_SIZE),
+        ControlFile::new("twin").read_text(text_read).write_text(text_write).private(usize::MAX).mode(0o640),
+        ControlFile::new("map").read_map(map_read).not_on_root(),
+        ControlFile::new("event").trigger(event),
+        ControlFile::new("log").read_text(log_read).root_only().mode(0o400),
+        ControlFile::new("facts").read_text(facts_read),
+        ControlFile::new("act").write_text(act),
+        ControlFile::new("neither"),
     ];
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<State> {

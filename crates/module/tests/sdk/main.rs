@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use everything::{Everything, STATES};
 use penfold_module::loader::Controller;
-use penfold_module::{CpuTime, Errno, Need, Tid, abi};
+use penfold_module::{Capability, CpuTime, Errno, Tid, abi};
 use world::World;
 
 static MODULE: abi::Module = penfold_module::describe!(Everything);
@@ -231,7 +231,7 @@ fn every_service_answers() {
 fn what_the_host_can_not_give_is_refused_with_its_own_reason() {
     let transcript = same_both_ways(|world| {
         let group = world.mkdir(world.top, "group").unwrap();
-        world.host.cannot = vec![Need::ForkVeto, Need::Freeze];
+        world.host.cannot = vec![Capability::ForkVeto, Capability::Freeze];
         for command in ["require", "limit 3", "refuse yes", "own"] {
             assert!(world.write(group, "act", command).is_err());
         }

@@ -3,7 +3,7 @@
 use std::panic::panic_any;
 
 use penfold_module::loader::Controller;
-use penfold_module::{Callbacks, Context, Errno, Error, File, Migration, Result, Subsystem, Tid, abi};
+use penfold_module::{Callbacks, Context, ControlFile, Errno, Error, Migration, Result, Subsystem, Tid, abi};
 
 use super::world::World;
 
@@ -78,12 +78,12 @@ impl Subsystem for Panics {
 
     const NAME: &'static str = "panics";
     const CALLBACKS: Callbacks = Callbacks::all();
-    const FILES: &'static [File<Self>] = &[
-        File::new("when").write_text(when_write),
-        File::new("number").read_u64(number_read).write_u64(number_write),
-        File::new("map").read_map(map_read),
-        File::new("grenade").trigger(grenade),
-        File::new("rule").trigger(other_rule),
+    const FILES: &'static [ControlFile<Self>] = &[
+        ControlFile::new("when").write_text(when_write),
+        ControlFile::new("number").read_u64(number_read).write_u64(number_write),
+        ControlFile::new("map").read_map(map_read),
+        ControlFile::new("grenade").trigger(grenade),
+        ControlFile::new("rule").trigger(other_rule),
     ];
 
     fn create(&mut self, _: &mut Ctx<'_>) -> Result<State> {

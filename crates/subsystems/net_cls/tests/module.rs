@@ -10,7 +10,7 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use penfold_core::{Errno, Need, Subsystem};
+use penfold_core::{Capability, Errno, Subsystem};
 use penfold_module::loader::Controller;
 use penfold_subsystems::NetCls;
 
@@ -46,7 +46,7 @@ fn the_module_says_what_the_built_in_says() {
 #[test]
 fn a_host_that_can_not_mark_says_why_through_the_module() {
     let mut world = common::World::of(2, subject());
-    world.host.cannot.push(Need::SocketClass);
+    world.host.cannot.push(Capability::SocketClass);
     let file = world.file(world.top, "classid");
     let error = world.engine.write(&mut world.host, &world.root, world.top, file, b"5").unwrap_err();
     assert_eq!(error.errno(), Errno::EOPNOTSUPP);

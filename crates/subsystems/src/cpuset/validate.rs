@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use bitflags::bitflags;
-use penfold_core::{Errno, Error, Mask, Result};
+use penfold_core::{Errno, Error, IndexSet, Result};
 
 bitflags! {
     /// The flag files of a cpuset.
@@ -29,8 +29,8 @@ pub(super) enum Kind {
 /// One cpuset as configured.
 #[derive(Debug, Clone)]
 pub struct Set {
-    pub(super) cpus: Mask,
-    pub(super) mems: Mask,
+    pub(super) cpus: IndexSet,
+    pub(super) mems: IndexSet,
     pub(super) flags: Flags,
     pub(super) relax_domain_level: i8,
 }
@@ -39,14 +39,14 @@ pub struct Set {
 const _: () = assert!(size_of::<Set>() <= 56);
 
 impl Set {
-    pub(super) fn mask(&self, kind: Kind) -> &Mask {
+    pub(super) fn mask(&self, kind: Kind) -> &IndexSet {
         match kind {
             Kind::Cpus => &self.cpus,
             Kind::Mems => &self.mems,
         }
     }
 
-    pub(super) fn mask_mut(&mut self, kind: Kind) -> &mut Mask {
+    pub(super) fn mask_mut(&mut self, kind: Kind) -> &mut IndexSet {
         match kind {
             Kind::Cpus => &mut self.cpus,
             Kind::Mems => &mut self.mems,

@@ -1,7 +1,7 @@
 //! What happens to the tasks.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Engine, Errno, Mask, Need};
+use penfold_core::{Capability, Engine, Errno, IndexSet};
 use penfold_subsystems::Cpuset;
 
 use crate::{World, administrator};
@@ -59,18 +59,18 @@ fn writing_the_same_cpus_again_leaves_members_alone() {
     let g = w.cpuset(w.root, "g", "0-1");
     let task = w.spawn();
     w.attach(g, task).unwrap();
-    w.host.get_mut(task).unwrap().affinity = Mask::single(1);
+    w.host.get_mut(task).unwrap().affinity = IndexSet::single(1);
     w.write(g, "cpus", "0-1").unwrap();
     assert_eq!(w.affinity(task), "1");
     let narrow = w.cpuset(w.root, "narrow", "0");
-    w.host.cannot = vec![Need::Affinity];
+    w.host.cannot = vec![Capability::Affinity];
     assert_eq!(w.write(narrow, "cpus", "0"), Ok(()), "nothing is asked of the host");
 }
 
 #[test]
 fn memory_follows_only_with_memory_migrate() {
     let mut w = World::new();
-    w.host.nodes = Mask::first(2);
+    w.host.nodes = IndexSet::first(2);
     let mut w = {
         // The root takes the nodes over when it is mounted again.
         w.engine.unmount(&mut w.host, w.root).unwrap();
@@ -85,24 +85,24 @@ fn memory_follows_only_with_memory_migrate() {
     assert_eq!(w.host.get(first).unwrap().migrated_from, None);
     w.write(g, "memory_migrate", "1").unwrap();
     w.engine.attach(&mut w.host, &administrator(), g, second, true).unwrap();
-    assert_eq!(w.host.get(second).unwrap().migrated_from, Some(Mask::first(2)));
+    assert_eq!(w.host.get(second).unwrap().migrated_from, Some(IndexSet::first(2)));
     assert_eq!(w.host.get(thread).unwrap().migrated_from, None, "once for the process");
     w.write(g, "mems", "1").unwrap();
-    assert_eq!(w.host.get(first).unwrap().migrated_from, Some(Mask::single(0)));
+    assert_eq!(w.host.get(first).unwrap().migrated_from, Some(IndexSet::single(0)));
     assert_eq!((w.memory(first), w.memory(thread)), ("1".into(), "1".into()));
 }
 
 #[test]
 fn a_host_that_cannot_bind_tasks_refuses_a_narrower_set_and_only_that() {
     let mut w = World::new();
-    w.host.cannot = vec![Need::Affinity];
+    w.host.cannot = vec![Capability::Affinity];
     let g = w.mkdir(w.root, "g");
     assert_eq!(w.write(g, "cpus", "0"), Err(Errno::EOPNOTSUPP));
     assert_eq!(w.read(g, "cpus"), "\n");
     assert_eq!(w.write(g, "cpus", "0-1"), Ok(()));
     assert_eq!(w.write(g, "cpus", "7"), Err(Errno::ERANGE), "what is wrong anyway comes first");
-    w.host.nodes = Mask::first(2);
-    w.host.cannot = vec![Need::MemoryNodes];
+    w.host.nodes = IndexSet::first(2);
+    w.host.cannot = vec![Capability::MemoryNodes];
     assert_eq!(w.write(g, "mems", "0"), Err(Errno::EOPNOTSUPP));
     assert_eq!(w.write(g, "cpus", "0"), Ok(()));
 }
@@ -125,14 +125,14 @@ fn a_member_that_cannot_be_bound_undoes_the_change_of_all() {
 fn loading_late_and_binding_again_disturb_no_task() {
     let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(4));
     let task = host.spawn(&mut engine, 0);
-    host.get_mut(task).unwrap().affinity = Mask::single(3);
+    host.get_mut(task).unwrap().affinity = IndexSet::single(3);
     engine.load(&mut host, Cpuset::default()).unwrap();
     for _ in 0..2 {
         let root = engine.mount(&mut host, &administrator(), "cpuset").unwrap().root;
         engine.unmount(&mut host, root).unwrap();
     }
     engine.unload(&mut host, "cpuset").unwrap();
-    assert_eq!(host.get(task).unwrap().affinity, Mask::single(3));
+    assert_eq!(host.get(task).unwrap().affinity, IndexSet::single(3));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_move_between_equal_cpusets_leaves_a_tasks_own_affinity_alone() {
     let (g, h) = (w.cpuset(w.root, "g", "0-1"), w.cpuset(w.root, "h", "0-1"));
     let task = w.spawn();
     w.attach(g, task).unwrap();
-    w.host.get_mut(task).unwrap().affinity = Mask::single(1);
+    w.host.get_mut(task).unwrap().affinity = IndexSet::single(1);
     w.attach(h, task).unwrap();
     assert_eq!(w.affinity(task), "1");
 }

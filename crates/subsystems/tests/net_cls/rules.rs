@@ -1,7 +1,9 @@
 //! The facts of Linux 6.18, whichever way the controller is loaded.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{CannotGive, CssSetId, Errno, Host, HostView, Interest, Mask, Need, TaskFacts, Tid};
+use penfold_core::{
+    Capability, CssSetId, Errno, EventMask, Host, HostView, IndexSet, TaskFacts, Tid, Unsupported,
+};
 
 use super::common::World;
 use super::subject;
@@ -116,7 +118,7 @@ fn a_forked_child_has_the_class_without_any_fork_callback() {
     world.write(group, "classid", "5").unwrap();
     let child = world.host.fork(&mut world.engine, parent, false).unwrap();
     assert_eq!(world.class(child), 5);
-    assert_eq!(world.engine.interest(), Interest::empty());
+    assert_eq!(world.engine.interest(), EventMask::empty());
     world.write(group, "classid", "6").unwrap();
     assert_eq!(world.class(child), 6);
 }
@@ -126,7 +128,7 @@ fn only_a_class_other_than_zero_needs_a_host_that_can_mark() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
-    world.host.cannot.push(Need::SocketClass);
+    world.host.cannot.push(Capability::SocketClass);
     assert_eq!(world.write(group, "classid", "0"), Ok(()));
     assert_eq!(world.write(group, "classid", "4294967296"), Ok(()), "0 after truncation");
     assert_eq!(world.write(group, "classid", "5"), Err(Errno::EOPNOTSUPP));
@@ -174,7 +176,7 @@ impl HostView for Refusing<'_> {
         self.inner.now()
     }
 
-    fn cpus(&self) -> Mask {
+    fn cpus(&self) -> IndexSet {
         self.inner.cpus()
     }
 
@@ -192,11 +194,11 @@ impl Host for Refusing<'_> {
         self.inner.place(task, set);
     }
 
-    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
+    fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
         self.inner.require(need)
     }
 
-    fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
+    fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno> {
         self.inner.set_affinity(task, cpus)
     }
 

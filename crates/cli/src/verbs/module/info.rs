@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nix::unistd::geteuid;
-use penfold_core::{Place, Resource};
+use penfold_core::{Resource, Visibility};
 use penfold_module::loader::{FileInfo, Info, inspect, ownership_check};
 use penfold_server::escape::escape;
 use serde::Serialize;
@@ -97,9 +97,9 @@ fn shown(path: &Path, info: Info, refusal: Option<String>) -> Shown {
         name: format!("{}.{}", info.name, file.name),
         mode: format!("{:04o}", file.mode),
         place: match file.place {
-            Place::Everywhere => "everywhere",
-            Place::RootOnly => "root only",
-            Place::NotRoot => "not in the root",
+            Visibility::Everywhere => "everywhere",
+            Visibility::RootOnly => "root only",
+            Visibility::NotRoot => "not in the root",
         },
         read: file.read,
         write: file.write,

@@ -11,7 +11,7 @@ use super::control::Control;
 use super::engine_policy::{EnginePolicy, Statistics};
 use super::readopt::Survivor;
 use super::run::Workshop;
-use crate::trace::os::{Command, Interest, StartError, proc};
+use crate::trace::os::{Command, StartError, TracedCalls, proc};
 use crate::trace::tracer::attach_running::{Adopting, Target};
 use crate::trace::tracer::detach::Releasing;
 use crate::trace::tracer::{
@@ -57,7 +57,7 @@ pub struct Supervised {
     /// It was adopted, or made by one that was; otherwise it was launched here.
     pub adopted: bool,
     /// What its filter stops, if it has one of ours.
-    pub filter: Option<Interest>,
+    pub filter: Option<TracedCalls>,
     /// Where it is; to be looked up in the engine while nothing else happens to it.
     pub css_set: CssSetId,
 }
@@ -198,7 +198,7 @@ impl TraceHost {
     ///
     /// # Errors
     /// As [`TraceHost::adopt_started`].
-    pub fn adopt_filtered(&self, pid: Tid, start_time: u64, filter: Interest) -> Result<(), AdoptError> {
+    pub fn adopt_filtered(&self, pid: Tid, start_time: u64, filter: TracedCalls) -> Result<(), AdoptError> {
         self.adopt_target(Target { pid, started: Some(start_time), filter: Some(filter) })
     }
 
@@ -208,7 +208,7 @@ impl TraceHost {
     /// # Errors
     /// [`AdoptError`]; `NoProcess` if the number is another process's now.
     pub fn readopt(&self, pid: Tid, started: u64, filter: u8) -> Result<(), AdoptError> {
-        self.adopt_target(Target { pid, started: Some(started), filter: Interest::of_bits(filter) })
+        self.adopt_target(Target { pid, started: Some(started), filter: TracedCalls::of_bits(filter) })
     }
 
     /// The processes that would outlive this one, ascending.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use penfold_core::{
-    Caller, CgroupId, CpuTime, CssSetId, Engine, Error, Event, Host, HostView as _, LimitHit, Mask, Release,
-    Tid,
+    Caller, CgroupId, CpuTime, CssSetId, Engine, Error, Event, Host, HostView as _, IndexSet, LimitHit,
+    Release, Tid,
 };
 
 use super::machine::{EngineTasks, Machine, Member, nix_errno};
@@ -248,7 +248,7 @@ impl Policy for EnginePolicy {
         }
     }
 
-    fn allowed_cpus(&self, tasks: &EngineTasks, task: Tid) -> Option<Mask> {
+    fn allowed_cpus(&self, tasks: &EngineTasks, task: Tid) -> Option<IndexSet> {
         tasks.data(task)?.allowed.as_deref().cloned()
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
 
-use penfold_core::{CpuTime, CssSetId, Errno, ForkCharge, Mask, Need, Tid};
+use penfold_core::{Capability, CpuTime, CssSetId, Errno, ForkCharge, IndexSet, Tid};
 
 use crate::trace::os::marking::Marking;
 use crate::trace::os::sched;
@@ -23,7 +23,7 @@ pub struct Member {
     /// A fork of it that was charged and is not decided.
     pub(crate) charge: Option<ForkCharge>,
     /// The CPUs that its cgroup lets it have, as last set; inherited by children as the OS inherits affinity.
-    pub(crate) allowed: Option<Arc<Mask>>,
+    pub(crate) allowed: Option<Arc<IndexSet>>,
     /// The class of its sockets, inherited by children; 0 for none.
     pub(crate) class: u32,
 }
@@ -37,14 +37,14 @@ pub struct Machine {
     /// The tasks of each css_set.
     pub(crate) members: CssSetMap<TidSet>,
     /// What the job needs so far; fixed when it starts.
-    wanted: Vec<Need>,
-    reserved: Option<Vec<Need>>,
+    wanted: Vec<Capability>,
+    reserved: Option<Vec<Capability>>,
     best_effort: bool,
     /// What could not be given and was let pass, in words.
     pub(crate) warnings: Vec<String>,
-    pub(crate) cpus: Mask,
+    pub(crate) cpus: IndexSet,
     pub(crate) cpu_limit: usize,
-    pub(crate) nodes: Mask,
+    pub(crate) nodes: IndexSet,
     pub(crate) began: Instant,
     pub(crate) marking: Marking,
     /// CPU time that requests have found, for the statistics.
@@ -54,13 +54,13 @@ pub struct Machine {
     /// Those of which threads moved in it.
     pub(crate) moved: HashSet<Tid>,
     /// Those that are to get a filter for a need: their threads are gone through once for it.
-    pub(crate) filtered: HashSet<(Tid, Need)>,
+    pub(crate) filtered: HashSet<(Tid, Capability)>,
 }
 
 impl Machine {
     /// Of a job that is still to be started.
     pub(crate) fn new(best_effort: bool) -> Machine {
-        let cpus = sched::affinity(Tid(0)).unwrap_or_else(|_| Mask::single(0));
+        let cpus = sched::affinity(Tid(0)).unwrap_or_else(|_| IndexSet::single(0));
         let possible = list("/sys/devices/system/cpu/possible", 1 << 16);
         let cpu_limit =
             possible.or_else(|| Some(cpus.clone())).and_then(|mask| mask.last()).map_or(1, |last| last + 1);
@@ -72,7 +72,7 @@ impl Machine {
             warnings: Vec::new(),
             cpus,
             cpu_limit,
-            nodes: list("/sys/devices/system/node/online", 1024).unwrap_or_else(|| Mask::single(0)),
+            nodes: list("/sys/devices/system/node/online", 1024).unwrap_or_else(|| IndexSet::single(0)),
             began: Instant::now(),
             marking: Marking::possible(),
             sampled_time: CpuTime::default(),
@@ -83,12 +83,12 @@ impl Machine {
     }
 
     /// Will the job be able to meet this need?
-    pub(crate) fn wants(&self, need: Need) -> bool {
+    pub(crate) fn wants(&self, need: Capability) -> bool {
         self.wanted.contains(&need)
     }
 
     /// Notes a need ahead of time, for rules that will only be set while the job runs.
-    pub(crate) fn reserve(&mut self, need: Need) {
+    pub(crate) fn reserve(&mut self, need: Capability) {
         if !self.wanted.contains(&need) {
             self.wanted.push(need);
         }
@@ -103,10 +103,10 @@ impl Machine {
     /// processes that run already.
     pub(crate) fn seal_needs(&mut self, later: bool) {
         if later {
-            self.reserve(Need::ForkVeto);
-            self.reserve(Need::Affinity);
+            self.reserve(Capability::ForkVeto);
+            self.reserve(Capability::Affinity);
             if self.can_mark() {
-                self.reserve(Need::SocketClass);
+                self.reserve(Capability::SocketClass);
             }
         }
         self.reserved = Some(self.wanted.clone());
@@ -117,7 +117,7 @@ impl Machine {
     }
 
     /// Whether a need can be met from now on, else why not. Before the start it is noted.
-    pub(crate) fn require(&mut self, need: Need) -> Result<(), &'static str> {
+    pub(crate) fn require(&mut self, need: Capability) -> Result<(), &'static str> {
         if self.reserved.is_none() {
             self.reserve(need);
         }
@@ -129,18 +129,18 @@ impl Machine {
         Err(reason)
     }
 
-    fn check(&self, need: Need) -> Result<(), &'static str> {
+    fn check(&self, need: Capability) -> Result<(), &'static str> {
         match need {
-            Need::Freeze => Ok(()),
-            Need::MemoryNodes => {
+            Capability::Freeze => Ok(()),
+            Capability::MemoryNodes => {
                 Err("a tracer can't bind the memory of another process to nodes; the bpf host can't \
                 either, only the kernel's own cpuset")
             }
-            Need::SocketClass if self.marking == Marking::Weak => Err(
+            Capability::SocketClass if self.marking == Marking::Weak => Err(
                 "marking sockets needs CAP_NET_ADMIN; with best effort they get the class's minor number as priority \
                  (at most 6) and as DSCP",
             ),
-            Need::ForkVeto | Need::Affinity | Need::SocketClass => match &self.reserved {
+            Capability::ForkVeto | Capability::Affinity | Capability::SocketClass => match &self.reserved {
                 Some(reserved) if !reserved.contains(&need) => Err(
                     "the job was started without the system call filter for it; set a rule that needs it before \
                         the job starts",
@@ -166,8 +166,8 @@ impl Machine {
     }
 }
 
-fn list(path: &str, limit: usize) -> Option<Mask> {
-    Mask::parse_list(&fs::read_to_string(path).ok()?, limit).ok()
+fn list(path: &str, limit: usize) -> Option<IndexSet> {
+    IndexSet::parse_list(&fs::read_to_string(path).ok()?, limit).ok()
 }
 
 pub(crate) fn core_errno(errno: nix::errno::Errno) -> Errno {

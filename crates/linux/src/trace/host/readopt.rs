@@ -3,7 +3,7 @@
 use penfold_core::Tid;
 
 use super::machine::EngineTasks;
-use crate::trace::os::Interest;
+use crate::trace::os::TracedCalls;
 use crate::trace::os::proc;
 
 /// A supervised process that would go on if this process died: adopted, or launched without
@@ -31,7 +31,7 @@ impl EngineTasks {
             .filter(|(_, task)| !task.lineage.exit_kill && !task.killed)
             // one that is about to get its first filter may have it when this process dies; whether it has is seen then
             .map(|(tid, task)| {
-                (task.tgid, *tid, task.lineage.filter.or(task.wants).map_or(0, Interest::bits))
+                (task.tgid, *tid, task.lineage.filter.or(task.wants).map_or(0, TracedCalls::bits))
             })
             .collect();
         tasks.sort_unstable_by_key(|(tgid, tid, _)| (*tgid, tgid != tid, *tid));

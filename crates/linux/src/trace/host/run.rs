@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use penfold_core::{CgroupId, Engine, Error, Event, Host, LimitHit, Need, Release, Tid};
+use penfold_core::{Capability, CgroupId, Engine, Error, Event, Host, LimitHit, Release, Tid};
 
 use super::control::Control;
 use super::engine_policy::{EnginePolicy, OnChange, Statistics};
@@ -45,7 +45,7 @@ impl Workshop {
     }
 
     /// Arranges for a need that no rule has yet, so that a rule set while the command runs can have it.
-    pub fn arrange(&mut self, need: Need) {
+    pub fn arrange(&mut self, need: Capability) {
         self.supervisor.tasks.common.reserve(need);
     }
 
@@ -86,9 +86,9 @@ impl Workshop {
     ) -> Result<Contained, StartError> {
         let machine = &mut self.supervisor.tasks.common;
         let options = Options {
-            fork_veto: self.policy.engine.can_refuse_fork() || machine.wants(Need::ForkVeto),
-            affinity: machine.wants(Need::Affinity),
-            sockets: machine.wants(Need::SocketClass),
+            fork_veto: self.policy.engine.can_refuse_fork() || machine.wants(Capability::ForkVeto),
+            affinity: machine.wants(Capability::Affinity),
+            sockets: machine.wants(Capability::SocketClass),
             ..options
         };
         machine.seal_needs(self.later_rules);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use penfold_core::{
-    CannotGive, CpuTime, CssSetId, Errno, Host, HostView, Mask, MoveFacts, Need, TaskFacts, Tid,
+    Capability, CpuTime, CssSetId, Errno, Host, HostView, IndexSet, MoveFacts, TaskFacts, Tid, Unsupported,
 };
 
 use super::machine::{EngineTasks, Member, NAME, core_errno};
@@ -57,9 +57,9 @@ impl HostView for EngineTasks {
         EngineTasks::is_frozen(self, task)
     }
 
-    fn can_give(&self, task: Tid, need: Need) -> Result<(), CannotGive> {
+    fn check_task(&self, task: Tid, need: Capability) -> Result<(), Unsupported> {
         let Some(entry) = self.get(task) else { return Ok(()) };
-        if need != Need::ForkVeto || entry.lineage.vetoes() || self.common.best_effort() {
+        if need != Capability::ForkVeto || entry.lineage.vetoes() || self.common.best_effort() {
             return Ok(());
         }
         let Err(reason) = inject::possible(task, self.filters_of(task)) else { return Ok(()) };
@@ -69,18 +69,18 @@ impl HostView for EngineTasks {
         let reason = format!(
             "task {task} ({name}) {how}, and no filter that could refuse its forks can be put in: {reason}"
         );
-        Err(CannotGive { host: NAME, reason: reason.into() })
+        Err(Unsupported { host: NAME, reason: reason.into() })
     }
 
     fn now(&self) -> u64 {
         self.common.began.elapsed().as_nanos() as u64
     }
 
-    fn cpus(&self) -> Mask {
+    fn cpus(&self) -> IndexSet {
         self.common.cpus.clone()
     }
 
-    fn memory_nodes(&self) -> Mask {
+    fn memory_nodes(&self) -> IndexSet {
         self.common.nodes.clone()
     }
 
@@ -100,18 +100,18 @@ impl Host for EngineTasks {
         }
     }
 
-    fn require(&mut self, need: Need) -> Result<(), CannotGive> {
-        self.common.require(need).map_err(|reason| CannotGive { host: NAME, reason: reason.into() })
+    fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
+        self.common.require(need).map_err(|reason| Unsupported { host: NAME, reason: reason.into() })
     }
 
-    fn give(&mut self, task: Tid, need: Need) {
+    fn enable_task(&mut self, task: Tid, need: Capability) {
         self.want_filter_once(task, need);
     }
 
     /// What it asks for itself later is clamped too, if it can be.
-    fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
+    fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno> {
         if *cpus != self.common.cpus && self.can_filter(task) {
-            self.want_filter_once(task, Need::Affinity);
+            self.want_filter_once(task, Capability::Affinity);
         }
         if let Some(member) = self.data_mut(task) {
             member.allowed = Some(Arc::new(cpus.clone()));
@@ -119,7 +119,13 @@ impl Host for EngineTasks {
         self.apply_affinity(task, cpus).map_err(core_errno)
     }
 
-    fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
+    fn set_memory_nodes(
+        &mut self,
+        task: Tid,
+        from: &IndexSet,
+        to: &IndexSet,
+        migrate: bool,
+    ) -> Result<(), Errno> {
         if !migrate {
             return Ok(());
         }
@@ -137,7 +143,7 @@ impl Host for EngineTasks {
     /// Those that it makes later are marked too, if they can be.
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
         if class != 0 && self.can_filter(task) {
-            self.want_filter_once(task, Need::SocketClass);
+            self.want_filter_once(task, Capability::SocketClass);
         }
         let marking = self.common.marking;
         let member = self.data_mut(task).ok_or(Errno::ESRCH)?;
@@ -203,7 +209,7 @@ impl EngineTasks {
 
     /// Once for each process and request: its threads are gone through each time, and a request may be about all of ten
     /// thousand.
-    fn want_filter_once(&mut self, task: Tid, need: Need) {
+    fn want_filter_once(&mut self, task: Tid, need: Capability) {
         if self.tgid_of(task).is_none_or(|group| self.common.filtered.insert((group, need))) {
             self.want_filter(task, need);
         }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use libc::sock_filter;
 use nix::errno::Errno;
-use penfold_core::Need;
+use penfold_core::Capability;
 
 use super::arch::{ABIS, Abi};
 
@@ -65,7 +65,7 @@ fn op(code: u16, jt: usize, jf: usize, k: u32) -> sock_filter {
 
 /// What a filter of ours stops, beside ptrace(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Interest {
+pub struct TracedCalls {
     /// fork, vfork and clone, so that they can be refused.
     pub fork: bool,
     /// `sched_setaffinity`.
@@ -74,7 +74,7 @@ pub struct Interest {
     pub sockets: bool,
 }
 
-impl Interest {
+impl TracedCalls {
     /// Nothing but ptrace(2) and children that are hidden from tracers.
     pub(crate) const NONE: Self = Self { fork: false, affinity: false, sockets: false };
 
@@ -82,13 +82,13 @@ impl Interest {
     pub(crate) const ALL: Self = Self { fork: true, affinity: true, sockets: true };
 
     /// What this need takes; `None` for one that no filter helps.
-    pub(crate) fn of(need: Need) -> Option<Self> {
+    pub(crate) fn of(need: Capability) -> Option<Self> {
         let none = Self::NONE;
         match need {
-            Need::ForkVeto => Some(Self { fork: true, ..none }),
-            Need::Affinity => Some(Self { affinity: true, ..none }),
-            Need::SocketClass => Some(Self { sockets: true, ..none }),
-            Need::MemoryNodes | Need::Freeze => None,
+            Capability::ForkVeto => Some(Self { fork: true, ..none }),
+            Capability::Affinity => Some(Self { affinity: true, ..none }),
+            Capability::SocketClass => Some(Self { sockets: true, ..none }),
+            Capability::MemoryNodes | Capability::Freeze => None,
         }
     }
 
@@ -97,7 +97,7 @@ impl Interest {
         1 | u8::from(self.fork) << 1 | u8::from(self.affinity) << 2 | u8::from(self.sockets) << 3
     }
 
-    /// From [`Interest::bits`]; `None` for 0.
+    /// From [`TracedCalls::bits`]; `None` for 0.
     pub(crate) fn of_bits(bits: u8) -> Option<Self> {
         let is = |bit: u8| bits & 1 << bit != 0;
         is(0).then(|| Self { fork: is(1), affinity: is(2), sockets: is(3) })
@@ -113,9 +113,9 @@ impl Interest {
     }
 }
 
-/// The filters, by [`Interest::bits`]; none for what is no interest.
+/// The filters, by [`TracedCalls::bits`]; none for what is no interest.
 static PROGRAMS: LazyLock<[Vec<sock_filter>; 16]> = LazyLock::new(|| {
-    std::array::from_fn(|bits| Interest::of_bits(bits as u8).map_or_else(Vec::new, assemble))
+    std::array::from_fn(|bits| TracedCalls::of_bits(bits as u8).map_or_else(Vec::new, assemble))
 });
 
 /// Makes the filters, so that a forked child finds them made.
@@ -124,7 +124,7 @@ pub(crate) fn prepare() {
 }
 
 /// The filter that stops this.
-pub(crate) fn program(interest: Interest) -> &'static [sock_filter] {
+pub(crate) fn program(interest: TracedCalls) -> &'static [sock_filter] {
     &PROGRAMS[usize::from(interest.bits())]
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn program(interest: Interest) -> &'static [sock_filter] {
 /// clone3 is answered `ENOSYS`: its flags lie in memory that another thread can change after they were
 /// checked; C libraries fall back to clone. A call through an interface that is not in the table cannot be
 /// judged, so it gets `ENOSYS` too.
-fn assemble(interest: Interest) -> Vec<sock_filter> {
+fn assemble(interest: TracedCalls) -> Vec<sock_filter> {
     let mut program = Vec::new();
     for (index, abi) in ABIS.iter().enumerate() {
         let block = block(abi, index, interest);
@@ -145,7 +145,7 @@ fn assemble(interest: Interest) -> Vec<sock_filter> {
     program
 }
 
-fn block(abi: &Abi, index: usize, interest: Interest) -> Vec<sock_filter> {
+fn block(abi: &Abi, index: usize, interest: TracedCalls) -> Vec<sock_filter> {
     let fork_answer = if interest.fork { trace(Class::Fork, index) } else { libc::SECCOMP_RET_ALLOW };
     let mut body = Vec::new();
     let mut answer = |number: u32, answer: u32| {
@@ -237,7 +237,7 @@ mod tests {
         for (index, abi) in ABIS.iter().enumerate() {
             let of = |number: u32| number | abi.number_bit;
             for fork in [false, true] {
-                let filter = program(Interest { fork, affinity: fork, sockets: fork });
+                let filter = program(TracedCalls { fork, affinity: fork, sockets: fork });
                 let answer = |number, first| run(filter, abi.audit_arch, of(number), first);
                 let class = |number, first| {
                     let data = u64::from(answer(number, first) & libc::SECCOMP_RET_DATA);
@@ -260,7 +260,7 @@ mod tests {
             }
         }
         assert_eq!(
-            run(program(Interest { fork: false, affinity: false, sockets: false }), 0x1234, 1, 0),
+            run(program(TracedCalls { fork: false, affinity: false, sockets: false }), 0x1234, 1, 0),
             ENOSYS
         );
     }

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use penfold_core::Tid;
 
 use super::arch::{Injector, Registers};
-use super::filter::{self, Interest};
+use super::filter::{self, TracedCalls};
 use super::{memory, proc, ptrace, task};
 
 /// A stop at the entry or the exit of a system call, as `PTRACE_O_TRACESYSGOOD` has it reported.
@@ -63,7 +63,7 @@ pub(crate) struct Injection {
     tid: Tid,
     /// What it is traced with, for afterwards.
     options: c_int,
-    interest: Interest,
+    interest: TracedCalls,
     registers: Injector,
     blocked: u64,
     /// Signals that came meanwhile though all are blocked.
@@ -83,7 +83,7 @@ impl std::fmt::Debug for Injection {
 
 impl Injection {
     /// Begins, with a task that has stopped on its way back to its program and is traced with these options.
-    pub(crate) fn begin(tid: Tid, options: c_int, interest: Interest) -> Result<Injection, Failure> {
+    pub(crate) fn begin(tid: Tid, options: c_int, interest: TracedCalls) -> Result<Injection, Failure> {
         // what it has become since it was asked whether this is possible
         if proc::status_field(tid, "Seccomp").is_some_and(|mode| mode == "1") {
             return Err(Failure::Refused("it is in seccomp's strict mode".to_owned()));
@@ -114,7 +114,7 @@ impl Injection {
     }
 
     /// What the filter will stop.
-    pub(crate) fn interest(&self) -> Interest {
+    pub(crate) fn interest(&self) -> TracedCalls {
         self.interest
     }
 

@@ -19,7 +19,7 @@ pub(crate) mod timer;
 pub(crate) mod wait;
 
 pub use command::{Command, ResourceLimit, Session, User};
-pub use filter::Interest;
+pub use filter::TracedCalls;
 pub use marking::can_mark_sockets;
 pub use signals::Signals;
 pub use spawn::StartError;

@@ -3,9 +3,9 @@
 use std::mem;
 
 use nix::errno::Errno;
-use penfold_core::{Mask, Tid};
+use penfold_core::{IndexSet, Tid};
 
-pub(crate) fn set_affinity(tid: Tid, mask: &Mask) -> Result<(), Errno> {
+pub(crate) fn set_affinity(tid: Tid, mask: &IndexSet) -> Result<(), Errno> {
     let words = mask.to_words();
     let words = words.as_slice();
     // SAFETY: the kernel reads size_of_val(words) bytes from words. nix has a fixed number of CPUs.
@@ -15,7 +15,7 @@ pub(crate) fn set_affinity(tid: Tid, mask: &Mask) -> Result<(), Errno> {
 }
 
 /// The CPUs that a task may run on; with 0 the calling one.
-pub(crate) fn affinity(tid: Tid) -> Result<Mask, Errno> {
+pub(crate) fn affinity(tid: Tid) -> Result<IndexSet, Errno> {
     Ok(raw_affinity(tid)?.0)
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn affinity_length() -> Result<usize, Errno> {
     Ok(raw_affinity(Tid(0))?.1)
 }
 
-fn raw_affinity(tid: Tid) -> Result<(Mask, usize), Errno> {
+fn raw_affinity(tid: Tid) -> Result<(IndexSet, usize), Errno> {
     let mut bytes = [0_u8; 1024];
     // SAFETY: the kernel writes at most the length that it is given.
     let rc = unsafe { libc::syscall(libc::SYS_sched_getaffinity, tid.0, bytes.len(), bytes.as_mut_ptr()) };
@@ -33,17 +33,17 @@ fn raw_affinity(tid: Tid) -> Result<(Mask, usize), Errno> {
 }
 
 /// From the bytes that a program passes to the kernel.
-pub(crate) fn mask_of_bytes(bytes: &[u8]) -> Mask {
+pub(crate) fn mask_of_bytes(bytes: &[u8]) -> IndexSet {
     let word = |chunk: &[u8]| {
         let mut whole = [0; 8];
         whole[..chunk.len()].copy_from_slice(chunk);
         u64::from_le_bytes(whole)
     };
-    Mask::from_words(&bytes.chunks(8).map(word).collect::<Vec<u64>>())
+    IndexSet::from_words(&bytes.chunks(8).map(word).collect::<Vec<u64>>())
 }
 
 /// Moves a process's pages from some memory nodes to others.
-pub(crate) fn migrate_pages(pid: Tid, from: &Mask, to: &Mask) -> Result<(), Errno> {
+pub(crate) fn migrate_pages(pid: Tid, from: &IndexSet, to: &IndexSet) -> Result<(), Errno> {
     let (mut from, mut to) = (from.to_words(), to.to_words());
     // the kernel takes one length in bits for both, and reads whole words of 64
     let words = from.len().max(to.len());

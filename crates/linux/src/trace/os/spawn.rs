@@ -23,7 +23,7 @@ use super::command::{Command, ResourceLimit, Session, User};
 use super::signals::{self, Inherited};
 use penfold_core::Tid;
 
-use super::filter::{self, Interest};
+use super::filter::{self, TracedCalls};
 use super::{errno, proc, seize, task, wait};
 
 /// Why a job could not be started.
@@ -221,9 +221,9 @@ fn seize_error(pid: Tid, errno: Errno) -> StartError {
 
 impl Launched {
     /// Lets the child install a filter that stops this, or none, and execute the command.
-    pub(crate) fn go(&mut self, filter: Option<Interest>) {
+    pub(crate) fn go(&mut self, filter: Option<TracedCalls>) {
         // fails only when the child was killed, which its death will tell
-        let _ = self.go.write_all(&[filter.map_or(0, Interest::bits)]);
+        let _ = self.go.write_all(&[filter.map_or(0, TracedCalls::bits)]);
     }
 
     /// Why the command never started, once the child is dead; `None` when it did start.
@@ -282,7 +282,7 @@ impl Prepared<'_> {
     }
 
     /// Waits until the tracer says go. Returns what the filter is to stop.
-    fn wait(&self) -> Option<Interest> {
+    fn wait(&self) -> Option<TracedCalls> {
         let mut byte = [0];
         loop {
             match rustix::io::read(self.go, &mut byte) {
@@ -292,7 +292,7 @@ impl Prepared<'_> {
                 _ => end(126),
             }
         }
-        Interest::of_bits(byte[0])
+        TracedCalls::of_bits(byte[0])
     }
 
     fn enter_session(&self) -> Result<(), Errno> {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use penfold_core::{Mask, Tid};
+use penfold_core::{IndexSet, Tid};
 
 use super::policy::Policy;
 use super::supervisor::Supervisor;
@@ -36,7 +36,7 @@ impl<P: Policy> Supervisor<P> {
         &mut self,
         caller: Tid,
         target: Tid,
-        wanted: Mask,
+        wanted: IndexSet,
         policy: &mut P,
     ) -> Result<(), Errno> {
         if caller != target && !may_set(caller, target) {
@@ -71,7 +71,7 @@ impl<P: Policy> Supervisor<P> {
 
 /// As the kernel reads it: a mask shorter than its own is filled with zeroes, the rest of a longer one is
 /// not looked at.
-fn read_mask(tid: Tid, length: u64, address: u64) -> Result<Mask, Errno> {
+fn read_mask(tid: Tid, length: u64, address: u64) -> Result<IndexSet, Errno> {
     let kernel_length = sched::affinity_length()?;
     let mut bytes = vec![0; kernel_length.min((length & 0xffff_ffff) as usize)];
     if !bytes.is_empty() {

@@ -14,14 +14,14 @@
 
 use std::time::{Duration, Instant};
 
-use penfold_core::{Need, Tid};
+use penfold_core::{Capability, Tid};
 
 use super::adopt_error::AdoptError;
 use super::inject;
 use super::policy::Policy;
 use super::seizure::{Adoption, Seizure};
 use super::supervisor::Supervisor;
-use crate::trace::os::filter::Interest;
+use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::{proc, task};
 
 /// How long threads may take to stop that may be inside a fork.
@@ -37,7 +37,7 @@ pub(crate) struct Target {
     pub(crate) started: Option<u64>,
     /// What a filter stops that it has from an earlier supervisor. Whether it is there is looked at, what it stops can't
     /// be: a wrong one means rules that are not kept.
-    pub(crate) filter: Option<Interest>,
+    pub(crate) filter: Option<TracedCalls>,
 }
 
 /// An adoption that a request waits for.
@@ -143,7 +143,7 @@ impl<P: Policy> Supervisor<P> {
         if lineage.is_none_or(|lineage| !lineage.vetoes()) && policy.needs_veto(&self.tasks, tgid) {
             let possible = inject::possible(tgid, lineage.map_or(0, |lineage| lineage.filters));
             possible.map_err(|reason| AdoptError::NoFilter { pid: tgid, reason })?;
-            self.tasks.want_filter(tgid, Need::ForkVeto);
+            self.tasks.want_filter(tgid, Capability::ForkVeto);
         }
         Ok(())
     }

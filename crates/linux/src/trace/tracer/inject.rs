@@ -20,7 +20,7 @@ use super::policy::{Notice, Policy};
 use super::supervisor::{Supervisor, ptrace_options};
 use super::table::State;
 use crate::trace::os::arch::Injector;
-use crate::trace::os::filter::Interest;
+use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::injection::{Failure, Injection, Progress};
 use crate::trace::os::{proc, task, wait};
 
@@ -160,7 +160,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    fn note_filter(&mut self, by: Tid, tgid: Tid, interest: Interest) {
+    fn note_filter(&mut self, by: Tid, tgid: Tid, interest: TracedCalls) {
         for thread in self.tasks.threads_of(tgid).to_vec() {
             let Some(task) = self.tasks.get_mut(thread) else { continue };
             let interest = interest.with(task.lineage.filter.unwrap_or(interest));

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use libc::c_int;
 use nix::errno::Errno;
-use penfold_core::{Need, Tid};
+use penfold_core::{Capability, Tid};
 
 use super::job_record::{JobOptions, JobRecord, Launch};
 use super::policy::Policy;
 use super::supervisor::{Supervisor, ptrace_options};
 use super::table::{JobId, Lineage, NO_JOB, State, Task};
 use crate::trace::os::Command;
-use crate::trace::os::filter::Interest;
+use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::spawn::{self, StartError};
 use crate::trace::os::{ptrace, task};
 
@@ -74,7 +74,7 @@ impl<P: Policy> Supervisor<P> {
     ) -> Result<(Tid, Lineage), StartError> {
         let JobOptions { options, leave_running, ended } = options;
         let interest =
-            Interest { fork: options.fork_veto, affinity: options.affinity, sockets: options.sockets };
+            TracedCalls { fork: options.fork_veto, affinity: options.affinity, sockets: options.sockets };
         self.last_job = self.last_job.checked_add(1).unwrap_or(NO_JOB + 1);
         let lineage = Lineage {
             job: self.last_job,
@@ -95,7 +95,7 @@ impl<P: Policy> Supervisor<P> {
     pub(crate) fn release_main(&mut self, job: JobId, policy: &mut P) {
         let Some(main) = self.jobs.get(&job).map(|job| job.main) else { return };
         if policy.needs_veto(&self.tasks, main) {
-            self.tasks.want_filter(main, Need::ForkVeto);
+            self.tasks.want_filter(main, Capability::ForkVeto);
         }
         let starts_frozen = policy.starts_frozen(main);
         let Some(task) = self.tasks.get_mut(main) else { return };

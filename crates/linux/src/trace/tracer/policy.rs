@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use nix::errno::Errno;
-use penfold_core::{Mask, Tid};
+use penfold_core::{IndexSet, Tid};
 
 use super::tasks::Tasks;
 
@@ -142,7 +142,7 @@ pub trait Policy: Sized + Send + 'static {
     }
 
     /// What `task` may ask for by `sched_setaffinity`; `None` for anything.
-    fn allowed_cpus(&self, tasks: &TasksOf<Self>, task: Tid) -> Option<Mask> {
+    fn allowed_cpus(&self, tasks: &TasksOf<Self>, task: Tid) -> Option<IndexSet> {
         let _ = (tasks, task);
         None
     }

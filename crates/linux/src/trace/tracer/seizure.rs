@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use penfold_core::Tid;
 
-use crate::trace::os::filter::Interest;
+use crate::trace::os::filter::TracedCalls;
 
 /// What an adoption is of.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +14,7 @@ pub(crate) struct Adoption {
     /// Whose late children these are; `None` for the process itself.
     pub(crate) parent: Option<Tid>,
     /// What the process has from an earlier supervisor.
-    pub(crate) filter: Option<Interest>,
+    pub(crate) filter: Option<TracedCalls>,
 }
 
 impl Adoption {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use libc::c_int;
-use penfold_core::{CssSetId, Mask, Tid};
+use penfold_core::{CssSetId, IndexSet, Tid};
 
-use crate::trace::os::filter::Interest;
+use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::injection::Injection;
 
 /// Numbers of tasks and css_sets are small and dense: one multiplication spreads them well enough, and stops are too
@@ -57,7 +57,7 @@ pub(crate) struct Lineage {
     /// Dies with the supervisor; the kernel copies ptrace's options to children.
     pub(crate) exit_kill: bool,
     /// What its filter stops; `None` for one that has no filter of ours.
-    pub(crate) filter: Option<Interest>,
+    pub(crate) filter: Option<TracedCalls>,
     /// How many filters of ours it has.
     pub(crate) filters: u32,
     /// It, or an ancestor that it descends from in here, was not launched here.
@@ -135,7 +135,7 @@ pub(crate) struct Task<T> {
     /// Stops at exec.
     pub(crate) traces_exec: bool,
     /// Has to get a filter that stops this before it runs another instruction of its program.
-    pub(crate) wants: Option<Interest>,
+    pub(crate) wants: Option<TracedCalls>,
     /// It makes the calls that install that filter.
     pub(crate) injection: Option<Box<Injection>>,
     /// Another thread has put the filter in for it. A child that it reports now may have been made before.
@@ -144,7 +144,7 @@ pub(crate) struct Task<T> {
     /// time, in ticks since boot, and is complete for this thread when it has stopped.
     pub(crate) adopting: Option<u64>,
     /// What it last asked for by `sched_setaffinity`, before clamping.
-    pub(crate) wanted_cpus: Option<Arc<Mask>>,
+    pub(crate) wanted_cpus: Option<Arc<IndexSet>>,
     /// Charged so far, where threads are accounted apart.
     pub(crate) charged: Charged,
     /// What the policy knows of it.

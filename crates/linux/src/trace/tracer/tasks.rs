@@ -5,10 +5,10 @@
 
 use libc::c_int;
 use nix::errno::Errno;
-use penfold_core::{Mask, Need, Tid};
+use penfold_core::{Capability, IndexSet, Tid};
 
 use super::table::{Pending, State, Table, Task};
-use crate::trace::os::filter::Interest;
+use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::{proc, sched, task};
 
 /// A ptrace request that the tracer thread has still to make.
@@ -126,7 +126,7 @@ impl<T, C> Tasks<T, C> {
 
     /// Applies a group's CPUs to a task: those that it asked for among them, or all of them when it asked
     /// for none of them. Errors are those of `sched_setaffinity`.
-    pub fn apply_affinity(&mut self, tid: Tid, allowed: &Mask) -> Result<(), Errno> {
+    pub fn apply_affinity(&mut self, tid: Tid, allowed: &IndexSet) -> Result<(), Errno> {
         let task = self.get(tid).ok_or(Errno::ESRCH)?;
         let wanted = task.wanted_cpus.as_ref().map(|wanted| wanted.intersection(allowed));
         sched::set_affinity(tid, wanted.as_ref().filter(|mask| !mask.is_empty()).unwrap_or(allowed))
@@ -134,8 +134,8 @@ impl<T, C> Tasks<T, C> {
 
     /// Has a filter for this need put into the process of a task, unless it has one. All its threads have it before they
     /// run another instruction of their program.
-    pub(crate) fn want_filter(&mut self, tid: Tid, need: Need) {
-        let (Some(interest), Some(tgid)) = (Interest::of(need), self.tgid_of(tid)) else { return };
+    pub(crate) fn want_filter(&mut self, tid: Tid, need: Capability) {
+        let (Some(interest), Some(tgid)) = (TracedCalls::of(need), self.tgid_of(tid)) else { return };
         let Some(process) = self.table.processes.get(&tgid) else { return };
         for &thread in &process.threads {
             let Some(task) = self.table.tasks.get_mut(&thread) else { continue };
@@ -149,7 +149,7 @@ impl<T, C> Tasks<T, C> {
                     known.map_or(interest, |known| known.with(interest))
                 }
                 // a second filter for the second need is for all that may come
-                Some(_) => Interest::ALL,
+                Some(_) => TracedCalls::ALL,
                 None => interest,
             };
             task.wants = Some(wanted);

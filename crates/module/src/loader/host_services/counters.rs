@@ -37,7 +37,7 @@ services! {
 
     fn set_refusing(call, refusing: c_int) -> c_int {
         let Some(css) = call.frame().map(|frame| frame.css) else { return code(Errno::EFAULT) };
-        call.attempt(|services| services.set_refusing(css, refusing != 0))
+        call.attempt(|services| services.set_may_refuse_fork(css, refusing != 0))
     }
 
     fn cpu_usage(call, css: u32, list: out [abi::CpuTime; capacity]) -> usize {

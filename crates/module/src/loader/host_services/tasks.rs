@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use penfold_core::{Errno, Mask, Need, Tid};
+use penfold_core::{Capability, Errno, IndexSet, Tid};
 
 use super::contract::{code, plain, services};
 use crate::abi;
@@ -32,11 +32,11 @@ services! {
 
     fn require(call, need: u32) -> c_int {
         let need = match need {
-            abi::NEED_FORK_VETO => Need::ForkVeto,
-            abi::NEED_AFFINITY => Need::Affinity,
-            abi::NEED_MEMORY_NODES => Need::MemoryNodes,
-            abi::NEED_FREEZE => Need::Freeze,
-            abi::NEED_SOCKET_CLASS => Need::SocketClass,
+            abi::NEED_FORK_VETO => Capability::ForkVeto,
+            abi::NEED_AFFINITY => Capability::Affinity,
+            abi::NEED_MEMORY_NODES => Capability::MemoryNodes,
+            abi::NEED_FREEZE => Capability::Freeze,
+            abi::NEED_SOCKET_CLASS => Capability::SocketClass,
             _ => return code(Errno::EINVAL),
         };
         call.attempt(|services| services.require(need))
@@ -84,14 +84,14 @@ services! {
     }
 
     fn set_affinity(call, task: i32, cpus: in [u64; words]) -> c_int {
-        let Some(cpus) = cpus.map(Mask::from_words) else { return code(Errno::EFAULT) };
+        let Some(cpus) = cpus.map(IndexSet::from_words) else { return code(Errno::EFAULT) };
         call.ask(code(Errno::EFAULT), |services| plain(services.set_affinity(Tid(task), &cpus)))
     }
 
     fn set_memory_nodes(
         call, task: i32, from: in [u64; from_words], to: in [u64; to_words], migrate: c_int
     ) -> c_int {
-        let (Some(from), Some(to)) = (from.map(Mask::from_words), to.map(Mask::from_words)) else {
+        let (Some(from), Some(to)) = (from.map(IndexSet::from_words), to.map(IndexSet::from_words)) else {
             return code(Errno::EFAULT);
         };
         call.ask(code(Errno::EFAULT), |services| {

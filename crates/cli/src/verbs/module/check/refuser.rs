@@ -1,6 +1,6 @@
 //! A controller that says no when it is told to: another one in the same hierarchy, whose refusals a module has to bear.
 
-use penfold_core::{Callbacks, Context, Errno, Error, File, Migration, Result, Subsystem};
+use penfold_core::{Callbacks, Context, ControlFile, Errno, Error, Migration, Result, Subsystem};
 
 /// Refuses while its file `check-refuser.refuse` in the root is 1: attaches, forks, and new cgroups.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ impl Refuser {
 }
 
 fn write(refuser: &mut Refuser, ctx: &mut Context<'_, Refuser>, value: u64) -> Result<()> {
-    ctx.set_refusing(value == 1)?;
+    ctx.set_may_refuse_fork(value == 1)?;
     refuser.refuses = value == 1;
     Ok(())
 }
@@ -25,7 +25,7 @@ impl Subsystem for Refuser {
 
     const NAME: &'static str = "check-refuser";
     const CALLBACKS: Callbacks = Callbacks::CAN_ATTACH.union(Callbacks::CAN_FORK);
-    const FILES: &'static [File<Self>] = &[File::new("refuse").write_u64(write).root_only()];
+    const FILES: &'static [ControlFile<Self>] = &[ControlFile::new("refuse").write_u64(write).root_only()];
 
     fn create(&mut self, _: &mut Context<'_, Self>) -> Result<()> {
         self.answer()

@@ -8,16 +8,16 @@ use crate::counter::{Counter, CpuUsage, Resource, Rule, UNLIMITED};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::hierarchy::HierarchyFlags;
-use crate::host::{Host, Need};
+use crate::host::{Capability, Host};
 use crate::ids::{CgroupId, Css};
-use crate::mask::Mask;
-use crate::services::{Inside, Services};
+use crate::index_set::IndexSet;
+use crate::services::{EngineView, Services};
 use crate::slot::CssEntry;
 use crate::task::{Caller, TaskFacts, Tid};
 use crate::tree::Tree;
 
 /// What every callback gets, whatever its subsystem's type.
-pub(crate) struct Env<'a> {
+pub(crate) struct EngineServices<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) css: &'a Slab<CssEntry>,
     pub(crate) counters: &'a mut Vec<Counter>,
@@ -30,7 +30,7 @@ pub(crate) struct Env<'a> {
     pub(crate) caller: Option<&'a Caller>,
 }
 
-impl Env<'_> {
+impl EngineServices<'_> {
     fn cgroup_of(&self, css: Css) -> CgroupId {
         self.css[css.0 as usize].cgroup
     }
@@ -41,7 +41,7 @@ impl Env<'_> {
 
     /// Has the host refuse forks of all members of a css and of those below it, from now on.
     fn require_veto_below(&mut self, css: Css) -> Result<()> {
-        let need = Need::ForkVeto;
+        let need = Capability::ForkVeto;
         self.require(need)?;
         let mut members: Vec<Tid> = Vec::new();
         for below in subtree_of(self, css) {
@@ -50,9 +50,9 @@ impl Env<'_> {
         let host = &mut *self.host;
         members
             .iter()
-            .try_for_each(|&task| host.can_give(task, need).map_err(|cannot| cannot.error(need)))?;
+            .try_for_each(|&task| host.check_task(task, need).map_err(|cannot| cannot.error(need)))?;
         for task in members {
-            host.give(task, need);
+            host.enable_task(task, need);
         }
         Ok(())
     }
@@ -69,7 +69,7 @@ pub(crate) fn subtree_of(services: &dyn Services, css: Css) -> Vec<Css> {
     all
 }
 
-impl Services for Env<'_> {
+impl Services for EngineServices<'_> {
     fn is_alive(&self, css: Css) -> bool {
         self.css.contains(css.0 as usize)
     }
@@ -121,7 +121,7 @@ impl Services for Env<'_> {
         Ok(())
     }
 
-    fn set_refusing(&mut self, css: Css, refusing: bool) -> Result<()> {
+    fn set_may_refuse_fork(&mut self, css: Css, refusing: bool) -> Result<()> {
         if refusing && !*self.refusing {
             let root = core::iter::successors(Some(css), |&css| self.parent_of(css)).last();
             self.require_veto_below(root.unwrap_or(css))?;
@@ -150,7 +150,7 @@ impl Services for Env<'_> {
         self.caller
     }
 
-    fn require(&mut self, need: Need) -> Result<()> {
+    fn require(&mut self, need: Capability) -> Result<()> {
         self.host.require(need).map_err(|cannot| cannot.error(need))
     }
 
@@ -168,11 +168,11 @@ impl Services for Env<'_> {
         self.host.now()
     }
 
-    fn cpus(&self) -> Mask {
+    fn cpus(&self) -> IndexSet {
         self.host.cpus()
     }
 
-    fn memory_nodes(&self) -> Mask {
+    fn memory_nodes(&self) -> IndexSet {
         self.host.memory_nodes()
     }
 
@@ -184,11 +184,17 @@ impl Services for Env<'_> {
         self.host.node_limit()
     }
 
-    fn set_affinity(&mut self, task: Tid, cpus: &Mask) -> Result<(), Errno> {
+    fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno> {
         self.host.set_affinity(task, cpus)
     }
 
-    fn set_memory_nodes(&mut self, task: Tid, from: &Mask, to: &Mask, migrate: bool) -> Result<(), Errno> {
+    fn set_memory_nodes(
+        &mut self,
+        task: Tid,
+        from: &IndexSet,
+        to: &IndexSet,
+        migrate: bool,
+    ) -> Result<(), Errno> {
         self.host.set_memory_nodes(task, from, to, migrate)
     }
 
@@ -212,7 +218,7 @@ impl Services for Env<'_> {
         self.host.signal(task, signal)
     }
 
-    fn inside(&self, css: Css) -> Option<Inside<'_>> {
-        Some(Inside { tree: self.tree, host: self.host, cgroup: self.cgroup_of(css) })
+    fn engine_view(&self, css: Css) -> Option<EngineView<'_>> {
+        Some(EngineView { tree: self.tree, host: self.host, cgroup: self.cgroup_of(css) })
     }
 }

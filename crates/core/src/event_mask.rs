@@ -10,13 +10,13 @@ bitflags! {
     /// What the loaded subsystems want from the host. With nothing wanted a fork does no callback work at all:
     /// the promise of 2006 (C5.1).
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-    pub struct Interest: u32 {
+    pub struct EventMask: u32 {
         /// Someone counts tasks or forks, or has a fork callback.
         const FORK = 1;
         /// Someone counts tasks or has an exit callback.
         const EXIT = 1 << 1;
         /// Someone may refuse a fork: has `can_fork`, or a rule whose limit could be set.
-        const VETO = 1 << 2;
+        const MAY_REFUSE_FORK = 1 << 2;
         /// Someone counts CPU time.
         const CPU_TIME = 1 << 3;
         /// Someone counts sockets.
@@ -27,7 +27,7 @@ bitflags! {
 /// One bit for each slot that is interested.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Masks {
-    pub(crate) interest: Interest,
+    pub(crate) interest: EventMask,
     /// Slots with a rule on tasks or forks.
     pub(crate) charges: u64,
     pub(crate) can_fork: u64,
@@ -50,14 +50,14 @@ impl Masks {
             set(&mut masks.exit, slot.callbacks.contains(Callbacks::EXIT));
             set(&mut masks.cpu_time, slot.counts(Resource::CpuTime));
             masks.interest.set(
-                Interest::SOCKETS,
-                masks.interest.contains(Interest::SOCKETS) || slot.counts(Resource::Sockets),
+                EventMask::SOCKETS,
+                masks.interest.contains(EventMask::SOCKETS) || slot.counts(Resource::Sockets),
             );
         }
-        masks.interest.set(Interest::FORK, masks.charges | masks.fork | masks.can_fork != 0);
-        masks.interest.set(Interest::EXIT, masks.charges | masks.exit != 0);
-        masks.interest.set(Interest::VETO, masks.charges | masks.can_fork != 0);
-        masks.interest.set(Interest::CPU_TIME, masks.cpu_time != 0);
+        masks.interest.set(EventMask::FORK, masks.charges | masks.fork | masks.can_fork != 0);
+        masks.interest.set(EventMask::EXIT, masks.charges | masks.exit != 0);
+        masks.interest.set(EventMask::MAY_REFUSE_FORK, masks.charges | masks.can_fork != 0);
+        masks.interest.set(EventMask::CPU_TIME, masks.cpu_time != 0);
         masks
     }
 }

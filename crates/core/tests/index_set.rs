@@ -1,8 +1,8 @@
 //! Sets of CPUs and memory nodes: the operations of a set, and lists as `bitmap_parselist` of Linux 6.18 reads them.
 
-use penfold_core::{Errno, Mask};
+use penfold_core::{Errno, IndexSet};
 
-fn set(numbers: &[usize]) -> Mask {
+fn set(numbers: &[usize]) -> IndexSet {
     numbers.iter().copied().collect()
 }
 
@@ -12,7 +12,7 @@ const BORDERS: [usize; 8] = [0, 1, 63, 64, 65, 127, 128, 200];
 #[test]
 fn set_contains_what_was_inserted_and_nothing_else() {
     for number in BORDERS {
-        let single = Mask::single(number);
+        let single = IndexSet::single(number);
         let found: Vec<usize> = (0..300).filter(|&other| single.contains(other)).collect();
         assert_eq!(found, [number]);
         assert_eq!((single.len(), single.last(), single.is_empty()), (1, Some(number), false));
@@ -25,24 +25,24 @@ fn set_contains_what_was_inserted_and_nothing_else() {
 
 #[test]
 fn order_of_insertion_and_repeats_make_no_difference() {
-    let descending: Mask = BORDERS.into_iter().rev().chain(BORDERS).collect();
+    let descending: IndexSet = BORDERS.into_iter().rev().chain(BORDERS).collect();
     assert_eq!(descending, set(&BORDERS));
     assert_eq!(descending.len(), BORDERS.len());
 }
 
 #[test]
 fn empty_set_has_no_number() {
-    let empty = Mask::new();
+    let empty = IndexSet::new();
     assert_eq!((empty.len(), empty.last(), empty.is_empty()), (0, None, true));
     assert_eq!(empty.iter().next(), None);
-    assert_eq!(empty, Mask::first(0));
-    assert!(!Mask::single(64).is_empty() && !Mask::single(0).is_empty());
+    assert_eq!(empty, IndexSet::first(0));
+    assert!(!IndexSet::single(64).is_empty() && !IndexSet::single(0).is_empty());
 }
 
 #[test]
 fn first_numbers_are_those_below_the_count() {
     for count in [1, 63, 64, 65, 129] {
-        let first = Mask::first(count);
+        let first = IndexSet::first(count);
         assert_eq!((first.len(), first.last()), (count, Some(count - 1)), "{count}");
     }
 }
@@ -81,11 +81,11 @@ fn subset_and_shared_numbers_are_seen_in_every_word() {
 fn words_of_a_set_make_the_set_again() {
     for numbers in [&[][..], &[0, 63], &[64], &[1, 130]] {
         let mask = set(numbers);
-        assert_eq!(Mask::from_words(&mask.to_words()), mask);
+        assert_eq!(IndexSet::from_words(&mask.to_words()), mask);
     }
     assert_eq!(set(&[1, 130]).to_words(), [2, 0, 4]);
-    assert_eq!(Mask::new().to_words(), [0], "one word at least");
-    assert_eq!(Mask::from_words(&[0, 0, 1]), set(&[128]));
+    assert_eq!(IndexSet::new().to_words(), [0], "one word at least");
+    assert_eq!(IndexSet::from_words(&[0, 0, 1]), set(&[128]));
 }
 
 #[test]
@@ -127,10 +127,10 @@ fn list_names_numbers_ranges_groups_and_words() {
         ("0-5:1/N", &[0]),
         ("3\n4,garbage", &[3]),
     ] {
-        assert_eq!(Mask::parse_list(text, 10), Ok(set(numbers)), "{text:?}");
+        assert_eq!(IndexSet::parse_list(text, 10), Ok(set(numbers)), "{text:?}");
     }
-    assert_eq!(Mask::parse_list("60-70", 100), Ok((60..=70).collect()));
-    assert_eq!(Mask::parse_list("0", 1), Ok(set(&[0])));
+    assert_eq!(IndexSet::parse_list("60-70", 100), Ok((60..=70).collect()));
+    assert_eq!(IndexSet::parse_list("0", 1), Ok(set(&[0])));
 }
 
 #[test]
@@ -139,25 +139,25 @@ fn list_that_linux_refuses_is_einval() {
         "a", "-1", "1-", "3-1", "1-2-3", "1:1/2", "0-3:", "0-3:1", "0-3:1/", "0-3:1/0", "0-3:3/2",
         "0-3:1/2x", "0-3x", "1x", "all1", "al", "al-", "0-3:/2", "n", "allx", "+1", "0x1", "1;2",
     ] {
-        assert_eq!(Mask::parse_list(text, 10), Err(Errno::EINVAL), "{text:?}");
+        assert_eq!(IndexSet::parse_list(text, 10), Err(Errno::EINVAL), "{text:?}");
     }
-    assert_eq!(Mask::parse_list("0,1-", 10), Err(Errno::EINVAL), "one bad region is enough");
+    assert_eq!(IndexSet::parse_list("0,1-", 10), Err(Errno::EINVAL), "one bad region is enough");
 }
 
 #[test]
 fn number_not_below_the_limit_is_erange() {
     for text in ["10", "0-10", "9,10", "11-12", "4294967294"] {
-        assert_eq!(Mask::parse_list(text, 10), Err(Errno::ERANGE), "{text:?}");
+        assert_eq!(IndexSet::parse_list(text, 10), Err(Errno::ERANGE), "{text:?}");
     }
 }
 
 #[test]
 fn number_above_32_bits_is_eoverflow() {
     for text in ["4294967296", "0-4294967296", "99999999999999999999"] {
-        assert_eq!(Mask::parse_list(text, 10), Err(Errno::EOVERFLOW), "{text:?}");
+        assert_eq!(IndexSet::parse_list(text, 10), Err(Errno::EOVERFLOW), "{text:?}");
     }
     assert_eq!(
-        Mask::parse_list("4294967295", 10),
+        IndexSet::parse_list("4294967295", 10),
         Err(Errno::EINVAL),
         "the group's length wraps to 0 in Linux"
     );

@@ -16,7 +16,7 @@ pub const PAGE_SIZE: usize = 4096;
 
 /// In which directories a file appears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Place {
+pub enum Visibility {
     /// In every directory.
     #[default]
     Everywhere,
@@ -26,12 +26,12 @@ pub enum Place {
     NotRoot,
 }
 
-impl Place {
+impl Visibility {
     pub(crate) fn includes(self, root: bool) -> bool {
         match self {
-            Place::Everywhere => true,
-            Place::RootOnly => root,
-            Place::NotRoot => !root,
+            Visibility::Everywhere => true,
+            Visibility::RootOnly => root,
+            Visibility::NotRoot => !root,
         }
     }
 }
@@ -40,7 +40,7 @@ impl Place {
 pub type ReadMap<S> = fn(&mut S, &mut Context<'_, S>, &mut dyn FnMut(&str, u64)) -> Result<()>;
 
 /// How a file is read (D3).
-pub enum Read<S: Subsystem> {
+pub enum ReadHandler<S: Subsystem> {
     /// Not at all: `EINVAL`.
     None,
     /// A number, printed as `%llu\n`.
@@ -53,16 +53,16 @@ pub enum Read<S: Subsystem> {
     Text(fn(&mut S, &mut Context<'_, S>, &mut String) -> Result<()>),
 }
 
-impl<S: Subsystem> Clone for Read<S> {
-    fn clone(&self) -> Read<S> {
+impl<S: Subsystem> Clone for ReadHandler<S> {
+    fn clone(&self) -> ReadHandler<S> {
         *self
     }
 }
 
-impl<S: Subsystem> Copy for Read<S> {}
+impl<S: Subsystem> Copy for ReadHandler<S> {}
 
 /// How a file is written (D3). Every write is one command.
-pub enum Write<S: Subsystem> {
+pub enum WriteHandler<S: Subsystem> {
     /// Not at all: `EINVAL`.
     None,
     /// A number, parsed as today's kernel does (B3.7).
@@ -75,79 +75,79 @@ pub enum Write<S: Subsystem> {
     Trigger(fn(&mut S, &mut Context<'_, S>) -> Result<()>),
 }
 
-impl<S: Subsystem> Clone for Write<S> {
-    fn clone(&self) -> Write<S> {
+impl<S: Subsystem> Clone for WriteHandler<S> {
+    fn clone(&self) -> WriteHandler<S> {
         *self
     }
 }
 
-impl<S: Subsystem> Copy for Write<S> {}
+impl<S: Subsystem> Copy for WriteHandler<S> {}
 
 /// One control file of a subsystem.
-pub struct File<S: Subsystem> {
-    /// [`File::new`]
+pub struct ControlFile<S: Subsystem> {
+    /// [`ControlFile::new`]
     pub name: Cow<'static, str>,
-    /// [`File::mode`]; `None` for what follows from the handlers.
+    /// [`ControlFile::mode`]; `None` for what follows from the handlers.
     pub mode: Option<u32>,
     /// Where it appears.
-    pub place: Place,
-    /// [`File::max_write`]
+    pub visibility: Visibility,
+    /// [`ControlFile::max_write`]
     pub max_write: usize,
-    /// [`File::counts`]
-    pub counts: bool,
-    /// [`File::private`]
+    /// [`ControlFile::not_a_setting`]
+    pub not_a_setting: bool,
+    /// [`ControlFile::private`]
     pub private: usize,
     /// How it is read.
-    pub read: Read<S>,
+    pub read: ReadHandler<S>,
     /// How it is written.
-    pub write: Write<S>,
+    pub write: WriteHandler<S>,
 }
 
-impl<S: Subsystem> Clone for File<S> {
-    fn clone(&self) -> File<S> {
-        File { name: self.name.clone(), ..*self }
+impl<S: Subsystem> Clone for ControlFile<S> {
+    fn clone(&self) -> ControlFile<S> {
+        ControlFile { name: self.name.clone(), ..*self }
     }
 }
 
-impl<S: Subsystem> File<S> {
+impl<S: Subsystem> ControlFile<S> {
     /// A file of this name, without the subsystem's prefix. Until it is told how, it can be neither read nor
     /// written.
-    pub const fn new(name: &'static str) -> File<S> {
-        File::named(Cow::Borrowed(name))
+    pub const fn new(name: &'static str) -> ControlFile<S> {
+        ControlFile::named(Cow::Borrowed(name))
     }
 
     /// The same, of a name that is not known before the program runs.
-    pub const fn named(name: Cow<'static, str>) -> File<S> {
-        File {
+    pub const fn named(name: Cow<'static, str>) -> ControlFile<S> {
+        ControlFile {
             name,
             mode: None,
-            place: Place::Everywhere,
+            visibility: Visibility::Everywhere,
             max_write: PAGE_SIZE,
-            counts: false,
+            not_a_setting: false,
             private: 0,
-            read: Read::None,
-            write: Write::None,
+            read: ReadHandler::None,
+            write: WriteHandler::None,
         }
     }
 
     /// Read as a number.
     #[must_use]
-    pub const fn read_u64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<u64>) -> File<S> {
-        self.read = Read::U64(read);
+    pub const fn read_u64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<u64>) -> ControlFile<S> {
+        self.read = ReadHandler::U64(read);
         self
     }
 
     /// Read as a signed number.
     #[must_use]
-    pub const fn read_s64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<i64>) -> File<S> {
-        self.read = Read::S64(read);
+    pub const fn read_s64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<i64>) -> ControlFile<S> {
+        self.read = ReadHandler::S64(read);
         self
     }
 
     /// Read as lines of `key value`.
     #[must_use]
-    pub const fn read_map(mut self, read: ReadMap<S>) -> File<S> {
-        self.read = Read::Map(read);
+    pub const fn read_map(mut self, read: ReadMap<S>) -> ControlFile<S> {
+        self.read = ReadHandler::Map(read);
         self
     }
 
@@ -156,63 +156,72 @@ impl<S: Subsystem> File<S> {
     pub const fn read_text(
         mut self,
         read: fn(&mut S, &mut Context<'_, S>, &mut String) -> Result<()>,
-    ) -> File<S> {
-        self.read = Read::Text(read);
+    ) -> ControlFile<S> {
+        self.read = ReadHandler::Text(read);
         self
     }
 
     /// Written as a number.
     #[must_use]
-    pub const fn write_u64(mut self, write: fn(&mut S, &mut Context<'_, S>, u64) -> Result<()>) -> File<S> {
-        self.write = Write::U64(write);
+    pub const fn write_u64(
+        mut self,
+        write: fn(&mut S, &mut Context<'_, S>, u64) -> Result<()>,
+    ) -> ControlFile<S> {
+        self.write = WriteHandler::U64(write);
         self
     }
 
     /// Written as a signed number.
     #[must_use]
-    pub const fn write_s64(mut self, write: fn(&mut S, &mut Context<'_, S>, i64) -> Result<()>) -> File<S> {
-        self.write = Write::S64(write);
+    pub const fn write_s64(
+        mut self,
+        write: fn(&mut S, &mut Context<'_, S>, i64) -> Result<()>,
+    ) -> ControlFile<S> {
+        self.write = WriteHandler::S64(write);
         self
     }
 
     /// Written as text.
     #[must_use]
-    pub const fn write_text(mut self, write: fn(&mut S, &mut Context<'_, S>, &str) -> Result<()>) -> File<S> {
-        self.write = Write::Text(write);
+    pub const fn write_text(
+        mut self,
+        write: fn(&mut S, &mut Context<'_, S>, &str) -> Result<()>,
+    ) -> ControlFile<S> {
+        self.write = WriteHandler::Text(write);
         self
     }
 
     /// Written with whatever content.
     #[must_use]
-    pub const fn trigger(mut self, write: fn(&mut S, &mut Context<'_, S>) -> Result<()>) -> File<S> {
-        self.write = Write::Trigger(write);
+    pub const fn trigger(mut self, write: fn(&mut S, &mut Context<'_, S>) -> Result<()>) -> ControlFile<S> {
+        self.write = WriteHandler::Trigger(write);
         self
     }
 
     /// Only in the root of a hierarchy.
     #[must_use]
-    pub const fn root_only(mut self) -> File<S> {
-        self.place = Place::RootOnly;
+    pub const fn root_only(mut self) -> ControlFile<S> {
+        self.visibility = Visibility::RootOnly;
         self
     }
 
     /// Everywhere but in the root.
     #[must_use]
-    pub const fn not_on_root(mut self) -> File<S> {
-        self.place = Place::NotRoot;
+    pub const fn not_on_root(mut self) -> ControlFile<S> {
+        self.visibility = Visibility::NotRoot;
         self
     }
 
     /// Another mode than the one that follows from its handlers (0444 to read plus 0200 to write).
     #[must_use]
-    pub const fn mode(mut self, mode: u32) -> File<S> {
+    pub const fn mode(mut self, mode: u32) -> ControlFile<S> {
         self.mode = Some(mode);
         self
     }
 
     /// The longest write in bytes; more is `E2BIG`. One page by default.
     #[must_use]
-    pub const fn max_write(mut self, bytes: usize) -> File<S> {
+    pub const fn max_write(mut self, bytes: usize) -> ControlFile<S> {
         self.max_write = bytes;
         self
     }
@@ -220,30 +229,30 @@ impl<S: Subsystem> File<S> {
     /// Reads as something else than what was written, such as a count that a write resets: what it shows is not a
     /// setting to be written back, see [`Engine::is_setting`](crate::Engine::is_setting).
     #[must_use]
-    pub const fn counts(mut self) -> File<S> {
-        self.counts = true;
+    pub const fn not_a_setting(mut self) -> ControlFile<S> {
+        self.not_a_setting = true;
         self
     }
 
     /// A value that the handlers find in [`Context::private`], so that files can share one handler.
     #[must_use]
-    pub const fn private(mut self, private: usize) -> File<S> {
+    pub const fn private(mut self, private: usize) -> ControlFile<S> {
         self.private = private;
         self
     }
 
-    pub(crate) fn describe(&self) -> FileFacts {
-        let readable = if matches!(self.read, Read::None) { 0 } else { 0o444 };
-        let writable = if matches!(self.write, Write::None) { 0 } else { 0o200 };
-        FileFacts {
+    pub(crate) fn describe(&self) -> ControlFileFacts {
+        let readable = if matches!(self.read, ReadHandler::None) { 0 } else { 0o444 };
+        let writable = if matches!(self.write, WriteHandler::None) { 0 } else { 0o200 };
+        ControlFileFacts {
             name: self.name.clone(),
             mode: self.mode.unwrap_or(readable | writable),
-            place: self.place,
+            visibility: self.visibility,
             max_write: self.max_write,
-            trigger: matches!(self.write, Write::Trigger(_)),
-            setting: !self.counts
-                && !matches!(self.read, Read::None)
-                && !matches!(self.write, Write::None | Write::Trigger(_)),
+            trigger: matches!(self.write, WriteHandler::Trigger(_)),
+            setting: !self.not_a_setting
+                && !matches!(self.read, ReadHandler::None)
+                && !matches!(self.write, WriteHandler::None | WriteHandler::Trigger(_)),
         }
     }
 
@@ -254,19 +263,19 @@ impl<S: Subsystem> File<S> {
         out: &mut String,
     ) -> Result<()> {
         match self.read {
-            Read::None => return Err(Error::value(Errno::EINVAL, "this file can't be read")),
-            Read::U64(read) => {
+            ReadHandler::None => return Err(Error::value(Errno::EINVAL, "this file can't be read")),
+            ReadHandler::U64(read) => {
                 let value = read(subsystem, ctx)?;
                 let _ = writeln!(out, "{value}");
             }
-            Read::S64(read) => {
+            ReadHandler::S64(read) => {
                 let value = read(subsystem, ctx)?;
                 let _ = writeln!(out, "{value}");
             }
-            Read::Map(read) => read(subsystem, ctx, &mut |key, value| {
+            ReadHandler::Map(read) => read(subsystem, ctx, &mut |key, value| {
                 let _ = writeln!(out, "{key} {value}");
             })?,
-            Read::Text(read) => read(subsystem, ctx, out)?,
+            ReadHandler::Text(read) => read(subsystem, ctx, out)?,
         }
         Ok(())
     }
@@ -278,21 +287,21 @@ impl<S: Subsystem> File<S> {
         content: &[u8],
     ) -> Result<()> {
         match self.write {
-            Write::None => Err(Error::value(Errno::EINVAL, "this file can't be written")),
-            Write::U64(write) => write(subsystem, ctx, parse_u64(&digits_of(content))?),
-            Write::S64(write) => write(subsystem, ctx, parse_s64(&digits_of(content))?),
-            Write::Text(write) => write(subsystem, ctx, text_of(content)?.trim_matches(is_space)),
-            Write::Trigger(write) => write(subsystem, ctx),
+            WriteHandler::None => Err(Error::value(Errno::EINVAL, "this file can't be written")),
+            WriteHandler::U64(write) => write(subsystem, ctx, parse_u64(&digits_of(content))?),
+            WriteHandler::S64(write) => write(subsystem, ctx, parse_s64(&digits_of(content))?),
+            WriteHandler::Text(write) => write(subsystem, ctx, text_of(content)?.trim_matches(is_space)),
+            WriteHandler::Trigger(write) => write(subsystem, ctx),
         }
     }
 }
 
 /// The facts of a file that do not depend on its subsystem's type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FileFacts {
+pub(crate) struct ControlFileFacts {
     pub(crate) name: Cow<'static, str>,
     pub(crate) mode: u32,
-    pub(crate) place: Place,
+    pub(crate) visibility: Visibility,
     pub(crate) max_write: usize,
     pub(crate) trigger: bool,
     pub(crate) setting: bool,

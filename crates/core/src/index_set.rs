@@ -10,27 +10,27 @@ use crate::errno::Errno;
 
 /// A set of small numbers. The first 64 cost no allocation.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct Mask {
+pub struct IndexSet {
     low: u64,
     // Never ends in a zero word, so that equal sets compare equal.
     high: Box<[u64]>,
 }
 
-impl Mask {
+impl IndexSet {
     /// The empty set.
-    pub fn new() -> Mask {
-        Mask::default()
+    pub fn new() -> IndexSet {
+        IndexSet::default()
     }
 
     /// The set of one number.
-    pub fn single(number: usize) -> Mask {
-        let mut mask = Mask::default();
+    pub fn single(number: usize) -> IndexSet {
+        let mut mask = IndexSet::default();
         mask.insert(number);
         mask
     }
 
     /// The numbers `0..count`.
-    pub fn first(count: usize) -> Mask {
+    pub fn first(count: usize) -> IndexSet {
         (0..count).collect()
     }
 
@@ -86,20 +86,20 @@ impl Mask {
     }
 
     /// Is every number of this set in the other?
-    pub fn is_subset(&self, other: &Mask) -> bool {
+    pub fn is_subset(&self, other: &IndexSet) -> bool {
         (0..self.words()).all(|index| self.word(index) & !other.word(index) == 0)
     }
 
     /// Do the two sets share a number?
-    pub fn intersects(&self, other: &Mask) -> bool {
+    pub fn intersects(&self, other: &IndexSet) -> bool {
         (0..self.words()).any(|index| self.word(index) & other.word(index) != 0)
     }
 
     /// From the words of a bit string, lowest numbers first.
-    pub fn from_words(words: &[u64]) -> Mask {
+    pub fn from_words(words: &[u64]) -> IndexSet {
         let (low, high) = words.split_first().map_or((0, &[][..]), |(low, high)| (*low, high));
         let used = high.iter().rposition(|&word| word != 0).map_or(0, |last| last + 1);
-        Mask { low, high: high[..used].into() }
+        IndexSet { low, high: high[..used].into() }
     }
 
     /// The words of the bit string, lowest numbers first; one at least.
@@ -109,24 +109,24 @@ impl Mask {
 
     /// The numbers in both sets.
     #[must_use]
-    pub fn intersection(&self, other: &Mask) -> Mask {
+    pub fn intersection(&self, other: &IndexSet) -> IndexSet {
         self.zip(other, |a, b| a & b)
     }
 
     /// The numbers in either set.
     #[must_use]
-    pub fn union(&self, other: &Mask) -> Mask {
+    pub fn union(&self, other: &IndexSet) -> IndexSet {
         self.zip(other, |a, b| a | b)
     }
 
-    fn zip(&self, other: &Mask, combine: impl Fn(u64, u64) -> u64) -> Mask {
+    fn zip(&self, other: &IndexSet, combine: impl Fn(u64, u64) -> u64) -> IndexSet {
         let words = self.words().max(other.words());
         let mut high: Vec<u64> =
             (1..words).map(|index| combine(self.word(index), other.word(index))).collect();
         while high.last() == Some(&0) {
             high.pop();
         }
-        Mask { low: combine(self.low, other.low), high: high.into_boxed_slice() }
+        IndexSet { low: combine(self.low, other.low), high: high.into_boxed_slice() }
     }
 
     /// Reads a list such as `0-3,7`, `0-15:2/4`, `all` or `N` (the last number), as `bitmap_parselist` of
@@ -135,9 +135,9 @@ impl Mask {
     /// # Errors
     /// `EINVAL` for anything else, also `3-1`; `ERANGE` for a number not below `limit`; `EOVERFLOW` for one
     /// that does not fit 32 bits.
-    pub fn parse_list(text: &str, limit: usize) -> Result<Mask, Errno> {
+    pub fn parse_list(text: &str, limit: usize) -> Result<IndexSet, Errno> {
         let text = text.split('\n').next().unwrap_or("");
-        let mut mask = Mask::default();
+        let mut mask = IndexSet::default();
         for region in text.split(|c: char| c == ',' || c.is_ascii_whitespace() || c == '\u{b}') {
             if !region.is_empty() {
                 insert_region(&mut mask, region, limit)?;
@@ -147,7 +147,7 @@ impl Mask {
     }
 }
 
-fn insert_region(mask: &mut Mask, region: &str, limit: usize) -> Result<(), Errno> {
+fn insert_region(mask: &mut IndexSet, region: &str, limit: usize) -> Result<(), Errno> {
     let last = limit.saturating_sub(1);
     let (start, end, rest) = if region.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("all")) {
         (0, last, &region[3..])
@@ -202,16 +202,16 @@ fn number(text: &str, last: usize) -> Result<(usize, &str), Errno> {
     Ok((value as usize, &text[digits..]))
 }
 
-impl FromIterator<usize> for Mask {
-    fn from_iter<I: IntoIterator<Item = usize>>(numbers: I) -> Mask {
-        let mut mask = Mask::default();
+impl FromIterator<usize> for IndexSet {
+    fn from_iter<I: IntoIterator<Item = usize>>(numbers: I) -> IndexSet {
+        let mut mask = IndexSet::default();
         numbers.into_iter().for_each(|number| mask.insert(number));
         mask
     }
 }
 
 /// The list format: ascending, maximal ranges, `0-3,7`; empty for the empty set.
-impl fmt::Display for Mask {
+impl fmt::Display for IndexSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut numbers = self.iter().peekable();
         let mut separator = "";
@@ -232,7 +232,7 @@ impl fmt::Display for Mask {
     }
 }
 
-impl fmt::Debug for Mask {
+impl fmt::Debug for IndexSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{{self}}}")
     }
@@ -240,16 +240,16 @@ impl fmt::Debug for Mask {
 
 #[cfg(test)]
 mod tests {
-    use super::Mask;
+    use super::IndexSet;
 
     #[test]
     fn words_of_any_length_make_equal_sets() {
-        let mask = Mask::from_words(&[0b101, 1, 0, 0]);
+        let mask = IndexSet::from_words(&[0b101, 1, 0, 0]);
         assert_eq!(mask, [0, 2, 64].into_iter().collect());
         assert_eq!(mask.to_words(), [0b101, 1]);
         assert!(mask.contains(64) && !mask.contains(1) && !mask.contains(1000));
-        assert!(Mask::from_words(&[0; 16]).is_empty() && Mask::from_words(&[]).is_empty());
-        assert_eq!(Mask::from_words(&[0; 16]), Mask::new());
+        assert!(IndexSet::from_words(&[0; 16]).is_empty() && IndexSet::from_words(&[]).is_empty());
+        assert_eq!(IndexSet::from_words(&[0; 16]), IndexSet::new());
         assert!(mask.intersection(&[1, 65].into_iter().collect()).is_empty());
     }
 }
