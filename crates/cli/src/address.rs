@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use penfold_server::escape::escape;
 use penfold_server::protocol::{HierarchiesCall, Hierarchy};
 
+use crate::engine_connection::EngineConnection;
 use crate::failure::Failure;
-use crate::remote::Remote;
 
 /// `[HIERARCHY:]/path`, as the control socket takes it.
 ///
@@ -67,7 +67,10 @@ pub(crate) fn path_of(address: &str) -> &str {
 }
 
 /// These addresses; the roots of all hierarchies where none is given.
-pub(crate) fn or_all(remote: &mut Remote, given: &[CgroupAddress]) -> Result<Vec<CgroupAddress>, Failure> {
+pub(crate) fn or_all_roots(
+    remote: &mut EngineConnection,
+    given: &[CgroupAddress],
+) -> Result<Vec<CgroupAddress>, Failure> {
     if !given.is_empty() {
         return Ok(given.to_vec());
     }

@@ -11,12 +11,12 @@ use crate::output;
 ///
 /// For bash: `source <(penfold completions bash)`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct CompletionsArguments {
     /// Which shell.
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run(arguments: &CompletionsArguments) -> Outcome {
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut crate::command(), "penfold", &mut text);
     output::write(&text)?;

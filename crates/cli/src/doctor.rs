@@ -11,30 +11,30 @@ use crate::output;
 
 /// Tells what each host can do on this machine, and why not.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct DoctorArguments {
     /// As one JSON document.
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct CapabilityRow<'a> {
     host: &'a str,
     what: &'a str,
     given: bool,
     how: &'a str,
 }
 
-impl<'a> From<&'a Capability> for Row<'a> {
-    fn from(one: &'a Capability) -> Row<'a> {
-        Row { host: one.host, what: one.what, given: one.given, how: &one.how }
+impl<'a> From<&'a Capability> for CapabilityRow<'a> {
+    fn from(one: &'a Capability) -> CapabilityRow<'a> {
+        CapabilityRow { host: one.host, what: one.what, given: one.given, how: &one.how }
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run(arguments: &DoctorArguments) -> Outcome {
     let all = capabilities();
     if arguments.json {
-        let rows: Vec<Row<'_>> = all.iter().map(Row::from).collect();
+        let rows: Vec<CapabilityRow<'_>> = all.iter().map(CapabilityRow::from).collect();
         output::json(&rows)?;
     } else {
         let mut text = String::new();

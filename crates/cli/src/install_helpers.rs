@@ -17,7 +17,7 @@ use crate::mount_helper::HELPERS;
 /// scripts which mean the kernel's own; such a script has to say `mount -i`, which runs no helper. mount(2), which
 /// programs call by themselves, is not redirected. `--only-fuse` installs mount.fuse.penfold alone.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct InstallHelpersArguments {
     /// Installs below this directory instead of /.
     #[arg(long, value_name = "DIRECTORY", default_value = "/")]
     prefix: PathBuf,
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     remove: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run(arguments: &InstallHelpersArguments) -> Outcome {
     let directory = arguments.prefix.join("sbin");
     let helpers = HELPERS.iter().map(|(helper, _)| *helper);
     if arguments.remove {

@@ -15,40 +15,40 @@ use crate::settings::Setting;
 
 /// A module as the user names it: by a path, which has a `/` or a `.`, or by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Operand {
+pub(crate) enum ModuleOperand {
     /// Made absolute: whoever opens it may be elsewhere.
     Path(PathBuf),
     Name(String),
 }
 
-impl Operand {
+impl ModuleOperand {
     /// Takes an argument.
-    pub(crate) fn parser() -> impl clap::builder::TypedValueParser<Value = Operand> {
+    pub(crate) fn parser() -> impl clap::builder::TypedValueParser<Value = ModuleOperand> {
         use clap::builder::TypedValueParser;
-        clap::builder::OsStringValueParser::new().try_map(|text: OsString| Operand::of(text))
+        clap::builder::OsStringValueParser::new().try_map(|text: OsString| ModuleOperand::of(text))
     }
 
-    fn of(text: OsString) -> Result<Operand, String> {
+    fn of(text: OsString) -> Result<ModuleOperand, String> {
         match text.to_str() {
             Some("") => Err("give the name or the path of a module".to_owned()),
-            Some(name) if !name.contains(['/', '.']) => Ok(Operand::Name(name.to_owned())),
-            _ => std::path::absolute(&text).map(Operand::Path).map_err(|error| error.to_string()),
+            Some(name) if !name.contains(['/', '.']) => Ok(ModuleOperand::Name(name.to_owned())),
+            _ => std::path::absolute(&text).map(ModuleOperand::Path).map_err(|error| error.to_string()),
         }
     }
 
     /// Where the file is, by the search path of this process.
     pub(crate) fn find(&self) -> Result<PathBuf, Failure> {
         match self {
-            Operand::Path(path) => Ok(path.clone()),
-            Operand::Name(name) => search::find(name).map_err(refused),
+            ModuleOperand::Path(path) => Ok(path.clone()),
+            ModuleOperand::Name(name) => search::find(name).map_err(refused),
         }
     }
 
     /// How a daemon is to be told of it. A name it looks for itself, but for the directories that this user has named.
     pub(crate) fn for_daemon(&self) -> String {
         let path = match self {
-            Operand::Path(path) => path.clone(),
-            Operand::Name(name) => match search::find_in(name, search::given()) {
+            ModuleOperand::Path(path) => path.clone(),
+            ModuleOperand::Name(name) => match search::find_in(name, search::given()) {
                 Ok(path) => path,
                 Err(_) => return name.clone(),
             },
@@ -57,11 +57,11 @@ impl Operand {
     }
 }
 
-impl fmt::Display for Operand {
+impl fmt::Display for ModuleOperand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Operand::Path(path) => path.display().fmt(f),
-            Operand::Name(name) => name.fmt(f),
+            ModuleOperand::Path(path) => path.display().fmt(f),
+            ModuleOperand::Name(name) => name.fmt(f),
         }
     }
 }
@@ -83,18 +83,18 @@ pub(crate) fn trusted(path: &Path) -> Result<(ModuleFile, Info), Failure> {
 pub(crate) fn load(
     engine: &mut Engine,
     host: &mut dyn Host,
-    named: &[Operand],
+    named: &[ModuleOperand],
     settings: &[Setting],
 ) -> Result<(), Failure> {
     for operand in named {
         match operand {
             // built in or a module: to who asks for it by name it is the same
-            Operand::Name(name) if is_there(engine, name) => {}
+            ModuleOperand::Name(name) if has_subsystem(engine, name) => {}
             _ => load_one(engine, host, &operand.find()?).map_err(|failure| failure.of("--module"))?,
         }
     }
     for setting in settings {
-        let Some(name) = controller_of(setting).filter(|name| !is_there(engine, name)) else { continue };
+        let Some(name) = controller_of(setting).filter(|name| !has_subsystem(engine, name)) else { continue };
         if let Ok(path) = search::find(name) {
             load_one(engine, host, &path).map_err(|failure| failure.of(format!("-s {setting}")))?;
         }
@@ -109,15 +109,15 @@ pub(crate) fn controller_of(setting: &Setting) -> Option<&str> {
     Some(controller).filter(|name| *name != "cgroup")
 }
 
-fn is_there(engine: &Engine, name: &str) -> bool {
+fn has_subsystem(engine: &Engine, name: &str) -> bool {
     engine.hierarchy_of_subsystem(name).is_some()
 }
 
 fn load_one(engine: &mut Engine, host: &mut dyn Host, path: &Path) -> Result<(), Failure> {
-    tell_what_modules_say(std::io::stderr);
+    log_modules_to(std::io::stderr);
     let (file, info) = trusted(path)?;
     let path = file.path().to_owned();
-    if is_there(engine, &info.name) {
+    if has_subsystem(engine, &info.name) {
         let name = &info.name;
         return Err(Failure::new(format!(
             "{}: a controller of the name {name:?} is there already [EEXIST]",
@@ -130,7 +130,7 @@ fn load_one(engine: &mut Engine, host: &mut dyn Host, path: &Path) -> Result<(),
 }
 
 /// What modules log, and what is said of those that are slow or fail, goes here.
-pub(crate) fn tell_what_modules_say<W: Write + 'static>(out: fn() -> W) {
+pub(crate) fn log_modules_to<W: Write + 'static>(out: fn() -> W) {
     penfold_server::logging::start_plain(tracing::level_filters::LevelFilter::INFO, out);
 }
 
@@ -140,13 +140,13 @@ mod tests {
 
     #[test]
     fn what_can_not_be_a_name_is_a_path() {
-        let of = |text: &str| Operand::of(text.into()).expect("an operand");
-        assert_eq!(of("net_cls"), Operand::Name("net_cls".to_owned()));
+        let of = |text: &str| ModuleOperand::of(text.into()).expect("an operand");
+        assert_eq!(of("net_cls"), ModuleOperand::Name("net_cls".to_owned()));
         let here = std::env::current_dir().expect("a directory");
-        assert_eq!(of("net_cls.so"), Operand::Path(here.join("net_cls.so")));
-        assert_eq!(of("./a/b"), Operand::Path(here.join("a/b")));
+        assert_eq!(of("net_cls.so"), ModuleOperand::Path(here.join("net_cls.so")));
+        assert_eq!(of("./a/b"), ModuleOperand::Path(here.join("a/b")));
         assert_eq!(of("/a/b.so").for_daemon(), "/a/b.so");
-        assert!(Operand::of("".into()).is_err());
+        assert!(ModuleOperand::of("".into()).is_err());
     }
 
     #[test]

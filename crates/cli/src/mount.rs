@@ -11,9 +11,9 @@ use penfold_server::protocol::{
     HierarchiesCall, Hierarchy, MountCall, RemountCall, SubsystemsCall, ViewCall,
 };
 
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{Failure, Outcome};
-use crate::mount_options::MountOptions;
-use crate::remote::{Global, Remote};
+use crate::mount_options::SplitMountOptions;
 use crate::verbs::EXIT_STATUS;
 
 /// Mounts a hierarchy: as files at PATH, or without PATH to a name that the other verbs know it by.
@@ -34,7 +34,7 @@ Examples:
   penfold mount -o remount,net_cls /mnt/net
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct MountArguments {
     /// Options as mount(8) takes them, separated by commas. With `remount`, PATH may be a hierarchy too.
     #[arg(short, value_name = "OPTIONS", default_value = "")]
     options: OsString,
@@ -48,8 +48,8 @@ pub(crate) struct Arguments {
     target: Option<PathBuf>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
-    let options = MountOptions::parse(arguments.options.as_bytes());
+pub(crate) fn run(arguments: &MountArguments, global: &GlobalOptions) -> Outcome {
+    let options = SplitMountOptions::parse(arguments.options.as_bytes());
     let mut remote = global.connect()?;
     match &arguments.target {
         Some(target) if options.remount => remount(&mut remote, &options, target)?,
@@ -68,15 +68,15 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
 
 /// Mounts a file view and has it served.
 pub(crate) fn mount_files(
-    remote: &mut Remote,
-    options: &MountOptions,
+    remote: &mut EngineConnection,
+    options: &SplitMountOptions,
     filesystem: &str,
     source: &str,
     target: &Path,
 ) -> Result<(), Failure> {
     let target = target.canonicalize().map_err(|error| Failure::new(error).of(target.display()))?;
     let (subsystems, name) =
-        if filesystem == "cgroup" { shown(remote, options)? } else { (Vec::new(), String::new()) };
+        if filesystem == "cgroup" { planned_type(remote, options)? } else { (Vec::new(), String::new()) };
     let mount = FuseMount {
         subtype: subtype(filesystem, &subsystems, Some(&name)),
         // programs take a mount whose source is "cgroup" for the kernel's
@@ -101,7 +101,10 @@ pub(crate) fn mount_files(
 
 /// The subsystems and the name that a mount with these options will have, to show them in its type: nobody but the daemon
 /// decides.
-fn shown(remote: &mut Remote, options: &MountOptions) -> Result<(Vec<String>, String), Failure> {
+fn planned_type(
+    remote: &mut EngineConnection,
+    options: &SplitMountOptions,
+) -> Result<(Vec<String>, String), Failure> {
     let all: Vec<String> =
         remote.call(&SubsystemsCall {})?.subsystems.into_iter().map(|subsystem| subsystem.name).collect();
     let words: Vec<&str> = options.hierarchy.split(',').collect();
@@ -123,7 +126,11 @@ fn shown(remote: &mut Remote, options: &MountOptions) -> Result<(Vec<String>, St
 }
 
 /// Remounts a hierarchy, named or found by what is mounted at a path.
-pub(crate) fn remount(remote: &mut Remote, options: &MountOptions, target: &Path) -> Result<(), Failure> {
+pub(crate) fn remount(
+    remote: &mut EngineConnection,
+    options: &SplitMountOptions,
+    target: &Path,
+) -> Result<(), Failure> {
     let hierarchies = remote.call(&HierarchiesCall {})?.hierarchies;
     let label = target.to_string_lossy();
     let hierarchy = match mounted_at(target) {

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use nix::errno::Errno;
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::Failure;
 use crate::mount::{mount_files, remount};
-use crate::mount_options::MountOptions;
-use crate::remote::Global;
+use crate::mount_options::SplitMountOptions;
 
 /// mount(8): incorrect invocation.
 const USAGE: u8 = 1;
@@ -30,7 +30,7 @@ pub(crate) fn called_as() -> Option<&'static str> {
 
 /// What mount(8) hands over: `SOURCE TARGET [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]`.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Call {
+struct MountInvocation {
     source: String,
     target: PathBuf,
     options: OsString,
@@ -38,9 +38,9 @@ struct Call {
     fake: bool,
 }
 
-impl Call {
-    fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Call, String> {
-        let mut call = Call::default();
+impl MountInvocation {
+    fn parse(words: impl IntoIterator<Item = OsString>) -> Result<MountInvocation, String> {
+        let mut call = MountInvocation::default();
         let mut operands = Vec::new();
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
@@ -84,7 +84,7 @@ pub(crate) fn main(filesystem: &str) -> ExitCode {
     let mut words = std::env::args_os();
     let own = words.next().unwrap_or_default();
     let own = Path::new(&own).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let call = match Call::parse(words) {
+    let call = match MountInvocation::parse(words) {
         Ok(call) => call,
         Err(message) => {
             eprintln!("{own}: {message}");
@@ -106,10 +106,10 @@ pub(crate) fn main(filesystem: &str) -> ExitCode {
     }
 }
 
-fn act(call: &Call, filesystem: &str) -> Result<(), Failure> {
-    let options = MountOptions::parse(call.options.as_bytes());
+fn act(call: &MountInvocation, filesystem: &str) -> Result<(), Failure> {
+    let options = SplitMountOptions::parse(call.options.as_bytes());
     let filesystem = options.filesystem.as_deref().unwrap_or(filesystem);
-    let mut remote = Global { socket: None }.connect()?;
+    let mut remote = GlobalOptions { socket: None }.connect()?;
     if call.fake {
         return Ok(());
     }
@@ -123,8 +123,8 @@ fn act(call: &Call, filesystem: &str) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    fn parse(words: &str) -> Result<Call, String> {
-        Call::parse(words.split(' ').map(OsString::from))
+    fn parse(words: &str) -> Result<MountInvocation, String> {
+        MountInvocation::parse(words.split(' ').map(OsString::from))
     }
 
     #[test]

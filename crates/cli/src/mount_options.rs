@@ -4,7 +4,7 @@ use penfold_server::escape::escape;
 
 /// Both, told apart.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct MountOptions {
+pub(crate) struct SplitMountOptions {
     /// `remount`
     pub(crate) remount: bool,
     /// `ro`
@@ -54,11 +54,11 @@ const OF_MOUNT: [&str; 35] = [
     "fuse",
 ];
 
-impl MountOptions {
+impl SplitMountOptions {
     /// Takes a list as `-o` has it.
-    pub(crate) fn parse(text: &[u8]) -> MountOptions {
+    pub(crate) fn parse(text: &[u8]) -> SplitMountOptions {
         let text = escape(text);
-        let mut options = MountOptions::default();
+        let mut options = SplitMountOptions::default();
         let mut left = Vec::new();
         for word in text.split(',') {
             match word {
@@ -88,14 +88,14 @@ mod tests {
 
     #[test]
     fn options_of_mount_and_of_the_hierarchy_are_told_apart() {
-        let options = MountOptions::parse(
+        let options = SplitMountOptions::parse(
             b"rw,nosuid,nodev,noexec,relatime,cpu,cpuacct,name=x,release_agent=/a b\\\xff",
         );
         assert_eq!(options.hierarchy, "cpu,cpuacct,name=x,release_agent=/a b\\134\\377");
         assert_eq!((options.read_only, options.remount), (false, false));
         assert_eq!(options.name(), Some("x"));
-        assert_eq!(MountOptions::parse(b"rw"), MountOptions::default());
-        let proc = MountOptions::parse(b"remount,ro,fs=proc,x-systemd.automount");
+        assert_eq!(SplitMountOptions::parse(b"rw"), SplitMountOptions::default());
+        let proc = SplitMountOptions::parse(b"remount,ro,fs=proc,x-systemd.automount");
         assert_eq!((proc.remount, proc.read_only, proc.filesystem.as_deref()), (true, true, Some("proc")));
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn write(bytes: &[u8]) -> Result<(), Failure> {
 
 /// Rows of cells in columns; those of numbers are set to the right. The last column is not padded.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct TextTable {
     heads: Vec<&'static str>,
     rows: Vec<Vec<String>>,
 }
@@ -39,10 +39,10 @@ pub(crate) struct Table {
 /// The sign before a head whose column is of numbers.
 const RIGHT: char = '>';
 
-impl Table {
+impl TextTable {
     /// A table with these heads; `>HEAD` for a column of numbers.
-    pub(crate) fn new(heads: &[&'static str]) -> Table {
-        Table { heads: heads.to_vec(), rows: Vec::new() }
+    pub(crate) fn new(heads: &[&'static str]) -> TextTable {
+        TextTable { heads: heads.to_vec(), rows: Vec::new() }
     }
 
     /// One more row.
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(&["NAME", ">TASKS", "PATH"]);
+        let mut table = TextTable::new(&["NAME", ">TASKS", "PATH"]);
         table.row(["a".into(), "10000".into(), "/a".into()]);
         table.row(["longer".into(), "1".into(), "/".into()]);
         assert_eq!(table.text(), "NAME    TASKS  PATH\na       10000  /a\nlonger      1  /\n");

@@ -15,7 +15,7 @@ use penfold_linux::trace::{Ended, Notice};
 use serde::Serialize;
 
 use crate::address::path_of;
-use crate::containment::owner;
+use crate::containment::engine_owner;
 use crate::settings::Setting;
 
 /// Where a JSON document goes.
@@ -59,7 +59,7 @@ impl Destination {
 
 /// What a job has used, when all of it is dead.
 #[derive(Debug, Default)]
-pub(crate) struct Used {
+pub(crate) struct JobUsage {
     /// Nanoseconds.
     pub(crate) user: Option<i64>,
     pub(crate) system: Option<i64>,
@@ -67,13 +67,13 @@ pub(crate) struct Used {
     pub(crate) peak: Option<i64>,
     /// Forks refused by the job's own limits.
     pub(crate) refused: i64,
-    pub(crate) hits: Vec<LimitHit>,
+    pub(crate) hits: Vec<RemoteLimitHit>,
     pub(crate) files: BTreeMap<String, String>,
 }
 
 /// A limit that refused something.
 #[derive(Debug)]
-pub(crate) struct LimitHit {
+pub(crate) struct RemoteLimitHit {
     pub(crate) cgroup: String,
     pub(crate) file: String,
     /// `None` where only the file tells.
@@ -85,7 +85,7 @@ pub(crate) struct LimitHit {
 
 /// Everything that is told.
 #[derive(Debug, Serialize)]
-pub(crate) struct Facts {
+pub(crate) struct JobReport {
     version: u32,
     command: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,7 +101,7 @@ pub(crate) struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     tasks_peak: Option<u64>,
     forks_refused: u64,
-    limits_hit: Vec<Hit>,
+    limits_hit: Vec<ReportedLimit>,
     settings: BTreeMap<String, String>,
     files: BTreeMap<String, String>,
     warnings: Vec<String>,
@@ -109,7 +109,7 @@ pub(crate) struct Facts {
 }
 
 #[derive(Debug, Serialize)]
-struct Hit {
+struct ReportedLimit {
     file: String,
     cgroup: String,
     /// Absent where the controller's file does not tell it as a number.
@@ -119,7 +119,7 @@ struct Hit {
     hint: String,
 }
 
-impl Facts {
+impl JobReport {
     pub(crate) fn gather(
         command: &[OsString],
         settings: &[Setting],
@@ -127,12 +127,12 @@ impl Facts {
         wall: Duration,
         cgroup: CgroupId,
         ended: &mut Ended,
-    ) -> Facts {
+    ) -> JobReport {
         let (user, system) = ended.times();
         let peak = ended.statistics.peak;
         let hits = std::mem::take(&mut ended.limits_hit).into_iter().map(|hit| {
             let limit = hit.limit.or_else(|| number_in(ended, hit.cgroup, &hit.file));
-            Hit {
+            ReportedLimit {
                 hint: hint(&hit.file, limit, peak),
                 file: hit.file,
                 cgroup: String::from_utf8_lossy(&hit.path).into_owned(),
@@ -142,7 +142,7 @@ impl Facts {
         });
         let hits = hits.collect();
         let status = ended.status;
-        Facts {
+        JobReport {
             version: 1,
             command: words(command),
             exit: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
@@ -168,11 +168,11 @@ impl Facts {
         warnings: Vec<String>,
         wall: Duration,
         status: i32,
-        used: Used,
-    ) -> Facts {
+        used: JobUsage,
+    ) -> JobReport {
         let seconds = |nanoseconds: Option<i64>| nanoseconds.unwrap_or(0) as f64 / 1e9;
         let peak = used.peak.map(|peak| peak as u64);
-        let hits = used.hits.into_iter().map(|hit| Hit {
+        let hits = used.hits.into_iter().map(|hit| ReportedLimit {
             hint: if hit.above {
                 format!("a limit of {}, around this job", hit.cgroup)
             } else {
@@ -183,7 +183,7 @@ impl Facts {
             limit: hit.limit.map(|limit| limit as u64),
             refused: hit.refused as u64,
         });
-        Facts {
+        JobReport {
             version: 1,
             command: words(command),
             exit: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
@@ -256,7 +256,7 @@ fn number_in(ended: &mut Ended, cgroup: CgroupId, file: &str) -> Option<u64> {
     let (engine, host) = ended.parts();
     let mut upwards = std::iter::successors(Some(cgroup), |&at| engine.tree().get(at)?.parent());
     let (at, file) = upwards.find_map(|at| Some((at, engine.find_file(at, file)?)))?;
-    let content = engine.read(host, &owner(), at, file).ok()?;
+    let content = engine.read(host, &engine_owner(), at, file).ok()?;
     std::str::from_utf8(&content).ok()?.trim().parse().ok()
 }
 
@@ -267,7 +267,7 @@ fn files(cgroup: CgroupId, ended: &mut Ended) -> BTreeMap<String, String> {
     let readable = entries.into_iter().filter(|file| file.owner.mode & 0o444 != 0 && file.name.contains('.'));
     readable
         .filter_map(|file| {
-            let content = engine.read(host, &owner(), cgroup, file.id).ok()?;
+            let content = engine.read(host, &engine_owner(), cgroup, file.id).ok()?;
             Some((file.name, String::from_utf8_lossy(&content).trim_end_matches('\n').to_owned()))
         })
         .collect()
@@ -287,8 +287,8 @@ pub(crate) fn notice_text(notice: &Notice) -> Option<String> {
     }
 }
 
-pub(crate) fn write_json(mut file: File, facts: &Facts) -> Result<(), String> {
-    let mut text = serde_json::to_string_pretty(facts).map_err(|error| error.to_string())?;
+pub(crate) fn write_json(mut file: File, report: &JobReport) -> Result<(), String> {
+    let mut text = serde_json::to_string_pretty(report).map_err(|error| error.to_string())?;
     text.push('\n');
     file.write_all(text.as_bytes()).map_err(|error| format!("--json: {error}"))
 }

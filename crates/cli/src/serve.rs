@@ -11,9 +11,9 @@ use penfold_server::logging;
 use penfold_server::metrics::{MetricsAddress, Responder};
 use tracing::level_filters::LevelFilter;
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Failure, Outcome};
-use crate::modules::Operand;
-use crate::remote::Global;
+use crate::modules::ModuleOperand;
 
 /// Serves cgroups that outlive one command: hierarchies, processes that run already, files and limits, over a socket.
 ///
@@ -29,14 +29,14 @@ use crate::remote::Global;
   penfold serve --socket /tmp/p/control --log debug
   PENFOLD_SOCKET=/tmp/p/control penfold hierarchies")]
 #[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
-pub(crate) struct Arguments {
+pub(crate) struct ServeArguments {
     /// What becomes of launched commands when the daemon is ended. Processes that it had taken in while they ran always go
     /// on untraced.
     ///
     /// kill: they are killed. leave: they go on, but each keeps its system call filter, which has nobody to ask any more:
     /// its forks fail with ENOSYS. If the daemon is killed with SIGKILL, launched commands die with it.
     #[arg(long, value_name = "WHAT", default_value = "kill")]
-    at_end: End,
+    at_end: AtEndArgument,
 
     /// Where to keep what the next daemon needs if this one is killed: modules, hierarchies, cgroups, values of files,
     /// members, mounts. Without, the directory `state` beside the socket. A daemon that ends in order leaves nothing there, unless
@@ -55,22 +55,22 @@ pub(crate) struct Arguments {
 
     /// Loads a module before anything else is done: its path, or its name, which is looked for as `penfold module --help`
     /// says. May be given again. A name of a controller that is compiled in is no error.
-    #[arg(long, value_name = "MODULE", value_parser = Operand::parser())]
-    load: Vec<Operand>,
+    #[arg(long, value_name = "MODULE", value_parser = ModuleOperand::parser())]
+    load: Vec<ModuleOperand>,
 
     /// How much to tell on standard error.
     #[arg(long, value_name = "LEVEL", env = "PENFOLD_LOG", default_value = "info")]
-    log: Level,
+    log: LogLevel,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum End {
+enum AtEndArgument {
     Kill,
     Leave,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Level {
+enum LogLevel {
     Off,
     Error,
     Warn,
@@ -79,28 +79,28 @@ enum Level {
     Trace,
 }
 
-impl Level {
+impl LogLevel {
     fn filter(self) -> LevelFilter {
         match self {
-            Level::Off => LevelFilter::OFF,
-            Level::Error => LevelFilter::ERROR,
-            Level::Warn => LevelFilter::WARN,
-            Level::Info => LevelFilter::INFO,
-            Level::Debug => LevelFilter::DEBUG,
-            Level::Trace => LevelFilter::TRACE,
+            LogLevel::Off => LevelFilter::OFF,
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Trace => LevelFilter::TRACE,
         }
     }
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome {
     // before any other thread exists, so that all inherit the mask
     let signals = Signals::block().map_err(Failure::new)?;
     logging::start(arguments.log.filter()).map_err(Failure::new)?;
     let config = Config {
         address: Address::of_daemon(global.socket.as_deref())?,
         at_end: match arguments.at_end {
-            End::Kill => AtEnd::Kill,
-            End::Leave => AtEnd::Leave,
+            AtEndArgument::Kill => AtEnd::Kill,
+            AtEndArgument::Leave => AtEnd::Leave,
         },
         limits: Limits::default(),
     };
@@ -123,8 +123,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(prepared: &Prepared, module: &Operand) -> Result<(), Failure> {
-    if let Operand::Name(name) = module {
+fn load(prepared: &Prepared, module: &ModuleOperand) -> Result<(), Failure> {
+    if let ModuleOperand::Name(name) = module {
         let there =
             prepared.service().with_snapshot(|engine, _| engine.hierarchy_of_subsystem(name).is_some());
         if there.map_err(Failure::new)? {

@@ -28,7 +28,7 @@ const LIBRARY: &str = "libpenfold_preload.so";
 /// executed, 127 if it is not found.
 #[derive(Debug, clap::Args)]
 #[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
-pub(crate) struct Arguments {
+pub(crate) struct ShimArguments {
     /// Hides the kernel's own cgroup mounts, so that only penfold's are found (PENFOLD_SHIM_ONLY=1).
     #[arg(long)]
     only: bool,
@@ -43,15 +43,15 @@ pub(crate) struct Arguments {
     command: Vec<OsString>,
 }
 
-pub(crate) fn shim(arguments: &Arguments) -> Outcome {
+pub(crate) fn shim(arguments: &ShimArguments) -> Outcome {
     let error = prepare(arguments).map_err(Failure::own)?.exec();
     let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_EXECUTE };
     Err(Failure { code, ..Failure::new(error).of(arguments.command[0].display()) })
 }
 
-fn prepare(arguments: &Arguments) -> Result<Command, String> {
+fn prepare(arguments: &ShimArguments) -> Result<Command, String> {
     let library = library()?;
-    if let Some(reason) = find(&arguments.command[0]).and_then(|program| unreachable(&program)) {
+    if let Some(reason) = find(&arguments.command[0]).and_then(|program| not_preloadable(&program)) {
         eprintln!(
             "penfold: warning: {} {reason}: the preload library does not reach it",
             arguments.command[0].display()
@@ -120,7 +120,7 @@ fn find(program: &OsStr) -> Option<PathBuf> {
 }
 
 /// Why the loader would not load the library into this program, if that is easily seen.
-fn unreachable(program: &Path) -> Option<&'static str> {
+fn not_preloadable(program: &Path) -> Option<&'static str> {
     let mode = std::fs::metadata(program).ok()?.permissions().mode();
     if mode & 0o6000 != 0 && !nix::unistd::geteuid().is_root() {
         return Some("is set-user-ID or set-group-ID");

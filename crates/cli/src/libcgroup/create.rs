@@ -3,10 +3,10 @@
 use penfold_server::protocol::{FilesCall, MkdirCall, Owner, SetOwnerCall};
 
 use super::exit_status::EXIT_STATUS;
-use super::spec::{Hierarchies, Spec};
+use super::spec::{GroupSpec, MountedHierarchies};
 use crate::address::CgroupAddress;
+use crate::engine_connection::EngineConnection;
 use crate::failure::{Failure, Outcome, each};
-use crate::remote::Remote;
 use crate::verbs::mkdir::octal;
 use crate::verbs::owner::owner;
 
@@ -18,10 +18,10 @@ Examples:
   cgcreate -a alice:users -t alice:users -g *:/alice
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct CgcreateArguments {
     /// The control groups: CONTROLLERS:PATH. CONTROLLERS is a list with commas, name=NAME, or * for all.
     #[arg(short, required = true, value_name = "CONTROLLERS:PATH")]
-    groups: Vec<Spec>,
+    groups: Vec<GroupSpec>,
 
     /// Owner of the group's directory and of all its files.
     #[arg(short, value_name = "UID:GID", value_parser = owner)]
@@ -44,8 +44,8 @@ pub(crate) struct Arguments {
     tperm: Option<u32>,
 }
 
-pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
-    let cgroups = Hierarchies::ask(remote)?.all_addresses(&arguments.groups)?;
+pub(super) fn run(arguments: &CgcreateArguments, remote: &mut EngineConnection) -> Outcome {
+    let cgroups = MountedHierarchies::fetch(remote)?.all_addresses(&arguments.groups)?;
     each(&cgroups, |cgroup| {
         remote.call(&MkdirCall { cgroup: cgroup.0.clone(), mode: None, parents: Some(true) })?;
         give(remote, arguments, cgroup)
@@ -53,7 +53,11 @@ pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
 }
 
 /// Owners and modes. The directory comes last: who gives it away may be let into it no more.
-fn give(remote: &mut Remote, arguments: &Arguments, cgroup: &CgroupAddress) -> Result<(), Failure> {
+fn give(
+    remote: &mut EngineConnection,
+    arguments: &CgcreateArguments,
+    cgroup: &CgroupAddress,
+) -> Result<(), Failure> {
     let files = remote.call(&FilesCall { cgroup: cgroup.0.clone() })?.files;
     for file in &files {
         let is_tasks = file.name == "tasks";
@@ -73,7 +77,7 @@ fn at_most(owner: &Owner) -> i64 {
 }
 
 fn set_owner(
-    remote: &mut Remote,
+    remote: &mut EngineConnection,
     cgroup: &CgroupAddress,
     file: Option<&str>,
     owner: Option<(Option<u32>, Option<u32>)>,

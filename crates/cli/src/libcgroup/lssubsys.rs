@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use penfold_server::protocol::{Hierarchy, SubsystemsCall};
 
 use super::exit_status::EXIT_STATUS;
-use super::spec::{Hierarchies, controllers};
+use super::spec::{MountedHierarchies, controllers};
+use crate::engine_connection::EngineConnection;
 use crate::failure::Outcome;
 use crate::output;
-use crate::remote::Remote;
 
 /// Lists hierarchies by their controllers, as libcgroup's lssubsys(1).
 ///
@@ -20,7 +20,7 @@ Examples:
   lssubsys -im pids
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct LssubsysArguments {
     /// Controllers that are in no hierarchy too.
     #[arg(short, long)]
     all: bool,
@@ -42,8 +42,8 @@ pub(crate) struct Arguments {
     controllers: Vec<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
-    let hierarchies = Hierarchies::ask(remote)?;
+pub(super) fn run(arguments: &LssubsysArguments, remote: &mut EngineConnection) -> Outcome {
+    let hierarchies = MountedHierarchies::fetch(remote)?;
     // anybody's mount may have a name that is no text
     let mounts = std::fs::read("/proc/self/mounts").unwrap_or_default();
     let mounts = String::from_utf8_lossy(&mounts);
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn lines(arguments: &Arguments, hierarchy: &Hierarchy, mounts: &[String]) -> String {
+fn lines(arguments: &LssubsysArguments, hierarchy: &Hierarchy, mounts: &[String]) -> String {
     let name = controllers(hierarchy);
     let places = match (arguments.mount_points, arguments.all_mount_points) {
         (_, true) => mounts,

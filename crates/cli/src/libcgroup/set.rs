@@ -3,9 +3,9 @@
 use penfold_server::protocol::{FilesCall, WriteCall};
 
 use super::exit_status::EXIT_STATUS;
-use super::spec::{Hierarchies, at};
+use super::spec::{MountedHierarchies, at};
+use crate::engine_connection::EngineConnection;
 use crate::failure::{Failure, Outcome, each};
-use crate::remote::Remote;
 use crate::settings::Setting;
 use crate::verbs::{get, set};
 
@@ -17,7 +17,7 @@ Examples:
   cgset --copy-from group1 group2
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct CgsetArguments {
     /// A parameter and its value; the controller is what stands before the dot.
     #[arg(short = 'r', long = "variable", value_name = "NAME=VALUE", required_unless_present = "copy_from")]
     settings: Vec<Setting>,
@@ -31,28 +31,28 @@ pub(crate) struct Arguments {
     paths: Vec<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
-    let hierarchies = Hierarchies::ask(remote)?;
+pub(super) fn run(arguments: &CgsetArguments, remote: &mut EngineConnection) -> Outcome {
+    let hierarchies = MountedHierarchies::fetch(remote)?;
     if let Some(from) = &arguments.copy_from {
         return each(&arguments.paths, |path| copy(remote, &hierarchies, from, path));
     }
-    let pairs: Vec<Pair<'_>> = arguments
+    let pairs: Vec<GroupSetting<'_>> = arguments
         .paths
         .iter()
-        .flat_map(|path| arguments.settings.iter().map(move |setting| Pair { path, setting }))
+        .flat_map(|path| arguments.settings.iter().map(move |setting| GroupSetting { path, setting }))
         .collect();
-    each(&pairs, |Pair { path, setting }| {
-        let hierarchy = hierarchies.of(controller(&setting.file)?)?;
+    each(&pairs, |GroupSetting { path, setting }| {
+        let hierarchy = hierarchies.with_controller(controller(&setting.file)?)?;
         set::write(remote, &at(hierarchy, path), setting)
     })
 }
 
-struct Pair<'a> {
+struct GroupSetting<'a> {
     path: &'a str,
     setting: &'a Setting,
 }
 
-impl std::fmt::Display for Pair<'_> {
+impl std::fmt::Display for GroupSetting<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}={}", self.path, self.setting.file, self.setting.value)
     }
@@ -65,7 +65,12 @@ pub(super) fn controller(parameter: &str) -> Result<&str, Failure> {
 }
 
 /// Copies what can be both read and written, where both groups are and differ.
-fn copy(remote: &mut Remote, hierarchies: &Hierarchies, from: &str, to: &str) -> Result<(), Failure> {
+fn copy(
+    remote: &mut EngineConnection,
+    hierarchies: &MountedHierarchies,
+    from: &str,
+    to: &str,
+) -> Result<(), Failure> {
     let mut both = false;
     for hierarchy in &hierarchies.0 {
         let (from, to) = (at(hierarchy, from), at(hierarchy, to));

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::address::CgroupAddress;
-use crate::modules::Operand;
+use crate::modules::ModuleOperand;
 use crate::report::Destination;
 use crate::settings::Setting;
 
@@ -22,7 +22,7 @@ Examples:
   penfold run -s pids.max=64 -- penfold run -s pids.max=8 -- ./tests
   penfold run --in pids:/ci -s pids.max=64 -- make
   penfold run --module ./fdcount.so -s fdcount.max=1000 -- make")]
-pub(crate) struct Arguments {
+pub(crate) struct RunArguments {
     /// Sets a control file of the job's cgroup, such as pids.max=64 or cpuset.cpus=0-1. May be given again.
     #[arg(short = 's', long = "set", value_name = "FILE=VALUE")]
     pub(super) set: Vec<Setting>,
@@ -33,8 +33,8 @@ pub(crate) struct Arguments {
     /// Without it, a module that -s has a file of is loaded by itself if it is found by its name. In the tree of a daemon, or
     /// of the job around this one, it must be loaded there already, or the caller be one who may load it there: then it is
     /// mounted for this job, and unloaded when that has ended.
-    #[arg(short, long, value_name = "MODULE", value_parser = Operand::parser())]
-    pub(super) module: Vec<Operand>,
+    #[arg(short, long, value_name = "MODULE", value_parser = ModuleOperand::parser())]
+    pub(super) module: Vec<ModuleOperand>,
 
     /// The name of the job's cgroup; with slashes, a path of new cgroups. Without: job, or run-PID where there are
     /// others.

@@ -6,18 +6,18 @@ use penfold_linux::release::run_agent;
 use penfold_linux::trace::{Command, ContainError, Contained, Ended, Notice, Options, Signals, Workshop};
 use penfold_server::escape::escape;
 
-use super::arguments::Arguments;
-use super::ended::{EndedJob, not_started};
+use super::arguments::RunArguments;
+use super::ended_job::{EndedJob, not_started};
 use super::job_socket::JobSocket;
-use crate::containment::{self, owner};
+use crate::containment::{self, engine_owner};
 use crate::failure::Failure;
-use crate::report::{self, Facts};
+use crate::report::{self, JobReport};
 use crate::settings;
 
 /// The name of a job's cgroup that has no other.
 const GROUP: &str = "job";
 
-pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<EndedJob, Failure> {
+pub(super) fn run(arguments: &RunArguments, signals: &Signals) -> Result<EndedJob, Failure> {
     let mut workshop = Workshop::new(arguments.best_effort);
     workshop.on_notice(tell);
     // those of jobs inside this one
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<EndedJob, 
     let (cgroup, root) =
         containment::prepare(engine, host, group, wanted).map_err(Failure::before_command)?;
     for setting in &arguments.set {
-        settings::apply(engine, host, &owner(), [cgroup, root], setting).map_err(Failure::own)?;
+        settings::apply(engine, host, &engine_owner(), [cgroup, root], setting).map_err(Failure::own)?;
     }
     let warnings = workshop.warnings().to_vec();
     for warning in &warnings {
@@ -49,8 +49,8 @@ pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<EndedJob, 
         }
     }
     let wall = began.elapsed();
-    let facts = Facts::gather(&arguments.command, &arguments.set, warnings, wall, cgroup, &mut ended);
-    Ok(EndedJob { status: ended.status, facts })
+    let report = JobReport::gather(&arguments.command, &arguments.set, warnings, wall, cgroup, &mut ended);
+    Ok(EndedJob { status: ended.status, report })
 }
 
 fn wait(contained: Contained, signals: &Signals) -> Result<Ended, Failure> {

@@ -5,16 +5,16 @@ use penfold_server::address::Address;
 use penfold_server::connection::Connection;
 use penfold_server::protocol::{InfoCall, ProcCall};
 
-use super::arguments::Arguments;
+use super::arguments::RunArguments;
 use super::job_socket::VARIABLE;
 use crate::address::CgroupAddress;
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::Failure;
-use crate::remote::{Global, Remote};
 use crate::settings::Setting;
 
 /// The engine that the job's cgroups are made in.
 pub(super) struct ParentEngine {
-    pub(super) remote: Remote,
+    pub(super) remote: EngineConnection,
     /// The job gets a cgroup below each of these.
     pub(super) parents: Vec<CgroupAddress>,
     /// The engine of one `penfold run`.
@@ -22,13 +22,16 @@ pub(super) struct ParentEngine {
 }
 
 /// The engine to ask, if there is one: the daemon with `--in`, or that of the job that this process is in.
-pub(super) fn find(arguments: &Arguments, global: &Global) -> Result<Option<ParentEngine>, Failure> {
+pub(super) fn find(
+    arguments: &RunArguments,
+    global: &GlobalOptions,
+) -> Result<Option<ParentEngine>, Failure> {
     if !arguments.below.is_empty() {
         let mut remote = global.connect()?;
         let embedded = remote.call(&InfoCall {})?.embedded;
         return Ok(Some(ParentEngine { remote, parents: arguments.below.clone(), embedded }));
     }
-    let Some(mut remote) = around_us(global) else { return Ok(None) };
+    let Some(mut remote) = supervising_engine(global) else { return Ok(None) };
     let embedded = remote.call(&InfoCall {})?.embedded;
     let own = remote.call(&ProcCall { file: "cgroup".to_owned(), task: None })?.content;
     let parents = own_cgroups(&own, &arguments.set);
@@ -36,14 +39,14 @@ pub(super) fn find(arguments: &Arguments, global: &Global) -> Result<Option<Pare
 }
 
 /// The engine that supervises this process already. A variable that is left over from a job that has ended means none.
-fn around_us(global: &Global) -> Option<Remote> {
+fn supervising_engine(global: &GlobalOptions) -> Option<EngineConnection> {
     if !is_supervised() {
         return None;
     }
     let named = std::env::var_os(VARIABLE).filter(|name| !name.is_empty());
     if let Some(named) = named {
         let connection = Connection::connect(&Address::parse(&named)).ok()?;
-        return Some(Remote { connection });
+        return Some(EngineConnection { connection });
     }
     // run by a daemon, which is the one to ask if it is our tracer
     let mut remote = global.connect().ok()?;

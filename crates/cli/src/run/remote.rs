@@ -6,17 +6,17 @@ use nix::errno::Errno;
 use penfold_linux::trace::{Command, Guest, Signals};
 use penfold_server::protocol::AttachCall;
 
-use super::arguments::Arguments;
-use super::ended::{EndedJob, not_started};
+use super::arguments::RunArguments;
+use super::ended_job::{EndedJob, not_started};
 use super::parent_engine::ParentEngine;
 use super::remote_job::RemoteJob;
 use super::temporary_modules::TemporaryModules;
 use crate::failure::Failure;
-use crate::relay::{self, Job};
-use crate::report::Facts;
+use crate::relay::{self, RelayedCommand};
+use crate::report::JobReport;
 
 pub(super) fn run(
-    arguments: &Arguments,
+    arguments: &RunArguments,
     mut parent: ParentEngine,
     signals: &Signals,
 ) -> Result<EndedJob, Failure> {
@@ -31,7 +31,7 @@ pub(super) fn run(
     done
 }
 
-fn run_in(arguments: &Arguments, job: &mut RemoteJob, signals: &Signals) -> Result<EndedJob, Failure> {
+fn run_in(arguments: &RunArguments, job: &mut RemoteJob, signals: &Signals) -> Result<EndedJob, Failure> {
     for setting in &arguments.set {
         job.set(setting).map_err(|failure| failure.of(format!("-s {setting}")).before_command())?;
     }
@@ -40,14 +40,14 @@ fn run_in(arguments: &Arguments, job: &mut RemoteJob, signals: &Signals) -> Resu
     // what it left behind goes first: only then is everything accounted for
     let warnings = job.kill();
     let used = job.usage().map_err(Failure::before_command)?;
-    let facts =
-        Facts::of_remote_job(&arguments.command, &arguments.set, warnings, began.elapsed(), status, used);
-    Ok(EndedJob { status, facts })
+    let report =
+        JobReport::of_remote_job(&arguments.command, &arguments.set, warnings, began.elapsed(), status, used);
+    Ok(EndedJob { status, report })
 }
 
 /// Runs the command in the job's cgroups: as our own child, which keeps terminal, session, limits and open files as
 /// they are, where the engine can take it in with all that the cgroups ask for; otherwise the daemon starts it.
-fn command(arguments: &Arguments, job: &mut RemoteJob, signals: &Signals) -> Result<i32, Failure> {
+fn command(arguments: &RunArguments, job: &mut RemoteJob, signals: &Signals) -> Result<i32, Failure> {
     let child = Guest::fork(&Command::new(arguments.command.iter())).map_err(|error| not_started(&error))?;
     match place(&child, job) {
         Ok(()) => return child.run(signals).map_err(|error| not_started(&error)),
@@ -58,7 +58,7 @@ fn command(arguments: &Arguments, job: &mut RemoteJob, signals: &Signals) -> Res
     }
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stdin())
         && std::io::IsTerminal::is_terminal(&std::io::stdout());
-    let command = Job::new(&job.cgroups, &arguments.command, terminal, false);
+    let command = RelayedCommand::new(&job.cgroups, &arguments.command, terminal, false);
     relay::run(&mut job.remote, &command)
 }
 

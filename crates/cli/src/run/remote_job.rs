@@ -11,11 +11,11 @@ use penfold_server::protocol::{
 use super::parent_engine::ParentEngine;
 use super::temporary_modules::TemporaryModules;
 use crate::address::CgroupAddress;
+use crate::engine_connection::EngineConnection;
 use crate::failure::Failure;
 use crate::modules;
 use crate::progress;
-use crate::remote::Remote;
-use crate::report::{LimitHit, Used};
+use crate::report::{JobUsage, RemoteLimitHit};
 use crate::settings::Setting;
 use crate::verbs::{mkdir, set};
 
@@ -27,7 +27,7 @@ type Refusals = BTreeMap<String, i64>;
 
 /// The job's cgroups.
 pub(super) struct RemoteJob {
-    pub(super) remote: Remote,
+    pub(super) remote: EngineConnection,
     pub(super) embedded: bool,
     /// The job's own, one in each hierarchy.
     pub(super) cgroups: Vec<CgroupAddress>,
@@ -168,8 +168,8 @@ impl RemoteJob {
     }
 
     /// What the job has used.
-    pub(super) fn usage(&mut self) -> Result<Used, Failure> {
-        let mut used = Used::default();
+    pub(super) fn usage(&mut self) -> Result<JobUsage, Failure> {
+        let mut used = JobUsage::default();
         for cgroup in self.cgroups.clone() {
             let usages = self.usage_of(&cgroup, true)?;
             let own = usages.first().cloned().unwrap_or_default();
@@ -181,7 +181,7 @@ impl RemoteJob {
             for usage in usages {
                 for limit in usage.limits.into_iter().filter(|limit| limit.failures > 0) {
                     used.refused += limit.failures;
-                    used.hits.push(LimitHit {
+                    used.hits.push(RemoteLimitHit {
                         cgroup: usage.cgroup.clone(),
                         file: limit.file,
                         limit: limit.limit,
@@ -198,7 +198,7 @@ impl RemoteJob {
                 let refused = limit.failures - before.get(&limit.file).copied().unwrap_or(0);
                 if refused > 0 {
                     let (cgroup, file) = (cgroup.0.clone(), limit.file);
-                    used.hits.push(LimitHit { cgroup, file, limit: limit.limit, refused, above: true });
+                    used.hits.push(RemoteLimitHit { cgroup, file, limit: limit.limit, refused, above: true });
                 }
             }
         }

@@ -33,7 +33,7 @@ Examples:
   penfold module new --lang c wheel ~/src/wheel
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct ModuleNewArguments {
     /// The controller's name: what is mounted, and the prefix of its control files.
     name: String,
 
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     lang: Language,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run(arguments: &ModuleNewArguments) -> Outcome {
     let directory = arguments.directory.clone().unwrap_or_else(|| PathBuf::from(&arguments.name));
     let made = new(&arguments.name, arguments.lang, &directory)?;
     let text =
@@ -82,9 +82,9 @@ pub(crate) fn new(name: &str, language: Language, directory: &Path) -> Result<Sk
 }
 
 /// Files to be written: where in the directory, and what.
-type Files = Vec<(PathBuf, String)>;
+type SkeletonFiles = Vec<(PathBuf, String)>;
 
-fn rust(name: &str) -> Files {
+fn rust(name: &str) -> SkeletonFiles {
     let fill = |template: &str| {
         let filled = template.replace("@NAME@", name).replace("@CRATE@", &crate_name(name));
         filled.replace("@DEPENDENCY@", &sdk(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../module"))))
@@ -97,7 +97,7 @@ fn rust(name: &str) -> Files {
     ]
 }
 
-fn c(name: &str) -> Files {
+fn c(name: &str) -> SkeletonFiles {
     let fill = |template: &str| template.replace("@NAME@", name);
     vec![
         (format!("{name}.c").into(), fill(include_str!("c/module.c.in"))),
@@ -142,7 +142,7 @@ fn next(name: &str, language: Language, directory: &Path) -> [String; 3] {
 
 /// Makes the directory, which must be new, and the files. Others can't write any of it, whatever the umask says:
 /// modules are not loaded from where they could be changed.
-fn write(directory: &Path, files: &Files) -> std::io::Result<()> {
+fn write(directory: &Path, files: &SkeletonFiles) -> std::io::Result<()> {
     let make = |path: &Path, all: bool| fs::DirBuilder::new().mode(0o755).recursive(all).create(path);
     make(directory, false)?;
     let written = files.iter().try_for_each(|(path, content)| {

@@ -21,16 +21,16 @@ pub(super) fn check(name: &str) -> Result<(), Failure> {
     penfold_subsystems::load_all(&mut engine, &mut host).map_err(Failure::new)?;
     // Built in or a module: the name is taken.
     let _ = engine.load(&mut host, penfold_subsystems::NetCls);
-    engine.load(&mut host, Named(name.to_owned())).map_err(|error| match error.errno() {
+    engine.load(&mut host, NameOnly(name.to_owned())).map_err(|error| match error.errno() {
         Errno::EEXIST => Failure::new(format!("{name:?}: penfold has a controller of this name")),
         _ => Failure::new(error),
     })
 }
 
 /// A subsystem that has nothing but a name.
-struct Named(String);
+struct NameOnly(String);
 
-impl Subsystem for Named {
+impl Subsystem for NameOnly {
     type State = ();
     const NAME: &'static str = "";
 

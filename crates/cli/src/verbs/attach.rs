@@ -3,8 +3,8 @@
 use penfold_server::protocol::AttachCall;
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Outcome, each};
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
 /// Moves running processes, or single threads, into a cgroup.
@@ -21,7 +21,7 @@ Examples:
   penfold attach freezer:/batch $(pgrep -f batch-job)
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct AttachArguments {
     /// Moves just the threads of these numbers, not their whole processes.
     #[arg(short, long)]
     threads: bool,
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     tasks: Vec<i32>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &AttachArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     each(&arguments.tasks, |task| {
         let (cgroup, process) = (arguments.cgroup.0.clone(), !arguments.threads);

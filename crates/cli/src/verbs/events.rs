@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use penfold_server::protocol::{Event, WatchCall};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::Outcome;
 use crate::output;
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
 /// Tells what happens in cgroups, one line each, as `inotifywait -m` does for files.
@@ -26,7 +26,7 @@ Examples:
   penfold events --kind empty -n 1 /job && penfold rmdir /job
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct EventsArguments {
     /// Each event as one line of JSON.
     #[arg(long)]
     json: bool,
@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     cgroup: Option<CgroupAddress>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &EventsArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     let call = WatchCall { cgroup: arguments.cgroup.as_ref().map(|cgroup| cgroup.0.clone()) };
     let mut left = arguments.count.unwrap_or(u64::MAX);
@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn is_wanted(arguments: &Arguments, event: &Event) -> bool {
+fn is_wanted(arguments: &EventsArguments, event: &Event) -> bool {
     arguments.kind.is_empty() || arguments.kind.contains(&event.kind)
 }
 

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use penfold_server::protocol::{AttachCall, InfoCall};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, Outcome};
-use crate::relay::{self, Job};
-use crate::remote::{Global, Remote};
+use crate::relay::{self, RelayedCommand};
 use crate::report::exit_code;
 
 /// Runs a command in a cgroup of the daemon.
@@ -27,7 +27,7 @@ Examples:
   penfold exec /build -- make -j8
   penfold exec pids:/a --also cpuset:/fast -- ./server
   penfold exec --detach /daemons -- ./server")]
-pub(crate) struct Arguments {
+pub(crate) struct ExecArguments {
     /// A cgroup of another hierarchy to run it in as well. May be given again.
     #[arg(short, long, value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     also: Vec<CgroupAddress>,
@@ -53,12 +53,12 @@ pub(crate) struct Arguments {
     command: Vec<OsString>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &ExecArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect().map_err(Failure::before_command)?;
     let cgroups: Vec<CgroupAddress> =
         [&arguments.cgroup].into_iter().chain(&arguments.also).cloned().collect();
     if arguments.detach {
-        let job = Job::new(&cgroups, &arguments.command, false, true);
+        let job = RelayedCommand::new(&cgroups, &arguments.command, false, true);
         println!("{}", job.start(&mut remote)?);
         return Ok(ExitCode::SUCCESS);
     }
@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
 
 /// Runs a command in cgroups to its end; what it returned is ours.
 pub(crate) fn execute(
-    remote: &mut Remote,
+    remote: &mut EngineConnection,
     cgroups: &[CgroupAddress],
     command: &[OsString],
     terminal: bool,
@@ -75,15 +75,15 @@ pub(crate) fn execute(
 ) -> Outcome {
     let embedded = remote.call(&InfoCall {}).map_err(Failure::before_command)?.embedded;
     if embedded {
-        return become_it(remote, cgroups, command);
+        return exec_here(remote, cgroups, command);
     }
     let terminal = terminal && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let status = relay::run(remote, &Job::new(cgroups, command, terminal, leave_running))?;
+    let status = relay::run(remote, &RelayedCommand::new(cgroups, command, terminal, leave_running))?;
     Ok(ExitCode::from(exit_code(status)))
 }
 
 /// Inside a job: its engine starts nothing, but we are supervised, and so is the command if we become it.
-fn become_it(remote: &mut Remote, cgroups: &[CgroupAddress], command: &[OsString]) -> Outcome {
+fn exec_here(remote: &mut EngineConnection, cgroups: &[CgroupAddress], command: &[OsString]) -> Outcome {
     for cgroup in cgroups {
         let moved = remote.call(&AttachCall { cgroup: cgroup.0.clone(), task: 0, process: true });
         moved.map_err(|failure| failure.of(cgroup).before_command())?;

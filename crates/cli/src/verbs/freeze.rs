@@ -4,9 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{Failure, Outcome, each};
 use crate::progress;
-use crate::remote::{Global, Remote};
 use crate::settings::Setting;
 use crate::verbs::{EXIT_STATUS, get, set};
 
@@ -25,7 +25,7 @@ Examples:
 {EXIT_STATUS}"))]
 pub(crate) struct FreezeArguments {
     #[command(flatten)]
-    common: Common,
+    common: FreezerArguments,
 }
 
 /// Thaws a cgroup that was frozen.
@@ -39,11 +39,11 @@ Examples:
 {EXIT_STATUS}"))]
 pub(crate) struct ThawArguments {
     #[command(flatten)]
-    common: Common,
+    common: FreezerArguments,
 }
 
 #[derive(Debug, clap::Args)]
-struct Common {
+struct FreezerArguments {
     /// Returns only when the cgroup's state is reached.
     #[arg(short, long)]
     wait: bool,
@@ -57,15 +57,15 @@ struct Common {
     cgroups: Vec<CgroupAddress>,
 }
 
-pub(crate) fn freeze(arguments: &FreezeArguments, global: &Global) -> Outcome {
+pub(crate) fn freeze(arguments: &FreezeArguments, global: &GlobalOptions) -> Outcome {
     change(&arguments.common, global, "FROZEN")
 }
 
-pub(crate) fn thaw(arguments: &ThawArguments, global: &Global) -> Outcome {
+pub(crate) fn thaw(arguments: &ThawArguments, global: &GlobalOptions) -> Outcome {
     change(&arguments.common, global, "THAWED")
 }
 
-fn change(arguments: &Common, global: &Global, state: &str) -> Outcome {
+fn change(arguments: &FreezerArguments, global: &GlobalOptions, state: &str) -> Outcome {
     let mut remote = global.connect()?;
     let setting = Setting { file: "freezer.state".to_owned(), value: state.to_owned() };
     each(&arguments.cgroups, |cgroup| {
@@ -80,7 +80,7 @@ fn change(arguments: &Common, global: &Global, state: &str) -> Outcome {
 }
 
 fn reach(
-    remote: &mut Remote,
+    remote: &mut EngineConnection,
     cgroup: &CgroupAddress,
     state: &str,
     timeout: Option<u32>,

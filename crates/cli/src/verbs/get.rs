@@ -7,9 +7,9 @@ use penfold_server::escape::unescape;
 use penfold_server::protocol::{FilesCall, ReadCall};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{Failure, Outcome, each};
 use crate::output;
-use crate::remote::{Global, Remote};
 use crate::verbs::EXIT_STATUS;
 
 /// Reads control files of a cgroup.
@@ -25,7 +25,7 @@ Examples:
   penfold get --json /build
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct CatArguments {
     /// As one JSON document: the contents by the files' names.
     #[arg(long)]
     json: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     files: Vec<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &CatArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     let (cgroup, files) = named(&mut remote, arguments)?;
     let one = files.len() == 1;
@@ -63,13 +63,20 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
 }
 
 /// The content of a control file, escaped as the socket gives it.
-pub(crate) fn read(remote: &mut Remote, cgroup: &CgroupAddress, file: &str) -> Result<String, Failure> {
+pub(crate) fn read(
+    remote: &mut EngineConnection,
+    cgroup: &CgroupAddress,
+    file: &str,
+) -> Result<String, Failure> {
     let call = ReadCall { cgroup: cgroup.0.clone(), file: file.to_owned() };
     Ok(remote.call(&call)?.content)
 }
 
 /// The files that are meant: those named, the one that ends the address, or all that can be read.
-fn named(remote: &mut Remote, arguments: &Arguments) -> Result<(CgroupAddress, Vec<String>), Failure> {
+fn named(
+    remote: &mut EngineConnection,
+    arguments: &CatArguments,
+) -> Result<(CgroupAddress, Vec<String>), Failure> {
     let cgroup = &arguments.cgroup;
     if !arguments.files.is_empty() {
         return Ok((cgroup.clone(), arguments.files.clone()));

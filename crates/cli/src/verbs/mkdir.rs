@@ -3,8 +3,8 @@
 use penfold_server::protocol::MkdirCall;
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Outcome, each};
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
 /// Makes cgroups.
@@ -18,7 +18,7 @@ Examples:
   penfold mkdir -m 700 freezer:/private
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct MkdirArguments {
     /// Makes what is missing above as well, and takes what is there already.
     #[arg(short, long)]
     parents: bool,
@@ -44,7 +44,7 @@ pub(crate) fn by_umask() -> u32 {
     0o777 & !own.map_or(0o022, |process| process.umask)
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &MkdirArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     let mode = arguments.mode.unwrap_or_else(by_umask);
     each(&arguments.cgroups, |cgroup| {

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use penfold_server::protocol::RenameCall;
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Failure, Outcome};
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
 /// Gives a cgroup another name, in the same directory.
@@ -19,7 +19,7 @@ Examples:
   penfold mv pids:/a pids:/b
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct MvArguments {
     /// Which cgroup: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: CgroupAddress,
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     name: String,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &MvArguments, global: &GlobalOptions) -> Outcome {
     let name = new_name(&arguments.cgroup, &arguments.name)?;
     let call = RenameCall { cgroup: arguments.cgroup.0.clone(), name };
     global.connect()?.call(&call).map_err(|failure| failure.of(&arguments.cgroup))?;

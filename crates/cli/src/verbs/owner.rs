@@ -4,8 +4,8 @@ use nix::unistd::{Group, User};
 use penfold_server::protocol::{FilesCall, SetOwnerCall};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{Failure, Outcome, each};
-use crate::remote::{Global, Remote};
 use crate::verbs::EXIT_STATUS;
 use crate::verbs::mkdir::octal;
 
@@ -26,7 +26,7 @@ pub(crate) struct ChownArguments {
     owner: (Option<u32>, Option<u32>),
 
     #[command(flatten)]
-    target: Target,
+    target: OwnerTarget,
 }
 
 /// Changes the permissions of a cgroup: of its directory, of control files of it, or of all with -a.
@@ -43,11 +43,11 @@ pub(crate) struct ChmodArguments {
     mode: u32,
 
     #[command(flatten)]
-    target: Target,
+    target: OwnerTarget,
 }
 
 #[derive(Debug, clap::Args)]
-struct Target {
+struct OwnerTarget {
     /// The directory and every control file in it.
     #[arg(short, long, conflicts_with = "files")]
     all: bool,
@@ -81,19 +81,19 @@ fn id(text: &str, named: impl Fn(&str) -> Option<u32>) -> Result<Option<u32>, ()
     }
 }
 
-pub(crate) fn chown(arguments: &ChownArguments, global: &Global) -> Outcome {
+pub(crate) fn chown(arguments: &ChownArguments, global: &GlobalOptions) -> Outcome {
     let (uid, gid) = arguments.owner;
     let change =
         SetOwnerCall { uid: uid.map(Into::into), gid: gid.map(Into::into), ..SetOwnerCall::default() };
     apply(&mut global.connect()?, &arguments.target, &change)
 }
 
-pub(crate) fn chmod(arguments: &ChmodArguments, global: &Global) -> Outcome {
+pub(crate) fn chmod(arguments: &ChmodArguments, global: &GlobalOptions) -> Outcome {
     let change = SetOwnerCall { mode: Some(arguments.mode.into()), ..SetOwnerCall::default() };
     apply(&mut global.connect()?, &arguments.target, &change)
 }
 
-fn apply(remote: &mut Remote, target: &Target, change: &SetOwnerCall) -> Outcome {
+fn apply(remote: &mut EngineConnection, target: &OwnerTarget, change: &SetOwnerCall) -> Outcome {
     let cgroup = &target.cgroup;
     let mut names: Vec<Option<String>> = target.files.iter().cloned().map(Some).collect();
     if names.is_empty() {
@@ -106,15 +106,15 @@ fn apply(remote: &mut Remote, target: &Target, change: &SetOwnerCall) -> Outcome
         names.push(None);
     }
     let shown = |name: &Option<String>| name.as_ref().map_or(cgroup.clone(), |name| cgroup.child(name));
-    each(names.iter().map(|name| Item(shown(name), name)), |Item(_, file)| {
+    each(names.iter().map(|name| OwnedItem(shown(name), name)), |OwnedItem(_, file)| {
         let call = SetOwnerCall { cgroup: cgroup.0.clone(), file: (*file).clone(), ..change.clone() };
         remote.call(&call).map(drop)
     })
 }
 
-struct Item<'a>(CgroupAddress, &'a Option<String>);
+struct OwnedItem<'a>(CgroupAddress, &'a Option<String>);
 
-impl std::fmt::Display for Item<'_> {
+impl std::fmt::Display for OwnedItem<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }

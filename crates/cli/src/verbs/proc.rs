@@ -6,9 +6,9 @@ use penfold_server::escape::unescape;
 use penfold_server::protocol::ProcCall;
 use serde_json::json;
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Failure, Outcome};
 use crate::output;
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
 /// Shows what the kernel shows in /proc/cgroups, /proc/PID/cgroup and /proc/PID/cpuset, of penfold's own cgroups.
@@ -19,7 +19,7 @@ Examples:
   penfold proc cgroup $$
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct ProcArguments {
     /// As one JSON document: a list of lines, each a list of fields.
     #[arg(long)]
     json: bool,
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     task: Option<i32>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &ProcArguments, global: &GlobalOptions) -> Outcome {
     let task = match (arguments.file.as_str(), arguments.task) {
         ("cgroups", Some(_)) => {
             return Err(Failure::own("proc cgroups: takes no PID; it is of the whole machine"));

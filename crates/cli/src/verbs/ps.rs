@@ -3,9 +3,9 @@
 use penfold_server::protocol::{Task, TasksCall};
 
 use crate::address::{self, CgroupAddress, path_of};
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Outcome, each};
-use crate::output::{self, Table};
-use crate::remote::Global;
+use crate::output::{self, TextTable};
 use crate::verbs::EXIT_STATUS;
 
 /// Lists the processes of a cgroup and of those below it.
@@ -19,7 +19,7 @@ Examples:
   penfold ps --json /build
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct PsArguments {
     /// Every thread, not only processes.
     #[arg(short, long)]
     threads: bool,
@@ -37,9 +37,9 @@ pub(crate) struct Arguments {
     cgroups: Vec<CgroupAddress>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &PsArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
-    let addresses = address::or_all(&mut remote, &arguments.cgroups)?;
+    let addresses = address::or_all_roots(&mut remote, &arguments.cgroups)?;
     let mut found = Vec::new();
     let outcome = each(&addresses, |address| {
         let call = TasksCall { cgroup: address.0.clone(), recursive: (!arguments.own).then_some(true) };
@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         output::json(&found)?;
         return Ok(outcome);
     }
-    let mut table = Table::new(if arguments.threads {
+    let mut table = TextTable::new(if arguments.threads {
         &[">PID", ">TID", "COMMAND", "CGROUP"]
     } else {
         &[">PID", "COMMAND", "CGROUP"]

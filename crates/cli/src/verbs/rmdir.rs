@@ -3,9 +3,9 @@
 use penfold_server::protocol::RmdirCall;
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Outcome, each};
 use crate::progress;
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
 /// Removes cgroups, which must be empty: no task, and without -r no cgroup below.
@@ -18,7 +18,7 @@ Examples:
   penfold kill /ci && penfold rmdir -r /ci
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct RmdirArguments {
     /// Removes the cgroups below first.
     #[arg(short, long)]
     recursive: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     cgroups: Vec<CgroupAddress>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &RmdirArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     each(&arguments.cgroups, |cgroup| {
         let call = RmdirCall { cgroup: cgroup.0.clone(), recursive: arguments.recursive.then_some(true) };

@@ -4,8 +4,8 @@ use penfold_server::escape::escape;
 use penfold_server::protocol::WriteCall;
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{Failure, Outcome, each};
-use crate::remote::{Global, Remote};
 use crate::settings::Setting;
 use crate::verbs::EXIT_STATUS;
 
@@ -21,7 +21,7 @@ Examples:
   penfold write freezer:/build freezer.state=FROZEN
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct SetArguments {
     /// Which cgroup: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: CgroupAddress,
@@ -31,13 +31,17 @@ pub(crate) struct Arguments {
     settings: Vec<Setting>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &SetArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     each(&arguments.settings, |setting| write(&mut remote, &arguments.cgroup, setting))
 }
 
 /// Writes a value as `echo` does: an empty one is a write too.
-pub(crate) fn write(remote: &mut Remote, cgroup: &CgroupAddress, setting: &Setting) -> Result<(), Failure> {
+pub(crate) fn write(
+    remote: &mut EngineConnection,
+    cgroup: &CgroupAddress,
+    setting: &Setting,
+) -> Result<(), Failure> {
     let content = escape(format!("{}\n", setting.value).as_bytes());
     remote.call(&WriteCall { cgroup: cgroup.0.clone(), file: setting.file.clone(), content })?;
     Ok(())

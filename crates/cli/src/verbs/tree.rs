@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use penfold_server::protocol::{Cgroup, ListCall};
 
 use crate::address::{self, CgroupAddress};
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Outcome, each};
 use crate::output;
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
 /// Shows cgroups as a tree, with the number of tasks in each.
@@ -20,7 +20,7 @@ Examples:
   penfold tree -L 2 pids:/ci
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct TreeArguments {
     /// How many levels below the address to show.
     #[arg(short = 'L', long, value_name = "LEVELS", value_parser = clap::value_parser!(i64).range(0..))]
     level: Option<i64>,
@@ -34,9 +34,9 @@ pub(crate) struct Arguments {
     cgroups: Vec<CgroupAddress>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &TreeArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
-    let addresses = address::or_all(&mut remote, &arguments.cgroups)?;
+    let addresses = address::or_all_roots(&mut remote, &arguments.cgroups)?;
     let mut trees = Vec::new();
     let outcome = each(&addresses, |address| {
         let recursive = arguments.level.is_none().then_some(true);

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use penfold_server::protocol::{ListModulesCall, ListModulesReply, Module, StillMapped};
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::Outcome;
-use crate::output::{self, Table};
-use crate::remote::Global;
+use crate::output::{self, TextTable};
 use crate::verbs::EXIT_STATUS;
 
 /// Lists the modules that are loaded, in the order of their loading.
@@ -16,19 +16,20 @@ use crate::verbs::EXIT_STATUS;
 /// time, 100 ms. Below the table are modules that were unloaded but stay mapped in the daemon, and why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
-pub(crate) struct Arguments {
+pub(crate) struct ModuleListArguments {
     /// As one JSON document.
     #[arg(long)]
     json: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &ModuleListArguments, global: &GlobalOptions) -> Outcome {
     let ListModulesReply { modules: all, still_mapped } = global.connect()?.call(&ListModulesCall {})?;
     if arguments.json {
         output::json(&all)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new(&["MODULE", "VERSION", ">HIERARCHY", ">REFS", ">OVERRUNS", "PATH", "HOLDER"]);
+    let mut table =
+        TextTable::new(&["MODULE", "VERSION", ">HIERARCHY", ">REFS", ">OVERRUNS", "PATH", "HOLDER"]);
     let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     for one in all {
         let Module { name, version, path, hierarchy, references, holder, overruns, .. } = one;

@@ -2,9 +2,9 @@
 
 use penfold_server::protocol::{LoadModuleCall, UnloadModuleCall};
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Failure, Outcome, each};
-use crate::modules::Operand;
-use crate::remote::Global;
+use crate::modules::ModuleOperand;
 use crate::verbs::EXIT_STATUS;
 
 /// Loads modules into the daemon, while everything runs.
@@ -20,10 +20,10 @@ Examples:
   penfold module load ./hello.so
 
 {EXIT_STATUS}"))]
-pub(crate) struct LoadArguments {
+pub(crate) struct ModuleLoadArguments {
     /// Path or name.
-    #[arg(required = true, value_name = "MODULE", value_parser = Operand::parser())]
-    modules: Vec<Operand>,
+    #[arg(required = true, value_name = "MODULE", value_parser = ModuleOperand::parser())]
+    modules: Vec<ModuleOperand>,
 }
 
 /// Unloads modules.
@@ -32,13 +32,13 @@ pub(crate) struct LoadArguments {
 /// loaded again, it starts from its defaults.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
-pub(crate) struct UnloadArguments {
+pub(crate) struct ModuleUnloadArguments {
     /// Name, as `penfold module list` shows it.
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
 }
 
-pub(crate) fn load(arguments: &LoadArguments, global: &Global) -> Outcome {
+pub(crate) fn load(arguments: &ModuleLoadArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     each(&arguments.modules, |module| {
         let loaded = remote.call(&LoadModuleCall { module: module.for_daemon() });
@@ -47,14 +47,14 @@ pub(crate) fn load(arguments: &LoadArguments, global: &Global) -> Outcome {
 }
 
 /// The daemon's message begins with the path as a rule, and so does what is made of it here.
-fn without_operand(mut failure: Failure, module: &Operand) -> Failure {
+fn without_operand(mut failure: Failure, module: &ModuleOperand) -> Failure {
     if let Some(rest) = failure.message.strip_prefix(&format!("{module}: ")) {
         failure.message = rest.to_owned();
     }
     failure
 }
 
-pub(crate) fn unload(arguments: &UnloadArguments, global: &Global) -> Outcome {
+pub(crate) fn unload(arguments: &ModuleUnloadArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     each(&arguments.names, |name| remote.call(&UnloadModuleCall { name: (*name).clone() }).map(drop))
 }

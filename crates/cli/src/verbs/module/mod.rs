@@ -7,8 +7,8 @@ mod load;
 
 use clap::Subcommand;
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::Outcome;
-use crate::remote::Global;
 use crate::skeleton;
 use crate::verbs::EXIT_STATUS;
 
@@ -32,28 +32,28 @@ Examples:
   penfold run --module ./hello.so -s hello.max=10 -- make
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct ModuleArguments {
     #[command(subcommand)]
-    verb: Verb,
+    verb: ModuleVerb,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
-    Load(load::LoadArguments),
-    Unload(load::UnloadArguments),
-    List(list::Arguments),
-    Info(info::Arguments),
-    Check(check::Arguments),
-    New(skeleton::Arguments),
+enum ModuleVerb {
+    Load(load::ModuleLoadArguments),
+    Unload(load::ModuleUnloadArguments),
+    List(list::ModuleListArguments),
+    Info(info::ModuleInfoArguments),
+    Check(check::ModuleCheckArguments),
+    New(skeleton::ModuleNewArguments),
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &ModuleArguments, global: &GlobalOptions) -> Outcome {
     match &arguments.verb {
-        Verb::Load(arguments) => load::load(arguments, global),
-        Verb::Unload(arguments) => load::unload(arguments, global),
-        Verb::List(arguments) => list::run(arguments, global),
-        Verb::Info(arguments) => info::run(arguments),
-        Verb::Check(arguments) => check::run(arguments),
-        Verb::New(arguments) => skeleton::run(arguments),
+        ModuleVerb::Load(arguments) => load::load(arguments, global),
+        ModuleVerb::Unload(arguments) => load::unload(arguments, global),
+        ModuleVerb::List(arguments) => list::run(arguments, global),
+        ModuleVerb::Info(arguments) => info::run(arguments),
+        ModuleVerb::Check(arguments) => check::run(arguments),
+        ModuleVerb::New(arguments) => skeleton::run(arguments),
     }
 }

@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use self::rows::{Order, Row, Sampler};
+use self::rows::{SortKey, UsageRow, UsageSampler};
 use crate::address::CgroupAddress;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::Outcome;
-use crate::output::{self, Table};
-use crate::remote::Global;
+use crate::output::{self, TextTable};
 use crate::verbs::EXIT_STATUS;
 
 /// Shows which cgroups use what: tasks, CPU, and how near they are to their limits.
@@ -30,7 +30,7 @@ Examples:
   penfold top --once --json | jq '.[] | select(.cpu_percent > 50) | .cgroup'
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct TopArguments {
     /// Once, after two looks, instead of a live table. So it is also where standard output is no terminal.
     #[arg(short = '1', long)]
     once: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 
     /// By what to sort.
     #[arg(short, long, value_enum, default_value = "cpu")]
-    sort: Order,
+    sort: SortKey,
 
     /// The order turned round.
     #[arg(short, long)]
@@ -61,8 +61,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "0.05 to 3600 seconds".to_owned())
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
-    let mut sampler = Sampler::new(global.connect()?, &arguments.cgroups)?;
+pub(crate) fn run(arguments: &TopArguments, global: &GlobalOptions) -> Outcome {
+    let mut sampler = UsageSampler::new(global.connect()?, &arguments.cgroups)?;
     if !arguments.once && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         screen::show(&mut sampler, arguments.sort, arguments.reverse, arguments.interval)?;
         return Ok(ExitCode::SUCCESS);
@@ -79,9 +79,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(rows: &[Row]) -> Table {
+fn table(rows: &[UsageRow]) -> TextTable {
     let mut table =
-        Table::new(&[">TASKS", ">PROCS", ">CPU%", ">CPU TIME", "STATE", "LIMIT", ">REFUSED", "CGROUP"]);
+        TextTable::new(&[">TASKS", ">PROCS", ">CPU%", ">CPU TIME", "STATE", "LIMIT", ">REFUSED", "CGROUP"]);
     for row in rows {
         table.row(row.cells());
     }

@@ -8,12 +8,12 @@ use penfold_server::protocol::{CgroupUsage, Limit, UsageCall};
 use serde::Serialize;
 
 use crate::address::{self, CgroupAddress};
+use crate::engine_connection::EngineConnection;
 use crate::failure::Failure;
-use crate::remote::Remote;
 
 /// By what the rows are sorted, the largest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Order {
+pub(super) enum SortKey {
     /// How many tasks.
     Tasks,
     /// CPU use.
@@ -26,7 +26,7 @@ pub(super) enum Order {
 
 /// A cgroup as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Row {
+pub(super) struct UsageRow {
     pub(super) cgroup: String,
     pub(super) tasks: i64,
     pub(super) processes: i64,
@@ -40,20 +40,23 @@ pub(super) struct Row {
 }
 
 /// Asks the daemon again and again, and makes rates of what it says.
-pub(super) struct Sampler {
-    remote: Remote,
+pub(super) struct UsageSampler {
+    remote: EngineConnection,
     addresses: Vec<CgroupAddress>,
     last: HashMap<String, (Instant, i64)>,
 }
 
-impl Sampler {
-    pub(super) fn new(mut remote: Remote, given: &[CgroupAddress]) -> Result<Sampler, Failure> {
-        let addresses = address::or_all(&mut remote, given)?;
-        Ok(Sampler { remote, addresses, last: HashMap::new() })
+impl UsageSampler {
+    pub(super) fn new(
+        mut remote: EngineConnection,
+        given: &[CgroupAddress],
+    ) -> Result<UsageSampler, Failure> {
+        let addresses = address::or_all_roots(&mut remote, given)?;
+        Ok(UsageSampler { remote, addresses, last: HashMap::new() })
     }
 
     /// The cgroups as they are now. The first time there are no rates.
-    pub(super) fn rows(&mut self) -> Result<Vec<Row>, Failure> {
+    pub(super) fn rows(&mut self) -> Result<Vec<UsageRow>, Failure> {
         let mut rows = Vec::new();
         let mut seen = HashMap::new();
         for address in &self.addresses {
@@ -68,7 +71,7 @@ impl Sampler {
                     (total - before).max(0) as f64 / 1e9 / seconds.max(1e-6) * 100.0
                 });
                 seen.extend(total.map(|total| (usage.cgroup.clone(), (now, total))));
-                rows.push(Row::new(usage, percent, total));
+                rows.push(UsageRow::new(usage, percent, total));
             }
         }
         self.last = seen;
@@ -76,9 +79,9 @@ impl Sampler {
     }
 }
 
-impl Row {
-    fn new(usage: CgroupUsage, cpu_percent: Option<f64>, total: Option<i64>) -> Row {
-        Row {
+impl UsageRow {
+    fn new(usage: CgroupUsage, cpu_percent: Option<f64>, total: Option<i64>) -> UsageRow {
+        UsageRow {
             cgroup: usage.cgroup,
             tasks: usage.tasks,
             processes: usage.processes,
@@ -117,14 +120,14 @@ fn used_percent(limit: &Limit) -> Option<f64> {
 }
 
 /// Sorts, equal ones by address.
-pub(super) fn sort(rows: &mut [Row], order: Order, reverse: bool) {
+pub(super) fn sort(rows: &mut [UsageRow], order: SortKey, reverse: bool) {
     let value = |number: Option<f64>| number.unwrap_or(-1.0);
     rows.sort_by(|one, other| {
         let first = match order {
-            Order::Tasks => other.tasks.cmp(&one.tasks),
-            Order::Cpu => value(other.cpu_percent).total_cmp(&value(one.cpu_percent)),
-            Order::Limit => value(other.limit_percent).total_cmp(&value(one.limit_percent)),
-            Order::Path => Ordering::Equal,
+            SortKey::Tasks => other.tasks.cmp(&one.tasks),
+            SortKey::Cpu => value(other.cpu_percent).total_cmp(&value(one.cpu_percent)),
+            SortKey::Limit => value(other.limit_percent).total_cmp(&value(one.limit_percent)),
+            SortKey::Path => Ordering::Equal,
         };
         let whole = first.then_with(|| one.cgroup.cmp(&other.cgroup));
         if reverse { whole.reverse() } else { whole }
@@ -135,10 +138,10 @@ pub(super) fn sort(rows: &mut [Row], order: Order, reverse: bool) {
 mod tests {
     use super::*;
 
-    fn row(cgroup: &str, tasks: i64, cpu: f64, used: i64) -> Row {
+    fn row(cgroup: &str, tasks: i64, cpu: f64, used: i64) -> UsageRow {
         let limits = vec![Limit { file: "pids.max".into(), limit: Some(10), used, peak: 9, failures: 2 }];
         let usage = CgroupUsage { cgroup: cgroup.into(), tasks, limits, ..CgroupUsage::default() };
-        Row::new(usage, Some(cpu), Some(1_500_000_000))
+        UsageRow::new(usage, Some(cpu), Some(1_500_000_000))
     }
 
     #[test]
@@ -148,18 +151,18 @@ mod tests {
             sort(&mut rows, order, reverse);
             rows.iter().map(|row| row.cgroup[3..].to_owned()).collect::<String>()
         };
-        assert_eq!(names(Order::Tasks, false), "acb");
-        assert_eq!(names(Order::Cpu, false), "bac");
-        assert_eq!(names(Order::Limit, false), "cba");
-        assert_eq!(names(Order::Path, false), "abc");
-        assert_eq!(names(Order::Path, true), "cba");
+        assert_eq!(names(SortKey::Tasks, false), "acb");
+        assert_eq!(names(SortKey::Cpu, false), "bac");
+        assert_eq!(names(SortKey::Limit, false), "cba");
+        assert_eq!(names(SortKey::Path, false), "abc");
+        assert_eq!(names(SortKey::Path, true), "cba");
     }
 
     #[test]
     fn a_row_shows_its_nearest_limit() {
         let cells = row("1:/a", 3, 12.34, 7).cells();
         assert_eq!(cells, ["3", "0", "12.3", "1.50", "", "pids.max 7/10", "2", "1:/a"].map(String::from));
-        let none = Row::new(CgroupUsage { cgroup: "1:/".into(), ..CgroupUsage::default() }, None, None);
+        let none = UsageRow::new(CgroupUsage { cgroup: "1:/".into(), ..CgroupUsage::default() }, None, None);
         assert_eq!(none.cells(), ["0", "0", "-", "-", "", "-", "0", "1:/"].map(String::from));
     }
 }

@@ -2,12 +2,12 @@
 
 use penfold_core::{Caller, CgroupId, Engine, Errno, FileId, Host};
 
-use super::report::Report;
-use super::told;
+use super::error_text;
+use super::report::CheckReport;
 use crate::failure::Failure;
 
 /// The control files of a module in one cgroup, and what they show.
-pub(super) type Snapshot = Vec<(String, String)>;
+pub(super) type FileContents = Vec<(String, String)>;
 
 pub(super) fn own(engine: &Engine, cgroup: CgroupId, name: &str) -> Vec<(String, FileId, u32)> {
     let prefix = format!("{name}.");
@@ -25,22 +25,24 @@ pub(super) fn snapshot(
     caller: &Caller,
     cgroup: CgroupId,
     name: &str,
-) -> Snapshot {
+) -> FileContents {
     let files = own(engine, cgroup, name).into_iter().filter(|(.., mode)| mode & 0o444 != 0);
     files
         .map(|(file, id, _)| {
             let content = engine.read(host, caller, cgroup, id);
             (
                 file,
-                content
-                    .map_or_else(|error| told(&error), |bytes| String::from_utf8_lossy(&bytes).into_owned()),
+                content.map_or_else(
+                    |error| error_text(&error),
+                    |bytes| String::from_utf8_lossy(&bytes).into_owned(),
+                ),
             )
         })
         .collect()
 }
 
 /// What is shown differently.
-pub(super) fn difference(before: &Snapshot, after: &Snapshot) -> Option<String> {
+pub(super) fn difference(before: &FileContents, after: &FileContents) -> Option<String> {
     let changed: Vec<String> = before
         .iter()
         .zip(after)
@@ -58,7 +60,7 @@ pub(super) fn try_all(
     caller: &Caller,
     (cgroup, at): (CgroupId, &str),
     name: &str,
-    report: &mut Report,
+    report: &mut CheckReport,
 ) -> Result<(), Failure> {
     for (file, id, mode) in own(engine, cgroup, name) {
         let what = format!("{at}{file}");
@@ -82,7 +84,7 @@ pub(super) fn try_all(
                 Err(error) => {
                     let how = format!(
                         "does not take back what it shows, so it can't be restored: {}",
-                        told(&error)
+                        error_text(&error)
                     );
                     report.note(&format!("write {what}"), &how)?;
                 }
@@ -97,10 +99,10 @@ pub(super) fn try_all(
 }
 
 /// A refusal may be meant; a fault of the module never is.
-fn judge(report: &mut Report, what: &str, error: &penfold_core::Error) -> Result<(), Failure> {
+fn judge(report: &mut CheckReport, what: &str, error: &penfold_core::Error) -> Result<(), Failure> {
     if error.errno() == Errno::EIO {
-        report.wrong(what, &told(error))
+        report.wrong(what, &error_text(error))
     } else {
-        report.note(what, &told(error))
+        report.note(what, &error_text(error))
     }
 }

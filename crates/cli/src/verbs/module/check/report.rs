@@ -12,14 +12,14 @@ static FAULTS: AtomicUsize = AtomicUsize::new(0);
 
 /// Prints what was seen, and counts what is wrong.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct CheckReport {
     wrong: usize,
     noted: usize,
     done: usize,
     faults: usize,
 }
 
-impl Report {
+impl CheckReport {
     fn line(mark: &str, what: &str, how: &str) -> Result<(), Failure> {
         let mut lines = how.trim_end_matches('\n').lines();
         let mut text = format!("{mark:<5} {what:<28} {}\n", lines.next().unwrap_or_default());
@@ -32,21 +32,21 @@ impl Report {
     /// Something that is as it should be.
     pub(super) fn good(&mut self, what: &str, how: &str) -> Result<(), Failure> {
         self.done += 1;
-        Report::line("ok", what, how)?;
+        CheckReport::line("ok", what, how)?;
         self.look_for_faults()
     }
 
     /// Something that the author may or may not have meant.
     pub(super) fn note(&mut self, what: &str, how: &str) -> Result<(), Failure> {
         self.noted += 1;
-        Report::line("note", what, how)?;
+        CheckReport::line("note", what, how)?;
         self.look_for_faults()
     }
 
     /// Something that breaks a rule.
     pub(super) fn wrong(&mut self, what: &str, how: &str) -> Result<(), Failure> {
         self.wrong += 1;
-        Report::line("WRONG", what, how)?;
+        CheckReport::line("WRONG", what, how)?;
         self.look_for_faults()
     }
 
@@ -55,7 +55,7 @@ impl Report {
         let seen = FAULTS.load(Ordering::Relaxed);
         if std::mem::replace(&mut self.faults, seen) < seen {
             self.wrong += 1;
-            Report::line("WRONG", "", "see above what the loader says")?;
+            CheckReport::line("WRONG", "", "see above what the loader says")?;
         }
         Ok(())
     }
@@ -63,7 +63,7 @@ impl Report {
     /// The last line. True if nothing is wrong.
     pub(super) fn end(&mut self) -> Result<bool, Failure> {
         self.look_for_faults()?;
-        let Report { wrong, noted, done, .. } = self;
+        let CheckReport { wrong, noted, done, .. } = self;
         output::write(format!("{done} as they should be, {noted} to look at, {wrong} wrong\n").as_bytes())?;
         Ok(self.wrong == 0)
     }
@@ -71,15 +71,15 @@ impl Report {
 
 /// Standard output for what the loader and the module say: a line each, beside what they belong to.
 #[derive(Debug)]
-pub(super) struct Said;
+pub(super) struct FaultCountingStdout;
 
-impl Said {
-    pub(super) fn new() -> Said {
-        Said
+impl FaultCountingStdout {
+    pub(super) fn new() -> FaultCountingStdout {
+        FaultCountingStdout
     }
 }
 
-impl Write for Said {
+impl Write for FaultCountingStdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.trim_ascii_start().starts_with(b"ERROR") {
             FAULTS.fetch_add(1, Ordering::Relaxed);

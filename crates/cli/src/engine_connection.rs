@@ -11,7 +11,7 @@ use crate::failure::Failure;
 /// What every verb takes.
 #[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Global {
+pub(crate) struct GlobalOptions {
     /// The control socket to ask: a path, or @NAME for an abstract one.
     ///
     /// Without it: $PENFOLD_SOCKET; inside a job of `penfold run` that job's engine ($PENFOLD_JOB); the user's own
@@ -20,21 +20,21 @@ pub(crate) struct Global {
     pub(crate) socket: Option<OsString>,
 }
 
-impl Global {
+impl GlobalOptions {
     /// Connects to the daemon.
-    pub(crate) fn connect(&self) -> Result<Remote, Failure> {
+    pub(crate) fn connect(&self) -> Result<EngineConnection, Failure> {
         let address = Address::of_client(self.socket.as_deref())?;
-        Ok(Remote { connection: Connection::connect(&address)? })
+        Ok(EngineConnection { connection: Connection::connect(&address)? })
     }
 }
 
 /// A connection to a daemon, or to the engine of the job that we are in.
 #[derive(Debug)]
-pub(crate) struct Remote {
+pub(crate) struct EngineConnection {
     pub(crate) connection: Connection,
 }
 
-impl Remote {
+impl EngineConnection {
     /// Calls a method.
     pub(crate) fn call<M: Method>(&mut self, call: &M) -> Result<M::Reply, Failure> {
         Ok(self.connection.call(call)?)

@@ -5,13 +5,13 @@ use penfold_linux::trace::{StartError, TRACER_NAME};
 
 use super::job_socket;
 use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, OWN_FAILURE};
-use crate::report::Facts;
+use crate::report::JobReport;
 
 /// A job that has ended.
 pub(super) struct EndedJob {
     /// The command's status, as wait(2) gives it.
     pub(super) status: i32,
-    pub(super) facts: Facts,
+    pub(super) report: JobReport,
 }
 
 /// The failure of a command that does not run.
