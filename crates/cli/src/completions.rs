@@ -1,4 +1,4 @@
-//! `penfold completions`: what a shell needs to complete our arguments.
+//! `penfold completions`: a script with which a shell completes penfold's arguments.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::output;
 /// For bash: `source <(penfold completions bash)`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompletionsArguments {
-    /// Which shell.
+    /// The shell.
     shell: Shell,
 }
 

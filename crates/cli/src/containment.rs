@@ -7,21 +7,24 @@ use crate::failure::Failure;
 use crate::modules::{self, ModuleOperand};
 use crate::settings::Setting;
 
-/// Who acts: whoever runs penfold owns the engine.
+/// The caller of each operation of penfold itself, which owns the engine.
 pub(crate) fn engine_owner() -> Caller {
     Caller::root(Tid(std::process::id().cast_signed()))
 }
 
-/// Whose the job's cgroups are: nobody's that a job can be run as, so that their control files stay as they are set here.
-/// Their directories are open to all: who may really make a cgroup the server judges by where in the job it is.
+/// The owner of the job's cgroups: a user that no job can run as, so that no job can change the files set here.
+///
+/// The directories are open to every user. The server decides by the place of a client in the job whether it may make
+/// a cgroup there.
 fn job_cgroup_owner() -> Caller {
     const NOBODY: u32 = u32::MAX;
     Caller { uid: NOBODY, gid: NOBODY, umask: 0, ..engine_owner() }
 }
 
-/// Loads every controller, those that are `modules` or that `settings` want of them too, mounts them together and makes the cgroup `name` below the root.
+/// Loads every controller, mounts them all together and makes the cgroup `name` below the root.
 ///
-/// Returns the cgroup and the root. CPUs and memory nodes start as copies of the root's.
+/// The `modules` are loaded too, and those that have a file of the `settings`. Returns the cgroup and the root. The
+/// cgroup's CPUs and memory nodes start as copies of the root's.
 pub(crate) fn prepare(
     engine: &mut Engine,
     host: &mut dyn Host,

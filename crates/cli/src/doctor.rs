@@ -1,4 +1,4 @@
-//! `penfold doctor`: what each host can do here.
+//! `penfold doctor`: the capabilities of each host on this machine.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::failure::Outcome;
 use crate::output;
 
-/// Tells what each host can do on this machine, and why not.
+/// Lists what each host can do on this machine, and why it can't do the rest.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArguments {
     /// As one JSON document.

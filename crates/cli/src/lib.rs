@@ -1,4 +1,11 @@
-//! The program `penfold` as a library, so that its manual can be made from its arguments.
+//! The program `penfold` as a library, so that `cargo xtask dist` can make its manual from its arguments.
+//!
+//! [`main`] is the program, [`command`] returns its arguments.
+//!
+//! * `run` runs one command with an engine in this process, or in the tree of the engine around it.
+//! * `serve` is the daemon.
+//! * `verbs` and `mount` work on a daemon's engine, by an `engine_connection`. `libcgroup` does so under other names.
+//! * `shim`, `skeleton`, `doctor` and `install_helpers` need no engine.
 #![forbid(unsafe_code)]
 
 mod address;
@@ -129,7 +136,7 @@ impl Verb {
     }
 }
 
-/// The program: reads its arguments, does what they say and returns the exit status.
+/// Runs the program: parses the arguments of this process, performs the verb and returns the exit status.
 pub fn main() -> ExitCode {
     if let Some(filesystem) = mount_helper::called_as() {
         return mount_helper::main(filesystem);
@@ -147,12 +154,12 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// The arguments, for which manual and completions are made.
+/// The arguments of the program, from which manual pages and completions are made.
 pub fn command() -> clap::Command {
     PenfoldArguments::command()
 }
 
-/// Our own words; called by the name of one of libcgroup's tools, as if that were the verb.
+/// The arguments of this process. A program name that is one of libcgroup's tools becomes the verb.
 fn program_words() -> Vec<OsString> {
     let mut words: Vec<OsString> = std::env::args_os().collect();
     let name = words.first().and_then(|word| Path::new(word).file_name()?.to_str().map(str::to_owned));

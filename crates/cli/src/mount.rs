@@ -16,14 +16,14 @@ use crate::failure::{Failure, Outcome};
 use crate::mount_options::SplitMountOptions;
 use crate::verbs::EXIT_STATUS;
 
-/// Mounts a hierarchy: as files at PATH, or without PATH to a name that the other verbs know it by.
+/// Mounts a hierarchy: as files at PATH, or without PATH under a name for the other verbs.
 ///
-/// Options are those of `mount -t cgroup`: the subsystems, or `all` or nothing for all; `none,name=NAME` for a hierarchy
-/// without; `name=`, `release_agent=`, `clone_children`, `noprefix`. What is mounted already is shared. Only root, or the
-/// owner of the daemon, may mount.
+/// Options are those of `mount -t cgroup`: the subsystems, or `all` or nothing for all; `none,name=NAME` for a
+/// hierarchy without subsystems; `name=`, `release_agent=`, `clone_children`, `noprefix`. A hierarchy that is mounted
+/// already is shared. Only root, or the owner of the daemon, may mount.
 ///
-/// PATH is in the mount namespace of this command. Who is not root needs fusermount3, or `unshare -rm`. Unmount it with
-/// umount(8) or `penfold umount`.
+/// PATH is in the mount namespace of this command. Users other than root need fusermount3, or `unshare -rm`. Unmount
+/// PATH with umount(8) or `penfold umount`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -39,7 +39,7 @@ pub(crate) struct MountArguments {
     #[arg(short, value_name = "OPTIONS", default_value = "")]
     options: OsString,
 
-    /// cgroup; cpuset, the legacy file system with bare names; or proc, the texts of /proc.
+    /// The file system: cgroup; cpuset, the legacy one with bare names; or proc, the texts of /proc.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = ["cgroup", "cpuset", "proc"], default_value = "cgroup")]
     filesystem: String,
 
@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &MountArguments, global: &GlobalOptions) -> Outcome
     Ok(ExitCode::SUCCESS)
 }
 
-/// Mounts a file view and has it served.
+/// Mounts a file view at `target` and passes its device to the daemon, which serves it.
 pub(crate) fn mount_files(
     remote: &mut EngineConnection,
     options: &SplitMountOptions,
@@ -99,8 +99,9 @@ pub(crate) fn mount_files(
     Ok(())
 }
 
-/// The subsystems and the name that a mount with these options will have, to show them in its type: nobody but the daemon
-/// decides.
+/// The subsystems and the name that a mount with these options will have, for the mount's type.
+///
+/// This is only a guess: the daemon decides.
 fn planned_type(
     remote: &mut EngineConnection,
     options: &SplitMountOptions,
@@ -120,12 +121,12 @@ fn planned_type(
         true => all,
         false => named,
     };
-    // one that is there already keeps its name, also where it is mounted without
+    // a hierarchy that exists keeps its name, even if the options give none
     let shared = there.into_iter().find(|one| !subsystems.is_empty() && one.subsystems == subsystems);
     Ok((subsystems, shared.map_or_else(|| name.to_owned(), |one| one.name)))
 }
 
-/// Remounts a hierarchy, named or found by what is mounted at a path.
+/// Remounts a hierarchy: `target` is the path of one of its mounts, or the hierarchy itself.
 pub(crate) fn remount(
     remote: &mut EngineConnection,
     options: &SplitMountOptions,
@@ -152,10 +153,10 @@ fn found_by_subtype(hierarchies: &[Hierarchy], shown: &str) -> Option<String> {
     hierarchies.iter().find(shows).map(|hierarchy| hierarchy.id.to_string())
 }
 
-/// The subtype of the FUSE mount at a path, the newest if there are several.
+/// The subtype of the FUSE mount at a path; of the newest, if there are several.
 fn mounted_at(target: &Path) -> Option<String> {
     let target = target.canonicalize().ok()?;
-    // anybody's mount may have a name that is no text
+    // a mount of another user may have a name that is not UTF-8
     let mounts = std::fs::read("/proc/self/mounts").ok()?;
     let mounts = String::from_utf8_lossy(&mounts);
     let subtype = |line: &str| {

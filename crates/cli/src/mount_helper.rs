@@ -1,4 +1,4 @@
-//! Called by mount(8), as `mount.fuse.penfold`, `mount.cgroup` or `mount.cpuset`.
+//! The helpers that mount(8) calls: `mount.fuse.penfold`, `mount.cgroup` and `mount.cpuset`.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -12,9 +12,9 @@ use crate::failure::Failure;
 use crate::mount::{mount_files, remount};
 use crate::mount_options::SplitMountOptions;
 
-/// mount(8): incorrect invocation.
+/// The exit status of mount(8) for an incorrect invocation.
 const USAGE: u8 = 1;
-/// mount(8): mount failure.
+/// The exit status of mount(8) for a mount failure.
 const MOUNT_FAILURE: u8 = 32;
 
 /// The helpers, and the file system that each mounts.
@@ -28,13 +28,13 @@ pub(crate) fn called_as() -> Option<&'static str> {
     HELPERS.iter().find(|(helper, _)| *helper == name).map(|(_, filesystem)| *filesystem)
 }
 
-/// What mount(8) hands over: `SOURCE TARGET [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]`.
+/// The arguments from mount(8): `SOURCE TARGET [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]`.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct MountInvocation {
     source: String,
     target: PathBuf,
     options: OsString,
-    /// Only look whether it could be done.
+    /// Nothing is mounted; only a daemon must answer.
     fake: bool,
 }
 
@@ -79,7 +79,7 @@ impl MountInvocation {
     }
 }
 
-/// Mounts. Messages and exit statuses are those of mount(8).
+/// Mounts `filesystem` by the arguments of this process. Messages and exit statuses are those of mount(8).
 pub(crate) fn main(filesystem: &str) -> ExitCode {
     let mut words = std::env::args_os();
     let own = words.next().unwrap_or_default();
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_mount_are_understood() {
+    fn arguments_of_mount_are_understood() {
         let call = parse("none /mnt -o rw,cpu -n -v").expect("as mount(8) says it");
         assert_eq!((call.source.as_str(), call.target.as_path()), ("none", Path::new("/mnt")));
         assert_eq!((call.options.as_bytes(), call.fake), (&b"rw,cpu"[..], false));

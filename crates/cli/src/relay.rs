@@ -1,4 +1,4 @@
-//! A command that the daemon runs for us: its streams, its terminal, its signals and its end.
+//! Relays a command that the daemon runs: its streams, its terminal, its signals and its end.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -23,7 +23,7 @@ use crate::address::CgroupAddress;
 use crate::engine_connection::EngineConnection;
 use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, OWN_FAILURE};
 
-/// What is passed on to the command.
+/// The signals that are forwarded to the command.
 const FORWARDED: [Signal; 9] = [
     Signal::SIGINT,
     Signal::SIGQUIT,
@@ -73,7 +73,7 @@ impl<'a> RelayedCommand<'a> {
         }
     }
 
-    /// Starts it and answers its pid, without waiting for it.
+    /// Starts the command and returns its pid, without waiting for its end.
     pub(crate) fn start(&self, remote: &mut EngineConnection) -> Result<i64, Failure> {
         let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
         let streams = [input.as_fd(), output.as_fd(), error.as_fd()];
@@ -98,9 +98,9 @@ fn not_run(job: &RelayedCommand<'_>, error: CallError) -> Failure {
     Failure { code, message, errno: failure.errno }
 }
 
-/// Runs a command to its end; the status as wait(2) gives it.
+/// Runs a command to its end. Returns its status as wait(2) gives it.
 pub(crate) fn run(remote: &mut EngineConnection, job: &RelayedCommand<'_>) -> Result<i32, Failure> {
-    // before any other thread exists, and before the command can end
+    // blocked before any other thread exists, and before the command can end
     let mut set = SigSet::empty();
     set.extend(FORWARDED);
     set.thread_block().map_err(Failure::own)?;
@@ -132,10 +132,10 @@ struct Relay<'a, 'b> {
     pid: Option<Pid>,
 }
 
-/// The command's terminal, between which and ours everything is copied.
+/// The command's terminal. All data is copied between it and the user's.
 struct Terminal {
     master: File,
-    /// Ours, from when the command runs.
+    /// The user's terminal, from the start of the command.
     raw: Option<RawMode>,
     input_ended: bool,
 }
@@ -152,7 +152,7 @@ impl Relay<'_, '_> {
                     terminal.copy_input();
                 }
                 if ready.output && !terminal.copy_output() {
-                    // every end of it is closed; the status is still to come
+                    // every process has closed the terminal; the status is still to come
                     self.terminal = None;
                 }
             }
@@ -169,7 +169,7 @@ impl Relay<'_, '_> {
 
     fn wait(&self) -> Result<ReadyFiles, Failure> {
         let stdin = std::io::stdin();
-        // until it is known to whom they go, signals stay where they are
+        // signals stay pending until the command's pid is known
         let signals = if self.pid.is_some() { PollFlags::POLLIN } else { PollFlags::empty() };
         let mut files = vec![
             PollFd::new(self.signals.as_fd(), signals),
@@ -226,7 +226,7 @@ impl Relay<'_, '_> {
 
     fn send(&self, signal: Signal) {
         if let Some(pid) = self.pid {
-            // it may have ended, or be another user's by now
+            // the command may have ended, or be another user's by now
             let _ = kill(pid, signal);
         }
     }
@@ -251,7 +251,7 @@ impl Terminal {
         }
     }
 
-    /// False when nobody has the other end open any more.
+    /// Copies output to standard output. False when no process has the terminal open any more.
     fn copy_output(&mut self) -> bool {
         let mut buffer = [0_u8; 4096];
         match self.master.read(&mut buffer) {
@@ -265,7 +265,7 @@ impl Terminal {
         }
     }
 
-    /// What the command wrote before it ended.
+    /// Copies the output that the command wrote before its end.
     fn drain(&mut self) {
         let is_ready = |master: BorrowedFd<'_>| {
             let mut files = [PollFd::new(master, PollFlags::POLLIN)];
@@ -281,7 +281,7 @@ impl Terminal {
     }
 }
 
-/// Our terminal in raw mode, until this is dropped.
+/// The user's terminal in raw mode, until this value is dropped.
 struct RawMode {
     terminal: OwnedFd,
     before: Termios,

@@ -9,13 +9,13 @@ use crate::engine_connection::GlobalOptions;
 use crate::failure::{Failure, Outcome, each};
 use crate::verbs::EXIT_STATUS;
 
-/// Unmounts: files at a path, as umount(8) does, or a hierarchy that was mounted to its name.
+/// Unmounts files at a path, as umount(8) does, or a hierarchy that was mounted without a path.
 ///
-/// With its last mount a hierarchy without cgroups below its root is gone; one that has some lives on without a mount.
+/// A hierarchy without cgroups below its root ends with its last mount. A hierarchy with cgroups lives on unmounted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct UmountArguments {
-    /// Takes the name away now, and the rest when nobody uses it any more.
+    /// Removes the mount point now, and the mount when its last user is gone.
     #[arg(short, long)]
     lazy: bool,
 

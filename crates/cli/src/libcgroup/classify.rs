@@ -7,7 +7,7 @@ use super::spec::{GroupSpec, MountedHierarchies};
 use crate::engine_connection::EngineConnection;
 use crate::failure::{Outcome, each};
 
-/// Moves running tasks to control groups, as libcgroup's cgclassify(1): each the one task (thread) of that number.
+/// Moves running tasks to control groups, as libcgroup's cgclassify(1): each PID is one task (thread).
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -19,15 +19,15 @@ pub(crate) struct CgclassifyArguments {
     #[arg(short, required = true, value_name = "CONTROLLERS:PATH")]
     groups: Vec<GroupSpec>,
 
-    /// Accepted: there is no daemon here that would move the tasks elsewhere.
+    /// Accepted without effect: no daemon here would move the tasks elsewhere.
     #[arg(long, conflicts_with = "cancel_sticky")]
     sticky: bool,
 
-    /// Accepted, likewise.
+    /// Accepted without effect, likewise.
     #[arg(long)]
     cancel_sticky: bool,
 
-    /// Which tasks.
+    /// The tasks.
     #[arg(required = true, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
     tasks: Vec<i32>,
 }

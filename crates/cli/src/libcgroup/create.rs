@@ -10,7 +10,7 @@ use crate::failure::{Failure, Outcome, each};
 use crate::verbs::mkdir::octal;
 use crate::verbs::owner::owner;
 
-/// Creates control groups, as libcgroup's cgcreate(1): what is missing above too; what is there already is taken.
+/// Creates control groups and missing ones above, as libcgroup's cgcreate(1), and accepts those that exist already.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -35,11 +35,11 @@ pub(crate) struct CgcreateArguments {
     #[arg(short, long, value_name = "MODE", value_parser = octal)]
     dperm: Option<u32>,
 
-    /// Permissions of the files: at most what the owner has.
+    /// Permissions of the files: at most those of the owner.
     #[arg(short, long, value_name = "MODE", value_parser = octal)]
     fperm: Option<u32>,
 
-    /// Permissions of the tasks file: at most what the owner has.
+    /// Permissions of the tasks file: at most those of the owner.
     #[arg(short = 's', long, value_name = "MODE", value_parser = octal)]
     tperm: Option<u32>,
 }
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &CgcreateArguments, remote: &mut EngineConnection) 
     })
 }
 
-/// Owners and modes. The directory comes last: who gives it away may be let into it no more.
+/// Sets owners and modes. The directory is last: a caller who gives it away may have no access to it any more.
 fn give(
     remote: &mut EngineConnection,
     arguments: &CgcreateArguments,
@@ -70,7 +70,7 @@ fn give(
     set_owner(remote, cgroup, None, arguments.admin, mode)
 }
 
-/// What the owner has, for everybody.
+/// The owner's permissions, for every user.
 fn at_most(owner: &Owner) -> i64 {
     let own = owner.mode & 0o700;
     own | own >> 3 | own >> 6

@@ -24,12 +24,12 @@ pub(crate) struct CgdeleteArguments {
     #[arg(short, value_name = "CONTROLLERS:PATH")]
     groups: Vec<GroupSpec>,
 
-    /// More of them; the -g may be left out.
+    /// More control groups; the -g may be left out.
     #[arg(required_unless_present = "groups", value_name = "CONTROLLERS:PATH")]
     more: Vec<GroupSpec>,
 }
 
-/// Tasks that are born while others are moved want another round.
+/// The most rounds of moves. Tasks that are born during one round are moved in the next.
 const ROUNDS: usize = 10;
 
 pub(super) fn run(arguments: &CgdeleteArguments, remote: &mut EngineConnection) -> Outcome {
@@ -61,7 +61,7 @@ fn empty(remote: &mut EngineConnection, cgroup: &CgroupAddress, to: &CgroupAddre
         }
         for task in tasks.lines().filter_map(|line| line.parse().ok()) {
             let moved = remote.call(&AttachCall { cgroup: to.0.clone(), task, process: false });
-            // it has ended meanwhile
+            // a task that has ended meanwhile is no failure
             if moved.as_ref().is_err_and(|failure| failure.errno != Some(nix::errno::Errno::ESRCH)) {
                 moved?;
             }

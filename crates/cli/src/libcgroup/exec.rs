@@ -9,8 +9,8 @@ use crate::verbs::exec::execute;
 
 /// Runs a command in control groups, as libcgroup's cgexec(1).
 ///
-/// Exit status: the command's own; 128+N if signal N killed it; 125 if penfold failed, 126 if the command can't be
-/// executed, 127 if it is not found.
+/// The exit status is the command's own, or 128+N if signal N killed the command. The status is 125 if penfold failed,
+/// 126 if the command can't be executed, and 127 if the command is not found.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -20,7 +20,7 @@ pub(crate) struct CgexecArguments {
     #[arg(short, required = true, value_name = "CONTROLLERS:PATH")]
     groups: Vec<GroupSpec>,
 
-    /// Accepted: there is no daemon here that would move the command elsewhere.
+    /// Accepted without effect: no daemon here would move the command elsewhere.
     #[arg(long)]
     sticky: bool,
 

@@ -47,7 +47,7 @@ pub(crate) struct CggetArguments {
     paths: Vec<String>,
 }
 
-/// One group to print: its path, and from where which parameters.
+/// One group to print: its path, single parameters, and the controllers of which all parameters are printed.
 struct PrintedGroup<'a> {
     path: String,
     parameters: &'a [String],
@@ -128,7 +128,7 @@ fn text(
     Ok(text)
 }
 
-/// A parameter; the further lines of its value are set in by a tab.
+/// A parameter with its value. Further lines of the value begin with a tab.
 fn line(arguments: &CggetArguments, name: &str, content: &str) -> String {
     let value = content.strip_suffix('\n').unwrap_or(content).replace('\n', "\n\t");
     if arguments.values_only { format!("{value}\n") } else { format!("{name}: {value}\n") }

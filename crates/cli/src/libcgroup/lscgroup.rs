@@ -21,7 +21,7 @@ pub(crate) struct LscgroupArguments {
     #[arg(short, value_name = "CONTROLLERS:PATH")]
     groups: Vec<GroupSpec>,
 
-    /// More of them; the -g may be left out.
+    /// More groups; the -g may be left out.
     #[arg(value_name = "CONTROLLERS:PATH")]
     more: Vec<GroupSpec>,
 }

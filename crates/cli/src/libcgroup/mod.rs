@@ -1,6 +1,6 @@
-//! The tools of libcgroup, for those who know them: same names, same flags, same output.
+//! The tools of libcgroup: same names, same flags, same output.
 //!
-//! Each works as a verb, `penfold cgcreate …`, and when penfold is called by its name, as through a symbolic link.
+//! Each tool is a verb, `penfold cgcreate …`, and a program if penfold has its name, as by a symbolic link.
 
 mod classify;
 mod create;
@@ -22,6 +22,7 @@ use crate::failure::Outcome;
 pub(crate) const NAMES: [&str; 8] =
     ["cgcreate", "cgdelete", "cgset", "cgget", "cgexec", "cgclassify", "lscgroup", "lssubsys"];
 
+/// The tools, as verbs of penfold.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LibcgroupVerb {
     #[command(hide = true)]

@@ -18,11 +18,11 @@ Examples:
 
 {EXIT_STATUS}"))]
 pub(crate) struct CgsetArguments {
-    /// A parameter and its value; the controller is what stands before the dot.
+    /// A parameter and its value. The part before the dot is the controller.
     #[arg(short = 'r', long = "variable", value_name = "NAME=VALUE", required_unless_present = "copy_from")]
     settings: Vec<Setting>,
 
-    /// Copies all parameters of this group, in every hierarchy that has both.
+    /// Copies all parameters of this group, in every hierarchy that has both groups.
     #[arg(long, value_name = "PATH", conflicts_with = "settings")]
     copy_from: Option<String>,
 
@@ -58,13 +58,13 @@ impl std::fmt::Display for GroupSetting<'_> {
     }
 }
 
-/// The controller that a parameter is of.
+/// The controller of a parameter.
 pub(super) fn controller(parameter: &str) -> Result<&str, Failure> {
     let parts = parameter.split_once('.');
     parts.map(|(controller, _)| controller).ok_or_else(|| Failure::new("a parameter is CONTROLLER.NAME"))
 }
 
-/// Copies what can be both read and written, where both groups are and differ.
+/// Copies each parameter that can be read and written and that differs, in every hierarchy that has both groups.
 fn copy(
     remote: &mut EngineConnection,
     hierarchies: &MountedHierarchies,
@@ -81,7 +81,7 @@ fn copy(
         both = true;
         for file in files.files.iter().filter(|file| file.owner.mode & 0o600 == 0o600) {
             let parameter = hierarchy.subsystems.iter().any(|one| file.name.starts_with(&format!("{one}.")));
-            // counters, which can be written only to start anew
+            // files of cpuacct are counters: a write only resets them
             if !parameter || file.name.starts_with("cpuacct.") {
                 continue;
             }

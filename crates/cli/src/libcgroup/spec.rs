@@ -36,7 +36,7 @@ impl fmt::Display for GroupSpec {
     }
 }
 
-/// The hierarchies of a daemon, to look controllers up in.
+/// The mounted hierarchies of a daemon, in which controllers are looked up.
 pub(super) struct MountedHierarchies(pub(super) Vec<Hierarchy>);
 
 impl MountedHierarchies {
@@ -58,7 +58,7 @@ impl MountedHierarchies {
         })
     }
 
-    /// The addresses that are meant, one in each hierarchy.
+    /// The addresses of a specification, one in each hierarchy.
     pub(super) fn addresses(&self, spec: &GroupSpec) -> Result<Vec<CgroupAddress>, Failure> {
         let mut found: Vec<&Hierarchy> = Vec::new();
         for controller in &spec.controllers {
@@ -75,7 +75,7 @@ impl MountedHierarchies {
         Ok(found.into_iter().map(|one| at(one, &spec.path)).collect())
     }
 
-    /// Those of several, each hierarchy and path once.
+    /// The addresses of several specifications, each hierarchy and path once.
     pub(super) fn all_addresses(&self, specs: &[GroupSpec]) -> Result<Vec<CgroupAddress>, Failure> {
         let mut all: Vec<CgroupAddress> = Vec::new();
         for spec in specs {
@@ -92,7 +92,7 @@ impl MountedHierarchies {
     }
 }
 
-/// A path, which may be written without its first slash, in a hierarchy.
+/// The address of a path in a hierarchy. The path may be written without its first slash.
 pub(super) fn at(hierarchy: &Hierarchy, path: &str) -> CgroupAddress {
     CgroupAddress(format!("{}:/{}", hierarchy.id, path.trim_matches('/')))
 }

@@ -1,4 +1,4 @@
-//! How a job ends.
+//! The end of a job, and the failure of a command that never ran.
 
 use nix::errno::Errno;
 use penfold_linux::trace::{StartError, TRACER_NAME};
@@ -14,7 +14,7 @@ pub(super) struct EndedJob {
     pub(super) report: JobReport,
 }
 
-/// The failure of a command that does not run.
+/// The failure of a command that could not be started, with the exit status that shells give.
 pub(super) fn not_started(error: &StartError) -> Failure {
     let code = match error {
         StartError::Exec { errno: Errno::ENOENT, .. } => NOT_FOUND,

@@ -14,13 +14,13 @@ use crate::failure::Failure;
 use crate::report::{self, JobReport};
 use crate::settings;
 
-/// The name of a job's cgroup that has no other.
+/// The name of the job's cgroup without `--group`.
 const GROUP: &str = "job";
 
 pub(super) fn run(arguments: &RunArguments, signals: &Signals) -> Result<EndedJob, Failure> {
     let mut workshop = Workshop::new(arguments.best_effort);
     workshop.on_notice(tell);
-    // those of jobs inside this one
+    // jobs inside this one bring their own rules later
     workshop.allow_later_rules();
     let (engine, host) = workshop.parts();
     let group = arguments.group.as_deref().unwrap_or(GROUP);

@@ -1,4 +1,4 @@
-//! `penfold run`: the main job.
+//! `penfold run`: one command in a cgroup of its own.
 
 mod arguments;
 mod ended_job;
@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::report::{self, Destination};
 
 pub(crate) fn run(arguments: &RunArguments, global: &GlobalOptions) -> ExitCode {
-    // Before any other thread exists, so that all inherit the mask.
+    // Blocked before any other thread exists, so that all threads inherit the mask.
     let signals = Signals::block();
     match attempt(arguments, global, &signals) {
         Ok(code) => ExitCode::from(code),

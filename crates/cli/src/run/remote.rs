@@ -1,4 +1,4 @@
-//! A job in another engine's tree: that of the job around this one, or a daemon's.
+//! A job in the tree of another engine: the engine of the job around this one, or a daemon's.
 
 use std::time::Instant;
 
@@ -37,7 +37,7 @@ fn run_in(arguments: &RunArguments, job: &mut RemoteJob, signals: &Signals) -> R
     }
     let began = Instant::now();
     let status = command(arguments, job, signals)?;
-    // what it left behind goes first: only then is everything accounted for
+    // leftover processes are killed first: only then is all their use accounted for
     let warnings = job.kill();
     let used = job.usage().map_err(Failure::before_command)?;
     let report =
@@ -45,8 +45,10 @@ fn run_in(arguments: &RunArguments, job: &mut RemoteJob, signals: &Signals) -> R
     Ok(EndedJob { status, report })
 }
 
-/// Runs the command in the job's cgroups: as our own child, which keeps terminal, session, limits and open files as
-/// they are, where the engine can take it in with all that the cgroups ask for; otherwise the daemon starts it.
+/// Runs the command in the job's cgroups. Returns its status as wait(2) gives it.
+///
+/// The command is a child of this process if the engine can adopt the child under all rules of the cgroups. Such a
+/// child keeps terminal, session, limits and open files as they are. Otherwise the daemon starts the command.
 fn command(arguments: &RunArguments, job: &mut RemoteJob, signals: &Signals) -> Result<i32, Failure> {
     let child = Guest::fork(&Command::new(arguments.command.iter())).map_err(|error| not_started(&error))?;
     match place(&child, job) {
@@ -70,7 +72,10 @@ fn place(child: &Guest, job: &mut RemoteJob) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A process that runs already can't be traced, or has no filter that some rule wants: one that the daemon starts has.
+/// Whether the daemon may be able to start the command although it could not adopt the child.
+///
+/// The errno says that this running process can't be traced, or that it lacks a filter that some rule needs. Neither
+/// is so for a command that the daemon starts.
 fn can_be_started_there(failure: &Failure) -> bool {
     matches!(failure.errno, Some(Errno::EPERM | Errno::EOPNOTSUPP))
 }

@@ -1,4 +1,4 @@
-//! Modules that a job wants in another engine: they are loaded and mounted there for it, and that is undone at its end.
+//! Modules that a job needs in another engine: loaded and mounted there for the job, and unloaded at its end.
 
 use nix::errno::Errno;
 use penfold_server::protocol::{
@@ -11,7 +11,7 @@ use crate::engine_connection::EngineConnection;
 use crate::failure::Failure;
 use crate::modules::{ModuleOperand, refused};
 
-/// Something to be undone when the job has ended.
+/// A step to be undone when the job has ended.
 #[derive(Debug)]
 enum UndoStep {
     Module(String),
@@ -19,12 +19,14 @@ enum UndoStep {
     Mount(i64),
 }
 
-/// Everything, in the order of its doing.
+/// The steps that were taken, in their order.
 #[derive(Debug, Default)]
 pub(super) struct TemporaryModules(Vec<UndoStep>);
 
 impl TemporaryModules {
-    /// Loads these modules in the engine, each bound to a hierarchy of which the job gets a cgroup.
+    /// Loads the modules in the engine and binds each to a hierarchy, in which the job gets a cgroup.
+    ///
+    /// A failure undoes all steps.
     pub(super) fn load(
         parent: &mut ParentEngine,
         modules: &[ModuleOperand],
@@ -68,7 +70,7 @@ impl TemporaryModules {
         Ok(())
     }
 
-    /// Undoes it, the last first. What somebody else uses by now stays, with a warning.
+    /// Undoes the steps, the last first. Returns a warning for each module or mount that another client uses by now.
     pub(super) fn undo(&mut self, remote: &mut EngineConnection) -> Vec<String> {
         let mut warnings = Vec::new();
         for step in std::mem::take(&mut self.0).into_iter().rev() {
@@ -96,7 +98,7 @@ fn find(remote: &mut EngineConnection, name: &str) -> Result<Option<Subsystem>, 
     Ok(all.into_iter().find(|subsystem| subsystem.name == name))
 }
 
-/// A name that is taken there by a module from elsewhere: that is the one that the job gets.
+/// Warns if the engine has a module of this name from another file, since the job gets that one.
 fn warn_of_other_module(
     remote: &mut EngineConnection,
     module: &ModuleOperand,

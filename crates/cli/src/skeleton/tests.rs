@@ -1,4 +1,4 @@
-//! What is written, where and for which names. That the commands which it tells work is in `tests/skeleton.rs`.
+//! The files of a skeleton, their place, and the names that are refused. `tests/skeleton.rs` runs the printed commands.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use penfold_module::loader::Controller;
 
 use super::{Language, new, sdk};
 
-/// A directory beside the tests, empty, and gone when the test ends.
+/// An empty directory beside the test program, which is removed at the end of the test.
 struct SkeletonDir(PathBuf);
 
 impl SkeletonDir {
@@ -30,7 +30,7 @@ impl Drop for SkeletonDir {
     }
 }
 
-/// Loads a module and uses what every skeleton has.
+/// Loads a module and uses the files that every skeleton has.
 fn use_it(module: &Path, name: &str) {
     let (mut engine, mut host, root) = (Engine::new(), SimulatedHost::new(2), Caller::root(Tid(1)));
     engine.load(&mut host, Controller::open(module).unwrap()).unwrap();
@@ -68,7 +68,7 @@ fn the_skeleton_in_c_does_what_its_manual_says() {
 }
 
 #[test]
-fn a_name_that_could_not_be_loaded_is_refused_and_nothing_is_made() {
+fn name_that_can_not_be_loaded_is_refused() {
     let scratch = SkeletonDir::new("names");
     let directory = scratch.0.join("new");
     let too_long = "x".repeat(33);
@@ -93,7 +93,7 @@ fn a_name_that_could_not_be_loaded_is_refused_and_nothing_is_made() {
 }
 
 #[test]
-fn what_exists_already_is_left_alone() {
+fn existing_directory_is_left_alone() {
     let scratch = SkeletonDir::new("exists");
     let failure = new("wheel", Language::Rust, &scratch.0).unwrap_err();
     assert!(failure.message.contains("File exists"), "{}", failure.message);
@@ -101,7 +101,7 @@ fn what_exists_already_is_left_alone() {
 }
 
 #[test]
-fn nobody_else_may_write_what_is_made() {
+fn other_users_can_not_write_the_skeleton() {
     let scratch = SkeletonDir::new("modes");
     let directory = scratch.0.join("wheel");
     let made = new("wheel", Language::Rust, &directory).unwrap();

@@ -10,13 +10,13 @@ use crate::failure::Outcome;
 use crate::output;
 use crate::verbs::EXIT_STATUS;
 
-/// Tells what happens in cgroups, one line each, as `inotifywait -m` does for files.
+/// Prints the events of cgroups, one line each, as `inotifywait -m` does for files.
 ///
-/// A line is KIND ADDRESS [FILE]. KIND is created, removed, populated (the first task has come), empty (the last has
-/// gone), limit (FILE has refused something) or released (the release agent's moment). Without ADDRESS, also loaded NAME and
-/// unloaded NAME, of a module.
+/// A line is KIND ADDRESS [FILE]. KIND is created, removed, populated (the first task came), empty (the last left),
+/// limit (FILE refused something) or released (the release agent's moment). Without ADDRESS there are also the lines
+/// loaded NAME and unloaded NAME, of a module.
 ///
-/// "Watching." on standard error says from when on nothing is missed. If this reader is too slow, what was lost is
+/// After the line "Watching." on standard error, no event is missed. If this reader is too slow, the lost events are
 /// counted: lost NUMBER.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
@@ -40,11 +40,11 @@ pub(crate) struct EventsArguments {
         ["created", "removed", "populated", "empty", "limit", "released", "loaded", "unloaded"])]
     kind: Vec<String>,
 
-    /// Does not say "Watching.".
+    /// Does not print "Watching.".
     #[arg(short, long)]
     quiet: bool,
 
-    /// Of this cgroup and those below it: [HIERARCHY:]/path; of all without.
+    /// The cgroup, with those below it: [HIERARCHY:]/path. The default is all cgroups.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: Option<CgroupAddress>,
 }

@@ -10,12 +10,12 @@ use crate::progress;
 use crate::settings::Setting;
 use crate::verbs::{EXIT_STATUS, get, set};
 
-/// How often the state is looked at.
+/// The time between two reads of the state.
 const STEP: Duration = Duration::from_millis(10);
 
-/// Freezes every task of a cgroup and of those below it: they use no CPU until they are thawed.
+/// Freezes every task of a cgroup and of those below it: frozen tasks use no CPU until they are thawed.
 ///
-/// A frozen process gets no signal but when it is thawed; its parent does not see it as stopped.
+/// A frozen process gets its signals when it is thawed. To its parent the process does not look stopped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -30,7 +30,7 @@ pub(crate) struct FreezeArguments {
 
 /// Thaws a cgroup that was frozen.
 ///
-/// It stays frozen as long as one above it is.
+/// The cgroup stays frozen as long as one above it is frozen.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -48,11 +48,11 @@ struct FreezerArguments {
     #[arg(short, long)]
     wait: bool,
 
-    /// With --wait: the most seconds to wait for each.
+    /// With --wait: the most seconds to wait for each cgroup.
     #[arg(long, value_name = "SECONDS", requires = "wait")]
     timeout: Option<u32>,
 
-    /// Which cgroups: [HIERARCHY:]/path; without a hierarchy, in that of the freezer.
+    /// The cgroups: [HIERARCHY:]/path. The default is the hierarchy of the freezer.
     #[arg(required = true, value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }

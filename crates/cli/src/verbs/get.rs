@@ -14,8 +14,8 @@ use crate::verbs::EXIT_STATUS;
 
 /// Reads control files of a cgroup.
 ///
-/// One FILE is written as it is; of several, and of all that can be read when none is named, each line has the file's
-/// name before it. The address may also end in the file's name.
+/// The content of one FILE is printed as it is. Without FILE, all readable files are printed. Of several files, each
+/// line begins with the file's name. The address may also end in the file's name.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -30,11 +30,11 @@ pub(crate) struct CatArguments {
     #[arg(long)]
     json: bool,
 
-    /// Which cgroup: [HIERARCHY:]/path.
+    /// The cgroup: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: CgroupAddress,
 
-    /// Which control files.
+    /// The control files.
     #[arg(value_name = "FILE")]
     files: Vec<String>,
 }
@@ -72,7 +72,7 @@ pub(crate) fn read(
     Ok(remote.call(&call)?.content)
 }
 
-/// The files that are meant: those named, the one that ends the address, or all that can be read.
+/// The cgroup and its files to read: those named, the one at the end of the address, or all readable ones.
 fn named(
     remote: &mut EngineConnection,
     arguments: &CatArguments,

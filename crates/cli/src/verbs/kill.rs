@@ -12,7 +12,7 @@ use crate::progress;
 use crate::verbs::EXIT_STATUS;
 
 /// Kills every process of a cgroup and of those below it, also those that are born meanwhile, and returns when all are
-/// dead. With --signal: sends a signal to every process.
+/// dead. With --signal, sends a signal to every process.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -30,11 +30,11 @@ pub(crate) struct KillArguments {
     #[arg(short, long, requires = "signal")]
     recursive: bool,
 
-    /// Says how many processes there were.
+    /// Prints how many processes there were.
     #[arg(short, long)]
     verbose: bool,
 
-    /// Whose processes: [HIERARCHY:]/path.
+    /// The cgroups: [HIERARCHY:]/path.
     #[arg(required = true, value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }

@@ -33,7 +33,7 @@ pub(crate) struct LsArguments {
     #[arg(short = 'R', long)]
     recursive: bool,
 
-    /// The cgroup itself instead of what is below it.
+    /// The cgroup itself instead of the cgroups below it.
     #[arg(short, long, conflicts_with = "recursive")]
     directory: bool,
 
@@ -41,12 +41,12 @@ pub(crate) struct LsArguments {
     #[arg(long)]
     json: bool,
 
-    /// Below what: [HIERARCHY:]/path.
+    /// The cgroups above those to list: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }
 
-/// One address with what is below it.
+/// One address with the cgroups below it, and its files.
 #[derive(Debug, Serialize)]
 struct Listing {
     address: String,

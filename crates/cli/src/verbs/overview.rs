@@ -11,7 +11,7 @@ use crate::verbs::EXIT_STATUS;
 
 /// Lists the subsystems (controllers) that are loaded, and the hierarchy that each is bound to.
 ///
-/// Hierarchy 0 is the one of those that are not bound.
+/// Hierarchy 0 is that of subsystems that are not bound.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct SubsystemsArguments {
@@ -20,7 +20,7 @@ pub(crate) struct SubsystemsArguments {
     json: bool,
 }
 
-/// Lists the hierarchies: those that are mounted, and those that are not but have cgroups still.
+/// Lists the hierarchies: those that are mounted, and those that are unmounted but still have cgroups.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct HierarchiesArguments {

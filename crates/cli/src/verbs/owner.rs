@@ -11,8 +11,8 @@ use crate::verbs::mkdir::octal;
 
 /// Gives a cgroup to another user or group: its directory, control files of it, or all with -a.
 ///
-/// To give somebody a cgroup to work in: chown -a. Who owns the directory can make cgroups below; who may write
-/// cgroup.procs can move processes in; who may write a control file sets it.
+/// Use chown -a to give a user a cgroup to work in. The owner of the directory can make cgroups below. A user who may
+/// write cgroup.procs can move processes in, and a user who may write a control file can set it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -52,16 +52,16 @@ struct OwnerTarget {
     #[arg(short, long, conflicts_with = "files")]
     all: bool,
 
-    /// Which cgroup: [HIERARCHY:]/path.
+    /// The cgroup: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: CgroupAddress,
 
-    /// Which of its control files; without, the directory itself.
+    /// Control files of the cgroup. The default is the directory itself.
     #[arg(value_name = "FILE")]
     files: Vec<String>,
 }
 
-/// `USER[:GROUP]` by name or number; either may be left out.
+/// Parses `USER[:GROUP]`, by name or number, into uid and gid. Either may be left out.
 pub(crate) fn owner(text: &str) -> Result<(Option<u32>, Option<u32>), String> {
     let (user, group) = text.split_once(':').unwrap_or((text, ""));
     let named = |name: &str| User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
@@ -102,7 +102,7 @@ fn apply(remote: &mut EngineConnection, target: &OwnerTarget, change: &SetOwnerC
             let files = files.map_err(|failure: Failure| failure.of(cgroup))?.files;
             names.extend(files.into_iter().map(|file| Some(file.name)));
         }
-        // last: whoever gives it away may be let into the files no more
+        // the directory is last: a caller who gives it away may have no access to the files any more
         names.push(None);
     }
     let shown = |name: &Option<String>| name.as_ref().map_or(cgroup.clone(), |name| cgroup.child(name));

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::verbs::EXIT_STATUS;
 
-/// Shows what the kernel shows in /proc/cgroups, /proc/PID/cgroup and /proc/PID/cpuset, of penfold's own cgroups.
+/// Shows /proc/cgroups, /proc/PID/cgroup and /proc/PID/cpuset in the kernel's format, for penfold's own cgroups.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -24,11 +24,11 @@ pub(crate) struct ProcArguments {
     #[arg(long)]
     json: bool,
 
-    /// Which of the three texts.
+    /// The text to show.
     #[arg(value_parser = ["cgroups", "cgroup", "cpuset"])]
     file: String,
 
-    /// Of which task; the caller's own without.
+    /// The task. The default is the caller's own.
     #[arg(value_name = "PID")]
     task: Option<i32>,
 }

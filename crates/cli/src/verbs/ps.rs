@@ -10,7 +10,8 @@ use crate::verbs::EXIT_STATUS;
 
 /// Lists the processes of a cgroup and of those below it.
 ///
-/// Without an address: of every hierarchy, without what is in its root and nowhere else. Numbers are those of the caller's pid namespace.
+/// Without an address: of every hierarchy, except for processes in its root. Pids are numbers of the caller's pid
+/// namespace.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -24,7 +25,7 @@ pub(crate) struct PsArguments {
     #[arg(short, long)]
     threads: bool,
 
-    /// Only the cgroup's own, without those below it.
+    /// Only the cgroup's own processes, not those of cgroups below.
     #[arg(short = '1', long)]
     own: bool,
 
@@ -32,7 +33,7 @@ pub(crate) struct PsArguments {
     #[arg(long)]
     json: bool,
 
-    /// Whose: [HIERARCHY:]/path.
+    /// The cgroups: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }
@@ -72,7 +73,7 @@ pub(crate) fn run(arguments: &PsArguments, global: &GlobalOptions) -> Outcome {
     Ok(outcome)
 }
 
-/// One of each process and cgroup: the leader where it is there, since its command name is the process's.
+/// One task of each process in each cgroup: the leader if it is there, since its command name is the process's.
 fn processes(mut tasks: Vec<Task>) -> Vec<Task> {
     let key = |task: &Task| (task.cgroup.clone(), task.process, task.task != task.process);
     tasks.sort_by_key(key);
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_listed_once_in_each_cgroup_that_has_a_thread_of_it() {
+    fn process_is_listed_once_in_each_of_its_cgroups() {
         let task = |task, process, command: &str, cgroup: &str| Task {
             task,
             process,

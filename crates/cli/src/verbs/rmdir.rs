@@ -10,7 +10,7 @@ use crate::verbs::EXIT_STATUS;
 
 /// Removes cgroups, which must be empty: no task, and without -r no cgroup below.
 ///
-/// A cgroup with tasks is refused (EBUSY): move them away with `penfold attach`, or end them with `penfold kill`.
+/// A cgroup with tasks is busy (EBUSY): move the tasks away with `penfold attach`, or end them with `penfold kill`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -23,7 +23,7 @@ pub(crate) struct RmdirArguments {
     #[arg(short, long)]
     recursive: bool,
 
-    /// What to remove: [HIERARCHY:]/path.
+    /// The cgroups to remove: [HIERARCHY:]/path.
     #[arg(required = true, value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }

@@ -11,8 +11,8 @@ use crate::verbs::EXIT_STATUS;
 
 /// Writes control files of a cgroup, one after the other in the order given.
 ///
-/// Each is one write of VALUE and a newline, as of `echo VALUE > FILE`. One that is refused changes nothing, and does
-/// not keep the others from being tried.
+/// Each setting is one write of VALUE and a newline, as of `echo VALUE > FILE`. A write that is refused changes
+/// nothing, and the others are tried all the same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -22,11 +22,11 @@ Examples:
 
 {EXIT_STATUS}"))]
 pub(crate) struct SetArguments {
-    /// Which cgroup: [HIERARCHY:]/path.
+    /// The cgroup: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: CgroupAddress,
 
-    /// What to write into which control file.
+    /// The control files and the values to write into them.
     #[arg(required = true, value_name = "FILE=VALUE")]
     settings: Vec<Setting>,
 }
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &SetArguments, global: &GlobalOptions) -> Outcome {
     each(&arguments.settings, |setting| write(&mut remote, &arguments.cgroup, setting))
 }
 
-/// Writes a value as `echo` does: an empty one is a write too.
+/// Writes a value and a newline, as `echo` does: so an empty value is a write too.
 pub(crate) fn write(
     remote: &mut EngineConnection,
     cgroup: &CgroupAddress,

@@ -21,7 +21,7 @@ Examples:
 
 {EXIT_STATUS}"))]
 pub(crate) struct TreeArguments {
-    /// How many levels below the address to show.
+    /// The number of levels to show below the address.
     #[arg(short = 'L', long, value_name = "LEVELS", value_parser = clap::value_parser!(i64).range(0..))]
     level: Option<i64>,
 
@@ -29,7 +29,7 @@ pub(crate) struct TreeArguments {
     #[arg(long)]
     json: bool,
 
-    /// From where: [HIERARCHY:]/path.
+    /// The cgroups at the top: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }
@@ -58,13 +58,13 @@ fn depth(cgroup: &Cgroup) -> usize {
     cgroup.path.split('/').filter(|name| !name.is_empty()).count()
 }
 
-/// A line for each cgroup, which come each before its children.
+/// A line for each cgroup. Each cgroup must come before its children.
 fn draw(address: &str, cgroups: &[Cgroup]) -> String {
     let Some((top, below)) = cgroups.split_first() else { return String::new() };
     let mut text = format!("{address}{}\n", members(top));
     let base = depth(top) + 1;
     let lasts = lasts(below);
-    // whether the line above, of each level, was the last of its directory
+    // for each level, whether its last line was the last of its directory
     let mut ended: Vec<bool> = Vec::new();
     for (one, last) in below.iter().zip(lasts) {
         ended.truncate(depth(one) - base);
@@ -79,7 +79,7 @@ fn draw(address: &str, cgroups: &[Cgroup]) -> String {
     text
 }
 
-/// For each cgroup, whether no other of the same parent follows.
+/// For each cgroup, whether it is the last one of its parent.
 fn lasts(cgroups: &[Cgroup]) -> Vec<bool> {
     let mut lasts = vec![false; cgroups.len()];
     // levels at which a later line continues the same directory

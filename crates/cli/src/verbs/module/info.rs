@@ -15,10 +15,10 @@ use crate::modules::{ModuleOperand, refused};
 use crate::output::{self, TextTable};
 use crate::verbs::EXIT_STATUS;
 
-/// Shows what a module says of itself, without running anything of it.
+/// Shows a module's description of itself, without running any of its code.
 ///
-/// The description is read from the file. "loadable" says whether this user could load it, or what is wrong with whose file
-/// or directory.
+/// The description is read from the file. "loadable" says whether this user could load the module, or else which file
+/// or directory prevents that, and why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -31,7 +31,7 @@ pub(crate) struct ModuleInfoArguments {
     #[arg(long)]
     json: bool,
 
-    /// Path or name.
+    /// The module's path or name.
     #[arg(value_name = "MODULE", value_parser = ModuleOperand::parser())]
     module: ModuleOperand,
 }
@@ -47,7 +47,7 @@ struct ShownModule {
     rules: Vec<ShownRule>,
     refusing_file: Option<String>,
     files: Vec<ShownFile>,
-    /// Why this user can't load it.
+    /// The reason why this user can't load the module; `None` if the user can.
     refusal: Option<String>,
 }
 

@@ -11,9 +11,10 @@ use crate::verbs::EXIT_STATUS;
 
 /// Lists the modules that are loaded, in the order of their loading.
 ///
-/// HIERARCHY is the number of the hierarchy that a module is bound to, 0 for none. REFS is 1 while one holds it, and HOLDER
-/// says which: it is mounted, or it is not but has cgroups still. OVERRUNS counts callbacks that took longer than their
-/// time, 100 ms. Below the table are modules that were unloaded but stay mapped in the daemon, and why.
+/// HIERARCHY is the number of the hierarchy that a module is bound to, 0 for none. REFS is 1 while a hierarchy holds
+/// the module. HOLDER says which: the hierarchy is mounted, or is unmounted but still has cgroups. OVERRUNS counts
+/// callbacks that took longer than 100 ms. Below the table are modules that were unloaded but stay mapped in the
+/// daemon, and why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct ModuleListArguments {

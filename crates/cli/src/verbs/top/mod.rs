@@ -15,13 +15,13 @@ use crate::failure::Outcome;
 use crate::output::{self, TextTable};
 use crate::verbs::EXIT_STATUS;
 
-/// Shows which cgroups use what: tasks, CPU, and how near they are to their limits.
+/// Shows the tasks and the CPU use of cgroups, and how near they are to their limits.
 ///
-/// CPU% is the CPU time of the cgroup and those below it between two looks, 100 for one CPU; it needs cpuacct in the
-/// hierarchy. LIMIT is the limit that is nearest to being reached, and REFUSED how often its limits have refused
-/// something.
+/// CPU% is the CPU time of the cgroup and those below it between two samples, 100 for one CPU. This column needs
+/// cpuacct in the hierarchy. LIMIT is the limit that is nearest to being reached, and REFUSED how often the cgroup's
+/// limits have refused something.
 ///
-/// Keys: t, c, l, p sort by tasks, CPU, limit, path; r turns the order round; arrows and pages scroll; q ends.
+/// Keys: t, c, l, p sort by tasks, CPU, limit, path; r reverses the order; arrows and pages scroll; q ends.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -31,7 +31,7 @@ Examples:
 
 {EXIT_STATUS}"))]
 pub(crate) struct TopArguments {
-    /// Once, after two looks, instead of a live table. So it is also where standard output is no terminal.
+    /// Prints the table once, after two samples, instead of a live table. This is the default without a terminal.
     #[arg(short = '1', long)]
     once: bool,
 
@@ -39,19 +39,19 @@ pub(crate) struct TopArguments {
     #[arg(long, requires = "once")]
     json: bool,
 
-    /// By what to sort.
+    /// The sort key.
     #[arg(short, long, value_enum, default_value = "cpu")]
     sort: SortKey,
 
-    /// The order turned round.
+    /// Reverses the order.
     #[arg(short, long)]
     reverse: bool,
 
-    /// The seconds between two looks.
+    /// The seconds between two samples.
     #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     interval: Duration,
 
-    /// The cgroup and those below it: [HIERARCHY:]/path; all without.
+    /// The cgroups, with those below them: [HIERARCHY:]/path. The default is all cgroups.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }

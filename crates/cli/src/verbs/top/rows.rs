@@ -1,4 +1,4 @@
-//! What `penfold top` shows of each cgroup.
+//! The rows of `penfold top`, one for each cgroup.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -11,35 +11,35 @@ use crate::address::{self, CgroupAddress};
 use crate::engine_connection::EngineConnection;
 use crate::failure::Failure;
 
-/// By what the rows are sorted, the largest first.
+/// The key by which rows are sorted, the largest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum SortKey {
-    /// How many tasks.
+    /// The number of tasks.
     Tasks,
     /// CPU use.
     Cpu,
-    /// How much of its nearest limit is used.
+    /// The used part of the cgroup's nearest limit.
     Limit,
     /// The address, from A to Z.
     Path,
 }
 
-/// A cgroup as it is shown.
+/// The row of one cgroup.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct UsageRow {
     pub(super) cgroup: String,
     pub(super) tasks: i64,
     pub(super) processes: i64,
-    /// 100 is one CPU; of the cgroup and those below.
+    /// CPU use of the cgroup and those below since the last sample: 100 is one CPU. `None` without cpuacct or a sample.
     pub(super) cpu_percent: Option<f64>,
     pub(super) cpu_seconds: Option<f64>,
     pub(super) frozen: Option<bool>,
-    /// How much of its nearest limit is used.
+    /// The used part of the cgroup's nearest limit.
     pub(super) limit_percent: Option<f64>,
     pub(super) limits: Vec<Limit>,
 }
 
-/// Asks the daemon again and again, and makes rates of what it says.
+/// Takes samples of the daemon's counters, and makes rates of them.
 pub(super) struct UsageSampler {
     remote: EngineConnection,
     addresses: Vec<CgroupAddress>,
@@ -55,7 +55,7 @@ impl UsageSampler {
         Ok(UsageSampler { remote, addresses, last: HashMap::new() })
     }
 
-    /// The cgroups as they are now. The first time there are no rates.
+    /// Takes a sample and returns a row for each cgroup. The rows of the first sample have no rates.
     pub(super) fn rows(&mut self) -> Result<Vec<UsageRow>, Failure> {
         let mut rows = Vec::new();
         let mut seen = HashMap::new();
@@ -93,7 +93,7 @@ impl UsageRow {
         }
     }
 
-    /// What the columns show.
+    /// The texts of the columns.
     pub(super) fn cells(&self) -> [String; 8] {
         let dash = || "-".to_owned();
         let nearest = self.limits.iter().max_by(|one, other| {
@@ -119,7 +119,7 @@ fn used_percent(limit: &Limit) -> Option<f64> {
     Some(limit.used as f64 / (most.max(1)) as f64 * 100.0)
 }
 
-/// Sorts, equal ones by address.
+/// Sorts rows by a key, and rows with the same key by address.
 pub(super) fn sort(rows: &mut [UsageRow], order: SortKey, reverse: bool) {
     let value = |number: Option<f64>| number.unwrap_or(-1.0);
     rows.sort_by(|one, other| {

@@ -19,7 +19,7 @@ struct Screen {
     table: TableState,
 }
 
-/// Shows the table until the user has enough of it.
+/// Shows the table until a key ends it.
 pub(super) fn show(
     sampler: &mut UsageSampler,
     order: SortKey,
@@ -42,7 +42,7 @@ impl Screen {
         sampler: &mut UsageSampler,
         interval: Duration,
     ) -> Result<(), Failure> {
-        // rates need two looks: the second soon
+        // rates need two samples: the second is taken soon
         let mut next = Instant::now() + interval.min(Duration::from_millis(300));
         loop {
             rows::sort(&mut self.rows, self.order, self.reverse);
@@ -61,7 +61,7 @@ impl Screen {
         }
     }
 
-    /// True when it is to end.
+    /// Handles a key. True for a key that ends the program.
     fn key(&mut self, key: KeyEvent) -> bool {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {

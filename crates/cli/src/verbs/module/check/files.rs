@@ -6,7 +6,7 @@ use super::error_text;
 use super::report::CheckReport;
 use crate::failure::Failure;
 
-/// The control files of a module in one cgroup, and what they show.
+/// The control files of a module in one cgroup, by name, with their contents.
 pub(super) type FileContents = Vec<(String, String)>;
 
 pub(super) fn own(engine: &Engine, cgroup: CgroupId, name: &str) -> Vec<(String, FileId, u32)> {
@@ -18,7 +18,7 @@ pub(super) fn own(engine: &Engine, cgroup: CgroupId, name: &str) -> Vec<(String,
         .collect()
 }
 
-/// Everything that can be read.
+/// Reads every readable file. The content of a file that can't be read is the error.
 pub(super) fn snapshot(
     engine: &mut Engine,
     host: &mut dyn Host,
@@ -41,7 +41,7 @@ pub(super) fn snapshot(
         .collect()
 }
 
-/// What is shown differently.
+/// The files whose contents differ; `None` if all are equal.
 pub(super) fn difference(before: &FileContents, after: &FileContents) -> Option<String> {
     let changed: Vec<String> = before
         .iter()
@@ -54,7 +54,7 @@ pub(super) fn difference(before: &FileContents, after: &FileContents) -> Option<
     (!changed.is_empty()).then(|| changed.join("\n"))
 }
 
-/// Reads and writes every file in a cgroup: what it shows, and whether it takes that back.
+/// Reads every file in a cgroup, and writes the content back.
 pub(super) fn try_all(
     (engine, host): (&mut Engine, &mut dyn Host),
     caller: &Caller,
@@ -78,7 +78,7 @@ pub(super) fn try_all(
             continue;
         }
         match shown.filter(|_| engine.is_setting(id)) {
-            // a journal restores a file by writing what it showed
+            // a journal restores a file by writing its former content
             Some(text) => match engine.write(host, caller, cgroup, id, &text) {
                 Ok(()) => report.good(&format!("write {what}"), "takes back what it shows")?,
                 Err(error) => {
@@ -98,7 +98,7 @@ pub(super) fn try_all(
     Ok(())
 }
 
-/// A refusal may be meant; a fault of the module never is.
+/// Reports an error: a refusal may be intended, a fault of the module (`EIO`) never is.
 fn judge(report: &mut CheckReport, what: &str, error: &penfold_core::Error) -> Result<(), Failure> {
     if error.errno() == Errno::EIO {
         report.wrong(what, &error_text(error))

@@ -1,4 +1,4 @@
-//! What a check has seen, line by line.
+//! The report of a check, line by line.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::failure::Failure;
 use crate::output;
 
-/// Lines of the loader that tell of a fault of the module: a panic, or an answer that is none.
+/// The number of the loader's messages about a fault of the module: a panic, or an answer that is none.
 static FAULTS: AtomicUsize = AtomicUsize::new(0);
 
-/// Prints what was seen, and counts what is wrong.
+/// Prints the lines of the report, and counts the faults.
 #[derive(Debug, Default)]
 pub(super) struct CheckReport {
     wrong: usize,
@@ -29,28 +29,28 @@ impl CheckReport {
         output::write(text.as_bytes())
     }
 
-    /// Something that is as it should be.
+    /// Reports something that is as it should be.
     pub(super) fn good(&mut self, what: &str, how: &str) -> Result<(), Failure> {
         self.done += 1;
         CheckReport::line("ok", what, how)?;
         self.look_for_faults()
     }
 
-    /// Something that the author may or may not have meant.
+    /// Reports something that the author may or may not have intended.
     pub(super) fn note(&mut self, what: &str, how: &str) -> Result<(), Failure> {
         self.noted += 1;
         CheckReport::line("note", what, how)?;
         self.look_for_faults()
     }
 
-    /// Something that breaks a rule.
+    /// Reports something that breaks a rule.
     pub(super) fn wrong(&mut self, what: &str, how: &str) -> Result<(), Failure> {
         self.wrong += 1;
         CheckReport::line("WRONG", what, how)?;
         self.look_for_faults()
     }
 
-    /// A callback may have no answer that could show what is wrong with it.
+    /// Reports a fault that the loader has logged: the callback may have no answer that could show the fault.
     fn look_for_faults(&mut self) -> Result<(), Failure> {
         let seen = FAULTS.load(Ordering::Relaxed);
         if std::mem::replace(&mut self.faults, seen) < seen {
@@ -60,7 +60,7 @@ impl CheckReport {
         Ok(())
     }
 
-    /// The last line. True if nothing is wrong.
+    /// Prints the last line. True if nothing is wrong.
     pub(super) fn end(&mut self) -> Result<bool, Failure> {
         self.look_for_faults()?;
         let CheckReport { wrong, noted, done, .. } = self;
@@ -69,7 +69,7 @@ impl CheckReport {
     }
 }
 
-/// Standard output for what the loader and the module say: a line each, beside what they belong to.
+/// Standard output for messages of the loader and the module, in between the lines that they belong to. Counts faults.
 #[derive(Debug)]
 pub(super) struct FaultCountingStdout;
 

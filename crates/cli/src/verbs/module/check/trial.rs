@@ -1,4 +1,4 @@
-//! The engine that a module is tried in, and what happens to it there.
+//! The trial of a module: an engine with simulated processes, and the operations on the module there.
 
 use std::path::Path;
 
@@ -20,15 +20,15 @@ pub(super) struct ModuleTrial {
     caller: Caller,
     name: String,
     overruns: Box<dyn Fn() -> u64>,
-    /// What the files of its root showed when it was new.
+    /// The files of the root, with their contents right after the load.
     fresh: FileContents,
-    /// Those that are older than the module.
+    /// The processes that are older than the module.
     old: [Tid; 2],
     root: CgroupId,
 }
 
 impl ModuleTrial {
-    /// Loads the module. `None` if that fails, which the report tells.
+    /// Loads and mounts the module. `None` if that fails; the report then has the reason.
     pub(super) fn new(path: &Path, report: &mut CheckReport) -> Result<Option<ModuleTrial>, Failure> {
         let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(4));
         let old = [host.spawn(&mut engine, 1000), host.spawn(&mut engine, 1000)];
@@ -48,7 +48,7 @@ impl ModuleTrial {
         Ok(Some(ModuleTrial { engine, host, caller, name, overruns, fresh, old, root }))
     }
 
-    /// Everything that can happen while it is loaded.
+    /// Performs every operation that can happen while the module is loaded.
     pub(super) fn exercise(&mut self, settings: &[Setting], report: &mut CheckReport) -> Result<(), Failure> {
         let (root, [first, second]) = (self.root, self.old);
         let Some(a) = self.mkdir(root, "a", report)? else { return Ok(()) };
@@ -77,7 +77,7 @@ impl ModuleTrial {
         Ok(())
     }
 
-    /// Unmounts and unloads it, and loads it again.
+    /// Unmounts and unloads the module, and loads it again.
     pub(super) fn reload(mut self, path: &Path, report: &mut CheckReport) -> Result<(), Failure> {
         match self.engine.unload(&mut self.host, &self.name) {
             Err(error) if error.errno() == Errno::EBUSY => {
@@ -178,7 +178,7 @@ impl ModuleTrial {
         }
     }
 
-    /// Moves, forks and new directories that the other controller refuses after this one has agreed.
+    /// Tries a move, a fork and a new directory that the other controller refuses after the module has agreed.
     fn refusals(
         &mut self,
         a: CgroupId,
@@ -225,6 +225,7 @@ impl ModuleTrial {
     }
 }
 
+/// A module's name, and the counter of its slow callbacks.
 type TriedModule = (String, Box<dyn Fn() -> u64>);
 
 fn load(
