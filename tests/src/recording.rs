@@ -33,7 +33,7 @@ pub fn recorded_here() -> bool {
 
 /// One line that two transcripts do not agree on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct LineDifference {
     /// Counted from 1.
     pub line: usize,
     /// What should be there; `(end)` behind the last line.
@@ -42,14 +42,14 @@ pub struct Difference {
     pub got: String,
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for LineDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}:\n  expected {}\n  got      {}", self.line, self.expected, self.got)
     }
 }
 
 /// Where two transcripts differ; empty when they agree.
-pub fn differing_lines(expected: &str, got: &str) -> Vec<Difference> {
+pub fn differing_lines(expected: &str, got: &str) -> Vec<LineDifference> {
     let (mut expected, mut got) = (expected.lines(), got.lines());
     let mut found = Vec::new();
     for line in 1.. {
@@ -58,7 +58,7 @@ pub fn differing_lines(expected: &str, got: &str) -> Vec<Difference> {
             (a, b) if a == b => {}
             (a, b) => {
                 let shown = |line: Option<&str>| line.unwrap_or("(end)").to_owned();
-                found.push(Difference { line, expected: shown(a), got: shown(b) });
+                found.push(LineDifference { line, expected: shown(a), got: shown(b) });
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What a scenario can ask of the system under test.
 
-use crate::ops::{Answer, FsOp};
+use crate::ops::{FsAnswer, FsOp};
 use nix::errno::Errno;
 
 /// A result whose error is what the system call would have left in `errno`.
@@ -20,7 +20,7 @@ pub struct AgentCall {
 /// Places are named by *labels*: the path `M/g/tasks` is the file `tasks` of the group `g` of what
 /// was mounted (or opened) as `M`. A path that starts with `./` is left alone, for a member that
 /// stands in a directory. Members are named by *roles*; pids never reach a transcript.
-pub trait Target {
+pub trait TestTarget {
     /// Short name for messages.
     fn name(&self) -> &'static str;
 
@@ -44,7 +44,7 @@ pub trait Target {
     fn open_controller(&mut self, label: &str, controller: &str) -> Res<()>;
 
     /// One file operation, by the member `who` or by the tester (root).
-    fn fs(&mut self, who: Option<&str>, op: &FsOp) -> Res<Answer>;
+    fn fs(&mut self, who: Option<&str>, op: &FsOp) -> Res<FsAnswer>;
 
     /// A new process with one thread that does nothing, with real, effective and saved uid.
     fn spawn(&mut self, role: &str, uids: (u32, u32, u32)) -> Res<()>;
@@ -86,7 +86,7 @@ pub trait Target {
     /// The row of `/proc/cgroups`: (is it bound to a hierarchy, number of groups, enabled).
     fn proc_cgroups(&mut self, controller: &str) -> Option<(bool, u32, bool)>;
 
-    /// Path of a release agent whose calls [`Target::agent_calls`] reports.
+    /// Path of a release agent whose calls [`TestTarget::agent_calls`] reports.
     fn agent(&mut self) -> String;
 
     /// The calls since the last look, after waiting until none can still be under way.

@@ -5,7 +5,8 @@
 //! `_REPLAY` names a file of steps.
 
 use penfold_tests::differential::{
-    Failure, PROFILES, Pair, Plan, Profile, campaign, kernel_pair, penfold_pair, program, replay,
+    CampaignPlan, DifferentialFailure, PROFILES, Profile, SidePair, campaign, kernel_pair, penfold_pair,
+    program, replay,
 };
 use penfold_tests::kernel::{in_use, missing, take_turn};
 use std::path::Path;
@@ -70,8 +71,8 @@ fn operations(profile: Profile) -> usize {
     }
 }
 
-fn plan(operations: usize) -> Plan {
-    Plan {
+fn plan(operations: usize) -> CampaignPlan {
+    CampaignPlan {
         operations: setting("OPERATIONS", operations),
         length: setting("LENGTH", 250),
         seed: setting("SEED", 1),
@@ -80,16 +81,16 @@ fn plan(operations: usize) -> Plan {
 }
 
 /// Says that it is over, also by a panic.
-struct Over<'a>(&'a AtomicBool);
+struct SetOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for Over<'_> {
+impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
 /// Plays, prints what was done and fails if anything differed.
-fn compare(mut pair: Pair, operations: usize) {
+fn compare(mut pair: SidePair, operations: usize) {
     let own = pair.profile;
     let profile = own.name();
     if let Ok(path) = std::env::var("PENFOLD_DIFFERENTIAL_REPLAY") {
@@ -110,7 +111,7 @@ fn compare(mut pair: Pair, operations: usize) {
                 thread::sleep(Duration::from_millis(20));
             }
         });
-        let _over = Over(&over);
+        let _over = SetOnDrop(&over);
         campaign(&mut pair, &plan)
     });
     let tally = tally.expect("the harness works");
@@ -119,7 +120,7 @@ fn compare(mut pair: Pair, operations: usize) {
     for (kind, times) in &tally.kinds {
         println!("  {times:7} {kind}");
     }
-    let failures: Vec<String> = tally.failures.iter().map(Failure::signature).collect();
+    let failures: Vec<String> = tally.failures.iter().map(DifferentialFailure::signature).collect();
     if !failures.is_empty() && came.load(Ordering::Relaxed) {
         return println!("{profile}: somebody came meanwhile, after {} operations", tally.operations);
     }

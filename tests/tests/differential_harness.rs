@@ -2,8 +2,8 @@
 //! it leaves nothing behind.
 
 use penfold_tests::differential::{
-    Act, Call, Failure, NOTHING, Operation, Outcome, Perturbation, Plan, Profile, campaign, kernel_pair,
-    left_by, replay,
+    Act, CampaignPlan, DifferentialFailure, FileCall, NOTHING, OperationOutcome, Perturbation, Profile,
+    SideOperation, campaign, kernel_pair, left_by, replay,
 };
 use penfold_tests::kernel::{missing, take_turn};
 use std::os::unix::process::ExitStatusExt;
@@ -25,17 +25,17 @@ fn is_skipped() -> bool {
 
 /// The one failure that is found when the right side lies; it must come again when its steps are played again, and
 /// must not without the lie.
-fn find(perturbation: Perturbation) -> Option<Failure> {
+fn find(perturbation: Perturbation) -> Option<DifferentialFailure> {
     let helper = Path::new(env!("CARGO_BIN_EXE_differential"));
     let mut pair = kernel_pair(Profile::Named, helper).expect("two sides");
     assert_eq!(pair.allowed.len(), NOTHING.len());
     pair.perturbation = Some(perturbation);
-    let plan = Plan { operations: 5000, length: 250, seed: 7, failures: 1 };
+    let plan = CampaignPlan { operations: 5000, length: 250, seed: 7, failures: 1 };
     let failure = campaign(&mut pair, &plan).expect("it works").failures.pop()?;
     assert!(failure.again, "{failure}");
     let printed = failure.to_string();
     let json = printed.lines().last().expect("the steps as JSON");
-    let steps: Vec<Operation> = serde_json::from_str(json).expect("steps can be read back");
+    let steps: Vec<SideOperation> = serde_json::from_str(json).expect("steps can be read back");
     assert_eq!(steps, failure.steps);
     assert!(replay(&mut pair, steps.clone()).expect("it works").is_some(), "{failure}");
     pair.perturbation = None;
@@ -49,16 +49,19 @@ fn another_errno_is_noticed_and_cut_down_to_what_leads_to_it() {
         return;
     }
     let failure = find(|operation, outcome| {
-        if let Operation::Call(_, Call::Rmdir { .. }) = operation
-            && *outcome == Outcome::Failed("EBUSY".into())
+        if let SideOperation::Call(_, FileCall::Rmdir { .. }) = operation
+            && *outcome == OperationOutcome::Failed("EBUSY".into())
         {
-            *outcome = Outcome::Failed("ENOTEMPTY".into());
+            *outcome = OperationOutcome::Failed("ENOTEMPTY".into());
         }
     });
     // a group, something in it, the attempt
     let failure = failure.expect("it is found");
     assert!(failure.steps.len() <= 6, "{failure}");
-    assert!(matches!(failure.steps.last(), Some(Operation::Call(_, Call::Rmdir { .. }))), "{failure}");
+    assert!(
+        matches!(failure.steps.last(), Some(SideOperation::Call(_, FileCall::Rmdir { .. }))),
+        "{failure}"
+    );
 }
 
 #[test]
@@ -67,9 +70,9 @@ fn one_byte_of_a_file_is_noticed() {
         return;
     }
     let failure = find(|operation, outcome| {
-        if let Operation::Call(_, Call::Read { place, .. }) = operation
+        if let SideOperation::Call(_, FileCall::Read { place, .. }) = operation
             && place.path.0.ends_with(b"clone_children")
-            && let Outcome::Bytes(pieces) = outcome
+            && let OperationOutcome::Bytes(pieces) = outcome
             && let Some(piece) = pieces.first_mut()
             && piece.0[0] == b'1'
         {
@@ -86,16 +89,18 @@ fn a_member_that_is_missing_in_a_list_is_noticed() {
         return;
     }
     let failure = find(|operation, outcome| {
-        if let (Operation::Call(_, Call::Tree), Outcome::Tree(nodes)) = (operation, outcome) {
+        if let (SideOperation::Call(_, FileCall::Tree), OperationOutcome::Tree(nodes)) = (operation, outcome)
+        {
             for node in nodes.iter_mut().filter(|node| node.path.0 != b"/tasks") {
-                if let Outcome::Names { names, .. } = &mut *node.content {
+                if let OperationOutcome::Names { names, .. } = &mut *node.content {
                     names.retain(|name| !name.contains(".t"));
                 }
             }
         }
     });
     let failure = failure.expect("it is found");
-    let threads = failure.steps.iter().filter(|s| matches!(s, Operation::Act(_, Act::Thread { .. }))).count();
+    let threads =
+        failure.steps.iter().filter(|s| matches!(s, SideOperation::Act(_, Act::Thread { .. }))).count();
     assert!(threads == 1 && failure.steps.len() <= 8, "{failure}");
 }
 
@@ -105,7 +110,8 @@ fn a_mode_and_a_count_of_links_are_noticed() {
         return;
     }
     let failure = find(|operation, outcome| {
-        if let (Operation::Call(_, Call::Stat { .. }), Outcome::Status(status)) = (operation, outcome)
+        if let (SideOperation::Call(_, FileCall::Stat { .. }), OperationOutcome::Status(status)) =
+            (operation, outcome)
             && status.nlink > 2
         {
             status.nlink -= 1;

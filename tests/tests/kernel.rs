@@ -3,14 +3,14 @@
 //! `PENFOLD_RECORD=1` replaces the recordings instead.
 
 use penfold_tests::kernel::Hindrance;
-use penfold_tests::{Kernel, Run, SCENARIOS, Scenario, recording, side_by_side};
+use penfold_tests::{KernelTarget, SCENARIOS, Scenario, ScenarioRun, recording, side_by_side};
 use std::path::Path;
 
 /// The transcript of a scenario on the kernel, or why there is none.
 fn on_kernel(scenario: &Scenario, attempt: u32) -> Result<String, Hindrance> {
-    let mut kernel = Kernel::new(Path::new(env!("CARGO_BIN_EXE_member")))?.at_attempt(attempt);
+    let mut kernel = KernelTarget::new(Path::new(env!("CARGO_BIN_EXE_member")))?.at_attempt(attempt);
     kernel.can_play(scenario)?;
-    let mut run = Run::new(&mut kernel);
+    let mut run = ScenarioRun::new(&mut kernel);
     (scenario.play)(&mut run);
     Ok(run.into_transcript())
 }

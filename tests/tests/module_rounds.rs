@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use compile::{module, program};
-use hosted::Hosted;
+use hosted::ModuleHost;
 use nix::sys::signal::Signal;
 
 const ROUNDS: usize = 10_000;
@@ -53,7 +53,7 @@ fn rounds() -> usize {
 
 /// What this process has, apart from its memory.
 #[derive(Debug, PartialEq, Eq)]
-struct Possessions {
+struct ProcessResources {
     descriptors: usize,
     threads: usize,
     /// Files that are mapped, and how often.
@@ -65,7 +65,7 @@ fn count(directory: &str) -> usize {
     std::fs::read_dir(directory).expect("procfs").count()
 }
 
-fn possessions(hosted: &Hosted) -> Possessions {
+fn process_resources(hosted: &ModuleHost) -> ProcessResources {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("procfs");
     let mut files = BTreeMap::new();
     for file in
@@ -73,7 +73,7 @@ fn possessions(hosted: &Hosted) -> Possessions {
     {
         *files.entry(file.to_owned()).or_default() += 1;
     }
-    Possessions {
+    ProcessResources {
         descriptors: count("/proc/self/fd"),
         threads: count("/proc/self/task"),
         files,
@@ -94,14 +94,14 @@ fn ten_thousand_lives_of_a_module_under_fork_load_leave_nothing() {
     let (file, load, nothing) =
         (module("witness", &macros), program(LOAD), program("int main(void) { return 0; }"));
     let nothing = nothing.path().to_str().unwrap().to_owned();
-    let hosted = Hosted::start();
+    let hosted = ModuleHost::start();
     let raging = hosted.exec(None, &[load.path().to_str().unwrap()]);
     let rounds = rounds().max(WARM + 1);
     let began = Instant::now();
     let mut warm = None;
     for round in 0..rounds {
         if round == WARM {
-            warm = Some((possessions(&hosted), resident_kib()));
+            warm = Some((process_resources(&hosted), resident_kib()));
         }
         hosted.load(file.path());
         let top = hosted.mount("witness");
@@ -117,10 +117,10 @@ fn ten_thousand_lives_of_a_module_under_fork_load_leave_nothing() {
     let (before, memory) = warm.expect("there were more rounds than that");
     // a connection to the tracer may be under way
     let began_waiting = Instant::now();
-    while possessions(&hosted) != before && began_waiting.elapsed().as_secs() < 10 {
+    while process_resources(&hosted) != before && began_waiting.elapsed().as_secs() < 10 {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    assert_eq!(possessions(&hosted), before);
+    assert_eq!(process_resources(&hosted), before);
     let more = resident_kib().saturating_sub(memory);
     println!(
         "{rounds} rounds in {:?}; {memory} KiB after {WARM} rounds, {more} KiB more now",

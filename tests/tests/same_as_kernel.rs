@@ -1,12 +1,12 @@
 //! Every scenario on penfold, compared line by line with the kernel's own cgroup v1.
 
 use penfold_tests::kernel::Hindrance;
-use penfold_tests::recording::{self, Difference, RECORDED_CPUS};
-use penfold_tests::{Kernel, Penfold, Run, SCENARIOS, Scenario, WALKS, side_by_side};
+use penfold_tests::recording::{self, LineDifference, RECORDED_CPUS};
+use penfold_tests::{KernelTarget, PenfoldTarget, SCENARIOS, Scenario, ScenarioRun, WALKS, side_by_side};
 use std::path::Path;
 
 /// A line that may differ, and why; docs/differences.md says the same at length.
-struct Allowed {
+struct AllowedLine {
     scenario: &'static str,
     /// How the expected line begins.
     line: &'static str,
@@ -15,14 +15,14 @@ struct Allowed {
     reason: &'static str,
 }
 
-const ALLOWED: &[Allowed] = &[
-    Allowed {
+const ALLOWED: &[AllowedLine] = &[
+    AllowedLine {
         scenario: "cpuset_members",
         line: "/proc/{p}/cpuset",
         kernel: "(top)/g",
         reason: "penfold keeps no record of the cpuset that a zombie died in",
     },
-    Allowed {
+    AllowedLine {
         scenario: "pids_zombies",
         line: "read P/pids.current",
         kernel: "\"2\\n\"",
@@ -30,25 +30,29 @@ const ALLOWED: &[Allowed] = &[
     },
 ];
 
-fn on_penfold(scenario: &Scenario, play: impl FnOnce(&mut Run)) -> String {
-    let mut penfold = Penfold::new(RECORDED_CPUS);
+fn on_penfold(scenario: &Scenario, play: impl FnOnce(&mut ScenarioRun)) -> String {
+    let mut penfold = PenfoldTarget::new(RECORDED_CPUS);
     if let Err(reason) = penfold.can_play(scenario) {
         return reason;
     }
-    let mut run = Run::new(&mut penfold);
+    let mut run = ScenarioRun::new(&mut penfold);
     play(&mut run);
     run.into_transcript()
 }
 
-fn on_kernel(scenario: &Scenario, attempt: u32, play: impl FnOnce(&mut Run)) -> Result<String, Hindrance> {
-    let mut kernel = Kernel::new(Path::new(env!("CARGO_BIN_EXE_member")))?.at_attempt(attempt);
+fn on_kernel(
+    scenario: &Scenario,
+    attempt: u32,
+    play: impl FnOnce(&mut ScenarioRun),
+) -> Result<String, Hindrance> {
+    let mut kernel = KernelTarget::new(Path::new(env!("CARGO_BIN_EXE_member")))?.at_attempt(attempt);
     kernel.can_play(scenario)?;
-    let mut run = Run::new(&mut kernel);
+    let mut run = ScenarioRun::new(&mut kernel);
     play(&mut run);
     Ok(run.into_transcript())
 }
 
-fn find_allowance(scenario: &Scenario, difference: &Difference) -> Option<usize> {
+fn find_allowance(scenario: &Scenario, difference: &LineDifference) -> Option<usize> {
     ALLOWED.iter().position(|allowed| {
         allowed.scenario == scenario.name
             && difference.expected.starts_with(allowed.line)
@@ -117,7 +121,7 @@ fn penfold_does_what_this_kernel_does() {
 
 /// Plays on both. A difference counts when it comes again each time: on a busy machine what the kernel does later
 /// may come later than anyone waits.
-fn compare_live(scenario: &Scenario, play: impl Fn(&mut Run)) -> Result<Option<String>, Hindrance> {
+fn compare_live(scenario: &Scenario, play: impl Fn(&mut ScenarioRun)) -> Result<Option<String>, Hindrance> {
     let mut found = None;
     for attempt in 0..3 {
         let transcript = on_kernel(scenario, attempt, &play)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use penfold_tests::SCENARIOS;
 
 /// The test functions of each file, by its path from the top of the repository.
-type Tests = BTreeMap<String, BTreeSet<String>>;
+type TestNames = BTreeMap<String, BTreeSet<String>>;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -51,7 +51,7 @@ fn tests_in(source: &str) -> BTreeSet<String> {
     names
 }
 
-fn all_tests() -> Tests {
+fn all_tests() -> TestNames {
     let mut files = Vec::new();
     sources(&repository(), &mut files);
     let relative =
@@ -61,7 +61,7 @@ fn all_tests() -> Tests {
 }
 
 /// What is wrong with one promise's references.
-fn wrong_references(references: &str, tests: &Tests) -> Vec<String> {
+fn wrong_references(references: &str, tests: &TestNames) -> Vec<String> {
     let mut problems = Vec::new();
     let mut since_last_file = Vec::new();
     for reference in references.split([',', ';']).map(str::trim) {
@@ -91,7 +91,7 @@ fn wrong_references(references: &str, tests: &Tests) -> Vec<String> {
 }
 
 /// Everything that is wrong with the document.
-fn problems(document: &str, tests: &Tests) -> Vec<String> {
+fn problems(document: &str, tests: &TestNames) -> Vec<String> {
     let mut problems = Vec::new();
     let mut numbers = BTreeSet::new();
     for line in document.lines() {
@@ -134,7 +134,7 @@ fn a_promise_without_proof_is_found() {
     assert_eq!(tests_in(source), ["one", "two"].map(str::to_owned).into());
     let table = "use x;\n\non_each_host! {\n    one,\n}\n\nfn one(host: Host) {}\nfn other(host: Host) {}\n";
     assert_eq!(tests_in(table), ["one"].map(str::to_owned).into());
-    let tests = Tests::from([("crates/core/tests/a.rs".to_owned(), tests_in(source))]);
+    let tests = TestNames::from([("crates/core/tests/a.rs".to_owned(), tests_in(source))]);
     let document = "
 * **P1.1** Right. [`one`, `two`, core/tests/a.rs; recorded:mount_data, model]
 * **P1.2** Right. [untested]

@@ -1,6 +1,6 @@
 //! What is written: templates, and what may be written to a file that moves processes.
 
-use super::text::Text;
+use super::byte_string::ByteString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -38,7 +38,7 @@ fn pieces(text: &[u8]) -> Vec<(&[u8], Option<&str>)> {
 }
 
 /// Fills templates in; an actor that is not there gets a number that nobody has.
-pub(super) fn fill(text: &Text, number: impl Fn(&str) -> Option<i32>, agent: &Path) -> Text {
+pub(super) fn fill(text: &ByteString, number: impl Fn(&str) -> Option<i32>, agent: &Path) -> ByteString {
     let mut out = Vec::new();
     for (outside, inside) in pieces(&text.0) {
         out.extend_from_slice(outside);
@@ -56,7 +56,7 @@ pub(super) fn fill(text: &Text, number: impl Fn(&str) -> Option<i32>, agent: &Pa
         };
         out.extend_from_slice(number.as_bytes());
     }
-    Text(out)
+    ByteString(out)
 }
 
 /// May this, templates not yet filled in, be written to `tasks`? With `stay` the operators must not be moved.

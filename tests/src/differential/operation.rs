@@ -1,6 +1,6 @@
 //! What is done on both sides: plain data, so that a sequence can be printed, cut down and replayed.
 
-use super::text::Text;
+use super::byte_string::ByteString;
 use serde::{Deserialize, Serialize};
 
 /// The process that performs a file operation.
@@ -27,7 +27,7 @@ impl Operator {
 
 /// Where a path starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum At {
+pub enum BaseDir {
     /// The side's root directory.
     Root,
     /// The operator's working directory.
@@ -38,14 +38,14 @@ pub enum At {
 
 /// A path, relative to a start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct PathAt {
     /// The start.
-    pub at: At,
+    pub at: BaseDir,
     /// The path; no leading slash.
-    pub path: Text,
+    pub path: ByteString,
 }
 
-impl Place {
+impl PathAt {
     /// Is it one of the two files that take and list process numbers?
     pub fn is_membership(&self) -> bool {
         let name = self.path.0.rsplit(|b| *b == b'/').next().unwrap_or_default();
@@ -69,73 +69,73 @@ pub enum NodeKind {
 /// the operator, `{a1:x}` and `{a1:o}` the same in base 16 and 8, `{agent}` the path of the side's release agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)] // the fields are the arguments of the system call of that name
-pub enum Call {
+pub enum FileCall {
     Mkdir {
-        place: Place,
+        place: PathAt,
         mode: u32,
     },
     Rmdir {
-        place: Place,
+        place: PathAt,
     },
     Rename {
-        from: Place,
-        to: Place,
+        from: PathAt,
+        to: PathAt,
         flags: u32,
     },
     Unlink {
-        place: Place,
+        place: PathAt,
     },
     Symlink {
-        place: Place,
+        place: PathAt,
     },
     Link {
-        from: Place,
-        place: Place,
+        from: PathAt,
+        place: PathAt,
     },
     Mknod {
-        place: Place,
+        place: PathAt,
         kind: NodeKind,
     },
     Chmod {
-        place: Place,
+        place: PathAt,
         mode: u32,
     },
     Chown {
-        place: Place,
+        place: PathAt,
         uid: Option<u32>,
         gid: Option<u32>,
     },
     Access {
-        place: Place,
+        place: PathAt,
         mode: i32,
     },
     Stat {
-        place: Place,
+        place: PathAt,
     },
     Truncate {
-        place: Place,
+        place: PathAt,
         len: i64,
     },
     /// Lists through a buffer of this many bytes.
     List {
-        place: Place,
+        place: PathAt,
         buffer: usize,
     },
     /// Opens and reads to the end, with buffers of these sizes in turn.
     Read {
-        place: Place,
+        place: PathAt,
         sizes: Vec<usize>,
     },
     /// Opens with these flags and writes once.
     Write {
-        place: Place,
+        place: PathAt,
         flags: i32,
-        data: Text,
+        data: ByteString,
     },
     /// Opens with raw flags (`O_*`) and keeps the file under a handle that is used once only.
     Open {
         handle: u32,
-        place: Place,
+        place: PathAt,
         flags: i32,
         mode: u32,
     },
@@ -150,16 +150,16 @@ pub enum Call {
     },
     HandleWrite {
         handle: u32,
-        data: Text,
+        data: ByteString,
     },
     HandlePwrite {
         handle: u32,
-        data: Text,
+        data: ByteString,
         offset: i64,
     },
     HandleWritev {
         handle: u32,
-        parts: Vec<Text>,
+        parts: Vec<ByteString>,
     },
     HandleSeek {
         handle: u32,
@@ -185,7 +185,7 @@ pub enum Call {
         handle: u32,
     },
     Chdir {
-        place: Place,
+        place: PathAt,
     },
     Umask {
         mask: u32,
@@ -202,9 +202,9 @@ pub enum Call {
     },
 }
 
-impl Call {
+impl FileCall {
     /// What is named, in the order of the system call's arguments.
-    pub fn places(&self) -> Vec<&Place> {
+    pub fn places(&self) -> Vec<&PathAt> {
         match self {
             Self::Rename { from, to: place, .. } | Self::Link { from, place } => vec![from, place],
             Self::Mkdir { place, .. }
@@ -227,7 +227,7 @@ impl Call {
     }
 
     /// What is written, for templates to be filled in.
-    pub fn data_mut(&mut self) -> Vec<&mut Text> {
+    pub fn data_mut(&mut self) -> Vec<&mut ByteString> {
         match self {
             Self::Write { data, .. } | Self::HandleWrite { data, .. } | Self::HandlePwrite { data, .. } => {
                 vec![data]
@@ -266,9 +266,9 @@ pub enum Act {
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Operation {
+pub enum SideOperation {
     /// A file operation.
-    Call(Operator, Call),
+    Call(Operator, FileCall),
     /// The first operator hands an open file to the other.
     Pass(Operator, u32),
     /// Something about an actor.

@@ -1,6 +1,6 @@
 //! What comes of an operation.
 
-use super::text::Text;
+use super::byte_string::ByteString;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -23,20 +23,20 @@ pub struct Status {
     pub blocks: i64,
 }
 
-/// A part of [`Outcome::Tree`].
+/// A part of [`OperationOutcome::Tree`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Node {
+pub struct TreeNode {
     /// From the root; empty for the root.
-    pub path: Text,
+    pub path: ByteString,
     /// Or the errno of stat.
     pub status: Result<Status, String>,
     /// What reading it gives; for a directory its names.
-    pub content: Box<Outcome>,
+    pub content: Box<OperationOutcome>,
 }
 
 /// The result of an operation, as both sides are compared by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum OperationOutcome {
     /// The system call failed with this errno.
     Failed(String),
     /// Nothing but success.
@@ -44,18 +44,18 @@ pub enum Outcome {
     /// Bytes taken by a write, or a new file offset.
     Count(u64),
     /// Content, as the sequence of what each read gave.
-    Bytes(Vec<Text>),
+    Bytes(Vec<ByteString>),
     /// All of a file that lists process numbers.
     Members {
         /// What each read gave.
-        pieces: Vec<Text>,
+        pieces: Vec<ByteString>,
         /// Is it the list of the root, which on the kernel has every process of the machine?
         root: bool,
     },
     /// A part of such a file, or one read from a file that was open already.
     MembersPart {
         /// What the read gave.
-        bytes: Text,
+        bytes: ByteString,
         /// As in `Members`.
         root: bool,
     },
@@ -76,11 +76,11 @@ pub enum Outcome {
         lengths: Vec<usize>,
     },
     /// Names in a directory with the letter of their type, sorted.
-    Entries(Vec<(Text, char)>),
+    Entries(Vec<(ByteString, char)>),
     /// stat(2).
     Status(Status),
     /// Everything.
-    Tree(Vec<Node>),
+    Tree(Vec<TreeNode>),
     /// Lines about an actor.
     Lines(Vec<String>),
     /// An actor was asked and can't answer because it is frozen.
@@ -89,20 +89,20 @@ pub enum Outcome {
     Skipped,
 }
 
-impl Outcome {
+impl OperationOutcome {
     /// A failed system call.
     pub fn failed(errno: Errno) -> Self {
         Self::Failed(format!("{errno:?}"))
     }
 }
 
-impl<T: Into<Outcome>> From<nix::Result<T>> for Outcome {
+impl<T: Into<OperationOutcome>> From<nix::Result<T>> for OperationOutcome {
     fn from(result: nix::Result<T>) -> Self {
         result.map_or_else(Self::failed, Into::into)
     }
 }
 
-impl From<()> for Outcome {
+impl From<()> for OperationOutcome {
     fn from((): ()) -> Self {
         Self::Done
     }

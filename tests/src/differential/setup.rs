@@ -1,12 +1,12 @@
 //! Sides made ready.
 
-use super::allowed::{MEANT, NOTHING};
-use super::kernel_side::{KernelController, KernelNamed};
-use super::pair::Pair;
+use super::allowed_differences::{MEANT, NOTHING};
+use super::kernel_side::{KernelController, KernelNamedHierarchy};
 use super::penfold_side::PenfoldMount;
 use super::profile::Profile;
-use super::side::{Mounted, Side};
-use super::sweep::appoint_warden;
+use super::side::{Side, SideMount};
+use super::side_pair::SidePair;
+use super::sweep::start_reaper;
 use std::cell::Cell;
 use std::fs;
 use std::io;
@@ -18,12 +18,12 @@ static THREADS: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
     /// The thread's number, and how many left and right homes it has made.
-    static HOMES: (u32, [Cell<u32>; 2]) = (THREADS.fetch_add(1, Ordering::Relaxed), [Cell::new(0), Cell::new(0)]);
+    static WORK_DIRS: (u32, [Cell<u32>; 2]) = (THREADS.fetch_add(1, Ordering::Relaxed), [Cell::new(0), Cell::new(0)]);
 }
 
 /// What a side is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SideKind {
     /// The kernel's cgroup v1.
     Kernel,
     /// Penfold's file view.
@@ -39,24 +39,24 @@ pub(super) const MARKS: [char; 2] = ['+', '='];
 
 /// A directory of a side's own, removed when it is dropped.
 #[derive(Debug)]
-pub struct Home(PathBuf);
+pub struct WorkDir(PathBuf);
 
-impl Home {
+impl WorkDir {
     /// A fresh one that everybody can enter; its name is on this machine nobody else's. A left one and a right one
     /// that are made in turn have the same name but for the mark.
     pub fn make(right: bool) -> io::Result<Self> {
         // counted for each thread, since tests that run beside one another make theirs in turn too
-        let (thread, number) = HOMES.with(|(thread, made)| {
+        let (thread, number) = WORK_DIRS.with(|(thread, made)| {
             let number = made[usize::from(right)].get();
             made[usize::from(right)].set(number + 1);
             (*thread, number)
         });
         let mark = MARKS[usize::from(right)];
         let name = format!("{PREFIX}{}x{thread:02}{number:03}{mark}", std::process::id());
-        let home = std::env::temp_dir().join(name);
-        fs::create_dir(&home)?;
-        fs::set_permissions(&home, fs::Permissions::from_mode(0o755))?;
-        Ok(Self(home))
+        let work_dir = std::env::temp_dir().join(name);
+        fs::create_dir(&work_dir)?;
+        fs::set_permissions(&work_dir, fs::Permissions::from_mode(0o755))?;
+        Ok(Self(work_dir))
     }
 
     /// Where it is.
@@ -71,45 +71,45 @@ impl Home {
     }
 }
 
-impl Drop for Home {
+impl Drop for WorkDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
 /// A side for sequences of a profile. `helper` is this package's program `differential`.
-pub fn side(kind: Kind, right: bool, profile: Profile, helper: &Path) -> io::Result<Side> {
-    let home = Home::make(right)?;
-    let mounted: Box<dyn Mounted> = match (kind, profile.controller()) {
-        (Kind::Penfold, controller) => Box::new(PenfoldMount::start(controller, &home)?),
-        (Kind::Kernel, None) => Box::new(KernelNamed::mount(&home)?),
-        (Kind::Kernel, Some(controller)) => Box::new(KernelController::find(controller, &home)?),
+pub fn side(kind: SideKind, right: bool, profile: Profile, helper: &Path) -> io::Result<Side> {
+    let work_dir = WorkDir::make(right)?;
+    let mounted: Box<dyn SideMount> = match (kind, profile.controller()) {
+        (SideKind::Penfold, controller) => Box::new(PenfoldMount::start(controller, &work_dir)?),
+        (SideKind::Kernel, None) => Box::new(KernelNamedHierarchy::mount(&work_dir)?),
+        (SideKind::Kernel, Some(controller)) => Box::new(KernelController::find(controller, &work_dir)?),
     };
-    Side::new(mounted, home, helper)
+    Side::new(mounted, work_dir, helper)
 }
 
 /// Two sides of the kernel's: they show whether the harness sees differences where there are none.
-pub fn kernel_pair(profile: Profile, helper: &Path) -> io::Result<Pair> {
-    pair([Kind::Kernel, Kind::Kernel], profile, helper)
+pub fn kernel_pair(profile: Profile, helper: &Path) -> io::Result<SidePair> {
+    pair([SideKind::Kernel, SideKind::Kernel], profile, helper)
 }
 
 /// The kernel's and penfold's.
-pub fn penfold_pair(profile: Profile, helper: &Path) -> io::Result<Pair> {
-    pair([Kind::Kernel, Kind::Penfold], profile, helper)
+pub fn penfold_pair(profile: Profile, helper: &Path) -> io::Result<SidePair> {
+    pair([SideKind::Kernel, SideKind::Penfold], profile, helper)
 }
 
-fn pair(kinds: [Kind; 2], profile: Profile, helper: &Path) -> io::Result<Pair> {
-    appoint_warden(helper)?;
+fn pair(kinds: [SideKind; 2], profile: Profile, helper: &Path) -> io::Result<SidePair> {
+    start_reaper(helper)?;
     // orphans among the actors become ours
     nix::sys::prctl::set_child_subreaper(true)?;
     let (mut left, mut right) =
         (side(kinds[0], false, profile, helper)?, side(kinds[1], true, profile, helper)?);
-    let with_penfold = kinds.contains(&Kind::Penfold);
+    let with_penfold = kinds.contains(&SideKind::Penfold);
     if with_penfold {
         left.spare_frozen();
         right.spare_frozen();
     }
     let reaps_at_once = with_penfold && profile.charges_zombies();
     let allowed = if with_penfold { MEANT } else { NOTHING };
-    Ok(Pair { left, right, profile, reaps_at_once, allowed, perturbation: None })
+    Ok(SidePair { left, right, profile, reaps_at_once, allowed, perturbation: None })
 }

@@ -1,7 +1,7 @@
 //! The shortest sequence that still shows a difference.
 
-use super::operation::Operation;
-use super::pair::{Difference, Pair};
+use super::operation::SideOperation;
+use super::side_pair::{OutcomeDifference, SidePair};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,10 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Leaves steps out, many at a time first and one by one at last, as long as a difference stays. None when not even
 /// the whole sequence shows it again.
-pub fn shrink(pair: &mut Pair, steps: Vec<Operation>) -> io::Result<Option<(Vec<Operation>, Difference)>> {
+pub fn shrink(
+    pair: &mut SidePair,
+    steps: Vec<SideOperation>,
+) -> io::Result<Option<(Vec<SideOperation>, OutcomeDifference)>> {
     let begin = Instant::now();
     let Some((mut steps, mut difference)) = replay(pair, steps)? else { return Ok(None) };
     let mut chunk = steps.len().div_ceil(2);
@@ -36,7 +39,10 @@ pub fn shrink(pair: &mut Pair, steps: Vec<Operation>) -> io::Result<Option<(Vec<
 }
 
 /// Plays steps again; if there is a difference, the steps up to it.
-pub fn replay(pair: &mut Pair, steps: Vec<Operation>) -> io::Result<Option<(Vec<Operation>, Difference)>> {
+pub fn replay(
+    pair: &mut SidePair,
+    steps: Vec<SideOperation>,
+) -> io::Result<Option<(Vec<SideOperation>, OutcomeDifference)>> {
     let played = pair.play(&mut steps.into_iter())?;
     Ok(played.difference.map(|difference| (played.steps, difference)))
 }

@@ -16,25 +16,25 @@ use std::sync::OnceLock;
 
 /// Starts, once, a process that outlives this one and clears up after it; and clears up after those that were killed
 /// together with theirs.
-pub(super) fn appoint_warden(helper: &Path) -> io::Result<()> {
-    static WARDEN: OnceLock<Option<Child>> = OnceLock::new();
+pub(super) fn start_reaper(helper: &Path) -> io::Result<()> {
+    static REAPER: OnceLock<Option<Child>> = OnceLock::new();
     let own = std::process::id();
-    let warden = WARDEN.get_or_init(|| {
+    let reaper = REAPER.get_or_init(|| {
         let programs = [helper.to_owned(), super::program().unwrap_or_default()];
         let programs = programs.map(|path| path.canonicalize().unwrap_or_default());
         for owner in stale_owners() {
             sweep(owner, &programs);
         }
         let mut command = Command::new(helper);
-        command.args(["warden", &own.to_string()]).args(programs).stdin(Stdio::piped());
+        command.args(["reaper", &own.to_string()]).args(programs).stdin(Stdio::piped());
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()
     });
-    warden.as_ref().map(|_| ()).ok_or_else(|| io::Error::other("the warden can't be started"))
+    reaper.as_ref().map(|_| ()).ok_or_else(|| io::Error::other("the reaper can't be started"))
 }
 
 /// Waits for the end of the process at the other end of standard input, and clears up after it. `programs` are those
 /// whose processes it may end.
-pub fn warden(owner: u32, programs: &[PathBuf]) -> io::Result<()> {
+pub fn reaper(owner: u32, programs: &[PathBuf]) -> io::Result<()> {
     // what kills the test's whole process group must leave this one
     let _ = setsid();
     io::stdin().read_to_end(&mut Vec::new())?;
@@ -45,7 +45,8 @@ pub fn warden(owner: u32, programs: &[PathBuf]) -> io::Result<()> {
 /// The processes that left something behind and are no more.
 fn stale_owners() -> Vec<u32> {
     let owner = |name: &str| name.strip_prefix(PREFIX)?.split_once('x')?.0.parse().ok();
-    let mut owners: Vec<u32> = homes_and_groups().iter().filter_map(|path| owner(name_of(path))).collect();
+    let mut owners: Vec<u32> =
+        work_dirs_and_groups().iter().filter_map(|path| owner(name_of(path))).collect();
     owners.sort_unstable();
     owners.dedup();
     owners.retain(|owner| !Path::new(&format!("/proc/{owner}")).exists());
@@ -57,7 +58,7 @@ fn name_of(path: &Path) -> &str {
 }
 
 /// Every directory that could be a home, and every group at the top of a hierarchy.
-fn homes_and_groups() -> Vec<PathBuf> {
+fn work_dirs_and_groups() -> Vec<PathBuf> {
     let mut places = vec![std::env::temp_dir()];
     places.extend(mounts().into_iter().filter(|(_, kind)| kind == "cgroup").map(|(place, _)| place));
     let entries = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
@@ -67,7 +68,7 @@ fn homes_and_groups() -> Vec<PathBuf> {
 /// Homes and groups that a process has made and nobody has removed yet.
 pub fn left_by(owner: u32) -> Vec<PathBuf> {
     let mark = mark_of(owner);
-    homes_and_groups().into_iter().filter(|path| name_of(path).starts_with(&mark)).collect()
+    work_dirs_and_groups().into_iter().filter(|path| name_of(path).starts_with(&mark)).collect()
 }
 
 fn mark_of(owner: u32) -> String {
@@ -88,10 +89,12 @@ fn mounts() -> Vec<(PathBuf, String)> {
 
 /// Clears up after a process that is no more.
 fn sweep(owner: u32, programs: &[PathBuf]) {
-    let (homes, groups): (Vec<_>, Vec<_>) =
+    let (work_dir, groups): (Vec<_>, Vec<_>) =
         left_by(owner).into_iter().partition(|path| path.starts_with(std::env::temp_dir()));
-    let inside: Vec<_> =
-        mounts().into_iter().filter(|(place, _)| homes.iter().any(|home| place.starts_with(home))).collect();
+    let inside: Vec<_> = mounts()
+        .into_iter()
+        .filter(|(place, _)| work_dir.iter().any(|work_dir| place.starts_with(work_dir)))
+        .collect();
     // a view whose daemon is dead can't be entered, and one whose daemon lives needs nothing: it ends with it
     let own = inside.iter().filter(|(_, kind)| kind == "cgroup").map(|(place, _)| place);
     let tops: Vec<PathBuf> = groups.into_iter().chain(own.clone().flat_map(|root| children(root))).collect();
@@ -110,8 +113,10 @@ fn sweep(owner: u32, programs: &[PathBuf]) {
             let _ = umount2(place, MntFlags::MNT_DETACH);
         }
     }
-    for home in homes.iter().filter(|home| !mounts().iter().any(|(place, _)| place.starts_with(home))) {
-        let _ = fs::remove_dir_all(home);
+    for work_dir in
+        work_dir.iter().filter(|work_dir| !mounts().iter().any(|(place, _)| place.starts_with(work_dir)))
+    {
+        let _ = fs::remove_dir_all(work_dir);
     }
 }
 

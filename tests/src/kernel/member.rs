@@ -1,6 +1,6 @@
 //! A member: a real process that sleeps until it is asked to do something.
 
-use super::protocol::{Reply, Request};
+use super::protocol::{MemberReply, MemberRequest};
 use crate::ops::errno;
 use crate::target::Res;
 use nix::errno::Errno;
@@ -16,13 +16,13 @@ const STEP: Duration = Duration::from_millis(2);
 
 /// A child process of the tester, with the pipe it takes its orders from.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct MemberProcess {
     child: Child,
     requests: ChildStdin,
     replies: BufReader<ChildStdout>,
 }
 
-impl Member {
+impl MemberProcess {
     /// Starts the helper program.
     pub(super) fn start(helper: &Path) -> Res<Self> {
         let mut child = Command::new(helper)
@@ -41,14 +41,14 @@ impl Member {
     }
 
     /// Asks and waits for the answer; a member that is dead answers ESRCH.
-    pub(super) fn ask(&mut self, request: &Request) -> Res<Reply> {
+    pub(super) fn ask(&mut self, request: &MemberRequest) -> Res<MemberReply> {
         let mut line = serde_json::to_string(request).expect("a request is plain data");
         line.push('\n');
         self.requests.write_all(line.as_bytes()).map_err(|_| Errno::ESRCH)?;
         line.clear();
         self.replies.read_line(&mut line).map_err(|_| Errno::ESRCH)?;
         match serde_json::from_str(&line).map_err(|_| Errno::ESRCH)? {
-            Reply::Failed(raw) => Err(Errno::from_raw(raw)),
+            MemberReply::Failed(raw) => Err(Errno::from_raw(raw)),
             reply => Ok(reply),
         }
     }
@@ -59,7 +59,7 @@ impl Member {
     }
 }
 
-impl Drop for Member {
+impl Drop for MemberProcess {
     fn drop(&mut self) {
         // the group may be frozen: whoever drops members thaws it first, so this ends
         let _ = self.child.kill();

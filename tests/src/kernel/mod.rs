@@ -5,18 +5,18 @@ mod member;
 mod proc;
 pub mod protocol;
 
-use crate::ops::{Answer, FsOp, Performer};
+use crate::ops::{FsAnswer, FsOp, Performer};
 use crate::proc_text;
 use crate::scenarios::Scenario;
-use crate::target::{AgentCall, Res, Target};
+use crate::target::{AgentCall, Res, TestTarget};
 pub use alone::{Hindrance, in_use, take_turn};
-use member::{Member, within_patience};
+use member::{MemberProcess, within_patience};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::sched_getaffinity;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
-use protocol::{Reply, Request};
+use protocol::{MemberReply, MemberRequest};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,15 +32,15 @@ static RUNS: AtomicU32 = AtomicU32::new(0);
 
 /// How a role came to be.
 #[derive(Debug)]
-enum Role {
-    Process(Member),
+enum KernelRole {
+    Process(MemberProcess),
     Forked { pid: i32, parent: String },
     Thread { tid: i32 },
 }
 
 /// The kernel's cgroup v1. Everything it made goes away when it is dropped.
 #[derive(Debug)]
-pub struct Kernel {
+pub struct KernelTarget {
     unique: String,
     home: PathBuf,
     helper: PathBuf,
@@ -48,12 +48,12 @@ pub struct Kernel {
     mounted: Vec<String>,
     opened: Vec<PathBuf>,
     controllers: Vec<String>,
-    roles: BTreeMap<String, Role>,
+    roles: BTreeMap<String, KernelRole>,
     performer: Performer,
     asynchronous_work: Duration,
 }
 
-impl Kernel {
+impl KernelTarget {
     /// Prepares a run; `helper` is this package's program `member`.
     ///
     /// Waits for others who play on the kernel. The error says why this machine cannot be tested on.
@@ -133,20 +133,20 @@ impl Kernel {
     }
 
     /// The process that answers for a role; a thread or a forked child cannot be asked.
-    fn process(&mut self, role: &str) -> Res<&mut Member> {
+    fn process(&mut self, role: &str) -> Res<&mut MemberProcess> {
         match self.roles.get_mut(role) {
-            Some(Role::Process(member)) => Ok(member),
+            Some(KernelRole::Process(member)) => Ok(member),
             _ => Err(Errno::ESRCH),
         }
     }
 
-    fn task_of(reply: &Reply) -> i32 {
-        let Reply::Task(tid) = reply else { panic!("{reply:?} is not a task") };
+    fn task_of(reply: &MemberReply) -> i32 {
+        let MemberReply::Task(tid) = reply else { panic!("{reply:?} is not a task") };
         *tid
     }
 }
 
-impl Target for Kernel {
+impl TestTarget for KernelTarget {
     fn name(&self) -> &'static str {
         "kernel"
     }
@@ -188,40 +188,40 @@ impl Target for Kernel {
         Ok(())
     }
 
-    fn fs(&mut self, who: Option<&str>, op: &FsOp) -> Res<Answer> {
+    fn fs(&mut self, who: Option<&str>, op: &FsOp) -> Res<FsAnswer> {
         let mut op = op.clone();
         for path in op.paths_mut() {
             *path = self.place(path);
         }
         let Some(who) = who else { return self.performer.perform(&op) };
-        match self.process(who)?.ask(&Request::Fs(op))? {
-            Reply::Fs(answer) => Ok(answer),
+        match self.process(who)?.ask(&MemberRequest::Fs(op))? {
+            MemberReply::Fs(answer) => Ok(answer),
             reply => panic!("{reply:?} does not answer a file operation"),
         }
     }
 
     fn spawn(&mut self, role: &str, uids: (u32, u32, u32)) -> Res<()> {
-        let mut member = Member::start(&self.helper)?;
+        let mut member = MemberProcess::start(&self.helper)?;
         // asked in any case: the answer shows that it runs and is past its exec
-        member.ask(&Request::SetUids(uids.0, uids.1, uids.2))?;
-        self.roles.insert(role.into(), Role::Process(member));
+        member.ask(&MemberRequest::SetUids(uids.0, uids.1, uids.2))?;
+        self.roles.insert(role.into(), KernelRole::Process(member));
         Ok(())
     }
 
     fn fork(&mut self, parent: &str, child: &str) -> Res<()> {
-        let pid = Self::task_of(&self.process(parent)?.ask(&Request::Fork)?);
-        self.roles.insert(child.into(), Role::Forked { pid, parent: parent.into() });
+        let pid = Self::task_of(&self.process(parent)?.ask(&MemberRequest::Fork)?);
+        self.roles.insert(child.into(), KernelRole::Forked { pid, parent: parent.into() });
         Ok(())
     }
 
     fn thread(&mut self, process: &str, thread: &str) -> Res<()> {
-        let tid = Self::task_of(&self.process(process)?.ask(&Request::Thread)?);
-        self.roles.insert(thread.into(), Role::Thread { tid });
+        let tid = Self::task_of(&self.process(process)?.ask(&MemberRequest::Thread)?);
+        self.roles.insert(thread.into(), KernelRole::Thread { tid });
         Ok(())
     }
 
     fn set_uids(&mut self, role: &str, uids: (u32, u32, u32)) -> Res<()> {
-        self.process(role)?.ask(&Request::SetUids(uids.0, uids.1, uids.2)).map(|_| ())
+        self.process(role)?.ask(&MemberRequest::SetUids(uids.0, uids.1, uids.2)).map(|_| ())
     }
 
     fn kill(&mut self, role: &str) -> Res<()> {
@@ -232,11 +232,11 @@ impl Target for Kernel {
 
     fn reap(&mut self, role: &str) -> Res<()> {
         match self.roles.get_mut(role).ok_or(Errno::ESRCH)? {
-            Role::Process(member) => member.reap()?,
-            Role::Thread { .. } => return Err(Errno::ECHILD),
-            Role::Forked { pid, parent } => {
+            KernelRole::Process(member) => member.reap()?,
+            KernelRole::Thread { .. } => return Err(Errno::ECHILD),
+            KernelRole::Forked { pid, parent } => {
                 let (pid, parent) = (*pid, parent.clone());
-                self.process(&parent)?.ask(&Request::Reap(pid))?;
+                self.process(&parent)?.ask(&MemberRequest::Reap(pid))?;
             }
         }
         Ok(())
@@ -244,9 +244,9 @@ impl Target for Kernel {
 
     fn tid(&self, role: &str) -> Option<i32> {
         self.roles.get(role).map(|role| match role {
-            Role::Process(member) => member.pid(),
-            Role::Forked { pid, .. } => *pid,
-            Role::Thread { tid } => *tid,
+            KernelRole::Process(member) => member.pid(),
+            KernelRole::Forked { pid, .. } => *pid,
+            KernelRole::Thread { tid } => *tid,
         })
     }
 
@@ -265,7 +265,7 @@ impl Target for Kernel {
     }
 
     fn set_affinity(&mut self, role: &str, cpus: &[usize]) -> Res<()> {
-        self.process(role)?.ask(&Request::SetAffinity(cpus.to_vec())).map(|_| ())
+        self.process(role)?.ask(&MemberRequest::SetAffinity(cpus.to_vec())).map(|_| ())
     }
 
     fn affinity(&mut self, role: &str) -> Res<Vec<usize>> {
@@ -307,7 +307,7 @@ impl Target for Kernel {
     }
 }
 
-impl Drop for Kernel {
+impl Drop for KernelTarget {
     fn drop(&mut self) {
         self.performer = Performer::default();
         for group in &self.opened {

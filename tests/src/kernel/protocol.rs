@@ -1,11 +1,11 @@
 //! What the tester and a member process say to each other: one JSON value per line.
 
-use crate::ops::{Answer, FsOp};
+use crate::ops::{FsAnswer, FsOp};
 use serde::{Deserialize, Serialize};
 
 /// What a member is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Request {
+pub enum MemberRequest {
     /// A file operation.
     Fs(FsOp),
     /// Start a thread that does nothing.
@@ -22,11 +22,11 @@ pub enum Request {
 
 /// What came of it.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Reply {
+pub enum MemberReply {
     /// Done, nothing to tell.
     Done,
     /// What a file operation gave.
-    Fs(Answer),
+    Fs(FsAnswer),
     /// The task that was made.
     Task(i32),
     /// The system call failed with this errno.

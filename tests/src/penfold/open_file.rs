@@ -1,14 +1,14 @@
 //! An open control file: offset, content, and the credentials it was opened with.
 
 use super::vfs::{Vfs, errno};
-use crate::ops::Answer;
+use crate::ops::FsAnswer;
 use crate::target::Res;
 use nix::errno::Errno;
 use penfold_core::{Caller, CgroupId, FileId, Tid};
 
 /// A file that stays open when its group is removed, and then answers ENODEV.
 #[derive(Debug)]
-pub(super) struct OpenFile {
+pub(super) struct VfsOpenFile {
     /// The mount it was opened through, which it keeps busy.
     pub(super) label: String,
     pub(super) cgroup: CgroupId,
@@ -24,9 +24,9 @@ pub(super) struct OpenFile {
     pub(super) read_to: u64,
 }
 
-impl OpenFile {
+impl VfsOpenFile {
     /// Content is made anew at offset 0 and wherever a seek or a write has been.
-    pub(super) fn read(&mut self, vfs: &mut Vfs, length: usize) -> Res<Answer> {
+    pub(super) fn read(&mut self, vfs: &mut Vfs, length: usize) -> Res<FsAnswer> {
         if !self.readable {
             return Err(Errno::EBADF);
         }
@@ -39,11 +39,11 @@ impl OpenFile {
         let end = (start + length).min(self.content.len());
         self.offset += (end - start) as u64;
         self.read_to = self.offset;
-        Ok(Answer::Bytes(self.content[start..end].to_vec()))
+        Ok(FsAnswer::Bytes(self.content[start..end].to_vec()))
     }
 
     /// One command, wherever the offset is.
-    pub(super) fn write_at(&self, vfs: &mut Vfs, writer: Tid, data: &[u8]) -> Res<Answer> {
+    pub(super) fn write_at(&self, vfs: &mut Vfs, writer: Tid, data: &[u8]) -> Res<FsAnswer> {
         if !self.writable {
             return Err(Errno::EBADF);
         }
@@ -51,19 +51,19 @@ impl OpenFile {
         let caller = Caller { task: writer, ..self.opener.clone() };
         let Vfs { engine, host, .. } = vfs;
         engine.write(host, &caller, self.cgroup, file, data).map_err(|e| errno(&e))?;
-        Ok(Answer::Count(data.len() as u64))
+        Ok(FsAnswer::Count(data.len() as u64))
     }
 
-    pub(super) fn write(&mut self, vfs: &mut Vfs, writer: Tid, data: &[u8]) -> Res<Answer> {
+    pub(super) fn write(&mut self, vfs: &mut Vfs, writer: Tid, data: &[u8]) -> Res<FsAnswer> {
         let answer = self.write_at(vfs, writer, data)?;
         self.offset += data.len() as u64;
         Ok(answer)
     }
 
-    pub(super) fn seek(&mut self, vfs: &Vfs, offset: i64) -> Res<Answer> {
+    pub(super) fn seek(&mut self, vfs: &Vfs, offset: i64) -> Res<FsAnswer> {
         let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
         vfs.must_live(self.cgroup)?;
         self.offset = offset;
-        Ok(Answer::Count(offset))
+        Ok(FsAnswer::Count(offset))
     }
 }

@@ -17,7 +17,7 @@ mod walks;
 
 pub use walks::{WALKS, Walk};
 
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 
 /// A scenario and what it needs.
 #[derive(Debug, Clone, Copy)]
@@ -31,14 +31,18 @@ pub struct Scenario {
     /// Controllers in whose hierarchy nobody else may have a cgroup: what the kernel answers depends on all siblings.
     pub alone: &'static [&'static str],
     /// The walk.
-    pub play: fn(&mut Run),
+    pub play: fn(&mut ScenarioRun),
 }
 
-const fn scenario(name: &'static str, opens: &'static [&'static str], play: fn(&mut Run)) -> Scenario {
+const fn scenario(
+    name: &'static str,
+    opens: &'static [&'static str],
+    play: fn(&mut ScenarioRun),
+) -> Scenario {
     Scenario { name, opens, binds: &[], alone: &[], play }
 }
 
-const fn binding(name: &'static str, binds: &'static [&'static str], play: fn(&mut Run)) -> Scenario {
+const fn binding(name: &'static str, binds: &'static [&'static str], play: fn(&mut ScenarioRun)) -> Scenario {
     Scenario { name, opens: &[], binds, alone: &[], play }
 }
 

@@ -7,7 +7,7 @@ use penfold_core::{Caller, CgroupId, Engine, Error, Host, Tid};
 use penfold_linux::trace::{AtEnd, Command, ExecOptions, Running, TraceHost, Workshop};
 use penfold_module::loader::Controller;
 
-pub struct Hosted {
+pub struct ModuleHost {
     pub host: TraceHost,
 }
 
@@ -15,9 +15,9 @@ pub fn owner() -> Caller {
     Caller::root(Tid(std::process::id().cast_signed()))
 }
 
-impl Hosted {
-    pub fn start() -> Hosted {
-        Hosted { host: TraceHost::start(Workshop::new(false)).expect("the host starts") }
+impl ModuleHost {
+    pub fn start() -> ModuleHost {
+        ModuleHost { host: TraceHost::start(Workshop::new(false)).expect("the host starts") }
     }
 
     /// Works on the engine, on the tracer thread.
@@ -89,7 +89,7 @@ pub fn account(
     (told, here)
 }
 
-impl Drop for Hosted {
+impl Drop for ModuleHost {
     fn drop(&mut self) {
         // a test may have stopped it
         let _ = self.host.stop(AtEnd::Kill);

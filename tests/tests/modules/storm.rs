@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::compile::{module, program};
-use super::hosted::{Hosted, account};
+use super::hosted::{ModuleHost, account};
 
 /// Processes that are parents at once, children by fork, vfork and clone, threads, children of children that outlive
 /// their parents, children killed at birth. With a number it makes exactly so many and ends; without, it goes on.
@@ -73,7 +73,7 @@ const WITNESS: [(&str, &str); 3] = [("FORKS", ""), ("EXITS", ""), ("BIND", "")];
 #[test]
 fn a_module_loaded_in_a_fork_storm_is_told_of_everything_exactly_once() {
     let (storm, file) = (program(STORM), module("witness", &WITNESS));
-    let hosted = Hosted::start();
+    let hosted = ModuleHost::start();
     let path = storm.path().to_str().unwrap().to_owned();
     let storms: Vec<_> = (0..3).map(|_| hosted.exec(None, &[&path])).collect();
     let mut heard = 0;
@@ -106,7 +106,7 @@ fn a_module_loaded_in_a_fork_storm_is_told_of_everything_exactly_once() {
 fn the_forks_of_a_program_are_told_to_the_last_one_beside_a_storm() {
     const FORKS: u64 = 1_500;
     let (storm, file) = (program(STORM), module("witness", &WITNESS));
-    let hosted = Hosted::start();
+    let hosted = ModuleHost::start();
     let path = storm.path().to_str().unwrap().to_owned();
     let raging = hosted.exec(None, &[&path]);
     hosted.load(file.path());
@@ -143,7 +143,7 @@ int main(void)
 }
 "#;
     let (exec, file) = (program(EXEC), module("witness", &WITNESS));
-    let hosted = Hosted::start();
+    let hosted = ModuleHost::start();
     hosted.load(file.path());
     let top = hosted.mount("witness");
     let group = hosted.mkdir(top, "g");

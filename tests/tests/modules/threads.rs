@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use penfold_core::Errno;
 
 use super::compile::{module, program};
-use super::hosted::Hosted;
+use super::hosted::ModuleHost;
 
 const THREADS: u64 = 10_000;
 
@@ -42,7 +42,7 @@ int main(int count, char **words)
 fn load_and_unload_among_ten_thousand_threads() {
     let (sleepers, file) =
         (program(SLEEPERS), module("witness", &[("FORKS", ""), ("EXITS", ""), ("RULE", "")]));
-    let hosted = Hosted::start();
+    let hosted = ModuleHost::start();
     let fifo = super::compile::scratch(".fifo");
     nix::unistd::mkfifo(fifo.path(), nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
     let words = [sleepers.path().to_str().unwrap(), &THREADS.to_string(), fifo.path().to_str().unwrap()];

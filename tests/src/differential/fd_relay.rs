@@ -1,7 +1,7 @@
 //! Open files on their way from one operator to the other, so that opener and writer differ.
 
 use super::operation::Operator;
-use super::reading::Opened;
+use super::reading::OpenedFile;
 use nix::errno::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -18,26 +18,26 @@ use std::path::PathBuf;
 const SPACE: usize = rustix::cmsg_space!(ScmRights(1));
 
 /// Where an operator takes open files, and the way to the other one.
-pub(super) struct Door {
+pub(super) struct FdRelay {
     listener: UnixListener,
     other: PathBuf,
 }
 
-impl Door {
+impl FdRelay {
     /// Opens the door of `operator`, in a directory that both share.
-    pub(super) fn open(operator: Operator, home: PathBuf) -> io::Result<Self> {
+    pub(super) fn open(operator: Operator, work_dir: PathBuf) -> io::Result<Self> {
         let other = match operator {
             Operator::Root => Operator::User,
             Operator::User => Operator::Root,
         };
-        let own = home.join(format!("door_{}", operator.name()));
+        let own = work_dir.join(format!("relay_{}", operator.name()));
         let listener = UnixListener::bind(&own)?;
         set_permissions(&own, Permissions::from_mode(0o777))?;
-        Ok(Self { listener, other: home.join(format!("door_{}", other.name())) })
+        Ok(Self { listener, other: work_dir.join(format!("relay_{}", other.name())) })
     }
 
     /// Sends a copy; it waits at the other door until it is taken.
-    pub(super) fn send(&self, opened: &Opened) -> nix::Result<()> {
+    pub(super) fn send(&self, opened: &OpenedFile) -> nix::Result<()> {
         let stream = UnixStream::connect(&self.other).map_err(crate::ops::errno)?;
         let mut space = [MaybeUninit::uninit(); SPACE];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -49,7 +49,7 @@ impl Door {
     }
 
     /// Takes what was sent. EPROTO when something else came.
-    pub(super) fn receive(&self) -> nix::Result<Opened> {
+    pub(super) fn receive(&self) -> nix::Result<OpenedFile> {
         let (stream, _) = self.listener.accept().map_err(crate::ops::errno)?;
         let mut space = [MaybeUninit::uninit(); SPACE];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -61,7 +61,7 @@ impl Door {
                 && let Some(fd) = fds.next()
             {
                 let [members, root, state] = facts.map(|fact| fact == 1);
-                return Ok(Opened { fd, members, root, state });
+                return Ok(OpenedFile { fd, members, root, state });
             }
         }
         Err(Errno::EPROTO)

@@ -2,9 +2,9 @@
 
 /// xorshift over a scrambled seed.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(u64);
+pub(super) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     /// Dice for a seed; neighbouring seeds give unrelated rolls.
     pub(super) fn new(seed: u64) -> Self {
         let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -13,21 +13,21 @@ impl Dice {
         Self((x ^ (x >> 31)) | 1)
     }
 
-    /// A number below `sides`, which is at least 1.
-    pub(super) fn roll(&mut self, sides: usize) -> usize {
+    /// A number below `limit`, which is at least 1.
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        (self.0 >> 33) as usize % sides
+        (self.0 >> 33) as usize % limit
     }
 
-    /// True once in `sides`.
-    pub(super) fn once_in(&mut self, sides: usize) -> bool {
-        self.roll(sides) == 0
+    /// True once in `limit`.
+    pub(super) fn once_in(&mut self, limit: usize) -> bool {
+        self.below(limit) == 0
     }
 
     /// One of these, of which there is at least one.
     pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.roll(from.len())]
+        &from[self.below(from.len())]
     }
 }
