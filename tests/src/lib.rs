@@ -1,10 +1,10 @@
 //! Behaviour tests of penfold.
 //!
-//! A *scenario* is a plain function that drives a [`TestTarget`] through a [`ScenarioRun`] and so records a
-//! transcript: one line per operation with its result. The same scenario run on two targets must
-//! give the same transcript. The first target is the [`KernelTarget`]'s own cgroup v1; it is the
-//! authority on what every errno and every byte has to be. The second is [`PenfoldTarget`]'s engine with
-//! all its controllers over a simulated host.
+//! A *scenario* is a plain function that drives a [`TestTarget`] through a [`ScenarioRun`]. The run records a
+//! transcript: one line per operation with its result. The same scenario must give the same transcript on two targets:
+//!
+//! * [`KernelTarget`], the kernel's own cgroup v1, which is right in every errno and every byte;
+//! * [`PenfoldTarget`], penfold's engine with all its controllers over a simulated host.
 //!
 //! `tests/recorded` holds the transcripts of the kernel named there, for machines that have no v1.
 

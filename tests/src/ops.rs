@@ -1,4 +1,4 @@
-//! File operations as data, so that any process can be asked to perform them.
+//! File operations as data, so that any process can perform them.
 
 use crate::target::Res;
 use nix::errno::Errno;
@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, PermissionsExt};
 use std::os::unix::{fs as unix_fs, fs::symlink};
 
-/// One file operation; each is one system call, but for those that open what they name first.
+/// One file operation. Each is one system call, perhaps after an open of the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)] // the fields are the arguments of the system call of that name
 pub enum FsOp {
@@ -65,7 +65,7 @@ pub enum FsOp {
     List {
         path: String,
     },
-    /// Like `List`, without directories: for a root that others may have groups in.
+    /// Like `List`, without directories: for a root in which other programs may have groups.
     ListFiles {
         path: String,
     },
@@ -141,7 +141,7 @@ impl FsOp {
     }
 }
 
-/// What an operation gives back.
+/// The result of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FsAnswer {
     /// Nothing but success.
@@ -174,8 +174,7 @@ pub struct Performer {
 }
 
 impl Performer {
-    /// Performs one operation; the error is that of the system call that failed. EBADF for a
-    /// handle that is not open.
+    /// Performs one operation. The error is that of the failed system call, or `EBADF` for a handle that is not open.
     pub fn perform(&mut self, op: &FsOp) -> Res<FsAnswer> {
         match op {
             FsOp::Mkdir { path, mode } => done(DirBuilder::new().mode(*mode).create(path)),
@@ -274,7 +273,7 @@ fn count(result: io::Result<usize>) -> Res<FsAnswer> {
     result.map(|n| FsAnswer::Count(n as u64)).map_err(errno)
 }
 
-/// The errno of an I/O error; EIO for one that std made up itself.
+/// The errno of an I/O error; `EIO` for an error of the standard library itself.
 pub fn errno(error: io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO as i32))
 }

@@ -1,13 +1,13 @@
-//! Transcripts kept in the repository, for machines whose kernel cannot be asked.
+//! Transcripts in the repository, for machines whose kernel has no cgroup v1.
 
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 
-/// The kernel the recordings were made on: `major.minor` of its release, and its shape.
+/// The release of the kernel on which the recordings were made, as `major.minor`.
 pub const RECORDED_ON: &str = "6.18";
 
-/// CPUs of the machine the recordings were made on; all of them online, one memory node.
+/// The CPUs of the machine on which the recordings were made: all online, with one memory node.
 pub const RECORDED_CPUS: usize = 2;
 
 fn path(scenario: &str) -> PathBuf {
@@ -24,21 +24,21 @@ pub fn store(scenario: &str, transcript: &str) -> std::io::Result<()> {
     fs::write(path(scenario), transcript)
 }
 
-/// Is this machine like the one the recordings were made on?
+/// Whether this machine is like that of the recordings.
 pub fn recorded_here() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     release.starts_with(&format!("{RECORDED_ON}.")) && cpus == RECORDED_CPUS
 }
 
-/// One line that two transcripts do not agree on.
+/// One line in which two transcripts differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineDifference {
     /// Counted from 1.
     pub line: usize,
-    /// What should be there; `(end)` behind the last line.
+    /// The right line; `(end)` behind the last one.
     pub expected: String,
-    /// What is there.
+    /// The line instead.
     pub got: String,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for LineDifference {
     }
 }
 
-/// Where two transcripts differ; empty when they agree.
+/// The lines in which two transcripts differ; empty if they agree.
 pub fn differing_lines(expected: &str, got: &str) -> Vec<LineDifference> {
     let (mut expected, mut got) = (expected.lines(), got.lines());
     let mut found = Vec::new();
@@ -65,7 +65,7 @@ pub fn differing_lines(expected: &str, got: &str) -> Vec<LineDifference> {
     found
 }
 
-/// The first twenty of them as text.
+/// The first twenty differences as text.
 pub fn differences(expected: &str, got: &str) -> Vec<String> {
     differing_lines(expected, got).iter().take(20).map(ToString::to_string).collect()
 }

@@ -1,4 +1,4 @@
-//! A run of a scenario on a target: does what it is told and writes down what came of it.
+//! A run of a scenario on a target: performs operations and records their results.
 
 use crate::ops::{FsAnswer, FsOp};
 use crate::show::{describe, show, show_result};
@@ -11,9 +11,13 @@ pub const ROOT: (u32, u32, u32) = (0, 0, 0);
 
 /// Drives a [`TestTarget`] and records one line per operation.
 ///
-/// In paths, mount data and written text, `{role}` stands for a member's task id (`{role:x}` and
-/// `{role:o}` in hexadecimal and octal as C writes them), `{u}` for the run's unique tag and
-/// `{agent}` for the release agent. Transcripts show the braces, never what stands for them.
+/// Paths, mount data and written text may have templates:
+///
+/// * `{role}` is a member's task id, `{role:x}` and `{role:o}` the same in hexadecimal and octal as C writes them;
+/// * `{u}` is the run's unique tag;
+/// * `{agent}` is the release agent.
+///
+/// Transcripts show the templates, never their values.
 #[allow(missing_debug_implementations)]
 pub struct ScenarioRun<'a> {
     target: &'a mut dyn TestTarget,
@@ -32,7 +36,7 @@ impl<'a> ScenarioRun<'a> {
         self.transcript
     }
 
-    /// Writes down a heading.
+    /// Records a heading.
     pub fn section(&mut self, title: &str) {
         let _ = writeln!(self.transcript, "# {title}");
     }
@@ -55,7 +59,7 @@ impl<'a> ScenarioRun<'a> {
         self.record_result(&format!("mount {label} {}", show(data.as_bytes())), result).is_ok()
     }
 
-    /// Mounts, notes the options shown for it, and unmounts again.
+    /// Mounts, records the options shown, and unmounts again.
     pub fn try_mount(&mut self, data: &str) {
         if self.mount("try", data) {
             self.mount_options("try");
@@ -214,7 +218,7 @@ impl<'a> ScenarioRun<'a> {
         self.remember(role);
     }
 
-    /// [`TestTarget::fork`]; is there a child now?
+    /// [`TestTarget::fork`]. True if there is a child now.
     pub fn fork(&mut self, parent: &str, child: &str) -> bool {
         let result = self.target.fork(parent, child);
         self.remember(child);
@@ -240,7 +244,7 @@ impl<'a> ScenarioRun<'a> {
         let _ = self.record_result(&format!("[{role}] setresuid {uids:?}"), result);
     }
 
-    /// SIGKILL; stays a zombie.
+    /// Sends SIGKILL; the member stays a zombie.
     pub fn kill(&mut self, role: &str) {
         let result = self.target.kill(role);
         let _ = self.record_result(&format!("kill {role}"), result);
@@ -306,11 +310,11 @@ impl<'a> ScenarioRun<'a> {
 
     // ---- release agent, time
 
-    /// What the release agent was called with since the last look.
+    /// Records the calls of the release agent since the last time.
     pub fn agent_calls(&mut self) {
         let agent = self.target.agent();
         let mut calls = self.target.agent_calls();
-        // several at once run at the same time
+        // several agents may run at the same time
         calls.sort_by(|a, b| a.argv.cmp(&b.argv));
         if calls.is_empty() {
             self.record("agent", "not called");
@@ -380,7 +384,7 @@ impl<'a> ScenarioRun<'a> {
         }
     }
 
-    /// A list of task ids as roles, in the order read; a stranger is a `?`.
+    /// A list of task ids as roles, in the order read, with `?` for other tasks.
     fn show_members(&self, bytes: &[u8]) -> String {
         let mut roles = Vec::new();
         for line in String::from_utf8_lossy(bytes).lines() {

@@ -1,5 +1,5 @@
-//! The differential harness notices what it should: the right side of two hierarchies of the kernel is made to lie. And
-//! it leaves nothing behind.
+//! The differential harness notices a difference, here a lie of the right side of two hierarchies of the kernel. The
+//! harness leaves nothing behind.
 
 use penfold_tests::differential::{
     Act, CampaignPlan, DifferentialFailure, FileCall, NOTHING, OperationOutcome, Perturbation, Profile,
@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Says why a test can't run here; with CI=true that is a failure. If it can it is this process's turn.
+/// Prints why a test can't run here, which is a failure with CI=true. If it can run, waits for this process's turn.
 fn is_skipped() -> bool {
     let Some(reason) = missing() else {
         take_turn().expect("the others end some time");
@@ -23,8 +23,9 @@ fn is_skipped() -> bool {
     true
 }
 
-/// The one failure that is found when the right side lies; it must come again when its steps are played again, and
-/// must not without the lie.
+/// The one failure that is found when the right side lies.
+///
+/// The failure must come again when its steps are played again, and must not come without the lie.
 fn find(perturbation: Perturbation) -> Option<DifferentialFailure> {
     let helper = Path::new(env!("CARGO_BIN_EXE_differential"));
     let mut pair = kernel_pair(Profile::Named, helper).expect("two sides");
@@ -132,7 +133,7 @@ fn what_a_killed_run_leaves_is_cleared_up() {
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.signal(), Some(9), "{output:?}");
     let left = String::from_utf8_lossy(&output.stdout).into_owned();
-    // a home and a group on both sides
+    // a work directory and a group on both sides
     assert_eq!(left.matches(&format!("pfdiff{owner}x")).count(), 4, "{left}");
     let end = Instant::now() + Duration::from_secs(20);
     while !left_by(owner).is_empty() {

@@ -8,9 +8,9 @@ use std::path::Path;
 /// A line that may differ, and why; docs/differences.md says the same at length.
 struct AllowedLine {
     scenario: &'static str,
-    /// How the expected line begins.
+    /// The beginning of the expected line.
     line: &'static str,
-    /// What the kernel answers and penfold does not.
+    /// The kernel's answer, from which penfold's differs.
     kernel: &'static str,
     reason: &'static str,
 }
@@ -60,7 +60,7 @@ fn find_allowance(scenario: &Scenario, difference: &LineDifference) -> Option<us
     })
 }
 
-/// The differences that nobody has given a reason for, as text; notes which allowances were needed.
+/// The differences without an allowance, as text. Sets `needed` for the allowances that were needed.
 fn unexplained(scenario: &Scenario, expected: &str, got: &str, needed: &mut [bool]) -> Option<String> {
     let mut found = Vec::new();
     for difference in recording::differing_lines(expected, got) {
@@ -94,7 +94,7 @@ fn penfold_does_what_was_recorded() {
     }
 }
 
-/// Other kernels have other files, and other machines other CPUs: only one like the recorded one is asked itself.
+/// Runs only on a kernel and a machine like those of the recordings: others have other files and other CPUs.
 #[test]
 fn penfold_does_what_this_kernel_does() {
     if !recording::recorded_here() {
@@ -119,8 +119,8 @@ fn penfold_does_what_this_kernel_does() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-/// Plays on both. A difference counts when it comes again each time: on a busy machine what the kernel does later
-/// may come later than anyone waits.
+/// Plays on both. A difference counts only if it comes each time: on a busy machine later work of the kernel may come
+/// after the longest wait.
 fn compare_live(scenario: &Scenario, play: impl Fn(&mut ScenarioRun)) -> Result<Option<String>, Hindrance> {
     let mut found = None;
     for attempt in 0..3 {
@@ -135,7 +135,7 @@ fn compare_live(scenario: &Scenario, play: impl Fn(&mut ScenarioRun)) -> Result<
     Ok(found)
 }
 
-/// The random walks with other seeds: one, or as many as `PENFOLD_SEEDS` says, from `PENFOLD_FIRST_SEED` or 2 on.
+/// Takes the random walks with other seeds: `PENFOLD_SEEDS` or one of them, from `PENFOLD_FIRST_SEED` or 2 on.
 fn walk_elsewhere(failures: &mut Vec<String>) {
     let number = |name: &str, default| {
         std::env::var(name)

@@ -30,8 +30,9 @@ fn function_name(line: &str) -> Option<&str> {
     Some(&after[..after.find(['(', '<'])?])
 }
 
-/// What is marked as a test; what a table of tests for each host names; without the usual harness, what the table of tests
-/// in `main` names.
+/// The functions that are marked as tests, and those that a table of tests names.
+///
+/// There is a table for each host, and one in `main` of a program without the usual harness.
 fn tests_in(source: &str) -> BTreeSet<String> {
     let table = source.contains("let tests: &[(&str, fn())]");
     let on_each_host = source.split("\non_each_host! {\n").nth(1).and_then(|rest| rest.split("\n}\n").next());
@@ -60,7 +61,7 @@ fn all_tests() -> TestNames {
     files.iter().map(|path| (relative(path), tests_in(&read(path)))).collect()
 }
 
-/// What is wrong with one promise's references.
+/// The errors in one promise's references.
 fn wrong_references(references: &str, tests: &TestNames) -> Vec<String> {
     let mut problems = Vec::new();
     let mut since_last_file = Vec::new();
@@ -90,7 +91,7 @@ fn wrong_references(references: &str, tests: &TestNames) -> Vec<String> {
     problems
 }
 
-/// Everything that is wrong with the document.
+/// All errors in the document.
 fn problems(document: &str, tests: &TestNames) -> Vec<String> {
     let mut problems = Vec::new();
     let mut numbers = BTreeSet::new();

@@ -1,5 +1,7 @@
-//! The helper processes of the differential test: an operator, an actor, the one that clears up at last, one that
-//! dies before its time, or under the name `agent_N` a release agent.
+//! The helper processes of the differential test.
+//!
+//! By its arguments the program is an operator, an actor, the reaper or a process that dies early. Under the name
+//! `agent_N` the program is a release agent.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -33,7 +35,7 @@ fn main() -> io::Result<()> {
     }
 }
 
-/// Has a frozen process in a group on two sides, says what there is, and is killed.
+/// Freezes a process in a group on two sides, prints everything that it has made, and kills itself.
 fn die() -> io::Result<()> {
     let mut pair = kernel_pair(Profile::Freezer, &std::env::current_exe()?)?;
     let at = |path: &str| PathAt { at: BaseDir::Root, path: path.into() };
@@ -52,7 +54,7 @@ fn die() -> io::Result<()> {
     Ok(())
 }
 
-/// One line with one write, so that calls at the same time do not mix.
+/// Logs a call with one write, so that calls at the same time do not mix.
 fn note_agent_call(args: &[String]) -> io::Result<()> {
     let line = format!("{}\n", args[1..].join(" ").escape_debug());
     let mut log = OpenOptions::new().create(true).append(true).open(format!("{}.log", args[0]))?;

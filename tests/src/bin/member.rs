@@ -26,7 +26,7 @@ fn main() {
     }
 }
 
-/// Adds one line to the log beside the agent; one write, so that calls at the same time do not mix.
+/// Adds one line to the log beside the agent, with one write, so that calls at the same time do not mix.
 fn note_agent_call(argv: &[String]) {
     let mut env: Vec<String> = std::env::vars().map(|(name, value)| format!("{name}={value}")).collect();
     env.sort();
@@ -44,7 +44,7 @@ fn idle() {
     }
 }
 
-/// Answers requests until the tester goes away.
+/// Answers requests until the tester is gone.
 fn serve() {
     let mut performer = Performer::default();
     for line in io::stdin().lock().lines() {

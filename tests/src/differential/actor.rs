@@ -1,4 +1,4 @@
-//! An actor: a process that is there to be moved, to multiply and to die.
+//! An actor: a process that exists to be moved, to multiply and to die.
 
 use super::operator::USER;
 use super::wire;
@@ -18,13 +18,13 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What an actor is asked.
+/// A request to an actor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum ActorRequest {
     Fork,
     Thread,
     EndThread(i32),
-    /// From the thread of this number, or from the first one.
+    /// Executes from the thread with this tid, or from the first one.
     Exec(Option<i32>),
     Exit,
     Reap(i32),
@@ -32,26 +32,27 @@ pub(super) enum ActorRequest {
     Burn,
 }
 
-/// What it answers; nothing to an exit and to an exec that works.
+/// The reply to a request. An exit, and an exec that works, has none.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ActorReply {
     Done,
-    /// A thread or process was made.
+    /// The tid or pid of a new thread or process.
     Task(i32),
     Failed(i32),
 }
 
-/// Said by every actor when it is there, at first and after each exec.
+/// The first message of an actor, also after each exec.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ActorHello {
     pub(super) pid: i32,
 }
 
+/// A command to one thread of an actor.
 enum ThreadCommand {
     Exec,
 }
 
-/// Serves what comes over the socket until it is closed. As user 65534 if `user`.
+/// Serves requests from the socket until it is closed, as user 65534 if `user`.
 pub fn serve(socket: &Path, user: bool) -> io::Result<()> {
     if user && nix::unistd::geteuid().is_root() {
         setgroups(&[])?;
@@ -110,7 +111,7 @@ fn answer(
     }
 }
 
-/// The actor's own program, for another actor.
+/// The command line of another actor with the same program.
 fn start(socket: &Path, user: bool) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg("actor").arg(socket).arg(if user { "user" } else { "root" });
@@ -138,7 +139,7 @@ fn start_thread(
     Ok(ActorReply::Task(tid))
 }
 
-/// Waits for a zombie; its tracer, if it has one, may have to see it first. ETIMEDOUT after ten seconds.
+/// Reaps a zombie. A tracer of the process may have to see the death first. `ETIMEDOUT` after ten seconds.
 pub(super) fn reap(pid: Pid) -> Result<(), Errno> {
     let end = Instant::now() + Duration::from_secs(10);
     while waitpid(pid, Some(WaitPidFlag::WNOHANG))? == WaitStatus::StillAlive {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// How an actor is.
+/// Whether an actor lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ActorLife {
     Alive,
@@ -33,25 +33,25 @@ struct Actor {
     parent: Option<String>,
     stream: Option<BufReader<UnixStream>>,
     threads: BTreeMap<String, i32>,
-    /// What it was asked and has not done yet, because it is frozen.
+    /// The act that the actor has not finished yet, because it is frozen.
     pending: Option<Act>,
-    /// What it has answered to that.
+    /// The reply to the pending act.
     reply: Option<ActorReply>,
 }
 
-/// The actors of one side, by name, and where new ones report.
+/// The actors of one side, by name, and the socket at which new ones report.
 #[derive(Debug)]
 pub(super) struct ActorPool {
     listener: UnixListener,
     socket: PathBuf,
-    /// What runs an actor's command line: the helper program itself, or something that starts it inside.
+    /// The words before an actor's arguments: the helper program, perhaps behind a program that starts it in a cgroup.
     launcher: Vec<PathBuf>,
     actors: BTreeMap<String, Actor>,
-    /// Where there may be frozen groups.
+    /// The directory in which there may be frozen groups.
     freezer: Option<PathBuf>,
-    /// Must no process end or execute while it has a frozen thread?
+    /// Whether a process with a frozen thread must neither end nor execute.
     spares_frozen: bool,
-    /// Who reported before anybody asked for it.
+    /// Connections of actors that have reported and are not in `actors` yet, by pid.
     early: HashMap<i32, BufReader<UnixStream>>,
 }
 
@@ -72,12 +72,12 @@ impl ActorPool {
         })
     }
 
-    /// Skips what would end a frozen thread of a process from now on.
+    /// From now on skips acts that would end a frozen thread of a process.
     pub(super) fn spare_frozen(&mut self) {
         self.spares_frozen = true;
     }
 
-    /// Says where there may be frozen groups.
+    /// Begins a sequence with frozen groups only in this directory.
     pub(super) fn begin(&mut self, freezer: Option<PathBuf>) {
         self.freezer = freezer;
     }
@@ -108,7 +108,7 @@ impl ActorPool {
         }
     }
 
-    /// Does something; an I/O error is one of the test's own.
+    /// Performs an act. An I/O error is an error of the test itself.
     pub(super) fn act(&mut self, name: &str, act: &Act) -> io::Result<OperationOutcome> {
         match act {
             Act::Start { user } => return self.start(name, *user),
@@ -145,7 +145,7 @@ impl ActorPool {
         self.send_request(name, request, act)
     }
 
-    /// Asks, and waits for what comes of it.
+    /// Sends a request and waits for its outcome.
     fn send_request(&mut self, name: &str, request: ActorRequest, act: &Act) -> io::Result<OperationOutcome> {
         let actor = self.actors.get_mut(name).expect("the caller has it");
         let stream = actor.stream.as_mut().expect("an actor that lives has a connection");
@@ -154,7 +154,7 @@ impl ActorPool {
         self.finish(name)
     }
 
-    /// Asks all that were frozen whether they have done what they were asked.
+    /// Finishes the pending acts of actors that were frozen, and returns a line for each.
     pub(super) fn catch_up(&mut self) -> io::Result<Vec<String>> {
         let waiting: Vec<_> =
             self.actors.iter().filter(|(_, a)| a.pending.is_some()).map(|(n, _)| n.clone()).collect();
@@ -166,7 +166,7 @@ impl ActorPool {
         Ok(lines)
     }
 
-    /// Waits for what an actor was asked, unless a thread that has to do it is frozen.
+    /// Waits for the pending act of an actor, unless a thread that the act needs is frozen.
     fn finish(&mut self, name: &str) -> io::Result<OperationOutcome> {
         let (mut polls, mut frozen) = (0, false);
         let came = process::wait_until(|| {
@@ -202,7 +202,7 @@ impl ActorPool {
         Ok(OperationOutcome::Done)
     }
 
-    /// The threads without which an actor can't do what it was asked.
+    /// The threads without which an actor can't finish its pending act.
     fn needed(&self, name: &str) -> Vec<i32> {
         let actor = &self.actors[name];
         let mut needed = vec![actor.pid];
@@ -233,7 +233,7 @@ impl ActorPool {
         }
     }
 
-    /// Takes the reply of an actor if it is there.
+    /// Reads the reply of an actor, if there is one.
     fn poll(&mut self, name: &str) {
         let Some(actor) = self.actors.get_mut(name) else { return };
         let Some(stream) = actor.stream.as_mut() else { return };
@@ -254,7 +254,7 @@ impl ActorPool {
         }
     }
 
-    /// Takes a new actor in when it has reported.
+    /// Waits until a new actor has reported, and adds it.
     fn join(&mut self, name: &str, pid: i32, parent: Option<String>) -> io::Result<()> {
         let came = process::wait_until(|| {
             self.accept();
@@ -285,7 +285,7 @@ impl ActorPool {
         Ok(OperationOutcome::Done)
     }
 
-    /// What a death means for the actor and for its children, which get another parent.
+    /// Notes the death of an actor, whose children get another parent.
     fn mark_zombie(&mut self, name: &str) {
         if let Some(actor) = self.actors.get_mut(name) {
             actor.life = ActorLife::Zombie;
@@ -331,7 +331,7 @@ impl ActorPool {
     fn look(&self, name: &str) -> OperationOutcome {
         let Some(actor) = self.actors.get(name) else { return OperationOutcome::Skipped };
         if actor.life == ActorLife::Gone {
-            return OperationOutcome::Skipped; // the number may be somebody else's by now
+            return OperationOutcome::Skipped; // another process may have the number by now
         }
         let line = |name: &str, tid| {
             let state = process::settled_state(tid, self.is_frozen(tid));
@@ -344,12 +344,12 @@ impl ActorPool {
         OperationOutcome::Lines(lines)
     }
 
-    /// Ends all of them; they must not be frozen.
+    /// Ends all actors, none of which may be frozen.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         for actor in self.actors.values().filter(|actor| actor.life == ActorLife::Alive) {
             let _ = kill(Pid::from_raw(actor.pid), Signal::SIGKILL);
         }
-        // children of actors become ours when their parents are dead
+        // this process becomes the parent of children of dead actors
         let mut left: Vec<i32> = self
             .actors
             .values()
@@ -377,12 +377,15 @@ impl Drop for ActorPool {
     }
 }
 
-/// Asked of the whole list: a thread that executes takes its leader's number, and who looks its own old one up at that
-/// moment finds it for as long as the process lives (the entry that the kernel keeps is of the leader's number).
+/// Whether a process has a thread of this number, by the list of its threads.
+///
+/// A look-up of the one number in /proc may succeed as long as the process lives. A thread that executes takes its
+/// leader's number. After a look-up of the old number at that moment, the kernel keeps an entry that stands for the
+/// leader.
 fn is_thread_of(tid: i32, pid: i32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     threads.into_iter().any(|thread| thread.file_name().to_str() == Some(&tid.to_string()))
 }
 
-/// A moment in which nothing is expected.
+/// The time after which nothing more is expected.
 pub(super) const MOMENT: Duration = Duration::from_millis(20);

@@ -1,27 +1,35 @@
-//! What may differ between the kernel and penfold: the one list. Each entry has its number in docs/differences.md.
+//! The one list of allowed differences between the kernel and penfold. Each has its number in docs/differences.md.
 //!
-//! D12 (order of listings), D13 (lists read twice from one open file), D14 (when a release agent runs), D16 and D34
-//! (amounts of CPU time) and D33 (letter of a frozen task's state) need no entry: the comparison does not look at
-//! them, between two hierarchies of the kernel neither. D94 (seeks from the end, offsets of directories): such seeks are
-//! not made. D32 (death of frozen threads): no process ends or executes while it has one. D1 (charges of zombies) would change which forks are refused, and
-//! so all that follows: where it matters every zombie is reaped at once.
+//! Some differences need no entry. The comparison does not look at these, nor between two hierarchies of the kernel:
+//!
+//! * L12, the order of listings;
+//! * L13, lists read twice from one open file;
+//! * L14, the time at which a release agent runs;
+//! * L16 and L34, amounts of CPU time;
+//! * L33, the letter of a frozen task's state.
+//!
+//! The steps avoid these:
+//!
+//! * L94, seeks from the end and offsets of directories: there are no such seeks;
+//! * L32, the death of frozen threads: no process with a frozen thread ends or executes;
+//! * L1, charges of zombies, by which other forks would be refused: where it matters, every zombie is reaped at once.
 
 use super::operation::{FileCall, SideOperation};
 use super::outcome::{OperationOutcome, Status};
 
-/// A difference that is meant.
+/// An intended difference.
 #[derive(Debug)]
 pub struct AllowedDifference {
-    /// Its number in docs/differences.md.
+    /// The number in docs/differences.md.
     pub number: &'static str,
-    /// Takes out of the outcomes of both sides, the kernel's first, what may differ.
+    /// Removes the allowed difference from the outcomes of both sides, the kernel's first.
     pub relax: fn(&SideOperation, &mut OperationOutcome, &mut OperationOutcome),
 }
 
-/// Between two hierarchies of the kernel nothing may differ.
+/// The list for two hierarchies of the kernel, between which nothing may differ.
 pub const NOTHING: &[AllowedDifference] = &[];
 
-/// Between the kernel and penfold.
+/// The list for the kernel and penfold.
 pub const MEANT: &[AllowedDifference] = &[
     AllowedDifference { number: "D10", relax: errors_of_text_that_is_not_utf8 },
     AllowedDifference { number: "D51", relax: sizes },
@@ -29,7 +37,7 @@ pub const MEANT: &[AllowedDifference] = &[
     AllowedDifference { number: "D93", relax: positioned_writes_to_what_is_read_only },
 ];
 
-/// It is refused in both, here for what it is.
+/// Both refuse text that is not UTF-8, penfold for that reason.
 fn errors_of_text_that_is_not_utf8(
     operation: &SideOperation,
     left: &mut OperationOutcome,
@@ -68,7 +76,7 @@ fn seeks_where_nothing_is(
     }
 }
 
-/// `EBADF`, and `ESPIPE` from the kernel.
+/// A positioned write to a file that is open for reading only is `EBADF`, on the kernel `ESPIPE`.
 fn positioned_writes_to_what_is_read_only(
     operation: &SideOperation,
     left: &mut OperationOutcome,
@@ -84,7 +92,7 @@ fn positioned_writes_to_what_is_read_only(
     }
 }
 
-/// Files have a size, that of the blocks that their content would need at most; the kernel shows 0.
+/// Files have the size of the most blocks that their content can need; the kernel shows 0.
 fn sizes(_: &SideOperation, left: &mut OperationOutcome, right: &mut OperationOutcome) {
     let relax = |status: &mut Status| {
         let whole = status.size % 4096 == 0 && status.blocks == status.size / 512;

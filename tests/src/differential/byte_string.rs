@@ -1,4 +1,4 @@
-//! Bytes that are mostly text, written with escapes wherever people read them.
+//! Bytes that are mostly text, shown to people with escapes.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,7 +9,7 @@ use std::fmt;
 pub struct ByteString(pub Vec<u8>);
 
 impl ByteString {
-    /// The bytes that an escaped form stands for; none when an escape is not known.
+    /// The bytes of an escaped form; `None` for an unknown escape.
     pub fn unescape(escaped: &str) -> Option<Self> {
         let mut bytes = escaped.bytes();
         let mut out = Vec::with_capacity(escaped.len());

@@ -35,11 +35,11 @@ const FILES: &[&[u8]] = &[b"tasks", b"cgroup.procs"];
 const MODES: &[u32] = &[0o755, 0o777, 0o700, 0o1777, 0o500, 0o000, 0o2775, 0o644, 0o7777, 0o555, 0o111];
 const FILE_MODES: &[u32] = &[0o644, 0o666, 0o600, 0o444, 0o000, 0o222, 0o777, 0o4755];
 const SIZES: &[usize] = &[1, 2, 3, 5, 7, 64, 4095, 4096, 4097, 65536];
-/// More than this many directories or open files are not of use.
+/// The most directories and open files that are of use.
 const DIRECTORIES: usize = 16;
 const HELD: usize = 12;
 
-/// A file operation by `by`, or by whoever holds the file that it is about.
+/// A file operation by `by`, or by the operator that has its file open.
 pub(super) fn call(g: &mut Generator, by: Operator) -> SideOperation {
     if g.rng.below(100) < 30
         && let Some(operation) = on_held(g)
@@ -96,7 +96,7 @@ fn on_held(g: &mut Generator) -> Option<SideOperation> {
     let len = |g: &mut Generator| if g.rng.once_in(12) { 0 } else { *g.rng.pick(SIZES) };
     let full = g.model.held.len() > HELD;
     let call = match g.rng.below(if full { 20 } else { 14 }) {
-        // of a listing that fails half-way what was seen depends on the order (D12)
+        // the names of a listing that fails half-way depend on the order (L12)
         0..3 if held.directory => FileCall::HandleList {
             handle,
             buffer: [if g.penfold { 512 } else { 300 }, 32768][g.rng.below(2)],
@@ -116,7 +116,7 @@ fn on_held(g: &mut Generator) -> Option<SideOperation> {
             let rest = if first.contains(&b'{') { vec![] } else { first.split_off(first.len() / 2) };
             FileCall::HandleWritev { handle, parts: vec![ByteString(first), ByteString(rest)] }
         }
-        // offsets in a directory are the file system's own affair
+        // offsets in a directory mean nothing outside of the file system
         8..10 if g.penfold && held.directory => FileCall::HandleSeek { handle, offset: 0, whence: 0 },
         8..10 => {
             let whence = g.rng.below(if g.penfold { 2 } else { 3 }) as i32;
@@ -208,7 +208,7 @@ fn directory(g: &mut Generator) -> PathAt {
     PathAt { at: BaseDir::Root, path: ByteString(g.rng.pick(known).clone()) }
 }
 
-/// A name in a directory that may be there; it may be taken.
+/// A name in a directory. The directory may be missing, the name may be taken.
 fn new(g: &mut Generator) -> PathAt {
     let name = match g.rng.below(24) {
         0..4 => g.rng.pick(ODD).to_vec(),

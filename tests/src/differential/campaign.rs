@@ -1,4 +1,4 @@
-//! Many sequences.
+//! A campaign of many sequences.
 
 use super::generator::Generator;
 use super::operation::SideOperation;
@@ -9,7 +9,7 @@ use super::side_pair::{SidePair, StepSource};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-/// How much to do.
+/// The size of a campaign.
 #[derive(Debug, Clone)]
 pub struct CampaignPlan {
     /// Steps in all.
@@ -22,14 +22,14 @@ pub struct CampaignPlan {
     pub failures: usize,
 }
 
-/// What it came to.
+/// The result of a campaign.
 #[derive(Debug, Default)]
 pub struct CampaignTally {
-    /// Steps taken.
+    /// The number of steps taken.
     pub operations: usize,
     /// How often each kind of step gave each kind of outcome.
     pub kinds: BTreeMap<String, usize>,
-    /// One of each kind.
+    /// One failure of each kind.
     pub failures: Vec<DifferentialFailure>,
 }
 
@@ -67,7 +67,7 @@ fn kind(operation: &SideOperation, outcome: &OperationOutcome) -> String {
     format!("{operation} {outcome}")
 }
 
-/// Plays sequences until enough is done. Every difference is played again and cut down.
+/// Plays sequences until the plan is fulfilled. Every difference is played again and cut down.
 pub fn campaign(pair: &mut SidePair, plan: &CampaignPlan) -> io::Result<CampaignTally> {
     let mut tally = CampaignTally::default();
     let mut seen = BTreeSet::new();

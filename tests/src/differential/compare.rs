@@ -1,28 +1,28 @@
-//! Outcomes made comparable: numbers of processes become names, and what can't be the same is left out.
+//! Makes outcomes comparable: numbers of processes become names, and parts that can't be the same are left out.
 
 use super::byte_string::ByteString;
 use super::outcome::{OperationOutcome, TreeNode};
 use super::setup::MARKS;
 use std::collections::HashMap;
 
-/// What is known of a side while its outcome is looked at.
+/// Facts about a side that the comparison of an outcome needs.
 #[derive(Debug)]
 pub(super) struct SideFacts {
     /// Names of process numbers.
     pub(super) names: HashMap<i32, String>,
-    /// Does the list of the root have strangers?
+    /// Whether the list of the root has processes of other programs.
     pub(super) shared: bool,
-    /// Can parts of lists not be compared, because they may be of earlier or the numbers have not all as many
-    /// digits on both sides?
+    /// Whether parts of lists can't be compared: a part may be of an earlier time, or process numbers may have
+    /// other lengths.
     pub(super) stale: bool,
-    /// Are numbers of CPU time to be left out?
+    /// Whether amounts of CPU time are left out.
     pub(super) times: bool,
-    /// Was it a read from a file that was open already, or a seek there?
+    /// Whether the step was a read from, or a seek in, a file that was open already.
     pub(super) part_of_file: bool,
 }
 
 impl SideFacts {
-    /// The outcome in names.
+    /// The outcome with names instead of numbers.
     pub(super) fn normalise(&self, outcome: OperationOutcome) -> OperationOutcome {
         match outcome {
             OperationOutcome::Members { pieces, root } => self.members(&pieces, root && self.shared),
@@ -86,7 +86,7 @@ impl SideFacts {
     }
 }
 
-/// Numbers of which nothing is known but that they are some.
+/// The text with `N` for each number.
 fn without_times(pieces: &[ByteString]) -> ByteString {
     let whole: Vec<u8> = pieces.iter().flat_map(|piece| piece.0.clone()).collect();
     let mut out = Vec::new();
@@ -99,7 +99,8 @@ fn without_times(pieces: &[ByteString]) -> ByteString {
     ByteString(out)
 }
 
-/// Do the two agree? Lengths of what lists process numbers can be compared only if the numbers have as many digits.
+/// Whether two outcomes agree. Lengths of lists of process numbers count only if the numbers have equal digits in
+/// total.
 pub(super) fn agree(left: &OperationOutcome, right: &OperationOutcome) -> bool {
     match (left, right) {
         (
@@ -116,7 +117,7 @@ pub(super) fn agree(left: &OperationOutcome, right: &OperationOutcome) -> bool {
     }
 }
 
-/// The first nodes of two trees that differ.
+/// The first nodes in which two trees differ.
 pub(super) fn first_difference<'a>(
     left: &'a [TreeNode],
     right: &'a [TreeNode],

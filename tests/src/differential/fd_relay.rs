@@ -1,4 +1,4 @@
-//! Open files on their way from one operator to the other, so that opener and writer differ.
+//! Passes open files from one operator to the other, so that opener and writer differ.
 
 use super::operation::Operator;
 use super::reading::OpenedFile;
@@ -17,14 +17,14 @@ use std::path::PathBuf;
 
 const SPACE: usize = rustix::cmsg_space!(ScmRights(1));
 
-/// Where an operator takes open files, and the way to the other one.
+/// The socket at which an operator receives open files, and the path of the other operator's.
 pub(super) struct FdRelay {
     listener: UnixListener,
     other: PathBuf,
 }
 
 impl FdRelay {
-    /// Opens the door of `operator`, in a directory that both share.
+    /// Makes the socket of `operator` in a directory that both share.
     pub(super) fn open(operator: Operator, work_dir: PathBuf) -> io::Result<Self> {
         let other = match operator {
             Operator::Root => Operator::User,
@@ -36,7 +36,7 @@ impl FdRelay {
         Ok(Self { listener, other: work_dir.join(format!("relay_{}", other.name())) })
     }
 
-    /// Sends a copy; it waits at the other door until it is taken.
+    /// Sends a copy of an open file, which waits at the other socket until it is received.
     pub(super) fn send(&self, opened: &OpenedFile) -> nix::Result<()> {
         let stream = UnixStream::connect(&self.other).map_err(crate::ops::errno)?;
         let mut space = [MaybeUninit::uninit(); SPACE];
@@ -48,7 +48,7 @@ impl FdRelay {
         Ok(())
     }
 
-    /// Takes what was sent. EPROTO when something else came.
+    /// Receives an open file. `EPROTO` for a message without one.
     pub(super) fn receive(&self) -> nix::Result<OpenedFile> {
         let (stream, _) = self.listener.accept().map_err(crate::ops::errno)?;
         let mut space = [MaybeUninit::uninit(); SPACE];

@@ -7,7 +7,7 @@ use super::profile::Profile;
 use super::rng::Rng;
 use super::side_model::SideModel;
 
-/// A source of steps. What came of a step is to be told before the next is taken.
+/// A source of random steps. Each outcome must be passed to [`Generator::learn`] before the next step.
 #[derive(Debug)]
 pub struct Generator {
     pub(super) rng: Rng,
@@ -17,30 +17,30 @@ pub struct Generator {
     actors: u32,
     threads: u32,
     steps: u32,
-    /// Is the second side penfold?
+    /// Whether the second side is penfold.
     pub(super) penfold: bool,
 }
 
-/// How many actors at least, and at most, a sequence has.
+/// The least and the most actors of a sequence.
 const ACTORS: (usize, usize) = (3, 10);
-/// A tree is looked at whole after this many steps.
+/// The number of steps after which the whole tree is compared.
 const TREE_EVERY: u32 = 30;
 
 impl Generator {
-    /// A generator whose steps depend on the seed and on what it is told only.
+    /// A generator whose steps depend on the seed and the learned outcomes only.
     pub fn new(profile: Profile, seed: u64) -> Self {
         let (rng, model) = (Rng::new(seed), SideModel::default());
         Self { rng, profile, model, handles: 0, actors: 0, threads: 0, steps: 0, penfold: false }
     }
 
-    /// Leaves out what a difference that is meant would make all that follows different by: offsets from the end of a
-    /// file (files have a size). Knows that no zombies are left where they are charged (D1).
+    /// Leaves out steps after which an intended difference would make everything different: seeks from the end of a
+    /// file, since files have a size. Expects that no zombies are left where zombies are charged (L1).
     #[must_use]
     pub fn for_penfold(self) -> Self {
         Self { penfold: true, ..self }
     }
 
-    /// Takes in what came of the last step.
+    /// Updates the model by the outcome of the last step.
     pub fn learn(&mut self, operation: &SideOperation, outcome: &OperationOutcome) {
         self.model.learn(operation, outcome);
         if let SideOperation::Act(name, Act::Exit) = operation
@@ -95,7 +95,7 @@ impl Generator {
         SideOperation::Act(format!("a{}", self.actors), Act::Start { user })
     }
 
-    /// The name of an actor or of one of its threads; sometimes of one that was.
+    /// The name of an actor or of one of its threads, sometimes of a former actor.
     pub(super) fn member(&mut self) -> String {
         if self.model.actors.is_empty() || self.rng.once_in(20) {
             return format!("a{}", 1 + self.rng.below(self.actors.max(1) as usize));

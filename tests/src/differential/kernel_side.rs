@@ -20,7 +20,7 @@ pub struct KernelNamedHierarchy {
 }
 
 impl KernelNamedHierarchy {
-    /// Mounts one in `work_dir`, named after it. While it is there attaches are quick, anywhere on the machine.
+    /// Mounts a hierarchy in `work_dir`, with its name. While that is mounted, attaches on the whole machine are quick.
     pub fn mount(work_dir: &WorkDir) -> io::Result<Self> {
         let place = work_dir.path().join("mount");
         fs::create_dir(&place)?;
@@ -31,20 +31,21 @@ impl KernelNamedHierarchy {
     }
 }
 
-/// Attaches a thread of its own to where it is, again and again: an attach that follows none for 20 ms waits 8 ms for
-/// all CPUs. The mount option `favordynmods` would do it too, but a kernel from 6.18 on keeps it for all hierarchies
-/// until it is booted again.
+/// A thread that attaches itself to its own cgroup again and again, to keep attaches quick.
+///
+/// An attach waits 8 ms for all CPUs if there was none in the last 20 ms. The mount option `favordynmods` would help
+/// too, but a kernel from 6.18 on then keeps it for all hierarchies until the next boot.
 #[derive(Debug)]
 struct AttachLoop(Arc<AtomicBool>, JoinHandle<()>);
 
 impl AttachLoop {
-    /// `None` if the hierarchy can't be written to; then attaches take their time.
+    /// Starts the thread. `None` if the hierarchy can't be written to; then attaches are slow.
     fn keep(root: &Path) -> Option<Self> {
         let mut tasks = File::options().write(true).open(root.join("tasks")).ok()?;
         let end = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&end);
         let thread = thread::spawn(move || {
-            // by its number: the kernel takes a shorter way for 0
+            // the number and not 0, for which the kernel takes a shorter way
             let own = nix::unistd::gettid().to_string();
             while !ended.load(Ordering::Relaxed) && tasks.write_all(own.as_bytes()).is_ok() {
                 thread::sleep(WARM);
@@ -88,19 +89,19 @@ impl Drop for KernelNamedHierarchy {
     }
 }
 
-/// The machine's hierarchy of a controller; only children that are made in it are touched.
+/// The machine's hierarchy of a controller. Only new children of its root are touched.
 #[derive(Debug)]
 pub struct KernelController {
     controller: String,
     root: PathBuf,
-    /// Mounted here by the test, because the machine has it nowhere.
+    /// Whether the test has mounted the hierarchy, because the machine has not.
     own: bool,
     /// See [`KernelNamedHierarchy::mount`].
     _quick: KernelNamedHierarchy,
 }
 
 impl KernelController {
-    /// Finds where it is mounted, or mounts it in `work_dir`.
+    /// Finds the hierarchy's mount, or mounts the hierarchy in `work_dir`.
     pub fn find(controller: &str, work_dir: &WorkDir) -> io::Result<Self> {
         let quick = KernelNamedHierarchy::mount(work_dir)?;
         let controller = controller.to_owned();

@@ -1,9 +1,12 @@
-//! Random sequences of operations on two sides at once: the kernel's own cgroup v1, and a mount of penfold's or a
-//! second hierarchy of the kernel's. Everything that can be seen must be the same after every step.
+//! Random sequences of operations on two sides at once. Everything visible must be the same on both after every step.
 //!
-//! A [`Side`] has a directory, two *operators* (processes that perform file operations as root and as another user)
-//! and *actors* (processes that are moved, fork, exec, exit). A [`Generator`] gives steps as plain data. A [`SidePair`]
-//! performs each on both sides and compares; what differs is played again and cut down to the shortest sequence.
+//! One side is the kernel's own cgroup v1. The other is a mount of penfold, or a second hierarchy of the kernel.
+//!
+//! * A [`Side`] has a directory, two *operators* and some *actors*. Operators are processes that perform file
+//!   operations, as root and as another user. Actors are processes that are moved, fork, exec and exit.
+//! * A [`Generator`] gives steps as plain data.
+//! * A [`SidePair`] performs each step on both sides and compares the outcomes. A sequence with a difference is played
+//!   again and cut down to the shortest one.
 
 pub mod actor;
 mod actor_pool;

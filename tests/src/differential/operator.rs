@@ -1,4 +1,4 @@
-//! The process that performs file operations, under one user, and holds what they open.
+//! The process that performs file operations as one user, and holds the opened files.
 
 use super::operation::{BaseDir, FileCall, NodeKind, Operator, PathAt};
 use super::outcome::OperationOutcome;
@@ -21,7 +21,7 @@ use std::path::PathBuf;
 /// The user that is not root.
 pub(super) const USER: u32 = 65534;
 
-/// What an operator is told.
+/// An order to an operator.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum OperatorOrder {
     /// A new sequence below this directory: nothing open, working directory there, umask 022.
@@ -30,7 +30,7 @@ pub(super) enum OperatorOrder {
     Perform { call: FileCall, safe: bool },
 }
 
-/// Serves orders on standard input until it ends. `work_dir` is where files are passed on.
+/// Serves orders on standard input until it ends. In `work_dir` open files are passed on.
 pub fn serve(operator: Operator, work_dir: PathBuf) -> io::Result<()> {
     let relay = fd_relay::FdRelay::open(operator, work_dir)?;
     if operator == Operator::User {
@@ -61,7 +61,7 @@ pub fn serve(operator: Operator, work_dir: PathBuf) -> io::Result<()> {
     }
 }
 
-/// What an operator holds.
+/// The files that an operator holds open.
 struct OperatorFiles {
     root: OwnedFd,
     open: HashMap<u32, OpenedFile>,
@@ -97,7 +97,7 @@ impl OperatorFiles {
         Ok(OpenedFile { fd, members, root, state: place.path.0.ends_with(b"freezer.state") })
     }
 
-    /// Is this a file of the root directory itself?
+    /// Whether a file is in the root directory itself.
     fn is_of_root(&self, place: &PathAt) -> nix::Result<bool> {
         let path = &place.path.0;
         let parent = path.iter().rposition(|b| *b == b'/').map_or(&b"."[..], |slash| &path[..slash]);
@@ -257,13 +257,13 @@ impl OperatorFiles {
     }
 }
 
-/// What a control file there is depends on who has it open (D52).
+/// Whether the working directory is removed. A control file there depends on which processes have it open (L52).
 fn is_cwd_removed() -> bool {
     std::fs::read_link("/proc/self/cwd")
         .is_ok_and(|cwd| cwd.as_os_str().as_encoded_bytes().ends_with(b" (deleted)"))
 }
 
-/// Writes, but never a number that might be that of a process of the machine to a file that moves processes.
+/// Writes, but never to a file that moves processes a number that another process of the machine might have.
 fn written(
     opened: &OpenedFile,
     safe: bool,

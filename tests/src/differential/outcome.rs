@@ -1,10 +1,10 @@
-//! What comes of an operation.
+//! The outcome of an operation.
 
 use super::byte_string::ByteString;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-/// What can be seen of a file without opening it.
+/// The part of stat(2) that is compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Type and permissions.
@@ -26,15 +26,15 @@ pub struct Status {
 /// A part of [`OperationOutcome::Tree`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeNode {
-    /// From the root; empty for the root.
+    /// The path from the root; empty for the root.
     pub path: ByteString,
-    /// Or the errno of stat.
+    /// The result of stat(2), or the name of its errno.
     pub status: Result<Status, String>,
-    /// What reading it gives; for a directory its names.
+    /// The content; for a directory its names.
     pub content: Box<OperationOutcome>,
 }
 
-/// The result of an operation, as both sides are compared by it.
+/// The result of an operation, by which both sides are compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OperationOutcome {
     /// The system call failed with this errno.
@@ -43,25 +43,25 @@ pub enum OperationOutcome {
     Done,
     /// Bytes taken by a write, or a new file offset.
     Count(u64),
-    /// Content, as the sequence of what each read gave.
+    /// Content, in the pieces of each read.
     Bytes(Vec<ByteString>),
     /// All of a file that lists process numbers.
     Members {
-        /// What each read gave.
+        /// The piece of each read.
         pieces: Vec<ByteString>,
-        /// Is it the list of the root, which on the kernel has every process of the machine?
+        /// Whether the list is that of the root, which on the kernel has every process of the machine.
         root: bool,
     },
     /// A part of such a file, or one read from a file that was open already.
     MembersPart {
-        /// What the read gave.
+        /// The bytes of the read.
         bytes: ByteString,
         /// As in `Members`.
         root: bool,
     },
     /// An offset in such a file.
     MembersOffset {
-        /// From the beginning.
+        /// The offset from the beginning.
         offset: u64,
         /// As in `Members`.
         root: bool,
@@ -70,7 +70,7 @@ pub enum OperationOutcome {
     Names {
         /// Actors, their threads, operators; `?` for a number that belongs to none of them.
         names: Vec<String>,
-        /// Was the text what the kernel makes?
+        /// Whether the text was ascending numbers, one to a line, as the kernel makes it.
         ordered: bool,
         /// Bytes of each read.
         lengths: Vec<usize>,
@@ -79,13 +79,13 @@ pub enum OperationOutcome {
     Entries(Vec<(ByteString, char)>),
     /// stat(2).
     Status(Status),
-    /// Everything.
+    /// Every directory and file below the root.
     Tree(Vec<TreeNode>),
     /// Lines about an actor.
     Lines(Vec<String>),
-    /// An actor was asked and can't answer because it is frozen.
+    /// An actor can't reply because it is frozen.
     Stuck,
-    /// There is nobody to do it, or it is not safe to be done.
+    /// The step is skipped: its process does not exist, or the step is not safe.
     Skipped,
 }
 

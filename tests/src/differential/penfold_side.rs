@@ -1,4 +1,4 @@
-//! Penfold's file view as a side: a daemon of the test's own, and what it serves at a mount point.
+//! Penfold's file view as a side: a daemon of the test, and its mount.
 
 use super::process;
 use super::setup::WorkDir;
@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// The program, beside the test's own. It belongs to another package, which has to be built too.
+/// The program, beside the test's own. The program is of another package, which must be built too.
 pub fn program() -> Result<PathBuf, String> {
     if let Some(program) = std::env::var_os("PENFOLD_DIFFERENTIAL_PROGRAM") {
         return Ok(program.into());
@@ -21,14 +21,14 @@ pub fn program() -> Result<PathBuf, String> {
     built.filter(|path| path.exists()).ok_or_else(|| "penfold is not built: cargo build -p penfold".into())
 }
 
-/// A command of penfold's, for the daemon that listens in `work_dir`: of several each has its own.
+/// A command of penfold for the daemon in `work_dir`: each side has its own.
 fn penfold(work_dir: &WorkDir) -> io::Result<Command> {
     let mut command = Command::new(program().map_err(io::Error::other)?);
     command.env("PENFOLD_SOCKET", work_dir.path().join("run/control")).stdin(Stdio::null());
     Ok(command)
 }
 
-/// A hierarchy of penfold's.
+/// A mounted hierarchy of penfold.
 #[derive(Debug)]
 pub struct PenfoldMount {
     daemon: Child,
@@ -37,7 +37,8 @@ pub struct PenfoldMount {
 }
 
 impl PenfoldMount {
-    /// Starts a daemon and mounts a hierarchy in `work_dir`: without controllers and named after it, or with one.
+    /// Starts a daemon and mounts a hierarchy in `work_dir`: with one controller, or without any under the name of the
+    /// directory.
     pub fn start(controller: Option<&str>, work_dir: &WorkDir) -> io::Result<Self> {
         let place = work_dir.path().join("mount");
         fs::create_dir(&place)?;
@@ -48,7 +49,7 @@ impl PenfoldMount {
         let side = Self { daemon, place, controller: controller.map(str::to_owned) };
         let mut last = String::new();
         let mounted = process::wait_until(|| {
-            // as long as the daemon is not there yet this fails
+            // this fails until the daemon listens
             let command =
                 penfold(work_dir).map(|mut it| it.args(["mount", "-o", &options]).arg(&side.place).output());
             match command {

@@ -1,11 +1,11 @@
-//! What is written where: the files of each controller and what to try on them.
+//! The files of each controller, and the texts to be written to them.
 
 /// A kind of sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// A hierarchy without controllers.
     Named,
-    /// The same, with an eye on release agents.
+    /// A hierarchy without controllers, with many releases.
     Release,
     /// The pids controller.
     Pids,
@@ -17,18 +17,18 @@ pub enum Profile {
     Cpuacct,
 }
 
-/// All of them.
+/// All profiles.
 pub const PROFILES: [Profile; 6] =
     [Profile::Named, Profile::Release, Profile::Pids, Profile::Freezer, Profile::Cpuset, Profile::Cpuacct];
 
-/// A file and what is likely to be accepted by it.
+/// A file and the texts that it is likely to accept.
 pub(super) struct ProfileFile {
     pub(super) name: &'static str,
     pub(super) values: &'static [&'static [u8]],
 }
 
 impl Profile {
-    /// As it is called in environment variables and reports.
+    /// The name in environment variables and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Named => "named",
@@ -40,7 +40,7 @@ impl Profile {
         }
     }
 
-    /// The controller that the hierarchy has to have.
+    /// The controller of the hierarchy.
     pub fn controller(self) -> Option<&'static str> {
         match self {
             Self::Named | Self::Release => None,
@@ -48,12 +48,12 @@ impl Profile {
         }
     }
 
-    /// Do answers of the kernel depend on who else has a cgroup in the hierarchy?
+    /// Whether the kernel's answers depend on other cgroups in the hierarchy.
     pub fn must_be_alone(self) -> bool {
         self == Self::Cpuset
     }
 
-    /// Does the kernel count zombies in what the controller shows and limits?
+    /// Whether the kernel's controller counts and limits zombies too.
     pub(super) fn charges_zombies(self) -> bool {
         self == Self::Pids
     }
@@ -79,7 +79,7 @@ pub(super) const COMMON: &[ProfileFile] = &[
     ProfileFile { name: "cgroup.clone_children", values: BOOL },
 ];
 
-/// Texts that few files take; safe to be written anywhere but to files that move processes.
+/// Texts that few files accept. They are safe for all files but those that move processes.
 pub(super) const JUNK: &[&[u8]] = &[
     b"",
     b"\n",
@@ -113,7 +113,7 @@ pub(super) const JUNK: &[&[u8]] = &[
     b"1x",
     b"max",
     b"THAWED",
-    // not UTF-8 in part; the no-break space of Latin-1 is one to the kernel
+    // partly not UTF-8; to the kernel the no-break space of Latin-1 is a space
     b"\xff\xfe",
     b"/\xff\xc3\x28 \xa0",
     b"1\xff",
@@ -127,7 +127,7 @@ pub(super) const JUNK: &[&[u8]] = &[
     b"1.0",
 ];
 
-/// What is tried on files that move processes, beside an actor's plain number.
+/// Texts for files that move processes, beside an actor's plain number.
 pub(super) const MOVES: &[&[u8]] = &[
     b"0",
     b"0\n",

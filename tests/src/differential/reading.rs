@@ -1,4 +1,4 @@
-//! What can be read: content, directories, whole trees.
+//! Reads content, directories and whole trees.
 
 use super::byte_string::ByteString;
 use super::outcome::{OperationOutcome, Status, TreeNode};
@@ -12,19 +12,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// An open file and what is known of it.
+/// An open file and its kind.
 #[derive(Debug)]
 pub(super) struct OpenedFile {
     pub(super) fd: OwnedFd,
-    /// Does it take and list process numbers?
+    /// Whether the file takes and lists process numbers.
     pub(super) members: bool,
-    /// Is it, with `members`, that of the root directory?
+    /// With `members`: whether the file is in the root directory.
     pub(super) root: bool,
-    /// Does it show a freezer's state?
+    /// Whether the file shows a freezer's state.
     pub(super) state: bool,
 }
 
-/// How often and how long a group that is still freezing is asked again.
+/// The number of further reads while a group is still freezing, and the time between two.
 const FREEZING: (u32, Duration) = (500, Duration::from_millis(2));
 
 #[allow(clippy::unnecessary_cast)] // other processors have other types
@@ -40,7 +40,7 @@ pub(super) fn status(status: &FileStat) -> Status {
     }
 }
 
-/// Freezing takes its time, and only where it leads to can be compared: waits for that.
+/// Waits for the end of freezing, whose duration can't be compared.
 fn settle(opened: &OpenedFile) {
     let mut buffer = [0; 16];
     for _ in 0..if opened.state { FREEZING.0 } else { 0 } {
@@ -94,7 +94,7 @@ pub(super) fn part(
     })
 }
 
-/// Every entry from where the directory stands, through a buffer of `size` bytes.
+/// Every entry from the directory's offset on, through a buffer of `size` bytes.
 pub(super) fn list(directory: impl AsFd, size: usize) -> nix::Result<OperationOutcome> {
     Ok(OperationOutcome::Entries(entries(directory, size)?))
 }
@@ -117,7 +117,7 @@ fn entries(directory: impl AsFd, size: usize) -> nix::Result<Vec<(ByteString, ch
     Ok(entries)
 }
 
-/// The root and all below it: directories before what is in them, in order of name.
+/// The root and everything below it: directories before their entries, in order of name.
 pub(super) fn tree(root: &OwnedFd) -> nix::Result<OperationOutcome> {
     let mut nodes = Vec::new();
     let start = openat(root, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;

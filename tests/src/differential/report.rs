@@ -1,4 +1,4 @@
-//! A difference, told so that it can be played again.
+//! The report of a difference, from which the steps can be played again.
 
 use super::compare::first_difference;
 use super::operation::SideOperation;
@@ -7,25 +7,25 @@ use super::profile::Profile;
 use super::side_pair::OutcomeDifference;
 use std::fmt;
 
-/// A difference and the way to it.
+/// A difference and the steps to it.
 #[derive(Debug, Clone)]
 pub struct DifferentialFailure {
-    /// What the sequence was about.
+    /// The profile of the sequence.
     pub profile: Profile,
-    /// Its seed.
+    /// The seed of the sequence.
     pub seed: u64,
     /// Names of the two sides.
     pub sides: [String; 2],
-    /// The steps, the last of which differs; cut down if it came again.
+    /// The steps, the last of which differs. They are cut down if the difference came again.
     pub steps: Vec<SideOperation>,
-    /// Did it come again when the steps were played once more?
+    /// Whether the difference came again when the steps were played once more.
     pub again: bool,
-    /// What differs.
+    /// The difference.
     pub difference: OutcomeDifference,
 }
 
 impl DifferentialFailure {
-    /// Failures of the same kind have the same.
+    /// A text that is equal for failures of the same kind.
     pub fn signature(&self) -> String {
         let kind = |operation: &SideOperation| {
             let text = format!("{operation:?}");
@@ -37,7 +37,7 @@ impl DifferentialFailure {
     }
 }
 
-/// The two outcomes, of trees the first nodes that differ.
+/// The two outcomes; of two trees only the first nodes that differ.
 fn parts(difference: &OutcomeDifference) -> (String, String) {
     if let (OperationOutcome::Tree(left), OperationOutcome::Tree(right)) =
         (&difference.left, &difference.right)

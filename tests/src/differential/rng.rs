@@ -1,11 +1,11 @@
-//! Random choices that are the same for the same seed everywhere.
+//! Random choices that are the same for the same seed on every machine.
 
 /// xorshift over a scrambled seed.
 #[derive(Debug, Clone)]
 pub(super) struct Rng(u64);
 
 impl Rng {
-    /// Dice for a seed; neighbouring seeds give unrelated rolls.
+    /// A generator for a seed. Seeds that follow each other give unrelated numbers.
     pub(super) fn new(seed: u64) -> Self {
         let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,12 +21,12 @@ impl Rng {
         (self.0 >> 33) as usize % limit
     }
 
-    /// True once in `limit`.
+    /// True once in `limit` times.
     pub(super) fn once_in(&mut self, limit: usize) -> bool {
         self.below(limit) == 0
     }
 
-    /// One of these, of which there is at least one.
+    /// One of the elements, of which there must be at least one.
     pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }

@@ -1,4 +1,4 @@
-//! Sides made ready.
+//! Prepares sides and pairs of sides.
 
 use super::allowed_differences::{MEANT, NOTHING};
 use super::kernel_side::{KernelController, KernelNamedHierarchy};
@@ -17,11 +17,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 static THREADS: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
-    /// The thread's number, and how many left and right homes it has made.
+    /// The thread's number, and the numbers of left and right work directories that it has made.
     static WORK_DIRS: (u32, [Cell<u32>; 2]) = (THREADS.fetch_add(1, Ordering::Relaxed), [Cell::new(0), Cell::new(0)]);
 }
 
-/// What a side is.
+/// The system behind a side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SideKind {
     /// The kernel's cgroup v1.
@@ -30,22 +30,25 @@ pub enum SideKind {
     Penfold,
 }
 
-/// The first letters of the names of homes; the number of the test's process and an `x` come behind.
+/// The first letters of the names of work directories. The pid of the test and an `x` follow.
 pub(super) const PREFIX: &str = "pfdiff";
 
-/// The last letters of the homes of the two sides. Paths of the two differ in them only, and nothing else that is
-/// read has them, so that even a part of a path can be compared.
+/// The last letters of the work directories of the two sides.
+///
+/// The paths of the two differ in nothing else, and nothing else that is read has these letters. So even a part of a
+/// path can be compared.
 pub(super) const MARKS: [char; 2] = ['+', '='];
 
-/// A directory of a side's own, removed when it is dropped.
+/// The work directory of a side, removed on drop.
 #[derive(Debug)]
 pub struct WorkDir(PathBuf);
 
 impl WorkDir {
-    /// A fresh one that everybody can enter; its name is on this machine nobody else's. A left one and a right one
-    /// that are made in turn have the same name but for the mark.
+    /// Makes a directory that every user can enter, with a name that no other on this machine has.
+    ///
+    /// A left one and a right one that are made in turn have the same name but for the mark.
     pub fn make(right: bool) -> io::Result<Self> {
-        // counted for each thread, since tests that run beside one another make theirs in turn too
+        // counted for each thread, since tests that run at the same time make pairs too
         let (thread, number) = WORK_DIRS.with(|(thread, made)| {
             let number = made[usize::from(right)].get();
             made[usize::from(right)].set(number + 1);
@@ -59,12 +62,12 @@ impl WorkDir {
         Ok(Self(work_dir))
     }
 
-    /// Where it is.
+    /// The path.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Its name as part of names of hierarchies and groups, which have letters and digits only.
+    /// The directory's name as part of names of hierarchies and groups, which have letters and digits only.
     pub fn unique(&self) -> String {
         let name = self.0.file_name().unwrap_or_default().to_string_lossy();
         name.replace(MARKS[0], "l").replace(MARKS[1], "r")
@@ -88,19 +91,19 @@ pub fn side(kind: SideKind, right: bool, profile: Profile, helper: &Path) -> io:
     Side::new(mounted, work_dir, helper)
 }
 
-/// Two sides of the kernel's: they show whether the harness sees differences where there are none.
+/// Two sides of the kernel, which show whether the harness sees differences where there are none.
 pub fn kernel_pair(profile: Profile, helper: &Path) -> io::Result<SidePair> {
     pair([SideKind::Kernel, SideKind::Kernel], profile, helper)
 }
 
-/// The kernel's and penfold's.
+/// A side of the kernel and one of penfold.
 pub fn penfold_pair(profile: Profile, helper: &Path) -> io::Result<SidePair> {
     pair([SideKind::Kernel, SideKind::Penfold], profile, helper)
 }
 
 fn pair(kinds: [SideKind; 2], profile: Profile, helper: &Path) -> io::Result<SidePair> {
     start_reaper(helper)?;
-    // orphans among the actors become ours
+    // this process becomes the parent of orphaned actors
     nix::sys::prctl::set_child_subreaper(true)?;
     let (mut left, mut right) =
         (side(kinds[0], false, profile, helper)?, side(kinds[1], true, profile, helper)?);

@@ -1,15 +1,16 @@
-//! The shortest sequence that still shows a difference.
+//! Finds a short sequence that still shows a difference.
 
 use super::operation::SideOperation;
 use super::side_pair::{OutcomeDifference, SidePair};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// Longest time to spend.
+/// The most time to spend.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Leaves steps out, many at a time first and one by one at last, as long as a difference stays. None when not even
-/// the whole sequence shows it again.
+/// Leaves steps out, many at a time first and one by one at last, as long as a difference stays.
+///
+/// `None` if not even the whole sequence shows the difference again.
 pub fn shrink(
     pair: &mut SidePair,
     steps: Vec<SideOperation>,
@@ -23,7 +24,7 @@ pub fn shrink(
         while from < steps.len() && begin.elapsed() < LIMIT {
             let mut fewer = steps.clone();
             fewer.drain(from..(from + chunk).min(fewer.len()));
-            // the last look at everything may have been added
+            // the final comparison of the whole tree may have been added
             if let Some(found) = replay(pair, fewer)?.filter(|(found, _)| found.len() < steps.len()) {
                 (steps, difference) = found;
                 shorter = true;
@@ -38,7 +39,7 @@ pub fn shrink(
     }
 }
 
-/// Plays steps again; if there is a difference, the steps up to it.
+/// Plays steps again. Returns a difference with the steps up to it, if there is one.
 pub fn replay(
     pair: &mut SidePair,
     steps: Vec<SideOperation>,

@@ -1,4 +1,4 @@
-//! One of the two sides: a directory, the processes that act on it and those that are moved in it.
+//! One of the two sides: a directory, the processes that act on it and the processes that are moved in it.
 
 use super::actor_pool::{ActorPool, MOMENT};
 use super::data;
@@ -17,23 +17,23 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// A hierarchy that is there to be compared. It goes away when it is dropped.
+/// A hierarchy of one side, which is unmounted on drop.
 pub trait SideMount: Debug + Send {
-    /// For messages.
+    /// The name in messages.
     fn name(&self) -> &'static str;
-    /// Its root, where the operators and actors that are nowhere else go back to.
+    /// The root, to which operators and actors without another cgroup go back.
     fn root(&self) -> &Path;
-    /// Do sequences run in the root itself? If not each gets a fresh child.
+    /// Whether sequences run in the root itself, or else each in a fresh child.
     fn is_ours(&self) -> bool;
-    /// The controller that it holds, if any.
+    /// The controller of the hierarchy, if it has one.
     fn controller(&self) -> Option<&str>;
-    /// What an actor's command line is put behind; empty for nothing.
+    /// The words before an actor's command line; may be empty.
     fn launcher(&self) -> Vec<PathBuf> {
         vec![]
     }
 }
 
-/// Milliseconds after which a file operation does not return any more.
+/// The milliseconds after which a file operation counts as hanging.
 const HANGS_AFTER: u16 = 20_000;
 
 /// A process that performs file operations.
@@ -79,19 +79,19 @@ impl Drop for OperatorProcess {
 pub struct Side {
     operators: [OperatorProcess; 2],
     pool: ActorPool,
-    /// Directory of this sequence.
+    /// The directory of this sequence.
     root: PathBuf,
-    /// Mode and owners of every file of an own root, as it was found.
+    /// Mode and owners of every file of a root of the side's own, from before the first sequence.
     found: Vec<(PathBuf, u32, u32, u32)>,
     helper: PathBuf,
     sequence: u32,
-    // last: what is mounted goes after those that use it, and is mounted there
+    // the last fields: the mount is dropped after its users, and before the directory that it is in
     mounted: Box<dyn SideMount>,
     work_dir: WorkDir,
 }
 
 impl Side {
-    /// A side on what is mounted. `helper` is this package's program `differential`.
+    /// A side on a mounted hierarchy. `helper` is this package's program `differential`.
     pub fn new(mounted: Box<dyn SideMount>, work_dir: WorkDir, helper: &Path) -> io::Result<Self> {
         let operators = [
             OperatorProcess::start(helper, Operator::Root, work_dir.path())?,
@@ -113,12 +113,12 @@ impl Side {
         Ok(Self { operators, pool, root, found, helper: helper.into(), sequence: 0, mounted, work_dir })
     }
 
-    /// For messages.
+    /// The name in messages.
     pub fn name(&self) -> &'static str {
         self.mounted.name()
     }
 
-    /// Leaves out what would end a frozen thread of a process that is not frozen as a whole.
+    /// From now on skips acts that would end a frozen thread of a process that is not frozen as a whole.
     pub fn spare_frozen(&mut self) {
         self.pool.spare_frozen();
     }
@@ -149,7 +149,8 @@ impl Side {
         Ok(())
     }
 
-    /// Makes a process a member of the directory. In the kernel's root it is that already; penfold learns of it.
+    /// Makes a process a member of the directory. In the kernel's root every process is one; penfold adopts the
+    /// process.
     fn enter(&self, pid: i32) -> io::Result<()> {
         let tasks = self.root.join("tasks");
         fs::write(&tasks, pid.to_string())
@@ -160,14 +161,14 @@ impl Side {
         self.work_dir.path().join(format!("agent_{}", self.sequence))
     }
 
-    /// Removes all that a sequence left.
+    /// Removes everything that a sequence has left.
     pub fn end(&mut self) -> io::Result<()> {
         let work_dir = self.work_dir.path().to_owned();
         for operator_process in &mut self.operators {
             operator_process.order(&OperatorOrder::Begin(work_dir.clone()))?;
         }
         thaw(&self.root);
-        // one that was frozen in a fork has a child that nobody knows of yet
+        // an actor that was frozen in a fork has a child that is not in the pool yet
         self.pool.catch_up()?;
         self.pool.clear()?;
         for operator_process in &self.operators {
@@ -192,7 +193,7 @@ impl Side {
         Ok(())
     }
 
-    /// Does one thing; an I/O error is one of the test's own.
+    /// Performs one operation. An I/O error is an error of the test itself.
     pub fn perform(&mut self, operation: &SideOperation) -> io::Result<OperationOutcome> {
         match operation {
             SideOperation::Call(operator, call) => self.call(*operator, call),
@@ -210,7 +211,7 @@ impl Side {
         }
     }
 
-    /// What actors that were frozen have done since.
+    /// Finishes the pending acts of actors that were frozen, and returns a line for each.
     pub fn catch_up(&mut self) -> io::Result<Vec<String>> {
         self.pool.catch_up()
     }
@@ -256,7 +257,7 @@ impl Side {
         names
     }
 
-    /// Does the list of the root hold processes that are none of ours?
+    /// Whether the list of the root holds processes of other programs.
     pub fn root_is_shared(&self) -> bool {
         self.mounted.is_ours()
     }
@@ -271,18 +272,18 @@ impl Side {
 impl Drop for Side {
     fn drop(&mut self) {
         let _ = self.end();
-        // what is removed goes offline some time later, and only then can its hierarchy go
+        // removed groups go offline some time later, and only then can their hierarchy go
         std::thread::sleep(MOMENT);
     }
 }
 
-/// The groups right below one.
+/// The groups directly below one.
 pub(super) fn children(group: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(group).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())).map(|entry| entry.path()).collect()
 }
 
-/// Thaws a group, if there is such a thing, and all below.
+/// Thaws a group and all below it, if they have a freezer.
 pub(super) fn thaw(group: &Path) {
     let _ = fs::write(group.join("freezer.state"), "THAWED");
     for child in children(group) {
@@ -290,13 +291,13 @@ pub(super) fn thaw(group: &Path) {
     }
 }
 
-/// Removes a group and all below.
+/// Removes a group and all below it.
 pub(super) fn remove(group: &Path) -> io::Result<()> {
     for child in children(group) {
         remove(&child)?;
     }
     let mut last = Ok(());
-    // the last of a group's members may still be on its way out
+    // the last member of the group may still be exiting
     process::wait_until(|| {
         last = fs::remove_dir(group);
         last.as_ref().map_or_else(|e| e.kind() == io::ErrorKind::NotFound, |()| true)

@@ -1,4 +1,4 @@
-//! What a generator believes to be there. It may be wrong: that only makes a step less interesting.
+//! A generator's model of a side. An error in the model only makes a step less interesting.
 
 use super::operation::{Act, BaseDir, FileCall, Operator, PathAt, SideOperation};
 use super::outcome::OperationOutcome;
@@ -30,7 +30,7 @@ pub(super) struct SideModel {
 }
 
 impl SideModel {
-    /// Takes in what came of a step.
+    /// Updates the model by the outcome of a step.
     pub(super) fn learn(&mut self, operation: &SideOperation, outcome: &OperationOutcome) {
         match operation {
             SideOperation::Call(by, call) => self.learn_call(*by, call, outcome),

@@ -1,4 +1,4 @@
-//! Two sides, and the playing of a sequence on both at once.
+//! Two sides, and sequences that are played on both at once.
 
 use super::actor_pool::MOMENT;
 use super::allowed_differences::AllowedDifference;
@@ -12,15 +12,15 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::thread;
 
-/// Where steps come from.
+/// A source of steps.
 pub trait StepSource {
-    /// The next step; none at the end.
+    /// The next step; `None` at the end.
     fn next(&mut self) -> Option<SideOperation>;
-    /// What came of it on the left side.
+    /// Called with each step and its outcome on the left side.
     fn learn(&mut self, operation: &SideOperation, outcome: &OperationOutcome);
 }
 
-/// Steps that are known beforehand.
+/// A fixed list of steps.
 impl StepSource for std::vec::IntoIter<SideOperation> {
     fn next(&mut self) -> Option<SideOperation> {
         Iterator::next(self)
@@ -34,49 +34,50 @@ impl StepSource for std::vec::IntoIter<SideOperation> {
 pub struct OutcomeDifference {
     /// The step.
     pub operation: SideOperation,
-    /// What the left side gave.
+    /// The outcome on the left side.
     pub left: OperationOutcome,
-    /// What the right side gave.
+    /// The outcome on the right side.
     pub right: OperationOutcome,
 }
 
-/// What a sequence came to.
+/// The result of a sequence.
 #[derive(Debug)]
 pub struct PlayedSequence {
     /// Every step that was taken.
     pub steps: Vec<SideOperation>,
-    /// What differed; the sequence ended there.
+    /// The difference at which the sequence ended.
     pub difference: Option<OutcomeDifference>,
 }
 
-/// Changes an outcome of the right side, to see whether that is noticed.
+/// Changes an outcome of the right side, for tests of the harness.
 pub type Perturbation = fn(&SideOperation, &mut OperationOutcome);
 
 /// Two sides that should be alike.
 #[derive(Debug)]
 pub struct SidePair {
-    /// The authority.
+    /// The side that is right.
     pub left: Side,
-    /// What is compared with it.
+    /// The side that is compared with the left one.
     pub right: Side,
-    /// What the sequences are about.
+    /// The profile of the sequences.
     pub profile: Profile,
-    /// Is every zombie reaped when it comes to be (D1)?
+    /// Whether every zombie is reaped at once (L1).
     pub reaps_at_once: bool,
-    /// What may differ.
+    /// The allowed differences.
     pub allowed: &'static [AllowedDifference],
     /// For tests of this harness.
     pub perturbation: Option<Perturbation>,
 }
 
 impl SidePair {
-    /// Plays a sequence in fresh directories. An error is one of the test's own, on both sides or in cleaning up.
+    /// Plays a sequence in fresh directories. An error is an error of the test itself, on both sides or while cleaning
+    /// up.
     pub fn play(&mut self, source: &mut dyn StepSource) -> io::Result<PlayedSequence> {
         let (left, right) = both(&mut self.left, &mut self.right, Side::begin);
         left?;
         right?;
         let played = Sequence::new(self).play(source);
-        // what can't be cleaned up is worth less than what was found before
+        // a difference is worth more than a later error while cleaning up
         let (left, right) = both(&mut self.left, &mut self.right, Side::end);
         let played = played?;
         if played.difference.is_none() {
@@ -87,7 +88,7 @@ impl SidePair {
     }
 }
 
-/// Does the same on both sides at the same time.
+/// Calls `f` on both sides at the same time.
 fn both<T: Send>(left: &mut Side, right: &mut Side, f: impl Fn(&mut Side) -> T + Sync) -> (T, T) {
     thread::scope(|scope| {
         let right = scope.spawn(|| f(right));
@@ -99,12 +100,12 @@ fn both<T: Send>(left: &mut Side, right: &mut Side, f: impl Fn(&mut Side) -> T +
 /// A sequence that is being played.
 struct Sequence<'a> {
     pair: &'a mut SidePair,
-    /// Grows with everything that may change a list of members.
+    /// Grows with every step that may change a list of members.
     epoch: u32,
-    /// Files whose offsets differ, since only one side allowed a seek or a listing ended half-way: what is read there
-    /// can't be compared.
+    /// Open files whose offsets differ, since only one side allowed a seek or a listing ended half-way. Reads from
+    /// these can't be compared.
     astray: HashSet<u32>,
-    /// When a file was first read.
+    /// The epoch in which a file was first read.
     first_read: HashMap<u32, u32>,
 }
 
@@ -179,7 +180,7 @@ impl<'a> Sequence<'a> {
             SideOperation::Call(_, FileCall::HandleList { handle, .. }) => Some(*handle),
             _ => None,
         };
-        // how far it came depends on the order of the names (D12)
+        // the offset depends on the order of the names (L12)
         self.astray.extend(listed.filter(|_| matches!(left, OperationOutcome::Failed(_)) && left == right));
         for allowed in self.pair.allowed {
             (allowed.relax)(operation, &mut left, &mut right);
@@ -190,7 +191,7 @@ impl<'a> Sequence<'a> {
         Ok((left, right))
     }
 
-    /// Notes what a step may change.
+    /// Begins a new epoch if the step may change a list of members.
     fn note(&mut self, operation: &SideOperation) {
         match operation {
             SideOperation::Act(_, act) if *act != Act::Look => self.epoch += 1,
@@ -203,7 +204,7 @@ impl<'a> Sequence<'a> {
         }
     }
 
-    /// May what is read there be of earlier, or was it once, so that offsets differ?
+    /// Whether a read may give an earlier content, or has once, so that offsets differ.
     fn is_stale(&mut self, handle: u32, differ: bool) -> bool {
         let first = self.first_read.entry(handle).or_insert(self.epoch);
         if *first != self.epoch || differ {
@@ -212,7 +213,7 @@ impl<'a> Sequence<'a> {
         *first == u32::MAX
     }
 
-    /// The calls of the release agents, when nothing new comes and both have the same, or nothing more will come.
+    /// The calls of the release agents, when both sides have the same for a moment, or after the longest time.
     fn releases(&self) -> (OperationOutcome, OperationOutcome) {
         let calls = |side: &Side| side.agent_calls().into_iter().collect::<Vec<_>>();
         if self.pair.profile != Profile::Release {
@@ -228,7 +229,7 @@ impl<'a> Sequence<'a> {
     }
 }
 
-/// The open file that a step reads a part of, or seeks in.
+/// The open file of a step that reads a part of it or seeks in it.
 fn part_of(operation: &SideOperation) -> Option<u32> {
     match operation {
         SideOperation::Call(

@@ -24,13 +24,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Longest time the kernel was seen to need for putting a removed group offline or for starting a
-/// release agent, several times over.
+/// Several times the longest time that the kernel was seen to need for putting a removed group offline or for starting
+/// a release agent.
 const ASYNCHRONOUS_WORK: Duration = Duration::from_millis(250);
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
-/// How a role came to be.
+/// The origin of a role.
 #[derive(Debug)]
 enum KernelRole {
     Process(MemberProcess),
@@ -38,7 +38,7 @@ enum KernelRole {
     Thread { tid: i32 },
 }
 
-/// The kernel's cgroup v1. Everything it made goes away when it is dropped.
+/// The kernel's cgroup v1. Everything that was made there is removed on drop.
 #[derive(Debug)]
 pub struct KernelTarget {
     unique: String,
@@ -56,7 +56,7 @@ pub struct KernelTarget {
 impl KernelTarget {
     /// Prepares a run; `helper` is this package's program `member`.
     ///
-    /// Waits for others who play on the kernel. The error says why this machine cannot be tested on.
+    /// Waits for other processes that play on the kernel. The error says why there can be no test on this machine.
     pub fn new(helper: &Path) -> Result<Self, Hindrance> {
         if let Some(reason) = missing() {
             return Err(Hindrance::Missing(reason.into()));
@@ -81,15 +81,15 @@ impl KernelTarget {
         })
     }
 
-    /// Gives the kernel twice as long for each attempt that was made before: on a busy machine what it does later may
-    /// come later.
+    /// Gives the kernel twice as long for each attempt that was made before, since on a busy machine its later work may
+    /// come even later.
     #[must_use]
     pub fn at_attempt(mut self, attempt: u32) -> Self {
         self.asynchronous_work = ASYNCHRONOUS_WORK * 2_u32.pow(attempt);
         self
     }
 
-    /// Whether this machine has what a scenario needs, and nobody else is where it must be alone.
+    /// Whether this machine has everything that a scenario needs, and the scenario is alone where it must be.
     pub fn can_play(&self, scenario: &Scenario) -> Result<(), Hindrance> {
         let missing = |what: String| Err(Hindrance::Missing(what));
         for name in scenario.opens {
@@ -132,7 +132,7 @@ impl KernelTarget {
         Ok(())
     }
 
-    /// The process that answers for a role; a thread or a forked child cannot be asked.
+    /// The process behind a role. A thread or a forked child takes no requests.
     fn process(&mut self, role: &str) -> Res<&mut MemberProcess> {
         match self.roles.get_mut(role) {
             Some(KernelRole::Process(member)) => Ok(member),
@@ -202,7 +202,7 @@ impl TestTarget for KernelTarget {
 
     fn spawn(&mut self, role: &str, uids: (u32, u32, u32)) -> Res<()> {
         let mut member = MemberProcess::start(&self.helper)?;
-        // asked in any case: the answer shows that it runs and is past its exec
+        // sent in any case: the reply shows that the process runs and is past its exec
         member.ask(&MemberRequest::SetUids(uids.0, uids.1, uids.2))?;
         self.roles.insert(role.into(), KernelRole::Process(member));
         Ok(())
@@ -333,14 +333,15 @@ impl Drop for KernelTarget {
     }
 }
 
-/// Unmounts until the hierarchy is gone too: on a busy machine putting removed groups offline may take longer, and
-/// then only another mount and unmount gets rid of it. Others that share the hierarchy keep it.
+/// Unmounts until the hierarchy is gone too, unless other mounts share it.
+///
+/// On a busy machine removed groups may go offline late. Then only another mount and unmount removes the hierarchy.
 pub(crate) fn unmount_for_good(place: &Path) {
     let options = proc::mount_options(place);
     let _ = umount2(place, MntFlags::empty());
     let Some(hierarchy) = options.as_deref().and_then(proc::hierarchy_of_options) else { return };
     for _ in 0..5 {
-        // it goes some time after the last unmount, if it goes
+        // a hierarchy goes some time after the last unmount, if at all
         let gone = within_patience(|| !proc::is_hierarchy(&hierarchy), Errno::EBUSY).is_ok();
         if gone || proc::is_mounted(&hierarchy) {
             return;
@@ -353,12 +354,12 @@ pub(crate) fn unmount_for_good(place: &Path) {
     }
 }
 
-/// Where the hierarchy that holds exactly `controller` is mounted.
+/// The mount point of the hierarchy with exactly `controller`.
 pub(crate) fn controller_mount(controller: &str) -> Option<PathBuf> {
     proc::mount_point_of(controller)
 }
 
-/// Why this machine has no hierarchies of the kernel's for a test, if so.
+/// The reason why a test can't use the kernel's hierarchies on this machine, if there is one.
 pub fn missing() -> Option<&'static str> {
     if !geteuid().is_root() {
         return Some("mounting a hierarchy needs root");
@@ -386,6 +387,6 @@ fn remove_tree(group: &Path) {
     for group in subgroups(group) {
         remove_tree(&group);
     }
-    // the last member may be on its way out still
+    // the last member may still be exiting
     let _ = within_patience(|| fs::remove_dir(group).is_ok(), Errno::EBUSY);
 }

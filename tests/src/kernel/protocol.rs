@@ -1,9 +1,9 @@
-//! What the tester and a member process say to each other: one JSON value per line.
+//! The messages between the tester and a member process: one JSON value per line.
 
 use crate::ops::{FsAnswer, FsOp};
 use serde::{Deserialize, Serialize};
 
-/// What a member is asked to do.
+/// A request to a member.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum MemberRequest {
     /// A file operation.
@@ -20,12 +20,12 @@ pub enum MemberRequest {
     SetAffinity(Vec<usize>),
 }
 
-/// What came of it.
+/// The reply to a request.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum MemberReply {
-    /// Done, nothing to tell.
+    /// The request is done.
     Done,
-    /// What a file operation gave.
+    /// The result of a file operation.
     Fs(FsAnswer),
     /// The task that was made.
     Task(i32),

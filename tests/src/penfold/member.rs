@@ -6,9 +6,9 @@ use crate::target::Res;
 use nix::errno::Errno;
 use penfold_core::{Caller, IndexSet, Tid};
 
-/// How a role came to be.
+/// The origin of a role.
 pub(super) enum PenfoldRole {
-    /// The tester's child: it can be asked to do things.
+    /// The tester's child, which takes requests.
     VfsProcess { tid: Tid, process: VfsProcess },
     /// Another member's child.
     Forked { tid: Tid, parent: Tid },
@@ -31,7 +31,7 @@ impl PenfoldTarget {
         self.roles.get(role).map(PenfoldRole::tid).ok_or(Errno::ESRCH)
     }
 
-    /// A living process that can be asked.
+    /// A living process that takes requests.
     pub(super) fn living(&self, role: &str) -> Res<Tid> {
         let Some(PenfoldRole::VfsProcess { tid, .. }) = self.roles.get(role) else {
             return Err(Errno::ESRCH);
@@ -50,7 +50,7 @@ impl PenfoldTarget {
         self.change_uids(role, uids);
     }
 
-    /// Capabilities follow the effective uid, as setresuid(2) has it for who was root.
+    /// Changes the uids. Capabilities follow the effective uid, as in setresuid(2) of a process that was root.
     pub(super) fn change_uids(&mut self, role: &str, (real, effective, saved): (u32, u32, u32)) {
         let Some(PenfoldRole::VfsProcess { tid, process }) = self.roles.get_mut(role) else { return };
         process.caller.uid = effective;
@@ -65,7 +65,7 @@ impl PenfoldTarget {
         self.vfs.host.fork(&mut self.vfs.engine, tid, thread).map_err(|e| errno(&e))
     }
 
-    /// Kills what was sent SIGKILL and is not frozen: other threads vanish, the first becomes a zombie.
+    /// Kills members that were sent SIGKILL and are not frozen: the first thread becomes a zombie, others vanish.
     pub(super) fn deliver_kills(&mut self) {
         for group in self.killed.clone() {
             for task in self.threads_of(group) {
@@ -85,7 +85,7 @@ impl PenfoldTarget {
         }
     }
 
-    /// The children of a member die with it; nobody but init is left to reap them.
+    /// Kills the children of a dead member. Only init is left to reap them.
     fn orphan(&mut self, dead: Tid) {
         let children = self.roles.values().filter_map(|role| match role {
             PenfoldRole::Forked { tid, parent } if *parent == dead => Some(*tid),

@@ -31,7 +31,7 @@ pub struct PenfoldTarget {
     mounted: Vec<String>,
     controllers: Vec<String>,
     roles: BTreeMap<String, PenfoldRole>,
-    /// Thread groups that were sent SIGKILL and could not die yet.
+    /// Thread groups that were sent SIGKILL and are not dead yet.
     killed: Vec<Tid>,
     calls: Vec<AgentCall>,
 }
@@ -72,7 +72,7 @@ impl PenfoldTarget {
         Ok(())
     }
 
-    /// What a system leaves to do after every operation: kills that became possible, release agents.
+    /// Performs the later work of an operation: kills that became possible, and release agents.
     fn catch_up(&mut self) {
         self.deliver_kills();
         let agent = self.agent_path();
@@ -96,7 +96,7 @@ impl PenfoldTarget {
     }
 }
 
-/// In the order of the kernel's own list.
+/// Controllers in the order of the kernel's own list.
 fn load_controllers(vfs: &mut Vfs) {
     let Vfs { engine, host, .. } = vfs;
     engine.load(host, Cpuset::default()).expect("a good name");
@@ -266,7 +266,7 @@ impl TestTarget for PenfoldTarget {
 }
 
 impl PenfoldTarget {
-    /// The `css_set` of a task that exists: `None` for a zombie. ENOENT where /proc would have no directory.
+    /// The `css_set` of a task: `None` for a zombie. `ENOENT` for a task without a directory in /proc.
     fn css_set_of(&self, role: &str) -> Res<Option<penfold_core::CssSetId>> {
         let tid = self.task_of(role)?;
         self.vfs.host.get(tid).ok_or(Errno::ENOENT)?;
@@ -274,7 +274,7 @@ impl PenfoldTarget {
     }
 }
 
-/// As /proc/mounts escapes what would break its lines.
+/// Escapes characters that would break a line, as /proc/mounts does.
 fn escaped(options: &[u8]) -> String {
     String::from_utf8_lossy(options)
         .replace('\\', "\\134")

@@ -1,4 +1,4 @@
-//! An open control file: offset, content, and the credentials it was opened with.
+//! An open control file: offset, content, and the credentials of its open.
 
 use super::vfs::{Vfs, errno};
 use crate::ops::FsAnswer;
@@ -6,26 +6,26 @@ use crate::target::Res;
 use nix::errno::Errno;
 use penfold_core::{Caller, CgroupId, FileId, Tid};
 
-/// A file that stays open when its group is removed, and then answers ENODEV.
+/// An open file, which answers `ENODEV` after its group is removed.
 #[derive(Debug)]
 pub(super) struct VfsOpenFile {
-    /// The mount it was opened through, which it keeps busy.
+    /// The mount of the open, which the file keeps busy.
     pub(super) label: String,
     pub(super) cgroup: CgroupId,
     /// `None` for the directory itself.
     pub(super) file: Option<FileId>,
-    /// Who opened it: permission to move a task is theirs, whoever writes (B4.4).
+    /// The opener, whose permissions decide about a move of a task by any writer (B4.4).
     pub(super) opener: Caller,
     pub(super) readable: bool,
     pub(super) writable: bool,
     pub(super) offset: u64,
-    /// What the last reads have made, and the offset they came to.
+    /// The content that the last reads have made, and the offset after them.
     pub(super) content: Vec<u8>,
     pub(super) read_to: u64,
 }
 
 impl VfsOpenFile {
-    /// Content is made anew at offset 0 and wherever a seek or a write has been.
+    /// Reads. The content is made anew at offset 0, and after a seek or a write.
     pub(super) fn read(&mut self, vfs: &mut Vfs, length: usize) -> Res<FsAnswer> {
         if !self.readable {
             return Err(Errno::EBADF);
@@ -42,7 +42,7 @@ impl VfsOpenFile {
         Ok(FsAnswer::Bytes(self.content[start..end].to_vec()))
     }
 
-    /// One command, wherever the offset is.
+    /// Writes one command, at any offset.
     pub(super) fn write_at(&self, vfs: &mut Vfs, writer: Tid, data: &[u8]) -> Res<FsAnswer> {
         if !self.writable {
             return Err(Errno::EBADF);

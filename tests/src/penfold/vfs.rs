@@ -1,4 +1,4 @@
-//! What the kernel's VFS does before a file system is asked: paths, permissions, the order of errors.
+//! The work of the kernel's VFS before that of a file system: paths, permissions, the order of errors.
 
 use super::open_file::VfsOpenFile;
 use crate::ops::{FsAnswer, FsOp};
@@ -17,7 +17,7 @@ const NO_REPLACE: u32 = 1;
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
 
-/// The engine, its host, and where its directories are found.
+/// The engine, its host, and the labels of its directories.
 #[derive(Default)]
 pub(super) struct Vfs {
     pub(super) engine: Engine,
@@ -26,15 +26,15 @@ pub(super) struct Vfs {
     pub(super) places: BTreeMap<String, CgroupId>,
 }
 
-/// What one process has of its own.
+/// The state of one process.
 pub(super) struct VfsProcess {
     pub(super) caller: Caller,
-    /// Label and directory; `None` outside of every mount.
+    /// The working directory, as label and cgroup; `None` outside of every mount.
     pub(super) cwd: Option<(String, CgroupId)>,
     pub(super) files: HashMap<String, VfsOpenFile>,
 }
 
-/// A directory and a name in it, which may be there or not.
+/// A directory and a name in it, which need not exist.
 struct VfsEntry<'a> {
     label: String,
     directory: CgroupId,
@@ -59,7 +59,7 @@ impl VfsProcess {
         Self { caller, cwd: None, files: HashMap::new() }
     }
 
-    /// Does it stand in, or hold a file of, what is mounted as `label`?
+    /// Whether the process has its working directory or an open file in the mount `label`.
     pub(super) fn uses(&self, label: &str) -> bool {
         self.cwd.as_ref().is_some_and(|(cwd, _)| cwd == label)
             || self.files.values().any(|f| f.label == label)
@@ -207,7 +207,7 @@ impl Vfs {
         self.engine.tree().get(directory).map_or(Ok(()), |cgroup| must(caller, &cgroup.owner(), SEARCH))
     }
 
-    /// May the caller add an entry to or take one from this directory?
+    /// Whether the caller may add or remove an entry of this directory.
     fn must_change(&self, caller: &Caller, directory: CgroupId) -> Res<()> {
         let cgroup = self.engine.tree().get(directory).ok_or(Errno::ENOENT)?;
         must(caller, &cgroup.owner(), WRITE | SEARCH)
@@ -236,7 +236,7 @@ impl Vfs {
         let want = u32::from(readable) * READ + u32::from(writable || flags.contains(OFlag::O_TRUNC)) * WRITE;
         let entry = self.entry(process, path)?;
         let found = match self.child(entry.directory, entry.name) {
-            // there is no such thing as a new file here, even for who may write the directory
+            // no new file can be made here, even by a user who may write the directory
             Err(Errno::ENOENT) if flags.contains(OFlag::O_CREAT) => {
                 self.must_change(caller, entry.directory)?;
                 return Err(Errno::EACCES);
@@ -278,7 +278,7 @@ impl Vfs {
     fn remove_directory(&mut self, process: &VfsProcess, path: &str) -> Res<FsAnswer> {
         let entry = self.entry(process, path)?;
         match self.child(entry.directory, entry.name)? {
-            // its entry is in another file system, in a directory of root's
+            // the entry of a mount is in another file system, in a directory of root
             VfsNode::Directory(_) if is_place(path) && !process.caller.privileged => Err(Errno::EACCES),
             VfsNode::Directory(cgroup) => {
                 let Self { engine, host, .. } = self;
@@ -314,7 +314,7 @@ impl Vfs {
         self.places.get(&entry.label).copied()
     }
 
-    /// Control files are never unlinked.
+    /// Refuses every unlink: control files can't be unlinked.
     fn unlink(&self, process: &VfsProcess, path: &str) -> Res<FsAnswer> {
         let entry = self.entry(process, path)?;
         let node = self.child(entry.directory, entry.name)?;
@@ -322,7 +322,7 @@ impl Vfs {
         Err(if matches!(node, VfsNode::Directory(_)) { Errno::EISDIR } else { Errno::EPERM })
     }
 
-    /// Nothing but directories can be made.
+    /// Refuses every new entry that is no directory.
     fn refuse_new(&self, process: &VfsProcess, path: &str) -> Res<FsAnswer> {
         let entry = self.entry(process, path)?;
         if self.child(entry.directory, entry.name).is_ok() {
@@ -367,7 +367,7 @@ impl Vfs {
     fn list(&self, process: &VfsProcess, path: &str, with_directories: bool) -> Res<FsAnswer> {
         let VfsNode::Directory(cgroup) = self.find(process, path)? else { return Err(Errno::ENOTDIR) };
         let tree = self.engine.tree();
-        // who stands in a removed directory sees it empty
+        // a removed working directory is empty
         let Some(directory) = tree.get(cgroup) else { return Ok(FsAnswer::Names(Vec::new())) };
         must(&process.caller, &directory.owner(), READ)?;
         let files = self.engine.files(cgroup).map_err(|e| errno(&e))?;
@@ -381,7 +381,7 @@ impl Vfs {
     }
 }
 
-/// Is it a label alone? What is mounted there has its entry in the file system around it.
+/// Whether a path is a label alone. The entry of a mount is in the file system around it.
 fn is_place(path: &str) -> bool {
     path != "." && !path.trim_end_matches('/').contains('/')
 }

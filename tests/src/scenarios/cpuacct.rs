@@ -1,4 +1,4 @@
-//! The files of cpuacct; amounts of CPU time are not comparable, an idle group's are.
+//! The files of cpuacct. Amounts of CPU time are comparable for an idle group only.
 
 use super::files::NUMBERS;
 use crate::scenario_run::ScenarioRun;

@@ -1,4 +1,4 @@
-//! The files of cpuset and what may be written to them. Needs two CPUs and one memory node.
+//! The files of cpuset and the texts that they accept. Needs two CPUs and one memory node.
 
 use crate::scenario_run::ScenarioRun;
 
@@ -36,7 +36,7 @@ pub(super) fn files(run: &mut ScenarioRun) {
     }
 }
 
-/// A group `C/g` below one that has everything there is.
+/// A group `C/g` below one that has all CPUs and memory nodes.
 pub(super) fn prepare(run: &mut ScenarioRun) {
     run.open_controller("C", "cpuset");
     run.write("C/cpuset.cpus", "0-1");

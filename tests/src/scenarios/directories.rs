@@ -1,4 +1,4 @@
-//! mkdir, rename, rmdir, and what is left of a removed directory.
+//! mkdir, rename, rmdir, and the remains of a removed directory.
 
 use crate::ops::FsOp;
 use crate::scenario_run::ScenarioRun;

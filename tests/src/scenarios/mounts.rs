@@ -1,4 +1,4 @@
-//! What mount(2) makes of its data.
+//! The data of mount(2).
 
 use crate::scenario_run::ScenarioRun;
 

@@ -1,4 +1,4 @@
-//! What someone who is not root may do.
+//! The permissions of a user other than root.
 
 use crate::ops::FsOp;
 use crate::scenario_run::{ROOT, ScenarioRun};

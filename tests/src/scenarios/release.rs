@@ -1,4 +1,4 @@
-//! The release agent: when it runs and with what.
+//! The release agent: the moment of its calls, and their arguments.
 
 use crate::scenario_run::ScenarioRun;
 

@@ -1,4 +1,4 @@
-//! Random walks: what nobody thought of. The same seed gives the same walk on every target.
+//! Random walks, for cases that no author thought of. The same seed gives the same walk on every target.
 
 use crate::ops::FsOp;
 use crate::scenario_run::ScenarioRun;
@@ -9,13 +9,13 @@ const RECORDED: u64 = 1;
 /// A walk, to be taken with any seed.
 #[derive(Debug, Clone, Copy)]
 pub struct Walk {
-    /// Name of the scenario that takes it with the recorded seed.
+    /// Name of the scenario that takes this walk with the recorded seed.
     pub scenario: &'static str,
     /// The walk.
     pub play: fn(&mut ScenarioRun, u64),
 }
 
-/// All of them.
+/// All walks.
 pub const WALKS: &[Walk] = &[
     Walk { scenario: "walk_directories", play: directories },
     Walk { scenario: "walk_mounts", play: mounts },
@@ -49,7 +49,7 @@ pub(super) fn recorded_cpuset(run: &mut ScenarioRun) {
     cpuset(run, RECORDED);
 }
 
-/// xorshift: small, and the same everywhere.
+/// xorshift: small, and the same on every machine.
 struct WalkRng(u64);
 
 impl WalkRng {
@@ -79,7 +79,7 @@ impl WalkRng {
     }
 }
 
-/// Makes directories, moves members between them, looks; as root and as somebody else.
+/// Makes directories, moves members between them and reads, as root and as other users.
 fn directories(run: &mut ScenarioRun, seed: u64) {
     let mut rng = WalkRng::new(seed);
     run.mount("M", "none,name={u}");
@@ -99,14 +99,14 @@ fn directories(run: &mut ScenarioRun, seed: u64) {
             5 => FsOp::Rename { from: path, to: rng.group("M", &names) },
             6 => FsOp::Chmod { path, mode: [0o777, 0o755, 0o700, 0o1777, 0o500][rng.below(5)] },
             7 => FsOp::Write { path: format!("{path}/{file}"), data: [b"0", b"1"][rng.below(2)].to_vec() },
-            // the root's members are everybody's
+            // the root's members are of all programs
             8 if path == "M" => FsOp::Read { path: "M/notify_on_release".into() },
             8 => FsOp::Read { path: format!("{path}/{file}") },
             9 => FsOp::List { path },
             10 => FsOp::Stat { path },
             _ => FsOp::Write { path: format!("{path}/tasks"), data: format!("{{{role}}}").into_bytes() },
         };
-        // the tester must stay where it is: others may watch it
+        // the tester must stay in its cgroup, since another program may watch it
         let op = match op {
             FsOp::Write { path, .. } if who.is_none() && is_membership(&path) => {
                 FsOp::Write { path, data: format!("{{{role}}}").into_bytes() }
@@ -127,7 +127,7 @@ fn is_membership(path: &str) -> bool {
     path.ends_with("/tasks") || path.ends_with("/cgroup.procs")
 }
 
-/// Mounts, shares, remounts and unmounts hierarchies of the controllers that nobody else has.
+/// Mounts, shares, remounts and unmounts hierarchies of controllers that no other program uses.
 fn mounts(run: &mut ScenarioRun, seed: u64) {
     let mut rng = WalkRng::new(seed);
     let labels = ["A", "B", "C"];
@@ -196,7 +196,7 @@ fn mount_data(rng: &mut WalkRng) -> String {
     chosen.join(",")
 }
 
-/// Members come and go in groups that tell the release agent, or do not.
+/// Members come and go in groups with and without notification of the release agent.
 fn release(run: &mut ScenarioRun, seed: u64) {
     let mut rng = WalkRng::new(seed);
     run.mount("M", "none,name={u},release_agent={agent}");

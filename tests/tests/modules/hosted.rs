@@ -1,4 +1,4 @@
-//! A daemon's host without any controller, and modules that come and go in it.
+//! A daemon's host without controllers, in which modules are loaded and unloaded.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -60,14 +60,16 @@ impl ModuleHost {
         self.host.exec(command, cgroup, ExecOptions::default()).expect("it starts")
     }
 
-    /// The account of a witness, the same in every cgroup, with nothing in it that should not have been; and what of
-    /// that holds of this cgroup, with no member that the witness does not know.
+    /// The two accounts of the witness: of all cgroups, and of this cgroup.
+    ///
+    /// Panics if the witness has seen an event twice, of an unknown task or with wrong arguments, or misses a
+    /// member here.
     pub fn account(&self, cgroup: CgroupId) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
         self.with(move |engine, host| account(engine, host, cgroup))
     }
 }
 
-/// The same with the engine at hand: nothing happens in between.
+/// As [`ModuleHost::account`], in a request that has the engine, so that nothing happens in between.
 pub fn account(
     engine: &mut Engine,
     host: &mut dyn Host,
