@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use common::{Scratch, eventually, shell};
 use contained::{Job, owner, read};
-use penfold_core::{Capability, CgroupId, Engine, Errno, Host, Tid};
+use penfold_core::{
+    CgroupId, Engine, Errno, Tid,
+    host::{Capability, Host},
+};
 
 fn write_errno(
     engine: &mut Engine,

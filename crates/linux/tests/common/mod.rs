@@ -30,7 +30,7 @@ pub struct Count {
     pub system_ns: u64,
     pub cpu_of: HashMap<Tid, u64>,
     pub notices: Vec<Notice>,
-    pub allowed: Option<penfold_core::IndexSet>,
+    pub allowed: Option<penfold_core::host::IndexSet>,
     pub frozen: bool,
 }
 
@@ -134,7 +134,7 @@ impl Policy for Count {
         *self.cpu_of.entry(task).or_default() += user_ns + system_ns;
     }
 
-    fn allowed_cpus(&self, _: &Tasks<(), ()>, _: Tid) -> Option<penfold_core::IndexSet> {
+    fn allowed_cpus(&self, _: &Tasks<(), ()>, _: Tid) -> Option<penfold_core::host::IndexSet> {
         self.allowed.clone()
     }
 
