@@ -22,6 +22,7 @@ use crate::tree::Tree;
 
 /// A limit that has refused something.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LimitHit {
     /// The cgroup whose limit it is; where the subsystem itself refuses, the cgroup in which a fork was refused.
     pub cgroup: CgroupId,

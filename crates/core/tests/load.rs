@@ -53,9 +53,9 @@ fn a_stale_file_id_answers_enodev() {
     let gone = |world: &mut World, cgroup, file| {
         let World { engine, host, .. } = world;
         let answers = [
-            engine.read(host, &root, cgroup, file).map(|_| ()),
-            engine.write(host, &root, cgroup, file, b""),
-            engine.write(host, &root, cgroup, file, b"1"),
+            engine.session(host, &root).read(cgroup, file).map(|_| ()),
+            engine.session(host, &root).write(cgroup, file, b""),
+            engine.session(host, &root).write(cgroup, file, b"1"),
             engine.file_owner(cgroup, file).map(|_| ()),
             engine.set_file_owner(&root, cgroup, file, Owner::default()),
         ];

@@ -90,7 +90,7 @@ fn current_css_set_cg_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut Str
 }
 
 fn cgroup_css_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
-    let EngineView { tree, host, cgroup } = engine_view_of(ctx)?;
+    let EngineView { tree, host, cgroup, .. } = engine_view_of(ctx)?;
     for set in tree.css_sets_of(cgroup) {
         let _ = writeln!(out, "css_set {}", set.number());
         let mut tasks: Vec<Tid> = Vec::new();

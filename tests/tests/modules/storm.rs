@@ -151,7 +151,7 @@ int main(void)
     let read = |name: &'static str| {
         hosted.with(move |engine, host| {
             let file = engine.find_file(group, name).unwrap();
-            let text = engine.read(host, &super::hosted::owner(), group, file).unwrap();
+            let text = engine.session(host, &super::hosted::owner()).read(group, file).unwrap();
             String::from_utf8(text).unwrap()
         })
     };

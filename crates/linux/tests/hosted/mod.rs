@@ -22,16 +22,15 @@ impl Hosted {
         let mut workshop = Workshop::new(false);
         let (engine, host) = workshop.parts();
         penfold_subsystems::load_all(engine, host).expect("all controllers load");
-        let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
+        let root = engine.session(host, &owner()).mount("all,clone_children").expect("they mount").root;
         Hosted { host: TraceHost::start(workshop).expect("the host starts"), root }
     }
 
     pub fn cgroup(&self, name: &'static str) -> CgroupId {
         let root = self.root;
-        let made = self
-            .host
-            .control()
-            .with_exact(move |engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755));
+        let made = self.host.control().with_exact(move |engine, host| {
+            engine.session(host, &owner()).mkdir(root, name.as_bytes(), 0o755)
+        });
         made.expect("the host runs").expect("a cgroup")
     }
 
@@ -49,7 +48,7 @@ impl Hosted {
         let value = value.to_string();
         let written = self.host.control().with_exact(move |engine, host| {
             let file = engine.find_file(cgroup, name).expect("the file is there");
-            engine.write(host, &owner(), cgroup, file, value.as_bytes())
+            engine.session(host, &owner()).write(cgroup, file, value.as_bytes())
         });
         written.expect("the host runs")
     }
