@@ -218,7 +218,7 @@ fn e6_7_what_was_open_before_an_unload_answers_enodev() {
     assert_eq!((first.counts().alive, second.counts().alive), (0, 1));
 }
 
-/// E6.8, D6: a subsystem whose create has not returned can't be met: it is neither listed nor mountable nor asked, and if
+/// E6.8, L6: a subsystem whose create has not returned can't be met: it is neither listed nor mountable nor asked, and if
 /// the create fails nobody has seen it. Here create itself looks.
 #[test]
 fn e6_8_a_subsystem_is_not_there_before_its_create_has_returned() {
