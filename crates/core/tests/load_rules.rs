@@ -282,7 +282,7 @@ fn a_file_that_clashes_is_refused() {
     assert!(world.files(top).contains(&"p.tasks".to_owned()));
 }
 
-/// C5, D2: a create that fails anywhere in a mkdir over five controllers, at each in turn: states, counters, limits and
+/// B1.1, D2: a create that fails anywhere in a mkdir over five controllers, at each in turn: states, counters, limits and
 /// css_sets are as before, and those that had agreed are destroyed, each once.
 #[test]
 fn a_create_that_fails_at_any_of_five_controllers_leaves_nothing() {
