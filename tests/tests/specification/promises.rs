@@ -37,18 +37,40 @@ fn wrong_references(references: &str, tests: &Tests) -> Vec<String> {
     problems
 }
 
+/// The number of a section, `## P7 …`, or of a promise, `* **P7.12** …`, as numbers that can be compared.
+fn place(number: &str) -> Option<(u32, u32)> {
+    let (section, promise) = number.split_once('.').unwrap_or((number, "0"));
+    Some((section.parse().ok()?, promise.parse().ok()?))
+}
+
 /// Everything that is wrong with the document.
 fn problems(document: &str, tests: &Tests) -> Vec<String> {
     let mut problems = Vec::new();
     let mut numbers = BTreeSet::new();
+    let mut last = (0, 0);
+    let mut in_order = |number: &str| match place(number) {
+        None => Some(format!("P{number}: no number")),
+        Some(here) if here <= last => Some(format!("P{number} stands after P{}.{}", last.0, last.1)),
+        Some(here) if here.1 > 0 && here.0 != last.0 => Some(format!("P{number} is in section P{}", last.0)),
+        Some(here) => {
+            last = here;
+            None
+        }
+    };
     for line in document.lines() {
+        if let Some(heading) = line.strip_prefix("## P") {
+            problems.extend(in_order(heading.split(' ').next().unwrap_or_default()));
+            continue;
+        }
         let Some((number, text)) = line.strip_prefix("* **P").and_then(|rest| rest.split_once("** ")) else {
             if line.contains("**P") {
                 problems.push(format!("not a promise on one line: {line}"));
             }
             continue;
         };
-        if !numbers.insert(number) {
+        if numbers.insert(number) {
+            problems.extend(in_order(number));
+        } else {
             problems.push(format!("P{number}: the number is there twice"));
         }
         let Some((_, references)) = text.strip_suffix(']').and_then(|text| text.rsplit_once(" [")) else {
@@ -80,6 +102,7 @@ fn a_promise_without_proof_is_found() {
     let source = "#[test]\n#[cfg(unix)]\nfn one() {}\nfn helper() {}\n#[test]\nfn two() {}\n";
     let tests = Tests::from([("crates/core/tests/a.rs".to_owned(), tests_in(source))]);
     let document = "
+## P1 Section
 * **P1.1** Right. [`one`, `two`, core/tests/a.rs; recorded:mount_data, model]
 * **P1.2** Right. [untested]
 * **P1.1** Twice. [model]
@@ -102,4 +125,17 @@ fn a_promise_without_proof_is_found() {
         "not a promise on one line:   **P1.9** No item. [model]",
     ];
     assert_eq!(problems(document, &tests), expected);
+}
+
+#[test]
+fn a_promise_out_of_order_is_found() {
+    let document = "
+## P2 Section
+* **P2.2** Right. [untested]
+* **P2.10** Right, with a gap. [untested]
+* **P2.9** Late. [untested]
+* **P3.1** In the wrong section. [untested]
+## P1 Late";
+    let expected = ["P2.9 stands after P2.10", "P3.1 is in section P2", "P1 stands after P2.10"];
+    assert_eq!(problems(document, &Tests::new()), expected);
 }
