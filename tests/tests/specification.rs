@@ -7,6 +7,8 @@ mod citations;
 mod comments;
 #[path = "specification/links.rs"]
 mod links;
+#[path = "specification/names.rs"]
+mod names;
 #[path = "specification/promises.rs"]
 mod promises;
 #[path = "specification/repository.rs"]
