@@ -44,7 +44,7 @@ fn find(perturbation: Perturbation) -> Option<Failure> {
 }
 
 #[test]
-fn another_errno_is_noticed_and_cut_down_to_what_leads_to_it() {
+fn another_errno_is_noticed_and_cut_down() {
     if is_skipped() {
         return;
     }
@@ -116,7 +116,7 @@ fn a_mode_and_a_count_of_links_are_noticed() {
 }
 
 #[test]
-fn what_a_killed_run_leaves_is_cleared_up() {
+fn leftovers_of_a_killed_run_are_removed() {
     if is_skipped() {
         return;
     }

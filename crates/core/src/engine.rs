@@ -276,7 +276,7 @@ impl Engine {
         Ok(text)
     }
 
-    /// The text of `/proc/PID/cpuset` (A8: `/` when cpuset is not mounted, and for an exiting task, which points to
+    /// The text of `/proc/PID/cpuset` (A7.4: `/` when cpuset is not mounted, and for an exiting task, which points to
     /// no css_set).
     ///
     /// # Errors

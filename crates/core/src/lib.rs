@@ -4,7 +4,7 @@
 //! a [`Host`] owns the tasks and knows what they are ([`HostView`]); an [`Engine`] owns everything else. A [`Subsystem`] never sees
 //! the host's type and the host never sees a subsystem.
 //!
-//! Numbers such as *B4.4* in the documentation are those of the project's history of the two kernel patch sets.
+//! Numbers such as *B4.4* in the documentation are rules of docs/history.md, which says what the two kernel patch sets did.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -131,7 +131,7 @@ impl Engine {
     fn create_hierarchy(&mut self, caller: &Caller, options: &MountOptions) -> CgroupId {
         let free = self.tree.hierarchies.iter().position(Option::is_none);
         let index = free.unwrap_or(self.tree.hierarchies.len());
-        // Linux 6.x: 0555, whoever mounts. Root needs no permission; who else may mount has no capability to do without (D95).
+        // Linux 6.x: 0555, whoever mounts. Root needs no permission; who else may mount has no capability to do without (L95).
         let mode = if caller.uid == 0 { 0o555 } else { 0o755 };
         let owner = Owner { uid: caller.uid, gid: caller.gid, mode };
         let mut root = Cgroup::new(b"", index, None, owner);

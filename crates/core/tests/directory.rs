@@ -75,7 +75,7 @@ fn a_directory_belongs_to_its_maker() {
     assert_eq!(world.engine.tree()[top].owner(), Owner { uid: 0, gid: 0, mode: 0o555 });
     let administrator = Caller { privileged: true, ..Caller::user(Tid(1), 1000, 100) };
     let other = world.engine.session(&mut world.host, &administrator).mount("none,name=y").unwrap().root;
-    assert_eq!(world.engine.tree()[other].owner(), Owner { uid: 1000, gid: 100, mode: 0o755 }, "D95");
+    assert_eq!(world.engine.tree()[other].owner(), Owner { uid: 1000, gid: 100, mode: 0o755 }, "L95");
     let mut nobody = Caller::user(Tid(1), 65534, 65534);
     let mkdir = |world: &mut World, caller: &Caller, parent, name: &[u8], mode| {
         let made = world.engine.session(&mut world.host, caller).mkdir(parent, name, mode);

@@ -221,7 +221,7 @@ fn e6_7_what_was_open_before_an_unload_answers_enodev() {
     assert_eq!((first.counts().alive, second.counts().alive), (0, 1));
 }
 
-/// E6.8, D6: a subsystem whose create has not returned can't be met: it is neither listed nor mountable nor asked, and if
+/// E6.8, L6: a subsystem whose create has not returned can't be met: it is neither listed nor mountable nor asked, and if
 /// the create fails nobody has seen it. Here create itself looks.
 #[test]
 fn e6_8_a_subsystem_is_not_there_before_its_create_has_returned() {
@@ -288,7 +288,7 @@ fn a_file_that_clashes_is_refused() {
     assert!(world.files(top).contains(&"p.tasks".to_owned()));
 }
 
-/// C5, D2: a create that fails anywhere in a mkdir over five controllers, at each in turn: states, counters, limits and
+/// B1.1, D2: a create that fails anywhere in a mkdir over five controllers, at each in turn: states, counters, limits and
 /// css_sets are as before, and those that had agreed are destroyed, each once.
 #[test]
 fn a_create_that_fails_at_any_of_five_controllers_leaves_nothing() {

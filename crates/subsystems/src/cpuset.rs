@@ -27,7 +27,7 @@
 //! The root has what was online when the subsystem was last loaded, mounted or unmounted; CPUs that come or go later
 //! are not followed (F1.13).
 //!
-//! The rules are Linux 6.x cgroup v1 (`kernel/cgroup/cpuset.c`, `cpuset-v1.c`); F1 of the project's history.
+//! The rules are Linux 6.x cgroup v1 (`kernel/cgroup/cpuset.c`, `cpuset-v1.c`); F1 of docs/history.md.
 
 mod validate;
 

@@ -18,7 +18,7 @@
 //!   neither tasks nor children. The root's is always `0`.
 //!
 //! The rules are those of Linux 2.6.34 (`kernel/cgroup.c`), where the numbers were addresses in the kernel, and
-//! `releasable` a flag that said so only after a task or child had left; F7.2 of the project's history.
+//! `releasable` a flag that said so only after a task or child had left; F7.2 of docs/history.md.
 
 use core::fmt::Write as _;
 
