@@ -1,8 +1,12 @@
-//! `cargo xtask words`: a check of how penfold's sources and pages say things.
+//! Checks of penfold's names and prose.
 
 mod comments;
+mod conditions;
+mod definitions;
+mod names;
 mod repository;
 mod words;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -20,12 +24,14 @@ struct StyleArguments {
 /// One check.
 #[derive(Debug, Subcommand)]
 enum StyleCheck {
+    Names(names::NamesArguments),
     Words(words::WordsArguments),
 }
 
 fn main() -> ExitCode {
     let repository = Repository::of_this_program();
     let done = match StyleArguments::parse().check {
+        StyleCheck::Names(arguments) => names::names(&repository, &arguments),
         StyleCheck::Words(arguments) => words::words(&repository, &arguments),
     };
     match done {
