@@ -14,6 +14,7 @@ const FUZZ_SECONDS: &str = "20";
 // a check is left out as long as it finds what is still to be mended
 const STYLE_CHECKS: &[&str] = &[
     // "names",
+    // "pages",
     // "words",
 ];
 

@@ -14,7 +14,6 @@ pub(crate) struct Definition {
     pub(crate) visibility: DefinitionVisibility,
     pub(crate) line: usize,
     /// The type or trait of a method, field, variant or associated item.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) owner: Option<String>,
     /// The name of the type that an alias stands for.
     pub(crate) alias_of: Option<String>,
@@ -35,6 +34,8 @@ pub(crate) enum DefinitionKind {
     /// A constant or static.
     Constant,
     Macro,
+    /// `impl NAME for OWNER`.
+    Implementation,
     /// A module; `file` if its items are in a file of their own.
     Module {
         file: bool,
@@ -276,6 +277,9 @@ impl<'ast> Visit<'ast> for DefinitionCollector {
 
     fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
         self.within(&item.attrs, last_name(&item.self_ty), |collector| {
+            if let Some(name) = item.trait_.as_ref().and_then(|(_, path, _)| path.segments.last()) {
+                collector.add(&name.ident, DefinitionKind::Implementation, None);
+            }
             visit::visit_item_impl(collector, item);
         });
     }
@@ -379,7 +383,7 @@ mod tests {
 
     #[test]
     fn members_have_their_owner() {
-        use DefinitionKind::{AssociatedType, Constant, Field, Function, Type, Variant};
+        use DefinitionKind::{AssociatedType, Constant, Field, Function, Implementation, Type, Variant};
         let named = |path: &str, kind| (path.to_owned(), kind);
         assert_eq!(
             found("struct A { b: u8 } impl A { const C: u8 = 1; fn d() { fn e() {} } }"),
@@ -402,7 +406,10 @@ mod tests {
                 named("D::f", Function),
             ]
         );
-        assert_eq!(found("impl<'a> D for x::A<'a> { fn f() {} }"), [named("A::f", Function)]);
+        assert_eq!(
+            found("impl<'a> D for x::A<'a> { fn f() {} }"),
+            [named("A::D", Implementation), named("A::f", Function),]
+        );
     }
 
     #[test]

@@ -3,7 +3,9 @@
 mod comments;
 mod conditions;
 mod definitions;
+mod lines;
 mod names;
+mod pages;
 mod repository;
 mod words;
 mod workspace;
@@ -25,6 +27,7 @@ struct StyleArguments {
 #[derive(Debug, Subcommand)]
 enum StyleCheck {
     Names(names::NamesArguments),
+    Pages(pages::PagesArguments),
     Words(words::WordsArguments),
 }
 
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
     let repository = Repository::of_this_program();
     let done = match StyleArguments::parse().check {
         StyleCheck::Names(arguments) => names::names(&repository, &arguments),
+        StyleCheck::Pages(arguments) => pages::pages(&repository, &arguments),
         StyleCheck::Words(arguments) => words::words(&repository, &arguments),
     };
     match done {

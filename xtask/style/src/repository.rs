@@ -42,6 +42,15 @@ impl Repository {
         Ok(paths.iter().map(file).collect())
     }
 
+    /// Whether git leaves a path out: a build or a run makes it.
+    ///
+    /// # Errors
+    /// git fails.
+    pub(crate) fn ignores(&self, path: &str) -> Result<bool, String> {
+        let status = self.git_command(&["check-ignore", "--quiet", path]).status();
+        status.map(|status| status.success()).map_err(|error| format!("git check-ignore {path}: {error}"))
+    }
+
     /// The text of a file.
     ///
     /// # Errors
@@ -78,17 +87,17 @@ impl Repository {
 
     fn git(&self, arguments: &[&str]) -> Result<String, String> {
         let step = format!("git {}", arguments.join(" "));
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(&self.top)
-            .args(["-c", "core.quotePath=false"])
-            .args(arguments)
-            .output()
-            .map_err(|error| format!("{step}: {error}"))?;
+        let output = self.git_command(arguments).output().map_err(|error| format!("{step}: {error}"))?;
         if !output.status.success() {
             return Err(format!("{step}: {}", String::from_utf8_lossy(&output.stderr).trim()));
         }
         String::from_utf8(output.stdout).map_err(|error| format!("{step}: {error}"))
+    }
+
+    fn git_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&self.top).args(["-c", "core.quotePath=false"]).args(arguments);
+        command
     }
 }
 

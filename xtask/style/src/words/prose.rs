@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use pulldown_cmark::{BrokenLink, CowStr, Event, LinkType, Options, Parser, Tag, TagEnd};
 
+use crate::lines::LineTable;
+
 /// The part that a passage has in its page.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum PassageKind {
@@ -41,20 +43,6 @@ pub(crate) fn passages(text: &str, citations: bool) -> Vec<Passage> {
     }
     reader.flush();
     reader.found
-}
-
-/// Where each line of a text begins.
-#[derive(Debug, Default)]
-struct LineTable(Vec<usize>);
-
-impl LineTable {
-    fn of(text: &str) -> LineTable {
-        LineTable(text.match_indices('\n').map(|(at, _)| at + 1).collect())
-    }
-
-    fn line(&self, at: usize) -> usize {
-        self.0.partition_point(|&start| start <= at) + 1
-    }
 }
 
 #[derive(Default)]
