@@ -1,6 +1,6 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
 //! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask arrows`, `cargo xtask mutants`, `cargo xtask names`,
-//! `cargo xtask pages`, `cargo xtask words`.
+//! `cargo xtask pages`, `cargo xtask sample`, `cargo xtask words`.
 
 mod ci;
 mod fuzz;
@@ -27,6 +27,7 @@ cargo xtask CHORE
           needs cargo-mutants
   names   [--check] [--public]: types by their names; with --check only names with more than one meaning
   pages   [--check]: paths, symbols and commands that a page names and that do not exist
+  sample  [--seed N] [--count N]: documentation of public items taken at random
   words   [--check] [--summary] [--rule RULE] [PATH...]: sentences, words and names of tests against the style";
 
 /// The controllers outside the tree: a workspace of its own.
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
         Some(made @ ("dist" | "header")) => run_package("penfold-generate", &[made]),
         Some("arrows") => run_package("penfold-arrows", &[]),
-        Some(check @ ("names" | "pages" | "words")) => run_package("penfold-style", &[check]),
+        Some(check @ ("names" | "pages" | "sample" | "words")) => run_package("penfold-style", &[check]),
         Some("mutants") => mutants::mutants(env::args().skip(2)),
         _ => {
             eprintln!("{USAGE}");

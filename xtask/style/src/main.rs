@@ -7,9 +7,11 @@ mod lines;
 mod names;
 mod pages;
 mod repository;
+mod sample;
 mod words;
 mod workspace;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -28,7 +30,16 @@ struct StyleArguments {
 enum StyleCheck {
     Names(names::NamesArguments),
     Pages(pages::PagesArguments),
+    Sample(sample::SampleArguments),
     Words(words::WordsArguments),
+}
+
+/// The answer of a check.
+#[derive(Debug, Default)]
+struct StyleReport {
+    text: String,
+    /// There are findings, and `--check` asks for none.
+    fails: bool,
 }
 
 fn main() -> ExitCode {
@@ -36,10 +47,15 @@ fn main() -> ExitCode {
     let done = match StyleArguments::parse().check {
         StyleCheck::Names(arguments) => names::names(&repository, &arguments),
         StyleCheck::Pages(arguments) => pages::pages(&repository, &arguments),
+        StyleCheck::Sample(arguments) => sample::sample(&repository, &arguments),
         StyleCheck::Words(arguments) => words::words(&repository, &arguments),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(report) => {
+            // a reader such as `head` may have seen enough
+            let _ = std::io::stdout().write_all(report.text.as_bytes());
+            if report.fails { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        }
         Err(error) => {
             eprintln!("style: {error}");
             ExitCode::FAILURE

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 
+use crate::StyleReport;
 use crate::conditions::exclude_each_other;
 use crate::definitions::{Definition, DefinitionKind, DefinitionVisibility};
 use crate::repository::Repository;
@@ -51,11 +52,11 @@ struct TypePlace<'a> {
     shared: bool,
 }
 
-/// Prints the table.
+/// The table.
 ///
 /// # Errors
-/// A file that is not Rust; with `--check` a name with more than one meaning.
-pub(crate) fn names(repository: &Repository, arguments: &NamesArguments) -> Result<(), String> {
+/// A file that can't be read or is not Rust.
+pub(crate) fn names(repository: &Repository, arguments: &NamesArguments) -> Result<StyleReport, String> {
     let files = defining_files(repository)?;
     let mut types = types(&files);
     if arguments.public {
@@ -69,9 +70,9 @@ pub(crate) fn names(repository: &Repository, arguments: &NamesArguments) -> Resu
     if arguments.check {
         types.retain(|_, places| double(places));
     }
-    print!("{}", table(&types));
-    println!("{} names, {doubles} of them with more than one meaning", types.len());
-    if arguments.check && doubles > 0 { Err(format!("names: {doubles} doubles")) } else { Ok(()) }
+    let mut text = table(&types);
+    let _ = writeln!(text, "{} names, {doubles} of them with more than one meaning", types.len());
+    Ok(StyleReport { text, fails: arguments.check && doubles > 0 })
 }
 
 /// All types by their name.

@@ -6,10 +6,12 @@ mod command_words;
 mod known;
 mod spans;
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::Args;
 
+use crate::StyleReport;
 use crate::repository::Repository;
 use allowed::ALLOWED_NAMES;
 use claims::{PageClaim, claims};
@@ -29,13 +31,13 @@ pub(crate) struct PagesArguments {
     check: bool,
 }
 
-/// Prints each finding with its page and line.
+/// Each finding with its page and line.
 ///
 /// # Errors
-/// A file that can't be read; with `--check` any finding.
-pub(crate) fn pages(repository: &Repository, arguments: &PagesArguments) -> Result<(), String> {
+/// A file that can't be read or is not Rust.
+pub(crate) fn pages(repository: &Repository, arguments: &PagesArguments) -> Result<StyleReport, String> {
     let known = KnownNames::of(repository)?;
-    let (mut names, mut found) = (0, 0);
+    let (mut text, mut names, mut found) = (String::new(), 0, 0);
     let mut allowed = vec![false; ALLOWED_NAMES.len()];
     let pages: Vec<String> =
         repository.files()?.into_iter().map(|file| file.path).filter(|path| is_page(path)).collect();
@@ -49,17 +51,18 @@ pub(crate) fn pages(repository: &Repository, arguments: &PagesArguments) -> Resu
             {
                 allowed[at] = true;
             } else if !(matches!(claim, PageClaim::Path(_)) && repository.ignores(&name)?) {
-                println!("{page}:{line}: no {} `{name}`", claim.kind());
+                let _ = writeln!(text, "{page}:{line}: no {} `{name}`", claim.kind());
                 found += 1;
             }
         }
     }
     for (entry, _) in ALLOWED_NAMES.iter().zip(&allowed).filter(|(_, used)| !**used) {
-        println!("xtask/style/src/pages/allowed.rs: {}: `{}` needs no exception", entry.page, entry.name);
+        let (page, name) = (entry.page, entry.name);
+        let _ = writeln!(text, "xtask/style/src/pages/allowed.rs: {page}: `{name}` needs no exception");
         found += 1;
     }
-    println!("{} pages, {names} names on them, {found} findings", pages.len());
-    if arguments.check && found > 0 { Err(format!("pages: {found} findings")) } else { Ok(()) }
+    let _ = writeln!(text, "{} pages, {names} names on them, {found} findings", pages.len());
+    Ok(StyleReport { text, fails: arguments.check && found > 0 })
 }
 
 fn is_page(path: &str) -> bool {

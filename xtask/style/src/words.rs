@@ -6,10 +6,12 @@ mod sentences;
 mod tests_of_file;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::StyleReport;
 use crate::comments::{SourceLanguage, comments};
 use crate::repository::{Repository, RepositoryFile};
 use phrases::{RULES, place};
@@ -51,12 +53,13 @@ struct WordFinding {
     shown: String,
 }
 
-/// Prints what is found, and numbers for each package.
+/// Each finding with its file and line, and numbers for each package.
 ///
 /// # Errors
-/// A file that can't be read; with `--check` any finding.
-pub(crate) fn words(repository: &Repository, arguments: &WordsArguments) -> Result<(), String> {
+/// A file that can't be read or is not Rust.
+pub(crate) fn words(repository: &Repository, arguments: &WordsArguments) -> Result<StyleReport, String> {
     let wanted = wanted_files(repository, &arguments.paths)?;
+    let mut text = String::new();
     let mut numbers: BTreeMap<String, BTreeMap<&'static str, usize>> = BTreeMap::new();
     for file in &wanted {
         let of_package = numbers.entry(file.package.clone()).or_default();
@@ -66,13 +69,14 @@ pub(crate) fn words(repository: &Repository, arguments: &WordsArguments) -> Resu
             }
             *of_package.entry(finding.rule).or_default() += 1;
             if !arguments.summary {
-                println!("{}:{}: {}: {}", file.path, finding.line, finding.rule, finding.shown);
+                let WordFinding { line, rule, shown } = finding;
+                let _ = writeln!(text, "{}:{line}: {rule}: {shown}", file.path);
             }
         }
     }
-    print!("{}", table(&numbers));
+    text += &table(&numbers);
     let all: usize = numbers.values().flat_map(BTreeMap::values).sum();
-    if arguments.check && all > 0 { Err(format!("words: {all} findings")) } else { Ok(()) }
+    Ok(StyleReport { text, fails: arguments.check && all > 0 })
 }
 
 /// The files with prose at or below the paths.
@@ -164,8 +168,6 @@ fn shown(sentence: &[Word], place: usize) -> String {
 
 /// A row for each package with findings and a sum, a column for each rule.
 fn table(numbers: &BTreeMap<String, BTreeMap<&'static str, usize>>) -> String {
-    use std::fmt::Write as _;
-
     let rules: Vec<&str> =
         ["long"].into_iter().chain(RULES.iter().map(|rule| rule.name)).chain(["test-name"]).collect();
     let mut text = format!("\n{:<20}", "package");
