@@ -1,9 +1,10 @@
 //! The definitions of a Rust file: types, functions, fields and the rest, each with its owner and its conditions.
 
 mod collector;
-mod in_macros;
+pub(crate) mod in_macros;
 
 use crate::conditions::BuildCondition;
+pub(crate) use collector::last_name;
 
 /// A name that a file defines.
 #[derive(Clone, Debug)]

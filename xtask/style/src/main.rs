@@ -1,5 +1,6 @@
 //! Checks of penfold's names and prose.
 
+mod api;
 mod comments;
 mod conditions;
 mod definitions;
@@ -28,6 +29,7 @@ struct StyleArguments {
 /// One check.
 #[derive(Debug, Subcommand)]
 enum StyleCheck {
+    Api(api::ApiArguments),
     Names(names::NamesArguments),
     Pages(pages::PagesArguments),
     Sample(sample::SampleArguments),
@@ -45,6 +47,7 @@ struct StyleReport {
 fn main() -> ExitCode {
     let repository = Repository::of_this_program();
     let done = match StyleArguments::parse().check {
+        StyleCheck::Api(arguments) => api::api(&repository, &arguments),
         StyleCheck::Names(arguments) => names::names(&repository, &arguments),
         StyleCheck::Pages(arguments) => pages::pages(&repository, &arguments),
         StyleCheck::Sample(arguments) => sample::sample(&repository, &arguments),

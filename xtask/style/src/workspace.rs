@@ -1,11 +1,10 @@
 //! The definitions of all Rust files of the repository.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use crate::conditions::BuildCondition;
 use crate::definitions::{Definition, DefinitionKind, definitions};
-use crate::repository::{Repository, RepositoryFile};
+use crate::repository::{Repository, RepositoryFile, is_rust};
 
 /// A Rust file with its definitions.
 #[derive(Debug)]
@@ -28,10 +27,6 @@ pub(crate) fn defining_files(repository: &Repository) -> Result<Vec<DefiningFile
     }
     inherit_conditions(&mut files);
     Ok(files)
-}
-
-pub(crate) fn is_rust(path: &str) -> bool {
-    Path::new(path).extension().is_some_and(|extension| extension == "rs")
 }
 
 /// Gives each file the conditions of the `mod` that includes it, and so on downwards.

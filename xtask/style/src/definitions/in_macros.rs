@@ -4,10 +4,10 @@ use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 
 use super::{DefinitionKind, DefinitionVisibility};
 
-type NamedInMacro = (Ident, DefinitionKind, DefinitionVisibility);
+pub(crate) type NamedInMacro = (Ident, DefinitionKind, DefinitionVisibility);
 
 /// The names that follow a keyword of an item.
-pub(super) fn named_in(tokens: TokenStream) -> Vec<NamedInMacro> {
+pub(crate) fn named_in(tokens: TokenStream) -> Vec<NamedInMacro> {
     let mut found = Vec::new();
     search(tokens, false, &mut found);
     found
