@@ -91,8 +91,8 @@ impl Engine {
     }
 
     /// What the loaded subsystems want to be told: a host asks before it arranges for any event.
-    pub fn interest(&self) -> EventMask {
-        self.masks.interest
+    pub fn event_mask(&self) -> EventMask {
+        self.masks.event_mask
     }
 
     /// Can a fork be refused now? True while a finite limit is set, or a subsystem has said with

@@ -27,7 +27,7 @@ bitflags! {
 /// One bit for each slot that is interested.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Masks {
-    pub(crate) interest: EventMask,
+    pub(crate) event_mask: EventMask,
     /// Slots with a rule on tasks or forks.
     pub(crate) charges: u64,
     pub(crate) can_fork: u64,
@@ -49,15 +49,15 @@ impl Masks {
             set(&mut masks.fork, slot.callbacks.contains(Callbacks::FORK));
             set(&mut masks.exit, slot.callbacks.contains(Callbacks::EXIT));
             set(&mut masks.cpu_time, slot.counts(Resource::CpuTime));
-            masks.interest.set(
+            masks.event_mask.set(
                 EventMask::SOCKETS,
-                masks.interest.contains(EventMask::SOCKETS) || slot.counts(Resource::Sockets),
+                masks.event_mask.contains(EventMask::SOCKETS) || slot.counts(Resource::Sockets),
             );
         }
-        masks.interest.set(EventMask::FORK, masks.charges | masks.fork | masks.can_fork != 0);
-        masks.interest.set(EventMask::EXIT, masks.charges | masks.exit != 0);
-        masks.interest.set(EventMask::MAY_REFUSE_FORK, masks.charges | masks.can_fork != 0);
-        masks.interest.set(EventMask::CPU_TIME, masks.cpu_time != 0);
+        masks.event_mask.set(EventMask::FORK, masks.charges | masks.fork | masks.can_fork != 0);
+        masks.event_mask.set(EventMask::EXIT, masks.charges | masks.exit != 0);
+        masks.event_mask.set(EventMask::MAY_REFUSE_FORK, masks.charges | masks.can_fork != 0);
+        masks.event_mask.set(EventMask::CPU_TIME, masks.cpu_time != 0);
         masks
     }
 }
