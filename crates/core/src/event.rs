@@ -79,7 +79,7 @@ impl Engine {
     }
 
     /// Is there an event or a release to be taken?
-    pub fn has_news(&self) -> bool {
+    pub fn has_notifications(&self) -> bool {
         !self.releases.is_empty() || !self.events.waiting.is_empty() || self.events.lost > 0
     }
 
