@@ -142,7 +142,7 @@ impl Engine {
     fn limits_forks_of(&self, cgroup: CgroupId) -> bool {
         bits(self.tree.hierarchy_of(cgroup).subsystems).any(|slot| {
             let loaded = self.slot(slot);
-            loaded.refusing || self.tree[cgroup].css(slot).is_some_and(|css| loaded.limits_forks(css))
+            loaded.may_refuse_fork || self.tree[cgroup].css(slot).is_some_and(|css| loaded.limits_forks(css))
         })
     }
 
@@ -151,7 +151,7 @@ impl Engine {
         self.limits > 0
             && bits(self.loaded_slots()).any(|slot| {
                 let loaded = self.slot(slot);
-                loaded.refusing || self.css(set, slot).is_some_and(|css| loaded.limits_forks(css))
+                loaded.may_refuse_fork || self.css(set, slot).is_some_and(|css| loaded.limits_forks(css))
             })
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct EngineServices<'a> {
     pub(crate) cpu: &'a mut Vec<CpuUsage>,
     pub(crate) rules: &'a [Rule],
     pub(crate) limits: &'a mut usize,
-    pub(crate) refusing: &'a mut bool,
+    pub(crate) may_refuse_fork: &'a mut bool,
     pub(crate) slot: usize,
     pub(crate) host: &'a mut dyn Host,
     pub(crate) caller: Option<&'a Caller>,
@@ -121,13 +121,13 @@ impl Services for EngineServices<'_> {
         Ok(())
     }
 
-    fn set_may_refuse_fork(&mut self, css: Css, refusing: bool) -> Result<()> {
-        if refusing && !*self.refusing {
+    fn set_may_refuse_fork(&mut self, css: Css, may_refuse: bool) -> Result<()> {
+        if may_refuse && !*self.may_refuse_fork {
             let root = core::iter::successors(Some(css), |&css| self.parent_of(css)).last();
             self.require_veto_below(root.unwrap_or(css))?;
         }
-        let old = core::mem::replace(self.refusing, refusing);
-        *self.limits += usize::from(refusing);
+        let old = core::mem::replace(self.may_refuse_fork, may_refuse);
+        *self.limits += usize::from(may_refuse);
         *self.limits -= usize::from(old);
         Ok(())
     }

@@ -24,9 +24,9 @@ impl IndexSet {
 
     /// The set of one number.
     pub fn single(number: usize) -> IndexSet {
-        let mut mask = IndexSet::default();
-        mask.insert(number);
-        mask
+        let mut set = IndexSet::default();
+        set.insert(number);
+        set
     }
 
     /// The numbers `0..count`.
@@ -137,17 +137,17 @@ impl IndexSet {
     /// that does not fit 32 bits.
     pub fn parse_list(text: &str, limit: usize) -> Result<IndexSet, Errno> {
         let text = text.split('\n').next().unwrap_or("");
-        let mut mask = IndexSet::default();
+        let mut set = IndexSet::default();
         for region in text.split(|c: char| c == ',' || c.is_ascii_whitespace() || c == '\u{b}') {
             if !region.is_empty() {
-                insert_region(&mut mask, region, limit)?;
+                insert_region(&mut set, region, limit)?;
             }
         }
-        Ok(mask)
+        Ok(set)
     }
 }
 
-fn insert_region(mask: &mut IndexSet, region: &str, limit: usize) -> Result<(), Errno> {
+fn insert_region(set: &mut IndexSet, region: &str, limit: usize) -> Result<(), Errno> {
     let last = limit.saturating_sub(1);
     let (start, end, rest) = if region.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("all")) {
         (0, last, &region[3..])
@@ -185,7 +185,7 @@ fn insert_region(mask: &mut IndexSet, region: &str, limit: usize) -> Result<(), 
         return Err(Errno::ERANGE);
     }
     for at in (start..=end).step_by(group) {
-        (at..(at + used).min(end + 1)).for_each(|number| mask.insert(number));
+        (at..(at + used).min(end + 1)).for_each(|number| set.insert(number));
     }
     Ok(())
 }
@@ -204,9 +204,9 @@ fn number(text: &str, last: usize) -> Result<(usize, &str), Errno> {
 
 impl FromIterator<usize> for IndexSet {
     fn from_iter<I: IntoIterator<Item = usize>>(numbers: I) -> IndexSet {
-        let mut mask = IndexSet::default();
-        numbers.into_iter().for_each(|number| mask.insert(number));
-        mask
+        let mut set = IndexSet::default();
+        numbers.into_iter().for_each(|number| set.insert(number));
+        set
     }
 }
 
@@ -244,12 +244,12 @@ mod tests {
 
     #[test]
     fn words_of_any_length_make_equal_sets() {
-        let mask = IndexSet::from_words(&[0b101, 1, 0, 0]);
-        assert_eq!(mask, [0, 2, 64].into_iter().collect());
-        assert_eq!(mask.to_words(), [0b101, 1]);
-        assert!(mask.contains(64) && !mask.contains(1) && !mask.contains(1000));
+        let set = IndexSet::from_words(&[0b101, 1, 0, 0]);
+        assert_eq!(set, [0, 2, 64].into_iter().collect());
+        assert_eq!(set.to_words(), [0b101, 1]);
+        assert!(set.contains(64) && !set.contains(1) && !set.contains(1000));
         assert!(IndexSet::from_words(&[0; 16]).is_empty() && IndexSet::from_words(&[]).is_empty());
         assert_eq!(IndexSet::from_words(&[0; 16]), IndexSet::new());
-        assert!(mask.intersection(&[1, 65].into_iter().collect()).is_empty());
+        assert!(set.intersection(&[1, 65].into_iter().collect()).is_empty());
     }
 }

@@ -47,7 +47,7 @@ impl Engine {
         if let Err(error) = created {
             // A create that set a limit before it failed must leave no trace of it.
             slot.release(css, &mut self.limits);
-            slot.stop_refusing(&mut self.limits);
+            slot.clear_may_refuse_fork(&mut self.limits);
             return Err(error.in_subsystem(&slot.name));
         }
         if index == self.slots.len() {
@@ -149,7 +149,7 @@ impl Engine {
         self.call(slot, host, None, |instance, services| instance.destroy(services, css));
         self.free_css(slot, css);
         let Engine { slots, limits, .. } = self;
-        slots[slot].as_mut().expect("found by its name").stop_refusing(limits);
+        slots[slot].as_mut().expect("found by its name").clear_may_refuse_fork(limits);
         self.tree[top].set_css(slot, None);
         self.tree.hierarchy_mut(0).subsystems &= !(1 << slot);
         self.slots[slot] = None;

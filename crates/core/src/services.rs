@@ -57,7 +57,7 @@ pub trait Services {
     ///
     /// # Errors
     /// [`Error::HostCannot`](crate::Error::HostCannot) when the host can't; then nothing has changed.
-    fn set_may_refuse_fork(&mut self, css: Css, refusing: bool) -> Result<()>;
+    fn set_may_refuse_fork(&mut self, css: Css, may_refuse: bool) -> Result<()>;
 
     /// Sets a counter's peak back to its usage.
     fn reset_peak(&mut self, css: Css, rule: usize);

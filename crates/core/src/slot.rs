@@ -40,7 +40,7 @@ pub(crate) struct Slot {
     /// Index of the hierarchy it is bound to; 0 is the dummy one.
     pub(crate) hierarchy: usize,
     /// Its `can_fork` may refuse now; counted in the engine's limits.
-    pub(crate) refusing: bool,
+    pub(crate) may_refuse_fork: bool,
     /// The engine's epoch when it was loaded: a fork charge taken before does not cover it.
     pub(crate) loaded_at: u64,
     pub(crate) css: Slab<CssEntry>,
@@ -59,7 +59,7 @@ impl Slot {
             files: loaded.files().iter().map(ControlFile::describe).collect(),
             refusal_file: loaded.subsystem().refusal_file(),
             hierarchy: 0,
-            refusing: false,
+            may_refuse_fork: false,
             loaded_at,
             css: Slab::new(),
             counters: Vec::new(),
@@ -107,8 +107,8 @@ impl Slot {
     }
 
     /// Takes back what `Context::set_may_refuse_fork` said: the subsystem goes.
-    pub(crate) fn stop_refusing(&mut self, limits: &mut usize) {
-        *limits -= usize::from(core::mem::take(&mut self.refusing));
+    pub(crate) fn clear_may_refuse_fork(&mut self, limits: &mut usize) {
+        *limits -= usize::from(core::mem::take(&mut self.may_refuse_fork));
     }
 
     pub(crate) fn call<R>(
@@ -120,19 +120,19 @@ impl Slot {
         caller: Option<&Caller>,
         callback: impl FnOnce(&mut dyn Instance, &mut dyn Services) -> R,
     ) -> R {
-        let mut env = EngineServices {
+        let mut services = EngineServices {
             tree,
             css: &self.css,
             counters: &mut self.counters,
             cpu: &mut self.cpu,
             rules: &self.rules,
             limits,
-            refusing: &mut self.refusing,
+            may_refuse_fork: &mut self.may_refuse_fork,
             slot,
             host,
             caller,
         };
-        callback(&mut *self.instance, &mut env)
+        callback(&mut *self.instance, &mut services)
     }
 
     /// Charges rule number `rule` from `css` up to the root, all or nothing.

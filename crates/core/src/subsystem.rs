@@ -290,8 +290,8 @@ impl<S: Subsystem> Context<'_, S> {
     ///
     /// # Errors
     /// [`Error::HostCannot`](crate::Error::HostCannot) when forks have to be refused and the host can't; then nothing has changed.
-    pub fn set_may_refuse_fork(&mut self, refusing: bool) -> Result<()> {
-        self.services.set_may_refuse_fork(self.css, refusing)
+    pub fn set_may_refuse_fork(&mut self, may_refuse: bool) -> Result<()> {
+        self.services.set_may_refuse_fork(self.css, may_refuse)
     }
 
     /// [`Services::reset_peak`]
