@@ -16,7 +16,7 @@ use crate::slot::CssEntry;
 use crate::task::{Caller, TaskFacts, Tid};
 use crate::tree::Tree;
 
-/// What every callback gets, whatever its subsystem's type.
+/// The part of a callback's context that does not depend on the type of its subsystem.
 pub(crate) struct EngineServices<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) css: &'a Slab<CssEntry>,
@@ -39,7 +39,7 @@ impl EngineServices<'_> {
         css.0 as usize * self.rules.len() + rule
     }
 
-    /// Has the host refuse forks of all members of a css and of those below it, from now on.
+    /// Has the host refuse forks of all members of a css and everything below it from now on, or of none.
     fn require_veto_below(&mut self, css: Css) -> Result<()> {
         let need = Capability::ForkVeto;
         self.require(need)?;
