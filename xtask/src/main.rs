@@ -1,6 +1,6 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
-//! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask arrows`, `cargo xtask mutants`, `cargo xtask api`, `cargo xtask names`,
-//! `cargo xtask pages`, `cargo xtask sample`, `cargo xtask words`.
+//! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask arrows`, `cargo xtask mutants`, `cargo xtask api`,
+//! `cargo xtask names`, `cargo xtask pages`, `cargo xtask sample`, `cargo xtask words`.
 
 mod ci;
 mod fuzz;

@@ -79,9 +79,16 @@ impl Pair {
         // what can't be cleaned up is worth less than what was found before
         let (left, right) = both(&mut self.left, &mut self.right, Side::end);
         let played = played?;
-        if played.difference.is_none() {
-            left?;
-            right?;
+        match &played.difference {
+            None => {
+                left?;
+                right?;
+            }
+            Some(_) => {
+                for left_over in [left, right].into_iter().filter_map(Result::err) {
+                    println!("a directory is left over, and may change what is played next: {left_over}");
+                }
+            }
         }
         Ok(played)
     }

@@ -20,7 +20,7 @@ use repository::Repository;
 
 /// The command line of this program.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", disable_help_subcommand = true)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
 struct StyleArguments {
     #[command(subcommand)]
     check: StyleCheck,

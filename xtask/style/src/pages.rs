@@ -21,6 +21,9 @@ use spans::{PageSpan, markdown_spans, picture_spans};
 /// Pages whose single words in backticks are penfold's own names; elsewhere most are the kernel's or a user's.
 const PAGES_OF_SYMBOLS: [&str; 3] = ["CONTRIBUTING.md", "docs/architecture.md", "docs/architecture.svg"];
 
+/// A page that quotes paths of the kernel's sources.
+const HISTORY: &str = "docs/history.md";
+
 /// Lists paths, symbols and commands that a page names and that do not exist.
 ///
 /// A path may be the end of one. Single names are looked at in CONTRIBUTING.md and docs/architecture.md only.
@@ -81,16 +84,19 @@ fn page_claims(page: &str, text: &str, known: &KnownNames) -> Vec<(usize, PageCl
         page => markdown_spans(text, page == "SPECIFICATION.md"),
     };
     let symbols = PAGES_OF_SYMBOLS.contains(&page);
-    let folder = |name: &str| match page {
-        // it quotes paths of the kernel's sources
-        "docs/history.md" => {
-            ["crates", "docs", "tests", "modules", "xtask", "fuzz", "benches"].contains(&name)
-        }
-        _ => known.is_folder(name),
+    let claims = |span: PageSpan| {
+        let claims = claims(&span, symbols, |folder| known.is_folder(folder));
+        claims.into_iter().map(move |claim| (span.line, claim))
     };
-    let claims =
-        |span: PageSpan| claims(&span, symbols, folder).into_iter().map(move |claim| (span.line, claim));
-    spans.into_iter().flat_map(claims).collect()
+    let quoted =
+        |claim: &PageClaim| page == HISTORY && matches!(claim, PageClaim::Path(path) if !is_ours(path));
+    spans.into_iter().flat_map(claims).filter(|(_, claim)| !quoted(claim)).collect()
+}
+
+/// Whether a path begins at the top of the repository.
+fn is_ours(path: &str) -> bool {
+    let folders = ["crates/", "docs/", "tests/", "modules/", "xtask/", "fuzz/", "benches/", "examples/"];
+    folders.iter().any(|folder| path.starts_with(folder))
 }
 
 /// The text with empty lines in place of all that is not unreleased: later changes may have removed what an old release
@@ -153,6 +159,8 @@ mod tests {
     #[test]
     fn history_may_quote_paths_of_the_kernel() {
         let known = KnownNames::default();
-        assert_eq!(page_claims("docs/history.md", "`kernel/cgroup/pids` and `crates/gone`", &known).len(), 1);
+        let text = "`kernel/cgroup/pids.c`, `cpuset.c` and `crates/gone.rs`";
+        assert_eq!(page_claims("docs/history.md", text, &known).len(), 1);
+        assert_eq!(page_claims("docs/cli.md", text, &known).len(), 3);
     }
 }
