@@ -272,7 +272,7 @@ impl Host for SimulatedHost {
 
     fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
         if self.cannot.contains(&need) {
-            return Err(Unsupported { host: "simulated", reason: "it was told to pretend so".into() });
+            return Err(Unsupported { host: "simulated", reason: "switched off for a test".into() });
         }
         Ok(())
     }

@@ -3,55 +3,53 @@
 //! The author of a controller implements [`Subsystem`], and [`Engine::load`](crate::Engine::load) adds it to an engine.
 //! Core calls it when cgroups come and go, when tasks move, fork and exit, and for its control files. A callback
 //! reaches states, the tree, counters and the host through its [`Context`]. Begin with [`Subsystem::RULES`] and
-//! [`Subsystem::FILES`]: a controller that limits or counts is often these two tables. A complete one:
+//! [`Subsystem::FILES`]: a controller that only limits or counts is these two tables, as on the front page of the
+//! [crate]. One with a state and a callback:
 //!
 //! ```
 //! use penfold_core::control_file::ControlFile;
-//! use penfold_core::subsystem::{Callbacks, Context, Migration, Resource, Rule, Subsystem};
-//! use penfold_core::{Caller, Engine, MoveScope, Result, simulated::{ChildKind, SimulatedHost}};
+//! use penfold_core::subsystem::{Callbacks, Context, Migration, Subsystem};
+//! use penfold_core::{Caller, Engine, Errno, Error, MoveScope, Result, simulated::SimulatedHost};
 //!
-//! /// Limits the tasks of a cgroup, and counts those that were moved into it.
-//! struct Jobs;
+//! /// Lets no task move into a cgroup whose `admission.closed` is not 0.
+//! struct Admission;
 //!
-//! type Ctx<'a> = Context<'a, Jobs>;
+//! type Ctx<'a> = Context<'a, Admission>;
 //!
-//! /// The number of the first rule.
-//! const TASKS: usize = 0;
-//!
-//! impl Subsystem for Jobs {
+//! impl Subsystem for Admission {
 //!     type State = u64;
+//!     const NAME: &'static str = "admission";
+//!     const CALLBACKS: Callbacks = Callbacks::CAN_ATTACH;
+//!     const FILES: &'static [ControlFile<Self>] =
+//!         &[ControlFile::new("closed").read_u64(|_, ctx| Ok(*ctx.state())).write_u64(set_closed)];
 //!
-//!     const NAME: &'static str = "jobs";
-//!     const CALLBACKS: Callbacks = Callbacks::ATTACH;
-//!     const RULES: &'static [Rule] = &[Rule::limited_by(Resource::Tasks, "max")];
-//!     const FILES: &'static [ControlFile<Self>] = &[
-//!         ControlFile::new("max").not_on_root().write_u64(|_, ctx, max| ctx.set_limit(ctx.css(), TASKS, max)),
-//!         ControlFile::new("current").read_u64(|_, ctx| Ok(ctx.counter(ctx.css(), TASKS).usage)),
-//!         ControlFile::new("moved").read_u64(|_, ctx| Ok(*ctx.state())),
-//!     ];
-//!
-//!     fn create(&mut self, _: &mut Ctx<'_>) -> Result<u64> {
-//!         Ok(0)
+//!     // a child begins with the value of its parent
+//!     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<u64> {
+//!         Ok(ctx.parent().map_or(0, |parent| *ctx.state_of(parent)))
 //!     }
 //!
 //!     fn destroy(&mut self, _: &mut Ctx<'_>) {}
 //!
-//!     fn attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
-//!         *ctx.state_mut() += tasks.len() as u64;
+//!     fn can_attach(&mut self, ctx: &mut Ctx<'_>, _: &[Migration]) -> Result<()> {
+//!         if *ctx.state() == 0 { Ok(()) } else { Err(Error::value(Errno::EBUSY, "the cgroup is closed")) }
 //!     }
 //! }
 //!
+//! fn set_closed(_: &mut Admission, ctx: &mut Ctx<'_>, closed: u64) -> Result<()> {
+//!     *ctx.state_mut() = closed;
+//!     Ok(())
+//! }
+//!
 //! let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(1));
-//! engine.load(&mut host, Jobs)?;
+//! engine.load(&mut host, Admission)?;
 //! let task = host.spawn(&mut engine, 0);
 //! let root = Caller::root(task);
 //! let mut session = engine.session(&mut host, &root);
-//! let top = session.mount("jobs")?.root;
-//! let job = session.mkdir(top, b"build", 0o755)?;
-//! session.write_file(job, "jobs.max", "1")?;
-//! session.attach(job, task, MoveScope::Task)?;
-//! assert_eq!(session.read_file(job, "jobs.moved")?, b"1\n");
-//! assert!(host.fork(&mut engine, task, ChildKind::Process).is_err(), "a second task is over the limit");
+//! let top = session.mount("admission")?.root;
+//! let job = session.mkdir(top, b"job", 0o755)?;
+//! session.write_file(job, "admission.closed", "1")?;
+//! let refused = session.attach(job, task, MoveScope::Task).unwrap_err();
+//! assert_eq!(refused.errno(), Errno::EBUSY);
 //! # Ok::<(), penfold_core::Error>(())
 //! ```
 
