@@ -72,6 +72,7 @@ extern crate alloc;
 
 mod attach;
 mod cgroup;
+mod context;
 mod control;
 pub mod control_file;
 mod counter;
