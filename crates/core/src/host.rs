@@ -220,7 +220,7 @@ pub trait Host: HostView {
     /// that are in `cpus`. A task without such an affinity, or with none of its CPUs in `cpus`, runs on all of `cpus`.
     ///
     /// # Errors
-    /// The errno of `sched_setaffinity(2)`. In an attach past its commit point the error is ignored.
+    /// The errno of `sched_setaffinity(2)`. A subsystem ignores it in an attach that is past its commit point.
     fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno>;
 
     /// Binds a task's future memory to the nodes in `to`. `existing` decides about its pages on the nodes in `from`.

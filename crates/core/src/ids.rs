@@ -8,7 +8,7 @@ slotmap::new_key_type! {
     /// The id of a cgroup. The id of a removed cgroup is never valid again: operations on it answer `ENODEV`.
     pub struct CgroupId;
 
-    /// The id of a css_set, which a host keeps in each task.
+    /// The id of a [`CssSet`](crate::tree::CssSet): the cgroups that a task is in. A host keeps one in each task.
     ///
     /// The id is valid as long as a task, a fork in flight or an [`Engine::pin`](crate::Engine::pin) holds the css_set.
     pub struct CssSetId;

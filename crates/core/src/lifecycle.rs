@@ -11,9 +11,9 @@ use crate::task::Tid;
 
 /// The charge of a fork that was agreed to and whose child does not exist yet: the result of [`Engine::charge_fork`].
 ///
-/// A charge must end in [`Engine::commit_fork`] or [`Engine::cancel_fork`]. A kernel that forks within one function
-/// uses [`Engine::forking`] instead, whose guard cancels by itself. Until then the charge holds the css_set. So the
-/// child becomes a member where its parent was at the charge, and the cgroups can't be removed.
+/// A charge must end in [`Engine::commit_fork`] or [`Engine::cancel_fork`]. Until then the charge holds the css_set:
+/// the child becomes a member where its parent was at the charge, and the cgroups can't be removed. A kernel that forks
+/// within one function uses [`Engine::forking`] instead, whose guard cancels by itself.
 #[must_use = "a charge that is neither committed nor cancelled is lost"]
 #[derive(Debug, PartialEq, Eq)]
 pub struct ForkCharge {

@@ -57,7 +57,9 @@ impl Engine {
         self.last_hierarchy_id = self.last_hierarchy_id.max(next.saturating_sub(1));
     }
 
-    /// The number of the newest hierarchy that this engine ever had, gone or not; 0 if it had none.
+    /// The highest number that a hierarchy of this engine has had, gone or not; 0 if there was none.
+    ///
+    /// Numbers that [`Engine::number_hierarchies_from`] has skipped count too.
     pub fn last_hierarchy_number(&self) -> u32 {
         self.last_hierarchy_id
     }

@@ -11,9 +11,9 @@ use crate::task::{Access, Caller, MoveScope, Tid};
 
 /// The operations of one caller: mount, make and remove cgroups, move tasks, read and write control files.
 ///
-/// [`Engine::session`] makes a session. It borrows the engine, the host and the [`Caller`] for as long as it lives. An
-/// operation checks the caller's rights as the kernel does, and changes nothing if it returns an error. An error of a
-/// subsystem is passed on as it is.
+/// [`Engine::session`] makes a session. The session borrows the engine, the host and the [`Caller`] for as long as it
+/// lives. An operation checks the caller's rights as the kernel does, and changes nothing if it returns an error. An
+/// error of a subsystem keeps its errno.
 ///
 /// ```
 /// use penfold_core::simulated::SimulatedHost;

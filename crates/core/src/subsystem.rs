@@ -200,6 +200,8 @@ pub trait Subsystem: Sized + Send + 'static {
     }
 
     /// Called when a move does not happen after this subsystem's [`Subsystem::can_attach`] has agreed.
+    ///
+    /// The arguments are those of `can_attach`. The subsystem undoes its reservations here.
     fn cancel_attach(&mut self, ctx: &mut Context<'_, Self>, tasks: &[Migration]) {
         let _ = (ctx, tasks);
     }
@@ -243,6 +245,7 @@ pub trait Subsystem: Sized + Send + 'static {
     }
 
     /// Called once for each task after its death. [`Context::css`] is the css of the task, which is no longer a member.
+    /// The charges of the task are taken back afterwards.
     ///
     /// `task` is the number at death. A thread that calls execve(2) takes over the number of its leader: `exit` has
     /// been called for the old leader by then. [`Subsystem::fork`] is not called again, and `exit` never gets the
