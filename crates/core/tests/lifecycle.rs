@@ -216,10 +216,10 @@ fn forks_in_flight_over_an_unload() {
 #[test]
 fn interest_follows_what_is_loaded() {
     let mut world = World::new();
-    assert_eq!(world.engine.interest(), EventMask::empty());
+    assert_eq!(world.engine.event_mask(), EventMask::empty());
     let (none, none_desk) = Probe::new("none-of-it", Callbacks::ATTACH | Callbacks::BIND, &[]);
     world.load(none).unwrap();
-    assert_eq!(world.engine.interest(), EventMask::empty());
+    assert_eq!(world.engine.event_mask(), EventMask::empty());
     let (fork, veto) = (EventMask::FORK, EventMask::MAY_REFUSE_FORK);
     let vectors: &[(Callbacks, &[Resource], EventMask)] = &[
         (Callbacks::FORK, &[], fork),
@@ -232,9 +232,9 @@ fn interest_follows_what_is_loaded() {
     let task = world.spawn();
     for &(callbacks, resources, expected) in vectors {
         world.load(Probe::new("p", callbacks, resources).0).unwrap();
-        assert_eq!(world.engine.interest(), expected, "{callbacks:?} {resources:?}");
+        assert_eq!(world.engine.event_mask(), expected, "{callbacks:?} {resources:?}");
         world.unload("p").unwrap();
-        assert_eq!(world.engine.interest(), EventMask::empty());
+        assert_eq!(world.engine.event_mask(), EventMask::empty());
     }
     let child = world.fork(task).unwrap();
     world.exit(child);

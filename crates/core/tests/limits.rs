@@ -141,9 +141,9 @@ fn watcher_is_told_which_limit_refused() {
     world.write(a, "p.limit", "0 1").unwrap();
     world.write(b, "p.limit", "0 5").unwrap();
     assert_eq!(world.fork(task), Err(Errno::EAGAIN));
-    assert!(world.engine.has_news());
+    assert!(world.engine.has_notifications());
     assert_eq!(refusals(&mut world), [refusal("/a", "p.max", 1)], "the full one, not the nearest");
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
     world.write(b, "p.limit", "0 1").unwrap();
     assert_eq!(world.fork(task), Err(Errno::EAGAIN));
     assert_eq!(refusals(&mut world), [refusal("/a/b", "p.max", 1)], "the nearest of two that are full");
@@ -190,11 +190,11 @@ fn release_is_news_as_an_event_is() {
     let task = world.spawn();
     world.write(g, "notify_on_release", "1").unwrap();
     world.attach(g, task).unwrap();
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
     world.exit(task);
-    assert!(world.engine.has_news());
+    assert!(world.engine.has_notifications());
     assert_eq!(world.releases(), [("/agent".into(), "/g".into())]);
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
 }
 
 #[test]

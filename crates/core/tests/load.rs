@@ -135,7 +135,7 @@ fn t10_a_failing_create() {
     assert_eq!((failed.errno(), failed.to_string()), (Errno::ENOMEM, "p: told to fail".into()));
     assert_eq!(world.engine.proc_cgroups(), before);
     assert_eq!(
-        (world.engine.interest(), desk.counts().fork, desk.counts().destroy),
+        (world.engine.event_mask(), desk.counts().fork, desk.counts().destroy),
         (EventMask::empty(), 0, 0)
     );
     assert_eq!(world.mount("p"), Err(Errno::EINVAL));
@@ -216,7 +216,7 @@ fn an_unload_frees_everything_and_a_reload_starts_anew() {
     assert_eq!(desk.take_log(), ["p.pre_destroy /", "p.destroy 5"], "which still find its state");
     assert_eq!((desk.counts().alive, desk.counts().create, desk.counts().destroy), (0, 3, 3));
     world.exit(task);
-    assert_eq!((desk.counts().exit, world.engine.interest()), (0, EventMask::empty()));
+    assert_eq!((desk.counts().exit, world.engine.event_mask()), (0, EventMask::empty()));
     assert!(!world.engine.can_refuse_fork());
     world.load(Probe::at(&desk, "p", Callbacks::empty(), &[Resource::Tasks])).unwrap();
     let top = world.mount("p").unwrap();

@@ -89,7 +89,7 @@ fn e6_1_a_load_that_fails_after_it_has_begun_leaves_nothing() {
     let failed = world.load(probe).unwrap_err();
     assert_eq!(failed.errno(), Errno::ENOMEM);
     assert_eq!((world.engine.proc_cgroups(), world.engine.css_set_count()), (cgroups, sets));
-    assert!(!world.engine.can_refuse_fork() && world.engine.interest().is_empty());
+    assert!(!world.engine.can_refuse_fork() && world.engine.event_mask().is_empty());
     assert_eq!((desk.counts().alive, desk.counts().destroy, desk.counts().pre_destroy), (0, 0, 0));
     assert_eq!(world.unload("late"), Err(Errno::ENOENT), "E6.6: there is nothing to unload");
     let child = world.fork(tasks[0]).unwrap();

@@ -46,7 +46,7 @@ fn everything(world: &mut World) -> String {
     let mut text = String::new();
     let engine = &world.engine;
     let names: Vec<&str> = engine.subsystems().filter(|name| *name != LATE).collect();
-    writeln!(text, "{names:?} {:?} {}", engine.interest(), engine.can_refuse_fork()).unwrap();
+    writeln!(text, "{names:?} {:?} {}", engine.event_mask(), engine.can_refuse_fork()).unwrap();
     for row in engine.proc_cgroups().lines().filter(|row| !row.starts_with(&format!("{LATE}\t"))) {
         writeln!(text, "{row}").unwrap();
     }
@@ -153,7 +153,7 @@ fn load_and_unload_in_a_full_world_change_nothing_else() {
     assert!(before.matches("css_set").count() > 10 && before.contains("mounts 0"));
     for callbacks in [Callbacks::empty(), Callbacks::ATTACH | Callbacks::BIND] {
         world.load(Probe::new(LATE, callbacks, &[Resource::Sockets]).0).unwrap();
-        assert_ne!(world.engine.interest(), penfold_core::host::EventMask::empty());
+        assert_ne!(world.engine.event_mask(), penfold_core::host::EventMask::empty());
         world.unload(LATE).unwrap();
         assert_same(&before, &everything(&mut world));
     }

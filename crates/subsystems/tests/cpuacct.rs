@@ -202,5 +202,5 @@ fn a_stat_that_nobody_read_is_forgotten_by_the_reset() {
 
 #[test]
 fn it_asks_for_cpu_time_and_for_nothing_else() {
-    assert_eq!(world(2).engine.interest(), EventMask::CPU_TIME);
+    assert_eq!(world(2).engine.event_mask(), EventMask::CPU_TIME);
 }

@@ -44,7 +44,7 @@ impl Pair {
                 interest.set(wanted, interest.contains(wanted) || callback);
             }
         }
-        assert_eq!(engine.interest(), interest);
+        assert_eq!(engine.event_mask(), interest);
         let refusing = model.subs().any(|sub| {
             let mut tallies = sub.css.values().flat_map(|css| css.tallies.iter().zip(sub.rules()));
             sub.refusing || tallies.any(|(tally, &rule)| of_forks(rule) && tally.limit.is_some())

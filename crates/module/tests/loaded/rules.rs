@@ -104,7 +104,7 @@ fn e6_6_a_create_that_fails_at_load_leaves_nothing() {
     let (file, log) = logging(&[("FAIL", "1")]);
     let mut world = World::new();
     let task = world.spawn();
-    let before = (world.engine.proc_cgroups(), world.engine.css_set_count(), world.engine.interest());
+    let before = (world.engine.proc_cgroups(), world.engine.css_set_count(), world.engine.event_mask());
     for _ in 0..3 {
         let controller = Controller::open(file.path()).unwrap();
         let failed = world.engine.load(&mut world.host, controller).unwrap_err();
@@ -116,7 +116,7 @@ fn e6_6_a_create_that_fails_at_load_leaves_nothing() {
         assert_eq!(world.unload("witness"), Err(Errno::ENOENT));
         assert_eq!(
             before,
-            (world.engine.proc_cgroups(), world.engine.css_set_count(), world.engine.interest())
+            (world.engine.proc_cgroups(), world.engine.css_set_count(), world.engine.event_mask())
         );
         assert!(!world.engine.can_refuse_fork(), "create had set a limit");
         let child = world.fork(task).unwrap();

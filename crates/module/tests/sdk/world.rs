@@ -129,7 +129,7 @@ impl World {
         }
         let limits = self.engine.limits(cgroup);
         self.note("limits", &limits);
-        let interest = self.engine.interest();
+        let interest = self.engine.event_mask();
         self.note("interest", &interest);
         let files = self.engine.files(cgroup).expect("it lives");
         for file in files {

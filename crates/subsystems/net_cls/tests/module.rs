@@ -50,6 +50,6 @@ fn a_host_that_can_not_mark_says_why_through_the_module() {
     let file = world.file(world.top, "classid");
     let error = world.engine.session(&mut world.host, &world.root).write(world.top, file, b"5").unwrap_err();
     assert_eq!(error.errno(), Errno::EOPNOTSUPP);
-    let text = "the simulated host can't give classes on sockets here: it was told to pretend so";
+    let text = "the simulated host can't give classes on sockets here: switched off for a test";
     assert_eq!(error.to_string(), text);
 }

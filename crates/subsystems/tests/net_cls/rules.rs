@@ -120,7 +120,7 @@ fn a_forked_child_has_the_class_without_any_fork_callback() {
     world.write(group, "classid", "5").unwrap();
     let child = world.host.fork(&mut world.engine, parent, ChildKind::Process).unwrap();
     assert_eq!(world.class(child), 5);
-    assert_eq!(world.engine.interest(), EventMask::empty());
+    assert_eq!(world.engine.event_mask(), EventMask::empty());
     world.write(group, "classid", "6").unwrap();
     assert_eq!(world.class(child), 6);
 }
