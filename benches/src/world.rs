@@ -1,6 +1,6 @@
 //! An engine with one hierarchy and as many cgroups and tasks as a benchmark wants.
 
-use penfold_core::{Caller, CgroupId, CssSetId, Engine, HostView, Tid};
+use penfold_core::{Caller, CgroupId, CssSetId, Engine, Tid, host::HostView};
 
 use crate::controllers::Controllers;
 use crate::host::BareHost;

@@ -1,6 +1,6 @@
 //! The engine of one `penfold run`: all controllers in one hierarchy, and the job's cgroup.
 
-use penfold_core::{Caller, CgroupId, Engine, Host, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Tid, host::Host};
 use penfold_subsystems::load_all;
 
 use crate::failure::Failure;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use penfold_core::{Caller, CgroupId, Engine, Error, Host};
+use penfold_core::{Caller, CgroupId, Engine, Error, host::Host};
 
 /// One `-s FILE=VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,9 +7,12 @@ use alloc::string::String;
 
 use crate::errno::Errno;
 use crate::error::{Error, Result};
-use crate::number::{parse_s64, parse_u64};
 use crate::subsystem::{Context, Subsystem};
 use crate::text::{digits_of, is_space, text_of};
+
+pub use crate::control::FileEntry;
+pub use crate::ids::FileId;
+pub use crate::number::{parse_s32, parse_s64, parse_u64};
 
 /// The longest write that a control file takes unless it says otherwise: one page.
 pub const PAGE_SIZE: usize = 4096;

@@ -8,8 +8,11 @@ use crate::counter::CpuTime;
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::ids::CssSetId;
-use crate::index_set::IndexSet;
-use crate::task::{MoveFacts, TaskFacts, Tid};
+use crate::task::Tid;
+
+pub use crate::event_mask::EventMask;
+pub use crate::index_set::IndexSet;
+pub use crate::task::{MoveFacts, TaskFacts};
 
 /// Something that a subsystem needs the host to be able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,14 +7,15 @@ use alloc::vec::Vec;
 use bitflags::bitflags;
 
 use crate::control_file::ControlFile;
-use crate::counter::{Counter, CpuTime, CpuUsage, Rule};
 use crate::engine_services::subtree_of;
 use crate::error::Result;
 use crate::hierarchy::HierarchyFlags;
 use crate::host::Capability;
-use crate::ids::Css;
-use crate::services::{EngineView, Services};
 use crate::task::{Caller, Tid};
+
+pub use crate::counter::{Counter, CpuTime, CpuUsage, Resource, Rule, UNLIMITED};
+pub use crate::ids::Css;
+pub use crate::services::{EngineView, Services};
 
 bitflags! {
     /// The optional callbacks that a subsystem implements. Those it leaves out are never called and cost

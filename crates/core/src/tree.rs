@@ -8,12 +8,14 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 use slotmap::{Key as _, SlotMap};
 
-use crate::cgroup::Cgroup;
-use crate::css_set::{CssSet, CssSets};
-use crate::hierarchy::{Hierarchy, HierarchyFlags};
+use crate::css_set::CssSets;
 use crate::host::HostView;
 use crate::ids::{CgroupId, CssSetId};
 use crate::task::{Owner, Tid};
+
+pub use crate::cgroup::Cgroup;
+pub use crate::css_set::CssSet;
+pub use crate::hierarchy::{Hierarchy, HierarchyFlags};
 
 /// Hierarchies, cgroups and css_sets.
 #[derive(Debug)]

@@ -3,7 +3,10 @@
 mod common;
 
 use common::{Desk, Probe, World};
-use penfold_core::{Callbacks, Caller, CpuTime, Errno, Resource, Tid};
+use penfold_core::{
+    Caller, Errno, Tid,
+    subsystem::{Callbacks, CpuTime, Resource},
+};
 
 #[test]
 fn cpu_time_used_before_a_move_is_charged_to_the_old_cgroup() {

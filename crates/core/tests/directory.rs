@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, Caller, Errno, Owner, Tid};
+use penfold_core::{Caller, Errno, Owner, Tid, subsystem::Callbacks};
 
 #[test]
 fn a_new_name_must_be_one_name() {

@@ -3,7 +3,11 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, CpuTime, Errno, Error, EventMask, ForkCharge, HostView as _, Resource, Tid};
+use penfold_core::{
+    Errno, Error, ForkCharge, Tid,
+    host::{EventMask, HostView as _},
+    subsystem::{Callbacks, CpuTime, Resource},
+};
 
 fn begin(world: &mut World, parent: Tid) -> Result<ForkCharge, Error> {
     let set = world.host.css_set(parent).unwrap();
@@ -256,7 +260,7 @@ fn a_fork_can_be_refused_only_while_a_limit_is_set() {
     assert!(world.engine.can_refuse_fork());
     world.rmdir(h).unwrap();
     assert!(!world.engine.can_refuse_fork(), "the last limit went with its cgroup");
-    world.host.cannot.push(penfold_core::Capability::ForkVeto);
+    world.host.cannot.push(penfold_core::host::Capability::ForkVeto);
     assert_eq!(world.write(top, "p.limit", "0 7"), Err(Errno::EOPNOTSUPP));
     assert_eq!(world.write(top, "p.limit", "0 max"), Ok(()), "which needs no veto");
     assert!(!world.engine.can_refuse_fork());

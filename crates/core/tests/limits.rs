@@ -4,7 +4,9 @@ mod common;
 
 use common::{Desk, Probe, World};
 use penfold_core::{
-    Callbacks, Capability, CgroupId, Errno, Event, LimitHit, LimitState, Resource, Rule, Tid, UNLIMITED,
+    CgroupId, Errno, Event, LimitHit, LimitState, Tid,
+    host::Capability,
+    subsystem::{Callbacks, Resource, Rule, UNLIMITED},
 };
 
 /// Two rules on tasks and forks with files of their own, one without.
@@ -198,7 +200,7 @@ fn release_is_news_as_an_event_is() {
 #[test]
 fn fork_would_pass_says_what_a_fork_would_answer() {
     let (mut world, _, [_, a, b, _], task) = world();
-    let set = penfold_core::HostView::css_set(&world.host, task).unwrap();
+    let set = penfold_core::host::HostView::css_set(&world.host, task).unwrap();
     assert!(world.engine.fork_would_pass(set));
     for (cgroup, limit, passes) in [
         (a, "0 1", false),
@@ -227,7 +229,7 @@ fn fork_would_pass_whatever_limits_other_resources() {
     world.write(top, "p.limit", "0 0").unwrap();
     world.write(top, "p.limit", "1 0").unwrap();
     let task = world.spawn();
-    let set = penfold_core::HostView::css_set(&world.host, task).unwrap();
+    let set = penfold_core::host::HostView::css_set(&world.host, task).unwrap();
     assert!(world.engine.fork_would_pass(set));
     assert!(world.fork(task).is_ok());
     assert!(!world.engine.limits_forks(set));
@@ -239,7 +241,7 @@ fn tasks_forks_are_limited_where_a_limit_stands_above() {
     let other = world.spawn();
     world.attach(c, other).unwrap();
     let sets = |world: &World| {
-        let set = |task| penfold_core::HostView::css_set(&world.host, task).unwrap();
+        let set = |task| penfold_core::host::HostView::css_set(&world.host, task).unwrap();
         (world.engine.limits_forks(set(task)), world.engine.limits_forks(set(other)))
     };
     assert_eq!(sets(&world), (false, false));
@@ -257,7 +259,7 @@ fn tasks_forks_are_limited_where_a_limit_stands_above() {
 
 #[test]
 fn counter_keeps_its_peak_and_refuses_only_above_its_limit() {
-    let mut counter = penfold_core::Counter { limit: 3, ..Default::default() };
+    let mut counter = penfold_core::subsystem::Counter { limit: 3, ..Default::default() };
     assert!(counter.try_charge(3));
     assert!(!counter.try_charge(1));
     assert_eq!((counter.usage, counter.peak, counter.failures), (3, 3, 1));

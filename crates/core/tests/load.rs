@@ -3,7 +3,12 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, Errno, EventMask, Owner, Resource, SLOTS};
+use penfold_core::{
+    Errno, Owner,
+    host::EventMask,
+    internal::SLOTS,
+    subsystem::{Callbacks, Resource},
+};
 
 #[test]
 fn a_failed_load_leaves_no_limit_behind() {
@@ -230,7 +235,7 @@ fn a_new_directory_does_not_inherit_from_a_removed_one() {
     world.write(g, "p.limit", "0 1").unwrap();
     world.write(g, "p.value", "9").unwrap();
     assert_eq!(world.fork(task), Err(Errno::EAGAIN));
-    world.host.run(task, 0, penfold_core::CpuTime { user: 1, system: 1 });
+    world.host.run(task, 0, penfold_core::subsystem::CpuTime { user: 1, system: 1 });
     world.exit(task);
     world.rmdir(g).unwrap();
     let g = world.mkdir(top, "g").unwrap();

@@ -4,7 +4,10 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, Errno, Error, Resource};
+use penfold_core::{
+    Errno, Error,
+    subsystem::{Callbacks, Resource},
+};
 
 /// E5.1, E5.2: a loaded subsystem is in /proc/cgroups, in no /proc/PID/cgroup, can be mounted and is part of `all`.
 #[test]
@@ -143,7 +146,7 @@ fn e6_2_an_unloaded_subsystem_is_not_called_any_more() {
     let mut world = World::with(&["a"]);
     world.load(probe).unwrap();
     let task = world.spawn();
-    world.host.run(task, 0, penfold_core::CpuTime { user: 5, system: 5 });
+    world.host.run(task, 0, penfold_core::subsystem::CpuTime { user: 5, system: 5 });
     world.unload("late").unwrap();
     let unloaded = (desk.counts(), desk.take_log());
     let top = world.mount("all,clone_children").unwrap();
@@ -222,7 +225,10 @@ fn e6_7_what_was_open_before_an_unload_answers_enodev() {
 /// the create fails nobody has seen it. Here create itself looks.
 #[test]
 fn e6_8_a_subsystem_is_not_there_before_its_create_has_returned() {
-    use penfold_core::{Context, Result, Subsystem};
+    use penfold_core::{
+        Result,
+        subsystem::{Context, Subsystem},
+    };
     struct Curious;
     impl Subsystem for Curious {
         type State = ();

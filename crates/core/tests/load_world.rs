@@ -6,7 +6,11 @@ mod common;
 use std::fmt::Write as _;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, CgroupId, CpuTime, Errno, ForkCharge, HostView as _, Owner, Resource, Tid};
+use penfold_core::{
+    CgroupId, Errno, ForkCharge, Owner, Tid,
+    host::HostView as _,
+    subsystem::{Callbacks, CpuTime, Resource},
+};
 
 /// The name of the subsystem that comes and goes; of all others everything is written down.
 const LATE: &str = "late";
@@ -149,7 +153,7 @@ fn load_and_unload_in_a_full_world_change_nothing_else() {
     assert!(before.matches("css_set").count() > 10 && before.contains("mounts 0"));
     for callbacks in [Callbacks::empty(), Callbacks::ATTACH | Callbacks::BIND] {
         world.load(Probe::new(LATE, callbacks, &[Resource::Sockets]).0).unwrap();
-        assert_ne!(world.engine.interest(), penfold_core::EventMask::empty());
+        assert_ne!(world.engine.interest(), penfold_core::host::EventMask::empty());
         world.unload(LATE).unwrap();
         assert_same(&before, &everything(&mut world));
     }

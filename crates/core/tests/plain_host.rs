@@ -5,8 +5,9 @@ mod common;
 use common::{Probe, World};
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{
-    Callbacks, Caller, Capability, CgroupId, CpuTime, CssSetId, Engine, Errno, Host, HostView, IndexSet,
-    Resource, TaskFacts, Tid, Unsupported,
+    Caller, CgroupId, CssSetId, Engine, Errno, Tid,
+    host::{Capability, Host, HostView, IndexSet, TaskFacts, Unsupported},
+    subsystem::{Callbacks, CpuTime, Resource},
 };
 
 /// The simulated host with the defaults of the trait, but for fork vetoes: the tasks that it can't refuse forks of, and

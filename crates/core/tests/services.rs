@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use common::{Probe, World};
 use penfold_core::{
-    Callbacks, Caller, Capability, CgroupId, Context, ControlFile, Counter, CpuTime, Css, Errno, Error,
-    HierarchyFlags, HostView as _, IndexSet, Resource, Result, Rule, Subsystem, Tid, UNLIMITED,
+    Caller, CgroupId, Errno, Error, Result, Tid,
+    control_file::ControlFile,
+    host::{Capability, HostView as _, IndexSet},
+    subsystem::{Callbacks, Context, Counter, CpuTime, Css, Resource, Rule, Subsystem, UNLIMITED},
+    tree::HierarchyFlags,
 };
 
 type Ctx<'a> = Context<'a, Asked>;

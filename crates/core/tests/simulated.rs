@@ -4,7 +4,11 @@ mod common;
 
 use common::World;
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{CpuTime, Errno, Host as _, HostView as _, IndexSet, Tid};
+use penfold_core::{
+    Errno, Tid,
+    host::{Host as _, HostView as _, IndexSet},
+    subsystem::CpuTime,
+};
 
 fn set(numbers: &[usize]) -> IndexSet {
     numbers.iter().copied().collect()

@@ -7,7 +7,10 @@ use std::fmt;
 
 use libc::c_int;
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, Event, Host, HostView, Release, Tid};
+use penfold_core::{
+    CgroupId, Engine, Event, Release, Tid,
+    host::{Host, HostView},
+};
 
 use crate::doctor::HostFeature;
 use crate::trace::{AdoptError, AtEnd, Command, DetachError, ExecError, ExecOptions, Gone, Survivor};

@@ -139,7 +139,8 @@ impl AgentRunner {
 
     /// How long nothing has to be done without an event.
     fn timeout(&self) -> Duration {
-        let slow = self.running.values().filter(|running| !running.reported).map(|running| running.since + SLOW);
+        let slow =
+            self.running.values().filter(|running| !running.reported).map(|running| running.since + SLOW);
         let reap = self.orphans.as_ref().map(|(_, last)| *last + REAP_EVERY);
         let next = slow.chain(reap).min();
         next.map_or(Duration::MAX, |next| next.saturating_duration_since(Instant::now()))

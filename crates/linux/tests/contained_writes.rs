@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use common::{OutputFile, eventually, shell};
 use contained::{EngineJob, owner, read};
-use penfold_core::{Capability, CgroupId, Engine, Errno, Host, Tid};
+use penfold_core::{
+    CgroupId, Engine, Errno, Tid,
+    host::{Capability, Host},
+};
 
 fn write_errno(
     engine: &mut Engine,

@@ -6,8 +6,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use penfold_core::{
-    Caller, Capability, CgroupId, CpuTime, CssSetId, Engine, Errno, Host, HostView, IndexSet, TaskFacts, Tid,
-    Unsupported,
+    Caller, CgroupId, CssSetId, Engine, Errno, Tid,
+    host::{Capability, Host, HostView, IndexSet, TaskFacts, Unsupported},
+    subsystem::CpuTime,
 };
 
 thread_local! {

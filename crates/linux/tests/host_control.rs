@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{eventually, shell};
 use contained::owner;
 use hosted::{TestHost, status};
-use penfold_core::{Engine, Errno, Event, FileId, Release};
+use penfold_core::{Engine, Errno, Event, Release, control_file::FileId};
 use penfold_linux::trace::{AtEnd, ExecOptions, Gone, JobBuilder, TraceHost, TracedCalls};
 
 #[test]

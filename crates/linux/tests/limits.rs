@@ -140,7 +140,7 @@ fn a_wish_outlives_a_change_of_the_group() {
         list.unwrap().trim().to_owned()
     };
     let apply = |cpus: Vec<usize>| {
-        let mask: penfold_core::IndexSet = cpus.into_iter().collect();
+        let mask: penfold_core::host::IndexSet = cpus.into_iter().collect();
         let apply = move |supervisor: &mut Supervisor<CheckingPolicy>, _: &mut CheckingPolicy| {
             let tasks = supervisor.tasks.ids();
             for tid in &tasks {

@@ -7,6 +7,10 @@ pub mod abi;
 pub mod loader;
 pub mod sdk;
 
+pub use penfold_core::control_file::*;
+pub use penfold_core::host::*;
+pub use penfold_core::subsystem::*;
+pub use penfold_core::tree::*;
 pub use penfold_core::*;
 
 /// `penfold.h`: [`abi`] for authors in C.

@@ -7,7 +7,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, Capability, CgroupId, Engine, Errno, HostView as _, Tid};
+use penfold_core::{
+    Caller, CgroupId, Engine, Errno, Tid,
+    host::{Capability, HostView as _},
+};
 use penfold_module::loader::Controller;
 use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
 //! Making, removing and renaming cgroups, and their owners, as a client.
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, Error, FileId, Host, Owner, Result as CoreResult};
+use penfold_core::{CgroupId, Engine, Error, Owner, Result as CoreResult, control_file::FileId, host::Host};
 
 use crate::change::{EngineChange, ViewId};
 use crate::client::Client;
@@ -131,5 +131,5 @@ pub fn owner_of(engine: &Engine, cgroup: CgroupId, file: Option<FileId>) -> Core
         return engine.file_owner(cgroup, file);
     }
     let node = engine.tree().get(cgroup);
-    node.map(penfold_core::Cgroup::owner).ok_or(Error::Removed { operation: "stat" })
+    node.map(penfold_core::tree::Cgroup::owner).ok_or(Error::Removed { operation: "stat" })
 }

@@ -1,7 +1,7 @@
 //! Reading and writing control files, and attaching tasks, as a client.
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, Error, FileId, Host, Result as CoreResult, Tid};
+use penfold_core::{CgroupId, Engine, Error, Result as CoreResult, Tid, control_file::FileId, host::Host};
 use penfold_linux::process::Process;
 
 use crate::change::{EngineChange, ViewId};

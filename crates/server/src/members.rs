@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Error, FileId, HostView, Tid};
+use penfold_core::{CgroupId, Error, Tid, control_file::FileId, host::HostView};
 use penfold_linux::process::{Process, all_tasks};
 use penfold_linux::trace::AdoptError;
 

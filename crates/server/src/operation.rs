@@ -3,7 +3,11 @@
 //! A front end makes an [`Operation`] from a write, in its client's pid namespace. From there on nothing parses the bytes
 //! of an attach again, and the check of reach judges the operation.
 
-use penfold_core::{FileId, PAGE_SIZE, Tid, task_number};
+use penfold_core::{
+    Tid,
+    control_file::{FileId, PAGE_SIZE},
+    internal::task_number,
+};
 
 use crate::failure::Failure;
 

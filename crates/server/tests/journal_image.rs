@@ -1,7 +1,7 @@
 //! What is written down and built again is what there was: hierarchies, cgroups, owners and values of any shape.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, FileId, Owner, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Errno, Owner, Tid, control_file::FileId};
 use penfold_server::journal::{Cgroup, Defaults, Snapshot, describe_all, parse, rebuild};
 use proptest::prelude::*;
 

@@ -23,7 +23,11 @@ use core::fmt::Write as _;
 
 use alloc::string::String;
 
-use penfold_core::{Context, ControlFile, CpuTime, Errno, Error, Resource, Result, Rule, Subsystem};
+use penfold_core::{
+    Errno, Error, Result,
+    control_file::ControlFile,
+    subsystem::{Context, CpuTime, Resource, Rule, Subsystem},
+};
 
 /// Nanoseconds of a tick of `USER_HZ`, which is 100 on every Linux that penfold runs on.
 const TICK: u64 = 10_000_000;

@@ -39,8 +39,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use penfold_core::{
-    Callbacks, Capability, Context, ControlFile, Css, Errno, Error, HierarchyFlags, IndexSet, Migration,
-    Result, Subsystem, Tid,
+    Errno, Error, Result, Tid,
+    control_file::ControlFile,
+    host::{Capability, IndexSet},
+    subsystem::{Callbacks, Context, Css, Migration, Subsystem},
+    tree::HierarchyFlags,
 };
 
 use validate::{Family, Flags, Kind, Set, validate};

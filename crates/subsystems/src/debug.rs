@@ -26,7 +26,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use penfold_core::{
-    Context, ControlFile, CssSet, CssSetId, EngineView, Errno, Error, Result, Subsystem, Tid,
+    CssSetId, Errno, Error, Result, Tid,
+    control_file::ControlFile,
+    subsystem::{Context, EngineView, Subsystem},
+    tree::CssSet,
 };
 
 /// How many tasks of one `css_set` are listed.

@@ -19,7 +19,10 @@
 use alloc::string::String;
 
 use penfold_core::{
-    Callbacks, Capability, Context, ControlFile, Css, Errno, Error, Migration, Result, Subsystem, Tid,
+    Errno, Error, Result, Tid,
+    control_file::ControlFile,
+    host::Capability,
+    subsystem::{Callbacks, Context, Css, Migration, Subsystem},
 };
 
 /// The subsystem. All state is per cgroup.

@@ -20,7 +20,12 @@
 
 use alloc::format;
 
-use penfold_core::{Callbacks, Capability, Context, ControlFile, Errno, Error, Migration, Result, Subsystem};
+use penfold_core::{
+    Errno, Error, Result,
+    control_file::ControlFile,
+    host::Capability,
+    subsystem::{Callbacks, Context, Migration, Subsystem},
+};
 
 /// The subsystem. A cgroup's state is its class.
 #[derive(Debug, Default)]

@@ -37,8 +37,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use penfold_core::{
-    Callbacks, Capability, Context, ControlFile, Css, Errno, Error, Migration, PAGE_SIZE, Resource, Result,
-    Rule, Subsystem, Tid, UNLIMITED,
+    Errno, Error, Result, Tid,
+    control_file::{ControlFile, PAGE_SIZE},
+    host::Capability,
+    subsystem::{Callbacks, Context, Css, Migration, Resource, Rule, Subsystem, UNLIMITED},
 };
 
 use shares::{Request, Shares, units};

@@ -18,7 +18,10 @@ use alloc::format;
 use alloc::string::String;
 
 use penfold_core::{
-    Context, ControlFile, Errno, Error, Resource, Result, Rule, Subsystem, UNLIMITED, parse_s64,
+    Errno, Error, Result,
+    control_file::ControlFile,
+    control_file::parse_s64,
+    subsystem::{Context, Resource, Rule, Subsystem, UNLIMITED},
 };
 
 /// The highest limit: `PID_MAX_LIMIT` of a 64-bit kernel.

@@ -3,7 +3,7 @@
 mod common;
 
 use common::World;
-use penfold_core::{CpuTime, Errno, EventMask};
+use penfold_core::{Errno, host::EventMask, subsystem::CpuTime};
 use penfold_subsystems::CpuAcct;
 
 const MS: u64 = 1_000_000;

@@ -142,7 +142,7 @@ fn current_css_set_refcount_counts_tasks_and_forks_under_way() {
     world.attach(group, world.shell);
     let child = world.fork(world.shell);
     assert_eq!(world.read(group, "current_css_set_refcount"), "2\n");
-    let set = penfold_core::HostView::css_set(&world.host, child).unwrap();
+    let set = penfold_core::host::HostView::css_set(&world.host, child).unwrap();
     let charge = world.engine.charge_fork(&mut world.host, child, set).unwrap();
     assert_eq!(world.read(group, "current_css_set_refcount"), "3\n");
     world.engine.cancel_fork(&mut world.host, charge);

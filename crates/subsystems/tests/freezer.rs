@@ -3,7 +3,10 @@
 mod common;
 
 use common::World;
-use penfold_core::{Capability, CgroupId, Errno, EventMask, Tid};
+use penfold_core::{
+    CgroupId, Errno, Tid,
+    host::{Capability, EventMask},
+};
 use penfold_subsystems::Freezer;
 
 /// What only the freezer's tests look at.

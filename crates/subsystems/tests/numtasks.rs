@@ -1,7 +1,7 @@
 //! numtasks on the simulated host: the rules of F3, one a test.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, Capability, CgroupId, Engine, Errno, Event, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Errno, Event, Tid, host::Capability};
 use penfold_subsystems::Numtasks;
 
 const SECOND: u64 = 1_000_000_000;

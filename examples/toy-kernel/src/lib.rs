@@ -2,7 +2,7 @@
 //!
 //! It shows all that a kernel or a runtime has to do to have cgroups:
 //!
-//! 1. keep, in every task, the [`CssSetId`](penfold_core::CssSetId) that core gives it, and implement [`Host`](penfold_core::Host) on the task table;
+//! 1. keep, in every task, the [`CssSetId`](penfold_core::CssSetId) that core gives it, and implement [`Host`](penfold_core::host::Host) on the task table;
 //! 2. bracket fork with [`Engine::forking`], tell [`Engine::exit`] of every death;
 //! 3. charge what tasks use to their css_set, here CPU time on every tick;
 //! 4. offer [`Engine::mkdir`], [`Engine::read`], [`Engine::write`] in whatever way users are to see them.
@@ -18,7 +18,9 @@ mod table;
 
 use alloc::string::String;
 
-use penfold_core::{Caller, CgroupId, CpuTime, Engine, Errno, Error, HostView as _, Result, Tid};
+use penfold_core::{
+    Caller, CgroupId, Engine, Errno, Error, Result, Tid, host::HostView as _, subsystem::CpuTime,
+};
 use penfold_subsystems::Pids;
 
 pub use budget::Budget;

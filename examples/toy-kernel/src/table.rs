@@ -2,7 +2,10 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 
-use penfold_core::{Capability, CssSetId, Errno, Host, HostView, IndexSet, TaskFacts, Tid, Unsupported};
+use penfold_core::{
+    CssSetId, Errno, Tid,
+    host::{Capability, Host, HostView, IndexSet, TaskFacts, Unsupported},
+};
 
 /// What a task does with its ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

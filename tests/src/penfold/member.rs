@@ -4,7 +4,7 @@ use super::Penfold;
 use super::vfs::{Process, errno};
 use crate::target::Res;
 use nix::errno::Errno;
-use penfold_core::{Caller, IndexSet, Tid};
+use penfold_core::{Caller, Tid, host::IndexSet};
 
 /// How a role came to be.
 pub(super) enum Role {

@@ -270,7 +270,7 @@ impl Penfold {
     fn css_set_of(&self, role: &str) -> Res<Option<penfold_core::CssSetId>> {
         let tid = self.task_of(role)?;
         self.vfs.host.get(tid).ok_or(Errno::ENOENT)?;
-        Ok(penfold_core::HostView::css_set(&self.vfs.host, tid))
+        Ok(penfold_core::host::HostView::css_set(&self.vfs.host, tid))
     }
 }
 

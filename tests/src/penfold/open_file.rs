@@ -4,7 +4,7 @@ use super::vfs::{Vfs, errno};
 use crate::ops::Answer;
 use crate::target::Res;
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, FileId, Tid};
+use penfold_core::{Caller, CgroupId, Tid, control_file::FileId};
 
 /// A file that stays open when its group is removed, and then answers ENODEV.
 #[derive(Debug)]

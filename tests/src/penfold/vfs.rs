@@ -6,7 +6,7 @@ use crate::target::Res;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, FileId, Owner};
+use penfold_core::{Caller, CgroupId, Engine, Owner, control_file::FileId};
 use std::collections::{BTreeMap, HashMap};
 
 const READ: u32 = 4;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use penfold_core::{Caller, CgroupId, Engine, Error, Host, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Error, Tid, host::Host};
 use penfold_linux::trace::{AtEnd, Command, ExecOptions, JobBuilder, TraceHost, TracedCommand};
 use penfold_module::loader::Controller;
 

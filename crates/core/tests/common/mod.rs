@@ -124,7 +124,7 @@ impl World {
 
     /// `/proc/TASK/cgroup`
     pub fn proc(&self, task: Tid) -> String {
-        use penfold_core::HostView as _;
+        use penfold_core::host::HostView as _;
         let text = self.engine.proc_pid_cgroup(self.host.css_set(task)).unwrap();
         String::from_utf8(text).unwrap()
     }

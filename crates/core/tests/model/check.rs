@@ -1,6 +1,10 @@
 //! The comparison of everything that can be observed.
 
-use penfold_core::{Callbacks, CgroupId, EventMask, HostView as _, Resource, Tid};
+use penfold_core::{
+    CgroupId, Tid,
+    host::{EventMask, HostView as _},
+    subsystem::{Callbacks, Resource},
+};
 
 use super::drive::Pair;
 use super::naive::{KINDS, at, of_forks};

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use penfold_core::{Caller, CgroupId, CpuTime, CssSetId, Errno, ForkCharge, Host as _, HostView as _, Tid};
+use penfold_core::{
+    Caller, CgroupId, CssSetId, Errno, ForkCharge, Tid,
+    host::{Host as _, HostView as _},
+    subsystem::CpuTime,
+};
 
 use super::naive::{Answer, KINDS, Kind, Model, Place, is_below, join, parent_of};
 use super::op::Op;
@@ -294,7 +298,11 @@ impl Pair {
         meant: Answer<Option<i32>>,
     ) -> (Answer, Answer) {
         // The permission bits of the file are another matter: it is opened by its id.
-        let file = if whole { penfold_core::FileId::Procs } else { penfold_core::FileId::Tasks };
+        let file = if whole {
+            penfold_core::control_file::FileId::Procs
+        } else {
+            penfold_core::control_file::FileId::Tasks
+        };
         let Pair { world, model, .. } = self;
         let core = world.engine.write(&mut world.host, &Pair::caller(user), id, file, text.as_bytes());
         let expected = match meant {

@@ -31,7 +31,7 @@ pub struct CheckingPolicy {
     pub system_ns: u64,
     pub cpu_of: HashMap<Tid, u64>,
     pub notices: Vec<Notice>,
-    pub allowed: Option<penfold_core::IndexSet>,
+    pub allowed: Option<penfold_core::host::IndexSet>,
     pub frozen: bool,
 }
 
@@ -135,7 +135,7 @@ impl Policy for CheckingPolicy {
         *self.cpu_of.entry(task).or_default() += user_ns + system_ns;
     }
 
-    fn allowed_cpus(&self, _: &TaskTable<(), ()>, _: Tid) -> Option<penfold_core::IndexSet> {
+    fn allowed_cpus(&self, _: &TaskTable<(), ()>, _: Tid) -> Option<penfold_core::host::IndexSet> {
         self.allowed.clone()
     }
 

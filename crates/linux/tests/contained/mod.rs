@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use penfold_core::{Caller, Capability, CgroupId, Engine, Host, Tid};
+use penfold_core::{
+    Caller, CgroupId, Engine, Tid,
+    host::{Capability, Host},
+};
 use penfold_linux::trace::{Command, Control, FinishedJob, JobBuilder, RunningJob, TraceOptions};
 
 /// A command in the cgroup `/job`.

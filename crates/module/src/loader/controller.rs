@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use penfold_core::{
-    Callbacks, Context, ControlFile, Errno, Error, Migration, Result, Rule, Subsystem, Tid, Visibility,
+    Errno, Error, Result, Tid,
+    control_file::{ControlFile, Visibility},
+    subsystem::{Callbacks, Context, Migration, Rule, Subsystem},
 };
 
 use super::call::Call;

@@ -5,8 +5,9 @@ use std::ffi::c_char;
 use std::mem::size_of;
 
 use penfold_core::{
-    Callbacks, ControlFile, Errno, PAGE_SIZE, ReadHandler, Resource, Rule, Subsystem, Visibility,
-    WriteHandler,
+    Errno,
+    control_file::{ControlFile, PAGE_SIZE, ReadHandler, Visibility, WriteHandler},
+    subsystem::{Callbacks, Resource, Rule, Subsystem},
 };
 
 use super::{callbacks, handlers};
@@ -281,7 +282,7 @@ const fn same(first: &[c_char; abi::FILE_NAME_SIZE], second: &[c_char; abi::FILE
 mod tests {
     use std::panic::catch_unwind;
 
-    use penfold_core::{Context, Result};
+    use penfold_core::{Result, subsystem::Context};
 
     use super::*;
 

@@ -4,8 +4,10 @@ use std::cell::OnceCell;
 use std::ffi::{c_char, c_int};
 
 use penfold_core::{
-    Caller, Capability, Counter, CpuTime, CpuUsage, Css, EngineView, Errno, Error, HierarchyFlags, IndexSet,
-    Result, Services, TaskFacts, Tid,
+    Caller, Errno, Error, Result, Tid,
+    host::{Capability, IndexSet, TaskFacts},
+    subsystem::{Counter, CpuTime, CpuUsage, Css, EngineView, Services},
+    tree::HierarchyFlags,
 };
 
 use super::callbacks::code;

@@ -157,7 +157,7 @@ fn e6_3_forks_in_flight_over_an_unload_reach_no_module() {
     let mut world = World::new();
     let task = world.spawn();
     world.load(one.path());
-    let set = penfold_core::HostView::css_set(&world.host, task).unwrap();
+    let set = penfold_core::host::HostView::css_set(&world.host, task).unwrap();
     let mut charge = || world.engine.charge_fork(&mut world.host, task, set).unwrap();
     let (committed, cancelled, over_both) = (charge(), charge(), charge());
     world.unload("witness").unwrap();

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, FileId};
+use penfold_core::{CgroupId, Engine, control_file::FileId};
 
 use super::path;
 use super::server::ControlServer;

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid, isatty};
-use penfold_core::{CgroupId, Engine, HostView, Tid};
+use penfold_core::{CgroupId, Engine, Tid, host::HostView};
 use penfold_linux::host::RunningCommand;
 use penfold_linux::inherit::limits_of;
 use penfold_linux::process::Process;

@@ -196,7 +196,7 @@ fn of_subsystem(kind: &str, name: String) -> VisibleEvent {
 fn of(engine: &Engine, kind: &str, name: String, parent: CgroupId, cgroup: CgroupId) -> VisibleEvent {
     let tree = engine.tree();
     let above: Vec<CgroupId> =
-        std::iter::successors(Some(parent), |&at| tree.get(at).and_then(penfold_core::Cgroup::parent))
+        std::iter::successors(Some(parent), |&at| tree.get(at).and_then(penfold_core::tree::Cgroup::parent))
             .collect();
     let directories = above.iter().filter_map(|&at| Some(tree.get(at)?.owner())).collect();
     let line = std::iter::once(cgroup).chain(above).collect();
@@ -234,7 +234,7 @@ fn existing(
     file: Option<String>,
 ) -> VisibleEvent {
     let name = format!("{hierarchy}:{}", escape(path));
-    let parent = cgroup.and_then(|cgroup| engine.tree().get(cgroup)).map(penfold_core::Cgroup::parent);
+    let parent = cgroup.and_then(|cgroup| engine.tree().get(cgroup)).map(penfold_core::tree::Cgroup::parent);
     let mut seen = match (cgroup, parent) {
         (Some(cgroup), Some(Some(parent))) => of(engine, kind, name, parent, cgroup),
         (Some(root), Some(None)) => {

@@ -1,7 +1,7 @@
 //! Who is where: members, and the texts of `/proc`.
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, FileId, Tid};
+use penfold_core::{CgroupId, Tid, control_file::FileId};
 use penfold_linux::process::Process;
 
 use super::context::{CallContext, number};

@@ -147,7 +147,7 @@ fn step(
     let tree = engine.tree();
     match name {
         b"." => return Ok(at),
-        b".." => return Ok(tree.get(at).and_then(penfold_core::Cgroup::parent).unwrap_or(at)),
+        b".." => return Ok(tree.get(at).and_then(penfold_core::tree::Cgroup::parent).unwrap_or(at)),
         _ => {}
     }
     tree.child(at, name).ok_or_else(|| {

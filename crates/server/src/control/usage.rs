@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use penfold_core::{Caller, CgroupId, Engine, Host, HostView, Tid};
+use penfold_core::{
+    Caller, CgroupId, Engine, Tid,
+    host::{Host, HostView},
+};
 
 use super::context::CallContext;
 use super::directories::subtree;
@@ -47,7 +50,9 @@ impl Members {
             processes.extend(groups);
             let count = tree.task_count(at) + members.tasks.get(&at).copied().unwrap_or(0);
             members.tasks.insert(at, count);
-            if let Some(parent) = tree.get(at).and_then(penfold_core::Cgroup::parent).filter(|_| at != top) {
+            if let Some(parent) =
+                tree.get(at).and_then(penfold_core::tree::Cgroup::parent).filter(|_| at != top)
+            {
                 *members.tasks.entry(parent).or_default() += count;
                 let below = members.processes[&at].clone();
                 members.processes.entry(parent).or_default().extend(below);

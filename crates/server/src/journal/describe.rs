@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, FileId, HierarchyFlags, Host, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Tid, control_file::FileId, host::Host, tree::HierarchyFlags};
 
 use super::record::{Cgroup, Hierarchy, Owner, Text};
 

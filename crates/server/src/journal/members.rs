@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, CssSetId, Engine, Host, Tid};
+use penfold_core::{Caller, CgroupId, CssSetId, Engine, Tid, host::Host};
 use penfold_linux::process::{parent_of, start_time};
 use penfold_linux::trace::Survivor;
 

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use penfold_core::{Caller, CgroupId, Engine, Host, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Tid, host::Host};
 
 use super::record::{Cgroup, Hierarchy, Owner};
 use super::snapshot::Snapshot;

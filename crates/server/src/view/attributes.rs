@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use fuser::{FileAttr, FileType, INodeNo};
-use penfold_core::{Cgroup, CgroupId, Engine, FileId, HostView, Owner};
+use penfold_core::{CgroupId, Engine, Owner, control_file::FileId, host::HostView, tree::Cgroup};
 
 /// How long the kernel may remember names and attributes. It is told of changes.
 pub(super) const LIFETIME: Duration = Duration::from_hours(1);

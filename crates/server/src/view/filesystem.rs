@@ -16,7 +16,7 @@ use fuser::{
     Request, TimeOrNow, WriteFlags,
 };
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Error, FileId, Owner};
+use penfold_core::{CgroupId, Error, Owner, control_file::FileId};
 
 use super::attributes::{Facts, LIFETIME, Times, attr};
 use super::directories::{self, OpenDirectory};

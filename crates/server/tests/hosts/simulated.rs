@@ -9,7 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use nix::errno::Errno;
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, HostView, TaskFacts, Tid};
+use penfold_core::{
+    Caller, CgroupId, Engine, Tid,
+    host::{HostView, TaskFacts},
+};
 use penfold_linux::doctor::HostFeature;
 use penfold_linux::host::{EngineAccess, EngineRequest, HostHandle, OnChange, RunningCommand};
 use penfold_linux::process::{Process, start_time};

@@ -10,7 +10,7 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use penfold_core::{Capability, Errno, Subsystem};
+use penfold_core::{Errno, host::Capability, subsystem::Subsystem};
 use penfold_module::loader::Controller;
 use penfold_subsystems::NetCls;
 

@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, FileId, Subsystem, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Errno, Tid, control_file::FileId, subsystem::Subsystem};
 
 pub struct World {
     pub engine: Engine,

@@ -1,7 +1,10 @@
 //! What happens to the tasks.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Capability, Engine, Errno, IndexSet};
+use penfold_core::{
+    Engine, Errno,
+    host::{Capability, IndexSet},
+};
 use penfold_subsystems::Cpuset;
 
 use crate::{World, administrator};

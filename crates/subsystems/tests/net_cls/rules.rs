@@ -2,7 +2,8 @@
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{
-    Capability, CssSetId, Errno, EventMask, Host, HostView, IndexSet, TaskFacts, Tid, Unsupported,
+    CssSetId, Errno, Tid,
+    host::{Capability, EventMask, Host, HostView, IndexSet, TaskFacts, Unsupported},
 };
 
 use super::common::World;

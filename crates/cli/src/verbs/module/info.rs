@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nix::unistd::geteuid;
-use penfold_core::{Resource, Visibility};
+use penfold_core::{control_file::Visibility, subsystem::Resource};
 use penfold_module::loader::{FileInfo, Info, inspect, ownership_check};
 use penfold_server::escape::escape;
 use serde::Serialize;

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use penfold_core::{
-    Capability, CpuTime, CssSetId, Errno, Host, HostView, IndexSet, MoveFacts, TaskFacts, Tid, Unsupported,
+    CssSetId, Errno, Tid,
+    host::{Capability, Host, HostView, IndexSet, MoveFacts, TaskFacts, Unsupported},
+    subsystem::CpuTime,
 };
 
 use super::machine::{EngineTasks, Member, NAME, core_errno};

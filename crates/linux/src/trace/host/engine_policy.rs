@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use penfold_core::{
-    Caller, CgroupId, CpuTime, CssSetId, Engine, Error, Event, Host, HostView as _, IndexSet, LimitHit,
-    Release, Tid,
+    Caller, CgroupId, CssSetId, Engine, Error, Event, LimitHit, Release, Tid,
+    host::{Host, HostView as _, IndexSet},
+    subsystem::CpuTime,
 };
 
 use super::machine::{EngineTasks, Machine, Member, nix_errno};

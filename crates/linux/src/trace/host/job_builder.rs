@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use penfold_core::{Capability, CgroupId, Engine, Error, Event, Host, LimitHit, Release, Tid};
+use penfold_core::{
+    CgroupId, Engine, Error, Event, LimitHit, Release, Tid,
+    host::{Capability, Host},
+};
 
 use super::control::Control;
 use super::engine_policy::{ChangeCallback, EnginePolicy, Statistics};

@@ -5,7 +5,11 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
 
-use penfold_core::{Capability, CpuTime, CssSetId, Errno, ForkCharge, IndexSet, Tid};
+use penfold_core::{
+    CssSetId, Errno, ForkCharge, Tid,
+    host::{Capability, IndexSet},
+    subsystem::CpuTime,
+};
 
 use crate::trace::os::marking::Marking;
 use crate::trace::os::sched;

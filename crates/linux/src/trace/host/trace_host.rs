@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use libc::c_int;
 use nix::errno::Errno;
-use penfold_core::{CgroupId, CssSetId, Engine, Error, Host, Tid};
+use penfold_core::{CgroupId, CssSetId, Engine, Error, Tid, host::Host};
 
 use super::control::Control;
 use super::engine_policy::{EnginePolicy, Statistics};

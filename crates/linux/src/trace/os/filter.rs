@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use libc::sock_filter;
 use nix::errno::Errno;
-use penfold_core::Capability;
+use penfold_core::host::Capability;
 
 use super::arch::{ABIS, Abi};
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use penfold_core::{IndexSet, Tid};
+use penfold_core::{Tid, host::IndexSet};
 
 use super::policy::Policy;
 use super::supervisor::Supervisor;

@@ -14,7 +14,7 @@
 
 use std::time::{Duration, Instant};
 
-use penfold_core::{Capability, Tid};
+use penfold_core::{Tid, host::Capability};
 
 use super::adopt_error::AdoptError;
 use super::inject;

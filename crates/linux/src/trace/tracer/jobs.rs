@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use libc::c_int;
 use nix::errno::Errno;
-use penfold_core::{Capability, Tid};
+use penfold_core::{Tid, host::Capability};
 
 use super::job_record::{JobOptions, JobRecord, LaunchedJob};
 use super::policy::Policy;

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use nix::errno::Errno;
-use penfold_core::{IndexSet, Tid};
+use penfold_core::{Tid, host::IndexSet};
 
 use super::table::TaskTable;
 

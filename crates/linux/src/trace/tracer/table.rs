@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use libc::c_int;
-use penfold_core::{CssSetId, IndexSet, Tid};
+use penfold_core::{CssSetId, Tid, host::IndexSet};
 
 use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::injection::Injection;

@@ -5,7 +5,10 @@
 
 use libc::c_int;
 use nix::errno::Errno;
-use penfold_core::{Capability, IndexSet, Tid};
+use penfold_core::{
+    Tid,
+    host::{Capability, IndexSet},
+};
 
 use super::table::{Deferred, PendingResume, TaskEntry, TaskState, TaskTable};
 use crate::trace::os::filter::TracedCalls;

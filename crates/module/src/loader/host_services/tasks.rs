@@ -2,7 +2,10 @@
 
 use std::ffi::c_int;
 
-use penfold_core::{Capability, Errno, IndexSet, Tid};
+use penfold_core::{
+    Errno, Tid,
+    host::{Capability, IndexSet},
+};
 
 use super::contract::{code, plain, services};
 use crate::abi;

@@ -1,6 +1,6 @@
 //! Reading and writing every file of a module.
 
-use penfold_core::{Caller, CgroupId, Engine, Errno, FileId, Host};
+use penfold_core::{Caller, CgroupId, Engine, Errno, control_file::FileId, host::Host};
 
 use super::report::Report;
 use super::told;
