@@ -193,7 +193,7 @@ impl EngineTasks {
     fn sample_group(&mut self, group: Tid, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
         let mut sum = CpuTime::default();
         self.charge_process(group, &mut |_, member, cpu, step| {
-            charge_set(member, cpu, step, &mut sum, charge)
+            charge_set(member, cpu, step, &mut sum, charge);
         });
         self.common.sampled_time.add(sum);
     }

@@ -179,7 +179,7 @@ impl Injection {
                 self.unmap(page)?;
             }
             InjectionStep::RenouncePrivileges { page } => {
-                self.install(InjectionStep::InstallAgain { page })?
+                self.install(InjectionStep::InstallAgain { page })?;
             }
             InjectionStep::Install { page } | InjectionStep::InstallAgain { page } => {
                 self.installed = match result {
