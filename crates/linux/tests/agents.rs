@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use common::eventually;
 use hosted::{TestHost, lives};
-use penfold_core::Release;
-use penfold_linux::process;
+use penfold_core::{Release, Tid};
+use penfold_linux::proc;
 use penfold_linux::release::{AGENTS_AT_ONCE, AgentNotice, Agents};
 use penfold_linux::trace::ExecOptions;
 
@@ -195,7 +195,8 @@ fn agents_beside_a_tracer_under_load_are_all_reaped_and_so_is_what_they_leave_be
             text.trim().parse().expect("a number")
         })
         .collect();
-    let gone = |pid: &i32| !lives(*pid) && process::parent_of(*pid) != Some(std::process::id().cast_signed());
+    let gone =
+        |pid: &i32| !lives(*pid) && proc::parent_of(Tid(*pid)) != Some(Tid(std::process::id().cast_signed()));
     let deadline = Instant::now() + Duration::from_secs(20);
     while !left.iter().all(gone) {
         assert!(Instant::now() < deadline, "some are still zombies of this process");

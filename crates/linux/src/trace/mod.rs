@@ -21,14 +21,13 @@ mod host;
 mod os;
 mod tracer;
 
+pub use crate::proc::ResourceLimit;
 pub use host::{
     Control, EnginePolicy, ExecError, ExecOptions, FinishedJob, JobBuilder, JobError, Killer, Machine,
     Member, PausedChild, RunningJob, Statistics, StoppedHost, SupervisedTask, Survivor, TraceHost,
     TracedCommand, start_host,
 };
-pub use os::{
-    Command, ForwardedSignals, ResourceLimit, Session, StartError, TracedCalls, User, can_mark_sockets,
-};
+pub use os::{Command, ForwardedSignals, Session, StartError, TracedCalls, User, can_mark_sockets};
 pub use penfold_core::Tid;
 pub use tracer::{
     AdoptError, AtEnd, DetachError, Fork, ForkRefusal, Gone, Handle, Job, JobEnd, JobId, JobOptions,

@@ -15,7 +15,7 @@ use penfold_core::{
 };
 use penfold_linux::doctor::HostFeature;
 use penfold_linux::host::{EngineAccess, EngineRequest, HostHandle, OnChange, RunningCommand};
-use penfold_linux::process::{Process, start_time};
+use penfold_linux::proc::{TaskStatus, start_time};
 use penfold_linux::trace::{AdoptError, AtEnd, Command, DetachError, ExecError, ExecOptions, Gone, Survivor};
 
 /// The number of the first command: no process has one as high.
@@ -78,7 +78,7 @@ impl Shared {
 impl State {
     fn forget_the_dead(&mut self) {
         for task in self.adopted() {
-            if Process::read(task.0).is_none_or(|process| process.exiting) {
+            if TaskStatus::read(task).is_none_or(|process| process.exiting) {
                 self.host.exit(&mut self.engine, task);
             }
         }
@@ -89,30 +89,31 @@ impl State {
     }
 
     fn adopt(&mut self, pid: Tid, started: Option<u64>) -> Result<(), AdoptError> {
-        let process = Process::read(pid.0).ok_or(AdoptError::NoProcess(pid))?;
+        let process = TaskStatus::read(pid).ok_or(AdoptError::NoProcess(pid))?;
         let group = process.group;
         if process.kernel_thread {
-            return Err(AdoptError::KernelThread(Tid(group)));
+            return Err(AdoptError::KernelThread(group));
         }
-        if group == std::process::id().cast_signed() {
+        if group == Tid(std::process::id().cast_signed()) {
             return Err(AdoptError::Itself);
         }
-        if self.host.task(Tid(group)).is_some() || self.host.task(pid).is_some() {
-            return Err(AdoptError::Known(Tid(group)));
+        if self.host.task(group).is_some() || self.host.task(pid).is_some() {
+            return Err(AdoptError::Known(group));
         }
         if started.is_some_and(|started| start_time(group) != Some(started)) {
-            return Err(AdoptError::NoProcess(Tid(group)));
+            return Err(AdoptError::NoProcess(group));
         }
-        for thread in threads(group).filter_map(Process::read).filter(|thread| !thread.exiting) {
+        for thread in threads(group.0).map(Tid).filter_map(TaskStatus::read).filter(|thread| !thread.exiting)
+        {
             let facts = TaskFacts {
-                group: Tid(group),
+                group,
                 real_uid: thread.uids[0],
                 saved_uid: thread.uids[2],
                 movable: true,
                 exiting: false,
                 forking: false,
             };
-            self.host.adopt(&mut self.engine, Tid(thread.task), facts);
+            self.host.adopt(&mut self.engine, thread.task, facts);
         }
         Ok(())
     }
@@ -213,7 +214,7 @@ impl HostHandle for Simulated {
                 processes.entry(group).or_default().push(task);
             }
             let survivor = |(pid, threads): (Tid, _)| {
-                Some(Survivor { pid, started: start_time(pid.0)?, filter: 0, threads })
+                Some(Survivor { pid, started: start_time(pid)?, filter: 0, threads })
             };
             processes.into_iter().filter_map(survivor).collect()
         })

@@ -11,7 +11,8 @@ use penfold_core::{
 };
 
 use super::machine::{EngineTasks, Member, NAME, core_errno};
-use crate::trace::os::{marking, proc, sched, task};
+use crate::proc::{StatusFile, command_name};
+use crate::trace::os::{marking, sched, task};
 use crate::trace::tracer::inject;
 use crate::trace::tracer::table::{ChargedTime, TaskState};
 
@@ -20,10 +21,8 @@ impl HostView for EngineTasks {
         let facts = self.move_facts(task)?;
         // A thread that has executed a program has its leader's number before its stop is seen. Left out of a move
         // because its own is gone, it would have the whole process go on where it was.
-        let ids = proc::status_field(task, "Uid").or_else(|| proc::status_field(facts.group, "Uid"))?;
-        let mut ids = ids.split_whitespace().filter_map(|id| id.parse().ok());
-        // real, effective, saved, file system
-        let (real_uid, saved_uid) = (ids.next()?, ids.nth(1)?);
+        let status = StatusFile::read(task).or_else(|| StatusFile::read(facts.group))?;
+        let [real_uid, _, saved_uid, _] = status.uids()?;
         let MoveFacts { group, movable, exiting, forking } = facts;
         Some(TaskFacts { group, real_uid, saved_uid, movable, exiting, forking })
     }
@@ -65,7 +64,7 @@ impl HostView for EngineTasks {
             return Ok(());
         }
         let Err(reason) = inject::check_injectable(task, self.filters_of(task)) else { return Ok(()) };
-        let name = proc::comm(task);
+        let name = command_name(task);
         let how =
             if entry.lineage.adopted { "was adopted" } else { "was started when nothing limited its forks" };
         let reason = format!(

@@ -4,8 +4,9 @@ use nix::errno::Errno;
 use nix::sys::wait::WaitPidFlag;
 use penfold_core::Tid;
 
+use crate::proc::StatusFile;
 use crate::trace::os::spawn::{self, ForkedChild, StartError};
-use crate::trace::os::{Command, ForwardedSignals, proc, signals, task, wait};
+use crate::trace::os::{Command, ForwardedSignals, signals, task, wait};
 
 /// A child that has not yet executed its command: time to put it where it belongs. Dropped without
 /// [`PausedChild::run`], it is gone.
@@ -91,6 +92,6 @@ impl Drop for PausedChild {
 
 /// Whether a process is another one, or a descendant whose parents still live.
 fn is_descendant(process: Tid, ancestor: Tid) -> bool {
-    let parent = |pid: &Tid| proc::status_task(*pid, "PPid");
+    let parent = |pid: &Tid| StatusFile::read(*pid)?.parent();
     std::iter::successors(Some(process), parent).take_while(|pid| pid.0 > 0).any(|pid| pid == ancestor)
 }

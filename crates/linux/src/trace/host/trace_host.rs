@@ -11,7 +11,8 @@ use super::control::Control;
 use super::engine_policy::{EnginePolicy, Statistics};
 use super::job_builder::JobBuilder;
 use super::readopt::Survivor;
-use crate::trace::os::{Command, StartError, TracedCalls, proc};
+use crate::proc::start_time;
+use crate::trace::os::{Command, StartError, TracedCalls};
 use crate::trace::tracer::attach_running::{AdoptRequest, AdoptTarget};
 use crate::trace::tracer::detach::DetachRequest;
 use crate::trace::tracer::{
@@ -231,7 +232,7 @@ impl TraceHost {
                 Some(SupervisedTask {
                     tid,
                     group: task.tgid,
-                    start_time: proc::started(tid)?,
+                    start_time: start_time(tid)?,
                     adopted: task.lineage.adopted,
                     filter: task.lineage.filter,
                     css_set: task.data.set?,

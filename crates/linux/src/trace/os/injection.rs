@@ -11,7 +11,8 @@ use penfold_core::Tid;
 
 use super::arch::{Injector, Registers};
 use super::filter::{self, TracedCalls};
-use super::{memory, proc, ptrace, task};
+use super::{memory, ptrace, task};
+use crate::proc::{SeccompMode, StatusFile};
 
 /// A stop at the entry or the exit of a system call, as `PTRACE_O_TRACESYSGOOD` has it reported.
 const CALL_STOP: c_int = libc::SIGTRAP | 0x80;
@@ -93,7 +94,7 @@ impl Injection {
         interest: TracedCalls,
     ) -> Result<Injection, InjectionError> {
         // what it has become since it was asked whether this is possible
-        if proc::status_field(tid, "Seccomp").is_some_and(|mode| mode == "1") {
+        if StatusFile::read(tid).and_then(|status| status.seccomp()) == Some(SeccompMode::Strict) {
             return Err(InjectionError::Refused("it is in seccomp's strict mode".to_owned()));
         }
         let registers = Injector::new(tid, Registers::read(tid)?).map_err(|reason| match reason {
@@ -244,7 +245,7 @@ impl Injection {
         let _ = ptrace::block_signals(self.tid, self.blocked);
         let _ = ptrace::set_options(self.tid, self.options);
         for signal in self.held_back {
-            if let Some(group) = proc::status_task(self.tid, "Tgid") {
+            if let Some(group) = StatusFile::read(self.tid).and_then(|status| status.group()) {
                 let _ = task::tgkill(group, self.tid, signal);
             }
         }

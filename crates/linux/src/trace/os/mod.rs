@@ -7,7 +7,6 @@ pub(crate) mod filter;
 pub(crate) mod injection;
 pub(crate) mod marking;
 pub(crate) mod memory;
-pub(crate) mod proc;
 pub(crate) mod ptrace;
 pub(crate) mod sched;
 pub(crate) mod seize;
@@ -18,7 +17,7 @@ pub(crate) mod timer;
 pub(crate) mod wait;
 pub(crate) mod wakeup;
 
-pub use command::{Command, ResourceLimit, Session, User};
+pub use command::{Command, Session, User};
 pub use filter::TracedCalls;
 pub use marking::can_mark_sockets;
 pub use signals::ForwardedSignals;

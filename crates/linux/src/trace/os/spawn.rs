@@ -19,12 +19,13 @@ use rustix::fs::Mode;
 use rustix::process::{self, Gid, Uid};
 use rustix::{stdio, thread};
 
-use super::command::{Command, ResourceLimit, Session, User};
+use super::command::{Command, Session, User};
 use super::signals::{self, InheritedSignals};
 use penfold_core::Tid;
 
 use super::filter::{self, TracedCalls};
-use super::{errno, proc, seize, task, wait};
+use super::{errno, seize, task, wait};
+use crate::proc::{ResourceLimit, StatusFile, command_name};
 
 /// Why a job could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -213,8 +214,8 @@ pub(crate) fn fork(command: &Command) -> Result<ForkedChild, StartError> {
 }
 
 fn seize_error(pid: Tid, errno: Errno) -> StartError {
-    match proc::tracer_of(pid) {
-        Some(tracer) => StartError::Traced { tracer: proc::comm(tracer), pid: tracer },
+    match StatusFile::read(pid).and_then(|status| status.tracer()) {
+        Some(tracer) => StartError::Traced { tracer: command_name(tracer), pid: tracer },
         None => StartError::Seize(errno),
     }
 }

@@ -21,8 +21,9 @@ use super::inject;
 use super::policy::Policy;
 use super::seizure::{Adoption, Seizure};
 use super::supervisor::Supervisor;
+use crate::proc::{self, StatusFile};
 use crate::trace::os::filter::TracedCalls;
-use crate::trace::os::{proc, task};
+use crate::trace::os::task;
 
 /// How long threads may take to stop that may be inside a fork.
 const FORK_TIME: Duration = Duration::from_millis(20);
@@ -108,7 +109,7 @@ impl<P: Policy> Supervisor<P> {
                     let (tgid, adoption) = (seizure.tgid, seizure.adoption);
                     let seized = self.seize_all(seizure, policy)?.and_then(|()| {
                         // seized it keeps its number until it is reaped here
-                        if target.started.is_some_and(|time| proc::started(tgid) != Some(time)) {
+                        if target.started.is_some_and(|time| proc::start_time(tgid) != Some(time)) {
                             return Err(AdoptError::NoProcess(tgid));
                         }
                         self.require_veto(tgid, policy)
@@ -163,7 +164,7 @@ fn adoptable_process(pid: Tid) -> Result<Tid, AdoptError> {
     if pid.0 <= 0 {
         return Err(none);
     }
-    let tgid = proc::status_task(pid, "Tgid").ok_or(none.clone())?;
+    let tgid = StatusFile::read(pid).and_then(|status| status.group()).ok_or(none.clone())?;
     let kernel = proc::is_kernel_thread(tgid).ok_or(none)?;
     if tgid.0 == std::process::id() as i32 {
         Err(AdoptError::Itself)

@@ -12,7 +12,8 @@ use super::policy::{Fork, Policy};
 use super::supervisor::{AtEnd, Supervisor};
 use super::table::{TaskEntry, TaskState};
 use super::unreported::UnreportedChild;
-use crate::trace::os::{proc, ptrace, task};
+use crate::proc::{SeccompMode, StatusFile, has_no_filter};
+use crate::trace::os::{ptrace, task};
 
 /// How long the report of a parent may take that may live.
 const REPORT_TIME: Duration = Duration::from_millis(1);
@@ -36,7 +37,7 @@ impl<P: Policy> Supervisor<P> {
         let (parent_tgid, cleared_flag) = (task.tgid, task.cleared_flag);
         let mut born = TaskEntry::new(parent_tgid, task.lineage);
         born.wants = task.wants;
-        if task.filtered_meanwhile && proc::status_field(child, "Seccomp").is_some_and(|mode| mode == "0") {
+        if task.filtered_meanwhile && has_no_filter(child) {
             // made before the filter came, and reported after
             born.wants = born.lineage.filter.take();
             born.lineage.filters = 0;
@@ -110,8 +111,10 @@ impl<P: Policy> Supervisor<P> {
             let (tgid, parent) = match early {
                 UnreportedChild::Died { tgid, parent } => (*tgid, *parent),
                 UnreportedChild::Stopped { .. } => {
-                    let field = |name| proc::status_task(*tid, name);
-                    (field("Tgid").unwrap_or(*tid), field("PPid").unwrap_or(Tid(0)))
+                    let status = StatusFile::read(*tid);
+                    let status = status.as_ref();
+                    let group = status.and_then(StatusFile::group).unwrap_or(*tid);
+                    (group, status.and_then(StatusFile::parent).unwrap_or(Tid(0)))
                 }
             };
             let creator = if tgid == *tid { parent } else { tgid };
@@ -147,15 +150,16 @@ impl<P: Policy> Supervisor<P> {
         // each of them was in one fork at most
         let orphan = self.killed.is_empty();
         let (parent, mut lineage) = self.killed.pop_front().unwrap_or((self.main, self.default_lineage));
-        if proc::status_field(child, "Seccomp").is_some_and(|mode| mode == "0") {
+        if has_no_filter(child) {
             // then it was somebody else's child
             (lineage.filter, lineage.filters) = (None, 0);
         }
         let mut born = TaskEntry::new(tgid, lineage);
         let killed_at_end = self.ending == Some(AtEnd::Kill) && !lineage.adopted;
         // a child of a launched task that can't be told to be of any job has no rules to live by
-        let nobodys =
-            self.main.0 == 0 && orphan && proc::status_field(child, "Seccomp").as_deref() == Some("2");
+        let nobodys = self.main.0 == 0
+            && orphan
+            && StatusFile::read(child).and_then(|status| status.seccomp()) == Some(SeccompMode::Filter);
         born.killed = nobodys || killed_at_end || self.is_over(lineage.job);
         born.detach = self.ending.is_some();
         self.tasks.insert(child, born, 0);

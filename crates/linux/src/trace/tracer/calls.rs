@@ -6,9 +6,10 @@ use penfold_core::Tid;
 use super::policy::{Notice, Policy};
 use super::supervisor::Supervisor;
 use super::table::{PendingResume, TaskState};
+use crate::proc::command_name;
 use crate::trace::os::arch::Registers;
 use crate::trace::os::filter::{self, CallClass};
-use crate::trace::os::{proc, ptrace, wait};
+use crate::trace::os::{ptrace, wait};
 
 impl<P: Policy> Supervisor<P> {
     /// A system call that the filter stopped.
@@ -47,7 +48,7 @@ impl<P: Policy> Supervisor<P> {
             && let Some(process) = self.tasks.processes.get_mut(&tgid)
             && !std::mem::replace(&mut process.ptrace_noticed, true)
         {
-            policy.notice(Notice::PtraceRefused { tgid, comm: proc::comm(tgid) });
+            policy.notice(Notice::PtraceRefused { tgid, comm: command_name(tgid) });
         }
         self.answer(tid, Err(Errno::EPERM), policy);
     }

@@ -8,8 +8,8 @@ use nix::errno::Errno;
 use penfold_core::Tid;
 
 use super::table::{ChargedTime, TaskTable};
-use crate::process::text_of;
-use crate::trace::os::{proc, task};
+use crate::proc::{cpu_ticks, last_cpu, run_time};
+use crate::trace::os::task;
 
 /// Below this a process is charged to the CPU it was last seen on: looking costs more than it tells.
 const WORTH_LOOKING_NS: u64 = 1_000_000;
@@ -55,14 +55,10 @@ fn of_process(tgid: Tid) -> Result<ChargedTime, Errno> {
     Ok(ChargedTime::split(total, user, ticks - user))
 }
 
-/// The first field of schedstat is exact; utime and stime of stat give the proportion.
+/// The run time is exact; the ticks give the proportion.
 fn of_thread(tgid: Tid, tid: Tid) -> Option<ChargedTime> {
-    let text = text_of(&format!("/proc/{tgid}/task/{tid}/schedstat"))?;
-    let total = text.split_whitespace().next()?.parse().ok()?;
-    let stat = text_of(&format!("/proc/{tgid}/task/{tid}/stat"))?;
-    let mut fields = stat.rsplit_once(") ")?.1.split_whitespace().skip(11);
-    let user = fields.next()?.parse().ok()?;
-    let system = fields.next()?.parse().ok()?;
+    let total = run_time(tgid, tid)?;
+    let (user, system) = cpu_ticks(tgid, tid)?;
     Some(ChargedTime::split(total, user, system))
 }
 
@@ -111,7 +107,7 @@ impl<T, C> TaskTable<T, C> {
             return;
         };
         process.charged = now;
-        process.cpu = proc::last_cpu(tgid).unwrap_or(0);
+        process.cpu = last_cpu(tgid).unwrap_or(0);
     }
 
     /// Charges a dead task before it is reaped.
@@ -133,7 +129,7 @@ impl<T, C> TaskTable<T, C> {
         let Some(now) = of_thread(tgid, tid) else { return };
         let step = task.charged.advance(now);
         add(&mut process.charged, step);
-        let cpu = proc::last_cpu(tid).unwrap_or(process.cpu);
+        let cpu = last_cpu(tid).unwrap_or(process.cpu);
         if step.total() > 0 {
             charge(tid, Some(&task.data), cpu, step);
         }
@@ -146,7 +142,7 @@ impl<T, C> TaskTable<T, C> {
         };
         let step = process.charged.advance(now);
         if step.total() >= WORTH_LOOKING_NS
-            && let Some(cpu) = proc::last_cpu(tgid)
+            && let Some(cpu) = last_cpu(tgid)
         {
             process.cpu = cpu;
         }

@@ -5,7 +5,7 @@ use penfold_core::Tid;
 use super::policy::Policy;
 use super::supervisor::Supervisor;
 use super::unreported::UnreportedChild;
-use crate::trace::os::proc;
+use crate::proc::StatusFile;
 use crate::trace::os::wait::{self, WaitReport};
 
 /// How many tasks that were killed, perhaps inside a fork, are remembered as possible parents: as many as may die at
@@ -39,10 +39,11 @@ impl<P: Policy> Supervisor<P> {
             // a child of ours that was let go
             return wait::reap(tid);
         }
-        let field = |name| proc::status_task(tid, name);
+        let status = StatusFile::read(tid);
+        let status = status.as_ref();
         let died = UnreportedChild::Died {
-            tgid: field("Tgid").unwrap_or(tid),
-            parent: field("PPid").unwrap_or(Tid(0)),
+            tgid: status.and_then(StatusFile::group).unwrap_or(tid),
+            parent: status.and_then(StatusFile::parent).unwrap_or(Tid(0)),
         };
         self.unreported.insert(tid, died);
         wait::reap(tid);

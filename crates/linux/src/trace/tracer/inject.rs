@@ -10,8 +10,8 @@
 //!
 //! The calls are a state of the task, like everything that takes more than one stop: see [`Injection`].
 
+use std::io;
 use std::time::{Duration, Instant};
-use std::{fs, io};
 
 use libc::c_int;
 use penfold_core::Tid;
@@ -19,10 +19,11 @@ use penfold_core::Tid;
 use super::policy::{Notice, Policy};
 use super::supervisor::{Supervisor, ptrace_options};
 use super::table::TaskState;
+use crate::proc::{self, SeccompMode, StatusFile};
 use crate::trace::os::arch::Injector;
 use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::injection::{Injection, InjectionError, InjectionProgress};
-use crate::trace::os::{proc, task, wait};
+use crate::trace::os::{task, wait};
 
 /// How long a task may take to make the calls before its process goes on without the filter.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,19 +34,19 @@ pub(crate) fn check_injectable(task: Tid, ours: u32) -> Result<(), String> {
     if !Injector::EXISTS {
         return Err("not on this processor architecture".to_owned());
     }
-    match proc::status_field(task, "Seccomp").as_deref() {
+    match StatusFile::read(task).and_then(|status| status.seccomp()) {
         // gone: there is nothing to put it into
-        None | Some("0") => {}
-        Some("1") => return Err("it is in seccomp's strict mode".to_owned()),
+        None | Some(SeccompMode::Disabled) => {}
+        Some(SeccompMode::Strict) => return Err("it is in seccomp's strict mode".to_owned()),
         // what this process is under itself it was launched under; what it has put on top may forbid the calls
-        Some("2") if filters_above_own(task).is_some_and(|above| ours > 0 && above <= ours) => {}
+        Some(SeccompMode::Filter)
+            if filters_above_own(task).is_some_and(|above| ours > 0 && above <= ours) => {}
         Some(_) => {
             return Err("it has a system call filter of its own, which may forbid the calls".to_owned());
         }
     }
     let mut header = [0; 20];
-    let program = fs::File::open(format!("/proc/{task}/exe"));
-    match program.and_then(|mut file| io::Read::read_exact(&mut file, &mut header)) {
+    match proc::read_program_start(task, &mut header) {
         Ok(()) if Injector::understands(&header) => Ok(()),
         Ok(()) => Err("it runs a program of another architecture".to_owned()),
         // dying, it has no program any more
@@ -57,8 +58,9 @@ pub(crate) fn check_injectable(task: Tid, ours: u32) -> Result<(), String> {
 /// How many filters a task has beyond those that this process has. `None` when it is gone, and from a kernel that does
 /// not count them.
 fn filters_above_own(task: Tid) -> Option<u32> {
-    let own = proc::filters_of(task::gettid())?;
-    Some(proc::filters_of(task)?.saturating_sub(own))
+    let filters = |task| StatusFile::read(task)?.filters();
+    let own = filters(task::gettid())?;
+    Some(filters(task)?.saturating_sub(own))
 }
 
 impl<P: Policy> Supervisor<P> {
@@ -178,7 +180,7 @@ impl<P: Policy> Supervisor<P> {
                 task.wants = None;
             }
         }
-        policy.notice(Notice::FilterFailed { tgid, comm: proc::comm(tgid), reason });
+        policy.notice(Notice::FilterFailed { tgid, comm: proc::command_name(tgid), reason });
     }
 
     /// A thread that does not come to make its calls keeps the others of its process stopped: not for ever.

@@ -14,7 +14,8 @@ use super::policy::{Fork, Policy};
 use super::seizure::{Adoption, Seizure};
 use super::supervisor::{Supervisor, ptrace_options};
 use super::table::{Lineage, TaskEntry, TaskState};
-use crate::trace::os::{proc, ptrace, sched, seize, task};
+use crate::proc::{self, StatusFile, has_no_filter};
+use crate::trace::os::{arch, ptrace, sched, seize, task};
 
 /// How long a process may keep its threads from being seized, as with an exec that does not end.
 const SEIZE_TIME: Duration = Duration::from_secs(2);
@@ -64,7 +65,7 @@ impl<P: Policy> Supervisor<P> {
                 }
             }
             // the list can leave one out while another ends
-            if !new && proc::count_threads(tgid) == Some(threads.len() as u64) {
+            if !new && proc::thread_count(tgid) == Some(threads.len() as u64) {
                 return Some(Ok(()));
             }
         }
@@ -94,11 +95,11 @@ impl<P: Policy> Supervisor<P> {
     /// Takes in those of some children that are not older than the adoption, and what they have made.
     pub(crate) fn adopt_late_children(&mut self, born: Vec<Tid>, adoption: Adoption, policy: &mut P) {
         for child in born {
-            if proc::started(child).is_none_or(|time| time < adoption.began) {
+            if proc::start_time(child).is_none_or(|time| time < adoption.began) {
                 continue;
             }
             // one that was attached at birth will be reported; one that is gone took its children's trace with it
-            if proc::tracer_of(child) != Some(task::gettid()) {
+            if tracer_of(child) != Some(task::gettid()) {
                 self.seize_late(Seizure::new(child, adoption), policy);
             }
         }
@@ -126,7 +127,7 @@ impl<P: Policy> Supervisor<P> {
         let (tgid, Adoption { parent, filter, .. }) = (seizure.tgid, seizure.adoption);
         // Not asked for again: while another thread of its process executes a program, the kernel answers when that is
         // done, which may take us, to see those die that it replaces.
-        if proc::tracer_of(tid) == Some(task::gettid()) {
+        if tracer_of(tid) == Some(task::gettid()) {
             return Ok(SeizeResult::Old);
         }
         let mut lineage = Lineage::adopted(false);
@@ -135,10 +136,10 @@ impl<P: Policy> Supervisor<P> {
         // which of its threads will execute a new program is not known
         match seize::seize(tid, ptrace_options(lineage) | libc::PTRACE_O_TRACEEXEC) {
             // It has executed a program meanwhile, and is the leader: the number that it had is nobody's.
-            Ok(()) if tid != tgid && proc::tracer_of(tid).is_none() => return Ok(SeizeResult::New),
+            Ok(()) if tid != tgid && tracer_of(tid).is_none() => return Ok(SeizeResult::New),
             Ok(()) => {}
             Err(Errno::EINTR) => return Ok(SeizeResult::Waits),
-            Err(_) if proc::tracer_of(tid) == Some(task::gettid()) => return Ok(SeizeResult::Old),
+            Err(_) if tracer_of(tid) == Some(task::gettid()) => return Ok(SeizeResult::Old),
             Err(errno) => return seizure.refuse(tid, errno),
         }
         if self.tasks.contains(tid) {
@@ -152,7 +153,7 @@ impl<P: Policy> Supervisor<P> {
         let inherited = family.and_then(|parent| parent.lineage.filter);
         if let Some(filter) = inherited.or(filter) {
             // a thread gets it with the others; a child may be older, and what was said of it may be wrong
-            if proc::status_field(tid, "Seccomp").is_some_and(|mode| mode == "0") {
+            if has_no_filter(tid) {
                 wants = inherited;
             } else {
                 (lineage.filter, lineage.filters) = (Some(filter), filters);
@@ -165,7 +166,7 @@ impl<P: Policy> Supervisor<P> {
         task.wanted_cpus = sched::affinity(tid).ok().map(Arc::new);
         task.wants = wants.filter(|_| !task.worker);
         let began = seizure.adoption.began;
-        task.adopting = (!task.worker && !proc::waits_outside_fork(tgid, tid)).then_some(began);
+        task.adopting = (!task.worker && !waits_outside_fork(tgid, tid)).then_some(began);
         if task.adopting.is_some() || task.wants.is_some() {
             let _ = ptrace::interrupt(tid);
         }
@@ -193,7 +194,7 @@ impl Seizure {
         if is_dying(self.tgid, tid)? {
             return Ok(SeizeResult::Old);
         }
-        let transient = errno == Errno::EPERM && proc::tracer_of(tid).is_none();
+        let transient = errno == Errno::EPERM && tracer_of(tid).is_none();
         match self.refused {
             Some((other, since)) if other == tid && since.elapsed() < REFUSE_TIME && transient => {
                 Ok(SeizeResult::Waits)
@@ -209,6 +210,16 @@ impl Seizure {
             _ => Err(refusal(self.tgid, tid, errno)),
         }
     }
+}
+
+/// The thread that traces another.
+fn tracer_of(tid: Tid) -> Option<Tid> {
+    StatusFile::read(tid)?.tracer()
+}
+
+/// Whether a thread is seen to wait, and not for a fork of its own.
+fn waits_outside_fork(tgid: Tid, tid: Tid) -> bool {
+    proc::blocked_call(tgid, tid).is_some_and(|number| !arch::is_fork_call(number))
 }
 
 /// Whether a thread is on its way out; a leader that is takes its process's report with it.

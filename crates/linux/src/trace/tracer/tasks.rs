@@ -11,8 +11,9 @@ use penfold_core::{
 };
 
 use super::table::{Deferred, PendingResume, TaskEntry, TaskState, TaskTable};
+use crate::proc::state;
 use crate::trace::os::filter::TracedCalls;
-use crate::trace::os::{proc, sched, task};
+use crate::trace::os::{sched, task};
 
 impl<T, C> TaskTable<T, C> {
     pub(crate) fn get(&self, task: Tid) -> Option<&TaskEntry<T>> {
@@ -106,7 +107,7 @@ impl<T, C> TaskTable<T, C> {
                 | TaskState::Listening
                 | TaskState::Deferred
                 | TaskState::AwaitsFilter(_) => true,
-                TaskState::Unreleased | TaskState::Running => task.worker || proc::state(tid) == Some('D'),
+                TaskState::Unreleased | TaskState::Running => task.worker || state(tid) == Some('D'),
             }
     }
 
