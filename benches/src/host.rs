@@ -23,14 +23,7 @@ impl BareHost {
 
 impl HostView for BareHost {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
-        Some(TaskFacts {
-            group: task,
-            real_uid: 0,
-            saved_uid: 0,
-            movable: true,
-            exiting: false,
-            forking: false,
-        })
+        Some(TaskFacts::new(task, 0))
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {

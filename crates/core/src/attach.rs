@@ -9,7 +9,7 @@ use crate::host::{Capability, Host, HostView};
 use crate::ids::{CgroupId, CssSetId};
 use crate::lifecycle::tasks;
 use crate::subsystem::{Callbacks, Migration};
-use crate::task::{Caller, Tid};
+use crate::task::{Caller, MoveScope, Tid};
 
 /// One task on its way.
 struct Move {
@@ -18,26 +18,22 @@ struct Move {
 }
 
 impl Engine {
-    /// Moves one thread (`whole` false: a write to `tasks`) or the whole thread group of a thread (a write to
-    /// `cgroup.procs`) into a cgroup. All or nothing; tasks that are there already are left alone, and if none
-    /// remains no callback runs.
-    ///
-    /// # Errors
-    /// `ENODEV` if the cgroup was removed; `ESRCH` for an unknown task; `EINVAL` for one that may never move;
-    /// `EACCES` unless the caller's uid is 0 or the task's real or saved uid (B4.4, no capability counts);
-    /// `EAGAIN` while a fork of it is in flight; `EOPNOTSUPP` if tasks are limited there and the host can't refuse its
-    /// forks; or what a subsystem's `can_attach` answers.
-    pub fn attach(
+    /// [`Session::attach`](crate::Session::attach)
+    pub(crate) fn attach(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
         cgroup: CgroupId,
         task: Tid,
-        whole: bool,
+        scope: MoveScope,
     ) -> Result<()> {
         self.live(cgroup, "attach")?;
         let facts = host.move_facts(task).ok_or(Error::NoTask(task))?;
-        let (named, task) = (task, if whole { facts.group } else { task });
+        let named = task;
+        let task = match scope {
+            MoveScope::Task => task,
+            MoveScope::ThreadGroup => facts.group,
+        };
         let facts = host.move_facts(task).unwrap_or(facts);
         if !facts.movable {
             let reason = "a kernel thread that is bound to its CPU can't move";
@@ -55,17 +51,22 @@ impl Engine {
                 });
             }
         }
-        let moves = self.collect(host, cgroup, task, whole)?;
+        let moves = self.collect(host, cgroup, task, scope)?;
         if moves.is_empty() { Ok(()) } else { self.migrate(host, caller, cgroup, &moves) }
     }
 
     /// The tasks that really change their css_set.
-    fn collect(&self, host: &dyn HostView, cgroup: CgroupId, task: Tid, whole: bool) -> Result<Vec<Move>> {
+    fn collect(
+        &self,
+        host: &dyn HostView,
+        cgroup: CgroupId,
+        task: Tid,
+        scope: MoveScope,
+    ) -> Result<Vec<Move>> {
         let mut members = Vec::new();
-        if whole {
-            host.for_each_thread(task, &mut |thread| members.push(thread));
-        } else {
-            members.push(task);
+        match scope {
+            MoveScope::Task => members.push(task),
+            MoveScope::ThreadGroup => host.for_each_thread(task, &mut |thread| members.push(thread)),
         }
         let hierarchy = usize::from(self.tree[cgroup].hierarchy);
         let mut moves = Vec::with_capacity(members.len());

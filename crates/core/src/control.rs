@@ -16,11 +16,12 @@ use crate::hierarchy::HierarchyFlags;
 use crate::host::{Host, HostView};
 use crate::ids::{CgroupId, FileId};
 use crate::number::{parse_s32, parse_u64};
-use crate::task::{Caller, Owner, Tid};
+use crate::task::{Access, Caller, MoveScope, Owner, Tid};
 use crate::text::{digits_of, stripped};
 
 /// A control file as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileEntry {
     /// What to read and write by.
     pub id: FileId,
@@ -178,23 +179,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Looks a control file up and checks that the caller may read (`4`), write (`2`) or both (`6`) it.
+    /// Looks a control file up and checks that the caller has all of `access` to it.
     ///
     /// # Errors
     /// `ENODEV`, `ENOENT` (naming the files there are), `EACCES`.
-    pub fn open(&self, caller: &Caller, cgroup: CgroupId, name: &str, want: u32) -> Result<FileId> {
+    pub fn open(&self, caller: &Caller, cgroup: CgroupId, name: &str, access: Access) -> Result<FileId> {
         self.live(cgroup, "open")?;
         let id = self.find_file(cgroup, name).ok_or_else(|| Error::NotFound { object: name.into() })?;
-        caller.must(&self.file_owner(cgroup, id)?, want, "open", name)?;
+        caller.must(&self.file_owner(cgroup, id)?, access, "open", name)?;
         Ok(id)
     }
 
-    /// The whole content of a control file: text, but for a release agent, which is any bytes. Tasks are numbered as the
-    /// host numbers them.
-    ///
-    /// # Errors
-    /// `ENODEV` if the cgroup or the file's subsystem is gone; `EINVAL` for a file that can't be read; what the subsystem answers.
-    pub fn read(
+    /// [`Session::read`](crate::Session::read)
+    pub(crate) fn read(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
@@ -237,12 +234,8 @@ impl Engine {
         groups
     }
 
-    /// One write is one command. Nothing at all is a success that does nothing, as in Linux 6.x.
-    ///
-    /// # Errors
-    /// `ENODEV` if the cgroup or the file's subsystem is gone; `E2BIG` above the file's longest write; `EINVAL` and `ERANGE` for what
-    /// can't be parsed; what the operation or the subsystem answers. On an error nothing has changed.
-    pub fn write(
+    /// [`Session::write`](crate::Session::write)
+    pub(crate) fn write(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
@@ -295,7 +288,8 @@ impl Engine {
                     0 => caller.task,
                     number => Tid(number),
                 };
-                self.attach(host, caller, cgroup, task, id == FileId::Procs)
+                let scope = if id == FileId::Procs { MoveScope::ThreadGroup } else { MoveScope::Task };
+                self.attach(host, caller, cgroup, task, scope)
             }
             FileId::NotifyOnRelease => {
                 self.tree[cgroup].notify_on_release = parse_u64(&digits_of(content))? != 0;

@@ -19,6 +19,7 @@ pub const PAGE_SIZE: usize = 4096;
 
 /// In which directories a file appears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Visibility {
     /// In every directory.
     #[default]
@@ -30,6 +31,15 @@ pub enum Visibility {
 }
 
 impl Visibility {
+    /// In words: `everywhere`, `root only`, `not in the root`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Visibility::Everywhere => "everywhere",
+            Visibility::RootOnly => "root only",
+            Visibility::NotRoot => "not in the root",
+        }
+    }
+
     pub(crate) fn includes(self, root: bool) -> bool {
         match self {
             Visibility::Everywhere => true,
@@ -43,6 +53,7 @@ impl Visibility {
 pub type ReadMap<S> = fn(&mut S, &mut Context<'_, S>, &mut dyn FnMut(&str, u64)) -> Result<()>;
 
 /// How a file is read (D3).
+#[non_exhaustive]
 pub enum ReadHandler<S: Subsystem> {
     /// Not at all: `EINVAL`.
     None,
@@ -65,6 +76,7 @@ impl<S: Subsystem> Clone for ReadHandler<S> {
 impl<S: Subsystem> Copy for ReadHandler<S> {}
 
 /// How a file is written (D3). Every write is one command.
+#[non_exhaustive]
 pub enum WriteHandler<S: Subsystem> {
     /// Not at all: `EINVAL`.
     None,

@@ -10,6 +10,7 @@ pub const UNLIMITED: u64 = u64::MAX;
 
 /// What a rule counts. Who executes it is the host's choice: core does where the host has no better way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Resource {
     /// Living tasks: charged before a fork, moved by an attach (without a limit), given back at exit.
     Tasks,
@@ -19,6 +20,18 @@ pub enum Resource {
     CpuTime,
     /// Sockets created. Only hosts that see socket(2) execute it.
     Sockets,
+}
+
+impl Resource {
+    /// In words, such as `tasks`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Resource::Tasks => "tasks",
+            Resource::Forks => "forks",
+            Resource::CpuTime => "CPU time",
+            Resource::Sockets => "sockets",
+        }
+    }
 }
 
 /// A charge rule, declared by a subsystem: one counter per css, charged up the hierarchy.

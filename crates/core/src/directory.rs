@@ -9,13 +9,12 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ids::{CgroupId, Css};
 use crate::subsystem::Callbacks;
-use crate::task::{Caller, Owner};
+use crate::task::{Access, Caller, Owner};
 
 /// The longest name in bytes: kernfs has no limit of its own but that of a path.
 pub const MAX_NAME_LENGTH: usize = 4095;
 
-const WRITE: u32 = 0o2;
-const WRITE_AND_SEARCH: u32 = 0o3;
+const WRITE_AND_SEARCH: Access = Access::WRITE.union(Access::SEARCH);
 const SET_GROUP: u32 = 0o2000;
 
 fn refuse(operation: &'static str, name: &[u8], errno: Errno, reason: &'static str) -> Error {
@@ -28,14 +27,8 @@ fn is_name(name: &[u8]) -> bool {
 }
 
 impl Engine {
-    /// Makes a cgroup. It belongs to the caller, with `mode` less the caller's umask (B1.2); in a directory with the
-    /// set-group-ID bit to that one's group, and has the bit too (Linux 6.9).
-    ///
-    /// # Errors
-    /// `ENOENT` below a removed parent; `EEXIST`, also for the names of control files; `ENAMETOOLONG`; `EACCES`;
-    /// `EINVAL` for a newline; `EPERM` in the dummy hierarchy (A6.1); or what a subsystem's create answers, and then
-    /// nothing is left behind.
-    pub fn mkdir(
+    /// [`Session::mkdir`](crate::Session::mkdir)
+    pub(crate) fn mkdir(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
@@ -130,12 +123,8 @@ impl Engine {
         matches!(name, b"." | b"..") || self.tree.child(parent, name).is_some() || file.is_some()
     }
 
-    /// Removes an empty cgroup. Its id is dead from then on.
-    ///
-    /// # Errors
-    /// `ENODEV` if it was removed before; `EACCES`; `EBUSY` for a root, with children, with tasks, or with a fork in
-    /// flight; or what a subsystem's `pre_destroy` answers.
-    pub fn rmdir(&mut self, host: &mut dyn Host, caller: &Caller, cgroup: CgroupId) -> Result<()> {
+    /// [`Session::rmdir`](crate::Session::rmdir)
+    pub(crate) fn rmdir(&mut self, host: &mut dyn Host, caller: &Caller, cgroup: CgroupId) -> Result<()> {
         self.live(cgroup, "rmdir")?;
         let node = &self.tree[cgroup];
         let refuse = |errno, reason| refuse("rmdir", &node.name, errno, reason);
@@ -273,9 +262,12 @@ impl Engine {
         }
         match source {
             // its ".." would have to be written
-            Some(source) if from.0 != to.0 => {
-                caller.must(&self.tree[source].owner, WRITE, "rename", &String::from_utf8_lossy(from.1))
-            }
+            Some(source) if from.0 != to.0 => caller.must(
+                &self.tree[source].owner,
+                Access::WRITE,
+                "rename",
+                &String::from_utf8_lossy(from.1),
+            ),
             _ => Ok(()),
         }
     }

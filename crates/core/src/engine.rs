@@ -22,6 +22,7 @@ use crate::tree::Tree;
 
 /// A limit that has refused something.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LimitHit {
     /// The cgroup whose limit it is; where the subsystem itself refuses, the cgroup in which a fork was refused.
     pub cgroup: CgroupId,
@@ -275,7 +276,7 @@ impl Engine {
         Ok(text)
     }
 
-    /// The text of `/proc/PID/cpuset` (A8: `/` when cpuset is not mounted, and for an exiting task, which points to
+    /// The text of `/proc/PID/cpuset` (A7.4: `/` when cpuset is not mounted, and for an exiting task, which points to
     /// no css_set).
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::counter::{Counter, CpuUsage, Resource, Rule, UNLIMITED};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::hierarchy::HierarchyFlags;
-use crate::host::{Capability, Host};
+use crate::host::{Capability, ExistingPages, Host};
 use crate::ids::{CgroupId, Css};
 use crate::index_set::IndexSet;
 use crate::services::{EngineView, Services};
@@ -193,9 +193,9 @@ impl Services for EngineServices<'_> {
         task: Tid,
         from: &IndexSet,
         to: &IndexSet,
-        migrate: bool,
+        existing: ExistingPages,
     ) -> Result<(), Errno> {
-        self.host.set_memory_nodes(task, from, to, migrate)
+        self.host.set_memory_nodes(task, from, to, existing)
     }
 
     fn freeze(&mut self, task: Tid) {

@@ -14,6 +14,7 @@ const MOST: usize = 1 << 14;
 
 /// Something that happened, see [`Engine::watch`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// A cgroup or one below it has got its first task, or the last has left or died.
     Populated {

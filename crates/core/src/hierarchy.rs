@@ -24,6 +24,7 @@ bitflags! {
 
 /// A hierarchy. The first one is the dummy hierarchy, where unbound subsystems live (A6).
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Hierarchy {
     /// The number in `/proc/PID/cgroup` and `/proc/cgroups`; 0 for the dummy hierarchy.
     pub id: u32,

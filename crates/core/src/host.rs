@@ -16,6 +16,7 @@ pub use crate::task::{MoveFacts, TaskFacts};
 
 /// Something that a subsystem needs the host to be able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Capability {
     /// Refuse a fork before the child exists.
     ForkVeto,
@@ -41,8 +42,18 @@ impl fmt::Display for Capability {
     }
 }
 
+/// What becomes of the pages that a task has when its memory is bound to other nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExistingPages {
+    /// They stay where they are; only new pages come from the new nodes.
+    Leave,
+    /// They move to the new nodes, as with `cpuset.memory_migrate`.
+    Move,
+}
+
 /// A host's answer to a [`Capability`] that it can't meet.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unsupported {
     /// The host's name.
     pub host: &'static str,
@@ -51,6 +62,11 @@ pub struct Unsupported {
 }
 
 impl Unsupported {
+    /// `host` is the name of the host that refuses, `reason` says why, and which host could.
+    pub fn new(host: &'static str, reason: impl Into<Cow<'static, str>>) -> Unsupported {
+        Unsupported { host, reason: reason.into() }
+    }
+
     /// As the error of the operation that needed it.
     pub(crate) fn error(self, need: Capability) -> Error {
         Error::HostCannot { host: self.host, need, reason: self.reason }
@@ -154,7 +170,7 @@ pub trait Host: HostView {
     /// What `sched_setaffinity(2)` gives. An attach that is past its commit point ignores it.
     fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno>;
 
-    /// Binds a task's future memory to `to`, and with `migrate` moves what it has on `from`.
+    /// Binds a task's future memory to `to`; `existing` decides about its pages on `from`.
     ///
     /// # Errors
     /// What `migrate_pages(2)` gives.
@@ -163,9 +179,9 @@ pub trait Host: HostView {
         task: Tid,
         from: &IndexSet,
         to: &IndexSet,
-        migrate: bool,
+        existing: ExistingPages,
     ) -> Result<(), Errno> {
-        let _ = (task, from, to, migrate);
+        let _ = (task, from, to, existing);
         Ok(())
     }
 

@@ -2,6 +2,8 @@
 
 use slotmap::Key as _;
 
+use crate::task::MoveScope;
+
 slotmap::new_key_type! {
     /// A cgroup. The id of a removed cgroup is never valid again: everything answers `ENODEV`.
     pub struct CgroupId;
@@ -29,6 +31,32 @@ impl CssSetId {
     }
 }
 
+impl FileId {
+    /// What a write to this file moves: `None` for every file but `tasks` and `cgroup.procs`.
+    pub fn move_scope(self) -> Option<MoveScope> {
+        match self {
+            FileId::Tasks => Some(MoveScope::Task),
+            FileId::Procs => Some(MoveScope::ThreadGroup),
+            _ => None,
+        }
+    }
+
+    /// A number that no other file of the same directory has, below 2^16: for inode numbers. A file of a subsystem that
+    /// was unloaded and loaded again has its old number.
+    pub fn number(self) -> u64 {
+        match self {
+            FileId::Procs => 1,
+            FileId::Tasks => 2,
+            FileId::NotifyOnRelease => 3,
+            FileId::CloneChildren => 4,
+            FileId::SaneBehavior => 5,
+            FileId::ReleaseAgent => 6,
+            // 64 slots of up to 1000 files
+            FileId::Subsystem { slot, file, .. } => 16 + u64::from(slot) * 1000 + u64::from(file),
+        }
+    }
+}
+
 /// One subsystem's state in one cgroup, by number. Only meaningful to the subsystem that was given it, and
 /// only until its `destroy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +76,7 @@ impl Css {
 
 /// A control file of a directory, to read and write by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum FileId {
     /// `tasks`: threads.
     Tasks,

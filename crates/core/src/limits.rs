@@ -9,6 +9,7 @@ use crate::ids::CgroupId;
 
 /// A limit of a cgroup.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LimitState {
     /// The control file that sets it, such as `pids.max`.
     pub file: String,

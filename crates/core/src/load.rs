@@ -17,7 +17,7 @@ use crate::slot::{SLOTS, Slot};
 use crate::subsystem::{Callbacks, Subsystem};
 use crate::task::Tid;
 
-/// The longest name of a subsystem in bytes (E2.1).
+/// The longest name of a subsystem in bytes (E2 step 1).
 pub const MAX_SUBSYSTEM_NAME: usize = 32;
 
 fn refuse(name: &str, errno: Errno, reason: impl Into<Cow<'static, str>>) -> Error {

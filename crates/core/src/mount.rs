@@ -17,6 +17,7 @@ use crate::task::{Caller, Owner};
 
 /// What a mount got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mounted {
     /// The root of the hierarchy.
     pub root: CgroupId,
@@ -25,12 +26,8 @@ pub struct Mounted {
 }
 
 impl Engine {
-    /// Mounts file system type `cgroup` with these options, of which a release agent may be any bytes.
-    ///
-    /// # Errors
-    /// `EPERM` for an unprivileged caller; `EINVAL` for bad options; `EBUSY` if a wanted subsystem is bound
-    /// elsewhere or the name has another set. On failure nothing has changed.
-    pub fn mount(
+    /// [`Session::mount`](crate::Session::mount)
+    pub(crate) fn mount(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
@@ -41,12 +38,8 @@ impl Engine {
         self.mount_parsed(host, caller, options)
     }
 
-    /// Mounts the legacy file system type `cpuset` (A7): bare file names and `/sbin/cpuset_release_agent`, unless
-    /// cpuset is mounted already, whose names stay as they are.
-    ///
-    /// # Errors
-    /// `ENODEV` without the cpuset subsystem, `EINVAL` for any option, else as [`Engine::mount`].
-    pub fn mount_cpuset(
+    /// [`Session::mount_cpuset`](crate::Session::mount_cpuset)
+    pub(crate) fn mount_cpuset(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
@@ -138,7 +131,7 @@ impl Engine {
     fn create_hierarchy(&mut self, caller: &Caller, options: &MountOptions) -> CgroupId {
         let free = self.tree.hierarchies.iter().position(Option::is_none);
         let index = free.unwrap_or(self.tree.hierarchies.len());
-        // Linux 6.x: 0555, whoever mounts. Root needs no permission; who else may mount has no capability to do without (D95).
+        // Linux 6.x: 0555, whoever mounts. Root needs no permission; who else may mount has no capability to do without (L95).
         let mode = if caller.uid == 0 { 0o555 } else { 0o755 };
         let owner = Owner { uid: caller.uid, gid: caller.gid, mode };
         let mut root = Cgroup::new(b"", index, None, owner);
@@ -189,12 +182,8 @@ impl Engine {
         }
     }
 
-    /// Changes the subsystems or the release agent of a mounted hierarchy (A5.2).
-    ///
-    /// # Errors
-    /// `EPERM`; `ENODEV` if the hierarchy is gone or the dummy one; `EINVAL` for bad options or other flags or another name; `EBUSY` while the hierarchy has children,
-    /// even if nothing would change (A5.3), or if an added subsystem is bound elsewhere.
-    pub fn remount(
+    /// [`Session::remount`](crate::Session::remount)
+    pub(crate) fn remount(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,

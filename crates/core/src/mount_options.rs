@@ -33,7 +33,7 @@ pub(crate) struct MountOptions {
 pub(crate) struct Known<'a> {
     /// Resolves a name to its slot.
     pub(crate) slot_of: &'a dyn Fn(&str) -> Option<usize>,
-    /// IndexSet of all loaded subsystems.
+    /// One bit for each of the loaded subsystems.
     pub(crate) all: u64,
     /// Their names, for messages.
     pub(crate) names: &'a dyn Fn() -> String,

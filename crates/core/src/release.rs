@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::engine::Engine;
 use crate::ids::CgroupId;
+use crate::task::Credentials;
 
 /// A cgroup to tell the release agent of. The host runs it, asynchronously and unretried, with `argv` =
 /// {agent, path} and only `HOME=/` and `PATH=/sbin:/bin:/usr/sbin:/usr/bin` in the environment (C8.3).
@@ -17,7 +18,7 @@ pub struct Release {
     /// The number of the hierarchy.
     pub hierarchy: u32,
     /// User and group id of who mounted the hierarchy.
-    pub mounter: (u32, u32),
+    pub mounter: Credentials,
 }
 
 /// Releases not yet taken by the host.
@@ -60,7 +61,7 @@ impl Engine {
             agent: hierarchy.release_agent.clone(),
             path: self.tree.path(id),
             hierarchy: hierarchy.id,
-            mounter: (mounter.uid, mounter.gid),
+            mounter: Credentials { uid: mounter.uid, gid: mounter.gid },
         };
         self.releases.waiting.push_back((id, release));
         self.tree[id].release_queued = true;

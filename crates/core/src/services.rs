@@ -6,7 +6,7 @@ use crate::counter::{Counter, CpuUsage};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::hierarchy::HierarchyFlags;
-use crate::host::{Capability, HostView};
+use crate::host::{Capability, ExistingPages, HostView};
 use crate::ids::{CgroupId, Css};
 use crate::index_set::IndexSet;
 use crate::task::{Caller, TaskFacts, Tid};
@@ -113,7 +113,7 @@ pub trait Services {
         task: Tid,
         from: &IndexSet,
         to: &IndexSet,
-        migrate: bool,
+        existing: ExistingPages,
     ) -> Result<(), Errno>;
 
     /// [`Host::freeze`](crate::Host::freeze)
@@ -143,6 +143,7 @@ pub trait Services {
 }
 
 /// The engine's inside, for [`Services::engine_view`].
+#[non_exhaustive]
 pub struct EngineView<'a> {
     /// All cgroups and css_sets.
     pub tree: &'a Tree,

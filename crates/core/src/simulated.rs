@@ -7,7 +7,7 @@ use crate::counter::CpuTime;
 use crate::engine::Engine;
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::host::{Capability, Host, HostView, Unsupported};
+use crate::host::{Capability, ExistingPages, Host, HostView, Unsupported};
 use crate::ids::CssSetId;
 use crate::index_set::IndexSet;
 use crate::task::{TaskFacts, Tid};
@@ -36,6 +36,15 @@ pub struct SimulatedTask {
     /// CPU time used and not yet reported, by CPU.
     pub unreported: Vec<(usize, CpuTime)>,
     set: Option<CssSetId>,
+}
+
+/// What a fork makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChildKind {
+    /// A process of its own.
+    Process,
+    /// A thread of its parent's thread group.
+    Thread,
 }
 
 /// A host whose tasks exist only in a table.
@@ -111,12 +120,14 @@ impl SimulatedHost {
     ///
     /// # Errors
     /// As [`Engine::charge_fork`].
-    pub fn fork(&mut self, engine: &mut Engine, parent: Tid, thread: bool) -> Result<Tid> {
+    pub fn fork(&mut self, engine: &mut Engine, parent: Tid, kind: ChildKind) -> Result<Tid> {
         let set = self.tasks[&parent].set.expect("a living task has a css_set");
         let charge = engine.charge_fork(self, parent, set)?;
         let child = self.next();
         let mut record = self.tasks[&parent].clone();
-        record.facts.group = if thread { record.facts.group } else { child };
+        if kind == ChildKind::Process {
+            record.facts.group = child;
+        }
         record.facts.forking = false;
         record.frozen = false;
         record.migrated_from = None;
@@ -268,11 +279,11 @@ impl Host for SimulatedHost {
         task: Tid,
         from: &IndexSet,
         to: &IndexSet,
-        migrate: bool,
+        existing: ExistingPages,
     ) -> Result<(), Errno> {
         let task = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
         task.memory = to.clone();
-        if migrate {
+        if existing == ExistingPages::Move {
             task.migrated_from = Some(from.clone());
         }
         Ok(())

@@ -5,8 +5,11 @@ use core::fmt;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use bitflags::bitflags;
+
 use crate::errno::Errno;
 use crate::error::{Error, Result};
+use crate::ids::FileId;
 
 /// The number of a task (a thread), unique among living tasks of one host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +23,7 @@ impl fmt::Display for Tid {
 
 /// What a host knows of one living task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TaskFacts {
     /// The thread group (process) it belongs to: the number of its leader.
     pub group: Tid,
@@ -36,8 +40,16 @@ pub struct TaskFacts {
     pub forking: bool,
 }
 
+impl TaskFacts {
+    /// A living, movable task of that thread group, whose real and saved user is `uid`. The fields can be changed.
+    pub const fn new(group: Tid, uid: u32) -> TaskFacts {
+        TaskFacts { group, real_uid: uid, saved_uid: uid, movable: true, exiting: false, forking: false }
+    }
+}
+
 /// What a move has to know of a task, of what [`TaskFacts`] has: a host may know these without reading anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MoveFacts {
     /// As [`TaskFacts::group`].
     pub group: Tid,
@@ -49,6 +61,13 @@ pub struct MoveFacts {
     pub forking: bool,
 }
 
+impl MoveFacts {
+    /// A living, movable task of that thread group. The fields can be changed.
+    pub const fn new(group: Tid) -> MoveFacts {
+        MoveFacts { group, movable: true, exiting: false, forking: false }
+    }
+}
+
 impl From<TaskFacts> for MoveFacts {
     fn from(facts: TaskFacts) -> MoveFacts {
         let TaskFacts { group, movable, exiting, forking, .. } = facts;
@@ -56,7 +75,48 @@ impl From<TaskFacts> for MoveFacts {
     }
 }
 
-/// Who asks for an operation.
+bitflags! {
+    /// What a caller wants of a file or directory: the permission bits of one class, as in access(2).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Access: u32 {
+        /// To read a file or to list a directory.
+        const READ = 4;
+        /// To write a file or to change a directory's entries.
+        const WRITE = 2;
+        /// To go through a directory.
+        const SEARCH = 1;
+    }
+}
+
+/// What an attach moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MoveScope {
+    /// One thread: a write to `tasks`.
+    Task,
+    /// The whole thread group of a thread: a write to `cgroup.procs`.
+    ThreadGroup,
+}
+
+impl MoveScope {
+    /// The control file that a write moves this much by.
+    pub fn file(self) -> FileId {
+        match self {
+            MoveScope::Task => FileId::Tasks,
+            MoveScope::ThreadGroup => FileId::Procs,
+        }
+    }
+}
+
+/// User and group on whose behalf something runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// The task that requests an operation, and its rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The asking task; `0` written to `tasks` means it.
@@ -84,9 +144,9 @@ impl Caller {
         Caller { task, uid, gid, groups: Vec::new(), umask: 0o022, privileged: false }
     }
 
-    /// May the caller read (`4`), write (`2`), or execute or search (`1`) an object, or all of a sum of these? The
-    /// rule of every Unix file. A front end asks it for the steps of a path and before it lists a directory.
-    pub fn may(&self, owner: &Owner, want: u32) -> bool {
+    /// True if owner and mode of an object grant the caller all of `access`, by the rule of every Unix file. A front
+    /// end checks so the steps of a path, and a directory before it lists it.
+    pub fn may(&self, owner: &Owner, access: Access) -> bool {
         let shift = if self.uid == owner.uid {
             6
         } else if self.gid == owner.gid || self.groups.contains(&owner.gid) {
@@ -94,11 +154,17 @@ impl Caller {
         } else {
             0
         };
-        self.privileged || (owner.mode >> shift) & want == want
+        self.privileged || (owner.mode >> shift) & access.bits() == access.bits()
     }
 
-    pub(crate) fn must(&self, owner: &Owner, want: u32, operation: &'static str, object: &str) -> Result<()> {
-        if self.may(owner, want) {
+    pub(crate) fn must(
+        &self,
+        owner: &Owner,
+        access: Access,
+        operation: &'static str,
+        object: &str,
+    ) -> Result<()> {
+        if self.may(owner, access) {
             return Ok(());
         }
         Err(Error::Permission {

@@ -88,6 +88,12 @@ fn limits_hit_are_listed_from_above_downward() {
     assert_eq!(hits(&world, a), expected[..1]);
 }
 
+/// File, limit, use, peak and failures of each limit.
+fn limits(world: &World, cgroup: CgroupId) -> Vec<(String, Option<u64>, u64, u64, u64)> {
+    let fields = |state: LimitState| (state.file, state.limit, state.used, state.peak, state.failures);
+    world.engine.limits(cgroup).into_iter().map(fields).collect()
+}
+
 #[test]
 fn limits_of_a_cgroup_show_usage_peak_and_refusals() {
     let (mut world, desk, [top, a, b, c], task) = world();
@@ -95,25 +101,19 @@ fn limits_of_a_cgroup_show_usage_peak_and_refusals() {
     world.exit(second);
     world.write(a, "p.limit", "0 1").unwrap();
     assert_eq!(world.fork(task), Err(Errno::EAGAIN));
-    let state = |file: &str, limit, used, peak, failures| LimitState {
-        file: file.into(),
-        limit,
-        used,
-        peak,
-        failures,
-    };
+    let state = |file: &str, limit, used, peak, failures| (file.to_owned(), limit, used, peak, failures);
     let expected = [state("p.max", Some(1), 1, 2, 1), state("p.forks", None, 1, 1, 0)];
-    assert_eq!(world.engine.limits(a), expected, "a rule without a file has no limit to be set");
+    assert_eq!(limits(&world, a), expected, "a rule without a file has no limit to be set");
     // charged on the way up to the limit that refused
-    assert_eq!(world.engine.limits(b), [state("p.max", None, 1, 2, 0), state("p.forks", None, 1, 1, 0)]);
-    assert_eq!(world.engine.limits(c), [state("p.max", None, 0, 0, 0), state("p.forks", None, 0, 0, 0)]);
-    assert_eq!(world.engine.limits(top), [], "a root has no files of limits");
+    assert_eq!(limits(&world, b), [state("p.max", None, 1, 2, 0), state("p.forks", None, 1, 1, 0)]);
+    assert_eq!(limits(&world, c), [state("p.max", None, 0, 0, 0), state("p.forks", None, 0, 0, 0)]);
+    assert_eq!(limits(&world, top), [], "a root has no files of limits");
     world.write(a, "p.limit", "0 max").unwrap();
     desk.records().knobs.veto_fork = true;
     assert_eq!(world.fork(task), Err(Errno::ENOMEM));
-    assert_eq!(world.engine.limits(b).pop(), Some(state("p", None, 0, 0, 1)), "the subsystem's own refusal");
+    assert_eq!(limits(&world, b).pop(), Some(state("p", None, 0, 0, 1)), "the subsystem's own refusal");
     world.rmdir(c).unwrap();
-    assert_eq!(world.engine.limits(c), []);
+    assert_eq!(limits(&world, c), []);
 }
 
 /// Everything that waits, but for what cgroups got and lost.
@@ -125,7 +125,7 @@ fn refusals(world: &mut World) -> Vec<(String, String, u64)> {
             Some((String::from_utf8(path).unwrap(), file, count))
         }
         Event::Populated { .. } => None,
-        other @ Event::Lost(_) => panic!("{other:?}"),
+        other => panic!("{other:?}"),
     });
     shown.collect()
 }

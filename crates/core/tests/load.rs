@@ -53,9 +53,9 @@ fn a_stale_file_id_answers_enodev() {
     let gone = |world: &mut World, cgroup, file| {
         let World { engine, host, .. } = world;
         let answers = [
-            engine.read(host, &root, cgroup, file).map(|_| ()),
-            engine.write(host, &root, cgroup, file, b""),
-            engine.write(host, &root, cgroup, file, b"1"),
+            engine.session(host, &root).read(cgroup, file).map(|_| ()),
+            engine.session(host, &root).write(cgroup, file, b""),
+            engine.session(host, &root).write(cgroup, file, b"1"),
             engine.file_owner(cgroup, file).map(|_| ()),
             engine.set_file_owner(&root, cgroup, file, Owner::default()),
         ];
@@ -93,7 +93,7 @@ fn an_owner_given_to_a_file_goes_with_the_file() {
     assert_eq!((owner.uid, owner.mode), (0, 0o644));
 }
 
-/// T10, E2.1: names and answers.
+/// T10, E2 step 1: names and answers.
 #[test]
 fn t10_what_load_refuses() {
     let mut world = World::new();
@@ -123,7 +123,7 @@ fn t10_sixty_four_slots() {
     assert_eq!(world.engine.subsystems().nth(31), Some("more"), "in the slot that was free");
 }
 
-/// T10, E2.6, E6.1: the state is made before the slot is published; a failure leaves nothing.
+/// T10, E2 step 6, E6.1: the state is made before the slot is published; a failure leaves nothing.
 #[test]
 fn t10_a_failing_create() {
     let (probe, desk) = Probe::new("p", Callbacks::FORK, &[Resource::Tasks]);

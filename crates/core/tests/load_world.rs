@@ -145,7 +145,7 @@ fn full() -> (World, Vec<ForkCharge>) {
     (world, flights.into())
 }
 
-/// E5.4, E2.9, E3.3: a load changes nothing but that it is there, and an unload puts everything back.
+/// E5.4, E2 step 9, E3 step 3: a load changes nothing but that it is there, and an unload puts everything back.
 #[test]
 fn load_and_unload_in_a_full_world_change_nothing_else() {
     let (mut world, flights) = full();
@@ -171,7 +171,7 @@ fn load_and_unload_in_a_full_world_change_nothing_else() {
     }
 }
 
-/// E2.9: every css_set has the new state: whichever task forks, dies or moves, it is counted, and in sets that are made
+/// E2 step 9: every css_set has the new state: whichever task forks, dies or moves, it is counted, and in sets that are made
 /// later too.
 #[test]
 fn every_css_set_gets_the_state_of_a_late_subsystem() {

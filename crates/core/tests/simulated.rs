@@ -6,6 +6,7 @@ use common::World;
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{
     Errno, Tid,
+    host::ExistingPages,
     host::{Host as _, HostView as _, IndexSet},
     subsystem::CpuTime,
 };
@@ -93,7 +94,7 @@ fn child_inherits_what_a_process_inherits() {
     let mut world = World { host: SimulatedHost::new(4), ..World::new() };
     let parent = world.host.spawn(&mut world.engine, 7);
     world.host.set_affinity(parent, &set(&[1])).unwrap();
-    world.host.set_memory_nodes(parent, &set(&[0]), &set(&[2]), true).unwrap();
+    world.host.set_memory_nodes(parent, &set(&[0]), &set(&[2]), ExistingPages::Move).unwrap();
     world.host.freeze(parent);
     world.host.run(parent, 0, CpuTime { user: 1, system: 1 });
     let child = world.fork(parent).unwrap();

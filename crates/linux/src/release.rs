@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use penfold_core::Release;
+use penfold_core::{Credentials, Release};
 
 use crate::descriptor::close_all_on_exec;
 use crate::orphans::Orphans;
@@ -203,7 +203,7 @@ impl AgentRunner {
 fn spawn(release: &Release) -> io::Result<Child> {
     let mut command = command(release);
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let (uid, gid) = release.mounter;
+    let Credentials { uid, gid } = release.mounter;
     let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     if own.0 == 0 && own != (uid, gid) {
         command.uid(uid).gid(gid);

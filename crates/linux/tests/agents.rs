@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::eventually;
 use hosted::{TestHost, lives};
-use penfold_core::{Release, Tid};
+use penfold_core::{Credentials, Release, Tid};
 use penfold_linux::proc;
 use penfold_linux::release::{AGENTS_AT_ONCE, AgentNotice, Agents};
 use penfold_linux::trace::ExecOptions;
@@ -59,8 +59,13 @@ fn agents() -> (Agents, mpsc::Receiver<AgentNotice>) {
 }
 
 fn release(agent: &str, path: &str) -> Release {
-    let mounter = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-    Release { agent: agent.as_bytes().to_owned(), path: path.as_bytes().to_vec(), hierarchy: 1, mounter }
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    Release {
+        agent: agent.as_bytes().to_owned(),
+        path: path.as_bytes().to_vec(),
+        hierarchy: 1,
+        mounter: Credentials { uid, gid },
+    }
 }
 
 #[test]
@@ -111,7 +116,7 @@ fn an_agent_runs_as_who_mounted_the_hierarchy() {
     let agent =
         scratch.script(&format!("{{ id -u; id -g; id -G; }} > {0}.new; mv {0}.new {0}", told.display()));
     let (agents, _notes) = agents();
-    agents.release(Release { mounter: (65534, 65533), ..release(&agent, "/a") });
+    agents.release(Release { mounter: Credentials { uid: 65534, gid: 65533 }, ..release(&agent, "/a") });
     eventually("the agent has run", || told.exists());
     assert_eq!(std::fs::read_to_string(&told).expect("it is there"), "65534\n65533\n65533\n");
 }

@@ -10,7 +10,7 @@ use common::{CProgram, OutputFile, compile, eventually};
 use contained::{EngineJob, owner, read, run_time, ticks, write};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use penfold_core::{CgroupId, Tid};
+use penfold_core::{CgroupId, MoveScope, Tid};
 
 /// A parent that watches its child as a shell does, and a child that is busy, that forks or that has threads.
 const PROGRAM: &str = r#"
@@ -76,9 +76,12 @@ impl WatchedChild {
         watched.child = watched.get(Field::Child) as i32;
         let (cgroup, child) = (watched.job.cgroup, Tid(watched.child));
         let moved = watched.job.control.with_exact(move |engine, host| {
-            let inner = engine.mkdir(host, &owner(), cgroup, b"inner", 0o755).expect("a cgroup");
+            let inner = engine.session(host, &owner()).mkdir(cgroup, b"inner", 0o755).expect("a cgroup");
             // also in the midst of forks: none is in flight while a request is served
-            engine.attach(host, &owner(), inner, child, true).expect("the child is moved");
+            engine
+                .session(host, &owner())
+                .attach(inner, child, MoveScope::ThreadGroup)
+                .expect("the child is moved");
             inner
         });
         watched.inner = moved.expect("the job runs");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{OutputFile, eventually, shell};
 use contained::{EngineJob, owner, read};
 use penfold_core::{
-    CgroupId, Engine, Errno, Tid,
+    CgroupId, Engine, Errno, MoveScope, Tid,
     host::{Capability, Host},
 };
 
@@ -20,7 +20,7 @@ fn write_errno(
     value: &str,
 ) -> Option<Errno> {
     let file = engine.find_file(cgroup, name).expect("the file is there");
-    engine.write(host, &owner(), cgroup, file, value.as_bytes()).err().map(|error| error.errno())
+    engine.session(host, &owner()).write(cgroup, file, value.as_bytes()).err().map(|error| error.errno())
 }
 
 impl EngineJob {
@@ -56,8 +56,9 @@ fn a_task_that_is_not_of_the_job_is_esrch() {
         }
     }
     let (cgroup, main) = (job.cgroup, Tid(job.main));
-    let own =
-        job.control.with_exact(move |engine, host| engine.attach(host, &owner(), cgroup, main, true).is_ok());
+    let own = job.control.with_exact(move |engine, host| {
+        engine.session(host, &owner()).attach(cgroup, main, MoveScope::ThreadGroup).is_ok()
+    });
     assert_eq!(own, Ok(true), "where its own are taken");
     job.end();
 }

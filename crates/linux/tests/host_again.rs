@@ -137,7 +137,7 @@ fn a_process_that_is_moved_while_a_thread_executes_a_program_stays_where_it_was_
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGUSR1).expect("it lives");
         eventually("its thread has taken the leader's number", || hosted::threads(pid) == [pid]);
         let file = engine.find_file(cgroup, "cgroup.procs").expect("the file is there");
-        engine.write(host, &contained::owner(), cgroup, file, pid.to_string().as_bytes())
+        engine.session(host, &contained::owner()).write(cgroup, file, pid.to_string().as_bytes())
     });
     moved.expect("the host runs").expect("it may move");
     assert_eq!(outside.line(), "again");

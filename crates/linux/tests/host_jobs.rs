@@ -125,7 +125,7 @@ fn a_command_that_cannot_run_says_why_and_harms_nobody() {
     hosted
         .host
         .control()
-        .with_exact(move |engine, host| engine.rmdir(host, &contained::owner(), cgroup))
+        .with_exact(move |engine, host| engine.session(host, &contained::owner()).rmdir(cgroup))
         .unwrap()
         .unwrap();
     let error = hosted.host.exec(Command::new(["true"]), [cgroup], ExecOptions::default());

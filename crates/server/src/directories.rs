@@ -44,7 +44,7 @@ impl Service {
             if confined && !engine.exists(parent, name) {
                 must_reach(engine, host, client.caller.task, parent, Reach::SelfOrBelow)?;
             }
-            engine.mkdir(host, &client.caller, parent, name, mode)
+            engine.session(host, &client.caller).mkdir(parent, name, mode)
         })?;
         self.announce(origin, EngineChange::Made { parent, cgroup });
         Ok(cgroup)
@@ -61,7 +61,7 @@ impl Service {
                 must_reach(engine, host, client.caller.task, cgroup, Reach::Below)?;
             }
             let place = engine.tree().get(cgroup).map(|node| (node.parent(), node.name().to_vec()));
-            engine.rmdir(host, &client.caller, cgroup)?;
+            engine.session(host, &client.caller).rmdir(cgroup)?;
             Ok(place)
         };
         let place = match self.request(remove) {

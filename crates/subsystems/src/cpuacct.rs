@@ -15,7 +15,7 @@
 //!
 //! Everything is in the root too. There is a number for every CPU that can exist (`nr_cpu_ids`), used or not.
 //!
-//! The rules are Linux 6.x cgroup v1 (`kernel/sched/cpuacct.c`); F2 of the project's history. One thing differs on
+//! The rules are Linux 6.x cgroup v1 (`kernel/sched/cpuacct.c`); F2 of docs/history.md. One thing differs on
 //! purpose: Linux takes user and system time from the timer tick and the total from the scheduler, so its parts do
 //! not quite add up; here `usage_user` and `usage_sys` always add up to `usage`.
 

@@ -18,7 +18,7 @@
 //!   neither tasks nor children. The root's is always `0`.
 //!
 //! The rules are those of Linux 2.6.34 (`kernel/cgroup.c`), where the numbers were addresses in the kernel, and
-//! `releasable` a flag that said so only after a task or child had left; F7.2 of the project's history.
+//! `releasable` a flag that said so only after a task or child had left; F7.2 of docs/history.md.
 
 use core::fmt::Write as _;
 
@@ -90,7 +90,7 @@ fn current_css_set_cg_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut Str
 }
 
 fn cgroup_css_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
-    let EngineView { tree, host, cgroup } = engine_view_of(ctx)?;
+    let EngineView { tree, host, cgroup, .. } = engine_view_of(ctx)?;
     for set in tree.css_sets_of(cgroup) {
         let _ = writeln!(out, "css_set {}", set.number());
         let mut tasks: Vec<Tid> = Vec::new();

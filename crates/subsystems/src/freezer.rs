@@ -14,7 +14,7 @@
 //! A task that moves in is stopped, one that moves out goes on; a cgroup made below a frozen one is frozen. A child
 //! whose birth was under way when its cgroup was frozen is stopped too: this is why there is a fork callback.
 //!
-//! The rules are Linux 6.x cgroup v1 (`kernel/cgroup/legacy_freezer.c`); F4 of the project's history.
+//! The rules are Linux 6.x cgroup v1 (`kernel/cgroup/legacy_freezer.c`); F4 of docs/history.md.
 
 use alloc::string::String;
 

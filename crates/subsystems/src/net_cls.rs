@@ -16,7 +16,7 @@
 //! There is no fork callback. A socket takes its class from the cgroup of the task that makes it, and a child is born
 //! in the cgroup of its parent, so the host carries the class from parent to child and a fork costs nothing more.
 //!
-//! The rules are Linux 6.x cgroup v1 (`net/core/netclassid_cgroup.c`); F5 of the project's history.
+//! The rules are Linux 6.x cgroup v1 (`net/core/netclassid_cgroup.c`); F5 of docs/history.md.
 
 use alloc::format;
 

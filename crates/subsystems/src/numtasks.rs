@@ -26,7 +26,7 @@
 //! is a part that no sibling can be given, not room beyond the parent's bound; the bounds are tried before the rate, so
 //! a fork that a bound refuses does not count as one of the window; an attach is, as then, never refused.
 //!
-//! F3 of the project's history.
+//! F3 of docs/history.md.
 
 mod shares;
 

@@ -10,7 +10,7 @@
 //! * `pids.peak`: the highest `pids.current` so far. A refused fork may raise it where it passed, as in Linux.
 //! * `pids.events`: `max N`, the forks refused that were tried *in this cgroup*, whichever limit refused them.
 //!
-//! The rules are Linux 6.x cgroup v1 (`kernel/cgroup/pids.c`); F3.16 of the project's history.
+//! The rules are Linux 6.x cgroup v1 (`kernel/cgroup/pids.c`); F3.16 of docs/history.md.
 
 use core::fmt::Write as _;
 

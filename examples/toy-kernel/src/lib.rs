@@ -19,7 +19,7 @@ mod table;
 use alloc::string::String;
 
 use penfold_core::{
-    Caller, CgroupId, Engine, Errno, Error, Result, Tid, host::HostView as _, subsystem::CpuTime,
+    Access, Caller, CgroupId, Engine, Errno, Error, Result, Tid, host::HostView as _, subsystem::CpuTime,
 };
 use penfold_subsystems::Pids;
 
@@ -62,7 +62,7 @@ impl Kernel {
     /// # Errors
     /// As [`Engine::mount`].
     pub fn mount(&mut self, options: &str) -> Result<CgroupId> {
-        Ok(self.engine.mount(&mut self.table, &Kernel::init(), options)?.root)
+        Ok(self.engine.session(&mut self.table, &Kernel::init()).mount(options)?.root)
     }
 
     /// mkdir(2).
@@ -70,7 +70,7 @@ impl Kernel {
     /// # Errors
     /// As [`Engine::mkdir`].
     pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> Result<CgroupId> {
-        self.engine.mkdir(&mut self.table, &Kernel::init(), parent, name.as_bytes(), 0o755)
+        self.engine.session(&mut self.table, &Kernel::init()).mkdir(parent, name.as_bytes(), 0o755)
     }
 
     /// rmdir(2).
@@ -78,7 +78,7 @@ impl Kernel {
     /// # Errors
     /// As [`Engine::rmdir`].
     pub fn rmdir(&mut self, cgroup: CgroupId) -> Result<()> {
-        self.engine.rmdir(&mut self.table, &Kernel::init(), cgroup)
+        self.engine.session(&mut self.table, &Kernel::init()).rmdir(cgroup)
     }
 
     /// open, write, close.
@@ -87,8 +87,8 @@ impl Kernel {
     /// As [`Engine::open`] and [`Engine::write`].
     pub fn write(&mut self, cgroup: CgroupId, file: &str, content: &str) -> Result<()> {
         let caller = Kernel::init();
-        let file = self.engine.open(&caller, cgroup, file, 2)?;
-        self.engine.write(&mut self.table, &caller, cgroup, file, content.as_bytes())
+        let file = self.engine.open(&caller, cgroup, file, Access::WRITE)?;
+        self.engine.session(&mut self.table, &caller).write(cgroup, file, content.as_bytes())
     }
 
     /// open, read, close.
@@ -97,8 +97,8 @@ impl Kernel {
     /// As [`Engine::open`] and [`Engine::read`].
     pub fn read(&mut self, cgroup: CgroupId, file: &str) -> Result<String> {
         let caller = Kernel::init();
-        let file = self.engine.open(&caller, cgroup, file, 4)?;
-        let content = self.engine.read(&mut self.table, &caller, cgroup, file)?;
+        let file = self.engine.open(&caller, cgroup, file, Access::READ)?;
+        let content = self.engine.session(&mut self.table, &caller).read(cgroup, file)?;
         Ok(String::from_utf8_lossy(&content).into_owned())
     }
 

@@ -38,7 +38,9 @@ impl Hosted {
     }
 
     pub fn mount(&self, options: &'static str) -> CgroupId {
-        self.with(move |engine, host| engine.mount(host, &owner(), options)).expect("it is mounted").root
+        self.with(move |engine, host| engine.session(host, &owner()).mount(options))
+            .expect("it is mounted")
+            .root
     }
 
     pub fn unmount(&self, root: CgroupId) {
@@ -46,13 +48,13 @@ impl Hosted {
     }
 
     pub fn mkdir(&self, parent: CgroupId, name: &'static str) -> CgroupId {
-        let made =
-            self.with(move |engine, host| engine.mkdir(host, &owner(), parent, name.as_bytes(), 0o755));
+        let made = self
+            .with(move |engine, host| engine.session(host, &owner()).mkdir(parent, name.as_bytes(), 0o755));
         made.expect("a cgroup")
     }
 
     pub fn rmdir(&self, cgroup: CgroupId) {
-        self.with(move |engine, host| engine.rmdir(host, &owner(), cgroup)).expect("it is empty");
+        self.with(move |engine, host| engine.session(host, &owner()).rmdir(cgroup)).expect("it is empty");
     }
 
     pub fn exec<S: AsRef<str>>(&self, cgroup: Option<CgroupId>, argv: &[S]) -> TracedCommand {
@@ -75,7 +77,7 @@ pub fn account(
 ) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
     let mut map = |name: &str| -> BTreeMap<String, u64> {
         let file = engine.find_file(cgroup, name).expect("the file is there");
-        let text = engine.read(host, &owner(), cgroup, file).expect("it can be read");
+        let text = engine.session(host, &owner()).read(cgroup, file).expect("it can be read");
         let text = String::from_utf8(text).expect("a text");
         let pair = |line: &str| {
             let (key, value) = line.split_once(' ').expect("a key and a value");

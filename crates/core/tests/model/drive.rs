@@ -115,7 +115,7 @@ impl Pair {
         Some(match *op {
             Op::Mount { ref options, privileged } => {
                 let caller = Pair::caller(!privileged);
-                let mounted = errno(world.engine.mount(&mut world.host, &caller, options));
+                let mounted = errno(world.engine.session(&mut world.host, &caller).mount(options));
                 let id = |root| world.engine.tree().hierarchy_of(root).id;
                 let core = mounted.map(|mounted| id(mounted.root));
                 let expected = model.mount(privileged, options);
@@ -139,15 +139,18 @@ impl Pair {
                 let (hierarchy, path, id) = self.cgroup(at)?;
                 let mode = if open { 0o777 } else { 0o755 };
                 let Pair { world, model, .. } = self;
-                let core =
-                    world.engine.mkdir(&mut world.host, &Pair::caller(user), id, name.as_bytes(), mode);
+                let core = world.engine.session(&mut world.host, &Pair::caller(user)).mkdir(
+                    id,
+                    name.as_bytes(),
+                    mode,
+                );
                 let uid = if user { USER } else { 0 };
                 (errno(core).map(|_| ()), model.mkdir(uid, hierarchy, &path, name, mode))
             }
             Op::Rmdir { at, user } => {
                 let (hierarchy, path, id) = self.cgroup(at)?;
                 let Pair { world, model, .. } = self;
-                let core = errno(world.engine.rmdir(&mut world.host, &Pair::caller(user), id));
+                let core = errno(world.engine.session(&mut world.host, &Pair::caller(user)).rmdir(id));
                 if core.is_ok() {
                     self.stale.push(id);
                 }
@@ -304,7 +307,8 @@ impl Pair {
             penfold_core::control_file::FileId::Tasks
         };
         let Pair { world, model, .. } = self;
-        let core = world.engine.write(&mut world.host, &Pair::caller(user), id, file, text.as_bytes());
+        let core =
+            world.engine.session(&mut world.host, &Pair::caller(user)).write(id, file, text.as_bytes());
         let expected = match meant {
             Ok(Some(0)) => model.attach(if user { USER } else { 0 }, hierarchy, path, 1, whole),
             Ok(Some(task)) => model.attach(if user { USER } else { 0 }, hierarchy, path, task, whole),

@@ -36,12 +36,12 @@ pub fn write(
     value: &str,
 ) -> Result<(), String> {
     let file = engine.find_file(cgroup, name).ok_or_else(|| format!("no {name}"))?;
-    engine.write(host, &owner(), cgroup, file, value.as_bytes()).map_err(|error| error.to_string())
+    engine.session(host, &owner()).write(cgroup, file, value.as_bytes()).map_err(|error| error.to_string())
 }
 
 pub fn read(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId, name: &str) -> String {
     let file = engine.find_file(cgroup, name).expect("the file is there");
-    let content = engine.read(host, &owner(), cgroup, file).expect("it can be read");
+    let content = engine.session(host, &owner()).read(cgroup, file).expect("it can be read");
     String::from_utf8(content).expect("a text").trim_end().to_owned()
 }
 
@@ -63,8 +63,8 @@ impl EngineJob {
         }
         let (engine, host) = builder.parts();
         penfold_subsystems::load_tree(engine, host).expect("all controllers load");
-        let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
-        let cgroup = engine.mkdir(host, &owner(), root, b"job", 0o755).expect("a cgroup");
+        let root = engine.session(host, &owner()).mount("all,clone_children").expect("they mount").root;
+        let cgroup = engine.session(host, &owner()).mkdir(root, b"job", 0o755).expect("a cgroup");
         for (name, value) in settings {
             write(engine, host, cgroup, name, value).expect("the setting is taken");
         }

@@ -22,16 +22,15 @@ impl TestHost {
         let mut builder = JobBuilder::new(false);
         let (engine, host) = builder.parts();
         penfold_subsystems::load_all(engine, host).expect("all controllers load");
-        let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
+        let root = engine.session(host, &owner()).mount("all,clone_children").expect("they mount").root;
         TestHost { host: TraceHost::start(builder).expect("the host starts"), root }
     }
 
     pub fn cgroup(&self, name: &'static str) -> CgroupId {
         let root = self.root;
-        let made = self
-            .host
-            .control()
-            .with_exact(move |engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755));
+        let made = self.host.control().with_exact(move |engine, host| {
+            engine.session(host, &owner()).mkdir(root, name.as_bytes(), 0o755)
+        });
         made.expect("the host runs").expect("a cgroup")
     }
 
@@ -49,7 +48,7 @@ impl TestHost {
         let value = value.to_string();
         let written = self.host.control().with_exact(move |engine, host| {
             let file = engine.find_file(cgroup, name).expect("the file is there");
-            engine.write(host, &owner(), cgroup, file, value.as_bytes())
+            engine.session(host, &owner()).write(cgroup, file, value.as_bytes())
         });
         written.expect("the host runs")
     }

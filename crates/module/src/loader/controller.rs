@@ -222,9 +222,9 @@ fn file_of(number: usize, info: &FileInfo) -> ControlFile<Controller> {
     };
     let file = if info.counts { file.not_a_setting() } else { file };
     match info.place {
-        Visibility::Everywhere => file,
         Visibility::RootOnly => file.root_only(),
         Visibility::NotRoot => file.not_on_root(),
+        _ => file,
     }
 }
 

@@ -144,6 +144,7 @@ const fn with_facts<S: Subsystem>(file: &ControlFile<S>, entry: abi::File) -> ab
             Visibility::Everywhere => abi::EVERYWHERE,
             Visibility::RootOnly => abi::ROOT_ONLY,
             Visibility::NotRoot => abi::NOT_ON_ROOT,
+            _ => panic!("the binary interface has no such visibility"),
         },
         max_write: if file.max_write == PAGE_SIZE { 0 } else { file.max_write as u32 },
         flags: if file.not_a_setting { abi::FILE_COUNTS } else { 0 },
@@ -159,6 +160,7 @@ const fn with_handlers<S: Subsystem>(file: &ControlFile<S>, mut entry: abi::File
         ReadHandler::S64(_) => entry.read_s64 = Some(handlers::read_s64::<S>),
         ReadHandler::Map(_) => entry.read_map = Some(handlers::read_map::<S>),
         ReadHandler::Text(_) => entry.read_text = Some(handlers::read_text::<S>),
+        _ => panic!("the binary interface has no such handler"),
     }
     match file.write {
         WriteHandler::None => {}
@@ -166,6 +168,7 @@ const fn with_handlers<S: Subsystem>(file: &ControlFile<S>, mut entry: abi::File
         WriteHandler::S64(_) => entry.write_s64 = Some(handlers::write_s64::<S>),
         WriteHandler::Text(_) => entry.write_text = Some(handlers::write_text::<S>),
         WriteHandler::Trigger(_) => entry.trigger = Some(handlers::trigger::<S>),
+        _ => panic!("the binary interface has no such handler"),
     }
     entry
 }
@@ -189,6 +192,7 @@ const fn rule(rule: &Rule) -> abi::Rule {
             Resource::Forks => abi::FORKS,
             Resource::CpuTime => abi::CPU_TIME,
             Resource::Sockets => abi::SOCKETS,
+            _ => panic!("the binary interface has no such resource"),
         },
         refusal: match rule.errno {
             Errno::EAGAIN => 0,

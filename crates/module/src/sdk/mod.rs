@@ -34,9 +34,9 @@
 //!
 //! Three things are different behind the binary interface, none of which a subsystem has to care about:
 //! * A panic in a callback is caught. The callback answers `EIO`, and the failure is reported under the module's name.
-//! * [`Subsystem::replay_tasks`](crate::Subsystem::existing) is not called, but [`Subsystem::fork`](crate::Subsystem::fork)
+//! * [`Subsystem::replay_tasks`](crate::Subsystem::replay_tasks) is not called, but [`Subsystem::fork`](crate::Subsystem::fork)
 //!   for each task that exists.
-//! * [`Context::inside`](crate::Context::inside) is `None`.
+//! * [`Context::engine_view`](crate::Context::engine_view) is `None`.
 //!
 //! What the interface can't hold does not compile:
 //!

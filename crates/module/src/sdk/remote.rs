@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_int};
 
 use penfold_core::{
     Caller, Errno, Error, Result, Tid,
-    host::{Capability, IndexSet, TaskFacts},
+    host::{Capability, ExistingPages, IndexSet, TaskFacts},
     subsystem::{Counter, CpuTime, CpuUsage, Css, EngineView, Services},
     tree::HierarchyFlags,
 };
@@ -223,6 +223,7 @@ impl Services for Remote {
             Capability::MemoryNodes => abi::NEED_MEMORY_NODES,
             Capability::Freeze => abi::NEED_FREEZE,
             Capability::SocketClass => abi::NEED_SOCKET_CLASS,
+            _ => return Err(Remote::cannot(Errno::EOPNOTSUPP, need)),
         };
         let answer = ask!(self.port, require, number);
         self.checked(answer, |errno| Remote::cannot(errno, need))
@@ -233,14 +234,12 @@ impl Services for Remote {
         if ask!(self.port, task, task.0, &raw mut facts) != 0 {
             return None;
         }
-        Some(TaskFacts {
-            group: Tid(facts.group),
-            real_uid: facts.real_uid,
-            saved_uid: facts.saved_uid,
-            movable: facts.movable != 0,
-            exiting: facts.exiting != 0,
-            forking: facts.forking != 0,
-        })
+        let mut task = TaskFacts::new(Tid(facts.group), facts.real_uid);
+        task.saved_uid = facts.saved_uid;
+        task.movable = facts.movable != 0;
+        task.exiting = facts.exiting != 0;
+        task.forking = facts.forking != 0;
+        Some(task)
     }
 
     fn threads_of(&self, group: Tid) -> Vec<Tid> {
@@ -277,7 +276,7 @@ impl Services for Remote {
         task: Tid,
         from: &IndexSet,
         to: &IndexSet,
-        migrate: bool,
+        existing: ExistingPages,
     ) -> Result<(), Errno> {
         let (from, to) = (from.to_words(), to.to_words());
         plain(ask!(
@@ -288,7 +287,7 @@ impl Services for Remote {
             from.len(),
             to.as_ptr(),
             to.len(),
-            migrate.into()
+            (existing == ExistingPages::Move).into()
         ))
     }
 

@@ -92,7 +92,7 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
                 let World { engine, host, root } = world;
                 let live = engine.find_file(top, "witness.told");
                 for &file in opened.iter().rev().take(3) {
-                    match engine.read(host, root, top, file) {
+                    match engine.session(host, root).read(top, file) {
                         Ok(text) => assert!(live == Some(file) && text.starts_with(b"states ")),
                         Err(error) => {
                             assert!(live != Some(file) && error.errno() == Errno::ENODEV, "{error}");
@@ -114,7 +114,7 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
         {
             let mut world = lock();
             let World { engine, host, root } = &mut *world;
-            engine.remount(host, root, top, "witness").unwrap();
+            engine.session(host, root).remount(top, "witness").unwrap();
             check(&mut world, top);
         }
         // some of the others get their turn while it is bound
@@ -126,7 +126,7 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
             check(&mut world, top);
             assert_eq!(world.unload("witness"), Err(Errno::EBUSY));
             let World { engine, host, root } = &mut *world;
-            engine.remount(host, root, top, "name=here").unwrap();
+            engine.session(host, root).remount(top, "name=here").unwrap();
         }
         thread::yield_now();
         lock().unload("witness").unwrap_or_else(|errno| panic!("round {round}: {errno}"));

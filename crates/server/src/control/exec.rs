@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::unistd::{getegid, geteuid, isatty};
-use penfold_core::{CgroupId, Engine, Tid, host::HostView};
+use penfold_core::{Access, CgroupId, Engine, Tid, host::HostView};
 use penfold_linux::host::RunningCommand;
 use penfold_linux::proc::{TaskStatus, descriptor_path, limits_of, open_working_directory};
 use penfold_linux::trace::{Command, ExecOptions, Session, User};
@@ -21,8 +21,6 @@ use super::{path, restrictions};
 use crate::escape::unescape;
 use crate::failure::Failure;
 use crate::protocol::{ExecCall, ExecReply};
-
-const WRITE: u32 = 2;
 
 /// Answers the pid and, if the client waits for it, the wait status.
 pub(super) fn exec(context: &CallContext<'_>, call: ExecCall, replies: &mut Replies<'_>) -> io::Result<()> {
@@ -69,7 +67,7 @@ fn places(context: &CallContext<'_>, addresses: Vec<String>) -> Result<(Vec<Cgro
         for address in addresses {
             let cgroup = path::cgroup(engine, caller, &address)?;
             path::must_search(engine, caller, cgroup)?;
-            engine.open(caller, cgroup, "cgroup.procs", WRITE)?;
+            engine.open(caller, cgroup, "cgroup.procs", Access::WRITE)?;
             let hierarchy = engine.tree().hierarchy_of(cgroup).id;
             if places.iter().any(|other| engine.tree().hierarchy_of(*other).id == hierarchy) {
                 let message = format!("{address}: a second cgroup of hierarchy {hierarchy}");

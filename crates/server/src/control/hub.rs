@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use penfold_core::{Caller, CgroupId, Engine, Event as Noticed, Owner, Release};
+use penfold_core::{Access, Caller, CgroupId, Engine, Event as Noticed, Owner, Release};
 
 use super::path::name_of;
 use crate::change::{Announcement, EngineChange};
@@ -148,7 +148,12 @@ impl Watcher {
 
     fn offer(&self, seen: &VisibleEvent) {
         let wanted = self.top.is_none_or(|top| seen.line.contains(&top));
-        if !wanted || !seen.directories.iter().all(|directory| self.caller.may(directory, 5)) {
+        if !wanted
+            || !seen
+                .directories
+                .iter()
+                .all(|directory| self.caller.may(directory, Access::READ | Access::SEARCH))
+        {
             return;
         }
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -214,6 +219,8 @@ fn noticed(engine: &Engine, event: Noticed) -> Result<VisibleEvent, u64> {
             Ok(existing(engine, "limit", (hierarchy, &path), Some(cgroup), Some(file)))
         }
         Noticed::Lost(count) => Err(count),
+        // of a newer core: nobody could be told what it is
+        _ => Err(1),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, CssSetId, Engine, Tid, host::Host};
+use penfold_core::{Caller, CgroupId, CssSetId, Engine, MoveScope, Tid, host::Host};
 use penfold_linux::proc::{children_of_process, start_time, threads_of};
 use penfold_linux::trace::Survivor;
 
@@ -128,13 +128,13 @@ impl Work<'_> {
         }
         self.done.insert(process.pid);
         if process.threads.is_empty() {
-            return self.attach(process.pid, true, &process.cgroups);
+            return self.attach(process.pid, MoveScope::ThreadGroup, &process.cgroups);
         }
         let known: HashMap<i32, &Thread> =
             process.threads.iter().map(|thread| (thread.tid, thread)).collect();
         for Tid(tid) in threads_of(Tid(process.pid)).unwrap_or_default() {
             match known.get(&tid) {
-                Some(thread) => self.attach(tid, false, &thread.cgroups)?,
+                Some(thread) => self.attach(tid, MoveScope::Task, &thread.cgroups)?,
                 None => self.said.push(format!(
                     "thread {tid} of process {} was born while no daemon ran, of one of several threads in different \
                      cgroups: it is in the roots now",
@@ -184,7 +184,7 @@ impl Work<'_> {
                 let newborn = Process { pid: child, started, ..like.clone() };
                 if self.readopt(&newborn)? {
                     self.done.insert(child);
-                    self.attach(child, true, &like.cgroups)?;
+                    self.attach(child, MoveScope::ThreadGroup, &like.cgroups)?;
                     parents.push(child);
                 }
             }
@@ -192,23 +192,29 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn attach(&mut self, tid: i32, whole: bool, cgroups: &[u64]) -> Result<(), Failure> {
+    fn attach(&mut self, tid: i32, scope: MoveScope, cgroups: &[u64]) -> Result<(), Failure> {
         let ids: Vec<CgroupId> =
             cgroups.iter().filter_map(|cgroup| self.cgroups.get(cgroup).copied()).collect();
         if ids.len() < cgroups.len() {
             self.said.push(format!("task {tid} was in a cgroup that is not there any more"));
         }
-        let refused = self.service.with_exact(|engine, host| attach(engine, host, tid, whole, &ids))?;
+        let refused = self.service.with_exact(|engine, host| attach(engine, host, tid, scope, &ids))?;
         self.said.extend(refused);
         Ok(())
     }
 }
 
-fn attach(engine: &mut Engine, host: &mut dyn Host, tid: i32, whole: bool, ids: &[CgroupId]) -> Vec<String> {
+fn attach(
+    engine: &mut Engine,
+    host: &mut dyn Host,
+    tid: i32,
+    scope: MoveScope,
+    ids: &[CgroupId],
+) -> Vec<String> {
     let caller = Caller::root(Tid(std::process::id().cast_signed()));
     let mut refused = Vec::new();
     for &id in ids {
-        match engine.attach(host, &caller, id, Tid(tid), whole) {
+        match engine.session(host, &caller).attach(id, Tid(tid), scope) {
             Ok(()) => {}
             // it has ended meanwhile
             Err(error) if error.errno() == penfold_core::Errno::ESRCH => {}

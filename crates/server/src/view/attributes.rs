@@ -132,17 +132,7 @@ pub(super) fn directory_ino(cgroup: &Cgroup) -> u64 {
 /// The inode number of a control file: that of the directory, and which of its files it is. A file of a subsystem that
 /// was unloaded and loaded again has its old one.
 pub(super) fn file_ino(cgroup: &Cgroup, file: FileId) -> u64 {
-    let ordinal = match file {
-        FileId::Procs => 1,
-        FileId::Tasks => 2,
-        FileId::NotifyOnRelease => 3,
-        FileId::CloneChildren => 4,
-        FileId::SaneBehavior => 5,
-        FileId::ReleaseAgent => 6,
-        // 64 slots of up to 1000 files
-        FileId::Subsystem { slot, file, .. } => 16 + u64::from(slot) * 1000 + u64::from(file),
-    };
-    (cgroup.number() << 16) + ordinal
+    (cgroup.number() << 16) + file.number()
 }
 
 /// How many tasks the machine has, at least: the fourth field of `/proc/loadavg`.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use nix::errno::Errno;
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{
-    Caller, CgroupId, Engine, Tid,
+    Caller, CgroupId, Engine, MoveScope, Tid,
     host::{HostView, TaskFacts},
 };
 use penfold_linux::doctor::HostFeature;
@@ -105,14 +105,8 @@ impl State {
         }
         for thread in threads(group.0).map(Tid).filter_map(TaskStatus::read).filter(|thread| !thread.exiting)
         {
-            let facts = TaskFacts {
-                group,
-                real_uid: thread.uids[0],
-                saved_uid: thread.uids[2],
-                movable: true,
-                exiting: false,
-                forking: false,
-            };
+            let mut facts = TaskFacts::new(group, thread.uids[0]);
+            facts.saved_uid = thread.uids[2];
             self.host.adopt(&mut self.engine, thread.task, facts);
         }
         Ok(())
@@ -167,19 +161,14 @@ impl HostHandle for Simulated {
         let pid = self.0.with(|state| {
             let pid = Tid(state.next);
             state.next += 1;
-            let facts = TaskFacts {
-                group: pid,
-                real_uid: 0,
-                saved_uid: 0,
-                movable: true,
-                exiting: false,
-                forking: false,
-            };
+            let facts = TaskFacts::new(pid, 0);
             state.host.adopt(&mut state.engine, pid, facts);
             state.commands.insert(pid, ended);
             for cgroup in cgroups {
                 let caller = Caller::root(pid);
-                if let Err(error) = state.engine.attach(&mut state.host, &caller, cgroup, pid, true) {
+                if let Err(error) =
+                    state.engine.session(&mut state.host, &caller).attach(cgroup, pid, MoveScope::ThreadGroup)
+                {
                     let _ = state.end(pid, 0);
                     return Err(ExecError::Attach(error));
                 }

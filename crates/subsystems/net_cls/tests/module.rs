@@ -48,7 +48,7 @@ fn a_host_that_can_not_mark_says_why_through_the_module() {
     let mut world = common::World::of(2, subject());
     world.host.cannot.push(Capability::SocketClass);
     let file = world.file(world.top, "classid");
-    let error = world.engine.write(&mut world.host, &world.root, world.top, file, b"5").unwrap_err();
+    let error = world.engine.session(&mut world.host, &world.root).write(world.top, file, b"5").unwrap_err();
     assert_eq!(error.errno(), Errno::EOPNOTSUPP);
     let text = "the simulated host can't give classes on sockets here: it was told to pretend so";
     assert_eq!(error.to_string(), text);

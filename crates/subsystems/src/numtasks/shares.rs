@@ -141,7 +141,7 @@ impl Shares {
     pub(super) const NOTHING: i32 = DONT_CARE;
 }
 
-/// A share in real units: its part of what the parent has; `None` (any amount) where either is no quantity (F3.7).
+/// A share in real units: its part of what the parent has; `None` (any amount) where either is no quantity (F3.8).
 pub(super) fn units(share: i32, parent_units: Option<u32>, divisor: i32) -> Option<u32> {
     let (share, parent) = (quantity(share)?, i64::from(parent_units?));
     // A divisor of 0 leaves nothing to share. The rules bound share by divisor, so the result fits.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use penfold_core::{
     CssSetId, Errno, Tid,
-    host::{Capability, Host, HostView, IndexSet, MoveFacts, TaskFacts, Unsupported},
+    host::{Capability, ExistingPages, Host, HostView, IndexSet, MoveFacts, TaskFacts, Unsupported},
     subsystem::CpuTime,
 };
 
@@ -23,15 +23,18 @@ impl HostView for EngineTasks {
         // because its own is gone, it would have the whole process go on where it was.
         let status = StatusFile::read(task).or_else(|| StatusFile::read(facts.group))?;
         let [real_uid, _, saved_uid, _] = status.uids()?;
-        let MoveFacts { group, movable, exiting, forking } = facts;
-        Some(TaskFacts { group, real_uid, saved_uid, movable, exiting, forking })
+        let mut task = TaskFacts::new(facts.group, real_uid);
+        task.saved_uid = saved_uid;
+        task.forking = facts.forking;
+        Some(task)
     }
 
     fn move_facts(&self, task: Tid) -> Option<MoveFacts> {
         let entry = self.get(task)?;
         entry.data.set?;
-        let forking = entry.data.charge.is_some();
-        Some(MoveFacts { group: entry.tgid, movable: true, exiting: false, forking })
+        let mut facts = MoveFacts::new(entry.tgid);
+        facts.forking = entry.data.charge.is_some();
+        Some(facts)
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
@@ -70,7 +73,7 @@ impl HostView for EngineTasks {
         let reason = format!(
             "task {task} ({name}) {how}, and no filter that could refuse its forks can be put in: {reason}"
         );
-        Err(Unsupported { host: NAME, reason: reason.into() })
+        Err(Unsupported::new(NAME, reason))
     }
 
     fn now(&self) -> u64 {
@@ -102,7 +105,7 @@ impl Host for EngineTasks {
     }
 
     fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
-        self.common.require(need).map_err(|reason| Unsupported { host: NAME, reason: reason.into() })
+        self.common.require(need).map_err(|reason| Unsupported::new(NAME, reason))
     }
 
     fn enable_task(&mut self, task: Tid, need: Capability) {
@@ -125,9 +128,9 @@ impl Host for EngineTasks {
         task: Tid,
         from: &IndexSet,
         to: &IndexSet,
-        migrate: bool,
+        existing: ExistingPages,
     ) -> Result<(), Errno> {
-        if !migrate {
+        if existing == ExistingPages::Leave {
             return Ok(());
         }
         sched::migrate_pages(task, from, to).map_err(core_errno)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use penfold_core::{
-    Caller, CgroupId, CssSetId, Engine, Error, Event, LimitHit, Release, Tid,
+    Caller, CgroupId, CssSetId, Engine, Error, Event, LimitHit, MoveScope, Release, Tid,
     host::{Host, HostView as _, IndexSet},
     subsystem::CpuTime,
 };
@@ -110,7 +110,9 @@ impl EnginePolicy {
         let caller = Caller::root(main);
         self.request(tasks, |engine, host| {
             engine.adopt(host, main);
-            cgroups.into_iter().try_for_each(|cgroup| engine.attach(host, &caller, cgroup, main, true))
+            cgroups.into_iter().try_for_each(|cgroup| {
+                engine.session(host, &caller).attach(cgroup, main, MoveScope::ThreadGroup)
+            })
         })
     }
 

@@ -53,7 +53,7 @@ impl JobBuilder {
     }
 
     /// Takes rules that are set while the command runs also where they need more of the system call filter than the
-    /// command is started with: the processes that they concern then get it, as adopted ones do (D37 in
+    /// command is started with: the processes that they concern then get it, as adopted ones do (L37 in
     /// `docs/differences.md`). Until then it costs nothing.
     pub fn allow_later_rules(&mut self) {
         self.later_rules = true;

@@ -150,6 +150,7 @@ impl Machine {
                 ),
                 _ => Ok(()),
             },
+            _ => Err("this host does not know of it"),
         }
     }
 

@@ -174,7 +174,7 @@ impl TraceHost {
 
     /// Adopts the process of a task that runs already, into the root of every hierarchy.
     ///
-    /// What a cgroup can't do to it for want of a filter is refused: see D37 in `docs/differences.md`.
+    /// What a cgroup can't do to it for want of a filter is refused: see L37 in `docs/differences.md`.
     ///
     /// # Errors
     /// [`AdoptError`]; then nothing has changed.

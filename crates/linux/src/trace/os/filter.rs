@@ -89,7 +89,8 @@ impl TracedCalls {
             Capability::ForkVeto => Some(Self { fork: true, ..none }),
             Capability::Affinity => Some(Self { affinity: true, ..none }),
             Capability::SocketClass => Some(Self { sockets: true, ..none }),
-            Capability::MemoryNodes | Capability::Freeze => None,
+            // no filter helps memory nodes and freezing
+            _ => None,
         }
     }
 

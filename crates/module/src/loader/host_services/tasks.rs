@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use penfold_core::{
     Errno, Tid,
-    host::{Capability, IndexSet},
+    host::{Capability, ExistingPages, IndexSet},
 };
 
 use super::contract::{code, plain, services};
@@ -97,8 +97,9 @@ services! {
         let (Some(from), Some(to)) = (from.map(IndexSet::from_words), to.map(IndexSet::from_words)) else {
             return code(Errno::EFAULT);
         };
+        let existing = if migrate == 0 { ExistingPages::Leave } else { ExistingPages::Move };
         call.ask(code(Errno::EFAULT), |services| {
-            plain(services.set_memory_nodes(Tid(task), &from, &to, migrate != 0))
+            plain(services.set_memory_nodes(Tid(task), &from, &to, existing))
         })
     }
 
