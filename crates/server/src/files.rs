@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use penfold_core::{
     CgroupId, Engine, Error, MoveScope, Result as CoreResult, Tid, control_file::FileId, host::Host,
 };
-use penfold_linux::process::Process;
+use penfold_linux::proc::TaskStatus;
 
 use crate::change::{EngineChange, ViewId};
 use crate::client::Client;
@@ -142,10 +142,10 @@ enum Attached {
 
 /// A release agent runs with the daemon's rights: root without its capabilities, as in a container, may not name one.
 fn require_admin_now(client: &Client) -> Result<(), Failure> {
-    let is = |pid| Process::read(pid).is_some_and(|process| process.is_administrator());
+    let is = |task| TaskStatus::read(task).is_some_and(|process| process.is_administrator());
     if client.caller.uid != 0
         || client.caller.task.0 == std::process::id().cast_signed()
-        || is(client.caller.task.0)
+        || is(client.caller.task)
     {
         return Ok(());
     }

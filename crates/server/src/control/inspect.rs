@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 use penfold_core::{Access, CgroupId, Tid, control_file::FileId};
-use penfold_linux::process::Process;
+use penfold_linux::proc::TaskStatus;
 
 use super::context::{CallContext, number};
 use super::directories::subtree;
@@ -36,10 +36,10 @@ pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksR
 }
 
 fn describe(context: &CallContext<'_>, task: Tid, cgroup: &str) -> Option<Task> {
-    let process = Process::read(task.0)?;
+    let process = TaskStatus::read(task)?;
     Some(Task {
         task: i64::from(context.client.number(task)?),
-        process: i64::from(context.client.number(Tid(process.group))?),
+        process: i64::from(context.client.number(process.group)?),
         command: process.command,
         cgroup: cgroup.to_owned(),
     })

@@ -1,11 +1,10 @@
 //! Who is a member of what: looked at while the daemon runs, put back when another one starts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 
 use nix::errno::Errno;
 use penfold_core::{Caller, CgroupId, CssSetId, Engine, MoveScope, Tid, host::Host};
-use penfold_linux::process::{parent_of, start_time};
+use penfold_linux::proc::{children_of_process, start_time, threads_of};
 use penfold_linux::trace::Survivor;
 
 use super::describe::cgroups_of;
@@ -94,7 +93,7 @@ pub(super) fn put_back(
     };
     let mut ended = 0_usize;
     for process in snapshot.processes.values() {
-        if start_time(process.pid) != Some(process.started) {
+        if start_time(Tid(process.pid)) != Some(process.started) {
             ended += 1;
             continue;
         }
@@ -133,7 +132,7 @@ impl Work<'_> {
         }
         let known: HashMap<i32, &Thread> =
             process.threads.iter().map(|thread| (thread.tid, thread)).collect();
-        for tid in threads_of(process.pid) {
+        for Tid(tid) in threads_of(Tid(process.pid)).unwrap_or_default() {
             match known.get(&tid) {
                 Some(thread) => self.attach(tid, MoveScope::Task, &thread.cgroups)?,
                 None => self.said.push(format!(
@@ -169,8 +168,9 @@ impl Work<'_> {
     fn children(&mut self, parent: i32, like: &Process) -> Result<(), Failure> {
         let mut parents = vec![parent];
         while let Some(parent) = parents.pop() {
-            for child in children_of(parent) {
+            for child in children_of_process(Tid(parent)) {
                 let Some(started) = start_time(child) else { continue };
+                let Tid(child) = child;
                 if self.done.contains(&child) || !self.snapshot.seen.is_before(child, started) {
                     continue;
                 }
@@ -225,29 +225,4 @@ fn attach(
         }
     }
     refused
-}
-
-fn threads_of(pid: i32) -> Vec<i32> {
-    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-}
-
-/// The living children of a process, of all its threads.
-fn children_of(pid: i32) -> Vec<i32> {
-    let lists = threads_of(pid)
-        .into_iter()
-        .map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")))
-        .collect::<Result<Vec<String>, _>>();
-    match lists {
-        Ok(lists) => {
-            lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
-        }
-        // a kernel without CONFIG_PROC_CHILDREN, or a thread that has just ended
-        Err(_) => processes().into_iter().filter(|&child| parent_of(child) == Some(pid)).collect(),
-    }
-}
-
-fn processes() -> Vec<i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }

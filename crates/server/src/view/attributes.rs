@@ -1,10 +1,10 @@
 //! What the engine knows of a directory or a control file, and how stat(2) shows it.
 
-use std::fs;
 use std::time::{Duration, SystemTime};
 
 use fuser::{FileAttr, FileType, INodeNo};
 use penfold_core::{CgroupId, Engine, Owner, control_file::FileId, host::HostView, tree::Cgroup};
+use penfold_linux::proc::load_average;
 
 /// How long the kernel may remember names and attributes. It is told of changes.
 pub(super) const LIFETIME: Duration = Duration::from_hours(1);
@@ -137,7 +137,5 @@ pub(super) fn file_ino(cgroup: &Cgroup, file: FileId) -> u64 {
 
 /// How many tasks the machine has, at least: the fourth field of `/proc/loadavg`.
 fn tasks_of_machine() -> u64 {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let total = text.split_whitespace().nth(3).and_then(|field| field.split_once('/')?.1.parse().ok());
-    total.unwrap_or(100_000)
+    load_average().map_or(100_000, |load| load.tasks)
 }
