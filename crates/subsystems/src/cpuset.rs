@@ -43,7 +43,7 @@ use penfold_core::{
     Result, Subsystem, Tid,
 };
 
-use validate::{Family, Flags, Kind, Set, validate};
+use validate::{CpusetFamily, CpusetFlags, CpusetState, MaskKind, validate};
 
 /// The longest write to `cpus`: 100 + 6 for each of 256 CPUs, inclusive.
 const MAX_CPUS_WRITE: usize = 100 + 6 * 256;
@@ -66,30 +66,30 @@ pub struct Cpuset {
 
 type Ctx<'a> = Context<'a, Cpuset>;
 
-impl Kind {
-    fn of_file(private: usize) -> Kind {
-        if private == CPUS { Kind::Cpus } else { Kind::Mems }
+impl MaskKind {
+    fn of_file(private: usize) -> MaskKind {
+        if private == CPUS { MaskKind::Cpus } else { MaskKind::Mems }
     }
 
     fn online(self, ctx: &mut Ctx<'_>) -> IndexSet {
         match self {
-            Kind::Cpus => ctx.host().cpus(),
-            Kind::Mems => ctx.host().memory_nodes(),
+            MaskKind::Cpus => ctx.host().cpus(),
+            MaskKind::Mems => ctx.host().memory_nodes(),
         }
     }
 
     /// One more than the highest number that a list may name.
     fn limit(self, ctx: &mut Ctx<'_>) -> usize {
         match self {
-            Kind::Cpus => ctx.host().cpu_limit(),
-            Kind::Mems => ctx.host().node_limit(),
+            MaskKind::Cpus => ctx.host().cpu_limit(),
+            MaskKind::Mems => ctx.host().node_limit(),
         }
     }
 
     fn need(self) -> Capability {
         match self {
-            Kind::Cpus => Capability::Affinity,
-            Kind::Mems => Capability::MemoryNodes,
+            MaskKind::Cpus => Capability::Affinity,
+            MaskKind::Mems => Capability::MemoryNodes,
         }
     }
 }
@@ -99,7 +99,7 @@ fn v2_mode(ctx: &Ctx<'_>) -> bool {
 }
 
 /// What the tasks of a cpuset may use.
-fn effective(ctx: &Ctx<'_>, css: Css, kind: Kind) -> IndexSet {
+fn effective(ctx: &Ctx<'_>, css: Css, kind: MaskKind) -> IndexSet {
     let own = ctx.state_of(css).mask(kind);
     let Some(parent) = ctx.parent_of(css).filter(|_| v2_mode(ctx)) else { return own.clone() };
     let above = effective(ctx, parent, kind);
@@ -108,13 +108,13 @@ fn effective(ctx: &Ctx<'_>, css: Css, kind: Kind) -> IndexSet {
 }
 
 /// May the cpuset of the call become `trial`?
-fn check(ctx: &Ctx<'_>, trial: &Set) -> Result<()> {
+fn check(ctx: &Ctx<'_>, trial: &CpusetState) -> Result<()> {
     let css = ctx.css();
     let parent = ctx.parent();
-    let sets = |all: Vec<Css>| -> Vec<&Set> {
+    let sets = |all: Vec<Css>| -> Vec<&CpusetState> {
         all.into_iter().filter(|&other| other != css).map(|other| ctx.state_of(other)).collect()
     };
-    let family = Family {
+    let family = CpusetFamily {
         parent: parent.map(|parent| ctx.state_of(parent)),
         children: sets(ctx.children_of(css)),
         siblings: parent.map(|parent| sets(ctx.children_of(parent))).unwrap_or_default(),
@@ -127,19 +127,19 @@ fn check(ctx: &Ctx<'_>, trial: &Set) -> Result<()> {
 fn bind_task(
     ctx: &mut Ctx<'_>,
     task: Tid,
-    kind: Kind,
+    kind: MaskKind,
     from: &IndexSet,
     to: &IndexSet,
     migrate: bool,
 ) -> Result<(), Errno> {
     match kind {
-        Kind::Cpus => ctx.host().set_affinity(task, to),
-        Kind::Mems => ctx.host().set_memory_nodes(task, from, to, migrate),
+        MaskKind::Cpus => ctx.host().set_affinity(task, to),
+        MaskKind::Mems => ctx.host().set_memory_nodes(task, from, to, migrate),
     }
 }
 
 /// Puts `trial` in force, with its members; on an error everything is as before.
-fn commit(ctx: &mut Ctx<'_>, kind: Kind, trial: Set) -> Result<()> {
+fn commit(ctx: &mut Ctx<'_>, kind: MaskKind, trial: CpusetState) -> Result<()> {
     let css = ctx.css();
     let affected = if v2_mode(ctx) { ctx.subtree_of(css) } else { vec![css] };
     let before: Vec<IndexSet> = affected.iter().map(|&css| effective(ctx, css, kind)).collect();
@@ -150,7 +150,7 @@ fn commit(ctx: &mut Ctx<'_>, kind: Kind, trial: Set) -> Result<()> {
         if from == to {
             continue;
         }
-        let migrate = ctx.state_of(css).flags.contains(Flags::MEMORY_MIGRATE);
+        let migrate = ctx.state_of(css).flags.contains(CpusetFlags::MEMORY_MIGRATE);
         for task in ctx.tasks_of(css) {
             match bind_task(ctx, task, kind, &from, &to, migrate) {
                 Ok(()) => bound.push((task, css, from.clone(), to.clone())),
@@ -158,7 +158,7 @@ fn commit(ctx: &mut Ctx<'_>, kind: Kind, trial: Set) -> Result<()> {
                 Err(Errno::ESRCH) => {}
                 Err(errno) => {
                     for (task, css, from, to) in bound.into_iter().rev() {
-                        let migrate = ctx.state_of(css).flags.contains(Flags::MEMORY_MIGRATE);
+                        let migrate = ctx.state_of(css).flags.contains(CpusetFlags::MEMORY_MIGRATE);
                         // Whatever this answers, there is no better state to go to.
                         let _ = bind_task(ctx, task, kind, &to, &from, migrate);
                     }
@@ -173,12 +173,12 @@ fn commit(ctx: &mut Ctx<'_>, kind: Kind, trial: Set) -> Result<()> {
 }
 
 fn list_read(_: &mut Cpuset, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
-    let _ = writeln!(out, "{}", ctx.state().mask(Kind::of_file(ctx.private())));
+    let _ = writeln!(out, "{}", ctx.state().mask(MaskKind::of_file(ctx.private())));
     Ok(())
 }
 
 fn effective_read(_: &mut Cpuset, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
-    let _ = writeln!(out, "{}", effective(ctx, ctx.css(), Kind::of_file(ctx.private())));
+    let _ = writeln!(out, "{}", effective(ctx, ctx.css(), MaskKind::of_file(ctx.private())));
     Ok(())
 }
 
@@ -186,7 +186,7 @@ fn list_write(_: &mut Cpuset, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
     if ctx.is_root() {
         return Err(Error::value(Errno::EACCES, "the root always has everything; make a child and set that"));
     }
-    let kind = Kind::of_file(ctx.private());
+    let kind = MaskKind::of_file(ctx.private());
     let (limit, online) = (kind.limit(ctx), kind.online(ctx));
     let mask = IndexSet::parse_list(text, limit).map_err(|errno| {
         Error::value(errno, format!("takes a list such as 0-3,7 of numbers below {limit}"))
@@ -206,8 +206,8 @@ fn list_write(_: &mut Cpuset, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
     commit(ctx, kind, trial)
 }
 
-fn flag_of_file(ctx: &Ctx<'_>) -> Flags {
-    Flags::from_bits_truncate(ctx.private() as u16)
+fn flag_of_file(ctx: &Ctx<'_>) -> CpusetFlags {
+    CpusetFlags::from_bits_truncate(ctx.private() as u16)
 }
 
 fn flag_read(_: &mut Cpuset, ctx: &mut Ctx<'_>) -> Result<u64> {
@@ -255,7 +255,7 @@ fn pressure_enabled_write(cpuset: &mut Cpuset, _: &mut Ctx<'_>, value: u64) -> R
     Ok(())
 }
 
-const fn flag(name: &'static str, flag: Flags) -> ControlFile<Cpuset> {
+const fn flag(name: &'static str, flag: CpusetFlags) -> ControlFile<Cpuset> {
     ControlFile::new(name).private(flag.bits() as usize).read_u64(flag_read).write_u64(flag_write)
 }
 
@@ -268,7 +268,7 @@ const fn effective_list(name: &'static str, private: usize) -> ControlFile<Cpuse
 }
 
 impl Subsystem for Cpuset {
-    type State = Set;
+    type State = CpusetState;
 
     const NAME: &'static str = "cpuset";
     const CALLBACKS: Callbacks =
@@ -278,32 +278,33 @@ impl Subsystem for Cpuset {
         list("mems", MEMS, MAX_MEMS_WRITE),
         effective_list("effective_cpus", CPUS),
         effective_list("effective_mems", MEMS),
-        flag("cpu_exclusive", Flags::CPU_EXCLUSIVE),
-        flag("mem_exclusive", Flags::MEM_EXCLUSIVE),
-        flag("mem_hardwall", Flags::MEM_HARDWALL),
-        flag("sched_load_balance", Flags::SCHED_LOAD_BALANCE),
+        flag("cpu_exclusive", CpusetFlags::CPU_EXCLUSIVE),
+        flag("mem_exclusive", CpusetFlags::MEM_EXCLUSIVE),
+        flag("mem_hardwall", CpusetFlags::MEM_HARDWALL),
+        flag("sched_load_balance", CpusetFlags::SCHED_LOAD_BALANCE),
         ControlFile::new("sched_relax_domain_level").read_s64(relax_read).write_s64(relax_write),
-        flag("memory_migrate", Flags::MEMORY_MIGRATE),
+        flag("memory_migrate", CpusetFlags::MEMORY_MIGRATE),
         ControlFile::new("memory_pressure").read_u64(pressure_read),
-        flag("memory_spread_page", Flags::SPREAD_PAGE),
-        flag("memory_spread_slab", Flags::SPREAD_SLAB),
+        flag("memory_spread_page", CpusetFlags::SPREAD_PAGE),
+        flag("memory_spread_slab", CpusetFlags::SPREAD_SLAB),
         ControlFile::new("memory_pressure_enabled")
             .root_only()
             .read_u64(pressure_enabled_read)
             .write_u64(pressure_enabled_write),
     ];
 
-    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Set> {
+    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<CpusetState> {
         let Some(parent) = ctx.parent() else {
-            let flags = Flags::CPU_EXCLUSIVE | Flags::MEM_EXCLUSIVE | Flags::SCHED_LOAD_BALANCE;
-            let (cpus, mems) = (Kind::Cpus.online(ctx), Kind::Mems.online(ctx));
-            return Ok(Set { cpus, mems, flags, relax_domain_level: -1 });
+            let flags =
+                CpusetFlags::CPU_EXCLUSIVE | CpusetFlags::MEM_EXCLUSIVE | CpusetFlags::SCHED_LOAD_BALANCE;
+            let (cpus, mems) = (MaskKind::Cpus.online(ctx), MaskKind::Mems.online(ctx));
+            return Ok(CpusetState { cpus, mems, flags, relax_domain_level: -1 });
         };
-        let inherited = ctx.state_of(parent).flags & (Flags::SPREAD_PAGE | Flags::SPREAD_SLAB);
-        Ok(Set {
+        let inherited = ctx.state_of(parent).flags & (CpusetFlags::SPREAD_PAGE | CpusetFlags::SPREAD_SLAB);
+        Ok(CpusetState {
             cpus: IndexSet::new(),
             mems: IndexSet::new(),
-            flags: inherited | Flags::SCHED_LOAD_BALANCE,
+            flags: inherited | CpusetFlags::SCHED_LOAD_BALANCE,
             relax_domain_level: -1,
         })
     }
@@ -322,21 +323,21 @@ impl Subsystem for Cpuset {
                 return;
             }
         }
-        let Set { cpus, mems, .. } = ctx.state_of(parent).clone();
+        let CpusetState { cpus, mems, .. } = ctx.state_of(parent).clone();
         let state = ctx.state_mut();
         (state.cpus, state.mems) = (cpus, mems);
     }
 
     /// A root has everything that is online. All tasks are in the root now: none is touched.
     fn bind(&mut self, ctx: &mut Ctx<'_>) {
-        let (cpus, mems) = (Kind::Cpus.online(ctx), Kind::Mems.online(ctx));
+        let (cpus, mems) = (MaskKind::Cpus.online(ctx), MaskKind::Mems.online(ctx));
         let state = ctx.state_mut();
         (state.cpus, state.mems) = (cpus, mems);
     }
 
     fn can_attach(&mut self, ctx: &mut Ctx<'_>, _: &[Migration]) -> Result<()> {
         let empty = |kind| effective(ctx, ctx.css(), kind).is_empty();
-        if empty(Kind::Cpus) || empty(Kind::Mems) {
+        if empty(MaskKind::Cpus) || empty(MaskKind::Mems) {
             let reason = "its cpus or mems are empty; set both before tasks move in";
             return Err(Error::refused(Errno::ENOSPC, reason));
         }
@@ -345,8 +346,8 @@ impl Subsystem for Cpuset {
 
     fn attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
         let css = ctx.css();
-        let migrates = ctx.state().flags.contains(Flags::MEMORY_MIGRATE);
-        for kind in [Kind::Cpus, Kind::Mems] {
+        let migrates = ctx.state().flags.contains(CpusetFlags::MEMORY_MIGRATE);
+        for kind in [MaskKind::Cpus, MaskKind::Mems] {
             let to = effective(ctx, css, kind);
             for moved in tasks {
                 let from = effective(ctx, moved.from, kind);

@@ -41,7 +41,7 @@ use penfold_core::{
     Rule, Subsystem, Tid, UNLIMITED,
 };
 
-use shares::{Request, Shares, units};
+use shares::{ShareRequest, Shares, units};
 
 const TASKS: usize = 0;
 /// The value of a parameter that limits nothing, and the highest that it takes.
@@ -65,7 +65,7 @@ impl Default for Numtasks {
 
 /// One group.
 #[derive(Debug)]
-pub struct Group {
+pub struct ResGroup {
     shares: Shares,
     units: Units,
     /// Own tasks and what children have borrowed.
@@ -80,7 +80,7 @@ pub struct Group {
 }
 
 // One of these is kept for every cgroup.
-const _: () = assert!(size_of::<Group>() <= 72);
+const _: () = assert!(size_of::<ResGroup>() <= 72);
 
 /// Shares in numbers of tasks; `None` for any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,7 +91,7 @@ struct Units {
 
 type Ctx<'a> = Context<'a, Numtasks>;
 
-impl Group {
+impl ResGroup {
     /// Tasks that the group can hold without borrowing; `None` if all are borrowed.
     fn own_room(&self) -> Option<u32> {
         units(self.shares.unused_min, self.units.min, self.shares.divisor)
@@ -182,7 +182,7 @@ fn shares_read(_: &mut Numtasks, ctx: &mut Ctx<'_>, out: &mut String) -> Result<
 }
 
 fn shares_write(numtasks: &mut Numtasks, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
-    let request = Request::parse(text)?;
+    let request = ShareRequest::parse(text)?;
     let (css, parent) = (ctx.css(), ctx.parent());
     let above = parent.map(|parent| ctx.state_of(parent).shares);
     let old = ctx.state().shares;
@@ -201,7 +201,7 @@ fn shares_write(numtasks: &mut Numtasks, ctx: &mut Ctx<'_>, text: &str) -> Resul
 
 fn stats_read(_: &mut Numtasks, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
     let failures = ctx.counter(ctx.css(), TASKS).refused;
-    let Group { usage, successes, forkrate_failures, .. } = ctx.state();
+    let ResGroup { usage, successes, forkrate_failures, .. } = ctx.state();
     let _ = writeln!(out, "numtasks: Current usage {usage}");
     let _ = writeln!(out, "numtasks: Number of successes {successes}");
     let _ = writeln!(out, "numtasks: Number of failures {failures}");
@@ -269,7 +269,7 @@ fn restart_windows(ctx: &mut Ctx<'_>) {
 }
 
 impl Subsystem for Numtasks {
-    type State = Group;
+    type State = ResGroup;
 
     const NAME: &'static str = "numtasks";
     const CALLBACKS: Callbacks =
@@ -288,8 +288,8 @@ impl Subsystem for Numtasks {
         ControlFile::new("forkrate_interval").root_only().read_s64(interval_read).write_s64(interval_write),
     ];
 
-    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Group> {
-        Ok(Group {
+    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<ResGroup> {
+        Ok(ResGroup {
             shares: Shares::default(),
             units: Units::default(),
             usage: 0,

@@ -1,6 +1,6 @@
 //! One callback under way, and how the services find it.
 //!
-//! A module gets a [`abi::Context`], whose `engine` leads to the module's [`CallSlot`]. Slot and context live as long as the
+//! A module gets a [`abi::RawContext`], whose `engine` leads to the module's [`CallSlot`]. Slot and context live as long as the
 //! module. The slot leads to the [`CallFrame`] only while a callback runs, and only on the thread that runs it: a service
 //! that is called at another time or on another thread finds no frame, and refuses.
 

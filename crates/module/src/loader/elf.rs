@@ -12,7 +12,7 @@ type Symbols<'data> = object::read::elf::SymbolTable<'data, Header>;
 const ENDIAN: NativeEndian = NativeEndian;
 
 /// The kind of machine that this program runs on, and how it numbers the relocations that a description can have.
-struct Machine {
+struct ElfMachine {
     number: u16,
     name: &'static str,
     /// An address in the same file.
@@ -22,14 +22,14 @@ struct Machine {
 }
 
 #[cfg(target_arch = "x86_64")]
-const MACHINE: Machine = Machine {
+const MACHINE: ElfMachine = ElfMachine {
     number: elf::EM_X86_64,
     name: "x86_64",
     relative: elf::R_X86_64_RELATIVE,
     of_symbol: [elf::R_X86_64_64, elf::R_X86_64_GLOB_DAT],
 };
 #[cfg(target_arch = "aarch64")]
-const MACHINE: Machine = Machine {
+const MACHINE: ElfMachine = ElfMachine {
     number: elf::EM_AARCH64,
     name: "aarch64",
     relative: elf::R_AARCH64_RELATIVE,

@@ -6,9 +6,9 @@
 
 use std::path::Path;
 
+use super::description::{HEAD, ModuleDescription, check_head, check_tables};
 use super::elf::SharedObject;
 use super::error::LoadError;
-use super::info::{HEAD, Info, check_head, check_tables};
 use super::module_file::ModuleFile;
 use crate::abi;
 
@@ -17,11 +17,11 @@ use crate::abi;
 /// # Errors
 /// [`LoadError::System`] for a file that can't be read, [`LoadError::NotAModule`] and [`LoadError::Description`] for what
 /// is in it.
-pub fn inspect(path: &Path) -> Result<Info, LoadError> {
-    ModuleFile::read(path)?.info()
+pub fn inspect(path: &Path) -> Result<ModuleDescription, LoadError> {
+    ModuleFile::read(path)?.description()
 }
 
-pub(super) fn describe(path: &Path, object: &SharedObject<'_>) -> Result<Info, LoadError> {
+pub(super) fn describe(path: &Path, object: &SharedObject<'_>) -> Result<ModuleDescription, LoadError> {
     let at = object.symbol(abi::SYMBOL).ok_or_else(|| {
         LoadError::not_a_module(
             path,
@@ -32,11 +32,11 @@ pub(super) fn describe(path: &Path, object: &SharedObject<'_>) -> Result<Info, L
     let faulty = |fault| LoadError::description(path, fault);
     let head: [u32; HEAD] = value(object, at).map_err(nothing)?;
     check_head(head).map_err(faulty)?;
-    let module: abi::Module = value(object, at).map_err(nothing)?;
+    let module: abi::RawModule = value(object, at).map_err(nothing)?;
     let (files, rules) = check_tables(&module).map_err(faulty)?;
-    let files = table::<abi::File>(object, module.files.addr(), files).map_err(nothing)?;
-    let rules = table::<abi::Rule>(object, module.rules.addr(), rules).map_err(nothing)?;
-    Info::of(&module, &files, &rules).map_err(faulty)
+    let files = table::<abi::RawFile>(object, module.files.addr(), files).map_err(nothing)?;
+    let rules = table::<abi::RawRule>(object, module.rules.addr(), rules).map_err(nothing)?;
+    ModuleDescription::of(&module, &files, &rules).map_err(faulty)
 }
 
 /// A type of which any bytes are a value.
@@ -48,11 +48,11 @@ unsafe trait FromBytes {}
 // SAFETY: integers.
 unsafe impl FromBytes for [u32; HEAD] {}
 // SAFETY: integers, raw pointers and optional functions.
-unsafe impl FromBytes for abi::Module {}
+unsafe impl FromBytes for abi::RawModule {}
 // SAFETY: integers and optional functions.
-unsafe impl FromBytes for abi::File {}
+unsafe impl FromBytes for abi::RawFile {}
 // SAFETY: integers.
-unsafe impl FromBytes for abi::Rule {}
+unsafe impl FromBytes for abi::RawRule {}
 
 fn value<T: FromBytes>(object: &SharedObject<'_>, address: u64) -> Result<T, String> {
     Ok(value_of(&object.read(address, size_of::<T>())?))

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use penfold_core::{Css, Resource, Services};
 
-use super::call::Call;
 use super::call_frame::{CallFrame, CallOutput, CallSlot, Subject};
+use super::description::ModuleDescription;
 use super::error::LoadError;
 use super::host_services::TABLE;
-use super::info::Info;
-use super::source::{Opened, Source, table};
+use super::module_call::ModuleCall;
+use super::source::{ModuleSource, OpenedModule, table};
 use super::watchdog::CallRecord;
 use crate::abi;
 
@@ -21,14 +21,14 @@ use crate::abi;
 /// Callbacks run on whichever thread calls [`LoadedModule::invoke`], one at a time.
 pub(super) struct LoadedModule {
     /// `None` only while it is dropped.
-    opened: Option<Opened>,
-    info: Info,
+    opened: Option<OpenedModule>,
+    description: ModuleDescription,
     counts_cpu_time: bool,
     /// What `load` gave.
-    own: *mut c_void,
+    module_data: *mut c_void,
     /// What `create` gave, by css; NULL for none.
     states: Vec<*mut c_void>,
-    port: Arc<Port>,
+    cell: Arc<ContextCell>,
     record: Arc<CallRecord>,
     /// How many calls there were.
     calls: u32,
@@ -40,26 +40,26 @@ unsafe impl Send for LoadedModule {}
 /// The functions of a module.
 #[derive(Clone, Copy)]
 pub(super) struct Tables<'a> {
-    pub(super) module: &'a abi::Module,
-    pub(super) files: &'a [abi::File],
+    pub(super) module: &'a abi::RawModule,
+    pub(super) files: &'a [abi::RawFile],
 }
 
 /// What callbacks point to. It stays where it is for as long as the module is loaded.
-struct Port {
-    context: UnsafeCell<abi::Context>,
+struct ContextCell {
+    context: UnsafeCell<abi::RawContext>,
     slot: CallSlot,
 }
 
 // SAFETY: the context is written between callbacks only, by the thread that is about to run one. A thread that has kept a
 // context may read its `engine`, which is never written after the load.
-unsafe impl Sync for Port {}
+unsafe impl Sync for ContextCell {}
 // SAFETY: as above.
-unsafe impl Send for Port {}
+unsafe impl Send for ContextCell {}
 
-impl Port {
-    fn new(module: *mut c_void) -> Arc<Port> {
-        let port = Arc::new(Port {
-            context: UnsafeCell::new(abi::Context {
+impl ContextCell {
+    fn new(module: *mut c_void) -> Arc<ContextCell> {
+        let cell = Arc::new(ContextCell {
+            context: UnsafeCell::new(abi::RawContext {
                 services: &raw const TABLE,
                 engine: ptr::null_mut(),
                 module,
@@ -70,10 +70,10 @@ impl Port {
             }),
             slot: CallSlot::new(),
         });
-        let slot = (&raw const port.slot).cast_mut().cast();
+        let slot = (&raw const cell.slot).cast_mut().cast();
         // SAFETY: no other thread has it yet.
-        unsafe { (*port.context.get()).engine = slot };
-        port
+        unsafe { (*cell.context.get()).engine = slot };
+        cell
     }
 
     /// Makes the context that of one callback.
@@ -81,7 +81,7 @@ impl Port {
     /// # Safety
     /// No callback of the module is under way.
     #[inline]
-    unsafe fn prepare(&self, state: *mut c_void, subject: Subject) -> *mut abi::Context {
+    unsafe fn prepare(&self, state: *mut c_void, subject: Subject) -> *mut abi::RawContext {
         let context = self.context.get();
         // SAFETY: nobody reads these fields between callbacks.
         unsafe {
@@ -99,55 +99,56 @@ impl LoadedModule {
     ///
     /// # Errors
     /// What is wrong with it. Then nothing of it is left.
-    pub(super) fn load(source: Source) -> Result<LoadedModule, LoadError> {
+    pub(super) fn load(source: ModuleSource) -> Result<LoadedModule, LoadError> {
         let shown = source.to_string();
         let watch = |module: &str, files| {
             CallRecord::new(module, files)
                 .map_err(|error| LoadError::system("start a thread", shown.as_ref(), error))
         };
         let loading = watch(&shown, Vec::new())?;
-        let began = loading.begin(1, Call::LOAD);
+        let began = loading.begin(1, ModuleCall::LOAD);
         let loaded = LoadedModule::call_load(source, watch);
         loading.end(began);
         loaded
     }
 
     fn call_load(
-        source: Source,
+        source: ModuleSource,
         watch: impl Fn(&str, Vec<String>) -> Result<Arc<CallRecord>, LoadError>,
     ) -> Result<LoadedModule, LoadError> {
         let shown = source.to_string();
         let opened = source.open()?;
-        let info = match opened.describe() {
-            Ok(info) => info,
+        let description = match opened.describe() {
+            Ok(description) => description,
             Err(fault) => {
                 opened.unmap(&shown);
                 return Err(LoadError::description(shown.as_ref(), fault));
             }
         };
-        let record = watch(&info.name, info.files.iter().map(|file| file.name.clone()).collect())?;
-        let mut own = ptr::null_mut();
+        let record =
+            watch(&description.name, description.files.iter().map(|file| file.name.clone()).collect())?;
+        let mut module_data = ptr::null_mut();
         let load = opened.module().load;
         // SAFETY: a function of the module, with the pointer that its type asks for.
-        let code = load.map_or(0, |load| unsafe { load(&raw mut own) });
+        let code = load.map_or(0, |load| unsafe { load(&raw mut module_data) });
         if code != 0 {
-            opened.unmap(&info.name);
+            opened.unmap(&description.name);
             return Err(LoadError::refused(shown.into(), code));
         }
         Ok(LoadedModule {
-            counts_cpu_time: info.counts(Resource::CpuTime),
+            counts_cpu_time: description.has_rule_on(Resource::CpuTime),
             opened: Some(opened),
-            info,
-            own,
+            description,
+            module_data,
             states: Vec::new(),
-            port: Port::new(own),
+            cell: ContextCell::new(module_data),
             record,
             calls: 0,
         })
     }
 
-    pub(super) fn info(&self) -> &Info {
-        &self.info
+    pub(super) fn description(&self) -> &ModuleDescription {
+        &self.description
     }
 
     pub(super) fn record(&self) -> &Arc<CallRecord> {
@@ -157,7 +158,7 @@ impl LoadedModule {
     pub(super) fn tables(&self) -> Tables<'_> {
         let module = self.opened.as_ref().expect("it is open until it is dropped").module();
         // SAFETY: the table and the number of its entries were checked when the module was opened.
-        let files = unsafe { table(module.files, self.info.files.len()) };
+        let files = unsafe { table(module.files, self.description.files.len()) };
         Tables { module, files }
     }
 
@@ -165,27 +166,31 @@ impl LoadedModule {
     #[inline]
     pub(super) fn invoke<R>(
         &mut self,
-        call: Call,
+        call: ModuleCall,
         subject: Subject,
         services: &mut dyn Services,
-        callback: impl FnOnce(Tables<'_>, *mut abi::Context) -> R,
+        callback: impl FnOnce(Tables<'_>, *mut abi::RawContext) -> R,
     ) -> (R, Option<Box<CallOutput>>) {
         self.calls = self.calls.wrapping_add(1);
         let state = self.state(subject.css);
         let tables = self.tables();
         let mut frame =
-            CallFrame::new(services, &self.states, &self.info.name, self.counts_cpu_time, subject.css);
+            CallFrame::new(services, &self.states, &self.description.name, self.counts_cpu_time, subject.css);
         // SAFETY: `&mut self`: no callback of this module is under way, and none begins before this one returns.
         let answer = unsafe {
-            let context = self.port.prepare(state, subject);
+            let context = self.cell.prepare(state, subject);
             let began = self.record.begin(self.calls, call);
-            let answer = self.port.slot.run(&mut frame, || callback(tables, context));
+            let answer = self.cell.slot.run(&mut frame, || callback(tables, context));
             self.record.end(began);
             answer
         };
         let output = frame.into_output();
         if let Some(failure) = output.as_ref().and_then(|output| output.failure.as_ref()) {
-            tracing::error!(module = self.info.name, "{} failed: {failure}", self.record.name_of(call));
+            tracing::error!(
+                module = self.description.name,
+                "{} failed: {failure}",
+                self.record.name_of(call)
+            );
         }
         (answer, output)
     }
@@ -195,7 +200,7 @@ impl LoadedModule {
     }
 
     /// Remembers what `create` gave.
-    pub(super) fn keep(&mut self, css: Css, state: *mut c_void) {
+    pub(super) fn set_state(&mut self, css: Css, state: *mut c_void) {
         let index = css.number() as usize;
         if self.states.len() <= index {
             self.states.resize(index + 1, ptr::null_mut());
@@ -203,7 +208,7 @@ impl LoadedModule {
         self.states[index] = state;
     }
 
-    pub(super) fn forget(&mut self, css: Css) {
+    pub(super) fn clear_state(&mut self, css: Css) {
         if let Some(state) = self.states.get_mut(css.number() as usize) {
             *state = ptr::null_mut();
         }
@@ -213,12 +218,12 @@ impl LoadedModule {
 impl Drop for LoadedModule {
     fn drop(&mut self) {
         let Some(opened) = self.opened.take() else { return };
-        let began = self.record.begin(self.calls.wrapping_add(1), Call::UNLOAD);
+        let began = self.record.begin(self.calls.wrapping_add(1), ModuleCall::UNLOAD);
         if let Some(unload) = opened.module().unload {
             // SAFETY: a function of the module, with what its `load` gave. Nothing of the module is called afterwards.
-            unsafe { unload(self.own) };
+            unsafe { unload(self.module_data) };
         }
-        opened.unmap(&self.info.name);
+        opened.unmap(&self.description.name);
         self.record.end(began);
     }
 }

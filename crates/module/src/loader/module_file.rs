@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
+use super::description::ModuleDescription;
 use super::elf::SharedObject;
 use super::error::LoadError;
-use super::info::Info;
 use super::{inspect, ownership_check};
 
 /// A shared object that is longer than this is not read.
@@ -74,7 +74,7 @@ impl ModuleFile {
     ///
     /// # Errors
     /// [`LoadError::NotAModule`] and [`LoadError::Description`].
-    pub fn info(&self) -> Result<Info, LoadError> {
+    pub fn description(&self) -> Result<ModuleDescription, LoadError> {
         let object = SharedObject::parse(&self.bytes);
         let object = object.map_err(|reason| LoadError::not_a_module(&self.path, reason))?;
         inspect::describe(&self.path, &object)

@@ -10,29 +10,30 @@ use std::sync::{Mutex, PoisonError};
 use super::error::LoadError;
 use super::module_file::ModuleFile;
 
-static OPEN: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
+static OPEN: Mutex<Vec<ModuleFileId>> = Mutex::new(Vec::new());
 
 /// Either part is enough for two files to be the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Identity {
+struct ModuleFileId {
     path: PathBuf,
     device_and_inode: (u64, u64),
 }
 
 /// A file that is loaded once, and not again until this is dropped.
 #[derive(Debug)]
-pub(super) struct OpenFile {
-    identity: Identity,
+pub(super) struct OpenModuleFile {
+    identity: ModuleFileId,
     /// Keeps the number on its device from another file, if this one is deleted while it is loaded.
     held: Option<File>,
 }
 
-impl OpenFile {
+impl OpenModuleFile {
     /// # Errors
     /// [`LoadError::Open`] for a file that is loaded, perhaps by another path.
-    pub(super) fn new(file: &ModuleFile) -> Result<OpenFile, LoadError> {
-        let identity = Identity { path: file.path().to_owned(), device_and_inode: file.device_and_inode() };
-        let same = |other: &Identity| {
+    pub(super) fn new(file: &ModuleFile) -> Result<OpenModuleFile, LoadError> {
+        let identity =
+            ModuleFileId { path: file.path().to_owned(), device_and_inode: file.device_and_inode() };
+        let same = |other: &ModuleFileId| {
             other.path == identity.path || other.device_and_inode == identity.device_and_inode
         };
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,7 +41,7 @@ impl OpenFile {
             return Err(LoadError::Open { path: identity.path });
         }
         open.push(identity.clone());
-        Ok(OpenFile { identity, held: None })
+        Ok(OpenModuleFile { identity, held: None })
     }
 
     /// Keeps the file open, and lets its content go.
@@ -49,7 +50,7 @@ impl OpenFile {
     }
 }
 
-impl Drop for OpenFile {
+impl Drop for OpenModuleFile {
     fn drop(&mut self) {
         OPEN.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != self.identity);
     }

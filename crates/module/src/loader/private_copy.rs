@@ -28,17 +28,17 @@ use crate::abi;
 const MAX_NAME: usize = 249;
 
 /// The copies that were to be unmapped and are not yet.
-static STILL_MAPPED: Mutex<Vec<Leftover>> = Mutex::new(Vec::new());
+static STILL_MAPPED: Mutex<Vec<LingeringCopy>> = Mutex::new(Vec::new());
 
 /// A copy that is mapped.
 pub(super) struct PrivateCopy {
-    mapping: Mapping,
-    description: *const abi::Module,
+    mapping: LibraryMapping,
+    description: *const abi::RawModule,
     path: PathBuf,
 }
 
 /// What the linker knows of a copy.
-struct Mapping {
+struct LibraryMapping {
     /// `None` once it is closed, mapped or not.
     library: Option<Library>,
     /// The copy, and the libraries that were mapped for it.
@@ -49,16 +49,16 @@ struct Mapping {
 }
 
 /// An unloaded copy that is mapped still.
-struct Leftover {
-    mapping: Mapping,
+struct LingeringCopy {
+    mapping: LibraryMapping,
     module: String,
     path: PathBuf,
-    reason: Reason,
+    reason: LingerReason,
 }
 
 /// A module that was unloaded and is mapped still. No code of it is called any more, but its memory is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StillMapped {
+pub struct LingeringModule {
     /// The module's name.
     pub name: String,
     /// The file that it was loaded from.
@@ -68,16 +68,18 @@ pub struct StillMapped {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Reason {
+enum LingerReason {
     ThreadKey,
     Linker,
 }
 
-impl Reason {
+impl LingerReason {
     fn text(self) -> &'static str {
         match self {
-            Reason::ThreadKey => "it has a pthread key with a destructor, which runs whenever a thread ends",
-            Reason::Linker => {
+            LingerReason::ThreadKey => {
+                "it has a pthread key with a destructor, which runs whenever a thread ends"
+            }
+            LingerReason::Linker => {
                 "the linker holds something of it: a thread-local that a thread will destroy when it ends, or a \
                  symbol that must stay unique"
             }
@@ -111,7 +113,7 @@ impl PrivateCopy {
         let mut objects = thread_keys::mapped_objects();
         objects.retain(|object| !before.contains(object));
         let can_make_keys = thread_keys::can_be_made_by(file.bytes());
-        let mapping = Mapping { library: Some(library), objects, can_make_keys, memory };
+        let mapping = LibraryMapping { library: Some(library), objects, can_make_keys, memory };
         let Some(description) = mapping.symbol(abi::SYMBOL) else {
             release(mapping, &path.display().to_string(), path);
             return Err(LoadError::not_a_module(path, format!("it does not export {:?}", abi::SYMBOL)));
@@ -120,7 +122,7 @@ impl PrivateCopy {
     }
 
     /// Valid until the copy is dropped.
-    pub(super) fn description(&self) -> *const abi::Module {
+    pub(super) fn description(&self) -> *const abi::RawModule {
         self.description
     }
 
@@ -131,9 +133,13 @@ impl PrivateCopy {
     }
 }
 
-fn release(mapping: Mapping, module: &str, path: &Path) {
-    let mut leftover =
-        Leftover { mapping, module: module.to_owned(), path: path.to_owned(), reason: Reason::Linker };
+fn release(mapping: LibraryMapping, module: &str, path: &Path) {
+    let mut leftover = LingeringCopy {
+        mapping,
+        module: module.to_owned(),
+        path: path.to_owned(),
+        reason: LingerReason::Linker,
+    };
     if leftover.is_mapped() {
         let why = leftover.reason.text();
         tracing::warn!(module, "{}: stays mapped after its unload: {why}", path.display());
@@ -141,7 +147,7 @@ fn release(mapping: Mapping, module: &str, path: &Path) {
     }
 }
 
-impl Mapping {
+impl LibraryMapping {
     fn symbol(&self, name: &str) -> Option<*const libc::c_void> {
         // SAFETY: the address is taken, and nothing is read through it.
         let symbol = unsafe { self.library.as_ref()?.get::<*const libc::c_void>(name.as_bytes()) };
@@ -149,16 +155,16 @@ impl Mapping {
     }
 }
 
-impl Leftover {
+impl LingeringCopy {
     /// Unmaps the copy if that can be done by now.
     fn is_mapped(&mut self) -> bool {
-        let Mapping { library, objects, can_make_keys, .. } = &self.mapping;
+        let LibraryMapping { library, objects, can_make_keys, .. } = &self.mapping;
         if library.is_some() && *can_make_keys && thread_keys::have_destructor_in(objects).unwrap_or(true) {
-            self.reason = Reason::ThreadKey;
+            self.reason = LingerReason::ThreadKey;
             return true;
         }
         drop(self.mapping.library.take());
-        self.reason = Reason::Linker;
+        self.reason = LingerReason::Linker;
         let name = linker_name(&self.mapping.memory);
         // SAFETY: nothing is mapped, so nothing runs: the linker only tells whether it has the copy.
         let find = || unsafe { Library::open(Some(&name), RTLD_NOW | RTLD_LOCAL | libc::RTLD_NOLOAD) };
@@ -168,10 +174,10 @@ impl Leftover {
 }
 
 /// The modules that were unloaded and are mapped still, in the order of their unloading.
-pub fn still_mapped() -> Vec<StillMapped> {
+pub fn still_mapped() -> Vec<LingeringModule> {
     let mut all = leftovers();
-    all.retain_mut(Leftover::is_mapped);
-    let shown = |one: &Leftover| StillMapped {
+    all.retain_mut(LingeringCopy::is_mapped);
+    let shown = |one: &LingeringCopy| LingeringModule {
         name: one.module.clone(),
         path: one.path.clone(),
         reason: one.reason.text(),
@@ -179,7 +185,7 @@ pub fn still_mapped() -> Vec<StillMapped> {
     all.iter().map(shown).collect()
 }
 
-fn leftovers() -> std::sync::MutexGuard<'static, Vec<Leftover>> {
+fn leftovers() -> std::sync::MutexGuard<'static, Vec<LingeringCopy>> {
     STILL_MAPPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use tracing::{Dispatch, dispatcher, warn};
 
-use super::call::Call;
+use super::module_call::ModuleCall;
 
 /// How long a callback may take until it is reported.
 const BUDGET: Duration = Duration::from_millis(100);
@@ -48,12 +48,12 @@ pub(super) struct CallRecord {
 pub(super) struct CallNumber(u64);
 
 impl CallNumber {
-    fn new(count: u32, call: Call) -> CallNumber {
+    fn new(count: u32, call: ModuleCall) -> CallNumber {
         CallNumber(u64::from(count) << 32 | u64::from(call.0))
     }
 
-    fn call(self) -> Call {
-        Call(self.0 as u32)
+    fn call(self) -> ModuleCall {
+        ModuleCall(self.0 as u32)
     }
 }
 
@@ -79,7 +79,7 @@ impl CallRecord {
 
     /// Says that a call begins, the `count`-th of this module.
     #[inline]
-    pub(super) fn begin(&self, count: u32, call: Call) -> CallNumber {
+    pub(super) fn begin(&self, count: u32, call: ModuleCall) -> CallNumber {
         let number = CallNumber::new(count, call);
         self.running.store(number.0, Ordering::Relaxed);
         if SLEEPS.load(Ordering::Relaxed) {
@@ -109,7 +109,7 @@ impl CallRecord {
     }
 
     /// A callback's name, or the whole name of a control file.
-    pub(super) fn name_of(&self, call: Call) -> String {
+    pub(super) fn name_of(&self, call: ModuleCall) -> String {
         match call.file() {
             Some(file) => format!("{}.{}", self.module, self.files[file as usize]),
             None => call.name().to_owned(),
@@ -129,7 +129,7 @@ impl CallRecord {
     }
 
     #[cold]
-    fn report_end(&self, call: Call) {
+    fn report_end(&self, call: ModuleCall) {
         let since = lock(&self.since).take();
         if let Some(since) = since.filter(|_| call.is_callback()) {
             let (what, taken, budget) = (self.name_of(call), since.elapsed(), *lock(&self.budget));
@@ -139,19 +139,19 @@ impl CallRecord {
 }
 
 /// A record as the watchdog has seen it last.
-struct Watched {
+struct WatchedRecord {
     record: Weak<CallRecord>,
     running: u64,
     since: Instant,
     is_reported: bool,
 }
 
-impl Watched {
+impl WatchedRecord {
     /// Reports a call that has run for too long. Returns whether one runs.
     fn look(&mut self, record: &CallRecord, budget: Duration, now: Instant) -> bool {
         let running = record.running.load(Ordering::Relaxed);
         if running != self.running {
-            *self = Watched { record: self.record.clone(), running, since: now, is_reported: false };
+            *self = WatchedRecord { record: self.record.clone(), running, since: now, is_reported: false };
         } else if running != 0 && !self.is_reported && now.duration_since(self.since) > budget {
             self.is_reported = true;
             record.report_running(CallNumber(running), self.since, budget);
@@ -203,12 +203,12 @@ fn with_signals_blocked<R>(spawn: impl FnOnce() -> R) -> R {
 
 /// The whole life of the watchdog's thread.
 fn run() {
-    let mut all: Vec<Watched> = Vec::new();
+    let mut all: Vec<WatchedRecord> = Vec::new();
     let mut quiet_since = Instant::now();
     loop {
         let now = Instant::now();
         let new = std::mem::take(&mut *lock(&NEW)).into_iter();
-        all.extend(new.map(|record| Watched { record, running: 0, since: now, is_reported: false }));
+        all.extend(new.map(|record| WatchedRecord { record, running: 0, since: now, is_reported: false }));
         let mut pause = BUDGET / LOOKS;
         let mut is_quiet = true;
         all.retain_mut(|watched| {

@@ -15,8 +15,8 @@ use penfold_core::{Css, Errno, Loaded, Migration, Result, Subsystem, Tid};
 
 use super::describe::Make;
 use super::panics::caught;
-use super::remote::Remote;
-use crate::abi::{self, Context};
+use super::remote_services::RemoteServices;
+use crate::abi::{self, RawContext};
 
 pub(super) const fn code(errno: Errno) -> c_int {
     -errno.number()
@@ -27,14 +27,14 @@ pub(super) const fn code(errno: Errno) -> c_int {
 /// # Safety
 /// The contract.
 unsafe fn run<S: Subsystem, R>(
-    ctx: *mut Context,
-    body: impl FnOnce(&mut Loaded<S>, &mut Remote, Css) -> R,
+    ctx: *mut RawContext,
+    body: impl FnOnce(&mut Loaded<S>, &mut RemoteServices, Css) -> R,
 ) -> Option<R> {
     // SAFETY: the context is valid until the callback returns, and `remote` is not kept longer. `load` has made the module,
     // and callbacks run one at a time.
     let (loaded, css, mut remote) = unsafe {
         let module = (*ctx).module.cast::<Loaded<S>>();
-        (&mut *module, Css::from_number((*ctx).css), Remote::new(ctx, S::RULES.len()))
+        (&mut *module, Css::from_number((*ctx).css), RemoteServices::new(ctx, S::RULES.len()))
     };
     caught(|| body(loaded, &mut remote, css)).map_err(|text| remote.failed(&text)).ok()
 }
@@ -44,10 +44,10 @@ unsafe fn run<S: Subsystem, R>(
 /// # Safety
 /// The contract.
 pub(super) unsafe fn attempt<S: Subsystem>(
-    ctx: *mut Context,
-    body: impl FnOnce(&mut Loaded<S>, &mut Remote, Css) -> Result<()>,
+    ctx: *mut RawContext,
+    body: impl FnOnce(&mut Loaded<S>, &mut RemoteServices, Css) -> Result<()>,
 ) -> c_int {
-    let body = |loaded: &mut Loaded<S>, remote: &mut Remote, css: Css| {
+    let body = |loaded: &mut Loaded<S>, remote: &mut RemoteServices, css: Css| {
         let result = body(loaded, remote, css);
         remote.conclude(result)
     };
@@ -55,7 +55,7 @@ pub(super) unsafe fn attempt<S: Subsystem>(
     unsafe { run(ctx, body) }.unwrap_or(code(Errno::EIO))
 }
 
-/// Defines callbacks: `ask` for those that can fail, `notify` for others. `moves: tasks` is a list of tasks that move.
+/// Defines callbacks: `fallible` for those that can fail, `infallible` for others. `moves: tasks` is a list of tasks that move.
 macro_rules! callbacks {
     () => {};
     ($kind:ident $name:ident($($number:ident: $type:ty)?)
@@ -64,15 +64,15 @@ macro_rules! callbacks {
         callbacks! { $($rest)* }
     };
     ($kind:ident $name:ident(moves $tasks:ident) |$subsystem:ident, $ctx:ident| $body:expr; $($rest:tt)*) => {
-        callbacks! { @define $kind $name [tasks: *const abi::Migration, count: usize]
+        callbacks! { @define $kind $name [tasks: *const abi::RawMigration, count: usize]
             [let $tasks = migrations(tasks, count);] |$subsystem, $ctx| $body }
         callbacks! { $($rest)* }
     };
-    (@define ask $name:ident [$($c:ident: $type:ty),*] [$(let $typed:ident = $made:expr;)?]
+    (@define fallible $name:ident [$($c:ident: $type:ty),*] [$(let $typed:ident = $made:expr;)?]
         |$subsystem:ident, $ctx:ident| $body:expr) => {
         /// # Safety
         /// The contract.
-        pub(super) unsafe extern "C" fn $name<S: Subsystem>(ctx: *mut Context $(, $c: $type)*) -> c_int {
+        pub(super) unsafe extern "C" fn $name<S: Subsystem>(ctx: *mut RawContext $(, $c: $type)*) -> c_int {
             $(
                 // SAFETY: the caller vouches for the contract.
                 let $typed = unsafe { $made };
@@ -82,11 +82,11 @@ macro_rules! callbacks {
             unsafe { attempt::<S>(ctx, |loaded, remote, css| loaded.with(remote, css, method)) }
         }
     };
-    (@define notify $name:ident [$($c:ident: $type:ty),*] [$(let $typed:ident = $made:expr;)?]
+    (@define infallible $name:ident [$($c:ident: $type:ty),*] [$(let $typed:ident = $made:expr;)?]
         |$subsystem:ident, $ctx:ident| $body:expr) => {
         /// # Safety
         /// The contract.
-        pub(super) unsafe extern "C" fn $name<S: Subsystem>(ctx: *mut Context $(, $c: $type)*) {
+        pub(super) unsafe extern "C" fn $name<S: Subsystem>(ctx: *mut RawContext $(, $c: $type)*) {
             $(
                 // SAFETY: the caller vouches for the contract.
                 let $typed = unsafe { $made };
@@ -99,27 +99,27 @@ macro_rules! callbacks {
 }
 
 callbacks! {
-    ask pre_destroy() |subsystem, ctx| subsystem.pre_destroy(ctx);
-    ask can_attach(moves tasks) |subsystem, ctx| subsystem.can_attach(ctx, &tasks);
-    notify cancel_attach(moves tasks) |subsystem, ctx| subsystem.cancel_attach(ctx, &tasks);
-    notify attach(moves tasks) |subsystem, ctx| subsystem.attach(ctx, &tasks);
-    ask can_fork(parent: i32) |subsystem, ctx| subsystem.can_fork(ctx, Tid(parent));
-    notify cancel_fork() |subsystem, ctx| subsystem.cancel_fork(ctx);
-    notify fork(child: i32) |subsystem, ctx| subsystem.fork(ctx, Tid(child));
-    notify exit(task: i32) |subsystem, ctx| subsystem.exit(ctx, Tid(task));
-    notify post_clone() |subsystem, ctx| subsystem.post_clone(ctx);
-    notify bind() |subsystem, ctx| subsystem.bind(ctx);
+    fallible pre_destroy() |subsystem, ctx| subsystem.pre_destroy(ctx);
+    fallible can_attach(moves tasks) |subsystem, ctx| subsystem.can_attach(ctx, &tasks);
+    infallible cancel_attach(moves tasks) |subsystem, ctx| subsystem.cancel_attach(ctx, &tasks);
+    infallible attach(moves tasks) |subsystem, ctx| subsystem.attach(ctx, &tasks);
+    fallible can_fork(parent: i32) |subsystem, ctx| subsystem.can_fork(ctx, Tid(parent));
+    infallible cancel_fork() |subsystem, ctx| subsystem.cancel_fork(ctx);
+    infallible fork(child: i32) |subsystem, ctx| subsystem.fork(ctx, Tid(child));
+    infallible exit(task: i32) |subsystem, ctx| subsystem.exit(ctx, Tid(task));
+    infallible post_clone() |subsystem, ctx| subsystem.post_clone(ctx);
+    infallible bind() |subsystem, ctx| subsystem.bind(ctx);
 }
 
 /// # Safety
 /// The contract.
-unsafe fn migrations(tasks: *const abi::Migration, count: usize) -> Vec<Migration> {
+unsafe fn migrations(tasks: *const abi::RawMigration, count: usize) -> Vec<Migration> {
     if count == 0 {
         return Vec::new();
     }
     // SAFETY: the caller vouches for the contract.
     let tasks = unsafe { slice::from_raw_parts(tasks, count) };
-    let moved = |one: &abi::Migration| Migration {
+    let moved = |one: &abi::RawMigration| Migration {
         task: Tid(one.task),
         from: Css::from_number(one.from),
         to: Css::from_number(one.to),
@@ -152,10 +152,10 @@ pub(super) unsafe extern "C" fn unload<S: Subsystem>(module: *mut c_void) {
 ///
 /// # Safety
 /// The contract.
-pub(super) unsafe extern "C" fn create<S: Subsystem>(ctx: *mut Context, state: *mut *mut c_void) -> c_int {
+pub(super) unsafe extern "C" fn create<S: Subsystem>(ctx: *mut RawContext, state: *mut *mut c_void) -> c_int {
     // SAFETY: the caller vouches for the contract.
     let (module, state) = unsafe { ((*ctx).module, &mut *state) };
-    let body = |loaded: &mut Loaded<S>, remote: &mut Remote, css: Css| {
+    let body = |loaded: &mut Loaded<S>, remote: &mut RemoteServices, css: Css| {
         loaded.create(remote, css)?;
         *state = module;
         Ok(())
@@ -166,7 +166,7 @@ pub(super) unsafe extern "C" fn create<S: Subsystem>(ctx: *mut Context, state: *
 
 /// # Safety
 /// The contract.
-pub(super) unsafe extern "C" fn destroy<S: Subsystem>(ctx: *mut Context) {
+pub(super) unsafe extern "C" fn destroy<S: Subsystem>(ctx: *mut RawContext) {
     // SAFETY: the caller vouches for the contract.
     unsafe { run::<S, _>(ctx, |loaded, remote, css| loaded.destroy(remote, css)) };
 }

@@ -9,7 +9,7 @@ use std::str;
 use penfold_core::{Context, ControlFile, Errno, Error, ReadHandler, Result, Subsystem, WriteHandler};
 
 use super::callbacks::attempt;
-use super::remote::Port;
+use super::remote_services::ServicePort;
 use crate::abi;
 
 /// Calls `handler` with the file that the context names.
@@ -17,8 +17,8 @@ use crate::abi;
 /// # Safety
 /// The contract.
 unsafe fn handle<S: Subsystem>(
-    ctx: *mut abi::Context,
-    handler: impl FnOnce(&ControlFile<S>, &mut S, &mut Context<'_, S>, Port) -> Result<()>,
+    ctx: *mut abi::RawContext,
+    handler: impl FnOnce(&ControlFile<S>, &mut S, &mut Context<'_, S>, ServicePort) -> Result<()>,
 ) -> c_int {
     // SAFETY: the caller vouches for the contract.
     unsafe {
@@ -60,13 +60,13 @@ macro_rules! handlers {
         /// # Safety
         /// The contract.
         pub(super) unsafe extern "C" fn $name<S: Subsystem>(
-            ctx: *mut abi::Context $(, $c: $type)*
+            ctx: *mut abi::RawContext $(, $c: $type)*
         ) -> c_int {
             $(
                 // SAFETY: the caller vouches for the contract.
                 let $typed = unsafe { $made };
             )?
-            let handler = |$file: &ControlFile<S>, $subsystem: &mut S, $ctx: &mut Context<'_, S>, $port: Port| $body;
+            let handler = |$file: &ControlFile<S>, $subsystem: &mut S, $ctx: &mut Context<'_, S>, $port: ServicePort| $body;
             // SAFETY: the caller vouches for the contract.
             unsafe { handle(ctx, handler) }
         }

@@ -1,7 +1,7 @@
 //! The kit to write modules with in Rust: a [`Subsystem`](crate::Subsystem) becomes a module by [`export!`](crate::export).
 //!
 //! ```
-//! use penfold_module::{Context, File, Result, Subsystem};
+//! use penfold_module::{Context, ControlFile, Result, Subsystem};
 //!
 //! /// Keeps one number in every cgroup.
 //! #[derive(Default)]
@@ -34,14 +34,14 @@
 //!
 //! Three things are different behind the binary interface, none of which a subsystem has to care about:
 //! * A panic in a callback is caught. The callback answers `EIO`, and the failure is reported under the module's name.
-//! * [`Subsystem::replay_tasks`](crate::Subsystem::existing) is not called, but [`Subsystem::fork`](crate::Subsystem::fork)
+//! * [`Subsystem::replay_tasks`](crate::Subsystem::replay_tasks) is not called, but [`Subsystem::fork`](crate::Subsystem::fork)
 //!   for each task that exists.
-//! * [`Context::inside`](crate::Context::inside) is `None`.
+//! * [`Context::engine_view`](crate::Context::engine_view) is `None`.
 //!
 //! What the interface can't hold does not compile:
 //!
 //! ```compile_fail
-//! use penfold_module::{Context, File, Result, Subsystem};
+//! use penfold_module::{Context, ControlFile, Result, Subsystem};
 //!
 //! #[derive(Default)]
 //! pub struct Numbers;
@@ -65,7 +65,7 @@ mod callbacks;
 mod describe;
 mod handlers;
 mod panics;
-mod remote;
+mod remote_services;
 
 #[doc(hidden)]
 pub use describe::{Make, describe, file_table, rule_table};
@@ -86,12 +86,12 @@ macro_rules! export {
         /// What penfold reads of this module.
         #[allow(non_upper_case_globals)]
         #[unsafe(no_mangle)]
-        pub static penfold_module: $crate::abi::Module = $crate::describe!($type $(, $make)?);
+        pub static penfold_module: $crate::abi::RawModule = $crate::describe!($type $(, $make)?);
     };
 }
 
 /// The description of a [`Subsystem`](crate::Subsystem) as [`export!`](crate::export) makes it, as a constant expression
-/// of type [`abi::Module`](crate::abi::Module). For tests: a `static` of it can be loaded without a file, by
+/// of type [`abi::RawModule`](crate::abi::RawModule). For tests: a `static` of it can be loaded without a file, by
 /// `Controller::from_static` of the feature `loader`.
 #[macro_export]
 macro_rules! describe {
@@ -109,9 +109,9 @@ macro_rules! describe {
                 $make
             }
         }
-        static FILES: [$crate::abi::File; <$type as $crate::Subsystem>::FILES.len()] =
+        static FILES: [$crate::abi::RawFile; <$type as $crate::Subsystem>::FILES.len()] =
             $crate::sdk::file_table::<$type, _>();
-        static RULES: [$crate::abi::Rule; <$type as $crate::Subsystem>::RULES.len()] =
+        static RULES: [$crate::abi::RawRule; <$type as $crate::Subsystem>::RULES.len()] =
             $crate::sdk::rule_table::<$type, _>();
         $crate::sdk::describe::<Maker>(
             &FILES,

@@ -8,13 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(super) fn caught<R>(code: impl FnOnce() -> R) -> Result<R, String> {
     // What the code has left half done is its subsystem's own, which may be called again.
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
-        let text = said(&*payload);
+        let text = message_of(&*payload);
         discard(payload);
         text
     })
 }
 
-fn said(payload: &(dyn Any + Send)) -> String {
+fn message_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&'static str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.map_or_else(|| "a panic without a message".into(), |text| format!("a panic: {text}"))

@@ -39,20 +39,20 @@ impl Default for Shares {
 
 /// What a write asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Request {
+pub(super) struct ShareRequest {
     min: i32,
     max: i32,
     divisor: i32,
 }
 
-impl Request {
+impl ShareRequest {
     /// Reads `res=NAME,min_shares=N,max_shares=N,child_shares_divisor=N`: any of them in any order, numbers in base
     /// 0, the last of a key counts. The name is not looked at, but must not stand there twice.
     ///
     /// # Errors
     /// `EINVAL` for anything else.
-    pub(super) fn parse(text: &str) -> Result<Request> {
-        let mut request = Request { min: UNCHANGED, max: UNCHANGED, divisor: UNCHANGED };
+    pub(super) fn parse(text: &str) -> Result<ShareRequest> {
+        let mut request = ShareRequest { min: UNCHANGED, max: UNCHANGED, divisor: UNCHANGED };
         let mut named = false;
         for element in text.split(',').filter(|element| !element.is_empty()) {
             let (key, value) = element.split_once('=').ok_or_else(syntax)?;
@@ -94,7 +94,7 @@ impl Shares {
     ///
     /// # Errors
     /// `EINVAL` where the parent has not so much left, or the values contradict each other.
-    pub(super) fn changed(&self, request: &Request, parent: Option<&Shares>) -> Result<Shares> {
+    pub(super) fn changed(&self, request: &ShareRequest, parent: Option<&Shares>) -> Result<Shares> {
         let choose = |old, new| if new == UNCHANGED || old == UNSUPPORTED { old } else { new };
         let mut new = Shares {
             min: choose(self.min, request.min),

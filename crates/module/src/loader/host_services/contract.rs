@@ -14,14 +14,14 @@ use std::slice;
 
 use penfold_core::{Css, Errno, Error, Result, Services};
 
-use crate::abi::Context;
+use crate::abi::RawContext;
 use crate::loader::call_frame::{CallFrame, CallSlot};
 
 /// Defines services: functions of C, whose arguments the body gets as what they stand for.
 ///
 /// | argument | in C | in the body |
 /// |---|---|---|
-/// | `list: out [T; capacity]` | `T *list, size_t capacity` | [`Room<T>`] |
+/// | `list: out [T; capacity]` | `T *list, size_t capacity` | [`ListBuffer<T>`] |
 /// | `items: in [T; count]` | `const T *items, size_t count` | `Option<&[T]>` |
 /// | `text: text[length]` | `const char *text, size_t length` | `Option<&[u8]>` |
 /// | `place: out T` | `T *place` | `Option<&mut T>` |
@@ -37,7 +37,7 @@ macro_rules! services {
         $list:ident: out [$item:ty; $capacity:ident] $(, $($rest:tt)+)?) => {
         services! { @signature $name $call $answer $body
             [$($c)* $list: *mut $item, $capacity: usize,]
-            [$($typed)* let $list = $crate::loader::host_services::contract::Room::new($list, $capacity);]
+            [$($typed)* let $list = $crate::loader::host_services::contract::ListBuffer::new($list, $capacity);]
             $($($rest)+)? }
     };
     (@signature $name:ident $call:ident $answer:tt $body:block [$($c:tt)*] [$($typed:tt)*]
@@ -78,7 +78,7 @@ macro_rules! services {
         /// # Safety
         /// The contract of the host services.
         pub(in crate::loader) unsafe extern "C" fn $name(
-            ctx: *mut $crate::abi::Context $(, $c: $type)*
+            ctx: *mut $crate::abi::RawContext $(, $c: $type)*
         ) $(-> $answer)? {
             services! { @typed [$($typed)*] $call ctx $body }
         }
@@ -95,17 +95,17 @@ macro_rules! services {
 }
 pub(super) use services;
 
-/// Room for a list.
-pub(in crate::loader) struct Room<T> {
+/// The memory of a module into which a service writes a list.
+pub(in crate::loader) struct ListBuffer<T> {
     list: *mut T,
     capacity: usize,
 }
 
-impl<T: Copy> Room<T> {
+impl<T: Copy> ListBuffer<T> {
     /// # Safety
     /// `list` is NULL or has room for `capacity` items, until the service returns.
-    pub(in crate::loader) unsafe fn new(list: *mut T, capacity: usize) -> Room<T> {
-        Room { list, capacity }
+    pub(in crate::loader) unsafe fn new(list: *mut T, capacity: usize) -> ListBuffer<T> {
+        ListBuffer { list, capacity }
     }
 
     /// Writes a list, as far as there is room, and returns its length.
@@ -138,7 +138,7 @@ pub(in crate::loader) struct ServiceCall<'a>(Option<&'a mut CallFrame<'a>>);
 impl<'a> ServiceCall<'a> {
     /// # Safety
     /// As the contract says of `ctx`. The result does not outlive the service.
-    pub(in crate::loader) unsafe fn of(ctx: *mut Context) -> ServiceCall<'a> {
+    pub(in crate::loader) unsafe fn of(ctx: *mut RawContext) -> ServiceCall<'a> {
         if ctx.is_null() {
             return ServiceCall(None);
         }
@@ -157,12 +157,16 @@ impl<'a> ServiceCall<'a> {
     }
 
     /// Asks the engine; `otherwise` outside of a callback.
-    pub(super) fn ask<R>(&mut self, otherwise: R, request: impl FnOnce(&mut dyn Services) -> R) -> R {
+    pub(super) fn with_services<R>(
+        &mut self,
+        otherwise: R,
+        request: impl FnOnce(&mut dyn Services) -> R,
+    ) -> R {
         self.frame().map_or(otherwise, |frame| request(frame.services))
     }
 
     /// The same about a css, which has to be one of the module's own.
-    pub(super) fn ask_of<R>(
+    pub(super) fn with_css<R>(
         &mut self,
         css: u32,
         otherwise: R,

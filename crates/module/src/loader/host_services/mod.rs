@@ -21,7 +21,7 @@ use text_services::{explain, failed, log, put, put_line};
 use crate::abi;
 
 /// What every context points to.
-pub(super) static TABLE: abi::Services = abi::Services {
+pub(super) static TABLE: abi::RawServices = abi::RawServices {
     state,
     parent,
     children,
