@@ -3,6 +3,7 @@
 //! A module in Rust needs only this crate: everything of `penfold-core` that a controller uses is found here too.
 
 pub mod abi;
+mod answer;
 #[cfg(feature = "loader")]
 pub mod loader;
 pub mod sdk;

@@ -32,7 +32,7 @@ const FOLDERS: [&str; 7] = [
 ];
 
 /// Folders whose files must not stand in a circle: `--check` fails at one.
-const FREE_OF_CIRCLES: [&str; 1] = ["crates/linux/src/trace"];
+const FREE_OF_CIRCLES: [&str; 2] = ["crates/linux/src/trace", "crates/module/src/sdk"];
 
 /// An arrow from one file to another, by their paths in the repository.
 type Arrow = (String, String);

@@ -112,8 +112,13 @@ impl ModuleReader<'_> {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
         let mut field = false;
-        for token in tokens {
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
             match token {
+                // `pub(super)`: a visibility uses nothing
+                TokenTree::Ident(name) if name == "pub" => {
+                    let _ = tokens.next_if(|next| matches!(next, TokenTree::Group(_)));
+                }
                 TokenTree::Ident(name) => {
                     if colons != 2 {
                         self.mention(std::mem::take(&mut path));
@@ -348,6 +353,8 @@ mod tests {
     fn attributes_visibility_and_tests_mention_nothing() {
         assert!(!mentioned("#[serde(with = \"a\")] #[a::b] struct S;", "a::b"));
         assert!(!mentioned("pub(in crate::a) struct S;", "crate::a"));
+        assert!(!mentioned("macro_rules! m { () => { pub(super) fn f() {} } }", "super"));
+        assert!(mentioned("macro_rules! m { () => { pub fn f() -> super::a::B {} } }", "super::a::B"));
         assert!(!mentioned("#[cfg(test)] mod tests { fn f() { crate::a::b() } }", "crate::a::b"));
         let both = "#[cfg(all(feature = \"x\", any(unix, y), test))] fn f() { crate::a::b() }";
         assert!(!mentioned(both, "crate::a::b"));

@@ -19,6 +19,7 @@ use super::module_call::ModuleCall;
 use super::module_file::ModuleFile;
 use super::source::ModuleSource;
 use crate::abi;
+use crate::answer::{code, errno_of};
 
 /// A module that is loaded, to be given to [`Engine::load`](penfold_core::Engine::load). When it is dropped, which
 /// [`Engine::unload`](penfold_core::Engine::unload) does, its `unload` is called and its file is unmapped.
@@ -40,7 +41,7 @@ macro_rules! call {
 }
 
 /// What a handler answers that is not there: the file is not of this kind.
-const NO_HANDLER: c_int = -Errno::EINVAL.number();
+const NO_HANDLER: c_int = code(Errno::EINVAL);
 
 impl Controller {
     /// Opens the module in a file. Its constructors and its `load` run; nothing calls it yet.
@@ -138,7 +139,7 @@ fn result_of(
     if code == 0 {
         return Ok(output);
     }
-    let Some(errno) = code.checked_neg().and_then(Errno::from_number) else {
+    let Some(errno) = errno_of(code) else {
         let reason =
             format!("the module answered {code}, which is neither 0 nor a negative errno that penfold knows");
         return Err(error(Errno::EINVAL, reason.into()));

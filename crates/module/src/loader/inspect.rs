@@ -9,18 +9,12 @@ use std::path::Path;
 use super::description::{HEAD, ModuleDescription, check_head, check_tables};
 use super::elf::SharedObject;
 use super::error::LoadError;
-use super::module_file::ModuleFile;
 use crate::abi;
 
-/// What a module says of itself, from its file. No code of the file runs, so read permission is enough.
+/// The checked description of the module in `object`, which was read from `path`.
 ///
 /// # Errors
-/// [`LoadError::System`] for a file that can't be read, [`LoadError::NotAModule`] and [`LoadError::Description`] for what
-/// is in it.
-pub fn inspect(path: &Path) -> Result<ModuleDescription, LoadError> {
-    ModuleFile::read(path)?.description()
-}
-
+/// [`LoadError::NotAModule`] without a readable description, [`LoadError::Description`] for one that can't be used.
 pub(super) fn describe(path: &Path, object: &SharedObject<'_>) -> Result<ModuleDescription, LoadError> {
     let at = object.symbol(abi::SYMBOL).ok_or_else(|| {
         LoadError::not_a_module(

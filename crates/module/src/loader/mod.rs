@@ -24,7 +24,6 @@ pub use controller::Controller;
 pub use description::{FileDescription, MAX_FILES, MAX_RULES, MAX_WRITE, ModuleDescription, RuleDescription};
 pub use error::LoadError;
 pub use fault::Fault;
-pub use inspect::inspect;
-pub use module_file::ModuleFile;
+pub use module_file::{ModuleFile, inspect};
 pub use ownership_check::Untrusted;
 pub use private_copy::{LingeringModule, still_mapped};

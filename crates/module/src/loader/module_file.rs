@@ -10,7 +10,8 @@ use nix::libc;
 use super::description::ModuleDescription;
 use super::elf::SharedObject;
 use super::error::LoadError;
-use super::{inspect, ownership_check};
+use super::inspect::describe;
+use super::ownership_check;
 
 /// A shared object that is longer than this is not read.
 const MAX_LENGTH: u64 = 1 << 30;
@@ -77,7 +78,7 @@ impl ModuleFile {
     pub fn description(&self) -> Result<ModuleDescription, LoadError> {
         let object = SharedObject::parse(&self.bytes);
         let object = object.map_err(|reason| LoadError::not_a_module(&self.path, reason))?;
-        inspect::describe(&self.path, &object)
+        describe(&self.path, &object)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -92,6 +93,15 @@ impl ModuleFile {
     pub(super) fn into_file(self) -> File {
         self.file
     }
+}
+
+/// The description of the module in a file. No code of the file runs, so read permission is enough.
+///
+/// # Errors
+/// [`LoadError::System`] for a file that can't be read, [`LoadError::NotAModule`] for a file that is no module of this
+/// machine, [`LoadError::Description`] for a description that can't be used.
+pub fn inspect(path: &Path) -> Result<ModuleDescription, LoadError> {
+    ModuleFile::read(path)?.description()
 }
 
 /// Never waits: to open a pipe would.

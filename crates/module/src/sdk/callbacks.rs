@@ -13,14 +13,11 @@ use std::slice;
 
 use penfold_core::{Css, Errno, Loaded, Migration, Result, Subsystem, Tid};
 
-use super::describe::Make;
+use super::make::Make;
 use super::panics::caught;
 use super::remote_services::RemoteServices;
 use crate::abi::{self, RawContext};
-
-pub(super) const fn code(errno: Errno) -> c_int {
-    -errno.number()
-}
+use crate::answer::code;
 
 /// Runs a callback; `None` if it has panicked, which is reported.
 ///

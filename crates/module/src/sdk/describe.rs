@@ -9,6 +9,7 @@ use penfold_core::{
     WriteHandler,
 };
 
+use super::make::Make;
 use super::{callbacks, handlers};
 use crate::abi;
 
@@ -42,15 +43,6 @@ impl abi::RawFile {
         write_text: None,
         trigger: None,
     };
-}
-
-/// Makes the subsystem when the module is loaded. For [`export!`](crate::export) only.
-pub trait Make {
-    /// What is made.
-    type Subsystem: Subsystem;
-
-    /// A new one.
-    fn make() -> Self::Subsystem;
 }
 
 /// The description. For [`export!`](crate::export) only.

@@ -64,11 +64,14 @@
 mod callbacks;
 mod describe;
 mod handlers;
+mod make;
 mod panics;
 mod remote_services;
 
 #[doc(hidden)]
-pub use describe::{Make, describe, file_table, rule_table};
+pub use describe::{describe, file_table, rule_table};
+#[doc(hidden)]
+pub use make::Make;
 
 /// Makes a crate a module: exports the description of a [`Subsystem`](crate::Subsystem) as `penfold_module`.
 ///

@@ -8,8 +8,8 @@ use penfold_core::{
     Result, Services, TaskFacts, Tid,
 };
 
-use super::callbacks::code;
 use crate::abi;
+use crate::answer::{code, errno_of};
 
 /// Calls one service. A macro, since every entry of the table has a type of its own.
 macro_rules! service {
@@ -117,7 +117,7 @@ fn reason(error: &Error) -> String {
 fn plain(answer: c_int) -> Result<(), Errno> {
     match answer {
         0 => Ok(()),
-        code => Err(code.checked_neg().and_then(Errno::from_number).unwrap_or(Errno::EINVAL)),
+        code => Err(errno_of(code).unwrap_or(Errno::EINVAL)),
     }
 }
 

@@ -15,6 +15,7 @@ use std::slice;
 use penfold_core::{Css, Errno, Error, Result, Services};
 
 use crate::abi::RawContext;
+use crate::answer::code;
 use crate::loader::call_frame::{CallFrame, CallSlot};
 
 /// Defines services: functions of C, whose arguments the body gets as what they stand for.
@@ -203,10 +204,6 @@ impl<'a> ServiceCall<'a> {
             request(services, css, rule)
         })
     }
-}
-
-pub(super) const fn code(errno: Errno) -> c_int {
-    -errno.number()
 }
 
 pub(super) fn plain(answer: Result<(), Errno>) -> c_int {

@@ -4,8 +4,9 @@ use std::ffi::c_int;
 
 use penfold_core::Errno;
 
-use super::contract::{code, services};
+use super::contract::services;
 use crate::abi;
+use crate::answer::code;
 
 services! {
     fn counter(call, css: u32, rule: u32, counter: out abi::RawCounter) -> c_int {

@@ -4,8 +4,9 @@ use std::ffi::c_int;
 
 use penfold_core::{Capability, Errno, IndexSet, Tid};
 
-use super::contract::{code, plain, services};
+use super::contract::{plain, services};
 use crate::abi;
+use crate::answer::code;
 
 services! {
     fn caller(call, caller: out abi::RawCaller) -> c_int {
