@@ -144,12 +144,13 @@ fn helpers_hand_on_what_they_format() {
 
 #[test]
 fn a_module_compiles_without_warnings_as_c_and_as_cplusplus() {
-    let module = here("tests/c/module.c");
     let only_look = Path::new("-fsyntax-only");
-    compile("gcc", "-std=c99", &[only_look, &module]);
-    compile("gcc", "-std=c17", &[only_look, &module]);
     // Designated initializers need C++20; the header itself does not. g++ wants every member named, gcc does not.
     let not_all_named = Path::new("-Wno-missing-field-initializers");
-    compile("g++", "-std=c++20", &[only_look, not_all_named, Path::new("-xc++"), &module]);
+    for module in [here("tests/c/module.c"), here("tests/c/example.c")] {
+        compile("gcc", "-std=c99", &[only_look, &module]);
+        compile("gcc", "-std=c17", &[only_look, &module]);
+        compile("g++", "-std=c++20", &[only_look, not_all_named, Path::new("-xc++"), &module]);
+    }
     compile("g++", "-std=c++11", &[only_look, Path::new("-xc++"), &here("tests/c/helpers.c")]);
 }

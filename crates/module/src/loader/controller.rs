@@ -1,4 +1,4 @@
-//! A module as the engine sees it: a subsystem like any other.
+//! A loaded module as a subsystem, so that the engine treats it like any other.
 
 use std::borrow::Cow;
 use std::ffi::{c_char, c_int};
@@ -21,10 +21,10 @@ use super::source::ModuleSource;
 use crate::abi;
 use crate::answer::{code, errno_of};
 
-/// A module that is loaded, to be given to [`Engine::load`](penfold_core::Engine::load). When it is dropped, which
-/// [`Engine::unload`](penfold_core::Engine::unload) does, its `unload` is called and its file is unmapped.
+/// A loaded module, as an argument for [`Engine::load`](penfold_core::Engine::load).
 ///
-/// The module's code runs on the thread that calls the controller.
+/// [`Engine::unload`](penfold_core::Engine::unload) drops the controller. The drop calls the module's `unload` and
+/// unmaps the module's file. The module's code runs on the thread that calls the controller.
 pub struct Controller {
     module: LoadedModule,
 }
@@ -34,60 +34,62 @@ type Ctx<'a> = Context<'a, Controller>;
 /// Calls a function of a module's table, if the module has it.
 macro_rules! call {
     ($table:expr, $function:ident $(, $argument:expr)*) => {{
-        // SAFETY: the module has given a function of this type for this purpose, and gets what the interface says: the
-        // context of this callback first, pointers to things that outlive the call, lengths that are true.
+        // SAFETY: the module has given a function of this type for this purpose. The arguments are those of the
+        // interface: the context of this callback, pointers to things that outlive the call, and true lengths.
         $table.$function.map(|function| unsafe { function($($argument),*) })
     }};
 }
 
-/// What a handler answers that is not there: the file is not of this kind.
+/// The answer in place of a missing handler: the file is not of this kind.
 const NO_HANDLER: c_int = code(Errno::EINVAL);
 
 impl Controller {
-    /// Opens the module in a file. Its constructors and its `load` run; nothing calls it yet.
+    /// Loads the module in a file: runs its constructors and its `load`.
     ///
-    /// The file's owner and permissions are not judged: for that, give [`ModuleFile::read_trusted`] to
-    /// [`Controller::load`].
+    /// Does not check the file's owner and permissions. To check them, give the result of
+    /// [`ModuleFile::read_trusted`] to [`Controller::load`].
     ///
     /// # Errors
-    /// [`LoadError`]; nothing of it is left then.
+    /// [`LoadError`]; nothing of the module is left then.
     pub fn open(path: &Path) -> Result<Controller, LoadError> {
         Controller::load(ModuleFile::read(path)?)
     }
 
-    /// The same of a file that was read before: the bytes that were read are loaded, whatever the file has now.
+    /// Loads the module in a file that was read before: the bytes that were read, whatever the file contains now.
     ///
     /// # Errors
-    /// [`LoadError`]; nothing of it is left then.
+    /// [`LoadError`]; nothing of the module is left then.
     pub fn load(file: ModuleFile) -> Result<Controller, LoadError> {
         Ok(Controller { module: LoadedModule::load(ModuleSource::File(file))? })
     }
 
-    /// The same with a description that is part of this program.
+    /// Loads a module whose description and code are part of this program.
     ///
     /// # Errors
-    /// [`LoadError`]
+    /// [`LoadError`]; nothing of the module is left then.
     pub fn from_static(module: &'static abi::RawModule) -> Result<Controller, LoadError> {
         Ok(Controller { module: LoadedModule::load(ModuleSource::Static(module))? })
     }
 
-    /// What it says of itself.
+    /// The module's description of itself.
     pub fn description(&self) -> &ModuleDescription {
         self.module.description()
     }
 
-    /// How long a callback may take until it is reported in the log, under the module's name: 100 ms unless changed.
+    /// Sets how long a callback may take: 100 ms unless changed. The log names the module of a callback that takes
+    /// longer.
     pub fn set_budget(&mut self, budget: Duration) {
         self.module.record().set_budget(budget);
     }
 
-    /// A count of the callbacks that took longer, which can be read after the controller was given away.
+    /// A function that returns the number of callbacks that took longer than the budget. It can be called after the
+    /// controller was moved into an engine.
     pub fn overruns(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
         let record = Arc::clone(self.module.record());
         move || record.overruns()
     }
 
-    /// Calls a callback that is about the css of a context.
+    /// Calls a callback that can't fail, about the css of a context.
     fn notify(
         &mut self,
         call: ModuleCall,
@@ -98,7 +100,8 @@ impl Controller {
         self.module.invoke(call, subject, ctx.host(), |tables, ctx| callback(tables.module, ctx));
     }
 
-    /// The same for one that can fail; `None` is a callback that the module does not have.
+    /// Calls a callback that can fail, about the css of a context. `callback` returns `None` if the module does not
+    /// have it.
     fn attempt(
         &mut self,
         call: ModuleCall,
@@ -127,7 +130,7 @@ impl Controller {
     }
 }
 
-/// What a callback's answer means. What is no errno is a fault of the module, and an error all the same.
+/// The result that a callback's answer stands for. A number that is no errno is a fault of the module, and an `EINVAL`.
 fn result_of(
     code: c_int,
     mut output: Option<Box<CallOutput>>,
@@ -191,7 +194,7 @@ fn write_s64(controller: &mut Controller, ctx: &mut Ctx<'_>, value: i64) -> Resu
 }
 
 fn write_text(controller: &mut Controller, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
-    // the NUL that C expects behind it
+    // C expects a NUL after the text
     let ended = format!("{text}\0");
     let first = ended.as_ptr().cast::<c_char>();
     controller.handle(ctx, |file, ctx| call!(file, write_text, ctx, first, text.len())).map(drop)
@@ -238,7 +241,7 @@ fn migrations(tasks: &[Migration]) -> Vec<abi::RawMigration> {
 }
 
 impl Subsystem for Controller {
-    /// A module keeps its states on its own side.
+    /// The module itself keeps the states.
     type State = ();
 
     const NAME: &'static str = "";
@@ -277,7 +280,7 @@ impl Subsystem for Controller {
             });
         if code == 0 {
             self.module.set_state(css, state);
-            // The engine takes a failure for a refusal and never destroys what was made: it goes back at once.
+            // The engine takes a failure for a refusal and never destroys the new state, so it is destroyed here.
             if output.as_ref().is_some_and(|output| output.failure.is_some()) {
                 self.destroy(ctx);
             }
@@ -333,7 +336,7 @@ impl Subsystem for Controller {
         });
     }
 
-    /// As one call: there may be a million of them.
+    /// Calls `fork` for all tasks within one invocation: there may be a million tasks.
     fn replay_tasks(&mut self, ctx: &mut Ctx<'_>, tasks: &[Tid]) {
         self.notify(ModuleCall::FORK, ctx, |module, ctx| {
             for task in tasks {

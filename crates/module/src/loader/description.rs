@@ -1,4 +1,4 @@
-//! What a module says of itself, checked: whatever is in the file, what is in an [`ModuleDescription`] can be relied on.
+//! The description of a module in checked form. A [`ModuleDescription`] can be relied on, whatever is in the file.
 
 use core::ffi::c_char;
 
@@ -11,21 +11,21 @@ use crate::abi;
 pub const MAX_FILES: u32 = 1024;
 /// The most charge rules that a module may have.
 pub const MAX_RULES: u32 = 64;
-/// The longest write in bytes that a file may ask for.
+/// The highest `max_write` of a control file, in bytes.
 pub const MAX_WRITE: u32 = 1 << 20;
 
-/// What a module says of itself.
+/// The description of a module, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleDescription {
-    /// The name of the controller and the prefix of its files.
+    /// The name of the controller, and the prefix of its files.
     pub name: String,
     /// The module's own version, for people.
     pub version: String,
-    /// What it does, in a line.
+    /// The purpose of the module in one line.
     pub summary: String,
-    /// The version of the binary interface.
+    /// The version of the binary interface that the module was compiled for.
     pub abi_version: u32,
-    /// The optional callbacks that it has.
+    /// The optional callbacks that the module has.
     pub callbacks: Callbacks,
     /// The control files, in the order of their numbers.
     pub files: Vec<FileDescription>,
@@ -40,36 +40,36 @@ pub struct ModuleDescription {
 pub struct FileDescription {
     /// The name without prefix.
     pub name: String,
-    /// Permission bits, those that follow from its handlers where the module gives none.
+    /// Permission bits. Where the module gives none: the bits that follow from the handlers.
     pub mode: u32,
-    /// In which directories it is.
+    /// The directories that have the file.
     pub visibility: Visibility,
     /// The longest write in bytes.
     pub max_write: usize,
-    /// Reads as something else than what was written.
+    /// True if the content read is not the content written.
     pub not_a_setting: bool,
-    /// `u64`, `s64`, `map`, `text`, or `none`.
+    /// The kind of reader: `u64`, `s64`, `map`, `text` or `none`.
     pub read: &'static str,
-    /// `u64`, `s64`, `text`, `trigger`, or `none`.
+    /// The kind of writer: `u64`, `s64`, `text`, `trigger` or `none`.
     pub write: &'static str,
 }
 
 /// One charge rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleDescription {
-    /// What it counts.
+    /// The resource that the rule counts.
     pub resource: Resource,
-    /// What the caller is told when the limit refuses.
+    /// The error of an operation that the limit refuses.
     pub refusal: Errno,
     /// The control file (without prefix) that sets the limit; may be empty.
     pub limit_file: String,
 }
 
-/// The six numbers that a description begins with in every version of the interface. They are to be checked before
-/// anything behind them is read, or taken for a [`abi::RawModule`].
+/// The count of the numbers that a description begins with in every version of the interface: the version and five
+/// sizes. They have to be checked before the rest is read or taken for a [`abi::RawModule`].
 pub(super) const HEAD: usize = 6;
 
-/// Is what follows these numbers a [`abi::RawModule`] as this program knows it?
+/// Checks that a description which begins with these numbers is a [`abi::RawModule`] as this program knows it.
 ///
 /// # Errors
 /// [`Fault::Version`] and [`Fault::Size`].
@@ -92,10 +92,11 @@ pub(super) fn check_head(head: [u32; HEAD]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// How many files and rules there are to be read, where the description says they are.
+/// The numbers of files and of rules in the tables of a description.
 ///
 /// # Errors
-/// For more than can be meant, and for a pointer that is NULL or not aligned.
+/// [`Fault::Number`] for more than [`MAX_FILES`] or [`MAX_RULES`], [`Fault::Table`] for a pointer that is NULL or not
+/// aligned.
 pub(super) fn check_tables(module: &abi::RawModule) -> Result<(usize, usize), Fault> {
     let files = check_table("files", module.file_count, MAX_FILES, module.files)?;
     let rules = check_table("rules", module.rule_count, MAX_RULES, module.rules)?;
@@ -120,12 +121,12 @@ fn check_table<T>(what: &'static str, count: u32, most: u32, table: *const T) ->
 }
 
 impl ModuleDescription {
-    /// Has it a charge rule on this?
+    /// True if a charge rule of the module counts this resource.
     pub fn has_rule_on(&self, resource: Resource) -> bool {
         self.rules.iter().any(|rule| rule.resource == resource)
     }
 
-    /// Checks a description whose head and tables have been checked, with the tables that it points to.
+    /// Checks a description and its tables. The head and the pointers to the tables have been checked before.
     ///
     /// # Errors
     /// The first [`Fault`] that is found.
@@ -295,7 +296,7 @@ fn rule_of(number: usize, rule: &abi::RawRule) -> Result<RuleDescription, Fault>
     Ok(RuleDescription { resource, refusal, limit_file })
 }
 
-/// A text of one line, fit for a terminal.
+/// A text without control characters, so that a terminal can show it.
 fn line(field: &[c_char], what: &str) -> Result<String, Fault> {
     let text = text(field, what)?;
     if text.contains(char::is_control) {

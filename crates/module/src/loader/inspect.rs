@@ -1,8 +1,8 @@
-//! Reading the description of a module from its file, without running anything of it.
+//! Reads the description of a module from its file, without running any code of the file.
 //!
-//! The description is constant data, so all of it is in the file: the bytes of the structures, and the pointers of the
-//! tables and callbacks as relocations that the dynamic linker would do. A module that makes its description when it is
-//! loaded, in a constructor, is none.
+//! The description is constant data, so all of it is in the file. The structures are there as bytes; the pointers to
+//! tables and callbacks are there as relocations for the dynamic linker. A file whose constructor makes the description
+//! at load time is no module.
 
 use std::path::Path;
 
@@ -33,10 +33,11 @@ pub(super) fn describe(path: &Path, object: &SharedObject<'_>) -> Result<ModuleD
     ModuleDescription::of(&module, &files, &rules).map_err(faulty)
 }
 
-/// A type of which any bytes are a value.
+/// A type for which any bytes are a valid value.
 ///
 /// # Safety
-/// That is so. Pointers and functions of a value read from bytes are those of another place: not to be followed or called.
+/// Any bytes are a valid value of the type. The pointers and functions in a value read from a file are not valid in
+/// this process: no code may follow or call them.
 unsafe trait FromBytes {}
 
 // SAFETY: integers.

@@ -1,4 +1,4 @@
-//! A module in memory: its description, what it has made, and calls of it.
+//! A module in memory: its description, its pointers, and calls into it.
 
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -16,42 +16,42 @@ use super::source::{ModuleSource, OpenedModule, table};
 use super::watchdog::CallRecord;
 use crate::abi;
 
-/// A module that is loaded. When it is dropped its `unload` is called and its file is unmapped.
+/// A module that is loaded. The drop calls its `unload` and unmaps its file.
 ///
-/// Callbacks run on whichever thread calls [`LoadedModule::invoke`], one at a time.
+/// Callbacks run one at a time, each on the thread that calls [`LoadedModule::invoke`].
 pub(super) struct LoadedModule {
-    /// `None` only while it is dropped.
+    /// `None` only during the drop.
     opened: Option<OpenedModule>,
     description: ModuleDescription,
     counts_cpu_time: bool,
-    /// What `load` gave.
+    /// The pointer that `load` stored.
     module_data: *mut c_void,
-    /// What `create` gave, by css; NULL for none.
+    /// The pointers that `create` stored, by css; NULL for none.
     states: Vec<*mut c_void>,
     cell: Arc<ContextCell>,
     record: Arc<CallRecord>,
-    /// How many calls there were.
+    /// The number of calls so far, modulo 2^32.
     calls: u32,
 }
 
-// SAFETY: the pointers are the module's own. The interface says that its callbacks run one at a time, on any thread.
+// SAFETY: the pointers are the module's own. The interface says that callbacks run one at a time, on any thread.
 unsafe impl Send for LoadedModule {}
 
-/// The functions of a module.
+/// The function tables of a module.
 #[derive(Clone, Copy)]
 pub(super) struct Tables<'a> {
     pub(super) module: &'a abi::RawModule,
     pub(super) files: &'a [abi::RawFile],
 }
 
-/// What callbacks point to. It stays where it is for as long as the module is loaded.
+/// The context that all callbacks of a module share. Its address stays the same for as long as the module is loaded.
 struct ContextCell {
     context: UnsafeCell<abi::RawContext>,
     slot: CallSlot,
 }
 
-// SAFETY: the context is written between callbacks only, by the thread that is about to run one. A thread that has kept a
-// context may read its `engine`, which is never written after the load.
+// SAFETY: only the thread that is about to run a callback writes the context, between callbacks. A thread that has
+// kept a context may read its `engine`, which is never written after the load.
 unsafe impl Sync for ContextCell {}
 // SAFETY: as above.
 unsafe impl Send for ContextCell {}
@@ -71,19 +71,19 @@ impl ContextCell {
             slot: CallSlot::new(),
         });
         let slot = (&raw const cell.slot).cast_mut().cast();
-        // SAFETY: no other thread has it yet.
+        // SAFETY: no other thread has the context yet.
         unsafe { (*cell.context.get()).engine = slot };
         cell
     }
 
-    /// Makes the context that of one callback.
+    /// Fills the context in for one callback.
     ///
     /// # Safety
     /// No callback of the module is under way.
     #[inline]
     unsafe fn prepare(&self, state: *mut c_void, subject: Subject) -> *mut abi::RawContext {
         let context = self.context.get();
-        // SAFETY: nobody reads these fields between callbacks.
+        // SAFETY: no code reads these fields between callbacks.
         unsafe {
             (*context).state = state;
             (*context).css = subject.css.number();
@@ -98,7 +98,7 @@ impl LoadedModule {
     /// Maps a module and calls its `load`.
     ///
     /// # Errors
-    /// What is wrong with it. Then nothing of it is left.
+    /// [`LoadError`]; nothing of the module is left then.
     pub(super) fn load(source: ModuleSource) -> Result<LoadedModule, LoadError> {
         let shown = source.to_string();
         let watch = |module: &str, files| {
@@ -129,7 +129,7 @@ impl LoadedModule {
             watch(&description.name, description.files.iter().map(|file| file.name.clone()).collect())?;
         let mut module_data = ptr::null_mut();
         let load = opened.module().load;
-        // SAFETY: a function of the module, with the pointer that its type asks for.
+        // SAFETY: a function of the module, called with the pointer that its type requires.
         let code = load.map_or(0, |load| unsafe { load(&raw mut module_data) });
         if code != 0 {
             opened.unmap(&description.name);
@@ -162,7 +162,8 @@ impl LoadedModule {
         Tables { module, files }
     }
 
-    /// Calls code of the module that is about `subject`. What it asks for meanwhile is answered by `services`.
+    /// Calls code of the module that is about `subject`. `services` serve it meanwhile. Returns the answer and the
+    /// output.
     #[inline]
     pub(super) fn invoke<R>(
         &mut self,
@@ -176,7 +177,7 @@ impl LoadedModule {
         let tables = self.tables();
         let mut frame =
             CallFrame::new(services, &self.states, &self.description.name, self.counts_cpu_time, subject.css);
-        // SAFETY: `&mut self`: no callback of this module is under way, and none begins before this one returns.
+        // SAFETY: with `&mut self` no callback of this module is under way, and none begins before this one returns.
         let answer = unsafe {
             let context = self.cell.prepare(state, subject);
             let began = self.record.begin(self.calls, call);
@@ -199,7 +200,7 @@ impl LoadedModule {
         self.states.get(css.number() as usize).copied().unwrap_or(ptr::null_mut())
     }
 
-    /// Remembers what `create` gave.
+    /// Keeps the pointer that `create` stored for a css.
     pub(super) fn set_state(&mut self, css: Css, state: *mut c_void) {
         let index = css.number() as usize;
         if self.states.len() <= index {
@@ -220,7 +221,8 @@ impl Drop for LoadedModule {
         let Some(opened) = self.opened.take() else { return };
         let began = self.record.begin(self.calls.wrapping_add(1), ModuleCall::UNLOAD);
         if let Some(unload) = opened.module().unload {
-            // SAFETY: a function of the module, with what its `load` gave. Nothing of the module is called afterwards.
+            // SAFETY: a function of the module, called with the pointer of its `load`. No code of the module is called
+            // afterwards.
             unsafe { unload(self.module_data) };
         }
         opened.unmap(&self.description.name);

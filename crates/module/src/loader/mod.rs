@@ -1,4 +1,4 @@
-//! Loading and unloading modules.
+//! Finds, checks, loads and unloads modules. [`Controller`] is a loaded module as the engine sees it.
 
 mod call_frame;
 mod controller;

@@ -1,10 +1,10 @@
-//! Which code of a module is called.
+//! Numbers and names for the entry points of a module.
 
-/// A call into a module, as a number that fits beside another in one word.
+/// An entry point of a module, as a number of 32 bits: the watchdog keeps two such numbers in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ModuleCall(pub(super) u32);
 
-/// By the numbers of the constants below.
+/// The index is the number of the constant below.
 const NAMES: [&str; 15] = [
     "nothing",
     "its load",
@@ -24,9 +24,9 @@ const NAMES: [&str; 15] = [
 ];
 
 impl ModuleCall {
-    /// Constructors, too.
+    /// `load` and the constructors of the file.
     pub(super) const LOAD: ModuleCall = ModuleCall(1);
-    /// Destructors, too.
+    /// `unload` and the destructors of the file.
     pub(super) const UNLOAD: ModuleCall = ModuleCall(2);
     pub(super) const CREATE: ModuleCall = ModuleCall(3);
     pub(super) const DESTROY: ModuleCall = ModuleCall(4);
@@ -57,7 +57,7 @@ impl ModuleCall {
         NAMES[self.0 as usize]
     }
 
-    /// Is it a callback or a handler? Only these count as overruns: a load or an unload may take its time.
+    /// True for callbacks and handlers. Only these count as overruns: a load or an unload may take longer.
     pub(super) fn is_callback(self) -> bool {
         self != ModuleCall::LOAD && self != ModuleCall::UNLOAD
     }

@@ -1,4 +1,4 @@
-//! Where a module comes from.
+//! The origin of a module: a file, or a description in this program.
 
 use std::fmt;
 use std::slice;
@@ -12,7 +12,7 @@ use super::private_copy::PrivateCopy;
 use super::truncation;
 use crate::abi;
 
-/// A file, or a description that is part of this program.
+/// A file that was read, or a description that is part of this program.
 pub(super) enum ModuleSource {
     File(ModuleFile),
     Static(&'static abi::RawModule),
@@ -27,7 +27,7 @@ impl fmt::Display for ModuleSource {
     }
 }
 
-/// A module's description in memory.
+/// A module whose description is in memory.
 pub(super) struct OpenedModule {
     module: *const abi::RawModule,
     mapped: Option<MappedCopy>,
@@ -35,7 +35,7 @@ pub(super) struct OpenedModule {
 
 struct MappedCopy {
     copy: PrivateCopy,
-    /// Given back after the copy is unmapped.
+    /// Dropped after the copy is unmapped: until then the file can't be loaded again.
     _file: OpenModuleFile,
 }
 
@@ -43,7 +43,7 @@ impl ModuleSource {
     /// Maps a copy of the file, which runs its constructors.
     ///
     /// # Errors
-    /// [`LoadError`] for a file that is loaded already or can't be mapped.
+    /// [`LoadError`] for a file that is loaded already, is not complete, or can't be mapped.
     pub(super) fn open(self) -> Result<OpenedModule, LoadError> {
         let file = match self {
             ModuleSource::Static(module) => return Ok(OpenedModule { module, mapped: None }),
@@ -51,7 +51,7 @@ impl ModuleSource {
         };
         let mut open_file = OpenModuleFile::new(&file)?;
         truncation::check(&file)?;
-        // SAFETY: a module's constructors are its author's business, and who may load it was decided before.
+        // SAFETY: the decision to load this file, and so to trust its constructors, was made before.
         let copy = unsafe { PrivateCopy::load(&file) }?;
         open_file.hold(file);
         Ok(OpenedModule { module: copy.description(), mapped: Some(MappedCopy { copy, _file: open_file }) })
@@ -59,19 +59,19 @@ impl ModuleSource {
 }
 
 impl OpenedModule {
-    /// What the module says of itself, from the outside in: nothing is read before it is known to be there.
+    /// Checks the description, from the outside in: each part is read only after its place and size were checked.
     pub(super) fn describe(&self) -> Result<ModuleDescription, Fault> {
         // SAFETY: a description of every version of the interface begins with these numbers.
         check_head(unsafe { self.module.cast::<[u32; HEAD]>().read() })?;
         let module = self.module();
         let (files, rules) = check_tables(module)?;
-        // SAFETY: the description says that so many are there, and both pointers were looked at.
+        // SAFETY: the description says that so many entries are there, and both pointers were checked.
         unsafe { ModuleDescription::of(module, table(module.files, files), table(module.rules, rules)) }
     }
 
     /// The description, once [`OpenedModule::describe`] has checked its head.
     pub(super) fn module(&self) -> &abi::RawModule {
-        // SAFETY: its head was checked, so it is all there, and it is mapped for as long as this is.
+        // SAFETY: its head was checked, so the whole of it is there. It is mapped for as long as `self` lives.
         unsafe { &*self.module }
     }
 
@@ -84,7 +84,7 @@ impl OpenedModule {
 }
 
 /// # Safety
-/// `count` entries are there, unless it is 0.
+/// `first` points to `count` entries, or `count` is 0.
 pub(super) unsafe fn table<'a, T>(first: *const T, count: usize) -> &'a [T] {
     if count == 0 {
         return &[];

@@ -1,12 +1,12 @@
 //! The callbacks of a description: each finds the subsystem and calls its method.
 //!
 //! # The contract
-//! The loader vouches for it, as `penfold.h` says, and the functions of this module and of [`handlers`](super::handlers)
-//! rely on it:
-//! * `ctx` is that of a callback under way, of a module that [`load`] has made with the same `S`. No other callback of the
-//!   module runs until it returns.
-//! * Pointers to results have room for them. Lists, texts and their lengths are true. All of it stays until the callback
-//!   returns.
+//! The loader guarantees the following, as `penfold.h` says. The functions of this module and of
+//! [`handlers`](super::handlers) rely on it:
+//! * `ctx` is the context of a callback under way, of a module that [`load`] has made with the same `S`. No other
+//!   callback of the module runs until this callback returns.
+//! * A pointer to a result has memory for the result. Lists and texts have the lengths that are given. All of them stay
+//!   until the callback returns.
 
 use std::ffi::{c_int, c_void};
 use std::slice;
@@ -19,7 +19,7 @@ use super::remote_services::RemoteServices;
 use crate::abi::{self, RawContext};
 use crate::answer::code;
 
-/// Runs a callback; `None` if it has panicked, which is reported.
+/// Runs a callback. Reports a panic, and returns `None` then.
 ///
 /// # Safety
 /// The contract.
@@ -27,8 +27,8 @@ unsafe fn run<S: Subsystem, R>(
     ctx: *mut RawContext,
     body: impl FnOnce(&mut Loaded<S>, &mut RemoteServices, Css) -> R,
 ) -> Option<R> {
-    // SAFETY: the context is valid until the callback returns, and `remote` is not kept longer. `load` has made the module,
-    // and callbacks run one at a time.
+    // SAFETY: the context is valid until the callback returns, and `remote` is not kept longer. `load` has made the
+    // module, and callbacks run one at a time.
     let (loaded, css, mut remote) = unsafe {
         let module = (*ctx).module.cast::<Loaded<S>>();
         (&mut *module, Css::from_number((*ctx).css), RemoteServices::new(ctx, S::RULES.len()))
@@ -36,7 +36,7 @@ unsafe fn run<S: Subsystem, R>(
     caught(|| body(loaded, &mut remote, css)).map_err(|text| remote.failed(&text)).ok()
 }
 
-/// The same for a callback that can fail.
+/// Runs a callback that can fail, and returns its answer: `-EIO` after a panic.
 ///
 /// # Safety
 /// The contract.
@@ -52,7 +52,7 @@ pub(super) unsafe fn attempt<S: Subsystem>(
     unsafe { run(ctx, body) }.unwrap_or(code(Errno::EIO))
 }
 
-/// Defines callbacks: `fallible` for those that can fail, `infallible` for others. `moves: tasks` is a list of tasks that move.
+/// Defines callbacks, `fallible` or `infallible`. `moves tasks` is an argument: the list of tasks that move.
 macro_rules! callbacks {
     () => {};
     ($kind:ident $name:ident($($number:ident: $type:ty)?)
@@ -125,11 +125,11 @@ unsafe fn migrations(tasks: *const abi::RawMigration, count: usize) -> Vec<Migra
 }
 
 /// # Safety
-/// The loader has room for a pointer at `module`.
+/// `module` points to memory for a pointer.
 pub(super) unsafe extern "C" fn load<M: Make>(module: *mut *mut c_void) -> c_int {
     match caught(|| Box::new(Loaded::new(M::make()))) {
         Ok(loaded) => {
-            // SAFETY: the caller vouches for the room.
+            // SAFETY: the caller vouches for the memory.
             unsafe { *module = Box::into_raw(loaded).cast() };
             0
         }
@@ -138,14 +138,14 @@ pub(super) unsafe extern "C" fn load<M: Make>(module: *mut *mut c_void) -> c_int
 }
 
 /// # Safety
-/// `module` is what [`load`] has made with the same `S`. Nothing is called with it afterwards.
+/// [`load`] has made `module` with the same `S`. Nothing is called with `module` afterwards.
 pub(super) unsafe extern "C" fn unload<S: Subsystem>(module: *mut c_void) {
     // SAFETY: the caller vouches for it.
     let loaded = unsafe { Box::from_raw(module.cast::<Loaded<S>>()) };
     let _ = caught(|| drop(loaded));
 }
 
-/// States are kept in `Loaded`. What is given out only has to be something, so that `Services::state` finds a css alive.
+/// `Loaded` keeps the states. The pointer that is stored only has to be no NULL, so that `is_alive` finds the css.
 ///
 /// # Safety
 /// The contract.

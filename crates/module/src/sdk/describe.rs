@@ -1,4 +1,4 @@
-//! The description of a subsystem, made by the compiler: nothing of the module runs to read it.
+//! Makes the description of a subsystem at compile time, so that penfold can read it without running the module.
 
 use std::borrow::Cow;
 use std::ffi::c_char;
@@ -13,7 +13,7 @@ use super::make::Make;
 use super::{callbacks, handlers};
 use crate::abi;
 
-// What the loader takes.
+// The loader accepts no more. Repeated here, because a module is compiled without the loader.
 const MAX_FILES: usize = 1024;
 const MAX_RULES: usize = 64;
 const MAX_WRITE: usize = 1 << 20;
@@ -26,7 +26,7 @@ const _: () = assert!(
 );
 
 impl abi::RawFile {
-    /// A file without a name or a handler: what an author who fills one in by hand begins with.
+    /// A file without a name or a handler, for an author who fills in a description by hand.
     pub const EMPTY: abi::RawFile = abi::RawFile {
         name: [0; abi::FILE_NAME_SIZE],
         mode: 0,
@@ -45,7 +45,7 @@ impl abi::RawFile {
     };
 }
 
-/// The description. For [`export!`](crate::export) only.
+/// The description of a subsystem. For [`export!`](crate::export) only.
 pub const fn describe<M: Make>(
     files: &'static [abi::RawFile],
     rules: &'static [abi::RawRule],
@@ -125,7 +125,7 @@ const fn with_facts<S: Subsystem>(file: &ControlFile<S>, entry: abi::RawFile) ->
     abi::RawFile {
         name: text(name, "the name of a control file has more than 63 bytes"),
         mode: match file.mode {
-            // 0 stands for "what follows from the handlers"
+            // 0 stands for the mode that follows from the handlers
             Some(0) => panic!("the mode of a control file is not 0"),
             Some(mode) if mode & !0o777 == 0 => mode,
             Some(_) => panic!("the mode of a control file is at most 0o777"),
@@ -277,7 +277,7 @@ mod tests {
 
     use super::*;
 
-    /// What a check says that does not pass, as it does at compile time too.
+    /// The message of a check that does not pass. The compiler shows the same message.
     fn refused<R>(check: impl FnOnce() -> R + std::panic::UnwindSafe) -> String {
         let payload = catch_unwind(check).err().expect("it is refused");
         let text = payload.downcast_ref::<&str>().map(ToString::to_string);

@@ -1,6 +1,6 @@
-//! The handlers of control files: each finds the file of the subsystem's table by its number and calls its function.
+//! The handlers of control files: each finds the file in the subsystem's table by its number and calls its function.
 //!
-//! They rely on the contract of [`callbacks`](super::callbacks).
+//! The handlers rely on the contract of [`callbacks`](super::callbacks).
 
 use std::ffi::{c_char, c_int};
 use std::slice;
@@ -34,7 +34,7 @@ fn another_kind() -> Error {
     Error::value(Errno::EINVAL, "the file is not of this kind")
 }
 
-/// Defines handlers. `value: out T` is a place for a result, `text: [length]` a text in bytes.
+/// Defines handlers. The argument `value: out T` is memory for a result, `text: [length]` a text in bytes.
 macro_rules! handlers {
     () => {};
     ($name:ident($value:ident: out $type:ty) |$file:ident, $subsystem:ident, $ctx:ident, $port:pat_param|

@@ -1,4 +1,4 @@
-//! The services of the program that has loaded the module, over the binary interface.
+//! Core's services as a module finds them: calls of the loading program over the binary interface.
 
 use std::cell::OnceCell;
 use std::ffi::{c_char, c_int};
@@ -11,29 +11,29 @@ use penfold_core::{
 use crate::abi;
 use crate::answer::{code, errno_of};
 
-/// Calls one service. A macro, since every entry of the table has a type of its own.
+/// Calls one service. A macro, because every entry of the table has a type of its own.
 macro_rules! service {
     ($port:expr, $service:ident $(, $argument:expr)*) => {{
         let ctx = $port.ctx;
-        // SAFETY: `ServicePort::new` was promised that the context is valid. Pointers among the arguments are of things that
-        // live longer than the call, with their true lengths.
+        // SAFETY: the caller of `RemoteServices::new` has promised that the context is valid. Pointers among the
+        // arguments are of things that live longer than the call, with their true lengths.
         unsafe { ((*(*ctx).services).$service)(ctx $(, $argument)*) }
     }};
 }
 
-/// The context of one callback, to talk back by.
+/// The context of one callback, for calls that give content to a reader.
 #[derive(Clone, Copy)]
 pub(super) struct ServicePort {
     ctx: *mut abi::RawContext,
 }
 
 impl ServicePort {
-    /// Adds to the text that is read.
+    /// Adds to the text that a file reads as.
     pub(super) fn put(self, text: &str) {
         service!(self, put, text.as_ptr().cast(), text.len());
     }
 
-    /// Adds a line to the map that is read. `key` ends with a NUL and has no other.
+    /// Adds a line to the map that a file reads as. `key` ends with a NUL and has no other NUL.
     pub(super) fn put_line(self, key: &[u8], value: u64) {
         let end = key.iter().position(|&byte| byte == 0);
         assert_eq!(end, Some(key.len() - 1), "the key of a line has a NUL in it");
@@ -41,18 +41,19 @@ impl ServicePort {
     }
 }
 
-/// What a subsystem asks of the program that has loaded it, for one callback.
+/// The services of the loading program, for one callback.
 pub(super) struct RemoteServices {
     port: ServicePort,
     rules: usize,
     caller: OnceCell<Option<Caller>>,
-    /// The last error that a service has given: the other side knows more of it than came over the interface.
+    /// The last error of a service. The loading program knows more about that error than came over the interface.
     known: Option<Error>,
 }
 
 impl RemoteServices {
     /// # Safety
-    /// `ctx` is that of a callback under way, which returns after this and every [`ServicePort`] of it are gone.
+    /// `ctx` is the context of a callback under way. The callback returns after this value and its [`ServicePort`]s are
+    /// gone.
     pub(super) unsafe fn new(ctx: *mut abi::RawContext, rules: usize) -> RemoteServices {
         RemoteServices { port: ServicePort { ctx }, rules, caller: OnceCell::new(), known: None }
     }
@@ -61,12 +62,12 @@ impl RemoteServices {
         self.port
     }
 
-    /// Reports a failure that the author did not mean.
+    /// Reports a failure that the author did not intend.
     pub(super) fn failed(&self, text: &str) {
         service!(self.port, failed, text.as_ptr().cast(), text.len());
     }
 
-    /// What a callback answers. The reason of an error is told, unless the error came from a service.
+    /// The answer of a callback. Explains an error, unless the error came from a service: then its reason is known.
     pub(super) fn conclude(&self, result: Result<()>) -> c_int {
         let Err(error) = result else { return 0 };
         if self.known.as_ref() != Some(&error) {
@@ -76,7 +77,7 @@ impl RemoteServices {
         code(error.errno())
     }
 
-    /// The answer of a service which can fail in a way that the other side knows more of.
+    /// The result of a service. Keeps the error: the loading program knows more about it than its number.
     fn checked(&mut self, answer: c_int, error: impl FnOnce(Errno) -> Error) -> Result<()> {
         plain(answer).map_err(|errno| self.known.insert(error(errno)).clone())
     }
@@ -105,7 +106,7 @@ impl RemoteServices {
     }
 }
 
-/// Without the name of the subsystem or its file, which the other side adds.
+/// The text of an error without the name of the subsystem or the file, which the loading program adds.
 fn reason(error: &Error) -> String {
     match error {
         Error::Value { file, reason, .. } if file.is_empty() => reason.to_string(),
@@ -121,7 +122,7 @@ fn plain(answer: c_int) -> Result<(), Errno> {
     }
 }
 
-/// Fetches a list of whatever length: the service says how many there are, also when they did not fit.
+/// Fetches a list of any length. The service returns the whole length even if the list did not fit.
 fn list<T: Copy + Default>(fill: impl Fn(*mut T, usize) -> usize) -> Vec<T> {
     let mut list = vec![T::default(); 32];
     loop {
@@ -139,9 +140,9 @@ fn tids(list: Vec<i32>) -> Vec<Tid> {
 }
 
 impl Services for RemoteServices {
-    /// In its own `create` a css has nothing yet to be known by.
+    /// In its own `create` a css has no state yet that `state` could return.
     fn is_alive(&self, css: Css) -> bool {
-        // SAFETY: as `RemoteServices::new` was promised.
+        // SAFETY: the caller of `RemoteServices::new` has promised that the context is valid.
         let own = unsafe { (*self.port.ctx).css };
         css.number() == own || !service!(self.port, state, css.number()).is_null()
     }
@@ -191,7 +192,7 @@ impl Services for RemoteServices {
         self.checked(answer, |errno| RemoteServices::cannot(errno, Capability::ForkVeto))
     }
 
-    /// For the css of the callback: the answer is one for all of the subsystem's.
+    /// The css is the callback's: one announcement counts for all css of the subsystem.
     fn set_may_refuse_fork(&mut self, _: Css, refusing: bool) -> Result<()> {
         let answer = service!(self.port, set_refusing, refusing.into());
         self.checked(answer, |errno| RemoteServices::cannot(errno, Capability::ForkVeto))

@@ -1,4 +1,4 @@
-//! The module's own states, and the cgroups they are of.
+//! Services about the module's own states and their cgroups.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;

@@ -1,4 +1,4 @@
-//! Counters and CPU time.
+//! Services about counters and CPU time.
 
 use std::ffi::c_int;
 

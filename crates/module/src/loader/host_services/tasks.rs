@@ -1,4 +1,4 @@
-//! The caller, tasks, and what the host can do with them.
+//! Services about the caller, about tasks and about the host.
 
 use std::ffi::c_int;
 
