@@ -1,33 +1,41 @@
-//! # cpuset: on which CPUs and memory nodes the tasks of a cgroup may run
+//! # cpuset: binds the tasks of a cgroup to CPUs and memory nodes
 //!
-//! A new cpuset is empty and takes no task (`ENOSPC`) until both `cpus` and `mems` are set. It must fit into its
-//! parent. Tasks get its CPUs and nodes when they move in and when the cpuset changes; what a task asked for itself
-//! with `sched_setaffinity(2)` stays in force where it fits, and is kept for later where it does not.
+//! A new cpuset is empty and takes no task (`ENOSPC`) until both `cpus` and `mems` are set. A cpuset must fit into
+//! its parent. Tasks get its CPUs and nodes when they move in and when the cpuset changes. An affinity that a task
+//! has set for itself with `sched_setaffinity(2)` stays in force where it fits. Where it does not fit, it is kept for
+//! later.
 //!
-//! * `cpuset.cpus`, `cpuset.mems`: lists such as `0-3,7`, `0-15:2/4`, `all`, `N` (the last one); a blank line empties.
-//!   `EACCES` in the root or for what the parent has not got; `EINVAL` for what is not a list, not online, or taken
-//!   by an exclusive sibling; `ERANGE` and `EOVERFLOW` for numbers that are too large; `EBUSY` for what a child still
-//!   holds; `ENOSPC` to empty a cpuset that has tasks. Writing what is there already does nothing.
-//! * `cpuset.effective_cpus`, `cpuset.effective_mems`: what tasks really get. Other than the configured value only
-//!   with the mount option `cpuset_v2_mode`, where a cpuset may name what its parent has not got, and gets the part
-//!   that the parent has, or all that the parent has where there is no such part.
+//! * `cpuset.cpus`, `cpuset.mems`: lists such as `0-3,7`, `0-15:2/4`, `all`, `N` (the last one); a blank line
+//!   empties. A write of the present content does nothing. The errors:
+//!   * `EACCES` in the root, and for CPUs or nodes that the parent does not have;
+//!   * `EINVAL` for anything that is not a list, not online, or taken by an exclusive sibling;
+//!   * `ERANGE` and `EOVERFLOW` for numbers that are too large;
+//!   * `EBUSY` for CPUs or nodes that a child still holds;
+//!   * `ENOSPC` for an empty list where the cpuset has tasks.
+//! * `cpuset.effective_cpus`, `cpuset.effective_mems`: the CPUs and nodes that tasks really get. They differ from the
+//!   configured ones only with the mount option `cpuset_v2_mode`. There a cpuset may name CPUs and nodes that its
+//!   parent does not have. It gets the part that the parent has; where there is no such part, it gets all that the
+//!   parent has.
 //! * `cpuset.cpu_exclusive`, `cpuset.mem_exclusive`: 1 keeps siblings (not children) off. The parent must have it too.
-//! * `cpuset.memory_migrate`: 1 lets a task's memory follow it, at a move in and at a change of `mems`.
-//! * `cpuset.memory_spread_page`, `cpuset.memory_spread_slab`: a new child has its parent's.
+//! * `cpuset.memory_migrate`: 1 lets a task's memory follow the task, when it moves in and when `mems` changes.
+//! * `cpuset.memory_spread_page`, `cpuset.memory_spread_slab`: a new child has its parent's values.
 //! * `cpuset.mem_hardwall`, `cpuset.sched_load_balance`, `cpuset.sched_relax_domain_level` (-1 to 2).
-//! * `cpuset.memory_pressure`: 0. `cpuset.memory_pressure_enabled` (root only): 0 or 1, one for all.
+//! * `cpuset.memory_pressure`: 0. `cpuset.memory_pressure_enabled` (root only): 0 or 1, one value for all.
 //!
 //! With `cgroup.clone_children` a new child starts with its parent's `cpus` and `mems`, unless a sibling is exclusive.
 //!
-//! **Kept and shown, without effect**, since no user space can bring them about: `mem_hardwall`, the spread flags, the
-//! load balance and relax domain files, and `memory_pressure_enabled`: no host feeds the filter of direct reclaims
-//! (F1.15), so `memory_pressure` is always 0. A cpuset that leaves out CPUs or nodes that are online needs a host that
-//! can bind tasks: without one the write fails with `EOPNOTSUPP`. Bindings that the system refuses for a member fail
-//! the write with its errno, and members that were bound before are bound back; a move is past that point and goes on.
-//! The root has what was online when the subsystem was last loaded, mounted or unmounted; CPUs that come or go later
-//! are not followed (F1.13).
+//! **Kept and shown, without effect**: `mem_hardwall`, the spread flags, the load balance and relax domain files, and
+//! `memory_pressure_enabled`. No user space can bring their effects about. No host feeds the filter of direct reclaims
+//! (F1.15), so `memory_pressure` is always 0.
 //!
-//! The rules are Linux 6.x cgroup v1 (`kernel/cgroup/cpuset.c`, `cpuset-v1.c`); F1 of the project's history.
+//! A cpuset that leaves out CPUs or nodes that are online needs a host that can bind tasks. Without such a host the
+//! write fails with `EOPNOTSUPP`. If the system refuses to bind a member, the write fails with the system's errno,
+//! and members that were bound before are bound back. A move is past that point and goes on.
+//!
+//! The root has the CPUs and nodes that were online when the subsystem was last loaded, mounted or unmounted. CPUs
+//! that come or go later are not followed (F1.13).
+//!
+//! The rules are those of Linux 6.x cgroup v1 (`kernel/cgroup/cpuset.c`, `cpuset-v1.c`); F1 of the project's history.
 
 mod validate;
 
@@ -55,12 +63,12 @@ const MAX_RELAX_DOMAIN_LEVEL: i64 = 2;
 const CPUS: usize = 0;
 const MEMS: usize = 1;
 
-/// The subsystem.
+/// The subsystem `cpuset`: the values that all cpusets share.
 #[derive(Debug, Default)]
 pub struct Cpuset {
-    /// `memory_pressure_enabled`, one for all cpusets.
+    /// `memory_pressure_enabled`, one value for all cpusets.
     memory_pressure_enabled: bool,
-    /// How many cpusets other than roots are exclusive: while there is none, a mkdir need not look at its siblings.
+    /// The number of exclusive cpusets other than roots. While there is none, a mkdir need not look at the siblings.
     exclusive: usize,
 }
 
@@ -98,7 +106,7 @@ fn v2_mode(ctx: &Ctx<'_>) -> bool {
     ctx.hierarchy_flags().contains(HierarchyFlags::CPUSET_V2_MODE)
 }
 
-/// What the tasks of a cpuset may use.
+/// The CPUs or nodes that the tasks of a cpuset may use.
 fn effective(ctx: &Ctx<'_>, css: Css, kind: MaskKind) -> IndexSet {
     let own = ctx.state_of(css).mask(kind);
     let Some(parent) = ctx.parent_of(css).filter(|_| v2_mode(ctx)) else { return own.clone() };
@@ -107,7 +115,7 @@ fn effective(ctx: &Ctx<'_>, css: Css, kind: MaskKind) -> IndexSet {
     if shared.is_empty() { above } else { shared }
 }
 
-/// May the cpuset of the call become `trial`?
+/// Checks that the cpuset of the call may become `trial`.
 fn check(ctx: &Ctx<'_>, trial: &CpusetState) -> Result<()> {
     let css = ctx.css();
     let parent = ctx.parent();
@@ -138,7 +146,7 @@ fn bind_task(
     }
 }
 
-/// Puts `trial` in force, with its members; on an error everything is as before.
+/// Puts `trial` in force and binds the members to it. On an error everything is as before.
 fn commit(ctx: &mut Ctx<'_>, kind: MaskKind, trial: CpusetState) -> Result<()> {
     let css = ctx.css();
     let affected = if v2_mode(ctx) { ctx.subtree_of(css) } else { vec![css] };
@@ -154,12 +162,12 @@ fn commit(ctx: &mut Ctx<'_>, kind: MaskKind, trial: CpusetState) -> Result<()> {
         for task in ctx.tasks_of(css) {
             match bind_task(ctx, task, kind, &from, &to, migrate) {
                 Ok(()) => bound.push((task, css, from.clone(), to.clone())),
-                // It died since it was listed.
+                // The task has died since it was listed.
                 Err(Errno::ESRCH) => {}
                 Err(errno) => {
                     for (task, css, from, to) in bound.into_iter().rev() {
                         let migrate = ctx.state_of(css).flags.contains(CpusetFlags::MEMORY_MIGRATE);
-                        // Whatever this answers, there is no better state to go to.
+                        // If this fails too, there is no better state to go to.
                         let _ = bind_task(ctx, task, kind, &to, &from, migrate);
                     }
                     *ctx.state_mut() = old;
@@ -216,7 +224,7 @@ fn flag_read(_: &mut Cpuset, ctx: &mut Ctx<'_>) -> Result<u64> {
 
 fn flag_write(cpuset: &mut Cpuset, ctx: &mut Ctx<'_>, value: u64) -> Result<()> {
     let mut trial = ctx.state().clone();
-    // the kernel hands it on as an int: the upper half is lost
+    // the kernel passes the value on as an int: the upper half is lost
     trial.flags.set(flag_of_file(ctx), value as u32 != 0);
     check(ctx, &trial)?;
     cpuset.exclusive -= usize::from(counts_as_exclusive(ctx));
@@ -328,7 +336,7 @@ impl Subsystem for Cpuset {
         (state.cpus, state.mems) = (cpus, mems);
     }
 
-    /// A root has everything that is online. All tasks are in the root now: none is touched.
+    /// A root has everything that is online. All tasks are in the root now, so no task has to be bound.
     fn bind(&mut self, ctx: &mut Ctx<'_>) {
         let (cpus, mems) = (MaskKind::Cpus.online(ctx), MaskKind::Mems.online(ctx));
         let state = ctx.state_mut();
@@ -356,7 +364,7 @@ impl Subsystem for Cpuset {
                 }
                 // Memory belongs to the process: it follows the leader, not each thread.
                 let leader = ctx.host().task(moved.task).is_some_and(|facts| facts.group == moved.task);
-                // Past the commit point: what the system refuses now is no reason to undo the move.
+                // Past the commit point: a refusal of the system is no reason to undo the move.
                 let _ = bind_task(ctx, moved.task, kind, &from, &to, migrates && leader);
             }
         }

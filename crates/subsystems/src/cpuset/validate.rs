@@ -1,4 +1,4 @@
-//! What a cpuset holds, and the rules that keep it consistent with its family (F1.7). Pure: no tree, no host.
+//! The state of a cpuset, and the rules that keep it consistent with its family (F1.7). Pure: no tree, no host.
 
 use alloc::vec::Vec;
 
@@ -57,14 +57,14 @@ impl CpusetState {
         self.flags.intersects(EXCLUSIVE)
     }
 
-    /// Does it fit into `outer`, exclusive flags included?
+    /// True if the cpuset fits into `outer`, exclusive flags included.
     fn is_subset(&self, outer: &CpusetState) -> bool {
         self.cpus.is_subset(&outer.cpus)
             && self.mems.is_subset(&outer.mems)
             && (outer.flags & EXCLUSIVE).contains(self.flags & EXCLUSIVE)
     }
 
-    /// Does one of the two want for itself what the other has too?
+    /// True if one of the two is exclusive and they share a CPU or node.
     fn conflicts(&self, other: &CpusetState) -> bool {
         let either = self.flags | other.flags;
         (either.contains(CpusetFlags::CPU_EXCLUSIVE) && self.cpus.intersects(&other.cpus))
@@ -74,24 +74,26 @@ impl CpusetState {
 
 const EXCLUSIVE: CpusetFlags = CpusetFlags::CPU_EXCLUSIVE.union(CpusetFlags::MEM_EXCLUSIVE);
 
-/// What surrounds a cpuset that is about to change.
+/// The cpusets around a cpuset that is about to change.
 pub(super) struct CpusetFamily<'a> {
     /// `None` for a root.
     pub(super) parent: Option<&'a CpusetState>,
     pub(super) children: Vec<&'a CpusetState>,
     pub(super) siblings: Vec<&'a CpusetState>,
-    /// Has the cpuset itself any member?
+    /// True if the cpuset itself has any member.
     pub(super) has_tasks: bool,
     /// Mounted with `cpuset_v2_mode`: neither children nor parent restrict what may be configured.
     pub(super) v2_mode: bool,
 }
 
-/// May `current` become `trial`? The tests stand in the kernel's order, which decides the errno.
+/// Checks that `current` may become `trial`. The checks have the kernel's order, which decides the errno.
 ///
 /// # Errors
-/// `EBUSY` when a child would not fit any more; `EACCES` when it would not fit into its parent; `ENOSPC` to empty a
-/// cpuset that has tasks; `EBUSY` to empty an exclusive, load-balanced one; `EINVAL` for an overlap with a sibling
-/// where either is exclusive.
+/// * `EBUSY` if a child would not fit any more;
+/// * `EACCES` if the cpuset would not fit into its parent;
+/// * `ENOSPC` to empty a cpuset that has tasks;
+/// * `EBUSY` to empty an exclusive, load-balanced cpuset;
+/// * `EINVAL` for an overlap with a sibling where either is exclusive.
 pub(super) fn validate(current: &CpusetState, trial: &CpusetState, family: &CpusetFamily<'_>) -> Result<()> {
     let refuse = |errno, reason: &'static str| Err(Error::value(errno, reason));
     if !family.v2_mode && family.children.iter().any(|child| !child.is_subset(trial)) {
@@ -105,8 +107,8 @@ pub(super) fn validate(current: &CpusetState, trial: &CpusetState, family: &Cpus
     if family.has_tasks && (empties(MaskKind::Cpus) || empties(MaskKind::Mems)) {
         return refuse(Errno::ENOSPC, "it has tasks, which need a CPU and a memory node");
     }
-    // The kernel asks whether the deadline tasks of the root domain still fit. Its own deadline server always has
-    // bandwidth there, so no CPU at all never fits.
+    // The kernel checks whether the deadline tasks of the root domain still fit. Its own deadline server always has
+    // bandwidth there, so an empty set of CPUs never fits.
     let own_domain = CpusetFlags::CPU_EXCLUSIVE | CpusetFlags::SCHED_LOAD_BALANCE;
     if current.flags.contains(own_domain) && empties(MaskKind::Cpus) {
         return refuse(Errno::EBUSY, "an exclusive cpuset keeps a CPU; clear cpu_exclusive first");
