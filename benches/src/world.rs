@@ -39,7 +39,7 @@ impl Shape {
 
 /// An engine with controllers, mounted together, and its host.
 #[derive(Debug)]
-pub struct World {
+pub struct BenchWorld {
     /// The engine.
     pub engine: Engine,
     /// Its host.
@@ -55,23 +55,23 @@ pub struct World {
     last_task: i32,
 }
 
-impl World {
+impl BenchWorld {
     /// A world without cgroups, and room for `tasks` tasks.
     ///
     /// # Panics
     /// When the engine refuses: then the benchmark is wrong.
-    pub fn new(controllers: Controllers, tasks: usize) -> World {
+    pub fn new(controllers: Controllers, tasks: usize) -> BenchWorld {
         let (mut engine, mut host) = (Engine::new(), BareHost::with_capacity(tasks + 1));
         let caller = Caller::root(ACTOR);
         controllers.load(&mut engine, &mut host).expect("the controllers load");
         let mounted = engine.session(&mut host, &caller).mount(controllers.mount_options());
         let root = mounted.expect("nothing is bound yet").root;
-        World { engine, host, caller, root, directories: Vec::new(), cgroups: Vec::new(), last_task: 0 }
+        BenchWorld { engine, host, caller, root, directories: Vec::new(), cgroups: Vec::new(), last_task: 0 }
     }
 
     /// A world of that shape.
-    pub fn of(controllers: Controllers, shape: Shape, tasks: usize) -> World {
-        let mut world = World::new(controllers, tasks);
+    pub fn of(controllers: Controllers, shape: Shape, tasks: usize) -> BenchWorld {
+        let mut world = BenchWorld::new(controllers, tasks);
         world.cgroups.reserve(shape.cgroups());
         world.grow(shape);
         world
@@ -134,7 +134,7 @@ impl World {
     /// When a limit refuses; none is set.
     #[inline]
     pub fn fork_and_exit(&mut self, parent: Tid, set: CssSetId, child: Tid) {
-        let World { engine, host, .. } = self;
+        let BenchWorld { engine, host, .. } = self;
         let charge = engine.charge_fork(host, parent, set).expect("no limit is set");
         let set = engine.commit_fork(host, charge, child);
         engine.exit(host, child, set);
@@ -146,7 +146,7 @@ impl World {
     /// When either is refused.
     #[inline]
     pub fn make_and_remove(&mut self, parent: CgroupId, name: &[u8]) {
-        let World { engine, host, caller, .. } = self;
+        let BenchWorld { engine, host, caller, .. } = self;
         let made = engine.session(host, caller).mkdir(parent, name, 0o755).expect("the name is free");
         engine.session(host, caller).rmdir(made).expect("it is empty");
     }

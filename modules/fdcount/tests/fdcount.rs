@@ -9,24 +9,24 @@ use penfold_module::{Caller, CgroupId, Engine, Errno, Tid, simulated::ChildKind}
 
 /// A process: its open descriptors, its soft limit, its parent.
 #[derive(Clone)]
-struct Fake {
+struct FakeProcess {
     open: Vec<u32>,
     limit: u64,
     parent: Tid,
 }
 
 #[derive(Default)]
-struct Processes {
-    all: BTreeMap<Tid, Fake>,
+struct FakeProcesses {
+    all: BTreeMap<Tid, FakeProcess>,
     /// The child that is being made, and its parent.
     unborn: Option<(Tid, Tid)>,
 }
 
-impl Processes {
+impl FakeProcesses {
     /// A child that is asked for exists by then, with what its parent has at that moment.
-    fn get(&mut self, process: Tid) -> Option<&mut Fake> {
+    fn get(&mut self, process: Tid) -> Option<&mut FakeProcess> {
         if let Some((child, parent)) = self.unborn.filter(|&(child, _)| child == process) {
-            let inherited = Fake { parent, ..self.all[&parent].clone() };
+            let inherited = FakeProcess { parent, ..self.all[&parent].clone() };
             self.all.insert(child, inherited);
             self.unborn = None;
         }
@@ -35,15 +35,15 @@ impl Processes {
 }
 
 #[derive(Clone, Default)]
-struct Table(Arc<Mutex<Processes>>);
+struct FakeProcessTable(Arc<Mutex<FakeProcesses>>);
 
-impl Table {
-    fn with<R>(&self, process: Tid, use_it: impl FnOnce(&mut Fake) -> R) -> Option<R> {
+impl FakeProcessTable {
+    fn with<R>(&self, process: Tid, use_it: impl FnOnce(&mut FakeProcess) -> R) -> Option<R> {
         self.0.lock().unwrap().get(process).map(use_it)
     }
 }
 
-impl Descriptors for Table {
+impl Descriptors for FakeProcessTable {
     fn open(&self, process: Tid) -> Option<Vec<u32>> {
         self.with(process, |fake| fake.open.clone())
     }
@@ -64,16 +64,17 @@ impl Descriptors for Table {
 struct World {
     engine: Engine,
     host: SimulatedHost,
-    table: Table,
+    table: FakeProcessTable,
     root: CgroupId,
     caller: Caller,
 }
 
 impl World {
     fn new() -> World {
-        let (mut engine, mut host, table) = (Engine::new(), SimulatedHost::new(2), Table::default());
+        let (mut engine, mut host, table) =
+            (Engine::new(), SimulatedHost::new(2), FakeProcessTable::default());
         let task = host.spawn(&mut engine, 0);
-        let first = Fake { open: vec![0, 1, 2], limit: 1024, parent: Tid(0) };
+        let first = FakeProcess { open: vec![0, 1, 2], limit: 1024, parent: Tid(0) };
         table.0.lock().unwrap().all.insert(task, first);
         engine.load(&mut host, FdCount::new(table.clone())).unwrap();
         let caller = Caller::root(task);

@@ -15,14 +15,14 @@ use super::world::{World, is_mapped};
 
 const ROUNDS: usize = 200;
 
-struct Shared {
+struct RaceState {
     world: Mutex<World>,
     ends: AtomicBool,
     /// What the threads have done, to tell that they were there.
     done: AtomicU64,
 }
 
-fn every_now(shared: &Arc<Shared>, mut act: impl FnMut(&mut World) + Send + 'static) -> JoinHandle<()> {
+fn every_now(shared: &Arc<RaceState>, mut act: impl FnMut(&mut World) + Send + 'static) -> JoinHandle<()> {
     let shared = Arc::clone(shared);
     thread::spawn(move || {
         while !shared.ends.load(Ordering::Relaxed) {
@@ -53,8 +53,11 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
     for _ in 0..200 {
         world.spawn();
     }
-    let shared =
-        Arc::new(Shared { world: Mutex::new(world), ends: AtomicBool::new(false), done: AtomicU64::new(0) });
+    let shared = Arc::new(RaceState {
+        world: Mutex::new(world),
+        ends: AtomicBool::new(false),
+        done: AtomicU64::new(0),
+    });
     let nth = |world: &World, number: usize| -> Tid {
         let tasks = world.host.tids();
         tasks[number % tasks.len()]

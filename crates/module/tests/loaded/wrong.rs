@@ -18,7 +18,7 @@ fn file(content: &[u8]) -> Object {
 /// It is refused with this errno and in these words, and nothing of it is left.
 fn refused(object: &Object, errno: Errno, words: &[&str]) {
     match Controller::open(object.path()) {
-        Ok(controller) => panic!("loaded, though it should say {words:?}: {:?}", controller.info()),
+        Ok(controller) => panic!("loaded, though it should say {words:?}: {:?}", controller.description()),
         Err(error) => {
             let text = error.to_string();
             assert_eq!(error.errno(), errno, "{text}");

@@ -14,7 +14,7 @@ use penfold_module::loader::Controller;
 use penfold_module::{Capability, CpuTime, Errno, MoveScope, Tid, abi, simulated::ChildKind};
 use world::World;
 
-static MODULE: abi::Module = penfold_module::describe!(Everything);
+static MODULE: abi::RawModule = penfold_module::describe!(Everything);
 
 /// The states are counted for all tests together.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());

@@ -12,7 +12,7 @@ use super::world::World;
 
 /// Panics in every callback whose name was written to `panics.when`.
 #[derive(Default)]
-struct Panics {
+struct PanickingSubsystem {
     when: String,
 }
 
@@ -27,56 +27,60 @@ impl Drop for State {
     }
 }
 
-type Ctx<'a> = Context<'a, Panics>;
+type Ctx<'a> = Context<'a, PanickingSubsystem>;
 
 /// What is thrown may be anything, and panic once more when it is dropped.
-struct Grenade;
+struct PanicsOnDrop;
 
-impl Drop for Grenade {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
         panic_any(7);
     }
 }
 
-impl Panics {
+impl PanickingSubsystem {
     fn pass(&self, callback: &str) {
         assert!(self.when != callback, "{callback} is unhappy");
     }
 }
 
-fn when_write(panics: &mut Panics, _: &mut Ctx<'_>, callback: &str) -> Result<()> {
-    panics.when = callback.into();
+fn when_write(panicking: &mut PanickingSubsystem, _: &mut Ctx<'_>, callback: &str) -> Result<()> {
+    panicking.when = callback.into();
     Ok(())
 }
 
-fn number_read(panics: &mut Panics, _: &mut Ctx<'_>) -> Result<u64> {
-    panics.pass("read");
+fn number_read(panicking: &mut PanickingSubsystem, _: &mut Ctx<'_>) -> Result<u64> {
+    panicking.pass("read");
     Ok(5)
 }
 
-fn number_write(panics: &mut Panics, ctx: &mut Ctx<'_>, number: u64) -> Result<()> {
-    panics.pass("write");
+fn number_write(panicking: &mut PanickingSubsystem, ctx: &mut Ctx<'_>, number: u64) -> Result<()> {
+    panicking.pass("write");
     ctx.state_mut().bomb = number == 13;
     Ok(())
 }
 
-fn map_read(panics: &mut Panics, _: &mut Ctx<'_>, line: &mut dyn FnMut(&str, u64)) -> Result<()> {
+fn map_read(
+    panicking: &mut PanickingSubsystem,
+    _: &mut Ctx<'_>,
+    line: &mut dyn FnMut(&str, u64),
+) -> Result<()> {
     line("before", 1);
-    panics.pass("map");
+    panicking.pass("map");
     line("after\0wards", 2);
     Ok(())
 }
 
-fn grenade(_: &mut Panics, _: &mut Ctx<'_>) -> Result<()> {
-    panic_any(Grenade)
+fn grenade(_: &mut PanickingSubsystem, _: &mut Ctx<'_>) -> Result<()> {
+    panic_any(PanicsOnDrop)
 }
 
-fn other_rule(_: &mut Panics, ctx: &mut Ctx<'_>) -> Result<()> {
+fn other_rule(_: &mut PanickingSubsystem, ctx: &mut Ctx<'_>) -> Result<()> {
     let _ = ctx.counter(ctx.css(), 3);
     Err(Error::value(Errno::EPERM, "there is no such rule, so this is not reached"))
 }
 
-impl Subsystem for Panics {
+impl Subsystem for PanickingSubsystem {
     type State = State;
 
     const NAME: &'static str = "panics";
@@ -142,7 +146,7 @@ impl Subsystem for Panics {
     }
 }
 
-static MODULE: abi::Module = penfold_module::describe!(Panics);
+static MODULE: abi::RawModule = penfold_module::describe!(PanickingSubsystem);
 
 fn world() -> World {
     World::of(Controller::from_static(&MODULE).unwrap())
@@ -263,9 +267,9 @@ fn a_panic_in_a_handler_is_an_eio() {
 }
 
 /// Panics as it is made.
-struct Stillborn;
+struct FailsToMake;
 
-impl Subsystem for Stillborn {
+impl Subsystem for FailsToMake {
     type State = ();
 
     const NAME: &'static str = "stillborn";
@@ -279,7 +283,7 @@ impl Subsystem for Stillborn {
 
 #[test]
 fn a_panic_at_load_is_an_eio() {
-    static STILLBORN: abi::Module = penfold_module::describe!(Stillborn, panic!("it can't be made"));
-    let error = Controller::from_static(&STILLBORN).err().expect("it panics");
+    static FAILS_TO_MAKE: abi::RawModule = penfold_module::describe!(FailsToMake, panic!("it can't be made"));
+    let error = Controller::from_static(&FAILS_TO_MAKE).err().expect("it panics");
     assert_eq!(error.errno(), Errno::EIO, "{error}");
 }

@@ -36,10 +36,10 @@ fn subject() -> Controller {
 #[test]
 fn the_module_says_what_the_built_in_says() {
     let (module, linked) = (subject(), Controller::from_static(&penfold_net_cls::penfold_module).unwrap());
-    assert_eq!(module.info(), linked.info());
-    assert_eq!(module.info().name, NetCls::NAME);
-    assert_eq!(module.info().callbacks, NetCls::CALLBACKS);
-    let names: Vec<_> = module.info().files.iter().map(|file| &*file.name).collect();
+    assert_eq!(module.description(), linked.description());
+    assert_eq!(module.description().name, NetCls::NAME);
+    assert_eq!(module.description().callbacks, NetCls::CALLBACKS);
+    let names: Vec<_> = module.description().files.iter().map(|file| &*file.name).collect();
     assert_eq!(names, ["classid"]);
 }
 

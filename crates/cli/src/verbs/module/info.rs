@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nix::unistd::geteuid;
-use penfold_module::loader::{FileInfo, Info, inspect, ownership_check};
+use penfold_module::loader::{FileDescription, ModuleDescription, inspect, ownership_check};
 use penfold_server::escape::escape;
 use serde::Serialize;
 
@@ -80,17 +80,17 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown(path: &Path, info: Info, refusal: Option<String>) -> Shown {
+fn shown(path: &Path, info: ModuleDescription, refusal: Option<String>) -> Shown {
     let named = |file: &str| Some(format!("{}.{file}", info.name)).filter(|_| !file.is_empty());
     let rules = info.rules.iter().map(|rule| Rule {
         counts: rule.resource.name(),
         limit: named(&rule.limit_file),
         refusal: rule.refusal.name(),
     });
-    let file = |file: &FileInfo| File {
+    let file = |file: &FileDescription| File {
         name: format!("{}.{}", info.name, file.name),
         mode: format!("{:04o}", file.mode),
-        place: file.place.name(),
+        place: file.visibility.name(),
         read: file.read,
         write: file.write,
         max_write: file.max_write,

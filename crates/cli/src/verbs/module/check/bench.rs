@@ -245,7 +245,7 @@ fn load(
             return Ok(None);
         }
     };
-    let (name, overruns) = (controller.info().name.clone(), Box::new(controller.overruns()));
+    let (name, overruns) = (controller.description().name.clone(), Box::new(controller.overruns()));
     match engine.load(host, controller) {
         Ok(()) => {
             report.good("load", &format!("beside {} processes that are older", host.tids().len()))?;

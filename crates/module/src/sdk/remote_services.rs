@@ -1,4 +1,4 @@
-//! The services of the program that has loaded the module, over the binary interface.
+//! Core's services as a module finds them: calls of the loading program over the binary interface.
 
 use std::cell::OnceCell;
 use std::ffi::{c_char, c_int};
@@ -10,75 +10,76 @@ use penfold_core::{
     tree::HierarchyFlags,
 };
 
-use super::callbacks::code;
 use crate::abi;
+use crate::answer::{code, errno_of};
 
-/// Calls one service. A macro, since every entry of the table has a type of its own.
-macro_rules! ask {
+/// Calls one service. A macro, because every entry of the table has a type of its own.
+macro_rules! service {
     ($port:expr, $service:ident $(, $argument:expr)*) => {{
         let ctx = $port.ctx;
-        // SAFETY: `Port::new` was promised that the context is valid. Pointers among the arguments are of things that
-        // live longer than the call, with their true lengths.
+        // SAFETY: the caller of `RemoteServices::new` has promised that the context is valid. Pointers among the
+        // arguments are of things that live longer than the call, with their true lengths.
         unsafe { ((*(*ctx).services).$service)(ctx $(, $argument)*) }
     }};
 }
 
-/// The context of one callback, to talk back by.
+/// The context of one callback, for calls that give content to a reader.
 #[derive(Clone, Copy)]
-pub(super) struct Port {
-    ctx: *mut abi::Context,
+pub(super) struct ServicePort {
+    ctx: *mut abi::RawContext,
 }
 
-impl Port {
-    /// Adds to the text that is read.
+impl ServicePort {
+    /// Adds to the text that a file reads as.
     pub(super) fn put(self, text: &str) {
-        ask!(self, put, text.as_ptr().cast(), text.len());
+        service!(self, put, text.as_ptr().cast(), text.len());
     }
 
-    /// Adds a line to the map that is read. `key` ends with a NUL and has no other.
+    /// Adds a line to the map that a file reads as. `key` ends with a NUL and has no other NUL.
     pub(super) fn put_line(self, key: &[u8], value: u64) {
         let end = key.iter().position(|&byte| byte == 0);
         assert_eq!(end, Some(key.len() - 1), "the key of a line has a NUL in it");
-        ask!(self, put_line, key.as_ptr().cast(), value);
+        service!(self, put_line, key.as_ptr().cast(), value);
     }
 }
 
-/// What a subsystem asks of the program that has loaded it, for one callback.
-pub(super) struct Remote {
-    port: Port,
+/// The services of the loading program, for one callback.
+pub(super) struct RemoteServices {
+    port: ServicePort,
     rules: usize,
     caller: OnceCell<Option<Caller>>,
-    /// The last error that a service has given: the other side knows more of it than came over the interface.
+    /// The last error of a service. The loading program knows more about that error than came over the interface.
     known: Option<Error>,
 }
 
-impl Remote {
+impl RemoteServices {
     /// # Safety
-    /// `ctx` is that of a callback under way, which returns after this and every [`Port`] of it are gone.
-    pub(super) unsafe fn new(ctx: *mut abi::Context, rules: usize) -> Remote {
-        Remote { port: Port { ctx }, rules, caller: OnceCell::new(), known: None }
+    /// `ctx` is the context of a callback under way. The callback returns after this value and its [`ServicePort`]s are
+    /// gone.
+    pub(super) unsafe fn new(ctx: *mut abi::RawContext, rules: usize) -> RemoteServices {
+        RemoteServices { port: ServicePort { ctx }, rules, caller: OnceCell::new(), known: None }
     }
 
-    pub(super) fn port(&self) -> Port {
+    pub(super) fn port(&self) -> ServicePort {
         self.port
     }
 
-    /// Reports a failure that the author did not mean.
+    /// Reports a failure that the author did not intend.
     pub(super) fn failed(&self, text: &str) {
-        ask!(self.port, failed, text.as_ptr().cast(), text.len());
+        service!(self.port, failed, text.as_ptr().cast(), text.len());
     }
 
-    /// What a callback answers. The reason of an error is told, unless the error came from a service.
+    /// The answer of a callback. Explains an error, unless the error came from a service: then its reason is known.
     pub(super) fn conclude(&self, result: Result<()>) -> c_int {
         let Err(error) = result else { return 0 };
         if self.known.as_ref() != Some(&error) {
             let text = reason(&error);
-            ask!(self.port, explain, text.as_ptr().cast(), text.len());
+            service!(self.port, explain, text.as_ptr().cast(), text.len());
         }
         code(error.errno())
     }
 
-    /// The answer of a service which can fail in a way that the other side knows more of.
+    /// The result of a service. Keeps the error: the loading program knows more about it than its number.
     fn checked(&mut self, answer: c_int, error: impl FnOnce(Errno) -> Error) -> Result<()> {
         plain(answer).map_err(|errno| self.known.insert(error(errno)).clone())
     }
@@ -91,23 +92,23 @@ impl Remote {
         }
     }
 
-    fn ask_caller(&self) -> Option<Caller> {
-        let mut found = abi::Caller::default();
-        if ask!(self.port, caller, &raw mut found) != 1 {
+    fn fetch_caller(&self) -> Option<Caller> {
+        let mut found = abi::RawCaller::default();
+        if service!(self.port, caller, &raw mut found) != 1 {
             return None;
         }
         Some(Caller {
             task: Tid(found.task),
             uid: found.uid,
             gid: found.gid,
-            groups: list(|list, capacity| ask!(self.port, caller_groups, list, capacity)),
+            groups: list(|list, capacity| service!(self.port, caller_groups, list, capacity)),
             umask: found.umask,
             privileged: found.privileged != 0,
         })
     }
 }
 
-/// Without the name of the subsystem or its file, which the other side adds.
+/// The text of an error without the name of the subsystem or the file, which the loading program adds.
 fn reason(error: &Error) -> String {
     match error {
         Error::Value { file, reason, .. } if file.is_empty() => reason.to_string(),
@@ -119,11 +120,11 @@ fn reason(error: &Error) -> String {
 fn plain(answer: c_int) -> Result<(), Errno> {
     match answer {
         0 => Ok(()),
-        code => Err(code.checked_neg().and_then(Errno::from_number).unwrap_or(Errno::EINVAL)),
+        code => Err(errno_of(code).unwrap_or(Errno::EINVAL)),
     }
 }
 
-/// Fetches a list of whatever length: the service says how many there are, also when they did not fit.
+/// Fetches a list of any length. The service returns the whole length even if the list did not fit.
 fn list<T: Copy + Default>(fill: impl Fn(*mut T, usize) -> usize) -> Vec<T> {
     let mut list = vec![T::default(); 32];
     loop {
@@ -140,12 +141,12 @@ fn tids(list: Vec<i32>) -> Vec<Tid> {
     list.into_iter().map(Tid).collect()
 }
 
-impl Services for Remote {
-    /// In its own `create` a css has nothing yet to be known by.
+impl Services for RemoteServices {
+    /// In its own `create` a css has no state yet that `state` could return.
     fn is_alive(&self, css: Css) -> bool {
-        // SAFETY: as `Remote::new` was promised.
+        // SAFETY: the caller of `RemoteServices::new` has promised that the context is valid.
         let own = unsafe { (*self.port.ctx).css };
-        css.number() == own || !ask!(self.port, state, css.number()).is_null()
+        css.number() == own || !service!(self.port, state, css.number()).is_null()
     }
 
     fn rule_count(&self) -> usize {
@@ -153,67 +154,69 @@ impl Services for Remote {
     }
 
     fn parent_of(&self, css: Css) -> Option<Css> {
-        let parent = ask!(self.port, parent, css.number());
+        let parent = service!(self.port, parent, css.number());
         (parent != abi::NO_CSS).then(|| Css::from_number(parent))
     }
 
     fn children_of(&self, css: Css) -> Vec<Css> {
-        let children = list(|list, capacity| ask!(self.port, children, css.number(), list, capacity));
+        let children = list(|list, capacity| service!(self.port, children, css.number(), list, capacity));
         children.into_iter().map(Css::from_number).collect()
     }
 
     fn tasks_of(&self, css: Css) -> Vec<Tid> {
-        tids(list(|list, capacity| ask!(self.port, tasks, css.number(), list, capacity)))
+        tids(list(|list, capacity| service!(self.port, tasks, css.number(), list, capacity)))
     }
 
     fn has_tasks(&self, css: Css) -> bool {
-        ask!(self.port, has_tasks, css.number()) != 0
+        service!(self.port, has_tasks, css.number()) != 0
     }
 
     fn path_of(&self, css: Css) -> Vec<u8> {
-        list(|list: *mut u8, capacity| ask!(self.port, path, css.number(), list.cast::<c_char>(), capacity))
+        list(|list: *mut u8, capacity| {
+            service!(self.port, path, css.number(), list.cast::<c_char>(), capacity)
+        })
     }
 
     fn hierarchy_flags(&self, css: Css) -> HierarchyFlags {
-        HierarchyFlags::from_bits_truncate(ask!(self.port, hierarchy_flags, css.number()))
+        HierarchyFlags::from_bits_truncate(service!(self.port, hierarchy_flags, css.number()))
     }
 
     fn counter(&self, css: Css, rule: usize) -> Counter {
-        let mut counter = abi::Counter::default();
-        let answer = ask!(self.port, counter, css.number(), rule as u32, &raw mut counter);
+        let mut counter = abi::RawCounter::default();
+        let answer = service!(self.port, counter, css.number(), rule as u32, &raw mut counter);
         assert_eq!(answer, 0, "css {} has no counter for rule {rule}", css.number());
-        let abi::Counter { usage, limit, peak, failures, refused } = counter;
+        let abi::RawCounter { usage, limit, peak, failures, refused } = counter;
         Counter { usage, limit, peak, failures, refused }
     }
 
     fn set_limit(&mut self, css: Css, rule: usize, limit: u64) -> Result<()> {
-        let answer = ask!(self.port, set_limit, css.number(), rule as u32, limit);
-        self.checked(answer, |errno| Remote::cannot(errno, Capability::ForkVeto))
+        let answer = service!(self.port, set_limit, css.number(), rule as u32, limit);
+        self.checked(answer, |errno| RemoteServices::cannot(errno, Capability::ForkVeto))
     }
 
-    /// For the css of the callback: the answer is one for all of the subsystem's.
+    /// The css is the callback's: one announcement counts for all css of the subsystem.
     fn set_may_refuse_fork(&mut self, _: Css, refusing: bool) -> Result<()> {
-        let answer = ask!(self.port, set_refusing, refusing.into());
-        self.checked(answer, |errno| Remote::cannot(errno, Capability::ForkVeto))
+        let answer = service!(self.port, set_refusing, refusing.into());
+        self.checked(answer, |errno| RemoteServices::cannot(errno, Capability::ForkVeto))
     }
 
     fn reset_peak(&mut self, css: Css, rule: usize) {
-        let answer = ask!(self.port, reset_peak, css.number(), rule as u32);
+        let answer = service!(self.port, reset_peak, css.number(), rule as u32);
         assert_eq!(answer, 0, "css {} has no counter for rule {rule}", css.number());
     }
 
     fn cpu_usage(&self, css: Css) -> CpuUsage {
-        let times = list(|list, capacity| ask!(self.port, cpu_usage, css.number(), list, capacity));
-        times.into_iter().map(|abi::CpuTime { user, system }| CpuTime { user, system }).collect()
+        let times = list(|list, capacity| service!(self.port, cpu_usage, css.number(), list, capacity));
+        times.into_iter().map(|abi::RawCpuTime { user, system }| CpuTime { user, system }).collect()
     }
 
     fn reset_cpu_usage(&mut self, css: Css) {
-        let answer = ask!(self.port, reset_cpu_usage, css.number());
+        let answer = service!(self.port, reset_cpu_usage, css.number());
         assert_eq!(answer, 0, "css {} counts no CPU time", css.number());
     }
 
     fn caller(&self) -> Option<&Caller> {
-        self.caller.get_or_init(|| self.ask_caller()).as_ref()
+        self.caller.get_or_init(|| self.fetch_caller()).as_ref()
     }
 
     fn require(&mut self, need: Capability) -> Result<()> {
@@ -223,15 +226,15 @@ impl Services for Remote {
             Capability::MemoryNodes => abi::NEED_MEMORY_NODES,
             Capability::Freeze => abi::NEED_FREEZE,
             Capability::SocketClass => abi::NEED_SOCKET_CLASS,
-            _ => return Err(Remote::cannot(Errno::EOPNOTSUPP, need)),
+            _ => return Err(RemoteServices::cannot(Errno::EOPNOTSUPP, need)),
         };
-        let answer = ask!(self.port, require, number);
-        self.checked(answer, |errno| Remote::cannot(errno, need))
+        let answer = service!(self.port, require, number);
+        self.checked(answer, |errno| RemoteServices::cannot(errno, need))
     }
 
     fn task(&self, task: Tid) -> Option<TaskFacts> {
-        let mut facts = abi::TaskFacts::default();
-        if ask!(self.port, task, task.0, &raw mut facts) != 0 {
+        let mut facts = abi::RawTaskFacts::default();
+        if service!(self.port, task, task.0, &raw mut facts) != 0 {
             return None;
         }
         let mut task = TaskFacts::new(Tid(facts.group), facts.real_uid);
@@ -243,32 +246,32 @@ impl Services for Remote {
     }
 
     fn threads_of(&self, group: Tid) -> Vec<Tid> {
-        tids(list(|list, capacity| ask!(self.port, threads, group.0, list, capacity)))
+        tids(list(|list, capacity| service!(self.port, threads, group.0, list, capacity)))
     }
 
     fn now(&self) -> u64 {
-        ask!(self.port, now)
+        service!(self.port, now)
     }
 
     fn cpus(&self) -> IndexSet {
-        IndexSet::from_words(&list(|list, capacity| ask!(self.port, cpus, list, capacity)))
+        IndexSet::from_words(&list(|list, capacity| service!(self.port, cpus, list, capacity)))
     }
 
     fn memory_nodes(&self) -> IndexSet {
-        IndexSet::from_words(&list(|list, capacity| ask!(self.port, memory_nodes, list, capacity)))
+        IndexSet::from_words(&list(|list, capacity| service!(self.port, memory_nodes, list, capacity)))
     }
 
     fn cpu_limit(&self) -> usize {
-        ask!(self.port, cpu_limit)
+        service!(self.port, cpu_limit)
     }
 
     fn node_limit(&self) -> usize {
-        ask!(self.port, node_limit)
+        service!(self.port, node_limit)
     }
 
     fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno> {
         let cpus = cpus.to_words();
-        plain(ask!(self.port, set_affinity, task.0, cpus.as_ptr(), cpus.len()))
+        plain(service!(self.port, set_affinity, task.0, cpus.as_ptr(), cpus.len()))
     }
 
     fn set_memory_nodes(
@@ -279,7 +282,7 @@ impl Services for Remote {
         existing: ExistingPages,
     ) -> Result<(), Errno> {
         let (from, to) = (from.to_words(), to.to_words());
-        plain(ask!(
+        plain(service!(
             self.port,
             set_memory_nodes,
             task.0,
@@ -292,23 +295,23 @@ impl Services for Remote {
     }
 
     fn freeze(&mut self, task: Tid) {
-        ask!(self.port, freeze, task.0);
+        service!(self.port, freeze, task.0);
     }
 
     fn thaw(&mut self, task: Tid) {
-        ask!(self.port, thaw, task.0);
+        service!(self.port, thaw, task.0);
     }
 
     fn is_frozen(&self, task: Tid) -> bool {
-        ask!(self.port, is_frozen, task.0) != 0
+        service!(self.port, is_frozen, task.0) != 0
     }
 
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
-        plain(ask!(self.port, set_socket_class, task.0, class))
+        plain(service!(self.port, set_socket_class, task.0, class))
     }
 
     fn signal(&mut self, task: Tid, signal: i32) -> Result<(), Errno> {
-        plain(ask!(self.port, signal, task.0, signal))
+        plain(service!(self.port, signal, task.0, signal))
     }
 
     fn engine_view(&self, _: Css) -> Option<EngineView<'_>> {
