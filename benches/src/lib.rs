@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod controllers;
+pub mod directory;
 pub mod host;
 pub mod module;
 pub mod overhead;

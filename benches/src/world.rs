@@ -1,6 +1,6 @@
 //! An engine with one hierarchy and as many cgroups and tasks as a benchmark wants.
 
-use penfold_core::{Caller, CgroupId, CssSetId, Engine, HostView, Tid};
+use penfold_core::{Caller, CgroupId, CssSetId, Engine, MoveScope, Tid, host::HostView};
 
 use crate::controllers::Controllers;
 use crate::host::BareHost;
@@ -39,7 +39,7 @@ impl Shape {
 
 /// An engine with controllers, mounted together, and its host.
 #[derive(Debug)]
-pub struct World {
+pub struct BenchWorld {
     /// The engine.
     pub engine: Engine,
     /// Its host.
@@ -55,23 +55,23 @@ pub struct World {
     last_task: i32,
 }
 
-impl World {
+impl BenchWorld {
     /// A world without cgroups, and room for `tasks` tasks.
     ///
     /// # Panics
     /// When the engine refuses: then the benchmark is wrong.
-    pub fn new(controllers: Controllers, tasks: usize) -> World {
+    pub fn new(controllers: Controllers, tasks: usize) -> BenchWorld {
         let (mut engine, mut host) = (Engine::new(), BareHost::with_capacity(tasks + 1));
         let caller = Caller::root(ACTOR);
         controllers.load(&mut engine, &mut host).expect("the controllers load");
-        let mounted = engine.mount(&mut host, &caller, controllers.mount_options());
+        let mounted = engine.session(&mut host, &caller).mount(controllers.mount_options());
         let root = mounted.expect("nothing is bound yet").root;
-        World { engine, host, caller, root, directories: Vec::new(), cgroups: Vec::new(), last_task: 0 }
+        BenchWorld { engine, host, caller, root, directories: Vec::new(), cgroups: Vec::new(), last_task: 0 }
     }
 
     /// A world of that shape.
-    pub fn of(controllers: Controllers, shape: Shape, tasks: usize) -> World {
-        let mut world = World::new(controllers, tasks);
+    pub fn of(controllers: Controllers, shape: Shape, tasks: usize) -> BenchWorld {
+        let mut world = BenchWorld::new(controllers, tasks);
         world.cgroups.reserve(shape.cgroups());
         world.grow(shape);
         world
@@ -97,7 +97,7 @@ impl World {
     /// # Panics
     /// When the name is taken.
     pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        let made = self.engine.mkdir(&mut self.host, &self.caller, parent, name.as_bytes(), 0o755);
+        let made = self.engine.session(&mut self.host, &self.caller).mkdir(parent, name.as_bytes(), 0o755);
         made.expect("the name is free")
     }
 
@@ -123,7 +123,8 @@ impl World {
     /// # Panics
     /// When the attach is refused.
     pub fn attach(&mut self, cgroup: CgroupId, task: Tid) {
-        let attached = self.engine.attach(&mut self.host, &self.caller, cgroup, task, false);
+        let attached =
+            self.engine.session(&mut self.host, &self.caller).attach(cgroup, task, MoveScope::Task);
         attached.expect("the administrator may move every task");
     }
 
@@ -133,7 +134,7 @@ impl World {
     /// When a limit refuses; none is set.
     #[inline]
     pub fn fork_and_exit(&mut self, parent: Tid, set: CssSetId, child: Tid) {
-        let World { engine, host, .. } = self;
+        let BenchWorld { engine, host, .. } = self;
         let charge = engine.charge_fork(host, parent, set).expect("no limit is set");
         let set = engine.commit_fork(host, charge, child);
         engine.exit(host, child, set);
@@ -145,8 +146,8 @@ impl World {
     /// When either is refused.
     #[inline]
     pub fn make_and_remove(&mut self, parent: CgroupId, name: &[u8]) {
-        let World { engine, host, caller, .. } = self;
-        let made = engine.mkdir(host, caller, parent, name, 0o755).expect("the name is free");
-        engine.rmdir(host, caller, made).expect("it is empty");
+        let BenchWorld { engine, host, caller, .. } = self;
+        let made = engine.session(host, caller).mkdir(parent, name, 0o755).expect("the name is free");
+        engine.session(host, caller).rmdir(made).expect("it is empty");
     }
 }

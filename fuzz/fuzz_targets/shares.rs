@@ -5,19 +5,19 @@ use libfuzzer_sys::fuzz_target;
 use penfold_core::CgroupId;
 use penfold_fuzz::World;
 
-struct Shown {
+struct ShownShares {
     min: i64,
     max: i64,
     divisor: i64,
 }
 
-fn shown(world: &mut World, cgroup: CgroupId) -> Shown {
+fn shown(world: &mut World, cgroup: CgroupId) -> ShownShares {
     let text = world.read(cgroup, "numtasks.shares").expect("it is read");
     let field = |name: &str| -> i64 {
         let (_, rest) = text.split_once(&format!("{name}=")).expect("it is shown");
         rest.split([',', '\n']).next().and_then(|number| number.parse().ok()).expect("a number")
     };
-    Shown { min: field("min_shares"), max: field("max_shares"), divisor: field("child_shares_divisor") }
+    ShownShares { min: field("min_shares"), max: field("max_shares"), divisor: field("child_shares_divisor") }
 }
 
 // the first byte of a line says whose shares are written, the rest what
@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
         if world.write(target, file, text).is_err() {
             assert_eq!(world.seen(&groups), before, "{text:?} was refused and has changed something");
         }
-        let all: Vec<Shown> = groups.iter().map(|&group| shown(&mut world, group)).collect();
+        let all: Vec<ShownShares> = groups.iter().map(|&group| shown(&mut world, group)).collect();
         for (parent, children) in all.iter().zip(children) {
             let guaranteed: i64 = children.iter().map(|&child| all[child].min.max(0)).sum();
             assert!(guaranteed <= parent.divisor, "{guaranteed} of {}", parent.divisor);

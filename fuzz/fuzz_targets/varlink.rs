@@ -22,7 +22,7 @@ use penfold_server::service::Service;
 /// Nobody has this number.
 const USER: u32 = 651_234;
 
-struct Daemon {
+struct FuzzDaemon {
     service: Service,
     address: SocketAddr,
     /// May any process be named? Not those of a real user.
@@ -30,9 +30,9 @@ struct Daemon {
     _listener: Listener,
 }
 
-static DAEMON: OnceLock<Daemon> = OnceLock::new();
+static DAEMON: OnceLock<FuzzDaemon> = OnceLock::new();
 
-fn start() -> Daemon {
+fn start() -> FuzzDaemon {
     let alone = geteuid().is_root();
     if alone {
         let (user, group) = (Uid::from_raw(USER), Gid::from_raw(USER));
@@ -54,7 +54,7 @@ fn start() -> Daemon {
     };
     let server = ControlServer::new(service.clone()).with_limits(limits);
     let listener = Listener::serve(socket, Arc::new(server)).expect("it listens");
-    Daemon { service, address, alone, _listener: listener }
+    FuzzDaemon { service, address, alone, _listener: listener }
 }
 
 /// One hierarchy with two cgroups, whatever was there before.
@@ -72,7 +72,7 @@ fn reset(service: &Service) {
                     next += 1;
                 }
                 for &cgroup in all.iter().skip(1).rev() {
-                    engine.rmdir(host, &caller, cgroup).expect("nobody is in it");
+                    engine.session(host, &caller).rmdir(cgroup).expect("nobody is in it");
                 }
                 for _ in 0..mounts {
                     engine.unmount(host, root).expect("it is mounted");

@@ -2,8 +2,9 @@
 //! harness leaves nothing behind.
 
 use penfold_tests::differential::{
-    Act, CampaignPlan, DifferentialFailure, FileCall, NOTHING, OperationOutcome, Perturbation, Profile,
-    SideOperation, campaign, kernel_pair, left_by, replay,
+    Act, BaseDir, ByteString, CampaignPlan, DifferentialFailure, FileCall, NOTHING, OperationOutcome,
+    Operator, OutcomeDifference, PathAt, Perturbation, Profile, SideOperation, campaign, is_disturbance,
+    kernel_pair, left_by, replay,
 };
 use penfold_tests::kernel::{missing, take_turn};
 use std::os::unix::process::ExitStatusExt;
@@ -45,7 +46,7 @@ fn find(perturbation: Perturbation) -> Option<DifferentialFailure> {
 }
 
 #[test]
-fn another_errno_is_noticed_and_cut_down_to_what_leads_to_it() {
+fn another_errno_is_noticed_and_cut_down() {
     if is_skipped() {
         return;
     }
@@ -123,7 +124,31 @@ fn a_mode_and_a_count_of_links_are_noticed() {
 }
 
 #[test]
-fn what_a_killed_run_leaves_is_cleared_up() {
+fn disturbance_is_the_kernel_alone_and_once() {
+    if is_skipped() {
+        return;
+    }
+    let helper = Path::new(env!("CARGO_BIN_EXE_differential"));
+    let mut pair = kernel_pair(Profile::Named, helper).expect("two sides");
+    let place = PathAt { at: BaseDir::Root, path: ByteString(b"nothing".to_vec()) };
+    let operation = SideOperation::Call(Operator::Root, FileCall::Rmdir { place });
+    let usual = OperationOutcome::Failed("ENOENT".into());
+    let other = OperationOutcome::Failed("EBUSY".into());
+    let steps = [operation.clone()];
+    let mut disturbed = |left: &OperationOutcome, right: &OperationOutcome| {
+        let (left, right) = (left.clone(), right.clone());
+        let difference = OutcomeDifference { operation: operation.clone(), left, right };
+        is_disturbance(&mut pair, &steps, &difference).expect("it works")
+    };
+    assert!(disturbed(&other, &usual));
+    assert!(!disturbed(&usual, &other), "the right side is the one to be judged");
+    pair.perturbation = Some(|_, outcome| *outcome = OperationOutcome::Failed("EBUSY".into()));
+    let difference = OutcomeDifference { operation, left: other, right: usual };
+    assert!(!is_disturbance(&mut pair, &steps, &difference).expect("it works"), "it comes again");
+}
+
+#[test]
+fn leftovers_of_a_killed_run_are_removed() {
     if is_skipped() {
         return;
     }

@@ -5,8 +5,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use penfold_benches::controllers::Controllers;
-use penfold_benches::world::{Shape, World};
-use penfold_core::Host as _;
+use penfold_benches::world::{BenchWorld, Shape};
+use penfold_core::host::Host as _;
 
 const ROUNDS: usize = 21;
 const TIMES: u32 = 1_000_000;
@@ -25,7 +25,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn main() {
     let mut worlds = [Controllers::None, Controllers::Pids, Controllers::All].map(|controllers| {
-        let mut world = World::of(controllers, Shape::ONE, 2);
+        let mut world = BenchWorld::of(controllers, Shape::ONE, 2);
         let (parent, set) = world.spawn(world.cgroups[0]);
         let child = world.new_task();
         (controllers, world, parent, set, child)

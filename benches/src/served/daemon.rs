@@ -20,24 +20,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A daemon, which is ended in order when this is dropped.
 #[derive(Debug)]
-pub struct Daemon {
+pub struct BenchDaemon {
     child: Child,
     penfold: PathBuf,
     socket: PathBuf,
     mounts: Vec<PathBuf>,
 }
 
-impl Daemon {
+impl BenchDaemon {
     /// Starts it, with its socket and its journal in that directory.
     ///
     /// # Errors
     /// When it does not listen soon.
-    pub fn start(penfold: &Path, directory: &Path) -> io::Result<Daemon> {
+    pub fn start(penfold: &Path, directory: &Path) -> io::Result<BenchDaemon> {
         let socket = directory.join("control");
         let child =
             Command::new(penfold).args(["serve", "--log", "warn", "--socket"]).arg(&socket).spawn()?;
         interrupted::daemon_is(child.id().cast_signed());
-        let daemon = Daemon { child, penfold: penfold.to_owned(), socket, mounts: Vec::new() };
+        let daemon = BenchDaemon { child, penfold: penfold.to_owned(), socket, mounts: Vec::new() };
         let until = Instant::now() + PATIENCE;
         while let Err(error) = daemon.connect() {
             if Instant::now() > until {
@@ -86,7 +86,7 @@ impl Daemon {
     }
 }
 
-impl Drop for Daemon {
+impl Drop for BenchDaemon {
     fn drop(&mut self) {
         for mount in self.mounts.drain(..) {
             let _ = umount(&mount);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use penfold_linux::doctor::{Capability, capabilities};
+use penfold_linux::doctor::{HostFeature, host_features};
 use serde::Serialize;
 
 use crate::failure::Outcome;
@@ -25,14 +25,14 @@ struct CapabilityRow<'a> {
     how: &'a str,
 }
 
-impl<'a> From<&'a Capability> for CapabilityRow<'a> {
-    fn from(one: &'a Capability) -> CapabilityRow<'a> {
+impl<'a> From<&'a HostFeature> for CapabilityRow<'a> {
+    fn from(one: &'a HostFeature) -> CapabilityRow<'a> {
         CapabilityRow { host: one.host, what: one.what, given: one.given, how: &one.how }
     }
 }
 
 pub(crate) fn run(arguments: &DoctorArguments) -> Outcome {
-    let all = capabilities();
+    let all = host_features();
     if arguments.json {
         let rows: Vec<CapabilityRow<'_>> = all.iter().map(CapabilityRow::from).collect();
         output::json(&rows)?;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{CProgram, FinishedRun, KernelGroup, compile, penfold, users};
+use common::{CompiledProgram, FinishedRun, KernelGroup, compile, penfold, users};
 
 /// A program that runs a load and waits for all processes that the load leaves. It prints the kernel's accounts of
 /// itself and of these processes: user and system time in microseconds.
@@ -75,7 +75,7 @@ const SYSTEM: &str = r#"
         while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < 600);
     }"#;
 
-fn program(load: &str) -> CProgram {
+fn program(load: &str) -> CompiledProgram {
     compile(&[HARNESS, load].concat())
 }
 

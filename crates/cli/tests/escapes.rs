@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{CLONE, CProgram, FinishedRun, TestUser, compile, penfold, plain, users};
+use common::{CLONE, CompiledProgram, FinishedRun, TestUser, compile, penfold, plain, users};
 
 /// `attempt(way)` makes a child; the parent gets its id or -errno. In the child `child()` runs, but for the i386
 /// vfork, whose child can't return on the shared stack.
@@ -115,17 +115,17 @@ const ALL: [&str; 10] = [
     "i386-clone-untraced",
 ];
 
-fn program() -> CProgram {
+fn program() -> CompiledProgram {
     compile(&[CLONE, WAYS, MAIN].concat())
 }
 
 /// The result of the call without penfold.
-fn ask_bare(program: &CProgram, way: &str) -> i64 {
+fn ask_bare(program: &CompiledProgram, way: &str) -> i64 {
     common::TestRun::new([program.path(), "ask", way]).run().stdout.trim().parse().unwrap_or(-1)
 }
 
 /// The ways that this kernel has: it may have been built without 32-bit calls.
-fn ways(program: &CProgram) -> Vec<&'static str> {
+fn ways(program: &CompiledProgram) -> Vec<&'static str> {
     let there = |way: &str| ask_bare(program, way) > 0;
     let mut ways: Vec<&str> = ALL.into_iter().filter(|way| !way.starts_with("i386") || there(way)).collect();
     if ways.len() < ALL.len() {
@@ -137,7 +137,7 @@ fn ways(program: &CProgram) -> Vec<&'static str> {
     ways
 }
 
-fn run(program: &CProgram, settings: &[&str], arguments: &[&str], user: TestUser) -> FinishedRun {
+fn run(program: &CompiledProgram, settings: &[&str], arguments: &[&str], user: TestUser) -> FinishedRun {
     let words = [&[program.path()], arguments].concat();
     let ended = penfold(settings, &words).user(user).run();
     assert!(ended.status.success(), "{arguments:?}: {ended:#?}");

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{CProgram, FinishedRun, KernelGroup, PYTHON, compile, penfold, users};
+use common::{CompiledProgram, FinishedRun, KernelGroup, PYTHON, compile, penfold, users};
 
 const LIMIT: u64 = 20;
 
@@ -127,7 +127,7 @@ import os; os._exit(0)";
 
 /// A program that fills the job, lets thousands of forks be refused and empties the job, again and again. Meanwhile the
 /// program looks at penfold's memory and descriptors.
-fn refuser() -> CProgram {
+fn refuser() -> CompiledProgram {
     compile(
         r#"
         static long descriptors(void) {

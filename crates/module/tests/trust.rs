@@ -17,19 +17,19 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// A directory with a file in it, both writable by nobody else; gone when dropped.
-struct Place {
+struct TrustedDirectory {
     directory: PathBuf,
     file: PathBuf,
 }
 
-impl Drop for Place {
+impl Drop for TrustedDirectory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
 /// `None`, after the reason was printed, where it would lie below a directory that others can write.
-fn place(name: &str) -> Option<Place> {
+fn place(name: &str) -> Option<TrustedDirectory> {
     let base = Path::new(if own_uid() == 0 { "/var/lib" } else { env!("CARGO_TARGET_TMPDIR") });
     let directory = base.join(format!("penfold-trust-{}-{name}", std::process::id()));
     fs::create_dir_all(&directory).expect("a directory");
@@ -38,7 +38,7 @@ fn place(name: &str) -> Option<Place> {
     set_mode(&directory, 0o755);
     set_mode(&file, 0o644);
     match ownership_check::check(&file, own_uid()) {
-        Ok(_) => Some(Place { directory, file }),
+        Ok(_) => Some(TrustedDirectory { directory, file }),
         Err(error) => {
             assert!(std::env::var_os("CI").is_none(), "{error}");
             println!("skipped: {error}");

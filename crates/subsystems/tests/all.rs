@@ -1,7 +1,7 @@
 //! What is built in, and what is a module.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Engine, Host, Result};
+use penfold_core::{Engine, Result, host::Host};
 use penfold_subsystems::{load_all, load_tree};
 
 fn names(load: impl Fn(&mut Engine, &mut dyn Host) -> Result<()>) -> String {

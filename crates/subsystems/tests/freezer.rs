@@ -3,7 +3,11 @@
 mod common;
 
 use common::World;
-use penfold_core::{Capability, CgroupId, Errno, EventMask, Tid};
+use penfold_core::{
+    CgroupId, Errno, MoveScope, Tid,
+    host::{Capability, EventMask},
+    simulated::ChildKind,
+};
 use penfold_subsystems::Freezer;
 
 /// What only the freezer's tests look at.
@@ -68,7 +72,7 @@ fn state_takes_exactly_two_words_and_white_space_around_them() {
     }
     for name in ["self_freezing", "parent_freezing"] {
         let file = world.file(group, name);
-        let written = world.engine.write(&mut world.host, &world.root, group, file, b"1");
+        let written = world.engine.session(&mut world.host, &world.root).write(group, file, b"1");
         assert_eq!(written.unwrap_err().errno(), Errno::EINVAL, "{name}");
     }
 }
@@ -172,7 +176,7 @@ fn a_cgroup_made_below_a_frozen_one_is_frozen_by_its_parent() {
     assert_eq!((world.show(child), world.show(grandchild)), ("FROZEN 0 1".into(), "FROZEN 0 1".into()));
     world.write(parent, "state", "THAWED").unwrap();
     assert_eq!((world.show(child), world.show(grandchild)), ("THAWED 0 0".into(), "THAWED 0 0".into()));
-    world.engine.rmdir(&mut world.host, &world.root, grandchild).unwrap();
+    world.engine.session(&mut world.host, &world.root).rmdir(grandchild).unwrap();
 }
 
 #[test]
@@ -200,10 +204,14 @@ fn a_whole_thread_group_moves_in_and_out() {
     let group = world.mkdir(world.top, "g");
     world.write(group, "state", "FROZEN").unwrap();
     let leader = world.host.spawn(&mut world.engine, 0);
-    let thread = world.host.fork(&mut world.engine, leader, true).unwrap();
-    world.engine.attach(&mut world.host, &world.root, group, leader, true).unwrap();
+    let thread = world.host.fork(&mut world.engine, leader, ChildKind::Thread).unwrap();
+    world.engine.session(&mut world.host, &world.root).attach(group, leader, MoveScope::ThreadGroup).unwrap();
     assert!(world.frozen(leader) && world.frozen(thread));
-    world.engine.attach(&mut world.host, &world.root, world.top, thread, true).unwrap();
+    world
+        .engine
+        .session(&mut world.host, &world.root)
+        .attach(world.top, thread, MoveScope::ThreadGroup)
+        .unwrap();
     assert!(!world.frozen(leader) && !world.frozen(thread));
 }
 
@@ -212,10 +220,10 @@ fn a_child_whose_birth_was_under_way_is_born_frozen() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let parent = world.spawn_in(group);
-    let free = world.host.fork(&mut world.engine, parent, false).unwrap();
+    let free = world.host.fork(&mut world.engine, parent, ChildKind::Process).unwrap();
     assert!(!world.frozen(free));
     world.write(group, "state", "FROZEN").unwrap();
-    let late = world.host.fork(&mut world.engine, parent, false).unwrap();
+    let late = world.host.fork(&mut world.engine, parent, ChildKind::Process).unwrap();
     assert!(world.frozen(late));
     assert_eq!(world.show(group), "FROZEN 1 0");
 }
@@ -223,7 +231,7 @@ fn a_child_whose_birth_was_under_way_is_born_frozen() {
 #[test]
 fn it_asks_for_forks_and_for_nothing_else() {
     let world = world();
-    assert_eq!(world.engine.interest(), EventMask::FORK);
+    assert_eq!(world.engine.event_mask(), EventMask::FORK);
     assert!(!world.engine.can_refuse_fork());
 }
 

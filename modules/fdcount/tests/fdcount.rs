@@ -5,28 +5,28 @@ use std::sync::{Arc, Mutex};
 
 use penfold_fdcount::{Descriptors, FdCount};
 use penfold_module::simulated::SimulatedHost;
-use penfold_module::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_module::{Caller, CgroupId, Engine, Errno, Tid, simulated::ChildKind};
 
 /// A process: its open descriptors, its soft limit, its parent.
 #[derive(Clone)]
-struct Fake {
+struct FakeProcess {
     open: Vec<u32>,
     limit: u64,
     parent: Tid,
 }
 
 #[derive(Default)]
-struct Processes {
-    all: BTreeMap<Tid, Fake>,
+struct FakeProcesses {
+    all: BTreeMap<Tid, FakeProcess>,
     /// The child that is being made, and its parent.
     unborn: Option<(Tid, Tid)>,
 }
 
-impl Processes {
+impl FakeProcesses {
     /// A child that is asked for exists by then, with what its parent has at that moment.
-    fn get(&mut self, process: Tid) -> Option<&mut Fake> {
+    fn get(&mut self, process: Tid) -> Option<&mut FakeProcess> {
         if let Some((child, parent)) = self.unborn.filter(|&(child, _)| child == process) {
-            let inherited = Fake { parent, ..self.all[&parent].clone() };
+            let inherited = FakeProcess { parent, ..self.all[&parent].clone() };
             self.all.insert(child, inherited);
             self.unborn = None;
         }
@@ -35,15 +35,15 @@ impl Processes {
 }
 
 #[derive(Clone, Default)]
-struct Table(Arc<Mutex<Processes>>);
+struct FakeProcessTable(Arc<Mutex<FakeProcesses>>);
 
-impl Table {
-    fn with<R>(&self, process: Tid, use_it: impl FnOnce(&mut Fake) -> R) -> Option<R> {
+impl FakeProcessTable {
+    fn with<R>(&self, process: Tid, use_it: impl FnOnce(&mut FakeProcess) -> R) -> Option<R> {
         self.0.lock().unwrap().get(process).map(use_it)
     }
 }
 
-impl Descriptors for Table {
+impl Descriptors for FakeProcessTable {
     fn open(&self, process: Tid) -> Option<Vec<u32>> {
         self.with(process, |fake| fake.open.clone())
     }
@@ -64,43 +64,45 @@ impl Descriptors for Table {
 struct World {
     engine: Engine,
     host: SimulatedHost,
-    table: Table,
+    table: FakeProcessTable,
     root: CgroupId,
     caller: Caller,
 }
 
 impl World {
     fn new() -> World {
-        let (mut engine, mut host, table) = (Engine::new(), SimulatedHost::new(2), Table::default());
+        let (mut engine, mut host, table) =
+            (Engine::new(), SimulatedHost::new(2), FakeProcessTable::default());
         let task = host.spawn(&mut engine, 0);
-        let first = Fake { open: vec![0, 1, 2], limit: 1024, parent: Tid(0) };
+        let first = FakeProcess { open: vec![0, 1, 2], limit: 1024, parent: Tid(0) };
         table.0.lock().unwrap().all.insert(task, first);
         engine.load(&mut host, FdCount::new(table.clone())).unwrap();
         let caller = Caller::root(task);
-        let root = engine.mount(&mut host, &caller, "fdcount").unwrap().root;
+        let root = engine.session(&mut host, &caller).mount("fdcount").unwrap().root;
         World { engine, host, table, root, caller }
     }
 
     fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &self.caller, parent, name.as_bytes(), 0o755).unwrap()
+        self.engine.session(&mut self.host, &self.caller).mkdir(parent, name.as_bytes(), 0o755).unwrap()
     }
 
     fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), Errno> {
         let id = self.engine.find_file(cgroup, file).unwrap();
-        let written = self.engine.write(&mut self.host, &self.caller, cgroup, id, text.as_bytes());
+        let written = self.engine.session(&mut self.host, &self.caller).write(cgroup, id, text.as_bytes());
         written.map_err(|error| error.errno())
     }
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
         let id = self.engine.find_file(cgroup, file).unwrap();
-        let content = self.engine.read(&mut self.host, &self.caller, cgroup, id).unwrap();
+        let content = self.engine.session(&mut self.host, &self.caller).read(cgroup, id).unwrap();
         String::from_utf8(content).unwrap().trim_end().to_owned()
     }
 
     fn fork(&mut self, parent: Tid) -> Result<Tid, Errno> {
         let next = Tid(self.host.tids().last().unwrap().0 + 1);
         self.table.0.lock().unwrap().unborn = Some((next, parent));
-        let child = self.host.fork(&mut self.engine, parent, false).map_err(|error| error.errno())?;
+        let child =
+            self.host.fork(&mut self.engine, parent, ChildKind::Process).map_err(|error| error.errno())?;
         assert_eq!(child, next);
         Ok(child)
     }
@@ -220,7 +222,7 @@ fn unload_gives_everybody_back_what_was_theirs() {
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "10").unwrap();
     world.write(world.root, "tasks", &task.to_string()).unwrap();
-    world.engine.rmdir(&mut world.host, &world.caller, a).unwrap();
+    world.engine.session(&mut world.host, &world.caller).rmdir(a).unwrap();
     world.engine.unmount(&mut world.host, world.root).unwrap();
     world.engine.unload(&mut world.host, "fdcount").unwrap();
     assert_eq!(world.limit(task), 1024);

@@ -31,10 +31,10 @@ pub const NOTHING: &[AllowedDifference] = &[];
 
 /// The list for the kernel and penfold.
 pub const MEANT: &[AllowedDifference] = &[
-    AllowedDifference { number: "D10", relax: errors_of_text_that_is_not_utf8 },
-    AllowedDifference { number: "D51", relax: sizes },
-    AllowedDifference { number: "D52", relax: seeks_where_nothing_is },
-    AllowedDifference { number: "D93", relax: positioned_writes_to_what_is_read_only },
+    AllowedDifference { number: "L10", relax: errors_of_text_that_is_not_utf8 },
+    AllowedDifference { number: "L51", relax: sizes },
+    AllowedDifference { number: "L52", relax: seeks_where_nothing_is },
+    AllowedDifference { number: "L93", relax: positioned_writes_to_what_is_read_only },
 ];
 
 /// Both refuse text that is not UTF-8, penfold for that reason.

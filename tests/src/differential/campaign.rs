@@ -4,7 +4,7 @@ use super::generator::Generator;
 use super::operation::SideOperation;
 use super::outcome::OperationOutcome;
 use super::report::DifferentialFailure;
-use super::shrink::shrink;
+use super::shrink::{is_disturbance, shrink};
 use super::side_pair::{SidePair, StepSource};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -31,6 +31,8 @@ pub struct CampaignTally {
     pub kinds: BTreeMap<String, usize>,
     /// One failure of each kind.
     pub failures: Vec<DifferentialFailure>,
+    /// Differences in which the left side alone was out of the ordinary, see [`is_disturbance`].
+    pub disturbances: usize,
 }
 
 struct GeneratedSteps<'a> {
@@ -88,9 +90,21 @@ pub fn campaign(pair: &mut SidePair, plan: &CampaignPlan) -> io::Result<Campaign
             let mut failure =
                 DifferentialFailure { profile, seed, sides, steps: played.steps, again: false, difference };
             if seen.insert(failure.signature()) {
+                // shrinking may end in another difference, and then this one would be lost
+                println!("first seen as\n{failure}");
                 if let Some((steps, difference)) = shrink(pair, failure.steps.clone())? {
                     failure = DifferentialFailure { steps, difference, again: true, ..failure };
                     seen.insert(failure.signature());
+                } else if pair.profile.must_be_alone()
+                    && is_disturbance(pair, &failure.steps, &failure.difference)?
+                {
+                    println!(
+                        "disturbed: the {} alone differed, and never again\n{failure}",
+                        pair.left.name()
+                    );
+                    tally.disturbances += 1;
+                    seed += 1;
+                    continue;
                 }
                 println!("{failure}");
                 tally.failures.push(failure);

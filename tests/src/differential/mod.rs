@@ -47,7 +47,7 @@ pub use penfold_side::{PenfoldMount, program};
 pub use profile::{PROFILES, Profile};
 pub use report::DifferentialFailure;
 pub use setup::{SideKind, WorkDir, kernel_pair, penfold_pair, side};
-pub use shrink::{replay, shrink};
+pub use shrink::{is_disturbance, replay, shrink};
 pub use side::{Side, SideMount};
 pub use side_pair::{OutcomeDifference, Perturbation, PlayedSequence, SidePair, StepSource};
 pub use sweep::{left_by, reaper};

@@ -199,7 +199,15 @@ impl Side {
             SideOperation::Call(operator, call) => self.call(*operator, call),
             SideOperation::Pass(from, handle) => self.pass(*from, *handle),
             SideOperation::Act(name, act) => {
+                let number = self.pool.number(name);
                 let outcome = self.pool.act(name, act)?;
+                // A host may learn of a death later than a reader of /proc, but before the parent's wait ends (L1).
+                if matches!(act, Act::Exit)
+                    && outcome == OperationOutcome::Done
+                    && let Some(pid) = number
+                {
+                    process::wait_until(|| !process::is_listed(&self.root, pid));
+                }
                 if matches!(act, Act::Start { .. })
                     && let Some(pid) = self.pool.number(name)
                 {

@@ -80,9 +80,16 @@ impl SidePair {
         // a difference is worth more than a later error while cleaning up
         let (left, right) = both(&mut self.left, &mut self.right, Side::end);
         let played = played?;
-        if played.difference.is_none() {
-            left?;
-            right?;
+        match &played.difference {
+            None => {
+                left?;
+                right?;
+            }
+            Some(_) => {
+                for left_over in [left, right].into_iter().filter_map(Result::err) {
+                    println!("a directory is left over, and may change what is played next: {left_over}");
+                }
+            }
         }
         Ok(played)
     }

@@ -4,7 +4,7 @@ use super::PenfoldTarget;
 use super::vfs::{VfsProcess, errno};
 use crate::target::Res;
 use nix::errno::Errno;
-use penfold_core::{Caller, IndexSet, Tid};
+use penfold_core::{Caller, Tid, host::IndexSet, simulated::ChildKind};
 
 /// The origin of a role.
 pub(super) enum PenfoldRole {
@@ -60,9 +60,9 @@ impl PenfoldTarget {
         }
     }
 
-    pub(super) fn fork_member(&mut self, parent: &str, thread: bool) -> Res<Tid> {
+    pub(super) fn fork_member(&mut self, parent: &str, kind: ChildKind) -> Res<Tid> {
         let tid = self.living(parent)?;
-        self.vfs.host.fork(&mut self.vfs.engine, tid, thread).map_err(|e| errno(&e))
+        self.vfs.host.fork(&mut self.vfs.engine, tid, kind).map_err(|e| errno(&e))
     }
 
     /// Kills members that were sent SIGKILL and are not frozen: the first thread becomes a zombie, others vanish.

@@ -72,7 +72,7 @@ const WITNESS: [(&str, &str); 3] = [("FORKS", ""), ("EXITS", ""), ("BIND", "")];
 
 /// A module that is loaded and unloaded again and again in a fork storm always knows exactly the tasks that exist.
 #[test]
-fn a_module_loaded_in_a_fork_storm_is_told_of_everything_exactly_once() {
+fn module_loaded_in_a_fork_storm_counts_each_task_once() {
     let (storm, file) = (program(STORM), module("witness", &WITNESS));
     let hosted = ModuleHost::start();
     let path = storm.path().to_str().unwrap().to_owned();
@@ -104,7 +104,7 @@ fn a_module_loaded_in_a_fork_storm_is_told_of_everything_exactly_once() {
 
 /// The module counts exactly the forks that a program prints, while another storm rages.
 #[test]
-fn the_forks_of_a_program_are_told_to_the_last_one_beside_a_storm() {
+fn module_counts_every_fork_beside_a_storm() {
     const FORKS: u64 = 1_500;
     let (storm, file) = (program(STORM), module("witness", &WITNESS));
     let hosted = ModuleHost::start();
@@ -152,7 +152,7 @@ int main(void)
     let read = |name: &'static str| {
         hosted.with(move |engine, host| {
             let file = engine.find_file(group, name).unwrap();
-            let text = engine.read(host, &super::hosted::owner(), group, file).unwrap();
+            let text = engine.session(host, &super::hosted::owner()).read(group, file).unwrap();
             String::from_utf8(text).unwrap()
         })
     };

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use nix::errno::Errno;
-use penfold_linux::trace::{Command, Guest, Signals};
+use penfold_linux::trace::{Command, ForwardedSignals, PausedChild};
 use penfold_server::protocol::AttachCall;
 
 use super::arguments::RunArguments;
@@ -18,7 +18,7 @@ use crate::report::JobReport;
 pub(super) fn run(
     arguments: &RunArguments,
     mut parent: ParentEngine,
-    signals: &Signals,
+    signals: &ForwardedSignals,
 ) -> Result<EndedJob, Failure> {
     let modules = TemporaryModules::load(&mut parent, &arguments.module).map_err(Failure::before_command)?;
     let mut job =
@@ -31,7 +31,11 @@ pub(super) fn run(
     done
 }
 
-fn run_in(arguments: &RunArguments, job: &mut RemoteJob, signals: &Signals) -> Result<EndedJob, Failure> {
+fn run_in(
+    arguments: &RunArguments,
+    job: &mut RemoteJob,
+    signals: &ForwardedSignals,
+) -> Result<EndedJob, Failure> {
     for setting in &arguments.set {
         job.set(setting).map_err(|failure| failure.of(format!("-s {setting}")).before_command())?;
     }
@@ -49,8 +53,13 @@ fn run_in(arguments: &RunArguments, job: &mut RemoteJob, signals: &Signals) -> R
 ///
 /// The command is a child of this process if the engine can adopt the child under all rules of the cgroups. Such a
 /// child keeps terminal, session, limits and open files as they are. Otherwise the daemon starts the command.
-fn command(arguments: &RunArguments, job: &mut RemoteJob, signals: &Signals) -> Result<i32, Failure> {
-    let child = Guest::fork(&Command::new(arguments.command.iter())).map_err(|error| not_started(&error))?;
+fn command(
+    arguments: &RunArguments,
+    job: &mut RemoteJob,
+    signals: &ForwardedSignals,
+) -> Result<i32, Failure> {
+    let child =
+        PausedChild::fork(&Command::new(arguments.command.iter())).map_err(|error| not_started(&error))?;
     match place(&child, job) {
         Ok(()) => return child.run(signals).map_err(|error| not_started(&error)),
         Err(failure) if job.embedded || !can_be_started_there(&failure) => {
@@ -64,7 +73,7 @@ fn command(arguments: &RunArguments, job: &mut RemoteJob, signals: &Signals) -> 
     relay::run(&mut job.remote, &command)
 }
 
-fn place(child: &Guest, job: &mut RemoteJob) -> Result<(), Failure> {
+fn place(child: &PausedChild, job: &mut RemoteJob) -> Result<(), Failure> {
     for cgroup in job.cgroups.clone() {
         let call = AttachCall { cgroup: cgroup.0.clone(), task: child.pid().0.into(), process: true };
         job.remote.call(&call).map_err(|failure| failure.of(&cgroup))?;

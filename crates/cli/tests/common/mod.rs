@@ -1,7 +1,7 @@
 //! The shared part of the program's tests: runs with a watchdog, and a search for processes that are left behind.
 #![allow(dead_code, unused_imports, unreachable_pub)] // each test file uses its part
 
-mod c_program;
+mod compiled_program;
 mod kernel;
 mod module_dir;
 mod private_dir;
@@ -22,7 +22,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-pub use c_program::{CLONE, CProgram, compile, compile_with};
+pub use compiled_program::{CLONE, CompiledProgram, compile, compile_with};
 pub use kernel::KernelGroup;
 pub use module_dir::ModuleDir;
 pub use private_dir::PrivateDir;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use penfold_core::{CgroupId, Errno, FileId, Tid};
+use penfold_core::{CgroupId, Errno, Tid, control_file::FileId};
 use penfold_module::loader::Controller;
 
 use super::compile::module;
@@ -15,14 +15,14 @@ use super::world::{World, is_mapped};
 
 const ROUNDS: usize = 200;
 
-struct Shared {
+struct RaceState {
     world: Mutex<World>,
     ends: AtomicBool,
     /// What the threads have done, to tell that they were there.
     done: AtomicU64,
 }
 
-fn every_now(shared: &Arc<Shared>, mut act: impl FnMut(&mut World) + Send + 'static) -> JoinHandle<()> {
+fn every_now(shared: &Arc<RaceState>, mut act: impl FnMut(&mut World) + Send + 'static) -> JoinHandle<()> {
     let shared = Arc::clone(shared);
     thread::spawn(move || {
         while !shared.ends.load(Ordering::Relaxed) {
@@ -53,8 +53,11 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
     for _ in 0..200 {
         world.spawn();
     }
-    let shared =
-        Arc::new(Shared { world: Mutex::new(world), ends: AtomicBool::new(false), done: AtomicU64::new(0) });
+    let shared = Arc::new(RaceState {
+        world: Mutex::new(world),
+        ends: AtomicBool::new(false),
+        done: AtomicU64::new(0),
+    });
     let nth = |world: &World, number: usize| -> Tid {
         let tasks = world.host.tids();
         tasks[number % tasks.len()]
@@ -92,7 +95,7 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
                 let World { engine, host, root } = world;
                 let live = engine.find_file(top, "witness.told");
                 for &file in opened.iter().rev().take(3) {
-                    match engine.read(host, root, top, file) {
+                    match engine.session(host, root).read(top, file) {
                         Ok(text) => assert!(live == Some(file) && text.starts_with(b"states ")),
                         Err(error) => {
                             assert!(live != Some(file) && error.errno() == Errno::ENODEV, "{error}");
@@ -114,7 +117,7 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
         {
             let mut world = lock();
             let World { engine, host, root } = &mut *world;
-            engine.remount(host, root, top, "witness").unwrap();
+            engine.session(host, root).remount(top, "witness").unwrap();
             check(&mut world, top);
         }
         // some of the others get their turn while it is bound
@@ -126,7 +129,7 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
             check(&mut world, top);
             assert_eq!(world.unload("witness"), Err(Errno::EBUSY));
             let World { engine, host, root } = &mut *world;
-            engine.remount(host, root, top, "name=here").unwrap();
+            engine.session(host, root).remount(top, "name=here").unwrap();
         }
         thread::yield_now();
         lock().unload("witness").unwrap_or_else(|errno| panic!("round {round}: {errno}"));

@@ -4,6 +4,7 @@
 
 mod at_once;
 mod compile;
+mod example;
 mod failing;
 mod garbage;
 mod heard;

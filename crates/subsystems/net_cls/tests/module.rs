@@ -10,7 +10,7 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use penfold_core::{Capability, Errno, Subsystem};
+use penfold_core::{Errno, host::Capability, subsystem::Subsystem};
 use penfold_module::loader::Controller;
 use penfold_subsystems::NetCls;
 
@@ -36,10 +36,10 @@ fn subject() -> Controller {
 #[test]
 fn the_module_says_what_the_built_in_says() {
     let (module, linked) = (subject(), Controller::from_static(&penfold_net_cls::penfold_module).unwrap());
-    assert_eq!(module.info(), linked.info());
-    assert_eq!(module.info().name, NetCls::NAME);
-    assert_eq!(module.info().callbacks, NetCls::CALLBACKS);
-    let names: Vec<_> = module.info().files.iter().map(|file| &*file.name).collect();
+    assert_eq!(module.description(), linked.description());
+    assert_eq!(module.description().name, NetCls::NAME);
+    assert_eq!(module.description().callbacks, NetCls::CALLBACKS);
+    let names: Vec<_> = module.description().files.iter().map(|file| &*file.name).collect();
     assert_eq!(names, ["classid"]);
 }
 
@@ -48,8 +48,8 @@ fn a_host_that_can_not_mark_says_why_through_the_module() {
     let mut world = common::World::of(2, subject());
     world.host.cannot.push(Capability::SocketClass);
     let file = world.file(world.top, "classid");
-    let error = world.engine.write(&mut world.host, &world.root, world.top, file, b"5").unwrap_err();
+    let error = world.engine.session(&mut world.host, &world.root).write(world.top, file, b"5").unwrap_err();
     assert_eq!(error.errno(), Errno::EOPNOTSUPP);
-    let text = "the simulated host can't give classes on sockets here: it was told to pretend so";
+    let text = "the simulated host can't give classes on sockets here: switched off for a test";
     assert_eq!(error.to_string(), text);
 }

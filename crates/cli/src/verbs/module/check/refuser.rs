@@ -1,6 +1,10 @@
 //! A controller that refuses on demand: a module must bear the refusals of others in the same hierarchy.
 
-use penfold_core::{Callbacks, Context, ControlFile, Errno, Error, Migration, Result, Subsystem};
+use penfold_core::{
+    Errno, Error, Result,
+    control_file::ControlFile,
+    subsystem::{Callbacks, Context, Migration, Subsystem},
+};
 
 /// Refuses while its file `check-refuser.refuse` in the root is 1: attaches, forks, and new cgroups.
 #[derive(Debug, Default)]
