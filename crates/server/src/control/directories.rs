@@ -9,8 +9,9 @@ use crate::directories::owner_of;
 use crate::escape::{escape, unescape};
 use crate::failure::Failure;
 use crate::protocol::{
-    Cgroup, File, FilesCall, FilesReply, ListCall, ListReply, MkdirCall, MkdirReply, Owner, RenameCall,
-    RenameReply, RmdirCall, RmdirReply, SetOwnerCall, SetOwnerReply, StatCall, StatReply,
+    CgroupInfo, ControlFileInfo, FilesCall, FilesReply, ListCall, ListReply, MkdirCall, MkdirReply,
+    OwnerInfo, RenameCall, RenameReply, RmdirCall, RmdirReply, SetOwnerCall, SetOwnerReply, StatCall,
+    StatReply,
 };
 
 /// Without a mode.
@@ -107,12 +108,12 @@ pub(super) fn subtree(engine: &Engine, caller: &Caller, top: CgroupId, depth: us
     found
 }
 
-fn describe(engine: &Engine, cgroup: CgroupId) -> Cgroup {
+fn describe(engine: &Engine, cgroup: CgroupId) -> CgroupInfo {
     let tree = engine.tree();
     let node = tree.get(cgroup).expect("found in this very request");
     let path = escape(&tree.path(cgroup));
     let hierarchy = tree.hierarchy_of(cgroup).id;
-    Cgroup {
+    CgroupInfo {
         cgroup: format!("{hierarchy}:{path}"),
         path,
         hierarchy: i64::from(hierarchy),
@@ -123,15 +124,18 @@ fn describe(engine: &Engine, cgroup: CgroupId) -> Cgroup {
     }
 }
 
-fn owner(owner: penfold_core::Owner) -> Owner {
-    Owner { uid: i64::from(owner.uid), gid: i64::from(owner.gid), mode: i64::from(owner.mode) }
+fn owner(owner: penfold_core::Owner) -> OwnerInfo {
+    OwnerInfo { uid: i64::from(owner.uid), gid: i64::from(owner.gid), mode: i64::from(owner.mode) }
 }
 
 pub(super) fn files(context: &CallContext<'_>, call: FilesCall) -> Result<FilesReply, Failure> {
     let files = context.look_at(&call.cgroup, |engine, caller, cgroup| {
         must_list(engine, caller, cgroup)?;
         let files = engine.files(cgroup)?;
-        Ok(files.into_iter().map(|file| File { name: file.name, owner: owner(file.owner) }).collect())
+        Ok(files
+            .into_iter()
+            .map(|file| ControlFileInfo { name: file.name, owner: owner(file.owner) })
+            .collect())
     })?;
     Ok(FilesReply { files })
 }

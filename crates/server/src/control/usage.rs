@@ -8,7 +8,7 @@ use super::context::CallContext;
 use super::directories::subtree;
 use super::path::{self, must_search, name_of};
 use crate::failure::Failure;
-use crate::protocol::{CgroupUsage, Limit, UsageCall, UsageReply};
+use crate::protocol::{CgroupUsageInfo, LimitInfo, UsageCall, UsageReply};
 
 pub(super) fn usage(context: &CallContext<'_>, call: UsageCall) -> Result<UsageReply, Failure> {
     let depth = usize::from(call.recursive.unwrap_or(false)) * usize::MAX;
@@ -63,7 +63,7 @@ fn of(
     caller: &Caller,
     cgroup: CgroupId,
     members: &mut Members,
-) -> CgroupUsage {
+) -> CgroupUsageInfo {
     let mut read = |name: &str| {
         let file = engine.open(caller, cgroup, name, 4).ok()?;
         String::from_utf8(engine.read(host, caller, cgroup, file).ok()?).ok()
@@ -72,7 +72,7 @@ fn of(
     let user = number(read("cpuacct.usage_user"));
     let system = number(read("cpuacct.usage_sys"));
     let frozen = read("freezer.state").map(|state| state.trim() == "FROZEN");
-    CgroupUsage {
+    CgroupUsageInfo {
         cgroup: name_of(engine, cgroup),
         tasks: members.tasks.get(&cgroup).copied().unwrap_or(0) as i64,
         processes: members.processes.get(&cgroup).map_or(0, HashSet::len) as i64,
@@ -84,14 +84,14 @@ fn of(
 }
 
 /// Those whose files the caller may read; some are only in the root.
-fn limits(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Vec<Limit> {
+fn limits(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Vec<LimitInfo> {
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let all = engine.limits(cgroup).into_iter();
     let readable = all.filter(|limit| {
         engine.find_file(cgroup, &limit.file).is_none() || engine.open(caller, cgroup, &limit.file, 4).is_ok()
     });
     readable
-        .map(|limit| Limit {
+        .map(|limit| LimitInfo {
             file: limit.file,
             limit: limit.limit.map(signed),
             used: signed(limit.used),
