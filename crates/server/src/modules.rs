@@ -15,7 +15,7 @@ use crate::change::EngineChange;
 use crate::client::{Client, Trust};
 use crate::describe::describe;
 use crate::failure::Failure;
-use crate::module_registry::{Module, lock};
+use crate::module_registry::{RegisteredModule, lock};
 use crate::protocol;
 use crate::service::Service;
 
@@ -57,7 +57,11 @@ impl Service {
         let (info, overruns) = (controller.info().clone(), controller.overruns());
         self.request_exact(move |engine, host| engine.load(host, controller))?;
         let (name, version) = (info.name.clone(), info.version.clone());
-        lock(&registry.loaded).push(Module { info, path: path.clone(), overruns: Box::new(overruns) });
+        lock(&registry.loaded).push(RegisteredModule {
+            info,
+            path: path.clone(),
+            overruns: Box::new(overruns),
+        });
         self.announce(None, EngineChange::Loaded(name.clone()));
         drop(turn);
         tracing::info!(module = name, version, "loaded {}", path.display());
@@ -152,7 +156,7 @@ pub(crate) fn still_mapped() -> Vec<protocol::StillMappedInfo> {
 }
 
 /// `None` if it is just going.
-fn shown(engine: &Engine, module: &Module) -> Option<protocol::ModuleInfo> {
+fn shown(engine: &Engine, module: &RegisteredModule) -> Option<protocol::ModuleInfo> {
     let id = engine.hierarchy_of_subsystem(&module.info.name)?;
     let root = engine.tree().hierarchies().find(|one| id != 0 && one.id == id).map(|one| one.root);
     let root: Option<CgroupId> = root;

@@ -56,8 +56,8 @@ mod tests {
 # About it all.
 interface org.example.small
 
-# A file.
-type File (
+# A book.
+type Book (
   # Its name.
   name: string,
   # Its lines.
@@ -65,15 +65,15 @@ type File (
   lastLines: []string
 )
 
-# Finds a file.
+# Finds a book.
 #
 # Slowly.
 method Find(
   # Where to look.
   place: ?string
 ) -> (
-  # The file.
-  file: ?File
+  # The book.
+  book: ?Book
 )
 
 # There is none.
@@ -89,10 +89,10 @@ error Missing()
     fn types_become_structs_with_their_comments() {
         let [(_, types), (_, methods), (_, errors)] = generate(SMALL).unwrap();
         let expected = "\
-/// A file.
+/// A book.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = \"camelCase\")]
-pub struct ControlFileInfo {
+pub struct BookInfo {
     /// Its name.
     pub name: String,
     /// Its lines.
@@ -103,7 +103,7 @@ pub struct ControlFileInfo {
 ";
         assert!(types.ends_with(expected), "{types}");
         let expected = "\
-/// Finds a file.
+/// Finds a book.
 ///
 /// Slowly.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -118,9 +118,9 @@ pub struct FindCall {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = \"camelCase\")]
 pub struct FindReply {
-    /// The file.
+    /// The book.
     #[serde(default, skip_serializing_if = \"Option::is_none\")]
-    pub file: Option<ControlFileInfo>,
+    pub book: Option<BookInfo>,
 }
 
 impl Method for FindCall {
@@ -135,7 +135,7 @@ impl Method for FindCall {
     #[test]
     fn missing_comment_is_an_error() {
         for (comment, name) in
-            [("  # Its name.\n", "File.name"), ("# A file.\n", "File"), ("  # The file.\n", "FindReply.file")]
+            [("  # Its name.\n", "Book.name"), ("# A book.\n", "Book"), ("  # The book.\n", "FindReply.book")]
         {
             let error = generate(&SMALL.replacen(comment, "", 1)).unwrap_err();
             assert_eq!(error, format!("{name} has no comment"));
@@ -145,6 +145,6 @@ impl Method for FindCall {
     #[test]
     fn unsupported_kind_of_field_is_an_error() {
         let error = generate(&SMALL.replace("name: string", "name: float")).unwrap_err();
-        assert_eq!(error, "File.name: float, object, [string] and nested types are not used by penfold");
+        assert_eq!(error, "Book.name: float, object, [string] and nested types are not used by penfold");
     }
 }

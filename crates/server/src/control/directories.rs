@@ -52,17 +52,17 @@ fn make_all(context: &CallContext<'_>, address: &str, mode: u32) -> Result<Mkdir
 
 pub(super) fn rmdir(context: &CallContext<'_>, call: RmdirCall) -> Result<RmdirReply, Failure> {
     let recursive = call.recursive.unwrap_or(false);
-    let doomed = context.look_at(&call.cgroup, move |engine, caller, cgroup| {
-        let mut doomed = vec![cgroup];
+    let targets = context.look_at(&call.cgroup, move |engine, caller, cgroup| {
+        let mut targets = vec![cgroup];
         let mut next = 0;
-        while let Some(&at) = doomed.get(next).filter(|_| recursive) {
+        while let Some(&at) = targets.get(next).filter(|_| recursive) {
             must_list(engine, caller, at)?;
-            doomed.extend(engine.tree().children(at));
+            targets.extend(engine.tree().children(at));
             next += 1;
         }
-        Ok(doomed)
+        Ok(targets)
     })?;
-    for cgroup in doomed.into_iter().rev() {
+    for cgroup in targets.into_iter().rev() {
         context.service().rmdir(context.client, None, cgroup)?;
     }
     Ok(RmdirReply {})

@@ -36,12 +36,12 @@ pub(super) struct Watcher {
     /// Only this cgroup and those below.
     top: Option<CgroupId>,
     most: usize,
-    queue: Mutex<Queue>,
-    pub(super) bell: EventFd,
+    queue: Mutex<WatchQueue>,
+    pub(super) wakeup: EventFd,
 }
 
 #[derive(Default)]
-struct Queue {
+struct WatchQueue {
     events: VecDeque<EventInfo>,
     lost: i64,
 }
@@ -69,9 +69,9 @@ impl WatchHub {
         top: Option<CgroupId>,
         most: usize,
     ) -> Result<Arc<Watcher>, Failure> {
-        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+        let wakeup = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
             .map_err(|errno| Failure::new(errno, "watch: no descriptor for it"))?;
-        let watcher = Arc::new(Watcher { caller, top, most, queue: Mutex::default(), bell });
+        let watcher = Arc::new(Watcher { caller, top, most, queue: Mutex::default(), wakeup });
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         watchers.all.push(Arc::downgrade(&watcher));
         if !watchers.served {
@@ -158,12 +158,12 @@ impl Watcher {
             queue.lost += 1;
         }
         drop(queue);
-        let _ = self.bell.write(1);
+        let _ = self.wakeup.write(1);
     }
 
     fn lose(&self, count: i64) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).lost += count;
-        let _ = self.bell.write(1);
+        let _ = self.wakeup.write(1);
     }
 }
 

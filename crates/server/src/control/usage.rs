@@ -16,7 +16,7 @@ pub(super) fn usage(context: &CallContext<'_>, call: UsageCall) -> Result<UsageR
     let usages = context.service().with_exact(|engine, host| {
         let top = path::cgroup(engine, caller, address)?;
         must_search(engine, caller, top)?;
-        let mut members = Members::below(engine, host, top);
+        let mut members = MemberCounts::below(engine, host, top);
         let mut shown = subtree(engine, caller, top, depth);
         shown.retain(|at| must_search(engine, caller, *at).is_ok());
         Ok::<_, Failure>(shown.into_iter().map(|at| of(engine, host, caller, at, &mut members)).collect())
@@ -25,13 +25,13 @@ pub(super) fn usage(context: &CallContext<'_>, call: UsageCall) -> Result<UsageR
 }
 
 /// The members of each cgroup of a part of the tree, those below included.
-struct Members {
+struct MemberCounts {
     tasks: HashMap<CgroupId, usize>,
     processes: HashMap<CgroupId, HashSet<Tid>>,
 }
 
-impl Members {
-    fn below(engine: &Engine, host: &dyn HostView, top: CgroupId) -> Members {
+impl MemberCounts {
+    fn below(engine: &Engine, host: &dyn HostView, top: CgroupId) -> MemberCounts {
         let tree = engine.tree();
         let mut all = vec![top];
         let mut next = 0;
@@ -39,7 +39,7 @@ impl Members {
             all.extend(tree.children(at));
             next += 1;
         }
-        let mut members = Members { tasks: HashMap::new(), processes: HashMap::new() };
+        let mut members = MemberCounts { tasks: HashMap::new(), processes: HashMap::new() };
         // children come after their parents
         for &at in all.iter().rev() {
             let groups: Vec<Tid> = engine.thread_groups(host, at);
@@ -62,7 +62,7 @@ fn of(
     host: &mut dyn Host,
     caller: &Caller,
     cgroup: CgroupId,
-    members: &mut Members,
+    members: &mut MemberCounts,
 ) -> CgroupUsageInfo {
     let mut read = |name: &str| {
         let file = engine.open(caller, cgroup, name, 4).ok()?;

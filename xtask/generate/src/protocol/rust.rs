@@ -12,7 +12,7 @@ const WIDTH: usize = 110;
 const DERIVES: &str = "#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]\n";
 
 /// One struct to be written.
-struct Message<'a> {
+struct RustStruct<'a> {
     /// Its name in Rust.
     name: String,
     /// Its name in error messages.
@@ -35,7 +35,7 @@ pub(super) fn types(idl: &IDL<'_>) -> Result<String, String> {
         let VStructOrEnum::VStruct(body) = &definition.elt else {
             return Err(format!("{name}: enums are not used by penfold"));
         };
-        let message = Message {
+        let message = RustStruct {
             name: info_name(name),
             origin: name,
             documentation: comments::of_member(name, definition.doc)?,
@@ -65,7 +65,7 @@ pub(super) fn methods(idl: &IDL<'_>) -> Result<String, String> {
         let (call, reply) = (format!("{name}Call"), format!("{name}Reply"));
         let of =
             |name: &str, VStruct { elts }: &VStruct<'_>, documentation, deny_unknown, text: &mut String| {
-                Message { name: name.to_owned(), origin: name, documentation, fields: elts, deny_unknown }
+                RustStruct { name: name.to_owned(), origin: name, documentation, fields: elts, deny_unknown }
                     .write(idl, text)
             };
         of(&call, &method.input, comments::of_member(name, method.doc)?, true, &mut text)?;
@@ -90,13 +90,13 @@ pub(super) fn errors(idl: &IDL<'_>) -> Result<String, String> {
         let documentation = comments::of_member(name, error.doc)?;
         let fields = &error.parm.elts;
         let message =
-            Message { name: name.to_owned(), origin: name, documentation, fields, deny_unknown: false };
+            RustStruct { name: name.to_owned(), origin: name, documentation, fields, deny_unknown: false };
         message.write(idl, &mut text)?;
     }
     Ok(text)
 }
 
-impl Message<'_> {
+impl RustStruct<'_> {
     fn write(&self, idl: &IDL<'_>, text: &mut String) -> Result<(), String> {
         text.push('\n');
         document(&self.documentation, "", text);
