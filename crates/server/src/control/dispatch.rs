@@ -1,4 +1,4 @@
-//! From the name of a method to what does it.
+//! From the name of a method to the function that implements it.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::protocol as p;
 use crate::protocol::Method;
 
-/// A call as it comes over the wire. What the parameters are depends on the method.
+/// A call as it comes over the wire. The method decides how the parameters are parsed.
 #[derive(serde::Deserialize)]
 pub(super) struct IncomingCall<'a> {
     #[serde(borrow)]
@@ -30,7 +30,7 @@ pub(super) struct IncomingCall<'a> {
 /// Answers one message.
 ///
 /// # Errors
-/// When the connection is of no more use.
+/// The connection is of no more use: it broke, or the message was no call.
 pub(super) fn answer(
     context: &CallContext<'_>,
     message: &[u8],
@@ -100,6 +100,7 @@ fn control(
     }
 }
 
+/// Answers a call that has one reply.
 fn once<M: Method>(
     context: &CallContext<'_>,
     parameters: &str,
@@ -113,7 +114,10 @@ fn once<M: Method>(
     }
 }
 
-/// The parameters of a call; otherwise the name of the one that is wrong or, where serde does not say, what is wrong.
+/// Parses the parameters of a call.
+///
+/// # Errors
+/// The name of the parameter that is missing or unknown. For any other fault, the words of serde.
 fn parse<M: Method>(parameters: &str) -> Result<M, String> {
     serde_json::from_str(parameters).map_err(|error| {
         let text = error.to_string();
@@ -122,6 +126,7 @@ fn parse<M: Method>(parameters: &str) -> Result<M, String> {
     })
 }
 
+/// Answers a call of any other interface: `org.varlink.service`, or an error.
 fn standard_call(
     context: &CallContext<'_>,
     message: &[u8],
@@ -129,7 +134,7 @@ fn standard_call(
     replies: &mut ReplyWriter<'_>,
 ) -> io::Result<()> {
     let mut out = Vec::new();
-    // the crate wants the NUL that its own reader would have found
+    // the crate varlink expects the NUL that its own reader would have found
     let message = [message, b"\0"].concat();
     match context.server.standard.handle(&mut &message[..], &mut out, None) {
         Ok(_) => replies.send_bytes(&out),

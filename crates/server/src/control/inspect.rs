@@ -1,4 +1,4 @@
-//! Who is where: members, and the texts of `/proc`.
+//! The methods `Tasks` and `Proc`: members of cgroups, and the texts of `/proc`.
 
 use nix::errno::Errno;
 use penfold_core::{CgroupId, FileId, Tid};
@@ -25,7 +25,7 @@ pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksR
     })?;
     let mut tasks = Vec::new();
     for (cgroup, name) in cgroups {
-        // one that is removed meanwhile has no members any more
+        // a cgroup that is removed meanwhile has no members any more
         let members = match members::of(context.service(), cgroup, FileId::Tasks) {
             Err(failure) if failure.errno == Errno::ENODEV => continue,
             members => members?,

@@ -1,4 +1,4 @@
-//! What cgroups use, and their limits: what a live table shows.
+//! The method `Usage`: members, CPU time and limits of cgroups, for live tables such as `penfold top`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,7 +24,7 @@ pub(super) fn usage(context: &CallContext<'_>, call: UsageCall) -> Result<UsageR
     Ok(UsageReply { usages })
 }
 
-/// The members of each cgroup of a part of the tree, those below included.
+/// The number of tasks and the processes of each cgroup in a subtree, each with those of the cgroups below.
 struct MemberCounts {
     tasks: HashMap<CgroupId, usize>,
     processes: HashMap<CgroupId, HashSet<Tid>>,
@@ -83,7 +83,7 @@ fn of(
     }
 }
 
-/// Those whose files the caller may read; some are only in the root.
+/// The limits whose files the caller may read, and those whose file the cgroup itself does not have.
 fn limits(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Vec<LimitInfo> {
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let all = engine.limits(cgroup).into_iter();

@@ -1,4 +1,4 @@
-//! Who is a member of what: looked at while the daemon runs, put back when another one starts.
+//! Membership: read while the daemon runs, restored when the next one starts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
@@ -16,16 +16,17 @@ use super::snapshot::Snapshot;
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// Tells which processes the host supervises that would outlive the daemon.
+/// Returns the supervised processes that would outlive the daemon.
 pub type Survivors = Box<dyn Fn() -> Result<Vec<Survivor>, Failure> + Send>;
 
-/// Takes a process of an earlier daemon in again, into the roots.
+/// Adopts a process of an earlier daemon again, into the roots.
 ///
 /// # Errors
-/// `EEXIST` if it is supervised already.
+/// `EEXIST` if the process is supervised already; `ESRCH` if it has ended; `ESHUTDOWN` when the daemon is ending.
 pub type Readopt<'a> = &'a mut dyn FnMut(&ProcessRecord) -> Result<(), Failure>;
 
-/// The members as they are now.
+/// The present members by process number: the processes that would outlive the daemon and are in a cgroup that is no
+/// root.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
@@ -47,14 +48,14 @@ pub(super) fn now(service: &Service, survivors: &Survivors) -> Result<BTreeMap<i
     })
 }
 
-/// A process with its places; `None` when it is in the roots only, or dead.
+/// The record of a process; `None` if it is in the roots only, or dead. `place` returns the cgroups of a thread.
 fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>) -> Option<ProcessRecord> {
     let threads: Vec<ThreadRecord> = survivor
         .threads
         .iter()
         .filter_map(|&Tid(tid)| Some(ThreadRecord { tid, cgroups: place(tid)? }))
         .collect();
-    // a leader may have ended before its threads
+    // a leader can end before its threads
     let leader = threads.iter().find(|thread| thread.tid == survivor.pid.0).or(threads.first())?;
     let cgroups = leader.cgroups.clone();
     let alike = threads.iter().all(|thread| thread.cgroups == cgroups);
@@ -65,7 +66,7 @@ fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>)
     Some(ProcessRecord { pid, started, filter, cgroups, threads: if alike { Vec::new() } else { threads } })
 }
 
-/// What has to be recorded to get from the members of an snapshot to those of now.
+/// The record that brings the members of a snapshot up to date; `None` if they are.
 pub(super) fn difference(
     snapshot: &Snapshot,
     now: BTreeMap<i32, ProcessRecord>,
@@ -77,7 +78,8 @@ pub(super) fn difference(
     (!gone.is_empty() || !present.is_empty()).then_some(Record::Members { seen, present, gone })
 }
 
-/// Puts the members that still live back, and what was born of them since. Returns what is not known, in sentences.
+/// Puts the living members back into their cgroups, and the children that they have had since. Returns one sentence for
+/// each loss.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
@@ -116,6 +118,7 @@ pub(super) fn put_back(
     Ok(back.not_restored)
 }
 
+/// The state of one [`put_back`].
 struct PuttingBack<'a> {
     service: &'a Service,
     snapshot: &'a Snapshot,
@@ -150,13 +153,13 @@ impl PuttingBack<'_> {
         Ok(())
     }
 
-    /// True if it is supervised now.
+    /// Adopts a process again. Returns whether it is supervised now.
     fn readopt(&mut self, process: &ProcessRecord) -> Result<bool, Failure> {
         match (self.readopt)(process) {
             Ok(()) => Ok(true),
             Err(failure) if failure.errno == Errno::EEXIST => Ok(true),
             Err(failure) if failure.errno == Errno::ESHUTDOWN => Err(failure),
-            // it has ended meanwhile
+            // the process has ended meanwhile
             Err(failure) if failure.errno == Errno::ESRCH => Ok(false),
             Err(failure) => {
                 let pid = process.pid;
@@ -168,8 +171,8 @@ impl PuttingBack<'_> {
         }
     }
 
-    /// The children that a member has had since the membership was last recorded: whatever was there then and is not in
-    /// the journal was no member. From here on those that are born are taken in with their parents.
+    /// Puts back the children that a member has had since membership was last recorded. A child that is older and not
+    /// in the journal was no member. Children that are born from now on are supervised with their parents.
     fn children(&mut self, parent: i32, like: &ProcessRecord) -> Result<(), Failure> {
         let mut parents = vec![parent];
         while let Some(parent) = parents.pop() {
@@ -208,13 +211,14 @@ impl PuttingBack<'_> {
     }
 }
 
+/// Moves a task into cgroups and returns one sentence for each refusal.
 fn attach(engine: &mut Engine, host: &mut dyn Host, tid: i32, whole: bool, ids: &[CgroupId]) -> Vec<String> {
     let caller = Caller::root(Tid(std::process::id().cast_signed()));
     let mut refused = Vec::new();
     for &id in ids {
         match engine.attach(host, &caller, id, Tid(tid), whole) {
             Ok(()) => {}
-            // it has ended meanwhile
+            // the task has ended meanwhile
             Err(error) if error.errno() == penfold_core::Errno::ESRCH => {}
             Err(error) => {
                 let path = crate::escape::escape(&engine.tree().path(id));
@@ -230,7 +234,7 @@ fn threads_of(pid: i32) -> Vec<i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// The living children of a process, of all its threads.
+/// The living children of all threads of a process.
 fn children_of(pid: i32) -> Vec<i32> {
     let lists = threads_of(pid)
         .into_iter()
@@ -240,7 +244,7 @@ fn children_of(pid: i32) -> Vec<i32> {
         Ok(lists) => {
             lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
         }
-        // a kernel without CONFIG_PROC_CHILDREN, or a thread that has just ended
+        // the kernel has no CONFIG_PROC_CHILDREN, or a thread has just ended
         Err(_) => processes().into_iter().filter(|&child| parent_of(child) == Some(pid)).collect(),
     }
 }

@@ -12,7 +12,7 @@ pub struct Refused {
     pub errno: i64,
     /// Name of the errno, such as ENOENT.
     pub name: String,
-    /// The object, what is wrong with it, and what to do.
+    /// One sentence: the object, the fault, the remedy.
     pub message: String,
 }
 

@@ -29,7 +29,7 @@ pub struct InfoReply {
     pub host: String,
     /// True for the engine of one penfold run.
     pub embedded: bool,
-    /// What could not be restored of an earlier daemon, and what the journal can't keep: one sentence each.
+    /// One sentence for each loss: state of an earlier daemon that was not restored, or a journal that can't be written.
     #[serde(default)]
     pub not_restored: Vec<String>,
 }
@@ -476,8 +476,8 @@ impl Method for AttachCall {
 
 /// Runs a command in cgroups, in a session of its own, with the caller's user, groups and resource limits.
 ///
-/// Replies with the process id at once. If called with more, replies again with the wait status when the command has
-/// ended and what it left behind has died.
+/// Replies with the process id at once. If called with more, replies again with the wait status when the command and the
+/// processes that it left behind have ended.
 ///
 /// EPERM for a caller that is confined more than the daemon: by namespaces, another root directory, system call filters,
 /// no new privileges or dropped capabilities.

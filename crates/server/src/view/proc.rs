@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::proc_texts;
 use crate::service::Service;
 
-/// Processes come and go: nothing may be remembered.
+/// How long the kernel may cache entries and attributes: not at all, because processes come and go unreported.
 const LIFETIME: Duration = Duration::ZERO;
 const CGROUPS_INO: u64 = 2;
 const SELF_INO: u64 = 3;
@@ -38,13 +38,13 @@ pub(super) struct ProcView {
     listings: HandleTable<Mutex<Vec<i32>>>,
 }
 
-/// An open text: made when it is read from its beginning.
+/// An open text, made anew by each read of its beginning.
 struct OpenText {
     entry: ProcEntry,
     text: Vec<u8>,
 }
 
-/// What there is.
+/// The directories, files and links of this file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProcEntry {
     Root,
@@ -102,7 +102,7 @@ impl ProcEntry {
     }
 }
 
-/// The processes that `/proc` lists.
+/// The numbers of all processes in `/proc`, ascending.
 fn processes() -> Vec<i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut pids: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
