@@ -1,4 +1,4 @@
-//! What is written down and built again is what there was: hierarchies, cgroups, owners and values of any shape.
+//! A rebuilt snapshot equals the original engine: hierarchies, cgroups, owners and settings of any shape.
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, CgroupId, Engine, Errno, FileId, Owner, Tid};
@@ -50,7 +50,7 @@ impl World {
         describe_all(&mut self.engine, &mut self.host, &Defaults::new())
     }
 
-    /// Everything that can be seen, without numbers of cgroups.
+    /// The visible state in lines, without numbers of cgroups.
     fn seen(&mut self) -> Vec<String> {
         let mut seen = vec![self.engine.proc_cgroups()];
         let hierarchies: Vec<(CgroupId, String)> = self
@@ -68,7 +68,7 @@ impl World {
                 let facts = format!("{:?} {:?}", node.owner(), self.engine.tree().path(at));
                 seen.push(facts);
                 for entry in self.engine.files(at).expect("it lives") {
-                    // numbers of css_sets are those of one engine
+                    // numbers of css_sets differ between engines
                     let text = if entry.name.starts_with("debug.") { None } else { self.read(at, entry.id) };
                     seen.push(format!("{} {:?} {text:?}", entry.name, entry.owner));
                 }
@@ -79,7 +79,7 @@ impl World {
     }
 }
 
-/// The image as a file and back.
+/// The snapshot after a journal was written and parsed.
 fn through_a_file(image: &Snapshot) -> Snapshot {
     let lines: Vec<String> = image
         .records()
@@ -93,7 +93,7 @@ fn through_a_file(image: &Snapshot) -> Snapshot {
 fn restored(world: &mut World) -> World {
     let image = world.image();
     let read = through_a_file(&image);
-    // ages are counted anew
+    // created_seq is counted anew, so only the order is compared
     assert_eq!(read.by_age(), image.by_age());
     assert_eq!((&read.hierarchies, read.last_hierarchy), (&image.hierarchies, image.last_hierarchy));
     let mut other = World::new();
@@ -113,7 +113,7 @@ fn assert_same(world: &mut World, other: &mut World) {
 }
 
 #[test]
-fn every_file_of_every_controller_that_can_be_set_is_restored() {
+fn every_setting_of_every_controller_is_restored() {
     let mut world = World::new();
     let at = world.mount("all,clone_children,release_agent=/sbin/agent,name=everything").expect("it mounts");
     for (file, value) in [
@@ -147,7 +147,7 @@ fn every_file_of_every_controller_that_can_be_set_is_restored() {
     ] {
         world.write(exclusive, file, value).expect(file);
     }
-    // inherits what it must not have again for having been inherited only
+    // this cgroup inherits values, which the restore must not set as its own
     let below = world.mkdir(exclusive, b"below\\ \xff").expect("a cgroup");
     world.write(below, "cpuset.cpus", "1-2").expect("a part of it");
     world.write(below, "cpuset.cpu_exclusive", "1").expect("its parent is");
@@ -161,7 +161,7 @@ fn every_file_of_every_controller_that_can_be_set_is_restored() {
     let options = other.engine.show_options(root).expect("it is mounted");
     let shown = b"release_agent=/sbin/\xff\xa0\\,clone_children,name=everything";
     assert!(options.ends_with(shown), "{}", options.escape_ascii());
-    // frozen by the parent only: it thaws with it
+    // the child was frozen by its parent only, so it thaws with the parent
     let find = |world: &World, path| world.engine.lookup(world.engine.find_hierarchy("pids").unwrap(), path);
     let exclusive = find(&other, "exclusive").expect("it is there");
     other.write(exclusive, "freezer.state", "THAWED").expect("it thaws");
@@ -171,7 +171,7 @@ fn every_file_of_every_controller_that_can_be_set_is_restored() {
 }
 
 #[test]
-fn mounts_their_number_and_hierarchies_without_any_are_restored() {
+fn mounts_and_unmounted_hierarchies_are_restored() {
     let mut world = World::new();
     let gone = world.mount("none,name=gone").expect("it mounts");
     let unmounted = world.mount("pids,name=unmounted").expect("it mounts");
@@ -185,13 +185,13 @@ fn mounts_their_number_and_hierarchies_without_any_are_restored() {
     }
     let mut other = restored(&mut world);
     assert_same(&mut world, &mut other);
-    // a number is never used again
+    // no number of a hierarchy is used twice
     let next = other.mount("none,name=next").expect("it mounts");
     assert_eq!(other.engine.tree().hierarchy_of(next).id, 5);
 }
 
 #[test]
-fn what_can_not_be_restored_is_said_and_the_rest_is_restored() {
+fn refused_setting_is_reported_and_the_rest_restored() {
     let mut world = World::new();
     let at = world.mount("cpuset,pids").expect("it mounts");
     let wide = world.mkdir(at, b"wide").expect("a cgroup");
@@ -287,7 +287,7 @@ impl World {
         all
     }
 
-    /// Whatever is refused is refused.
+    /// Does one step. Refusals are ignored: the steps are random.
     fn play(&mut self, op: &JournalStep) {
         let all = self.all();
         let pick = |number: usize| all.get(number.checked_rem(all.len())?).copied();
@@ -336,7 +336,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 3000 }))]
 
     #[test]
-    fn whatever_was_done_what_is_restored_looks_the_same(ops in proptest::collection::vec(op(), 1..60)) {
+    fn restored_state_looks_the_same_after_any_steps(ops in proptest::collection::vec(op(), 1..60)) {
         let mut world = World::new();
         for op in &ops {
             world.play(op);
@@ -346,7 +346,7 @@ proptest! {
     }
 
     #[test]
-    fn a_journal_that_is_cut_anywhere_is_read_up_to_there(ops in proptest::collection::vec(op(), 1..30), cut in any::<usize>()) {
+    fn cut_journal_is_read_up_to_the_cut(ops in proptest::collection::vec(op(), 1..30), cut in any::<usize>()) {
         let mut world = World::new();
         for op in &ops {
             world.play(op);
@@ -363,7 +363,7 @@ proptest! {
         let found = parse(&bytes[..cut]);
         let whole = ends.iter().filter(|&&end| end <= cut).count();
         if whole == 0 {
-            // nothing, or the beginning of a first line
+            // an empty file, or the beginning of the first line
             prop_assert!(found.snapshot.is_none() && found.damage.is_some() == (cut > 0));
         } else {
             prop_assert_eq!(found.damage, None);
@@ -374,7 +374,7 @@ proptest! {
     }
 
     #[test]
-    fn junk_in_a_journal_harms_nobody(junk in proptest::collection::vec(any::<u8>(), 0..300), at in any::<usize>()) {
+    fn junk_in_a_journal_causes_no_panic(junk in proptest::collection::vec(any::<u8>(), 0..300), at in any::<usize>()) {
         let mut world = World::new();
         let root = world.mount("pids").expect("it mounts");
         world.mkdir(root, b"a").expect("a cgroup");
@@ -391,7 +391,7 @@ proptest! {
 }
 
 #[test]
-fn a_journal_that_goes_round_in_circles_is_survived() {
+fn circle_of_parents_in_a_journal_ends() {
     let mut image = World::new().image();
     let cgroup = |cgroup, parent| CgroupRecord {
         cgroup,
@@ -415,7 +415,7 @@ fn a_journal_that_goes_round_in_circles_is_survived() {
 }
 
 #[test]
-fn a_journal_of_another_format_is_not_read() {
+fn journal_of_another_format_is_not_read() {
     let found = parse(
         b"{\"is\":\"begin\",\"format\":2,\"place\":{\"boot\":\"\",\"pids\":0,\"mounts\":0},\"last\":0}\n",
     );

@@ -1,7 +1,7 @@
 //! The simulated host behind the interface that a daemon knows.
 //!
-//! A command is a task in a table that does nothing. An adopted process lends its numbers and its owner and is not
-//! touched; that it has died is noticed at the next request.
+//! A command is a task in a table that does nothing. An adopted process gives its numbers and its owner, and is not
+//! traced. The next request after its death removes it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -38,7 +38,7 @@ pub fn start(on_change: OnChange) -> Arc<dyn HostHandle> {
 struct Simulated(Arc<SharedSimulation>);
 
 struct SharedSimulation {
-    /// `None` when it was stopped.
+    /// `None` after the host was stopped.
     state: Mutex<Option<Simulation>>,
     on_change: Mutex<OnChange>,
 }
@@ -47,7 +47,7 @@ struct Simulation {
     engine: Engine,
     host: SimulatedHost,
     next: i32,
-    /// Where the status of each command goes.
+    /// The receivers of the status of each command.
     commands: HashMap<Tid, mpsc::Sender<i32>>,
 }
 
@@ -119,11 +119,11 @@ impl Simulation {
         Ok(())
     }
 
-    /// A command ends with a status as wait(2) gives it.
+    /// Ends a command with a status as wait(2) returns it.
     fn end(&mut self, command: Tid, status: i32) -> Result<(), Errno> {
         let ended = self.commands.remove(&command).ok_or(Errno::ESRCH)?;
         self.host.exit(&mut self.engine, command);
-        // nobody needs to wait for it
+        // the send fails if no client waits for the command
         let _ = ended.send(status);
         Ok(())
     }
