@@ -46,7 +46,7 @@ impl World {
         self.engine.read(&mut self.host, &root(), cgroup, file).ok()
     }
 
-    fn image(&mut self) -> Snapshot {
+    fn snapshot(&mut self) -> Snapshot {
         describe_all(&mut self.engine, &mut self.host, &Defaults::new())
     }
 
@@ -80,8 +80,8 @@ impl World {
 }
 
 /// The snapshot after a journal was written and parsed.
-fn through_a_file(image: &Snapshot) -> Snapshot {
-    let lines: Vec<String> = image
+fn through_a_file(snapshot: &Snapshot) -> Snapshot {
+    let lines: Vec<String> = snapshot
         .records()
         .map(|record| serde_json::to_string(&record).expect("it can be written") + "\n")
         .collect();
@@ -91,11 +91,11 @@ fn through_a_file(image: &Snapshot) -> Snapshot {
 }
 
 fn restored(world: &mut World) -> World {
-    let image = world.image();
-    let read = through_a_file(&image);
+    let snapshot = world.snapshot();
+    let read = through_a_file(&snapshot);
     // created_seq is counted anew, so only the order is compared
-    assert_eq!(read.by_age(), image.by_age());
-    assert_eq!((&read.hierarchies, read.last_hierarchy), (&image.hierarchies, image.last_hierarchy));
+    assert_eq!(read.by_age(), snapshot.by_age());
+    assert_eq!((&read.hierarchies, read.last_hierarchy), (&snapshot.hierarchies, snapshot.last_hierarchy));
     let mut other = World::new();
     let mut rebuilt = rebuild(&mut other.engine, &mut other.host, &read);
     rebuilt.freeze(&mut other.engine, &mut other.host);
@@ -197,11 +197,11 @@ fn refused_setting_is_reported_and_the_rest_restored() {
     let wide = world.mkdir(at, b"wide").expect("a cgroup");
     world.write(wide, "cpuset.cpus", "0-3").expect("they are online");
     world.write(wide, "pids.max", "5").expect("a limit");
-    let image = world.image();
+    let snapshot = world.snapshot();
     let mut other = World { host: SimulatedHost::new(2), ..World::new() };
     other.engine = Engine::new();
     penfold_subsystems::load_tree(&mut other.engine, &mut other.host).expect("they load");
-    let rebuilt = rebuild(&mut other.engine, &mut other.host, &image);
+    let rebuilt = rebuild(&mut other.engine, &mut other.host, &snapshot);
     assert_eq!(
         rebuilt.failures,
         ["1:/wide: cpuset.cpus was \"0-3\": cpuset.cpus: takes a list such as 0-3,7 of numbers below 2"],
@@ -351,10 +351,10 @@ proptest! {
         for op in &ops {
             world.play(op);
         }
-        let image = world.image();
+        let snapshot = world.snapshot();
         let mut bytes = Vec::new();
         let mut ends = Vec::new();
-        for record in image.records() {
+        for record in snapshot.records() {
             bytes.extend(serde_json::to_vec(&record).expect("it can be written"));
             bytes.push(b'\n');
             ends.push(bytes.len());
@@ -368,7 +368,7 @@ proptest! {
         } else {
             prop_assert_eq!(found.damage, None);
             let mut expected = Snapshot::default();
-            image.records().take(whole).for_each(|record| expected.apply(&record));
+            snapshot.records().take(whole).for_each(|record| expected.apply(&record));
             prop_assert_eq!(found.snapshot, Some(expected));
         }
     }
@@ -379,20 +379,20 @@ proptest! {
         let root = world.mount("pids").expect("it mounts");
         world.mkdir(root, b"a").expect("a cgroup");
         let lines: Vec<String> =
-            world.image().records().map(|record| serde_json::to_string(&record).expect("JSON") + "\n").collect();
+            world.snapshot().records().map(|record| serde_json::to_string(&record).expect("JSON") + "\n").collect();
         let mut bytes = lines.concat().into_bytes();
         let at = at % bytes.len();
         bytes.splice(at..at, junk);
-        if let Some(image) = parse(&bytes).snapshot {
+        if let Some(snapshot) = parse(&bytes).snapshot {
             let mut other = World::new();
-            rebuild(&mut other.engine, &mut other.host, &image);
+            rebuild(&mut other.engine, &mut other.host, &snapshot);
         }
     }
 }
 
 #[test]
 fn circle_of_parents_in_a_journal_ends() {
-    let mut image = World::new().image();
+    let mut snapshot = World::new().snapshot();
     let cgroup = |cgroup, parent| CgroupRecord {
         cgroup,
         parent: Some(parent),
@@ -405,12 +405,12 @@ fn circle_of_parents_in_a_journal_ends() {
     for (number, parent) in [(1, 2), (2, 1), (3, 3)] {
         let line = serde_json::to_string(&cgroup(number, parent)).expect("JSON");
         let record = serde_json::from_str(&line.replacen('{', "{\"is\":\"cgroup\",", 1)).expect("a record");
-        image.apply(&record);
+        snapshot.apply(&record);
     }
-    assert_eq!(image.root_of(1), None);
-    assert!(image.path(3).starts_with("/x"));
+    assert_eq!(snapshot.root_of(1), None);
+    assert!(snapshot.path(3).starts_with("/x"));
     let mut other = World::new();
-    let rebuilt = rebuild(&mut other.engine, &mut other.host, &image);
+    let rebuilt = rebuild(&mut other.engine, &mut other.host, &snapshot);
     assert!(rebuilt.cgroups.is_empty());
 }
 
