@@ -1,11 +1,12 @@
 //! A toy kernel that embeds `penfold-core`: one CPU, a task table, a round-robin scheduler.
 //!
-//! It shows all that a kernel or a runtime has to do to have cgroups:
+//! The example shows everything that a kernel or a runtime has to do to have cgroups:
 //!
-//! 1. keep, in every task, the [`CssSetId`](penfold_core::CssSetId) that core gives it, and implement [`Host`](penfold_core::Host) on the task table;
-//! 2. bracket fork with [`Engine::forking`], tell [`Engine::exit`] of every death;
-//! 3. charge what tasks use to their css_set, here CPU time on every tick;
-//! 4. offer [`Engine::mkdir`], [`Engine::read`], [`Engine::write`] in whatever way users are to see them.
+//! 1. keep in every task the [`CssSetId`](penfold_core::CssSetId) that core gives it, and implement
+//!    [`Host`](penfold_core::Host) on the task table;
+//! 2. bracket fork with [`Engine::forking`], and call [`Engine::exit`] for every death;
+//! 3. charge the use of resources to a task's css_set, here CPU time on every tick;
+//! 4. offer [`Engine::mkdir`], [`Engine::read`] and [`Engine::write`] to users in some form.
 //!
 //! `budget.rs` is the other side: a controller, which knows nothing of this kernel.
 #![no_std]
@@ -27,7 +28,7 @@ pub use table::{TaskProgram, ToyTaskTable};
 /// The time between two ticks of the timer, in nanoseconds.
 pub const TICK: u64 = 1_000_000;
 
-/// The kernel: what core knows, and what it does not.
+/// The kernel: core's engine, and the parts that core does not know.
 pub struct ToyKernel {
     engine: Engine,
     table: ToyTaskTable,
@@ -39,13 +40,13 @@ impl ToyKernel {
     /// Boots with that many page frames: loads the controllers, then starts task 1, which never ends.
     ///
     /// # Errors
-    /// None as long as the controllers have different names.
+    /// None, because the controllers have different names.
     pub fn boot(frames: usize) -> Result<ToyKernel> {
         let mut kernel = ToyKernel { engine: Engine::new(), table: ToyTaskTable::default(), frames };
         kernel.engine.load(&mut kernel.table, Pids)?;
         kernel.engine.load(&mut kernel.table, Budget)?;
         let init = kernel.table.prepare(None, TaskProgram::Idle);
-        // The first task has no parent that could be asked: core adopts it into every root.
+        // The first task has no parent, so core adopts it into every root.
         kernel.engine.adopt(&mut kernel.table, init);
         Ok(kernel)
     }
@@ -106,14 +107,14 @@ impl ToyKernel {
     /// `ESRCH` without the parent, `EAGAIN` from a limit, `ENOMEM` without a free frame.
     pub fn fork(&mut self, parent: Tid, program: TaskProgram) -> Result<Tid> {
         let set = self.table.css_set(parent).ok_or(Error::NoTask(parent))?;
-        // From here on the child is charged for, although it does not exist. Whoever returns early drops the
-        // guard, and that gives the charge back: no error path can forget it.
+        // From here on the child is charged for, although it does not exist. A return drops the guard, and the drop
+        // gives the charge back: no error path can forget it.
         let mut guard = self.engine.forking(&mut self.table, parent, set)?;
         let Some(left) = self.frames.checked_sub(1) else {
             return Err(Error::Task { task: parent, errno: Errno::ENOMEM, reason: "no free page frame" });
         };
         let child = guard.host().prepare(Some(parent), program);
-        // It becomes a member before it can run: nobody ever sees it outside of its cgroups.
+        // The child becomes a member before it can run: it is never seen outside of its cgroups.
         guard.commit(child);
         self.frames = left;
         self.table.make_runnable(child);
@@ -128,8 +129,8 @@ impl ToyKernel {
         }
     }
 
-    /// The timer interrupt: charges the tick to whoever ran, lets its program take a step, and switches to the
-    /// next task. False when only the idle task is left.
+    /// The timer interrupt: charges the tick to the task that ran, lets its program take a step, and switches to the
+    /// next task. False if only the idle task is left.
     pub fn tick(&mut self) -> bool {
         let Some((task, set)) = self.table.next() else { return false };
         self.engine.charge_cpu(set, 0, CpuTime { user: TICK, system: 0 });
@@ -139,7 +140,7 @@ impl ToyKernel {
             TaskProgram::Spin { .. } => self.table.make_runnable(task),
             TaskProgram::ForkBomb => {
                 self.table.make_runnable(task);
-                // Its author does not look at errors either.
+                // A fork bomb ignores errors.
                 let _ = self.fork(task, TaskProgram::ForkBomb);
             }
         }
@@ -155,12 +156,12 @@ impl ToyKernel {
         members.len()
     }
 
-    /// Page frames that nobody uses.
+    /// The number of free page frames.
     pub fn free_frames(&self) -> usize {
         self.frames
     }
 
-    /// `/proc/PID/cgroup`, empty for an unknown task.
+    /// The content of `/proc/PID/cgroup`; empty for an unknown task.
     pub fn proc_cgroup(&self, task: Tid) -> String {
         let text = self.table.css_set(task).and_then(|set| self.engine.proc_pid_cgroup(Some(set)).ok());
         String::from_utf8(text.unwrap_or_default()).unwrap_or_default()

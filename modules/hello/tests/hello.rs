@@ -1,5 +1,5 @@
-//! `hello` on the simulated host: tasks that exist only in a table, so no root and no real process is needed. Every test
-//! is made twice, with the controller built in and with the module's file.
+//! `hello` on the simulated host: tasks that exist only in a table, so no root and no real process is needed. Every
+//! test is made twice, with the controller built in and with the module's file.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
