@@ -1,4 +1,4 @@
-//! Writes what is made of penfold's sources, for `cargo xtask dist` and `cargo xtask header`.
+//! Writes the files that are generated from penfold's sources, for `cargo xtask dist` and `cargo xtask header`.
 
 mod dist;
 mod header;
