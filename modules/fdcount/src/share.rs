@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_leaves_exactly_the_share() {
+    fn limit_leaves_exactly_the_share() {
         let tables: [&[u32]; 6] =
             [&[], &[0, 1, 2], &[0, 1, 2, 255], &[3, 5, 7], &[100], &[0, 2, 4, 6, 1000, 1001]];
         for open in tables {

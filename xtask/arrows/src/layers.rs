@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn storey_may_use_only_itself_and_lower_ones() {
+    fn layer_may_use_only_itself_and_lower_ones() {
         let trace = "crates/linux/src/trace";
         let down = [("host/a.rs", "tracer/mod.rs"), ("host/a.rs", "os.rs"), ("os/a.rs", "os/b.rs")];
         assert_eq!(upward(&Layers::of_repository(), trace, &down), Some(vec![]));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_without_layers_has_no_up() {
+    fn folder_without_layers_has_no_arrow_upward() {
         assert_eq!(upward(&Layers::of_repository(), "crates/cli/src", &[("a.rs", "b.rs")]), None);
         for files in [("a.rs", "b.rs"), ("a.rs", "host.rs")] {
             assert_eq!(upward(&Layers::of_repository(), "crates/linux/src/trace", &[files]), None);

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn imported_module_leads_on() {
+    fn path_through_an_imported_module_is_followed() {
         let files = [
             ("lib", "mod a; mod b;"),
             ("a", "use super::b::{self, B}; fn f() -> b::Other { todo!() }"),

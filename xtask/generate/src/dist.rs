@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn every_verb_has_a_page_that_says_what_it_does_and_how_it_ends() {
+    fn every_verb_has_a_page_with_its_exit_status() {
         let pages = pages().unwrap();
         let count = |command: &Command| command.get_subcommands().count();
         let verbs = penfold::command();

@@ -79,7 +79,7 @@ fn config(names: &Names) -> Config {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_committed_header_is_current() {
+    fn committed_header_is_current() {
         super::header(true).unwrap();
     }
 }

@@ -68,13 +68,13 @@ stat::number_of_executed_units: 539
 ";
 
     #[test]
-    fn a_run_tells_executions_and_the_last_coverage() {
+    fn log_has_executions_and_the_last_coverage() {
         let log = FuzzLog::read(QUIET);
         assert_eq!((log.executions, log.coverage, log.input), (Some(12964), Some(1356), None));
     }
 
     #[test]
-    fn a_finding_tells_its_input_and_how_it_came_to_be() {
+    fn log_of_a_finding_has_its_input_and_report() {
         let log = FuzzLog::read(FINDING);
         assert_eq!((log.executions, log.coverage), (Some(539), Some(1214)));
         assert_eq!(log.input.as_deref(), Some("artifacts/shares/crash-29bfb75f"));
@@ -84,7 +84,7 @@ stat::number_of_executed_units: 539
     }
 
     #[test]
-    fn a_long_report_keeps_its_input() {
+    fn long_report_keeps_its_input() {
         let frames = "  at somewhere\n".repeat(LONGEST_REPORT);
         let log = FuzzLog::read(&FINDING.replace("stack backtrace:\n", &frames));
         assert_eq!(log.report.len(), LONGEST_REPORT + 1);
@@ -92,13 +92,13 @@ stat::number_of_executed_units: 539
     }
 
     #[test]
-    fn a_run_without_instrumentation_has_no_coverage() {
+    fn run_without_instrumentation_has_no_coverage() {
         let log = FuzzLog::read("INFO: A corpus is not provided\n#2\tINITED exec/s: 0 rss: 27Mb\n");
         assert_eq!((log.executions, log.coverage), (None, None));
     }
 
     #[test]
-    fn one_that_was_killed_tells_its_last_lines() {
+    fn log_of_a_killed_run_has_its_last_lines() {
         let log = FuzzLog::read(&QUIET.lines().take(4).collect::<Vec<_>>().join("\n"));
         assert_eq!(log.executions, None);
         assert!(log.report.last().unwrap().starts_with("#12964"), "{:?}", log.report);

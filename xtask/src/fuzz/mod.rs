@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_for_all_targets_unless_told_otherwise() {
+    fn targets_run_for_a_minute_without_options() {
         let all = FuzzArguments { seconds: 60, input: None, targets: Vec::new() };
         assert_eq!(parsed(""), Ok(all));
         let some =
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_options_are_refused() {
         for arguments in
             ["--seconds", "--seconds 0", "--seconds x", "--input", "--input x", "--input x a b", "-x"]
         {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_no_target_is_refused() {
+    fn name_that_is_no_target_is_refused() {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
         let all = chosen(&directory, &[]).unwrap();
         assert!(all.contains(&"journal".to_owned()));

@@ -71,7 +71,7 @@ test result: FAILED. 1 passed; 2 failed; 1 ignored
 ";
 
     #[test]
-    fn output_tells_failures_and_skips() {
+    fn output_has_failures_and_skips() {
         let output = TestOutput::read(FAILING);
         assert_eq!((output.passed, output.failed.join(" ")), (1, "b c".into()));
         assert_eq!(output.skipped, ["there is no gdb"]);
@@ -80,7 +80,7 @@ test result: FAILED. 1 passed; 2 failed; 1 ignored
     }
 
     #[test]
-    fn output_without_a_verdict_tells_its_last_lines() {
+    fn output_without_a_verdict_gives_its_last_lines() {
         let output = TestOutput::read(&"noise\n".repeat(100));
         assert_eq!((output.report.len(), output.failed.len()), (60, 0));
     }

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_of_cargo_tell_test_programs() {
+    fn test_programs_are_found_in_messages_of_cargo() {
         let top = super::super::top().display().to_string();
         let test = r#"{"reason":"compiler-artifact","manifest_path":"TOP/crates/cli/Cargo.toml","target":
             {"src_path":"TOP/crates/cli/tests/top.rs"},"profile":{"test":true},"executable":"/t/top-1"}"#;

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_words_in_c_is_told() {
+    fn line_without_words_in_c_is_named() {
         let names = Names::of(RUST);
         assert!(in_c(&names, "[`Engine::load`]").unwrap_err().contains("Engine::load"));
         assert!(in_c(&names, " * as u32::MAX\n").unwrap_err().contains("u32::MAX"));
