@@ -6,7 +6,11 @@ use std::hint::black_box;
 use divan::Bencher;
 use penfold_benches::controllers::Controllers;
 use penfold_benches::world::{BenchWorld, Shape};
-use penfold_core::{Context, Host, Result, Subsystem};
+use penfold_core::{
+    Result,
+    host::Host,
+    subsystem::{Context, Subsystem},
+};
 use penfold_subsystems::Pids;
 
 /// css_sets while subsystems come and go, and while css_sets are looked for.

@@ -1,6 +1,9 @@
 //! A host that does nothing but store each task's css_set, so that a benchmark measures core alone.
 
-use penfold_core::{Capability, CssSetId, Errno, Host, HostView, IndexSet, TaskFacts, Tid, Unsupported};
+use penfold_core::{
+    CssSetId, Errno, Tid,
+    host::{Capability, Host, HostView, IndexSet, TaskFacts, Unsupported},
+};
 
 /// A table from thread id to css_set. Every task is its own process of user 0.
 #[derive(Debug, Default)]
@@ -20,14 +23,7 @@ impl BareHost {
 
 impl HostView for BareHost {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
-        Some(TaskFacts {
-            group: task,
-            real_uid: 0,
-            saved_uid: 0,
-            movable: true,
-            exiting: false,
-            forking: false,
-        })
+        Some(TaskFacts::new(task, 0))
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {

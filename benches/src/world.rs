@@ -1,6 +1,6 @@
 //! An engine with one hierarchy and as many cgroups and tasks as a benchmark wants.
 
-use penfold_core::{Caller, CgroupId, CssSetId, Engine, HostView, Tid};
+use penfold_core::{Caller, CgroupId, CssSetId, Engine, MoveScope, Tid, host::HostView};
 
 use crate::controllers::Controllers;
 use crate::host::BareHost;
@@ -64,7 +64,7 @@ impl BenchWorld {
         let (mut engine, mut host) = (Engine::new(), BareHost::with_capacity(tasks + 1));
         let caller = Caller::root(ACTOR);
         controllers.load(&mut engine, &mut host).expect("the controllers load");
-        let mounted = engine.mount(&mut host, &caller, controllers.mount_options());
+        let mounted = engine.session(&mut host, &caller).mount(controllers.mount_options());
         let root = mounted.expect("nothing is bound yet").root;
         BenchWorld { engine, host, caller, root, directories: Vec::new(), cgroups: Vec::new(), last_task: 0 }
     }
@@ -97,7 +97,7 @@ impl BenchWorld {
     /// # Panics
     /// When the name is taken.
     pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        let made = self.engine.mkdir(&mut self.host, &self.caller, parent, name.as_bytes(), 0o755);
+        let made = self.engine.session(&mut self.host, &self.caller).mkdir(parent, name.as_bytes(), 0o755);
         made.expect("the name is free")
     }
 
@@ -123,7 +123,8 @@ impl BenchWorld {
     /// # Panics
     /// When the attach is refused.
     pub fn attach(&mut self, cgroup: CgroupId, task: Tid) {
-        let attached = self.engine.attach(&mut self.host, &self.caller, cgroup, task, false);
+        let attached =
+            self.engine.session(&mut self.host, &self.caller).attach(cgroup, task, MoveScope::Task);
         attached.expect("the administrator may move every task");
     }
 
@@ -146,7 +147,7 @@ impl BenchWorld {
     #[inline]
     pub fn make_and_remove(&mut self, parent: CgroupId, name: &[u8]) {
         let BenchWorld { engine, host, caller, .. } = self;
-        let made = engine.mkdir(host, caller, parent, name, 0o755).expect("the name is free");
-        engine.rmdir(host, caller, made).expect("it is empty");
+        let made = engine.session(host, caller).mkdir(parent, name, 0o755).expect("the name is free");
+        engine.session(host, caller).rmdir(made).expect("it is empty");
     }
 }

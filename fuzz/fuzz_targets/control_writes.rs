@@ -19,7 +19,7 @@ fuzz_target!(|input: &[u8]| {
         let file = &files[usize::from(*file) % files.len()];
         let content: Vec<u8> = content.iter().map(|&byte| if byte == b'\\' { b'\n' } else { byte }).collect();
         let before = world.seen(&cgroups);
-        let written = world.engine.write(&mut world.host, &root(), cgroup, file.id, &content);
+        let written = world.engine.session(&mut world.host, &root()).write(cgroup, file.id, &content);
         if let Err(error) = written {
             let now = world.seen(&cgroups);
             for (now, before) in now.iter().zip(&before) {

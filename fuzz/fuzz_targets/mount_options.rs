@@ -26,9 +26,9 @@ fuzz_target!(|text: &[u8]| {
                     other.mount(&options).unwrap_or_else(|error| panic!("{text:?} {options:?}: {error}"));
                 assert_eq!(other.engine.show_options(again).expect("it is mounted"), shown);
             }
-            let _ = world.engine.remount(&mut world.host, &penfold_fuzz::root(), root, text);
+            let _ = world.engine.session(&mut world.host, &penfold_fuzz::root()).remount(root, text);
         }
     }
     let mut legacy = World::default();
-    let _ = legacy.engine.mount_cpuset(&mut legacy.host, &penfold_fuzz::root(), text);
+    let _ = legacy.engine.session(&mut legacy.host, &penfold_fuzz::root()).mount_cpuset(text);
 });

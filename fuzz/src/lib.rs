@@ -30,24 +30,27 @@ pub fn root() -> Caller {
 impl World {
     /// Mounts a hierarchy, and returns its root.
     pub fn mount(&mut self, options: impl AsRef<[u8]>) -> Result<CgroupId> {
-        self.engine.mount(&mut self.host, &root(), options).map(|mounted| mounted.root)
+        self.engine.session(&mut self.host, &root()).mount(options).map(|mounted| mounted.root)
     }
 
     /// Makes a cgroup. Panics if the engine refuses, which has no reason to.
     pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &root(), parent, name.as_bytes(), 0o755).expect("a free name")
+        self.engine
+            .session(&mut self.host, &root())
+            .mkdir(parent, name.as_bytes(), 0o755)
+            .expect("a free name")
     }
 
     /// Writes to a file, which must exist.
     pub fn write(&mut self, cgroup: CgroupId, file: &str, content: &[u8]) -> Result<()> {
         let file = self.engine.find_file(cgroup, file).expect("it is there");
-        self.engine.write(&mut self.host, &root(), cgroup, file, content)
+        self.engine.session(&mut self.host, &root()).write(cgroup, file, content)
     }
 
     /// Reads a file, which must exist.
     pub fn read(&mut self, cgroup: CgroupId, file: &str) -> Result<String> {
         let file = self.engine.find_file(cgroup, file).expect("it is there");
-        let content = self.engine.read(&mut self.host, &root(), cgroup, file)?;
+        let content = self.engine.session(&mut self.host, &root()).read(cgroup, file)?;
         Ok(String::from_utf8_lossy(&content).into_owned())
     }
 
@@ -56,7 +59,7 @@ impl World {
         let mut seen = vec![self.engine.proc_cgroups()];
         for &cgroup in cgroups {
             for entry in self.engine.files(cgroup).expect("it lives") {
-                let content = self.engine.read(&mut self.host, &root(), cgroup, entry.id);
+                let content = self.engine.session(&mut self.host, &root()).read(cgroup, entry.id);
                 let content = content.map(|bytes| bytes.escape_ascii().to_string());
                 seen.push(format!("{} {content:?}", entry.name));
             }

@@ -4,6 +4,7 @@
 //! bookkeeping, tables half empty. Each line is measured in a fresh process, for an allocator that was used before
 //! answers differently.
 
+use penfold_core::simulated::ChildKind;
 use std::fs;
 use std::process::{Command, ExitCode};
 
@@ -81,7 +82,7 @@ fn simulated() -> f64 {
     let count = Shape::MANY.cgroups();
     each(count, || {
         for _ in 0..count {
-            host.fork(&mut engine, shell, false).expect("no limit is set");
+            host.fork(&mut engine, shell, ChildKind::Process).expect("no limit is set");
         }
     })
 }

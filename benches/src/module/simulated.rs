@@ -154,9 +154,9 @@ pub fn check(built: &Built) -> Result<(), LoadError> {
         }
         let BenchWorld { engine, host, .. } = &mut world;
         let caller = Caller::root(Tid(0));
-        let root = engine.mount(host, &caller, "counter").expect("it is not bound").root;
+        let root = engine.session(host, &caller).mount("counter").expect("it is not bound").root;
         let file = engine.find_file(root, "counter.count").expect("it has one");
-        assert_eq!(engine.read(host, &caller, root, file).expect("it can be read"), b"21\n");
+        assert_eq!(engine.session(host, &caller).read(root, file).expect("it can be read"), b"21\n");
     }
     Ok(())
 }

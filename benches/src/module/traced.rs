@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use penfold_linux::trace::{AtEnd, Command, ExecOptions, Running, TraceHost, Workshop};
+use penfold_linux::trace::{AtEnd, Command, ExecOptions, JobBuilder, TraceHost, TracedCommand};
 use penfold_module::loader::Controller;
 
 use super::build::Built;
@@ -29,7 +29,7 @@ struct BenchTraceHost(TraceHost);
 
 impl BenchTraceHost {
     fn start(interested: Interested, module: &Path) -> BenchResult<BenchTraceHost> {
-        let host = BenchTraceHost(TraceHost::start(Workshop::new(false))?);
+        let host = BenchTraceHost(TraceHost::start(JobBuilder::new(false))?);
         match interested {
             Interested::Nobody => {}
             Interested::BuiltIn => {
@@ -45,7 +45,7 @@ impl BenchTraceHost {
         Ok(host)
     }
 
-    fn exec(&self, words: &[&str]) -> BenchResult<Running> {
+    fn exec(&self, words: &[&str]) -> BenchResult<TracedCommand> {
         Ok(self.0.exec(Command::new(words.iter().copied()), None, ExecOptions::default())?)
     }
 }

@@ -1,6 +1,10 @@
 //! `counter.c` compiled in: the same callbacks, the same work.
 
-use penfold_core::{Callbacks, Context, ControlFile, Result, Subsystem, Tid};
+use penfold_core::{
+    Result, Tid,
+    control_file::ControlFile,
+    subsystem::{Callbacks, Context, Subsystem},
+};
 
 /// Counts forks and exits, or with `TOLD` false nothing.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
-use penfold_core::{Engine, Host};
+use penfold_core::{Engine, host::Host};
 use penfold_module::loader::{Controller, ModuleDescription, ModuleFile, search};
 use penfold_server::escape::escape;
 

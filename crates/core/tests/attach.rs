@@ -3,7 +3,10 @@
 mod common;
 
 use common::{Desk, Probe, World};
-use penfold_core::{Callbacks, Caller, CpuTime, Errno, Resource, Tid};
+use penfold_core::{
+    Caller, Errno, MoveScope, Tid,
+    subsystem::{Callbacks, CpuTime, Resource},
+};
 
 #[test]
 fn cpu_time_used_before_a_move_is_charged_to_the_old_cgroup() {
@@ -83,11 +86,11 @@ fn t07_a_stranger_may_not_move_a_task() {
     for (real, saved, allowed) in
         [(1000, 1000, true), (1001, 1001, false), (0, 0, false), (1001, 1000, true), (1000, 1001, true)]
     {
-        for whole in [false, true] {
+        for scope in [MoveScope::Task, MoveScope::ThreadGroup] {
             let task = world.spawn();
             let facts = &mut world.host.get_mut(task).unwrap().facts;
             (facts.real_uid, facts.saved_uid) = (real, saved);
-            let moved = world.engine.attach(&mut world.host, &writer, g, task, whole);
+            let moved = world.engine.session(&mut world.host, &writer).attach(g, task, scope);
             let expected = if allowed { Ok(()) } else { Err(Errno::EACCES) };
             assert_eq!(moved.map_err(|error| error.errno()), expected, "{real} {saved}");
         }
@@ -96,7 +99,7 @@ fn t07_a_stranger_may_not_move_a_task() {
     let task = world.spawn();
     let strong = Caller { privileged: true, ..writer.clone() };
     let answer = |world: &mut World, caller: &Caller, task| {
-        world.engine.attach(&mut world.host, caller, g, task, false).unwrap_err().errno()
+        world.engine.session(&mut world.host, caller).attach(g, task, MoveScope::Task).unwrap_err().errno()
     };
     assert_eq!(answer(&mut world, &strong, task), Errno::EACCES);
     assert_eq!(answer(&mut world, &writer, Tid(9999)), Errno::ESRCH);

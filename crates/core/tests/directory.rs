@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, Caller, Errno, Owner, Tid};
+use penfold_core::{Access, Caller, Errno, Owner, Tid, subsystem::Callbacks};
 
 #[test]
 fn a_new_name_must_be_one_name() {
@@ -60,7 +60,7 @@ fn names_of_new_directories() {
     for (name, expected) in vectors {
         assert_eq!(world.mkdir(top, name).map(|_| ()), *expected, "{name:?}");
     }
-    let odd = world.engine.mkdir(&mut world.host, &world.root, top, b"\xff\xfe", 0o755);
+    let odd = world.engine.session(&mut world.host, &world.root).mkdir(top, b"\xff\xfe", 0o755);
     assert!(odd.is_ok(), "names are bytes");
     for name in ["release_agent", "cgroup.sane_behavior"] {
         assert!(world.mkdir(child, name).is_ok(), "only roots have the file {name}");
@@ -74,11 +74,11 @@ fn a_directory_belongs_to_its_maker() {
     let top = world.mount("none,name=x").unwrap();
     assert_eq!(world.engine.tree()[top].owner(), Owner { uid: 0, gid: 0, mode: 0o555 });
     let administrator = Caller { privileged: true, ..Caller::user(Tid(1), 1000, 100) };
-    let other = world.engine.mount(&mut world.host, &administrator, "none,name=y").unwrap().root;
-    assert_eq!(world.engine.tree()[other].owner(), Owner { uid: 1000, gid: 100, mode: 0o755 }, "D95");
+    let other = world.engine.session(&mut world.host, &administrator).mount("none,name=y").unwrap().root;
+    assert_eq!(world.engine.tree()[other].owner(), Owner { uid: 1000, gid: 100, mode: 0o755 }, "L95");
     let mut nobody = Caller::user(Tid(1), 65534, 65534);
     let mkdir = |world: &mut World, caller: &Caller, parent, name: &[u8], mode| {
-        let made = world.engine.mkdir(&mut world.host, caller, parent, name, mode);
+        let made = world.engine.session(&mut world.host, caller).mkdir(parent, name, mode);
         made.map_err(|error| error.errno())
     };
     let open = Caller { umask: 0, ..Caller::root(Tid(1)) };
@@ -92,15 +92,18 @@ fn a_directory_belongs_to_its_maker() {
     assert_eq!(world.engine.tree()[own].owner(), Owner { uid: 65534, gid: 65534, mode: 0o1700 });
     let tasks = world.engine.find_file(own, "tasks").unwrap();
     assert_eq!(world.engine.file_owner(own, tasks).unwrap(), Owner { uid: 65534, gid: 65534, mode: 0o644 });
-    assert!(world.engine.open(&nobody, own, "tasks", 2).is_ok());
-    assert_eq!(world.engine.open(&nobody, shared, "tasks", 2).unwrap_err().errno(), Errno::EACCES);
+    assert!(world.engine.open(&nobody, own, "tasks", Access::WRITE).is_ok());
+    assert_eq!(
+        world.engine.open(&nobody, shared, "tasks", Access::WRITE).unwrap_err().errno(),
+        Errno::EACCES
+    );
     // A directory that anyone may write to: anyone may remove from it, unless it is sticky.
     let roots = world.mkdir(shared, "roots").unwrap();
     let sticky = Owner { mode: 0o1777, ..world.engine.tree()[shared].owner() };
     world.engine.set_owner(&open, shared, sticky).unwrap();
-    let refused = world.engine.rmdir(&mut world.host, &nobody, roots).unwrap_err();
+    let refused = world.engine.session(&mut world.host, &nobody).rmdir(roots).unwrap_err();
     assert_eq!(refused.errno(), Errno::EPERM);
-    assert!(world.engine.rmdir(&mut world.host, &nobody, own).is_ok(), "his own");
+    assert!(world.engine.session(&mut world.host, &nobody).rmdir(own).is_ok(), "his own");
     let refused = world.engine.set_owner(&nobody, shared, Owner::default()).unwrap_err();
     assert_eq!(refused.errno(), Errno::EPERM);
 }
@@ -114,18 +117,18 @@ fn a_directory_with_the_set_group_bit_gives_its_group_and_the_bit_to_what_is_mad
     let root = world.root.clone();
     world.engine.set_owner(&root, shared, Owner { uid: 0, gid: 77, mode: 0o2777 }).unwrap();
     let user = Caller { umask: 0o022, ..Caller::user(Tid(1), 1000, 1000) };
-    let own = world.engine.mkdir(&mut world.host, &user, shared, b"own", 0o777).unwrap();
+    let own = world.engine.session(&mut world.host, &user).mkdir(shared, b"own", 0o777).unwrap();
     assert_eq!(world.engine.tree()[own].owner(), Owner { uid: 1000, gid: 77, mode: 0o2755 });
     let tasks = world.engine.find_file(own, "tasks").unwrap();
     assert_eq!(world.engine.file_owner(own, tasks).unwrap(), Owner { uid: 1000, gid: 77, mode: 0o644 });
-    let below = world.engine.mkdir(&mut world.host, &user, own, b"below", 0o700).unwrap();
+    let below = world.engine.session(&mut world.host, &user).mkdir(own, b"below", 0o700).unwrap();
     assert_eq!(world.engine.tree()[below].owner(), Owner { uid: 1000, gid: 77, mode: 0o2700 });
     // Root's group is not handed on by a directory that nobody has given an owner or a mode.
     world.engine.set_owner(&root, shared, Owner { uid: 0, gid: 0, mode: 0o2777 }).unwrap();
     let open = Caller { umask: 0, ..root };
-    let roots = world.engine.mkdir(&mut world.host, &open, shared, b"roots", 0o777).unwrap();
+    let roots = world.engine.session(&mut world.host, &open).mkdir(shared, b"roots", 0o777).unwrap();
     assert_eq!(world.engine.tree()[roots].owner(), Owner { uid: 0, gid: 0, mode: 0o2777 });
-    let odd = world.engine.mkdir(&mut world.host, &user, roots, b"odd", 0o777).unwrap();
+    let odd = world.engine.session(&mut world.host, &user).mkdir(roots, b"odd", 0o777).unwrap();
     assert_eq!(world.engine.tree()[odd].owner(), Owner { uid: 1000, gid: 1000, mode: 0o2755 });
 }
 
@@ -146,13 +149,13 @@ fn t08_rmdir_and_stale_ids() {
     assert_eq!(world.rmdir(inner), Ok(()));
     let root = world.root.clone();
     let World { engine, host, .. } = &mut world;
-    assert_eq!(engine.read(host, &root, inner, tasks).unwrap_err().errno(), Errno::ENODEV);
+    assert_eq!(engine.session(host, &root).read(inner, tasks).unwrap_err().errno(), Errno::ENODEV);
     for content in ["1", ""] {
-        let written = engine.write(host, &root, inner, tasks, content.as_bytes());
+        let written = engine.session(host, &root).write(inner, tasks, content.as_bytes());
         assert_eq!(written.unwrap_err().errno(), Errno::ENODEV);
     }
     let long = [b'1'; 4097];
-    let written = world.engine.write(&mut world.host, &root, inner, tasks, &long);
+    let written = world.engine.session(&mut world.host, &root).write(inner, tasks, &long);
     assert_eq!(written.unwrap_err().errno(), Errno::E2BIG, "before it is seen that the cgroup is gone");
     assert_eq!(world.mkdir(inner, "x"), Err(Errno::ENOENT));
     let again = world.mkdir(g, "inner").unwrap();

@@ -62,9 +62,9 @@ fn nobody_watches_at_first_and_nothing_is_left_over() {
     assert_eq!(world.engine.take_event(), None);
     world.engine.watch(true);
     world.attach(top, task).unwrap();
-    assert!(world.engine.has_news());
+    assert!(world.engine.has_notifications());
     world.engine.watch(false);
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
     assert_eq!(world.engine.take_event(), None, "dropped with the last watcher");
     world.attach(g, task).unwrap();
     assert_eq!(world.engine.take_event(), None);

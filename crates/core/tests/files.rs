@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Caller, Errno, Owner, Tid};
+use penfold_core::{Access, Caller, Errno, Owner, Tid};
 
 fn named() -> (World, penfold_core::CgroupId) {
     let mut world = World::with(&["p"]);
@@ -167,8 +167,8 @@ fn the_release_agent_is_a_stripped_path_of_the_whole_hierarchy() {
     let open = Owner { uid: 1000, gid: 1000, mode: 0o666 };
     world.engine.set_file_owner(&world.root, top, file, open).unwrap();
     let user = Caller::user(Tid(1), 1000, 1000);
-    assert!(world.engine.open(&user, top, "release_agent", 2).is_ok());
-    let refused = world.engine.write(&mut world.host, &user, top, file, b"/x").unwrap_err();
+    assert!(world.engine.open(&user, top, "release_agent", Access::WRITE).is_ok());
+    let refused = world.engine.session(&mut world.host, &user).write(top, file, b"/x").unwrap_err();
     assert_eq!(refused.errno(), Errno::EPERM, "its mode is not enough");
 }
 
@@ -187,7 +187,7 @@ fn the_release_agent_need_not_be_a_text() {
         (b"/\xff\0\xff", b"/\xff\n"),
     ] {
         world.write(top, "release_agent", written).unwrap();
-        let content = world.engine.read(&mut world.host, &root, top, file).unwrap();
+        let content = world.engine.session(&mut world.host, &root).read(top, file).unwrap();
         assert_eq!(content.escape_ascii().to_string(), read.escape_ascii().to_string());
     }
 }
@@ -225,15 +225,15 @@ fn files_have_owners_and_modes() {
     member.groups = vec![50];
     let allowed =
         |world: &World, caller: &Caller, want| world.engine.open(caller, top, "p.value", want).is_ok();
-    assert!(allowed(&world, &user, 4) && !allowed(&world, &user, 2));
+    assert!(allowed(&world, &user, Access::READ) && !allowed(&world, &user, Access::WRITE));
     let given = Owner { uid: 1000, gid: 50, mode: 0o640 };
     assert_eq!(world.engine.set_file_owner(&user, top, file, given).unwrap_err().errno(), Errno::EPERM);
     world.engine.set_file_owner(&world.root, top, file, given).unwrap();
-    assert!(allowed(&world, &user, 6));
-    assert!(allowed(&world, &member, 4) && !allowed(&world, &member, 2));
-    assert!(!allowed(&world, &Caller::user(Tid(1), 7, 7), 4));
+    assert!(allowed(&world, &user, Access::READ | Access::WRITE));
+    assert!(allowed(&world, &member, Access::READ) && !allowed(&world, &member, Access::WRITE));
+    assert!(!allowed(&world, &Caller::user(Tid(1), 7, 7), Access::READ));
     world.engine.set_file_owner(&user, top, file, Owner { mode: 0o600, ..given }).unwrap();
-    assert!(!allowed(&world, &member, 4), "its owner may change the mode");
+    assert!(!allowed(&world, &member, Access::READ), "its owner may change the mode");
 }
 
 /// A table of files that would clash is refused before anything is loaded.

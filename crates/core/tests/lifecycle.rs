@@ -3,7 +3,11 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, CpuTime, Errno, Error, EventMask, ForkCharge, HostView as _, Resource, Tid};
+use penfold_core::{
+    Errno, Error, ForkCharge, Tid,
+    host::{EventMask, HostView as _},
+    subsystem::{Callbacks, CpuTime, Resource},
+};
 
 fn begin(world: &mut World, parent: Tid) -> Result<ForkCharge, Error> {
     let set = world.host.css_set(parent).unwrap();
@@ -212,10 +216,10 @@ fn forks_in_flight_over_an_unload() {
 #[test]
 fn interest_follows_what_is_loaded() {
     let mut world = World::new();
-    assert_eq!(world.engine.interest(), EventMask::empty());
+    assert_eq!(world.engine.event_mask(), EventMask::empty());
     let (none, none_desk) = Probe::new("none-of-it", Callbacks::ATTACH | Callbacks::BIND, &[]);
     world.load(none).unwrap();
-    assert_eq!(world.engine.interest(), EventMask::empty());
+    assert_eq!(world.engine.event_mask(), EventMask::empty());
     let (fork, veto) = (EventMask::FORK, EventMask::MAY_REFUSE_FORK);
     let vectors: &[(Callbacks, &[Resource], EventMask)] = &[
         (Callbacks::FORK, &[], fork),
@@ -228,9 +232,9 @@ fn interest_follows_what_is_loaded() {
     let task = world.spawn();
     for &(callbacks, resources, expected) in vectors {
         world.load(Probe::new("p", callbacks, resources).0).unwrap();
-        assert_eq!(world.engine.interest(), expected, "{callbacks:?} {resources:?}");
+        assert_eq!(world.engine.event_mask(), expected, "{callbacks:?} {resources:?}");
         world.unload("p").unwrap();
-        assert_eq!(world.engine.interest(), EventMask::empty());
+        assert_eq!(world.engine.event_mask(), EventMask::empty());
     }
     let child = world.fork(task).unwrap();
     world.exit(child);
@@ -256,7 +260,7 @@ fn a_fork_can_be_refused_only_while_a_limit_is_set() {
     assert!(world.engine.can_refuse_fork());
     world.rmdir(h).unwrap();
     assert!(!world.engine.can_refuse_fork(), "the last limit went with its cgroup");
-    world.host.cannot.push(penfold_core::Capability::ForkVeto);
+    world.host.cannot.push(penfold_core::host::Capability::ForkVeto);
     assert_eq!(world.write(top, "p.limit", "0 7"), Err(Errno::EOPNOTSUPP));
     assert_eq!(world.write(top, "p.limit", "0 max"), Ok(()), "which needs no veto");
     assert!(!world.engine.can_refuse_fork());

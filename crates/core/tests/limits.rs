@@ -4,7 +4,9 @@ mod common;
 
 use common::{Desk, Probe, World};
 use penfold_core::{
-    Callbacks, Capability, CgroupId, Errno, Event, LimitHit, LimitState, Resource, Rule, Tid, UNLIMITED,
+    CgroupId, Errno, Event, LimitHit, LimitState, Tid,
+    host::Capability,
+    subsystem::{Callbacks, Resource, Rule, UNLIMITED},
 };
 
 /// Two rules on tasks and forks with files of their own, one without.
@@ -86,6 +88,12 @@ fn limits_hit_are_listed_from_above_downward() {
     assert_eq!(hits(&world, a), expected[..1]);
 }
 
+/// File, limit, use, peak and failures of each limit.
+fn limits(world: &World, cgroup: CgroupId) -> Vec<(String, Option<u64>, u64, u64, u64)> {
+    let fields = |state: LimitState| (state.file, state.limit, state.used, state.peak, state.failures);
+    world.engine.limits(cgroup).into_iter().map(fields).collect()
+}
+
 #[test]
 fn limits_of_a_cgroup_show_usage_peak_and_refusals() {
     let (mut world, desk, [top, a, b, c], task) = world();
@@ -93,25 +101,19 @@ fn limits_of_a_cgroup_show_usage_peak_and_refusals() {
     world.exit(second);
     world.write(a, "p.limit", "0 1").unwrap();
     assert_eq!(world.fork(task), Err(Errno::EAGAIN));
-    let state = |file: &str, limit, used, peak, failures| LimitState {
-        file: file.into(),
-        limit,
-        used,
-        peak,
-        failures,
-    };
+    let state = |file: &str, limit, used, peak, failures| (file.to_owned(), limit, used, peak, failures);
     let expected = [state("p.max", Some(1), 1, 2, 1), state("p.forks", None, 1, 1, 0)];
-    assert_eq!(world.engine.limits(a), expected, "a rule without a file has no limit to be set");
+    assert_eq!(limits(&world, a), expected, "a rule without a file has no limit to be set");
     // charged on the way up to the limit that refused
-    assert_eq!(world.engine.limits(b), [state("p.max", None, 1, 2, 0), state("p.forks", None, 1, 1, 0)]);
-    assert_eq!(world.engine.limits(c), [state("p.max", None, 0, 0, 0), state("p.forks", None, 0, 0, 0)]);
-    assert_eq!(world.engine.limits(top), [], "a root has no files of limits");
+    assert_eq!(limits(&world, b), [state("p.max", None, 1, 2, 0), state("p.forks", None, 1, 1, 0)]);
+    assert_eq!(limits(&world, c), [state("p.max", None, 0, 0, 0), state("p.forks", None, 0, 0, 0)]);
+    assert_eq!(limits(&world, top), [], "a root has no files of limits");
     world.write(a, "p.limit", "0 max").unwrap();
     desk.records().knobs.veto_fork = true;
     assert_eq!(world.fork(task), Err(Errno::ENOMEM));
-    assert_eq!(world.engine.limits(b).pop(), Some(state("p", None, 0, 0, 1)), "the subsystem's own refusal");
+    assert_eq!(limits(&world, b).pop(), Some(state("p", None, 0, 0, 1)), "the subsystem's own refusal");
     world.rmdir(c).unwrap();
-    assert_eq!(world.engine.limits(c), []);
+    assert_eq!(limits(&world, c), []);
 }
 
 /// Everything that waits, but for what cgroups got and lost.
@@ -123,7 +125,7 @@ fn refusals(world: &mut World) -> Vec<(String, String, u64)> {
             Some((String::from_utf8(path).unwrap(), file, count))
         }
         Event::Populated { .. } => None,
-        other @ Event::Lost(_) => panic!("{other:?}"),
+        other => panic!("{other:?}"),
     });
     shown.collect()
 }
@@ -139,9 +141,9 @@ fn watcher_is_told_which_limit_refused() {
     world.write(a, "p.limit", "0 1").unwrap();
     world.write(b, "p.limit", "0 5").unwrap();
     assert_eq!(world.fork(task), Err(Errno::EAGAIN));
-    assert!(world.engine.has_news());
+    assert!(world.engine.has_notifications());
     assert_eq!(refusals(&mut world), [refusal("/a", "p.max", 1)], "the full one, not the nearest");
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
     world.write(b, "p.limit", "0 1").unwrap();
     assert_eq!(world.fork(task), Err(Errno::EAGAIN));
     assert_eq!(refusals(&mut world), [refusal("/a/b", "p.max", 1)], "the nearest of two that are full");
@@ -188,17 +190,17 @@ fn release_is_news_as_an_event_is() {
     let task = world.spawn();
     world.write(g, "notify_on_release", "1").unwrap();
     world.attach(g, task).unwrap();
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
     world.exit(task);
-    assert!(world.engine.has_news());
+    assert!(world.engine.has_notifications());
     assert_eq!(world.releases(), [("/agent".into(), "/g".into())]);
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
 }
 
 #[test]
 fn fork_would_pass_says_what_a_fork_would_answer() {
     let (mut world, _, [_, a, b, _], task) = world();
-    let set = penfold_core::HostView::css_set(&world.host, task).unwrap();
+    let set = penfold_core::host::HostView::css_set(&world.host, task).unwrap();
     assert!(world.engine.fork_would_pass(set));
     for (cgroup, limit, passes) in [
         (a, "0 1", false),
@@ -227,7 +229,7 @@ fn fork_would_pass_whatever_limits_other_resources() {
     world.write(top, "p.limit", "0 0").unwrap();
     world.write(top, "p.limit", "1 0").unwrap();
     let task = world.spawn();
-    let set = penfold_core::HostView::css_set(&world.host, task).unwrap();
+    let set = penfold_core::host::HostView::css_set(&world.host, task).unwrap();
     assert!(world.engine.fork_would_pass(set));
     assert!(world.fork(task).is_ok());
     assert!(!world.engine.limits_forks(set));
@@ -239,7 +241,7 @@ fn tasks_forks_are_limited_where_a_limit_stands_above() {
     let other = world.spawn();
     world.attach(c, other).unwrap();
     let sets = |world: &World| {
-        let set = |task| penfold_core::HostView::css_set(&world.host, task).unwrap();
+        let set = |task| penfold_core::host::HostView::css_set(&world.host, task).unwrap();
         (world.engine.limits_forks(set(task)), world.engine.limits_forks(set(other)))
     };
     assert_eq!(sets(&world), (false, false));
@@ -257,7 +259,7 @@ fn tasks_forks_are_limited_where_a_limit_stands_above() {
 
 #[test]
 fn counter_keeps_its_peak_and_refuses_only_above_its_limit() {
-    let mut counter = penfold_core::Counter { limit: 3, ..Default::default() };
+    let mut counter = penfold_core::subsystem::Counter { limit: 3, ..Default::default() };
     assert!(counter.try_charge(3));
     assert!(!counter.try_charge(1));
     assert_eq!((counter.usage, counter.peak, counter.failures), (3, 3, 1));

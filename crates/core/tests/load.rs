@@ -3,7 +3,12 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, Errno, EventMask, Owner, Resource, SLOTS};
+use penfold_core::{
+    Errno, Owner,
+    host::EventMask,
+    internal::SLOTS,
+    subsystem::{Callbacks, Resource},
+};
 
 #[test]
 fn a_failed_load_leaves_no_limit_behind() {
@@ -48,9 +53,9 @@ fn a_stale_file_id_answers_enodev() {
     let gone = |world: &mut World, cgroup, file| {
         let World { engine, host, .. } = world;
         let answers = [
-            engine.read(host, &root, cgroup, file).map(|_| ()),
-            engine.write(host, &root, cgroup, file, b""),
-            engine.write(host, &root, cgroup, file, b"1"),
+            engine.session(host, &root).read(cgroup, file).map(|_| ()),
+            engine.session(host, &root).write(cgroup, file, b""),
+            engine.session(host, &root).write(cgroup, file, b"1"),
             engine.file_owner(cgroup, file).map(|_| ()),
             engine.set_file_owner(&root, cgroup, file, Owner::default()),
         ];
@@ -88,7 +93,7 @@ fn an_owner_given_to_a_file_goes_with_the_file() {
     assert_eq!((owner.uid, owner.mode), (0, 0o644));
 }
 
-/// T10, E2.1: names and answers.
+/// T10, E2 step 1: names and answers.
 #[test]
 fn t10_what_load_refuses() {
     let mut world = World::new();
@@ -118,7 +123,7 @@ fn t10_sixty_four_slots() {
     assert_eq!(world.engine.subsystems().nth(31), Some("more"), "in the slot that was free");
 }
 
-/// T10, E2.6, E6.1: the state is made before the slot is published; a failure leaves nothing.
+/// T10, E2 step 6, E6.1: the state is made before the slot is published; a failure leaves nothing.
 #[test]
 fn t10_a_failing_create() {
     let (probe, desk) = Probe::new("p", Callbacks::FORK, &[Resource::Tasks]);
@@ -130,7 +135,7 @@ fn t10_a_failing_create() {
     assert_eq!((failed.errno(), failed.to_string()), (Errno::ENOMEM, "p: told to fail".into()));
     assert_eq!(world.engine.proc_cgroups(), before);
     assert_eq!(
-        (world.engine.interest(), desk.counts().fork, desk.counts().destroy),
+        (world.engine.event_mask(), desk.counts().fork, desk.counts().destroy),
         (EventMask::empty(), 0, 0)
     );
     assert_eq!(world.mount("p"), Err(Errno::EINVAL));
@@ -211,7 +216,7 @@ fn an_unload_frees_everything_and_a_reload_starts_anew() {
     assert_eq!(desk.take_log(), ["p.pre_destroy /", "p.destroy 5"], "which still find its state");
     assert_eq!((desk.counts().alive, desk.counts().create, desk.counts().destroy), (0, 3, 3));
     world.exit(task);
-    assert_eq!((desk.counts().exit, world.engine.interest()), (0, EventMask::empty()));
+    assert_eq!((desk.counts().exit, world.engine.event_mask()), (0, EventMask::empty()));
     assert!(!world.engine.can_refuse_fork());
     world.load(Probe::at(&desk, "p", Callbacks::empty(), &[Resource::Tasks])).unwrap();
     let top = world.mount("p").unwrap();
@@ -230,7 +235,7 @@ fn a_new_directory_does_not_inherit_from_a_removed_one() {
     world.write(g, "p.limit", "0 1").unwrap();
     world.write(g, "p.value", "9").unwrap();
     assert_eq!(world.fork(task), Err(Errno::EAGAIN));
-    world.host.run(task, 0, penfold_core::CpuTime { user: 1, system: 1 });
+    world.host.run(task, 0, penfold_core::subsystem::CpuTime { user: 1, system: 1 });
     world.exit(task);
     world.rmdir(g).unwrap();
     let g = world.mkdir(top, "g").unwrap();

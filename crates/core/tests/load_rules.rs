@@ -4,7 +4,10 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, Errno, Error, Resource};
+use penfold_core::{
+    Access, Errno, Error,
+    subsystem::{Callbacks, Resource},
+};
 
 /// E5.1, E5.2: a loaded subsystem is in /proc/cgroups, in no /proc/PID/cgroup, can be mounted and is part of `all`.
 #[test]
@@ -23,7 +26,7 @@ fn e5_1_a_loaded_subsystem_is_listed_mounted_by_name_and_part_of_all() {
     world.unmount(top);
     world.unload("late").unwrap();
     assert_eq!(world.engine.proc_cgroups(), cgroups);
-    let gone = world.engine.mount(&mut world.host, &world.root, "late").unwrap_err();
+    let gone = world.engine.session(&mut world.host, &world.root).mount("late").unwrap_err();
     assert!(gone.to_string().contains("loaded are a, b"), "{gone}");
     let all = world.mount("all").unwrap();
     assert_eq!(world.show_options(all), "a,b");
@@ -86,7 +89,7 @@ fn e6_1_a_load_that_fails_after_it_has_begun_leaves_nothing() {
     let failed = world.load(probe).unwrap_err();
     assert_eq!(failed.errno(), Errno::ENOMEM);
     assert_eq!((world.engine.proc_cgroups(), world.engine.css_set_count()), (cgroups, sets));
-    assert!(!world.engine.can_refuse_fork() && world.engine.interest().is_empty());
+    assert!(!world.engine.can_refuse_fork() && world.engine.event_mask().is_empty());
     assert_eq!((desk.counts().alive, desk.counts().destroy, desk.counts().pre_destroy), (0, 0, 0));
     assert_eq!(world.unload("late"), Err(Errno::ENOENT), "E6.6: there is nothing to unload");
     let child = world.fork(tasks[0]).unwrap();
@@ -143,7 +146,7 @@ fn e6_2_an_unloaded_subsystem_is_not_called_any_more() {
     let mut world = World::with(&["a"]);
     world.load(probe).unwrap();
     let task = world.spawn();
-    world.host.run(task, 0, penfold_core::CpuTime { user: 5, system: 5 });
+    world.host.run(task, 0, penfold_core::subsystem::CpuTime { user: 5, system: 5 });
     world.unload("late").unwrap();
     let unloaded = (desk.counts(), desk.take_log());
     let top = world.mount("all,clone_children").unwrap();
@@ -201,8 +204,8 @@ fn e6_7_what_was_open_before_an_unload_answers_enodev() {
     world.load(probe).unwrap();
     let top = world.mount("none,name=x").unwrap();
     world.remount(top, "late").unwrap();
-    let file = world.engine.open(&world.root, top, "late.value", 6).unwrap();
-    let kick = world.engine.open(&world.root, top, "late.kick", 2).unwrap();
+    let file = world.engine.open(&world.root, top, "late.value", Access::READ | Access::WRITE).unwrap();
+    let kick = world.engine.open(&world.root, top, "late.kick", Access::WRITE).unwrap();
     world.remount(top, "name=x").unwrap();
     world.unload("late").unwrap();
     // The same name in the same slot, bound where the old one was.
@@ -210,19 +213,22 @@ fn e6_7_what_was_open_before_an_unload_answers_enodev() {
     world.load(probe).unwrap();
     world.remount(top, "late").unwrap();
     let World { engine, host, root } = &mut world;
-    assert_eq!(engine.read(host, root, top, file).unwrap_err().errno(), Errno::ENODEV);
-    assert_eq!(engine.write(host, root, top, file, b"7").unwrap_err().errno(), Errno::ENODEV);
-    assert_eq!(engine.write(host, root, top, kick, b"1").unwrap_err().errno(), Errno::ENODEV);
+    assert_eq!(engine.session(host, root).read(top, file).unwrap_err().errno(), Errno::ENODEV);
+    assert_eq!(engine.session(host, root).write(top, file, b"7").unwrap_err().errno(), Errno::ENODEV);
+    assert_eq!(engine.session(host, root).write(top, kick, b"1").unwrap_err().errno(), Errno::ENODEV);
     assert!(!engine.is_setting(file) && engine.find_file(top, "late.value") != Some(file));
     assert_eq!(world.read(top, "late.value").unwrap(), "0\n");
     assert_eq!((first.counts().alive, second.counts().alive), (0, 1));
 }
 
-/// E6.8, D6: a subsystem whose create has not returned can't be met: it is neither listed nor mountable nor asked, and if
+/// E6.8, L6: a subsystem whose create has not returned can't be met: it is neither listed nor mountable nor asked, and if
 /// the create fails nobody has seen it. Here create itself looks.
 #[test]
 fn e6_8_a_subsystem_is_not_there_before_its_create_has_returned() {
-    use penfold_core::{Context, Result, Subsystem};
+    use penfold_core::{
+        Result,
+        subsystem::{Context, Subsystem},
+    };
     struct Curious;
     impl Subsystem for Curious {
         type State = ();
@@ -282,7 +288,7 @@ fn a_file_that_clashes_is_refused() {
     assert!(world.files(top).contains(&"p.tasks".to_owned()));
 }
 
-/// C5, D2: a create that fails anywhere in a mkdir over five controllers, at each in turn: states, counters, limits and
+/// B1.1, D2: a create that fails anywhere in a mkdir over five controllers, at each in turn: states, counters, limits and
 /// css_sets are as before, and those that had agreed are destroyed, each once.
 #[test]
 fn a_create_that_fails_at_any_of_five_controllers_leaves_nothing() {

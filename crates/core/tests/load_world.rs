@@ -6,7 +6,11 @@ mod common;
 use std::fmt::Write as _;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, CgroupId, CpuTime, Errno, ForkCharge, HostView as _, Owner, Resource, Tid};
+use penfold_core::{
+    CgroupId, Errno, ForkCharge, Owner, Tid,
+    host::HostView as _,
+    subsystem::{Callbacks, CpuTime, Resource},
+};
 
 /// The name of the subsystem that comes and goes; of all others everything is written down.
 const LATE: &str = "late";
@@ -42,7 +46,7 @@ fn everything(world: &mut World) -> String {
     let mut text = String::new();
     let engine = &world.engine;
     let names: Vec<&str> = engine.subsystems().filter(|name| *name != LATE).collect();
-    writeln!(text, "{names:?} {:?} {}", engine.interest(), engine.can_refuse_fork()).unwrap();
+    writeln!(text, "{names:?} {:?} {}", engine.event_mask(), engine.can_refuse_fork()).unwrap();
     for row in engine.proc_cgroups().lines().filter(|row| !row.starts_with(&format!("{LATE}\t"))) {
         writeln!(text, "{row}").unwrap();
     }
@@ -141,7 +145,7 @@ fn full() -> (World, Vec<ForkCharge>) {
     (world, flights.into())
 }
 
-/// E5.4, E2.9, E3.3: a load changes nothing but that it is there, and an unload puts everything back.
+/// E5.4, E2 step 9, E3 step 3: a load changes nothing but that it is there, and an unload puts everything back.
 #[test]
 fn load_and_unload_in_a_full_world_change_nothing_else() {
     let (mut world, flights) = full();
@@ -149,7 +153,7 @@ fn load_and_unload_in_a_full_world_change_nothing_else() {
     assert!(before.matches("css_set").count() > 10 && before.contains("mounts 0"));
     for callbacks in [Callbacks::empty(), Callbacks::ATTACH | Callbacks::BIND] {
         world.load(Probe::new(LATE, callbacks, &[Resource::Sockets]).0).unwrap();
-        assert_ne!(world.engine.interest(), penfold_core::EventMask::empty());
+        assert_ne!(world.engine.event_mask(), penfold_core::host::EventMask::empty());
         world.unload(LATE).unwrap();
         assert_same(&before, &everything(&mut world));
     }
@@ -167,7 +171,7 @@ fn load_and_unload_in_a_full_world_change_nothing_else() {
     }
 }
 
-/// E2.9: every css_set has the new state: whichever task forks, dies or moves, it is counted, and in sets that are made
+/// E2 step 9: every css_set has the new state: whichever task forks, dies or moves, it is counted, and in sets that are made
 /// later too.
 #[test]
 fn every_css_set_gets_the_state_of_a_late_subsystem() {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, Caller, Errno, Tid};
+use penfold_core::{Caller, Errno, Tid, subsystem::Callbacks};
 
 const CONTROLLERS: [&str; 5] = ["cpuset", "cpu", "net_cls", "perf_event", "net_prio"];
 
@@ -121,16 +121,20 @@ fn mount_options_are_taken_as_linux_6_takes_them() {
 fn the_release_agent_need_not_be_a_text() {
     let mut world = machine();
     let caller = world.root.clone();
-    let mut mount = |options: &[u8]| world.engine.mount(&mut world.host, &caller, options);
+    let mut mount = |options: &[u8]| world.engine.session(&mut world.host, &caller).mount(options);
     let top = mount(b"none,name=a,release_agent=/\xff=\xc3").unwrap().root;
     for refused in [&b"none,name=b\xff"[..], b"none,name=b,\xff", b"none,name=b,release_agent=/\0"] {
         assert_eq!(mount(refused).unwrap_err().errno(), Errno::EINVAL, "{}", refused.escape_ascii());
     }
     assert_eq!(world.engine.show_options(top).unwrap(), b"release_agent=/\xff=\xc3,name=a");
-    world.engine.remount(&mut world.host, &caller, top, b"none,release_agent=\xa0\xfe,name=a").unwrap();
+    world
+        .engine
+        .session(&mut world.host, &caller)
+        .remount(top, b"none,release_agent=\xa0\xfe,name=a")
+        .unwrap();
     assert_eq!(world.engine.show_options(top).unwrap(), b"release_agent=\xa0\xfe,name=a");
     assert_eq!(
-        world.engine.mount_cpuset(&mut world.host, &caller, b"\xff").unwrap_err().errno(),
+        world.engine.session(&mut world.host, &caller).mount_cpuset(b"\xff").unwrap_err().errno(),
         Errno::EINVAL
     );
 }
@@ -303,7 +307,7 @@ fn hierarchy_numbers_only_grow() {
 fn the_cpuset_type_has_bare_names_unless_cpuset_is_mounted_already() {
     let mut world = World::new();
     let mount = |world: &mut World, options: &str| {
-        let mounted = world.engine.mount_cpuset(&mut world.host, &world.root, options);
+        let mounted = world.engine.session(&mut world.host, &world.root).mount_cpuset(options);
         mounted.map(|mounted| mounted.root).map_err(|error| error.errno())
     };
     assert_eq!(mount(&mut world, ""), Err(Errno::ENODEV));
@@ -327,10 +331,10 @@ fn a_stranger_may_not_mount() {
     let mut world = World::new();
     let stranger = Caller::user(Tid(1), 65534, 65534);
     for options in ["none,name=z", "foo"] {
-        let refused = world.engine.mount(&mut world.host, &stranger, options).unwrap_err();
+        let refused = world.engine.session(&mut world.host, &stranger).mount(options).unwrap_err();
         assert_eq!(refused.errno(), Errno::EPERM);
     }
     let top = world.mount("none,name=z").unwrap();
-    let refused = world.engine.remount(&mut world.host, &stranger, top, "foo").unwrap_err();
+    let refused = world.engine.session(&mut world.host, &stranger).remount(top, "foo").unwrap_err();
     assert_eq!(refused.errno(), Errno::EPERM);
 }

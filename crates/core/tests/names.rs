@@ -3,7 +3,10 @@
 mod common;
 
 use common::{Probe, World};
-use penfold_core::{Callbacks, Caller, CgroupId, Errno, FileId, HostView as _, Owner, Tid};
+use penfold_core::{
+    Caller, CgroupId, Errno, MoveScope, Owner, Tid, control_file::FileId, host::HostView as _,
+    subsystem::Callbacks,
+};
 
 #[test]
 fn hierarchy_is_found_by_number_name_or_subsystem() {
@@ -126,7 +129,7 @@ fn css_set_is_counted_and_knows_its_cgroups() {
     world.unmount(second);
     let root = world.root.clone();
     for task in &tasks[..2] {
-        world.engine.attach(&mut world.host, &root, second, *task, false).unwrap();
+        world.engine.session(&mut world.host, &root).attach(second, *task, MoveScope::Task).unwrap();
     }
     world.rmdir(b).unwrap();
     let cgroups = world
@@ -258,7 +261,7 @@ fn owner_of_a_control_file_is_its_makers_until_changed() {
     let root = world.root.clone();
     world.engine.set_owner(&root, top, open).unwrap();
     let maker = Caller::user(Tid(1), 5, 6);
-    let g = world.engine.mkdir(&mut world.host, &maker, top, b"g", 0o700).unwrap();
+    let g = world.engine.session(&mut world.host, &maker).mkdir(top, b"g", 0o700).unwrap();
     let file = |world: &World, name| world.engine.find_file(g, name).unwrap();
     let (value, below) = (file(&world, "p.value"), file(&world, "p.below"));
     let owner = |world: &World, id| world.engine.file_owner(g, id).unwrap();
@@ -305,25 +308,25 @@ fn refusal_names_the_file_or_the_subsystem_once() {
     let root = world.root.clone();
     let g = world.mkdir(top, "g").unwrap();
     let value = world.engine.find_file(top, "p.value").unwrap();
-    let written = world.engine.write(&mut world.host, &root, top, value, b"x").unwrap_err();
+    let written = world.engine.session(&mut world.host, &root).write(top, value, b"x").unwrap_err();
     assert_eq!(written.to_string(), "p.value: takes a number");
     let limit = world.engine.find_file(top, "p.limit").unwrap();
-    let read = world.engine.read(&mut world.host, &root, top, limit).unwrap_err();
+    let read = world.engine.session(&mut world.host, &root).read(top, limit).unwrap_err();
     assert_eq!(read.to_string(), "p.limit: this file can't be read");
-    let long = world.engine.write(&mut world.host, &root, top, value, &[b'1'; 4097]).unwrap_err();
+    let long = world.engine.session(&mut world.host, &root).write(top, value, &[b'1'; 4097]).unwrap_err();
     assert_eq!(long.to_string(), "p.value: at most 4096 bytes in one write");
     desk.records().knobs.veto_attach = true;
     let task = world.spawn();
-    let attached = world.engine.attach(&mut world.host, &root, g, task, false).unwrap_err();
+    let attached = world.engine.session(&mut world.host, &root).attach(g, task, MoveScope::Task).unwrap_err();
     assert_eq!((attached.errno(), attached.to_string()), (Errno::ENOSPC, "p: told to".into()));
     let tasks = world.engine.find_file(g, "tasks").unwrap();
-    let written = world.engine.write(&mut world.host, &root, g, tasks, b"1").unwrap_err();
+    let written = world.engine.session(&mut world.host, &root).write(g, tasks, b"1").unwrap_err();
     assert_eq!(written.to_string(), "p: told to", "the subsystem's, not the file's");
     desk.records().knobs.veto_destroy = true;
-    let removed = world.engine.rmdir(&mut world.host, &root, g).unwrap_err();
+    let removed = world.engine.session(&mut world.host, &root).rmdir(g).unwrap_err();
     assert_eq!(removed.to_string(), "p: told to");
     desk.records().knobs.fail_create = 1;
-    let made = world.engine.mkdir(&mut world.host, &root, top, b"h", 0o755).unwrap_err();
+    let made = world.engine.session(&mut world.host, &root).mkdir(top, b"h", 0o755).unwrap_err();
     assert_eq!(made.to_string(), "p: told to fail");
 }
 
@@ -333,11 +336,12 @@ fn busy_refusal_names_the_holder_and_its_state() {
     let root = world.root.clone();
     let top = world.mount("a,b,name=work").unwrap();
     let child = world.mkdir(top, "g").unwrap();
-    let busy = world.engine.mount(&mut world.host, &root, "b,c").unwrap_err().to_string();
+    let busy = world.engine.session(&mut world.host, &root).mount("b,c").unwrap_err().to_string();
     assert_eq!(busy, "hierarchy: subsystem b is bound to hierarchy 1 (a,b,name=work)");
-    let busy = world.engine.mount(&mut world.host, &root, "c,name=work").unwrap_err().to_string();
+    let busy = world.engine.session(&mut world.host, &root).mount("c,name=work").unwrap_err().to_string();
     assert_eq!(busy, "hierarchy: name \"work\" belongs to a hierarchy with another set of subsystems");
-    let busy = world.engine.remount(&mut world.host, &root, top, "a,b,name=work").unwrap_err().to_string();
+    let busy =
+        world.engine.session(&mut world.host, &root).remount(top, "a,b,name=work").unwrap_err().to_string();
     assert_eq!(busy, "hierarchy: hierarchy 1 (a,b,name=work) has child cgroups; remove them to remount");
     world.unmount(top);
     let busy = world.engine.unload(&mut world.host, "a").unwrap_err().to_string();

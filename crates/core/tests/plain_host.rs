@@ -5,8 +5,10 @@ mod common;
 use common::{Probe, World};
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{
-    Callbacks, Caller, Capability, CgroupId, CpuTime, CssSetId, Engine, Errno, Host, HostView, IndexSet,
-    Resource, TaskFacts, Tid, Unsupported,
+    Access, Caller, CgroupId, CssSetId, Engine, Errno, MoveScope, Tid,
+    host::ExistingPages,
+    host::{Capability, Host, HostView, IndexSet, TaskFacts, Unsupported},
+    subsystem::{Callbacks, CpuTime, Resource},
 };
 
 /// The simulated host with the defaults of the trait, but for fork vetoes: the tasks that it can't refuse forks of, and
@@ -45,7 +47,7 @@ impl HostView for Plain {
     fn check_task(&self, task: Tid, need: Capability) -> Result<(), Unsupported> {
         assert_eq!(need, Capability::ForkVeto);
         if self.beyond.contains(&task) {
-            return Err(Unsupported { host: "plain", reason: format!("task {task} is beyond it").into() });
+            return Err(Unsupported::new("plain", format!("task {task} is beyond it")));
         }
         Ok(())
     }
@@ -111,13 +113,16 @@ impl Scene {
 
     fn attach(&mut self, cgroup: CgroupId, task: Tid) -> Result<(), Errno> {
         let root = Caller::root(Tid(1));
-        self.engine.attach(&mut self.host, &root, cgroup, task, false).map_err(|error| error.errno())
+        self.engine
+            .session(&mut self.host, &root)
+            .attach(cgroup, task, MoveScope::Task)
+            .map_err(|error| error.errno())
     }
 
     fn write(&mut self, cgroup: CgroupId, name: &str, text: &str) -> Result<(), Errno> {
         let root = Caller::root(Tid(1));
-        let file = self.engine.open(&root, cgroup, name, 2).unwrap();
-        let written = self.engine.write(&mut self.host, &root, cgroup, file, text.as_bytes());
+        let file = self.engine.open(&root, cgroup, name, Access::WRITE).unwrap();
+        let written = self.engine.session(&mut self.host, &root).write(cgroup, file, text.as_bytes());
         written.map_err(|error| error.errno())
     }
 }
@@ -172,7 +177,10 @@ fn host_without_nodes_classes_and_signals_has_defaults() {
     let host = &mut scene.host;
     assert_eq!((host.memory_nodes(), host.cpu_limit(), host.node_limit()), (IndexSet::single(0), 2, 1024));
     assert_eq!((host.group(task), host.group(Tid(9999))), (Some(task), None));
-    assert_eq!(host.set_memory_nodes(task, &IndexSet::single(0), &IndexSet::single(1), true), Ok(()));
+    assert_eq!(
+        host.set_memory_nodes(task, &IndexSet::single(0), &IndexSet::single(1), ExistingPages::Move),
+        Ok(())
+    );
     assert_eq!(host.set_socket_class(task, 1), Ok(()));
     assert_eq!(host.signal(task, 15), Err(Errno::EOPNOTSUPP));
     let mut every = Vec::new();

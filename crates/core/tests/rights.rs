@@ -3,7 +3,7 @@
 mod common;
 
 use common::World;
-use penfold_core::{Caller, CgroupId, Errno, Owner, Tid};
+use penfold_core::{Access, Caller, CgroupId, Errno, Owner, Tid};
 
 fn user(uid: u32) -> Caller {
     Caller::user(Tid(1), uid, uid)
@@ -52,7 +52,8 @@ fn sticky_directory_lets_only_owners_rename_and_remove() {
     own(&mut world, d, 1, 0o1777);
     own(&mut world, x, 2, 0o755);
     let refused = |world: &mut World, uid| {
-        let removed = world.engine.rmdir(&mut world.host, &user(uid), x).map_err(|error| error.errno());
+        let removed =
+            world.engine.session(&mut world.host, &user(uid)).rmdir(x).map_err(|error| error.errno());
         (rename(world, &user(uid), (d, "x"), (d, "y")), removed)
     };
     assert_eq!(refused(&mut world, 7), (Err(Errno::EPERM), Err(Errno::EPERM)));
@@ -204,10 +205,14 @@ fn permission_is_that_of_the_first_class_that_fits() {
         (&Caller::root(Tid(1)), true, true, true),
     ] {
         let may = |want| caller.may(&owner, want);
-        assert_eq!((may(4), may(2), may(1)), (read, write, execute), "{caller:?}");
-        assert_eq!(may(6), read && write, "{caller:?} both");
+        assert_eq!(
+            (may(Access::READ), may(Access::WRITE), may(Access::SEARCH)),
+            (read, write, execute),
+            "{caller:?}"
+        );
+        assert_eq!(may(Access::READ | Access::WRITE), read && write, "{caller:?} both");
     }
-    assert!(!user(4).may(&Owner { mode: 0o666, ..owner }, 7));
+    assert!(!user(4).may(&Owner { mode: 0o666, ..owner }, Access::all()));
 }
 
 #[test]
@@ -216,12 +221,12 @@ fn refusals_name_the_operation_the_object_and_the_reason() {
     let text = |result: Result<(), penfold_core::Error>| result.unwrap_err().to_string();
     let refused = text(world.engine.rename(&user(7), d, b"x", d, b"y"));
     assert_eq!(refused, "rename x: the owner and mode of the object do not allow it to this user");
-    let refused = text(world.engine.rmdir(&mut world.host, &Caller::root(Tid(1)), d));
+    let refused = text(world.engine.session(&mut world.host, &Caller::root(Tid(1))).rmdir(d));
     assert_eq!(refused, "rmdir \"d\": it has child cgroups");
     let refused = text(world.engine.set_owner(&user(7), d, Owner::default()));
     assert!(refused.starts_with("chmod or chown a cgroup's directory or file: only its owner"), "{refused}");
-    let refused = world.engine.mount(&mut world.host, &user(7), "none,name=y").unwrap_err();
+    let refused = world.engine.session(&mut world.host, &user(7)).mount("none,name=y").unwrap_err();
     assert_eq!(refused.to_string(), "mount none,name=y: this needs the administrator's rights");
-    let refused = text(world.engine.open(&user(7), top, "nothing", 4).map(|_| ()));
+    let refused = text(world.engine.open(&user(7), top, "nothing", Access::READ).map(|_| ()));
     assert_eq!(refused, "nothing: no such hierarchy, directory or file");
 }

@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Errno, Tid, simulated::ChildKind};
 use penfold_module::abi::{self, RawContext, RawFile, RawModule};
 use penfold_module::loader::{Controller, LoadError};
 
@@ -154,7 +154,7 @@ fn mounted() -> (Engine, SimulatedHost, Tid, CgroupId) {
     let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
     let task = host.spawn(&mut engine, 0);
     engine.load(&mut host, Controller::from_static(&PROBE).unwrap()).unwrap();
-    let root = engine.mount(&mut host, &Caller::root(task), "probe").unwrap().root;
+    let root = engine.session(&mut host, &Caller::root(task)).mount("probe").unwrap().root;
     (engine, host, task, root)
 }
 
@@ -165,7 +165,7 @@ fn read(
     file: &str,
 ) -> Result<String, Errno> {
     let id = engine.find_file(cgroup, file).unwrap();
-    let content = engine.read(host, &Caller::root(Tid(1)), cgroup, id);
+    let content = engine.session(host, &Caller::root(Tid(1))).read(cgroup, id);
     content.map(|content| String::from_utf8(content).unwrap()).map_err(|error| error.errno())
 }
 
@@ -178,7 +178,8 @@ fn write(
 ) -> Result<(), String> {
     let id = engine.find_file(cgroup, file).unwrap();
     engine
-        .write(host, &Caller::root(Tid(1)), cgroup, id, text.as_bytes())
+        .session(host, &Caller::root(Tid(1)))
+        .write(cgroup, id, text.as_bytes())
         .map_err(|error| format!("{} {error}", error.errno().name()))
 }
 
@@ -191,7 +192,7 @@ fn callbacks_are_called_and_may_call_services() {
         "forks 1\nexits 0\ntasks 1\n",
         "told at load"
     );
-    let child = host.fork(&mut engine, task, false).unwrap();
+    let child = host.fork(&mut engine, task, ChildKind::Process).unwrap();
     assert_eq!(read(&mut engine, &mut host, root, counts).unwrap(), "forks 2\nexits 0\ntasks 2\n");
     host.exit(&mut engine, child);
     assert_eq!(read(&mut engine, &mut host, root, counts).unwrap(), "forks 2\nexits 1\ntasks 1\n");

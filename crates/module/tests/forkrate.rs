@@ -7,7 +7,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, Capability, CgroupId, Engine, Errno, HostView as _, Tid};
+use penfold_core::{
+    Caller, CgroupId, Engine, Errno, MoveScope, Tid,
+    host::{Capability, HostView as _},
+    simulated::ChildKind,
+};
 use penfold_module::loader::Controller;
 use proptest::prelude::*;
 
@@ -56,27 +60,28 @@ impl World {
     fn new() -> Option<World> {
         let (mut engine, mut host, root) = (Engine::new(), SimulatedHost::new(2), Caller::root(Tid(1)));
         engine.load(&mut host, opened()?).unwrap();
-        let top = engine.mount(&mut host, &root, "forkrate").unwrap().root;
+        let top = engine.session(&mut host, &root).mount("forkrate").unwrap().root;
         Some(World { engine, host, root, top })
     }
 
     fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &self.root, parent, name.as_bytes(), 0o755).unwrap()
+        self.engine.session(&mut self.host, &self.root).mkdir(parent, name.as_bytes(), 0o755).unwrap()
     }
 
     fn rmdir(&mut self, cgroup: CgroupId) {
-        self.engine.rmdir(&mut self.host, &self.root, cgroup).unwrap();
+        self.engine.session(&mut self.host, &self.root).rmdir(cgroup).unwrap();
     }
 
     fn spawn_in(&mut self, cgroup: CgroupId) -> Tid {
         let task = self.host.spawn(&mut self.engine, 0);
-        self.engine.attach(&mut self.host, &self.root, cgroup, task, false).unwrap();
+        self.engine.session(&mut self.host, &self.root).attach(cgroup, task, MoveScope::Task).unwrap();
         task
     }
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
         let file = self.engine.find_file(cgroup, &format!("forkrate.{file}")).unwrap();
-        String::from_utf8(self.engine.read(&mut self.host, &self.root, cgroup, file).unwrap()).unwrap()
+        String::from_utf8(self.engine.session(&mut self.host, &self.root).read(cgroup, file).unwrap())
+            .unwrap()
     }
 
     fn current(&mut self, cgroup: CgroupId) -> u64 {
@@ -85,7 +90,7 @@ impl World {
 
     fn try_write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), penfold_core::Error> {
         let file = self.engine.find_file(cgroup, &format!("forkrate.{file}")).unwrap();
-        self.engine.write(&mut self.host, &self.root, cgroup, file, text.as_bytes())
+        self.engine.session(&mut self.host, &self.root).write(cgroup, file, text.as_bytes())
     }
 
     fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) {
@@ -93,7 +98,7 @@ impl World {
     }
 
     fn fork(&mut self, parent: Tid) -> Result<Tid, Errno> {
-        self.host.fork(&mut self.engine, parent, false).map_err(|error| error.errno())
+        self.host.fork(&mut self.engine, parent, ChildKind::Process).map_err(|error| error.errno())
     }
 
     fn at(&mut self, milliseconds: u64) {
@@ -191,11 +196,11 @@ fn existing_and_attached_tasks_count_as_no_forks() {
     let (mut engine, mut host, root) = (Engine::new(), SimulatedHost::new(2), Caller::root(Tid(1)));
     let tasks = [(); 3].map(|()| host.spawn(&mut engine, 0));
     engine.load(&mut host, controller).unwrap();
-    let top = engine.mount(&mut host, &root, "forkrate").unwrap().root;
+    let top = engine.session(&mut host, &root).mount("forkrate").unwrap().root;
     let mut world = World { engine, host, root, top };
     let group = world.mkdir(top, "group");
     for task in tasks {
-        world.engine.attach(&mut world.host, &world.root, group, task, false).unwrap();
+        world.engine.session(&mut world.host, &world.root).attach(group, task, MoveScope::Task).unwrap();
     }
     assert_eq!(world.current(group), 0);
     assert_eq!(world.engine.find_file(top, "forkrate.max"), None, "the root has no limit");
@@ -272,7 +277,7 @@ fn load_again_starts_from_defaults() {
     assert!(!world.engine.can_refuse_fork());
     let controller = opened().expect("it was there");
     world.engine.load(&mut world.host, controller).unwrap();
-    world.top = world.engine.mount(&mut world.host, &world.root, "forkrate").unwrap().root;
+    world.top = world.engine.session(&mut world.host, &world.root).mount("forkrate").unwrap().root;
     let group = world.mkdir(world.top, "group");
     assert_eq!(world.read(group, "max"), "max\n");
 }

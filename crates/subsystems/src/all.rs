@@ -1,6 +1,6 @@
 //! All controllers of the tree, in the order in which listings show them.
 
-use penfold_core::{Engine, Host, Result};
+use penfold_core::{Engine, Result, host::Host};
 
 use crate::{CpuAcct, Cpuset, Debug, Freezer, NetCls, Numtasks, Pids};
 

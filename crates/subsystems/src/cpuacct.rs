@@ -16,7 +16,7 @@
 //!
 //! All files are in the root too. There is a number for every CPU that can exist (`nr_cpu_ids`), used or not.
 //!
-//! The rules are those of Linux 6.x cgroup v1 (`kernel/sched/cpuacct.c`); F2 of the project's history. One thing
+//! The rules are those of Linux 6.x cgroup v1 (`kernel/sched/cpuacct.c`); F2 of docs/history.md. One thing
 //! differs on purpose. Linux takes user and system time from the timer tick and the total from the scheduler, so its
 //! parts do not quite add up. Here `usage_user` and `usage_sys` always add up to `usage`.
 
@@ -24,7 +24,11 @@ use core::fmt::Write as _;
 
 use alloc::string::String;
 
-use penfold_core::{Context, ControlFile, CpuTime, Errno, Error, Resource, Result, Rule, Subsystem};
+use penfold_core::{
+    Errno, Error, Result,
+    control_file::ControlFile,
+    subsystem::{Context, CpuTime, Resource, Rule, Subsystem},
+};
 
 /// Nanoseconds of a tick of `USER_HZ`, which is 100 on every Linux that penfold runs on.
 const TICK: u64 = 10_000_000;

@@ -35,7 +35,7 @@
 //! The root has the CPUs and nodes that were online when the subsystem was last loaded, mounted or unmounted. CPUs
 //! that come or go later are not followed (F1.13).
 //!
-//! The rules are those of Linux 6.x cgroup v1 (`kernel/cgroup/cpuset.c`, `cpuset-v1.c`); F1 of the project's history.
+//! The rules are those of Linux 6.x cgroup v1 (`kernel/cgroup/cpuset.c`, `cpuset-v1.c`); F1 of docs/history.md.
 
 mod validate;
 
@@ -47,8 +47,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use penfold_core::{
-    Callbacks, Capability, Context, ControlFile, Css, Errno, Error, HierarchyFlags, IndexSet, Migration,
-    Result, Subsystem, Tid,
+    Errno, Error, Result, Tid,
+    control_file::ControlFile,
+    host::{Capability, ExistingPages, IndexSet},
+    subsystem::{Callbacks, Context, Css, Migration, Subsystem},
+    tree::HierarchyFlags,
 };
 
 use validate::{CpusetFamily, CpusetFlags, CpusetState, MaskKind, validate};
@@ -132,17 +135,21 @@ fn check(ctx: &Ctx<'_>, trial: &CpusetState) -> Result<()> {
     validate(ctx.state(), trial, &family)
 }
 
+fn existing_pages(flags: CpusetFlags) -> ExistingPages {
+    if flags.contains(CpusetFlags::MEMORY_MIGRATE) { ExistingPages::Move } else { ExistingPages::Leave }
+}
+
 fn bind_task(
     ctx: &mut Ctx<'_>,
     task: Tid,
     kind: MaskKind,
     from: &IndexSet,
     to: &IndexSet,
-    migrate: bool,
+    existing: ExistingPages,
 ) -> Result<(), Errno> {
     match kind {
         MaskKind::Cpus => ctx.host().set_affinity(task, to),
-        MaskKind::Mems => ctx.host().set_memory_nodes(task, from, to, migrate),
+        MaskKind::Mems => ctx.host().set_memory_nodes(task, from, to, existing),
     }
 }
 
@@ -158,17 +165,17 @@ fn commit(ctx: &mut Ctx<'_>, kind: MaskKind, trial: CpusetState) -> Result<()> {
         if from == to {
             continue;
         }
-        let migrate = ctx.state_of(css).flags.contains(CpusetFlags::MEMORY_MIGRATE);
+        let existing = existing_pages(ctx.state_of(css).flags);
         for task in ctx.tasks_of(css) {
-            match bind_task(ctx, task, kind, &from, &to, migrate) {
+            match bind_task(ctx, task, kind, &from, &to, existing) {
                 Ok(()) => bound.push((task, css, from.clone(), to.clone())),
                 // The task has died since it was listed.
                 Err(Errno::ESRCH) => {}
                 Err(errno) => {
                     for (task, css, from, to) in bound.into_iter().rev() {
-                        let migrate = ctx.state_of(css).flags.contains(CpusetFlags::MEMORY_MIGRATE);
+                        let existing = existing_pages(ctx.state_of(css).flags);
                         // If this fails too, there is no better state to go to.
-                        let _ = bind_task(ctx, task, kind, &to, &from, migrate);
+                        let _ = bind_task(ctx, task, kind, &to, &from, existing);
                     }
                     *ctx.state_mut() = old;
                     let reason = format!("task {task}, a member, can't be bound to {to}: {errno}");
@@ -354,7 +361,7 @@ impl Subsystem for Cpuset {
 
     fn attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
         let css = ctx.css();
-        let migrates = ctx.state().flags.contains(CpusetFlags::MEMORY_MIGRATE);
+        let existing = existing_pages(ctx.state().flags);
         for kind in [MaskKind::Cpus, MaskKind::Mems] {
             let to = effective(ctx, css, kind);
             for moved in tasks {
@@ -365,7 +372,14 @@ impl Subsystem for Cpuset {
                 // Memory belongs to the process: it follows the leader, not each thread.
                 let leader = ctx.host().task(moved.task).is_some_and(|facts| facts.group == moved.task);
                 // Past the commit point: a refusal of the system is no reason to undo the move.
-                let _ = bind_task(ctx, moved.task, kind, &from, &to, migrates && leader);
+                let _ = bind_task(
+                    ctx,
+                    moved.task,
+                    kind,
+                    &from,
+                    &to,
+                    if leader { existing } else { ExistingPages::Leave },
+                );
             }
         }
     }

@@ -17,7 +17,7 @@
 //! * `debug.releasable`: `1` if nothing keeps the release agent away: `notify_on_release` is set, and the cgroup has
 //!   neither tasks nor children. The root's is always `0`.
 //!
-//! The rules are those of Linux 2.6.34 (`kernel/cgroup.c`); F7.2 of the project's history. There the numbers were
+//! The rules are those of Linux 2.6.34 (`kernel/cgroup.c`); F7.2 of docs/history.md. There the numbers were
 //! addresses in the kernel, and `releasable` was a flag that was set only after a task or child had left.
 
 use core::fmt::Write as _;
@@ -26,7 +26,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use penfold_core::{
-    Context, ControlFile, CssSet, CssSetId, EngineView, Errno, Error, Result, Subsystem, Tid,
+    CssSetId, Errno, Error, Result, Tid,
+    control_file::ControlFile,
+    subsystem::{Context, EngineView, Subsystem},
+    tree::CssSet,
 };
 
 /// The number of tasks of one `css_set` that are listed.
@@ -87,7 +90,7 @@ fn current_css_set_cg_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut Str
 }
 
 fn cgroup_css_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
-    let EngineView { tree, host, cgroup } = engine_view_of(ctx)?;
+    let EngineView { tree, host, cgroup, .. } = engine_view_of(ctx)?;
     for set in tree.css_sets_of(cgroup) {
         let _ = writeln!(out, "css_set {}", set.number());
         let mut tasks: Vec<Tid> = Vec::new();

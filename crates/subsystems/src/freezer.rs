@@ -15,12 +15,15 @@
 //! A child whose birth is under way when its cgroup is frozen is stopped too: the controller has a fork callback for
 //! this case.
 //!
-//! The rules are those of Linux 6.x cgroup v1 (`kernel/cgroup/legacy_freezer.c`); F4 of the project's history.
+//! The rules are those of Linux 6.x cgroup v1 (`kernel/cgroup/legacy_freezer.c`); F4 of docs/history.md.
 
 use alloc::string::String;
 
 use penfold_core::{
-    Callbacks, Capability, Context, ControlFile, Css, Errno, Error, Migration, Result, Subsystem, Tid,
+    Errno, Error, Result, Tid,
+    control_file::ControlFile,
+    host::Capability,
+    subsystem::{Callbacks, Context, Css, Migration, Subsystem},
 };
 
 /// The subsystem `freezer`. All state is per cgroup.

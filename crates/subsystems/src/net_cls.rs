@@ -18,11 +18,16 @@
 //! There is no fork callback. A socket takes its class from the cgroup of the task that makes it, and a child is born
 //! in the cgroup of its parent. So the host carries the class from parent to child, and a fork costs nothing more.
 //!
-//! The rules are those of Linux 6.x cgroup v1 (`net/core/netclassid_cgroup.c`); F5 of the project's history.
+//! The rules are those of Linux 6.x cgroup v1 (`net/core/netclassid_cgroup.c`); F5 of docs/history.md.
 
 use alloc::format;
 
-use penfold_core::{Callbacks, Capability, Context, ControlFile, Errno, Error, Migration, Result, Subsystem};
+use penfold_core::{
+    Errno, Error, Result,
+    control_file::ControlFile,
+    host::Capability,
+    subsystem::{Callbacks, Context, Migration, Subsystem},
+};
 
 /// The subsystem `net_cls`. A cgroup's state is its class.
 #[derive(Debug, Default)]

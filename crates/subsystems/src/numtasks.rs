@@ -37,7 +37,7 @@
 //!
 //! As in 2006, an attach is never refused.
 //!
-//! F3 of the project's history.
+//! F3 of docs/history.md.
 
 mod shares;
 
@@ -48,8 +48,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use penfold_core::{
-    Callbacks, Capability, Context, ControlFile, Css, Errno, Error, Migration, PAGE_SIZE, Resource, Result,
-    Rule, Subsystem, Tid, UNLIMITED,
+    Errno, Error, Result, Tid,
+    control_file::{ControlFile, PAGE_SIZE},
+    host::Capability,
+    subsystem::{Callbacks, Context, Css, Migration, Resource, Rule, Subsystem, UNLIMITED},
 };
 
 use shares::{ShareRequest, Shares, units};

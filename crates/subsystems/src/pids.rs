@@ -12,7 +12,7 @@
 //! * `pids.events`: `max N`. N is the number of refused forks that were tried *in this cgroup*, whichever limit
 //!   refused them.
 //!
-//! The rules are those of Linux 6.x cgroup v1 (`kernel/cgroup/pids.c`); F3.16 of the project's history.
+//! The rules are those of Linux 6.x cgroup v1 (`kernel/cgroup/pids.c`); F3.16 of docs/history.md.
 
 use core::fmt::Write as _;
 
@@ -20,7 +20,10 @@ use alloc::format;
 use alloc::string::String;
 
 use penfold_core::{
-    Context, ControlFile, Errno, Error, Resource, Result, Rule, Subsystem, UNLIMITED, parse_s64,
+    Errno, Error, Result,
+    control_file::ControlFile,
+    control_file::parse_s64,
+    subsystem::{Context, Resource, Rule, Subsystem, UNLIMITED},
 };
 
 /// The highest limit: `PID_MAX_LIMIT` of a 64-bit kernel.

@@ -1,7 +1,7 @@
 //! The controllers that are built in, and those of the whole tree.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Engine, Host, Result};
+use penfold_core::{Engine, Result, host::Host};
 use penfold_subsystems::{load_all, load_tree};
 
 fn names(load: impl Fn(&mut Engine, &mut dyn Host) -> Result<()>) -> String {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::World;
-use penfold_core::{CpuTime, Errno, EventMask};
+use penfold_core::{Errno, host::EventMask, subsystem::CpuTime};
 use penfold_subsystems::CpuAcct;
 
 const MS: u64 = 1_000_000;
@@ -103,7 +103,7 @@ fn time_survives_the_task_and_a_removed_child() {
     world.host.run(task, 0, ms(30, 20));
     world.host.exit(&mut world.engine, task);
     assert_eq!(world.read(group, "usage"), "50000000\n");
-    world.engine.rmdir(&mut world.host, &world.root, group).unwrap();
+    world.engine.session(&mut world.host, &world.root).rmdir(group).unwrap();
     assert_eq!(world.read(world.top, "stat"), "user 3\nsystem 2\n");
     // The number of a removed cgroup is reused, its time is not.
     let again = world.mkdir(world.top, "g");
@@ -202,5 +202,5 @@ fn reset_forgets_a_stat_that_was_never_read() {
 
 #[test]
 fn cpuacct_needs_cpu_time_and_nothing_else() {
-    assert_eq!(world(2).engine.interest(), EventMask::CPU_TIME);
+    assert_eq!(world(2).engine.event_mask(), EventMask::CPU_TIME);
 }

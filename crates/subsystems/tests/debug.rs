@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Errno, MoveScope, Tid, simulated::ChildKind};
 use penfold_subsystems::{Debug, Pids};
 
 struct World {
@@ -21,25 +21,25 @@ impl World {
         engine.load(&mut host, Pids).unwrap();
         let shell = host.spawn(&mut engine, 0);
         let root = Caller::root(shell);
-        let top = engine.mount(&mut host, &root, "debug").unwrap().root;
+        let top = engine.session(&mut host, &root).mount("debug").unwrap().root;
         World { engine, host, shell, root, top }
     }
 
     fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &self.root, parent, name.as_bytes(), 0o755).unwrap()
+        self.engine.session(&mut self.host, &self.root).mkdir(parent, name.as_bytes(), 0o755).unwrap()
     }
 
     fn attach(&mut self, cgroup: CgroupId, task: Tid) {
-        self.engine.attach(&mut self.host, &self.root, cgroup, task, false).unwrap();
+        self.engine.session(&mut self.host, &self.root).attach(cgroup, task, MoveScope::Task).unwrap();
     }
 
     fn fork(&mut self, parent: Tid) -> Tid {
-        self.host.fork(&mut self.engine, parent, false).unwrap()
+        self.host.fork(&mut self.engine, parent, ChildKind::Process).unwrap()
     }
 
     fn read_as(&mut self, caller: &Caller, cgroup: CgroupId, name: &str) -> Result<String, Errno> {
         let file = self.engine.find_file(cgroup, &format!("debug.{name}")).unwrap();
-        let content = self.engine.read(&mut self.host, caller, cgroup, file);
+        let content = self.engine.session(&mut self.host, caller).read(cgroup, file);
         content.map(|content| String::from_utf8(content).unwrap()).map_err(|error| error.errno())
     }
 
@@ -49,7 +49,7 @@ impl World {
 
     fn notify(&mut self, cgroup: CgroupId, text: &str) {
         let file = self.engine.find_file(cgroup, "notify_on_release").unwrap();
-        self.engine.write(&mut self.host, &self.root, cgroup, file, text.as_bytes()).unwrap();
+        self.engine.session(&mut self.host, &self.root).write(cgroup, file, text.as_bytes()).unwrap();
     }
 }
 
@@ -73,7 +73,7 @@ fn every_directory_has_all_files_and_none_can_be_written() {
         let listed: Vec<&str> = ours.iter().filter_map(|file| file.name.strip_prefix("debug.")).collect();
         assert_eq!(listed, names);
         for file in ours {
-            let written = world.engine.write(&mut world.host, &world.root, cgroup, file.id, b"0");
+            let written = world.engine.session(&mut world.host, &world.root).write(cgroup, file.id, b"0");
             assert_eq!(written.unwrap_err().errno(), Errno::EINVAL, "{}", file.name);
         }
     }
@@ -82,7 +82,7 @@ fn every_directory_has_all_files_and_none_can_be_written() {
 #[test]
 fn counts_are_those_of_the_cgroup_itself() {
     let mut world = World::new();
-    let other = world.engine.mount(&mut world.host, &world.root.clone(), "pids").unwrap().root;
+    let other = world.engine.session(&mut world.host, &world.root.clone()).mount("pids").unwrap().root;
     let (group, elsewhere) = (world.mkdir(world.top, "g"), world.mkdir(other, "e"));
     let below = world.mkdir(group, "below");
     let tasks = [world.fork(world.shell), world.fork(world.shell), world.fork(world.shell)];
@@ -142,7 +142,7 @@ fn css_set_refcount_has_tasks_and_forks_under_way() {
     world.attach(group, world.shell);
     let child = world.fork(world.shell);
     assert_eq!(world.read(group, "current_css_set_refcount"), "2\n");
-    let set = penfold_core::HostView::css_set(&world.host, child).unwrap();
+    let set = penfold_core::host::HostView::css_set(&world.host, child).unwrap();
     let charge = world.engine.charge_fork(&mut world.host, child, set).unwrap();
     assert_eq!(world.read(group, "current_css_set_refcount"), "3\n");
     world.engine.cancel_fork(&mut world.host, charge);
@@ -164,11 +164,11 @@ fn cg_links_name_one_cgroup_for_each_hierarchy() {
     let mut world = World::new();
     assert_eq!(world.read(world.top, "current_css_set_cg_links"), "Root 0 group ?\nRoot 1 group /\n");
     let root = world.root.clone();
-    let gone = world.engine.mount(&mut world.host, &root, "none,name=gone").unwrap().root;
-    let other = world.engine.mount(&mut world.host, &root, "pids").unwrap().root;
+    let gone = world.engine.session(&mut world.host, &root).mount("none,name=gone").unwrap().root;
+    let other = world.engine.session(&mut world.host, &root).mount("pids").unwrap().root;
     // A new hierarchy reuses the memory of the removed one, but comes last in the list.
     world.engine.unmount(&mut world.host, gone).unwrap();
-    world.engine.mount(&mut world.host, &root, "none,name=late").unwrap();
+    world.engine.session(&mut world.host, &root).mount("none,name=late").unwrap();
     let group = world.mkdir(other, "outer");
     let group = world.mkdir(group, "inner");
     world.attach(group, world.shell);
@@ -198,7 +198,7 @@ fn css_links_list_at_most_26_tasks_of_a_css_set() {
 #[test]
 fn css_links_list_the_newest_css_set_first() {
     let mut world = World::new();
-    let other = world.engine.mount(&mut world.host, &world.root.clone(), "pids").unwrap().root;
+    let other = world.engine.session(&mut world.host, &world.root.clone()).mount("pids").unwrap().root;
     let elsewhere = world.mkdir(other, "e");
     let task = world.fork(world.shell);
     world.attach(elsewhere, task);
@@ -219,7 +219,7 @@ fn releasable_needs_the_flag_and_an_empty_cgroup() {
     assert_eq!(world.read(group, "releasable"), "1\n");
     let child = world.mkdir(group, "c");
     assert_eq!(world.read(group, "releasable"), "0\n");
-    world.engine.rmdir(&mut world.host, &world.root, child).unwrap();
+    world.engine.session(&mut world.host, &world.root).rmdir(child).unwrap();
     assert_eq!(world.read(group, "releasable"), "1\n");
     world.attach(group, world.shell);
     assert_eq!(world.read(group, "releasable"), "0\n");

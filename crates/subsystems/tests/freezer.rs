@@ -3,7 +3,11 @@
 mod common;
 
 use common::World;
-use penfold_core::{Capability, CgroupId, Errno, EventMask, Tid};
+use penfold_core::{
+    CgroupId, Errno, MoveScope, Tid,
+    host::{Capability, EventMask},
+    simulated::ChildKind,
+};
 use penfold_subsystems::Freezer;
 
 /// Helpers for the freezer's tests only.
@@ -68,7 +72,7 @@ fn state_takes_two_words_with_white_space_around() {
     }
     for name in ["self_freezing", "parent_freezing"] {
         let file = world.file(group, name);
-        let written = world.engine.write(&mut world.host, &world.root, group, file, b"1");
+        let written = world.engine.session(&mut world.host, &world.root).write(group, file, b"1");
         assert_eq!(written.unwrap_err().errno(), Errno::EINVAL, "{name}");
     }
 }
@@ -172,7 +176,7 @@ fn cgroup_made_below_a_frozen_one_is_frozen() {
     assert_eq!((world.show(child), world.show(grandchild)), ("FROZEN 0 1".into(), "FROZEN 0 1".into()));
     world.write(parent, "state", "THAWED").unwrap();
     assert_eq!((world.show(child), world.show(grandchild)), ("THAWED 0 0".into(), "THAWED 0 0".into()));
-    world.engine.rmdir(&mut world.host, &world.root, grandchild).unwrap();
+    world.engine.session(&mut world.host, &world.root).rmdir(grandchild).unwrap();
 }
 
 #[test]
@@ -200,10 +204,14 @@ fn whole_thread_group_freezes_and_thaws_by_a_move() {
     let group = world.mkdir(world.top, "g");
     world.write(group, "state", "FROZEN").unwrap();
     let leader = world.host.spawn(&mut world.engine, 0);
-    let thread = world.host.fork(&mut world.engine, leader, true).unwrap();
-    world.engine.attach(&mut world.host, &world.root, group, leader, true).unwrap();
+    let thread = world.host.fork(&mut world.engine, leader, ChildKind::Thread).unwrap();
+    world.engine.session(&mut world.host, &world.root).attach(group, leader, MoveScope::ThreadGroup).unwrap();
     assert!(world.frozen(leader) && world.frozen(thread));
-    world.engine.attach(&mut world.host, &world.root, world.top, thread, true).unwrap();
+    world
+        .engine
+        .session(&mut world.host, &world.root)
+        .attach(world.top, thread, MoveScope::ThreadGroup)
+        .unwrap();
     assert!(!world.frozen(leader) && !world.frozen(thread));
 }
 
@@ -212,10 +220,10 @@ fn child_whose_birth_is_under_way_is_born_frozen() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let parent = world.spawn_in(group);
-    let free = world.host.fork(&mut world.engine, parent, false).unwrap();
+    let free = world.host.fork(&mut world.engine, parent, ChildKind::Process).unwrap();
     assert!(!world.frozen(free));
     world.write(group, "state", "FROZEN").unwrap();
-    let late = world.host.fork(&mut world.engine, parent, false).unwrap();
+    let late = world.host.fork(&mut world.engine, parent, ChildKind::Process).unwrap();
     assert!(world.frozen(late));
     assert_eq!(world.show(group), "FROZEN 1 0");
 }
@@ -223,7 +231,7 @@ fn child_whose_birth_is_under_way_is_born_frozen() {
 #[test]
 fn freezer_needs_forks_and_nothing_else() {
     let world = world();
-    assert_eq!(world.engine.interest(), EventMask::FORK);
+    assert_eq!(world.engine.event_mask(), EventMask::FORK);
     assert!(!world.engine.can_refuse_fork());
 }
 

@@ -1,7 +1,9 @@
 //! numtasks on the simulated host: the rules of F3, one a test.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, Capability, CgroupId, Engine, Errno, Event, Tid};
+use penfold_core::{
+    Caller, CgroupId, Engine, Errno, Event, MoveScope, Tid, host::Capability, simulated::ChildKind,
+};
 use penfold_subsystems::Numtasks;
 
 const SECOND: u64 = 1_000_000_000;
@@ -19,23 +21,25 @@ impl World {
         let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
         engine.load(&mut host, Numtasks::default()).unwrap();
         let shell = host.spawn(&mut engine, 0);
-        let root = engine.mount(&mut host, &administrator(), "numtasks").unwrap().root;
+        let root = engine.session(&mut host, &administrator()).mount("numtasks").unwrap().root;
         World { engine, host, root, shell }
     }
 
     fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &administrator(), parent, name.as_bytes(), 0o755).unwrap()
+        self.engine.session(&mut self.host, &administrator()).mkdir(parent, name.as_bytes(), 0o755).unwrap()
     }
 
     fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), Errno> {
         let id = self.engine.find_file(cgroup, &format!("numtasks.{file}")).unwrap();
-        let written = self.engine.write(&mut self.host, &administrator(), cgroup, id, text.as_bytes());
+        let written =
+            self.engine.session(&mut self.host, &administrator()).write(cgroup, id, text.as_bytes());
         written.map_err(|error| error.errno())
     }
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
         let id = self.engine.find_file(cgroup, &format!("numtasks.{file}")).unwrap();
-        String::from_utf8(self.engine.read(&mut self.host, &administrator(), cgroup, id).unwrap()).unwrap()
+        String::from_utf8(self.engine.session(&mut self.host, &administrator()).read(cgroup, id).unwrap())
+            .unwrap()
     }
 
     /// The four numbers of `stats`: usage, successes, failures, forkrate failures.
@@ -47,11 +51,11 @@ impl World {
     }
 
     fn move_in(&mut self, cgroup: CgroupId, task: Tid) {
-        self.engine.attach(&mut self.host, &administrator(), cgroup, task, false).unwrap();
+        self.engine.session(&mut self.host, &administrator()).attach(cgroup, task, MoveScope::Task).unwrap();
     }
 
     fn fork(&mut self, parent: Tid) -> Result<Tid, Errno> {
-        self.host.fork(&mut self.engine, parent, false).map_err(|error| error.errno())
+        self.host.fork(&mut self.engine, parent, ChildKind::Process).map_err(|error| error.errno())
     }
 
     /// Forks until a fork is refused. Returns the number of forks that succeeded.
@@ -133,7 +137,7 @@ fn removed_child_and_dont_care_give_the_guarantee_back() {
     let (a, b) = (w.mkdir(w.root, "a"), w.mkdir(w.root, "b"));
     w.write(a, "shares", "min_shares=60,max_shares=90").unwrap();
     assert_eq!(w.write(w.root, "shares", "child_shares_divisor=80"), Err(Errno::EINVAL));
-    w.engine.rmdir(&mut w.host, &administrator(), a).unwrap();
+    w.engine.session(&mut w.host, &administrator()).rmdir(a).unwrap();
     assert_eq!(w.write(b, "shares", "min_shares=100"), Ok(()));
     w.write(b, "shares", "min_shares=-3").unwrap();
     assert_eq!(w.write(w.root, "shares", "child_shares_divisor=1"), Ok(()));
@@ -406,9 +410,9 @@ fn host_has_to_refuse_only_with_a_bound_or_a_rate() {
 fn late_load_counts_the_tasks_that_exist() {
     let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(1));
     let shell = host.spawn(&mut engine, 0);
-    host.fork(&mut engine, shell, false).unwrap();
+    host.fork(&mut engine, shell, ChildKind::Process).unwrap();
     engine.load(&mut host, Numtasks::default()).unwrap();
-    let root = engine.mount(&mut host, &administrator(), "numtasks").unwrap().root;
+    let root = engine.session(&mut host, &administrator()).mount("numtasks").unwrap().root;
     let mut w = World { engine, host, root, shell };
     assert_eq!(w.stats(root)[0], 2);
     assert_eq!(w.write(root, "total_numtasks", "2"), Err(Errno::EINVAL));

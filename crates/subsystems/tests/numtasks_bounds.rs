@@ -23,7 +23,7 @@ fn removed_child_gives_back_a_guarantee_or_a_bound_alone() {
         w.write(child, "shares", share).unwrap();
         assert_eq!(w.write(top, "shares", "child_shares_divisor=59"), Err(Errno::EINVAL), "{share}");
         assert_eq!(w.write(top, "shares", "child_shares_divisor=60"), Ok(()), "{share}: just enough");
-        w.engine.rmdir(&mut w.host, &w.root, child).unwrap();
+        w.engine.session(&mut w.host, &w.root).rmdir(child).unwrap();
         assert_eq!(w.write(top, "shares", "child_shares_divisor=59"), Ok(()), "{share}");
         w.write(top, "shares", "child_shares_divisor=100").unwrap();
     }

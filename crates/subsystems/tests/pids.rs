@@ -4,7 +4,7 @@ mod common;
 
 use common::World;
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, Engine, Errno, Event, Tid};
+use penfold_core::{Caller, Engine, Errno, Event, MoveScope, Tid, simulated::ChildKind};
 use penfold_subsystems::Pids;
 
 #[test]
@@ -13,19 +13,19 @@ fn refusal_by_an_ancestor_counts_in_the_forking_cgroup() {
     engine.load(&mut host, Pids).unwrap();
     let root = Caller::root(Tid(1));
     let shell = host.spawn(&mut engine, 0);
-    let top = engine.mount(&mut host, &root, "pids").unwrap().root;
-    let parent = engine.mkdir(&mut host, &root, top, b"g", 0o755).unwrap();
-    let child = engine.mkdir(&mut host, &root, parent, b"c", 0o755).unwrap();
-    engine.attach(&mut host, &root, child, shell, false).unwrap();
+    let top = engine.session(&mut host, &root).mount("pids").unwrap().root;
+    let parent = engine.session(&mut host, &root).mkdir(top, b"g", 0o755).unwrap();
+    let child = engine.session(&mut host, &root).mkdir(parent, b"c", 0o755).unwrap();
+    engine.session(&mut host, &root).attach(child, shell, MoveScope::Task).unwrap();
     let max = engine.find_file(parent, "pids.max").unwrap();
-    engine.write(&mut host, &root, parent, max, b"2\n").unwrap();
+    engine.session(&mut host, &root).write(parent, max, b"2\n").unwrap();
 
-    let second = host.fork(&mut engine, shell, false).unwrap();
-    assert_eq!(host.fork(&mut engine, shell, true).unwrap_err().errno(), Errno::EAGAIN);
+    let second = host.fork(&mut engine, shell, ChildKind::Process).unwrap();
+    assert_eq!(host.fork(&mut engine, shell, ChildKind::Thread).unwrap_err().errno(), Errno::EAGAIN);
 
     let mut read = |cgroup, name: &str| {
         let file = engine.find_file(cgroup, name).unwrap();
-        String::from_utf8(engine.read(&mut host, &root, cgroup, file).unwrap()).unwrap()
+        String::from_utf8(engine.session(&mut host, &root).read(cgroup, file).unwrap()).unwrap()
     };
     assert_eq!((read(child, "pids.current"), read(child, "pids.peak")), ("2\n".into(), "3\n".into()));
     assert_eq!(
@@ -33,7 +33,7 @@ fn refusal_by_an_ancestor_counts_in_the_forking_cgroup() {
         ("max 1\n".into(), "max 0\n".into())
     );
     host.exit(&mut engine, second);
-    assert!(host.fork(&mut engine, shell, false).is_ok());
+    assert!(host.fork(&mut engine, shell, ChildKind::Process).is_ok());
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn refusal_names_the_cgroup_whose_limit_refuses() {
     let task = world.spawn_in(child);
     world.engine.watch(true);
     for _ in 0..3 {
-        world.host.fork(&mut world.engine, task, false).unwrap_err();
+        world.host.fork(&mut world.engine, task, ChildKind::Process).unwrap_err();
     }
     let hit = world.engine.take_event();
     let Some(Event::LimitHit { path, file, count, cgroup, hierarchy }) = hit else { panic!("{hit:?}") };
@@ -53,7 +53,7 @@ fn refusal_names_the_cgroup_whose_limit_refuses() {
     assert_eq!((cgroup, hierarchy), (parent, 1));
     assert_eq!(world.engine.take_event(), None);
     world.write(child, "max", "1").unwrap();
-    world.host.fork(&mut world.engine, task, false).unwrap_err();
+    world.host.fork(&mut world.engine, task, ChildKind::Process).unwrap_err();
     let hit = world.engine.take_event();
     assert!(matches!(&hit, Some(Event::LimitHit { path, .. }) if path == b"/parent/child"), "{hit:?}");
 }

@@ -6,7 +6,11 @@
 //!
 //! A whole controller: its state, its one charge rule, its files. The controller forbids nothing and knows no kernel.
 
-use penfold_core::{Context, ControlFile, Resource, Result, Rule, Subsystem};
+use penfold_core::{
+    Result,
+    control_file::ControlFile,
+    subsystem::{Context, Resource, Rule, Subsystem},
+};
 
 /// The subsystem `budget`.
 #[derive(Debug)]

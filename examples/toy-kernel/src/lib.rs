@@ -3,10 +3,10 @@
 //! The example shows everything that a kernel or a runtime has to do to have cgroups:
 //!
 //! 1. keep in every task the [`CssSetId`](penfold_core::CssSetId) that core gives it, and implement
-//!    [`Host`](penfold_core::Host) on the task table;
+//!    [`Host`](penfold_core::host::Host) on the task table;
 //! 2. bracket fork with [`Engine::forking`], and call [`Engine::exit`] for every death;
 //! 3. charge the use of resources to a task's css_set, here CPU time on every tick;
-//! 4. offer [`Engine::mkdir`], [`Engine::read`] and [`Engine::write`] to users in some form.
+//! 4. open a [`Session`](penfold_core::Session) for each operation of a user: mkdir, read, write.
 //!
 //! `budget.rs` is the other side: a controller, which knows nothing of this kernel.
 #![no_std]
@@ -19,7 +19,9 @@ mod table;
 
 use alloc::string::String;
 
-use penfold_core::{Caller, CgroupId, CpuTime, Engine, Errno, Error, HostView as _, Result, Tid};
+use penfold_core::{
+    Access, Caller, CgroupId, Engine, Errno, Error, Result, Tid, host::HostView as _, subsystem::CpuTime,
+};
 use penfold_subsystems::Pids;
 
 pub use budget::Budget;
@@ -59,45 +61,45 @@ impl ToyKernel {
     /// mount(2).
     ///
     /// # Errors
-    /// As [`Engine::mount`].
+    /// As [`Session::mount`](penfold_core::Session::mount).
     pub fn mount(&mut self, options: &str) -> Result<CgroupId> {
-        Ok(self.engine.mount(&mut self.table, &ToyKernel::init(), options)?.root)
+        Ok(self.engine.session(&mut self.table, &ToyKernel::init()).mount(options)?.root)
     }
 
     /// mkdir(2).
     ///
     /// # Errors
-    /// As [`Engine::mkdir`].
+    /// As [`Session::mkdir`](penfold_core::Session::mkdir).
     pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> Result<CgroupId> {
-        self.engine.mkdir(&mut self.table, &ToyKernel::init(), parent, name.as_bytes(), 0o755)
+        self.engine.session(&mut self.table, &ToyKernel::init()).mkdir(parent, name.as_bytes(), 0o755)
     }
 
     /// rmdir(2).
     ///
     /// # Errors
-    /// As [`Engine::rmdir`].
+    /// As [`Session::rmdir`](penfold_core::Session::rmdir).
     pub fn rmdir(&mut self, cgroup: CgroupId) -> Result<()> {
-        self.engine.rmdir(&mut self.table, &ToyKernel::init(), cgroup)
+        self.engine.session(&mut self.table, &ToyKernel::init()).rmdir(cgroup)
     }
 
     /// open, write, close.
     ///
     /// # Errors
-    /// As [`Engine::open`] and [`Engine::write`].
+    /// As [`Engine::open`] and [`Session::write`](penfold_core::Session::write).
     pub fn write(&mut self, cgroup: CgroupId, file: &str, content: &str) -> Result<()> {
         let caller = ToyKernel::init();
-        let file = self.engine.open(&caller, cgroup, file, 2)?;
-        self.engine.write(&mut self.table, &caller, cgroup, file, content.as_bytes())
+        let file = self.engine.open(&caller, cgroup, file, Access::WRITE)?;
+        self.engine.session(&mut self.table, &caller).write(cgroup, file, content.as_bytes())
     }
 
     /// open, read, close.
     ///
     /// # Errors
-    /// As [`Engine::open`] and [`Engine::read`].
+    /// As [`Engine::open`] and [`Session::read`](penfold_core::Session::read).
     pub fn read(&mut self, cgroup: CgroupId, file: &str) -> Result<String> {
         let caller = ToyKernel::init();
-        let file = self.engine.open(&caller, cgroup, file, 4)?;
-        let content = self.engine.read(&mut self.table, &caller, cgroup, file)?;
+        let file = self.engine.open(&caller, cgroup, file, Access::READ)?;
+        let content = self.engine.session(&mut self.table, &caller).read(cgroup, file)?;
         Ok(String::from_utf8_lossy(&content).into_owned())
     }
 

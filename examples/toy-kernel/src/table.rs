@@ -2,7 +2,10 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 
-use penfold_core::{Capability, CssSetId, Errno, Host, HostView, IndexSet, TaskFacts, Tid, Unsupported};
+use penfold_core::{
+    CssSetId, Errno, Tid,
+    host::{Capability, Host, HostView, IndexSet, TaskFacts, Unsupported},
+};
 
 /// The program that a task runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,14 +77,7 @@ impl ToyTaskTable {
 impl HostView for ToyTaskTable {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         // One user, no threads, and a fork is over before anything else happens.
-        self.tasks.get(&task).map(|_| TaskFacts {
-            group: task,
-            real_uid: 0,
-            saved_uid: 0,
-            movable: true,
-            exiting: false,
-            forking: false,
-        })
+        self.tasks.get(&task).map(|_| TaskFacts::new(task, 0))
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
@@ -124,7 +120,7 @@ impl Host for ToyTaskTable {
     fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
         match need {
             Capability::ForkVeto | Capability::Freeze => Ok(()),
-            _ => Err(Unsupported { host: "toy", reason: "it has one CPU, one node and no network".into() }),
+            _ => Err(Unsupported::new("toy", "it has one CPU, one node and no network")),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use penfold_fdcount::{Descriptors, FdCount};
 use penfold_module::simulated::SimulatedHost;
-use penfold_module::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_module::{Caller, CgroupId, Engine, Errno, Tid, simulated::ChildKind};
 
 /// A process: its open descriptors, its soft limit, its parent.
 #[derive(Clone)]
@@ -78,30 +78,31 @@ impl World {
         table.0.lock().unwrap().all.insert(task, first);
         engine.load(&mut host, FdCount::new(table.clone())).unwrap();
         let caller = Caller::root(task);
-        let root = engine.mount(&mut host, &caller, "fdcount").unwrap().root;
+        let root = engine.session(&mut host, &caller).mount("fdcount").unwrap().root;
         World { engine, host, table, root, caller }
     }
 
     fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &self.caller, parent, name.as_bytes(), 0o755).unwrap()
+        self.engine.session(&mut self.host, &self.caller).mkdir(parent, name.as_bytes(), 0o755).unwrap()
     }
 
     fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), Errno> {
         let id = self.engine.find_file(cgroup, file).unwrap();
-        let written = self.engine.write(&mut self.host, &self.caller, cgroup, id, text.as_bytes());
+        let written = self.engine.session(&mut self.host, &self.caller).write(cgroup, id, text.as_bytes());
         written.map_err(|error| error.errno())
     }
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
         let id = self.engine.find_file(cgroup, file).unwrap();
-        let content = self.engine.read(&mut self.host, &self.caller, cgroup, id).unwrap();
+        let content = self.engine.session(&mut self.host, &self.caller).read(cgroup, id).unwrap();
         String::from_utf8(content).unwrap().trim_end().to_owned()
     }
 
     fn fork(&mut self, parent: Tid) -> Result<Tid, Errno> {
         let next = Tid(self.host.tids().last().unwrap().0 + 1);
         self.table.0.lock().unwrap().unborn = Some((next, parent));
-        let child = self.host.fork(&mut self.engine, parent, false).map_err(|error| error.errno())?;
+        let child =
+            self.host.fork(&mut self.engine, parent, ChildKind::Process).map_err(|error| error.errno())?;
         assert_eq!(child, next);
         Ok(child)
     }
@@ -221,7 +222,7 @@ fn unload_gives_each_process_its_own_limit_back() {
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "10").unwrap();
     world.write(world.root, "tasks", &task.to_string()).unwrap();
-    world.engine.rmdir(&mut world.host, &world.caller, a).unwrap();
+    world.engine.session(&mut world.host, &world.caller).rmdir(a).unwrap();
     world.engine.unmount(&mut world.host, world.root).unwrap();
     world.engine.unload(&mut world.host, "fdcount").unwrap();
     assert_eq!(world.limit(task), 1024);

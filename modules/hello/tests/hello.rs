@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use penfold_hello::Hello;
 use penfold_module::loader::Controller;
 use penfold_module::simulated::SimulatedHost;
-use penfold_module::{Caller, CgroupId, Engine, Errno, Subsystem, Tid};
+use penfold_module::{Caller, CgroupId, Engine, Errno, MoveScope, Subsystem, Tid, simulated::ChildKind};
 
 struct World {
     engine: Engine,
@@ -31,22 +31,23 @@ impl World {
     fn of(controller: impl Subsystem) -> World {
         let (mut engine, mut host, root) = (Engine::new(), SimulatedHost::new(2), Caller::root(Tid(1)));
         engine.load(&mut host, controller).unwrap();
-        let top = engine.mount(&mut host, &root, "hello").unwrap().root;
+        let top = engine.session(&mut host, &root).mount("hello").unwrap().root;
         World { engine, host, root, top }
     }
 
     fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &self.root, parent, name.as_bytes(), 0o755).unwrap()
+        self.engine.session(&mut self.host, &self.root).mkdir(parent, name.as_bytes(), 0o755).unwrap()
     }
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
         let file = self.engine.find_file(cgroup, file).unwrap();
-        String::from_utf8(self.engine.read(&mut self.host, &self.root, cgroup, file).unwrap()).unwrap()
+        String::from_utf8(self.engine.session(&mut self.host, &self.root).read(cgroup, file).unwrap())
+            .unwrap()
     }
 
     fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), Errno> {
         let file = self.engine.find_file(cgroup, file).unwrap();
-        let written = self.engine.write(&mut self.host, &self.root, cgroup, file, text.as_bytes());
+        let written = self.engine.session(&mut self.host, &self.root).write(cgroup, file, text.as_bytes());
         written.map_err(|error| error.errno())
     }
 }
@@ -81,8 +82,8 @@ fn tasks_are_counted_as_they_move_and_are_born() {
     for mut world in World::both() {
         let group = world.mkdir(world.top, "group");
         let task = world.host.spawn(&mut world.engine, 0);
-        world.engine.attach(&mut world.host, &world.root, group, task, false).unwrap();
-        let child = world.host.fork(&mut world.engine, task, false).unwrap();
+        world.engine.session(&mut world.host, &world.root).attach(group, task, MoveScope::Task).unwrap();
+        let child = world.host.fork(&mut world.engine, task, ChildKind::Process).unwrap();
         assert_eq!(world.read(group, "hello.stat"), "moved 1\nborn 1\n");
         assert_eq!(world.read(group, "hello.tasks"), "2\n");
         world.host.exit(&mut world.engine, child);

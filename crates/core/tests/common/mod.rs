@@ -4,7 +4,7 @@
 mod probe;
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Result, Tid};
+use penfold_core::{Access, Caller, CgroupId, Engine, Errno, MoveScope, Result, Tid, simulated::ChildKind};
 
 #[allow(unused_imports)] // each test program uses a part
 pub use probe::*;
@@ -40,12 +40,12 @@ impl World {
     }
 
     pub fn mount(&mut self, options: &str) -> Result<CgroupId, Errno> {
-        let mounted = self.engine.mount(&mut self.host, &self.root, options);
+        let mounted = self.engine.session(&mut self.host, &self.root).mount(options);
         mounted.map(|mounted| mounted.root).map_err(|error| error.errno())
     }
 
     pub fn remount(&mut self, root: CgroupId, options: &str) -> Result<(), Errno> {
-        self.engine.remount(&mut self.host, &self.root, root, options).map_err(|error| error.errno())
+        self.engine.session(&mut self.host, &self.root).remount(root, options).map_err(|error| error.errno())
     }
 
     pub fn unmount(&mut self, root: CgroupId) {
@@ -53,12 +53,12 @@ impl World {
     }
 
     pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> Result<CgroupId, Errno> {
-        let made = self.engine.mkdir(&mut self.host, &self.root, parent, name.as_bytes(), 0o755);
+        let made = self.engine.session(&mut self.host, &self.root).mkdir(parent, name.as_bytes(), 0o755);
         made.map_err(|error| error.errno())
     }
 
     pub fn rmdir(&mut self, cgroup: CgroupId) -> Result<(), Errno> {
-        self.engine.rmdir(&mut self.host, &self.root, cgroup).map_err(|error| error.errno())
+        self.engine.session(&mut self.host, &self.root).rmdir(cgroup).map_err(|error| error.errno())
     }
 
     pub fn rename(
@@ -77,11 +77,11 @@ impl World {
     }
 
     pub fn fork(&mut self, parent: Tid) -> Result<Tid, Errno> {
-        self.host.fork(&mut self.engine, parent, false).map_err(|error| error.errno())
+        self.host.fork(&mut self.engine, parent, ChildKind::Process).map_err(|error| error.errno())
     }
 
     pub fn thread(&mut self, parent: Tid) -> Tid {
-        self.host.fork(&mut self.engine, parent, true).unwrap()
+        self.host.fork(&mut self.engine, parent, ChildKind::Thread).unwrap()
     }
 
     pub fn exit(&mut self, task: Tid) {
@@ -90,19 +90,20 @@ impl World {
 
     /// Moves one thread.
     pub fn attach(&mut self, cgroup: CgroupId, task: Tid) -> Result<(), Errno> {
-        let moved = self.engine.attach(&mut self.host, &self.root, cgroup, task, false);
+        let moved = self.engine.session(&mut self.host, &self.root).attach(cgroup, task, MoveScope::Task);
         moved.map_err(|error| error.errno())
     }
 
     /// Moves a whole thread group.
     pub fn attach_group(&mut self, cgroup: CgroupId, task: Tid) -> Result<(), Errno> {
-        let moved = self.engine.attach(&mut self.host, &self.root, cgroup, task, true);
+        let moved =
+            self.engine.session(&mut self.host, &self.root).attach(cgroup, task, MoveScope::ThreadGroup);
         moved.map_err(|error| error.errno())
     }
 
     pub fn read(&mut self, cgroup: CgroupId, name: &str) -> Result<String, Errno> {
-        let id = self.engine.open(&self.root, cgroup, name, 4).map_err(|error| error.errno())?;
-        let content = self.engine.read(&mut self.host, &self.root, cgroup, id);
+        let id = self.engine.open(&self.root, cgroup, name, Access::READ).map_err(|error| error.errno())?;
+        let content = self.engine.session(&mut self.host, &self.root).read(cgroup, id);
         content.map(|content| String::from_utf8(content).unwrap()).map_err(|error| error.errno())
     }
 
@@ -112,8 +113,8 @@ impl World {
     }
 
     pub fn write(&mut self, cgroup: CgroupId, name: &str, content: impl AsRef<[u8]>) -> Result<(), Errno> {
-        let id = self.engine.open(&self.root, cgroup, name, 2).map_err(|error| error.errno())?;
-        let written = self.engine.write(&mut self.host, &self.root, cgroup, id, content.as_ref());
+        let id = self.engine.open(&self.root, cgroup, name, Access::WRITE).map_err(|error| error.errno())?;
+        let written = self.engine.session(&mut self.host, &self.root).write(cgroup, id, content.as_ref());
         written.map_err(|error| error.errno())
     }
 
@@ -124,7 +125,7 @@ impl World {
 
     /// `/proc/TASK/cgroup`
     pub fn proc(&self, task: Tid) -> String {
-        use penfold_core::HostView as _;
+        use penfold_core::host::HostView as _;
         let text = self.engine.proc_pid_cgroup(self.host.css_set(task)).unwrap();
         String::from_utf8(text).unwrap()
     }

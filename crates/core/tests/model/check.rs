@@ -1,6 +1,10 @@
 //! The comparison of everything that can be observed.
 
-use penfold_core::{Callbacks, CgroupId, EventMask, HostView as _, Resource, Tid};
+use penfold_core::{
+    CgroupId, Tid,
+    host::{EventMask, HostView as _},
+    subsystem::{Callbacks, Resource},
+};
 
 use super::drive::Pair;
 use super::naive::{KINDS, at, of_forks};
@@ -40,7 +44,7 @@ impl Pair {
                 interest.set(wanted, interest.contains(wanted) || callback);
             }
         }
-        assert_eq!(engine.interest(), interest);
+        assert_eq!(engine.event_mask(), interest);
         let refusing = model.subs().any(|sub| {
             let mut tallies = sub.css.values().flat_map(|css| css.tallies.iter().zip(sub.rules()));
             sub.refusing || tallies.any(|(tally, &rule)| of_forks(rule) && tally.limit.is_some())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use penfold_core::{Callbacks, Errno};
+use penfold_core::{Errno, subsystem::Callbacks};
 
 use super::naive::{Answer, Css, Group, KINDS, Model, Sub, join, parent_of};
 
@@ -171,7 +171,7 @@ impl Model {
         let sub = self.sub_mut(slot);
         let mut css = sub.new_css();
         for (rule, tally) in sub.rules().iter().zip(&mut css.tallies) {
-            tally.peak = if *rule == penfold_core::Resource::Tasks { population } else { 0 };
+            tally.peak = if *rule == penfold_core::subsystem::Resource::Tasks { population } else { 0 };
         }
         sub.css.insert("/".into(), css);
         if sub.has(Callbacks::FORK) {

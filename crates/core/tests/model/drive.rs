@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use penfold_core::{Caller, CgroupId, CpuTime, CssSetId, Errno, ForkCharge, Host as _, HostView as _, Tid};
+use penfold_core::{
+    Caller, CgroupId, CssSetId, Errno, ForkCharge, Tid,
+    host::{Host as _, HostView as _},
+    subsystem::CpuTime,
+};
 
 use super::naive::{Answer, KINDS, Kind, Model, Place, is_below, join, parent_of};
 use super::op::Op;
@@ -111,7 +115,7 @@ impl Pair {
         Some(match *op {
             Op::Mount { ref options, privileged } => {
                 let caller = Pair::caller(!privileged);
-                let mounted = errno(world.engine.mount(&mut world.host, &caller, options));
+                let mounted = errno(world.engine.session(&mut world.host, &caller).mount(options));
                 let id = |root| world.engine.tree().hierarchy_of(root).id;
                 let core = mounted.map(|mounted| id(mounted.root));
                 let expected = model.mount(privileged, options);
@@ -135,15 +139,18 @@ impl Pair {
                 let (hierarchy, path, id) = self.cgroup(at)?;
                 let mode = if open { 0o777 } else { 0o755 };
                 let Pair { world, model, .. } = self;
-                let core =
-                    world.engine.mkdir(&mut world.host, &Pair::caller(user), id, name.as_bytes(), mode);
+                let core = world.engine.session(&mut world.host, &Pair::caller(user)).mkdir(
+                    id,
+                    name.as_bytes(),
+                    mode,
+                );
                 let uid = if user { USER } else { 0 };
                 (errno(core).map(|_| ()), model.mkdir(uid, hierarchy, &path, name, mode))
             }
             Op::Rmdir { at, user } => {
                 let (hierarchy, path, id) = self.cgroup(at)?;
                 let Pair { world, model, .. } = self;
-                let core = errno(world.engine.rmdir(&mut world.host, &Pair::caller(user), id));
+                let core = errno(world.engine.session(&mut world.host, &Pair::caller(user)).rmdir(id));
                 if core.is_ok() {
                     self.stale.push(id);
                 }
@@ -294,9 +301,14 @@ impl Pair {
         meant: Answer<Option<i32>>,
     ) -> (Answer, Answer) {
         // The permission bits of the file are another matter: it is opened by its id.
-        let file = if whole { penfold_core::FileId::Procs } else { penfold_core::FileId::Tasks };
+        let file = if whole {
+            penfold_core::control_file::FileId::Procs
+        } else {
+            penfold_core::control_file::FileId::Tasks
+        };
         let Pair { world, model, .. } = self;
-        let core = world.engine.write(&mut world.host, &Pair::caller(user), id, file, text.as_bytes());
+        let core =
+            world.engine.session(&mut world.host, &Pair::caller(user)).write(id, file, text.as_bytes());
         let expected = match meant {
             Ok(Some(0)) => model.attach(if user { USER } else { 0 }, hierarchy, path, 1, whole),
             Ok(Some(task)) => model.attach(if user { USER } else { 0 }, hierarchy, path, task, whole),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use penfold_core::{Callbacks, Errno, Resource};
+use penfold_core::{
+    Errno,
+    subsystem::{Callbacks, Resource},
+};
 
 use super::naive::{Answer, Flight, KINDS, Model, Place, Sub, Task, at, of_forks, upwards};
 

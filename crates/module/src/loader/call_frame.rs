@@ -9,7 +9,10 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use penfold_core::{Css, Error, Services};
+use penfold_core::{
+    Error,
+    subsystem::{Css, Services},
+};
 
 /// The mark of no thread.
 const NOBODY: usize = 0;

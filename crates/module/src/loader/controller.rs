@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use penfold_core::{
-    Callbacks, Context, ControlFile, Errno, Error, Migration, Result, Rule, Subsystem, Tid, Visibility,
+    Errno, Error, Result, Tid,
+    control_file::{ControlFile, Visibility},
+    subsystem::{Callbacks, Context, Migration, Rule, Subsystem},
 };
 
 use super::call_frame::{CallOutput, Subject};
@@ -225,9 +227,9 @@ fn file_of(number: usize, described: &FileDescription) -> ControlFile<Controller
     };
     let file = if described.not_a_setting { file.not_a_setting() } else { file };
     match described.visibility {
-        Visibility::Everywhere => file,
         Visibility::RootOnly => file.root_only(),
         Visibility::NotRoot => file.not_on_root(),
+        _ => file,
     }
 }
 

@@ -2,7 +2,12 @@
 
 use core::ffi::c_char;
 
-use penfold_core::{Callbacks, Errno, MAX_SUBSYSTEM_NAME, PAGE_SIZE, Resource, Visibility};
+use penfold_core::{
+    Errno,
+    control_file::{PAGE_SIZE, Visibility},
+    internal::MAX_SUBSYSTEM_NAME,
+    subsystem::{Callbacks, Resource},
+};
 
 use super::fault::Fault;
 use crate::abi;

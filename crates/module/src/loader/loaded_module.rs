@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 
-use penfold_core::{Css, Resource, Services};
+use penfold_core::subsystem::{Css, Resource, Services};
 
 use super::call_frame::{CallFrame, CallOutput, CallSlot, Subject};
 use super::description::ModuleDescription;

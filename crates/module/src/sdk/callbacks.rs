@@ -11,7 +11,11 @@
 use std::ffi::{c_int, c_void};
 use std::slice;
 
-use penfold_core::{Css, Errno, Loaded, Migration, Result, Subsystem, Tid};
+use penfold_core::{
+    Errno, Result, Tid,
+    internal::Loaded,
+    subsystem::{Css, Migration, Subsystem},
+};
 
 use super::make::Make;
 use super::panics::caught;
@@ -74,7 +78,7 @@ macro_rules! callbacks {
                 // SAFETY: the caller vouches for the contract.
                 let $typed = unsafe { $made };
             )?
-            let method = |$subsystem: &mut S, $ctx: &mut penfold_core::Context<'_, S>| $body;
+            let method = |$subsystem: &mut S, $ctx: &mut penfold_core::subsystem::Context<'_, S>| $body;
             // SAFETY: the caller vouches for the contract.
             unsafe { attempt::<S>(ctx, |loaded, remote, css| loaded.with(remote, css, method)) }
         }
@@ -88,7 +92,7 @@ macro_rules! callbacks {
                 // SAFETY: the caller vouches for the contract.
                 let $typed = unsafe { $made };
             )?
-            let method = |$subsystem: &mut S, $ctx: &mut penfold_core::Context<'_, S>| $body;
+            let method = |$subsystem: &mut S, $ctx: &mut penfold_core::subsystem::Context<'_, S>| $body;
             // SAFETY: the caller vouches for the contract.
             unsafe { run::<S, _>(ctx, |loaded, remote, css| loaded.with(remote, css, method)) };
         }

@@ -5,8 +5,9 @@ use std::ffi::c_char;
 use std::mem::size_of;
 
 use penfold_core::{
-    Callbacks, ControlFile, Errno, PAGE_SIZE, ReadHandler, Resource, Rule, Subsystem, Visibility,
-    WriteHandler,
+    Errno,
+    control_file::{ControlFile, PAGE_SIZE, ReadHandler, Visibility, WriteHandler},
+    subsystem::{Callbacks, Resource, Rule, Subsystem},
 };
 
 use super::make::Make;
@@ -135,6 +136,7 @@ const fn with_facts<S: Subsystem>(file: &ControlFile<S>, entry: abi::RawFile) ->
             Visibility::Everywhere => abi::EVERYWHERE,
             Visibility::RootOnly => abi::ROOT_ONLY,
             Visibility::NotRoot => abi::NOT_ON_ROOT,
+            _ => panic!("the binary interface has no such visibility"),
         },
         max_write: if file.max_write == PAGE_SIZE { 0 } else { file.max_write as u32 },
         flags: if file.not_a_setting { abi::FILE_COUNTS } else { 0 },
@@ -150,6 +152,7 @@ const fn with_handlers<S: Subsystem>(file: &ControlFile<S>, mut entry: abi::RawF
         ReadHandler::S64(_) => entry.read_s64 = Some(handlers::read_s64::<S>),
         ReadHandler::Map(_) => entry.read_map = Some(handlers::read_map::<S>),
         ReadHandler::Text(_) => entry.read_text = Some(handlers::read_text::<S>),
+        _ => panic!("the binary interface has no such handler"),
     }
     match file.write {
         WriteHandler::None => {}
@@ -157,6 +160,7 @@ const fn with_handlers<S: Subsystem>(file: &ControlFile<S>, mut entry: abi::RawF
         WriteHandler::S64(_) => entry.write_s64 = Some(handlers::write_s64::<S>),
         WriteHandler::Text(_) => entry.write_text = Some(handlers::write_text::<S>),
         WriteHandler::Trigger(_) => entry.trigger = Some(handlers::trigger::<S>),
+        _ => panic!("the binary interface has no such handler"),
     }
     entry
 }
@@ -180,6 +184,7 @@ const fn rule(rule: &Rule) -> abi::RawRule {
             Resource::Forks => abi::FORKS,
             Resource::CpuTime => abi::CPU_TIME,
             Resource::Sockets => abi::SOCKETS,
+            _ => panic!("the binary interface has no such resource"),
         },
         refusal: match rule.errno {
             Errno::EAGAIN => 0,
@@ -273,7 +278,7 @@ const fn same(first: &[c_char; abi::FILE_NAME_SIZE], second: &[c_char; abi::FILE
 mod tests {
     use std::panic::catch_unwind;
 
-    use penfold_core::{Context, Result};
+    use penfold_core::{Result, subsystem::Context};
 
     use super::*;
 

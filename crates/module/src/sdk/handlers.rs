@@ -6,7 +6,11 @@ use std::ffi::{c_char, c_int};
 use std::slice;
 use std::str;
 
-use penfold_core::{Context, ControlFile, Errno, Error, ReadHandler, Result, Subsystem, WriteHandler};
+use penfold_core::{
+    Errno, Error, Result,
+    control_file::{ControlFile, ReadHandler, WriteHandler},
+    subsystem::{Context, Subsystem},
+};
 
 use super::callbacks::attempt;
 use super::remote_services::ServicePort;

@@ -1,6 +1,6 @@
 //! How a module makes its subsystem.
 
-use penfold_core::Subsystem;
+use penfold_core::subsystem::Subsystem;
 
 /// The expression of [`export!`](crate::export), as a type: descriptions are constants and can't hold a closure.
 pub trait Make {

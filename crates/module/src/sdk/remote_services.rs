@@ -4,8 +4,10 @@ use std::cell::OnceCell;
 use std::ffi::{c_char, c_int};
 
 use penfold_core::{
-    Caller, Capability, Counter, CpuTime, CpuUsage, Css, EngineView, Errno, Error, HierarchyFlags, IndexSet,
-    Result, Services, TaskFacts, Tid,
+    Caller, Errno, Error, Result, Tid,
+    host::{Capability, ExistingPages, IndexSet, TaskFacts},
+    subsystem::{Counter, CpuTime, CpuUsage, Css, EngineView, Services},
+    tree::HierarchyFlags,
 };
 
 use crate::abi;
@@ -224,6 +226,7 @@ impl Services for RemoteServices {
             Capability::MemoryNodes => abi::NEED_MEMORY_NODES,
             Capability::Freeze => abi::NEED_FREEZE,
             Capability::SocketClass => abi::NEED_SOCKET_CLASS,
+            _ => return Err(RemoteServices::cannot(Errno::EOPNOTSUPP, need)),
         };
         let answer = service!(self.port, require, number);
         self.checked(answer, |errno| RemoteServices::cannot(errno, need))
@@ -234,14 +237,12 @@ impl Services for RemoteServices {
         if service!(self.port, task, task.0, &raw mut facts) != 0 {
             return None;
         }
-        Some(TaskFacts {
-            group: Tid(facts.group),
-            real_uid: facts.real_uid,
-            saved_uid: facts.saved_uid,
-            movable: facts.movable != 0,
-            exiting: facts.exiting != 0,
-            forking: facts.forking != 0,
-        })
+        let mut task = TaskFacts::new(Tid(facts.group), facts.real_uid);
+        task.saved_uid = facts.saved_uid;
+        task.movable = facts.movable != 0;
+        task.exiting = facts.exiting != 0;
+        task.forking = facts.forking != 0;
+        Some(task)
     }
 
     fn threads_of(&self, group: Tid) -> Vec<Tid> {
@@ -278,7 +279,7 @@ impl Services for RemoteServices {
         task: Tid,
         from: &IndexSet,
         to: &IndexSet,
-        migrate: bool,
+        existing: ExistingPages,
     ) -> Result<(), Errno> {
         let (from, to) = (from.to_words(), to.to_words());
         plain(service!(
@@ -289,7 +290,7 @@ impl Services for RemoteServices {
             from.len(),
             to.as_ptr(),
             to.len(),
-            migrate.into()
+            (existing == ExistingPages::Move).into()
         ))
     }
 

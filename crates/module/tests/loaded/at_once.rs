@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use penfold_core::{CgroupId, Errno, FileId, Tid};
+use penfold_core::{CgroupId, Errno, Tid, control_file::FileId};
 use penfold_module::loader::Controller;
 
 use super::compile::module;
@@ -95,7 +95,7 @@ fn unload_races_with_forks_exits_attaches_and_reads() {
                 let World { engine, host, root } = world;
                 let live = engine.find_file(top, "witness.told");
                 for &file in opened.iter().rev().take(3) {
-                    match engine.read(host, root, top, file) {
+                    match engine.session(host, root).read(top, file) {
                         Ok(text) => assert!(live == Some(file) && text.starts_with(b"states ")),
                         Err(error) => {
                             assert!(live != Some(file) && error.errno() == Errno::ENODEV, "{error}");
@@ -117,7 +117,7 @@ fn unload_races_with_forks_exits_attaches_and_reads() {
         {
             let mut world = lock();
             let World { engine, host, root } = &mut *world;
-            engine.remount(host, root, top, "witness").unwrap();
+            engine.session(host, root).remount(top, "witness").unwrap();
             check(&mut world, top);
         }
         // some of the other threads get their turn while the module is bound
@@ -129,7 +129,7 @@ fn unload_races_with_forks_exits_attaches_and_reads() {
             check(&mut world, top);
             assert_eq!(world.unload("witness"), Err(Errno::EBUSY));
             let World { engine, host, root } = &mut *world;
-            engine.remount(host, root, top, "name=here").unwrap();
+            engine.session(host, root).remount(top, "name=here").unwrap();
         }
         thread::yield_now();
         lock().unload("witness").unwrap_or_else(|errno| panic!("round {round}: {errno}"));

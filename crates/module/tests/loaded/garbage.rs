@@ -1,6 +1,6 @@
 //! A module that returns garbage: the engine goes on and names the fault.
 
-use penfold_core::Errno;
+use penfold_core::{Errno, MoveScope};
 
 use super::compile::module;
 use super::world::{World, is_mapped};
@@ -20,8 +20,8 @@ fn answers_that_are_no_errnos_are_errors() {
         let sets = world.engine.css_set_count();
         let World { engine, host, root } = &mut world;
         let refusals = [
-            engine.mkdir(host, root, top, b"h", 0o755).unwrap_err(),
-            engine.attach(host, root, top, task, false).unwrap_err(),
+            engine.session(host, root).mkdir(top, b"h", 0o755).unwrap_err(),
+            engine.session(host, root).attach(top, task, MoveScope::Task).unwrap_err(),
         ];
         for refused in refusals {
             assert_eq!(refused.errno(), Errno::EINVAL);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use penfold_core::{Errno, Tid};
+use penfold_core::{Access, Errno, Tid};
 use penfold_module::loader::{Controller, LoadError};
 
 use super::compile::{Object, module, scratch};
@@ -108,7 +108,7 @@ fn e6_6_failed_create_at_load_leaves_nothing() {
     let (file, log) = logging(&[("FAIL", "1")]);
     let mut world = World::new();
     let task = world.spawn();
-    let before = (world.engine.proc_cgroups(), world.engine.css_set_count(), world.engine.interest());
+    let before = (world.engine.proc_cgroups(), world.engine.css_set_count(), world.engine.event_mask());
     for _ in 0..3 {
         let controller = Controller::open(file.path()).unwrap();
         let failed = world.engine.load(&mut world.host, controller).unwrap_err();
@@ -120,7 +120,7 @@ fn e6_6_failed_create_at_load_leaves_nothing() {
         assert_eq!(world.unload("witness"), Err(Errno::ENOENT));
         assert_eq!(
             before,
-            (world.engine.proc_cgroups(), world.engine.css_set_count(), world.engine.interest())
+            (world.engine.proc_cgroups(), world.engine.css_set_count(), world.engine.event_mask())
         );
         assert!(!world.engine.can_refuse_fork(), "create had set a limit");
         let child = world.fork(task).unwrap();
@@ -161,7 +161,7 @@ fn e6_3_forks_in_flight_over_an_unload_reach_no_module() {
     let mut world = World::new();
     let task = world.spawn();
     world.load(one.path());
-    let set = penfold_core::HostView::css_set(&world.host, task).unwrap();
+    let set = penfold_core::host::HostView::css_set(&world.host, task).unwrap();
     let mut charge = || world.engine.charge_fork(&mut world.host, task, set).unwrap();
     let (committed, cancelled, over_both) = (charge(), charge(), charge());
     world.unload("witness").unwrap();
@@ -245,29 +245,31 @@ fn e6_7_file_opened_before_the_unload_answers_enodev() {
     let mut world = World::new();
     let top = world.mount("none,name=x").unwrap();
     let World { engine, host, root } = &mut world;
-    let open = |engine: &mut penfold_core::Engine, name: &str| engine.open(root, top, name, 6).unwrap();
+    let open = |engine: &mut penfold_core::Engine, name: &str| {
+        engine.open(root, top, name, Access::READ | Access::WRITE).unwrap()
+    };
     engine.load(host, Controller::open(file.path()).unwrap()).unwrap();
-    engine.remount(host, root, top, "witness").unwrap();
+    engine.session(host, root).remount(top, "witness").unwrap();
     let old = open(engine, "witness.value");
-    engine.remount(host, root, top, "name=x").unwrap();
+    engine.session(host, root).remount(top, "name=x").unwrap();
     let gone = |engine: &mut penfold_core::Engine, host: &mut penfold_core::simulated::SimulatedHost| {
-        assert_eq!(engine.read(host, root, top, old).unwrap_err().errno(), Errno::ENODEV);
-        assert_eq!(engine.write(host, root, top, old, b"1").unwrap_err().errno(), Errno::ENODEV);
+        assert_eq!(engine.session(host, root).read(top, old).unwrap_err().errno(), Errno::ENODEV);
+        assert_eq!(engine.session(host, root).write(top, old, b"1").unwrap_err().errno(), Errno::ENODEV);
         assert_eq!(engine.file_owner(top, old).unwrap_err().errno(), Errno::ENODEV);
     };
     gone(engine, host);
     engine.unload(host, "witness").unwrap();
     gone(engine, host);
     engine.load(host, Controller::open(other.path()).unwrap()).unwrap();
-    engine.remount(host, root, top, "other").unwrap();
+    engine.session(host, root).remount(top, "other").unwrap();
     gone(engine, host);
-    engine.remount(host, root, top, "name=x").unwrap();
+    engine.session(host, root).remount(top, "name=x").unwrap();
     engine.unload(host, "other").unwrap();
     engine.load(host, Controller::open(file.path()).unwrap()).unwrap();
-    engine.remount(host, root, top, "witness").unwrap();
+    engine.session(host, root).remount(top, "witness").unwrap();
     gone(engine, host);
     let new = open(engine, "witness.value");
-    assert_eq!(engine.read(host, root, top, new).unwrap(), b"0\n");
+    assert_eq!(engine.session(host, root).read(top, new).unwrap(), b"0\n");
 }
 
 /// E6.8: a module whose load has not ended can't be found. So nothing can bind it before it is known to work, and the

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Errno, MoveScope, Tid, simulated::ChildKind};
 use penfold_module::loader::Controller;
 
 pub struct World {
@@ -27,7 +27,7 @@ impl World {
     }
 
     pub fn mount(&mut self, options: &str) -> Result<CgroupId, Errno> {
-        let mounted = self.engine.mount(&mut self.host, &self.root, options);
+        let mounted = self.engine.session(&mut self.host, &self.root).mount(options);
         mounted.map(|mounted| mounted.root).map_err(|error| error.errno())
     }
 
@@ -36,12 +36,12 @@ impl World {
     }
 
     pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> Result<CgroupId, Errno> {
-        let made = self.engine.mkdir(&mut self.host, &self.root, parent, name.as_bytes(), 0o755);
+        let made = self.engine.session(&mut self.host, &self.root).mkdir(parent, name.as_bytes(), 0o755);
         made.map_err(|error| error.errno())
     }
 
     pub fn rmdir(&mut self, cgroup: CgroupId) -> Result<(), Errno> {
-        self.engine.rmdir(&mut self.host, &self.root, cgroup).map_err(|error| error.errno())
+        self.engine.session(&mut self.host, &self.root).rmdir(cgroup).map_err(|error| error.errno())
     }
 
     pub fn spawn(&mut self) -> Tid {
@@ -49,7 +49,7 @@ impl World {
     }
 
     pub fn fork(&mut self, parent: Tid) -> Result<Tid, Errno> {
-        self.host.fork(&mut self.engine, parent, false).map_err(|error| error.errno())
+        self.host.fork(&mut self.engine, parent, ChildKind::Process).map_err(|error| error.errno())
     }
 
     pub fn exit(&mut self, task: Tid) {
@@ -57,20 +57,20 @@ impl World {
     }
 
     pub fn attach(&mut self, cgroup: CgroupId, task: Tid) -> Result<(), Errno> {
-        let moved = self.engine.attach(&mut self.host, &self.root, cgroup, task, false);
+        let moved = self.engine.session(&mut self.host, &self.root).attach(cgroup, task, MoveScope::Task);
         moved.map_err(|error| error.errno())
     }
 
     pub fn read(&mut self, cgroup: CgroupId, name: &str) -> Result<String, String> {
         let file = self.engine.find_file(cgroup, name).expect("the file is there");
-        let read = self.engine.read(&mut self.host, &self.root, cgroup, file);
+        let read = self.engine.session(&mut self.host, &self.root).read(cgroup, file);
         let read = read.map(|content| String::from_utf8(content).expect("a text"));
         read.map_err(|error| format!("{} {error}", error.errno().name()))
     }
 
     pub fn write(&mut self, cgroup: CgroupId, name: &str, text: &str) -> Result<(), String> {
         let file = self.engine.find_file(cgroup, name).expect("the file is there");
-        let written = self.engine.write(&mut self.host, &self.root, cgroup, file, text.as_bytes());
+        let written = self.engine.session(&mut self.host, &self.root).write(cgroup, file, text.as_bytes());
         written.map_err(|error| format!("{} {error}", error.errno().name()))
     }
 

@@ -113,7 +113,7 @@ fn engine_refuses_names_and_files_that_clash() {
     let taken = module("witness", &[]);
     world.load(taken.path());
     let task = world.spawn();
-    let before = (world.engine.proc_cgroups(), world.engine.interest());
+    let before = (world.engine.proc_cgroups(), world.engine.event_mask());
     let procs = "{ .name = \"procs\", .read_text = text_read }";
     for (macros, errno, words) in [
         (vec![("NAME", "\"witness\"")], Errno::EEXIST, "a subsystem of this name is loaded"),
@@ -127,7 +127,7 @@ fn engine_refuses_names_and_files_that_clash() {
         assert_eq!(refused.errno(), errno, "{refused}");
         assert!(refused.to_string().contains(words), "{refused}");
         assert!(!is_mapped(object.path()));
-        assert_eq!(before, (world.engine.proc_cgroups(), world.engine.interest()));
+        assert_eq!(before, (world.engine.proc_cgroups(), world.engine.event_mask()));
         let child = world.fork(task).unwrap();
         world.exit(child);
     }

@@ -3,7 +3,10 @@
 use std::panic::panic_any;
 
 use penfold_module::loader::Controller;
-use penfold_module::{Callbacks, Context, ControlFile, Errno, Error, Migration, Result, Subsystem, Tid, abi};
+use penfold_module::{
+    Callbacks, Context, ControlFile, Errno, Error, Migration, MoveScope, Result, Subsystem, Tid, abi,
+    simulated::ChildKind,
+};
 
 use super::world::World;
 
@@ -157,10 +160,10 @@ fn while_panicking(callback: &str, script: impl FnOnce(&mut World)) -> String {
     world.write(world.top, "when", "never").unwrap();
     assert_eq!(world.read(world.top, "number"), "5\n", "{callback}");
     let group = world.mkdir(world.top, "afterwards").expect("nobody minds");
-    world.attach(group, Tid(2), false);
-    let child = world.fork(Tid(2), false).expect("nobody minds");
+    world.attach(group, Tid(2), MoveScope::Task);
+    let child = world.fork(Tid(2), ChildKind::Process).expect("nobody minds");
     world.host.exit(&mut world.engine, child);
-    world.attach(world.top, Tid(2), false);
+    world.attach(world.top, Tid(2), MoveScope::Task);
     world.rmdir(group);
     assert_eq!(world.engine.tree().children(world.top).count(), 0, "{callback}");
     world.unload()
@@ -181,32 +184,32 @@ fn panic_is_an_eio_that_says_so() {
     assert!(transcript.contains("rmdir -> Err(\"panics: the module failed: a panic: pre_destroy is unhappy"));
     let transcript = while_panicking("can_attach", |world| {
         let group = world.mkdir(world.top, "group").unwrap();
-        world.attach(group, Tid(1), false);
+        world.attach(group, Tid(1), MoveScope::Task);
         world.rmdir(group);
     });
     assert!(
         transcript.contains("attach 1 -> Err(\"panics: the module failed: a panic: can_attach is unhappy")
     );
-    while_panicking("can_fork", |world| assert_eq!(world.fork(Tid(1), false), None));
+    while_panicking("can_fork", |world| assert_eq!(world.fork(Tid(1), ChildKind::Process), None));
 }
 
 #[test]
 fn panic_in_an_infallible_callback_changes_nothing_else() {
     while_panicking("attach", |world| {
         let group = world.mkdir(world.top, "group").unwrap();
-        world.attach(group, Tid(1), false);
+        world.attach(group, Tid(1), MoveScope::Task);
         assert_eq!(world.engine.tree().tasks(&world.host, group), [Tid(1)]);
-        world.attach(world.top, Tid(1), false);
+        world.attach(world.top, Tid(1), MoveScope::Task);
         world.rmdir(group);
     });
     while_panicking("cancel_attach", |world| {
         let group = world.mkdir(world.top, "blocked").unwrap();
-        world.attach(group, Tid(1), false);
+        world.attach(group, Tid(1), MoveScope::Task);
         assert!(world.engine.tree().tasks(&world.host, group).is_empty());
         world.rmdir(group);
     });
     while_panicking("fork", |world| {
-        let child = world.fork(Tid(1), false).expect("it has happened");
+        let child = world.fork(Tid(1), ChildKind::Process).expect("it has happened");
         world.host.exit(&mut world.engine, child);
     });
     while_panicking("exit", |world| world.host.exit(&mut world.engine, Tid(3)));
@@ -223,7 +226,7 @@ fn panic_in_an_infallible_callback_changes_nothing_else() {
     });
     while_panicking("bind", |world| {
         world.engine.unmount(&mut world.host, world.top).unwrap();
-        world.top = world.engine.mount(&mut world.host, &world.root, "panics,blocker").unwrap().root;
+        world.top = world.engine.session(&mut world.host, &world.root).mount("panics,blocker").unwrap().root;
     });
 }
 

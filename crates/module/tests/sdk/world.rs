@@ -7,7 +7,8 @@ use std::fmt::{Debug, Write as _};
 
 use penfold_module::simulated::SimulatedHost;
 use penfold_module::{
-    Callbacks, Caller, CgroupId, Context, Engine, Errno, Error, Migration, Result, Subsystem, Tid,
+    Callbacks, Caller, CgroupId, Context, Engine, Errno, Error, Migration, MoveScope, Result, Subsystem, Tid,
+    simulated::ChildKind,
 };
 
 /// Agrees to no move but those to the root.
@@ -58,7 +59,7 @@ impl World {
         let mut root = Caller::root(Tid(1));
         root.groups = (0..100).collect();
         let options = format!("{name},blocker,xattr");
-        let top = engine.mount(&mut host, &root, &options).expect("it mounts").root;
+        let top = engine.session(&mut host, &root).mount(&options).expect("it mounts").root;
         World { engine, host, root, top, name, transcript: String::new() }
     }
 
@@ -67,23 +68,23 @@ impl World {
     }
 
     pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> Option<CgroupId> {
-        let made = self.engine.mkdir(&mut self.host, &self.root, parent, name.as_bytes(), 0o755);
+        let made = self.engine.session(&mut self.host, &self.root).mkdir(parent, name.as_bytes(), 0o755);
         self.note(&format!("mkdir {name}"), &made.as_ref().map(|_| ()).map_err(described));
         made.ok()
     }
 
     pub fn rmdir(&mut self, cgroup: CgroupId) {
-        let removed = self.engine.rmdir(&mut self.host, &self.root, cgroup);
+        let removed = self.engine.session(&mut self.host, &self.root).rmdir(cgroup);
         self.note("rmdir", &removed.as_ref().map_err(described));
     }
 
-    pub fn attach(&mut self, cgroup: CgroupId, task: Tid, whole: bool) {
-        let moved = self.engine.attach(&mut self.host, &self.root, cgroup, task, whole);
+    pub fn attach(&mut self, cgroup: CgroupId, task: Tid, scope: MoveScope) {
+        let moved = self.engine.session(&mut self.host, &self.root).attach(cgroup, task, scope);
         self.note(&format!("attach {task}"), &moved.as_ref().map_err(described));
     }
 
-    pub fn fork(&mut self, parent: Tid, thread: bool) -> Option<Tid> {
-        let forked = self.host.fork(&mut self.engine, parent, thread);
+    pub fn fork(&mut self, parent: Tid, kind: ChildKind) -> Option<Tid> {
+        let forked = self.host.fork(&mut self.engine, parent, kind);
         self.note(&format!("fork of {parent}"), &forked.as_ref().map_err(described));
         forked.ok()
     }
@@ -92,7 +93,7 @@ impl World {
     pub fn read(&mut self, cgroup: CgroupId, name: &str) -> String {
         let name = self.full(name);
         let read = match self.engine.find_file(cgroup, &name) {
-            Some(file) => self.engine.read(&mut self.host, &self.root, cgroup, file),
+            Some(file) => self.engine.session(&mut self.host, &self.root).read(cgroup, file),
             None => Err(Error::NotFound { object: name.clone() }),
         };
         let read = read.map(|content| String::from_utf8(content).unwrap());
@@ -103,7 +104,9 @@ impl World {
     pub fn write(&mut self, cgroup: CgroupId, name: &str, text: &str) -> Result<(), Errno> {
         let name = self.full(name);
         let written = match self.engine.find_file(cgroup, &name) {
-            Some(file) => self.engine.write(&mut self.host, &self.root, cgroup, file, text.as_bytes()),
+            Some(file) => {
+                self.engine.session(&mut self.host, &self.root).write(cgroup, file, text.as_bytes())
+            }
             None => Err(Error::NotFound { object: name.clone() }),
         };
         let shown: String = text.chars().take(40).collect();
@@ -126,7 +129,7 @@ impl World {
         }
         let limits = self.engine.limits(cgroup);
         self.note("limits", &limits);
-        let interest = self.engine.interest();
+        let interest = self.engine.event_mask();
         self.note("interest", &interest);
         let files = self.engine.files(cgroup).expect("it lives");
         for file in files {

@@ -10,7 +10,7 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use penfold_core::{Capability, Errno, Subsystem};
+use penfold_core::{Errno, host::Capability, subsystem::Subsystem};
 use penfold_module::loader::Controller;
 use penfold_subsystems::NetCls;
 
@@ -48,8 +48,8 @@ fn hosts_reason_comes_through_the_module() {
     let mut world = common::World::of(2, subject());
     world.host.cannot.push(Capability::SocketClass);
     let file = world.file(world.top, "classid");
-    let error = world.engine.write(&mut world.host, &world.root, world.top, file, b"5").unwrap_err();
+    let error = world.engine.session(&mut world.host, &world.root).write(world.top, file, b"5").unwrap_err();
     assert_eq!(error.errno(), Errno::EOPNOTSUPP);
-    let text = "the simulated host can't give classes on sockets here: it was told to pretend so";
+    let text = "the simulated host can't give classes on sockets here: switched off for a test";
     assert_eq!(error.to_string(), text);
 }

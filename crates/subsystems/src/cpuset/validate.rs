@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use bitflags::bitflags;
-use penfold_core::{Errno, Error, IndexSet, Result};
+use penfold_core::{Errno, Error, Result, host::IndexSet};
 
 bitflags! {
     /// The flag files of a cpuset.

@@ -1,6 +1,6 @@
 //! Shares of `ResGroups`: the division of a group's tasks among its children (F3.1 to F3.6). Pure numbers.
 
-use penfold_core::{Errno, Error, Result, parse_s32};
+use penfold_core::{Errno, Error, Result, control_file::parse_s32};
 
 /// "Leave it as it is", in a write only.
 const UNCHANGED: i32 = -1;

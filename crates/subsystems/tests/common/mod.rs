@@ -4,7 +4,9 @@
 #![allow(dead_code, unreachable_pub)]
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, FileId, Subsystem, Tid};
+use penfold_core::{
+    Caller, CgroupId, Engine, Errno, MoveScope, Tid, control_file::FileId, subsystem::Subsystem,
+};
 
 pub struct World {
     pub engine: Engine,
@@ -20,12 +22,12 @@ impl World {
         let name = controller.name().to_owned();
         engine.load(&mut host, controller).unwrap();
         let root = Caller::root(Tid(1));
-        let top = engine.mount(&mut host, &root, &name).unwrap().root;
+        let top = engine.session(&mut host, &root).mount(&name).unwrap().root;
         World { engine, host, root, top, controller: name }
     }
 
     pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &self.root, parent, name.as_bytes(), 0o755).unwrap()
+        self.engine.session(&mut self.host, &self.root).mkdir(parent, name.as_bytes(), 0o755).unwrap()
     }
 
     pub fn spawn_in(&mut self, cgroup: CgroupId) -> Tid {
@@ -35,7 +37,7 @@ impl World {
     }
 
     pub fn attach(&mut self, cgroup: CgroupId, task: Tid) {
-        self.engine.attach(&mut self.host, &self.root, cgroup, task, false).unwrap();
+        self.engine.session(&mut self.host, &self.root).attach(cgroup, task, MoveScope::Task).unwrap();
     }
 
     /// The id of a file of the controller, by its name without the prefix.
@@ -45,12 +47,13 @@ impl World {
 
     pub fn read(&mut self, cgroup: CgroupId, name: &str) -> String {
         let file = self.file(cgroup, name);
-        String::from_utf8(self.engine.read(&mut self.host, &self.root, cgroup, file).unwrap()).unwrap()
+        String::from_utf8(self.engine.session(&mut self.host, &self.root).read(cgroup, file).unwrap())
+            .unwrap()
     }
 
     pub fn write(&mut self, cgroup: CgroupId, name: &str, text: &str) -> Result<(), Errno> {
         let file = self.file(cgroup, name);
-        let written = self.engine.write(&mut self.host, &self.root, cgroup, file, text.as_bytes());
+        let written = self.engine.session(&mut self.host, &self.root).write(cgroup, file, text.as_bytes());
         written.map_err(|error| error.errno())
     }
 }

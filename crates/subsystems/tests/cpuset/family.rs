@@ -73,7 +73,7 @@ fn cloned_child_has_its_parents_lists_unless_exclusive() {
     let plain = w.mkdir(parent, "plain");
     assert_eq!((w.read(plain, "cpus"), w.read(plain, "mems")), ("\n".into(), "\n".into()));
     let clone = w.engine.find_file(parent, "cgroup.clone_children").unwrap();
-    w.engine.write(&mut w.host, &administrator(), parent, clone, b"1").unwrap();
+    w.engine.session(&mut w.host, &administrator()).write(parent, clone, b"1").unwrap();
     let k = w.mkdir(parent, "k");
     assert_eq!((w.read(k, "cpus"), w.read(k, "mems")), ("0\n".into(), "0\n".into()));
     assert_eq!((w.read(k, "cpu_exclusive"), w.read(k, "memory_migrate")), ("0\n".into(), "0\n".into()));
@@ -87,7 +87,7 @@ fn cloned_child_has_its_parents_lists_unless_exclusive() {
     w.write(plain, "cpu_exclusive", "0").unwrap();
     let still = w.mkdir(parent, "still");
     assert_eq!(w.read(still, "mems"), "\n");
-    w.engine.rmdir(&mut w.host, &administrator(), plain).unwrap();
+    w.engine.session(&mut w.host, &administrator()).rmdir(plain).unwrap();
     let again = w.mkdir(parent, "again");
     assert_eq!((w.read(again, "cpus"), w.read(again, "mems")), ("0\n".into(), "0\n".into()));
 }

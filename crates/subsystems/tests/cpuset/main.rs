@@ -5,7 +5,7 @@ mod files;
 mod members;
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Errno, MoveScope, Tid};
 use penfold_subsystems::Cpuset;
 
 struct World {
@@ -23,12 +23,12 @@ impl World {
     fn with(cpus: usize, options: &str) -> World {
         let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(cpus));
         engine.load(&mut host, Cpuset::default()).unwrap();
-        let root = engine.mount(&mut host, &administrator(), options).unwrap().root;
+        let root = engine.session(&mut host, &administrator()).mount(options).unwrap().root;
         World { engine, host, root }
     }
 
     fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &administrator(), parent, name.as_bytes(), 0o755).unwrap()
+        self.engine.session(&mut self.host, &administrator()).mkdir(parent, name.as_bytes(), 0o755).unwrap()
     }
 
     /// A child with `cpus` and node 0.
@@ -41,17 +41,20 @@ impl World {
 
     fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), Errno> {
         let id = self.engine.find_file(cgroup, &format!("cpuset.{file}")).unwrap();
-        let written = self.engine.write(&mut self.host, &administrator(), cgroup, id, text.as_bytes());
+        let written =
+            self.engine.session(&mut self.host, &administrator()).write(cgroup, id, text.as_bytes());
         written.map_err(|error| error.errno())
     }
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
         let id = self.engine.find_file(cgroup, &format!("cpuset.{file}")).unwrap();
-        String::from_utf8(self.engine.read(&mut self.host, &administrator(), cgroup, id).unwrap()).unwrap()
+        String::from_utf8(self.engine.session(&mut self.host, &administrator()).read(cgroup, id).unwrap())
+            .unwrap()
     }
 
     fn attach(&mut self, cgroup: CgroupId, task: Tid) -> Result<(), Errno> {
-        let attached = self.engine.attach(&mut self.host, &administrator(), cgroup, task, false);
+        let attached =
+            self.engine.session(&mut self.host, &administrator()).attach(cgroup, task, MoveScope::Task);
         attached.map_err(|error| error.errno())
     }
 

@@ -1,7 +1,11 @@
 //! The effects of a cpuset on tasks.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Capability, Engine, Errno, IndexSet};
+use penfold_core::{
+    Engine, Errno, MoveScope,
+    host::{Capability, IndexSet},
+    simulated::ChildKind,
+};
 use penfold_subsystems::Cpuset;
 
 use crate::{World, administrator};
@@ -40,13 +44,13 @@ fn members_follow_the_cpus_at_a_move_and_at_a_change() {
     let mut w = World::new();
     let g = w.cpuset(w.root, "g", "0");
     let process = w.spawn();
-    let thread = w.host.fork(&mut w.engine, process, true).unwrap();
+    let thread = w.host.fork(&mut w.engine, process, ChildKind::Thread).unwrap();
     let stranger = w.spawn();
-    w.engine.attach(&mut w.host, &administrator(), g, process, true).unwrap();
+    w.engine.session(&mut w.host, &administrator()).attach(g, process, MoveScope::ThreadGroup).unwrap();
     assert_eq!((w.affinity(process), w.affinity(thread)), ("0".into(), "0".into()));
     w.write(g, "cpus", "1").unwrap();
     assert_eq!((w.affinity(process), w.affinity(thread)), ("1".into(), "1".into()));
-    let child = w.host.fork(&mut w.engine, thread, false).unwrap();
+    let child = w.host.fork(&mut w.engine, thread, ChildKind::Process).unwrap();
     assert_eq!(w.affinity(child), "1", "inherited");
     w.attach(w.root, thread).unwrap();
     assert_eq!((w.affinity(process), w.affinity(thread)), ("1".into(), "0-1".into()));
@@ -74,17 +78,17 @@ fn memory_follows_only_with_memory_migrate() {
     let mut w = {
         // The root gets the nodes when it is mounted again.
         w.engine.unmount(&mut w.host, w.root).unwrap();
-        let root = w.engine.mount(&mut w.host, &administrator(), "cpuset").unwrap().root;
+        let root = w.engine.session(&mut w.host, &administrator()).mount("cpuset").unwrap().root;
         World { root, ..w }
     };
     let g = w.cpuset(w.root, "g", "0");
     let (first, second) = (w.spawn(), w.spawn());
-    let thread = w.host.fork(&mut w.engine, second, true).unwrap();
+    let thread = w.host.fork(&mut w.engine, second, ChildKind::Thread).unwrap();
     w.attach(g, first).unwrap();
     assert_eq!(w.memory(first), "0");
     assert_eq!(w.host.get(first).unwrap().migrated_from, None);
     w.write(g, "memory_migrate", "1").unwrap();
-    w.engine.attach(&mut w.host, &administrator(), g, second, true).unwrap();
+    w.engine.session(&mut w.host, &administrator()).attach(g, second, MoveScope::ThreadGroup).unwrap();
     assert_eq!(w.host.get(second).unwrap().migrated_from, Some(IndexSet::first(2)));
     assert_eq!(w.host.get(thread).unwrap().migrated_from, None, "once for the process");
     w.write(g, "mems", "1").unwrap();
@@ -128,7 +132,7 @@ fn loading_late_and_binding_again_disturb_no_task() {
     host.get_mut(task).unwrap().affinity = IndexSet::single(3);
     engine.load(&mut host, Cpuset::default()).unwrap();
     for _ in 0..2 {
-        let root = engine.mount(&mut host, &administrator(), "cpuset").unwrap().root;
+        let root = engine.session(&mut host, &administrator()).mount("cpuset").unwrap().root;
         engine.unmount(&mut host, root).unwrap();
     }
     engine.unload(&mut host, "cpuset").unwrap();

@@ -2,7 +2,9 @@
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{
-    Capability, CssSetId, Errno, EventMask, Host, HostView, IndexSet, TaskFacts, Tid, Unsupported,
+    CssSetId, Errno, MoveScope, Tid,
+    host::{Capability, EventMask, Host, HostView, IndexSet, TaskFacts, Unsupported},
+    simulated::ChildKind,
 };
 
 use super::common::World;
@@ -78,7 +80,7 @@ fn root_keeps_its_class_over_an_unmount() {
     assert_eq!(world.read(world.top, "classid"), "0\n");
     world.write(world.top, "classid", "9").unwrap();
     world.engine.unmount(&mut world.host, world.top).unwrap();
-    world.top = world.engine.mount(&mut world.host, &world.root, "net_cls").unwrap().root;
+    world.top = world.engine.session(&mut world.host, &world.root).mount("net_cls").unwrap().root;
     assert_eq!(world.read(world.top, "classid"), "9\n");
     let child = world.mkdir(world.top, "g");
     assert_eq!(world.read(child, "classid"), "9\n");
@@ -103,10 +105,10 @@ fn moved_task_has_the_new_class_even_if_none() {
     let group = world.mkdir(world.top, "g");
     world.write(group, "classid", "5").unwrap();
     let leader = world.host.spawn(&mut world.engine, 0);
-    let thread = world.host.fork(&mut world.engine, leader, true).unwrap();
-    world.engine.attach(&mut world.host, &world.root, group, thread, true).unwrap();
+    let thread = world.host.fork(&mut world.engine, leader, ChildKind::Thread).unwrap();
+    world.engine.session(&mut world.host, &world.root).attach(group, thread, MoveScope::ThreadGroup).unwrap();
     assert_eq!((world.class(leader), world.class(thread)), (5, 5));
-    world.engine.attach(&mut world.host, &world.root, world.top, thread, false).unwrap();
+    world.engine.session(&mut world.host, &world.root).attach(world.top, thread, MoveScope::Task).unwrap();
     assert_eq!((world.class(leader), world.class(thread)), (5, 0));
 }
 
@@ -116,9 +118,9 @@ fn child_has_the_class_without_a_fork_callback() {
     let group = world.mkdir(world.top, "g");
     let parent = world.spawn_in(group);
     world.write(group, "classid", "5").unwrap();
-    let child = world.host.fork(&mut world.engine, parent, false).unwrap();
+    let child = world.host.fork(&mut world.engine, parent, ChildKind::Process).unwrap();
     assert_eq!(world.class(child), 5);
-    assert_eq!(world.engine.interest(), EventMask::empty());
+    assert_eq!(world.engine.event_mask(), EventMask::empty());
     world.write(group, "classid", "6").unwrap();
     assert_eq!(world.class(child), 6);
 }
@@ -220,7 +222,7 @@ fn member_that_can_not_be_marked_undoes_the_write() {
     let file = world.file(group, "classid");
     let write = |world: &mut World, errno, text: &[u8]| {
         let mut host = Refusing { inner: &mut world.host, refused: members[1], errno };
-        world.engine.write(&mut host, &world.root, group, file, text).map_err(|error| error.errno())
+        world.engine.session(&mut host, &world.root).write(group, file, text).map_err(|error| error.errno())
     };
     assert_eq!(write(&mut world, Errno::EPERM, b"6"), Err(Errno::EPERM));
     assert_eq!(members.map(|task| world.class(task)), [5, 5, 5]);
@@ -237,7 +239,7 @@ fn sockets_that_can_not_be_marked_refuse_no_move() {
     world.write(group, "classid", "5").unwrap();
     let task = world.host.spawn(&mut world.engine, 0);
     let mut host = Refusing { inner: &mut world.host, refused: task, errno: Errno::EPERM };
-    world.engine.attach(&mut host, &world.root, group, task, false).unwrap();
+    world.engine.session(&mut host, &world.root).attach(group, task, MoveScope::Task).unwrap();
     assert_eq!(world.engine.tree().tasks(&world.host, group), [task]);
     assert_eq!(world.class(task), 0);
 }

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
-use penfold_core::Css;
+use penfold_core::subsystem::Css;
 
 use super::contract::services;
 use crate::abi;

@@ -14,7 +14,10 @@
 use std::ffi::{CStr, c_char, c_int};
 use std::slice;
 
-use penfold_core::{Css, Errno, Error, Result, Services};
+use penfold_core::{
+    Errno, Error, Result,
+    subsystem::{Css, Services},
+};
 
 use crate::abi::RawContext;
 use crate::answer::code;

@@ -2,7 +2,10 @@
 
 use std::ffi::c_int;
 
-use penfold_core::{Capability, Errno, IndexSet, Tid};
+use penfold_core::{
+    Errno, Tid,
+    host::{Capability, ExistingPages, IndexSet},
+};
 
 use super::contract::{plain, services};
 use crate::abi;
@@ -95,8 +98,9 @@ services! {
         let (Some(from), Some(to)) = (from.map(IndexSet::from_words), to.map(IndexSet::from_words)) else {
             return code(Errno::EFAULT);
         };
+        let existing = if migrate == 0 { ExistingPages::Leave } else { ExistingPages::Move };
         call.with_services(code(Errno::EFAULT), |services| {
-            plain(services.set_memory_nodes(Tid(task), &from, &to, migrate != 0))
+            plain(services.set_memory_nodes(Tid(task), &from, &to, existing))
         })
     }
 
