@@ -13,7 +13,7 @@ use nix::unistd::{getegid, geteuid, isatty};
 use penfold_core::{Access, CgroupId, Engine, Tid, host::HostView};
 use penfold_linux::host::RunningCommand;
 use penfold_linux::proc::{TaskStatus, descriptor_path, limits_of, open_working_directory};
-use penfold_linux::trace::{Command, ExecOptions, Session, User};
+use penfold_linux::trace::{Command, CommandSession, ExecOptions, User};
 
 use super::context::{CallContext, number};
 use super::replies::ReplyWriter;
@@ -117,7 +117,7 @@ fn command(context: &CallContext<'_>, call: ExecCall, directory: PathBuf) -> Res
         user: user(context),
         stdio,
         only_stdio: true,
-        session: if terminal { Session::Terminal } else { Session::New },
+        session: if terminal { CommandSession::Terminal } else { CommandSession::New },
         limits: limits_of(context.client.caller.task).unwrap_or_default(),
         ..Command::default()
     })
