@@ -1,16 +1,16 @@
-//! What the targets share: an engine with all controllers, on a host without processes.
+//! The parts that the fuzz targets share: an engine with all controllers, on a host without processes.
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, CgroupId, Engine, Result, Tid};
 
-/// How many CPUs the machine seems to have.
+/// The number of CPUs that the simulated machine has.
 pub const CPUS: usize = 70;
 
 /// An engine with its host.
 pub struct World {
     /// The engine, with all controllers loaded.
     pub engine: Engine,
-    /// Its host.
+    /// The host of the engine.
     pub host: SimulatedHost,
 }
 
@@ -28,12 +28,12 @@ pub fn root() -> Caller {
 }
 
 impl World {
-    /// Mounts.
+    /// Mounts a hierarchy, and returns its root.
     pub fn mount(&mut self, options: impl AsRef<[u8]>) -> Result<CgroupId> {
         self.engine.session(&mut self.host, &root()).mount(options).map(|mounted| mounted.root)
     }
 
-    /// Makes a cgroup that has no reason to be refused.
+    /// Makes a cgroup. Panics if the engine refuses, which has no reason to.
     pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
         self.engine
             .session(&mut self.host, &root())
@@ -41,20 +41,20 @@ impl World {
             .expect("a free name")
     }
 
-    /// Writes into a file that is there.
+    /// Writes to a file, which must exist.
     pub fn write(&mut self, cgroup: CgroupId, file: &str, content: &[u8]) -> Result<()> {
         let file = self.engine.find_file(cgroup, file).expect("it is there");
         self.engine.session(&mut self.host, &root()).write(cgroup, file, content)
     }
 
-    /// Reads a file that is there.
+    /// Reads a file, which must exist.
     pub fn read(&mut self, cgroup: CgroupId, file: &str) -> Result<String> {
         let file = self.engine.find_file(cgroup, file).expect("it is there");
         let content = self.engine.session(&mut self.host, &root()).read(cgroup, file)?;
         Ok(String::from_utf8_lossy(&content).into_owned())
     }
 
-    /// Everything that can be seen of some cgroups.
+    /// The content of all files of some cgroups, and of /proc/cgroups.
     pub fn seen(&mut self, cgroups: &[CgroupId]) -> Vec<String> {
         let mut seen = vec![self.engine.proc_cgroups()];
         for &cgroup in cgroups {

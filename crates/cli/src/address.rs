@@ -5,7 +5,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
 use penfold_server::escape::escape;
-use penfold_server::protocol::{HierarchiesCall, Hierarchy};
+use penfold_server::protocol::{HierarchiesCall, HierarchyInfo};
 
 use crate::engine_connection::EngineConnection;
 use crate::failure::Failure;
@@ -79,7 +79,7 @@ pub(crate) fn or_all_roots(
 }
 
 /// A short label of a hierarchy: its only subsystem, its name if it has no subsystem, else its number.
-pub(crate) fn label(hierarchy: &Hierarchy) -> String {
+pub(crate) fn label(hierarchy: &HierarchyInfo) -> String {
     match (hierarchy.subsystems.as_slice(), hierarchy.name.as_str()) {
         ([one], _) => one.clone(),
         (_, "") | ([_, ..], _) => hierarchy.id.to_string(),

@@ -1,4 +1,4 @@
-//! The loader with a description written by hand, as a C program has it: what it answers, asks and gets wrong.
+//! The loader with a description written by hand, as in C: answers of callbacks, services, and wrong arguments.
 #![cfg(feature = "loader")]
 
 use std::ffi::{c_char, c_int, c_void};
@@ -19,30 +19,30 @@ const fn chars<const N: usize>(text: &str) -> [c_char; N] {
     field
 }
 
-/// The state of a cgroup: how many forks and exits it was told of.
+/// The state of a cgroup: the numbers of its forks and exits.
 struct State {
     forks: u64,
     exits: u64,
 }
 
 unsafe fn services<'a>(ctx: *mut RawContext) -> &'a abi::RawServices {
-    // SAFETY: the loader gives a context with services.
+    // SAFETY: the loader passes a context with services.
     unsafe { &*(*ctx).services }
 }
 
 unsafe fn state<'a>(ctx: *mut RawContext) -> &'a mut State {
-    // SAFETY: what `create` gave.
+    // SAFETY: the state that `create` stored.
     unsafe { &mut *(*ctx).state.cast() }
 }
 
 unsafe extern "C" fn create(_: *mut RawContext, state: *mut *mut c_void) -> c_int {
-    // SAFETY: the loader has room for a pointer there.
+    // SAFETY: the loader has memory for a pointer there.
     unsafe { *state = Box::into_raw(Box::new(State { forks: 0, exits: 0 })).cast() };
     0
 }
 
 unsafe extern "C" fn destroy(ctx: *mut RawContext) {
-    // SAFETY: what `create` gave.
+    // SAFETY: the state that `create` stored.
     drop(unsafe { Box::from_raw((*ctx).state.cast::<State>()) });
 }
 
@@ -68,7 +68,7 @@ unsafe extern "C" fn counts(ctx: *mut RawContext) -> c_int {
     0
 }
 
-/// Answers what was written.
+/// Returns the number that was written.
 unsafe extern "C" fn answer(_: *mut RawContext, value: i64) -> c_int {
     value as c_int
 }
@@ -79,9 +79,9 @@ unsafe extern "C" fn explained(ctx: *mut RawContext, text: *const c_char, length
     -Errno::ERANGE.number()
 }
 
-/// Asks for things that it has not.
+/// Calls services with css, rules and pointers that the module does not have.
 unsafe extern "C" fn garbage(ctx: *mut RawContext) -> c_int {
-    // SAFETY: as `services`; wrong numbers and NULL are what this is about.
+    // SAFETY: as `services`. The services take wrong numbers and NULL.
     unsafe {
         let services = services(ctx);
         for css in [77, u32::MAX - 1, abi::NO_CSS] {
@@ -184,7 +184,7 @@ fn write(
 }
 
 #[test]
-fn callbacks_are_called_and_asked_back() {
+fn callbacks_are_called_and_may_call_services() {
     let (mut engine, mut host, task, root) = mounted();
     let counts = "probe.counts";
     assert_eq!(
@@ -199,7 +199,7 @@ fn callbacks_are_called_and_asked_back() {
 }
 
 #[test]
-fn what_is_no_errno_is_an_error_all_the_same() {
+fn answer_that_is_no_errno_is_an_error() {
     let (mut engine, mut host, _, root) = mounted();
     let mut answer = |text| write(&mut engine, &mut host, root, "probe.answer", text);
     assert_eq!(answer("0"), Ok(()));
@@ -211,20 +211,20 @@ fn what_is_no_errno_is_an_error_all_the_same() {
 }
 
 #[test]
-fn an_explanation_is_the_reason_of_the_error() {
+fn explanation_is_the_reason_of_the_error() {
     let (mut engine, mut host, _, root) = mounted();
     let error = write(&mut engine, &mut host, root, "probe.explained", "too far").unwrap_err();
     assert_eq!(error, "ERANGE probe.explained: too far");
 }
 
 #[test]
-fn wrong_numbers_and_null_harm_nobody() {
+fn services_survive_wrong_numbers_and_null() {
     let (mut engine, mut host, _, root) = mounted();
     assert_eq!(read(&mut engine, &mut host, root, "probe.garbage"), Err(Errno::EIO), "not UTF-8");
 }
 
 #[test]
-fn a_description_of_another_version_is_refused_with_both_versions() {
+fn refusal_of_another_version_names_both_versions() {
     static OTHER: RawModule = RawModule { abi_version: 7, ..MODULE };
     static SMALLER: RawModule = RawModule { services_size: 8, ..MODULE };
     let refusal = |module| match Controller::from_static(module) {
@@ -238,7 +238,7 @@ fn a_description_of_another_version_is_refused_with_both_versions() {
 }
 
 #[test]
-fn a_load_that_fails_leaves_nothing() {
+fn load_that_fails_leaves_nothing() {
     unsafe extern "C" fn refuse(_: *mut *mut c_void) -> c_int {
         -Errno::ENOMEM.number()
     }
@@ -248,7 +248,7 @@ fn a_load_that_fails_leaves_nothing() {
 }
 
 #[test]
-fn a_create_that_says_it_failed_and_answers_0_leaves_no_state() {
+fn create_that_reports_a_failure_leaves_no_state() {
     static DESTROYED: AtomicU32 = AtomicU32::new(0);
     unsafe extern "C" fn failing(ctx: *mut RawContext, state: *mut *mut c_void) -> c_int {
         // SAFETY: as `services`.

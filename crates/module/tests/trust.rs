@@ -1,4 +1,4 @@
-//! Whom a module may come from.
+//! The check that no other user can change a module's file.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -16,7 +16,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
 }
 
-/// A directory with a file in it, both writable by nobody else; gone when dropped.
+/// A directory with a file, neither writable by another user. The drop removes both.
 struct TrustedDirectory {
     directory: PathBuf,
     file: PathBuf,
@@ -28,8 +28,8 @@ impl Drop for TrustedDirectory {
     }
 }
 
-/// `None`, after the reason was printed, where it would lie below a directory that others can write.
-fn place(name: &str) -> Option<TrustedDirectory> {
+/// Makes a directory and its file. Below a directory that others can write: prints that and returns `None`.
+fn trusted_directory(name: &str) -> Option<TrustedDirectory> {
     let base = Path::new(if own_uid() == 0 { "/var/lib" } else { env!("CARGO_TARGET_TMPDIR") });
     let directory = base.join(format!("penfold-trust-{}-{name}", std::process::id()));
     fs::create_dir_all(&directory).expect("a directory");
@@ -59,9 +59,9 @@ fn problem(path: &Path, owner: u32) -> Untrusted {
 }
 
 #[test]
-fn a_file_that_others_can_write_is_refused_with_the_permission_that_is_wrong() {
-    let Some(place) = place("file") else { return };
-    let file = &place.file;
+fn refusal_of_a_writable_file_names_the_permission() {
+    let Some(trusted) = trusted_directory("file") else { return };
+    let file = &trusted.file;
     for (mode, who, remedy) in
         [(0o664, "its group", "g-w"), (0o646, "everybody", "o-w"), (0o666, "its group and everybody", "go-w")]
     {
@@ -77,9 +77,9 @@ fn a_file_that_others_can_write_is_refused_with_the_permission_that_is_wrong() {
 }
 
 #[test]
-fn a_directory_that_others_can_write_is_refused_wherever_it_is_on_the_way() {
-    let Some(place) = place("directory") else { return };
-    let directory = &place.directory;
+fn writable_directory_on_the_way_is_refused() {
+    let Some(trusted) = trusted_directory("directory") else { return };
+    let directory = &trusted.directory;
     let below = directory.join("a/b");
     fs::create_dir_all(&below).expect("directories");
     let file = below.join("module.so");
@@ -99,9 +99,9 @@ fn a_directory_that_others_can_write_is_refused_wherever_it_is_on_the_way() {
 }
 
 #[test]
-fn what_belongs_to_somebody_else_is_refused() {
-    let Some(place) = place("owner") else { return };
-    let (directory, file) = (&place.directory, &place.file);
+fn file_of_another_user_is_refused() {
+    let Some(trusted) = trusted_directory("owner") else { return };
+    let (directory, file) = (&trusted.directory, &trusted.file);
     if own_uid() != 0 {
         assert!(std::env::var_os("CI").is_none(), "not root");
         println!("skipped: only root can give files away");
@@ -111,7 +111,7 @@ fn what_belongs_to_somebody_else_is_refused() {
         chown(path, Some(4711), None).expect("chown");
         let expected = Untrusted::Owner { path: path.clone(), uid: 4711, owner: 0 };
         assert_eq!(problem(file, 0), expected);
-        // that user's own daemon may: it is his, or root's
+        // that user's own daemon may load it: every part is that user's or root's
         assert!(ownership_check::check(file, 4711).is_ok());
         assert!(matches!(problem(file, 4712), Untrusted::Owner { uid: 4711, owner: 4712, .. }));
         chown(path, Some(0), None).expect("chown");
@@ -119,9 +119,9 @@ fn what_belongs_to_somebody_else_is_refused() {
 }
 
 #[test]
-fn a_link_is_judged_by_where_it_leads() {
-    let Some(place) = place("link") else { return };
-    let (directory, file) = (&place.directory, &place.file);
+fn link_counts_by_its_target() {
+    let Some(trusted) = trusted_directory("link") else { return };
+    let (directory, file) = (&trusted.directory, &trusted.file);
     let open = directory.join("open");
     fs::create_dir(&open).expect("a directory");
     set_mode(&open, 0o1777);
@@ -136,9 +136,9 @@ fn a_link_is_judged_by_where_it_leads() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
-    let Some(place) = place("kind") else { return };
-    let directory = &place.directory;
+fn path_to_no_regular_file_is_refused() {
+    let Some(trusted) = trusted_directory("kind") else { return };
+    let directory = &trusted.directory;
     assert_eq!(problem(directory, own_uid()), Untrusted::NotAFile);
     let error = ownership_check::check(&directory.join("nothing.so"), own_uid()).expect_err("nothing");
     assert_eq!(error.errno(), Errno::ENOENT);

@@ -42,7 +42,7 @@ impl World {
             .unwrap()
     }
 
-    /// Usage, successes, failures, forkrate failures.
+    /// The four numbers of `stats`: usage, successes, failures, forkrate failures.
     fn stats(&mut self, cgroup: CgroupId) -> [u64; 4] {
         let text = self.read(cgroup, "stats");
         let numbers: Vec<u64> =
@@ -58,7 +58,7 @@ impl World {
         self.host.fork(&mut self.engine, parent, ChildKind::Process).map_err(|error| error.errno())
     }
 
-    /// Forks until it is refused, and says how often that succeeded.
+    /// Forks until a fork is refused. Returns the number of forks that succeeded.
     fn fork_until_refused(&mut self, parent: Tid) -> usize {
         let forks = (0..10_000).take_while(|_| self.fork(parent).is_ok()).count();
         assert!(forks < 10_000, "never refused");
@@ -95,7 +95,7 @@ fn defaults_and_formats() {
 }
 
 #[test]
-fn shares_are_read_in_any_order_and_a_newline_is_no_part_of_them() {
+fn shares_are_taken_in_any_order_with_a_newline() {
     let mut w = World::new();
     let g = w.mkdir(w.root, "g");
     for (text, answer) in [
@@ -120,7 +120,7 @@ fn shares_are_read_in_any_order_and_a_newline_is_no_part_of_them() {
 
 /// T14
 #[test]
-fn a_parent_guarantees_no_more_than_its_divisor() {
+fn parent_guarantees_no_more_than_its_divisor() {
     let mut w = World::new();
     let (a, b) = (w.mkdir(w.root, "a"), w.mkdir(w.root, "b"));
     assert_eq!(w.write(a, "shares", "res=numtasks,min_shares=60"), Ok(()));
@@ -132,7 +132,7 @@ fn a_parent_guarantees_no_more_than_its_divisor() {
 }
 
 #[test]
-fn a_removed_child_and_a_dont_care_give_the_guarantee_back() {
+fn removed_child_and_dont_care_give_the_guarantee_back() {
     let mut w = World::new();
     let (a, b) = (w.mkdir(w.root, "a"), w.mkdir(w.root, "b"));
     w.write(a, "shares", "min_shares=60,max_shares=90").unwrap();
@@ -176,7 +176,7 @@ fn an_unsupported_share_never_changes_again() {
 
 /// T14
 #[test]
-fn shares_bound_nobody_before_the_total_is_written() {
+fn shares_bound_no_group_before_the_total_is_written() {
     let mut w = World::new();
     let g = w.mkdir(w.root, "g");
     w.write(g, "shares", "max_shares=10").unwrap();
@@ -203,7 +203,7 @@ fn the_eleventh_task_of_a_tenth_of_100_is_refused() {
 }
 
 #[test]
-fn an_ancestor_refuses_and_the_forking_group_counts_the_failure() {
+fn failure_by_an_ancestor_counts_in_the_forking_group() {
     let mut w = World::new();
     let parent = w.mkdir(w.root, "p");
     let child = w.mkdir(parent, "c");
@@ -237,7 +237,7 @@ fn bounds_are_parts_of_parts_and_follow_every_change() {
 }
 
 #[test]
-fn an_unlimited_total_takes_all_bounds_away() {
+fn unlimited_total_takes_all_bounds_away() {
     let mut w = World::new();
     let g = w.mkdir(w.root, "g");
     w.write(g, "shares", "max_shares=10").unwrap();
@@ -248,7 +248,7 @@ fn an_unlimited_total_takes_all_bounds_away() {
 }
 
 #[test]
-fn parameters_take_1_to_2147483647_and_a_total_above_what_is_used() {
+fn parameters_take_1_to_2147483647() {
     let mut w = World::new();
     for file in ["total_numtasks", "forkrate", "forkrate_interval"] {
         let before = w.read(w.root, file);
@@ -267,7 +267,7 @@ fn parameters_take_1_to_2147483647_and_a_total_above_what_is_used() {
 }
 
 #[test]
-fn the_forkrate_is_each_groups_own_and_a_new_interval_begins_anew() {
+fn forkrate_is_each_groups_own() {
     let mut w = World::new();
     let g = w.mkdir(w.root, "g");
     w.write(w.root, "forkrate", "3").unwrap();
@@ -284,7 +284,7 @@ fn the_forkrate_is_each_groups_own_and_a_new_interval_begins_anew() {
 }
 
 #[test]
-fn a_fork_that_the_rate_refuses_leaves_no_charge_behind() {
+fn fork_that_the_rate_refuses_leaves_no_charge() {
     let mut w = World::new();
     w.write(w.root, "total_numtasks", "4").unwrap();
     w.write(w.root, "forkrate", "1").unwrap();
@@ -295,7 +295,7 @@ fn a_fork_that_the_rate_refuses_leaves_no_charge_behind() {
 }
 
 #[test]
-fn writing_the_rate_or_the_interval_starts_all_windows_anew() {
+fn write_of_rate_or_interval_starts_all_windows_anew() {
     let mut w = World::new();
     let g = w.mkdir(w.root, "g");
     let first = w.fork(w.shell).unwrap();
@@ -307,7 +307,7 @@ fn writing_the_rate_or_the_interval_starts_all_windows_anew() {
 }
 
 #[test]
-fn what_exceeds_a_guarantee_is_borrowed_and_given_back_first() {
+fn task_beyond_a_guarantee_is_borrowed() {
     let mut w = World::new();
     let parent = w.mkdir(w.root, "p");
     let child = w.mkdir(parent, "c");
@@ -328,7 +328,7 @@ fn what_exceeds_a_guarantee_is_borrowed_and_given_back_first() {
 }
 
 #[test]
-fn without_a_guarantee_every_task_is_borrowed_from_the_root() {
+fn task_without_a_guarantee_is_borrowed_from_the_root() {
     let mut w = World::new();
     let parent = w.mkdir(w.root, "p");
     let child = w.mkdir(parent, "c");
@@ -344,7 +344,7 @@ fn without_a_guarantee_every_task_is_borrowed_from_the_root() {
 }
 
 #[test]
-fn a_move_is_never_refused() {
+fn move_is_never_refused() {
     let mut w = World::new();
     let g = w.mkdir(w.root, "g");
     w.write(w.root, "total_numtasks", "100").unwrap();
@@ -366,7 +366,7 @@ fn stats_have_no_reset() {
 }
 
 #[test]
-fn a_host_that_cannot_refuse_forks_takes_no_bound_and_no_rate() {
+fn host_that_can_not_refuse_takes_no_bound_and_no_rate() {
     let mut w = World::new();
     w.host.cannot = vec![Capability::ForkVeto];
     let g = w.mkdir(w.root, "g");
@@ -390,7 +390,7 @@ fn a_host_that_cannot_refuse_forks_takes_no_bound_and_no_rate() {
 }
 
 #[test]
-fn a_host_arranges_for_refusals_only_while_something_may_refuse() {
+fn host_has_to_refuse_only_with_a_bound_or_a_rate() {
     let mut w = World::new();
     assert!(!w.engine.can_refuse_fork(), "loaded, but no rate and no bound is set");
     w.write(w.root, "forkrate", "5").unwrap();
@@ -407,7 +407,7 @@ fn a_host_arranges_for_refusals_only_while_something_may_refuse() {
 }
 
 #[test]
-fn loaded_late_it_counts_the_tasks_that_exist() {
+fn late_load_counts_the_tasks_that_exist() {
     let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(1));
     let shell = host.spawn(&mut engine, 0);
     host.fork(&mut engine, shell, ChildKind::Process).unwrap();
@@ -419,7 +419,7 @@ fn loaded_late_it_counts_the_tasks_that_exist() {
 }
 
 #[test]
-fn a_refusal_of_the_forkrate_is_an_event_that_names_it() {
+fn refusal_by_the_forkrate_is_an_event_that_names_it() {
     let mut w = World::new();
     let g = w.mkdir(w.root, "g");
     w.write(w.root, "forkrate", "1").unwrap();

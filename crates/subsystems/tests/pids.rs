@@ -8,7 +8,7 @@ use penfold_core::{Caller, Engine, Errno, Event, MoveScope, Tid, simulated::Chil
 use penfold_subsystems::Pids;
 
 #[test]
-fn the_limit_of_an_ancestor_refuses_and_the_forking_cgroup_counts_it() {
+fn refusal_by_an_ancestor_counts_in_the_forking_cgroup() {
     let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
     engine.load(&mut host, Pids).unwrap();
     let root = Caller::root(Tid(1));
@@ -37,7 +37,7 @@ fn the_limit_of_an_ancestor_refuses_and_the_forking_cgroup_counts_it() {
 }
 
 #[test]
-fn a_refusal_names_the_cgroup_whose_limit_it_is() {
+fn refusal_names_the_cgroup_whose_limit_refuses() {
     let mut world = World::of(1, Pids);
     let parent = world.mkdir(world.top, "parent");
     let child = world.mkdir(parent, "child");

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use penfold_server::protocol::{HierarchiesCall, Hierarchy};
+use penfold_server::protocol::{HierarchiesCall, HierarchyInfo};
 
 use crate::address::CgroupAddress;
 use crate::engine_connection::EngineConnection;
@@ -37,7 +37,7 @@ impl fmt::Display for GroupSpec {
 }
 
 /// The mounted hierarchies of a daemon, in which controllers are looked up.
-pub(super) struct MountedHierarchies(pub(super) Vec<Hierarchy>);
+pub(super) struct MountedHierarchies(pub(super) Vec<HierarchyInfo>);
 
 impl MountedHierarchies {
     pub(super) fn fetch(remote: &mut EngineConnection) -> Result<MountedHierarchies, Failure> {
@@ -47,7 +47,7 @@ impl MountedHierarchies {
     }
 
     /// The hierarchy that has a controller, or is called `name=…`.
-    pub(super) fn with_controller(&self, controller: &str) -> Result<&Hierarchy, Failure> {
+    pub(super) fn with_controller(&self, controller: &str) -> Result<&HierarchyInfo, Failure> {
         let found = self.0.iter().find(|one| match controller.strip_prefix("name=") {
             Some(name) => one.name == name,
             None => one.subsystems.iter().any(|subsystem| subsystem == controller),
@@ -60,9 +60,9 @@ impl MountedHierarchies {
 
     /// The addresses of a specification, one in each hierarchy.
     pub(super) fn addresses(&self, spec: &GroupSpec) -> Result<Vec<CgroupAddress>, Failure> {
-        let mut found: Vec<&Hierarchy> = Vec::new();
+        let mut found: Vec<&HierarchyInfo> = Vec::new();
         for controller in &spec.controllers {
-            let more: Vec<&Hierarchy> = match controller.as_str() {
+            let more: Vec<&HierarchyInfo> = match controller.as_str() {
                 "*" => self.0.iter().collect(),
                 controller => vec![self.with_controller(controller)?],
             };
@@ -93,12 +93,12 @@ impl MountedHierarchies {
 }
 
 /// The address of a path in a hierarchy. The path may be written without its first slash.
-pub(super) fn at(hierarchy: &Hierarchy, path: &str) -> CgroupAddress {
+pub(super) fn at(hierarchy: &HierarchyInfo, path: &str) -> CgroupAddress {
     CgroupAddress(format!("{}:/{}", hierarchy.id, path.trim_matches('/')))
 }
 
 /// A hierarchy as libcgroup writes it: its controllers, or `name=…`.
-pub(super) fn controllers(hierarchy: &Hierarchy) -> String {
+pub(super) fn controllers(hierarchy: &HierarchyInfo) -> String {
     if hierarchy.subsystems.is_empty() {
         format!("name={}", hierarchy.name)
     } else {
@@ -111,12 +111,12 @@ mod tests {
     use super::*;
 
     fn hierarchies() -> MountedHierarchies {
-        let one = |id, name: &str, subsystems: &[&str]| Hierarchy {
+        let one = |id, name: &str, subsystems: &[&str]| HierarchyInfo {
             id,
             name: name.into(),
             subsystems: subsystems.iter().map(|name| (*name).to_owned()).collect(),
             mounts: 1,
-            ..Hierarchy::default()
+            ..HierarchyInfo::default()
         };
         MountedHierarchies(vec![
             one(1, "", &["cpuset", "cpuacct"]),

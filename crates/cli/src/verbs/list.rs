@@ -1,6 +1,6 @@
 //! `penfold ls`.
 
-use penfold_server::protocol::{Cgroup, File, FilesCall, ListCall};
+use penfold_server::protocol::{CgroupInfo, ControlFileInfo, FilesCall, ListCall};
 use serde::Serialize;
 
 use crate::address::{self, CgroupAddress};
@@ -50,9 +50,9 @@ pub(crate) struct LsArguments {
 #[derive(Debug, Serialize)]
 struct Listing {
     address: String,
-    cgroups: Vec<Cgroup>,
+    cgroups: Vec<CgroupInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<Vec<File>>,
+    files: Option<Vec<ControlFileInfo>>,
 }
 
 pub(crate) fn run(arguments: &LsArguments, global: &GlobalOptions) -> Outcome {
@@ -100,7 +100,7 @@ fn listing(
 }
 
 fn text(arguments: &LsArguments, listing: &Listing) -> String {
-    let name = |one: &Cgroup| {
+    let name = |one: &CgroupInfo| {
         if arguments.recursive || arguments.directory {
             one.path.clone()
         } else {

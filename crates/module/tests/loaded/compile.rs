@@ -1,10 +1,10 @@
-//! Compiles modules of C for tests.
+//! Compiles modules in C for tests.
 
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A compiled module, or any other file of a test; it goes with this.
+/// A compiled module, or any other file of a test. The drop removes the file.
 pub struct Object(PathBuf);
 
 impl Object {
@@ -19,7 +19,7 @@ impl Drop for Object {
     }
 }
 
-/// A name that no other test has.
+/// A path that no other test has.
 pub fn scratch(ending: &str) -> Object {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -34,7 +34,7 @@ fn source(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Compiles `tests/c/NAME.c` with these macros: `("NAME", "\"other\"")`, or an empty value.
+/// Compiles `tests/c/NAME.c` with these macros, such as `("NAME", "\"other\"")`. A value may be empty.
 pub fn module(name: &str, macros: &[(&str, &str)]) -> Object {
     let object = scratch(".so");
     let mut compiler = Command::new("cc");

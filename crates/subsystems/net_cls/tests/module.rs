@@ -1,5 +1,5 @@
-//! `net_cls` on the simulated host, from the file of the module. `crates/subsystems` runs the same tests with it built
-//! in.
+//! `net_cls` on the simulated host, from the file of the module. `crates/subsystems` runs the same tests with the
+//! controller built in.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -14,8 +14,8 @@ use penfold_core::{Errno, host::Capability, subsystem::Subsystem};
 use penfold_module::loader::Controller;
 use penfold_subsystems::NetCls;
 
-/// A copy of the module's file: one file is one module, and tests run at once. Cargo builds the library of a package, in
-/// all its forms, before the tests of it.
+/// A copy of the module's file: a file can be loaded once at a time, and tests run in parallel. Cargo builds the
+/// library of a package in all its forms before the package's tests.
 fn file() -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let built = env::current_exe().expect("it runs").with_file_name("libpenfold_net_cls.so");
@@ -28,13 +28,13 @@ fn file() -> PathBuf {
 fn subject() -> Controller {
     let file = file();
     let controller = Controller::open(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    // mapped is enough
+    // the module is mapped and does not need the file
     std::fs::remove_file(file).expect("the copy is ours");
     controller
 }
 
 #[test]
-fn the_module_says_what_the_built_in_says() {
+fn module_has_the_description_of_the_built_in() {
     let (module, linked) = (subject(), Controller::from_static(&penfold_net_cls::penfold_module).unwrap());
     assert_eq!(module.description(), linked.description());
     assert_eq!(module.description().name, NetCls::NAME);
@@ -44,7 +44,7 @@ fn the_module_says_what_the_built_in_says() {
 }
 
 #[test]
-fn a_host_that_can_not_mark_says_why_through_the_module() {
+fn hosts_reason_comes_through_the_module() {
     let mut world = common::World::of(2, subject());
     world.host.cannot.push(Capability::SocketClass);
     let file = world.file(world.top, "classid");

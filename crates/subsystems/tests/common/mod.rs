@@ -1,6 +1,6 @@
 //! One controller on the simulated host, mounted alone.
 
-// every test file has its own copy of this module and uses a part of it
+// each test program has its own copy of this module and uses a part of it
 #![allow(dead_code, unreachable_pub)]
 
 use penfold_core::simulated::SimulatedHost;
@@ -40,7 +40,7 @@ impl World {
         self.engine.session(&mut self.host, &self.root).attach(cgroup, task, MoveScope::Task).unwrap();
     }
 
-    /// A file of the controller, by its name without the prefix.
+    /// The id of a file of the controller, by its name without the prefix.
     pub fn file(&self, cgroup: CgroupId, name: &str) -> FileId {
         self.engine.find_file(cgroup, &format!("{}.{name}", self.controller)).unwrap()
     }

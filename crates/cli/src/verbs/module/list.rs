@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use penfold_server::protocol::{ListModulesCall, ListModulesReply, Module, StillMapped};
+use penfold_server::protocol::{ListModulesCall, ListModulesReply, ModuleInfo, StillMappedInfo};
 
 use crate::engine_connection::GlobalOptions;
 use crate::failure::Outcome;
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &ModuleListArguments, global: &GlobalOptions) -> Ou
         TextTable::new(&["MODULE", "VERSION", ">HIERARCHY", ">REFS", ">OVERRUNS", "PATH", "HOLDER"]);
     let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     for one in all {
-        let Module { name, version, path, hierarchy, references, holder, overruns, .. } = one;
+        let ModuleInfo { name, version, path, hierarchy, references, holder, overruns, .. } = one;
         let hierarchy = hierarchy.map_or(0, |hierarchy| hierarchy.id);
         let [hierarchy, references, overruns] =
             [hierarchy, references, overruns].map(|number| number.to_string());
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &ModuleListArguments, global: &GlobalOptions) -> Ou
         ]);
     }
     table.print()?;
-    for StillMapped { name, path, reason } in still_mapped {
+    for StillMappedInfo { name, path, reason } in still_mapped {
         output::write(format!("{name} ({path}) is unloaded but stays mapped: {reason}\n").as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
