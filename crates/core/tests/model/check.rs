@@ -1,6 +1,6 @@
 //! The comparison of everything that can be observed.
 
-use penfold_core::{Callbacks, CgroupId, EventMask, HostView as _, Resource, Tid};
+use penfold_core::{Callbacks, CgroupId, EventMask, Resource, Tid};
 
 use super::drive::Pair;
 use super::naive::{KINDS, at, of_forks};
@@ -102,24 +102,24 @@ impl Pair {
         let mut groups: Vec<i32> = members.iter().map(|tid| model.tasks[tid].group).collect();
         groups.sort_unstable();
         groups.dedup();
-        assert_eq!(world.read(id, "tasks"), Ok(lines(&members)));
-        assert_eq!(world.read(id, "cgroup.procs"), Ok(lines(&groups)));
+        assert_eq!(world.try_read(id, "tasks"), Ok(lines(&members)));
+        assert_eq!(world.try_read(id, "cgroup.procs"), Ok(lines(&groups)));
         let flag = |flag: bool| Ok(format!("{}\n", u8::from(flag)));
         let group = model.group(hierarchy, path);
-        assert_eq!(world.read(id, "notify_on_release"), flag(group.notify));
-        assert_eq!(world.read(id, "cgroup.clone_children"), flag(group.clone));
+        assert_eq!(world.try_read(id, "notify_on_release"), flag(group.notify));
+        assert_eq!(world.try_read(id, "cgroup.clone_children"), flag(group.clone));
         if path == "/" {
             let agent = &model.hierarchies[&hierarchy].agent;
-            assert_eq!(world.read(id, "release_agent"), Ok(format!("{agent}\n")));
+            assert_eq!(world.try_read(id, "release_agent"), Ok(format!("{agent}\n")));
         }
         let bare = model.hierarchies[&hierarchy].flags.contains("noprefix");
         for sub in model.subs().filter(|sub| sub.hierarchy == hierarchy) {
             let name = KINDS[sub.kind].name;
             let prefix = if bare { String::new() } else { format!("{name}.") };
             let (usage, css) = (model.usage_text(sub, path), &sub.css[path]);
-            assert_eq!(world.read(id, &format!("{prefix}usage")), Ok(usage), "{prefix}usage of {path}");
+            assert_eq!(world.try_read(id, &format!("{prefix}usage")), Ok(usage), "{prefix}usage of {path}");
             let map = format!("value {}\ntasks {}\n", css.value, members.len());
-            assert_eq!(world.read(id, &format!("{prefix}map")), Ok(map));
+            assert_eq!(world.try_read(id, &format!("{prefix}map")), Ok(map));
         }
     }
 
@@ -128,8 +128,8 @@ impl Pair {
         assert_eq!(world.host.tids(), model.tasks.keys().map(|&tid| Tid(tid)).collect::<Vec<_>>());
         let cpuset = model.slot_of("cpuset").map_or(0, |slot| model.slots[slot].as_ref().unwrap().hierarchy);
         for (&tid, task) in &model.tasks {
-            assert_eq!(world.proc(Tid(tid)), model.proc_pid_cgroup(&task.place));
-            let set = world.host.css_set(Tid(tid)).unwrap();
+            assert_eq!(world.proc_cgroup(Tid(tid)), model.proc_pid_cgroup(&task.place));
+            let set = world.css_set(Tid(tid));
             assert_eq!(world.engine.fork_would_pass(set), model.fork_would_pass(tid), "of {tid}");
             let text = world.engine.proc_pid_cpuset(Some(set)).unwrap();
             assert_eq!(text, format!("{}\n", at(&task.place, cpuset)).into_bytes());

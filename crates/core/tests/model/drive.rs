@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use penfold_core::{Caller, CgroupId, CpuTime, CssSetId, Errno, ForkCharge, Host as _, HostView as _, Tid};
+use penfold_core::{Caller, CgroupId, CpuTime, CssSetId, Errno, ForkCharge, Host as _, Tid};
+use penfold_testkit::SimWorld;
 
 use super::naive::{Answer, KINDS, Kind, Model, Place, is_below, join, parent_of};
 use super::op::Op;
-use crate::common::{Desk, Probe, World};
+use crate::common::{Desk, Probe};
 
 const TOO_MANY_TASKS: usize = 40;
 const USER: u32 = 1000;
 
 pub struct Pair {
-    pub world: World,
+    pub world: SimWorld,
     pub model: Model,
     pub desks: Vec<Desk>,
     /// In the order of the model's.
@@ -59,7 +60,7 @@ impl Pair {
     pub fn new() -> Pair {
         let desks = KINDS.iter().map(|_| Desk::default()).collect();
         Pair {
-            world: World::new(),
+            world: SimWorld::new(),
             model: Model::new(),
             desks,
             flights: Vec::new(),
@@ -111,20 +112,19 @@ impl Pair {
         Some(match *op {
             Op::Mount { ref options, privileged } => {
                 let caller = Pair::caller(!privileged);
-                let mounted = errno(world.engine.mount(&mut world.host, &caller, options));
-                let id = |root| world.engine.tree().hierarchy_of(root).id;
-                let core = mounted.map(|mounted| id(mounted.root));
+                let mounted = world.as_caller(&caller, |world| world.try_mount(options));
+                let core = mounted.map(|root| world.engine.tree().hierarchy_of(root).id);
                 let expected = model.mount(privileged, options);
                 assert_eq!(core, expected, "the hierarchy of {op:?}");
                 (core.map(|_| ()), expected.map(|_| ()))
             }
             Op::Remount { hierarchy, ref options } => {
                 let (id, root) = self.hierarchy(hierarchy)?;
-                (self.world.remount(root, options), self.model.remount(id, options))
+                (self.world.try_remount(root, options), self.model.remount(id, options))
             }
             Op::Unmount { hierarchy } => {
                 let (id, root) = self.hierarchy(hierarchy)?;
-                let core = errno(self.world.engine.unmount(&mut self.world.host, root));
+                let core = self.world.try_unmount(root);
                 let model = self.model.unmount(id);
                 if !self.model.hierarchies.contains_key(&id) {
                     self.stale.push(root);
@@ -136,14 +136,14 @@ impl Pair {
                 let mode = if open { 0o777 } else { 0o755 };
                 let Pair { world, model, .. } = self;
                 let core =
-                    world.engine.mkdir(&mut world.host, &Pair::caller(user), id, name.as_bytes(), mode);
+                    world.as_caller(&Pair::caller(user), |world| world.try_mkdir_with_mode(id, name, mode));
                 let uid = if user { USER } else { 0 };
-                (errno(core).map(|_| ()), model.mkdir(uid, hierarchy, &path, name, mode))
+                (core.map(|_| ()), model.mkdir(uid, hierarchy, &path, name, mode))
             }
             Op::Rmdir { at, user } => {
                 let (hierarchy, path, id) = self.cgroup(at)?;
                 let Pair { world, model, .. } = self;
-                let core = errno(world.engine.rmdir(&mut world.host, &Pair::caller(user), id));
+                let core = world.as_caller(&Pair::caller(user), |world| world.try_rmdir(id));
                 if core.is_ok() {
                     self.stale.push(id);
                 }
@@ -153,7 +153,7 @@ impl Pair {
                 let (hierarchy, path, _) = self.cgroup(at)?;
                 let parent = self.id(hierarchy, parent_of(&path)?);
                 let old = path.rsplit_once('/')?.1;
-                (self.world.rename(parent, old, parent, name), self.model.rename(hierarchy, &path, name))
+                (self.world.try_rename(parent, old, parent, name), self.model.rename(hierarchy, &path, name))
             }
             Op::RenameElsewhere { at, to } => {
                 let (hierarchy, path, _) = self.cgroup(at)?;
@@ -169,7 +169,7 @@ impl Pair {
                     Err(Errno::EIO)
                 };
                 let parent = self.id(hierarchy, parent);
-                (self.world.rename(parent, path.rsplit_once('/')?.1, to, "fresh"), model)
+                (self.world.try_rename(parent, path.rsplit_once('/')?.1, to, "fresh"), model)
             }
             Op::Load { kind } => {
                 let Kind { name, callbacks, rules } = &KINDS[kind];
@@ -177,9 +177,9 @@ impl Pair {
                 // CPU time that was used before belongs to those that were loaded before.
                 self.world.engine.sample_cpu(&mut self.world.host);
                 self.world.host.sample_cpu(&mut |_, _, _| {});
-                (errno(self.world.load(probe)), self.model.load(kind))
+                (self.world.try_load(probe), self.model.load(kind))
             }
-            Op::Unload { kind } => (world.unload(KINDS[kind].name), model.unload(kind)),
+            Op::Unload { kind } => (world.try_unload(KINDS[kind].name), model.unload(kind)),
             Op::Check => {
                 self.check();
                 (Ok(()), Ok(()))
@@ -197,14 +197,14 @@ impl Pair {
     fn use_stale(&mut self, id: CgroupId) {
         let world = &mut self.world;
         let task = Tid(self.model.tasks.keys().next().copied().unwrap_or(1));
-        assert_eq!(world.mkdir(id, "a"), Err(Errno::ENOENT));
-        assert_eq!(world.rmdir(id), Err(Errno::ENODEV));
-        assert_eq!(world.attach(id, task), Err(Errno::ENODEV));
-        assert_eq!(world.read(id, "tasks"), Err(Errno::ENODEV));
-        assert_eq!(world.write(id, "tasks", "0"), Err(Errno::ENODEV));
-        assert_eq!(world.remount(id, "all"), Err(Errno::ENODEV));
-        assert_eq!(world.rename(id, "a", id, "b"), Err(Errno::ENOENT));
-        assert_eq!(errno(world.engine.unmount(&mut world.host, id)), Err(Errno::ENODEV));
+        assert_eq!(world.try_mkdir(id, "a"), Err(Errno::ENOENT));
+        assert_eq!(world.try_rmdir(id), Err(Errno::ENODEV));
+        assert_eq!(world.try_attach(id, task), Err(Errno::ENODEV));
+        assert_eq!(world.try_read(id, "tasks"), Err(Errno::ENODEV));
+        assert_eq!(world.try_write(id, "tasks", "0"), Err(Errno::ENODEV));
+        assert_eq!(world.try_remount(id, "all"), Err(Errno::ENODEV));
+        assert_eq!(world.try_rename(id, "a", id, "b"), Err(Errno::ENOENT));
+        assert_eq!(world.try_unmount(id), Err(Errno::ENODEV));
         assert_eq!(errno(world.engine.files(id)), Err(Errno::ENODEV));
         assert_eq!(errno(world.engine.show_options(id)), Err(Errno::ENODEV));
         assert_eq!(errno(world.engine.lookup(id, "/")), Err(Errno::ENODEV));
@@ -230,7 +230,7 @@ impl Pair {
             Op::Join { task } if self.model.tasks.len() < TOO_MANY_TASKS => {
                 let beside = self.task(task)?;
                 let world = &mut self.world;
-                let (set, task) = (world.host.css_set(Tid(beside)).unwrap(), world.host.create(None, 0));
+                let (set, task) = (world.css_set(Tid(beside)), world.host.create(None, 0));
                 world.engine.join(&mut world.host, task, set);
                 let place = self.model.tasks[&beside].place.clone();
                 self.model.join(task.0, 0, &place);
@@ -238,7 +238,7 @@ impl Pair {
             }
             Op::Pin { task } => {
                 let task = self.task(task)?;
-                let set = self.world.host.css_set(Tid(task)).unwrap();
+                let set = self.world.css_set(Tid(task));
                 self.world.engine.pin(set);
                 self.pins.push(set);
                 self.model.pins.push(self.model.tasks[&task].place.clone());
@@ -296,14 +296,14 @@ impl Pair {
         // The permission bits of the file are another matter: it is opened by its id.
         let file = if whole { penfold_core::FileId::Procs } else { penfold_core::FileId::Tasks };
         let Pair { world, model, .. } = self;
-        let core = world.engine.write(&mut world.host, &Pair::caller(user), id, file, text.as_bytes());
+        let core = world.as_caller(&Pair::caller(user), |world| world.try_write_opened(id, file, text));
         let expected = match meant {
             Ok(Some(0)) => model.attach(if user { USER } else { 0 }, hierarchy, path, 1, whole),
             Ok(Some(task)) => model.attach(if user { USER } else { 0 }, hierarchy, path, task, whole),
             Ok(None) => Ok(()),
             Err(errno) => Err(errno),
         };
-        (errno(core), expected)
+        (core, expected)
     }
 
     fn begin(&mut self, parent: u8, mark: bool) -> Option<(Answer, Answer)> {
@@ -312,7 +312,7 @@ impl Pair {
         }
         let parent = self.task(parent)?;
         let world = &mut self.world;
-        let set = world.host.css_set(Tid(parent)).unwrap();
+        let set = world.css_set(Tid(parent));
         let core = match world.engine.charge_fork(&mut world.host, Tid(parent), set) {
             Ok(charge) => {
                 self.flights.push(charge);
@@ -363,30 +363,30 @@ impl Pair {
                 let group = self.model.group_mut(hierarchy, &path);
                 let flag = if clone { &mut group.clone } else { &mut group.notify };
                 let model = number(text).map(|number| *flag = number.map_or(*flag, |number| number != 0));
-                (self.world.write(id, name, text), model)
+                (self.world.try_write(id, name, text), model)
             }
             Op::WriteAgent { hierarchy, text } => {
                 let (number, root) = self.hierarchy(hierarchy)?;
                 if !text.is_empty() {
                     self.model.hierarchies.get_mut(&number)?.agent = text.trim().into();
                 }
-                (self.world.write(root, "release_agent", text), Ok(()))
+                (self.world.try_write(root, "release_agent", text), Ok(()))
             }
             Op::WriteValue { at, sub, text } => {
                 let (path, id, slot, prefix) = self.file_target(at, sub)?;
                 let value = &mut self.model.sub_mut(slot).css.get_mut(&path)?.value;
                 let model = number(text).map(|number| *value = number.unwrap_or(*value));
-                (self.world.write(id, &format!("{prefix}value"), text), model)
+                (self.world.try_write(id, &format!("{prefix}value"), text), model)
             }
             Op::Kick { at, sub } => {
                 let (path, id, slot, prefix) = self.file_target(at, sub)?;
                 self.model.sub_mut(slot).css.get_mut(&path)?.value += 5;
-                (self.world.write(id, &format!("{prefix}kick"), "whatever"), Ok(()))
+                (self.world.try_write(id, &format!("{prefix}kick"), "whatever"), Ok(()))
             }
             Op::Refuse { at, sub, value } => {
                 let (_, id, slot, prefix) = self.file_target(at, sub)?;
                 self.model.sub_mut(slot).refusing = value;
-                (self.world.write(id, &format!("{prefix}refuse"), if value { "1" } else { "0" }), Ok(()))
+                (self.world.try_write(id, &format!("{prefix}refuse"), if value { "1" } else { "0" }), Ok(()))
             }
             Op::Limit { at, sub, rule, limit } => {
                 let (path, id, slot, prefix) = self.file_target(at, sub)?;
@@ -399,7 +399,7 @@ impl Pair {
                     }
                     None => Err(Errno::EINVAL),
                 };
-                (self.world.write(id, &format!("{prefix}limit"), format!("{rule} {text}\n")), model)
+                (self.world.try_write(id, &format!("{prefix}limit"), format!("{rule} {text}\n")), model)
             }
             Op::TakeReleases => {
                 let engine = &mut self.world.engine;
