@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::{Desk, Probe, world_with};
+use common::{Probe, ProbeHandle, world_with};
 use penfold_core::{Callbacks, Caller, CpuTime, Errno, Resource, Tid};
 use penfold_testkit::SimWorld;
 
 #[test]
-fn cpu_time_used_before_a_move_is_charged_to_the_old_cgroup() {
+fn cpu_time_before_a_move_is_the_old_cgroups() {
     let mut world = SimWorld::new();
     world.load(Probe::new("cpu", Callbacks::empty(), &[Resource::CpuTime]).0);
     let task = world.spawn();
@@ -22,7 +22,7 @@ fn cpu_time_used_before_a_move_is_charged_to_the_old_cgroup() {
 
 /// B4.5, B4.6, T7: the measured writes to `tasks` and `cgroup.procs`; the writer is task 1, the other 26.
 #[test]
-fn t07_what_tasks_takes() {
+fn tasks_file_takes_one_task_number() {
     use Errno::{E2BIG, EINVAL, ESRCH};
     let (page, more) = ("0".repeat(4096), "0".repeat(4097));
     let ones = "1".repeat(64);
@@ -74,9 +74,9 @@ fn t07_what_tasks_takes() {
     }
 }
 
-/// B4.4: the measured table of uids; real and saved count, the effective one does not.
+/// B4.4: the measured table of uids; the real and the saved one count, the effective one does not.
 #[test]
-fn t07_a_stranger_may_not_move_a_task() {
+fn task_of_another_user_can_not_be_moved() {
     let mut world = SimWorld::new();
     let top = world.mount("none,name=x");
     let g = world.mkdir(top, "g");
@@ -95,7 +95,7 @@ fn t07_a_stranger_may_not_move_a_task() {
             assert_eq!(moved, expected, "{real} {saved}");
         }
     }
-    // A capability does not count, and what is wrong before comes before.
+    // A capability does not count. An unknown task and a bound kernel thread are refused before the uids are compared.
     let task = world.spawn();
     let strong = Caller { privileged: true, ..writer.clone() };
     let answer = |world: &mut SimWorld, caller: &Caller, task| {
@@ -107,9 +107,9 @@ fn t07_a_stranger_may_not_move_a_task() {
     assert_eq!(answer(&mut world, &writer, task), Errno::EINVAL, "a bound kernel thread");
 }
 
-/// B4.3, B4.11, B5: threads one by one, groups as a whole, and what both files show.
+/// B4.3, B4.11, B5: `tasks` lists threads, `cgroup.procs` lists each process once.
 #[test]
-fn threads_and_thread_groups() {
+fn threads_move_one_by_one_or_as_a_process() {
     let mut world = SimWorld::new();
     let leader = world.spawn();
     let (t1, t2) = (world.thread(leader), world.thread(leader));
@@ -135,9 +135,8 @@ fn threads_and_thread_groups() {
     assert_eq!(world.tasks(h), [t1.0, next.0], "and the next follows");
 }
 
-/// An exiting task is found, and there is nothing to move: Linux 6 answers success.
-/// Measured: threads are charged one by one, those that come from where the leader comes from first. An ancestor of old
-/// and new place counts one twice for a moment, but has not got the one from outside then.
+/// Measured: threads are charged one by one, first those that come from the leader's cgroup. A common ancestor of the old
+/// and the new cgroup counts each of these twice for a moment. The thread from outside is charged there only afterwards.
 #[test]
 fn threads_from_one_place_are_charged_together() {
     let mut world = SimWorld::new();
@@ -160,8 +159,9 @@ fn threads_from_one_place_are_charged_together() {
     }
 }
 
+/// An exiting task is found, and nothing moves: Linux 6 answers success.
 #[test]
-fn a_zombie_can_be_written_and_stays_where_it_is() {
+fn zombie_can_be_written_and_stays_where_it_is() {
     let mut world = SimWorld::new();
     let (leader, top) = (world.spawn(), world.mount("none,name=x"));
     let thread = world.thread(leader);
@@ -173,24 +173,24 @@ fn a_zombie_can_be_written_and_stays_where_it_is() {
     assert_eq!(world.tasks(g), [thread.0], "the living threads move");
 }
 
-/// C6: in the order of the slots; a refusal is told to those that had agreed, in the same order, and to no other.
+/// C6: `can_attach` runs in the order of the slots. `cancel_attach` runs for those that had agreed, in the same order.
 #[test]
-fn a_refused_attach_is_cancelled_forwards() {
+fn refused_attach_is_cancelled_in_slot_order() {
     let both = Callbacks::CAN_ATTACH | Callbacks::ATTACH;
     let (a, first) = Probe::new("a", both, &[]);
-    let desks: [Desk; 3] = std::array::from_fn(|_| first.beside());
+    let handles: [ProbeHandle; 3] = std::array::from_fn(|_| first.with_same_log());
     let mut world = SimWorld::new();
     world.load(a);
-    for (desk, name) in desks.iter().zip(["b", "c", "d"]) {
-        world.load(Probe::at(desk, name, both, &[]));
+    for (handle, name) in handles.iter().zip(["b", "c", "d"]) {
+        world.load(Probe::at(handle, name, both, &[]));
     }
-    world.load(Probe::at(&first.beside(), "elsewhere", both, &[]));
+    world.load(Probe::at(&first.with_same_log(), "elsewhere", both, &[]));
     let leader = world.spawn();
     let thread = world.thread(leader);
     let top = world.mount("a,b,c,d");
     let g = world.mkdir(top, "g");
     first.take_log();
-    desks[1].records().knobs.veto_attach = true;
+    handles[1].records().faults.veto_attach = true;
     assert_eq!(world.try_attach_group(g, leader), Err(Errno::ENOSPC));
     assert_eq!(
         first.take_log(),
@@ -204,17 +204,17 @@ fn a_refused_attach_is_cancelled_forwards() {
     );
     assert_eq!(world.tasks(g), [0; 0], "all or nothing");
     assert_eq!(world.engine.css_set_count(), 1, "nothing was made for a move that did not happen");
-    desks[1].records().knobs.veto_attach = false;
+    handles[1].records().faults.veto_attach = false;
     assert_eq!(world.try_attach(g, thread), Ok(()));
     let asked = ["a", "b", "c", "d"].map(|name| format!("{name}.can_attach /g 1"));
     let told = ["a", "b", "c", "d"].map(|name| format!("{name}.attach {thread} / /g"));
     assert_eq!(first.take_log(), [asked, told].concat());
 }
 
-/// B4.9, B5.4: no callback for what is there already, and only those that really move are named.
+/// B4.9, B5.4: a task that is there already causes no callback, and callbacks get only the tasks that move.
 #[test]
-fn a_member_that_is_attached_again_calls_nobody() {
-    let (probe, desk) = Probe::new("p", Callbacks::CAN_ATTACH | Callbacks::ATTACH, &[Resource::Tasks]);
+fn member_attached_again_causes_no_callback() {
+    let (probe, handle) = Probe::new("p", Callbacks::CAN_ATTACH | Callbacks::ATTACH, &[Resource::Tasks]);
     let mut world = SimWorld::new();
     world.load(probe);
     let leader = world.spawn();
@@ -222,17 +222,17 @@ fn a_member_that_is_attached_again_calls_nobody() {
     let top = world.mount("p");
     let g = world.mkdir(top, "g");
     world.attach(g, thread);
-    desk.records().knobs.veto_attach = true;
+    handle.records().faults.veto_attach = true;
     assert_eq!(world.try_attach(g, thread), Ok(()), "not even a subsystem that would refuse");
-    desk.records().knobs.veto_attach = false;
-    desk.take_log();
+    handle.records().faults.veto_attach = false;
+    handle.take_log();
     world.attach_group(g, leader);
-    assert_eq!(desk.take_log(), ["p.can_attach /g 1".to_owned(), format!("p.attach {leader} / /g")]);
+    assert_eq!(handle.take_log(), ["p.can_attach /g 1".to_owned(), format!("p.attach {leader} / /g")]);
     assert_eq!(world.read(g, "p.usage"), "2 -1 2 0 0\n");
     assert_eq!(world.read(top, "p.usage"), "2 -1 3 0 0\n", "charged there before given back here");
 }
 
-/// C1.2, C2: tasks with the same tuple share a css_set, and it goes with the last.
+/// C1.2, C2: tasks with the same tuple share a css_set, which is freed with the last of them.
 #[test]
 fn css_sets_are_shared_and_freed() {
     let mut world = world_with(&["a", "b"]);

@@ -7,7 +7,7 @@ use penfold_core::{Callbacks, Caller, Errno, Owner, Tid};
 use penfold_testkit::SimWorld;
 
 #[test]
-fn a_new_name_must_be_one_name() {
+fn new_name_must_be_one_name() {
     let mut world = SimWorld::new();
     let top = world.mount("none,name=x");
     world.mkdir(top, "a");
@@ -18,10 +18,10 @@ fn a_new_name_must_be_one_name() {
     assert_eq!(world.children(top), ["a"]);
 }
 
-/// A6.1: its top can be found through any css_set, but nothing can be made there.
+/// A6.1: the top of the dummy hierarchy is in every css_set, but no cgroup can be made in it.
 #[test]
-fn the_dummy_hierarchy_has_one_cgroup_for_ever() {
-    let (probe, desk) = Probe::new("p", Callbacks::BIND, &[]);
+fn dummy_hierarchy_keeps_its_one_cgroup() {
+    let (probe, handle) = Probe::new("p", Callbacks::BIND, &[]);
     let mut world = SimWorld::new();
     world.load(probe);
     let initial = world.engine.tree().css_set(world.engine.initial_css_set()).unwrap();
@@ -29,13 +29,13 @@ fn the_dummy_hierarchy_has_one_cgroup_for_ever() {
     assert_eq!(world.try_mkdir(dummy, "a"), Err(Errno::EPERM));
     assert_eq!(world.try_remount(dummy, "all"), Err(Errno::ENODEV));
     assert_eq!(world.try_rmdir(dummy), Err(Errno::EBUSY));
-    assert_eq!((desk.counts().create, desk.counts().bind), (1, 0));
+    assert_eq!((handle.counts().create, handle.counts().bind), (1, 0));
     assert!(world.try_mount("p").is_ok());
 }
 
 /// B1.1: the measured names.
 #[test]
-fn names_of_new_directories() {
+fn mkdir_takes_and_refuses_the_measured_names() {
     let mut world = world_with(&["cpuset"]);
     let top = world.mount("none,name=x");
     let child = world.mkdir(top, "g");
@@ -69,7 +69,7 @@ fn names_of_new_directories() {
 
 /// B1.2, A4.8: modes and owners as measured.
 #[test]
-fn a_directory_belongs_to_its_maker() {
+fn directory_belongs_to_its_creator() {
     let mut world = SimWorld::new();
     let top = world.mount("none,name=x");
     assert_eq!(world.engine.tree()[top].owner(), Owner { uid: 0, gid: 0, mode: 0o555 });
@@ -95,7 +95,7 @@ fn a_directory_belongs_to_its_maker() {
         assert!(world.try_open(own, "tasks", 2).is_ok());
         assert_eq!(world.try_open(shared, "tasks", 2), Err(Errno::EACCES));
     });
-    // A directory that anyone may write to: anyone may remove from it, unless it is sticky.
+    // From a directory that every user may write, every user may remove, unless the directory is sticky.
     let roots = world.mkdir(shared, "roots");
     let sticky = Owner { mode: 0o1777, ..world.engine.tree()[shared].owner() };
     world.set_owner(shared, sticky);
@@ -108,7 +108,7 @@ fn a_directory_belongs_to_its_maker() {
 
 /// As Linux 6.18 does it, measured.
 #[test]
-fn a_directory_with_the_set_group_bit_gives_its_group_and_the_bit_to_what_is_made_in_it() {
+fn set_group_bit_and_its_group_are_inherited() {
     let mut world = SimWorld::new();
     let top = world.mount("none,name=x");
     let shared = world.mkdir(top, "shared");
@@ -123,7 +123,7 @@ fn a_directory_with_the_set_group_bit_gives_its_group_and_the_bit_to_what_is_mad
     assert_eq!(world.engine.file_owner(own, tasks).unwrap(), Owner { uid: 1000, gid: 77, mode: 0o644 });
     let below = mkdir(&mut world, &user, own, "below", 0o700);
     assert_eq!(world.engine.tree()[below].owner(), Owner { uid: 1000, gid: 77, mode: 0o2700 });
-    // Root's group is not handed on by a directory that nobody has given an owner or a mode.
+    // A directory whose owner and mode were never set does not hand on root's group.
     world.set_owner(shared, Owner { uid: 0, gid: 0, mode: 0o2777 });
     let open = Caller { umask: 0, ..Caller::root(Tid(1)) };
     let roots = mkdir(&mut world, &open, shared, "roots", 0o777);
@@ -134,7 +134,7 @@ fn a_directory_with_the_set_group_bit_gives_its_group_and_the_bit_to_what_is_mad
 
 /// T8, B1.8, B1.12, B1.13.
 #[test]
-fn t08_rmdir_and_stale_ids() {
+fn rmdir_needs_an_empty_cgroup_and_ends_its_id() {
     let mut world = SimWorld::new();
     let task = world.spawn();
     let top = world.mount("none,name=x");
@@ -161,7 +161,7 @@ fn t08_rmdir_and_stale_ids() {
 
 /// T8, B1.8: the measured renames.
 #[test]
-fn t08_renames() {
+fn rename_answers_as_measured() {
     let mut world = SimWorld::new();
     let top = world.mount("none,name=x");
     let g = world.mkdir(top, "g");
@@ -196,19 +196,19 @@ fn t08_renames() {
     assert_eq!(world.children(top), ["gg", "h"], "the order of creation stays");
 }
 
-/// B1.1: a create that fails takes back what was created before it, and only that.
+/// B1.1: a failing create destroys the states that were created before it, and only those.
 #[test]
-fn a_failing_create_leaves_nothing_behind() {
+fn failing_create_leaves_nothing_behind() {
     let (a, first) = Probe::new("a", Callbacks::empty(), &[]);
-    let second = first.beside();
-    let third = first.beside();
+    let second = first.with_same_log();
+    let third = first.with_same_log();
     let mut world = SimWorld::new();
     world.load(a);
     world.load(Probe::at(&second, "b", Callbacks::empty(), &[]));
     world.load(Probe::at(&third, "c", Callbacks::empty(), &[]));
     let top = world.mount("all");
     first.take_log();
-    second.records().knobs.fail_create = 1;
+    second.records().faults.fail_create = 1;
     assert_eq!(world.try_mkdir(top, "g"), Err(Errno::ENOMEM));
     assert_eq!(first.take_log(), ["a.create /g", "b.create /g", "a.destroy 0"]);
     assert_eq!((first.counts().alive, second.counts().alive, third.counts().alive), (1, 1, 1));
@@ -219,20 +219,20 @@ fn a_failing_create_leaves_nothing_behind() {
 
 /// B1.10: `pre_destroy` in order; the first refusal is the answer and the cgroup stays.
 #[test]
-fn pre_destroy_may_refuse_a_removal_again_and_again() {
+fn pre_destroy_may_refuse_a_removal_repeatedly() {
     let (a, first) = Probe::new("a", Callbacks::PRE_DESTROY, &[]);
-    let second = first.beside();
+    let second = first.with_same_log();
     let mut world = SimWorld::new();
     world.load(a);
     world.load(Probe::at(&second, "b", Callbacks::PRE_DESTROY, &[]));
     let top = world.mount("all");
     let g = world.mkdir(top, "g");
-    second.records().knobs.veto_destroy = true;
+    second.records().faults.veto_destroy = true;
     assert_eq!(world.try_rmdir(g), Err(Errno::EIO));
     assert_eq!(world.try_rmdir(g), Err(Errno::EIO));
     assert_eq!((first.counts().pre_destroy, first.counts().destroy), (2, 0));
     assert_eq!(world.read(g, "a.value"), "0\n");
-    second.records().knobs.veto_destroy = false;
+    second.records().faults.veto_destroy = false;
     first.take_log();
     assert_eq!(world.try_rmdir(g), Ok(()));
     assert_eq!(first.take_log(), ["a.pre_destroy /g", "b.pre_destroy /g", "a.destroy 0", "b.destroy 0"]);
@@ -245,14 +245,14 @@ fn pre_destroy_may_refuse_a_removal_again_and_again() {
 
 /// B1.6, B1.7, B7.
 #[test]
-fn a_child_inherits_the_flags_and_post_clone_runs_for_a_clone() {
-    let (probe, desk) = Probe::new("p", Callbacks::POST_CLONE, &[]);
+fn child_inherits_flags_and_post_clone_runs_for_a_clone() {
+    let (probe, handle) = Probe::new("p", Callbacks::POST_CLONE, &[]);
     let mut world = SimWorld::new();
     world.load(probe);
     let top = world.mount("p");
     world.write(top, "p.value", "7");
     let plain = world.mkdir(top, "plain");
-    assert_eq!((world.read(plain, "p.value"), desk.counts().post_clone), ("0\n".into(), 0));
+    assert_eq!((world.read(plain, "p.value"), handle.counts().post_clone), ("0\n".into(), 0));
     world.write(top, "cgroup.clone_children", "1");
     world.write(top, "notify_on_release", "1");
     let clone = world.mkdir(top, "clone");

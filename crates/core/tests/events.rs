@@ -1,4 +1,4 @@
-//! Events: recorded only while somebody watches, each once, oldest first.
+//! Events: recorded only while a watcher is there, each once, oldest first.
 
 mod common;
 
@@ -35,12 +35,12 @@ fn events<const N: usize>(expected: [(&str, bool); N]) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn the_first_task_and_the_last_are_told_up_to_the_root() {
+fn first_and_last_task_are_events_up_to_the_root() {
     let (mut world, _, [a, b, c]) = watched();
     let task = world.spawn();
     assert_eq!(populated(&mut world), events([("/", true)]));
     world.attach(b, task);
-    // it is at the new place before it has left the old one, and the root has it all the time
+    // a move enters the new cgroup before it leaves the old one, and never leaves the root
     assert_eq!(populated(&mut world), events([("/a/b", true), ("/a", true)]));
     let other = world.fork(task);
     assert_eq!(populated(&mut world), []);
@@ -55,7 +55,7 @@ fn the_first_task_and_the_last_are_told_up_to_the_root() {
 }
 
 #[test]
-fn nobody_watches_at_first_and_nothing_is_left_over() {
+fn events_are_recorded_only_while_watched() {
     let mut world = SimWorld::new();
     let top = world.mount("none,name=watched");
     let g = world.mkdir(top, "g");
@@ -73,7 +73,7 @@ fn nobody_watches_at_first_and_nothing_is_left_over() {
 }
 
 #[test]
-fn what_nobody_takes_is_counted_and_takes_no_more_room() {
+fn events_not_taken_are_counted_in_bounded_memory() {
     let (mut world, top, [a, ..]) = watched();
     let (task, _) = (world.spawn(), world.spawn());
     for _ in 0..20_000 {

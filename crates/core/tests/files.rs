@@ -14,7 +14,7 @@ fn named() -> (SimWorld, penfold_core::CgroupId) {
 
 /// B2: the table, and its modes.
 #[test]
-fn every_directory_has_its_files() {
+fn directory_has_the_measured_files() {
     let (mut world, top) = named();
     let child = world.mkdir(top, "g");
     let entries = |world: &SimWorld, cgroup| -> Vec<(String, u32)> {
@@ -54,9 +54,9 @@ fn every_directory_has_its_files() {
     }
 }
 
-/// B3.7: the measured writes to number files; every refused one changes nothing.
+/// B3.7: the measured writes to number files; a refused write changes nothing.
 #[test]
-fn number_files_parse_as_kstrtoull() {
+fn number_file_parses_as_kstrtoull() {
     let (mut world, top) = named();
     let padded = |length: usize| format!("{}1", "0".repeat(length - 1));
     let (page, more) = (padded(4096), padded(4097));
@@ -109,9 +109,9 @@ fn number_files_parse_as_kstrtoull() {
     assert_eq!(world.try_write(top, "p.signed", "9223372036854775808"), Err(Errno::ERANGE));
 }
 
-/// Nothing written is a success that does nothing, also where nothing can be written.
+/// An empty write succeeds and does nothing, also on a file that can not be written.
 #[test]
-fn an_empty_write_does_nothing() {
+fn empty_write_does_nothing() {
     let (mut world, top) = named();
     let files: Vec<String> = world.files(top);
     let before: Vec<_> = files.iter().map(|file| world.try_read(top, file)).collect();
@@ -125,7 +125,7 @@ fn an_empty_write_does_nothing() {
 
 /// D3: strings are stripped and have a limit of their own, a trigger takes anything, a map has lines.
 #[test]
-fn the_other_kinds_of_files() {
+fn text_trigger_and_map_files_have_their_own_rules() {
     let (mut world, top) = named();
     assert_eq!(world.try_write(top, "p.text", " \t a b \n\n"), Ok(()));
     assert_eq!(world.read(top, "p.text"), "a b");
@@ -145,7 +145,7 @@ fn the_other_kinds_of_files() {
 
 /// B6.3, B6.4: the measured writes to `release_agent`.
 #[test]
-fn the_release_agent_is_a_stripped_path_of_the_whole_hierarchy() {
+fn release_agent_is_a_stripped_path() {
     let (mut world, top) = named();
     let (fits, big) = (format!("/{}", "a".repeat(4094)), format!("/{}", "a".repeat(4095)));
     for (text, expected) in [
@@ -173,7 +173,7 @@ fn the_release_agent_is_a_stripped_path_of_the_whole_hierarchy() {
 
 /// B6.3: any bytes but NUL; the white space at both ends is that of Latin-1.
 #[test]
-fn the_release_agent_need_not_be_a_text() {
+fn release_agent_may_be_any_bytes() {
     let (mut world, top) = named();
     let file = world.file(top, "release_agent");
     for (written, read) in [
@@ -190,9 +190,9 @@ fn the_release_agent_need_not_be_a_text() {
     }
 }
 
-/// Measured: the kernel's `isspace` knows Latin-1, and a number out of range is so whatever comes after it.
+/// Measured: the kernel's `isspace` knows Latin-1, and a number out of range is refused as such whatever follows.
 #[test]
-fn bytes_that_are_no_text_are_what_they_are_to_the_kernel() {
+fn bytes_beyond_text_are_parsed_as_by_the_kernel() {
     let (mut world, top) = named();
     let task = world.spawn();
     for (file, content, expected) in [
@@ -213,9 +213,9 @@ fn bytes_that_are_no_text_are_what_they_are_to_the_kernel() {
     assert_eq!(world.read(top, "p.text"), "a b");
 }
 
-/// The owner of a control file is asked when it is opened.
+/// open(2) checks the owner and the mode of a control file, read(2) and write(2) do not.
 #[test]
-fn files_have_owners_and_modes() {
+fn owner_and_mode_decide_who_opens_a_file() {
     let (mut world, top) = named();
     let user = Caller::user(Tid(1), 1000, 50);
     let mut member = Caller::user(Tid(1), 1001, 1001);
@@ -236,9 +236,9 @@ fn files_have_owners_and_modes() {
     assert!(!allowed(&mut world, &member, 4), "its owner may change the mode");
 }
 
-/// A table of files that would clash is refused before anything is loaded.
+/// A clashing table of files is refused before anything is loaded.
 #[test]
-fn clashing_file_tables_are_refused() {
+fn clashing_file_table_is_refused() {
     for (name, file) in
         [("p", "value"), ("p", ""), ("p", "a/b"), ("p", "a\nb"), ("cgroup", "procs"), ("cpuset", "tasks")]
     {

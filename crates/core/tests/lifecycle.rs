@@ -23,7 +23,7 @@ fn usage(world: &mut SimWorld, cgroup: penfold_core::CgroupId, name: &str) -> St
 
 /// The measured sequence of Linux 6.18's pids: usage, peaks and failures in every cgroup of a path.
 #[test]
-fn a_charge_walks_to_the_root_and_rolls_back() {
+fn charge_walks_to_the_root_and_rolls_back() {
     let mut world = SimWorld::new();
     world.load(Probe::new("p", Callbacks::empty(), &[Resource::Tasks]).0);
     let task = world.spawn();
@@ -45,7 +45,7 @@ fn a_charge_walks_to_the_root_and_rolls_back() {
     world.write(g, "p.limit", "0 max");
     assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
     assert_eq!(usage(&mut world, c, "p"), "2 2 3 1 2\n");
-    // A move is never refused, and a limit may be lower than what is used.
+    // A move is never refused, and a limit may be lower than the usage.
     let third = world.spawn();
     world.attach(c, third);
     world.write(c, "p.limit", "0 1");
@@ -60,10 +60,10 @@ fn a_charge_walks_to_the_root_and_rolls_back() {
 
 /// A refused fork leaves every counter's usage as it was, whichever rule or subsystem refused.
 #[test]
-fn a_refused_fork_gives_back_what_came_before_it() {
+fn refused_fork_gives_back_earlier_charges() {
     let (a, first) =
         Probe::new("a", Callbacks::CAN_FORK | Callbacks::FORK, &[Resource::Tasks, Resource::Forks]);
-    let second = first.beside();
+    let second = first.with_same_log();
     let mut world = SimWorld::new();
     world.load(a);
     let rules = [Resource::CpuTime, Resource::Forks, Resource::Tasks];
@@ -78,13 +78,13 @@ fn a_refused_fork_gives_back_what_came_before_it() {
     };
     let before = used(&mut world);
     first.take_log();
-    // The last rule of the last subsystem: nobody has been asked yet.
+    // The last rule of the last subsystem refuses: no `can_fork` has run.
     world.write(g, "b.limit", "2 1");
     assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
     assert_eq!((used(&mut world), first.take_log()), (before.clone(), vec![]));
-    // The second veto: the first is told that it does not happen.
+    // The second `can_fork` refuses: `cancel_fork` runs for the first.
     world.write(g, "b.limit", "2 max");
-    second.records().knobs.veto_fork = true;
+    second.records().faults.veto_fork = true;
     let refused = begin(&mut world, task).unwrap_err();
     assert_eq!((refused.errno(), refused.to_string()), (Errno::ENOMEM, "fork refused by b".into()));
     assert_eq!(used(&mut world), before);
@@ -92,7 +92,7 @@ fn a_refused_fork_gives_back_what_came_before_it() {
     assert_eq!(first.take_log(), asked);
     assert_eq!(first.counts().fork, 1, "the spawn");
     assert_eq!(world.engine.css_set_count(), 2);
-    // both refusals are told: the rule's with its limit, the subsystem's own without
+    // both refusals are listed: the rule's with its limit, the subsystem's own without
     let hits =
         world.engine.limits_hit(g).into_iter().map(|hit| (hit.cgroup, hit.file, hit.limit, hit.failures));
     let expected = [(g, "b".into(), Some(u64::MAX), 1), (g, "b".into(), None, 1)];
@@ -102,8 +102,8 @@ fn a_refused_fork_gives_back_what_came_before_it() {
 }
 
 #[test]
-fn a_dropped_guard_cancels_and_a_committed_one_does_not() {
-    let (probe, desk) = Probe::new("p", Callbacks::CAN_FORK, &[Resource::Tasks, Resource::Forks]);
+fn dropped_fork_guard_cancels_and_committed_does_not() {
+    let (probe, handle) = Probe::new("p", Callbacks::CAN_FORK, &[Resource::Tasks, Resource::Forks]);
     let mut world = SimWorld::new();
     world.load(probe);
     let task = world.spawn();
@@ -112,20 +112,20 @@ fn a_dropped_guard_cancels_and_a_committed_one_does_not() {
     {
         let _guard = world.engine.forking(&mut world.host, task, set).unwrap();
     }
-    assert_eq!(desk.counts().cancel_fork, 1);
+    assert_eq!(handle.counts().cancel_fork, 1);
     assert_eq!(usage(&mut world, top, "p"), "1 -1 2 0 0\n0 -1 1 0 0\n");
     let mut guard = world.engine.forking(&mut world.host, task, set).unwrap();
     let child = guard.host().create(None, 0);
     assert_eq!(guard.commit(child), set);
-    assert_eq!(desk.counts().cancel_fork, 1);
+    assert_eq!(handle.counts().cancel_fork, 1);
     assert_eq!(usage(&mut world, top, "p"), "2 -1 2 0 0\n1 -1 1 0 0\n");
     world.exit(child);
     assert_eq!(usage(&mut world, top, "p"), "1 -1 2 0 0\n1 -1 1 0 0\n", "forks are never given back");
 }
 
-/// C3.3: the child lands where its parent was when it asked, and that place can't go in between.
+/// C3.3: the child gets the cgroup that its parent had at `charge_fork`. That cgroup can't be removed in between.
 #[test]
-fn a_fork_in_flight_holds_its_place() {
+fn fork_in_flight_keeps_its_cgroup() {
     let mut world = SimWorld::new();
     world.load(Probe::new("p", Callbacks::empty(), &[Resource::Tasks]).0);
     let parent = world.spawn();
@@ -137,7 +137,7 @@ fn a_fork_in_flight_holds_its_place() {
     assert_eq!(world.tasks(g), [0; 0]);
     assert_eq!(world.try_rmdir(g), Err(Errno::EBUSY));
     assert_eq!(usage(&mut world, g, "p").split(' ').next(), Some("2"));
-    // A hierarchy that is mounted in between has the child in its root.
+    // In a hierarchy that is mounted in between, the child is in the root.
     let late = world.mount("none,name=late");
     let child = commit(&mut world, first);
     assert_eq!((world.tasks(g), world.tasks(h)), (vec![child.0], vec![parent.0]));
@@ -145,7 +145,7 @@ fn a_fork_in_flight_holds_its_place() {
     world.exit(child);
     world.engine.cancel_fork(&mut world.host, second);
     assert_eq!(world.try_rmdir(g), Ok(()));
-    // A host that says so is not surprised by a move at all.
+    // A host that marks the parent as forking has no moves in between: they are refused.
     world.host.get_mut(parent).unwrap().facts.forking = true;
     assert_eq!(world.try_attach(top, parent), Err(Errno::EAGAIN));
     assert_eq!(world.try_attach(h, parent), Ok(()), "it is there already");
@@ -153,12 +153,12 @@ fn a_fork_in_flight_holds_its_place() {
 
 /// A subsystem that is loaded while forks are in flight counts each child once, committed or cancelled.
 #[test]
-fn forks_in_flight_over_a_load() {
+fn fork_in_flight_over_a_load_counts_once() {
     let mut world = SimWorld::new();
     let task = world.spawn();
     let (early, other) = (begin(&mut world, task).unwrap(), begin(&mut world, task).unwrap());
     let all = Callbacks::CAN_FORK | Callbacks::FORK;
-    let (probe, desk) = Probe::new("late", all, &[Resource::Tasks]);
+    let (probe, handle) = Probe::new("late", all, &[Resource::Tasks]);
     world.load(probe);
     let top = world.mount("late");
     assert_eq!(usage(&mut world, top, "late"), "1 -1 1 0 0\n", "the tasks that exist");
@@ -166,12 +166,12 @@ fn forks_in_flight_over_a_load() {
     assert_eq!(usage(&mut world, top, "late"), "2 -1 2 0 0\n");
     world.engine.cancel_fork(&mut world.host, other);
     assert_eq!(usage(&mut world, top, "late"), "2 -1 2 0 0\n");
-    assert_eq!((desk.counts().can_fork, desk.counts().cancel_fork, desk.counts().fork), (0, 0, 2));
+    assert_eq!((handle.counts().can_fork, handle.counts().cancel_fork, handle.counts().fork), (0, 0, 2));
 }
 
-/// The same slot, another subsystem: what the first was charged is not given back to the second.
+/// A new subsystem in the same slot: the charge of the old one is not given back to the new one.
 #[test]
-fn forks_in_flight_over_an_unload_and_a_load_in_the_same_slot() {
+fn fork_in_flight_is_not_uncharged_from_a_reused_slot() {
     let all = Callbacks::CAN_FORK | Callbacks::FORK;
     for same in [false, true] {
         let (old, before) = Probe::new("old", all, &[Resource::Tasks]);
@@ -198,7 +198,7 @@ fn forks_in_flight_over_an_unload_and_a_load_in_the_same_slot() {
 }
 
 #[test]
-fn forks_in_flight_over_an_unload() {
+fn fork_in_flight_over_an_unload_ends_without_it() {
     let mut world = SimWorld::new();
     world.load(Probe::new("p", Callbacks::CAN_FORK, &[Resource::Tasks]).0);
     let task = world.spawn();
@@ -209,9 +209,9 @@ fn forks_in_flight_over_an_unload() {
     assert_eq!(world.engine.css_set_count(), 1);
 }
 
-/// C5.1, the promise of 2006: with nobody interested a fork does no callback work, and the host can know.
+/// C5.1: without an interested subsystem a fork runs no callback, and the host can see that.
 #[test]
-fn interest_follows_what_is_loaded() {
+fn interest_follows_the_loaded_subsystems() {
     let mut world = SimWorld::new();
     assert_eq!(world.engine.interest(), EventMask::empty());
     let (none, none_desk) = Probe::new("none-of-it", Callbacks::ATTACH | Callbacks::BIND, &[]);
@@ -240,7 +240,7 @@ fn interest_follows_what_is_loaded() {
 
 /// A host arranges for vetoes only while one is possible.
 #[test]
-fn a_fork_can_be_refused_only_while_a_limit_is_set() {
+fn fork_can_be_refused_only_while_a_limit_is_set() {
     let mut world = SimWorld::new();
     world.load(Probe::new("p", Callbacks::empty(), &[Resource::Tasks, Resource::Sockets]).0);
     let top = world.mount("p");
@@ -263,16 +263,16 @@ fn a_fork_can_be_refused_only_while_a_limit_is_set() {
     assert!(!world.engine.can_refuse_fork());
 }
 
-/// C4.2: exit is told with the cgroup the task was in; its CPU time is charged first.
+/// C4.2: `exit` runs with the cgroup that the task was in, after its CPU time was charged there.
 #[test]
-fn an_exit_gives_back_and_reports_what_was_used() {
-    let (probe, desk) = Probe::new("p", Callbacks::EXIT, &[Resource::Tasks, Resource::CpuTime]);
+fn exit_gives_back_and_reports_usage() {
+    let (probe, handle) = Probe::new("p", Callbacks::EXIT, &[Resource::Tasks, Resource::CpuTime]);
     let mut world = SimWorld::new();
     world.load(probe);
     let (task, top) = (world.spawn(), world.mount("p"));
     let g = world.mkdir(top, "g");
     world.attach(g, task);
-    desk.take_log();
+    handle.take_log();
     world.host.run(task, 0, CpuTime { user: 5, system: 1 });
     assert_eq!(
         usage(&mut world, g, "p"),
@@ -281,7 +281,7 @@ fn an_exit_gives_back_and_reports_what_was_used() {
     );
     world.host.run(task, 1, CpuTime { user: 1, system: 1 });
     world.exit(task);
-    assert_eq!(desk.take_log(), [format!("p.exit {task}")]);
+    assert_eq!(handle.take_log(), [format!("p.exit {task}")]);
     for cgroup in [g, top] {
         let text = usage(&mut world, cgroup, "p");
         assert!(text.starts_with("0 -1") && text.ends_with("\n8 -1 8 0 0\ncpu0 5 1\ncpu1 1 1\n"), "{text}");

@@ -1,28 +1,28 @@
-//! The limits of a cgroup and their refusals: what is listed, and what watchers are told.
+//! The limits of a cgroup and their refusals: the listings, and the events for watchers.
 
 mod common;
 
-use common::{Desk, Probe, world_with};
+use common::{Probe, ProbeHandle, world_with};
 use penfold_core::{
     Callbacks, Capability, CgroupId, Errno, Event, LimitHit, LimitState, Resource, Rule, Tid, UNLIMITED,
 };
 use penfold_testkit::SimWorld;
 
 /// Two rules on tasks and forks with files of their own, one without.
-fn probe() -> (Probe, Desk) {
-    let (mut probe, desk) = Probe::new("p", Callbacks::CAN_FORK, &[]);
+fn probe() -> (Probe, ProbeHandle) {
+    let (mut probe, handle) = Probe::new("p", Callbacks::CAN_FORK, &[]);
     probe.rules = vec![
         Rule::limited_by(Resource::Tasks, "max"),
         Rule::limited_by(Resource::Forks, "forks").refused_with(Errno::ENOMEM),
         Rule::new(Resource::Tasks),
     ];
-    (probe, desk)
+    (probe, handle)
 }
 
 /// `/a/b` with one task, and `/c`; the probe is the second of three subsystems.
-fn world() -> (SimWorld, Desk, [CgroupId; 4], Tid) {
+fn world() -> (SimWorld, ProbeHandle, [CgroupId; 4], Tid) {
     let mut world = world_with(&["before"]);
-    let (probe, desk) = probe();
+    let (probe, handle) = probe();
     world.load(probe);
     world.load(Probe::plain("after"));
     let top = world.mount("all");
@@ -31,7 +31,7 @@ fn world() -> (SimWorld, Desk, [CgroupId; 4], Tid) {
     let c = world.mkdir(top, "c");
     let task = world.spawn();
     world.attach(b, task);
-    (world, desk, [top, a, b, c], task)
+    (world, handle, [top, a, b, c], task)
 }
 
 fn hits(world: &SimWorld, cgroup: CgroupId) -> Vec<(String, String, Option<u64>, u64)> {
@@ -62,14 +62,14 @@ fn limit_hit_is_found_from_its_cgroup_above_and_below() {
 
 #[test]
 fn limits_hit_are_listed_from_above_downward() {
-    let (mut world, desk, [top, a, b, c], task) = world();
+    let (mut world, handle, [top, a, b, c], task) = world();
     world.write(b, "p.limit", "1 0");
     assert_eq!(world.try_fork(task), Err(Errno::ENOMEM), "the errno of the rule");
     world.write(b, "p.limit", "1 max");
     world.write(a, "p.limit", "2 1");
     assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
     world.write(a, "p.limit", "2 max");
-    desk.records().knobs.veto_fork = true;
+    handle.records().faults.veto_fork = true;
     assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
     world.attach(c, task);
     assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
@@ -89,7 +89,7 @@ fn limits_hit_are_listed_from_above_downward() {
 
 #[test]
 fn limits_of_a_cgroup_show_usage_peak_and_refusals() {
-    let (mut world, desk, [top, a, b, c], task) = world();
+    let (mut world, handle, [top, a, b, c], task) = world();
     let second = world.fork(task);
     world.exit(second);
     world.write(a, "p.limit", "0 1");
@@ -103,19 +103,19 @@ fn limits_of_a_cgroup_show_usage_peak_and_refusals() {
     };
     let expected = [state("p.max", Some(1), 1, 2, 1), state("p.forks", None, 1, 1, 0)];
     assert_eq!(world.engine.limits(a), expected, "a rule without a file has no limit to be set");
-    // charged on the way up to the limit that refused
+    // charged before the limit above refused
     assert_eq!(world.engine.limits(b), [state("p.max", None, 1, 2, 0), state("p.forks", None, 1, 1, 0)]);
     assert_eq!(world.engine.limits(c), [state("p.max", None, 0, 0, 0), state("p.forks", None, 0, 0, 0)]);
     assert_eq!(world.engine.limits(top), [], "a root has no files of limits");
     world.write(a, "p.limit", "0 max");
-    desk.records().knobs.veto_fork = true;
+    handle.records().faults.veto_fork = true;
     assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
     assert_eq!(world.engine.limits(b).pop(), Some(state("p", None, 0, 0, 1)), "the subsystem's own refusal");
     world.rmdir(c);
     assert_eq!(world.engine.limits(c), []);
 }
 
-/// Everything that waits, but for what cgroups got and lost.
+/// Takes all events, and returns those about limits.
 fn refusals(world: &mut SimWorld) -> Vec<(String, String, u64)> {
     let shown = world.events().into_iter().filter_map(|event| match event {
         Event::LimitHit { hierarchy, path, file, count, cgroup } => {
@@ -133,7 +133,7 @@ fn refusal(path: &str, file: &str, count: u64) -> (String, String, u64) {
 }
 
 #[test]
-fn watcher_is_told_which_limit_refused() {
+fn event_names_the_limit_that_refused() {
     let (mut world, _, [_, a, b, _], task) = world();
     world.engine.watch(true);
     world.write(a, "p.limit", "0 1");
@@ -170,9 +170,9 @@ fn refusals_in_a_row_are_one_event() {
 }
 
 #[test]
-fn watcher_is_told_of_a_subsystems_own_refusal() {
-    let (mut world, desk, _, task) = world();
-    desk.records().knobs.veto_fork = true;
+fn subsystems_own_refusal_is_an_event() {
+    let (mut world, handle, _, task) = world();
+    handle.records().faults.veto_fork = true;
     assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
     assert_eq!(world.engine.take_event(), None, "nobody watches yet");
     world.engine.watch(true);
@@ -181,7 +181,7 @@ fn watcher_is_told_of_a_subsystems_own_refusal() {
 }
 
 #[test]
-fn release_is_news_as_an_event_is() {
+fn release_waits_to_be_taken_as_an_event_does() {
     let mut world = SimWorld::new();
     let top = world.mount("none,name=x,release_agent=/agent");
     let g = world.mkdir(top, "g");
@@ -235,7 +235,7 @@ fn fork_would_pass_whatever_limits_other_resources() {
 
 #[test]
 fn tasks_forks_are_limited_where_a_limit_stands_above() {
-    let (mut world, desk, [top, a, b, c], task) = world();
+    let (mut world, handle, [top, a, b, c], task) = world();
     let other = world.spawn();
     world.attach(c, other);
     let sets = |world: &SimWorld| {
@@ -252,7 +252,7 @@ fn tasks_forks_are_limited_where_a_limit_stands_above() {
     assert_eq!(sets(&world), (false, false));
     world.write(b, "p.refuse", "1");
     assert_eq!(sets(&world), (true, true), "a subsystem refuses anywhere");
-    drop(desk);
+    drop(handle);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Loading and unloading (E1 to E6, T10), with the bugs that the kernel had left out.
+//! Loading and unloading (E1 to E6, T10), without the bugs that the kernel had.
 
 mod common;
 
@@ -7,23 +7,23 @@ use penfold_core::{Callbacks, Errno, EventMask, Owner, Resource, SLOTS};
 use penfold_testkit::SimWorld;
 
 #[test]
-fn a_failed_load_leaves_no_limit_behind() {
-    let (probe, desk) = Probe::new("p", Callbacks::empty(), &[Resource::Tasks]);
-    desk.records().knobs.limit_at_create = Some(3);
-    desk.records().knobs.refuse_at_create = true;
-    desk.records().knobs.fail_create = 1;
+fn failed_load_leaves_no_limit() {
+    let (probe, handle) = Probe::new("p", Callbacks::empty(), &[Resource::Tasks]);
+    handle.records().faults.limit_at_create = Some(3);
+    handle.records().faults.refuse_at_create = true;
+    handle.records().faults.fail_create = 1;
     let mut world = SimWorld::new();
     assert_eq!(world.try_load(probe), Err(Errno::ENOMEM));
     assert!(!world.engine.can_refuse_fork());
-    assert_eq!(desk.counts().alive, 0);
-    world.load(Probe::at(&desk, "p", Callbacks::empty(), &[Resource::Tasks]));
+    assert_eq!(handle.counts().alive, 0);
+    world.load(Probe::at(&handle, "p", Callbacks::empty(), &[Resource::Tasks]));
     assert!(world.engine.can_refuse_fork());
     world.unload("p");
     assert!(!world.engine.can_refuse_fork());
 }
 
 #[test]
-fn a_name_that_mount_would_take_for_an_option_is_refused() {
+fn name_that_is_a_mount_option_is_refused() {
     let mut world = SimWorld::new();
     let words = "none all name noprefix release_agent clone_children xattr cpuset_v2_mode favordynmods \
         nofavordynmods ro rw sync async dirsync lazytime nolazytime mand nomand";
@@ -34,7 +34,7 @@ fn a_name_that_mount_would_take_for_an_option_is_refused() {
 
 /// An id of a file outlives the file when a remount or an unload takes its subsystem away.
 #[test]
-fn a_stale_file_id_answers_enodev() {
+fn stale_file_id_answers_enodev() {
     let mut world = world_with(&["a", "b"]);
     let root = world.caller.clone();
     let top = world.mount("a,b,name=x");
@@ -69,7 +69,7 @@ fn a_stale_file_id_answers_enodev() {
 
 /// A5.2: a remount takes the files away and brings new ones.
 #[test]
-fn an_owner_given_to_a_file_goes_with_the_file() {
+fn owner_of_a_file_goes_with_the_file() {
     let mut world = world_with(&["a"]);
     let top = world.mount("a,name=x");
     world.set_file_owner(top, "a.value", Owner { uid: 1000, gid: 1000, mode: 0o666 });
@@ -82,9 +82,9 @@ fn an_owner_given_to_a_file_goes_with_the_file() {
     assert_eq!((owner.uid, owner.mode), (0, 0o644));
 }
 
-/// T10, E2.1: names and answers.
+/// T10, E2.1: names with their answers.
 #[test]
-fn t10_what_load_refuses() {
+fn load_refuses_bad_and_taken_names() {
     let mut world = SimWorld::new();
     for name in ["", "a.b", "a b", "a/b", "a,b", "a=b", &"n".repeat(33)] {
         assert_eq!(world.try_load(Probe::plain(name)), Err(Errno::EINVAL), "{name:?}");
@@ -97,7 +97,7 @@ fn t10_what_load_refuses() {
 
 /// T10, T15: the slots are full, and one is free again at once.
 #[test]
-fn t10_sixty_four_slots() {
+fn load_fills_sixty_four_slots() {
     let mut world = SimWorld::new();
     for number in 0..SLOTS {
         world.load(Probe::new(&format!("s{number}"), Callbacks::FORK, &[Resource::Tasks]).0);
@@ -114,9 +114,9 @@ fn t10_sixty_four_slots() {
 
 /// T10, E2.6, E6.1: the state is made before the slot is published; a failure leaves nothing.
 #[test]
-fn t10_a_failing_create() {
-    let (probe, desk) = Probe::new("p", Callbacks::FORK, &[Resource::Tasks]);
-    desk.records().knobs.fail_create = 1;
+fn failing_create_fails_the_load() {
+    let (probe, handle) = Probe::new("p", Callbacks::FORK, &[Resource::Tasks]);
+    handle.records().faults.fail_create = 1;
     let mut world = world_with(&["a"]);
     world.spawn();
     let before = world.engine.proc_cgroups();
@@ -124,7 +124,7 @@ fn t10_a_failing_create() {
     assert_eq!(world.last_error().to_string(), "p: told to fail");
     assert_eq!(world.engine.proc_cgroups(), before);
     assert_eq!(
-        (world.engine.interest(), desk.counts().fork, desk.counts().destroy),
+        (world.engine.interest(), handle.counts().fork, handle.counts().destroy),
         (EventMask::empty(), 0, 0)
     );
     assert_eq!(world.try_mount("p"), Err(Errno::EINVAL));
@@ -132,9 +132,9 @@ fn t10_a_failing_create() {
     assert_eq!(world.engine.subsystems().collect::<Vec<_>>(), ["a", "b"]);
 }
 
-/// T10, E4: bound is busy, also where the hierarchy is unmounted with children; sharing and failing pin nothing.
+/// T10, E4: a bound subsystem is busy, also in an unmounted hierarchy with children. A shared or failed mount pins nothing.
 #[test]
-fn t10_a_bound_subsystem_stays() {
+fn bound_subsystem_can_not_be_unloaded() {
     let mut world = world_with(&["p", "other"]);
     assert!(world.engine.proc_cgroups().contains("p\t0\t1\t1\n"));
     let top = world.mount("p");
@@ -156,19 +156,19 @@ fn t10_a_bound_subsystem_stays() {
     assert_eq!(world.try_mount("p"), Err(Errno::EINVAL));
 }
 
-/// E5.4, E2.4, C5.3: loading while everything runs: each task is told of once, css_sets stay what they are.
+/// E5.4, E2.4, C5.3: a load while tasks run calls `fork` once for each, and keeps the css_sets.
 #[test]
-fn a_late_subsystem_is_told_of_existing_tasks_once() {
+fn late_subsystem_gets_each_existing_task_once() {
     let mut world = world_with(&["a"]);
     let tasks: Vec<_> = (0..3).map(|_| world.spawn()).collect();
     let top = world.mount("a");
     let g = world.mkdir(top, "g");
     world.attach(g, tasks[1]);
     let sets = world.engine.css_set_count();
-    let (probe, desk) =
+    let (probe, handle) =
         Probe::new("late", Callbacks::FORK | Callbacks::EXIT, &[Resource::Tasks, Resource::Forks]);
     world.load(probe);
-    let mut log = desk.take_log();
+    let mut log = handle.take_log();
     log.sort();
     assert_eq!(log, ["late.create /", "late.fork 1", "late.fork 2", "late.fork 3"]);
     assert_eq!(world.engine.css_set_count(), sets);
@@ -176,9 +176,9 @@ fn a_late_subsystem_is_told_of_existing_tasks_once() {
     world.exit(tasks[0]);
     let late = world.mount("late");
     assert_eq!(world.read(late, "late.usage"), "3 -1 4 0 0\n1 -1 1 0 0\n");
-    assert_eq!((desk.counts().fork, desk.counts().exit), (4, 1));
+    assert_eq!((handle.counts().fork, handle.counts().exit), (4, 1));
     assert_eq!(world.tasks(g), [tasks[1].0, child.0]);
-    // In a set that is made after the load the pointer is there as well.
+    // A css_set that is made after the load has the state as well.
     let h = world.mkdir(late, "h");
     world.attach(h, child);
     assert_eq!(world.read(h, "late.usage"), "1 -1 1 0 0\n0 -1 0 0 0\n");
@@ -186,8 +186,8 @@ fn a_late_subsystem_is_told_of_existing_tasks_once() {
 
 /// E3.2, E6.2: unload destroys the last state; a reload starts from nothing.
 #[test]
-fn an_unload_frees_everything_and_a_reload_starts_anew() {
-    let (probe, desk) = Probe::new("p", Callbacks::all(), &[Resource::Tasks]);
+fn unload_frees_all_and_reload_starts_anew() {
+    let (probe, handle) = Probe::new("p", Callbacks::all(), &[Resource::Tasks]);
     let mut world = SimWorld::new();
     world.load(probe);
     let task = world.spawn();
@@ -195,28 +195,28 @@ fn an_unload_frees_everything_and_a_reload_starts_anew() {
     world.write(top, "p.value", "5");
     world.write(top, "p.limit", "0 9");
     let made: Vec<_> = ["x", "y"].into_iter().map(|name| world.mkdir(top, name)).collect();
-    assert_eq!(desk.counts().alive, 3);
+    assert_eq!(handle.counts().alive, 3);
     for cgroup in made {
         world.rmdir(cgroup);
     }
-    assert_eq!(desk.counts().alive, 1);
+    assert_eq!(handle.counts().alive, 1);
     world.unmount(top);
-    desk.take_log();
+    handle.take_log();
     world.unload("p");
-    assert_eq!(desk.take_log(), ["p.pre_destroy /", "p.destroy 5"], "which still find its state");
-    assert_eq!((desk.counts().alive, desk.counts().create, desk.counts().destroy), (0, 3, 3));
+    assert_eq!(handle.take_log(), ["p.pre_destroy /", "p.destroy 5"], "which still find its state");
+    assert_eq!((handle.counts().alive, handle.counts().create, handle.counts().destroy), (0, 3, 3));
     world.exit(task);
-    assert_eq!((desk.counts().exit, world.engine.interest()), (0, EventMask::empty()));
+    assert_eq!((handle.counts().exit, world.engine.interest()), (0, EventMask::empty()));
     assert!(!world.engine.can_refuse_fork());
-    world.load(Probe::at(&desk, "p", Callbacks::empty(), &[Resource::Tasks]));
+    world.load(Probe::at(&handle, "p", Callbacks::empty(), &[Resource::Tasks]));
     let top = world.mount("p");
     assert_eq!(world.read(top, "p.value"), "0\n");
     assert_eq!(world.read(top, "p.usage"), "0 -1 0 0 0\n");
 }
 
-/// A css of a new directory may get the number of one that is gone: nothing of the old one shows.
+/// The css of a new directory may get the number of a removed one, but nothing of its content.
 #[test]
-fn a_new_directory_does_not_inherit_from_a_removed_one() {
+fn new_directory_inherits_nothing_from_a_removed_one() {
     let mut world = SimWorld::new();
     world.load(Probe::new("p", Callbacks::empty(), &[Resource::Tasks, Resource::CpuTime]).0);
     let (task, top) = (world.spawn(), world.mount("p"));

@@ -9,7 +9,7 @@ use common::{Probe, world_with};
 use penfold_core::{Callbacks, CgroupId, CpuTime, Errno, ForkCharge, HostView as _, Owner, Resource, Tid};
 use penfold_testkit::SimWorld;
 
-/// The name of the subsystem that comes and goes; of all others everything is written down.
+/// The name of the subsystem that comes and goes. The texts of this test leave only that one out.
 const LATE: &str = "late";
 
 fn cgroup_text(world: &mut SimWorld, cgroup: CgroupId, text: &mut String) {
@@ -38,7 +38,7 @@ fn cgroup_text(world: &mut SimWorld, cgroup: CgroupId, text: &mut String) {
     }
 }
 
-/// All that anybody can see, less the row of [`LATE`].
+/// The whole observable state, without the row of [`LATE`].
 fn everything(world: &mut SimWorld) -> String {
     let mut text = String::new();
     let engine = &world.engine;
@@ -47,7 +47,7 @@ fn everything(world: &mut SimWorld) -> String {
     for row in engine.proc_cgroups().lines().filter(|row| !row.starts_with(&format!("{LATE}\t"))) {
         writeln!(text, "{row}").unwrap();
     }
-    // by what they are linked to: a css_set that is empty for a moment comes back under another number
+    // by their links: a css_set that is empty for a moment comes back under another number
     let mut sets: Vec<String> = engine
         .tree()
         .css_sets()
@@ -86,7 +86,7 @@ fn everything(world: &mut SimWorld) -> String {
     text
 }
 
-/// Says only what differs: the texts are long.
+/// Compares line by line: the texts are long.
 fn assert_same(before: &str, after: &str) {
     let (mut before, mut after) = (before.lines(), after.lines());
     loop {
@@ -138,7 +138,7 @@ fn full() -> (SimWorld, Vec<ForkCharge>) {
     (world, flights.into())
 }
 
-/// E5.4, E2.9, E3.3: a load changes nothing but that it is there, and an unload puts everything back.
+/// E5.4, E2.9, E3.3: a load changes nothing else, and an unload restores everything.
 #[test]
 fn load_and_unload_in_a_full_world_change_nothing_else() {
     let (mut world, flights) = full();
@@ -150,13 +150,13 @@ fn load_and_unload_in_a_full_world_change_nothing_else() {
         world.unload(LATE);
         assert_same(&before, &everything(&mut world));
     }
-    // One with every callback and every rule: while it is there only what a host arranges for differs.
-    let (probe, desk) =
+    // With every callback and every rule, only the first line differs: the events that the host arranges for.
+    let (probe, handle) =
         Probe::new(LATE, Callbacks::all(), &[Resource::Tasks, Resource::Forks, Resource::CpuTime]);
     world.load(probe);
     let rows = |text: &str| text.split_once('\n').unwrap().1.to_owned();
     assert_same(&rows(&before), &rows(&everything(&mut world)));
-    assert_eq!(desk.counts().fork, 40, "each task once, wherever it is");
+    assert_eq!(handle.counts().fork, 40, "each task once, wherever it is");
     world.unload(LATE);
     assert_same(&before, &everything(&mut world));
     for charge in flights {
@@ -164,12 +164,11 @@ fn load_and_unload_in_a_full_world_change_nothing_else() {
     }
 }
 
-/// E2.9: every css_set has the new state: whichever task forks, dies or moves, it is counted, and in sets that are made
-/// later too.
+/// E2.9: every css_set has the new state, also one that is made later: forks, deaths and moves of all tasks are counted.
 #[test]
 fn every_css_set_gets_the_state_of_a_late_subsystem() {
     let (mut world, flights) = full();
-    let (probe, desk) =
+    let (probe, handle) =
         Probe::new(LATE, Callbacks::FORK | Callbacks::EXIT, &[Resource::Tasks, Resource::Forks]);
     world.load(probe);
     let tasks: Vec<Tid> = world.host.tids();
@@ -178,7 +177,7 @@ fn every_css_set_gets_the_state_of_a_late_subsystem() {
     for (number, &task) in tasks.iter().enumerate() {
         let child = match world.try_fork(task) {
             Ok(child) => child,
-            // the limit of 9 on one cgroup: refused by `a`, and nothing of the late one's is left charged
+            // the limit of 9 on one cgroup of `a` refuses, and the charge of the late subsystem is given back
             Err(errno) => {
                 assert_eq!(errno, Errno::EAGAIN);
                 continue;
@@ -192,8 +191,8 @@ fn every_css_set_gets_the_state_of_a_late_subsystem() {
     }
     let text = world.read(late, "late.usage");
     assert!(text.starts_with(&format!("{usage} ")), "{usage}: {text}");
-    assert_eq!(u64::try_from(usage).unwrap(), desk.counts().fork - desk.counts().exit);
-    // Every one of them moves: out of a css_set that was there before the load, into one made after it.
+    assert_eq!(u64::try_from(usage).unwrap(), handle.counts().fork - handle.counts().exit);
+    // Every task moves from a css_set older than the load into one made after it.
     let g = world.mkdir(late, "g");
     let tasks = world.host.tids();
     for &task in &tasks {
@@ -208,14 +207,14 @@ fn every_css_set_gets_the_state_of_a_late_subsystem() {
 
 /// E3.2: a second load starts from defaults, and the first has left nothing anywhere.
 #[test]
-fn a_second_load_starts_from_defaults() {
+fn second_load_starts_from_defaults() {
     let (mut world, flights) = full();
     for charge in flights {
         world.engine.cancel_fork(&mut world.host, charge);
     }
     let mut before = None;
     for round in 0..20 {
-        let (probe, desk) = Probe::new(LATE, Callbacks::all(), &[Resource::Tasks]);
+        let (probe, handle) = Probe::new(LATE, Callbacks::all(), &[Resource::Tasks]);
         world.load(probe);
         let late = world.mount(LATE);
         assert_eq!(world.read(late, "late.value"), "0\n", "round {round}");
@@ -235,16 +234,16 @@ fn a_second_load_starts_from_defaults() {
         world.rmdir(g);
         world.unmount(late);
         world.unload(LATE);
-        assert_eq!(desk.counts().alive, 0);
-        // The first round leaves a trace that is meant to be: the fork that was refused has raised a peak of `a`.
+        assert_eq!(handle.counts().alive, 0);
+        // The first round leaves one trace, on purpose: the refused fork has raised a peak of `a`.
         let after = everything(&mut world);
         assert_same(before.get_or_insert_with(|| after.clone()), &after);
     }
 }
 
-/// E3, E4.4: unbound it goes while ten thousand tasks run; bound it stays, and who holds it is named.
+/// E3, E4.4: ten thousand tasks do not hold an unbound subsystem. A bound one stays, and the refusal names the holder.
 #[test]
-fn unload_among_ten_thousand_tasks() {
+fn unload_works_among_ten_thousand_tasks() {
     const TASKS: usize = 10_000;
     let mut world = world_with(&["a"]);
     let top = world.mount("a");
@@ -253,9 +252,9 @@ fn unload_among_ten_thousand_tasks() {
     for (number, &task) in tasks.iter().enumerate() {
         world.attach(cgroups[number % 100], task);
     }
-    let (probe, desk) = Probe::new(LATE, Callbacks::FORK | Callbacks::EXIT, &[Resource::Tasks]);
+    let (probe, handle) = Probe::new(LATE, Callbacks::FORK | Callbacks::EXIT, &[Resource::Tasks]);
     world.load(probe);
-    assert_eq!(desk.counts().fork, TASKS as u64);
+    assert_eq!(handle.counts().fork, TASKS as u64);
     let late = world.mount("late,name=holder");
     let child = world.mkdir(late, "child");
     for &task in &tasks[..TASKS / 2] {
@@ -275,9 +274,9 @@ fn unload_among_ten_thousand_tasks() {
     world.rmdir(child);
     let sets = world.engine.css_set_count();
     world.unload(LATE);
-    assert_eq!((world.engine.css_set_count(), desk.counts().alive), (sets, 0));
+    assert_eq!((world.engine.css_set_count(), handle.counts().alive), (sets, 0));
     for task in tasks {
         world.exit(task);
     }
-    assert_eq!((desk.counts().exit, world.engine.css_set_count()), (0, 1));
+    assert_eq!((handle.counts().exit, world.engine.css_set_count()), (0, 1));
 }

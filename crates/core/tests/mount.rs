@@ -1,4 +1,4 @@
-//! Mount, remount, unmount (A3, A4, A5, A7; T1 to T4). The vectors are what Linux 6.18 was measured to answer.
+//! Mount, remount, unmount (A3, A4, A5, A7; T1 to T4). The vectors are the measured answers of Linux 6.18.
 
 mod common;
 
@@ -8,7 +8,7 @@ use penfold_testkit::SimWorld;
 
 const CONTROLLERS: [&str; 5] = ["cpuset", "cpu", "net_cls", "perf_event", "net_prio"];
 
-/// As on the measured machine: cpuset and cpu are mounted, each on its own, and busy for others.
+/// The measured machine: cpuset and cpu are mounted, each on its own, and busy for others.
 fn machine() -> SimWorld {
     let mut world = world_with(&CONTROLLERS);
     world.mount("cpuset");
@@ -17,7 +17,7 @@ fn machine() -> SimWorld {
     world
 }
 
-/// A3, A4: one fresh mount each, and what /proc/mounts then shows.
+/// A3, A4: one fresh mount each, and the options in /proc/mounts afterwards.
 #[test]
 fn mount_options_are_taken_as_linux_6_takes_them() {
     use Errno::{EBUSY, EINVAL};
@@ -119,7 +119,7 @@ fn mount_options_are_taken_as_linux_6_takes_them() {
 
 /// A path may be any bytes; every other option is a word.
 #[test]
-fn the_release_agent_need_not_be_a_text() {
+fn release_agent_option_may_be_any_bytes() {
     let mut world = machine();
     let top = world.mount(b"none,name=a,release_agent=/\xff=\xc3");
     for refused in [&b"none,name=b\xff"[..], b"none,name=b,\xff", b"none,name=b,release_agent=/\0"] {
@@ -131,7 +131,7 @@ fn the_release_agent_need_not_be_a_text() {
     assert_eq!(world.try_mount_cpuset(b"\xff"), Err(Errno::EINVAL));
 }
 
-/// A3.4, A3.5: with nothing bound, nothing means everything.
+/// A3.4, A3.5: while no subsystem is bound.
 #[test]
 fn no_option_means_every_loaded_subsystem() {
     for options in ["", "all", "ro", ","] {
@@ -145,7 +145,7 @@ fn no_option_means_every_loaded_subsystem() {
 
 /// T1, where 6.x says `EINVAL` for an unknown name.
 #[test]
-fn t01_equal_sets_share_a_hierarchy_and_others_are_busy() {
+fn equal_sets_share_a_hierarchy_and_others_are_busy() {
     let mut world = world_with(&["cpuset", "cpuacct", "freezer"]);
     let both = world.mount("cpuset,cpuacct");
     assert_eq!(world.try_mount("cpuacct,cpuset"), Ok(both));
@@ -161,7 +161,7 @@ fn t01_equal_sets_share_a_hierarchy_and_others_are_busy() {
 
 /// T2, where 6.x skips empty words.
 #[test]
-fn t02_names_find_hierarchies_and_must_be_well_formed() {
+fn name_finds_its_hierarchy_and_must_be_well_formed() {
     let mut world = world_with(&["cpuset", "cpuacct"]);
     let named = world.mount("none,name=x");
     assert_eq!(world.try_mount("name=x"), Ok(named));
@@ -175,7 +175,7 @@ fn t02_names_find_hierarchies_and_must_be_well_formed() {
 
 /// T3, A5.8.
 #[test]
-fn t03_an_unmounted_hierarchy_with_children_is_real() {
+fn unmounted_hierarchy_with_children_goes_on() {
     let mut world = world_with(&["cpuset", "cpuacct"]);
     let task = world.spawn();
     let top = world.mount("cpuset,cpuacct");
@@ -194,9 +194,9 @@ fn t03_an_unmounted_hierarchy_with_children_is_real() {
     assert!(world.try_mount("cpuset").is_ok());
 }
 
-/// T4, A5.2, A5.3.
+/// T4, A5.2, A5.3: also a remount that would change nothing.
 #[test]
-fn t04_a_remount_needs_a_hierarchy_without_children_even_to_change_nothing() {
+fn remount_needs_a_hierarchy_without_children() {
     let mut world = world_with(&["net_cls", "net_prio", "cpu"]);
     world.mount("cpu");
     let top = world.mount("net_cls,name=r,release_agent=/first");
@@ -212,7 +212,7 @@ fn t04_a_remount_needs_a_hierarchy_without_children_even_to_change_nothing() {
 
 /// A5.2: the measured remounts of a hierarchy without children, in this order.
 #[test]
-fn remounts_bind_and_unbind() {
+fn remount_binds_and_unbinds() {
     use Errno::{EBUSY, EINVAL};
     let mut world = world_with(&["net_cls", "cpu"]);
     world.mount("cpu");
@@ -247,9 +247,9 @@ fn remounts_bind_and_unbind() {
     assert_eq!(world.read(top, "cgroup.clone_children"), "0\n", "ignored at a remount");
 }
 
-/// A4.2: what a second mount says of flags and agents is ignored.
+/// A4.2: flags and agents in the options of a second mount are ignored.
 #[test]
-fn the_second_mount_changes_nothing() {
+fn second_mount_changes_nothing() {
     let mut world = SimWorld::new();
     let top = world.mount("none,name=a");
     for options in ["none,name=a,clone_children", "none,name=a,release_agent=/zz", "name=a,xattr,noprefix"] {
@@ -258,10 +258,10 @@ fn the_second_mount_changes_nothing() {
     assert_eq!(world.show_options(top), "name=a");
 }
 
-/// A5.7: the state of a root goes with its subsystem, from hierarchy to hierarchy, and bind is told.
+/// A5.7: the state of a root moves with its subsystem from hierarchy to hierarchy, and `bind` runs each time.
 #[test]
-fn the_state_of_a_root_survives_its_hierarchy() {
-    let (probe, desk) = Probe::new("net_cls", Callbacks::BIND, &[]);
+fn state_of_a_root_survives_its_hierarchy() {
+    let (probe, handle) = Probe::new("net_cls", Callbacks::BIND, &[]);
     let mut world = world_with(&["perf_event"]);
     world.load(probe);
     let first = world.mount("net_cls");
@@ -271,13 +271,13 @@ fn the_state_of_a_root_survives_its_hierarchy() {
     assert_eq!(world.read(second, "net_cls.value"), "9\n");
     world.remount(second, "perf_event");
     assert_eq!(
-        desk.take_log(),
+        handle.take_log(),
         ["net_cls.create /", "net_cls.bind 1", "net_cls.bind 0", "net_cls.bind 2", "net_cls.bind 0"]
     );
-    assert_eq!(desk.counts().create, 1);
+    assert_eq!(handle.counts().create, 1);
 }
 
-/// A6.4: the number of a dead hierarchy is not used again; a shared mount takes none.
+/// A6.4: the number of a dead hierarchy is not used again, and a shared mount takes no number.
 #[test]
 fn hierarchy_numbers_only_grow() {
     let mut world = SimWorld::new();
@@ -296,7 +296,7 @@ fn hierarchy_numbers_only_grow() {
 
 /// A7: the legacy type.
 #[test]
-fn the_cpuset_type_has_bare_names_unless_cpuset_is_mounted_already() {
+fn cpuset_type_has_bare_names_unless_already_mounted() {
     let mut world = SimWorld::new();
     assert_eq!(world.try_mount_cpuset(""), Err(Errno::ENODEV));
     world.load(Probe::plain("cpuset"));
@@ -313,9 +313,9 @@ fn the_cpuset_type_has_bare_names_unless_cpuset_is_mounted_already() {
     assert!(world.files(prefixed).contains(&"cpuset.value".to_owned()));
 }
 
-/// A3.13: before the options are even read.
+/// A3.13: the refusal comes before the options are read.
 #[test]
-fn a_stranger_may_not_mount() {
+fn unprivileged_user_may_not_mount() {
     let mut world = SimWorld::new();
     let stranger = Caller::user(Tid(1), 65534, 65534);
     for options in ["none,name=z", "foo"] {

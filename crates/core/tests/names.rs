@@ -31,7 +31,7 @@ fn hierarchy_is_found_by_number_name_or_subsystem() {
 }
 
 #[test]
-fn subsystem_and_hierarchy_tell_of_each_other() {
+fn subsystem_and_hierarchy_name_each_other() {
     let mut world = world_with(&["a", "b", "c"]);
     let none = world.mount("none,name=work");
     let both = world.mount("c,a");
@@ -157,7 +157,7 @@ fn tasks_share_a_css_set_over_a_mount_and_an_unmount() {
 }
 
 #[test]
-fn cgroup_tells_whether_it_or_those_below_have_tasks() {
+fn cgroup_knows_of_tasks_in_it_and_below() {
     let mut world = SimWorld::new();
     let top = world.mount("none,name=x");
     let a = world.mkdir(top, "a");
@@ -272,7 +272,7 @@ fn owner_of_a_control_file_is_its_makers_until_changed() {
     assert_eq!(owner(&world, below).uid, 5, "a chown of the directory is not one of its files");
 }
 
-/// The state of a root moves with its subsystem; what was given to its files stays behind, and only that.
+/// The state of a root moves with its subsystem. The owners that its files had do not.
 #[test]
 fn owners_of_files_go_when_their_subsystem_is_unbound() {
     let mut world = world_with(&["p", "q"]);
@@ -291,7 +291,7 @@ fn owners_of_files_go_when_their_subsystem_is_unbound() {
 
 #[test]
 fn refusal_names_the_file_or_the_subsystem_once() {
-    let (probe, desk) = Probe::new("p", Callbacks::CAN_ATTACH | Callbacks::PRE_DESTROY, &[]);
+    let (probe, handle) = Probe::new("p", Callbacks::CAN_ATTACH | Callbacks::PRE_DESTROY, &[]);
     let mut world = SimWorld::new();
     world.load(probe);
     let top = world.mount("p");
@@ -303,16 +303,16 @@ fn refusal_names_the_file_or_the_subsystem_once() {
     assert_eq!(refused(&world), "p.limit: this file can't be read");
     world.try_write(top, "p.value", [b'1'; 4097]).unwrap_err();
     assert_eq!(refused(&world), "p.value: at most 4096 bytes in one write");
-    desk.records().knobs.veto_attach = true;
+    handle.records().faults.veto_attach = true;
     let task = world.spawn();
     assert_eq!(world.try_attach(g, task), Err(Errno::ENOSPC));
     assert_eq!(refused(&world), "p: told to");
     world.try_write(g, "tasks", "1").unwrap_err();
     assert_eq!(refused(&world), "p: told to", "the subsystem's, not the file's");
-    desk.records().knobs.veto_destroy = true;
+    handle.records().faults.veto_destroy = true;
     world.try_rmdir(g).unwrap_err();
     assert_eq!(refused(&world), "p: told to");
-    desk.records().knobs.fail_create = 1;
+    handle.records().faults.fail_create = 1;
     world.try_mkdir(top, "h").unwrap_err();
     assert_eq!(refused(&world), "p: told to fail");
 }

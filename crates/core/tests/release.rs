@@ -27,7 +27,7 @@ fn paths(world: &mut SimWorld) -> Vec<String> {
 }
 
 #[test]
-fn t09_the_last_task_leaves_by_a_move_or_by_exit() {
+fn last_task_leaving_by_move_or_exit_is_a_release() {
     let (mut world, top, g, task) = flagged();
     let other = world.fork(task);
     world.attach(g, task);
@@ -48,7 +48,7 @@ fn t09_the_last_task_leaves_by_a_move_or_by_exit() {
 }
 
 #[test]
-fn t09_a_cgroup_that_was_never_used_calls_nobody() {
+fn unused_cgroup_is_never_released() {
     let (mut world, top, g, task) = flagged();
     world.rmdir(g);
     let late = world.mkdir(top, "late");
@@ -69,7 +69,7 @@ fn t09_a_cgroup_that_was_never_used_calls_nobody() {
 }
 
 #[test]
-fn t09_the_last_child_is_removed() {
+fn removing_the_last_child_is_a_release() {
     let (mut world, _, g, task) = flagged();
     let (c, d) = (world.mkdir(g, "c"), world.mkdir(g, "d"));
     world.attach(c, task);
@@ -83,7 +83,7 @@ fn t09_the_last_child_is_removed() {
 }
 
 #[test]
-fn a_parent_with_tasks_below_is_not_released() {
+fn parent_with_tasks_below_is_not_released() {
     let (mut world, _, g, task) = flagged();
     let c = world.mkdir(g, "c");
     world.attach(g, task);
@@ -94,7 +94,7 @@ fn a_parent_with_tasks_below_is_not_released() {
 }
 
 #[test]
-fn the_agent_is_that_of_the_moment_and_may_be_none() {
+fn release_takes_the_agent_of_the_moment() {
     let (mut world, top, g, task) = flagged();
     world.write(top, "release_agent", "\n");
     world.attach(g, task);
@@ -112,9 +112,9 @@ fn the_agent_is_that_of_the_moment_and_may_be_none() {
     assert_eq!(world.engine.take_release(), None);
 }
 
-/// Removed at once, or unmounted: the call is made all the same. Queued once until the host takes it.
+/// A release is queued once until the host takes it, also if its cgroup is removed or its hierarchy unmounted meanwhile.
 #[test]
-fn releases_outlive_their_cgroup_and_are_queued_once() {
+fn release_outlives_its_cgroup_and_is_queued_once() {
     let (mut world, top, g, task) = flagged();
     let h = world.mkdir(top, "h");
     world.write(h, "notify_on_release", "1");
@@ -133,7 +133,7 @@ fn releases_outlive_their_cgroup_and_are_queued_once() {
 
 /// Each hierarchy calls its own agent.
 #[test]
-fn an_exit_may_release_in_several_hierarchies() {
+fn exit_may_release_in_several_hierarchies() {
     let mut world = SimWorld::new();
     let task = world.spawn();
     for name in ["x", "y"] {

@@ -1,4 +1,4 @@
-//! Who may remove, rename, chmod and chown what: the rules of every Unix directory (B1), as Linux 6.18 applies them.
+//! Permissions to remove, rename, chmod and chown: the rules of every Unix directory (B1), as Linux 6.18 applies them.
 
 mod common;
 
@@ -22,7 +22,7 @@ fn own(world: &mut SimWorld, cgroup: CgroupId, uid: u32, mode: u32) {
     world.set_owner(cgroup, Owner { uid, gid: uid, mode });
 }
 
-/// `/d/x` and `/e`, all of root's, in a hierarchy without subsystems.
+/// `/d/x` and `/e`, all owned by root, in a hierarchy without subsystems.
 fn tree() -> (SimWorld, [CgroupId; 4]) {
     let mut world = SimWorld::new();
     let top = world.mount("none,name=x");
@@ -58,7 +58,7 @@ fn sticky_directory_lets_only_owners_rename_and_remove() {
     assert_eq!(rename(&mut world, &user(2), (d, "y"), (d, "x")), Ok(()), "the entry's owner");
     assert_eq!(rename(&mut world, &Caller::root(Tid(1)), (d, "x"), (d, "y")), Ok(()), "the administrator");
     own(&mut world, d, 1, 0o777);
-    assert_eq!(rename(&mut world, &user(7), (d, "y"), (d, "x")), Ok(()), "anyone where it is not sticky");
+    assert_eq!(rename(&mut world, &user(7), (d, "y"), (d, "x")), Ok(()), "every user where it is not sticky");
 }
 
 #[test]

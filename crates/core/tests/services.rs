@@ -1,4 +1,4 @@
-//! What a subsystem's callbacks can see and do, against an engine and the simulated host.
+//! The services that a subsystem's callbacks have, with an engine and the simulated host.
 
 mod common;
 
@@ -23,7 +23,7 @@ const TASKS: usize = 0;
 const CPU: usize = 1;
 
 impl Subsystem for Asked {
-    /// The path at birth.
+    /// The path when the css was made.
     type State = String;
 
     const NAME: &'static str = "asked";

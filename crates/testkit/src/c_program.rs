@@ -15,7 +15,7 @@ pub struct CProgram {
     _directory: TempDir,
 }
 
-/// What precedes every source: the usual headers, and `CHECK(condition)`, which exits with 99 when it does not hold.
+/// The text before every source: the usual headers, and `CHECK(condition)`, which exits with 99 when it does not hold.
 const HEADER: &str = r#"
 #define _GNU_SOURCE
 #include <errno.h>
@@ -81,8 +81,8 @@ impl AsRef<OsStr> for CProgram {
 
 /// Copies a program to where every user can execute it: the build directory may be readable by its owner only.
 ///
-/// cp(1) writes the copy. A descriptor of this process's that is open for writing would be inherited by children of other
-/// threads, and executing the copy would fail with `ETXTBSY`.
+/// cp(1) writes the copy. If this process wrote it, a child of another thread could inherit the descriptor, and executing
+/// the copy would fail with `ETXTBSY`.
 #[track_caller]
 pub fn copy_program(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg(from).arg(to).status();

@@ -13,7 +13,7 @@ use crate::wait::wait_until;
 #[derive(Debug)]
 pub struct OutsideProcess {
     pid: i32,
-    /// `None` for an orphan, which somebody else reaps.
+    /// `None` for an orphan, which this process can not reap.
     child: Option<Child>,
     output: Option<BufReader<ChildStdout>>,
 }

@@ -27,8 +27,8 @@ impl TempDir {
     /// Makes a directory for files that the loader trusts: as root below `/var/lib`, else below `CARGO_TARGET_TMPDIR`,
     /// which an integration test passes.
     ///
-    /// The loader refuses what lies below a directory that others can write, such as `/tmp`. As root the build
-    /// directory does not do either: it may be readable by its owner only, and belong to somebody else.
+    /// The loader refuses files below a directory that others can write, such as `/tmp`. For root the build directory does
+    /// not do either: it may belong to another user and be readable by that user only.
     pub fn trusted(target_tmpdir: &str) -> TempDir {
         TempDir::below(Path::new(if is_root() { "/var/lib" } else { target_tmpdir }))
     }
@@ -66,7 +66,7 @@ impl AsRef<Path> for TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        // what a failed test left in it may be somebody else's or mounted
+        // a failed test may have left a mount in it
         let _ = fs::remove_dir_all(&self.0);
     }
 }

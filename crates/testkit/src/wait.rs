@@ -32,8 +32,8 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     assert!(held.is_ok(), "not within {PATIENCE:?}: {what}");
 }
 
-/// Waits until `holds` is true of what `look` returns, and returns that. The panic after [`PATIENCE`] has what was last
-/// seen.
+/// Waits until `look` returns a value of which `holds` is true, and returns that value. The panic after [`PATIENCE`] shows
+/// the last value.
 #[track_caller]
 pub fn wait_for<T: Debug>(what: &str, mut look: impl FnMut() -> T, holds: impl Fn(&T) -> bool) -> T {
     let seen = retry(PATIENCE, || {

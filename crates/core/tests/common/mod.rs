@@ -1,4 +1,4 @@
-//! What the tests share beside the testkit: a subsystem that records what is done to it.
+//! The tests share, beside the testkit, a subsystem that records its callbacks.
 #![allow(dead_code, unreachable_pub)] // each test program uses a part
 
 mod probe;
@@ -8,7 +8,7 @@ use penfold_testkit::SimWorld;
 #[allow(unused_imports)] // each test program uses a part
 pub use probe::*;
 
-/// A world with a probe for each of these names, which asks for no callback.
+/// A world with a probe without callbacks for each of these names.
 pub fn world_with(names: &[&str]) -> SimWorld {
     let mut world = SimWorld::new();
     for name in names {

@@ -1,10 +1,10 @@
-//! The calls of the engine, each in one place: the methods that tests use differ only in what they make of the outcome.
+//! The calls of the engine, each in one place. The methods for tests call these and differ only in the form of the outcome.
 
 use penfold_core::{CgroupId, Errno, FileId, Host, Owner, Result, Subsystem, Tid};
 
 use super::SimWorld;
 
-/// What a file is opened for: the bits of access(2).
+/// The access for which a file is opened, in the bits of access(2).
 const READ: u32 = 4;
 const WRITE: u32 = 2;
 

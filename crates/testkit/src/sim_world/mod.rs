@@ -14,7 +14,7 @@ use penfold_core::{Caller, CgroupId, Engine, Error, Host, Subsystem, Tid};
 /// method such as [`SimWorld::try_mkdir`], which returns the errno instead; [`SimWorld::last_error`] has the message. All
 /// stand for the system calls of one caller: the super-user, unless [`SimWorld::as_caller`] changes that.
 ///
-/// What only one test needs, that test adds as a trait or as a type around this one.
+/// A test adds the operations that only it needs as a trait, or as a type around this one.
 #[derive(Debug)]
 pub struct SimWorld<H = SimulatedHost> {
     /// The engine.

@@ -1,4 +1,4 @@
-//! What can be seen of a world without changing it, and what its engine has queued.
+//! The observable state of a world, and the queues of its engine.
 
 use penfold_core::{CgroupId, CpuTime, CssSetId, Error, Event, FileId, Host, Release, Result, Tid};
 
