@@ -85,6 +85,16 @@ fn wish_for_cpus_is_kept_and_in_force_where_it_fits() {
 }
 
 #[test]
+fn unmarkable_task_keeps_its_socket_class() {
+    let mut world = SimWorld::new();
+    let task = world.spawn();
+    assert_eq!(world.host.set_socket_class(task, 5), Ok(()));
+    world.host.unmarkable.insert(task, Errno::EPERM);
+    assert_eq!(world.host.set_socket_class(task, 6), Err(Errno::EPERM));
+    assert_eq!(world.host.get(task).unwrap().socket_class, 5);
+}
+
+#[test]
 fn child_inherits_what_a_process_inherits() {
     let mut world = SimWorld::with_cpus(4);
     let parent = world.host.spawn(&mut world.engine, 7);
