@@ -1,36 +1,24 @@
 //! `net_cls` on the simulated host, from the file of the module. `crates/subsystems` runs the same tests with it built
 //! in.
 
-#[path = "../../tests/common/mod.rs"]
-mod common;
 #[path = "../../tests/net_cls/rules.rs"]
 mod rules;
 
 use std::env;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use penfold_core::{Capability, Errno, Subsystem};
 use penfold_module::loader::Controller;
 use penfold_subsystems::NetCls;
+use penfold_testkit::{SimWorld, TempFile};
 
-/// A copy of the module's file: one file is one module, and tests run at once. Cargo builds the library of a package, in
-/// all its forms, before the tests of it.
-fn file() -> PathBuf {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let built = env::current_exe().expect("it runs").with_file_name("libpenfold_net_cls.so");
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let copy = env::temp_dir().join(format!("penfold-net-cls-{}-{number}.so", std::process::id()));
-    std::fs::copy(built, &copy).expect("a copy");
-    copy
-}
-
+/// The module from a copy of its file: one file is one module, and tests run at once. Cargo builds the library of a
+/// package, in all its forms, before the tests of it.
 fn subject() -> Controller {
-    let file = file();
-    let controller = Controller::open(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    // mapped is enough
-    std::fs::remove_file(file).expect("the copy is ours");
-    controller
+    let built = env::current_exe().expect("it runs").with_file_name("libpenfold_net_cls.so");
+    // the file may go when it is mapped
+    let copy = TempFile::unmade(".so");
+    std::fs::copy(built, copy.path()).expect("a copy");
+    Controller::open(copy.path()).unwrap_or_else(|error| panic!("{}: {error}", copy.path().display()))
 }
 
 #[test]
@@ -45,11 +33,9 @@ fn the_module_says_what_the_built_in_says() {
 
 #[test]
 fn a_host_that_can_not_mark_says_why_through_the_module() {
-    let mut world = common::World::of(2, subject());
+    let mut world = SimWorld::with_controller(subject());
     world.host.cannot.push(Capability::SocketClass);
-    let file = world.file(world.top, "classid");
-    let error = world.engine.write(&mut world.host, &world.root, world.top, file, b"5").unwrap_err();
-    assert_eq!(error.errno(), Errno::EOPNOTSUPP);
+    assert_eq!(world.try_write(world.top, "classid", "5"), Err(Errno::EOPNOTSUPP));
     let text = "the simulated host can't give classes on sockets here: it was told to pretend so";
-    assert_eq!(error.to_string(), text);
+    assert_eq!(world.last_error().to_string(), text);
 }

@@ -1,5 +1,7 @@
 //! The calls of the engine, each in one place. The methods for tests call these and differ only in the form of the outcome.
 
+use std::borrow::Cow;
+
 use penfold_core::{CgroupId, Errno, FileId, Host, Owner, Result, Subsystem, Tid};
 
 use super::SimWorld;
@@ -71,7 +73,7 @@ impl<H: Host> SimWorld<H> {
     }
 
     pub(super) fn opened(&mut self, cgroup: CgroupId, name: &str, want: u32) -> Result<FileId> {
-        self.engine.open(&self.caller, cgroup, name, want)
+        self.engine.open(&self.caller, cgroup, &self.full_name(cgroup, name), want)
     }
 
     pub(super) fn opened_content(&mut self, cgroup: CgroupId, file: FileId) -> Result<Vec<u8>> {
@@ -90,6 +92,16 @@ impl<H: Host> SimWorld<H> {
     pub(super) fn written(&mut self, cgroup: CgroupId, name: &str, content: &[u8]) -> Result<()> {
         let file = self.opened(cgroup, name, WRITE)?;
         self.written_opened(cgroup, file, content)
+    }
+
+    /// The name with the controller's prefix, if the directory has such a file. Files of every cgroup, such as `tasks`, have
+    /// no prefix.
+    pub(super) fn full_name<'a>(&self, cgroup: CgroupId, name: &'a str) -> Cow<'a, str> {
+        if self.controller.is_empty() {
+            return name.into();
+        }
+        let prefixed = format!("{}.{name}", self.controller);
+        if self.engine.find_file(cgroup, &prefixed).is_some() { prefixed.into() } else { name.into() }
     }
 
     /// Keeps the error for [`SimWorld::last_error`], and gives the errno.

@@ -23,6 +23,10 @@ pub struct SimWorld<H = SimulatedHost> {
     pub host: H,
     /// The caller of every operation.
     pub caller: Caller,
+    /// The root at which [`SimWorld::mount_controller`] has mounted; until then no cgroup at all.
+    pub top: CgroupId,
+    /// The name of that controller, whose files go by their names without the prefix.
+    controller: String,
     last_error: Option<Error>,
 }
 
@@ -37,11 +41,13 @@ impl SimWorld {
         SimWorld::with_host(SimulatedHost::new(cpus))
     }
 
-    /// A host with two CPUs and one controller, mounted alone; its root is returned too.
-    pub fn with_controller(controller: impl Subsystem) -> (SimWorld, CgroupId) {
+    /// A host with two CPUs and one controller, mounted alone at [`SimWorld::top`].
+    #[track_caller]
+    pub fn with_controller(controller: impl Subsystem) -> SimWorld {
         let mut world = SimWorld::new();
-        let top = world.load_and_mount(controller);
-        (world, top)
+        let options = controller.name().to_owned();
+        world.mount_controller(controller, &options);
+        world
     }
 }
 
@@ -54,7 +60,24 @@ impl Default for SimWorld {
 impl<H: Host> SimWorld<H> {
     /// A world with a host that is made already, and nothing loaded.
     pub fn with_host(host: H) -> SimWorld<H> {
-        SimWorld { engine: Engine::new(), host, caller: Caller::root(Tid(1)), last_error: None }
+        SimWorld {
+            engine: Engine::new(),
+            host,
+            caller: Caller::root(Tid(1)),
+            top: CgroupId::default(),
+            controller: String::new(),
+            last_error: None,
+        }
+    }
+
+    /// Loads a controller and mounts a hierarchy with these options at [`SimWorld::top`].
+    ///
+    /// From now on its files go by their names without the prefix: `max` is `pids.max` in a world of `pids`.
+    #[track_caller]
+    pub fn mount_controller(&mut self, controller: impl Subsystem, options: &str) {
+        controller.name().clone_into(&mut self.controller);
+        self.load(controller);
+        self.top = self.mount(options);
     }
 
     /// Runs `work` with another caller.

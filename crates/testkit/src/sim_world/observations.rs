@@ -9,7 +9,13 @@ impl<H: Host> SimWorld<H> {
     /// The id of a control file.
     #[track_caller]
     pub fn file(&self, cgroup: CgroupId, name: &str) -> FileId {
-        self.engine.find_file(cgroup, name).unwrap_or_else(|| panic!("there is no {name}"))
+        let found = self.engine.find_file(cgroup, &self.full_name(cgroup, name));
+        found.unwrap_or_else(|| panic!("there is no {name}"))
+    }
+
+    /// Whether a directory has a control file.
+    pub fn has_file(&self, cgroup: CgroupId, name: &str) -> bool {
+        self.engine.find_file(cgroup, &self.full_name(cgroup, name)).is_some()
     }
 
     /// The names of the control files, sorted.

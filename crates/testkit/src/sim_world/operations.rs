@@ -21,14 +21,6 @@ impl<H: Host> SimWorld<H> {
         self.noted(outcome)
     }
 
-    /// Loads a controller and mounts it alone; returns the root.
-    #[track_caller]
-    pub fn load_and_mount(&mut self, controller: impl Subsystem) -> CgroupId {
-        let name = controller.name().to_owned();
-        self.load(controller);
-        self.mount(&name)
-    }
-
     /// Unloads a subsystem.
     #[track_caller]
     pub fn unload(&mut self, name: &str) {
