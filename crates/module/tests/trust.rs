@@ -1,14 +1,14 @@
 //! Whom a module may come from.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use penfold_module::Errno;
 use penfold_module::loader::{LoadError, Untrusted, ownership_check};
+use penfold_testkit::{TempDir, is_root, skip};
 
 fn own_uid() -> u32 {
-    use std::os::unix::fs::MetadataExt;
     fs::metadata("/proc/self").expect("/proc").uid()
 }
 
@@ -16,32 +16,17 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
 }
 
-/// A directory with a file in it, both writable by nobody else; gone when dropped.
-struct Place {
-    directory: PathBuf,
-    file: PathBuf,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-/// `None`, after the reason was printed, where it would lie below a directory that others can write.
-fn place(name: &str) -> Option<Place> {
-    let base = Path::new(if own_uid() == 0 { "/var/lib" } else { env!("CARGO_TARGET_TMPDIR") });
-    let directory = base.join(format!("penfold-trust-{}-{name}", std::process::id()));
-    fs::create_dir_all(&directory).expect("a directory");
+/// A directory with a file in it, which only this user can write. `None`, with the reason printed, where the directory
+/// would lie below one that others can write.
+fn trusted() -> Option<(TempDir, PathBuf)> {
+    let directory = TempDir::trusted(env!("CARGO_TARGET_TMPDIR"));
     let file = directory.join("module.so");
     fs::write(&file, "").expect("a file");
-    set_mode(&directory, 0o755);
     set_mode(&file, 0o644);
     match ownership_check::check(&file, own_uid()) {
-        Ok(_) => Some(Place { directory, file }),
+        Ok(_) => Some((directory, file)),
         Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "{error}");
-            println!("skipped: {error}");
+            skip(&error.to_string());
             None
         }
     }
@@ -60,8 +45,8 @@ fn problem(path: &Path, owner: u32) -> Untrusted {
 
 #[test]
 fn a_file_that_others_can_write_is_refused_with_the_permission_that_is_wrong() {
-    let Some(place) = place("file") else { return };
-    let file = &place.file;
+    let Some((_directory, file)) = trusted() else { return };
+    let file = &file;
     for (mode, who, remedy) in
         [(0o664, "its group", "g-w"), (0o646, "everybody", "o-w"), (0o666, "its group and everybody", "go-w")]
     {
@@ -78,8 +63,8 @@ fn a_file_that_others_can_write_is_refused_with_the_permission_that_is_wrong() {
 
 #[test]
 fn a_directory_that_others_can_write_is_refused_wherever_it_is_on_the_way() {
-    let Some(place) = place("directory") else { return };
-    let directory = &place.directory;
+    let Some((directory, _)) = trusted() else { return };
+    let directory = &directory.path().to_owned();
     let below = directory.join("a/b");
     fs::create_dir_all(&below).expect("directories");
     let file = below.join("module.so");
@@ -100,12 +85,10 @@ fn a_directory_that_others_can_write_is_refused_wherever_it_is_on_the_way() {
 
 #[test]
 fn what_belongs_to_somebody_else_is_refused() {
-    let Some(place) = place("owner") else { return };
-    let (directory, file) = (&place.directory, &place.file);
-    if own_uid() != 0 {
-        assert!(std::env::var_os("CI").is_none(), "not root");
-        println!("skipped: only root can give files away");
-        return;
+    let Some((directory, file)) = trusted() else { return };
+    let (directory, file) = (&directory.path().to_owned(), &file);
+    if !is_root() {
+        return skip("only root can give files away");
     }
     for path in [file, directory] {
         chown(path, Some(4711), None).expect("chown");
@@ -120,8 +103,8 @@ fn what_belongs_to_somebody_else_is_refused() {
 
 #[test]
 fn a_link_is_judged_by_where_it_leads() {
-    let Some(place) = place("link") else { return };
-    let (directory, file) = (&place.directory, &place.file);
+    let Some((directory, file)) = trusted() else { return };
+    let (directory, file) = (&directory.path().to_owned(), &file);
     let open = directory.join("open");
     fs::create_dir(&open).expect("a directory");
     set_mode(&open, 0o1777);
@@ -137,8 +120,8 @@ fn a_link_is_judged_by_where_it_leads() {
 
 #[test]
 fn what_is_no_file_is_refused() {
-    let Some(place) = place("kind") else { return };
-    let directory = &place.directory;
+    let Some((directory, _)) = trusted() else { return };
+    let directory = &directory.path().to_owned();
     assert_eq!(problem(directory, own_uid()), Untrusted::NotAFile);
     let error = ownership_check::check(&directory.join("nothing.so"), own_uid()).expect_err("nothing");
     assert_eq!(error.errno(), Errno::ENOENT);

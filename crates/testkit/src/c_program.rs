@@ -48,6 +48,12 @@ impl CProgram {
         CProgram::try_compile(source, &[]).unwrap_or_else(|message| panic!("{message}"))
     }
 
+    /// Compiles to a program that loads no library, so that it starts fast.
+    #[track_caller]
+    pub fn compile_static(source: &str) -> CProgram {
+        CProgram::try_compile(source, &["-static"]).unwrap_or_else(|message| panic!("{message}"))
+    }
+
     /// Compiles with more flags.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //! * [`wait_until`], [`wait_for`] and [`retry`]: waiting for a condition, with a deadline.
 //! * [`TempDir`]: a directory of the test's own.
 //! * [`skip`] and [`needs!`]: a test that can't run on this machine says so.
-//! * [`CProgram`]: a program in C, compiled for one test.
+//! * [`CProgram`] and [`c_module`]: a program and a module in C, compiled for one test.
 //! * [`OutsideProcess`]: a process that no host has started.
 //! * [`proc`]: facts of a process, read from `/proc`.
 //!
@@ -13,6 +13,7 @@
 //! the crates that are themselves tests or benches.
 #![forbid(unsafe_code)]
 
+mod c_module;
 mod c_program;
 mod outside_process;
 mod plain_host;
@@ -22,6 +23,7 @@ mod skip;
 mod temp_dir;
 mod wait;
 
+pub use c_module::{c_module, compile_module};
 pub use c_program::{CProgram, copy_program};
 pub use outside_process::OutsideProcess;
 pub use plain_host::PlainHost;

@@ -2,11 +2,11 @@
 //! of each task that exists, of each fork and of each exit, exactly once.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use penfold_testkit::{CProgram, c_module, wait_for};
 
-use super::compile::{module, program};
 use super::hosted::{Hosted, account};
 
 /// Processes that are parents at once, children by fork, vfork and clone, threads, children of children that outlive
@@ -72,9 +72,9 @@ const WITNESS: [(&str, &str); 3] = [("FORKS", ""), ("EXITS", ""), ("BIND", "")];
 /// Loaded and unloaded time and again while a storm rages: at any moment it knows exactly the tasks that there are.
 #[test]
 fn a_module_loaded_in_a_fork_storm_is_told_of_everything_exactly_once() {
-    let (storm, file) = (program(STORM), module("witness", &WITNESS));
+    let (storm, file) = (CProgram::compile_static(STORM), c_module("witness", &WITNESS));
     let hosted = Hosted::start();
-    let path = storm.path().to_str().unwrap().to_owned();
+    let path = storm.path().to_owned();
     let storms: Vec<_> = (0..3).map(|_| hosted.exec(None, &[&path])).collect();
     let mut heard = 0;
     for round in 0..40 {
@@ -105,9 +105,9 @@ fn a_module_loaded_in_a_fork_storm_is_told_of_everything_exactly_once() {
 #[test]
 fn the_forks_of_a_program_are_told_to_the_last_one_beside_a_storm() {
     const FORKS: u64 = 1_500;
-    let (storm, file) = (program(STORM), module("witness", &WITNESS));
+    let (storm, file) = (CProgram::compile_static(STORM), c_module("witness", &WITNESS));
     let hosted = Hosted::start();
-    let path = storm.path().to_str().unwrap().to_owned();
+    let path = storm.path().to_owned();
     let raging = hosted.exec(None, &[&path]);
     hosted.load(file.path());
     let top = hosted.mount("witness");
@@ -142,12 +142,12 @@ int main(void)
         pause();
 }
 "#;
-    let (exec, file) = (program(EXEC), module("witness", &WITNESS));
+    let (exec, file) = (CProgram::compile_static(EXEC), c_module("witness", &WITNESS));
     let hosted = Hosted::start();
     hosted.load(file.path());
     let top = hosted.mount("witness");
     let group = hosted.mkdir(top, "g");
-    let running = hosted.exec(Some(group), &[exec.path().to_str().unwrap()]);
+    let running = hosted.exec(Some(group), &[exec.path()]);
     let read = |name: &'static str| {
         hosted.with(move |engine, host| {
             let file = engine.find_file(group, name).unwrap();
@@ -155,11 +155,8 @@ int main(void)
             String::from_utf8(text).unwrap()
         })
     };
-    let began = Instant::now();
-    while !read("witness.here").contains("forks 1\nexits 1\n") {
-        assert!(began.elapsed() < Duration::from_secs(20), "{}", read("witness.here"));
-        thread::sleep(Duration::from_millis(2));
-    }
+    let counted = |here: &String| here.contains("forks 1\nexits 1\n");
+    wait_for("the exec is counted", || read("witness.here"), counted);
     assert_eq!(read("tasks"), format!("{}\n", running.pid()), "the leader's number, the thread's life");
     assert_eq!(running.wait().expect("it ran"), 0);
     assert!(read("witness.here").contains("forks 1\nexits 2\n"));

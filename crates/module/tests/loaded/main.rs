@@ -2,12 +2,11 @@
 #![cfg(feature = "loader")]
 #![allow(missing_docs, unreachable_pub)]
 
+mod account;
 mod at_once;
-mod compile;
 mod failing;
 mod garbage;
 mod heard;
 mod lingering;
 mod rules;
-mod world;
 mod wrong;

@@ -5,7 +5,7 @@ use std::panic::panic_any;
 use penfold_module::loader::Controller;
 use penfold_module::{Callbacks, Context, ControlFile, Errno, Error, Migration, Result, Subsystem, Tid, abi};
 
-use super::world::World;
+use super::transcript::TranscribedWorld;
 
 /// Panics in every callback whose name was written to `panics.when`.
 #[derive(Default)]
@@ -141,12 +141,12 @@ impl Subsystem for Panics {
 
 static MODULE: abi::Module = penfold_module::describe!(Panics);
 
-fn world() -> World {
-    World::of(Controller::from_static(&MODULE).unwrap())
+fn world() -> TranscribedWorld {
+    TranscribedWorld::of(Controller::from_static(&MODULE).unwrap())
 }
 
 /// Does something while one callback panics, and shows that all is well afterwards.
-fn while_panicking(callback: &str, script: impl FnOnce(&mut World)) -> String {
+fn while_panicking(callback: &str, script: impl FnOnce(&mut TranscribedWorld)) -> String {
     let mut world = world();
     world.write(world.top, "when", callback).unwrap();
     script(&mut world);
@@ -155,10 +155,10 @@ fn while_panicking(callback: &str, script: impl FnOnce(&mut World)) -> String {
     let group = world.mkdir(world.top, "afterwards").expect("nobody minds");
     world.attach(group, Tid(2), false);
     let child = world.fork(Tid(2), false).expect("nobody minds");
-    world.host.exit(&mut world.engine, child);
+    world.sim.exit(child);
     world.attach(world.top, Tid(2), false);
     world.rmdir(group);
-    assert_eq!(world.engine.tree().children(world.top).count(), 0, "{callback}");
+    assert_eq!(world.sim.engine.tree().children(world.top).count(), 0, "{callback}");
     world.unload()
 }
 
@@ -191,25 +191,25 @@ fn a_panic_in_a_callback_that_can_not_fail_changes_nothing_else() {
     while_panicking("attach", |world| {
         let group = world.mkdir(world.top, "group").unwrap();
         world.attach(group, Tid(1), false);
-        assert_eq!(world.engine.tree().tasks(&world.host, group), [Tid(1)]);
+        assert_eq!(world.sim.engine.tree().tasks(&world.sim.host, group), [Tid(1)]);
         world.attach(world.top, Tid(1), false);
         world.rmdir(group);
     });
     while_panicking("cancel_attach", |world| {
         let group = world.mkdir(world.top, "blocked").unwrap();
         world.attach(group, Tid(1), false);
-        assert!(world.engine.tree().tasks(&world.host, group).is_empty());
+        assert!(world.sim.engine.tree().tasks(&world.sim.host, group).is_empty());
         world.rmdir(group);
     });
     while_panicking("fork", |world| {
         let child = world.fork(Tid(1), false).expect("it has happened");
-        world.host.exit(&mut world.engine, child);
+        world.sim.exit(child);
     });
-    while_panicking("exit", |world| world.host.exit(&mut world.engine, Tid(3)));
+    while_panicking("exit", |world| world.sim.exit(Tid(3)));
     while_panicking("cancel_fork", |world| {
-        let set = world.engine.initial_css_set();
-        let charge = world.engine.charge_fork(&mut world.host, Tid(2), set).expect("nobody minds");
-        world.engine.cancel_fork(&mut world.host, charge);
+        let set = world.sim.engine.initial_css_set();
+        let charge = world.sim.engine.charge_fork(&mut world.sim.host, Tid(2), set).expect("nobody minds");
+        world.sim.engine.cancel_fork(&mut world.sim.host, charge);
     });
     while_panicking("post_clone", |world| {
         world.write(world.top, "cgroup.clone_children", "1").unwrap();
@@ -218,8 +218,8 @@ fn a_panic_in_a_callback_that_can_not_fail_changes_nothing_else() {
         world.rmdir(group);
     });
     while_panicking("bind", |world| {
-        world.engine.unmount(&mut world.host, world.top).unwrap();
-        world.top = world.engine.mount(&mut world.host, &world.root, "panics,blocker").unwrap().root;
+        world.sim.unmount(world.top);
+        world.top = world.sim.mount("panics,blocker");
     });
 }
 
