@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use penfold_fdcount::{Descriptors, FdCount};
-use penfold_module::simulated::SimulatedHost;
-use penfold_module::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_module::{CgroupId, Errno, Tid};
+use penfold_testkit::SimWorld;
 
 /// A process: its open descriptors, its soft limit, its parent.
 #[derive(Clone)]
-struct Fake {
+struct FakeProcess {
     open: Vec<u32>,
     limit: u64,
     parent: Tid,
@@ -17,16 +17,16 @@ struct Fake {
 
 #[derive(Default)]
 struct Processes {
-    all: BTreeMap<Tid, Fake>,
+    all: BTreeMap<Tid, FakeProcess>,
     /// The child that is being made, and its parent.
     unborn: Option<(Tid, Tid)>,
 }
 
 impl Processes {
     /// A child that is asked for exists by then, with what its parent has at that moment.
-    fn get(&mut self, process: Tid) -> Option<&mut Fake> {
+    fn get(&mut self, process: Tid) -> Option<&mut FakeProcess> {
         if let Some((child, parent)) = self.unborn.filter(|&(child, _)| child == process) {
-            let inherited = Fake { parent, ..self.all[&parent].clone() };
+            let inherited = FakeProcess { parent, ..self.all[&parent].clone() };
             self.all.insert(child, inherited);
             self.unborn = None;
         }
@@ -35,15 +35,15 @@ impl Processes {
 }
 
 #[derive(Clone, Default)]
-struct Table(Arc<Mutex<Processes>>);
+struct ProcessTable(Arc<Mutex<Processes>>);
 
-impl Table {
-    fn with<R>(&self, process: Tid, use_it: impl FnOnce(&mut Fake) -> R) -> Option<R> {
+impl ProcessTable {
+    fn with<R>(&self, process: Tid, use_it: impl FnOnce(&mut FakeProcess) -> R) -> Option<R> {
         self.0.lock().unwrap().get(process).map(use_it)
     }
 }
 
-impl Descriptors for Table {
+impl Descriptors for ProcessTable {
     fn open(&self, process: Tid) -> Option<Vec<u32>> {
         self.with(process, |fake| fake.open.clone())
     }
@@ -61,46 +61,42 @@ impl Descriptors for Table {
     }
 }
 
-struct World {
-    engine: Engine,
-    host: SimulatedHost,
-    table: Table,
+/// A world of fdcount and the processes that its controller sees.
+struct Counted {
+    sim: SimWorld,
+    table: ProcessTable,
     root: CgroupId,
-    caller: Caller,
+    /// The only process at first.
+    task: Tid,
 }
 
-impl World {
-    fn new() -> World {
-        let (mut engine, mut host, table) = (Engine::new(), SimulatedHost::new(2), Table::default());
-        let task = host.spawn(&mut engine, 0);
-        let first = Fake { open: vec![0, 1, 2], limit: 1024, parent: Tid(0) };
+impl Counted {
+    fn new() -> Counted {
+        let (mut sim, table) = (SimWorld::new(), ProcessTable::default());
+        let task = sim.spawn();
+        let first = FakeProcess { open: vec![0, 1, 2], limit: 1024, parent: Tid(0) };
         table.0.lock().unwrap().all.insert(task, first);
-        engine.load(&mut host, FdCount::new(table.clone())).unwrap();
-        let caller = Caller::root(task);
-        let root = engine.mount(&mut host, &caller, "fdcount").unwrap().root;
-        World { engine, host, table, root, caller }
+        sim.mount_controller(FdCount::new(table.clone()), "fdcount");
+        Counted { root: sim.top, sim, table, task }
     }
 
     fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &self.caller, parent, name.as_bytes(), 0o755).unwrap()
+        self.sim.mkdir(parent, name)
     }
 
     fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), Errno> {
-        let id = self.engine.find_file(cgroup, file).unwrap();
-        let written = self.engine.write(&mut self.host, &self.caller, cgroup, id, text.as_bytes());
-        written.map_err(|error| error.errno())
+        self.sim.try_write(cgroup, file, text)
     }
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
-        let id = self.engine.find_file(cgroup, file).unwrap();
-        let content = self.engine.read(&mut self.host, &self.caller, cgroup, id).unwrap();
-        String::from_utf8(content).unwrap().trim_end().to_owned()
+        self.sim.read(cgroup, file).trim_end().to_owned()
     }
 
+    /// A fork whose child the table has from the moment at which fdcount asks for it.
     fn fork(&mut self, parent: Tid) -> Result<Tid, Errno> {
-        let next = Tid(self.host.tids().last().unwrap().0 + 1);
+        let next = Tid(self.sim.host.tids().last().unwrap().0 + 1);
         self.table.0.lock().unwrap().unborn = Some((next, parent));
-        let child = self.host.fork(&mut self.engine, parent, false).map_err(|error| error.errno())?;
+        let child = self.sim.try_fork(parent)?;
         assert_eq!(child, next);
         Ok(child)
     }
@@ -117,9 +113,9 @@ impl World {
 
 #[test]
 fn descriptors_are_counted_with_those_below() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     assert_eq!(world.read(a, "fdcount.current"), "3");
     assert_eq!(world.read(world.root, "fdcount.current"), "3");
@@ -132,9 +128,9 @@ fn descriptors_are_counted_with_those_below() {
 
 #[test]
 fn a_limit_lowers_what_the_processes_may_open_and_max_gives_it_back() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     assert_eq!(world.read(a, "fdcount.max"), "max");
     world.write(a, "fdcount.max", "10").unwrap();
@@ -148,9 +144,9 @@ fn a_limit_lowers_what_the_processes_may_open_and_max_gives_it_back() {
 
 #[test]
 fn never_raised_above_the_processs_own() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "5000").unwrap();
     assert_eq!(world.limit(task), 1024);
@@ -158,9 +154,9 @@ fn never_raised_above_the_processs_own() {
 
 #[test]
 fn one_that_leaves_has_its_own_limit_again() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "fdcount.max", "10").unwrap();
     world.write(a, "tasks", &task.to_string()).unwrap();
     assert_eq!(world.limit(task), 10);
@@ -170,10 +166,10 @@ fn one_that_leaves_has_its_own_limit_again() {
 
 #[test]
 fn limits_of_ancestors_hold_too() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
     let b = world.mkdir(a, "b");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(b, "tasks", &task.to_string()).unwrap();
     world.write(b, "fdcount.max", "100").unwrap();
     world.write(a, "fdcount.max", "20").unwrap();
@@ -182,9 +178,9 @@ fn limits_of_ancestors_hold_too() {
 
 #[test]
 fn a_fork_needs_room_for_all_descriptors_of_its_parent() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "5").unwrap();
     assert_eq!(world.fork(task), Err(Errno::EAGAIN), "3 and 3 are 6");
@@ -196,9 +192,9 @@ fn a_fork_needs_room_for_all_descriptors_of_its_parent() {
 
 #[test]
 fn whatever_the_processes_open_the_limit_holds() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "64").unwrap();
     let mut processes = vec![task];
@@ -214,14 +210,14 @@ fn whatever_the_processes_open_the_limit_holds() {
 
 #[test]
 fn unload_gives_everybody_back_what_was_theirs() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "10").unwrap();
     world.write(world.root, "tasks", &task.to_string()).unwrap();
-    world.engine.rmdir(&mut world.host, &world.caller, a).unwrap();
-    world.engine.unmount(&mut world.host, world.root).unwrap();
-    world.engine.unload(&mut world.host, "fdcount").unwrap();
+    world.sim.rmdir(a);
+    world.sim.unmount(world.root);
+    world.sim.unload("fdcount");
     assert_eq!(world.limit(task), 1024);
 }
