@@ -9,11 +9,12 @@ use std::time::Duration;
 use clap::Parser;
 use penfold_benches::overhead::machine;
 use penfold_benches::served::crowd::{self, Crowd};
-use penfold_benches::served::daemon::Daemon;
+use penfold_benches::served::daemon::MeasuredDaemon;
 use penfold_benches::served::kernel::{self, Directory, Named};
 use penfold_benches::served::report::{Row, text};
 use penfold_benches::served::way::{Files, Socket};
 use penfold_benches::served::{interrupted, suite};
+use penfold_testkit::TempDir;
 
 /// Compares a penfold serve with the kernel's cgroup v1: directories, attaches, reads.
 ///
@@ -36,15 +37,6 @@ struct Arguments {
     /// Only the operations whose name contains this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-}
-
-/// A directory that goes when the program ends, also by an error.
-struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -74,14 +66,13 @@ fn compare(arguments: &Arguments, penfold: &std::path::Path) -> io::Result<Vec<(
     let cpus = machine::cpus()?;
     machine::use_cpus(&cpus[..1])?;
     let own = format!("penfold-bench-{}", std::process::id());
-    let scratch = Scratch(std::env::temp_dir().join(&own));
-    fs::create_dir(&scratch.0)?;
+    let scratch = TempDir::new();
 
-    let named = Named::mount(scratch.0.join("kernel"), &own)?;
+    let named = Named::mount(scratch.join("kernel"), &own)?;
     let in_named = Directory::make(named.root().join(&own))?;
     let in_pids = Directory::make(kernel::pids()?.join(&own))?;
-    let mut daemon = Daemon::start(penfold, &scratch.0)?;
-    let views = [scratch.0.join("named"), scratch.0.join("pids")];
+    let mut daemon = MeasuredDaemon::start(penfold, scratch.path())?;
+    let views = [scratch.join("named"), scratch.join("pids")];
     daemon.mount(&format!("none,name={own}"), &views[0])?;
     daemon.mount("pids", &views[1])?;
     let [view_named, view_pids] = views.map(|view| view.join(&own));

@@ -9,9 +9,8 @@ use std::process::{Command, ExitCode};
 
 use nix::unistd::{SysconfVar, sysconf};
 use penfold_benches::controllers::Controllers;
-use penfold_benches::world::{Shape, World};
-use penfold_core::Engine;
-use penfold_core::simulated::SimulatedHost;
+use penfold_benches::world::{BenchWorld, Shape};
+use penfold_testkit::SimWorld;
 
 /// The name of a line, how many objects it divides by, and what makes them. Setting up returns the making, so that
 /// only the latter is measured.
@@ -49,7 +48,7 @@ fn each(count: usize, make: impl FnOnce()) -> f64 {
 }
 
 fn cgroups(controllers: Controllers) -> f64 {
-    let mut world = World::new(controllers, 1);
+    let mut world = BenchWorld::new(controllers, 1);
     let made = Shape::MANY.cgroups() + Shape::MANY.directories;
     // The list of ids is the benchmark's, not the engine's: written now, it is resident before.
     world.cgroups = vec![world.root; made];
@@ -59,7 +58,7 @@ fn cgroups(controllers: Controllers) -> f64 {
 
 fn tasks(controllers: Controllers, spread: bool) -> f64 {
     let count = Shape::MANY.cgroups();
-    let mut world = World::of(controllers, Shape::MANY, count + 1);
+    let mut world = BenchWorld::of(controllers, Shape::MANY, count + 1);
     let ends = std::mem::take(&mut world.cgroups);
     let (_, set) = world.spawn(ends[0]);
     each(count, || {
@@ -67,21 +66,21 @@ fn tasks(controllers: Controllers, spread: bool) -> f64 {
             if spread {
                 world.spawn(end);
             } else {
-                let task = world.new_task();
-                world.engine.join(&mut world.host, task, set);
+                let task = world.sim.host.new_task();
+                world.sim.engine.join(&mut world.sim.host, task, set);
             }
         }
     })
 }
 
 fn simulated() -> f64 {
-    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
-    Controllers::All.load(&mut engine, &mut host).expect("the controllers load");
-    let shell = host.spawn(&mut engine, 0);
+    let mut world = SimWorld::new();
+    Controllers::All.load(&mut world.engine, &mut world.host).expect("the controllers load");
+    let shell = world.spawn();
     let count = Shape::MANY.cgroups();
     each(count, || {
         for _ in 0..count {
-            host.fork(&mut engine, shell, false).expect("no limit is set");
+            world.fork(shell);
         }
     })
 }

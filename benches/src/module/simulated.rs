@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::time::Instant;
 
-use penfold_core::{Caller, Result, Tid};
+use penfold_core::Result;
 use penfold_module::loader::{Controller, LoadError};
+use penfold_testkit::SimWorld;
 
 use super::build::Built;
 use super::twin::Counter;
 use super::{Interested, Times};
 use crate::controllers::Controllers;
-use crate::world::{Shape, World};
+use crate::world::{BenchWorld, Shape};
 
 /// css_sets and, in each, tasks while modules come and go; few in a debug build, which only checks that all runs.
 pub const SETS: Shape = if cfg!(debug_assertions) {
@@ -29,8 +30,13 @@ const COUNT: u32 = 200_000;
 ///
 /// # Panics
 /// When the engine refuses it, which it has no reason to.
-pub fn load(world: &mut World, interested: Interested, told: bool, module: &Path) -> Result<(), LoadError> {
-    let World { engine, host, .. } = world;
+pub fn load(
+    world: &mut BenchWorld,
+    interested: Interested,
+    told: bool,
+    module: &Path,
+) -> Result<(), LoadError> {
+    let SimWorld { engine, host, .. } = &mut world.sim;
     let loaded = match (interested, told) {
         (Interested::Nobody, _) => return Ok(()),
         (Interested::BuiltIn, true) => engine.load(host, Counter::<true>::default()),
@@ -49,14 +55,14 @@ pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Times; 3], LoadErr
     let mut times = [Times::default(), Times::default(), Times::default()];
     for _ in 0..rounds {
         for (interested, times) in Interested::ALL.into_iter().zip(&mut times) {
-            let mut world = World::of(Controllers::None, Shape::ONE, 3);
+            let mut world = BenchWorld::of(Controllers::None, Shape::ONE, 3);
             load(&mut world, interested, true, &built.module(true))?;
             let (parent, set) = world.spawn(world.cgroups[0]);
-            let child = world.new_task();
-            world.fork_and_exit(parent, set, child);
+            let child = world.sim.host.new_task();
+            world.sim.fork_and_exit(parent, set, child);
             let began = Instant::now();
             for _ in 0..COUNT {
-                world.fork_and_exit(parent, set, child);
+                world.sim.fork_and_exit(parent, set, child);
             }
             times.add(began.elapsed() / COUNT);
         }
@@ -84,7 +90,7 @@ pub struct Coming {
 /// When the engine refuses, which it has no reason to.
 pub fn coming_and_going(
     built: &Built,
-    world: &mut World,
+    world: &mut BenchWorld,
     interested: Interested,
     told: bool,
     rounds: usize,
@@ -97,7 +103,7 @@ pub fn coming_and_going(
             _ => None,
         };
         coming.open.add(began.elapsed());
-        let World { engine, host, .. } = world;
+        let SimWorld { engine, host, .. } = &mut world.sim;
         let began = Instant::now();
         let loaded = match opened {
             Some(controller) => engine.load(host, controller),
@@ -118,16 +124,16 @@ pub fn coming_and_going(
 ///
 /// # Panics
 /// When the engine refuses, which it has no reason to.
-pub fn full() -> World {
+pub fn full() -> BenchWorld {
     let tasks = SETS.cgroups() * IN_EACH;
-    let mut world = World::of(Controllers::None, SETS, tasks + 1);
+    let mut world = BenchWorld::of(Controllers::None, SETS, tasks + 1);
     let cgroups = world.cgroups.clone();
     for _ in 0..IN_EACH {
         for &cgroup in &cgroups {
             world.spawn(cgroup);
         }
     }
-    assert!(world.engine.css_set_count() > SETS.cgroups());
+    assert!(world.sim.engine.css_set_count() > SETS.cgroups());
     world
 }
 
@@ -140,18 +146,15 @@ pub fn full() -> World {
 /// If not.
 pub fn check(built: &Built) -> Result<(), LoadError> {
     for interested in [Interested::BuiltIn, Interested::Module] {
-        let mut world = World::of(Controllers::None, Shape::ONE, 3);
+        let mut world = BenchWorld::of(Controllers::None, Shape::ONE, 3);
         load(&mut world, interested, true, &built.module(true))?;
         let (parent, set) = world.spawn(world.cgroups[0]);
-        let child = world.new_task();
+        let child = world.sim.host.new_task();
         for _ in 0..10 {
-            world.fork_and_exit(parent, set, child);
+            world.sim.fork_and_exit(parent, set, child);
         }
-        let World { engine, host, .. } = &mut world;
-        let caller = Caller::root(Tid(0));
-        let root = engine.mount(host, &caller, "counter").expect("it is not bound").root;
-        let file = engine.find_file(root, "counter.count").expect("it has one");
-        assert_eq!(engine.read(host, &caller, root, file).expect("it can be read"), b"21\n");
+        let root = world.sim.mount("counter");
+        assert_eq!(world.sim.read(root, "counter.count"), "21\n");
     }
     Ok(())
 }
