@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use penfold_core::{Engine, Host, Result};
+use penfold_core::{Engine, Result, host::Host};
 use penfold_subsystems::{Pids, load_all};
 
 /// The controllers of a world.

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use penfold_core::IndexSet;
+use penfold_core::host::IndexSet;
 use penfold_fuzz::CPUS;
 
 fuzz_target!(|text: &str| {

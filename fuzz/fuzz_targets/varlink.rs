@@ -72,7 +72,7 @@ fn reset(service: &Service) {
                     next += 1;
                 }
                 for &cgroup in all.iter().skip(1).rev() {
-                    engine.rmdir(host, &caller, cgroup).expect("nobody is in it");
+                    engine.session(host, &caller).rmdir(cgroup).expect("nobody is in it");
                 }
                 for _ in 0..mounts {
                     engine.unmount(host, root).expect("it is mounted");

@@ -59,7 +59,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn each_scenario_is_played_once_and_told_in_order() {
+    fn each_scenario_is_played_once_in_order() {
         let played = side_by_side(SCENARIOS, |scenario| scenario.name);
         assert_eq!(played, SCENARIOS.iter().map(|scenario| scenario.name).collect::<Vec<_>>());
     }

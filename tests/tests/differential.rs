@@ -123,6 +123,7 @@ fn compare(mut pair: Pair, operations: usize) {
     if !failures.is_empty() && came.load(Ordering::Relaxed) {
         return println!("{profile}: somebody came meanwhile, after {} operations", tally.operations);
     }
+    assert!(tally.disturbances <= 1, "{profile}: the kernel was disturbed {} times", tally.disturbances);
     assert!(failures.is_empty(), "{profile}: told above in full:\n{}", failures.join("\n"));
     assert!(tally.operations >= plan.operations, "{profile}: only {} operations", tally.operations);
 }

@@ -2,8 +2,8 @@
 //! it leaves nothing behind.
 
 use penfold_tests::differential::{
-    Act, Call, Failure, NOTHING, Operation, Outcome, Perturbation, Plan, Profile, campaign, kernel_pair,
-    left_by, replay,
+    Act, At, Call, Difference, Failure, NOTHING, Operation, Operator, Outcome, Perturbation, Place, Plan,
+    Profile, Text, campaign, is_disturbance, kernel_pair, left_by, replay,
 };
 use penfold_tests::kernel::{missing, take_turn};
 use std::os::unix::process::ExitStatusExt;
@@ -44,7 +44,7 @@ fn find(perturbation: Perturbation) -> Option<Failure> {
 }
 
 #[test]
-fn another_errno_is_noticed_and_cut_down_to_what_leads_to_it() {
+fn another_errno_is_noticed_and_cut_down() {
     if is_skipped() {
         return;
     }
@@ -116,7 +116,31 @@ fn a_mode_and_a_count_of_links_are_noticed() {
 }
 
 #[test]
-fn what_a_killed_run_leaves_is_cleared_up() {
+fn disturbance_is_the_kernel_alone_and_once() {
+    if is_skipped() {
+        return;
+    }
+    let helper = Path::new(env!("CARGO_BIN_EXE_differential"));
+    let mut pair = kernel_pair(Profile::Named, helper).expect("two sides");
+    let place = Place { at: At::Root, path: Text(b"nothing".to_vec()) };
+    let operation = Operation::Call(Operator::Root, Call::Rmdir { place });
+    let usual = Outcome::Failed("ENOENT".into());
+    let other = Outcome::Failed("EBUSY".into());
+    let steps = [operation.clone()];
+    let mut disturbed = |left: &Outcome, right: &Outcome| {
+        let (left, right) = (left.clone(), right.clone());
+        let difference = Difference { operation: operation.clone(), left, right };
+        is_disturbance(&mut pair, &steps, &difference).expect("it works")
+    };
+    assert!(disturbed(&other, &usual));
+    assert!(!disturbed(&usual, &other), "the right side is the one to be judged");
+    pair.perturbation = Some(|_, outcome| *outcome = Outcome::Failed("EBUSY".into()));
+    let difference = Difference { operation, left: other, right: usual };
+    assert!(!is_disturbance(&mut pair, &steps, &difference).expect("it works"), "it comes again");
+}
+
+#[test]
+fn leftovers_of_a_killed_run_are_removed() {
     if is_skipped() {
         return;
     }

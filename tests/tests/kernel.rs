@@ -65,7 +65,7 @@ fn play(scenario: &Scenario, record: bool) -> Result<Vec<String>, Hindrance> {
 }
 
 #[test]
-fn every_scenario_has_a_recording_and_no_recording_lacks_its_scenario() {
+fn scenarios_and_recordings_match() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded");
     let mut recordings: Vec<_> = std::fs::read_dir(directory)
         .expect("recorded/ is there")

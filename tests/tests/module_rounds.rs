@@ -85,7 +85,7 @@ fn resident_kib() -> u64 {
 }
 
 #[test]
-fn ten_thousand_lives_of_a_module_under_fork_load_leave_nothing() {
+fn ten_thousand_lives_of_a_module_leave_nothing() {
     let macros =
         [("FORKS", ""), ("EXITS", ""), ("VETO", ""), ("MOVES", ""), ("KEEP", ""), ("BIND", ""), ("RULE", "")];
     let (file, load, nothing) = (

@@ -16,7 +16,7 @@ const INSTALL: &str =
 
 /// The command line.
 #[derive(Debug, PartialEq)]
-struct Wanted {
+struct MutantsArguments {
     /// `K/N`: every Nth mutant, from the Kth; all if none.
     shard: Option<String>,
     packages: Vec<&'static str>,
@@ -66,8 +66,8 @@ fn command_line(package: &str, shard: Option<&str>, output: &Path) -> Vec<String
     words.into_iter().map(str::to_owned).collect()
 }
 
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
-    let mut wanted = Wanted { shard: None, packages: vec!["penfold-core", "penfold-subsystems"] };
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<MutantsArguments, String> {
+    let mut wanted = MutantsArguments { shard: None, packages: vec!["penfold-core", "penfold-subsystems"] };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--shard" => wanted.shard = Some(arguments.next().ok_or("mutants: --shard takes K/N")?),
@@ -90,7 +90,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> 
 mod tests {
     use super::*;
 
-    fn wanted(words: &[&str]) -> Result<Wanted, String> {
+    fn wanted(words: &[&str]) -> Result<MutantsArguments, String> {
         parse(words.iter().map(|&word| word.to_owned()))
     }
 
@@ -98,7 +98,7 @@ mod tests {
     fn both_packages_are_run_unless_one_is_named() {
         assert_eq!(wanted(&[]).unwrap().packages.len(), 2);
         let one = wanted(&["--shard", "3/10", "--package", "core"]).unwrap();
-        assert_eq!(one, Wanted { shard: Some("3/10".into()), packages: vec!["penfold-core"] });
+        assert_eq!(one, MutantsArguments { shard: Some("3/10".into()), packages: vec!["penfold-core"] });
         for wrong in [&["--shard"][..], &["--package", "linux"], &["core"]] {
             assert!(wanted(wrong).is_err(), "{wrong:?}");
         }

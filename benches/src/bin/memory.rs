@@ -14,22 +14,22 @@ use penfold_testkit::SimWorld;
 
 /// The name of a line, how many objects it divides by, and what makes them. Setting up returns the making, so that
 /// only the latter is measured.
-struct Line {
+struct MemoryLine {
     name: &'static str,
     measure: fn() -> f64,
 }
 
-const LINES: [Line; 7] = [
-    Line { name: "cgroup, no controller", measure: || cgroups(Controllers::None) },
-    Line { name: "cgroup, pids", measure: || cgroups(Controllers::Pids) },
-    Line { name: "cgroup, all controllers", measure: || cgroups(Controllers::All) },
-    Line { name: "task, all in one cgroup: core", measure: || tasks(Controllers::All, false) },
-    Line { name: "task, each in its own cgroup: core", measure: || tasks(Controllers::None, true) },
-    Line {
+const LINES: [MemoryLine; 7] = [
+    MemoryLine { name: "cgroup, no controller", measure: || cgroups(Controllers::None) },
+    MemoryLine { name: "cgroup, pids", measure: || cgroups(Controllers::Pids) },
+    MemoryLine { name: "cgroup, all controllers", measure: || cgroups(Controllers::All) },
+    MemoryLine { name: "task, all in one cgroup: core", measure: || tasks(Controllers::All, false) },
+    MemoryLine { name: "task, each in its own cgroup: core", measure: || tasks(Controllers::None, true) },
+    MemoryLine {
         name: "task, each in its own cgroup, all controllers: core",
         measure: || tasks(Controllers::All, true),
     },
-    Line { name: "task, all in one cgroup: simulated host and core", measure: simulated },
+    MemoryLine { name: "task, all in one cgroup: simulated host and core", measure: simulated },
 ];
 
 /// The resident set in bytes.

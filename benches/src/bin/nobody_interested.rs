@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use penfold_benches::controllers::Controllers;
 use penfold_benches::world::{BenchWorld, Shape};
-use penfold_core::Host as _;
+use penfold_core::host::Host as _;
 
 const ROUNDS: usize = 21;
 const TIMES: u32 = 1_000_000;

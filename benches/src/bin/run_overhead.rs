@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use penfold_benches::overhead::report::{Row, text};
+use penfold_benches::overhead::report::{OverheadRow, text};
 use penfold_benches::overhead::runner::{Bounds, measure};
 use penfold_benches::overhead::{machine, workload};
 use penfold_testkit::TempDir;
@@ -13,7 +13,7 @@ use penfold_testkit::TempDir;
 /// Compares `penfold run` with the bare command: forks, execs, threads, a build, a command that does none of it.
 #[derive(Debug, Parser)]
 #[command(name = "run_overhead")]
-struct Arguments {
+struct RunOverheadArguments {
     /// The program to measure; without, the workspace's is built.
     #[arg(long, value_name = "FILE")]
     penfold: Option<PathBuf>,
@@ -36,7 +36,7 @@ struct Arguments {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+    let arguments = RunOverheadArguments::parse();
     let penfold = arguments.penfold.clone().map_or_else(machine::build_penfold, Ok)?;
     let scratch = TempDir::new();
     let mut workloads = workload::prepare(scratch.path())?;
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for workload in &workloads {
         for used in [&cpus[..1], &cpus[..]] {
             machine::use_cpus(used)?;
-            rows.push(Row::new(workload, used.len(), &measure(&penfold, workload, bounds)?));
+            rows.push(OverheadRow::new(workload, used.len(), &measure(&penfold, workload, bounds)?));
         }
     }
     if arguments.json {

@@ -8,8 +8,8 @@ use penfold_module::loader::{Controller, LoadError};
 use penfold_testkit::SimWorld;
 
 use super::build::Built;
-use super::twin::Counter;
-use super::{Interested, Times};
+use super::twin::ForkCounter;
+use super::{Durations, Interested};
 use crate::controllers::Controllers;
 use crate::world::{BenchWorld, Shape};
 
@@ -39,8 +39,8 @@ pub fn load(
     let SimWorld { engine, host, .. } = &mut world.sim;
     let loaded = match (interested, told) {
         (Interested::Nobody, _) => return Ok(()),
-        (Interested::BuiltIn, true) => engine.load(host, Counter::<true>::default()),
-        (Interested::BuiltIn, false) => engine.load(host, Counter::<false>::default()),
+        (Interested::BuiltIn, true) => engine.load(host, ForkCounter::<true>::default()),
+        (Interested::BuiltIn, false) => engine.load(host, ForkCounter::<false>::default()),
         (Interested::Module, _) => engine.load(host, Controller::open(module)?),
     };
     loaded.expect("the slot is free");
@@ -51,8 +51,8 @@ pub fn load(
 ///
 /// # Errors
 /// As [`load`].
-pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Times; 3], LoadError> {
-    let mut times = [Times::default(), Times::default(), Times::default()];
+pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Durations; 3], LoadError> {
+    let mut times = [Durations::default(), Durations::default(), Durations::default()];
     for _ in 0..rounds {
         for (interested, times) in Interested::ALL.into_iter().zip(&mut times) {
             let mut world = BenchWorld::of(Controllers::None, Shape::ONE, 3);
@@ -72,13 +72,13 @@ pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Times; 3], LoadErr
 
 /// What coming and going took.
 #[derive(Debug, Default)]
-pub struct Coming {
+pub struct LoadTimes {
     /// Copying and mapping the file, its own load: the engine goes on meanwhile.
-    pub open: Times,
+    pub open: Durations,
     /// The engine's part, in which it does nothing else.
-    pub load: Times,
+    pub load: Durations,
     /// All of it, with the unmapping: the engine does nothing else.
-    pub unload: Times,
+    pub unload: Durations,
 }
 
 /// Load and unload among 100,000 css_sets with ten tasks each.
@@ -88,36 +88,36 @@ pub struct Coming {
 ///
 /// # Panics
 /// When the engine refuses, which it has no reason to.
-pub fn coming_and_going(
+pub fn load_and_unload(
     built: &Built,
     world: &mut BenchWorld,
     interested: Interested,
     told: bool,
     rounds: usize,
-) -> Result<Coming, LoadError> {
-    let mut coming = Coming::default();
+) -> Result<LoadTimes, LoadError> {
+    let mut times = LoadTimes::default();
     for _ in 0..rounds {
         let began = Instant::now();
         let opened = match interested {
             Interested::Module => Some(Controller::open(&built.module(told))?),
             _ => None,
         };
-        coming.open.add(began.elapsed());
+        times.open.add(began.elapsed());
         let SimWorld { engine, host, .. } = &mut world.sim;
         let began = Instant::now();
         let loaded = match opened {
             Some(controller) => engine.load(host, controller),
-            None if told => engine.load(host, Counter::<true>::default()),
-            None => engine.load(host, Counter::<false>::default()),
+            None if told => engine.load(host, ForkCounter::<true>::default()),
+            None => engine.load(host, ForkCounter::<false>::default()),
         };
-        coming.load.add(began.elapsed());
+        times.load.add(began.elapsed());
         loaded.expect("the slot is free");
         let began = Instant::now();
         let unloaded = engine.unload(host, "counter");
-        coming.unload.add(began.elapsed());
+        times.unload.add(began.elapsed());
         unloaded.expect("it is not bound");
     }
-    Ok(coming)
+    Ok(times)
 }
 
 /// A world with that many css_sets and ten times as many tasks.

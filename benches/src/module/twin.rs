@@ -1,15 +1,19 @@
 //! `counter.c` compiled in: the same callbacks, the same work.
 
-use penfold_core::{Callbacks, Context, ControlFile, Result, Subsystem, Tid};
+use penfold_core::{
+    Result, Tid,
+    control_file::ControlFile,
+    subsystem::{Callbacks, Context, Subsystem},
+};
 
 /// Counts forks and exits, or with `TOLD` false nothing.
 #[derive(Debug, Default)]
-pub struct Counter<const TOLD: bool> {
+pub struct ForkCounter<const TOLD: bool> {
     forks: u64,
     exits: u64,
 }
 
-impl<const TOLD: bool> Subsystem for Counter<TOLD> {
+impl<const TOLD: bool> Subsystem for ForkCounter<TOLD> {
     type State = ();
 
     const NAME: &'static str = "counter";

@@ -20,24 +20,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A daemon, which is ended in order when this is dropped.
 #[derive(Debug)]
-pub struct MeasuredDaemon {
+pub struct BenchDaemon {
     child: Child,
     penfold: PathBuf,
     socket: PathBuf,
     mounts: Vec<PathBuf>,
 }
 
-impl MeasuredDaemon {
+impl BenchDaemon {
     /// Starts it, with its socket and its journal in that directory.
     ///
     /// # Errors
     /// When it does not listen soon.
-    pub fn start(penfold: &Path, directory: &Path) -> io::Result<MeasuredDaemon> {
+    pub fn start(penfold: &Path, directory: &Path) -> io::Result<BenchDaemon> {
         let socket = directory.join("control");
         let child =
             Command::new(penfold).args(["serve", "--log", "warn", "--socket"]).arg(&socket).spawn()?;
         interrupted::daemon_is(child.id().cast_signed());
-        let daemon = MeasuredDaemon { child, penfold: penfold.to_owned(), socket, mounts: Vec::new() };
+        let daemon = BenchDaemon { child, penfold: penfold.to_owned(), socket, mounts: Vec::new() };
         retry(PATIENCE, || daemon.connect())?;
         Ok(daemon)
     }
@@ -80,7 +80,7 @@ impl MeasuredDaemon {
     }
 }
 
-impl Drop for MeasuredDaemon {
+impl Drop for BenchDaemon {
     fn drop(&mut self) {
         for mount in self.mounts.drain(..) {
             let _ = umount(&mount);

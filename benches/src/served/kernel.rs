@@ -71,19 +71,19 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// A hierarchy without controllers, unmounted when dropped.
 #[derive(Debug)]
-pub struct Named {
+pub struct NamedHierarchy {
     target: PathBuf,
     name: String,
 }
 
-impl Named {
+impl NamedHierarchy {
     /// Mounts it at an empty directory.
     ///
     /// # Errors
     /// As mount(2).
-    pub fn mount(target: PathBuf, name: &str) -> io::Result<Named> {
+    pub fn mount(target: PathBuf, name: &str) -> io::Result<NamedHierarchy> {
         fs::create_dir(&target)?;
-        let named = Named { target, name: name.to_owned() };
+        let named = NamedHierarchy { target, name: name.to_owned() };
         named.mount_once().map_err(|errno| at(&named.target, errno.into()))?;
         Ok(named)
     }
@@ -104,7 +104,7 @@ impl Named {
     }
 }
 
-impl Drop for Named {
+impl Drop for NamedHierarchy {
     fn drop(&mut self) {
         for _ in 0..UNMOUNTS {
             thread::sleep(BEFORE_UNMOUNT);

@@ -1,6 +1,6 @@
 //! The engine of one `penfold run`: all controllers in one hierarchy, and the job's cgroup.
 
-use penfold_core::{Caller, CgroupId, Engine, Host, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Tid, host::Host};
 use penfold_subsystems::load_all;
 
 use crate::failure::Failure;
@@ -30,10 +30,10 @@ pub(crate) fn prepare(
 ) -> Result<(CgroupId, CgroupId), Failure> {
     load_all(engine, host).map_err(Failure::new)?;
     modules::load(engine, host, modules, settings)?;
-    let root = engine.mount(host, &owner(), "all,clone_children").map_err(Failure::new)?.root;
+    let root = engine.session(host, &owner()).mount("all,clone_children").map_err(Failure::new)?.root;
     let mut at = root;
     for part in name.split('/').filter(|part| !part.is_empty()) {
-        at = engine.mkdir(host, &maker(), at, part.as_bytes(), 0o777).map_err(Failure::new)?;
+        at = engine.session(host, &maker()).mkdir(at, part.as_bytes(), 0o777).map_err(Failure::new)?;
     }
     Ok((at, root))
 }

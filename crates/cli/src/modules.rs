@@ -6,8 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
-use penfold_core::{Engine, Host};
-use penfold_module::loader::{Controller, Info, ModuleFile, search};
+use penfold_core::{Engine, host::Host};
+use penfold_module::loader::{Controller, ModuleDescription, ModuleFile, search};
 use penfold_server::escape::escape;
 
 use crate::failure::Failure;
@@ -72,9 +72,9 @@ pub(crate) fn refused(error: penfold_module::loader::LoadError) -> Failure {
 }
 
 /// A module that this user may load, because nobody else can change its file, and its description.
-pub(crate) fn trusted(path: &Path) -> Result<(ModuleFile, Info), Failure> {
+pub(crate) fn trusted(path: &Path) -> Result<(ModuleFile, ModuleDescription), Failure> {
     let file = ModuleFile::read_trusted(path, geteuid().as_raw()).map_err(refused)?;
-    let info = file.info().map_err(refused)?;
+    let info = file.description().map_err(refused)?;
     Ok((file, info))
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use penfold_core::{Caller, CgroupId, Engine, Error, Host};
+use penfold_core::{Caller, CgroupId, Engine, Error, host::Host};
 
 /// One `-s FILE=VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) fn apply(
     let Some((cgroup, file)) = found else { return Err(unknown(engine, cgroups, &setting.file)) };
     // As `echo VALUE > FILE` does: an empty value is a write too, not none.
     let line = format!("{}\n", setting.value);
-    let written = engine.write(host, caller, cgroup, file, line.as_bytes());
+    let written = engine.session(host, caller).write(cgroup, file, line.as_bytes());
     written.map_err(|error| refused(&error, setting))
 }
 

@@ -12,6 +12,7 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// An error of the engine: what was asked, of what, and why it was refused. [`Error::errno`] is the edge.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A mount or remount option that can't be taken (A3).
     #[error("mount option {option:?}: {reason}")]

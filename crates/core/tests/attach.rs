@@ -3,7 +3,10 @@
 mod common;
 
 use common::{Probe, ProbeHandle, world_with};
-use penfold_core::{Callbacks, Caller, CpuTime, Errno, Resource, Tid};
+use penfold_core::{
+    Caller, Errno, MoveScope, Tid,
+    subsystem::{Callbacks, CpuTime, Resource},
+};
 use penfold_testkit::SimWorld;
 
 #[test]
@@ -84,12 +87,13 @@ fn task_of_another_user_can_not_be_moved() {
     for (real, saved, allowed) in
         [(1000, 1000, true), (1001, 1001, false), (0, 0, false), (1001, 1000, true), (1000, 1001, true)]
     {
-        for whole in [false, true] {
+        for scope in [MoveScope::Task, MoveScope::ThreadGroup] {
             let task = world.spawn();
             let facts = &mut world.host.get_mut(task).unwrap().facts;
             (facts.real_uid, facts.saved_uid) = (real, saved);
-            let moved = world.as_caller(&writer, |world| {
-                if whole { world.try_attach_group(g, task) } else { world.try_attach(g, task) }
+            let moved = world.as_caller(&writer, |world| match scope {
+                MoveScope::Task => world.try_attach(g, task),
+                MoveScope::ThreadGroup => world.try_attach_group(g, task),
             });
             let expected = if allowed { Ok(()) } else { Err(Errno::EACCES) };
             assert_eq!(moved, expected, "{real} {saved}");

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Probe, world_with};
-use penfold_core::{Callbacks, Caller, Errno, Owner, Tid};
+use penfold_core::{Access, Caller, Errno, Owner, Tid, subsystem::Callbacks};
 use penfold_testkit::SimWorld;
 
 #[test]
@@ -75,7 +75,7 @@ fn directory_belongs_to_its_creator() {
     assert_eq!(world.engine.tree()[top].owner(), Owner { uid: 0, gid: 0, mode: 0o555 });
     let administrator = Caller { privileged: true, ..Caller::user(Tid(1), 1000, 100) };
     let other = world.as_caller(&administrator, |world| world.mount("none,name=y"));
-    assert_eq!(world.engine.tree()[other].owner(), Owner { uid: 1000, gid: 100, mode: 0o755 }, "D95");
+    assert_eq!(world.engine.tree()[other].owner(), Owner { uid: 1000, gid: 100, mode: 0o755 }, "L95");
     let mut nobody = Caller::user(Tid(1), 65534, 65534);
     let mkdir = |world: &mut SimWorld, caller: &Caller, parent, name: &str, mode| {
         world.as_caller(caller, |world| world.try_mkdir_with_mode(parent, name, mode))
@@ -92,8 +92,8 @@ fn directory_belongs_to_its_creator() {
     let tasks = world.file(own, "tasks");
     assert_eq!(world.engine.file_owner(own, tasks).unwrap(), Owner { uid: 65534, gid: 65534, mode: 0o644 });
     world.as_caller(&nobody, |world| {
-        assert!(world.try_open(own, "tasks", 2).is_ok());
-        assert_eq!(world.try_open(shared, "tasks", 2), Err(Errno::EACCES));
+        assert!(world.try_open(own, "tasks", Access::WRITE).is_ok());
+        assert_eq!(world.try_open(shared, "tasks", Access::WRITE), Err(Errno::EACCES));
     });
     // From a directory that every user may write, every user may remove, unless the directory is sticky.
     let roots = world.mkdir(shared, "roots");

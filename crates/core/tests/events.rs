@@ -64,9 +64,9 @@ fn events_are_recorded_only_while_watched() {
     assert_eq!(world.engine.take_event(), None);
     world.engine.watch(true);
     world.attach(top, task);
-    assert!(world.engine.has_news());
+    assert!(world.engine.has_notifications());
     world.engine.watch(false);
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
     assert_eq!(world.engine.take_event(), None, "dropped with the last watcher");
     world.attach(g, task);
     assert_eq!(world.engine.take_event(), None);

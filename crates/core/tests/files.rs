@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Probe, world_with};
-use penfold_core::{Caller, Errno, Owner, Tid};
+use penfold_core::{Access, Caller, Errno, Owner, Tid};
 use penfold_testkit::SimWorld;
 
 fn named() -> (SimWorld, penfold_core::CgroupId) {
@@ -166,7 +166,7 @@ fn release_agent_is_a_stripped_path() {
     }
     world.set_file_owner(top, "release_agent", Owner { uid: 1000, gid: 1000, mode: 0o666 });
     world.as_caller(&Caller::user(Tid(1), 1000, 1000), |world| {
-        assert!(world.try_open(top, "release_agent", 2).is_ok());
+        assert!(world.try_open(top, "release_agent", Access::WRITE).is_ok());
         assert_eq!(world.try_write(top, "release_agent", "/x"), Err(Errno::EPERM), "its mode is not enough");
     });
 }
@@ -220,20 +220,20 @@ fn owner_and_mode_decide_who_opens_a_file() {
     let user = Caller::user(Tid(1), 1000, 50);
     let mut member = Caller::user(Tid(1), 1001, 1001);
     member.groups = vec![50];
-    let allowed = |world: &mut SimWorld, caller: &Caller, want| {
-        world.as_caller(caller, |world| world.try_open(top, "p.value", want)).is_ok()
+    let allowed = |world: &mut SimWorld, caller: &Caller, access| {
+        world.as_caller(caller, |world| world.try_open(top, "p.value", access)).is_ok()
     };
-    assert!(allowed(&mut world, &user, 4) && !allowed(&mut world, &user, 2));
+    assert!(allowed(&mut world, &user, Access::READ) && !allowed(&mut world, &user, Access::WRITE));
     let given = Owner { uid: 1000, gid: 50, mode: 0o640 };
     let give = |world: &mut SimWorld, owner| world.try_set_file_owner(top, "p.value", owner);
     assert_eq!(world.as_caller(&user, |world| give(world, given)), Err(Errno::EPERM));
     assert_eq!(give(&mut world, given), Ok(()));
-    assert!(allowed(&mut world, &user, 6));
-    assert!(allowed(&mut world, &member, 4) && !allowed(&mut world, &member, 2));
-    assert!(!allowed(&mut world, &Caller::user(Tid(1), 7, 7), 4));
+    assert!(allowed(&mut world, &user, Access::READ | Access::WRITE));
+    assert!(allowed(&mut world, &member, Access::READ) && !allowed(&mut world, &member, Access::WRITE));
+    assert!(!allowed(&mut world, &Caller::user(Tid(1), 7, 7), Access::READ));
     let closed = Owner { mode: 0o600, ..given };
     assert_eq!(world.as_caller(&user, |world| give(world, closed)), Ok(()));
-    assert!(!allowed(&mut world, &member, 4), "its owner may change the mode");
+    assert!(!allowed(&mut world, &member, Access::READ), "its owner may change the mode");
 }
 
 /// A clashing table of files is refused before anything is loaded.

@@ -1,6 +1,6 @@
 //! Sets of CPUs and memory nodes: the operations of a set, and lists as `bitmap_parselist` of Linux 6.18 reads them.
 
-use penfold_core::{Errno, IndexSet};
+use penfold_core::{Errno, host::IndexSet};
 
 fn set(numbers: &[usize]) -> IndexSet {
     numbers.iter().copied().collect()

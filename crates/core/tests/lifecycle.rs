@@ -3,7 +3,11 @@
 mod common;
 
 use common::Probe;
-use penfold_core::{Callbacks, CpuTime, Errno, Error, EventMask, ForkCharge, Resource, Tid};
+use penfold_core::{
+    Errno, Error, ForkCharge, Tid,
+    host::EventMask,
+    subsystem::{Callbacks, CpuTime, Resource},
+};
 use penfold_testkit::SimWorld;
 
 fn begin(world: &mut SimWorld, parent: Tid) -> Result<ForkCharge, Error> {
@@ -213,10 +217,10 @@ fn fork_in_flight_over_an_unload_ends_without_it() {
 #[test]
 fn interest_follows_the_loaded_subsystems() {
     let mut world = SimWorld::new();
-    assert_eq!(world.engine.interest(), EventMask::empty());
+    assert_eq!(world.engine.event_mask(), EventMask::empty());
     let (none, none_desk) = Probe::new("none-of-it", Callbacks::ATTACH | Callbacks::BIND, &[]);
     world.load(none);
-    assert_eq!(world.engine.interest(), EventMask::empty());
+    assert_eq!(world.engine.event_mask(), EventMask::empty());
     let (fork, veto) = (EventMask::FORK, EventMask::MAY_REFUSE_FORK);
     let vectors: &[(Callbacks, &[Resource], EventMask)] = &[
         (Callbacks::FORK, &[], fork),
@@ -229,9 +233,9 @@ fn interest_follows_the_loaded_subsystems() {
     let task = world.spawn();
     for &(callbacks, resources, expected) in vectors {
         world.load(Probe::new("p", callbacks, resources).0);
-        assert_eq!(world.engine.interest(), expected, "{callbacks:?} {resources:?}");
+        assert_eq!(world.engine.event_mask(), expected, "{callbacks:?} {resources:?}");
         world.unload("p");
-        assert_eq!(world.engine.interest(), EventMask::empty());
+        assert_eq!(world.engine.event_mask(), EventMask::empty());
     }
     let child = world.fork(task);
     world.exit(child);
@@ -257,7 +261,7 @@ fn fork_can_be_refused_only_while_a_limit_is_set() {
     assert!(world.engine.can_refuse_fork());
     world.rmdir(h);
     assert!(!world.engine.can_refuse_fork(), "the last limit went with its cgroup");
-    world.host.cannot.push(penfold_core::Capability::ForkVeto);
+    world.host.cannot.push(penfold_core::host::Capability::ForkVeto);
     assert_eq!(world.try_write(top, "p.limit", "0 7"), Err(Errno::EOPNOTSUPP));
     assert_eq!(world.try_write(top, "p.limit", "0 max"), Ok(()), "which needs no veto");
     assert!(!world.engine.can_refuse_fork());

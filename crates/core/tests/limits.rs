@@ -4,7 +4,9 @@ mod common;
 
 use common::{Probe, ProbeHandle, world_with};
 use penfold_core::{
-    Callbacks, Capability, CgroupId, Errno, Event, LimitHit, LimitState, Resource, Rule, Tid, UNLIMITED,
+    CgroupId, Errno, Event, LimitHit, LimitState, Tid,
+    host::Capability,
+    subsystem::{Callbacks, Resource, Rule, UNLIMITED},
 };
 use penfold_testkit::SimWorld;
 
@@ -87,6 +89,12 @@ fn limits_hit_are_listed_from_above_downward() {
     assert_eq!(hits(&world, a), expected[..1]);
 }
 
+/// File, limit, use, peak and failures of each limit.
+fn limits(world: &SimWorld, cgroup: CgroupId) -> Vec<(String, Option<u64>, u64, u64, u64)> {
+    let fields = |state: LimitState| (state.file, state.limit, state.used, state.peak, state.failures);
+    world.engine.limits(cgroup).into_iter().map(fields).collect()
+}
+
 #[test]
 fn limits_of_a_cgroup_show_usage_peak_and_refusals() {
     let (mut world, handle, [top, a, b, c], task) = world();
@@ -94,25 +102,19 @@ fn limits_of_a_cgroup_show_usage_peak_and_refusals() {
     world.exit(second);
     world.write(a, "p.limit", "0 1");
     assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
-    let state = |file: &str, limit, used, peak, failures| LimitState {
-        file: file.into(),
-        limit,
-        used,
-        peak,
-        failures,
-    };
+    let state = |file: &str, limit, used, peak, failures| (file.to_owned(), limit, used, peak, failures);
     let expected = [state("p.max", Some(1), 1, 2, 1), state("p.forks", None, 1, 1, 0)];
-    assert_eq!(world.engine.limits(a), expected, "a rule without a file has no limit to be set");
+    assert_eq!(limits(&world, a), expected, "a rule without a file has no limit to be set");
     // charged before the limit above refused
-    assert_eq!(world.engine.limits(b), [state("p.max", None, 1, 2, 0), state("p.forks", None, 1, 1, 0)]);
-    assert_eq!(world.engine.limits(c), [state("p.max", None, 0, 0, 0), state("p.forks", None, 0, 0, 0)]);
-    assert_eq!(world.engine.limits(top), [], "a root has no files of limits");
+    assert_eq!(limits(&world, b), [state("p.max", None, 1, 2, 0), state("p.forks", None, 1, 1, 0)]);
+    assert_eq!(limits(&world, c), [state("p.max", None, 0, 0, 0), state("p.forks", None, 0, 0, 0)]);
+    assert_eq!(limits(&world, top), [], "a root has no files of limits");
     world.write(a, "p.limit", "0 max");
     handle.records().faults.veto_fork = true;
     assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
-    assert_eq!(world.engine.limits(b).pop(), Some(state("p", None, 0, 0, 1)), "the subsystem's own refusal");
+    assert_eq!(limits(&world, b).pop(), Some(state("p", None, 0, 0, 1)), "the subsystem's own refusal");
     world.rmdir(c);
-    assert_eq!(world.engine.limits(c), []);
+    assert_eq!(limits(&world, c), []);
 }
 
 /// Takes all events, and returns those about limits.
@@ -123,7 +125,7 @@ fn refusals(world: &mut SimWorld) -> Vec<(String, String, u64)> {
             Some((String::from_utf8(path).unwrap(), file, count))
         }
         Event::Populated { .. } => None,
-        other @ Event::Lost(_) => panic!("{other:?}"),
+        other => panic!("{other:?}"),
     });
     shown.collect()
 }
@@ -139,9 +141,9 @@ fn event_names_the_limit_that_refused() {
     world.write(a, "p.limit", "0 1");
     world.write(b, "p.limit", "0 5");
     assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
-    assert!(world.engine.has_news());
+    assert!(world.engine.has_notifications());
     assert_eq!(refusals(&mut world), [refusal("/a", "p.max", 1)], "the full one, not the nearest");
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
     world.write(b, "p.limit", "0 1");
     assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
     assert_eq!(refusals(&mut world), [refusal("/a/b", "p.max", 1)], "the nearest of two that are full");
@@ -188,11 +190,11 @@ fn release_waits_to_be_taken_as_an_event_does() {
     let task = world.spawn();
     world.write(g, "notify_on_release", "1");
     world.attach(g, task);
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
     world.exit(task);
-    assert!(world.engine.has_news());
+    assert!(world.engine.has_notifications());
     assert_eq!(world.releases(), [("/agent".into(), "/g".into())]);
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
 }
 
 #[test]
@@ -257,7 +259,7 @@ fn tasks_forks_are_limited_where_a_limit_stands_above() {
 
 #[test]
 fn counter_keeps_its_peak_and_refuses_only_above_its_limit() {
-    let mut counter = penfold_core::Counter { limit: 3, ..Default::default() };
+    let mut counter = penfold_core::subsystem::Counter { limit: 3, ..Default::default() };
     assert!(counter.try_charge(3));
     assert!(!counter.try_charge(1));
     assert_eq!((counter.usage, counter.peak, counter.failures), (3, 3, 1));

@@ -3,7 +3,12 @@
 mod common;
 
 use common::{Probe, world_with};
-use penfold_core::{Callbacks, Errno, EventMask, Owner, Resource, SLOTS};
+use penfold_core::{
+    Errno, Owner,
+    host::EventMask,
+    internal::SLOTS,
+    subsystem::{Callbacks, Resource},
+};
 use penfold_testkit::SimWorld;
 
 #[test]
@@ -82,7 +87,7 @@ fn owner_of_a_file_goes_with_the_file() {
     assert_eq!((owner.uid, owner.mode), (0, 0o644));
 }
 
-/// T10, E2.1: names with their answers.
+/// T10, E2 step 1: names with their answers.
 #[test]
 fn load_refuses_bad_and_taken_names() {
     let mut world = SimWorld::new();
@@ -112,7 +117,7 @@ fn load_fills_sixty_four_slots() {
     assert_eq!(world.engine.subsystems().nth(31), Some("more"), "in the slot that was free");
 }
 
-/// T10, E2.6, E6.1: the state is made before the slot is published; a failure leaves nothing.
+/// T10, E2 step 6, E6.1: the state is made before the slot is published; a failure leaves nothing.
 #[test]
 fn failing_create_fails_the_load() {
     let (probe, handle) = Probe::new("p", Callbacks::FORK, &[Resource::Tasks]);
@@ -124,7 +129,7 @@ fn failing_create_fails_the_load() {
     assert_eq!(world.last_error().to_string(), "p: told to fail");
     assert_eq!(world.engine.proc_cgroups(), before);
     assert_eq!(
-        (world.engine.interest(), handle.counts().fork, handle.counts().destroy),
+        (world.engine.event_mask(), handle.counts().fork, handle.counts().destroy),
         (EventMask::empty(), 0, 0)
     );
     assert_eq!(world.try_mount("p"), Err(Errno::EINVAL));
@@ -206,7 +211,7 @@ fn unload_frees_all_and_reload_starts_anew() {
     assert_eq!(handle.take_log(), ["p.pre_destroy /", "p.destroy 5"], "which still find its state");
     assert_eq!((handle.counts().alive, handle.counts().create, handle.counts().destroy), (0, 3, 3));
     world.exit(task);
-    assert_eq!((handle.counts().exit, world.engine.interest()), (0, EventMask::empty()));
+    assert_eq!((handle.counts().exit, world.engine.event_mask()), (0, EventMask::empty()));
     assert!(!world.engine.can_refuse_fork());
     world.load(Probe::at(&handle, "p", Callbacks::empty(), &[Resource::Tasks]));
     let top = world.mount("p");
@@ -225,7 +230,7 @@ fn new_directory_inherits_nothing_from_a_removed_one() {
     world.write(g, "p.limit", "0 1");
     world.write(g, "p.value", "9");
     assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
-    world.host.run(task, 0, penfold_core::CpuTime { user: 1, system: 1 });
+    world.host.run(task, 0, penfold_core::subsystem::CpuTime { user: 1, system: 1 });
     world.exit(task);
     world.rmdir(g);
     let g = world.mkdir(top, "g");

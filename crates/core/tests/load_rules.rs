@@ -4,7 +4,10 @@
 mod common;
 
 use common::{Probe, world_with};
-use penfold_core::{Callbacks, Errno, Error, Resource};
+use penfold_core::{
+    Access, Errno, Error,
+    subsystem::{Callbacks, Resource},
+};
 use penfold_testkit::SimWorld;
 
 /// E5.1, E5.2: a loaded subsystem is in /proc/cgroups, in no /proc/PID/cgroup, can be mounted and is part of `all`.
@@ -87,7 +90,7 @@ fn load_that_fails_midway_leaves_nothing() {
     let (cgroups, sets) = (world.engine.proc_cgroups(), world.engine.css_set_count());
     assert_eq!(world.try_load(probe), Err(Errno::ENOMEM));
     assert_eq!((world.engine.proc_cgroups(), world.engine.css_set_count()), (cgroups, sets));
-    assert!(!world.engine.can_refuse_fork() && world.engine.interest().is_empty());
+    assert!(!world.engine.can_refuse_fork() && world.engine.event_mask().is_empty());
     assert_eq!((handle.counts().alive, handle.counts().destroy, handle.counts().pre_destroy), (0, 0, 0));
     assert_eq!(world.try_unload("late"), Err(Errno::ENOENT), "E6.6: there is nothing to unload");
     let child = world.fork(tasks[0]);
@@ -144,7 +147,7 @@ fn unloaded_subsystem_is_called_no_more() {
     let mut world = world_with(&["a"]);
     world.load(probe);
     let task = world.spawn();
-    world.host.run(task, 0, penfold_core::CpuTime { user: 5, system: 5 });
+    world.host.run(task, 0, penfold_core::subsystem::CpuTime { user: 5, system: 5 });
     world.unload("late");
     let unloaded = (handle.counts(), handle.take_log());
     let top = world.mount("all,clone_children");
@@ -202,8 +205,8 @@ fn file_opened_before_an_unload_answers_enodev() {
     world.load(probe);
     let top = world.mount("none,name=x");
     world.remount(top, "late");
-    let file = world.try_open(top, "late.value", 6).unwrap();
-    let kick = world.try_open(top, "late.kick", 2).unwrap();
+    let file = world.try_open(top, "late.value", Access::READ | Access::WRITE).unwrap();
+    let kick = world.try_open(top, "late.kick", Access::WRITE).unwrap();
     world.remount(top, "name=x");
     world.unload("late");
     // The same name in the same slot, bound where the old one was.
@@ -218,11 +221,14 @@ fn file_opened_before_an_unload_answers_enodev() {
     assert_eq!((first.counts().alive, second.counts().alive), (0, 1));
 }
 
-/// E6.8, D6: until its `create` has returned, a subsystem is not listed, can't be mounted and gets no callback. If `create`
+/// E6.8, L6: until its `create` has returned, a subsystem is not listed, can't be mounted and gets no callback. If `create`
 /// fails, nothing has seen the subsystem. Here `create` itself looks.
 #[test]
 fn subsystem_is_unseen_until_its_create_returns() {
-    use penfold_core::{Context, Result, Subsystem};
+    use penfold_core::{
+        Result,
+        subsystem::{Context, Subsystem},
+    };
     struct Curious;
     impl Subsystem for Curious {
         type State = ();
@@ -282,7 +288,7 @@ fn file_that_clashes_is_refused_with_a_reason() {
     assert!(world.files(top).contains(&"p.tasks".to_owned()));
 }
 
-/// C5, D2: in a mkdir over five controllers each `create` fails in turn. States, counters, limits and css_sets are then as
+/// B1.1, D2: in a mkdir over five controllers each `create` fails in turn. States, counters, limits and css_sets are then as
 /// before, and each state that was made is destroyed once.
 #[test]
 fn create_failing_at_any_of_five_leaves_nothing() {

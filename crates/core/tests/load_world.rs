@@ -6,7 +6,11 @@ mod common;
 use std::fmt::Write as _;
 
 use common::{Probe, world_with};
-use penfold_core::{Callbacks, CgroupId, CpuTime, Errno, ForkCharge, HostView as _, Owner, Resource, Tid};
+use penfold_core::{
+    CgroupId, Errno, ForkCharge, Owner, Tid,
+    host::HostView as _,
+    subsystem::{Callbacks, CpuTime, Resource},
+};
 use penfold_testkit::SimWorld;
 
 /// The name of the subsystem that comes and goes. The texts of this test leave only that one out.
@@ -43,7 +47,7 @@ fn everything(world: &mut SimWorld) -> String {
     let mut text = String::new();
     let engine = &world.engine;
     let names: Vec<&str> = engine.subsystems().filter(|name| *name != LATE).collect();
-    writeln!(text, "{names:?} {:?} {}", engine.interest(), engine.can_refuse_fork()).unwrap();
+    writeln!(text, "{names:?} {:?} {}", engine.event_mask(), engine.can_refuse_fork()).unwrap();
     for row in engine.proc_cgroups().lines().filter(|row| !row.starts_with(&format!("{LATE}\t"))) {
         writeln!(text, "{row}").unwrap();
     }
@@ -138,7 +142,7 @@ fn full() -> (SimWorld, Vec<ForkCharge>) {
     (world, flights.into())
 }
 
-/// E5.4, E2.9, E3.3: a load changes nothing else, and an unload restores everything.
+/// E5.4, E2 step 9, E3 step 3: a load changes nothing else, and an unload restores everything.
 #[test]
 fn load_and_unload_in_a_full_world_change_nothing_else() {
     let (mut world, flights) = full();
@@ -146,7 +150,7 @@ fn load_and_unload_in_a_full_world_change_nothing_else() {
     assert!(before.matches("css_set").count() > 10 && before.contains("mounts 0"));
     for callbacks in [Callbacks::empty(), Callbacks::ATTACH | Callbacks::BIND] {
         world.load(Probe::new(LATE, callbacks, &[Resource::Sockets]).0);
-        assert_ne!(world.engine.interest(), penfold_core::EventMask::empty());
+        assert_ne!(world.engine.event_mask(), penfold_core::host::EventMask::empty());
         world.unload(LATE);
         assert_same(&before, &everything(&mut world));
     }
@@ -164,7 +168,7 @@ fn load_and_unload_in_a_full_world_change_nothing_else() {
     }
 }
 
-/// E2.9: every css_set has the new state, also one that is made later: forks, deaths and moves of all tasks are counted.
+/// E2 step 9: every css_set has the new state, also one that is made later: forks, deaths and moves of all tasks are counted.
 #[test]
 fn every_css_set_gets_the_state_of_a_late_subsystem() {
     let (mut world, flights) = full();

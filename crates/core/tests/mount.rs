@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Probe, world_with};
-use penfold_core::{Callbacks, Caller, Errno, Tid};
+use penfold_core::{Caller, Errno, Tid, subsystem::Callbacks};
 use penfold_testkit::SimWorld;
 
 const CONTROLLERS: [&str; 5] = ["cpuset", "cpu", "net_cls", "perf_event", "net_prio"];

@@ -3,7 +3,9 @@
 mod common;
 
 use common::{Probe, world_with};
-use penfold_core::{Callbacks, Caller, CgroupId, Errno, FileId, HostView as _, Owner, Tid};
+use penfold_core::{
+    Caller, CgroupId, Errno, Owner, Tid, control_file::FileId, host::HostView as _, subsystem::Callbacks,
+};
 use penfold_testkit::SimWorld;
 
 #[test]

@@ -4,7 +4,9 @@ mod common;
 
 use common::Probe;
 use penfold_core::{
-    Callbacks, CgroupId, CpuTime, CssSetId, Errno, Host as _, HostView as _, IndexSet, Resource, Tid,
+    CgroupId, CssSetId, Errno, Tid,
+    host::{ExistingPages, Host as _, HostView as _, IndexSet},
+    subsystem::{Callbacks, CpuTime, Resource},
 };
 use penfold_testkit::{PlainHost, SimWorld};
 
@@ -66,7 +68,10 @@ fn host_without_nodes_classes_and_signals_has_defaults() {
     let host = &mut world.host;
     assert_eq!((host.memory_nodes(), host.cpu_limit(), host.node_limit()), (IndexSet::single(0), 2, 1024));
     assert_eq!((host.group(task), host.group(Tid(9999))), (Some(task), None));
-    assert_eq!(host.set_memory_nodes(task, &IndexSet::single(0), &IndexSet::single(1), true), Ok(()));
+    assert_eq!(
+        host.set_memory_nodes(task, &IndexSet::single(0), &IndexSet::single(1), ExistingPages::Move),
+        Ok(())
+    );
     assert_eq!(host.set_socket_class(task, 1), Ok(()));
     assert_eq!(host.signal(task, 15), Err(Errno::EOPNOTSUPP));
 }

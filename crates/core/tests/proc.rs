@@ -50,7 +50,7 @@ fn proc_pid_cgroup_lists_the_newest_hierarchy_first() {
 /// A7.4.
 #[test]
 fn proc_pid_cpuset_is_the_path_in_the_hierarchy_of_cpuset() {
-    use penfold_core::HostView as _;
+    use penfold_core::host::HostView as _;
     let mut world = world_with(&["cpu", "cpuset"]);
     let task = world.spawn();
     let cpuset = |world: &SimWorld| world.engine.proc_pid_cpuset(world.host.css_set(task)).unwrap();

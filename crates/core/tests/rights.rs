@@ -2,7 +2,7 @@
 
 mod common;
 
-use penfold_core::{Caller, CgroupId, Errno, Owner, Tid};
+use penfold_core::{Access, Caller, CgroupId, Errno, Owner, Tid};
 use penfold_testkit::SimWorld;
 
 fn user(uid: u32) -> Caller {
@@ -201,10 +201,14 @@ fn permission_is_that_of_the_first_class_that_fits() {
         (&Caller::root(Tid(1)), true, true, true),
     ] {
         let may = |want| caller.may(&owner, want);
-        assert_eq!((may(4), may(2), may(1)), (read, write, execute), "{caller:?}");
-        assert_eq!(may(6), read && write, "{caller:?} both");
+        assert_eq!(
+            (may(Access::READ), may(Access::WRITE), may(Access::SEARCH)),
+            (read, write, execute),
+            "{caller:?}"
+        );
+        assert_eq!(may(Access::READ | Access::WRITE), read && write, "{caller:?} both");
     }
-    assert!(!user(4).may(&Owner { mode: 0o666, ..owner }, 7));
+    assert!(!user(4).may(&Owner { mode: 0o666, ..owner }, Access::all()));
 }
 
 #[test]
@@ -220,6 +224,6 @@ fn refusals_name_the_operation_the_object_and_the_reason() {
     assert!(text.starts_with("chmod or chown a cgroup's directory or file: only its owner"), "{text}");
     world.as_caller(&user(7), |world| world.try_mount("none,name=y")).unwrap_err();
     assert_eq!(refused(&world), "mount none,name=y: this needs the administrator's rights");
-    world.as_caller(&user(7), |world| world.try_open(top, "nothing", 4)).unwrap_err();
+    world.as_caller(&user(7), |world| world.try_open(top, "nothing", Access::READ)).unwrap_err();
     assert_eq!(refused(&world), "nothing: no such hierarchy, directory or file");
 }

@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use common::{Probe, world_with};
 use penfold_core::{
-    Callbacks, Caller, Capability, CgroupId, Context, ControlFile, Counter, CpuTime, Css, Errno, Error,
-    HierarchyFlags, HostView as _, IndexSet, Resource, Result, Rule, Subsystem, Tid, UNLIMITED,
+    Caller, CgroupId, Errno, Error, Result, Tid,
+    control_file::ControlFile,
+    host::{Capability, ExistingPages, HostView as _, IndexSet},
+    subsystem::{Callbacks, Context, Counter, CpuTime, Css, Resource, Rule, Subsystem, UNLIMITED},
+    tree::HierarchyFlags,
 };
 use penfold_testkit::SimWorld;
 
@@ -273,7 +276,7 @@ fn callback_acts_on_tasks_through_the_host() {
     asking.ask(asking.top, move |ctx| {
         let host = ctx.host();
         host.set_affinity(task, &IndexSet::single(1)).unwrap();
-        host.set_memory_nodes(task, &IndexSet::single(0), &IndexSet::single(3), true).unwrap();
+        host.set_memory_nodes(task, &IndexSet::single(0), &IndexSet::single(3), ExistingPages::Move).unwrap();
         host.set_socket_class(task, 77).unwrap();
         host.signal(task, 15).unwrap();
         assert!(!host.is_frozen(task));
@@ -297,7 +300,7 @@ fn host_answers_esrch_for_a_task_that_is_gone() {
         let (zero, one) = (IndexSet::single(0), IndexSet::single(1));
         [
             host.set_affinity(gone, &zero),
-            host.set_memory_nodes(gone, &zero, &one, false),
+            host.set_memory_nodes(gone, &zero, &one, ExistingPages::Leave),
             host.set_socket_class(gone, 1),
             host.signal(gone, 9),
         ]

@@ -3,7 +3,11 @@
 mod common;
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{CpuTime, Errno, Host as _, HostView as _, IndexSet, Tid};
+use penfold_core::{
+    Errno, Tid,
+    host::{ExistingPages, Host as _, HostView as _, IndexSet},
+    subsystem::CpuTime,
+};
 use penfold_testkit::SimWorld;
 
 fn set(numbers: &[usize]) -> IndexSet {
@@ -99,7 +103,7 @@ fn child_inherits_what_a_process_inherits() {
     let mut world = SimWorld::with_cpus(4);
     let parent = world.host.spawn(&mut world.engine, 7);
     world.host.set_affinity(parent, &set(&[1])).unwrap();
-    world.host.set_memory_nodes(parent, &set(&[0]), &set(&[2]), true).unwrap();
+    world.host.set_memory_nodes(parent, &set(&[0]), &set(&[2]), ExistingPages::Move).unwrap();
     world.host.freeze(parent);
     world.host.run(parent, 0, CpuTime { user: 1, system: 1 });
     let child = world.fork(parent);

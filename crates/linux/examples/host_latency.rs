@@ -5,8 +5,8 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use penfold_core::{Caller, CgroupId, Tid};
-use penfold_linux::trace::{self, AtEnd, ExecOptions, TraceHost, Workshop};
+use penfold_core::{Caller, CgroupId, MoveScope, Tid};
+use penfold_linux::trace::{self, AtEnd, ExecOptions, JobBuilder, TraceHost};
 
 fn owner() -> Caller {
     Caller::root(Tid(std::process::id().cast_signed()))
@@ -28,11 +28,11 @@ fn measure(what: &str, rounds: u32, rest: Duration, mut round: impl FnMut()) {
 
 fn main() {
     let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(2000);
-    let mut workshop = Workshop::new(false);
-    let (engine, host) = workshop.parts();
+    let mut builder = JobBuilder::new(false);
+    let (engine, host) = builder.parts();
     penfold_subsystems::load_all(engine, host).expect("all controllers load");
-    let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
-    let host = TraceHost::start(workshop).expect("the host starts");
+    let root = engine.session(host, &owner()).mount("all,clone_children").expect("they mount").root;
+    let host = TraceHost::start(builder).expect("the host starts");
     let control = host.control();
     let none = Duration::ZERO;
     let short = Duration::from_millis(1);
@@ -40,8 +40,8 @@ fn main() {
     measure("quick: mkdir + rmdir", rounds, none, || {
         control
             .request(|engine, host| {
-                let cgroup = engine.mkdir(host, &owner(), root, b"made", 0o755).expect("a cgroup");
-                engine.rmdir(host, &owner(), cgroup).expect("it is empty");
+                let cgroup = engine.session(host, &owner()).mkdir(root, b"made", 0o755).expect("a cgroup");
+                engine.session(host, &owner()).rmdir(cgroup).expect("it is empty");
             })
             .expect("the host runs");
     });
@@ -50,12 +50,14 @@ fn main() {
         control.with_exact(|_, _| ()).expect("the host runs");
     });
     let cgroups = ["a", "b"].map(|name| {
-        let made = control.request(|engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755));
+        let made = control
+            .request(|engine, host| engine.session(host, &owner()).mkdir(root, name.as_bytes(), 0o755));
         made.expect("the host runs").expect("a cgroup")
     });
     let attach = |pid: i32, to: CgroupId| {
-        let attached =
-            control.with_exact(move |engine, host| engine.attach(host, &owner(), to, Tid(pid), true));
+        let attached = control.with_exact(move |engine, host| {
+            engine.session(host, &owner()).attach(to, Tid(pid), MoveScope::ThreadGroup)
+        });
         attached.expect("the host runs").expect("it moves");
     };
     let mut sleeper = Command::new("sleep").arg("1000").stdout(Stdio::null()).spawn().expect("it runs");
@@ -63,7 +65,7 @@ fn main() {
     std::thread::sleep(Duration::from_millis(20));
     measure("adopt + release, a process that sleeps", rounds / 10, none, || {
         host.adopt(Tid(pid)).expect("it can be traced");
-        host.release(Tid(pid)).expect("nothing keeps it");
+        host.detach(Tid(pid)).expect("nothing keeps it");
     });
     host.adopt(Tid(pid)).expect("it can be traced");
     let mut turn = 0;
@@ -78,7 +80,7 @@ fn main() {
         control
             .with_exact(move |engine, host| {
                 let file = engine.find_file(cgroup, name).expect("it has that file");
-                engine.read(host, &owner(), cgroup, file).expect("it can be read")
+                engine.session(host, &owner()).read(cgroup, file).expect("it can be read")
             })
             .expect("the host runs")
     };
@@ -89,7 +91,7 @@ fn main() {
         control
             .with_exact(move |engine, host| {
                 let file = engine.find_file(cgroup, "pids.max").expect("it has that file");
-                engine.write(host, &owner(), cgroup, file, limit.as_bytes()).expect("it is taken");
+                engine.session(host, &owner()).write(cgroup, file, limit.as_bytes()).expect("it is taken");
             })
             .expect("the host runs");
         measure(&format!("3000 forks of a job, pids.max = {limit}"), 5, none, || {

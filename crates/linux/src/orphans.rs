@@ -4,12 +4,12 @@
 //! what a release agent left in the background is traced by nobody and would stay a zombie.
 
 use std::collections::HashSet;
-use std::fs;
 
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
+use penfold_core::Tid;
 
-use crate::process::{start_time, state_of};
+use crate::proc::{StatusFile, own_children, start_time};
 
 /// Zombies that were there at the last look.
 #[derive(Debug, Default)]
@@ -32,11 +32,11 @@ impl Orphans {
 
 /// The zombies among the children of this process that nobody traces, with their start times.
 fn zombies() -> HashSet<(i32, u64)> {
-    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let children: Vec<i32> = lists
-        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
-        .collect();
-    let dead = children.into_iter().filter(|&pid| state_of(pid) == Some(('Z', 0)));
-    dead.filter_map(|pid| Some((pid, start_time(pid)?))).collect()
+    let is_dead = |child: &Tid| {
+        let status = StatusFile::read(*child)?;
+        Some(status.state()? == 'Z' && status.is_untraced()?)
+    };
+    let children = own_children().into_iter();
+    let dead = children.filter(|child| is_dead(child) == Some(true));
+    dead.filter_map(|pid| Some((pid.0, start_time(pid)?))).collect()
 }

@@ -12,21 +12,21 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::eventually;
-use hosted::{Hosted, lives};
-use penfold_core::Release;
-use penfold_linux::process;
-use penfold_linux::release::{AGENTS_AT_ONCE, Agents, Note};
+use hosted::{TestHost, lives};
+use penfold_core::{Credentials, Release, Tid};
+use penfold_linux::proc;
+use penfold_linux::release::{AGENTS_AT_ONCE, AgentNotice, Agents};
 use penfold_linux::trace::ExecOptions;
 
 /// A directory that goes with what is in it.
-struct Scratch(PathBuf);
+struct AgentDirectory(PathBuf);
 
-impl Scratch {
-    fn new(name: &str) -> Scratch {
+impl AgentDirectory {
+    fn new(name: &str) -> AgentDirectory {
         let path = std::env::temp_dir().join(format!("penfold-agents-{name}-{}", std::process::id()));
         std::fs::create_dir(&path).expect("make a scratch directory");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).expect("open it to all");
-        Scratch(path)
+        AgentDirectory(path)
     }
 
     fn script(&self, text: &str) -> String {
@@ -46,26 +46,31 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for AgentDirectory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-fn agents() -> (Agents, mpsc::Receiver<Note>) {
+fn agents() -> (Agents, mpsc::Receiver<AgentNotice>) {
     let (tell, hear) = mpsc::channel();
     let agents = Agents::start(move |note| drop(tell.send(note))).expect("a thread");
     (agents, hear)
 }
 
 fn release(agent: &str, path: &str) -> Release {
-    let mounter = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-    Release { agent: agent.as_bytes().to_owned(), path: path.as_bytes().to_vec(), hierarchy: 1, mounter }
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    Release {
+        agent: agent.as_bytes().to_owned(),
+        path: path.as_bytes().to_vec(),
+        hierarchy: 1,
+        mounter: Credentials { uid, gid },
+    }
 }
 
 #[test]
 fn an_agent_gets_what_the_kernel_gives_and_nothing_of_the_daemon() {
-    let scratch = Scratch::new("gets");
+    let scratch = AgentDirectory::new("gets");
     let told = scratch.path().join("told");
     let agent = scratch.script(&format!(
         "{{ echo \"$#\" \"$@\"; pwd; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= | sort; cat; umask\n\
@@ -89,7 +94,7 @@ fn an_agent_gets_what_the_kernel_gives_and_nothing_of_the_daemon() {
 
 #[test]
 fn an_agent_may_have_a_name_that_is_no_text() {
-    let scratch = Scratch::new("bytes");
+    let scratch = AgentDirectory::new("bytes");
     let told = scratch.path().join("told");
     let script = scratch.script(&format!("echo \"$1\" > {0}.new; mv {0}.new {0}", told.display()));
     let name = [script.as_bytes(), b"\xff\xa0"].concat();
@@ -106,19 +111,19 @@ fn an_agent_runs_as_who_mounted_the_hierarchy() {
         assert!(std::env::var_os("CI").is_none(), "CI runs as root");
         return eprintln!("skipped: only root can run an agent as somebody else");
     }
-    let scratch = Scratch::new("user");
+    let scratch = AgentDirectory::new("user");
     let told = scratch.path().join("told");
     let agent =
         scratch.script(&format!("{{ id -u; id -g; id -G; }} > {0}.new; mv {0}.new {0}", told.display()));
     let (agents, _notes) = agents();
-    agents.release(Release { mounter: (65534, 65533), ..release(&agent, "/a") });
+    agents.release(Release { mounter: Credentials { uid: 65534, gid: 65533 }, ..release(&agent, "/a") });
     eventually("the agent has run", || told.exists());
     assert_eq!(std::fs::read_to_string(&told).expect("it is there"), "65534\n65533\n65533\n");
 }
 
 #[test]
 fn agents_that_hang_are_bounded_and_the_rest_wait_and_run() {
-    let scratch = Scratch::new("hang");
+    let scratch = AgentDirectory::new("hang");
     let at = scratch.path().display();
     let agent = scratch.script(&format!(
         "touch {at}/began$(echo $1 | tr / _); while [ ! -e {at}/go ]; do sleep 0.1; done; echo $1 >> {at}/ended"
@@ -145,19 +150,19 @@ fn agents_that_hang_are_bounded_and_the_rest_wait_and_run() {
 
 #[test]
 fn an_agent_that_takes_ten_seconds_is_told_of() {
-    let scratch = Scratch::new("slow");
+    let scratch = AgentDirectory::new("slow");
     let agent = scratch.script("exec sleep 11");
     let (agents, notes) = agents();
     agents.release(release(&agent, "/slow"));
     agents.release(release("/nonexistent/agent", "/none"));
     match notes.recv_timeout(Duration::from_secs(20)).expect("a note") {
-        Note::Failed(release, error) => {
+        AgentNotice::Failed(release, error) => {
             assert_eq!((release.path.as_slice(), error.raw_os_error()), (&b"/none"[..], Some(libc::ENOENT)));
         }
         other => panic!("{other:?}"),
     }
     match notes.recv_timeout(Duration::from_secs(20)).expect("a note") {
-        Note::Slow(release, pid, time) => {
+        AgentNotice::Slow(release, pid, time) => {
             assert!(release.path == b"/slow" && time >= Duration::from_secs(10));
             eventually("it is reaped when it has ended", || !Path::new(&format!("/proc/{pid}")).exists());
         }
@@ -168,9 +173,9 @@ fn an_agent_that_takes_ten_seconds_is_told_of() {
 /// The tracer reaps with waitid, the agents' threads with waitpid, and the daemon is handed orphans of both.
 #[test]
 fn agents_beside_a_tracer_under_load_are_all_reaped_and_so_is_what_they_leave_behind() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("load");
-    let scratch = Scratch::new("load");
+    let scratch = AgentDirectory::new("load");
     let at = scratch.path().display();
     let agent =
         scratch.script(&format!("(sleep 1; echo $$ > /dev/null) & echo $! > {at}/left$(echo $1 | tr / _)"));
@@ -195,7 +200,8 @@ fn agents_beside_a_tracer_under_load_are_all_reaped_and_so_is_what_they_leave_be
             text.trim().parse().expect("a number")
         })
         .collect();
-    let gone = |pid: &i32| !lives(*pid) && process::parent_of(*pid) != Some(std::process::id().cast_signed());
+    let gone =
+        |pid: &i32| !lives(*pid) && proc::parent_of(Tid(*pid)) != Some(Tid(std::process::id().cast_signed()));
     let deadline = Instant::now() + Duration::from_secs(20);
     while !left.iter().all(gone) {
         assert!(Instant::now() < deadline, "some are still zombies of this process");

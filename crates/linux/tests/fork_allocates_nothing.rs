@@ -6,8 +6,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use penfold_core::{
-    Caller, Capability, CgroupId, CpuTime, CssSetId, Engine, Errno, Host, HostView, IndexSet, TaskFacts, Tid,
-    Unsupported,
+    Caller, CgroupId, CssSetId, Engine, Errno, MoveScope, Tid,
+    host::{Capability, Host, HostView, IndexSet, TaskFacts, Unsupported},
+    subsystem::CpuTime,
 };
 
 thread_local! {
@@ -15,10 +16,10 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-struct Counting;
+struct CountingAllocator;
 
 // SAFETY: the system's allocator does everything; the count touches neither memory nor layout.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller's promise is passed on.
@@ -38,7 +39,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn allocations(work: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
@@ -49,23 +50,16 @@ fn allocations(work: impl FnOnce()) -> u64 {
 const TASKS: usize = 64;
 
 /// A host that keeps its tasks in a table of fixed size, so that all that is counted is core's.
-struct Table([Option<CssSetId>; TASKS]);
+struct FixedTable([Option<CssSetId>; TASKS]);
 
 fn at(task: Tid) -> usize {
     usize::try_from(task.0).expect("a task's number")
 }
 
-impl HostView for Table {
+impl HostView for FixedTable {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         self.css_set(task)?;
-        Some(TaskFacts {
-            group: task,
-            real_uid: 0,
-            saved_uid: 0,
-            movable: true,
-            exiting: false,
-            forking: false,
-        })
+        Some(TaskFacts::new(task, 0))
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
@@ -97,7 +91,7 @@ impl HostView for Table {
     }
 }
 
-impl Host for Table {
+impl Host for FixedTable {
     fn place(&mut self, task: Tid, set: CssSetId) {
         self.0[at(task)] = Some(set);
     }
@@ -116,25 +110,25 @@ impl Host for Table {
 }
 
 /// All controllers in one hierarchy, a named one beside it, and a task three levels down with a limit on each.
-fn world() -> (Engine, Table, Tid, CgroupId) {
-    let (mut engine, mut host) = (Engine::new(), Table([None; TASKS]));
+fn world() -> (Engine, FixedTable, Tid, CgroupId) {
+    let (mut engine, mut host) = (Engine::new(), FixedTable([None; TASKS]));
     let (owner, task) = (Caller::root(Tid(1)), Tid(1));
     penfold_subsystems::load_all(&mut engine, &mut host).expect("all controllers load");
-    let mut cgroup = engine.mount(&mut host, &owner, "all,clone_children").expect("they mount").root;
-    engine.mount(&mut host, &owner, "none,name=other").expect("it mounts");
+    let mut cgroup = engine.session(&mut host, &owner).mount("all,clone_children").expect("they mount").root;
+    engine.session(&mut host, &owner).mount("none,name=other").expect("it mounts");
     engine.adopt(&mut host, task);
     for name in [b"a", b"b", b"c"] {
-        cgroup = engine.mkdir(&mut host, &owner, cgroup, name, 0o755).expect("a cgroup");
+        cgroup = engine.session(&mut host, &owner).mkdir(cgroup, name, 0o755).expect("a cgroup");
         let limit = engine.find_file(cgroup, "pids.max").expect("the file is there");
-        engine.write(&mut host, &owner, cgroup, limit, b"40").expect("it is taken");
+        engine.session(&mut host, &owner).write(cgroup, limit, b"40").expect("it is taken");
     }
-    engine.attach(&mut host, &owner, cgroup, task, true).expect("it is moved");
+    engine.session(&mut host, &owner).attach(cgroup, task, MoveScope::ThreadGroup).expect("it is moved");
     (engine, host, task, cgroup)
 }
 
-fn usage(engine: &mut Engine, host: &mut Table, cgroup: CgroupId) -> String {
+fn usage(engine: &mut Engine, host: &mut FixedTable, cgroup: CgroupId) -> String {
     let file = engine.find_file(cgroup, "pids.current").expect("the file is there");
-    let content = engine.read(host, &Caller::root(Tid(1)), cgroup, file).expect("it can be read");
+    let content = engine.session(host, &Caller::root(Tid(1))).read(cgroup, file).expect("it can be read");
     String::from_utf8(content).expect("a text").trim_end().to_owned()
 }
 
@@ -167,7 +161,7 @@ fn a_fork_between_tasks_of_one_css_set_allocates_nothing() {
     assert_eq!(usage(&mut engine, &mut host, cgroup), "1");
     assert_eq!([forks, cancelled, time, deaths], [0; 4], "forks, a failed fork, CPU time, deaths");
     let mkdir = allocations(|| {
-        let _ = engine.mkdir(&mut host, &Caller::root(Tid(1)), cgroup, b"d", 0o755);
+        let _ = engine.session(&mut host, &Caller::root(Tid(1))).mkdir(cgroup, b"d", 0o755);
     });
     assert!(mkdir > 0, "the counter counts");
 }

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use common::{eventually, shell};
 use contained::owner;
-use hosted::{Hosted, status};
-use penfold_core::{Engine, Errno, Event, FileId, Release};
-use penfold_linux::trace::{AtEnd, ExecOptions, Gone, TraceHost, TracedCalls, Workshop};
+use hosted::{TestHost, status};
+use penfold_core::{Engine, Errno, Event, Release, control_file::FileId};
+use penfold_linux::trace::{AtEnd, ExecOptions, Gone, JobBuilder, TraceHost, TracedCalls};
 
 #[test]
 fn directories_are_made_on_many_threads_while_jobs_fork() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("job");
     hosted.write(cgroup, "pids.max", 10);
     let storm = hosted.exec(
@@ -32,15 +32,18 @@ fn directories_are_made_on_many_threads_while_jobs_fork() {
                 let name = format!("made-{thread}");
                 for _ in 0..1000 {
                     let made = control
-                        .request(|engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755))
+                        .request(|engine, host| {
+                            engine.session(host, &owner()).mkdir(root, name.as_bytes(), 0o755)
+                        })
                         .expect("the host runs")
                         .expect("a cgroup");
                     let listed = control.request(|engine, host| {
-                        let busy = engine.rmdir(host, &owner(), cgroup).expect_err("it has tasks");
+                        let busy = engine.session(host, &owner()).rmdir(cgroup).expect_err("it has tasks");
                         assert_eq!(busy.errno(), Errno::EBUSY);
                         let file = engine.find_file(cgroup, "tasks").expect("every cgroup has it");
-                        let tasks = engine.read(host, &owner(), cgroup, file).expect("it can be read");
-                        engine.rmdir(host, &owner(), made).expect("it is empty");
+                        let tasks =
+                            engine.session(host, &owner()).read(cgroup, file).expect("it can be read");
+                        engine.session(host, &owner()).rmdir(made).expect("it is empty");
                         tasks
                     });
                     let listed = String::from_utf8(listed.expect("the host runs")).expect("a text");
@@ -59,14 +62,14 @@ fn directories_are_made_on_many_threads_while_jobs_fork() {
     hosted
         .host
         .control()
-        .request(|engine, host| engine.rmdir(host, &owner(), cgroup))
+        .request(|engine, host| engine.session(host, &owner()).rmdir(cgroup))
         .unwrap()
         .expect("empty");
 }
 
 #[test]
 fn a_request_on_the_callers_thread_reaches_the_tasks() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("job");
     let control = hosted.host.control();
     let sleeps = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());
@@ -75,7 +78,7 @@ fn a_request_on_the_callers_thread_reaches_the_tasks() {
         let file = |engine: &Engine| engine.find_file(cgroup, name).expect("it has that file");
         let written = control.request(|engine, host| {
             let file = file(engine);
-            engine.write(host, &owner(), cgroup, file, value.as_bytes())
+            engine.session(host, &owner()).write(cgroup, file, value.as_bytes())
         });
         written.expect("the host runs").expect("it is taken");
     };
@@ -98,8 +101,8 @@ fn a_request_on_the_callers_thread_reaches_the_tasks() {
     assert!(wrong.is_err());
     let file = FileId::NotifyOnRelease;
     let read = control.request(|engine, host| {
-        engine.write(host, &owner(), cgroup, file, b"1").expect("it is taken");
-        engine.read(host, &owner(), cgroup, file).expect("it can be read")
+        engine.session(host, &owner()).write(cgroup, file, b"1").expect("it is taken");
+        engine.session(host, &owner()).read(cgroup, file).expect("it can be read")
     });
     assert_eq!(read.expect("the host runs"), b"1\n");
     hosted.host.stop(AtEnd::Kill).expect("not stopped before");
@@ -110,7 +113,7 @@ fn a_request_on_the_callers_thread_reaches_the_tasks() {
 #[test]
 fn a_command_is_started_with_the_filter_of_its_place() {
     let none = TracedCalls { fork: false, affinity: false, sockets: false };
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let (free, limited, bound) = (hosted.cgroup("free"), hosted.cgroup("limited"), hosted.cgroup("bound"));
     hosted.write(limited, "pids.max", 5);
     hosted.write(bound, "cpuset.cpus", 0);
@@ -131,14 +134,14 @@ fn a_command_is_started_with_the_filter_of_its_place() {
 /// All that it takes after a hierarchy was unmounted by one thread and mounted otherwise.
 #[test]
 fn hierarchies_are_mounted_and_unmounted_at_once() {
-    let mut workshop = Workshop::new(false);
-    let (engine, host) = workshop.parts();
+    let mut builder = JobBuilder::new(false);
+    let (engine, host) = builder.parts();
     penfold_subsystems::load_all(engine, host).expect("all controllers load");
-    let host = TraceHost::start(workshop).expect("the host starts");
+    let host = TraceHost::start(builder).expect("the host starts");
     let control = host.control();
     for options in ["pids,cpuacct", "cpuset", "freezer,name=f", "none,name=empty"] {
         let shown = control.request(|engine, host| {
-            let root = engine.mount(host, &owner(), options).expect("it mounts").root;
+            let root = engine.session(host, &owner()).mount(options).expect("it mounts").root;
             let shown = engine.show_options(root).expect("it is mounted");
             engine.unmount(host, root).expect("it is mounted");
             shown
@@ -152,14 +155,17 @@ fn hierarchies_are_mounted_and_unmounted_at_once() {
 #[test]
 fn releases_and_events_are_handed_over_as_they_come() {
     let (tell, told) = mpsc::channel();
-    let mut workshop = Workshop::new(false);
-    let (engine, host) = workshop.parts();
+    let mut builder = JobBuilder::new(false);
+    let (engine, host) = builder.parts();
     penfold_subsystems::load_all(engine, host).expect("all controllers load");
-    let root =
-        engine.mount(host, &owner(), "all,clone_children,release_agent=/agent").expect("they mount").root;
+    let root = engine
+        .session(host, &owner())
+        .mount("all,clone_children,release_agent=/agent")
+        .expect("they mount")
+        .root;
     engine.watch(true);
-    workshop.on_change(move |releases, events| tell.send((releases, events)).expect("the test waits"));
-    let hosted = Hosted { host: TraceHost::start(workshop).expect("the host starts"), root };
+    builder.on_change(move |releases, events| tell.send((releases, events)).expect("the test waits"));
+    let hosted = TestHost { host: TraceHost::start(builder).expect("the host starts"), root };
     let cgroup = hosted.cgroup("job");
     let wait = Duration::from_secs(10);
     let collect = |enough: &dyn Fn(&[Release], &[Event]) -> bool| {
@@ -191,15 +197,15 @@ fn releases_and_events_are_handed_over_as_they_come() {
 
     // and what another thread causes at once
     let inner = hosted.host.control().request(|engine, host| {
-        let inner = engine.mkdir(host, &owner(), cgroup, b"inner", 0o755).expect("a cgroup");
-        engine.write(host, &owner(), cgroup, FileId::NotifyOnRelease, b"1").expect("it is taken");
+        let inner = engine.session(host, &owner()).mkdir(cgroup, b"inner", 0o755).expect("a cgroup");
+        engine.session(host, &owner()).write(cgroup, FileId::NotifyOnRelease, b"1").expect("it is taken");
         inner
     });
     let inner = inner.expect("the host runs");
     hosted
         .host
         .control()
-        .request(|engine, host| engine.rmdir(host, &owner(), inner))
+        .request(|engine, host| engine.session(host, &owner()).rmdir(inner))
         .unwrap()
         .expect("empty");
     let (releases, _) = collect(&|releases, _| !releases.is_empty());

@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use penfold_core::{Errno, Tid};
-use penfold_module::abi::{self, Context, File, Module};
+use penfold_module::abi::{self, RawContext, RawFile, RawModule};
 use penfold_module::loader::{Controller, LoadError};
 use penfold_testkit::SimWorld;
 
@@ -25,38 +25,38 @@ struct State {
     exits: u64,
 }
 
-unsafe fn services<'a>(ctx: *mut Context) -> &'a abi::Services {
+unsafe fn services<'a>(ctx: *mut RawContext) -> &'a abi::RawServices {
     // SAFETY: the loader gives a context with services.
     unsafe { &*(*ctx).services }
 }
 
-unsafe fn state<'a>(ctx: *mut Context) -> &'a mut State {
+unsafe fn state<'a>(ctx: *mut RawContext) -> &'a mut State {
     // SAFETY: what `create` gave.
     unsafe { &mut *(*ctx).state.cast() }
 }
 
-unsafe extern "C" fn create(_: *mut Context, state: *mut *mut c_void) -> c_int {
+unsafe extern "C" fn create(_: *mut RawContext, state: *mut *mut c_void) -> c_int {
     // SAFETY: the loader has room for a pointer there.
     unsafe { *state = Box::into_raw(Box::new(State { forks: 0, exits: 0 })).cast() };
     0
 }
 
-unsafe extern "C" fn destroy(ctx: *mut Context) {
+unsafe extern "C" fn destroy(ctx: *mut RawContext) {
     // SAFETY: what `create` gave.
     drop(unsafe { Box::from_raw((*ctx).state.cast::<State>()) });
 }
 
-unsafe extern "C" fn fork(ctx: *mut Context, _: i32) {
+unsafe extern "C" fn fork(ctx: *mut RawContext, _: i32) {
     // SAFETY: as `state`.
     unsafe { state(ctx).forks += 1 };
 }
 
-unsafe extern "C" fn exit(ctx: *mut Context, _: i32) {
+unsafe extern "C" fn exit(ctx: *mut RawContext, _: i32) {
     // SAFETY: as `state`.
     unsafe { state(ctx).exits += 1 };
 }
 
-unsafe extern "C" fn counts(ctx: *mut Context) -> c_int {
+unsafe extern "C" fn counts(ctx: *mut RawContext) -> c_int {
     // SAFETY: as `state` and `services`.
     unsafe {
         let State { forks, exits } = *state(ctx);
@@ -69,18 +69,18 @@ unsafe extern "C" fn counts(ctx: *mut Context) -> c_int {
 }
 
 /// Answers what was written.
-unsafe extern "C" fn answer(_: *mut Context, value: i64) -> c_int {
+unsafe extern "C" fn answer(_: *mut RawContext, value: i64) -> c_int {
     value as c_int
 }
 
-unsafe extern "C" fn explained(ctx: *mut Context, text: *const c_char, length: usize) -> c_int {
+unsafe extern "C" fn explained(ctx: *mut RawContext, text: *const c_char, length: usize) -> c_int {
     // SAFETY: as `services`.
     unsafe { (services(ctx).explain)(ctx, text, length) };
     -Errno::ERANGE.number()
 }
 
 /// Asks for things that it has not.
-unsafe extern "C" fn garbage(ctx: *mut Context) -> c_int {
+unsafe extern "C" fn garbage(ctx: *mut RawContext) -> c_int {
     // SAFETY: as `services`; wrong numbers and NULL are what this is about.
     unsafe {
         let services = services(ctx);
@@ -93,7 +93,7 @@ unsafe extern "C" fn garbage(ctx: *mut Context) -> c_int {
             assert_eq!((services.set_limit)(ctx, css, 0, 1), -Errno::EINVAL.number());
             assert!((services.state)(ctx, css).is_null());
         }
-        let mut counter = abi::Counter::default();
+        let mut counter = abi::RawCounter::default();
         assert_eq!(
             (services.counter)(ctx, (*ctx).css, 0, &raw mut counter),
             -Errno::EINVAL.number(),
@@ -110,20 +110,20 @@ unsafe extern "C" fn garbage(ctx: *mut Context) -> c_int {
     0
 }
 
-static FILES: [File; 4] = [
-    File { name: chars("counts"), read_map: Some(counts), ..File::EMPTY },
-    File { name: chars("answer"), write_s64: Some(answer), ..File::EMPTY },
-    File { name: chars("explained"), write_text: Some(explained), ..File::EMPTY },
-    File { name: chars("garbage"), read_text: Some(garbage), ..File::EMPTY },
+static FILES: [RawFile; 4] = [
+    RawFile { name: chars("counts"), read_map: Some(counts), ..RawFile::EMPTY },
+    RawFile { name: chars("answer"), write_s64: Some(answer), ..RawFile::EMPTY },
+    RawFile { name: chars("explained"), write_text: Some(explained), ..RawFile::EMPTY },
+    RawFile { name: chars("garbage"), read_text: Some(garbage), ..RawFile::EMPTY },
 ];
 
-const MODULE: Module = Module {
+const MODULE: RawModule = RawModule {
     abi_version: abi::ABI_VERSION,
-    module_size: size_of::<Module>() as u32,
-    file_size: size_of::<File>() as u32,
-    rule_size: size_of::<abi::Rule>() as u32,
-    context_size: size_of::<Context>() as u32,
-    services_size: size_of::<abi::Services>() as u32,
+    module_size: size_of::<RawModule>() as u32,
+    file_size: size_of::<RawFile>() as u32,
+    rule_size: size_of::<abi::RawRule>() as u32,
+    context_size: size_of::<RawContext>() as u32,
+    services_size: size_of::<abi::RawServices>() as u32,
     name: chars("probe"),
     version: chars("1.2"),
     summary: chars("for tests"),
@@ -148,7 +148,7 @@ const MODULE: Module = Module {
     bind: None,
 };
 
-static PROBE: Module = MODULE;
+static PROBE: RawModule = MODULE;
 
 /// A world with one task, the probe loaded afterwards and mounted.
 fn mounted() -> (SimWorld, Tid) {
@@ -196,8 +196,8 @@ fn wrong_numbers_and_null_harm_nobody() {
 
 #[test]
 fn a_description_of_another_version_is_refused_with_both_versions() {
-    static OTHER: Module = Module { abi_version: 7, ..MODULE };
-    static SMALLER: Module = Module { services_size: 8, ..MODULE };
+    static OTHER: RawModule = RawModule { abi_version: 7, ..MODULE };
+    static SMALLER: RawModule = RawModule { services_size: 8, ..MODULE };
     let refusal = |module| match Controller::from_static(module) {
         Ok(_) => panic!("loaded"),
         Err(error) => (error.errno(), error.to_string()),
@@ -213,7 +213,7 @@ fn a_load_that_fails_leaves_nothing() {
     unsafe extern "C" fn refuse(_: *mut *mut c_void) -> c_int {
         -Errno::ENOMEM.number()
     }
-    static REFUSING: Module = Module { load: Some(refuse), ..MODULE };
+    static REFUSING: RawModule = RawModule { load: Some(refuse), ..MODULE };
     let Err(error) = Controller::from_static(&REFUSING) else { panic!("loaded") };
     assert!(matches!(error, LoadError::Refused { errno: Errno::ENOMEM, .. }), "{error}");
 }
@@ -221,19 +221,19 @@ fn a_load_that_fails_leaves_nothing() {
 #[test]
 fn a_create_that_says_it_failed_and_answers_0_leaves_no_state() {
     static DESTROYED: AtomicU32 = AtomicU32::new(0);
-    unsafe extern "C" fn failing(ctx: *mut Context, state: *mut *mut c_void) -> c_int {
+    unsafe extern "C" fn failing(ctx: *mut RawContext, state: *mut *mut c_void) -> c_int {
         // SAFETY: as `services`.
         unsafe {
             (services(ctx).failed)(ctx, c"oops".as_ptr(), 4);
             create(ctx, state)
         }
     }
-    unsafe extern "C" fn counting(ctx: *mut Context) {
+    unsafe extern "C" fn counting(ctx: *mut RawContext) {
         DESTROYED.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as `destroy`.
         unsafe { destroy(ctx) };
     }
-    static FAILING: Module = Module { create: Some(failing), destroy: Some(counting), ..MODULE };
+    static FAILING: RawModule = RawModule { create: Some(failing), destroy: Some(counting), ..MODULE };
     let mut world = SimWorld::new();
     assert_eq!(world.try_load(Controller::from_static(&FAILING).unwrap()), Err(Errno::EIO));
     assert!(world.last_error().to_string().contains("oops"), "{}", world.last_error());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use penfold_core::{Capability, CgroupId, Errno};
+use penfold_core::{CgroupId, Errno, host::Capability};
 use penfold_module::loader::Controller;
 use penfold_testkit::{SimWorld, TempFile, skip};
 use proptest::prelude::*;

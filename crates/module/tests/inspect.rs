@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use penfold_module::loader::{Info, inspect};
+use penfold_module::loader::{ModuleDescription, inspect};
 use penfold_module::{Callbacks, Errno, Resource, Visibility};
 use penfold_testkit::{TempDir, TempFile, compile_module, skip};
 
@@ -46,8 +46,8 @@ fn a_description_is_read_without_running_anything() {
         ("slow", 0o200, "none", "u64"),
     ];
     assert_eq!(files, expected);
-    assert_eq!(info.files[1].place, Visibility::RootOnly);
-    assert!(info.files[4].counts && !info.files[0].counts);
+    assert_eq!(info.files[1].visibility, Visibility::RootOnly);
+    assert!(info.files[4].not_a_setting && !info.files[0].not_a_setting);
     assert_eq!(info.files[0].max_write, 4096);
     assert_eq!((info.rules.len(), info.rules[0].resource), (1, Resource::Tasks));
     assert_eq!((info.rules[0].refusal, info.rules[0].limit_file.as_str()), (Errno::EAGAIN, "value"));
@@ -65,7 +65,7 @@ fn every_way_to_link_says_the_same() {
         ("compact", &["-Wl,-z,pack-relative-relocs"]),
         ("sysv", &["-Wl,--hash-style=sysv"]),
     ];
-    let mut seen: Vec<Info> = Vec::new();
+    let mut seen: Vec<ModuleDescription> = Vec::new();
     for (name, flags) in variants {
         let Some(path) = compile(flags) else { return };
         seen.push(inspect(&path).unwrap_or_else(|error| panic!("{name}: {error}")));

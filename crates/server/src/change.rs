@@ -1,6 +1,6 @@
 //! What has changed in the engine, for those who show it or keep it: file views, journal, events.
 
-use penfold_core::{CgroupId, FileId};
+use penfold_core::{CgroupId, control_file::FileId};
 
 /// Which file view an operation came through: it need not be told of its own changes, and telling it while its request
 /// is under way would deadlock with the kernel's locks on the directory.

@@ -5,13 +5,9 @@ use std::sync::OnceLock;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 use penfold_core::{Caller, Tid};
-use penfold_linux::process::{Process, namespace_of, pid_namespace};
+use penfold_linux::proc::{Namespace, TaskStatus, all_tasks, namespace_of, own_namespace};
 
 use crate::failure::Failure;
-
-fn own_pid() -> i32 {
-    std::process::id().cast_signed()
-}
 
 /// Whom a daemon takes for its administrator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,20 +31,21 @@ impl Client {
     /// A process at the other end of a socket. Its groups are those that it had when it connected, `groups`, or those
     /// that `/proc` shows.
     pub fn connected(trust: Trust, pid: i32, uid: u32, gid: u32, groups: Option<Vec<u32>>) -> Client {
-        let process = Process::read(pid);
+        let task = Tid(pid);
+        let process = TaskStatus::read(task);
         // Root of a user namespace has all capabilities, there. A daemon without root may not look at root's namespaces.
-        let theirs = namespace_of(pid, "user");
-        let same = theirs == namespace_of(own_pid(), "user") || (theirs.is_none() && !geteuid().is_root());
-        let administrator = same && process.as_ref().is_some_and(Process::is_administrator);
+        let theirs = namespace_of(task, Namespace::User);
+        let same = theirs == own_namespace(Namespace::User) || (theirs.is_none() && !geteuid().is_root());
+        let administrator = same && process.as_ref().is_some_and(TaskStatus::is_administrator);
         let privileged = match trust {
             Trust::Owner(owner) => (uid == 0 && administrator) || (owner != 0 && uid == owner),
             Trust::Nobody => false,
         };
         let groups = groups.or(process.map(|process| process.groups)).unwrap_or_default();
-        let own = pid_namespace(own_pid());
-        let namespace = pid_namespace(pid).filter(|theirs| Some(*theirs) != own);
+        let own = own_namespace(Namespace::Pid);
+        let namespace = namespace_of(task, Namespace::Pid).filter(|theirs| Some(*theirs) != own);
         // the modes that it asks for are final: it may change its umask while it is connected
-        Client { caller: Caller { task: Tid(pid), uid, gid, groups, umask: 0, privileged }, namespace }
+        Client { caller: Caller { task, uid, gid, groups, umask: 0, privileged }, namespace }
     }
 
     /// A process that uses a file view: the kernel has checked owner and mode of what it opens, and numbers are those
@@ -65,8 +62,8 @@ impl Client {
     /// Finds out which numbers the task speaks in, which [`Client::of_view`] leaves open until it matters.
     pub fn look_up_namespace(&mut self) {
         static OWN: OnceLock<Option<u64>> = OnceLock::new();
-        let own = *OWN.get_or_init(|| pid_namespace(std::process::id().cast_signed()));
-        self.namespace = pid_namespace(self.caller.task.0).filter(|theirs| Some(*theirs) != own);
+        let own = *OWN.get_or_init(|| own_namespace(Namespace::Pid));
+        self.namespace = namespace_of(self.caller.task, Namespace::Pid).filter(|theirs| Some(*theirs) != own);
     }
 
     /// The server itself.
@@ -76,7 +73,7 @@ impl Client {
 
     /// Fills in the supplementary groups, which a file view leaves out until they matter. True if there are any.
     pub fn fetch_groups(&mut self) -> bool {
-        if let Some(process) = Process::read(self.caller.task.0) {
+        if let Some(process) = TaskStatus::read(self.caller.task) {
             self.caller.groups = process.groups;
         }
         !self.caller.groups.is_empty()
@@ -92,17 +89,16 @@ impl Client {
             (0, _) => Ok(self.caller.task),
             (number, None) => Ok(Tid(number)),
             // the namespaces inside this one are small; a lookup by number the other way round does not exist
-            (number, Some(namespace)) => penfold_linux::process::all_tasks()
+            (number, Some(namespace)) => all_tasks()
                 .into_iter()
                 .find(|task| self.number_in(namespace, *task) == Some(number))
-                .map(Tid)
                 .ok_or_else(none),
         }
     }
 
     /// The number that the client knows a task by; `None` if its namespace does not have it.
     pub fn number(&self, task: Tid) -> Option<i32> {
-        self.namespace.map_or(Some(task.0), |namespace| self.number_in(namespace, task.0))
+        self.namespace.map_or(Some(task.0), |namespace| self.number_in(namespace, task))
     }
 
     /// Does it use other numbers than the daemon?
@@ -110,12 +106,12 @@ impl Client {
         self.namespace.is_some()
     }
 
-    fn number_in(&self, namespace: u64, task: i32) -> Option<i32> {
-        let depth = Process::read(self.caller.task.0)?.numbers.len();
-        let process = Process::read(task)?;
+    fn number_in(&self, namespace: u64, task: Tid) -> Option<i32> {
+        let depth = TaskStatus::read(self.caller.task)?.numbers.len();
+        let process = TaskStatus::read(task)?;
         let number = *process.numbers.get(depth - 1)?;
         // a namespace of the same depth may be another one
-        let same = process.numbers.len() > depth || pid_namespace(task) == Some(namespace);
+        let same = process.numbers.len() > depth || namespace_of(task, Namespace::Pid) == Some(namespace);
         same.then_some(number)
     }
 }

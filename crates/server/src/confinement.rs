@@ -4,7 +4,7 @@
 //! whoever asks the engine of a job is judged by where it is: it can make cgroups in its own and do there what their
 //! owner may, but can't raise a limit that it is held by, nor move anything out from under it.
 
-use penfold_core::{CgroupId, Engine, Errno, Error, HostView, Result, Tid};
+use penfold_core::{CgroupId, Engine, Errno, Error, Result, Tid, host::HostView};
 
 use crate::operation::Operation;
 
@@ -90,6 +90,6 @@ fn own_cgroup(engine: &Engine, host: &dyn HostView, task: Tid, beside: CgroupId)
 }
 
 fn is_below(engine: &Engine, cgroup: CgroupId, top: CgroupId) -> bool {
-    let above = |at: &CgroupId| engine.tree().get(*at).and_then(penfold_core::Cgroup::parent);
+    let above = |at: &CgroupId| engine.tree().get(*at).and_then(penfold_core::tree::Cgroup::parent);
     std::iter::successors(above(&cgroup), above).any(|at| at == top)
 }

@@ -1,7 +1,7 @@
 //! Making, removing and renaming cgroups, and their owners, as a client.
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, Error, FileId, Host, Owner, Result as CoreResult};
+use penfold_core::{CgroupId, Engine, Error, Owner, Result as CoreResult, control_file::FileId, host::Host};
 
 use crate::change::{EngineChange, ViewId};
 use crate::client::Client;
@@ -44,7 +44,7 @@ impl Service {
             if confined && !engine.exists(parent, name) {
                 must_reach(engine, host, client.caller.task, parent, Reach::SelfOrBelow)?;
             }
-            engine.mkdir(host, &client.caller, parent, name, mode)
+            engine.session(host, &client.caller).mkdir(parent, name, mode)
         })?;
         self.announce(origin, EngineChange::Made { parent, cgroup });
         Ok(cgroup)
@@ -61,7 +61,7 @@ impl Service {
                 must_reach(engine, host, client.caller.task, cgroup, Reach::Below)?;
             }
             let place = engine.tree().get(cgroup).map(|node| (node.parent(), node.name().to_vec()));
-            engine.rmdir(host, &client.caller, cgroup)?;
+            engine.session(host, &client.caller).rmdir(cgroup)?;
             Ok(place)
         };
         let place = match self.request(remove) {
@@ -131,5 +131,5 @@ pub fn owner_of(engine: &Engine, cgroup: CgroupId, file: Option<FileId>) -> Core
         return engine.file_owner(cgroup, file);
     }
     let node = engine.tree().get(cgroup);
-    node.map(penfold_core::Cgroup::owner).ok_or(Error::Removed { operation: "stat" })
+    node.map(penfold_core::tree::Cgroup::owner).ok_or(Error::Removed { operation: "stat" })
 }

@@ -1,8 +1,10 @@
 //! Reading and writing control files, and attaching tasks, as a client.
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, Error, FileId, Host, Result as CoreResult, Tid};
-use penfold_linux::process::Process;
+use penfold_core::{
+    CgroupId, Engine, Error, MoveScope, Result as CoreResult, Tid, control_file::FileId, host::Host,
+};
+use penfold_linux::proc::TaskStatus;
 
 use crate::change::{EngineChange, ViewId};
 use crate::client::Client;
@@ -23,9 +25,9 @@ impl Service {
         match file {
             FileId::Tasks | FileId::Procs => members::list(self, client, cgroup, file),
             FileId::Subsystem { .. } => {
-                self.request_exact(|engine, host| engine.read(host, caller, cgroup, file))
+                self.request_exact(|engine, host| engine.session(host, caller).read(cgroup, file))
             }
-            _ => self.request(|engine, host| engine.read(host, caller, cgroup, file)),
+            _ => self.request(|engine, host| engine.session(host, caller).read(cgroup, file)),
         }
     }
 
@@ -44,8 +46,8 @@ impl Service {
     ) -> Result<(), Failure> {
         let file = operation.file();
         match operation {
-            Operation::Attach { task, whole } => {
-                if self.attach(client, cgroup, task, whole)? == Attached::Zombie {
+            Operation::Attach { task, scope } => {
+                if self.attach(client, cgroup, task, scope)? == Attached::Zombie {
                     return Ok(());
                 }
             }
@@ -78,14 +80,20 @@ impl Service {
             if confined {
                 confinement::check(engine, host, client.caller.task, cgroup, operation)?;
             }
-            engine.write(host, &client.caller, cgroup, operation.file(), bytes)
+            engine.session(host, &client.caller).write(cgroup, operation.file(), bytes)
         }
     }
 
     /// Moves a task. One that is supervised costs one request.
-    fn attach(&self, client: &Client, cgroup: CgroupId, task: Tid, whole: bool) -> Result<Attached, Failure> {
+    fn attach(
+        &self,
+        client: &Client,
+        cgroup: CgroupId,
+        task: Tid,
+        scope: MoveScope,
+    ) -> Result<Attached, Failure> {
         let confined = self.confines();
-        let operation = Operation::Attach { task, whole };
+        let operation = Operation::Attach { task, scope };
         let attach = |engine: &mut Engine, host: &mut dyn Host| -> CoreResult<Option<Attached>> {
             engine.tree().get(cgroup).ok_or(Error::Removed { operation: "write" })?;
             if host.css_set(task).is_none() && host.task(task).is_none() {
@@ -94,7 +102,7 @@ impl Service {
             if confined {
                 confinement::check(engine, host, client.caller.task, cgroup, &operation)?;
             }
-            let attached = engine.attach(host, &client.caller, cgroup, task, whole);
+            let attached = engine.session(host, &client.caller).attach(cgroup, task, scope);
             attached.map_err(|error| error.in_file(&engine.file_name(cgroup, operation.file())))?;
             Ok(Some(Attached::Moved))
         };
@@ -134,10 +142,10 @@ enum Attached {
 
 /// A release agent runs with the daemon's rights: root without its capabilities, as in a container, may not name one.
 fn require_admin_now(client: &Client) -> Result<(), Failure> {
-    let is = |pid| Process::read(pid).is_some_and(|process| process.is_administrator());
+    let is = |task| TaskStatus::read(task).is_some_and(|process| process.is_administrator());
     if client.caller.uid != 0
         || client.caller.task.0 == std::process::id().cast_signed()
-        || is(client.caller.task.0)
+        || is(client.caller.task)
     {
         return Ok(());
     }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Error, FileId, HostView, Tid};
-use penfold_linux::process::{Process, all_tasks};
+use penfold_core::{CgroupId, Error, Tid, control_file::FileId, host::HostView};
+use penfold_linux::proc::{TaskStatus, all_tasks};
 use penfold_linux::trace::AdoptError;
 
 use crate::client::Client;
@@ -58,9 +58,9 @@ pub(crate) fn of(service: &Service, cgroup: CgroupId, file: FileId) -> Result<Ve
 
 /// What nobody supervises is in every root, as everything is in Linux.
 fn add_the_rest(members: &mut Vec<Tid>, supervised: &HashSet<Tid>, whole: bool) {
-    let others = all_tasks().into_iter().filter(|task| !supervised.contains(&Tid(*task)));
-    let living = others.filter_map(Process::read).filter(|process| !process.exiting);
-    members.extend(living.map(|process| Tid(if whole { process.group } else { process.task })));
+    let others = all_tasks().into_iter().filter(|task| !supervised.contains(task));
+    let living = others.filter_map(TaskStatus::read).filter(|process| !process.exiting);
+    members.extend(living.map(|process| if whole { process.group } else { process.task }));
     members.sort_unstable();
     members.dedup();
 }
@@ -78,7 +78,7 @@ pub(crate) fn supervise(service: &Service, client: &Client, task: Tid) -> Result
     {
         return Ok(true);
     }
-    let process = Process::read(task.0)
+    let process = TaskStatus::read(task)
         .ok_or_else(|| Failure::new(Errno::ESRCH, format!("task {task}: no such process")))?;
     let uid = client.caller.uid;
     if process.kernel_thread {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use penfold_module::loader::Info;
+use penfold_module::loader::ModuleDescription;
 
 /// The modules of a service.
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub(crate) struct ModuleRegistry {
 }
 
 pub(crate) struct Module {
-    pub(crate) info: Info,
+    pub(crate) info: ModuleDescription,
     pub(crate) path: PathBuf,
     pub(crate) overruns: Box<dyn Fn() -> u64 + Send + Sync>,
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 use penfold_core::{CgroupId, Engine, Error};
-use penfold_module::loader::{self, Controller, Info, ModuleFile, inspect, search};
+use penfold_module::loader::{self, Controller, ModuleDescription, ModuleFile, inspect, search};
 
 use crate::change::EngineChange;
 use crate::client::{Client, Trust};
@@ -24,7 +24,7 @@ impl Service {
     ///
     /// # Errors
     /// `EPERM` for anybody but the daemon's owner, or if somebody else could change the file; `EINVAL` for a relative
-    /// path; as [`search::find`], [`ModuleFile::info`], [`Controller::load`] and [`Engine::load`]. Nothing has changed then.
+    /// path; as [`search::find`], [`ModuleFile::description`], [`Controller::load`] and [`Engine::load`]. Nothing has changed then.
     pub fn load_module(&self, client: &Client, name_or_path: &Path) -> Result<protocol::Module, Failure> {
         self.must_own(client)?;
         let is_path = name_or_path.as_os_str().as_encoded_bytes().contains(&b'/');
@@ -49,12 +49,12 @@ impl Service {
         let file = ModuleFile::read_trusted(path, geteuid().as_raw())?;
         let path = file.path().to_owned();
         // what is refused anyway is refused before any code of it runs
-        let info = file.info()?;
+        let info = file.description()?;
         let registry = self.modules();
         let turn = lock(&registry.turn);
         self.must_be_free(&info.name, &path)?;
         let controller = Controller::load(file)?;
-        let (info, overruns) = (controller.info().clone(), controller.overruns());
+        let (info, overruns) = (controller.description().clone(), controller.overruns());
         self.request_exact(move |engine, host| engine.load(host, controller))?;
         let (name, version) = (info.name.clone(), info.version.clone());
         lock(&registry.loaded).push(Module { info, path: path.clone(), overruns: Box::new(overruns) });
@@ -143,7 +143,7 @@ impl Service {
 
 /// The modules that were unloaded but stay mapped, in the order of their unloading.
 pub(crate) fn still_mapped() -> Vec<protocol::StillMapped> {
-    let shown = |one: loader::StillMapped| protocol::StillMapped {
+    let shown = |one: loader::LingeringModule| protocol::StillMapped {
         name: one.name,
         path: crate::escape::escape(one.path.as_os_str().as_encoded_bytes()),
         reason: one.reason.to_owned(),
@@ -198,7 +198,7 @@ fn remedy(service: &Service, subsystem: &str) -> Option<String> {
         return None;
     }
     let path = search::find(subsystem).ok()?;
-    let is_it = inspect(&path).is_ok_and(|info: Info| info.name == subsystem);
+    let is_it = inspect(&path).is_ok_and(|info: ModuleDescription| info.name == subsystem);
     is_it.then(|| {
         format!(
             "; there is a module {subsystem} ({}): load it with `penfold module load {subsystem}`",

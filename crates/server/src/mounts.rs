@@ -32,8 +32,8 @@ impl Service {
     ) -> Result<Mounted, Failure> {
         let mounted = self.request(|engine, host| {
             Ok(match filesystem {
-                Filesystem::Cgroup => engine.mount(host, &client.caller, options),
-                Filesystem::Cpuset => engine.mount_cpuset(host, &client.caller, options),
+                Filesystem::Cgroup => engine.session(host, &client.caller).mount(options),
+                Filesystem::Cpuset => engine.session(host, &client.caller).mount_cpuset(options),
             })
         })?;
         let mounted = mounted.map_err(|error| modules::with_remedy(self, error))?;
@@ -47,7 +47,7 @@ impl Service {
     /// As [`Engine::remount`](penfold_core::Engine::remount), and for what is not loaded as [`Service::mount`].
     pub fn remount(&self, client: &Client, root: CgroupId, options: impl AsRef<[u8]>) -> Result<(), Failure> {
         let remounted =
-            self.with_exact(|engine, host| engine.remount(host, &client.caller, root, options))?;
+            self.with_exact(|engine, host| engine.session(host, &client.caller).remount(root, options))?;
         remounted.map_err(|error| modules::with_remedy(self, error))?;
         self.announce(None, EngineChange::Remounted(root));
         Ok(())

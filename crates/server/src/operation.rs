@@ -3,7 +3,11 @@
 //! A front end makes an [`Operation`] from a write, in its client's pid namespace. From there on nothing parses the bytes
 //! of an attach again, and the check of reach judges the operation.
 
-use penfold_core::{FileId, PAGE_SIZE, Tid, task_number};
+use penfold_core::{
+    MoveScope, Tid,
+    control_file::{FileId, PAGE_SIZE},
+    internal::task_number,
+};
 
 use crate::failure::Failure;
 
@@ -15,7 +19,7 @@ pub enum Operation<'a> {
         /// In the daemon's pid namespace.
         task: Tid,
         /// A write to `cgroup.procs`; otherwise to `tasks`.
-        whole: bool,
+        scope: MoveScope,
     },
     /// Names the program that runs when a cgroup of the hierarchy becomes empty.
     ReleaseAgent {
@@ -44,7 +48,10 @@ impl<'a> Operation<'a> {
     ) -> Result<Operation<'a>, Failure> {
         match file {
             FileId::Tasks | FileId::Procs if bytes.len() <= PAGE_SIZE => match task_number(bytes) {
-                Ok(number) => Ok(Operation::Attach { task: resolve(number)?, whole: file == FileId::Procs }),
+                Ok(number) => Ok(Operation::Attach {
+                    task: resolve(number)?,
+                    scope: file.move_scope().unwrap_or(MoveScope::Task),
+                }),
                 Err(_) => Ok(Operation::Write { file, bytes }),
             },
             FileId::ReleaseAgent => Ok(Operation::ReleaseAgent { bytes }),
@@ -55,8 +62,7 @@ impl<'a> Operation<'a> {
     /// The file that it is written into.
     pub(crate) fn file(&self) -> FileId {
         match *self {
-            Operation::Attach { whole: true, .. } => FileId::Procs,
-            Operation::Attach { whole: false, .. } => FileId::Tasks,
+            Operation::Attach { scope, .. } => scope.file(),
             Operation::ReleaseAgent { .. } => FileId::ReleaseAgent,
             Operation::Write { file, .. } => file,
         }
@@ -81,10 +87,10 @@ mod tests {
 
     #[test]
     fn number_is_resolved_once() {
-        let attach = |task, whole| Ok(Operation::Attach { task: Tid(task), whole });
-        assert_eq!(of(FileId::Procs, b"7\n"), attach(1007, true));
-        assert_eq!(of(FileId::Tasks, b" 0x7 \xa0"), attach(1007, false));
-        assert_eq!(of(FileId::Tasks, b"0"), attach(1, false));
+        let attach = |task, scope| Ok(Operation::Attach { task: Tid(task), scope });
+        assert_eq!(of(FileId::Procs, b"7\n"), attach(1007, MoveScope::ThreadGroup));
+        assert_eq!(of(FileId::Tasks, b" 0x7 \xa0"), attach(1007, MoveScope::Task));
+        assert_eq!(of(FileId::Tasks, b"0"), attach(1, MoveScope::Task));
         assert_eq!(of(FileId::Procs, b"8"), Err(Errno::ESRCH));
     }
 

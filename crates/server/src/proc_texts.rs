@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 use penfold_core::{CssSetId, Tid};
-use penfold_linux::process::Process;
+use penfold_linux::proc::TaskStatus;
 
 use crate::failure::Failure;
 use crate::service::Service;
@@ -43,7 +43,7 @@ pub fn pid_cpuset(service: &Service, task: Tid) -> Result<Vec<u8>, Failure> {
 
 /// True if it is a zombie.
 fn must_exist(task: Tid) -> Result<bool, Failure> {
-    let process = Process::read(task.0);
+    let process = TaskStatus::read(task);
     let none = || Failure::new(Errno::ESRCH, format!("there is no task {task}"));
     process.map(|process| process.exiting).ok_or_else(none)
 }

@@ -7,7 +7,10 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use nix::errno::Errno;
-use penfold_core::{Engine, Host, HostView};
+use penfold_core::{
+    Engine,
+    host::{Host, HostView},
+};
 use penfold_linux::host::{EngineAccess, HostHandle};
 
 use crate::change::{Announcement, EngineChange, ViewId};

@@ -1,7 +1,7 @@
 //! What is written down and built again is what there was: hierarchies, cgroups, owners and values of any shape.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, FileId, Owner, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Errno, Owner, Tid, control_file::FileId};
 use penfold_server::journal::{Cgroup, Defaults, Snapshot, describe_all, parse, rebuild};
 use proptest::prelude::*;
 
@@ -25,7 +25,7 @@ impl World {
     }
 
     fn mount(&mut self, options: &str) -> Option<CgroupId> {
-        let mounted = self.engine.mount(&mut self.host, &root(), options).ok()?;
+        let mounted = self.engine.session(&mut self.host, &root()).mount(options).ok()?;
         if mounted.created {
             self.roots.push(mounted.root);
         }
@@ -33,17 +33,17 @@ impl World {
     }
 
     fn mkdir(&mut self, parent: CgroupId, name: &[u8]) -> Option<CgroupId> {
-        self.engine.mkdir(&mut self.host, &root(), parent, name, 0o755).ok()
+        self.engine.session(&mut self.host, &root()).mkdir(parent, name, 0o755).ok()
     }
 
     fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), Errno> {
         let file = self.engine.find_file(cgroup, file).ok_or(Errno::ENOENT)?;
-        let written = self.engine.write(&mut self.host, &root(), cgroup, file, text.as_bytes());
+        let written = self.engine.session(&mut self.host, &root()).write(cgroup, file, text.as_bytes());
         written.map_err(|error| error.errno())
     }
 
     fn read(&mut self, cgroup: CgroupId, file: FileId) -> Option<Vec<u8>> {
-        self.engine.read(&mut self.host, &root(), cgroup, file).ok()
+        self.engine.session(&mut self.host, &root()).read(cgroup, file).ok()
     }
 
     fn image(&mut self) -> Snapshot {
@@ -128,7 +128,11 @@ fn every_file_of_every_controller_that_can_be_set_is_restored() {
         world.write(at, file, value).expect(file);
     }
     let agent = world.engine.find_file(at, "release_agent").expect("a root has it");
-    world.engine.write(&mut world.host, &root(), at, agent, b"/sbin/\xff\xa0\\").expect("it is taken");
+    world
+        .engine
+        .session(&mut world.host, &root())
+        .write(at, agent, b"/sbin/\xff\xa0\\")
+        .expect("it is taken");
     let exclusive = world.mkdir(at, b"exclusive").expect("a cgroup");
     for (file, value) in [
         ("cpuset.cpus", "0-2"),
@@ -175,7 +179,7 @@ fn mounts_their_number_and_hierarchies_without_any_are_restored() {
     let mut world = World::new();
     let gone = world.mount("none,name=gone").expect("it mounts");
     let unmounted = world.mount("pids,name=unmounted").expect("it mounts");
-    let cpuset = world.engine.mount_cpuset(&mut world.host, &root(), "").expect("it mounts").root;
+    let cpuset = world.engine.session(&mut world.host, &root()).mount_cpuset("").expect("it mounts").root;
     world.mount("none,name=several").expect("it mounts");
     world.mount("name=several").expect("once more");
     world.mkdir(unmounted, b"child").expect("a cgroup");
@@ -300,7 +304,7 @@ impl World {
                 }
             }
             Op::Mkdir(at, name) => drop(pick(*at).and_then(|at| self.mkdir(at, name))),
-            Op::Rmdir(at) => drop(pick(*at).map(|at| self.engine.rmdir(&mut self.host, &root(), at))),
+            Op::Rmdir(at) => drop(pick(*at).map(|at| self.engine.session(&mut self.host, &root()).rmdir(at))),
             Op::Rename(at, name) => {
                 let parent =
                     pick(*at).and_then(|at| self.engine.tree()[at].parent().map(|parent| (parent, at)));
@@ -313,7 +317,7 @@ impl World {
                 let Some(at) = pick(*at) else { return };
                 let files = self.engine.files(at).expect("it lives");
                 let file = &files[file % files.len()];
-                let _ = self.engine.write(&mut self.host, &root(), at, file.id, value.as_bytes());
+                let _ = self.engine.session(&mut self.host, &root()).write(at, file.id, value.as_bytes());
             }
             Op::Own(at, file, uid, mode) => {
                 let Some(at) = pick(*at) else { return };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::{HostKind, on_each_host, wait_until};
-use penfold_core::{CgroupId, FileId};
+use penfold_core::{CgroupId, control_file::FileId};
 use penfold_linux::host::{HostHandle, RunningCommand};
 use penfold_linux::trace::{AtEnd, Command, ExecOptions};
 use penfold_server::client::{Client, Trust};

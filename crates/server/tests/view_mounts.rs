@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use penfold_core::FileId;
+use penfold_core::control_file::FileId;
 use penfold_linux::fuse_mount::{Unmounting, unmount};
 use penfold_server::mounts::Filesystem;
 use penfold_server::view::{self, Shown};

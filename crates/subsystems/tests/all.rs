@@ -1,6 +1,6 @@
 //! What is built in, and what is a module.
 
-use penfold_core::{Engine, Host, Result};
+use penfold_core::{Engine, Result, host::Host};
 use penfold_subsystems::{load_all, load_tree};
 use penfold_testkit::SimWorld;
 

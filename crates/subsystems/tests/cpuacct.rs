@@ -1,6 +1,6 @@
 //! cpuacct on the simulated host: the facts of Linux 6.18.
 
-use penfold_core::{CpuTime, Errno, EventMask};
+use penfold_core::{Errno, host::EventMask, subsystem::CpuTime};
 use penfold_subsystems::CpuAcct;
 use penfold_testkit::SimWorld;
 
@@ -202,5 +202,5 @@ fn a_stat_that_nobody_read_is_forgotten_by_the_reset() {
 
 #[test]
 fn it_asks_for_cpu_time_and_for_nothing_else() {
-    assert_eq!(world(2).engine.interest(), EventMask::CPU_TIME);
+    assert_eq!(world(2).engine.event_mask(), EventMask::CPU_TIME);
 }

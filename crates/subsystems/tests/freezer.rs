@@ -1,6 +1,9 @@
 //! freezer on the simulated host: the facts of Linux 6.18.
 
-use penfold_core::{Capability, CgroupId, Errno, EventMask, Tid};
+use penfold_core::{
+    CgroupId, Errno, Tid,
+    host::{Capability, EventMask},
+};
 use penfold_subsystems::Freezer;
 use penfold_testkit::SimWorld;
 
@@ -219,7 +222,7 @@ fn a_child_whose_birth_was_under_way_is_born_frozen() {
 #[test]
 fn it_asks_for_forks_and_for_nothing_else() {
     let world = world();
-    assert_eq!(world.engine.interest(), EventMask::FORK);
+    assert_eq!(world.engine.event_mask(), EventMask::FORK);
     assert!(!world.engine.can_refuse_fork());
 }
 

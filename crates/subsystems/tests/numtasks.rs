@@ -1,6 +1,6 @@
 //! numtasks on the simulated host: the rules of F3, one a test.
 
-use penfold_core::{Capability, CgroupId, Errno, Event, Tid};
+use penfold_core::{CgroupId, Errno, Event, Tid, host::Capability};
 use penfold_subsystems::Numtasks;
 use penfold_testkit::SimWorld;
 

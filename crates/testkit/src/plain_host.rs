@@ -1,7 +1,9 @@
 //! A host that implements only what the traits require, in a table that is made once.
 
 use penfold_core::{
-    Capability, CpuTime, CssSetId, Engine, Errno, Host, HostView, IndexSet, TaskFacts, Tid, Unsupported,
+    CssSetId, Engine, Errno, Tid,
+    host::{Capability, Host, HostView, IndexSet, TaskFacts, Unsupported},
+    subsystem::CpuTime,
 };
 
 /// A table from task number to css_set, with two CPUs. Every task is a process of user 0.
@@ -56,14 +58,7 @@ impl PlainHost {
 impl HostView for PlainHost {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         self.css_set(task)?;
-        Some(TaskFacts {
-            group: task,
-            real_uid: 0,
-            saved_uid: 0,
-            movable: true,
-            exiting: false,
-            forking: false,
-        })
+        Some(TaskFacts::new(task, 0))
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
@@ -89,7 +84,7 @@ impl HostView for PlainHost {
     fn check_task(&self, task: Tid, need: Capability) -> Result<(), Unsupported> {
         assert_eq!(need, Capability::ForkVeto);
         if self.without_fork_veto.contains(&task) {
-            return Err(Unsupported { host: "plain", reason: format!("task {task} is beyond it").into() });
+            return Err(Unsupported::new("plain", format!("task {task} is beyond it")));
         }
         Ok(())
     }

@@ -6,14 +6,18 @@
 //!
 //! A whole controller: its state, its one rule, its files. It forbids nothing and knows no kernel.
 
-use penfold_core::{Context, ControlFile, Resource, Result, Rule, Subsystem};
+use penfold_core::{
+    Result,
+    control_file::ControlFile,
+    subsystem::{Context, Resource, Rule, Subsystem},
+};
 
 /// The subsystem.
 #[derive(Debug)]
 pub struct Budget;
 
 /// What one cgroup has of it.
-pub struct Plan {
+pub struct BudgetPlan {
     nanoseconds: u64,
 }
 
@@ -38,7 +42,7 @@ fn over(budget: &mut Budget, ctx: &mut Ctx<'_>) -> Result<u64> {
 }
 
 impl Subsystem for Budget {
-    type State = Plan;
+    type State = BudgetPlan;
 
     const NAME: &'static str = "budget";
     // Core counts: up the tree, per CPU, user and system. The controller only says what.
@@ -49,9 +53,9 @@ impl Subsystem for Budget {
         ControlFile::new("over").read_u64(over),
     ];
 
-    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Plan> {
+    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<BudgetPlan> {
         let inherited = ctx.parent().map_or(0, |parent| ctx.state_of(parent).nanoseconds);
-        Ok(Plan { nanoseconds: inherited })
+        Ok(BudgetPlan { nanoseconds: inherited })
     }
 
     fn destroy(&mut self, _: &mut Ctx<'_>) {}

@@ -2,7 +2,7 @@
 //!
 //! It shows all that a kernel or a runtime has to do to have cgroups:
 //!
-//! 1. keep, in every task, the [`CssSetId`](penfold_core::CssSetId) that core gives it, and implement [`Host`](penfold_core::Host) on the task table;
+//! 1. keep, in every task, the [`CssSetId`](penfold_core::CssSetId) that core gives it, and implement [`Host`](penfold_core::host::Host) on the task table;
 //! 2. bracket fork with [`Engine::forking`], tell [`Engine::exit`] of every death;
 //! 3. charge what tasks use to their css_set, here CPU time on every tick;
 //! 4. offer [`Engine::mkdir`], [`Engine::read`], [`Engine::write`] in whatever way users are to see them.
@@ -18,33 +18,35 @@ mod table;
 
 use alloc::string::String;
 
-use penfold_core::{Caller, CgroupId, CpuTime, Engine, Errno, Error, HostView as _, Result, Tid};
+use penfold_core::{
+    Access, Caller, CgroupId, Engine, Errno, Error, Result, Tid, host::HostView as _, subsystem::CpuTime,
+};
 use penfold_subsystems::Pids;
 
 pub use budget::Budget;
-pub use table::{Program, Table};
+pub use table::{TaskProgram, ToyTaskTable};
 
 /// The time between two ticks of the timer, in nanoseconds.
 pub const TICK: u64 = 1_000_000;
 
 /// The kernel: what core knows, and what it does not.
-pub struct Kernel {
+pub struct ToyKernel {
     engine: Engine,
-    table: Table,
+    table: ToyTaskTable,
     /// Free page frames; a child needs one.
     frames: usize,
 }
 
-impl Kernel {
+impl ToyKernel {
     /// Boots with that many page frames: loads the controllers, then starts task 1, which never ends.
     ///
     /// # Errors
     /// None as long as the controllers have different names.
-    pub fn boot(frames: usize) -> Result<Kernel> {
-        let mut kernel = Kernel { engine: Engine::new(), table: Table::default(), frames };
+    pub fn boot(frames: usize) -> Result<ToyKernel> {
+        let mut kernel = ToyKernel { engine: Engine::new(), table: ToyTaskTable::default(), frames };
         kernel.engine.load(&mut kernel.table, Pids)?;
         kernel.engine.load(&mut kernel.table, Budget)?;
-        let init = kernel.table.prepare(None, Program::Idle);
+        let init = kernel.table.prepare(None, TaskProgram::Idle);
         // The first task has no parent that could be asked: core adopts it into every root.
         kernel.engine.adopt(&mut kernel.table, init);
         Ok(kernel)
@@ -60,7 +62,7 @@ impl Kernel {
     /// # Errors
     /// As [`Engine::mount`].
     pub fn mount(&mut self, options: &str) -> Result<CgroupId> {
-        Ok(self.engine.mount(&mut self.table, &Kernel::init(), options)?.root)
+        Ok(self.engine.session(&mut self.table, &ToyKernel::init()).mount(options)?.root)
     }
 
     /// mkdir(2).
@@ -68,7 +70,7 @@ impl Kernel {
     /// # Errors
     /// As [`Engine::mkdir`].
     pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> Result<CgroupId> {
-        self.engine.mkdir(&mut self.table, &Kernel::init(), parent, name.as_bytes(), 0o755)
+        self.engine.session(&mut self.table, &ToyKernel::init()).mkdir(parent, name.as_bytes(), 0o755)
     }
 
     /// rmdir(2).
@@ -76,7 +78,7 @@ impl Kernel {
     /// # Errors
     /// As [`Engine::rmdir`].
     pub fn rmdir(&mut self, cgroup: CgroupId) -> Result<()> {
-        self.engine.rmdir(&mut self.table, &Kernel::init(), cgroup)
+        self.engine.session(&mut self.table, &ToyKernel::init()).rmdir(cgroup)
     }
 
     /// open, write, close.
@@ -84,9 +86,9 @@ impl Kernel {
     /// # Errors
     /// As [`Engine::open`] and [`Engine::write`].
     pub fn write(&mut self, cgroup: CgroupId, file: &str, content: &str) -> Result<()> {
-        let caller = Kernel::init();
-        let file = self.engine.open(&caller, cgroup, file, 2)?;
-        self.engine.write(&mut self.table, &caller, cgroup, file, content.as_bytes())
+        let caller = ToyKernel::init();
+        let file = self.engine.open(&caller, cgroup, file, Access::WRITE)?;
+        self.engine.session(&mut self.table, &caller).write(cgroup, file, content.as_bytes())
     }
 
     /// open, read, close.
@@ -94,9 +96,9 @@ impl Kernel {
     /// # Errors
     /// As [`Engine::open`] and [`Engine::read`].
     pub fn read(&mut self, cgroup: CgroupId, file: &str) -> Result<String> {
-        let caller = Kernel::init();
-        let file = self.engine.open(&caller, cgroup, file, 4)?;
-        let content = self.engine.read(&mut self.table, &caller, cgroup, file)?;
+        let caller = ToyKernel::init();
+        let file = self.engine.open(&caller, cgroup, file, Access::READ)?;
+        let content = self.engine.session(&mut self.table, &caller).read(cgroup, file)?;
         Ok(String::from_utf8_lossy(&content).into_owned())
     }
 
@@ -104,7 +106,7 @@ impl Kernel {
     ///
     /// # Errors
     /// `ESRCH` without the parent, `EAGAIN` from a limit, `ENOMEM` without a free frame.
-    pub fn fork(&mut self, parent: Tid, program: Program) -> Result<Tid> {
+    pub fn fork(&mut self, parent: Tid, program: TaskProgram) -> Result<Tid> {
         let set = self.table.css_set(parent).ok_or(Error::NoTask(parent))?;
         // From here on the child is charged for, although it does not exist. Whoever returns early drops the
         // guard, and that gives the charge back: no error path can forget it.
@@ -134,13 +136,13 @@ impl Kernel {
         let Some((task, set)) = self.table.next() else { return false };
         self.engine.charge_cpu(set, 0, CpuTime { user: TICK, system: 0 });
         match self.table.step(task) {
-            Program::Idle => {}
-            Program::Spin { ticks: 0 } => self.exit(task),
-            Program::Spin { .. } => self.table.make_runnable(task),
-            Program::ForkBomb => {
+            TaskProgram::Idle => {}
+            TaskProgram::Spin { ticks: 0 } => self.exit(task),
+            TaskProgram::Spin { .. } => self.table.make_runnable(task),
+            TaskProgram::ForkBomb => {
                 self.table.make_runnable(task);
                 // Its author does not look at errors either.
-                let _ = self.fork(task, Program::ForkBomb);
+                let _ = self.fork(task, TaskProgram::ForkBomb);
             }
         }
         true

@@ -1,10 +1,10 @@
 //! Boots the toy kernel, lets a fork bomb and two honest programs loose in it, and prints what is measured.
 
 use penfold_core::{Error, Tid};
-use toy_kernel::{Kernel, Program, TICK};
+use toy_kernel::{TICK, TaskProgram, ToyKernel};
 
 fn main() -> Result<(), Error> {
-    let mut kernel = Kernel::boot(100)?;
+    let mut kernel = ToyKernel::boot(100)?;
     let init = Tid(1);
     println!("booted: 100 page frames, one tick is {TICK} ns");
 
@@ -14,9 +14,11 @@ fn main() -> Result<(), Error> {
     kernel.write(calm, "budget.planned", &(25 * TICK).to_string())?;
 
     // Into a cgroup, and there fork: children are where their parent is.
-    for (cgroup, program) in
-        [(wild, Program::ForkBomb), (calm, Program::Spin { ticks: 20 }), (calm, Program::Spin { ticks: 10 })]
-    {
+    for (cgroup, program) in [
+        (wild, TaskProgram::ForkBomb),
+        (calm, TaskProgram::Spin { ticks: 20 }),
+        (calm, TaskProgram::Spin { ticks: 10 }),
+    ] {
         kernel.write(cgroup, "tasks", "1")?;
         let child = kernel.fork(init, program)?;
         print!("task {child} runs {program:?}, /proc/{child}/cgroup: {}", kernel.proc_cgroup(child));

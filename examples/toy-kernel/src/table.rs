@@ -2,11 +2,14 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 
-use penfold_core::{Capability, CssSetId, Errno, Host, HostView, IndexSet, TaskFacts, Tid, Unsupported};
+use penfold_core::{
+    CssSetId, Errno, Tid,
+    host::{Capability, Host, HostView, IndexSet, TaskFacts, Unsupported},
+};
 
 /// What a task does with its ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Program {
+pub enum TaskProgram {
     /// Nothing; never scheduled.
     Idle,
     /// Computes for so many ticks, then exits.
@@ -19,8 +22,8 @@ pub enum Program {
 }
 
 #[derive(Debug)]
-struct Task {
-    program: Program,
+struct ToyTask {
+    program: TaskProgram,
     /// All that core needs to have in a task.
     set: Option<CssSetId>,
     frozen: bool,
@@ -28,18 +31,18 @@ struct Task {
 
 /// All tasks, and the queue of those that want to run.
 #[derive(Debug, Default)]
-pub struct Table {
-    tasks: BTreeMap<Tid, Task>,
+pub struct ToyTaskTable {
+    tasks: BTreeMap<Tid, ToyTask>,
     queue: VecDeque<Tid>,
     last: i32,
     ticks: u64,
 }
 
-impl Table {
+impl ToyTaskTable {
     /// A new task that no one can see yet: it is in no css_set and not in the queue.
-    pub(crate) fn prepare(&mut self, _parent: Option<Tid>, program: Program) -> Tid {
+    pub(crate) fn prepare(&mut self, _parent: Option<Tid>, program: TaskProgram) -> Tid {
         self.last += 1;
-        self.tasks.insert(Tid(self.last), Task { program, set: None, frozen: false });
+        self.tasks.insert(Tid(self.last), ToyTask { program, set: None, frozen: false });
         Tid(self.last)
     }
 
@@ -56,9 +59,9 @@ impl Table {
     }
 
     /// One tick of a program; returns what it does now.
-    pub(crate) fn step(&mut self, task: Tid) -> Program {
-        let Some(task) = self.tasks.get_mut(&task) else { return Program::Idle };
-        if let Program::Spin { ticks } = &mut task.program {
+    pub(crate) fn step(&mut self, task: Tid) -> TaskProgram {
+        let Some(task) = self.tasks.get_mut(&task) else { return TaskProgram::Idle };
+        if let TaskProgram::Spin { ticks } = &mut task.program {
             *ticks = ticks.saturating_sub(1);
         }
         task.program
@@ -71,17 +74,10 @@ impl Table {
     }
 }
 
-impl HostView for Table {
+impl HostView for ToyTaskTable {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         // One user, no threads, and a fork is over before anything else happens.
-        self.tasks.get(&task).map(|_| TaskFacts {
-            group: task,
-            real_uid: 0,
-            saved_uid: 0,
-            movable: true,
-            exiting: false,
-            forking: false,
-        })
+        self.tasks.get(&task).map(|_| TaskFacts::new(task, 0))
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
@@ -113,7 +109,7 @@ impl HostView for Table {
     }
 }
 
-impl Host for Table {
+impl Host for ToyTaskTable {
     fn place(&mut self, task: Tid, set: CssSetId) {
         if let Some(task) = self.tasks.get_mut(&task) {
             task.set = Some(set);
@@ -124,7 +120,7 @@ impl Host for Table {
     fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
         match need {
             Capability::ForkVeto | Capability::Freeze => Ok(()),
-            _ => Err(Unsupported { host: "toy", reason: "it has one CPU, one node and no network".into() }),
+            _ => Err(Unsupported::new("toy", "it has one CPU, one node and no network")),
         }
     }
 

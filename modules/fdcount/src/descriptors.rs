@@ -19,9 +19,9 @@ pub trait Descriptors: Send + 'static {
 
 /// The kernel's.
 #[derive(Debug, Default)]
-pub struct Linux;
+pub struct ProcDescriptors;
 
-impl Descriptors for Linux {
+impl Descriptors for ProcDescriptors {
     fn open(&self, process: Tid) -> Option<Vec<u32>> {
         let entries = fs::read_dir(format!("/proc/{process}/fd")).ok()?;
         let mut numbers: Vec<u32> =

@@ -33,8 +33,8 @@ use penfold_module::{
     UNLIMITED, parse_u64,
 };
 
-pub use descriptors::{Descriptors, Linux};
-use share::{Process, limit_for, shares};
+pub use descriptors::{Descriptors, ProcDescriptors};
+use share::{DescriptorHolder, limit_for, shares};
 
 /// The state of one cgroup.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub struct State {
 
 /// The subsystem: what it has changed of processes, by their main thread.
 #[derive(Debug, Default)]
-pub struct FdCount<D: Descriptors = Linux> {
+pub struct FdCount<D: Descriptors = ProcDescriptors> {
     descriptors: D,
     clamped: HashMap<Tid, Clamp>,
     /// How many cgroups have a limit: while none has, nothing is looked at.
@@ -69,14 +69,14 @@ impl<D: Descriptors> FdCount<D> {
     }
 
     /// The processes of a cgroup and of everything below it, with their open descriptors.
-    fn processes(&self, ctx: &mut Ctx<'_, D>, css: Css) -> Vec<Process> {
+    fn processes(&self, ctx: &mut Ctx<'_, D>, css: Css) -> Vec<DescriptorHolder> {
         let mut processes = Vec::new();
         for css in ctx.subtree_of(css) {
             for task in ctx.tasks_of(css) {
                 if ctx.host().task(task).is_some_and(|facts| facts.group == task)
                     && let Some(open) = self.descriptors.open(task)
                 {
-                    processes.push(Process { task, css, open });
+                    processes.push(DescriptorHolder { task, css, open });
                 }
             }
         }
@@ -84,7 +84,7 @@ impl<D: Descriptors> FdCount<D> {
     }
 
     fn count(&self, ctx: &mut Ctx<'_, D>, css: Css) -> u64 {
-        let current = self.processes(ctx, css).iter().map(Process::count).sum();
+        let current = self.processes(ctx, css).iter().map(DescriptorHolder::count).sum();
         let state = ctx.state_of_mut(css);
         state.peak = state.peak.max(current);
         current
@@ -98,21 +98,21 @@ impl<D: Descriptors> FdCount<D> {
         let processes = self.processes(ctx, root);
         let newborn = more.and_then(|(css, parent)| {
             let open = processes.iter().find(|process| process.task == parent)?.open.clone();
-            Some(Process { task: Tid(0), css, open })
+            Some(DescriptorHolder { task: Tid(0), css, open })
         });
-        let everyone: Vec<&Process> = processes.iter().chain(&newborn).collect();
+        let everyone: Vec<&DescriptorHolder> = processes.iter().chain(&newborn).collect();
         let limited: Vec<(Css, u64)> = ctx
             .subtree_of(root)
             .into_iter()
             .map(|css| (css, ctx.state_of(css).max))
             .filter(|&(_, max)| max != UNLIMITED)
             .collect();
-        let below = |css: Css, process: &Process| {
+        let below = |css: Css, process: &DescriptorHolder| {
             core::iter::successors(Some(process.css), |&at| ctx.parent_of(at)).any(|at| at == css)
         };
         let used = limited.iter().map(|&(css, _)| {
             let members = processes.iter().filter(|process| below(css, process));
-            (css, members.map(Process::count).sum())
+            (css, members.map(DescriptorHolder::count).sum())
         });
         let used: Vec<(Css, u64)> = used.collect();
         let shares = shares(&everyone, &limited, below);

@@ -4,13 +4,13 @@ use penfold_module::{Css, Tid};
 
 /// A process, where it is, and the numbers of its open descriptors, ascending.
 #[derive(Debug, Clone)]
-pub(crate) struct Process {
+pub(crate) struct DescriptorHolder {
     pub(crate) task: Tid,
     pub(crate) css: Css,
     pub(crate) open: Vec<u32>,
 }
 
-impl Process {
+impl DescriptorHolder {
     pub(crate) fn count(&self) -> u64 {
         self.open.len() as u64
     }
@@ -20,9 +20,9 @@ impl Process {
 /// them. `None` for a process without a limit above it; nothing at all where a limit is exceeded by a process that does
 /// not exist yet, whose task is 0.
 pub(crate) fn shares(
-    processes: &[&Process],
+    processes: &[&DescriptorHolder],
     limits: &[(Css, u64)],
-    below: impl Fn(Css, &Process) -> bool,
+    below: impl Fn(Css, &DescriptorHolder) -> bool,
 ) -> Option<Vec<Option<u64>>> {
     let mut shares = vec![None; processes.len()];
     for &(css, max) in limits {

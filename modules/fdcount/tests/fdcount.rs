@@ -16,13 +16,13 @@ struct FakeProcess {
 }
 
 #[derive(Default)]
-struct Processes {
+struct FakeProcesses {
     all: BTreeMap<Tid, FakeProcess>,
     /// The child that is being made, and its parent.
     unborn: Option<(Tid, Tid)>,
 }
 
-impl Processes {
+impl FakeProcesses {
     /// A child that is asked for exists by then, with what its parent has at that moment.
     fn get(&mut self, process: Tid) -> Option<&mut FakeProcess> {
         if let Some((child, parent)) = self.unborn.filter(|&(child, _)| child == process) {
@@ -35,15 +35,15 @@ impl Processes {
 }
 
 #[derive(Clone, Default)]
-struct ProcessTable(Arc<Mutex<Processes>>);
+struct FakeProcessTable(Arc<Mutex<FakeProcesses>>);
 
-impl ProcessTable {
+impl FakeProcessTable {
     fn with<R>(&self, process: Tid, use_it: impl FnOnce(&mut FakeProcess) -> R) -> Option<R> {
         self.0.lock().unwrap().get(process).map(use_it)
     }
 }
 
-impl Descriptors for ProcessTable {
+impl Descriptors for FakeProcessTable {
     fn open(&self, process: Tid) -> Option<Vec<u32>> {
         self.with(process, |fake| fake.open.clone())
     }
@@ -64,7 +64,7 @@ impl Descriptors for ProcessTable {
 /// A world of fdcount and the processes that its controller sees.
 struct Counted {
     sim: SimWorld,
-    table: ProcessTable,
+    table: FakeProcessTable,
     root: CgroupId,
     /// The only process at first.
     task: Tid,
@@ -72,7 +72,7 @@ struct Counted {
 
 impl Counted {
     fn new() -> Counted {
-        let (mut sim, table) = (SimWorld::new(), ProcessTable::default());
+        let (mut sim, table) = (SimWorld::new(), FakeProcessTable::default());
         let task = sim.spawn();
         let first = FakeProcess { open: vec![0, 1, 2], limit: 1024, parent: Tid(0) };
         table.0.lock().unwrap().all.insert(task, first);

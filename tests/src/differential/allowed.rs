@@ -1,9 +1,9 @@
 //! What may differ between the kernel and penfold: the one list. Each entry has its number in docs/differences.md.
 //!
-//! D12 (order of listings), D13 (lists read twice from one open file), D14 (when a release agent runs), D16 and D34
-//! (amounts of CPU time) and D33 (letter of a frozen task's state) need no entry: the comparison does not look at
-//! them, between two hierarchies of the kernel neither. D94 (seeks from the end, offsets of directories): such seeks are
-//! not made. D32 (death of frozen threads): no process ends or executes while it has one. D1 (charges of zombies) would change which forks are refused, and
+//! L12 (order of listings), L13 (lists read twice from one open file), L14 (when a release agent runs), L16 and L34
+//! (amounts of CPU time) and L33 (letter of a frozen task's state) need no entry: the comparison does not look at
+//! them, between two hierarchies of the kernel neither. L94 (seeks from the end, offsets of directories): such seeks are
+//! not made. L32 (death of frozen threads): no process ends or executes while it has one. L1 (charges of zombies) would change which forks are refused, and
 //! so all that follows: where it matters every zombie is reaped at once.
 
 use super::operation::{Call, Operation};
@@ -23,10 +23,10 @@ pub const NOTHING: &[Allowed] = &[];
 
 /// Between the kernel and penfold.
 pub const MEANT: &[Allowed] = &[
-    Allowed { number: "D10", relax: errors_of_text_that_is_not_utf8 },
-    Allowed { number: "D51", relax: sizes },
-    Allowed { number: "D52", relax: seeks_where_nothing_is },
-    Allowed { number: "D93", relax: positioned_writes_to_what_is_read_only },
+    Allowed { number: "L10", relax: errors_of_text_that_is_not_utf8 },
+    Allowed { number: "L51", relax: sizes },
+    Allowed { number: "L52", relax: seeks_where_nothing_is },
+    Allowed { number: "L93", relax: positioned_writes_to_what_is_read_only },
 ];
 
 /// It is refused in both, here for what it is.

@@ -96,7 +96,7 @@ fn on_held(g: &mut Generator) -> Option<Operation> {
     let len = |g: &mut Generator| if g.dice.once_in(12) { 0 } else { *g.dice.pick(SIZES) };
     let full = g.shadow.held.len() > HELD;
     let call = match g.dice.roll(if full { 20 } else { 14 }) {
-        // of a listing that fails half-way what was seen depends on the order (D12)
+        // of a listing that fails half-way what was seen depends on the order (L12)
         0..3 if held.directory => {
             Call::HandleList { handle, buffer: [if g.penfold { 512 } else { 300 }, 32768][g.dice.roll(2)] }
         }

@@ -5,7 +5,7 @@ use super::operation::Operation;
 use super::outcome::Outcome;
 use super::pair::{Pair, Source};
 use super::report::Failure;
-use super::shrink::shrink;
+use super::shrink::{is_disturbance, shrink};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
@@ -31,6 +31,8 @@ pub struct Tally {
     pub kinds: BTreeMap<String, usize>,
     /// One of each kind.
     pub failures: Vec<Failure>,
+    /// Differences in which the left side alone was out of the ordinary, see [`is_disturbance`].
+    pub disturbances: usize,
 }
 
 struct Generated<'a> {
@@ -87,9 +89,21 @@ pub fn campaign(pair: &mut Pair, plan: &Plan) -> io::Result<Tally> {
             let profile = pair.profile;
             let mut failure = Failure { profile, seed, sides, steps: played.steps, again: false, difference };
             if seen.insert(failure.signature()) {
+                // shrinking may end in another difference, and then this one would be lost
+                println!("first seen as\n{failure}");
                 if let Some((steps, difference)) = shrink(pair, failure.steps.clone())? {
                     failure = Failure { steps, difference, again: true, ..failure };
                     seen.insert(failure.signature());
+                } else if pair.profile.must_be_alone()
+                    && is_disturbance(pair, &failure.steps, &failure.difference)?
+                {
+                    println!(
+                        "disturbed: the {} alone differed, and never again\n{failure}",
+                        pair.left.name()
+                    );
+                    tally.disturbances += 1;
+                    seed += 1;
+                    continue;
                 }
                 println!("{failure}");
                 tally.failures.push(failure);

@@ -88,7 +88,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn no_number_of_a_stranger_is_safe() {
+    fn raw_process_numbers_are_unsafe() {
         for text in ["1", "17\n", " 1 ", "0x1", "01", "+1", "1\0{a1}", "{a1}7", "1{a1}", "0 1", "2147483647"]
         {
             assert!(!is_safe(text.as_bytes(), false), "{text:?}");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn who_must_stay_is_not_moved() {
+    fn protected_process_is_never_moved() {
         for text in ["0", "-0\n", "00", "{root}", "+{user}"] {
             assert!(!is_safe(text.as_bytes(), true), "{text:?}");
         }

@@ -34,7 +34,7 @@ impl Generator {
     }
 
     /// Leaves out what a difference that is meant would make all that follows different by: offsets from the end of a
-    /// file (files have a size). Knows that no zombies are left where they are charged (D1).
+    /// file (files have a size). Knows that no zombies are left where they are charged (L1).
     #[must_use]
     pub fn for_penfold(self) -> Self {
         Self { penfold: true, ..self }

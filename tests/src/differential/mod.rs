@@ -44,7 +44,7 @@ pub use penfold_side::{PenfoldMount, program};
 pub use profile::{PROFILES, Profile};
 pub use report::Failure;
 pub use setup::{Home, Kind, kernel_pair, penfold_pair, side};
-pub use shrink::{replay, shrink};
+pub use shrink::{is_disturbance, replay, shrink};
 pub use side::{Mounted, Side};
 pub use sweep::{left_by, warden};
 pub use text::Text;

@@ -245,7 +245,7 @@ impl Hands {
     }
 }
 
-/// What a control file there is depends on who has it open (D52).
+/// What a control file there is depends on who has it open (L52).
 fn is_cwd_removed() -> bool {
     std::fs::read_link("/proc/self/cwd")
         .is_ok_and(|cwd| cwd.as_os_str().as_encoded_bytes().ends_with(b" (deleted)"))

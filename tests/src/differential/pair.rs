@@ -61,7 +61,7 @@ pub struct Pair {
     pub right: Side,
     /// What the sequences are about.
     pub profile: Profile,
-    /// Is every zombie reaped when it comes to be (D1)?
+    /// Is every zombie reaped when it comes to be (L1)?
     pub reaps_at_once: bool,
     /// What may differ.
     pub allowed: &'static [Allowed],
@@ -79,9 +79,16 @@ impl Pair {
         // what can't be cleaned up is worth less than what was found before
         let (left, right) = both(&mut self.left, &mut self.right, Side::end);
         let played = played?;
-        if played.difference.is_none() {
-            left?;
-            right?;
+        match &played.difference {
+            None => {
+                left?;
+                right?;
+            }
+            Some(_) => {
+                for left_over in [left, right].into_iter().filter_map(Result::err) {
+                    println!("a directory is left over, and may change what is played next: {left_over}");
+                }
+            }
         }
         Ok(played)
     }
@@ -176,7 +183,7 @@ impl<'a> Sequence<'a> {
             Operation::Call(_, Call::HandleList { handle, .. }) => Some(*handle),
             _ => None,
         };
-        // how far it came depends on the order of the names (D12)
+        // how far it came depends on the order of the names (L12)
         self.astray.extend(listed.filter(|_| matches!(left, Outcome::Failed(_)) && left == right));
         for allowed in self.pair.allowed {
             (allowed.relax)(operation, &mut left, &mut right);

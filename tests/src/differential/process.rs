@@ -65,6 +65,15 @@ pub(super) fn is_in_frozen_group(directory: &Path, tid: i32) -> bool {
     groups.into_iter().any(|group| is_in_frozen_group(&group.path(), tid))
 }
 
+/// Is a task listed in this directory or below?
+pub(super) fn is_listed(directory: &Path, tid: i32) -> bool {
+    let tasks = fs::read_to_string(directory.join("tasks")).unwrap_or_default();
+    let number = tid.to_string();
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    tasks.lines().any(|line| line == number) || groups.any(|group| is_listed(&group.path(), tid))
+}
+
 /// The CPUs that a task may run on.
 pub(super) fn affinity(tid: i32) -> String {
     match sched_getaffinity(Pid::from_raw(tid)) {

@@ -198,7 +198,15 @@ impl Side {
             Operation::Call(operator, call) => self.call(*operator, call),
             Operation::Pass(from, handle) => self.pass(*from, *handle),
             Operation::Act(name, act) => {
+                let number = self.cast.number(name);
                 let outcome = self.cast.act(name, act)?;
+                // A host may learn of a death later than a reader of /proc, but before the parent's wait ends (L1).
+                if matches!(act, Act::Exit)
+                    && outcome == Outcome::Done
+                    && let Some(pid) = number
+                {
+                    process::wait_until(|| !process::is_listed(&self.root, pid));
+                }
                 if matches!(act, Act::Start { .. })
                     && let Some(pid) = self.cast.number(name)
                 {

@@ -4,7 +4,7 @@ use super::Penfold;
 use super::vfs::{Process, errno};
 use crate::target::Res;
 use nix::errno::Errno;
-use penfold_core::{Caller, IndexSet, Tid};
+use penfold_core::{Caller, Tid, host::IndexSet, simulated::ChildKind};
 
 /// How a role came to be.
 pub(super) enum Role {
@@ -56,9 +56,9 @@ impl Penfold {
         }
     }
 
-    pub(super) fn fork_member(&mut self, parent: &str, thread: bool) -> Res<Tid> {
+    pub(super) fn fork_member(&mut self, parent: &str, kind: ChildKind) -> Res<Tid> {
         let tid = self.living(parent)?;
-        self.vfs.host.fork(&mut self.vfs.engine, tid, thread).map_err(|e| errno(&e))
+        self.vfs.host.fork(&mut self.vfs.engine, tid, kind).map_err(|e| errno(&e))
     }
 
     /// Kills what was sent SIGKILL and is not frozen: other threads vanish, the first becomes a zombie.

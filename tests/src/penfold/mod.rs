@@ -12,7 +12,7 @@ use crate::target::{AgentCall, Res, Target};
 use member::Role;
 use nix::errno::Errno;
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, Tid};
+use penfold_core::{Caller, Tid, simulated::ChildKind};
 use penfold_subsystems::{CpuAcct, Cpuset, Freezer, NetCls, Pids};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -47,7 +47,7 @@ impl Penfold {
         let tester = Caller::root(vfs.host.spawn(&mut vfs.engine, 0));
         for name in MOUNTED {
             let Vfs { engine, host, places, .. } = &mut vfs;
-            let mounted = engine.mount(host, &tester, name).expect("nothing is bound yet");
+            let mounted = engine.session(host, &tester).mount(name).expect("nothing is bound yet");
             places.insert(format!("{name} at boot"), mounted.root);
         }
         Self {
@@ -120,7 +120,7 @@ impl Target for Penfold {
     fn mount(&mut self, label: &str, data: &str) -> Res<()> {
         assert!(!self.mounted.iter().any(|l| l == label), "{label} is mounted already");
         let Vfs { engine, host, places } = &mut self.vfs;
-        let mounted = engine.mount(host, &self.tester.caller, data).map_err(|e| errno(&e))?;
+        let mounted = engine.session(host, &self.tester.caller).mount(data).map_err(|e| errno(&e))?;
         places.insert(label.into(), mounted.root);
         self.controllers.extend(proc_text::free_controllers(data));
         self.mounted.push(label.into());
@@ -130,7 +130,7 @@ impl Target for Penfold {
     fn remount(&mut self, label: &str, data: &str) -> Res<()> {
         let root = self.vfs.place(label);
         let Vfs { engine, host, .. } = &mut self.vfs;
-        engine.remount(host, &self.tester.caller, root, data).map_err(|e| errno(&e))?;
+        engine.session(host, &self.tester.caller).remount(root, data).map_err(|e| errno(&e))?;
         self.controllers.extend(proc_text::free_controllers(data));
         Ok(())
     }
@@ -162,7 +162,7 @@ impl Target for Penfold {
         let root = *self.vfs.places.get(&format!("{controller} at boot")).ok_or(Errno::ENODEV)?;
         let name = format!("{}_{}", self.unique, self.vfs.places.len());
         let Vfs { engine, host, places } = &mut self.vfs;
-        let made = engine.mkdir(host, &self.tester.caller, root, name.as_bytes(), 0o777);
+        let made = engine.session(host, &self.tester.caller).mkdir(root, name.as_bytes(), 0o777);
         places.insert(format!("{label}.root"), root);
         places.insert(label.into(), made.map_err(|e| errno(&e))?);
         self.controllers.push(controller.into());
@@ -191,14 +191,14 @@ impl Target for Penfold {
     }
 
     fn fork(&mut self, parent: &str, child: &str) -> Res<()> {
-        let tid = self.fork_member(parent, false)?;
+        let tid = self.fork_member(parent, ChildKind::Process)?;
         let parent = self.task_of(parent)?;
         self.roles.insert(child.into(), Role::Forked { tid, parent });
         Ok(())
     }
 
     fn thread(&mut self, process: &str, thread: &str) -> Res<()> {
-        let tid = self.fork_member(process, true)?;
+        let tid = self.fork_member(process, ChildKind::Thread)?;
         self.roles.insert(thread.into(), Role::Thread { tid });
         Ok(())
     }
@@ -270,7 +270,7 @@ impl Penfold {
     fn css_set_of(&self, role: &str) -> Res<Option<penfold_core::CssSetId>> {
         let tid = self.task_of(role)?;
         self.vfs.host.get(tid).ok_or(Errno::ENOENT)?;
-        Ok(penfold_core::HostView::css_set(&self.vfs.host, tid))
+        Ok(penfold_core::host::HostView::css_set(&self.vfs.host, tid))
     }
 }
 

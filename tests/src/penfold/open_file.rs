@@ -4,7 +4,7 @@ use super::vfs::{Vfs, errno};
 use crate::ops::Answer;
 use crate::target::Res;
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, FileId, Tid};
+use penfold_core::{Caller, CgroupId, Tid, control_file::FileId};
 
 /// A file that stays open when its group is removed, and then answers ENODEV.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl OpenFile {
         let file = self.file.ok_or(Errno::EISDIR)?;
         let caller = Caller { task: writer, ..self.opener.clone() };
         let Vfs { engine, host, .. } = vfs;
-        engine.write(host, &caller, self.cgroup, file, data).map_err(|e| errno(&e))?;
+        engine.session(host, &caller).write(self.cgroup, file, data).map_err(|e| errno(&e))?;
         Ok(Answer::Count(data.len() as u64))
     }
 

@@ -1,6 +1,10 @@
 //! Controllers that scenarios bind and unbind but never use: only their names and files matter.
 
-use penfold_core::{Context, ControlFile, Result, Subsystem};
+use penfold_core::{
+    Result,
+    control_file::ControlFile,
+    subsystem::{Context, Subsystem},
+};
 
 /// A controller that does nothing.
 pub(super) struct StandIn {

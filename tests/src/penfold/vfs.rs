@@ -6,12 +6,9 @@ use crate::target::Res;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, FileId, Owner};
+use penfold_core::{Access, Caller, CgroupId, Engine, Owner, control_file::FileId};
 use std::collections::{BTreeMap, HashMap};
 
-const READ: u32 = 4;
-const WRITE: u32 = 2;
-const SEARCH: u32 = 1;
 const PATH_MAX: usize = 4096;
 const NO_REPLACE: u32 = 1;
 const DIRECTORY: u32 = 0o040_000;
@@ -73,7 +70,7 @@ impl Vfs {
 
     pub(super) fn read(&mut self, caller: &Caller, cgroup: CgroupId, file: FileId) -> Res<Vec<u8>> {
         let Self { engine, host, .. } = self;
-        engine.read(host, caller, cgroup, file).map_err(|e| errno(&e))
+        engine.session(host, caller).read(cgroup, file).map_err(|e| errno(&e))
     }
 
     /// One operation by a process.
@@ -114,7 +111,7 @@ impl Vfs {
             FsOp::Mkdir { path, mode } => {
                 let entry = self.entry(process, path)?;
                 let Self { engine, host, .. } = self;
-                done(engine.mkdir(host, caller, entry.directory, entry.name.as_bytes(), *mode))
+                done(engine.session(host, caller).mkdir(entry.directory, entry.name.as_bytes(), *mode))
             }
             FsOp::Rmdir { path } => self.remove_directory(process, path),
             FsOp::Rename { from, to } => self.rename(process, from, to),
@@ -141,7 +138,7 @@ impl Vfs {
                 Node::Directory(_) => Err(Errno::EISDIR),
                 Node::File(cgroup, file) => {
                     let owner = self.engine.file_owner(cgroup, file).map_err(|e| errno(&e))?;
-                    must(caller, &owner, WRITE).map(|()| Answer::Done)
+                    must(caller, &owner, Access::WRITE).map(|()| Answer::Done)
                 }
             },
             FsOp::Stat { path } => self.stat(process, path),
@@ -202,13 +199,16 @@ impl Vfs {
     }
 
     fn must_search(&self, caller: &Caller, directory: CgroupId) -> Res<()> {
-        self.engine.tree().get(directory).map_or(Ok(()), |cgroup| must(caller, &cgroup.owner(), SEARCH))
+        self.engine
+            .tree()
+            .get(directory)
+            .map_or(Ok(()), |cgroup| must(caller, &cgroup.owner(), Access::SEARCH))
     }
 
     /// May the caller add an entry to or take one from this directory?
     fn must_change(&self, caller: &Caller, directory: CgroupId) -> Res<()> {
         let cgroup = self.engine.tree().get(directory).ok_or(Errno::ENOENT)?;
-        must(caller, &cgroup.owner(), WRITE | SEARCH)
+        must(caller, &cgroup.owner(), Access::WRITE | Access::SEARCH)
     }
 
     // ---- operations
@@ -231,7 +231,9 @@ impl Vfs {
         let caller = &process.caller;
         let mode = flags & OFlag::O_ACCMODE;
         let (readable, writable) = (mode != OFlag::O_WRONLY, mode != OFlag::O_RDONLY);
-        let want = u32::from(readable) * READ + u32::from(writable || flags.contains(OFlag::O_TRUNC)) * WRITE;
+        let mut access = Access::empty();
+        access.set(Access::READ, readable);
+        access.set(Access::WRITE, writable || flags.contains(OFlag::O_TRUNC));
         let entry = self.entry(process, path)?;
         let found = match self.child(entry.directory, entry.name) {
             // there is no such thing as a new file here, even for who may write the directory
@@ -248,12 +250,12 @@ impl Vfs {
             Node::Directory(_) if writable || flags.contains(OFlag::O_CREAT) => return Err(Errno::EISDIR),
             Node::Directory(cgroup) => {
                 let directory = self.engine.tree().get(cgroup).ok_or(Errno::ENOENT)?;
-                must(caller, &directory.owner(), want)?;
+                must(caller, &directory.owner(), access)?;
                 (cgroup, None)
             }
             Node::File(..) if flags.contains(OFlag::O_DIRECTORY) => return Err(Errno::ENOTDIR),
             Node::File(cgroup, _) => {
-                let file = self.engine.open(caller, cgroup, entry.name, want).map_err(|e| errno(&e))?;
+                let file = self.engine.open(caller, cgroup, entry.name, access).map_err(|e| errno(&e))?;
                 (cgroup, Some(file))
             }
         };
@@ -280,7 +282,7 @@ impl Vfs {
             Node::Directory(_) if is_place(path) && !process.caller.privileged => Err(Errno::EACCES),
             Node::Directory(cgroup) => {
                 let Self { engine, host, .. } = self;
-                done(engine.rmdir(host, &process.caller, cgroup))
+                done(engine.session(host, &process.caller).rmdir(cgroup))
             }
             Node::File(_, file) => {
                 self.must_change(&process.caller, entry.directory)?;
@@ -367,7 +369,7 @@ impl Vfs {
         let tree = self.engine.tree();
         // who stands in a removed directory sees it empty
         let Some(directory) = tree.get(cgroup) else { return Ok(Answer::Names(Vec::new())) };
-        must(&process.caller, &directory.owner(), READ)?;
+        must(&process.caller, &directory.owner(), Access::READ)?;
         let files = self.engine.files(cgroup).map_err(|e| errno(&e))?;
         let mut names: Vec<String> = files.into_iter().map(|file| file.name).collect();
         if with_directories {
@@ -384,8 +386,8 @@ fn is_place(path: &str) -> bool {
     path != "." && !path.trim_end_matches('/').contains('/')
 }
 
-fn must(caller: &Caller, owner: &Owner, want: u32) -> Res<()> {
-    if caller.may(owner, want) { Ok(()) } else { Err(Errno::EACCES) }
+fn must(caller: &Caller, owner: &Owner, access: Access) -> Res<()> {
+    if caller.may(owner, access) { Ok(()) } else { Err(Errno::EACCES) }
 }
 
 fn file<'a>(process: &'a mut Process, handle: &str) -> Res<&'a mut OpenFile> {

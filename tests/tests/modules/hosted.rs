@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use penfold_core::{Caller, CgroupId, Engine, Error, Host, Tid};
-use penfold_linux::trace::{AtEnd, Command, ExecOptions, Running, TraceHost, Workshop};
+use penfold_core::{Caller, CgroupId, Engine, Error, Tid, host::Host};
+use penfold_linux::trace::{AtEnd, Command, ExecOptions, JobBuilder, TraceHost, TracedCommand};
 use penfold_module::loader::Controller;
 
 pub struct Hosted {
@@ -17,7 +17,7 @@ pub fn owner() -> Caller {
 
 impl Hosted {
     pub fn start() -> Hosted {
-        Hosted { host: TraceHost::start(Workshop::new(false)).expect("the host starts") }
+        Hosted { host: TraceHost::start(JobBuilder::new(false)).expect("the host starts") }
     }
 
     /// Works on the engine, on the tracer thread.
@@ -38,7 +38,9 @@ impl Hosted {
     }
 
     pub fn mount(&self, options: &'static str) -> CgroupId {
-        self.with(move |engine, host| engine.mount(host, &owner(), options)).expect("it is mounted").root
+        self.with(move |engine, host| engine.session(host, &owner()).mount(options))
+            .expect("it is mounted")
+            .root
     }
 
     pub fn unmount(&self, root: CgroupId) {
@@ -46,16 +48,16 @@ impl Hosted {
     }
 
     pub fn mkdir(&self, parent: CgroupId, name: &'static str) -> CgroupId {
-        let made =
-            self.with(move |engine, host| engine.mkdir(host, &owner(), parent, name.as_bytes(), 0o755));
+        let made = self
+            .with(move |engine, host| engine.session(host, &owner()).mkdir(parent, name.as_bytes(), 0o755));
         made.expect("a cgroup")
     }
 
     pub fn rmdir(&self, cgroup: CgroupId) {
-        self.with(move |engine, host| engine.rmdir(host, &owner(), cgroup)).expect("it is empty");
+        self.with(move |engine, host| engine.session(host, &owner()).rmdir(cgroup)).expect("it is empty");
     }
 
-    pub fn exec<S: AsRef<str>>(&self, cgroup: Option<CgroupId>, argv: &[S]) -> Running {
+    pub fn exec<S: AsRef<str>>(&self, cgroup: Option<CgroupId>, argv: &[S]) -> TracedCommand {
         let command = Command::new(argv.iter().map(AsRef::as_ref));
         self.host.exec(command, cgroup, ExecOptions::default()).expect("it starts")
     }
@@ -75,7 +77,7 @@ pub fn account(
 ) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
     let mut map = |name: &str| -> BTreeMap<String, u64> {
         let file = engine.find_file(cgroup, name).expect("the file is there");
-        let text = engine.read(host, &owner(), cgroup, file).expect("it can be read");
+        let text = engine.session(host, &owner()).read(cgroup, file).expect("it can be read");
         let text = String::from_utf8(text).expect("a text");
         let pair = |line: &str| {
             let (key, value) = line.split_once(' ').expect("a key and a value");

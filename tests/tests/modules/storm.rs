@@ -71,7 +71,7 @@ const WITNESS: [(&str, &str); 3] = [("FORKS", ""), ("EXITS", ""), ("BIND", "")];
 
 /// Loaded and unloaded time and again while a storm rages: at any moment it knows exactly the tasks that there are.
 #[test]
-fn a_module_loaded_in_a_fork_storm_is_told_of_everything_exactly_once() {
+fn module_loaded_in_a_fork_storm_counts_each_task_once() {
     let (storm, file) = (CProgram::compile_static(STORM), c_module("witness", &WITNESS));
     let hosted = Hosted::start();
     let path = storm.path().to_owned();
@@ -103,7 +103,7 @@ fn a_module_loaded_in_a_fork_storm_is_told_of_everything_exactly_once() {
 
 /// What a program says that it has done is what the module was told, to the last fork, while another storm rages.
 #[test]
-fn the_forks_of_a_program_are_told_to_the_last_one_beside_a_storm() {
+fn module_counts_every_fork_beside_a_storm() {
     const FORKS: u64 = 1_500;
     let (storm, file) = (CProgram::compile_static(STORM), c_module("witness", &WITNESS));
     let hosted = Hosted::start();
@@ -151,7 +151,7 @@ int main(void)
     let read = |name: &'static str| {
         hosted.with(move |engine, host| {
             let file = engine.find_file(group, name).unwrap();
-            let text = engine.read(host, &super::hosted::owner(), group, file).unwrap();
+            let text = engine.session(host, &super::hosted::owner()).read(group, file).unwrap();
             String::from_utf8(text).unwrap()
         })
     };

@@ -8,7 +8,7 @@ use syn::{Attribute, File, ForeignItem, Item, ItemMod, ItemUse, UseTree, Visibil
 
 /// A module, in a file of its own or inside one.
 #[derive(Default)]
-pub(crate) struct Module {
+pub(crate) struct ParsedModule {
     pub(crate) file: String,
     pub(crate) parent: Option<usize>,
     pub(crate) children: BTreeMap<String, usize>,
@@ -32,16 +32,16 @@ pub(crate) struct Import {
 ///
 /// # Errors
 /// A file that does not parse, a `mod` without a file.
-pub(crate) fn modules(files: &BTreeMap<String, String>, root: &str) -> Result<Vec<Module>, String> {
-    let mut reader = Reader { files, modules: Vec::new(), at: 0, below: String::new(), failed: None };
+pub(crate) fn modules(files: &BTreeMap<String, String>, root: &str) -> Result<Vec<ParsedModule>, String> {
+    let mut reader = ModuleReader { files, modules: Vec::new(), at: 0, below: String::new(), failed: None };
     let folder = root.rsplit_once('/').map_or("", |(folder, _)| folder);
     reader.file(root, folder, None)?;
     Ok(reader.modules)
 }
 
-struct Reader<'a> {
+struct ModuleReader<'a> {
     files: &'a BTreeMap<String, String>,
-    modules: Vec<Module>,
+    modules: Vec<ParsedModule>,
     /// The module that is read.
     at: usize,
     /// The folder in which its `mod x;` looks for files.
@@ -49,7 +49,7 @@ struct Reader<'a> {
     failed: Option<String>,
 }
 
-impl Reader<'_> {
+impl ModuleReader<'_> {
     fn file(&mut self, file: &str, below: &str, parent: Option<usize>) -> Result<usize, String> {
         let text = self.files.get(file).ok_or(format!("arrows: {file}: no such file"))?;
         let parsed: File = syn::parse_str(text).map_err(|error| format!("arrows: {file}: {error}"))?;
@@ -66,7 +66,7 @@ impl Reader<'_> {
         read: impl FnOnce(&mut Self),
     ) -> usize {
         let module = self.modules.len();
-        self.modules.push(Module { file: file.to_owned(), parent, ..Module::default() });
+        self.modules.push(ParsedModule { file: file.to_owned(), parent, ..ParsedModule::default() });
         let outer = (self.at, std::mem::replace(&mut self.below, below.to_owned()));
         self.at = module;
         read(self);
@@ -83,7 +83,7 @@ impl Reader<'_> {
         self.file(file, &below, Some(self.at))
     }
 
-    fn here(&mut self) -> &mut Module {
+    fn here(&mut self) -> &mut ParsedModule {
         &mut self.modules[self.at]
     }
 
@@ -112,8 +112,13 @@ impl Reader<'_> {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
         let mut field = false;
-        for token in tokens {
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
             match token {
+                // `pub(super)`: a visibility uses nothing
+                TokenTree::Ident(name) if name == "pub" => {
+                    let _ = tokens.next_if(|next| matches!(next, TokenTree::Group(_)));
+                }
                 TokenTree::Ident(name) => {
                     if colons != 2 {
                         self.mention(std::mem::take(&mut path));
@@ -156,7 +161,7 @@ impl Reader<'_> {
     }
 }
 
-impl<'ast> Visit<'ast> for Reader<'_> {
+impl<'ast> Visit<'ast> for ModuleReader<'_> {
     fn visit_file(&mut self, file: &'ast File) {
         for item in &file.items {
             self.top_item(item);
@@ -216,7 +221,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 }
 
-impl Reader<'_> {
+impl ModuleReader<'_> {
     /// An item of a module itself, not of a function.
     fn top_item(&mut self, item: &Item) {
         if attributes(item).iter().any(is_test) {
@@ -314,7 +319,7 @@ fn attributes(item: &Item) -> &[Attribute] {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Module {
+    fn parsed(text: &str) -> ParsedModule {
         let files = [("src/lib.rs", text), ("src/other.rs", "")];
         let files = files.map(|(file, text)| (file.to_owned(), text.to_owned())).into();
         modules(&files, "src/lib.rs").unwrap().swap_remove(0)
@@ -348,6 +353,8 @@ mod tests {
     fn attributes_visibility_and_tests_mention_nothing() {
         assert!(!mentioned("#[serde(with = \"a\")] #[a::b] struct S;", "a::b"));
         assert!(!mentioned("pub(in crate::a) struct S;", "crate::a"));
+        assert!(!mentioned("macro_rules! m { () => { pub(super) fn f() {} } }", "super"));
+        assert!(mentioned("macro_rules! m { () => { pub fn f() -> super::a::B {} } }", "super::a::B"));
         assert!(!mentioned("#[cfg(test)] mod tests { fn f() { crate::a::b() } }", "crate::a::b"));
         let both = "#[cfg(all(feature = \"x\", any(unix, y), test))] fn f() { crate::a::b() }";
         assert!(!mentioned(both, "crate::a::b"));

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::process::Command;
 
 /// Where files are read.
-pub(crate) struct Source<'a> {
+pub(crate) struct SourceTree<'a> {
     /// The top of the repository.
     pub(crate) top: &'a Path,
     /// The commit; the work tree if none.
     pub(crate) revision: Option<&'a str>,
 }
 
-impl Source<'_> {
+impl SourceTree<'_> {
     /// The text of each Rust file below a folder, by its path in the repository.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ const LONGEST_REPORT: usize = 60;
 
 /// What is to be known of a run.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Log {
+pub(super) struct FuzzLog {
     /// Inputs that were tried.
     pub(super) executions: Option<u64>,
     /// Edges of the code that were reached.
@@ -16,10 +16,10 @@ pub(super) struct Log {
     pub(super) report: Vec<String>,
 }
 
-impl Log {
+impl FuzzLog {
     /// Reads what there is.
-    pub(super) fn read(text: &str) -> Log {
-        let mut log = Log::default();
+    pub(super) fn read(text: &str) -> FuzzLog {
+        let mut log = FuzzLog::default();
         for line in text.lines() {
             if let Some(number) = line.strip_prefix("stat::number_of_executed_units:") {
                 log.executions = number.trim().parse().ok();
@@ -69,13 +69,13 @@ stat::number_of_executed_units: 539
 
     #[test]
     fn a_run_tells_executions_and_the_last_coverage() {
-        let log = Log::read(QUIET);
+        let log = FuzzLog::read(QUIET);
         assert_eq!((log.executions, log.coverage, log.input), (Some(12964), Some(1356), None));
     }
 
     #[test]
     fn a_finding_tells_its_input_and_how_it_came_to_be() {
-        let log = Log::read(FINDING);
+        let log = FuzzLog::read(FINDING);
         assert_eq!((log.executions, log.coverage), (Some(539), Some(1214)));
         assert_eq!(log.input.as_deref(), Some("artifacts/shares/crash-29bfb75f"));
         assert!(log.report[0].contains("panicked at fuzz_targets/shares.rs:48:9"), "{:?}", log.report);
@@ -86,20 +86,20 @@ stat::number_of_executed_units: 539
     #[test]
     fn a_long_report_keeps_its_input() {
         let frames = "  at somewhere\n".repeat(LONGEST_REPORT);
-        let log = Log::read(&FINDING.replace("stack backtrace:\n", &frames));
+        let log = FuzzLog::read(&FINDING.replace("stack backtrace:\n", &frames));
         assert_eq!(log.report.len(), LONGEST_REPORT + 1);
         assert_eq!(log.report.last().unwrap(), "Base64: gXJlcz14P3JubnJ4clI9dQ==");
     }
 
     #[test]
     fn a_run_without_instrumentation_has_no_coverage() {
-        let log = Log::read("INFO: A corpus is not provided\n#2\tINITED exec/s: 0 rss: 27Mb\n");
+        let log = FuzzLog::read("INFO: A corpus is not provided\n#2\tINITED exec/s: 0 rss: 27Mb\n");
         assert_eq!((log.executions, log.coverage), (None, None));
     }
 
     #[test]
     fn one_that_was_killed_tells_its_last_lines() {
-        let log = Log::read(&QUIET.lines().take(4).collect::<Vec<_>>().join("\n"));
+        let log = FuzzLog::read(&QUIET.lines().take(4).collect::<Vec<_>>().join("\n"));
         assert_eq!(log.executions, None);
         assert!(log.report.last().unwrap().starts_with("#12964"), "{:?}", log.report);
     }

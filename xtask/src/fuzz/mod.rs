@@ -17,14 +17,14 @@ use std::thread;
 
 use build::build;
 pub(crate) use build::compiler;
-use run::{Outcome, replay, run};
+use run::{TargetRun, replay, run};
 
 /// Seconds for each target unless told otherwise.
 const SECONDS: u32 = 60;
 
 /// What is asked for.
 #[derive(Debug, PartialEq)]
-struct Wanted {
+struct FuzzArguments {
     seconds: u32,
     /// Play this one input instead of looking for new ones.
     input: Option<PathBuf>,
@@ -50,8 +50,8 @@ pub(crate) fn fuzz(arguments: impl Iterator<Item = String>) -> Result<(), String
     }
 }
 
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
-    let mut wanted = Wanted { seconds: SECONDS, input: None, targets: Vec::new() };
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<FuzzArguments, String> {
+    let mut wanted = FuzzArguments { seconds: SECONDS, input: None, targets: Vec::new() };
     while let Some(argument) = arguments.next() {
         if argument == "--seconds" {
             let number = arguments.next().and_then(|number| number.parse().ok());
@@ -91,7 +91,7 @@ fn explore(directory: &Path, programs: &Path, targets: Vec<String>, seconds: u32
     let at_a_time = thread::available_parallelism().map_or(1, usize::from).min(targets.len());
     eprintln!("xtask: fuzz: {} targets, {seconds} s each, {at_a_time} at a time", targets.len());
     let waiting = Mutex::new(VecDeque::from(targets));
-    let outcomes: Mutex<Vec<Outcome>> = Mutex::default();
+    let outcomes: Mutex<Vec<TargetRun>> = Mutex::default();
     let work = || -> Result<(), String> {
         loop {
             let Some(target) = waiting.lock().expect("no panic").pop_front() else { return Ok(()) };
@@ -116,17 +116,19 @@ fn explore(directory: &Path, programs: &Path, targets: Vec<String>, seconds: u32
 mod tests {
     use super::*;
 
-    fn parsed(arguments: &str) -> Result<Wanted, String> {
+    fn parsed(arguments: &str) -> Result<FuzzArguments, String> {
         parse(arguments.split_whitespace().map(str::to_owned))
     }
 
     #[test]
     fn a_minute_for_all_targets_unless_told_otherwise() {
-        let all = Wanted { seconds: 60, input: None, targets: Vec::new() };
+        let all = FuzzArguments { seconds: 60, input: None, targets: Vec::new() };
         assert_eq!(parsed(""), Ok(all));
-        let some = Wanted { seconds: 5, input: None, targets: vec!["journal".into(), "shares".into()] };
+        let some =
+            FuzzArguments { seconds: 5, input: None, targets: vec!["journal".into(), "shares".into()] };
         assert_eq!(parsed("journal --seconds 5 shares"), Ok(some));
-        let one = Wanted { seconds: 60, input: Some("crash-1".into()), targets: vec!["journal".into()] };
+        let one =
+            FuzzArguments { seconds: 60, input: Some("crash-1".into()), targets: vec!["journal".into()] };
         assert_eq!(parsed("--input crash-1 journal"), Ok(one));
     }
 

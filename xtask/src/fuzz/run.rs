@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::log::Log;
+use super::log::FuzzLog;
 
 /// The longest input, in bytes.
 const LONGEST: u32 = 4096;
@@ -15,17 +15,22 @@ const LONGEST: u32 = 4096;
 const PATIENCE: u32 = 20;
 
 /// How a run ended.
-pub(super) struct Outcome {
+pub(super) struct TargetRun {
     pub(super) target: String,
     /// Why it is no success.
     pub(super) failure: Option<String>,
-    log: Log,
+    log: FuzzLog,
     file: PathBuf,
     took: Duration,
 }
 
 /// Runs a target for a while, with what earlier runs and the seeds have for it.
-pub(super) fn run(directory: &Path, programs: &Path, target: &str, seconds: u32) -> Result<Outcome, String> {
+pub(super) fn run(
+    directory: &Path,
+    programs: &Path,
+    target: &str,
+    seconds: u32,
+) -> Result<TargetRun, String> {
     let (corpus, artifacts) = (format!("corpus/{target}"), format!("artifacts/{target}"));
     for path in [&corpus, &artifacts] {
         writable_for_all(&directory.join(path)).map_err(|error| format!("fuzz: {path}: {error}"))?;
@@ -51,7 +56,7 @@ pub(super) fn run(directory: &Path, programs: &Path, target: &str, seconds: u32)
     let status = command.status().map_err(failed)?;
     let took = begin.elapsed();
     let text = fs::read(&file).map_err(failed)?;
-    let log = Log::read(&String::from_utf8_lossy(&text));
+    let log = FuzzLog::read(&String::from_utf8_lossy(&text));
     let failure = if !status.success() {
         Some(status.to_string())
     } else if log.executions.is_none() || log.coverage.is_none_or(|edges| edges == 0) {
@@ -60,7 +65,7 @@ pub(super) fn run(directory: &Path, programs: &Path, target: &str, seconds: u32)
     } else {
         None
     };
-    Ok(Outcome { target: target.to_owned(), failure, log, file, took })
+    Ok(TargetRun { target: target.to_owned(), failure, log, file, took })
 }
 
 /// The target of the control socket becomes a user who owns nothing, and has to leave its finding somewhere.
@@ -87,7 +92,7 @@ pub(super) fn replay(programs: &Path, target: &str, input: &Path) -> Result<(), 
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for TargetRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
         writeln!(

@@ -18,10 +18,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 use std::{fs, thread};
 
-use arguments::Wanted;
-use programs::{Program, chains};
-use progress::Progress;
-use run::Outcome;
+use arguments::TestArguments;
+use programs::{TestProgram, chains};
+use progress::TestProgress;
+use run::ProgramRun;
 
 use crate::{MODULES, cargo};
 
@@ -72,7 +72,7 @@ pub(crate) fn build() -> Result<(), String> {
 }
 
 /// Builds all that tests run, in both workspaces, and returns the test programs.
-fn programs() -> Result<Vec<Program>, String> {
+fn programs() -> Result<Vec<TestProgram>, String> {
     let modules = ["--locked", "--manifest-path", MODULES];
     // Tests run programs of the workspace and load modules, also those outside of the tree.
     cargo(&["build", "--workspace", "--lib", "--bins", "--examples"], &[])?;
@@ -83,17 +83,17 @@ fn programs() -> Result<Vec<Program>, String> {
 }
 
 /// Runs the programs, some at a time.
-fn run(place: &Path, programs: Vec<Program>, wanted: &Wanted) -> Result<(), String> {
+fn run(place: &Path, programs: Vec<TestProgram>, wanted: &TestArguments) -> Result<(), String> {
     let at_a_time = wanted.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    let progress = Mutex::new(Progress::new(programs.len(), io::stderr().is_terminal()));
+    let progress = Mutex::new(TestProgress::new(programs.len(), io::stderr().is_terminal()));
     let waiting = Mutex::new(chains(programs));
-    let begin = |program: &Program| progress.lock().expect("no panic").begin(program);
+    let begin = |program: &TestProgram| progress.lock().expect("no panic").begin(program);
     let work = || {
         loop {
             let Some(chain) = waiting.lock().expect("no panic").pop_front() else { return };
             for program in chain {
                 begin(&program);
-                let outcome = Outcome::of(program, place, &wanted.rest);
+                let outcome = ProgramRun::of(program, place, &wanted.rest);
                 progress.lock().expect("no panic").end(outcome);
             }
         }

@@ -5,7 +5,7 @@ const LONGEST: usize = 200;
 
 /// What is to be known of a program's output.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Output {
+pub(super) struct TestOutput {
     /// Tests that passed.
     pub(super) passed: usize,
     /// Names of tests that failed.
@@ -16,9 +16,9 @@ pub(super) struct Output {
     pub(super) report: Vec<String>,
 }
 
-impl Output {
-    pub(super) fn read(text: &str) -> Output {
-        let mut output = Output::default();
+impl TestOutput {
+    pub(super) fn read(text: &str) -> TestOutput {
+        let mut output = TestOutput::default();
         for line in text.lines() {
             if let Some((name, verdict)) =
                 line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... "))
@@ -72,7 +72,7 @@ test result: FAILED. 1 passed; 2 failed; 1 ignored
 
     #[test]
     fn output_tells_failures_and_skips() {
-        let output = Output::read(FAILING);
+        let output = TestOutput::read(FAILING);
         assert_eq!((output.passed, output.failed.join(" ")), (1, "b c".into()));
         assert_eq!(output.skipped, ["there is no gdb"]);
         assert_eq!(output.report[0], "failures:");
@@ -81,7 +81,7 @@ test result: FAILED. 1 passed; 2 failed; 1 ignored
 
     #[test]
     fn output_without_a_verdict_tells_its_last_lines() {
-        let output = Output::read(&"noise\n".repeat(100));
+        let output = TestOutput::read(&"noise\n".repeat(100));
         assert_eq!((output.report.len(), output.failed.len()), (60, 0));
     }
 }

@@ -21,7 +21,7 @@ const LONG: [&str; 3] =
 
 /// One test program.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Program {
+pub(super) struct TestProgram {
     /// The file of its `main`, from the top of the repository.
     pub(super) name: String,
     pub(super) path: PathBuf,
@@ -29,10 +29,10 @@ pub(super) struct Program {
     pub(super) directory: PathBuf,
 }
 
-impl Program {
+impl TestProgram {
     #[cfg(test)]
-    pub(super) fn named(name: &str) -> Program {
-        Program { name: name.to_owned(), path: PathBuf::new(), directory: PathBuf::new() }
+    pub(super) fn named(name: &str) -> TestProgram {
+        TestProgram { name: name.to_owned(), path: PathBuf::new(), directory: PathBuf::new() }
     }
 }
 
@@ -40,7 +40,7 @@ impl Program {
 ///
 /// # Errors
 /// Says that cargo can't run or that something does not build.
-pub(super) fn build(selection: &[&str]) -> Result<Vec<Program>, String> {
+pub(super) fn build(selection: &[&str]) -> Result<Vec<TestProgram>, String> {
     let words = ["test", "--no-run", "--message-format=json-render-diagnostics"];
     eprintln!("xtask: cargo test --no-run {}", selection.join(" "));
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -56,7 +56,7 @@ pub(super) fn build(selection: &[&str]) -> Result<Vec<Program>, String> {
 }
 
 /// The test program that a message of cargo's tells of, if it does.
-fn program(message: &str) -> Option<Program> {
+fn program(message: &str) -> Option<TestProgram> {
     let message: Value = serde_json::from_str(message).ok()?;
     if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
         return None;
@@ -64,12 +64,12 @@ fn program(message: &str) -> Option<Program> {
     let source = Path::new(message["target"]["src_path"].as_str()?);
     let name = source.strip_prefix(super::top()).unwrap_or(source).display().to_string();
     let directory = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
-    Some(Program { name, path: message["executable"].as_str()?.into(), directory })
+    Some(TestProgram { name, path: message["executable"].as_str()?.into(), directory })
 }
 
 /// The programs in the order in which they begin. Those of one chain run one after the other.
-pub(super) fn chains(programs: Vec<Program>) -> VecDeque<Vec<Program>> {
-    let place = |list: &[&str], program: &Program| list.iter().position(|name| *name == program.name);
+pub(super) fn chains(programs: Vec<TestProgram>) -> VecDeque<Vec<TestProgram>> {
+    let place = |list: &[&str], program: &TestProgram| list.iter().position(|name| *name == program.name);
     let (mut kernel, mut others): (Vec<_>, Vec<_>) =
         programs.into_iter().partition(|program| ON_THE_KERNEL.contains(&program.name.as_str()));
     kernel.sort_by_key(|program| place(&ON_THE_KERNEL, program));
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn programs_on_the_kernel_are_one_chain() {
         let names = ["z.rs", "tests/tests/kernel.rs", "a.rs", "tests/tests/differential.rs"];
-        let chains = chains(names.map(Program::named).to_vec());
+        let chains = chains(names.map(TestProgram::named).to_vec());
         let chains: Vec<Vec<&str>> =
             chains.iter().map(|chain| chain.iter().map(|program| program.name.as_str()).collect()).collect();
         assert_eq!(chains[0], ["tests/tests/differential.rs", "tests/tests/kernel.rs"]);

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::io::{Write as _, stderr};
 use std::time::{Duration, Instant};
 
-use super::programs::Program;
-use super::run::Outcome;
+use super::programs::TestProgram;
+use super::run::ProgramRun;
 
 /// What has happened by now.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct TestProgress {
     began: Instant,
     /// How many programs there are.
     all: usize,
@@ -17,26 +17,36 @@ pub(super) struct Progress {
     ended: usize,
     passed: usize,
     skipped: usize,
-    failed: Vec<Outcome>,
+    failed: Vec<ProgramRun>,
     /// A line at the bottom of a terminal is written anew all the time.
     terminal: bool,
     last: Instant,
 }
 
-impl Progress {
-    pub(super) fn new(all: usize, terminal: bool) -> Progress {
+impl TestProgress {
+    pub(super) fn new(all: usize, terminal: bool) -> TestProgress {
         eprintln!("xtask: {all} test programs");
         let now = Instant::now();
         let (running, failed) = (Vec::new(), Vec::new());
-        Progress { began: now, all, running, ended: 0, passed: 0, skipped: 0, failed, terminal, last: now }
+        TestProgress {
+            began: now,
+            all,
+            running,
+            ended: 0,
+            passed: 0,
+            skipped: 0,
+            failed,
+            terminal,
+            last: now,
+        }
     }
 
-    pub(super) fn begin(&mut self, program: &Program) {
+    pub(super) fn begin(&mut self, program: &TestProgram) {
         self.running.push((program.name.clone(), Instant::now()));
     }
 
     /// Prints a line for a program, and what its failure says.
-    pub(super) fn end(&mut self, outcome: Outcome) {
+    pub(super) fn end(&mut self, outcome: ProgramRun) {
         self.running.retain(|(name, _)| *name != outcome.program.name);
         self.ended += 1;
         self.passed += outcome.output.passed;

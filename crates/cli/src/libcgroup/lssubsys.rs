@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use penfold_linux::proc::{MountEntry, mounts};
 use penfold_server::protocol::{Hierarchy, SubsystemsCall};
 
 use super::exit_status::EXIT_STATUS;
@@ -44,9 +45,7 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
     let hierarchies = Hierarchies::ask(remote)?;
-    // anybody's mount may have a name that is no text
-    let mounts = std::fs::read("/proc/self/mounts").unwrap_or_default();
-    let mounts = String::from_utf8_lossy(&mounts);
+    let mounts = mounts().unwrap_or_default();
     let named = &arguments.controllers;
     let mut text = String::new();
     for one in &hierarchies.0 {
@@ -78,21 +77,18 @@ fn lines(arguments: &Arguments, hierarchy: &Hierarchy, mounts: &[String]) -> Str
 }
 
 /// Where a hierarchy is mounted as files: the type of those mounts has its controllers after `cgroup.`.
-fn mount_points(mounts: &str, hierarchy: &Hierarchy) -> Vec<String> {
+fn mount_points(mounts: &[MountEntry], hierarchy: &Hierarchy) -> Vec<String> {
     let mut own = hierarchy.subsystems.clone();
     own.sort();
     let fits = |kind: &str| {
-        let Some(list) = kind.strip_prefix("fuse.cgroup.") else { return false };
+        let Some(list) = kind.strip_prefix("cgroup.") else { return false };
         let mut there: Vec<&str> = list.split('+').collect();
         there.sort_unstable();
         there == own
     };
-    let of = |line: &str| {
-        let mut fields = line.split(' ').skip(1);
-        let (place, kind) = (fields.next()?, fields.next()?);
-        fits(kind).then(|| place.to_owned())
-    };
-    mounts.lines().filter_map(of).collect()
+    // anybody's mount may have a name that is no text
+    let place = |mount: &MountEntry| String::from_utf8_lossy(&mount.escaped_mount_point).into_owned();
+    mounts.iter().filter(|mount| mount.fuse_subtype().is_some_and(fits)).map(place).collect()
 }
 
 #[cfg(test)]
@@ -101,9 +97,13 @@ mod tests {
 
     #[test]
     fn mount_points_are_those_of_the_same_controllers() {
-        let mounts = "penfold /a fuse.cgroup.cpuset+pids rw 0 0\npenfold /b fuse.cgroup.pids rw 0 0\n";
+        let lines: [&[u8]; 2] = [
+            b"8 1 0:5 / /a rw - fuse.cgroup.cpuset+pids penfold rw",
+            b"9 1 0:6 / /b rw - fuse.cgroup.pids penfold rw",
+        ];
+        let mounts: Vec<MountEntry> = lines.into_iter().filter_map(MountEntry::parse).collect();
         let subsystems = vec!["pids".to_owned(), "cpuset".to_owned()];
         let hierarchy = Hierarchy { subsystems, ..Hierarchy::default() };
-        assert_eq!(mount_points(mounts, &hierarchy), ["/a"]);
+        assert_eq!(mount_points(&mounts, &hierarchy), ["/a"]);
     }
 }

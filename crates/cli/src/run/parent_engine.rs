@@ -1,5 +1,7 @@
 //! The engine around a job: that of the job that this process is in, or a daemon's.
 
+use penfold_core::Tid;
+use penfold_linux::proc::{StatusFile, command_name};
 use penfold_linux::trace::TRACER_NAME;
 use penfold_server::address::Address;
 use penfold_server::connection::Connection;
@@ -55,27 +57,19 @@ fn around_us(global: &Global) -> Option<Remote> {
 fn is_supervised() -> bool {
     match tracer() {
         // in a pid namespace of our own the tracer has no number; whether it is one of ours then the socket tells
-        0 => std::env::var_os(VARIABLE).is_some(),
-        thread => {
-            let name = std::fs::read_to_string(format!("/proc/{thread}/comm")).unwrap_or_default();
-            name.trim_end() == TRACER_NAME
-        }
+        None => std::env::var_os(VARIABLE).is_some(),
+        Some(thread) => command_name(thread) == TRACER_NAME,
     }
 }
 
-/// The thread that traces us; 0 for none.
-fn tracer() -> i64 {
-    status_number("self", "TracerPid:").unwrap_or(0)
+/// The thread that traces us.
+fn tracer() -> Option<Tid> {
+    StatusFile::own()?.tracer()
 }
 
 /// The process of that thread.
 fn tracer_process() -> Option<i64> {
-    status_number(&tracer().to_string(), "Tgid:")
-}
-
-fn status_number(process: &str, field: &str) -> Option<i64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix(field))?.trim().parse().ok()
+    StatusFile::read(tracer()?)?.group().map(|Tid(process)| process.into())
 }
 
 /// Our own cgroups, of the hierarchies that the settings concern; without settings, of the first.

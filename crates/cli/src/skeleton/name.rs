@@ -1,7 +1,10 @@
 //! Which names a new controller can have.
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Context, Engine, Errno, Result, Subsystem};
+use penfold_core::{
+    Engine, Errno, Result,
+    subsystem::{Context, Subsystem},
+};
 
 use crate::failure::Failure;
 

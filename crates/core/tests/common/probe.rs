@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use penfold_core::{
-    Callbacks, Context, ControlFile, EngineView, Errno, Error, Migration, Resource, Result, Rule, Subsystem,
-    Tid, UNLIMITED,
+    Errno, Error, Result, Tid,
+    control_file::ControlFile,
+    subsystem::{Callbacks, Context, EngineView, Migration, Resource, Rule, Subsystem, UNLIMITED},
 };
 
 /// How often each callback ran, and how many states are alive.

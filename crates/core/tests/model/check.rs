@@ -1,6 +1,10 @@
 //! The comparison of everything that can be observed.
 
-use penfold_core::{Callbacks, CgroupId, EventMask, Resource, Tid};
+use penfold_core::{
+    CgroupId, Tid,
+    host::EventMask,
+    subsystem::{Callbacks, Resource},
+};
 
 use super::drive::CoreAndModel;
 use super::naive::{KINDS, at, of_forks};
@@ -40,7 +44,7 @@ impl CoreAndModel {
                 interest.set(wanted, interest.contains(wanted) || callback);
             }
         }
-        assert_eq!(engine.interest(), interest);
+        assert_eq!(engine.event_mask(), interest);
         let refusing = model.subs().any(|sub| {
             let mut histories = sub.css.values().flat_map(|css| css.histories.iter().zip(sub.rules()));
             sub.refusing || histories.any(|(history, &rule)| of_forks(rule) && history.limit.is_some())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use penfold_core::{Callbacks, Errno};
+use penfold_core::{Errno, subsystem::Callbacks};
 
 use super::naive::{CoreModel, ErrnoResult, KINDS, ModelCgroup, ModelCss, ModelSubsystem, join, parent_of};
 
@@ -172,7 +172,7 @@ impl CoreModel {
         let sub = self.sub_mut(slot);
         let mut css = sub.new_css();
         for (rule, history) in sub.rules().iter().zip(&mut css.histories) {
-            history.peak = if *rule == penfold_core::Resource::Tasks { population } else { 0 };
+            history.peak = if *rule == penfold_core::subsystem::Resource::Tasks { population } else { 0 };
         }
         sub.css.insert("/".into(), css);
         if sub.has(Callbacks::FORK) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use penfold_core::{Caller, CgroupId, CpuTime, CssSetId, Errno, ForkCharge, Host as _, Tid};
+use penfold_core::{Caller, CgroupId, CssSetId, Errno, ForkCharge, Tid, host::Host as _, subsystem::CpuTime};
 use penfold_testkit::SimWorld;
 
 use super::naive::{CoreModel, ErrnoResult, KINDS, Membership, SubsystemKind, is_below, join, parent_of};
@@ -295,7 +295,11 @@ impl CoreAndModel {
         meant: ErrnoResult<Option<i32>>,
     ) -> (ErrnoResult, ErrnoResult) {
         // By its id: the model has no owners of files, and open(2) would check them.
-        let file = if whole { penfold_core::FileId::Procs } else { penfold_core::FileId::Tasks };
+        let file = if whole {
+            penfold_core::control_file::FileId::Procs
+        } else {
+            penfold_core::control_file::FileId::Tasks
+        };
         let CoreAndModel { world, model, .. } = self;
         let core =
             world.as_caller(&CoreAndModel::caller(user), |world| world.try_write_opened(id, file, text));

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use penfold_core::{Callbacks, Errno, Resource};
+use penfold_core::{
+    Errno,
+    subsystem::{Callbacks, Resource},
+};
 
 use crate::common::{CallCounts, Faults};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use penfold_core::{Callbacks, Errno};
+use penfold_core::{Errno, subsystem::Callbacks};
 
 use super::naive::{CoreModel, ErrnoResult, ModelCgroup, ModelHierarchy};
 

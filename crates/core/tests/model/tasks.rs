@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use penfold_core::{Callbacks, Errno, Resource};
+use penfold_core::{
+    Errno,
+    subsystem::{Callbacks, Resource},
+};
 
 use super::naive::{
     CoreModel, ErrnoResult, ForkInFlight, KINDS, Membership, ModelSubsystem, ModelTask, at, of_forks, upwards,

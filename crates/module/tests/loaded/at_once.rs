@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use penfold_core::{CgroupId, Errno, FileId, Tid};
+use penfold_core::{CgroupId, Errno, Tid, control_file::FileId};
 use penfold_module::loader::Controller;
 use penfold_testkit::{SimWorld, c_module};
 

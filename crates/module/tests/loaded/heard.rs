@@ -7,17 +7,17 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-struct Ear(Arc<Mutex<Vec<String>>>);
+struct LogRecorder(Arc<Mutex<Vec<String>>>);
 
-struct Words(String);
+struct EventText(String);
 
-impl Visit for Words {
+impl Visit for EventText {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         write!(self.0, "{}={value:?} ", field.name()).expect("a String takes all");
     }
 }
 
-impl Subscriber for Ear {
+impl Subscriber for LogRecorder {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -31,7 +31,7 @@ impl Subscriber for Ear {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut words = Words(format!("{} ", event.metadata().level()));
+        let mut words = EventText(format!("{} ", event.metadata().level()));
         event.record(&mut words);
         self.0.lock().unwrap().push(words.0);
     }
@@ -49,6 +49,6 @@ pub fn during(work: impl FnOnce()) -> Vec<String> {
 /// The same; `work` can look at what was said so far.
 pub fn meanwhile(work: impl FnOnce(&Mutex<Vec<String>>)) -> Vec<String> {
     let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-    tracing::subscriber::with_default(Ear(lines.clone()), || work(&lines));
+    tracing::subscriber::with_default(LogRecorder(lines.clone()), || work(&lines));
     std::mem::take(&mut *lines.lock().unwrap())
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::thread;
 
-use penfold_module::loader::{Controller, ModuleFile, StillMapped, still_mapped};
+use penfold_module::loader::{Controller, LingeringModule, ModuleFile, still_mapped};
 use penfold_testkit::{SimWorld, TempFile, c_module};
 
 use super::account::{Modules as _, is_mapped};
@@ -17,7 +17,7 @@ fn lingering(name: &str, macros: &[(&str, &str)]) -> (TempFile, TempFile) {
     (c_module("lingering", &macros), log)
 }
 
-fn still(name: &str) -> Vec<StillMapped> {
+fn still(name: &str) -> Vec<LingeringModule> {
     still_mapped().into_iter().filter(|one| one.name == name).collect()
 }
 
@@ -92,9 +92,9 @@ fn loaded_bytes_are_those_that_were_read() {
     let (other, _log) = lingering("other", &[]);
     let read = ModuleFile::read(file.path()).unwrap();
     fs::copy(other.path(), file.path()).unwrap();
-    assert_eq!(read.info().unwrap().name, "read");
+    assert_eq!(read.description().unwrap().name, "read");
     let controller = Controller::load(read).unwrap();
-    assert_eq!(controller.info().name, "read");
+    assert_eq!(controller.description().name, "read");
     // nor while it is loaded
     fs::write(file.path(), "garbage").unwrap();
     let mut world = SimWorld::new();

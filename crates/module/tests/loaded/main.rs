@@ -4,6 +4,7 @@
 
 mod account;
 mod at_once;
+mod example;
 mod failing;
 mod garbage;
 mod heard;

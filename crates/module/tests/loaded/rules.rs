@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use penfold_core::{Errno, Tid};
+use penfold_core::{Access, Errno, Tid};
 use penfold_module::loader::{Controller, LoadError};
 use penfold_testkit::{SimWorld, TempFile, c_module};
 
@@ -104,7 +104,7 @@ fn e6_6_a_create_that_fails_at_load_leaves_nothing() {
     let (file, log) = logging(&[("FAIL", "1")]);
     let mut world = SimWorld::new();
     let task = world.spawn();
-    let before = (world.engine.proc_cgroups(), world.engine.css_set_count(), world.engine.interest());
+    let before = (world.engine.proc_cgroups(), world.engine.css_set_count(), world.engine.event_mask());
     for _ in 0..3 {
         assert_eq!(world.try_load(Controller::open(file.path()).unwrap()), Err(Errno::ENOMEM));
         assert_eq!(world.last_error().to_string(), "witness: create was told to fail");
@@ -114,7 +114,7 @@ fn e6_6_a_create_that_fails_at_load_leaves_nothing() {
         assert_eq!(world.try_unload("witness"), Err(Errno::ENOENT));
         assert_eq!(
             before,
-            (world.engine.proc_cgroups(), world.engine.css_set_count(), world.engine.interest())
+            (world.engine.proc_cgroups(), world.engine.css_set_count(), world.engine.event_mask())
         );
         assert!(!world.engine.can_refuse_fork(), "create had set a limit");
         let child = world.fork(task);
@@ -239,7 +239,7 @@ fn e6_7_a_file_open_since_before_the_unload_answers_enodev() {
     let top = world.mount("none,name=x");
     world.load_file(file.path());
     world.remount(top, "witness");
-    let old = world.try_open(top, "witness.value", 6).unwrap();
+    let old = world.try_open(top, "witness.value", Access::READ | Access::WRITE).unwrap();
     world.remount(top, "name=x");
     let gone = |world: &mut SimWorld| {
         assert_eq!(world.try_read_opened(top, old), Err(Errno::ENODEV));

@@ -18,7 +18,7 @@ fn file(content: &[u8]) -> TempFile {
 /// It is refused with this errno and in these words, and nothing of it is left.
 fn refused(object: &TempFile, errno: Errno, words: &[&str]) {
     match Controller::open(object.path()) {
-        Ok(controller) => panic!("loaded, though it should say {words:?}: {:?}", controller.info()),
+        Ok(controller) => panic!("loaded, though it should say {words:?}: {:?}", controller.description()),
         Err(error) => {
             let text = error.to_string();
             assert_eq!(error.errno(), errno, "{text}");
@@ -113,7 +113,7 @@ fn an_engine_refuses_names_and_files_that_clash() {
     let taken = c_module("witness", &[]);
     world.load_file(taken.path());
     let task = world.spawn();
-    let before = (world.engine.proc_cgroups(), world.engine.interest());
+    let before = (world.engine.proc_cgroups(), world.engine.event_mask());
     let procs = "{ .name = \"procs\", .read_text = text_read }";
     for (macros, errno, words) in [
         (vec![("NAME", "\"witness\"")], Errno::EEXIST, "a subsystem of this name is loaded"),
@@ -127,7 +127,7 @@ fn an_engine_refuses_names_and_files_that_clash() {
         assert_eq!(loaded, Err(errno), "{refused}");
         assert!(refused.to_string().contains(words), "{refused}");
         assert!(!is_mapped(object.path()));
-        assert_eq!(before, (world.engine.proc_cgroups(), world.engine.interest()));
+        assert_eq!(before, (world.engine.proc_cgroups(), world.engine.event_mask()));
         let child = world.fork(task);
         world.exit(child);
     }

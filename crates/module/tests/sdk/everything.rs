@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use penfold_module::{
     Callbacks, Capability, Context, ControlFile, Css, Errno, Error, IndexSet, Migration, PAGE_SIZE, Resource,
-    Result, Rule, Subsystem, Tid, UNLIMITED,
+    Result, Rule, Subsystem, Tid, UNLIMITED, host::ExistingPages,
 };
 
 /// How many states there are, of all instances together.
@@ -177,7 +177,8 @@ fn act(everything: &mut Everything, ctx: &mut Ctx<'_>, command: &str) -> Result<
         }
         "affinity" => wrap(ctx.host().set_affinity(Tid(number(1)), &mask(2))),
         "memory" => {
-            wrap(ctx.host().set_memory_nodes(Tid(number(1)), &mask(2), &mask(3), words[4] == "migrate"))
+            let existing = if words[4] == "migrate" { ExistingPages::Move } else { ExistingPages::Leave };
+            wrap(ctx.host().set_memory_nodes(Tid(number(1)), &mask(2), &mask(3), existing))
         }
         "freeze" => {
             ctx.host().freeze(Tid(number(1)));

@@ -11,10 +11,10 @@ use std::sync::{Mutex, PoisonError};
 
 use everything::{Everything, STATES};
 use penfold_module::loader::Controller;
-use penfold_module::{Capability, CpuTime, Errno, Tid, abi};
+use penfold_module::{Capability, CpuTime, Errno, MoveScope, Tid, abi, simulated::ChildKind};
 use transcript::TranscribedWorld;
 
-static MODULE: abi::Module = penfold_module::describe!(Everything);
+static MODULE: abi::RawModule = penfold_module::describe!(Everything);
 
 /// The states are counted for all tests together.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -90,15 +90,15 @@ fn every_file_is_read_and_written() {
 fn every_callback_is_called_and_may_refuse() {
     let transcript = same_both_ways(|world| {
         let first = world.mkdir(world.top, "first").unwrap();
-        world.attach(first, Tid(1), false);
-        let thread = world.fork(Tid(1), true).unwrap();
-        let child = world.fork(Tid(1), false).unwrap();
+        world.attach(first, Tid(1), MoveScope::Task);
+        let thread = world.fork(Tid(1), ChildKind::Thread).unwrap();
+        let child = world.fork(Tid(1), ChildKind::Process).unwrap();
         world.write(world.top, "cgroup.clone_children", "1").unwrap();
         let clone = world.mkdir(world.top, "clone").unwrap();
         world.read(clone, "text");
-        world.attach(clone, thread, true);
+        world.attach(clone, thread, MoveScope::ThreadGroup);
         let blocked = world.mkdir(clone, "blocked").unwrap();
-        world.attach(blocked, child, false);
+        world.attach(blocked, child, MoveScope::Task);
         world.sim.exit(thread);
 
         let set = world.sim.engine.initial_css_set();
@@ -109,8 +109,8 @@ fn every_callback_is_called_and_may_refuse() {
         world.write(world.top, "act", "deny create pre_destroy can_attach can_fork event").unwrap();
         assert_eq!(world.mkdir(world.top, "never"), None);
         world.rmdir(blocked);
-        world.attach(first, Tid(3), true);
-        assert_eq!(world.fork(Tid(1), false), None);
+        world.attach(first, Tid(3), MoveScope::ThreadGroup);
+        assert_eq!(world.fork(Tid(1), ChildKind::Process), None);
         assert_eq!(world.write(world.top, "event", "x"), Err(Errno::EBUSY));
         world.look(clone);
         world.write(world.top, "act", "deny").unwrap();
@@ -161,9 +161,9 @@ fn every_service_answers() {
         }
         for _ in 0..70 {
             let task = world.sim.host.spawn(&mut world.sim.engine, 1000);
-            world.attach(group, task, false);
+            world.attach(group, task, MoveScope::Task);
         }
-        world.fork(Tid(4), true);
+        world.fork(Tid(4), ChildKind::Thread);
         world.sim.host.run(Tid(4), 69, CpuTime { user: 5, system: 6 });
         world.read(group, "facts");
         for command in [
@@ -187,7 +187,7 @@ fn every_service_answers() {
         }
         world.look(group);
         for _ in 0..4 {
-            world.fork(Tid(4), false);
+            world.fork(Tid(4), ChildKind::Process);
         }
         world.read(group, "facts");
         world.look(group);
@@ -240,8 +240,8 @@ fn what_the_host_can_not_give_is_refused_with_its_own_reason() {
         world.rmdir(group);
     });
     let wanted = [
-        "write every-thing_1.act \"limit 3\" -> Err(\"the simulated host can't give refusal of forks here: it was told",
-        "write every-thing_1.act \"refuse yes\" -> Err(\"the simulated host can't give refusal of forks here: it was",
+        "write every-thing_1.act \"limit 3\" -> Err(\"the simulated host can't give refusal of forks here: switched off for a test",
+        "write every-thing_1.act \"refuse yes\" -> Err(\"the simulated host can't give refusal of forks here: switched off",
         "write every-thing_1.act \"own\" -> Err(\"every-thing_1.act: a reason of its own Operation not permitted (EPERM)",
     ];
     contains_all(&transcript, &wanted);

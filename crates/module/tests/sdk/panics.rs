@@ -3,13 +3,16 @@
 use std::panic::panic_any;
 
 use penfold_module::loader::Controller;
-use penfold_module::{Callbacks, Context, ControlFile, Errno, Error, Migration, Result, Subsystem, Tid, abi};
+use penfold_module::{
+    Callbacks, Context, ControlFile, Errno, Error, Migration, MoveScope, Result, Subsystem, Tid, abi,
+    simulated::ChildKind,
+};
 
 use super::transcript::TranscribedWorld;
 
 /// Panics in every callback whose name was written to `panics.when`.
 #[derive(Default)]
-struct Panics {
+struct PanickingSubsystem {
     when: String,
 }
 
@@ -24,56 +27,60 @@ impl Drop for State {
     }
 }
 
-type Ctx<'a> = Context<'a, Panics>;
+type Ctx<'a> = Context<'a, PanickingSubsystem>;
 
 /// What is thrown may be anything, and panic once more when it is dropped.
-struct Grenade;
+struct PanicsOnDrop;
 
-impl Drop for Grenade {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
         panic_any(7);
     }
 }
 
-impl Panics {
+impl PanickingSubsystem {
     fn pass(&self, callback: &str) {
         assert!(self.when != callback, "{callback} is unhappy");
     }
 }
 
-fn when_write(panics: &mut Panics, _: &mut Ctx<'_>, callback: &str) -> Result<()> {
-    panics.when = callback.into();
+fn when_write(panicking: &mut PanickingSubsystem, _: &mut Ctx<'_>, callback: &str) -> Result<()> {
+    panicking.when = callback.into();
     Ok(())
 }
 
-fn number_read(panics: &mut Panics, _: &mut Ctx<'_>) -> Result<u64> {
-    panics.pass("read");
+fn number_read(panicking: &mut PanickingSubsystem, _: &mut Ctx<'_>) -> Result<u64> {
+    panicking.pass("read");
     Ok(5)
 }
 
-fn number_write(panics: &mut Panics, ctx: &mut Ctx<'_>, number: u64) -> Result<()> {
-    panics.pass("write");
+fn number_write(panicking: &mut PanickingSubsystem, ctx: &mut Ctx<'_>, number: u64) -> Result<()> {
+    panicking.pass("write");
     ctx.state_mut().bomb = number == 13;
     Ok(())
 }
 
-fn map_read(panics: &mut Panics, _: &mut Ctx<'_>, line: &mut dyn FnMut(&str, u64)) -> Result<()> {
+fn map_read(
+    panicking: &mut PanickingSubsystem,
+    _: &mut Ctx<'_>,
+    line: &mut dyn FnMut(&str, u64),
+) -> Result<()> {
     line("before", 1);
-    panics.pass("map");
+    panicking.pass("map");
     line("after\0wards", 2);
     Ok(())
 }
 
-fn grenade(_: &mut Panics, _: &mut Ctx<'_>) -> Result<()> {
-    panic_any(Grenade)
+fn grenade(_: &mut PanickingSubsystem, _: &mut Ctx<'_>) -> Result<()> {
+    panic_any(PanicsOnDrop)
 }
 
-fn other_rule(_: &mut Panics, ctx: &mut Ctx<'_>) -> Result<()> {
+fn other_rule(_: &mut PanickingSubsystem, ctx: &mut Ctx<'_>) -> Result<()> {
     let _ = ctx.counter(ctx.css(), 3);
     Err(Error::value(Errno::EPERM, "there is no such rule, so this is not reached"))
 }
 
-impl Subsystem for Panics {
+impl Subsystem for PanickingSubsystem {
     type State = State;
 
     const NAME: &'static str = "panics";
@@ -139,7 +146,7 @@ impl Subsystem for Panics {
     }
 }
 
-static MODULE: abi::Module = penfold_module::describe!(Panics);
+static MODULE: abi::RawModule = penfold_module::describe!(PanickingSubsystem);
 
 fn world() -> TranscribedWorld {
     TranscribedWorld::of(Controller::from_static(&MODULE).unwrap())
@@ -153,10 +160,10 @@ fn while_panicking(callback: &str, script: impl FnOnce(&mut TranscribedWorld)) -
     world.write(world.top, "when", "never").unwrap();
     assert_eq!(world.read(world.top, "number"), "5\n", "{callback}");
     let group = world.mkdir(world.top, "afterwards").expect("nobody minds");
-    world.attach(group, Tid(2), false);
-    let child = world.fork(Tid(2), false).expect("nobody minds");
+    world.attach(group, Tid(2), MoveScope::Task);
+    let child = world.fork(Tid(2), ChildKind::Process).expect("nobody minds");
     world.sim.exit(child);
-    world.attach(world.top, Tid(2), false);
+    world.attach(world.top, Tid(2), MoveScope::Task);
     world.rmdir(group);
     assert_eq!(world.sim.engine.tree().children(world.top).count(), 0, "{callback}");
     world.unload()
@@ -177,32 +184,32 @@ fn a_panic_is_an_eio_that_says_so() {
     assert!(transcript.contains("rmdir -> Err(\"panics: the module failed: a panic: pre_destroy is unhappy"));
     let transcript = while_panicking("can_attach", |world| {
         let group = world.mkdir(world.top, "group").unwrap();
-        world.attach(group, Tid(1), false);
+        world.attach(group, Tid(1), MoveScope::Task);
         world.rmdir(group);
     });
     assert!(
         transcript.contains("attach 1 -> Err(\"panics: the module failed: a panic: can_attach is unhappy")
     );
-    while_panicking("can_fork", |world| assert_eq!(world.fork(Tid(1), false), None));
+    while_panicking("can_fork", |world| assert_eq!(world.fork(Tid(1), ChildKind::Process), None));
 }
 
 #[test]
 fn a_panic_in_a_callback_that_can_not_fail_changes_nothing_else() {
     while_panicking("attach", |world| {
         let group = world.mkdir(world.top, "group").unwrap();
-        world.attach(group, Tid(1), false);
+        world.attach(group, Tid(1), MoveScope::Task);
         assert_eq!(world.sim.engine.tree().tasks(&world.sim.host, group), [Tid(1)]);
-        world.attach(world.top, Tid(1), false);
+        world.attach(world.top, Tid(1), MoveScope::Task);
         world.rmdir(group);
     });
     while_panicking("cancel_attach", |world| {
         let group = world.mkdir(world.top, "blocked").unwrap();
-        world.attach(group, Tid(1), false);
+        world.attach(group, Tid(1), MoveScope::Task);
         assert!(world.sim.engine.tree().tasks(&world.sim.host, group).is_empty());
         world.rmdir(group);
     });
     while_panicking("fork", |world| {
-        let child = world.fork(Tid(1), false).expect("it has happened");
+        let child = world.fork(Tid(1), ChildKind::Process).expect("it has happened");
         world.sim.exit(child);
     });
     while_panicking("exit", |world| world.sim.exit(Tid(3)));
@@ -260,9 +267,9 @@ fn a_panic_in_a_handler_is_an_eio() {
 }
 
 /// Panics as it is made.
-struct Stillborn;
+struct FailsToMake;
 
-impl Subsystem for Stillborn {
+impl Subsystem for FailsToMake {
     type State = ();
 
     const NAME: &'static str = "stillborn";
@@ -276,7 +283,7 @@ impl Subsystem for Stillborn {
 
 #[test]
 fn a_panic_at_load_is_an_eio() {
-    static STILLBORN: abi::Module = penfold_module::describe!(Stillborn, panic!("it can't be made"));
-    let error = Controller::from_static(&STILLBORN).err().expect("it panics");
+    static FAILS_TO_MAKE: abi::RawModule = penfold_module::describe!(FailsToMake, panic!("it can't be made"));
+    let error = Controller::from_static(&FAILS_TO_MAKE).err().expect("it panics");
     assert_eq!(error.errno(), Errno::EIO, "{error}");
 }

@@ -5,7 +5,10 @@
 
 use std::fmt::{Debug, Write as _};
 
-use penfold_module::{Callbacks, CgroupId, Context, Errno, Error, Migration, Result, Subsystem, Tid};
+use penfold_module::{
+    Callbacks, CgroupId, Context, Errno, Error, Migration, MoveScope, Result, Subsystem, Tid,
+    simulated::ChildKind,
+};
 use penfold_testkit::SimWorld;
 
 /// Agrees to no move but those to the root.
@@ -80,14 +83,19 @@ impl TranscribedWorld {
         let _ = self.note_outcome("rmdir", removed);
     }
 
-    pub fn attach(&mut self, cgroup: CgroupId, task: Tid, whole: bool) {
-        let moved =
-            if whole { self.sim.try_attach_group(cgroup, task) } else { self.sim.try_attach(cgroup, task) };
+    pub fn attach(&mut self, cgroup: CgroupId, task: Tid, scope: MoveScope) {
+        let moved = match scope {
+            MoveScope::Task => self.sim.try_attach(cgroup, task),
+            MoveScope::ThreadGroup => self.sim.try_attach_group(cgroup, task),
+        };
         let _ = self.note_outcome(&format!("attach {task}"), moved);
     }
 
-    pub fn fork(&mut self, parent: Tid, thread: bool) -> Option<Tid> {
-        let forked = if thread { self.sim.try_thread(parent) } else { self.sim.try_fork(parent) };
+    pub fn fork(&mut self, parent: Tid, kind: ChildKind) -> Option<Tid> {
+        let forked = match kind {
+            ChildKind::Process => self.sim.try_fork(parent),
+            ChildKind::Thread => self.sim.try_thread(parent),
+        };
         self.note_outcome(&format!("fork of {parent}"), forked).ok()
     }
 
@@ -120,8 +128,8 @@ impl TranscribedWorld {
         }
         let limits = self.sim.engine.limits(cgroup);
         self.note("limits", &limits);
-        let interest = self.sim.engine.interest();
-        self.note("interest", &interest);
+        let events = self.sim.engine.event_mask();
+        self.note("event mask", &events);
         let files = self.sim.engine.files(cgroup).expect("it lives");
         for file in files {
             self.note("file", &file);

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, FileId};
+use penfold_core::{Access, CgroupId, Engine, control_file::FileId};
 
 use super::path;
 use super::server::ControlServer;
@@ -40,16 +40,21 @@ impl CallContext<'_> {
         self.service().with_snapshot(|engine, _| path::parent(engine, &self.client.caller, address))?
     }
 
-    /// A cgroup and one of its control files, which the caller may read (4) or write (2).
+    /// A cgroup and one of its control files, to which the caller has `access`.
     ///
     /// # Errors
     /// As [`path::cgroup`] and [`Engine::open`].
-    pub(super) fn file(&self, address: &str, name: &str, want: u32) -> Result<(CgroupId, FileId), Failure> {
+    pub(super) fn file(
+        &self,
+        address: &str,
+        name: &str,
+        access: Access,
+    ) -> Result<(CgroupId, FileId), Failure> {
         let caller = &self.client.caller;
         self.service().with_snapshot(|engine, _| {
             let cgroup = path::cgroup(engine, caller, address)?;
             path::must_search(engine, caller, cgroup)?;
-            Ok((cgroup, engine.open(caller, cgroup, name, want)?))
+            Ok((cgroup, engine.open(caller, cgroup, name, access)?))
         })?
     }
 

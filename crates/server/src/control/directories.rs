@@ -166,7 +166,7 @@ fn find(
     caller: &Caller,
     cgroup: CgroupId,
     name: &str,
-) -> Result<penfold_core::FileId, Failure> {
+) -> Result<penfold_core::control_file::FileId, Failure> {
     must_search(engine, caller, cgroup)?;
     engine.find_file(cgroup, name).ok_or_else(|| {
         let place = name_of(engine, cgroup);

@@ -3,19 +3,16 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid, isatty};
-use penfold_core::{CgroupId, Engine, HostView, Tid};
+use penfold_core::{Access, CgroupId, Engine, Tid, host::HostView};
 use penfold_linux::host::RunningCommand;
-use penfold_linux::inherit::limits_of;
-use penfold_linux::process::Process;
+use penfold_linux::proc::{TaskStatus, descriptor_path, limits_of, open_working_directory};
 use penfold_linux::trace::{Command, ExecOptions, Session, User};
 
 use super::context::{CallContext, number};
@@ -24,8 +21,6 @@ use super::{path, restrictions};
 use crate::escape::unescape;
 use crate::failure::Failure;
 use crate::protocol::{ExecCall, ExecReply};
-
-const WRITE: u32 = 2;
 
 /// Answers the pid and, if the client waits for it, the wait status.
 pub(super) fn exec(context: &CallContext<'_>, call: ExecCall, replies: &mut Replies<'_>) -> io::Result<()> {
@@ -72,7 +67,7 @@ fn places(context: &CallContext<'_>, addresses: Vec<String>) -> Result<(Vec<Cgro
         for address in addresses {
             let cgroup = path::cgroup(engine, caller, &address)?;
             path::must_search(engine, caller, cgroup)?;
-            engine.open(caller, cgroup, "cgroup.procs", WRITE)?;
+            engine.open(caller, cgroup, "cgroup.procs", Access::WRITE)?;
             let hierarchy = engine.tree().hierarchy_of(cgroup).id;
             if places.iter().any(|other| engine.tree().hierarchy_of(*other).id == hierarchy) {
                 let message = format!("{address}: a second cgroup of hierarchy {hierarchy}");
@@ -118,7 +113,7 @@ fn command(context: &CallContext<'_>, call: ExecCall, directory: PathBuf) -> Res
         stdio,
         only_stdio: true,
         session: if terminal { Session::Terminal } else { Session::New },
-        limits: limits_of(context.client.caller.task.0).unwrap_or_default(),
+        limits: limits_of(context.client.caller.task).unwrap_or_default(),
         ..Command::default()
     })
 }
@@ -134,11 +129,9 @@ fn directory(context: &CallContext<'_>, given: Option<&str>) -> Result<(PathBuf,
         let message = format!("exec: the directory {} is not an absolute path", path.display());
         return Err(Failure::new(Errno::EINVAL, message));
     }
-    let own = format!("/proc/{}/cwd", context.client.caller.task);
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let open = nix::fcntl::open(&*own, flags, Mode::empty())
+    let open = open_working_directory(context.client.caller.task)
         .map_err(|errno| Failure::new(errno, format!("exec: the caller's directory: {}", errno.desc())))?;
-    Ok((format!("/proc/self/fd/{}", open.as_raw_fd()).into(), Some(open)))
+    Ok((descriptor_path(open.as_fd()), Some(open)))
 }
 
 /// A daemon without root can run commands as its own user only, and needs to change nothing for that.
@@ -153,7 +146,7 @@ fn user(context: &CallContext<'_>) -> Option<User> {
 fn umask(context: &CallContext<'_>, given: Option<i64>) -> Result<u32, Failure> {
     match given {
         Some(mask) => Ok(number::<u32>("umask", mask)? & 0o777),
-        None => Ok(Process::read(context.client.caller.task.0).map_or(0o022, |process| process.umask)),
+        None => Ok(TaskStatus::read(context.client.caller.task).map_or(0o022, |process| process.umask)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading, writing, attaching.
 
-use penfold_core::Error;
+use penfold_core::{Access, Error, MoveScope};
 
 use super::context::{CallContext, number};
 use crate::escape::{escape, unescape};
@@ -8,17 +8,14 @@ use crate::failure::Failure;
 use crate::operation::Operation;
 use crate::protocol::{AttachCall, AttachReply, ReadCall, ReadReply, WriteCall, WriteReply};
 
-const READ: u32 = 4;
-const WRITE: u32 = 2;
-
 pub(super) fn read(context: &CallContext<'_>, call: ReadCall) -> Result<ReadReply, Failure> {
-    let (cgroup, file) = context.file(&call.cgroup, &call.file, READ)?;
+    let (cgroup, file) = context.file(&call.cgroup, &call.file, Access::READ)?;
     let content = context.service().read(context.client, cgroup, file)?;
     Ok(ReadReply { content: escape(&content) })
 }
 
 pub(super) fn write(context: &CallContext<'_>, call: WriteCall) -> Result<WriteReply, Failure> {
-    let (cgroup, file) = context.file(&call.cgroup, &call.file, WRITE)?;
+    let (cgroup, file) = context.file(&call.cgroup, &call.file, Access::WRITE)?;
     let bytes = unescape(&call.content);
     let operation = Operation::of_write(file, &bytes, |number| context.client.task(number))?;
     context.service().perform(context.client, None, cgroup, operation)?;
@@ -29,11 +26,14 @@ pub(super) fn write(context: &CallContext<'_>, call: WriteCall) -> Result<WriteR
 pub(super) fn attach(context: &CallContext<'_>, call: AttachCall) -> Result<AttachReply, Failure> {
     let number: i32 = number("task", call.task)?;
     let name = if call.process { "cgroup.procs" } else { "tasks" };
-    let (cgroup, _) = context.file(&call.cgroup, name, WRITE)?;
+    let (cgroup, _) = context.file(&call.cgroup, name, Access::WRITE)?;
     if number < 0 {
         return Err(Error::task_number().in_file(name).into());
     }
-    let operation = Operation::Attach { task: context.client.task(number)?, whole: call.process };
+    let operation = Operation::Attach {
+        task: context.client.task(number)?,
+        scope: if call.process { MoveScope::ThreadGroup } else { MoveScope::Task },
+    };
     context.service().perform(context.client, None, cgroup, operation)?;
     Ok(AttachReply {})
 }

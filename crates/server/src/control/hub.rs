@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use penfold_core::{Caller, CgroupId, Engine, Event as Noticed, Owner, Release};
+use penfold_core::{Access, Caller, CgroupId, Engine, Event as Noticed, Owner, Release};
 
 use super::path::name_of;
 use crate::change::{Announcement, EngineChange};
@@ -148,7 +148,12 @@ impl Watcher {
 
     fn offer(&self, seen: &VisibleEvent) {
         let wanted = self.top.is_none_or(|top| seen.line.contains(&top));
-        if !wanted || !seen.directories.iter().all(|directory| self.caller.may(directory, 5)) {
+        if !wanted
+            || !seen
+                .directories
+                .iter()
+                .all(|directory| self.caller.may(directory, Access::READ | Access::SEARCH))
+        {
             return;
         }
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,7 +201,7 @@ fn of_subsystem(kind: &str, name: String) -> VisibleEvent {
 fn of(engine: &Engine, kind: &str, name: String, parent: CgroupId, cgroup: CgroupId) -> VisibleEvent {
     let tree = engine.tree();
     let above: Vec<CgroupId> =
-        std::iter::successors(Some(parent), |&at| tree.get(at).and_then(penfold_core::Cgroup::parent))
+        std::iter::successors(Some(parent), |&at| tree.get(at).and_then(penfold_core::tree::Cgroup::parent))
             .collect();
     let directories = above.iter().filter_map(|&at| Some(tree.get(at)?.owner())).collect();
     let line = std::iter::once(cgroup).chain(above).collect();
@@ -214,6 +219,8 @@ fn noticed(engine: &Engine, event: Noticed) -> Result<VisibleEvent, u64> {
             Ok(existing(engine, "limit", (hierarchy, &path), Some(cgroup), Some(file)))
         }
         Noticed::Lost(count) => Err(count),
+        // of a newer core: nobody could be told what it is
+        _ => Err(1),
     }
 }
 
@@ -234,7 +241,7 @@ fn existing(
     file: Option<String>,
 ) -> VisibleEvent {
     let name = format!("{hierarchy}:{}", escape(path));
-    let parent = cgroup.and_then(|cgroup| engine.tree().get(cgroup)).map(penfold_core::Cgroup::parent);
+    let parent = cgroup.and_then(|cgroup| engine.tree().get(cgroup)).map(penfold_core::tree::Cgroup::parent);
     let mut seen = match (cgroup, parent) {
         (Some(cgroup), Some(Some(parent))) => of(engine, kind, name, parent, cgroup),
         (Some(root), Some(None)) => {

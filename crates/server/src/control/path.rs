@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, Engine, Owner};
+use penfold_core::{Access, Caller, CgroupId, Engine, Owner};
 
 use crate::escape::{escape, unescape};
 use crate::failure::Failure;
-
-const SEARCH: u32 = 1;
 
 /// The cgroup at an address.
 ///
@@ -48,7 +46,7 @@ pub(super) fn parent(
 /// # Errors
 /// `EACCES` if not.
 pub(super) fn must_search(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Result<(), Failure> {
-    must(engine, caller, cgroup, SEARCH, "search")
+    must(engine, caller, cgroup, Access::SEARCH, "search")
 }
 
 /// May the caller list a directory, and look at its entries?
@@ -56,15 +54,21 @@ pub(super) fn must_search(engine: &Engine, caller: &Caller, cgroup: CgroupId) ->
 /// # Errors
 /// `EACCES` if not.
 pub(super) fn must_list(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Result<(), Failure> {
-    must(engine, caller, cgroup, 4 | SEARCH, "list")
+    must(engine, caller, cgroup, Access::READ | Access::SEARCH, "list")
 }
 
-fn must(engine: &Engine, caller: &Caller, cgroup: CgroupId, want: u32, verb: &str) -> Result<(), Failure> {
+fn must(
+    engine: &Engine,
+    caller: &Caller,
+    cgroup: CgroupId,
+    access: Access,
+    verb: &str,
+) -> Result<(), Failure> {
     let Some(node) = engine.tree().get(cgroup) else {
         return Err(Failure::new(Errno::ENODEV, "this cgroup has been removed"));
     };
     let owner: Owner = node.owner();
-    if caller.may(&owner, want) {
+    if caller.may(&owner, access) {
         return Ok(());
     }
     let path = name_of(engine, cgroup);
@@ -147,7 +151,7 @@ fn step(
     let tree = engine.tree();
     match name {
         b"." => return Ok(at),
-        b".." => return Ok(tree.get(at).and_then(penfold_core::Cgroup::parent).unwrap_or(at)),
+        b".." => return Ok(tree.get(at).and_then(penfold_core::tree::Cgroup::parent).unwrap_or(at)),
         _ => {}
     }
     tree.child(at, name).ok_or_else(|| {

@@ -5,16 +5,12 @@
 //! capabilities. So a caller that is held back by one of these is refused; it can attach itself and run the command. The
 //! code of a module is part of the daemon, so nothing that holds its caller back would hold it either.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-
 use nix::errno::Errno;
 use nix::unistd::geteuid;
-use penfold_linux::process::namespace_of;
+use penfold_core::Tid;
+use penfold_linux::proc::{Namespace, SeccompMode, StatusFile, namespace_of, root_of};
 
 use crate::failure::Failure;
-
-const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
 
 /// What `/proc/PID/status` says of how a process is confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,18 +23,22 @@ struct Restrictions {
 }
 
 impl Restrictions {
-    fn read(pid: i32) -> Option<Restrictions> {
-        let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let field = |name: &str| {
-            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    fn read(pid: Tid) -> Option<Restrictions> {
+        let status = StatusFile::read(pid)?;
+        // kernels before 5.9 have only the mode, which counts as that many filters
+        let by_mode = || {
+            Some(match status.seccomp()? {
+                SeccompMode::Disabled => 0,
+                SeccompMode::Strict => 1,
+                SeccompMode::Filter => 2,
+                SeccompMode::Other(mode) => mode,
+            })
         };
-        let mask = |name| u64::from_str_radix(field(name)?, 16).ok();
         Some(Restrictions {
-            no_new_privileges: field("NoNewPrivs")? == "1",
-            // kernels before 5.9 have only the mode
-            filters: field("Seccomp_filters").or(field("Seccomp"))?.parse().ok()?,
-            bounding: mask("CapBnd")?,
-            permitted: mask("CapPrm")?,
+            no_new_privileges: status.no_new_privileges()?,
+            filters: status.filters().or_else(by_mode)?,
+            bounding: status.bounding_capabilities()?,
+            permitted: status.permitted_capabilities()?,
         })
     }
 
@@ -84,7 +84,7 @@ pub(super) fn must_not_exceed_ours(
     uid: u32,
     supervised: bool,
 ) -> Result<(), Failure> {
-    let own = std::process::id().cast_signed();
+    let (pid, own) = (Tid(pid), Tid(std::process::id().cast_signed()));
     let (name, confined) = match what {
         Execution::Command => ("exec", "the command; attach the caller (task 0) and let it run the command"),
         Execution::Module => ("load", "the module"),
@@ -94,7 +94,7 @@ pub(super) fn must_not_exceed_ours(
         Err(Failure::new(Errno::EPERM, message))
     };
     let gone = || Failure::new(Errno::ESRCH, format!("{name}: process {pid}, the caller, is gone"));
-    for kind in NAMESPACES {
+    for kind in Namespace::ALL {
         if namespace_of(pid, kind) != namespace_of(own, kind) {
             return refuse(&format!("a {kind} namespace"));
         }
@@ -108,10 +108,6 @@ pub(super) fn must_not_exceed_ours(
         Some(restriction) => refuse(restriction),
         None => Ok(()),
     }
-}
-
-fn root_of(pid: i32) -> Option<(u64, u64)> {
-    fs::metadata(format!("/proc/{pid}/root/")).ok().map(|root| (root.dev(), root.ino()))
 }
 
 #[cfg(test)]

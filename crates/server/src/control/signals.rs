@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, Engine, HostView, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Tid, host::HostView};
 use penfold_linux::process::send_signal;
 
 use super::context::{CallContext, number};
@@ -58,7 +58,7 @@ pub(super) fn kill(context: &CallContext<'_>, call: KillCall) -> Result<KillRepl
 /// A root holds whatever is nowhere else, the daemon itself and its administrator too.
 fn not_a_root(context: &CallContext<'_>, address: &str) -> Result<CgroupId, Failure> {
     context.look_at(address, |engine, _, cgroup| {
-        match engine.tree().get(cgroup).and_then(penfold_core::Cgroup::parent) {
+        match engine.tree().get(cgroup).and_then(penfold_core::tree::Cgroup::parent) {
             Some(_) => Ok(cgroup),
             None => Err(Failure::new(
                 Errno::EINVAL,

@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use penfold_core::{Caller, CgroupId, Engine, Host, HostView, Tid};
+use penfold_core::{
+    Access, Caller, CgroupId, Engine, Tid,
+    host::{Host, HostView},
+};
 
 use super::context::CallContext;
 use super::directories::subtree;
@@ -47,7 +50,9 @@ impl Members {
             processes.extend(groups);
             let count = tree.task_count(at) + members.tasks.get(&at).copied().unwrap_or(0);
             members.tasks.insert(at, count);
-            if let Some(parent) = tree.get(at).and_then(penfold_core::Cgroup::parent).filter(|_| at != top) {
+            if let Some(parent) =
+                tree.get(at).and_then(penfold_core::tree::Cgroup::parent).filter(|_| at != top)
+            {
                 *members.tasks.entry(parent).or_default() += count;
                 let below = members.processes[&at].clone();
                 members.processes.entry(parent).or_default().extend(below);
@@ -65,8 +70,8 @@ fn of(
     members: &mut Members,
 ) -> CgroupUsage {
     let mut read = |name: &str| {
-        let file = engine.open(caller, cgroup, name, 4).ok()?;
-        String::from_utf8(engine.read(host, caller, cgroup, file).ok()?).ok()
+        let file = engine.open(caller, cgroup, name, Access::READ).ok()?;
+        String::from_utf8(engine.session(host, caller).read(cgroup, file).ok()?).ok()
     };
     let number = |text: Option<String>| text.and_then(|text| text.trim().parse().ok());
     let user = number(read("cpuacct.usage_user"));
@@ -88,7 +93,8 @@ fn limits(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Vec<Limit> {
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let all = engine.limits(cgroup).into_iter();
     let readable = all.filter(|limit| {
-        engine.find_file(cgroup, &limit.file).is_none() || engine.open(caller, cgroup, &limit.file, 4).is_ok()
+        engine.find_file(cgroup, &limit.file).is_none()
+            || engine.open(caller, cgroup, &limit.file, Access::READ).is_ok()
     });
     readable
         .map(|limit| Limit {

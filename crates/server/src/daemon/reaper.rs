@@ -5,7 +5,8 @@
 
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use penfold_linux::process::state_of;
+use penfold_core::Tid;
+use penfold_linux::proc::StatusFile;
 
 /// Reaps the dead children of the calling thread that nobody traces.
 ///
@@ -21,7 +22,8 @@ pub(super) fn reap() -> bool {
             // nobody is dead, or there is nobody
             Ok(_) | Err(_) => return false,
         };
-        if state_of(pid.as_raw()).is_none_or(|(_, tracer)| tracer != 0) {
+        let untraced = StatusFile::read(Tid(pid.as_raw())).and_then(|status| status.is_untraced());
+        if untraced != Some(true) {
             return true;
         }
         tracing::debug!(pid = pid.as_raw(), "reaped");

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use penfold_linux::proc::StatusFile;
 
 /// When somebody who is not ours to reap hides others, they are looked at again.
 const SOON: Duration = Duration::from_millis(100);
@@ -66,8 +67,5 @@ impl Signals {
 }
 
 fn is_ignored(signal: Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask & (1 << (signal as i32 - 1)) != 0
+    StatusFile::own().and_then(|status| status.ignores(signal as i32)).unwrap_or(false)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, FileId, HierarchyFlags, Host, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Tid, control_file::FileId, host::Host, tree::HierarchyFlags};
 
 use super::record::{Cgroup, Hierarchy, Owner, Text};
 
@@ -21,8 +21,8 @@ impl Defaults {
         if penfold_subsystems::load_all(&mut engine, &mut host).is_err() {
             return Defaults(all);
         }
-        let Ok(mounted) = engine.mount(&mut host, &caller, "all") else { return Defaults(all) };
-        let Ok(fresh) = engine.mkdir(&mut host, &caller, mounted.root, b"fresh", 0o755) else {
+        let Ok(mounted) = engine.session(&mut host, &caller).mount("all") else { return Defaults(all) };
+        let Ok(fresh) = engine.session(&mut host, &caller).mkdir(mounted.root, b"fresh", 0o755) else {
             return Defaults(all);
         };
         for (name, text) in settings(&mut engine, &mut host, fresh) {
@@ -122,12 +122,13 @@ fn settings(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId) -> Vec<(
     let mut settings = Vec::new();
     for entry in entries {
         if engine.is_setting(entry.id) {
-            if let Ok(text) = engine.read(host, &caller, cgroup, entry.id) {
+            if let Ok(text) = engine.session(host, &caller).read(cgroup, entry.id) {
                 settings.push((entry.name, text));
             }
         } else if entry.name == "freezer.self_freezing" {
             // freezer.state shows what the ancestors want as well
-            let frozen = engine.read(host, &caller, cgroup, entry.id).is_ok_and(|text| text == b"1\n");
+            let frozen =
+                engine.session(host, &caller).read(cgroup, entry.id).is_ok_and(|text| text == b"1\n");
             let state: &[u8] = if frozen { b"FROZEN" } else { b"THAWED" };
             settings.push(("freezer.state".to_owned(), state.to_owned()));
         }

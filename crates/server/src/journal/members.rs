@@ -1,11 +1,10 @@
 //! Who is a member of what: looked at while the daemon runs, put back when another one starts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, CssSetId, Engine, Host, Tid};
-use penfold_linux::process::{parent_of, start_time};
+use penfold_core::{Caller, CgroupId, CssSetId, Engine, MoveScope, Tid, host::Host};
+use penfold_linux::proc::{children_of_process, start_time, threads_of};
 use penfold_linux::trace::Survivor;
 
 use super::describe::cgroups_of;
@@ -94,7 +93,7 @@ pub(super) fn put_back(
     };
     let mut ended = 0_usize;
     for process in snapshot.processes.values() {
-        if start_time(process.pid) != Some(process.started) {
+        if start_time(Tid(process.pid)) != Some(process.started) {
             ended += 1;
             continue;
         }
@@ -129,13 +128,13 @@ impl Work<'_> {
         }
         self.done.insert(process.pid);
         if process.threads.is_empty() {
-            return self.attach(process.pid, true, &process.cgroups);
+            return self.attach(process.pid, MoveScope::ThreadGroup, &process.cgroups);
         }
         let known: HashMap<i32, &Thread> =
             process.threads.iter().map(|thread| (thread.tid, thread)).collect();
-        for tid in threads_of(process.pid) {
+        for Tid(tid) in threads_of(Tid(process.pid)).unwrap_or_default() {
             match known.get(&tid) {
-                Some(thread) => self.attach(tid, false, &thread.cgroups)?,
+                Some(thread) => self.attach(tid, MoveScope::Task, &thread.cgroups)?,
                 None => self.said.push(format!(
                     "thread {tid} of process {} was born while no daemon ran, of one of several threads in different \
                      cgroups: it is in the roots now",
@@ -169,8 +168,9 @@ impl Work<'_> {
     fn children(&mut self, parent: i32, like: &Process) -> Result<(), Failure> {
         let mut parents = vec![parent];
         while let Some(parent) = parents.pop() {
-            for child in children_of(parent) {
+            for child in children_of_process(Tid(parent)) {
                 let Some(started) = start_time(child) else { continue };
+                let Tid(child) = child;
                 if self.done.contains(&child) || !self.snapshot.seen.is_before(child, started) {
                     continue;
                 }
@@ -184,7 +184,7 @@ impl Work<'_> {
                 let newborn = Process { pid: child, started, ..like.clone() };
                 if self.readopt(&newborn)? {
                     self.done.insert(child);
-                    self.attach(child, true, &like.cgroups)?;
+                    self.attach(child, MoveScope::ThreadGroup, &like.cgroups)?;
                     parents.push(child);
                 }
             }
@@ -192,23 +192,29 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn attach(&mut self, tid: i32, whole: bool, cgroups: &[u64]) -> Result<(), Failure> {
+    fn attach(&mut self, tid: i32, scope: MoveScope, cgroups: &[u64]) -> Result<(), Failure> {
         let ids: Vec<CgroupId> =
             cgroups.iter().filter_map(|cgroup| self.cgroups.get(cgroup).copied()).collect();
         if ids.len() < cgroups.len() {
             self.said.push(format!("task {tid} was in a cgroup that is not there any more"));
         }
-        let refused = self.service.with_exact(|engine, host| attach(engine, host, tid, whole, &ids))?;
+        let refused = self.service.with_exact(|engine, host| attach(engine, host, tid, scope, &ids))?;
         self.said.extend(refused);
         Ok(())
     }
 }
 
-fn attach(engine: &mut Engine, host: &mut dyn Host, tid: i32, whole: bool, ids: &[CgroupId]) -> Vec<String> {
+fn attach(
+    engine: &mut Engine,
+    host: &mut dyn Host,
+    tid: i32,
+    scope: MoveScope,
+    ids: &[CgroupId],
+) -> Vec<String> {
     let caller = Caller::root(Tid(std::process::id().cast_signed()));
     let mut refused = Vec::new();
     for &id in ids {
-        match engine.attach(host, &caller, id, Tid(tid), whole) {
+        match engine.session(host, &caller).attach(id, Tid(tid), scope) {
             Ok(()) => {}
             // it has ended meanwhile
             Err(error) if error.errno() == penfold_core::Errno::ESRCH => {}
@@ -219,29 +225,4 @@ fn attach(engine: &mut Engine, host: &mut dyn Host, tid: i32, whole: bool, ids: 
         }
     }
     refused
-}
-
-fn threads_of(pid: i32) -> Vec<i32> {
-    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-}
-
-/// The living children of a process, of all its threads.
-fn children_of(pid: i32) -> Vec<i32> {
-    let lists = threads_of(pid)
-        .into_iter()
-        .map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")))
-        .collect::<Result<Vec<String>, _>>();
-    match lists {
-        Ok(lists) => {
-            lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
-        }
-        // a kernel without CONFIG_PROC_CHILDREN, or a thread that has just ended
-        Err(_) => processes().into_iter().filter(|&child| parent_of(child) == Some(pid)).collect(),
-    }
-}
-
-fn processes() -> Vec<i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }

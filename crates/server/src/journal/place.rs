@@ -1,9 +1,8 @@
 //! Where this process is, so that numbers of processes and mount points mean something.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-
 use nix::time::{ClockId, clock_gettime};
+use penfold_core::Tid;
+use penfold_linux::proc::{Namespace, boot_id, load_average, namespace_of, own_namespace};
 use serde::{Deserialize, Serialize};
 
 /// Where numbers of processes mean something: one boot, one pid namespace, one mount namespace.
@@ -19,17 +18,17 @@ pub struct Place {
 
 /// This boot, this pid namespace, this mount namespace.
 pub fn here() -> Place {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    Place { boot: boot.trim().to_owned(), pids: namespace("self", "pid"), mounts: namespace("self", "mnt") }
+    let namespace = |kind| own_namespace(kind).unwrap_or(0);
+    Place {
+        boot: boot_id().unwrap_or_default(),
+        pids: namespace(Namespace::Pid),
+        mounts: namespace(Namespace::Mount),
+    }
 }
 
 /// The mount namespace of a process; 0 if that can't be known.
 pub fn mount_namespace(pid: i32) -> u64 {
-    namespace(&pid.to_string(), "mnt")
-}
-
-fn namespace(pid: &str, kind: &str) -> u64 {
-    fs::metadata(format!("/proc/{pid}/ns/{kind}")).map_or(0, |namespace| namespace.ino())
+    namespace_of(Tid(pid), Namespace::Mount).unwrap_or(0)
 }
 
 /// A moment among the births of processes.
@@ -45,9 +44,7 @@ pub struct ProcStamp {
 impl ProcStamp {
     /// The present one.
     pub(super) fn now() -> ProcStamp {
-        let average = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let newest = average.split_whitespace().last().and_then(|number| number.parse().ok());
-        ProcStamp { at: ticks(), newest: newest.unwrap_or(0) }
+        ProcStamp { at: ticks(), newest: load_average().map_or(0, |load| load.last_pid) }
     }
 
     /// Whether a process was born later. In one and the same tick numbers tell, which are given in ascending order; that

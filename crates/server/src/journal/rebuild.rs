@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use penfold_core::{Caller, CgroupId, Engine, Host, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Tid, host::Host};
 
 use super::record::{Cgroup, Hierarchy, Owner};
 use super::snapshot::Snapshot;
@@ -65,7 +65,7 @@ impl Rebuilt {
     fn mount(&mut self, engine: &mut Engine, host: &mut dyn Host, hierarchy: &Hierarchy) {
         let (uid, gid) = hierarchy.mounter;
         let caller = Caller { uid, gid, ..own() };
-        let mut mount = || engine.mount(host, &caller, &hierarchy.options);
+        let mut mount = || engine.session(host, &caller).mount(&hierarchy.options);
         let mounted = mount()
             .and_then(|first| (0..hierarchy.mounts).try_for_each(|_| mount().map(drop)).map(|()| first));
         match mounted {
@@ -86,7 +86,7 @@ impl Rebuilt {
         let Some(parent) = cgroup.parent.and_then(|parent| self.cgroups.get(&parent)) else { return };
         let (uid, gid) = cgroup.creator;
         let caller = Caller { uid, gid, ..own() };
-        match engine.mkdir(host, &caller, *parent, &cgroup.name.0, 0o755) {
+        match engine.session(host, &caller).mkdir(*parent, &cgroup.name.0, 0o755) {
             Ok(id) => drop(self.cgroups.insert(cgroup.cgroup, id)),
             Err(error) => {
                 self.failures
@@ -164,10 +164,10 @@ fn write(
 ) -> Result<(), String> {
     let Some(file) = engine.find_file(id, file) else { return Err("there is no such file now".to_owned()) };
     // what is there already need not be possible to write: the CPUs of the root, for one
-    if engine.read(host, &own(), id, file).is_ok_and(|now| now == text) {
+    if engine.session(host, &own()).read(id, file).is_ok_and(|now| now == text) {
         return Ok(());
     }
-    engine.write(host, &own(), id, file, text).map_err(|error| error.to_string())
+    engine.session(host, &own()).write(id, file, text).map_err(|error| error.to_string())
 }
 
 fn address(snapshot: &Snapshot, cgroup: &Cgroup) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use penfold_core::{CgroupId, Engine, FileId, Host};
+use penfold_core::{CgroupId, Engine, control_file::FileId, host::Host};
 
 use super::Text;
 use super::describe::{self, Defaults};

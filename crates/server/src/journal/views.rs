@@ -7,6 +7,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sys::statfs::statfs;
 use penfold_linux::fuse_mount::{FuseMount, Unmounting, unmount};
+use penfold_linux::proc::{MountEntry, mounts};
 
 /// More than this many dead mounts on top of each other is no accident.
 const STACKED: usize = 64;
@@ -35,30 +36,16 @@ fn is_dead(target: &Path) -> bool {
 
 /// How the uppermost file system at a mount point of this mount namespace was mounted; `None` if it is not a FUSE one.
 pub fn mounted_at(target: &Path) -> Option<FuseMount> {
-    let text = std::fs::read("/proc/self/mountinfo").ok()?;
-    text.split(|&byte| byte == b'\n').rev().find_map(|line| of_line(line, target))
+    mounts().ok()?.iter().rev().find_map(|mount| of_mount(mount, target))
 }
 
-/// Reads a line of mountinfo, see proc(5), if it is of this mount point.
-fn of_line(line: &[u8], target: &Path) -> Option<FuseMount> {
-    let mut words = line.split(|&byte| byte == b' ');
-    let at = words.nth(4)?;
-    if unescape(at) != target.as_os_str().as_bytes() {
+/// How a file system was mounted, if it is a FUSE one at this mount point.
+fn of_mount(mount: &MountEntry, target: &Path) -> Option<FuseMount> {
+    if mount.mount_point() != target {
         return None;
     }
-    let options = words.next()?;
-    // optional fields end with a dash
-    let mut words = words.skip_while(|word| *word != b"-").skip(1);
-    let kind = String::from_utf8(unescape(words.next()?)).ok()?;
-    let source = String::from_utf8(unescape(words.next()?)).ok()?;
-    let has = |option: &[u8]| options.split(|&byte| byte == b',').any(|word| word == option);
-    Some(FuseMount { subtype: kind.strip_prefix("fuse.")?.to_owned(), source, read_only: has(b"ro") })
-}
-
-/// `/proc` writes white space and backslashes of names as the control socket does.
-fn unescape(word: &[u8]) -> Vec<u8> {
-    std::str::from_utf8(word)
-        .map_or_else(|_| word.to_vec(), |text| crate::escape::unescape(text).into_owned())
+    let source = String::from_utf8(mount.source.clone()).ok()?;
+    Some(FuseMount { subtype: mount.fuse_subtype()?.to_owned(), source, read_only: mount.read_only })
 }
 
 /// The bytes of a record as a path.
@@ -75,8 +62,9 @@ mod tests {
         let line = b"36 35 98:0 / /mnt/a\\040b ro,nosuid,noexec shared:1 master:2 - fuse.cgroup.pids penfold rw,user_id=0";
         let expected =
             FuseMount { subtype: "cgroup.pids".to_owned(), source: "penfold".to_owned(), read_only: true };
-        assert_eq!(of_line(line, Path::new("/mnt/a b")), Some(expected));
-        assert_eq!(of_line(line, Path::new("/mnt/a")), None);
-        assert_eq!(of_line(b"36 35 98:0 / / rw - ext4 /dev/x rw", Path::new("/")), None);
+        let of_line = |line: &[u8], at: &str| of_mount(&MountEntry::parse(line)?, Path::new(at));
+        assert_eq!(of_line(line, "/mnt/a b"), Some(expected));
+        assert_eq!(of_line(line, "/mnt/a"), None);
+        assert_eq!(of_line(b"36 35 98:0 / / rw - ext4 /dev/x rw", "/"), None);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, Host};
+use penfold_core::{CgroupId, Engine, host::Host};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;

@@ -1,10 +1,10 @@
 //! What the engine knows of a directory or a control file, and how stat(2) shows it.
 
-use std::fs;
 use std::time::{Duration, SystemTime};
 
 use fuser::{FileAttr, FileType, INodeNo};
-use penfold_core::{Cgroup, CgroupId, Engine, FileId, HostView, Owner};
+use penfold_core::{CgroupId, Engine, Owner, control_file::FileId, host::HostView, tree::Cgroup};
+use penfold_linux::proc::load_average;
 
 /// How long the kernel may remember names and attributes. It is told of changes.
 pub(super) const LIFETIME: Duration = Duration::from_hours(1);
@@ -132,22 +132,10 @@ pub(super) fn directory_ino(cgroup: &Cgroup) -> u64 {
 /// The inode number of a control file: that of the directory, and which of its files it is. A file of a subsystem that
 /// was unloaded and loaded again has its old one.
 pub(super) fn file_ino(cgroup: &Cgroup, file: FileId) -> u64 {
-    let ordinal = match file {
-        FileId::Procs => 1,
-        FileId::Tasks => 2,
-        FileId::NotifyOnRelease => 3,
-        FileId::CloneChildren => 4,
-        FileId::SaneBehavior => 5,
-        FileId::ReleaseAgent => 6,
-        // 64 slots of up to 1000 files
-        FileId::Subsystem { slot, file, .. } => 16 + u64::from(slot) * 1000 + u64::from(file),
-    };
-    (cgroup.number() << 16) + ordinal
+    (cgroup.number() << 16) + file.number()
 }
 
 /// How many tasks the machine has, at least: the fourth field of `/proc/loadavg`.
 fn tasks_of_machine() -> u64 {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let total = text.split_whitespace().nth(3).and_then(|field| field.split_once('/')?.1.parse().ok());
-    total.unwrap_or(100_000)
+    load_average().map_or(100_000, |load| load.tasks)
 }

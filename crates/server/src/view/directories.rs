@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use fuser::FileType;
-use penfold_core::{CgroupId, Engine, FileId};
+use penfold_core::{CgroupId, Engine, control_file::FileId};
 
 use super::attributes::{ROOT_INO, directory_ino, file_ino};
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fuser::FileHandle;
-use penfold_core::{CgroupId, Error, FileId};
+use penfold_core::{CgroupId, Error, control_file::FileId};
 
 use crate::client::Client;
 use crate::failure::Failure;

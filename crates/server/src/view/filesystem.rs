@@ -16,7 +16,7 @@ use fuser::{
     Request, TimeOrNow, WriteFlags,
 };
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Error, FileId, Owner};
+use penfold_core::{Access, CgroupId, Error, Owner, control_file::FileId};
 
 use super::attributes::{Facts, LIFETIME, Times, attr};
 use super::directories::{self, OpenDirectory};
@@ -160,16 +160,16 @@ impl View {
             let again = self.nodes.must_look_up_again(ino.0);
             return Err(if again { refuse(Errno::ESTALE, "the name is looked up again") } else { gone() });
         };
-        let want = match flags.acc_mode() {
-            OpenAccMode::O_RDONLY => 4,
-            OpenAccMode::O_WRONLY => 2,
-            OpenAccMode::O_RDWR => 6,
+        let access = match flags.acc_mode() {
+            OpenAccMode::O_RDONLY => Access::READ,
+            OpenAccMode::O_WRONLY => Access::WRITE,
+            OpenAccMode::O_RDWR => Access::READ | Access::WRITE,
         };
         let opener = self.identity.as_client(request, |client| {
-            let allowed = client.caller.may(&facts.owner, want);
+            let allowed = client.caller.may(&facts.owner, access);
             allowed.then(|| client.clone()).ok_or_else(|| refuse(Errno::EACCES, "owner and mode forbid it"))
         })?;
-        if want & 4 != 0 && self.nodes.must_ask_again(ino.0, facts.size()) {
+        if access.contains(Access::READ) && self.nodes.must_ask_again(ino.0, facts.size()) {
             // the kernel looks the name up once more, hears of the size, and opens again
             return Err(refuse(Errno::ESTALE, "the size has changed"));
         }

@@ -1,10 +1,9 @@
 //! Who is behind a request: its numbers are those of the namespaces of whoever mounted.
 
-use std::fs;
-
 use fuser::Request;
 use nix::errno::Errno;
 use penfold_core::Owner;
+use penfold_linux::proc::{IdExtent, gid_map, uid_map};
 
 use crate::client::{Client, Trust};
 use crate::failure::Failure;
@@ -23,12 +22,12 @@ pub(super) struct Identity {
 
 impl Identity {
     pub(super) fn of(mounter: &Client, trust: Trust) -> Identity {
-        let pid = mounter.caller.task.0;
+        let task = mounter.caller.task;
         Identity {
             trust,
             mounter: mounter.translates().then(|| mounter.clone()),
-            users: IdMap::read(&format!("/proc/{pid}/uid_map")),
-            groups: IdMap::read(&format!("/proc/{pid}/gid_map")),
+            users: IdMap::new(uid_map(task).unwrap_or_default()),
+            groups: IdMap::new(gid_map(task).unwrap_or_default()),
         }
     }
 
@@ -87,29 +86,12 @@ impl Identity {
 
 /// A `/proc/PID/uid_map` or `gid_map`; empty for the identity.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct IdMap(Vec<Extent>);
-
-#[derive(Debug, PartialEq, Eq)]
-struct Extent {
-    inside: u32,
-    outside: u32,
-    count: u32,
-}
+struct IdMap(Vec<IdExtent>);
 
 impl IdMap {
-    fn read(path: &str) -> IdMap {
-        IdMap::parse(&fs::read_to_string(path).unwrap_or_default())
-    }
-
-    fn parse(text: &str) -> IdMap {
-        let extents = text.lines().filter_map(|line| {
-            let mut numbers = line.split_whitespace().map(str::parse::<u32>);
-            let mut next = || numbers.next()?.ok();
-            Some(Extent { inside: next()?, outside: next()?, count: next()? })
-        });
-        let extents: Vec<Extent> = extents.collect();
+    fn new(extents: Vec<IdExtent>) -> IdMap {
         match extents.as_slice() {
-            [Extent { inside: 0, outside: 0, count: u32::MAX }] => IdMap::default(),
+            [IdExtent { inside: 0, outside: 0, count: u32::MAX }] => IdMap::default(),
             _ => IdMap(extents),
         }
     }
@@ -122,7 +104,7 @@ impl IdMap {
         self.translate(id, |extent| (extent.outside, extent.inside))
     }
 
-    fn translate(&self, id: u32, ends: impl Fn(&Extent) -> (u32, u32)) -> u32 {
+    fn translate(&self, id: u32, ends: impl Fn(&IdExtent) -> (u32, u32)) -> u32 {
         if self.0.is_empty() {
             return id;
         }
@@ -141,9 +123,13 @@ mod tests {
 
     #[test]
     fn ids_go_both_ways() {
-        let identity = IdMap::parse("         0          0 4294967295\n");
+        let map = |extents: &[(u32, u32, u32)]| {
+            let extent = |&(inside, outside, count): &_| IdExtent { inside, outside, count };
+            IdMap::new(extents.iter().map(extent).collect())
+        };
+        let identity = map(&[(0, 0, 4_294_967_295)]);
         assert_eq!((identity.outside(1000), identity.inside(0)), (1000, 0));
-        let container = IdMap::parse("0 1000 1\n1 100000 65536\n");
+        let container = map(&[(0, 1000, 1), (1, 100_000, 65536)]);
         assert_eq!(
             (container.outside(0), container.outside(1), container.outside(1000)),
             (1000, 100_000, 100_999)

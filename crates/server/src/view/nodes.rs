@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use penfold_core::{CgroupId, FileId, Owner};
+use penfold_core::{CgroupId, Owner, control_file::FileId};
 
 use super::attributes::{Facts, ROOT_INO, Times};
 

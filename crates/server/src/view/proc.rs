@@ -1,9 +1,7 @@
 //! `cgroups`, `PID/cgroup` and `PID/cpuset`, as `/proc` would show them.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -14,7 +12,7 @@ use fuser::{
 };
 use nix::errno::Errno;
 use penfold_core::{Owner, Tid};
-use penfold_linux::process::Process;
+use penfold_linux::proc::{TaskStatus, owner_of, processes};
 
 use super::attributes::{FILE_SIZE, ROOT_INO, Times, attr};
 use super::files::Handles;
@@ -102,14 +100,6 @@ impl Entry {
     }
 }
 
-/// The processes that `/proc` lists.
-fn processes() -> Vec<i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut pids: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    pids.sort_unstable();
-    pids
-}
-
 impl ProcView {
     pub(super) fn new(service: Service, identity: Identity) -> ProcView {
         let (files, listings) = (Handles::new(), Handles::new());
@@ -119,10 +109,7 @@ impl ProcView {
     fn attributes(&self, entry: Entry) -> Option<FileAttr> {
         let (uid, gid) = match entry.pid() {
             None => (0, 0),
-            Some(pid) => {
-                let process = fs::metadata(format!("/proc/{pid}")).ok()?;
-                (process.uid(), process.gid())
-            }
+            Some(pid) => owner_of(Tid(pid))?,
         };
         let (mode, links, size) = match entry {
             Entry::Root | Entry::Directory(_) => (0o555, 2, None),
@@ -164,7 +151,7 @@ impl Filesystem for ProcView {
     }
 
     fn readlink(&self, request: &Request, _: INodeNo, reply: ReplyData) {
-        match Process::read(self.identity.task(request)) {
+        match TaskStatus::read(Tid(self.identity.task(request))) {
             Some(process) => reply.data(process.group.to_string().as_bytes()),
             None => reply.error(code(Errno::ENOENT)),
         }
@@ -226,7 +213,7 @@ impl Filesystem for ProcView {
         let mut pids = listing.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = Entry::of(ino.0);
         if from == 0 && entry == Some(Entry::Root) {
-            *pids = processes();
+            *pids = processes().into_iter().map(|Tid(pid)| pid).collect();
         }
         let fixed: &[(Entry, FileType, &str)] = match entry {
             Some(Entry::Root) => &[

@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use nix::errno::Errno;
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, HostView, TaskFacts, Tid};
-use penfold_linux::doctor::Capability;
-use penfold_linux::host::{EngineAccess, HostHandle, OnChange, Request, RunningCommand};
-use penfold_linux::process::{Process, start_time};
-use penfold_linux::trace::{
-    AdoptError, AtEnd, Command, ExecError, ExecOptions, Gone, ReleaseError, Survivor,
+use penfold_core::{
+    Caller, CgroupId, Engine, MoveScope, Tid,
+    host::{HostView, TaskFacts},
 };
+use penfold_linux::doctor::HostFeature;
+use penfold_linux::host::{EngineAccess, EngineRequest, HostHandle, OnChange, RunningCommand};
+use penfold_linux::proc::{TaskStatus, start_time};
+use penfold_linux::trace::{AdoptError, AtEnd, Command, DetachError, ExecError, ExecOptions, Gone, Survivor};
 
 /// The number of the first command: no process has one as high.
 const FIRST_COMMAND: i32 = 10_000_000;
@@ -77,7 +78,7 @@ impl Shared {
 impl State {
     fn forget_the_dead(&mut self) {
         for task in self.adopted() {
-            if Process::read(task.0).is_none_or(|process| process.exiting) {
+            if TaskStatus::read(task).is_none_or(|process| process.exiting) {
                 self.host.exit(&mut self.engine, task);
             }
         }
@@ -88,30 +89,25 @@ impl State {
     }
 
     fn adopt(&mut self, pid: Tid, started: Option<u64>) -> Result<(), AdoptError> {
-        let process = Process::read(pid.0).ok_or(AdoptError::NoProcess(pid))?;
+        let process = TaskStatus::read(pid).ok_or(AdoptError::NoProcess(pid))?;
         let group = process.group;
         if process.kernel_thread {
-            return Err(AdoptError::KernelThread(Tid(group)));
+            return Err(AdoptError::KernelThread(group));
         }
-        if group == std::process::id().cast_signed() {
+        if group == Tid(std::process::id().cast_signed()) {
             return Err(AdoptError::Itself);
         }
-        if self.host.task(Tid(group)).is_some() || self.host.task(pid).is_some() {
-            return Err(AdoptError::Known(Tid(group)));
+        if self.host.task(group).is_some() || self.host.task(pid).is_some() {
+            return Err(AdoptError::Known(group));
         }
         if started.is_some_and(|started| start_time(group) != Some(started)) {
-            return Err(AdoptError::NoProcess(Tid(group)));
+            return Err(AdoptError::NoProcess(group));
         }
-        for thread in threads(group).filter_map(Process::read).filter(|thread| !thread.exiting) {
-            let facts = TaskFacts {
-                group: Tid(group),
-                real_uid: thread.uids[0],
-                saved_uid: thread.uids[2],
-                movable: true,
-                exiting: false,
-                forking: false,
-            };
-            self.host.adopt(&mut self.engine, Tid(thread.task), facts);
+        for thread in threads(group.0).map(Tid).filter_map(TaskStatus::read).filter(|thread| !thread.exiting)
+        {
+            let mut facts = TaskFacts::new(group, thread.uids[0]);
+            facts.saved_uid = thread.uids[2];
+            self.host.adopt(&mut self.engine, thread.task, facts);
         }
         Ok(())
     }
@@ -136,11 +132,11 @@ impl EngineAccess for Simulated {
         "simulated"
     }
 
-    fn with(&self, request: &mut Request<'_>) -> Result<(), Gone> {
+    fn with(&self, request: &mut EngineRequest<'_>) -> Result<(), Gone> {
         self.0.with(|state| request(&mut state.engine, &mut state.host))
     }
 
-    fn with_exact(&self, request: &mut Request<'_>) -> Result<(), Gone> {
+    fn with_exact(&self, request: &mut EngineRequest<'_>) -> Result<(), Gone> {
         // no fork is ever in flight
         self.with(request)
     }
@@ -165,19 +161,14 @@ impl HostHandle for Simulated {
         let pid = self.0.with(|state| {
             let pid = Tid(state.next);
             state.next += 1;
-            let facts = TaskFacts {
-                group: pid,
-                real_uid: 0,
-                saved_uid: 0,
-                movable: true,
-                exiting: false,
-                forking: false,
-            };
+            let facts = TaskFacts::new(pid, 0);
             state.host.adopt(&mut state.engine, pid, facts);
             state.commands.insert(pid, ended);
             for cgroup in cgroups {
                 let caller = Caller::root(pid);
-                if let Err(error) = state.engine.attach(&mut state.host, &caller, cgroup, pid, true) {
+                if let Err(error) =
+                    state.engine.session(&mut state.host, &caller).attach(cgroup, pid, MoveScope::ThreadGroup)
+                {
                     let _ = state.end(pid, 0);
                     return Err(ExecError::Attach(error));
                 }
@@ -187,21 +178,21 @@ impl HostHandle for Simulated {
         Ok(Box::new(SimulatedCommand { host: Arc::clone(&self.0), pid, status }))
     }
 
-    fn release(&self, pid: Tid) -> Result<(), ReleaseError> {
+    fn detach(&self, pid: Tid) -> Result<(), DetachError> {
         let released = self.0.with(|state| {
             let threads: Vec<Tid> =
                 state.adopted().into_iter().filter(|task| state.host.group(*task) == Some(pid)).collect();
             for thread in &threads {
                 state.host.exit(&mut state.engine, *thread);
             }
-            if threads.is_empty() { Err(ReleaseError::Unknown(pid)) } else { Ok(()) }
+            if threads.is_empty() { Err(DetachError::Unknown(pid)) } else { Ok(()) }
         });
-        released.map_err(|Gone| ReleaseError::Gone)?
+        released.map_err(|Gone| DetachError::Gone)?
     }
 
-    fn strengths(&self) -> Vec<Capability> {
+    fn features(&self) -> Vec<HostFeature> {
         let (host, how) = (self.name(), "in a table".to_owned());
-        vec![Capability { host, what: "everything", given: true, how }]
+        vec![HostFeature { host, what: "everything", given: true, how }]
     }
 
     fn survivors(&self) -> Result<Vec<Survivor>, Gone> {
@@ -212,7 +203,7 @@ impl HostHandle for Simulated {
                 processes.entry(group).or_default().push(task);
             }
             let survivor = |(pid, threads): (Tid, _)| {
-                Some(Survivor { pid, started: start_time(pid.0)?, filter: 0, threads })
+                Some(Survivor { pid, started: start_time(pid)?, filter: 0, threads })
             };
             processes.into_iter().filter_map(survivor).collect()
         })

@@ -6,7 +6,7 @@ mod rules;
 
 use std::env;
 
-use penfold_core::{Capability, Errno, Subsystem};
+use penfold_core::{Errno, host::Capability, subsystem::Subsystem};
 use penfold_module::loader::Controller;
 use penfold_subsystems::NetCls;
 use penfold_testkit::{SimWorld, TempFile};
@@ -24,10 +24,10 @@ fn subject() -> Controller {
 #[test]
 fn the_module_says_what_the_built_in_says() {
     let (module, linked) = (subject(), Controller::from_static(&penfold_net_cls::penfold_module).unwrap());
-    assert_eq!(module.info(), linked.info());
-    assert_eq!(module.info().name, NetCls::NAME);
-    assert_eq!(module.info().callbacks, NetCls::CALLBACKS);
-    let names: Vec<_> = module.info().files.iter().map(|file| &*file.name).collect();
+    assert_eq!(module.description(), linked.description());
+    assert_eq!(module.description().name, NetCls::NAME);
+    assert_eq!(module.description().callbacks, NetCls::CALLBACKS);
+    let names: Vec<_> = module.description().files.iter().map(|file| &*file.name).collect();
     assert_eq!(names, ["classid"]);
 }
 
@@ -36,6 +36,6 @@ fn a_host_that_can_not_mark_says_why_through_the_module() {
     let mut world = SimWorld::with_controller(subject());
     world.host.cannot.push(Capability::SocketClass);
     assert_eq!(world.try_write(world.top, "classid", "5"), Err(Errno::EOPNOTSUPP));
-    let text = "the simulated host can't give classes on sockets here: it was told to pretend so";
+    let text = "the simulated host can't give classes on sockets here: switched off for a test";
     assert_eq!(world.last_error().to_string(), text);
 }

@@ -1,6 +1,9 @@
 //! What happens to the tasks.
 
-use penfold_core::{Capability, Errno, IndexSet};
+use penfold_core::{
+    Errno,
+    host::{Capability, IndexSet},
+};
 use penfold_subsystems::Cpuset;
 use penfold_testkit::SimWorld;
 

@@ -1,6 +1,9 @@
 //! The facts of Linux 6.18, whichever way the controller is loaded.
 
-use penfold_core::{Capability, Errno, EventMask, Tid};
+use penfold_core::{
+    Errno, Tid,
+    host::{Capability, EventMask},
+};
 use penfold_testkit::SimWorld;
 
 use super::subject;
@@ -115,7 +118,7 @@ fn a_forked_child_has_the_class_without_any_fork_callback() {
     world.write(group, "classid", "5");
     let child = world.fork(parent);
     assert_eq!(world.class(child), 5);
-    assert_eq!(world.engine.interest(), EventMask::empty());
+    assert_eq!(world.engine.event_mask(), EventMask::empty());
     world.write(group, "classid", "6");
     assert_eq!(world.class(child), 6);
 }

@@ -2,21 +2,24 @@
 
 use std::borrow::Cow;
 
-use penfold_core::{CgroupId, Errno, FileId, Host, Owner, Result, Subsystem, Tid};
+use penfold_core::{
+    Access, CgroupId, Errno, MoveScope, Owner, Result, Session, Tid, control_file::FileId, host::Host,
+    simulated::ChildKind, subsystem::Subsystem,
+};
 
 use super::SimWorld;
 
-/// The access for which a file is opened, in the bits of access(2).
-const READ: u32 = 4;
-const WRITE: u32 = 2;
-
 impl SimWorld {
-    pub(super) fn forked(&mut self, parent: Tid, thread: bool) -> Result<Tid> {
-        self.host.fork(&mut self.engine, parent, thread)
+    pub(super) fn forked(&mut self, parent: Tid, kind: ChildKind) -> Result<Tid> {
+        self.host.fork(&mut self.engine, parent, kind)
     }
 }
 
 impl<H: Host> SimWorld<H> {
+    fn session(&mut self) -> Session<'_> {
+        self.engine.session(&mut self.host, &self.caller)
+    }
+
     pub(super) fn loaded(&mut self, subsystem: impl Subsystem) -> Result<()> {
         self.engine.load(&mut self.host, subsystem)
     }
@@ -26,15 +29,15 @@ impl<H: Host> SimWorld<H> {
     }
 
     pub(super) fn mounted(&mut self, options: &[u8]) -> Result<CgroupId> {
-        self.engine.mount(&mut self.host, &self.caller, options).map(|mounted| mounted.root)
+        self.session().mount(options).map(|mounted| mounted.root)
     }
 
     pub(super) fn mounted_cpuset(&mut self, options: &[u8]) -> Result<CgroupId> {
-        self.engine.mount_cpuset(&mut self.host, &self.caller, options).map(|mounted| mounted.root)
+        self.session().mount_cpuset(options).map(|mounted| mounted.root)
     }
 
     pub(super) fn remounted(&mut self, root: CgroupId, options: &[u8]) -> Result<()> {
-        self.engine.remount(&mut self.host, &self.caller, root, options)
+        self.session().remount(root, options)
     }
 
     pub(super) fn unmounted(&mut self, root: CgroupId) -> Result<()> {
@@ -42,11 +45,11 @@ impl<H: Host> SimWorld<H> {
     }
 
     pub(super) fn made(&mut self, parent: CgroupId, name: &[u8], mode: u32) -> Result<CgroupId> {
-        self.engine.mkdir(&mut self.host, &self.caller, parent, name, mode)
+        self.session().mkdir(parent, name, mode)
     }
 
     pub(super) fn removed(&mut self, cgroup: CgroupId) -> Result<()> {
-        self.engine.rmdir(&mut self.host, &self.caller, cgroup)
+        self.session().rmdir(cgroup)
     }
 
     pub(super) fn renamed(
@@ -68,29 +71,29 @@ impl<H: Host> SimWorld<H> {
         self.engine.set_file_owner(&self.caller, cgroup, file, owner)
     }
 
-    pub(super) fn attached(&mut self, cgroup: CgroupId, task: Tid, whole_process: bool) -> Result<()> {
-        self.engine.attach(&mut self.host, &self.caller, cgroup, task, whole_process)
+    pub(super) fn attached(&mut self, cgroup: CgroupId, task: Tid, scope: MoveScope) -> Result<()> {
+        self.session().attach(cgroup, task, scope)
     }
 
-    pub(super) fn opened(&mut self, cgroup: CgroupId, name: &str, want: u32) -> Result<FileId> {
-        self.engine.open(&self.caller, cgroup, &self.full_name(cgroup, name), want)
+    pub(super) fn opened(&mut self, cgroup: CgroupId, name: &str, access: Access) -> Result<FileId> {
+        self.engine.open(&self.caller, cgroup, &self.full_name(cgroup, name), access)
     }
 
     pub(super) fn opened_content(&mut self, cgroup: CgroupId, file: FileId) -> Result<Vec<u8>> {
-        self.engine.read(&mut self.host, &self.caller, cgroup, file)
+        self.session().read(cgroup, file)
     }
 
     pub(super) fn written_opened(&mut self, cgroup: CgroupId, file: FileId, content: &[u8]) -> Result<()> {
-        self.engine.write(&mut self.host, &self.caller, cgroup, file, content)
+        self.session().write(cgroup, file, content)
     }
 
     pub(super) fn content(&mut self, cgroup: CgroupId, name: &str) -> Result<String> {
-        let file = self.opened(cgroup, name, READ)?;
+        let file = self.opened(cgroup, name, Access::READ)?;
         self.opened_content(cgroup, file).map(text)
     }
 
     pub(super) fn written(&mut self, cgroup: CgroupId, name: &str, content: &[u8]) -> Result<()> {
-        let file = self.opened(cgroup, name, WRITE)?;
+        let file = self.opened(cgroup, name, Access::WRITE)?;
         self.written_opened(cgroup, file, content)
     }
 

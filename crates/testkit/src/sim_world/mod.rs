@@ -6,7 +6,7 @@ mod operations;
 mod tasks;
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Error, Host, Subsystem, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Error, Tid, host::Host, subsystem::Subsystem};
 
 /// An engine with a host, by default one without processes, and the caller of every operation.
 ///

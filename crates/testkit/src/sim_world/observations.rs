@@ -1,6 +1,9 @@
 //! The observable state of a world, and the queues of its engine.
 
-use penfold_core::{CgroupId, CpuTime, CssSetId, Error, Event, FileId, Host, Release, Result, Tid};
+use penfold_core::{
+    CgroupId, CssSetId, Error, Event, Release, Result, Tid, control_file::FileId, host::Host,
+    subsystem::CpuTime,
+};
 
 use super::SimWorld;
 use super::calls::{done, text};
@@ -79,7 +82,6 @@ impl<H: Host> SimWorld<H> {
     #[track_caller]
     pub fn contents(&mut self, cgroup: CgroupId) -> Vec<(String, Result<Vec<u8>, Error>)> {
         let files = done(self.engine.files(cgroup));
-        let SimWorld { engine, host, caller, .. } = self;
-        files.into_iter().map(|file| (file.name, engine.read(host, caller, cgroup, file.id))).collect()
+        files.into_iter().map(|file| (file.name, self.opened_content(cgroup, file.id))).collect()
     }
 }

@@ -1,6 +1,9 @@
 //! The operations on hierarchies, cgroups and control files: each in a form that panics and in a form that is refused.
 
-use penfold_core::{CgroupId, Errno, FileId, Host, Owner, Result, Subsystem, Tid};
+use penfold_core::{
+    Access, CgroupId, Errno, MoveScope, Owner, Result, Tid, control_file::FileId, host::Host,
+    subsystem::Subsystem,
+};
 
 use super::SimWorld;
 use super::calls::done;
@@ -187,7 +190,7 @@ impl<H: Host> SimWorld<H> {
     /// Moves one thread.
     #[track_caller]
     pub fn attach(&mut self, cgroup: CgroupId, task: Tid) {
-        done(self.attached(cgroup, task, false));
+        done(self.attached(cgroup, task, MoveScope::Task));
     }
 
     /// Moves one thread, or is refused.
@@ -195,14 +198,14 @@ impl<H: Host> SimWorld<H> {
     /// # Errors
     /// The errno that a write to `tasks` gives.
     pub fn try_attach(&mut self, cgroup: CgroupId, task: Tid) -> Result<(), Errno> {
-        let outcome = self.attached(cgroup, task, false);
+        let outcome = self.attached(cgroup, task, MoveScope::Task);
         self.noted(outcome)
     }
 
     /// Moves a whole process.
     #[track_caller]
     pub fn attach_group(&mut self, cgroup: CgroupId, task: Tid) {
-        done(self.attached(cgroup, task, true));
+        done(self.attached(cgroup, task, MoveScope::ThreadGroup));
     }
 
     /// Moves a whole process, or is refused.
@@ -210,7 +213,7 @@ impl<H: Host> SimWorld<H> {
     /// # Errors
     /// The errno that a write to `cgroup.procs` gives.
     pub fn try_attach_group(&mut self, cgroup: CgroupId, task: Tid) -> Result<(), Errno> {
-        let outcome = self.attached(cgroup, task, true);
+        let outcome = self.attached(cgroup, task, MoveScope::ThreadGroup);
         self.noted(outcome)
     }
 
@@ -272,12 +275,12 @@ impl<H: Host> SimWorld<H> {
         self.noted(outcome)
     }
 
-    /// Opens a file to read (`4`), to write (`2`) or for both (`6`), or is refused.
+    /// Opens a file, or is refused.
     ///
     /// # Errors
     /// The errno that open(2) gives.
-    pub fn try_open(&mut self, cgroup: CgroupId, name: &str, want: u32) -> Result<FileId, Errno> {
-        let outcome = self.opened(cgroup, name, want);
+    pub fn try_open(&mut self, cgroup: CgroupId, name: &str, access: Access) -> Result<FileId, Errno> {
+        let outcome = self.opened(cgroup, name, access);
         self.noted(outcome)
     }
 }

@@ -1,6 +1,6 @@
 //! Tasks that come and go: with the host without processes, and with the plain host.
 
-use penfold_core::{CgroupId, CssSetId, Errno, Result, Tid};
+use penfold_core::{CgroupId, CssSetId, Errno, Result, Tid, simulated::ChildKind};
 
 use super::SimWorld;
 use super::calls::done;
@@ -23,7 +23,7 @@ impl SimWorld {
     /// A task forks a process.
     #[track_caller]
     pub fn fork(&mut self, parent: Tid) -> Tid {
-        done(self.forked(parent, false))
+        done(self.forked(parent, ChildKind::Process))
     }
 
     /// A task forks a process, or is refused.
@@ -31,14 +31,14 @@ impl SimWorld {
     /// # Errors
     /// The errno that fork(2) gives.
     pub fn try_fork(&mut self, parent: Tid) -> Result<Tid, Errno> {
-        let outcome = self.forked(parent, false);
+        let outcome = self.forked(parent, ChildKind::Process);
         self.noted(outcome)
     }
 
     /// A task makes a thread of its process.
     #[track_caller]
     pub fn thread(&mut self, parent: Tid) -> Tid {
-        done(self.forked(parent, true))
+        done(self.forked(parent, ChildKind::Thread))
     }
 
     /// A task makes a thread, or is refused.
@@ -46,7 +46,7 @@ impl SimWorld {
     /// # Errors
     /// The errno that clone(2) gives.
     pub fn try_thread(&mut self, parent: Tid) -> Result<Tid, Errno> {
-        let outcome = self.forked(parent, true);
+        let outcome = self.forked(parent, ChildKind::Thread);
         self.noted(outcome)
     }
 

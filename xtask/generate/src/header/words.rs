@@ -17,8 +17,7 @@ impl Names {
             lines
                 .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
         };
-        let structs =
-            declared("pub struct ").map(|name| (name.clone(), format!("penfold{}", snake_case(&name))));
+        let structs = declared("pub struct ").map(|name| (name.clone(), struct_in_c(&name)));
         Names { structs: structs.collect(), constants: declared("pub const ").collect() }
     }
 
@@ -43,11 +42,16 @@ impl Names {
         let (owner, member) = target.split_once("::")?;
         let owner_in_c = self.structs.get(owner)?;
         Some(match owner {
-            "Services" => format!("services->{member}"),
-            "Context" => format!("ctx->{member}"),
+            "RawServices" => format!("services->{member}"),
+            "RawContext" => format!("ctx->{member}"),
             _ => format!("{owner_in_c}.{member}"),
         })
     }
+}
+
+/// `RawCpuTime` becomes `penfold_cpu_time`: the prefix tells Rust's types of the interface from those of core.
+fn struct_in_c(name: &str) -> String {
+    format!("penfold{}", snake_case(name.strip_prefix("Raw").unwrap_or(name)))
 }
 
 /// `CpuTime` becomes `_cpu_time`.
@@ -100,12 +104,14 @@ fn short_comments(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const RUST: &str = "pub struct CpuTime {\npub struct Services {\npub const NO_CSS: u32 = u32::MAX;\n";
+    const RUST: &str =
+        "pub struct RawCpuTime {\npub struct RawServices {\npub const NO_CSS: u32 = u32::MAX;\n";
 
     #[test]
     fn links_become_names_of_c() {
         let names = Names::of(RUST);
-        let text = "/**\n * [`CpuTime::user`], [`Services::put`] or [`NO_CSS`] of [`CpuTime`]\n */\n";
+        let text =
+            "/**\n * [`RawCpuTime::user`], [`RawServices::put`] or [`NO_CSS`] of [`RawCpuTime`]\n */\n";
         let c = "/** `penfold_cpu_time.user`, `services->put` or `PENFOLD_NO_CSS` of `struct penfold_cpu_time` */\n";
         assert_eq!(in_c(&names, text).unwrap(), c);
     }

@@ -1,6 +1,9 @@
 //! The way to a running engine, for any thread.
 
-use penfold_core::{Engine, Host, HostView};
+use penfold_core::{
+    Engine,
+    host::{Host, HostView},
+};
 
 use super::engine_policy::EnginePolicy;
 use crate::trace::tracer::{Gone, Handle};

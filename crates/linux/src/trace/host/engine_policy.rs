@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use penfold_core::{
-    Caller, CgroupId, CpuTime, CssSetId, Engine, Error, Event, Host, HostView as _, IndexSet, LimitHit,
-    Release, Tid,
+    Caller, CgroupId, CssSetId, Engine, Error, Event, LimitHit, MoveScope, Release, Tid,
+    host::{Host, HostView as _, IndexSet},
+    subsystem::CpuTime,
 };
 
 use super::machine::{EngineTasks, Machine, Member, nix_errno};
 use crate::trace::os::marking;
-use crate::trace::tracer::{Fork, Notice, Policy, Refusal};
+use crate::trace::tracer::{Fork, ForkRefusal, Notice, Policy};
 
 /// How many dead tasks are remembered as possible parents of children not yet reported.
 const REMEMBERED: usize = 4096;
@@ -20,11 +21,11 @@ const REMEMBERED: usize = 4096;
 const KEPT_NOTICES: usize = 1000;
 
 /// Receives releases and events.
-pub(crate) struct OnChange(pub(crate) Box<dyn Fn(Vec<Release>, Vec<Event>) + Send>);
+pub(crate) struct ChangeCallback(pub(crate) Box<dyn Fn(Vec<Release>, Vec<Event>) + Send>);
 
-impl std::fmt::Debug for OnChange {
+impl std::fmt::Debug for ChangeCallback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OnChange")
+        f.write_str("ChangeCallback")
     }
 }
 
@@ -59,7 +60,7 @@ pub struct EnginePolicy {
     pub(crate) cgroup: Option<CgroupId>,
     refusal: Option<Error>,
     pub(crate) on_notice: Option<fn(&Notice)>,
-    pub(crate) on_change: Option<OnChange>,
+    pub(crate) on_change: Option<ChangeCallback>,
     living: u64,
     /// The css_set of the command at its start, pinned: for children whose parent is not known.
     fallback: Option<CssSetId>,
@@ -109,7 +110,9 @@ impl EnginePolicy {
         let caller = Caller::root(main);
         self.request(tasks, |engine, host| {
             engine.adopt(host, main);
-            cgroups.into_iter().try_for_each(|cgroup| engine.attach(host, &caller, cgroup, main, true))
+            cgroups.into_iter().try_for_each(|cgroup| {
+                engine.session(host, &caller).attach(cgroup, main, MoveScope::ThreadGroup)
+            })
         })
     }
 
@@ -157,10 +160,10 @@ impl Policy for EnginePolicy {
         })
     }
 
-    fn may_fork(&mut self, tasks: &mut EngineTasks, parent: Tid, certain: bool) -> Result<(), Refusal> {
+    fn may_fork(&mut self, tasks: &mut EngineTasks, parent: Tid, certain: bool) -> Result<(), ForkRefusal> {
         let Some(set) = tasks.css_set(parent) else { return Ok(()) };
         if !certain && !self.engine.fork_would_pass(set) {
-            return Err(Refusal::NotYet);
+            return Err(ForkRefusal::NotYet);
         }
         match self.engine.charge_fork(tasks, parent, set) {
             Ok(charge) => {
@@ -172,7 +175,7 @@ impl Policy for EnginePolicy {
             }
             Err(error) => {
                 self.statistics.refused += 1;
-                Err(Refusal::Final(nix_errno(error.errno())))
+                Err(ForkRefusal::Final(nix_errno(error.errno())))
             }
         }
     }
@@ -263,8 +266,8 @@ impl Policy for EnginePolicy {
     }
 
     fn batch_done(&mut self) {
-        let Some(OnChange(tell)) = &self.on_change else { return };
-        if self.engine.has_news() {
+        let Some(ChangeCallback(tell)) = &self.on_change else { return };
+        if self.engine.has_notifications() {
             let releases: Vec<Release> = std::iter::from_fn(|| self.engine.take_release()).collect();
             tell(releases, std::iter::from_fn(|| self.engine.take_event()).collect());
         }

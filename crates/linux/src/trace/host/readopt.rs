@@ -3,8 +3,8 @@
 use penfold_core::Tid;
 
 use super::machine::EngineTasks;
+use crate::proc::start_time;
 use crate::trace::os::TracedCalls;
-use crate::trace::os::proc;
 
 /// A supervised process that would go on if this process died: adopted, or launched without
 /// [`ExecOptions::exit_kill`](super::ExecOptions::exit_kill).
@@ -25,8 +25,7 @@ impl EngineTasks {
     pub(crate) fn survivors(&self) -> Vec<Survivor> {
         let mut survivors: Vec<Survivor> = Vec::new();
         let mut tasks: Vec<(Tid, Tid, u8)> = self
-            .table
-            .tasks
+            .entries
             .iter()
             .filter(|(_, task)| !task.lineage.exit_kill && !task.killed)
             // one that is about to get its first filter may have it when this process dies; whether it has is seen then
@@ -42,7 +41,7 @@ impl EngineTasks {
                     process.filter |= filter;
                 }
                 // one that is gone will be reported in a moment
-                None => survivors.extend(proc::started(pid).map(|started| Survivor {
+                None => survivors.extend(start_time(pid).map(|started| Survivor {
                     pid,
                     started,
                     filter,

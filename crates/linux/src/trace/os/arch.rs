@@ -25,12 +25,19 @@ pub(crate) struct Abi {
     pub(crate) socketcall: Option<u32>,
 }
 
+/// Whether the system call of this number makes a task, through any interface of this machine.
+pub(crate) fn is_fork_call(number: i64) -> bool {
+    let calls = |abi: &Abi| [Some(abi.clone), Some(abi.clone3), abi.fork, abi.vfork];
+    ABIS.iter().flat_map(calls).flatten().any(|fork| i64::from(fork) == number)
+}
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::{ABIS, Injector, Registers};
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use super::{Abi, Errno, Tid, memory, ptrace};
+    use crate::proc::executable_mappings;
 
     const I386: usize = 2;
 
@@ -221,13 +228,10 @@ mod x86_64 {
 
     /// Looks through what a task may execute, first its vDSO.
     fn find_instruction(tid: Tid) -> Option<u64> {
-        let maps = std::fs::read_to_string(format!("/proc/{tid}/maps")).ok()?;
-        let executable = |line: &&str| line.split(' ').nth(1).is_some_and(|mode| mode.starts_with("r-x"));
-        let mut lines: Vec<&str> = maps.lines().filter(executable).collect();
-        lines.sort_by_key(|line| !line.ends_with("[vdso]"));
-        lines.iter().find_map(|line| {
-            let (start, end) = line.split(' ').next()?.split_once('-')?;
-            let (start, end) = (u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
+        let mut mappings = executable_mappings(tid)?;
+        mappings.sort_by_key(|mapping| !mapping.is_vdso);
+        mappings.iter().find_map(|mapping| {
+            let (start, end) = (mapping.start, mapping.end);
             let mut bytes = vec![0; (end - start).min(1 << 22) as usize];
             memory::read(tid, start, &mut bytes).ok()?;
             let offset = bytes.windows(2).position(|pair| pair == SYSCALL)?;

@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::proc::ResourceLimit;
+
 /// A command to run.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
@@ -28,17 +30,6 @@ pub struct Command {
     pub limits: Vec<ResourceLimit>,
     /// Its nice value, -20 to 19, set with this process's rights; `None` for that of this process.
     pub nice: Option<i32>,
-}
-
-/// A limit on a resource, as setrlimit(2) has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ResourceLimit {
-    /// The number of the resource, such as `libc::RLIMIT_NOFILE`.
-    pub resource: u32,
-    /// What is in force; `u64::MAX` for none, as below.
-    pub soft: u64,
-    /// Up to what it may raise that itself.
-    pub hard: u64,
 }
 
 /// A user to run a command as. Another than one's own takes the rights of root (`EPERM`).

@@ -3,7 +3,6 @@
 //! A copy of the descriptor is fetched with `pidfd_getfd(2)`. Accepted sockets take mark and DSCP from the listening one, as the kernel copies them; it does not copy
 //! the priority.
 
-use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
@@ -13,7 +12,8 @@ use nix::errno::Errno;
 use penfold_core::Tid;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use super::{errno, proc};
+use super::errno;
+use crate::proc::{StatusFile, sockets_of};
 
 /// The highest `SO_PRIORITY` that needs no privilege.
 const HIGHEST_FREE_PRIORITY: u32 = 6;
@@ -29,7 +29,7 @@ pub(crate) enum Marking {
 
 impl Marking {
     /// What this process may do, found by trying: a capability may be there and not count for this network.
-    pub(crate) fn possible() -> Marking {
+    pub(crate) fn detect() -> Marking {
         let tried =
             UnixDatagram::unbound().is_ok_and(|socket| Marking::Full.mark(&socket.into(), 0x10001).is_ok());
         if tried { Marking::Full } else { Marking::Weak }
@@ -56,7 +56,7 @@ impl Marking {
 
 /// Can sockets be marked with a full class here?
 pub fn can_mark_sockets() -> bool {
-    Marking::possible() == Marking::Full
+    Marking::detect() == Marking::Full
 }
 
 fn set(socket: &OwnedFd, level: c_int, option: c_int, value: u32) -> Result<(), Errno> {
@@ -73,7 +73,7 @@ fn fetch(task: Tid, descriptor: RawFd) -> Result<OwnedFd, Errno> {
         let pid = Pid::from_raw(id.0).ok_or(Errno::ESRCH)?;
         pidfd_open(pid, PidfdFlags::from_bits_retain(flags as u32)).map_err(errno)
     };
-    let group = || proc::status_task(task, "Tgid").unwrap_or(task);
+    let group = || StatusFile::read(task).and_then(|status| status.group()).unwrap_or(task);
     // PIDFD_THREAD, since Linux 6.9
     let process = open(task, libc::O_EXCL).or_else(|_| open(group(), 0))?;
     pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty()).map_err(errno)
@@ -86,14 +86,8 @@ pub(crate) fn mark(task: Tid, descriptor: RawFd, class: u32, marking: Marking) -
 
 /// Marks all sockets that a task has open. One that is closed meanwhile needs no mark.
 pub(crate) fn mark_all(task: Tid, class: u32, marking: Marking) -> Result<(), Errno> {
-    let Ok(entries) = fs::read_dir(format!("/proc/{task}/fd")) else { return Err(Errno::ESRCH) };
-    for entry in entries.flatten() {
-        let is_socket =
-            fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
-        let Some(descriptor) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        match if is_socket { mark(task, descriptor, class, marking) } else { Ok(()) } {
+    for descriptor in sockets_of(task)? {
+        match mark(task, descriptor, class, marking) {
             Ok(()) | Err(Errno::EBADF) => {}
             Err(errno) => return Err(errno),
         }

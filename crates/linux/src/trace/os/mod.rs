@@ -5,10 +5,8 @@ pub(crate) mod arch;
 mod command;
 pub(crate) mod filter;
 pub(crate) mod injection;
-pub(crate) mod kick;
 pub(crate) mod marking;
 pub(crate) mod memory;
-pub(crate) mod proc;
 pub(crate) mod ptrace;
 pub(crate) mod sched;
 pub(crate) mod seize;
@@ -17,11 +15,12 @@ pub(crate) mod spawn;
 pub(crate) mod task;
 pub(crate) mod timer;
 pub(crate) mod wait;
+pub(crate) mod wakeup;
 
-pub use command::{Command, ResourceLimit, Session, User};
+pub use command::{Command, Session, User};
 pub use filter::TracedCalls;
 pub use marking::can_mark_sockets;
-pub use signals::Signals;
+pub use signals::ForwardedSignals;
 pub use spawn::StartError;
 
 /// The error of a call through rustix, as all the others.

@@ -3,7 +3,7 @@
 use std::mem;
 
 use nix::errno::Errno;
-use penfold_core::{IndexSet, Tid};
+use penfold_core::{Tid, host::IndexSet};
 
 pub(crate) fn set_affinity(tid: Tid, mask: &IndexSet) -> Result<(), Errno> {
     let words = mask.to_words();

@@ -1,12 +1,10 @@
 //! Why a process can't be adopted.
 
-use std::fs;
-
 use nix::errno::Errno;
 use penfold_core::Tid;
 
 use super::requests::Gone;
-use crate::trace::os::proc;
+use crate::proc::{StatusFile, command_name, yama_ptrace_scope};
 
 /// Why a process can't be adopted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,16 +88,14 @@ impl AdoptError {
 
 /// What a refused seize of a thread of `pid` means.
 pub(crate) fn refusal(pid: Tid, tid: Tid, errno: Errno) -> AdoptError {
-    if let Some(tracer_pid) = proc::tracer_of(tid) {
-        return AdoptError::Traced { pid, tracer: proc::comm(tracer_pid), tracer_pid };
+    if let Some(tracer_pid) = StatusFile::read(tid).and_then(|status| status.tracer()) {
+        return AdoptError::Traced { pid, tracer: command_name(tracer_pid), tracer_pid };
     }
-    let user =
-        |pid: Tid| proc::status_field(pid, "Uid").map(|ids| ids.split_whitespace().map(str::to_owned).next());
-    let yama = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    let user = |pid: Tid| StatusFile::read(pid)?.uids().map(|[real, ..]| real);
     let reason = if user(pid) != user(Tid(std::process::id() as i32)) {
         "it belongs to another user".to_owned()
-    } else if !matches!(yama.trim(), "" | "0") {
-        format!("Yama permits only ancestors or nobody (kernel.yama.ptrace_scope is {})", yama.trim())
+    } else if let Some(scope @ 1..) = yama_ptrace_scope() {
+        format!("Yama permits only ancestors or nobody (kernel.yama.ptrace_scope is {scope})")
     } else {
         "it has rights that this one has not, or a security module forbids it".to_owned()
     };

@@ -6,15 +6,13 @@
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use penfold_core::{IndexSet, Tid};
+use penfold_core::{Tid, host::IndexSet};
 
 use super::policy::Policy;
 use super::supervisor::Supervisor;
+use crate::proc::{StatusFile, in_own_pid_namespace};
 use crate::trace::os::arch::Registers;
-use crate::trace::os::{memory, proc, sched};
-
-/// `CAP_SYS_NICE`, as a bit of `CapEff`.
-const CAP_SYS_NICE: u64 = 1 << 23;
+use crate::trace::os::{memory, sched};
 
 impl<P: Policy> Supervisor<P> {
     pub(crate) fn on_affinity_call(&mut self, tid: Tid, abi: usize, policy: &mut P) {
@@ -57,15 +55,13 @@ impl<P: Policy> Supervisor<P> {
         if pid.0 == 0 {
             return Some(caller);
         }
-        if proc::same_pid_namespace(caller) {
+        if in_own_pid_namespace(caller) {
             return self.tasks.contains(pid).then_some(pid);
         }
-        let depth = proc::status_field(caller, "NSpid")?.split_whitespace().count();
-        let called = |tid: Tid| {
-            let ids = proc::status_field(tid, "NSpid")?;
-            ids.split_whitespace().nth(depth - 1)?.parse().ok().map(Tid)
-        };
-        self.tasks.table.tasks.keys().copied().find(|tid| called(*tid) == Some(pid))
+        let depth = StatusFile::read(caller)?.numbers()?.len();
+        let called =
+            |tid: Tid| StatusFile::read(tid)?.numbers()?.get(depth.checked_sub(1)?).copied().map(Tid);
+        self.tasks.entries.keys().copied().find(|tid| called(*tid) == Some(pid))
     }
 }
 
@@ -82,15 +78,13 @@ fn read_mask(tid: Tid, length: u64, address: u64) -> Result<IndexSet, Errno> {
 
 /// Whether `caller` may set another task's affinity: `check_same_owner` or `CAP_SYS_NICE`.
 fn may_set(caller: Tid, target: Tid) -> bool {
-    let ids = |tid| -> Option<Vec<u32>> {
-        let field = proc::status_field(tid, "Uid")?;
-        Some(field.split_whitespace().filter_map(|id| id.parse().ok()).collect())
+    let (Some(caller), Some(target)) = (StatusFile::read(caller), StatusFile::read(target)) else {
+        return false;
     };
-    let (Some(caller_ids), Some(target_ids)) = (ids(caller), ids(target)) else { return false };
-    // real, effective, saved, file system
-    if target_ids.iter().take(2).any(|id| *id == caller_ids[1]) {
-        return true;
-    }
-    let effective = proc::status_field(caller, "CapEff");
-    effective.and_then(|hex| u64::from_str_radix(&hex, 16).ok()).is_some_and(|bits| bits & CAP_SYS_NICE != 0)
+    let (Some([_, effective, ..]), Some([target_real, target_effective, ..])) =
+        (caller.uids(), target.uids())
+    else {
+        return false;
+    };
+    [target_real, target_effective].contains(&effective) || caller.may_set_affinity()
 }

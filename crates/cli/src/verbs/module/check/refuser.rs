@@ -1,6 +1,10 @@
 //! A controller that says no when it is told to: another one in the same hierarchy, whose refusals a module has to bear.
 
-use penfold_core::{Callbacks, Context, ControlFile, Errno, Error, Migration, Result, Subsystem};
+use penfold_core::{
+    Errno, Error, Result,
+    control_file::ControlFile,
+    subsystem::{Callbacks, Context, Migration, Subsystem},
+};
 
 /// Refuses while its file `check-refuser.refuse` in the root is 1: attaches, forks, and new cgroups.
 #[derive(Debug, Default)]

@@ -1,10 +1,19 @@
-//! What a child of a process inherits from it, besides its user: for a command that another process starts in its place.
+//! `/proc/PID/limits`: the resource limits of another process, for a command that is started in its place.
 
-use std::fs;
+use penfold_core::Tid;
 
-use crate::trace::ResourceLimit;
+/// A limit on a resource, as setrlimit(2) has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResourceLimit {
+    /// The number of the resource, such as `libc::RLIMIT_NOFILE`.
+    pub resource: u32,
+    /// The limit in force, in the unit of the resource; `u64::MAX` for none.
+    pub soft: u64,
+    /// The ceiling up to which a process without `CAP_SYS_RESOURCE` may raise `soft`; `u64::MAX` for none.
+    pub hard: u64,
+}
 
-/// The lines of `/proc/PID/limits`.
+/// How each line begins.
 const RESOURCES: [(&str, libc::__rlimit_resource_t); 16] = [
     ("Max cpu time", libc::RLIMIT_CPU),
     ("Max file size", libc::RLIMIT_FSIZE),
@@ -24,9 +33,12 @@ const RESOURCES: [(&str, libc::__rlimit_resource_t); 16] = [
     ("Max realtime timeout", libc::RLIMIT_RTTIME),
 ];
 
-/// The resource limits of a process; `None` if it is gone or not ours to look at.
-pub fn limits_of(pid: i32) -> Option<Vec<ResourceLimit>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+/// The sixteen resource limits of a process; `None` if it is gone, or one of them is missing.
+pub fn limits_of(pid: Tid) -> Option<Vec<ResourceLimit>> {
+    parse(&super::text(&format!("/proc/{pid}/limits"))?)
+}
+
+fn parse(text: &str) -> Option<Vec<ResourceLimit>> {
     let limit = |(name, resource): &(&str, libc::__rlimit_resource_t)| {
         let values = text.lines().find_map(|line| line.strip_prefix(name))?;
         let mut values = values.split_whitespace().map(|word| match word {
@@ -42,11 +54,12 @@ pub fn limits_of(pid: i32) -> Option<Vec<ResourceLimit>> {
 mod tests {
     use nix::sys::resource::{Resource, getrlimit};
 
+    use super::super::own;
     use super::*;
 
     #[test]
-    fn the_limits_are_those_of_the_system_call() {
-        let limits = limits_of(std::process::id().cast_signed()).expect("ours");
+    fn limits_are_those_of_the_system_call() {
+        let limits = limits_of(own()).expect("ours");
         for (resource, number) in [
             (Resource::RLIMIT_NOFILE, libc::RLIMIT_NOFILE),
             (Resource::RLIMIT_STACK, libc::RLIMIT_STACK),
@@ -56,6 +69,20 @@ mod tests {
             let expected = ResourceLimit { resource: number, soft, hard };
             assert!(limits.contains(&expected), "{expected:?} in {limits:?}");
         }
-        assert_eq!(limits_of(-1), None);
+        assert_eq!(limits_of(Tid(-1)), None);
+    }
+
+    #[test]
+    fn table_without_a_line_is_none() {
+        let line =
+            |(name, _): &(&str, _)| format!("{name:<26}10                   unlimited            units\n");
+        let table: String = RESOURCES.iter().map(line).collect();
+        let limits = parse(&table).expect("all sixteen");
+        assert!(limits.iter().all(|limit| (limit.soft, limit.hard) == (10, u64::MAX)));
+        for cut in [0, 1, 40, table.len() / 2, table.len() - 60] {
+            assert_eq!(parse(&table[..cut]), None, "{cut}");
+        }
+        assert_eq!(parse(&table.replace("Max processes", "Max proc")), None);
+        assert_eq!(parse(&table.replacen("unlimited", "-1", 1)), None);
     }
 }

@@ -1,8 +1,13 @@
-//! What a module says of itself, checked: whatever is in the file, what is in an [`Info`] can be relied on.
+//! The description of a module in checked form. A [`ModuleDescription`] can be relied on, whatever is in the file.
 
 use core::ffi::c_char;
 
-use penfold_core::{Callbacks, Errno, MAX_SUBSYSTEM_NAME, PAGE_SIZE, Resource, Visibility};
+use penfold_core::{
+    Errno,
+    control_file::{PAGE_SIZE, Visibility},
+    internal::MAX_SUBSYSTEM_NAME,
+    subsystem::{Callbacks, Resource},
+};
 
 use super::fault::Fault;
 use crate::abi;
@@ -11,78 +16,78 @@ use crate::abi;
 pub const MAX_FILES: u32 = 1024;
 /// The most charge rules that a module may have.
 pub const MAX_RULES: u32 = 64;
-/// The longest write in bytes that a file may ask for.
+/// The highest `max_write` of a control file, in bytes.
 pub const MAX_WRITE: u32 = 1 << 20;
 
-/// What a module says of itself.
+/// The description of a module, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Info {
-    /// The name of the controller and the prefix of its files.
+pub struct ModuleDescription {
+    /// The name of the controller, and the prefix of its files.
     pub name: String,
     /// The module's own version, for people.
     pub version: String,
-    /// What it does, in a line.
+    /// The purpose of the module in one line.
     pub summary: String,
-    /// The version of the binary interface.
+    /// The version of the binary interface that the module was compiled for.
     pub abi_version: u32,
-    /// The optional callbacks that it has.
+    /// The optional callbacks that the module has.
     pub callbacks: Callbacks,
     /// The control files, in the order of their numbers.
-    pub files: Vec<FileInfo>,
+    pub files: Vec<FileDescription>,
     /// The charge rules, in the order of their numbers.
-    pub rules: Vec<RuleInfo>,
+    pub rules: Vec<RuleDescription>,
     /// The control file (without prefix) that makes `can_fork` refuse; may be empty.
     pub refusing_file: String,
 }
 
 /// One control file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileInfo {
+pub struct FileDescription {
     /// The name without prefix.
     pub name: String,
-    /// Permission bits, those that follow from its handlers where the module gives none.
+    /// Permission bits. Where the module gives none: the bits that follow from the handlers.
     pub mode: u32,
-    /// In which directories it is.
-    pub place: Visibility,
+    /// The directories that have the file.
+    pub visibility: Visibility,
     /// The longest write in bytes.
     pub max_write: usize,
-    /// Reads as something else than what was written.
-    pub counts: bool,
-    /// `u64`, `s64`, `map`, `text`, or `none`.
+    /// True if the content read is not the content written.
+    pub not_a_setting: bool,
+    /// The kind of reader: `u64`, `s64`, `map`, `text` or `none`.
     pub read: &'static str,
-    /// `u64`, `s64`, `text`, `trigger`, or `none`.
+    /// The kind of writer: `u64`, `s64`, `text`, `trigger` or `none`.
     pub write: &'static str,
 }
 
 /// One charge rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleInfo {
-    /// What it counts.
+pub struct RuleDescription {
+    /// The resource that the rule counts.
     pub resource: Resource,
-    /// What the caller is told when the limit refuses.
+    /// The error of an operation that the limit refuses.
     pub refusal: Errno,
     /// The control file (without prefix) that sets the limit; may be empty.
     pub limit_file: String,
 }
 
-/// The six numbers that a description begins with in every version of the interface. They are to be checked before
-/// anything behind them is read, or taken for a [`abi::Module`].
-pub const HEAD: usize = 6;
+/// The count of the numbers that a description begins with in every version of the interface: the version and five
+/// sizes. They have to be checked before the rest is read or taken for a [`abi::RawModule`].
+pub(super) const HEAD: usize = 6;
 
-/// Is what follows these numbers a [`abi::Module`] as this program knows it?
+/// Checks that a description which begins with these numbers is a [`abi::RawModule`] as this program knows it.
 ///
 /// # Errors
 /// [`Fault::Version`] and [`Fault::Size`].
-pub fn check_head(head: [u32; HEAD]) -> Result<(), Fault> {
+pub(super) fn check_head(head: [u32; HEAD]) -> Result<(), Fault> {
     if head[0] != abi::ABI_VERSION {
         return Err(Fault::Version { theirs: head[0] });
     }
     let sizes = [
-        ("module", size_of::<abi::Module>()),
-        ("file", size_of::<abi::File>()),
-        ("rule", size_of::<abi::Rule>()),
-        ("context", size_of::<abi::Context>()),
-        ("services", size_of::<abi::Services>()),
+        ("module", size_of::<abi::RawModule>()),
+        ("file", size_of::<abi::RawFile>()),
+        ("rule", size_of::<abi::RawRule>()),
+        ("context", size_of::<abi::RawContext>()),
+        ("services", size_of::<abi::RawServices>()),
     ];
     for ((what, ours), &theirs) in sizes.into_iter().zip(&head[1..]) {
         if theirs as usize != ours {
@@ -92,11 +97,12 @@ pub fn check_head(head: [u32; HEAD]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// How many files and rules there are to be read, where the description says they are.
+/// The numbers of files and of rules in the tables of a description.
 ///
 /// # Errors
-/// For more than can be meant, and for a pointer that is NULL or not aligned.
-pub fn check_tables(module: &abi::Module) -> Result<(usize, usize), Fault> {
+/// [`Fault::Number`] for more than [`MAX_FILES`] or [`MAX_RULES`], [`Fault::Table`] for a pointer that is NULL or not
+/// aligned.
+pub(super) fn check_tables(module: &abi::RawModule) -> Result<(usize, usize), Fault> {
     let files = check_table("files", module.file_count, MAX_FILES, module.files)?;
     let rules = check_table("rules", module.rule_count, MAX_RULES, module.rules)?;
     Ok((files, rules))
@@ -119,19 +125,23 @@ fn check_table<T>(what: &'static str, count: u32, most: u32, table: *const T) ->
     }
 }
 
-impl Info {
-    /// Has it a charge rule on this?
-    pub fn counts(&self, resource: Resource) -> bool {
+impl ModuleDescription {
+    /// True if a charge rule of the module counts this resource.
+    pub fn has_rule_on(&self, resource: Resource) -> bool {
         self.rules.iter().any(|rule| rule.resource == resource)
     }
 
-    /// Checks a description whose head and tables have been checked, with the tables that it points to.
+    /// Checks a description and its tables. The head and the pointers to the tables have been checked before.
     ///
     /// # Errors
     /// The first [`Fault`] that is found.
-    pub fn of(module: &abi::Module, files: &[abi::File], rules: &[abi::Rule]) -> Result<Info, Fault> {
+    pub(super) fn of(
+        module: &abi::RawModule,
+        files: &[abi::RawFile],
+        rules: &[abi::RawRule],
+    ) -> Result<ModuleDescription, Fault> {
         let name = name_of(module)?;
-        let info = Info {
+        let description = ModuleDescription {
             version: line(&module.version, "version")?,
             summary: line(&module.summary, "summary")?,
             abi_version: module.abi_version,
@@ -145,21 +155,21 @@ impl Info {
             refusing_file: line(&module.refusing_file, "refusing_file")?,
             name,
         };
-        let named = info
+        let named = description
             .rules
             .iter()
             .enumerate()
             .map(|(number, rule)| (format!("rule {number} (limit_file)"), &rule.limit_file));
-        for (field, file) in named.chain([("refusing_file".to_owned(), &info.refusing_file)]) {
-            if !file.is_empty() && !info.files.iter().any(|other| other.name == *file) {
+        for (field, file) in named.chain([("refusing_file".to_owned(), &description.refusing_file)]) {
+            if !file.is_empty() && !description.files.iter().any(|other| other.name == *file) {
                 return Err(Fault::NoFile { field, file: file.clone() });
             }
         }
-        Ok(info)
+        Ok(description)
     }
 }
 
-fn name_of(module: &abi::Module) -> Result<String, Fault> {
+fn name_of(module: &abi::RawModule) -> Result<String, Fault> {
     let name = text(&module.name, "name")?;
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     if name.is_empty() || name.len() > MAX_SUBSYSTEM_NAME || !name.bytes().all(legal) {
@@ -169,7 +179,7 @@ fn name_of(module: &abi::Module) -> Result<String, Fault> {
     Ok(name)
 }
 
-fn callbacks_of(module: &abi::Module) -> Result<Callbacks, Fault> {
+fn callbacks_of(module: &abi::RawModule) -> Result<Callbacks, Fault> {
     if module.create.is_none() {
         return Err(Fault::Missing("create"));
     }
@@ -189,19 +199,19 @@ fn callbacks_of(module: &abi::Module) -> Result<Callbacks, Fault> {
     Ok(has.into_iter().filter(|(_, has)| *has).map(|(callback, _)| callback).collect())
 }
 
-fn files_of(files: &[abi::File]) -> Result<Vec<FileInfo>, Fault> {
-    let mut infos: Vec<FileInfo> = Vec::with_capacity(files.len());
+fn files_of(files: &[abi::RawFile]) -> Result<Vec<FileDescription>, Fault> {
+    let mut described: Vec<FileDescription> = Vec::with_capacity(files.len());
     for (number, file) in files.iter().enumerate() {
-        let info = file_of(number, file)?;
-        if infos.iter().any(|other| other.name == info.name) {
-            return Err(Fault::Twice(info.name));
+        let file = file_of(number, file)?;
+        if described.iter().any(|other| other.name == file.name) {
+            return Err(Fault::Twice(file.name));
         }
-        infos.push(info);
+        described.push(file);
     }
-    Ok(infos)
+    Ok(described)
 }
 
-fn file_of(number: usize, file: &abi::File) -> Result<FileInfo, Fault> {
+fn file_of(number: usize, file: &abi::RawFile) -> Result<FileDescription, Fault> {
     let name = line(&file.name, &format!("file {number} (name)"))?;
     if name.is_empty() || name.contains('/') {
         let problem = "is empty or has a '/'";
@@ -212,7 +222,7 @@ fn file_of(number: usize, file: &abi::File) -> Result<FileInfo, Fault> {
         value,
         allowed: allowed.to_owned(),
     };
-    let place = match file.place {
+    let visibility = match file.place {
         abi::EVERYWHERE => Visibility::Everywhere,
         abi::ROOT_ONLY => Visibility::RootOnly,
         abi::NOT_ON_ROOT => Visibility::NotRoot,
@@ -245,7 +255,15 @@ fn file_of(number: usize, file: &abi::File) -> Result<FileInfo, Fault> {
     let writable = if write == "none" { 0 } else { 0o200 };
     let mode = if file.mode == 0 { readable | writable } else { file.mode };
     let max_write = if file.max_write == 0 { PAGE_SIZE } else { file.max_write as usize };
-    Ok(FileInfo { mode, place, max_write, counts: file.flags & abi::FILE_COUNTS != 0, read, write, name })
+    Ok(FileDescription {
+        mode,
+        visibility,
+        max_write,
+        not_a_setting: file.flags & abi::FILE_COUNTS != 0,
+        read,
+        write,
+        name,
+    })
 }
 
 fn one_of(
@@ -261,7 +279,7 @@ fn one_of(
     }
 }
 
-fn rule_of(number: usize, rule: &abi::Rule) -> Result<RuleInfo, Fault> {
+fn rule_of(number: usize, rule: &abi::RawRule) -> Result<RuleDescription, Fault> {
     let wrong = |what: &str, value: String, allowed: &str| Fault::Number {
         field: format!("rule {number} ({what})"),
         value,
@@ -280,10 +298,10 @@ fn rule_of(number: usize, rule: &abi::Rule) -> Result<RuleInfo, Fault> {
             .ok_or_else(|| wrong("refusal", given.to_string(), "0 and positive errnos that penfold knows"))?,
     };
     let limit_file = line(&rule.limit_file, &format!("rule {number} (limit_file)"))?;
-    Ok(RuleInfo { resource, refusal, limit_file })
+    Ok(RuleDescription { resource, refusal, limit_file })
 }
 
-/// A text of one line, fit for a terminal.
+/// A text without control characters, so that a terminal can show it.
 fn line(field: &[c_char], what: &str) -> Result<String, Fault> {
     let text = text(field, what)?;
     if text.contains(char::is_control) {

@@ -5,32 +5,36 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use penfold_core::{
-    Capability, CpuTime, CssSetId, Errno, Host, HostView, IndexSet, MoveFacts, TaskFacts, Tid, Unsupported,
+    CssSetId, Errno, Tid,
+    host::{Capability, ExistingPages, Host, HostView, IndexSet, MoveFacts, TaskFacts, Unsupported},
+    subsystem::CpuTime,
 };
 
 use super::machine::{EngineTasks, Member, NAME, core_errno};
-use crate::trace::os::{marking, proc, sched, task};
+use crate::proc::{StatusFile, command_name};
+use crate::trace::os::{marking, sched, task};
 use crate::trace::tracer::inject;
-use crate::trace::tracer::table::{Charged, State};
+use crate::trace::tracer::table::{ChargedTime, TaskState};
 
 impl HostView for EngineTasks {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         let facts = self.move_facts(task)?;
         // A thread that has executed a program has its leader's number before its stop is seen. Left out of a move
         // because its own is gone, it would have the whole process go on where it was.
-        let ids = proc::status_field(task, "Uid").or_else(|| proc::status_field(facts.group, "Uid"))?;
-        let mut ids = ids.split_whitespace().filter_map(|id| id.parse().ok());
-        // real, effective, saved, file system
-        let (real_uid, saved_uid) = (ids.next()?, ids.nth(1)?);
-        let MoveFacts { group, movable, exiting, forking } = facts;
-        Some(TaskFacts { group, real_uid, saved_uid, movable, exiting, forking })
+        let status = StatusFile::read(task).or_else(|| StatusFile::read(facts.group))?;
+        let [real_uid, _, saved_uid, _] = status.uids()?;
+        let mut task = TaskFacts::new(facts.group, real_uid);
+        task.saved_uid = saved_uid;
+        task.forking = facts.forking;
+        Some(task)
     }
 
     fn move_facts(&self, task: Tid) -> Option<MoveFacts> {
         let entry = self.get(task)?;
         entry.data.set?;
-        let forking = entry.data.charge.is_some();
-        Some(MoveFacts { group: entry.tgid, movable: true, exiting: false, forking })
+        let mut facts = MoveFacts::new(entry.tgid);
+        facts.forking = entry.data.charge.is_some();
+        Some(facts)
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
@@ -62,14 +66,14 @@ impl HostView for EngineTasks {
         if need != Capability::ForkVeto || entry.lineage.vetoes() || self.common.best_effort() {
             return Ok(());
         }
-        let Err(reason) = inject::possible(task, self.filters_of(task)) else { return Ok(()) };
-        let name = proc::comm(task);
+        let Err(reason) = inject::check_injectable(task, self.filters_of(task)) else { return Ok(()) };
+        let name = command_name(task);
         let how =
             if entry.lineage.adopted { "was adopted" } else { "was started when nothing limited its forks" };
         let reason = format!(
             "task {task} ({name}) {how}, and no filter that could refuse its forks can be put in: {reason}"
         );
-        Err(Unsupported { host: NAME, reason: reason.into() })
+        Err(Unsupported::new(NAME, reason))
     }
 
     fn now(&self) -> u64 {
@@ -101,7 +105,7 @@ impl Host for EngineTasks {
     }
 
     fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
-        self.common.require(need).map_err(|reason| Unsupported { host: NAME, reason: reason.into() })
+        self.common.require(need).map_err(|reason| Unsupported::new(NAME, reason))
     }
 
     fn enable_task(&mut self, task: Tid, need: Capability) {
@@ -124,9 +128,9 @@ impl Host for EngineTasks {
         task: Tid,
         from: &IndexSet,
         to: &IndexSet,
-        migrate: bool,
+        existing: ExistingPages,
     ) -> Result<(), Errno> {
-        if !migrate {
+        if existing == ExistingPages::Leave {
             return Ok(());
         }
         sched::migrate_pages(task, from, to).map_err(core_errno)
@@ -158,13 +162,13 @@ impl Host for EngineTasks {
 
     fn sample_cpu(&mut self, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
         let mut sum = CpuTime::default();
-        self.sample(&mut |_, member, cpu, step| pass_on(member, cpu, step, &mut sum, charge));
+        self.sample(&mut |_, member, cpu, step| charge_set(member, cpu, step, &mut sum, charge));
         self.common.sampled_time.add(sum);
     }
 
     fn sample_task(&mut self, task: Tid, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
         // what a command's process uses before it executes the command belongs to where the command goes
-        let Some(entry) = self.get(task).filter(|entry| entry.state != State::Unreleased) else { return };
+        let Some(entry) = self.get(task).filter(|entry| entry.state != TaskState::Unreleased) else { return };
         let group = entry.tgid;
         if self.common.sampled.insert(group) {
             self.sample_group(group, charge);
@@ -173,10 +177,10 @@ impl Host for EngineTasks {
 }
 
 /// Charges a step of a task's CPU time to the css_set where it is.
-fn pass_on(
+fn charge_set(
     member: Option<&Member>,
     cpu: usize,
-    step: Charged,
+    step: ChargedTime,
     sum: &mut CpuTime,
     charge: &mut dyn FnMut(CssSetId, usize, CpuTime),
 ) {
@@ -190,19 +194,21 @@ fn pass_on(
 impl EngineTasks {
     fn sample_group(&mut self, group: Tid, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
         let mut sum = CpuTime::default();
-        self.charge_process(group, &mut |_, member, cpu, step| pass_on(member, cpu, step, &mut sum, charge));
+        self.charge_process(group, &mut |_, member, cpu, step| {
+            charge_set(member, cpu, step, &mut sum, charge);
+        });
         self.common.sampled_time.add(sum);
     }
 
     /// Can what a task does be seen to that a rule needs, with a filter put in if there is none?
     fn can_filter(&self, task: Tid) -> bool {
-        self.contains(task) && inject::possible(task, self.filters_of(task)).is_ok()
+        self.contains(task) && inject::check_injectable(task, self.filters_of(task)).is_ok()
     }
 
     /// How many filters of ours a task has, with one that is being put in: it may be there already, and not be noted.
     fn filters_of(&self, task: Tid) -> u32 {
         let Some(entry) = self.get(task) else { return 0 };
-        let process = self.table.processes.get(&entry.tgid);
+        let process = self.processes.get(&entry.tgid);
         let under_way = process.is_some_and(|process| process.injector.is_some());
         entry.lineage.filters + u32::from(under_way)
     }
@@ -234,7 +240,7 @@ impl EngineTasks {
             let sets: HashSet<CssSetId> = threads.iter().filter_map(|thread| self.css_set(*thread)).collect();
             if sets.len() > 1 {
                 self.sample_group(group, &mut |set, cpu, time| used.push((set, cpu, time)));
-                self.account_apart(group);
+                self.account_by_thread(group);
             }
         }
         used

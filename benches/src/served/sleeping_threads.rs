@@ -5,30 +5,30 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 /// What the program is called with to be the crowd, before the number of threads.
-pub const ARGUMENT: &str = "crowd";
+pub const ARGUMENT: &str = "sleeping-threads";
 
 /// Only what std needs to start a thread.
 const STACK: usize = 16 << 10;
 
 /// A process that dies with this one, for its standard input ends then.
 #[derive(Debug)]
-pub struct Crowd(Child);
+pub struct SleepingThreads(Child);
 
-impl Crowd {
+impl SleepingThreads {
     /// Starts it and waits until it has that many threads.
     ///
     /// # Errors
     /// When it can't have that many.
-    pub fn start(threads: usize) -> io::Result<Crowd> {
+    pub fn start(threads: usize) -> io::Result<SleepingThreads> {
         let mut child = Command::new(std::env::current_exe()?)
             .args([ARGUMENT, &threads.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut ready = child.stdout.take().expect("piped");
-        let crowd = Crowd(child);
+        let sleepers = SleepingThreads(child);
         ready.read_exact(&mut [0])?;
-        Ok(crowd)
+        Ok(sleepers)
     }
 
     /// The process, which is the number of its first thread too.
@@ -37,7 +37,7 @@ impl Crowd {
     }
 }
 
-impl Drop for Crowd {
+impl Drop for SleepingThreads {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
