@@ -1,9 +1,10 @@
-//! Classes of `net_cls`: what is taken is a number of the kernel's, low 32 bits, and is shown in decimal.
+//! Classes of `net_cls`: content that is accepted is a number as the kernel reads it. The file shows its low 32 bits in
+//! decimal.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 
-/// What the kernel's `kstrtoull` with base 0 makes of it, in a few words.
+/// The number that the kernel's `kstrtoull` with base 0 reads, in a short version.
 fn number(content: &[u8]) -> Option<u64> {
     let content = content.split(|&byte| byte == 0).next()?;
     let text = std::str::from_utf8(content).ok()?;

@@ -1,11 +1,11 @@
-//! Writes to every control file: whatever is refused has changed nothing, and nothing panics.
+//! Writes to every control file: a write that is refused has changed nothing, and nothing panics.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use penfold_core::Tid;
 use penfold_fuzz::{seen, world};
 
-// two bytes say where, up to the next newline is what; a backslash stands for a newline
+// In each line two bytes choose the cgroup and the file, and the rest is the content. A backslash stands for a newline.
 fuzz_target!(|input: &[u8]| {
     let mut world = world();
     let at = world.mount("all,clone_children");

@@ -1,4 +1,4 @@
-//! Lists of CPUs: what is read and printed is read as the same, and a file that takes a list shows it.
+//! Lists of CPUs: a list that is parsed and printed is parsed as the same list, and a file that takes a list shows it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Journals of any content: read as far as they make sense, and what is built of them is built of them again.
+//! Journals of any content: they are read as far as they make sense. The state built from a journal can be written and
+//! built once more.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -15,7 +16,7 @@ fuzz_target!(|lines: &[u8]| {
         rebuilt.finish(&mut world.engine, &mut world.host);
         (describe_all(&mut world.engine, &mut world.host, &Defaults::new()), rebuilt.failures)
     };
-    // whatever could be built can be built once more, with nothing lost
+    // a state that could be built can be built once more, with nothing lost
     let (first, _) = build(&image);
     let (second, failures) = build(&first);
     assert_eq!(failures, Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! Mount options: what is refused changes nothing; what is taken is shown so that it can be mounted again.
+//! Mount options: a mount that is refused changes nothing. The options that a mount shows can be mounted again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -17,7 +17,7 @@ fuzz_target!(|text: &[u8]| {
         Ok(root) => {
             let shown = world.engine.show_options(root).expect("it is mounted");
             assert!(root == held || world.engine.tree().hierarchies().count() == 2);
-            // an agent's path may have a comma, which separates options
+            // a release agent's path may have a comma, which would separate options
             if root != held && !world.engine.tree().hierarchy_of(root).release_agent.contains(&b',') {
                 let mut other = penfold_fuzz::world();
                 let bound = world.engine.subsystems_of(root).count() > 0;

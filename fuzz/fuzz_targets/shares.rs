@@ -1,4 +1,4 @@
-//! Shares of numtasks: no child is guaranteed what its parent has not got, and what is shown can be written.
+//! Shares of numtasks: children are never guaranteed more than their parent has, and the shown content can be written.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -21,7 +21,7 @@ fn shown(world: &mut SimWorld, cgroup: CgroupId) -> ShownShares {
     ShownShares { min: field("min_shares"), max: field("max_shares"), divisor: field("child_shares_divisor") }
 }
 
-// the first byte of a line says whose shares are written, the rest what
+// In each line the first byte chooses the group whose shares are written, and the rest is the content.
 fuzz_target!(|input: &[u8]| {
     let mut world = penfold_fuzz::world();
     let root = world.mount("numtasks");
@@ -46,7 +46,7 @@ fuzz_target!(|input: &[u8]| {
                 assert!(all[child].min < 0 || all[child].max < 0 || all[child].min <= all[child].max);
             }
         }
-        // writing what is there changes nothing
+        // a write of the present content changes nothing
         let before = seen(&mut world, &groups);
         let text = world.read(group, "numtasks.shares");
         world.write(group, "numtasks.shares", text);

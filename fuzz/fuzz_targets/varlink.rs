@@ -1,6 +1,6 @@
-//! Requests to the control socket: every answer is an answer, no request hangs, and the daemon is there afterwards.
+//! Requests to the control socket: every answer is well formed, no request hangs, and the daemon lives on.
 //!
-//! The daemon and its client are a user who owns nothing else, since what is asked for is done.
+//! The daemon does what the requests say. So daemon and client run as a user who owns nothing else.
 #![no_main]
 
 use std::io::{Read, Write};
@@ -19,13 +19,13 @@ use penfold_server::control::{ControlServer, Limits, Listener};
 use penfold_server::mounts::Filesystem;
 use penfold_server::service::Service;
 
-/// Nobody has this number.
+/// The uid and gid of the target. No user has this number.
 const USER: u32 = 651_234;
 
 struct FuzzedService {
     service: Service,
     address: SocketAddr,
-    /// May any process be named? Not those of a real user.
+    /// True if requests may name any process: not where the processes are those of a real user.
     alone: bool,
     _listener: Listener,
 }
@@ -57,7 +57,7 @@ fn start() -> FuzzedService {
     FuzzedService { service, address, alone, _listener: listener }
 }
 
-/// One hierarchy with two cgroups, whatever was there before.
+/// Leaves one hierarchy with two cgroups, whatever was there before.
 fn reset(service: &Service) {
     service
         .with_exact(|engine, host| {
@@ -100,10 +100,10 @@ fuzz_target!(|input: &[u8]| {
     reset(&daemon.service);
     let mut stream = UnixStream::connect_addr(&daemon.address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time");
-    // one newline is one message's end, so that inputs are texts
+    // a newline stands for the NUL that ends a message, so that inputs are texts
     let bytes: Vec<u8> = input.iter().map(|&byte| if byte == b'\n' { 0 } else { byte }).collect();
     let sent = stream.write_all(&bytes);
-    // a Watch goes on until the client has gone
+    // a Watch goes on until the client closes the connection
     let watches = contains(input, b"Watch") || contains(input, b"\\u");
     let how = if watches { Shutdown::Both } else { Shutdown::Write };
     if sent.is_ok() && stream.shutdown(how).is_ok() && !watches {
@@ -116,6 +116,6 @@ fuzz_target!(|input: &[u8]| {
             assert!(text.starts_with('{') && text.ends_with('}'), "{text}");
         }
     }
-    // it is there and its engine works
+    // the daemon lives and its engine works
     daemon.service.with_exact(|engine, _| engine.proc_cgroups()).expect("it runs");
 });

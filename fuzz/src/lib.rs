@@ -1,9 +1,9 @@
-//! What the targets share beside the testkit: a world with all controllers.
+//! The parts that the fuzz targets share beside the testkit: a world with all controllers.
 
 use penfold_core::CgroupId;
 use penfold_testkit::SimWorld;
 
-/// How many CPUs the machine seems to have.
+/// The number of CPUs that the simulated machine has.
 pub const CPUS: usize = 70;
 
 /// A world with all controllers loaded, and nothing mounted.
@@ -13,7 +13,7 @@ pub fn world() -> SimWorld {
     world
 }
 
-/// Everything that can be seen of some cgroups.
+/// The content of all files of some cgroups, and of /proc/cgroups.
 pub fn seen(world: &mut SimWorld, cgroups: &[CgroupId]) -> Vec<String> {
     let mut seen = vec![world.engine.proc_cgroups()];
     for &cgroup in cgroups {

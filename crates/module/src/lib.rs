@@ -75,10 +75,15 @@
 //! # Build, check and load
 //!
 //! ```text
-//! cargo build --release # target/release/libforkbudget.so cc -std=c99 -fvisibility=hidden -shared -fPIC -o
-//! forkbudget.so forkbudget.c penfold module check ./forkbudget.so # plays what can happen to a controller penfold
-//! run --module ./forkbudget.so -s forkbudget.max=100 -- make -j8 # no daemon, no root penfold module load
-//! ./forkbudget.so # in the daemon, whose owner alone may do this
+//! # in Rust, and in C
+//! cargo build --release
+//! cc -std=c99 -fvisibility=hidden -shared -fPIC -o forkbudget.so forkbudget.c
+//! # plays the life of a controller with simulated tasks
+//! penfold module check ./forkbudget.so
+//! # for one job: no daemon, no root
+//! penfold run --module ./forkbudget.so -s forkbudget.max=100 -- make -j8
+//! # into the daemon, for its owner only
+//! penfold module load ./forkbudget.so
 //! ```
 //!
 //! # What a module has to keep to

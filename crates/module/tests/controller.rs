@@ -1,4 +1,4 @@
-//! The loader with a description written by hand, as a C program has it: what it answers, asks and gets wrong.
+//! The loader with a description written by hand, as in C: answers of callbacks, services, and wrong arguments.
 #![cfg(feature = "loader")]
 
 use std::ffi::{c_char, c_int, c_void};
@@ -19,30 +19,30 @@ const fn chars<const N: usize>(text: &str) -> [c_char; N] {
     field
 }
 
-/// The state of a cgroup: how many forks and exits it was told of.
+/// The state of a cgroup: the numbers of its forks and exits.
 struct State {
     forks: u64,
     exits: u64,
 }
 
 unsafe fn services<'a>(ctx: *mut RawContext) -> &'a abi::RawServices {
-    // SAFETY: the loader gives a context with services.
+    // SAFETY: the loader passes a context with services.
     unsafe { &*(*ctx).services }
 }
 
 unsafe fn state<'a>(ctx: *mut RawContext) -> &'a mut State {
-    // SAFETY: what `create` gave.
+    // SAFETY: the state that `create` stored.
     unsafe { &mut *(*ctx).state.cast() }
 }
 
 unsafe extern "C" fn create(_: *mut RawContext, state: *mut *mut c_void) -> c_int {
-    // SAFETY: the loader has room for a pointer there.
+    // SAFETY: the loader has memory for a pointer there.
     unsafe { *state = Box::into_raw(Box::new(State { forks: 0, exits: 0 })).cast() };
     0
 }
 
 unsafe extern "C" fn destroy(ctx: *mut RawContext) {
-    // SAFETY: what `create` gave.
+    // SAFETY: the state that `create` stored.
     drop(unsafe { Box::from_raw((*ctx).state.cast::<State>()) });
 }
 
@@ -68,7 +68,7 @@ unsafe extern "C" fn counts(ctx: *mut RawContext) -> c_int {
     0
 }
 
-/// Answers what was written.
+/// Returns the number that was written.
 unsafe extern "C" fn answer(_: *mut RawContext, value: i64) -> c_int {
     value as c_int
 }
@@ -79,9 +79,9 @@ unsafe extern "C" fn explained(ctx: *mut RawContext, text: *const c_char, length
     -Errno::ERANGE.number()
 }
 
-/// Asks for things that it has not.
+/// Calls services with css, rules and pointers that the module does not have.
 unsafe extern "C" fn garbage(ctx: *mut RawContext) -> c_int {
-    // SAFETY: as `services`; wrong numbers and NULL are what this is about.
+    // SAFETY: as `services`. The services take wrong numbers and NULL.
     unsafe {
         let services = services(ctx);
         for css in [77, u32::MAX - 1, abi::NO_CSS] {
@@ -159,7 +159,7 @@ fn mounted() -> (SimWorld, Tid) {
 }
 
 #[test]
-fn callbacks_are_called_and_asked_back() {
+fn callbacks_are_called_and_may_call_services() {
     let (mut world, task) = mounted();
     let counts = |world: &mut SimWorld| world.read(world.top, "counts");
     assert_eq!(counts(&mut world), "forks 1\nexits 0\ntasks 1\n", "told at load");
@@ -170,7 +170,7 @@ fn callbacks_are_called_and_asked_back() {
 }
 
 #[test]
-fn what_is_no_errno_is_an_error_all_the_same() {
+fn answer_that_is_no_errno_is_an_error() {
     let (mut world, _) = mounted();
     assert_eq!(world.try_write(world.top, "answer", "0"), Ok(()));
     assert_eq!(world.try_write(world.top, "answer", "-28"), Err(Errno::ENOSPC));
@@ -182,20 +182,20 @@ fn what_is_no_errno_is_an_error_all_the_same() {
 }
 
 #[test]
-fn an_explanation_is_the_reason_of_the_error() {
+fn explanation_is_the_reason_of_the_error() {
     let (mut world, _) = mounted();
     assert_eq!(world.try_write(world.top, "explained", "too far"), Err(Errno::ERANGE));
     assert_eq!(world.last_error().to_string(), "probe.explained: too far");
 }
 
 #[test]
-fn wrong_numbers_and_null_harm_nobody() {
+fn services_survive_wrong_numbers_and_null() {
     let (mut world, _) = mounted();
     assert_eq!(world.try_read(world.top, "garbage"), Err(Errno::EIO), "not UTF-8");
 }
 
 #[test]
-fn a_description_of_another_version_is_refused_with_both_versions() {
+fn refusal_of_another_version_names_both_versions() {
     static OTHER: RawModule = RawModule { abi_version: 7, ..MODULE };
     static SMALLER: RawModule = RawModule { services_size: 8, ..MODULE };
     let refusal = |module| match Controller::from_static(module) {
@@ -209,7 +209,7 @@ fn a_description_of_another_version_is_refused_with_both_versions() {
 }
 
 #[test]
-fn a_load_that_fails_leaves_nothing() {
+fn load_that_fails_leaves_nothing() {
     unsafe extern "C" fn refuse(_: *mut *mut c_void) -> c_int {
         -Errno::ENOMEM.number()
     }
@@ -219,7 +219,7 @@ fn a_load_that_fails_leaves_nothing() {
 }
 
 #[test]
-fn a_create_that_says_it_failed_and_answers_0_leaves_no_state() {
+fn create_that_reports_a_failure_leaves_no_state() {
     static DESTROYED: AtomicU32 = AtomicU32::new(0);
     unsafe extern "C" fn failing(ctx: *mut RawContext, state: *mut *mut c_void) -> c_int {
         // SAFETY: as `services`.

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 const MS: u64 = 1_000_000;
 
-/// The module, built once. `None`, and a word about it, without make or a compiler.
+/// The module, built once. Without make or a compiler: prints that and returns `None`.
 fn module() -> Option<&'static Path> {
     static MODULE: OnceLock<Option<PathBuf>> = OnceLock::new();
     let build = || {
@@ -33,7 +33,7 @@ fn module() -> Option<&'static Path> {
     MODULE.get_or_init(build).as_deref()
 }
 
-/// The module from a copy of its file: one file is one module, and tests run at once.
+/// The module from a copy of its file: a file can be loaded once at a time, and tests run in parallel.
 fn opened() -> Option<Controller> {
     let copy = TempFile::unmade(".so");
     std::fs::copy(module()?, &copy).expect("a copy");
@@ -73,7 +73,7 @@ macro_rules! world {
 }
 
 #[test]
-fn a_fork_counts_for_a_window_and_at_most_a_64th_longer() {
+fn fork_counts_for_a_window_and_at_most_a_64th_longer() {
     let mut world = world!();
     let group = world.mkdir(world.top, "group");
     let task = world.spawn_in(group);
@@ -96,7 +96,7 @@ fn a_fork_counts_for_a_window_and_at_most_a_64th_longer() {
 }
 
 #[test]
-fn the_limit_of_an_ancestor_refuses_and_the_forking_cgroup_counts_it() {
+fn refusal_by_an_ancestor_counts_in_the_forking_cgroup() {
     let mut world = world!();
     let parent = world.mkdir(world.top, "parent");
     let (child, sibling) = (world.mkdir(parent, "child"), world.mkdir(parent, "sibling"));
@@ -115,7 +115,7 @@ fn the_limit_of_an_ancestor_refuses_and_the_forking_cgroup_counts_it() {
 }
 
 #[test]
-fn a_fork_in_flight_takes_its_place_and_gives_it_back_if_it_fails() {
+fn fork_in_flight_counts_until_it_fails() {
     let mut world = world!();
     let group = world.mkdir(world.top, "group");
     let task = world.spawn_in(group);
@@ -129,13 +129,13 @@ fn a_fork_in_flight_takes_its_place_and_gives_it_back_if_it_fails() {
 }
 
 #[test]
-fn a_child_that_was_not_asked_for_counts_too() {
+fn child_without_can_fork_counts_too() {
     let mut world = world!();
     let group = world.mkdir(world.top, "group");
     let task = world.spawn_in(group);
     world.write(group, "max", "3");
     let set = world.css_set(task);
-    // It comes while another is in flight, which makes one of each in the end.
+    // This child comes while another is in flight. In the end both count.
     let charge = world.engine.charge_fork(&mut world.host, task, set).unwrap();
     let unasked = world.host.create(None, 0);
     world.engine.join(&mut world.host, unasked, set);
@@ -147,7 +147,7 @@ fn a_child_that_was_not_asked_for_counts_too() {
 }
 
 #[test]
-fn what_exists_at_load_or_is_attached_did_not_fork() {
+fn existing_and_attached_tasks_count_as_no_forks() {
     let Some(controller) = opened() else { return };
     let mut world = SimWorld::new();
     let tasks = [(); 3].map(|()| world.spawn());
@@ -161,7 +161,7 @@ fn what_exists_at_load_or_is_attached_did_not_fork() {
 }
 
 #[test]
-fn values_that_make_no_sense_change_nothing() {
+fn invalid_values_change_nothing() {
     let mut world = world!();
     let group = world.mkdir(world.top, "group");
     assert_eq!((world.read(group, "max"), world.read(group, "window_ms")), ("max\n".into(), "1000\n".into()));
@@ -186,7 +186,7 @@ fn values_that_make_no_sense_change_nothing() {
 }
 
 #[test]
-fn the_host_has_to_refuse_only_while_there_is_a_limit() {
+fn host_has_to_refuse_only_while_there_is_a_limit() {
     let mut world = world!();
     let (one, two) = (world.mkdir(world.top, "one"), world.mkdir(world.top, "two"));
     world.host.cannot = vec![Capability::ForkVeto];
@@ -203,7 +203,7 @@ fn the_host_has_to_refuse_only_while_there_is_a_limit() {
 }
 
 #[test]
-fn another_window_takes_over_what_it_still_reaches() {
+fn new_window_keeps_the_forks_that_it_still_reaches() {
     let mut world = world!();
     let group = world.mkdir(world.top, "group");
     let task = world.spawn_in(group);
@@ -238,10 +238,10 @@ fn load_again_starts_from_defaults() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever the times of the forks: never more in a window than allowed, never a refusal that the forks of a
-    /// window and a 64th do not explain.
+    /// At any times of the forks, a window never has more forks than allowed. And the forks of a window and a 64th
+    /// explain every refusal.
     #[test]
-    fn it_refuses_exactly_what_its_manual_says(
+    fn forkrate_refuses_as_its_manual_says(
         max in 0_u64..8,
         window_ms in 1_u64..5_000,
         start in 0_u64..1_000_000_000_000,

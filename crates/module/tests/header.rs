@@ -1,4 +1,4 @@
-//! `penfold.h` says of every structure and constant what `abi.rs` says, and compiles without a warning.
+//! `penfold.h` has the structures and constants of `abi.rs`, and compiles without a warning.
 
 use std::fs;
 use std::mem::{offset_of, size_of};
@@ -61,7 +61,7 @@ structures! {
     }
 }
 
-/// The constants, likewise.
+/// The constants in Rust, and the lines of C that print them.
 macro_rules! constants {
     ($($name:ident)*) => {
         fn constants() -> (LayoutFacts, String) {
@@ -91,7 +91,7 @@ fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Runs a compiler with every warning an error. `None`, and a word about it, if it is not there.
+/// Runs a compiler with every warning as an error. Without the compiler: prints that and returns `None`.
 fn compile(compiler: &str, standard: &str, arguments: &[&Path]) -> Option<()> {
     let mut command = Command::new(compiler);
     command.arg(standard).args(["-Wall", "-Wextra", "-pedantic", "-Werror", "-I"]).arg(here("include"));
@@ -105,7 +105,7 @@ fn compile(compiler: &str, standard: &str, arguments: &[&Path]) -> Option<()> {
     }
 }
 
-/// Compiles a program of C and runs it.
+/// Compiles a program in C, runs it and returns its output.
 fn run(name: &str, source: &Path) -> Option<String> {
     let program = TempFile::unmade("");
     compile("cc", "-std=c99", &[source, Path::new("-o"), &program])?;
@@ -131,12 +131,12 @@ fn layouts_and_constants_are_those_of_abi_rs() {
 }
 
 #[test]
-fn helpers_hand_on_what_they_format() {
+fn helpers_pass_formatted_text_to_services() {
     run("helpers", &here("tests/c/helpers.c"));
 }
 
 #[test]
-fn a_module_compiles_without_warnings_as_c_and_as_cplusplus() {
+fn module_compiles_without_warnings_as_c_and_cplusplus() {
     let only_look = Path::new("-fsyntax-only");
     // Designated initializers need C++20; the header itself does not. g++ wants every member named, gcc does not.
     let not_all_named = Path::new("-Wno-missing-field-initializers");

@@ -1,4 +1,4 @@
-//! Reading the description of a module from its file. Real files, made by the C compiler of this machine.
+//! Reads the descriptions of modules from their files, which the C compiler of this machine makes.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use penfold_module::loader::{ModuleDescription, inspect};
 use penfold_module::{Callbacks, Errno, Resource, Visibility};
 use penfold_testkit::{TempDir, TempFile, compile_module, skip};
 
-/// Compiles the module of these tests in one of its variants. `None`, after a reason was printed, without a compiler.
+/// Compiles a variant of the module of these tests. Without a compiler: prints that and returns `None`.
 fn compile(flags: &[&str]) -> Option<TempFile> {
     let file = TempFile::unmade(".so");
     let flags = [&["-std=gnu99", "-Wno-unused"], flags].concat();
@@ -26,7 +26,7 @@ fn refusal(path: &Path) -> (Errno, String) {
 }
 
 #[test]
-fn a_description_is_read_without_running_anything() {
+fn description_is_read_without_running_code() {
     let witness = TempFile::unmade("-constructed");
     let flag = format!("-DCONSTRUCTOR=\"{}\"", witness.path().display());
     let Some(path) = compile(&["-DRULES", "-DEVENTS", &flag]) else { return };
@@ -53,12 +53,12 @@ fn a_description_is_read_without_running_anything() {
     assert_eq!((info.rules[0].refusal, info.rules[0].limit_file.as_str()), (Errno::EAGAIN, "value"));
 }
 
-/// However a linker writes down the pointers of the tables.
+/// The ways differ in how the linker writes down the pointers of the tables.
 #[test]
-fn every_way_to_link_says_the_same() {
+fn description_is_the_same_for_every_way_to_link() {
     let variants: [(&str, &[&str]); 6] = [
         ("static", &[]),
-        // then the pointers are symbols that another object could replace
+        // the pointers are symbols that another object could replace
         ("symbols", &["-DLINKAGE="]),
         ("bound", &["-DLINKAGE=", "-Wl,-Bsymbolic"]),
         ("stripped", &["-s", "-O2"]),
@@ -75,7 +75,7 @@ fn every_way_to_link_says_the_same() {
 }
 
 #[test]
-fn what_is_no_module_is_told() {
+fn file_that_is_no_module_is_named() {
     let directory = TempDir::new();
     let text = directory.join("text.so");
     fs::write(&text, "#!/bin/sh\n").expect("a file");
@@ -95,7 +95,7 @@ fn what_is_no_module_is_told() {
 }
 
 #[test]
-fn another_machine_is_told() {
+fn module_for_another_machine_is_refused() {
     let Some(path) = compile(&[]) else { return };
     let mut bytes = fs::read(&path).expect("the module");
     // e_machine: SPARC
@@ -106,7 +106,7 @@ fn another_machine_is_told() {
 }
 
 #[test]
-fn another_version_and_other_sizes_are_told_with_both() {
+fn refusal_names_both_versions_or_both_sizes() {
     let Some(path) = compile(&["-DMORE=.abi_version = 7", "-Wno-override-init"]) else { return };
     let (errno, message) = refusal(&path);
     assert_eq!(errno, Errno::ENOEXEC);
@@ -122,7 +122,7 @@ fn another_version_and_other_sizes_are_told_with_both() {
 }
 
 #[test]
-fn garbage_in_a_description_is_told() {
+fn faults_of_a_description_are_named() {
     let cases: [(&str, &[&str], &str); 13] = [
         ("long-name", &["-DNAME=\"a1234567890123456789012345678901_\""], "name is too long"),
         ("bad-name", &["-DNAME=\"a.b\""], "is not 1 to 32 letters"),
@@ -153,9 +153,9 @@ fn garbage_in_a_description_is_told() {
     }
 }
 
-/// A file that is cut or changed anywhere gives an answer: the description, or why there is none.
+/// A file that is cut or changed anywhere gives a description or an error, and no crash.
 #[test]
-fn a_damaged_file_harms_nobody() {
+fn damaged_file_gives_an_answer() {
     let Some(path) = compile(&["-s", "-DRULES"]) else { return };
     let bytes = fs::read(&path).expect("the module");
     for length in (0..bytes.len()).step_by(241) {

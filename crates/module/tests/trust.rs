@@ -1,4 +1,4 @@
-//! Whom a module may come from.
+//! The check that no other user can change a module's file.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -44,7 +44,7 @@ fn problem(path: &Path, owner: u32) -> Untrusted {
 }
 
 #[test]
-fn a_file_that_others_can_write_is_refused_with_the_permission_that_is_wrong() {
+fn refusal_of_a_writable_file_names_the_permission() {
     let Some((_directory, file)) = trusted() else { return };
     let file = &file;
     for (mode, who, remedy) in
@@ -62,7 +62,7 @@ fn a_file_that_others_can_write_is_refused_with_the_permission_that_is_wrong() {
 }
 
 #[test]
-fn a_directory_that_others_can_write_is_refused_wherever_it_is_on_the_way() {
+fn writable_directory_on_the_way_is_refused() {
     let Some((directory, _)) = trusted() else { return };
     let directory = &directory.path().to_owned();
     let below = directory.join("a/b");
@@ -84,7 +84,7 @@ fn a_directory_that_others_can_write_is_refused_wherever_it_is_on_the_way() {
 }
 
 #[test]
-fn what_belongs_to_somebody_else_is_refused() {
+fn file_of_another_user_is_refused() {
     let Some((directory, file)) = trusted() else { return };
     let (directory, file) = (&directory.path().to_owned(), &file);
     if !is_root() {
@@ -94,7 +94,7 @@ fn what_belongs_to_somebody_else_is_refused() {
         chown(path, Some(4711), None).expect("chown");
         let expected = Untrusted::Owner { path: path.clone(), uid: 4711, owner: 0 };
         assert_eq!(problem(file, 0), expected);
-        // that user's own daemon may: it is his, or root's
+        // that user's own daemon may load it: every part is that user's or root's
         assert!(ownership_check::check(file, 4711).is_ok());
         assert!(matches!(problem(file, 4712), Untrusted::Owner { uid: 4711, owner: 4712, .. }));
         chown(path, Some(0), None).expect("chown");
@@ -102,7 +102,7 @@ fn what_belongs_to_somebody_else_is_refused() {
 }
 
 #[test]
-fn a_link_is_judged_by_where_it_leads() {
+fn link_counts_by_its_target() {
     let Some((directory, file)) = trusted() else { return };
     let (directory, file) = (&directory.path().to_owned(), &file);
     let open = directory.join("open");
@@ -119,7 +119,7 @@ fn a_link_is_judged_by_where_it_leads() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
+fn path_to_no_regular_file_is_refused() {
     let Some((directory, _)) = trusted() else { return };
     let directory = &directory.path().to_owned();
     assert_eq!(problem(directory, own_uid()), Untrusted::NotAFile);

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stat_never_goes_back_and_never_shows_more_than_was_used_or_shown() {
+    fn stat_never_goes_back_nor_beyond_the_used_time() {
         let time = |user, system| CpuTime { user, system };
         assert_eq!(advance(time(0, 0), time(5, 3)), time(5, 3));
         assert_eq!(advance(time(5, 3), time(4, 4)), time(5, 3), "not more than was shown");

@@ -1,4 +1,4 @@
-//! What is built in, and what is a module.
+//! The controllers that are built in, and those of the whole tree.
 
 use penfold_core::{Engine, Result, host::Host};
 use penfold_subsystems::{load_all, load_tree};

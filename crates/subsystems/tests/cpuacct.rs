@@ -17,7 +17,7 @@ fn ms(user: u64, system: u64) -> CpuTime {
 }
 
 #[test]
-fn the_files_are_in_every_directory_in_the_kernels_order_and_modes() {
+fn files_have_the_kernels_order_and_modes() {
     let mut world = world(2);
     let child = world.mkdir(world.top, "g");
     for cgroup in [world.top, child] {
@@ -60,7 +60,7 @@ fn every_file_shows_its_part_byte_for_byte() {
 }
 
 #[test]
-fn there_is_a_row_for_every_cpu_also_for_one_never_used() {
+fn every_cpu_has_a_row_used_or_not() {
     let mut world = world(4);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
@@ -83,12 +83,12 @@ fn time_is_charged_to_every_ancestor_and_to_no_sibling() {
 }
 
 #[test]
-fn a_task_that_moves_leaves_its_history_behind_also_what_was_not_reported_yet() {
+fn task_that_moves_leaves_unreported_time_behind_too() {
     let mut world = world(2);
     let (old, new) = (world.mkdir(world.top, "old"), world.mkdir(world.top, "new"));
     let task = world.spawn_in(old);
     world.host.run(task, 0, ms(10, 0));
-    // Nobody has read since: the time is still with the host.
+    // No read has come since: only the host knows the time.
     world.attach(new, task);
     world.host.run(task, 0, ms(1, 0));
     assert_eq!(world.read(old, "usage"), "10000000\n");
@@ -96,7 +96,7 @@ fn a_task_that_moves_leaves_its_history_behind_also_what_was_not_reported_yet() 
 }
 
 #[test]
-fn time_survives_the_death_of_the_task_and_the_removal_of_the_cgroup_above() {
+fn time_survives_the_task_and_a_removed_child() {
     let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
@@ -105,7 +105,7 @@ fn time_survives_the_death_of_the_task_and_the_removal_of_the_cgroup_above() {
     assert_eq!(world.read(group, "usage"), "50000000\n");
     world.rmdir(group);
     assert_eq!(world.read(world.top, "stat"), "user 3\nsystem 2\n");
-    // The number of a removed cgroup is used again, its time is not.
+    // The number of a removed cgroup is reused, its time is not.
     let again = world.mkdir(world.top, "g");
     assert_eq!(
         (world.read(again, "usage"), world.read(again, "stat")),
@@ -145,7 +145,7 @@ fn usage_takes_only_zero() {
 }
 
 #[test]
-fn a_reset_is_of_this_cgroup_only_and_of_all_its_files_but_stat() {
+fn reset_is_of_one_cgroup_and_not_of_stat() {
     let mut world = world(2);
     let parent = world.mkdir(world.top, "p");
     let child = world.mkdir(parent, "c");
@@ -164,7 +164,7 @@ fn a_reset_is_of_this_cgroup_only_and_of_all_its_files_but_stat() {
 }
 
 #[test]
-fn a_reset_covers_time_that_the_host_has_not_reported_yet() {
+fn reset_covers_time_that_is_not_reported_yet() {
     let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
@@ -174,7 +174,7 @@ fn a_reset_covers_time_that_the_host_has_not_reported_yet() {
 }
 
 #[test]
-fn stat_stands_still_after_a_reset_until_more_is_used_than_it_has_shown() {
+fn stat_stands_still_after_a_reset_until_it_is_exceeded() {
     let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
@@ -191,7 +191,7 @@ fn stat_stands_still_after_a_reset_until_more_is_used_than_it_has_shown() {
 }
 
 #[test]
-fn a_stat_that_nobody_read_is_forgotten_by_the_reset() {
+fn reset_forgets_a_stat_that_was_never_read() {
     let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
@@ -201,6 +201,6 @@ fn a_stat_that_nobody_read_is_forgotten_by_the_reset() {
 }
 
 #[test]
-fn it_asks_for_cpu_time_and_for_nothing_else() {
+fn cpuacct_needs_cpu_time_and_nothing_else() {
     assert_eq!(world(2).engine.event_mask(), EventMask::CPU_TIME);
 }

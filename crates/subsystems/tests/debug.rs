@@ -46,7 +46,7 @@ fn every_directory_has_all_files_and_none_can_be_written() {
 }
 
 #[test]
-fn taskcount_counts_this_cgroup_and_cgroup_refcount_its_css_sets() {
+fn counts_are_those_of_the_cgroup_itself() {
     let (mut world, shell) = world();
     let other = world.mount("pids");
     let (group, elsewhere) = (world.mkdir(world.top, "g"), world.mkdir(other, "e"));
@@ -76,7 +76,7 @@ fn taskcount_counts_this_cgroup_and_cgroup_refcount_its_css_sets() {
 }
 
 #[test]
-fn current_css_set_is_a_stable_number_of_the_reader_shared_by_tasks_with_the_same_cgroups() {
+fn current_css_set_is_the_readers_stable_number() {
     let (mut world, shell) = world();
     let group = world.mkdir(world.top, "g");
     let (first, second) = (world.fork(shell), world.fork(shell));
@@ -92,7 +92,7 @@ fn current_css_set_is_a_stable_number_of_the_reader_shared_by_tasks_with_the_sam
     assert_eq!((number(&mut world, second), number(&mut world, first)), (before, after));
     world.attach(group, second);
     assert_eq!(number(&mut world, second), after);
-    // Gone and made again, it is another one.
+    // A css_set that is made again has another number.
     world.attach(world.top, first);
     world.attach(world.top, second);
     world.attach(group, first);
@@ -100,7 +100,7 @@ fn current_css_set_is_a_stable_number_of_the_reader_shared_by_tasks_with_the_sam
 }
 
 #[test]
-fn current_css_set_refcount_counts_tasks_and_forks_under_way() {
+fn css_set_refcount_has_tasks_and_forks_under_way() {
     let (mut world, shell) = world();
     let group = world.mkdir(world.top, "g");
     let initial = world.read(world.top, "current_css_set_refcount");
@@ -116,7 +116,7 @@ fn current_css_set_refcount_counts_tasks_and_forks_under_way() {
 }
 
 #[test]
-fn a_reader_that_the_host_does_not_know_has_no_css_set() {
+fn reader_unknown_to_the_host_has_no_css_set() {
     let (mut world, _) = world();
     let (unknown, top) = (Tid(4711), world.top);
     for name in ["current_css_set", "current_css_set_refcount", "current_css_set_cg_links"] {
@@ -126,12 +126,12 @@ fn a_reader_that_the_host_does_not_know_has_no_css_set() {
 }
 
 #[test]
-fn cg_links_name_one_cgroup_in_each_hierarchy_the_oldest_first() {
+fn cg_links_name_one_cgroup_for_each_hierarchy() {
     let (mut world, shell) = world();
     assert_eq!(world.read(world.top, "current_css_set_cg_links"), "Root 0 group ?\nRoot 1 group /\n");
     let gone = world.mount("none,name=gone");
     let other = world.mount("pids");
-    // A hierarchy made now takes the place in memory of the one that went, but comes last.
+    // A new hierarchy reuses the memory of the removed one, but comes last in the list.
     world.unmount(gone);
     world.mount("none,name=late");
     let group = world.mkdir(other, "outer");
@@ -142,7 +142,7 @@ fn cg_links_name_one_cgroup_in_each_hierarchy_the_oldest_first() {
 }
 
 #[test]
-fn css_links_list_the_css_sets_and_at_most_26_tasks_of_each() {
+fn css_links_list_at_most_26_tasks_of_a_css_set() {
     let (mut world, shell) = world();
     let group = world.mkdir(world.top, "g");
     assert_eq!(world.read(group, "cgroup_css_links"), "");
@@ -174,7 +174,7 @@ fn css_links_list_the_newest_css_set_first() {
 }
 
 #[test]
-fn releasable_needs_the_wish_and_neither_tasks_nor_children() {
+fn releasable_needs_the_flag_and_an_empty_cgroup() {
     let (mut world, shell) = world();
     let group = world.mkdir(world.top, "g");
     assert_eq!(world.read(group, "releasable"), "0\n");

@@ -7,7 +7,7 @@ use penfold_core::{
 use penfold_subsystems::Freezer;
 use penfold_testkit::SimWorld;
 
-/// What only the freezer's tests look at.
+/// Helpers for the freezer's tests only.
 trait Frozen {
     fn show(&mut self, cgroup: CgroupId) -> String;
     fn frozen(&self, task: Tid) -> bool;
@@ -15,7 +15,7 @@ trait Frozen {
 }
 
 impl Frozen for SimWorld {
-    /// All three files on one line, as the recordings of the kernel have them.
+    /// The content of all three files on one line, as in the recordings of the kernel.
     fn show(&mut self, cgroup: CgroupId) -> String {
         let texts = ["state", "self_freezing", "parent_freezing"].map(|name| self.read(cgroup, name));
         texts.concat().trim_end().replace('\n', " ")
@@ -25,7 +25,7 @@ impl Frozen for SimWorld {
         self.host.get(task).unwrap().frozen
     }
 
-    /// A task that was asked to freeze and can still run.
+    /// Lets a task run that is to be frozen, as if it had not stopped yet.
     fn keep_running(&mut self, task: Tid) {
         self.host.get_mut(task).unwrap().frozen = false;
     }
@@ -36,7 +36,7 @@ fn world() -> SimWorld {
 }
 
 #[test]
-fn the_root_has_no_files_and_a_child_has_three() {
+fn root_has_no_files_and_a_child_has_three() {
     let mut world = world();
     let child = world.mkdir(world.top, "g");
     let names = |world: &SimWorld, cgroup| -> Vec<String> {
@@ -51,7 +51,7 @@ fn the_root_has_no_files_and_a_child_has_three() {
 }
 
 #[test]
-fn state_takes_exactly_two_words_and_white_space_around_them() {
+fn state_takes_two_words_with_white_space_around() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     for text in ["FREEZING", "frozen", "FROZENx", "\n", "0", "1", "FROZEN THAWED", "THAWED\0"] {
@@ -73,7 +73,7 @@ fn state_takes_exactly_two_words_and_white_space_around_them() {
 }
 
 #[test]
-fn an_empty_cgroup_is_frozen_at_the_first_look() {
+fn empty_cgroup_is_frozen_at_the_first_read() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     world.write(group, "state", "FROZEN");
@@ -81,7 +81,7 @@ fn an_empty_cgroup_is_frozen_at_the_first_look() {
 }
 
 #[test]
-fn frozen_stops_every_member_below_and_nobody_else_and_thawed_lets_them_go() {
+fn freeze_and_thaw_reach_exactly_the_members_below() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let (child, other) = (world.mkdir(group, "c"), world.mkdir(world.top, "other"));
@@ -98,7 +98,7 @@ fn frozen_stops_every_member_below_and_nobody_else_and_thawed_lets_them_go() {
 }
 
 #[test]
-fn a_task_that_still_runs_below_keeps_it_freezing_and_writing_frozen_again_asks_it_again() {
+fn running_task_below_keeps_a_cgroup_freezing() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let child = world.mkdir(group, "c");
@@ -113,7 +113,7 @@ fn a_task_that_still_runs_below_keeps_it_freezing_and_writing_frozen_again_asks_
 }
 
 #[test]
-fn freezing_can_be_taken_back() {
+fn thaw_ends_a_freeze_that_is_under_way() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let (stopped, running) = (world.spawn_in(group), world.spawn_in(group));
@@ -125,7 +125,7 @@ fn freezing_can_be_taken_back() {
 }
 
 #[test]
-fn a_child_is_frozen_by_its_parent_or_by_itself_or_by_both() {
+fn child_is_frozen_by_its_parent_itself_or_both() {
     let mut world = world();
     let parent = world.mkdir(world.top, "g");
     let child = world.mkdir(parent, "c");
@@ -145,7 +145,7 @@ fn a_child_is_frozen_by_its_parent_or_by_itself_or_by_both() {
 }
 
 #[test]
-fn a_frozen_cgroup_in_the_middle_keeps_what_is_below_it_frozen() {
+fn frozen_cgroup_in_the_middle_keeps_children_frozen() {
     let mut world = world();
     let a = world.mkdir(world.top, "a");
     let b = world.mkdir(a, "b");
@@ -162,7 +162,7 @@ fn a_frozen_cgroup_in_the_middle_keeps_what_is_below_it_frozen() {
 }
 
 #[test]
-fn a_cgroup_made_below_a_frozen_one_is_frozen_by_its_parent() {
+fn cgroup_made_below_a_frozen_one_is_frozen() {
     let mut world = world();
     let parent = world.mkdir(world.top, "g");
     world.write(parent, "state", "FROZEN");
@@ -175,7 +175,7 @@ fn a_cgroup_made_below_a_frozen_one_is_frozen_by_its_parent() {
 }
 
 #[test]
-fn moving_in_freezes_and_moving_out_thaws() {
+fn move_in_freezes_and_move_out_thaws() {
     let mut world = world();
     let (frozen, also_frozen) = (world.mkdir(world.top, "g"), world.mkdir(world.top, "h"));
     world.write(frozen, "state", "FROZEN");
@@ -194,7 +194,7 @@ fn moving_in_freezes_and_moving_out_thaws() {
 }
 
 #[test]
-fn a_whole_thread_group_moves_in_and_out() {
+fn whole_thread_group_freezes_and_thaws_by_a_move() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     world.write(group, "state", "FROZEN");
@@ -207,7 +207,7 @@ fn a_whole_thread_group_moves_in_and_out() {
 }
 
 #[test]
-fn a_child_whose_birth_was_under_way_is_born_frozen() {
+fn child_whose_birth_is_under_way_is_born_frozen() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let parent = world.spawn_in(group);
@@ -220,14 +220,14 @@ fn a_child_whose_birth_was_under_way_is_born_frozen() {
 }
 
 #[test]
-fn it_asks_for_forks_and_for_nothing_else() {
+fn freezer_needs_forks_and_nothing_else() {
     let world = world();
     assert_eq!(world.engine.event_mask(), EventMask::FORK);
     assert!(!world.engine.can_refuse_fork());
 }
 
 #[test]
-fn a_host_that_can_not_freeze_is_an_error_and_changes_nothing() {
+fn write_of_frozen_fails_where_the_host_can_not_freeze() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
@@ -239,7 +239,7 @@ fn a_host_that_can_not_freeze_is_an_error_and_changes_nothing() {
 }
 
 #[test]
-fn a_member_that_dies_does_not_hold_the_state_up() {
+fn dead_member_does_not_keep_a_cgroup_freezing() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);

@@ -20,7 +20,7 @@ trait Stats {
 }
 
 impl Stats for SimWorld {
-    /// Usage, successes, failures, forkrate failures.
+    /// The four numbers of `stats`: usage, successes, failures, forkrate failures.
     fn stats(&mut self, cgroup: CgroupId) -> [u64; 4] {
         let text = self.read(cgroup, "stats");
         let numbers: Vec<u64> =
@@ -61,7 +61,7 @@ fn defaults_and_formats() {
 }
 
 #[test]
-fn shares_are_read_in_any_order_and_a_newline_is_no_part_of_them() {
+fn shares_are_taken_in_any_order_with_a_newline() {
     let (mut w, _) = world();
     let g = w.mkdir(w.top, "g");
     for (text, answer) in [
@@ -86,7 +86,7 @@ fn shares_are_read_in_any_order_and_a_newline_is_no_part_of_them() {
 
 /// T14
 #[test]
-fn a_parent_guarantees_no_more_than_its_divisor() {
+fn parent_guarantees_no_more_than_its_divisor() {
     let (mut w, _) = world();
     let (a, b) = (w.mkdir(w.top, "a"), w.mkdir(w.top, "b"));
     assert_eq!(w.try_write(a, "shares", "res=numtasks,min_shares=60"), Ok(()));
@@ -98,7 +98,7 @@ fn a_parent_guarantees_no_more_than_its_divisor() {
 }
 
 #[test]
-fn a_removed_child_and_a_dont_care_give_the_guarantee_back() {
+fn removed_child_and_dont_care_give_the_guarantee_back() {
     let (mut w, _) = world();
     let (a, b) = (w.mkdir(w.top, "a"), w.mkdir(w.top, "b"));
     w.write(a, "shares", "min_shares=60,max_shares=90");
@@ -146,7 +146,7 @@ fn an_unsupported_share_never_changes_again() {
 
 /// T14
 #[test]
-fn shares_bound_nobody_before_the_total_is_written() {
+fn shares_bound_no_group_before_the_total_is_written() {
     let (mut w, shell) = world();
     let g = w.mkdir(w.top, "g");
     w.write(g, "shares", "max_shares=10");
@@ -173,7 +173,7 @@ fn the_eleventh_task_of_a_tenth_of_100_is_refused() {
 }
 
 #[test]
-fn an_ancestor_refuses_and_the_forking_group_counts_the_failure() {
+fn failure_by_an_ancestor_counts_in_the_forking_group() {
     let (mut w, shell) = world();
     let parent = w.mkdir(w.top, "p");
     let child = w.mkdir(parent, "c");
@@ -207,7 +207,7 @@ fn bounds_are_parts_of_parts_and_follow_every_change() {
 }
 
 #[test]
-fn an_unlimited_total_takes_all_bounds_away() {
+fn unlimited_total_takes_all_bounds_away() {
     let (mut w, _) = world();
     let g = w.mkdir(w.top, "g");
     w.write(g, "shares", "max_shares=10");
@@ -218,7 +218,7 @@ fn an_unlimited_total_takes_all_bounds_away() {
 }
 
 #[test]
-fn parameters_take_1_to_2147483647_and_a_total_above_what_is_used() {
+fn parameters_take_1_to_2147483647() {
     let (mut w, shell) = world();
     for file in ["total_numtasks", "forkrate", "forkrate_interval"] {
         let before = w.read(w.top, file);
@@ -237,7 +237,7 @@ fn parameters_take_1_to_2147483647_and_a_total_above_what_is_used() {
 }
 
 #[test]
-fn the_forkrate_is_each_groups_own_and_a_new_interval_begins_anew() {
+fn forkrate_is_each_groups_own() {
     let (mut w, shell) = world();
     let g = w.mkdir(w.top, "g");
     w.write(w.top, "forkrate", "3");
@@ -254,7 +254,7 @@ fn the_forkrate_is_each_groups_own_and_a_new_interval_begins_anew() {
 }
 
 #[test]
-fn a_fork_that_the_rate_refuses_leaves_no_charge_behind() {
+fn fork_that_the_rate_refuses_leaves_no_charge() {
     let (mut w, shell) = world();
     w.write(w.top, "total_numtasks", "4");
     w.write(w.top, "forkrate", "1");
@@ -265,7 +265,7 @@ fn a_fork_that_the_rate_refuses_leaves_no_charge_behind() {
 }
 
 #[test]
-fn writing_the_rate_or_the_interval_starts_all_windows_anew() {
+fn write_of_rate_or_interval_starts_all_windows_anew() {
     let (mut w, shell) = world();
     let g = w.mkdir(w.top, "g");
     let first = w.fork(shell);
@@ -277,7 +277,7 @@ fn writing_the_rate_or_the_interval_starts_all_windows_anew() {
 }
 
 #[test]
-fn what_exceeds_a_guarantee_is_borrowed_and_given_back_first() {
+fn task_beyond_a_guarantee_is_borrowed() {
     let (mut w, shell) = world();
     let parent = w.mkdir(w.top, "p");
     let child = w.mkdir(parent, "c");
@@ -298,7 +298,7 @@ fn what_exceeds_a_guarantee_is_borrowed_and_given_back_first() {
 }
 
 #[test]
-fn without_a_guarantee_every_task_is_borrowed_from_the_root() {
+fn task_without_a_guarantee_is_borrowed_from_the_root() {
     let (mut w, shell) = world();
     let parent = w.mkdir(w.top, "p");
     let child = w.mkdir(parent, "c");
@@ -310,7 +310,7 @@ fn without_a_guarantee_every_task_is_borrowed_from_the_root() {
 }
 
 #[test]
-fn a_move_is_never_refused() {
+fn move_is_never_refused() {
     let (mut w, shell) = world();
     let g = w.mkdir(w.top, "g");
     w.write(w.top, "total_numtasks", "100");
@@ -332,7 +332,7 @@ fn stats_have_no_reset() {
 }
 
 #[test]
-fn a_host_that_cannot_refuse_forks_takes_no_bound_and_no_rate() {
+fn host_that_can_not_refuse_takes_no_bound_and_no_rate() {
     let (mut w, shell) = world();
     w.host.cannot = vec![Capability::ForkVeto];
     let g = w.mkdir(w.top, "g");
@@ -356,7 +356,7 @@ fn a_host_that_cannot_refuse_forks_takes_no_bound_and_no_rate() {
 }
 
 #[test]
-fn a_host_arranges_for_refusals_only_while_something_may_refuse() {
+fn host_has_to_refuse_only_with_a_bound_or_a_rate() {
     let (mut w, _) = world();
     assert!(!w.engine.can_refuse_fork(), "loaded, but no rate and no bound is set");
     w.write(w.top, "forkrate", "5");
@@ -373,7 +373,7 @@ fn a_host_arranges_for_refusals_only_while_something_may_refuse() {
 }
 
 #[test]
-fn loaded_late_it_counts_the_tasks_that_exist() {
+fn late_load_counts_the_tasks_that_exist() {
     let mut w = SimWorld::new();
     let shell = w.spawn();
     w.fork(shell);
@@ -383,7 +383,7 @@ fn loaded_late_it_counts_the_tasks_that_exist() {
 }
 
 #[test]
-fn a_refusal_of_the_forkrate_is_an_event_that_names_it() {
+fn refusal_by_the_forkrate_is_an_event_that_names_it() {
     let (mut w, shell) = world();
     let g = w.mkdir(w.top, "g");
     w.write(w.top, "forkrate", "1");

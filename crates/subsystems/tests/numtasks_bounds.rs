@@ -1,4 +1,4 @@
-//! The bounds of numtasks' shares and parameters (F3): the last value that is taken and the first that is not.
+//! The bounds of numtasks' shares and parameters (F3): the last value that is accepted, and the first that is not.
 
 use penfold_core::{CgroupId, Errno};
 use penfold_subsystems::Numtasks;
@@ -36,7 +36,7 @@ fn child_may_have_all_that_its_parent_divides() {
     assert_eq!(w.try_write(child, "shares", "min_shares=101"), Err(Errno::EINVAL));
 }
 
-/// -1 is "leave it as it is", -2 is below every divisor.
+/// A divisor of -1 is "leave it as it is"; -2 is below every divisor.
 #[test]
 fn parent_may_divide_nothing_but_not_less() {
     let mut w = world();

@@ -5,7 +5,7 @@ use penfold_subsystems::Pids;
 use penfold_testkit::SimWorld;
 
 #[test]
-fn the_limit_of_an_ancestor_refuses_and_the_forking_cgroup_counts_it() {
+fn refusal_by_an_ancestor_counts_in_the_forking_cgroup() {
     let mut world = SimWorld::with_controller(Pids);
     let parent = world.mkdir(world.top, "g");
     let child = world.mkdir(parent, "c");
@@ -23,7 +23,7 @@ fn the_limit_of_an_ancestor_refuses_and_the_forking_cgroup_counts_it() {
 }
 
 #[test]
-fn a_refusal_names_the_cgroup_whose_limit_it_is() {
+fn refusal_names_the_cgroup_whose_limit_refuses() {
     let mut world = SimWorld::with_controller(Pids);
     let parent = world.mkdir(world.top, "parent");
     let child = world.mkdir(parent, "child");

@@ -1,10 +1,10 @@
-//! # budget: CPU time of a cgroup, and a line to compare it with
+//! # budget: the CPU time of a cgroup, and a plan to compare it with
 //!
-//! * `budget.used`: nanoseconds of CPU time of this cgroup and all below it.
-//! * `budget.planned`: nanoseconds that someone planned for it; inherited by new children. 0 for no plan.
-//! * `budget.over`: by how much the plan is exceeded.
+//! * `budget.used`: the CPU time of this cgroup and of all below it, in nanoseconds.
+//! * `budget.planned`: the time planned for it, in nanoseconds; 0 for no plan. A new child starts with its parent's.
+//! * `budget.over`: the time beyond the plan, in nanoseconds.
 //!
-//! A whole controller: its state, its one rule, its files. It forbids nothing and knows no kernel.
+//! A whole controller: its state, its one charge rule, its files. The controller forbids nothing and knows no kernel.
 
 use penfold_core::{
     Result,
@@ -12,11 +12,11 @@ use penfold_core::{
     subsystem::{Context, Resource, Rule, Subsystem},
 };
 
-/// The subsystem.
+/// The subsystem `budget`.
 #[derive(Debug)]
 pub struct Budget;
 
-/// What one cgroup has of it.
+/// The state of one cgroup: the planned CPU time.
 pub struct BudgetPlan {
     nanoseconds: u64,
 }
@@ -45,7 +45,7 @@ impl Subsystem for Budget {
     type State = BudgetPlan;
 
     const NAME: &'static str = "budget";
-    // Core counts: up the tree, per CPU, user and system. The controller only says what.
+    // Core counts: up the tree, per CPU, user and system. The controller only names the resource.
     const RULES: &'static [Rule] = &[Rule::new(Resource::CpuTime)];
     const FILES: &'static [ControlFile<Self>] = &[
         ControlFile::new("used").read_u64(used),

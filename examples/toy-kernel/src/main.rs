@@ -1,4 +1,4 @@
-//! Boots the toy kernel, lets a fork bomb and two honest programs loose in it, and prints what is measured.
+//! Boots the toy kernel, runs a fork bomb and two honest programs in it, and prints their measured use.
 
 use penfold_core::{Error, Tid};
 use toy_kernel::{TICK, TaskProgram, ToyKernel};
@@ -13,7 +13,7 @@ fn main() -> Result<(), Error> {
     kernel.write(wild, "pids.max", "5")?;
     kernel.write(calm, "budget.planned", &(25 * TICK).to_string())?;
 
-    // Into a cgroup, and there fork: children are where their parent is.
+    // Task 1 moves into a cgroup and forks there: a child is in the cgroups of its parent.
     for (cgroup, program) in [
         (wild, TaskProgram::ForkBomb),
         (calm, TaskProgram::Spin { ticks: 20 }),

@@ -6,7 +6,7 @@ use penfold_core::{Errno, Tid};
 use toy_kernel::{TICK, TaskProgram, ToyKernel};
 
 #[test]
-fn the_transcript_tells_the_truth() {
+fn transcript_agrees_with_the_kernels_books() {
     let output = Command::new(env!("CARGO_BIN_EXE_toy-kernel")).output().unwrap();
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
@@ -37,7 +37,7 @@ fn the_transcript_tells_the_truth() {
 
 /// A fork that fails after it was charged: the dropped guard gives the charge back.
 #[test]
-fn a_fork_without_memory_costs_nothing() {
+fn failed_fork_gives_its_charge_back() {
     let mut kernel = ToyKernel::boot(1).unwrap();
     let top = kernel.mount("pids").unwrap();
     let group = kernel.mkdir(top, "g").unwrap();

@@ -1,4 +1,4 @@
-//! The rules of fdcount with processes that exist only in a table.
+//! The rules of fdcount, with processes that exist only in a table.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ struct FakeProcesses {
 }
 
 impl FakeProcesses {
-    /// A child that is asked for exists by then, with what its parent has at that moment.
+    /// The process. The unborn child is born at its first lookup, with the descriptors that its parent has then.
     fn get(&mut self, process: Tid) -> Option<&mut FakeProcess> {
         if let Some((child, parent)) = self.unborn.filter(|&(child, _)| child == process) {
             let inherited = FakeProcess { parent, ..self.all[&parent].clone() };
@@ -105,14 +105,14 @@ impl Counted {
         self.table.with(process, |fake| fake.limit).unwrap()
     }
 
-    /// Opens as many as the limit lets it, as the kernel does: the lowest number that is free.
+    /// Opens as many descriptors as the limit allows. As in the kernel, each gets the lowest free number.
     fn open_all(&self, process: Tid) {
         self.table.with(process, |fake| fake.open = (0..fake.limit as u32).collect());
     }
 }
 
 #[test]
-fn descriptors_are_counted_with_those_below() {
+fn descriptors_of_cgroups_below_count_too() {
     let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
     let task = world.task;
@@ -127,7 +127,7 @@ fn descriptors_are_counted_with_those_below() {
 }
 
 #[test]
-fn a_limit_lowers_what_the_processes_may_open_and_max_gives_it_back() {
+fn limit_lowers_the_soft_limit_and_max_gives_it_back() {
     let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
     let task = world.task;
@@ -143,7 +143,7 @@ fn a_limit_lowers_what_the_processes_may_open_and_max_gives_it_back() {
 }
 
 #[test]
-fn never_raised_above_the_processs_own() {
+fn soft_limit_is_never_raised_above_the_processs_own() {
     let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
     let task = world.task;
@@ -153,7 +153,7 @@ fn never_raised_above_the_processs_own() {
 }
 
 #[test]
-fn one_that_leaves_has_its_own_limit_again() {
+fn process_that_leaves_has_its_own_limit_again() {
     let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
     let task = world.task;
@@ -177,7 +177,7 @@ fn limits_of_ancestors_hold_too() {
 }
 
 #[test]
-fn a_fork_needs_room_for_all_descriptors_of_its_parent() {
+fn fork_needs_as_many_descriptors_as_its_parent_has() {
     let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
     let task = world.task;
@@ -191,7 +191,7 @@ fn a_fork_needs_room_for_all_descriptors_of_its_parent() {
 }
 
 #[test]
-fn whatever_the_processes_open_the_limit_holds() {
+fn limit_holds_whatever_the_processes_open() {
     let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
     let task = world.task;
@@ -209,7 +209,7 @@ fn whatever_the_processes_open_the_limit_holds() {
 }
 
 #[test]
-fn unload_gives_everybody_back_what_was_theirs() {
+fn unload_gives_each_process_its_own_limit_back() {
     let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
     let task = world.task;

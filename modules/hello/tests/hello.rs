@@ -1,5 +1,5 @@
-//! `hello` on the simulated host: tasks that exist only in a table, so no root and no real process is needed. Every test
-//! is made twice, with the controller built in and with the module's file.
+//! `hello` on the simulated host, whose tasks exist only in a table: no root and no real process is needed. Every test
+//! runs twice, with the controller built in and with the module's file.
 
 use penfold_hello::Hello;
 use penfold_module::Errno;
@@ -8,7 +8,7 @@ use penfold_testkit::{SimWorld, TempFile};
 
 /// A world with the controller built in, and one with the module's file.
 fn both() -> [SimWorld; 2] {
-    // cargo has built it, and put it beside this program; one file is one module, and tests run at once
+    // cargo has put the module beside this program; a file can be loaded once at a time, and tests run in parallel
     let built = std::env::current_exe().unwrap().with_file_name("libpenfold_hello.so");
     let copy = TempFile::unmade(".so");
     std::fs::copy(built, &copy).unwrap();
@@ -17,7 +17,7 @@ fn both() -> [SimWorld; 2] {
 }
 
 #[test]
-fn a_name_is_greeted_and_inherited() {
+fn name_is_greeted_and_inherited() {
     for mut world in both() {
         let parent = world.mkdir(world.top, "parent");
         assert_eq!(world.read(parent, "hello.greeting"), "Hello, world!\n");
@@ -30,7 +30,7 @@ fn a_name_is_greeted_and_inherited() {
 }
 
 #[test]
-fn a_greeting_is_as_loud_as_asked() {
+fn greeting_has_as_many_marks_as_loudness_says() {
     for mut world in both() {
         assert_eq!(world.try_write(world.top, "hello.loudness", "3"), Ok(()));
         assert_eq!(world.read(world.top, "hello.greeting"), "Hello, world!!!\n");

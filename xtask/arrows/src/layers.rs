@@ -1,4 +1,4 @@
-//! Layers: which file may use which.
+//! Layers of files: a file may use only files of its own layer and of lower ones.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,25 +6,25 @@ use std::path::Path;
 
 use super::Arrow;
 
-/// The storeys of a folder, each a folder in it, lowest first. What lies beside them belongs to none.
+/// The layers of a folder, each a folder in it, lowest first. Files beside these folders belong to no layer.
 const LAYERED_FOLDERS: [(&str, &[&str]); 1] = [("crates/linux/src/trace", &["os", "tracer", "host"])];
 
-/// Lists of files and folders, lowest first.
+/// The layers by which arrows are judged.
 pub(crate) enum Layers {
-    /// Those of [`LAYERED_FOLDERS`], by the folder that has them.
+    /// The layers of [`LAYERED_FOLDERS`].
     OfRepository,
-    /// For whatever folder is looked at: the names in each layer.
+    /// Layers for any folder: the names in each layer, lowest first.
     Given(Vec<Vec<String>>),
 }
 
 impl Layers {
-    /// The storeys that this repository has.
+    /// The layers that this repository has.
     pub(crate) fn of_repository() -> Layers {
         Layers::OfRepository
     }
 
-    /// Reads lines `layer: file file …`, lowest first. A file is named from the folder of the table, with or without
-    /// `.rs`; a folder stands for all that is in it.
+    /// Reads lines `layer: file file …`, lowest layer first. A name is relative to the folder of the table, with or
+    /// without `.rs`. A folder stands for all files in it.
     ///
     /// # Errors
     /// A file that can't be read, a line without a colon.
@@ -44,7 +44,7 @@ impl Layers {
         Ok(Layers::Given(layers))
     }
 
-    /// The arrows that point from a lower layer to a higher one; none if the folder has not two layers.
+    /// The arrows from a lower layer to a higher one; `None` if the folder has fewer than two layers.
     pub(crate) fn upward(
         &self,
         folder: &str,
@@ -76,7 +76,7 @@ impl Layers {
     }
 }
 
-/// Is this `os.rs` of the storey `os`?
+/// True for the root file of a layer, such as `os.rs` of the layer `os`.
 fn is_root(inside: &Path, layer: &str) -> bool {
     inside.with_extension("") == Path::new(layer)
 }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn storey_may_use_only_itself_and_lower_ones() {
+    fn layer_may_use_only_itself_and_lower_ones() {
         let trace = "crates/linux/src/trace";
         let down = [("host/a.rs", "tracer/mod.rs"), ("host/a.rs", "os.rs"), ("os/a.rs", "os/b.rs")];
         assert_eq!(upward(&Layers::of_repository(), trace, &down), Some(vec![]));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_without_layers_has_no_up() {
+    fn folder_without_layers_has_no_arrow_upward() {
         assert_eq!(upward(&Layers::of_repository(), "crates/cli/src", &[("a.rs", "b.rs")]), None);
         for files in [("a.rs", "b.rs"), ("a.rs", "host.rs")] {
             assert_eq!(upward(&Layers::of_repository(), "crates/linux/src/trace", &[files]), None);

@@ -1,9 +1,9 @@
-//! `cargo xtask arrows`: which file of a crate uses which other, where such an arrow points upward, and which files
-//! stand in a circle.
+//! `cargo xtask arrows`: lists which files of a crate use each other, where such an arrow points upward, and which
+//! files are in a circle.
 //!
-//! An arrow is a path that leads from one file to an item of another file of the same crate: in a `use`, in code, in
-//! a type or in the arguments of a macro. A re-export is no arrow; a path through it leads to the file that defines
-//! the item. Tests inside a file do not count. A method call is not seen: its path is not written.
+//! An arrow is a path from one file to an item of another file of the same crate. The path may be in a `use`, in code,
+//! in a type or in the arguments of a macro. A re-export is no arrow; a path through it leads to the file that defines
+//! the item. Tests inside a file do not count. A method call is not seen, because the code does not write its path.
 
 mod circles;
 mod layers;
@@ -31,7 +31,7 @@ const FOLDERS: [&str; 7] = [
     "crates/cli/src",
 ];
 
-/// Folders whose files must not stand in a circle: `--check` fails at one.
+/// Folders without circles: `--check` fails at a circle of their files.
 const FREE_OF_CIRCLES: [&str; 2] = ["crates/linux/src/trace", "crates/module/src/sdk"];
 
 /// An arrow from one file to another, by their paths in the repository.
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints the table; `parse_arguments` has the options.
+/// Prints the table. `parse_arguments` has the options.
 ///
 /// # Errors
 /// A wrong option, a file that can't be read or parsed, and with `--check` an arrow upward or a circle.
@@ -106,7 +106,7 @@ fn parse_arguments(mut arguments: impl Iterator<Item = String>) -> Result<Arrows
     Ok(wanted)
 }
 
-/// The files of one folder and the arrows that begin and end there.
+/// The files of one folder, and the arrows that begin and end in it.
 fn report(source: &SourceTree, folder: &str, layers: &Layers) -> Result<FolderReport, String> {
     let within = format!("{folder}/");
     let (files, arrows) = resolve::arrows(&source.files(&source_folder(folder)?)?)?;
@@ -129,7 +129,7 @@ fn report(source: &SourceTree, folder: &str, layers: &Layers) -> Result<FolderRe
     })
 }
 
-/// The folder with the crate that a folder belongs to: the nearest `src` at or above it.
+/// The source folder of the crate that a folder belongs to: the nearest `src` at or above the folder.
 fn source_folder(folder: &str) -> Result<String, String> {
     let found = Path::new(folder).ancestors().find(|above| above.ends_with("src"));
     let found = found.and_then(Path::to_str);

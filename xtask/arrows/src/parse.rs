@@ -1,4 +1,4 @@
-//! The modules of one crate: what each declares, imports and mentions.
+//! The modules of one crate: the items that each declares, its imports, and the paths in its code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,32 +6,32 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, File, ForeignItem, Item, ItemMod, ItemUse, UseTree, Visibility};
 
-/// A module, in a file of its own or inside one.
+/// A module, in a file of its own or inside another file.
 #[derive(Default)]
 pub(crate) struct ParsedModule {
     pub(crate) file: String,
     pub(crate) parent: Option<usize>,
     pub(crate) children: BTreeMap<String, usize>,
-    /// The names that are defined here.
+    /// The names of the items that the module defines.
     pub(crate) items: BTreeSet<String>,
     pub(crate) imports: Vec<Import>,
-    /// The paths that its code mentions.
+    /// The paths in its code.
     pub(crate) paths: BTreeSet<Vec<String>>,
 }
 
 /// One name of a `use`.
 pub(crate) struct Import {
     pub(crate) path: Vec<String>,
-    /// The name here; none if `path::*`.
+    /// The name in this module; `None` for `path::*`.
     pub(crate) name: Option<String>,
-    /// `pub use`, however far.
+    /// True for `pub use` and for `pub(…) use`.
     pub(crate) reexport: bool,
 }
 
-/// The modules of a crate, its root first.
+/// The modules of a crate, the root first.
 ///
 /// # Errors
-/// A file that does not parse, a `mod` without a file.
+/// Names a file that does not parse, or a `mod` without a file.
 pub(crate) fn modules(files: &BTreeMap<String, String>, root: &str) -> Result<Vec<ParsedModule>, String> {
     let mut reader = ModuleReader { files, modules: Vec::new(), at: 0, below: String::new(), failed: None };
     let folder = root.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -42,9 +42,9 @@ pub(crate) fn modules(files: &BTreeMap<String, String>, root: &str) -> Result<Ve
 struct ModuleReader<'a> {
     files: &'a BTreeMap<String, String>,
     modules: Vec<ParsedModule>,
-    /// The module that is read.
+    /// The module that is being read.
     at: usize,
-    /// The folder in which its `mod x;` looks for files.
+    /// The folder that has the files of its `mod x;`.
     below: String,
     failed: Option<String>,
 }
@@ -57,7 +57,7 @@ impl ModuleReader<'_> {
         self.failed.take().map_or(Ok(module), Err)
     }
 
-    /// A new module, with what `read` finds in it.
+    /// Makes a module and fills it by `read`.
     fn enter(
         &mut self,
         file: &str,
@@ -74,7 +74,7 @@ impl ModuleReader<'_> {
         module
     }
 
-    /// A `mod` in a file of its own.
+    /// Reads a `mod` in a file of its own.
     fn child_file(&mut self, name: &str) -> Result<usize, String> {
         let below = format!("{}/{name}", self.below);
         let choices = [format!("{below}.rs"), format!("{below}/mod.rs")];
@@ -87,7 +87,7 @@ impl ModuleReader<'_> {
         &mut self.modules[self.at]
     }
 
-    /// The names that a `use` brings.
+    /// Notes the names that a `use` brings.
     fn import(&mut self, tree: &UseTree, before: &[String], reexport: bool) {
         let longer = |name: &syn::Ident| [before, &[name.to_string()]].concat();
         let (path, name) = match tree {
@@ -107,7 +107,7 @@ impl ModuleReader<'_> {
         self.here().imports.push(Import { path, name, reexport });
     }
 
-    /// What the arguments of a macro mention; syn does not parse them.
+    /// Notes the paths in the arguments of a macro, which syn does not parse.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
@@ -148,7 +148,7 @@ impl ModuleReader<'_> {
         }
     }
 
-    /// The names that a macro such as `bitflags!` may define: what follows the keyword of an item.
+    /// Notes the names that a macro such as `bitflags!` may define: the word after the keyword of an item.
     fn defined_by_macro(&mut self, tokens: TokenStream) {
         let mut before = String::new();
         for token in tokens {
@@ -222,7 +222,7 @@ impl<'ast> Visit<'ast> for ModuleReader<'_> {
 }
 
 impl ModuleReader<'_> {
-    /// An item of a module itself, not of a function.
+    /// Reads an item of a module itself, not of a function.
     fn top_item(&mut self, item: &Item) {
         if attributes(item).iter().any(is_test) {
             return;
@@ -261,11 +261,11 @@ fn foreign_name(item: &ForeignItem) -> Option<&syn::Ident> {
     }
 }
 
-/// Does `#[cfg(test)]` or `#[cfg(all(test, …))]` leave the item out of the crate? A `#[test]` does too.
+/// True for an attribute that leaves the item out of the crate: `#[cfg(test)]`, `#[cfg(all(test, …))]`, `#[test]`.
 fn is_test(attribute: &Attribute) -> bool {
     let mut test = attribute.path().is_ident("test");
     if attribute.path().is_ident("cfg") {
-        // a condition that does not parse is none of a test
+        // a condition that does not parse is no condition on tests
         let _ = attribute.parse_nested_meta(|condition| {
             test |= condition.path.is_ident("test");
             if condition.path.is_ident("all") {
@@ -281,7 +281,7 @@ fn is_test(attribute: &Attribute) -> bool {
     test
 }
 
-/// What is left of one condition, such as `= "value"` or `(...)`.
+/// The rest of one condition, such as `= "value"` or `(...)`.
 fn skip_to_comma(mut cursor: syn::buffer::Cursor) -> syn::Result<(TokenStream, syn::buffer::Cursor)> {
     let mut skipped = TokenStream::new();
     while let Some((token, next)) = cursor.token_tree() {

@@ -1,22 +1,22 @@
-//! From paths to the files that define what they name.
+//! Resolves paths to the files that define the named items.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Arrow;
 use super::parse::{ParsedModule, modules};
 
-/// The names that were looked up on the way of one path, each in its module: globs can lead in circles.
+/// The names that were looked up for one path, each in its module. Kept because globs can lead in circles.
 type Seen<'a> = BTreeSet<(usize, &'a str)>;
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Clone, Copy, PartialEq)]
 enum PathTarget {
     Module(usize),
-    /// An item, by the module that defines it.
+    /// An item, as the module that defines it.
     Item(usize),
 }
 
-/// The arrows of all programs and the library of one `src`, and the files that belong to them.
+/// The files and the arrows of all crates in one `src`: the library and the programs.
 ///
 /// # Errors
 /// As [`modules`].
@@ -50,7 +50,7 @@ fn from(modules: &[ParsedModule], at: usize) -> impl Iterator<Item = Arrow> {
         .map(|to| (module.file.clone(), to.clone()))
 }
 
-/// None if the path leads out of the crate or names something local.
+/// The target of a path in the module `at`; `None` if the path leads out of the crate or names something local.
 fn resolve<'a>(
     modules: &'a [ParsedModule],
     at: usize,
@@ -62,7 +62,7 @@ fn resolve<'a>(
         "crate" => PathTarget::Module(0),
         "self" => PathTarget::Module(at),
         "super" => PathTarget::Module(modules[at].parent?),
-        // a variable may have the name of a module, which no code mentions alone
+        // a variable may have the name of a module; code never has a module's name alone
         name if rest.is_empty() => {
             let found = imported(modules, at, name, seen)?;
             return matches!(found, PathTarget::Item(_)).then_some(found);
@@ -76,13 +76,13 @@ fn resolve<'a>(
             "self" => Some(found),
             name => named(modules, inside, name, seen),
         };
-        // an item that is not found, such as one that a macro defines, counts for the module's own file
+        // an item that is not found, such as an item that a macro defines, counts for the module's own file
         found = next.unwrap_or(PathTarget::Item(inside));
     }
     Some(found)
 }
 
-/// A name as the code of a module sees it.
+/// The target of a name in the code of a module.
 fn named<'a>(
     modules: &'a [ParsedModule],
     at: usize,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn imported_module_leads_on() {
+    fn path_through_an_imported_module_is_followed() {
         let files = [
             ("lib", "mod a; mod b;"),
             ("a", "use super::b::{self, B}; fn f() -> b::Other { todo!() }"),

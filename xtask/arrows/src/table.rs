@@ -7,22 +7,22 @@ use serde_json::{Value, json};
 
 use super::Arrow;
 
-/// A folder and what was found there.
+/// A folder, with its files, arrows and circles.
 pub(crate) struct FolderReport {
     pub(crate) folder: String,
     pub(crate) files: Vec<String>,
-    /// Folders with files, this one included.
+    /// The number of folders with files, this folder included.
     pub(crate) folders: usize,
     /// The arrows with both ends in the folder.
     pub(crate) arrows: BTreeSet<Arrow>,
-    /// The arrows upward, if the folder has layers.
+    /// The arrows upward; `None` if the folder has no layers.
     pub(crate) upward: Option<BTreeSet<Arrow>>,
-    /// The largest first.
+    /// The circles, the largest first.
     pub(crate) circles: Vec<Vec<String>>,
 }
 
 impl FolderReport {
-    /// A file without the folder before it.
+    /// The name of a file relative to the folder.
     fn short<'a>(&self, file: &'a str) -> &'a str {
         file.strip_prefix(&self.folder).map_or(file, |rest| rest.trim_start_matches('/'))
     }
@@ -44,7 +44,7 @@ impl FolderReport {
     }
 }
 
-/// One line for each folder, then the circles and the arrows upward, and if wanted all arrows.
+/// The table as text: a line for each folder, then the circles and the arrows upward, and with `list` all arrows.
 pub(crate) fn text(reports: &[FolderReport], list: bool) -> String {
     let mut text = format!(
         "{:<24} {:>5} {:>7} {:>6} {:>6} {:>7} {:>16} {:>7}\n",
@@ -70,7 +70,7 @@ pub(crate) fn text(reports: &[FolderReport], list: bool) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
-/// The same, all arrows included.
+/// The table as JSON, with all arrows.
 pub(crate) fn json(reports: &[FolderReport]) -> Value {
     let report = |report: &FolderReport| {
         json!({

@@ -1,15 +1,15 @@
-//! What the command line asks for.
+//! The command line of `cargo xtask test`.
 
 use super::programs::TestProgram;
 
-/// What is to be run.
+/// The programs that are to be run, and the arguments for them.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct TestArguments {
-    /// Parts of the programs' names. None are all programs.
+    /// Parts of the programs' names. Without any, all programs are run.
     names: Vec<String>,
-    /// How many programs at a time; as many as there are CPUs unless it is said.
+    /// The number of programs at a time; `None` for as many as there are CPUs.
     pub(super) jobs: Option<usize>,
-    /// For the programs themselves.
+    /// The arguments for the programs themselves.
     pub(super) rest: Vec<String>,
 }
 
@@ -36,15 +36,15 @@ pub(super) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<TestA
 }
 
 impl TestArguments {
-    /// No program and no test is left out.
+    /// True if no program and no test is left out.
     pub(super) fn is_everything(&self) -> bool {
         self.names.is_empty() && self.rest.is_empty()
     }
 
-    /// Those of `programs` whose name contains one of the names.
+    /// The programs whose name contains one of the names.
     ///
     /// # Errors
-    /// Names what no program contains.
+    /// Names a part that no program's name contains.
     pub(super) fn chosen(&self, mut programs: Vec<TestProgram>) -> Result<Vec<TestProgram>, String> {
         let is_in = |name: &String| programs.iter().any(|program| program.name.contains(name.as_str()));
         if let Some(unknown) = self.names.iter().find(|name| !is_in(name)) {

@@ -1,18 +1,18 @@
-//! What a test program prints.
+//! Parses the output of a test program.
 
-/// The lines of a failure that are shown, at most; the rest is in the file.
+/// The most lines of a failure that are shown; the rest is in the file.
 const LONGEST: usize = 200;
 
-/// What is to be known of a program's output.
+/// The results in a program's output.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct TestOutput {
-    /// Tests that passed.
+    /// The number of tests that passed.
     pub(super) passed: usize,
-    /// Names of tests that failed.
+    /// The names of the tests that failed.
     pub(super) failed: Vec<String>,
-    /// Reasons of tests that did not run, or not whole.
+    /// The reasons for which tests did not run, or not completely.
     pub(super) skipped: Vec<String>,
-    /// What is shown of a failure.
+    /// The lines that are shown of a failure.
     pub(super) report: Vec<String>,
 }
 
@@ -29,7 +29,7 @@ impl TestOutput {
                     _ => {}
                 }
             }
-            // what another thread prints may stand before it on the line
+            // the output of another thread may come before it on the line
             if let Some((_, reason)) = line.split_once("skipped: ")
                 && !output.skipped.iter().any(|known| known == reason)
             {
@@ -37,7 +37,7 @@ impl TestOutput {
             }
         }
         let lines: Vec<&str> = text.lines().collect();
-        // a program that was killed has only its last lines to tell
+        // of a program that was killed there are only the last lines
         let from = lines.iter().position(|&line| line == "failures:");
         let from = from.unwrap_or_else(|| lines.len().saturating_sub(60));
         output.report = lines[from..].iter().take(LONGEST).map(|&line| line.to_owned()).collect();
@@ -71,7 +71,7 @@ test result: FAILED. 1 passed; 2 failed; 1 ignored
 ";
 
     #[test]
-    fn output_tells_failures_and_skips() {
+    fn output_has_failures_and_skips() {
         let output = TestOutput::read(FAILING);
         assert_eq!((output.passed, output.failed.join(" ")), (1, "b c".into()));
         assert_eq!(output.skipped, ["there is no gdb"]);
@@ -80,7 +80,7 @@ test result: FAILED. 1 passed; 2 failed; 1 ignored
     }
 
     #[test]
-    fn output_without_a_verdict_tells_its_last_lines() {
+    fn output_without_a_verdict_gives_its_last_lines() {
         let output = TestOutput::read(&"noise\n".repeat(100));
         assert_eq!((output.report.len(), output.failed.len()), (60, 0));
     }

@@ -1,4 +1,4 @@
-//! The test programs, as cargo builds them.
+//! The test programs that cargo builds, and the order in which they run.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// Programs that play on the kernel's own hierarchies. They run one after the other: each would find the others' cgroups
+/// Programs that use the kernel's own hierarchies. They run one after the other: each would find the others' cgroups
 /// where it needs to be alone. The longest of all programs are among them, so they begin first.
 const ON_THE_KERNEL: [&str; 4] = [
     "tests/tests/differential.rs",
@@ -15,17 +15,17 @@ const ON_THE_KERNEL: [&str; 4] = [
     "tests/tests/differential_harness.rs",
 ];
 
-/// Programs that run longer than most. They begin before the others, so that none is left alone at the end.
+/// Programs that run longer than most. They begin before the others, so that none runs alone at the end.
 const LONG: [&str; 3] =
     ["tests/tests/module_rounds.rs", "crates/cli/tests/shells.rs", "crates/cli/tests/accounting.rs"];
 
 /// One test program.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TestProgram {
-    /// The file of its `main`, from the top of the repository.
+    /// The path of its source file, relative to the top of the repository.
     pub(super) name: String,
     pub(super) path: PathBuf,
-    /// Its package's directory, where cargo runs it.
+    /// The directory of its package, in which cargo runs it.
     pub(super) directory: PathBuf,
 }
 
@@ -36,10 +36,10 @@ impl TestProgram {
     }
 }
 
-/// Builds the tests of a workspace; `selection` is for cargo.
+/// Builds the tests of a workspace. `selection` is arguments for cargo.
 ///
 /// # Errors
-/// Says that cargo can't run or that something does not build.
+/// Says that cargo can't run, or that the tests do not build.
 pub(super) fn build(selection: &[&str]) -> Result<Vec<TestProgram>, String> {
     let words = ["test", "--no-run", "--message-format=json-render-diagnostics"];
     eprintln!("xtask: cargo test --no-run {}", selection.join(" "));
@@ -55,7 +55,7 @@ pub(super) fn build(selection: &[&str]) -> Result<Vec<TestProgram>, String> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(program).collect())
 }
 
-/// The test program that a message of cargo's tells of, if it does.
+/// The test program in a message of cargo's; `None` if the message is about something else.
 fn program(message: &str) -> Option<TestProgram> {
     let message: Value = serde_json::from_str(message).ok()?;
     if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
@@ -67,7 +67,7 @@ fn program(message: &str) -> Option<TestProgram> {
     Some(TestProgram { name, path: message["executable"].as_str()?.into(), directory })
 }
 
-/// The programs in the order in which they begin. Those of one chain run one after the other.
+/// The programs in the order in which they begin. The programs of one chain run one after the other.
 pub(super) fn chains(programs: Vec<TestProgram>) -> VecDeque<Vec<TestProgram>> {
     let place = |list: &[&str], program: &TestProgram| list.iter().position(|name| *name == program.name);
     let (mut kernel, mut others): (Vec<_>, Vec<_>) =
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_of_cargo_tell_test_programs() {
+    fn test_programs_are_found_in_messages_of_cargo() {
         let top = super::super::top().display().to_string();
         let test = r#"{"reason":"compiler-artifact","manifest_path":"TOP/crates/cli/Cargo.toml","target":
             {"src_path":"TOP/crates/cli/tests/top.rs"},"profile":{"test":true},"executable":"/t/top-1"}"#;

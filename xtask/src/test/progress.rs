@@ -1,4 +1,4 @@
-//! Says how far the tests are.
+//! Shows the progress of the tests.
 
 use std::fmt::Write as _;
 use std::io::{Write as _, stderr};
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use super::programs::TestProgram;
 use super::run::ProgramRun;
 
-/// What has happened by now.
+/// The progress so far.
 #[derive(Debug)]
 pub(super) struct TestProgress {
     began: Instant,
-    /// How many programs there are.
+    /// The number of programs.
     all: usize,
     running: Vec<(String, Instant)>,
     ended: usize,
     passed: usize,
     skipped: usize,
     failed: Vec<ProgramRun>,
-    /// A line at the bottom of a terminal is written anew all the time.
+    /// True for a terminal, whose last line is written anew all the time.
     terminal: bool,
     last: Instant,
 }
@@ -45,7 +45,7 @@ impl TestProgress {
         self.running.push((program.name.clone(), Instant::now()));
     }
 
-    /// Prints a line for a program, and what its failure says.
+    /// Prints a line for a program that has ended, and the report of its failure.
     pub(super) fn end(&mut self, outcome: ProgramRun) {
         self.running.retain(|(name, _)| *name != outcome.program.name);
         self.ended += 1;
@@ -74,7 +74,7 @@ impl TestProgress {
         }
     }
 
-    /// Says what is running: on a terminal always, elsewhere when nothing ended for so long.
+    /// Shows the running programs: always on a terminal, elsewhere when no program has ended for `patience`.
     pub(super) fn tick(&mut self, patience: Duration) {
         if self.running.is_empty() || !self.terminal && self.last.elapsed() < patience {
             return;
@@ -87,7 +87,7 @@ impl TestProgress {
         let line = format!("[{:>3}/{}] {failed}running: {}", self.ended, self.all, running.join(", "));
         self.clear();
         if self.terminal {
-            // what is longer than a line could not be taken back
+            // a text longer than a line could not be erased
             let short: String = line.chars().take(100).collect();
             eprint!("{short}");
             let _ = stderr().flush();
@@ -102,10 +102,10 @@ impl TestProgress {
         }
     }
 
-    /// Prints what failed, with the commands that run it again.
+    /// Prints the failures, with the commands that run them again.
     ///
     /// # Errors
-    /// Says how many programs failed, if any.
+    /// Says how many programs failed, if any did.
     pub(super) fn summary(self) -> Result<(), String> {
         self.clear();
         let seconds = self.began.elapsed().as_secs();

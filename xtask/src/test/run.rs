@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 use super::output::TestOutput;
 use super::programs::TestProgram;
 
-/// How a run ended.
+/// One run of a test program, and its result.
 #[derive(Debug)]
 pub(super) struct ProgramRun {
     pub(super) program: TestProgram,
-    /// Why it is no success.
+    /// The reason why the run is no success.
     pub(super) failure: Option<String>,
     pub(super) output: TestOutput,
-    /// Holds all that the program printed.
+    /// The file with everything that the program printed.
     pub(super) file: PathBuf,
     pub(super) took: Duration,
 }
 
 impl ProgramRun {
-    /// Runs a program; `rest` is for it. What it prints goes into a file in `place`.
+    /// Runs a program with the arguments `rest`. Its output goes into a file in `place`.
     pub(super) fn of(program: TestProgram, place: &Path, rest: &[String]) -> ProgramRun {
         let file = place.join(program.name.replace('/', "-") + ".txt");
         let began = Instant::now();
@@ -36,7 +36,7 @@ impl ProgramRun {
         ProgramRun { program, failure, output, file, took }
     }
 
-    /// The words that run again what failed.
+    /// The command that runs the failed tests again.
     pub(super) fn again(&self) -> String {
         let tests = match &self.output.failed[..] {
             [] => String::new(),
@@ -49,7 +49,7 @@ impl ProgramRun {
 fn run(program: &TestProgram, file: &Path, rest: &[String]) -> std::io::Result<ExitStatus> {
     let output = File::create(file)?;
     crate::with_default_signals(&program.path)
-        // also of tests that passed, whose output tells what they skipped
+        // also for tests that passed: their output has the reasons for which they skipped something
         .arg("--show-output")
         .args(rest)
         .current_dir(&program.directory)

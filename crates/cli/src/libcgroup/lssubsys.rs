@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use penfold_linux::proc::{MountEntry, mounts};
-use penfold_server::protocol::{Hierarchy, SubsystemsCall};
+use penfold_server::protocol::{HierarchyInfo, SubsystemsCall};
 
 use super::exit_status::EXIT_STATUS;
 use super::spec::{Hierarchies, controllers};
@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn lines(arguments: &Arguments, hierarchy: &Hierarchy, mounts: &[String]) -> String {
+fn lines(arguments: &Arguments, hierarchy: &HierarchyInfo, mounts: &[String]) -> String {
     let name = controllers(hierarchy);
     let places = match (arguments.mount_points, arguments.all_mount_points) {
         (_, true) => mounts,
@@ -77,7 +77,7 @@ fn lines(arguments: &Arguments, hierarchy: &Hierarchy, mounts: &[String]) -> Str
 }
 
 /// Where a hierarchy is mounted as files: the type of those mounts has its controllers after `cgroup.`.
-fn mount_points(mounts: &[MountEntry], hierarchy: &Hierarchy) -> Vec<String> {
+fn mount_points(mounts: &[MountEntry], hierarchy: &HierarchyInfo) -> Vec<String> {
     let mut own = hierarchy.subsystems.clone();
     own.sort();
     let fits = |kind: &str| {
@@ -103,7 +103,7 @@ mod tests {
         ];
         let mounts: Vec<MountEntry> = lines.into_iter().filter_map(MountEntry::parse).collect();
         let subsystems = vec!["pids".to_owned(), "cpuset".to_owned()];
-        let hierarchy = Hierarchy { subsystems, ..Hierarchy::default() };
+        let hierarchy = HierarchyInfo { subsystems, ..HierarchyInfo::default() };
         assert_eq!(mount_points(&mounts, &hierarchy), ["/a"]);
     }
 }

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_are_those_of_the_user_then_of_the_program_then_of_the_system() {
+    fn directories_of_the_user_come_before_those_of_the_system() {
         let of = |variable: &str, program: &str| {
             let list = list(Some(OsStr::new(variable)), Some(Path::new(program)));
             list.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_under_both_file_names_and_in_the_first_directory() {
+    fn name_is_found_in_the_first_directory_that_has_it() {
         let directory = std::env::temp_dir().join(format!("penfold-search-{}", std::process::id()));
         let [first, second] = ["first", "second"].map(|name| directory.join(name));
         for directory in [&first, &second] {

@@ -2,9 +2,9 @@
 //! their code is no longer mapped.
 //!
 //! A module in C may forget to delete its key. Rust's standard library has a key that can't be deleted (for
-//! `thread::current`). The unmapping of such a module would crash the next thread that ends. So the loader searches
-//! the C library's table of keys before it unmaps a module: for addresses in the module and in the libraries that
-//! came with it.
+//! `thread::current`). The unmapping of such a module would crash the next thread that ends. So before the loader unmaps
+//! a module, it searches the C library's table of keys. It looks for addresses in the module and in the libraries that
+//! came with the module.
 //!
 //! POSIX has no call for that. The GNU C library shows the table and its layout to debuggers, by the symbols that
 //! `libthread_db` reads.

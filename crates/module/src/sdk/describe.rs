@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_interface_can_not_hold_is_refused() {
+    fn description_that_the_interface_can_not_hold_is_refused() {
         for (name, reason) in [("", "NAME is empty"), ("a b", "letters, digits"), ("a.b", "letters, digits")]
         {
             assert!(refused(|| check_name(name)).contains(reason), "{name:?}");

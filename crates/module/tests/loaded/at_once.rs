@@ -1,7 +1,7 @@
 //! Unload against fork, exit, attach and read, from several threads at once, with real modules.
 //!
-//! The engine is behind one lock, as everywhere, and callbacks run on whichever thread has it. So the linker maps and
-//! unmaps while other threads call, and each callback finds what another thread has left.
+//! The engine is behind one lock, as everywhere, and callbacks run on the thread that has the lock. So the linker maps
+//! and unmaps while other threads call, and each callback finds the state that another thread has left.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ const ROUNDS: usize = 200;
 struct Shared {
     world: Mutex<SimWorld>,
     ends: AtomicBool,
-    /// What the threads have done, to tell that they were there.
+    /// The number of operations of all threads, which shows that they make progress.
     done: AtomicU64,
 }
 
@@ -33,7 +33,7 @@ fn every_now(shared: &Arc<Shared>, mut act: impl FnMut(&mut SimWorld) + Send + '
     })
 }
 
-/// As many as live are to be what the module was told of and not told the death of.
+/// Checks the module's counts: forks without exits are the living tasks.
 fn check(world: &mut SimWorld, top: CgroupId) {
     let told = world.sound_account(top, "witness");
     assert_eq!(told["forks"] - told["exits"], world.host.tids().len() as u64);
@@ -42,7 +42,7 @@ fn check(world: &mut SimWorld, top: CgroupId) {
 }
 
 #[test]
-fn an_unload_meets_forks_exits_attaches_and_reads() {
+fn unload_races_with_forks_exits_attaches_and_reads() {
     let macros =
         [("FORKS", ""), ("EXITS", ""), ("VETO", ""), ("MOVES", ""), ("KEEP", ""), ("BIND", ""), ("RULE", "")];
     let file = c_module("witness", &macros);
@@ -81,7 +81,7 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
             world.attach(groups[moves % groups.len()], task);
         }),
         {
-            // keeps what it has opened, over loads and unloads
+            // keeps the files that it has opened, over loads and unloads
             let mut opened: Vec<FileId> = Vec::new();
             every_now(&shared, move |world| {
                 if let Some(file) = world.engine.find_file(top, "witness.told")
@@ -110,7 +110,7 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
             world.remount(top, "witness");
             check(&mut world, top);
         }
-        // some of the others get their turn while it is bound
+        // some of the other threads get their turn while the module is bound
         while shared.done.load(Ordering::Relaxed) < seen + 20 {
             thread::yield_now();
         }

@@ -1,4 +1,4 @@
-//! A create that fails, anywhere: five modules in one hierarchy, each in its turn the one that fails.
+//! A create that fails. Of five modules in one hierarchy, each fails in its turn.
 
 use penfold_core::Errno;
 use penfold_testkit::{SimWorld, TempFile, c_module};
@@ -24,10 +24,10 @@ fn five() -> (Vec<TempFile>, SimWorld) {
     (files, world)
 }
 
-/// A mkdir over five modules that fails in the n-th: no cgroup, no css_set, no limit, no charge, and each module has
-/// freed what it had made.
+/// A mkdir over five modules fails in the n-th. There is no new cgroup, css_set, limit or charge then, and each module
+/// has freed the state that it had made.
 #[test]
-fn a_create_that_fails_in_a_mkdir_over_five_modules_leaves_nothing() {
+fn failed_create_over_five_modules_leaves_nothing() {
     let (_files, mut world) = five();
     let task = world.spawn();
     let top = world.mount("all,clone_children");
@@ -59,7 +59,7 @@ fn a_create_that_fails_in_a_mkdir_over_five_modules_leaves_nothing() {
     assert!(!world.engine.can_refuse_fork());
 }
 
-/// The same deeper and again and again, so that numbers of states are used anew.
+/// Failed creates at several depths, many times, so that numbers of states are reused.
 #[test]
 fn states_are_reused_after_creates_that_failed() {
     let (_files, mut world) = five();

@@ -1,4 +1,4 @@
-//! A module that answers garbage: whatever it says, the engine goes on and says what was wrong.
+//! A module that returns garbage: the engine goes on and names the fault.
 
 use penfold_core::Errno;
 use penfold_testkit::{SimWorld, c_module};
@@ -8,7 +8,7 @@ use super::account::{Modules as _, is_mapped};
 const NO_ERRNOS: [&str; 7] = ["1", "5", "77", "-4096", "-100000", "-2147483648", "2147483647"];
 
 #[test]
-fn answers_that_are_no_errnos_are_errors_and_harm_nobody() {
+fn answers_that_are_no_errnos_are_errors() {
     let object = c_module("garbage", &[]);
     let mut world = SimWorld::new();
     world.load_file(object.path());
@@ -42,7 +42,7 @@ fn answers_that_are_no_errnos_are_errors_and_harm_nobody() {
 }
 
 #[test]
-fn a_rmdir_and_an_unload_that_are_answered_with_garbage_change_nothing() {
+fn refused_rmdir_and_unload_change_nothing() {
     let object = c_module("garbage", &[]);
     let mut world = SimWorld::new();
     world.load_file(object.path());
@@ -64,7 +64,7 @@ fn a_rmdir_and_an_unload_that_are_answered_with_garbage_change_nothing() {
 }
 
 #[test]
-fn texts_that_are_none_are_errors() {
+fn invalid_utf8_is_an_error() {
     let object = c_module("garbage", &[]);
     let mut world = SimWorld::new();
     world.load_file(object.path());

@@ -1,4 +1,4 @@
-//! Modules that leave something behind: a destructor for the end of a thread, a context that they have kept.
+//! Modules that leave something behind: a destructor for the end of a thread, a context that is kept.
 
 use std::fs;
 use std::thread;
@@ -7,9 +7,9 @@ use penfold_module::loader::{Controller, LingeringModule, ModuleFile, still_mapp
 use penfold_testkit::{SimWorld, TempFile, c_module};
 
 use super::account::{Modules as _, is_mapped};
-use super::heard;
+use super::logged;
 
-/// The module, and the file that it writes to.
+/// The module, and the file that the module writes to.
 fn lingering(name: &str, macros: &[(&str, &str)]) -> (TempFile, TempFile) {
     let log = TempFile::unmade(".log");
     let (name, path) = (format!("{name:?}"), format!("\"{}\"", log.path().display()));
@@ -21,7 +21,7 @@ fn still(name: &str) -> Vec<LingeringModule> {
     still_mapped().into_iter().filter(|one| one.name == name).collect()
 }
 
-/// Loads it, sets its value on this thread, and unloads it.
+/// Loads the module, sets its value on this thread, and unloads it.
 fn live(file: &TempFile, name: &str, value: &str) {
     let mut world = SimWorld::new();
     world.load_file(file.path());
@@ -40,22 +40,22 @@ fn lines(log: &TempFile, about: &str) -> Vec<String> {
 #[test]
 fn copy_pinned_by_a_thread_local_is_never_met_again() {
     let (file, log) = lingering("local", &[("LOCAL", "")]);
-    let said = thread::scope(|threads| {
+    let logged_lines = thread::scope(|threads| {
         let user = threads.spawn(|| {
-            let said = heard::during(|| live(&file, "local", "7"));
+            let logged_lines = logged::during(|| live(&file, "local", "7"));
             assert_eq!(still("local").len(), 1);
             assert!(is_mapped(file.path()));
-            // the next one starts anew, beside it
+            // the next load starts anew, beside the first copy
             live(&file, "local", "8");
             assert_eq!(still("local").len(), 2);
             assert!(lines(&log, "destroyed").is_empty());
-            said
+            logged_lines
         });
         user.join().unwrap()
     });
     let about = |line: &String| line.contains("stays mapped after its unload") && line.contains("local");
-    assert_eq!(said.iter().filter(|line| about(line)).count(), 1, "{said:?}");
-    // the thread has ended, and its destructors have run while their code was there
+    assert_eq!(logged_lines.iter().filter(|line| about(line)).count(), 1, "{logged_lines:?}");
+    // the thread has ended, and its destructors have run while their code was mapped
     assert_eq!(lines(&log, "destroyed"), ["destroyed 8", "destroyed 7"]);
     assert_eq!(still("local"), []);
     assert!(!is_mapped(file.path()));
@@ -85,7 +85,7 @@ fn module_that_deletes_its_key_is_unmapped() {
     assert!(lines(&log, "destroyed").is_empty());
 }
 
-/// Between the judgement of a file and its load there is no moment at which another file could take its place.
+/// Between the check of a file and its load there is no moment at which another file could take its place.
 #[test]
 fn loaded_bytes_are_those_that_were_read() {
     let (file, _log) = lingering("read", &[]);
@@ -95,7 +95,7 @@ fn loaded_bytes_are_those_that_were_read() {
     assert_eq!(read.description().unwrap().name, "read");
     let controller = Controller::load(read).unwrap();
     assert_eq!(controller.description().name, "read");
-    // nor while it is loaded
+    // a change while the module is loaded has no effect either
     fs::write(file.path(), "garbage").unwrap();
     let mut world = SimWorld::new();
     world.load(controller);
@@ -103,7 +103,7 @@ fn loaded_bytes_are_those_that_were_read() {
     assert_eq!(world.read(top, "read.value"), "1\n");
 }
 
-/// A context may be kept by mistake: a service that is called with it outside of a callback refuses.
+/// A module may keep a context by mistake. A service that is called with it outside of a callback refuses.
 #[test]
 fn services_refuse_outside_of_a_callback() {
     let (file, log) = lingering("kept", &[]);

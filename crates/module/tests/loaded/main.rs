@@ -1,4 +1,4 @@
-//! Modules that are loaded: real shared objects, on the simulated host. Needs `cc`.
+//! Loads modules: real shared objects, on the simulated host. Needs `cc`.
 #![cfg(feature = "loader")]
 #![allow(missing_docs, unreachable_pub)]
 
@@ -7,7 +7,7 @@ mod at_once;
 mod example;
 mod failing;
 mod garbage;
-mod heard;
 mod lingering;
+mod logged;
 mod rules;
 mod wrong;

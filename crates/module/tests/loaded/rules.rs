@@ -1,4 +1,4 @@
-//! The rules of loadable subsystems (E1 to E6) with real modules: each bug that Linux had is a test.
+//! The rules of loadable subsystems (E1 to E6) with real modules. Each bug that Linux had is a test.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use penfold_module::loader::{Controller, LoadError};
 use penfold_testkit::{SimWorld, TempFile, c_module};
 
 use super::account::{Modules as _, is_mapped};
-use super::heard;
+use super::logged;
 
 const ALL: [(&str, &str); 8] = [
     ("FORKS", ""),
@@ -23,7 +23,7 @@ const ALL: [(&str, &str); 8] = [
     ("RULE", ""),
 ];
 
-/// With all callbacks, and a log of those that a file can't tell of afterwards.
+/// The witness with all callbacks, and a log of the calls that no file can report afterwards.
 fn logging(more: &[(&str, &str)]) -> (TempFile, TempFile) {
     let log = TempFile::unmade(".log");
     let quoted = format!("\"{}\"", log.path().display());
@@ -36,9 +36,9 @@ fn lines(log: &TempFile) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// E2, E3, E5.1, E5.2: a whole life, with tasks that run throughout, and nothing of the file is left afterwards.
+/// E2, E3, E5.1, E5.2: a whole life while tasks run. Nothing of the file is left mapped afterwards.
 #[test]
-fn e3_a_module_is_loaded_used_and_unloaded_while_tasks_run() {
+fn e3_module_comes_and_goes_while_tasks_run() {
     let (file, log) = logging(&[]);
     let mut world = SimWorld::new();
     let tasks: Vec<Tid> = (0..100).map(|_| world.spawn()).collect();
@@ -65,18 +65,22 @@ fn e3_a_module_is_loaded_used_and_unloaded_while_tasks_run() {
     assert!(!is_mapped(file.path()));
     assert_eq!(world.engine.proc_cgroups().lines().count(), 1);
     assert_eq!(world.try_mount("witness"), Err(Errno::EINVAL));
-    let said = lines(&log);
-    assert_eq!(said[..2], ["load", "create 0"]);
-    assert_eq!(said[said.len() - 3..], ["pre_destroy 0", "destroy 0", "unload"], "{said:?}");
+    let logged_lines = lines(&log);
+    assert_eq!(logged_lines[..2], ["load", "create 0"]);
+    assert_eq!(
+        logged_lines[logged_lines.len() - 3..],
+        ["pre_destroy 0", "destroy 0", "unload"],
+        "{logged_lines:?}"
+    );
     for task in world.host.tids() {
         world.exit(task);
     }
     assert_eq!(world.engine.css_set_count(), 1);
 }
 
-/// E3.2: a load after an unload starts from defaults, what the author has in static variables too.
+/// E3.2: a load after an unload starts from defaults, also in the author's static variables.
 #[test]
-fn e3_2_a_second_load_starts_from_defaults() {
+fn e3_2_second_load_starts_from_defaults() {
     let file = c_module("witness", &ALL);
     let mut world = SimWorld::new();
     let task = world.spawn();
@@ -97,10 +101,10 @@ fn e3_2_a_second_load_starts_from_defaults() {
     }
 }
 
-/// E6.1, E6.6: the state of the root can't be made at load: the engine has nothing of it, the module's `unload` has run,
-/// `destroy` has not (there is nothing that it could find), and the file is not mapped.
+/// E6.1, E6.6: the state of the root can't be made at load. Then the engine has nothing of the module. The module's
+/// `unload` has run, `destroy` has not (there is no state that it could find), and the file is not mapped.
 #[test]
-fn e6_6_a_create_that_fails_at_load_leaves_nothing() {
+fn e6_6_failed_create_at_load_leaves_nothing() {
     let (file, log) = logging(&[("FAIL", "1")]);
     let mut world = SimWorld::new();
     let task = world.spawn();
@@ -122,8 +126,8 @@ fn e6_6_a_create_that_fails_at_load_leaves_nothing() {
     }
 }
 
-/// E6.2: `pre_destroy` of the last state runs at unload and can refuse it, `destroy` finds its state, and afterwards
-/// nothing that happens reaches the module.
+/// E6.2: `pre_destroy` of the last state runs at unload and can refuse it. `destroy` finds its state. Afterwards no
+/// event reaches the module.
 #[test]
 fn e6_2_pre_destroy_can_keep_a_module_loaded() {
     let (file, log) = logging(&[]);
@@ -141,12 +145,12 @@ fn e6_2_pre_destroy_can_keep_a_module_loaded() {
     world.write(top, "witness.keep", "0");
     world.unmount(top);
     world.unload("witness");
-    let said = lines(&log);
-    assert_eq!(said.iter().filter(|line| line.starts_with("pre_destroy")).count(), 2);
-    assert_eq!(said.last().unwrap(), "unload");
+    let logged_lines = lines(&log);
+    assert_eq!(logged_lines.iter().filter(|line| line.starts_with("pre_destroy")).count(), 2);
+    assert_eq!(logged_lines.last().unwrap(), "unload");
 }
 
-/// E6.3: forks in flight, exits and moves after an unload never touch what the slot had, nor what it has now.
+/// E6.3: forks in flight, exits and moves after an unload never touch the slot's old module, nor its new one.
 #[test]
 fn e6_3_forks_in_flight_over_an_unload_reach_no_module() {
     let one = c_module("witness", &ALL);
@@ -177,10 +181,10 @@ fn e6_3_forks_in_flight_over_an_unload_reach_no_module() {
     assert_eq!(world.read(top, "other.usage"), "1\n");
 }
 
-/// E4, E6.4, E6.5: only binding pins, and a mount either binds all that it names or nothing, while another thread loads
-/// and unloads one of them all the time.
+/// E4, E6.4, E6.5: only binding pins a module. A mount binds all subsystems that it names or none, while another thread
+/// loads and unloads one of them all the time.
 #[test]
-fn e6_5_mounts_meet_a_module_that_comes_and_goes() {
+fn e6_5_mount_is_all_or_nothing_beside_loads_and_unloads() {
     const ROUNDS: usize = 300;
     let file = c_module("witness", &[("BIND", ""), ("KEEP", "")]);
     let other = c_module("witness", &[("NAME", "\"other\"")]);
@@ -192,7 +196,7 @@ fn e6_5_mounts_meet_a_module_that_comes_and_goes() {
         let (world, rounds) = (Arc::clone(&world), Arc::clone(&rounds));
         thread::spawn(move || {
             let (mut bound, mut missing) = (0, 0);
-            // a mutex is not fair: the other thread has to have had its turns too
+            // a mutex is not fair: the other thread must have had its turns too
             while bound < ROUNDS || rounds.load(Ordering::Relaxed) < 2 {
                 let mounted = world.lock().unwrap().try_mount("other,witness");
                 let Ok(top) = mounted else {
@@ -230,9 +234,9 @@ fn e6_5_mounts_meet_a_module_that_comes_and_goes() {
     assert!(rounds > 1);
 }
 
-/// E6.7: a file that was open before an unload answers ENODEV, also when another module has the slot, and the name.
+/// E6.7: a file opened before an unload gives ENODEV, also when another module has the slot and the name.
 #[test]
-fn e6_7_a_file_open_since_before_the_unload_answers_enodev() {
+fn e6_7_file_opened_before_the_unload_answers_enodev() {
     let file = c_module("witness", &ALL);
     let other = c_module("witness", &[("NAME", "\"other\"")]);
     let mut world = SimWorld::new();
@@ -260,10 +264,10 @@ fn e6_7_a_file_open_since_before_the_unload_answers_enodev() {
     assert_eq!(world.read(top, "witness.value"), "0\n");
 }
 
-/// E6.8: a module whose load has not finished can't be found, so nothing can bind it before it is known to work; and the
-/// engine is not held up meanwhile.
+/// E6.8: a module whose load has not ended can't be found. So nothing can bind it before it is known to work, and the
+/// engine does not wait for the load.
 #[test]
-fn e6_8_a_module_can_not_be_mounted_before_its_load_has_finished() {
+fn e6_8_module_is_not_mountable_before_its_load_has_ended() {
     for (refuse, answer) in [(None, Ok(())), (Some("-ENODEV"), Err(Errno::ENODEV))] {
         let mut macros = vec![("SLOW", "300"), ("FORKS", "")];
         macros.extend(refuse.map(|refuse| ("REFUSE", refuse)));
@@ -272,15 +276,15 @@ fn e6_8_a_module_can_not_be_mounted_before_its_load_has_finished() {
         let task = world.spawn();
         let path = file.path().to_owned();
         let loading = thread::spawn(move || Controller::open(&path));
-        let mut turned_away = 0;
+        let mut refused_mounts = 0;
         while !loading.is_finished() {
             assert_eq!(world.try_mount("witness"), Err(Errno::EINVAL));
             let child = world.fork(task);
             world.exit(child);
-            turned_away += 1;
+            refused_mounts += 1;
             thread::sleep(Duration::from_millis(5));
         }
-        assert!(turned_away > 10, "the engine was free for 300 ms: {turned_away}");
+        assert!(refused_mounts > 10, "the engine was free for 300 ms: {refused_mounts}");
         let opened = loading.join().unwrap();
         assert_eq!(opened.as_ref().map(|_| ()).map_err(LoadError::errno), answer);
         match opened {
@@ -297,9 +301,10 @@ fn e6_8_a_module_can_not_be_mounted_before_its_load_has_finished() {
     }
 }
 
-/// E2.2: one file is one module. A second load would share the variables of the first, and its end would end the first.
+/// E2.2: one file is one module. A second load would share the variables of the first, and its unload would end the
+/// first.
 #[test]
-fn e2_2_a_file_that_is_loaded_is_not_loaded_again() {
+fn e2_2_loaded_file_is_not_loaded_again() {
     let file = c_module("witness", &ALL);
     let mut world = SimWorld::new();
     world.load_file(file.path());
@@ -312,7 +317,7 @@ fn e2_2_a_file_that_is_loaded_is_not_loaded_again() {
         assert_eq!(error.errno(), Errno::EEXIST);
         assert!(error.to_string().contains("loaded already"), "{error}");
     }
-    // A copy is another file. Its name is taken, which its own load and unload do not disturb.
+    // A copy is another file. The engine refuses its name, and its own load and unload do not disturb the first.
     let copy = TempFile::unmade(".so");
     std::fs::copy(file.path(), copy.path()).unwrap();
     assert_eq!(world.try_load(Controller::open(copy.path()).unwrap()), Err(Errno::EEXIST));
@@ -323,18 +328,18 @@ fn e2_2_a_file_that_is_loaded_is_not_loaded_again() {
     world.exit(task);
     world.unmount(top);
     world.unload("witness");
-    // The file that is there now, at the path where the old one was.
+    // Another file at the path of the old one is loaded.
     let newer = c_module("witness", &[("NAME", "\"newer\"")]);
     std::fs::rename(newer.path(), file.path()).unwrap();
     world.load_file(file.path());
     assert_eq!(world.engine.subsystems().collect::<Vec<_>>(), ["newer"]);
 }
 
-/// What takes longer than its budget is reported by name: a load, a callback, an unload.
+/// The log names a load, a callback and an unload that take longer than their budget.
 #[test]
-fn a_slow_load_callback_and_unload_are_reported_by_name() {
+fn slow_load_callback_and_unload_are_reported_by_name() {
     let file = c_module("witness", &[("SLOW", "300")]);
-    let said = heard::during(|| {
+    let logged_lines = logged::during(|| {
         let mut world = SimWorld::new();
         let mut controller = Controller::open(file.path()).unwrap();
         controller.set_budget(Duration::from_millis(20));
@@ -344,27 +349,30 @@ fn a_slow_load_callback_and_unload_are_reported_by_name() {
         world.unmount(top);
         world.unload("witness");
     });
-    let about = |what: &str| said.iter().any(|line| line.starts_with("WARN") && line.contains(what));
-    assert!(about("load has run for 100ms"), "{said:?}");
-    assert!(about("witness.sleep has run for 20ms") && about("witness.sleep took"), "{said:?}");
-    assert!(said.iter().all(|line| line.contains("module=\"")), "{said:?}");
+    let about = |what: &str| logged_lines.iter().any(|line| line.starts_with("WARN") && line.contains(what));
+    assert!(about("load has run for 100ms"), "{logged_lines:?}");
+    assert!(about("witness.sleep has run for 20ms") && about("witness.sleep took"), "{logged_lines:?}");
+    assert!(logged_lines.iter().all(|line| line.contains("module=\"")), "{logged_lines:?}");
     let slow_end = c_module("witness", &[("NAME", "\"dawdler\""), ("SLOW_END", "200")]);
-    let said = heard::during(|| {
+    let logged_lines = logged::during(|| {
         let mut controller = Controller::open(slow_end.path()).unwrap();
         controller.set_budget(Duration::from_millis(20));
         drop(controller);
     });
-    assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("dawdler") && said[0].contains("unload has run for 20ms"), "{said:?}");
+    assert_eq!(logged_lines.len(), 1, "{logged_lines:?}");
+    assert!(
+        logged_lines[0].contains("dawdler") && logged_lines[0].contains("unload has run for 20ms"),
+        "{logged_lines:?}"
+    );
 }
 
-/// One that hangs is named while it hangs: this one goes on only after that.
+/// The callback of this test returns only after the log has named it.
 #[test]
 fn hanging_callback_is_named_while_it_hangs() {
     let go = TempFile::unmade(".go");
     let quoted = format!("\"{}\"", go.path().display());
     let file = c_module("witness", &[("NAME", "\"hanging\""), ("GO", &quoted)]);
-    let said = heard::meanwhile(|said| {
+    let logged_lines = logged::meanwhile(|logged_lines| {
         let mut world = SimWorld::new();
         let controller = Controller::open(file.path()).unwrap();
         let overruns = controller.overruns();
@@ -374,7 +382,7 @@ fn hanging_callback_is_named_while_it_hangs() {
         let stop = AtomicBool::new(false);
         thread::scope(|threads| {
             threads.spawn(|| {
-                while !stop.load(Ordering::Relaxed) && !said.lock().unwrap().iter().any(named) {
+                while !stop.load(Ordering::Relaxed) && !logged_lines.lock().unwrap().iter().any(named) {
                     thread::sleep(Duration::from_millis(5));
                 }
                 std::fs::write(go.path(), "").unwrap();
@@ -385,5 +393,5 @@ fn hanging_callback_is_named_while_it_hangs() {
         });
         assert_eq!(overruns(), 1);
     });
-    assert_eq!(said.len(), 2, "it is named once, and then what it took: {said:?}");
+    assert_eq!(logged_lines.len(), 2, "it is named once, and then what it took: {logged_lines:?}");
 }

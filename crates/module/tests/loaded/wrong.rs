@@ -1,4 +1,4 @@
-//! What is not a module, or not one for this penfold: a clear error, and nothing has changed.
+//! Files that are no modules, or none for this penfold: a clear error, and nothing has changed.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ fn file(content: &[u8]) -> TempFile {
     object
 }
 
-/// It is refused with this errno and in these words, and nothing of it is left.
+/// Checks that a load fails with this errno and these words, and that nothing of the file is left mapped.
 fn refused(object: &TempFile, errno: Errno, words: &[&str]) {
     match Controller::open(object.path()) {
         Ok(controller) => panic!("loaded, though it should say {words:?}: {:?}", controller.description()),
@@ -30,7 +30,7 @@ fn refused(object: &TempFile, errno: Errno, words: &[&str]) {
 }
 
 #[test]
-fn files_that_are_no_modules() {
+fn files_that_are_no_modules_are_refused() {
     refused(&TempFile::unmade(".so"), Errno::ENOENT, &["can't open", "No such file"]);
     refused(&file(b""), Errno::ENOEXEC, &["not a module"]);
     refused(&file(b"#!/bin/sh\necho hello\n"), Errno::ENOEXEC, &["not a module"]);
@@ -46,9 +46,9 @@ fn files_that_are_no_modules() {
     refused(&needs, Errno::ENOEXEC, &["undefined symbol: nowhere"]);
 }
 
-/// A file that is cut off would be mapped, and whoever looks behind its end dies of SIGBUS.
+/// The linker would map a truncated file, and a read beyond its end raises SIGBUS.
 #[test]
-fn a_file_that_is_cut_off_anywhere_is_no_module() {
+fn truncated_file_is_no_module() {
     let whole = fs::read(c_module("witness", &[]).path()).unwrap();
     for end in [1, 16, 63, 64, 100, 1000, 4096, 5000, whole.len() / 2, whole.len() * 3 / 4] {
         refused(&file(&whole[..end]), Errno::ENOEXEC, &["not a module"]);
@@ -64,7 +64,7 @@ fn a_file_that_is_cut_off_anywhere_is_no_module() {
 }
 
 #[test]
-fn a_module_of_another_penfold_is_told_both_versions() {
+fn module_of_another_penfold_is_refused_with_both_versions() {
     let refused = |more: &str, words: &[&str]| {
         refused(&c_module("garbage", &[("MORE", more)]), Errno::ENOEXEC, words);
     };
@@ -78,7 +78,7 @@ fn a_module_of_another_penfold_is_told_both_versions() {
 }
 
 #[test]
-fn descriptions_that_make_no_sense() {
+fn invalid_descriptions_are_refused() {
     let refused = |macros: &[(&str, &str)], words: &[&str]| {
         refused(&c_module("garbage", macros), Errno::EINVAL, words);
     };
@@ -106,9 +106,9 @@ fn descriptions_that_make_no_sense() {
     refused(&[("MORE", ".refusing_file = \"max\",")], &["refusing_file names the file \"max\""]);
 }
 
-/// What only an engine can tell: the module is known by then, and it is unloaded at once.
+/// Only an engine can find these faults. The module is loaded by then, and is unloaded at once.
 #[test]
-fn an_engine_refuses_names_and_files_that_clash() {
+fn engine_refuses_names_and_files_that_clash() {
     let mut world = SimWorld::new();
     let taken = c_module("witness", &[]);
     world.load_file(taken.path());
@@ -134,9 +134,9 @@ fn an_engine_refuses_names_and_files_that_clash() {
     world.unload("witness");
 }
 
-/// What a load answers is an errno, or it is said that it is none.
+/// The number that `load` returns is an errno, or the error says that it is none.
 #[test]
-fn a_load_that_answers_garbage_says_so() {
+fn answer_of_load_that_is_no_errno_is_named() {
     for (answer, errno, words) in [
         ("-ENOMEM", Errno::ENOMEM, "load failed: Cannot allocate memory (ENOMEM)"),
         ("7", Errno::EIO, "it answered 7, which is neither 0 nor a negative errno"),

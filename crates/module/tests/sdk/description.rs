@@ -1,4 +1,4 @@
-//! What the description of a subsystem says of it.
+//! The description that is made of a subsystem.
 
 use penfold_module::loader::Controller;
 use penfold_module::{
@@ -7,7 +7,7 @@ use penfold_module::{
 
 use super::MODULE;
 
-/// As little as there can be.
+/// The smallest subsystem.
 struct BareSubsystem(u64);
 
 impl Subsystem for BareSubsystem {
@@ -39,7 +39,7 @@ fn callbacks_that_a_subsystem_does_not_have_are_null() {
 }
 
 #[test]
-fn a_description_says_what_the_subsystem_says() {
+fn description_has_the_constants_of_the_subsystem() {
     let controller = Controller::from_static(&MODULE).unwrap();
     let info = controller.description();
     assert_eq!((&*info.name, &*info.version), ("every-thing_1", env!("CARGO_PKG_VERSION")));

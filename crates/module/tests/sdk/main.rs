@@ -1,4 +1,4 @@
-//! One subsystem, built in and as a module: nobody can tell the difference.
+//! One subsystem, built in and as a module: both give the same transcript.
 #![cfg(feature = "loader")]
 
 mod description;
@@ -16,14 +16,15 @@ use transcript::TranscribedWorld;
 
 static MODULE: abi::RawModule = penfold_module::describe!(Everything);
 
-/// The states are counted for all tests together.
+/// One test at a time: the count of states is one for all tests.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn as_module() -> Controller {
     Controller::from_static(&MODULE).expect("it is one")
 }
 
-/// Both transcripts, which are to be the same, and all states gone.
+/// Plays a script on the built-in subsystem and on the module. Checks that both transcripts are the same and that no
+/// state is left, and returns the transcript.
 fn same_both_ways(script: impl Fn(&mut TranscribedWorld)) -> String {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let play = |mut world: TranscribedWorld| {
@@ -153,7 +154,7 @@ fn every_callback_is_called_and_may_refuse() {
 }
 
 #[test]
-fn every_service_answers() {
+fn every_service_answers_as_built_in() {
     let transcript = same_both_ways(|world| {
         let group = world.mkdir(world.top, "ä group").unwrap();
         for child in 0..50 {
@@ -229,7 +230,7 @@ fn every_service_answers() {
 }
 
 #[test]
-fn what_the_host_can_not_give_is_refused_with_its_own_reason() {
+fn missing_capability_is_refused_with_the_hosts_reason() {
     let transcript = same_both_ways(|world| {
         let group = world.mkdir(world.top, "group").unwrap();
         world.sim.host.cannot = vec![Capability::ForkVeto, Capability::Freeze];

@@ -16,7 +16,7 @@ struct PanickingSubsystem {
     when: String,
 }
 
-/// Panics when it is dropped, if it is told to.
+/// Panics in its drop if `bomb` is set.
 struct State {
     bomb: bool,
 }
@@ -29,7 +29,7 @@ impl Drop for State {
 
 type Ctx<'a> = Context<'a, PanickingSubsystem>;
 
-/// What is thrown may be anything, and panic once more when it is dropped.
+/// A payload of a panic. A payload may be anything, and panic once more in its drop.
 struct PanicsOnDrop;
 
 impl Drop for PanicsOnDrop {
@@ -152,7 +152,7 @@ fn world() -> TranscribedWorld {
     TranscribedWorld::of(Controller::from_static(&MODULE).unwrap())
 }
 
-/// Does something while one callback panics, and shows that all is well afterwards.
+/// Plays a script while one callback panics, and checks that everything works afterwards.
 fn while_panicking(callback: &str, script: impl FnOnce(&mut TranscribedWorld)) -> String {
     let mut world = world();
     world.write(world.top, "when", callback).unwrap();
@@ -170,7 +170,7 @@ fn while_panicking(callback: &str, script: impl FnOnce(&mut TranscribedWorld)) -
 }
 
 #[test]
-fn a_panic_is_an_eio_that_says_so() {
+fn panic_is_an_eio_that_says_so() {
     let transcript = while_panicking("create", |world| assert_eq!(world.mkdir(world.top, "never"), None));
     assert!(
         transcript.contains("mkdir never -> Err(\"panics: the module failed: a panic: create is unhappy")
@@ -194,7 +194,7 @@ fn a_panic_is_an_eio_that_says_so() {
 }
 
 #[test]
-fn a_panic_in_a_callback_that_can_not_fail_changes_nothing_else() {
+fn panic_in_an_infallible_callback_changes_nothing_else() {
     while_panicking("attach", |world| {
         let group = world.mkdir(world.top, "group").unwrap();
         world.attach(group, Tid(1), MoveScope::Task);
@@ -231,7 +231,7 @@ fn a_panic_in_a_callback_that_can_not_fail_changes_nothing_else() {
 }
 
 #[test]
-fn a_panic_in_destroy_and_in_the_drop_of_a_state_leaves_the_cgroup_gone() {
+fn cgroup_is_gone_after_a_panic_in_its_destroy() {
     while_panicking("destroy", |world| {
         let group = world.mkdir(world.top, "group").unwrap();
         world.rmdir(group);
@@ -241,14 +241,14 @@ fn a_panic_in_destroy_and_in_the_drop_of_a_state_leaves_the_cgroup_gone() {
         world.write(group, "number", "13").unwrap();
         world.rmdir(group);
     });
-    // in the unload itself
+    // a panic in the unload itself
     let mut world = world();
     world.write(world.top, "number", "13").unwrap();
     world.unload();
 }
 
 #[test]
-fn a_panic_in_a_handler_is_an_eio() {
+fn panic_in_a_handler_is_an_eio() {
     while_panicking("read", |world| assert_eq!(world.read(world.top, "number"), ""));
     while_panicking("write", |world| assert_eq!(world.write(world.top, "number", "1"), Err(Errno::EIO)));
     let transcript = while_panicking("map", |world| {
@@ -266,7 +266,7 @@ fn a_panic_in_a_handler_is_an_eio() {
     assert!(transcript.contains("has no counter for rule 3"));
 }
 
-/// Panics as it is made.
+/// A subsystem whose expression in `describe!` panics.
 struct FailsToMake;
 
 impl Subsystem for FailsToMake {
@@ -282,7 +282,7 @@ impl Subsystem for FailsToMake {
 }
 
 #[test]
-fn a_panic_at_load_is_an_eio() {
+fn panic_at_load_is_an_eio() {
     static FAILS_TO_MAKE: abi::RawModule = penfold_module::describe!(FailsToMake, panic!("it can't be made"));
     let error = Controller::from_static(&FAILS_TO_MAKE).err().expect("it panics");
     assert_eq!(error.errno(), Errno::EIO, "{error}");

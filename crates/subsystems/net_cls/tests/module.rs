@@ -1,5 +1,5 @@
-//! `net_cls` on the simulated host, from the file of the module. `crates/subsystems` runs the same tests with it built
-//! in.
+//! `net_cls` on the simulated host, from the file of the module. `crates/subsystems` runs the same tests with the
+//! controller built in.
 
 #[path = "../../tests/net_cls/rules.rs"]
 mod rules;
@@ -11,18 +11,18 @@ use penfold_module::loader::Controller;
 use penfold_subsystems::NetCls;
 use penfold_testkit::{SimWorld, TempFile};
 
-/// The module from a copy of its file: one file is one module, and tests run at once. Cargo builds the library of a
-/// package, in all its forms, before the tests of it.
+/// The module from a copy of its file: a file can be loaded once at a time, and tests run in parallel. Cargo builds the
+/// library of a package in all its forms before the package's tests.
 fn subject() -> Controller {
     let built = env::current_exe().expect("it runs").with_file_name("libpenfold_net_cls.so");
-    // the file may go when it is mapped
+    // the module is mapped and does not need the file
     let copy = TempFile::unmade(".so");
     std::fs::copy(built, copy.path()).expect("a copy");
     Controller::open(copy.path()).unwrap_or_else(|error| panic!("{}: {error}", copy.path().display()))
 }
 
 #[test]
-fn the_module_says_what_the_built_in_says() {
+fn module_has_the_description_of_the_built_in() {
     let (module, linked) = (subject(), Controller::from_static(&penfold_net_cls::penfold_module).unwrap());
     assert_eq!(module.description(), linked.description());
     assert_eq!(module.description().name, NetCls::NAME);
@@ -32,7 +32,7 @@ fn the_module_says_what_the_built_in_says() {
 }
 
 #[test]
-fn a_host_that_can_not_mark_says_why_through_the_module() {
+fn hosts_reason_comes_through_the_module() {
     let mut world = SimWorld::with_controller(subject());
     world.host.cannot.push(Capability::SocketClass);
     assert_eq!(world.try_write(world.top, "classid", "5"), Err(Errno::EOPNOTSUPP));

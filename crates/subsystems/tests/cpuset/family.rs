@@ -1,4 +1,4 @@
-//! Parent, children and siblings: who may have what.
+//! The rules between a cpuset and its parent, children and siblings.
 
 use penfold_core::Errno;
 
@@ -6,7 +6,7 @@ use crate::{Cpusets as _, world};
 
 /// T6
 #[test]
-fn a_child_fits_into_its_parent_and_a_parent_holds_its_children() {
+fn child_fits_into_its_parent() {
     let mut w = world();
     let parent = w.cpuset(w.top, "B", "0");
     let g = w.mkdir(parent, "g");
@@ -23,7 +23,7 @@ fn a_child_fits_into_its_parent_and_a_parent_holds_its_children() {
 
 /// T6
 #[test]
-fn an_exclusive_cpuset_keeps_siblings_off_its_cpus() {
+fn exclusive_cpuset_keeps_siblings_off_its_cpus() {
     let mut w = world();
     let parent = w.cpuset(w.top, "B", "0-1");
     let (g, h) = (w.cpuset(parent, "g", "1"), w.cpuset(parent, "h", "0-1"));
@@ -40,7 +40,7 @@ fn an_exclusive_cpuset_keeps_siblings_off_its_cpus() {
 }
 
 #[test]
-fn an_exclusive_cpuset_keeps_siblings_off_its_mems() {
+fn exclusive_cpuset_keeps_siblings_off_its_mems() {
     let mut w = world();
     let parent = w.cpuset(w.top, "B", "0-1");
     let (g, h) = (w.cpuset(parent, "g", "0"), w.cpuset(parent, "h", "1"));
@@ -53,7 +53,7 @@ fn an_exclusive_cpuset_keeps_siblings_off_its_mems() {
 }
 
 #[test]
-fn an_exclusive_cpuset_is_not_emptied_of_cpus() {
+fn exclusive_cpuset_is_not_emptied_of_cpus() {
     let mut w = world();
     let g = w.cpuset(w.top, "g", "0-1");
     w.write(g, "cpu_exclusive", "1");
@@ -64,7 +64,7 @@ fn an_exclusive_cpuset_is_not_emptied_of_cpus() {
 }
 
 #[test]
-fn a_cloned_child_has_its_parents_cpus_and_mems_unless_a_sibling_is_exclusive() {
+fn cloned_child_has_its_parents_lists_unless_exclusive() {
     let mut w = world();
     let parent = w.cpuset(w.top, "B", "0");
     for flag in ["cpu_exclusive", "mem_exclusive", "memory_migrate"] {

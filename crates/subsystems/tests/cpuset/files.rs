@@ -1,4 +1,4 @@
-//! The files: defaults, what they take, how they print.
+//! The files: their defaults, the values that they take, and their output.
 
 use penfold_core::Errno;
 
@@ -180,7 +180,7 @@ fn the_relax_domain_level_goes_from_minus_1_to_2() {
 }
 
 #[test]
-fn the_root_refuses_lists_before_it_reads_them_but_takes_flags() {
+fn root_takes_flags_and_refuses_any_list() {
     let mut w = world();
     for text in ["0-1", "abc", "9999"] {
         assert_eq!(w.try_write(w.top, "cpus", text), Err(Errno::EACCES), "{text}");

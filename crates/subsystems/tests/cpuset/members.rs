@@ -1,4 +1,4 @@
-//! What happens to the tasks.
+//! The effects of a cpuset on tasks.
 
 use penfold_core::{
     Errno,
@@ -11,7 +11,7 @@ use crate::{Cpusets as _, world, world_with};
 
 /// T5
 #[test]
-fn a_cpuset_without_cpus_or_mems_takes_no_task_and_one_with_tasks_is_not_emptied() {
+fn empty_cpuset_takes_no_task_and_tasks_keep_it_filled() {
     let mut w = world();
     let g = w.mkdir(w.top, "g");
     let task = w.spawn();
@@ -57,7 +57,7 @@ fn members_follow_the_cpus_at_a_move_and_at_a_change() {
 }
 
 #[test]
-fn writing_the_same_cpus_again_leaves_members_alone() {
+fn write_of_the_same_cpus_leaves_members_alone() {
     let mut w = world();
     let g = w.cpuset(w.top, "g", "0-1");
     let task = w.spawn();
@@ -74,7 +74,7 @@ fn writing_the_same_cpus_again_leaves_members_alone() {
 fn memory_follows_only_with_memory_migrate() {
     let mut w = world();
     w.host.nodes = IndexSet::first(2);
-    // The root takes the nodes over when it is mounted again.
+    // The root gets the nodes when it is mounted again.
     w.unmount(w.top);
     w.top = w.mount("cpuset");
     let g = w.cpuset(w.top, "g", "0");
@@ -93,7 +93,7 @@ fn memory_follows_only_with_memory_migrate() {
 }
 
 #[test]
-fn a_host_that_cannot_bind_tasks_refuses_a_narrower_set_and_only_that() {
+fn host_that_can_not_bind_refuses_only_narrower_sets() {
     let mut w = world();
     w.host.cannot = vec![Capability::Affinity];
     let g = w.mkdir(w.top, "g");
@@ -108,7 +108,7 @@ fn a_host_that_cannot_bind_tasks_refuses_a_narrower_set_and_only_that() {
 }
 
 #[test]
-fn a_member_that_cannot_be_bound_undoes_the_change_of_all() {
+fn member_that_can_not_be_bound_undoes_the_change() {
     let mut w = world();
     let g = w.cpuset(w.top, "g", "0");
     let tasks = [w.spawn(), w.spawn(), w.spawn()];
@@ -136,7 +136,7 @@ fn loading_late_and_binding_again_disturb_no_task() {
 }
 
 #[test]
-fn a_move_between_equal_cpusets_leaves_a_tasks_own_affinity_alone() {
+fn move_between_equal_cpusets_keeps_a_tasks_own_affinity() {
     let mut w = world();
     let (g, h) = (w.cpuset(w.top, "g", "0-1"), w.cpuset(w.top, "h", "0-1"));
     let task = w.spawn();
@@ -147,7 +147,7 @@ fn a_move_between_equal_cpusets_leaves_a_tasks_own_affinity_alone() {
 }
 
 #[test]
-fn in_v2_mode_what_is_configured_is_kept_apart_from_what_is_effective() {
+fn v2_mode_keeps_configured_and_effective_lists_apart() {
     let mut w = world_with(4, "cpuset,cpuset_v2_mode");
     let parent = w.mkdir(w.top, "B");
     let child = w.mkdir(parent, "c");

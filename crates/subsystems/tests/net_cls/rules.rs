@@ -1,4 +1,4 @@
-//! The facts of Linux 6.18, whichever way the controller is loaded.
+//! The facts of Linux 6.18, for the controller built in and as a module.
 
 use penfold_core::{
     Errno, Tid,
@@ -8,7 +8,7 @@ use penfold_testkit::SimWorld;
 
 use super::subject;
 
-/// What only the tests of `net_cls` look at.
+/// Helpers for the tests of `net_cls` only.
 trait Classes {
     fn class(&self, task: Tid) -> u32;
 }
@@ -24,7 +24,7 @@ fn world() -> SimWorld {
 }
 
 #[test]
-fn a_write_is_parsed_as_the_kernel_parses_it_and_truncated_to_32_bits() {
+fn classid_is_parsed_as_in_the_kernel() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let accepted = [
@@ -55,7 +55,7 @@ fn a_write_is_parsed_as_the_kernel_parses_it_and_truncated_to_32_bits() {
 }
 
 #[test]
-fn a_new_child_inherits_and_an_old_one_does_not_follow() {
+fn only_a_new_child_inherits_the_class() {
     let mut world = world();
     let parent = world.mkdir(world.top, "p");
     let before = world.mkdir(parent, "before");
@@ -73,7 +73,7 @@ fn a_new_child_inherits_and_an_old_one_does_not_follow() {
 }
 
 #[test]
-fn the_root_has_a_class_and_keeps_it_over_an_unmount() {
+fn root_keeps_its_class_over_an_unmount() {
     let mut world = world();
     assert_eq!(world.read(world.top, "classid"), "0\n");
     world.write(world.top, "classid", "9");
@@ -85,7 +85,7 @@ fn the_root_has_a_class_and_keeps_it_over_an_unmount() {
 }
 
 #[test]
-fn a_write_marks_the_members_of_this_cgroup_and_not_those_below() {
+fn write_marks_members_of_this_cgroup_only() {
     let mut world = world();
     let parent = world.mkdir(world.top, "p");
     let child = world.mkdir(parent, "c");
@@ -98,7 +98,7 @@ fn a_write_marks_the_members_of_this_cgroup_and_not_those_below() {
 }
 
 #[test]
-fn a_move_takes_the_class_of_the_new_cgroup_also_when_that_is_none() {
+fn moved_task_has_the_new_class_even_if_none() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     world.write(group, "classid", "5");
@@ -111,7 +111,7 @@ fn a_move_takes_the_class_of_the_new_cgroup_also_when_that_is_none() {
 }
 
 #[test]
-fn a_forked_child_has_the_class_without_any_fork_callback() {
+fn child_has_the_class_without_a_fork_callback() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let parent = world.spawn_in(group);
@@ -124,7 +124,7 @@ fn a_forked_child_has_the_class_without_any_fork_callback() {
 }
 
 #[test]
-fn only_a_class_other_than_zero_needs_a_host_that_can_mark() {
+fn only_a_class_above_zero_needs_a_host_that_marks() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
@@ -136,7 +136,7 @@ fn only_a_class_other_than_zero_needs_a_host_that_can_mark() {
 }
 
 #[test]
-fn unloading_leaves_no_task_marked() {
+fn unload_leaves_no_task_marked() {
     let mut world = world();
     world.write(world.top, "classid", "9");
     let task = world.spawn_in(world.top);
@@ -149,7 +149,7 @@ fn unloading_leaves_no_task_marked() {
 }
 
 #[test]
-fn when_one_member_can_not_be_marked_all_keep_the_old_class_unless_it_has_just_died() {
+fn member_that_can_not_be_marked_undoes_the_write() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     world.write(group, "classid", "5");
@@ -165,7 +165,7 @@ fn when_one_member_can_not_be_marked_all_keep_the_old_class_unless_it_has_just_d
 }
 
 #[test]
-fn a_move_is_not_refused_for_sockets_that_can_not_be_marked() {
+fn sockets_that_can_not_be_marked_refuse_no_move() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     world.write(group, "classid", "5");

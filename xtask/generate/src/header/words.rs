@@ -1,4 +1,4 @@
-//! The words of Rust's documentation in those of C.
+//! Translates Rust's documentation into names of C.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// What `abi.rs` declares.
+    /// The names that the text of `abi.rs` declares.
     pub(super) fn of(rust: &str) -> Names {
         let declared = |keyword: &'static str| {
             let lines = rust.lines().filter_map(move |line| line.strip_prefix(keyword));
@@ -21,17 +21,17 @@ impl Names {
         Names { structs: structs.collect(), constants: declared("pub const ").collect() }
     }
 
-    /// Every structure by its name in Rust and in C.
+    /// Every structure's name in Rust and in C.
     pub(super) fn structs(&self) -> impl Iterator<Item = (String, String)> + '_ {
         self.structs.iter().map(|(rust, c)| (rust.clone(), c.clone()))
     }
 
-    /// For C, which wants to know a structure's name before a function takes a pointer to it.
+    /// Declarations of all structures: C has to know a name before a function takes a pointer to the structure.
     pub(super) fn forward_declarations(&self) -> String {
         self.structs.values().flat_map(|name| ["\nstruct ", name, ";"]).collect()
     }
 
-    /// What a link of the documentation is to, as an author in C would write it.
+    /// The target of a documentation link as an author in C would write it; `None` for a target outside the interface.
     fn in_c(&self, target: &str) -> Option<String> {
         if let Some(name) = self.structs.get(target) {
             return Some(format!("struct {name}"));
@@ -59,10 +59,10 @@ fn snake_case(name: &str) -> String {
     name.chars().flat_map(|c| c.is_uppercase().then_some('_').into_iter().chain(c.to_lowercase())).collect()
 }
 
-/// The text with every link of Rust's documentation turned into a name of C, and comments of one line on one line.
+/// Translates every link of Rust's documentation into a name of C, and writes comments of one line on one line.
 ///
 /// # Errors
-/// Names a line that C has no words for.
+/// Names a line that can't be translated.
 pub(super) fn in_c(names: &Names, text: &str) -> Result<String, String> {
     let mut turned = String::new();
     let mut rest = text;
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_words_in_c_is_told() {
+    fn line_without_words_in_c_is_named() {
         let names = Names::of(RUST);
         assert!(in_c(&names, "[`Engine::load`]").unwrap_err().contains("Engine::load"));
         assert!(in_c(&names, " * as u32::MAX\n").unwrap_err().contains("u32::MAX"));

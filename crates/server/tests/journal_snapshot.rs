@@ -1,8 +1,8 @@
-//! What is written down and built again is what there was: hierarchies, cgroups, owners and values of any shape.
+//! A rebuilt snapshot equals the original engine: hierarchies, cgroups, owners and settings of any shape.
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, CgroupId, Engine, Errno, Owner, Tid, control_file::FileId};
-use penfold_server::journal::{Cgroup, Defaults, Snapshot, describe_all, parse, rebuild};
+use penfold_server::journal::{CgroupRecord, Defaults, Snapshot, describe_all, parse, rebuild};
 use proptest::prelude::*;
 
 const CPUS: usize = 4;
@@ -46,11 +46,11 @@ impl World {
         self.engine.session(&mut self.host, &root()).read(cgroup, file).ok()
     }
 
-    fn image(&mut self) -> Snapshot {
+    fn snapshot(&mut self) -> Snapshot {
         describe_all(&mut self.engine, &mut self.host, &Defaults::new())
     }
 
-    /// Everything that can be seen, without numbers of cgroups.
+    /// The visible state in lines, without numbers of cgroups.
     fn seen(&mut self) -> Vec<String> {
         let mut seen = vec![self.engine.proc_cgroups()];
         let hierarchies: Vec<(CgroupId, String)> = self
@@ -68,7 +68,7 @@ impl World {
                 let facts = format!("{:?} {:?}", node.owner(), self.engine.tree().path(at));
                 seen.push(facts);
                 for entry in self.engine.files(at).expect("it lives") {
-                    // numbers of css_sets are those of one engine
+                    // numbers of css_sets differ between engines
                     let text = if entry.name.starts_with("debug.") { None } else { self.read(at, entry.id) };
                     seen.push(format!("{} {:?} {text:?}", entry.name, entry.owner));
                 }
@@ -79,9 +79,9 @@ impl World {
     }
 }
 
-/// The image as a file and back.
-fn through_a_file(image: &Snapshot) -> Snapshot {
-    let lines: Vec<String> = image
+/// The snapshot after a journal was written and parsed.
+fn through_a_file(snapshot: &Snapshot) -> Snapshot {
+    let lines: Vec<String> = snapshot
         .records()
         .map(|record| serde_json::to_string(&record).expect("it can be written") + "\n")
         .collect();
@@ -91,11 +91,11 @@ fn through_a_file(image: &Snapshot) -> Snapshot {
 }
 
 fn restored(world: &mut World) -> World {
-    let image = world.image();
-    let read = through_a_file(&image);
-    // ages are counted anew
-    assert_eq!(read.by_age(), image.by_age());
-    assert_eq!((&read.hierarchies, read.last_hierarchy), (&image.hierarchies, image.last_hierarchy));
+    let snapshot = world.snapshot();
+    let read = through_a_file(&snapshot);
+    // created_seq is counted anew, so only the order is compared
+    assert_eq!(read.by_age(), snapshot.by_age());
+    assert_eq!((&read.hierarchies, read.last_hierarchy), (&snapshot.hierarchies, snapshot.last_hierarchy));
     let mut other = World::new();
     let mut rebuilt = rebuild(&mut other.engine, &mut other.host, &read);
     rebuilt.freeze(&mut other.engine, &mut other.host);
@@ -113,7 +113,7 @@ fn assert_same(world: &mut World, other: &mut World) {
 }
 
 #[test]
-fn every_file_of_every_controller_that_can_be_set_is_restored() {
+fn every_setting_of_every_controller_is_restored() {
     let mut world = World::new();
     let at = world.mount("all,clone_children,release_agent=/sbin/agent,name=everything").expect("it mounts");
     for (file, value) in [
@@ -151,7 +151,7 @@ fn every_file_of_every_controller_that_can_be_set_is_restored() {
     ] {
         world.write(exclusive, file, value).expect(file);
     }
-    // inherits what it must not have again for having been inherited only
+    // this cgroup inherits values, which the restore must not set as its own
     let below = world.mkdir(exclusive, b"below\\ \xff").expect("a cgroup");
     world.write(below, "cpuset.cpus", "1-2").expect("a part of it");
     world.write(below, "cpuset.cpu_exclusive", "1").expect("its parent is");
@@ -165,7 +165,7 @@ fn every_file_of_every_controller_that_can_be_set_is_restored() {
     let options = other.engine.show_options(root).expect("it is mounted");
     let shown = b"release_agent=/sbin/\xff\xa0\\,clone_children,name=everything";
     assert!(options.ends_with(shown), "{}", options.escape_ascii());
-    // frozen by the parent only: it thaws with it
+    // the child was frozen by its parent only, so it thaws with the parent
     let find = |world: &World, path| world.engine.lookup(world.engine.find_hierarchy("pids").unwrap(), path);
     let exclusive = find(&other, "exclusive").expect("it is there");
     other.write(exclusive, "freezer.state", "THAWED").expect("it thaws");
@@ -175,7 +175,7 @@ fn every_file_of_every_controller_that_can_be_set_is_restored() {
 }
 
 #[test]
-fn mounts_their_number_and_hierarchies_without_any_are_restored() {
+fn mounts_and_unmounted_hierarchies_are_restored() {
     let mut world = World::new();
     let gone = world.mount("none,name=gone").expect("it mounts");
     let unmounted = world.mount("pids,name=unmounted").expect("it mounts");
@@ -189,23 +189,23 @@ fn mounts_their_number_and_hierarchies_without_any_are_restored() {
     }
     let mut other = restored(&mut world);
     assert_same(&mut world, &mut other);
-    // a number is never used again
+    // no number of a hierarchy is used twice
     let next = other.mount("none,name=next").expect("it mounts");
     assert_eq!(other.engine.tree().hierarchy_of(next).id, 5);
 }
 
 #[test]
-fn what_can_not_be_restored_is_said_and_the_rest_is_restored() {
+fn refused_setting_is_reported_and_the_rest_restored() {
     let mut world = World::new();
     let at = world.mount("cpuset,pids").expect("it mounts");
     let wide = world.mkdir(at, b"wide").expect("a cgroup");
     world.write(wide, "cpuset.cpus", "0-3").expect("they are online");
     world.write(wide, "pids.max", "5").expect("a limit");
-    let image = world.image();
+    let snapshot = world.snapshot();
     let mut other = World { host: SimulatedHost::new(2), ..World::new() };
     other.engine = Engine::new();
     penfold_subsystems::load_tree(&mut other.engine, &mut other.host).expect("they load");
-    let rebuilt = rebuild(&mut other.engine, &mut other.host, &image);
+    let rebuilt = rebuild(&mut other.engine, &mut other.host, &snapshot);
     assert_eq!(
         rebuilt.failures,
         ["1:/wide: cpuset.cpus was \"0-3\": cpuset.cpus: takes a list such as 0-3,7 of numbers below 2"],
@@ -217,7 +217,7 @@ fn what_can_not_be_restored_is_said_and_the_rest_is_restored() {
 }
 
 #[derive(Debug, Clone)]
-enum Op {
+enum JournalStep {
     Mount(usize),
     Unmount(usize),
     Mkdir(usize, Vec<u8>),
@@ -265,17 +265,17 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn op() -> impl Strategy<Value = Op> {
+fn op() -> impl Strategy<Value = JournalStep> {
     prop_oneof![
-        2 => (0..OPTIONS.len()).prop_map(Op::Mount),
-        1 => any::<usize>().prop_map(Op::Unmount),
-        8 => (any::<usize>(), name()).prop_map(|(at, name)| Op::Mkdir(at, name)),
-        1 => any::<usize>().prop_map(Op::Rmdir),
-        1 => (any::<usize>(), name()).prop_map(|(at, name)| Op::Rename(at, name)),
+        2 => (0..OPTIONS.len()).prop_map(JournalStep::Mount),
+        1 => any::<usize>().prop_map(JournalStep::Unmount),
+        8 => (any::<usize>(), name()).prop_map(|(at, name)| JournalStep::Mkdir(at, name)),
+        1 => any::<usize>().prop_map(JournalStep::Rmdir),
+        1 => (any::<usize>(), name()).prop_map(|(at, name)| JournalStep::Rename(at, name)),
         12 => (any::<usize>(), any::<usize>(), 0..VALUES.len())
-            .prop_map(|(at, file, value)| Op::Write(at, file, VALUES[value].to_owned())),
+            .prop_map(|(at, file, value)| JournalStep::Write(at, file, VALUES[value].to_owned())),
         2 => (any::<usize>(), any::<Option<usize>>(), 0_u32..3, 0_u32..0o7777)
-            .prop_map(|(at, file, uid, mode)| Op::Own(at, file, uid, mode)),
+            .prop_map(|(at, file, uid, mode)| JournalStep::Own(at, file, uid, mode)),
     ]
 }
 
@@ -291,21 +291,23 @@ impl World {
         all
     }
 
-    /// Whatever is refused is refused.
-    fn play(&mut self, op: &Op) {
+    /// Does one step. Refusals are ignored: the steps are random.
+    fn play(&mut self, op: &JournalStep) {
         let all = self.all();
         let pick = |number: usize| all.get(number.checked_rem(all.len())?).copied();
         match op {
-            Op::Mount(options) => drop(self.mount(OPTIONS[*options])),
-            Op::Unmount(at) => {
+            JournalStep::Mount(options) => drop(self.mount(OPTIONS[*options])),
+            JournalStep::Unmount(at) => {
                 let roots: Vec<CgroupId> = self.engine.tree().hierarchies().map(|h| h.root).collect();
                 if let Some(&root) = at.checked_rem(roots.len()).and_then(|at| roots.get(at)) {
                     let _ = self.engine.unmount(&mut self.host, root);
                 }
             }
-            Op::Mkdir(at, name) => drop(pick(*at).and_then(|at| self.mkdir(at, name))),
-            Op::Rmdir(at) => drop(pick(*at).map(|at| self.engine.session(&mut self.host, &root()).rmdir(at))),
-            Op::Rename(at, name) => {
+            JournalStep::Mkdir(at, name) => drop(pick(*at).and_then(|at| self.mkdir(at, name))),
+            JournalStep::Rmdir(at) => {
+                drop(pick(*at).map(|at| self.engine.session(&mut self.host, &root()).rmdir(at)));
+            }
+            JournalStep::Rename(at, name) => {
                 let parent =
                     pick(*at).and_then(|at| self.engine.tree()[at].parent().map(|parent| (parent, at)));
                 if let Some((parent, at)) = parent {
@@ -313,13 +315,13 @@ impl World {
                     let _ = self.engine.rename(&root(), parent, &old, parent, name);
                 }
             }
-            Op::Write(at, file, value) => {
+            JournalStep::Write(at, file, value) => {
                 let Some(at) = pick(*at) else { return };
                 let files = self.engine.files(at).expect("it lives");
                 let file = &files[file % files.len()];
                 let _ = self.engine.session(&mut self.host, &root()).write(at, file.id, value.as_bytes());
             }
-            Op::Own(at, file, uid, mode) => {
+            JournalStep::Own(at, file, uid, mode) => {
                 let Some(at) = pick(*at) else { return };
                 let owner = Owner { uid: *uid, gid: 7, mode: *mode };
                 let files = self.engine.files(at).expect("it lives");
@@ -338,7 +340,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 3000 }))]
 
     #[test]
-    fn whatever_was_done_what_is_restored_looks_the_same(ops in proptest::collection::vec(op(), 1..60)) {
+    fn restored_state_looks_the_same_after_any_steps(ops in proptest::collection::vec(op(), 1..60)) {
         let mut world = World::new();
         for op in &ops {
             world.play(op);
@@ -348,15 +350,15 @@ proptest! {
     }
 
     #[test]
-    fn a_journal_that_is_cut_anywhere_is_read_up_to_there(ops in proptest::collection::vec(op(), 1..30), cut in any::<usize>()) {
+    fn cut_journal_is_read_up_to_the_cut(ops in proptest::collection::vec(op(), 1..30), cut in any::<usize>()) {
         let mut world = World::new();
         for op in &ops {
             world.play(op);
         }
-        let image = world.image();
+        let snapshot = world.snapshot();
         let mut bytes = Vec::new();
         let mut ends = Vec::new();
-        for record in image.records() {
+        for record in snapshot.records() {
             bytes.extend(serde_json::to_vec(&record).expect("it can be written"));
             bytes.push(b'\n');
             ends.push(bytes.len());
@@ -365,41 +367,41 @@ proptest! {
         let found = parse(&bytes[..cut]);
         let whole = ends.iter().filter(|&&end| end <= cut).count();
         if whole == 0 {
-            // nothing, or the beginning of a first line
+            // an empty file, or the beginning of the first line
             prop_assert!(found.snapshot.is_none() && found.damage.is_some() == (cut > 0));
         } else {
             prop_assert_eq!(found.damage, None);
             let mut expected = Snapshot::default();
-            image.records().take(whole).for_each(|record| expected.apply(&record));
+            snapshot.records().take(whole).for_each(|record| expected.apply(&record));
             prop_assert_eq!(found.snapshot, Some(expected));
         }
     }
 
     #[test]
-    fn junk_in_a_journal_harms_nobody(junk in proptest::collection::vec(any::<u8>(), 0..300), at in any::<usize>()) {
+    fn junk_in_a_journal_causes_no_panic(junk in proptest::collection::vec(any::<u8>(), 0..300), at in any::<usize>()) {
         let mut world = World::new();
         let root = world.mount("pids").expect("it mounts");
         world.mkdir(root, b"a").expect("a cgroup");
         let lines: Vec<String> =
-            world.image().records().map(|record| serde_json::to_string(&record).expect("JSON") + "\n").collect();
+            world.snapshot().records().map(|record| serde_json::to_string(&record).expect("JSON") + "\n").collect();
         let mut bytes = lines.concat().into_bytes();
         let at = at % bytes.len();
         bytes.splice(at..at, junk);
-        if let Some(image) = parse(&bytes).snapshot {
+        if let Some(snapshot) = parse(&bytes).snapshot {
             let mut other = World::new();
-            rebuild(&mut other.engine, &mut other.host, &image);
+            rebuild(&mut other.engine, &mut other.host, &snapshot);
         }
     }
 }
 
 #[test]
-fn a_journal_that_goes_round_in_circles_is_survived() {
-    let mut image = World::new().image();
-    let cgroup = |cgroup, parent| Cgroup {
+fn circle_of_parents_in_a_journal_ends() {
+    let mut snapshot = World::new().snapshot();
+    let cgroup = |cgroup, parent| CgroupRecord {
         cgroup,
         parent: Some(parent),
-        name: penfold_server::journal::Text(b"x".to_vec()),
-        owner: penfold_server::journal::Owner::default(),
+        name: penfold_server::journal::EscapedBytes(b"x".to_vec()),
+        owner: penfold_server::journal::OwnerRecord::default(),
         creator: (0, 0),
         values: Vec::new(),
         files: Vec::new(),
@@ -407,17 +409,17 @@ fn a_journal_that_goes_round_in_circles_is_survived() {
     for (number, parent) in [(1, 2), (2, 1), (3, 3)] {
         let line = serde_json::to_string(&cgroup(number, parent)).expect("JSON");
         let record = serde_json::from_str(&line.replacen('{', "{\"is\":\"cgroup\",", 1)).expect("a record");
-        image.apply(&record);
+        snapshot.apply(&record);
     }
-    assert_eq!(image.root_of(1), None);
-    assert!(image.path(3).starts_with("/x"));
+    assert_eq!(snapshot.root_of(1), None);
+    assert!(snapshot.path(3).starts_with("/x"));
     let mut other = World::new();
-    let rebuilt = rebuild(&mut other.engine, &mut other.host, &image);
+    let rebuilt = rebuild(&mut other.engine, &mut other.host, &snapshot);
     assert!(rebuilt.cgroups.is_empty());
 }
 
 #[test]
-fn a_journal_of_another_format_is_not_read() {
+fn journal_of_another_format_is_not_read() {
     let found = parse(
         b"{\"is\":\"begin\",\"format\":2,\"place\":{\"boot\":\"\",\"pids\":0,\"mounts\":0},\"last\":0}\n",
     );

@@ -1,4 +1,4 @@
-//! What is said in the log, by this thread.
+//! Records the log of this thread.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
@@ -41,12 +41,12 @@ impl Subscriber for LogRecorder {
     fn exit(&self, _: &Id) {}
 }
 
-/// What the log says while this runs.
+/// The lines of the log while `work` runs.
 pub fn during(work: impl FnOnce()) -> Vec<String> {
     meanwhile(|_| work())
 }
 
-/// The same; `work` can look at what was said so far.
+/// The lines of the log while `work` runs. `work` gets the lines so far.
 pub fn meanwhile(work: impl FnOnce(&Mutex<Vec<String>>)) -> Vec<String> {
     let lines: Arc<Mutex<Vec<String>>> = Arc::default();
     tracing::subscriber::with_default(LogRecorder(lines.clone()), || work(&lines));

@@ -1,16 +1,16 @@
-//! A process that no daemon has started, and what it is asked to do.
+//! A process that no daemon has started, and that forks and makes threads on command.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// A process that nobody supervises, with its output to read.
-pub(crate) struct Stranger {
+/// A Python script that takes commands from its standard input. No daemon supervises it at first.
+pub(crate) struct WorkerProcess {
     process: Child,
     output: BufReader<std::process::ChildStdout>,
 }
 
-impl Stranger {
-    pub(crate) fn start(script: &str) -> Stranger {
+impl WorkerProcess {
+    pub(crate) fn start(script: &str) -> WorkerProcess {
         let mut process = Command::new("/usr/bin/python3")
             .args(["-c", script])
             .stdin(Stdio::piped())
@@ -18,7 +18,7 @@ impl Stranger {
             .spawn()
             .expect("python");
         let output = BufReader::new(process.stdout.take().expect("a pipe"));
-        let mut stranger = Stranger { process, output };
+        let mut stranger = WorkerProcess { process, output };
         assert_eq!(stranger.line(), "ready");
         stranger
     }
@@ -33,7 +33,7 @@ impl Stranger {
         line.trim().to_owned()
     }
 
-    /// Has it do what stands for this letter, and returns what it prints.
+    /// Sends the command of this letter and returns the line that the script prints.
     pub(crate) fn ask(&mut self, letter: &str) -> String {
         use std::io::Write as _;
         let stdin = self.process.stdin.as_mut().expect("a pipe");
@@ -49,14 +49,15 @@ impl Stranger {
     }
 }
 
-impl Drop for Stranger {
+impl Drop for WorkerProcess {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Forks for `f` (the child forks too, and both wait), makes a thread for `t`.
+/// The script. `f` forks a child and a grandchild, which wait, and prints their numbers. `t` makes a thread and prints
+/// its number.
 pub(crate) const WORKER: &str = "
 import os, signal, sys, threading, time, ctypes
 libc = ctypes.CDLL(None)
