@@ -37,7 +37,8 @@ int main(int count, char **words)
 }
 "#;
 
-/// Each is told of once; unbound the module goes at once, bound it stays and the holder is named.
+/// The callback is called once for each task. An unbound module is unloaded at once; a bound one stays, and its holder
+/// is named.
 #[test]
 fn load_and_unload_among_ten_thousand_threads() {
     let (sleepers, file) = (
@@ -56,7 +57,7 @@ fn load_and_unload_among_ten_thousand_threads() {
         let began = Instant::now();
         hosted.load(file.path());
         let loaded = began.elapsed();
-        // what is asked of the host for each thread must not be asked again for all others: that once took 46 s
+        // the work for each thread must not be repeated for all others: that once took 46 s
         assert!(loaded < Duration::from_secs(10), "{loaded:?}");
         let top = hosted.mount("witness,name=holder");
         let (told, here) = hosted.account(top);
