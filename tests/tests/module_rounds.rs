@@ -6,17 +6,15 @@
 //! ten thousand rounds, otherwise as many as fit into some seconds. `PENFOLD_ROUNDS` chooses another number.
 #![allow(missing_docs, unreachable_pub)]
 
-#[path = "../../crates/module/tests/loaded/compile.rs"]
-mod compile;
 #[path = "modules/hosted.rs"]
 mod hosted;
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use compile::{module, program};
 use hosted::ModuleHost;
 use nix::sys::signal::Signal;
+use penfold_testkit::{CProgram, c_module, is_ci, retry};
 
 const ROUNDS: usize = 10_000;
 const WITHOUT_CI: usize = 1_000;
@@ -50,8 +48,7 @@ int main(void)
 
 fn rounds() -> usize {
     let chosen = std::env::var("PENFOLD_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
-    let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-    chosen.unwrap_or(if ci { ROUNDS } else { WITHOUT_CI })
+    chosen.unwrap_or(if is_ci() { ROUNDS } else { WITHOUT_CI })
 }
 
 /// The resources of this process, apart from its memory.
@@ -94,11 +91,14 @@ fn resident_kib() -> u64 {
 fn ten_thousand_lives_of_a_module_leave_nothing() {
     let macros =
         [("FORKS", ""), ("EXITS", ""), ("VETO", ""), ("MOVES", ""), ("KEEP", ""), ("BIND", ""), ("RULE", "")];
-    let (file, load, nothing) =
-        (module("witness", &macros), program(LOAD), program("int main(void) { return 0; }"));
-    let nothing = nothing.path().to_str().unwrap().to_owned();
+    let (file, load, nothing) = (
+        c_module("witness", &macros),
+        CProgram::compile_static(LOAD),
+        CProgram::compile_static("int main(void) { return 0; }"),
+    );
+    let nothing = nothing.path().to_owned();
     let hosted = ModuleHost::start();
-    let raging = hosted.exec(None, &[load.path().to_str().unwrap()]);
+    let raging = hosted.exec(None, &[load.path()]);
     let rounds = rounds().max(WARM + 1);
     let began = Instant::now();
     let mut warm = None;
@@ -119,11 +119,11 @@ fn ten_thousand_lives_of_a_module_leave_nothing() {
     }
     let (before, memory) = warm.expect("there were more rounds than that");
     // a connection to the tracer may be under way
-    let began_waiting = Instant::now();
-    while process_resources(&hosted) != before && began_waiting.elapsed().as_secs() < 10 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    assert_eq!(process_resources(&hosted), before);
+    let same_as_before = retry(Duration::from_secs(10), || {
+        let now = process_resources(&hosted);
+        if now == before { Ok(()) } else { Err(now) }
+    });
+    assert_eq!(same_as_before, Ok(()), "before: {before:?}");
     let more = resident_kib().saturating_sub(memory);
     println!(
         "{rounds} rounds in {:?}; {memory} KiB after {WARM} rounds, {more} KiB more now",

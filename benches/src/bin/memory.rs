@@ -4,15 +4,13 @@
 //! bookkeeping, tables half empty. Each line is measured in a fresh process, for an allocator that was used before
 //! answers differently.
 
-use penfold_core::simulated::ChildKind;
 use std::fs;
 use std::process::{Command, ExitCode};
 
 use nix::unistd::{SysconfVar, sysconf};
 use penfold_benches::controllers::Controllers;
 use penfold_benches::world::{BenchWorld, Shape};
-use penfold_core::Engine;
-use penfold_core::simulated::SimulatedHost;
+use penfold_testkit::SimWorld;
 
 /// The name of a line, how many objects it divides by, and what makes them. Setting up returns the making, so that
 /// only the latter is measured.
@@ -68,21 +66,21 @@ fn tasks(controllers: Controllers, spread: bool) -> f64 {
             if spread {
                 world.spawn(end);
             } else {
-                let task = world.new_task();
-                world.engine.join(&mut world.host, task, set);
+                let task = world.sim.host.new_task();
+                world.sim.engine.join(&mut world.sim.host, task, set);
             }
         }
     })
 }
 
 fn simulated() -> f64 {
-    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
-    Controllers::All.load(&mut engine, &mut host).expect("the controllers load");
-    let shell = host.spawn(&mut engine, 0);
+    let mut world = SimWorld::new();
+    Controllers::All.load(&mut world.engine, &mut world.host).expect("the controllers load");
+    let shell = world.spawn();
     let count = Shape::MANY.cgroups();
     each(count, || {
         for _ in 0..count {
-            host.fork(&mut engine, shell, ChildKind::Process).expect("no limit is set");
+            world.fork(shell);
         }
     })
 }

@@ -3,11 +3,11 @@
 //! Its callbacks are called exactly once for each task that exists, for each fork and for each exit.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use penfold_testkit::{CProgram, c_module, wait_for};
 
-use super::compile::{module, program};
 use super::hosted::{ModuleHost, account};
 
 /// Processes that become parents at once, children by fork, vfork and clone, threads, grandchildren that outlive their
@@ -73,9 +73,9 @@ const WITNESS: [(&str, &str); 3] = [("FORKS", ""), ("EXITS", ""), ("BIND", "")];
 /// A module that is loaded and unloaded again and again in a fork storm always knows exactly the tasks that exist.
 #[test]
 fn module_loaded_in_a_fork_storm_counts_each_task_once() {
-    let (storm, file) = (program(STORM), module("witness", &WITNESS));
+    let (storm, file) = (CProgram::compile_static(STORM), c_module("witness", &WITNESS));
     let hosted = ModuleHost::start();
-    let path = storm.path().to_str().unwrap().to_owned();
+    let path = storm.path().to_owned();
     let storms: Vec<_> = (0..3).map(|_| hosted.exec(None, &[&path])).collect();
     let mut heard = 0;
     for round in 0..40 {
@@ -106,9 +106,9 @@ fn module_loaded_in_a_fork_storm_counts_each_task_once() {
 #[test]
 fn module_counts_every_fork_beside_a_storm() {
     const FORKS: u64 = 1_500;
-    let (storm, file) = (program(STORM), module("witness", &WITNESS));
+    let (storm, file) = (CProgram::compile_static(STORM), c_module("witness", &WITNESS));
     let hosted = ModuleHost::start();
-    let path = storm.path().to_str().unwrap().to_owned();
+    let path = storm.path().to_owned();
     let raging = hosted.exec(None, &[&path]);
     hosted.load(file.path());
     let top = hosted.mount("witness");
@@ -143,12 +143,12 @@ int main(void)
         pause();
 }
 "#;
-    let (exec, file) = (program(EXEC), module("witness", &WITNESS));
+    let (exec, file) = (CProgram::compile_static(EXEC), c_module("witness", &WITNESS));
     let hosted = ModuleHost::start();
     hosted.load(file.path());
     let top = hosted.mount("witness");
     let group = hosted.mkdir(top, "g");
-    let running = hosted.exec(Some(group), &[exec.path().to_str().unwrap()]);
+    let running = hosted.exec(Some(group), &[exec.path()]);
     let read = |name: &'static str| {
         hosted.with(move |engine, host| {
             let file = engine.find_file(group, name).unwrap();
@@ -156,11 +156,8 @@ int main(void)
             String::from_utf8(text).unwrap()
         })
     };
-    let began = Instant::now();
-    while !read("witness.here").contains("forks 1\nexits 1\n") {
-        assert!(began.elapsed() < Duration::from_secs(20), "{}", read("witness.here"));
-        thread::sleep(Duration::from_millis(2));
-    }
+    let counted = |here: &String| here.contains("forks 1\nexits 1\n");
+    wait_for("the exec is counted", || read("witness.here"), counted);
     assert_eq!(read("tasks"), format!("{}\n", running.pid()), "the leader's number, the thread's life");
     assert_eq!(running.wait().expect("it ran"), 0);
     assert!(read("witness.here").contains("forks 1\nexits 2\n"));

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use penfold_core::Errno;
+use penfold_testkit::{CProgram, TempFile, c_module};
 
-use super::compile::{module, program};
 use super::hosted::ModuleHost;
 
 const THREADS: u64 = 10_000;
@@ -41,12 +41,14 @@ int main(int count, char **words)
 /// is named.
 #[test]
 fn load_and_unload_among_ten_thousand_threads() {
-    let (sleepers, file) =
-        (program(SLEEPERS), module("witness", &[("FORKS", ""), ("EXITS", ""), ("RULE", "")]));
+    let (sleepers, file) = (
+        CProgram::compile_static(SLEEPERS),
+        c_module("witness", &[("FORKS", ""), ("EXITS", ""), ("RULE", "")]),
+    );
     let hosted = ModuleHost::start();
-    let fifo = super::compile::scratch(".fifo");
+    let fifo = TempFile::unmade(".fifo");
     nix::unistd::mkfifo(fifo.path(), nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
-    let words = [sleepers.path().to_str().unwrap(), &THREADS.to_string(), fifo.path().to_str().unwrap()];
+    let words = [sleepers.path(), &THREADS.to_string(), fifo.path().to_str().unwrap()];
     let running = hosted.exec(None, &words);
     let mut line = String::new();
     BufReader::new(std::fs::File::open(fifo.path()).unwrap()).read_line(&mut line).unwrap();

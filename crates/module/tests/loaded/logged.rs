@@ -1,13 +1,14 @@
 //! Records the log of this thread.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-struct LogRecorder(Arc<Mutex<Vec<String>>>);
+/// Keeps the lines of the log, or drops them.
+struct LogRecorder(Option<Arc<Mutex<Vec<String>>>>);
 
 struct EventText(String);
 
@@ -33,12 +34,25 @@ impl Subscriber for LogRecorder {
     fn event(&self, event: &Event<'_>) {
         let mut words = EventText(format!("{} ", event.metadata().level()));
         event.record(&mut words);
-        self.0.lock().unwrap().push(words.0);
+        if let Some(lines) = &self.0 {
+            lines.lock().unwrap().push(words.0);
+        }
     }
 
     fn enter(&self, _: &Id) {}
 
     fn exit(&self, _: &Id) {}
+}
+
+/// Makes a subscriber that drops its lines the default of all threads, once.
+///
+/// Without it a message is off for ever, for all threads, when a thread without a subscriber comes first to the place
+/// that logs it: `tracing` asks only that thread while no other subscriber exists, and keeps the answer.
+fn log_everywhere() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing::subscriber::set_global_default(LogRecorder(None)).expect("no other default is set");
+    });
 }
 
 /// The lines of the log while `work` runs.
@@ -48,7 +62,8 @@ pub fn during(work: impl FnOnce()) -> Vec<String> {
 
 /// The lines of the log while `work` runs. `work` gets the lines so far.
 pub fn meanwhile(work: impl FnOnce(&Mutex<Vec<String>>)) -> Vec<String> {
+    log_everywhere();
     let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-    tracing::subscriber::with_default(LogRecorder(lines.clone()), || work(&lines));
+    tracing::subscriber::with_default(LogRecorder(Some(lines.clone())), || work(&lines));
     std::mem::take(&mut *lines.lock().unwrap())
 }
