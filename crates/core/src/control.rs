@@ -184,7 +184,9 @@ impl Engine {
     /// `ENODEV`, `ENOENT` (naming the files there are), `EACCES`.
     pub fn open(&self, caller: &Caller, cgroup: CgroupId, name: &str, want: u32) -> Result<FileId> {
         self.live(cgroup, "open")?;
-        let id = self.find_file(cgroup, name).ok_or_else(|| Error::NotFound { object: name.into() })?;
+        let id = self
+            .find_file(cgroup, name)
+            .ok_or_else(|| Error::NotFound { object: name.into(), what: "control file" })?;
         caller.must(&self.file_owner(cgroup, id)?, want, "open", name)?;
         Ok(id)
     }
@@ -311,7 +313,7 @@ impl Engine {
                 self.tree.hierarchy_mut(index).release_agent = stripped(content).into();
                 Ok(())
             }
-            FileId::SaneBehavior => Err(Error::value(Errno::EINVAL, "this file can't be written")),
+            FileId::SaneBehavior => Err(Error::value(Errno::EINVAL, "can't be written")),
             FileId::Subsystem { slot, file, .. } => {
                 let (slot, file) = (usize::from(slot), usize::from(file));
                 let css = self.tree[cgroup].css(slot).ok_or(Error::Removed { operation: "write" })?;

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 
 use crate::counter::CpuTime;
 use crate::errno::Errno;
@@ -53,7 +54,7 @@ pub struct Unsupported {
 impl Unsupported {
     /// As the error of the operation that needed it.
     pub(crate) fn error(self, need: Capability) -> Error {
-        Error::HostCannot { host: self.host, need, reason: self.reason }
+        Error::HostCannot { file: String::new(), host: self.host, need, reason: self.reason }
     }
 }
 

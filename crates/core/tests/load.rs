@@ -154,7 +154,7 @@ fn t10_a_bound_subsystem_stays() {
     assert_eq!(world.unload("other"), Ok(()), "the failed mount has not pinned it");
     let busy = world.engine.unload(&mut world.host, "p").unwrap_err();
     assert_eq!(busy.errno(), Errno::EBUSY);
-    assert!(busy.to_string().contains("hierarchy 1 (p)"), "{busy}");
+    assert!(busy.to_string().contains("p: bound to hierarchy 1; remove its children"), "{busy}");
     let g = world.mkdir(top, "g").unwrap();
     world.unmount(top);
     world.unmount(top);

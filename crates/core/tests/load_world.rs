@@ -269,7 +269,7 @@ fn unload_among_ten_thousand_tasks() {
         world.attach(child, task).unwrap();
     }
     let busy = |world: &mut World| world.engine.unload(&mut world.host, LATE).unwrap_err().to_string();
-    assert!(busy(&mut world).contains("(late,name=holder)"));
+    assert!(busy(&mut world).contains("(with name=holder)"));
     world.unmount(late);
     let held = busy(&mut world);
     assert!(held.contains("name=holder") && held.contains("unmounted but with children"), "{held}");

@@ -311,7 +311,7 @@ fn refusal_names_the_file_or_the_subsystem_once() {
     assert_eq!(written.to_string(), "p.value: takes a number");
     let limit = world.engine.find_file(top, "p.limit").unwrap();
     let read = world.engine.read(&mut world.host, &root, top, limit).unwrap_err();
-    assert_eq!(read.to_string(), "p.limit: this file can't be read");
+    assert_eq!(read.to_string(), "p.limit: can't be read");
     let long = world.engine.write(&mut world.host, &root, top, value, &[b'1'; 4097]).unwrap_err();
     assert_eq!(long.to_string(), "p.value: at most 4096 bytes in one write");
     desk.records().knobs.veto_attach = true;
@@ -336,15 +336,18 @@ fn busy_refusal_names_the_holder_and_its_state() {
     let top = world.mount("a,b,name=work").unwrap();
     let child = world.mkdir(top, "g").unwrap();
     let busy = world.engine.mount(&mut world.host, &root, "b,c").unwrap_err().to_string();
-    assert_eq!(busy, "hierarchy: subsystem b is bound to hierarchy 1 (a,b,name=work)");
+    assert_eq!(busy, "b: bound to hierarchy 1 (with a,name=work)");
     let busy = world.engine.mount(&mut world.host, &root, "c,name=work").unwrap_err().to_string();
-    assert_eq!(busy, "hierarchy: name \"work\" belongs to a hierarchy with another set of subsystems");
+    assert_eq!(
+        busy,
+        "name=work: belongs to a hierarchy with another set of subsystems; mount it without any"
+    );
     let busy = world.engine.remount(&mut world.host, &root, top, "a,b,name=work").unwrap_err().to_string();
-    assert_eq!(busy, "hierarchy: hierarchy 1 (a,b,name=work) has child cgroups; remove them to remount");
+    assert_eq!(busy, "hierarchy 1: has child cgroups; remove them to remount");
     world.unmount(top);
     let busy = world.engine.unload(&mut world.host, "a").unwrap_err().to_string();
-    let expected = "bound to hierarchy 1 (a,b,name=work), unmounted but with children; remove its children and unmount it";
-    assert_eq!(busy, format!("subsystem \"a\": {expected}"));
+    let expected = "bound to hierarchy 1 (with b,name=work), unmounted but with children; remove its children and unmount it";
+    assert_eq!(busy, format!("a: {expected}"));
     assert_eq!(world.engine.unmount(&mut world.host, top).unwrap_err().errno(), Errno::EINVAL, "not mounted");
     world.rmdir(child).unwrap();
     assert_eq!(world.engine.unmount(&mut world.host, top).unwrap_err().errno(), Errno::ENODEV);

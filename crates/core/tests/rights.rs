@@ -215,13 +215,17 @@ fn refusals_name_the_operation_the_object_and_the_reason() {
     let (mut world, [top, d, ..]) = tree();
     let text = |result: Result<(), penfold_core::Error>| result.unwrap_err().to_string();
     let refused = text(world.engine.rename(&user(7), d, b"x", d, b"y"));
-    assert_eq!(refused, "rename x: the owner and mode of the object do not allow it to this user");
+    assert_eq!(refused, "x: rename is not permitted: owner and mode do not allow it to this user");
     let refused = text(world.engine.rmdir(&mut world.host, &Caller::root(Tid(1)), d));
-    assert_eq!(refused, "rmdir \"d\": it has child cgroups");
+    assert_eq!(refused, "d: has child cgroups; remove them first");
     let refused = text(world.engine.set_owner(&user(7), d, Owner::default()));
-    assert!(refused.starts_with("chmod or chown a cgroup's directory or file: only its owner"), "{refused}");
+    let begins = "a cgroup's directory or file: chmod or chown is not permitted: only its owner";
+    assert!(refused.starts_with(begins), "{refused}");
     let refused = world.engine.mount(&mut world.host, &user(7), "none,name=y").unwrap_err();
-    assert_eq!(refused.to_string(), "mount none,name=y: this needs the administrator's rights");
+    assert_eq!(
+        refused.to_string(),
+        "none,name=y: mount is not permitted: that takes the administrator's rights"
+    );
     let refused = text(world.engine.open(&user(7), top, "nothing", 4).map(|_| ()));
-    assert_eq!(refused, "nothing: no such hierarchy, directory or file");
+    assert_eq!(refused, "nothing: no such control file");
 }

@@ -166,7 +166,7 @@ fn commit(ctx: &mut Ctx<'_>, kind: Kind, trial: Set) -> Result<()> {
                         let _ = bind_task(ctx, task, kind, &to, &from, migrate);
                     }
                     *ctx.state_mut() = old;
-                    let reason = format!("task {task}, a member, can't be bound to {to}: {errno}");
+                    let reason = format!("task {task}, a member, can't be bound to {to}: {}", errno.text());
                     return Err(Error::refused(errno, reason));
                 }
             }

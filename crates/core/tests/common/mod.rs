@@ -1,11 +1,14 @@
 //! What the tests share: a probe of a subsystem, and a world with an engine and a simulated host.
 #![allow(dead_code, unreachable_pub)] // each test program uses a part
 
+mod message;
 mod probe;
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, CgroupId, Engine, Errno, Result, Tid};
 
+#[allow(unused_imports)] // each test program uses a part
+pub use message::check_message;
 #[allow(unused_imports)] // each test program uses a part
 pub use probe::*;
 

@@ -10,7 +10,7 @@ use penfold_core::{
 
 use super::naive::{Answer, KINDS, Kind, Model, Place, is_below, join, parent_of};
 use super::op::Op;
-use crate::common::{Desk, Probe, World};
+use crate::common::{Desk, Probe, World, check_message};
 
 const TOO_MANY_TASKS: usize = 40;
 const USER: u32 = 1000;
@@ -34,7 +34,10 @@ fn pick<T: Clone>(from: &[T], number: impl Into<usize>) -> Option<T> {
 }
 
 fn errno<T>(result: penfold_core::Result<T>) -> Answer<T> {
-    result.map_err(|error| error.errno())
+    result.map_err(|error| {
+        check_message(&error);
+        error.errno()
+    })
 }
 
 /// What a number file makes of a text: `None` for no change.
