@@ -1,5 +1,7 @@
 //! The kind of a failure: what a program decides by, where a person reads the message.
 
+use crate::errno::Errno;
+
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)*) => {
         /// What kind of failure it is, in every layer of penfold.
@@ -87,5 +89,18 @@ impl ErrorKind {
     /// The kind of that name, [`ErrorKind::Other`] for a name that this version does not know.
     pub fn of_name(name: &str) -> ErrorKind {
         ErrorKind::ALL.iter().copied().find(|kind| kind.name() == name).unwrap_or(ErrorKind::Other)
+    }
+
+    /// The kind of a system call that failed with this error number.
+    pub const fn of_system_call(number: i32) -> ErrorKind {
+        match Errno::from_number(number) {
+            Some(Errno::ENOENT) => ErrorKind::NotFound,
+            Some(Errno::EEXIST) => ErrorKind::AlreadyExists,
+            Some(Errno::EPERM | Errno::EACCES) => ErrorKind::NotPermitted,
+            Some(Errno::EBUSY) => ErrorKind::Busy,
+            Some(Errno::ENOTDIR | Errno::EISDIR) => ErrorKind::WrongType,
+            Some(Errno::ESRCH) => ErrorKind::NoTask,
+            _ => ErrorKind::System,
+        }
     }
 }

@@ -68,9 +68,10 @@ fn a_file_that_others_can_write_is_refused_with_the_permission_that_is_wrong() {
         set_mode(file, mode);
         let found = problem(file, own_uid());
         assert_eq!(found, Untrusted::Mode { path: file.clone(), mode, who, remedy });
-        let text = found.to_string();
-        assert!(text.contains(&format!("chmod {remedy} {}", file.display())), "{text}");
-        assert!(text.contains(&format!("(mode {mode:04o})")), "{text}");
+        let says = format!("can be written by {who} (mode {mode:04o}); take that away with chmod {remedy}");
+        assert_eq!(found.to_string(), format!("{} {says}", file.display()));
+        let refusal = ownership_check::check(file, own_uid()).expect_err("as before");
+        assert_eq!(refusal.to_string(), format!("{}: not loaded: it {says}", file.display()));
     }
     set_mode(file, 0o400);
     assert_eq!(ownership_check::check(file, own_uid()).expect("nobody else can write it"), *file);

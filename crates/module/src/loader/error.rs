@@ -1,18 +1,20 @@
 //! Why a module can't be loaded.
 
+use std::borrow::Cow;
+use std::error::Error;
 use std::ffi::c_int;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use penfold_core::Errno;
+use penfold_core::{Errno, ErrorKind};
 
 use super::fault::Fault;
 use super::ownership_check::Untrusted;
 
 /// A module that is not loaded, or a file that is none. Nothing has changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum LoadError {
     /// Nothing of that name on the search path: `ENOENT`.
-    #[error("module {name:?}: not found; looked for {} in {}", names.join(" and "), list(looked))]
     NotFound {
         /// The name as given.
         name: String,
@@ -22,7 +24,6 @@ pub enum LoadError {
         looked: Vec<PathBuf>,
     },
     /// A file or directory can't be read: what the system call answered.
-    #[error("{}: can't {operation}: {source}", path.display())]
     System {
         /// What was tried.
         operation: &'static str,
@@ -32,7 +33,6 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// The file, or a directory that it is reached through, could be changed by somebody else: `EPERM`.
-    #[error("{}: not loaded: {problem}", path.display())]
     Untrusted {
         /// The module.
         path: PathBuf,
@@ -40,7 +40,6 @@ pub enum LoadError {
         problem: Untrusted,
     },
     /// The file is no module for this machine: `ENOEXEC`.
-    #[error("{}: not a module: {reason}", path.display())]
     NotAModule {
         /// The file.
         path: PathBuf,
@@ -48,7 +47,6 @@ pub enum LoadError {
         reason: String,
     },
     /// The description of the module is not one that this program can use: [`Fault::errno`].
-    #[error("{}: {fault}", path.display())]
     Description {
         /// The file.
         path: PathBuf,
@@ -56,13 +54,11 @@ pub enum LoadError {
         fault: Fault,
     },
     /// This program has this file loaded already, perhaps under another path: `EEXIST`.
-    #[error("{}: this file is loaded already; unload it first, or load a copy of it under another name", path.display())]
     Open {
         /// The file.
         path: PathBuf,
     },
     /// The module's own load has failed: with the errno it gave.
-    #[error("{}: the module's load failed: {reason}", path.display())]
     Refused {
         /// The file.
         path: PathBuf,
@@ -89,6 +85,56 @@ impl LoadError {
         }
     }
 
+    /// The kind, for a program to decide by.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            LoadError::NotFound { .. } => ErrorKind::NotFound,
+            LoadError::System { source, .. } => {
+                ErrorKind::of_system_call(source.raw_os_error().unwrap_or_default())
+            }
+            LoadError::Untrusted { .. } => ErrorKind::NotPermitted,
+            LoadError::NotAModule { .. } | LoadError::Description { .. } | LoadError::Refused { .. } => {
+                ErrorKind::Load
+            }
+            LoadError::Open { .. } => ErrorKind::AlreadyExists,
+        }
+    }
+
+    /// The module: the name that was looked for, or the path of the file.
+    pub fn subject(&self) -> Cow<'_, str> {
+        match self {
+            LoadError::NotFound { name, .. } => Cow::Borrowed(name),
+            LoadError::System { path, .. }
+            | LoadError::Untrusted { path, .. }
+            | LoadError::NotAModule { path, .. }
+            | LoadError::Open { path }
+            | LoadError::Description { path, .. }
+            | LoadError::Refused { path, .. } => path.to_string_lossy(),
+        }
+    }
+
+    /// What is wrong with it and, after a semicolon, what to do. It does not repeat the subject.
+    pub fn detail(&self) -> Cow<'_, str> {
+        Cow::Owned(match self {
+            LoadError::NotFound { names, looked, .. } => {
+                format!("no such module; looked for {} in {}", names.join(" and "), list(looked))
+            }
+            LoadError::System { operation, source, .. } => {
+                let errno = source.raw_os_error().map(nix::errno::Errno::from_raw);
+                let reason = errno.map_or_else(|| source.to_string(), |errno| errno.desc().to_owned());
+                format!("can't {operation}: {reason}")
+            }
+            LoadError::Untrusted { path, problem } => format!("not loaded: {}", problem.of_module(path)),
+            LoadError::NotAModule { reason, .. } => format!("not a module: {reason}"),
+            LoadError::Description { fault, .. } => fault.to_string(),
+            LoadError::Open { .. } => {
+                "this file is loaded already; unload it first, or load a copy of it under another name"
+                    .to_owned()
+            }
+            LoadError::Refused { reason, .. } => format!("the module's load failed: {reason}"),
+        })
+    }
+
     pub(crate) fn system(operation: &'static str, path: &Path, source: std::io::Error) -> LoadError {
         LoadError::System { operation, path: path.to_owned(), source }
     }
@@ -98,7 +144,7 @@ impl LoadError {
         let known = code.checked_neg().and_then(Errno::from_number);
         let reason = known.map_or_else(
             || format!("it answered {code}, which is neither 0 nor a negative errno that penfold knows"),
-            |errno| errno.to_string(),
+            |errno| errno.text().to_owned(),
         );
         LoadError::Refused { path, errno: known.unwrap_or(Errno::EIO), reason }
     }
@@ -109,6 +155,21 @@ impl LoadError {
 
     pub(crate) fn description(path: &Path, fault: Fault) -> LoadError {
         LoadError::Description { path: path.to_owned(), fault }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject(), self.detail())
+    }
+}
+
+impl Error for LoadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            LoadError::System { source, .. } => Some(source),
+            _ => None,
+        }
     }
 }
 

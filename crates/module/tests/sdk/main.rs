@@ -141,7 +141,7 @@ fn every_callback_is_called_and_may_refuse() {
         "mkdir never -> Err(\"every-thing_1: create was told to refuse",
         "rmdir -> Err(\"every-thing_1: pre_destroy was told to refuse",
         "attach 3 -> Err(\"every-thing_1: can_attach was told to refuse",
-        "fork of 1 -> Err(\"fork refused by every-thing_1",
+        "fork of 1 -> Err(\"every-thing_1: refuses the fork",
         "every-thing_1.event: the event was told to refuse",
         "LimitHit { hierarchy: 1, ",
         "file: \"every-thing_1.event\"",
@@ -221,7 +221,7 @@ fn every_service_answers() {
         "Tid(73), Tid(74)]",
         "real_uid: 1000",
         "nobody None []",
-        "fork of 4 -> Err(\"fork refused by every-thing_1 No space left on device (ENOSPC)\")",
+        "fork of 4 -> Err(\"every-thing_1: refuses the fork No space left on device (ENOSPC)\")",
         "umask: 63, privileged: false",
     ];
     contains_all(&transcript, &wanted);
@@ -239,8 +239,8 @@ fn what_the_host_can_not_give_is_refused_with_its_own_reason() {
         world.rmdir(group);
     });
     let wanted = [
-        "write every-thing_1.act \"limit 3\" -> Err(\"the simulated host can't give refusal of forks here: it was told",
-        "write every-thing_1.act \"refuse yes\" -> Err(\"the simulated host can't give refusal of forks here: it was",
+        "write every-thing_1.act \"limit 3\" -> Err(\"every-thing_1.act: the simulated host can't give refusal of forks here: it was told",
+        "write every-thing_1.act \"refuse yes\" -> Err(\"every-thing_1.act: the simulated host can't give refusal of forks here: it was",
         "write every-thing_1.act \"own\" -> Err(\"every-thing_1.act: a reason of its own Operation not permitted (EPERM)",
     ];
     contains_all(&transcript, &wanted);

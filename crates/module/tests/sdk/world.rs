@@ -93,7 +93,7 @@ impl World {
         let name = self.full(name);
         let read = match self.engine.find_file(cgroup, &name) {
             Some(file) => self.engine.read(&mut self.host, &self.root, cgroup, file),
-            None => Err(Error::NotFound { object: name.clone() }),
+            None => Err(Error::NotFound { object: name.clone(), what: "control file" }),
         };
         let read = read.map(|content| String::from_utf8(content).unwrap());
         self.note(&format!("read {name}"), &read.as_ref().map_err(described));
@@ -104,7 +104,7 @@ impl World {
         let name = self.full(name);
         let written = match self.engine.find_file(cgroup, &name) {
             Some(file) => self.engine.write(&mut self.host, &self.root, cgroup, file, text.as_bytes()),
-            None => Err(Error::NotFound { object: name.clone() }),
+            None => Err(Error::NotFound { object: name.clone(), what: "control file" }),
         };
         let shown: String = text.chars().take(40).collect();
         self.note(&format!("write {name} {shown:?}"), &written.as_ref().map_err(described));
