@@ -1,5 +1,5 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
-//! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask arrows`, `cargo xtask mutants`.
+//! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask arrows`, `cargo xtask mutants`, `cargo xtask words`.
 
 mod ci;
 mod fuzz;
@@ -23,7 +23,8 @@ cargo xtask CHORE
           --input FILE TARGET: plays one input, such as that of a finding
   header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date
   mutants [--shard K/N] [--package core|subsystems]: changes these crates place by place and runs their tests each time;
-          needs cargo-mutants";
+          needs cargo-mutants
+  words   [--check] [--summary] [--rule RULE] [PATH...]: sentences, words and names of tests against the style";
 
 /// The controllers outside the tree: a workspace of its own.
 const MODULES: &str = "modules/Cargo.toml";
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
         Some(made @ ("dist" | "header")) => run_package("penfold-generate", &[made]),
         Some("arrows") => run_package("penfold-arrows", &[]),
+        Some(check @ "words") => run_package("penfold-style", &[check]),
         Some("mutants") => mutants::mutants(env::args().skip(2)),
         _ => {
             eprintln!("{USAGE}");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use penfold_linux::trace::{AtEnd, Command, ExecOptions, Running, TraceHost, Workshop};
+use penfold_linux::trace::{AtEnd, Command, ExecOptions, JobBuilder, TraceHost, TracedCommand};
 use penfold_module::loader::Controller;
 
 use super::build::Built;
@@ -29,7 +29,7 @@ struct Host(TraceHost);
 
 impl Host {
     fn start(interested: Interested, module: &Path) -> Result<Host> {
-        let host = Host(TraceHost::start(Workshop::new(false))?);
+        let host = Host(TraceHost::start(JobBuilder::new(false))?);
         match interested {
             Interested::Nobody => {}
             Interested::BuiltIn => {
@@ -45,7 +45,7 @@ impl Host {
         Ok(host)
     }
 
-    fn exec(&self, words: &[&str]) -> Result<Running> {
+    fn exec(&self, words: &[&str]) -> Result<TracedCommand> {
         Ok(self.0.exec(Command::new(words.iter().copied()), None, ExecOptions::default())?)
     }
 }

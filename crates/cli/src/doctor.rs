@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use penfold_linux::doctor::{Capability, capabilities};
+use penfold_linux::doctor::{HostFeature, host_features};
 use serde::Serialize;
 
 use crate::failure::Outcome;
@@ -25,14 +25,14 @@ struct Row<'a> {
     how: &'a str,
 }
 
-impl<'a> From<&'a Capability> for Row<'a> {
-    fn from(one: &'a Capability) -> Row<'a> {
+impl<'a> From<&'a HostFeature> for Row<'a> {
+    fn from(one: &'a HostFeature) -> Row<'a> {
         Row { host: one.host, what: one.what, given: one.given, how: &one.how }
     }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let all = capabilities();
+    let all = host_features();
     if arguments.json {
         let rows: Vec<Row<'_>> = all.iter().map(Row::from).collect();
         output::json(&rows)?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use penfold_core::CgroupId;
 use penfold_linux::descriptor::take_over;
-use penfold_linux::trace::{Ended, Notice};
+use penfold_linux::trace::{FinishedJob, Notice};
 use serde::Serialize;
 
 use crate::address::path_of;
@@ -126,7 +126,7 @@ impl Facts {
         warnings: Vec<String>,
         wall: Duration,
         cgroup: CgroupId,
-        ended: &mut Ended,
+        ended: &mut FinishedJob,
     ) -> Facts {
         let (user, system) = ended.times();
         let peak = ended.statistics.peak;
@@ -252,7 +252,7 @@ fn hint(file: &str, limit: Option<u64>, peak: u64) -> String {
 }
 
 /// What a control file says, if that is a number. A file that only roots have holds for all.
-fn number_in(ended: &mut Ended, cgroup: CgroupId, file: &str) -> Option<u64> {
+fn number_in(ended: &mut FinishedJob, cgroup: CgroupId, file: &str) -> Option<u64> {
     let (engine, host) = ended.parts();
     let mut upwards = std::iter::successors(Some(cgroup), |&at| engine.tree().get(at)?.parent());
     let (at, file) = upwards.find_map(|at| Some((at, engine.find_file(at, file)?)))?;
@@ -261,7 +261,7 @@ fn number_in(ended: &mut Ended, cgroup: CgroupId, file: &str) -> Option<u64> {
 }
 
 /// Every control file of the job's cgroup that can be read, as it was at the end.
-fn files(cgroup: CgroupId, ended: &mut Ended) -> BTreeMap<String, String> {
+fn files(cgroup: CgroupId, ended: &mut FinishedJob) -> BTreeMap<String, String> {
     let (engine, host) = ended.parts();
     let entries = engine.files(cgroup).unwrap_or_default();
     let readable = entries.into_iter().filter(|file| file.owner.mode & 0o444 != 0 && file.name.contains('.'));

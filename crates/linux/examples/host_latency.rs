@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use penfold_core::{Caller, CgroupId, Tid};
-use penfold_linux::trace::{self, AtEnd, ExecOptions, TraceHost, Workshop};
+use penfold_linux::trace::{self, AtEnd, ExecOptions, JobBuilder, TraceHost};
 
 fn owner() -> Caller {
     Caller::root(Tid(std::process::id().cast_signed()))
@@ -28,11 +28,11 @@ fn measure(what: &str, rounds: u32, rest: Duration, mut round: impl FnMut()) {
 
 fn main() {
     let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(2000);
-    let mut workshop = Workshop::new(false);
-    let (engine, host) = workshop.parts();
+    let mut builder = JobBuilder::new(false);
+    let (engine, host) = builder.parts();
     penfold_subsystems::load_all(engine, host).expect("all controllers load");
     let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
-    let host = TraceHost::start(workshop).expect("the host starts");
+    let host = TraceHost::start(builder).expect("the host starts");
     let control = host.control();
     let none = Duration::ZERO;
     let short = Duration::from_millis(1);
@@ -63,7 +63,7 @@ fn main() {
     std::thread::sleep(Duration::from_millis(20));
     measure("adopt + release, a process that sleeps", rounds / 10, none, || {
         host.adopt(Tid(pid)).expect("it can be traced");
-        host.release(Tid(pid)).expect("nothing keeps it");
+        host.detach(Tid(pid)).expect("nothing keeps it");
     });
     host.adopt(Tid(pid)).expect("it can be traced");
     let mut turn = 0;

@@ -6,10 +6,12 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use nix::errno::Errno;
-use penfold_linux::trace::{Command, Fork, Job, Notice, Options, Policy, Refusal, Signals, Tasks, Tid};
+use penfold_linux::trace::{
+    Command, Fork, ForkRefusal, ForwardedSignals, Job, Notice, Policy, TaskTable, Tid, TraceOptions,
+};
 
 #[derive(Debug, Default)]
-struct Count {
+struct CountingPolicy {
     limit: Option<u64>,
     living: u64,
     peak: u64,
@@ -19,43 +21,43 @@ struct Count {
     system_ns: u64,
 }
 
-impl Count {
+impl CountingPolicy {
     fn add(&mut self) {
         self.living += 1;
         self.peak = self.peak.max(self.living);
     }
 }
 
-impl Policy for Count {
+impl Policy for CountingPolicy {
     type Task = ();
     type Common = ();
 
-    fn started(&mut self, _: &mut Tasks<(), ()>, _: Tid) -> Result<(), Errno> {
+    fn started(&mut self, _: &mut TaskTable<(), ()>, _: Tid) -> Result<(), Errno> {
         self.add();
         Ok(())
     }
 
-    fn may_fork(&mut self, _: &mut Tasks<(), ()>, _: Tid, certain: bool) -> Result<(), Refusal> {
+    fn may_fork(&mut self, _: &mut TaskTable<(), ()>, _: Tid, certain: bool) -> Result<(), ForkRefusal> {
         if self.limit.is_some_and(|limit| self.living >= limit) {
             self.refused += u64::from(certain);
-            return Err(if certain { Refusal::Final(Errno::EAGAIN) } else { Refusal::NotYet });
+            return Err(if certain { ForkRefusal::Final(Errno::EAGAIN) } else { ForkRefusal::NotYet });
         }
         self.add();
         Ok(())
     }
 
-    fn cancel_fork(&mut self, _: &mut Tasks<(), ()>, _: Tid) {
+    fn cancel_fork(&mut self, _: &mut TaskTable<(), ()>, _: Tid) {
         self.living -= 1;
     }
 
-    fn forked(&mut self, _: &mut Tasks<(), ()>, fork: Fork) {
+    fn forked(&mut self, _: &mut TaskTable<(), ()>, fork: Fork) {
         self.forks += 1;
         if !fork.charged {
             self.add();
         }
     }
 
-    fn exited(&mut self, _: &mut Tasks<(), ()>, _: Tid, _: bool) {
+    fn exited(&mut self, _: &mut TaskTable<(), ()>, _: Tid, _: bool) {
         self.living -= 1;
     }
 
@@ -70,9 +72,9 @@ impl Policy for Count {
 }
 
 fn main() -> ExitCode {
-    let signals = Signals::block();
-    let mut options = Options { follow_stops: true, ..Options::default() };
-    let mut policy = Count::default();
+    let signals = ForwardedSignals::block();
+    let mut options = TraceOptions { follow_stops: true, ..TraceOptions::default() };
+    let mut policy = CountingPolicy::default();
     let mut quiet = false;
     let mut arguments = std::env::args_os().skip(1);
     while let Some(argument) = arguments.next() {

@@ -2,11 +2,11 @@
 
 use nix::errno::Errno;
 
-use crate::trace::{Command, Job, Options, Policy, StartError, can_mark_sockets};
+use crate::trace::{Command, Job, Policy, StartError, TraceOptions, can_mark_sockets};
 
 /// One thing that a host can or can't do here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Capability {
+pub struct HostFeature {
     /// The host.
     pub host: &'static str,
     /// What, in a few words.
@@ -17,15 +17,15 @@ pub struct Capability {
     pub how: String,
 }
 
-struct Nothing;
+struct ProbePolicy;
 
-impl Policy for Nothing {
+impl Policy for ProbePolicy {
     type Task = ();
     type Common = ();
 }
 
 /// Everything that can be said about the hosts on this machine. Runs a process that executes nothing.
-pub fn capabilities() -> Vec<Capability> {
+pub fn host_features() -> Vec<HostFeature> {
     let mut all = trace();
     all.extend(bpf());
     all
@@ -34,17 +34,17 @@ pub fn capabilities() -> Vec<Capability> {
 /// A job whose program does not exist is seized and filtered like any other before exec fails.
 fn probe() -> Result<(), StartError> {
     let command = Command::new(["/nonexistent/penfold-doctor"]);
-    let options = Options { fork_veto: true, affinity: true, ..Options::default() };
-    match Job::start(command, options, Nothing)?.wait().status {
+    let options = TraceOptions { fork_veto: true, affinity: true, ..TraceOptions::default() };
+    match Job::start(command, options, ProbePolicy)?.wait().status {
         Err(StartError::Exec { errno: Errno::ENOENT, .. }) | Ok(_) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-fn trace() -> Vec<Capability> {
+fn trace() -> Vec<HostFeature> {
     let works = probe();
     let given = works.is_ok();
-    let say = |what, how: &str| Capability {
+    let say = |what, how: &str| HostFeature {
         host: "trace",
         what,
         given,
@@ -56,14 +56,14 @@ fn trace() -> Vec<Capability> {
         say("CPU time", "exact at exit, sampled while alive; per CPU by where a task was last seen"),
         say("freezing", "invisible trace stops; SIGKILL still kills"),
         say("CPU affinity", "set, and sched_setaffinity inside is clamped"),
-        Capability {
+        HostFeature {
             host: "trace",
             what: "memory placement",
             given: false,
             how: "a tracer can't bind the memory of another process to nodes; all online nodes is what a cpuset may hold"
                 .to_owned(),
         },
-        Capability {
+        HostFeature {
             host: "trace",
             what: "classes on sockets",
             given: given && can_mark_sockets(),
@@ -76,8 +76,8 @@ fn trace() -> Vec<Capability> {
     ]
 }
 
-fn bpf() -> Vec<Capability> {
-    vec![Capability {
+fn bpf() -> Vec<HostFeature> {
+    vec![HostFeature {
         host: "bpf",
         what: "everything",
         given: false,

@@ -12,11 +12,11 @@ use penfold_core::{
     host::{Host, HostView},
 };
 
-use crate::doctor::Capability;
-use crate::trace::{AdoptError, AtEnd, Command, ExecError, ExecOptions, Gone, ReleaseError, Survivor};
+use crate::doctor::HostFeature;
+use crate::trace::{AdoptError, AtEnd, Command, DetachError, ExecError, ExecOptions, Gone, Survivor};
 
 /// A request to engine and host.
-pub type Request<'a> = dyn FnMut(&mut Engine, &mut dyn Host) + 'a;
+pub type EngineRequest<'a> = dyn FnMut(&mut Engine, &mut dyn Host) + 'a;
 
 /// Takes the releases and events that a host has found in its engine after a request or an event of a task.
 ///
@@ -34,13 +34,13 @@ pub trait EngineAccess: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Gone`] when the host has ended; then the request has not run.
-    fn with(&self, request: &mut Request<'_>) -> Result<(), Gone>;
+    fn with(&self, request: &mut EngineRequest<'_>) -> Result<(), Gone>;
 
     /// The same with every fork settled that was in flight, so that counters equal what listings show.
     ///
     /// # Errors
     /// As [`EngineAccess::with`].
-    fn with_exact(&self, request: &mut Request<'_>) -> Result<(), Gone>;
+    fn with_exact(&self, request: &mut EngineRequest<'_>) -> Result<(), Gone>;
 }
 
 impl dyn EngineAccess + '_ {
@@ -72,7 +72,7 @@ impl dyn EngineAccess + '_ {
 /// Runs a request that can run only once, and returns its answer.
 fn once<R>(
     request: impl FnOnce(&mut Engine, &mut dyn Host) -> R,
-    run: impl FnOnce(&mut Request<'_>) -> Result<(), Gone>,
+    run: impl FnOnce(&mut EngineRequest<'_>) -> Result<(), Gone>,
 ) -> Result<R, Gone> {
     let (mut request, mut answer) = (Some(request), None);
     run(&mut |engine, host| {
@@ -113,11 +113,11 @@ pub trait HostHandle: EngineAccess {
     /// Ends the supervision of an adopted process, which goes on outside of all cgroups. Its children stay.
     ///
     /// # Errors
-    /// [`ReleaseError`].
-    fn release(&self, pid: Tid) -> Result<(), ReleaseError>;
+    /// [`DetachError`].
+    fn detach(&self, pid: Tid) -> Result<(), DetachError>;
 
     /// What this host can do on this machine.
-    fn strengths(&self) -> Vec<Capability>;
+    fn features(&self) -> Vec<HostFeature>;
 
     /// The processes that would outlive this host, ascending: what a journal needs to find them again.
     ///

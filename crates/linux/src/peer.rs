@@ -24,7 +24,7 @@ pub struct Received {
 
 /// Room for one control message of descriptors, aligned as its header wants it.
 #[repr(C)]
-union Control {
+union ControlBuffer {
     header: libc::cmsghdr,
     bytes: [u8; mem::size_of::<libc::cmsghdr>() + MOST * mem::size_of::<RawFd>() + 8],
 }
@@ -34,14 +34,14 @@ union Control {
 /// # Errors
 /// What recvmsg(2) gives; an interrupted call is made again.
 pub fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<Received> {
-    let mut control = MaybeUninit::<Control>::uninit();
+    let mut control = MaybeUninit::<ControlBuffer>::uninit();
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: msghdr is plain data, for which zero is a valid value.
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = mem::size_of::<Control>();
+    message.msg_controllen = mem::size_of::<ControlBuffer>();
     let length = loop {
         // SAFETY: the kernel writes at most the lengths given, into buffers that outlive the call.
         let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };

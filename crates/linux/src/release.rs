@@ -18,7 +18,7 @@ use crate::orphans::Orphans;
 pub const AGENTS_AT_ONCE: usize = 64;
 /// How many releases may wait. Each cgroup waits once only.
 const WAITING: usize = 65_536;
-/// After which time an agent is told of as slow.
+/// After which time an agent is reported of as slow.
 const SLOW: Duration = Duration::from_secs(10);
 /// How often what agents have left behind is looked for.
 const REAP_EVERY: Duration = Duration::from_secs(5);
@@ -50,7 +50,7 @@ pub fn run_agent(release: &Release) -> io::Result<()> {
 
 /// What the log should have of an agent.
 #[derive(Debug)]
-pub enum Note {
+pub enum AgentNotice {
     /// It could not be executed.
     Failed(Release, io::Error),
     /// It has run for so long now, as this process.
@@ -59,7 +59,7 @@ pub enum Note {
     Dropped(Release),
 }
 
-enum Event {
+enum AgentEvent {
     Release(Release),
     Ended(u32),
 }
@@ -71,7 +71,7 @@ enum Event {
 /// [`AGENTS_AT_ONCE`] run at one time; a cgroup whose release waits already does not wait twice.
 #[derive(Debug, Clone)]
 pub struct Agents {
-    tell: mpsc::Sender<Event>,
+    events: mpsc::Sender<AgentEvent>,
 }
 
 impl Agents {
@@ -79,50 +79,50 @@ impl Agents {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(note: impl Fn(Note) + Send + 'static) -> io::Result<Agents> {
-        let (tell, hear) = mpsc::channel();
-        let runner = Runner {
-            tell: tell.clone(),
+    pub fn start(note: impl Fn(AgentNotice) + Send + 'static) -> io::Result<Agents> {
+        let (events, received) = mpsc::channel();
+        let runner = AgentRunner {
+            events: events.clone(),
             note: Box::new(note),
             waiting: VecDeque::new(),
             known: HashSet::new(),
             running: HashMap::new(),
             orphans: None,
         };
-        thread::Builder::new().name("release-agents".to_owned()).spawn(move || runner.run(&hear))?;
-        Ok(Agents { tell })
+        thread::Builder::new().name("release-agents".to_owned()).spawn(move || runner.run(&received))?;
+        Ok(Agents { events })
     }
 
     /// Has the agent run, soon. Never waits.
     pub fn release(&self, release: Release) {
         // the thread ends with the process only
-        let _ = self.tell.send(Event::Release(release));
+        let _ = self.events.send(AgentEvent::Release(release));
     }
 }
 
-struct Running {
+struct RunningAgent {
     release: Release,
     since: Instant,
-    told: bool,
+    reported: bool,
 }
 
-struct Runner {
-    tell: mpsc::Sender<Event>,
-    note: Box<dyn Fn(Note) + Send>,
+struct AgentRunner {
+    events: mpsc::Sender<AgentEvent>,
+    note: Box<dyn Fn(AgentNotice) + Send>,
     waiting: VecDeque<Release>,
     /// Hierarchy and path of what waits.
     known: HashSet<(u32, Vec<u8>)>,
-    running: HashMap<u32, Running>,
+    running: HashMap<u32, RunningAgent>,
     /// Looked after once the first agent has run.
     orphans: Option<(Orphans, Instant)>,
 }
 
-impl Runner {
-    fn run(mut self, hear: &mpsc::Receiver<Event>) {
+impl AgentRunner {
+    fn run(mut self, received: &mpsc::Receiver<AgentEvent>) {
         loop {
-            match hear.recv_timeout(self.patience()) {
-                Ok(Event::Release(release)) => self.enqueue(release),
-                Ok(Event::Ended(pid)) => drop(self.running.remove(&pid)),
+            match received.recv_timeout(self.timeout()) {
+                Ok(AgentEvent::Release(release)) => self.enqueue(release),
+                Ok(AgentEvent::Ended(pid)) => drop(self.running.remove(&pid)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -132,14 +132,15 @@ impl Runner {
                 self.known.remove(&(release.hierarchy, release.path.clone()));
                 self.start(release);
             }
-            self.tell_of_slow_ones();
+            self.report_slow();
             self.reap_orphans();
         }
     }
 
     /// How long nothing has to be done without an event.
-    fn patience(&self) -> Duration {
-        let slow = self.running.values().filter(|running| !running.told).map(|running| running.since + SLOW);
+    fn timeout(&self) -> Duration {
+        let slow =
+            self.running.values().filter(|running| !running.reported).map(|running| running.since + SLOW);
         let reap = self.orphans.as_ref().map(|(_, last)| *last + REAP_EVERY);
         let next = slow.chain(reap).min();
         next.map_or(Duration::MAX, |next| next.saturating_duration_since(Instant::now()))
@@ -147,7 +148,7 @@ impl Runner {
 
     fn enqueue(&mut self, release: Release) {
         if self.waiting.len() >= WAITING {
-            (self.note)(Note::Dropped(release));
+            (self.note)(AgentNotice::Dropped(release));
         } else if self.known.insert((release.hierarchy, release.path.clone())) {
             self.waiting.push_back(release);
         }
@@ -161,30 +162,30 @@ impl Runner {
         });
         match started {
             Ok(pid) => {
-                self.running.insert(pid, Running { release, since: Instant::now(), told: false });
+                self.running.insert(pid, RunningAgent { release, since: Instant::now(), reported: false });
                 self.orphans.get_or_insert_with(|| (Orphans::default(), Instant::now()));
             }
-            Err(error) => (self.note)(Note::Failed(release, error)),
+            Err(error) => (self.note)(AgentNotice::Failed(release, error)),
         }
     }
 
     fn wait_for(&self, mut child: Child) -> io::Result<()> {
-        let tell = self.tell.clone();
+        let events = self.events.clone();
         let wait = move || {
             let pid = child.id();
             // the tracer thread waits for tracees and for children of its own only, so this one is ours to reap
             let _ = child.wait();
-            let _ = tell.send(Event::Ended(pid));
+            let _ = events.send(AgentEvent::Ended(pid));
         };
         thread::Builder::new().name("release-agent".to_owned()).stack_size(WAITER_STACK).spawn(wait).map(drop)
     }
 
-    fn tell_of_slow_ones(&mut self) {
-        for (pid, running) in self.running.iter_mut().filter(|(_, running)| !running.told) {
+    fn report_slow(&mut self) {
+        for (pid, running) in self.running.iter_mut().filter(|(_, running)| !running.reported) {
             let time = running.since.elapsed();
             if time >= SLOW {
-                running.told = true;
-                (self.note)(Note::Slow(running.release.clone(), *pid, time));
+                running.reported = true;
+                (self.note)(AgentNotice::Slow(running.release.clone(), *pid, time));
             }
         }
     }

@@ -12,21 +12,21 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::eventually;
-use hosted::{Hosted, lives};
+use hosted::{TestHost, lives};
 use penfold_core::Release;
 use penfold_linux::process;
-use penfold_linux::release::{AGENTS_AT_ONCE, Agents, Note};
+use penfold_linux::release::{AGENTS_AT_ONCE, AgentNotice, Agents};
 use penfold_linux::trace::ExecOptions;
 
 /// A directory that goes with what is in it.
-struct Scratch(PathBuf);
+struct AgentDirectory(PathBuf);
 
-impl Scratch {
-    fn new(name: &str) -> Scratch {
+impl AgentDirectory {
+    fn new(name: &str) -> AgentDirectory {
         let path = std::env::temp_dir().join(format!("penfold-agents-{name}-{}", std::process::id()));
         std::fs::create_dir(&path).expect("make a scratch directory");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).expect("open it to all");
-        Scratch(path)
+        AgentDirectory(path)
     }
 
     fn script(&self, text: &str) -> String {
@@ -46,13 +46,13 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for AgentDirectory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-fn agents() -> (Agents, mpsc::Receiver<Note>) {
+fn agents() -> (Agents, mpsc::Receiver<AgentNotice>) {
     let (tell, hear) = mpsc::channel();
     let agents = Agents::start(move |note| drop(tell.send(note))).expect("a thread");
     (agents, hear)
@@ -65,7 +65,7 @@ fn release(agent: &str, path: &str) -> Release {
 
 #[test]
 fn an_agent_gets_what_the_kernel_gives_and_nothing_of_the_daemon() {
-    let scratch = Scratch::new("gets");
+    let scratch = AgentDirectory::new("gets");
     let told = scratch.path().join("told");
     let agent = scratch.script(&format!(
         "{{ echo \"$#\" \"$@\"; pwd; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= | sort; cat; umask\n\
@@ -89,7 +89,7 @@ fn an_agent_gets_what_the_kernel_gives_and_nothing_of_the_daemon() {
 
 #[test]
 fn an_agent_may_have_a_name_that_is_no_text() {
-    let scratch = Scratch::new("bytes");
+    let scratch = AgentDirectory::new("bytes");
     let told = scratch.path().join("told");
     let script = scratch.script(&format!("echo \"$1\" > {0}.new; mv {0}.new {0}", told.display()));
     let name = [script.as_bytes(), b"\xff\xa0"].concat();
@@ -106,7 +106,7 @@ fn an_agent_runs_as_who_mounted_the_hierarchy() {
         assert!(std::env::var_os("CI").is_none(), "CI runs as root");
         return eprintln!("skipped: only root can run an agent as somebody else");
     }
-    let scratch = Scratch::new("user");
+    let scratch = AgentDirectory::new("user");
     let told = scratch.path().join("told");
     let agent =
         scratch.script(&format!("{{ id -u; id -g; id -G; }} > {0}.new; mv {0}.new {0}", told.display()));
@@ -118,7 +118,7 @@ fn an_agent_runs_as_who_mounted_the_hierarchy() {
 
 #[test]
 fn agents_that_hang_are_bounded_and_the_rest_wait_and_run() {
-    let scratch = Scratch::new("hang");
+    let scratch = AgentDirectory::new("hang");
     let at = scratch.path().display();
     let agent = scratch.script(&format!(
         "touch {at}/began$(echo $1 | tr / _); while [ ! -e {at}/go ]; do sleep 0.1; done; echo $1 >> {at}/ended"
@@ -145,19 +145,19 @@ fn agents_that_hang_are_bounded_and_the_rest_wait_and_run() {
 
 #[test]
 fn an_agent_that_takes_ten_seconds_is_told_of() {
-    let scratch = Scratch::new("slow");
+    let scratch = AgentDirectory::new("slow");
     let agent = scratch.script("exec sleep 11");
     let (agents, notes) = agents();
     agents.release(release(&agent, "/slow"));
     agents.release(release("/nonexistent/agent", "/none"));
     match notes.recv_timeout(Duration::from_secs(20)).expect("a note") {
-        Note::Failed(release, error) => {
+        AgentNotice::Failed(release, error) => {
             assert_eq!((release.path.as_slice(), error.raw_os_error()), (&b"/none"[..], Some(libc::ENOENT)));
         }
         other => panic!("{other:?}"),
     }
     match notes.recv_timeout(Duration::from_secs(20)).expect("a note") {
-        Note::Slow(release, pid, time) => {
+        AgentNotice::Slow(release, pid, time) => {
             assert!(release.path == b"/slow" && time >= Duration::from_secs(10));
             eventually("it is reaped when it has ended", || !Path::new(&format!("/proc/{pid}")).exists());
         }
@@ -168,9 +168,9 @@ fn an_agent_that_takes_ten_seconds_is_told_of() {
 /// The tracer reaps with waitid, the agents' threads with waitpid, and the daemon is handed orphans of both.
 #[test]
 fn agents_beside_a_tracer_under_load_are_all_reaped_and_so_is_what_they_leave_behind() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("load");
-    let scratch = Scratch::new("load");
+    let scratch = AgentDirectory::new("load");
     let at = scratch.path().display();
     let agent =
         scratch.script(&format!("(sleep 1; echo $$ > /dev/null) & echo $! > {at}/left$(echo $1 | tr / _)"));

@@ -2,14 +2,14 @@
 
 mod common;
 
-use common::{Count, code, compile, finish, look, run, shell, start, veto};
-use penfold_linux::trace::{Notice, Options};
+use common::{CheckingPolicy, code, compile, finish, look, run, shell, start, veto};
+use penfold_linux::trace::{Notice, TraceOptions};
 
 #[test]
 fn status_and_output_are_those_of_the_command() {
-    for options in [Options::default(), veto()] {
-        assert_eq!(code(&run(&shell("exit 7"), options, Count::default())), 7);
-        let outcome = run(&shell("kill -TERM $$"), options, Count::default());
+    for options in [TraceOptions::default(), veto()] {
+        assert_eq!(code(&run(&shell("exit 7"), options, CheckingPolicy::default())), 7);
+        let outcome = run(&shell("kill -TERM $$"), options, CheckingPolicy::default());
         assert_eq!(outcome.status.map(|status| libc::WTERMSIG(status)).ok(), Some(libc::SIGTERM));
     }
 }
@@ -24,7 +24,7 @@ fn a_command_that_cannot_run_says_why() {
 #[test]
 fn fork_bomb_is_bounded() {
     let bomb = shell("f() { f | f & f | f & }; f 2>/dev/null; sleep 1");
-    let outcome = run(&bomb, veto(), Count::limited(20));
+    let outcome = run(&bomb, veto(), CheckingPolicy::limited(20));
     assert_eq!(outcome.policy.peak, 20);
     assert!(outcome.policy.refused > 0);
 }
@@ -47,7 +47,7 @@ fn refusal_is_eagain_and_the_limit_is_exact() {
             return 0;
         }",
     );
-    let outcome = run(&[program.path()], veto(), Count::limited(5));
+    let outcome = run(&[program.path()], veto(), CheckingPolicy::limited(5));
     assert_eq!(code(&outcome), 0);
     assert_eq!((outcome.policy.peak, outcome.policy.refused, outcome.policy.processes), (5, 50, 200));
 }
@@ -66,7 +66,7 @@ fn sequential_children_under_a_tight_limit_are_never_refused() {
             return 0;
         }",
     );
-    let outcome = run(&[program.path()], veto(), Count::limited(2));
+    let outcome = run(&[program.path()], veto(), CheckingPolicy::limited(2));
     assert_eq!(code(&outcome), 0);
     assert_eq!((outcome.policy.processes, outcome.policy.refused), (3000, 0));
 }
@@ -80,8 +80,8 @@ for _ in range(10):
     for thread in threads: thread.start()
     for thread in threads: thread.join()
 ";
-    for options in [Options::default(), veto()] {
-        let outcome = run(&["/usr/bin/python3", "-c", script], options, Count::default());
+    for options in [TraceOptions::default(), veto()] {
+        let outcome = run(&["/usr/bin/python3", "-c", script], options, CheckingPolicy::default());
         assert_eq!(code(&outcome), 0);
         assert_eq!((outcome.policy.threads, outcome.policy.processes), (100, 0));
     }
@@ -99,7 +99,7 @@ const CLONE: &str = r#"
         return result;
     }"#;
 
-fn with_clone(main: &str) -> common::Program {
+fn with_clone(main: &str) -> common::CProgram {
     compile(&(CLONE.to_owned() + main))
 }
 
@@ -118,8 +118,8 @@ fn untraced_children_are_seen_and_cannot_tell() {
             return 0;
         }",
     );
-    for options in [Options::default(), veto()] {
-        let outcome = run(&[program.path()], options, Count::limited(2));
+    for options in [TraceOptions::default(), veto()] {
+        let outcome = run(&[program.path()], options, CheckingPolicy::limited(2));
         assert_eq!(code(&outcome), 0);
         assert_eq!(outcome.policy.processes, 200);
         assert!(matches!(outcome.policy.notices[0], Notice::UntracedCleared { .. }));
@@ -148,8 +148,8 @@ fn children_given_to_the_parents_parent_are_seen() {
             return 0;
         }",
     );
-    for options in [Options::default(), veto()] {
-        let outcome = run(&[program.path()], options, Count::default());
+    for options in [TraceOptions::default(), veto()] {
+        let outcome = run(&[program.path()], options, CheckingPolicy::default());
         assert_eq!(code(&outcome), 0);
         assert_eq!(outcome.policy.processes, 201);
     }
@@ -180,7 +180,7 @@ fn forks_through_the_32_bit_interface_are_judged() {
             return 0;
         }"#,
     );
-    let outcome = run(&[program.path()], veto(), Count::limited(2));
+    let outcome = run(&[program.path()], veto(), CheckingPolicy::limited(2));
     assert_eq!(code(&outcome), 0);
     assert_eq!((outcome.policy.processes, outcome.policy.refused), (3, 3));
 }
@@ -200,16 +200,16 @@ fn clone3_falls_back() {
             return 0;
         }"#,
     );
-    for options in [Options::default(), veto()] {
-        let outcome = run(&[program.path()], options, Count::default());
+    for options in [TraceOptions::default(), veto()] {
+        let outcome = run(&[program.path()], options, CheckingPolicy::default());
         assert_eq!(code(&outcome), 0);
         assert_eq!(outcome.policy.processes, 200);
     }
 }
 
 /// A named pipe: a shell waits at it without a fork.
-fn pipe() -> common::Scratch {
-    let scratch = common::Scratch::new();
+fn pipe() -> common::OutputFile {
+    let scratch = common::OutputFile::new();
     std::fs::remove_file(scratch.path()).expect("it is ours");
     nix::unistd::mkfifo(scratch.path(), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
     scratch
@@ -223,7 +223,7 @@ fn daemons_die_with_the_main_command() {
         for i in 1 2 3; do read line <&3; done",
         pipe.path().display()
     );
-    let outcome = run(&shell(&script), Options::default(), Count::default());
+    let outcome = run(&shell(&script), TraceOptions::default(), CheckingPolicy::default());
     assert_eq!(code(&outcome), 0);
     assert!(outcome.policy.processes >= 7, "{:?}", outcome.policy);
 }
@@ -241,8 +241,8 @@ fn a_process_that_forks_in_a_loop_is_ended() {
             return 0;
         }",
     );
-    for options in [Options::default(), veto()] {
-        assert_eq!(code(&run(&[program.path()], options, Count::default())), 0);
+    for options in [TraceOptions::default(), veto()] {
+        assert_eq!(code(&run(&[program.path()], options, CheckingPolicy::default())), 0);
     }
 }
 
@@ -253,7 +253,7 @@ fn orphans_come_back_and_are_reaped() {
         "for i in $(seq 50); do (sh -c 'sleep 0.05' & ); done; read line < {}",
         pipe.path().display()
     );
-    let job = start(&shell(&script), Options::default(), Count::default());
+    let job = start(&shell(&script), TraceOptions::default(), CheckingPolicy::default());
     let handle = job.handle();
     common::eventually("all orphans were born", || look(&handle, |count| count.processes) >= 150);
     common::eventually("all orphans are reaped", || look(&handle, |count| count.living.len()) <= 2);
@@ -286,8 +286,8 @@ fn exec_by_a_thread_that_does_not_lead() {
             return 0;
         }"#,
     );
-    for options in [Options::default(), veto()] {
-        let outcome = run(&[program.path()], options, Count::default());
+    for options in [TraceOptions::default(), veto()] {
+        let outcome = run(&[program.path()], options, CheckingPolicy::default());
         assert_eq!(code(&outcome), 0);
         assert_eq!((outcome.policy.renamed, outcome.policy.threads), (50, 200));
     }
@@ -303,8 +303,8 @@ fn dash_with_a_chld_trap() {
         j=0
         while [ $j -lt 100 ]; do x=$(echo $j | cat | cat); [ \"$x\" = $j ] || exit 1; j=$((j+1)); done
         [ \"$caught\" = 1 ]";
-    for options in [Options::default(), veto()] {
-        let outcome = run(&["dash", "-c", script], options, Count::default());
+    for options in [TraceOptions::default(), veto()] {
+        let outcome = run(&["dash", "-c", script], options, CheckingPolicy::default());
         assert_eq!(code(&outcome), 0);
         assert!(outcome.policy.processes >= 3300, "{:?}", outcome.policy.processes);
     }
@@ -328,8 +328,8 @@ fn children_killed_at_birth_are_accounted_once() {
             return 0;
         }",
     );
-    for options in [Options::default(), veto()] {
-        let outcome = run(&[program.path()], options, Count::limited(10_000));
+    for options in [TraceOptions::default(), veto()] {
+        let outcome = run(&[program.path()], options, CheckingPolicy::limited(10_000));
         assert_eq!(code(&outcome), 0);
         assert!(outcome.policy.processes > 400);
         assert!(outcome.policy.orphaned > 0, "the case that this is about");

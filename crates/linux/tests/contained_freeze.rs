@@ -6,8 +6,8 @@ mod contained;
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{Program, Scratch, compile, eventually};
-use contained::{Job, owner, read, run_time, ticks, write};
+use common::{CProgram, OutputFile, compile, eventually};
+use contained::{EngineJob, owner, read, run_time, ticks, write};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use penfold_core::{CgroupId, Tid};
@@ -49,26 +49,28 @@ const PROGRAM: &str = r#"
 enum Field {
     Child,
     Work,
-    Watched,
+    WatchedChild,
     Seen,
     Status,
     Births,
 }
 
 /// A job whose child is in `/job/inner`, so that it can be frozen without its parent.
-struct Watched {
-    job: Job,
+struct WatchedChild {
+    job: EngineJob,
     inner: CgroupId,
-    scratch: Scratch,
-    _program: Program,
+    scratch: OutputFile,
+    _program: CProgram,
     child: i32,
 }
 
-impl Watched {
+impl WatchedChild {
     fn start(what: &str) -> Self {
-        let (program, scratch) = (compile(PROGRAM), Scratch::new());
-        let job =
-            Job::start(&[("pids.max", "20")], &[program.path(), scratch.path().to_str().unwrap(), what]);
+        let (program, scratch) = (compile(PROGRAM), OutputFile::new());
+        let job = EngineJob::start(
+            &[("pids.max", "20")],
+            &[program.path(), scratch.path().to_str().unwrap(), what],
+        );
         let mut watched = Self { inner: job.cgroup, job, scratch, _program: program, child: 0 };
         eventually("the child works", || watched.get(Field::Child) > 0 && watched.get(Field::Work) > 100);
         watched.child = watched.get(Field::Child) as i32;
@@ -124,7 +126,7 @@ impl Watched {
 
 #[test]
 fn frozen_tasks_use_no_cpu_time() {
-    let watched = Watched::start("busy");
+    let watched = WatchedChild::start("busy");
     eventually("its threads have started", || watched.threads().len() == 4);
     let threads = watched.threads();
     watched.freeze();
@@ -148,14 +150,14 @@ fn frozen_tasks_use_no_cpu_time() {
 
 #[test]
 fn the_parent_of_a_frozen_process_notices_nothing() {
-    let watched = Watched::start("busy");
+    let watched = WatchedChild::start("busy");
     for _ in 0..20 {
         watched.freeze();
-        let (looks, work) = (watched.get(Field::Watched), watched.get(Field::Work));
-        eventually("the parent looks", || watched.get(Field::Watched) > looks + 5);
+        let (looks, work) = (watched.get(Field::WatchedChild), watched.get(Field::Work));
+        eventually("the parent looks", || watched.get(Field::WatchedChild) > looks + 5);
         assert_eq!(watched.get(Field::Work), work);
         watched.set("THAWED");
-        eventually("the parent looks again", || watched.get(Field::Watched) > looks + 10);
+        eventually("the parent looks again", || watched.get(Field::WatchedChild) > looks + 10);
     }
     assert_eq!(watched.get(Field::Seen), 0, "waitpid saw {:#x}", watched.get(Field::Status));
     assert_eq!(watched.end(), 42 << 8);
@@ -163,7 +165,7 @@ fn the_parent_of_a_frozen_process_notices_nothing() {
 
 #[test]
 fn sigkill_kills_a_frozen_process() {
-    let watched = Watched::start("busy");
+    let watched = WatchedChild::start("busy");
     watched.freeze();
     kill(Pid::from_raw(watched.child), Signal::SIGKILL).unwrap();
     eventually("the parent sees its death", || watched.get(Field::Seen) == 1);
@@ -173,7 +175,7 @@ fn sigkill_kills_a_frozen_process() {
 
 #[test]
 fn freezing_in_the_midst_of_forks_stops_every_child() {
-    let watched = Watched::start("forks");
+    let watched = WatchedChild::start("forks");
     // one that was born before its parent moved is not in the cgroup that is frozen
     let moved = watched.get(Field::Births);
     eventually("that one is gone", || watched.get(Field::Births) > moved + 2);
@@ -199,16 +201,18 @@ fn freezing_in_the_midst_of_forks_stops_every_child() {
 
 #[test]
 fn a_whole_job_can_be_frozen_and_thawed() {
-    let watched = Watched::start("busy");
+    let watched = WatchedChild::start("busy");
     watched.job.write("freezer.state", "FROZEN");
     eventually("it is frozen", || watched.job.read("freezer.state") == "FROZEN");
     assert_eq!(watched.state(), "FROZEN", "with what is below");
-    let done = || (watched.get(Field::Work), watched.get(Field::Watched));
+    let done = || (watched.get(Field::Work), watched.get(Field::WatchedChild));
     let then = done();
     sleep(Duration::from_millis(100));
     assert_eq!(done(), then);
     watched.job.write("freezer.state", "THAWED");
-    eventually("both go on", || watched.get(Field::Work) > then.0 && watched.get(Field::Watched) > then.1);
+    eventually("both go on", || {
+        watched.get(Field::Work) > then.0 && watched.get(Field::WatchedChild) > then.1
+    });
     assert_eq!(watched.end(), 42 << 8);
 }
 
@@ -216,7 +220,7 @@ fn a_whole_job_can_be_frozen_and_thawed() {
 #[test]
 fn a_thawed_task_runs_only_after_the_request_that_thawed_it() {
     for what in ["busy", "forks"] {
-        let watched = Watched::start(what);
+        let watched = WatchedChild::start(what);
         for _ in 0..10 {
             watched.freeze();
             let (inner, page) = (watched.inner, watched.scratch.path().to_owned());
@@ -239,7 +243,7 @@ fn a_thawed_task_runs_only_after_the_request_that_thawed_it() {
 
 #[test]
 fn a_frozen_job_can_be_killed() {
-    let watched = Watched::start("forks");
+    let watched = WatchedChild::start("forks");
     watched.job.write("freezer.state", "FROZEN");
     eventually("it is frozen", || watched.job.read("freezer.state") == "FROZEN");
     kill(Pid::from_raw(watched.job.main), Signal::SIGKILL).unwrap();
@@ -263,7 +267,7 @@ fn a_frozen_fork_bomb_is_still() {
             return 0;
         }",
     );
-    let job = Job::start(&[("pids.max", "15")], &[program.path()]);
+    let job = EngineJob::start(&[("pids.max", "15")], &[program.path()]);
     eventually("it grows", || job.read("pids.current").parse::<u32>().unwrap() > 10);
     for round in 0..20 {
         job.write("freezer.state", "FROZEN");

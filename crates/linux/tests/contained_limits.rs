@@ -3,8 +3,8 @@
 mod common;
 mod contained;
 
-use common::{Scratch, compile, shell};
-use contained::{Job, read};
+use common::{OutputFile, compile, shell};
+use contained::{EngineJob, read};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const LIMIT: u64 = 15;
 /// Looks as often as it can for a second, and on a busy machine until it has looked often, and then ends the bomb. Every
 /// look is between two stops, with no fork under way.
 fn watch_bomb<S: AsRef<str>>(argv: &[S]) {
-    let job = Job::start(&[("pids.max", "15")], argv);
+    let job = EngineJob::start(&[("pids.max", "15")], argv);
     let (control, cgroup, main) = (job.control.clone(), job.cgroup, job.main);
     let observer = std::thread::spawn(move || {
         let (mut looks, mut full, mut most) = (0_u64, 0_u64, 0);
@@ -119,8 +119,8 @@ fn threads_that_are_dead_keep_no_place_from_others() {
             return 0;
         }"#,
     );
-    let sign = Scratch::new();
-    let job = Job::start(&[("pids.max", "4")], &[program.path(), &sign.path().to_string_lossy()]);
+    let sign = OutputFile::new();
+    let job = EngineJob::start(&[("pids.max", "4")], &[program.path(), &sign.path().to_string_lossy()]);
     common::eventually("all threads are there", || job.read("pids.current") == "4");
     let (main, path) = (job.main, sign.path().to_owned());
     let looked_away = job.control.with_exact(move |_, _| {
@@ -148,7 +148,7 @@ fn a_limit_may_be_changed_while_the_command_runs() {
             return 0;
         }",
     );
-    let job = Job::start(&[("pids.max", "3")], &[program.path()]);
+    let job = EngineJob::start(&[("pids.max", "3")], &[program.path()]);
     common::eventually("the job is full", || job.read("pids.current") == "3");
     job.write("pids.max", "2");
     std::thread::sleep(std::time::Duration::from_millis(30));
@@ -176,7 +176,7 @@ fn requests_at_a_high_rate_lose_and_refuse_no_fork() {
             return 0;
         }",
     );
-    let job = Job::start(&[("pids.max", "7")], &[program.path()]);
+    let job = EngineJob::start(&[("pids.max", "7")], &[program.path()]);
     let (control, cgroup) = (job.control.clone(), job.cgroup);
     let observer = std::thread::spawn(move || {
         let mut looks = 0_u64;

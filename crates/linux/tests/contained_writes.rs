@@ -5,8 +5,8 @@ mod contained;
 
 use std::time::Duration;
 
-use common::{Scratch, eventually, shell};
-use contained::{Job, owner, read};
+use common::{OutputFile, eventually, shell};
+use contained::{EngineJob, owner, read};
 use penfold_core::{
     CgroupId, Engine, Errno, Tid,
     host::{Capability, Host},
@@ -23,7 +23,7 @@ fn write_errno(
     engine.write(host, &owner(), cgroup, file, value.as_bytes()).err().map(|error| error.errno())
 }
 
-impl Job {
+impl EngineJob {
     /// The errno of a write, and how that file and `tasks` looked before and after it.
     fn refused(&self, name: &'static str, value: String) -> (Option<Errno>, [String; 2], [String; 2]) {
         let cgroup = self.cgroup;
@@ -47,12 +47,12 @@ impl Job {
 
 #[test]
 fn a_task_that_is_not_of_the_job_is_esrch() {
-    let job = Job::start(&[], &["sleep", "100"]);
+    let job = EngineJob::start(&[], &["sleep", "100"]);
     // of this process, of init, and of nobody
-    for stranger in [std::process::id().cast_signed(), 1, 4_194_304] {
+    for outside in [std::process::id().cast_signed(), 1, 4_194_304] {
         for file in ["tasks", "cgroup.procs"] {
-            let (errno, before, after) = job.refused(file, stranger.to_string());
-            assert_eq!((errno, after), (Some(Errno::ESRCH), before), "{stranger} into {file}");
+            let (errno, before, after) = job.refused(file, outside.to_string());
+            assert_eq!((errno, after), (Some(Errno::ESRCH), before), "{outside} into {file}");
         }
     }
     let (cgroup, main) = (job.cgroup, Tid(job.main));
@@ -64,7 +64,7 @@ fn a_task_that_is_not_of_the_job_is_esrch() {
 
 #[test]
 fn a_rule_that_needs_a_filter_the_job_was_not_started_with_is_eopnotsupp() {
-    let job = Job::start_with(&[], &[], &["sleep", "100"]);
+    let job = EngineJob::start_with(&[], &[], &["sleep", "100"]);
     let mut rules = vec![("pids.max", "5")];
     if job.read("cpuset.cpus") != "0" {
         rules.push(("cpuset.cpus", "0"));
@@ -83,8 +83,8 @@ fn a_rule_that_needs_a_filter_the_job_was_not_started_with_is_eopnotsupp() {
 
 #[test]
 fn a_frozen_command_does_not_run_until_it_is_thawed() {
-    let scratch = Scratch::new();
-    let job = Job::start(
+    let scratch = OutputFile::new();
+    let job = EngineJob::start(
         &[("freezer.state", "FROZEN")],
         &shell(&format!("echo ran > {}", scratch.path().display())),
     );
@@ -111,9 +111,9 @@ open(sys.argv[1], 'w').write('ready')
 while mark(old[1]) == 0: time.sleep(0.001)
 new = socket.socket()
 open(sys.argv[1], 'w').write(str([before, list(map(mark, old + [new]))]))";
-    let scratch = Scratch::new();
+    let scratch = OutputFile::new();
     let argv = ["/usr/bin/python3", "-c", script, scratch.path().to_str().unwrap()];
-    let job = Job::start_with(&[Capability::SocketClass], &[], &argv);
+    let job = EngineJob::start_with(&[Capability::SocketClass], &[], &argv);
     eventually("its sockets are open", || scratch.text() == "ready");
     job.write("net_cls.classid", "0x10007");
     assert_eq!(job.finish().status, 0);

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Count, Scratch, code, compile, eventually, finish, look, run, start, veto};
-use penfold_linux::trace::{Options, Supervisor};
+use common::{CheckingPolicy, OutputFile, code, compile, eventually, finish, look, run, start, veto};
+use penfold_linux::trace::{Supervisor, TraceOptions};
 
 // looks at the clock so seldom that it is next to nothing of the time
 const BURN: &str = r"
@@ -26,9 +26,9 @@ fn the_sum_is_exact_also_with_dead_threads() {
             return 0;
         }"#),
     );
-    let scratch = Scratch::new();
+    let scratch = OutputFile::new();
     let argv = [program.path(), scratch.path().to_str().unwrap()];
-    let outcome = run(&argv, Options::default(), Count::default());
+    let outcome = run(&argv, TraceOptions::default(), CheckingPolicy::default());
     assert_eq!(code(&outcome), 0);
     let told: u64 = scratch.text().parse().unwrap();
     let charged = outcome.policy.user_ns + outcome.policy.system_ns;
@@ -45,7 +45,7 @@ fn system_time_is_told_apart() {
             return 0;
         }"#,
     );
-    let outcome = run(&[program.path()], Options::default(), Count::default());
+    let outcome = run(&[program.path()], TraceOptions::default(), CheckingPolicy::default());
     assert_eq!(code(&outcome), 0);
     assert!(outcome.policy.system_ns > outcome.policy.user_ns, "{:?}", outcome.policy);
 }
@@ -64,13 +64,13 @@ fn sampled_while_alive_and_by_thread_where_threads_are_apart() {
             pause();
         }"),
     );
-    let job = start(&[program.path()], veto(), Count::default());
+    let job = start(&[program.path()], veto(), CheckingPolicy::default());
     let (handle, main) = (job.handle(), job.main());
     eventually("a thread runs", || look(&handle, |count| count.threads) == 1);
     let apart = handle.call(move |supervisor, count| {
         let other = supervisor.tasks.ids().into_iter().find(|tid| *tid != main).expect("the thread lives");
         supervisor.charge_process(main, count);
-        supervisor.tasks.account_apart(main);
+        supervisor.tasks.account_by_thread(main);
         (other, count.user_ns + count.system_ns)
     });
     let (other, before) = apart.unwrap();

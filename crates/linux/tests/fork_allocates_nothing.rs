@@ -16,10 +16,10 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-struct Counting;
+struct CountingAllocator;
 
 // SAFETY: the system's allocator does everything; the count touches neither memory nor layout.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller's promise is passed on.
@@ -39,7 +39,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn allocations(work: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
@@ -50,13 +50,13 @@ fn allocations(work: impl FnOnce()) -> u64 {
 const TASKS: usize = 64;
 
 /// A host that keeps its tasks in a table of fixed size, so that all that is counted is core's.
-struct Table([Option<CssSetId>; TASKS]);
+struct FixedTable([Option<CssSetId>; TASKS]);
 
 fn at(task: Tid) -> usize {
     usize::try_from(task.0).expect("a task's number")
 }
 
-impl HostView for Table {
+impl HostView for FixedTable {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         self.css_set(task)?;
         Some(TaskFacts {
@@ -98,7 +98,7 @@ impl HostView for Table {
     }
 }
 
-impl Host for Table {
+impl Host for FixedTable {
     fn place(&mut self, task: Tid, set: CssSetId) {
         self.0[at(task)] = Some(set);
     }
@@ -117,8 +117,8 @@ impl Host for Table {
 }
 
 /// All controllers in one hierarchy, a named one beside it, and a task three levels down with a limit on each.
-fn world() -> (Engine, Table, Tid, CgroupId) {
-    let (mut engine, mut host) = (Engine::new(), Table([None; TASKS]));
+fn world() -> (Engine, FixedTable, Tid, CgroupId) {
+    let (mut engine, mut host) = (Engine::new(), FixedTable([None; TASKS]));
     let (owner, task) = (Caller::root(Tid(1)), Tid(1));
     penfold_subsystems::load_all(&mut engine, &mut host).expect("all controllers load");
     let mut cgroup = engine.mount(&mut host, &owner, "all,clone_children").expect("they mount").root;
@@ -133,7 +133,7 @@ fn world() -> (Engine, Table, Tid, CgroupId) {
     (engine, host, task, cgroup)
 }
 
-fn usage(engine: &mut Engine, host: &mut Table, cgroup: CgroupId) -> String {
+fn usage(engine: &mut Engine, host: &mut FixedTable, cgroup: CgroupId) -> String {
     let file = engine.find_file(cgroup, "pids.current").expect("the file is there");
     let content = engine.read(host, &Caller::root(Tid(1)), cgroup, file).expect("it can be read");
     String::from_utf8(content).expect("a text").trim_end().to_owned()

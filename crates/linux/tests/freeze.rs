@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Count, Program, Scratch, compile, eventually, finish, look, start, veto};
+use common::{CProgram, CheckingPolicy, OutputFile, compile, eventually, finish, look, start, veto};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use penfold_linux::trace::{Handle, Job, Tid};
@@ -39,20 +39,20 @@ const WATCHED: &str = r"
         return 0;
     }";
 
-struct Watched {
-    job: Option<Job<Count>>,
-    handle: Handle<Count>,
-    scratch: Scratch,
-    _program: Program,
+struct WatchedCommand {
+    job: Option<Job<CheckingPolicy>>,
+    handle: Handle<CheckingPolicy>,
+    scratch: OutputFile,
+    _program: CProgram,
     child: Tid,
 }
 
-impl Watched {
+impl WatchedCommand {
     fn start(argument: Option<&str>) -> Self {
-        let (program, scratch) = (compile(WATCHED), Scratch::new());
+        let (program, scratch) = (compile(WATCHED), OutputFile::new());
         let mut argv = vec![program.path(), scratch.path().to_str().unwrap()];
         argv.extend(argument);
-        let job = start(&argv, veto(), Count::default());
+        let job = start(&argv, veto(), CheckingPolicy::default());
         let handle = job.handle();
         let mut watched = Self { job: Some(job), handle, scratch, _program: program, child: Tid(0) };
         eventually("the child counts", || watched.field(0) > 0 && watched.field(1) > 0);
@@ -98,7 +98,7 @@ impl Watched {
 
 #[test]
 fn nothing_runs_and_nobody_sees() {
-    let mut watched = Watched::start(None);
+    let mut watched = WatchedCommand::start(None);
     for round in 1..=20 {
         watched.freeze();
         assert!(!watched.counts() || !watched.counts(), "the last increment was under way at most");
@@ -115,7 +115,7 @@ fn nothing_runs_and_nobody_sees() {
 
 #[test]
 fn group_stop_is_seen_by_the_parent_and_outlives_a_freeze() {
-    let mut watched = Watched::start(None);
+    let mut watched = WatchedCommand::start(None);
     for round in 1..=10 {
         watched.signal(Signal::SIGSTOP);
         eventually("the parent sees the stop", || watched.field(3) == round);
@@ -139,7 +139,7 @@ fn group_stop_is_seen_by_the_parent_and_outlives_a_freeze() {
 
 #[test]
 fn stopped_while_frozen() {
-    let mut watched = Watched::start(None);
+    let mut watched = WatchedCommand::start(None);
     watched.freeze();
     watched.signal(Signal::SIGSTOP);
     assert!(!watched.counts());
@@ -153,14 +153,14 @@ fn stopped_while_frozen() {
 
 #[test]
 fn a_frozen_task_can_be_killed() {
-    let mut watched = Watched::start(None);
+    let mut watched = WatchedCommand::start(None);
     watched.freeze();
     watched.end();
 }
 
 #[test]
 fn frozen_in_the_midst_of_forks() {
-    let mut watched = Watched::start(Some("forks"));
+    let mut watched = WatchedCommand::start(Some("forks"));
     for _ in 0..50 {
         watched.freeze();
         let child = watched.child;
@@ -178,7 +178,7 @@ fn frozen_in_the_midst_of_forks() {
 
 #[test]
 fn children_are_born_frozen() {
-    let mut watched = Watched::start(Some("forks"));
+    let mut watched = WatchedCommand::start(Some("forks"));
     watched.handle.call(|_, count| count.frozen = true).unwrap();
     let main = watched.job.as_ref().unwrap().main();
     let child = watched.child;
@@ -208,7 +208,7 @@ fn children_are_born_frozen() {
 fn a_process_that_waits_for_its_vfork_child_counts_as_frozen() {
     let program =
         compile(r"int main(void) { if (vfork() == 0) { usleep(300000); _exit(0); } for (;;) pause(); }");
-    let job = start(&[program.path()], veto(), Count::default());
+    let job = start(&[program.path()], veto(), CheckingPolicy::default());
     let (handle, main) = (job.handle(), job.main());
     eventually("the child is there", || look(&handle, |count| count.living.len()) == 2);
     handle.call(move |supervisor, _| supervisor.tasks.freeze(main)).unwrap();

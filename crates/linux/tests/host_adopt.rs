@@ -9,9 +9,9 @@ use std::collections::HashSet;
 
 use common::{compile, eventually};
 use contained::run_time;
-use hosted::{Hosted, Stranger, lives, status};
+use hosted::{OutsideProcess, TestHost, lives, status};
 use nix::sys::signal::Signal;
-use penfold_linux::trace::{AdoptError, AtEnd, ExecOptions, ReleaseError};
+use penfold_linux::trace::{AdoptError, AtEnd, DetachError, ExecOptions};
 
 const PYTHON: &str = "/usr/bin/python3";
 
@@ -41,8 +41,8 @@ fn sorted(mut tasks: Vec<i32>) -> Vec<i32> {
     tasks
 }
 
-fn worker() -> Stranger {
-    let mut worker = Stranger::start(&[PYTHON, "-c", WORKER]);
+fn worker() -> OutsideProcess {
+    let mut worker = OutsideProcess::start(&[PYTHON, "-c", WORKER]);
     assert_eq!(worker.line(), "ready");
     worker
 }
@@ -57,7 +57,7 @@ fn is_free(pid: i32) -> bool {
 
 #[test]
 fn a_running_process_is_adopted_moved_frozen_and_let_go() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("adopted");
     let mut worker = worker();
     hosted.host.adopt(Tid(worker.pid)).expect("it can be traced");
@@ -91,13 +91,13 @@ fn a_running_process_is_adopted_moved_frozen_and_let_go() {
     let other: i32 = worker.line().parse().expect("a number");
     assert!(hosted.tasks(cgroup).contains(&other));
 
-    hosted.host.release(Tid(worker.pid)).expect("nothing keeps it");
+    hosted.host.detach(Tid(worker.pid)).expect("nothing keeps it");
     assert!(is_free(worker.pid));
     assert_eq!(sorted(hosted.tasks(cgroup)), sorted(vec![child, other]), "the children stay");
     worker.kill(Signal::SIGUSR1);
     let third: i32 = worker.line().parse().expect("it can fork");
     assert!(!hosted.tasks(cgroup).contains(&third));
-    assert_eq!(hosted.host.release(Tid(worker.pid)), Err(ReleaseError::Unknown(Tid(worker.pid))));
+    assert_eq!(hosted.host.detach(Tid(worker.pid)), Err(DetachError::Unknown(Tid(worker.pid))));
     hosted.host.adopt(Tid(worker.pid)).expect("it can be adopted again");
     assert_eq!(hosted.host.adopt(Tid(worker.pid)), Err(AdoptError::Known(Tid(worker.pid))));
 }
@@ -105,7 +105,7 @@ fn a_running_process_is_adopted_moved_frozen_and_let_go() {
 #[test]
 fn stopping_leaves_adopted_processes_running_untraced() {
     for (state, end) in [("THAWED", AtEnd::Kill), ("FROZEN", AtEnd::Kill), ("FROZEN", AtEnd::Leave)] {
-        let hosted = Hosted::start();
+        let hosted = TestHost::start();
         let cgroup = hosted.cgroup("adopted");
         let mut worker = worker();
         hosted.host.adopt(Tid(worker.pid)).expect("it can be traced");
@@ -133,7 +133,7 @@ fn stopping_leaves_adopted_processes_running_untraced() {
 
 #[test]
 fn a_process_that_job_control_has_stopped_stays_stopped() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let mut worker = worker();
     let stopped = |pid| status(pid, "State").is_some_and(|state| state.starts_with(['T', 't']));
     worker.kill(Signal::SIGSTOP);
@@ -160,7 +160,7 @@ fn a_process_that_job_control_has_stopped_stays_stopped() {
 
 #[test]
 fn adoption_is_refused_with_the_reason() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let adopt = |pid| hosted.host.adopt(pid).expect_err("it can't be adopted");
     assert_eq!(adopt(Tid(std::process::id() as i32)), AdoptError::Itself);
     assert_eq!(adopt(Tid(4_194_303)), AdoptError::NoProcess(Tid(4_194_303)));
@@ -173,18 +173,18 @@ fn adoption_is_refused_with_the_reason() {
     );
 
     let worker = worker();
-    let other = Hosted::start();
+    let other = TestHost::start();
     other.host.adopt(Tid(worker.pid)).expect("nobody has it");
     let error = adopt(Tid(worker.pid));
     assert!(matches!(&error, AdoptError::Traced { tracer, .. } if tracer == "penfold-tracer"), "{error}");
     assert_eq!(error.errno(), nix::errno::Errno::EPERM);
     assert_eq!(hosted.read(hosted.root, "tasks"), "");
-    other.host.release(Tid(worker.pid)).expect("nothing keeps it");
+    other.host.detach(Tid(worker.pid)).expect("nothing keeps it");
     assert_eq!(hosted.host.adopt(Tid(worker.pid)), Ok(()));
 
     let mine = hosted.exec(hosted.root, &["sleep", "100"], ExecOptions::default());
     assert_eq!(adopt(mine.pid()), AdoptError::Known(mine.pid()));
-    assert_eq!(hosted.host.release(mine.pid()), Err(ReleaseError::Filtered(mine.pid())));
+    assert_eq!(hosted.host.detach(mine.pid()), Err(DetachError::Filtered(mine.pid())));
     hosted.host.stop(AtEnd::Kill).expect("not stopped before");
     assert_eq!(adopt(Tid(worker.pid)), AdoptError::Gone);
 }
@@ -230,16 +230,16 @@ fn threads_that_fork_while_they_are_adopted_lose_no_child() {
         }"#,
     );
     for _ in 0..5 {
-        let hosted = Hosted::start();
-        let mut stranger = Stranger::start(&[program.path()]);
-        assert_eq!(stranger.line(), "ready");
+        let hosted = TestHost::start();
+        let mut outside = OutsideProcess::start(&[program.path()]);
+        assert_eq!(outside.line(), "ready");
         std::thread::sleep(std::time::Duration::from_millis(20));
         let began = std::time::Instant::now();
-        hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
+        hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
         let (took, returned) = (began.elapsed(), now());
         assert!(hosted.tasks(hosted.root).len() >= 8, "its threads");
         let untraced = || -> Vec<i32> {
-            let mut pids = hosted::children(stranger.pid);
+            let mut pids = hosted::children(outside.pid);
             pids.retain(|pid| is_untraced(*pid));
             pids
         };
@@ -264,7 +264,7 @@ fn threads_that_fork_while_they_are_adopted_lose_no_child() {
 }
 
 fn a_stranger_of_root_is_refused() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     // the process that has started this one
     let pid = nix::unistd::getppid().as_raw();
     let error = hosted.host.adopt(Tid(pid)).expect_err("it is root's");
@@ -284,7 +284,7 @@ fn nobody_adopts_a_process_of_root() {
         return;
     }
     // where everybody may execute it
-    let copy = common::Copy::of(&std::env::current_exe().expect("our own path"));
+    let copy = common::ProgramCopy::of(&std::env::current_exe().expect("our own path"));
     let mut alone = std::process::Command::new(copy.path());
     std::os::unix::process::CommandExt::uid(&mut alone, 65534);
     std::os::unix::process::CommandExt::gid(&mut alone, 65534);

@@ -5,14 +5,14 @@ mod contained;
 mod hosted;
 
 use common::{compile, eventually};
-use hosted::{FORKER, Hosted, Stranger, ready, status, tell};
+use hosted::{FORKER, OutsideProcess, TestHost, ready, status, tell};
 use nix::sys::signal::Signal;
 use penfold_core::Tid;
 use penfold_linux::trace::{AdoptError, AtEnd, ExecOptions, TracedCalls};
 
 #[test]
 fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
-    let earlier = Hosted::start();
+    let earlier = TestHost::start();
     let cgroup = earlier.cgroup("limited");
     earlier.write(cgroup, "pids.max", 3);
     let mut forker = ready(FORKER);
@@ -41,7 +41,7 @@ fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
     earlier.host.stop(AtEnd::Leave).expect("not stopped before");
     assert_eq!(tell(&mut forker), "0 ENOSYS");
 
-    let later = Hosted::start();
+    let later = TestHost::start();
     let cgroup = later.cgroup("limited");
     later.write(cgroup, "pids.max", 4);
     let filter = known.filter.expect("asserted above");
@@ -85,15 +85,15 @@ fn a_process_that_executes_programs_all_the_time_is_adopted_whole() {
         }"#,
     );
     for _ in 0..20 {
-        let hosted = Hosted::start();
+        let hosted = TestHost::start();
         let cgroup = hosted.cgroup("limited");
         hosted.write(cgroup, "pids.max", 100);
-        let mut stranger = Stranger::start(&[program.path()]);
-        assert_eq!(stranger.line(), "ready");
-        hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
-        hosted.write(cgroup, "cgroup.procs", stranger.pid);
+        let mut outside = OutsideProcess::start(&[program.path()]);
+        assert_eq!(outside.line(), "ready");
+        hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
+        hosted.write(cgroup, "cgroup.procs", outside.pid);
         eventually("all its threads are members, with their filter", || {
-            let threads = hosted::threads(stranger.pid);
+            let threads = hosted::threads(outside.pid);
             let members = hosted.tasks(cgroup);
             threads.len() == 4
                 && threads.iter().all(|tid| members.contains(tid))
@@ -123,11 +123,11 @@ fn a_process_that_is_moved_while_a_thread_executes_a_program_stays_where_it_was_
             for (;;) pause();
         }"#,
     );
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("here");
-    let mut stranger = Stranger::start(&[program.path()]);
-    assert_eq!(stranger.line(), "ready");
-    let pid = stranger.pid;
+    let mut outside = OutsideProcess::start(&[program.path()]);
+    assert_eq!(outside.line(), "ready");
+    let pid = outside.pid;
     hosted.host.adopt(Tid(pid)).expect("it can be traced");
     // a stop that is still to come would hold a thread up for as long as the supervisor is kept below
     let waits = |tid: &i32| status(*tid, "State").is_some_and(|state| state.starts_with('S'));
@@ -140,6 +140,6 @@ fn a_process_that_is_moved_while_a_thread_executes_a_program_stays_where_it_was_
         engine.write(host, &contained::owner(), cgroup, file, pid.to_string().as_bytes())
     });
     moved.expect("the host runs").expect("it may move");
-    assert_eq!(stranger.line(), "again");
+    assert_eq!(outside.line(), "again");
     assert_eq!((hosted.tasks(cgroup), hosted.tasks(hosted.root)), (vec![pid], vec![]));
 }

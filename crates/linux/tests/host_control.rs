@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use common::{eventually, shell};
 use contained::owner;
-use hosted::{Hosted, status};
+use hosted::{TestHost, status};
 use penfold_core::{Engine, Errno, Event, Release, control_file::FileId};
-use penfold_linux::trace::{AtEnd, ExecOptions, Gone, TraceHost, TracedCalls, Workshop};
+use penfold_linux::trace::{AtEnd, ExecOptions, Gone, JobBuilder, TraceHost, TracedCalls};
 
 #[test]
 fn directories_are_made_on_many_threads_while_jobs_fork() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("job");
     hosted.write(cgroup, "pids.max", 10);
     let storm = hosted.exec(
@@ -66,7 +66,7 @@ fn directories_are_made_on_many_threads_while_jobs_fork() {
 
 #[test]
 fn a_request_on_the_callers_thread_reaches_the_tasks() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("job");
     let control = hosted.host.control();
     let sleeps = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());
@@ -110,7 +110,7 @@ fn a_request_on_the_callers_thread_reaches_the_tasks() {
 #[test]
 fn a_command_is_started_with_the_filter_of_its_place() {
     let none = TracedCalls { fork: false, affinity: false, sockets: false };
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let (free, limited, bound) = (hosted.cgroup("free"), hosted.cgroup("limited"), hosted.cgroup("bound"));
     hosted.write(limited, "pids.max", 5);
     hosted.write(bound, "cpuset.cpus", 0);
@@ -131,10 +131,10 @@ fn a_command_is_started_with_the_filter_of_its_place() {
 /// All that it takes after a hierarchy was unmounted by one thread and mounted otherwise.
 #[test]
 fn hierarchies_are_mounted_and_unmounted_at_once() {
-    let mut workshop = Workshop::new(false);
-    let (engine, host) = workshop.parts();
+    let mut builder = JobBuilder::new(false);
+    let (engine, host) = builder.parts();
     penfold_subsystems::load_all(engine, host).expect("all controllers load");
-    let host = TraceHost::start(workshop).expect("the host starts");
+    let host = TraceHost::start(builder).expect("the host starts");
     let control = host.control();
     for options in ["pids,cpuacct", "cpuset", "freezer,name=f", "none,name=empty"] {
         let shown = control.request(|engine, host| {
@@ -152,14 +152,14 @@ fn hierarchies_are_mounted_and_unmounted_at_once() {
 #[test]
 fn releases_and_events_are_handed_over_as_they_come() {
     let (tell, told) = mpsc::channel();
-    let mut workshop = Workshop::new(false);
-    let (engine, host) = workshop.parts();
+    let mut builder = JobBuilder::new(false);
+    let (engine, host) = builder.parts();
     penfold_subsystems::load_all(engine, host).expect("all controllers load");
     let root =
         engine.mount(host, &owner(), "all,clone_children,release_agent=/agent").expect("they mount").root;
     engine.watch(true);
-    workshop.on_change(move |releases, events| tell.send((releases, events)).expect("the test waits"));
-    let hosted = Hosted { host: TraceHost::start(workshop).expect("the host starts"), root };
+    builder.on_change(move |releases, events| tell.send((releases, events)).expect("the test waits"));
+    let hosted = TestHost { host: TraceHost::start(builder).expect("the host starts"), root };
     let cgroup = hosted.cgroup("job");
     let wait = Duration::from_secs(10);
     let collect = |enough: &dyn Fn(&[Release], &[Event]) -> bool| {

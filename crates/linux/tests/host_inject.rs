@@ -6,11 +6,11 @@ mod hosted;
 
 use std::time::Duration;
 
-use common::{Program, compile, eventually};
-use hosted::{FORKER, Hosted, Stranger, lives, ready, status, tell};
+use common::{CProgram, compile, eventually};
+use hosted::{FORKER, OutsideProcess, TestHost, lives, ready, status, tell};
 use nix::sys::signal::Signal;
 use penfold_core::{Errno, Tid};
-use penfold_linux::trace::{AtEnd, ReleaseError};
+use penfold_linux::trace::{AtEnd, DetachError};
 
 /// Like [`FORKER`] with threads, of which it has four.
 const THREADER: &str = "
@@ -33,7 +33,7 @@ while True: time.sleep(0.01)";
 
 #[test]
 fn an_adopted_process_is_held_to_a_limit_like_any_other() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 4);
     let mut forker = ready(FORKER);
@@ -57,7 +57,7 @@ fn an_adopted_process_is_held_to_a_limit_like_any_other() {
 
 #[test]
 fn a_limit_is_set_where_an_adopted_process_is() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let (cgroup, other) = (hosted.cgroup("limited"), hosted.cgroup("other"));
     let mut forker = ready(FORKER);
     hosted.host.adopt(Tid(forker.pid)).expect("it can be traced");
@@ -69,12 +69,12 @@ fn a_limit_is_set_where_an_adopted_process_is() {
     hosted.write(other, "pids.max", 3);
     hosted.write(other, "tasks", forker.pid);
     assert_eq!(tell(&mut forker), "2 EAGAIN", "the limit of where it is now");
-    assert_eq!(hosted.host.release(Tid(forker.pid)), Err(ReleaseError::Filtered(Tid(forker.pid))));
+    assert_eq!(hosted.host.detach(Tid(forker.pid)), Err(DetachError::Filtered(Tid(forker.pid))));
 }
 
 #[test]
 fn threads_of_an_adopted_process_are_limited() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 9);
     let mut threader = ready(THREADER);
@@ -93,23 +93,23 @@ fn threads_of_an_adopted_process_are_limited() {
 #[test]
 fn shells_that_write_their_own_number_are_limited() {
     for (shell, message) in [("dash", "Cannot fork"), ("bash", "Resource temporarily unavailable")] {
-        let hosted = Hosted::start();
+        let hosted = TestHost::start();
         let cgroup = hosted.cgroup("limited");
         hosted.write(cgroup, "pids.max", 3);
         let script = "trap 'for i in 1 2 3 4; do sleep 100 & done; echo made' USR1
             echo ready; for i in 1 2 3 4 5 6 7 8 9; do sleep 100 & wait $!; done";
-        let mut stranger = Stranger::start(&[shell, "-c", &format!("exec 2>&1; {script}")]);
-        assert_eq!(stranger.line(), "ready");
-        hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
-        hosted.write(cgroup, "tasks", stranger.pid);
-        stranger.kill(Signal::SIGUSR1);
-        let refusal = stranger.line();
+        let mut outside = OutsideProcess::start(&[shell, "-c", &format!("exec 2>&1; {script}")]);
+        assert_eq!(outside.line(), "ready");
+        hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
+        hosted.write(cgroup, "tasks", outside.pid);
+        outside.kill(Signal::SIGUSR1);
+        let refusal = outside.line();
         assert!(refusal.contains(message), "{shell}: {refusal}");
         assert!(hosted.tasks(cgroup).len() <= 3);
         if shell == "bash" {
             // it tries again and again
             hosted.write(cgroup, "pids.max", 20);
-            while stranger.line() != "made" {}
+            while outside.line() != "made" {}
             assert!(hosted.tasks(cgroup).len() > 4, "a limit that is raised lets more pass");
         }
     }
@@ -121,7 +121,7 @@ fn somebody_elses_process_renounces_new_privileges_for_it() {
         eprintln!("skipped: takes root");
         return;
     }
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 2);
     let mut forker = ready(&format!(
@@ -134,7 +134,7 @@ fn somebody_elses_process_renounces_new_privileges_for_it() {
 }
 
 /// Waits in one way for about 400 ms and checks that it was not disturbed.
-fn waiter() -> Program {
+fn waiter() -> CProgram {
     compile(
         r#"
         #include <sys/epoll.h>
@@ -206,7 +206,7 @@ fn waiter() -> Program {
 #[test]
 fn whatever_a_process_waits_in_goes_on_as_if_nothing_had_been() {
     let program = waiter();
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 100);
     let kinds = [
@@ -224,20 +224,21 @@ fn whatever_a_process_waits_in_goes_on_as_if_nothing_had_been() {
         "ppoll-signal",
         "spin",
     ];
-    let mut waiters: Vec<Stranger> = kinds
+    let mut waiters: Vec<OutsideProcess> = kinds
         .iter()
         .map(|kind| {
-            let mut stranger = Stranger::start(&["sh", "-c", "exec \"$@\" 2>&1", "sh", program.path(), kind]);
-            assert_eq!(stranger.line(), "ready");
+            let mut outside =
+                OutsideProcess::start(&["sh", "-c", "exec \"$@\" 2>&1", "sh", program.path(), kind]);
+            assert_eq!(outside.line(), "ready");
             std::thread::sleep(Duration::from_millis(30));
-            hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
-            hosted.write(cgroup, "tasks", stranger.pid);
-            stranger
+            hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
+            hosted.write(cgroup, "tasks", outside.pid);
+            outside
         })
         .collect();
-    for (kind, stranger) in kinds.iter().zip(&mut waiters) {
-        eventually("it has its filter", || status(stranger.pid, "Seccomp").as_deref() == Some("2"));
-        assert_eq!(stranger.line(), "undisturbed", "{kind}");
+    for (kind, outside) in kinds.iter().zip(&mut waiters) {
+        eventually("it has its filter", || status(outside.pid, "Seccomp").as_deref() == Some("2"));
+        assert_eq!(outside.line(), "undisturbed", "{kind}");
     }
 }
 
@@ -272,16 +273,16 @@ fn no_signal_is_lost_to_it() {
         }"#,
     );
     for wait in [0, 1, 3, 10, 20, 40] {
-        let hosted = Hosted::start();
+        let hosted = TestHost::start();
         let cgroup = hosted.cgroup("limited");
         hosted.write(cgroup, "pids.max", 100);
-        let mut stranger = Stranger::start(&[program.path()]);
-        assert_eq!(stranger.line(), "ready");
+        let mut outside = OutsideProcess::start(&[program.path()]);
+        assert_eq!(outside.line(), "ready");
         std::thread::sleep(Duration::from_millis(wait));
-        hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
-        hosted.write(cgroup, "tasks", stranger.pid);
-        assert_eq!(stranger.line(), "all", "{wait}");
-        assert_eq!(status(stranger.pid, "Seccomp").as_deref(), Some("2"));
+        hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
+        hosted.write(cgroup, "tasks", outside.pid);
+        assert_eq!(outside.line(), "all", "{wait}");
+        assert_eq!(status(outside.pid, "Seccomp").as_deref(), Some("2"));
     }
 }
 
@@ -302,25 +303,25 @@ fn a_storm_of_forks_that_is_caught_loses_nobody() {
         }"#,
     );
     for _ in 0..10 {
-        let hosted = Hosted::start();
+        let hosted = TestHost::start();
         let cgroup = hosted.cgroup("limited");
         hosted.write(cgroup, "pids.max", 40);
-        let mut stranger = Stranger::start(&[program.path()]);
-        assert_eq!(stranger.line(), "ready");
+        let mut outside = OutsideProcess::start(&[program.path()]);
+        assert_eq!(outside.line(), "ready");
         std::thread::sleep(Duration::from_millis(10));
-        hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
-        hosted.write(cgroup, "cgroup.procs", stranger.pid);
+        hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
+        hosted.write(cgroup, "cgroup.procs", outside.pid);
         eventually("it is held at its limit", || {
             hosted.read(cgroup, "pids.events") != "max 0" && hosted.read(cgroup, "pids.current") != "0"
         });
-        let older = hosted::children(stranger.pid);
+        let older = hosted::children(outside.pid);
         eventually("those made before it was a member have ended", || {
             older.iter().all(|child| !lives(*child))
         });
         for _ in 0..20 {
             let current: u64 = hosted.read(cgroup, "pids.current").parse().expect("a number");
             assert!(current <= 40, "{current}");
-            for child in hosted::children(stranger.pid) {
+            for child in hosted::children(outside.pid) {
                 let traced = status(child, "TracerPid");
                 let alive = lives(child);
                 assert!(!alive || traced.as_deref() != Some("0"), "{child} has escaped");
@@ -336,7 +337,7 @@ fn a_storm_of_forks_that_is_caught_loses_nobody() {
 
 #[test]
 fn what_has_a_filter_of_its_own_is_refused() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let (free, limited) = (hosted.cgroup("free"), hosted.cgroup("limited"));
     hosted.write(limited, "pids.max", 10);
     let program = compile(
@@ -352,20 +353,20 @@ fn what_has_a_filter_of_its_own_is_refused() {
             for (;;) pause();
         }"#,
     );
-    let mut stranger = Stranger::start(&[program.path()]);
-    assert_eq!(stranger.line(), "ready");
-    hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
-    let (errno, message) = hosted.refused(limited, "cgroup.procs", stranger.pid);
+    let mut outside = OutsideProcess::start(&[program.path()]);
+    assert_eq!(outside.line(), "ready");
+    hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
+    let (errno, message) = hosted.refused(limited, "cgroup.procs", outside.pid);
     assert_eq!(errno, Errno::EOPNOTSUPP);
-    assert!(message.contains(&format!("task {}", stranger.pid)), "{message}");
+    assert!(message.contains(&format!("task {}", outside.pid)), "{message}");
     assert!(message.contains("a system call filter of its own"), "{message}");
-    hosted.write(free, "cgroup.procs", stranger.pid);
+    hosted.write(free, "cgroup.procs", outside.pid);
     assert_eq!(hosted.refused(free, "pids.max", 10).0, Errno::EOPNOTSUPP);
     assert_eq!(hosted.read(free, "pids.max"), "max");
     hosted.write(limited, "pids.max", "max");
-    hosted.write(limited, "cgroup.procs", stranger.pid);
+    hosted.write(limited, "cgroup.procs", outside.pid);
     hosted.write(free, "pids.max", 10);
-    hosted.host.release(Tid(stranger.pid)).expect("it has no filter of ours");
+    hosted.host.detach(Tid(outside.pid)).expect("it has no filter of ours");
 }
 
 #[test]
@@ -376,7 +377,7 @@ fn what_an_adopted_process_asks_of_its_cpus_is_clamped() {
         eprintln!("skipped: takes two CPUs");
         return;
     }
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("bound");
     hosted.write(cgroup, "cpuset.cpus", 0);
     let program = "
@@ -386,21 +387,21 @@ def ask(*_):
 signal.signal(signal.SIGUSR1, ask); signal.alarm(60)
 print('ready', flush=True)
 while True: time.sleep(0.02)";
-    let mut stranger = ready(program);
-    hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
-    assert_eq!(tell(&mut stranger), "{0, 1}");
-    hosted.write(cgroup, "tasks", stranger.pid);
-    assert_eq!(tell(&mut stranger), "{0}");
+    let mut outside = ready(program);
+    hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
+    assert_eq!(tell(&mut outside), "{0, 1}");
+    hosted.write(cgroup, "tasks", outside.pid);
+    assert_eq!(tell(&mut outside), "{0}");
     // a limit now needs more of the filter
     hosted.write(cgroup, "pids.max", 1);
     assert_eq!(hosted.read(cgroup, "pids.max"), "1");
-    eventually("it has both filters", || status(stranger.pid, "Seccomp_filters").as_deref() == Some("2"));
-    assert_eq!(tell(&mut stranger), "{0}");
+    eventually("it has both filters", || status(outside.pid, "Seccomp_filters").as_deref() == Some("2"));
+    assert_eq!(tell(&mut outside), "{0}");
 }
 
 #[test]
 fn a_process_with_a_filter_goes_on_when_the_host_ends_but_can_not_fork() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 2);
     let mut forker = ready(FORKER);
@@ -423,13 +424,13 @@ fn a_process_that_waits_for_its_vfork_child_gets_it_afterwards() {
             for (;;) pause();
         }"#,
     );
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 1);
-    let mut stranger = Stranger::start(&[program.path()]);
-    assert_eq!(stranger.line(), "ready");
+    let mut outside = OutsideProcess::start(&[program.path()]);
+    assert_eq!(outside.line(), "ready");
     std::thread::sleep(Duration::from_millis(50));
-    hosted.host.adopt(Tid(stranger.pid)).expect("it can be traced");
-    hosted.write(cgroup, "tasks", stranger.pid);
-    assert_eq!(stranger.line(), "11 11");
+    hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
+    hosted.write(cgroup, "tasks", outside.pid);
+    assert_eq!(outside.line(), "11 11");
 }

@@ -8,8 +8,8 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Scratch, eventually, shell};
-use hosted::{Hosted, lives, status};
+use common::{OutputFile, eventually, shell};
+use hosted::{TestHost, lives, status};
 use nix::unistd::pipe;
 use penfold_linux::trace::{
     self, AtEnd, Command, ExecError, ExecOptions, ResourceLimit, Session, StartError, TRACER_NAME, User,
@@ -33,7 +33,7 @@ os._exit(made)";
 
 #[test]
 fn three_jobs_keep_three_limits() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let mut jobs = Vec::new();
     for (name, limit) in [("a", 3), ("b", 5), ("c", 9)] {
         let cgroup = hosted.cgroup(name);
@@ -74,12 +74,12 @@ fn three_jobs_keep_three_limits() {
 
 #[test]
 fn a_job_may_leave_something_running() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let (kept, gone) = (hosted.cgroup("kept"), hosted.cgroup("gone"));
-    let scratch = Scratch::new();
+    let scratch = OutputFile::new();
     let script = format!("sleep 100 & echo $! >> {}", scratch.path().display());
     let leave = ExecOptions { leave_running: true, ..ExecOptions::default() };
-    let status_of = |running: trace::Running| running.wait().expect("it ran");
+    let status_of = |running: trace::TracedCommand| running.wait().expect("it ran");
     assert_eq!(status_of(hosted.exec(kept, &shell(&script), leave)), 0);
     assert_eq!(status_of(hosted.exec(gone, &shell(&script), ExecOptions::default())), 0);
     let pids: Vec<i32> = scratch.text().lines().map(|line| line.parse().expect("a number")).collect();
@@ -96,7 +96,7 @@ fn a_job_may_leave_something_running() {
 
 #[test]
 fn a_bomb_of_one_job_ends_with_it() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let (bomb, calm) = (hosted.cgroup("bomb"), hosted.cgroup("calm"));
     hosted.write(bomb, "pids.max", 40);
     let still = hosted.exec(calm, &["sleep", "100"], ExecOptions::default());
@@ -114,7 +114,7 @@ fn a_bomb_of_one_job_ends_with_it() {
 
 #[test]
 fn a_command_that_cannot_run_says_why_and_harms_nobody() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("job");
     let missing = hosted.exec(cgroup, &["/nonexistent/program"], ExecOptions::default());
     let error = missing.wait().expect_err("there is no such program");
@@ -140,7 +140,7 @@ fn a_command_runs_as_somebody_else_in_a_session_of_its_own() {
         eprintln!("skipped: takes root");
         return;
     }
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let cgroup = hosted.cgroup("job");
     hosted.write(cgroup, "pids.max", 3);
     let (hear, output) = pipe().expect("a pipe");
@@ -177,7 +177,7 @@ fn a_command_runs_as_somebody_else_in_a_session_of_its_own() {
 
 #[test]
 fn a_command_has_a_terminal_of_its_own() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let pty = nix::pty::openpty(None, None).expect("a terminal");
     let slave = Arc::new(pty.slave);
     let script = "[ $(ps -o sid= -p $$) = $$ ] && echo leads; [ -t 0 ] && tty; echo there > /dev/tty
@@ -218,7 +218,7 @@ fn a_command_has_a_terminal_of_its_own() {
 
 #[test]
 fn a_command_has_the_limits_that_it_is_given() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let (hear, output) = pipe().expect("a pipe");
     let mut command = Command::new(["bash", "-c", "umask; ulimit -Sn; ulimit -Hn; ulimit -c; nice"]);
     command.stdio[1] = Some(Arc::new(output));
@@ -256,7 +256,7 @@ fn tracer_activity() -> Vec<String> {
 }
 
 fn an_idle_host_uses_no_cpu() {
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     // soon: what was under way may take its time on a busy machine
     let idle = |what| {
         eventually(what, || {

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{compile, eventually};
-use hosted::{Hosted, Stranger, status, threads};
+use hosted::{OutsideProcess, TestHost, status, threads};
 use nix::sys::signal::Signal;
 use penfold_core::{CgroupId, Tid};
 use penfold_linux::trace::{AdoptError, ExecOptions};
 
 /// Runs commands in another cgroup while `work` goes on. Returns how many have run, and the longest time of one.
-fn meanwhile(hosted: &Hosted, other: CgroupId, work: impl FnOnce()) -> (u32, Duration) {
+fn meanwhile(hosted: &TestHost, other: CgroupId, work: impl FnOnce()) -> (u32, Duration) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let commands = scope.spawn(|| {
@@ -61,12 +61,12 @@ int main(int argc, char **argv) {
 fn an_io_worker_keeps_nothing_waiting() {
     let program = compile(IO_WORKER);
     for arguments in [&[][..], &["poll"][..]] {
-        let mut ring = Stranger::start(&[&[program.path()], arguments].concat());
+        let mut ring = OutsideProcess::start(&[&[program.path()], arguments].concat());
         if ring.line() == "none" {
             return println!("skipped: io_uring is not to be had here");
         }
         eventually("a worker is there", || threads(ring.pid).len() > 1);
-        let hosted = Hosted::start();
+        let hosted = TestHost::start();
         let (cgroup, other) = (hosted.cgroup("ring"), hosted.cgroup("other"));
         let (commands, _) = meanwhile(&hosted, other, || {
             hosted.host.adopt(Tid(ring.pid)).expect("it can be traced");
@@ -114,14 +114,14 @@ int main(void) {
 #[test]
 fn an_exec_that_hangs_fails_its_own_adoption_only() {
     let program = compile(HANGING_EXEC);
-    let mut hangs = Stranger::start(&[program.path()]);
+    let mut hangs = OutsideProcess::start(&[program.path()]);
     assert_eq!(hangs.line(), "ready");
     eventually("it executes", || {
         std::fs::read_to_string(format!("/proc/{}/syscall", hangs.pid))
             .is_ok_and(|call| call.starts_with("59 "))
             || status(hangs.pid, "State").is_some_and(|state| state.starts_with('D'))
     });
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let other = hosted.cgroup("other");
     let (commands, _) = meanwhile(&hosted, other, || {
         let refused = hosted.host.adopt(Tid(hangs.pid)).expect_err("it does not answer");
@@ -145,9 +145,9 @@ fn a_process_that_two_requests_adopt_is_moved_whole() {
         }"#,
     );
     for _ in 0..3 {
-        let mut crowd = Stranger::start(&[program.path()]);
+        let mut crowd = OutsideProcess::start(&[program.path()]);
         assert_eq!(crowd.line(), "ready");
-        let hosted = Hosted::start();
+        let hosted = TestHost::start();
         let cgroup = hosted.cgroup("crowd");
         hosted.write(cgroup, "pids.max", 2000);
         std::thread::scope(|scope| {
@@ -184,12 +184,12 @@ fn a_vfork_parent_keeps_nothing_waiting() {
             for (;;) pause();
         }"#,
     );
-    let mut parent = Stranger::start(&[program.path()]);
+    let mut parent = OutsideProcess::start(&[program.path()]);
     assert_eq!(parent.line(), "ready");
     eventually("it waits for its child", || {
         status(parent.pid, "State").is_some_and(|state| state.starts_with('D'))
     });
-    let hosted = Hosted::start();
+    let hosted = TestHost::start();
     let (cgroup, other) = (hosted.cgroup("parent"), hosted.cgroup("other"));
     let (commands, _) = meanwhile(&hosted, other, || {
         hosted.host.adopt(Tid(parent.pid)).expect("it can be traced");

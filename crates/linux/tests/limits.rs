@@ -2,8 +2,10 @@
 
 mod common;
 
-use common::{Count, code, compile, eventually, finish, look, run, start, veto};
-use penfold_linux::trace::{Command, Fork, Gone, Job, Notice, Options, Policy, Supervisor, Tasks, Tid};
+use common::{CheckingPolicy, code, compile, eventually, finish, look, run, start, veto};
+use penfold_linux::trace::{
+    Command, Fork, Gone, Job, Notice, Policy, Supervisor, TaskTable, Tid, TraceOptions,
+};
 
 /// A user of its own, whose processes nobody else counts.
 const FORKS_FAIL: &str = r"
@@ -19,7 +21,7 @@ const FORKS_FAIL: &str = r"
 #[test]
 fn a_fork_that_fails_in_the_kernel_gives_its_charge_back() {
     let program = compile(FORKS_FAIL);
-    let outcome = run(&[program.path()], veto(), Count::limited(2));
+    let outcome = run(&[program.path()], veto(), CheckingPolicy::limited(2));
     assert_eq!(code(&outcome), 0);
     assert_eq!((outcome.policy.cancelled, outcome.policy.refused, outcome.policy.processes), (100, 0, 0));
 }
@@ -27,11 +29,11 @@ fn a_fork_that_fails_in_the_kernel_gives_its_charge_back() {
 #[test]
 fn counters_are_exact_also_for_a_task_that_never_stops_again() {
     let program = compile(FORKS_FAIL);
-    let job = start(&[program.path(), "spin"], veto(), Count::default());
+    let job = start(&[program.path(), "spin"], veto(), CheckingPolicy::default());
     let handle = job.handle();
     // more when an interrupt makes the kernel restart a fork
     eventually("all charges are given back", || look(&handle, |count| count.cancelled) >= 100);
-    assert_eq!(look(&handle, Count::usage), 1);
+    assert_eq!(look(&handle, CheckingPolicy::usage), 1);
     handle.call(|supervisor, _| supervisor.close()).unwrap();
     finish(job);
 }
@@ -58,7 +60,7 @@ fn a_stale_charge_refuses_nobody() {
         }"),
     );
     // main, its spinning child, and one place
-    let outcome = run(&[program.path()], veto(), Count::limited(3));
+    let outcome = run(&[program.path()], veto(), CheckingPolicy::limited(3));
     assert_eq!(code(&outcome), 0);
     assert_eq!(outcome.policy.processes, 21);
 }
@@ -73,7 +75,7 @@ fn ptrace_inside_is_refused_and_told_once() {
             return 0;
         }",
     );
-    let outcome = run(&[program.path()], Options::default(), Count::default());
+    let outcome = run(&[program.path()], TraceOptions::default(), CheckingPolicy::default());
     assert_eq!(code(&outcome), 0);
     let [Notice::PtraceRefused { comm, .. }] = &outcome.policy.notices[..] else {
         panic!("{:?}", outcome.policy.notices)
@@ -81,8 +83,8 @@ fn ptrace_inside_is_refused_and_told_once() {
     assert!(comm.starts_with("penfold-test"));
 }
 
-fn affinity() -> Options {
-    Options { affinity: true, ..Options::default() }
+fn affinity() -> TraceOptions {
+    TraceOptions { affinity: true, ..TraceOptions::default() }
 }
 
 #[test]
@@ -115,7 +117,7 @@ fn affinity_is_clamped() {
             return 0;
         }",
     );
-    let policy = Count { allowed: Some([0].into_iter().collect()), ..Count::default() };
+    let policy = CheckingPolicy { allowed: Some([0].into_iter().collect()), ..CheckingPolicy::default() };
     assert_eq!(code(&run(&[program.path()], affinity(), policy)), 0);
 }
 
@@ -129,7 +131,7 @@ fn a_wish_outlives_a_change_of_the_group() {
             for (;;) pause();
         }",
     );
-    let job = start(&[program.path()], affinity(), Count::default());
+    let job = start(&[program.path()], affinity(), CheckingPolicy::default());
     let handle = job.handle();
     eventually("the child is there", || look(&handle, |count| count.living.len()) == 2);
     let shown = |tid: Tid| {
@@ -139,7 +141,7 @@ fn a_wish_outlives_a_change_of_the_group() {
     };
     let apply = |cpus: Vec<usize>| {
         let mask: penfold_core::host::IndexSet = cpus.into_iter().collect();
-        let apply = move |supervisor: &mut Supervisor<Count>, _: &mut Count| {
+        let apply = move |supervisor: &mut Supervisor<CheckingPolicy>, _: &mut CheckingPolicy| {
             let tasks = supervisor.tasks.ids();
             for tid in &tasks {
                 supervisor.tasks.apply_affinity(*tid, &mask).unwrap();
@@ -156,20 +158,22 @@ fn a_wish_outlives_a_change_of_the_group() {
 
 #[test]
 fn a_policy_that_panics_takes_the_job_with_it_and_leaves_nobody_waiting() {
-    struct Panics;
-    impl Policy for Panics {
+    struct PanickingPolicy;
+    impl Policy for PanickingPolicy {
         type Task = ();
         type Common = ();
 
-        fn forked(&mut self, _: &mut Tasks<(), ()>, _: Fork) {
+        fn forked(&mut self, _: &mut TaskTable<(), ()>, _: Fork) {
             panic!("as the test wants");
         }
     }
     let script = "kill -STOP $$; (sleep 100) & wait";
     let command = Command::new(["sh", "-c", script]);
-    let job = Job::start(command, Options::default(), Panics).unwrap();
+    let job = Job::start(command, TraceOptions::default(), PanickingPolicy).unwrap();
     let (handle, main) = (job.handle(), job.main());
-    let stopped = move |job: &mut Supervisor<Panics>, _: &mut Panics| job.tasks.is_group_stopped(main);
+    let stopped = move |job: &mut Supervisor<PanickingPolicy>, _: &mut PanickingPolicy| {
+        job.tasks.is_group_stopped(main)
+    };
     eventually("it waits for us", || handle.call(stopped) == Ok(true));
     handle.call(move |job, _| job.tasks.kill(main, libc::SIGCONT)).unwrap().unwrap();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.wait()));

@@ -5,11 +5,11 @@ mod common;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
-use common::{Count, Scratch, eventually};
+use common::{CheckingPolicy, OutputFile, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use penfold_linux::trace::{self, Job, Options, Signals};
+use penfold_linux::trace::{self, ForwardedSignals, Job, TraceOptions};
 
 /// What a supervisor of its own, in another process, runs; in its environment.
 const SCRIPT: &str = "PENFOLD_TEST_SCRIPT";
@@ -18,11 +18,11 @@ const SCRIPT: &str = "PENFOLD_TEST_SCRIPT";
 const KEEP: &str = "PENFOLD_TEST_KEEP";
 
 fn supervise(script: &str) -> i32 {
-    let signals = Signals::block();
+    let signals = ForwardedSignals::block();
     let exit_kill = std::env::var_os(KEEP).is_none();
-    let options = Options { exit_kill, fork_veto: true, follow_stops: true, ..Options::default() };
+    let options = TraceOptions { exit_kill, fork_veto: true, follow_stops: true, ..TraceOptions::default() };
     let command = trace::Command::new(common::shell(script));
-    let outcome = match Job::start(command, options, Count::limited(200)) {
+    let outcome = match Job::start(command, options, CheckingPolicy::limited(200)) {
         Ok(job) => job.wait_forwarding(&signals),
         Err(error) => {
             eprintln!("{error}");
@@ -53,7 +53,7 @@ fn gone(pid: &str) -> bool {
 }
 
 fn the_job_dies_with_its_supervisor() {
-    let scratch = Scratch::new();
+    let scratch = OutputFile::new();
     let script = format!(
         "(setsid sh -c 'echo $$; exec sleep 100' &) >> {0}; echo $$ >> {0}; sleep 100",
         scratch.path().display()
@@ -68,7 +68,7 @@ fn the_job_dies_with_its_supervisor() {
 }
 
 fn the_job_outlives_its_supervisor_when_asked_to() {
-    let scratch = Scratch::new();
+    let scratch = OutputFile::new();
     let script = format!("echo $$ >> {}; exec sleep 100", scratch.path().display());
     let mut child = supervisor(&script).env(KEEP, "1").spawn().unwrap();
     eventually("it runs", || scratch.text().ends_with('\n'));
@@ -83,7 +83,7 @@ fn the_job_outlives_its_supervisor_when_asked_to() {
 
 fn signals_sent_to_the_supervisor_are_passed_on() {
     for (signal, code) in [(Signal::SIGTERM, 33), (Signal::SIGUSR1, 34), (Signal::SIGINT, 35)] {
-        let scratch = Scratch::new();
+        let scratch = OutputFile::new();
         let script = format!(
             "trap 'exit 33' TERM; trap 'exit 34' USR1; trap 'exit 35' INT; echo > {}; while :; do sleep 0.01; done",
             scratch.path().display()
@@ -101,7 +101,7 @@ fn a_signal_to_the_own_group_is_not_passed_on_again() {
 }
 
 fn a_stop_from_outside_stops_the_supervisor_too() {
-    let scratch = Scratch::new();
+    let scratch = OutputFile::new();
     let script =
         format!("echo > {0}; until grep -q end {0}; do sleep 0.01; done; exit 9", scratch.path().display());
     let mut child = supervisor(&script).spawn().unwrap();

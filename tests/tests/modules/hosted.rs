@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use penfold_core::{Caller, CgroupId, Engine, Error, Tid, host::Host};
-use penfold_linux::trace::{AtEnd, Command, ExecOptions, Running, TraceHost, Workshop};
+use penfold_linux::trace::{AtEnd, Command, ExecOptions, JobBuilder, TraceHost, TracedCommand};
 use penfold_module::loader::Controller;
 
 pub struct Hosted {
@@ -17,7 +17,7 @@ pub fn owner() -> Caller {
 
 impl Hosted {
     pub fn start() -> Hosted {
-        Hosted { host: TraceHost::start(Workshop::new(false)).expect("the host starts") }
+        Hosted { host: TraceHost::start(JobBuilder::new(false)).expect("the host starts") }
     }
 
     /// Works on the engine, on the tracer thread.
@@ -55,7 +55,7 @@ impl Hosted {
         self.with(move |engine, host| engine.rmdir(host, &owner(), cgroup)).expect("it is empty");
     }
 
-    pub fn exec<S: AsRef<str>>(&self, cgroup: Option<CgroupId>, argv: &[S]) -> Running {
+    pub fn exec<S: AsRef<str>>(&self, cgroup: Option<CgroupId>, argv: &[S]) -> TracedCommand {
         let command = Command::new(argv.iter().map(AsRef::as_ref));
         self.host.exec(command, cgroup, ExecOptions::default()).expect("it starts")
     }

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use penfold_linux::release::run_agent;
-use penfold_linux::trace::{Command, ContainError, Contained, Ended, Notice, Options, Signals, Workshop};
+use penfold_linux::trace::{
+    Command, FinishedJob, ForwardedSignals, JobBuilder, JobError, Notice, RunningJob, TraceOptions,
+};
 use penfold_server::escape::escape;
 
 use super::arguments::Arguments;
@@ -17,12 +19,12 @@ use crate::settings;
 /// The name of a job's cgroup that has no other.
 const GROUP: &str = "job";
 
-pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<EndedJob, Failure> {
-    let mut workshop = Workshop::new(arguments.best_effort);
-    workshop.on_notice(tell);
+pub(super) fn run(arguments: &Arguments, signals: &ForwardedSignals) -> Result<EndedJob, Failure> {
+    let mut builder = JobBuilder::new(arguments.best_effort);
+    builder.on_notice(tell);
     // those of jobs inside this one
-    workshop.allow_later_rules();
-    let (engine, host) = workshop.parts();
+    builder.allow_later_rules();
+    let (engine, host) = builder.parts();
     let group = arguments.group.as_deref().unwrap_or(GROUP);
     let wanted = (&arguments.module[..], &arguments.set[..]);
     let (cgroup, root) =
@@ -30,16 +32,16 @@ pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<EndedJob, 
     for setting in &arguments.set {
         settings::apply(engine, host, &owner(), [cgroup, root], setting).map_err(Failure::own)?;
     }
-    let warnings = workshop.warnings().to_vec();
+    let warnings = builder.warnings().to_vec();
     for warning in &warnings {
         eprintln!("penfold: warning: {warning}");
     }
-    let options = Options { follow_stops: true, ..Options::default() };
+    let options = TraceOptions { follow_stops: true, ..TraceOptions::default() };
     let began = Instant::now();
     let mut command = Command::new(arguments.command.iter());
     let socket = JobSocket::new();
     socket.name_to(&mut command);
-    let contained = workshop.start(command, cgroup, options).map_err(|error| not_started(&error))?;
+    let contained = builder.start(command, cgroup, options).map_err(|error| not_started(&error))?;
     socket.serve(contained.control());
     let mut ended = wait(contained, signals)?;
     while let Some(release) = ended.parts().0.take_release() {
@@ -53,10 +55,10 @@ pub(super) fn run(arguments: &Arguments, signals: &Signals) -> Result<EndedJob, 
     Ok(EndedJob { status: ended.status, facts })
 }
 
-fn wait(contained: Contained, signals: &Signals) -> Result<Ended, Failure> {
+fn wait(contained: RunningJob, signals: &ForwardedSignals) -> Result<FinishedJob, Failure> {
     contained.wait_forwarding(signals).map_err(|error| match error {
-        ContainError::Start(error) => not_started(&error),
-        ContainError::Attach(_) => Failure::own(error),
+        JobError::Start(error) => not_started(&error),
+        JobError::Attach(_) => Failure::own(error),
     })
 }
 

@@ -11,7 +11,7 @@ mod temporary_modules;
 
 use std::process::ExitCode;
 
-use penfold_linux::trace::Signals;
+use penfold_linux::trace::ForwardedSignals;
 
 pub(crate) use self::arguments::Arguments;
 use self::arguments::HostName;
@@ -22,7 +22,7 @@ use crate::report::{self, Destination};
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> ExitCode {
     // Before any other thread exists, so that all inherit the mask.
-    let signals = Signals::block();
+    let signals = ForwardedSignals::block();
     match attempt(arguments, global, &signals) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> ExitCode {
     }
 }
 
-fn attempt(arguments: &Arguments, global: &Global, signals: &Signals) -> Result<u8, Failure> {
+fn attempt(arguments: &Arguments, global: &Global, signals: &ForwardedSignals) -> Result<u8, Failure> {
     let HostName::Trace = arguments.host;
     let json = arguments.json.as_ref().map(Destination::open).transpose().map_err(Failure::own)?;
     let parent = parent_engine::find(arguments, global).map_err(Failure::before_command)?;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use nix::errno::Errno;
-use penfold_linux::trace::{Command, Guest, Signals};
+use penfold_linux::trace::{Command, ForwardedSignals, PausedChild};
 use penfold_server::protocol::AttachCall;
 
 use super::arguments::Arguments;
@@ -18,7 +18,7 @@ use crate::report::Facts;
 pub(super) fn run(
     arguments: &Arguments,
     mut parent: ParentEngine,
-    signals: &Signals,
+    signals: &ForwardedSignals,
 ) -> Result<EndedJob, Failure> {
     let modules = TemporaryModules::load(&mut parent, &arguments.module).map_err(Failure::before_command)?;
     let mut job =
@@ -31,7 +31,11 @@ pub(super) fn run(
     done
 }
 
-fn run_in(arguments: &Arguments, job: &mut RemoteJob, signals: &Signals) -> Result<EndedJob, Failure> {
+fn run_in(
+    arguments: &Arguments,
+    job: &mut RemoteJob,
+    signals: &ForwardedSignals,
+) -> Result<EndedJob, Failure> {
     for setting in &arguments.set {
         job.set(setting).map_err(|failure| failure.of(format!("-s {setting}")).before_command())?;
     }
@@ -47,8 +51,9 @@ fn run_in(arguments: &Arguments, job: &mut RemoteJob, signals: &Signals) -> Resu
 
 /// Runs the command in the job's cgroups: as our own child, which keeps terminal, session, limits and open files as
 /// they are, where the engine can take it in with all that the cgroups ask for; otherwise the daemon starts it.
-fn command(arguments: &Arguments, job: &mut RemoteJob, signals: &Signals) -> Result<i32, Failure> {
-    let child = Guest::fork(&Command::new(arguments.command.iter())).map_err(|error| not_started(&error))?;
+fn command(arguments: &Arguments, job: &mut RemoteJob, signals: &ForwardedSignals) -> Result<i32, Failure> {
+    let child =
+        PausedChild::fork(&Command::new(arguments.command.iter())).map_err(|error| not_started(&error))?;
     match place(&child, job) {
         Ok(()) => return child.run(signals).map_err(|error| not_started(&error)),
         Err(failure) if job.embedded || !can_be_started_there(&failure) => {
@@ -62,7 +67,7 @@ fn command(arguments: &Arguments, job: &mut RemoteJob, signals: &Signals) -> Res
     relay::run(&mut job.remote, &command)
 }
 
-fn place(child: &Guest, job: &mut RemoteJob) -> Result<(), Failure> {
+fn place(child: &PausedChild, job: &mut RemoteJob) -> Result<(), Failure> {
     for cgroup in job.cgroups.clone() {
         let call = AttachCall { cgroup: cgroup.0.clone(), task: child.pid().0.into(), process: true };
         job.remote.call(&call).map_err(|failure| failure.of(&cgroup))?;

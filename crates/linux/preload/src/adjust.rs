@@ -1,8 +1,8 @@
 //! What happens to a descriptor that the program has just opened.
 
 use crate::descriptor::{Descriptor, path_of};
-use crate::mapping::Mapping;
-use crate::place::{Place, place};
+use crate::mapped_buffer::MappedBuffer;
+use crate::proc_file::{ProcFile, proc_file};
 use crate::{real, rewrite, settings};
 
 /// `f_type` of the real `/proc`.
@@ -20,23 +20,23 @@ fn replaced(fd: i32) -> Option<()> {
     // a file of this name elsewhere may look like one of /proc
     (real::file_system(fd)? == PROC_SUPER_MAGIC).then_some(())?;
     let path = path_of(fd)?;
-    match place(path.bytes())? {
-        Place::Mounts => table(fd, rewrite::mounts),
-        Place::MountInfo => table(fd, rewrite::mountinfo),
-        Place::Text(number, name) => text(fd, number, name),
+    match proc_file(path.bytes())? {
+        ProcFile::Mounts => table(fd, rewrite::mounts),
+        ProcFile::MountInfo => table(fd, rewrite::mountinfo),
+        ProcFile::Text(number, name) => text(fd, number, name),
     }
 }
 
-fn table(fd: i32, rewrite: fn(&[u8], bool, &mut Mapping) -> Option<()>) -> Option<()> {
-    let hide = settings::hide();
-    let mut kernels = Mapping::new();
+fn table(fd: i32, rewrite: fn(&[u8], bool, &mut MappedBuffer) -> Option<()>) -> Option<()> {
+    let hide = settings::hides_kernel_mounts();
+    let mut kernels = MappedBuffer::new();
     // Through a descriptor of its own, so that the program's stays at its beginning.
     let path = path_of(fd)?;
     kernels.read_all(Descriptor::open_path(&path)?.number())?;
     if !rewrite::concerns(kernels.bytes(), hide) {
         return None;
     }
-    let mut ours = Mapping::new();
+    let mut ours = MappedBuffer::new();
     rewrite(kernels.bytes(), hide, &mut ours)?;
     Descriptor::with(&ours)?.replace(fd)
 }
@@ -45,9 +45,9 @@ fn table(fd: i32, rewrite: fn(&[u8], bool, &mut Mapping) -> Option<()>) -> Optio
 fn text(fd: i32, number: &[u8], name: &[u8]) -> Option<()> {
     let directory = settings::proc_directory()?.to_bytes();
     let path = if number.is_empty() {
-        crate::descriptor::Path::new(&[directory, b"/", name])
+        crate::descriptor::PathBuffer::new(&[directory, b"/", name])
     } else {
-        crate::descriptor::Path::new(&[directory, b"/", number, b"/", name])
+        crate::descriptor::PathBuffer::new(&[directory, b"/", number, b"/", name])
     };
     Descriptor::open_path(&path?)?.replace(fd)
 }

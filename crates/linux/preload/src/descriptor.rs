@@ -2,15 +2,15 @@
 
 use std::ffi::CStr;
 
-use crate::mapping::Mapping;
+use crate::mapped_buffer::MappedBuffer;
 
 /// A path in memory of a fixed size.
-pub(crate) struct Path {
+pub(crate) struct PathBuffer {
     bytes: [u8; libc::PATH_MAX as usize],
     length: usize,
 }
 
-impl Path {
+impl PathBuffer {
     /// `None` if the parts together are too long for a path.
     pub(crate) fn new(parts: &[&[u8]]) -> Option<Self> {
         let mut path = Self { bytes: [0; libc::PATH_MAX as usize], length: 0 };
@@ -61,12 +61,12 @@ impl Descriptor {
     }
 
     /// Opens a file for reading.
-    pub(crate) fn open_path(path: &Path) -> Option<Self> {
+    pub(crate) fn open_path(path: &PathBuffer) -> Option<Self> {
         Self::open(path.c_str())
     }
 
     /// A file in memory with this content, open for reading only, at its beginning.
-    pub(crate) fn with(content: &Mapping) -> Option<Self> {
+    pub(crate) fn with(content: &MappedBuffer) -> Option<Self> {
         // SAFETY: the name ends with a NUL.
         let made = unsafe { libc::syscall(libc::SYS_memfd_create, c"mounts".as_ptr(), libc::MFD_CLOEXEC) };
         let memory = Self::new(made)?;
@@ -76,7 +76,7 @@ impl Descriptor {
             let written = unsafe { libc::syscall(libc::SYS_write, memory.0, rest.as_ptr(), rest.len()) };
             rest = &rest[usize::try_from(written).ok().filter(|written| *written > 0)?..];
         }
-        Self::open_path(&own(memory.0)?)
+        Self::open_path(&proc_self_fd(memory.0)?)
     }
 
     pub(crate) fn number(&self) -> i32 {
@@ -101,14 +101,14 @@ impl Drop for Descriptor {
 }
 
 /// `/proc/self/fd/FD`
-fn own(fd: i32) -> Option<Path> {
-    Path::new(&[b"/proc/self/fd/", decimal(u32::try_from(fd).ok()?, &mut [0; 10])])
+fn proc_self_fd(fd: i32) -> Option<PathBuffer> {
+    PathBuffer::new(&[b"/proc/self/fd/", decimal(u32::try_from(fd).ok()?, &mut [0; 10])])
 }
 
 /// The path of the file that a descriptor is open on.
-pub(crate) fn path_of(fd: i32) -> Option<Path> {
-    let link = own(fd)?;
-    let mut path = Path::new(&[])?;
+pub(crate) fn path_of(fd: i32) -> Option<PathBuffer> {
+    let link = proc_self_fd(fd)?;
+    let mut path = PathBuffer::new(&[])?;
     let (target, room) = (path.bytes.as_mut_ptr(), path.bytes.len() - 1);
     // SAFETY: the link's name ends with a NUL and `room` bytes at `target` can be written.
     let read =
@@ -131,16 +131,16 @@ mod tests {
     #[test]
     fn paths_that_are_too_long_are_none() {
         let half = [b'a'; libc::PATH_MAX as usize / 2];
-        assert!(Path::new(&[&half, &half[1..]]).is_some());
-        assert!(Path::new(&[&half, &half]).is_none());
+        assert!(PathBuffer::new(&[&half, &half[1..]]).is_some());
+        assert!(PathBuffer::new(&[&half, &half]).is_none());
     }
 
     #[test]
     fn content_is_read_from_its_beginning_and_cannot_be_written() {
-        let mut content = Mapping::new();
+        let mut content = MappedBuffer::new();
         content.push(b"some text").expect("memory");
         let descriptor = Descriptor::with(&content).expect("a descriptor");
-        let mut read = Mapping::new();
+        let mut read = MappedBuffer::new();
         read.read_all(descriptor.number()).expect("readable");
         assert_eq!(read.bytes(), b"some text");
         // SAFETY: the buffer is one byte long.

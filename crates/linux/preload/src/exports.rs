@@ -10,9 +10,9 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use libc::{FILE, mode_t};
 
 use crate::adjust::adjust;
-use crate::place::may_be;
-use crate::real::{Real, set_errno};
-use crate::statfs::told;
+use crate::proc_file::may_be_proc_file;
+use crate::real::{RealFunction, set_errno};
+use crate::statfs::reported_type;
 
 /// Looks a function up as what it is, or returns as if the system did not have it.
 macro_rules! real {
@@ -33,7 +33,7 @@ macro_rules! real {
 /// `path` is null or ends with a NUL.
 unsafe fn interesting(path: *const c_char) -> bool {
     // SAFETY: as the caller promises.
-    !path.is_null() && may_be(unsafe { CStr::from_ptr(path) }.to_bytes())
+    !path.is_null() && may_be_proc_file(unsafe { CStr::from_ptr(path) }.to_bytes())
 }
 
 /// Whether a call with these flags can give what was read from `/proc`: not for writing, not only for the path.
@@ -45,16 +45,16 @@ fn mode_given(flags: c_int, mode: mode_t) -> c_uint {
     if flags & libc::O_CREAT != 0 || flags & libc::O_TMPFILE == libc::O_TMPFILE { mode } else { 0 }
 }
 
-type Open = unsafe extern "C" fn(*const c_char, c_int, ...) -> c_int;
-type Openat = unsafe extern "C" fn(c_int, *const c_char, c_int, ...) -> c_int;
-type OpenChecked = unsafe extern "C" fn(*const c_char, c_int) -> c_int;
-type OpenatChecked = unsafe extern "C" fn(c_int, *const c_char, c_int) -> c_int;
-type Fopen = unsafe extern "C" fn(*const c_char, *const c_char) -> *mut FILE;
-type Freopen = unsafe extern "C" fn(*const c_char, *const c_char, *mut FILE) -> *mut FILE;
+type OpenFn = unsafe extern "C" fn(*const c_char, c_int, ...) -> c_int;
+type OpenatFn = unsafe extern "C" fn(c_int, *const c_char, c_int, ...) -> c_int;
+type OpenCheckedFn = unsafe extern "C" fn(*const c_char, c_int) -> c_int;
+type OpenatCheckedFn = unsafe extern "C" fn(c_int, *const c_char, c_int) -> c_int;
+type FopenFn = unsafe extern "C" fn(*const c_char, *const c_char) -> *mut FILE;
+type FreopenFn = unsafe extern "C" fn(*const c_char, *const c_char, *mut FILE) -> *mut FILE;
 
 macro_rules! open {
     ($($name:ident, $real:ident, $symbol:literal;)*) => {$(
-        static $real: Real = Real::new($symbol);
+        static $real: RealFunction = RealFunction::new($symbol);
 
         /// open(2)
         ///
@@ -62,7 +62,7 @@ macro_rules! open {
         /// As that of the C library.
         #[unsafe(no_mangle)]
         pub(crate) unsafe extern "C" fn $name(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
-            let real = real!($real as Open, else -1);
+            let real = real!($real as OpenFn, else -1);
             // SAFETY: the caller's arguments, passed on.
             let fd = unsafe { real(path, flags, mode_given(flags, mode)) };
             // SAFETY: the caller gave a string.
@@ -76,7 +76,7 @@ macro_rules! open {
 
 macro_rules! openat {
     ($($name:ident, $real:ident, $symbol:literal;)*) => {$(
-        static $real: Real = Real::new($symbol);
+        static $real: RealFunction = RealFunction::new($symbol);
 
         /// openat(2)
         ///
@@ -84,7 +84,7 @@ macro_rules! openat {
         /// As that of the C library.
         #[unsafe(no_mangle)]
         pub(crate) unsafe extern "C" fn $name(at: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
-            let real = real!($real as Openat, else -1);
+            let real = real!($real as OpenatFn, else -1);
             // SAFETY: the caller's arguments, passed on.
             let fd = unsafe { real(at, path, flags, mode_given(flags, mode)) };
             // SAFETY: the caller gave a string.
@@ -98,7 +98,7 @@ macro_rules! openat {
 
 macro_rules! open_checked {
     ($($name:ident, $real:ident, $symbol:literal;)*) => {$(
-        static $real: Real = Real::new($symbol);
+        static $real: RealFunction = RealFunction::new($symbol);
 
         /// open(2) as programs built with `_FORTIFY_SOURCE` call it.
         ///
@@ -106,7 +106,7 @@ macro_rules! open_checked {
         /// As that of the C library.
         #[unsafe(no_mangle)]
         pub(crate) unsafe extern "C" fn $name(path: *const c_char, flags: c_int) -> c_int {
-            let real = real!($real as OpenChecked, else -1);
+            let real = real!($real as OpenCheckedFn, else -1);
             // SAFETY: the caller's arguments, passed on.
             let fd = unsafe { real(path, flags) };
             // SAFETY: the caller gave a string.
@@ -120,7 +120,7 @@ macro_rules! open_checked {
 
 macro_rules! openat_checked {
     ($($name:ident, $real:ident, $symbol:literal;)*) => {$(
-        static $real: Real = Real::new($symbol);
+        static $real: RealFunction = RealFunction::new($symbol);
 
         /// openat(2) as programs built with `_FORTIFY_SOURCE` call it.
         ///
@@ -128,7 +128,7 @@ macro_rules! openat_checked {
         /// As that of the C library.
         #[unsafe(no_mangle)]
         pub(crate) unsafe extern "C" fn $name(at: c_int, path: *const c_char, flags: c_int) -> c_int {
-            let real = real!($real as OpenatChecked, else -1);
+            let real = real!($real as OpenatCheckedFn, else -1);
             // SAFETY: the caller's arguments, passed on.
             let fd = unsafe { real(at, path, flags) };
             // SAFETY: the caller gave a string.
@@ -159,7 +159,7 @@ unsafe fn adjust_stream(path: *const c_char, mode: *const c_char, stream: *mut F
 
 macro_rules! fopen {
     ($($name:ident, $real:ident, $symbol:literal;)*) => {$(
-        static $real: Real = Real::new($symbol);
+        static $real: RealFunction = RealFunction::new($symbol);
 
         /// fopen(3) and setmntent(3), which have the same arguments.
         ///
@@ -167,7 +167,7 @@ macro_rules! fopen {
         /// As that of the C library.
         #[unsafe(no_mangle)]
         pub(crate) unsafe extern "C" fn $name(path: *const c_char, mode: *const c_char) -> *mut FILE {
-            let real = real!($real as Fopen, else std::ptr::null_mut());
+            let real = real!($real as FopenFn, else std::ptr::null_mut());
             // SAFETY: the caller's arguments, passed on.
             let stream = unsafe { real(path, mode) };
             // SAFETY: the caller gave strings, and the stream was opened just now.
@@ -179,7 +179,7 @@ macro_rules! fopen {
 
 macro_rules! freopen {
     ($($name:ident, $real:ident, $symbol:literal;)*) => {$(
-        static $real: Real = Real::new($symbol);
+        static $real: RealFunction = RealFunction::new($symbol);
 
         /// freopen(3)
         ///
@@ -191,7 +191,7 @@ macro_rules! freopen {
             mode: *const c_char,
             stream: *mut FILE,
         ) -> *mut FILE {
-            let real = real!($real as Freopen, else std::ptr::null_mut());
+            let real = real!($real as FreopenFn, else std::ptr::null_mut());
             // SAFETY: the caller's arguments, passed on.
             let stream = unsafe { real(path, mode, stream) };
             // SAFETY: the caller gave strings, and the stream was opened just now.
@@ -203,7 +203,7 @@ macro_rules! freopen {
 
 macro_rules! statfs {
     ($($name:ident, $kind:ty, $real:ident, $symbol:literal;)*) => {$(
-        static $real: Real = Real::new($symbol);
+        static $real: RealFunction = RealFunction::new($symbol);
 
         /// statfs(2)
         ///
@@ -216,7 +216,7 @@ macro_rules! statfs {
             let done = unsafe { real(path, answer) };
             if done == 0 {
                 // SAFETY: the call has just read this string and written this answer.
-                unsafe { (*answer).f_type = told((*answer).f_type, libc::AT_FDCWD, CStr::from_ptr(path)) };
+                unsafe { (*answer).f_type = reported_type((*answer).f_type, libc::AT_FDCWD, CStr::from_ptr(path)) };
             }
             done
         }
@@ -225,7 +225,7 @@ macro_rules! statfs {
 
 macro_rules! fstatfs {
     ($($name:ident, $kind:ty, $real:ident, $symbol:literal;)*) => {$(
-        static $real: Real = Real::new($symbol);
+        static $real: RealFunction = RealFunction::new($symbol);
 
         /// fstatfs(2)
         ///
@@ -238,7 +238,7 @@ macro_rules! fstatfs {
             let done = unsafe { real(fd, answer) };
             if done == 0 {
                 // SAFETY: the call has just written this answer.
-                unsafe { (*answer).f_type = told((*answer).f_type, fd, c"") };
+                unsafe { (*answer).f_type = reported_type((*answer).f_type, fd, c"") };
             }
             done
         }

@@ -12,8 +12,8 @@
 mod adjust;
 mod descriptor;
 mod exports;
-mod mapping;
-mod place;
+mod mapped_buffer;
+mod proc_file;
 mod real;
 mod rewrite;
 mod settings;

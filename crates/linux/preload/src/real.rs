@@ -5,12 +5,12 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// A function of the next library that has it, looked up once.
-pub(crate) struct Real {
+pub(crate) struct RealFunction {
     name: &'static CStr,
     address: AtomicPtr<c_void>,
 }
 
-impl Real {
+impl RealFunction {
     pub(crate) const fn new(name: &'static CStr) -> Self {
         Self { name, address: AtomicPtr::new(ptr::null_mut()) }
     }

@@ -1,6 +1,6 @@
 //! The mount tables with penfold's lines as the kernel's cgroup v1 would have them.
 
-use crate::mapping::Mapping;
+use crate::mapped_buffer::MappedBuffer;
 
 /// What penfold's mounts have before the controllers in their type. The source is whatever the one who mounted wrote, as
 /// in the kernel.
@@ -41,7 +41,7 @@ fn general(option: &[u8]) -> bool {
 }
 
 /// Copies the options that cgroup has too, then the controllers.
-fn options(options: &[u8], controllers: &[u8], output: &mut Mapping) -> Option<()> {
+fn options(options: &[u8], controllers: &[u8], output: &mut MappedBuffer) -> Option<()> {
     let general = options.split(|byte| *byte == b',').filter(|option| general(option));
     let controllers = controllers.split(|byte| *byte == b'+').filter(|controller| !controller.is_empty());
     for (number, option) in general.chain(controllers).enumerate() {
@@ -64,7 +64,7 @@ pub(crate) fn concerns(table: &[u8], hide: bool) -> bool {
 }
 
 /// `/proc/PID/mounts`: source, mount point, type, options, and two numbers.
-pub(crate) fn mounts(table: &[u8], hide: bool, output: &mut Mapping) -> Option<()> {
+pub(crate) fn mounts(table: &[u8], hide: bool, output: &mut MappedBuffer) -> Option<()> {
     for line in table.split_inclusive(|byte| *byte == b'\n') {
         let mut fields = line.splitn(5, |byte| *byte == b' ');
         let mut field = || fields.next().unwrap_or_default();
@@ -87,7 +87,7 @@ pub(crate) fn mounts(table: &[u8], hide: bool, output: &mut Mapping) -> Option<(
 }
 
 /// One line of `/proc/PID/mountinfo` in its parts.
-struct Mount<'a> {
+struct MountLine<'a> {
     /// Everything up to the ` - `.
     head: &'a [u8],
     kind: &'a [u8],
@@ -97,17 +97,17 @@ struct Mount<'a> {
 }
 
 /// The separator is looked for behind the sixth field, since a mount point may be named `-`.
-fn parse(line: &[u8]) -> Option<Mount<'_>> {
+fn parse(line: &[u8]) -> Option<MountLine<'_>> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let sixth = line.iter().enumerate().filter(|(_, byte)| **byte == b' ').nth(5)?.0;
     let separator = sixth + line[sixth..].windows(3).position(|part| part == b" - ")?;
     let mut fields = line[separator + 3..].splitn(3, |byte| *byte == b' ');
     let (kind, source, flags) = (fields.next()?, fields.next()?, fields.next()?);
-    Some(Mount { head: &line[..separator], kind, source, flags })
+    Some(MountLine { head: &line[..separator], kind, source, flags })
 }
 
 /// `/proc/PID/mountinfo`. The root of a mount, its device and everything before the ` - ` stay.
-pub(crate) fn mountinfo(table: &[u8], hide: bool, output: &mut Mapping) -> Option<()> {
+pub(crate) fn mountinfo(table: &[u8], hide: bool, output: &mut MappedBuffer) -> Option<()> {
     for line in table.split_inclusive(|byte| *byte == b'\n') {
         let Some(mount) = parse(line) else {
             output.push(line)?;
@@ -149,10 +149,10 @@ fn number(digits: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
-    type Rewrite = fn(&[u8], bool, &mut Mapping) -> Option<()>;
+    type Rewrite = fn(&[u8], bool, &mut MappedBuffer) -> Option<()>;
 
     fn text(rewrite: Rewrite, table: &str, hide: bool) -> String {
-        let mut output = Mapping::new();
+        let mut output = MappedBuffer::new();
         rewrite(table.as_bytes(), hide, &mut output).expect("memory");
         String::from_utf8(output.bytes().to_vec()).expect("text")
     }

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 /// Whether the kernel's own cgroup mounts are to be hidden: `PENFOLD_SHIM_ONLY=1`.
-pub(crate) fn hide() -> bool {
+pub(crate) fn hides_kernel_mounts() -> bool {
     variable(c"PENFOLD_SHIM_ONLY").is_some_and(|value| value == c"1")
 }
 

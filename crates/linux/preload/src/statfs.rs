@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use crate::descriptor::Descriptor;
-use crate::mapping::Mapping;
+use crate::mapped_buffer::MappedBuffer;
 use crate::{real, rewrite};
 
 /// `f_type` of a FUSE file system.
@@ -13,7 +13,7 @@ const FUSE_SUPER_MAGIC: libc::c_long = 0x6573_5546;
 pub(crate) const CGROUP_SUPER_MAGIC: libc::c_long = 0x27_e0eb;
 
 /// The type to tell instead of the kernel's, for a file by its descriptor, or by its path from the current directory.
-pub(crate) fn told(kernels: libc::c_long, fd: i32, path: &CStr) -> libc::c_long {
+pub(crate) fn reported_type(kernels: libc::c_long, fd: i32, path: &CStr) -> libc::c_long {
     if kernels != FUSE_SUPER_MAGIC {
         return kernels;
     }
@@ -25,7 +25,7 @@ pub(crate) fn told(kernels: libc::c_long, fd: i32, path: &CStr) -> libc::c_long 
 
 fn is_penfolds(fd: i32, path: &CStr) -> Option<bool> {
     let device = device(fd, path)?;
-    let mut table = Mapping::new();
+    let mut table = MappedBuffer::new();
     table.read_all(Descriptor::open(c"/proc/self/mountinfo")?.number())?;
     Some(rewrite::is_penfolds(table.bytes(), libc::major(device), libc::minor(device)))
 }

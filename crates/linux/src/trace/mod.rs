@@ -22,12 +22,15 @@ mod os;
 mod tracer;
 
 pub use host::{
-    ContainError, Contained, Control, Ended, EnginePolicy, ExecError, ExecOptions, Guest, Killer, Machine,
-    Member, Running, Statistics, Stopped, Supervised, Survivor, TraceHost, Workshop, start_host,
+    Control, EnginePolicy, ExecError, ExecOptions, FinishedJob, JobBuilder, JobError, Killer, Machine,
+    Member, PausedChild, RunningJob, Statistics, StoppedHost, SupervisedTask, Survivor, TraceHost,
+    TracedCommand, start_host,
 };
-pub use os::{Command, ResourceLimit, Session, Signals, StartError, TracedCalls, User, can_mark_sockets};
+pub use os::{
+    Command, ForwardedSignals, ResourceLimit, Session, StartError, TracedCalls, User, can_mark_sockets,
+};
 pub use penfold_core::Tid;
 pub use tracer::{
-    AdoptError, AtEnd, Fork, Gone, Handle, Job, JobEnd, JobId, JobOptions, Launch, Notice, Options, Outcome,
-    Policy, Refusal, ReleaseError, Supervisor, TRACER_NAME, Tasks, TasksOf,
+    AdoptError, AtEnd, DetachError, Fork, ForkRefusal, Gone, Handle, Job, JobEnd, JobId, JobOptions,
+    JobOutcome, LaunchedJob, Notice, Policy, Supervisor, TRACER_NAME, TableOf, TaskTable, TraceOptions,
 };

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use penfold_linux::trace::{
-    Command, Fork, Handle, Job, Notice, Options, Outcome, Policy, Refusal, StartError, Tasks, Tid,
+    Command, Fork, ForkRefusal, Handle, Job, JobOutcome, Notice, Policy, StartError, TaskTable, Tid,
+    TraceOptions,
 };
 
 /// Counts, limits, and checks that what it is told makes sense.
 #[derive(Debug)]
-pub struct Count {
+pub struct CheckingPolicy {
     pub limit: usize,
     /// Living tasks, with their processes.
     pub living: HashMap<Tid, Tid>,
@@ -34,7 +35,7 @@ pub struct Count {
     pub frozen: bool,
 }
 
-impl Default for Count {
+impl Default for CheckingPolicy {
     fn default() -> Self {
         Self {
             limit: usize::MAX,
@@ -57,7 +58,7 @@ impl Default for Count {
     }
 }
 
-impl Count {
+impl CheckingPolicy {
     pub fn limited(limit: usize) -> Self {
         Self { limit, ..Self::default() }
     }
@@ -67,34 +68,34 @@ impl Count {
     }
 }
 
-impl Policy for Count {
+impl Policy for CheckingPolicy {
     type Task = ();
     type Common = ();
 
-    fn started(&mut self, _: &mut Tasks<(), ()>, main: Tid) -> Result<(), Errno> {
+    fn started(&mut self, _: &mut TaskTable<(), ()>, main: Tid) -> Result<(), Errno> {
         self.living.insert(main, main);
         self.peak = 1;
         Ok(())
     }
 
-    fn may_fork(&mut self, _: &mut Tasks<(), ()>, parent: Tid, certain: bool) -> Result<(), Refusal> {
+    fn may_fork(&mut self, _: &mut TaskTable<(), ()>, parent: Tid, certain: bool) -> Result<(), ForkRefusal> {
         assert!(self.living.contains_key(&parent), "{parent} is unknown");
         if self.usage() >= self.limit {
             self.refused += usize::from(certain);
-            return Err(if certain { Refusal::Final(Errno::EAGAIN) } else { Refusal::NotYet });
+            return Err(if certain { ForkRefusal::Final(Errno::EAGAIN) } else { ForkRefusal::NotYet });
         }
         self.in_flight += 1;
         self.peak = self.peak.max(self.usage());
         Ok(())
     }
 
-    fn cancel_fork(&mut self, _: &mut Tasks<(), ()>, parent: Tid) {
+    fn cancel_fork(&mut self, _: &mut TaskTable<(), ()>, parent: Tid) {
         assert!(self.living.contains_key(&parent), "{parent} is unknown");
         self.cancelled += 1;
         self.in_flight -= 1;
     }
 
-    fn forked(&mut self, tasks: &mut Tasks<(), ()>, fork: Fork) {
+    fn forked(&mut self, tasks: &mut TaskTable<(), ()>, fork: Fork) {
         assert_eq!(tasks.tgid_of(fork.child), Some(fork.tgid));
         assert!(fork.parent_died || self.living.contains_key(&fork.parent), "{fork:?}: no parent");
         self.orphaned += usize::from(fork.parent_died);
@@ -111,7 +112,7 @@ impl Policy for Count {
         self.peak = self.peak.max(self.usage());
     }
 
-    fn exited(&mut self, tasks: &mut Tasks<(), ()>, task: Tid, last_of_group: bool) {
+    fn exited(&mut self, tasks: &mut TaskTable<(), ()>, task: Tid, last_of_group: bool) {
         assert!(tasks.contains(task));
         let tgid = self.living.remove(&task).expect("a task dies once");
         let left = self.living.values().filter(|other| **other == tgid).count();
@@ -120,7 +121,7 @@ impl Policy for Count {
         }
     }
 
-    fn renamed(&mut self, tasks: &mut Tasks<(), ()>, former: Tid, tgid: Tid) {
+    fn renamed(&mut self, tasks: &mut TaskTable<(), ()>, former: Tid, tgid: Tid) {
         assert!(tasks.contains(tgid) && !tasks.contains(former));
         assert_eq!(self.living.remove(&former), Some(tgid));
         self.living.insert(tgid, tgid);
@@ -134,7 +135,7 @@ impl Policy for Count {
         *self.cpu_of.entry(task).or_default() += user_ns + system_ns;
     }
 
-    fn allowed_cpus(&self, _: &Tasks<(), ()>, _: Tid) -> Option<penfold_core::host::IndexSet> {
+    fn allowed_cpus(&self, _: &TaskTable<(), ()>, _: Tid) -> Option<penfold_core::host::IndexSet> {
         self.allowed.clone()
     }
 
@@ -147,21 +148,29 @@ impl Policy for Count {
     }
 }
 
-pub fn veto() -> Options {
-    Options { fork_veto: true, ..Options::default() }
+pub fn veto() -> TraceOptions {
+    TraceOptions { fork_veto: true, ..TraceOptions::default() }
 }
 
-pub fn start<S: AsRef<str>>(argv: &[S], options: Options, policy: Count) -> Job<Count> {
+pub fn start<S: AsRef<str>>(
+    argv: &[S],
+    options: TraceOptions,
+    policy: CheckingPolicy,
+) -> Job<CheckingPolicy> {
     let command = Command::new(argv.iter().map(AsRef::as_ref));
     Job::start(command, options, policy).expect("the job starts")
 }
 
 /// Runs to the end; checks that nothing is left over.
-pub fn run<S: AsRef<str>>(argv: &[S], options: Options, policy: Count) -> Outcome<Count> {
+pub fn run<S: AsRef<str>>(
+    argv: &[S],
+    options: TraceOptions,
+    policy: CheckingPolicy,
+) -> JobOutcome<CheckingPolicy> {
     finish(start(argv, options, policy))
 }
 
-pub fn finish(job: Job<Count>) -> Outcome<Count> {
+pub fn finish(job: Job<CheckingPolicy>) -> JobOutcome<CheckingPolicy> {
     let outcome = job.wait();
     assert_eq!(outcome.policy.usage(), 0, "{:?}", outcome.policy);
     outcome
@@ -172,7 +181,7 @@ pub fn shell(script: &str) -> Vec<String> {
 }
 
 /// The exit code; panics with the rest of the story when it was killed.
-pub fn code(outcome: &Outcome<Count>) -> i32 {
+pub fn code(outcome: &JobOutcome<CheckingPolicy>) -> i32 {
     match &outcome.status {
         Ok(status) if libc::WIFEXITED(*status) => libc::WEXITSTATUS(*status),
         status => panic!("{status:?}, {:?}", outcome.policy),
@@ -180,20 +189,20 @@ pub fn code(outcome: &Outcome<Count>) -> i32 {
 }
 
 pub fn start_error<S: AsRef<str>>(argv: &[S]) -> StartError {
-    let outcome = run(argv, Options::default(), Count::default());
+    let outcome = run(argv, TraceOptions::default(), CheckingPolicy::default());
     outcome.status.expect_err("the command does not exist")
 }
 
 /// A compiled C program; its files go with it.
-pub struct Program(PathBuf);
+pub struct CProgram(PathBuf);
 
-impl Program {
+impl CProgram {
     pub fn path(&self) -> &str {
         self.0.to_str().expect("a temporary path is UTF-8")
     }
 }
 
-impl Drop for Program {
+impl Drop for CProgram {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -225,7 +234,7 @@ const HEADER: &str = r#"
 "#;
 
 /// Compiles a C program with all usual headers and `CHECK(condition)`.
-pub fn compile(source: &str) -> Program {
+pub fn compile(source: &str) -> CProgram {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let base = std::env::temp_dir().join(format!("penfold-test-{}-{number}", process::id()));
@@ -238,13 +247,13 @@ pub fn compile(source: &str) -> Program {
         .expect("run cc");
     let _ = std::fs::remove_file(&file);
     assert!(compiler.status.success(), "{}", String::from_utf8_lossy(&compiler.stderr));
-    Program(base)
+    CProgram(base)
 }
 
 /// A file that programs inside can write to.
-pub struct Scratch(PathBuf);
+pub struct OutputFile(PathBuf);
 
-impl Scratch {
+impl OutputFile {
     pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -262,16 +271,16 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for OutputFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
 /// A copy of a program where everybody may execute it; it goes with this.
-pub struct Copy(PathBuf);
+pub struct ProgramCopy(PathBuf);
 
-impl Copy {
+impl ProgramCopy {
     pub fn of(program: &Path) -> Self {
         let path = std::env::temp_dir().join(format!("penfold-copy-{}", process::id()));
         // not by this process: a child of another thread would hold it open for writing, "Text file busy"
@@ -287,7 +296,7 @@ impl Copy {
     }
 }
 
-impl Drop for Copy {
+impl Drop for ProgramCopy {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -303,6 +312,6 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// The policy's numbers, exact.
-pub fn look<R>(handle: &Handle<Count>, question: impl FnOnce(&Count) -> R) -> R {
+pub fn look<R>(handle: &Handle<CheckingPolicy>, question: impl FnOnce(&CheckingPolicy) -> R) -> R {
     handle.with_exact(|_, count| question(count)).expect("the job runs")
 }

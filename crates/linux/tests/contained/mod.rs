@@ -12,11 +12,11 @@ use penfold_core::{
     Caller, CgroupId, Engine, Tid,
     host::{Capability, Host},
 };
-use penfold_linux::trace::{Command, Contained, Control, Ended, Options, Workshop};
+use penfold_linux::trace::{Command, Control, FinishedJob, JobBuilder, RunningJob, TraceOptions};
 
 /// A command in the cgroup `/job`.
-pub struct Job {
-    contained: Option<Contained>,
+pub struct EngineJob {
+    contained: Option<RunningJob>,
     pub control: Control,
     pub main: i32,
     pub root: CgroupId,
@@ -45,19 +45,23 @@ pub fn read(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId, name: &s
     String::from_utf8(content).expect("a text").trim_end().to_owned()
 }
 
-impl Job {
+impl EngineJob {
     /// Starts a command with these settings, killed after 60 seconds. Limits on tasks may also be set later.
-    pub fn start<S: AsRef<str>>(settings: &[(&str, &str)], argv: &[S]) -> Job {
-        Job::start_with(&[Capability::ForkVeto], settings, argv)
+    pub fn start<S: AsRef<str>>(settings: &[(&str, &str)], argv: &[S]) -> EngineJob {
+        EngineJob::start_with(&[Capability::ForkVeto], settings, argv)
     }
 
     /// The same with what is arranged for beyond what the settings need.
-    pub fn start_with<S: AsRef<str>>(needs: &[Capability], settings: &[(&str, &str)], argv: &[S]) -> Job {
-        let mut workshop = Workshop::new(false);
+    pub fn start_with<S: AsRef<str>>(
+        needs: &[Capability],
+        settings: &[(&str, &str)],
+        argv: &[S],
+    ) -> EngineJob {
+        let mut builder = JobBuilder::new(false);
         for &need in needs {
-            workshop.arrange(need);
+            builder.reserve(need);
         }
-        let (engine, host) = workshop.parts();
+        let (engine, host) = builder.parts();
         penfold_subsystems::load_tree(engine, host).expect("all controllers load");
         let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
         let cgroup = engine.mkdir(host, &owner(), root, b"job", 0o755).expect("a cgroup");
@@ -65,11 +69,11 @@ impl Job {
             write(engine, host, cgroup, name, value).expect("the setting is taken");
         }
         let command = Command::new(argv.iter().map(AsRef::as_ref));
-        let contained = workshop.start(command, cgroup, Options::default()).expect("the job starts");
+        let contained = builder.start(command, cgroup, TraceOptions::default()).expect("the job starts");
         let (control, main) = (contained.control(), contained.main());
         let ended = Arc::new(AtomicBool::new(false));
         watch(main.0, Arc::clone(&ended));
-        Job { contained: Some(contained), control, main: main.0, root, cgroup, ended }
+        EngineJob { contained: Some(contained), control, main: main.0, root, cgroup, ended }
     }
 
     pub fn read(&self, name: &'static str) -> String {
@@ -89,14 +93,14 @@ impl Job {
         listed.lines().map(|line| line.parse().expect("a task id")).collect()
     }
 
-    pub fn finish(mut self) -> Ended {
+    pub fn finish(mut self) -> FinishedJob {
         let ended = self.contained.take().expect("not finished yet").wait().expect("it was started");
         self.ended.store(true, Ordering::Release);
         ended
     }
 }
 
-impl Drop for Job {
+impl Drop for EngineJob {
     fn drop(&mut self) {
         // a test that failed half-way: the job ends with its main command
         if let Some(contained) = self.contained.take() {

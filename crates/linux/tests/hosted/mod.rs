@@ -7,23 +7,23 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use penfold_core::{CgroupId, Errno, Error};
-use penfold_linux::trace::{self, AtEnd, ExecOptions, Running, TraceHost, Workshop};
+use penfold_linux::trace::{self, AtEnd, ExecOptions, JobBuilder, TraceHost, TracedCommand};
 
 use crate::contained::{owner, read};
 
 /// A host with everything mounted together.
-pub struct Hosted {
+pub struct TestHost {
     pub host: TraceHost,
     pub root: CgroupId,
 }
 
-impl Hosted {
-    pub fn start() -> Hosted {
-        let mut workshop = Workshop::new(false);
-        let (engine, host) = workshop.parts();
+impl TestHost {
+    pub fn start() -> TestHost {
+        let mut builder = JobBuilder::new(false);
+        let (engine, host) = builder.parts();
         penfold_subsystems::load_all(engine, host).expect("all controllers load");
         let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
-        Hosted { host: TraceHost::start(workshop).expect("the host starts"), root }
+        TestHost { host: TraceHost::start(builder).expect("the host starts"), root }
     }
 
     pub fn cgroup(&self, name: &'static str) -> CgroupId {
@@ -63,13 +63,13 @@ impl Hosted {
         (error.errno(), error.to_string())
     }
 
-    pub fn exec<S: AsRef<str>>(&self, cgroup: CgroupId, argv: &[S], options: ExecOptions) -> Running {
+    pub fn exec<S: AsRef<str>>(&self, cgroup: CgroupId, argv: &[S], options: ExecOptions) -> TracedCommand {
         let command = trace::Command::new(argv.iter().map(AsRef::as_ref));
         self.host.exec(command, [cgroup], options).expect("it starts")
     }
 }
 
-impl Drop for Hosted {
+impl Drop for TestHost {
     fn drop(&mut self) {
         // a test may have stopped it
         let _ = self.host.stop(AtEnd::Kill);
@@ -77,13 +77,13 @@ impl Drop for Hosted {
 }
 
 /// A process that nobody here has started: an orphan, with its standard output on our pipe. Killed in the end.
-pub struct Stranger {
+pub struct OutsideProcess {
     pub pid: i32,
     pub output: BufReader<std::process::ChildStdout>,
 }
 
-impl Stranger {
-    pub fn start<S: AsRef<str>>(argv: &[S]) -> Stranger {
+impl OutsideProcess {
+    pub fn start<S: AsRef<str>>(argv: &[S]) -> OutsideProcess {
         let mut shell = Command::new("sh")
             .args(["-c", "(sh -c 'echo $$; exec setsid \"$@\"' sh \"$@\" &)", "sh"])
             .args(argv.iter().map(AsRef::as_ref))
@@ -92,9 +92,9 @@ impl Stranger {
             .expect("a shell");
         let output = BufReader::new(shell.stdout.take().expect("a pipe"));
         let _ = shell.wait();
-        let mut stranger = Stranger { pid: 0, output };
-        stranger.pid = stranger.line().parse().expect("a number");
-        stranger
+        let mut outside = OutsideProcess { pid: 0, output };
+        outside.pid = outside.line().parse().expect("a number");
+        outside
     }
 
     /// The next line that it prints.
@@ -109,7 +109,7 @@ impl Stranger {
     }
 }
 
-impl Drop for Stranger {
+impl Drop for OutsideProcess {
     fn drop(&mut self) {
         // with its session; of 0 the group would be our own
         if self.pid == 0 {
@@ -159,16 +159,16 @@ print('ready', flush=True)
 while True: time.sleep(0.02)";
 
 /// A Python program that has said so.
-pub fn ready(program: &str) -> Stranger {
-    let mut stranger = Stranger::start(&[PYTHON, "-c", program]);
-    assert_eq!(stranger.line(), "ready");
-    stranger
+pub fn ready(program: &str) -> OutsideProcess {
+    let mut outside = OutsideProcess::start(&[PYTHON, "-c", program]);
+    assert_eq!(outside.line(), "ready");
+    outside
 }
 
 /// What it says to USR1.
-pub fn tell(stranger: &mut Stranger) -> String {
-    stranger.kill(Signal::SIGUSR1);
-    stranger.line()
+pub fn tell(outside: &mut OutsideProcess) -> String {
+    outside.kill(Signal::SIGUSR1);
+    outside.line()
 }
 
 /// The threads of a process.

@@ -6,7 +6,7 @@ use std::thread;
 
 use penfold_core::{Event, Release};
 use penfold_linux::host::OnChange;
-use penfold_linux::release::{Agents, Note};
+use penfold_linux::release::{AgentNotice, Agents};
 
 use crate::control::ControlServer;
 use crate::escape::escape;
@@ -43,15 +43,15 @@ impl HostEvents {
     }
 }
 
-fn note(note: Note) {
+fn note(note: AgentNotice) {
     match note {
-        Note::Failed(release, error) => {
+        AgentNotice::Failed(release, error) => {
             tracing::warn!(agent = escape(&release.agent), %error, "a release agent can't be run");
         }
-        Note::Slow(release, pid, time) => {
+        AgentNotice::Slow(release, pid, time) => {
             tracing::warn!(agent = escape(&release.agent), pid, "a release agent has run for {time:?}");
         }
-        Note::Dropped(release) => {
+        AgentNotice::Dropped(release) => {
             tracing::warn!(agent = escape(&release.agent), "too many releases wait; one is dropped");
         }
     }

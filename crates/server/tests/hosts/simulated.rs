@@ -13,12 +13,10 @@ use penfold_core::{
     Caller, CgroupId, Engine, Tid,
     host::{HostView, TaskFacts},
 };
-use penfold_linux::doctor::Capability;
-use penfold_linux::host::{EngineAccess, HostHandle, OnChange, Request, RunningCommand};
+use penfold_linux::doctor::HostFeature;
+use penfold_linux::host::{EngineAccess, EngineRequest, HostHandle, OnChange, RunningCommand};
 use penfold_linux::process::{Process, start_time};
-use penfold_linux::trace::{
-    AdoptError, AtEnd, Command, ExecError, ExecOptions, Gone, ReleaseError, Survivor,
-};
+use penfold_linux::trace::{AdoptError, AtEnd, Command, DetachError, ExecError, ExecOptions, Gone, Survivor};
 
 /// The number of the first command: no process has one as high.
 const FIRST_COMMAND: i32 = 10_000_000;
@@ -139,11 +137,11 @@ impl EngineAccess for Simulated {
         "simulated"
     }
 
-    fn with(&self, request: &mut Request<'_>) -> Result<(), Gone> {
+    fn with(&self, request: &mut EngineRequest<'_>) -> Result<(), Gone> {
         self.0.with(|state| request(&mut state.engine, &mut state.host))
     }
 
-    fn with_exact(&self, request: &mut Request<'_>) -> Result<(), Gone> {
+    fn with_exact(&self, request: &mut EngineRequest<'_>) -> Result<(), Gone> {
         // no fork is ever in flight
         self.with(request)
     }
@@ -190,21 +188,21 @@ impl HostHandle for Simulated {
         Ok(Box::new(SimulatedCommand { host: Arc::clone(&self.0), pid, status }))
     }
 
-    fn release(&self, pid: Tid) -> Result<(), ReleaseError> {
+    fn detach(&self, pid: Tid) -> Result<(), DetachError> {
         let released = self.0.with(|state| {
             let threads: Vec<Tid> =
                 state.adopted().into_iter().filter(|task| state.host.group(*task) == Some(pid)).collect();
             for thread in &threads {
                 state.host.exit(&mut state.engine, *thread);
             }
-            if threads.is_empty() { Err(ReleaseError::Unknown(pid)) } else { Ok(()) }
+            if threads.is_empty() { Err(DetachError::Unknown(pid)) } else { Ok(()) }
         });
-        released.map_err(|Gone| ReleaseError::Gone)?
+        released.map_err(|Gone| DetachError::Gone)?
     }
 
-    fn strengths(&self) -> Vec<Capability> {
+    fn features(&self) -> Vec<HostFeature> {
         let (host, how) = (self.name(), "in a table".to_owned());
-        vec![Capability { host, what: "everything", given: true, how }]
+        vec![HostFeature { host, what: "everything", given: true, how }]
     }
 
     fn survivors(&self) -> Result<Vec<Survivor>, Gone> {

@@ -12,7 +12,7 @@ use penfold_core::{
 
 use super::machine::{EngineTasks, Machine, Member, nix_errno};
 use crate::trace::os::marking;
-use crate::trace::tracer::{Fork, Notice, Policy, Refusal};
+use crate::trace::tracer::{Fork, ForkRefusal, Notice, Policy};
 
 /// How many dead tasks are remembered as possible parents of children not yet reported.
 const REMEMBERED: usize = 4096;
@@ -21,11 +21,11 @@ const REMEMBERED: usize = 4096;
 const KEPT_NOTICES: usize = 1000;
 
 /// Receives releases and events.
-pub(crate) struct OnChange(pub(crate) Box<dyn Fn(Vec<Release>, Vec<Event>) + Send>);
+pub(crate) struct ChangeCallback(pub(crate) Box<dyn Fn(Vec<Release>, Vec<Event>) + Send>);
 
-impl std::fmt::Debug for OnChange {
+impl std::fmt::Debug for ChangeCallback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OnChange")
+        f.write_str("ChangeCallback")
     }
 }
 
@@ -60,7 +60,7 @@ pub struct EnginePolicy {
     pub(crate) cgroup: Option<CgroupId>,
     refusal: Option<Error>,
     pub(crate) on_notice: Option<fn(&Notice)>,
-    pub(crate) on_change: Option<OnChange>,
+    pub(crate) on_change: Option<ChangeCallback>,
     living: u64,
     /// The css_set of the command at its start, pinned: for children whose parent is not known.
     fallback: Option<CssSetId>,
@@ -158,10 +158,10 @@ impl Policy for EnginePolicy {
         })
     }
 
-    fn may_fork(&mut self, tasks: &mut EngineTasks, parent: Tid, certain: bool) -> Result<(), Refusal> {
+    fn may_fork(&mut self, tasks: &mut EngineTasks, parent: Tid, certain: bool) -> Result<(), ForkRefusal> {
         let Some(set) = tasks.css_set(parent) else { return Ok(()) };
         if !certain && !self.engine.fork_would_pass(set) {
-            return Err(Refusal::NotYet);
+            return Err(ForkRefusal::NotYet);
         }
         match self.engine.charge_fork(tasks, parent, set) {
             Ok(charge) => {
@@ -173,7 +173,7 @@ impl Policy for EnginePolicy {
             }
             Err(error) => {
                 self.statistics.refused += 1;
-                Err(Refusal::Final(nix_errno(error.errno())))
+                Err(ForkRefusal::Final(nix_errno(error.errno())))
             }
         }
     }
@@ -264,7 +264,7 @@ impl Policy for EnginePolicy {
     }
 
     fn batch_done(&mut self) {
-        let Some(OnChange(tell)) = &self.on_change else { return };
+        let Some(ChangeCallback(tell)) = &self.on_change else { return };
         if self.engine.has_news() {
             let releases: Vec<Release> = std::iter::from_fn(|| self.engine.take_release()).collect();
             tell(releases, std::iter::from_fn(|| self.engine.take_event()).collect());

@@ -13,8 +13,7 @@ use penfold_core::{
 
 use crate::trace::os::marking::Marking;
 use crate::trace::os::sched;
-use crate::trace::tracer::table::{CssSetMap, TidSet};
-use crate::trace::tracer::tasks::Tasks;
+use crate::trace::tracer::table::{CssSetMap, TaskTable, TidSet};
 
 /// The name of this host in messages.
 pub(crate) const NAME: &str = "trace";
@@ -33,7 +32,7 @@ pub struct Member {
 }
 
 /// The tasks of an engine.
-pub(crate) type EngineTasks = Tasks<Member, Machine>;
+pub(crate) type EngineTasks = TaskTable<Member, Machine>;
 
 /// What is kept beside the tasks.
 #[derive(Debug)]
@@ -78,7 +77,7 @@ impl Machine {
             cpu_limit,
             nodes: list("/sys/devices/system/node/online", 1024).unwrap_or_else(|| IndexSet::single(0)),
             began: Instant::now(),
-            marking: Marking::possible(),
+            marking: Marking::detect(),
             sampled_time: CpuTime::default(),
             sampled: HashSet::new(),
             moved: HashSet::new(),

@@ -1,20 +1,20 @@
 //! The upper storey: an engine on the tracer, for the job of one run and for a daemon.
 
 mod control;
-mod daemon;
+mod core_host;
 mod engine_policy;
-mod handle;
+mod host_handle;
+mod job_builder;
 mod machine;
 mod paused_child;
 mod readopt;
-mod run;
-mod tasks;
+mod trace_host;
 
 pub use control::Control;
-pub use daemon::{ExecError, ExecOptions, Killer, Running, Stopped, Supervised, TraceHost};
 pub use engine_policy::{EnginePolicy, Statistics};
-pub use handle::start_host;
+pub use host_handle::start_host;
+pub use job_builder::{FinishedJob, JobBuilder, JobError, RunningJob};
 pub use machine::{Machine, Member};
-pub use paused_child::Guest;
+pub use paused_child::PausedChild;
 pub use readopt::Survivor;
-pub use run::{ContainError, Contained, Ended, Workshop};
+pub use trace_host::{ExecError, ExecOptions, Killer, StoppedHost, SupervisedTask, TraceHost, TracedCommand};

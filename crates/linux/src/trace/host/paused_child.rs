@@ -4,26 +4,26 @@ use nix::errno::Errno;
 use nix::sys::wait::WaitPidFlag;
 use penfold_core::Tid;
 
-use crate::trace::os::spawn::{self, Launched, StartError};
-use crate::trace::os::{Command, Signals, proc, signals, task, wait};
+use crate::trace::os::spawn::{self, ForkedChild, StartError};
+use crate::trace::os::{Command, ForwardedSignals, proc, signals, task, wait};
 
 /// A child that has not yet executed its command: time to put it where it belongs. Dropped without
-/// [`Guest::run`], it is gone.
+/// [`PausedChild::run`], it is gone.
 ///
 /// It keeps session, process group, limits and open files of this process.
 #[derive(Debug)]
-pub struct Guest {
-    launched: Launched,
+pub struct PausedChild {
+    launched: ForkedChild,
     over: bool,
 }
 
-impl Guest {
+impl PausedChild {
     /// Forks it.
     ///
     /// # Errors
     /// [`StartError::Command`], [`StartError::System`]: `EAGAIN` when a limit refuses it.
-    pub fn fork(command: &Command) -> Result<Guest, StartError> {
-        Ok(Guest { launched: spawn::fork(command)?, over: false })
+    pub fn fork(command: &Command) -> Result<PausedChild, StartError> {
+        Ok(PausedChild { launched: spawn::fork(command)?, over: false })
     }
 
     /// Its process id, in the numbers of this process.
@@ -37,7 +37,7 @@ impl Guest {
     ///
     /// # Errors
     /// [`StartError`] when it could not be executed.
-    pub fn run(mut self, signals: &Signals) -> Result<i32, StartError> {
+    pub fn run(mut self, signals: &ForwardedSignals) -> Result<i32, StartError> {
         self.launched.go(None);
         let pid = self.pid();
         let status = signals.forward_until(
@@ -80,7 +80,7 @@ impl Guest {
     }
 }
 
-impl Drop for Guest {
+impl Drop for PausedChild {
     fn drop(&mut self) {
         if !self.over {
             let _ = task::kill(self.pid(), libc::SIGKILL);

@@ -25,8 +25,7 @@ impl EngineTasks {
     pub(crate) fn survivors(&self) -> Vec<Survivor> {
         let mut survivors: Vec<Survivor> = Vec::new();
         let mut tasks: Vec<(Tid, Tid, u8)> = self
-            .table
-            .tasks
+            .entries
             .iter()
             .filter(|(_, task)| !task.lineage.exit_kill && !task.killed)
             // one that is about to get its first filter may have it when this process dies; whether it has is seen then

@@ -13,7 +13,7 @@ use super::arch::{ABIS, Abi};
 
 /// Why a task was stopped; travels in the low 16 bits of the filter's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
+pub(crate) enum CallClass {
     /// fork, vfork or clone.
     Fork,
     /// clone with `CLONE_UNTRACED`.
@@ -26,19 +26,20 @@ pub(crate) enum Class {
     Socket,
 }
 
-const CLASSES: [Class; 5] = [Class::Fork, Class::Untraced, Class::Ptrace, Class::Affinity, Class::Socket];
+const CLASSES: [CallClass; 5] =
+    [CallClass::Fork, CallClass::Untraced, CallClass::Ptrace, CallClass::Affinity, CallClass::Socket];
 
 /// Tells our stops from those asked for by a filter that a program inside has installed itself.
 const MAGIC: u32 = 0x9e00;
 
 /// The class and the index in [`ABIS`] of a stop of ours.
-pub(crate) fn decode(data: u64) -> Option<(Class, usize)> {
+pub(crate) fn decode(data: u64) -> Option<(CallClass, usize)> {
     let data = u32::try_from(data).ok()?;
     let (class, abi) = ((data & 0xf) as usize, (data >> 4 & 0xf) as usize);
     (data & !0xff == MAGIC && abi < ABIS.len()).then(|| CLASSES.get(class).map(|class| (*class, abi)))?
 }
 
-fn trace(class: Class, abi: usize) -> u32 {
+fn trace(class: CallClass, abi: usize) -> u32 {
     libc::SECCOMP_RET_TRACE | MAGIC | (abi as u32) << 4 | class as u32
 }
 
@@ -146,34 +147,34 @@ fn assemble(interest: TracedCalls) -> Vec<sock_filter> {
 }
 
 fn block(abi: &Abi, index: usize, interest: TracedCalls) -> Vec<sock_filter> {
-    let fork_answer = if interest.fork { trace(Class::Fork, index) } else { libc::SECCOMP_RET_ALLOW };
+    let fork_answer = if interest.fork { trace(CallClass::Fork, index) } else { libc::SECCOMP_RET_ALLOW };
     let mut body = Vec::new();
     let mut answer = |number: u32, answer: u32| {
         body.push(op(JUMP_EQUAL, 0, 1, number | abi.number_bit));
         body.push(op(RETURN, 0, 0, answer));
     };
     answer(abi.clone3, ENOSYS);
-    answer(abi.ptrace, trace(Class::Ptrace, index));
+    answer(abi.ptrace, trace(CallClass::Ptrace, index));
     for number in [abi.fork, abi.vfork].into_iter().flatten() {
         answer(number, fork_answer);
     }
     if interest.affinity {
-        answer(abi.sched_setaffinity, trace(Class::Affinity, index));
+        answer(abi.sched_setaffinity, trace(CallClass::Affinity, index));
     }
     if interest.sockets {
-        answer(abi.socket, trace(Class::Socket, index));
+        answer(abi.socket, trace(CallClass::Socket, index));
     }
     if let (true, Some(socketcall)) = (interest.sockets, abi.socketcall) {
         body.push(op(JUMP_EQUAL, 0, 4, socketcall | abi.number_bit));
         body.push(op(LOAD, 0, 0, FIRST_ARGUMENT));
         body.push(op(JUMP_EQUAL, 0, 1, SOCKETCALL_SOCKET));
-        body.push(op(RETURN, 0, 0, trace(Class::Socket, index)));
+        body.push(op(RETURN, 0, 0, trace(CallClass::Socket, index)));
         body.push(op(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
     }
     body.push(op(JUMP_EQUAL, 0, 4, abi.clone | abi.number_bit));
     body.push(op(LOAD, 0, 0, FIRST_ARGUMENT));
     body.push(op(JUMP_SET, 0, 1, libc::CLONE_UNTRACED as u32));
-    body.push(op(RETURN, 0, 0, trace(Class::Untraced, index)));
+    body.push(op(RETURN, 0, 0, trace(CallClass::Untraced, index)));
     body.push(op(RETURN, 0, 0, fork_answer));
     body.push(op(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
 
@@ -244,17 +245,17 @@ mod tests {
                     decode(data).filter(|_| answer(number, first) & !0xffff == libc::SECCOMP_RET_TRACE)
                 };
                 assert_eq!(answer(abi.clone3, 0), ENOSYS);
-                assert_eq!(class(abi.clone, untraced), Some((Class::Untraced, index)));
-                assert_eq!(class(abi.clone, 17), fork.then_some((Class::Fork, index)));
-                assert_eq!(class(abi.ptrace, 0), Some((Class::Ptrace, index)));
-                assert_eq!(class(abi.sched_setaffinity, 0), fork.then_some((Class::Affinity, index)));
-                assert_eq!(class(abi.socket, 0), fork.then_some((Class::Socket, index)));
+                assert_eq!(class(abi.clone, untraced), Some((CallClass::Untraced, index)));
+                assert_eq!(class(abi.clone, 17), fork.then_some((CallClass::Fork, index)));
+                assert_eq!(class(abi.ptrace, 0), Some((CallClass::Ptrace, index)));
+                assert_eq!(class(abi.sched_setaffinity, 0), fork.then_some((CallClass::Affinity, index)));
+                assert_eq!(class(abi.socket, 0), fork.then_some((CallClass::Socket, index)));
                 if let Some(socketcall) = abi.socketcall {
-                    assert_eq!(class(socketcall, 1), fork.then_some((Class::Socket, index)));
+                    assert_eq!(class(socketcall, 1), fork.then_some((CallClass::Socket, index)));
                     assert_eq!(answer(socketcall, 2), libc::SECCOMP_RET_ALLOW);
                 }
                 for number in [abi.fork, abi.vfork].into_iter().flatten() {
-                    assert_eq!(class(number, 0), fork.then_some((Class::Fork, index)));
+                    assert_eq!(class(number, 0), fork.then_some((CallClass::Fork, index)));
                 }
                 assert_eq!(answer(11, untraced), libc::SECCOMP_RET_ALLOW);
             }

@@ -23,23 +23,27 @@ const SCRATCH: u64 = 4096;
 
 /// Why a process does not get its filter.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum InjectionError {
     /// It died or executes another program: what has happened is reported as usual.
     Gone,
     /// It can't make the calls.
     Refused(String),
 }
 
-impl From<Errno> for Failure {
+impl From<Errno> for InjectionError {
     /// Every request to a stopped tracee can fail because it was killed.
-    fn from(errno: Errno) -> Failure {
-        if errno == Errno::ESRCH { Failure::Gone } else { Failure::Refused(errno.desc().to_owned()) }
+    fn from(errno: Errno) -> InjectionError {
+        if errno == Errno::ESRCH {
+            InjectionError::Gone
+        } else {
+            InjectionError::Refused(errno.desc().to_owned())
+        }
     }
 }
 
 /// What an injection has come to with a stop.
 #[derive(Debug)]
-pub(crate) enum Progress {
+pub(crate) enum InjectionProgress {
     /// The task goes on with the calls.
     Goes,
     /// All calls are made, and the filter is there or refused. Next is [`Injection::end`].
@@ -50,7 +54,7 @@ pub(crate) enum Progress {
 
 /// The call that is under way.
 #[derive(Debug, Clone, Copy)]
-enum Step {
+enum InjectionStep {
     Map,
     Install { page: u64 },
     RenouncePrivileges { page: u64 },
@@ -68,7 +72,7 @@ pub(crate) struct Injection {
     blocked: u64,
     /// Signals that came meanwhile though all are blocked.
     held_back: Vec<c_int>,
-    step: Step,
+    step: InjectionStep,
     /// It has entered the call.
     entered: bool,
     /// What the installation came to, while the page is unmapped.
@@ -83,14 +87,18 @@ impl std::fmt::Debug for Injection {
 
 impl Injection {
     /// Begins, with a task that has stopped on its way back to its program and is traced with these options.
-    pub(crate) fn begin(tid: Tid, options: c_int, interest: TracedCalls) -> Result<Injection, Failure> {
+    pub(crate) fn begin(
+        tid: Tid,
+        options: c_int,
+        interest: TracedCalls,
+    ) -> Result<Injection, InjectionError> {
         // what it has become since it was asked whether this is possible
         if proc::status_field(tid, "Seccomp").is_some_and(|mode| mode == "1") {
-            return Err(Failure::Refused("it is in seccomp's strict mode".to_owned()));
+            return Err(InjectionError::Refused("it is in seccomp's strict mode".to_owned()));
         }
         let registers = Injector::new(tid, Registers::read(tid)?).map_err(|reason| match reason {
-            Some(reason) => Failure::Refused(reason.to_owned()),
-            None => Failure::Gone,
+            Some(reason) => InjectionError::Refused(reason.to_owned()),
+            None => InjectionError::Gone,
         })?;
         let blocked = ptrace::blocked_signals(tid)?;
         ptrace::set_options(tid, options | libc::PTRACE_O_TRACESYSGOOD)?;
@@ -103,13 +111,13 @@ impl Injection {
             registers,
             blocked,
             held_back: Vec::new(),
-            step: Step::Map,
+            step: InjectionStep::Map,
             entered: false,
             installed: Ok(()),
         };
         let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
         let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
-        injection.call(Step::Map, libc::SYS_mmap, [0, SCRATCH, protection, flags, u64::MAX, 0])?;
+        injection.call(InjectionStep::Map, libc::SYS_mmap, [0, SCRATCH, protection, flags, u64::MAX, 0])?;
         Ok(injection)
     }
 
@@ -119,15 +127,15 @@ impl Injection {
     }
 
     /// The task has stopped.
-    pub(crate) fn on_stop(&mut self, signal: c_int, event: c_int) -> Progress {
+    pub(crate) fn on_stop(&mut self, signal: c_int, event: c_int) -> InjectionProgress {
         match self.progress(signal, event) {
             Ok(progress) => progress,
-            Err(Failure::Gone) => Progress::Gone,
-            Err(Failure::Refused(reason)) => Progress::Done(Err(reason)),
+            Err(InjectionError::Gone) => InjectionProgress::Gone,
+            Err(InjectionError::Refused(reason)) => InjectionProgress::Done(Err(reason)),
         }
     }
 
-    fn progress(&mut self, signal: c_int, event: c_int) -> Result<Progress, Failure> {
+    fn progress(&mut self, signal: c_int, event: c_int) -> Result<InjectionProgress, InjectionError> {
         let mut deliver = 0;
         match (event, signal) {
             (0, CALL_STOP) if mem::replace(&mut self.entered, true) => {
@@ -140,38 +148,40 @@ impl Injection {
             (0, _) => {
                 let (code, _) = ptrace::signal_sender(self.tid)?;
                 if code > 0 {
-                    return Err(Failure::Refused("its system calls are diverted".to_owned()));
+                    return Err(InjectionError::Refused("its system calls are diverted".to_owned()));
                 }
                 self.held_back.push(signal);
             }
-            _ => return Err(Failure::Gone),
+            _ => return Err(InjectionError::Gone),
         }
         ptrace::cont_to_call(self.tid, deliver)?;
-        Ok(Progress::Goes)
+        Ok(InjectionProgress::Goes)
     }
 
     /// The call that was under way has returned.
-    fn next(&mut self, result: i64) -> Result<Progress, Failure> {
+    fn next(&mut self, result: i64) -> Result<InjectionProgress, InjectionError> {
         // what the kernel takes for an error number
         let failed = (-4095..0).contains(&result);
         match self.step {
-            Step::Map if failed => return Err(refused("map a page", result)),
-            Step::Map => {
+            InjectionStep::Map if failed => return Err(refused("map a page", result)),
+            InjectionStep::Map => {
                 let page = result as u64;
                 self.write_program(page)?;
-                self.install(Step::Install { page })?;
+                self.install(InjectionStep::Install { page })?;
             }
-            Step::Install { page } if result == -i64::from(libc::EACCES) => {
+            InjectionStep::Install { page } if result == -i64::from(libc::EACCES) => {
                 // as in launched jobs: only where it has not the privilege to do without
                 let privileges = [libc::PR_SET_NO_NEW_PRIVS as u64, 1, 0, 0, 0, 0];
-                self.call(Step::RenouncePrivileges { page }, libc::SYS_prctl, privileges)?;
+                self.call(InjectionStep::RenouncePrivileges { page }, libc::SYS_prctl, privileges)?;
             }
-            Step::RenouncePrivileges { page } if failed => {
+            InjectionStep::RenouncePrivileges { page } if failed => {
                 self.installed = Err(reason("renounce new privileges", result));
                 self.unmap(page)?;
             }
-            Step::RenouncePrivileges { page } => self.install(Step::InstallAgain { page })?,
-            Step::Install { page } | Step::InstallAgain { page } => {
+            InjectionStep::RenouncePrivileges { page } => {
+                self.install(InjectionStep::InstallAgain { page })?;
+            }
+            InjectionStep::Install { page } | InjectionStep::InstallAgain { page } => {
                 self.installed = match result {
                     0 => Ok(()),
                     other if other > 0 => {
@@ -181,15 +191,15 @@ impl Injection {
                 };
                 self.unmap(page)?;
             }
-            Step::Unmap => {
+            InjectionStep::Unmap => {
                 let unmapped = if failed { Err(reason("unmap the page", result)) } else { Ok(()) };
-                return Ok(Progress::Done(mem::replace(&mut self.installed, Ok(())).and(unmapped)));
+                return Ok(InjectionProgress::Done(mem::replace(&mut self.installed, Ok(())).and(unmapped)));
             }
         }
-        Ok(Progress::Goes)
+        Ok(InjectionProgress::Goes)
     }
 
-    fn write_program(&self, page: u64) -> Result<(), Failure> {
+    fn write_program(&self, page: u64) -> Result<(), InjectionError> {
         let program = filter::program(self.interest);
         // struct sock_fprog: a length, padding, a pointer; then what it points to
         let mut bytes = Vec::with_capacity(16 + program.len() * 8);
@@ -203,18 +213,25 @@ impl Injection {
         Ok(memory::write(self.tid, page, &bytes)?)
     }
 
-    fn install(&mut self, step: Step) -> Result<(), Failure> {
-        let (Step::Install { page } | Step::InstallAgain { page }) = step else { return Ok(()) };
+    fn install(&mut self, step: InjectionStep) -> Result<(), InjectionError> {
+        let (InjectionStep::Install { page } | InjectionStep::InstallAgain { page }) = step else {
+            return Ok(());
+        };
         let (mode, sync) = (u64::from(libc::SECCOMP_SET_MODE_FILTER), libc::SECCOMP_FILTER_FLAG_TSYNC);
         self.call(step, libc::SYS_seccomp, [mode, sync, page, 0, 0, 0])
     }
 
-    fn unmap(&mut self, page: u64) -> Result<(), Failure> {
-        self.call(Step::Unmap, libc::SYS_munmap, [page, SCRATCH, 0, 0, 0, 0])
+    fn unmap(&mut self, page: u64) -> Result<(), InjectionError> {
+        self.call(InjectionStep::Unmap, libc::SYS_munmap, [page, SCRATCH, 0, 0, 0, 0])
     }
 
     /// Lets the task go on to the entry of a call.
-    fn call(&mut self, step: Step, number: libc::c_long, arguments: [u64; 6]) -> Result<(), Failure> {
+    fn call(
+        &mut self,
+        step: InjectionStep,
+        number: libc::c_long,
+        arguments: [u64; 6],
+    ) -> Result<(), InjectionError> {
         (self.step, self.entered) = (step, false);
         self.registers.prepare(number as u64, arguments).write(self.tid)?;
         Ok(ptrace::cont_to_call(self.tid, 0)?)
@@ -240,6 +257,6 @@ fn reason(what: &str, result: i64) -> String {
     format!("it can't {what}: {}", Errno::from_raw(-result as i32).desc())
 }
 
-fn refused(what: &str, result: i64) -> Failure {
-    Failure::Refused(reason(what, result))
+fn refused(what: &str, result: i64) -> InjectionError {
+    InjectionError::Refused(reason(what, result))
 }

@@ -29,7 +29,7 @@ pub(crate) enum Marking {
 
 impl Marking {
     /// What this process may do, found by trying: a capability may be there and not count for this network.
-    pub(crate) fn possible() -> Marking {
+    pub(crate) fn detect() -> Marking {
         let tried =
             UnixDatagram::unbound().is_ok_and(|socket| Marking::Full.mark(&socket.into(), 0x10001).is_ok());
         if tried { Marking::Full } else { Marking::Weak }
@@ -56,7 +56,7 @@ impl Marking {
 
 /// Can sockets be marked with a full class here?
 pub fn can_mark_sockets() -> bool {
-    Marking::possible() == Marking::Full
+    Marking::detect() == Marking::Full
 }
 
 fn set(socket: &OwnedFd, level: c_int, option: c_int, value: u32) -> Result<(), Errno> {

@@ -11,15 +11,15 @@ use penfold_core::Tid;
 pub(crate) fn read(tid: Tid, address: u64, buffer: &mut [u8]) -> Result<(), Errno> {
     let length = buffer.len();
     let remote = [RemoteIoVec { base: address as usize, len: length }];
-    whole(process_vm_readv(Pid::from_raw(tid.0), &mut [IoSliceMut::new(buffer)], &remote), length)
+    all_or_efault(process_vm_readv(Pid::from_raw(tid.0), &mut [IoSliceMut::new(buffer)], &remote), length)
 }
 
 /// Writes into a task's memory; `EFAULT` when not all of it is writable.
 pub(crate) fn write(tid: Tid, address: u64, bytes: &[u8]) -> Result<(), Errno> {
     let remote = [RemoteIoVec { base: address as usize, len: bytes.len() }];
-    whole(process_vm_writev(Pid::from_raw(tid.0), &[IoSlice::new(bytes)], &remote), bytes.len())
+    all_or_efault(process_vm_writev(Pid::from_raw(tid.0), &[IoSlice::new(bytes)], &remote), bytes.len())
 }
 
-fn whole(done: Result<usize, Errno>, length: usize) -> Result<(), Errno> {
+fn all_or_efault(done: Result<usize, Errno>, length: usize) -> Result<(), Errno> {
     if done? == length { Ok(()) } else { Err(Errno::EFAULT) }
 }

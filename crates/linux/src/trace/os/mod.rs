@@ -5,7 +5,6 @@ pub(crate) mod arch;
 mod command;
 pub(crate) mod filter;
 pub(crate) mod injection;
-pub(crate) mod kick;
 pub(crate) mod marking;
 pub(crate) mod memory;
 pub(crate) mod proc;
@@ -17,11 +16,12 @@ pub(crate) mod spawn;
 pub(crate) mod task;
 pub(crate) mod timer;
 pub(crate) mod wait;
+pub(crate) mod wakeup;
 
 pub use command::{Command, ResourceLimit, Session, User};
 pub use filter::TracedCalls;
 pub use marking::can_mark_sockets;
-pub use signals::Signals;
+pub use signals::ForwardedSignals;
 pub use spawn::StartError;
 
 /// The error of a call through rustix, as all the others.

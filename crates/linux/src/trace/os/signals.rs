@@ -10,7 +10,7 @@ use libc::c_int;
 
 use penfold_core::Tid;
 
-use super::{kick, task};
+use super::{task, wakeup};
 
 /// What is passed on to the command.
 const FORWARDED: [c_int; 12] = [
@@ -35,7 +35,7 @@ pub(crate) fn is_job_control(signal: c_int) -> bool {
 
 /// What this process was started with, before Rust's runtime and penfold changed it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Inherited {
+pub(crate) struct InheritedSignals {
     mask: u64,
     pipe_ignored: bool,
     child_ignored: bool,
@@ -63,18 +63,18 @@ extern "C" fn capture() {
 static CAPTURE: extern "C" fn() = capture;
 
 /// What this process was started with.
-pub(crate) fn inherited() -> Inherited {
+pub(crate) fn inherited() -> InheritedSignals {
     // keeps the table entry in the program whichever way it is linked
     std::hint::black_box(&raw const CAPTURE);
     let ignored = IGNORED.load(Ordering::Relaxed);
-    Inherited {
+    InheritedSignals {
         mask: MASK.load(Ordering::Relaxed),
         pipe_ignored: ignored & 1 != 0,
         child_ignored: ignored & 2 != 0,
     }
 }
 
-impl Inherited {
+impl InheritedSignals {
     /// Restores it in a child before exec; async-signal-safe. Handlers need no care: exec resets them.
     pub(crate) fn restore(&self) {
         set_disposition(libc::SIGPIPE, self.pipe_ignored, 0);
@@ -127,8 +127,8 @@ pub(crate) fn prepare_sigchld() {
 }
 
 /// Leaves the calling thread, a tracer, nothing but kicks.
-pub(crate) fn block_all_but_kicks() {
-    set_mask(!(1 << (kick::signal() - 1)));
+pub(crate) fn block_all_but_wakeups() {
+    set_mask(!(1 << (wakeup::signal() - 1)));
 }
 
 /// Stops this whole process with the signal that stopped the command, so that whoever waits for us is told the same;
@@ -139,17 +139,17 @@ pub(crate) fn stop_self(signal: c_int) {
     // First sent, then let through: the terminal's own may be pending for the whole process, and let through alone it
     // would stop us once for itself and, after SIGCONT, again for ours. SIGCONT takes away both.
     let _ = task::tgkill(Tid(std::process::id() as i32), task::gettid(), signal);
-    set_mask(!(1 << (kick::signal() - 1) | 1 << (signal - 1)));
-    block_all_but_kicks();
+    set_mask(!(1 << (wakeup::signal() - 1) | 1 << (signal - 1)));
+    block_all_but_wakeups();
 }
 
 /// The signals that penfold passes on, blocked so that they can be waited for.
 ///
 /// To be made on the main thread before any other thread is started, so that all threads inherit the mask.
 #[derive(Debug)]
-pub struct Signals(libc::sigset_t);
+pub struct ForwardedSignals(libc::sigset_t);
 
-impl Signals {
+impl ForwardedSignals {
     /// Blocks the signals in the calling thread.
     pub fn block() -> Self {
         // SAFETY: sigset_t is plain data, and sigemptyset initialises it.
@@ -160,14 +160,14 @@ impl Signals {
             for signal in FORWARDED {
                 libc::sigaddset(&raw mut set, signal);
             }
-            libc::sigaddset(&raw mut set, kick::signal());
+            libc::sigaddset(&raw mut set, wakeup::signal());
             libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut());
         }
         Self(set)
     }
 
     /// Waits until `done` answers something, which is asked after every signal and once before; SIGCHLD is waited for
-    /// as well. Passes on what some process sent, as [`Signals::forward`].
+    /// as well. Passes on what some process sent, as [`ForwardedSignals::forward`].
     pub(crate) fn forward_until<R>(
         &self,
         mut done: impl FnMut() -> Option<R>,
@@ -215,5 +215,5 @@ fn sent_signal(set: &libc::sigset_t) -> Option<(c_int, Tid)> {
     let sent = matches!(info.si_code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL);
     // SAFETY: si_pid reads a union field that is plain data in every variant.
     let sender = Tid(unsafe { info.si_pid() });
-    (signal > 0 && signal != kick::signal() && sent).then_some((signal, sender))
+    (signal > 0 && signal != wakeup::signal() && sent).then_some((signal, sender))
 }

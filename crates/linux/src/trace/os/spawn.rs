@@ -20,7 +20,7 @@ use rustix::process::{self, Gid, Uid};
 use rustix::{stdio, thread};
 
 use super::command::{Command, ResourceLimit, Session, User};
-use super::signals::{self, Inherited};
+use super::signals::{self, InheritedSignals};
 use penfold_core::Tid;
 
 use super::filter::{self, TracedCalls};
@@ -90,7 +90,7 @@ fn system(step: &'static str) -> impl Fn(Errno) -> StartError {
 
 /// A child that waits to be let loose.
 #[derive(Debug)]
-pub(crate) struct Launched {
+pub(crate) struct ForkedChild {
     pub(crate) pid: Tid,
     go: File,
     failure: File,
@@ -98,7 +98,7 @@ pub(crate) struct Launched {
 }
 
 /// All that the child needs between fork and exec, where it must not allocate.
-struct Prepared<'a> {
+struct ChildSetup<'a> {
     argv: Vec<*const c_char>,
     environment: Vec<*const c_char>,
     /// Becomes the child's `environ`, where the search of `PATH` looks too.
@@ -111,13 +111,13 @@ struct Prepared<'a> {
     stdio: [Option<BorrowedFd<'a>>; 3],
     only_stdio: bool,
     session: Session,
-    inherited: Inherited,
+    inherited: InheritedSignals,
     go: BorrowedFd<'a>,
     failure: BorrowedFd<'a>,
 }
 
 #[derive(Clone, Copy)]
-enum Stage {
+enum SetupStage {
     Session,
     Streams,
     Limits,
@@ -127,15 +127,15 @@ enum Stage {
     Exec,
 }
 
-impl Stage {
-    const ALL: [Stage; 7] = [
-        Stage::Session,
-        Stage::Streams,
-        Stage::Limits,
-        Stage::Filter,
-        Stage::User,
-        Stage::Directory,
-        Stage::Exec,
+impl SetupStage {
+    const ALL: [SetupStage; 7] = [
+        SetupStage::Session,
+        SetupStage::Streams,
+        SetupStage::Limits,
+        SetupStage::Filter,
+        SetupStage::User,
+        SetupStage::Directory,
+        SetupStage::Exec,
     ];
 }
 
@@ -152,7 +152,7 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 }
 
 /// Forks the child, which must happen on the tracer thread, and seizes it.
-pub(crate) fn launch(command: &Command, ptrace_options: c_int) -> Result<Launched, StartError> {
+pub(crate) fn launch(command: &Command, ptrace_options: c_int) -> Result<ForkedChild, StartError> {
     let launched = fork(command)?;
     let pid = launched.pid;
     let seized = loop {
@@ -172,7 +172,7 @@ pub(crate) fn launch(command: &Command, ptrace_options: c_int) -> Result<Launche
 }
 
 /// Forks the child.
-pub(crate) fn fork(command: &Command) -> Result<Launched, StartError> {
+pub(crate) fn fork(command: &Command) -> Result<ForkedChild, StartError> {
     // the child may not allocate
     filter::prepare();
     let argv = c_strings(command.argv.iter().map(|arg| arg.as_bytes()))?;
@@ -185,7 +185,7 @@ pub(crate) fn fork(command: &Command) -> Result<Launched, StartError> {
     let (go_read, go) = pipe2(OFlag::O_CLOEXEC).map_err(system("make a pipe"))?;
     let (failure, failure_write) =
         pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(system("make a pipe"))?;
-    let prepared = Prepared {
+    let prepared = ChildSetup {
         argv: pointers(&argv),
         environment: pointers(&environment),
         replaces_environment: command.environment.is_some(),
@@ -209,7 +209,7 @@ pub(crate) fn fork(command: &Command) -> Result<Launched, StartError> {
     if pid == 0 {
         prepared.run();
     }
-    Ok(Launched { pid: Tid(pid), go: go.into(), failure: failure.into(), program })
+    Ok(ForkedChild { pid: Tid(pid), go: go.into(), failure: failure.into(), program })
 }
 
 fn seize_error(pid: Tid, errno: Errno) -> StartError {
@@ -219,7 +219,7 @@ fn seize_error(pid: Tid, errno: Errno) -> StartError {
     }
 }
 
-impl Launched {
+impl ForkedChild {
     /// Lets the child install a filter that stops this, or none, and execute the command.
     pub(crate) fn go(&mut self, filter: Option<TracedCalls>) {
         // fails only when the child was killed, which its death will tell
@@ -232,22 +232,22 @@ impl Launched {
         (&self.failure).read_exact(&mut message).ok()?;
         let stage = i32::from_ne_bytes(message[..4].try_into().expect("four bytes"));
         let errno = Errno::from_raw(i32::from_ne_bytes(message[4..].try_into().expect("four bytes")));
-        Some(match Stage::ALL.into_iter().find(|one| *one as i32 == stage).unwrap_or(Stage::Exec) {
-            Stage::Session => StartError::Session(errno),
-            Stage::Streams => StartError::Streams(errno),
-            Stage::Limits => StartError::Limits(errno),
-            Stage::Filter => StartError::Filter(errno),
-            Stage::User => StartError::User(errno),
-            Stage::Directory => StartError::Directory(errno),
-            Stage::Exec => StartError::Exec { program: self.program.clone(), errno },
+        Some(match SetupStage::ALL.into_iter().find(|one| *one as i32 == stage).unwrap_or(SetupStage::Exec) {
+            SetupStage::Session => StartError::Session(errno),
+            SetupStage::Streams => StartError::Streams(errno),
+            SetupStage::Limits => StartError::Limits(errno),
+            SetupStage::Filter => StartError::Filter(errno),
+            SetupStage::User => StartError::User(errno),
+            SetupStage::Directory => StartError::Directory(errno),
+            SetupStage::Exec => StartError::Exec { program: self.program.clone(), errno },
         })
     }
 }
 
-impl Prepared<'_> {
+impl ChildSetup<'_> {
     /// The child's side.
     fn run(&self) -> ! {
-        let (stage, errno) = self.attempt().err().unwrap_or((Stage::Exec, Errno::EIO));
+        let (stage, errno) = self.attempt().err().unwrap_or((SetupStage::Exec, Errno::EIO));
         let mut message = [0_u8; 8];
         message[..4].copy_from_slice(&(stage as i32).to_ne_bytes());
         message[4..].copy_from_slice(&(errno as i32).to_ne_bytes());
@@ -258,18 +258,18 @@ impl Prepared<'_> {
 
     /// The filter comes before the user: with root's rights it needs no *no new privileges*. The directory comes
     /// after, since it may be one that only the user can enter.
-    fn attempt(&self) -> Result<(), (Stage, Errno)> {
+    fn attempt(&self) -> Result<(), (SetupStage, Errno)> {
         let at = |stage| move |errno| (stage, errno);
         let filter = self.wait();
-        self.enter_session().map_err(at(Stage::Session))?;
-        self.place_streams().map_err(at(Stage::Streams))?;
-        self.set_limits().map_err(at(Stage::Limits))?;
+        self.enter_session().map_err(at(SetupStage::Session))?;
+        self.place_streams().map_err(at(SetupStage::Streams))?;
+        self.set_limits().map_err(at(SetupStage::Limits))?;
         if let Some(interest) = filter {
-            filter::install(filter::program(interest)).map_err(at(Stage::Filter))?;
+            filter::install(filter::program(interest)).map_err(at(SetupStage::Filter))?;
         }
-        self.become_user().map_err(at(Stage::User))?;
+        self.become_user().map_err(at(SetupStage::User))?;
         if let Some(directory) = self.directory {
-            process::chdir(directory).map_err(errno).map_err(at(Stage::Directory))?;
+            process::chdir(directory).map_err(errno).map_err(at(SetupStage::Directory))?;
         }
         self.inherited.restore();
         if self.replaces_environment {
@@ -278,7 +278,7 @@ impl Prepared<'_> {
         }
         // SAFETY: both arrays are null-terminated and point to C strings that live in the caller.
         unsafe { libc::execvpe(self.argv[0], self.argv.as_ptr(), self.environment.as_ptr()) };
-        Err((Stage::Exec, Errno::last()))
+        Err((SetupStage::Exec, Errno::last()))
     }
 
     /// Waits until the tracer says go. Returns what the filter is to stop.

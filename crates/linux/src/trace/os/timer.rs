@@ -5,32 +5,32 @@ use std::{mem, ptr};
 
 use nix::errno::Errno;
 
-use super::{kick, task};
+use super::{task, wakeup};
 
 /// A timer that kicks the thread that made it. Off at first.
-pub(crate) struct Timer {
+pub(crate) struct WakeupTimer {
     id: libc::timer_t,
     period: Option<Duration>,
 }
 
 // SAFETY: a timer's id is a number of the process; any thread may set or delete it.
-unsafe impl Send for Timer {}
+unsafe impl Send for WakeupTimer {}
 
-impl Timer {
+impl WakeupTimer {
     /// For the calling thread.
     ///
     /// # Errors
     /// What `timer_create(2)` gives.
-    pub(crate) fn new() -> Result<Timer, Errno> {
+    pub(crate) fn new() -> Result<WakeupTimer, Errno> {
         // SAFETY: sigevent is plain data, for which zero is a valid value.
         let mut event: libc::sigevent = unsafe { mem::zeroed() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
-        event.sigev_signo = kick::signal();
+        event.sigev_signo = wakeup::signal();
         event.sigev_notify_thread_id = task::gettid().0;
         let mut id: libc::timer_t = ptr::null_mut();
         // SAFETY: event is read, id written.
         Errno::result(unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut id) })?;
-        Ok(Timer { id, period: None })
+        Ok(WakeupTimer { id, period: None })
     }
 
     /// Kicks once in every period from now on; with `None` no more. A kick that comes just before a wait is lost, the
@@ -49,7 +49,7 @@ impl Timer {
     }
 }
 
-impl Drop for Timer {
+impl Drop for WakeupTimer {
     fn drop(&mut self) {
         // SAFETY: made by new, deleted once.
         unsafe { libc::timer_delete(self.id) };

@@ -11,7 +11,7 @@ const WAIT_FLAGS: c_int = libc::__WALL | libc::__WNOTHREAD;
 
 /// What `waitid` reports of a tracee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Report {
+pub(crate) struct WaitReport {
     pub(crate) tid: Tid,
     /// `CLD_TRAPPED`, `CLD_EXITED`, `CLD_KILLED` or `CLD_DUMPED`.
     pub(crate) code: c_int,
@@ -19,7 +19,7 @@ pub(crate) struct Report {
     pub(crate) status: c_int,
 }
 
-impl Report {
+impl WaitReport {
     /// In the encoding of wait(2).
     pub(crate) fn raw_status(&self) -> i32 {
         match self.code {
@@ -30,7 +30,7 @@ impl Report {
     }
 }
 
-fn waitid(id_type: libc::idtype_t, id: Tid, flags: c_int) -> Result<Option<Report>, Errno> {
+fn waitid(id_type: libc::idtype_t, id: Tid, flags: c_int) -> Result<Option<WaitReport>, Errno> {
     // SAFETY: siginfo_t is plain data, for which zero is a valid value.
     let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
     // SAFETY: info is a valid place to write to.
@@ -38,14 +38,14 @@ fn waitid(id_type: libc::idtype_t, id: Tid, flags: c_int) -> Result<Option<Repor
     Errno::result(rc)?;
     // SAFETY: waitid filled the SIGCHLD fields, or left the zeroes.
     let (tid, status) = unsafe { (info.si_pid(), info.si_status()) };
-    Ok((tid != 0).then_some(Report { tid: Tid(tid), code: info.si_code, status }))
+    Ok((tid != 0).then_some(WaitReport { tid: Tid(tid), code: info.si_code, status }))
 }
 
 /// The next event, left in place. `None` only when not blocking.
 ///
 /// # Errors
 /// `EINTR` after a kick; `ECHILD` when there is no tracee.
-pub(crate) fn peek(block: bool) -> Result<Option<Report>, Errno> {
+pub(crate) fn peek(block: bool) -> Result<Option<WaitReport>, Errno> {
     let nohang = if block { 0 } else { libc::WNOHANG };
     waitid(libc::P_ALL, Tid(0), libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT | nohang)
 }

@@ -65,7 +65,7 @@ impl<P: Policy> Supervisor<P> {
             let ids = proc::status_field(tid, "NSpid")?;
             ids.split_whitespace().nth(depth - 1)?.parse().ok().map(Tid)
         };
-        self.tasks.table.tasks.keys().copied().find(|tid| called(*tid) == Some(pid))
+        self.tasks.entries.keys().copied().find(|tid| called(*tid) == Some(pid))
     }
 }
 

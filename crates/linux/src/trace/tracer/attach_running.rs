@@ -31,7 +31,7 @@ const UNDO_TIME: Duration = Duration::from_secs(2);
 
 /// Which process is to be adopted.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Target {
+pub(crate) struct AdoptTarget {
     pub(crate) pid: Tid,
     /// When it was started, in clock ticks since boot; `None` for whichever has the number now.
     pub(crate) started: Option<u64>,
@@ -42,24 +42,24 @@ pub(crate) struct Target {
 
 /// An adoption that a request waits for.
 #[derive(Debug)]
-pub(crate) enum Adopting {
+pub(crate) enum AdoptRequest {
     /// Not yet begun.
-    Asked(Target),
+    Asked(AdoptTarget),
     /// Its threads are being seized.
-    Seizing(Target, Seizure),
+    Seizing(AdoptTarget, Seizure),
     /// All are. Threads that may be inside a fork are waited for, and children that were born meanwhile.
     Settling { tgid: Tid, until: Instant },
     /// It has failed; what was seized is let go.
     Undoing { tgid: Tid, error: AdoptError, until: Instant },
 }
 
-impl Adopting {
+impl AdoptRequest {
     /// The process, once it is known and nobody else adopts it.
     fn process(&self) -> Option<Tid> {
         match self {
-            Adopting::Asked(_) => None,
-            Adopting::Seizing(_, seizure) => Some(seizure.tgid),
-            Adopting::Settling { tgid, .. } | Adopting::Undoing { tgid, .. } => Some(*tgid),
+            AdoptRequest::Asked(_) => None,
+            AdoptRequest::Seizing(_, seizure) => Some(seizure.tgid),
+            AdoptRequest::Settling { tgid, .. } | AdoptRequest::Undoing { tgid, .. } => Some(*tgid),
         }
     }
 }
@@ -73,62 +73,70 @@ impl<P: Policy> Supervisor<P> {
     /// To be asked at every turn until it answers.
     pub(crate) fn adopt(
         &mut self,
-        adopting: &mut Adopting,
+        adopting: &mut AdoptRequest,
         policy: &mut P,
     ) -> Option<Result<(), AdoptError>> {
-        let adopted = self.go_on_adopting(adopting, policy)?;
+        let adopted = self.continue_adoption(adopting, policy)?;
         if let Some(tgid) = adopting.process() {
             self.adoptions.remove(&tgid);
         }
         Some(adopted)
     }
 
-    fn go_on_adopting(&mut self, adopting: &mut Adopting, policy: &mut P) -> Option<Result<(), AdoptError>> {
+    fn continue_adoption(
+        &mut self,
+        adopting: &mut AdoptRequest,
+        policy: &mut P,
+    ) -> Option<Result<(), AdoptError>> {
         loop {
             let next = match adopting {
-                Adopting::Asked(target) => match group_of(target.pid) {
+                AdoptRequest::Asked(target) => match adoptable_process(target.pid) {
                     Err(error) => return Some(Err(error)),
                     // of two requests the second waits for the first, and then finds it done, or undone
                     Ok(tgid) if self.adoptions.contains(&tgid) => return None,
-                    Ok(tgid) if self.tasks.table.processes.contains_key(&tgid) => {
+                    Ok(tgid) if self.tasks.processes.contains_key(&tgid) => {
                         return Some(Err(AdoptError::Known(tgid)));
                     }
                     Ok(tgid) => {
                         let adoption =
                             Adoption { began: task::boot_ticks(), parent: None, filter: target.filter };
                         self.adoptions.insert(tgid);
-                        Adopting::Seizing(*target, Seizure::new(tgid, adoption))
+                        AdoptRequest::Seizing(*target, Seizure::new(tgid, adoption))
                     }
                 },
-                Adopting::Seizing(target, seizure) => {
+                AdoptRequest::Seizing(target, seizure) => {
                     let (tgid, adoption) = (seizure.tgid, seizure.adoption);
                     let seized = self.seize_all(seizure, policy)?.and_then(|()| {
                         // seized it keeps its number until it is reaped here
                         if target.started.is_some_and(|time| proc::started(tgid) != Some(time)) {
                             return Err(AdoptError::NoProcess(tgid));
                         }
-                        self.give_veto(tgid, policy)
+                        self.require_veto(tgid, policy)
                     });
                     match seized {
                         Ok(()) => {
-                            self.adopt_young(proc::children_of_process(tgid), adoption.of(tgid), policy);
-                            Adopting::Settling { tgid, until: Instant::now() + FORK_TIME }
+                            self.adopt_late_children(
+                                proc::children_of_process(tgid),
+                                adoption.of(tgid),
+                                policy,
+                            );
+                            AdoptRequest::Settling { tgid, until: Instant::now() + FORK_TIME }
                         }
                         // refused for one thread, as when a debugger has only that
                         Err(error) => {
-                            self.ask_process_to_leave(tgid, policy);
-                            Adopting::Undoing { tgid, error, until: Instant::now() + UNDO_TIME }
+                            self.begin_detach_process(tgid, policy);
+                            AdoptRequest::Undoing { tgid, error, until: Instant::now() + UNDO_TIME }
                         }
                     }
                 }
-                Adopting::Settling { tgid, until } => {
+                AdoptRequest::Settling { tgid, until } => {
                     let threads = self.tasks.threads_of(*tgid).iter();
                     let settled =
                         threads.filter_map(|tid| self.tasks.get(*tid)).all(|task| task.adopting.is_none());
                     let done = settled && self.seizures.is_empty() || Instant::now() > *until;
                     return done.then_some(Ok(()));
                 }
-                Adopting::Undoing { tgid, error, until } => {
+                AdoptRequest::Undoing { tgid, error, until } => {
                     let gone = self.tasks.threads_of(*tgid).is_empty();
                     return (gone || Instant::now() > *until).then(|| Err(error.clone()));
                 }
@@ -138,11 +146,11 @@ impl<P: Policy> Supervisor<P> {
     }
 
     /// Forks may be limited where every process is.
-    fn give_veto(&mut self, tgid: Tid, policy: &mut P) -> Result<(), AdoptError> {
+    fn require_veto(&mut self, tgid: Tid, policy: &mut P) -> Result<(), AdoptError> {
         let lineage = self.tasks.get(tgid).map(|task| task.lineage);
         if lineage.is_none_or(|lineage| !lineage.vetoes()) && policy.needs_veto(&self.tasks, tgid) {
-            let possible = inject::possible(tgid, lineage.map_or(0, |lineage| lineage.filters));
-            possible.map_err(|reason| AdoptError::NoFilter { pid: tgid, reason })?;
+            let injectable = inject::check_injectable(tgid, lineage.map_or(0, |lineage| lineage.filters));
+            injectable.map_err(|reason| AdoptError::NoFilter { pid: tgid, reason })?;
             self.tasks.want_filter(tgid, Capability::ForkVeto);
         }
         Ok(())
@@ -150,7 +158,7 @@ impl<P: Policy> Supervisor<P> {
 }
 
 /// The process of a task, if it is one that can be adopted.
-fn group_of(pid: Tid) -> Result<Tid, AdoptError> {
+fn adoptable_process(pid: Tid) -> Result<Tid, AdoptError> {
     let none = AdoptError::NoProcess(pid);
     if pid.0 <= 0 {
         return Err(none);

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use libc::c_int;
 use penfold_core::Tid;
 
-use super::early::Early;
 use super::policy::{Fork, Policy};
 use super::supervisor::{AtEnd, Supervisor};
-use super::table::{State, Task};
+use super::table::{TaskEntry, TaskState};
+use super::unreported::UnreportedChild;
 use crate::trace::os::{proc, ptrace, task};
 
 /// How long the report of a parent may take that may live.
@@ -31,10 +31,10 @@ impl<P: Policy> Supervisor<P> {
             self.cancel(parent, charged, policy);
             return self.resume(parent, 0, policy);
         }
-        let early = self.early.remove(&child);
+        let early = self.unreported.remove(&child);
         let Some(task) = self.tasks.get(parent) else { return };
         let (parent_tgid, cleared_flag) = (task.tgid, task.cleared_flag);
-        let mut born = Task::new(parent_tgid, task.lineage);
+        let mut born = TaskEntry::new(parent_tgid, task.lineage);
         born.wants = task.wants;
         if task.filtered_meanwhile && proc::status_field(child, "Seccomp").is_some_and(|mode| mode == "0") {
             // made before the filter came, and reported after
@@ -46,24 +46,24 @@ impl<P: Policy> Supervisor<P> {
         born.traces_exec = task.traces_exec;
         born.cleared_flag = cleared_flag;
         born.tgid = match early {
-            Some(Early::Died { tgid, .. }) => tgid,
+            Some(UnreportedChild::Died { tgid, .. }) => tgid,
             // the event does not tell: clone with SIGCHLD can make a thread, and with another signal a
             // process
             _ if task::is_thread_of(child, parent_tgid) => parent_tgid,
             _ => child,
         };
-        born.release = self.ending.is_some() || task.release && born.tgid == parent_tgid;
+        born.detach = self.ending.is_some() || task.detach && born.tgid == parent_tgid;
         let tgid = born.tgid;
-        let cpu = self.tasks.table.processes.get(&parent_tgid).map_or(0, |process| process.cpu);
-        self.tasks.table.insert(child, born, cpu);
+        let cpu = self.tasks.processes.get(&parent_tgid).map_or(0, |process| process.cpu);
+        self.tasks.insert(child, born, cpu);
         policy.forked(&mut self.tasks, Fork { parent, child, tgid, charged, parent_died: false });
         if tgid == parent_tgid {
             self.trace_exec(parent, true);
         }
         self.restore_flag(parent);
         match early {
-            Some(Early::Stopped { signal, .. }) => self.first_stop(child, signal, policy),
-            Some(Early::Died { .. }) => self.finish_dead(child, policy),
+            Some(UnreportedChild::Stopped { signal, .. }) => self.first_stop(child, signal, policy),
+            Some(UnreportedChild::Died { .. }) => self.finish_dead(child, policy),
             None => {}
         }
         self.resume(parent, 0, policy);
@@ -72,7 +72,7 @@ impl<P: Policy> Supervisor<P> {
     /// The child has been announced and stands before its first instruction.
     pub(crate) fn first_stop(&mut self, child: Tid, signal: c_int, policy: &mut P) {
         let Some(task) = self.tasks.get_mut(child) else { return };
-        task.state = State::Running;
+        task.state = TaskState::Running;
         let is_process = task.tgid == child;
         if is_process && task.traces_exec {
             // ours by inheritance from a process of several threads
@@ -95,7 +95,7 @@ impl<P: Policy> Supervisor<P> {
     fn finish_dead(&mut self, tid: Tid, policy: &mut P) {
         let last = self.tasks.tgid_of(tid) == Some(tid);
         policy.exited(&mut self.tasks, tid, last);
-        self.tasks.table.remove(tid);
+        self.tasks.remove(tid);
     }
 
     /// Takes in children whose parent was killed between making them and reporting them.
@@ -104,25 +104,25 @@ impl<P: Policy> Supervisor<P> {
     /// parent lives waits for its report, which is on its way. One whose parent is not in the job has been
     /// handed to us or to a reaper inside, or was made with `CLONE_PARENT` by a child of ours that is about
     /// to report it.
-    pub(crate) fn resolve_early(&mut self, policy: &mut P) -> bool {
+    pub(crate) fn resolve_unreported(&mut self, policy: &mut P) -> bool {
         let mut orphans = Vec::new();
-        for (tid, early) in &mut self.early {
+        for (tid, early) in &mut self.unreported {
             let (tgid, parent) = match early {
-                Early::Died { tgid, parent } => (*tgid, *parent),
-                Early::Stopped { .. } => {
+                UnreportedChild::Died { tgid, parent } => (*tgid, *parent),
+                UnreportedChild::Stopped { .. } => {
                     let field = |name| proc::status_task(*tid, name);
                     (field("Tgid").unwrap_or(*tid), field("PPid").unwrap_or(Tid(0)))
                 }
             };
             let creator = if tgid == *tid { parent } else { tgid };
-            if self.tasks.table.processes.contains_key(&creator) {
+            if self.tasks.processes.contains_key(&creator) {
                 continue;
             }
             let waits = match early {
-                Early::Stopped { waits_since, .. } => {
+                UnreportedChild::Stopped { waits_since, .. } => {
                     waits_since.get_or_insert_with(Instant::now).elapsed() < REPORT_TIME
                 }
-                Early::Died { .. } => false,
+                UnreportedChild::Died { .. } => false,
             };
             if !waits {
                 orphans.push((*tid, tgid));
@@ -136,14 +136,14 @@ impl<P: Policy> Supervisor<P> {
 
     /// After the last task: children of which only the reaped zombie was ever seen.
     pub(crate) fn finish_unreported(&mut self, policy: &mut P) {
-        let left: Vec<Tid> = self.early.keys().copied().collect();
+        let left: Vec<Tid> = self.unreported.keys().copied().collect();
         for tid in left {
             self.adopt_orphan(tid, tid, policy);
         }
     }
 
     fn adopt_orphan(&mut self, child: Tid, tgid: Tid, policy: &mut P) {
-        let Some(early) = self.early.remove(&child) else { return };
+        let Some(early) = self.unreported.remove(&child) else { return };
         // each of them was in one fork at most
         let orphan = self.killed.is_empty();
         let (parent, mut lineage) = self.killed.pop_front().unwrap_or((self.main, self.default_lineage));
@@ -151,18 +151,18 @@ impl<P: Policy> Supervisor<P> {
             // then it was somebody else's child
             (lineage.filter, lineage.filters) = (None, 0);
         }
-        let mut born = Task::new(tgid, lineage);
+        let mut born = TaskEntry::new(tgid, lineage);
         let killed_at_end = self.ending == Some(AtEnd::Kill) && !lineage.adopted;
         // a child of a launched task that can't be told to be of any job has no rules to live by
         let nobodys =
             self.main.0 == 0 && orphan && proc::status_field(child, "Seccomp").as_deref() == Some("2");
         born.killed = nobodys || killed_at_end || self.is_over(lineage.job);
-        born.release = self.ending.is_some();
-        self.tasks.table.insert(child, born, 0);
+        born.detach = self.ending.is_some();
+        self.tasks.insert(child, born, 0);
         policy.forked(&mut self.tasks, Fork { parent, child, tgid, charged: false, parent_died: true });
         match early {
-            Early::Stopped { signal, .. } => self.first_stop(child, signal, policy),
-            Early::Died { .. } => self.finish_dead(child, policy),
+            UnreportedChild::Stopped { signal, .. } => self.first_stop(child, signal, policy),
+            UnreportedChild::Died { .. } => self.finish_dead(child, policy),
         }
     }
 }

@@ -5,9 +5,9 @@ use penfold_core::Tid;
 
 use super::policy::{Notice, Policy};
 use super::supervisor::Supervisor;
-use super::table::{Pending, State};
+use super::table::{PendingResume, TaskState};
 use crate::trace::os::arch::Registers;
-use crate::trace::os::filter::{self, Class};
+use crate::trace::os::filter::{self, CallClass};
 use crate::trace::os::{proc, ptrace, wait};
 
 impl<P: Policy> Supervisor<P> {
@@ -17,18 +17,18 @@ impl<P: Policy> Supervisor<P> {
         let Some(task) = self.tasks.get_mut(tid) else { return };
         if task.freeze && !self.closing && !task.killed {
             // decided at thaw, so that no charge is in flight for as long as it is frozen
-            task.state = State::Held(Pending::Seccomp);
+            task.state = TaskState::Held(PendingResume::Seccomp);
             return wait::consume(tid);
         }
-        task.state = State::Running;
+        task.state = TaskState::Running;
         let ours = task.lineage.filter.is_some();
         let Ok(data) = ptrace::event_message(tid) else { return };
         match filter::decode(data).filter(|_| ours) {
-            Some((Class::Fork, _)) => self.on_fork_call(tid, None, policy),
-            Some((Class::Untraced, abi)) => self.on_fork_call(tid, Some(abi), policy),
-            Some((Class::Ptrace, _)) => self.on_ptrace_call(tid, policy),
-            Some((Class::Affinity, abi)) => self.on_affinity_call(tid, abi, policy),
-            Some((Class::Socket, _)) => self.on_socket_call(tid, policy),
+            Some((CallClass::Fork, _)) => self.on_fork_call(tid, None, policy),
+            Some((CallClass::Untraced, abi)) => self.on_fork_call(tid, Some(abi), policy),
+            Some((CallClass::Ptrace, _)) => self.on_ptrace_call(tid, policy),
+            Some((CallClass::Affinity, abi)) => self.on_affinity_call(tid, abi, policy),
+            Some((CallClass::Socket, _)) => self.on_socket_call(tid, policy),
             // asked for by a filter of the program's own, which without a tracer gets just that
             None => self.answer(tid, Err(Errno::ENOSYS), policy),
         }
@@ -44,7 +44,7 @@ impl<P: Policy> Supervisor<P> {
 
     fn on_ptrace_call(&mut self, tid: Tid, policy: &mut P) {
         if let Some(tgid) = self.tasks.tgid_of(tid)
-            && let Some(process) = self.tasks.table.processes.get_mut(&tgid)
+            && let Some(process) = self.tasks.processes.get_mut(&tgid)
             && !std::mem::replace(&mut process.ptrace_noticed, true)
         {
             policy.notice(Notice::PtraceRefused { tgid, comm: proc::comm(tgid) });
@@ -58,9 +58,9 @@ impl<P: Policy> Supervisor<P> {
         let Ok(mut registers) = Registers::read(tid) else { return };
         registers.set_first_argument(abi, registers.argument(abi, 0) & !(libc::CLONE_UNTRACED as u64));
         let _ = registers.write(tid);
-        if let Some(task) = self.tasks.table.tasks.get_mut(&tid) {
+        if let Some(task) = self.tasks.entries.get_mut(&tid) {
             task.cleared_flag = Some(abi);
-            let process = self.tasks.table.processes.get_mut(&task.tgid);
+            let process = self.tasks.processes.get_mut(&task.tgid);
             if process.is_some_and(|process| !std::mem::replace(&mut process.untraced_noticed, true)) {
                 policy.notice(Notice::UntracedCleared { task: tid });
             }

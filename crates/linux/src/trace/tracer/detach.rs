@@ -13,7 +13,7 @@ use penfold_core::Tid;
 use super::policy::Policy;
 use super::requests::Gone;
 use super::supervisor::{AtEnd, Supervisor};
-use super::table::{Pending, State};
+use super::table::{PendingResume, TaskState};
 use crate::trace::os::{ptrace, task};
 
 /// How long tasks may take to stop: one that waits for its vfork child or for a dead server stops when that is over.
@@ -21,7 +21,7 @@ const STOP_TIME: Duration = Duration::from_secs(2);
 
 /// Why a process was not let go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ReleaseError {
+pub enum DetachError {
     /// It is not supervised.
     #[error("process {0} is not supervised")]
     Unknown(Tid),
@@ -36,21 +36,21 @@ pub enum ReleaseError {
     Gone,
 }
 
-impl ReleaseError {
+impl DetachError {
     /// The error number for a caller outside.
     pub fn errno(&self) -> Errno {
         match self {
-            ReleaseError::Unknown(_) => Errno::ESRCH,
-            ReleaseError::Filtered(_) => Errno::EOPNOTSUPP,
-            ReleaseError::Gone => Errno::ESHUTDOWN,
-            ReleaseError::Waits(_) => Errno::EINPROGRESS,
+            DetachError::Unknown(_) => Errno::ESRCH,
+            DetachError::Filtered(_) => Errno::EOPNOTSUPP,
+            DetachError::Gone => Errno::ESHUTDOWN,
+            DetachError::Waits(_) => Errno::EINPROGRESS,
         }
     }
 }
 
 /// A release that a request waits for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Releasing {
+pub(crate) struct DetachRequest {
     pub(crate) tgid: Tid,
     pub(crate) until: Option<Instant>,
 }
@@ -60,34 +60,34 @@ impl<P: Policy> Supervisor<P> {
     /// After `Waits` it happens later.
     ///
     /// To be asked at every turn until it answers.
-    pub(crate) fn release(
+    pub(crate) fn detach_process(
         &mut self,
-        releasing: &mut Releasing,
+        detaching: &mut DetachRequest,
         policy: &mut P,
-    ) -> Option<Result<(), ReleaseError>> {
-        let tgid = releasing.tgid;
-        let Some(until) = releasing.until else {
+    ) -> Option<Result<(), DetachError>> {
+        let tgid = detaching.tgid;
+        let Some(until) = detaching.until else {
             let threads = self.tasks.threads_of(tgid);
             if threads.is_empty() {
-                return Some(Err(ReleaseError::Unknown(tgid)));
+                return Some(Err(DetachError::Unknown(tgid)));
             }
             let mut tasks = threads.iter().filter_map(|tid| self.tasks.get(*tid));
             if tasks.any(|task| task.lineage.filter.is_some() || task.wants.is_some()) {
-                return Some(Err(ReleaseError::Filtered(tgid)));
+                return Some(Err(DetachError::Filtered(tgid)));
             }
-            self.ask_process_to_leave(tgid, policy);
-            releasing.until = Some(Instant::now() + STOP_TIME);
+            self.begin_detach_process(tgid, policy);
+            detaching.until = Some(Instant::now() + STOP_TIME);
             return self.tasks.threads_of(tgid).is_empty().then_some(Ok(()));
         };
         if self.tasks.threads_of(tgid).is_empty() {
             return Some(Ok(()));
         }
-        (Instant::now() > until).then_some(Err(ReleaseError::Waits(tgid)))
+        (Instant::now() > until).then_some(Err(DetachError::Waits(tgid)))
     }
 
-    pub(crate) fn ask_process_to_leave(&mut self, tgid: Tid, policy: &mut P) {
+    pub(crate) fn begin_detach_process(&mut self, tgid: Tid, policy: &mut P) {
         for tid in self.tasks.threads_of(tgid).to_vec() {
-            self.ask_to_leave(tid, policy);
+            self.begin_detach(tid, policy);
         }
     }
 
@@ -95,14 +95,14 @@ impl<P: Policy> Supervisor<P> {
     /// after [`Supervisor::has_ended`] has answered true.
     ///
     /// A launched task that is to be left and waits inside the kernel for more than two seconds dies if it was
-    /// launched with [`Options::exit_kill`](super::Options::exit_kill).
+    /// launched with [`TraceOptions::exit_kill`](super::TraceOptions::exit_kill).
     pub(crate) fn end(&mut self, launched: AtEnd, policy: &mut P) {
         self.ending = Some(launched);
         for tid in self.tasks.ids() {
             let Some(task) = self.tasks.get_mut(tid) else { continue };
             task.wants = None;
             if task.lineage.adopted || launched == AtEnd::Leave {
-                self.ask_to_leave(tid, policy);
+                self.begin_detach(tid, policy);
                 continue;
             }
             task.killed = true;
@@ -114,21 +114,21 @@ impl<P: Policy> Supervisor<P> {
 
     /// Whether everything has gone since an end that began then, or has had its time.
     pub(crate) fn has_ended(&mut self, began: Instant) -> bool {
-        let gone = self.tasks.table.tasks.is_empty() && self.early.is_empty();
+        let gone = self.tasks.entries.is_empty() && self.unreported.is_empty();
         self.over = gone || began.elapsed() > STOP_TIME;
         self.over
     }
 
-    fn ask_to_leave(&mut self, tid: Tid, policy: &mut P) {
+    fn begin_detach(&mut self, tid: Tid, policy: &mut P) {
         let Some(task) = self.tasks.get_mut(tid) else { return };
-        task.release = true;
+        task.detach = true;
         task.freeze = false;
         match task.state {
             // its first stop is still to come
-            State::New | State::Unreleased => {}
-            State::Running | State::Listening => drop(ptrace::interrupt(tid)),
-            State::Held(Pending::Continue(signal)) => self.detach(tid, signal, policy),
-            State::Held(Pending::Seccomp) | State::Deferred | State::AwaitsFilter(_) => {
+            TaskState::New | TaskState::Unreleased => {}
+            TaskState::Running | TaskState::Listening => drop(ptrace::interrupt(tid)),
+            TaskState::Held(PendingResume::Continue(signal)) => self.detach(tid, signal, policy),
+            TaskState::Held(PendingResume::Seccomp) | TaskState::Deferred | TaskState::AwaitsFilter(_) => {
                 self.detach(tid, 0, policy);
             }
         }
@@ -140,13 +140,13 @@ impl<P: Policy> Supervisor<P> {
         self.forget_waiting(tid);
         self.abandon_injection(tid, policy);
         let Some(task) = self.tasks.get_mut(tid) else { return };
-        task.state = State::Running;
+        task.state = TaskState::Running;
         let tgid = task.tgid;
         self.charge_dead(tgid, tid, policy);
         // ESRCH: killed meanwhile, so that its death is reported
         if ptrace::detach(tid, signal).is_ok() {
-            policy.released(&mut self.tasks, tid);
-            self.tasks.table.remove(tid);
+            policy.detached(&mut self.tasks, tid);
+            self.tasks.remove(tid);
         }
     }
 }

@@ -13,9 +13,9 @@
 use nix::errno::Errno;
 use penfold_core::Tid;
 
-use super::policy::{Policy, Refusal};
+use super::policy::{ForkRefusal, Policy};
 use super::supervisor::Supervisor;
-use super::table::{Pending, State};
+use super::table::{PendingResume, TaskState};
 use crate::trace::os::{ptrace, wait};
 
 impl<P: Policy> Supervisor<P> {
@@ -30,8 +30,8 @@ impl<P: Policy> Supervisor<P> {
             }
             match self.may_fork(tid, false, policy) {
                 Ok(()) => self.begin_fork(tid),
-                Err(Refusal::NotYet) => return self.defer(tid, untraced),
-                Err(Refusal::Final(errno)) => return self.answer(tid, Err(errno), policy),
+                Err(ForkRefusal::NotYet) => return self.defer(tid, untraced),
+                Err(ForkRefusal::Final(errno)) => return self.answer(tid, Err(errno), policy),
             }
         }
         if let Some(abi) = untraced {
@@ -40,10 +40,10 @@ impl<P: Policy> Supervisor<P> {
         self.resume(tid, 0, policy);
     }
 
-    fn may_fork(&mut self, tid: Tid, certain: bool, policy: &mut P) -> Result<(), Refusal> {
+    fn may_fork(&mut self, tid: Tid, certain: bool, policy: &mut P) -> Result<(), ForkRefusal> {
         let killed = self.closing || self.tasks.get(tid).is_some_and(|task| task.killed);
         if killed {
-            return Err(Refusal::Final(Errno::EAGAIN));
+            return Err(ForkRefusal::Final(Errno::EAGAIN));
         }
         policy.may_fork(&mut self.tasks, tid, certain)
     }
@@ -90,7 +90,7 @@ impl<P: Policy> Supervisor<P> {
         wait::consume(tid);
         self.refused = true;
         if let Some(task) = self.tasks.get_mut(tid) {
-            task.state = State::Deferred;
+            task.state = TaskState::Deferred;
         }
         self.refused_forks.push((tid, untraced.map_or(0, |abi| abi + 1)));
         self.unsettle();
@@ -116,13 +116,13 @@ impl<P: Policy> Supervisor<P> {
             let Some(task) = self.tasks.get_mut(tid) else { continue };
             if task.freeze && !self.closing && !task.killed {
                 // frozen with a charge in flight it would never settle
-                task.state = State::Held(Pending::Seccomp);
+                task.state = TaskState::Held(PendingResume::Seccomp);
                 continue;
             }
             match self.may_fork(tid, true, policy) {
                 Ok(()) => self.begin_fork(tid),
                 Err(refusal) => {
-                    let errno = if let Refusal::Final(errno) = refusal { errno } else { Errno::EAGAIN };
+                    let errno = if let ForkRefusal::Final(errno) = refusal { errno } else { Errno::EAGAIN };
                     self.answer(tid, Err(errno), policy);
                     continue;
                 }
@@ -138,7 +138,7 @@ impl<P: Policy> Supervisor<P> {
     fn pause(&mut self, tid: Tid) {
         wait::consume(tid);
         if let Some(task) = self.tasks.get_mut(tid) {
-            task.state = State::Deferred;
+            task.state = TaskState::Deferred;
         }
         self.paused.push(tid);
     }

@@ -18,10 +18,10 @@ use penfold_core::Tid;
 
 use super::policy::{Notice, Policy};
 use super::supervisor::{Supervisor, ptrace_options};
-use super::table::State;
+use super::table::TaskState;
 use crate::trace::os::arch::Injector;
 use crate::trace::os::filter::TracedCalls;
-use crate::trace::os::injection::{Failure, Injection, Progress};
+use crate::trace::os::injection::{Injection, InjectionError, InjectionProgress};
 use crate::trace::os::{proc, task, wait};
 
 /// How long a task may take to make the calls before its process goes on without the filter.
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether a filter can be put into a task, else why not. It may have changed when it comes to it, which then is told by
 /// [`Notice::FilterFailed`]. `ours` is how many filters of ours it has; one of them permits the calls.
-pub(crate) fn possible(task: Tid, ours: u32) -> Result<(), String> {
+pub(crate) fn check_injectable(task: Tid, ours: u32) -> Result<(), String> {
     if !Injector::EXISTS {
         return Err("not on this processor architecture".to_owned());
     }
@@ -65,32 +65,32 @@ impl<P: Policy> Supervisor<P> {
     /// Has a task that stopped on its way back to its program install the filter that it wants, or wait for the thread
     /// that does. True if so; it stops once more at the same place.
     pub(crate) fn put_filter(&mut self, tid: Tid, signal: c_int, policy: &mut P) -> bool {
-        let Some(task) = self.tasks.table.tasks.get_mut(&tid) else { return false };
+        let Some(task) = self.tasks.entries.get_mut(&tid) else { return false };
         task.filtered_meanwhile = false;
         let Some(interest) = task.wants else { return false };
-        if signal != libc::SIGTRAP || self.closing || task.killed || task.release || task.worker {
+        if signal != libc::SIGTRAP || self.closing || task.killed || task.detach || task.worker {
             return false;
         }
         let tgid = task.tgid;
         let traces_exec = if task.traces_exec { libc::PTRACE_O_TRACEEXEC } else { 0 };
         let options = ptrace_options(task.lineage) | traces_exec;
-        let Some(process) = self.tasks.table.processes.get_mut(&tgid) else { return false };
+        let Some(process) = self.tasks.processes.get_mut(&tgid) else { return false };
         if process.injector.is_some() {
-            task.state = State::AwaitsFilter(signal);
+            task.state = TaskState::AwaitsFilter(signal);
             wait::consume(tid);
             return true;
         }
         match Injection::begin(tid, options, interest) {
             Ok(injection) => {
                 task.injection = Some(Box::new(injection));
-                task.state = State::Running;
+                task.state = TaskState::Running;
                 process.injector = Some((tid, Instant::now()));
                 self.injected.insert(tgid);
                 true
             }
             // its death is reported next
-            Err(Failure::Gone) => true,
-            Err(Failure::Refused(reason)) => {
+            Err(InjectionError::Gone) => true,
+            Err(InjectionError::Refused(reason)) => {
                 self.filter_failed(tgid, reason, policy);
                 false
             }
@@ -110,12 +110,12 @@ impl<P: Policy> Supervisor<P> {
         let Some(injection) = task.injection.as_mut() else { return false };
         let interest = injection.interest();
         let installed = match injection.on_stop(signal, event) {
-            Progress::Goes => return true,
-            Progress::Gone => {
+            InjectionProgress::Goes => return true,
+            InjectionProgress::Gone => {
                 self.abandon_injection(tid, policy);
                 return false;
             }
-            Progress::Done(installed) => installed,
+            InjectionProgress::Done(installed) => installed,
         };
         if let Some(injection) = task.injection.take() {
             injection.end();
@@ -143,7 +143,7 @@ impl<P: Policy> Supervisor<P> {
 
     fn end_injection(&mut self, tgid: Tid) {
         self.injected.remove(&tgid);
-        if let Some(process) = self.tasks.table.processes.get_mut(&tgid) {
+        if let Some(process) = self.tasks.processes.get_mut(&tgid) {
             process.injector = None;
         }
     }
@@ -152,8 +152,8 @@ impl<P: Policy> Supervisor<P> {
     fn resume_waiting(&mut self, tgid: Tid, policy: &mut P) {
         for tid in self.tasks.threads_of(tgid).to_vec() {
             let Some(task) = self.tasks.get_mut(tid) else { continue };
-            let State::AwaitsFilter(signal) = task.state else { continue };
-            task.state = State::Running;
+            let TaskState::AwaitsFilter(signal) = task.state else { continue };
+            task.state = TaskState::Running;
             if !self.put_filter(tid, signal, policy) {
                 self.stop_or_resume(tid, signal, policy);
             }
@@ -187,7 +187,7 @@ impl<P: Policy> Supervisor<P> {
             return;
         }
         let late = |tgid: &Tid| {
-            let (tid, since) = self.tasks.table.processes.get(tgid)?.injector?;
+            let (tid, since) = self.tasks.processes.get(tgid)?.injector?;
             (since.elapsed() > PATIENCE).then_some((*tgid, tid))
         };
         let late: Vec<(Tid, Tid)> = self.injected.iter().filter_map(late).collect();

@@ -11,15 +11,15 @@ use libc::c_int;
 use nix::errno::Errno;
 use penfold_core::Tid;
 
-use super::job_record::{JobOptions, Options};
+use super::job_record::{JobOptions, TraceOptions};
 use super::policy::Policy;
-use super::requests::{Handle, Request, Shared, State};
-use super::supervisor::{Found, Next, Supervisor};
+use super::requests::{Handle, SharedTracer, TracerRequest, TracerState};
+use super::supervisor::{NextWait, Supervisor, WaitResult};
 use crate::trace::os::Command;
-use crate::trace::os::signals::{self, Signals};
+use crate::trace::os::signals::{self, ForwardedSignals};
 use crate::trace::os::spawn::StartError;
-use crate::trace::os::timer::Timer;
-use crate::trace::os::{kick, task, wait};
+use crate::trace::os::timer::WakeupTimer;
+use crate::trace::os::{task, wait, wakeup};
 
 /// How long a stop or continue signal to this process may take to show in the main command, if it was sent
 /// to that too. Sent a second time it could undo what was done since.
@@ -31,7 +31,7 @@ pub const TRACER_NAME: &str = "penfold-tracer";
 
 /// How a job ended.
 #[derive(Debug)]
-pub struct Outcome<P: Policy> {
+pub struct JobOutcome<P: Policy> {
     /// The main command's status, as wait(2) gives it; or why it could not be executed.
     pub status: Result<i32, StartError>,
     /// The policy, with what it has counted.
@@ -46,18 +46,18 @@ pub struct Job<P: Policy> {
     handle: Handle<P>,
     main: Tid,
     ended: Arc<AtomicBool>,
-    tracer: JoinHandle<Option<Outcome<P>>>,
+    tracer: JoinHandle<Option<JobOutcome<P>>>,
 }
 
 impl<P: Policy> Job<P> {
     /// Starts a command under a tracer thread.
     ///
     /// Makes this process a child subreaper, so that daemons of the job stay its descendants, and SIGCHLD
-    /// take its default action if it was ignored. [`Outcome::status`] reports a program that does not exist.
+    /// take its default action if it was ignored. [`JobOutcome::status`] reports a program that does not exist.
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn start(command: Command, options: Options, policy: P) -> Result<Self, StartError>
+    pub fn start(command: Command, options: TraceOptions, policy: P) -> Result<Self, StartError>
     where
         P::Common: Default,
     {
@@ -71,7 +71,7 @@ impl<P: Policy> Job<P> {
     pub(crate) fn start_in(
         mut supervisor: Supervisor<P>,
         command: Command,
-        options: Options,
+        options: TraceOptions,
         policy: P,
     ) -> Result<Self, StartError> {
         supervisor.stays = false;
@@ -103,35 +103,35 @@ impl<P: Policy> Job<P> {
     ) -> Result<Self, StartError> {
         let system = |step| move |errno| StartError::System { step, errno };
         task::become_subreaper().map_err(system("become a child subreaper"))?;
-        kick::install_handler().map_err(system("install a signal handler"))?;
+        wakeup::install_handler().map_err(system("install a signal handler"))?;
         signals::prepare_sigchld();
         let ended = Arc::new(AtomicBool::new(false));
-        let shared = Shared::new(supervisor, policy);
-        let end = End { ended: Arc::clone(&ended), waiter: task::gettid(), shared: Arc::clone(&shared) };
+        let shared = SharedTracer::new(supervisor, policy);
+        let end = EndGuard { ended: Arc::clone(&ended), waiter: task::gettid(), shared: Arc::clone(&shared) };
         let handle = Handle::new(Arc::clone(&shared));
         let (started, start) = mpsc::sync_channel(1);
         let tracer = move || {
             let end = end;
-            signals::block_all_but_kicks();
-            let begun = Timer::new().map_err(system("make a timer")).and_then(|timer| {
+            signals::block_all_but_wakeups();
+            let begun = WakeupTimer::new().map_err(system("make a timer")).and_then(|timer| {
                 let mut state = shared.lock();
-                let State { supervisor, policy } = state.as_mut().expect("it has just been made");
-                supervisor.serve_with(timer);
+                let TracerState { supervisor, policy } = state.as_mut().expect("it has just been made");
+                supervisor.set_timer(timer);
                 begin(supervisor, policy)
             });
             let failed = begun.is_err();
             if !failed {
-                shared.serve_from_here();
+                shared.set_tracer_thread();
             }
             let _ = started.send(begun);
             if failed {
                 return None;
             }
             run(&shared);
-            let State { mut supervisor, policy } = shared.lock().take().expect("a job ends once");
+            let TracerState { mut supervisor, policy } = shared.lock().take().expect("a job ends once");
             drop(end);
             let status = supervisor.failure.take().map_or(Ok(supervisor.status.unwrap_or_default()), Err);
-            Some(Outcome { status, policy, supervisor })
+            Some(JobOutcome { status, policy, supervisor })
         };
         let tracer = thread::Builder::new().name(TRACER_NAME.to_owned()).spawn(tracer).map_err(|error| {
             StartError::System {
@@ -160,7 +160,7 @@ impl<P: Policy> Job<P> {
     }
 
     /// Waits until no process of the job is left.
-    pub fn wait(self) -> Outcome<P> {
+    pub fn wait(self) -> JobOutcome<P> {
         match self.tracer.join() {
             Ok(outcome) => outcome.expect("a job that was started has an outcome"),
             Err(panicked) => panic::resume_unwind(panicked),
@@ -169,7 +169,7 @@ impl<P: Policy> Job<P> {
 
     /// Waits, and passes on the signals that are sent to this process meanwhile. Must be called on the
     /// thread that started the job and made `signals`.
-    pub fn wait_forwarding(self, signals: &Signals) -> Outcome<P> {
+    pub fn wait_forwarding(self, signals: &ForwardedSignals) -> JobOutcome<P> {
         let handle = self.handle();
         signals.forward(&self.ended, |signal, sender| {
             // somebody may have sent it to the whole process group: wait for the effect that it then has
@@ -190,13 +190,13 @@ impl<P: Policy> Job<P> {
 }
 
 /// Supervises until no task is left, or until it is to end.
-fn run<P: Policy>(shared: &Shared<P>) {
-    let mut waiting: Vec<Request<P>> = Vec::new();
-    let mut found = Found::Nothing;
+fn run<P: Policy>(shared: &SharedTracer<P>) {
+    let mut waiting: Vec<TracerRequest<P>> = Vec::new();
+    let mut found = WaitResult::Nothing;
     loop {
         let next = {
             let mut state = shared.lock();
-            let State { supervisor, policy } = state.as_mut().expect("only this thread ends it");
+            let TracerState { supervisor, policy } = state.as_mut().expect("only this thread ends it");
             supervisor.on_found(found, policy);
             waiting.extend(shared.take_requests());
             waiting.retain_mut(|request| !request(supervisor, policy));
@@ -204,19 +204,19 @@ fn run<P: Policy>(shared: &Shared<P>) {
             supervisor.next(found)
         };
         let block = match next {
-            Next::End => return,
-            Next::WaitForKick => {
-                kick::sleep_until_kicked();
-                found = Found::Nothing;
+            NextWait::End => return,
+            NextWait::WaitForWakeup => {
+                wakeup::sleep_until_woken();
+                found = WaitResult::Nothing;
                 continue;
             }
-            Next::Look => false,
-            Next::Wait => true,
+            NextWait::Look => false,
+            NextWait::Wait => true,
         };
         found = match wait::peek(block) {
-            Ok(Some(report)) => Found::Event(report),
-            Ok(None) | Err(Errno::EINTR) => Found::Nothing,
-            Err(_) => Found::NoTask,
+            Ok(Some(report)) => WaitResult::Event(report),
+            Ok(None) | Err(Errno::EINTR) => WaitResult::Nothing,
+            Err(_) => WaitResult::NoTask,
         };
     }
 }
@@ -240,18 +240,18 @@ impl<P: Policy> Supervisor<P> {
 }
 
 /// Ends the waits of other threads when the tracer thread ends, also when the policy panicked.
-struct End<P: Policy> {
+struct EndGuard<P: Policy> {
     ended: Arc<AtomicBool>,
     waiter: Tid,
-    shared: Arc<Shared<P>>,
+    shared: Arc<SharedTracer<P>>,
 }
 
-impl<P: Policy> Drop for End<P> {
+impl<P: Policy> Drop for EndGuard<P> {
     fn drop(&mut self) {
         // a panic has left supervisor and policy between two of their steps, where nobody may find them
         drop(self.shared.lock().take());
         self.shared.close();
         self.ended.store(true, Ordering::Release);
-        kick::kick(self.waiter);
+        wakeup::wake(self.waiter);
     }
 }

@@ -5,12 +5,12 @@ use std::sync::mpsc;
 use penfold_core::Tid;
 
 use super::table::JobId;
-use crate::trace::os::spawn::{Launched, StartError};
+use crate::trace::os::spawn::{ForkedChild, StartError};
 
 /// How a command is to be supervised.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::struct_excessive_bools)] // independent switches
-pub struct Options {
+pub struct TraceOptions {
     /// Kill the job when the supervisor dies. Without it a job whose supervisor died goes on, but those of
     /// its system calls that the filter stops fail with `ENOSYS`.
     pub exit_kill: bool,
@@ -25,7 +25,7 @@ pub struct Options {
     pub follow_stops: bool,
 }
 
-impl Default for Options {
+impl Default for TraceOptions {
     fn default() -> Self {
         Self { exit_kill: true, fork_veto: false, affinity: false, sockets: false, follow_stops: false }
     }
@@ -36,7 +36,7 @@ pub type JobEnd = Result<i32, StartError>;
 
 /// A command that was launched beside others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Launch {
+pub struct LaunchedJob {
     /// The main command's process id.
     pub main: Tid,
     /// The job's number, which no other job of this supervisor has.
@@ -46,8 +46,8 @@ pub struct Launch {
 /// How a command is to be launched beside others.
 #[derive(Debug, Clone)]
 pub struct JobOptions {
-    /// How it is supervised; [`Options::follow_stops`] is for a job of its own only.
-    pub options: Options,
+    /// How it is supervised; [`TraceOptions::follow_stops`] is for a job of its own only.
+    pub options: TraceOptions,
     /// What the main command leaves behind when it ends goes on, a member of no job. Otherwise it is killed.
     pub leave_running: bool,
     /// Receives the end once when the job is over: the main command has ended and, unless it is left running, the last
@@ -57,7 +57,7 @@ pub struct JobOptions {
 
 impl JobOptions {
     /// A job that takes everything with it when it ends, and reports to nobody.
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: TraceOptions) -> Self {
         Self { options, leave_running: false, ended: None }
     }
 }
@@ -66,7 +66,7 @@ impl JobOptions {
 #[derive(Debug)]
 pub(crate) struct JobRecord {
     pub(crate) main: Tid,
-    pub(crate) launched: Launched,
+    pub(crate) launched: ForkedChild,
     pub(crate) leave_running: bool,
     pub(crate) ended: Option<mpsc::Sender<JobEnd>>,
     /// Set when the main command has died and what it left behind is being killed.

@@ -6,10 +6,10 @@ use libc::c_int;
 use nix::errno::Errno;
 use penfold_core::{Tid, host::Capability};
 
-use super::job_record::{JobOptions, JobRecord, Launch};
+use super::job_record::{JobOptions, JobRecord, LaunchedJob};
 use super::policy::Policy;
 use super::supervisor::{Supervisor, ptrace_options};
-use super::table::{JobId, Lineage, NO_JOB, State, Task};
+use super::table::{JobId, Lineage, NO_JOB, TaskEntry, TaskState};
 use crate::trace::os::Command;
 use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::spawn::{self, StartError};
@@ -20,9 +20,9 @@ const KILL_TIME: Duration = Duration::from_secs(2);
 
 /// A launch that a request waits for.
 #[derive(Debug)]
-pub(crate) enum Launching<E> {
+pub(crate) enum LaunchRequest<E> {
     /// The command runs.
-    Runs(Launch),
+    Runs(LaunchedJob),
     /// It has no place; its process is being killed.
     Refused { main: Tid, error: Option<E>, until: Instant },
 }
@@ -40,8 +40,8 @@ impl<P: Policy> Supervisor<P> {
         command: &Command,
         options: JobOptions,
         policy: &mut P,
-        place: impl FnOnce(&mut P, &mut super::TasksOf<P>, Tid) -> Result<(), E>,
-    ) -> Result<Launching<E>, StartError> {
+        place: impl FnOnce(&mut P, &mut super::TableOf<P>, Tid) -> Result<(), E>,
+    ) -> Result<LaunchRequest<E>, StartError> {
         let (main, lineage) = self.spawn(command, options)?;
         if let Err(error) = place(policy, &mut self.tasks, main) {
             self.jobs.remove(&lineage.job);
@@ -49,17 +49,21 @@ impl<P: Policy> Supervisor<P> {
                 task.killed = true;
             }
             let _ = task::kill(main, libc::SIGKILL);
-            return Ok(Launching::Refused { main, error: Some(error), until: Instant::now() + KILL_TIME });
+            return Ok(LaunchRequest::Refused {
+                main,
+                error: Some(error),
+                until: Instant::now() + KILL_TIME,
+            });
         }
         self.release_main(lineage.job, policy);
-        Ok(Launching::Runs(Launch { main, job: lineage.job }))
+        Ok(LaunchRequest::Runs(LaunchedJob { main, job: lineage.job }))
     }
 
     /// What a launch has come to; `None` while the process of a refused command dies.
-    pub(crate) fn launched<E>(&self, launching: &mut Launching<E>) -> Option<Result<Launch, E>> {
+    pub(crate) fn launched<E>(&self, launching: &mut LaunchRequest<E>) -> Option<Result<LaunchedJob, E>> {
         match launching {
-            Launching::Runs(launch) => Some(Ok(*launch)),
-            Launching::Refused { main, error, until } => {
+            LaunchRequest::Runs(launch) => Some(Ok(*launch)),
+            LaunchRequest::Refused { main, error, until } => {
                 let gone = !self.tasks.contains(*main) || Instant::now() > *until;
                 if gone { error.take().map(Err) } else { None }
             }
@@ -85,8 +89,8 @@ impl<P: Policy> Supervisor<P> {
         };
         let launched = spawn::launch(command, ptrace_options(lineage))?;
         let main = launched.pid;
-        let task = Task { state: State::Unreleased, ..Task::new(main, lineage) };
-        self.tasks.table.insert(main, task, 0);
+        let task = TaskEntry { state: TaskState::Unreleased, ..TaskEntry::new(main, lineage) };
+        self.tasks.insert(main, task, 0);
         self.jobs.insert(lineage.job, JobRecord { main, launched, leave_running, ended, end: None });
         Ok((main, lineage))
     }
@@ -99,7 +103,7 @@ impl<P: Policy> Supervisor<P> {
         }
         let starts_frozen = policy.starts_frozen(main);
         let Some(task) = self.tasks.get_mut(main) else { return };
-        task.state = State::Running;
+        task.state = TaskState::Running;
         task.lineage.filter = task.wants.take().or(task.lineage.filter);
         task.freeze |= starts_frozen;
         if task.freeze {
@@ -143,7 +147,7 @@ impl<P: Policy> Supervisor<P> {
             }
             self.mark_killed(id);
         }
-        if self.tasks.table.members_of(id) == 0
+        if self.tasks.members_of(id) == 0
             && let Some(mut job) = self.take_ended(id)
         {
             job.send_end();
@@ -156,7 +160,7 @@ impl<P: Policy> Supervisor<P> {
 
     /// What a job has left behind goes on without it.
     fn detach_job(&mut self, id: JobId) {
-        self.tasks.table.detach_job(id);
+        self.tasks.detach_job(id);
         let killed = self.killed.iter_mut().filter(|(_, lineage)| lineage.job == id);
         killed.for_each(|(_, lineage)| lineage.job = NO_JOB);
     }
@@ -164,7 +168,7 @@ impl<P: Policy> Supervisor<P> {
     /// Kills what a job has left behind. Forks fail from now on.
     fn mark_killed(&mut self, id: JobId) {
         let mut processes = Vec::new();
-        for (tid, task) in self.tasks.table.tasks.iter_mut().filter(|(_, task)| task.lineage.job == id) {
+        for (tid, task) in self.tasks.entries.iter_mut().filter(|(_, task)| task.lineage.job == id) {
             task.killed = true;
             if *tid == task.tgid {
                 processes.push(*tid);

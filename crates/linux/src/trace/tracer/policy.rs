@@ -5,10 +5,10 @@ use std::fmt::Debug;
 use nix::errno::Errno;
 use penfold_core::{Tid, host::IndexSet};
 
-use super::tasks::Tasks;
+use super::table::TaskTable;
 
 /// The tasks of a supervisor with this policy.
-pub type TasksOf<P> = Tasks<<P as Policy>::Task, <P as Policy>::Common>;
+pub type TableOf<P> = TaskTable<<P as Policy>::Task, <P as Policy>::Common>;
 
 /// A birth, as told to [`Policy::forked`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct Fork {
 
 /// Why a fork is not agreed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ForkRefusal {
     /// The answer is final: the system call fails with this errno (`EAGAIN` for a limit) without entering the kernel.
     Final(Errno),
     /// Not now. Charges of other forks in flight may still come back, and deaths may not have been seen.
@@ -82,7 +82,7 @@ pub trait Policy: Sized + Send + 'static {
     /// The main command exists and waits to be let loose: place it.
     ///
     /// `Err` ends the job before the command has run; why is for the policy to remember.
-    fn started(&mut self, tasks: &mut TasksOf<Self>, main: Tid) -> Result<(), Errno> {
+    fn started(&mut self, tasks: &mut TableOf<Self>, main: Tid) -> Result<(), Errno> {
         let _ = (tasks, main);
         Ok(())
     }
@@ -91,47 +91,47 @@ pub trait Policy: Sized + Send + 'static {
     /// when the question first came up, and that every death until then has been seen; only then must the answer be
     /// final, and only then is a refusal one to be counted.
     ///
-    /// Asked only with [`Options::fork_veto`](super::Options::fork_veto).
-    fn may_fork(&mut self, tasks: &mut TasksOf<Self>, parent: Tid, certain: bool) -> Result<(), Refusal> {
+    /// Asked only with [`TraceOptions::fork_veto`](super::TraceOptions::fork_veto).
+    fn may_fork(&mut self, tasks: &mut TableOf<Self>, parent: Tid, certain: bool) -> Result<(), ForkRefusal> {
         let _ = (tasks, parent, certain);
         Ok(())
     }
 
     /// A fork that was charged by [`Policy::may_fork`] failed in the kernel: give the charge back.
-    fn cancel_fork(&mut self, tasks: &mut TasksOf<Self>, parent: Tid) {
+    fn cancel_fork(&mut self, tasks: &mut TableOf<Self>, parent: Tid) {
         let _ = (tasks, parent);
     }
 
     /// A task was born. It is in the table.
-    fn forked(&mut self, tasks: &mut TasksOf<Self>, fork: Fork) {
+    fn forked(&mut self, tasks: &mut TableOf<Self>, fork: Fork) {
         let _ = (tasks, fork);
     }
 
     /// `task` died; its zombie and its entry are still there. `last_of_group` when its process is gone with it.
-    fn exited(&mut self, tasks: &mut TasksOf<Self>, task: Tid, last_of_group: bool) {
+    fn exited(&mut self, tasks: &mut TableOf<Self>, task: Tid, last_of_group: bool) {
         let _ = (tasks, task, last_of_group);
     }
 
     /// A task that ran already has been adopted, of the process `tgid`: place it. Until it gets a filter, nothing will be
     /// asked before it or its children fork, set their affinity or make sockets.
-    fn adopted(&mut self, tasks: &mut TasksOf<Self>, task: Tid, tgid: Tid) {
+    fn adopted(&mut self, tasks: &mut TableOf<Self>, task: Tid, tgid: Tid) {
         let _ = (tasks, task, tgid);
     }
 
     /// Must the forks of a task be asked for where it is placed?
-    fn needs_veto(&self, tasks: &TasksOf<Self>, task: Tid) -> bool {
+    fn needs_veto(&self, tasks: &TableOf<Self>, task: Tid) -> bool {
         let _ = (tasks, task);
         false
     }
 
     /// `task` goes on without its tracer: it is gone as if it had died.
-    fn released(&mut self, tasks: &mut TasksOf<Self>, task: Tid) {
+    fn detached(&mut self, tasks: &mut TableOf<Self>, task: Tid) {
         self.exited(tasks, task, false);
     }
 
     /// The thread `former` executed a new program and took over its process's id, under which its entry is now. The old
     /// leader `tgid` was reported by [`Policy::exited`] just before.
-    fn renamed(&mut self, tasks: &mut TasksOf<Self>, former: Tid, tgid: Tid) {
+    fn renamed(&mut self, tasks: &mut TableOf<Self>, former: Tid, tgid: Tid) {
         let _ = (tasks, former, tgid);
     }
 
@@ -142,7 +142,7 @@ pub trait Policy: Sized + Send + 'static {
     }
 
     /// What `task` may ask for by `sched_setaffinity`; `None` for anything.
-    fn allowed_cpus(&self, tasks: &TasksOf<Self>, task: Tid) -> Option<IndexSet> {
+    fn allowed_cpus(&self, tasks: &TableOf<Self>, task: Tid) -> Option<IndexSet> {
         let _ = (tasks, task);
         None
     }
@@ -154,14 +154,14 @@ pub trait Policy: Sized + Send + 'static {
     }
 
     /// The class that sockets of `task` get; 0 for none. Asked at socket(2), with
-    /// [`Options::sockets`](super::Options::sockets).
-    fn socket_class(&self, tasks: &TasksOf<Self>, task: Tid) -> u32 {
+    /// [`TraceOptions::sockets`](super::TraceOptions::sockets).
+    fn socket_class(&self, tasks: &TableOf<Self>, task: Tid) -> u32 {
         let _ = (tasks, task);
         0
     }
 
     /// `task`, which has a class, has made a socket and has not yet returned to its program.
-    fn socket_made(&mut self, tasks: &TasksOf<Self>, task: Tid, descriptor: i32) {
+    fn socket_made(&mut self, tasks: &TableOf<Self>, task: Tid, descriptor: i32) {
         let _ = (tasks, task, descriptor);
     }
 

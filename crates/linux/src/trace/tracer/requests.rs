@@ -16,7 +16,7 @@ use std::{hint, mem, thread};
 
 use super::policy::Policy;
 use super::supervisor::Supervisor;
-use crate::trace::os::{kick, task};
+use crate::trace::os::{task, wakeup};
 
 const RESEND: Duration = Duration::from_millis(1);
 const RESEND_AT_FIRST: Duration = Duration::from_micros(50);
@@ -37,29 +37,29 @@ const REST_TIME: Duration = Duration::from_millis(10);
 pub struct Gone;
 
 /// Asked at every turn until it answers true: it is through.
-pub(crate) type Request<P> = Box<dyn FnMut(&mut Supervisor<P>, &mut P) -> bool + Send>;
+pub(crate) type TracerRequest<P> = Box<dyn FnMut(&mut Supervisor<P>, &mut P) -> bool + Send>;
 
 /// What the tracer thread and those that ask share.
 #[derive(Debug)]
-pub(crate) struct State<P: Policy> {
+pub(crate) struct TracerState<P: Policy> {
     pub(crate) supervisor: Supervisor<P>,
     pub(crate) policy: P,
 }
 
 /// The same behind its lock, and the way to the tracer thread. `None` when the job has ended.
-pub(crate) struct Shared<P: Policy> {
-    state: Mutex<Option<State<P>>>,
-    requests: Mutex<Option<VecDeque<Request<P>>>>,
+pub(crate) struct SharedTracer<P: Policy> {
+    state: Mutex<Option<TracerState<P>>>,
+    requests: Mutex<Option<VecDeque<TracerRequest<P>>>>,
     has_requests: AtomicBool,
     tracer: AtomicI32,
     /// How many of the next calls are to sleep at once.
     skip_spin: AtomicU32,
 }
 
-impl<P: Policy> Shared<P> {
+impl<P: Policy> SharedTracer<P> {
     pub(crate) fn new(supervisor: Supervisor<P>, policy: P) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(Some(State { supervisor, policy })),
+            state: Mutex::new(Some(TracerState { supervisor, policy })),
             requests: Mutex::new(Some(VecDeque::new())),
             has_requests: AtomicBool::new(false),
             tracer: AtomicI32::new(0),
@@ -68,17 +68,17 @@ impl<P: Policy> Shared<P> {
     }
 
     /// A panic of a request has left the engine as it was between two of its own steps: the job goes on with it.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Option<State<P>>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Option<TracerState<P>>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Names the calling thread as the one to kick.
-    pub(crate) fn serve_from_here(&self) {
+    pub(crate) fn set_tracer_thread(&self) {
         self.tracer.store(task::gettid().0, Ordering::Release);
     }
 
     /// What has been asked; empties the queue.
-    pub(crate) fn take_requests(&self) -> VecDeque<Request<P>> {
+    pub(crate) fn take_requests(&self) -> VecDeque<TracerRequest<P>> {
         if !self.has_requests.load(Ordering::Acquire) {
             return VecDeque::new();
         }
@@ -92,7 +92,7 @@ impl<P: Policy> Shared<P> {
         drop(self.requests.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    fn put(&self, request: Request<P>) -> Result<(), Gone> {
+    fn put(&self, request: TracerRequest<P>) -> Result<(), Gone> {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         requests.as_mut().ok_or(Gone)?.push_back(request);
         self.has_requests.store(true, Ordering::Release);
@@ -106,14 +106,14 @@ impl<P: Policy> Shared<P> {
         if skip { 0 } else { SPINS }
     }
 
-    fn kick(&self) {
-        kick::kick(penfold_core::Tid(self.tracer.load(Ordering::Acquire)));
+    fn wake(&self) {
+        wakeup::wake(penfold_core::Tid(self.tracer.load(Ordering::Acquire)));
     }
 }
 
 /// A way to the supervisor and its policy, for any thread but the tracer's, which would wait for itself.
 pub struct Handle<P: Policy> {
-    shared: Arc<Shared<P>>,
+    shared: Arc<SharedTracer<P>>,
 }
 
 impl<P: Policy> Clone for Handle<P> {
@@ -129,7 +129,7 @@ impl<P: Policy> std::fmt::Debug for Handle<P> {
 }
 
 impl<P: Policy> Handle<P> {
-    pub(crate) fn new(shared: Arc<Shared<P>>) -> Self {
+    pub(crate) fn new(shared: Arc<SharedTracer<P>>) -> Self {
         Self { shared }
     }
 
@@ -158,7 +158,7 @@ impl<P: Policy> Handle<P> {
             // no new fork begins between the wait and the request
             state.supervisor.settling += 1;
             drop(guard);
-            let resume = Resume(self);
+            let resume = ResumeForks(self);
             if self.settle()? {
                 let result = self.finish(self.shared.lock(), request);
                 drop(resume);
@@ -185,10 +185,10 @@ impl<P: Policy> Handle<P> {
     /// Runs a request under the lock, and has what it deferred done.
     fn finish<R>(
         &self,
-        mut guard: MutexGuard<'_, Option<State<P>>>,
+        mut guard: MutexGuard<'_, Option<TracerState<P>>>,
         request: impl FnOnce(&mut Supervisor<P>, &mut P) -> R,
     ) -> Result<R, Gone> {
-        let State { supervisor, policy } = guard.as_mut().ok_or(Gone)?;
+        let TracerState { supervisor, policy } = guard.as_mut().ok_or(Gone)?;
         let result = request(supervisor, policy);
         policy.batch_done();
         let deferred = !supervisor.tasks.deferred.is_empty();
@@ -234,10 +234,10 @@ impl<P: Policy> Handle<P> {
         }))?;
         let spins = self.shared.spins();
         for _ in 0..spins {
-            self.shared.kick();
-            let kicked = Instant::now();
+            self.shared.wake();
+            let woken = Instant::now();
             // no yield: where many want this CPU it would be long before this thread had it again
-            while kicked.elapsed() < SPIN {
+            while woken.elapsed() < SPIN {
                 match answered.try_recv() {
                     Ok(result) => return Ok(result),
                     Err(mpsc::TryRecvError::Empty) => hint::spin_loop(),
@@ -250,7 +250,7 @@ impl<P: Policy> Handle<P> {
         }
         let mut resend = RESEND_AT_FIRST;
         loop {
-            self.shared.kick();
+            self.shared.wake();
             match answered.recv_timeout(resend) {
                 Ok(result) => return Ok(result),
                 Err(mpsc::RecvTimeoutError::Timeout) => resend = (resend * 2).min(RESEND),
@@ -261,12 +261,12 @@ impl<P: Policy> Handle<P> {
 }
 
 /// Lets forks go on that have waited for a request, also when that has panicked.
-struct Resume<'a, P: Policy>(&'a Handle<P>);
+struct ResumeForks<'a, P: Policy>(&'a Handle<P>);
 
-impl<P: Policy> Drop for Resume<'_, P> {
+impl<P: Policy> Drop for ResumeForks<'_, P> {
     fn drop(&mut self) {
         let mut guard = self.0.shared.lock();
-        let Some(State { supervisor, .. }) = guard.as_mut() else { return };
+        let Some(TracerState { supervisor, .. }) = guard.as_mut() else { return };
         supervisor.settling -= 1;
         let paused = supervisor.settling == 0
             && !(supervisor.paused.is_empty() && supervisor.refused_forks.is_empty());

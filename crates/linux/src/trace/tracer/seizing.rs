@@ -13,7 +13,7 @@ use super::adopt_error::{AdoptError, refusal};
 use super::policy::{Fork, Policy};
 use super::seizure::{Adoption, Seizure};
 use super::supervisor::{Supervisor, ptrace_options};
-use super::table::{Lineage, State, Task};
+use super::table::{Lineage, TaskEntry, TaskState};
 use crate::trace::os::{proc, ptrace, sched, seize, task};
 
 /// How long a process may keep its threads from being seized, as with an exec that does not end.
@@ -27,7 +27,7 @@ const TURN: Duration = Duration::from_millis(5);
 const ROUNDS: u32 = 10_000;
 
 /// What became of one thread.
-enum Seized {
+enum SeizeResult {
     New,
     /// It was there already, or is dying.
     Old,
@@ -53,13 +53,13 @@ impl<P: Policy> Supervisor<P> {
             let mut new = false;
             for &tid in &threads {
                 match self.seize_one(tid, seizure, policy) {
-                    Ok(Seized::New) => new = true,
-                    Ok(Seized::Old) => {}
-                    Ok(Seized::Waits) if seizure.since.elapsed() > SEIZE_TIME => {
+                    Ok(SeizeResult::New) => new = true,
+                    Ok(SeizeResult::Old) => {}
+                    Ok(SeizeResult::Waits) if seizure.since.elapsed() > SEIZE_TIME => {
                         let state = proc::state(tid).unwrap_or('X');
                         return Some(Err(AdoptError::Unresponsive { pid: tgid, tid, state }));
                     }
-                    Ok(Seized::Waits) => return None,
+                    Ok(SeizeResult::Waits) => return None,
                     Err(error) => return Some(Err(error)),
                 }
             }
@@ -84,7 +84,7 @@ impl<P: Policy> Supervisor<P> {
             None => self.seizures.push(seizure),
             Some(Ok(())) => {
                 let born = proc::children_of_process(seizure.tgid);
-                self.adopt_young(born, seizure.adoption, policy);
+                self.adopt_late_children(born, seizure.adoption, policy);
             }
             // what can't be seized is dying
             Some(Err(_)) => {}
@@ -92,7 +92,7 @@ impl<P: Policy> Supervisor<P> {
     }
 
     /// Takes in those of some children that are not older than the adoption, and what they have made.
-    pub(crate) fn adopt_young(&mut self, born: Vec<Tid>, adoption: Adoption, policy: &mut P) {
+    pub(crate) fn adopt_late_children(&mut self, born: Vec<Tid>, adoption: Adoption, policy: &mut P) {
         for child in born {
             if proc::started(child).is_none_or(|time| time < adoption.began) {
                 continue;
@@ -114,15 +114,20 @@ impl<P: Policy> Supervisor<P> {
         if self.seize_all(&mut seizure, policy).is_none() {
             self.seizures.push(seizure);
         }
-        self.adopt_young(proc::children_of(tgid, tid), adoption, policy);
+        self.adopt_late_children(proc::children_of(tgid, tid), adoption, policy);
     }
 
-    fn seize_one(&mut self, tid: Tid, seizure: &mut Seizure, policy: &mut P) -> Result<Seized, AdoptError> {
+    fn seize_one(
+        &mut self,
+        tid: Tid,
+        seizure: &mut Seizure,
+        policy: &mut P,
+    ) -> Result<SeizeResult, AdoptError> {
         let (tgid, Adoption { parent, filter, .. }) = (seizure.tgid, seizure.adoption);
         // Not asked for again: while another thread of its process executes a program, the kernel answers when that is
         // done, which may take us, to see those die that it replaces.
         if proc::tracer_of(tid) == Some(task::gettid()) {
-            return Ok(Seized::Old);
+            return Ok(SeizeResult::Old);
         }
         let mut lineage = Lineage::adopted(false);
         // ends the wait for an exec
@@ -130,15 +135,15 @@ impl<P: Policy> Supervisor<P> {
         // which of its threads will execute a new program is not known
         match seize::seize(tid, ptrace_options(lineage) | libc::PTRACE_O_TRACEEXEC) {
             // It has executed a program meanwhile, and is the leader: the number that it had is nobody's.
-            Ok(()) if tid != tgid && proc::tracer_of(tid).is_none() => return Ok(Seized::New),
+            Ok(()) if tid != tgid && proc::tracer_of(tid).is_none() => return Ok(SeizeResult::New),
             Ok(()) => {}
-            Err(Errno::EINTR) => return Ok(Seized::Waits),
-            Err(_) if proc::tracer_of(tid) == Some(task::gettid()) => return Ok(Seized::Old),
+            Err(Errno::EINTR) => return Ok(SeizeResult::Waits),
+            Err(_) if proc::tracer_of(tid) == Some(task::gettid()) => return Ok(SeizeResult::Old),
             Err(errno) => return seizure.refuse(tid, errno),
         }
         if self.tasks.contains(tid) {
             // a thread that was not seized yet has executed a program and taken over the leader's number
-            return Ok(Seized::New);
+            return Ok(SeizeResult::New);
         }
         // a thread that is seized later than its leader has what that has got meanwhile
         let family = self.tasks.get(parent.unwrap_or(tgid));
@@ -153,8 +158,8 @@ impl<P: Policy> Supervisor<P> {
                 (lineage.filter, lineage.filters) = (Some(filter), filters);
             }
         }
-        let mut task = Task::new(tgid, lineage);
-        task.state = State::Running;
+        let mut task = TaskEntry::new(tgid, lineage);
+        task.state = TaskState::Running;
         task.traces_exec = true;
         task.worker = proc::is_worker(tid);
         task.wanted_cpus = sched::affinity(tid).ok().map(Arc::new);
@@ -164,7 +169,7 @@ impl<P: Policy> Supervisor<P> {
         if task.adopting.is_some() || task.wants.is_some() {
             let _ = ptrace::interrupt(tid);
         }
-        self.tasks.table.insert(tid, task, 0);
+        self.tasks.insert(tid, task, 0);
         if tid == tgid {
             self.tasks.skip_charges(tgid);
         }
@@ -178,28 +183,28 @@ impl<P: Policy> Supervisor<P> {
                 }
             }
         }
-        Ok(Seized::New)
+        Ok(SeizeResult::New)
     }
 }
 
 impl Seizure {
     /// A thread could not be seized. Whether that is final.
-    fn refuse(&mut self, tid: Tid, errno: Errno) -> Result<Seized, AdoptError> {
+    fn refuse(&mut self, tid: Tid, errno: Errno) -> Result<SeizeResult, AdoptError> {
         if is_dying(self.tgid, tid)? {
-            return Ok(Seized::Old);
+            return Ok(SeizeResult::Old);
         }
         let transient = errno == Errno::EPERM && proc::tracer_of(tid).is_none();
         match self.refused {
             Some((other, since)) if other == tid && since.elapsed() < REFUSE_TIME && transient => {
-                Ok(Seized::Waits)
+                Ok(SeizeResult::Waits)
             }
             None if transient => {
                 self.refused = Some((tid, Instant::now()));
-                Ok(Seized::Waits)
+                Ok(SeizeResult::Waits)
             }
             Some((other, _)) if other != tid && transient => {
                 self.refused = Some((tid, Instant::now()));
-                Ok(Seized::Waits)
+                Ok(SeizeResult::Waits)
             }
             _ => Err(refusal(self.tgid, tid, errno)),
         }

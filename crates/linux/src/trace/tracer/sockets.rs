@@ -14,7 +14,7 @@ impl<P: Policy> Supervisor<P> {
     pub(crate) fn on_socket_call(&mut self, tid: Tid, policy: &mut P) {
         let class = policy.socket_class(&self.tasks, tid);
         let Some(task) = self.tasks.get_mut(tid) else { return };
-        if self.closing || task.killed || task.release || class == 0 {
+        if self.closing || task.killed || task.detach || class == 0 {
             return self.resume(tid, 0, policy);
         }
         task.in_socket = true;

@@ -3,10 +3,10 @@
 use libc::c_int;
 use penfold_core::Tid;
 
-use super::early::Early;
 use super::policy::Policy;
 use super::supervisor::{Supervisor, ptrace_options};
-use super::table::{Pending, State};
+use super::table::{PendingResume, TaskState};
+use super::unreported::UnreportedChild;
 use crate::trace::os::arch::Registers;
 use crate::trace::os::{ptrace, signals, task, wait};
 
@@ -14,7 +14,7 @@ impl<P: Policy> Supervisor<P> {
     pub(crate) fn on_stop(&mut self, tid: Tid, signal: c_int, event: c_int, policy: &mut P) {
         let Some(task) = self.tasks.get(tid) else {
             if event == ptrace::EVENT_STOP {
-                return self.on_early_stop(tid, signal);
+                return self.on_unreported_stop(tid, signal);
             }
             // a task we do not know can only be at its first stop; what else is there was never ours
             let _ = ptrace::cont(tid, signal);
@@ -38,14 +38,14 @@ impl<P: Policy> Supervisor<P> {
     pub(crate) fn resume(&mut self, tid: Tid, signal: c_int, policy: &mut P) {
         let Some(task) = self.tasks.get_mut(tid) else { return };
         let killed = self.closing || task.killed;
-        if task.release && !killed {
+        if task.detach && !killed {
             return self.detach(tid, signal, policy);
         }
         if task.freeze && !killed {
-            task.state = State::Held(Pending::Continue(signal));
+            task.state = TaskState::Held(PendingResume::Continue(signal));
             return wait::consume(tid);
         }
-        task.state = State::Running;
+        task.state = TaskState::Running;
         if killed {
             let _ = task::kill(tid, libc::SIGKILL);
         } else if task.wants.is_some() || task.adopting.is_some() {
@@ -57,9 +57,9 @@ impl<P: Policy> Supervisor<P> {
     }
 
     /// A child that nobody has reported.
-    fn on_early_stop(&mut self, tid: Tid, signal: c_int) {
+    fn on_unreported_stop(&mut self, tid: Tid, signal: c_int) {
         wait::consume(tid);
-        self.early.insert(tid, Early::Stopped { signal, waits_since: None });
+        self.unreported.insert(tid, UnreportedChild::Stopped { signal, waits_since: None });
         if self.closing {
             let _ = task::kill(tid, libc::SIGKILL);
         }
@@ -68,7 +68,7 @@ impl<P: Policy> Supervisor<P> {
     /// A new child's first stop, an interrupt, a group stop, or its end.
     fn on_event_stop(&mut self, tid: Tid, signal: c_int, policy: &mut P) {
         let Some(task) = self.tasks.get(tid) else { return };
-        if task.state == State::New {
+        if task.state == TaskState::New {
             return self.first_stop(tid, signal, policy);
         }
         self.fork_is_over(tid, policy);
@@ -87,19 +87,19 @@ impl<P: Policy> Supervisor<P> {
         let tgid = task.tgid;
         let stops = matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
         let killed = self.closing || task.killed;
-        if stops && task.release && !killed {
+        if stops && task.detach && !killed {
             // detached, it goes on with the group stop as any other process
             return self.detach(tid, 0, policy);
         }
         if !stops || killed {
-            if let Some(process) = self.tasks.table.processes.get_mut(&tgid) {
+            if let Some(process) = self.tasks.processes.get_mut(&tgid) {
                 process.stopped = false;
             }
             return self.resume(tid, 0, policy);
         }
-        task.state = State::Listening;
+        task.state = TaskState::Listening;
         let _ = ptrace::listen(tid);
-        let Some(process) = self.tasks.table.processes.get_mut(&tgid) else { return };
+        let Some(process) = self.tasks.processes.get_mut(&tgid) else { return };
         let first = !std::mem::replace(&mut process.stopped, true);
         if !first || tgid != self.main {
             return;
@@ -114,7 +114,7 @@ impl<P: Policy> Supervisor<P> {
     /// Whether the stop of the main command is the job's own affair: a process of the job sent the signal,
     /// and one is running that may send `SIGCONT`. It could not if we stopped, and everything with us.
     fn could_be_continued(&self) -> bool {
-        let processes = &self.tasks.table.processes;
+        let processes = &self.tasks.processes;
         let from_inside = processes.get(&self.main).is_some_and(|process| process.stopped_from_inside);
         from_inside && processes.values().any(|process| !process.stopped)
     }
@@ -136,7 +136,7 @@ impl<P: Policy> Supervisor<P> {
         let (Ok((code, sender)), Some(tgid)) = (ptrace::signal_sender(tid), self.tasks.tgid_of(tid)) else {
             return;
         };
-        let processes = &mut self.tasks.table.processes;
+        let processes = &mut self.tasks.processes;
         let from_inside = code <= 0 && processes.contains_key(&sender);
         if let Some(process) = processes.get_mut(&tgid) {
             process.stopped_from_inside = from_inside;
@@ -168,7 +168,7 @@ impl<P: Policy> Supervisor<P> {
             policy.exited(&mut self.tasks, tgid, false);
             self.forget_waiting(tgid);
             self.forget_waiting(former);
-            self.tasks.table.rename(former, tgid);
+            self.tasks.rename(former, tgid);
             policy.renamed(&mut self.tasks, former, tgid);
         }
         self.trace_exec(tgid, false);

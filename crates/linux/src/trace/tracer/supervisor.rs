@@ -28,15 +28,15 @@ use std::time::Duration;
 use libc::c_int;
 use penfold_core::Tid;
 
-use super::early::Early;
 use super::job_record::JobRecord;
-use super::policy::{Policy, TasksOf};
+use super::policy::{Policy, TableOf};
 use super::seizure::Seizure;
-use super::table::{JobId, Lineage, NO_JOB, TidMap, TidSet};
-use super::tasks::{Deferred, Tasks};
+use super::table::{Deferred, JobId, Lineage, NO_JOB, TaskTable, TidMap, TidSet};
+use super::unreported::UnreportedChild;
+
 use crate::trace::os::spawn::StartError;
-use crate::trace::os::timer::Timer;
-use crate::trace::os::wait::{self, Report};
+use crate::trace::os::timer::WakeupTimer;
+use crate::trace::os::wait::{self, WaitReport};
 use crate::trace::os::{ptrace, task};
 
 /// Events in a row after which all tasks that wait get one turn each.
@@ -57,9 +57,9 @@ pub enum AtEnd {
 
 /// What the tracer found when it looked for an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum WaitResult {
     /// An event, left in place.
-    Event(Report),
+    Event(WaitReport),
     /// Nothing now, or a kick.
     Nothing,
     /// No task is left.
@@ -68,13 +68,13 @@ pub(crate) enum Found {
 
 /// How the tracer looks for the next event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum NextWait {
     /// At once, without waiting.
     Look,
     /// It waits for an event or a kick.
     Wait,
     /// It waits for a kick: there is no task.
-    WaitForKick,
+    WaitForWakeup,
     /// It ends.
     End,
 }
@@ -85,7 +85,7 @@ pub(crate) enum Next {
 /// given both.
 pub struct Supervisor<P: Policy> {
     /// All tasks.
-    pub tasks: TasksOf<P>,
+    pub tasks: TableOf<P>,
     /// Of the job in the foreground.
     pub(crate) follow_stops: bool,
     /// The main command of the job in the foreground; 0 where there is none.
@@ -94,7 +94,7 @@ pub struct Supervisor<P: Policy> {
     pub(crate) jobs: std::collections::HashMap<JobId, JobRecord>,
     pub(crate) last_job: JobId,
     /// Children that were seen before their parents reported them.
-    pub(crate) early: TidMap<Early>,
+    pub(crate) unreported: TidMap<UnreportedChild>,
     /// Tasks that were killed lately, perhaps inside a fork.
     pub(crate) killed: VecDeque<(Tid, Lineage)>,
     /// What is assumed of a child whose parent is not known.
@@ -132,7 +132,7 @@ pub struct Supervisor<P: Policy> {
     pub(crate) status: Option<i32>,
     pub(crate) failure: Option<StartError>,
     /// Kicks the tracer thread where no event may come. `None` until that thread runs.
-    timer: Option<Timer>,
+    timer: Option<WakeupTimer>,
     events: u32,
     /// A child whose parent has not reported it was seen: a look at what else is there comes before a wait.
     look_first: bool,
@@ -162,12 +162,12 @@ impl<P: Policy> Supervisor<P> {
     /// A supervisor of nothing, which stays until it is to end.
     pub(crate) fn new(common: P::Common) -> Self {
         Self {
-            tasks: Tasks::new(common),
+            tasks: TaskTable::new(common),
             follow_stops: false,
             main: Tid(0),
             jobs: std::collections::HashMap::new(),
             last_job: NO_JOB,
-            early: TidMap::default(),
+            unreported: TidMap::default(),
             killed: VecDeque::new(),
             default_lineage: Lineage::adopted(false),
             in_flight: TidSet::default(),
@@ -194,24 +194,24 @@ impl<P: Policy> Supervisor<P> {
     }
 
     /// Deals with what was found.
-    pub(crate) fn on_found(&mut self, found: Found, policy: &mut P) {
+    pub(crate) fn on_found(&mut self, found: WaitResult, policy: &mut P) {
         match found {
-            Found::Event(report) => {
+            WaitResult::Event(report) => {
                 self.dispatch(report, policy);
                 self.events += 1;
                 if self.refused || self.events.is_multiple_of(FAIR_AFTER) {
                     self.fair_round(policy);
                 }
                 // with a child in hand whose parent has not reported, a look at what else is there comes first
-                self.look_first = !self.early.is_empty();
+                self.look_first = !self.unreported.is_empty();
             }
-            Found::Nothing => {
+            WaitResult::Nothing => {
                 if self.refused {
                     self.fair_round(policy);
                 }
-                self.look_first = self.resolve_early(policy);
+                self.look_first = self.resolve_unreported(policy);
             }
-            Found::NoTask => self.finish_unreported(policy),
+            WaitResult::NoTask => self.finish_unreported(policy),
         }
     }
 
@@ -225,7 +225,7 @@ impl<P: Policy> Supervisor<P> {
     }
 
     /// Takes the timer of the calling thread, which is the tracer's.
-    pub(crate) fn serve_with(&mut self, timer: Timer) {
+    pub(crate) fn set_timer(&mut self, timer: WakeupTimer) {
         self.timer = Some(timer);
     }
 
@@ -237,21 +237,22 @@ impl<P: Policy> Supervisor<P> {
     }
 
     /// What the tracer waits for next, after it has `found` that.
-    pub(crate) fn next(&mut self, found: Found) -> Next {
-        if self.over || found == Found::NoTask && !self.stays {
-            return Next::End;
+    pub(crate) fn next(&mut self, found: WaitResult) -> NextWait {
+        if self.over || found == WaitResult::NoTask && !self.stays {
+            return NextWait::End;
         }
-        if found == Found::NoTask && self.tasks.table.tasks.is_empty() {
+        if found == WaitResult::NoTask && self.tasks.entries.is_empty() {
             self.tick(false);
-            return Next::WaitForKick;
+            return NextWait::WaitForWakeup;
         }
         // a task that was refused a fork waits already
         if self.refused || self.look_first {
-            return Next::Look;
+            return NextWait::Look;
         }
-        let has_deadline = !self.early.is_empty() || !self.seizures.is_empty() || !self.injected.is_empty();
+        let has_deadline =
+            !self.unreported.is_empty() || !self.seizures.is_empty() || !self.injected.is_empty();
         self.tick(has_deadline);
-        Next::Wait
+        NextWait::Wait
     }
 
     /// Makes the ptrace requests that were noted meanwhile.
@@ -291,7 +292,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    pub(crate) fn dispatch(&mut self, report: Report, policy: &mut P) {
+    pub(crate) fn dispatch(&mut self, report: WaitReport, policy: &mut P) {
         if report.code == libc::CLD_TRAPPED {
             self.on_stop(report.tid, report.status & 0xff, report.status >> 8, policy);
         } else {
@@ -308,7 +309,7 @@ impl<P: Policy> Supervisor<P> {
     /// Kills all tasks; the job in the foreground ends when the last of them is reaped. Forks fail from now on.
     pub fn close(&mut self) {
         self.closing = true;
-        for tgid in self.tasks.table.processes.keys().chain(self.early.keys()) {
+        for tgid in self.tasks.processes.keys().chain(self.unreported.keys()) {
             let _ = task::kill(*tgid, libc::SIGKILL);
         }
     }

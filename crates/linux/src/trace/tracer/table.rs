@@ -78,7 +78,7 @@ impl Lineage {
 
 /// What a stopped task waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pending {
+pub(crate) enum PendingResume {
     /// To be continued, with this signal delivered unless 0.
     Continue(c_int),
     /// To have its seccomp stop dealt with.
@@ -87,7 +87,7 @@ pub(crate) enum Pending {
 
 /// What the supervisor knows of a task's execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum TaskState {
     /// Launched, and waiting at its pipe for a place and a filter.
     Unreleased,
     /// Reported by its parent, its own first stop not seen yet.
@@ -97,7 +97,7 @@ pub(crate) enum State {
     /// In a group stop: stopped, but listening for `SIGCONT`.
     Listening,
     /// Stopped because it is frozen.
-    Held(Pending),
+    Held(PendingResume),
     /// Stopped in a fork that was refused, until the charges of other forks are settled.
     Deferred,
     /// Stopped with this signal while another thread of its process installs the filter that it wants too.
@@ -106,7 +106,7 @@ pub(crate) enum State {
 
 /// CPU time, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Charged {
+pub(crate) struct ChargedTime {
     pub(crate) user: u64,
     pub(crate) system: u64,
 }
@@ -114,14 +114,14 @@ pub(crate) struct Charged {
 /// A task. `T` is the policy's part.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // independent facts, not one state
-pub(crate) struct Task<T> {
+pub(crate) struct TaskEntry<T> {
     pub(crate) tgid: Tid,
     pub(crate) lineage: Lineage,
-    pub(crate) state: State,
+    pub(crate) state: TaskState,
     /// Its job is over: it is being killed, and can't fork any more.
     pub(crate) killed: bool,
     /// To be detached at its next stop.
-    pub(crate) release: bool,
+    pub(crate) detach: bool,
     /// Frozen, or on its way there.
     pub(crate) freeze: bool,
     /// It never runs its program, so that nothing is asked of it and nothing waits for it.
@@ -146,19 +146,19 @@ pub(crate) struct Task<T> {
     /// What it last asked for by `sched_setaffinity`, before clamping.
     pub(crate) wanted_cpus: Option<Arc<IndexSet>>,
     /// Charged so far, where threads are accounted apart.
-    pub(crate) charged: Charged,
+    pub(crate) charged: ChargedTime,
     /// What the policy knows of it.
     pub(crate) data: T,
 }
 
-impl<T: Default> Task<T> {
+impl<T: Default> TaskEntry<T> {
     pub(crate) fn new(tgid: Tid, lineage: Lineage) -> Self {
         Self {
             tgid,
             lineage,
-            state: State::New,
+            state: TaskState::New,
             killed: false,
-            release: false,
+            detach: false,
             freeze: false,
             worker: false,
             in_flight: false,
@@ -170,7 +170,7 @@ impl<T: Default> Task<T> {
             filtered_meanwhile: false,
             adopting: None,
             wanted_cpus: None,
-            charged: Charged::default(),
+            charged: ChargedTime::default(),
             data: T::default(),
         }
     }
@@ -179,11 +179,11 @@ impl<T: Default> Task<T> {
 /// A process.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // independent facts, not one state
-pub(crate) struct Process {
+pub(crate) struct ProcessEntry {
     /// Threads that have not been reaped, ascending: as they were made, until the numbers start again.
     pub(crate) threads: Vec<Tid>,
     /// Charged so far, for all threads together.
-    pub(crate) charged: Charged,
+    pub(crate) charged: ChargedTime,
     /// The CPU on which it was last seen.
     pub(crate) cpu: usize,
     /// Threads are in different groups, so their time is read thread by thread.
@@ -200,37 +200,54 @@ pub(crate) struct Process {
     pub(crate) injector: Option<(Tid, Instant)>,
 }
 
-/// All living tasks.
+/// A ptrace request that the tracer thread has still to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deferred {
+    /// Interrupt a task, so that it stops.
+    Interrupt(Tid),
+    /// Continue a frozen task.
+    Thaw(Tid),
+}
+
+/// All supervised tasks. `T` is the policy's part of each, `C` the policy's part beside them.
 #[derive(Debug)]
-pub(crate) struct Table<T> {
-    pub(crate) tasks: TidMap<Task<T>>,
-    pub(crate) processes: TidMap<Process>,
+pub struct TaskTable<T, C> {
+    /// The policy's part beside the tasks.
+    pub common: C,
+    pub(crate) entries: TidMap<TaskEntry<T>>,
+    pub(crate) processes: TidMap<ProcessEntry>,
+    pub(crate) deferred: Vec<Deferred>,
     /// How many tasks each job has.
     members: HashMap<JobId, usize>,
 }
 
-impl<T> Default for Table<T> {
-    fn default() -> Self {
-        Self { tasks: TidMap::default(), processes: TidMap::default(), members: HashMap::new() }
+impl<T, C> TaskTable<T, C> {
+    /// A table without a task.
+    pub(crate) fn new(common: C) -> Self {
+        Self {
+            common,
+            entries: TidMap::default(),
+            processes: TidMap::default(),
+            deferred: Vec::new(),
+            members: HashMap::new(),
+        }
     }
-}
 
-impl<T> Table<T> {
     /// Adds a task that was born in the process `tgid`, which is new when `tgid == tid`.
-    pub(crate) fn insert(&mut self, tid: Tid, task: Task<T>, cpu: usize) {
+    pub(crate) fn insert(&mut self, tid: Tid, task: TaskEntry<T>, cpu: usize) {
         let process = self.processes.entry(task.tgid).or_default();
         if process.threads.is_empty() {
             process.cpu = cpu;
         }
         process.add(tid);
         *self.members.entry(task.lineage.job).or_default() += 1;
-        self.tasks.insert(tid, task);
+        self.entries.insert(tid, task);
     }
 
     /// Removes a task, and its process with the last. Of a process that dies that is the leader, of one that is let go it
     /// can be any.
     pub(crate) fn remove(&mut self, tid: Tid) {
-        let Some(task) = self.tasks.remove(&tid) else { return };
+        let Some(task) = self.entries.remove(&tid) else { return };
         self.uncount(task.lineage.job);
         if let Some(process) = self.processes.get_mut(&task.tgid) {
             process.take(tid);
@@ -242,10 +259,10 @@ impl<T> Table<T> {
 
     /// A thread takes over its process's id by exec: it is the only one left, and the old leader is no more.
     pub(crate) fn rename(&mut self, former: Tid, tgid: Tid) {
-        let Some(mut survivor) = self.tasks.remove(&former) else { return };
+        let Some(mut survivor) = self.entries.remove(&former) else { return };
         survivor.tgid = tgid;
-        survivor.state = State::Running;
-        if let Some(leader) = self.tasks.insert(tgid, survivor) {
+        survivor.state = TaskState::Running;
+        if let Some(leader) = self.entries.insert(tgid, survivor) {
             self.uncount(leader.lineage.job);
         }
         if let Some(process) = self.processes.get_mut(&tgid) {
@@ -260,7 +277,7 @@ impl<T> Table<T> {
 
     /// Takes all tasks out of a job.
     pub(crate) fn detach_job(&mut self, job: JobId) {
-        for task in self.tasks.values_mut().filter(|task| task.lineage.job == job) {
+        for task in self.entries.values_mut().filter(|task| task.lineage.job == job) {
             task.lineage.job = NO_JOB;
         }
         let left = self.members.remove(&job).unwrap_or(0);
@@ -274,14 +291,9 @@ impl<T> Table<T> {
             self.members.remove(&job);
         }
     }
-
-    /// The living threads of a process, ascending.
-    pub(crate) fn threads_of(&self, tgid: Tid) -> &[Tid] {
-        self.processes.get(&tgid).map_or(&[], |process| &process.threads)
-    }
 }
 
-impl Process {
+impl ProcessEntry {
     fn add(&mut self, tid: Tid) {
         if let Err(at) = self.threads.binary_search(&tid) {
             self.threads.insert(at, tid);

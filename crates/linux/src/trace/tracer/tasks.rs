@@ -10,40 +10,17 @@ use penfold_core::{
     host::{Capability, IndexSet},
 };
 
-use super::table::{Pending, State, Table, Task};
+use super::table::{Deferred, PendingResume, TaskEntry, TaskState, TaskTable};
 use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::{proc, sched, task};
 
-/// A ptrace request that the tracer thread has still to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deferred {
-    /// Have a task stop.
-    Interrupt(Tid),
-    /// Let a frozen task go on.
-    Thaw(Tid),
-}
-
-/// All supervised tasks. `T` is what a policy keeps of each, `C` what it keeps beside them.
-#[derive(Debug)]
-pub struct Tasks<T, C> {
-    /// What the policy keeps beside the tasks.
-    pub common: C,
-    pub(crate) table: Table<T>,
-    pub(crate) deferred: Vec<Deferred>,
-}
-
-impl<T, C> Tasks<T, C> {
-    /// No task.
-    pub(crate) fn new(common: C) -> Self {
-        Self { common, table: Table::default(), deferred: Vec::new() }
+impl<T, C> TaskTable<T, C> {
+    pub(crate) fn get(&self, task: Tid) -> Option<&TaskEntry<T>> {
+        self.entries.get(&task)
     }
 
-    pub(crate) fn get(&self, task: Tid) -> Option<&Task<T>> {
-        self.table.tasks.get(&task)
-    }
-
-    pub(crate) fn get_mut(&mut self, task: Tid) -> Option<&mut Task<T>> {
-        self.table.tasks.get_mut(&task)
+    pub(crate) fn get_mut(&mut self, task: Tid) -> Option<&mut TaskEntry<T>> {
+        self.entries.get_mut(&task)
     }
 
     /// What the policy keeps of a task; `None` if the task is not supervised.
@@ -58,12 +35,12 @@ impl<T, C> Tasks<T, C> {
 
     /// Whether a task is supervised.
     pub fn contains(&self, task: Tid) -> bool {
-        self.table.tasks.contains_key(&task)
+        self.entries.contains_key(&task)
     }
 
     /// All living tasks, in any order.
     pub fn ids(&self) -> Vec<Tid> {
-        self.table.tasks.keys().copied().collect()
+        self.entries.keys().copied().collect()
     }
 
     /// The process that a task belongs to.
@@ -73,22 +50,22 @@ impl<T, C> Tasks<T, C> {
 
     /// The living threads of a process, ascending.
     pub fn threads_of(&self, tgid: Tid) -> &[Tid] {
-        self.table.threads_of(tgid)
+        self.processes.get(&tgid).map_or(&[], |process| &process.threads)
     }
 
     /// Whether a process is stopped by a signal, as its parent sees with `WUNTRACED`.
     pub fn is_group_stopped(&self, tgid: Tid) -> bool {
-        self.table.processes.get(&tgid).is_some_and(|process| process.stopped)
+        self.processes.get(&tgid).is_some_and(|process| process.stopped)
     }
 
     /// Sends a signal to a supervised process. `ESRCH` when it is not one.
     pub fn kill(&self, tgid: Tid, signal: c_int) -> Result<(), Errno> {
         // not reaped before its death is seen here, so the id cannot have been reused
-        if self.table.processes.contains_key(&tgid) { task::kill(tgid, signal) } else { Err(Errno::ESRCH) }
+        if self.processes.contains_key(&tgid) { task::kill(tgid, signal) } else { Err(Errno::ESRCH) }
     }
 
     /// Begins to freeze a task: it stops within microseconds if it runs, and on its way out of the kernel
-    /// otherwise. See [`Tasks::is_frozen`].
+    /// otherwise. See [`TaskTable::is_frozen`].
     pub fn freeze(&mut self, tid: Tid) {
         let Some(task) = self.get_mut(tid) else { return };
         if std::mem::replace(&mut task.freeze, true) {
@@ -96,9 +73,13 @@ impl<T, C> Tasks<T, C> {
         }
         match task.state {
             // a deferred fork stops again when it is decided
-            State::Running | State::Deferred => self.deferred.push(Deferred::Interrupt(tid)),
+            TaskState::Running | TaskState::Deferred => self.deferred.push(Deferred::Interrupt(tid)),
             // held when it is let loose, at its first stop, at the end of its group stop, or with its filter
-            State::Unreleased | State::New | State::Listening | State::Held(_) | State::AwaitsFilter(_) => {}
+            TaskState::Unreleased
+            | TaskState::New
+            | TaskState::Listening
+            | TaskState::Held(_)
+            | TaskState::AwaitsFilter(_) => {}
         }
     }
 
@@ -107,7 +88,7 @@ impl<T, C> Tasks<T, C> {
     pub fn thaw(&mut self, tid: Tid) {
         let Some(task) = self.get_mut(tid) else { return };
         task.freeze = false;
-        if matches!(task.state, State::Held(_)) {
+        if matches!(task.state, TaskState::Held(_)) {
             self.deferred.push(Deferred::Thaw(tid));
         }
     }
@@ -120,10 +101,12 @@ impl<T, C> Tasks<T, C> {
         let Some(task) = self.get(tid) else { return false };
         task.freeze
             && match task.state {
-                State::New | State::Held(_) | State::Listening | State::Deferred | State::AwaitsFilter(_) => {
-                    true
-                }
-                State::Unreleased | State::Running => task.worker || proc::state(tid) == Some('D'),
+                TaskState::New
+                | TaskState::Held(_)
+                | TaskState::Listening
+                | TaskState::Deferred
+                | TaskState::AwaitsFilter(_) => true,
+                TaskState::Unreleased | TaskState::Running => task.worker || proc::state(tid) == Some('D'),
             }
     }
 
@@ -139,16 +122,16 @@ impl<T, C> Tasks<T, C> {
     /// run another instruction of their program.
     pub(crate) fn want_filter(&mut self, tid: Tid, need: Capability) {
         let (Some(interest), Some(tgid)) = (TracedCalls::of(need), self.tgid_of(tid)) else { return };
-        let Some(process) = self.table.processes.get(&tgid) else { return };
+        let Some(process) = self.processes.get(&tgid) else { return };
         for &thread in &process.threads {
-            let Some(task) = self.table.tasks.get_mut(&thread) else { continue };
+            let Some(task) = self.entries.get_mut(&thread) else { continue };
             if task.worker {
                 continue;
             }
             let wanted = match task.wants.or(task.lineage.filter) {
                 Some(known) if known.with(interest) == known => continue,
                 // one that waits for its first filter gets it with that
-                known if task.state == State::Unreleased => {
+                known if task.state == TaskState::Unreleased => {
                     known.map_or(interest, |known| known.with(interest))
                 }
                 // a second filter for the second need is for all that may come
@@ -157,20 +140,20 @@ impl<T, C> Tasks<T, C> {
             };
             task.wants = Some(wanted);
             // others are interrupted when they go on; one in a group stop stops again when that ends
-            if task.state == State::Running {
+            if task.state == TaskState::Running {
                 self.deferred.push(Deferred::Interrupt(thread));
             }
         }
     }
 
     /// What a stopped task is continued with when it is thawed, if it still is to be.
-    pub(crate) fn take_held(&mut self, tid: Tid) -> Option<Pending> {
+    pub(crate) fn take_held(&mut self, tid: Tid) -> Option<PendingResume> {
         let task = self.get_mut(tid)?;
-        let State::Held(pending) = task.state else { return None };
+        let TaskState::Held(pending) = task.state else { return None };
         if task.freeze {
             return None;
         }
-        task.state = State::Running;
+        task.state = TaskState::Running;
         Some(pending)
     }
 }

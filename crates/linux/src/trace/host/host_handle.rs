@@ -7,23 +7,23 @@ use nix::errno::Errno;
 use penfold_core::{CgroupId, Tid};
 
 use super::control::Control;
-use super::daemon::{ExecError, ExecOptions, Running, TraceHost};
+use super::job_builder::JobBuilder;
 use super::machine::NAME;
 use super::readopt::Survivor;
-use super::run::Workshop;
-use crate::doctor::{Capability, capabilities};
-use crate::host::{EngineAccess, HostHandle, OnChange, Request, RunningCommand};
+use super::trace_host::{ExecError, ExecOptions, TraceHost, TracedCommand};
+use crate::doctor::{HostFeature, host_features};
+use crate::host::{EngineAccess, EngineRequest, HostHandle, OnChange, RunningCommand};
 use crate::trace::os::{Command, StartError};
-use crate::trace::tracer::{AdoptError, AtEnd, Gone, ReleaseError};
+use crate::trace::tracer::{AdoptError, AtEnd, DetachError, Gone};
 
 /// Starts the host of a daemon, with an engine that has no subsystem yet.
 ///
 /// # Errors
 /// [`StartError::System`].
 pub fn start_host(on_change: OnChange) -> Result<Arc<dyn HostHandle>, StartError> {
-    let mut workshop = Workshop::new(false);
-    workshop.on_change(on_change);
-    Ok(Arc::new(TraceHost::start(workshop)?))
+    let mut builder = JobBuilder::new(false);
+    builder.on_change(on_change);
+    Ok(Arc::new(TraceHost::start(builder)?))
 }
 
 impl EngineAccess for Control {
@@ -31,11 +31,11 @@ impl EngineAccess for Control {
         NAME
     }
 
-    fn with(&self, request: &mut Request<'_>) -> Result<(), Gone> {
+    fn with(&self, request: &mut EngineRequest<'_>) -> Result<(), Gone> {
         self.request(|engine, host| request(engine, host))
     }
 
-    fn with_exact(&self, request: &mut Request<'_>) -> Result<(), Gone> {
+    fn with_exact(&self, request: &mut EngineRequest<'_>) -> Result<(), Gone> {
         Control::with_exact(self, |engine, host| request(engine, host))
     }
 }
@@ -45,11 +45,11 @@ impl EngineAccess for TraceHost {
         NAME
     }
 
-    fn with(&self, request: &mut Request<'_>) -> Result<(), Gone> {
+    fn with(&self, request: &mut EngineRequest<'_>) -> Result<(), Gone> {
         EngineAccess::with(&self.control(), request)
     }
 
-    fn with_exact(&self, request: &mut Request<'_>) -> Result<(), Gone> {
+    fn with_exact(&self, request: &mut EngineRequest<'_>) -> Result<(), Gone> {
         EngineAccess::with_exact(&self.control(), request)
     }
 }
@@ -75,12 +75,12 @@ impl HostHandle for TraceHost {
         Ok(Box::new(self.exec(command, cgroups, options)?))
     }
 
-    fn release(&self, pid: Tid) -> Result<(), ReleaseError> {
-        TraceHost::release(self, pid)
+    fn detach(&self, pid: Tid) -> Result<(), DetachError> {
+        TraceHost::detach(self, pid)
     }
 
-    fn strengths(&self) -> Vec<Capability> {
-        capabilities().into_iter().filter(|one| one.host == NAME).collect()
+    fn features(&self) -> Vec<HostFeature> {
+        host_features().into_iter().filter(|one| one.host == NAME).collect()
     }
 
     fn survivors(&self) -> Result<Vec<Survivor>, Gone> {
@@ -92,16 +92,16 @@ impl HostHandle for TraceHost {
     }
 }
 
-impl RunningCommand for Running {
+impl RunningCommand for TracedCommand {
     fn pid(&self) -> Tid {
-        Running::pid(self)
+        TracedCommand::pid(self)
     }
 
     fn wait(self: Box<Self>) -> Result<i32, ExecError> {
-        Running::wait(*self)
+        TracedCommand::wait(*self)
     }
 
     fn kill(&self, signal: c_int) -> Result<(), Errno> {
-        Running::kill(self, signal)
+        TracedCommand::kill(self, signal)
     }
 }

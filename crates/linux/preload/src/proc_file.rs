@@ -2,7 +2,7 @@
 
 /// A file of `/proc` that can be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place<'a> {
+pub(crate) enum ProcFile<'a> {
     /// `/proc/PID/mounts`, as fstab(5) has it.
     Mounts,
     /// `/proc/PID/mountinfo`.
@@ -13,16 +13,16 @@ pub(crate) enum Place<'a> {
 
 /// Whether a path that a program opens may lead to one of those files. No more than a look at its last part: a cheap no
 /// for nearly every open.
-pub(crate) fn may_be(path: &[u8]) -> bool {
+pub(crate) fn may_be_proc_file(path: &[u8]) -> bool {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     matches!(name, b"mounts" | b"mountinfo" | b"mtab" | b"cgroup" | b"cgroups" | b"cpuset")
 }
 
 /// Which file this path, free of links, is.
-pub(crate) fn place(path: &[u8]) -> Option<Place<'_>> {
+pub(crate) fn proc_file(path: &[u8]) -> Option<ProcFile<'_>> {
     let path = path.strip_prefix(b"/proc/")?;
     if path == b"cgroups" {
-        return Some(Place::Text(b"", path));
+        return Some(ProcFile::Text(b"", path));
     }
     let (mut number, mut rest) = split(path)?;
     if let Some(thread) = rest.strip_prefix(b"task/") {
@@ -32,9 +32,9 @@ pub(crate) fn place(path: &[u8]) -> Option<Place<'_>> {
         return None;
     }
     match rest {
-        b"mounts" => Some(Place::Mounts),
-        b"mountinfo" => Some(Place::MountInfo),
-        b"cgroup" | b"cpuset" => Some(Place::Text(number, rest)),
+        b"mounts" => Some(ProcFile::Mounts),
+        b"mountinfo" => Some(ProcFile::MountInfo),
+        b"cgroup" | b"cpuset" => Some(ProcFile::Text(number, rest)),
         _ => None,
     }
 }
@@ -53,30 +53,30 @@ mod tests {
         for path in
             ["/proc/self/mounts", "/etc/mtab", "mounts", "../proc/cgroups", "/proc/thread-self/cgroup"]
         {
-            assert!(may_be(path.as_bytes()), "{path}");
+            assert!(may_be_proc_file(path.as_bytes()), "{path}");
         }
         for path in ["", "/", "/proc/self/maps", "/etc/mtab/", "/proc/mounts.old", "xmounts", "/cgroup/tasks"]
         {
-            assert!(!may_be(path.as_bytes()), "{path}");
+            assert!(!may_be_proc_file(path.as_bytes()), "{path}");
         }
     }
 
     #[test]
     fn the_files_of_processes_and_threads_are_known() {
-        assert_eq!(place(b"/proc/12/mounts"), Some(Place::Mounts));
-        assert_eq!(place(b"/proc/12/task/13/mounts"), Some(Place::Mounts));
-        assert_eq!(place(b"/proc/12/mountinfo"), Some(Place::MountInfo));
-        assert_eq!(place(b"/proc/12/cgroup"), Some(Place::Text(b"12", b"cgroup")));
-        assert_eq!(place(b"/proc/12/task/13/cpuset"), Some(Place::Text(b"13", b"cpuset")));
-        assert_eq!(place(b"/proc/cgroups"), Some(Place::Text(b"", b"cgroups")));
+        assert_eq!(proc_file(b"/proc/12/mounts"), Some(ProcFile::Mounts));
+        assert_eq!(proc_file(b"/proc/12/task/13/mounts"), Some(ProcFile::Mounts));
+        assert_eq!(proc_file(b"/proc/12/mountinfo"), Some(ProcFile::MountInfo));
+        assert_eq!(proc_file(b"/proc/12/cgroup"), Some(ProcFile::Text(b"12", b"cgroup")));
+        assert_eq!(proc_file(b"/proc/12/task/13/cpuset"), Some(ProcFile::Text(b"13", b"cpuset")));
+        assert_eq!(proc_file(b"/proc/cgroups"), Some(ProcFile::Text(b"", b"cgroups")));
         for other in ["/proc/self/mounts", "/proc/12/task/13/14/cgroup", "/proc/mounts", "/srv/proc/1/mounts"]
         {
-            assert_eq!(place(other.as_bytes()), None, "{other}");
+            assert_eq!(proc_file(other.as_bytes()), None, "{other}");
         }
         for other in
             ["/proc/12/root/proc/12/mounts", "/proc//cgroup", "/proc/12/cgroups", "/proc/12/mounts (deleted)"]
         {
-            assert_eq!(place(other.as_bytes()), None, "{other}");
+            assert_eq!(proc_file(other.as_bytes()), None, "{other}");
         }
     }
 }

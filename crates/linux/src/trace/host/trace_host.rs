@@ -9,13 +9,14 @@ use penfold_core::{CgroupId, CssSetId, Engine, Error, Tid, host::Host};
 
 use super::control::Control;
 use super::engine_policy::{EnginePolicy, Statistics};
+use super::job_builder::JobBuilder;
 use super::readopt::Survivor;
-use super::run::Workshop;
 use crate::trace::os::{Command, StartError, TracedCalls, proc};
-use crate::trace::tracer::attach_running::{Adopting, Target};
-use crate::trace::tracer::detach::Releasing;
+use crate::trace::tracer::attach_running::{AdoptRequest, AdoptTarget};
+use crate::trace::tracer::detach::DetachRequest;
 use crate::trace::tracer::{
-    AdoptError, AtEnd, Gone, Handle, Job, JobEnd, JobOptions, Launch, Options, ReleaseError, Supervisor,
+    AdoptError, AtEnd, DetachError, Gone, Handle, Job, JobEnd, JobOptions, LaunchedJob, Supervisor,
+    TraceOptions,
 };
 
 /// A tracer thread with an engine, for any thread of a daemon. It uses no CPU while nothing happens.
@@ -47,7 +48,7 @@ impl Default for ExecOptions {
 
 /// A task that a host supervises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Supervised {
+pub struct SupervisedTask {
     /// Its number in this process's pid namespace.
     pub tid: Tid,
     /// Its process.
@@ -78,8 +79,8 @@ pub enum ExecError {
 
 /// A command that runs.
 #[derive(Debug)]
-pub struct Running {
-    launch: Launch,
+pub struct TracedCommand {
+    launch: LaunchedJob,
     handle: Handle<EnginePolicy>,
     ended: mpsc::Receiver<JobEnd>,
 }
@@ -87,20 +88,20 @@ pub struct Running {
 /// The means to send signals to a command, for any thread.
 #[derive(Debug, Clone)]
 pub struct Killer {
-    launch: Launch,
+    launch: LaunchedJob,
     handle: Handle<EnginePolicy>,
 }
 
 /// What is left of a host that was stopped.
 #[derive(Debug)]
-pub struct Stopped {
+pub struct StoppedHost {
     /// What happened.
     pub statistics: Statistics,
     engine: Engine,
     supervisor: Supervisor<EnginePolicy>,
 }
 
-impl Stopped {
+impl StoppedHost {
     /// The engine as it was left.
     pub fn parts(&mut self) -> (&mut Engine, &mut dyn Host) {
         (&mut self.engine, &mut self.supervisor.tasks)
@@ -115,8 +116,8 @@ impl TraceHost {
     ///
     /// # Errors
     /// [`StartError::System`].
-    pub fn start(workshop: Workshop) -> Result<TraceHost, StartError> {
-        let Workshop { mut supervisor, policy, .. } = workshop;
+    pub fn start(builder: JobBuilder) -> Result<TraceHost, StartError> {
+        let JobBuilder { mut supervisor, policy, .. } = builder;
         supervisor.tasks.common.seal_needs(true);
         let job = Job::idle(supervisor, policy)?;
         Ok(TraceHost { handle: job.handle(), job: Arc::new(Mutex::new(Some(job))) })
@@ -129,7 +130,7 @@ impl TraceHost {
 
     /// Runs a command in these cgroups, each of another hierarchy; in the root of every hierarchy that none is of.
     ///
-    /// Authorization is the caller's responsibility. [`Running::wait`] reports a program that can't be executed.
+    /// Authorization is the caller's responsibility. [`TracedCommand::wait`] reports a program that can't be executed.
     ///
     /// # Errors
     /// [`ExecError`]; then nothing runs.
@@ -138,11 +139,11 @@ impl TraceHost {
         command: Command,
         cgroups: impl IntoIterator<Item = CgroupId>,
         options: ExecOptions,
-    ) -> Result<Running, ExecError> {
+    ) -> Result<TracedCommand, ExecError> {
         let cgroups: Vec<CgroupId> = cgroups.into_iter().collect();
         let (tell, ended) = mpsc::channel();
         let options = JobOptions {
-            options: Options { exit_kill: options.exit_kill, ..Options::default() },
+            options: TraceOptions { exit_kill: options.exit_kill, ..TraceOptions::default() },
             leave_running: options.leave_running,
             ended: Some(tell),
         };
@@ -161,11 +162,11 @@ impl TraceHost {
             let placed = supervisor.launched(launching.as_mut()?)?;
             Some(placed.map_err(ExecError::Attach))
         })??;
-        Ok(Running { launch, handle: self.handle.clone(), ended })
+        Ok(TracedCommand { launch, handle: self.handle.clone(), ended })
     }
 
-    fn adopt_target(&self, target: Target) -> Result<(), AdoptError> {
-        let mut adopting = Adopting::Asked(target);
+    fn adopt_target(&self, target: AdoptTarget) -> Result<(), AdoptError> {
+        let mut adopting = AdoptRequest::Asked(target);
         let adopted = self.handle.poll(move |supervisor, policy| supervisor.adopt(&mut adopting, policy));
         adopted.map_err(|Gone| AdoptError::Gone)?
     }
@@ -177,7 +178,7 @@ impl TraceHost {
     /// # Errors
     /// [`AdoptError`]; then nothing has changed.
     pub fn adopt(&self, pid: Tid) -> Result<(), AdoptError> {
-        self.adopt_target(Target { pid, started: None, filter: None })
+        self.adopt_target(AdoptTarget { pid, started: None, filter: None })
     }
 
     /// The same for the process that has this number and was started at this time, in clock ticks since boot as field 22
@@ -186,7 +187,7 @@ impl TraceHost {
     /// # Errors
     /// [`AdoptError`], `NoProcess` (`ESRCH`) for another; then nothing has changed.
     pub fn adopt_started(&self, pid: Tid, start_time: u64) -> Result<(), AdoptError> {
-        self.adopt_target(Target { pid, started: Some(start_time), filter: None })
+        self.adopt_target(AdoptTarget { pid, started: Some(start_time), filter: None })
     }
 
     /// The same for a process that has a filter of an earlier host, as [`TraceHost::tasks`] described it then: launched or
@@ -199,7 +200,7 @@ impl TraceHost {
     /// # Errors
     /// As [`TraceHost::adopt_started`].
     pub fn adopt_filtered(&self, pid: Tid, start_time: u64, filter: TracedCalls) -> Result<(), AdoptError> {
-        self.adopt_target(Target { pid, started: Some(start_time), filter: Some(filter) })
+        self.adopt_target(AdoptTarget { pid, started: Some(start_time), filter: Some(filter) })
     }
 
     /// Adopts a process that an earlier supervisor has left, into the root of every hierarchy, with the filter that it
@@ -208,7 +209,7 @@ impl TraceHost {
     /// # Errors
     /// [`AdoptError`]; `NoProcess` if the number is another process's now.
     pub fn readopt(&self, pid: Tid, started: u64, filter: u8) -> Result<(), AdoptError> {
-        self.adopt_target(Target { pid, started: Some(started), filter: TracedCalls::of_bits(filter) })
+        self.adopt_target(AdoptTarget { pid, started: Some(started), filter: TracedCalls::of_bits(filter) })
     }
 
     /// The processes that would outlive this one, ascending.
@@ -223,11 +224,11 @@ impl TraceHost {
     ///
     /// # Errors
     /// [`Gone`] when the host was stopped.
-    pub fn tasks(&self) -> Result<Vec<Supervised>, Gone> {
+    pub fn tasks(&self) -> Result<Vec<SupervisedTask>, Gone> {
         self.handle.with(|supervisor, _| {
-            let tasks = supervisor.tasks.table.tasks.iter();
+            let tasks = supervisor.tasks.entries.iter();
             let described = tasks.filter_map(|(&tid, task)| {
-                Some(Supervised {
+                Some(SupervisedTask {
                     tid,
                     group: task.tgid,
                     start_time: proc::started(tid)?,
@@ -243,11 +244,12 @@ impl TraceHost {
     /// Lets an adopted process go, out of all cgroups. Its children stay.
     ///
     /// # Errors
-    /// [`ReleaseError`].
-    pub fn release(&self, pid: Tid) -> Result<(), ReleaseError> {
-        let mut releasing = Releasing { tgid: pid, until: None };
-        let released = self.handle.poll(move |supervisor, policy| supervisor.release(&mut releasing, policy));
-        released.map_err(|Gone| ReleaseError::Gone)?
+    /// [`DetachError`].
+    pub fn detach(&self, pid: Tid) -> Result<(), DetachError> {
+        let mut detaching = DetachRequest { tgid: pid, until: None };
+        let detached =
+            self.handle.poll(move |supervisor, policy| supervisor.detach_process(&mut detaching, policy));
+        detached.map_err(|Gone| DetachError::Gone)?
     }
 
     /// Ends in order. Adopted processes go on untraced, thawed if they were frozen; launched ones as told.
@@ -257,7 +259,7 @@ impl TraceHost {
     ///
     /// # Panics
     /// If the tracer thread has.
-    pub fn stop(&self, launched: AtEnd) -> Result<Stopped, Gone> {
+    pub fn stop(&self, launched: AtEnd) -> Result<StoppedHost, Gone> {
         let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(Gone)?;
         let mut began = None;
         // an error means that the thread has panicked, which waiting for it passes on
@@ -273,11 +275,11 @@ impl TraceHost {
             .policy
             .end(&outcome.supervisor.tasks)
             .expect("only a command in the foreground can be refused");
-        Ok(Stopped { statistics, engine, supervisor: outcome.supervisor })
+        Ok(StoppedHost { statistics, engine, supervisor: outcome.supervisor })
     }
 }
 
-impl Running {
+impl TracedCommand {
     /// The command's process id.
     pub fn pid(&self) -> Tid {
         self.launch.main
@@ -307,10 +309,10 @@ impl Running {
 }
 
 impl Killer {
-    /// As [`Running::kill`].
+    /// As [`TracedCommand::kill`].
     ///
     /// # Errors
-    /// As [`Running::kill`].
+    /// As [`TracedCommand::kill`].
     pub fn kill(&self, signal: c_int) -> Result<(), Errno> {
         let job = self.launch.job;
         let killed = self.handle.with(|supervisor, _| supervisor.kill_main(job, signal));

@@ -13,7 +13,7 @@ use penfold_core::{
 use super::machine::{EngineTasks, Member, NAME, core_errno};
 use crate::trace::os::{marking, proc, sched, task};
 use crate::trace::tracer::inject;
-use crate::trace::tracer::table::{Charged, State};
+use crate::trace::tracer::table::{ChargedTime, TaskState};
 
 impl HostView for EngineTasks {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
@@ -64,7 +64,7 @@ impl HostView for EngineTasks {
         if need != Capability::ForkVeto || entry.lineage.vetoes() || self.common.best_effort() {
             return Ok(());
         }
-        let Err(reason) = inject::possible(task, self.filters_of(task)) else { return Ok(()) };
+        let Err(reason) = inject::check_injectable(task, self.filters_of(task)) else { return Ok(()) };
         let name = proc::comm(task);
         let how =
             if entry.lineage.adopted { "was adopted" } else { "was started when nothing limited its forks" };
@@ -160,13 +160,13 @@ impl Host for EngineTasks {
 
     fn sample_cpu(&mut self, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
         let mut sum = CpuTime::default();
-        self.sample(&mut |_, member, cpu, step| pass_on(member, cpu, step, &mut sum, charge));
+        self.sample(&mut |_, member, cpu, step| charge_set(member, cpu, step, &mut sum, charge));
         self.common.sampled_time.add(sum);
     }
 
     fn sample_task(&mut self, task: Tid, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
         // what a command's process uses before it executes the command belongs to where the command goes
-        let Some(entry) = self.get(task).filter(|entry| entry.state != State::Unreleased) else { return };
+        let Some(entry) = self.get(task).filter(|entry| entry.state != TaskState::Unreleased) else { return };
         let group = entry.tgid;
         if self.common.sampled.insert(group) {
             self.sample_group(group, charge);
@@ -175,10 +175,10 @@ impl Host for EngineTasks {
 }
 
 /// Charges a step of a task's CPU time to the css_set where it is.
-fn pass_on(
+fn charge_set(
     member: Option<&Member>,
     cpu: usize,
-    step: Charged,
+    step: ChargedTime,
     sum: &mut CpuTime,
     charge: &mut dyn FnMut(CssSetId, usize, CpuTime),
 ) {
@@ -192,19 +192,21 @@ fn pass_on(
 impl EngineTasks {
     fn sample_group(&mut self, group: Tid, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
         let mut sum = CpuTime::default();
-        self.charge_process(group, &mut |_, member, cpu, step| pass_on(member, cpu, step, &mut sum, charge));
+        self.charge_process(group, &mut |_, member, cpu, step| {
+            charge_set(member, cpu, step, &mut sum, charge);
+        });
         self.common.sampled_time.add(sum);
     }
 
     /// Can what a task does be seen to that a rule needs, with a filter put in if there is none?
     fn can_filter(&self, task: Tid) -> bool {
-        self.contains(task) && inject::possible(task, self.filters_of(task)).is_ok()
+        self.contains(task) && inject::check_injectable(task, self.filters_of(task)).is_ok()
     }
 
     /// How many filters of ours a task has, with one that is being put in: it may be there already, and not be noted.
     fn filters_of(&self, task: Tid) -> u32 {
         let Some(entry) = self.get(task) else { return 0 };
-        let process = self.table.processes.get(&entry.tgid);
+        let process = self.processes.get(&entry.tgid);
         let under_way = process.is_some_and(|process| process.injector.is_some());
         entry.lineage.filters + u32::from(under_way)
     }
@@ -236,7 +238,7 @@ impl EngineTasks {
             let sets: HashSet<CssSetId> = threads.iter().filter_map(|thread| self.css_set(*thread)).collect();
             if sets.len() > 1 {
                 self.sample_group(group, &mut |set, cpu, time| used.push((set, cpu, time)));
-                self.account_apart(group);
+                self.account_by_thread(group);
             }
         }
         used

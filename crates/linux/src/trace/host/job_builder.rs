@@ -8,14 +8,14 @@ use penfold_core::{
 };
 
 use super::control::Control;
-use super::engine_policy::{EnginePolicy, OnChange, Statistics};
+use super::engine_policy::{ChangeCallback, EnginePolicy, Statistics};
 use super::machine::Machine;
-use crate::trace::os::{Command, Signals, StartError};
-use crate::trace::tracer::{Job, Notice, Options, Outcome, Supervisor};
+use crate::trace::os::{Command, ForwardedSignals, StartError};
+use crate::trace::tracer::{Job, JobOutcome, Notice, Supervisor, TraceOptions};
 
 /// An engine with the trace host, before a command runs in it: load subsystems, mount, make cgroups, set files.
 #[derive(Debug)]
-pub struct Workshop {
+pub struct JobBuilder {
     pub(crate) supervisor: Supervisor<EnginePolicy>,
     pub(crate) policy: EnginePolicy,
     later_rules: bool,
@@ -23,7 +23,7 @@ pub struct Workshop {
 
 /// Why a command could not be contained.
 #[derive(Debug, thiserror::Error)]
-pub enum ContainError {
+pub enum JobError {
     /// It could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -32,10 +32,10 @@ pub enum ContainError {
     Attach(Error),
 }
 
-impl Workshop {
+impl JobBuilder {
     /// A fresh engine. With `best_effort` what the host can't give is noted as a warning instead of refused.
-    pub fn new(best_effort: bool) -> Workshop {
-        Workshop {
+    pub fn new(best_effort: bool) -> JobBuilder {
+        JobBuilder {
             supervisor: Supervisor::new(Machine::new(best_effort)),
             policy: EnginePolicy::new(),
             later_rules: false,
@@ -48,7 +48,7 @@ impl Workshop {
     }
 
     /// Arranges for a need that no rule has yet, so that a rule set while the command runs can have it.
-    pub fn arrange(&mut self, need: Capability) {
+    pub fn reserve(&mut self, need: Capability) {
         self.supervisor.tasks.common.reserve(need);
     }
 
@@ -68,7 +68,7 @@ impl Workshop {
     /// the thread that caused it: the tracer's, or that of a request. It is to hand them on and return: no task is dealt
     /// with meanwhile, and a request from within would wait for itself.
     pub fn on_change(&mut self, tell: impl Fn(Vec<Release>, Vec<Event>) + Send + 'static) {
-        self.policy.on_change = Some(OnChange(Box::new(tell)));
+        self.policy.on_change = Some(ChangeCallback(Box::new(tell)));
     }
 
     /// What was asked for and can't be given, where best effort let it pass.
@@ -80,15 +80,15 @@ impl Workshop {
     ///
     /// # Errors
     /// [`StartError`] when ptrace or seccomp can't be used. That the program can't be executed is told by
-    /// [`Contained::wait`].
+    /// [`RunningJob::wait`].
     pub fn start(
         mut self,
         command: Command,
         cgroup: CgroupId,
-        options: Options,
-    ) -> Result<Contained, StartError> {
+        options: TraceOptions,
+    ) -> Result<RunningJob, StartError> {
         let machine = &mut self.supervisor.tasks.common;
-        let options = Options {
+        let options = TraceOptions {
             fork_veto: self.policy.engine.can_refuse_fork() || machine.wants(Capability::ForkVeto),
             affinity: machine.wants(Capability::Affinity),
             sockets: machine.wants(Capability::SocketClass),
@@ -97,19 +97,19 @@ impl Workshop {
         machine.seal_needs(self.later_rules);
         self.policy.cgroup = Some(cgroup);
         let job = Job::start_in(self.supervisor, command, options, self.policy)?;
-        Ok(Contained { job })
+        Ok(RunningJob { job })
     }
 }
 
 /// A running command and everything it has started.
 #[derive(Debug)]
-pub struct Contained {
+pub struct RunningJob {
     job: Job<EnginePolicy>,
 }
 
 /// How a contained command ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct FinishedJob {
     /// The command's status as wait(2) gives it.
     pub status: i32,
     /// What happened.
@@ -120,7 +120,7 @@ pub struct Ended {
     supervisor: Supervisor<EnginePolicy>,
 }
 
-impl Ended {
+impl FinishedJob {
     /// CPU time in user mode and in the kernel.
     pub fn times(&self) -> (Duration, Duration) {
         self.statistics.times()
@@ -132,7 +132,7 @@ impl Ended {
     }
 }
 
-impl Contained {
+impl RunningJob {
     /// A way to the engine.
     pub fn control(&self) -> Control {
         Control::new(self.job.handle())
@@ -146,22 +146,22 @@ impl Contained {
     /// Waits until the command has ended and everything it left behind is killed.
     ///
     /// # Errors
-    /// [`ContainError`] when the command never ran.
-    pub fn wait(self) -> Result<Ended, ContainError> {
+    /// [`JobError`] when the command never ran.
+    pub fn wait(self) -> Result<FinishedJob, JobError> {
         finish(self.job.wait())
     }
 
     /// The same, passing on signals sent to this process meanwhile. On the thread that made `signals`.
     ///
     /// # Errors
-    /// As [`Contained::wait`].
-    pub fn wait_forwarding(self, signals: &Signals) -> Result<Ended, ContainError> {
+    /// As [`RunningJob::wait`].
+    pub fn wait_forwarding(self, signals: &ForwardedSignals) -> Result<FinishedJob, JobError> {
         finish(self.job.wait_forwarding(signals))
     }
 }
 
-fn finish(outcome: Outcome<EnginePolicy>) -> Result<Ended, ContainError> {
-    let Outcome { status, policy, supervisor } = outcome;
-    let (engine, limits_hit, statistics) = policy.end(&supervisor.tasks).map_err(ContainError::Attach)?;
-    Ok(Ended { status: status?, statistics, limits_hit, engine, supervisor })
+fn finish(outcome: JobOutcome<EnginePolicy>) -> Result<FinishedJob, JobError> {
+    let JobOutcome { status, policy, supervisor } = outcome;
+    let (engine, limits_hit, statistics) = policy.end(&supervisor.tasks).map_err(JobError::Attach)?;
+    Ok(FinishedJob { status: status?, statistics, limits_hit, engine, supervisor })
 }

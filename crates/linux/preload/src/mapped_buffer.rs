@@ -9,13 +9,13 @@ const STEP: usize = 64 * 1024;
 const LIMIT: usize = 64 * 1024 * 1024;
 
 /// Bytes in an anonymous mapping of their own.
-pub(crate) struct Mapping {
+pub(crate) struct MappedBuffer {
     start: *mut u8,
     length: usize,
     size: usize,
 }
 
-impl Mapping {
+impl MappedBuffer {
     pub(crate) const fn new() -> Self {
         Self { start: ptr::null_mut(), length: 0, size: 0 }
     }
@@ -77,7 +77,7 @@ impl Mapping {
     }
 }
 
-impl Drop for Mapping {
+impl Drop for MappedBuffer {
     fn drop(&mut self) {
         if !self.start.is_null() {
             // SAFETY: the mapping is ours and nobody borrows from it any more.
@@ -92,24 +92,24 @@ mod tests {
 
     #[test]
     fn grows_and_keeps_what_is_there() {
-        let mut mapping = Mapping::new();
-        assert_eq!(mapping.bytes(), b"");
+        let mut mapped_buffer = MappedBuffer::new();
+        assert_eq!(mapped_buffer.bytes(), b"");
         let line = [b'x'; 1000];
         for _ in 0..1000 {
-            mapping.push(&line).expect("memory");
+            mapped_buffer.push(&line).expect("memory");
         }
-        mapping.push(b"end").expect("memory");
-        assert_eq!(mapping.bytes().len(), 1_000_003);
-        assert!(mapping.bytes().ends_with(b"xend"));
-        assert!(mapping.bytes()[..1_000_000].iter().all(|byte| *byte == b'x'));
+        mapped_buffer.push(b"end").expect("memory");
+        assert_eq!(mapped_buffer.bytes().len(), 1_000_003);
+        assert!(mapped_buffer.bytes().ends_with(b"xend"));
+        assert!(mapped_buffer.bytes()[..1_000_000].iter().all(|byte| *byte == b'x'));
     }
 
     #[test]
     fn ends_at_its_limit() {
-        let mut mapping = Mapping::new();
+        let mut mapped_buffer = MappedBuffer::new();
         let block = vec![0; LIMIT / 2];
-        assert!(mapping.push(&block).is_some());
-        assert!(mapping.push(&block).is_some());
-        assert!(mapping.push(b"x").is_none());
+        assert!(mapped_buffer.push(&block).is_some());
+        assert!(mapped_buffer.push(&block).is_some());
+        assert!(mapped_buffer.push(b"x").is_none());
     }
 }

@@ -7,7 +7,7 @@ use penfold_core::Tid;
 
 /// A child that was seen before its parent reported it.
 #[derive(Debug)]
-pub(crate) enum Early {
+pub(crate) enum UnreportedChild {
     /// In its first stop.
     Stopped {
         /// As reported by the stop.
