@@ -41,6 +41,7 @@ pub(crate) fn ci() -> Result<(), String> {
 fn all(steps: &mut Steps) -> Result<(), String> {
     steps.take("format", format)?;
     steps.take("lints", lints)?;
+    steps.take("protocol", || run_package("penfold-generate", &["protocol", "--check"]))?;
     steps.take("arrows", || run_package("penfold-arrows", &["--check"]))?;
     steps.take("documentation", || {
         cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])

@@ -5,7 +5,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
 use penfold_server::escape::escape;
-use penfold_server::protocol::{HierarchiesCall, Hierarchy};
+use penfold_server::protocol::{HierarchiesCall, HierarchyInfo};
 
 use crate::failure::Failure;
 use crate::remote::Remote;
@@ -76,7 +76,7 @@ pub(crate) fn or_all(remote: &mut Remote, given: &[CgroupAddress]) -> Result<Vec
 }
 
 /// What a hierarchy is best called: its subsystems, its name, or its number.
-pub(crate) fn label(hierarchy: &Hierarchy) -> String {
+pub(crate) fn label(hierarchy: &HierarchyInfo) -> String {
     match (hierarchy.subsystems.as_slice(), hierarchy.name.as_str()) {
         ([one], _) => one.clone(),
         (_, "") | ([_, ..], _) => hierarchy.id.to_string(),

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use penfold_linux::fuse_mount::{FuseMount, SOURCE, Unmounting, subtype, unmount};
 use penfold_server::protocol::{
-    HierarchiesCall, Hierarchy, MountCall, RemountCall, SubsystemsCall, ViewCall,
+    HierarchiesCall, HierarchyInfo, MountCall, RemountCall, SubsystemsCall, ViewCall,
 };
 
 use crate::failure::{Failure, Outcome};
@@ -136,8 +136,8 @@ pub(crate) fn remount(remote: &mut Remote, options: &MountOptions, target: &Path
     Ok(())
 }
 
-fn found_by_subtype(hierarchies: &[Hierarchy], shown: &str) -> Option<String> {
-    let shows = |one: &&Hierarchy| match shown {
+fn found_by_subtype(hierarchies: &[HierarchyInfo], shown: &str) -> Option<String> {
+    let shows = |one: &&HierarchyInfo| match shown {
         "cpuset" => one.subsystems == ["cpuset"],
         "cgroup" => false,
         _ => subtype("cgroup", &one.subsystems, Some(&one.name)) == shown,
@@ -166,12 +166,12 @@ mod tests {
 
     #[test]
     fn a_hierarchy_is_found_by_the_type_of_its_mount() {
-        let with = |id, subsystems: &[&str]| Hierarchy {
+        let with = |id, subsystems: &[&str]| HierarchyInfo {
             id,
             subsystems: subsystems.iter().map(|name| (*name).to_owned()).collect(),
-            ..Hierarchy::default()
+            ..HierarchyInfo::default()
         };
-        let named = Hierarchy { name: "jobs".to_owned(), ..with(11, &[]) };
+        let named = HierarchyInfo { name: "jobs".to_owned(), ..with(11, &[]) };
         let all = [with(4, &["cpuacct", "pids"]), with(7, &["cpuset"]), with(9, &[]), named];
         assert_eq!(found_by_subtype(&all, "cgroup.cpuacct+pids").as_deref(), Some("4"));
         assert_eq!(found_by_subtype(&all, "cpuset").as_deref(), Some("7"));

@@ -17,7 +17,7 @@ use penfold_linux::process::Process;
 use penfold_linux::terminal::{set_window_size, window_size};
 use penfold_server::connection::{CallError, Replies};
 use penfold_server::escape::escape;
-use penfold_server::protocol::{Environment, ExecCall};
+use penfold_server::protocol::{EnvironmentInfo, ExecCall};
 
 use crate::address::CgroupAddress;
 use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, OWN_FAILURE};
@@ -63,7 +63,7 @@ impl<'a> Job<'a> {
             cgroups: self.cgroups.clone(),
             command: self.command.iter().map(|word| text(word)).collect(),
             environment: std::env::vars_os()
-                .map(|(name, value)| Environment { name: text(&name), value: text(&value) })
+                .map(|(name, value)| EnvironmentInfo { name: text(&name), value: text(&value) })
                 .collect(),
             directory: std::env::current_dir().ok().map(|path| text(path.as_os_str())),
             streams: vec![0, 1, 2],

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use penfold_linux::trace::{AtEnd, start_host};
 use penfold_server::address::Address;
 use penfold_server::control::Limits;
-use penfold_server::daemon::{Config, Daemon, Prepared, Signals};
+use penfold_server::daemon::{Config, Daemon, PreparedDaemon, ShutdownSignals};
 use penfold_server::logging;
 use penfold_server::metrics::{MetricsAddress, Responder};
 use tracing::level_filters::LevelFilter;
@@ -94,7 +94,7 @@ impl Level {
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     // before any other thread exists, so that all inherit the mask
-    let signals = Signals::block().map_err(Failure::new)?;
+    let signals = ShutdownSignals::block().map_err(Failure::new)?;
     logging::start(arguments.log.filter()).map_err(Failure::new)?;
     let config = Config {
         address: Address::of_daemon(global.socket.as_deref())?,
@@ -123,7 +123,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(prepared: &Prepared, module: &Operand) -> Result<(), Failure> {
+fn load(prepared: &PreparedDaemon, module: &Operand) -> Result<(), Failure> {
     if let Operand::Name(name) = module {
         let there =
             prepared.service().with_snapshot(|engine, _| engine.hierarchy_of_subsystem(name).is_some());

@@ -31,7 +31,7 @@ pub enum Address {
 #[error(
     "no daemon to ask: XDG_RUNTIME_DIR is not set and there is no {OF_MACHINE}; give --socket or set {VARIABLE}"
 )]
-pub struct NoPlace;
+pub struct NoAddress;
 
 impl Address {
     /// Reads a path or `@NAME`, each with or without varlink's `unix:` before it.
@@ -48,8 +48,8 @@ impl Address {
     /// that job's engine (`$PENFOLD_JOB`), at the user's own daemon if it has one, or at the machine's.
     ///
     /// # Errors
-    /// [`NoPlace`] for a user without a runtime directory on a machine without a daemon.
-    pub fn of_client(given: Option<&OsStr>) -> Result<Address, NoPlace> {
+    /// [`NoAddress`] for a user without a runtime directory on a machine without a daemon.
+    pub fn of_client(given: Option<&OsStr>) -> Result<Address, NoAddress> {
         let variable = |name| std::env::var_os(name).filter(|it| !it.is_empty());
         let named = given.map(OsStr::to_owned).or_else(|| variable(VARIABLE));
         let named = named.or_else(|| variable(JOB_VARIABLE));
@@ -57,22 +57,22 @@ impl Address {
             return Ok(Address::parse(&named));
         }
         let machine = Path::new(OF_MACHINE);
-        let own = own_place().filter(|own| own.exists() || !machine.exists());
+        let own = user_socket().filter(|own| own.exists() || !machine.exists());
         let root = nix::unistd::geteuid().is_root();
-        own.or((root || machine.exists()).then(|| machine.to_owned())).map(Address::Path).ok_or(NoPlace)
+        own.or((root || machine.exists()).then(|| machine.to_owned())).map(Address::Path).ok_or(NoAddress)
     }
 
     /// Where a daemon listens: at `given` (`--socket`), at `$PENFOLD_SOCKET`, or where its clients look first: root's is
     /// the machine's.
     ///
     /// # Errors
-    /// [`NoPlace`] for a user without a runtime directory.
-    pub fn of_daemon(given: Option<&OsStr>) -> Result<Address, NoPlace> {
+    /// [`NoAddress`] for a user without a runtime directory.
+    pub fn of_daemon(given: Option<&OsStr>) -> Result<Address, NoAddress> {
         let named = std::env::var_os(VARIABLE).filter(|it| !it.is_empty());
         match given.map(OsStr::to_owned).or(named) {
             Some(given) => Ok(Address::parse(&given)),
             None if nix::unistd::geteuid().is_root() => Ok(Address::Path(OF_MACHINE.into())),
-            None => own_place().map(Address::Path).ok_or(NoPlace),
+            None => user_socket().map(Address::Path).ok_or(NoAddress),
         }
     }
 
@@ -97,7 +97,7 @@ impl Address {
 }
 
 /// The socket of the user's own daemon. Root has none beside the machine's.
-fn own_place() -> Option<PathBuf> {
+fn user_socket() -> Option<PathBuf> {
     let directory = std::env::var_os("XDG_RUNTIME_DIR").filter(|it| Path::new(it).is_absolute());
     directory.filter(|_| !nix::unistd::geteuid().is_root()).map(|it| Path::new(&it).join("penfold/control"))
 }

@@ -73,7 +73,7 @@ pub struct Connection {
 }
 
 #[derive(Serialize)]
-struct Request<'a, M> {
+struct CallMessage<'a, M> {
     method: &'static str,
     parameters: &'a M,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -81,7 +81,7 @@ struct Request<'a, M> {
 }
 
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct ReplyMessage<'a> {
     #[serde(borrow)]
     parameters: Option<&'a RawValue>,
     #[serde(default)]
@@ -159,7 +159,7 @@ impl Connection {
                 "an earlier call on this connection was not read to its end".into(),
             ));
         }
-        let request = Request { method: M::NAME, parameters: call, more };
+        let request = CallMessage { method: M::NAME, parameters: call, more };
         let mut message =
             serde_json::to_vec(&request).map_err(|error| CallError::Protocol(error.to_string()))?;
         message.push(0);
@@ -177,13 +177,13 @@ impl Connection {
         let end = self.next_message()?;
         let message = &self.received[self.taken..end];
         self.taken = end + 1;
-        let answer: Answer<'_> = serde_json::from_slice(message).map_err(unreadable)?;
+        let answer: ReplyMessage<'_> = serde_json::from_slice(message).map_err(unreadable)?;
         let continues = answer.continues.unwrap_or(false);
         self.unfinished = continues;
         let parameters = answer.parameters.map_or("{}", RawValue::get);
         match answer.error {
             None => Ok((serde_json::from_str(parameters).map_err(unreadable)?, continues)),
-            Some(error) => Err(said(&error, parameters)),
+            Some(error) => Err(call_error(&error, parameters)),
         }
     }
 
@@ -255,7 +255,7 @@ fn unreadable(error: serde_json::Error) -> CallError {
 }
 
 /// What an error of the other side means.
-fn said(error: &str, parameters: &str) -> CallError {
+fn call_error(error: &str, parameters: &str) -> CallError {
     let own = error.strip_prefix(INTERFACE).and_then(|rest| rest.strip_prefix('.'));
     match own {
         Some("Refused") => serde_json::from_str(parameters).map_or_else(unreadable, CallError::Refused),

@@ -25,7 +25,7 @@ pub fn start(level: LevelFilter) -> io::Result<()> {
         .without_time()
         // it would panic where standard error can't be written
         .log_internal_errors(false)
-        .with_writer(Log(lines))
+        .with_writer(LogWriter(lines))
         .finish();
     // a second daemon in one process, in tests, has the first one's log
     let _ = tracing::subscriber::set_global_default(subscriber);
@@ -53,20 +53,20 @@ fn drain(waiting: &Receiver<Vec<u8>>) {
     }
 }
 
-struct Log(SyncSender<Vec<u8>>);
+struct LogWriter(SyncSender<Vec<u8>>);
 
 /// One line, sent when it is complete.
-struct Line<'a>(&'a SyncSender<Vec<u8>>, Vec<u8>);
+struct LogLine<'a>(&'a SyncSender<Vec<u8>>, Vec<u8>);
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Line<'a>;
+impl<'a> MakeWriter<'a> for LogWriter {
+    type Writer = LogLine<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line(&self.0, Vec::new())
+    fn make_writer(&'a self) -> LogLine<'a> {
+        LogLine(&self.0, Vec::new())
     }
 }
 
-impl Write for Line<'_> {
+impl Write for LogLine<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.1.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -77,7 +77,7 @@ impl Write for Line<'_> {
     }
 }
 
-impl Drop for Line<'_> {
+impl Drop for LogLine<'_> {
     fn drop(&mut self) {
         let _ = self.0.try_send(std::mem::take(&mut self.1));
     }

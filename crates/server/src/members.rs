@@ -51,13 +51,13 @@ pub(crate) fn of(service: &Service, cgroup: CgroupId, file: FileId) -> Result<Ve
         Ok::<_, Error>((members, root.then_some(elsewhere)))
     })??;
     if let Some(supervised) = elsewhere {
-        add_the_rest(&mut members, &supervised, whole);
+        add_unsupervised(&mut members, &supervised, whole);
     }
     Ok(members)
 }
 
 /// What nobody supervises is in every root, as everything is in Linux.
-fn add_the_rest(members: &mut Vec<Tid>, supervised: &HashSet<Tid>, whole: bool) {
+fn add_unsupervised(members: &mut Vec<Tid>, supervised: &HashSet<Tid>, whole: bool) {
     let others = all_tasks().into_iter().filter(|task| !supervised.contains(&Tid(*task)));
     let living = others.filter_map(Process::read).filter(|process| !process.exiting);
     members.extend(living.map(|process| Tid(if whole { process.group } else { process.task })));

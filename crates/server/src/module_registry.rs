@@ -11,10 +11,10 @@ pub(crate) struct ModuleRegistry {
     /// Held from the beginning of a load or unload to its end: of two that want the same name one is second.
     pub(crate) turn: Mutex<()>,
     /// In the order of their loading.
-    pub(crate) loaded: Mutex<Vec<Module>>,
+    pub(crate) loaded: Mutex<Vec<RegisteredModule>>,
 }
 
-pub(crate) struct Module {
+pub(crate) struct RegisteredModule {
     pub(crate) info: Info,
     pub(crate) path: PathBuf,
     pub(crate) overruns: Box<dyn Fn() -> u64 + Send + Sync>,

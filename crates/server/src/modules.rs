@@ -15,7 +15,7 @@ use crate::change::EngineChange;
 use crate::client::{Client, Trust};
 use crate::describe::describe;
 use crate::failure::Failure;
-use crate::module_registry::{Module, lock};
+use crate::module_registry::{RegisteredModule, lock};
 use crate::protocol;
 use crate::service::Service;
 
@@ -25,7 +25,7 @@ impl Service {
     /// # Errors
     /// `EPERM` for anybody but the daemon's owner, or if somebody else could change the file; `EINVAL` for a relative
     /// path; as [`search::find`], [`ModuleFile::info`], [`Controller::load`] and [`Engine::load`]. Nothing has changed then.
-    pub fn load_module(&self, client: &Client, name_or_path: &Path) -> Result<protocol::Module, Failure> {
+    pub fn load_module(&self, client: &Client, name_or_path: &Path) -> Result<protocol::ModuleInfo, Failure> {
         self.must_own(client)?;
         let is_path = name_or_path.as_os_str().as_encoded_bytes().contains(&b'/');
         let path = match name_or_path.to_str() {
@@ -45,7 +45,7 @@ impl Service {
     ///
     /// # Errors
     /// As [`Service::load_module`].
-    pub fn load_file(&self, path: &Path) -> Result<protocol::Module, Failure> {
+    pub fn load_file(&self, path: &Path) -> Result<protocol::ModuleInfo, Failure> {
         let file = ModuleFile::read_trusted(path, geteuid().as_raw())?;
         let path = file.path().to_owned();
         // what is refused anyway is refused before any code of it runs
@@ -57,7 +57,11 @@ impl Service {
         let (info, overruns) = (controller.info().clone(), controller.overruns());
         self.request_exact(move |engine, host| engine.load(host, controller))?;
         let (name, version) = (info.name.clone(), info.version.clone());
-        lock(&registry.loaded).push(Module { info, path: path.clone(), overruns: Box::new(overruns) });
+        lock(&registry.loaded).push(RegisteredModule {
+            info,
+            path: path.clone(),
+            overruns: Box::new(overruns),
+        });
         self.announce(None, EngineChange::Loaded(name.clone()));
         drop(turn);
         tracing::info!(module = name, version, "loaded {}", path.display());
@@ -94,7 +98,7 @@ impl Service {
     ///
     /// # Errors
     /// `ESHUTDOWN` when the daemon is ending.
-    pub fn list_modules(&self) -> Result<Vec<protocol::Module>, Failure> {
+    pub fn list_modules(&self) -> Result<Vec<protocol::ModuleInfo>, Failure> {
         // never with the engine lent: who loads or unloads has the list for a moment only, and the engine not meanwhile
         let loaded = lock(&self.modules().loaded);
         self.with_snapshot(|engine, _| loaded.iter().filter_map(|module| shown(engine, module)).collect())
@@ -142,8 +146,8 @@ impl Service {
 }
 
 /// The modules that were unloaded but stay mapped, in the order of their unloading.
-pub(crate) fn still_mapped() -> Vec<protocol::StillMapped> {
-    let shown = |one: loader::StillMapped| protocol::StillMapped {
+pub(crate) fn still_mapped() -> Vec<protocol::StillMappedInfo> {
+    let shown = |one: loader::StillMapped| protocol::StillMappedInfo {
         name: one.name,
         path: crate::escape::escape(one.path.as_os_str().as_encoded_bytes()),
         reason: one.reason.to_owned(),
@@ -152,7 +156,7 @@ pub(crate) fn still_mapped() -> Vec<protocol::StillMapped> {
 }
 
 /// `None` if it is just going.
-fn shown(engine: &Engine, module: &Module) -> Option<protocol::Module> {
+fn shown(engine: &Engine, module: &RegisteredModule) -> Option<protocol::ModuleInfo> {
     let id = engine.hierarchy_of_subsystem(&module.info.name)?;
     let root = engine.tree().hierarchies().find(|one| id != 0 && one.id == id).map(|one| one.root);
     let root: Option<CgroupId> = root;
@@ -168,7 +172,7 @@ fn shown(engine: &Engine, module: &Module) -> Option<protocol::Module> {
         };
         format!("hierarchy {} ({label}), {how}", hierarchy.id)
     });
-    Some(protocol::Module {
+    Some(protocol::ModuleInfo {
         name: module.info.name.clone(),
         version: module.info.version.clone(),
         summary: module.info.summary.clone(),

@@ -21,10 +21,10 @@ use crate::module_registry::ModuleRegistry;
 /// The engine and the host of a daemon, for any thread.
 #[derive(Clone)]
 pub struct Service {
-    shared: Arc<Shared>,
+    shared: Arc<ServiceShared>,
 }
 
-struct Shared {
+struct ServiceShared {
     engine: Arc<dyn EngineAccess>,
     /// `None` in the engine of one `penfold run`, which adopts no process.
     host: Option<Arc<dyn HostHandle>>,
@@ -55,7 +55,7 @@ impl Service {
 
     fn of(engine: Arc<dyn EngineAccess>, host: Option<Arc<dyn HostHandle>>, trust: Trust) -> Service {
         let (observers, modules) = (Mutex::default(), ModuleRegistry::default());
-        Service { shared: Arc::new(Shared { engine, host, trust, observers, modules }) }
+        Service { shared: Arc::new(ServiceShared { engine, host, trust, observers, modules }) }
     }
 
     pub(crate) fn modules(&self) -> &ModuleRegistry {

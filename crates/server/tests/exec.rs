@@ -7,12 +7,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 
 use penfold_server::connection::CallError;
-use penfold_server::protocol::{Environment, ExecCall, KillCall};
+use penfold_server::protocol::{EnvironmentInfo, ExecCall, KillCall};
 
 use common::{HostKind, NOBODY, World, lives, not_root, wait_until};
 
 fn call(cgroup: &str, script: &str) -> ExecCall {
-    let path = Environment { name: "PATH".into(), value: "/usr/bin:/bin".into() };
+    let path = EnvironmentInfo { name: "PATH".into(), value: "/usr/bin:/bin".into() };
     ExecCall {
         cgroups: vec![cgroup.to_owned()],
         command: ["sh", "-c", script].map(str::to_owned).into(),
@@ -45,7 +45,7 @@ fn a_command_runs_in_its_cgroup_with_what_was_passed() {
     let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let mut exec = call("/a", "pwd; echo \"$PATH,$MORE\"; echo $$; exit 3");
-    exec.environment.push(Environment { name: "MORE".into(), value: "x y".into() });
+    exec.environment.push(EnvironmentInfo { name: "MORE".into(), value: "x y".into() });
     exec.directory = Some("/usr".into());
     let (status, text) = run(&world, &exec);
     assert_eq!(status, 3 << 8);

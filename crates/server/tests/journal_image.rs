@@ -2,7 +2,7 @@
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, CgroupId, Engine, Errno, Owner, Tid, control_file::FileId};
-use penfold_server::journal::{Cgroup, Defaults, Snapshot, describe_all, parse, rebuild};
+use penfold_server::journal::{CgroupRecord, Defaults, Snapshot, describe_all, parse, rebuild};
 use proptest::prelude::*;
 
 const CPUS: usize = 4;
@@ -213,7 +213,7 @@ fn what_can_not_be_restored_is_said_and_the_rest_is_restored() {
 }
 
 #[derive(Debug, Clone)]
-enum Op {
+enum JournalStep {
     Mount(usize),
     Unmount(usize),
     Mkdir(usize, Vec<u8>),
@@ -261,17 +261,17 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn op() -> impl Strategy<Value = Op> {
+fn op() -> impl Strategy<Value = JournalStep> {
     prop_oneof![
-        2 => (0..OPTIONS.len()).prop_map(Op::Mount),
-        1 => any::<usize>().prop_map(Op::Unmount),
-        8 => (any::<usize>(), name()).prop_map(|(at, name)| Op::Mkdir(at, name)),
-        1 => any::<usize>().prop_map(Op::Rmdir),
-        1 => (any::<usize>(), name()).prop_map(|(at, name)| Op::Rename(at, name)),
+        2 => (0..OPTIONS.len()).prop_map(JournalStep::Mount),
+        1 => any::<usize>().prop_map(JournalStep::Unmount),
+        8 => (any::<usize>(), name()).prop_map(|(at, name)| JournalStep::Mkdir(at, name)),
+        1 => any::<usize>().prop_map(JournalStep::Rmdir),
+        1 => (any::<usize>(), name()).prop_map(|(at, name)| JournalStep::Rename(at, name)),
         12 => (any::<usize>(), any::<usize>(), 0..VALUES.len())
-            .prop_map(|(at, file, value)| Op::Write(at, file, VALUES[value].to_owned())),
+            .prop_map(|(at, file, value)| JournalStep::Write(at, file, VALUES[value].to_owned())),
         2 => (any::<usize>(), any::<Option<usize>>(), 0_u32..3, 0_u32..0o7777)
-            .prop_map(|(at, file, uid, mode)| Op::Own(at, file, uid, mode)),
+            .prop_map(|(at, file, uid, mode)| JournalStep::Own(at, file, uid, mode)),
     ]
 }
 
@@ -288,20 +288,22 @@ impl World {
     }
 
     /// Whatever is refused is refused.
-    fn play(&mut self, op: &Op) {
+    fn play(&mut self, op: &JournalStep) {
         let all = self.all();
         let pick = |number: usize| all.get(number.checked_rem(all.len())?).copied();
         match op {
-            Op::Mount(options) => drop(self.mount(OPTIONS[*options])),
-            Op::Unmount(at) => {
+            JournalStep::Mount(options) => drop(self.mount(OPTIONS[*options])),
+            JournalStep::Unmount(at) => {
                 let roots: Vec<CgroupId> = self.engine.tree().hierarchies().map(|h| h.root).collect();
                 if let Some(&root) = at.checked_rem(roots.len()).and_then(|at| roots.get(at)) {
                     let _ = self.engine.unmount(&mut self.host, root);
                 }
             }
-            Op::Mkdir(at, name) => drop(pick(*at).and_then(|at| self.mkdir(at, name))),
-            Op::Rmdir(at) => drop(pick(*at).map(|at| self.engine.rmdir(&mut self.host, &root(), at))),
-            Op::Rename(at, name) => {
+            JournalStep::Mkdir(at, name) => drop(pick(*at).and_then(|at| self.mkdir(at, name))),
+            JournalStep::Rmdir(at) => {
+                drop(pick(*at).map(|at| self.engine.rmdir(&mut self.host, &root(), at)));
+            }
+            JournalStep::Rename(at, name) => {
                 let parent =
                     pick(*at).and_then(|at| self.engine.tree()[at].parent().map(|parent| (parent, at)));
                 if let Some((parent, at)) = parent {
@@ -309,13 +311,13 @@ impl World {
                     let _ = self.engine.rename(&root(), parent, &old, parent, name);
                 }
             }
-            Op::Write(at, file, value) => {
+            JournalStep::Write(at, file, value) => {
                 let Some(at) = pick(*at) else { return };
                 let files = self.engine.files(at).expect("it lives");
                 let file = &files[file % files.len()];
                 let _ = self.engine.write(&mut self.host, &root(), at, file.id, value.as_bytes());
             }
-            Op::Own(at, file, uid, mode) => {
+            JournalStep::Own(at, file, uid, mode) => {
                 let Some(at) = pick(*at) else { return };
                 let owner = Owner { uid: *uid, gid: 7, mode: *mode };
                 let files = self.engine.files(at).expect("it lives");
@@ -391,11 +393,11 @@ proptest! {
 #[test]
 fn a_journal_that_goes_round_in_circles_is_survived() {
     let mut image = World::new().image();
-    let cgroup = |cgroup, parent| Cgroup {
+    let cgroup = |cgroup, parent| CgroupRecord {
         cgroup,
         parent: Some(parent),
-        name: penfold_server::journal::Text(b"x".to_vec()),
-        owner: penfold_server::journal::Owner::default(),
+        name: penfold_server::journal::EscapedBytes(b"x".to_vec()),
+        owner: penfold_server::journal::OwnerRecord::default(),
         creator: (0, 0),
         values: Vec::new(),
         files: Vec::new(),

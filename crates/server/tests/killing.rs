@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use penfold_server::connection::Connection;
 use penfold_server::control::Limits;
-use penfold_server::protocol::{Environment, Event, ExecCall, KillCall, RmdirCall, WatchCall};
+use penfold_server::protocol::{EnvironmentInfo, EventInfo, ExecCall, KillCall, RmdirCall, WatchCall};
 
 use common::{HostKind, World, lives, on_each_host, wait_until};
 
@@ -19,7 +19,7 @@ fn start(world: &World, cgroup: &str, script: &str) -> i32 {
     let exec = ExecCall {
         cgroups: vec![cgroup.to_owned()],
         command: ["sh", "-c", script].map(str::to_owned).into(),
-        environment: vec![Environment { name: "PATH".into(), value: "/usr/bin:/bin".into() }],
+        environment: vec![EnvironmentInfo { name: "PATH".into(), value: "/usr/bin:/bin".into() }],
         ..ExecCall::default()
     };
     world.call(&exec).pid as i32
@@ -60,7 +60,7 @@ fn a_frozen_cgroup_dies_too() {
 }
 
 /// Connects, and is watching when this returns.
-fn watching(world: &World, cgroup: Option<&str>) -> std::sync::mpsc::Receiver<(Option<Event>, i64)> {
+fn watching(world: &World, cgroup: Option<&str>) -> std::sync::mpsc::Receiver<(Option<EventInfo>, i64)> {
     let mut connection: Connection = world.connect();
     let (tell, hear) = std::sync::mpsc::channel();
     let call = WatchCall { cgroup: cgroup.map(str::to_owned) };
@@ -76,7 +76,7 @@ fn watching(world: &World, cgroup: Option<&str>) -> std::sync::mpsc::Receiver<(O
     hear
 }
 
-fn next(hear: &std::sync::mpsc::Receiver<(Option<Event>, i64)>) -> (String, String) {
+fn next(hear: &std::sync::mpsc::Receiver<(Option<EventInfo>, i64)>) -> (String, String) {
     let (event, _) = hear.recv_timeout(Duration::from_secs(20)).expect("an event");
     let event = event.expect("an event");
     (event.kind, event.cgroup)

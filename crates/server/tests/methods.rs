@@ -5,8 +5,8 @@ mod common;
 use penfold_server::connection::CallError;
 use penfold_server::control::Limits;
 use penfold_server::protocol::{
-    AttachCall, Environment, ExecCall, FilesCall, HierarchiesCall, InfoCall, ListCall, MkdirCall, MountCall,
-    ProcCall, ReadCall, RemountCall, RenameCall, RmdirCall, SetOwnerCall, SignalCall, StatCall,
+    AttachCall, EnvironmentInfo, ExecCall, FilesCall, HierarchiesCall, InfoCall, ListCall, MkdirCall,
+    MountCall, ProcCall, ReadCall, RemountCall, RenameCall, RmdirCall, SetOwnerCall, SignalCall, StatCall,
     SubsystemsCall, TasksCall, UnmountCall, UsageCall, ViewCall, WriteCall,
 };
 
@@ -243,7 +243,7 @@ fn command_is_a_member_of_its_cgroup(host: HostKind) {
     let exec = ExecCall {
         cgroups: vec![at("/a")],
         command: vec![at("sleep"), at("1000")],
-        environment: vec![Environment { name: at("PATH"), value: at("/bin:/usr/bin") }],
+        environment: vec![EnvironmentInfo { name: at("PATH"), value: at("/bin:/usr/bin") }],
         ..ExecCall::default()
     };
     let pid = world.call(&exec).pid;

@@ -13,9 +13,9 @@ use std::time::Duration;
 use penfold_server::connection::{CallError, Connection};
 use penfold_server::control::Limits;
 use penfold_server::protocol::{
-    Environment, Event, ExecCall, FilesCall, HierarchiesCall, ListModulesCall, LoadModuleCall, Method,
-    MkdirCall, Module, MountCall, ProcCall, RemountCall, RmdirCall, SubsystemsCall, UnloadModuleCall,
-    UnmountCall, WatchCall,
+    EnvironmentInfo, EventInfo, ExecCall, FilesCall, HierarchiesCall, ListModulesCall, LoadModuleCall,
+    Method, MkdirCall, ModuleInfo, MountCall, ProcCall, RemountCall, RmdirCall, SubsystemsCall,
+    UnloadModuleCall, UnmountCall, WatchCall,
 };
 
 use common::{HostKind, NOBODY, World, not_root, wait_until};
@@ -78,7 +78,7 @@ fn text(path: &Path) -> String {
     path.to_str().expect("a plain path").to_owned()
 }
 
-fn load(world: &World, path: &Path) -> Module {
+fn load(world: &World, path: &Path) -> ModuleInfo {
     world.call(&LoadModuleCall { module: text(path) }).module
 }
 
@@ -90,7 +90,7 @@ fn mount(world: &World, options: &str) -> String {
     world.call(&MountCall { options: options.into(), filesystem: None }).hierarchy.id.to_string()
 }
 
-fn modules(world: &World) -> Vec<Module> {
+fn modules(world: &World) -> Vec<ModuleInfo> {
     world.call(&ListModulesCall {}).modules
 }
 
@@ -107,7 +107,7 @@ fn start(world: &World, cgroup: &str, script: &str) {
     world.call(&ExecCall {
         cgroups: vec![cgroup.to_owned()],
         command: ["sh", "-c", script].map(str::to_owned).into(),
-        environment: vec![Environment { name: "PATH".into(), value: "/usr/bin:/bin".into() }],
+        environment: vec![EnvironmentInfo { name: "PATH".into(), value: "/usr/bin:/bin".into() }],
         ..ExecCall::default()
     });
 }
@@ -347,7 +347,7 @@ fn who_watches_everything_hears_of_modules() {
     let id = mount(&world, "pids");
     let listen = |cgroup: Option<String>| {
         let mut connection = world.connect();
-        let (tell, hear) = std::sync::mpsc::channel::<Event>();
+        let (tell, hear) = std::sync::mpsc::channel::<EventInfo>();
         let (ready, wait) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for reply in connection.call_more(&WatchCall { cgroup }, &[]).expect("sent") {

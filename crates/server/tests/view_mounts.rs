@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use penfold_core::control_file::FileId;
 use penfold_linux::fuse_mount::{Unmounting, unmount};
 use penfold_server::mounts::Filesystem;
-use penfold_server::view::{self, Shown};
+use penfold_server::view::{self, ViewContent};
 use views::{HostKind, Views, eventually, mount_device, nlink, on_each_host, possible, root};
 
 on_each_host! {
@@ -206,7 +206,7 @@ fn the_proc_view_shows_where_processes_are(host: HostKind) {
     let mut views = Views::start(host, "proc");
     views.mount("pids,name=proc", "m");
     views.mount("cpuset", "c");
-    let (_, handle) = views.serve(Shown::Proc, "proc");
+    let (_, handle) = views.serve(ViewContent::Proc, "proc");
     let seen = views.shell(
         "bash",
         "mkdir m/g c/one; echo 0-1 > c/one/cpuset.cpus 2>/dev/null || echo 0 > c/one/cpuset.cpus; echo 0 > c/one/cpuset.mems; \
@@ -228,7 +228,7 @@ fn only_the_kernels_own_device_is_served(host: HostKind) {
     let mut views = Views::start(host, "device");
     let hierarchy =
         views.service.mount(&root(), "none,name=device", Filesystem::Cgroup).expect("it mounts").root;
-    let shown = Shown::Hierarchy { root: hierarchy };
+    let shown = ViewContent::Hierarchy { root: hierarchy };
     let (forged, _peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
     let refused = view::serve(&views.service, forged.into(), shown, &root())
         .expect_err("anybody could be at the other end");

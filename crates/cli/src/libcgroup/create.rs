@@ -1,6 +1,6 @@
 //! `cgcreate`.
 
-use penfold_server::protocol::{FilesCall, MkdirCall, Owner, SetOwnerCall};
+use penfold_server::protocol::{FilesCall, MkdirCall, OwnerInfo, SetOwnerCall};
 
 use super::exit_status::EXIT_STATUS;
 use super::spec::{Hierarchies, Spec};
@@ -67,7 +67,7 @@ fn give(remote: &mut Remote, arguments: &Arguments, cgroup: &CgroupAddress) -> R
 }
 
 /// What the owner has, for everybody.
-fn at_most(owner: &Owner) -> i64 {
+fn at_most(owner: &OwnerInfo) -> i64 {
     let own = owner.mode & 0o700;
     own | own >> 3 | own >> 6
 }

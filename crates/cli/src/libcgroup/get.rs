@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use penfold_server::protocol::{FilesCall, Hierarchy};
+use penfold_server::protocol::{FilesCall, HierarchyInfo};
 
 use super::exit_status::EXIT_STATUS;
 use super::set::controller;
@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
 struct Block<'a> {
     path: String,
     parameters: &'a [String],
-    hierarchies: Vec<(&'a Hierarchy, Vec<String>)>,
+    hierarchies: Vec<(&'a HierarchyInfo, Vec<String>)>,
 }
 
 pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
 }
 
 fn blocks<'a>(arguments: &'a Arguments, hierarchies: &'a Hierarchies) -> Result<Vec<Block<'a>>, Failure> {
-    let found = |names: &[String]| -> Result<Vec<(&'a Hierarchy, Vec<String>)>, Failure> {
+    let found = |names: &[String]| -> Result<Vec<(&'a HierarchyInfo, Vec<String>)>, Failure> {
         let each = names.iter().flat_map(|name| match name.as_str() {
             "*" => hierarchies.0.iter().flat_map(|one| one.subsystems.clone()).collect(),
             name => vec![name.to_owned()],

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use penfold_server::protocol::{Hierarchy, SubsystemsCall};
+use penfold_server::protocol::{HierarchyInfo, SubsystemsCall};
 
 use super::exit_status::EXIT_STATUS;
 use super::spec::{Hierarchies, controllers};
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn lines(arguments: &Arguments, hierarchy: &Hierarchy, mounts: &[String]) -> String {
+fn lines(arguments: &Arguments, hierarchy: &HierarchyInfo, mounts: &[String]) -> String {
     let name = controllers(hierarchy);
     let places = match (arguments.mount_points, arguments.all_mount_points) {
         (_, true) => mounts,
@@ -78,7 +78,7 @@ fn lines(arguments: &Arguments, hierarchy: &Hierarchy, mounts: &[String]) -> Str
 }
 
 /// Where a hierarchy is mounted as files: the type of those mounts has its controllers after `cgroup.`.
-fn mount_points(mounts: &str, hierarchy: &Hierarchy) -> Vec<String> {
+fn mount_points(mounts: &str, hierarchy: &HierarchyInfo) -> Vec<String> {
     let mut own = hierarchy.subsystems.clone();
     own.sort();
     let fits = |kind: &str| {
@@ -103,7 +103,7 @@ mod tests {
     fn mount_points_are_those_of_the_same_controllers() {
         let mounts = "penfold /a fuse.cgroup.cpuset+pids rw 0 0\npenfold /b fuse.cgroup.pids rw 0 0\n";
         let subsystems = vec!["pids".to_owned(), "cpuset".to_owned()];
-        let hierarchy = Hierarchy { subsystems, ..Hierarchy::default() };
+        let hierarchy = HierarchyInfo { subsystems, ..HierarchyInfo::default() };
         assert_eq!(mount_points(mounts, &hierarchy), ["/a"]);
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use penfold_server::protocol::{HierarchiesCall, Hierarchy};
+use penfold_server::protocol::{HierarchiesCall, HierarchyInfo};
 
 use crate::address::CgroupAddress;
 use crate::failure::Failure;
@@ -37,7 +37,7 @@ impl fmt::Display for Spec {
 }
 
 /// The hierarchies of a daemon, to look controllers up in.
-pub(super) struct Hierarchies(pub(super) Vec<Hierarchy>);
+pub(super) struct Hierarchies(pub(super) Vec<HierarchyInfo>);
 
 impl Hierarchies {
     pub(super) fn ask(remote: &mut Remote) -> Result<Hierarchies, Failure> {
@@ -47,7 +47,7 @@ impl Hierarchies {
     }
 
     /// The hierarchy that has a controller, or is called `name=…`.
-    pub(super) fn of(&self, controller: &str) -> Result<&Hierarchy, Failure> {
+    pub(super) fn of(&self, controller: &str) -> Result<&HierarchyInfo, Failure> {
         let found = self.0.iter().find(|one| match controller.strip_prefix("name=") {
             Some(name) => one.name == name,
             None => one.subsystems.iter().any(|subsystem| subsystem == controller),
@@ -60,9 +60,9 @@ impl Hierarchies {
 
     /// The addresses that are meant, one in each hierarchy.
     pub(super) fn addresses(&self, spec: &Spec) -> Result<Vec<CgroupAddress>, Failure> {
-        let mut found: Vec<&Hierarchy> = Vec::new();
+        let mut found: Vec<&HierarchyInfo> = Vec::new();
         for controller in &spec.controllers {
-            let more: Vec<&Hierarchy> = match controller.as_str() {
+            let more: Vec<&HierarchyInfo> = match controller.as_str() {
                 "*" => self.0.iter().collect(),
                 controller => vec![self.of(controller)?],
             };
@@ -93,12 +93,12 @@ impl Hierarchies {
 }
 
 /// A path, which may be written without its first slash, in a hierarchy.
-pub(super) fn at(hierarchy: &Hierarchy, path: &str) -> CgroupAddress {
+pub(super) fn at(hierarchy: &HierarchyInfo, path: &str) -> CgroupAddress {
     CgroupAddress(format!("{}:/{}", hierarchy.id, path.trim_matches('/')))
 }
 
 /// A hierarchy as libcgroup writes it: its controllers, or `name=…`.
-pub(super) fn controllers(hierarchy: &Hierarchy) -> String {
+pub(super) fn controllers(hierarchy: &HierarchyInfo) -> String {
     if hierarchy.subsystems.is_empty() {
         format!("name={}", hierarchy.name)
     } else {
@@ -111,12 +111,12 @@ mod tests {
     use super::*;
 
     fn hierarchies() -> Hierarchies {
-        let one = |id, name: &str, subsystems: &[&str]| Hierarchy {
+        let one = |id, name: &str, subsystems: &[&str]| HierarchyInfo {
             id,
             name: name.into(),
             subsystems: subsystems.iter().map(|name| (*name).to_owned()).collect(),
             mounts: 1,
-            ..Hierarchy::default()
+            ..HierarchyInfo::default()
         };
         Hierarchies(vec![one(1, "", &["cpuset", "cpuacct"]), one(2, "", &["pids"]), one(3, "foo", &[])])
     }

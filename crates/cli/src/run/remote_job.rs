@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nix::errno::Errno;
 use penfold_module::loader::search;
 use penfold_server::protocol::{
-    CgroupUsage, FilesCall, KillCall, MkdirCall, ReadCall, RmdirCall, SubsystemsCall, UsageCall,
+    CgroupUsageInfo, FilesCall, KillCall, MkdirCall, ReadCall, RmdirCall, SubsystemsCall, UsageCall,
 };
 
 use super::parent_engine::ParentEngine;
@@ -125,7 +125,7 @@ impl RemoteJob {
         Ok(noted)
     }
 
-    fn usage_of(&mut self, cgroup: &CgroupAddress, recursive: bool) -> Result<Vec<CgroupUsage>, Failure> {
+    fn usage_of(&mut self, cgroup: &CgroupAddress, recursive: bool) -> Result<Vec<CgroupUsageInfo>, Failure> {
         let call = UsageCall { cgroup: cgroup.0.clone(), recursive: recursive.then_some(true) };
         Ok(self.remote.call(&call)?.usages)
     }

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 use penfold_server::protocol::{
-    ListModulesCall, LoadModuleCall, MountCall, Subsystem, SubsystemsCall, UnloadModuleCall, UnmountCall,
+    ListModulesCall, LoadModuleCall, MountCall, SubsystemInfo, SubsystemsCall, UnloadModuleCall, UnmountCall,
 };
 
 use super::parent_engine::ParentEngine;
@@ -88,7 +88,7 @@ fn name_of(module: &Operand) -> Result<String, Failure> {
     }
 }
 
-fn find(remote: &mut Remote, name: &str) -> Result<Option<Subsystem>, Failure> {
+fn find(remote: &mut Remote, name: &str) -> Result<Option<SubsystemInfo>, Failure> {
     let all = remote.call(&SubsystemsCall {})?.subsystems;
     Ok(all.into_iter().find(|subsystem| subsystem.name == name))
 }

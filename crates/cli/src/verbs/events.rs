@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use penfold_server::protocol::{Event, WatchCall};
+use penfold_server::protocol::{EventInfo, WatchCall};
 
 use crate::address::CgroupAddress;
 use crate::failure::Outcome;
@@ -81,11 +81,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn is_wanted(arguments: &Arguments, event: &Event) -> bool {
+fn is_wanted(arguments: &Arguments, event: &EventInfo) -> bool {
     arguments.kind.is_empty() || arguments.kind.contains(&event.kind)
 }
 
-fn line(event: &Event) -> String {
+fn line(event: &EventInfo) -> String {
     if let Some(subsystem) = &event.subsystem {
         return format!("{} {subsystem}\n", event.kind);
     }

@@ -1,6 +1,6 @@
 //! `penfold ls`.
 
-use penfold_server::protocol::{Cgroup, File, FilesCall, ListCall};
+use penfold_server::protocol::{CgroupInfo, ControlFileInfo, FilesCall, ListCall};
 use serde::Serialize;
 
 use crate::address::{self, CgroupAddress};
@@ -50,9 +50,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Serialize)]
 struct Listing {
     address: String,
-    cgroups: Vec<Cgroup>,
+    cgroups: Vec<CgroupInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<Vec<File>>,
+    files: Option<Vec<ControlFileInfo>>,
 }
 
 pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
@@ -96,7 +96,7 @@ fn listing(remote: &mut Remote, arguments: &Arguments, address: &CgroupAddress) 
 }
 
 fn text(arguments: &Arguments, listing: &Listing) -> String {
-    let name = |one: &Cgroup| {
+    let name = |one: &CgroupInfo| {
         if arguments.recursive || arguments.directory {
             one.path.clone()
         } else {

@@ -1,6 +1,6 @@
 //! `penfold ps`.
 
-use penfold_server::protocol::{Task, TasksCall};
+use penfold_server::protocol::{TaskInfo, TasksCall};
 
 use crate::address::{self, CgroupAddress, path_of};
 use crate::failure::{Outcome, each};
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     } else {
         &[">PID", "COMMAND", "CGROUP"]
     });
-    for Task { task, process, command, cgroup } in found {
+    for TaskInfo { task, process, command, cgroup } in found {
         if arguments.threads {
             table.row([process.to_string(), task.to_string(), command, cgroup]);
         } else {
@@ -73,8 +73,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
 }
 
 /// One of each process and cgroup: the leader where it is there, since its command name is the process's.
-fn processes(mut tasks: Vec<Task>) -> Vec<Task> {
-    let key = |task: &Task| (task.cgroup.clone(), task.process, task.task != task.process);
+fn processes(mut tasks: Vec<TaskInfo>) -> Vec<TaskInfo> {
+    let key = |task: &TaskInfo| (task.cgroup.clone(), task.process, task.task != task.process);
     tasks.sort_by_key(key);
     tasks.dedup_by(|later, first| (&later.cgroup, later.process) == (&first.cgroup, first.process));
     tasks
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_process_is_listed_once_in_each_cgroup_that_has_a_thread_of_it() {
-        let task = |task, process, command: &str, cgroup: &str| Task {
+        let task = |task, process, command: &str, cgroup: &str| TaskInfo {
             task,
             process,
             command: command.into(),

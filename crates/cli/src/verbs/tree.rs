@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use penfold_server::protocol::{Cgroup, ListCall};
+use penfold_server::protocol::{CgroupInfo, ListCall};
 
 use crate::address::{self, CgroupAddress};
 use crate::failure::{Outcome, each};
@@ -54,12 +54,12 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(outcome)
 }
 
-fn depth(cgroup: &Cgroup) -> usize {
+fn depth(cgroup: &CgroupInfo) -> usize {
     cgroup.path.split('/').filter(|name| !name.is_empty()).count()
 }
 
 /// A line for each cgroup, which come each before its children.
-fn draw(address: &str, cgroups: &[Cgroup]) -> String {
+fn draw(address: &str, cgroups: &[CgroupInfo]) -> String {
     let Some((top, below)) = cgroups.split_first() else { return String::new() };
     let mut text = format!("{address}{}\n", members(top));
     let base = depth(top) + 1;
@@ -80,7 +80,7 @@ fn draw(address: &str, cgroups: &[Cgroup]) -> String {
 }
 
 /// For each cgroup, whether no other of the same parent follows.
-fn lasts(cgroups: &[Cgroup]) -> Vec<bool> {
+fn lasts(cgroups: &[CgroupInfo]) -> Vec<bool> {
     let mut lasts = vec![false; cgroups.len()];
     // levels at which a later line continues the same directory
     let mut open: Vec<bool> = Vec::new();
@@ -93,7 +93,7 @@ fn lasts(cgroups: &[Cgroup]) -> Vec<bool> {
     lasts
 }
 
-fn members(cgroup: &Cgroup) -> String {
+fn members(cgroup: &CgroupInfo) -> String {
     match cgroup.tasks {
         0 => String::new(),
         1 => " (1 task)".to_owned(),
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_tree_is_drawn_with_its_branches() {
-        let one = |path: &str, tasks| Cgroup { path: path.into(), tasks, ..Cgroup::default() };
+        let one = |path: &str, tasks| CgroupInfo { path: path.into(), tasks, ..CgroupInfo::default() };
         let all = [one("/", 0), one("/a", 1), one("/a/b", 0), one("/a/b/c", 2), one("/a/d", 0), one("/e", 0)];
         let expected = "\
 pids:/

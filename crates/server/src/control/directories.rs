@@ -9,8 +9,9 @@ use crate::directories::owner_of;
 use crate::escape::{escape, unescape};
 use crate::failure::Failure;
 use crate::protocol::{
-    Cgroup, File, FilesCall, FilesReply, ListCall, ListReply, MkdirCall, MkdirReply, Owner, RenameCall,
-    RenameReply, RmdirCall, RmdirReply, SetOwnerCall, SetOwnerReply, StatCall, StatReply,
+    CgroupInfo, ControlFileInfo, FilesCall, FilesReply, ListCall, ListReply, MkdirCall, MkdirReply,
+    OwnerInfo, RenameCall, RenameReply, RmdirCall, RmdirReply, SetOwnerCall, SetOwnerReply, StatCall,
+    StatReply,
 };
 
 /// Without a mode.
@@ -51,17 +52,17 @@ fn make_all(context: &CallContext<'_>, address: &str, mode: u32) -> Result<Mkdir
 
 pub(super) fn rmdir(context: &CallContext<'_>, call: RmdirCall) -> Result<RmdirReply, Failure> {
     let recursive = call.recursive.unwrap_or(false);
-    let doomed = context.look_at(&call.cgroup, move |engine, caller, cgroup| {
-        let mut doomed = vec![cgroup];
+    let targets = context.look_at(&call.cgroup, move |engine, caller, cgroup| {
+        let mut targets = vec![cgroup];
         let mut next = 0;
-        while let Some(&at) = doomed.get(next).filter(|_| recursive) {
+        while let Some(&at) = targets.get(next).filter(|_| recursive) {
             must_list(engine, caller, at)?;
-            doomed.extend(engine.tree().children(at));
+            targets.extend(engine.tree().children(at));
             next += 1;
         }
-        Ok(doomed)
+        Ok(targets)
     })?;
-    for cgroup in doomed.into_iter().rev() {
+    for cgroup in targets.into_iter().rev() {
         context.service().rmdir(context.client, None, cgroup)?;
     }
     Ok(RmdirReply {})
@@ -107,12 +108,12 @@ pub(super) fn subtree(engine: &Engine, caller: &Caller, top: CgroupId, depth: us
     found
 }
 
-fn describe(engine: &Engine, cgroup: CgroupId) -> Cgroup {
+fn describe(engine: &Engine, cgroup: CgroupId) -> CgroupInfo {
     let tree = engine.tree();
     let node = tree.get(cgroup).expect("found in this very request");
     let path = escape(&tree.path(cgroup));
     let hierarchy = tree.hierarchy_of(cgroup).id;
-    Cgroup {
+    CgroupInfo {
         cgroup: format!("{hierarchy}:{path}"),
         path,
         hierarchy: i64::from(hierarchy),
@@ -123,15 +124,18 @@ fn describe(engine: &Engine, cgroup: CgroupId) -> Cgroup {
     }
 }
 
-fn owner(owner: penfold_core::Owner) -> Owner {
-    Owner { uid: i64::from(owner.uid), gid: i64::from(owner.gid), mode: i64::from(owner.mode) }
+fn owner(owner: penfold_core::Owner) -> OwnerInfo {
+    OwnerInfo { uid: i64::from(owner.uid), gid: i64::from(owner.gid), mode: i64::from(owner.mode) }
 }
 
 pub(super) fn files(context: &CallContext<'_>, call: FilesCall) -> Result<FilesReply, Failure> {
     let files = context.look_at(&call.cgroup, |engine, caller, cgroup| {
         must_list(engine, caller, cgroup)?;
         let files = engine.files(cgroup)?;
-        Ok(files.into_iter().map(|file| File { name: file.name, owner: owner(file.owner) }).collect())
+        Ok(files
+            .into_iter()
+            .map(|file| ControlFileInfo { name: file.name, owner: owner(file.owner) })
+            .collect())
     })?;
     Ok(FilesReply { files })
 }

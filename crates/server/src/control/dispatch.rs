@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use varlink::ConnectionHandler;
 
 use super::context::CallContext;
-use super::replies::Replies;
+use super::replies::ReplyWriter;
 use super::{directories, exec, files, hierarchies, inspect, modules, signals, usage, watch};
 use crate::failure::Failure;
 use crate::protocol as p;
@@ -14,7 +14,7 @@ use crate::protocol::Method;
 
 /// A call as it comes over the wire. What the parameters are depends on the method.
 #[derive(serde::Deserialize)]
-pub(super) struct Request<'a> {
+pub(super) struct IncomingCall<'a> {
     #[serde(borrow)]
     pub(super) method: std::borrow::Cow<'a, str>,
     #[serde(borrow, default)]
@@ -31,8 +31,12 @@ pub(super) struct Request<'a> {
 ///
 /// # Errors
 /// When the connection is of no more use.
-pub(super) fn answer(context: &CallContext<'_>, message: &[u8], replies: &mut Replies<'_>) -> io::Result<()> {
-    let request: Request<'_> = match serde_json::from_slice(message) {
+pub(super) fn answer(
+    context: &CallContext<'_>,
+    message: &[u8],
+    replies: &mut ReplyWriter<'_>,
+) -> io::Result<()> {
+    let request: IncomingCall<'_> = match serde_json::from_slice(message) {
         Ok(request) => request,
         Err(error) => {
             let wrong = format!("not a varlink call: {error}");
@@ -52,7 +56,11 @@ pub(super) fn answer(context: &CallContext<'_>, message: &[u8], replies: &mut Re
     }
 }
 
-fn control(context: &CallContext<'_>, request: &Request<'_>, replies: &mut Replies<'_>) -> io::Result<()> {
+fn control(
+    context: &CallContext<'_>,
+    request: &IncomingCall<'_>,
+    replies: &mut ReplyWriter<'_>,
+) -> io::Result<()> {
     let parameters = request.parameters.map_or("{}", RawValue::get);
     match &*request.method {
         p::InfoCall::NAME => once(context, parameters, replies, hierarchies::info),
@@ -95,7 +103,7 @@ fn control(context: &CallContext<'_>, request: &Request<'_>, replies: &mut Repli
 fn once<M: Method>(
     context: &CallContext<'_>,
     parameters: &str,
-    replies: &mut Replies<'_>,
+    replies: &mut ReplyWriter<'_>,
     act: impl FnOnce(&CallContext<'_>, M) -> Result<M::Reply, Failure>,
 ) -> io::Result<()> {
     match parse(parameters).map(|call| act(context, call)) {
@@ -117,8 +125,8 @@ fn parse<M: Method>(parameters: &str) -> Result<M, String> {
 fn standard_call(
     context: &CallContext<'_>,
     message: &[u8],
-    request: &Request<'_>,
-    replies: &mut Replies<'_>,
+    request: &IncomingCall<'_>,
+    replies: &mut ReplyWriter<'_>,
 ) -> io::Result<()> {
     let mut out = Vec::new();
     // the crate wants the NUL that its own reader would have found

@@ -19,7 +19,7 @@ use penfold_linux::process::Process;
 use penfold_linux::trace::{Command, ExecOptions, Session, User};
 
 use super::context::{CallContext, number};
-use super::replies::Replies;
+use super::replies::ReplyWriter;
 use super::{path, restrictions};
 use crate::escape::unescape;
 use crate::failure::Failure;
@@ -28,7 +28,11 @@ use crate::protocol::{ExecCall, ExecReply};
 const WRITE: u32 = 2;
 
 /// Answers the pid and, if the client waits for it, the wait status.
-pub(super) fn exec(context: &CallContext<'_>, call: ExecCall, replies: &mut Replies<'_>) -> io::Result<()> {
+pub(super) fn exec(
+    context: &CallContext<'_>,
+    call: ExecCall,
+    replies: &mut ReplyWriter<'_>,
+) -> io::Result<()> {
     let running = match start(context, call) {
         Ok(running) => running,
         Err(failure) => return replies.refuse(&failure),

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use penfold_core::{Caller, CgroupId, Engine, Event as Noticed, Owner, Release};
+use penfold_core::{Caller, CgroupId, Engine, Event, Owner, Release};
 
 use super::path::name_of;
 use crate::change::{Announcement, EngineChange};
 use crate::escape::escape;
 use crate::failure::Failure;
-use crate::protocol::Event;
+use crate::protocol::EventInfo;
 use crate::service::Service;
 
 /// Where events come in and go out.
@@ -36,19 +36,19 @@ pub(super) struct Watcher {
     /// Only this cgroup and those below.
     top: Option<CgroupId>,
     most: usize,
-    queue: Mutex<Queue>,
-    pub(super) bell: EventFd,
+    queue: Mutex<WatchQueue>,
+    pub(super) wakeup: EventFd,
 }
 
 #[derive(Default)]
-struct Queue {
-    events: VecDeque<Event>,
+struct WatchQueue {
+    events: VecDeque<EventInfo>,
     lost: i64,
 }
 
 /// An event, and who may hear of it: who may list every directory on the way to the cgroup.
 struct VisibleEvent {
-    event: Event,
+    event: EventInfo,
     /// The cgroup and those above it.
     line: Vec<CgroupId>,
     directories: Vec<Owner>,
@@ -69,9 +69,9 @@ impl WatchHub {
         top: Option<CgroupId>,
         most: usize,
     ) -> Result<Arc<Watcher>, Failure> {
-        let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+        let wakeup = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
             .map_err(|errno| Failure::new(errno, "watch: no descriptor for it"))?;
-        let watcher = Arc::new(Watcher { caller, top, most, queue: Mutex::default(), bell });
+        let watcher = Arc::new(Watcher { caller, top, most, queue: Mutex::default(), wakeup });
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         watchers.all.push(Arc::downgrade(&watcher));
         if !watchers.served {
@@ -100,7 +100,7 @@ impl WatchHub {
     }
 
     /// Passes on what the engine and its host have noticed.
-    pub(super) fn publish(&self, releases: &[Release], events: Vec<Noticed>) {
+    pub(super) fn publish(&self, releases: &[Release], events: Vec<Event>) {
         let Some(watchers) = self.watchers() else { return };
         let noticed = self.service.with_snapshot(|engine, _| {
             let of_core = events.into_iter().map(|event| noticed(engine, event));
@@ -141,7 +141,7 @@ impl WatchHub {
 
 impl Watcher {
     /// The next event, and how many were lost since the last call.
-    pub(super) fn next(&self) -> (Option<Event>, i64) {
+    pub(super) fn next(&self) -> (Option<EventInfo>, i64) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         (queue.events.pop_front(), std::mem::take(&mut queue.lost))
     }
@@ -158,12 +158,12 @@ impl Watcher {
             queue.lost += 1;
         }
         drop(queue);
-        let _ = self.bell.write(1);
+        let _ = self.wakeup.write(1);
     }
 
     fn lose(&self, count: i64) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).lost += count;
-        let _ = self.bell.write(1);
+        let _ = self.wakeup.write(1);
     }
 }
 
@@ -189,7 +189,7 @@ fn visible(engine: &Engine, what: EngineChange) -> Option<VisibleEvent> {
 /// Visible to all who watch everything. The place is that of subsystems that are not bound.
 fn of_subsystem(kind: &str, name: String) -> VisibleEvent {
     let subsystem = Some(name);
-    let event = Event { kind: kind.to_owned(), cgroup: "0:/".to_owned(), file: None, subsystem };
+    let event = EventInfo { kind: kind.to_owned(), cgroup: "0:/".to_owned(), file: None, subsystem };
     VisibleEvent { event, line: Vec::new(), directories: Vec::new() }
 }
 
@@ -204,16 +204,16 @@ fn of(engine: &Engine, kind: &str, name: String, parent: CgroupId, cgroup: Cgrou
 }
 
 /// What core has recorded; how many it has not, where it says so.
-fn noticed(engine: &Engine, event: Noticed) -> Result<VisibleEvent, u64> {
+fn noticed(engine: &Engine, event: Event) -> Result<VisibleEvent, u64> {
     match event {
-        Noticed::Populated { hierarchy, cgroup, path, populated } => {
+        Event::Populated { hierarchy, cgroup, path, populated } => {
             let kind = if populated { "populated" } else { "empty" };
             Ok(existing(engine, kind, (hierarchy, &path), Some(cgroup), None))
         }
-        Noticed::LimitHit { hierarchy, cgroup, path, file, .. } => {
+        Event::LimitHit { hierarchy, cgroup, path, file, .. } => {
             Ok(existing(engine, "limit", (hierarchy, &path), Some(cgroup), Some(file)))
         }
-        Noticed::Lost(count) => Err(count),
+        Event::Lost(count) => Err(count),
     }
 }
 
@@ -249,6 +249,6 @@ fn existing(
     seen
 }
 
-fn event(kind: &str, cgroup: String) -> Event {
-    Event { kind: kind.to_owned(), cgroup, file: None, subsystem: None }
+fn event(kind: &str, cgroup: String) -> EventInfo {
+    EventInfo { kind: kind.to_owned(), cgroup, file: None, subsystem: None }
 }

@@ -9,7 +9,7 @@ use super::directories::subtree;
 use super::path::{must_search, name_of};
 use crate::escape::escape;
 use crate::failure::Failure;
-use crate::protocol::{ProcCall, ProcReply, Task, TasksCall, TasksReply};
+use crate::protocol::{ProcCall, ProcReply, TaskInfo, TasksCall, TasksReply};
 use crate::{members, proc_texts};
 
 pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksReply, Failure> {
@@ -35,9 +35,9 @@ pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksR
     Ok(TasksReply { tasks })
 }
 
-fn describe(context: &CallContext<'_>, task: Tid, cgroup: &str) -> Option<Task> {
+fn describe(context: &CallContext<'_>, task: Tid, cgroup: &str) -> Option<TaskInfo> {
     let process = Process::read(task.0)?;
-    Some(Task {
+    Some(TaskInfo {
         task: i64::from(context.client.number(task)?),
         process: i64::from(context.client.number(Tid(process.group))?),
         command: process.command,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::sys::socket::{Shutdown, UnixCredentials, getsockopt, shutdown, sockopt::PeerCredentials};
 
 use super::limits::Limits;
-use super::replies::Replies;
+use super::replies::ReplyWriter;
 use super::server::ControlServer;
 use super::session;
 
@@ -33,11 +33,11 @@ pub struct Listener {
 #[derive(Debug, Default)]
 struct Connections {
     closing: AtomicBool,
-    members: Mutex<Members>,
+    members: Mutex<ConnectionTable>,
 }
 
 #[derive(Debug, Default)]
-struct Members {
+struct ConnectionTable {
     streams: HashMap<u64, Arc<UnixStream>>,
     of_user: HashMap<u32, usize>,
     last: u64,
@@ -111,12 +111,12 @@ fn receive(stream: UnixStream, connections: &Arc<Connections>, server: &Arc<Cont
 fn reject(stream: &UnixStream, peer: UnixCredentials, reason: &str) {
     tracing::warn!(uid = peer.uid(), pid = peer.pid(), reason, "connection turned away");
     let _ = stream.set_nonblocking(true);
-    let _ = Replies::new(stream, &mut Vec::new()).too_much(reason.to_owned());
+    let _ = ReplyWriter::new(stream, &mut Vec::new()).too_much(reason.to_owned());
     let _ = stream.shutdown(std::net::Shutdown::Both);
 }
 
 impl Connections {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Members> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, ConnectionTable> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

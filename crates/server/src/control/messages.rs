@@ -18,7 +18,7 @@ static LARGE_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 /// Why there is no next message.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(super) enum ReceiveError {
     /// The connection broke, or a message took too long.
     Broken(io::Error),
     /// The client sends more than it may; in words.
@@ -26,10 +26,10 @@ pub(super) enum Problem {
 }
 
 /// A message without its NUL, and the descriptors that came with it.
-pub(super) type Message<'a> = (&'a [u8], Vec<OwnedFd>);
+pub(super) type ReceivedMessage<'a> = (&'a [u8], Vec<OwnedFd>);
 
 /// Where a connection's messages come from.
-pub(super) struct Reader<'a> {
+pub(super) struct MessageReader<'a> {
     stream: &'a UnixStream,
     limits: Limits,
     buffer: Vec<u8>,
@@ -43,9 +43,9 @@ pub(super) struct Reader<'a> {
     large: usize,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(stream: &'a UnixStream, limits: Limits) -> Reader<'a> {
-        Reader {
+impl<'a> MessageReader<'a> {
+    pub(super) fn new(stream: &'a UnixStream, limits: Limits) -> MessageReader<'a> {
+        MessageReader {
             stream,
             limits,
             buffer: vec![0; CHUNK],
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next message; `None` when the client has closed.
-    pub(super) fn next(&mut self) -> Result<Option<Message<'_>>, Problem> {
+    pub(super) fn next(&mut self) -> Result<Option<ReceivedMessage<'_>>, ReceiveError> {
         self.make_room();
         let mut looked_at = self.taken;
         let mut waits = false;
@@ -70,19 +70,19 @@ impl<'a> Reader<'a> {
             looked_at = self.filled;
             if self.filled - self.taken > self.limits.message {
                 let most = self.limits.message;
-                return Err(Problem::TooMuch(format!("a message may have {most} bytes at most")));
+                return Err(ReceiveError::TooMuch(format!("a message may have {most} bytes at most")));
             }
             // an idle client may be silent for ever, but not in the middle of a word
             if self.filled > self.taken && !waits {
                 waits = true;
-                self.stream.set_read_timeout(Some(self.limits.patience)).map_err(Problem::Broken)?;
+                self.stream.set_read_timeout(Some(self.limits.patience)).map_err(ReceiveError::Broken)?;
             }
             if self.fill()? == 0 {
                 return Ok(None);
             }
         };
         if waits {
-            self.stream.set_read_timeout(None).map_err(Problem::Broken)?;
+            self.stream.set_read_timeout(None).map_err(ReceiveError::Broken)?;
         }
         let start = self.taken;
         self.taken = end + 1;
@@ -104,15 +104,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn fill(&mut self) -> Result<usize, Problem> {
+    fn fill(&mut self) -> Result<usize, ReceiveError> {
         if self.filled == self.buffer.len() {
             self.grow()?;
         }
         let received =
-            peer::receive(self.stream, &mut self.buffer[self.filled..]).map_err(Problem::Broken)?;
+            peer::receive(self.stream, &mut self.buffer[self.filled..]).map_err(ReceiveError::Broken)?;
         self.filled += received.length;
         if received.lost_files {
-            return Err(Problem::TooMuch("the daemon has too many open files to take those passed".into()));
+            return Err(ReceiveError::TooMuch(
+                "the daemon has too many open files to take those passed".into(),
+            ));
         }
         if !received.files.is_empty() {
             // The kernel ends a read behind the bytes that descriptors came with, so they belong to the last message
@@ -123,19 +125,19 @@ impl<'a> Reader<'a> {
         }
         if self.files.len() > self.limits.files {
             let most = self.limits.files;
-            return Err(Problem::TooMuch(format!("a message may have {most} descriptors at most")));
+            return Err(ReceiveError::TooMuch(format!("a message may have {most} descriptors at most")));
         }
         Ok(received.length)
     }
 
-    fn grow(&mut self) -> Result<(), Problem> {
+    fn grow(&mut self) -> Result<(), ReceiveError> {
         let wanted = self.buffer.len() * 2;
         if wanted > LARGE {
             let more = wanted - self.large;
             let all = LARGE_BYTES.fetch_add(more, Ordering::Relaxed) + more;
             self.large = wanted;
             if all > self.limits.large_messages {
-                return Err(Problem::TooMuch("too many long messages at once; try again".into()));
+                return Err(ReceiveError::TooMuch("too many long messages at once; try again".into()));
             }
         }
         self.buffer.resize(wanted, 0);
@@ -143,7 +145,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl Drop for Reader<'_> {
+impl Drop for MessageReader<'_> {
     fn drop(&mut self) {
         LARGE_BYTES.fetch_sub(self.large, Ordering::Relaxed);
     }
@@ -174,7 +176,7 @@ mod tests {
     fn messages_come_one_by_one_however_they_were_sent() {
         let (here, mut there) = pair();
         there.write_all(b"one\0two\0thr").expect("sent");
-        let mut reader = Reader::new(&here, Limits::default());
+        let mut reader = MessageReader::new(&here, Limits::default());
         let mut next = || reader.next().expect("no problem").map(|(text, _)| text.to_vec());
         assert_eq!(next(), Some(b"one".to_vec()));
         assert_eq!(next(), Some(b"two".to_vec()));
@@ -196,7 +198,7 @@ mod tests {
         (&there).write_all(b"plain\0").expect("sent");
         send_file(&there, b"with\0", 2);
         (&there).write_all(b"plain\0").expect("sent");
-        let mut reader = Reader::new(&here, Limits::default());
+        let mut reader = MessageReader::new(&here, Limits::default());
         for (text, files) in [(&b"plain"[..], 0), (b"with", 2), (b"plain", 0)] {
             let (got, passed) = reader.next().expect("no problem").expect("a message");
             assert_eq!((got, passed.len()), (text, files));
@@ -209,12 +211,12 @@ mod tests {
             Limits { message: 100, files: 3, patience: Duration::from_millis(50), ..Limits::default() };
         let (here, mut there) = pair();
         there.write_all(&[b'x'; 5000]).expect("sent");
-        assert!(matches!(Reader::new(&here, limits).next(), Err(Problem::TooMuch(_))));
+        assert!(matches!(MessageReader::new(&here, limits).next(), Err(ReceiveError::TooMuch(_))));
         let (here, there) = pair();
         send_file(&there, b"x", 4);
-        assert!(matches!(Reader::new(&here, limits).next(), Err(Problem::TooMuch(_))));
+        assert!(matches!(MessageReader::new(&here, limits).next(), Err(ReceiveError::TooMuch(_))));
         let (here, mut there) = pair();
         there.write_all(b"half a mess").expect("sent");
-        assert!(matches!(Reader::new(&here, limits).next(), Err(Problem::Broken(_))));
+        assert!(matches!(MessageReader::new(&here, limits).next(), Err(ReceiveError::Broken(_))));
     }
 }

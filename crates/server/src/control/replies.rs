@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::protocol::{Refused, TooMuch};
 
 /// The answers to one call. An error means that the connection is of no more use.
-pub(super) struct Replies<'a> {
+pub(super) struct ReplyWriter<'a> {
     stream: &'a UnixStream,
     buffer: &'a mut Vec<u8>,
     /// The client takes more than one answer.
@@ -22,32 +22,32 @@ pub(super) struct Replies<'a> {
 }
 
 #[derive(Serialize)]
-struct Reply<'a, R> {
+struct ReplyBody<'a, R> {
     parameters: &'a R,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     continues: bool,
 }
 
 #[derive(Serialize)]
-struct Error<'a, E> {
+struct ErrorBody<'a, E> {
     error: &'a str,
     parameters: &'a E,
 }
 
-impl<'a> Replies<'a> {
+impl<'a> ReplyWriter<'a> {
     /// The stream must have a write timeout, and the buffer is any that may be used.
-    pub(super) fn new(stream: &'a UnixStream, buffer: &'a mut Vec<u8>) -> Replies<'a> {
-        Replies { stream, buffer, more: false, oneway: false }
+    pub(super) fn new(stream: &'a UnixStream, buffer: &'a mut Vec<u8>) -> ReplyWriter<'a> {
+        ReplyWriter { stream, buffer, more: false, oneway: false }
     }
 
     /// The last answer.
     pub(super) fn reply<R: Serialize>(&mut self, parameters: &R) -> io::Result<()> {
-        self.send(&Reply { parameters, continues: false })
+        self.send(&ReplyBody { parameters, continues: false })
     }
 
     /// An answer with more to come.
     pub(super) fn continue_with<R: Serialize>(&mut self, parameters: &R) -> io::Result<()> {
-        self.send(&Reply { parameters, continues: true })
+        self.send(&ReplyBody { parameters, continues: true })
     }
 
     /// The operation is refused.
@@ -70,7 +70,7 @@ impl<'a> Replies<'a> {
     }
 
     fn error<E: Serialize>(&mut self, error: &str, parameters: &E) -> io::Result<()> {
-        self.send(&Error { error, parameters })
+        self.send(&ErrorBody { error, parameters })
     }
 
     /// Where the answers go.

@@ -11,8 +11,8 @@ use penfold_linux::peer;
 
 use super::context::CallContext;
 use super::dispatch;
-use super::messages::{Problem, Reader};
-use super::replies::Replies;
+use super::messages::{MessageReader, ReceiveError};
+use super::replies::ReplyWriter;
 use super::server::ControlServer;
 use crate::client::Client;
 use crate::failure::Failure;
@@ -24,34 +24,34 @@ pub(super) fn serve(server: &ControlServer, stream: &UnixStream, peer: UnixCrede
         return;
     }
     if let Err(failure) = admit(server, peer.pid()) {
-        let _ = Replies::new(stream, &mut buffer).refuse(&failure);
+        let _ = ReplyWriter::new(stream, &mut buffer).refuse(&failure);
         return;
     }
     let groups = peer::groups(stream);
     let client = Client::connected(server.service.trust(), peer.pid(), peer.uid(), peer.gid(), groups);
-    let mut reader = Reader::new(stream, server.limits);
+    let mut reader = MessageReader::new(stream, server.limits);
     loop {
         let next = reader.next();
-        let mut replies = Replies::new(stream, &mut buffer);
+        let mut replies = ReplyWriter::new(stream, &mut buffer);
         match next {
             Ok(Some((message, files))) => {
                 let files = files.into_iter().map(Arc::new).collect();
                 let context = CallContext { server, client: &client, files };
                 if let Err(error) = dispatch::answer(&context, message, &mut replies) {
-                    return tell(&client, &error);
+                    return log_closed(&client, &error);
                 }
             }
             Ok(None) => return,
-            Err(Problem::TooMuch(what)) => {
+            Err(ReceiveError::TooMuch(what)) => {
                 let _ = replies.too_much(what);
                 return;
             }
-            Err(Problem::Broken(error)) => return tell(&client, &error),
+            Err(ReceiveError::Broken(error)) => return log_closed(&client, &error),
         }
     }
 }
 
-fn tell(client: &Client, error: &io::Error) {
+fn log_closed(client: &Client, error: &io::Error) {
     tracing::debug!(uid = client.caller.uid, pid = client.caller.task.0, %error, "connection closed");
 }
 

@@ -23,8 +23,8 @@ pub(super) fn signal(context: &CallContext<'_>, call: SignalCall) -> Result<Sign
         return Err(Failure::new(Errno::EINVAL, format!("signal {signal}: they are 0 to {LAST_SIGNAL}")));
     }
     let cgroup = not_a_root(context, &call.cgroup)?;
-    let hit = strike(context, cgroup, signal, call.recursive.unwrap_or(false))?;
-    Ok(SignalReply { processes: hit.len() as i64 })
+    let signalled = signal_members(context, cgroup, signal, call.recursive.unwrap_or(false))?;
+    Ok(SignalReply { processes: signalled.len() as i64 })
 }
 
 /// Strikes again until nobody is left: a child that was being born is there at the next round, and its parent dead.
@@ -35,12 +35,12 @@ pub(super) fn kill(context: &CallContext<'_>, call: KillCall) -> Result<KillRepl
     let mut killed = HashSet::new();
     let mut pause = SHORTEST_PAUSE;
     loop {
-        let hit = strike(context, cgroup, SIGKILL, true)?;
-        if hit.is_empty() {
+        let signalled = signal_members(context, cgroup, SIGKILL, true)?;
+        if signalled.is_empty() {
             return Ok(KillReply { processes: killed.len() as i64 });
         }
-        let left = hit.len();
-        let new = hit.into_iter().filter(|process| killed.insert(*process)).count();
+        let left = signalled.len();
+        let new = signalled.into_iter().filter(|process| killed.insert(*process)).count();
         if Instant::now() > deadline {
             let message = format!(
                 "{}: {left} processes are still there after {patience:?}; what waits inside the kernel dies when it \
@@ -71,7 +71,7 @@ fn not_a_root(context: &CallContext<'_>, address: &str) -> Result<CgroupId, Fail
 /// Sends a signal to all members, or to none: the first that the caller may not signal refuses it. Answers whom it was
 /// sent to. All of it is one request, and a member's zombie is reaped by nobody before the tracer has seen it, which
 /// comes after the request: no number can be another's meanwhile.
-fn strike(
+fn signal_members(
     context: &CallContext<'_>,
     cgroup: CgroupId,
     signal: i32,
@@ -83,10 +83,10 @@ fn strike(
         for process in &processes {
             must_be_allowed(caller, host, *process)?;
         }
-        let mut hit = Vec::new();
+        let mut signalled = Vec::new();
         for process in processes {
             match send_signal(process.0, signal) {
-                Ok(()) => hit.push(process),
+                Ok(()) => signalled.push(process),
                 Err(Errno::ESRCH) => {}
                 Err(errno) => {
                     let message =
@@ -95,7 +95,7 @@ fn strike(
                 }
             }
         }
-        Ok(hit)
+        Ok(signalled)
     })?
 }
 

@@ -13,14 +13,14 @@ pub(super) fn standard() -> VarlinkService {
         "penfold",
         env!("CARGO_PKG_VERSION"),
         env!("CARGO_PKG_REPOSITORY"),
-        vec![Box::new(Described)],
+        vec![Box::new(ControlInterface)],
     )
 }
 
 /// Our interface, as introspection sees it.
-struct Described;
+struct ControlInterface;
 
-impl Interface for Described {
+impl Interface for ControlInterface {
     fn get_description(&self) -> &'static str {
         p::DESCRIPTION
     }

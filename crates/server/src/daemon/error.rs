@@ -4,14 +4,14 @@ use std::io;
 
 use penfold_linux::trace::StartError;
 
-use super::place::PlaceError;
+use super::socket::SocketError;
 
 /// Why there is no daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The socket can't be had.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Place(#[from] SocketError),
     /// The engine does not take its controllers.
     #[error("the controllers can't be loaded: {0}")]
     Load(penfold_core::Error),

@@ -39,7 +39,7 @@ impl HostEvents {
                 }
             }
         };
-        thread::Builder::new().name("penfold-news".to_owned()).spawn(forward).map(drop)
+        thread::Builder::new().name("penfold-publish".to_owned()).spawn(forward).map(drop)
     }
 }
 

@@ -2,10 +2,10 @@
 
 mod error;
 mod host_events;
-mod place;
 mod reaper;
 mod restore_and_record;
 mod signals;
+mod socket;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,8 +27,8 @@ use host_events::HostEvents;
 use restore_and_record::ViewRecorder;
 
 pub use error::DaemonError;
-pub use place::{PlaceError, Taken};
-pub use signals::Signals;
+pub use signals::ShutdownSignals;
+pub use socket::{ListeningSocket, SocketError};
 
 /// How a daemon is to run.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ pub struct Daemon {
     listener: Listener,
     views: Arc<FileViews>,
     /// The socket's file is removed, and its lock given back, when this goes.
-    place: Taken,
+    socket: ListeningSocket,
     at_end: AtEnd,
     journal: Option<Journal>,
 }
@@ -57,10 +57,10 @@ pub struct Daemon {
 /// A daemon whose engine and host are there, and nobody connected yet: the moment to restore what was, and to add what
 /// serves files.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedDaemon {
     service: Service,
     host: Arc<dyn HostHandle>,
-    place: Taken,
+    socket: ListeningSocket,
     config: Config,
     views: Arc<FileViews>,
     recorder: Arc<ViewRecorder>,
@@ -69,7 +69,7 @@ pub struct Prepared {
 }
 
 impl Daemon {
-    /// Takes the socket, starts the host, loads the controllers. Clients are served from [`Prepared::serve`] on; those
+    /// Takes the socket, starts the host, loads the controllers. Clients are served from [`PreparedDaemon::serve`] on; those
     /// that connect before wait.
     ///
     /// # Errors
@@ -77,8 +77,8 @@ impl Daemon {
     pub fn prepare(
         config: Config,
         start_host: impl FnOnce(OnChange) -> Result<Arc<dyn HostHandle>, StartError>,
-    ) -> Result<Prepared, DaemonError> {
-        let place = Taken::take(&config.address)?;
+    ) -> Result<PreparedDaemon, DaemonError> {
+        let socket = ListeningSocket::take(&config.address)?;
         let (on_change, events) = HostEvents::channel();
         let host = start_host(on_change)?;
         let service = Service::new(Arc::clone(&host), Trust::Owner(geteuid().as_raw()));
@@ -86,7 +86,7 @@ impl Daemon {
         loaded.map_err(|_| DaemonError::Ending)?.map_err(DaemonError::Load)?;
         let recorder = Arc::new(ViewRecorder::default());
         let views = Arc::new(FileViews::new(service.clone(), Some(Arc::clone(&recorder) as _)));
-        Ok(Prepared { service, host, place, config, views, recorder, events, journal: None })
+        Ok(PreparedDaemon { service, host, socket, config, views, recorder, events, journal: None })
     }
 
     /// All at once, for a daemon that restores nothing.
@@ -107,7 +107,7 @@ impl Daemon {
 
     /// Where it listens.
     pub fn address(&self) -> &Address {
-        self.place.address()
+        self.socket.address()
     }
 
     /// How many clients are connected.
@@ -120,7 +120,7 @@ impl Daemon {
     ///
     /// # Errors
     /// What poll(2) gives.
-    pub fn run(&self, signals: &Signals) -> io::Result<()> {
+    pub fn run(&self, signals: &ShutdownSignals) -> io::Result<()> {
         tracing::info!(pid = std::process::id(), "serving {}", self.address());
         // without a server manager this does nothing
         let _ = sd_notify::notify(&[NotifyState::Ready]);
@@ -132,7 +132,7 @@ impl Daemon {
 
     /// Ends in order: no new clients, the connections closed, the jobs as configured, the socket's file removed.
     pub fn stop(self) {
-        let Daemon { host, listener, views, place, at_end, journal, .. } = self;
+        let Daemon { host, listener, views, socket, at_end, journal, .. } = self;
         listener.stop();
         views.unmount_all();
         if let Some(journal) = journal {
@@ -142,11 +142,11 @@ impl Daemon {
         if host.stop(at_end).is_err() {
             tracing::error!("the host had ended already");
         }
-        drop(place);
+        drop(socket);
     }
 }
 
-impl Prepared {
+impl PreparedDaemon {
     /// The way to the engine.
     pub fn service(&self) -> &Service {
         &self.service
@@ -154,14 +154,14 @@ impl Prepared {
 
     /// The directory `state` beside the socket; `None` for a socket without a file.
     pub fn state_beside_socket(&self) -> Option<PathBuf> {
-        match self.place.address() {
+        match self.socket.address() {
             Address::Path(socket) => Some(socket.parent()?.join("state")),
             Address::Abstract(_) => None,
         }
     }
 
     /// Brings back what an earlier daemon has left in this directory, and keeps a journal there from now on. To be done
-    /// before [`Prepared::serve`].
+    /// before [`PreparedDaemon::serve`].
     ///
     /// # Errors
     /// [`DaemonError::System`] when another daemon has the directory or it can't be made. That it can't be read or written
@@ -187,7 +187,7 @@ impl Prepared {
         viewer: Option<Arc<dyn Viewer>>,
         not_restored: Vec<String>,
     ) -> Result<Daemon, DaemonError> {
-        let Prepared { service, host, place, config, views, events, journal, .. } = self;
+        let PreparedDaemon { service, host, socket, config, views, events, journal, .. } = self;
         let mut server =
             ControlServer::new(service.clone()).with_limits(config.limits).with_not_restored(not_restored);
         if let Some(journal) = &journal {
@@ -196,7 +196,7 @@ impl Prepared {
         server = server.with_viewer(viewer.unwrap_or_else(|| Arc::clone(&views) as Arc<dyn Viewer>));
         let server = Arc::new(server);
         events.forward(Arc::clone(&server))?;
-        let listener = Listener::serve(place.socket()?, server)?;
-        Ok(Daemon { service, host, listener, views, place, at_end: config.at_end, journal })
+        let listener = Listener::serve(socket.socket()?, server)?;
+        Ok(Daemon { service, host, listener, views, socket, at_end: config.at_end, journal })
     }
 }

@@ -8,7 +8,9 @@ use penfold_core::{CgroupId, Tid};
 use penfold_linux::host::HostHandle;
 
 use crate::failure::Failure;
-use crate::journal::{Helpers, Journal, Process, Store, Text, View, mount_namespace, restore};
+use crate::journal::{
+    EscapedBytes, Journal, ProcessRecord, RestoreHooks, Store, ViewRecord, mount_namespace, restore,
+};
 use crate::service::Service;
 use crate::view::{FileViews, MountedView, ViewObserver};
 
@@ -21,8 +23,8 @@ pub(super) struct ViewRecorder(OnceLock<Journal>);
 impl ViewObserver for ViewRecorder {
     fn mounted(&self, view: &MountedView) {
         if let Some(journal) = self.0.get() {
-            journal.view(View {
-                target: Text(view.target.as_os_str().as_bytes().to_vec()),
+            journal.view(ViewRecord {
+                target: EscapedBytes(view.target.as_os_str().as_bytes().to_vec()),
                 filesystem: view.filesystem.to_owned(),
                 root: view.root.map(CgroupId::number),
                 namespace: mount_namespace(view.mounter),
@@ -49,10 +51,10 @@ pub(super) fn restore_and_record(
     recorder: &ViewRecorder,
 ) -> Result<Journal, DaemonError> {
     let store = Store::open(state)?;
-    let mut readopt = |process: &Process| -> Result<(), Failure> {
+    let mut readopt = |process: &ProcessRecord| -> Result<(), Failure> {
         Ok(host.readopt(Tid(process.pid), process.started, process.filter)?)
     };
-    let helpers = Helpers {
+    let helpers = RestoreHooks {
         readopt: &mut readopt,
         mount: &mut |view, how, root| {
             let target = Path::new(std::ffi::OsStr::from_bytes(&view.target.0));

@@ -10,15 +10,15 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// When somebody who is not ours to reap hides others, they are looked at again.
-const SOON: Duration = Duration::from_millis(100);
+const REAP_RETRY: Duration = Duration::from_millis(100);
 
 /// TERM, INT and HUP, blocked so that they can be waited for, and CHLD.
 #[derive(Debug)]
-pub struct Signals {
+pub struct ShutdownSignals {
     source: SignalFd,
 }
 
-impl Signals {
+impl ShutdownSignals {
     /// Blocks them in the calling thread: to be made on the first thread, before there is any other.
     ///
     /// HUP ends a daemon like TERM, when the terminal that it was started in is closed, unless it was ignored at the
@@ -26,14 +26,16 @@ impl Signals {
     ///
     /// # Errors
     /// What signalfd(2) gives.
-    pub fn block() -> io::Result<Signals> {
+    pub fn block() -> io::Result<ShutdownSignals> {
         let mut set: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD].into_iter().collect();
         // ignored and blocked, it would be told all the same
         if !is_ignored(Signal::SIGHUP) {
             set.add(Signal::SIGHUP);
         }
         set.thread_block()?;
-        Ok(Signals { source: SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)? })
+        Ok(ShutdownSignals {
+            source: SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
+        })
     }
 
     /// Waits for one that says to end. `reap` is called whenever children may have died, and answers whether it should be
@@ -45,7 +47,7 @@ impl Signals {
         let mut again = reap();
         loop {
             let timeout = if again {
-                PollTimeout::try_from(SOON).unwrap_or(PollTimeout::NONE)
+                PollTimeout::try_from(REAP_RETRY).unwrap_or(PollTimeout::NONE)
             } else {
                 PollTimeout::NONE
             };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, CgroupId, Engine, Tid, control_file::FileId, host::Host, tree::HierarchyFlags};
 
-use super::record::{Cgroup, Hierarchy, Owner, Text};
+use super::record::{CgroupRecord, EscapedBytes, HierarchyRecord, OwnerRecord};
 
 /// What files show in a cgroup that nothing was ever written in, below a parent of the same kind. It is what every new
 /// cgroup has while the values are being restored, so it need not be written down.
@@ -41,7 +41,7 @@ impl Defaults {
 }
 
 /// A hierarchy; `None` if it is gone. `views` is how many of its mounts are file views.
-pub(super) fn hierarchy(engine: &Engine, root: CgroupId, views: usize) -> Option<Hierarchy> {
+pub(super) fn hierarchy(engine: &Engine, root: CgroupId, views: usize) -> Option<HierarchyRecord> {
     let node = engine.tree().get(root)?;
     let hierarchy = engine.tree().hierarchy_of(root);
     let mut words: Vec<String> = engine.subsystems_of(root).map(str::to_owned).collect();
@@ -61,7 +61,7 @@ pub(super) fn hierarchy(engine: &Engine, root: CgroupId, views: usize) -> Option
         words.push(format!("name={}", hierarchy.name));
     }
     let creator = node.creator();
-    Some(Hierarchy {
+    Some(HierarchyRecord {
         root: root.number(),
         id: hierarchy.id,
         options: words.join(","),
@@ -76,12 +76,12 @@ pub(super) fn cgroup(
     host: &mut dyn Host,
     id: CgroupId,
     defaults: &Defaults,
-) -> Option<Cgroup> {
+) -> Option<CgroupRecord> {
     let node = engine.tree().get(id)?;
     let (owner, creator) = (node.owner(), node.creator());
-    let (parent, name) = (node.parent(), Text(node.name().to_vec()));
+    let (parent, name) = (node.parent(), EscapedBytes(node.name().to_vec()));
     let changed: Vec<(FileId, penfold_core::Owner)> = node.changed_file_owners().collect();
-    let mut files: Vec<(String, Owner)> = changed
+    let mut files: Vec<(String, OwnerRecord)> = changed
         .into_iter()
         .filter(|&(file, _)| engine.file_owner(id, file).is_ok())
         .map(|(file, owner)| (engine.file_name(id, file).into_owned(), record_owner(owner)))
@@ -93,9 +93,9 @@ pub(super) fn cgroup(
             Some(_) => !defaults.is_default(name, text),
             None => !is_the_machines(name),
         })
-        .map(|(name, text)| (name, Text(text)))
+        .map(|(name, text)| (name, EscapedBytes(text)))
         .collect();
-    Some(Cgroup {
+    Some(CgroupRecord {
         cgroup: id.number(),
         parent: parent.map(CgroupId::number),
         name,
@@ -111,8 +111,8 @@ fn is_the_machines(file: &str) -> bool {
     matches!(file.strip_prefix("cpuset.").unwrap_or(file), "cpus" | "mems")
 }
 
-fn record_owner(owner: penfold_core::Owner) -> Owner {
-    Owner(owner.uid, owner.gid, owner.mode)
+fn record_owner(owner: penfold_core::Owner) -> OwnerRecord {
+    OwnerRecord(owner.uid, owner.gid, owner.mode)
 }
 
 /// What to write into which file to have a cgroup as it is.

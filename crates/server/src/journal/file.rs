@@ -29,7 +29,7 @@ pub struct Store {
 
 /// What was in the file.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct JournalContents {
     /// What the readable lines say; `None` where there is no journal.
     pub snapshot: Option<Snapshot>,
     /// What is wrong with it, in words.
@@ -63,10 +63,10 @@ impl Store {
     ///
     /// # Errors
     /// What read(2) gives.
-    pub fn read(&self) -> io::Result<Found> {
+    pub fn read(&self) -> io::Result<JournalContents> {
         let bytes = match fs::read(self.path()) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(JournalContents::default()),
             Err(error) => return Err(error),
         };
         let mut found = parse(&bytes);
@@ -153,7 +153,7 @@ fn write_all(path: &Path, snapshot: &Snapshot) -> io::Result<(File, u64)> {
 }
 
 /// Reads as many lines as make sense. A last line without its end was being written when the daemon died.
-pub fn parse(bytes: &[u8]) -> Found {
+pub fn parse(bytes: &[u8]) -> JournalContents {
     let mut snapshot = Snapshot::default();
     let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate();
     let record = |line: &[u8]| serde_json::from_slice::<Record>(line);
@@ -163,12 +163,12 @@ pub fn parse(bytes: &[u8]) -> Found {
             let damage = format!(
                 "the journal has format {format}, which this version does not read: nothing of it is restored"
             );
-            return Found { snapshot: None, damage: Some(damage) };
+            return JournalContents { snapshot: None, damage: Some(damage) };
         }
-        None => return Found::default(),
+        None => return JournalContents::default(),
         _ => {
             let damage = "the journal is damaged at its first line: nothing of it is restored".to_owned();
-            return Found { snapshot: None, damage: Some(damage) };
+            return JournalContents { snapshot: None, damage: Some(damage) };
         }
     }
     for (number, line) in lines {
@@ -182,9 +182,9 @@ pub fn parse(bytes: &[u8]) -> Found {
                 let damage = format!(
                     "the journal is damaged at line {number} ({error}): what came after it is not restored"
                 );
-                return Found { snapshot: Some(snapshot), damage: Some(damage) };
+                return JournalContents { snapshot: Some(snapshot), damage: Some(damage) };
             }
         }
     }
-    Found { snapshot: Some(snapshot), damage: None }
+    JournalContents { snapshot: Some(snapshot), damage: None }
 }

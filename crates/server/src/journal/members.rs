@@ -9,9 +9,9 @@ use penfold_linux::process::{parent_of, start_time};
 use penfold_linux::trace::Survivor;
 
 use super::describe::cgroups_of;
-use super::place::ProcStamp;
+use super::origin::ProcStamp;
 use super::rebuild::Rebuilt;
-use super::record::{Process, Record, Thread};
+use super::record::{ProcessRecord, Record, ThreadRecord};
 use super::snapshot::Snapshot;
 use crate::failure::Failure;
 use crate::service::Service;
@@ -23,13 +23,13 @@ pub type Survivors = Box<dyn Fn() -> Result<Vec<Survivor>, Failure> + Send>;
 ///
 /// # Errors
 /// `EEXIST` if it is supervised already.
-pub type Readopt<'a> = &'a mut dyn FnMut(&Process) -> Result<(), Failure>;
+pub type Readopt<'a> = &'a mut dyn FnMut(&ProcessRecord) -> Result<(), Failure>;
 
 /// The members as they are now.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
-pub(super) fn now(service: &Service, survivors: &Survivors) -> Result<BTreeMap<i32, Process>, Failure> {
+pub(super) fn now(service: &Service, survivors: &Survivors) -> Result<BTreeMap<i32, ProcessRecord>, Failure> {
     let survivors = survivors()?;
     if survivors.is_empty() {
         return Ok(BTreeMap::new());
@@ -48,9 +48,12 @@ pub(super) fn now(service: &Service, survivors: &Survivors) -> Result<BTreeMap<i
 }
 
 /// A process with its places; `None` when it is in the roots only, or dead.
-fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>) -> Option<Process> {
-    let threads: Vec<Thread> =
-        survivor.threads.iter().filter_map(|&Tid(tid)| Some(Thread { tid, cgroups: place(tid)? })).collect();
+fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>) -> Option<ProcessRecord> {
+    let threads: Vec<ThreadRecord> = survivor
+        .threads
+        .iter()
+        .filter_map(|&Tid(tid)| Some(ThreadRecord { tid, cgroups: place(tid)? }))
+        .collect();
     // a leader may have ended before its threads
     let leader = threads.iter().find(|thread| thread.tid == survivor.pid.0).or(threads.first())?;
     let cgroups = leader.cgroups.clone();
@@ -59,17 +62,17 @@ fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>)
         return None;
     }
     let Survivor { pid: Tid(pid), started, filter, .. } = *survivor;
-    Some(Process { pid, started, filter, cgroups, threads: if alike { Vec::new() } else { threads } })
+    Some(ProcessRecord { pid, started, filter, cgroups, threads: if alike { Vec::new() } else { threads } })
 }
 
 /// What has to be recorded to get from the members of an snapshot to those of now.
 pub(super) fn difference(
     snapshot: &Snapshot,
-    now: BTreeMap<i32, Process>,
+    now: BTreeMap<i32, ProcessRecord>,
     seen: ProcStamp,
 ) -> Option<Record> {
     let gone: Vec<i32> = snapshot.processes.keys().copied().filter(|pid| !now.contains_key(pid)).collect();
-    let present: Vec<Process> =
+    let present: Vec<ProcessRecord> =
         now.into_values().filter(|process| snapshot.processes.get(&process.pid) != Some(process)).collect();
     (!gone.is_empty() || !present.is_empty()).then_some(Record::Members { seen, present, gone })
 }
@@ -84,13 +87,13 @@ pub(super) fn put_back(
     rebuilt: &Rebuilt,
     readopt: Readopt<'_>,
 ) -> Result<Vec<String>, Failure> {
-    let mut work = Work {
+    let mut back = PuttingBack {
         service,
         snapshot,
         cgroups: &rebuilt.cgroups,
         readopt,
         done: HashSet::new(),
-        said: Vec::new(),
+        not_restored: Vec::new(),
     };
     let mut ended = 0_usize;
     for process in snapshot.processes.values() {
@@ -98,32 +101,33 @@ pub(super) fn put_back(
             ended += 1;
             continue;
         }
-        work.put_back(process)?;
+        back.put_back(process)?;
     }
-    let known: Vec<(i32, &Process)> = work.done.iter().map(|&pid| (pid, &snapshot.processes[&pid])).collect();
+    let known: Vec<(i32, &ProcessRecord)> =
+        back.done.iter().map(|&pid| (pid, &snapshot.processes[&pid])).collect();
     for (pid, process) in known {
-        work.children(pid, process)?;
+        back.children(pid, process)?;
     }
     if ended > 0 {
-        work.said.push(format!(
+        back.not_restored.push(format!(
             "{ended} members have ended while no daemon ran; what they may have left behind is not known"
         ));
     }
-    Ok(work.said)
+    Ok(back.not_restored)
 }
 
-struct Work<'a> {
+struct PuttingBack<'a> {
     service: &'a Service,
     snapshot: &'a Snapshot,
     cgroups: &'a HashMap<u64, CgroupId>,
     readopt: Readopt<'a>,
     /// Processes that are supervised again.
     done: HashSet<i32>,
-    said: Vec<String>,
+    not_restored: Vec<String>,
 }
 
-impl Work<'_> {
-    fn put_back(&mut self, process: &Process) -> Result<(), Failure> {
+impl PuttingBack<'_> {
+    fn put_back(&mut self, process: &ProcessRecord) -> Result<(), Failure> {
         if !self.readopt(process)? {
             return Ok(());
         }
@@ -131,12 +135,12 @@ impl Work<'_> {
         if process.threads.is_empty() {
             return self.attach(process.pid, true, &process.cgroups);
         }
-        let known: HashMap<i32, &Thread> =
+        let known: HashMap<i32, &ThreadRecord> =
             process.threads.iter().map(|thread| (thread.tid, thread)).collect();
         for tid in threads_of(process.pid) {
             match known.get(&tid) {
                 Some(thread) => self.attach(tid, false, &thread.cgroups)?,
-                None => self.said.push(format!(
+                None => self.not_restored.push(format!(
                     "thread {tid} of process {} was born while no daemon ran, of one of several threads in different \
                      cgroups: it is in the roots now",
                     process.pid
@@ -147,7 +151,7 @@ impl Work<'_> {
     }
 
     /// True if it is supervised now.
-    fn readopt(&mut self, process: &Process) -> Result<bool, Failure> {
+    fn readopt(&mut self, process: &ProcessRecord) -> Result<bool, Failure> {
         match (self.readopt)(process) {
             Ok(()) => Ok(true),
             Err(failure) if failure.errno == Errno::EEXIST => Ok(true),
@@ -156,7 +160,7 @@ impl Work<'_> {
             Err(failure) if failure.errno == Errno::ESRCH => Ok(false),
             Err(failure) => {
                 let pid = process.pid;
-                self.said.push(format!(
+                self.not_restored.push(format!(
                     "process {pid} can't be supervised again: {failure}; it is in no cgroup now"
                 ));
                 Ok(false)
@@ -166,7 +170,7 @@ impl Work<'_> {
 
     /// The children that a member has had since the membership was last recorded: whatever was there then and is not in
     /// the journal was no member. From here on those that are born are taken in with their parents.
-    fn children(&mut self, parent: i32, like: &Process) -> Result<(), Failure> {
+    fn children(&mut self, parent: i32, like: &ProcessRecord) -> Result<(), Failure> {
         let mut parents = vec![parent];
         while let Some(parent) = parents.pop() {
             for child in children_of(parent) {
@@ -175,13 +179,13 @@ impl Work<'_> {
                     continue;
                 }
                 if !like.threads.is_empty() {
-                    self.said.push(format!(
+                    self.not_restored.push(format!(
                         "process {child} was born while no daemon ran, of process {parent}, whose threads are in different \
                          cgroups: it is in the roots now"
                     ));
                     continue;
                 }
-                let newborn = Process { pid: child, started, ..like.clone() };
+                let newborn = ProcessRecord { pid: child, started, ..like.clone() };
                 if self.readopt(&newborn)? {
                     self.done.insert(child);
                     self.attach(child, true, &like.cgroups)?;
@@ -196,10 +200,10 @@ impl Work<'_> {
         let ids: Vec<CgroupId> =
             cgroups.iter().filter_map(|cgroup| self.cgroups.get(cgroup).copied()).collect();
         if ids.len() < cgroups.len() {
-            self.said.push(format!("task {tid} was in a cgroup that is not there any more"));
+            self.not_restored.push(format!("task {tid} was in a cgroup that is not there any more"));
         }
         let refused = self.service.with_exact(|engine, host| attach(engine, host, tid, whole, &ids))?;
-        self.said.extend(refused);
+        self.not_restored.extend(refused);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ mod describe;
 mod file;
 mod members;
 mod modules;
-mod place;
+mod origin;
 mod rebuild;
 mod record;
 mod restore;
@@ -22,12 +22,15 @@ mod views;
 mod writer;
 
 pub use describe::Defaults;
-pub use file::{Found, Store, parse};
+pub use file::{JournalContents, Store, parse};
 pub use members::{Readopt, Survivors};
-pub use place::{Place, ProcStamp, here, mount_namespace};
+pub use origin::{JournalOrigin, ProcStamp, mount_namespace};
 pub use rebuild::{Rebuilt, rebuild};
-pub use record::{Cgroup, Hierarchy, Module, Owner, Process, Record, Text, Thread, View};
-pub use restore::{Helpers, MountAgain, restore};
+pub use record::{
+    CgroupRecord, EscapedBytes, HierarchyRecord, ModuleRecord, OwnerRecord, ProcessRecord, Record,
+    ThreadRecord, ViewRecord,
+};
+pub use restore::{MountAgain, RestoreHooks, restore};
 pub use scan::describe_all;
 pub use snapshot::Snapshot;
 pub use views::mounted_at;

@@ -12,7 +12,7 @@ use crate::service::Service;
 /// Loads the modules of an snapshot, in their order, but for those whose subsystem is there already. What depended on one
 /// that can't be loaded is taken out of the snapshot, so that all else is restored. Returns what is lost, in sentences.
 pub(super) fn load_again(service: &Service, snapshot: &mut Snapshot) -> Vec<String> {
-    let mut said = Vec::new();
+    let mut lost = Vec::new();
     for module in snapshot.modules.clone() {
         let name = &module.name;
         let there = service.with_snapshot(|engine, _| engine.hierarchy_of_subsystem(name).is_some());
@@ -21,16 +21,16 @@ pub(super) fn load_again(service: &Service, snapshot: &mut Snapshot) -> Vec<Stri
         }
         match load(service, name, Path::new(OsStr::from_bytes(&module.path.0))) {
             Ok(()) => continue,
-            Err(why) => said.push(format!("the module {name} can't be loaded again: {why}")),
+            Err(why) => lost.push(format!("the module {name} can't be loaded again: {why}")),
         }
         for hierarchy in snapshot.forget_subsystem(name) {
-            said.push(format!(
+            lost.push(format!(
                 "hierarchy {} ({}) had no other subsystem: all that was in it is lost",
                 hierarchy.id, hierarchy.options
             ));
         }
     }
-    said
+    lost
 }
 
 fn load(service: &Service, name: &str, path: &Path) -> Result<(), String> {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use penfold_core::{Caller, CgroupId, Engine, Tid, host::Host};
 
-use super::record::{Cgroup, Hierarchy, Owner};
+use super::record::{CgroupRecord, HierarchyRecord, OwnerRecord};
 use super::snapshot::Snapshot;
 use crate::escape::escape;
 
@@ -34,7 +34,7 @@ fn own() -> Caller {
 /// [`Rebuilt::finish`].
 pub fn rebuild(engine: &mut Engine, host: &mut dyn Host, snapshot: &Snapshot) -> Rebuilt {
     let mut rebuilt = Rebuilt::default();
-    let mut hierarchies: Vec<&Hierarchy> = snapshot.hierarchies.values().collect();
+    let mut hierarchies: Vec<&HierarchyRecord> = snapshot.hierarchies.values().collect();
     hierarchies.sort_unstable_by_key(|hierarchy| hierarchy.id);
     for hierarchy in hierarchies {
         engine.number_hierarchies_from(hierarchy.id);
@@ -62,7 +62,7 @@ fn is_exclusive(file: &str) -> bool {
 }
 
 impl Rebuilt {
-    fn mount(&mut self, engine: &mut Engine, host: &mut dyn Host, hierarchy: &Hierarchy) {
+    fn mount(&mut self, engine: &mut Engine, host: &mut dyn Host, hierarchy: &HierarchyRecord) {
         let (uid, gid) = hierarchy.mounter;
         let caller = Caller { uid, gid, ..own() };
         let mut mount = || engine.mount(host, &caller, &hierarchy.options);
@@ -80,7 +80,7 @@ impl Rebuilt {
         }
     }
 
-    fn make(&mut self, engine: &mut Engine, host: &mut dyn Host, snapshot: &Snapshot, cgroup: &Cgroup) {
+    fn make(&mut self, engine: &mut Engine, host: &mut dyn Host, snapshot: &Snapshot, cgroup: &CgroupRecord) {
         // without a parent it is a root, which came with its hierarchy; below what is not there nothing can be made,
         // and what that was has been said, or was removed before the daemon died
         let Some(parent) = cgroup.parent.and_then(|parent| self.cgroups.get(&parent)) else { return };
@@ -100,7 +100,7 @@ impl Rebuilt {
         engine: &mut Engine,
         host: &mut dyn Host,
         snapshot: &Snapshot,
-        cgroup: &Cgroup,
+        cgroup: &CgroupRecord,
         now: impl Fn(&str) -> bool,
     ) {
         let Some(&id) = self.cgroups.get(&cgroup.cgroup) else { return };
@@ -118,7 +118,7 @@ impl Rebuilt {
         }
     }
 
-    fn own(&mut self, engine: &mut Engine, snapshot: &Snapshot, cgroup: &Cgroup) {
+    fn own(&mut self, engine: &mut Engine, snapshot: &Snapshot, cgroup: &CgroupRecord) {
         let Some(&id) = self.cgroups.get(&cgroup.cgroup) else { return };
         let mut given = engine.set_owner(&own(), id, owner(cgroup.owner));
         for (file, changed) in &cgroup.files {
@@ -151,7 +151,7 @@ impl Rebuilt {
     }
 }
 
-fn owner(Owner(uid, gid, mode): Owner) -> penfold_core::Owner {
+fn owner(OwnerRecord(uid, gid, mode): OwnerRecord) -> penfold_core::Owner {
     penfold_core::Owner { uid, gid, mode }
 }
 
@@ -170,7 +170,7 @@ fn write(
     engine.write(host, &own(), id, file, text).map_err(|error| error.to_string())
 }
 
-fn address(snapshot: &Snapshot, cgroup: &Cgroup) -> String {
+fn address(snapshot: &Snapshot, cgroup: &CgroupRecord) -> String {
     let root = snapshot.root_of(cgroup.cgroup).and_then(|root| snapshot.hierarchies.get(&root));
     let path = snapshot.path(cgroup.cgroup);
     let path = if path.is_empty() { "/" } else { &path };

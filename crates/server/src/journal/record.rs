@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::place::{Place, ProcStamp};
+use super::origin::{JournalOrigin, ProcStamp};
 use crate::escape::{escape, unescape};
 
 /// What this version writes. A journal of another number is not read.
@@ -10,27 +10,27 @@ pub(super) const FORMAT: u32 = 1;
 
 /// Bytes as an escaped JSON string.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Text(pub Vec<u8>);
+pub struct EscapedBytes(pub Vec<u8>);
 
-impl Serialize for Text {
+impl Serialize for EscapedBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&escape(&self.0))
     }
 }
 
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
-        String::deserialize(deserializer).map(|text| Text(unescape(&text).into_owned()))
+impl<'de> Deserialize<'de> for EscapedBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<EscapedBytes, D::Error> {
+        String::deserialize(deserializer).map(|text| EscapedBytes(unescape(&text).into_owned()))
     }
 }
 
 /// User, group and mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub struct Owner(pub u32, pub u32, pub u32);
+pub struct OwnerRecord(pub u32, pub u32, pub u32);
 
 /// A hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hierarchy {
+pub struct HierarchyRecord {
     /// The number of its root cgroup.
     pub root: u64,
     /// Its own number.
@@ -50,57 +50,57 @@ fn is_subsystem(word: &str) -> bool {
     !word.is_empty() && !word.contains('=') && !FLAGS.contains(&word)
 }
 
-impl Hierarchy {
+impl HierarchyRecord {
     /// Is this subsystem bound to it?
     pub(super) fn has(&self, subsystem: &str) -> bool {
         self.options.split(',').any(|word| word == subsystem && is_subsystem(word))
     }
 
     /// The hierarchy without one of its subsystems; `None` if it could not be mounted then.
-    pub(super) fn without(&self, subsystem: &str) -> Option<Hierarchy> {
+    pub(super) fn without(&self, subsystem: &str) -> Option<HierarchyRecord> {
         let mut words: Vec<&str> = self.options.split(',').filter(|word| *word != subsystem).collect();
         if !words.iter().any(|word| is_subsystem(word)) {
             words.iter().find(|word| word.starts_with("name="))?;
             words.insert(0, "none");
         }
-        Some(Hierarchy { options: words.join(","), ..self.clone() })
+        Some(HierarchyRecord { options: words.join(","), ..self.clone() })
     }
 }
 
 /// A cgroup, with all that its files were set to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cgroup {
+pub struct CgroupRecord {
     /// Its number, which no other one has in this journal.
     pub cgroup: u64,
     /// That of its parent; none for a root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<u64>,
     /// Empty for a root.
-    pub name: Text,
+    pub name: EscapedBytes,
     /// Of the directory.
-    pub owner: Owner,
+    pub owner: OwnerRecord,
     /// Of its files, as user and group.
     pub creator: (u32, u32),
     /// What to write into which file, where it is not what a new cgroup has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub values: Vec<(String, Text)>,
+    pub values: Vec<(String, EscapedBytes)>,
     /// Files with an owner or a mode of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<(String, Owner)>,
+    pub files: Vec<(String, OwnerRecord)>,
 }
 
 /// A thread that is elsewhere than its process's leader, or whose process has such a thread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Thread {
+pub struct ThreadRecord {
     /// Its number.
     pub tid: i32,
-    /// As of [`Process::cgroups`].
+    /// As of [`ProcessRecord::cgroups`].
     pub cgroups: Vec<u64>,
 }
 
 /// A process that outlives the daemon, in some other cgroup than roots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
+pub struct ProcessRecord {
     /// Its number.
     pub pid: i32,
     /// When it was started, in ticks since boot: with the number, who it is.
@@ -112,7 +112,7 @@ pub struct Process {
     pub cgroups: Vec<u64>,
     /// Every thread, unless all are where the leader is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub threads: Vec<Thread>,
+    pub threads: Vec<ThreadRecord>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
@@ -122,9 +122,9 @@ fn is_zero(number: &u8) -> bool {
 
 /// A mount of a file view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct View {
+pub struct ViewRecord {
     /// The mount point, absolute.
-    pub target: Text,
+    pub target: EscapedBytes,
     /// `cgroup`, `cpuset` or `proc`.
     pub filesystem: String,
     /// The root of its hierarchy; none for `proc`.
@@ -136,11 +136,11 @@ pub struct View {
 
 /// A subsystem that was loaded from a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Module {
+pub struct ModuleRecord {
     /// The subsystem's name.
     pub name: String,
     /// The file, absolute.
-    pub path: Text,
+    pub path: EscapedBytes,
 }
 
 /// One line.
@@ -152,26 +152,26 @@ pub enum Record {
         /// The format that this penfold writes
         format: u32,
         /// Where it was written.
-        place: Place,
+        place: JournalOrigin,
         /// The number of the newest hierarchy that there ever was.
         last: u32,
     },
     /// A module is loaded.
-    Module(Module),
+    Module(ModuleRecord),
     /// A module is unloaded.
     ModuleGone {
         /// The subsystem's name.
         name: String,
     },
     /// A hierarchy is so now.
-    Hierarchy(Hierarchy),
+    Hierarchy(HierarchyRecord),
     /// A hierarchy is gone, with all its cgroups.
     Unmounted {
         /// The number of its root.
         root: u64,
     },
     /// A cgroup is so now.
-    Cgroup(Cgroup),
+    Cgroup(CgroupRecord),
     /// A cgroup is gone.
     Removed {
         /// Its number.
@@ -183,15 +183,15 @@ pub enum Record {
         #[serde(flatten)]
         seen: ProcStamp,
         /// Those that are new, or elsewhere than before.
-        present: Vec<Process>,
+        present: Vec<ProcessRecord>,
         /// Those that are no members any more.
         gone: Vec<i32>,
     },
     /// A file view is mounted.
-    View(View),
+    View(ViewRecord),
     /// A file view is no more.
     ViewGone {
         /// Its mount point.
-        target: Text,
+        target: EscapedBytes,
     },
 }

@@ -2,45 +2,47 @@
 
 use std::collections::BTreeMap;
 
-use super::place::Place;
-use super::place::ProcStamp;
-use super::record::{Cgroup, FORMAT, Hierarchy, Module, Process, Record, Text, View};
+use super::origin::JournalOrigin;
+use super::origin::ProcStamp;
+use super::record::{
+    CgroupRecord, EscapedBytes, FORMAT, HierarchyRecord, ModuleRecord, ProcessRecord, Record, ViewRecord,
+};
 
 /// Hierarchies, cgroups, members and views by their numbers and names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// Where it was written.
-    pub place: Place,
+    pub place: JournalOrigin,
     /// The number of the newest hierarchy that there ever was.
     pub last_hierarchy: u32,
     /// In the order of their loading.
-    pub modules: Vec<Module>,
+    pub modules: Vec<ModuleRecord>,
     /// By the number of the root.
-    pub hierarchies: BTreeMap<u64, Hierarchy>,
+    pub hierarchies: BTreeMap<u64, HierarchyRecord>,
     /// By number.
-    pub cgroups: BTreeMap<u64, Known>,
+    pub cgroups: BTreeMap<u64, KnownCgroup>,
     /// By process id.
-    pub processes: BTreeMap<i32, Process>,
+    pub processes: BTreeMap<i32, ProcessRecord>,
     /// When the membership was last seen to change.
     pub seen: ProcStamp,
     /// By mount point.
-    pub views: BTreeMap<Text, View>,
+    pub views: BTreeMap<EscapedBytes, ViewRecord>,
     /// How many cgroups were ever made: what is older was listed first.
     created_seq: u64,
 }
 
 /// A cgroup and its age.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownCgroup {
     /// As last recorded.
-    pub cgroup: Cgroup,
+    pub cgroup: CgroupRecord,
     /// Parents come before children and siblings in the order of their birth.
     pub created_seq: u64,
 }
 
 impl Snapshot {
     /// An empty one.
-    pub fn new(place: Place) -> Snapshot {
+    pub fn new(place: JournalOrigin) -> Snapshot {
         Snapshot { place, ..Snapshot::default() }
     }
 
@@ -65,7 +67,7 @@ impl Snapshot {
                 self.created_seq += 1;
                 let created_seq =
                     self.cgroups.get(&cgroup.cgroup).map_or(self.created_seq, |known| known.created_seq);
-                self.cgroups.insert(cgroup.cgroup, Known { cgroup: cgroup.clone(), created_seq });
+                self.cgroups.insert(cgroup.cgroup, KnownCgroup { cgroup: cgroup.clone(), created_seq });
             }
             Record::Removed { cgroup } => drop(self.cgroups.remove(cgroup)),
             Record::Members { seen, present, gone } => {
@@ -82,7 +84,7 @@ impl Snapshot {
 
     /// Takes out what is gone with a subsystem: what its files were set to, and the hierarchies that had no other and no
     /// name, which are returned.
-    pub fn forget_subsystem(&mut self, name: &str) -> Vec<Hierarchy> {
+    pub fn forget_subsystem(&mut self, name: &str) -> Vec<HierarchyRecord> {
         let concerned: Vec<u64> =
             self.hierarchies.values().filter(|one| one.has(name)).map(|one| one.root).collect();
         let mut lost = Vec::new();
@@ -93,7 +95,7 @@ impl Snapshot {
             if let Some(hierarchy) = remaining {
                 let prefix = format!("{name}.");
                 for number in cgroups {
-                    let Some(Known { cgroup, .. }) = self.cgroups.get_mut(&number) else { continue };
+                    let Some(KnownCgroup { cgroup, .. }) = self.cgroups.get_mut(&number) else { continue };
                     cgroup.values.retain(|(file, _)| !file.starts_with(&prefix));
                     cgroup.files.retain(|(file, _)| !file.starts_with(&prefix));
                 }
@@ -132,7 +134,7 @@ impl Snapshot {
     pub fn path(&self, cgroup: u64) -> String {
         let mut names = Vec::new();
         let mut at = self.cgroups.get(&cgroup);
-        while let Some(Known { cgroup: Cgroup { parent: Some(parent), name, .. }, .. }) = at
+        while let Some(KnownCgroup { cgroup: CgroupRecord { parent: Some(parent), name, .. }, .. }) = at
             && names.len() <= self.cgroups.len()
         {
             names.push(crate::escape::escape(&name.0));
@@ -142,8 +144,8 @@ impl Snapshot {
     }
 
     /// The cgroups, parents before children, siblings in the order of their birth.
-    pub fn by_age(&self) -> Vec<&Cgroup> {
-        let mut all: Vec<&Known> = self.cgroups.values().collect();
+    pub fn by_age(&self) -> Vec<&CgroupRecord> {
+        let mut all: Vec<&KnownCgroup> = self.cgroups.values().collect();
         all.sort_unstable_by_key(|known| known.created_seq);
         all.into_iter().map(|known| &known.cgroup).collect()
     }
@@ -151,7 +153,7 @@ impl Snapshot {
     /// The records from which [`Snapshot::apply`] makes the same snapshot.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let begin = Record::Begin { format: FORMAT, place: self.place.clone(), last: self.last_hierarchy };
-        let present: Vec<Process> = self.processes.values().cloned().collect();
+        let present: Vec<ProcessRecord> = self.processes.values().cloned().collect();
         let seen = self.seen;
         let members = (seen.at != 0).then_some(Record::Members { seen, present, gone: Vec::new() });
         std::iter::once(begin)

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::EscapedBytes;
 use super::describe::Defaults;
 use super::file::Store;
 use super::members::{self, Survivors};
-use super::place::ProcStamp;
-use super::record::{Record, View};
-use super::scan::{Pending, Scanner, Views};
+use super::origin::{JournalOrigin, ProcStamp};
+use super::record::{Record, ViewRecord};
+use super::scan::{PendingScan, Scanner, ViewTable};
 use super::snapshot::Snapshot;
-use super::{Text, place};
 use crate::change::{Announcement, EngineChange};
 use crate::failure::Failure;
 use crate::service::Service;
@@ -23,13 +23,13 @@ const BATCH: usize = 4096;
 /// which on one CPU costs the one who asks for the next more than the change itself.
 const GATHER: Duration = Duration::from_millis(2);
 /// How often members are looked at while some would outlive the daemon: births and deaths are no changes.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The looks take at most this part of the time. One after an attach waits no longer for that than [`LOOK_EVERY`].
-const LOOK_SHARE: u32 = 50;
+const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+/// The looks take at most this part of the time. One after an attach waits no longer for that than [`SCAN_INTERVAL`].
+const SCAN_SHARE: u32 = 50;
 /// How long after a failure the disk is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-enum Message {
+enum WriterMessage {
     Change(EngineChange),
     Views,
     Flush(SyncSender<bool>),
@@ -37,8 +37,8 @@ enum Message {
 }
 
 #[derive(Default)]
-struct Shared {
-    views: Mutex<Views>,
+struct WriterShared {
+    views: Mutex<ViewTable>,
     notes: Mutex<Notes>,
 }
 
@@ -57,8 +57,8 @@ impl std::fmt::Debug for Journal {
 /// The journal of a running daemon, for any thread.
 #[derive(Clone)]
 pub struct Journal {
-    tell: Sender<Message>,
-    shared: Arc<Shared>,
+    sender: Sender<WriterMessage>,
+    shared: Arc<WriterShared>,
 }
 
 impl Journal {
@@ -75,38 +75,46 @@ impl Journal {
         not_restored: Vec<String>,
         survivors: Survivors,
     ) -> std::io::Result<Journal> {
-        let (tell, hear) = mpsc::channel();
-        let changes = tell.clone();
+        let (sender, messages) = mpsc::channel();
+        let changes = sender.clone();
         service.observe(move |announced: &Announcement| {
-            changes.send(Message::Change(announced.change.clone())).is_ok()
+            changes.send(WriterMessage::Change(announced.change.clone())).is_ok()
         });
         let notes = Mutex::new(Notes { not_restored, lost: None });
-        let shared = Arc::new(Shared { notes, ..Shared::default() });
+        let shared = Arc::new(WriterShared { notes, ..WriterShared::default() });
         let writer = Writer {
-            scanner: Scanner { service, snapshot: Snapshot::new(place::here()), defaults: Defaults::new() },
+            scanner: Scanner {
+                service,
+                snapshot: Snapshot::new(JournalOrigin::current()),
+                defaults: Defaults::new(),
+            },
             store,
             survivors,
             shared: Arc::clone(&shared),
-            pending: Pending::everything(),
+            pending: PendingScan::everything(),
             // what is there is the journal of an earlier daemon
             failing: Some(Instant::now()),
-            look_at: None,
-            rested: Instant::now(),
+            next_scan: None,
+            scan_allowed: Instant::now(),
         };
-        thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&hear))?;
-        Ok(Journal { tell, shared })
+        thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&messages))?;
+        Ok(Journal { sender, shared })
     }
 
     /// A file view is mounted.
-    pub fn view(&self, view: View) {
+    pub fn view(&self, view: ViewRecord) {
         self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).insert(view.target.clone(), view);
-        let _ = self.tell.send(Message::Views);
+        let _ = self.sender.send(WriterMessage::Views);
     }
 
     /// A file view has been unmounted.
     pub fn view_gone(&self, target: &[u8]) {
-        self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).remove(&Text(target.to_vec()));
-        let _ = self.tell.send(Message::Views);
+        self.shared
+            .views
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&EscapedBytes(target.to_vec()));
+        let _ = self.sender.send(WriterMessage::Views);
     }
 
     /// What was not restored, and since when nothing can be written: `notRestored` of the control socket.
@@ -118,13 +126,13 @@ impl Journal {
     /// Waits until everything that happened before is in the file. False if it can't be written.
     pub fn flush(&self) -> bool {
         let (done, wait) = mpsc::sync_channel(1);
-        self.tell.send(Message::Flush(done)).is_ok() && wait.recv().unwrap_or(false)
+        self.sender.send(WriterMessage::Flush(done)).is_ok() && wait.recv().unwrap_or(false)
     }
 
     /// Ends the thread, with all written, or with the file taken away if there is nothing to go on with.
     pub fn stop(&self, keep: bool) {
         let (done, wait) = mpsc::sync_channel(1);
-        if self.tell.send(Message::Stop { keep, done }).is_ok() {
+        if self.sender.send(WriterMessage::Stop { keep, done }).is_ok() {
             let _ = wait.recv();
         }
     }
@@ -135,21 +143,21 @@ struct Writer {
     scanner: Scanner,
     store: Store,
     survivors: Survivors,
-    shared: Arc<Shared>,
-    pending: Pending,
+    shared: Arc<WriterShared>,
+    pending: PendingScan,
     /// When the disk is tried next.
     failing: Option<Instant>,
     /// When the members are looked at next without a change.
-    look_at: Option<Instant>,
+    next_scan: Option<Instant>,
     /// From when on they may be looked at because of one.
-    rested: Instant,
+    scan_allowed: Instant,
 }
 
 impl Writer {
-    fn run(mut self, hear: &Receiver<Message>) {
+    fn run(mut self, messages: &Receiver<WriterMessage>) {
         let mut waiting = Vec::new();
         loop {
-            let stop = self.gather(hear, &mut waiting);
+            let stop = self.gather(messages, &mut waiting);
             let alive = self.work();
             for done in waiting.drain(..) {
                 let _ = done.send(self.failing.is_none());
@@ -172,55 +180,57 @@ impl Writer {
     /// Waits for something to do and takes what there is.
     fn gather(
         &mut self,
-        hear: &Receiver<Message>,
+        messages: &Receiver<WriterMessage>,
         waiting: &mut Vec<SyncSender<bool>>,
     ) -> Option<(bool, SyncSender<()>)> {
-        let mut message = if self.pending.all { hear.try_recv().ok() } else { self.wait(hear) };
-        if matches!(message, Some(Message::Change(_))) {
+        let mut message = if self.pending.all { messages.try_recv().ok() } else { self.wait(messages) };
+        if matches!(message, Some(WriterMessage::Change(_))) {
             thread::sleep(GATHER);
         }
         for _ in 0..BATCH {
             match message? {
-                Message::Change(what) => self.pending.note(&what),
-                Message::Views => self.pending.views = true,
-                Message::Flush(done) => {
-                    self.want_the_present();
+                WriterMessage::Change(what) => self.pending.note(&what),
+                WriterMessage::Views => self.pending.views = true,
+                WriterMessage::Flush(done) => {
+                    self.scan_now();
                     waiting.push(done);
                 }
-                Message::Stop { keep, done } => {
+                WriterMessage::Stop { keep, done } => {
                     // the next daemon gets the members as they are now
                     if keep {
-                        self.want_the_present();
+                        self.scan_now();
                     }
                     return Some((keep, done));
                 }
             }
-            message = hear.try_recv().ok();
+            message = messages.try_recv().ok();
         }
         None
     }
 
     /// Members are looked at and the disk is tried in this round.
-    fn want_the_present(&mut self) {
+    fn scan_now(&mut self) {
         self.pending.members = true;
-        self.rested = Instant::now();
+        self.scan_allowed = Instant::now();
         self.failing = self.failing.map(|_| Instant::now());
     }
 
-    fn wait(&mut self, hear: &Receiver<Message>) -> Option<Message> {
-        let Some(until) = self.failing.into_iter().chain(self.look_at).min() else { return hear.recv().ok() };
-        hear.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
+    fn wait(&mut self, messages: &Receiver<WriterMessage>) -> Option<WriterMessage> {
+        let Some(until) = self.failing.into_iter().chain(self.next_scan).min() else {
+            return messages.recv().ok();
+        };
+        messages.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
     }
 
     /// Looks at what is pending and writes it down. False when the daemon is ending.
     fn work(&mut self) -> bool {
         let pending = std::mem::take(&mut self.pending);
         if pending.members {
-            self.look_at = Some(self.look_at.map_or(self.rested, |at| at.min(self.rested)));
+            self.next_scan = Some(self.next_scan.map_or(self.scan_allowed, |at| at.min(self.scan_allowed)));
         }
-        let scan_members = self.look_at.is_some_and(|at| at <= Instant::now());
+        let scan_members = self.next_scan.is_some_and(|at| at <= Instant::now());
         let views = self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Ok(mut records) = self.scanner.look(pending, &views) else { return false };
+        let Ok(mut records) = self.scanner.scan(pending, &views) else { return false };
         if scan_members && self.scan_members(&mut records).is_err() {
             return false;
         }
@@ -231,9 +241,9 @@ impl Writer {
     fn scan_members(&mut self, records: &mut Vec<Record>) -> Result<(), Failure> {
         let (began, seen) = (Instant::now(), ProcStamp::now());
         let now = members::now(&self.scanner.service, &self.survivors)?;
-        let pause = LOOK_EVERY.max(began.elapsed() * LOOK_SHARE);
-        self.look_at = (!now.is_empty()).then(|| Instant::now() + pause);
-        self.rested = Instant::now() + LOOK_EVERY.min(began.elapsed() * LOOK_SHARE);
+        let pause = SCAN_INTERVAL.max(began.elapsed() * SCAN_SHARE);
+        self.next_scan = (!now.is_empty()).then(|| Instant::now() + pause);
+        self.scan_allowed = Instant::now() + SCAN_INTERVAL.min(began.elapsed() * SCAN_SHARE);
         if let Some(record) = members::difference(&self.scanner.snapshot, now, seen) {
             self.scanner.take(record, records);
         }

@@ -51,7 +51,7 @@ impl std::fmt::Display for MetricsAddress {
 
 /// A socket that somebody can connect to.
 #[derive(Debug)]
-pub(super) enum Socket {
+pub(super) enum MetricsListener {
     Network(TcpListener),
     Unix(UnixListener),
 }
@@ -62,12 +62,12 @@ impl MetricsAddress {
         matches!(self, MetricsAddress::Network(address) if !address.ip().is_loopback())
     }
 
-    pub(super) fn listen(&self) -> io::Result<Socket> {
+    pub(super) fn listen(&self) -> io::Result<MetricsListener> {
         match self {
-            MetricsAddress::Network(address) => TcpListener::bind(address).map(Socket::Network),
+            MetricsAddress::Network(address) => TcpListener::bind(address).map(MetricsListener::Network),
             MetricsAddress::Unix(path) => {
                 remove_dead(path)?;
-                UnixListener::bind(path).map(Socket::Unix)
+                UnixListener::bind(path).map(MetricsListener::Unix)
             }
         }
     }

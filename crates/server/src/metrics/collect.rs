@@ -24,25 +24,25 @@ const OTHERS: &str = "…";
 const NANOSECONDS: f64 = 1e9;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfHierarchy {
+struct HierarchyLabels {
     hierarchy: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfCgroup {
+struct CgroupLabels {
     hierarchy: String,
     path: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfCpu {
+struct CpuLabels {
     hierarchy: String,
     path: String,
     mode: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfLimit {
+struct LimitLabels {
     hierarchy: String,
     path: String,
     file: String,
@@ -53,13 +53,13 @@ type Gauges<L> = Family<L, Gauge<i64, AtomicI64>>;
 /// All series of one scrape.
 #[derive(Default)]
 struct Series {
-    cgroups: Gauges<OfHierarchy>,
-    tasks: Gauges<OfCgroup>,
-    cpu: Family<OfCpu, Counter<f64, AtomicU64>>,
-    limit: Gauges<OfLimit>,
-    used: Gauges<OfLimit>,
-    peak: Gauges<OfLimit>,
-    refusals: Family<OfLimit, Counter>,
+    cgroups: Gauges<HierarchyLabels>,
+    tasks: Gauges<CgroupLabels>,
+    cpu: Family<CpuLabels, Counter<f64, AtomicU64>>,
+    limit: Gauges<LimitLabels>,
+    used: Gauges<LimitLabels>,
+    peak: Gauges<LimitLabels>,
+    refusals: Family<LimitLabels, Counter>,
     left_out: Gauge<i64, AtomicI64>,
 }
 
@@ -92,7 +92,10 @@ fn collect(engine: &mut Engine, host: &mut dyn Host) -> Series {
     let mut queue: VecDeque<(CgroupId, String, bool)> = VecDeque::new();
     for hierarchy in engine.tree().hierarchies() {
         let label = label(engine, hierarchy.root);
-        series.cgroups.get_or_create(&OfHierarchy { hierarchy: label.clone() }).set(hierarchy.cgroups as i64);
+        series
+            .cgroups
+            .get_or_create(&HierarchyLabels { hierarchy: label.clone() })
+            .set(hierarchy.cgroups as i64);
         queue.push_back((hierarchy.root, label, true));
     }
     let mut shown = 0;
@@ -123,17 +126,17 @@ impl Series {
         let hierarchy = hierarchy.to_owned();
         let tasks = i64::try_from(engine.tree().task_count(at)).unwrap_or(i64::MAX);
         self.tasks
-            .get_or_create(&OfCgroup { hierarchy: hierarchy.clone(), path: path.clone() })
+            .get_or_create(&CgroupLabels { hierarchy: hierarchy.clone(), path: path.clone() })
             .inc_by(tasks);
         if let Some(time) = engine.cpu_usage(at).filter(|_| top) {
             for (mode, nanoseconds) in [("user", time.user), ("system", time.system)] {
-                let labels = OfCpu { hierarchy: hierarchy.clone(), path: path.clone(), mode };
+                let labels = CpuLabels { hierarchy: hierarchy.clone(), path: path.clone(), mode };
                 self.cpu.get_or_create(&labels).inc_by(nanoseconds as f64 / NANOSECONDS);
             }
         }
         let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         for limit in engine.limits(at) {
-            let labels = OfLimit { hierarchy: hierarchy.clone(), path: path.clone(), file: limit.file };
+            let labels = LimitLabels { hierarchy: hierarchy.clone(), path: path.clone(), file: limit.file };
             self.refusals.get_or_create(&labels).inc_by(limit.failures);
             if top {
                 self.used.get_or_create(&labels).inc_by(signed(limit.used));

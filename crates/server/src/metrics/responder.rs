@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::address::{MetricsAddress, Socket};
+use super::address::{MetricsAddress, MetricsListener};
 use super::collect::scrape;
 use crate::service::Service;
 
@@ -36,8 +36,8 @@ impl Responder {
     pub fn start(service: Service, address: &MetricsAddress) -> io::Result<Responder> {
         let socket = address.listen()?;
         let real = match &socket {
-            Socket::Network(listener) => MetricsAddress::Network(listener.local_addr()?),
-            Socket::Unix(_) => address.clone(),
+            MetricsListener::Network(listener) => MetricsAddress::Network(listener.local_addr()?),
+            MetricsListener::Unix(_) => address.clone(),
         };
         if real.is_public() {
             tracing::warn!("metrics, with the names of all cgroups, can be read from other machines");
@@ -52,30 +52,30 @@ impl Responder {
     }
 }
 
-trait Stream: Read + Write + Send {
+trait ScrapeStream: Read + Write + Send {
     fn limit(&self, time: Duration) -> io::Result<()>;
 }
 
-impl Stream for TcpStream {
+impl ScrapeStream for TcpStream {
     fn limit(&self, time: Duration) -> io::Result<()> {
         self.set_read_timeout(Some(time))?;
         self.set_write_timeout(Some(time))
     }
 }
 
-impl Stream for UnixStream {
+impl ScrapeStream for UnixStream {
     fn limit(&self, time: Duration) -> io::Result<()> {
         self.set_read_timeout(Some(time))?;
         self.set_write_timeout(Some(time))
     }
 }
 
-fn accept(socket: &Socket, service: &Service) {
+fn accept(socket: &MetricsListener, service: &Service) {
     let serving = Arc::new(AtomicUsize::new(0));
     loop {
-        let accepted: io::Result<Box<dyn Stream>> = match socket {
-            Socket::Network(listener) => listener.accept().map(|(stream, _)| Box::new(stream) as _),
-            Socket::Unix(listener) => listener.accept().map(|(stream, _)| Box::new(stream) as _),
+        let accepted: io::Result<Box<dyn ScrapeStream>> = match socket {
+            MetricsListener::Network(listener) => listener.accept().map(|(stream, _)| Box::new(stream) as _),
+            MetricsListener::Unix(listener) => listener.accept().map(|(stream, _)| Box::new(stream) as _),
         };
         let Ok(mut stream) = accepted else {
             // out of descriptors, as a rule: those who have them give some back
@@ -91,7 +91,7 @@ fn accept(socket: &Socket, service: &Service) {
             let _ = stream.write_all(&answer("503 Service Unavailable", "too many at once\n", true));
             continue;
         }
-        let (service, done) = (service.clone(), Done(Arc::clone(&serving)));
+        let (service, done) = (service.clone(), ScrapeSlot(Arc::clone(&serving)));
         let serve = move || {
             let _done = done;
             // a scraper that goes away is its own affair
@@ -104,15 +104,15 @@ fn accept(socket: &Socket, service: &Service) {
 }
 
 /// Counts one scraper less, however its thread ends.
-struct Done(Arc<AtomicUsize>);
+struct ScrapeSlot(Arc<AtomicUsize>);
 
-impl Drop for Done {
+impl Drop for ScrapeSlot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-fn serve(stream: &mut dyn Stream, service: &Service) -> io::Result<()> {
+fn serve(stream: &mut dyn ScrapeStream, service: &Service) -> io::Result<()> {
     let deadline = Instant::now() + ALL;
     let Some(head) = read_head(stream, deadline)? else {
         return stream.write_all(&answer(
@@ -144,7 +144,7 @@ fn serve(stream: &mut dyn Stream, service: &Service) -> io::Result<()> {
 }
 
 /// The request line; `None` for a request that is too long. What follows the line is read and of no interest.
-fn read_head(stream: &mut dyn Stream, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
+fn read_head(stream: &mut dyn ScrapeStream, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
     let mut chunk = [0; 1024];
     while !head.windows(4).any(|end| end == b"\r\n\r\n") && !head.windows(2).any(|end| end == b"\n\n") {

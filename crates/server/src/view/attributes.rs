@@ -21,7 +21,7 @@ const CPU_LINE_LENGTH: usize = 64;
 
 /// A directory or a control file as the engine has it.
 #[derive(Debug, Clone)]
-pub(super) struct Facts {
+pub(super) struct NodeFacts {
     pub(super) ino: u64,
     pub(super) cgroup: CgroupId,
     /// `None` for the directory itself.
@@ -33,12 +33,12 @@ pub(super) struct Facts {
     length: Option<u64>,
 }
 
-impl Facts {
+impl NodeFacts {
     /// `None` if the cgroup has been removed.
-    pub(super) fn directory(engine: &Engine, cgroup: CgroupId) -> Option<Facts> {
+    pub(super) fn directory(engine: &Engine, cgroup: CgroupId) -> Option<NodeFacts> {
         let node = engine.tree().get(cgroup)?;
         let links = 2 + node.child_count() as u32;
-        Some(Facts {
+        Some(NodeFacts {
             ino: directory_ino(node),
             cgroup,
             file: None,
@@ -54,7 +54,7 @@ impl Facts {
         host: &dyn HostView,
         cgroup: CgroupId,
         file: FileId,
-    ) -> Option<Facts> {
+    ) -> Option<NodeFacts> {
         let owner = engine.file_owner(cgroup, file).ok()?;
         let node = engine.tree().get(cgroup)?;
         let length = match file {
@@ -63,17 +63,22 @@ impl Facts {
             FileId::Subsystem { .. } => Some((host.cpu_limit() * CPU_LINE_LENGTH) as u64),
             _ => Some(FILE_SIZE),
         };
-        Some(Facts { ino: file_ino(node, file), cgroup, file: Some(file), owner, links: 1, length })
+        Some(NodeFacts { ino: file_ino(node, file), cgroup, file: Some(file), owner, links: 1, length })
     }
 
     /// What a directory has under that name.
-    pub(super) fn find(engine: &Engine, host: &dyn HostView, parent: CgroupId, name: &[u8]) -> Option<Facts> {
+    pub(super) fn find(
+        engine: &Engine,
+        host: &dyn HostView,
+        parent: CgroupId,
+        name: &[u8],
+    ) -> Option<NodeFacts> {
         engine.tree().get(parent)?;
         if let Some(child) = engine.tree().child(parent, name) {
-            return Facts::directory(engine, child);
+            return NodeFacts::directory(engine, child);
         }
         let file = engine.find_file(parent, std::str::from_utf8(name).ok()?)?;
-        Facts::file(engine, host, parent, file)
+        NodeFacts::file(engine, host, parent, file)
     }
 
     /// The size to report for a file: nothing that is in it may lie beyond.
@@ -87,7 +92,7 @@ impl Facts {
 }
 
 /// As stat(2) shows it.
-pub(super) fn attr(ino: u64, owner: Owner, links: u32, size: Option<u64>, times: Times) -> FileAttr {
+pub(super) fn attr(ino: u64, owner: Owner, links: u32, size: Option<u64>, times: FileTimes) -> FileAttr {
     FileAttr {
         ino: INodeNo(ino),
         size: size.unwrap_or(0),
@@ -110,15 +115,15 @@ pub(super) fn attr(ino: u64, owner: Owner, links: u32, size: Option<u64>, times:
 
 /// When something was last read and written, which nothing but utimensat(2) changes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Times {
+pub(super) struct FileTimes {
     pub(super) accessed: SystemTime,
     pub(super) modified: SystemTime,
 }
 
-impl Times {
-    pub(super) fn now() -> Times {
+impl FileTimes {
+    pub(super) fn now() -> FileTimes {
         let now = SystemTime::now();
-        Times { accessed: now, modified: now }
+        FileTimes { accessed: now, modified: now }
     }
 }
 

@@ -10,11 +10,11 @@ use super::attributes::{ROOT_INO, directory_ino, file_ino};
 /// A directory that somebody lists.
 pub(super) struct OpenDirectory {
     pub(super) cgroup: CgroupId,
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Vec<DirectoryEntry>>,
 }
 
 /// One line of a listing.
-pub(super) struct Entry {
+pub(super) struct DirectoryEntry {
     pub(super) ino: u64,
     pub(super) kind: FileType,
     pub(super) name: Box<[u8]>,
@@ -29,8 +29,8 @@ impl OpenDirectory {
     pub(super) fn entries(
         &self,
         from: u64,
-        picture: impl FnOnce() -> Vec<Entry>,
-        mut pass: impl FnMut(u64, &Entry) -> bool,
+        picture: impl FnOnce() -> Vec<DirectoryEntry>,
+        mut pass: impl FnMut(u64, &DirectoryEntry) -> bool,
     ) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if from == 0 {
@@ -45,12 +45,12 @@ impl OpenDirectory {
 }
 
 /// Everything in a directory; nothing in one that was removed.
-pub(super) fn picture(engine: &Engine, cgroup: CgroupId) -> Vec<Entry> {
+pub(super) fn picture(engine: &Engine, cgroup: CgroupId) -> Vec<DirectoryEntry> {
     let tree = engine.tree();
     let Some(node) = tree.get(cgroup) else { return Vec::new() };
     let above = node.parent().and_then(|parent| tree.get(parent)).map_or(ROOT_INO, directory_ino);
     let mut entries = vec![directory(directory_ino(node), b"."), directory(above, b"..")];
-    let file = |id: FileId, name: String| Entry {
+    let file = |id: FileId, name: String| DirectoryEntry {
         ino: file_ino(node, id),
         kind: FileType::RegularFile,
         name: name.into_bytes().into(),
@@ -63,6 +63,6 @@ pub(super) fn picture(engine: &Engine, cgroup: CgroupId) -> Vec<Entry> {
     entries
 }
 
-fn directory(ino: u64, name: &[u8]) -> Entry {
-    Entry { ino, kind: FileType::Directory, name: name.into() }
+fn directory(ino: u64, name: &[u8]) -> DirectoryEntry {
+    DirectoryEntry { ino, kind: FileType::Directory, name: name.into() }
 }

@@ -12,13 +12,13 @@ use crate::operation::Operation;
 use crate::service::Service;
 
 /// What is open, by the number that the kernel names it with.
-pub(super) struct Handles<T> {
+pub(super) struct HandleTable<T> {
     open: Mutex<(u64, HashMap<u64, Arc<T>>)>,
 }
 
-impl<T> Handles<T> {
-    pub(super) fn new() -> Handles<T> {
-        Handles { open: Mutex::new((0, HashMap::new())) }
+impl<T> HandleTable<T> {
+    pub(super) fn new() -> HandleTable<T> {
+        HandleTable { open: Mutex::new((0, HashMap::new())) }
     }
 
     pub(super) fn insert(&self, opened: T) -> FileHandle {
@@ -39,25 +39,25 @@ impl<T> Handles<T> {
 }
 
 /// A control file that somebody has opened. It stays open when its cgroup is removed, and then answers `ENODEV`.
-pub(super) struct OpenFile {
+pub(super) struct OpenControlFile {
     pub(super) cgroup: CgroupId,
     pub(super) file: FileId,
     /// Who opened it: permission to move a task is theirs, whoever writes (B4.4).
     opener: Client,
-    reading: Mutex<Reading>,
+    reading: Mutex<ReadState>,
 }
 
 /// What the last reads have made, and where they came to.
 #[derive(Default)]
-struct Reading {
+struct ReadState {
     content: Vec<u8>,
     read_to: u64,
     has_read: bool,
 }
 
-impl OpenFile {
-    pub(super) fn new(cgroup: CgroupId, file: FileId, opener: Client) -> OpenFile {
-        OpenFile { cgroup, file, opener, reading: Mutex::default() }
+impl OpenControlFile {
+    pub(super) fn new(cgroup: CgroupId, file: FileId, opener: Client) -> OpenControlFile {
+        OpenControlFile { cgroup, file, opener, reading: Mutex::default() }
     }
 
     fn is_removed(&self, service: &Service) -> Result<bool, Failure> {

@@ -18,24 +18,24 @@ use fuser::{
 use nix::errno::Errno;
 use penfold_core::{CgroupId, Error, Owner, control_file::FileId};
 
-use super::attributes::{Facts, LIFETIME, Times, attr};
+use super::attributes::{FileTimes, LIFETIME, NodeFacts, attr};
 use super::directories::{self, OpenDirectory};
-use super::files::{Handles, OpenFile};
-use super::identity::Identity;
-use super::nodes::{Node, Nodes};
+use super::files::{HandleTable, OpenControlFile};
+use super::identity::RequestIdentity;
+use super::nodes::{Nodes, ViewNode};
 use crate::change::ViewId;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::service::Service;
 
 /// One mount of one hierarchy.
-pub(super) struct View {
+pub(super) struct HierarchyView {
     service: Service,
     id: ViewId,
-    identity: Identity,
+    identity: RequestIdentity,
     nodes: Nodes,
-    files: Handles<OpenFile>,
-    directories: Handles<OpenDirectory>,
+    files: HandleTable<OpenControlFile>,
+    directories: HandleTable<OpenDirectory>,
 }
 
 /// Of a failure, for a reply.
@@ -56,10 +56,22 @@ fn removed(operation: &'static str) -> Failure {
     Error::Removed { operation }.into()
 }
 
-impl View {
-    pub(super) fn new(service: Service, id: ViewId, root: CgroupId, identity: Identity) -> View {
+impl HierarchyView {
+    pub(super) fn new(
+        service: Service,
+        id: ViewId,
+        root: CgroupId,
+        identity: RequestIdentity,
+    ) -> HierarchyView {
         let nodes = Nodes::new(root);
-        View { service, id, identity, nodes, files: Handles::new(), directories: Handles::new() }
+        HierarchyView {
+            service,
+            id,
+            identity,
+            nodes,
+            files: HandleTable::new(),
+            directories: HandleTable::new(),
+        }
     }
 
     pub(super) fn nodes(&self) -> Nodes {
@@ -71,53 +83,54 @@ impl View {
         self.nodes.directory(ino.0).ok_or_else(|| refuse(Errno::ENOENT, "no such directory"))
     }
 
-    fn find(&self, parent: INodeNo, name: &OsStr) -> Result<Facts, Failure> {
+    fn find(&self, parent: INodeNo, name: &OsStr) -> Result<NodeFacts, Failure> {
         let parent = self.directory(parent)?;
-        let facts =
-            self.service.with_snapshot(|engine, host| Facts::find(engine, host, parent, name.as_bytes()))?;
+        let facts = self
+            .service
+            .with_snapshot(|engine, host| NodeFacts::find(engine, host, parent, name.as_bytes()))?;
         facts.ok_or_else(|| refuse(Errno::ENOENT, "no such file or directory"))
     }
 
     fn look_up(&self, parent: INodeNo, name: &OsStr) -> Result<FileAttr, Failure> {
-        let _answer = self.nodes.answer();
+        let _answer = self.nodes.begin_answer();
         Ok(self.entry(&self.find(parent, name)?, name))
     }
 
     /// An entry that the kernel will remember.
-    fn entry(&self, facts: &Facts, name: &OsStr) -> FileAttr {
+    fn entry(&self, facts: &NodeFacts, name: &OsStr) -> FileAttr {
         let size = facts.size();
-        let times = self.nodes.remember(facts, name.as_bytes(), size);
+        let times = self.nodes.note_entry(facts, name.as_bytes(), size);
         self.shown(facts, size, times)
     }
 
-    fn shown(&self, facts: &Facts, size: u64, times: Times) -> FileAttr {
+    fn shown(&self, facts: &NodeFacts, size: u64, times: FileTimes) -> FileAttr {
         let owner = self.identity.shown(facts.owner);
         attr(facts.ino, owner, facts.links, facts.file.map(|_| size), times)
     }
 
-    fn facts(&self, cgroup: CgroupId, file: Option<FileId>) -> Result<Option<Facts>, Failure> {
+    fn facts(&self, cgroup: CgroupId, file: Option<FileId>) -> Result<Option<NodeFacts>, Failure> {
         self.service.with_snapshot(|engine, host| match file {
-            None => Facts::directory(engine, cgroup),
-            Some(file) => Facts::file(engine, host, cgroup, file),
+            None => NodeFacts::directory(engine, cgroup),
+            Some(file) => NodeFacts::file(engine, host, cgroup, file),
         })
     }
 
     /// The attributes of what the kernel knows, also when it has been removed since.
     fn attributes(&self, ino: INodeNo) -> Result<FileAttr, Failure> {
-        let _answer = self.nodes.answer();
+        let _answer = self.nodes.begin_answer();
         let node = self.nodes.get(ino.0).ok_or_else(|| removed("stat"))?;
         let file = node.file.as_ref().map(|file| file.id);
         match self.facts(node.cgroup, file)? {
             Some(facts) => {
                 let size = facts.size();
-                let times = self.nodes.told(&facts, size).unwrap_or(node.times);
+                let times = self.nodes.note_attributes(&facts, size).unwrap_or(node.times);
                 Ok(self.shown(&facts, size, times))
             }
             None => Ok(self.last_known(ino, &node)),
         }
     }
 
-    fn last_known(&self, ino: INodeNo, node: &Node) -> FileAttr {
+    fn last_known(&self, ino: INodeNo, node: &ViewNode) -> FileAttr {
         let (links, size) = if node.file.is_some() { (1, Some(0)) } else { (2, None) };
         attr(ino.0, self.identity.shown(node.owner), links, size, node.times)
     }
@@ -133,7 +146,7 @@ impl View {
         let made = self.identity.as_client(request, |client| {
             self.service.mkdir(client, Some(self.id), directory, name.as_bytes(), mode)
         })?;
-        let _answer = self.nodes.answer();
+        let _answer = self.nodes.begin_answer();
         // it may be gone again already
         let facts = self.facts(made, None)?.ok_or_else(|| refuse(Errno::ENOENT, "removed at once"))?;
         Ok(self.entry(&facts, name))
@@ -147,7 +160,12 @@ impl View {
         self.identity.as_client(request, |client| self.service.rmdir(client, Some(self.id), facts.cgroup))
     }
 
-    fn open_file(&self, request: &Request, ino: INodeNo, flags: OpenFlags) -> Result<OpenFile, Failure> {
+    fn open_file(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        flags: OpenFlags,
+    ) -> Result<OpenControlFile, Failure> {
         // what is looked up below a removed directory does not exist; here the name was found before
         let gone = || refuse(Errno::ENOENT, "the cgroup has been removed");
         let node = self.nodes.get(ino.0).ok_or_else(gone)?;
@@ -173,7 +191,7 @@ impl View {
             // the kernel looks the name up once more, hears of the size, and opens again
             return Err(refuse(Errno::ESTALE, "the size has changed"));
         }
-        Ok(OpenFile::new(node.cgroup, file, opener))
+        Ok(OpenControlFile::new(node.cgroup, file, opener))
     }
 
     fn change_owner(
@@ -219,7 +237,7 @@ fn moment(time: TimeOrNow) -> SystemTime {
     }
 }
 
-impl Filesystem for View {
+impl Filesystem for HierarchyView {
     fn init(&mut self, _: &Request, _: &mut KernelConfig) -> io::Result<()> {
         Ok(())
     }
@@ -450,7 +468,7 @@ impl Filesystem for View {
         let Some(file) = self.files.get(handle) else { return reply.error(code(Errno::EBADF)) };
         let ready =
             PollEvents::POLLIN | PollEvents::POLLOUT | PollEvents::POLLRDNORM | PollEvents::POLLWRNORM;
-        let news = PollEvents::POLLERR | PollEvents::POLLPRI;
-        reply.poll(if file.has_read() { ready } else { ready | news });
+        let changed = PollEvents::POLLERR | PollEvents::POLLPRI;
+        reply.poll(if file.has_read() { ready } else { ready | changed });
     }
 }

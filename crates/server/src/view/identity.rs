@@ -13,7 +13,7 @@ use crate::failure::Failure;
 const OVERFLOW_ID: u32 = 65534;
 
 /// Translates ids of requests and attributes between the mounter's namespaces and the daemon's.
-pub(super) struct Identity {
+pub(super) struct RequestIdentity {
     trust: Trust,
     /// Where the mounter has another pid namespace.
     mounter: Option<Client>,
@@ -21,10 +21,10 @@ pub(super) struct Identity {
     groups: IdMap,
 }
 
-impl Identity {
-    pub(super) fn of(mounter: &Client, trust: Trust) -> Identity {
+impl RequestIdentity {
+    pub(super) fn of(mounter: &Client, trust: Trust) -> RequestIdentity {
         let pid = mounter.caller.task.0;
-        Identity {
+        RequestIdentity {
             trust,
             mounter: mounter.translates().then(|| mounter.clone()),
             users: IdMap::read(&format!("/proc/{pid}/uid_map")),

@@ -26,7 +26,7 @@ pub(super) fn run(
         if ended.load(Ordering::Acquire) {
             return;
         }
-        tell(notifier, nodes, root, &what);
+        notify(notifier, nodes, root, &what);
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) fn concerns(nodes: &Nodes, id: ViewId, announced: &Announcement) -> b
     }
 }
 
-fn tell(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &EngineChange) {
+fn notify(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &EngineChange) {
     match what {
         // a name that is new needs no notice: the kernel remembers no absent ones
         EngineChange::Made { parent, .. } => attributes(notifier, nodes.ino(*parent, None)),
@@ -62,15 +62,15 @@ fn tell(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &EngineChange)
             let name = OsStr::from_bytes(name);
             match nodes.ino(*cgroup, None) {
                 // tells who watches it with inotify, too
-                Some(child) => done(notifier.delete(INodeNo(parent), INodeNo(child), name)),
-                None => done(notifier.inval_entry(INodeNo(parent), name)),
+                Some(child) => log_refusal(notifier.delete(INodeNo(parent), INodeNo(child), name)),
+                None => log_refusal(notifier.inval_entry(INodeNo(parent), name)),
             }
             attributes(notifier, Some(parent));
         }
         EngineChange::Renamed { parent, from, to, .. } => {
             let Some(parent) = nodes.ino(*parent, None) else { return };
-            done(notifier.inval_entry(INodeNo(parent), OsStr::from_bytes(from)));
-            done(notifier.inval_entry(INodeNo(parent), OsStr::from_bytes(to)));
+            log_refusal(notifier.inval_entry(INodeNo(parent), OsStr::from_bytes(from)));
+            log_refusal(notifier.inval_entry(INodeNo(parent), OsStr::from_bytes(to)));
             attributes(notifier, Some(parent));
         }
         EngineChange::Owner { cgroup, file: None } => attributes(notifier, nodes.ino(*cgroup, None)),
@@ -80,7 +80,7 @@ fn tell(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &EngineChange)
         // files have come and gone, and those that came back have the owner of the root again
         EngineChange::Remounted(changed) if *changed == root => {
             for (ino, name) in nodes.files_of(root) {
-                done(notifier.inval_entry(INodeNo(ROOT_INO), OsStr::from_bytes(&name)));
+                log_refusal(notifier.inval_entry(INodeNo(ROOT_INO), OsStr::from_bytes(&name)));
                 attributes(notifier, Some(ino));
             }
         }
@@ -96,12 +96,12 @@ fn tell(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &EngineChange)
 fn attributes(notifier: &Notifier, ino: Option<u64>) {
     if let Some(ino) = ino {
         // a negative offset: attributes only, no content
-        done(notifier.inval_inode(INodeNo(ino), -1, 0));
+        log_refusal(notifier.inval_inode(INodeNo(ino), -1, 0));
     }
 }
 
-fn done(told: io::Result<()>) {
-    match told {
+fn log_refusal(notified: io::Result<()>) {
+    match notified {
         Ok(()) => {}
         // something is mounted there or open below: its name is forgotten all the same
         Err(error) if matches!(error.raw_os_error(), Some(nix::libc::ENOTEMPTY | nix::libc::EBUSY)) => {}

@@ -30,15 +30,15 @@ use crate::change::ViewId;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::service::Service;
-use filesystem::View;
-use identity::Identity;
+use filesystem::HierarchyView;
+use identity::RequestIdentity;
 use proc::ProcView;
 
 pub use viewer::{FileViews, MountedView, ViewObserver};
 
 /// What a view shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub enum ViewContent {
     /// A mounted hierarchy. The mount is taken away when the view ends.
     Hierarchy {
         /// Its root.
@@ -85,22 +85,22 @@ impl ViewHandle {
 pub fn serve(
     service: &Service,
     device: OwnedFd,
-    shown: Shown,
+    shown: ViewContent,
     mounter: &Client,
 ) -> Result<ViewHandle, Failure> {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let device = must_be_fuse(device)?;
     let id = ViewId(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-    let identity = Identity::of(mounter, service.trust());
+    let identity = RequestIdentity::of(mounter, service.trust());
     let ended = Arc::new(AtomicBool::new(false));
     let end = Arc::clone(&ended);
     let thread = match shown {
-        Shown::Proc => {
+        ViewContent::Proc => {
             let session = session(ProcView::new(service.clone(), identity), device)?;
             spawn(id, move || run(session, &end))?
         }
-        Shown::Hierarchy { root } => {
-            let view = View::new(service.clone(), id, root, identity);
+        ViewContent::Hierarchy { root } => {
+            let view = HierarchyView::new(service.clone(), id, root, identity);
             let nodes = view.nodes();
             let (tell, changes) = mpsc::channel();
             let (asked, over) = (nodes.clone(), Arc::clone(&ended));

@@ -5,24 +5,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use penfold_core::{CgroupId, Owner, control_file::FileId};
 
-use super::attributes::{Facts, ROOT_INO, Times};
+use super::attributes::{FileTimes, NodeFacts, ROOT_INO};
 
 /// The nodes that the kernel knows, by inode number. It grows and shrinks with the kernel's own cache.
 #[derive(Clone)]
-pub(super) struct Nodes(Arc<Mutex<Table>>);
+pub(super) struct Nodes(Arc<Mutex<NodeTable>>);
 
 #[derive(Default)]
-struct Table {
-    nodes: HashMap<u64, Node>,
+struct NodeTable {
+    nodes: HashMap<u64, ViewNode>,
     inos: HashMap<(CgroupId, Option<FileId>), u64>,
     /// Answers under way: what they have read of the engine is not noted here yet.
     answers: u32,
 }
 
 /// While it lives an answer is under way.
-pub(super) struct Answer<'a>(&'a Nodes);
+pub(super) struct AnswerGuard<'a>(&'a Nodes);
 
-impl Drop for Answer<'_> {
+impl Drop for AnswerGuard<'_> {
     fn drop(&mut self) {
         self.0.lock().answers -= 1;
     }
@@ -30,13 +30,13 @@ impl Drop for Answer<'_> {
 
 /// One of them.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+pub(super) struct ViewNode {
     pub(super) cgroup: CgroupId,
     /// `None` for a directory.
-    pub(super) file: Option<File>,
+    pub(super) file: Option<FileState>,
     /// As last told, for when it is gone.
     pub(super) owner: Owner,
-    pub(super) times: Times,
+    pub(super) times: FileTimes,
     /// The kernel was told of its attributes and, since then, of no change of them.
     remembered: bool,
     lookups: u64,
@@ -44,7 +44,7 @@ pub(super) struct Node {
 
 /// What is special about files.
 #[derive(Debug, Clone)]
-pub(super) struct File {
+pub(super) struct FileState {
     pub(super) id: FileId,
     pub(super) name: Box<[u8]>,
     /// The size that the kernel was last told.
@@ -58,19 +58,25 @@ pub(super) struct File {
 impl Nodes {
     pub(super) fn new(root: CgroupId) -> Nodes {
         let owner = Owner { mode: 0o555, ..Owner::default() };
-        let node =
-            Node { cgroup: root, file: None, owner, times: Times::now(), remembered: false, lookups: 1 };
-        let mut table = Table::default();
+        let node = ViewNode {
+            cgroup: root,
+            file: None,
+            owner,
+            times: FileTimes::now(),
+            remembered: false,
+            lookups: 1,
+        };
+        let mut table = NodeTable::default();
         table.nodes.insert(ROOT_INO, node);
         table.inos.insert((root, None), ROOT_INO);
         Nodes(Arc::new(Mutex::new(table)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, NodeTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn get(&self, ino: u64) -> Option<Node> {
+    pub(super) fn get(&self, ino: u64) -> Option<ViewNode> {
         self.lock().nodes.get(&ino).cloned()
     }
 
@@ -86,9 +92,9 @@ impl Nodes {
 
     /// Must begin before the engine is asked for what the kernel is told, and end when that is noted here: what changes
     /// in between is told of once more.
-    pub(super) fn answer(&self) -> Answer<'_> {
+    pub(super) fn begin_answer(&self) -> AnswerGuard<'_> {
         self.lock().answers += 1;
-        Answer(self)
+        AnswerGuard(self)
     }
 
     /// May the kernel know this directory?
@@ -101,20 +107,20 @@ impl Nodes {
     /// not until it asks again.
     pub(super) fn outdate(&self, cgroup: CgroupId) -> bool {
         let mut table = self.lock();
-        let Table { nodes, inos, answers } = &mut *table;
+        let NodeTable { nodes, inos, answers } = &mut *table;
         let node = inos.get(&(cgroup, None)).and_then(|ino| nodes.get_mut(ino));
         *answers > 0 || node.is_some_and(|node| std::mem::take(&mut node.remembered))
     }
 
     /// The kernel is told of an entry and will remember it. Returns its times.
-    pub(super) fn remember(&self, facts: &Facts, name: &[u8], size: u64) -> Times {
+    pub(super) fn note_entry(&self, facts: &NodeFacts, name: &[u8], size: u64) -> FileTimes {
         let mut table = self.lock();
-        let Table { nodes, inos, .. } = &mut *table;
-        let node = nodes.entry(facts.ino).or_insert_with(|| Node {
+        let NodeTable { nodes, inos, .. } = &mut *table;
+        let node = nodes.entry(facts.ino).or_insert_with(|| ViewNode {
             cgroup: facts.cgroup,
             file: None,
             owner: facts.owner,
-            times: Times::now(),
+            times: FileTimes::now(),
             remembered: true,
             lookups: 0,
         });
@@ -126,13 +132,13 @@ impl Nodes {
         }
         inos.insert((facts.cgroup, facts.file), facts.ino);
         node.file =
-            facts.file.map(|id| File { id, name: name.into(), size, shrunk: false, sent_back: false });
+            facts.file.map(|id| FileState { id, name: name.into(), size, shrunk: false, sent_back: false });
         node.owner = facts.owner;
         node.times
     }
 
     /// The kernel is told of attributes. Returns the times.
-    pub(super) fn told(&self, facts: &Facts, size: u64) -> Option<Times> {
+    pub(super) fn note_attributes(&self, facts: &NodeFacts, size: u64) -> Option<FileTimes> {
         let mut table = self.lock();
         let node = table.nodes.get_mut(&facts.ino)?;
         node.owner = facts.owner;
@@ -143,7 +149,7 @@ impl Nodes {
         Some(node.times)
     }
 
-    pub(super) fn set_times(&self, ino: u64, change: impl FnOnce(&mut Times)) {
+    pub(super) fn set_times(&self, ino: u64, change: impl FnOnce(&mut FileTimes)) {
         if let Some(node) = self.lock().nodes.get_mut(&ino) {
             change(&mut node.times);
         }
@@ -159,7 +165,7 @@ impl Nodes {
     /// The kernel has forgotten it that many times. The root stays.
     pub(super) fn forget(&self, ino: u64, count: u64) {
         let mut table = self.lock();
-        let Table { nodes, inos, .. } = &mut *table;
+        let NodeTable { nodes, inos, .. } = &mut *table;
         let Some(node) = nodes.get_mut(&ino).filter(|_| ino != ROOT_INO) else { return };
         node.lookups = node.lookups.saturating_sub(count);
         if node.lookups == 0 {

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use penfold_core::CgroupId;
 use penfold_linux::fuse_mount::{FuseMount, Unmounting, unmount};
 
-use super::{Shown, ViewHandle, serve};
+use super::{ViewContent, ViewHandle, serve};
 use crate::client::Client;
 use crate::control::Viewer;
 use crate::describe::describe;
@@ -122,7 +122,7 @@ impl FileViews {
             client.caller.must_be_privileged("mount", "proc")?;
             None
         };
-        let shown = root.map_or(Shown::Proc, |root| Shown::Hierarchy { root });
+        let shown = root.map_or(ViewContent::Proc, |root| ViewContent::Hierarchy { root });
         let handle = serve(&self.service, device, shown, client).inspect_err(|_| {
             if let Some(root) = root {
                 // it was mounted a moment ago

@@ -2,21 +2,21 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod daemon;
-mod stranger;
+mod keeper;
+mod worker;
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::wait_until;
-use daemon::{Daemon, keeper};
+use keeper::{KeeperProcess, keeper};
 use penfold_server::protocol::{SetOwnerCall, UnmountCall};
-use stranger::{Stranger, WORKER, numbers};
+use worker::{WORKER, WorkerProcess, numbers};
 
 #[test]
 fn after_a_sigkill_the_next_daemon_has_everything() {
-    let mut daemon = Daemon::start("everything");
+    let mut daemon = KeeperProcess::start("everything");
     let all = daemon.mount("cpuset,cpuacct,freezer,numtasks,release_agent=/sbin/agent");
     let pids = daemon.mount("pids,name=limits");
     daemon.mount("none,name=gone");
@@ -49,7 +49,7 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
         daemon.connection.call(&own(Some("tasks"), 0o660)).expect("root may");
     }
 
-    let (mut member, frozen) = (Stranger::start(WORKER), Stranger::start(WORKER));
+    let (mut member, frozen) = (WorkerProcess::start(WORKER), WorkerProcess::start(WORKER));
     daemon.attach(&format!("{all}:/a/b"), member.pid(), true);
     daemon.attach(&format!("{pids}:/few"), member.pid(), true);
     let family = numbers(&member.ask("f"));
@@ -84,10 +84,10 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
 
 #[test]
 fn what_members_have_borne_while_no_daemon_ran_are_members() {
-    let mut daemon = Daemon::start("born");
+    let mut daemon = KeeperProcess::start("born");
     let at = daemon.mount("freezer,name=born");
     daemon.mkdir(&format!("{at}:/a"));
-    let mut member = Stranger::start(WORKER);
+    let mut member = WorkerProcess::start(WORKER);
     let older = numbers(&member.ask("f"));
     daemon.attach(&format!("{at}:/a"), member.pid(), true);
     daemon.crash();
@@ -104,10 +104,10 @@ fn what_members_have_borne_while_no_daemon_ran_are_members() {
 
 #[test]
 fn a_number_that_is_another_process_now_is_left_alone() {
-    let mut daemon = Daemon::start("reused");
+    let mut daemon = KeeperProcess::start("reused");
     let at = daemon.mount("freezer,name=reused");
     daemon.mkdir(&format!("{at}:/a"));
-    let (member, other) = (Stranger::start(WORKER), Stranger::start(WORKER));
+    let (member, other) = (WorkerProcess::start(WORKER), WorkerProcess::start(WORKER));
     daemon.attach(&format!("{at}:/a"), member.pid(), true);
     daemon.crash();
     let path = daemon.state.join("journal");
@@ -126,10 +126,10 @@ fn a_number_that_is_another_process_now_is_left_alone() {
 
 #[test]
 fn a_journal_of_another_boot_has_no_members_and_a_damaged_one_what_came_before() {
-    let mut daemon = Daemon::start("boot");
+    let mut daemon = KeeperProcess::start("boot");
     let at = daemon.mount("freezer,name=boot");
     daemon.mkdir(&format!("{at}:/a"));
-    let member = Stranger::start(WORKER);
+    let member = WorkerProcess::start(WORKER);
     daemon.attach(&format!("{at}:/a"), member.pid(), true);
     daemon.crash();
     let path = daemon.state.join("journal");
@@ -158,7 +158,7 @@ fn a_full_disk_stops_nobody_and_is_caught_up_with() {
         assert!(std::env::var_os("CI").is_none(), "CI runs as root");
         return eprintln!("skipped: only root can mount a small tmpfs");
     }
-    let mut daemon = Daemon::start("full");
+    let mut daemon = KeeperProcess::start("full");
     daemon.crash();
     let state = daemon.state.clone();
     let tmpfs = |options: &str| {
@@ -191,12 +191,12 @@ fn a_full_disk_stops_nobody_and_is_caught_up_with() {
 
 #[test]
 fn a_second_crash_during_the_restore_loses_nothing() {
-    let mut daemon = Daemon::start("twice");
+    let mut daemon = KeeperProcess::start("twice");
     let at = daemon.mount("pids,name=twice");
     for number in 0..1000 {
         daemon.mkdir(&format!("{at}:/{number}"));
     }
-    let member = Stranger::start(WORKER);
+    let member = WorkerProcess::start(WORKER);
     daemon.attach(&format!("{at}:/7"), member.pid(), true);
     let before = daemon.seen();
     daemon.crash();

@@ -23,25 +23,28 @@ const FIRST_COMMAND: i32 = 10_000_000;
 const CPUS: usize = 2;
 
 pub fn start(on_change: OnChange) -> Arc<dyn HostHandle> {
-    let state = State {
+    let state = Simulation {
         engine: Engine::new(),
         host: SimulatedHost::new(CPUS),
         next: FIRST_COMMAND,
         commands: HashMap::new(),
     };
-    Arc::new(Simulated(Arc::new(Shared { state: Mutex::new(Some(state)), on_change: Mutex::new(on_change) })))
+    Arc::new(Simulated(Arc::new(SharedSimulation {
+        state: Mutex::new(Some(state)),
+        on_change: Mutex::new(on_change),
+    })))
 }
 
 #[derive(Debug)]
-struct Simulated(Arc<Shared>);
+struct Simulated(Arc<SharedSimulation>);
 
-struct Shared {
+struct SharedSimulation {
     /// `None` when it was stopped.
-    state: Mutex<Option<State>>,
+    state: Mutex<Option<Simulation>>,
     on_change: Mutex<OnChange>,
 }
 
-struct State {
+struct Simulation {
     engine: Engine,
     host: SimulatedHost,
     next: i32,
@@ -49,9 +52,9 @@ struct State {
     commands: HashMap<Tid, mpsc::Sender<i32>>,
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for SharedSimulation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
+        f.debug_struct("SharedSimulation").finish_non_exhaustive()
     }
 }
 
@@ -59,8 +62,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Shared {
-    fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Gone> {
+impl SharedSimulation {
+    fn with<R>(&self, work: impl FnOnce(&mut Simulation) -> R) -> Result<R, Gone> {
         let mut guard = lock(&self.state);
         let state = guard.as_mut().ok_or(Gone)?;
         state.forget_the_dead();
@@ -75,7 +78,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl Simulation {
     fn forget_the_dead(&mut self) {
         for task in self.adopted() {
             if Process::read(task.0).is_none_or(|process| process.exiting) {
@@ -226,7 +229,7 @@ impl HostHandle for Simulated {
 
 #[derive(Debug)]
 struct SimulatedCommand {
-    host: Arc<Shared>,
+    host: Arc<SharedSimulation>,
     pid: Tid,
     status: mpsc::Receiver<i32>,
 }

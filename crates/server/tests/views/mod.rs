@@ -18,7 +18,7 @@ use penfold_linux::trace::AtEnd;
 use penfold_server::client::{Client, Trust};
 use penfold_server::mounts::Filesystem;
 use penfold_server::service::Service;
-use penfold_server::view::{self, Shown, ViewHandle};
+use penfold_server::view::{self, ViewContent, ViewHandle};
 
 #[path = "../hosts/mod.rs"]
 mod hosts;
@@ -76,10 +76,10 @@ impl Views {
 
     pub fn mount_as(&mut self, options: &str, filesystem: Filesystem, name: &str) -> (PathBuf, ViewHandle) {
         let root = self.service.mount(&root(), options, filesystem).expect("it mounts").root;
-        self.serve(Shown::Hierarchy { root }, name)
+        self.serve(ViewContent::Hierarchy { root }, name)
     }
 
-    pub fn serve(&mut self, shown: Shown, name: &str) -> (PathBuf, ViewHandle) {
+    pub fn serve(&mut self, shown: ViewContent, name: &str) -> (PathBuf, ViewHandle) {
         let path = self.place.join(name);
         fs::create_dir_all(&path).expect("a mount point");
         let device = mount_device(&path);

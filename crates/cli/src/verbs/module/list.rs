@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use penfold_server::protocol::{ListModulesCall, ListModulesReply, Module, StillMapped};
+use penfold_server::protocol::{ListModulesCall, ListModulesReply, ModuleInfo, StillMappedInfo};
 
 use crate::failure::Outcome;
 use crate::output::{self, Table};
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     let mut table = Table::new(&["MODULE", "VERSION", ">HIERARCHY", ">REFS", ">OVERRUNS", "PATH", "HOLDER"]);
     let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     for one in all {
-        let Module { name, version, path, hierarchy, references, holder, overruns, .. } = one;
+        let ModuleInfo { name, version, path, hierarchy, references, holder, overruns, .. } = one;
         let hierarchy = hierarchy.map_or(0, |hierarchy| hierarchy.id);
         let [hierarchy, references, overruns] =
             [hierarchy, references, overruns].map(|number| number.to_string());
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         ]);
     }
     table.print()?;
-    for StillMapped { name, path, reason } in still_mapped {
+    for StillMappedInfo { name, path, reason } in still_mapped {
         output::write(format!("{name} ({path}) is unloaded but stays mapped: {reason}\n").as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)

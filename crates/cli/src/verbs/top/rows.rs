@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Instant;
 
-use penfold_server::protocol::{CgroupUsage, Limit, UsageCall};
+use penfold_server::protocol::{CgroupUsageInfo, LimitInfo, UsageCall};
 use serde::Serialize;
 
 use crate::address::{self, CgroupAddress};
@@ -36,7 +36,7 @@ pub(super) struct Row {
     pub(super) frozen: Option<bool>,
     /// How much of its nearest limit is used.
     pub(super) limit_percent: Option<f64>,
-    pub(super) limits: Vec<Limit>,
+    pub(super) limits: Vec<LimitInfo>,
 }
 
 /// Asks the daemon again and again, and makes rates of what it says.
@@ -77,7 +77,7 @@ impl Sampler {
 }
 
 impl Row {
-    fn new(usage: CgroupUsage, cpu_percent: Option<f64>, total: Option<i64>) -> Row {
+    fn new(usage: CgroupUsageInfo, cpu_percent: Option<f64>, total: Option<i64>) -> Row {
         Row {
             cgroup: usage.cgroup,
             tasks: usage.tasks,
@@ -111,7 +111,7 @@ impl Row {
     }
 }
 
-fn used_percent(limit: &Limit) -> Option<f64> {
+fn used_percent(limit: &LimitInfo) -> Option<f64> {
     let most = limit.limit?;
     Some(limit.used as f64 / (most.max(1)) as f64 * 100.0)
 }
@@ -136,8 +136,8 @@ mod tests {
     use super::*;
 
     fn row(cgroup: &str, tasks: i64, cpu: f64, used: i64) -> Row {
-        let limits = vec![Limit { file: "pids.max".into(), limit: Some(10), used, peak: 9, failures: 2 }];
-        let usage = CgroupUsage { cgroup: cgroup.into(), tasks, limits, ..CgroupUsage::default() };
+        let limits = vec![LimitInfo { file: "pids.max".into(), limit: Some(10), used, peak: 9, failures: 2 }];
+        let usage = CgroupUsageInfo { cgroup: cgroup.into(), tasks, limits, ..CgroupUsageInfo::default() };
         Row::new(usage, Some(cpu), Some(1_500_000_000))
     }
 
@@ -159,7 +159,8 @@ mod tests {
     fn a_row_shows_its_nearest_limit() {
         let cells = row("1:/a", 3, 12.34, 7).cells();
         assert_eq!(cells, ["3", "0", "12.3", "1.50", "", "pids.max 7/10", "2", "1:/a"].map(String::from));
-        let none = Row::new(CgroupUsage { cgroup: "1:/".into(), ..CgroupUsage::default() }, None, None);
+        let none =
+            Row::new(CgroupUsageInfo { cgroup: "1:/".into(), ..CgroupUsageInfo::default() }, None, None);
         assert_eq!(none.cells(), ["0", "0", "-", "-", "", "-", "0", "1:/"].map(String::from));
     }
 }

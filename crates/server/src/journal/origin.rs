@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where numbers of processes mean something: one boot, one pid namespace, one mount namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Place {
+pub struct JournalOrigin {
     /// `/proc/sys/kernel/random/boot_id`
     pub boot: String,
     /// The pid namespace's number.
@@ -17,10 +17,16 @@ pub struct Place {
     pub mounts: u64,
 }
 
-/// This boot, this pid namespace, this mount namespace.
-pub fn here() -> Place {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    Place { boot: boot.trim().to_owned(), pids: namespace("self", "pid"), mounts: namespace("self", "mnt") }
+impl JournalOrigin {
+    /// The origin of a journal that this process writes.
+    pub fn current() -> JournalOrigin {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        JournalOrigin {
+            boot: boot.trim().to_owned(),
+            pids: namespace("self", "pid"),
+            mounts: namespace("self", "mnt"),
+        }
+    }
 }
 
 /// The mount namespace of a process; 0 if that can't be known.

@@ -20,7 +20,7 @@ pub(crate) fn keeper() -> PathBuf {
     test.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("examples/keeper")
 }
 
-pub(crate) struct Daemon {
+pub(crate) struct KeeperProcess {
     pub(crate) directory: PathBuf,
     pub(crate) state: PathBuf,
     process: Child,
@@ -44,14 +44,14 @@ fn spawn(directory: &Path, state: &Path) -> (Child, Connection) {
     (process, connection)
 }
 
-impl Daemon {
-    pub(crate) fn start(name: &str) -> Daemon {
+impl KeeperProcess {
+    pub(crate) fn start(name: &str) -> KeeperProcess {
         let directory = std::env::temp_dir().join(format!("penfold-crash-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir(&directory).expect("a scratch directory");
         let state = directory.join("state");
         let (process, connection) = spawn(&directory, &state);
-        Daemon { directory, state, process, connection, attached: Vec::new() }
+        KeeperProcess { directory, state, process, connection, attached: Vec::new() }
     }
 
     /// SIGKILL, when everything that was acknowledged is in the file.
@@ -165,7 +165,7 @@ impl Daemon {
     }
 }
 
-impl Drop for Daemon {
+impl Drop for KeeperProcess {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();

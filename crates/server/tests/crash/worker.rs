@@ -4,13 +4,13 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 /// A process that nobody supervises, with its output to read.
-pub(crate) struct Stranger {
+pub(crate) struct WorkerProcess {
     process: Child,
     output: BufReader<std::process::ChildStdout>,
 }
 
-impl Stranger {
-    pub(crate) fn start(script: &str) -> Stranger {
+impl WorkerProcess {
+    pub(crate) fn start(script: &str) -> WorkerProcess {
         let mut process = Command::new("/usr/bin/python3")
             .args(["-c", script])
             .stdin(Stdio::piped())
@@ -18,7 +18,7 @@ impl Stranger {
             .spawn()
             .expect("python");
         let output = BufReader::new(process.stdout.take().expect("a pipe"));
-        let mut stranger = Stranger { process, output };
+        let mut stranger = WorkerProcess { process, output };
         assert_eq!(stranger.line(), "ready");
         stranger
     }
@@ -49,7 +49,7 @@ impl Stranger {
     }
 }
 
-impl Drop for Stranger {
+impl Drop for WorkerProcess {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();

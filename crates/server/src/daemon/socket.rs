@@ -14,7 +14,7 @@ use crate::address::Address;
 
 /// Why a daemon can't listen where it should.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
+pub enum SocketError {
     /// Another one does.
     #[error("a daemon serves {0} already; end it first, or give this one another --socket")]
     Taken(Address),
@@ -35,7 +35,7 @@ pub enum PlaceError {
 
 /// A socket that this process listens on.
 #[derive(Debug)]
-pub struct Taken {
+pub struct ListeningSocket {
     address: Address,
     socket: UnixListener,
     /// Held while the daemon lives: of two that start at once, one finds it locked.
@@ -44,30 +44,30 @@ pub struct Taken {
     file: Option<PathBuf>,
 }
 
-impl Taken {
+impl ListeningSocket {
     /// Takes the socket that systemd has passed, or makes the one at `address`, with its directory.
     ///
     /// # Errors
-    /// [`PlaceError`].
-    pub fn take(address: &Address) -> Result<Taken, PlaceError> {
+    /// [`SocketError`].
+    pub fn take(address: &Address) -> Result<ListeningSocket, SocketError> {
         let passed = listenfd::ListenFd::from_env().take_unix_listener(0).ok().flatten();
         if let Some(socket) = passed {
-            return Ok(Taken { address: address.clone(), socket, _lock: None, file: None });
+            return Ok(ListeningSocket { address: address.clone(), socket, _lock: None, file: None });
         }
         match address {
-            Address::Path(path) => Taken::at(address, path),
+            Address::Path(path) => ListeningSocket::at(address, path),
             Address::Abstract(name) => {
                 let socket = address.to_socket().and_then(|address| UnixListener::bind_addr(&address));
                 let socket = socket.map_err(|error| match error.kind() {
-                    io::ErrorKind::AddrInUse => PlaceError::Taken(address.clone()),
+                    io::ErrorKind::AddrInUse => SocketError::Taken(address.clone()),
                     _ => failed("listen on", Path::new(&String::from_utf8_lossy(name).into_owned()))(error),
                 })?;
-                Ok(Taken { address: address.clone(), socket, _lock: None, file: None })
+                Ok(ListeningSocket { address: address.clone(), socket, _lock: None, file: None })
             }
         }
     }
 
-    fn at(address: &Address, path: &Path) -> Result<Taken, PlaceError> {
+    fn at(address: &Address, path: &Path) -> Result<ListeningSocket, SocketError> {
         let root = geteuid().is_root();
         if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
             let mode = if root { 0o755 } else { 0o700 };
@@ -81,7 +81,12 @@ impl Taken {
         let mode = if root { 0o666 } else { 0o600 };
         fs::set_permissions(path, Permissions::from_mode(mode))
             .map_err(failed("change the mode of", path))?;
-        Ok(Taken { address: address.clone(), socket, _lock: Some(lock), file: Some(path.to_owned()) })
+        Ok(ListeningSocket {
+            address: address.clone(),
+            socket,
+            _lock: Some(lock),
+            file: Some(path.to_owned()),
+        })
     }
 
     /// Where it is.
@@ -98,7 +103,7 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for ListeningSocket {
     fn drop(&mut self) {
         // before the lock goes, so that it is ours and not a successor's
         if let Some(file) = self.file.take() {
@@ -107,29 +112,29 @@ impl Drop for Taken {
     }
 }
 
-fn failed<'a>(step: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PlaceError + 'a {
-    move |error| PlaceError::System { step, path: path.to_owned(), error }
+fn failed<'a>(step: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> SocketError + 'a {
+    move |error| SocketError::System { step, path: path.to_owned(), error }
 }
 
 /// The kernel gives the lock back however the daemon ends, so one that can be had means that nobody serves.
-fn lock(address: &Address, path: &Path) -> Result<Flock<File>, PlaceError> {
+fn lock(address: &Address, path: &Path) -> Result<Flock<File>, SocketError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let path = PathBuf::from(name);
     let file = File::options().write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(failed("open", &path))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        Errno::EWOULDBLOCK => PlaceError::Taken(address.clone()),
+        Errno::EWOULDBLOCK => SocketError::Taken(address.clone()),
         errno => failed("lock", &path)(errno.into()),
     })
 }
 
 /// Removes the socket of a daemon that died.
-fn clear(path: &Path) -> Result<(), PlaceError> {
+fn clear(path: &Path) -> Result<(), SocketError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed("look at", path)(error)),
-        Ok(found) if !found.file_type().is_socket() => Err(PlaceError::NoSocket(path.to_owned())),
+        Ok(found) if !found.file_type().is_socket() => Err(SocketError::NoSocket(path.to_owned())),
         Ok(_) => fs::remove_file(path).map_err(failed("remove", path)),
     }
 }
@@ -149,21 +154,21 @@ mod tests {
         let directory = directory("once");
         let path = directory.join("control");
         let address = Address::Path(path.clone());
-        let taken = Taken::take(&address).expect("a free place");
+        let socket = ListeningSocket::take(&address).expect("a free place");
         assert!(address.connect().is_ok(), "it listens");
-        assert!(matches!(Taken::take(&address), Err(PlaceError::Taken(_))));
-        drop(taken);
+        assert!(matches!(ListeningSocket::take(&address), Err(SocketError::Taken(_))));
+        drop(socket);
         assert!(!path.exists(), "it cleans up");
         drop(UnixListener::bind(&path).expect("left by one that died"));
         assert_eq!(
             address.connect().map_err(|error| error.kind()).err(),
             Some(io::ErrorKind::ConnectionRefused)
         );
-        let taken = Taken::take(&address).expect("a dead daemon's place");
+        let socket = ListeningSocket::take(&address).expect("a dead daemon's place");
         assert!(address.connect().is_ok());
-        drop(taken);
+        drop(socket);
         fs::write(&path, "precious").expect("a file");
-        assert!(matches!(Taken::take(&address), Err(PlaceError::NoSocket(_))));
+        assert!(matches!(ListeningSocket::take(&address), Err(SocketError::NoSocket(_))));
         assert_eq!(fs::read(&path).expect("it is still there"), b"precious");
         fs::remove_dir_all(directory).expect("clean");
     }
@@ -172,7 +177,7 @@ mod tests {
     fn modes_are_those_of_a_place_for_all_or_for_one() {
         let directory = directory("modes");
         let path = directory.join("control");
-        let _taken = Taken::take(&Address::Path(path.clone())).expect("a free place");
+        let _taken = ListeningSocket::take(&Address::Path(path.clone())).expect("a free place");
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         let expected = if geteuid().is_root() { (0o755, 0o666) } else { (0o700, 0o600) };
         assert_eq!((mode(&directory), mode(&path)), expected);
@@ -182,9 +187,9 @@ mod tests {
     #[test]
     fn an_abstract_name_is_taken_once() {
         let address = Address::Abstract(format!("penfold-test-{}", std::process::id()).into_bytes());
-        let taken = Taken::take(&address).expect("a free name");
-        assert!(matches!(Taken::take(&address), Err(PlaceError::Taken(_))));
-        drop(taken);
-        assert!(Taken::take(&address).is_ok());
+        let socket = ListeningSocket::take(&address).expect("a free name");
+        assert!(matches!(ListeningSocket::take(&address), Err(SocketError::Taken(_))));
+        drop(socket);
+        assert!(ListeningSocket::take(&address).is_ok());
     }
 }
