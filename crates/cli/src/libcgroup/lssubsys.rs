@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use penfold_server::protocol::{HierarchyInfo, SubsystemsCall};
 
 use super::exit_status::EXIT_STATUS;
-use super::spec::{Hierarchies, controllers};
+use super::spec::{MountedHierarchies, controllers};
+use crate::engine_connection::EngineConnection;
 use crate::failure::Outcome;
 use crate::output;
-use crate::remote::Remote;
 
 /// Lists hierarchies by their controllers, as libcgroup's lssubsys(1).
 ///
-/// A mount point is shown where the hierarchy is mounted as files, which a daemon's need not be.
+/// A mount point is shown if the hierarchy is mounted as files. A daemon's hierarchy need not be.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -20,7 +20,7 @@ Examples:
   lssubsys -im pids
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct LssubsysArguments {
     /// Controllers that are in no hierarchy too.
     #[arg(short, long)]
     all: bool,
@@ -37,14 +37,14 @@ pub(crate) struct Arguments {
     #[arg(short = 'M', long)]
     all_mount_points: bool,
 
-    /// Only the hierarchies of these.
+    /// Only the hierarchies of these controllers.
     #[arg(value_name = "CONTROLLER", conflicts_with = "all")]
     controllers: Vec<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
-    let hierarchies = Hierarchies::ask(remote)?;
-    // anybody's mount may have a name that is no text
+pub(super) fn run(arguments: &LssubsysArguments, remote: &mut EngineConnection) -> Outcome {
+    let hierarchies = MountedHierarchies::fetch(remote)?;
+    // a mount of another user may have a name that is not UTF-8
     let mounts = std::fs::read("/proc/self/mounts").unwrap_or_default();
     let mounts = String::from_utf8_lossy(&mounts);
     let named = &arguments.controllers;
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn lines(arguments: &Arguments, hierarchy: &HierarchyInfo, mounts: &[String]) -> String {
+fn lines(arguments: &LssubsysArguments, hierarchy: &HierarchyInfo, mounts: &[String]) -> String {
     let name = controllers(hierarchy);
     let places = match (arguments.mount_points, arguments.all_mount_points) {
         (_, true) => mounts,
@@ -77,7 +77,7 @@ fn lines(arguments: &Arguments, hierarchy: &HierarchyInfo, mounts: &[String]) ->
     places.iter().map(|place| format!("{name} {place}\n")).collect::<Vec<_>>().concat()
 }
 
-/// Where a hierarchy is mounted as files: the type of those mounts has its controllers after `cgroup.`.
+/// The mount points of a hierarchy as files: the type of such a mount has the controllers after `cgroup.`.
 fn mount_points(mounts: &str, hierarchy: &HierarchyInfo) -> Vec<String> {
     let mut own = hierarchy.subsystems.clone();
     own.sort();
