@@ -120,8 +120,13 @@ impl LoadError {
                 format!("no such module; looked for {} in {}", names.join(" and "), list(looked))
             }
             LoadError::System { operation, source, .. } => {
-                let errno = source.raw_os_error().map(nix::errno::Errno::from_raw);
-                let reason = errno.map_or_else(|| source.to_string(), |errno| errno.desc().to_owned());
+                let number = source.raw_os_error();
+                // core has the words of the errors that are usual
+                let reason = match (number.and_then(Errno::from_number), number) {
+                    (Some(errno), _) => errno.text().to_owned(),
+                    (None, Some(number)) => nix::errno::Errno::from_raw(number).desc().to_owned(),
+                    (None, None) => source.to_string(),
+                };
                 format!("can't {operation}: {reason}")
             }
             LoadError::Untrusted { path, problem } => format!("not loaded: {}", problem.of_module(path)),

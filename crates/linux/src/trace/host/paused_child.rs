@@ -4,7 +4,8 @@ use nix::errno::Errno;
 use nix::sys::wait::WaitPidFlag;
 use penfold_core::Tid;
 
-use crate::trace::os::spawn::{self, ForkedChild, StartError};
+use crate::trace::os::StartError;
+use crate::trace::os::spawn::{self, ForkedChild};
 use crate::trace::os::{Command, ForwardedSignals, proc, signals, task, wait};
 
 /// A child that has not yet executed its command: time to put it where it belongs. Dropped without
@@ -36,7 +37,7 @@ impl PausedChild {
     /// Returns the status as wait(2) gives it.
     ///
     /// # Errors
-    /// [`StartError`] when it could not be executed.
+    /// [`StartError`] when it could not be executed, or when something else has waited for it.
     pub fn run(mut self, signals: &ForwardedSignals) -> Result<i32, StartError> {
         self.launched.go(None);
         let pid = self.pid();
@@ -51,12 +52,12 @@ impl PausedChild {
         );
         match self.launched.failure() {
             Some(failure) => Err(failure),
-            None => Ok(status),
+            None => status,
         }
     }
 
     /// Its status, if it has ended. Stops with it.
-    fn ended(&mut self) -> Option<i32> {
+    fn ended(&mut self) -> Option<Result<i32, StartError>> {
         loop {
             let mut status = 0;
             let flags = (WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED).bits();
@@ -68,12 +69,12 @@ impl PausedChild {
                 Ok(_) if libc::WIFSTOPPED(status) => signals::stop_self(libc::WSTOPSIG(status)),
                 Ok(_) => {
                     self.over = true;
-                    return Some(status);
+                    return Some(Ok(status));
                 }
                 // somebody else has waited for it
                 Err(_) => {
                     self.over = true;
-                    return Some(0);
+                    return Some(Err(StartError::StatusUnknown));
                 }
             }
         }
@@ -93,4 +94,18 @@ impl Drop for PausedChild {
 fn is_descendant(process: Tid, ancestor: Tid) -> bool {
     let parent = |pid: &Tid| proc::status_task(*pid, "PPid");
     std::iter::successors(Some(process), parent).take_while(|pid| pid.0 > 0).any(|pid| pid == ancestor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn child_that_something_else_reaped_has_no_status() {
+        let mut child = PausedChild::fork(&Command::new(["true"])).expect("a child");
+        assert!(child.ended().is_none(), "it waits for its place");
+        task::kill(child.pid(), libc::SIGKILL).expect("it lives");
+        wait::reap_blocking(child.pid());
+        assert!(matches!(child.ended(), Some(Err(StartError::StatusUnknown))), "and 0 would be a success");
+    }
 }

@@ -70,7 +70,7 @@ pub enum ExecError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// A cgroup did not take it.
-    #[error("the command can't be placed into its cgroup: {0}")]
+    #[error(transparent)]
     Attach(Error),
     /// The host was stopped.
     #[error(transparent)]

@@ -13,6 +13,7 @@ pub(crate) mod sched;
 pub(crate) mod seize;
 pub(crate) mod signals;
 pub(crate) mod spawn;
+mod start_error;
 pub(crate) mod task;
 pub(crate) mod timer;
 pub(crate) mod wait;
@@ -22,7 +23,7 @@ pub use command::{Command, ResourceLimit, Session, User};
 pub use filter::TracedCalls;
 pub use marking::can_mark_sockets;
 pub use signals::ForwardedSignals;
-pub use spawn::StartError;
+pub use start_error::StartError;
 
 /// The error of a call through rustix, as all the others.
 fn errno(errno: rustix::io::Errno) -> nix::errno::Errno {

@@ -23,13 +23,13 @@ const STOP_TIME: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DetachError {
     /// It is not supervised.
-    #[error("process {0} is not supervised")]
+    #[error("process {0}: not supervised")]
     Unknown(Tid),
     /// It has a filter, which would make its forks fail: it was launched here, or a rule needed one.
-    #[error("process {0} has a system call filter, which can't be taken away, so it can't be let go")]
+    #[error("process {0}: has a system call filter, which can't be taken away, so it can't be let go")]
     Filtered(Tid),
     /// Some of its tasks are in an uninterruptible wait.
-    #[error("process {0} waits inside the kernel; it is let go as soon as it comes out")]
+    #[error("process {0}: waits inside the kernel; it is let go as soon as it comes out")]
     Waits(Tid),
     /// The host was stopped.
     #[error("{}", Gone)]
