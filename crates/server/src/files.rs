@@ -1,7 +1,9 @@
 //! Reading and writing control files, and attaching tasks, as a client.
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, Error, Result as CoreResult, Tid, control_file::FileId, host::Host};
+use penfold_core::{
+    CgroupId, Engine, Error, ErrorKind, Result as CoreResult, Tid, control_file::FileId, host::Host,
+};
 use penfold_linux::process::Process;
 
 use crate::change::{EngineChange, ViewId};
@@ -100,13 +102,13 @@ impl Service {
         };
         let first = match self.request(attach) {
             // a fork of it is in flight, which the exact request settles
-            Err(failure) if failure.errno == Errno::EAGAIN => self.request_exact(attach),
+            Err(failure) if failure.kind == ErrorKind::TaskBusy => self.request_exact(attach),
             answer => answer,
         };
-        // ESRCH of a task that was there a moment ago, as one that was not: it may be a zombie by now
+        // no such task, of one that was there a moment ago, as one that was not: it may be a zombie by now
         match first {
             Ok(Some(attached)) => return Ok(attached),
-            Err(failure) if failure.errno != Errno::ESRCH => return Err(failure),
+            Err(failure) if failure.kind != ErrorKind::NoTask => return Err(failure),
             _ => {}
         }
         if !members::supervise(self, client, task)? {
@@ -114,7 +116,7 @@ impl Service {
         }
         match self.request_exact(attach) {
             Ok(Some(attached)) => Ok(attached),
-            Err(failure) if failure.errno != Errno::ESRCH => Err(failure),
+            Err(failure) if failure.kind != ErrorKind::NoTask => Err(failure),
             lost if members::supervise(self, client, task)? => {
                 Err(lost.err().unwrap_or_else(|| Error::NoTask(task).into()))
             }
@@ -141,5 +143,6 @@ fn require_admin_now(client: &Client) -> Result<(), Failure> {
     {
         return Ok(());
     }
-    Err(Failure::new(Errno::EPERM, "release_agent: this needs the administrator's rights (CAP_SYS_ADMIN)"))
+    let detail = "write is not permitted: that takes the administrator's rights (CAP_SYS_ADMIN)";
+    Err(Failure::new(ErrorKind::NotPermitted, Errno::EPERM, "release_agent", detail))
 }

@@ -91,7 +91,7 @@ fn what_can_not_run_is_told() {
     let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let refused = |exec: &ExecCall| match world.connect().call_more(exec, &[]).expect("sent").last() {
-        Some(Err(CallError::Refused(refused))) => refused.name,
+        Some(Err(CallError::Refused(failure))) => failure.errno_name(),
         other => panic!("{other:?}"),
     };
     let base = ExecCall { streams: vec![], ..call("/a", "true") };

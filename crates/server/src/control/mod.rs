@@ -15,6 +15,7 @@ mod limits;
 mod listener;
 mod messages;
 mod modules;
+mod parameters;
 mod path;
 mod replies;
 mod restrictions;

@@ -2,9 +2,10 @@
 
 use std::io;
 
-use penfold_linux::trace::StartError;
+use penfold_linux::trace::{Gone, StartError};
 
 use super::socket::SocketError;
+use crate::failure::Failure;
 
 /// Why there is no daemon.
 #[derive(Debug, thiserror::Error)]
@@ -13,15 +14,27 @@ pub enum DaemonError {
     #[error(transparent)]
     Place(#[from] SocketError),
     /// The engine does not take its controllers.
-    #[error("the controllers can't be loaded: {0}")]
+    #[error(transparent)]
     Load(penfold_core::Error),
     /// The host does not start.
     #[error(transparent)]
     Host(#[from] StartError),
     /// It was told to end before it could begin.
-    #[error("the daemon is ending")]
+    #[error("daemon: is ending")]
     Ending,
     /// A thread, a descriptor or a signal could not be had.
-    #[error("the daemon can't start: {0}")]
+    #[error("daemon: can't start: {0}")]
     System(#[from] io::Error),
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Failure {
+        match error {
+            DaemonError::Place(error) => error.into(),
+            DaemonError::Load(error) => error.into(),
+            DaemonError::Host(error) => error.into(),
+            DaemonError::Ending => Gone.into(),
+            DaemonError::System(error) => Failure::io("daemon", error).with_prefix("can't start: "),
+        }
+    }
 }

@@ -12,7 +12,16 @@ pub struct Refused {
     pub errno: i64,
     /// Name of the errno, such as ENOENT.
     pub name: String,
-    /// The object, what is wrong with it, and what to do.
+    /// The kind of the failure, such as notFound. A newer daemon may have kinds that are not documented here.
+    pub kind: String,
+    /// The object at fault, in the words of the call: an address, a control file, a number, an option.
+    pub subject: String,
+    /// What is wrong with it, and what to do.
+    pub detail: String,
+    /// The error below, such as that of a system call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Subject and detail in one line.
     pub message: String,
 }
 

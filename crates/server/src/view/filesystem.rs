@@ -16,7 +16,7 @@ use fuser::{
     Request, TimeOrNow, WriteFlags,
 };
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Error, Owner, control_file::FileId};
+use penfold_core::{CgroupId, Error, ErrorKind, Owner, control_file::FileId};
 
 use super::attributes::{FileTimes, LIFETIME, NodeFacts, attr};
 use super::directories::{self, OpenDirectory};
@@ -48,8 +48,9 @@ pub(super) fn code(errno: Errno) -> fuser::Errno {
     fuser::Errno::from_i32(errno as i32)
 }
 
+/// For the errno alone: the kernel passes no words on.
 fn refuse(errno: Errno, what: &'static str) -> Failure {
-    Failure::new(errno, what)
+    Failure::new(ErrorKind::of_system_call(errno as i32), errno, "", what)
 }
 
 fn removed(operation: &'static str) -> Failure {
@@ -218,7 +219,7 @@ impl HierarchyView {
         let changed = if truncated { set(&Client::own()) } else { self.identity.as_client(request, set) };
         match changed {
             // whoever has it open may still do this; nobody else sees it
-            Err(failure) if failure.errno == Errno::ENODEV => {
+            Err(failure) if failure.kind == ErrorKind::Removed => {
                 self.nodes.set_owner(ino.0, change(node.owner));
                 Ok(())
             }
