@@ -70,7 +70,10 @@ impl Service {
         tracing::info!(module = name, version, "loaded {}", path.display());
         let all = self.list_modules()?.into_iter();
         all.rev().find(|module| module.name == name).ok_or_else(|| {
-            Failure::new(Errno::ENOENT, format!("module {name}: loaded, and unloaded again by somebody else"))
+            Failure::new(
+                Errno::ENOENT,
+                format!("module {name}: loaded, and unloaded again by another client"),
+            )
         })
     }
 
@@ -128,8 +131,8 @@ impl Service {
                 client.caller.uid
             ),
             Trust::Nobody => {
-                "this is the engine of one penfold run, which loads the modules that it was told of \
-                              (--module) before its command, and none later"
+                "this is the engine of one penfold run, which loads the modules that --module names \
+                              before its command, and none later"
                     .to_owned()
             }
         };

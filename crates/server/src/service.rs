@@ -85,7 +85,7 @@ impl Service {
         self.shared.host.as_deref().ok_or_else(|| {
             Failure::new(
                 Errno::EOPNOTSUPP,
-                "this is the engine of one penfold run, which takes in no other processes; ask a penfold serve",
+                "this is the engine of one penfold run, which adopts no other processes; ask a penfold serve",
             )
         })
     }

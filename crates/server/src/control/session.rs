@@ -71,5 +71,5 @@ fn admit(server: &ControlServer, pid: i32) -> Result<(), Failure> {
     if inside {
         return Ok(());
     }
-    Err(Failure::new(Errno::EACCES, "this is the engine of one penfold run, for what runs in it only"))
+    Err(Failure::new(Errno::EACCES, "this is the engine of one penfold run, for processes inside it only"))
 }
