@@ -77,7 +77,7 @@ pub fn scrape(service: &Service) -> Result<String, Failure> {
     registry.register("tasks", "Supervised tasks that are members of the cgroup itself", series.tasks);
     registry.register_with_unit("cpu", "CPU time used, with the cgroups below", Unit::Seconds, series.cpu);
     registry.register("limit", "The limit that a control file sets", series.limit);
-    registry.register("used", "What is counted against a limit, with the cgroups below", series.used);
+    registry.register("used", "The amount counted against a limit, with the cgroups below", series.used);
     registry.register("peak", "The most that was ever counted against a limit", series.peak);
     registry.register("refusals", "How often a limit has refused", series.refusals);
     registry.register("cgroups_left_out", "Cgroups without series of their own", series.left_out);
