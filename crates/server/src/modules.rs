@@ -69,7 +69,7 @@ impl Service {
         tracing::info!(module = name, version, "loaded {}", path.display());
         let all = self.list_modules()?.into_iter();
         all.rev().find(|module| module.name == name).ok_or_else(|| {
-            let detail = "loaded, and unloaded again by somebody else";
+            let detail = "loaded, and unloaded again by another client";
             Failure::new(ErrorKind::NotFound, Errno::ENOENT, name, detail)
         })
     }
