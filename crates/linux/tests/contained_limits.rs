@@ -122,6 +122,9 @@ fn threads_that_are_dead_keep_no_place_from_others() {
     let sign = OutputFile::new();
     let job = EngineJob::start(&[("pids.max", "4")], &[program.path(), &sign.path().to_string_lossy()]);
     common::eventually("all threads are there", || job.read("pids.current") == "4");
+    // a thread that has not yet passed its first stop would not see the end while the tracer looks away
+    let sleeps = |task: &i32| contained::state(*task) == Some('S');
+    common::eventually("all threads have begun", || job.tasks().iter().all(sleeps));
     let (main, path) = (job.main, sign.path().to_owned());
     let looked_away = job.control.with_exact(move |_, _| {
         std::fs::write(path, "end").expect("the threads are told to end");
