@@ -35,9 +35,9 @@ impl Interested {
 
 /// Times of the same thing.
 #[derive(Debug, Clone, Default)]
-pub struct Times(Vec<Duration>);
+pub struct Durations(Vec<Duration>);
 
-impl Times {
+impl Durations {
     /// One more.
     pub fn add(&mut self, time: Duration) {
         self.0.push(time);

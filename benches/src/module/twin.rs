@@ -8,12 +8,12 @@ use penfold_core::{
 
 /// Counts forks and exits, or with `TOLD` false nothing.
 #[derive(Debug, Default)]
-pub struct Counter<const TOLD: bool> {
+pub struct ForkCounter<const TOLD: bool> {
     forks: u64,
     exits: u64,
 }
 
-impl<const TOLD: bool> Subsystem for Counter<TOLD> {
+impl<const TOLD: bool> Subsystem for ForkCounter<TOLD> {
     type State = ();
 
     const NAME: &'static str = "counter";

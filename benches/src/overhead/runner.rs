@@ -36,7 +36,7 @@ pub struct Time {
 
 /// What each variant took, round by round.
 #[derive(Debug, Clone, Default)]
-pub struct Times {
+pub struct WorkloadTimes {
     /// In the order of [`VARIANTS`].
     pub variants: [Vec<Time>; 3],
 }
@@ -57,8 +57,8 @@ const FEWEST_ROUNDS: usize = 3;
 ///
 /// # Errors
 /// When a command can't be started or fails.
-pub fn measure(penfold: &Path, workload: &Workload, bounds: Bounds) -> io::Result<Times> {
-    let mut times = Times::default();
+pub fn measure(penfold: &Path, workload: &Workload, bounds: Bounds) -> io::Result<WorkloadTimes> {
+    let mut times = WorkloadTimes::default();
     for variant in VARIANTS {
         once(penfold, workload, variant)?;
     }

@@ -1,4 +1,7 @@
-//! The controllers of penfold, one file each. Each file begins with its manual.
+//! The controllers of penfold, one file each. Each file begins with the manual of its controller: every control file,
+//! the values that it takes and the errors that it gives.
+//!
+//! The controllers know core's traits only, and no host. [`load_all`] loads all that are built in.
 #![no_std]
 #![forbid(unsafe_code)]
 

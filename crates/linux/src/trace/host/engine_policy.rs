@@ -268,7 +268,7 @@ impl Policy for EnginePolicy {
 
     fn batch_done(&mut self) {
         let Some(ChangeCallback(tell)) = &self.on_change else { return };
-        if self.engine.has_news() {
+        if self.engine.has_notifications() {
             let releases: Vec<Release> = std::iter::from_fn(|| self.engine.take_release()).collect();
             tell(releases, std::iter::from_fn(|| self.engine.take_event()).collect());
         }
