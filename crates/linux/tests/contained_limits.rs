@@ -1,4 +1,4 @@
-//! `pids.current` never exceeds `pids.max`, whenever one looks.
+//! `pids.current` never exceeds `pids.max`, at any time.
 
 mod common;
 mod contained;
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 const LIMIT: u64 = 15;
 
-/// Looks as often as it can for a second, and on a busy machine until it has looked often, and then ends the bomb. Every
-/// look is between two stops, with no fork under way.
+/// Reads the counter as often as possible for a second, and on a busy machine until it was read often. Then ends the
+/// bomb. Each read is between two stops, with no fork under way.
 fn watch_bomb<S: AsRef<str>>(argv: &[S]) {
     let job = EngineJob::start(&[("pids.max", "15")], argv);
     let (control, cgroup, main) = (job.control.clone(), job.cgroup, job.main);
@@ -66,8 +66,8 @@ time.sleep(1000)";
 }
 
 #[test]
-fn pids_current_never_exceeds_pids_max_in_bombs_of_processes_and_threads() {
-    // everything is born, dies and is killed at any moment
+fn pids_current_never_exceeds_pids_max_in_mixed_bombs() {
+    // processes and threads are born, die and are killed at any moment
     let program = compile(
         r"
         static void *thread(void *none) { if (fork() == 0) { usleep(300); _exit(0); } usleep(500); return none; }
@@ -89,8 +89,8 @@ fn pids_current_never_exceeds_pids_max_in_bombs_of_processes_and_threads() {
 }
 
 #[test]
-fn threads_that_are_dead_keep_no_place_from_others() {
-    // they are zombies, and the tracer has not looked at one, when the next is asked for
+fn dead_threads_keep_no_place_from_others() {
+    // the threads are zombies that the tracer has not looked at when the next one is made
     let program = compile(
         r#"
         static volatile int end, ids[3];
@@ -122,6 +122,9 @@ fn threads_that_are_dead_keep_no_place_from_others() {
     let sign = OutputFile::new();
     let job = EngineJob::start(&[("pids.max", "4")], &[program.path(), &sign.path().to_string_lossy()]);
     common::eventually("all threads are there", || job.read("pids.current") == "4");
+    // a thread that has not yet passed its first stop would not see the end while the tracer looks away
+    let sleeps = |task: &i32| contained::state(*task) == Some('S');
+    common::eventually("all threads have begun", || job.tasks().iter().all(sleeps));
     let (main, path) = (job.main, sign.path().to_owned());
     let looked_away = job.control.with_exact(move |_, _| {
         std::fs::write(path, "end").expect("the threads are told to end");
@@ -133,7 +136,7 @@ fn threads_that_are_dead_keep_no_place_from_others() {
 }
 
 #[test]
-fn a_limit_may_be_changed_while_the_command_runs() {
+fn limit_may_be_changed_while_the_command_runs() {
     let program = compile(
         r"
         int main(void) {

@@ -1,6 +1,6 @@
-//! The promise of core's hot path: a fork copies the number of a css_set and asks for no memory.
+//! The promise of core's hot path: a fork copies the number of a css_set and allocates no memory.
 //!
-//! Here and not beside core, because counting what is allocated takes `unsafe`.
+//! The test is here and not beside core, because counting allocations takes `unsafe`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -49,7 +49,7 @@ fn allocations(work: impl FnOnce()) -> u64 {
 
 const TASKS: usize = 64;
 
-/// A host that keeps its tasks in a table of fixed size, so that all that is counted is core's.
+/// A host that keeps its tasks in a table of fixed size, so that all counted allocations are core's.
 struct FixedTable([Option<CssSetId>; TASKS]);
 
 fn at(task: Tid) -> usize {
@@ -133,7 +133,7 @@ fn usage(engine: &mut Engine, host: &mut FixedTable, cgroup: CgroupId) -> String
 }
 
 #[test]
-fn a_fork_between_tasks_of_one_css_set_allocates_nothing() {
+fn fork_within_one_css_set_allocates_nothing() {
     let (mut engine, mut host, parent, cgroup) = world();
     let set = host.css_set(parent).expect("it has one");
     let forks = allocations(|| {
@@ -149,7 +149,7 @@ fn a_fork_between_tasks_of_one_css_set_allocates_nothing() {
         engine.cancel_fork(&mut host, charge);
     });
     let used = CpuTime { user: 1, system: 1 };
-    // the first time on a CPU makes room for it
+    // the first charge on a CPU allocates
     engine.charge_cpu(set, 3, used);
     let time = allocations(|| engine.charge_cpu(set, 3, used));
     let deaths = allocations(|| {

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use penfold_linux::trace::{Handle, Job, Tid};
 
-/// A child that counts, and a parent that watches it as a shell does; both tell in a shared page.
+/// A child that counts, and a parent that watches it as a shell does. Both write to a shared page.
 const WATCHED: &str = r"
     struct page { volatile long child, counter, handled, stops, continues, dead, children; } *page;
     static void handler(int signal) { (void)signal; page->handled++; }
@@ -97,7 +97,7 @@ impl WatchedCommand {
 }
 
 #[test]
-fn nothing_runs_and_nobody_sees() {
+fn frozen_task_does_not_run_and_its_parent_sees_nothing() {
     let mut watched = WatchedCommand::start(None);
     for round in 1..=20 {
         watched.freeze();
@@ -138,7 +138,7 @@ fn group_stop_is_seen_by_the_parent_and_outlives_a_freeze() {
 }
 
 #[test]
-fn stopped_while_frozen() {
+fn stop_of_a_frozen_task_takes_effect_at_thaw() {
     let mut watched = WatchedCommand::start(None);
     watched.freeze();
     watched.signal(Signal::SIGSTOP);
@@ -152,14 +152,14 @@ fn stopped_while_frozen() {
 }
 
 #[test]
-fn a_frozen_task_can_be_killed() {
+fn frozen_task_can_be_killed() {
     let mut watched = WatchedCommand::start(None);
     watched.freeze();
     watched.end();
 }
 
 #[test]
-fn frozen_in_the_midst_of_forks() {
+fn frozen_task_has_no_fork_in_flight() {
     let mut watched = WatchedCommand::start(Some("forks"));
     for _ in 0..50 {
         watched.freeze();
@@ -182,7 +182,7 @@ fn children_are_born_frozen() {
     watched.handle.call(|_, count| count.frozen = true).unwrap();
     let main = watched.job.as_ref().unwrap().main();
     let child = watched.child;
-    // that nothing counts says little: on a busy machine the child may wait for a CPU
+    // a counter that stands still proves little: on a busy machine the child may wait for a CPU
     eventually("a child stays at its first stop", || {
         let frozen = watched.handle.call(move |supervisor, _| {
             let born = supervisor.tasks.ids().into_iter().find(|tid| ![main, child].contains(tid));
@@ -205,7 +205,7 @@ fn children_are_born_frozen() {
 }
 
 #[test]
-fn a_process_that_waits_for_its_vfork_child_counts_as_frozen() {
+fn process_waiting_for_its_vfork_child_counts_as_frozen() {
     let program =
         compile(r"int main(void) { if (vfork() == 0) { usleep(300000); _exit(0); } for (;;) pause(); }");
     let job = start(&[program.path()], veto(), CheckingPolicy::default());

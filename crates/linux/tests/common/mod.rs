@@ -1,4 +1,4 @@
-//! What the tests of the trace host share: a policy that counts, and small C programs.
+//! The shared parts of the tests of the trace host: a policy that counts, and small C programs.
 #![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use penfold_linux::trace::{
     TraceOptions,
 };
 
-/// Counts, limits, and checks that what it is told makes sense.
+/// A policy that counts, limits, and checks that the calls of its methods are consistent.
 #[derive(Debug)]
 pub struct CheckingPolicy {
     pub limit: usize,
@@ -161,7 +161,7 @@ pub fn start<S: AsRef<str>>(
     Job::start(command, options, policy).expect("the job starts")
 }
 
-/// Runs to the end; checks that nothing is left over.
+/// Runs a command to its end, and checks that nothing is left over.
 pub fn run<S: AsRef<str>>(
     argv: &[S],
     options: TraceOptions,
@@ -180,7 +180,7 @@ pub fn shell(script: &str) -> Vec<String> {
     ["sh", "-c", script].map(str::to_owned).to_vec()
 }
 
-/// The exit code; panics with the rest of the story when it was killed.
+/// The exit code. Panics with the outcome if a signal has ended the command.
 pub fn code(outcome: &JobOutcome<CheckingPolicy>) -> i32 {
     match &outcome.status {
         Ok(status) if libc::WIFEXITED(*status) => libc::WEXITSTATUS(*status),
@@ -193,7 +193,7 @@ pub fn start_error<S: AsRef<str>>(argv: &[S]) -> StartError {
     outcome.status.expect_err("the command does not exist")
 }
 
-/// A compiled C program; its files go with it.
+/// A compiled C program. Its files are removed on drop.
 pub struct CProgram(PathBuf);
 
 impl CProgram {
@@ -250,7 +250,7 @@ pub fn compile(source: &str) -> CProgram {
     CProgram(base)
 }
 
-/// A file that programs inside can write to.
+/// A file that programs of a job can write to. It is removed on drop.
 pub struct OutputFile(PathBuf);
 
 impl OutputFile {
@@ -277,13 +277,13 @@ impl Drop for OutputFile {
     }
 }
 
-/// A copy of a program where everybody may execute it; it goes with this.
+/// A copy of a program that every user may execute. It is removed on drop.
 pub struct ProgramCopy(PathBuf);
 
 impl ProgramCopy {
     pub fn of(program: &Path) -> Self {
         let path = std::env::temp_dir().join(format!("penfold-copy-{}", process::id()));
-        // not by this process: a child of another thread would hold it open for writing, "Text file busy"
+        // by cp(1): a child of another thread would hold a file of this process open for writing, "Text file busy"
         let copied = process::Command::new("cp").arg(program).arg(&path).status();
         assert!(copied.expect("run cp").success());
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -311,7 +311,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// The policy's numbers, exact.
+/// The policy's counts, exact.
 pub fn look<R>(handle: &Handle<CheckingPolicy>, question: impl FnOnce(&CheckingPolicy) -> R) -> R {
     handle.with_exact(|_, count| question(count)).expect("the job runs")
 }

@@ -1,4 +1,4 @@
-//! A job with an engine and all controllers, and a watchdog: for tests that look inside while it runs.
+//! A job with an engine, all controllers and a watchdog, for tests that observe it while it runs.
 #![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
 
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl EngineJob {
         EngineJob::start_with(&[Capability::ForkVeto], settings, argv)
     }
 
-    /// The same with what is arranged for beyond what the settings need.
+    /// Starts a command with these settings, and reserves these capabilities beyond those that the settings need.
     pub fn start_with<S: AsRef<str>>(
         needs: &[Capability],
         settings: &[(&str, &str)],
@@ -87,7 +87,7 @@ impl EngineJob {
         written.expect("the job runs").expect("it is taken");
     }
 
-    /// All tasks of the cgroup and below, by their ids.
+    /// The ids of all tasks of the cgroup and below.
     pub fn tasks(&self) -> Vec<i32> {
         let listed = self.read("tasks");
         listed.lines().map(|line| line.parse().expect("a task id")).collect()
@@ -125,13 +125,13 @@ fn watch(main: i32, ended: Arc<AtomicBool>) {
     });
 }
 
-/// What `/proc` tells of a task after its name: its state first.
+/// The fields of `/proc/PID/stat` behind the name: the state first.
 fn stat(task: i32) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{task}/stat")).ok()?;
     Some(stat.rsplit_once(") ")?.1.to_owned())
 }
 
-/// Such as `t` for one that its tracer holds.
+/// The state letter, such as `t` for a task that its tracer holds.
 pub fn state(task: i32) -> Option<char> {
     stat(task)?.chars().next()
 }
@@ -142,7 +142,7 @@ pub fn ticks(task: i32) -> Option<u64> {
     Some(stat.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
 }
 
-/// Nanoseconds that a task has run on a CPU.
+/// The time that a task has run on a CPU, in nanoseconds.
 pub fn run_time(task: i32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{task}/schedstat")).ok()?;
     stat.split_whitespace().next()?.parse().ok()

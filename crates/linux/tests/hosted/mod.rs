@@ -70,12 +70,12 @@ impl TestHost {
 
 impl Drop for TestHost {
     fn drop(&mut self) {
-        // a test may have stopped it
+        // a test may have stopped the host
         let _ = self.host.stop(AtEnd::Kill);
     }
 }
 
-/// A process that nobody here has started: an orphan, with its standard output on our pipe. Killed in the end.
+/// A process that this one has not started: an orphan with its standard output on a pipe. Killed on drop.
 pub struct OutsideProcess {
     pub pid: i32,
     pub output: BufReader<std::process::ChildStdout>,
@@ -96,7 +96,7 @@ impl OutsideProcess {
         outside
     }
 
-    /// The next line that it prints.
+    /// The next line that the process prints.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("it prints");
@@ -110,7 +110,7 @@ impl OutsideProcess {
 
 impl Drop for OutsideProcess {
     fn drop(&mut self) {
-        // with its session; of 0 the group would be our own
+        // with its session; group 0 would be the own one
         if self.pid == 0 {
             return;
         }
@@ -139,7 +139,7 @@ pub fn children(pid: i32) -> Vec<i32> {
 
 pub const PYTHON: &str = "/usr/bin/python3";
 
-/// For each USR1: forks until it is refused, or fifty times; says how often and why it stopped.
+/// A program that forks at each USR1 until it is refused, or fifty times, and prints how often and why it stopped.
 pub const FORKER: &str = "
 import errno, os, signal, sys, time
 def fill(*_):
@@ -157,14 +157,14 @@ signal.alarm(60)
 print('ready', flush=True)
 while True: time.sleep(0.02)";
 
-/// A Python program that has said so.
+/// Starts a Python program and waits until it prints that it is ready.
 pub fn ready(program: &str) -> OutsideProcess {
     let mut outside = OutsideProcess::start(&[PYTHON, "-c", program]);
     assert_eq!(outside.line(), "ready");
     outside
 }
 
-/// What it says to USR1.
+/// The line that the program prints after USR1.
 pub fn tell(outside: &mut OutsideProcess) -> String {
     outside.kill(Signal::SIGUSR1);
     outside.line()
