@@ -1,4 +1,4 @@
-//! A mount namespace with a daemon in it, where mount(8) knows penfold, and nothing of which stays.
+//! A mount namespace with a daemon, in which mount(8) knows penfold. Nothing of the namespace outlives the test.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{PENFOLD, Scratch, have, is_root, skipped};
+use crate::common::{PENFOLD, ScratchDir, have, is_root, skipped};
 
-/// What a world is made with.
+/// The script that prepares a namespace.
 ///
 /// The helpers of mount(8) go into a copy of /usr/sbin that only this namespace sees, and a program that waits keeps
-/// the namespace.
+/// the namespace alive.
 const FOUNDATION: &str = r#"
 set -e
 mount --make-rprivate /
@@ -29,23 +29,23 @@ echo ready
 exec sleep 1000
 "#;
 
-/// A private world. When it is dropped all its processes are killed and its mounts go with them.
-pub(crate) struct World {
-    scratch: Scratch,
+/// A private mount namespace. On drop all its processes are killed, and its mounts go with them.
+pub(crate) struct MountNamespace {
+    scratch: ScratchDir,
     holder: Child,
     daemon: Option<Child>,
     started: Vec<Child>,
 }
 
-/// What ran, with its outputs as text.
-pub(crate) struct Ran {
+/// A program that has ended, with its outputs as text.
+pub(crate) struct ProgramResult {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     what: String,
 }
 
-impl Ran {
+impl ProgramResult {
     fn new(command: &Command, output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
@@ -55,19 +55,19 @@ impl Ran {
         }
     }
 
-    /// Outputs that were collected together.
+    /// The result of a program whose outputs were collected together.
     pub(crate) fn of(code: i32, said: String, what: String) -> Self {
         Self { code, stdout: said, stderr: String::new(), what }
     }
 
-    /// Its standard output, if it succeeded.
+    /// The standard output of a program that must have succeeded.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
         assert!(self.code == 0, "{}: {}\n{}{}", self.what, self.code, self.stdout, self.stderr);
         self.stdout
     }
 
-    /// What it said, if it failed: its standard error, where that was collected alone.
+    /// The message of a program that must have failed: its standard error, or all output if collected together.
     #[track_caller]
     pub(crate) fn failed(self) -> String {
         assert!(self.code != 0, "{}: succeeded\n{}{}", self.what, self.stdout, self.stderr);
@@ -75,7 +75,7 @@ impl Ran {
     }
 }
 
-/// The preload library, built as cargo builds it: that a test of the program wants it is no reason for cargo to do so.
+/// The path of the preload library. It is built here, since cargo does not build the library for tests of the program.
 pub(crate) fn preload_library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -89,13 +89,14 @@ pub(crate) fn preload_library() -> &'static Path {
     })
 }
 
-impl World {
-    /// `None`, with a reason printed, where there can't be one: only root may make mounts.
+impl MountNamespace {
+    /// Makes a namespace with a daemon. `None`, with a printed reason, without root or /dev/fuse.
     pub(crate) fn new() -> Option<Self> {
-        Self::foundation().map(|world| if Self::is_kernels() { world } else { world.with_daemon() })
+        Self::foundation()
+            .map(|namespace| if Self::is_kernels() { namespace } else { namespace.with_daemon() })
     }
 
-    /// Whether the kernel's own cgroup v1 is to answer, to see whether what the tests expect is right.
+    /// Whether the kernel's own cgroup v1 answers instead of penfold, to check that the tests expect the right answers.
     pub(crate) fn is_kernels() -> bool {
         std::env::var("PENFOLD_SESSIONS").as_deref() == Ok("kernel")
     }
@@ -105,7 +106,7 @@ impl World {
             skipped("mount namespaces need root, the file view /dev/fuse");
             return None;
         }
-        let scratch = Scratch::new();
+        let scratch = ScratchDir::new();
         let mut holder = Command::new("unshare")
             .args(["--mount", "sh", "-c", FOUNDATION])
             .arg(scratch.path())
@@ -140,17 +141,17 @@ impl World {
         self.scratch.path().join("control")
     }
 
-    /// A directory for the test, gone afterwards.
+    /// A directory for the test, removed afterwards.
     pub(crate) fn directory(&self) -> &Path {
         self.scratch.path()
     }
 
-    /// What the daemon said.
+    /// The daemon's log.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.scratch.path().join("log")).unwrap_or_default()
     }
 
-    /// A command that will run in this world.
+    /// A command that will run in this namespace.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--mount=/proc/{}/ns/mnt", self.holder.id())).arg("--").arg(program);
@@ -164,20 +165,20 @@ impl World {
         &self,
         program: impl AsRef<OsStr>,
         arguments: impl IntoIterator<Item = S>,
-    ) -> Ran {
+    ) -> ProgramResult {
         let mut command = self.command("timeout");
         command.args(["--kill-after=1", "30"]).arg(program).args(arguments);
         let output = command.stdin(Stdio::null()).output().expect("run nsenter");
-        Ran::new(&command, output)
+        ProgramResult::new(&command, output)
     }
 
-    /// Runs a script to its end; its output.
+    /// Runs a script that must succeed, and returns its output.
     #[track_caller]
     pub(crate) fn script(&self, script: &str) -> String {
         self.run("sh", ["-ec", script]).ok()
     }
 
-    /// Starts a program that stays; killed at the end.
+    /// Starts a program that goes on; it is killed at the end of the test.
     pub(crate) fn start<S: AsRef<OsStr>>(&mut self, words: impl IntoIterator<Item = S>) -> Pid {
         let mut command = self.command("setsid");
         let child = command.args(words).stdin(Stdio::null()).spawn().expect("run nsenter");
@@ -186,14 +187,14 @@ impl World {
         pid
     }
 
-    /// Mounts a hierarchy as mount(8) does it, below /sys/fs/cgroup.
+    /// Mounts a hierarchy below /sys/fs/cgroup with mount(8), and returns the mount point.
     pub(crate) fn mount(&self, name: &str, options: &str) -> String {
         let point = format!("/sys/fs/cgroup/{name}");
         self.script(&format!("mkdir {point}; mount -t cgroup -o {options} {name} {point}"));
         point
     }
 
-    /// Where penfold's texts for /proc are mounted.
+    /// The mount point of penfold's texts for /proc.
     pub(crate) fn proc(&self) -> String {
         if Self::is_kernels() {
             return "/proc".to_owned();
@@ -205,14 +206,14 @@ impl World {
         point
     }
 
-    /// A file as a program in this world reads it, without the newline at the end.
+    /// A file as a program in this namespace reads it, without the newline at the end.
     #[track_caller]
     pub(crate) fn read(&self, path: &str) -> String {
         self.run("cat", [path]).ok().trim_end().to_owned()
     }
 }
 
-impl Drop for World {
+impl Drop for MountNamespace {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the daemon said:\n{}", self.log());

@@ -1,7 +1,7 @@
-//! Open files on their way from one operator to the other, so that opener and writer differ.
+//! Passes open files from one operator to the other, so that opener and writer differ.
 
 use super::operation::Operator;
-use super::reading::Opened;
+use super::reading::OpenedFile;
 use nix::errno::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -17,27 +17,27 @@ use std::path::PathBuf;
 
 const SPACE: usize = rustix::cmsg_space!(ScmRights(1));
 
-/// Where an operator takes open files, and the way to the other one.
-pub(super) struct Door {
+/// The socket at which an operator receives open files, and the path of the other operator's.
+pub(super) struct FdRelay {
     listener: UnixListener,
     other: PathBuf,
 }
 
-impl Door {
-    /// Opens the door of `operator`, in a directory that both share.
-    pub(super) fn open(operator: Operator, home: PathBuf) -> io::Result<Self> {
+impl FdRelay {
+    /// Makes the socket of `operator` in a directory that both share.
+    pub(super) fn open(operator: Operator, work_dir: PathBuf) -> io::Result<Self> {
         let other = match operator {
             Operator::Root => Operator::User,
             Operator::User => Operator::Root,
         };
-        let own = home.join(format!("door_{}", operator.name()));
+        let own = work_dir.join(format!("relay_{}", operator.name()));
         let listener = UnixListener::bind(&own)?;
         set_permissions(&own, Permissions::from_mode(0o777))?;
-        Ok(Self { listener, other: home.join(format!("door_{}", other.name())) })
+        Ok(Self { listener, other: work_dir.join(format!("relay_{}", other.name())) })
     }
 
-    /// Sends a copy; it waits at the other door until it is taken.
-    pub(super) fn send(&self, opened: &Opened) -> nix::Result<()> {
+    /// Sends a copy of an open file, which waits at the other socket until it is received.
+    pub(super) fn send(&self, opened: &OpenedFile) -> nix::Result<()> {
         let stream = UnixStream::connect(&self.other).map_err(crate::ops::errno)?;
         let mut space = [MaybeUninit::uninit(); SPACE];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -48,8 +48,8 @@ impl Door {
         Ok(())
     }
 
-    /// Takes what was sent. EPROTO when something else came.
-    pub(super) fn receive(&self) -> nix::Result<Opened> {
+    /// Receives an open file. `EPROTO` for a message without one.
+    pub(super) fn receive(&self) -> nix::Result<OpenedFile> {
         let (stream, _) = self.listener.accept().map_err(crate::ops::errno)?;
         let mut space = [MaybeUninit::uninit(); SPACE];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -61,7 +61,7 @@ impl Door {
                 && let Some(fd) = fds.next()
             {
                 let [members, root, state] = facts.map(|fact| fact == 1);
-                return Ok(Opened { fd, members, root, state });
+                return Ok(OpenedFile { fd, members, root, state });
             }
         }
         Err(Errno::EPROTO)

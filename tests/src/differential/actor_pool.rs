@@ -1,8 +1,8 @@
 //! The actors of one side.
 
-use super::actor::{Ask, Hello, Reply, reap};
+use super::actor::{ActorHello, ActorReply, ActorRequest, reap};
 use super::operation::Act;
-use super::outcome::Outcome;
+use super::outcome::OperationOutcome;
 use super::process;
 use super::wire;
 use nix::errno::Errno;
@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// How an actor is.
+/// Whether an actor lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
+enum ActorLife {
     Alive,
     Zombie,
     Gone,
@@ -29,35 +29,35 @@ enum Life {
 #[derive(Debug)]
 struct Actor {
     pid: i32,
-    life: Life,
+    life: ActorLife,
     parent: Option<String>,
     stream: Option<BufReader<UnixStream>>,
     threads: BTreeMap<String, i32>,
-    /// What it was asked and has not done yet, because it is frozen.
+    /// The act that the actor has not finished yet, because it is frozen.
     pending: Option<Act>,
-    /// What it has answered to that.
-    reply: Option<Reply>,
+    /// The reply to the pending act.
+    reply: Option<ActorReply>,
 }
 
-/// The actors of one side, by name, and where new ones report.
+/// The actors of one side, by name, and the socket at which new ones report.
 #[derive(Debug)]
-pub(super) struct Cast {
+pub(super) struct ActorPool {
     listener: UnixListener,
     socket: PathBuf,
-    /// What runs an actor's command line: the helper program itself, or something that starts it inside.
+    /// The words before an actor's arguments: the helper program, perhaps behind a program that starts it in a cgroup.
     launcher: Vec<PathBuf>,
     actors: BTreeMap<String, Actor>,
-    /// Where there may be frozen groups.
+    /// The directory in which there may be frozen groups.
     freezer: Option<PathBuf>,
-    /// Must no process end or execute while it has a frozen thread?
+    /// Whether a process with a frozen thread must neither end nor execute.
     spares_frozen: bool,
-    /// Who reported before anybody asked for it.
+    /// Connections of actors that have reported and are not in `actors` yet, by pid.
     early: HashMap<i32, BufReader<UnixStream>>,
 }
 
-impl Cast {
-    pub(super) fn new(home: &Path, launcher: Vec<PathBuf>) -> io::Result<Self> {
-        let socket = home.join("actors");
+impl ActorPool {
+    pub(super) fn new(work_dir: &Path, launcher: Vec<PathBuf>) -> io::Result<Self> {
+        let socket = work_dir.join("actors");
         let listener = UnixListener::bind(&socket)?;
         listener.set_nonblocking(true)?;
         std::fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
@@ -72,12 +72,12 @@ impl Cast {
         })
     }
 
-    /// Skips what would end a frozen thread of a process from now on.
+    /// From now on skips acts that would end a frozen thread of a process.
     pub(super) fn spare_frozen(&mut self) {
         self.spares_frozen = true;
     }
 
-    /// Says where there may be frozen groups.
+    /// Begins a sequence with frozen groups only in this directory.
     pub(super) fn begin(&mut self, freezer: Option<PathBuf>) {
         self.freezer = freezer;
     }
@@ -108,53 +108,53 @@ impl Cast {
         }
     }
 
-    /// Does something; an I/O error is one of the test's own.
-    pub(super) fn act(&mut self, name: &str, act: &Act) -> io::Result<Outcome> {
+    /// Performs an act. An I/O error is an error of the test itself.
+    pub(super) fn act(&mut self, name: &str, act: &Act) -> io::Result<OperationOutcome> {
         match act {
             Act::Start { user } => return self.start(name, *user),
             Act::Reap => return self.reap(name),
             Act::Look => return Ok(self.look(name)),
             _ => {}
         }
-        let Some(actor) = self.actors.get(name) else { return Ok(Outcome::Skipped) };
-        if actor.life != Life::Alive || actor.pending.is_some() {
-            return Ok(Outcome::Skipped);
+        let Some(actor) = self.actors.get(name) else { return Ok(OperationOutcome::Skipped) };
+        if actor.life != ActorLife::Alive || actor.pending.is_some() {
+            return Ok(OperationOutcome::Skipped);
         }
         let ends_threads = matches!(act, Act::Exit | Act::Exec { .. }) && !actor.threads.is_empty();
         if self.spares_frozen && ends_threads && self.has_frozen_thread(actor) {
-            return Ok(Outcome::Skipped);
+            return Ok(OperationOutcome::Skipped);
         }
         let thread = |thread: &String| actor.threads.get(thread).copied();
-        let ask = match act {
-            Act::Fork { .. } => Ask::Fork,
-            Act::Thread { .. } => Ask::Thread,
+        let request = match act {
+            Act::Fork { .. } => ActorRequest::Fork,
+            Act::Thread { .. } => ActorRequest::Thread,
             Act::EndThread { thread: t } => match thread(t) {
-                Some(tid) => Ask::EndThread(tid),
-                None => return Ok(Outcome::Skipped),
+                Some(tid) => ActorRequest::EndThread(tid),
+                None => return Ok(OperationOutcome::Skipped),
             },
-            Act::Exec { thread: None } => Ask::Exec(None),
+            Act::Exec { thread: None } => ActorRequest::Exec(None),
             Act::Exec { thread: Some(t) } => match thread(t) {
-                Some(tid) => Ask::Exec(Some(tid)),
-                None => return Ok(Outcome::Skipped),
+                Some(tid) => ActorRequest::Exec(Some(tid)),
+                None => return Ok(OperationOutcome::Skipped),
             },
-            Act::Exit => Ask::Exit,
-            Act::SetAffinity { cpus } => Ask::SetAffinity(cpus.clone()),
-            Act::Burn => Ask::Burn,
+            Act::Exit => ActorRequest::Exit,
+            Act::SetAffinity { cpus } => ActorRequest::SetAffinity(cpus.clone()),
+            Act::Burn => ActorRequest::Burn,
             Act::Start { .. } | Act::Reap | Act::Look => unreachable!("done above"),
         };
-        self.ask(name, ask, act)
+        self.send_request(name, request, act)
     }
 
-    /// Asks, and waits for what comes of it.
-    fn ask(&mut self, name: &str, ask: Ask, act: &Act) -> io::Result<Outcome> {
+    /// Sends a request and waits for its outcome.
+    fn send_request(&mut self, name: &str, request: ActorRequest, act: &Act) -> io::Result<OperationOutcome> {
         let actor = self.actors.get_mut(name).expect("the caller has it");
         let stream = actor.stream.as_mut().expect("an actor that lives has a connection");
-        wire::put(stream.get_mut(), &ask)?;
+        wire::put(stream.get_mut(), &request)?;
         actor.pending = Some(act.clone());
         self.finish(name)
     }
 
-    /// Asks all that were frozen whether they have done what they were asked.
+    /// Finishes the pending acts of actors that were frozen, and returns a line for each.
     pub(super) fn catch_up(&mut self) -> io::Result<Vec<String>> {
         let waiting: Vec<_> =
             self.actors.iter().filter(|(_, a)| a.pending.is_some()).map(|(n, _)| n.clone()).collect();
@@ -166,8 +166,8 @@ impl Cast {
         Ok(lines)
     }
 
-    /// Waits for what an actor was asked, unless a thread that has to do it is frozen.
-    fn finish(&mut self, name: &str) -> io::Result<Outcome> {
+    /// Waits for the pending act of an actor, unless a thread that the act needs is frozen.
+    fn finish(&mut self, name: &str) -> io::Result<OperationOutcome> {
         let (mut polls, mut frozen) = (0, false);
         let came = process::wait_until(|| {
             polls += 1;
@@ -177,7 +177,7 @@ impl Cast {
             }
         });
         if frozen {
-            return Ok(Outcome::Stuck);
+            return Ok(OperationOutcome::Stuck);
         }
         let actor = self.actors.get_mut(name).expect("the caller has it");
         let (pid, act) = (actor.pid, actor.pending.take().expect("something is under way"));
@@ -187,20 +187,22 @@ impl Cast {
             return Err(io::Error::other(format!("{name} does not answer {act:?}: {threads}")));
         }
         match (act, reply) {
-            (_, Some(Reply::Failed(raw))) => return Ok(Outcome::failed(Errno::from_raw(raw))),
-            (Act::Exit, _) => self.buried(name),
+            (_, Some(ActorReply::Failed(raw))) => return Ok(OperationOutcome::failed(Errno::from_raw(raw))),
+            (Act::Exit, _) => self.mark_zombie(name),
             (Act::Exec { .. }, _) => {
                 actor.stream = self.early.remove(&pid);
                 actor.threads.clear();
             }
-            (Act::Thread { thread }, Some(Reply::Task(tid))) => drop(actor.threads.insert(thread, tid)),
-            (Act::Fork { child }, Some(Reply::Task(pid))) => self.join(&child, pid, Some(name.to_owned()))?,
+            (Act::Thread { thread }, Some(ActorReply::Task(tid))) => drop(actor.threads.insert(thread, tid)),
+            (Act::Fork { child }, Some(ActorReply::Task(pid))) => {
+                self.join(&child, pid, Some(name.to_owned()))?;
+            }
             _ => {}
         }
-        Ok(Outcome::Done)
+        Ok(OperationOutcome::Done)
     }
 
-    /// The threads without which an actor can't do what it was asked.
+    /// The threads without which an actor can't finish its pending act.
     fn needed(&self, name: &str) -> Vec<i32> {
         let actor = &self.actors[name];
         let mut needed = vec![actor.pid];
@@ -218,7 +220,7 @@ impl Cast {
         self.accept();
         let actor = &self.actors[name];
         match (&actor.pending, &actor.reply) {
-            (_, Some(Reply::Failed(_))) => true,
+            (_, Some(ActorReply::Failed(_))) => true,
             (Some(Act::Exit), _) => process::is_zombie(actor.pid),
             (Some(Act::Exec { .. }), _) => {
                 let gone = actor.threads.values().all(|tid| !is_thread_of(*tid, actor.pid));
@@ -231,7 +233,7 @@ impl Cast {
         }
     }
 
-    /// Takes the reply of an actor if it is there.
+    /// Reads the reply of an actor, if there is one.
     fn poll(&mut self, name: &str) {
         let Some(actor) = self.actors.get_mut(name) else { return };
         let Some(stream) = actor.stream.as_mut() else { return };
@@ -246,13 +248,13 @@ impl Cast {
         while let Ok((stream, _)) = self.listener.accept() {
             let _ = stream.set_nonblocking(false);
             let mut stream = BufReader::new(stream);
-            if let Ok(Hello { pid }) = wire::get(&mut stream) {
+            if let Ok(ActorHello { pid }) = wire::get(&mut stream) {
                 self.early.insert(pid, stream);
             }
         }
     }
 
-    /// Takes a new actor in when it has reported.
+    /// Waits until a new actor has reported, and adds it.
     fn join(&mut self, name: &str, pid: i32, parent: Option<String>) -> io::Result<()> {
         let came = process::wait_until(|| {
             self.accept();
@@ -262,15 +264,15 @@ impl Cast {
             return Err(io::Error::other(format!("{name} ({pid}) does not report")));
         }
         let stream = self.early.remove(&pid);
-        let life = Life::Alive;
+        let life = ActorLife::Alive;
         let actor = Actor { pid, life, parent, stream, threads: BTreeMap::new(), pending: None, reply: None };
         self.actors.insert(name.to_owned(), actor);
         Ok(())
     }
 
-    fn start(&mut self, name: &str, user: bool) -> io::Result<Outcome> {
+    fn start(&mut self, name: &str, user: bool) -> io::Result<OperationOutcome> {
         if self.actors.contains_key(name) {
-            return Ok(Outcome::Skipped);
+            return Ok(OperationOutcome::Skipped);
         }
         let mut command = Command::new(&self.launcher[0]);
         command.args(&self.launcher[1..]).arg("actor").arg(&self.socket).arg(if user {
@@ -280,13 +282,13 @@ impl Cast {
         });
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         self.join(name, child.id().cast_signed(), None)?;
-        Ok(Outcome::Done)
+        Ok(OperationOutcome::Done)
     }
 
-    /// What a death means for the actor and for its children, which get another parent.
-    fn buried(&mut self, name: &str) {
+    /// Notes the death of an actor, whose children get another parent.
+    fn mark_zombie(&mut self, name: &str) {
         if let Some(actor) = self.actors.get_mut(name) {
-            actor.life = Life::Zombie;
+            actor.life = ActorLife::Zombie;
             actor.stream = None;
         }
         for child in self.actors.values_mut().filter(|a| a.parent.as_deref() == Some(name)) {
@@ -294,62 +296,66 @@ impl Cast {
         }
     }
 
-    fn reap(&mut self, name: &str) -> io::Result<Outcome> {
-        let Some(actor) = self.actors.get(name) else { return Ok(Outcome::Skipped) };
+    fn reap(&mut self, name: &str) -> io::Result<OperationOutcome> {
+        let Some(actor) = self.actors.get(name) else { return Ok(OperationOutcome::Skipped) };
         let (pid, parent) = (actor.pid, actor.parent.clone());
-        if actor.life != Life::Zombie {
-            return Ok(Outcome::Skipped);
+        if actor.life != ActorLife::Zombie {
+            return Ok(OperationOutcome::Skipped);
         }
         if let Some(parent) = parent {
             let actor = &self.actors[&parent];
             if actor.pending.is_some() || self.is_frozen(actor.pid) {
-                return Ok(Outcome::Skipped);
+                return Ok(OperationOutcome::Skipped);
             }
             let outcome = self.ask_to_reap(&parent, pid)?;
-            if outcome != Outcome::Done {
+            if outcome != OperationOutcome::Done {
                 return Ok(outcome);
             }
         } else {
             reap(Pid::from_raw(pid))?;
         }
-        self.actors.get_mut(name).expect("still there").life = Life::Gone;
-        Ok(Outcome::Done)
+        self.actors.get_mut(name).expect("still there").life = ActorLife::Gone;
+        Ok(OperationOutcome::Done)
     }
 
-    fn ask_to_reap(&mut self, parent: &str, pid: i32) -> io::Result<Outcome> {
+    fn ask_to_reap(&mut self, parent: &str, pid: i32) -> io::Result<OperationOutcome> {
         let stream = self.actors.get_mut(parent).and_then(|a| a.stream.as_mut());
-        let Some(stream) = stream else { return Ok(Outcome::Skipped) };
-        wire::put(stream.get_mut(), &Ask::Reap(pid))?;
+        let Some(stream) = stream else { return Ok(OperationOutcome::Skipped) };
+        wire::put(stream.get_mut(), &ActorRequest::Reap(pid))?;
         match wire::get(stream)? {
-            Reply::Failed(raw) => Ok(Outcome::failed(Errno::from_raw(raw))),
-            Reply::Done | Reply::Task(_) => Ok(Outcome::Done),
+            ActorReply::Failed(raw) => Ok(OperationOutcome::failed(Errno::from_raw(raw))),
+            ActorReply::Done | ActorReply::Task(_) => Ok(OperationOutcome::Done),
         }
     }
 
-    fn look(&self, name: &str) -> Outcome {
-        let Some(actor) = self.actors.get(name) else { return Outcome::Skipped };
-        if actor.life == Life::Gone {
-            return Outcome::Skipped; // the number may be somebody else's by now
+    fn look(&self, name: &str) -> OperationOutcome {
+        let Some(actor) = self.actors.get(name) else { return OperationOutcome::Skipped };
+        if actor.life == ActorLife::Gone {
+            return OperationOutcome::Skipped; // another process may have the number by now
         }
         let line = |name: &str, tid| {
             let state = process::settled_state(tid, self.is_frozen(tid));
             format!("{name} {state} {}", process::affinity(tid))
         };
         let mut lines = vec![line(name, actor.pid)];
-        if actor.life == Life::Alive {
+        if actor.life == ActorLife::Alive {
             lines.extend(actor.threads.iter().map(|(thread, tid)| line(thread, *tid)));
         }
-        Outcome::Lines(lines)
+        OperationOutcome::Lines(lines)
     }
 
-    /// Ends all of them; they must not be frozen.
+    /// Ends all actors, none of which may be frozen.
     pub(super) fn clear(&mut self) -> io::Result<()> {
-        for actor in self.actors.values().filter(|actor| actor.life == Life::Alive) {
+        for actor in self.actors.values().filter(|actor| actor.life == ActorLife::Alive) {
             let _ = kill(Pid::from_raw(actor.pid), Signal::SIGKILL);
         }
-        // children of actors become ours when their parents are dead
-        let mut left: Vec<i32> =
-            self.actors.values().filter(|actor| actor.life != Life::Gone).map(|actor| actor.pid).collect();
+        // this process becomes the parent of children of dead actors
+        let mut left: Vec<i32> = self
+            .actors
+            .values()
+            .filter(|actor| actor.life != ActorLife::Gone)
+            .map(|actor| actor.pid)
+            .collect();
         let all_gone = process::wait_until(|| {
             left.retain(|pid| {
                 let waited = waitpid(Pid::from_raw(*pid), Some(WaitPidFlag::WNOHANG));
@@ -365,18 +371,21 @@ impl Cast {
     }
 }
 
-impl Drop for Cast {
+impl Drop for ActorPool {
     fn drop(&mut self) {
         let _ = self.clear();
     }
 }
 
-/// Asked of the whole list: a thread that executes takes its leader's number, and who looks its own old one up at that
-/// moment finds it for as long as the process lives (the entry that the kernel keeps is of the leader's number).
+/// Whether a process has a thread of this number, by the list of its threads.
+///
+/// A look-up of the one number in /proc may succeed as long as the process lives. A thread that executes takes its
+/// leader's number. After a look-up of the old number at that moment, the kernel keeps an entry that stands for the
+/// leader.
 fn is_thread_of(tid: i32, pid: i32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     threads.into_iter().any(|thread| thread.file_name().to_str() == Some(&tid.to_string()))
 }
 
-/// A moment in which nothing is expected.
+/// The time after which nothing more is expected.
 pub(super) const MOMENT: Duration = Duration::from_millis(20);

@@ -1,22 +1,22 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
-use super::Scratch;
+use super::ScratchDir;
 
-/// A compiled C program; its files go with it.
+/// A compiled C program; its files are removed on drop.
 #[derive(Debug)]
-pub struct Program {
+pub struct CompiledProgram {
     path: String,
-    _scratch: Scratch,
+    _scratch: ScratchDir,
 }
 
-impl Program {
+impl CompiledProgram {
     pub fn path(&self) -> &str {
         &self.path
     }
 }
 
-impl AsRef<OsStr> for Program {
+impl AsRef<OsStr> for CompiledProgram {
     fn as_ref(&self) -> &OsStr {
         self.path.as_ref()
     }
@@ -58,13 +58,13 @@ pub const CLONE: &str = r#"
 "#;
 
 /// Compiles a C program with all usual headers and `CHECK(condition)`.
-pub fn compile(source: &str) -> Program {
+pub fn compile(source: &str) -> CompiledProgram {
     compile_with(source, &[]).expect("cc compiles it")
 }
 
-/// The same with more flags; what the compiler says when it can't.
-pub fn compile_with(source: &str, flags: &[&str]) -> Result<Program, String> {
-    let scratch = Scratch::new();
+/// Compiles a C program with more flags. The error is the compiler's message.
+pub fn compile_with(source: &str, flags: &[&str]) -> Result<CompiledProgram, String> {
+    let scratch = ScratchDir::new();
     let (file, path) = (scratch.path().join("program.c"), scratch.path().join("program"));
     std::fs::write(&file, HEADER.to_owned() + source).expect("write the program");
     let mut command = Command::new("cc");
@@ -72,7 +72,7 @@ pub fn compile_with(source: &str, flags: &[&str]) -> Result<Program, String> {
     let compiler = command.output().expect("run cc");
     let path = path.to_str().expect("a temporary path is UTF-8").to_owned();
     if compiler.status.success() {
-        Ok(Program { path, _scratch: scratch })
+        Ok(CompiledProgram { path, _scratch: scratch })
     } else {
         Err(String::from_utf8_lossy(&compiler.stderr).into_owned())
     }

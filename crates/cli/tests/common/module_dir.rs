@@ -1,22 +1,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::Place;
+use super::PrivateDir;
 
-/// A directory with the modules of the tree, which everybody can use and only root can change; gone with it.
+/// A directory with modules of the source tree, which every user can load and only root can change; removed on drop.
 ///
 /// The build directory may be readable by its owner only, and nothing below /tmp is trusted.
 #[derive(Debug)]
-pub struct Modules(Place);
+pub struct ModuleDir(PrivateDir);
 
-impl Modules {
+impl ModuleDir {
     /// Only for root.
     pub fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let modules = Self(Place::new(&format!("modules-{number}")));
+        let modules = Self(PrivateDir::new(&format!("modules-{number}")));
         let test = std::env::current_exe().expect("a test is a program");
-        // the modules that the tests depend on, cargo puts beside them
+        // cargo puts the modules that the tests depend on beside the tests
         let built = test.with_file_name("libpenfold_net_cls.so");
         std::fs::copy(built, modules.file("net_cls")).expect("copy a module");
         modules
@@ -26,7 +26,7 @@ impl Modules {
         self.0.path()
     }
 
-    /// Where a module is.
+    /// The path of a module's file.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path().join(format!("libpenfold_{name}.so"))
     }

@@ -1,20 +1,20 @@
-//! How a job ends.
+//! The end of a job, and the failure of a command that never ran.
 
 use nix::errno::Errno;
 use penfold_linux::trace::{StartError, TRACER_NAME};
 
 use super::job_socket;
 use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, OWN_FAILURE};
-use crate::report::Facts;
+use crate::report::JobReport;
 
 /// A job that has ended.
 pub(super) struct EndedJob {
     /// The command's status, as wait(2) gives it.
     pub(super) status: i32,
-    pub(super) facts: Facts,
+    pub(super) report: JobReport,
 }
 
-/// The failure of a command that does not run.
+/// The failure of a command that could not be started, with the exit status that shells give.
 pub(super) fn not_started(error: &StartError) -> Failure {
     let code = match error {
         StartError::Exec { errno: Errno::ENOENT, .. } => NOT_FOUND,

@@ -1,4 +1,4 @@
-//! Bytes that are mostly text, written with escapes wherever people read them.
+//! Bytes that are mostly text, shown to people with escapes.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -6,10 +6,10 @@ use std::fmt;
 
 /// Any bytes; shown and serialised as ASCII with `\n`, `\\`, `\xff` and the like.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Text(pub Vec<u8>);
+pub struct ByteString(pub Vec<u8>);
 
-impl Text {
-    /// The bytes that an escaped form stands for; none when an escape is not known.
+impl ByteString {
+    /// The bytes of an escaped form; `None` for an unknown escape.
     pub fn unescape(escaped: &str) -> Option<Self> {
         let mut bytes = escaped.bytes();
         let mut out = Vec::with_capacity(escaped.len());
@@ -34,37 +34,37 @@ impl Text {
     }
 }
 
-impl fmt::Display for Text {
+impl fmt::Display for ByteString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.escape_ascii())
     }
 }
 
-impl fmt::Debug for Text {
+impl fmt::Debug for ByteString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0.escape_ascii())
     }
 }
 
-impl From<&str> for Text {
+impl From<&str> for ByteString {
     fn from(text: &str) -> Self {
         Self(text.as_bytes().to_vec())
     }
 }
 
-impl From<&[u8]> for Text {
+impl From<&[u8]> for ByteString {
     fn from(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
     }
 }
 
-impl Serialize for Text {
+impl Serialize for ByteString {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.to_string())
     }
 }
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for ByteString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let escaped = String::deserialize(deserializer)?;
         Self::unescape(&escaped).ok_or_else(|| D::Error::custom("unknown escape"))

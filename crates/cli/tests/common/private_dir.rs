@@ -4,32 +4,32 @@ use std::process::{Command, Output};
 
 use super::PENFOLD;
 
-/// A directory that only its owner can write, as modules need it; goes with everything in it.
+/// A directory that only its owner can write, as modules need it; removed with its content on drop.
 #[derive(Debug)]
-pub struct Place(PathBuf);
+pub struct PrivateDir(PathBuf);
 
-impl Place {
-    pub fn new(name: &str) -> Place {
-        // others may be able to write where the tests are built
+impl PrivateDir {
+    pub fn new(name: &str) -> PrivateDir {
+        // other users may be able to write where the tests are built
         let root = nix::unistd::geteuid().is_root();
         let base = Path::new(if root { "/var/lib" } else { env!("CARGO_TARGET_TMPDIR") });
         let path = base.join(format!("penfold-{name}-{}", std::process::id()));
         std::fs::create_dir(&path).expect("make a directory");
-        Place(path)
+        PrivateDir(path)
     }
 
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Why a module in it can't be loaded, though it should: the tests are built where others may write.
+    /// The reason why a module in this directory can't be loaded: the tests may be built where other users can write.
     pub fn refusal(&self, module: &str) -> Option<String> {
         let output = self.shell(&format!("penfold module info {module} | grep '^loadable'"));
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         Some(told).filter(|told| told.trim_end() != "loadable   yes")
     }
 
-    /// A script, with penfold on the path.
+    /// Runs a script in this directory, with penfold in `PATH`.
     pub fn shell(&self, script: &str) -> Output {
         let mut path = OsString::from(Path::new(PENFOLD).parent().expect("it is in a directory"));
         path.push(":");
@@ -44,7 +44,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for PrivateDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }

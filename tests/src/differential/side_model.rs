@@ -1,20 +1,20 @@
-//! What a generator believes to be there. It may be wrong: that only makes a step less interesting.
+//! A generator's model of a side. An error in the model only makes a step less interesting.
 
-use super::operation::{Act, At, Call, Operation, Operator, Place};
-use super::outcome::Outcome;
+use super::operation::{Act, BaseDir, FileCall, Operator, PathAt, SideOperation};
+use super::outcome::OperationOutcome;
 
 /// An open file.
 #[derive(Debug, Clone)]
-pub(super) struct Held {
+pub(super) struct ModelHandle {
     pub(super) handle: u32,
     pub(super) by: Operator,
-    pub(super) place: Place,
+    pub(super) place: PathAt,
     pub(super) directory: bool,
 }
 
 /// An actor.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct ModelActor {
     pub(super) name: String,
     pub(super) threads: Vec<String>,
     pub(super) dead: bool,
@@ -22,28 +22,28 @@ pub(super) struct Known {
 
 /// Directories, open files and actors.
 #[derive(Debug, Default)]
-pub(super) struct Shadow {
+pub(super) struct SideModel {
     /// Paths below the root; without the root itself.
     pub(super) directories: Vec<Vec<u8>>,
-    pub(super) held: Vec<Held>,
-    pub(super) actors: Vec<Known>,
+    pub(super) held: Vec<ModelHandle>,
+    pub(super) actors: Vec<ModelActor>,
 }
 
-impl Shadow {
-    /// Takes in what came of a step.
-    pub(super) fn learn(&mut self, operation: &Operation, outcome: &Outcome) {
+impl SideModel {
+    /// Updates the model by the outcome of a step.
+    pub(super) fn learn(&mut self, operation: &SideOperation, outcome: &OperationOutcome) {
         match operation {
-            Operation::Call(by, call) => self.learn_call(*by, call, outcome),
-            Operation::Act(name, act) if *outcome == Outcome::Done => self.learn_act(name, act),
+            SideOperation::Call(by, call) => self.learn_call(*by, call, outcome),
+            SideOperation::Act(name, act) if *outcome == OperationOutcome::Done => self.learn_act(name, act),
             _ => {}
         }
     }
 
-    fn learn_call(&mut self, by: Operator, call: &Call, outcome: &Outcome) {
-        if let Outcome::Tree(nodes) = outcome {
+    fn learn_call(&mut self, by: Operator, call: &FileCall, outcome: &OperationOutcome) {
+        if let OperationOutcome::Tree(nodes) = outcome {
             self.directories = nodes
                 .iter()
-                .filter(|n| matches!(*n.content, Outcome::Entries(_)))
+                .filter(|n| matches!(*n.content, OperationOutcome::Entries(_)))
                 .map(|n| n.path.0.clone())
                 .collect();
             self.directories.retain(|path| !path.is_empty());
@@ -51,15 +51,17 @@ impl Shadow {
                 path.remove(0); // the slash
             }
         }
-        if *outcome != Outcome::Done {
+        if *outcome != OperationOutcome::Done {
             return;
         }
         match call {
-            Call::Mkdir { place: Place { at: At::Root, path }, .. } if is_plain(&path.0) => {
+            FileCall::Mkdir { place: PathAt { at: BaseDir::Root, path }, .. } if is_plain(&path.0) => {
                 self.directories.push(path.0.clone());
             }
-            Call::Rmdir { place: Place { at: At::Root, path } } => self.directories.retain(|d| *d != path.0),
-            Call::Rename { from, to, .. } if from.at == At::Root && to.at == At::Root => {
+            FileCall::Rmdir { place: PathAt { at: BaseDir::Root, path } } => {
+                self.directories.retain(|d| *d != path.0);
+            }
+            FileCall::Rename { from, to, .. } if from.at == BaseDir::Root && to.at == BaseDir::Root => {
                 for directory in &mut self.directories {
                     if *directory == from.path.0 {
                         directory.clone_from(&to.path.0);
@@ -68,17 +70,17 @@ impl Shadow {
                     }
                 }
             }
-            Call::Open { handle, place, .. } => {
+            FileCall::Open { handle, place, .. } => {
                 let directory = self.directories.contains(&place.path.0) || place.path.0 == b".";
-                self.held.push(Held { handle: *handle, by, place: place.clone(), directory });
+                self.held.push(ModelHandle { handle: *handle, by, place: place.clone(), directory });
             }
-            Call::Close { handle } => self.held.retain(|held| held.handle != *handle || held.by != by),
+            FileCall::Close { handle } => self.held.retain(|held| held.handle != *handle || held.by != by),
             _ => {}
         }
     }
 
     fn learn_act(&mut self, name: &str, act: &Act) {
-        let new = |name: &str| Known { name: name.to_owned(), threads: vec![], dead: false };
+        let new = |name: &str| ModelActor { name: name.to_owned(), threads: vec![], dead: false };
         match act {
             Act::Start { .. } => self.actors.push(new(name)),
             Act::Fork { child } => self.actors.push(new(child)),

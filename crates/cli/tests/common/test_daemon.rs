@@ -1,31 +1,31 @@
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use super::{Finished, PENFOLD, PYTHON, Run, Running, User, eventually};
+use super::{FinishedRun, LiveRun, PENFOLD, PYTHON, TestRun, TestUser, eventually};
 
-/// A `penfold serve` of the test's own, gone with it.
+/// A `penfold serve` of one test, killed on drop.
 #[derive(Debug)]
-pub struct Daemon {
-    running: Running,
+pub struct TestDaemon {
+    running: LiveRun,
     socket: PathBuf,
-    user: User,
+    user: TestUser,
 }
 
-impl Daemon {
-    /// Starts it as a user and mounts hierarchies with these options.
-    pub fn start(user: User, mounts: &[&str]) -> Daemon {
-        let run = Run::new([PENFOLD, "serve", "--socket"]);
+impl TestDaemon {
+    /// Starts a daemon as a user and mounts hierarchies with these options.
+    pub fn start(user: TestUser, mounts: &[&str]) -> TestDaemon {
+        let run = TestRun::new([PENFOLD, "serve", "--socket"]);
         let socket = run.scratch().join("control");
         let running = run.word(&socket).user(user).limit(120).start();
         eventually("the daemon listens", || UnixStream::connect(&socket).is_ok());
-        let daemon = Daemon { running, socket, user };
+        let daemon = TestDaemon { running, socket, user };
         for options in mounts {
             daemon.mount(options);
         }
         daemon
     }
 
-    /// Mounts a hierarchy to a name, as the daemon's user, which the socket must be told by a process of that user's.
+    /// Mounts a hierarchy without a path. A process of the daemon's user makes the call: no other may mount.
     pub fn mount(&self, options: &str) {
         let script = "
 import json, socket, sys
@@ -37,34 +37,34 @@ answer = json.loads(control.recv(65536).rstrip(b'\\0'))
 sys.exit(str(answer) if 'error' in answer else 0)";
         let words: [std::ffi::OsString; 5] =
             [PYTHON.into(), "-c".into(), script.into(), self.socket.clone().into_os_string(), options.into()];
-        Run::new(words).user(self.user).run().succeeded();
+        TestRun::new(words).user(self.user).run().succeeded();
     }
 
     /// A run of a verb, as the daemon's user.
-    pub fn verb(&self, words: &[&str]) -> Run {
+    pub fn verb(&self, words: &[&str]) -> TestRun {
         let words = [PENFOLD].into_iter().chain(words.iter().copied());
-        Run::new(words).user(self.user).env("PENFOLD_SOCKET", &self.socket)
+        TestRun::new(words).user(self.user).env("PENFOLD_SOCKET", &self.socket)
     }
 
     /// Runs a verb.
     #[track_caller]
-    pub fn run(&self, words: &[&str]) -> Finished {
+    pub fn run(&self, words: &[&str]) -> FinishedRun {
         self.verb(words).run()
     }
 
-    /// What a verb that succeeds writes.
+    /// The standard output of a verb that must succeed.
     #[track_caller]
     pub fn says(&self, words: &[&str]) -> String {
         self.run(words).succeeded().stdout
     }
 
-    /// What a verb with `--json` writes.
+    /// The document that a verb with `--json` prints.
     #[track_caller]
     pub fn json(&self, words: &[&str]) -> serde_json::Value {
         serde_json::from_str(&self.says(words)).expect("a JSON document")
     }
 
-    /// A verb that is refused: exit status 1 and one line of each of these on standard error.
+    /// Asserts that a verb ends with 1 and prints these lines on standard error, each with these parts.
     #[track_caller]
     pub fn refuses(&self, words: &[&str], lines: &[&[&str]]) {
         let ended = self.run(words);
@@ -78,19 +78,19 @@ sys.exit(str(answer) if 'error' in answer else 0)";
         }
     }
 
-    /// Where it listens.
+    /// The path of the socket.
     pub fn socket(&self) -> &std::path::Path {
         &self.socket
     }
 }
 
-/// A process that sleeps, of the test's own, until dropped.
+/// A sleeping process of one test, killed on drop.
 #[derive(Debug)]
-pub struct Sleeper(Running);
+pub struct Sleeper(LiveRun);
 
 impl Sleeper {
-    pub fn start(user: User) -> Sleeper {
-        let running = Run::new(["sleep", "1000"]).user(user).limit(120).start();
+    pub fn start(user: TestUser) -> Sleeper {
+        let running = TestRun::new(["sleep", "1000"]).user(user).limit(120).start();
         let comm = format!("/proc/{}/comm", running.pid());
         eventually("it sleeps", || std::fs::read_to_string(&comm).is_ok_and(|name| name == "sleep\n"));
         Sleeper(running)

@@ -1,4 +1,4 @@
-//! A terminal session: a shell at a terminal of its own, into which lines are typed one by one.
+//! A shell with a terminal of its own, into which a test types one line after the other.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,37 +12,37 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 
-use crate::world::World;
+use crate::mount_namespace::MountNamespace;
 
-/// How long a line may take.
+/// The most time that a line may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A shell and the terminal's other side.
-pub(crate) struct Session {
+pub(crate) struct ShellSession {
     terminal: File,
     shell: Child,
     pending: String,
     typed: u32,
 }
 
-/// What a line gave.
+/// The result of a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    /// What appeared on the terminal.
+pub(crate) struct ShellAnswer {
+    /// The text that appeared on the terminal.
     pub(crate) shown: String,
     /// `$?` afterwards.
     pub(crate) status: i32,
 }
 
-impl Session {
-    /// Starts `sh` in a world, with prompts that show nothing.
-    pub(crate) fn new(world: &World) -> Self {
+impl ShellSession {
+    /// Starts `sh` in a namespace, with empty prompts.
+    pub(crate) fn new(namespace: &MountNamespace) -> Self {
         let pair = openpty(None, None).expect("a terminal");
         let mut modes = tcgetattr(&pair.slave).expect("its modes");
         modes.local_flags.remove(LocalFlags::ECHO);
         modes.output_flags.remove(OutputFlags::ONLCR);
         tcsetattr(&pair.slave, SetArg::TCSANOW, &modes).expect("its modes");
-        let mut command: Command = world.command("setsid");
+        let mut command: Command = namespace.command("setsid");
         command.args(["--ctty", "--wait", "dash", "-i"]).env("PS1", "").env("PS2", "").env_remove("ENV");
         let side = |slave: &OwnedFd| slave.try_clone().expect("a descriptor");
         command.stdin(side(&pair.slave)).stdout(side(&pair.slave)).stderr(pair.slave);
@@ -52,12 +52,12 @@ impl Session {
         session
     }
 
-    /// Types a line and reads until it is done.
+    /// Types a line and reads until its end.
     #[track_caller]
-    pub(crate) fn line(&mut self, line: &str) -> Answer {
+    pub(crate) fn line(&mut self, line: &str) -> ShellAnswer {
         self.typed += 1;
         let mark = format!("<{}:", self.typed);
-        // Only what the shell does by itself: a process that can't be made must not be in the way of the mark.
+        // The mark comes from the shell itself, since the line may leave the shell unable to start a process.
         let text = format!("{line}\necho \"{mark}$?>\"\n");
         self.terminal.write_all(text.as_bytes()).expect("the terminal");
         let began = Instant::now();
@@ -65,7 +65,8 @@ impl Session {
             if let Some((shown, rest)) = self.pending.split_once(&mark)
                 && let Some((status, rest)) = rest.split_once(">\n")
             {
-                let answer = Answer { shown: shown.to_owned(), status: status.parse().expect("a status") };
+                let answer =
+                    ShellAnswer { shown: shown.to_owned(), status: status.parse().expect("a status") };
                 self.pending = rest.to_owned();
                 return answer;
             }
@@ -90,10 +91,10 @@ impl Session {
     /// Types a line that must succeed and show nothing.
     #[track_caller]
     pub(crate) fn quietly(&mut self, line: &str) {
-        assert_eq!(self.line(line), Answer { shown: String::new(), status: 0 }, "{line}");
+        assert_eq!(self.line(line), ShellAnswer { shown: String::new(), status: 0 }, "{line}");
     }
 
-    /// Types a line that must succeed; what it shows, without the newline at the end.
+    /// Types a line that must succeed. Returns its output without the newline at the end.
     #[track_caller]
     pub(crate) fn shows(&mut self, line: &str) -> String {
         let answer = self.line(line);
@@ -101,7 +102,7 @@ impl Session {
         answer.shown.strip_suffix('\n').unwrap_or(&answer.shown).to_owned()
     }
 
-    /// Types a line that must fail; what it shows.
+    /// Types a line that must fail. Returns its output.
     #[track_caller]
     pub(crate) fn fails(&mut self, line: &str) -> String {
         let answer = self.line(line);
@@ -110,7 +111,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for ShellSession {
     fn drop(&mut self) {
         let session = self.shell.id().to_string();
         for entry in std::fs::read_dir("/proc").expect("list /proc").flatten() {

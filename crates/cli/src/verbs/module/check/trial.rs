@@ -1,4 +1,4 @@
-//! The engine that a module is tried in, and what happens to it there.
+//! The trial of a module: an engine with simulated processes, and the operations on the module there.
 
 use std::path::Path;
 
@@ -6,30 +6,30 @@ use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, CgroupId, Engine, Errno, MoveScope, Tid, simulated::ChildKind};
 use penfold_module::loader::{Controller, still_mapped};
 
-use super::files::{self, Snapshot};
+use super::error_text;
+use super::files::{self, FileContents};
 use super::refuser::Refuser;
-use super::report::Report;
-use super::told;
+use super::report::CheckReport;
 use crate::failure::Failure;
 use crate::settings::Setting;
 
 /// An engine with simulated processes, and the module loaded.
-pub(super) struct Bench {
+pub(super) struct ModuleTrial {
     engine: Engine,
     host: SimulatedHost,
     caller: Caller,
     name: String,
     overruns: Box<dyn Fn() -> u64>,
-    /// What the files of its root showed when it was new.
-    fresh: Snapshot,
-    /// Those that are older than the module.
+    /// The files of the root, with their contents right after the load.
+    fresh: FileContents,
+    /// The processes that are older than the module.
     old: [Tid; 2],
     root: CgroupId,
 }
 
-impl Bench {
-    /// Loads the module. `None` if that fails, which the report tells.
-    pub(super) fn new(path: &Path, report: &mut Report) -> Result<Option<Bench>, Failure> {
+impl ModuleTrial {
+    /// Loads and mounts the module. `None` if that fails; the report then has the reason.
+    pub(super) fn new(path: &Path, report: &mut CheckReport) -> Result<Option<ModuleTrial>, Failure> {
         let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(4));
         let old = [host.spawn(&mut engine, 1000), host.spawn(&mut engine, 1000)];
         let caller = Caller::root(old[0]);
@@ -40,17 +40,17 @@ impl Bench {
         let root = match mounted {
             Ok(mounted) => mounted.root,
             Err(error) => {
-                report.wrong("mount", &told(&error))?;
+                report.wrong("mount", &error_text(&error))?;
                 return Ok(None);
             }
         };
         report.good("mount", &format!("-o {name}, beside another controller"))?;
         let fresh = files::snapshot(&mut engine, &mut host, &caller, root, &name);
-        Ok(Some(Bench { engine, host, caller, name, overruns, fresh, old, root }))
+        Ok(Some(ModuleTrial { engine, host, caller, name, overruns, fresh, old, root }))
     }
 
-    /// Everything that can happen while it is loaded.
-    pub(super) fn drive(&mut self, settings: &[Setting], report: &mut Report) -> Result<(), Failure> {
+    /// Performs every operation that can happen while the module is loaded.
+    pub(super) fn exercise(&mut self, settings: &[Setting], report: &mut CheckReport) -> Result<(), Failure> {
         let (root, [first, second]) = (self.root, self.old);
         let Some(a) = self.mkdir(root, "a", report)? else { return Ok(()) };
         let Some(b) = self.mkdir(a, "b", report)? else { return Ok(()) };
@@ -71,25 +71,25 @@ impl Bench {
             match self.engine.session(&mut self.host, &self.caller).rmdir(cgroup) {
                 Ok(()) => report.good("rmdir", path)?,
                 Err(error) => {
-                    report.wrong("rmdir", &format!("{path} is empty, and yet: {}", told(&error)))?;
+                    report.wrong("rmdir", &format!("{path} is empty, and yet: {}", error_text(&error)))?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Unmounts and unloads it, and loads it again.
-    pub(super) fn end(mut self, path: &Path, report: &mut Report) -> Result<(), Failure> {
+    /// Unmounts and unloads the module, and loads it again.
+    pub(super) fn reload(mut self, path: &Path, report: &mut CheckReport) -> Result<(), Failure> {
         match self.engine.unload(&mut self.host, &self.name) {
             Err(error) if error.errno() == Errno::EBUSY => {
-                report.good("unload while mounted", &told(&error))?;
+                report.good("unload while mounted", &error_text(&error))?;
             }
             other => report.wrong("unload while mounted", &format!("{other:?}"))?,
         }
         let unmounted = self.engine.unmount(&mut self.host, self.root);
         let unloaded = unmounted.and_then(|()| self.engine.unload(&mut self.host, &self.name));
         if let Err(error) = unloaded {
-            return report.wrong("unload", &told(&error));
+            return report.wrong("unload", &error_text(&error));
         }
         report.good("unload", "")?;
         match still_mapped().first() {
@@ -115,7 +115,7 @@ impl Bench {
         &mut self,
         parent: CgroupId,
         name: &str,
-        report: &mut Report,
+        report: &mut CheckReport,
     ) -> Result<Option<CgroupId>, Failure> {
         match self.engine.session(&mut self.host, &self.caller).mkdir(parent, name.as_bytes(), 0o755) {
             Ok(cgroup) => {
@@ -124,21 +124,21 @@ impl Bench {
                 Ok(Some(cgroup))
             }
             Err(error) => {
-                report.wrong("mkdir", &told(&error))?;
+                report.wrong("mkdir", &error_text(&error))?;
                 Ok(None)
             }
         }
     }
 
-    fn attach(&mut self, cgroup: CgroupId, task: Tid, report: &mut Report) -> Result<(), Failure> {
+    fn attach(&mut self, cgroup: CgroupId, task: Tid, report: &mut CheckReport) -> Result<(), Failure> {
         let path = String::from_utf8_lossy(&self.engine.tree().path(cgroup)).into_owned();
         match self.engine.session(&mut self.host, &self.caller).attach(cgroup, task, MoveScope::ThreadGroup) {
             Ok(()) => report.good("attach", &format!("process {task} to {path}")),
-            Err(error) => report.note("attach", &format!("process {task} to {path}: {}", told(&error))),
+            Err(error) => report.note("attach", &format!("process {task} to {path}: {}", error_text(&error))),
         }
     }
 
-    fn files(&mut self, cgroup: CgroupId, at: &str, report: &mut Report) -> Result<(), Failure> {
+    fn files(&mut self, cgroup: CgroupId, at: &str, report: &mut CheckReport) -> Result<(), Failure> {
         files::try_all((&mut self.engine, &mut self.host), &self.caller, (cgroup, at), &self.name, report)
     }
 
@@ -146,7 +146,7 @@ impl Bench {
         &mut self,
         cgroup: CgroupId,
         settings: &[Setting],
-        report: &mut Report,
+        report: &mut CheckReport,
     ) -> Result<(), Failure> {
         for setting in settings {
             let Some(file) = self.engine.find_file(cgroup, &setting.file) else {
@@ -160,33 +160,33 @@ impl Bench {
                     report
                         .good(&format!("{setting}"), &String::from_utf8_lossy(&shown.unwrap_or_default()))?;
                 }
-                Err(error) => report.wrong(&format!("{setting}"), &told(&error))?,
+                Err(error) => report.wrong(&format!("{setting}"), &error_text(&error))?,
             }
         }
         Ok(())
     }
 
-    fn fork(&mut self, parent: Tid, report: &mut Report) -> Result<Option<Tid>, Failure> {
+    fn fork(&mut self, parent: Tid, report: &mut CheckReport) -> Result<Option<Tid>, Failure> {
         match self.host.fork(&mut self.engine, parent, ChildKind::Process) {
             Ok(child) => {
                 report.good("fork", &format!("process {child} of {parent}"))?;
                 Ok(Some(child))
             }
             Err(error) => {
-                report.note("fork", &told(&error))?;
+                report.note("fork", &error_text(&error))?;
                 Ok(None)
             }
         }
     }
 
-    /// Moves, forks and new directories that the other controller refuses after this one has agreed.
+    /// Tries a move, a fork and a new directory that the other controller refuses after the module has agreed.
     fn refusals(
         &mut self,
         a: CgroupId,
         b: CgroupId,
         inside: Tid,
         outside: Tid,
-        report: &mut Report,
+        report: &mut CheckReport,
     ) -> Result<(), Failure> {
         let before = self.snapshots(&[self.root, a, b]);
         self.refuse(true)?;
@@ -197,7 +197,7 @@ impl Bench {
         self.refuse(false)?;
         for (what, answer) in [("attach", attached), ("fork", forked), ("mkdir", made)] {
             match answer {
-                Err(error) => report.good(&format!("{what}, refused"), &told(&error))?,
+                Err(error) => report.good(&format!("{what}, refused"), &error_text(&error))?,
                 Ok(()) => report.wrong(&format!("{what}, refused"), "it was not")?,
             }
         }
@@ -222,7 +222,7 @@ impl Bench {
             .map_err(Failure::new)
     }
 
-    fn snapshots(&mut self, cgroups: &[CgroupId]) -> Vec<Snapshot> {
+    fn snapshots(&mut self, cgroups: &[CgroupId]) -> Vec<FileContents> {
         let look = |cgroup: &CgroupId| {
             files::snapshot(&mut self.engine, &mut self.host, &self.caller, *cgroup, &self.name)
         };
@@ -230,14 +230,15 @@ impl Bench {
     }
 }
 
-type Loaded = (String, Box<dyn Fn() -> u64>);
+/// A module's name, and the counter of its slow callbacks.
+type TriedModule = (String, Box<dyn Fn() -> u64>);
 
 fn load(
     engine: &mut Engine,
     host: &mut SimulatedHost,
     path: &Path,
-    report: &mut Report,
-) -> Result<Option<Loaded>, Failure> {
+    report: &mut CheckReport,
+) -> Result<Option<TriedModule>, Failure> {
     let controller = match Controller::open(path) {
         Ok(controller) => controller,
         Err(error) => {
@@ -252,7 +253,7 @@ fn load(
             Ok(Some((name, overruns)))
         }
         Err(error) => {
-            report.wrong("load", &told(&error))?;
+            report.wrong("load", &error_text(&error))?;
             Ok(None)
         }
     }

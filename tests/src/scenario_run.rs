@@ -1,29 +1,33 @@
-//! A run of a scenario on a target: does what it is told and writes down what came of it.
+//! A run of a scenario on a target: performs operations and records their results.
 
-use crate::ops::{Answer, FsOp};
+use crate::ops::{FsAnswer, FsOp};
 use crate::show::{describe, show, show_result};
-use crate::target::{Res, Target};
+use crate::target::{Res, TestTarget};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The tester's own uids: root.
 pub const ROOT: (u32, u32, u32) = (0, 0, 0);
 
-/// Drives a [`Target`] and records one line per operation.
+/// Drives a [`TestTarget`] and records one line per operation.
 ///
-/// In paths, mount data and written text, `{role}` stands for a member's task id (`{role:x}` and
-/// `{role:o}` in hexadecimal and octal as C writes them), `{u}` for the run's unique tag and
-/// `{agent}` for the release agent. Transcripts show the braces, never what stands for them.
+/// Paths, mount data and written text may have templates:
+///
+/// * `{role}` is a member's task id, `{role:x}` and `{role:o}` the same in hexadecimal and octal as C writes them;
+/// * `{u}` is the run's unique tag;
+/// * `{agent}` is the release agent.
+///
+/// Transcripts show the templates, never their values.
 #[allow(missing_debug_implementations)]
-pub struct Run<'a> {
-    target: &'a mut dyn Target,
+pub struct ScenarioRun<'a> {
+    target: &'a mut dyn TestTarget,
     roles: BTreeMap<String, i32>,
     transcript: String,
 }
 
-impl<'a> Run<'a> {
+impl<'a> ScenarioRun<'a> {
     /// A run with an empty transcript.
-    pub fn new(target: &'a mut dyn Target) -> Self {
+    pub fn new(target: &'a mut dyn TestTarget) -> Self {
         Self { target, roles: BTreeMap::new(), transcript: String::new() }
     }
 
@@ -32,7 +36,7 @@ impl<'a> Run<'a> {
         self.transcript
     }
 
-    /// Writes down a heading.
+    /// Records a heading.
     pub fn section(&mut self, title: &str) {
         let _ = writeln!(self.transcript, "# {title}");
     }
@@ -48,14 +52,14 @@ impl<'a> Run<'a> {
 
     // ---- mounts
 
-    /// [`Target::mount`]
+    /// [`TestTarget::mount`]
     pub fn mount(&mut self, label: &str, data: &str) -> bool {
         let real = self.fill_in(data);
         let result = self.target.mount(label, &real);
         self.record_result(&format!("mount {label} {}", show(data.as_bytes())), result).is_ok()
     }
 
-    /// Mounts, notes the options shown for it, and unmounts again.
+    /// Mounts, records the options shown, and unmounts again.
     pub fn try_mount(&mut self, data: &str) {
         if self.mount("try", data) {
             self.mount_options("try");
@@ -64,7 +68,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// [`Target::remount`], then the options shown.
+    /// [`TestTarget::remount`], then the options shown.
     pub fn remount(&mut self, label: &str, data: &str) {
         let real = self.fill_in(data);
         let result = self.target.remount(label, &real);
@@ -72,20 +76,20 @@ impl<'a> Run<'a> {
         self.mount_options(label);
     }
 
-    /// [`Target::umount`]
+    /// [`TestTarget::umount`]
     pub fn umount(&mut self, label: &str) {
         let result = self.target.umount(label);
         let _ = self.record_result(&format!("umount {label}"), result);
     }
 
-    /// [`Target::mount_options`]
+    /// [`TestTarget::mount_options`]
     pub fn mount_options(&mut self, label: &str) {
         let shown =
             self.target.mount_options(label).map_or_else(|| "not mounted".into(), |o| self.abstracted(&o));
         self.record(&format!("options {label}"), &shown);
     }
 
-    /// [`Target::open_controller`]
+    /// [`TestTarget::open_controller`]
     pub fn open_controller(&mut self, label: &str, controller: &str) {
         let result = self.target.open_controller(label, controller);
         let _ = self.record_result(&format!("open {label} = {controller}"), result);
@@ -94,17 +98,17 @@ impl<'a> Run<'a> {
     // ---- files
 
     /// One operation by the tester.
-    pub fn fs(&mut self, op: FsOp) -> Res<Answer> {
+    pub fn fs(&mut self, op: FsOp) -> Res<FsAnswer> {
         self.fs_by(None, op)
     }
 
     /// One operation by a member.
-    pub fn by(&mut self, who: &str, op: FsOp) -> Res<Answer> {
+    pub fn by(&mut self, who: &str, op: FsOp) -> Res<FsAnswer> {
         self.fs_by(Some(who), op)
     }
 
     /// One operation by a member or the tester.
-    pub fn fs_by(&mut self, who: Option<&str>, mut op: FsOp) -> Res<Answer> {
+    pub fn fs_by(&mut self, who: Option<&str>, mut op: FsOp) -> Res<FsAnswer> {
         let mut what = describe(&op);
         if let Some(who) = who {
             what.insert_str(0, &format!("[{who}] "));
@@ -214,14 +218,14 @@ impl<'a> Run<'a> {
         self.remember(role);
     }
 
-    /// [`Target::fork`]; is there a child now?
+    /// [`TestTarget::fork`]. True if there is a child now.
     pub fn fork(&mut self, parent: &str, child: &str) -> bool {
         let result = self.target.fork(parent, child);
         self.remember(child);
         self.record_result(&format!("fork {parent}: {child}"), result).is_ok()
     }
 
-    /// [`Target::thread`]
+    /// [`TestTarget::thread`]
     pub fn thread(&mut self, process: &str, thread: &str) {
         let result = self.target.thread(process, thread);
         let _ = self.record_result(&format!("thread {process}: {thread}"), result);
@@ -234,13 +238,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// [`Target::set_uids`]
+    /// [`TestTarget::set_uids`]
     pub fn set_uids(&mut self, role: &str, uids: (u32, u32, u32)) {
         let result = self.target.set_uids(role, uids);
         let _ = self.record_result(&format!("[{role}] setresuid {uids:?}"), result);
     }
 
-    /// SIGKILL; stays a zombie.
+    /// Sends SIGKILL; the member stays a zombie.
     pub fn kill(&mut self, role: &str) {
         let result = self.target.kill(role);
         let _ = self.record_result(&format!("kill {role}"), result);
@@ -258,19 +262,19 @@ impl<'a> Run<'a> {
         let _ = self.record_result(&format!("exit {role}"), result);
     }
 
-    /// [`Target::state`]
+    /// [`TestTarget::state`]
     pub fn state(&mut self, role: &str) {
         let state = self.target.state(role);
         self.record(&format!("state {role}"), state);
     }
 
-    /// [`Target::set_affinity`]
+    /// [`TestTarget::set_affinity`]
     pub fn set_affinity(&mut self, role: &str, cpus: &[usize]) {
         let result = self.target.set_affinity(role, cpus);
         let _ = self.record_result(&format!("[{role}] sched_setaffinity {cpus:?}"), result);
     }
 
-    /// [`Target::affinity`]
+    /// [`TestTarget::affinity`]
     pub fn affinity(&mut self, role: &str) {
         let cpus = self.target.affinity(role);
         self.record(
@@ -279,20 +283,20 @@ impl<'a> Run<'a> {
         );
     }
 
-    /// [`Target::proc_cgroup`]
+    /// [`TestTarget::proc_cgroup`]
     pub fn proc_cgroup(&mut self, role: &str) {
         let lines = self.target.proc_cgroup(role);
         let shown = lines.map_or_else(|e| format!("{e:?}"), |l| self.abstracted(&l.join(" | ")));
         self.record(&format!("/proc/{{{role}}}/cgroup"), &shown);
     }
 
-    /// [`Target::proc_cpuset`]
+    /// [`TestTarget::proc_cpuset`]
     pub fn proc_cpuset(&mut self, role: &str) {
         let text = self.target.proc_cpuset(role);
         self.record(&format!("/proc/{{{role}}}/cpuset"), &text.unwrap_or_else(|e| format!("{e:?}")));
     }
 
-    /// [`Target::proc_cgroups`]
+    /// [`TestTarget::proc_cgroups`]
     pub fn proc_cgroups(&mut self, controller: &str) {
         let shown = self.target.proc_cgroups(controller).map_or_else(
             || "no row".into(),
@@ -306,11 +310,11 @@ impl<'a> Run<'a> {
 
     // ---- release agent, time
 
-    /// What the release agent was called with since the last look.
+    /// Records the calls of the release agent since the last time.
     pub fn agent_calls(&mut self) {
         let agent = self.target.agent();
         let mut calls = self.target.agent_calls();
-        // several at once run at the same time
+        // several agents may run at the same time
         calls.sort_by(|a, b| a.argv.cmp(&b.argv));
         if calls.is_empty() {
             self.record("agent", "not called");
@@ -321,7 +325,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// [`Target::settle`]
+    /// [`TestTarget::settle`]
     pub fn settle(&mut self) {
         self.target.settle();
     }
@@ -354,21 +358,21 @@ impl<'a> Run<'a> {
         text.replace(&agent, "{agent}")
     }
 
-    fn show_answer(&mut self, op: &FsOp, result: &Res<Answer>) -> String {
+    fn show_answer(&mut self, op: &FsOp, result: &Res<FsAnswer>) -> String {
         match result {
             Err(errno) => format!("{errno:?}"),
-            Ok(Answer::Done) => "ok".into(),
-            Ok(Answer::Count(n)) => match op {
+            Ok(FsAnswer::Done) => "ok".into(),
+            Ok(FsAnswer::Count(n)) => match op {
                 FsOp::Write { data, .. } | FsOp::HandleWrite { data, .. } if *n as usize == data.len() => {
                     "ok".into()
                 }
                 _ => format!("ok, {n}"),
             },
-            Ok(Answer::Names(names)) => format!("{names:?}"),
-            Ok(Answer::Stat { mode, nlink, size, uid, gid }) => {
+            Ok(FsAnswer::Names(names)) => format!("{names:?}"),
+            Ok(FsAnswer::Stat { mode, nlink, size, uid, gid }) => {
                 format!("mode {mode:o} nlink {nlink} size {size} owner {uid}:{gid}")
             }
-            Ok(Answer::Bytes(bytes)) => match op {
+            Ok(FsAnswer::Bytes(bytes)) => match op {
                 FsOp::Read { path } if path.ends_with("/tasks") || path.ends_with("/cgroup.procs") => {
                     self.show_members(bytes)
                 }
@@ -380,7 +384,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A list of task ids as roles, in the order read; a stranger is a `?`.
+    /// A list of task ids as roles, in the order read, with `?` for other tasks.
     fn show_members(&self, bytes: &[u8]) -> String {
         let mut roles = Vec::new();
         for line in String::from_utf8_lossy(bytes).lines() {
