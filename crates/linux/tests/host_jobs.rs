@@ -8,12 +8,17 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{OutputFile, eventually, shell};
-use hosted::{TestHost, lives, status};
+use common::shell;
+use hosted::TestHost;
 use nix::unistd::pipe;
 use penfold_linux::trace::{
     self, AtEnd, Command, CommandSession, ExecError, ExecOptions, ResourceLimit, StartError, TRACER_NAME,
     User,
+};
+use penfold_testkit::{
+    TempFile, is_root,
+    proc::{lives, status},
+    skip, wait_until,
 };
 
 const PYTHON: &str = "/usr/bin/python3";
@@ -77,7 +82,7 @@ fn three_jobs_keep_three_limits() {
 fn a_job_may_leave_something_running() {
     let hosted = TestHost::start();
     let (kept, gone) = (hosted.cgroup("kept"), hosted.cgroup("gone"));
-    let scratch = OutputFile::new();
+    let scratch = TempFile::new();
     let script = format!("sleep 100 & echo $! >> {}", scratch.path().display());
     let leave = ExecOptions { leave_running: true, ..ExecOptions::default() };
     let status_of = |running: trace::TracedCommand| running.wait().expect("it ran");
@@ -137,9 +142,8 @@ fn a_command_that_cannot_run_says_why_and_harms_nobody() {
 
 #[test]
 fn a_command_runs_as_somebody_else_in_a_session_of_its_own() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: takes root");
-        return;
+    if !is_root() {
+        return skip("only root can run a command as another user");
     }
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("job");
@@ -260,7 +264,7 @@ fn an_idle_host_uses_no_cpu() {
     let hosted = TestHost::start();
     // soon: what was under way may take its time on a busy machine
     let idle = |what| {
-        eventually(what, || {
+        wait_until(what, || {
             let before = tracer_activity();
             assert_eq!(before.len(), 1, "this test runs alone in its process");
             std::thread::sleep(Duration::from_millis(400));
@@ -273,7 +277,7 @@ fn an_idle_host_uses_no_cpu() {
     assert_eq!(hosted.exec(cgroup, &["true"], ExecOptions::default()).wait().expect("it runs"), 0);
     idle("idle between jobs");
     let sleeps = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());
-    eventually("it sleeps", || status(sleeps.pid().0, "State").is_some_and(|state| state.starts_with('S')));
+    wait_until("it sleeps", || status(sleeps.pid().0, "State").is_some_and(|state| state.starts_with('S')));
     idle("idle with a job that sleeps");
     assert_eq!(hosted.tasks(cgroup), [sleeps.pid().0]);
 }
