@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{CheckingPolicy, code, compile, finish, look, run, shell, start, veto};
+use common::{CheckingPolicy, code, finish, look, run, shell, start, veto};
 use penfold_linux::trace::{Notice, TraceOptions};
+use penfold_testkit::{CProgram, TempFile, wait_until};
 
 #[test]
 fn status_and_output_are_those_of_the_command() {
@@ -34,7 +35,7 @@ fn fork_bomb_is_bounded() {
 
 #[test]
 fn refusal_is_eagain_and_the_limit_is_exact() {
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             for (int round = 0; round < 50; round++) {
@@ -57,7 +58,7 @@ fn refusal_is_eagain_and_the_limit_is_exact() {
 
 #[test]
 fn sequential_children_at_the_limit_are_never_refused() {
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             for (int i = 0; i < 3000; i++) {
@@ -101,8 +102,8 @@ const CLONE: &str = r#"
         return result;
     }"#;
 
-fn with_clone(main: &str) -> common::CProgram {
-    compile(&(CLONE.to_owned() + main))
+fn with_clone(main: &str) -> CProgram {
+    CProgram::compile(&(CLONE.to_owned() + main))
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn children_given_to_the_parents_parent_are_seen() {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn forks_through_the_32_bit_interface_are_judged() {
-    let program = compile(
+    let program = CProgram::compile(
         r#"
         static long call32(long number, long argument) {
             long result; long rbx = argument;
@@ -189,7 +190,7 @@ fn forks_through_the_32_bit_interface_are_judged() {
 
 #[test]
 fn clone3_falls_back_to_clone() {
-    let program = compile(
+    let program = CProgram::compile(
         r#"
         int main(void) {
             CHECK(syscall(SYS_clone3, 0, 0) == -1 && errno == ENOSYS);
@@ -209,12 +210,11 @@ fn clone3_falls_back_to_clone() {
     }
 }
 
-/// A named pipe, at which a shell waits without a fork.
-fn pipe() -> common::OutputFile {
-    let scratch = common::OutputFile::new();
-    std::fs::remove_file(scratch.path()).expect("it is ours");
-    nix::unistd::mkfifo(scratch.path(), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
-    scratch
+/// A named pipe: a shell waits at it without a fork.
+fn pipe() -> TempFile {
+    let pipe = TempFile::unmade("");
+    nix::unistd::mkfifo(pipe.path(), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    pipe
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn daemons_die_with_the_main_command() {
 
 #[test]
 fn process_that_forks_in_a_loop_is_ended() {
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             if (fork() == 0) {
@@ -257,15 +257,15 @@ fn orphans_come_back_and_are_reaped() {
     );
     let job = start(&shell(&script), TraceOptions::default(), CheckingPolicy::default());
     let handle = job.handle();
-    common::eventually("all orphans were born", || look(&handle, |count| count.processes) >= 150);
-    common::eventually("all orphans are reaped", || look(&handle, |count| count.living.len()) <= 2);
+    wait_until("all orphans were born", || look(&handle, |count| count.processes) >= 150);
+    wait_until("all orphans are reaped", || look(&handle, |count| count.living.len()) <= 2);
     std::fs::write(pipe.path(), "end\n").expect("the shell reads it");
     assert_eq!(code(&finish(job)), 0);
 }
 
 #[test]
 fn exec_by_another_thread_keeps_the_process() {
-    let program = compile(
+    let program = CProgram::compile(
         r#"
         static void *idle(void *none) { pause(); return none; }
         static void *becomes(void *none) {
@@ -314,7 +314,7 @@ fn dash_with_a_chld_trap_sees_no_failed_fork() {
 
 #[test]
 fn children_killed_at_birth_are_accounted_once() {
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             for (int i = 0; i < 400; i++) {

@@ -3,10 +3,11 @@
 mod common;
 mod contained;
 
-use common::{OutputFile, compile, shell};
+use common::shell;
 use contained::{EngineJob, read};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use penfold_testkit::{CProgram, TempFile, proc, wait_until};
 use std::time::{Duration, Instant};
 
 const LIMIT: u64 = 15;
@@ -67,8 +68,8 @@ time.sleep(1000)";
 
 #[test]
 fn pids_current_never_exceeds_pids_max_in_mixed_bombs() {
-    // processes and threads are born, die and are killed at any moment
-    let program = compile(
+    // everything is born, dies and is killed at any moment
+    let program = CProgram::compile(
         r"
         static void *thread(void *none) { if (fork() == 0) { usleep(300); _exit(0); } usleep(500); return none; }
         int main(void) {
@@ -90,8 +91,8 @@ fn pids_current_never_exceeds_pids_max_in_mixed_bombs() {
 
 #[test]
 fn dead_threads_keep_no_place_from_others() {
-    // the threads are zombies that the tracer has not looked at when the next one is made
-    let program = compile(
+    // they are zombies, and the tracer has not looked at one, when the next is asked for
+    let program = CProgram::compile(
         r#"
         static volatile int end, ids[3];
         static void *wait_for_end(void *id) {
@@ -119,16 +120,13 @@ fn dead_threads_keep_no_place_from_others() {
             return 0;
         }"#,
     );
-    let sign = OutputFile::new();
+    let sign = TempFile::new();
     let job = EngineJob::start(&[("pids.max", "4")], &[program.path(), &sign.path().to_string_lossy()]);
-    common::eventually("all threads are there", || job.read("pids.current") == "4");
-    // a thread that has not yet passed its first stop would not see the end while the tracer looks away
-    let sleeps = |task: &i32| contained::state(*task) == Some('S');
-    common::eventually("all threads have begun", || job.tasks().iter().all(sleeps));
+    wait_until("all threads are there", || job.read("pids.current") == "4");
     let (main, path) = (job.main, sign.path().to_owned());
     let looked_away = job.control.with_exact(move |_, _| {
         std::fs::write(path, "end").expect("the threads are told to end");
-        common::eventually("the next is asked for", || contained::state(main) == Some('t'));
+        wait_until("the next is asked for", || proc::state(main) == Some('t'));
     });
     looked_away.expect("the job runs");
     let ended = job.finish();
@@ -137,7 +135,7 @@ fn dead_threads_keep_no_place_from_others() {
 
 #[test]
 fn limit_may_be_changed_while_the_command_runs() {
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             int made = 0;
@@ -152,7 +150,7 @@ fn limit_may_be_changed_while_the_command_runs() {
         }",
     );
     let job = EngineJob::start(&[("pids.max", "3")], &[program.path()]);
-    common::eventually("the job is full", || job.read("pids.current") == "3");
+    wait_until("the job is full", || job.read("pids.current") == "3");
     job.write("pids.max", "2");
     std::thread::sleep(std::time::Duration::from_millis(30));
     assert_eq!(job.read("pids.current"), "3", "nobody is harmed, nobody is let in");
@@ -163,7 +161,7 @@ fn limit_may_be_changed_while_the_command_runs() {
 
 #[test]
 fn requests_at_a_high_rate_lose_and_refuse_no_fork() {
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             for (int worker = 0; worker < 3; worker++) if (fork() == 0) {

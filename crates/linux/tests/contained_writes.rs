@@ -5,12 +5,13 @@ mod contained;
 
 use std::time::Duration;
 
-use common::{OutputFile, eventually, shell};
+use common::shell;
 use contained::{EngineJob, owner, read};
 use penfold_core::{
     CgroupId, Engine, Errno, MoveScope, Tid,
     host::{Capability, Host},
 };
+use penfold_testkit::{TempFile, is_root, skip, wait_until};
 
 fn write_errno(
     engine: &mut Engine,
@@ -84,12 +85,12 @@ fn rule_without_its_filter_is_eopnotsupp() {
 
 #[test]
 fn a_frozen_command_does_not_run_until_it_is_thawed() {
-    let scratch = OutputFile::new();
+    let scratch = TempFile::new();
     let job = EngineJob::start(
         &[("freezer.state", "FROZEN")],
         &shell(&format!("echo ran > {}", scratch.path().display())),
     );
-    eventually("it is frozen", || job.read("freezer.state") == "FROZEN");
+    wait_until("it is frozen", || job.read("freezer.state") == "FROZEN");
     assert_eq!(job.tasks(), [job.main]);
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!((scratch.text().as_str(), job.read("freezer.state").as_str()), ("", "FROZEN"));
@@ -100,8 +101,8 @@ fn a_frozen_command_does_not_run_until_it_is_thawed() {
 
 #[test]
 fn class_written_while_the_job_runs_marks_open_sockets() {
-    if !nix::unistd::geteuid().is_root() {
-        return println!("skipped: marking sockets needs CAP_NET_ADMIN");
+    if !is_root() {
+        return skip("marking sockets needs CAP_NET_ADMIN");
     }
     let script = "
 import socket, sys, time
@@ -112,10 +113,10 @@ open(sys.argv[1], 'w').write('ready')
 while mark(old[1]) == 0: time.sleep(0.001)
 new = socket.socket()
 open(sys.argv[1], 'w').write(str([before, list(map(mark, old + [new]))]))";
-    let scratch = OutputFile::new();
+    let scratch = TempFile::new();
     let argv = ["/usr/bin/python3", "-c", script, scratch.path().to_str().unwrap()];
     let job = EngineJob::start_with(&[Capability::SocketClass], &[], &argv);
-    eventually("its sockets are open", || scratch.text() == "ready");
+    wait_until("its sockets are open", || scratch.text() == "ready");
     job.write("net_cls.classid", "0x10007");
     assert_eq!(job.finish().status, 0);
     assert_eq!(scratch.text(), "[[0, 0], [65543, 65543, 65543]]");

@@ -8,11 +8,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::{eventually, shell};
+use common::shell;
 use contained::owner;
-use hosted::{TestHost, status};
+use hosted::TestHost;
 use penfold_core::{Engine, Errno, Event, Release, control_file::FileId};
 use penfold_linux::trace::{AtEnd, ExecOptions, Gone, JobBuilder, TraceHost, TracedCalls};
+use penfold_testkit::{
+    proc::{self, status},
+    wait_until,
+};
 
 #[test]
 fn directories_are_made_on_many_threads_while_jobs_fork() {
@@ -89,14 +93,14 @@ fn a_request_on_the_callers_thread_reaches_the_tasks() {
     assert_eq!(get("pids.current"), "1");
     assert_eq!(get("tasks"), main.to_string());
     set("freezer.state", "FROZEN");
-    eventually("it is held", || get("freezer.state") == "FROZEN" && contained::state(main.0) == Some('t'));
+    wait_until("it is held", || get("freezer.state") == "FROZEN" && proc::state(main.0) == Some('t'));
     set("freezer.state", "THAWED");
-    eventually("it sleeps", || contained::state(main.0) == Some('S'));
+    wait_until("it sleeps", || proc::state(main.0) == Some('S'));
     set("cpuset.cpus", "0");
     assert_eq!(status(main.0, "Cpus_allowed_list").as_deref(), Some("0"));
     set("pids.max", "1");
-    eventually("its forks can be refused", || status(main.0, "Seccomp_filters").as_deref() == Some("2"));
-    // a request that panics does no further harm
+    wait_until("its forks can be refused", || status(main.0, "Seccomp_filters").as_deref() == Some("2"));
+    // a request that panics leaves nothing worse
     let wrong = catch_unwind(AssertUnwindSafe(|| control.request(|_, _| panic!("as the test wants"))));
     assert!(wrong.is_err());
     let file = FileId::NotifyOnRelease;
@@ -127,7 +131,7 @@ fn a_command_is_started_with_the_filter_of_its_place() {
         let tasks = hosted.host.tasks().expect("the host runs");
         let task = tasks.iter().find(|task| task.tid == sleeps.pid()).expect("it is supervised");
         assert_eq!(task.filter, Some(interest));
-        eventually("it has one filter", || status(sleeps.pid().0, "Seccomp_filters").as_deref() == Some("1"));
+        wait_until("it has one filter", || status(sleeps.pid().0, "Seccomp_filters").as_deref() == Some("1"));
     }
 }
 
@@ -220,5 +224,5 @@ fn releases_and_events_are_handed_over_as_they_come() {
     sleeps.kill(libc::SIGKILL).expect("it lives");
     let (releases, _) = collect(&|releases, events| !releases.is_empty() && !events.is_empty());
     assert_eq!(releases.len(), 1);
-    eventually("all is told", || hosted.tasks(cgroup).is_empty());
+    wait_until("all is told", || hosted.tasks(cgroup).is_empty());
 }

@@ -8,12 +8,17 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{OutputFile, eventually, shell};
-use hosted::{TestHost, lives, status};
+use common::shell;
+use hosted::TestHost;
 use nix::unistd::pipe;
 use penfold_linux::trace::{
     self, AtEnd, Command, CommandSession, ExecError, ExecOptions, ResourceLimit, StartError, TRACER_NAME,
     User,
+};
+use penfold_testkit::{
+    TempFile, is_root,
+    proc::{lives, status},
+    skip, wait_until,
 };
 
 const PYTHON: &str = "/usr/bin/python3";
@@ -76,7 +81,7 @@ fn three_jobs_keep_three_limits() {
 fn job_may_leave_processes_running() {
     let hosted = TestHost::start();
     let (kept, gone) = (hosted.cgroup("kept"), hosted.cgroup("gone"));
-    let scratch = OutputFile::new();
+    let scratch = TempFile::new();
     let script = format!("sleep 100 & echo $! >> {}", scratch.path().display());
     let leave = ExecOptions { leave_running: true, ..ExecOptions::default() };
     let status_of = |running: trace::TracedCommand| running.wait().expect("it ran");
@@ -136,9 +141,8 @@ fn command_that_cannot_run_harms_no_other() {
 
 #[test]
 fn command_runs_as_another_user_in_a_session_of_its_own() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: takes root");
-        return;
+    if !is_root() {
+        return skip("only root can run a command as another user");
     }
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("job");
@@ -259,7 +263,7 @@ fn an_idle_host_uses_no_cpu() {
     let hosted = TestHost::start();
     // soon: on a busy machine earlier work may take its time
     let idle = |what| {
-        eventually(what, || {
+        wait_until(what, || {
             let before = tracer_activity();
             assert_eq!(before.len(), 1, "this test runs alone in its process");
             std::thread::sleep(Duration::from_millis(400));
@@ -272,7 +276,7 @@ fn an_idle_host_uses_no_cpu() {
     assert_eq!(hosted.exec(cgroup, &["true"], ExecOptions::default()).wait().expect("it runs"), 0);
     idle("idle between jobs");
     let sleeps = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());
-    eventually("it sleeps", || status(sleeps.pid().0, "State").is_some_and(|state| state.starts_with('S')));
+    wait_until("it sleeps", || status(sleeps.pid().0, "State").is_some_and(|state| state.starts_with('S')));
     idle("idle with a job that sleeps");
     assert_eq!(hosted.tasks(cgroup), [sleeps.pid().0]);
 }

@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{CheckingPolicy, code, compile, eventually, finish, look, run, start, veto};
+use common::{CheckingPolicy, code, finish, look, run, start, veto};
 use penfold_linux::trace::{
     Command, Fork, Gone, Job, Notice, Policy, Supervisor, TaskTable, Tid, TraceOptions,
 };
+use penfold_testkit::{CProgram, wait_until};
 
 /// A user of its own, whose processes no other user's limit counts.
 const FORKS_FAIL: &str = r"
@@ -20,7 +21,7 @@ const FORKS_FAIL: &str = r"
 
 #[test]
 fn fork_that_fails_in_the_kernel_gives_its_charge_back() {
-    let program = compile(FORKS_FAIL);
+    let program = CProgram::compile(FORKS_FAIL);
     let outcome = run(&[program.path()], veto(), CheckingPolicy::limited(2));
     assert_eq!(code(&outcome), 0);
     assert_eq!((outcome.policy.cancelled, outcome.policy.refused, outcome.policy.processes), (100, 0, 0));
@@ -28,11 +29,11 @@ fn fork_that_fails_in_the_kernel_gives_its_charge_back() {
 
 #[test]
 fn counters_are_exact_for_a_task_that_never_stops_again() {
-    let program = compile(FORKS_FAIL);
+    let program = CProgram::compile(FORKS_FAIL);
     let job = start(&[program.path(), "spin"], veto(), CheckingPolicy::default());
     let handle = job.handle();
-    // there are more when an interrupt makes the kernel restart a fork
-    eventually("all charges are given back", || look(&handle, |count| count.cancelled) >= 100);
+    // more when an interrupt makes the kernel restart a fork
+    wait_until("all charges are given back", || look(&handle, |count| count.cancelled) >= 100);
     assert_eq!(look(&handle, CheckingPolicy::usage), 1);
     handle.call(|supervisor, _| supervisor.close()).unwrap();
     finish(job);
@@ -41,7 +42,7 @@ fn counters_are_exact_for_a_task_that_never_stops_again() {
 #[test]
 fn stale_charge_refuses_no_fork() {
     // one child keeps a failed fork's charge in flight by never stopping; the other needs its place
-    let program = compile(
+    let program = CProgram::compile(
         &(FORKS_FAIL.replace("int main", "static int fails")
             + r"
         int main(void) {
@@ -67,7 +68,7 @@ fn stale_charge_refuses_no_fork() {
 
 #[test]
 fn ptrace_inside_is_refused_and_noticed_once() {
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             for (int i = 0; i < 3; i++) CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == -1 && errno == EPERM);
@@ -89,7 +90,7 @@ fn affinity() -> TraceOptions {
 
 #[test]
 fn affinity_is_clamped() {
-    let program = compile(
+    let program = CProgram::compile(
         r"
         static cpu_set_t get(void) { cpu_set_t set; CHECK(sched_getaffinity(0, sizeof set, &set) == 0); return set; }
         int main(void) {
@@ -123,7 +124,7 @@ fn affinity_is_clamped() {
 
 #[test]
 fn wanted_cpus_outlive_a_change_of_the_group() {
-    let program = compile(
+    let program = CProgram::compile(
         r"int main(void) {
             cpu_set_t set; CPU_ZERO(&set); CPU_SET(1, &set);
             CHECK(sched_setaffinity(0, sizeof set, &set) == 0);
@@ -133,7 +134,7 @@ fn wanted_cpus_outlive_a_change_of_the_group() {
     );
     let job = start(&[program.path()], affinity(), CheckingPolicy::default());
     let handle = job.handle();
-    eventually("the child is there", || look(&handle, |count| count.living.len()) == 2);
+    wait_until("the child is there", || look(&handle, |count| count.living.len()) == 2);
     let shown = |tid: Tid| {
         let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap();
         let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
@@ -174,11 +175,11 @@ fn panicking_policy_ends_the_job_and_every_wait() {
     let stopped = move |job: &mut Supervisor<PanickingPolicy>, _: &mut PanickingPolicy| {
         job.tasks.is_group_stopped(main)
     };
-    eventually("it waits for us", || handle.call(stopped) == Ok(true));
+    wait_until("it waits for us", || handle.call(stopped) == Ok(true));
     handle.call(move |job, _| job.tasks.kill(main, libc::SIGCONT)).unwrap().unwrap();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.wait()));
     assert!(panicked.is_err());
     assert_eq!(handle.call(|job, _| job.tasks.ids().len()), Err(Gone));
     let state = move || std::fs::read_to_string(format!("/proc/{main}/stat")).unwrap_or_default();
-    eventually("the job is dead", || state().is_empty() || state().contains(") Z"));
+    wait_until("the job is dead", || state().is_empty() || state().contains(") Z"));
 }

@@ -5,11 +5,12 @@ mod common;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
-use common::{CheckingPolicy, OutputFile, eventually};
+use common::CheckingPolicy;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use penfold_linux::trace::{self, ForwardedSignals, Job, TraceOptions};
+use penfold_testkit::{TempFile, wait_until};
 
 /// The variable with the script that a supervisor in another process runs.
 const SCRIPT: &str = "PENFOLD_TEST_SCRIPT";
@@ -53,43 +54,43 @@ fn gone(pid: &str) -> bool {
 }
 
 fn job_dies_with_its_supervisor() {
-    let scratch = OutputFile::new();
+    let scratch = TempFile::new();
     let script = format!(
         "(setsid sh -c 'echo $$; exec sleep 100' &) >> {0}; echo $$ >> {0}; sleep 100",
         scratch.path().display()
     );
     let mut child = supervisor(&script).spawn().unwrap();
-    eventually("both run", || scratch.text().lines().count() == 2);
+    wait_until("both run", || scratch.text().lines().count() == 2);
     kill(pid(&child), Signal::SIGKILL).unwrap();
     child.wait().unwrap();
     for process in scratch.text().lines() {
-        eventually("the job is dead", || gone(process));
+        wait_until("the job is dead", || gone(process));
     }
 }
 
 fn job_outlives_its_supervisor_on_demand() {
-    let scratch = OutputFile::new();
+    let scratch = TempFile::new();
     let script = format!("echo $$ >> {}; exec sleep 100", scratch.path().display());
     let mut child = supervisor(&script).env(KEEP, "1").spawn().unwrap();
-    eventually("it runs", || scratch.text().ends_with('\n'));
+    wait_until("it runs", || scratch.text().ends_with('\n'));
     kill(pid(&child), Signal::SIGKILL).unwrap();
     child.wait().unwrap();
     let job = scratch.text().trim().to_owned();
     std::thread::sleep(std::time::Duration::from_millis(50));
     assert!(!gone(&job));
     kill(Pid::from_raw(job.parse().unwrap()), Signal::SIGKILL).unwrap();
-    eventually("killed", || gone(&job));
+    wait_until("killed", || gone(&job));
 }
 
 fn signals_to_the_supervisor_are_forwarded() {
     for (signal, code) in [(Signal::SIGTERM, 33), (Signal::SIGUSR1, 34), (Signal::SIGINT, 35)] {
-        let scratch = OutputFile::new();
+        let scratch = TempFile::new();
         let script = format!(
             "trap 'exit 33' TERM; trap 'exit 34' USR1; trap 'exit 35' INT; echo > {}; while :; do sleep 0.01; done",
             scratch.path().display()
         );
         let mut child = supervisor(&script).spawn().unwrap();
-        eventually("it runs", || !scratch.text().is_empty());
+        wait_until("it runs", || !scratch.text().is_empty());
         kill(pid(&child), signal).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code));
     }
@@ -101,11 +102,11 @@ fn signal_to_the_own_group_is_not_forwarded_again() {
 }
 
 fn stop_from_outside_stops_the_supervisor_too() {
-    let scratch = OutputFile::new();
+    let scratch = TempFile::new();
     let script =
         format!("echo > {0}; until grep -q end {0}; do sleep 0.01; done; exit 9", scratch.path().display());
     let mut child = supervisor(&script).spawn().unwrap();
-    eventually("it runs", || !scratch.text().is_empty());
+    wait_until("it runs", || !scratch.text().is_empty());
     for _ in 0..3 {
         kill(pid(&child), Signal::SIGTSTP).unwrap();
         let status = waitpid(pid(&child), Some(WaitPidFlag::WUNTRACED)).unwrap();

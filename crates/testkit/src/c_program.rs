@@ -61,7 +61,8 @@ impl CProgram {
     #[track_caller]
     pub fn try_compile(source: &str, flags: &[&str]) -> Result<CProgram, String> {
         let directory = TempDir::new();
-        let (file, path) = (directory.join("program.c"), directory.join("program"));
+        // the name shows in ps(1) whose the program is
+        let (file, path) = (directory.join("program.c"), directory.join("penfold-test"));
         fs::write(&file, HEADER.to_owned() + source).expect("write the program");
         let mut compiler = Command::new("cc");
         compiler.args(["-O1", "-pthread"]).args(flags).arg("-o").args([&path, &file]);

@@ -1,11 +1,7 @@
-//! The shared parts of the tests of the trace host: a policy that counts, and small C programs.
+//! The tests of the trace host share a policy that counts and checks.
 #![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use penfold_linux::trace::{
@@ -193,125 +189,7 @@ pub fn start_error<S: AsRef<str>>(argv: &[S]) -> StartError {
     outcome.status.expect_err("the command does not exist")
 }
 
-/// A compiled C program. Its files are removed on drop.
-pub struct CProgram(PathBuf);
-
-impl CProgram {
-    pub fn path(&self) -> &str {
-        self.0.to_str().expect("a temporary path is UTF-8")
-    }
-}
-
-impl Drop for CProgram {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-const HEADER: &str = r#"
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <spawn.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-#define CHECK(x) do { if (!(x)) { \
-    fprintf(stderr, "%s does not hold, errno %d\n", #x, errno); exit(99); } } while (0)
-"#;
-
-/// Compiles a C program with all usual headers and `CHECK(condition)`.
-pub fn compile(source: &str) -> CProgram {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let base = std::env::temp_dir().join(format!("penfold-test-{}-{number}", process::id()));
-    let file = base.with_extension("c");
-    std::fs::write(&file, HEADER.to_owned() + source).expect("write the program");
-    let compiler = process::Command::new("cc")
-        .args(["-O1", "-pthread", "-o"])
-        .args([&base, &file])
-        .output()
-        .expect("run cc");
-    let _ = std::fs::remove_file(&file);
-    assert!(compiler.status.success(), "{}", String::from_utf8_lossy(&compiler.stderr));
-    CProgram(base)
-}
-
-/// A file that programs of a job can write to. It is removed on drop.
-pub struct OutputFile(PathBuf);
-
-impl OutputFile {
-    pub fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("penfold-scratch-{}-{number}", process::id()));
-        std::fs::write(&path, "").expect("make a scratch file");
-        Self(path)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub fn text(&self) -> String {
-        std::fs::read_to_string(&self.0).expect("read the scratch file")
-    }
-}
-
-impl Drop for OutputFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// A copy of a program that every user may execute. It is removed on drop.
-pub struct ProgramCopy(PathBuf);
-
-impl ProgramCopy {
-    pub fn of(program: &Path) -> Self {
-        let path = std::env::temp_dir().join(format!("penfold-copy-{}", process::id()));
-        // by cp(1): a child of another thread would hold a file of this process open for writing, "Text file busy"
-        let copied = process::Command::new("cp").arg(program).arg(&path).status();
-        assert!(copied.expect("run cp").success());
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&path, mode).expect("let everybody execute it");
-        Self(path)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for ProgramCopy {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// Waits for a condition that is reached soon.
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// The policy's counts, exact.
+/// The policy's numbers, exact.
 pub fn look<R>(handle: &Handle<CheckingPolicy>, question: impl FnOnce(&CheckingPolicy) -> R) -> R {
     handle.with_exact(|_, count| question(count)).expect("the job runs")
 }

@@ -111,6 +111,8 @@ impl Drop for EngineJob {
     }
 }
 
+/// Kills the job after a minute. A thread does it, because the test waits for the job meanwhile, so that no
+/// [`penfold_testkit::wait_until`] can look.
 fn watch(main: i32, ended: Arc<AtomicBool>) {
     let deadline = Instant::now() + Duration::from_mins(1);
     thread::spawn(move || {
@@ -123,27 +125,4 @@ fn watch(main: i32, ended: Arc<AtomicBool>) {
             thread::sleep(Duration::from_millis(20));
         }
     });
-}
-
-/// The fields of `/proc/PID/stat` behind the name: the state first.
-fn stat(task: i32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{task}/stat")).ok()?;
-    Some(stat.rsplit_once(") ")?.1.to_owned())
-}
-
-/// The state letter, such as `t` for a task that its tracer holds.
-pub fn state(task: i32) -> Option<char> {
-    stat(task)?.chars().next()
-}
-
-/// User and system ticks of a task, which any other observer sees too.
-pub fn ticks(task: i32) -> Option<u64> {
-    let stat = stat(task)?;
-    Some(stat.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
-}
-
-/// The time that a task has run on a CPU, in nanoseconds.
-pub fn run_time(task: i32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{task}/schedstat")).ok()?;
-    stat.split_whitespace().next()?.parse().ok()
 }

@@ -1,13 +1,10 @@
 //! A daemon's host with an engine and all controllers, and processes that it did not start.
 #![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
-
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use penfold_core::{CgroupId, Errno, Error};
 use penfold_linux::trace::{self, AtEnd, ExecOptions, JobBuilder, TraceHost, TracedCommand};
+use penfold_testkit::OutsideProcess;
 
 use crate::contained::{owner, read};
 
@@ -75,68 +72,6 @@ impl Drop for TestHost {
     }
 }
 
-/// A process that this one has not started: an orphan with its standard output on a pipe. Killed on drop.
-pub struct OutsideProcess {
-    pub pid: i32,
-    pub output: BufReader<std::process::ChildStdout>,
-}
-
-impl OutsideProcess {
-    pub fn start<S: AsRef<str>>(argv: &[S]) -> OutsideProcess {
-        let mut shell = Command::new("sh")
-            .args(["-c", "(sh -c 'echo $$; exec setsid \"$@\"' sh \"$@\" &)", "sh"])
-            .args(argv.iter().map(AsRef::as_ref))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a shell");
-        let output = BufReader::new(shell.stdout.take().expect("a pipe"));
-        let _ = shell.wait();
-        let mut outside = OutsideProcess { pid: 0, output };
-        outside.pid = outside.line().parse().expect("a number");
-        outside
-    }
-
-    /// The next line that the process prints.
-    pub fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("it prints");
-        line.trim().to_owned()
-    }
-
-    pub fn kill(&self, signal: Signal) {
-        kill(Pid::from_raw(self.pid), signal).expect("it lives");
-    }
-}
-
-impl Drop for OutsideProcess {
-    fn drop(&mut self) {
-        // with its session; group 0 would be the own one
-        if self.pid == 0 {
-            return;
-        }
-        let _ = kill(Pid::from_raw(-self.pid), Signal::SIGKILL);
-    }
-}
-
-/// A field of `/proc/PID/status`.
-pub fn status(pid: i32, name: &str) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
-}
-
-/// Whether a process of that number exists and is no zombie.
-pub fn lives(pid: i32) -> bool {
-    status(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
-}
-
-/// The children of all threads of a process.
-pub fn children(pid: i32) -> Vec<i32> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let lists = tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("children")));
-    let text: String = lists.map(Result::unwrap_or_default).collect();
-    text.split_whitespace().map(|pid| pid.parse().expect("a number")).collect()
-}
-
 pub const PYTHON: &str = "/usr/bin/python3";
 
 /// A program that forks at each USR1 until it is refused, or fifty times, and prints how often and why it stopped.
@@ -157,21 +92,15 @@ signal.alarm(60)
 print('ready', flush=True)
 while True: time.sleep(0.02)";
 
-/// Starts a Python program and waits until it prints that it is ready.
+/// Starts a Python program, an orphan, and waits until it prints that it is ready.
 pub fn ready(program: &str) -> OutsideProcess {
-    let mut outside = OutsideProcess::start(&[PYTHON, "-c", program]);
+    let mut outside = OutsideProcess::orphan(&[PYTHON, "-c", program]);
     assert_eq!(outside.line(), "ready");
     outside
 }
 
-/// The line that the program prints after USR1.
+/// Sends USR1, and returns the line that the program prints for it.
 pub fn tell(outside: &mut OutsideProcess) -> String {
-    outside.kill(Signal::SIGUSR1);
+    outside.signal(Signal::SIGUSR1 as i32);
     outside.line()
-}
-
-/// The threads of a process.
-pub fn threads(pid: i32) -> Vec<i32> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
 }
