@@ -6,22 +6,22 @@ use penfold_core::Tid;
 use super::requests::Gone;
 use crate::proc::{StatusFile, command_name, yama_ptrace_scope};
 
-/// The reason why a process can't be adopted.
+/// The reason why a running process can't be adopted: why this process's tracer can't take all its threads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdoptError {
-    /// No process has this number, or it is dying.
+    /// The process does not exist or is dying: `ESRCH`.
     #[error("there is no process {0}")]
     NoProcess(Tid),
-    /// A process can't trace itself.
+    /// The process is this one, which can't trace itself: `EINVAL`.
     #[error("penfold can't supervise itself")]
     Itself,
-    /// The task is part of the kernel.
+    /// The task is a kernel thread, which no process can trace: `EINVAL`.
     #[error("task {0} is a kernel thread; the trace host can't supervise it")]
     KernelThread(Tid),
-    /// The process is supervised already.
+    /// The tracer has this process already, in a job or by an earlier adoption: `EEXIST`.
     #[error("process {0} is supervised already")]
     Known(Tid),
-    /// Another tracer traces the process.
+    /// Another tracer, such as a debugger, traces the process: `EPERM`.
     #[error("process {pid} is traced already by {tracer} (pid {tracer_pid}); end that first")]
     Traced {
         /// The process.
@@ -31,17 +31,17 @@ pub enum AdoptError {
         /// The tracer's task id.
         tracer_pid: Tid,
     },
-    /// ptrace is not permitted.
+    /// The kernel does not permit this process to trace the process.
     #[error("process {pid} can't be traced: {errno}; {reason}")]
     Refused {
         /// The process.
         pid: Tid,
-        /// `EPERM` as a rule.
+        /// The errno of ptrace(2), as a rule `EPERM`.
         errno: Errno,
         /// The likeliest reason.
         reason: String,
     },
-    /// The root limits forks, and the process can't get the filter for that.
+    /// The root cgroup limits forks, and the process can't get the filter that refuses them: `EOPNOTSUPP`.
     #[error("process {pid} can't get the filter that could refuse its forks, which are limited: {reason}")]
     NoFilter {
         /// The process.
@@ -49,10 +49,10 @@ pub enum AdoptError {
         /// The reason why it can't.
         reason: String,
     },
-    /// The process makes threads faster than they can be seized.
+    /// The process makes threads faster than the tracer can seize them: `EAGAIN`.
     #[error("process {0} makes threads faster than they can be seized; try again")]
     Busy(Tid),
-    /// A thread of the process does not stop.
+    /// A thread of the process does not stop in time: `EBUSY`.
     #[error(
         "process {pid} can't be supervised now: its thread {tid} (state {state}) does not answer; try again later"
     )]
@@ -64,13 +64,13 @@ pub enum AdoptError {
         /// The thread's state letter, as in proc(5).
         state: char,
     },
-    /// The host was stopped.
+    /// The host was stopped: `ESHUTDOWN`.
     #[error("{}", Gone)]
     Gone,
 }
 
 impl AdoptError {
-    /// The errno for a caller outside.
+    /// The errno that each variant names, for the caller of an attach.
     pub fn errno(&self) -> Errno {
         match self {
             AdoptError::NoProcess(_) => Errno::ESRCH,
