@@ -69,7 +69,7 @@ fn modules_are_loaded_listed_and_unloaded() {
     assert_eq!((&json[0]["name"], &json[0]["hierarchy"]["id"]), (&"tried".into(), &2.into()));
     daemon.refuses(
         &["module", "unload", "tried", "none"],
-        &[&["tried", "hierarchy 2 (tried)", "[EBUSY]"], &["none", "[ENOENT]"]],
+        &[&["tried: bound to hierarchy 2;", "[EBUSY]"], &["none: no such module", "[ENOENT]"]],
     );
     daemon.says(&["rmdir", "tried:/x"]);
     daemon.says(&["umount", "tried:"]);
@@ -267,9 +267,17 @@ fn a_job_inside_a_job_uses_what_the_outer_one_has() {
     }
     let ended = run(&inner("--module outer"), &[]);
     assert_eq!(ended.stdout, "125\n");
-    assert!(ended.stderr.contains("--module to the penfold run around this one"), "{ended:#?}");
+    assert!(
+        ended.stderr.contains("penfold: --module outer: not in the engine of the job around this one"),
+        "{ended:#?}"
+    );
     let ended = run(&inner(""), &[]);
-    assert!(ended.stderr.contains("There is a module outer, which is not loaded"), "{ended:#?}");
+    assert!(
+        ended
+            .stderr
+            .contains("; a module that is not loaded has it: give --module outer to the penfold run around"),
+        "{ended:#?}"
+    );
     let ended = run(&format!("{PENFOLD} module load {}; echo $?", file.display()), &[]);
     assert!(ended.stdout == "1\n" && ended.stderr.contains("[EPERM]"), "{ended:#?}");
 }
@@ -314,7 +322,10 @@ fn a_mount_says_how_to_load_what_is_missing() {
     let verb = |words: &[&str]| plain(words).env("PENFOLD_SOCKET", &socket).run();
     let ended = verb(&["mount", "-o", "missing"]);
     assert!(ended.code() == 1 && ended.stderr.contains("[EINVAL]"), "{ended:#?}");
-    assert!(ended.stderr.contains("load it with `penfold module load missing`"), "{ended:#?}");
+    assert!(
+        ended.stderr.contains("libpenfold_missing.so, which `penfold module load` loads [EINVAL]"),
+        "{ended:#?}"
+    );
     let other = verb(&["mount", "-o", "nonesuch"]);
     assert!(other.stderr.contains("[EINVAL]") && !other.stderr.contains("module load"), "{other:#?}");
     // the daemon looks for it
@@ -458,7 +469,7 @@ fn serve_loads_what_it_is_told_to() {
     let socket = scratch.path().join("control");
     let ended = plain(&["serve", "--socket", words(&socket), "--load", "nonesuch"]).run();
     assert!(
-        ended.code() == 1 && ended.stderr.contains("--load: module \"nonesuch\": not found"),
+        ended.code() == 1 && ended.stderr.starts_with("penfold: nonesuch: no such module; looked for "),
         "{ended:#?}"
     );
     assert!(!socket.exists(), "it has not begun to serve");
