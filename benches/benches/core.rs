@@ -1,4 +1,4 @@
-//! The core alone, on a host that only stores css_sets: what fork, exit, attach, mkdir, rmdir, load and unload cost.
+//! The cost of fork, exit, attach, mkdir, rmdir, load and unload in core alone, on a host that only stores css_sets.
 
 use std::fmt;
 use std::hint::black_box;
@@ -13,7 +13,7 @@ use penfold_core::{
 };
 use penfold_subsystems::Pids;
 
-/// css_sets while subsystems come and go, and while css_sets are looked for.
+/// The shape for loads and for lookups of css_sets: many css_sets.
 const MANY_SETS: Shape = if cfg!(debug_assertions) {
     Shape { directories: 10, in_each: 10 }
 } else {
@@ -24,7 +24,7 @@ fn main() {
     divan::main();
 }
 
-/// One line of a benchmark: which controllers, among how many cgroups.
+/// One line of a benchmark: the controllers and the shape of the cgroups.
 #[derive(Debug, Clone, Copy)]
 struct BenchCase {
     controllers: Controllers,
@@ -44,14 +44,14 @@ impl fmt::Display for BenchCase {
     }
 }
 
-/// All controllers in all of these shapes.
+/// All choices of controllers in all of these shapes.
 fn settings(shapes: &[Shape]) -> Vec<BenchCase> {
     let all = [Controllers::None, Controllers::Pids, Controllers::All];
     let of = |controllers| shapes.iter().map(move |&shape| BenchCase { controllers, shape });
     all.into_iter().flat_map(of).collect()
 }
 
-/// What the framework is compared with: storing one css_set, as a fork must in any case.
+/// The baseline for the framework: storing one css_set, as a fork must in any case.
 #[divan::bench]
 fn pointer_copy(bencher: Bencher<'_, '_>) {
     let mut world = BenchWorld::of(Controllers::None, Shape::ONE, 2);
@@ -69,7 +69,7 @@ fn fork_exit(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     bencher.bench_local(|| world.fork_and_exit(black_box(parent), set, child));
 }
 
-/// The same, each time in another of many css_sets, so that little of it is in the caches.
+/// Fork and exit, each time in another of many css_sets, so that little of the data is in the caches.
 #[divan::bench(args = settings(&[MANY_SETS]))]
 fn fork_exit_scattered(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut world = setting.world(setting.shape.cgroups() + 1);
@@ -78,14 +78,14 @@ fn fork_exit_scattered(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let child = world.new_task();
     let mut at = 0;
     bencher.bench_local(|| {
-        // A prime that does not divide their number: every task is visited, none near the last one.
+        // A prime that does not divide the number of tasks: every task is visited, and none near the task before.
         at = (at + 54_773) % tasks.len();
         let (parent, set) = tasks[at];
         world.fork_and_exit(parent, set, child);
     });
 }
 
-/// Moves a task to and fro between two cgroups that have other members: the css_sets are there.
+/// Moves a task to and fro between two cgroups that have other members, so the css_sets exist.
 #[divan::bench(args = settings(&[Shape::ONE, Shape::MANY]))]
 fn attach(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut world = setting.world(3);
@@ -114,7 +114,8 @@ fn find_css_set_hit(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     });
 }
 
-/// An attach without controllers that finds none, makes one among many others, and leaves its old one to die.
+/// An attach without controllers that finds no css_set. It makes a css_set among many others and drops the last
+/// reference to the old one.
 #[divan::bench(args = settings(&[MANY_SETS]).into_iter().take(1))]
 fn find_css_set_miss(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut world = full(setting);
@@ -127,7 +128,7 @@ fn find_css_set_miss(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     });
 }
 
-/// A world with one task, and so one css_set, in every cgroup.
+/// An engine with one task, and so one css_set, in every cgroup.
 fn full(setting: &BenchCase) -> BenchWorld {
     let mut world = setting.world(setting.shape.cgroups() + 1);
     let cgroups = world.cgroups.clone();
@@ -174,7 +175,7 @@ fn load_unload_idle(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     });
 }
 
-/// load + unload of `pids`, which is told of every task.
+/// load + unload of `pids`, which counts every task.
 #[divan::bench(args = settings(&[Shape::ONE, MANY_SETS]).into_iter().take(2))]
 fn load_unload_pids(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut world = full(setting);

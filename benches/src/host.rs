@@ -12,7 +12,8 @@ pub struct BareHost {
 }
 
 impl BareHost {
-    /// A host with memory for the tasks `0..capacity`, all of it touched: what the table takes is paid here.
+    /// A host with memory for the tasks `0..capacity`. All of the memory is touched here, so that no measurement pays
+    /// for it.
     pub fn with_capacity(capacity: usize) -> BareHost {
         // Written and cleared again, because fresh zero pages would not be resident yet.
         let mut sets = vec![Some(CssSetId::default()); capacity];
@@ -30,7 +31,7 @@ impl HostView for BareHost {
         self.sets[task.0 as usize]
     }
 
-    // A scan: no benchmark lists members, and an index would be paid for in every `place`.
+    // A scan: no benchmark lists members, and an index would cost time in every `place`.
     fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid)) {
         let members = self.sets.iter().enumerate().filter(|&(_, other)| *other == Some(set));
         members.for_each(|(task, _)| visit(Tid(task as i32)));

@@ -1,5 +1,5 @@
-//! What the benchmarks share: a host that costs next to nothing, worlds of many cgroups, and the comparison of
-//! `penfold run` with the bare command and of `penfold serve` with the kernel.
+//! The parts that the benchmarks share: a host that costs next to nothing, and engines with many cgroups. Also the
+//! comparisons of `penfold run` with the bare command and of `penfold serve` with the kernel.
 #![forbid(unsafe_code)]
 
 pub mod controllers;

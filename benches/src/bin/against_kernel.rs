@@ -1,4 +1,4 @@
-//! What `penfold serve` takes for an operation, through its file view and its socket, beside the kernel's cgroup v1.
+//! The time of an operation of `penfold serve`, through its file view and its socket, beside the kernel's cgroup v1.
 
 use std::error::Error;
 use std::fs;
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One table for each place of the daemon.
+/// Measures, with a table for each placement of the daemon.
 fn compare(
     arguments: &AgainstKernelArguments,
     penfold: &std::path::Path,
@@ -90,7 +90,7 @@ fn compare(
     let mut ways: [&mut dyn penfold_benches::served::way::Way; 3] =
         [&mut of_kernel, &mut by_view, &mut by_socket];
 
-    // dropped before what they are in
+    // dropped before the cgroups that they are in
     let moved = [SleepingThreads::start(1)?, SleepingThreads::start(1)?];
     suite::prepare(&mut ways)?;
     let time = Duration::from_secs_f64(arguments.seconds);

@@ -1,8 +1,8 @@
 //! Bytes for one cgroup and one task when there are a million of each.
 //!
-//! Read from the resident set before and after, so that everything counts: padding, the allocator's own
-//! bookkeeping, tables half empty. Each line is measured in a fresh process, for an allocator that was used before
-//! answers differently.
+//! The resident set is read before and after, so that everything counts: padding, the allocator's own bookkeeping,
+//! tables half empty. Each line is measured in a fresh process, because an allocator that was used before behaves
+//! differently.
 
 use penfold_core::simulated::ChildKind;
 use std::fs;
@@ -14,8 +14,7 @@ use penfold_benches::world::{BenchWorld, Shape};
 use penfold_core::Engine;
 use penfold_core::simulated::SimulatedHost;
 
-/// The name of a line, how many objects it divides by, and what makes them. Setting up returns the making, so that
-/// only the latter is measured.
+/// One line of the table: its name, and the function that measures the bytes of one object.
 struct MemoryLine {
     name: &'static str,
     measure: fn() -> f64,
@@ -52,7 +51,7 @@ fn each(count: usize, make: impl FnOnce()) -> f64 {
 fn cgroups(controllers: Controllers) -> f64 {
     let mut world = BenchWorld::new(controllers, 1);
     let made = Shape::MANY.cgroups() + Shape::MANY.directories;
-    // The list of ids is the benchmark's, not the engine's: written now, it is resident before.
+    // The list of ids is the benchmark's, not the engine's. Written now, it is resident before the measurement.
     world.cgroups = vec![world.root; made];
     world.cgroups.clear();
     each(made, || world.grow(Shape::MANY))

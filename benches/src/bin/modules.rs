@@ -1,5 +1,5 @@
-//! What a module costs: its callbacks beside those of the same controller compiled in and beside nobody, load and unload
-//! among a million tasks, and how long a real task is stopped by a load.
+//! The cost of a module. Its callbacks are compared with those of the same controller compiled in, and with none. Load
+//! and unload are measured among a million tasks, with the time for which a load stops a real task.
 
 use std::error::Error;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use penfold_benches::module::build::Built;
 use penfold_benches::module::{Durations, Interested, simulated, traced};
 use penfold_benches::overhead::machine;
 
-/// Compares a module with the same controller compiled in and with nobody who is interested.
+/// Compares a module with the same controller compiled in, and with no controller.
 #[derive(Debug, Parser)]
 #[command(name = "modules")]
 struct ModulesArguments {
@@ -95,9 +95,9 @@ fn forks(built: &Built, cpus: usize, rounds: usize) -> Result<(), Box<dyn Error>
 fn load(built: &Built, rounds: usize) -> Result<(), Box<dyn Error>> {
     let mut world = simulated::full();
     head(&format!("{} css_sets, {} tasks, us", world.engine.css_set_count(), simulated::SETS.cgroups() * 10));
-    for (told, what) in [(false, "told of nothing"), (true, "told of forks and exits")] {
+    for (counts, what) in [(false, "told of nothing"), (true, "told of forks and exits")] {
         for interested in [Interested::BuiltIn, Interested::Module] {
-            let times = simulated::load_and_unload(built, &mut world, interested, told, rounds)?;
+            let times = simulated::load_and_unload(built, &mut world, interested, counts, rounds)?;
             let label = |step: &str| format!("{step}, {}, {what}", interested.name());
             if interested == Interested::Module {
                 line(&label("open"), &times.open);

@@ -9,14 +9,14 @@ const LATENCY: &str = include_str!("latency.c");
 const SLEEPERS: &str = include_str!("sleepers.c");
 const STORM: &str = include_str!("../overhead/storm.c");
 
-/// Files that go when this does.
+/// The compiled files. The drop removes them.
 #[derive(Debug)]
 pub struct Built {
     directory: PathBuf,
 }
 
 impl Built {
-    /// Compiles all of them.
+    /// Compiles all files.
     ///
     /// # Errors
     /// When the compiler is missing or fails.
@@ -27,7 +27,7 @@ impl Built {
         let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/module/include");
         let include = format!("-I{}", header.display());
         let shared = ["-shared", "-fPIC", &include];
-        built.compile("told.so", MODULE, &[&shared[..], &["-DTOLD"]].concat())?;
+        built.compile("counting.so", MODULE, &[&shared[..], &["-DCOUNTS"]].concat())?;
         built.compile("idle.so", MODULE, &shared)?;
         for (name, source) in [("latency", LATENCY), ("sleepers", SLEEPERS), ("storm", STORM)] {
             built.compile(name, source, &["-pthread", "-static"])?;
@@ -47,14 +47,14 @@ impl Built {
         }
     }
 
-    /// Where one of them is.
+    /// The path of a file.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    /// The module: `told` of forks and exits, or of nothing.
-    pub fn module(&self, told: bool) -> PathBuf {
-        self.path(if told { "told.so" } else { "idle.so" })
+    /// The module: with fork and exit callbacks if `counts`, else with none.
+    pub fn module(&self, counts: bool) -> PathBuf {
+        self.path(if counts { "counting.so" } else { "idle.so" })
     }
 }
 

@@ -1,4 +1,4 @@
-/* A module that counts forks and exits, or with no macro nothing: what a callback costs is all that it costs. */
+/* A module that counts forks and exits with COUNTS, else nothing. Its callbacks do nothing else that would cost time. */
 #include "penfold.h"
 
 static uint64_t forks, exits;
@@ -24,15 +24,15 @@ static int count_read(struct penfold_context *ctx, uint64_t *value)
 
 static const struct penfold_file files[] = { { .name = "count", .read_u64 = count_read } };
 
-#ifdef TOLD
-static void told_fork(struct penfold_context *ctx, int32_t child)
+#ifdef COUNTS
+static void count_fork(struct penfold_context *ctx, int32_t child)
 {
 	(void)ctx;
 	(void)child;
 	forks++;
 }
 
-static void told_exit(struct penfold_context *ctx, int32_t task)
+static void count_exit(struct penfold_context *ctx, int32_t task)
 {
 	(void)ctx;
 	(void)task;
@@ -49,8 +49,8 @@ const struct penfold_module penfold_module = {
 	.file_count = 1,
 	.create = create,
 	.destroy = destroy,
-#ifdef TOLD
-	.fork = told_fork,
-	.exit = told_exit,
+#ifdef COUNTS
+	.fork = count_fork,
+	.exit = count_exit,
 #endif
 };

@@ -1,6 +1,6 @@
 /*
- * latency FILE: forks and waits for ever, and keeps the longest time in nanoseconds that this took once in the first
- * eight bytes of FILE. Who reads it writes 0 there to begin anew.
+ * latency FILE: forks and waits for ever. The first eight bytes of FILE hold the longest time of one fork and wait, in
+ * nanoseconds. A reader writes 0 there to begin anew.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,5 +1,5 @@
-//! A module beside the same controller compiled in, and beside nobody: what it costs to be told of forks and exits, and to
-//! come and go.
+//! A module, compared with the same controller compiled in and with no controller: the cost of fork and exit
+//! callbacks, of load and of unload.
 
 pub mod build;
 pub mod simulated;
@@ -8,22 +8,22 @@ pub mod twin;
 
 use std::time::Duration;
 
-/// Who is interested in forks and exits.
+/// The controller with fork and exit callbacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interested {
-    /// No controller is.
+    /// None.
     Nobody,
-    /// One that is compiled in.
+    /// A controller that is compiled in.
     BuiltIn,
-    /// The same as a module.
+    /// The same controller as a module.
     Module,
 }
 
 impl Interested {
-    /// All, the cheapest first.
+    /// All variants, the cheapest first.
     pub const ALL: [Interested; 3] = [Interested::Nobody, Interested::BuiltIn, Interested::Module];
 
-    /// In a table.
+    /// The name in a table.
     pub const fn name(self) -> &'static str {
         match self {
             Interested::Nobody => "nobody",
@@ -33,12 +33,12 @@ impl Interested {
     }
 }
 
-/// Times of the same thing.
+/// Repeated times of one operation.
 #[derive(Debug, Clone, Default)]
 pub struct Durations(Vec<Duration>);
 
 impl Durations {
-    /// One more.
+    /// Adds a time.
     pub fn add(&mut self, time: Duration) {
         self.0.push(time);
     }
@@ -49,22 +49,26 @@ impl Durations {
         sorted
     }
 
-    /// The fastest: what it takes when nothing comes between.
+    /// The fastest time: that without disturbances.
     ///
     /// # Panics
-    /// Without any.
+    /// Without any time.
     pub fn fastest(&self) -> Duration {
         self.sorted()[0]
     }
 
+    /// The median time.
+    ///
     /// # Panics
-    /// Without any.
+    /// Without any time.
     pub fn median(&self) -> Duration {
         self.sorted()[self.0.len() / 2]
     }
 
+    /// The longest time.
+    ///
     /// # Panics
-    /// Without any.
+    /// Without any time.
     pub fn longest(&self) -> Duration {
         *self.sorted().last().expect("at least one")
     }

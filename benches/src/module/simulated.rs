@@ -1,4 +1,4 @@
-//! Without processes: what a callback costs core, and what a load costs among a million tasks.
+//! Measurements without processes: the cost of a callback in core, and of a load among a million tasks.
 
 use std::path::Path;
 use std::time::Instant;
@@ -12,31 +12,32 @@ use super::{Durations, Interested};
 use crate::controllers::Controllers;
 use crate::world::{BenchWorld, Shape};
 
-/// css_sets and, in each, tasks while modules come and go; few in a debug build, which only checks that all runs.
+/// The css_sets for loads and unloads. Few in a debug build, which only checks that everything runs.
 pub const SETS: Shape = if cfg!(debug_assertions) {
     Shape { directories: 10, in_each: 10 }
 } else {
     Shape { directories: 100, in_each: 1_000 }
 };
+/// Tasks in each css_set.
 const IN_EACH: usize = 10;
-/// Forks and exits that are measured together.
+/// The number of forks and exits that are measured together.
 const COUNT: u32 = 200_000;
 
-/// Loads the counter, as one or the other.
+/// Loads the counting controller in one of its forms.
 ///
 /// # Errors
 /// As [`Controller::open`].
 ///
 /// # Panics
-/// When the engine refuses it, which it has no reason to.
+/// When the engine refuses the controller, for which there is no reason.
 pub fn load(
     world: &mut BenchWorld,
     interested: Interested,
-    told: bool,
+    counts: bool,
     module: &Path,
 ) -> Result<(), LoadError> {
     let BenchWorld { engine, host, .. } = world;
-    let loaded = match (interested, told) {
+    let loaded = match (interested, counts) {
         (Interested::Nobody, _) => return Ok(()),
         (Interested::BuiltIn, true) => engine.load(host, ForkCounter::<true>::default()),
         (Interested::BuiltIn, false) => engine.load(host, ForkCounter::<false>::default()),
@@ -46,7 +47,7 @@ pub fn load(
     Ok(())
 }
 
-/// The time of one fork and exit of a child, told to each of [`Interested::ALL`], in turns.
+/// The time of one fork and exit of a child, for each of [`Interested::ALL`], in turns.
 ///
 /// # Errors
 /// As [`load`].
@@ -69,14 +70,14 @@ pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Durations; 3], Loa
     Ok(times)
 }
 
-/// What coming and going took.
+/// The times of loads and unloads.
 #[derive(Debug, Default)]
 pub struct LoadTimes {
-    /// Copying and mapping the file, its own load: the engine goes on meanwhile.
+    /// Copying and mapping the file, and the module's own `load`. The engine works on meanwhile.
     pub open: Durations,
-    /// The engine's part, in which it does nothing else.
+    /// The engine's part of a load, during which it does nothing else.
     pub load: Durations,
-    /// All of it, with the unmapping: the engine does nothing else.
+    /// The whole unload with the unmapping, during which the engine does nothing else.
     pub unload: Durations,
 }
 
@@ -86,19 +87,19 @@ pub struct LoadTimes {
 /// As [`Controller::open`].
 ///
 /// # Panics
-/// When the engine refuses, which it has no reason to.
+/// When the engine refuses, for which there is no reason.
 pub fn load_and_unload(
     built: &Built,
     world: &mut BenchWorld,
     interested: Interested,
-    told: bool,
+    counts: bool,
     rounds: usize,
 ) -> Result<LoadTimes, LoadError> {
     let mut times = LoadTimes::default();
     for _ in 0..rounds {
         let began = Instant::now();
         let opened = match interested {
-            Interested::Module => Some(Controller::open(&built.module(told))?),
+            Interested::Module => Some(Controller::open(&built.module(counts))?),
             _ => None,
         };
         times.open.add(began.elapsed());
@@ -106,7 +107,7 @@ pub fn load_and_unload(
         let began = Instant::now();
         let loaded = match opened {
             Some(controller) => engine.load(host, controller),
-            None if told => engine.load(host, ForkCounter::<true>::default()),
+            None if counts => engine.load(host, ForkCounter::<true>::default()),
             None => engine.load(host, ForkCounter::<false>::default()),
         };
         times.load.add(began.elapsed());
@@ -119,10 +120,10 @@ pub fn load_and_unload(
     Ok(times)
 }
 
-/// A world with that many css_sets and ten times as many tasks.
+/// An engine with the css_sets of [`SETS`] and ten times as many tasks.
 ///
 /// # Panics
-/// When the engine refuses, which it has no reason to.
+/// When the engine refuses, for which there is no reason.
 pub fn full() -> BenchWorld {
     let tasks = SETS.cgroups() * IN_EACH;
     let mut world = BenchWorld::of(Controllers::None, SETS, tasks + 1);
@@ -136,13 +137,13 @@ pub fn full() -> BenchWorld {
     world
 }
 
-/// Was every fork and exit told? A measurement of nothing would be fast.
+/// Checks that every fork and exit reaches the controllers. Otherwise the measurement would be of nothing.
 ///
 /// # Errors
 /// As [`load`].
 ///
 /// # Panics
-/// If not.
+/// If a count is wrong.
 pub fn check(built: &Built) -> Result<(), LoadError> {
     for interested in [Interested::BuiltIn, Interested::Module] {
         let mut world = BenchWorld::of(Controllers::None, Shape::ONE, 3);

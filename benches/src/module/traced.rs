@@ -1,4 +1,4 @@
-//! With real processes under the trace host.
+//! Measurements with real processes under the trace host.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader};
@@ -17,12 +17,12 @@ use super::build::Built;
 use super::twin::ForkCounter;
 use super::{Durations, Interested};
 
-/// Whatever goes wrong is told and ends the program.
+/// Any error is printed and ends the program.
 type BenchResult<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// Forks of one run.
+/// The number of forks of one run.
 pub const FORKS: u32 = 2_000;
-/// Sleeping threads while the longest stop is looked for.
+/// The number of sleeping threads while the longest stop is measured.
 pub const THREADS: usize = if cfg!(debug_assertions) { 100 } else { 10_000 };
 
 struct BenchTraceHost(TraceHost);
@@ -56,11 +56,11 @@ impl Drop for BenchTraceHost {
     }
 }
 
-/// The time of [`FORKS`] times vfork, exit and wait, of the whole command: bare, and told to each of
+/// The time of a whole command that makes [`FORKS`] times vfork, exit and wait: bare, and for each of
 /// [`Interested::ALL`], in turns.
 ///
 /// # Errors
-/// What can't be started.
+/// When a host or a command can't be started.
 pub fn fork_loop(built: &Built, rounds: usize) -> BenchResult<[Durations; 4]> {
     let storm = built.path("storm").display().to_string();
     let count = FORKS.to_string();
@@ -75,7 +75,7 @@ pub fn fork_loop(built: &Built, rounds: usize) -> BenchResult<[Durations; 4]> {
             return Err("the bare command failed".into());
         }
         for (interested, times) in hosts.into_iter().zip(&mut times[1..]) {
-            // a module is loaded once in a program
+            // a file can be loaded once at a time
             let host = BenchTraceHost::start(interested, &built.module(true))?;
             let began = Instant::now();
             let status = host.exec(&words)?.wait()?;
@@ -88,27 +88,27 @@ pub fn fork_loop(built: &Built, rounds: usize) -> BenchResult<[Durations; 4]> {
     Ok(times)
 }
 
-/// What tasks noticed of a load.
+/// The effects of a load on tasks.
 #[derive(Debug, Default)]
 pub struct Stops {
-    /// How long the tracer was busy with the load: no stop of a task is dealt with meanwhile.
+    /// The time for which the tracer was busy with the load, and handled no stop of a task.
     pub load: Durations,
-    /// The same of the unload.
+    /// The same time for the unload.
     pub unload: Durations,
-    /// The longest vfork + exit + wait in windows of [`WINDOW`] with a load and an unload in them.
+    /// The longest vfork + exit + wait in windows of [`WINDOW`] with a load and an unload.
     pub with: Durations,
-    /// The same in windows without.
+    /// The longest in windows without.
     pub without: Durations,
 }
 
-/// A window in which the longest fork is looked for.
+/// The length of a window, in which the longest fork is measured.
 pub const WINDOW: Duration = Duration::from_millis(60);
 
-/// Loads and unloads a module that is told of forks and exits, among [`THREADS`] threads that sleep and a process that
+/// Loads and unloads a module with fork and exit callbacks, among [`THREADS`] threads that sleep and a process that
 /// forks all the time.
 ///
 /// # Errors
-/// What can't be started.
+/// When a host or a command can't be started.
 pub fn stops(built: &Built, rounds: usize) -> BenchResult<Stops> {
     let host = BenchTraceHost::start(Interested::Nobody, Path::new(""))?;
     let (fifo, longest) = (built.path("fifo"), built.path("longest"));

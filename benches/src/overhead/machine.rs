@@ -16,7 +16,7 @@ pub fn cpus() -> nix::Result<Vec<usize>> {
     Ok((0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false)).collect())
 }
 
-/// Puts this process, and so everything it starts from now on, on these CPUs.
+/// Puts this process on these CPUs, and so everything that it starts from now on.
 ///
 /// # Errors
 /// As `sched_setaffinity(2)`.
@@ -26,8 +26,8 @@ pub fn use_cpus(cpus: &[usize]) -> nix::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set)
 }
 
-/// Builds the program in release mode and returns where it is, beside this one: a stale binary would be measured
-/// without anybody noticing.
+/// Builds the program in release mode and returns its path, beside this program. Without the build a stale program
+/// could be measured unnoticed.
 ///
 /// # Errors
 /// When the build fails, or this program itself was not built in release mode.

@@ -1,4 +1,4 @@
-//! A small C project, generated: what a build looks like to a supervisor.
+//! Generates a small C project, whose build is a workload.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 const FILES: usize = 40;
 const FUNCTIONS: usize = 4;
 
-/// Writes the project: a header of its own, 40 sources that include it and some of the system's, a Makefile.
+/// Writes the project: a header, 40 sources that include it and headers of the system, and a Makefile.
 ///
 /// # Errors
 /// When a file can't be written.

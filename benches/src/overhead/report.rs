@@ -12,11 +12,11 @@ use crate::overhead::workload::Workload;
 pub struct OverheadRow {
     /// The workload.
     pub workload: &'static str,
-    /// On how many CPUs.
+    /// The number of CPUs.
     pub cpus: usize,
-    /// How many rounds the medians are of.
+    /// The number of rounds.
     pub rounds: usize,
-    /// The bare command, median, in milliseconds.
+    /// The median of the bare command, in milliseconds.
     pub bare_ms: f64,
     /// `penfold run`.
     pub run: Compared,
@@ -29,17 +29,17 @@ pub struct OverheadRow {
 /// One variant compared with the bare command.
 #[derive(Debug, Clone, Serialize)]
 pub struct Compared {
-    /// Median, in milliseconds.
+    /// The median, in milliseconds.
     pub ms: f64,
-    /// Ratio of the medians.
+    /// The ratio of the medians.
     pub ratio: f64,
     /// The lower and upper quartile of the ratios within a round.
     pub quartiles: [f64; 2],
-    /// Ratio of the fastest runs: on a busy machine it says more than the medians.
+    /// The ratio of the fastest runs, which says more than the medians on a busy machine.
     pub fastest: f64,
-    /// Ratio of the CPU times, medians.
+    /// The ratio of the medians of the CPU times.
     pub cpu: f64,
-    /// What one operation costs more in the fastest runs, in microseconds, where the workload counts operations.
+    /// The additional time of one operation in the fastest runs, in microseconds, if the workload counts operations.
     pub per_operation_us: Option<f64>,
 }
 

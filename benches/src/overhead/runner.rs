@@ -10,50 +10,50 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use crate::overhead::workload::Workload;
 
-/// How a workload is run.
+/// The ways to run a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
     /// Without penfold.
     Bare,
     /// `penfold run -- COMMAND`.
     Run,
-    /// `penfold run -s pids.max=10000 -- COMMAND`: forks can be refused, so each must be asked about.
+    /// `penfold run -s pids.max=10000 -- COMMAND`: a limit can refuse forks, so the engine decides on each.
     Limited,
 }
 
 /// All variants, in the order of each round.
 pub const VARIANTS: [Variant; 3] = [Variant::Bare, Variant::Run, Variant::Limited];
 
-/// What one run took, in seconds.
+/// The times of one run, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Time {
     /// From start to end.
     pub wall: f64,
-    /// CPU time of the command, of everything it waited for, and of penfold: hardly touched by what else the
-    /// machine does.
+    /// The CPU time of the command, of everything it waited for, and of penfold. Other work of the machine hardly
+    /// affects it.
     pub cpu: f64,
 }
 
-/// What each variant took, round by round.
+/// The times of each variant, round by round.
 #[derive(Debug, Clone, Default)]
 pub struct WorkloadTimes {
     /// In the order of [`VARIANTS`].
     pub variants: [Vec<Time>; 3],
 }
 
-/// When to stop.
+/// The end of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// No more rounds than this.
+    /// The most rounds.
     pub rounds: usize,
-    /// No new round after this time, once there are three.
+    /// No new round begins after this time, once there are three.
     pub time: Duration,
 }
 
-/// Fewer rounds have no median worth the name.
+/// The fewest rounds for which a median means something.
 const FEWEST_ROUNDS: usize = 3;
 
-/// Runs the workload in rounds of bare, run, limited, after one round that does not count.
+/// Runs the workload in rounds of all variants, after one round that does not count.
 ///
 /// # Errors
 /// When a command can't be started or fails.

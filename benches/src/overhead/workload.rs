@@ -1,4 +1,4 @@
-//! What is run, bare and under penfold.
+//! The workloads, which are run bare and under penfold.
 
 use std::fs;
 use std::io;
@@ -7,14 +7,14 @@ use std::process::Command;
 
 use crate::overhead::project;
 
-/// A command, and what it does how often.
+/// A command, and the number of operations that it makes.
 #[derive(Debug, Clone)]
 pub struct Workload {
     /// The name in the report.
     pub name: &'static str,
     /// The command and its arguments.
     pub command: Vec<String>,
-    /// How many operations it does, where that makes sense: to give the cost of one.
+    /// The number of operations, for the cost of one; `None` if it makes no sense.
     pub operations: Option<u32>,
     /// The ratio to the bare command that penfold aims at.
     pub aim: Option<f64>,
@@ -54,7 +54,7 @@ pub fn prepare(directory: &Path) -> io::Result<Vec<Workload>> {
     ])
 }
 
-/// The shortest command there is: what starting and ending penfold itself costs.
+/// The shortest command: it shows the cost of penfold's own start and end.
 pub fn shortest() -> Workload {
     Workload { name: "true", command: vec![String::from("true")], operations: None, aim: None }
 }

@@ -1,4 +1,4 @@
-//! Directories of our own in hierarchies of the kernel's.
+//! Cgroups of the benchmark in hierarchies of the kernel.
 
 use std::fs;
 use std::io;
@@ -9,28 +9,29 @@ use std::time::{Duration, Instant};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 
-/// How long a cgroup may still be busy with tasks that were killed.
+/// The time that a cgroup may still be busy with tasks that were killed.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A removed cgroup holds its hierarchy until the kernel has worked on it, and a hierarchy unmounted before that stays
-/// until it is mounted and unmounted once more.
+/// The pause before an unmount. A removed cgroup holds its hierarchy until the kernel has worked on it. A hierarchy
+/// unmounted before that stays until it is mounted and unmounted once more.
 const BEFORE_UNMOUNT: Duration = Duration::from_millis(300);
 const UNMOUNTS: u32 = 10;
 
-/// Nobody else sees what this process mounts from now on, and nothing of it stays when it dies.
+/// Moves this process into a mount namespace. No other process sees its mounts from now on, and none stays when it
+/// dies.
 ///
 /// # Errors
-/// `EPERM` for who is not root.
+/// `EPERM` for a process that is not root.
 pub fn own_mounts() -> nix::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
 }
 
-/// A directory with everything below it, removed when dropped.
+/// A cgroup. The drop removes it with everything below.
 #[derive(Debug)]
 pub struct Directory(PathBuf);
 
 impl Directory {
-    /// Makes it.
+    /// Makes the cgroup.
     ///
     /// # Errors
     /// As mkdir(2).
@@ -39,7 +40,7 @@ impl Directory {
         Ok(Directory(path))
     }
 
-    /// Where it is.
+    /// The path of the cgroup.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -53,7 +54,7 @@ impl Drop for Directory {
     }
 }
 
-/// Removes a cgroup and those below.
+/// Removes a cgroup and all cgroups below.
 fn remove(path: &Path, until: Instant) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
@@ -71,7 +72,7 @@ fn remove(path: &Path, until: Instant) -> io::Result<()> {
     }
 }
 
-/// A hierarchy without controllers, unmounted when dropped.
+/// A hierarchy without controllers. The drop unmounts it.
 #[derive(Debug)]
 pub struct NamedHierarchy {
     target: PathBuf,
@@ -79,7 +80,7 @@ pub struct NamedHierarchy {
 }
 
 impl NamedHierarchy {
-    /// Mounts it at an empty directory.
+    /// Mounts the hierarchy at a new directory.
     ///
     /// # Errors
     /// As mount(2).
@@ -100,7 +101,7 @@ impl NamedHierarchy {
         fs::read_to_string("/proc/self/cgroup").is_ok_and(|text| text.contains(&named))
     }
 
-    /// Its root.
+    /// The directory of the root.
     pub fn root(&self) -> &Path {
         &self.target
     }
@@ -124,10 +125,10 @@ impl Drop for NamedHierarchy {
     }
 }
 
-/// Where the kernel's `pids` is mounted.
+/// The directory at which the kernel's `pids` is mounted.
 ///
 /// # Errors
-/// `NotFound` where it is not, as on machines with cgroup v2 only.
+/// `NotFound` if it is not mounted, as on machines with cgroup v2 only.
 pub fn pids() -> io::Result<PathBuf> {
     let mounts = fs::read("/proc/self/mounts")?;
     let mounts = String::from_utf8_lossy(&mounts);

@@ -1,4 +1,4 @@
-//! Times of single operations, the ways in turns.
+//! Times single operations, in turns on each way.
 
 use std::io;
 use std::thread;
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use crate::served::interrupted;
 use crate::served::way::Way;
 
-/// How often, and how close together.
+/// The number of operations, and the rest between them.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// How often each way has its turn.
+    /// The number of turns of each way.
     pub turns: usize,
-    /// Operations in a turn, each timed alone.
+    /// The number of operations in a turn. Each is timed alone.
     pub batch: usize,
-    /// Rest before each operation.
+    /// The rest before each operation.
     pub rest: Duration,
-    /// No new turn after this time.
+    /// No new turn begins after this time.
     pub time: Duration,
 }
 
@@ -25,10 +25,10 @@ pub type Ways<'a> = [&'a mut dyn Way; 3];
 
 const WAYS: [&str; 3] = ["kernel", "FUSE", "socket"];
 
-/// Microseconds of every operation, for each way. An operation may be timed in several parts.
+/// The microseconds of every operation, for each way. An operation may be timed in several parts.
 ///
 /// # Errors
-/// Those of the operation.
+/// As the operation.
 pub fn in_turns<const PARTS: usize>(
     ways: &mut Ways<'_>,
     pace: Pace,
@@ -37,7 +37,7 @@ pub fn in_turns<const PARTS: usize>(
     let mut times = [const { Vec::new() }; 3];
     let begun = Instant::now();
     for turn in 0..pace.turns {
-        // One turn is not measured: it pays for what is made once.
+        // The first turn is not measured: it pays for work that is done once.
         if turn > 1 && begun.elapsed() > pace.time {
             break;
         }
@@ -46,8 +46,8 @@ pub fn in_turns<const PARTS: usize>(
             for number in 0..pace.batch {
                 thread::sleep(pace.rest);
                 let number = turn * pace.batch + number;
-                let told = |error| io::Error::other(format!("{}, number {number}: {error}", WAYS[at]));
-                let taken = operation(&mut **way, at, number).map_err(told)?;
+                let failed = |error| io::Error::other(format!("{}, number {number}: {error}", WAYS[at]));
+                let taken = operation(&mut **way, at, number).map_err(failed)?;
                 if turn > 0 {
                     times[at].push(taken);
                 }
@@ -57,10 +57,10 @@ pub fn in_turns<const PARTS: usize>(
     Ok(times)
 }
 
-/// How many microseconds it takes.
+/// Runs an operation and returns its time in microseconds.
 ///
 /// # Errors
-/// Those of what is timed.
+/// As the operation.
 pub fn time(act: impl FnOnce() -> io::Result<()>) -> io::Result<f64> {
     let begun = Instant::now();
     act()?;

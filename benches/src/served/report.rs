@@ -9,15 +9,15 @@ use crate::overhead::report::quantile;
 /// One line: an operation.
 #[derive(Debug, Clone, Serialize)]
 pub struct ServedRow {
-    /// What was done.
+    /// The operation.
     pub operation: String,
-    /// How often in each way.
+    /// The number of times in each way.
     pub times: usize,
-    /// On the kernel's cgroup v1.
+    /// The figure on the kernel's cgroup v1.
     pub kernel: Figure,
-    /// Through the file view.
+    /// The figure through the file view.
     pub fuse: Figure,
-    /// Through the control socket.
+    /// The figure through the control socket.
     pub socket: Figure,
     /// The ratio aimed at through the file view.
     pub fuse_aim: Option<f64>,
@@ -25,17 +25,17 @@ pub struct ServedRow {
     pub socket_aim: Option<f64>,
 }
 
-/// Microseconds.
+/// The times of an operation in one way, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Figure {
-    /// Median.
+    /// The median.
     pub median: f64,
-    /// The fastest.
+    /// The fastest time.
     pub fastest: f64,
 }
 
 impl ServedRow {
-    /// The line of one part of what was timed.
+    /// The line for one part of a timed operation.
     pub fn new<const PARTS: usize>(
         operation: &str,
         times: &[Vec<[f64; PARTS]>; 3],
@@ -57,13 +57,13 @@ impl ServedRow {
         }
     }
 
-    /// With what is aimed at.
+    /// The line with its aims.
     pub fn aimed(self, fuse_aim: Option<f64>, socket_aim: Option<f64>) -> ServedRow {
         ServedRow { fuse_aim, socket_aim, ..self }
     }
 }
 
-/// The table as text, with what it is called above it.
+/// The table as text, below its title.
 pub fn text(title: &str, rows: &[ServedRow]) -> String {
     let mut text = format!("{title}\n{:<27}{:>6}{:>10}{:>9}", "", "times", "kernel us", "fastest");
     for way in ["FUSE us", "socket us"] {
@@ -86,7 +86,7 @@ pub fn text(title: &str, rows: &[ServedRow]) -> String {
     text
 }
 
-/// A ratio, small ones with more digits.
+/// A ratio as text. Small ratios have more digits.
 fn short(ratio: f64) -> String {
     if ratio < 0.1 { format!("{ratio:.4}") } else { format!("{ratio:.2}") }
 }

@@ -1,24 +1,24 @@
-//! A process with many threads that sleep: what is moved, and what fills `tasks`.
+//! A process with many threads that sleep. Its threads are moved between cgroups, and fill `tasks`.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-/// What the program is called with to be the crowd, before the number of threads.
+/// The first argument of the program that becomes this process; the second is the number of threads.
 pub const ARGUMENT: &str = "sleeping-threads";
 
-/// Only what std needs to start a thread.
+/// The smallest stack with which std starts a thread.
 const STACK: usize = 16 << 10;
 
-/// A process that dies with this one, for its standard input ends then.
+/// The process. It dies with the benchmark, because its standard input ends then.
 #[derive(Debug)]
 pub struct SleepingThreads(Child);
 
 impl SleepingThreads {
-    /// Starts it and waits until it has that many threads.
+    /// Starts the process, and waits until it has that many threads.
     ///
     /// # Errors
-    /// When it can't have that many.
+    /// When the process can't be started or can't have that many threads.
     pub fn start(threads: usize) -> io::Result<SleepingThreads> {
         let mut child = Command::new(std::env::current_exe()?)
             .args([ARGUMENT, &threads.to_string()])
@@ -31,7 +31,7 @@ impl SleepingThreads {
         Ok(sleepers)
     }
 
-    /// The process, which is the number of its first thread too.
+    /// The pid, which is also the thread id of its first thread.
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
@@ -44,7 +44,7 @@ impl Drop for SleepingThreads {
     }
 }
 
-/// Is the crowd, until standard input ends.
+/// Runs as this process, until standard input ends.
 ///
 /// # Errors
 /// As clone(2).

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The operations that are measured.
 
 use std::io;
 use std::time::Duration;
@@ -8,15 +8,15 @@ use crate::served::report::ServedRow;
 use crate::served::sleeping_threads::SleepingThreads;
 use crate::served::way::BenchHierarchy;
 
-/// Cgroups in the directory that is listed.
+/// The number of cgroups in the directory that is listed.
 pub const LISTED: usize = 1_000;
-/// Threads in the cgroup whose `tasks` is read.
+/// The number of threads in the cgroup whose `tasks` is read.
 pub const THREADS: usize = 10_000;
 
-/// Makes what is looked at. The file view and the socket show the same, so the second and third way share it.
+/// Makes the cgroups. The file view and the socket show the same ones, so the second and third way share them.
 ///
 /// # Errors
-/// What refuses it.
+/// When an operation is refused.
 pub fn prepare(ways: &mut Ways<'_>) -> io::Result<()> {
     for way in &mut ways[..2] {
         for name in ["one", "other"] {
@@ -30,10 +30,10 @@ pub fn prepare(ways: &mut Ways<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Moves the many threads in, which penfold supervises from then on.
+/// Moves the sleeping threads in, which penfold supervises from then on.
 ///
 /// # Errors
-/// What refuses it.
+/// When an operation is refused.
 pub fn fill(ways: &mut Ways<'_>, sleepers: &SleepingThreads) -> io::Result<()> {
     for way in &mut ways[..2] {
         way.mkdir(BenchHierarchy::Pids, "sleepers")?;
@@ -45,7 +45,7 @@ pub fn fill(ways: &mut Ways<'_>, sleepers: &SleepingThreads) -> io::Result<()> {
 /// Measures everything whose name contains `only`, for at most that time each, before [`fill`].
 ///
 /// # Errors
-/// What refuses an operation, or an answer of the wrong length: then the figure would be of something else.
+/// When an operation is refused, and for an answer of the wrong length: its figure would be of something else.
 pub fn measure(
     ways: &mut Ways<'_>,
     moved: [u32; 2],
@@ -90,7 +90,7 @@ pub fn measure(
     Ok(rows)
 }
 
-/// Measures what the many threads are for: reading who they are, and what they make others pay.
+/// Measures operations with the sleeping threads: a read of their ids, and their cost for other operations.
 ///
 /// # Errors
 /// As [`measure`].
@@ -134,17 +134,17 @@ fn directories(
     ])
 }
 
-/// Moves a thread to and fro. The kernel's is another one than penfold's, which is traced.
+/// Moves a thread to and fro. The kernel's thread is another than penfold's, which is traced.
 fn attach(ways: &mut Ways<'_>, pace: Pace, moved: [u32; 2], name: &str) -> io::Result<ServedRow> {
     let times = in_turns(ways, pace, |way, at, number| {
-        // with one operation in a turn both of penfold's ways have the same number: each moves it
+        // with one operation in a turn both of penfold's ways get the same number: so that each moves the thread
         let to = if (number + at / 2).is_multiple_of(2) { "one" } else { "other" };
         Ok([time(|| way.attach(to, moved[usize::from(at > 0)], false))?])
     })?;
     Ok(ServedRow::new(name, &times, 0))
 }
 
-/// Reads a file whole.
+/// Reads a whole file.
 fn read(
     ways: &mut Ways<'_>,
     pace: Pace,

@@ -8,7 +8,7 @@ use nix::sys::statfs::statfs;
 use penfold_server::connection::Connection;
 use penfold_server::protocol::{AttachCall, InfoCall, ListCall, Method, MkdirCall, ReadCall, RmdirCall};
 
-/// Which hierarchy: both are there in each way.
+/// A hierarchy. Each way has both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BenchHierarchy {
     /// Without a controller.
@@ -17,42 +17,42 @@ pub enum BenchHierarchy {
     Pids,
 }
 
-/// One way. Names are of cgroups in the benchmark's own directory.
+/// One way. Names are those of cgroups in the benchmark's own directory.
 pub trait Way {
     /// Makes a cgroup.
     ///
     /// # Errors
-    /// What refuses it.
+    /// When the operation is refused.
     fn mkdir(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<()>;
 
-    /// Removes it.
+    /// Removes a cgroup.
     ///
     /// # Errors
-    /// What refuses it.
+    /// When the operation is refused.
     fn rmdir(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<()>;
 
-    /// How many cgroups are in a cgroup.
+    /// The number of cgroups in a cgroup.
     ///
     /// # Errors
-    /// What refuses it.
+    /// When the operation is refused.
     fn list(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<usize>;
 
     /// Moves a thread, or a whole process, in `pids`.
     ///
     /// # Errors
-    /// What refuses it.
+    /// When the operation is refused.
     fn attach(&mut self, name: &str, task: u32, process: bool) -> io::Result<()>;
 
-    /// How many bytes a control file has, in `pids`.
+    /// The number of bytes that a read of a control file returns, in `pids`.
     ///
     /// # Errors
-    /// What refuses it.
+    /// When the operation is refused.
     fn read(&mut self, name: &str, file: &str) -> io::Result<usize>;
 
-    /// Asks for what is answered without a look at any cgroup: the price of the way itself.
+    /// Makes a request whose answer needs no cgroup: its time is the cost of the way itself.
     ///
     /// # Errors
-    /// What refuses it.
+    /// When the operation is refused.
     fn ask_nothing(&mut self) -> io::Result<()>;
 }
 
@@ -65,7 +65,7 @@ pub struct FileWay {
 }
 
 impl FileWay {
-    /// In a directory of each hierarchy.
+    /// A way in a directory of each hierarchy.
     pub fn in_directories(named: &Path, pids: &Path) -> FileWay {
         FileWay { named: named.to_owned(), pids: pids.to_owned(), buffer: vec![0; 64 << 10] }
     }
@@ -126,7 +126,7 @@ pub struct SocketWay {
 }
 
 impl SocketWay {
-    /// In a directory of each hierarchy, by its address.
+    /// A way in a directory of each hierarchy, by the addresses of the directories.
     pub fn at_addresses(connection: Connection, named: String, pids: String) -> SocketWay {
         SocketWay { connection, named, pids }
     }
@@ -157,7 +157,7 @@ impl Way for SocketWay {
     fn list(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<usize> {
         let cgroup = self.address(hierarchy, name);
         let listed = self.call(&ListCall { cgroup, recursive: None, depth: Some(1) })?;
-        // the first is the cgroup itself
+        // the first entry is the cgroup itself
         Ok(listed.cgroups.len() - 1)
     }
 
