@@ -33,7 +33,7 @@ use penfold_core::{
 /// Nanoseconds of a tick of `USER_HZ`, which is 100 on every Linux that penfold runs on.
 const TICK: u64 = 10_000_000;
 
-/// The subsystem `cpuacct`. Core keeps the times; the state of a cgroup is the pair that `stat` showed last.
+/// The controller `cpuacct`. Core keeps the times; the state of a cgroup is the pair that `stat` showed last.
 #[derive(Debug, Default)]
 pub struct CpuAcct;
 

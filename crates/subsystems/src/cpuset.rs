@@ -66,7 +66,7 @@ const MAX_RELAX_DOMAIN_LEVEL: i64 = 2;
 const CPUS: usize = 0;
 const MEMS: usize = 1;
 
-/// The subsystem `cpuset`: the values that all cpusets share.
+/// The controller `cpuset`: the values that all cpusets share.
 #[derive(Debug, Default)]
 pub struct Cpuset {
     /// `memory_pressure_enabled`, one value for all cpusets.

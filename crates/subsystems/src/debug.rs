@@ -35,7 +35,7 @@ use penfold_core::{
 /// The number of tasks of one `css_set` that are listed.
 const SHOWN: usize = 26;
 
-/// The subsystem `debug`, which has no state.
+/// The controller `debug`, which has no state.
 #[derive(Debug, Default)]
 pub struct Debug;
 

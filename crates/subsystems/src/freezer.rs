@@ -26,7 +26,7 @@ use penfold_core::{
     subsystem::{Callbacks, Context, Css, Migration, Subsystem},
 };
 
-/// The subsystem `freezer`. All state is per cgroup.
+/// The controller `freezer`. All state is per cgroup.
 #[derive(Debug, Default)]
 pub struct Freezer;
 

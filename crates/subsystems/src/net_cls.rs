@@ -29,7 +29,7 @@ use penfold_core::{
     subsystem::{Callbacks, Context, Migration, Subsystem},
 };
 
-/// The subsystem `net_cls`. A cgroup's state is its class.
+/// The controller `net_cls`. A cgroup's state is its class.
 #[derive(Debug, Default)]
 pub struct NetCls;
 

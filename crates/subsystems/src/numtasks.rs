@@ -61,7 +61,7 @@ const TASKS: usize = 0;
 const NO_LIMIT: i32 = i32::MAX;
 const NANOSECONDS: u64 = 1_000_000_000;
 
-/// The subsystem `numtasks`: the parameters that all groups share.
+/// The controller `numtasks`: the parameters that all groups share.
 #[derive(Debug)]
 pub struct Numtasks {
     total: i32,

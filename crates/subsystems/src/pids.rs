@@ -30,7 +30,7 @@ use penfold_core::{
 const HIGHEST: i64 = 4_194_304;
 const TASKS: usize = 0;
 
-/// The subsystem `pids`. The counters of its charge rule hold all state.
+/// The controller `pids`. The counters of its charge rule hold all state.
 #[derive(Debug, Default)]
 pub struct Pids;
 
