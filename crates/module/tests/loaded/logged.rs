@@ -1,11 +1,11 @@
 //! Records the log of this thread.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 
 struct LogRecorder(Arc<Mutex<Vec<String>>>);
 
@@ -41,6 +41,12 @@ impl Subscriber for LogRecorder {
     fn exit(&self, _: &Id) {}
 }
 
+/// A second dispatcher, which lives as long as the program and gets no events.
+///
+/// While there is one dispatcher only, tracing asks that of the current thread whether a line of the source is enabled,
+/// and keeps the answer for all threads. So a thread without a recorder would turn the watchdog's reports off.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(LogRecorder(Arc::default())));
+
 /// The lines of the log while `work` runs.
 pub fn during(work: impl FnOnce()) -> Vec<String> {
     meanwhile(|_| work())
@@ -48,6 +54,7 @@ pub fn during(work: impl FnOnce()) -> Vec<String> {
 
 /// The lines of the log while `work` runs. `work` gets the lines so far.
 pub fn meanwhile(work: impl FnOnce(&Mutex<Vec<String>>)) -> Vec<String> {
+    LazyLock::force(&SECOND);
     let lines: Arc<Mutex<Vec<String>>> = Arc::default();
     tracing::subscriber::with_default(LogRecorder(lines.clone()), || work(&lines));
     std::mem::take(&mut *lines.lock().unwrap())
