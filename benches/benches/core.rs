@@ -56,8 +56,8 @@ fn settings(shapes: &[Shape]) -> Vec<BenchCase> {
 fn pointer_copy(bencher: Bencher<'_, '_>) {
     let mut world = BenchWorld::of(Controllers::None, Shape::ONE, 2);
     let (_, set) = world.spawn(world.cgroups[0]);
-    let child = world.new_task();
-    bencher.bench_local(|| black_box(&mut world.host).place(black_box(child), black_box(set)));
+    let child = world.sim.host.new_task();
+    bencher.bench_local(|| black_box(&mut world.sim.host).place(black_box(child), black_box(set)));
 }
 
 /// `charge_fork`, `commit_fork` and `exit` of a child whose parent stays.
@@ -65,8 +65,8 @@ fn pointer_copy(bencher: Bencher<'_, '_>) {
 fn fork_exit(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut world = setting.world(2);
     let (parent, set) = world.spawn(world.cgroups[world.cgroups.len() / 2]);
-    let child = world.new_task();
-    bencher.bench_local(|| world.fork_and_exit(black_box(parent), set, child));
+    let child = world.sim.host.new_task();
+    bencher.bench_local(|| world.sim.fork_and_exit(black_box(parent), set, child));
 }
 
 /// Fork and exit, each time in another of many css_sets, so that little of the data is in the caches.
@@ -75,13 +75,13 @@ fn fork_exit_scattered(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut world = setting.world(setting.shape.cgroups() + 1);
     let cgroups = world.cgroups.clone();
     let tasks: Vec<_> = cgroups.into_iter().map(|cgroup| world.spawn(cgroup)).collect();
-    let child = world.new_task();
+    let child = world.sim.host.new_task();
     let mut at = 0;
     bencher.bench_local(|| {
         // A prime that does not divide the number of tasks: every task is visited, and none near the task before.
         at = (at + 54_773) % tasks.len();
         let (parent, set) = tasks[at];
-        world.fork_and_exit(parent, set, child);
+        world.sim.fork_and_exit(parent, set, child);
     });
 }
 
@@ -97,7 +97,7 @@ fn attach(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut at = 0;
     bencher.bench_local(|| {
         at = 1 - at;
-        world.attach(ends[at], task);
+        world.sim.attach(ends[at], task);
     });
 }
 
@@ -110,7 +110,7 @@ fn find_css_set_hit(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut at = 0;
     bencher.bench_local(|| {
         at = (at + 54_773) % cgroups.len();
-        world.attach(cgroups[at], task);
+        world.sim.attach(cgroups[at], task);
     });
 }
 
@@ -119,12 +119,12 @@ fn find_css_set_hit(bencher: Bencher<'_, '_>, setting: &BenchCase) {
 #[divan::bench(args = settings(&[MANY_SETS]).into_iter().take(1))]
 fn find_css_set_miss(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut world = full(setting);
-    let ends = [world.mkdir(world.root, "one"), world.mkdir(world.root, "other")];
+    let ends = [world.sim.mkdir(world.root, "one"), world.sim.mkdir(world.root, "other")];
     let (task, _) = world.spawn(ends[0]);
     let mut at = 0;
     bencher.bench_local(|| {
         at = 1 - at;
-        world.attach(ends[at], task);
+        world.sim.attach(ends[at], task);
     });
 }
 
@@ -170,8 +170,8 @@ impl Subsystem for Idle {
 fn load_unload_idle(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut world = full(setting);
     bencher.bench_local(|| {
-        world.engine.load(&mut world.host, Idle).expect("the slot is free");
-        world.engine.unload(&mut world.host, "idle").expect("it is not bound");
+        world.sim.load(Idle);
+        world.sim.unload("idle");
     });
 }
 
@@ -180,7 +180,7 @@ fn load_unload_idle(bencher: Bencher<'_, '_>, setting: &BenchCase) {
 fn load_unload_pids(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut world = full(setting);
     bencher.bench_local(|| {
-        world.engine.load(&mut world.host, Pids).expect("the slot is free");
-        world.engine.unload(&mut world.host, "pids").expect("it is not bound");
+        world.sim.load(Pids);
+        world.sim.unload("pids");
     });
 }

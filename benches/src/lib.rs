@@ -3,8 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub mod controllers;
-pub mod directory;
-pub mod host;
 pub mod module;
 pub mod overhead;
 pub mod served;

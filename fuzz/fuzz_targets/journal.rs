@@ -3,7 +3,6 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use penfold_fuzz::World;
 use penfold_server::journal::{Defaults, describe_all, parse, rebuild};
 
 fuzz_target!(|lines: &[u8]| {
@@ -11,7 +10,7 @@ fuzz_target!(|lines: &[u8]| {
     let bytes = [begin, b"\n".as_slice(), lines].concat();
     let Some(image) = parse(&bytes).snapshot else { panic!("the first line is right") };
     let build = |image| {
-        let mut world = World::default();
+        let mut world = penfold_fuzz::world();
         let mut rebuilt = rebuild(&mut world.engine, &mut world.host, image);
         rebuilt.freeze(&mut world.engine, &mut world.host);
         rebuilt.finish(&mut world.engine, &mut world.host);

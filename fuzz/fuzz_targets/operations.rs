@@ -18,7 +18,7 @@ mod model {
 }
 
 use libfuzzer_sys::fuzz_target;
-use model::drive::Pair;
+use model::drive::CoreAndModel;
 use model::op::op;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -29,7 +29,7 @@ const BYTES_EACH: usize = 4;
 
 fuzz_target!(|bytes: &[u8]| {
     let one = op();
-    let mut pair = Pair::new();
+    let mut pair = CoreAndModel::new();
     for chunk in bytes.chunks_exact(BYTES_EACH).take(400) {
         let mut seed = [0; 32];
         seed[..BYTES_EACH].copy_from_slice(chunk);

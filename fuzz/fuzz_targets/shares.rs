@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use penfold_core::CgroupId;
-use penfold_fuzz::World;
+use penfold_fuzz::seen;
+use penfold_testkit::SimWorld;
 
 struct ShownShares {
     min: i64,
@@ -11,8 +12,8 @@ struct ShownShares {
     divisor: i64,
 }
 
-fn shown(world: &mut World, cgroup: CgroupId) -> ShownShares {
-    let text = world.read(cgroup, "numtasks.shares").expect("it is read");
+fn shown(world: &mut SimWorld, cgroup: CgroupId) -> ShownShares {
+    let text = world.read(cgroup, "numtasks.shares");
     let field = |name: &str| -> i64 {
         let (_, rest) = text.split_once(&format!("{name}=")).expect("it is shown");
         rest.split([',', '\n']).next().and_then(|number| number.parse().ok()).expect("a number")
@@ -22,19 +23,19 @@ fn shown(world: &mut World, cgroup: CgroupId) -> ShownShares {
 
 // In each line the first byte chooses the group whose shares are written, and the rest is the content.
 fuzz_target!(|input: &[u8]| {
-    let mut world = World::default();
-    let root = world.mount("numtasks").expect("it mounts");
+    let mut world = penfold_fuzz::world();
+    let root = world.mount("numtasks");
     let a = world.mkdir(root, "a");
     let groups = [root, a, world.mkdir(root, "b"), world.mkdir(a, "c"), world.mkdir(a, "d")];
     let children: [&[usize]; 5] = [&[1, 2], &[3, 4], &[], &[], &[]];
     for line in input.split(|&byte| byte == b'\n').take(40) {
         let Some((&whose, text)) = line.split_first() else { continue };
         let group = groups[usize::from(whose) % groups.len()];
-        let before = world.seen(&groups);
+        let before = seen(&mut world, &groups);
         let file = if whose >= 0xf0 { "numtasks.total_numtasks" } else { "numtasks.shares" };
         let target = if whose >= 0xf0 { root } else { group };
-        if world.write(target, file, text).is_err() {
-            assert_eq!(world.seen(&groups), before, "{text:?} was refused and has changed something");
+        if world.try_write(target, file, text).is_err() {
+            assert_eq!(seen(&mut world, &groups), before, "{text:?} was refused and has changed something");
         }
         let all: Vec<ShownShares> = groups.iter().map(|&group| shown(&mut world, group)).collect();
         for (parent, children) in all.iter().zip(children) {
@@ -46,9 +47,9 @@ fuzz_target!(|input: &[u8]| {
             }
         }
         // a write of the present content changes nothing
-        let before = world.seen(&groups);
-        let text = world.read(group, "numtasks.shares").expect("it is read");
-        world.write(group, "numtasks.shares", text.as_bytes()).expect("what is shown can be written");
-        assert_eq!(world.seen(&groups), before);
+        let before = seen(&mut world, &groups);
+        let text = world.read(group, "numtasks.shares");
+        world.write(group, "numtasks.shares", text);
+        assert_eq!(seen(&mut world, &groups), before);
     }
 });

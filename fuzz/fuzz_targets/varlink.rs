@@ -22,7 +22,7 @@ use penfold_server::service::Service;
 /// The uid and gid of the target. No user has this number.
 const USER: u32 = 651_234;
 
-struct FuzzDaemon {
+struct FuzzedService {
     service: Service,
     address: SocketAddr,
     /// True if requests may name any process: not where the processes are those of a real user.
@@ -30,9 +30,9 @@ struct FuzzDaemon {
     _listener: Listener,
 }
 
-static DAEMON: OnceLock<FuzzDaemon> = OnceLock::new();
+static SERVICE: OnceLock<FuzzedService> = OnceLock::new();
 
-fn start() -> FuzzDaemon {
+fn start() -> FuzzedService {
     let alone = geteuid().is_root();
     if alone {
         let (user, group) = (Uid::from_raw(USER), Gid::from_raw(USER));
@@ -54,7 +54,7 @@ fn start() -> FuzzDaemon {
     };
     let server = ControlServer::new(service.clone()).with_limits(limits);
     let listener = Listener::serve(socket, Arc::new(server)).expect("it listens");
-    FuzzDaemon { service, address, alone, _listener: listener }
+    FuzzedService { service, address, alone, _listener: listener }
 }
 
 /// Leaves one hierarchy with two cgroups, whatever was there before.
@@ -93,7 +93,7 @@ fn contains(input: &[u8], word: &[u8]) -> bool {
 }
 
 fuzz_target!(|input: &[u8]| {
-    let daemon = DAEMON.get_or_init(start);
+    let daemon = SERVICE.get_or_init(start);
     if !daemon.alone && [&b"Attach"[..], b"Write", b"\\u"].iter().any(|word| contains(input, word)) {
         return;
     }

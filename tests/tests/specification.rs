@@ -1,5 +1,8 @@
-//! What the pages say of each other and of the code holds: every promise has a proof that exists, every citation names a
-//! rule that exists, every link leads to a page and heading that exist.
+//! References of the pages to each other and to the code are right:
+//!
+//! * every promise has a proof that exists;
+//! * every citation names a rule that exists;
+//! * every link leads to a page and heading that exist.
 
 #[path = "specification/citations.rs"]
 mod citations;

@@ -49,6 +49,7 @@ pub(crate) fn ci() -> Result<(), String> {
 fn all(steps: &mut Steps) -> Result<(), String> {
     steps.take("format", format)?;
     steps.take("lints", lints)?;
+    steps.take("protocol", || run_package("penfold-generate", &["protocol", "--check"]))?;
     steps.take("arrows", || run_package("penfold-arrows", &["--check"]))?;
     for check in STYLE_CHECKS {
         steps.take(check, || run_package("penfold-style", &[check, "--check"]))?;

@@ -1,6 +1,6 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
-//! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask arrows`, `cargo xtask mutants`, `cargo xtask api`,
-//! `cargo xtask names`, `cargo xtask pages`, `cargo xtask sample`, `cargo xtask words`.
+//! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask protocol`, `cargo xtask arrows`, `cargo xtask mutants`,
+//! `cargo xtask api`, `cargo xtask names`, `cargo xtask pages`, `cargo xtask sample`, `cargo xtask words`.
 
 mod ci;
 mod fuzz;
@@ -25,6 +25,8 @@ cargo xtask CHORE
   header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date
   mutants [--shard K/N] [--package core|subsystems]: changes these crates place by place and runs their tests each time;
           needs cargo-mutants
+  protocol [--check]: writes the messages of the control socket in Rust, crates/server/src/protocol, from their interface
+          org.penfold.Control.varlink; or says if they are out of date
   api     [--crate CRATE] [--revision REV] [--list]: the size of a crate's public interface, now and at a commit
   names   [--check] [--public]: types by their names; with --check only names with more than one meaning
   pages   [--check]: paths, symbols and commands that a page names and that do not exist
@@ -41,7 +43,8 @@ fn main() -> ExitCode {
         Some("ci") => ci::ci(),
         Some("bench") => bench(),
         Some("fuzz") => fuzz::fuzz(env::args().skip(2)),
-        Some(made @ ("dist" | "header")) => run_package("penfold-generate", &[made]),
+        Some("dist") => run_package("penfold-generate", &["dist"]),
+        Some(made @ ("header" | "protocol")) => generate_without_penfold(made),
         Some("arrows") => run_package("penfold-arrows", &[]),
         Some(check @ ("api" | "names" | "pages" | "sample" | "words")) => {
             run_package("penfold-style", &[check])
@@ -90,6 +93,13 @@ fn run_package(package: &str, first: &[&str]) -> Result<(), String> {
     let rest: Vec<String> = env::args().skip(2).collect();
     let words = ["run", "--quiet", "--package", package, "--"].into_iter().chain(first.iter().copied());
     cargo(&words.chain(rest.iter().map(String::as_str)).collect::<Vec<_>>(), &[])
+}
+
+/// Writes a file of the sources without building penfold itself, which may not build until the file is written.
+fn generate_without_penfold(made: &str) -> Result<(), String> {
+    let rest: Vec<String> = env::args().skip(2).collect();
+    let words = ["run", "--quiet", "--package", "penfold-generate", "--no-default-features", "--", made];
+    cargo(&words.into_iter().chain(rest.iter().map(String::as_str)).collect::<Vec<_>>(), &[])
 }
 
 fn bench() -> Result<(), String> {

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use penfold_benches::directory::BenchDirectory;
 use penfold_benches::overhead::machine;
 use penfold_benches::served::daemon::BenchDaemon;
 use penfold_benches::served::kernel::{self, Directory, NamedHierarchy};
@@ -15,6 +14,7 @@ use penfold_benches::served::report::{ServedRow, text};
 use penfold_benches::served::sleeping_threads::{self, SleepingThreads};
 use penfold_benches::served::way::{FileWay, SocketWay};
 use penfold_benches::served::{interrupted, suite};
+use penfold_testkit::TempDir;
 
 /// Compares a penfold serve with the kernel's cgroup v1: directories, attaches, reads.
 ///
@@ -69,13 +69,13 @@ fn compare(
     let cpus = machine::cpus()?;
     machine::use_cpus(&cpus[..1])?;
     let own = format!("penfold-bench-{}", std::process::id());
-    let scratch = BenchDirectory::make(&own)?;
+    let scratch = TempDir::new();
 
-    let named = NamedHierarchy::mount(scratch.path().join("kernel"), &own)?;
+    let named = NamedHierarchy::mount(scratch.join("kernel"), &own)?;
     let in_named = Directory::make(named.root().join(&own))?;
     let in_pids = Directory::make(kernel::pids()?.join(&own))?;
     let mut daemon = BenchDaemon::start(penfold, scratch.path())?;
-    let views = [scratch.path().join("named"), scratch.path().join("pids")];
+    let views = [scratch.join("named"), scratch.join("pids")];
     daemon.mount(&format!("none,name={own}"), &views[0])?;
     daemon.mount("pids", &views[1])?;
     let [view_named, view_pids] = views.map(|view| view.join(&own));

@@ -4,15 +4,13 @@
 //! tables half empty. Each line is measured in a fresh process, because an allocator that was used before behaves
 //! differently.
 
-use penfold_core::simulated::ChildKind;
 use std::fs;
 use std::process::{Command, ExitCode};
 
 use nix::unistd::{SysconfVar, sysconf};
 use penfold_benches::controllers::Controllers;
 use penfold_benches::world::{BenchWorld, Shape};
-use penfold_core::Engine;
-use penfold_core::simulated::SimulatedHost;
+use penfold_testkit::SimWorld;
 
 /// One line of the table: its name, and the function that measures the bytes of one object.
 struct MemoryLine {
@@ -67,21 +65,21 @@ fn tasks(controllers: Controllers, spread: bool) -> f64 {
             if spread {
                 world.spawn(end);
             } else {
-                let task = world.new_task();
-                world.engine.join(&mut world.host, task, set);
+                let task = world.sim.host.new_task();
+                world.sim.engine.join(&mut world.sim.host, task, set);
             }
         }
     })
 }
 
 fn simulated() -> f64 {
-    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
-    Controllers::All.load(&mut engine, &mut host).expect("the controllers load");
-    let shell = host.spawn(&mut engine, 0);
+    let mut world = SimWorld::new();
+    Controllers::All.load(&mut world.engine, &mut world.host).expect("the controllers load");
+    let shell = world.spawn();
     let count = Shape::MANY.cgroups();
     each(count, || {
         for _ in 0..count {
-            host.fork(&mut engine, shell, ChildKind::Process).expect("no limit is set");
+            world.fork(shell);
         }
     })
 }

@@ -94,7 +94,11 @@ fn forks(built: &Built, cpus: usize, rounds: usize) -> Result<(), Box<dyn Error>
 
 fn load(built: &Built, rounds: usize) -> Result<(), Box<dyn Error>> {
     let mut world = simulated::full();
-    head(&format!("{} css_sets, {} tasks, us", world.engine.css_set_count(), simulated::SETS.cgroups() * 10));
+    head(&format!(
+        "{} css_sets, {} tasks, us",
+        world.sim.engine.css_set_count(),
+        simulated::SETS.cgroups() * 10
+    ));
     for (counts, what) in [(false, "told of nothing"), (true, "told of forks and exits")] {
         for interested in [Interested::BuiltIn, Interested::Module] {
             let times = simulated::load_and_unload(built, &mut world, interested, counts, rounds)?;

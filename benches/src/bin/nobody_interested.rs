@@ -27,7 +27,7 @@ fn main() {
     let mut worlds = [Controllers::None, Controllers::Pids, Controllers::All].map(|controllers| {
         let mut world = BenchWorld::of(controllers, Shape::ONE, 2);
         let (parent, set) = world.spawn(world.cgroups[0]);
-        let child = world.new_task();
+        let child = world.sim.host.new_task();
         (controllers, world, parent, set, child)
     });
     let mut copies = Vec::new();
@@ -35,9 +35,9 @@ fn main() {
     // Interleaved, so that a change of the machine's speed affects all alike.
     for _ in 0..ROUNDS {
         let (_, world, _, set, child) = &mut worlds[0];
-        copies.push(time(|| black_box(&mut world.host).place(black_box(*child), black_box(*set))));
+        copies.push(time(|| black_box(&mut world.sim.host).place(black_box(*child), black_box(*set))));
         for ((_, world, parent, set, child), lives) in worlds.iter_mut().zip(&mut lives) {
-            lives.push(time(|| world.fork_and_exit(black_box(*parent), *set, *child)));
+            lives.push(time(|| world.sim.fork_and_exit(black_box(*parent), *set, *child)));
         }
     }
     let copy = median(copies);

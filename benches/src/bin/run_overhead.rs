@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use penfold_benches::directory::BenchDirectory;
 use penfold_benches::overhead::report::{OverheadRow, text};
 use penfold_benches::overhead::runner::{Bounds, measure};
 use penfold_benches::overhead::{machine, workload};
+use penfold_testkit::TempDir;
 
 /// Compares `penfold run` with the bare command: forks, execs, threads, a build, a command that does none of it.
 #[derive(Debug, Parser)]
@@ -38,7 +38,7 @@ struct RunOverheadArguments {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = RunOverheadArguments::parse();
     let penfold = arguments.penfold.clone().map_or_else(machine::build_penfold, Ok)?;
-    let scratch = BenchDirectory::make(&format!("penfold-run-overhead-{}", std::process::id()))?;
+    let scratch = TempDir::new();
     let mut workloads = workload::prepare(scratch.path())?;
     workloads.push(workload::shortest());
     workloads.retain(|workload| workload.name.contains(&arguments.only));

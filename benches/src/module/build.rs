@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use penfold_testkit::TempDir;
+
 const MODULE: &str = include_str!("counter.c");
 const LATENCY: &str = include_str!("latency.c");
 const SLEEPERS: &str = include_str!("sleepers.c");
@@ -12,7 +14,7 @@ const STORM: &str = include_str!("../overhead/storm.c");
 /// The compiled files. The drop removes them.
 #[derive(Debug)]
 pub struct Built {
-    directory: PathBuf,
+    directory: TempDir,
 }
 
 impl Built {
@@ -21,9 +23,7 @@ impl Built {
     /// # Errors
     /// When the compiler is missing or fails.
     pub fn new() -> io::Result<Built> {
-        let directory = std::env::temp_dir().join(format!("penfold-bench-modules-{}", std::process::id()));
-        std::fs::create_dir(&directory)?;
-        let built = Built { directory };
+        let built = Built { directory: TempDir::new() };
         let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/module/include");
         let include = format!("-I{}", header.display());
         let shared = ["-shared", "-fPIC", &include];
@@ -55,11 +55,5 @@ impl Built {
     /// The module: with fork and exit callbacks if `counts`, else with none.
     pub fn module(&self, counts: bool) -> PathBuf {
         self.path(if counts { "counting.so" } else { "idle.so" })
-    }
-}
-
-impl Drop for Built {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use penfold_core::{Caller, Result, Tid};
+use penfold_core::Result;
 use penfold_module::loader::{Controller, LoadError};
+use penfold_testkit::SimWorld;
 
 use super::build::Built;
 use super::twin::ForkCounter;
@@ -36,7 +37,7 @@ pub fn load(
     counts: bool,
     module: &Path,
 ) -> Result<(), LoadError> {
-    let BenchWorld { engine, host, .. } = world;
+    let SimWorld { engine, host, .. } = &mut world.sim;
     let loaded = match (interested, counts) {
         (Interested::Nobody, _) => return Ok(()),
         (Interested::BuiltIn, true) => engine.load(host, ForkCounter::<true>::default()),
@@ -58,11 +59,11 @@ pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Durations; 3], Loa
             let mut world = BenchWorld::of(Controllers::None, Shape::ONE, 3);
             load(&mut world, interested, true, &built.module(true))?;
             let (parent, set) = world.spawn(world.cgroups[0]);
-            let child = world.new_task();
-            world.fork_and_exit(parent, set, child);
+            let child = world.sim.host.new_task();
+            world.sim.fork_and_exit(parent, set, child);
             let began = Instant::now();
             for _ in 0..COUNT {
-                world.fork_and_exit(parent, set, child);
+                world.sim.fork_and_exit(parent, set, child);
             }
             times.add(began.elapsed() / COUNT);
         }
@@ -103,7 +104,7 @@ pub fn load_and_unload(
             _ => None,
         };
         times.open.add(began.elapsed());
-        let BenchWorld { engine, host, .. } = world;
+        let SimWorld { engine, host, .. } = &mut world.sim;
         let began = Instant::now();
         let loaded = match opened {
             Some(controller) => engine.load(host, controller),
@@ -133,7 +134,7 @@ pub fn full() -> BenchWorld {
             world.spawn(cgroup);
         }
     }
-    assert!(world.engine.css_set_count() > SETS.cgroups());
+    assert!(world.sim.engine.css_set_count() > SETS.cgroups());
     world
 }
 
@@ -149,15 +150,12 @@ pub fn check(built: &Built) -> Result<(), LoadError> {
         let mut world = BenchWorld::of(Controllers::None, Shape::ONE, 3);
         load(&mut world, interested, true, &built.module(true))?;
         let (parent, set) = world.spawn(world.cgroups[0]);
-        let child = world.new_task();
+        let child = world.sim.host.new_task();
         for _ in 0..10 {
-            world.fork_and_exit(parent, set, child);
+            world.sim.fork_and_exit(parent, set, child);
         }
-        let BenchWorld { engine, host, .. } = &mut world;
-        let caller = Caller::root(Tid(0));
-        let root = engine.session(host, &caller).mount("counter").expect("it is not bound").root;
-        let file = engine.find_file(root, "counter.count").expect("it has one");
-        assert_eq!(engine.session(host, &caller).read(root, file).expect("it can be read"), b"21\n");
+        let root = world.sim.mount("counter");
+        assert_eq!(world.sim.read(root, "counter.count"), "21\n");
     }
     Ok(())
 }

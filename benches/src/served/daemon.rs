@@ -4,8 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::mount::umount;
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -13,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use penfold_server::address::Address;
 use penfold_server::connection::Connection;
+use penfold_testkit::retry;
 
 use crate::served::interrupted;
 
@@ -38,13 +38,7 @@ impl BenchDaemon {
             Command::new(penfold).args(["serve", "--log", "warn", "--socket"]).arg(&socket).spawn()?;
         interrupted::daemon_is(child.id().cast_signed());
         let daemon = BenchDaemon { child, penfold: penfold.to_owned(), socket, mounts: Vec::new() };
-        let until = Instant::now() + PATIENCE;
-        while let Err(error) = daemon.connect() {
-            if Instant::now() > until {
-                return Err(error);
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
+        retry(PATIENCE, || daemon.connect())?;
         Ok(daemon)
     }
 
@@ -92,13 +86,12 @@ impl Drop for BenchDaemon {
             let _ = umount(&mount);
         }
         let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
-        let until = Instant::now() + PATIENCE;
-        while matches!(self.child.try_wait(), Ok(None)) {
-            if Instant::now() > until {
-                eprintln!("penfold serve does not end on SIGTERM; killed");
-                let _ = self.child.kill();
-            }
-            thread::sleep(Duration::from_millis(10));
+        let child = &mut self.child;
+        let ended = retry(PATIENCE, || if matches!(child.try_wait(), Ok(None)) { Err(()) } else { Ok(()) });
+        if ended.is_err() {
+            eprintln!("penfold serve does not end on SIGTERM; killed");
+            let _ = child.kill();
+            let _ = child.wait();
         }
         interrupted::daemon_is(0);
     }

@@ -4,10 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
+use penfold_testkit::retry;
 
 /// The time that a cgroup may still be busy with tasks that were killed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -48,28 +49,25 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        if let Err(error) = remove(&self.0, Instant::now() + PATIENCE) {
+        if let Err(error) = remove(&self.0) {
             eprintln!("cannot remove {}: {error}", self.0.display());
         }
     }
 }
 
 /// Removes a cgroup and all cgroups below.
-fn remove(path: &Path, until: Instant) -> io::Result<()> {
+fn remove(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            remove(&entry.path(), until)?;
+            remove(&entry.path())?;
         }
     }
-    loop {
-        match fs::remove_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < until => {
-                thread::sleep(Duration::from_millis(2));
-            }
-            done => return done,
-        }
-    }
+    let attempt = || match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Err(error),
+        done => Ok(done),
+    };
+    retry(PATIENCE, attempt).unwrap_or_else(Err)
 }
 
 /// A hierarchy without controllers. The drop unmounts it.

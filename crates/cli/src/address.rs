@@ -1,42 +1,42 @@
-//! Addresses of cgroups as they are typed and shown: `[HIERARCHY:]/path`.
+//! Addresses of cgroups, `[HIERARCHY:]/path`, as users type them and listings show them.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
 use penfold_server::escape::escape;
-use penfold_server::protocol::{HierarchiesCall, Hierarchy};
+use penfold_server::protocol::{HierarchiesCall, HierarchyInfo};
 
+use crate::engine_connection::EngineConnection;
 use crate::failure::Failure;
-use crate::remote::Remote;
 
-/// `[HIERARCHY:]/path`, as the control socket takes it.
+/// An address `[HIERARCHY:]/path` in the form that the control socket takes.
 ///
-/// What listings show can be typed: bytes that can't be shown are `\ooo` there. A backslash that no three octal digits
-/// follow stands for itself, and other bytes may also be typed as they are.
+/// An address from a listing can be typed again: listings show unprintable bytes as `\ooo`. A backslash without three
+/// octal digits behind it stands for itself. Any other byte may be typed as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CgroupAddress(pub(crate) String);
 
 impl CgroupAddress {
-    /// How clap reads it.
+    /// The parser of an argument that is an address.
     pub(crate) fn parser() -> impl clap::builder::TypedValueParser<Value = CgroupAddress> {
         use clap::builder::TypedValueParser;
         clap::builder::OsStringValueParser::new().try_map(|text| CgroupAddress::parse(&text))
     }
 
     fn parse(text: &OsStr) -> Result<CgroupAddress, String> {
-        // of all that escape() writes, only a backslash itself becomes \134
+        // a backslash is the only byte that escape() writes as \134
         let address = escape(text.as_bytes()).replace("\\134", "\\");
         let path = path_of(&address);
         if path.starts_with('/') { Ok(CgroupAddress(address)) } else { Err(WRONG.to_owned()) }
     }
 
-    /// With a hierarchy, where none was given: the one that has this subsystem.
+    /// The address itself, or with the hierarchy of this subsystem if the address names no hierarchy.
     pub(crate) fn or_in(&self, subsystem: &str) -> CgroupAddress {
         if self.0.starts_with('/') { CgroupAddress(format!("{subsystem}:{}", self.0)) } else { self.clone() }
     }
 
-    /// The cgroup of this name, or path, below.
+    /// The address of a cgroup below this one, by its name or relative path.
     pub(crate) fn child(&self, name: &str) -> CgroupAddress {
         CgroupAddress(format!("{}/{name}", self.0.trim_end_matches('/')))
     }
@@ -58,7 +58,7 @@ impl fmt::Display for CgroupAddress {
     }
 }
 
-/// The path of an address. A hierarchy's name has no colon and no slash, a path may have both.
+/// The path of an address. The first colon or slash decides: a hierarchy's name has neither, a path may have both.
 pub(crate) fn path_of(address: &str) -> &str {
     match address.find([':', '/']) {
         Some(at) if address.as_bytes()[at] == b':' => &address[at + 1..],
@@ -66,8 +66,11 @@ pub(crate) fn path_of(address: &str) -> &str {
     }
 }
 
-/// These addresses; the roots of all hierarchies where none is given.
-pub(crate) fn or_all(remote: &mut Remote, given: &[CgroupAddress]) -> Result<Vec<CgroupAddress>, Failure> {
+/// The given addresses, or the roots of all hierarchies if none is given.
+pub(crate) fn or_all_roots(
+    remote: &mut EngineConnection,
+    given: &[CgroupAddress],
+) -> Result<Vec<CgroupAddress>, Failure> {
     if !given.is_empty() {
         return Ok(given.to_vec());
     }
@@ -75,8 +78,8 @@ pub(crate) fn or_all(remote: &mut Remote, given: &[CgroupAddress]) -> Result<Vec
     Ok(all.iter().map(|one| CgroupAddress(format!("{}:/", label(one)))).collect())
 }
 
-/// What a hierarchy is best called: its subsystems, its name, or its number.
-pub(crate) fn label(hierarchy: &Hierarchy) -> String {
+/// A short label of a hierarchy: its only subsystem, its name if it has no subsystem, else its number.
+pub(crate) fn label(hierarchy: &HierarchyInfo) -> String {
     match (hierarchy.subsystems.as_slice(), hierarchy.name.as_str()) {
         ([one], _) => one.clone(),
         (_, "") | ([_, ..], _) => hierarchy.id.to_string(),
@@ -93,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_can_be_typed() {
+    fn shown_address_can_be_typed() {
         assert_eq!(address("pids:/a\\040b").0, "pids:/a\\040b");
         let raw = CgroupAddress::parse(OsStr::from_bytes(b"/\xff\x01\\x")).unwrap();
         assert_eq!(raw.0, "/\\377\\001\\x");
@@ -103,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_taken_apart() {
+    fn address_splits_into_parent_and_name() {
         assert_eq!(address("/a:b/c").split_last(), Some((address("/a:b"), "c".into())));
         assert_eq!(address("x:/a").split_last(), Some((address("x:/"), "a".into())));
         assert_eq!(address("/a/").split_last(), Some((address("/"), "a".into())));

@@ -1,4 +1,4 @@
-//! `penfold completions`: what a shell needs to complete our arguments.
+//! `penfold completions`: a script with which a shell completes penfold's arguments.
 
 use std::process::ExitCode;
 
@@ -11,12 +11,12 @@ use crate::output;
 ///
 /// For bash: `source <(penfold completions bash)`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
-    /// Which shell.
+pub(crate) struct CompletionsArguments {
+    /// The shell.
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run(arguments: &CompletionsArguments) -> Outcome {
     let mut text = Vec::new();
     clap_complete::generate(arguments.shell, &mut crate::command(), "penfold", &mut text);
     output::write(&text)?;

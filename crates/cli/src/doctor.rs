@@ -1,4 +1,4 @@
-//! `penfold doctor`: what each host can do here.
+//! `penfold doctor`: the capabilities of each host on this machine.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -9,32 +9,32 @@ use serde::Serialize;
 use crate::failure::Outcome;
 use crate::output;
 
-/// Tells what each host can do on this machine, and why not.
+/// Lists what each host can do on this machine, and why it can't do the rest.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct DoctorArguments {
     /// As one JSON document.
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct CapabilityRow<'a> {
     host: &'a str,
     what: &'a str,
     given: bool,
     how: &'a str,
 }
 
-impl<'a> From<&'a HostFeature> for Row<'a> {
-    fn from(one: &'a HostFeature) -> Row<'a> {
-        Row { host: one.host, what: one.what, given: one.given, how: &one.how }
+impl<'a> From<&'a HostFeature> for CapabilityRow<'a> {
+    fn from(one: &'a HostFeature) -> CapabilityRow<'a> {
+        CapabilityRow { host: one.host, what: one.what, given: one.given, how: &one.how }
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run(arguments: &DoctorArguments) -> Outcome {
     let all = host_features();
     if arguments.json {
-        let rows: Vec<Row<'_>> = all.iter().map(Row::from).collect();
+        let rows: Vec<CapabilityRow<'_>> = all.iter().map(CapabilityRow::from).collect();
         output::json(&rows)?;
     } else {
         let mut text = String::new();

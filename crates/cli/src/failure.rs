@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use penfold_server::address::NoPlace;
+use penfold_server::address::NoAddress;
 use penfold_server::connection::{CallError, ConnectError};
 
 /// An operation was refused, or failed.
@@ -70,8 +70,8 @@ impl From<ConnectError> for Failure {
     }
 }
 
-impl From<NoPlace> for Failure {
-    fn from(error: NoPlace) -> Failure {
+impl From<NoAddress> for Failure {
+    fn from(error: NoAddress) -> Failure {
         Failure::new(error)
     }
 }

@@ -1,4 +1,4 @@
-//! `penfold install-helpers`.
+//! `penfold install-helpers`: the links by which mount(8) reaches penfold.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,15 +9,16 @@ use std::process::ExitCode;
 use crate::failure::{Failure, Outcome};
 use crate::mount_helper::HELPERS;
 
-/// Installs the helpers that mount(8) runs: `mount -t fuse.penfold`, `mount -t cgroup` and `mount -t cpuset` then reach penfold.
+/// Installs the helpers that mount(8) runs: `mount -t fuse.penfold`, `mount -t cgroup` and `mount -t cpuset` then reach
+/// penfold.
 ///
 /// They are symbolic links to this program: mount.fuse.penfold, mount.cgroup and mount.cpuset in /sbin.
 ///
-/// WARNING: with mount.cgroup and mount.cpuset every `mount -t cgroup` on this machine goes to penfold, also that of
-/// scripts which mean the kernel's own; such a script has to say `mount -i`, which runs no helper. mount(2), which
-/// programs call by themselves, is not redirected. `--only-fuse` installs mount.fuse.penfold alone.
+/// WARNING: with mount.cgroup and mount.cpuset every `mount -t cgroup` on this machine goes to penfold, also from
+/// scripts that mean the kernel's own. Such a script needs `mount -i`, which runs no helper. Programs that call
+/// mount(2) themselves are not redirected. `--only-fuse` installs mount.fuse.penfold alone.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct InstallHelpersArguments {
     /// Installs below this directory instead of /.
     #[arg(long, value_name = "DIRECTORY", default_value = "/")]
     prefix: PathBuf,
@@ -26,12 +27,12 @@ pub(crate) struct Arguments {
     #[arg(long)]
     only_fuse: bool,
 
-    /// Takes the helpers away again.
+    /// Removes the helpers.
     #[arg(long, conflicts_with = "only_fuse")]
     remove: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run(arguments: &InstallHelpersArguments) -> Outcome {
     let directory = arguments.prefix.join("sbin");
     let helpers = HELPERS.iter().map(|(helper, _)| *helper);
     if arguments.remove {
@@ -54,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Is it a link that was installed here? What somebody else has put there is left alone.
+/// Whether this verb has installed the link. Any other file of that name is left alone.
 fn is_ours(link: &Path) -> bool {
     fs::read_link(link).is_ok_and(|to| to.file_name().is_some_and(|name| name == "penfold"))
 }

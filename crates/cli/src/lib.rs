@@ -1,10 +1,18 @@
-//! The program `penfold` as a library, so that its manual can be made from its arguments.
+//! The program `penfold` as a library, so that `cargo xtask dist` can make its manual from its arguments.
+//!
+//! [`main`] is the program, [`command`] returns its arguments.
+//!
+//! * `run` runs one command with an engine in this process, or in the tree of the engine around it.
+//! * `serve` is the daemon.
+//! * `verbs` and `mount` work on a daemon's engine, by an `engine_connection`. `libcgroup` does so under other names.
+//! * `shim`, `skeleton`, `doctor` and `install_helpers` need no engine.
 #![forbid(unsafe_code)]
 
 mod address;
 mod completions;
 mod containment;
 mod doctor;
+mod engine_connection;
 mod failure;
 mod install_helpers;
 mod libcgroup;
@@ -15,7 +23,6 @@ mod mount_options;
 mod output;
 mod progress;
 mod relay;
-mod remote;
 mod report;
 mod run;
 mod serve;
@@ -31,8 +38,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{OWN_FAILURE, Outcome};
-use crate::remote::Global;
 use crate::verbs::{
     attach, events, exec, freeze, get, kill, list, mkdir, module, mv, overview, owner, proc, ps, rmdir, set,
     top, tree,
@@ -46,9 +53,9 @@ use crate::verbs::{
 /// may be left out while there is only one hierarchy.
 #[derive(Debug, Parser)]
 #[command(name = "penfold", version, arg_required_else_help = true)]
-struct Arguments {
+struct PenfoldArguments {
     #[command(flatten)]
-    global: Global,
+    global: GlobalOptions,
 
     #[command(subcommand)]
     verb: Verb,
@@ -56,44 +63,44 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Run(run::Arguments),
-    Serve(serve::Arguments),
-    Exec(exec::Arguments),
-    Attach(attach::Arguments),
-    Kill(kill::Arguments),
+    Run(run::RunArguments),
+    Serve(serve::ServeArguments),
+    Exec(exec::ExecArguments),
+    Attach(attach::AttachArguments),
+    Kill(kill::KillArguments),
     Freeze(freeze::FreezeArguments),
     Thaw(freeze::ThawArguments),
-    Mkdir(mkdir::Arguments),
-    Rmdir(rmdir::Arguments),
-    Mv(mv::Arguments),
-    Ls(list::Arguments),
-    Tree(tree::Arguments),
-    Mount(mount::Arguments),
-    Umount(umount::Arguments),
-    InstallHelpers(install_helpers::Arguments),
+    Mkdir(mkdir::MkdirArguments),
+    Rmdir(rmdir::RmdirArguments),
+    Mv(mv::MvArguments),
+    Ls(list::LsArguments),
+    Tree(tree::TreeArguments),
+    Mount(mount::MountArguments),
+    Umount(umount::UmountArguments),
+    InstallHelpers(install_helpers::InstallHelpersArguments),
     #[command(visible_alias = "get")]
-    Cat(get::Arguments),
+    Cat(get::CatArguments),
     #[command(visible_alias = "write")]
-    Set(set::Arguments),
+    Set(set::SetArguments),
     Chown(owner::ChownArguments),
     Chmod(owner::ChmodArguments),
-    Ps(ps::Arguments),
-    Top(top::Arguments),
-    Events(events::Arguments),
+    Ps(ps::PsArguments),
+    Top(top::TopArguments),
+    Events(events::EventsArguments),
     Subsystems(overview::SubsystemsArguments),
     Hierarchies(overview::HierarchiesArguments),
-    Module(module::Arguments),
-    Proc(proc::Arguments),
-    Doctor(doctor::Arguments),
-    Shim(shim::Arguments),
+    Module(module::ModuleArguments),
+    Proc(proc::ProcArguments),
+    Doctor(doctor::DoctorArguments),
+    Shim(shim::ShimArguments),
     #[command(hide = true)]
-    Completions(completions::Arguments),
+    Completions(completions::CompletionsArguments),
     #[command(flatten)]
-    Libcgroup(libcgroup::Verb),
+    Libcgroup(libcgroup::LibcgroupVerb),
 }
 
 impl Verb {
-    fn act(&self, global: &Global) -> Outcome {
+    fn act(&self, global: &GlobalOptions) -> Outcome {
         match self {
             Verb::Run(arguments) => Ok(run::run(arguments, global)),
             Verb::Serve(arguments) => serve::run(arguments, global),
@@ -129,12 +136,12 @@ impl Verb {
     }
 }
 
-/// The program: reads its arguments, does what they say and returns the exit status.
+/// Runs the program: parses the arguments of this process, performs the verb and returns the exit status.
 pub fn main() -> ExitCode {
     if let Some(filesystem) = mount_helper::called_as() {
         return mount_helper::main(filesystem);
     }
-    let outcome = match Arguments::try_parse_from(words()) {
+    let outcome = match PenfoldArguments::try_parse_from(program_words()) {
         Ok(arguments) => arguments.verb.act(&arguments.global),
         Err(error) => {
             let _ = error.print();
@@ -147,13 +154,13 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// The arguments, for which manual and completions are made.
+/// The arguments of the program, from which manual pages and completions are made.
 pub fn command() -> clap::Command {
-    Arguments::command()
+    PenfoldArguments::command()
 }
 
-/// Our own words; called by the name of one of libcgroup's tools, as if that were the verb.
-fn words() -> Vec<OsString> {
+/// The arguments of this process. A program name that is one of libcgroup's tools becomes the verb.
+fn program_words() -> Vec<OsString> {
     let mut words: Vec<OsString> = std::env::args_os().collect();
     let name = words.first().and_then(|word| Path::new(word).file_name()?.to_str().map(str::to_owned));
     if let Some(name) = name.filter(|name| libcgroup::NAMES.contains(&name.as_str())) {

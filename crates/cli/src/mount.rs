@@ -9,22 +9,22 @@ use std::process::ExitCode;
 use penfold_linux::fuse_mount::{FuseMount, SOURCE, Unmounting, subtype, unmount};
 use penfold_linux::proc::{MountEntry, mounts};
 use penfold_server::protocol::{
-    HierarchiesCall, Hierarchy, MountCall, RemountCall, SubsystemsCall, ViewCall,
+    HierarchiesCall, HierarchyInfo, MountCall, RemountCall, SubsystemsCall, ViewCall,
 };
 
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{Failure, Outcome};
-use crate::mount_options::MountOptions;
-use crate::remote::{Global, Remote};
+use crate::mount_options::SplitMountOptions;
 use crate::verbs::EXIT_STATUS;
 
-/// Mounts a hierarchy: as files at PATH, or without PATH to a name that the other verbs know it by.
+/// Mounts a hierarchy: as files at PATH, or without PATH under a name for the other verbs.
 ///
-/// Options are those of `mount -t cgroup`: the subsystems, or `all` or nothing for all; `none,name=NAME` for a hierarchy
-/// without; `name=`, `release_agent=`, `clone_children`, `noprefix`. What is mounted already is shared. Only root, or the
-/// owner of the daemon, may mount.
+/// Options are those of `mount -t cgroup`: the subsystems, or `all` or nothing for all; `none,name=NAME` for a
+/// hierarchy without subsystems; `name=`, `release_agent=`, `clone_children`, `noprefix`. A hierarchy that is mounted
+/// already is shared. Only root, or the owner of the daemon, may mount.
 ///
-/// PATH is in the mount namespace of this command. Who is not root needs fusermount3, or `unshare -rm`. Unmount it with
-/// umount(8) or `penfold umount`.
+/// PATH is in the mount namespace of this command. Users other than root need fusermount3, or `unshare -rm`. Unmount
+/// PATH with umount(8) or `penfold umount`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -35,12 +35,12 @@ Examples:
   penfold mount -o remount,net_cls /mnt/net
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct MountArguments {
     /// Options as mount(8) takes them, separated by commas. With `remount`, PATH may be a hierarchy too.
     #[arg(short, value_name = "OPTIONS", default_value = "")]
     options: OsString,
 
-    /// cgroup; cpuset, the legacy file system with bare names; or proc, the texts of /proc.
+    /// The file system: cgroup; cpuset, the legacy one with bare names; or proc, the texts of /proc.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = ["cgroup", "cpuset", "proc"], default_value = "cgroup")]
     filesystem: String,
 
@@ -49,8 +49,8 @@ pub(crate) struct Arguments {
     target: Option<PathBuf>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
-    let options = MountOptions::parse(arguments.options.as_bytes());
+pub(crate) fn run(arguments: &MountArguments, global: &GlobalOptions) -> Outcome {
+    let options = SplitMountOptions::parse(arguments.options.as_bytes());
     let mut remote = global.connect()?;
     match &arguments.target {
         Some(target) if options.remount => remount(&mut remote, &options, target)?,
@@ -67,17 +67,17 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Mounts a file view and has it served.
+/// Mounts a file view at `target` and passes its device to the daemon, which serves it.
 pub(crate) fn mount_files(
-    remote: &mut Remote,
-    options: &MountOptions,
+    remote: &mut EngineConnection,
+    options: &SplitMountOptions,
     filesystem: &str,
     source: &str,
     target: &Path,
 ) -> Result<(), Failure> {
     let target = target.canonicalize().map_err(|error| Failure::new(error).of(target.display()))?;
     let (subsystems, name) =
-        if filesystem == "cgroup" { shown(remote, options)? } else { (Vec::new(), String::new()) };
+        if filesystem == "cgroup" { planned_type(remote, options)? } else { (Vec::new(), String::new()) };
     let mount = FuseMount {
         subtype: subtype(filesystem, &subsystems, Some(&name)),
         // programs take a mount whose source is "cgroup" for the kernel's
@@ -100,9 +100,13 @@ pub(crate) fn mount_files(
     Ok(())
 }
 
-/// The subsystems and the name that a mount with these options will have, to show them in its type: nobody but the daemon
-/// decides.
-fn shown(remote: &mut Remote, options: &MountOptions) -> Result<(Vec<String>, String), Failure> {
+/// The subsystems and the name that a mount with these options will have, for the mount's type.
+///
+/// This is only a guess: the daemon decides.
+fn planned_type(
+    remote: &mut EngineConnection,
+    options: &SplitMountOptions,
+) -> Result<(Vec<String>, String), Failure> {
     let all: Vec<String> =
         remote.call(&SubsystemsCall {})?.subsystems.into_iter().map(|subsystem| subsystem.name).collect();
     let words: Vec<&str> = options.hierarchy.split(',').collect();
@@ -118,13 +122,17 @@ fn shown(remote: &mut Remote, options: &MountOptions) -> Result<(Vec<String>, St
         true => all,
         false => named,
     };
-    // one that is there already keeps its name, also where it is mounted without
+    // a hierarchy that exists keeps its name, even if the options give none
     let shared = there.into_iter().find(|one| !subsystems.is_empty() && one.subsystems == subsystems);
     Ok((subsystems, shared.map_or_else(|| name.to_owned(), |one| one.name)))
 }
 
-/// Remounts a hierarchy, named or found by what is mounted at a path.
-pub(crate) fn remount(remote: &mut Remote, options: &MountOptions, target: &Path) -> Result<(), Failure> {
+/// Remounts a hierarchy: `target` is the path of one of its mounts, or the hierarchy itself.
+pub(crate) fn remount(
+    remote: &mut EngineConnection,
+    options: &SplitMountOptions,
+    target: &Path,
+) -> Result<(), Failure> {
     let hierarchies = remote.call(&HierarchiesCall {})?.hierarchies;
     let label = target.to_string_lossy();
     let hierarchy = match mounted_at(target) {
@@ -137,8 +145,8 @@ pub(crate) fn remount(remote: &mut Remote, options: &MountOptions, target: &Path
     Ok(())
 }
 
-fn found_by_subtype(hierarchies: &[Hierarchy], shown: &str) -> Option<String> {
-    let shows = |one: &&Hierarchy| match shown {
+fn found_by_subtype(hierarchies: &[HierarchyInfo], shown: &str) -> Option<String> {
+    let shows = |one: &&HierarchyInfo| match shown {
         "cpuset" => one.subsystems == ["cpuset"],
         "cgroup" => false,
         _ => subtype("cgroup", &one.subsystems, Some(&one.name)) == shown,
@@ -146,7 +154,7 @@ fn found_by_subtype(hierarchies: &[Hierarchy], shown: &str) -> Option<String> {
     hierarchies.iter().find(shows).map(|hierarchy| hierarchy.id.to_string())
 }
 
-/// The subtype of the FUSE mount at a path, the newest if there are several.
+/// The subtype of the FUSE mount at a path; of the newest, if there are several.
 fn mounted_at(target: &Path) -> Option<String> {
     let target = target.canonicalize().ok()?;
     let subtype = |mount: &MountEntry| {
@@ -162,12 +170,12 @@ mod tests {
 
     #[test]
     fn a_hierarchy_is_found_by_the_type_of_its_mount() {
-        let with = |id, subsystems: &[&str]| Hierarchy {
+        let with = |id, subsystems: &[&str]| HierarchyInfo {
             id,
             subsystems: subsystems.iter().map(|name| (*name).to_owned()).collect(),
-            ..Hierarchy::default()
+            ..HierarchyInfo::default()
         };
-        let named = Hierarchy { name: "jobs".to_owned(), ..with(11, &[]) };
+        let named = HierarchyInfo { name: "jobs".to_owned(), ..with(11, &[]) };
         let all = [with(4, &["cpuacct", "pids"]), with(7, &["cpuset"]), with(9, &[]), named];
         assert_eq!(found_by_subtype(&all, "cgroup.cpuacct+pids").as_deref(), Some("4"));
         assert_eq!(found_by_subtype(&all, "cpuset").as_deref(), Some("7"));

@@ -1,4 +1,4 @@
-//! Called by mount(8), as `mount.fuse.penfold`, `mount.cgroup` or `mount.cpuset`.
+//! The helpers that mount(8) calls: `mount.fuse.penfold`, `mount.cgroup` and `mount.cpuset`.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -7,14 +7,14 @@ use std::process::ExitCode;
 
 use nix::errno::Errno;
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::Failure;
 use crate::mount::{mount_files, remount};
-use crate::mount_options::MountOptions;
-use crate::remote::Global;
+use crate::mount_options::SplitMountOptions;
 
-/// mount(8): incorrect invocation.
+/// The exit status of mount(8) for an incorrect invocation.
 const USAGE: u8 = 1;
-/// mount(8): mount failure.
+/// The exit status of mount(8) for a mount failure.
 const MOUNT_FAILURE: u8 = 32;
 
 /// The helpers, and the file system that each mounts.
@@ -28,19 +28,19 @@ pub(crate) fn called_as() -> Option<&'static str> {
     HELPERS.iter().find(|(helper, _)| *helper == name).map(|(_, filesystem)| *filesystem)
 }
 
-/// What mount(8) hands over: `SOURCE TARGET [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]`.
+/// The arguments from mount(8): `SOURCE TARGET [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]`.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Call {
+struct MountInvocation {
     source: String,
     target: PathBuf,
     options: OsString,
-    /// Only look whether it could be done.
+    /// Nothing is mounted; only a daemon must answer.
     fake: bool,
 }
 
-impl Call {
-    fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Call, String> {
-        let mut call = Call::default();
+impl MountInvocation {
+    fn parse(words: impl IntoIterator<Item = OsString>) -> Result<MountInvocation, String> {
+        let mut call = MountInvocation::default();
         let mut operands = Vec::new();
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
@@ -79,12 +79,12 @@ impl Call {
     }
 }
 
-/// Mounts. Messages and exit statuses are those of mount(8).
+/// Mounts `filesystem` by the arguments of this process. Messages and exit statuses are those of mount(8).
 pub(crate) fn main(filesystem: &str) -> ExitCode {
     let mut words = std::env::args_os();
     let own = words.next().unwrap_or_default();
     let own = Path::new(&own).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let call = match Call::parse(words) {
+    let call = match MountInvocation::parse(words) {
         Ok(call) => call,
         Err(message) => {
             eprintln!("{own}: {message}");
@@ -106,10 +106,10 @@ pub(crate) fn main(filesystem: &str) -> ExitCode {
     }
 }
 
-fn act(call: &Call, filesystem: &str) -> Result<(), Failure> {
-    let options = MountOptions::parse(call.options.as_bytes());
+fn act(call: &MountInvocation, filesystem: &str) -> Result<(), Failure> {
+    let options = SplitMountOptions::parse(call.options.as_bytes());
     let filesystem = options.filesystem.as_deref().unwrap_or(filesystem);
-    let mut remote = Global { socket: None }.connect()?;
+    let mut remote = GlobalOptions { socket: None }.connect()?;
     if call.fake {
         return Ok(());
     }
@@ -123,12 +123,12 @@ fn act(call: &Call, filesystem: &str) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    fn parse(words: &str) -> Result<Call, String> {
-        Call::parse(words.split(' ').map(OsString::from))
+    fn parse(words: &str) -> Result<MountInvocation, String> {
+        MountInvocation::parse(words.split(' ').map(OsString::from))
     }
 
     #[test]
-    fn the_words_of_mount_are_understood() {
+    fn arguments_of_mount_are_understood() {
         let call = parse("none /mnt -o rw,cpu -n -v").expect("as mount(8) says it");
         assert_eq!((call.source.as_str(), call.target.as_path()), ("none", Path::new("/mnt")));
         assert_eq!((call.options.as_bytes(), call.fake), (&b"rw,cpu"[..], false));

@@ -1,21 +1,22 @@
-//! What mount(8) puts into one list: options of every file system, and those of a cgroup hierarchy.
+//! The list of options from mount(8): it mixes options of every file system with those of a cgroup hierarchy.
 
 use penfold_server::escape::escape;
 
-/// Both, told apart.
+/// One list of options: those of every file system as fields, those of the hierarchy as text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct MountOptions {
-    /// `remount`
+pub(crate) struct SplitMountOptions {
+    /// `remount`.
     pub(crate) remount: bool,
-    /// `ro`
+    /// `ro`.
     pub(crate) read_only: bool,
     /// `fs=`, which only the helper `mount.fuse.penfold` knows.
     pub(crate) filesystem: Option<String>,
-    /// What is left, for the daemon: subsystems, `name=`, `release_agent=` and so on, escaped as it takes them.
+    /// All other options, for the daemon: subsystems, `name=`, `release_agent=` and so on, escaped as the socket takes
+    /// them.
     pub(crate) hierarchy: String,
 }
 
-/// Options that mount(8) keeps to itself or that have no meaning here.
+/// Options that mount(8) handles itself, or that have no meaning here. They are dropped.
 const OF_MOUNT: [&str; 35] = [
     "rw",
     "suid",
@@ -54,11 +55,11 @@ const OF_MOUNT: [&str; 35] = [
     "fuse",
 ];
 
-impl MountOptions {
-    /// Takes a list as `-o` has it.
-    pub(crate) fn parse(text: &[u8]) -> MountOptions {
+impl SplitMountOptions {
+    /// Splits a list as `-o` has it.
+    pub(crate) fn parse(text: &[u8]) -> SplitMountOptions {
         let text = escape(text);
-        let mut options = MountOptions::default();
+        let mut options = SplitMountOptions::default();
         let mut left = Vec::new();
         for word in text.split(',') {
             match word {
@@ -87,15 +88,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_of_mount_and_of_the_hierarchy_are_told_apart() {
-        let options = MountOptions::parse(
+    fn mount_and_hierarchy_options_are_told_apart() {
+        let options = SplitMountOptions::parse(
             b"rw,nosuid,nodev,noexec,relatime,cpu,cpuacct,name=x,release_agent=/a b\\\xff",
         );
         assert_eq!(options.hierarchy, "cpu,cpuacct,name=x,release_agent=/a b\\134\\377");
         assert_eq!((options.read_only, options.remount), (false, false));
         assert_eq!(options.name(), Some("x"));
-        assert_eq!(MountOptions::parse(b"rw"), MountOptions::default());
-        let proc = MountOptions::parse(b"remount,ro,fs=proc,x-systemd.automount");
+        assert_eq!(SplitMountOptions::parse(b"rw"), SplitMountOptions::default());
+        let proc = SplitMountOptions::parse(b"remount,ro,fs=proc,x-systemd.automount");
         assert_eq!((proc.remount, proc.read_only, proc.filesystem.as_deref()), (true, true, Some("proc")));
     }
 }

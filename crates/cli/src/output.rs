@@ -1,4 +1,4 @@
-//! How listings are written: aligned columns for a person, one JSON document for a program.
+//! Writes listings: aligned columns for people, one JSON document for programs.
 
 use std::io::{self, Write};
 
@@ -6,21 +6,21 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// One JSON document on standard output.
+/// Writes a value to standard output as one JSON document.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(value).map_err(Failure::new)?;
     text.push('\n');
     write(text.as_bytes())
 }
 
-/// One JSON document in one line, at once.
+/// Writes a value to standard output as one line of JSON, and flushes.
 pub(crate) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
     let mut text = serde_json::to_string(value).map_err(Failure::new)?;
     text.push('\n');
     write(text.as_bytes())
 }
 
-/// Writes to standard output, at once. A reader that is gone, as `| head`, is no failure to complain of.
+/// Writes to standard output and flushes. If the reader is gone, as in `| head`, the program ends with status 0.
 pub(crate) fn write(bytes: &[u8]) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
     match output.write_all(bytes).and_then(|()| output.flush()) {
@@ -29,28 +29,28 @@ pub(crate) fn write(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Rows of cells in columns; those of numbers are set to the right. The last column is not padded.
+/// Rows of cells in aligned columns. Columns of numbers are set to the right; the last column is not padded.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct TextTable {
     heads: Vec<&'static str>,
     rows: Vec<Vec<String>>,
 }
 
-/// The sign before a head whose column is of numbers.
+/// Marks the head of a column of numbers.
 const RIGHT: char = '>';
 
-impl Table {
-    /// A table with these heads; `>HEAD` for a column of numbers.
-    pub(crate) fn new(heads: &[&'static str]) -> Table {
-        Table { heads: heads.to_vec(), rows: Vec::new() }
+impl TextTable {
+    /// An empty table with these heads; `>HEAD` makes a column of numbers.
+    pub(crate) fn new(heads: &[&'static str]) -> TextTable {
+        TextTable { heads: heads.to_vec(), rows: Vec::new() }
     }
 
-    /// One more row.
+    /// Adds a row.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.into());
     }
 
-    /// The whole text.
+    /// The table as text: a line of heads, then a line for each row.
     pub(crate) fn text(&self) -> String {
         let names: Vec<&str> = self.heads.iter().map(|head| head.trim_start_matches(RIGHT)).collect();
         let width = |column: usize| {
@@ -73,13 +73,13 @@ impl Table {
         std::iter::once(line(names.clone())).chain(rows).collect()
     }
 
-    /// Writes it to standard output.
+    /// Writes the table to standard output.
     pub(crate) fn print(&self) -> Result<(), Failure> {
         write(self.text().as_bytes())
     }
 }
 
-/// Permission bits as ls(1) shows those of a directory, or of a file.
+/// Permission bits as `ls -l` shows them, for a directory or a file.
 pub(crate) fn mode(mode: i64, directory: bool) -> String {
     let mut text = String::from(if directory { "d" } else { "-" });
     for shift in [6, 3, 0] {
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(&["NAME", ">TASKS", "PATH"]);
+        let mut table = TextTable::new(&["NAME", ">TASKS", "PATH"]);
         table.row(["a".into(), "10000".into(), "/a".into()]);
         table.row(["longer".into(), "1".into(), "/".into()]);
         assert_eq!(table.text(), "NAME    TASKS  PATH\na       10000  /a\nlonger      1  /\n");

@@ -1,16 +1,18 @@
-//! Something that may take a while: said on a terminal, so that nobody takes it for hung.
+//! Progress of a long operation, shown on a terminal so that the program does not look hung.
 
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What takes no longer needs no word.
+/// An operation that ends sooner shows nothing.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// The time between two updates of the line.
 const STEP: Duration = Duration::from_millis(500);
 
-/// Does `work`; if that takes long, shows `what` and the seconds on standard error, where that is a terminal, and
-/// takes it away afterwards.
+/// Runs `work` and returns its result.
+///
+/// If the work takes long and standard error is a terminal, a line there shows `what` and the seconds until the end.
 pub(crate) fn during<R>(what: &str, work: impl FnOnce() -> R) -> R {
     if !std::io::stderr().is_terminal() {
         return work();

@@ -1,4 +1,4 @@
-//! A command that the daemon runs for us: its streams, its terminal, its signals and its end.
+//! Relays a command that the daemon runs: its streams, its terminal, its signals and its end.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -18,13 +18,13 @@ use penfold_linux::proc::TaskStatus;
 use penfold_linux::terminal::{set_window_size, window_size};
 use penfold_server::connection::{CallError, Replies};
 use penfold_server::escape::escape;
-use penfold_server::protocol::{Environment, ExecCall};
+use penfold_server::protocol::{EnvironmentInfo, ExecCall};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::EngineConnection;
 use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, OWN_FAILURE};
-use crate::remote::Remote;
 
-/// What is passed on to the command.
+/// The signals that are forwarded to the command.
 const FORWARDED: [Signal; 9] = [
     Signal::SIGINT,
     Signal::SIGQUIT,
@@ -39,22 +39,22 @@ const FORWARDED: [Signal; 9] = [
 
 /// A command to be run by the daemon.
 #[derive(Debug)]
-pub(crate) struct Job<'a> {
+pub(crate) struct RelayedCommand<'a> {
     cgroups: Vec<String>,
     command: &'a [OsString],
     terminal: bool,
     leave_running: bool,
 }
 
-impl<'a> Job<'a> {
+impl<'a> RelayedCommand<'a> {
     pub(crate) fn new(
         cgroups: &[CgroupAddress],
         command: &'a [OsString],
         terminal: bool,
         leave_running: bool,
-    ) -> Job<'a> {
+    ) -> RelayedCommand<'a> {
         let cgroups = cgroups.iter().map(|one| one.0.clone()).collect();
-        Job { cgroups, command, terminal, leave_running }
+        RelayedCommand { cgroups, command, terminal, leave_running }
     }
 
     fn call(&self) -> ExecCall {
@@ -64,7 +64,7 @@ impl<'a> Job<'a> {
             cgroups: self.cgroups.clone(),
             command: self.command.iter().map(|word| text(word)).collect(),
             environment: std::env::vars_os()
-                .map(|(name, value)| Environment { name: text(&name), value: text(&value) })
+                .map(|(name, value)| EnvironmentInfo { name: text(&name), value: text(&value) })
                 .collect(),
             directory: std::env::current_dir().ok().map(|path| text(path.as_os_str())),
             streams: vec![0, 1, 2],
@@ -74,8 +74,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Starts it and answers its pid, without waiting for it.
-    pub(crate) fn start(&self, remote: &mut Remote) -> Result<i64, Failure> {
+    /// Starts the command and returns its pid, without waiting for its end.
+    pub(crate) fn start(&self, remote: &mut EngineConnection) -> Result<i64, Failure> {
         let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
         let streams = [input.as_fd(), output.as_fd(), error.as_fd()];
         let reply =
@@ -85,7 +85,7 @@ impl<'a> Job<'a> {
 }
 
 /// Why there is no command, with the exit status that a shell would give.
-fn not_run(job: &Job<'_>, error: CallError) -> Failure {
+fn not_run(job: &RelayedCommand<'_>, error: CallError) -> Failure {
     let program = job.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
     let failure = Failure::from(error);
     // a missing cgroup is ENOENT as well, but then the message names an address
@@ -99,9 +99,9 @@ fn not_run(job: &Job<'_>, error: CallError) -> Failure {
     Failure { code, message, errno: failure.errno }
 }
 
-/// Runs a command to its end; the status as wait(2) gives it.
-pub(crate) fn run(remote: &mut Remote, job: &Job<'_>) -> Result<i32, Failure> {
-    // before any other thread exists, and before the command can end
+/// Runs a command to its end. Returns its status as wait(2) gives it.
+pub(crate) fn run(remote: &mut EngineConnection, job: &RelayedCommand<'_>) -> Result<i32, Failure> {
+    // blocked before any other thread exists, and before the command can end
     let mut set = SigSet::empty();
     set.extend(FORWARDED);
     set.thread_block().map_err(Failure::own)?;
@@ -126,18 +126,18 @@ pub(crate) fn run(remote: &mut Remote, job: &Job<'_>) -> Result<i32, Failure> {
 }
 
 struct Relay<'a, 'b> {
-    job: &'a Job<'b>,
+    job: &'a RelayedCommand<'b>,
     replies: Replies<'a, ExecCall>,
     signals: SignalFd,
     terminal: Option<Terminal>,
     pid: Option<Pid>,
 }
 
-/// The command's terminal, between which and ours everything is copied.
+/// The command's terminal. All data is copied between it and the user's.
 struct Terminal {
     master: File,
-    /// Ours, from when the command runs.
-    raw: Option<Raw>,
+    /// The user's terminal, from the start of the command.
+    raw: Option<RawMode>,
     input_ended: bool,
 }
 
@@ -153,7 +153,7 @@ impl Relay<'_, '_> {
                     terminal.copy_input();
                 }
                 if ready.output && !terminal.copy_output() {
-                    // every end of it is closed; the status is still to come
+                    // every process has closed the terminal; the status is still to come
                     self.terminal = None;
                 }
             }
@@ -168,9 +168,9 @@ impl Relay<'_, '_> {
         }
     }
 
-    fn wait(&self) -> Result<Ready, Failure> {
+    fn wait(&self) -> Result<ReadyFiles, Failure> {
         let stdin = std::io::stdin();
-        // until it is known to whom they go, signals stay where they are
+        // signals stay pending until the command's pid is known
         let signals = if self.pid.is_some() { PollFlags::POLLIN } else { PollFlags::empty() };
         let mut files = vec![
             PollFd::new(self.signals.as_fd(), signals),
@@ -188,7 +188,12 @@ impl Relay<'_, '_> {
             Err(errno) => return Err(Failure::own(errno)),
         }
         let any = |at: usize| files.get(at).is_some_and(|file| file.any().unwrap_or(false));
-        Ok(Ready { signal: any(0), reply: any(1) || self.replies.is_ready(), output: any(2), input: any(3) })
+        Ok(ReadyFiles {
+            signal: any(0),
+            reply: any(1) || self.replies.is_ready(),
+            output: any(2),
+            input: any(3),
+        })
     }
 
     fn reply(&mut self) -> Result<Option<i32>, Failure> {
@@ -197,7 +202,7 @@ impl Relay<'_, '_> {
         if self.pid.is_none() {
             self.pid = Some(Pid::from_raw(reply.pid as i32));
             if let Some(terminal) = &mut self.terminal {
-                terminal.raw = Raw::enter();
+                terminal.raw = RawMode::enter();
             }
         }
         Ok(reply.status.map(|status| status as i32))
@@ -222,13 +227,13 @@ impl Relay<'_, '_> {
 
     fn send(&self, signal: Signal) {
         if let Some(pid) = self.pid {
-            // it may have ended, or be another user's by now
+            // the command may have ended, or be another user's by now
             let _ = kill(pid, signal);
         }
     }
 }
 
-struct Ready {
+struct ReadyFiles {
     signal: bool,
     reply: bool,
     output: bool,
@@ -247,7 +252,7 @@ impl Terminal {
         }
     }
 
-    /// False when nobody has the other end open any more.
+    /// Copies output to standard output. False when no process has the terminal open any more.
     fn copy_output(&mut self) -> bool {
         let mut buffer = [0_u8; 4096];
         match self.master.read(&mut buffer) {
@@ -261,7 +266,7 @@ impl Terminal {
         }
     }
 
-    /// What the command wrote before it ended.
+    /// Copies the output that the command wrote before its end.
     fn drain(&mut self) {
         let is_ready = |master: BorrowedFd<'_>| {
             let mut files = [PollFd::new(master, PollFlags::POLLIN)];
@@ -277,17 +282,17 @@ impl Terminal {
     }
 }
 
-/// Our terminal in raw mode, until this is dropped.
-struct Raw {
+/// The user's terminal in raw mode, until this value is dropped.
+struct RawMode {
     terminal: OwnedFd,
     before: Termios,
 }
 
-impl Raw {
-    fn enter() -> Option<Raw> {
+impl RawMode {
+    fn enter() -> Option<RawMode> {
         let terminal = std::io::stdin().as_fd().try_clone_to_owned().ok()?;
         let before = tcgetattr(&terminal).ok()?;
-        let raw = Raw { terminal, before };
+        let raw = RawMode { terminal, before };
         raw.again();
         Some(raw)
     }
@@ -299,7 +304,7 @@ impl Raw {
     }
 }
 
-impl Drop for Raw {
+impl Drop for RawMode {
     fn drop(&mut self) {
         let _ = tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.before);
     }

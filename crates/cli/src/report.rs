@@ -1,4 +1,4 @@
-//! What a job's end is told as: a few lines for a person, one JSON document for a program.
+//! The report at the end of a job: a few lines for people, one JSON document for programs.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,10 +15,10 @@ use penfold_linux::trace::{FinishedJob, Notice};
 use serde::Serialize;
 
 use crate::address::path_of;
-use crate::containment::owner;
+use crate::containment::engine_owner;
 use crate::settings::Setting;
 
-/// Where a JSON document goes.
+/// The target of `--json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
     Path(PathBuf),
@@ -46,7 +46,7 @@ impl FromStr for Destination {
 }
 
 impl Destination {
-    /// Opened before the command runs, so that a bad name costs no work, and close-on-exec.
+    /// Opens the target, close-on-exec. This happens before the command runs, so that a bad name costs no work.
     pub(crate) fn open(&self) -> Result<File, String> {
         match self {
             Destination::Path(path) => File::create(path)
@@ -57,35 +57,38 @@ impl Destination {
     }
 }
 
-/// What a job has used, when all of it is dead.
+/// The use of a job in another engine's tree, read when its last process has died.
 #[derive(Debug, Default)]
-pub(crate) struct Used {
-    /// Nanoseconds.
+pub(crate) struct JobUsage {
+    /// User CPU time in nanoseconds; `None` without cpuacct in the hierarchy.
     pub(crate) user: Option<i64>,
+    /// System CPU time in nanoseconds, likewise.
     pub(crate) system: Option<i64>,
-    /// The most tasks at one time, where a controller counts them.
+    /// The most tasks at one time; `None` if no controller counts tasks.
     pub(crate) peak: Option<i64>,
     /// Forks refused by the job's own limits.
     pub(crate) refused: i64,
-    pub(crate) hits: Vec<LimitHit>,
+    /// The limits that refused something.
+    pub(crate) hits: Vec<RemoteLimitHit>,
+    /// The contents of the control files, by name.
     pub(crate) files: BTreeMap<String, String>,
 }
 
-/// A limit that refused something.
+/// A limit in another engine's tree that refused something.
 #[derive(Debug)]
-pub(crate) struct LimitHit {
+pub(crate) struct RemoteLimitHit {
     pub(crate) cgroup: String,
     pub(crate) file: String,
-    /// `None` where only the file tells.
+    /// `None` if only the file shows the limit.
     pub(crate) limit: Option<i64>,
     pub(crate) refused: i64,
-    /// It is of a cgroup above the job's, which others may have met too.
+    /// True for a limit of a cgroup above the job, which others may have reached too.
     pub(crate) above: bool,
 }
 
-/// Everything that is told.
+/// The report of one job.
 #[derive(Debug, Serialize)]
-pub(crate) struct Facts {
+pub(crate) struct JobReport {
     version: u32,
     command: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,13 +98,13 @@ pub(crate) struct Facts {
     wall_seconds: f64,
     user_seconds: f64,
     system_seconds: f64,
-    /// Not known of a job in somebody else's tree.
+    /// `None` for a job in another engine's tree.
     #[serde(skip_serializing_if = "Option::is_none")]
     tasks_created: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tasks_peak: Option<u64>,
     forks_refused: u64,
-    limits_hit: Vec<Hit>,
+    limits_hit: Vec<ReportedLimit>,
     settings: BTreeMap<String, String>,
     files: BTreeMap<String, String>,
     warnings: Vec<String>,
@@ -109,17 +112,18 @@ pub(crate) struct Facts {
 }
 
 #[derive(Debug, Serialize)]
-struct Hit {
+struct ReportedLimit {
     file: String,
     cgroup: String,
-    /// Absent where the controller's file does not tell it as a number.
+    /// `None` if the controller's file does not show the limit as a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u64>,
     refused: u64,
     hint: String,
 }
 
-impl Facts {
+impl JobReport {
+    /// The report of a job in an engine of this process.
     pub(crate) fn gather(
         command: &[OsString],
         settings: &[Setting],
@@ -127,12 +131,12 @@ impl Facts {
         wall: Duration,
         cgroup: CgroupId,
         ended: &mut FinishedJob,
-    ) -> Facts {
+    ) -> JobReport {
         let (user, system) = ended.times();
         let peak = ended.statistics.peak;
         let hits = std::mem::take(&mut ended.limits_hit).into_iter().map(|hit| {
             let limit = hit.limit.or_else(|| number_in(ended, hit.cgroup, &hit.file));
-            Hit {
+            ReportedLimit {
                 hint: hint(&hit.file, limit, peak),
                 file: hit.file,
                 cgroup: String::from_utf8_lossy(&hit.path).into_owned(),
@@ -142,7 +146,7 @@ impl Facts {
         });
         let hits = hits.collect();
         let status = ended.status;
-        Facts {
+        JobReport {
             version: 1,
             command: words(command),
             exit: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
@@ -161,18 +165,18 @@ impl Facts {
         }
     }
 
-    /// Of a job in somebody else's tree, where it is known what its cgroups have counted.
+    /// The report of a job in another engine's tree, from the counters of its cgroups.
     pub(crate) fn of_remote_job(
         command: &[OsString],
         settings: &[Setting],
         warnings: Vec<String>,
         wall: Duration,
         status: i32,
-        used: Used,
-    ) -> Facts {
+        used: JobUsage,
+    ) -> JobReport {
         let seconds = |nanoseconds: Option<i64>| nanoseconds.unwrap_or(0) as f64 / 1e9;
         let peak = used.peak.map(|peak| peak as u64);
-        let hits = used.hits.into_iter().map(|hit| Hit {
+        let hits = used.hits.into_iter().map(|hit| ReportedLimit {
             hint: if hit.above {
                 format!("a limit of {}, around this job", hit.cgroup)
             } else {
@@ -183,7 +187,7 @@ impl Facts {
             limit: hit.limit.map(|limit| limit as u64),
             refused: hit.refused as u64,
         });
-        Facts {
+        JobReport {
             version: 1,
             command: words(command),
             exit: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
@@ -202,7 +206,7 @@ impl Facts {
         }
     }
 
-    /// The report for a person.
+    /// The report as lines for people.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let how = match (self.exit, self.signal) {
@@ -251,12 +255,12 @@ fn hint(file: &str, limit: Option<u64>, peak: u64) -> String {
     }
 }
 
-/// What a control file says, if that is a number. A file that only roots have holds for all.
+/// The content of a control file, if it is a number. A file that only the root has holds for every cgroup.
 fn number_in(ended: &mut FinishedJob, cgroup: CgroupId, file: &str) -> Option<u64> {
     let (engine, host) = ended.parts();
     let mut upwards = std::iter::successors(Some(cgroup), |&at| engine.tree().get(at)?.parent());
     let (at, file) = upwards.find_map(|at| Some((at, engine.find_file(at, file)?)))?;
-    let content = engine.session(host, &owner()).read(at, file).ok()?;
+    let content = engine.session(host, &engine_owner()).read(at, file).ok()?;
     std::str::from_utf8(&content).ok()?.trim().parse().ok()
 }
 
@@ -267,13 +271,13 @@ fn files(cgroup: CgroupId, ended: &mut FinishedJob) -> BTreeMap<String, String> 
     let readable = entries.into_iter().filter(|file| file.owner.mode & 0o444 != 0 && file.name.contains('.'));
     readable
         .filter_map(|file| {
-            let content = engine.session(host, &owner()).read(cgroup, file.id).ok()?;
+            let content = engine.session(host, &engine_owner()).read(cgroup, file.id).ok()?;
             Some((file.name, String::from_utf8_lossy(&content).trim_end_matches('\n').to_owned()))
         })
         .collect()
 }
 
-/// A notice in words; `None` for what concerns nobody.
+/// A notice as a sentence; `None` for a notice that concerns no user.
 pub(crate) fn notice_text(notice: &Notice) -> Option<String> {
     match notice {
         Notice::PtraceRefused { tgid, comm } => Some(format!(
@@ -287,13 +291,13 @@ pub(crate) fn notice_text(notice: &Notice) -> Option<String> {
     }
 }
 
-pub(crate) fn write_json(mut file: File, facts: &Facts) -> Result<(), String> {
-    let mut text = serde_json::to_string_pretty(facts).map_err(|error| error.to_string())?;
+pub(crate) fn write_json(mut file: File, report: &JobReport) -> Result<(), String> {
+    let mut text = serde_json::to_string_pretty(report).map_err(|error| error.to_string())?;
     text.push('\n');
     file.write_all(text.as_bytes()).map_err(|error| format!("--json: {error}"))
 }
 
-/// The command's own exit status as shells tell it.
+/// The exit status for a status of wait(2), as shells give it: 128+N for signal N.
 pub(crate) fn exit_code(status: i32) -> u8 {
     if libc::WIFSIGNALED(status) {
         (128 + libc::WTERMSIG(status)) as u8

@@ -6,71 +6,72 @@ use std::process::ExitCode;
 use penfold_linux::trace::{AtEnd, start_host};
 use penfold_server::address::Address;
 use penfold_server::control::Limits;
-use penfold_server::daemon::{Config, Daemon, Prepared, Signals};
+use penfold_server::daemon::{Config, Daemon, PreparedDaemon, ShutdownSignals};
 use penfold_server::logging;
 use penfold_server::metrics::{MetricsAddress, Responder};
 use tracing::level_filters::LevelFilter;
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Failure, Outcome};
-use crate::modules::Operand;
-use crate::remote::Global;
+use crate::modules::ModuleOperand;
 
 /// Serves cgroups that outlive one command: hierarchies, processes that run already, files and limits, over a socket.
 ///
-/// One daemon for a user, or one for the machine if root starts it. It runs in the foreground until SIGTERM, SIGINT or
-/// SIGHUP ends it in order. It needs no configuration and no privilege; what it can't do without root it refuses.
+/// The daemon serves one user, or the machine if root starts it. Without configuration or privilege, the daemon runs in
+/// the foreground until SIGTERM, SIGINT or SIGHUP ends it in order. Operations that need root are refused without root.
 ///
-/// Without --socket and $PENFOLD_SOCKET it listens at $XDG_RUNTIME_DIR/penfold/control, root's at /run/penfold/control, where the other verbs
-/// look for it. Everybody may connect to root's: each operation is allowed or refused by owner and mode of the cgroup.
-/// Under systemd it takes the socket that it is passed, and tells when it is ready (Type=notify).
+/// Without --socket and $PENFOLD_SOCKET, the daemon listens at $XDG_RUNTIME_DIR/penfold/control, and root's daemon at
+/// /run/penfold/control. The other verbs look for the daemon there. Every user may connect to root's daemon: the owner
+/// and mode of a cgroup allow or refuse each operation. Under systemd the daemon takes the socket that systemd passes,
+/// and notifies systemd when it is ready (Type=notify).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   penfold serve &
   penfold serve --socket /tmp/p/control --log debug
   PENFOLD_SOCKET=/tmp/p/control penfold hierarchies")]
 #[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
-pub(crate) struct Arguments {
-    /// What becomes of launched commands when the daemon is ended. Processes that it had taken in while they ran always go
-    /// on untraced.
+pub(crate) struct ServeArguments {
+    /// The fate of launched commands when the daemon is ended. Processes that were adopted while they ran always go on
+    /// untraced.
     ///
-    /// kill: they are killed. leave: they go on, but each keeps its system call filter, which has nobody to ask any more:
-    /// its forks fail with ENOSYS. If the daemon is killed with SIGKILL, launched commands die with it.
+    /// kill: the commands are killed. leave: the commands go on, but each keeps its system call filter, which has no
+    /// tracer any more: forks fail with ENOSYS. If the daemon is killed with SIGKILL, launched commands die with it.
     #[arg(long, value_name = "WHAT", default_value = "kill")]
-    at_end: End,
+    at_end: AtEndArgument,
 
-    /// Where to keep what the next daemon needs if this one is killed: modules, hierarchies, cgroups, values of files,
-    /// members, mounts. Without, the directory `state` beside the socket. A daemon that ends in order leaves nothing there, unless
-    /// --at-end is leave.
+    /// The directory of the journal: modules, hierarchies, cgroups, values of files, members and mounts. If this daemon
+    /// is killed, the next one restores all that. The default is the directory `state` beside the socket. A daemon that
+    /// ends in order leaves nothing there, unless --at-end is leave.
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "no_state")]
     state: Option<PathBuf>,
 
-    /// Keep nothing: all is lost if the daemon is killed.
+    /// Keeps no journal: everything is lost if the daemon is killed.
     #[arg(long)]
     no_state: bool,
 
-    /// Serve OpenMetrics over HTTP, at /metrics: a port of this machine (9000), an address (10.0.0.1:9000), or a socket
-    /// (unix:/run/penfold/metrics). Whoever can connect can read the names of all cgroups.
+    /// Serves OpenMetrics over HTTP at /metrics, on a port of this machine (9000), an address (10.0.0.1:9000), or a
+    /// socket (unix:/run/penfold/metrics). Every client that can connect can read the names of all cgroups.
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<MetricsAddress>,
 
-    /// Loads a module before anything else is done: its path, or its name, which is looked for as `penfold module --help`
-    /// says. May be given again. A name of a controller that is compiled in is no error.
-    #[arg(long, value_name = "MODULE", value_parser = Operand::parser())]
-    load: Vec<Operand>,
+    /// Loads a module before anything else is done: its path, or its name, see `penfold module --help`. May be given
+    /// again. The name of a compiled-in controller is no error.
+    #[arg(long, value_name = "MODULE", value_parser = ModuleOperand::parser())]
+    load: Vec<ModuleOperand>,
 
-    /// How much to tell on standard error.
+    /// The detail of the log on standard error.
     #[arg(long, value_name = "LEVEL", env = "PENFOLD_LOG", default_value = "info")]
-    log: Level,
+    log: LogLevel,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum End {
+enum AtEndArgument {
     Kill,
     Leave,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Level {
+enum LogLevel {
     Off,
     Error,
     Warn,
@@ -79,28 +80,28 @@ enum Level {
     Trace,
 }
 
-impl Level {
+impl LogLevel {
     fn filter(self) -> LevelFilter {
         match self {
-            Level::Off => LevelFilter::OFF,
-            Level::Error => LevelFilter::ERROR,
-            Level::Warn => LevelFilter::WARN,
-            Level::Info => LevelFilter::INFO,
-            Level::Debug => LevelFilter::DEBUG,
-            Level::Trace => LevelFilter::TRACE,
+            LogLevel::Off => LevelFilter::OFF,
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Trace => LevelFilter::TRACE,
         }
     }
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
-    // before any other thread exists, so that all inherit the mask
-    let signals = Signals::block().map_err(Failure::new)?;
+pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome {
+    // blocked before any other thread exists, so that all threads inherit the mask
+    let signals = ShutdownSignals::block().map_err(Failure::new)?;
     logging::start(arguments.log.filter()).map_err(Failure::new)?;
     let config = Config {
         address: Address::of_daemon(global.socket.as_deref())?,
         at_end: match arguments.at_end {
-            End::Kill => AtEnd::Kill,
-            End::Leave => AtEnd::Leave,
+            AtEndArgument::Kill => AtEnd::Kill,
+            AtEndArgument::Leave => AtEnd::Leave,
         },
         limits: Limits::default(),
     };
@@ -123,8 +124,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(prepared: &Prepared, module: &Operand) -> Result<(), Failure> {
-    if let Operand::Name(name) = module {
+fn load(prepared: &PreparedDaemon, module: &ModuleOperand) -> Result<(), Failure> {
+    if let ModuleOperand::Name(name) = module {
         let there =
             prepared.service().with_snapshot(|engine, _| engine.hierarchy_of_subsystem(name).is_some());
         if there.map_err(Failure::new)? {

@@ -31,7 +31,10 @@ impl FromStr for Setting {
     }
 }
 
-/// Writes a setting into the cgroup that has the file: the job's own, or the root for files that only it has.
+/// Writes a setting into the job's cgroup, or into the root if only the root has the file.
+///
+/// `cgroups` are the job's cgroup and the root. The error is a message for the user: there is no such file, or the
+/// engine refused the value.
 pub(crate) fn apply(
     engine: &mut Engine,
     host: &mut dyn Host,
@@ -42,7 +45,7 @@ pub(crate) fn apply(
     let found =
         cgroups.into_iter().find_map(|cgroup| Some((cgroup, engine.find_file(cgroup, &setting.file)?)));
     let Some((cgroup, file)) = found else { return Err(unknown(engine, cgroups, &setting.file)) };
-    // As `echo VALUE > FILE` does: an empty value is a write too, not none.
+    // The newline makes a write of an empty value too, as `echo VALUE > FILE` does.
     let line = format!("{}\n", setting.value);
     let written = engine.session(host, caller).write(cgroup, file, line.as_bytes());
     written.map_err(|error| refused(&error, setting))
@@ -52,7 +55,8 @@ fn refused(error: &Error, setting: &Setting) -> String {
     format!("-s {}={}: {error} [{}]", setting.file, setting.value, error.errno().name())
 }
 
-/// The files that can be set; names the ones of the same controller first where the controller exists.
+/// The message for a file that does not exist. It lists the writable files of the same controller, or of all
+/// controllers if that one does not exist.
 fn unknown(engine: &Engine, cgroups: [CgroupId; 2], name: &str) -> String {
     let mut choices: Vec<String> = cgroups
         .iter()

@@ -1,5 +1,4 @@
-//! `penfold shim`: a program that looks for file systems of type `cgroup`, with the preload library that shows it
-//! penfold's.
+//! `penfold shim`: runs a program with the preload library, which shows penfold's mounts with the type `cgroup`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -17,23 +16,25 @@ const LIBRARY: &str = "libpenfold_preload.so";
 
 /// Runs COMMAND so that it takes penfold's mounts for cgroup mounts of the kernel's.
 ///
-/// A file system of penfold has the type fuse.cgroup.CONTROLLERS. Programs that take a path don't mind; libcgroup's
-/// tools, the JVM and others look for the type cgroup in /proc/mounts or ask statfs(2). This starts COMMAND with a
-/// preload library (LD_PRELOAD=libpenfold_preload.so) that shows them what they look for, also in all programs that
-/// COMMAND starts. It works for dynamically linked programs of this system's C library; not for statically linked
-/// ones, for programs in Go, for set-user-ID programs, and not for what makes system calls itself.
+/// A file system of penfold has the type fuse.cgroup.CONTROLLERS. Programs that take a path don't mind. libcgroup's
+/// tools, the JVM and others look for the type cgroup in /proc/mounts or call statfs(2). COMMAND is started with a
+/// preload library (LD_PRELOAD=libpenfold_preload.so) that shows them this type, as are all programs that COMMAND
+/// starts.
 ///
-/// The library is looked for in the environment variable PENFOLD_PRELOAD, beside this program, and in ../lib and
-/// ../lib/penfold from there. The exit status is the command's own; 125 if penfold failed, 126 if the command can't be
-/// executed, 127 if it is not found.
+/// The library works in dynamically linked programs of this system's C library. It can't reach statically linked
+/// programs, programs in Go, set-user-ID programs, and programs that make system calls themselves.
+///
+/// The library is at the path in the environment variable PENFOLD_PRELOAD, beside this program, or in ../lib or
+/// ../lib/penfold from there. The exit status is the command's own. The status is 125 if penfold failed, 126 if the
+/// command can't be executed, and 127 if the command is not found.
 #[derive(Debug, clap::Args)]
 #[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
-pub(crate) struct Arguments {
+pub(crate) struct ShimArguments {
     /// Hides the kernel's own cgroup mounts, so that only penfold's are found (PENFOLD_SHIM_ONLY=1).
     #[arg(long)]
     only: bool,
 
-    /// Where penfold's proc view is mounted: /proc/cgroups, /proc/PID/cgroup and /proc/PID/cpuset are then read from
+    /// The mount point of penfold's proc view: /proc/cgroups, /proc/PID/cgroup and /proc/PID/cpuset are then read from
     /// there (PENFOLD_PROC=DIRECTORY).
     #[arg(long, value_name = "DIRECTORY")]
     proc: Option<PathBuf>,
@@ -43,15 +44,15 @@ pub(crate) struct Arguments {
     command: Vec<OsString>,
 }
 
-pub(crate) fn shim(arguments: &Arguments) -> Outcome {
+pub(crate) fn shim(arguments: &ShimArguments) -> Outcome {
     let error = prepare(arguments).map_err(Failure::own)?.exec();
     let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_EXECUTE };
     Err(Failure { code, ..Failure::new(error).of(arguments.command[0].display()) })
 }
 
-fn prepare(arguments: &Arguments) -> Result<Command, String> {
+fn prepare(arguments: &ShimArguments) -> Result<Command, String> {
     let library = library()?;
-    if let Some(reason) = find(&arguments.command[0]).and_then(|program| unreachable(&program)) {
+    if let Some(reason) = find(&arguments.command[0]).and_then(|program| not_preloadable(&program)) {
         eprintln!(
             "penfold: warning: {} {reason}: the preload library does not reach it",
             arguments.command[0].display()
@@ -76,7 +77,7 @@ fn prepare(arguments: &Arguments) -> Result<Command, String> {
     Ok(command)
 }
 
-/// Ours first, then what is there already.
+/// The value of `LD_PRELOAD`: penfold's library first, then those of this process's environment.
 fn preloaded(library: PathBuf) -> OsString {
     let mut list = library.into_os_string();
     if let Some(others) = std::env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
@@ -110,7 +111,7 @@ fn library() -> Result<PathBuf, String> {
     Ok(library)
 }
 
-/// As execvp(3) finds it.
+/// Finds a program as execvp(3) does.
 fn find(program: &OsStr) -> Option<PathBuf> {
     if program.as_bytes().contains(&b'/') {
         return Some(program.into());
@@ -119,8 +120,8 @@ fn find(program: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(&paths).map(|directory| directory.join(program)).find(|path| path.is_file())
 }
 
-/// Why the loader would not load the library into this program, if that is easily seen.
-fn unreachable(program: &Path) -> Option<&'static str> {
+/// The reason why the loader would not load the library into this program, if its file shows one.
+fn not_preloadable(program: &Path) -> Option<&'static str> {
     let mode = std::fs::metadata(program).ok()?.permissions().mode();
     if mode & 0o6000 != 0 && !nix::unistd::geteuid().is_root() {
         return Some("is set-user-ID or set-group-ID");
@@ -130,8 +131,10 @@ fn unreachable(program: &Path) -> Option<&'static str> {
     (has_interpreter(&head) == Some(false)).then_some("is statically linked")
 }
 
-/// Whether an executable names a loader, by its program headers (elf(5)); `None` if it isn't a 64-bit ELF file of this
-/// machine's byte order whose headers are at its beginning.
+/// Whether an executable names a loader, by its program headers (elf(5)).
+///
+/// `head` is the beginning of the file. `None` if that is not of a 64-bit ELF file in this machine's byte order, or
+/// does not have the headers.
 fn has_interpreter(head: &[u8]) -> Option<bool> {
     const PT_INTERP: u32 = 3;
     let number = |at: usize, length: usize| -> Option<u64> {
@@ -158,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_statically_linked_when_no_header_names_a_loader() {
+    fn program_is_static_if_no_header_names_a_loader() {
         let this = std::fs::read(std::env::current_exe().expect("this program")).expect("read it");
         assert_eq!(has_interpreter(&this[..4096]), Some(true));
         assert_eq!(has_interpreter(b"#!/bin/sh\n"), None);

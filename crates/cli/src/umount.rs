@@ -5,17 +5,17 @@ use std::path::Path;
 use penfold_linux::fuse_mount::{Unmounting, unmount};
 use penfold_server::protocol::UnmountCall;
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Failure, Outcome, each};
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
-/// Unmounts: files at a path, as umount(8) does, or a hierarchy that was mounted to its name.
+/// Unmounts files at a path, as umount(8) does, or a hierarchy that was mounted without a path.
 ///
-/// With its last mount a hierarchy without cgroups below its root is gone; one that has some lives on without a mount.
+/// A hierarchy without cgroups below its root ends with its last mount. A hierarchy with cgroups lives on unmounted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
-pub(crate) struct Arguments {
-    /// Takes the name away now, and the rest when nobody uses it any more.
+pub(crate) struct UmountArguments {
+    /// Removes the mount point now, and the mount when its last user is gone.
     #[arg(short, long)]
     lazy: bool,
 
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     targets: Vec<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &UmountArguments, global: &GlobalOptions) -> Outcome {
     each(&arguments.targets, |target| {
         if target.contains('/') || (Path::new(target.as_str()).is_dir() && !target.ends_with(':')) {
             let how = Unmounting { lazy: arguments.lazy };

@@ -67,6 +67,8 @@ pub struct SimulatedHost {
     pub cannot: Vec<Capability>,
     /// The tasks whose affinity this host pretends not to be allowed to set: `EPERM`.
     pub unbindable: BTreeSet<Tid>,
+    /// Tasks whose sockets this host pretends not to be able to mark, each with the errno that it gives.
+    pub unmarkable: BTreeMap<Tid, Errno>,
 }
 
 impl SimulatedHost {
@@ -316,7 +318,11 @@ impl Host for SimulatedHost {
     }
 
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
-        self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?.socket_class = class;
+        let record = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
+        if let Some(&errno) = self.unmarkable.get(&task) {
+            return Err(errno);
+        }
+        record.socket_class = class;
         Ok(())
     }
 

@@ -2,10 +2,10 @@
 
 use nix::errno::Errno;
 
-/// Sends a signal of any number, real-time ones too, to a process.
+/// Sends a signal of any number to a process, also a real-time signal.
 ///
 /// # Errors
-/// What kill(2) gives; `ESRCH` for what is no process id, so that no group can be hit.
+/// Those of kill(2). `ESRCH` for a number that is no process id, so that no process group is hit.
 pub fn send_signal(pid: i32, signal: i32) -> Result<(), Errno> {
     if pid <= 0 {
         return Err(Errno::ESRCH);

@@ -12,7 +12,8 @@ use common::{OutputFile, eventually, shell};
 use hosted::{TestHost, lives, status};
 use nix::unistd::pipe;
 use penfold_linux::trace::{
-    self, AtEnd, Command, ExecError, ExecOptions, ResourceLimit, Session, StartError, TRACER_NAME, User,
+    self, AtEnd, Command, CommandSession, ExecError, ExecOptions, ResourceLimit, StartError, TRACER_NAME,
+    User,
 };
 
 const PYTHON: &str = "/usr/bin/python3";
@@ -154,7 +155,7 @@ fn a_command_runs_as_somebody_else_in_a_session_of_its_own() {
     command.directory = Some("/usr".into());
     command.stdio[1] = Some(Arc::new(output));
     command.only_stdio = true;
-    command.session = Session::New;
+    command.session = CommandSession::New;
     let running = hosted.host.exec(command, [cgroup], ExecOptions::default()).expect("it starts");
     assert_eq!(running.wait().expect("it ran"), 0);
     let mut said = String::new();
@@ -185,7 +186,7 @@ fn a_command_has_a_terminal_of_its_own() {
     let mut command = Command::new(["sh", "-c", script]);
     command.stdio = [Some(Arc::clone(&slave)), Some(Arc::clone(&slave)), Some(slave)];
     command.only_stdio = true;
-    command.session = Session::Terminal;
+    command.session = CommandSession::Terminal;
     let running = hosted.host.exec(command, [hosted.root], ExecOptions::default()).expect("it starts");
     let mut master = std::fs::File::from(pty.master);
     let mut said = String::new();
@@ -208,7 +209,7 @@ fn a_command_has_a_terminal_of_its_own() {
 
     let mut command = Command::new(["true"]);
     command.stdio[0] = Some(Arc::new(std::fs::File::open("/dev/null").expect("it is there").into()));
-    command.session = Session::Terminal;
+    command.session = CommandSession::Terminal;
     let error = hosted.host.exec(command, [hosted.root], ExecOptions::default()).expect("it starts").wait();
     assert!(
         matches!(error, Err(ExecError::Start(StartError::Session(nix::errno::Errno::ENOTTY)))),

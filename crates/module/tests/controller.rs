@@ -5,10 +5,10 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Tid, simulated::ChildKind};
+use penfold_core::{Errno, Tid};
 use penfold_module::abi::{self, RawContext, RawFile, RawModule};
 use penfold_module::loader::{Controller, LoadError};
+use penfold_testkit::SimWorld;
 
 const fn chars<const N: usize>(text: &str) -> [c_char; N] {
     let (mut field, bytes, mut at) = ([0; N], text.as_bytes(), 0);
@@ -150,77 +150,48 @@ const MODULE: RawModule = RawModule {
 
 static PROBE: RawModule = MODULE;
 
-fn mounted() -> (Engine, SimulatedHost, Tid, CgroupId) {
-    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
-    let task = host.spawn(&mut engine, 0);
-    engine.load(&mut host, Controller::from_static(&PROBE).unwrap()).unwrap();
-    let root = engine.session(&mut host, &Caller::root(task)).mount("probe").unwrap().root;
-    (engine, host, task, root)
-}
-
-fn read(
-    engine: &mut Engine,
-    host: &mut SimulatedHost,
-    cgroup: CgroupId,
-    file: &str,
-) -> Result<String, Errno> {
-    let id = engine.find_file(cgroup, file).unwrap();
-    let content = engine.session(host, &Caller::root(Tid(1))).read(cgroup, id);
-    content.map(|content| String::from_utf8(content).unwrap()).map_err(|error| error.errno())
-}
-
-fn write(
-    engine: &mut Engine,
-    host: &mut SimulatedHost,
-    cgroup: CgroupId,
-    file: &str,
-    text: &str,
-) -> Result<(), String> {
-    let id = engine.find_file(cgroup, file).unwrap();
-    engine
-        .session(host, &Caller::root(Tid(1)))
-        .write(cgroup, id, text.as_bytes())
-        .map_err(|error| format!("{} {error}", error.errno().name()))
+/// A world with one task, the probe loaded afterwards and mounted.
+fn mounted() -> (SimWorld, Tid) {
+    let mut world = SimWorld::new();
+    let task = world.spawn();
+    world.mount_controller(Controller::from_static(&PROBE).unwrap(), "probe");
+    (world, task)
 }
 
 #[test]
 fn callbacks_are_called_and_may_call_services() {
-    let (mut engine, mut host, task, root) = mounted();
-    let counts = "probe.counts";
-    assert_eq!(
-        read(&mut engine, &mut host, root, counts).unwrap(),
-        "forks 1\nexits 0\ntasks 1\n",
-        "told at load"
-    );
-    let child = host.fork(&mut engine, task, ChildKind::Process).unwrap();
-    assert_eq!(read(&mut engine, &mut host, root, counts).unwrap(), "forks 2\nexits 0\ntasks 2\n");
-    host.exit(&mut engine, child);
-    assert_eq!(read(&mut engine, &mut host, root, counts).unwrap(), "forks 2\nexits 1\ntasks 1\n");
+    let (mut world, task) = mounted();
+    let counts = |world: &mut SimWorld| world.read(world.top, "counts");
+    assert_eq!(counts(&mut world), "forks 1\nexits 0\ntasks 1\n", "told at load");
+    let child = world.fork(task);
+    assert_eq!(counts(&mut world), "forks 2\nexits 0\ntasks 2\n");
+    world.exit(child);
+    assert_eq!(counts(&mut world), "forks 2\nexits 1\ntasks 1\n");
 }
 
 #[test]
 fn answer_that_is_no_errno_is_an_error() {
-    let (mut engine, mut host, _, root) = mounted();
-    let mut answer = |text| write(&mut engine, &mut host, root, "probe.answer", text);
-    assert_eq!(answer("0"), Ok(()));
-    assert_eq!(answer("-28").unwrap_err(), "ENOSPC probe.answer: No space left on device");
+    let (mut world, _) = mounted();
+    assert_eq!(world.try_write(world.top, "answer", "0"), Ok(()));
+    assert_eq!(world.try_write(world.top, "answer", "-28"), Err(Errno::ENOSPC));
+    assert_eq!(world.last_error().to_string(), "probe.answer: No space left on device");
     for garbage in ["1", "5", "-4096", "-2147483648", "2147483647"] {
-        let error = answer(garbage).unwrap_err();
-        assert!(error.starts_with("EINVAL") && error.contains(garbage), "{error}");
+        assert_eq!(world.try_write(world.top, "answer", garbage), Err(Errno::EINVAL));
+        assert!(world.last_error().to_string().contains(garbage), "{}", world.last_error());
     }
 }
 
 #[test]
 fn explanation_is_the_reason_of_the_error() {
-    let (mut engine, mut host, _, root) = mounted();
-    let error = write(&mut engine, &mut host, root, "probe.explained", "too far").unwrap_err();
-    assert_eq!(error, "ERANGE probe.explained: too far");
+    let (mut world, _) = mounted();
+    assert_eq!(world.try_write(world.top, "explained", "too far"), Err(Errno::ERANGE));
+    assert_eq!(world.last_error().to_string(), "probe.explained: too far");
 }
 
 #[test]
 fn services_survive_wrong_numbers_and_null() {
-    let (mut engine, mut host, _, root) = mounted();
-    assert_eq!(read(&mut engine, &mut host, root, "probe.garbage"), Err(Errno::EIO), "not UTF-8");
+    let (mut world, _) = mounted();
+    assert_eq!(world.try_read(world.top, "garbage"), Err(Errno::EIO), "not UTF-8");
 }
 
 #[test]
@@ -263,8 +234,8 @@ fn create_that_reports_a_failure_leaves_no_state() {
         unsafe { destroy(ctx) };
     }
     static FAILING: RawModule = RawModule { create: Some(failing), destroy: Some(counting), ..MODULE };
-    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
-    let error = engine.load(&mut host, Controller::from_static(&FAILING).unwrap()).unwrap_err();
-    assert!(error.errno() == Errno::EIO && error.to_string().contains("oops"), "{error}");
+    let mut world = SimWorld::new();
+    assert_eq!(world.try_load(Controller::from_static(&FAILING).unwrap()), Err(Errno::EIO));
+    assert!(world.last_error().to_string().contains("oops"), "{}", world.last_error());
     assert_eq!(DESTROYED.load(Ordering::Relaxed), 1);
 }

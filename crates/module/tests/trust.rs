@@ -1,14 +1,14 @@
 //! The check that no other user can change a module's file.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use penfold_module::Errno;
 use penfold_module::loader::{LoadError, Untrusted, ownership_check};
+use penfold_testkit::{TempDir, is_root, skip};
 
 fn own_uid() -> u32 {
-    use std::os::unix::fs::MetadataExt;
     fs::metadata("/proc/self").expect("/proc").uid()
 }
 
@@ -16,32 +16,17 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
 }
 
-/// A directory with a file, neither writable by another user. The drop removes both.
-struct TrustedDirectory {
-    directory: PathBuf,
-    file: PathBuf,
-}
-
-impl Drop for TrustedDirectory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-/// Makes a directory and its file. Below a directory that others can write: prints that and returns `None`.
-fn trusted_directory(name: &str) -> Option<TrustedDirectory> {
-    let base = Path::new(if own_uid() == 0 { "/var/lib" } else { env!("CARGO_TARGET_TMPDIR") });
-    let directory = base.join(format!("penfold-trust-{}-{name}", std::process::id()));
-    fs::create_dir_all(&directory).expect("a directory");
+/// A directory with a file in it, which only this user can write. `None`, with the reason printed, where the directory
+/// would lie below one that others can write.
+fn trusted() -> Option<(TempDir, PathBuf)> {
+    let directory = TempDir::trusted(env!("CARGO_TARGET_TMPDIR"));
     let file = directory.join("module.so");
     fs::write(&file, "").expect("a file");
-    set_mode(&directory, 0o755);
     set_mode(&file, 0o644);
     match ownership_check::check(&file, own_uid()) {
-        Ok(_) => Some(TrustedDirectory { directory, file }),
+        Ok(_) => Some((directory, file)),
         Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "{error}");
-            println!("skipped: {error}");
+            skip(&error.to_string());
             None
         }
     }
@@ -60,8 +45,8 @@ fn problem(path: &Path, owner: u32) -> Untrusted {
 
 #[test]
 fn refusal_of_a_writable_file_names_the_permission() {
-    let Some(trusted) = trusted_directory("file") else { return };
-    let file = &trusted.file;
+    let Some((_directory, file)) = trusted() else { return };
+    let file = &file;
     for (mode, who, remedy) in
         [(0o664, "its group", "g-w"), (0o646, "everybody", "o-w"), (0o666, "its group and everybody", "go-w")]
     {
@@ -78,8 +63,8 @@ fn refusal_of_a_writable_file_names_the_permission() {
 
 #[test]
 fn writable_directory_on_the_way_is_refused() {
-    let Some(trusted) = trusted_directory("directory") else { return };
-    let directory = &trusted.directory;
+    let Some((directory, _)) = trusted() else { return };
+    let directory = &directory.path().to_owned();
     let below = directory.join("a/b");
     fs::create_dir_all(&below).expect("directories");
     let file = below.join("module.so");
@@ -100,12 +85,10 @@ fn writable_directory_on_the_way_is_refused() {
 
 #[test]
 fn file_of_another_user_is_refused() {
-    let Some(trusted) = trusted_directory("owner") else { return };
-    let (directory, file) = (&trusted.directory, &trusted.file);
-    if own_uid() != 0 {
-        assert!(std::env::var_os("CI").is_none(), "not root");
-        println!("skipped: only root can give files away");
-        return;
+    let Some((directory, file)) = trusted() else { return };
+    let (directory, file) = (&directory.path().to_owned(), &file);
+    if !is_root() {
+        return skip("only root can give files away");
     }
     for path in [file, directory] {
         chown(path, Some(4711), None).expect("chown");
@@ -120,8 +103,8 @@ fn file_of_another_user_is_refused() {
 
 #[test]
 fn link_counts_by_its_target() {
-    let Some(trusted) = trusted_directory("link") else { return };
-    let (directory, file) = (&trusted.directory, &trusted.file);
+    let Some((directory, file)) = trusted() else { return };
+    let (directory, file) = (&directory.path().to_owned(), &file);
     let open = directory.join("open");
     fs::create_dir(&open).expect("a directory");
     set_mode(&open, 0o1777);
@@ -137,8 +120,8 @@ fn link_counts_by_its_target() {
 
 #[test]
 fn path_to_no_regular_file_is_refused() {
-    let Some(trusted) = trusted_directory("kind") else { return };
-    let directory = &trusted.directory;
+    let Some((directory, _)) = trusted() else { return };
+    let directory = &directory.path().to_owned();
     assert_eq!(problem(directory, own_uid()), Untrusted::NotAFile);
     let error = ownership_check::check(&directory.join("nothing.so"), own_uid()).expect_err("nothing");
     assert_eq!(error.errno(), Errno::ENOENT);

@@ -1,4 +1,4 @@
-//! A daemon in a few lines: `keeper SOCKET STATE` serves until it is told to end, and restores what another has left.
+//! A daemon in a few lines: `keeper SOCKET STATE` restores the state of an earlier daemon, and serves until a signal.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::path::Path;
 use penfold_linux::trace::{AtEnd, start_host};
 use penfold_server::address::Address;
 use penfold_server::control::Limits;
-use penfold_server::daemon::{Config, Daemon, Signals};
+use penfold_server::daemon::{Config, Daemon, ShutdownSignals};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(socket), Some(state)) = (arguments.next(), arguments.next()) else {
         return Err("usage: keeper SOCKET STATE".into());
     };
-    let signals = Signals::block()?;
+    let signals = ShutdownSignals::block()?;
     let address = Address::parse(OsStr::new(&socket));
     let mut prepared =
         Daemon::prepare(Config { address, at_end: AtEnd::Leave, limits: Limits::default() }, start_host)?;

@@ -22,19 +22,19 @@ pub const OF_MACHINE: &str = "/run/penfold/control";
 pub enum Address {
     /// A socket in the file system.
     Path(PathBuf),
-    /// A name of the abstract namespace, which dies with its last user; written `@NAME`.
+    /// A name in the abstract namespace, which ends with its last user; written `@NAME`.
     Abstract(Vec<u8>),
 }
 
-/// There is no place where a socket would be looked for.
+/// No address was given, and there is no default for this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no daemon to ask: XDG_RUNTIME_DIR is not set and there is no {OF_MACHINE}; give --socket or set {VARIABLE}"
 )]
-pub struct NoPlace;
+pub struct NoAddress;
 
 impl Address {
-    /// Reads a path or `@NAME`, each with or without varlink's `unix:` before it.
+    /// Parses a path or `@NAME`, each with or without varlink's `unix:` before it.
     pub fn parse(text: &OsStr) -> Address {
         let bytes = text.as_bytes();
         let bytes = bytes.strip_prefix(b"unix:").unwrap_or(bytes);
@@ -44,12 +44,17 @@ impl Address {
         }
     }
 
-    /// Where a client finds its daemon: at `given` (`--socket`), at `$PENFOLD_SOCKET`, inside a job of `penfold run` at
-    /// that job's engine (`$PENFOLD_JOB`), at the user's own daemon if it has one, or at the machine's.
+    /// The address of a client's daemon. The first that applies:
+    ///
+    /// 1. `given` (`--socket`);
+    /// 2. `$PENFOLD_SOCKET`;
+    /// 3. `$PENFOLD_JOB`: the engine of the job of `penfold run` that the client is in;
+    /// 4. the user's own daemon, if its socket exists or the machine has no daemon;
+    /// 5. the machine's daemon.
     ///
     /// # Errors
-    /// [`NoPlace`] for a user without a runtime directory on a machine without a daemon.
-    pub fn of_client(given: Option<&OsStr>) -> Result<Address, NoPlace> {
+    /// [`NoAddress`] for a user without a runtime directory on a machine without a daemon.
+    pub fn of_client(given: Option<&OsStr>) -> Result<Address, NoAddress> {
         let variable = |name| std::env::var_os(name).filter(|it| !it.is_empty());
         let named = given.map(OsStr::to_owned).or_else(|| variable(VARIABLE));
         let named = named.or_else(|| variable(JOB_VARIABLE));
@@ -57,29 +62,29 @@ impl Address {
             return Ok(Address::parse(&named));
         }
         let machine = Path::new(OF_MACHINE);
-        let own = own_place().filter(|own| own.exists() || !machine.exists());
+        let own = user_socket().filter(|own| own.exists() || !machine.exists());
         let root = nix::unistd::geteuid().is_root();
-        own.or((root || machine.exists()).then(|| machine.to_owned())).map(Address::Path).ok_or(NoPlace)
+        own.or((root || machine.exists()).then(|| machine.to_owned())).map(Address::Path).ok_or(NoAddress)
     }
 
-    /// Where a daemon listens: at `given` (`--socket`), at `$PENFOLD_SOCKET`, or where its clients look first: root's is
-    /// the machine's.
+    /// The address that a daemon listens at: `given` (`--socket`), `$PENFOLD_SOCKET`, or the user's own socket.
+    /// Root's own is the machine's.
     ///
     /// # Errors
-    /// [`NoPlace`] for a user without a runtime directory.
-    pub fn of_daemon(given: Option<&OsStr>) -> Result<Address, NoPlace> {
+    /// [`NoAddress`] for a user without a runtime directory.
+    pub fn of_daemon(given: Option<&OsStr>) -> Result<Address, NoAddress> {
         let named = std::env::var_os(VARIABLE).filter(|it| !it.is_empty());
         match given.map(OsStr::to_owned).or(named) {
             Some(given) => Ok(Address::parse(&given)),
             None if nix::unistd::geteuid().is_root() => Ok(Address::Path(OF_MACHINE.into())),
-            None => own_place().map(Address::Path).ok_or(NoPlace),
+            None => user_socket().map(Address::Path).ok_or(NoAddress),
         }
     }
 
-    /// As the library wants it.
+    /// The address for connect(2) and bind(2).
     ///
     /// # Errors
-    /// `InvalidInput` for what is longer than the 107 bytes that the kernel takes.
+    /// `InvalidInput` above the 107 bytes that the kernel takes.
     pub fn to_socket(&self) -> io::Result<SocketAddr> {
         match self {
             Address::Path(path) => SocketAddr::from_pathname(path),
@@ -87,17 +92,17 @@ impl Address {
         }
     }
 
-    /// Connects, without a word.
+    /// Connects and sends nothing.
     ///
     /// # Errors
-    /// What connect(2) gives.
+    /// The error of connect(2).
     pub fn connect(&self) -> io::Result<UnixStream> {
         UnixStream::connect_addr(&self.to_socket()?)
     }
 }
 
-/// The socket of the user's own daemon. Root has none beside the machine's.
-fn own_place() -> Option<PathBuf> {
+/// The socket of the user's own daemon. Root has no other than the machine's.
+fn user_socket() -> Option<PathBuf> {
     let directory = std::env::var_os("XDG_RUNTIME_DIR").filter(|it| Path::new(it).is_absolute());
     directory.filter(|_| !nix::unistd::geteuid().is_root()).map(|it| Path::new(&it).join("penfold/control"))
 }

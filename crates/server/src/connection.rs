@@ -15,21 +15,21 @@ use serde_json::value::RawValue;
 use crate::address::Address;
 use crate::protocol::{INTERFACE, Method, Refused, TooMuch};
 
-/// No connection to a daemon.
+/// Why a client could not connect to a daemon.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// There is no socket, or it is left over from a daemon that died.
+    /// There is no socket, or a daemon that died has left it.
     #[error("no daemon listens at {0}; start one with `penfold serve`")]
     Nobody(Address),
-    /// Its file may not be written by this user.
+    /// The user may not write the socket's file.
     #[error("the daemon at {0} is not for this user: permission denied")]
     Denied(Address),
-    /// Anything else.
+    /// Any other error of connect(2).
     #[error("cannot connect to {address}: {error}")]
     Other {
-        /// Where to.
+        /// The address.
         address: Address,
-        /// Why not.
+        /// The error.
         error: io::Error,
     },
 }
@@ -37,22 +37,22 @@ pub enum ConnectError {
 /// Why a call has no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The operation was refused, as a system call is.
+    /// The daemon refused the operation, with the errno of a system call.
     #[error("{}", .0.message)]
     Refused(Refused),
-    /// This client asks for more than it may have at once.
+    /// The client wants more than it may have at once. The text says which limit it reached.
     #[error("{0}")]
     TooMuch(String),
-    /// The connection broke, or the daemon is gone.
+    /// The connection broke, the daemon is gone, or the timeout has passed.
     #[error("the connection to the daemon broke: {0}")]
     Transport(#[from] io::Error),
-    /// An answer that is none: another version, or something that is not penfold.
+    /// The answer makes no sense: another version of penfold, or another program.
     #[error("not an answer of penfold's: {0}")]
     Protocol(String),
 }
 
 impl CallError {
-    /// The errno that a system call would have given; `None` where the daemon did not say.
+    /// The errno of a refused operation; `None` for every other error.
     pub fn errno(&self) -> Option<Errno> {
         match self {
             CallError::Refused(refused) => i32::try_from(refused.errno).ok().map(Errno::from_raw),
@@ -62,18 +62,27 @@ impl CallError {
 }
 
 /// A connection to a daemon, for one call after the other.
+///
+/// ```no_run
+/// # use penfold_server::{address::Address, connection::Connection, protocol::InfoCall};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut connection = Connection::connect(&Address::of_client(None)?)?;
+/// println!("penfold {}", connection.call(&InfoCall {})?.version);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Connection {
     stream: UnixStream,
     received: Vec<u8>,
-    /// How far `received` was given out already.
+    /// Bytes of `received` that are read already.
     taken: usize,
-    /// Answers to a call that nobody read to its end are still to come.
+    /// True while the last call has answers that are not read yet.
     unfinished: bool,
 }
 
 #[derive(Serialize)]
-struct Request<'a, M> {
+struct CallMessage<'a, M> {
     method: &'static str,
     parameters: &'a M,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -81,7 +90,7 @@ struct Request<'a, M> {
 }
 
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct ReplyMessage<'a> {
     #[serde(borrow)]
     parameters: Option<&'a RawValue>,
     #[serde(default)]
@@ -90,7 +99,7 @@ struct Answer<'a> {
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects to a daemon.
     ///
     /// # Errors
     /// [`ConnectError`].
@@ -105,15 +114,16 @@ impl Connection {
         Ok(Connection::over(stream))
     }
 
-    /// Talks over a socket that is connected already.
+    /// A connection over a socket that is connected already.
     pub fn over(stream: UnixStream) -> Connection {
         Connection { stream, received: Vec::new(), taken: 0, unfinished: false }
     }
 
-    /// How long to wait for an answer; for ever without. What then comes too late makes the connection useless.
+    /// Sets how long to wait for an answer; `None` waits for ever. After a timeout the connection is useless: the
+    /// late answer would be taken for that of the next call.
     ///
     /// # Errors
-    /// `InvalidInput` for a time of nothing.
+    /// `InvalidInput` for a timeout of zero.
     pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.stream.set_read_timeout(timeout)
     }
@@ -126,7 +136,7 @@ impl Connection {
         self.call_with(call, &[])
     }
 
-    /// As [`Connection::call`], with descriptors that the call names by their index.
+    /// As [`Connection::call`], with descriptors. The call names each by its index in `files`.
     ///
     /// # Errors
     /// [`CallError`].
@@ -139,11 +149,11 @@ impl Connection {
         self.receive().map(|(reply, _)| reply)
     }
 
-    /// Calls a method that answers more than once: all replies, one after the other. What is not read to its end leaves
-    /// a connection that no further call is possible on.
+    /// Calls a method that answers more than once, and returns its replies one after the other. No further call is
+    /// possible on this connection before all of them are read.
     ///
     /// # Errors
-    /// [`CallError`], also of each reply.
+    /// [`CallError`], also for each reply.
     pub fn call_more<M: Method>(
         &mut self,
         call: &M,
@@ -159,12 +169,12 @@ impl Connection {
                 "an earlier call on this connection was not read to its end".into(),
             ));
         }
-        let request = Request { method: M::NAME, parameters: call, more };
+        let request = CallMessage { method: M::NAME, parameters: call, more };
         let mut message =
             serde_json::to_vec(&request).map_err(|error| CallError::Protocol(error.to_string()))?;
         message.push(0);
         let sent = send_all(&self.stream, &message, files);
-        // a daemon that wants no more of this client says why before it closes
+        // EPIPE: the daemon has turned this client away, and its reason is there to be read
         if sent.is_err() && sent != Err(Errno::EPIPE) {
             return sent.map_err(|errno| CallError::Transport(errno.into()));
         }
@@ -172,22 +182,22 @@ impl Connection {
         Ok(())
     }
 
-    /// The next answer, and whether another one follows.
+    /// Reads the next answer, and whether another one follows.
     fn receive<R: DeserializeOwned>(&mut self) -> Result<(R, bool), CallError> {
         let end = self.next_message()?;
         let message = &self.received[self.taken..end];
         self.taken = end + 1;
-        let answer: Answer<'_> = serde_json::from_slice(message).map_err(unreadable)?;
+        let answer: ReplyMessage<'_> = serde_json::from_slice(message).map_err(unreadable)?;
         let continues = answer.continues.unwrap_or(false);
         self.unfinished = continues;
         let parameters = answer.parameters.map_or("{}", RawValue::get);
         match answer.error {
             None => Ok((serde_json::from_str(parameters).map_err(unreadable)?, continues)),
-            Some(error) => Err(said(&error, parameters)),
+            Some(error) => Err(call_error(&error, parameters)),
         }
     }
 
-    /// Reads until there is a whole message, which ends before the returned place.
+    /// Reads until `received` has a whole message, and returns the index of the NUL at its end.
     fn next_message(&mut self) -> io::Result<usize> {
         self.received.drain(..self.taken);
         self.taken = 0;
@@ -222,14 +232,14 @@ pub struct Replies<'a, M> {
 }
 
 impl<M> Replies<'_, M> {
-    /// Would the next reply be there without waiting? A reply that has come only in part counts.
+    /// True if bytes of the next reply have been read already, all or a part. poll(2) does not see these bytes.
     pub fn is_ready(&self) -> bool {
         self.connection.taken < self.connection.received.len()
     }
 }
 
 impl<M> AsFd for Replies<'_, M> {
-    /// To wait with poll(2) for the next reply, if there [is none yet](Replies::is_ready).
+    /// The socket, to wait with poll(2) for the next reply. Ask [`Replies::is_ready`] first.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.connection.as_fd()
     }
@@ -254,8 +264,8 @@ fn unreadable(error: serde_json::Error) -> CallError {
     CallError::Protocol(error.to_string())
 }
 
-/// What an error of the other side means.
-fn said(error: &str, parameters: &str) -> CallError {
+/// The error that an error reply stands for.
+fn call_error(error: &str, parameters: &str) -> CallError {
     let own = error.strip_prefix(INTERFACE).and_then(|rest| rest.strip_prefix('.'));
     match own {
         Some("Refused") => serde_json::from_str(parameters).map_or_else(unreadable, CallError::Refused),
@@ -265,7 +275,7 @@ fn said(error: &str, parameters: &str) -> CallError {
     }
 }
 
-/// Sends it all, the descriptors with the first byte. No signal when the other side is gone.
+/// Sends a whole message, the descriptors with its first byte. Raises no SIGPIPE when the daemon is gone.
 fn send_all(stream: &UnixStream, mut message: &[u8], files: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     let again = |sent: nix::Result<usize>| if sent == Err(Errno::EINTR) { Ok(0) } else { sent };
     let socket = stream.as_raw_fd();

@@ -1,14 +1,14 @@
-//! A hierarchy as replies show it.
+//! The description of a hierarchy in replies.
 
 use penfold_core::{CgroupId, Engine};
 
 use crate::escape::escape;
-use crate::protocol::Hierarchy;
+use crate::protocol::HierarchyInfo;
 
-/// A living hierarchy.
-pub(crate) fn describe(engine: &Engine, root: CgroupId) -> Hierarchy {
+/// The description of the living hierarchy with this root.
+pub(crate) fn describe(engine: &Engine, root: CgroupId) -> HierarchyInfo {
     let hierarchy = engine.tree().hierarchy_of(root);
-    Hierarchy {
+    HierarchyInfo {
         id: i64::from(hierarchy.id),
         name: hierarchy.name.clone(),
         subsystems: engine.subsystems_of(root).map(str::to_owned).collect(),

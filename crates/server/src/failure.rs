@@ -1,21 +1,22 @@
-//! What a request can end with: the errno of a system call and a message that helps.
+//! The failure of a request: the errno of a system call, and a message that helps.
 
 use nix::errno::Errno;
 use penfold_linux::trace::{AdoptError, ExecError, Gone, StartError};
 use penfold_module::loader::LoadError;
 
-/// A refusal at the edge: an errno, and a message that names the object, the operation and what to do.
+/// The failure of an operation, for a client: an errno, and a message that names the object, the operation and a
+/// remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// What the system call would have answered.
+    /// The errno that the system call would have given.
     pub errno: Errno,
-    /// In words.
+    /// The failure in words.
     pub message: String,
 }
 
 impl Failure {
-    /// A failure of the server's own.
+    /// A failure that the server itself has found.
     pub fn new(errno: Errno, message: impl Into<String>) -> Failure {
         Failure { errno, message: message.into() }
     }

@@ -15,8 +15,8 @@ use crate::operation::Operation;
 use crate::service::Service;
 
 impl Service {
-    /// The whole content of a control file, tasks in the client's numbers. In a root, `tasks` and `cgroup.procs` have
-    /// every task of the machine that is nowhere else, supervised or not.
+    /// The whole content of a control file, with task numbers of the client's pid namespace. In a root, `tasks` and
+    /// `cgroup.procs` also list every task of the machine that is in no other cgroup, supervised or not.
     ///
     /// # Errors
     /// As [`Engine::read`].
@@ -31,11 +31,11 @@ impl Service {
         }
     }
 
-    /// Does what a client has written, as one command. A task that is not supervised yet is adopted first, if the client
-    /// may move it.
+    /// Performs an operation and announces it. An attach first adopts a task that is not supervised yet, if the
+    /// client may move it. An attach of a zombie succeeds and changes nothing.
     ///
     /// # Errors
-    /// As [`Engine::write`] and [`Engine::attach`]; for a task that can't be supervised those of
+    /// As [`Engine::write`] and [`Engine::attach`]. For a task that can't be supervised, as
     /// [`HostHandle::adopt`](penfold_linux::host::HostHandle::adopt).
     pub fn perform(
         &self,
@@ -67,7 +67,7 @@ impl Service {
         Ok(())
     }
 
-    /// The request that writes `bytes`, as far as the client reaches.
+    /// The request that writes `bytes`, if the cgroup is in the client's reach.
     fn write<'a>(
         &self,
         client: &'a Client,
@@ -84,7 +84,7 @@ impl Service {
         }
     }
 
-    /// Moves a task. One that is supervised costs one request.
+    /// Moves a task. A supervised task costs one request.
     fn attach(
         &self,
         client: &Client,
@@ -107,11 +107,12 @@ impl Service {
             Ok(Some(Attached::Moved))
         };
         let first = match self.request(attach) {
-            // a fork of it is in flight, which the exact request settles
+            // a fork of this task is in flight: the exact request settles it
             Err(failure) if failure.errno == Errno::EAGAIN => self.request_exact(attach),
             answer => answer,
         };
-        // ESRCH of a task that was there a moment ago, as one that was not: it may be a zombie by now
+        // An unknown task is adopted below. ESRCH of a known one means that it has died since: `supervise` finds out
+        // whether it is a zombie by now.
         match first {
             Ok(Some(attached)) => return Ok(attached),
             Err(failure) if failure.errno != Errno::ESRCH => return Err(failure),
@@ -134,13 +135,19 @@ impl Service {
 /// How an attach ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attached {
-    /// As asked, or there was nothing to move.
+    /// The task moved, or was there already.
     Moved,
-    /// A zombie moves nowhere, and that is no error.
+    /// The task is a zombie. It does not move, and that is no error.
     Zombie,
 }
 
-/// A release agent runs with the daemon's rights: root without its capabilities, as in a container, may not name one.
+/// Checks that the client may set a release agent, which runs with the daemon's rights. Root without its
+/// capabilities, as in a container, may not. The daemon itself may.
+///
+/// The engine has the rule for all other users, so this check passes them on.
+///
+/// # Errors
+/// `EPERM`.
 fn require_admin_now(client: &Client) -> Result<(), Failure> {
     let is = |task| TaskStatus::read(task).is_some_and(|process| process.is_administrator());
     if client.caller.uid != 0

@@ -1,8 +1,8 @@
 //! Subsystems that are loaded from files while everything runs.
 //!
-//! The engine knows a module as a subsystem like any other; here is kept where it came from. Code of a module runs in the
-//! daemon, with all its rights: so only the daemon's owner may load one, and only from a file that nobody else could have
-//! written.
+//! The engine treats a module as a subsystem like any other. This file keeps the origin of each module. The code of a
+//! module runs in the daemon with all rights of the daemon. So only the daemon's owner may load a module, and only
+//! from a file that no other user could have written.
 
 use std::path::{Path, PathBuf};
 
@@ -15,17 +15,20 @@ use crate::change::EngineChange;
 use crate::client::{Client, Trust};
 use crate::describe::describe;
 use crate::failure::Failure;
-use crate::module_registry::{Module, lock};
+use crate::module_registry::{RegisteredModule, lock};
 use crate::protocol;
 use crate::service::Service;
 
 impl Service {
-    /// Loads a module as a client. A name without a `/` is looked for, see [`search`].
+    /// Loads a module as a client. [`search`] finds the file of a name without a `/`.
     ///
     /// # Errors
-    /// `EPERM` for anybody but the daemon's owner, or if somebody else could change the file; `EINVAL` for a relative
-    /// path; as [`search::find`], [`ModuleFile::description`], [`Controller::load`] and [`Engine::load`]. Nothing has changed then.
-    pub fn load_module(&self, client: &Client, name_or_path: &Path) -> Result<protocol::Module, Failure> {
+    /// - `EPERM` for a client that is not the daemon's owner, and for a file that another user could change;
+    /// - `EINVAL` for a relative path;
+    /// - as [`search::find`], [`ModuleFile::description`], [`Controller::load`] and [`Engine::load`].
+    ///
+    /// On failure nothing has changed.
+    pub fn load_module(&self, client: &Client, name_or_path: &Path) -> Result<protocol::ModuleInfo, Failure> {
         self.must_own(client)?;
         let is_path = name_or_path.as_os_str().as_encoded_bytes().contains(&b'/');
         let path = match name_or_path.to_str() {
@@ -41,14 +44,14 @@ impl Service {
         self.load_file(&path)
     }
 
-    /// Loads a module on the daemon's own behalf.
+    /// Loads a module as the daemon itself, from an absolute path.
     ///
     /// # Errors
     /// As [`Service::load_module`].
-    pub fn load_file(&self, path: &Path) -> Result<protocol::Module, Failure> {
+    pub fn load_file(&self, path: &Path) -> Result<protocol::ModuleInfo, Failure> {
         let file = ModuleFile::read_trusted(path, geteuid().as_raw())?;
         let path = file.path().to_owned();
-        // what is refused anyway is refused before any code of it runs
+        // every refusal that needs no code of the module comes before its code runs
         let info = file.description()?;
         let registry = self.modules();
         let turn = lock(&registry.turn);
@@ -57,7 +60,11 @@ impl Service {
         let (info, overruns) = (controller.description().clone(), controller.overruns());
         self.request_exact(move |engine, host| engine.load(host, controller))?;
         let (name, version) = (info.name.clone(), info.version.clone());
-        lock(&registry.loaded).push(Module { info, path: path.clone(), overruns: Box::new(overruns) });
+        lock(&registry.loaded).push(RegisteredModule {
+            info,
+            path: path.clone(),
+            overruns: Box::new(overruns),
+        });
         self.announce(None, EngineChange::Loaded(name.clone()));
         drop(turn);
         tracing::info!(module = name, version, "loaded {}", path.display());
@@ -70,7 +77,8 @@ impl Service {
     /// Unloads a module as a client.
     ///
     /// # Errors
-    /// `EPERM` for anybody but the daemon's owner; `ENOENT` if no module of that name is loaded; as [`Engine::unload`].
+    /// `EPERM` for a client that is not the daemon's owner; `ENOENT` if no module of that name is loaded; as
+    /// [`Engine::unload`].
     pub fn unload_module(&self, client: &Client, name: &str) -> Result<(), Failure> {
         self.must_own(client)?;
         let registry = self.modules();
@@ -90,26 +98,27 @@ impl Service {
         Ok(())
     }
 
-    /// The modules in the order of their loading.
+    /// The loaded modules, in the order of their loading.
     ///
     /// # Errors
     /// `ESHUTDOWN` when the daemon is ending.
-    pub fn list_modules(&self) -> Result<Vec<protocol::Module>, Failure> {
-        // never with the engine lent: who loads or unloads has the list for a moment only, and the engine not meanwhile
+    pub fn list_modules(&self) -> Result<Vec<protocol::ModuleInfo>, Failure> {
+        // Lock order: the list, then the engine. A load or unload takes the list only for a moment, and not under the
+        // engine.
         let loaded = lock(&self.modules().loaded);
         self.with_snapshot(|engine, _| loaded.iter().filter_map(|module| shown(engine, module)).collect())
     }
 
-    /// Names and files of the modules, for who keeps them.
+    /// Names and files of the loaded modules, for the journal.
     pub(crate) fn module_files(&self) -> Vec<(String, PathBuf)> {
         let loaded = lock(&self.modules().loaded);
         loaded.iter().map(|module| (module.info.name.clone(), module.path.clone())).collect()
     }
 
-    /// May this client load and unload?
+    /// Checks that this client may load and unload modules.
     ///
     /// # Errors
-    /// `EPERM`.
+    /// `EPERM` for a client that is not the daemon's owner, and for every client of one `penfold run`.
     pub(crate) fn must_own(&self, client: &Client) -> Result<(), Failure> {
         let message = match self.trust() {
             Trust::Owner(owner) if client.caller.uid == owner && client.caller.privileged => return Ok(()),
@@ -142,8 +151,8 @@ impl Service {
 }
 
 /// The modules that were unloaded but stay mapped, in the order of their unloading.
-pub(crate) fn still_mapped() -> Vec<protocol::StillMapped> {
-    let shown = |one: loader::LingeringModule| protocol::StillMapped {
+pub(crate) fn still_mapped() -> Vec<protocol::StillMappedInfo> {
+    let shown = |one: loader::LingeringModule| protocol::StillMappedInfo {
         name: one.name,
         path: crate::escape::escape(one.path.as_os_str().as_encoded_bytes()),
         reason: one.reason.to_owned(),
@@ -151,8 +160,8 @@ pub(crate) fn still_mapped() -> Vec<protocol::StillMapped> {
     loader::still_mapped().into_iter().map(shown).collect()
 }
 
-/// `None` if it is just going.
-fn shown(engine: &Engine, module: &Module) -> Option<protocol::Module> {
+/// A module as replies show it; `None` if it is being unloaded at this moment.
+fn shown(engine: &Engine, module: &RegisteredModule) -> Option<protocol::ModuleInfo> {
     let id = engine.hierarchy_of_subsystem(&module.info.name)?;
     let root = engine.tree().hierarchies().find(|one| id != 0 && one.id == id).map(|one| one.root);
     let root: Option<CgroupId> = root;
@@ -168,7 +177,7 @@ fn shown(engine: &Engine, module: &Module) -> Option<protocol::Module> {
         };
         format!("hierarchy {} ({label}), {how}", hierarchy.id)
     });
-    Some(protocol::Module {
+    Some(protocol::ModuleInfo {
         name: module.info.name.clone(),
         version: module.info.version.clone(),
         summary: module.info.summary.clone(),
@@ -180,8 +189,8 @@ fn shown(engine: &Engine, module: &Module) -> Option<protocol::Module> {
     })
 }
 
-/// What a mount has failed with; if it named a subsystem that is not loaded, and a module has it, with how to load that.
-/// The errno stays: scripts know it.
+/// The failure of a mount. If a module has the subsystem that is missing, the message says how to load it. The errno
+/// stays `EINVAL`: scripts depend on it.
 pub(crate) fn with_remedy(service: &Service, error: Error) -> Failure {
     let remedy = match &error {
         Error::MountOption { option, errno: penfold_core::Errno::EINVAL, .. } => remedy(service, option),

@@ -1,4 +1,4 @@
-//! `protocol` is what `org.penfold.Control.varlink` says.
+//! The structs of `protocol` agree with `org.penfold.Control.varlink`.
 
 mod common;
 
@@ -15,13 +15,9 @@ on_each_host! {
 }
 
 const SOURCE: &str = concat!(
-    include_str!("../src/protocol/mod.rs"),
-    include_str!("../src/protocol/things.rs"),
-    include_str!("../src/protocol/hierarchies.rs"),
-    include_str!("../src/protocol/modules.rs"),
-    include_str!("../src/protocol/cgroups.rs"),
-    include_str!("../src/protocol/tasks.rs"),
-    include_str!("../src/protocol/news.rs"),
+    include_str!("../src/protocol/types.rs"),
+    include_str!("../src/protocol/methods.rs"),
+    include_str!("../src/protocol/errors.rs"),
 );
 
 /// The fields of each struct, by the names that JSON has, with their Rust types.
@@ -52,6 +48,11 @@ fn camel(snake: &str) -> String {
     words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..])
 }
 
+/// The name in Rust of a type of the interface.
+fn info(name: &str) -> String {
+    format!("{}Info", if name == "File" { "ControlFile" } else { name })
+}
+
 fn rust(kind: &VTypeExt<'_>) -> String {
     match kind {
         VTypeExt::Option(inner) => format!("Option<{}>", rust(inner)),
@@ -59,7 +60,7 @@ fn rust(kind: &VTypeExt<'_>) -> String {
         VTypeExt::Plain(VType::Bool) => "bool".to_owned(),
         VTypeExt::Plain(VType::Int) => "i64".to_owned(),
         VTypeExt::Plain(VType::String) => "String".to_owned(),
-        VTypeExt::Plain(VType::Typename(name)) => (*name).to_owned(),
+        VTypeExt::Plain(VType::Typename(name)) => info(name),
         _ => panic!("a type that the protocol does not use"),
     }
 }
@@ -69,7 +70,7 @@ fn fields(elements: &[varlink_parser::Argument<'_>]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_structs_are_those_of_the_description() {
+fn structs_have_the_fields_of_the_interface() {
     let idl = IDL::try_from(DESCRIPTION).expect("it parses");
     assert_eq!(idl.name, INTERFACE);
     let mut written = structs();
@@ -78,7 +79,7 @@ fn the_structs_are_those_of_the_description() {
     };
     for (name, typed) in &idl.typedefs {
         let VStructOrEnum::VStruct(body) = &typed.elt else { panic!("{name} is no struct") };
-        check((*name).to_owned(), fields(&body.elts));
+        check(info(name), fields(&body.elts));
     }
     for (name, error) in &idl.errors {
         check((*name).to_owned(), fields(&error.parm.elts));
@@ -105,7 +106,7 @@ fn introspection_answers_varlinks_own_client(host: HostKind) {
     let described = client.get_interface_description(INTERFACE).expect("GetInterfaceDescription");
     assert_eq!(described.description.as_deref(), Some(DESCRIPTION));
     assert!(client.get_interface_description("org.example.Nothing").is_err());
-    // a call of ours by the same client
+    // a call of penfold's own interface by the same client
     let mut call = varlink::MethodCall::<serde_json::Value, serde_json::Value, varlink::Error>::new(
         connection,
         "org.penfold.Control.Info",

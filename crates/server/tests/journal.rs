@@ -1,4 +1,4 @@
-//! What a daemon has left, restored by the next one.
+//! The state of a daemon, restored by the next one.
 
 mod common;
 

@@ -1,15 +1,15 @@
 //! cpuacct on the simulated host: the facts of Linux 6.18.
 
-mod common;
-
-use common::World;
 use penfold_core::{Errno, host::EventMask, subsystem::CpuTime};
 use penfold_subsystems::CpuAcct;
+use penfold_testkit::SimWorld;
 
 const MS: u64 = 1_000_000;
 
-fn world(cpus: usize) -> World {
-    World::of(cpus, CpuAcct)
+fn world(cpus: usize) -> SimWorld {
+    let mut world = SimWorld::with_cpus(cpus);
+    world.mount_controller(CpuAcct, "cpuacct");
+    world
 }
 
 fn ms(user: u64, system: u64) -> CpuTime {
@@ -101,9 +101,9 @@ fn time_survives_the_task_and_a_removed_child() {
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(30, 20));
-    world.host.exit(&mut world.engine, task);
+    world.exit(task);
     assert_eq!(world.read(group, "usage"), "50000000\n");
-    world.engine.session(&mut world.host, &world.root).rmdir(group).unwrap();
+    world.rmdir(group);
     assert_eq!(world.read(world.top, "stat"), "user 3\nsystem 2\n");
     // The number of a removed cgroup is reused, its time is not.
     let again = world.mkdir(world.top, "g");
@@ -129,18 +129,18 @@ fn usage_takes_only_zero() {
         ("99999999999999999999", Errno::ERANGE),
     ];
     for (text, errno) in refused {
-        assert_eq!(world.write(group, "usage", text), Err(errno), "{text:?}");
+        assert_eq!(world.try_write(group, "usage", text), Err(errno), "{text:?}");
     }
-    assert_eq!(world.write(group, "usage", ""), Ok(()));
+    assert_eq!(world.try_write(group, "usage", ""), Ok(()));
     assert_eq!(world.read(group, "usage"), "1000000\n", "nothing refused has reset it");
     for text in ["0", "0\n", "0x0", "00", "+0"] {
         world.host.run(task, 0, ms(1, 0));
-        assert_eq!(world.write(group, "usage", text), Ok(()), "{text:?}");
+        assert_eq!(world.try_write(group, "usage", text), Ok(()), "{text:?}");
         assert_eq!(world.read(group, "usage"), "0\n", "{text:?}");
     }
     let readonly = ["usage_user", "usage_sys", "usage_percpu", "usage_percpu_user", "usage_percpu_sys"];
     for file in readonly.into_iter().chain(["usage_all", "stat"]) {
-        assert_eq!(world.write(group, file, "0"), Err(Errno::EINVAL), "{file}");
+        assert_eq!(world.try_write(group, file, "0"), Err(Errno::EINVAL), "{file}");
     }
 }
 
@@ -153,7 +153,7 @@ fn reset_is_of_one_cgroup_and_not_of_stat() {
     world.host.run(task, 0, ms(620, 0));
     assert_eq!(world.read(parent, "stat"), "user 62\nsystem 0\n");
 
-    world.write(parent, "usage", "0").unwrap();
+    world.write(parent, "usage", "0");
     for file in ["usage", "usage_user", "usage_sys"] {
         assert_eq!(world.read(parent, file), "0\n", "{file}");
     }
@@ -169,7 +169,7 @@ fn reset_covers_time_that_is_not_reported_yet() {
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(100, 0));
-    world.write(group, "usage", "0").unwrap();
+    world.write(group, "usage", "0");
     assert_eq!(world.read(group, "usage"), "0\n");
 }
 
@@ -180,7 +180,7 @@ fn stat_stands_still_after_a_reset_until_it_is_exceeded() {
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(620, 0));
     assert_eq!(world.read(group, "stat"), "user 62\nsystem 0\n");
-    world.write(group, "usage", "0").unwrap();
+    world.write(group, "usage", "0");
 
     world.host.run(task, 0, ms(290, 5));
     assert_eq!(world.read(group, "usage"), "295000000\n");
@@ -196,7 +196,7 @@ fn reset_forgets_a_stat_that_was_never_read() {
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(300, 0));
-    world.write(group, "usage", "0").unwrap();
+    world.write(group, "usage", "0");
     assert_eq!(world.read(group, "stat"), "user 0\nsystem 0\n");
 }
 

@@ -1,14 +1,11 @@
 //! freezer on the simulated host: the facts of Linux 6.18.
 
-mod common;
-
-use common::World;
 use penfold_core::{
-    CgroupId, Errno, MoveScope, Tid,
+    CgroupId, Errno, Tid,
     host::{Capability, EventMask},
-    simulated::ChildKind,
 };
 use penfold_subsystems::Freezer;
+use penfold_testkit::SimWorld;
 
 /// Helpers for the freezer's tests only.
 trait Frozen {
@@ -17,7 +14,7 @@ trait Frozen {
     fn keep_running(&mut self, task: Tid);
 }
 
-impl Frozen for World {
+impl Frozen for SimWorld {
     /// The content of all three files on one line, as in the recordings of the kernel.
     fn show(&mut self, cgroup: CgroupId) -> String {
         let texts = ["state", "self_freezing", "parent_freezing"].map(|name| self.read(cgroup, name));
@@ -34,15 +31,15 @@ impl Frozen for World {
     }
 }
 
-fn world() -> World {
-    World::of(2, Freezer)
+fn world() -> SimWorld {
+    SimWorld::with_controller(Freezer)
 }
 
 #[test]
 fn root_has_no_files_and_a_child_has_three() {
     let mut world = world();
     let child = world.mkdir(world.top, "g");
-    let names = |world: &World, cgroup| -> Vec<String> {
+    let names = |world: &SimWorld, cgroup| -> Vec<String> {
         let files = world.engine.files(cgroup).unwrap().into_iter();
         let ours = files.filter(|file| file.name.starts_with("freezer."));
         ours.map(|file| format!("{:o} {}", file.owner.mode, file.name)).collect()
@@ -59,21 +56,19 @@ fn state_takes_two_words_with_white_space_around() {
     let group = world.mkdir(world.top, "g");
     for text in ["FREEZING", "frozen", "FROZENx", "\n", "0", "1", "FROZEN THAWED", "THAWED\0"] {
         let expected = if text == "THAWED\0" { Ok(()) } else { Err(Errno::EINVAL) };
-        assert_eq!(world.write(group, "state", text), expected, "{text:?}");
+        assert_eq!(world.try_write(group, "state", text), expected, "{text:?}");
         assert_eq!(world.show(group), "THAWED 0 0", "{text:?}");
     }
     for text in ["FROZEN", "FROZEN\n", " FROZEN ", "\tFROZEN\n\n", "FROZEN\0", "FROZEN\0x"] {
-        assert_eq!(world.write(group, "state", text), Ok(()), "{text:?}");
+        assert_eq!(world.try_write(group, "state", text), Ok(()), "{text:?}");
         assert_eq!(world.show(group), "FROZEN 1 0", "{text:?}");
-        assert_eq!(world.write(group, "state", ""), Ok(()));
+        assert_eq!(world.try_write(group, "state", ""), Ok(()));
         assert_eq!(world.show(group), "FROZEN 1 0", "nothing written, nothing changed");
-        world.write(group, "state", "THAWED\n").unwrap();
+        world.write(group, "state", "THAWED\n");
         assert_eq!(world.show(group), "THAWED 0 0", "{text:?}");
     }
     for name in ["self_freezing", "parent_freezing"] {
-        let file = world.file(group, name);
-        let written = world.engine.session(&mut world.host, &world.root).write(group, file, b"1");
-        assert_eq!(written.unwrap_err().errno(), Errno::EINVAL, "{name}");
+        assert_eq!(world.try_write(group, name, "1"), Err(Errno::EINVAL), "{name}");
     }
 }
 
@@ -81,7 +76,7 @@ fn state_takes_two_words_with_white_space_around() {
 fn empty_cgroup_is_frozen_at_the_first_read() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
-    world.write(group, "state", "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN");
     assert_eq!(world.show(group), "FROZEN 1 0");
 }
 
@@ -93,11 +88,11 @@ fn freeze_and_thaw_reach_exactly_the_members_below() {
     let members = [world.spawn_in(group), world.spawn_in(group), world.spawn_in(child)];
     let outside = [world.spawn_in(other), world.spawn_in(world.top)];
 
-    world.write(group, "state", "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN");
     assert!(members.iter().all(|&task| world.frozen(task)));
     assert!(outside.iter().all(|&task| !world.frozen(task)));
     assert_eq!((world.show(group), world.show(other)), ("FROZEN 1 0".into(), "THAWED 0 0".into()));
-    world.write(group, "state", "THAWED").unwrap();
+    world.write(group, "state", "THAWED");
     assert!(members.iter().all(|&task| !world.frozen(task)));
     assert_eq!(world.show(group), "THAWED 0 0");
 }
@@ -108,11 +103,11 @@ fn running_task_below_keeps_a_cgroup_freezing() {
     let group = world.mkdir(world.top, "g");
     let child = world.mkdir(group, "c");
     let task = world.spawn_in(child);
-    world.write(group, "state", "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN");
     world.keep_running(task);
     assert_eq!(world.show(group), "FREEZING 1 0");
     assert_eq!(world.show(child), "FREEZING 0 1");
-    world.write(group, "state", "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN");
     assert!(world.frozen(task));
     assert_eq!((world.show(group), world.show(child)), ("FROZEN 1 0".into(), "FROZEN 0 1".into()));
 }
@@ -122,9 +117,9 @@ fn thaw_ends_a_freeze_that_is_under_way() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let (stopped, running) = (world.spawn_in(group), world.spawn_in(group));
-    world.write(group, "state", "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN");
     world.keep_running(running);
-    world.write(group, "state", "THAWED").unwrap();
+    world.write(group, "state", "THAWED");
     assert_eq!(world.show(group), "THAWED 0 0");
     assert!(!world.frozen(stopped));
 }
@@ -135,17 +130,17 @@ fn child_is_frozen_by_its_parent_itself_or_both() {
     let parent = world.mkdir(world.top, "g");
     let child = world.mkdir(parent, "c");
     let (above, below) = (world.spawn_in(parent), world.spawn_in(child));
-    world.write(parent, "state", "FROZEN").unwrap();
+    world.write(parent, "state", "FROZEN");
     assert_eq!((world.show(parent), world.show(child)), ("FROZEN 1 0".into(), "FROZEN 0 1".into()));
-    assert_eq!(world.write(child, "state", "THAWED"), Ok(()));
+    assert_eq!(world.try_write(child, "state", "THAWED"), Ok(()));
     assert_eq!(world.show(child), "FROZEN 0 1");
     assert!(world.frozen(below));
-    world.write(child, "state", "FROZEN").unwrap();
+    world.write(child, "state", "FROZEN");
     assert_eq!(world.show(child), "FROZEN 1 1");
-    world.write(parent, "state", "THAWED").unwrap();
+    world.write(parent, "state", "THAWED");
     assert_eq!((world.show(parent), world.show(child)), ("THAWED 0 0".into(), "FROZEN 1 0".into()));
     assert!(!world.frozen(above) && world.frozen(below));
-    world.write(child, "state", "THAWED").unwrap();
+    world.write(child, "state", "THAWED");
     assert!(!world.frozen(below));
 }
 
@@ -156,12 +151,12 @@ fn frozen_cgroup_in_the_middle_keeps_children_frozen() {
     let b = world.mkdir(a, "b");
     let c = world.mkdir(b, "c");
     let task = world.spawn_in(c);
-    world.write(a, "state", "FROZEN").unwrap();
-    world.write(b, "state", "FROZEN").unwrap();
-    world.write(a, "state", "THAWED").unwrap();
+    world.write(a, "state", "FROZEN");
+    world.write(b, "state", "FROZEN");
+    world.write(a, "state", "THAWED");
     assert_eq!(world.show(c), "FROZEN 0 1");
     assert!(world.frozen(task));
-    world.write(b, "state", "THAWED").unwrap();
+    world.write(b, "state", "THAWED");
     assert_eq!(world.show(c), "THAWED 0 0");
     assert!(!world.frozen(task));
 }
@@ -170,22 +165,22 @@ fn frozen_cgroup_in_the_middle_keeps_children_frozen() {
 fn cgroup_made_below_a_frozen_one_is_frozen() {
     let mut world = world();
     let parent = world.mkdir(world.top, "g");
-    world.write(parent, "state", "FROZEN").unwrap();
+    world.write(parent, "state", "FROZEN");
     let child = world.mkdir(parent, "new");
     let grandchild = world.mkdir(child, "newer");
     assert_eq!((world.show(child), world.show(grandchild)), ("FROZEN 0 1".into(), "FROZEN 0 1".into()));
-    world.write(parent, "state", "THAWED").unwrap();
+    world.write(parent, "state", "THAWED");
     assert_eq!((world.show(child), world.show(grandchild)), ("THAWED 0 0".into(), "THAWED 0 0".into()));
-    world.engine.session(&mut world.host, &world.root).rmdir(grandchild).unwrap();
+    world.rmdir(grandchild);
 }
 
 #[test]
 fn move_in_freezes_and_move_out_thaws() {
     let mut world = world();
     let (frozen, also_frozen) = (world.mkdir(world.top, "g"), world.mkdir(world.top, "h"));
-    world.write(frozen, "state", "FROZEN").unwrap();
-    world.write(also_frozen, "state", "FROZEN").unwrap();
-    let task = world.host.spawn(&mut world.engine, 0);
+    world.write(frozen, "state", "FROZEN");
+    world.write(also_frozen, "state", "FROZEN");
+    let task = world.spawn();
 
     world.attach(frozen, task);
     assert!(world.frozen(task));
@@ -202,16 +197,12 @@ fn move_in_freezes_and_move_out_thaws() {
 fn whole_thread_group_freezes_and_thaws_by_a_move() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
-    world.write(group, "state", "FROZEN").unwrap();
-    let leader = world.host.spawn(&mut world.engine, 0);
-    let thread = world.host.fork(&mut world.engine, leader, ChildKind::Thread).unwrap();
-    world.engine.session(&mut world.host, &world.root).attach(group, leader, MoveScope::ThreadGroup).unwrap();
+    world.write(group, "state", "FROZEN");
+    let leader = world.spawn();
+    let thread = world.thread(leader);
+    world.attach_group(group, leader);
     assert!(world.frozen(leader) && world.frozen(thread));
-    world
-        .engine
-        .session(&mut world.host, &world.root)
-        .attach(world.top, thread, MoveScope::ThreadGroup)
-        .unwrap();
+    world.attach_group(world.top, thread);
     assert!(!world.frozen(leader) && !world.frozen(thread));
 }
 
@@ -220,10 +211,10 @@ fn child_whose_birth_is_under_way_is_born_frozen() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let parent = world.spawn_in(group);
-    let free = world.host.fork(&mut world.engine, parent, ChildKind::Process).unwrap();
+    let free = world.fork(parent);
     assert!(!world.frozen(free));
-    world.write(group, "state", "FROZEN").unwrap();
-    let late = world.host.fork(&mut world.engine, parent, ChildKind::Process).unwrap();
+    world.write(group, "state", "FROZEN");
+    let late = world.fork(parent);
     assert!(world.frozen(late));
     assert_eq!(world.show(group), "FROZEN 1 0");
 }
@@ -241,8 +232,8 @@ fn write_of_frozen_fails_where_the_host_can_not_freeze() {
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.cannot.push(Capability::Freeze);
-    assert_eq!(world.write(group, "state", "THAWED"), Ok(()));
-    assert_eq!(world.write(group, "state", "FROZEN"), Err(Errno::EOPNOTSUPP));
+    assert_eq!(world.try_write(group, "state", "THAWED"), Ok(()));
+    assert_eq!(world.try_write(group, "state", "FROZEN"), Err(Errno::EOPNOTSUPP));
     assert_eq!(world.show(group), "THAWED 0 0");
     assert!(!world.frozen(task));
 }
@@ -252,9 +243,9 @@ fn dead_member_does_not_keep_a_cgroup_freezing() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
-    world.write(group, "state", "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN");
     world.keep_running(task);
     assert_eq!(world.show(group), "FREEZING 1 0");
-    world.host.exit(&mut world.engine, task);
+    world.exit(task);
     assert_eq!(world.show(group), "FROZEN 1 0");
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use penfold_fdcount::{Descriptors, FdCount};
-use penfold_module::simulated::SimulatedHost;
-use penfold_module::{Caller, CgroupId, Engine, Errno, Tid, simulated::ChildKind};
+use penfold_module::{CgroupId, Errno, Tid};
+use penfold_testkit::SimWorld;
 
 /// A process: its open descriptors, its soft limit, its parent.
 #[derive(Clone)]
@@ -61,48 +61,42 @@ impl Descriptors for FakeProcessTable {
     }
 }
 
-struct World {
-    engine: Engine,
-    host: SimulatedHost,
+/// A world of fdcount and the processes that its controller sees.
+struct Counted {
+    sim: SimWorld,
     table: FakeProcessTable,
     root: CgroupId,
-    caller: Caller,
+    /// The only process at first.
+    task: Tid,
 }
 
-impl World {
-    fn new() -> World {
-        let (mut engine, mut host, table) =
-            (Engine::new(), SimulatedHost::new(2), FakeProcessTable::default());
-        let task = host.spawn(&mut engine, 0);
+impl Counted {
+    fn new() -> Counted {
+        let (mut sim, table) = (SimWorld::new(), FakeProcessTable::default());
+        let task = sim.spawn();
         let first = FakeProcess { open: vec![0, 1, 2], limit: 1024, parent: Tid(0) };
         table.0.lock().unwrap().all.insert(task, first);
-        engine.load(&mut host, FdCount::new(table.clone())).unwrap();
-        let caller = Caller::root(task);
-        let root = engine.session(&mut host, &caller).mount("fdcount").unwrap().root;
-        World { engine, host, table, root, caller }
+        sim.mount_controller(FdCount::new(table.clone()), "fdcount");
+        Counted { root: sim.top, sim, table, task }
     }
 
     fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.session(&mut self.host, &self.caller).mkdir(parent, name.as_bytes(), 0o755).unwrap()
+        self.sim.mkdir(parent, name)
     }
 
     fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), Errno> {
-        let id = self.engine.find_file(cgroup, file).unwrap();
-        let written = self.engine.session(&mut self.host, &self.caller).write(cgroup, id, text.as_bytes());
-        written.map_err(|error| error.errno())
+        self.sim.try_write(cgroup, file, text)
     }
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
-        let id = self.engine.find_file(cgroup, file).unwrap();
-        let content = self.engine.session(&mut self.host, &self.caller).read(cgroup, id).unwrap();
-        String::from_utf8(content).unwrap().trim_end().to_owned()
+        self.sim.read(cgroup, file).trim_end().to_owned()
     }
 
+    /// A fork whose child the table has from the moment at which fdcount asks for it.
     fn fork(&mut self, parent: Tid) -> Result<Tid, Errno> {
-        let next = Tid(self.host.tids().last().unwrap().0 + 1);
+        let next = Tid(self.sim.host.tids().last().unwrap().0 + 1);
         self.table.0.lock().unwrap().unborn = Some((next, parent));
-        let child =
-            self.host.fork(&mut self.engine, parent, ChildKind::Process).map_err(|error| error.errno())?;
+        let child = self.sim.try_fork(parent)?;
         assert_eq!(child, next);
         Ok(child)
     }
@@ -119,9 +113,9 @@ impl World {
 
 #[test]
 fn descriptors_of_cgroups_below_count_too() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     assert_eq!(world.read(a, "fdcount.current"), "3");
     assert_eq!(world.read(world.root, "fdcount.current"), "3");
@@ -134,9 +128,9 @@ fn descriptors_of_cgroups_below_count_too() {
 
 #[test]
 fn limit_lowers_the_soft_limit_and_max_gives_it_back() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     assert_eq!(world.read(a, "fdcount.max"), "max");
     world.write(a, "fdcount.max", "10").unwrap();
@@ -150,9 +144,9 @@ fn limit_lowers_the_soft_limit_and_max_gives_it_back() {
 
 #[test]
 fn soft_limit_is_never_raised_above_the_processs_own() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "5000").unwrap();
     assert_eq!(world.limit(task), 1024);
@@ -160,9 +154,9 @@ fn soft_limit_is_never_raised_above_the_processs_own() {
 
 #[test]
 fn process_that_leaves_has_its_own_limit_again() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "fdcount.max", "10").unwrap();
     world.write(a, "tasks", &task.to_string()).unwrap();
     assert_eq!(world.limit(task), 10);
@@ -172,10 +166,10 @@ fn process_that_leaves_has_its_own_limit_again() {
 
 #[test]
 fn limits_of_ancestors_hold_too() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
     let b = world.mkdir(a, "b");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(b, "tasks", &task.to_string()).unwrap();
     world.write(b, "fdcount.max", "100").unwrap();
     world.write(a, "fdcount.max", "20").unwrap();
@@ -184,9 +178,9 @@ fn limits_of_ancestors_hold_too() {
 
 #[test]
 fn fork_needs_as_many_descriptors_as_its_parent_has() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "5").unwrap();
     assert_eq!(world.fork(task), Err(Errno::EAGAIN), "3 and 3 are 6");
@@ -198,9 +192,9 @@ fn fork_needs_as_many_descriptors_as_its_parent_has() {
 
 #[test]
 fn limit_holds_whatever_the_processes_open() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "64").unwrap();
     let mut processes = vec![task];
@@ -216,14 +210,14 @@ fn limit_holds_whatever_the_processes_open() {
 
 #[test]
 fn unload_gives_each_process_its_own_limit_back() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "10").unwrap();
     world.write(world.root, "tasks", &task.to_string()).unwrap();
-    world.engine.session(&mut world.host, &world.caller).rmdir(a).unwrap();
-    world.engine.unmount(&mut world.host, world.root).unwrap();
-    world.engine.unload(&mut world.host, "fdcount").unwrap();
+    world.sim.rmdir(a);
+    world.sim.unmount(world.root);
+    world.sim.unload("fdcount");
     assert_eq!(world.limit(task), 1024);
 }

@@ -1,4 +1,4 @@
-//! A daemon's host without any controller, and modules that come and go in it.
+//! A daemon's host without controllers, in which modules are loaded and unloaded.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use penfold_core::{Caller, CgroupId, Engine, Error, Tid, host::Host};
 use penfold_linux::trace::{AtEnd, Command, ExecOptions, JobBuilder, TraceHost, TracedCommand};
 use penfold_module::loader::Controller;
 
-pub struct Hosted {
+pub struct ModuleHost {
     pub host: TraceHost,
 }
 
@@ -15,9 +15,9 @@ pub fn owner() -> Caller {
     Caller::root(Tid(std::process::id().cast_signed()))
 }
 
-impl Hosted {
-    pub fn start() -> Hosted {
-        Hosted { host: TraceHost::start(JobBuilder::new(false)).expect("the host starts") }
+impl ModuleHost {
+    pub fn start() -> ModuleHost {
+        ModuleHost { host: TraceHost::start(JobBuilder::new(false)).expect("the host starts") }
     }
 
     /// Works on the engine, on the tracer thread.
@@ -62,14 +62,16 @@ impl Hosted {
         self.host.exec(command, cgroup, ExecOptions::default()).expect("it starts")
     }
 
-    /// The account of a witness, the same in every cgroup, with nothing in it that should not have been; and what of
-    /// that holds of this cgroup, with no member that the witness does not know.
+    /// The two accounts of the witness: of all cgroups, and of this cgroup.
+    ///
+    /// Panics if the witness has seen an event twice, of an unknown task or with wrong arguments, or misses a
+    /// member here.
     pub fn account(&self, cgroup: CgroupId) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
         self.with(move |engine, host| account(engine, host, cgroup))
     }
 }
 
-/// The same with the engine at hand: nothing happens in between.
+/// As [`ModuleHost::account`], in a request that has the engine, so that nothing happens in between.
 pub fn account(
     engine: &mut Engine,
     host: &mut dyn Host,
@@ -91,7 +93,7 @@ pub fn account(
     (told, here)
 }
 
-impl Drop for Hosted {
+impl Drop for ModuleHost {
     fn drop(&mut self) {
         // a test may have stopped it
         let _ = self.host.stop(AtEnd::Kill);

@@ -1,7 +1,7 @@
 //! Every citation in a comment, a page or the name of a test names a rule that is there.
 //!
-//! A citation is a whole word of prose, of one of these forms, where N is a decimal number of at most three digits that
-//! does not begin with 0, and x a small letter that may be absent:
+//! A citation is a whole word of prose, of one of the forms below. N is a decimal number of one to three digits that
+//! does not begin with 0. The small letter x may be absent.
 //!
 //! * `A1x` to `H1x`: a section of docs/history.md. `A1x.Nx` is a rule of it, ` step N` behind it one of its steps.
 //! * `TN`: a test vector there.
@@ -20,7 +20,7 @@ use crate::rules::Rules;
 /// Words of the form of a citation: versions of C.
 const NO_CITATIONS: [&str; 4] = ["C99", "C11", "C17", "C23"];
 
-/// What a word of prose cites, in the form in which the pages number it.
+/// The rule that a word of prose cites, in the form of the pages' numbers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Citation {
     /// `A8`, `F3.16`, `E5b`, `T7`, `P40.14`, `L37`.
@@ -37,7 +37,7 @@ impl fmt::Display for Citation {
     }
 }
 
-/// Digits at the beginning, and what follows them.
+/// The digits at the beginning, and the text behind them.
 fn number(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     ((1..=3).contains(&end) && !text.starts_with('0')).then(|| text.split_at(end))
@@ -91,7 +91,7 @@ pub(crate) fn citations(line: &str) -> Vec<Citation> {
     found
 }
 
-/// What the name of a test cites.
+/// The rule that the name of a test cites.
 fn cited_by_name(name: &str) -> Option<Citation> {
     let (kind, rest) = name.split_at_checked(1)?;
     if !matches!(kind, "a" | "b" | "c" | "d" | "e" | "f" | "g" | "h" | "l" | "p" | "t") {

@@ -2,7 +2,7 @@
 
 /// How a language marks strings and comments.
 #[derive(Clone, Copy, PartialEq)]
-enum Language {
+enum ProseLanguage {
     Rust,
     C,
     Toml,
@@ -12,9 +12,9 @@ enum Language {
 pub(crate) fn prose(path: &str, text: &str) -> Vec<(usize, String)> {
     let extension = path.rsplit('.').next().unwrap_or_default();
     let lines = match extension {
-        "rs" => comments(text, Language::Rust),
-        "c" | "h" => comments(text, Language::C),
-        "toml" => comments(text, Language::Toml),
+        "rs" => comments(text, ProseLanguage::Rust),
+        "c" | "h" => comments(text, ProseLanguage::C),
+        "toml" => comments(text, ProseLanguage::Toml),
         _ => text.lines().enumerate().map(|(index, line)| (index + 1, line.to_owned())).collect(),
     };
     let mut fenced = false;
@@ -51,7 +51,7 @@ fn without_code(line: &str) -> String {
 }
 
 /// Number and text of every line of a comment.
-fn comments(text: &str, language: Language) -> Vec<(usize, String)> {
+fn comments(text: &str, language: ProseLanguage) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut rest = text;
     let mut line = 1;
@@ -73,12 +73,12 @@ fn comments(text: &str, language: Language) -> Vec<(usize, String)> {
     found
 }
 
-fn comment_length(rest: &str, language: Language) -> Option<usize> {
+fn comment_length(rest: &str, language: ProseLanguage) -> Option<usize> {
     let to_line_end = || rest.find('\n').unwrap_or(rest.len());
     match language {
-        Language::Toml => rest.starts_with('#').then(to_line_end),
+        ProseLanguage::Toml => rest.starts_with('#').then(to_line_end),
         _ if rest.starts_with("//") => Some(to_line_end()),
-        _ if rest.starts_with("/*") => Some(block_length(rest, language == Language::Rust)),
+        _ if rest.starts_with("/*") => Some(block_length(rest, language == ProseLanguage::Rust)),
         _ => None,
     }
 }
@@ -98,7 +98,7 @@ fn block_length(rest: &str, nested: bool) -> usize {
 }
 
 /// The length of a string or character at the beginning of the text, which is no place for a comment.
-fn literal_length(rest: &str, language: Language) -> Option<usize> {
+fn literal_length(rest: &str, language: ProseLanguage) -> Option<usize> {
     let quoted = |start: usize, quote: char| {
         let mut escaped = false;
         let end = rest[start..].find(|c| {
@@ -108,7 +108,7 @@ fn literal_length(rest: &str, language: Language) -> Option<usize> {
         });
         end.map_or(rest.len(), |end| start + end + 1)
     };
-    if language == Language::Rust {
+    if language == ProseLanguage::Rust {
         let raw =
             rest.strip_prefix("br").or_else(|| rest.strip_prefix('r')).or_else(|| rest.strip_prefix("cr"));
         if let Some(raw) = raw {
@@ -127,11 +127,13 @@ fn literal_length(rest: &str, language: Language) -> Option<usize> {
         }
     }
     match rest.chars().next()? {
-        '"' if language == Language::Toml && rest.starts_with("\"\"\"") => {
+        '"' if language == ProseLanguage::Toml && rest.starts_with("\"\"\"") => {
             Some(rest[3..].find("\"\"\"").map_or(rest.len(), |end| end + 6))
         }
         '"' => Some(quoted(1, '"')),
-        '\'' if language == Language::Toml => Some(rest[1..].find('\'').map_or(rest.len(), |end| end + 2)),
+        '\'' if language == ProseLanguage::Toml => {
+            Some(rest[1..].find('\'').map_or(rest.len(), |end| end + 2))
+        }
         '\'' => Some(quoted(1, '\'')),
         _ => None,
     }

@@ -42,7 +42,7 @@ fn anchors(page: &str) -> Vec<String> {
     found
 }
 
-/// What is wrong with a link in the page at `path`.
+/// The error in a link in the page at `path`.
 fn wrong(path: &str, target: &str, pages: &BTreeMap<String, String>) -> Option<String> {
     if target.contains("://") || target.starts_with("mailto:") {
         return None;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::repository::{Tests, all_tests};
+use crate::repository::{TestNames, all_tests};
 
 /// The longest name of a test.
 const MAX_TEST_NAME: usize = 55;
@@ -11,7 +11,7 @@ const MAX_TEST_NAME: usize = 55;
 const LIMITED: &[&str] = &["tests/"];
 
 /// The names that are too long, by folder.
-fn too_long(tests: &Tests) -> BTreeMap<String, Vec<String>> {
+fn too_long(tests: &TestNames) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (path, names) in tests {
         let depth = if path.starts_with("crates/") { 2 } else { 1 };
@@ -39,7 +39,7 @@ fn names_of_tests_are_short() {
 #[test]
 fn long_names_are_found() {
     let names = |length: usize| [("x".repeat(length))].into();
-    let tests = Tests::from([
+    let tests = TestNames::from([
         ("crates/a/tests/b.rs".to_owned(), names(MAX_TEST_NAME)),
         ("crates/a/tests/c.rs".to_owned(), names(MAX_TEST_NAME + 1)),
     ]);

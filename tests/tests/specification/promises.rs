@@ -5,10 +5,10 @@ use std::path::Path;
 
 use penfold_tests::SCENARIOS;
 
-use crate::repository::{Tests, all_tests, page, tests_in};
+use crate::repository::{TestNames, all_tests, page, tests_in};
 
-/// What is wrong with one promise's references.
-fn wrong_references(references: &str, tests: &Tests) -> Vec<String> {
+/// The errors in one promise's references.
+fn wrong_references(references: &str, tests: &TestNames) -> Vec<String> {
     let mut problems = Vec::new();
     let mut since_last_file = Vec::new();
     for reference in references.split([',', ';']).map(str::trim) {
@@ -44,7 +44,7 @@ fn place(number: &str) -> Option<(u32, u32)> {
 }
 
 /// Everything that is wrong with the document.
-fn problems(document: &str, tests: &Tests) -> Vec<String> {
+fn problems(document: &str, tests: &TestNames) -> Vec<String> {
     let mut problems = Vec::new();
     let mut numbers = BTreeSet::new();
     let mut last = (0, 0);
@@ -87,7 +87,7 @@ fn problems(document: &str, tests: &Tests) -> Vec<String> {
 fn every_promise_has_a_proof_that_exists() {
     let document = page("SPECIFICATION.md");
     let tests = all_tests();
-    let model = ["the_core_does_what_the_naive_model_does", "penfold_does_what_was_recorded"];
+    let model = ["core_does_what_the_naive_model_does", "penfold_does_what_was_recorded"];
     for name in model.into_iter().chain(["penfold_does_what_this_kernel_does"]) {
         assert!(document.contains(name) && tests.values().any(|names| names.contains(name)), "{name}");
     }
@@ -100,7 +100,7 @@ fn every_promise_has_a_proof_that_exists() {
 #[test]
 fn a_promise_without_proof_is_found() {
     let source = "#[test]\n#[cfg(unix)]\nfn one() {}\nfn helper() {}\n#[test]\nfn two() {}\n";
-    let tests = Tests::from([("crates/core/tests/a.rs".to_owned(), tests_in(source))]);
+    let tests = TestNames::from([("crates/core/tests/a.rs".to_owned(), tests_in(source))]);
     let document = "
 ## P1 Section
 * **P1.1** Right. [`one`, `two`, core/tests/a.rs; recorded:mount_data, model]
@@ -137,5 +137,5 @@ fn a_promise_out_of_order_is_found() {
 * **P3.1** In the wrong section. [untested]
 ## P1 Late";
     let expected = ["P2.9 stands after P2.10", "P3.1 is in section P2", "P1 stands after P2.10"];
-    assert_eq!(problems(document, &Tests::new()), expected);
+    assert_eq!(problems(document, &TestNames::new()), expected);
 }

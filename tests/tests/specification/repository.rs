@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The test functions of each file, by its path from the top of the repository.
-pub(crate) type Tests = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type TestNames = BTreeMap<String, BTreeSet<String>>;
 
 pub(crate) fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -38,7 +38,7 @@ pub(crate) fn page(path: &str) -> String {
     fs::read_to_string(top().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-pub(crate) fn all_tests() -> Tests {
+pub(crate) fn all_tests() -> TestNames {
     files(&["rs"]).into_iter().map(|(path, source)| (path, tests_in(&source))).collect()
 }
 

@@ -1,16 +1,16 @@
 //! `cgcreate`.
 
-use penfold_server::protocol::{FilesCall, MkdirCall, Owner, SetOwnerCall};
+use penfold_server::protocol::{FilesCall, MkdirCall, OwnerInfo, SetOwnerCall};
 
 use super::exit_status::EXIT_STATUS;
-use super::spec::{Hierarchies, Spec};
+use super::spec::{GroupSpec, MountedHierarchies};
 use crate::address::CgroupAddress;
+use crate::engine_connection::EngineConnection;
 use crate::failure::{Failure, Outcome, each};
-use crate::remote::Remote;
 use crate::verbs::mkdir::octal;
 use crate::verbs::owner::owner;
 
-/// Creates control groups, as libcgroup's cgcreate(1): what is missing above too; what is there already is taken.
+/// Creates control groups and missing ones above, as libcgroup's cgcreate(1), and accepts those that exist already.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -18,10 +18,10 @@ Examples:
   cgcreate -a alice:users -t alice:users -g *:/alice
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct CgcreateArguments {
     /// The control groups: CONTROLLERS:PATH. CONTROLLERS is a list with commas, name=NAME, or * for all.
     #[arg(short, required = true, value_name = "CONTROLLERS:PATH")]
-    groups: Vec<Spec>,
+    groups: Vec<GroupSpec>,
 
     /// Owner of the group's directory and of all its files.
     #[arg(short, value_name = "UID:GID", value_parser = owner)]
@@ -35,25 +35,29 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "MODE", value_parser = octal)]
     dperm: Option<u32>,
 
-    /// Permissions of the files: at most what the owner has.
+    /// Permissions of the files: at most those of the owner.
     #[arg(short, long, value_name = "MODE", value_parser = octal)]
     fperm: Option<u32>,
 
-    /// Permissions of the tasks file: at most what the owner has.
+    /// Permissions of the tasks file: at most those of the owner.
     #[arg(short = 's', long, value_name = "MODE", value_parser = octal)]
     tperm: Option<u32>,
 }
 
-pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
-    let cgroups = Hierarchies::ask(remote)?.all_addresses(&arguments.groups)?;
+pub(super) fn run(arguments: &CgcreateArguments, remote: &mut EngineConnection) -> Outcome {
+    let cgroups = MountedHierarchies::fetch(remote)?.all_addresses(&arguments.groups)?;
     each(&cgroups, |cgroup| {
         remote.call(&MkdirCall { cgroup: cgroup.0.clone(), mode: None, parents: Some(true) })?;
         give(remote, arguments, cgroup)
     })
 }
 
-/// Owners and modes. The directory comes last: who gives it away may be let into it no more.
-fn give(remote: &mut Remote, arguments: &Arguments, cgroup: &CgroupAddress) -> Result<(), Failure> {
+/// Sets owners and modes. The directory is last: a caller who gives it away may have no access to it any more.
+fn give(
+    remote: &mut EngineConnection,
+    arguments: &CgcreateArguments,
+    cgroup: &CgroupAddress,
+) -> Result<(), Failure> {
     let files = remote.call(&FilesCall { cgroup: cgroup.0.clone() })?.files;
     for file in &files {
         let is_tasks = file.name == "tasks";
@@ -66,14 +70,14 @@ fn give(remote: &mut Remote, arguments: &Arguments, cgroup: &CgroupAddress) -> R
     set_owner(remote, cgroup, None, arguments.admin, mode)
 }
 
-/// What the owner has, for everybody.
-fn at_most(owner: &Owner) -> i64 {
+/// The owner's permissions, for every user.
+fn at_most(owner: &OwnerInfo) -> i64 {
     let own = owner.mode & 0o700;
     own | own >> 3 | own >> 6
 }
 
 fn set_owner(
-    remote: &mut Remote,
+    remote: &mut EngineConnection,
     cgroup: &CgroupAddress,
     file: Option<&str>,
     owner: Option<(Option<u32>, Option<u32>)>,

@@ -3,10 +3,10 @@
 use penfold_server::protocol::{AttachCall, ListCall, ReadCall, RmdirCall};
 
 use super::exit_status::EXIT_STATUS;
-use super::spec::{Hierarchies, Spec};
+use super::spec::{GroupSpec, MountedHierarchies};
 use crate::address::CgroupAddress;
+use crate::engine_connection::EngineConnection;
 use crate::failure::{Failure, Outcome, each};
-use crate::remote::Remote;
 
 /// Removes control groups, as libcgroup's cgdelete(1): their tasks go to the parent.
 #[derive(Debug, clap::Args)]
@@ -15,26 +15,26 @@ Examples:
   cgdelete -r -g pids,cpuset:/student
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct CgdeleteArguments {
     /// All groups below too.
     #[arg(short, long)]
     recursive: bool,
 
     /// The control groups: CONTROLLERS:PATH.
     #[arg(short, value_name = "CONTROLLERS:PATH")]
-    groups: Vec<Spec>,
+    groups: Vec<GroupSpec>,
 
-    /// More of them; the -g may be left out.
+    /// More control groups; the -g may be left out.
     #[arg(required_unless_present = "groups", value_name = "CONTROLLERS:PATH")]
-    more: Vec<Spec>,
+    more: Vec<GroupSpec>,
 }
 
-/// Tasks that are born while others are moved want another round.
+/// The most rounds of moves. Tasks that are born during one round are moved in the next.
 const ROUNDS: usize = 10;
 
-pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
-    let specs: Vec<Spec> = arguments.groups.iter().chain(&arguments.more).cloned().collect();
-    let cgroups = Hierarchies::ask(remote)?.all_addresses(&specs)?;
+pub(super) fn run(arguments: &CgdeleteArguments, remote: &mut EngineConnection) -> Outcome {
+    let specs: Vec<GroupSpec> = arguments.groups.iter().chain(&arguments.more).cloned().collect();
+    let cgroups = MountedHierarchies::fetch(remote)?.all_addresses(&specs)?;
     each(&cgroups, |cgroup| {
         let parent = cgroup.split_last().map(|(parent, _)| parent);
         let recursive = arguments.recursive.then_some(true);
@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
 }
 
 /// Moves the tasks of a cgroup to another.
-fn empty(remote: &mut Remote, cgroup: &CgroupAddress, to: &CgroupAddress) -> Result<(), Failure> {
+fn empty(remote: &mut EngineConnection, cgroup: &CgroupAddress, to: &CgroupAddress) -> Result<(), Failure> {
     for _ in 0..ROUNDS {
         let tasks = remote.call(&ReadCall { cgroup: cgroup.0.clone(), file: "tasks".to_owned() })?.content;
         if tasks.is_empty() {
@@ -61,7 +61,7 @@ fn empty(remote: &mut Remote, cgroup: &CgroupAddress, to: &CgroupAddress) -> Res
         }
         for task in tasks.lines().filter_map(|line| line.parse().ok()) {
             let moved = remote.call(&AttachCall { cgroup: to.0.clone(), task, process: false });
-            // it has ended meanwhile
+            // a task that has ended meanwhile is no failure
             if moved.as_ref().is_err_and(|failure| failure.errno != Some(nix::errno::Errno::ESRCH)) {
                 moved?;
             }

@@ -2,25 +2,25 @@
 
 use std::ffi::OsString;
 
-use super::spec::{Hierarchies, Spec};
+use super::spec::{GroupSpec, MountedHierarchies};
+use crate::engine_connection::EngineConnection;
 use crate::failure::{Failure, Outcome};
-use crate::remote::Remote;
 use crate::verbs::exec::execute;
 
 /// Runs a command in control groups, as libcgroup's cgexec(1).
 ///
-/// Exit status: the command's own; 128+N if signal N killed it; 125 if penfold failed, 126 if the command can't be
-/// executed, 127 if it is not found.
+/// The exit status is the command's own, or 128+N if signal N killed the command. The status is 125 if penfold failed,
+/// 126 if the command can't be executed, and 127 if the command is not found.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   cgexec -g pids,cpuset:/student make")]
-pub(crate) struct Arguments {
+pub(crate) struct CgexecArguments {
     /// The control groups: CONTROLLERS:PATH. May be given again.
     #[arg(short, required = true, value_name = "CONTROLLERS:PATH")]
-    groups: Vec<Spec>,
+    groups: Vec<GroupSpec>,
 
-    /// Accepted: there is no daemon here that would move the command elsewhere.
+    /// Accepted without effect: no daemon here would move the command elsewhere.
     #[arg(long)]
     sticky: bool,
 
@@ -29,8 +29,8 @@ pub(crate) struct Arguments {
     command: Vec<OsString>,
 }
 
-pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
-    let cgroups = Hierarchies::ask(remote)
+pub(super) fn run(arguments: &CgexecArguments, remote: &mut EngineConnection) -> Outcome {
+    let cgroups = MountedHierarchies::fetch(remote)
         .and_then(|hierarchies| hierarchies.all_addresses(&arguments.groups))
         .map_err(Failure::before_command)?;
     execute(remote, &cgroups, &arguments.command, true, true)

@@ -1,6 +1,6 @@
-//! How the tools of libcgroup end.
+//! The exit statuses of libcgroup's tools.
 
-/// What the manual of each says of its exit status.
+/// The exit statuses of each tool, for its help and manual page.
 pub(super) const EXIT_STATUS: &str = "\
 Exit status:
   0    everything was done

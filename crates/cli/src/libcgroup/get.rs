@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use penfold_server::protocol::{FilesCall, Hierarchy};
+use penfold_server::protocol::{FilesCall, HierarchyInfo};
 
 use super::exit_status::EXIT_STATUS;
 use super::set::controller;
-use super::spec::{Hierarchies, Spec, at};
+use super::spec::{GroupSpec, MountedHierarchies, at};
+use crate::engine_connection::EngineConnection;
 use crate::failure::{Failure, Outcome, REFUSED};
 use crate::output;
-use crate::remote::Remote;
 use crate::verbs::get;
 
 /// Prints parameters of control groups, as libcgroup's cgget(1).
@@ -21,7 +21,7 @@ Examples:
   cgget -g pids:/student
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct CggetArguments {
     /// No headers, which are the names of the groups.
     #[arg(short = 'n')]
     no_headers: bool,
@@ -47,15 +47,15 @@ pub(crate) struct Arguments {
     paths: Vec<String>,
 }
 
-/// One group to print: its path, and from where which parameters.
-struct Block<'a> {
+/// One group to print: its path, single parameters, and the controllers of which all parameters are printed.
+struct PrintedGroup<'a> {
     path: String,
     parameters: &'a [String],
-    hierarchies: Vec<(&'a Hierarchy, Vec<String>)>,
+    hierarchies: Vec<(&'a HierarchyInfo, Vec<String>)>,
 }
 
-pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
-    let hierarchies = Hierarchies::ask(remote)?;
+pub(super) fn run(arguments: &CggetArguments, remote: &mut EngineConnection) -> Outcome {
+    let hierarchies = MountedHierarchies::fetch(remote)?;
     let mut failed = false;
     for block in blocks(arguments, &hierarchies)? {
         match text(arguments, remote, &hierarchies, &block) {
@@ -70,20 +70,23 @@ pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
     Ok(if failed { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
 }
 
-fn blocks<'a>(arguments: &'a Arguments, hierarchies: &'a Hierarchies) -> Result<Vec<Block<'a>>, Failure> {
-    let found = |names: &[String]| -> Result<Vec<(&'a Hierarchy, Vec<String>)>, Failure> {
+fn blocks<'a>(
+    arguments: &'a CggetArguments,
+    hierarchies: &'a MountedHierarchies,
+) -> Result<Vec<PrintedGroup<'a>>, Failure> {
+    let found = |names: &[String]| -> Result<Vec<(&'a HierarchyInfo, Vec<String>)>, Failure> {
         let each = names.iter().flat_map(|name| match name.as_str() {
             "*" => hierarchies.0.iter().flat_map(|one| one.subsystems.clone()).collect(),
             name => vec![name.to_owned()],
         });
-        each.map(|name| Ok((hierarchies.of(&name)?, vec![name]))).collect()
+        each.map(|name| Ok((hierarchies.with_controller(&name)?, vec![name]))).collect()
     };
     let (mut blocks, mut controllers) = (Vec::new(), Vec::new());
     for group in &arguments.groups {
         if group.contains(':') {
-            let spec: Spec = group.parse().map_err(Failure::own)?;
+            let spec: GroupSpec = group.parse().map_err(Failure::own)?;
             let hierarchies = found(&spec.controllers)?;
-            blocks.push(Block { path: spec.path, parameters: &arguments.parameters, hierarchies });
+            blocks.push(PrintedGroup { path: spec.path, parameters: &arguments.parameters, hierarchies });
         } else {
             controllers.extend(group.split(',').map(str::to_owned));
         }
@@ -96,20 +99,20 @@ fn blocks<'a>(arguments: &'a Arguments, hierarchies: &'a Hierarchies) -> Result<
     }
     for path in &arguments.paths {
         let (path, parameters) = (path.clone(), arguments.parameters.as_slice());
-        blocks.push(Block { path, parameters, hierarchies: found(&controllers)? });
+        blocks.push(PrintedGroup { path, parameters, hierarchies: found(&controllers)? });
     }
     Ok(blocks)
 }
 
 fn text(
-    arguments: &Arguments,
-    remote: &mut Remote,
-    hierarchies: &Hierarchies,
-    block: &Block<'_>,
+    arguments: &CggetArguments,
+    remote: &mut EngineConnection,
+    hierarchies: &MountedHierarchies,
+    block: &PrintedGroup<'_>,
 ) -> Result<String, Failure> {
     let mut text = String::new();
     for parameter in block.parameters {
-        let cgroup = at(hierarchies.of(controller(parameter)?)?, &block.path);
+        let cgroup = at(hierarchies.with_controller(controller(parameter)?)?, &block.path);
         let content = get::read(remote, &cgroup, parameter).map_err(|failure| failure.of(parameter))?;
         text += &line(arguments, parameter, &content);
     }
@@ -125,8 +128,8 @@ fn text(
     Ok(text)
 }
 
-/// A parameter; the further lines of its value are set in by a tab.
-fn line(arguments: &Arguments, name: &str, content: &str) -> String {
+/// A parameter with its value. Further lines of the value begin with a tab.
+fn line(arguments: &CggetArguments, name: &str, content: &str) -> String {
     let value = content.strip_suffix('\n').unwrap_or(content).replace('\n', "\n\t");
     if arguments.values_only { format!("{value}\n") } else { format!("{name}: {value}\n") }
 }

@@ -3,10 +3,10 @@
 use penfold_server::protocol::ListCall;
 
 use super::exit_status::EXIT_STATUS;
-use super::spec::{Hierarchies, Spec, at, controllers};
+use super::spec::{GroupSpec, MountedHierarchies, at, controllers};
+use crate::engine_connection::EngineConnection;
 use crate::failure::{Outcome, each};
 use crate::output;
-use crate::remote::Remote;
 
 /// Lists control groups, as libcgroup's lscgroup(1): CONTROLLERS:PATH, one a line.
 #[derive(Debug, clap::Args)]
@@ -16,19 +16,19 @@ Examples:
   lscgroup -g pids:/student
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct LscgroupArguments {
     /// The groups to list, with those below: CONTROLLERS:PATH.
     #[arg(short, value_name = "CONTROLLERS:PATH")]
-    groups: Vec<Spec>,
+    groups: Vec<GroupSpec>,
 
-    /// More of them; the -g may be left out.
+    /// More groups; the -g may be left out.
     #[arg(value_name = "CONTROLLERS:PATH")]
-    more: Vec<Spec>,
+    more: Vec<GroupSpec>,
 }
 
-pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
-    let hierarchies = Hierarchies::ask(remote)?;
-    let specs: Vec<Spec> = arguments.groups.iter().chain(&arguments.more).cloned().collect();
+pub(super) fn run(arguments: &LscgroupArguments, remote: &mut EngineConnection) -> Outcome {
+    let hierarchies = MountedHierarchies::fetch(remote)?;
+    let specs: Vec<GroupSpec> = arguments.groups.iter().chain(&arguments.more).cloned().collect();
     let addresses = if specs.is_empty() {
         hierarchies.0.iter().map(|one| at(one, "/")).collect()
     } else {

@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 
 use penfold_linux::proc::{MountEntry, mounts};
-use penfold_server::protocol::{Hierarchy, SubsystemsCall};
+use penfold_server::protocol::{HierarchyInfo, SubsystemsCall};
 
 use super::exit_status::EXIT_STATUS;
-use super::spec::{Hierarchies, controllers};
+use super::spec::{MountedHierarchies, controllers};
+use crate::engine_connection::EngineConnection;
 use crate::failure::Outcome;
 use crate::output;
-use crate::remote::Remote;
 
 /// Lists hierarchies by their controllers, as libcgroup's lssubsys(1).
 ///
-/// A mount point is shown where the hierarchy is mounted as files, which a daemon's need not be.
+/// A mount point is shown if the hierarchy is mounted as files. A daemon's hierarchy need not be.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -21,7 +21,7 @@ Examples:
   lssubsys -im pids
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct LssubsysArguments {
     /// Controllers that are in no hierarchy too.
     #[arg(short, long)]
     all: bool,
@@ -38,13 +38,13 @@ pub(crate) struct Arguments {
     #[arg(short = 'M', long)]
     all_mount_points: bool,
 
-    /// Only the hierarchies of these.
+    /// Only the hierarchies of these controllers.
     #[arg(value_name = "CONTROLLER", conflicts_with = "all")]
     controllers: Vec<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
-    let hierarchies = Hierarchies::ask(remote)?;
+pub(super) fn run(arguments: &LssubsysArguments, remote: &mut EngineConnection) -> Outcome {
+    let hierarchies = MountedHierarchies::fetch(remote)?;
     let mounts = mounts().unwrap_or_default();
     let named = &arguments.controllers;
     let mut text = String::new();
@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn lines(arguments: &Arguments, hierarchy: &Hierarchy, mounts: &[String]) -> String {
+fn lines(arguments: &LssubsysArguments, hierarchy: &HierarchyInfo, mounts: &[String]) -> String {
     let name = controllers(hierarchy);
     let places = match (arguments.mount_points, arguments.all_mount_points) {
         (_, true) => mounts,
@@ -76,8 +76,8 @@ fn lines(arguments: &Arguments, hierarchy: &Hierarchy, mounts: &[String]) -> Str
     places.iter().map(|place| format!("{name} {place}\n")).collect::<Vec<_>>().concat()
 }
 
-/// Where a hierarchy is mounted as files: the type of those mounts has its controllers after `cgroup.`.
-fn mount_points(mounts: &[MountEntry], hierarchy: &Hierarchy) -> Vec<String> {
+/// The mount points of a hierarchy as files: the type of such a mount has the controllers after `cgroup.`.
+fn mount_points(mounts: &[MountEntry], hierarchy: &HierarchyInfo) -> Vec<String> {
     let mut own = hierarchy.subsystems.clone();
     own.sort();
     let fits = |kind: &str| {
@@ -86,7 +86,7 @@ fn mount_points(mounts: &[MountEntry], hierarchy: &Hierarchy) -> Vec<String> {
         there.sort_unstable();
         there == own
     };
-    // anybody's mount may have a name that is no text
+    // a mount of another user may have a name that is not UTF-8
     let place = |mount: &MountEntry| String::from_utf8_lossy(&mount.escaped_mount_point).into_owned();
     mounts.iter().filter(|mount| mount.fuse_subtype().is_some_and(fits)).map(place).collect()
 }
@@ -103,7 +103,7 @@ mod tests {
         ];
         let mounts: Vec<MountEntry> = lines.into_iter().filter_map(MountEntry::parse).collect();
         let subsystems = vec!["pids".to_owned(), "cpuset".to_owned()];
-        let hierarchy = Hierarchy { subsystems, ..Hierarchy::default() };
+        let hierarchy = HierarchyInfo { subsystems, ..HierarchyInfo::default() };
         assert_eq!(mount_points(&mounts, &hierarchy), ["/a"]);
     }
 }

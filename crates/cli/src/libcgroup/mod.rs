@@ -1,6 +1,6 @@
-//! The tools of libcgroup, for those who know them: same names, same flags, same output.
+//! The tools of libcgroup: same names, same flags, same output.
 //!
-//! Each works as a verb, `penfold cgcreate …`, and when penfold is called by its name, as through a symbolic link.
+//! Each tool is a verb, `penfold cgcreate …`, and a program if penfold has its name, as by a symbolic link.
 
 mod classify;
 mod create;
@@ -15,45 +15,46 @@ mod spec;
 
 use clap::Subcommand;
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::Outcome;
-use crate::remote::Global;
 
 /// The names that these verbs have as programs.
 pub(crate) const NAMES: [&str; 8] =
     ["cgcreate", "cgdelete", "cgset", "cgget", "cgexec", "cgclassify", "lscgroup", "lssubsys"];
 
+/// The tools, as verbs of penfold.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum LibcgroupVerb {
     #[command(hide = true)]
-    Cgcreate(create::Arguments),
+    Cgcreate(create::CgcreateArguments),
     #[command(hide = true)]
-    Cgdelete(delete::Arguments),
+    Cgdelete(delete::CgdeleteArguments),
     #[command(hide = true)]
-    Cgset(set::Arguments),
+    Cgset(set::CgsetArguments),
     #[command(hide = true)]
-    Cgget(get::Arguments),
+    Cgget(get::CggetArguments),
     #[command(hide = true)]
-    Cgexec(exec::Arguments),
+    Cgexec(exec::CgexecArguments),
     #[command(hide = true)]
-    Cgclassify(classify::Arguments),
+    Cgclassify(classify::CgclassifyArguments),
     #[command(hide = true)]
-    Lscgroup(lscgroup::Arguments),
+    Lscgroup(lscgroup::LscgroupArguments),
     #[command(hide = true)]
-    Lssubsys(lssubsys::Arguments),
+    Lssubsys(lssubsys::LssubsysArguments),
 }
 
-impl Verb {
-    pub(crate) fn act(&self, global: &Global) -> Outcome {
+impl LibcgroupVerb {
+    pub(crate) fn act(&self, global: &GlobalOptions) -> Outcome {
         let mut remote = global.connect()?;
         match self {
-            Verb::Cgcreate(arguments) => create::run(arguments, &mut remote),
-            Verb::Cgdelete(arguments) => delete::run(arguments, &mut remote),
-            Verb::Cgset(arguments) => set::run(arguments, &mut remote),
-            Verb::Cgget(arguments) => get::run(arguments, &mut remote),
-            Verb::Cgexec(arguments) => exec::run(arguments, &mut remote),
-            Verb::Cgclassify(arguments) => classify::run(arguments, &mut remote),
-            Verb::Lscgroup(arguments) => lscgroup::run(arguments, &mut remote),
-            Verb::Lssubsys(arguments) => lssubsys::run(arguments, &mut remote),
+            LibcgroupVerb::Cgcreate(arguments) => create::run(arguments, &mut remote),
+            LibcgroupVerb::Cgdelete(arguments) => delete::run(arguments, &mut remote),
+            LibcgroupVerb::Cgset(arguments) => set::run(arguments, &mut remote),
+            LibcgroupVerb::Cgget(arguments) => get::run(arguments, &mut remote),
+            LibcgroupVerb::Cgexec(arguments) => exec::run(arguments, &mut remote),
+            LibcgroupVerb::Cgclassify(arguments) => classify::run(arguments, &mut remote),
+            LibcgroupVerb::Lscgroup(arguments) => lscgroup::run(arguments, &mut remote),
+            LibcgroupVerb::Lssubsys(arguments) => lssubsys::run(arguments, &mut remote),
         }
     }
 }

@@ -3,9 +3,9 @@
 use penfold_server::protocol::{FilesCall, WriteCall};
 
 use super::exit_status::EXIT_STATUS;
-use super::spec::{Hierarchies, at};
+use super::spec::{MountedHierarchies, at};
+use crate::engine_connection::EngineConnection;
 use crate::failure::{Failure, Outcome, each};
-use crate::remote::Remote;
 use crate::settings::Setting;
 use crate::verbs::{get, set};
 
@@ -17,12 +17,12 @@ Examples:
   cgset --copy-from group1 group2
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
-    /// A parameter and its value; the controller is what stands before the dot.
+pub(crate) struct CgsetArguments {
+    /// A parameter and its value. The part before the dot is the controller.
     #[arg(short = 'r', long = "variable", value_name = "NAME=VALUE", required_unless_present = "copy_from")]
     settings: Vec<Setting>,
 
-    /// Copies all parameters of this group, in every hierarchy that has both.
+    /// Copies all parameters of this group, in every hierarchy that has both groups.
     #[arg(long, value_name = "PATH", conflicts_with = "settings")]
     copy_from: Option<String>,
 
@@ -31,41 +31,46 @@ pub(crate) struct Arguments {
     paths: Vec<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, remote: &mut Remote) -> Outcome {
-    let hierarchies = Hierarchies::ask(remote)?;
+pub(super) fn run(arguments: &CgsetArguments, remote: &mut EngineConnection) -> Outcome {
+    let hierarchies = MountedHierarchies::fetch(remote)?;
     if let Some(from) = &arguments.copy_from {
         return each(&arguments.paths, |path| copy(remote, &hierarchies, from, path));
     }
-    let pairs: Vec<Pair<'_>> = arguments
+    let pairs: Vec<GroupSetting<'_>> = arguments
         .paths
         .iter()
-        .flat_map(|path| arguments.settings.iter().map(move |setting| Pair { path, setting }))
+        .flat_map(|path| arguments.settings.iter().map(move |setting| GroupSetting { path, setting }))
         .collect();
-    each(&pairs, |Pair { path, setting }| {
-        let hierarchy = hierarchies.of(controller(&setting.file)?)?;
+    each(&pairs, |GroupSetting { path, setting }| {
+        let hierarchy = hierarchies.with_controller(controller(&setting.file)?)?;
         set::write(remote, &at(hierarchy, path), setting)
     })
 }
 
-struct Pair<'a> {
+struct GroupSetting<'a> {
     path: &'a str,
     setting: &'a Setting,
 }
 
-impl std::fmt::Display for Pair<'_> {
+impl std::fmt::Display for GroupSetting<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}={}", self.path, self.setting.file, self.setting.value)
     }
 }
 
-/// The controller that a parameter is of.
+/// The controller of a parameter.
 pub(super) fn controller(parameter: &str) -> Result<&str, Failure> {
     let parts = parameter.split_once('.');
     parts.map(|(controller, _)| controller).ok_or_else(|| Failure::new("a parameter is CONTROLLER.NAME"))
 }
 
-/// Copies what can be both read and written, where both groups are and differ.
-fn copy(remote: &mut Remote, hierarchies: &Hierarchies, from: &str, to: &str) -> Result<(), Failure> {
+/// Copies each parameter that can be read and written and that differs, in every hierarchy that has both groups.
+fn copy(
+    remote: &mut EngineConnection,
+    hierarchies: &MountedHierarchies,
+    from: &str,
+    to: &str,
+) -> Result<(), Failure> {
     let mut both = false;
     for hierarchy in &hierarchies.0 {
         let (from, to) = (at(hierarchy, from), at(hierarchy, to));
@@ -76,7 +81,7 @@ fn copy(remote: &mut Remote, hierarchies: &Hierarchies, from: &str, to: &str) ->
         both = true;
         for file in files.files.iter().filter(|file| file.owner.mode & 0o600 == 0o600) {
             let parameter = hierarchy.subsystems.iter().any(|one| file.name.starts_with(&format!("{one}.")));
-            // counters, which can be written only to start anew
+            // files of cpuacct are counters: a write only resets them
             if !parameter || file.name.starts_with("cpuacct.") {
                 continue;
             }

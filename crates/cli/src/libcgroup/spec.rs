@@ -3,25 +3,25 @@
 use std::fmt;
 use std::str::FromStr;
 
-use penfold_server::protocol::{HierarchiesCall, Hierarchy};
+use penfold_server::protocol::{HierarchiesCall, HierarchyInfo};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::EngineConnection;
 use crate::failure::Failure;
-use crate::remote::Remote;
 
 /// Cgroups of one path in the hierarchies of some controllers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Spec {
+pub(super) struct GroupSpec {
     pub(super) controllers: Vec<String>,
     pub(super) path: String,
 }
 
-impl FromStr for Spec {
+impl FromStr for GroupSpec {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Spec, String> {
+    fn from_str(text: &str) -> Result<GroupSpec, String> {
         match text.split_once(':') {
-            Some((controllers, path)) if !controllers.is_empty() => Ok(Spec {
+            Some((controllers, path)) if !controllers.is_empty() => Ok(GroupSpec {
                 controllers: controllers.split(',').map(str::to_owned).collect(),
                 path: path.to_owned(),
             }),
@@ -30,24 +30,24 @@ impl FromStr for Spec {
     }
 }
 
-impl fmt::Display for Spec {
+impl fmt::Display for GroupSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.controllers.join(","), self.path)
     }
 }
 
-/// The hierarchies of a daemon, to look controllers up in.
-pub(super) struct Hierarchies(pub(super) Vec<Hierarchy>);
+/// The mounted hierarchies of a daemon, in which controllers are looked up.
+pub(super) struct MountedHierarchies(pub(super) Vec<HierarchyInfo>);
 
-impl Hierarchies {
-    pub(super) fn ask(remote: &mut Remote) -> Result<Hierarchies, Failure> {
+impl MountedHierarchies {
+    pub(super) fn fetch(remote: &mut EngineConnection) -> Result<MountedHierarchies, Failure> {
         let mut all = remote.call(&HierarchiesCall {})?.hierarchies;
         all.retain(|one| one.mounts > 0);
-        Ok(Hierarchies(all))
+        Ok(MountedHierarchies(all))
     }
 
     /// The hierarchy that has a controller, or is called `name=…`.
-    pub(super) fn of(&self, controller: &str) -> Result<&Hierarchy, Failure> {
+    pub(super) fn with_controller(&self, controller: &str) -> Result<&HierarchyInfo, Failure> {
         let found = self.0.iter().find(|one| match controller.strip_prefix("name=") {
             Some(name) => one.name == name,
             None => one.subsystems.iter().any(|subsystem| subsystem == controller),
@@ -58,13 +58,13 @@ impl Hierarchies {
         })
     }
 
-    /// The addresses that are meant, one in each hierarchy.
-    pub(super) fn addresses(&self, spec: &Spec) -> Result<Vec<CgroupAddress>, Failure> {
-        let mut found: Vec<&Hierarchy> = Vec::new();
+    /// The addresses of a specification, one in each hierarchy.
+    pub(super) fn addresses(&self, spec: &GroupSpec) -> Result<Vec<CgroupAddress>, Failure> {
+        let mut found: Vec<&HierarchyInfo> = Vec::new();
         for controller in &spec.controllers {
-            let more: Vec<&Hierarchy> = match controller.as_str() {
+            let more: Vec<&HierarchyInfo> = match controller.as_str() {
                 "*" => self.0.iter().collect(),
-                controller => vec![self.of(controller)?],
+                controller => vec![self.with_controller(controller)?],
             };
             for one in more {
                 if !found.iter().any(|other| other.id == one.id) {
@@ -75,8 +75,8 @@ impl Hierarchies {
         Ok(found.into_iter().map(|one| at(one, &spec.path)).collect())
     }
 
-    /// Those of several, each hierarchy and path once.
-    pub(super) fn all_addresses(&self, specs: &[Spec]) -> Result<Vec<CgroupAddress>, Failure> {
+    /// The addresses of several specifications, each hierarchy and path once.
+    pub(super) fn all_addresses(&self, specs: &[GroupSpec]) -> Result<Vec<CgroupAddress>, Failure> {
         let mut all: Vec<CgroupAddress> = Vec::new();
         for spec in specs {
             all.extend(self.addresses(spec)?);
@@ -92,13 +92,13 @@ impl Hierarchies {
     }
 }
 
-/// A path, which may be written without its first slash, in a hierarchy.
-pub(super) fn at(hierarchy: &Hierarchy, path: &str) -> CgroupAddress {
+/// The address of a path in a hierarchy. The path may be written without its first slash.
+pub(super) fn at(hierarchy: &HierarchyInfo, path: &str) -> CgroupAddress {
     CgroupAddress(format!("{}:/{}", hierarchy.id, path.trim_matches('/')))
 }
 
 /// A hierarchy as libcgroup writes it: its controllers, or `name=…`.
-pub(super) fn controllers(hierarchy: &Hierarchy) -> String {
+pub(super) fn controllers(hierarchy: &HierarchyInfo) -> String {
     if hierarchy.subsystems.is_empty() {
         format!("name={}", hierarchy.name)
     } else {
@@ -110,15 +110,19 @@ pub(super) fn controllers(hierarchy: &Hierarchy) -> String {
 mod tests {
     use super::*;
 
-    fn hierarchies() -> Hierarchies {
-        let one = |id, name: &str, subsystems: &[&str]| Hierarchy {
+    fn hierarchies() -> MountedHierarchies {
+        let one = |id, name: &str, subsystems: &[&str]| HierarchyInfo {
             id,
             name: name.into(),
             subsystems: subsystems.iter().map(|name| (*name).to_owned()).collect(),
             mounts: 1,
-            ..Hierarchy::default()
+            ..HierarchyInfo::default()
         };
-        Hierarchies(vec![one(1, "", &["cpuset", "cpuacct"]), one(2, "", &["pids"]), one(3, "foo", &[])])
+        MountedHierarchies(vec![
+            one(1, "", &["cpuset", "cpuacct"]),
+            one(2, "", &["pids"]),
+            one(3, "foo", &[]),
+        ])
     }
 
     #[test]
@@ -132,6 +136,6 @@ mod tests {
         assert_eq!(addresses("*:x").unwrap(), "1:/x 2:/x 3:/x");
         assert_eq!(addresses("name=foo:/").unwrap(), "3:/");
         assert!(addresses("memory:/x").unwrap_err().message.contains("memory: not mounted"));
-        assert!("x".parse::<Spec>().is_err() && ":/x".parse::<Spec>().is_err());
+        assert!("x".parse::<GroupSpec>().is_err() && ":/x".parse::<GroupSpec>().is_err());
     }
 }

@@ -1,20 +1,23 @@
-//! What `penfold run` takes.
+//! The arguments of `penfold run`.
 
 use std::ffi::OsString;
 
 use crate::address::CgroupAddress;
-use crate::modules::Operand;
+use crate::modules::ModuleOperand;
 use crate::report::Destination;
 use crate::settings::Setting;
 
 /// Runs a command in a cgroup of its own: caps, counts, pins and cleanly kills the whole process tree.
 ///
-/// The engine is inside this process: no root, no daemon, no configuration. Inside a job of another penfold run, the job
-/// is a child cgroup of the caller's own, so that limits add up; with --in, it is one in the daemon's tree.
+/// The engine is inside this process: no root, no daemon, no configuration. Inside a job of another penfold run, the
+/// new job's cgroup is a child of the caller's own, so that limits add up. With --in, the cgroup is in the daemon's
+/// tree.
 ///
-/// Terminal, signals and job control pass through. When the command ends, everything it left behind is killed, also
-/// daemons, and a report goes to standard error. The exit status is the command's own; 128+N if signal N killed it;
-/// 125 if penfold failed, 126 if the command can't be executed, 127 if it is not found.
+/// Terminal, signals and job control pass through. When the command ends, every process that it left behind is killed,
+/// daemons too, and a report goes to standard error.
+///
+/// The exit status is the command's own, or 128+N if signal N killed the command. The status is 125 if penfold failed,
+/// 126 if the command can't be executed, and 127 if the command is not found.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -22,43 +25,44 @@ Examples:
   penfold run -s pids.max=64 -- penfold run -s pids.max=8 -- ./tests
   penfold run --in pids:/ci -s pids.max=64 -- make
   penfold run --module ./fdcount.so -s fdcount.max=1000 -- make")]
-pub(crate) struct Arguments {
+pub(crate) struct RunArguments {
     /// Sets a control file of the job's cgroup, such as pids.max=64 or cpuset.cpus=0-1. May be given again.
     #[arg(short = 's', long = "set", value_name = "FILE=VALUE")]
     pub(super) set: Vec<Setting>,
 
-    /// Loads a module, a controller from a file, for this job: its path, or its name, see `penfold module --help`. May be
-    /// given again.
+    /// Loads a module, a controller from a file, for this job: its path, or its name, see `penfold module --help`. May
+    /// be given again.
     ///
-    /// Without it, a module that -s has a file of is loaded by itself if it is found by its name. In the tree of a daemon, or
-    /// of the job around this one, it must be loaded there already, or the caller be one who may load it there: then it is
-    /// mounted for this job, and unloaded when that has ended.
-    #[arg(short, long, value_name = "MODULE", value_parser = Operand::parser())]
-    pub(super) module: Vec<Operand>,
+    /// Without this option, a module with a file that -s sets is loaded too, if the module is found by its name. The
+    /// tree of a daemon, or of the job around this one, has another engine. There the module must be loaded already, or
+    /// the caller must be allowed to load modules. Such a module is mounted for this job, and unloaded when the job has
+    /// ended.
+    #[arg(short, long, value_name = "MODULE", value_parser = ModuleOperand::parser())]
+    pub(super) module: Vec<ModuleOperand>,
 
-    /// The name of the job's cgroup; with slashes, a path of new cgroups. Without: job, or run-PID where there are
-    /// others.
+    /// The name of the job's cgroup; with slashes, a path of new cgroups. The default is job, or run-PID in the tree of
+    /// another engine.
     #[arg(short = 'g', long = "group", value_name = "NAME")]
     pub(super) group: Option<String>,
 
-    /// Makes the job's cgroup below this one of the daemon's: [HIERARCHY:]/path. May be given again, each of another
-    /// hierarchy.
+    /// Makes the job's cgroup below this cgroup of the daemon: [HIERARCHY:]/path. May be given again, for another
+    /// hierarchy each time.
     #[arg(long = "in", value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     pub(super) below: Vec<CgroupAddress>,
 
-    /// Writes one JSON document with the report to a file, or to the open file descriptor of that number.
+    /// Writes the report as one JSON document to a file, or to the open file descriptor of this number.
     #[arg(long, value_name = "FILE|FD")]
     pub(super) json: Option<Destination>,
 
-    /// No report on standard error.
+    /// Writes no report to standard error.
     #[arg(short, long)]
     pub(super) quiet: bool,
 
-    /// The host that supervises: trace needs no privilege.
+    /// The host that supervises the job: trace needs no privilege.
     #[arg(long, default_value = "trace")]
     pub(super) host: HostName,
 
-    /// Lets pass what the host can't give, with a warning, instead of refusing to run.
+    /// Runs with a warning where the host lacks a capability, instead of refusing to run.
     #[arg(long)]
     pub(super) best_effort: bool,
 

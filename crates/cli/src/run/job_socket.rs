@@ -1,4 +1,4 @@
-//! The control socket of one job, by which what runs in it asks its engine.
+//! The control socket of one job, by which processes of the job reach its engine.
 
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -10,19 +10,21 @@ use penfold_server::address::{Address, JOB_VARIABLE};
 use penfold_server::control::{ControlServer, Listener};
 use penfold_server::service::Service;
 
-/// The variable of the environment that tells a job where its engine is.
+/// The environment variable with the address of the job's engine.
 pub(super) const VARIABLE: &str = JOB_VARIABLE;
 
-/// A socket that exists before the job, so that the job can be told of it; who connects early waits.
+/// A socket that exists before the job, so that the job's environment can have its address.
+///
+/// A client that connects before [`JobSocket::serve`] waits.
 pub(super) struct JobSocket {
     listener: Option<UnixListener>,
     address: Address,
 }
 
 impl JobSocket {
-    /// An abstract one, which goes with this process. Where sockets are forbidden the job does without.
+    /// Makes an abstract socket, which vanishes with this process. Where sockets are forbidden, the job has none.
     pub(super) fn new() -> JobSocket {
-        // a name that nobody can have taken in advance
+        // random, so that no other process can have taken the name in advance
         let random = RandomState::new().build_hasher().finish();
         let name = format!("penfold-job-{}-{random:016x}", std::process::id());
         let address = Address::Abstract(name.into_bytes());
@@ -30,14 +32,14 @@ impl JobSocket {
         JobSocket { listener, address }
     }
 
-    /// Tells the command where it is, and nothing of an engine around this one.
+    /// Puts the socket's address into the command's environment, in place of that of an engine around this one.
     pub(super) fn name_to(&self, command: &mut Command) {
         let others = std::env::vars_os().filter(|(name, _)| name != OsStr::new(VARIABLE));
         let own = self.listener.as_ref().map(|_| (VARIABLE.into(), OsString::from(self.address.to_string())));
         command.environment = Some(others.chain(own).collect());
     }
 
-    /// Serves it, until this process ends.
+    /// Serves the socket until this process ends.
     pub(super) fn serve(self, control: Control) {
         let Some(listener) = self.listener else { return };
         let served =

@@ -8,21 +8,21 @@ use penfold_linux::trace::{
 };
 use penfold_server::escape::escape;
 
-use super::arguments::Arguments;
-use super::ended::{EndedJob, not_started};
+use super::arguments::RunArguments;
+use super::ended_job::{EndedJob, not_started};
 use super::job_socket::JobSocket;
-use crate::containment::{self, owner};
+use crate::containment::{self, engine_owner};
 use crate::failure::Failure;
-use crate::report::{self, Facts};
+use crate::report::{self, JobReport};
 use crate::settings;
 
-/// The name of a job's cgroup that has no other.
+/// The name of the job's cgroup without `--group`.
 const GROUP: &str = "job";
 
-pub(super) fn run(arguments: &Arguments, signals: &ForwardedSignals) -> Result<EndedJob, Failure> {
+pub(super) fn run(arguments: &RunArguments, signals: &ForwardedSignals) -> Result<EndedJob, Failure> {
     let mut builder = JobBuilder::new(arguments.best_effort);
     builder.on_notice(tell);
-    // those of jobs inside this one
+    // jobs inside this one bring their own rules later
     builder.allow_later_rules();
     let (engine, host) = builder.parts();
     let group = arguments.group.as_deref().unwrap_or(GROUP);
@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &Arguments, signals: &ForwardedSignals) -> Result<E
     let (cgroup, root) =
         containment::prepare(engine, host, group, wanted).map_err(Failure::before_command)?;
     for setting in &arguments.set {
-        settings::apply(engine, host, &owner(), [cgroup, root], setting).map_err(Failure::own)?;
+        settings::apply(engine, host, &engine_owner(), [cgroup, root], setting).map_err(Failure::own)?;
     }
     let warnings = builder.warnings().to_vec();
     for warning in &warnings {
@@ -51,8 +51,8 @@ pub(super) fn run(arguments: &Arguments, signals: &ForwardedSignals) -> Result<E
         }
     }
     let wall = began.elapsed();
-    let facts = Facts::gather(&arguments.command, &arguments.set, warnings, wall, cgroup, &mut ended);
-    Ok(EndedJob { status: ended.status, facts })
+    let report = JobReport::gather(&arguments.command, &arguments.set, warnings, wall, cgroup, &mut ended);
+    Ok(EndedJob { status: ended.status, report })
 }
 
 fn wait(contained: RunningJob, signals: &ForwardedSignals) -> Result<FinishedJob, Failure> {

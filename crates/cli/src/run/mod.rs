@@ -1,7 +1,7 @@
-//! `penfold run`: the main job.
+//! `penfold run`: one command in a cgroup of its own.
 
 mod arguments;
-mod ended;
+mod ended_job;
 mod job_socket;
 mod local;
 mod parent_engine;
@@ -13,15 +13,15 @@ use std::process::ExitCode;
 
 use penfold_linux::trace::ForwardedSignals;
 
-pub(crate) use self::arguments::Arguments;
 use self::arguments::HostName;
-use self::ended::EndedJob;
+pub(crate) use self::arguments::RunArguments;
+use self::ended_job::EndedJob;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::Failure;
-use crate::remote::Global;
 use crate::report::{self, Destination};
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> ExitCode {
-    // Before any other thread exists, so that all inherit the mask.
+pub(crate) fn run(arguments: &RunArguments, global: &GlobalOptions) -> ExitCode {
+    // Blocked before any other thread exists, so that all threads inherit the mask.
     let signals = ForwardedSignals::block();
     match attempt(arguments, global, &signals) {
         Ok(code) => ExitCode::from(code),
@@ -32,19 +32,23 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> ExitCode {
     }
 }
 
-fn attempt(arguments: &Arguments, global: &Global, signals: &ForwardedSignals) -> Result<u8, Failure> {
+fn attempt(
+    arguments: &RunArguments,
+    global: &GlobalOptions,
+    signals: &ForwardedSignals,
+) -> Result<u8, Failure> {
     let HostName::Trace = arguments.host;
     let json = arguments.json.as_ref().map(Destination::open).transpose().map_err(Failure::own)?;
     let parent = parent_engine::find(arguments, global).map_err(Failure::before_command)?;
-    let EndedJob { status, facts } = match parent {
+    let EndedJob { status, report } = match parent {
         Some(parent) => remote::run(arguments, parent, signals)?,
         None => local::run(arguments, signals)?,
     };
     if !arguments.quiet {
-        eprint!("{}", facts.text());
+        eprint!("{}", report.text());
     }
     if let Some(file) = json {
-        report::write_json(file, &facts).map_err(Failure::own)?;
+        report::write_json(file, &report).map_err(Failure::own)?;
     }
     Ok(report::exit_code(status))
 }

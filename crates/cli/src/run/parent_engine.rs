@@ -1,4 +1,4 @@
-//! The engine around a job: that of the job that this process is in, or a daemon's.
+//! The engine around a job: the engine of the job that this process is in, or a daemon's.
 
 use penfold_core::Tid;
 use penfold_linux::proc::{StatusFile, command_name};
@@ -7,72 +7,77 @@ use penfold_server::address::Address;
 use penfold_server::connection::Connection;
 use penfold_server::protocol::{InfoCall, ProcCall};
 
-use super::arguments::Arguments;
+use super::arguments::RunArguments;
 use super::job_socket::VARIABLE;
 use crate::address::CgroupAddress;
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::Failure;
-use crate::remote::{Global, Remote};
 use crate::settings::Setting;
 
 /// The engine that the job's cgroups are made in.
 pub(super) struct ParentEngine {
-    pub(super) remote: Remote,
+    pub(super) remote: EngineConnection,
     /// The job gets a cgroup below each of these.
     pub(super) parents: Vec<CgroupAddress>,
-    /// The engine of one `penfold run`.
+    /// True for the engine of one `penfold run`, false for a daemon's.
     pub(super) embedded: bool,
 }
 
-/// The engine to ask, if there is one: the daemon with `--in`, or that of the job that this process is in.
-pub(super) fn find(arguments: &Arguments, global: &Global) -> Result<Option<ParentEngine>, Failure> {
+/// Finds the parent engine: the daemon's with `--in`, else that of the job around this process.
+///
+/// `None` means that the job gets an engine of its own.
+pub(super) fn find(
+    arguments: &RunArguments,
+    global: &GlobalOptions,
+) -> Result<Option<ParentEngine>, Failure> {
     if !arguments.below.is_empty() {
         let mut remote = global.connect()?;
         let embedded = remote.call(&InfoCall {})?.embedded;
         return Ok(Some(ParentEngine { remote, parents: arguments.below.clone(), embedded }));
     }
-    let Some(mut remote) = around_us(global) else { return Ok(None) };
+    let Some(mut remote) = supervising_engine(global) else { return Ok(None) };
     let embedded = remote.call(&InfoCall {})?.embedded;
     let own = remote.call(&ProcCall { file: "cgroup".to_owned(), task: None })?.content;
     let parents = own_cgroups(&own, &arguments.set);
     Ok(Some(ParentEngine { remote, parents, embedded }))
 }
 
-/// The engine that supervises this process already. A variable that is left over from a job that has ended means none.
-fn around_us(global: &Global) -> Option<Remote> {
+/// Connects to the engine that supervises this process already. The variable of a job that has ended means `None`.
+fn supervising_engine(global: &GlobalOptions) -> Option<EngineConnection> {
     if !is_supervised() {
         return None;
     }
     let named = std::env::var_os(VARIABLE).filter(|name| !name.is_empty());
     if let Some(named) = named {
         let connection = Connection::connect(&Address::parse(&named)).ok()?;
-        return Some(Remote { connection });
+        return Some(EngineConnection { connection });
     }
-    // run by a daemon, which is the one to ask if it is our tracer
+    // without the variable, the engine is a daemon's, if that daemon is the tracer
     let mut remote = global.connect().ok()?;
     let daemon = remote.call(&InfoCall {}).ok()?.pid;
     (tracer_process() == Some(daemon)).then_some(remote)
 }
 
-/// Does some penfold trace this process?
+/// Whether some penfold traces this process.
 fn is_supervised() -> bool {
     match tracer() {
-        // in a pid namespace of our own the tracer has no number; whether it is one of ours then the socket tells
+        // a tracer outside of this pid namespace has no number here: then the variable decides, and its socket
         None => std::env::var_os(VARIABLE).is_some(),
         Some(thread) => command_name(thread) == TRACER_NAME,
     }
 }
 
-/// The thread that traces us.
+/// The tid of the thread that traces this process.
 fn tracer() -> Option<Tid> {
     StatusFile::own()?.tracer()
 }
 
-/// The process of that thread.
+/// The process of the thread that traces this process.
 fn tracer_process() -> Option<i64> {
     StatusFile::read(tracer()?)?.group().map(|Tid(process)| process.into())
 }
 
-/// Our own cgroups, of the hierarchies that the settings concern; without settings, of the first.
+/// This process's cgroups in the hierarchies whose controllers the settings name; if none, in the first hierarchy.
 fn own_cgroups(proc_text: &str, settings: &[Setting]) -> Vec<CgroupAddress> {
     let lines = proc_text.lines().filter_map(|line| {
         let mut fields = line.splitn(3, ':');
@@ -96,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hierarchies_of_the_settings_are_chosen() {
+    fn hierarchies_of_the_settings_are_chosen() {
         let text = "3:name=x:/y\n2:cpuset,cpuacct:/a:b\n1:pids:/p\n0::/\n";
         let of = |settings: &[&str]| {
             let settings: Vec<Setting> = settings.iter().map(|text| text.parse().unwrap()).collect();

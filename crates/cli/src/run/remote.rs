@@ -1,4 +1,4 @@
-//! A job in another engine's tree: that of the job around this one, or a daemon's.
+//! A job in the tree of another engine: the engine of the job around this one, or a daemon's.
 
 use std::time::Instant;
 
@@ -6,17 +6,17 @@ use nix::errno::Errno;
 use penfold_linux::trace::{Command, ForwardedSignals, PausedChild};
 use penfold_server::protocol::AttachCall;
 
-use super::arguments::Arguments;
-use super::ended::{EndedJob, not_started};
+use super::arguments::RunArguments;
+use super::ended_job::{EndedJob, not_started};
 use super::parent_engine::ParentEngine;
 use super::remote_job::RemoteJob;
 use super::temporary_modules::TemporaryModules;
 use crate::failure::Failure;
-use crate::relay::{self, Job};
-use crate::report::Facts;
+use crate::relay::{self, RelayedCommand};
+use crate::report::JobReport;
 
 pub(super) fn run(
-    arguments: &Arguments,
+    arguments: &RunArguments,
     mut parent: ParentEngine,
     signals: &ForwardedSignals,
 ) -> Result<EndedJob, Failure> {
@@ -32,7 +32,7 @@ pub(super) fn run(
 }
 
 fn run_in(
-    arguments: &Arguments,
+    arguments: &RunArguments,
     job: &mut RemoteJob,
     signals: &ForwardedSignals,
 ) -> Result<EndedJob, Failure> {
@@ -41,17 +41,23 @@ fn run_in(
     }
     let began = Instant::now();
     let status = command(arguments, job, signals)?;
-    // what it left behind goes first: only then is everything accounted for
+    // leftover processes are killed first: only then is all their use accounted for
     let warnings = job.kill();
     let used = job.usage().map_err(Failure::before_command)?;
-    let facts =
-        Facts::of_remote_job(&arguments.command, &arguments.set, warnings, began.elapsed(), status, used);
-    Ok(EndedJob { status, facts })
+    let report =
+        JobReport::of_remote_job(&arguments.command, &arguments.set, warnings, began.elapsed(), status, used);
+    Ok(EndedJob { status, report })
 }
 
-/// Runs the command in the job's cgroups: as our own child, which keeps terminal, session, limits and open files as
-/// they are, where the engine can take it in with all that the cgroups ask for; otherwise the daemon starts it.
-fn command(arguments: &Arguments, job: &mut RemoteJob, signals: &ForwardedSignals) -> Result<i32, Failure> {
+/// Runs the command in the job's cgroups. Returns its status as wait(2) gives it.
+///
+/// The command is a child of this process if the engine can adopt the child under all rules of the cgroups. Such a
+/// child keeps terminal, session, limits and open files as they are. Otherwise the daemon starts the command.
+fn command(
+    arguments: &RunArguments,
+    job: &mut RemoteJob,
+    signals: &ForwardedSignals,
+) -> Result<i32, Failure> {
     let child =
         PausedChild::fork(&Command::new(arguments.command.iter())).map_err(|error| not_started(&error))?;
     match place(&child, job) {
@@ -63,7 +69,7 @@ fn command(arguments: &Arguments, job: &mut RemoteJob, signals: &ForwardedSignal
     }
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stdin())
         && std::io::IsTerminal::is_terminal(&std::io::stdout());
-    let command = Job::new(&job.cgroups, &arguments.command, terminal, false);
+    let command = RelayedCommand::new(&job.cgroups, &arguments.command, terminal, false);
     relay::run(&mut job.remote, &command)
 }
 
@@ -75,7 +81,10 @@ fn place(child: &PausedChild, job: &mut RemoteJob) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A process that runs already can't be traced, or has no filter that some rule wants: one that the daemon starts has.
+/// Whether the daemon may be able to start the command although it could not adopt the child.
+///
+/// The errno says that this running process can't be traced, or that it lacks a filter that some rule needs. Neither
+/// is so for a command that the daemon starts.
 fn can_be_started_there(failure: &Failure) -> bool {
     matches!(failure.errno, Some(Errno::EPERM | Errno::EOPNOTSUPP))
 }

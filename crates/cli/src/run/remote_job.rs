@@ -1,45 +1,45 @@
-//! The cgroups that a job has in another engine's tree, from their making to their end.
+//! The cgroups of a job in another engine's tree, from mkdir to rmdir.
 
 use std::collections::BTreeMap;
 
 use nix::errno::Errno;
 use penfold_module::loader::search;
 use penfold_server::protocol::{
-    CgroupUsage, FilesCall, KillCall, MkdirCall, ReadCall, RmdirCall, SubsystemsCall, UsageCall,
+    CgroupUsageInfo, FilesCall, KillCall, MkdirCall, ReadCall, RmdirCall, SubsystemsCall, UsageCall,
 };
 
 use super::parent_engine::ParentEngine;
 use super::temporary_modules::TemporaryModules;
 use crate::address::CgroupAddress;
+use crate::engine_connection::EngineConnection;
 use crate::failure::Failure;
 use crate::modules;
 use crate::progress;
-use crate::remote::Remote;
-use crate::report::{LimitHit, Used};
+use crate::report::{JobUsage, RemoteLimitHit};
 use crate::settings::Setting;
 use crate::verbs::{mkdir, set};
 
-/// Names are tried until one is free.
+/// The most names to try until one is free.
 const ATTEMPTS: u32 = 1000;
 
-/// How often each limit of a cgroup has refused something.
+/// How often each limit of a cgroup has refused something, by the limit's file.
 type Refusals = BTreeMap<String, i64>;
 
-/// The job's cgroups.
+/// A job in another engine's tree, with all that was made there for it.
 pub(super) struct RemoteJob {
-    pub(super) remote: Remote,
+    pub(super) remote: EngineConnection,
     pub(super) embedded: bool,
-    /// The job's own, one in each hierarchy.
+    /// The cgroups that the command is put into, one in each hierarchy.
     pub(super) cgroups: Vec<CgroupAddress>,
-    /// All that were made, each before those below it.
+    /// Every cgroup that was made, each before those below it.
     made: Vec<CgroupAddress>,
-    /// How often the limits above had refused something before the job.
+    /// The refusals by limits of the cgroups above, from before the job.
     above: Vec<(CgroupAddress, Refusals)>,
     modules: TemporaryModules,
 }
 
 impl RemoteJob {
-    /// Makes the job's cgroups below those of the parent engine; if one can't be made, none is there.
+    /// Makes the job's cgroups below those of the parent engine. After a failure none is left.
     pub(super) fn begin(
         parent: ParentEngine,
         modules: TemporaryModules,
@@ -67,8 +67,9 @@ impl RemoteJob {
         Ok(job)
     }
 
-    /// Inside a job its own users may run jobs, whoever they are: what they can do there the engine judges by where
-    /// they are.
+    /// The mode of a new cgroup.
+    ///
+    /// Inside a job every user may run further jobs: there the engine decides by a caller's place, not by modes.
     fn mode(&self) -> u32 {
         if self.embedded { 0o777 } else { mkdir::by_umask() }
     }
@@ -82,7 +83,7 @@ impl RemoteJob {
         Ok(())
     }
 
-    /// A cgroup of a name that the user gave, which must be new; what is above it may be there.
+    /// Makes a cgroup at a path that the user gave. The last name must be new; cgroups above it may exist.
     fn make_path(&mut self, parent: &CgroupAddress, group: &str) -> Result<CgroupAddress, Failure> {
         let names: Vec<&str> = group.split('/').filter(|name| !name.is_empty()).collect();
         let mut at = parent.clone();
@@ -96,7 +97,7 @@ impl RemoteJob {
         if names.is_empty() { Err(Failure::new("--group: give a name")) } else { Ok(at) }
     }
 
-    /// A cgroup of a free name. Ours may be taken: the same pid is used in another pid namespace.
+    /// Makes a cgroup with a free name. `run-PID` may be taken: another pid namespace may have the same pid.
     fn make_any(&mut self, parent: &CgroupAddress) -> Result<CgroupAddress, Failure> {
         let own = format!("run-{}", std::process::id());
         let mut names = (1..ATTEMPTS).map(|number| match number {
@@ -113,7 +114,7 @@ impl RemoteJob {
         }
     }
 
-    /// What the limits of these cgroups have refused so far, up to the root.
+    /// The refusals so far by the limits of a cgroup and of all above it.
     fn note_above(&mut self, parent: &CgroupAddress) -> Result<Vec<(CgroupAddress, Refusals)>, Failure> {
         let parents =
             std::iter::successors(Some(parent.clone()), |at| at.split_last().map(|(above, _)| above));
@@ -125,7 +126,7 @@ impl RemoteJob {
         Ok(noted)
     }
 
-    fn usage_of(&mut self, cgroup: &CgroupAddress, recursive: bool) -> Result<Vec<CgroupUsage>, Failure> {
+    fn usage_of(&mut self, cgroup: &CgroupAddress, recursive: bool) -> Result<Vec<CgroupUsageInfo>, Failure> {
         let call = UsageCall { cgroup: cgroup.0.clone(), recursive: recursive.then_some(true) };
         Ok(self.remote.call(&call)?.usages)
     }
@@ -145,7 +146,7 @@ impl RemoteJob {
         Err(Failure::new(format!("no such control file; there are {}{hint}", choices.join(", "))))
     }
 
-    /// How to have the controller of a setting, where it is a module that is not loaded.
+    /// A hint for the user if the controller of a setting is a module that is not loaded; else empty.
     fn remedy(&mut self, setting: &Setting) -> Result<String, Failure> {
         let Some(name) = modules::controller_of(setting) else { return Ok(String::new()) };
         let there = self.remote.call(&SubsystemsCall {})?.subsystems;
@@ -156,7 +157,7 @@ impl RemoteJob {
         Ok(format!(". There is a module {name}, which is not loaded: give --module {name}{where_to}"))
     }
 
-    /// Kills what is left in the job's cgroups. What could not be killed is told as a warning.
+    /// Kills the processes in the job's cgroups. Returns a warning for each cgroup in which that failed.
     pub(super) fn kill(&mut self) -> Vec<String> {
         let mut warnings = Vec::new();
         for cgroup in self.cgroups.clone() {
@@ -167,9 +168,9 @@ impl RemoteJob {
         warnings
     }
 
-    /// What the job has used.
-    pub(super) fn usage(&mut self) -> Result<Used, Failure> {
-        let mut used = Used::default();
+    /// The resources that the job has used, and the limits that have refused it something.
+    pub(super) fn usage(&mut self) -> Result<JobUsage, Failure> {
+        let mut used = JobUsage::default();
         for cgroup in self.cgroups.clone() {
             let usages = self.usage_of(&cgroup, true)?;
             let own = usages.first().cloned().unwrap_or_default();
@@ -181,7 +182,7 @@ impl RemoteJob {
             for usage in usages {
                 for limit in usage.limits.into_iter().filter(|limit| limit.failures > 0) {
                     used.refused += limit.failures;
-                    used.hits.push(LimitHit {
+                    used.hits.push(RemoteLimitHit {
                         cgroup: usage.cgroup.clone(),
                         file: limit.file,
                         limit: limit.limit,
@@ -198,14 +199,14 @@ impl RemoteJob {
                 let refused = limit.failures - before.get(&limit.file).copied().unwrap_or(0);
                 if refused > 0 {
                     let (cgroup, file) = (cgroup.0.clone(), limit.file);
-                    used.hits.push(LimitHit { cgroup, file, limit: limit.limit, refused, above: true });
+                    used.hits.push(RemoteLimitHit { cgroup, file, limit: limit.limit, refused, above: true });
                 }
             }
         }
         Ok(used)
     }
 
-    /// Every control file of a controller that can be read.
+    /// Reads every readable control file of a controller in a cgroup.
     fn read_files(
         &mut self,
         cgroup: &CgroupAddress,
@@ -221,7 +222,9 @@ impl RemoteJob {
         Ok(())
     }
 
-    /// Removes the cgroups, those that the job has made below them too. What could not be is told as a warning.
+    /// Kills the job's processes, removes its cgroups with all that the job made below, and undoes its modules.
+    ///
+    /// Returns a warning for each step that failed.
     pub(super) fn end(&mut self) -> Vec<String> {
         let mut warnings = self.kill();
         for cgroup in std::mem::take(&mut self.made).into_iter().rev() {

@@ -1,4 +1,4 @@
-//! `penfold module new`: a controller to begin with, which works.
+//! `penfold module new`: a small controller that works, for a new author.
 
 mod name;
 #[cfg(test)]
@@ -13,7 +13,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::verbs::{EXIT_STATUS, mkdir};
 
-/// In which language a controller is written.
+/// The language of a controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum Language {
     /// A crate with the SDK.
@@ -25,7 +25,8 @@ pub(crate) enum Language {
 
 /// Writes a small controller that works, with tests, to begin with.
 ///
-/// It has two control files, builds, passes its tests and can be loaded as it is. What to do next is told.
+/// The controller has two control files, builds, passes its tests and can be loaded as it is. The next commands are
+/// printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -33,11 +34,11 @@ Examples:
   penfold module new --lang c wheel ~/src/wheel
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct ModuleNewArguments {
     /// The controller's name: what is mounted, and the prefix of its control files.
     name: String,
 
-    /// Where to write it; must not exist. The name, here, unless given.
+    /// The directory to make. The default is the name, in the working directory.
     directory: Option<PathBuf>,
 
     /// The language.
@@ -45,7 +46,7 @@ pub(crate) struct Arguments {
     lang: Language,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run(arguments: &ModuleNewArguments) -> Outcome {
     let directory = arguments.directory.clone().unwrap_or_else(|| PathBuf::from(&arguments.name));
     let made = new(&arguments.name, arguments.lang, &directory)?;
     let text =
@@ -54,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was made, and what to do next.
+/// The files that were written, and the next commands.
 #[derive(Debug)]
 pub(crate) struct Skeleton {
     /// The files, relative to the directory.
@@ -67,7 +68,7 @@ pub(crate) struct Skeleton {
 ///
 /// # Errors
 /// A name that a controller can't have or that penfold needs for one of its own; a directory that exists or can't be
-/// made. Nothing is left of it then.
+/// made. After an error nothing of the skeleton is left.
 pub(crate) fn new(name: &str, language: Language, directory: &Path) -> Result<Skeleton, Failure> {
     name::check(name)?;
     let files = match language {
@@ -81,10 +82,10 @@ pub(crate) fn new(name: &str, language: Language, directory: &Path) -> Result<Sk
     Ok(Skeleton { files, next: next(name, language, directory) })
 }
 
-/// Files to be written: where in the directory, and what.
-type Files = Vec<(PathBuf, String)>;
+/// Files to be written: their paths in the directory, and their contents.
+type SkeletonFiles = Vec<(PathBuf, String)>;
 
-fn rust(name: &str) -> Files {
+fn rust(name: &str) -> SkeletonFiles {
     let fill = |template: &str| {
         let filled = template.replace("@NAME@", name).replace("@CRATE@", &crate_name(name));
         filled.replace("@DEPENDENCY@", &sdk(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../module"))))
@@ -97,7 +98,7 @@ fn rust(name: &str) -> Files {
     ]
 }
 
-fn c(name: &str) -> Files {
+fn c(name: &str) -> SkeletonFiles {
     let fill = |template: &str| template.replace("@NAME@", name);
     vec![
         (format!("{name}.c").into(), fill(include_str!("c/module.c.in"))),
@@ -107,13 +108,13 @@ fn c(name: &str) -> Files {
     ]
 }
 
-/// A name as part of that of a crate.
+/// A controller's name as part of its crate's name.
 fn crate_name(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// What a crate depends on: the SDK in the source that this program was built from, while that is there, as it fits
-/// exactly; else the published one.
+/// The SDK as a dependency in Cargo.toml: from the source of this program while that exists, since it fits exactly,
+/// else the published one.
 fn sdk(source: &Path) -> String {
     let version = env!("CARGO_PKG_VERSION");
     match source.canonicalize().ok().filter(|source| source.join("Cargo.toml").is_file()) {
@@ -123,7 +124,7 @@ fn sdk(source: &Path) -> String {
 }
 
 fn next(name: &str, language: Language, directory: &Path) -> [String; 3] {
-    // What others may write is not loaded, and a build makes files by the umask.
+    // A file that other users may write is not loaded, and a build makes files by the umask.
     let umask = if mkdir::by_umask() & 0o022 == 0 { "" } else { "umask 022; " };
     let enter = format!("cd {}", directory.display());
     let (test, build, module) = match language {
@@ -140,9 +141,10 @@ fn next(name: &str, language: Language, directory: &Path) -> [String; 3] {
     ]
 }
 
-/// Makes the directory, which must be new, and the files. Others can't write any of it, whatever the umask says:
-/// modules are not loaded from where they could be changed.
-fn write(directory: &Path, files: &Files) -> std::io::Result<()> {
+/// Makes the directory, which must be new, and the files.
+///
+/// Other users can't write any of them, whatever the umask is: modules that others could change are not loaded.
+fn write(directory: &Path, files: &SkeletonFiles) -> std::io::Result<()> {
     let make = |path: &Path, all: bool| fs::DirBuilder::new().mode(0o755).recursive(all).create(path);
     make(directory, false)?;
     let written = files.iter().try_for_each(|(path, content)| {
@@ -152,7 +154,7 @@ fn write(directory: &Path, files: &Files) -> std::io::Result<()> {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644))
     });
     if written.is_err() {
-        // The first error is the one to tell.
+        // The first error is returned, not one of the removal.
         let _ = fs::remove_dir_all(directory);
     }
     written

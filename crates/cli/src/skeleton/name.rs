@@ -1,4 +1,4 @@
-//! Which names a new controller can have.
+//! The names that a new controller can have.
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{
@@ -8,10 +8,10 @@ use penfold_core::{
 
 use crate::failure::Failure;
 
-/// Is it a name that a controller can be loaded by, beside those that penfold brings along?
+/// Checks that a controller of this name can be loaded beside all controllers of penfold.
 ///
-/// Fewer names than the engine takes: it begins with a letter, so that no command takes it for an option, and has no
-/// capital letters, as crates and all controllers that there ever were.
+/// Fewer names pass than the engine takes. A name begins with a letter, so that no command takes the name for an
+/// option. Capital letters are refused: crates, and all controllers that there ever were, have none.
 pub(super) fn check(name: &str) -> Result<(), Failure> {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(legal) {
@@ -19,21 +19,21 @@ pub(super) fn check(name: &str) -> Result<(), Failure> {
             "a name begins with a lower-case letter; lower-case letters, digits, '_' and '-' may follow";
         return Err(Failure::new(format!("{name:?}: {reason}")));
     }
-    // What else is wrong the engine knows best.
+    // The engine checks everything else, and reports the right errno.
     let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(1));
     penfold_subsystems::load_all(&mut engine, &mut host).map_err(Failure::new)?;
-    // Built in or a module: the name is taken.
+    // The name is taken, whether the controller is built in or a module.
     let _ = engine.load(&mut host, penfold_subsystems::NetCls);
-    engine.load(&mut host, Named(name.to_owned())).map_err(|error| match error.errno() {
+    engine.load(&mut host, NameOnly(name.to_owned())).map_err(|error| match error.errno() {
         Errno::EEXIST => Failure::new(format!("{name:?}: penfold has a controller of this name")),
         _ => Failure::new(error),
     })
 }
 
 /// A subsystem that has nothing but a name.
-struct Named(String);
+struct NameOnly(String);
 
-impl Subsystem for Named {
+impl Subsystem for NameOnly {
     type State = ();
     const NAME: &'static str = "";
 

@@ -1,4 +1,4 @@
-//! What is written, where and for which names. That the commands which it tells work is in `tests/skeleton.rs`.
+//! The files of a skeleton, their place, and the names that are refused. `tests/skeleton.rs` runs the printed commands.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,26 +11,26 @@ use penfold_module::loader::Controller;
 
 use super::{Language, new, sdk};
 
-/// A directory beside the tests, empty, and gone when the test ends.
-struct Scratch(PathBuf);
+/// An empty directory beside the test program, which is removed at the end of the test.
+struct SkeletonDir(PathBuf);
 
-impl Scratch {
-    fn new(name: &str) -> Scratch {
+impl SkeletonDir {
+    fn new(name: &str) -> SkeletonDir {
         let tests = std::env::current_exe().expect("this program");
         let directory = tests.parent().expect("it is in a directory");
         let path = directory.join(format!("skeleton-{}-{name}", std::process::id()));
         fs::create_dir(&path).expect("make a directory");
-        Scratch(path)
+        SkeletonDir(path)
     }
 }
 
-impl Drop for Scratch {
+impl Drop for SkeletonDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// Loads a module and uses what every skeleton has.
+/// Loads a module and uses the files that every skeleton has.
 fn use_it(module: &Path, name: &str) {
     let (mut engine, mut host, root) = (Engine::new(), SimulatedHost::new(2), Caller::root(Tid(1)));
     engine.load(&mut host, Controller::open(module).unwrap()).unwrap();
@@ -54,7 +54,7 @@ fn use_it(module: &Path, name: &str) {
 
 #[test]
 fn the_skeleton_in_c_does_what_its_manual_says() {
-    let scratch = Scratch::new("c");
+    let scratch = SkeletonDir::new("c");
     let directory = scratch.0.join("my-wheel");
     new("my-wheel", Language::C, &directory).unwrap();
     match Command::new("make").current_dir(&directory).output() {
@@ -68,8 +68,8 @@ fn the_skeleton_in_c_does_what_its_manual_says() {
 }
 
 #[test]
-fn a_name_that_could_not_be_loaded_is_refused_and_nothing_is_made() {
-    let scratch = Scratch::new("names");
+fn name_that_can_not_be_loaded_is_refused() {
+    let scratch = SkeletonDir::new("names");
     let directory = scratch.0.join("new");
     let too_long = "x".repeat(33);
     let names = [
@@ -93,16 +93,16 @@ fn a_name_that_could_not_be_loaded_is_refused_and_nothing_is_made() {
 }
 
 #[test]
-fn what_exists_already_is_left_alone() {
-    let scratch = Scratch::new("exists");
+fn existing_directory_is_left_alone() {
+    let scratch = SkeletonDir::new("exists");
     let failure = new("wheel", Language::Rust, &scratch.0).unwrap_err();
     assert!(failure.message.contains("File exists"), "{}", failure.message);
     assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
 }
 
 #[test]
-fn nobody_else_may_write_what_is_made() {
-    let scratch = Scratch::new("modes");
+fn other_users_can_not_write_the_skeleton() {
+    let scratch = SkeletonDir::new("modes");
     let directory = scratch.0.join("wheel");
     let made = new("wheel", Language::Rust, &directory).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;

@@ -3,16 +3,17 @@
 use penfold_server::protocol::AttachCall;
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Outcome, each};
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
 /// Moves running processes, or single threads, into a cgroup.
 ///
-/// A process that no daemon supervises yet is taken in, where ptrace permits that: it belongs to the caller, or the
-/// caller is root. Its children are members from then on.
+/// A process that no daemon supervises yet is adopted, where ptrace permits that: the process belongs to the caller, or
+/// the caller is root. The process's children are members from then on.
 ///
-/// Each pid is moved by itself: one that can't be moved is told and keeps no other from being moved.
+/// Each pid is moved by itself. For a pid that can't be moved there is a message, and the others are moved all the
+/// same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -21,21 +22,21 @@ Examples:
   penfold attach freezer:/batch $(pgrep -f batch-job)
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct AttachArguments {
     /// Moves just the threads of these numbers, not their whole processes.
     #[arg(short, long)]
     threads: bool,
 
-    /// Where to: [HIERARCHY:]/path.
+    /// The target: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: CgroupAddress,
 
-    /// Which processes, or threads.
+    /// The processes, or threads.
     #[arg(required = true, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
     tasks: Vec<i32>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &AttachArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     each(&arguments.tasks, |task| {
         let (cgroup, process) = (arguments.cgroup.0.clone(), !arguments.threads);

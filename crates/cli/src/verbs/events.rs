@@ -2,21 +2,21 @@
 
 use std::process::ExitCode;
 
-use penfold_server::protocol::{Event, WatchCall};
+use penfold_server::protocol::{EventInfo, WatchCall};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::Outcome;
 use crate::output;
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
-/// Tells what happens in cgroups, one line each, as `inotifywait -m` does for files.
+/// Prints the events of cgroups, one line each, as `inotifywait -m` does for files.
 ///
-/// A line is KIND ADDRESS [FILE]. KIND is created, removed, populated (the first task has come), empty (the last has
-/// gone), limit (FILE has refused something) or released (the release agent's moment). Without ADDRESS, also loaded NAME and
-/// unloaded NAME, of a module.
+/// A line is KIND ADDRESS [FILE]. KIND is created, removed, populated (the first task came), empty (the last left),
+/// limit (FILE refused something) or released (the release agent's moment). Without ADDRESS there are also the lines
+/// loaded NAME and unloaded NAME, of a module.
 ///
-/// "Watching." on standard error says from when on nothing is missed. If this reader is too slow, what was lost is
+/// After the line "Watching." on standard error, no event is missed. If this reader is too slow, the lost events are
 /// counted: lost NUMBER.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
@@ -26,7 +26,7 @@ Examples:
   penfold events --kind empty -n 1 /job && penfold rmdir /job
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct EventsArguments {
     /// Each event as one line of JSON.
     #[arg(long)]
     json: bool,
@@ -40,16 +40,16 @@ pub(crate) struct Arguments {
         ["created", "removed", "populated", "empty", "limit", "released", "loaded", "unloaded"])]
     kind: Vec<String>,
 
-    /// Does not say "Watching.".
+    /// Does not print "Watching.".
     #[arg(short, long)]
     quiet: bool,
 
-    /// Of this cgroup and those below it: [HIERARCHY:]/path; of all without.
+    /// The cgroup, with those below it: [HIERARCHY:]/path. The default is all cgroups.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: Option<CgroupAddress>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &EventsArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     let call = WatchCall { cgroup: arguments.cgroup.as_ref().map(|cgroup| cgroup.0.clone()) };
     let mut left = arguments.count.unwrap_or(u64::MAX);
@@ -81,11 +81,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn is_wanted(arguments: &Arguments, event: &Event) -> bool {
+fn is_wanted(arguments: &EventsArguments, event: &EventInfo) -> bool {
     arguments.kind.is_empty() || arguments.kind.contains(&event.kind)
 }
 
-fn line(event: &Event) -> String {
+fn line(event: &EventInfo) -> String {
     if let Some(subsystem) = &event.subsystem {
         return format!("{} {subsystem}\n", event.kind);
     }

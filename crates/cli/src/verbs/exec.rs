@@ -8,16 +8,17 @@ use std::process::ExitCode;
 use penfold_server::protocol::{AttachCall, InfoCall};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, Outcome};
-use crate::relay::{self, Job};
-use crate::remote::{Global, Remote};
+use crate::relay::{self, RelayedCommand};
 use crate::report::exit_code;
 
 /// Runs a command in a cgroup of the daemon.
 ///
-/// The daemon starts it, as the caller and with the caller's standard input, output and error, working directory,
-/// environment and umask; from a terminal, in a new session with a terminal of its own, which is relayed. Signals sent
-/// to penfold are passed on. When it ends, what it left behind is killed, unless --leave-running is given.
+/// The daemon starts the command as the caller, with the caller's standard input, output and error, working directory,
+/// environment and umask. From a terminal, the command gets a new session with a terminal of its own, which is relayed.
+/// Signals sent to penfold are passed on. When the command ends, the processes that it left behind are killed, unless
+/// --leave-running is given.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Exit status: the command's own; 128+N if signal N killed it; 125 if penfold failed, 126 if the command can't be \
@@ -27,24 +28,24 @@ Examples:
   penfold exec /build -- make -j8
   penfold exec pids:/a --also cpuset:/fast -- ./server
   penfold exec --detach /daemons -- ./server")]
-pub(crate) struct Arguments {
-    /// A cgroup of another hierarchy to run it in as well. May be given again.
+pub(crate) struct ExecArguments {
+    /// A cgroup of another hierarchy, to run the command in as well. May be given again.
     #[arg(short, long, value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     also: Vec<CgroupAddress>,
 
-    /// What the command leaves behind when it ends goes on.
+    /// Lets the processes go on that the command leaves behind when it ends.
     #[arg(short, long)]
     leave_running: bool,
 
-    /// Prints the command's pid and does not wait for it; it and what it starts go on.
+    /// Prints the command's pid and does not wait for the command, which goes on with all its processes.
     #[arg(short, long)]
     detach: bool,
 
-    /// No terminal of its own, even if penfold is run from one.
+    /// Gives the command no terminal of its own, even if penfold is run from one.
     #[arg(short = 'T', long)]
     no_terminal: bool,
 
-    /// Which cgroup: [HIERARCHY:]/path.
+    /// The cgroup: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: CgroupAddress,
 
@@ -53,21 +54,21 @@ pub(crate) struct Arguments {
     command: Vec<OsString>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &ExecArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect().map_err(Failure::before_command)?;
     let cgroups: Vec<CgroupAddress> =
         [&arguments.cgroup].into_iter().chain(&arguments.also).cloned().collect();
     if arguments.detach {
-        let job = Job::new(&cgroups, &arguments.command, false, true);
+        let job = RelayedCommand::new(&cgroups, &arguments.command, false, true);
         println!("{}", job.start(&mut remote)?);
         return Ok(ExitCode::SUCCESS);
     }
     execute(&mut remote, &cgroups, &arguments.command, !arguments.no_terminal, arguments.leave_running)
 }
 
-/// Runs a command in cgroups to its end; what it returned is ours.
+/// Runs a command in cgroups to its end. Returns the command's exit status.
 pub(crate) fn execute(
-    remote: &mut Remote,
+    remote: &mut EngineConnection,
     cgroups: &[CgroupAddress],
     command: &[OsString],
     terminal: bool,
@@ -75,15 +76,17 @@ pub(crate) fn execute(
 ) -> Outcome {
     let embedded = remote.call(&InfoCall {}).map_err(Failure::before_command)?.embedded;
     if embedded {
-        return become_it(remote, cgroups, command);
+        return exec_here(remote, cgroups, command);
     }
     let terminal = terminal && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let status = relay::run(remote, &Job::new(cgroups, command, terminal, leave_running))?;
+    let status = relay::run(remote, &RelayedCommand::new(cgroups, command, terminal, leave_running))?;
     Ok(ExitCode::from(exit_code(status)))
 }
 
-/// Inside a job: its engine starts nothing, but we are supervised, and so is the command if we become it.
-fn become_it(remote: &mut Remote, cgroups: &[CgroupAddress], command: &[OsString]) -> Outcome {
+/// Runs the command in place of this process, inside a job.
+///
+/// The job's engine starts no commands, but supervises this process, and so every program that it executes.
+fn exec_here(remote: &mut EngineConnection, cgroups: &[CgroupAddress], command: &[OsString]) -> Outcome {
     for cgroup in cgroups {
         let moved = remote.call(&AttachCall { cgroup: cgroup.0.clone(), task: 0, process: true });
         moved.map_err(|failure| failure.of(cgroup).before_command())?;

@@ -4,18 +4,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{Failure, Outcome, each};
 use crate::progress;
-use crate::remote::{Global, Remote};
 use crate::settings::Setting;
 use crate::verbs::{EXIT_STATUS, get, set};
 
-/// How often the state is looked at.
+/// The time between two reads of the state.
 const STEP: Duration = Duration::from_millis(10);
 
-/// Freezes every task of a cgroup and of those below it: they use no CPU until they are thawed.
+/// Freezes every task of a cgroup and of those below it: frozen tasks use no CPU until they are thawed.
 ///
-/// A frozen process gets no signal but when it is thawed; its parent does not see it as stopped.
+/// A frozen process gets its signals when it is thawed. To its parent the process does not look stopped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -25,12 +25,12 @@ Examples:
 {EXIT_STATUS}"))]
 pub(crate) struct FreezeArguments {
     #[command(flatten)]
-    common: Common,
+    common: FreezerArguments,
 }
 
 /// Thaws a cgroup that was frozen.
 ///
-/// It stays frozen as long as one above it is.
+/// The cgroup stays frozen as long as one above it is frozen.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -39,33 +39,33 @@ Examples:
 {EXIT_STATUS}"))]
 pub(crate) struct ThawArguments {
     #[command(flatten)]
-    common: Common,
+    common: FreezerArguments,
 }
 
 #[derive(Debug, clap::Args)]
-struct Common {
+struct FreezerArguments {
     /// Returns only when the cgroup's state is reached.
     #[arg(short, long)]
     wait: bool,
 
-    /// With --wait: the most seconds to wait for each.
+    /// With --wait: the most seconds to wait for each cgroup.
     #[arg(long, value_name = "SECONDS", requires = "wait")]
     timeout: Option<u32>,
 
-    /// Which cgroups: [HIERARCHY:]/path; without a hierarchy, in that of the freezer.
+    /// The cgroups: [HIERARCHY:]/path. The default is the hierarchy of the freezer.
     #[arg(required = true, value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }
 
-pub(crate) fn freeze(arguments: &FreezeArguments, global: &Global) -> Outcome {
+pub(crate) fn freeze(arguments: &FreezeArguments, global: &GlobalOptions) -> Outcome {
     change(&arguments.common, global, "FROZEN")
 }
 
-pub(crate) fn thaw(arguments: &ThawArguments, global: &Global) -> Outcome {
+pub(crate) fn thaw(arguments: &ThawArguments, global: &GlobalOptions) -> Outcome {
     change(&arguments.common, global, "THAWED")
 }
 
-fn change(arguments: &Common, global: &Global, state: &str) -> Outcome {
+fn change(arguments: &FreezerArguments, global: &GlobalOptions, state: &str) -> Outcome {
     let mut remote = global.connect()?;
     let setting = Setting { file: "freezer.state".to_owned(), value: state.to_owned() };
     each(&arguments.cgroups, |cgroup| {
@@ -80,7 +80,7 @@ fn change(arguments: &Common, global: &Global, state: &str) -> Outcome {
 }
 
 fn reach(
-    remote: &mut Remote,
+    remote: &mut EngineConnection,
     cgroup: &CgroupAddress,
     state: &str,
     timeout: Option<u32>,

@@ -7,15 +7,15 @@ use penfold_server::escape::unescape;
 use penfold_server::protocol::{FilesCall, ReadCall};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{Failure, Outcome, each};
 use crate::output;
-use crate::remote::{Global, Remote};
 use crate::verbs::EXIT_STATUS;
 
 /// Reads control files of a cgroup.
 ///
-/// One FILE is written as it is; of several, and of all that can be read when none is named, each line has the file's
-/// name before it. The address may also end in the file's name.
+/// The content of one FILE is printed as it is. Without FILE, all readable files are printed. Of several files, each
+/// line begins with the file's name. The address may also end in the file's name.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -25,21 +25,21 @@ Examples:
   penfold get --json /build
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct CatArguments {
     /// As one JSON document: the contents by the files' names.
     #[arg(long)]
     json: bool,
 
-    /// Which cgroup: [HIERARCHY:]/path.
+    /// The cgroup: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: CgroupAddress,
 
-    /// Which control files.
+    /// The control files.
     #[arg(value_name = "FILE")]
     files: Vec<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &CatArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     let (cgroup, files) = named(&mut remote, arguments)?;
     let one = files.len() == 1;
@@ -63,13 +63,20 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
 }
 
 /// The content of a control file, escaped as the socket gives it.
-pub(crate) fn read(remote: &mut Remote, cgroup: &CgroupAddress, file: &str) -> Result<String, Failure> {
+pub(crate) fn read(
+    remote: &mut EngineConnection,
+    cgroup: &CgroupAddress,
+    file: &str,
+) -> Result<String, Failure> {
     let call = ReadCall { cgroup: cgroup.0.clone(), file: file.to_owned() };
     Ok(remote.call(&call)?.content)
 }
 
-/// The files that are meant: those named, the one that ends the address, or all that can be read.
-fn named(remote: &mut Remote, arguments: &Arguments) -> Result<(CgroupAddress, Vec<String>), Failure> {
+/// The cgroup and its files to read: those named, the one at the end of the address, or all readable ones.
+fn named(
+    remote: &mut EngineConnection,
+    arguments: &CatArguments,
+) -> Result<(CgroupAddress, Vec<String>), Failure> {
     let cgroup = &arguments.cgroup;
     if !arguments.files.is_empty() {
         return Ok((cgroup.clone(), arguments.files.clone()));

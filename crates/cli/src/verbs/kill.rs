@@ -6,13 +6,13 @@ use nix::sys::signal::Signal;
 use penfold_server::protocol::{KillCall, SignalCall};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Outcome, each};
 use crate::progress;
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
 /// Kills every process of a cgroup and of those below it, also those that are born meanwhile, and returns when all are
-/// dead. With --signal: sends a signal to every process.
+/// dead. With --signal, sends a signal to every process.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -21,7 +21,7 @@ Examples:
   penfold kill -s 10 /server
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct KillArguments {
     /// Sends this signal instead (a name, with or without SIG, or a number) to the processes of the cgroup alone.
     #[arg(short, long, value_parser = signal)]
     signal: Option<i32>,
@@ -30,11 +30,11 @@ pub(crate) struct Arguments {
     #[arg(short, long, requires = "signal")]
     recursive: bool,
 
-    /// Says how many processes there were.
+    /// Prints how many processes there were.
     #[arg(short, long)]
     verbose: bool,
 
-    /// Whose processes: [HIERARCHY:]/path.
+    /// The cgroups: [HIERARCHY:]/path.
     #[arg(required = true, value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }
@@ -48,7 +48,7 @@ fn signal(text: &str) -> Result<i32, String> {
     Signal::from_str(&name).map(|signal| signal as i32).map_err(|_| "no such signal".to_owned())
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &KillArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     each(&arguments.cgroups, |cgroup| {
         let there = if let Some(signal) = arguments.signal {

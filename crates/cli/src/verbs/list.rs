@@ -1,12 +1,12 @@
 //! `penfold ls`.
 
-use penfold_server::protocol::{Cgroup, File, FilesCall, ListCall};
+use penfold_server::protocol::{CgroupInfo, ControlFileInfo, FilesCall, ListCall};
 use serde::Serialize;
 
 use crate::address::{self, CgroupAddress};
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{Failure, Outcome, each};
-use crate::output::{self, Table, mode};
-use crate::remote::{Global, Remote};
+use crate::output::{self, TextTable, mode};
 use crate::verbs::EXIT_STATUS;
 
 /// Lists the cgroups directly below an address, and with -a the control files.
@@ -20,7 +20,7 @@ Examples:
   penfold ls -R --json /
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct LsArguments {
     /// Mode, owner, members and children of each.
     #[arg(short, long)]
     long: bool,
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     #[arg(short = 'R', long)]
     recursive: bool,
 
-    /// The cgroup itself instead of what is below it.
+    /// The cgroup itself instead of the cgroups below it.
     #[arg(short, long, conflicts_with = "recursive")]
     directory: bool,
 
@@ -41,23 +41,23 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
 
-    /// Below what: [HIERARCHY:]/path.
+    /// The cgroups above those to list: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }
 
-/// One address with what is below it.
+/// One address with the cgroups below it, and its files.
 #[derive(Debug, Serialize)]
 struct Listing {
     address: String,
-    cgroups: Vec<Cgroup>,
+    cgroups: Vec<CgroupInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<Vec<File>>,
+    files: Option<Vec<ControlFileInfo>>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &LsArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
-    let addresses = address::or_all(&mut remote, &arguments.cgroups)?;
+    let addresses = address::or_all_roots(&mut remote, &arguments.cgroups)?;
     let several = addresses.len() > 1 || arguments.cgroups.is_empty();
     let mut listings = Vec::new();
     let mut first = true;
@@ -78,7 +78,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(outcome)
 }
 
-fn listing(remote: &mut Remote, arguments: &Arguments, address: &CgroupAddress) -> Result<Listing, Failure> {
+fn listing(
+    remote: &mut EngineConnection,
+    arguments: &LsArguments,
+    address: &CgroupAddress,
+) -> Result<Listing, Failure> {
     let depth = match (arguments.directory, arguments.recursive) {
         (true, _) => Some(0),
         (false, true) => None,
@@ -95,8 +99,8 @@ fn listing(remote: &mut Remote, arguments: &Arguments, address: &CgroupAddress) 
     Ok(Listing { address: address.0.clone(), cgroups, files })
 }
 
-fn text(arguments: &Arguments, listing: &Listing) -> String {
-    let name = |one: &Cgroup| {
+fn text(arguments: &LsArguments, listing: &Listing) -> String {
+    let name = |one: &CgroupInfo| {
         if arguments.recursive || arguments.directory {
             one.path.clone()
         } else {
@@ -108,7 +112,7 @@ fn text(arguments: &Arguments, listing: &Listing) -> String {
         let names = listing.cgroups.iter().map(|one| format!("{}\n", name(one)));
         return names.chain(files.map(|file| format!("{}\n", file.name))).collect();
     }
-    let mut table = Table::new(&["MODE", ">UID", ">GID", ">TASKS", ">CHILDREN", "NAME"]);
+    let mut table = TextTable::new(&["MODE", ">UID", ">GID", ">TASKS", ">CHILDREN", "NAME"]);
     for one in &listing.cgroups {
         let owner = &one.owner;
         let numbers = [owner.uid, owner.gid, one.tasks, one.children].map(|number| number.to_string());

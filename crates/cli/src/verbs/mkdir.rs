@@ -5,8 +5,8 @@ use penfold_linux::proc::TaskStatus;
 use penfold_server::protocol::MkdirCall;
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Outcome, each};
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
 /// Makes cgroups.
@@ -20,16 +20,16 @@ Examples:
   penfold mkdir -m 700 freezer:/private
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
-    /// Makes what is missing above as well, and takes what is there already.
+pub(crate) struct MkdirArguments {
+    /// Makes missing cgroups above as well, and accepts cgroups that exist already.
     #[arg(short, long)]
     parents: bool,
 
-    /// The permissions, in octal digits, from which no umask is taken off.
+    /// The permissions in octal digits. The umask does not reduce them.
     #[arg(short, long, value_parser = octal)]
     mode: Option<u32>,
 
-    /// What to make: [HIERARCHY:]/path.
+    /// The cgroups to make: [HIERARCHY:]/path.
     #[arg(required = true, value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }
@@ -40,13 +40,13 @@ pub(crate) fn octal(text: &str) -> Result<u32, String> {
     mode.ok_or_else(|| "permissions are octal digits, such as 755".to_owned())
 }
 
-/// The permissions of a new directory without a word of the user's: what the umask leaves.
+/// The permissions of a new directory for which the user gives none: all that the umask leaves.
 pub(crate) fn by_umask() -> u32 {
     let own = TaskStatus::read(Tid(std::process::id().cast_signed()));
     0o777 & !own.map_or(0o022, |process| process.umask)
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &MkdirArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     let mode = arguments.mode.unwrap_or_else(by_umask);
     each(&arguments.cgroups, |cgroup| {

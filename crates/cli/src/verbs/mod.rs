@@ -1,4 +1,4 @@
-//! The verbs that ask a daemon: one file each.
+//! The verbs that work on a daemon's engine, one file each.
 
 pub(crate) mod attach;
 pub(crate) mod events;
@@ -19,7 +19,7 @@ pub(crate) mod set;
 pub(crate) mod top;
 pub(crate) mod tree;
 
-/// What the manual of every verb of this kind says of its exit status.
+/// The exit statuses of these verbs, for their help and manual pages.
 pub(crate) const EXIT_STATUS: &str = "\
 Exit status:
   0    everything was done

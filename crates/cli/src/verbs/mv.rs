@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use penfold_server::protocol::RenameCall;
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Failure, Outcome};
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
 /// Gives a cgroup another name, in the same directory.
 ///
-/// A cgroup can't move to another parent, as in Linux: its limits would be others.
+/// A cgroup can't move to another parent, as in Linux: other limits would hold for it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -19,17 +19,17 @@ Examples:
   penfold mv pids:/a pids:/b
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
-    /// Which cgroup: [HIERARCHY:]/path.
+pub(crate) struct MvArguments {
+    /// The cgroup: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: CgroupAddress,
 
-    /// Its new name, or its new address, which must have the same parent.
+    /// The new name, or the new address, which must have the same parent.
     #[arg(value_name = "NAME|ADDRESS")]
     name: String,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &MvArguments, global: &GlobalOptions) -> Outcome {
     let name = new_name(&arguments.cgroup, &arguments.name)?;
     let call = RenameCall { cgroup: arguments.cgroup.0.clone(), name };
     global.connect()?.call(&call).map_err(|failure| failure.of(&arguments.cgroup))?;
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
 fn new_name(cgroup: &CgroupAddress, wanted: &str) -> Result<String, Failure> {
     let Some((parent, name)) = wanted.rsplit_once('/') else { return Ok(wanted.to_owned()) };
     let old = cgroup.split_last().map(|(parent, _)| parent.0);
-    // whichever way a root is written
+    // a root is written with or without its slash
     let same = old.is_some_and(|old| old.trim_end_matches('/') == parent.trim_end_matches('/'));
     if same {
         return Ok(name.to_owned());

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use penfold_server::protocol::{HierarchiesCall, SubsystemsCall};
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::Outcome;
-use crate::output::{self, Table};
-use crate::remote::Global;
+use crate::output::{self, TextTable};
 use crate::verbs::EXIT_STATUS;
 
 /// Lists the subsystems (controllers) that are loaded, and the hierarchy that each is bound to.
 ///
-/// Hierarchy 0 is the one of those that are not bound.
+/// Hierarchy 0 is that of subsystems that are not bound.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct SubsystemsArguments {
@@ -20,7 +20,7 @@ pub(crate) struct SubsystemsArguments {
     json: bool,
 }
 
-/// Lists the hierarchies: those that are mounted, and those that are not but have cgroups still.
+/// Lists the hierarchies: those that are mounted, and those that are unmounted but still have cgroups.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct HierarchiesArguments {
@@ -29,13 +29,13 @@ pub(crate) struct HierarchiesArguments {
     json: bool,
 }
 
-pub(crate) fn subsystems(arguments: &SubsystemsArguments, global: &Global) -> Outcome {
+pub(crate) fn subsystems(arguments: &SubsystemsArguments, global: &GlobalOptions) -> Outcome {
     let all = global.connect()?.call(&SubsystemsCall {})?.subsystems;
     if arguments.json {
         output::json(&all)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new(&["SUBSYSTEM", ">HIERARCHY", ">CGROUPS"]);
+    let mut table = TextTable::new(&["SUBSYSTEM", ">HIERARCHY", ">CGROUPS"]);
     for one in all {
         table.row([one.name, one.hierarchy.to_string(), one.cgroups.to_string()]);
     }
@@ -43,13 +43,13 @@ pub(crate) fn subsystems(arguments: &SubsystemsArguments, global: &Global) -> Ou
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn hierarchies(arguments: &HierarchiesArguments, global: &Global) -> Outcome {
+pub(crate) fn hierarchies(arguments: &HierarchiesArguments, global: &GlobalOptions) -> Outcome {
     let all = global.connect()?.call(&HierarchiesCall {})?.hierarchies;
     if arguments.json {
         output::json(&all)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new(&[">ID", "NAME", ">MOUNTS", ">CGROUPS", "SUBSYSTEMS", "OPTIONS"]);
+    let mut table = TextTable::new(&[">ID", "NAME", ">MOUNTS", ">CGROUPS", "SUBSYSTEMS", "OPTIONS"]);
     let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     for one in all {
         let [id, mounts, cgroups] = [one.id, one.mounts, one.cgroups].map(|number| number.to_string());

@@ -4,15 +4,15 @@ use nix::unistd::{Group, User};
 use penfold_server::protocol::{FilesCall, SetOwnerCall};
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{Failure, Outcome, each};
-use crate::remote::{Global, Remote};
 use crate::verbs::EXIT_STATUS;
 use crate::verbs::mkdir::octal;
 
 /// Gives a cgroup to another user or group: its directory, control files of it, or all with -a.
 ///
-/// To give somebody a cgroup to work in: chown -a. Who owns the directory can make cgroups below; who may write
-/// cgroup.procs can move processes in; who may write a control file sets it.
+/// Use chown -a to give a user a cgroup to work in. The owner of the directory can make cgroups below. A user who may
+/// write cgroup.procs can move processes in, and a user who may write a control file can set it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -26,7 +26,7 @@ pub(crate) struct ChownArguments {
     owner: (Option<u32>, Option<u32>),
 
     #[command(flatten)]
-    target: Target,
+    target: OwnerTarget,
 }
 
 /// Changes the permissions of a cgroup: of its directory, of control files of it, or of all with -a.
@@ -43,25 +43,25 @@ pub(crate) struct ChmodArguments {
     mode: u32,
 
     #[command(flatten)]
-    target: Target,
+    target: OwnerTarget,
 }
 
 #[derive(Debug, clap::Args)]
-struct Target {
+struct OwnerTarget {
     /// The directory and every control file in it.
     #[arg(short, long, conflicts_with = "files")]
     all: bool,
 
-    /// Which cgroup: [HIERARCHY:]/path.
+    /// The cgroup: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: CgroupAddress,
 
-    /// Which of its control files; without, the directory itself.
+    /// Control files of the cgroup. The default is the directory itself.
     #[arg(value_name = "FILE")]
     files: Vec<String>,
 }
 
-/// `USER[:GROUP]` by name or number; either may be left out.
+/// Parses `USER[:GROUP]`, by name or number, into uid and gid. Either may be left out.
 pub(crate) fn owner(text: &str) -> Result<(Option<u32>, Option<u32>), String> {
     let (user, group) = text.split_once(':').unwrap_or((text, ""));
     let named = |name: &str| User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
@@ -81,19 +81,19 @@ fn id(text: &str, named: impl Fn(&str) -> Option<u32>) -> Result<Option<u32>, ()
     }
 }
 
-pub(crate) fn chown(arguments: &ChownArguments, global: &Global) -> Outcome {
+pub(crate) fn chown(arguments: &ChownArguments, global: &GlobalOptions) -> Outcome {
     let (uid, gid) = arguments.owner;
     let change =
         SetOwnerCall { uid: uid.map(Into::into), gid: gid.map(Into::into), ..SetOwnerCall::default() };
     apply(&mut global.connect()?, &arguments.target, &change)
 }
 
-pub(crate) fn chmod(arguments: &ChmodArguments, global: &Global) -> Outcome {
+pub(crate) fn chmod(arguments: &ChmodArguments, global: &GlobalOptions) -> Outcome {
     let change = SetOwnerCall { mode: Some(arguments.mode.into()), ..SetOwnerCall::default() };
     apply(&mut global.connect()?, &arguments.target, &change)
 }
 
-fn apply(remote: &mut Remote, target: &Target, change: &SetOwnerCall) -> Outcome {
+fn apply(remote: &mut EngineConnection, target: &OwnerTarget, change: &SetOwnerCall) -> Outcome {
     let cgroup = &target.cgroup;
     let mut names: Vec<Option<String>> = target.files.iter().cloned().map(Some).collect();
     if names.is_empty() {
@@ -102,19 +102,19 @@ fn apply(remote: &mut Remote, target: &Target, change: &SetOwnerCall) -> Outcome
             let files = files.map_err(|failure: Failure| failure.of(cgroup))?.files;
             names.extend(files.into_iter().map(|file| Some(file.name)));
         }
-        // last: whoever gives it away may be let into the files no more
+        // the directory is last: a caller who gives it away may have no access to the files any more
         names.push(None);
     }
     let shown = |name: &Option<String>| name.as_ref().map_or(cgroup.clone(), |name| cgroup.child(name));
-    each(names.iter().map(|name| Item(shown(name), name)), |Item(_, file)| {
+    each(names.iter().map(|name| OwnedItem(shown(name), name)), |OwnedItem(_, file)| {
         let call = SetOwnerCall { cgroup: cgroup.0.clone(), file: (*file).clone(), ..change.clone() };
         remote.call(&call).map(drop)
     })
 }
 
-struct Item<'a>(CgroupAddress, &'a Option<String>);
+struct OwnedItem<'a>(CgroupAddress, &'a Option<String>);
 
-impl std::fmt::Display for Item<'_> {
+impl std::fmt::Display for OwnedItem<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }

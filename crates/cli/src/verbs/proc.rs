@@ -6,12 +6,12 @@ use penfold_server::escape::unescape;
 use penfold_server::protocol::ProcCall;
 use serde_json::json;
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Failure, Outcome};
 use crate::output;
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
-/// Shows what the kernel shows in /proc/cgroups, /proc/PID/cgroup and /proc/PID/cpuset, of penfold's own cgroups.
+/// Shows /proc/cgroups, /proc/PID/cgroup and /proc/PID/cpuset in the kernel's format, for penfold's own cgroups.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -19,21 +19,21 @@ Examples:
   penfold proc cgroup $$
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct ProcArguments {
     /// As one JSON document: a list of lines, each a list of fields.
     #[arg(long)]
     json: bool,
 
-    /// Which of the three texts.
+    /// The text to show.
     #[arg(value_parser = ["cgroups", "cgroup", "cpuset"])]
     file: String,
 
-    /// Of which task; the caller's own without.
+    /// The task. The default is the caller's own.
     #[arg(value_name = "PID")]
     task: Option<i32>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &ProcArguments, global: &GlobalOptions) -> Outcome {
     let task = match (arguments.file.as_str(), arguments.task) {
         ("cgroups", Some(_)) => {
             return Err(Failure::own("proc cgroups: takes no PID; it is of the whole machine"));

@@ -1,16 +1,17 @@
 //! `penfold ps`.
 
-use penfold_server::protocol::{Task, TasksCall};
+use penfold_server::protocol::{TaskInfo, TasksCall};
 
 use crate::address::{self, CgroupAddress, path_of};
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Outcome, each};
-use crate::output::{self, Table};
-use crate::remote::Global;
+use crate::output::{self, TextTable};
 use crate::verbs::EXIT_STATUS;
 
 /// Lists the processes of a cgroup and of those below it.
 ///
-/// Without an address: of every hierarchy, without what is in its root and nowhere else. Numbers are those of the caller's pid namespace.
+/// Without an address: of every hierarchy, except for processes in its root. Pids are numbers of the caller's pid
+/// namespace.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -19,12 +20,12 @@ Examples:
   penfold ps --json /build
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct PsArguments {
     /// Every thread, not only processes.
     #[arg(short, long)]
     threads: bool,
 
-    /// Only the cgroup's own, without those below it.
+    /// Only the cgroup's own processes, not those of cgroups below.
     #[arg(short = '1', long)]
     own: bool,
 
@@ -32,14 +33,14 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
 
-    /// Whose: [HIERARCHY:]/path.
+    /// The cgroups: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &PsArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
-    let addresses = address::or_all(&mut remote, &arguments.cgroups)?;
+    let addresses = address::or_all_roots(&mut remote, &arguments.cgroups)?;
     let mut found = Vec::new();
     let outcome = each(&addresses, |address| {
         let call = TasksCall { cgroup: address.0.clone(), recursive: (!arguments.own).then_some(true) };
@@ -56,12 +57,12 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
         output::json(&found)?;
         return Ok(outcome);
     }
-    let mut table = Table::new(if arguments.threads {
+    let mut table = TextTable::new(if arguments.threads {
         &[">PID", ">TID", "COMMAND", "CGROUP"]
     } else {
         &[">PID", "COMMAND", "CGROUP"]
     });
-    for Task { task, process, command, cgroup } in found {
+    for TaskInfo { task, process, command, cgroup } in found {
         if arguments.threads {
             table.row([process.to_string(), task.to_string(), command, cgroup]);
         } else {
@@ -72,9 +73,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(outcome)
 }
 
-/// One of each process and cgroup: the leader where it is there, since its command name is the process's.
-fn processes(mut tasks: Vec<Task>) -> Vec<Task> {
-    let key = |task: &Task| (task.cgroup.clone(), task.process, task.task != task.process);
+/// One task of each process in each cgroup: the leader if it is there, since its command name is the process's.
+fn processes(mut tasks: Vec<TaskInfo>) -> Vec<TaskInfo> {
+    let key = |task: &TaskInfo| (task.cgroup.clone(), task.process, task.task != task.process);
     tasks.sort_by_key(key);
     tasks.dedup_by(|later, first| (&later.cgroup, later.process) == (&first.cgroup, first.process));
     tasks
@@ -85,8 +86,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_listed_once_in_each_cgroup_that_has_a_thread_of_it() {
-        let task = |task, process, command: &str, cgroup: &str| Task {
+    fn process_is_listed_once_in_each_of_its_cgroups() {
+        let task = |task, process, command: &str, cgroup: &str| TaskInfo {
             task,
             process,
             command: command.into(),

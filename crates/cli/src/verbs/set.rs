@@ -4,15 +4,15 @@ use penfold_server::escape::escape;
 use penfold_server::protocol::WriteCall;
 
 use crate::address::CgroupAddress;
+use crate::engine_connection::{EngineConnection, GlobalOptions};
 use crate::failure::{Failure, Outcome, each};
-use crate::remote::{Global, Remote};
 use crate::settings::Setting;
 use crate::verbs::EXIT_STATUS;
 
 /// Writes control files of a cgroup, one after the other in the order given.
 ///
-/// Each is one write of VALUE and a newline, as of `echo VALUE > FILE`. One that is refused changes nothing, and does
-/// not keep the others from being tried.
+/// Each setting is one write of VALUE and a newline, as of `echo VALUE > FILE`. A write that is refused changes
+/// nothing, and the others are tried all the same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -21,23 +21,27 @@ Examples:
   penfold write freezer:/build freezer.state=FROZEN
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
-    /// Which cgroup: [HIERARCHY:]/path.
+pub(crate) struct SetArguments {
+    /// The cgroup: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroup: CgroupAddress,
 
-    /// What to write into which control file.
+    /// The control files and the values to write into them.
     #[arg(required = true, value_name = "FILE=VALUE")]
     settings: Vec<Setting>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &SetArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     each(&arguments.settings, |setting| write(&mut remote, &arguments.cgroup, setting))
 }
 
-/// Writes a value as `echo` does: an empty one is a write too.
-pub(crate) fn write(remote: &mut Remote, cgroup: &CgroupAddress, setting: &Setting) -> Result<(), Failure> {
+/// Writes a value and a newline, as `echo` does: so an empty value is a write too.
+pub(crate) fn write(
+    remote: &mut EngineConnection,
+    cgroup: &CgroupAddress,
+    setting: &Setting,
+) -> Result<(), Failure> {
     let content = escape(format!("{}\n", setting.value).as_bytes());
     remote.call(&WriteCall { cgroup: cgroup.0.clone(), file: setting.file.clone(), content })?;
     Ok(())

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use penfold_server::protocol::{Cgroup, ListCall};
+use penfold_server::protocol::{CgroupInfo, ListCall};
 
 use crate::address::{self, CgroupAddress};
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Outcome, each};
 use crate::output;
-use crate::remote::Global;
 use crate::verbs::EXIT_STATUS;
 
 /// Shows cgroups as a tree, with the number of tasks in each.
@@ -20,8 +20,8 @@ Examples:
   penfold tree -L 2 pids:/ci
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
-    /// How many levels below the address to show.
+pub(crate) struct TreeArguments {
+    /// The number of levels to show below the address.
     #[arg(short = 'L', long, value_name = "LEVELS", value_parser = clap::value_parser!(i64).range(0..))]
     level: Option<i64>,
 
@@ -29,14 +29,14 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
 
-    /// From where: [HIERARCHY:]/path.
+    /// The cgroups at the top: [HIERARCHY:]/path.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
+pub(crate) fn run(arguments: &TreeArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
-    let addresses = address::or_all(&mut remote, &arguments.cgroups)?;
+    let addresses = address::or_all_roots(&mut remote, &arguments.cgroups)?;
     let mut trees = Vec::new();
     let outcome = each(&addresses, |address| {
         let recursive = arguments.level.is_none().then_some(true);
@@ -54,17 +54,17 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(outcome)
 }
 
-fn depth(cgroup: &Cgroup) -> usize {
+fn depth(cgroup: &CgroupInfo) -> usize {
     cgroup.path.split('/').filter(|name| !name.is_empty()).count()
 }
 
-/// A line for each cgroup, which come each before its children.
-fn draw(address: &str, cgroups: &[Cgroup]) -> String {
+/// A line for each cgroup. Each cgroup must come before its children.
+fn draw(address: &str, cgroups: &[CgroupInfo]) -> String {
     let Some((top, below)) = cgroups.split_first() else { return String::new() };
     let mut text = format!("{address}{}\n", members(top));
     let base = depth(top) + 1;
     let lasts = lasts(below);
-    // whether the line above, of each level, was the last of its directory
+    // for each level, whether its last line was the last of its directory
     let mut ended: Vec<bool> = Vec::new();
     for (one, last) in below.iter().zip(lasts) {
         ended.truncate(depth(one) - base);
@@ -79,8 +79,8 @@ fn draw(address: &str, cgroups: &[Cgroup]) -> String {
     text
 }
 
-/// For each cgroup, whether no other of the same parent follows.
-fn lasts(cgroups: &[Cgroup]) -> Vec<bool> {
+/// For each cgroup, whether it is the last one of its parent.
+fn lasts(cgroups: &[CgroupInfo]) -> Vec<bool> {
     let mut lasts = vec![false; cgroups.len()];
     // levels at which a later line continues the same directory
     let mut open: Vec<bool> = Vec::new();
@@ -93,7 +93,7 @@ fn lasts(cgroups: &[Cgroup]) -> Vec<bool> {
     lasts
 }
 
-fn members(cgroup: &Cgroup) -> String {
+fn members(cgroup: &CgroupInfo) -> String {
     match cgroup.tasks {
         0 => String::new(),
         1 => " (1 task)".to_owned(),
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_tree_is_drawn_with_its_branches() {
-        let one = |path: &str, tasks| Cgroup { path: path.into(), tasks, ..Cgroup::default() };
+        let one = |path: &str, tasks| CgroupInfo { path: path.into(), tasks, ..CgroupInfo::default() };
         let all = [one("/", 0), one("/a", 1), one("/a/b", 0), one("/a/b/c", 2), one("/a/d", 0), one("/e", 0)];
         let expected = "\
 pids:/

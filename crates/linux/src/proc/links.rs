@@ -16,13 +16,13 @@ pub fn owner_of(task: Tid) -> Option<(u32, u32)> {
     fs::metadata(format!("/proc/{task}")).ok().map(|directory| (directory.uid(), directory.gid()))
 }
 
-/// Device and inode of a task's root directory: equal for tasks with the same one. `None` also where this process may not
-/// look at the task (`PTRACE_MODE_READ`).
+/// Device and inode of a task's root directory, equal for tasks with the same one. `None` also where this process may
+/// not look at the task (`PTRACE_MODE_READ`).
 pub fn root_of(task: Tid) -> Option<(u64, u64)> {
     fs::metadata(format!("/proc/{task}/root/")).ok().map(|root| (root.dev(), root.ino()))
 }
 
-/// A task's working directory, held open as `O_PATH`, also when it can't be reached by a path of this process.
+/// A task's working directory, held open as `O_PATH`, also where no path of this process leads to it.
 ///
 /// # Errors
 /// `ENOENT` or `ESRCH` when the task is gone, `EACCES` where this process may not look at it.
@@ -31,13 +31,14 @@ pub fn open_working_directory(task: Tid) -> Result<OwnedFd, Errno> {
     nix::fcntl::open(format!("/proc/{task}/cwd").as_str(), flags, Mode::empty())
 }
 
-/// A path that leads to an open file of this process: also for a child between fork and exec, which has it open under
-/// the same number.
+/// A path that leads to an open file of this process. It is also valid in a child between fork and exec, which has the
+/// file open under the same number.
 pub fn descriptor_path(file: BorrowedFd<'_>) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
-/// The descriptors of a task that are sockets, found one by one: each can be closed, or be another file, when it is used.
+/// The descriptors of a task that are sockets, found one by one. Each can be closed, or be another file, when it is
+/// used.
 ///
 /// # Errors
 /// `ESRCH` when the task is gone or this process may not look at it.

@@ -1,4 +1,4 @@
-//! `/proc/PID/maps`: where a process has code.
+//! `/proc/PID/maps`: the code in a process's memory.
 
 use penfold_core::Tid;
 

@@ -1,26 +1,26 @@
 //! The one reader of `/proc`, for this crate, the server and the program.
 //!
-//! Each file of `/proc` has one parser here, with typed results; nothing else in these three crates opens a file below
-//! `/proc`, and `tests/proc_readers.rs` fails if something does. The modules and the preloaded library can't depend on
-//! this crate and have a reader of their own.
+//! Each file of `/proc` has one parser here, with typed results. No other source of these three crates opens a file
+//! below `/proc`: `tests/proc_readers.rs` would fail. The modules and the preloaded library can't depend on this crate
+//! and have readers of their own.
 //!
 //! # What an answer means
 //!
 //! - Task numbers are those of the pid namespace of the mounted `/proc`, which is this process's own.
-//! - A number can be reused as soon as the task is reaped. Every answer may thus be about another task by the time it is
-//!   used. Two exceptions: a traced task keeps its number until its tracer reaps it, and a number together with its
+//! - A number can be reused as soon as the task is reaped. So every answer may be about another task by the time it is
+//!   used. Two exceptions: a traced task keeps its number until its tracer reaps it. A number together with its
 //!   [`start_time`] names one task for ever.
-//! - Each function reads its file once. Facts from two calls can be of two moments.
-//! - `None` means that the task does not exist (any more), that this process may not read the file (another user's task
-//!   under `hidepid` or without `PTRACE_MODE_READ`), or that the kernel is too old for the fact. Where a caller has to
-//!   tell these apart, the function returns an errno.
-//! - A text that is no UTF-8 (a command name can hold any bytes) is read with replacement characters, never refused.
+//! - Facts from two calls can be of two moments.
+//! - `None` means that the task does not exist, that this process may not read the file, or that the kernel lacks the
+//!   fact. This process may not read a file of another user's task under `hidepid` or without `PTRACE_MODE_READ`. Where
+//!   a caller has to distinguish these cases, the function returns an errno.
+//! - Text that is no UTF-8, as a command name can be, is read with replacement characters and never refused.
 //!
 //! # Why not the crate `procfs`
 //!
-//! Its version 0.18 brings two more crates and does most of this, but `Status` fails as a whole where a command name is
-//! no UTF-8, and `MountInfos` where any mount point is: both are names that any user can choose. Also missing are
-//! `Seccomp_filters`, `Kthread`, `uid_map` and a choice of fields, where a listing reads the status of every task of the
+//! Its version 0.18 brings two more crates and does most of this. But its `Status` fails where a command name is no
+//! UTF-8, and its `MountInfos` where any mount point is: any user can choose such names. It lacks `Seccomp_filters`,
+//! `Kthread` and `uid_map`. It converts every field of a status, and a listing reads the status of every task of the
 //! machine.
 
 mod id_map;

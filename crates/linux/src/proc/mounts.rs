@@ -1,4 +1,4 @@
-//! `/proc/self/mountinfo`: what is mounted in this mount namespace.
+//! `/proc/self/mountinfo`: the mounts of this mount namespace.
 
 use std::ffi::OsString;
 use std::io;
@@ -8,8 +8,8 @@ use std::path::PathBuf;
 /// A mount. Names are bytes: any user who may mount chooses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountEntry {
-    /// Where, relative to the root of this process, as the kernel writes it: white space, backslash and `#` as a backslash
-    /// with three octal digits.
+    /// The mount point relative to the root of this process, as the kernel writes it. White space, backslash and `#`
+    /// are a backslash with three octal digits.
     pub escaped_mount_point: Vec<u8>,
     /// The type, with the subtype behind a point: `fuse.cgroup.pids`. Not escaped.
     pub filesystem: Vec<u8>,
@@ -19,8 +19,8 @@ pub struct MountEntry {
     pub read_only: bool,
 }
 
-/// All mounts that can be reached from the root of this process, the oldest first, so that of several on one mount point
-/// the last is visible. A line that can't be understood is left out.
+/// All mounts that can be reached from the root of this process, the oldest first. Of several on one mount point the
+/// last is visible. A line that can't be understood is left out.
 ///
 /// # Errors
 /// `ENOENT` where `/proc` is not mounted.
@@ -45,7 +45,7 @@ impl MountEntry {
         })
     }
 
-    /// Where, relative to the root of this process.
+    /// The mount point, relative to the root of this process.
     pub fn mount_point(&self) -> PathBuf {
         OsString::from_vec(unescape(&self.escaped_mount_point)).into()
     }

@@ -90,8 +90,8 @@ pub(crate) fn is_worker(task: Tid) -> bool {
     StatFile::of(task).and_then(|stat| stat.flags()).is_some_and(|flags| flags & PF_WORKER != 0)
 }
 
-/// The CPU time of a thread in user mode and in the kernel, in ticks of 1/100 s: sampled, so that only the proportion is
-/// worth something for a short time.
+/// The CPU time of a thread in user mode and in the kernel, in ticks of 1/100 s. Ticks are sampled: for a short time
+/// only their proportion means something.
 pub(crate) fn cpu_ticks(group: Tid, thread: Tid) -> Option<(u64, u64)> {
     StatFile::read(&format!("/proc/{group}/task/{thread}/stat"))?.cpu_ticks()
 }

@@ -9,7 +9,7 @@ const CAP_DAC_OVERRIDE: u64 = 1 << 1;
 const CAP_SYS_NICE: u64 = 1 << 23;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 
-/// What open(2) and mkdir(2) clear where the kernel does not show it (before Linux 4.7).
+/// The umask that is assumed where the kernel does not show it (before Linux 4.7).
 const USUAL_UMASK: u32 = 0o022;
 
 /// How a task's system calls are filtered: the field `Seccomp`.
@@ -29,7 +29,7 @@ pub enum SeccompMode {
 #[derive(Debug, Clone)]
 pub struct StatusFile {
     text: String,
-    /// Name and value of each line in `text`. Split once: a listing asks for eleven fields of every task.
+    /// Name and value of each line in `text`. Split once: a listing needs eleven fields of every task.
     fields: Vec<(Range<usize>, Range<usize>)>,
 }
 
@@ -132,8 +132,8 @@ impl StatusFile {
         Some(numbers.filter_map(|number| number.parse().ok()).collect())
     }
 
-    /// Whether the task is part of the kernel. Before Linux 6.8 by its having no memory, which does not tell it from a
-    /// zombie: of a zombie it is then `false`.
+    /// Whether the task is part of the kernel. Before Linux 6.8 a task without memory counts as one, unless it is a
+    /// zombie.
     pub fn is_kernel_thread(&self) -> Option<bool> {
         let memoryless = || Some(!self.is_exiting()? && self.field("VmSize").is_none());
         self.field("Kthread").map_or_else(memoryless, |value| Some(value == "1"))
@@ -195,7 +195,7 @@ impl StatusFile {
 pub struct TaskStatus {
     /// The task.
     pub task: Tid,
-    /// Its thread group.
+    /// The thread group.
     pub group: Tid,
     /// Real, effective, saved and file system user id.
     pub uids: [u32; 4],
@@ -207,11 +207,11 @@ pub struct TaskStatus {
     pub umask: u32,
     /// The effective capabilities, a bit each.
     pub capabilities: u64,
-    /// Its number in each pid namespace from this one inwards.
+    /// The number in each pid namespace from this one inwards.
     pub numbers: Vec<i32>,
-    /// Whether it is part of the kernel.
+    /// Whether the task is part of the kernel.
     pub kernel_thread: bool,
-    /// Whether it has ended and waits for its parent, or is about to vanish.
+    /// Whether the task has ended and waits for its parent, or is about to vanish.
     pub exiting: bool,
     /// The command name, at most 15 bytes.
     pub command: String,
@@ -251,7 +251,7 @@ pub(crate) fn has_no_filter(task: Tid) -> bool {
     StatusFile::read(task).and_then(|status| status.seccomp()) == Some(SeccompMode::Disabled)
 }
 
-/// The command name of a task as `/proc/PID/comm` has it, at most 15 bytes; empty where it can't be read.
+/// The command name of a task as in `/proc/PID/comm`, at most 15 bytes; empty where it can't be read.
 pub fn command_name(task: Tid) -> String {
     let name = super::text(&format!("/proc/{task}/comm")).unwrap_or_default();
     name.strip_suffix('\n').unwrap_or(&name).to_owned()

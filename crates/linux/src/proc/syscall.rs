@@ -1,12 +1,12 @@
-//! `/proc/PID/task/TID/syscall`: which system call a thread waits in.
+//! `/proc/PID/task/TID/syscall`: the system call in which a thread waits.
 
 use penfold_core::Tid;
 
-/// The number of the system call that a thread is blocked in, as its own processor interface counts; -1 when it is
-/// blocked outside of a call, as in a page fault. `None` when it runs or is about to, when it is gone, without
-/// `CONFIG_HAVE_ARCH_TRACEHOOK`, and where this process may not trace it.
+/// The number of the system call in which a thread is blocked, as its own processor interface counts. It is -1 when the
+/// thread is blocked outside of a call, as in a page fault.
 ///
-/// A thread that is not traced can have gone on since.
+/// `None` when the thread runs or is gone, and where this process may not trace it. A thread that is not traced can
+/// have gone on since.
 pub(crate) fn blocked_call(group: Tid, thread: Tid) -> Option<i64> {
     number_in(&super::text(&format!("/proc/{group}/task/{thread}/syscall"))?)
 }

@@ -1,11 +1,11 @@
 //! Files of `/proc` that are about no task: the boot, the load, a setting of the kernel.
 
-/// What `/proc/loadavg` says of tasks.
+/// The facts of `/proc/loadavg` about tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadAverage {
     /// How many tasks the machine has, in all pid namespaces.
     pub tasks: u64,
-    /// The number that was given to a task last in the pid namespace of `/proc`. It may be of a task that has ended.
+    /// The number that a task got last in the pid namespace of `/proc`. That task may have ended.
     pub last_pid: i32,
 }
 
@@ -26,7 +26,8 @@ pub fn boot_id() -> Option<String> {
     Some(super::text("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
-/// Whom Yama lets trace: 0 any process of the same user, 1 an ancestor, 2 root, 3 nobody. `None` without Yama.
+/// The processes that may trace under Yama: 0 any of the same user, 1 an ancestor, 2 root's, 3 none. `None` without
+/// Yama.
 pub(crate) fn yama_ptrace_scope() -> Option<u32> {
     super::text("/proc/sys/kernel/yama/ptrace_scope")?.trim().parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Which tasks there are: the numbers below `/proc` and `/proc/PID/task`, and `/proc/PID/task/TID/children`.
+//! The tasks that exist: the numbers below `/proc` and `/proc/PID/task`, and `/proc/PID/task/TID/children`.
 
 use std::fmt::Display;
 use std::fs;
@@ -25,8 +25,8 @@ pub fn all_tasks() -> Vec<Tid> {
     tasks
 }
 
-/// The threads of a process, the leader first; `None` when the process has been reaped. The number of another thread gives
-/// the threads of its process too, that one first. A thread can be left out while another one ends.
+/// The threads of a process, the leader first; `None` when the process has been reaped. The number of another thread
+/// gives the threads of its process too, that one first. A thread can be left out while another one ends.
 pub fn threads_of(pid: Tid) -> Option<Vec<Tid>> {
     let mut threads: Vec<Tid> = numbers(&format!("/proc/{pid}/task")).ok()?.map(Tid).collect();
     threads.sort_by_key(|thread| *thread != pid);
@@ -52,8 +52,8 @@ pub(crate) fn children_of(pid: Tid, thread: Tid) -> Vec<Tid> {
 pub fn children_of_process(pid: Tid) -> Vec<Tid> {
     let threads = threads_of(pid).unwrap_or_default();
     let lists: Option<Vec<Vec<Tid>>> = threads.iter().map(|thread| listed_children(pid, *thread)).collect();
-    // a kernel without the lists, or a thread that has just ended: another one has its children now, and its list may
-    // have been read before
+    // no lists in this kernel, or a thread that has just ended: its children are on another list, which may have been
+    // read before
     lists.map_or_else(|| children_by_parent(pid), |lists| lists.concat())
 }
 

@@ -9,20 +9,20 @@ use std::thread::{self, JoinHandle};
 
 use penfold_core::{CgroupId, Errno, Tid, control_file::FileId};
 use penfold_module::loader::Controller;
+use penfold_testkit::{SimWorld, c_module};
 
-use super::compile::module;
-use super::world::{World, is_mapped};
+use super::account::{Modules as _, is_mapped};
 
 const ROUNDS: usize = 200;
 
-struct RaceState {
-    world: Mutex<World>,
+struct Shared {
+    world: Mutex<SimWorld>,
     ends: AtomicBool,
     /// The number of operations of all threads, which shows that they make progress.
     done: AtomicU64,
 }
 
-fn every_now(shared: &Arc<RaceState>, mut act: impl FnMut(&mut World) + Send + 'static) -> JoinHandle<()> {
+fn every_now(shared: &Arc<Shared>, mut act: impl FnMut(&mut SimWorld) + Send + 'static) -> JoinHandle<()> {
     let shared = Arc::clone(shared);
     thread::spawn(move || {
         while !shared.ends.load(Ordering::Relaxed) {
@@ -34,10 +34,10 @@ fn every_now(shared: &Arc<RaceState>, mut act: impl FnMut(&mut World) + Send + '
 }
 
 /// Checks the module's counts: forks without exits are the living tasks.
-fn check(world: &mut World, top: CgroupId) {
-    let told = world.told_right(top, "witness");
+fn check(world: &mut SimWorld, top: CgroupId) {
+    let told = world.sound_account(top, "witness");
     assert_eq!(told["forks"] - told["exits"], world.host.tids().len() as u64);
-    let usage = world.read(top, "witness.usage").unwrap();
+    let usage = world.read(top, "witness.usage");
     assert_eq!(usage, format!("{}\n", world.host.tids().len()));
 }
 
@@ -45,20 +45,17 @@ fn check(world: &mut World, top: CgroupId) {
 fn unload_races_with_forks_exits_attaches_and_reads() {
     let macros =
         [("FORKS", ""), ("EXITS", ""), ("VETO", ""), ("MOVES", ""), ("KEEP", ""), ("BIND", ""), ("RULE", "")];
-    let file = module("witness", &macros);
-    let mut world = World::new();
-    let elsewhere = world.mount("none,name=elsewhere").unwrap();
-    let groups: Vec<CgroupId> = (0..8).map(|g| world.mkdir(elsewhere, &format!("g{g}")).unwrap()).collect();
-    let top = world.mount("none,name=here").unwrap();
+    let file = c_module("witness", &macros);
+    let mut world = SimWorld::new();
+    let elsewhere = world.mount("none,name=elsewhere");
+    let groups: Vec<CgroupId> = (0..8).map(|g| world.mkdir(elsewhere, format!("g{g}"))).collect();
+    let top = world.mount("none,name=here");
     for _ in 0..200 {
         world.spawn();
     }
-    let shared = Arc::new(RaceState {
-        world: Mutex::new(world),
-        ends: AtomicBool::new(false),
-        done: AtomicU64::new(0),
-    });
-    let nth = |world: &World, number: usize| -> Tid {
+    let shared =
+        Arc::new(Shared { world: Mutex::new(world), ends: AtomicBool::new(false), done: AtomicU64::new(0) });
+    let nth = |world: &SimWorld, number: usize| -> Tid {
         let tasks = world.host.tids();
         tasks[number % tasks.len()]
     };
@@ -68,7 +65,7 @@ fn unload_races_with_forks_exits_attaches_and_reads() {
             forks += 1;
             if world.host.tids().len() < 400 {
                 let parent = nth(world, forks * 7);
-                world.fork(parent).unwrap();
+                world.fork(parent);
             }
         }),
         every_now(&shared, move |world| {
@@ -81,7 +78,7 @@ fn unload_races_with_forks_exits_attaches_and_reads() {
         every_now(&shared, move |world| {
             moves += 1;
             let task = nth(world, moves * 5);
-            world.attach(groups[moves % groups.len()], task).unwrap();
+            world.attach(groups[moves % groups.len()], task);
         }),
         {
             // keeps the files that it has opened, over loads and unloads
@@ -92,14 +89,11 @@ fn unload_races_with_forks_exits_attaches_and_reads() {
                 {
                     opened.push(file);
                 }
-                let World { engine, host, root } = world;
-                let live = engine.find_file(top, "witness.told");
+                let live = world.engine.find_file(top, "witness.told");
                 for &file in opened.iter().rev().take(3) {
-                    match engine.session(host, root).read(top, file) {
+                    match world.try_read_opened(top, file) {
                         Ok(text) => assert!(live == Some(file) && text.starts_with(b"states ")),
-                        Err(error) => {
-                            assert!(live != Some(file) && error.errno() == Errno::ENODEV, "{error}");
-                        }
+                        Err(errno) => assert!(live != Some(file) && errno == Errno::ENODEV, "{errno}"),
                     }
                 }
             })
@@ -108,16 +102,12 @@ fn unload_races_with_forks_exits_attaches_and_reads() {
     for round in 0..ROUNDS {
         let controller = Controller::open(file.path()).unwrap();
         let lock = || shared.world.lock().expect("no thread has panicked");
-        {
-            let World { engine, host, .. } = &mut *lock();
-            engine.load(host, controller).unwrap();
-        }
+        lock().load(controller);
         thread::yield_now();
         let seen = shared.done.load(Ordering::Relaxed);
         {
             let mut world = lock();
-            let World { engine, host, root } = &mut *world;
-            engine.session(host, root).remount(top, "witness").unwrap();
+            world.remount(top, "witness");
             check(&mut world, top);
         }
         // some of the other threads get their turn while the module is bound
@@ -127,12 +117,11 @@ fn unload_races_with_forks_exits_attaches_and_reads() {
         {
             let mut world = lock();
             check(&mut world, top);
-            assert_eq!(world.unload("witness"), Err(Errno::EBUSY));
-            let World { engine, host, root } = &mut *world;
-            engine.session(host, root).remount(top, "name=here").unwrap();
+            assert_eq!(world.try_unload("witness"), Err(Errno::EBUSY));
+            world.remount(top, "name=here");
         }
         thread::yield_now();
-        lock().unload("witness").unwrap_or_else(|errno| panic!("round {round}: {errno}"));
+        lock().try_unload("witness").unwrap_or_else(|errno| panic!("round {round}: {errno}"));
         assert!(!is_mapped(file.path()));
     }
     shared.ends.store(true, Ordering::Relaxed);

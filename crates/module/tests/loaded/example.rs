@@ -1,24 +1,24 @@
 //! The controller in C on the crate's front page does what its first line says.
 
 use penfold_core::Errno;
+use penfold_testkit::{SimWorld, c_module};
 
-use super::compile::module;
-use super::world::World;
+use super::account::Modules as _;
 
 #[test]
 fn example_of_the_front_page_limits_forks() {
-    let file = module("example", &[]);
-    let mut world = World::new();
+    let file = c_module("example", &[]);
+    let mut world = SimWorld::new();
     let task = world.spawn();
-    world.load(file.path());
-    let top = world.mount("forkbudget").unwrap();
-    let group = world.mkdir(top, "group").unwrap();
-    world.attach(group, task).unwrap();
-    world.write(group, "forkbudget.max", "1").unwrap();
-    let child = world.fork(task).unwrap();
-    assert_eq!(world.read(group, "forkbudget.newest").unwrap(), format!("{child}\n"));
-    assert_eq!(world.fork(task), Err(Errno::EAGAIN));
-    assert_eq!(world.read(group, "forkbudget.used").unwrap(), "1\n");
-    let error = world.write(group, "forkbudget.max", "1000001").unwrap_err();
-    assert_eq!(error, "EINVAL forkbudget.max: takes a number up to 1000000");
+    world.load_file(file.path());
+    let top = world.mount("forkbudget");
+    let group = world.mkdir(top, "group");
+    world.attach(group, task);
+    world.write(group, "forkbudget.max", "1");
+    let child = world.fork(task);
+    assert_eq!(world.read(group, "forkbudget.newest"), format!("{child}\n"));
+    assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
+    assert_eq!(world.read(group, "forkbudget.used"), "1\n");
+    assert_eq!(world.try_write(group, "forkbudget.max", "1000001"), Err(Errno::EINVAL));
+    assert_eq!(world.last_error().to_string(), "forkbudget.max: takes a number up to 1000000");
 }

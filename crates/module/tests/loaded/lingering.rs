@@ -4,17 +4,17 @@ use std::fs;
 use std::thread;
 
 use penfold_module::loader::{Controller, LingeringModule, ModuleFile, still_mapped};
+use penfold_testkit::{SimWorld, TempFile, c_module};
 
-use super::compile::{Object, module, scratch};
+use super::account::{Modules as _, is_mapped};
 use super::logged;
-use super::world::{World, is_mapped};
 
 /// The module, and the file that the module writes to.
-fn lingering(name: &str, macros: &[(&str, &str)]) -> (Object, Object) {
-    let log = scratch(".log");
+fn lingering(name: &str, macros: &[(&str, &str)]) -> (TempFile, TempFile) {
+    let log = TempFile::unmade(".log");
     let (name, path) = (format!("{name:?}"), format!("\"{}\"", log.path().display()));
     let macros: Vec<_> = macros.iter().copied().chain([("NAME", &*name), ("LOG", &*path)]).collect();
-    (module("lingering", &macros), log)
+    (c_module("lingering", &macros), log)
 }
 
 fn still(name: &str) -> Vec<LingeringModule> {
@@ -22,17 +22,17 @@ fn still(name: &str) -> Vec<LingeringModule> {
 }
 
 /// Loads the module, sets its value on this thread, and unloads it.
-fn live(file: &Object, name: &str, value: &str) {
-    let mut world = World::new();
-    world.load(file.path());
-    let top = world.mount(name).unwrap();
-    assert_eq!(world.read(top, &format!("{name}.value")).unwrap(), "1\n", "it starts from its defaults");
-    world.write(top, &format!("{name}.value"), value).unwrap();
+fn live(file: &TempFile, name: &str, value: &str) {
+    let mut world = SimWorld::new();
+    world.load_file(file.path());
+    let top = world.mount(name);
+    assert_eq!(world.read(top, &format!("{name}.value")), "1\n", "it starts from its defaults");
+    world.write(top, &format!("{name}.value"), value);
     world.unmount(top);
-    world.unload(name).unwrap();
+    world.unload(name);
 }
 
-fn lines(log: &Object, about: &str) -> Vec<String> {
+fn lines(log: &TempFile, about: &str) -> Vec<String> {
     let text = fs::read_to_string(log.path()).unwrap_or_default();
     text.lines().filter(|line| line.starts_with(about)).map(str::to_owned).collect()
 }
@@ -97,10 +97,10 @@ fn loaded_bytes_are_those_that_were_read() {
     assert_eq!(controller.description().name, "read");
     // a change while the module is loaded has no effect either
     fs::write(file.path(), "garbage").unwrap();
-    let mut world = World::new();
-    world.engine.load(&mut world.host, controller).unwrap();
-    let top = world.mount("read").unwrap();
-    assert_eq!(world.read(top, "read.value").unwrap(), "1\n");
+    let mut world = SimWorld::new();
+    world.load(controller);
+    let top = world.mount("read");
+    assert_eq!(world.read(top, "read.value"), "1\n");
 }
 
 /// A module may keep a context by mistake. A service that is called with it outside of a callback refuses.
@@ -117,9 +117,9 @@ fn services_refuse_outside_of_a_callback() {
 #[test]
 fn services_refuse_on_a_thread_that_runs_no_callback() {
     let (file, _log) = lingering("threads", &[]);
-    let mut world = World::new();
+    let mut world = SimWorld::new();
     world.host.clock = 5;
-    world.load(file.path());
-    let top = world.mount("threads").unwrap();
-    assert_eq!(world.read(top, "threads.thread").unwrap(), "refused, served");
+    world.load_file(file.path());
+    let top = world.mount("threads");
+    assert_eq!(world.read(top, "threads.thread"), "refused, served");
 }

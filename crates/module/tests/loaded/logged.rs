@@ -1,13 +1,14 @@
 //! Records the log of this thread.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 
-struct LogRecorder(Arc<Mutex<Vec<String>>>);
+/// Keeps the lines of the log, or drops them.
+struct LogRecorder(Option<Arc<Mutex<Vec<String>>>>);
 
 struct EventText(String);
 
@@ -33,7 +34,9 @@ impl Subscriber for LogRecorder {
     fn event(&self, event: &Event<'_>) {
         let mut words = EventText(format!("{} ", event.metadata().level()));
         event.record(&mut words);
-        self.0.lock().unwrap().push(words.0);
+        if let Some(lines) = &self.0 {
+            lines.lock().unwrap().push(words.0);
+        }
     }
 
     fn enter(&self, _: &Id) {}
@@ -41,11 +44,16 @@ impl Subscriber for LogRecorder {
     fn exit(&self, _: &Id) {}
 }
 
-/// A second dispatcher, which lives as long as the program and gets no events.
+/// Makes a subscriber that drops its lines the default of all threads, once.
 ///
-/// While there is one dispatcher only, tracing asks that of the current thread whether a line of the source is enabled,
-/// and keeps the answer for all threads. So a thread without a recorder would turn the watchdog's reports off.
-static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(LogRecorder(Arc::default())));
+/// While there is one subscriber only, `tracing` asks that of the current thread whether a message is on, and keeps the
+/// answer for all threads. So a thread without a subscriber that comes first would turn the message off for ever.
+fn log_everywhere() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing::subscriber::set_global_default(LogRecorder(None)).expect("no other default is set");
+    });
+}
 
 /// The lines of the log while `work` runs.
 pub fn during(work: impl FnOnce()) -> Vec<String> {
@@ -54,8 +62,8 @@ pub fn during(work: impl FnOnce()) -> Vec<String> {
 
 /// The lines of the log while `work` runs. `work` gets the lines so far.
 pub fn meanwhile(work: impl FnOnce(&Mutex<Vec<String>>)) -> Vec<String> {
-    LazyLock::force(&SECOND);
+    log_everywhere();
     let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-    tracing::subscriber::with_default(LogRecorder(lines.clone()), || work(&lines));
+    tracing::subscriber::with_default(LogRecorder(Some(lines.clone())), || work(&lines));
     std::mem::take(&mut *lines.lock().unwrap())
 }

@@ -2,13 +2,12 @@
 #![cfg(feature = "loader")]
 #![allow(missing_docs, unreachable_pub)]
 
+mod account;
 mod at_once;
-mod compile;
 mod example;
 mod failing;
 mod garbage;
 mod lingering;
 mod logged;
 mod rules;
-mod world;
 mod wrong;

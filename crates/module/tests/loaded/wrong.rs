@@ -4,19 +4,19 @@ use std::fs;
 
 use penfold_core::Errno;
 use penfold_module::loader::{Controller, LoadError};
+use penfold_testkit::{SimWorld, TempFile, c_module};
 
-use super::compile::{Object, module, scratch};
-use super::world::{World, is_mapped};
+use super::account::{Modules as _, is_mapped};
 
 /// A file with this content.
-fn file(content: &[u8]) -> Object {
-    let object = scratch(".so");
+fn file(content: &[u8]) -> TempFile {
+    let object = TempFile::unmade(".so");
     fs::write(object.path(), content).unwrap();
     object
 }
 
 /// Checks that a load fails with this errno and these words, and that nothing of the file is left mapped.
-fn refused(object: &Object, errno: Errno, words: &[&str]) {
+fn refused(object: &TempFile, errno: Errno, words: &[&str]) {
     match Controller::open(object.path()) {
         Ok(controller) => panic!("loaded, though it should say {words:?}: {:?}", controller.description()),
         Err(error) => {
@@ -31,25 +31,25 @@ fn refused(object: &Object, errno: Errno, words: &[&str]) {
 
 #[test]
 fn files_that_are_no_modules_are_refused() {
-    refused(&scratch(".so"), Errno::ENOENT, &["can't open", "No such file"]);
+    refused(&TempFile::unmade(".so"), Errno::ENOENT, &["can't open", "No such file"]);
     refused(&file(b""), Errno::ENOEXEC, &["not a module"]);
     refused(&file(b"#!/bin/sh\necho hello\n"), Errno::ENOEXEC, &["not a module"]);
     refused(&file(&[0x7f; 5000]), Errno::ENOEXEC, &["not a module"]);
     refused(&file(&fs::read("/bin/true").unwrap()), Errno::ENOEXEC, &["not a module"]);
-    let directory = scratch(".so");
+    let directory = TempFile::unmade(".so");
     fs::create_dir(directory.path()).unwrap();
     refused(&directory, Errno::ENOEXEC, &["not a module"]);
     fs::remove_dir(directory.path()).unwrap();
-    let other = module("garbage", &[("SYMBOL", "some_other_module")]);
+    let other = c_module("garbage", &[("SYMBOL", "some_other_module")]);
     refused(&other, Errno::ENOEXEC, &["does not export", "penfold_module"]);
-    let needs = module("garbage", &[("MORE", ".load = nowhere,")]);
+    let needs = c_module("garbage", &[("MORE", ".load = nowhere,")]);
     refused(&needs, Errno::ENOEXEC, &["undefined symbol: nowhere"]);
 }
 
 /// The linker would map a truncated file, and a read beyond its end raises SIGBUS.
 #[test]
 fn truncated_file_is_no_module() {
-    let whole = fs::read(module("witness", &[]).path()).unwrap();
+    let whole = fs::read(c_module("witness", &[]).path()).unwrap();
     for end in [1, 16, 63, 64, 100, 1000, 4096, 5000, whole.len() / 2, whole.len() * 3 / 4] {
         refused(&file(&whole[..end]), Errno::ENOEXEC, &["not a module"]);
     }
@@ -66,7 +66,7 @@ fn truncated_file_is_no_module() {
 #[test]
 fn module_of_another_penfold_is_refused_with_both_versions() {
     let refused = |more: &str, words: &[&str]| {
-        refused(&module("garbage", &[("MORE", more)]), Errno::ENOEXEC, words);
+        refused(&c_module("garbage", &[("MORE", more)]), Errno::ENOEXEC, words);
     };
     refused(".abi_version = 9,", &["version 9", "version 1", "compile it"]);
     refused(".abi_version = 0,", &["version 0", "version 1"]);
@@ -80,7 +80,7 @@ fn module_of_another_penfold_is_refused_with_both_versions() {
 #[test]
 fn invalid_descriptions_are_refused() {
     let refused = |macros: &[(&str, &str)], words: &[&str]| {
-        refused(&module("garbage", macros), Errno::EINVAL, words);
+        refused(&c_module("garbage", macros), Errno::EINVAL, words);
     };
     refused(&[("CREATE", "0")], &["no create, which is mandatory"]);
     refused(&[("MORE", ".destroy = 0,")], &["no destroy, which is mandatory"]);
@@ -109,9 +109,9 @@ fn invalid_descriptions_are_refused() {
 /// Only an engine can find these faults. The module is loaded by then, and is unloaded at once.
 #[test]
 fn engine_refuses_names_and_files_that_clash() {
-    let mut world = World::new();
-    let taken = module("witness", &[]);
-    world.load(taken.path());
+    let mut world = SimWorld::new();
+    let taken = c_module("witness", &[]);
+    world.load_file(taken.path());
     let task = world.spawn();
     let before = (world.engine.proc_cgroups(), world.engine.event_mask());
     let procs = "{ .name = \"procs\", .read_text = text_read }";
@@ -121,17 +121,17 @@ fn engine_refuses_names_and_files_that_clash() {
         (vec![("NAME", "\"release_agent\"")], Errno::EINVAL, "the name is a mount option"),
         (vec![("NAME", "\"cgroup\""), ("FILES", procs)], Errno::EINVAL, "clashes"),
     ] {
-        let object = module("garbage", &macros);
-        let controller = Controller::open(object.path()).unwrap();
-        let refused = world.engine.load(&mut world.host, controller).unwrap_err();
-        assert_eq!(refused.errno(), errno, "{refused}");
+        let object = c_module("garbage", &macros);
+        let loaded = world.try_load(Controller::open(object.path()).unwrap());
+        let refused = world.last_error();
+        assert_eq!(loaded, Err(errno), "{refused}");
         assert!(refused.to_string().contains(words), "{refused}");
         assert!(!is_mapped(object.path()));
         assert_eq!(before, (world.engine.proc_cgroups(), world.engine.event_mask()));
-        let child = world.fork(task).unwrap();
+        let child = world.fork(task);
         world.exit(child);
     }
-    world.unload("witness").unwrap();
+    world.unload("witness");
 }
 
 /// The number that `load` returns is an errno, or the error says that it is none.
@@ -143,7 +143,7 @@ fn answer_of_load_that_is_no_errno_is_named() {
         ("-100000", Errno::EIO, "it answered -100000"),
         ("(-2147483647 - 1)", Errno::EIO, "it answered -2147483648"),
     ] {
-        let object = module("witness", &[("REFUSE", answer)]);
+        let object = c_module("witness", &[("REFUSE", answer)]);
         let Err(error) = Controller::open(object.path()) else { panic!("loaded") };
         assert!(matches!(error, LoadError::Refused { .. }) && error.errno() == errno, "{error}");
         assert!(error.to_string().contains(words), "{error}");

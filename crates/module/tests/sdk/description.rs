@@ -35,7 +35,7 @@ fn callbacks_that_a_subsystem_does_not_have_are_null() {
     let controller = Controller::from_static(&NOTHING).unwrap();
     assert_eq!(controller.description().callbacks, Callbacks::empty());
     assert!(controller.description().files.is_empty() && controller.description().rules.is_empty());
-    super::world::World::of(controller).unload();
+    super::transcript::TranscribedWorld::of(controller).unload();
 }
 
 #[test]

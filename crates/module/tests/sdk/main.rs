@@ -4,7 +4,7 @@
 mod description;
 mod everything;
 mod panics;
-mod world;
+mod transcript;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use everything::{Everything, STATES};
 use penfold_module::loader::Controller;
 use penfold_module::{Capability, CpuTime, Errno, MoveScope, Tid, abi, simulated::ChildKind};
-use world::World;
+use transcript::TranscribedWorld;
 
 static MODULE: abi::RawModule = penfold_module::describe!(Everything);
 
@@ -25,15 +25,16 @@ fn as_module() -> Controller {
 
 /// Plays a script on the built-in subsystem and on the module. Checks that both transcripts are the same and that no
 /// state is left, and returns the transcript.
-fn same_both_ways(script: impl Fn(&mut World)) -> String {
+fn same_both_ways(script: impl Fn(&mut TranscribedWorld)) -> String {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let play = |mut world: World| {
+    let play = |mut world: TranscribedWorld| {
         script(&mut world);
         let transcript = world.unload();
         assert_eq!(STATES.load(Ordering::Relaxed), 0, "states are left");
         transcript
     };
-    let (built_in, module) = (play(World::of(Everything::default())), play(World::of(as_module())));
+    let (built_in, module) =
+        (play(TranscribedWorld::of(Everything::default())), play(TranscribedWorld::of(as_module())));
     for (expected, found) in built_in.lines().zip(module.lines()) {
         assert_eq!(expected, found, "built in, and as a module");
     }
@@ -99,11 +100,11 @@ fn every_callback_is_called_and_may_refuse() {
         world.attach(clone, thread, MoveScope::ThreadGroup);
         let blocked = world.mkdir(clone, "blocked").unwrap();
         world.attach(blocked, child, MoveScope::Task);
-        world.host.exit(&mut world.engine, thread);
+        world.sim.exit(thread);
 
-        let set = world.engine.initial_css_set();
-        let charge = world.engine.charge_fork(&mut world.host, Tid(2), set).expect("nobody minds");
-        world.engine.cancel_fork(&mut world.host, charge);
+        let set = world.sim.engine.initial_css_set();
+        let charge = world.sim.engine.charge_fork(&mut world.sim.host, Tid(2), set).expect("nobody minds");
+        world.sim.engine.cancel_fork(&mut world.sim.host, charge);
 
         world.write(world.top, "act", "refuse yes").unwrap();
         world.write(world.top, "act", "deny create pre_destroy can_attach can_fork event").unwrap();
@@ -116,15 +117,15 @@ fn every_callback_is_called_and_may_refuse() {
         world.write(world.top, "act", "deny").unwrap();
         world.write(world.top, "act", "refuse no").unwrap();
         world.look(clone);
-        for task in world.host.tids() {
-            world.host.exit(&mut world.engine, task);
+        for task in world.sim.host.tids() {
+            world.sim.exit(task);
         }
         for cgroup in [blocked, clone, first] {
             world.rmdir(cgroup);
         }
-        world.engine.unmount(&mut world.host, world.top).unwrap();
+        world.sim.unmount(world.top);
         let options = "every-thing_1,blocker";
-        world.top = world.engine.session(&mut world.host, &world.root).mount(options).unwrap().root;
+        world.top = world.sim.mount(options);
         world.read(world.top, "log");
     });
     let wanted = [
@@ -160,11 +161,11 @@ fn every_service_answers_as_built_in() {
             world.mkdir(group, &format!("child {child}"));
         }
         for _ in 0..70 {
-            let task = world.host.spawn(&mut world.engine, 1000);
+            let task = world.sim.host.spawn(&mut world.sim.engine, 1000);
             world.attach(group, task, MoveScope::Task);
         }
         world.fork(Tid(4), ChildKind::Thread);
-        world.host.run(Tid(4), 69, CpuTime { user: 5, system: 6 });
+        world.sim.host.run(Tid(4), 69, CpuTime { user: 5, system: 6 });
         world.read(group, "facts");
         for command in [
             "limit 3",
@@ -194,15 +195,15 @@ fn every_service_answers_as_built_in() {
         for command in ["limit max", "reset_peak", "reset_time"] {
             world.write(group, "act", command).unwrap();
         }
-        let anybody = world.root.clone();
-        world.root = penfold_module::Caller { umask: 0o77, ..penfold_module::Caller::user(Tid(6), 1000, 7) };
+        let user = penfold_module::Caller { umask: 0o77, ..penfold_module::Caller::user(Tid(6), 1000, 7) };
+        let usual = std::mem::replace(&mut world.sim.caller, user);
         let _ = world.read(group, "facts");
-        world.root = anybody;
-        for task in world.host.tids() {
-            world.host.exit(&mut world.engine, task);
+        world.sim.caller = usual;
+        for task in world.sim.host.tids() {
+            world.sim.exit(task);
         }
         for child in 0..50 {
-            let child = world.engine.lookup(world.top, &format!("ä group/child {child}")).unwrap();
+            let child = world.sim.engine.lookup(world.top, &format!("ä group/child {child}")).unwrap();
             world.rmdir(child);
         }
         world.rmdir(group);
@@ -232,7 +233,7 @@ fn every_service_answers_as_built_in() {
 fn missing_capability_is_refused_with_the_hosts_reason() {
     let transcript = same_both_ways(|world| {
         let group = world.mkdir(world.top, "group").unwrap();
-        world.host.cannot = vec![Capability::ForkVeto, Capability::Freeze];
+        world.sim.host.cannot = vec![Capability::ForkVeto, Capability::Freeze];
         for command in ["require", "limit 3", "refuse yes", "own"] {
             assert!(world.write(group, "act", command).is_err());
         }
@@ -240,7 +241,7 @@ fn missing_capability_is_refused_with_the_hosts_reason() {
         world.rmdir(group);
     });
     let wanted = [
-        "write every-thing_1.act \"limit 3\" -> Err(\"the simulated host can't give refusal of forks here: switched off",
+        "write every-thing_1.act \"limit 3\" -> Err(\"the simulated host can't give refusal of forks here: switched off for a test",
         "write every-thing_1.act \"refuse yes\" -> Err(\"the simulated host can't give refusal of forks here: switched off",
         "write every-thing_1.act \"own\" -> Err(\"every-thing_1.act: a reason of its own Operation not permitted (EPERM)",
     ];

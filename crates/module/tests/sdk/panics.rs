@@ -8,7 +8,7 @@ use penfold_module::{
     simulated::ChildKind,
 };
 
-use super::world::World;
+use super::transcript::TranscribedWorld;
 
 /// Panics in every callback whose name was written to `panics.when`.
 #[derive(Default)]
@@ -148,12 +148,12 @@ impl Subsystem for PanickingSubsystem {
 
 static MODULE: abi::RawModule = penfold_module::describe!(PanickingSubsystem);
 
-fn world() -> World {
-    World::of(Controller::from_static(&MODULE).unwrap())
+fn world() -> TranscribedWorld {
+    TranscribedWorld::of(Controller::from_static(&MODULE).unwrap())
 }
 
 /// Plays a script while one callback panics, and checks that everything works afterwards.
-fn while_panicking(callback: &str, script: impl FnOnce(&mut World)) -> String {
+fn while_panicking(callback: &str, script: impl FnOnce(&mut TranscribedWorld)) -> String {
     let mut world = world();
     world.write(world.top, "when", callback).unwrap();
     script(&mut world);
@@ -162,10 +162,10 @@ fn while_panicking(callback: &str, script: impl FnOnce(&mut World)) -> String {
     let group = world.mkdir(world.top, "afterwards").expect("nobody minds");
     world.attach(group, Tid(2), MoveScope::Task);
     let child = world.fork(Tid(2), ChildKind::Process).expect("nobody minds");
-    world.host.exit(&mut world.engine, child);
+    world.sim.exit(child);
     world.attach(world.top, Tid(2), MoveScope::Task);
     world.rmdir(group);
-    assert_eq!(world.engine.tree().children(world.top).count(), 0, "{callback}");
+    assert_eq!(world.sim.engine.tree().children(world.top).count(), 0, "{callback}");
     world.unload()
 }
 
@@ -198,25 +198,25 @@ fn panic_in_an_infallible_callback_changes_nothing_else() {
     while_panicking("attach", |world| {
         let group = world.mkdir(world.top, "group").unwrap();
         world.attach(group, Tid(1), MoveScope::Task);
-        assert_eq!(world.engine.tree().tasks(&world.host, group), [Tid(1)]);
+        assert_eq!(world.sim.engine.tree().tasks(&world.sim.host, group), [Tid(1)]);
         world.attach(world.top, Tid(1), MoveScope::Task);
         world.rmdir(group);
     });
     while_panicking("cancel_attach", |world| {
         let group = world.mkdir(world.top, "blocked").unwrap();
         world.attach(group, Tid(1), MoveScope::Task);
-        assert!(world.engine.tree().tasks(&world.host, group).is_empty());
+        assert!(world.sim.engine.tree().tasks(&world.sim.host, group).is_empty());
         world.rmdir(group);
     });
     while_panicking("fork", |world| {
         let child = world.fork(Tid(1), ChildKind::Process).expect("it has happened");
-        world.host.exit(&mut world.engine, child);
+        world.sim.exit(child);
     });
-    while_panicking("exit", |world| world.host.exit(&mut world.engine, Tid(3)));
+    while_panicking("exit", |world| world.sim.exit(Tid(3)));
     while_panicking("cancel_fork", |world| {
-        let set = world.engine.initial_css_set();
-        let charge = world.engine.charge_fork(&mut world.host, Tid(2), set).expect("nobody minds");
-        world.engine.cancel_fork(&mut world.host, charge);
+        let set = world.sim.engine.initial_css_set();
+        let charge = world.sim.engine.charge_fork(&mut world.sim.host, Tid(2), set).expect("nobody minds");
+        world.sim.engine.cancel_fork(&mut world.sim.host, charge);
     });
     while_panicking("post_clone", |world| {
         world.write(world.top, "cgroup.clone_children", "1").unwrap();
@@ -225,8 +225,8 @@ fn panic_in_an_infallible_callback_changes_nothing_else() {
         world.rmdir(group);
     });
     while_panicking("bind", |world| {
-        world.engine.unmount(&mut world.host, world.top).unwrap();
-        world.top = world.engine.session(&mut world.host, &world.root).mount("panics,blocker").unwrap().root;
+        world.sim.unmount(world.top);
+        world.top = world.sim.mount("panics,blocker");
     });
 }
 

@@ -1,4 +1,4 @@
-//! One call: who asks, of whom, with which descriptors.
+//! The context of one call: the server, the client, and the descriptors that came with the call.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ pub(super) struct CallContext<'a> {
 }
 
 impl CallContext<'_> {
+    /// The service that the call is for.
     pub(super) fn service(&self) -> &Service {
         &self.server.service
     }
@@ -40,7 +41,7 @@ impl CallContext<'_> {
         self.service().with_snapshot(|engine, _| path::parent(engine, &self.client.caller, address))?
     }
 
-    /// A cgroup and one of its control files, to which the caller has `access`.
+    /// A cgroup and one of its control files, after a check that the caller has `access` to the file.
     ///
     /// # Errors
     /// As [`path::cgroup`] and [`Engine::open`].
@@ -58,7 +59,10 @@ impl CallContext<'_> {
         })?
     }
 
-    /// Looks at the engine as the caller, at an address.
+    /// Runs `look` on the engine, with the caller and the cgroup at an address.
+    ///
+    /// # Errors
+    /// As [`path::cgroup`], and the errors of `look`.
     pub(super) fn look_at<R>(
         &self,
         address: &str,
@@ -71,10 +75,10 @@ impl CallContext<'_> {
         })?
     }
 
-    /// A descriptor that came with the call.
+    /// The descriptor with this index among those that came with the call.
     ///
     /// # Errors
-    /// `EBADF` if there is none of that index.
+    /// `EBADF` if there is no such index.
     pub(super) fn passed(&self, index: i64) -> Result<Arc<OwnedFd>, Failure> {
         let file = usize::try_from(index).ok().and_then(|index| self.files.get(index));
         file.cloned().ok_or_else(|| {
@@ -87,10 +91,10 @@ impl CallContext<'_> {
     }
 }
 
-/// A number in the range of the kernel's own type.
+/// A number of a call as the kernel's type of it. `what` names the parameter in the message.
 ///
 /// # Errors
-/// `EINVAL` outside of it.
+/// `EINVAL` outside of the type's range.
 pub(super) fn number<T: TryFrom<i64>>(what: &str, value: i64) -> Result<T, Failure> {
     T::try_from(value).map_err(|_| Failure::new(Errno::EINVAL, format!("{what}: {value} is out of range")))
 }

@@ -1,4 +1,4 @@
-//! Directories: making, removing, renaming, listing, and whose they are.
+//! The methods on directories: making, removing, renaming and listing cgroups, and their owners.
 
 use nix::errno::Errno;
 use penfold_core::{Caller, CgroupId, Engine};
@@ -9,11 +9,12 @@ use crate::directories::owner_of;
 use crate::escape::{escape, unescape};
 use crate::failure::Failure;
 use crate::protocol::{
-    Cgroup, File, FilesCall, FilesReply, ListCall, ListReply, MkdirCall, MkdirReply, Owner, RenameCall,
-    RenameReply, RmdirCall, RmdirReply, SetOwnerCall, SetOwnerReply, StatCall, StatReply,
+    CgroupInfo, ControlFileInfo, FilesCall, FilesReply, ListCall, ListReply, MkdirCall, MkdirReply,
+    OwnerInfo, RenameCall, RenameReply, RmdirCall, RmdirReply, SetOwnerCall, SetOwnerReply, StatCall,
+    StatReply,
 };
 
-/// Without a mode.
+/// The mode of a new cgroup when the call has none.
 const MODE: i64 = 0o755;
 
 pub(super) fn mkdir(context: &CallContext<'_>, call: MkdirCall) -> Result<MkdirReply, Failure> {
@@ -28,7 +29,7 @@ pub(super) fn mkdir(context: &CallContext<'_>, call: MkdirCall) -> Result<MkdirR
     Ok(MkdirReply {})
 }
 
-/// As `mkdir -p`: what was made before something failed stays.
+/// Makes a cgroup and its missing parents, as `mkdir -p` does. After a failure the parents stay that were made.
 fn make_all(context: &CallContext<'_>, address: &str, mode: u32) -> Result<MkdirReply, Failure> {
     let mut made = address.find(':').filter(|colon| !address[..*colon].contains('/')).map_or(0, |at| at + 1);
     loop {
@@ -41,7 +42,7 @@ fn make_all(context: &CallContext<'_>, address: &str, mode: u32) -> Result<Mkdir
         let call =
             MkdirCall { cgroup: address[..made].to_owned(), mode: Some(i64::from(mode)), parents: None };
         match mkdir(context, call) {
-            // it may be a control file
+            // EEXIST is fine for a cgroup, but not for a control file
             Err(failure) if failure.errno == Errno::EEXIST => drop(context.cgroup(&address[..made])?),
             Err(failure) => return Err(failure),
             Ok(_) => {}
@@ -51,17 +52,17 @@ fn make_all(context: &CallContext<'_>, address: &str, mode: u32) -> Result<Mkdir
 
 pub(super) fn rmdir(context: &CallContext<'_>, call: RmdirCall) -> Result<RmdirReply, Failure> {
     let recursive = call.recursive.unwrap_or(false);
-    let doomed = context.look_at(&call.cgroup, move |engine, caller, cgroup| {
-        let mut doomed = vec![cgroup];
+    let targets = context.look_at(&call.cgroup, move |engine, caller, cgroup| {
+        let mut targets = vec![cgroup];
         let mut next = 0;
-        while let Some(&at) = doomed.get(next).filter(|_| recursive) {
+        while let Some(&at) = targets.get(next).filter(|_| recursive) {
             must_list(engine, caller, at)?;
-            doomed.extend(engine.tree().children(at));
+            targets.extend(engine.tree().children(at));
             next += 1;
         }
-        Ok(doomed)
+        Ok(targets)
     })?;
-    for cgroup in doomed.into_iter().rev() {
+    for cgroup in targets.into_iter().rev() {
         context.service().rmdir(context.client, None, cgroup)?;
     }
     Ok(RmdirReply {})
@@ -92,8 +93,8 @@ pub(super) fn list(context: &CallContext<'_>, call: ListCall) -> Result<ListRepl
     Ok(ListReply { cgroups })
 }
 
-/// A cgroup and what is below, to a depth, each before its children. What is in directories that the caller may not list
-/// is left out.
+/// A cgroup and the cgroups up to `depth` levels below, each before its children. Left out are those in directories
+/// that the caller may not list.
 pub(super) fn subtree(engine: &Engine, caller: &Caller, top: CgroupId, depth: usize) -> Vec<CgroupId> {
     let mut found = Vec::new();
     let mut waiting = vec![(top, depth)];
@@ -107,12 +108,12 @@ pub(super) fn subtree(engine: &Engine, caller: &Caller, top: CgroupId, depth: us
     found
 }
 
-fn describe(engine: &Engine, cgroup: CgroupId) -> Cgroup {
+fn describe(engine: &Engine, cgroup: CgroupId) -> CgroupInfo {
     let tree = engine.tree();
     let node = tree.get(cgroup).expect("found in this very request");
     let path = escape(&tree.path(cgroup));
     let hierarchy = tree.hierarchy_of(cgroup).id;
-    Cgroup {
+    CgroupInfo {
         cgroup: format!("{hierarchy}:{path}"),
         path,
         hierarchy: i64::from(hierarchy),
@@ -123,15 +124,18 @@ fn describe(engine: &Engine, cgroup: CgroupId) -> Cgroup {
     }
 }
 
-fn owner(owner: penfold_core::Owner) -> Owner {
-    Owner { uid: i64::from(owner.uid), gid: i64::from(owner.gid), mode: i64::from(owner.mode) }
+fn owner(owner: penfold_core::Owner) -> OwnerInfo {
+    OwnerInfo { uid: i64::from(owner.uid), gid: i64::from(owner.gid), mode: i64::from(owner.mode) }
 }
 
 pub(super) fn files(context: &CallContext<'_>, call: FilesCall) -> Result<FilesReply, Failure> {
     let files = context.look_at(&call.cgroup, |engine, caller, cgroup| {
         must_list(engine, caller, cgroup)?;
         let files = engine.files(cgroup)?;
-        Ok(files.into_iter().map(|file| File { name: file.name, owner: owner(file.owner) }).collect())
+        Ok(files
+            .into_iter()
+            .map(|file| ControlFileInfo { name: file.name, owner: owner(file.owner) })
+            .collect())
     })?;
     Ok(FilesReply { files })
 }
@@ -160,7 +164,7 @@ pub(super) fn set_owner(context: &CallContext<'_>, call: SetOwnerCall) -> Result
     Ok(SetOwnerReply {})
 }
 
-/// A control file by its name, for what needs no permission on the file itself.
+/// A control file by its name, for operations that need no permission on the file itself.
 fn find(
     engine: &Engine,
     caller: &Caller,

@@ -1,4 +1,4 @@
-//! From the name of a method to what does it.
+//! From the name of a method to the function that implements it.
 
 use std::io;
 
@@ -6,15 +6,15 @@ use serde_json::value::RawValue;
 use varlink::ConnectionHandler;
 
 use super::context::CallContext;
-use super::replies::Replies;
+use super::replies::ReplyWriter;
 use super::{directories, exec, files, hierarchies, inspect, modules, signals, usage, watch};
 use crate::failure::Failure;
 use crate::protocol as p;
 use crate::protocol::Method;
 
-/// A call as it comes over the wire. What the parameters are depends on the method.
+/// A call as it comes over the wire. The method decides how the parameters are parsed.
 #[derive(serde::Deserialize)]
-pub(super) struct Request<'a> {
+pub(super) struct IncomingCall<'a> {
     #[serde(borrow)]
     pub(super) method: std::borrow::Cow<'a, str>,
     #[serde(borrow, default)]
@@ -30,9 +30,13 @@ pub(super) struct Request<'a> {
 /// Answers one message.
 ///
 /// # Errors
-/// When the connection is of no more use.
-pub(super) fn answer(context: &CallContext<'_>, message: &[u8], replies: &mut Replies<'_>) -> io::Result<()> {
-    let request: Request<'_> = match serde_json::from_slice(message) {
+/// The connection is of no more use: it broke, or the message was no call.
+pub(super) fn answer(
+    context: &CallContext<'_>,
+    message: &[u8],
+    replies: &mut ReplyWriter<'_>,
+) -> io::Result<()> {
+    let request: IncomingCall<'_> = match serde_json::from_slice(message) {
         Ok(request) => request,
         Err(error) => {
             let wrong = format!("not a varlink call: {error}");
@@ -52,7 +56,11 @@ pub(super) fn answer(context: &CallContext<'_>, message: &[u8], replies: &mut Re
     }
 }
 
-fn control(context: &CallContext<'_>, request: &Request<'_>, replies: &mut Replies<'_>) -> io::Result<()> {
+fn control(
+    context: &CallContext<'_>,
+    request: &IncomingCall<'_>,
+    replies: &mut ReplyWriter<'_>,
+) -> io::Result<()> {
     let parameters = request.parameters.map_or("{}", RawValue::get);
     match &*request.method {
         p::InfoCall::NAME => once(context, parameters, replies, hierarchies::info),
@@ -92,10 +100,11 @@ fn control(context: &CallContext<'_>, request: &Request<'_>, replies: &mut Repli
     }
 }
 
+/// Answers a call that has one reply.
 fn once<M: Method>(
     context: &CallContext<'_>,
     parameters: &str,
-    replies: &mut Replies<'_>,
+    replies: &mut ReplyWriter<'_>,
     act: impl FnOnce(&CallContext<'_>, M) -> Result<M::Reply, Failure>,
 ) -> io::Result<()> {
     match parse(parameters).map(|call| act(context, call)) {
@@ -105,7 +114,10 @@ fn once<M: Method>(
     }
 }
 
-/// The parameters of a call; otherwise the name of the one that is wrong or, where serde does not say, what is wrong.
+/// Parses the parameters of a call.
+///
+/// # Errors
+/// The name of the parameter that is missing or unknown. For any other fault, the words of serde.
 fn parse<M: Method>(parameters: &str) -> Result<M, String> {
     serde_json::from_str(parameters).map_err(|error| {
         let text = error.to_string();
@@ -114,14 +126,15 @@ fn parse<M: Method>(parameters: &str) -> Result<M, String> {
     })
 }
 
+/// Answers a call of any other interface: `org.varlink.service`, or an error.
 fn standard_call(
     context: &CallContext<'_>,
     message: &[u8],
-    request: &Request<'_>,
-    replies: &mut Replies<'_>,
+    request: &IncomingCall<'_>,
+    replies: &mut ReplyWriter<'_>,
 ) -> io::Result<()> {
     let mut out = Vec::new();
-    // the crate wants the NUL that its own reader would have found
+    // the crate varlink expects the NUL that its own reader would have found
     let message = [message, b"\0"].concat();
     match context.server.standard.handle(&mut &message[..], &mut out, None) {
         Ok(_) => replies.send_bytes(&out),

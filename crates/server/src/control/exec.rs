@@ -1,4 +1,4 @@
-//! Running a command in cgroups, as whoever asks.
+//! The method `Exec`: a command in cgroups, with the rights of the caller.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,17 +13,21 @@ use nix::unistd::{getegid, geteuid, isatty};
 use penfold_core::{Access, CgroupId, Engine, Tid, host::HostView};
 use penfold_linux::host::RunningCommand;
 use penfold_linux::proc::{TaskStatus, descriptor_path, limits_of, open_working_directory};
-use penfold_linux::trace::{Command, ExecOptions, Session, User};
+use penfold_linux::trace::{Command, CommandSession, ExecOptions, User};
 
 use super::context::{CallContext, number};
-use super::replies::Replies;
+use super::replies::ReplyWriter;
 use super::{path, restrictions};
 use crate::escape::unescape;
 use crate::failure::Failure;
 use crate::protocol::{ExecCall, ExecReply};
 
-/// Answers the pid and, if the client waits for it, the wait status.
-pub(super) fn exec(context: &CallContext<'_>, call: ExecCall, replies: &mut Replies<'_>) -> io::Result<()> {
+/// Runs the command and replies with its pid. A client that takes more replies also gets the wait status.
+pub(super) fn exec(
+    context: &CallContext<'_>,
+    call: ExecCall,
+    replies: &mut ReplyWriter<'_>,
+) -> io::Result<()> {
     let running = match start(context, call) {
         Ok(running) => running,
         Err(failure) => return replies.refuse(&failure),
@@ -53,13 +57,13 @@ fn start(context: &CallContext<'_>, call: ExecCall) -> Result<Box<dyn RunningCom
     )?;
     let (directory, open) = directory(context, call.directory.as_deref())?;
     let running = host.launch(command(context, call, directory)?, cgroups, options)?;
-    // the command's process has a copy of it now
+    // the command's process has a copy of the descriptor now
     drop(open);
     Ok(running)
 }
 
-/// Where the command goes: into the cgroups that were asked for and, in every other hierarchy, where a child of the
-/// caller would be. Also whether the caller is supervised.
+/// The cgroups of the command, and whether the caller is supervised. In a hierarchy without an address in `addresses`,
+/// the command is where a child of the caller would be.
 fn places(context: &CallContext<'_>, addresses: Vec<String>) -> Result<(Vec<CgroupId>, bool), Failure> {
     let caller = &context.client.caller;
     context.service().with_snapshot(|engine, host| {
@@ -88,6 +92,7 @@ fn places(context: &CallContext<'_>, addresses: Vec<String>) -> Result<(Vec<Cgro
     })?
 }
 
+/// The cgroups of a task; `None` if the task is not supervised.
 fn own_cgroups(engine: &Engine, host: &dyn HostView, task: Tid) -> Option<Vec<CgroupId>> {
     let set = engine.tree().css_set(host.css_set(task)?)?;
     Some(set.cgroups().collect())
@@ -112,14 +117,14 @@ fn command(context: &CallContext<'_>, call: ExecCall, directory: PathBuf) -> Res
         user: user(context),
         stdio,
         only_stdio: true,
-        session: if terminal { Session::Terminal } else { Session::New },
+        session: if terminal { CommandSession::Terminal } else { CommandSession::New },
         limits: limits_of(context.client.caller.task).unwrap_or_default(),
         ..Command::default()
     })
 }
 
-/// What the command's process enters with the rights of the caller. Its own directory is held open: the caller may end as
-/// soon as it has its answer.
+/// The directory that the command's process enters with the rights of the caller. The caller's own directory is opened
+/// and held open: the caller may end as soon as it has its reply.
 fn directory(context: &CallContext<'_>, given: Option<&str>) -> Result<(PathBuf, Option<OwnedFd>), Failure> {
     if let Some(given) = given {
         let path = PathBuf::from(OsString::from_vec(unescape(given).into_owned()));
@@ -134,7 +139,7 @@ fn directory(context: &CallContext<'_>, given: Option<&str>) -> Result<(PathBuf,
     Ok((descriptor_path(open.as_fd()), Some(open)))
 }
 
-/// A daemon without root can run commands as its own user only, and needs to change nothing for that.
+/// The user of the command. A daemon without root can run commands as its own user only, which needs no change of user.
 fn user(context: &CallContext<'_>) -> Option<User> {
     let caller = &context.client.caller;
     let same = caller.uid == geteuid().as_raw() && caller.gid == getegid().as_raw();
@@ -142,7 +147,7 @@ fn user(context: &CallContext<'_>) -> Option<User> {
     (geteuid().is_root() || !same).then_some(User { uid, gid, groups })
 }
 
-/// The caller's, if it names none.
+/// The umask of the command: the caller's, unless the call has one.
 fn umask(context: &CallContext<'_>, given: Option<i64>) -> Result<u32, Failure> {
     match given {
         Some(mask) => Ok(number::<u32>("umask", mask)? & 0o777),
@@ -150,7 +155,7 @@ fn umask(context: &CallContext<'_>, given: Option<i64>) -> Result<u32, Failure> 
     }
 }
 
-/// Three descriptors that came with the call, or nothing to read and write at all.
+/// Standard input, output and error of the command: three descriptors that came with the call, or `/dev/null`.
 fn streams(context: &CallContext<'_>, indexes: &[i64]) -> Result<[Option<Arc<OwnedFd>>; 3], Failure> {
     match indexes {
         [] => {

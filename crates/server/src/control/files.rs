@@ -1,4 +1,4 @@
-//! Reading, writing, attaching.
+//! The methods `Read`, `Write` and `Attach`.
 
 use penfold_core::{Access, Error, MoveScope};
 
@@ -22,7 +22,7 @@ pub(super) fn write(context: &CallContext<'_>, call: WriteCall) -> Result<WriteR
     Ok(WriteReply {})
 }
 
-/// What a write to `cgroup.procs` or `tasks` does.
+/// Moves a task, with the permissions and errors of a write to `cgroup.procs` or `tasks`.
 pub(super) fn attach(context: &CallContext<'_>, call: AttachCall) -> Result<AttachReply, Failure> {
     let number: i32 = number("task", call.task)?;
     let name = if call.process { "cgroup.procs" } else { "tasks" };

@@ -1,4 +1,4 @@
-//! Who serves, hierarchies and subsystems.
+//! The methods on the daemon, hierarchies and subsystems.
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
@@ -11,8 +11,9 @@ use crate::escape::unescape;
 use crate::failure::Failure;
 use crate::mounts::Filesystem;
 use crate::protocol::{
-    HierarchiesCall, HierarchiesReply, Hierarchy, InfoCall, InfoReply, MountCall, MountReply, RemountCall,
-    RemountReply, Subsystem, SubsystemsCall, SubsystemsReply, UnmountCall, UnmountReply, ViewCall, ViewReply,
+    HierarchiesCall, HierarchiesReply, HierarchyInfo, InfoCall, InfoReply, MountCall, MountReply,
+    RemountCall, RemountReply, SubsystemInfo, SubsystemsCall, SubsystemsReply, UnmountCall, UnmountReply,
+    ViewCall, ViewReply,
 };
 
 pub(super) fn info(context: &CallContext<'_>, _: InfoCall) -> Result<InfoReply, Failure> {
@@ -93,7 +94,7 @@ pub(super) fn subsystems(context: &CallContext<'_>, _: SubsystemsCall) -> Result
             let hierarchy = engine.hierarchy_of_subsystem(name).unwrap_or(0);
             let cgroups =
                 engine.tree().hierarchies().find(|one| one.id == hierarchy).map_or(1, |one| one.cgroups);
-            Subsystem { name: name.to_owned(), hierarchy: i64::from(hierarchy), cgroups: cgroups as i64 }
+            SubsystemInfo { name: name.to_owned(), hierarchy: i64::from(hierarchy), cgroups: cgroups as i64 }
         };
         engine.subsystems().map(of).collect()
     })?;
@@ -101,14 +102,17 @@ pub(super) fn subsystems(context: &CallContext<'_>, _: SubsystemsCall) -> Result
 }
 
 fn find(context: &CallContext<'_>, label: String) -> Result<CgroupId, Failure> {
-    // an address will do as well
+    // the address of the root is accepted too
     context
         .service()
         .with_snapshot(|engine, _| path::hierarchy(engine, label.trim_end_matches(['/', ':'])))?
 }
 
-/// The description of a hierarchy for who will describe it to others: the file views.
-fn described(context: &CallContext<'_>, root: CgroupId) -> Result<Hierarchy, Failure> {
+/// The description of the hierarchy with this root, for a reply.
+///
+/// # Errors
+/// `ENODEV` if the hierarchy was unmounted meanwhile.
+fn described(context: &CallContext<'_>, root: CgroupId) -> Result<HierarchyInfo, Failure> {
     context.service().with_snapshot(|engine, _| {
         let alive = engine.tree().get(root).is_some();
         alive

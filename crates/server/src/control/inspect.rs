@@ -1,4 +1,4 @@
-//! Who is where: members, and the texts of `/proc`.
+//! The methods `Tasks` and `Proc`: members of cgroups, and the texts of `/proc`.
 
 use nix::errno::Errno;
 use penfold_core::{Access, CgroupId, Tid, control_file::FileId};
@@ -9,7 +9,7 @@ use super::directories::subtree;
 use super::path::{must_search, name_of};
 use crate::escape::escape;
 use crate::failure::Failure;
-use crate::protocol::{ProcCall, ProcReply, Task, TasksCall, TasksReply};
+use crate::protocol::{ProcCall, ProcReply, TaskInfo, TasksCall, TasksReply};
 use crate::{members, proc_texts};
 
 pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksReply, Failure> {
@@ -25,7 +25,7 @@ pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksR
     })?;
     let mut tasks = Vec::new();
     for (cgroup, name) in cgroups {
-        // one that is removed meanwhile has no members any more
+        // a cgroup that is removed meanwhile has no members any more
         let members = match members::of(context.service(), cgroup, FileId::Tasks) {
             Err(failure) if failure.errno == Errno::ENODEV => continue,
             members => members?,
@@ -35,9 +35,9 @@ pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksR
     Ok(TasksReply { tasks })
 }
 
-fn describe(context: &CallContext<'_>, task: Tid, cgroup: &str) -> Option<Task> {
+fn describe(context: &CallContext<'_>, task: Tid, cgroup: &str) -> Option<TaskInfo> {
     let process = TaskStatus::read(task)?;
-    Some(Task {
+    Some(TaskInfo {
         task: i64::from(context.client.number(task)?),
         process: i64::from(context.client.number(process.group)?),
         command: process.command,

@@ -1,4 +1,4 @@
-//! Writing answers, for a bounded time.
+//! Writing replies.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -11,46 +11,47 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::protocol::{Refused, TooMuch};
 
-/// The answers to one call. An error means that the connection is of no more use.
-pub(super) struct Replies<'a> {
+/// The writer of replies to one call. An I/O error of a method means that the connection is of no more use.
+pub(super) struct ReplyWriter<'a> {
     stream: &'a UnixStream,
     buffer: &'a mut Vec<u8>,
-    /// The client takes more than one answer.
+    /// True if the client takes more than one reply (`more` of the call).
     pub(super) more: bool,
-    /// The client wants none.
+    /// True if the client wants no reply (`oneway` of the call): nothing is sent.
     pub(super) oneway: bool,
 }
 
 #[derive(Serialize)]
-struct Reply<'a, R> {
+struct ReplyBody<'a, R> {
     parameters: &'a R,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     continues: bool,
 }
 
 #[derive(Serialize)]
-struct Error<'a, E> {
+struct ErrorBody<'a, E> {
     error: &'a str,
     parameters: &'a E,
 }
 
-impl<'a> Replies<'a> {
-    /// The stream must have a write timeout, and the buffer is any that may be used.
-    pub(super) fn new(stream: &'a UnixStream, buffer: &'a mut Vec<u8>) -> Replies<'a> {
-        Replies { stream, buffer, more: false, oneway: false }
+impl<'a> ReplyWriter<'a> {
+    /// A writer of replies to `stream`, which must have a write timeout: a client may not block this thread for ever.
+    /// `buffer` is scratch space, so that replies of one connection share an allocation.
+    pub(super) fn new(stream: &'a UnixStream, buffer: &'a mut Vec<u8>) -> ReplyWriter<'a> {
+        ReplyWriter { stream, buffer, more: false, oneway: false }
     }
 
-    /// The last answer.
+    /// Sends the last reply.
     pub(super) fn reply<R: Serialize>(&mut self, parameters: &R) -> io::Result<()> {
-        self.send(&Reply { parameters, continues: false })
+        self.send(&ReplyBody { parameters, continues: false })
     }
 
-    /// An answer with more to come.
+    /// Sends a reply that further ones follow.
     pub(super) fn continue_with<R: Serialize>(&mut self, parameters: &R) -> io::Result<()> {
-        self.send(&Reply { parameters, continues: true })
+        self.send(&ReplyBody { parameters, continues: true })
     }
 
-    /// The operation is refused.
+    /// Sends the error `Refused`.
     pub(super) fn refuse(&mut self, failure: &Failure) -> io::Result<()> {
         let Failure { errno, message } = failure;
         let name = format!("{errno:?}");
@@ -58,22 +59,22 @@ impl<'a> Replies<'a> {
         self.error("org.penfold.Control.Refused", &parameters)
     }
 
-    /// The client asks for too much.
+    /// Sends the error `TooMuch`.
     pub(super) fn too_much(&mut self, message: String) -> io::Result<()> {
         self.error("org.penfold.Control.TooMuch", &TooMuch { message })
     }
 
-    /// One of varlink's own errors: `{error}` with one parameter.
+    /// Sends `org.varlink.service.ERROR` with one parameter.
     pub(super) fn standard_error(&mut self, error: &str, name: &str, value: &str) -> io::Result<()> {
         let parameters: serde_json::Map<_, _> = [(name.to_owned(), value.into())].into_iter().collect();
         self.error(&format!("org.varlink.service.{error}"), &parameters)
     }
 
     fn error<E: Serialize>(&mut self, error: &str, parameters: &E) -> io::Result<()> {
-        self.send(&Error { error, parameters })
+        self.send(&ErrorBody { error, parameters })
     }
 
-    /// Where the answers go.
+    /// The socket that replies are sent to.
     pub(super) fn stream(&self) -> &'a UnixStream {
         self.stream
     }
@@ -85,7 +86,7 @@ impl<'a> Replies<'a> {
         self.flush()
     }
 
-    /// Sends a whole message that ends in NUL.
+    /// Sends `message` as it is. It must end in NUL.
     pub(super) fn send_bytes(&mut self, message: &[u8]) -> io::Result<()> {
         self.buffer.clear();
         self.buffer.extend_from_slice(message);
@@ -104,7 +105,7 @@ impl<'a> Replies<'a> {
                 Err(errno) => return Err(errno.into()),
             }
         }
-        // one large answer must not be kept for all the time that a client is idle
+        // an idle connection must not keep the memory of one large reply
         if self.buffer.capacity() > 64 << 10 {
             *self.buffer = Vec::new();
         }

@@ -1,9 +1,10 @@
-//! Who may have a command run or a module loaded by the daemon: only one who is confined no more than that would be.
+//! The check that keeps a confined caller from running code with less confinement, by `Exec` or `LoadModule`.
 //!
-//! A command that the daemon starts is a child of the daemon. It has the caller's user and groups, but what else holds the
-//! caller back would not hold it: namespaces, a changed root, *no new privileges*, system call filters, dropped
-//! capabilities. So a caller that is held back by one of these is refused; it can attach itself and run the command. The
-//! code of a module is part of the daemon, so nothing that holds its caller back would hold it either.
+//! A command that the daemon starts is a child of the daemon. It has the caller's user and groups. The caller's other
+//! restrictions would not apply to it: namespaces, a changed root, *no new privileges*, system call filters, dropped
+//! capabilities. So a caller with one of these is refused. It can attach itself and run the command.
+//!
+//! The code of a module is part of the daemon, so no restriction of the caller would apply to it either.
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
@@ -12,12 +13,12 @@ use penfold_linux::proc::{Namespace, SeccompMode, StatusFile, namespace_of, root
 
 use crate::failure::Failure;
 
-/// What `/proc/PID/status` says of how a process is confined.
+/// Restrictions of a process, from `/proc/PID/status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Restrictions {
     no_new_privileges: bool,
     filters: u32,
-    /// What execve(2) can give at most.
+    /// The bounding set: the capabilities that execve(2) can give at most.
     bounding: u64,
     permitted: u64,
 }
@@ -42,7 +43,8 @@ impl Restrictions {
         })
     }
 
-    /// What holds a caller back that would not hold its command.
+    /// A restriction of a caller that its command would not have; `None` without one. `supervised` says that the caller
+    /// is a member of one of the daemon's cgroups, `root_daemon` and `root` that daemon and caller are root.
     fn exceeds(
         self,
         daemon: Restrictions,
@@ -50,7 +52,8 @@ impl Restrictions {
         root: bool,
         supervised: bool,
     ) -> Option<&'static str> {
-        // who was launched here has the filter that its command will have, and without root the same bit
+        // A supervised caller may have been launched here. Then it has the filter that its command will have and, where
+        // the daemon is not root, the same bit.
         let filters = daemon.filters + u32::from(supervised);
         if self.filters > filters {
             return Some("a system call filter");
@@ -65,7 +68,7 @@ impl Restrictions {
     }
 }
 
-/// What a caller wants the daemon to run.
+/// The code that a caller wants the daemon to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Execution {
     /// A command.
@@ -74,10 +77,10 @@ pub(super) enum Execution {
     Module,
 }
 
-/// May this process have code run by the daemon?
+/// Checks that the daemon may run code for this process, which has the user `uid`.
 ///
 /// # Errors
-/// `EPERM`, with what confines it; `ESRCH` if it is gone.
+/// `EPERM` with the restriction in the message; `ESRCH` if the process is gone.
 pub(super) fn must_not_exceed_ours(
     what: Execution,
     pid: i32,
@@ -115,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_caller_that_is_confined_more_than_the_daemon_is_told_by_what() {
+    fn restriction_of_the_caller_alone_is_named() {
         let free = Restrictions { no_new_privileges: false, filters: 0, bounding: 0xff, permitted: 0xff };
         assert_eq!(free.exceeds(free, true, true, false), None);
         let filtered = Restrictions { filters: 1, ..free };

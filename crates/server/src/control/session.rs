@@ -1,4 +1,4 @@
-//! One connection, on its own thread.
+//! One connection, on a thread of its own.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -11,51 +11,54 @@ use penfold_linux::peer;
 
 use super::context::CallContext;
 use super::dispatch;
-use super::messages::{Problem, Reader};
-use super::replies::Replies;
+use super::messages::{MessageReader, ReceiveError};
+use super::replies::ReplyWriter;
 use super::server::ControlServer;
 use crate::client::Client;
 use crate::failure::Failure;
 
-/// Answers calls until the client goes, breaks the rules, or takes too long.
+/// Answers calls until the client closes the connection, breaks the rules of the protocol, or takes too long.
 pub(super) fn serve(server: &ControlServer, stream: &UnixStream, peer: UnixCredentials) {
     let mut buffer = Vec::new();
     if stream.set_write_timeout(Some(server.limits.patience)).is_err() {
         return;
     }
     if let Err(failure) = admit(server, peer.pid()) {
-        let _ = Replies::new(stream, &mut buffer).refuse(&failure);
+        let _ = ReplyWriter::new(stream, &mut buffer).refuse(&failure);
         return;
     }
     let groups = peer::groups(stream);
     let client = Client::connected(server.service.trust(), peer.pid(), peer.uid(), peer.gid(), groups);
-    let mut reader = Reader::new(stream, server.limits);
+    let mut reader = MessageReader::new(stream, server.limits);
     loop {
         let next = reader.next();
-        let mut replies = Replies::new(stream, &mut buffer);
+        let mut replies = ReplyWriter::new(stream, &mut buffer);
         match next {
             Ok(Some((message, files))) => {
                 let files = files.into_iter().map(Arc::new).collect();
                 let context = CallContext { server, client: &client, files };
                 if let Err(error) = dispatch::answer(&context, message, &mut replies) {
-                    return tell(&client, &error);
+                    return log_closed(&client, &error);
                 }
             }
             Ok(None) => return,
-            Err(Problem::TooMuch(what)) => {
+            Err(ReceiveError::TooMuch(what)) => {
                 let _ = replies.too_much(what);
                 return;
             }
-            Err(Problem::Broken(error)) => return tell(&client, &error),
+            Err(ReceiveError::Broken(error)) => return log_closed(&client, &error),
         }
     }
 }
 
-fn tell(client: &Client, error: &io::Error) {
+fn log_closed(client: &Client, error: &io::Error) {
     tracing::debug!(uid = client.caller.uid, pid = client.caller.task.0, %error, "connection closed");
 }
 
-/// The engine of one `penfold run` is for what runs in it.
+/// Checks that the client may use this socket. The engine of one `penfold run` serves only processes of its job.
+///
+/// # Errors
+/// `EACCES` for a process outside of the job; `ESHUTDOWN` when the daemon is ending.
 fn admit(server: &ControlServer, pid: i32) -> Result<(), Failure> {
     if server.service.host().is_ok() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Signals to whole cgroups, by the rule of kill(2) for whoever asks.
+//! The methods `Signal` and `Kill`: signals to all processes of a cgroup, by the rule of kill(2) for the caller.
 
 use std::collections::HashSet;
 use std::thread;
@@ -23,11 +23,12 @@ pub(super) fn signal(context: &CallContext<'_>, call: SignalCall) -> Result<Sign
         return Err(Failure::new(Errno::EINVAL, format!("signal {signal}: they are 0 to {LAST_SIGNAL}")));
     }
     let cgroup = not_a_root(context, &call.cgroup)?;
-    let hit = strike(context, cgroup, signal, call.recursive.unwrap_or(false))?;
-    Ok(SignalReply { processes: hit.len() as i64 })
+    let signalled = signal_members(context, cgroup, signal, call.recursive.unwrap_or(false))?;
+    Ok(SignalReply { processes: signalled.len() as i64 })
 }
 
-/// Strikes again until nobody is left: a child that was being born is there at the next round, and its parent dead.
+/// Signals in rounds until no process is left. A child that is being born during one round is a member in the next, and
+/// its parent is dead by then.
 pub(super) fn kill(context: &CallContext<'_>, call: KillCall) -> Result<KillReply, Failure> {
     let cgroup = not_a_root(context, &call.cgroup)?;
     let patience = context.server.limits.kill;
@@ -35,12 +36,12 @@ pub(super) fn kill(context: &CallContext<'_>, call: KillCall) -> Result<KillRepl
     let mut killed = HashSet::new();
     let mut pause = SHORTEST_PAUSE;
     loop {
-        let hit = strike(context, cgroup, SIGKILL, true)?;
-        if hit.is_empty() {
+        let signalled = signal_members(context, cgroup, SIGKILL, true)?;
+        if signalled.is_empty() {
             return Ok(KillReply { processes: killed.len() as i64 });
         }
-        let left = hit.len();
-        let new = hit.into_iter().filter(|process| killed.insert(*process)).count();
+        let left = signalled.len();
+        let new = signalled.into_iter().filter(|process| killed.insert(*process)).count();
         if Instant::now() > deadline {
             let message = format!(
                 "{}: {left} processes are still there after {patience:?}; what waits inside the kernel dies when it \
@@ -49,13 +50,14 @@ pub(super) fn kill(context: &CallContext<'_>, call: KillCall) -> Result<KillRepl
             );
             return Err(Failure::new(Errno::EBUSY, message));
         }
-        // while somebody forks there is no time to lose
+        // while members still fork, the next round comes at once
         pause = if new > 0 { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
         thread::sleep(pause);
     }
 }
 
-/// A root holds whatever is nowhere else, the daemon itself and its administrator too.
+/// The cgroup at an address, unless it is a root. A root holds every process that is in no other cgroup, the daemon
+/// itself and its administrator included.
 fn not_a_root(context: &CallContext<'_>, address: &str) -> Result<CgroupId, Failure> {
     context.look_at(address, |engine, _, cgroup| {
         match engine.tree().get(cgroup).and_then(penfold_core::tree::Cgroup::parent) {
@@ -68,10 +70,12 @@ fn not_a_root(context: &CallContext<'_>, address: &str) -> Result<CgroupId, Fail
     })
 }
 
-/// Sends a signal to all members, or to none: the first that the caller may not signal refuses it. Answers whom it was
-/// sent to. All of it is one request, and a member's zombie is reaped by nobody before the tracer has seen it, which
-/// comes after the request: no number can be another's meanwhile.
-fn strike(
+/// Sends a signal to all members, or to none if the caller may not signal one of them. Returns the processes that were
+/// signalled.
+///
+/// A number can't go over to another process meanwhile. All of this is one request. Nobody reaps a member's zombie
+/// before the tracer has seen it, and the tracer comes after the request.
+fn signal_members(
     context: &CallContext<'_>,
     cgroup: CgroupId,
     signal: i32,
@@ -83,10 +87,10 @@ fn strike(
         for process in &processes {
             must_be_allowed(caller, host, *process)?;
         }
-        let mut hit = Vec::new();
+        let mut signalled = Vec::new();
         for process in processes {
             match send_signal(process.0, signal) {
-                Ok(()) => hit.push(process),
+                Ok(()) => signalled.push(process),
                 Err(Errno::ESRCH) => {}
                 Err(errno) => {
                     let message =
@@ -95,12 +99,12 @@ fn strike(
                 }
             }
         }
-        Ok(hit)
+        Ok(signalled)
     })?
 }
 
 fn members(engine: &Engine, host: &dyn HostView, top: CgroupId, recursive: bool) -> Vec<Tid> {
-    // removed meanwhile, so that nobody is in it
+    // a cgroup that was removed meanwhile has no members
     if engine.tree().get(top).is_none() {
         return Vec::new();
     }
@@ -116,11 +120,14 @@ fn members(engine: &Engine, host: &dyn HostView, top: CgroupId, recursive: bool)
     processes
 }
 
-/// The rule of kill(2).
+/// Checks the rule of kill(2): root may signal all processes, another user those whose real or saved user it is.
+///
+/// # Errors
+/// `EPERM`.
 fn must_be_allowed(caller: &Caller, host: &dyn HostView, process: Tid) -> Result<(), Failure> {
     let mut facts = host.task(process);
     if facts.is_none() {
-        // its first thread has ended before the others
+        // the first thread has ended before the others
         host.for_each_thread(process, &mut |thread| facts = facts.or_else(|| host.task(thread)));
     }
     let root = caller.uid == 0 && caller.privileged;

@@ -1,4 +1,4 @@
-//! What cgroups use, and their limits: what a live table shows.
+//! The method `Usage`: members, CPU time and limits of cgroups, for live tables such as `penfold top`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use super::context::CallContext;
 use super::directories::subtree;
 use super::path::{self, must_search, name_of};
 use crate::failure::Failure;
-use crate::protocol::{CgroupUsage, Limit, UsageCall, UsageReply};
+use crate::protocol::{CgroupUsageInfo, LimitInfo, UsageCall, UsageReply};
 
 pub(super) fn usage(context: &CallContext<'_>, call: UsageCall) -> Result<UsageReply, Failure> {
     let depth = usize::from(call.recursive.unwrap_or(false)) * usize::MAX;
@@ -19,7 +19,7 @@ pub(super) fn usage(context: &CallContext<'_>, call: UsageCall) -> Result<UsageR
     let usages = context.service().with_exact(|engine, host| {
         let top = path::cgroup(engine, caller, address)?;
         must_search(engine, caller, top)?;
-        let mut members = Members::below(engine, host, top);
+        let mut members = MemberCounts::below(engine, host, top);
         let mut shown = subtree(engine, caller, top, depth);
         shown.retain(|at| must_search(engine, caller, *at).is_ok());
         Ok::<_, Failure>(shown.into_iter().map(|at| of(engine, host, caller, at, &mut members)).collect())
@@ -27,14 +27,14 @@ pub(super) fn usage(context: &CallContext<'_>, call: UsageCall) -> Result<UsageR
     Ok(UsageReply { usages })
 }
 
-/// The members of each cgroup of a part of the tree, those below included.
-struct Members {
+/// The number of tasks and the processes of each cgroup in a subtree, each with those of the cgroups below.
+struct MemberCounts {
     tasks: HashMap<CgroupId, usize>,
     processes: HashMap<CgroupId, HashSet<Tid>>,
 }
 
-impl Members {
-    fn below(engine: &Engine, host: &dyn HostView, top: CgroupId) -> Members {
+impl MemberCounts {
+    fn below(engine: &Engine, host: &dyn HostView, top: CgroupId) -> MemberCounts {
         let tree = engine.tree();
         let mut all = vec![top];
         let mut next = 0;
@@ -42,7 +42,7 @@ impl Members {
             all.extend(tree.children(at));
             next += 1;
         }
-        let mut members = Members { tasks: HashMap::new(), processes: HashMap::new() };
+        let mut members = MemberCounts { tasks: HashMap::new(), processes: HashMap::new() };
         // children come after their parents
         for &at in all.iter().rev() {
             let groups: Vec<Tid> = engine.thread_groups(host, at);
@@ -67,8 +67,8 @@ fn of(
     host: &mut dyn Host,
     caller: &Caller,
     cgroup: CgroupId,
-    members: &mut Members,
-) -> CgroupUsage {
+    members: &mut MemberCounts,
+) -> CgroupUsageInfo {
     let mut read = |name: &str| {
         let file = engine.open(caller, cgroup, name, Access::READ).ok()?;
         String::from_utf8(engine.session(host, caller).read(cgroup, file).ok()?).ok()
@@ -77,7 +77,7 @@ fn of(
     let user = number(read("cpuacct.usage_user"));
     let system = number(read("cpuacct.usage_sys"));
     let frozen = read("freezer.state").map(|state| state.trim() == "FROZEN");
-    CgroupUsage {
+    CgroupUsageInfo {
         cgroup: name_of(engine, cgroup),
         tasks: members.tasks.get(&cgroup).copied().unwrap_or(0) as i64,
         processes: members.processes.get(&cgroup).map_or(0, HashSet::len) as i64,
@@ -88,8 +88,8 @@ fn of(
     }
 }
 
-/// Those whose files the caller may read; some are only in the root.
-fn limits(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Vec<Limit> {
+/// The limits whose files the caller may read, and those whose file the cgroup itself does not have.
+fn limits(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Vec<LimitInfo> {
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let all = engine.limits(cgroup).into_iter();
     let readable = all.filter(|limit| {
@@ -97,7 +97,7 @@ fn limits(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Vec<Limit> {
             || engine.open(caller, cgroup, &limit.file, Access::READ).is_ok()
     });
     readable
-        .map(|limit| Limit {
+        .map(|limit| LimitInfo {
             file: limit.file,
             limit: limit.limit.map(signed),
             used: signed(limit.used),

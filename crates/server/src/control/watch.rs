@@ -1,4 +1,4 @@
-//! The method `Watch`: events, for as long as the client stays.
+//! The method `Watch`: events, until the client closes the connection.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -9,11 +9,15 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::context::CallContext;
 use super::hub::Watcher;
 use super::path::must_list;
-use super::replies::Replies;
+use super::replies::ReplyWriter;
 use crate::failure::Failure;
 use crate::protocol::{WatchCall, WatchReply};
 
-pub(super) fn watch(context: &CallContext<'_>, call: WatchCall, replies: &mut Replies<'_>) -> io::Result<()> {
+pub(super) fn watch(
+    context: &CallContext<'_>,
+    call: WatchCall,
+    replies: &mut ReplyWriter<'_>,
+) -> io::Result<()> {
     if !replies.more {
         return replies.standard_error("ExpectedMore", "method", "org.penfold.Control.Watch");
     }
@@ -34,14 +38,14 @@ fn subscribe(context: &CallContext<'_>, call: WatchCall) -> Result<Arc<Watcher>,
     context.server.hub.subscribe(caller, top.transpose()?, context.server.limits.events)
 }
 
-/// Until the client goes. A call that it sends meanwhile waits.
-fn forward(watcher: &Watcher, replies: &mut Replies<'_>) -> io::Result<()> {
+/// Sends events until the client closes the connection. A call that the client sends meanwhile is not read.
+fn forward(watcher: &Watcher, replies: &mut ReplyWriter<'_>) -> io::Result<()> {
     replies.continue_with(&WatchReply { event: None, lost: None })?;
     loop {
         let hung_up = {
             let mut fds = [
                 PollFd::new(replies.stream().as_fd(), PollFlags::empty()),
-                PollFd::new(watcher.bell.as_fd(), PollFlags::POLLIN),
+                PollFd::new(watcher.wakeup.as_fd(), PollFlags::POLLIN),
             ];
             match poll(&mut fds, PollTimeout::NONE) {
                 Err(nix::errno::Errno::EINTR) => continue,
@@ -52,7 +56,7 @@ fn forward(watcher: &Watcher, replies: &mut Replies<'_>) -> io::Result<()> {
         if hung_up {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        let _ = watcher.bell.read();
+        let _ = watcher.wakeup.read();
         loop {
             let (event, lost) = watcher.next();
             let lost = Some(lost).filter(|lost| *lost > 0);

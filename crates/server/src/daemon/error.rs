@@ -1,27 +1,27 @@
-//! Why there is no daemon.
+//! The failure to start a daemon.
 
 use std::io;
 
 use penfold_linux::trace::StartError;
 
-use super::place::PlaceError;
+use super::socket::SocketError;
 
-/// Why there is no daemon.
+/// Why a daemon could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// The socket can't be had.
+    /// The socket can't be taken.
     #[error(transparent)]
-    Place(#[from] PlaceError),
-    /// The engine does not take its controllers.
+    Place(#[from] SocketError),
+    /// The engine refuses a built-in controller.
     #[error("the controllers can't be loaded: {0}")]
     Load(penfold_core::Error),
-    /// The host does not start.
+    /// The host can't start.
     #[error(transparent)]
     Host(#[from] StartError),
-    /// It was told to end before it could begin.
+    /// The host ended before the daemon could begin.
     #[error("the daemon is ending")]
     Ending,
-    /// A thread, a descriptor or a signal could not be had.
+    /// The system refused a thread, a descriptor, a signal or a file.
     #[error("the daemon can't start: {0}")]
     System(#[from] io::Error),
 }

@@ -1,11 +1,15 @@
-//! `penfold serve`: one engine on some host, behind a control socket, until it is told to end.
+//! The daemon of `penfold serve`: one engine on one host, behind a control socket, until a signal ends it.
+//!
+//! [`Daemon::prepare`] takes the socket and starts the host. [`PreparedDaemon::restore`] restores an earlier daemon's
+//! state, [`PreparedDaemon::serve`] lets clients in, [`Daemon::run`] waits for a signal, [`Daemon::stop`] ends in
+//! order.
 
 mod error;
 mod host_events;
-mod place;
 mod reaper;
 mod restore_and_record;
 mod signals;
+mod socket;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,40 +31,39 @@ use host_events::HostEvents;
 use restore_and_record::ViewRecorder;
 
 pub use error::DaemonError;
-pub use place::{PlaceError, Taken};
-pub use signals::Signals;
+pub use signals::ShutdownSignals;
+pub use socket::{ListeningSocket, SocketError};
 
-/// How a daemon is to run.
+/// The configuration of a daemon.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where it listens, unless systemd has opened the socket.
+    /// The address to listen at, unless systemd passes the socket.
     pub address: Address,
-    /// What becomes of launched commands when it ends. Adopted processes always go on untraced.
+    /// The fate of launched commands when the daemon ends. Adopted processes always run on, untraced.
     pub at_end: AtEnd,
-    /// How much clients may have at once.
+    /// The limits of clients.
     pub limits: Limits,
 }
 
-/// A running daemon. It is ended by [`Daemon::stop`].
+/// A running daemon. [`Daemon::stop`] ends it.
 #[derive(Debug)]
 pub struct Daemon {
     service: Service,
     host: Arc<dyn HostHandle>,
     listener: Listener,
     views: Arc<FileViews>,
-    /// The socket's file is removed, and its lock given back, when this goes.
-    place: Taken,
+    /// Drop removes the socket's file and releases its lock.
+    socket: ListeningSocket,
     at_end: AtEnd,
     journal: Option<Journal>,
 }
 
-/// A daemon whose engine and host are there, and nobody connected yet: the moment to restore what was, and to add what
-/// serves files.
+/// A daemon with engine and host, and without clients yet: an earlier daemon's state can be restored now.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedDaemon {
     service: Service,
     host: Arc<dyn HostHandle>,
-    place: Taken,
+    socket: ListeningSocket,
     config: Config,
     views: Arc<FileViews>,
     recorder: Arc<ViewRecorder>,
@@ -69,16 +72,16 @@ pub struct Prepared {
 }
 
 impl Daemon {
-    /// Takes the socket, starts the host, loads the controllers. Clients are served from [`Prepared::serve`] on; those
-    /// that connect before wait.
+    /// Takes the socket, starts the host with `start_host`, and loads the built-in controllers. Clients that connect
+    /// now wait for [`PreparedDaemon::serve`].
     ///
     /// # Errors
-    /// [`DaemonError`], the socket's first: of two daemons at one place the second does nothing.
+    /// [`DaemonError`]. The socket comes first: of two daemons at one address, the second has no other effect.
     pub fn prepare(
         config: Config,
         start_host: impl FnOnce(OnChange) -> Result<Arc<dyn HostHandle>, StartError>,
-    ) -> Result<Prepared, DaemonError> {
-        let place = Taken::take(&config.address)?;
+    ) -> Result<PreparedDaemon, DaemonError> {
+        let socket = ListeningSocket::take(&config.address)?;
         let (on_change, events) = HostEvents::channel();
         let host = start_host(on_change)?;
         let service = Service::new(Arc::clone(&host), Trust::Owner(geteuid().as_raw()));
@@ -86,10 +89,10 @@ impl Daemon {
         loaded.map_err(|_| DaemonError::Ending)?.map_err(DaemonError::Load)?;
         let recorder = Arc::new(ViewRecorder::default());
         let views = Arc::new(FileViews::new(service.clone(), Some(Arc::clone(&recorder) as _)));
-        Ok(Prepared { service, host, place, config, views, recorder, events, journal: None })
+        Ok(PreparedDaemon { service, host, socket, config, views, recorder, events, journal: None })
     }
 
-    /// All at once, for a daemon that restores nothing.
+    /// Prepares a daemon and serves clients, without a restore and without a journal.
     ///
     /// # Errors
     /// As [`Daemon::prepare`].
@@ -100,29 +103,29 @@ impl Daemon {
         Daemon::prepare(config, start_host)?.serve(None, Vec::new())
     }
 
-    /// The way to its engine.
+    /// The service, which has the engine.
     pub fn service(&self) -> &Service {
         &self.service
     }
 
-    /// Where it listens.
+    /// The address that the daemon listens at.
     pub fn address(&self) -> &Address {
-        self.place.address()
+        self.socket.address()
     }
 
-    /// How many clients are connected.
+    /// The number of connected clients.
     pub fn connections(&self) -> usize {
         self.listener.connections()
     }
 
-    /// Serves until a signal says to end, reaping what becomes this process's child meanwhile. On the thread that made
-    /// `signals`, the process's first.
+    /// Serves until a signal ends the daemon, and reaps orphans that become children of this process. Call it on the
+    /// thread that made `signals`, the first of the process.
     ///
     /// # Errors
-    /// What poll(2) gives.
-    pub fn run(&self, signals: &Signals) -> io::Result<()> {
+    /// The errors of poll(2) and read(2).
+    pub fn run(&self, signals: &ShutdownSignals) -> io::Result<()> {
         tracing::info!(pid = std::process::id(), "serving {}", self.address());
-        // without a server manager this does nothing
+        // without a service manager this does nothing
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         let signal = signals.wait(reaper::reap)?;
         tracing::info!("{signal}: ending");
@@ -130,42 +133,43 @@ impl Daemon {
         Ok(())
     }
 
-    /// Ends in order: no new clients, the connections closed, the jobs as configured, the socket's file removed.
+    /// Ends in order: closes the connections, unmounts the views, completes the journal, and stops the host, which ends
+    /// jobs as configured. Then removes the socket's file.
     pub fn stop(self) {
-        let Daemon { host, listener, views, place, at_end, journal, .. } = self;
+        let Daemon { host, listener, views, socket, at_end, journal, .. } = self;
         listener.stop();
         views.unmount_all();
         if let Some(journal) = journal {
-            // what goes on can be taken in again by the next daemon; what is killed leaves nothing to be restored
+            // the next daemon can adopt commands that run on; commands that are killed leave nothing to restore
             journal.stop(at_end == AtEnd::Leave);
         }
         if host.stop(at_end).is_err() {
             tracing::error!("the host had ended already");
         }
-        drop(place);
+        drop(socket);
     }
 }
 
-impl Prepared {
-    /// The way to the engine.
+impl PreparedDaemon {
+    /// The service, which has the engine.
     pub fn service(&self) -> &Service {
         &self.service
     }
 
     /// The directory `state` beside the socket; `None` for a socket without a file.
     pub fn state_beside_socket(&self) -> Option<PathBuf> {
-        match self.place.address() {
+        match self.socket.address() {
             Address::Path(socket) => Some(socket.parent()?.join("state")),
             Address::Abstract(_) => None,
         }
     }
 
-    /// Brings back what an earlier daemon has left in this directory, and keeps a journal there from now on. To be done
-    /// before [`Prepared::serve`].
+    /// Restores the state that an earlier daemon has left in the directory `state`, and keeps a journal there from now
+    /// on.
     ///
     /// # Errors
-    /// [`DaemonError::System`] when another daemon has the directory or it can't be made. That it can't be read or written
-    /// is in [`Journal::notes`].
+    /// [`DaemonError::System`] when another daemon has locked the directory, or it can't be made. A journal that can't
+    /// be read or written is no error: [`Journal::notes`] says so.
     pub fn restore(&mut self, state: &Path) -> Result<Journal, DaemonError> {
         let journal = restore_and_record::restore_and_record(
             &self.service,
@@ -178,16 +182,17 @@ impl Prepared {
         Ok(journal)
     }
 
-    /// Serves clients from now on. `viewer` instead of the usual one; `not_restored`: what was lost of an earlier daemon.
+    /// Serves clients from now on. `viewer` replaces the daemon's own file views. `not_restored` adds sentences to the
+    /// losses in the reply to `Info`.
     ///
     /// # Errors
-    /// [`DaemonError::System`].
+    /// [`DaemonError::System`] when no thread can be started.
     pub fn serve(
         self,
         viewer: Option<Arc<dyn Viewer>>,
         not_restored: Vec<String>,
     ) -> Result<Daemon, DaemonError> {
-        let Prepared { service, host, place, config, views, events, journal, .. } = self;
+        let PreparedDaemon { service, host, socket, config, views, events, journal, .. } = self;
         let mut server =
             ControlServer::new(service.clone()).with_limits(config.limits).with_not_restored(not_restored);
         if let Some(journal) = &journal {
@@ -196,7 +201,7 @@ impl Prepared {
         server = server.with_viewer(viewer.unwrap_or_else(|| Arc::clone(&views) as Arc<dyn Viewer>));
         let server = Arc::new(server);
         events.forward(Arc::clone(&server))?;
-        let listener = Listener::serve(place.socket()?, server)?;
-        Ok(Daemon { service, host, listener, views, place, at_end: config.at_end, journal })
+        let listener = Listener::serve(socket.socket()?, server)?;
+        Ok(Daemon { service, host, listener, views, socket, at_end: config.at_end, journal })
     }
 }

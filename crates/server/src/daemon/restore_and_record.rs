@@ -1,4 +1,4 @@
-//! What a daemon keeps for the one after it: restoring first, then the journal.
+//! The state directory of a daemon: the restore of an earlier daemon's state, then the journal.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -8,21 +8,23 @@ use penfold_core::{CgroupId, Tid};
 use penfold_linux::host::HostHandle;
 
 use crate::failure::Failure;
-use crate::journal::{Helpers, Journal, Process, Store, Text, View, mount_namespace, restore};
+use crate::journal::{
+    EscapedBytes, Journal, ProcessRecord, RestoreHooks, Store, ViewRecord, mount_namespace, restore,
+};
 use crate::service::Service;
 use crate::view::{FileViews, MountedView, ViewObserver};
 
 use super::error::DaemonError;
 
-/// Tells the journal of file views, from when there is one.
+/// Records file views in the journal, once there is a journal.
 #[derive(Debug, Default)]
 pub(super) struct ViewRecorder(OnceLock<Journal>);
 
 impl ViewObserver for ViewRecorder {
     fn mounted(&self, view: &MountedView) {
         if let Some(journal) = self.0.get() {
-            journal.view(View {
-                target: Text(view.target.as_os_str().as_bytes().to_vec()),
+            journal.view(ViewRecord {
+                target: EscapedBytes(view.target.as_os_str().as_bytes().to_vec()),
                 filesystem: view.filesystem.to_owned(),
                 root: view.root.map(CgroupId::number),
                 namespace: mount_namespace(view.mounter),
@@ -37,10 +39,10 @@ impl ViewObserver for ViewRecorder {
     }
 }
 
-/// Restores what is in the state directory, and keeps a journal there from then on.
+/// Restores the state in the state directory, and keeps a journal there from then on.
 ///
 /// # Errors
-/// [`DaemonError::System`] when another daemon has the directory or it can't be made; [`DaemonError::Ending`].
+/// [`DaemonError::System`] when another daemon has locked the directory, or it can't be made; [`DaemonError::Ending`].
 pub(super) fn restore_and_record(
     service: &Service,
     host: &Arc<dyn HostHandle>,
@@ -49,10 +51,10 @@ pub(super) fn restore_and_record(
     recorder: &ViewRecorder,
 ) -> Result<Journal, DaemonError> {
     let store = Store::open(state)?;
-    let mut readopt = |process: &Process| -> Result<(), Failure> {
+    let mut readopt = |process: &ProcessRecord| -> Result<(), Failure> {
         Ok(host.readopt(Tid(process.pid), process.started, process.filter)?)
     };
-    let helpers = Helpers {
+    let helpers = RestoreHooks {
         readopt: &mut readopt,
         mount: &mut |view, how, root| {
             let target = Path::new(std::ffi::OsStr::from_bytes(&view.target.0));

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Caller, CgroupId, Engine, Tid, control_file::FileId, host::Host, tree::HierarchyFlags};
 
-use super::record::{Cgroup, Hierarchy, Owner, Text};
+use super::record::{CgroupRecord, EscapedBytes, HierarchyRecord, OwnerRecord};
 
-/// What files show in a cgroup that nothing was ever written in, below a parent of the same kind. It is what every new
-/// cgroup has while the values are being restored, so it need not be written down.
+/// The contents of control files in a new cgroup whose parent is new too. Every cgroup has these values while a restore
+/// makes it, so the journal leaves them out.
 #[derive(Debug, Clone, Default)]
 pub struct Defaults(HashMap<String, Vec<u8>>);
 
 impl Defaults {
-    /// Those of all controllers of the tree. Of others everything is written down.
+    /// The defaults of the controllers that penfold has built in. For a module's controller the journal has every
+    /// value.
     pub fn new() -> Defaults {
         let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(1));
         let caller = Caller::root(Tid(1));
@@ -26,7 +27,7 @@ impl Defaults {
             return Defaults(all);
         };
         for (name, text) in settings(&mut engine, &mut host, fresh) {
-            // without a prefix, as in a cpuset file system, too
+            // the name without prefix too, as in a hierarchy of type cpuset
             if let Some(bare) = name.strip_prefix("cpuset.") {
                 all.insert(bare.to_owned(), text.clone());
             }
@@ -40,8 +41,8 @@ impl Defaults {
     }
 }
 
-/// A hierarchy; `None` if it is gone. `views` is how many of its mounts are file views.
-pub(super) fn hierarchy(engine: &Engine, root: CgroupId, views: usize) -> Option<Hierarchy> {
+/// The record of the hierarchy with this root; `None` if it is gone. `views` is how many of its mounts are file views.
+pub(super) fn hierarchy(engine: &Engine, root: CgroupId, views: usize) -> Option<HierarchyRecord> {
     let node = engine.tree().get(root)?;
     let hierarchy = engine.tree().hierarchy_of(root);
     let mut words: Vec<String> = engine.subsystems_of(root).map(str::to_owned).collect();
@@ -61,7 +62,7 @@ pub(super) fn hierarchy(engine: &Engine, root: CgroupId, views: usize) -> Option
         words.push(format!("name={}", hierarchy.name));
     }
     let creator = node.creator();
-    Some(Hierarchy {
+    Some(HierarchyRecord {
         root: root.number(),
         id: hierarchy.id,
         options: words.join(","),
@@ -70,18 +71,18 @@ pub(super) fn hierarchy(engine: &Engine, root: CgroupId, views: usize) -> Option
     })
 }
 
-/// A cgroup with its values; `None` if it is gone.
+/// The record of a cgroup with its settings; `None` if it is gone.
 pub(super) fn cgroup(
     engine: &mut Engine,
     host: &mut dyn Host,
     id: CgroupId,
     defaults: &Defaults,
-) -> Option<Cgroup> {
+) -> Option<CgroupRecord> {
     let node = engine.tree().get(id)?;
     let (owner, creator) = (node.owner(), node.creator());
-    let (parent, name) = (node.parent(), Text(node.name().to_vec()));
+    let (parent, name) = (node.parent(), EscapedBytes(node.name().to_vec()));
     let changed: Vec<(FileId, penfold_core::Owner)> = node.changed_file_owners().collect();
-    let mut files: Vec<(String, Owner)> = changed
+    let mut files: Vec<(String, OwnerRecord)> = changed
         .into_iter()
         .filter(|&(file, _)| engine.file_owner(id, file).is_ok())
         .map(|(file, owner)| (engine.file_name(id, file).into_owned(), record_owner(owner)))
@@ -93,9 +94,9 @@ pub(super) fn cgroup(
             Some(_) => !defaults.is_default(name, text),
             None => !is_the_machines(name),
         })
-        .map(|(name, text)| (name, Text(text)))
+        .map(|(name, text)| (name, EscapedBytes(text)))
         .collect();
-    Some(Cgroup {
+    Some(CgroupRecord {
         cgroup: id.number(),
         parent: parent.map(CgroupId::number),
         name,
@@ -106,16 +107,16 @@ pub(super) fn cgroup(
     })
 }
 
-/// In the root the CPUs and memory nodes are those of the machine.
+/// True for a file that shows in a root the CPUs or memory nodes of the machine, which a restore must not set.
 fn is_the_machines(file: &str) -> bool {
     matches!(file.strip_prefix("cpuset.").unwrap_or(file), "cpus" | "mems")
 }
 
-fn record_owner(owner: penfold_core::Owner) -> Owner {
-    Owner(owner.uid, owner.gid, owner.mode)
+fn record_owner(owner: penfold_core::Owner) -> OwnerRecord {
+    OwnerRecord(owner.uid, owner.gid, owner.mode)
 }
 
-/// What to write into which file to have a cgroup as it is.
+/// The files of a cgroup that are settings, each with the bytes that set its present value.
 fn settings(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId) -> Vec<(String, Vec<u8>)> {
     let caller = Caller::root(Tid(std::process::id().cast_signed()));
     let Ok(entries) = engine.files(cgroup) else { return Vec::new() };
@@ -126,7 +127,7 @@ fn settings(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId) -> Vec<(
                 settings.push((entry.name, text));
             }
         } else if entry.name == "freezer.self_freezing" {
-            // freezer.state shows what the ancestors want as well
+            // freezer.state also shows a freeze by an ancestor; this file shows only the cgroup's own setting
             let frozen =
                 engine.session(host, &caller).read(cgroup, entry.id).is_ok_and(|text| text == b"1\n");
             let state: &[u8] = if frozen { b"FROZEN" } else { b"THAWED" };
@@ -136,7 +137,7 @@ fn settings(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId) -> Vec<(
     settings
 }
 
-/// The cgroups that a css_set stands for, but roots.
+/// The numbers of the cgroups of a css_set, without roots, ordered by hierarchy.
 pub(super) fn cgroups_of(engine: &Engine, set: penfold_core::CssSetId) -> Vec<u64> {
     let tree = engine.tree();
     let Some(set) = tree.css_set(set) else { return Vec::new() };

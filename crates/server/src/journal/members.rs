@@ -1,4 +1,4 @@
-//! Who is a member of what: looked at while the daemon runs, put back when another one starts.
+//! Membership: read while the daemon runs, restored when the next one starts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,27 +8,28 @@ use penfold_linux::proc::{children_of_process, start_time, threads_of};
 use penfold_linux::trace::Survivor;
 
 use super::describe::cgroups_of;
-use super::place::ProcStamp;
+use super::origin::ProcStamp;
 use super::rebuild::Rebuilt;
-use super::record::{Process, Record, Thread};
+use super::record::{ProcessRecord, Record, ThreadRecord};
 use super::snapshot::Snapshot;
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// Tells which processes the host supervises that would outlive the daemon.
+/// Returns the supervised processes that would outlive the daemon.
 pub type Survivors = Box<dyn Fn() -> Result<Vec<Survivor>, Failure> + Send>;
 
-/// Takes a process of an earlier daemon in again, into the roots.
+/// Adopts a process of an earlier daemon again, into the roots.
 ///
 /// # Errors
-/// `EEXIST` if it is supervised already.
-pub type Readopt<'a> = &'a mut dyn FnMut(&Process) -> Result<(), Failure>;
+/// `EEXIST` if the process is supervised already; `ESRCH` if it has ended; `ESHUTDOWN` when the daemon is ending.
+pub type Readopt<'a> = &'a mut dyn FnMut(&ProcessRecord) -> Result<(), Failure>;
 
-/// The members as they are now.
+/// The present members by process number: the processes that would outlive the daemon and are in a cgroup that is no
+/// root.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
-pub(super) fn now(service: &Service, survivors: &Survivors) -> Result<BTreeMap<i32, Process>, Failure> {
+pub(super) fn now(service: &Service, survivors: &Survivors) -> Result<BTreeMap<i32, ProcessRecord>, Failure> {
     let survivors = survivors()?;
     if survivors.is_empty() {
         return Ok(BTreeMap::new());
@@ -46,11 +47,14 @@ pub(super) fn now(service: &Service, survivors: &Survivors) -> Result<BTreeMap<i
     })
 }
 
-/// A process with its places; `None` when it is in the roots only, or dead.
-fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>) -> Option<Process> {
-    let threads: Vec<Thread> =
-        survivor.threads.iter().filter_map(|&Tid(tid)| Some(Thread { tid, cgroups: place(tid)? })).collect();
-    // a leader may have ended before its threads
+/// The record of a process; `None` if it is in the roots only, or dead. `place` returns the cgroups of a thread.
+fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>) -> Option<ProcessRecord> {
+    let threads: Vec<ThreadRecord> = survivor
+        .threads
+        .iter()
+        .filter_map(|&Tid(tid)| Some(ThreadRecord { tid, cgroups: place(tid)? }))
+        .collect();
+    // a leader can end before its threads
     let leader = threads.iter().find(|thread| thread.tid == survivor.pid.0).or(threads.first())?;
     let cgroups = leader.cgroups.clone();
     let alike = threads.iter().all(|thread| thread.cgroups == cgroups);
@@ -58,22 +62,23 @@ fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>)
         return None;
     }
     let Survivor { pid: Tid(pid), started, filter, .. } = *survivor;
-    Some(Process { pid, started, filter, cgroups, threads: if alike { Vec::new() } else { threads } })
+    Some(ProcessRecord { pid, started, filter, cgroups, threads: if alike { Vec::new() } else { threads } })
 }
 
-/// What has to be recorded to get from the members of an snapshot to those of now.
+/// The record that brings the members of a snapshot up to date; `None` if they are.
 pub(super) fn difference(
     snapshot: &Snapshot,
-    now: BTreeMap<i32, Process>,
+    now: BTreeMap<i32, ProcessRecord>,
     seen: ProcStamp,
 ) -> Option<Record> {
     let gone: Vec<i32> = snapshot.processes.keys().copied().filter(|pid| !now.contains_key(pid)).collect();
-    let present: Vec<Process> =
+    let present: Vec<ProcessRecord> =
         now.into_values().filter(|process| snapshot.processes.get(&process.pid) != Some(process)).collect();
     (!gone.is_empty() || !present.is_empty()).then_some(Record::Members { seen, present, gone })
 }
 
-/// Puts the members that still live back, and what was born of them since. Returns what is not known, in sentences.
+/// Puts the living members back into their cgroups, and the children that they have had since. Returns one sentence for
+/// each loss.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
@@ -83,13 +88,13 @@ pub(super) fn put_back(
     rebuilt: &Rebuilt,
     readopt: Readopt<'_>,
 ) -> Result<Vec<String>, Failure> {
-    let mut work = Work {
+    let mut back = PuttingBack {
         service,
         snapshot,
         cgroups: &rebuilt.cgroups,
         readopt,
         done: HashSet::new(),
-        said: Vec::new(),
+        not_restored: Vec::new(),
     };
     let mut ended = 0_usize;
     for process in snapshot.processes.values() {
@@ -97,32 +102,34 @@ pub(super) fn put_back(
             ended += 1;
             continue;
         }
-        work.put_back(process)?;
+        back.put_back(process)?;
     }
-    let known: Vec<(i32, &Process)> = work.done.iter().map(|&pid| (pid, &snapshot.processes[&pid])).collect();
+    let known: Vec<(i32, &ProcessRecord)> =
+        back.done.iter().map(|&pid| (pid, &snapshot.processes[&pid])).collect();
     for (pid, process) in known {
-        work.children(pid, process)?;
+        back.children(pid, process)?;
     }
     if ended > 0 {
-        work.said.push(format!(
+        back.not_restored.push(format!(
             "{ended} members have ended while no daemon ran; what they may have left behind is not known"
         ));
     }
-    Ok(work.said)
+    Ok(back.not_restored)
 }
 
-struct Work<'a> {
+/// The state of one [`put_back`].
+struct PuttingBack<'a> {
     service: &'a Service,
     snapshot: &'a Snapshot,
     cgroups: &'a HashMap<u64, CgroupId>,
     readopt: Readopt<'a>,
     /// Processes that are supervised again.
     done: HashSet<i32>,
-    said: Vec<String>,
+    not_restored: Vec<String>,
 }
 
-impl Work<'_> {
-    fn put_back(&mut self, process: &Process) -> Result<(), Failure> {
+impl PuttingBack<'_> {
+    fn put_back(&mut self, process: &ProcessRecord) -> Result<(), Failure> {
         if !self.readopt(process)? {
             return Ok(());
         }
@@ -130,12 +137,12 @@ impl Work<'_> {
         if process.threads.is_empty() {
             return self.attach(process.pid, MoveScope::ThreadGroup, &process.cgroups);
         }
-        let known: HashMap<i32, &Thread> =
+        let known: HashMap<i32, &ThreadRecord> =
             process.threads.iter().map(|thread| (thread.tid, thread)).collect();
         for Tid(tid) in threads_of(Tid(process.pid)).unwrap_or_default() {
             match known.get(&tid) {
                 Some(thread) => self.attach(tid, MoveScope::Task, &thread.cgroups)?,
-                None => self.said.push(format!(
+                None => self.not_restored.push(format!(
                     "thread {tid} of process {} was born while no daemon ran, of one of several threads in different \
                      cgroups: it is in the roots now",
                     process.pid
@@ -145,17 +152,17 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// True if it is supervised now.
-    fn readopt(&mut self, process: &Process) -> Result<bool, Failure> {
+    /// Adopts a process again. Returns whether it is supervised now.
+    fn readopt(&mut self, process: &ProcessRecord) -> Result<bool, Failure> {
         match (self.readopt)(process) {
             Ok(()) => Ok(true),
             Err(failure) if failure.errno == Errno::EEXIST => Ok(true),
             Err(failure) if failure.errno == Errno::ESHUTDOWN => Err(failure),
-            // it has ended meanwhile
+            // the process has ended meanwhile
             Err(failure) if failure.errno == Errno::ESRCH => Ok(false),
             Err(failure) => {
                 let pid = process.pid;
-                self.said.push(format!(
+                self.not_restored.push(format!(
                     "process {pid} can't be supervised again: {failure}; it is in no cgroup now"
                 ));
                 Ok(false)
@@ -163,9 +170,9 @@ impl Work<'_> {
         }
     }
 
-    /// The children that a member has had since the membership was last recorded: whatever was there then and is not in
-    /// the journal was no member. From here on those that are born are taken in with their parents.
-    fn children(&mut self, parent: i32, like: &Process) -> Result<(), Failure> {
+    /// Puts back the children that a member has had since membership was last recorded. A child that is older and not
+    /// in the journal was no member. Children that are born from now on are supervised with their parents.
+    fn children(&mut self, parent: i32, like: &ProcessRecord) -> Result<(), Failure> {
         let mut parents = vec![parent];
         while let Some(parent) = parents.pop() {
             for child in children_of_process(Tid(parent)) {
@@ -175,13 +182,13 @@ impl Work<'_> {
                     continue;
                 }
                 if !like.threads.is_empty() {
-                    self.said.push(format!(
+                    self.not_restored.push(format!(
                         "process {child} was born while no daemon ran, of process {parent}, whose threads are in different \
                          cgroups: it is in the roots now"
                     ));
                     continue;
                 }
-                let newborn = Process { pid: child, started, ..like.clone() };
+                let newborn = ProcessRecord { pid: child, started, ..like.clone() };
                 if self.readopt(&newborn)? {
                     self.done.insert(child);
                     self.attach(child, MoveScope::ThreadGroup, &like.cgroups)?;
@@ -196,14 +203,15 @@ impl Work<'_> {
         let ids: Vec<CgroupId> =
             cgroups.iter().filter_map(|cgroup| self.cgroups.get(cgroup).copied()).collect();
         if ids.len() < cgroups.len() {
-            self.said.push(format!("task {tid} was in a cgroup that is not there any more"));
+            self.not_restored.push(format!("task {tid} was in a cgroup that is not there any more"));
         }
         let refused = self.service.with_exact(|engine, host| attach(engine, host, tid, scope, &ids))?;
-        self.said.extend(refused);
+        self.not_restored.extend(refused);
         Ok(())
     }
 }
 
+/// Moves a task into cgroups and returns one sentence for each refusal.
 fn attach(
     engine: &mut Engine,
     host: &mut dyn Host,
@@ -216,7 +224,7 @@ fn attach(
     for &id in ids {
         match engine.session(host, &caller).attach(id, Tid(tid), scope) {
             Ok(()) => {}
-            // it has ended meanwhile
+            // the task has ended meanwhile
             Err(error) if error.errno() == penfold_core::Errno::ESRCH => {}
             Err(error) => {
                 let path = crate::escape::escape(&engine.tree().path(id));

@@ -1,18 +1,23 @@
-//! What a daemon that was killed leaves to the next one: a file that says how everything is.
+//! The journal: a file with the state of a daemon, from which the next daemon restores it, also after SIGKILL.
 //!
-//! A thread of its own hears of every [`Announcement`], looks at the engine, and appends to the file how the thing that has
-//! changed is now. No operation waits for it or for the disk; the price is that the very last changes before a SIGKILL,
-//! some milliseconds', may be missing. What a daemon finds at its start is restored by [`restore()`].
+//! A thread receives every [`Announcement`], reads the present state of the changed object from the engine, and appends
+//! it to the file. No operation waits for this thread or for the disk. The price: the changes of the last milliseconds
+//! before a SIGKILL may be missing. [`restore()`] brings the state back.
 //!
-//! In the journal are the modules that were loaded, hierarchies, cgroups, owners and modes, what control files were set to, the processes that outlive
-//! the daemon with their threads' cgroups, and the mount points of file views. Not in it are counts: CPU time, peaks,
-//! failures and events start anew.
+//! The journal has:
+//!
+//! - the loaded modules;
+//! - hierarchies and cgroups, with owners, modes and the settings of control files;
+//! - the processes that outlive the daemon, with the cgroups of their threads;
+//! - the mount points of file views.
+//!
+//! It has no counts: CPU time, peaks, failures and events begin at zero again.
 
 mod describe;
 mod file;
 mod members;
 mod modules;
-mod place;
+mod origin;
 mod rebuild;
 mod record;
 mod restore;
@@ -22,12 +27,15 @@ mod views;
 mod writer;
 
 pub use describe::Defaults;
-pub use file::{Found, Store, parse};
+pub use file::{JournalContents, Store, parse};
 pub use members::{Readopt, Survivors};
-pub use place::{Place, ProcStamp, here, mount_namespace};
+pub use origin::{JournalOrigin, ProcStamp, mount_namespace};
 pub use rebuild::{Rebuilt, rebuild};
-pub use record::{Cgroup, Hierarchy, Module, Owner, Process, Record, Text, Thread, View};
-pub use restore::{Helpers, MountAgain, restore};
+pub use record::{
+    CgroupRecord, EscapedBytes, HierarchyRecord, ModuleRecord, OwnerRecord, ProcessRecord, Record,
+    ThreadRecord, ViewRecord,
+};
+pub use restore::{MountAgain, RestoreHooks, restore};
 pub use scan::describe_all;
 pub use snapshot::Snapshot;
 pub use views::mounted_at;

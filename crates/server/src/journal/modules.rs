@@ -1,4 +1,4 @@
-//! Loading again what was loaded.
+//! The restore of modules.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,10 +9,11 @@ use penfold_module::loader::inspect;
 use super::snapshot::Snapshot;
 use crate::service::Service;
 
-/// Loads the modules of an snapshot, in their order, but for those whose subsystem is there already. What depended on one
-/// that can't be loaded is taken out of the snapshot, so that all else is restored. Returns what is lost, in sentences.
+/// Loads the modules of a snapshot in their order, except those whose subsystem is loaded already. State that depends
+/// on a module that can't be loaded is taken out of the snapshot, so that the rest can be restored. Returns one
+/// sentence for each loss.
 pub(super) fn load_again(service: &Service, snapshot: &mut Snapshot) -> Vec<String> {
-    let mut said = Vec::new();
+    let mut lost = Vec::new();
     for module in snapshot.modules.clone() {
         let name = &module.name;
         let there = service.with_snapshot(|engine, _| engine.hierarchy_of_subsystem(name).is_some());
@@ -21,20 +22,20 @@ pub(super) fn load_again(service: &Service, snapshot: &mut Snapshot) -> Vec<Stri
         }
         match load(service, name, Path::new(OsStr::from_bytes(&module.path.0))) {
             Ok(()) => continue,
-            Err(why) => said.push(format!("the module {name} can't be loaded again: {why}")),
+            Err(why) => lost.push(format!("the module {name} can't be loaded again: {why}")),
         }
         for hierarchy in snapshot.forget_subsystem(name) {
-            said.push(format!(
+            lost.push(format!(
                 "hierarchy {} ({}) had no other subsystem: all that was in it is lost",
                 hierarchy.id, hierarchy.options
             ));
         }
     }
-    said
+    lost
 }
 
 fn load(service: &Service, name: &str, path: &Path) -> Result<(), String> {
-    // what has taken its place was never asked for
+    // the file may have been replaced by another module, which nobody has asked to load
     let now = inspect(path).map_err(|error| error.to_string())?.name;
     if now != name {
         return Err(format!("{} is the module {now} now", path.display()));

@@ -1,118 +1,120 @@
-//! The lines of the journal: each says how one thing is now, so that reading one twice does no harm.
+//! The lines of the journal. Each has the whole present state of one object, so a line that is read twice does no harm.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::place::{Place, ProcStamp};
+use super::origin::{JournalOrigin, ProcStamp};
 use crate::escape::{escape, unescape};
 
-/// What this version writes. A journal of another number is not read.
+/// The format that this version writes. A journal of another format is not read.
 pub(super) const FORMAT: u32 = 1;
 
-/// Bytes as an escaped JSON string.
+/// Bytes that JSON has as an escaped string, see [`escape`](crate::escape::escape).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Text(pub Vec<u8>);
+pub struct EscapedBytes(pub Vec<u8>);
 
-impl Serialize for Text {
+impl Serialize for EscapedBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&escape(&self.0))
     }
 }
 
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
-        String::deserialize(deserializer).map(|text| Text(unescape(&text).into_owned()))
+impl<'de> Deserialize<'de> for EscapedBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<EscapedBytes, D::Error> {
+        String::deserialize(deserializer).map(|text| EscapedBytes(unescape(&text).into_owned()))
     }
 }
 
-/// User, group and mode.
+/// User id, group id and permission bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub struct Owner(pub u32, pub u32, pub u32);
+pub struct OwnerRecord(pub u32, pub u32, pub u32);
 
 /// A hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hierarchy {
-    /// The number of its root cgroup.
+pub struct HierarchyRecord {
+    /// The number of the root cgroup.
     pub root: u64,
-    /// Its own number.
+    /// The number of the hierarchy.
     pub id: u32,
-    /// Subsystems, flags and name as mount options, but `release_agent` and `clone_children`, which are files.
+    /// Subsystems, flags and name as mount options. `release_agent` and `clone_children` are left out: they are files.
     pub options: String,
-    /// How often it is mounted without a file view.
+    /// The number of mounts without a file view.
     pub mounts: usize,
-    /// User and group of who mounted it first.
+    /// User and group of the client that mounted it first.
     pub mounter: (u32, u32),
 }
 
-/// Mount options that are no subsystem.
+/// Mount options that name no subsystem.
 const FLAGS: [&str; 5] = ["none", "noprefix", "xattr", "cpuset_v2_mode", "favordynmods"];
 
 fn is_subsystem(word: &str) -> bool {
     !word.is_empty() && !word.contains('=') && !FLAGS.contains(&word)
 }
 
-impl Hierarchy {
-    /// Is this subsystem bound to it?
+impl HierarchyRecord {
+    /// True if this subsystem is bound to the hierarchy.
     pub(super) fn has(&self, subsystem: &str) -> bool {
         self.options.split(',').any(|word| word == subsystem && is_subsystem(word))
     }
 
-    /// The hierarchy without one of its subsystems; `None` if it could not be mounted then.
-    pub(super) fn without(&self, subsystem: &str) -> Option<Hierarchy> {
+    /// The hierarchy without one of its subsystems; `None` if the rest could not be mounted, for want of subsystem and
+    /// name.
+    pub(super) fn without(&self, subsystem: &str) -> Option<HierarchyRecord> {
         let mut words: Vec<&str> = self.options.split(',').filter(|word| *word != subsystem).collect();
         if !words.iter().any(|word| is_subsystem(word)) {
             words.iter().find(|word| word.starts_with("name="))?;
             words.insert(0, "none");
         }
-        Some(Hierarchy { options: words.join(","), ..self.clone() })
+        Some(HierarchyRecord { options: words.join(","), ..self.clone() })
     }
 }
 
-/// A cgroup, with all that its files were set to.
+/// A cgroup, with the settings of its control files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cgroup {
-    /// Its number, which no other one has in this journal.
+pub struct CgroupRecord {
+    /// The number of the cgroup, unique in this journal.
     pub cgroup: u64,
-    /// That of its parent; none for a root.
+    /// The number of the parent; `None` for a root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<u64>,
-    /// Empty for a root.
-    pub name: Text,
-    /// Of the directory.
-    pub owner: Owner,
-    /// Of its files, as user and group.
+    /// The name of the directory; empty for a root.
+    pub name: EscapedBytes,
+    /// Owner and mode of the directory.
+    pub owner: OwnerRecord,
+    /// User and group of the client that made it, which own its files.
     pub creator: (u32, u32),
-    /// What to write into which file, where it is not what a new cgroup has.
+    /// Files and the bytes to write into them, where these are not the default of a new cgroup.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub values: Vec<(String, Text)>,
+    pub values: Vec<(String, EscapedBytes)>,
     /// Files with an owner or a mode of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<(String, Owner)>,
+    pub files: Vec<(String, OwnerRecord)>,
 }
 
-/// A thread that is elsewhere than its process's leader, or whose process has such a thread.
+/// A thread of a process whose threads are in different cgroups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Thread {
-    /// Its number.
+pub struct ThreadRecord {
+    /// The number of the thread.
     pub tid: i32,
-    /// As of [`Process::cgroups`].
+    /// The numbers of its cgroups, without roots.
     pub cgroups: Vec<u64>,
 }
 
-/// A process that outlives the daemon, in some other cgroup than roots.
+/// A process that outlives the daemon and is in a cgroup that is no root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
-    /// Its number.
+pub struct ProcessRecord {
+    /// The number of the process.
     pub pid: i32,
-    /// When it was started, in ticks since boot: with the number, who it is.
+    /// The start time in ticks since boot. Number and start time together identify a process.
     pub started: u64,
-    /// What its system call filter stops, for `TraceHost::adopt_again`; 0 without one.
+    /// The classes of system calls that its filter stops, for
+    /// [`HostHandle::readopt`](penfold_linux::host::HostHandle::readopt); 0 without a filter.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub filter: u8,
-    /// The leader's cgroups, but roots.
+    /// The numbers of the leader's cgroups, without roots.
     pub cgroups: Vec<u64>,
-    /// Every thread, unless all are where the leader is.
+    /// Every thread; empty if all are in the cgroups of the leader.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub threads: Vec<Thread>,
+    pub threads: Vec<ThreadRecord>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
@@ -122,76 +124,76 @@ fn is_zero(number: &u8) -> bool {
 
 /// A mount of a file view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct View {
+pub struct ViewRecord {
     /// The mount point, absolute.
-    pub target: Text,
+    pub target: EscapedBytes,
     /// `cgroup`, `cpuset` or `proc`.
     pub filesystem: String,
-    /// The root of its hierarchy; none for `proc`.
+    /// The number of its hierarchy's root; `None` for `proc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<u64>,
-    /// The mount namespace that the target is in.
+    /// The inode number of the mount namespace that the target is in.
     pub namespace: u64,
 }
 
 /// A subsystem that was loaded from a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Module {
-    /// The subsystem's name.
+pub struct ModuleRecord {
+    /// The name of the subsystem.
     pub name: String,
-    /// The file, absolute.
-    pub path: Text,
+    /// The file that it was loaded from, absolute.
+    pub path: EscapedBytes,
 }
 
-/// One line.
+/// A line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "camelCase")]
 pub enum Record {
     /// The first line.
     Begin {
-        /// The format that this penfold writes
+        /// The format of the journal.
         format: u32,
-        /// Where it was written.
-        place: Place,
-        /// The number of the newest hierarchy that there ever was.
+        /// The boot and the namespaces in which it was written.
+        place: JournalOrigin,
+        /// The number of the newest hierarchy ever, so that none is used twice.
         last: u32,
     },
-    /// A module is loaded.
-    Module(Module),
-    /// A module is unloaded.
+    /// A loaded module.
+    Module(ModuleRecord),
+    /// A module was unloaded.
     ModuleGone {
-        /// The subsystem's name.
+        /// The name of the subsystem.
         name: String,
     },
-    /// A hierarchy is so now.
-    Hierarchy(Hierarchy),
+    /// The present state of a hierarchy.
+    Hierarchy(HierarchyRecord),
     /// A hierarchy is gone, with all its cgroups.
     Unmounted {
-        /// The number of its root.
+        /// The number of the root.
         root: u64,
     },
-    /// A cgroup is so now.
-    Cgroup(Cgroup),
-    /// A cgroup is gone.
+    /// The present state of a cgroup.
+    Cgroup(CgroupRecord),
+    /// A cgroup was removed.
     Removed {
-        /// Its number.
+        /// The number of the cgroup.
         cgroup: u64,
     },
-    /// Membership, as looked at in one moment.
+    /// Changes of membership up to one moment.
     Members {
-        /// That moment.
+        /// The moment.
         #[serde(flatten)]
         seen: ProcStamp,
-        /// Those that are new, or elsewhere than before.
-        present: Vec<Process>,
-        /// Those that are no members any more.
+        /// The members that are new or have moved.
+        present: Vec<ProcessRecord>,
+        /// The processes that are no longer members.
         gone: Vec<i32>,
     },
-    /// A file view is mounted.
-    View(View),
-    /// A file view is no more.
+    /// A mounted file view.
+    View(ViewRecord),
+    /// A file view was unmounted.
     ViewGone {
-        /// Its mount point.
-        target: Text,
+        /// The mount point.
+        target: EscapedBytes,
     },
 }

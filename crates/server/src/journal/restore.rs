@@ -1,62 +1,65 @@
-//! What a daemon does first: brings back what another one has left.
+//! The restore of an earlier daemon's state, which comes before the first client.
 
 use std::path::Path;
 
 use super::file::Store;
 use super::members::{self, Readopt};
+use super::origin::JournalOrigin;
 use super::rebuild::rebuild;
-use super::record::View;
+use super::record::ViewRecord;
 use super::snapshot::Snapshot;
-use super::{modules, place, views};
+use super::{modules, views};
 use crate::failure::Failure;
 use crate::service::Service;
 use penfold_core::CgroupId;
 use penfold_linux::fuse_mount::FuseMount;
 
-/// Mounts a file view again, in this way, at a mount point that is free; of the hierarchy with this root, if it has one.
-pub type MountAgain<'a> = &'a mut dyn FnMut(&View, &FuseMount, Option<CgroupId>) -> Result<(), Failure>;
+/// Mounts a file view again at its free mount point, as the dead mount was. The root is that of its hierarchy; `None`
+/// for `proc`.
+pub type MountAgain<'a> = &'a mut dyn FnMut(&ViewRecord, &FuseMount, Option<CgroupId>) -> Result<(), Failure>;
 
-/// What of a daemon the journal can't know of.
-pub struct Helpers<'a> {
-    /// Takes a process in again, into the roots.
+/// The parts of a daemon that a restore needs and the journal does not depend on.
+pub struct RestoreHooks<'a> {
+    /// Adopts a process again, into the roots.
     pub readopt: Readopt<'a>,
     /// Mounts a file view again.
     pub mount: MountAgain<'a>,
 }
 
-/// Restores what the journal has, into a fresh engine with the subsystems that are compiled in and whatever modules are
-/// wanted anyway, before anybody else may use it.
-/// Returns what could not be restored, in sentences, which are in the log too.
+/// Restores the journal's state in a fresh engine, before any client may use it. The engine has the built-in subsystems
+/// and may have modules loaded already. Returns one sentence for each loss; the log has them too.
 ///
-/// The journal stays as it is until [`Journal::start`](super::Journal::start) writes anew: a daemon that is killed
-/// meanwhile has lost nothing.
+/// The journal stays as it is until [`Journal::start`](super::Journal::start) rewrites it. So nothing is lost if the
+/// daemon is killed meanwhile.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
-pub fn restore(service: &Service, store: &Store, helpers: Helpers<'_>) -> Result<Vec<String>, Failure> {
-    let mut said = Vec::new();
+pub fn restore(service: &Service, store: &Store, helpers: RestoreHooks<'_>) -> Result<Vec<String>, Failure> {
+    let mut not_restored = Vec::new();
     match store.read() {
         Ok(found) => {
-            said.extend(found.damage);
+            not_restored.extend(found.damage);
             if let Some(snapshot) = found.snapshot {
-                said.extend(restore_snapshot(service, snapshot, helpers)?);
+                not_restored.extend(restore_snapshot(service, snapshot, helpers)?);
             }
         }
-        Err(error) => said.push(format!("the journal can't be read: {error}; nothing of it is restored")),
+        Err(error) => {
+            not_restored.push(format!("the journal can't be read: {error}; nothing of it is restored"));
+        }
     }
-    for sentence in &said {
+    for sentence in &not_restored {
         tracing::warn!("not restored: {sentence}");
     }
-    Ok(said)
+    Ok(not_restored)
 }
 
 fn restore_snapshot(
     service: &Service,
     mut snapshot: Snapshot,
-    helpers: Helpers<'_>,
+    helpers: RestoreHooks<'_>,
 ) -> Result<Vec<String>, Failure> {
-    let here = place::here();
-    let mut said = Vec::new();
+    let here = JournalOrigin::current();
+    let mut not_restored = Vec::new();
     if snapshot.place.boot != here.boot || snapshot.place.pids != here.pids {
         let (what, members, mounted) = (
             if snapshot.place.boot == here.boot { "pid namespace" } else { "boot" },
@@ -64,28 +67,28 @@ fn restore_snapshot(
             snapshot.views.len(),
         );
         if members + mounted > 0 {
-            said.push(format!(
+            not_restored.push(format!(
                 "the journal is of another {what}: {members} member processes and {mounted} file views of it are not restored"
             ));
         }
         snapshot.processes.clear();
         snapshot.views.clear();
     }
-    said.extend(modules::load_again(service, &mut snapshot));
+    not_restored.extend(modules::load_again(service, &mut snapshot));
     let mut rebuilt = service.with_exact(|engine, host| rebuild(engine, host, &snapshot))?;
-    said.extend(members::put_back(service, &snapshot, &rebuilt, helpers.readopt)?);
+    not_restored.extend(members::put_back(service, &snapshot, &rebuilt, helpers.readopt)?);
     service.with_exact(|engine, host| rebuilt.freeze(engine, host))?;
     for view in snapshot.views.values() {
         let root = view.root.and_then(|root| rebuilt.cgroups.get(&root).copied());
-        said.extend(mount_again(view, root, here.mounts, helpers.mount).err());
+        not_restored.extend(mount_again(view, root, here.mounts, helpers.mount).err());
     }
     service.with_exact(|engine, host| rebuilt.finish(engine, host))?;
-    said.append(&mut rebuilt.failures);
-    Ok(said)
+    not_restored.append(&mut rebuilt.failures);
+    Ok(not_restored)
 }
 
 fn mount_again(
-    view: &View,
+    view: &ViewRecord,
     root: Option<CgroupId>,
     namespace: u64,
     mount: MountAgain<'_>,

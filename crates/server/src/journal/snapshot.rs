@@ -1,50 +1,52 @@
-//! What the records say together: the state of the daemon as far as it can be brought back.
+//! The state that the records of a journal describe together.
 
 use std::collections::BTreeMap;
 
-use super::place::Place;
-use super::place::ProcStamp;
-use super::record::{Cgroup, FORMAT, Hierarchy, Module, Process, Record, Text, View};
+use super::origin::JournalOrigin;
+use super::origin::ProcStamp;
+use super::record::{
+    CgroupRecord, EscapedBytes, FORMAT, HierarchyRecord, ModuleRecord, ProcessRecord, Record, ViewRecord,
+};
 
-/// Hierarchies, cgroups, members and views by their numbers and names.
+/// The state of a daemon, as far as it can be restored.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
-    /// Where it was written.
-    pub place: Place,
-    /// The number of the newest hierarchy that there ever was.
+    /// The boot and the namespaces in which the journal was written.
+    pub place: JournalOrigin,
+    /// The number of the newest hierarchy ever.
     pub last_hierarchy: u32,
-    /// In the order of their loading.
-    pub modules: Vec<Module>,
-    /// By the number of the root.
-    pub hierarchies: BTreeMap<u64, Hierarchy>,
-    /// By number.
-    pub cgroups: BTreeMap<u64, Known>,
-    /// By process id.
-    pub processes: BTreeMap<i32, Process>,
-    /// When the membership was last seen to change.
+    /// The modules in the order of their loading.
+    pub modules: Vec<ModuleRecord>,
+    /// The hierarchies by the numbers of their roots.
+    pub hierarchies: BTreeMap<u64, HierarchyRecord>,
+    /// The cgroups by their numbers.
+    pub cgroups: BTreeMap<u64, KnownCgroup>,
+    /// The members by process id.
+    pub processes: BTreeMap<i32, ProcessRecord>,
+    /// The moment up to which changes of membership are known.
     pub seen: ProcStamp,
-    /// By mount point.
-    pub views: BTreeMap<Text, View>,
-    /// How many cgroups were ever made: what is older was listed first.
+    /// The file views by mount point.
+    pub views: BTreeMap<EscapedBytes, ViewRecord>,
+    /// The number of the last record of a cgroup, from which [`KnownCgroup::created_seq`] comes.
     created_seq: u64,
 }
 
-/// A cgroup and its age.
+/// A cgroup with its place in the order of creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
-    /// As last recorded.
-    pub cgroup: Cgroup,
-    /// Parents come before children and siblings in the order of their birth.
+pub struct KnownCgroup {
+    /// The latest record of the cgroup.
+    pub cgroup: CgroupRecord,
+    /// Ascending in the order of creation: lower for a parent than for its children, and for an older sibling.
     pub created_seq: u64,
 }
 
 impl Snapshot {
-    /// An empty one.
-    pub fn new(place: Place) -> Snapshot {
+    /// A snapshot without modules, hierarchies, members and views.
+    pub fn new(place: JournalOrigin) -> Snapshot {
         Snapshot { place, ..Snapshot::default() }
     }
 
-    /// Takes a record in.
+    /// Brings the snapshot up to date with a record.
     pub fn apply(&mut self, record: &Record) {
         match record {
             Record::Begin { place, last, .. } => {
@@ -65,7 +67,7 @@ impl Snapshot {
                 self.created_seq += 1;
                 let created_seq =
                     self.cgroups.get(&cgroup.cgroup).map_or(self.created_seq, |known| known.created_seq);
-                self.cgroups.insert(cgroup.cgroup, Known { cgroup: cgroup.clone(), created_seq });
+                self.cgroups.insert(cgroup.cgroup, KnownCgroup { cgroup: cgroup.clone(), created_seq });
             }
             Record::Removed { cgroup } => drop(self.cgroups.remove(cgroup)),
             Record::Members { seen, present, gone } => {
@@ -80,9 +82,9 @@ impl Snapshot {
         }
     }
 
-    /// Takes out what is gone with a subsystem: what its files were set to, and the hierarchies that had no other and no
-    /// name, which are returned.
-    pub fn forget_subsystem(&mut self, name: &str) -> Vec<Hierarchy> {
+    /// Removes the state that depends on a subsystem: the settings of its files, and hierarchies with no other
+    /// subsystem and no name. Returns these hierarchies.
+    pub fn forget_subsystem(&mut self, name: &str) -> Vec<HierarchyRecord> {
         let concerned: Vec<u64> =
             self.hierarchies.values().filter(|one| one.has(name)).map(|one| one.root).collect();
         let mut lost = Vec::new();
@@ -93,7 +95,7 @@ impl Snapshot {
             if let Some(hierarchy) = remaining {
                 let prefix = format!("{name}.");
                 for number in cgroups {
-                    let Some(Known { cgroup, .. }) = self.cgroups.get_mut(&number) else { continue };
+                    let Some(KnownCgroup { cgroup, .. }) = self.cgroups.get_mut(&number) else { continue };
                     cgroup.values.retain(|(file, _)| !file.starts_with(&prefix));
                     cgroup.files.retain(|(file, _)| !file.starts_with(&prefix));
                 }
@@ -115,10 +117,10 @@ impl Snapshot {
         }
     }
 
-    /// The root above a cgroup; `None` where something between is not known.
+    /// The number of the root above a cgroup; `None` if the snapshot lacks a cgroup between them.
     pub fn root_of(&self, cgroup: u64) -> Option<u64> {
         let mut at = cgroup;
-        // a damaged journal may go round in circles
+        // the parents in a damaged journal may form a circle
         for _ in 0..=self.cgroups.len() {
             match self.cgroups.get(&at)?.cgroup.parent {
                 Some(parent) => at = parent,
@@ -132,7 +134,7 @@ impl Snapshot {
     pub fn path(&self, cgroup: u64) -> String {
         let mut names = Vec::new();
         let mut at = self.cgroups.get(&cgroup);
-        while let Some(Known { cgroup: Cgroup { parent: Some(parent), name, .. }, .. }) = at
+        while let Some(KnownCgroup { cgroup: CgroupRecord { parent: Some(parent), name, .. }, .. }) = at
             && names.len() <= self.cgroups.len()
         {
             names.push(crate::escape::escape(&name.0));
@@ -141,9 +143,9 @@ impl Snapshot {
         names.iter().rev().fold(String::new(), |path, name| path + "/" + name)
     }
 
-    /// The cgroups, parents before children, siblings in the order of their birth.
-    pub fn by_age(&self) -> Vec<&Cgroup> {
-        let mut all: Vec<&Known> = self.cgroups.values().collect();
+    /// The cgroups in the order of creation: parents before children, older siblings first.
+    pub fn by_age(&self) -> Vec<&CgroupRecord> {
+        let mut all: Vec<&KnownCgroup> = self.cgroups.values().collect();
         all.sort_unstable_by_key(|known| known.created_seq);
         all.into_iter().map(|known| &known.cgroup).collect()
     }
@@ -151,7 +153,7 @@ impl Snapshot {
     /// The records from which [`Snapshot::apply`] makes the same snapshot.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let begin = Record::Begin { format: FORMAT, place: self.place.clone(), last: self.last_hierarchy };
-        let present: Vec<Process> = self.processes.values().cloned().collect();
+        let present: Vec<ProcessRecord> = self.processes.values().cloned().collect();
         let seen = self.seen;
         let members = (seen.at != 0).then_some(Record::Members { seen, present, gone: Vec::new() });
         std::iter::once(begin)

@@ -1,4 +1,4 @@
-//! File views that an earlier daemon has left behind: "Transport endpoint is not connected".
+//! The dead mounts of an earlier daemon's file views, where every access answers `ENOTCONN`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,18 +9,18 @@ use nix::sys::statfs::statfs;
 use penfold_linux::fuse_mount::{FuseMount, Unmounting, unmount};
 use penfold_linux::proc::{MountEntry, mounts};
 
-/// More than this many dead mounts on top of each other is no accident.
+/// How many dead mounts on top of each other are unmounted. More of them are no accident.
 const STACKED: usize = 64;
 
-/// Unmounts whatever has lost its daemon at a mount point and tells how the uppermost was mounted. What is alive there
-/// stays. `None` if nothing was dead.
+/// Unmounts the dead mounts at a mount point, down to a living one, and returns how the uppermost was mounted. `None`
+/// if there was no dead mount.
 ///
 /// # Errors
-/// Why it could not be unmounted, in words.
+/// One sentence on the mount that could not be unmounted.
 pub(super) fn clear(target: &Path) -> Result<Option<FuseMount>, String> {
     let mut cleared = None;
     for _ in 0..STACKED {
-        // a dead one answers this, and nothing else does; stat(2) may be answered from what the kernel remembers
+        // statfs(2) on a dead mount always answers ENOTCONN; the kernel may answer stat(2) from its cache
         if !is_dead(target) {
             return Ok(cleared);
         }
@@ -34,12 +34,12 @@ fn is_dead(target: &Path) -> bool {
     statfs(target).err() == Some(Errno::ENOTCONN)
 }
 
-/// How the uppermost file system at a mount point of this mount namespace was mounted; `None` if it is not a FUSE one.
+/// How the uppermost file system at a mount point of this mount namespace was mounted; `None` if its type is not FUSE.
 pub fn mounted_at(target: &Path) -> Option<FuseMount> {
     mounts().ok()?.iter().rev().find_map(|mount| of_mount(mount, target))
 }
 
-/// How a file system was mounted, if it is a FUSE one at this mount point.
+/// The FUSE mount at this mount point; `None` for another mount point or type.
 fn of_mount(mount: &MountEntry, target: &Path) -> Option<FuseMount> {
     if mount.mount_point() != target {
         return None;
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_mountinfo_tells_how_it_was_mounted() {
+    fn mountinfo_shows_subtype_source_and_read_only() {
         let line = b"36 35 98:0 / /mnt/a\\040b ro,nosuid,noexec shared:1 master:2 - fuse.cgroup.pids penfold rw,user_id=0";
         let expected =
             FuseMount { subtype: "cgroup.pids".to_owned(), source: "penfold".to_owned(), read_only: true };

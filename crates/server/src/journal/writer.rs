@@ -1,35 +1,36 @@
-//! The thread that keeps the journal.
+//! The thread that writes the journal.
 
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::EscapedBytes;
 use super::describe::Defaults;
 use super::file::Store;
 use super::members::{self, Survivors};
-use super::place::ProcStamp;
-use super::record::{Record, View};
-use super::scan::{Pending, Scanner, Views};
+use super::origin::{JournalOrigin, ProcStamp};
+use super::record::{Record, ViewRecord};
+use super::scan::{PendingScan, Scanner, ViewTable};
 use super::snapshot::Snapshot;
-use super::{Text, place};
 use crate::change::{Announcement, EngineChange};
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// How many changes are taken together.
+/// How many messages are handled together.
 const BATCH: usize = 4096;
-/// How long changes are waited for after the first: where many come one after the other each would wake this thread,
-/// which on one CPU costs the one who asks for the next more than the change itself.
+/// The pause after the first of several changes. Without it, each change of a series would wake this thread. On one CPU
+/// such a wake-up costs the client more than its next change.
 const GATHER: Duration = Duration::from_millis(2);
-/// How often members are looked at while some would outlive the daemon: births and deaths are no changes.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The looks take at most this part of the time. One after an attach waits no longer for that than [`LOOK_EVERY`].
-const LOOK_SHARE: u32 = 50;
-/// How long after a failure the disk is tried again.
+/// How often membership is read while members exist that would outlive the daemon. Births and deaths are not announced.
+const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+/// Reading membership takes at most one part in this many of the time. After an attach the wait for that is never
+/// longer than [`SCAN_INTERVAL`].
+const SCAN_SHARE: u32 = 50;
+/// The pause between a failed write and the next try.
 const RETRY: Duration = Duration::from_secs(1);
 
-enum Message {
+enum WriterMessage {
     Change(EngineChange),
     Views,
     Flush(SyncSender<bool>),
@@ -37,8 +38,8 @@ enum Message {
 }
 
 #[derive(Default)]
-struct Shared {
-    views: Mutex<Views>,
+struct WriterShared {
+    views: Mutex<ViewTable>,
     notes: Mutex<Notes>,
 }
 
@@ -57,99 +58,109 @@ impl std::fmt::Debug for Journal {
 /// The journal of a running daemon, for any thread.
 #[derive(Clone)]
 pub struct Journal {
-    tell: Sender<Message>,
-    shared: Arc<Shared>,
+    sender: Sender<WriterMessage>,
+    shared: Arc<WriterShared>,
 }
 
 impl Journal {
-    /// Starts the thread, which writes all that there is and from then on what changes. `not_restored` is what
-    /// [`restore`](super::restore()) has returned.
+    /// Starts the thread, which writes the whole state and from then on each change. `not_restored` has the sentences
+    /// that [`restore`](super::restore()) returned.
     ///
-    /// A disk that can't be written to is no error: that is said in the log and in [`Journal::notes`], and tried again.
+    /// A disk that can't be written is no error. The log and [`Journal::notes`] say so, and the thread tries again.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// The error of clone(2) when no thread can be started.
     pub fn start(
         service: Service,
         store: Store,
         not_restored: Vec<String>,
         survivors: Survivors,
     ) -> std::io::Result<Journal> {
-        let (tell, hear) = mpsc::channel();
-        let changes = tell.clone();
+        let (sender, messages) = mpsc::channel();
+        let changes = sender.clone();
         service.observe(move |announced: &Announcement| {
-            changes.send(Message::Change(announced.change.clone())).is_ok()
+            changes.send(WriterMessage::Change(announced.change.clone())).is_ok()
         });
         let notes = Mutex::new(Notes { not_restored, lost: None });
-        let shared = Arc::new(Shared { notes, ..Shared::default() });
+        let shared = Arc::new(WriterShared { notes, ..WriterShared::default() });
         let writer = Writer {
-            scanner: Scanner { service, snapshot: Snapshot::new(place::here()), defaults: Defaults::new() },
+            scanner: Scanner {
+                service,
+                snapshot: Snapshot::new(JournalOrigin::current()),
+                defaults: Defaults::new(),
+            },
             store,
             survivors,
             shared: Arc::clone(&shared),
-            pending: Pending::everything(),
-            // what is there is the journal of an earlier daemon
+            pending: PendingScan::everything(),
+            // the file is the journal of an earlier daemon, so the first write is a rewrite, at once
             failing: Some(Instant::now()),
-            look_at: None,
-            rested: Instant::now(),
+            next_scan: None,
+            scan_allowed: Instant::now(),
         };
-        thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&hear))?;
-        Ok(Journal { tell, shared })
+        thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&messages))?;
+        Ok(Journal { sender, shared })
     }
 
-    /// A file view is mounted.
-    pub fn view(&self, view: View) {
+    /// Records a file view that is mounted.
+    pub fn view(&self, view: ViewRecord) {
         self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).insert(view.target.clone(), view);
-        let _ = self.tell.send(Message::Views);
+        let _ = self.sender.send(WriterMessage::Views);
     }
 
-    /// A file view has been unmounted.
+    /// Records that the file view at a mount point was unmounted.
     pub fn view_gone(&self, target: &[u8]) {
-        self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).remove(&Text(target.to_vec()));
-        let _ = self.tell.send(Message::Views);
+        self.shared
+            .views
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&EscapedBytes(target.to_vec()));
+        let _ = self.sender.send(WriterMessage::Views);
     }
 
-    /// What was not restored, and since when nothing can be written: `notRestored` of the control socket.
+    /// The losses, one sentence each: state that was not restored, and since when the journal can't be written. They
+    /// are `notRestored` of the control socket.
     pub fn notes(&self) -> Vec<String> {
         let notes = self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.not_restored.iter().chain(&notes.lost).cloned().collect()
     }
 
-    /// Waits until everything that happened before is in the file. False if it can't be written.
+    /// Waits until the file has every change that happened before this call. Returns false if it can't be written.
     pub fn flush(&self) -> bool {
         let (done, wait) = mpsc::sync_channel(1);
-        self.tell.send(Message::Flush(done)).is_ok() && wait.recv().unwrap_or(false)
+        self.sender.send(WriterMessage::Flush(done)).is_ok() && wait.recv().unwrap_or(false)
     }
 
-    /// Ends the thread, with all written, or with the file taken away if there is nothing to go on with.
+    /// Ends the thread. With `keep`, the file has the state of this moment for the next daemon; otherwise it is
+    /// removed.
     pub fn stop(&self, keep: bool) {
         let (done, wait) = mpsc::sync_channel(1);
-        if self.tell.send(Message::Stop { keep, done }).is_ok() {
+        if self.sender.send(WriterMessage::Stop { keep, done }).is_ok() {
             let _ = wait.recv();
         }
     }
 }
 
 struct Writer {
-    /// Its snapshot is what the file says, or will when it can be written.
+    /// The scanner's snapshot is the state that the file has, or will have when it can be written.
     scanner: Scanner,
     store: Store,
     survivors: Survivors,
-    shared: Arc<Shared>,
-    pending: Pending,
-    /// When the disk is tried next.
+    shared: Arc<WriterShared>,
+    pending: PendingScan,
+    /// After a failed write: when to try again.
     failing: Option<Instant>,
-    /// When the members are looked at next without a change.
-    look_at: Option<Instant>,
-    /// From when on they may be looked at because of one.
-    rested: Instant,
+    /// When to read membership next; `None` while no member would outlive the daemon.
+    next_scan: Option<Instant>,
+    /// The earliest time to read membership after an attach.
+    scan_allowed: Instant,
 }
 
 impl Writer {
-    fn run(mut self, hear: &Receiver<Message>) {
+    fn run(mut self, messages: &Receiver<WriterMessage>) {
         let mut waiting = Vec::new();
         loop {
-            let stop = self.gather(hear, &mut waiting);
+            let stop = self.gather(messages, &mut waiting);
             let alive = self.work();
             for done in waiting.drain(..) {
                 let _ = done.send(self.failing.is_none());
@@ -158,7 +169,7 @@ impl Writer {
                 if !keep && let Err(error) = self.store.discard() {
                     tracing::warn!("the journal can't be taken away: {error}");
                 }
-                // whoever waits may want the directory at once
+                // the caller of `stop` may need the directory's lock at once
                 drop(self);
                 let _ = done.send(());
                 return;
@@ -169,58 +180,60 @@ impl Writer {
         }
     }
 
-    /// Waits for something to do and takes what there is.
+    /// Waits for messages and handles those that are there. Returns the request to stop, if one came.
     fn gather(
         &mut self,
-        hear: &Receiver<Message>,
+        messages: &Receiver<WriterMessage>,
         waiting: &mut Vec<SyncSender<bool>>,
     ) -> Option<(bool, SyncSender<()>)> {
-        let mut message = if self.pending.all { hear.try_recv().ok() } else { self.wait(hear) };
-        if matches!(message, Some(Message::Change(_))) {
+        let mut message = if self.pending.all { messages.try_recv().ok() } else { self.wait(messages) };
+        if matches!(message, Some(WriterMessage::Change(_))) {
             thread::sleep(GATHER);
         }
         for _ in 0..BATCH {
             match message? {
-                Message::Change(what) => self.pending.note(&what),
-                Message::Views => self.pending.views = true,
-                Message::Flush(done) => {
-                    self.want_the_present();
+                WriterMessage::Change(what) => self.pending.note(&what),
+                WriterMessage::Views => self.pending.views = true,
+                WriterMessage::Flush(done) => {
+                    self.scan_now();
                     waiting.push(done);
                 }
-                Message::Stop { keep, done } => {
-                    // the next daemon gets the members as they are now
+                WriterMessage::Stop { keep, done } => {
+                    // the next daemon needs the present members
                     if keep {
-                        self.want_the_present();
+                        self.scan_now();
                     }
                     return Some((keep, done));
                 }
             }
-            message = hear.try_recv().ok();
+            message = messages.try_recv().ok();
         }
         None
     }
 
-    /// Members are looked at and the disk is tried in this round.
-    fn want_the_present(&mut self) {
+    /// Makes this round read membership and write to the file, however soon.
+    fn scan_now(&mut self) {
         self.pending.members = true;
-        self.rested = Instant::now();
+        self.scan_allowed = Instant::now();
         self.failing = self.failing.map(|_| Instant::now());
     }
 
-    fn wait(&mut self, hear: &Receiver<Message>) -> Option<Message> {
-        let Some(until) = self.failing.into_iter().chain(self.look_at).min() else { return hear.recv().ok() };
-        hear.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
+    fn wait(&mut self, messages: &Receiver<WriterMessage>) -> Option<WriterMessage> {
+        let Some(until) = self.failing.into_iter().chain(self.next_scan).min() else {
+            return messages.recv().ok();
+        };
+        messages.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
     }
 
-    /// Looks at what is pending and writes it down. False when the daemon is ending.
+    /// Reads everything pending and writes the records. Returns false when the daemon is ending.
     fn work(&mut self) -> bool {
         let pending = std::mem::take(&mut self.pending);
         if pending.members {
-            self.look_at = Some(self.look_at.map_or(self.rested, |at| at.min(self.rested)));
+            self.next_scan = Some(self.next_scan.map_or(self.scan_allowed, |at| at.min(self.scan_allowed)));
         }
-        let scan_members = self.look_at.is_some_and(|at| at <= Instant::now());
+        let scan_members = self.next_scan.is_some_and(|at| at <= Instant::now());
         let views = self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Ok(mut records) = self.scanner.look(pending, &views) else { return false };
+        let Ok(mut records) = self.scanner.scan(pending, &views) else { return false };
         if scan_members && self.scan_members(&mut records).is_err() {
             return false;
         }
@@ -231,9 +244,9 @@ impl Writer {
     fn scan_members(&mut self, records: &mut Vec<Record>) -> Result<(), Failure> {
         let (began, seen) = (Instant::now(), ProcStamp::now());
         let now = members::now(&self.scanner.service, &self.survivors)?;
-        let pause = LOOK_EVERY.max(began.elapsed() * LOOK_SHARE);
-        self.look_at = (!now.is_empty()).then(|| Instant::now() + pause);
-        self.rested = Instant::now() + LOOK_EVERY.min(began.elapsed() * LOOK_SHARE);
+        let pause = SCAN_INTERVAL.max(began.elapsed() * SCAN_SHARE);
+        self.next_scan = (!now.is_empty()).then(|| Instant::now() + pause);
+        self.scan_allowed = Instant::now() + SCAN_INTERVAL.min(began.elapsed() * SCAN_SHARE);
         if let Some(record) = members::difference(&self.scanner.snapshot, now, seen) {
             self.scanner.take(record, records);
         }

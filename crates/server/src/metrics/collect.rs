@@ -1,4 +1,4 @@
-//! The numbers of one moment, as OpenMetrics text.
+//! The values of one moment, as OpenMetrics text.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64};
@@ -17,32 +17,32 @@ use crate::escape::escape;
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// How many cgroups have series of their own.
+/// How many cgroups have series of their own. A scrape stays bounded, however many cgroups there are.
 pub const SHOWN: usize = 1000;
-/// The path of what all others have together.
+/// The path label of the sums over all other cgroups.
 const OTHERS: &str = "…";
 const NANOSECONDS: f64 = 1e9;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfHierarchy {
+struct HierarchyLabels {
     hierarchy: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfCgroup {
+struct CgroupLabels {
     hierarchy: String,
     path: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfCpu {
+struct CpuLabels {
     hierarchy: String,
     path: String,
     mode: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfLimit {
+struct LimitLabels {
     hierarchy: String,
     path: String,
     file: String,
@@ -53,17 +53,17 @@ type Gauges<L> = Family<L, Gauge<i64, AtomicI64>>;
 /// All series of one scrape.
 #[derive(Default)]
 struct Series {
-    cgroups: Gauges<OfHierarchy>,
-    tasks: Gauges<OfCgroup>,
-    cpu: Family<OfCpu, Counter<f64, AtomicU64>>,
-    limit: Gauges<OfLimit>,
-    used: Gauges<OfLimit>,
-    peak: Gauges<OfLimit>,
-    refusals: Family<OfLimit, Counter>,
+    cgroups: Gauges<HierarchyLabels>,
+    tasks: Gauges<CgroupLabels>,
+    cpu: Family<CpuLabels, Counter<f64, AtomicU64>>,
+    limit: Gauges<LimitLabels>,
+    used: Gauges<LimitLabels>,
+    peak: Gauges<LimitLabels>,
+    refusals: Family<LimitLabels, Counter>,
     left_out: Gauge<i64, AtomicI64>,
 }
 
-/// One answer to a scraper.
+/// The OpenMetrics text of this moment.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
@@ -92,11 +92,15 @@ fn collect(engine: &mut Engine, host: &mut dyn Host) -> Series {
     let mut queue: VecDeque<(CgroupId, String, bool)> = VecDeque::new();
     for hierarchy in engine.tree().hierarchies() {
         let label = label(engine, hierarchy.root);
-        series.cgroups.get_or_create(&OfHierarchy { hierarchy: label.clone() }).set(hierarchy.cgroups as i64);
+        series
+            .cgroups
+            .get_or_create(&HierarchyLabels { hierarchy: label.clone() })
+            .set(hierarchy.cgroups as i64);
         queue.push_back((hierarchy.root, label, true));
     }
     let mut shown = 0;
-    // those nearest to the roots first; what lies below one that is left out comes later and is left out too
+    // Breadth first, so that cgroups nearest to the roots come first. A cgroup below one that is left out comes later,
+    // and is left out too.
     while let Some((at, hierarchy, parent_shown)) = queue.pop_front() {
         let own = shown < SHOWN;
         shown += usize::from(own);
@@ -109,36 +113,36 @@ fn collect(engine: &mut Engine, host: &mut dyn Host) -> Series {
     series
 }
 
-/// A name that is the same after the next start: a hierarchy's own, or its subsystems'.
+/// The label of a hierarchy: its name, or its subsystems. Unlike its number, it is the same after the next start.
 fn label(engine: &Engine, root: CgroupId) -> String {
     let name = &engine.tree().hierarchy_of(root).name;
     if name.is_empty() { engine.subsystems_of(root).collect::<Vec<_>>().join(",") } else { name.clone() }
 }
 
 impl Series {
-    /// Adds a cgroup, to its own series or to those of all others. What counts those below as well is added to them only
-    /// at the `top` of a part that is left out.
+    /// Adds a cgroup: to its own series, or to the sums over all others. An amount that includes the cgroups below is
+    /// added to a sum only at the `top` of a subtree that is left out.
     fn add(&self, engine: &Engine, at: CgroupId, hierarchy: &str, own: bool, top: bool) {
         let path = if own { escape(&engine.tree().path(at)) } else { OTHERS.to_owned() };
         let hierarchy = hierarchy.to_owned();
         let tasks = i64::try_from(engine.tree().task_count(at)).unwrap_or(i64::MAX);
         self.tasks
-            .get_or_create(&OfCgroup { hierarchy: hierarchy.clone(), path: path.clone() })
+            .get_or_create(&CgroupLabels { hierarchy: hierarchy.clone(), path: path.clone() })
             .inc_by(tasks);
         if let Some(time) = engine.cpu_usage(at).filter(|_| top) {
             for (mode, nanoseconds) in [("user", time.user), ("system", time.system)] {
-                let labels = OfCpu { hierarchy: hierarchy.clone(), path: path.clone(), mode };
+                let labels = CpuLabels { hierarchy: hierarchy.clone(), path: path.clone(), mode };
                 self.cpu.get_or_create(&labels).inc_by(nanoseconds as f64 / NANOSECONDS);
             }
         }
         let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         for limit in engine.limits(at) {
-            let labels = OfLimit { hierarchy: hierarchy.clone(), path: path.clone(), file: limit.file };
+            let labels = LimitLabels { hierarchy: hierarchy.clone(), path: path.clone(), file: limit.file };
             self.refusals.get_or_create(&labels).inc_by(limit.failures);
             if top {
                 self.used.get_or_create(&labels).inc_by(signed(limit.used));
             }
-            // neither of these adds up
+            // peaks and limits can't be summed
             if own {
                 self.peak.get_or_create(&labels).set(signed(limit.peak));
                 if let Some(limit) = limit.limit {

@@ -1,54 +1,36 @@
-//! The messages of the control socket, as `org.penfold.Control.varlink` describes them.
+//! The messages of the control socket: a call and a reply for each method of `org.penfold.Control`.
 //!
-//! Written by hand, since a generator would be a build dependency of everyone; a test holds it against the description.
+//! The interface is written in `org.penfold.Control.varlink`, from which `cargo xtask protocol` generates the structs
+//! here. They hold what JSON holds: every number is an `i64`, and an `Option` is a field that may be absent. Where a
+//! string stands for bytes that need not be UTF-8, [`escape`](crate::escape::escape) and
+//! [`unescape`](crate::escape::unescape) convert.
+//!
+//! A client sends a call with [`Connection::call`](crate::connection::Connection::call).
 
-mod cgroups;
-mod hierarchies;
-mod modules;
-mod news;
-mod tasks;
-mod things;
+#[allow(clippy::doc_markdown)] // the comments of the interface are plain text
+mod errors;
+#[allow(clippy::doc_markdown)]
+mod methods;
+#[allow(clippy::doc_markdown)]
+mod types;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-pub use cgroups::*;
-pub use hierarchies::*;
-pub use modules::*;
-pub use news::*;
-pub use tasks::*;
-pub use things::*;
+pub use errors::*;
+pub use methods::*;
+pub use types::*;
 
 /// The name of the interface.
 pub const INTERFACE: &str = "org.penfold.Control";
 
-/// Its description, as `org.varlink.service.GetInterfaceDescription` gives it.
+/// The description of the interface, as `org.varlink.service.GetInterfaceDescription` returns it.
 pub const DESCRIPTION: &str = include_str!("../org.penfold.Control.varlink");
 
-/// The call of a method, with the reply that it has.
+/// The call of a method.
 pub trait Method: Serialize + DeserializeOwned {
-    /// Interface and method.
+    /// The method's full name, such as `org.penfold.Control.Mkdir`.
     const NAME: &'static str;
-    /// What is answered.
+    /// The reply to the call.
     type Reply: Serialize + DeserializeOwned;
-}
-
-/// errno and its name, as the system call would have answered; message names the object and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Refused {
-    /// `errno`
-    pub errno: i64,
-    /// `name`
-    pub name: String,
-    /// `message`
-    pub message: String,
-}
-
-/// This caller asks for more than it may have at once: connections, length of a request, descriptors.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TooMuch {
-    /// `message`
-    pub message: String,
 }

@@ -1,4 +1,4 @@
-//! What the engine knows of a directory or a control file, and how stat(2) shows it.
+//! The attributes of directories and control files: from the engine to stat(2).
 
 use std::time::{Duration, SystemTime};
 
@@ -6,39 +6,39 @@ use fuser::{FileAttr, FileType, INodeNo};
 use penfold_core::{CgroupId, Engine, Owner, control_file::FileId, host::HostView, tree::Cgroup};
 use penfold_linux::proc::load_average;
 
-/// How long the kernel may remember names and attributes. It is told of changes.
+/// How long the kernel may cache names and attributes. The view reports their changes to it.
 pub(super) const LIFETIME: Duration = Duration::from_hours(1);
 
-/// The size of a control file whose content is shorter. Linux shows 0 and its own sendfile(2) works with that; through
-/// FUSE sendfile and splice stop where the reported size ends.
+/// The size of a control file whose content is shorter, in bytes. Linux shows 0, and its own sendfile(2) works with
+/// that. Through FUSE, sendfile(2) and splice(2) stop at the reported size.
 pub(super) const FILE_SIZE: u64 = 4096;
 const BLOCK_SIZE: u32 = 4096;
 
-/// A task number of at most seven digits, and a newline.
+/// The longest line of `tasks`: a task number of seven digits and a newline.
 const LINE_LENGTH: u64 = 8;
-/// A line of `cpuacct.usage_all` is shorter.
+/// More than a line of `cpuacct.usage_all` has.
 const CPU_LINE_LENGTH: usize = 64;
 
-/// A directory or a control file as the engine has it.
+/// The state of a directory or a control file in the engine.
 #[derive(Debug, Clone)]
-pub(super) struct Facts {
+pub(super) struct NodeFacts {
     pub(super) ino: u64,
     pub(super) cgroup: CgroupId,
     /// `None` for the directory itself.
     pub(super) file: Option<FileId>,
     pub(super) owner: Owner,
-    /// Of a directory: 2 and one more for each child.
+    /// The number of links: for a directory 2, and one more for each child.
     pub(super) links: u32,
-    /// At least as long as the content is now; `None` if it lists every task of the machine.
+    /// An upper bound of the content's length in bytes; `None` for a file that lists every task of the machine.
     length: Option<u64>,
 }
 
-impl Facts {
-    /// `None` if the cgroup has been removed.
-    pub(super) fn directory(engine: &Engine, cgroup: CgroupId) -> Option<Facts> {
+impl NodeFacts {
+    /// The state of a directory; `None` if the cgroup has been removed.
+    pub(super) fn directory(engine: &Engine, cgroup: CgroupId) -> Option<NodeFacts> {
         let node = engine.tree().get(cgroup)?;
         let links = 2 + node.child_count() as u32;
-        Some(Facts {
+        Some(NodeFacts {
             ino: directory_ino(node),
             cgroup,
             file: None,
@@ -48,13 +48,13 @@ impl Facts {
         })
     }
 
-    /// `None` if the cgroup or the file is gone.
+    /// The state of a control file; `None` if the cgroup or the file is gone.
     pub(super) fn file(
         engine: &Engine,
         host: &dyn HostView,
         cgroup: CgroupId,
         file: FileId,
-    ) -> Option<Facts> {
+    ) -> Option<NodeFacts> {
         let owner = engine.file_owner(cgroup, file).ok()?;
         let node = engine.tree().get(cgroup)?;
         let length = match file {
@@ -63,20 +63,25 @@ impl Facts {
             FileId::Subsystem { .. } => Some((host.cpu_limit() * CPU_LINE_LENGTH) as u64),
             _ => Some(FILE_SIZE),
         };
-        Some(Facts { ino: file_ino(node, file), cgroup, file: Some(file), owner, links: 1, length })
+        Some(NodeFacts { ino: file_ino(node, file), cgroup, file: Some(file), owner, links: 1, length })
     }
 
-    /// What a directory has under that name.
-    pub(super) fn find(engine: &Engine, host: &dyn HostView, parent: CgroupId, name: &[u8]) -> Option<Facts> {
+    /// The state of the entry of a directory with this name; `None` if there is none.
+    pub(super) fn find(
+        engine: &Engine,
+        host: &dyn HostView,
+        parent: CgroupId,
+        name: &[u8],
+    ) -> Option<NodeFacts> {
         engine.tree().get(parent)?;
         if let Some(child) = engine.tree().child(parent, name) {
-            return Facts::directory(engine, child);
+            return NodeFacts::directory(engine, child);
         }
         let file = engine.find_file(parent, std::str::from_utf8(name).ok()?)?;
-        Facts::file(engine, host, parent, file)
+        NodeFacts::file(engine, host, parent, file)
     }
 
-    /// The size to report for a file: nothing that is in it may lie beyond.
+    /// The size to report for a file, in bytes. No byte of the content may lie beyond it.
     pub(super) fn size(&self) -> u64 {
         if self.file.is_none() {
             return 0;
@@ -86,12 +91,12 @@ impl Facts {
     }
 }
 
-/// As stat(2) shows it.
-pub(super) fn attr(ino: u64, owner: Owner, links: u32, size: Option<u64>, times: Times) -> FileAttr {
+/// Attributes as stat(2) shows them. A directory has no `size`.
+pub(super) fn attr(ino: u64, owner: Owner, links: u32, size: Option<u64>, times: FileTimes) -> FileAttr {
     FileAttr {
         ino: INodeNo(ino),
         size: size.unwrap_or(0),
-        // as many as the size needs: cp(1) would take it for a file with holes
+        // as many blocks as the size needs, or cp(1) would take it for a file with holes
         blocks: size.unwrap_or(0) / 512,
         atime: times.accessed,
         mtime: times.modified,
@@ -108,20 +113,21 @@ pub(super) fn attr(ino: u64, owner: Owner, links: u32, size: Option<u64>, times:
     }
 }
 
-/// When something was last read and written, which nothing but utimensat(2) changes.
+/// The times of a node: the moment when the kernel learned of it, until utimensat(2) sets others.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Times {
+pub(super) struct FileTimes {
     pub(super) accessed: SystemTime,
     pub(super) modified: SystemTime,
 }
 
-impl Times {
-    pub(super) fn now() -> Times {
+impl FileTimes {
+    pub(super) fn now() -> FileTimes {
         let now = SystemTime::now();
-        Times { accessed: now, modified: now }
+        FileTimes { accessed: now, modified: now }
     }
 }
 
+/// The inode number of the root of a view.
 pub(super) const ROOT_INO: u64 = 1;
 
 /// The inode number of a directory, the same in every view of its hierarchy.
@@ -129,13 +135,13 @@ pub(super) fn directory_ino(cgroup: &Cgroup) -> u64 {
     if cgroup.parent().is_none() { ROOT_INO } else { cgroup.number() << 16 }
 }
 
-/// The inode number of a control file: that of the directory, and which of its files it is. A file of a subsystem that
-/// was unloaded and loaded again has its old one.
+/// The inode number of a control file: the number of its cgroup and the file's place among its files. A file keeps it
+/// when its subsystem is unloaded and loaded again.
 pub(super) fn file_ino(cgroup: &Cgroup, file: FileId) -> u64 {
     (cgroup.number() << 16) + file.number()
 }
 
-/// How many tasks the machine has, at least: the fourth field of `/proc/loadavg`.
+/// The number of tasks of the machine: the fourth field of `/proc/loadavg`. 100,000 if that can't be read.
 fn tasks_of_machine() -> u64 {
     load_average().map_or(100_000, |load| load.tasks)
 }

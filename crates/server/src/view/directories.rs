@@ -1,4 +1,4 @@
-//! Listings.
+//! Listings of directories.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,14 +7,14 @@ use penfold_core::{CgroupId, Engine, control_file::FileId};
 
 use super::attributes::{ROOT_INO, directory_ino, file_ino};
 
-/// A directory that somebody lists.
+/// An open directory.
 pub(super) struct OpenDirectory {
     pub(super) cgroup: CgroupId,
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Vec<DirectoryEntry>>,
 }
 
-/// One line of a listing.
-pub(super) struct Entry {
+/// An entry of a listing.
+pub(super) struct DirectoryEntry {
     pub(super) ino: u64,
     pub(super) kind: FileType,
     pub(super) name: Box<[u8]>,
@@ -25,12 +25,13 @@ impl OpenDirectory {
         OpenDirectory { cgroup, entries: Mutex::default() }
     }
 
-    /// Passes the entries from one on. The first read, and a rewind, take a new picture of the directory.
+    /// Passes the entries from index `from` on to `pass`, with the index of the next one, until `pass` returns false.
+    /// The first read, and a rewind, call `picture` for new entries; others go on with the entries of then.
     pub(super) fn entries(
         &self,
         from: u64,
-        picture: impl FnOnce() -> Vec<Entry>,
-        mut pass: impl FnMut(u64, &Entry) -> bool,
+        picture: impl FnOnce() -> Vec<DirectoryEntry>,
+        mut pass: impl FnMut(u64, &DirectoryEntry) -> bool,
     ) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if from == 0 {
@@ -44,13 +45,13 @@ impl OpenDirectory {
     }
 }
 
-/// Everything in a directory; nothing in one that was removed.
-pub(super) fn picture(engine: &Engine, cgroup: CgroupId) -> Vec<Entry> {
+/// The entries of a directory; empty for a removed one.
+pub(super) fn picture(engine: &Engine, cgroup: CgroupId) -> Vec<DirectoryEntry> {
     let tree = engine.tree();
     let Some(node) = tree.get(cgroup) else { return Vec::new() };
     let above = node.parent().and_then(|parent| tree.get(parent)).map_or(ROOT_INO, directory_ino);
     let mut entries = vec![directory(directory_ino(node), b"."), directory(above, b"..")];
-    let file = |id: FileId, name: String| Entry {
+    let file = |id: FileId, name: String| DirectoryEntry {
         ino: file_ino(node, id),
         kind: FileType::RegularFile,
         name: name.into_bytes().into(),
@@ -63,6 +64,6 @@ pub(super) fn picture(engine: &Engine, cgroup: CgroupId) -> Vec<Entry> {
     entries
 }
 
-fn directory(ino: u64, name: &[u8]) -> Entry {
-    Entry { ino, kind: FileType::Directory, name: name.into() }
+fn directory(ino: u64, name: &[u8]) -> DirectoryEntry {
+    DirectoryEntry { ino, kind: FileType::Directory, name: name.into() }
 }

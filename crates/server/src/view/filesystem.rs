@@ -1,7 +1,7 @@
-//! The requests of the kernel, for one hierarchy.
+//! The kernel's requests to the view of a hierarchy.
 //!
-//! Owner and mode have been checked by the kernel (`default_permissions`) with everything it knows of the process. They
-//! are checked once more here, for what another view has changed a moment ago.
+//! The kernel checks owner and mode (`default_permissions`) with the full credentials of the process. This file checks
+//! them once more, because another view or the socket may have changed them a moment ago.
 
 use std::ffi::OsStr;
 use std::io;
@@ -18,32 +18,32 @@ use fuser::{
 use nix::errno::Errno;
 use penfold_core::{Access, CgroupId, Error, Owner, control_file::FileId};
 
-use super::attributes::{Facts, LIFETIME, Times, attr};
+use super::attributes::{FileTimes, LIFETIME, NodeFacts, attr};
 use super::directories::{self, OpenDirectory};
-use super::files::{Handles, OpenFile};
-use super::identity::Identity;
-use super::nodes::{Node, Nodes};
+use super::files::{HandleTable, OpenControlFile};
+use super::identity::RequestIdentity;
+use super::nodes::{Nodes, ViewNode};
 use crate::change::ViewId;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// One mount of one hierarchy.
-pub(super) struct View {
+/// The file system of one mount of one hierarchy.
+pub(super) struct HierarchyView {
     service: Service,
     id: ViewId,
-    identity: Identity,
+    identity: RequestIdentity,
     nodes: Nodes,
-    files: Handles<OpenFile>,
-    directories: Handles<OpenDirectory>,
+    files: HandleTable<OpenControlFile>,
+    directories: HandleTable<OpenDirectory>,
 }
 
-/// Of a failure, for a reply.
+/// The errno of a failure, for a reply.
 pub(super) fn number(failure: &Failure) -> fuser::Errno {
     code(failure.errno)
 }
 
-/// Of an errno, for a reply.
+/// An errno, for a reply.
 pub(super) fn code(errno: Errno) -> fuser::Errno {
     fuser::Errno::from_i32(errno as i32)
 }
@@ -56,68 +56,87 @@ fn removed(operation: &'static str) -> Failure {
     Error::Removed { operation }.into()
 }
 
-impl View {
-    pub(super) fn new(service: Service, id: ViewId, root: CgroupId, identity: Identity) -> View {
+impl HierarchyView {
+    pub(super) fn new(
+        service: Service,
+        id: ViewId,
+        root: CgroupId,
+        identity: RequestIdentity,
+    ) -> HierarchyView {
         let nodes = Nodes::new(root);
-        View { service, id, identity, nodes, files: Handles::new(), directories: Handles::new() }
+        HierarchyView {
+            service,
+            id,
+            identity,
+            nodes,
+            files: HandleTable::new(),
+            directories: HandleTable::new(),
+        }
     }
 
     pub(super) fn nodes(&self) -> Nodes {
         self.nodes.clone()
     }
 
-    /// The directory of a request; `ENOENT` for one that the kernel should not know, and below one that is removed.
+    /// The cgroup of a directory in a request.
+    ///
+    /// # Errors
+    /// `ENOENT` for a number that is not known, and for a file.
     fn directory(&self, ino: INodeNo) -> Result<CgroupId, Failure> {
         self.nodes.directory(ino.0).ok_or_else(|| refuse(Errno::ENOENT, "no such directory"))
     }
 
-    fn find(&self, parent: INodeNo, name: &OsStr) -> Result<Facts, Failure> {
+    fn find(&self, parent: INodeNo, name: &OsStr) -> Result<NodeFacts, Failure> {
         let parent = self.directory(parent)?;
-        let facts =
-            self.service.with_snapshot(|engine, host| Facts::find(engine, host, parent, name.as_bytes()))?;
+        let facts = self
+            .service
+            .with_snapshot(|engine, host| NodeFacts::find(engine, host, parent, name.as_bytes()))?;
         facts.ok_or_else(|| refuse(Errno::ENOENT, "no such file or directory"))
     }
 
     fn look_up(&self, parent: INodeNo, name: &OsStr) -> Result<FileAttr, Failure> {
-        let _answer = self.nodes.answer();
+        let _answer = self.nodes.begin_answer();
         Ok(self.entry(&self.find(parent, name)?, name))
     }
 
-    /// An entry that the kernel will remember.
-    fn entry(&self, facts: &Facts, name: &OsStr) -> FileAttr {
+    /// The attributes of an entry that the kernel will cache.
+    fn entry(&self, facts: &NodeFacts, name: &OsStr) -> FileAttr {
         let size = facts.size();
-        let times = self.nodes.remember(facts, name.as_bytes(), size);
+        let times = self.nodes.note_entry(facts, name.as_bytes(), size);
         self.shown(facts, size, times)
     }
 
-    fn shown(&self, facts: &Facts, size: u64, times: Times) -> FileAttr {
+    fn shown(&self, facts: &NodeFacts, size: u64, times: FileTimes) -> FileAttr {
         let owner = self.identity.shown(facts.owner);
         attr(facts.ino, owner, facts.links, facts.file.map(|_| size), times)
     }
 
-    fn facts(&self, cgroup: CgroupId, file: Option<FileId>) -> Result<Option<Facts>, Failure> {
+    fn facts(&self, cgroup: CgroupId, file: Option<FileId>) -> Result<Option<NodeFacts>, Failure> {
         self.service.with_snapshot(|engine, host| match file {
-            None => Facts::directory(engine, cgroup),
-            Some(file) => Facts::file(engine, host, cgroup, file),
+            None => NodeFacts::directory(engine, cgroup),
+            Some(file) => NodeFacts::file(engine, host, cgroup, file),
         })
     }
 
-    /// The attributes of what the kernel knows, also when it has been removed since.
+    /// The attributes of a node that the kernel knows; the last known ones of a removed node.
+    ///
+    /// # Errors
+    /// `ENODEV` for a number that is not known.
     fn attributes(&self, ino: INodeNo) -> Result<FileAttr, Failure> {
-        let _answer = self.nodes.answer();
+        let _answer = self.nodes.begin_answer();
         let node = self.nodes.get(ino.0).ok_or_else(|| removed("stat"))?;
         let file = node.file.as_ref().map(|file| file.id);
         match self.facts(node.cgroup, file)? {
             Some(facts) => {
                 let size = facts.size();
-                let times = self.nodes.told(&facts, size).unwrap_or(node.times);
+                let times = self.nodes.note_attributes(&facts, size).unwrap_or(node.times);
                 Ok(self.shown(&facts, size, times))
             }
             None => Ok(self.last_known(ino, &node)),
         }
     }
 
-    fn last_known(&self, ino: INodeNo, node: &Node) -> FileAttr {
+    fn last_known(&self, ino: INodeNo, node: &ViewNode) -> FileAttr {
         let (links, size) = if node.file.is_some() { (1, Some(0)) } else { (2, None) };
         attr(ino.0, self.identity.shown(node.owner), links, size, node.times)
     }
@@ -133,8 +152,8 @@ impl View {
         let made = self.identity.as_client(request, |client| {
             self.service.mkdir(client, Some(self.id), directory, name.as_bytes(), mode)
         })?;
-        let _answer = self.nodes.answer();
-        // it may be gone again already
+        let _answer = self.nodes.begin_answer();
+        // another client may have removed it already
         let facts = self.facts(made, None)?.ok_or_else(|| refuse(Errno::ENOENT, "removed at once"))?;
         Ok(self.entry(&facts, name))
     }
@@ -147,8 +166,13 @@ impl View {
         self.identity.as_client(request, |client| self.service.rmdir(client, Some(self.id), facts.cgroup))
     }
 
-    fn open_file(&self, request: &Request, ino: INodeNo, flags: OpenFlags) -> Result<OpenFile, Failure> {
-        // what is looked up below a removed directory does not exist; here the name was found before
+    fn open_file(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        flags: OpenFlags,
+    ) -> Result<OpenControlFile, Failure> {
+        // ENOENT, as of a lookup below a removed directory: the kernel had found the name before the removal
         let gone = || refuse(Errno::ENOENT, "the cgroup has been removed");
         let node = self.nodes.get(ino.0).ok_or_else(gone)?;
         let file = node.file.ok_or_else(|| refuse(Errno::EISDIR, "a directory"))?.id;
@@ -156,7 +180,7 @@ impl View {
             return Err(refuse(Errno::EINVAL, "control files have no direct I/O"));
         }
         let Some(facts) = self.facts(node.cgroup, Some(file))? else {
-            // the notice of the removal may still be on its way
+            // the report of the removal may still be on its way to the kernel
             let again = self.nodes.must_look_up_again(ino.0);
             return Err(if again { refuse(Errno::ESTALE, "the name is looked up again") } else { gone() });
         };
@@ -170,10 +194,10 @@ impl View {
             allowed.then(|| client.clone()).ok_or_else(|| refuse(Errno::EACCES, "owner and mode forbid it"))
         })?;
         if access.contains(Access::READ) && self.nodes.must_ask_again(ino.0, facts.size()) {
-            // the kernel looks the name up once more, hears of the size, and opens again
+            // the kernel looks the name up once more, gets the size, and opens again
             return Err(refuse(Errno::ESTALE, "the size has changed"));
         }
-        Ok(OpenFile::new(node.cgroup, file, opener))
+        Ok(OpenControlFile::new(node.cgroup, file, opener))
     }
 
     fn change_owner(
@@ -190,16 +214,16 @@ impl View {
             move |old: Owner| Owner {
                 uid: uid.unwrap_or(old.uid),
                 gid: gid.unwrap_or(old.gid),
-                // a truncation takes these two bits away, and nothing else
+                // a truncation clears the set-ID bits and changes nothing else
                 mode: mode.map_or(old.mode, |mode| {
                     if truncated { old.mode & (mode | !SET_ID) } else { mode & 0o7777 }
                 }),
             };
         let set = |client: &Client| self.service.set_owner(client, Some(self.id), node.cgroup, file, change);
-        // who truncates need not own the file, only have it open
+        // a truncation needs the file open for writing, not its owner
         let changed = if truncated { set(&Client::own()) } else { self.identity.as_client(request, set) };
         match changed {
-            // whoever has it open may still do this; nobody else sees it
+            // a process that has a removed file open may still change it; no other process sees the change
             Err(failure) if failure.errno == Errno::ENODEV => {
                 self.nodes.set_owner(ino.0, change(node.owner));
                 Ok(())
@@ -209,7 +233,7 @@ impl View {
     }
 }
 
-/// Set-user-ID and set-group-ID.
+/// The mode bits set-user-ID and set-group-ID.
 const SET_ID: u32 = 0o6000;
 
 fn moment(time: TimeOrNow) -> SystemTime {
@@ -219,7 +243,7 @@ fn moment(time: TimeOrNow) -> SystemTime {
     }
 }
 
-impl Filesystem for View {
+impl Filesystem for HierarchyView {
     fn init(&mut self, _: &Request, _: &mut KernelConfig) -> io::Result<()> {
         Ok(())
     }
@@ -249,7 +273,7 @@ impl Filesystem for View {
         mode: Option<u32>,
         uid: Option<u32>,
         gid: Option<u32>,
-        // any length is taken, and changes nothing of the content
+        // any length is accepted, and changes no content
         size: Option<u64>,
         accessed: Option<TimeOrNow>,
         modified: Option<TimeOrNow>,
@@ -316,7 +340,8 @@ impl Filesystem for View {
         }
     }
 
-    // what a directory can't have: the kernel has looked for the name and found none
+    // The following make entries that a directory of cgroups can't have. The kernel has looked the name up and found
+    // none.
 
     fn create(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, _: u32, _: i32, reply: ReplyCreate) {
         reply.error(code(Errno::EACCES));
@@ -358,7 +383,7 @@ impl Filesystem for View {
         reply: ReplyData,
     ) {
         let Some(file) = self.files.get(handle) else { return reply.error(code(Errno::EBADF)) };
-        // only reads that fill the page cache have no owner
+        // a read without lock owner fills the page cache
         if lock_owner.is_none() {
             self.nodes.shrunk(ino.0);
         }
@@ -450,7 +475,7 @@ impl Filesystem for View {
         let Some(file) = self.files.get(handle) else { return reply.error(code(Errno::EBADF)) };
         let ready =
             PollEvents::POLLIN | PollEvents::POLLOUT | PollEvents::POLLRDNORM | PollEvents::POLLWRNORM;
-        let news = PollEvents::POLLERR | PollEvents::POLLPRI;
-        reply.poll(if file.has_read() { ready } else { ready | news });
+        let changed = PollEvents::POLLERR | PollEvents::POLLPRI;
+        reply.poll(if file.has_read() { ready } else { ready | changed });
     }
 }

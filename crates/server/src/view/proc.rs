@@ -14,15 +14,15 @@ use nix::errno::Errno;
 use penfold_core::{Owner, Tid};
 use penfold_linux::proc::{TaskStatus, owner_of, processes};
 
-use super::attributes::{FILE_SIZE, ROOT_INO, Times, attr};
-use super::files::Handles;
+use super::attributes::{FILE_SIZE, FileTimes, ROOT_INO, attr};
+use super::files::HandleTable;
 use super::filesystem::{code, number};
-use super::identity::Identity;
+use super::identity::RequestIdentity;
 use crate::failure::Failure;
 use crate::proc_texts;
 use crate::service::Service;
 
-/// Processes come and go: nothing may be remembered.
+/// How long the kernel may cache entries and attributes: not at all, because processes come and go unreported.
 const LIFETIME: Duration = Duration::ZERO;
 const CGROUPS_INO: u64 = 2;
 const SELF_INO: u64 = 3;
@@ -30,21 +30,21 @@ const SELF_INO: u64 = 3;
 /// The file system of one mount.
 pub(super) struct ProcView {
     service: Service,
-    identity: Identity,
-    times: Times,
-    files: Handles<Mutex<Open>>,
-    listings: Handles<Mutex<Vec<i32>>>,
+    identity: RequestIdentity,
+    times: FileTimes,
+    files: HandleTable<Mutex<OpenText>>,
+    listings: HandleTable<Mutex<Vec<i32>>>,
 }
 
-/// An open text: made when it is read from its beginning.
-struct Open {
-    entry: Entry,
+/// An open text, made anew by each read of its beginning.
+struct OpenText {
+    entry: ProcEntry,
     text: Vec<u8>,
 }
 
-/// What there is.
+/// The directories, files and links of this file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entry {
+enum ProcEntry {
     Root,
     Cgroups,
     Own,
@@ -53,16 +53,16 @@ enum Entry {
     Cpuset(i32),
 }
 
-impl Entry {
-    fn of(ino: u64) -> Option<Entry> {
+impl ProcEntry {
+    fn of(ino: u64) -> Option<ProcEntry> {
         let pid = i32::try_from(ino >> 8).ok()?;
         match (pid, ino & 0xff) {
-            (0, ROOT_INO) => Some(Entry::Root),
-            (0, CGROUPS_INO) => Some(Entry::Cgroups),
-            (0, SELF_INO) => Some(Entry::Own),
-            (1.., 0) => Some(Entry::Directory(pid)),
-            (1.., 1) => Some(Entry::Cgroup(pid)),
-            (1.., 2) => Some(Entry::Cpuset(pid)),
+            (0, ROOT_INO) => Some(ProcEntry::Root),
+            (0, CGROUPS_INO) => Some(ProcEntry::Cgroups),
+            (0, SELF_INO) => Some(ProcEntry::Own),
+            (1.., 0) => Some(ProcEntry::Directory(pid)),
+            (1.., 1) => Some(ProcEntry::Cgroup(pid)),
+            (1.., 2) => Some(ProcEntry::Cpuset(pid)),
             _ => None,
         }
     }
@@ -70,73 +70,75 @@ impl Entry {
     fn ino(self) -> u64 {
         let of = |pid: i32, which: u64| (u64::from(pid.cast_unsigned()) << 8) + which;
         match self {
-            Entry::Root => ROOT_INO,
-            Entry::Cgroups => CGROUPS_INO,
-            Entry::Own => SELF_INO,
-            Entry::Directory(pid) => of(pid, 0),
-            Entry::Cgroup(pid) => of(pid, 1),
-            Entry::Cpuset(pid) => of(pid, 2),
+            ProcEntry::Root => ROOT_INO,
+            ProcEntry::Cgroups => CGROUPS_INO,
+            ProcEntry::Own => SELF_INO,
+            ProcEntry::Directory(pid) => of(pid, 0),
+            ProcEntry::Cgroup(pid) => of(pid, 1),
+            ProcEntry::Cpuset(pid) => of(pid, 2),
         }
     }
 
-    fn below(self, name: &[u8]) -> Option<Entry> {
+    fn below(self, name: &[u8]) -> Option<ProcEntry> {
         match (self, name) {
-            (Entry::Root, b"cgroups") => Some(Entry::Cgroups),
-            (Entry::Root, b"self") => Some(Entry::Own),
-            (Entry::Root, [b'1'..=b'9', ..]) => {
-                std::str::from_utf8(name).ok()?.parse().ok().map(Entry::Directory)
+            (ProcEntry::Root, b"cgroups") => Some(ProcEntry::Cgroups),
+            (ProcEntry::Root, b"self") => Some(ProcEntry::Own),
+            (ProcEntry::Root, [b'1'..=b'9', ..]) => {
+                std::str::from_utf8(name).ok()?.parse().ok().map(ProcEntry::Directory)
             }
-            (Entry::Directory(pid), b"cgroup") => Some(Entry::Cgroup(pid)),
-            (Entry::Directory(pid), b"cpuset") => Some(Entry::Cpuset(pid)),
+            (ProcEntry::Directory(pid), b"cgroup") => Some(ProcEntry::Cgroup(pid)),
+            (ProcEntry::Directory(pid), b"cpuset") => Some(ProcEntry::Cpuset(pid)),
             _ => None,
         }
     }
 
     fn pid(self) -> Option<i32> {
         match self {
-            Entry::Root | Entry::Cgroups | Entry::Own => None,
-            Entry::Directory(pid) | Entry::Cgroup(pid) | Entry::Cpuset(pid) => Some(pid),
+            ProcEntry::Root | ProcEntry::Cgroups | ProcEntry::Own => None,
+            ProcEntry::Directory(pid) | ProcEntry::Cgroup(pid) | ProcEntry::Cpuset(pid) => Some(pid),
         }
     }
 }
 
 impl ProcView {
-    pub(super) fn new(service: Service, identity: Identity) -> ProcView {
-        let (files, listings) = (Handles::new(), Handles::new());
-        ProcView { service, identity, times: Times::now(), files, listings }
+    pub(super) fn new(service: Service, identity: RequestIdentity) -> ProcView {
+        let (files, listings) = (HandleTable::new(), HandleTable::new());
+        ProcView { service, identity, times: FileTimes::now(), files, listings }
     }
 
-    fn attributes(&self, entry: Entry) -> Option<FileAttr> {
+    fn attributes(&self, entry: ProcEntry) -> Option<FileAttr> {
         let (uid, gid) = match entry.pid() {
             None => (0, 0),
             Some(pid) => owner_of(Tid(pid))?,
         };
         let (mode, links, size) = match entry {
-            Entry::Root | Entry::Directory(_) => (0o555, 2, None),
-            Entry::Own => (0o777, 1, Some(0)),
-            Entry::Cgroups | Entry::Cgroup(_) | Entry::Cpuset(_) => (0o444, 1, Some(FILE_SIZE)),
+            ProcEntry::Root | ProcEntry::Directory(_) => (0o555, 2, None),
+            ProcEntry::Own => (0o777, 1, Some(0)),
+            ProcEntry::Cgroups | ProcEntry::Cgroup(_) | ProcEntry::Cpuset(_) => (0o444, 1, Some(FILE_SIZE)),
         };
         let owner = self.identity.shown(Owner { uid, gid, mode });
         let mut attributes = attr(entry.ino(), owner, links, size, self.times);
-        if entry == Entry::Own {
+        if entry == ProcEntry::Own {
             attributes.kind = FileType::Symlink;
         }
         Some(attributes)
     }
 
-    fn text(&self, entry: Entry) -> Result<Vec<u8>, Failure> {
+    fn text(&self, entry: ProcEntry) -> Result<Vec<u8>, Failure> {
         match entry {
-            Entry::Cgroups => proc_texts::cgroups(&self.service),
-            Entry::Cgroup(pid) => proc_texts::pid_cgroup(&self.service, Tid(pid)),
-            Entry::Cpuset(pid) => proc_texts::pid_cpuset(&self.service, Tid(pid)),
-            Entry::Root | Entry::Own | Entry::Directory(_) => Err(Failure::new(Errno::EISDIR, "a directory")),
+            ProcEntry::Cgroups => proc_texts::cgroups(&self.service),
+            ProcEntry::Cgroup(pid) => proc_texts::pid_cgroup(&self.service, Tid(pid)),
+            ProcEntry::Cpuset(pid) => proc_texts::pid_cpuset(&self.service, Tid(pid)),
+            ProcEntry::Root | ProcEntry::Own | ProcEntry::Directory(_) => {
+                Err(Failure::new(Errno::EISDIR, "a directory"))
+            }
         }
     }
 }
 
 impl Filesystem for ProcView {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let entry = Entry::of(parent.0).and_then(|parent| parent.below(name.as_bytes()));
+        let entry = ProcEntry::of(parent.0).and_then(|parent| parent.below(name.as_bytes()));
         match entry.and_then(|entry| self.attributes(entry)) {
             Some(attributes) => reply.entry(&LIFETIME, &attributes, Generation(0)),
             None => reply.error(code(Errno::ENOENT)),
@@ -144,7 +146,7 @@ impl Filesystem for ProcView {
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        match Entry::of(ino.0).and_then(|entry| self.attributes(entry)) {
+        match ProcEntry::of(ino.0).and_then(|entry| self.attributes(entry)) {
             Some(attributes) => reply.attr(&LIFETIME, &attributes),
             None => reply.error(code(Errno::ENOENT)),
         }
@@ -158,11 +160,11 @@ impl Filesystem for ProcView {
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let Some(entry) = Entry::of(ino.0) else { return reply.error(code(Errno::ENOENT)) };
+        let Some(entry) = ProcEntry::of(ino.0) else { return reply.error(code(Errno::ENOENT)) };
         if flags.0 & nix::libc::O_ACCMODE != nix::libc::O_RDONLY {
             return reply.error(code(Errno::EACCES));
         }
-        let handle = self.files.insert(Mutex::new(Open { entry, text: Vec::new() }));
+        let handle = self.files.insert(Mutex::new(OpenText { entry, text: Vec::new() }));
         reply.opened(handle, FopenFlags::FOPEN_DIRECT_IO);
     }
 
@@ -211,27 +213,28 @@ impl Filesystem for ProcView {
     fn readdir(&self, _: &Request, ino: INodeNo, handle: FileHandle, from: u64, mut reply: ReplyDirectory) {
         let Some(listing) = self.listings.get(handle) else { return reply.error(code(Errno::EBADF)) };
         let mut pids = listing.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = Entry::of(ino.0);
-        if from == 0 && entry == Some(Entry::Root) {
+        let entry = ProcEntry::of(ino.0);
+        if from == 0 && entry == Some(ProcEntry::Root) {
             *pids = processes().into_iter().map(|Tid(pid)| pid).collect();
         }
-        let fixed: &[(Entry, FileType, &str)] = match entry {
-            Some(Entry::Root) => &[
-                (Entry::Root, FileType::Directory, "."),
-                (Entry::Root, FileType::Directory, ".."),
-                (Entry::Cgroups, FileType::RegularFile, "cgroups"),
-                (Entry::Own, FileType::Symlink, "self"),
+        let fixed: &[(ProcEntry, FileType, &str)] = match entry {
+            Some(ProcEntry::Root) => &[
+                (ProcEntry::Root, FileType::Directory, "."),
+                (ProcEntry::Root, FileType::Directory, ".."),
+                (ProcEntry::Cgroups, FileType::RegularFile, "cgroups"),
+                (ProcEntry::Own, FileType::Symlink, "self"),
             ],
-            Some(Entry::Directory(pid)) => &[
-                (Entry::Directory(pid), FileType::Directory, "."),
-                (Entry::Root, FileType::Directory, ".."),
-                (Entry::Cgroup(pid), FileType::RegularFile, "cgroup"),
-                (Entry::Cpuset(pid), FileType::RegularFile, "cpuset"),
+            Some(ProcEntry::Directory(pid)) => &[
+                (ProcEntry::Directory(pid), FileType::Directory, "."),
+                (ProcEntry::Root, FileType::Directory, ".."),
+                (ProcEntry::Cgroup(pid), FileType::RegularFile, "cgroup"),
+                (ProcEntry::Cpuset(pid), FileType::RegularFile, "cpuset"),
             ],
             _ => &[],
         };
         let fixed = fixed.iter().map(|(entry, kind, name)| (*entry, *kind, (*name).to_owned()));
-        let living = pids.iter().map(|pid| (Entry::Directory(*pid), FileType::Directory, pid.to_string()));
+        let living =
+            pids.iter().map(|pid| (ProcEntry::Directory(*pid), FileType::Directory, pid.to_string()));
         let entries = (1..).zip(fixed.chain(living)).skip(usize::try_from(from).unwrap_or(usize::MAX));
         for (next, (entry, kind, name)) in entries {
             if reply.add(INodeNo(entry.ino()), next, kind, name) {

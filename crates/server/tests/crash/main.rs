@@ -1,22 +1,22 @@
-//! A daemon that is killed with SIGKILL, and the one after it: everything is as before.
+//! A daemon that is killed with SIGKILL, and the next one, which has the same state.
 
 #[path = "../common/mod.rs"]
 mod common;
-mod daemon;
-mod stranger;
+mod keeper;
+mod worker;
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::wait_until;
-use daemon::{Daemon, keeper};
+use keeper::{KeeperProcess, keeper};
 use penfold_server::protocol::{SetOwnerCall, UnmountCall};
-use stranger::{Stranger, WORKER, numbers};
+use worker::{WORKER, WorkerProcess, numbers};
 
 #[test]
-fn after_a_sigkill_the_next_daemon_has_everything() {
-    let mut daemon = Daemon::start("everything");
+fn next_daemon_has_everything_after_sigkill() {
+    let mut daemon = KeeperProcess::start("everything");
     let all = daemon.mount("cpuset,cpuacct,freezer,numtasks,release_agent=/sbin/agent");
     let pids = daemon.mount("pids,name=limits");
     daemon.mount("none,name=gone");
@@ -49,7 +49,7 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
         daemon.connection.call(&own(Some("tasks"), 0o660)).expect("root may");
     }
 
-    let (mut member, frozen) = (Stranger::start(WORKER), Stranger::start(WORKER));
+    let (mut member, frozen) = (WorkerProcess::start(WORKER), WorkerProcess::start(WORKER));
     daemon.attach(&format!("{all}:/a/b"), member.pid(), true);
     daemon.attach(&format!("{pids}:/few"), member.pid(), true);
     let family = numbers(&member.ask("f"));
@@ -58,7 +58,7 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
     daemon.attach(&format!("{all}:/a"), thread, false);
     daemon.attach(&format!("{all}:/frozen/below"), frozen.pid(), true);
     std::thread::sleep(Duration::from_millis(1500));
-    // on a busy machine later
+    // a busy machine needs more time
     wait_until("births are written down", || family.iter().all(|pid| daemon.has_written("pid", *pid)));
 
     let before = daemon.seen();
@@ -67,13 +67,14 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
     daemon.restart();
     assert_eq!(daemon.not_restored(), Vec::<String>::new());
     daemon.assert_seen(&before);
-    // supervised again: what is born now is a member, and no number of a hierarchy comes again
+    // The member is supervised again, so a thread that is born now is a member too. No number of a hierarchy is used
+    // twice.
     let newborn = numbers(&daemon.read(&format!("{pids}:/few"), "pids.current"));
     let born = member.ask("t");
     assert_eq!(numbers(&daemon.read(&format!("{pids}:/few"), "pids.current"))[0], newborn[0] + 1, "{born}");
     assert_eq!(daemon.mount("none,name=later"), "5");
 
-    // and once more, when the birth of a thread has been looked at
+    // a second crash, after the birth of a thread is in the journal
     std::thread::sleep(Duration::from_millis(1500));
     wait_until("the birth is written down", || daemon.has_written("tid", numbers(&born)[0]));
     let before = daemon.seen();
@@ -83,11 +84,11 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
 }
 
 #[test]
-fn what_members_have_borne_while_no_daemon_ran_are_members() {
-    let mut daemon = Daemon::start("born");
+fn children_born_without_a_daemon_are_members() {
+    let mut daemon = KeeperProcess::start("born");
     let at = daemon.mount("freezer,name=born");
     daemon.mkdir(&format!("{at}:/a"));
-    let mut member = Stranger::start(WORKER);
+    let mut member = WorkerProcess::start(WORKER);
     let older = numbers(&member.ask("f"));
     daemon.attach(&format!("{at}:/a"), member.pid(), true);
     daemon.crash();
@@ -103,18 +104,18 @@ fn what_members_have_borne_while_no_daemon_ran_are_members() {
 }
 
 #[test]
-fn a_number_that_is_another_process_now_is_left_alone() {
-    let mut daemon = Daemon::start("reused");
+fn reused_number_is_left_alone() {
+    let mut daemon = KeeperProcess::start("reused");
     let at = daemon.mount("freezer,name=reused");
     daemon.mkdir(&format!("{at}:/a"));
-    let (member, other) = (Stranger::start(WORKER), Stranger::start(WORKER));
+    let (member, other) = (WorkerProcess::start(WORKER), WorkerProcess::start(WORKER));
     daemon.attach(&format!("{at}:/a"), member.pid(), true);
     daemon.crash();
     let path = daemon.state.join("journal");
     let text = std::fs::read_to_string(&path).expect("a journal");
     let forged = text.replace(&format!("\"pid\":{},", member.pid()), &format!("\"pid\":{},", other.pid()));
     assert_ne!(forged, text);
-    // not started in the same tick
+    // the other process may have started in the same tick
     let forged = forged.replace("\"started\":", "\"started\":1");
     std::fs::write(&path, forged).expect("it is ours");
     daemon.restart();
@@ -125,11 +126,11 @@ fn a_number_that_is_another_process_now_is_left_alone() {
 }
 
 #[test]
-fn a_journal_of_another_boot_has_no_members_and_a_damaged_one_what_came_before() {
-    let mut daemon = Daemon::start("boot");
+fn journal_of_another_boot_has_no_members() {
+    let mut daemon = KeeperProcess::start("boot");
     let at = daemon.mount("freezer,name=boot");
     daemon.mkdir(&format!("{at}:/a"));
-    let member = Stranger::start(WORKER);
+    let member = WorkerProcess::start(WORKER);
     daemon.attach(&format!("{at}:/a"), member.pid(), true);
     daemon.crash();
     let path = daemon.state.join("journal");
@@ -139,9 +140,16 @@ fn a_journal_of_another_boot_has_no_members_and_a_damaged_one_what_came_before()
     assert_eq!(daemon.read(&format!("{at}:/a"), "tasks"), "");
     let said = daemon.not_restored();
     assert!(said.len() == 1 && said[0].contains("another boot: 1 member"), "{said:?}");
+}
 
+#[test]
+fn damaged_journal_is_restored_up_to_the_damage() {
+    let mut daemon = KeeperProcess::start("damage");
+    let at = daemon.mount("freezer,name=damage");
+    daemon.mkdir(&format!("{at}:/a"));
     daemon.mkdir(&format!("{at}:/b"));
     daemon.crash();
+    let path = daemon.state.join("journal");
     let mut bytes = std::fs::read(&path).expect("a journal");
     bytes.extend_from_slice(b"{\"is\":\"removed\",\"cgroup\":\"junk\"}\n{\"is\":\"rem");
     std::fs::write(&path, bytes).expect("it is ours");
@@ -153,12 +161,12 @@ fn a_journal_of_another_boot_has_no_members_and_a_damaged_one_what_came_before()
 }
 
 #[test]
-fn a_full_disk_stops_nobody_and_is_caught_up_with() {
+fn journal_catches_up_after_a_full_disk() {
     if !nix::unistd::geteuid().is_root() {
         assert!(std::env::var_os("CI").is_none(), "CI runs as root");
         return eprintln!("skipped: only root can mount a small tmpfs");
     }
-    let mut daemon = Daemon::start("full");
+    let mut daemon = KeeperProcess::start("full");
     daemon.crash();
     let state = daemon.state.clone();
     let tmpfs = |options: &str| {
@@ -190,17 +198,17 @@ fn a_full_disk_stops_nobody_and_is_caught_up_with() {
 }
 
 #[test]
-fn a_second_crash_during_the_restore_loses_nothing() {
-    let mut daemon = Daemon::start("twice");
+fn second_crash_during_a_restore_loses_nothing() {
+    let mut daemon = KeeperProcess::start("twice");
     let at = daemon.mount("pids,name=twice");
     for number in 0..1000 {
         daemon.mkdir(&format!("{at}:/{number}"));
     }
-    let member = Stranger::start(WORKER);
+    let member = WorkerProcess::start(WORKER);
     daemon.attach(&format!("{at}:/7"), member.pid(), true);
     let before = daemon.seen();
     daemon.crash();
-    // killed at ten moments of its beginning, most of them before it serves
+    // a daemon is killed at ten moments of its start, most of them before it serves
     for moment in 0..10 {
         let socket = daemon.directory.join("run/control");
         let mut early = Command::new(keeper())

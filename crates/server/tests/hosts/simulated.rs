@@ -1,7 +1,7 @@
 //! The simulated host behind the interface that a daemon knows.
 //!
-//! A command is a task in a table that does nothing. An adopted process lends its numbers and its owner and is not
-//! touched; that it has died is noticed at the next request.
+//! A command is a task in a table that does nothing. An adopted process gives its numbers and its owner, and is not
+//! traced. The next request after its death removes it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -23,35 +23,38 @@ const FIRST_COMMAND: i32 = 10_000_000;
 const CPUS: usize = 2;
 
 pub fn start(on_change: OnChange) -> Arc<dyn HostHandle> {
-    let state = State {
+    let state = Simulation {
         engine: Engine::new(),
         host: SimulatedHost::new(CPUS),
         next: FIRST_COMMAND,
         commands: HashMap::new(),
     };
-    Arc::new(Simulated(Arc::new(Shared { state: Mutex::new(Some(state)), on_change: Mutex::new(on_change) })))
+    Arc::new(Simulated(Arc::new(SharedSimulation {
+        state: Mutex::new(Some(state)),
+        on_change: Mutex::new(on_change),
+    })))
 }
 
 #[derive(Debug)]
-struct Simulated(Arc<Shared>);
+struct Simulated(Arc<SharedSimulation>);
 
-struct Shared {
-    /// `None` when it was stopped.
-    state: Mutex<Option<State>>,
+struct SharedSimulation {
+    /// `None` after the host was stopped.
+    state: Mutex<Option<Simulation>>,
     on_change: Mutex<OnChange>,
 }
 
-struct State {
+struct Simulation {
     engine: Engine,
     host: SimulatedHost,
     next: i32,
-    /// Where the status of each command goes.
+    /// The receivers of the status of each command.
     commands: HashMap<Tid, mpsc::Sender<i32>>,
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for SharedSimulation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
+        f.debug_struct("SharedSimulation").finish_non_exhaustive()
     }
 }
 
@@ -59,8 +62,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Shared {
-    fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> Result<R, Gone> {
+impl SharedSimulation {
+    fn with<R>(&self, work: impl FnOnce(&mut Simulation) -> R) -> Result<R, Gone> {
         let mut guard = lock(&self.state);
         let state = guard.as_mut().ok_or(Gone)?;
         state.forget_the_dead();
@@ -75,7 +78,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl Simulation {
     fn forget_the_dead(&mut self) {
         for task in self.adopted() {
             if TaskStatus::read(task).is_none_or(|process| process.exiting) {
@@ -112,11 +115,11 @@ impl State {
         Ok(())
     }
 
-    /// A command ends with a status as wait(2) gives it.
+    /// Ends a command with a status as wait(2) returns it.
     fn end(&mut self, command: Tid, status: i32) -> Result<(), Errno> {
         let ended = self.commands.remove(&command).ok_or(Errno::ESRCH)?;
         self.host.exit(&mut self.engine, command);
-        // nobody needs to wait for it
+        // the send fails if no client waits for the command
         let _ = ended.send(status);
         Ok(())
     }
@@ -216,7 +219,7 @@ impl HostHandle for Simulated {
 
 #[derive(Debug)]
 struct SimulatedCommand {
-    host: Arc<Shared>,
+    host: Arc<SharedSimulation>,
     pid: Tid,
     status: mpsc::Receiver<i32>,
 }

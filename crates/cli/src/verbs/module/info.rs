@@ -10,14 +10,14 @@ use penfold_server::escape::escape;
 use serde::Serialize;
 
 use crate::failure::Outcome;
-use crate::modules::{Operand, refused};
-use crate::output::{self, Table};
+use crate::modules::{ModuleOperand, refused};
+use crate::output::{self, TextTable};
 use crate::verbs::EXIT_STATUS;
 
-/// Shows what a module says of itself, without running anything of it.
+/// Shows a module's description of itself, without running any of its code.
 ///
-/// The description is read from the file. "loadable" says whether this user could load it, or what is wrong with whose file
-/// or directory.
+/// The description is read from the file. "loadable" says whether this user could load the module, or else which file
+/// or directory prevents that, and why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -25,40 +25,40 @@ Examples:
   penfold module info --json ./hello.so | jq -r .files[].name
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
+pub(crate) struct ModuleInfoArguments {
     /// As one JSON document.
     #[arg(long)]
     json: bool,
 
-    /// Path or name.
-    #[arg(value_name = "MODULE", value_parser = Operand::parser())]
-    module: Operand,
+    /// The module's path or name.
+    #[arg(value_name = "MODULE", value_parser = ModuleOperand::parser())]
+    module: ModuleOperand,
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct ShownModule {
     name: String,
     version: String,
     summary: String,
     path: String,
     interface: u32,
     callbacks: Vec<String>,
-    rules: Vec<Rule>,
+    rules: Vec<ShownRule>,
     refusing_file: Option<String>,
-    files: Vec<File>,
-    /// Why this user can't load it.
+    files: Vec<ShownFile>,
+    /// The reason why this user can't load the module; `None` if the user can.
     refusal: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Rule {
+struct ShownRule {
     counts: &'static str,
     limit: Option<String>,
     refusal: &'static str,
 }
 
 #[derive(Serialize)]
-struct File {
+struct ShownFile {
     name: String,
     mode: String,
     place: &'static str,
@@ -67,7 +67,7 @@ struct File {
     max_write: usize,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
+pub(crate) fn run(arguments: &ModuleInfoArguments) -> Outcome {
     let path = arguments.module.find()?;
     let info = inspect(&path).map_err(refused)?;
     let refusal = ownership_check::check(&path, geteuid().as_raw()).err().map(|error| error.to_string());
@@ -80,14 +80,14 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown(path: &Path, info: ModuleDescription, refusal: Option<String>) -> Shown {
+fn shown(path: &Path, info: ModuleDescription, refusal: Option<String>) -> ShownModule {
     let named = |file: &str| Some(format!("{}.{file}", info.name)).filter(|_| !file.is_empty());
-    let rules = info.rules.iter().map(|rule| Rule {
+    let rules = info.rules.iter().map(|rule| ShownRule {
         counts: rule.resource.name(),
         limit: named(&rule.limit_file),
         refusal: rule.refusal.name(),
     });
-    let file = |file: &FileDescription| File {
+    let file = |file: &FileDescription| ShownFile {
         name: format!("{}.{}", info.name, file.name),
         mode: format!("{:04o}", file.mode),
         place: file.visibility.name(),
@@ -95,7 +95,7 @@ fn shown(path: &Path, info: ModuleDescription, refusal: Option<String>) -> Shown
         write: file.write,
         max_write: file.max_write,
     };
-    Shown {
+    ShownModule {
         path: escape(path.as_os_str().as_encoded_bytes()),
         interface: info.abi_version,
         callbacks: info.callbacks.iter_names().map(|(name, _)| name.to_lowercase()).collect(),
@@ -109,9 +109,9 @@ fn shown(path: &Path, info: ModuleDescription, refusal: Option<String>) -> Shown
     }
 }
 
-fn text(shown: &Shown) -> String {
+fn text(shown: &ShownModule) -> String {
     let dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
-    let rule = |rule: &Rule| match &rule.limit {
+    let rule = |rule: &ShownRule| match &rule.limit {
         Some(file) => format!("{} (limit in {file}, refused with {})", rule.counts, rule.refusal),
         None => rule.counts.to_owned(),
     };
@@ -134,7 +134,7 @@ fn text(shown: &Shown) -> String {
         let _ = writeln!(text, "{:<10} forks, by {file}", "refuses");
     }
     if !shown.files.is_empty() {
-        let mut table = Table::new(&["FILE", ">MODE", "READ", "WRITE", "WHERE"]);
+        let mut table = TextTable::new(&["FILE", ">MODE", "READ", "WRITE", "WHERE"]);
         for file in &shown.files {
             let [read, write] =
                 [file.read, file.write].map(|kind| if kind == "none" { "-" } else { kind }.to_owned());

@@ -2,16 +2,17 @@
 
 use penfold_server::protocol::{LoadModuleCall, UnloadModuleCall};
 
+use crate::engine_connection::GlobalOptions;
 use crate::failure::{Failure, Outcome, each};
-use crate::modules::Operand;
-use crate::remote::Global;
+use crate::modules::ModuleOperand;
 use crate::verbs::EXIT_STATUS;
 
 /// Loads modules into the daemon, while everything runs.
 ///
-/// Each is a new controller, bound to no hierarchy until it is mounted. Every task of the daemon's is in its root from
-/// the start. The daemon opens the file; a NAME it looks for itself, but for $PENFOLD_MODULES of this command, which comes
-/// first. A daemon that was killed and starts again loads what it had.
+/// Each module is a new controller, bound to no hierarchy until it is mounted. Every task of the daemon is in the
+/// controller's root from the start. The daemon opens the file. The directories in $PENFOLD_MODULES of this command are
+/// searched for a NAME first, then those of the daemon. A daemon that was killed and starts again loads its modules
+/// again.
 #[allow(clippy::doc_markdown)] // the text of --help, where backticks would be shown
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
@@ -20,25 +21,25 @@ Examples:
   penfold module load ./hello.so
 
 {EXIT_STATUS}"))]
-pub(crate) struct LoadArguments {
-    /// Path or name.
-    #[arg(required = true, value_name = "MODULE", value_parser = Operand::parser())]
-    modules: Vec<Operand>,
+pub(crate) struct ModuleLoadArguments {
+    /// The modules' paths or names.
+    #[arg(required = true, value_name = "MODULE", value_parser = ModuleOperand::parser())]
+    modules: Vec<ModuleOperand>,
 }
 
 /// Unloads modules.
 ///
-/// One that is bound to a hierarchy is refused (EBUSY) until that is unmounted and has no cgroups any more. Its state goes:
-/// loaded again, it starts from its defaults.
+/// A module that is bound to a hierarchy is busy (EBUSY) until the hierarchy is unmounted and has no cgroups any more.
+/// The module's state is lost: a module that is loaded again starts from its defaults.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
-pub(crate) struct UnloadArguments {
-    /// Name, as `penfold module list` shows it.
+pub(crate) struct ModuleUnloadArguments {
+    /// The modules' names, as `penfold module list` shows them.
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
 }
 
-pub(crate) fn load(arguments: &LoadArguments, global: &Global) -> Outcome {
+pub(crate) fn load(arguments: &ModuleLoadArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     each(&arguments.modules, |module| {
         let loaded = remote.call(&LoadModuleCall { module: module.for_daemon() });
@@ -46,15 +47,16 @@ pub(crate) fn load(arguments: &LoadArguments, global: &Global) -> Outcome {
     })
 }
 
-/// The daemon's message begins with the path as a rule, and so does what is made of it here.
-fn without_operand(mut failure: Failure, module: &Operand) -> Failure {
+/// The failure without the operand at the beginning of its message. The daemon's messages mostly begin with the path,
+/// and [`each`] puts the operand there too.
+fn without_operand(mut failure: Failure, module: &ModuleOperand) -> Failure {
     if let Some(rest) = failure.message.strip_prefix(&format!("{module}: ")) {
         failure.message = rest.to_owned();
     }
     failure
 }
 
-pub(crate) fn unload(arguments: &UnloadArguments, global: &Global) -> Outcome {
+pub(crate) fn unload(arguments: &ModuleUnloadArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
     each(&arguments.names, |name| remote.call(&UnloadModuleCall { name: (*name).clone() }).map(drop))
 }

@@ -8,20 +8,20 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use self::rows::{Order, Row, Sampler};
+use self::rows::{SortKey, UsageRow, UsageSampler};
 use crate::address::CgroupAddress;
+use crate::engine_connection::GlobalOptions;
 use crate::failure::Outcome;
-use crate::output::{self, Table};
-use crate::remote::Global;
+use crate::output::{self, TextTable};
 use crate::verbs::EXIT_STATUS;
 
-/// Shows which cgroups use what: tasks, CPU, and how near they are to their limits.
+/// Shows the tasks and the CPU use of cgroups, and how near they are to their limits.
 ///
-/// CPU% is the CPU time of the cgroup and those below it between two looks, 100 for one CPU; it needs cpuacct in the
-/// hierarchy. LIMIT is the limit that is nearest to being reached, and REFUSED how often its limits have refused
-/// something.
+/// CPU% is the CPU time of the cgroup and those below it between two samples, 100 for one CPU. This column needs
+/// cpuacct in the hierarchy. LIMIT is the limit that is nearest to being reached, and REFUSED how often the cgroup's
+/// limits have refused something.
 ///
-/// Keys: t, c, l, p sort by tasks, CPU, limit, path; r turns the order round; arrows and pages scroll; q ends.
+/// Keys: t, c, l, p sort by tasks, CPU, limit, path; r reverses the order; arrows and pages scroll; q ends.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS, after_long_help = format!("\
 Examples:
@@ -30,8 +30,8 @@ Examples:
   penfold top --once --json | jq '.[] | select(.cpu_percent > 50) | .cgroup'
 
 {EXIT_STATUS}"))]
-pub(crate) struct Arguments {
-    /// Once, after two looks, instead of a live table. So it is also where standard output is no terminal.
+pub(crate) struct TopArguments {
+    /// Prints the table once, after two samples, instead of a live table. This is the default without a terminal.
     #[arg(short = '1', long)]
     once: bool,
 
@@ -39,19 +39,19 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "once")]
     json: bool,
 
-    /// By what to sort.
+    /// The sort key.
     #[arg(short, long, value_enum, default_value = "cpu")]
-    sort: Order,
+    sort: SortKey,
 
-    /// The order turned round.
+    /// Reverses the order.
     #[arg(short, long)]
     reverse: bool,
 
-    /// The seconds between two looks.
+    /// The seconds between two samples.
     #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     interval: Duration,
 
-    /// The cgroup and those below it: [HIERARCHY:]/path; all without.
+    /// The cgroups, with those below them: [HIERARCHY:]/path. The default is all cgroups.
     #[arg(value_name = "ADDRESS", value_parser = CgroupAddress::parser())]
     cgroups: Vec<CgroupAddress>,
 }
@@ -61,8 +61,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "0.05 to 3600 seconds".to_owned())
 }
 
-pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
-    let mut sampler = Sampler::new(global.connect()?, &arguments.cgroups)?;
+pub(crate) fn run(arguments: &TopArguments, global: &GlobalOptions) -> Outcome {
+    let mut sampler = UsageSampler::new(global.connect()?, &arguments.cgroups)?;
     if !arguments.once && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         screen::show(&mut sampler, arguments.sort, arguments.reverse, arguments.interval)?;
         return Ok(ExitCode::SUCCESS);
@@ -79,9 +79,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(rows: &[Row]) -> Table {
+fn table(rows: &[UsageRow]) -> TextTable {
     let mut table =
-        Table::new(&[">TASKS", ">PROCS", ">CPU%", ">CPU TIME", "STATE", "LIMIT", ">REFUSED", "CGROUP"]);
+        TextTable::new(&[">TASKS", ">PROCS", ">CPU%", ">CPU TIME", "STATE", "LIMIT", ">REFUSED", "CGROUP"]);
     for row in rows {
         table.row(row.cells());
     }

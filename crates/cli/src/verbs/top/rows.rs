@@ -1,59 +1,62 @@
-//! What `penfold top` shows of each cgroup.
+//! The rows of `penfold top`, one for each cgroup.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::Instant;
 
-use penfold_server::protocol::{CgroupUsage, Limit, UsageCall};
+use penfold_server::protocol::{CgroupUsageInfo, LimitInfo, UsageCall};
 use serde::Serialize;
 
 use crate::address::{self, CgroupAddress};
+use crate::engine_connection::EngineConnection;
 use crate::failure::Failure;
-use crate::remote::Remote;
 
-/// By what the rows are sorted, the largest first.
+/// The key by which rows are sorted, the largest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Order {
-    /// How many tasks.
+pub(super) enum SortKey {
+    /// The number of tasks.
     Tasks,
     /// CPU use.
     Cpu,
-    /// How much of its nearest limit is used.
+    /// The used part of the cgroup's nearest limit.
     Limit,
     /// The address, from A to Z.
     Path,
 }
 
-/// A cgroup as it is shown.
+/// The row of one cgroup.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Row {
+pub(super) struct UsageRow {
     pub(super) cgroup: String,
     pub(super) tasks: i64,
     pub(super) processes: i64,
-    /// 100 is one CPU; of the cgroup and those below.
+    /// CPU use of the cgroup and those below since the last sample: 100 is one CPU. `None` without cpuacct or a sample.
     pub(super) cpu_percent: Option<f64>,
     pub(super) cpu_seconds: Option<f64>,
     pub(super) frozen: Option<bool>,
-    /// How much of its nearest limit is used.
+    /// The used part of the cgroup's nearest limit.
     pub(super) limit_percent: Option<f64>,
-    pub(super) limits: Vec<Limit>,
+    pub(super) limits: Vec<LimitInfo>,
 }
 
-/// Asks the daemon again and again, and makes rates of what it says.
-pub(super) struct Sampler {
-    remote: Remote,
+/// Takes samples of the daemon's counters, and makes rates of them.
+pub(super) struct UsageSampler {
+    remote: EngineConnection,
     addresses: Vec<CgroupAddress>,
     last: HashMap<String, (Instant, i64)>,
 }
 
-impl Sampler {
-    pub(super) fn new(mut remote: Remote, given: &[CgroupAddress]) -> Result<Sampler, Failure> {
-        let addresses = address::or_all(&mut remote, given)?;
-        Ok(Sampler { remote, addresses, last: HashMap::new() })
+impl UsageSampler {
+    pub(super) fn new(
+        mut remote: EngineConnection,
+        given: &[CgroupAddress],
+    ) -> Result<UsageSampler, Failure> {
+        let addresses = address::or_all_roots(&mut remote, given)?;
+        Ok(UsageSampler { remote, addresses, last: HashMap::new() })
     }
 
-    /// The cgroups as they are now. The first time there are no rates.
-    pub(super) fn rows(&mut self) -> Result<Vec<Row>, Failure> {
+    /// Takes a sample and returns a row for each cgroup. The rows of the first sample have no rates.
+    pub(super) fn rows(&mut self) -> Result<Vec<UsageRow>, Failure> {
         let mut rows = Vec::new();
         let mut seen = HashMap::new();
         for address in &self.addresses {
@@ -68,7 +71,7 @@ impl Sampler {
                     (total - before).max(0) as f64 / 1e9 / seconds.max(1e-6) * 100.0
                 });
                 seen.extend(total.map(|total| (usage.cgroup.clone(), (now, total))));
-                rows.push(Row::new(usage, percent, total));
+                rows.push(UsageRow::new(usage, percent, total));
             }
         }
         self.last = seen;
@@ -76,9 +79,9 @@ impl Sampler {
     }
 }
 
-impl Row {
-    fn new(usage: CgroupUsage, cpu_percent: Option<f64>, total: Option<i64>) -> Row {
-        Row {
+impl UsageRow {
+    fn new(usage: CgroupUsageInfo, cpu_percent: Option<f64>, total: Option<i64>) -> UsageRow {
+        UsageRow {
             cgroup: usage.cgroup,
             tasks: usage.tasks,
             processes: usage.processes,
@@ -90,7 +93,7 @@ impl Row {
         }
     }
 
-    /// What the columns show.
+    /// The texts of the columns.
     pub(super) fn cells(&self) -> [String; 8] {
         let dash = || "-".to_owned();
         let nearest = self.limits.iter().max_by(|one, other| {
@@ -111,20 +114,20 @@ impl Row {
     }
 }
 
-fn used_percent(limit: &Limit) -> Option<f64> {
+fn used_percent(limit: &LimitInfo) -> Option<f64> {
     let most = limit.limit?;
     Some(limit.used as f64 / (most.max(1)) as f64 * 100.0)
 }
 
-/// Sorts, equal ones by address.
-pub(super) fn sort(rows: &mut [Row], order: Order, reverse: bool) {
+/// Sorts rows by a key, and rows with the same key by address.
+pub(super) fn sort(rows: &mut [UsageRow], order: SortKey, reverse: bool) {
     let value = |number: Option<f64>| number.unwrap_or(-1.0);
     rows.sort_by(|one, other| {
         let first = match order {
-            Order::Tasks => other.tasks.cmp(&one.tasks),
-            Order::Cpu => value(other.cpu_percent).total_cmp(&value(one.cpu_percent)),
-            Order::Limit => value(other.limit_percent).total_cmp(&value(one.limit_percent)),
-            Order::Path => Ordering::Equal,
+            SortKey::Tasks => other.tasks.cmp(&one.tasks),
+            SortKey::Cpu => value(other.cpu_percent).total_cmp(&value(one.cpu_percent)),
+            SortKey::Limit => value(other.limit_percent).total_cmp(&value(one.limit_percent)),
+            SortKey::Path => Ordering::Equal,
         };
         let whole = first.then_with(|| one.cgroup.cmp(&other.cgroup));
         if reverse { whole.reverse() } else { whole }
@@ -135,10 +138,10 @@ pub(super) fn sort(rows: &mut [Row], order: Order, reverse: bool) {
 mod tests {
     use super::*;
 
-    fn row(cgroup: &str, tasks: i64, cpu: f64, used: i64) -> Row {
-        let limits = vec![Limit { file: "pids.max".into(), limit: Some(10), used, peak: 9, failures: 2 }];
-        let usage = CgroupUsage { cgroup: cgroup.into(), tasks, limits, ..CgroupUsage::default() };
-        Row::new(usage, Some(cpu), Some(1_500_000_000))
+    fn row(cgroup: &str, tasks: i64, cpu: f64, used: i64) -> UsageRow {
+        let limits = vec![LimitInfo { file: "pids.max".into(), limit: Some(10), used, peak: 9, failures: 2 }];
+        let usage = CgroupUsageInfo { cgroup: cgroup.into(), tasks, limits, ..CgroupUsageInfo::default() };
+        UsageRow::new(usage, Some(cpu), Some(1_500_000_000))
     }
 
     #[test]
@@ -148,18 +151,19 @@ mod tests {
             sort(&mut rows, order, reverse);
             rows.iter().map(|row| row.cgroup[3..].to_owned()).collect::<String>()
         };
-        assert_eq!(names(Order::Tasks, false), "acb");
-        assert_eq!(names(Order::Cpu, false), "bac");
-        assert_eq!(names(Order::Limit, false), "cba");
-        assert_eq!(names(Order::Path, false), "abc");
-        assert_eq!(names(Order::Path, true), "cba");
+        assert_eq!(names(SortKey::Tasks, false), "acb");
+        assert_eq!(names(SortKey::Cpu, false), "bac");
+        assert_eq!(names(SortKey::Limit, false), "cba");
+        assert_eq!(names(SortKey::Path, false), "abc");
+        assert_eq!(names(SortKey::Path, true), "cba");
     }
 
     #[test]
     fn a_row_shows_its_nearest_limit() {
         let cells = row("1:/a", 3, 12.34, 7).cells();
         assert_eq!(cells, ["3", "0", "12.3", "1.50", "", "pids.max 7/10", "2", "1:/a"].map(String::from));
-        let none = Row::new(CgroupUsage { cgroup: "1:/".into(), ..CgroupUsage::default() }, None, None);
+        let none =
+            UsageRow::new(CgroupUsageInfo { cgroup: "1:/".into(), ..CgroupUsageInfo::default() }, None, None);
         assert_eq!(none.cells(), ["0", "0", "-", "-", "", "-", "0", "1:/"].map(String::from));
     }
 }

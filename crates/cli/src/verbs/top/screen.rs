@@ -9,20 +9,20 @@ use ratatui::text::Line;
 use ratatui::widgets::{Cell, Row as TableRow, Table, TableState};
 use ratatui::{DefaultTerminal, Frame};
 
-use super::rows::{self, Order, Row, Sampler};
+use super::rows::{self, SortKey, UsageRow, UsageSampler};
 use crate::failure::Failure;
 
 struct Screen {
-    rows: Vec<Row>,
-    order: Order,
+    rows: Vec<UsageRow>,
+    order: SortKey,
     reverse: bool,
     table: TableState,
 }
 
-/// Shows the table until the user has enough of it.
+/// Shows the table until a key ends it.
 pub(super) fn show(
-    sampler: &mut Sampler,
-    order: Order,
+    sampler: &mut UsageSampler,
+    order: SortKey,
     reverse: bool,
     interval: Duration,
 ) -> Result<(), Failure> {
@@ -39,10 +39,10 @@ impl Screen {
     fn live(
         &mut self,
         terminal: &mut DefaultTerminal,
-        sampler: &mut Sampler,
+        sampler: &mut UsageSampler,
         interval: Duration,
     ) -> Result<(), Failure> {
-        // rates need two looks: the second soon
+        // rates need two samples: the second is taken soon
         let mut next = Instant::now() + interval.min(Duration::from_millis(300));
         loop {
             rows::sort(&mut self.rows, self.order, self.reverse);
@@ -61,16 +61,16 @@ impl Screen {
         }
     }
 
-    /// True when it is to end.
+    /// Handles a key. True for a key that ends the program.
     fn key(&mut self, key: KeyEvent) -> bool {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
             KeyCode::Char('c') if control => return true,
             KeyCode::Char('q') | KeyCode::Esc => return true,
-            KeyCode::Char('t') => self.order = Order::Tasks,
-            KeyCode::Char('c') => self.order = Order::Cpu,
-            KeyCode::Char('l') => self.order = Order::Limit,
-            KeyCode::Char('p') => self.order = Order::Path,
+            KeyCode::Char('t') => self.order = SortKey::Tasks,
+            KeyCode::Char('c') => self.order = SortKey::Cpu,
+            KeyCode::Char('l') => self.order = SortKey::Limit,
+            KeyCode::Char('p') => self.order = SortKey::Path,
             KeyCode::Char('r') => self.reverse = !self.reverse,
             KeyCode::Down | KeyCode::Char('j') => self.table.select_next(),
             KeyCode::Up | KeyCode::Char('k') => self.table.select_previous(),
@@ -87,14 +87,14 @@ impl Screen {
         let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(frame.area());
         frame.render_widget(Line::from(self.summary()).bold(), head);
         let heads = [
-            ("TASKS", Some(Order::Tasks)),
+            ("TASKS", Some(SortKey::Tasks)),
             ("PROCS", None),
-            ("CPU%", Some(Order::Cpu)),
+            ("CPU%", Some(SortKey::Cpu)),
             ("CPU TIME", None),
             ("STATE", None),
-            ("LIMIT", Some(Order::Limit)),
+            ("LIMIT", Some(SortKey::Limit)),
             ("REFUSED", None),
-            ("CGROUP", Some(Order::Path)),
+            ("CGROUP", Some(SortKey::Path)),
         ];
         let widths = [7, 7, 7, 10, 6, 26, 8].map(Constraint::Length).into_iter().chain([Constraint::Min(10)]);
         let header = heads.map(|(name, order)| {

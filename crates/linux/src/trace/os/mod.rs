@@ -1,4 +1,4 @@
-//! The lowest storey: system calls, processor architectures, filters, signals and starting a process. It knows no task
+//! The lowest layer: system calls, processor architectures, filters, signals and starting a process. It knows no task
 //! table and no rule.
 
 pub(crate) mod arch;
@@ -17,13 +17,13 @@ pub(crate) mod timer;
 pub(crate) mod wait;
 pub(crate) mod wakeup;
 
-pub use command::{Command, Session, User};
+pub use command::{Command, CommandSession, User};
 pub use filter::TracedCalls;
 pub use marking::can_mark_sockets;
 pub use signals::ForwardedSignals;
 pub use spawn::StartError;
 
-/// The error of a call through rustix, as all the others.
+/// An error of a call through rustix, in the type of all the others.
 fn errno(errno: rustix::io::Errno) -> nix::errno::Errno {
     nix::errno::Errno::from_raw(errno.raw_os_error())
 }

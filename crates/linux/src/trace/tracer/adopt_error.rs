@@ -1,4 +1,4 @@
-//! Why a process can't be adopted.
+//! The reasons why a process can't be adopted.
 
 use nix::errno::Errno;
 use penfold_core::Tid;
@@ -6,29 +6,29 @@ use penfold_core::Tid;
 use super::requests::Gone;
 use crate::proc::{StatusFile, command_name, yama_ptrace_scope};
 
-/// Why a process can't be adopted.
+/// The reason why a process can't be adopted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdoptError {
-    /// There is none of that number, or it is dying.
+    /// No process has this number, or it is dying.
     #[error("there is no process {0}")]
     NoProcess(Tid),
     /// A process can't trace itself.
     #[error("penfold can't supervise itself")]
     Itself,
-    /// It is part of the kernel.
+    /// The task is part of the kernel.
     #[error("task {0} is a kernel thread; the trace host can't supervise it")]
     KernelThread(Tid),
-    /// It is supervised already.
+    /// The process is supervised already.
     #[error("process {0} is supervised already")]
     Known(Tid),
-    /// Another tracer has it.
+    /// Another tracer traces the process.
     #[error("process {pid} is traced already by {tracer} (pid {tracer_pid}); end that first")]
     Traced {
         /// The process.
         pid: Tid,
-        /// Its tracer's command name.
+        /// The tracer's command name.
         tracer: String,
-        /// Its tracer's task id.
+        /// The tracer's task id.
         tracer_pid: Tid,
     },
     /// ptrace is not permitted.
@@ -41,18 +41,18 @@ pub enum AdoptError {
         /// The likeliest reason.
         reason: String,
     },
-    /// Forks are limited where every process is, and it can't get the filter that takes.
+    /// The root limits forks, and the process can't get the filter for that.
     #[error("process {pid} can't get the filter that could refuse its forks, which are limited: {reason}")]
     NoFilter {
         /// The process.
         pid: Tid,
-        /// Why not.
+        /// The reason why it can't.
         reason: String,
     },
-    /// It makes threads faster than they can be seized.
+    /// The process makes threads faster than they can be seized.
     #[error("process {0} makes threads faster than they can be seized; try again")]
     Busy(Tid),
-    /// A thread of it does not answer.
+    /// A thread of the process does not stop.
     #[error(
         "process {pid} can't be supervised now: its thread {tid} (state {state}) does not answer; try again later"
     )]
@@ -61,7 +61,7 @@ pub enum AdoptError {
         pid: Tid,
         /// The thread.
         tid: Tid,
-        /// Its state, as proc(5) has it.
+        /// The thread's state letter, as in proc(5).
         state: char,
     },
     /// The host was stopped.
@@ -70,7 +70,7 @@ pub enum AdoptError {
 }
 
 impl AdoptError {
-    /// The error number for a caller outside.
+    /// The errno for a caller outside.
     pub fn errno(&self) -> Errno {
         match self {
             AdoptError::NoProcess(_) => Errno::ESRCH,
@@ -86,7 +86,7 @@ impl AdoptError {
     }
 }
 
-/// What a refused seize of a thread of `pid` means.
+/// The meaning of a failed seize of a thread of `pid`.
 pub(crate) fn refusal(pid: Tid, tid: Tid, errno: Errno) -> AdoptError {
     if let Some(tracer_pid) = StatusFile::read(tid).and_then(|status| status.tracer()) {
         return AdoptError::Traced { pid, tracer: command_name(tracer_pid), tracer_pid };

@@ -1,7 +1,7 @@
 //! `sched_setaffinity`, emulated: clamped to the CPUs of the task's group, as a cpuset does.
 //!
-//! The tracer makes the call itself and the task's own call is left out, so the mask that was judged is the
-//! mask that takes effect, whatever other threads do to the memory it lies in.
+//! The tracer makes the call, and the task's own call is skipped. So the mask that was judged is the mask that takes
+//! effect, whatever other threads do to the memory that holds it.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ impl<P: Policy> Supervisor<P> {
         let argument = |index| registers.argument(abi, index);
         let (pid, length, address) = (Tid(argument(0) as i32), argument(1), argument(2));
         match self.target(tid, pid) {
-            // no task of the job: not ours to clamp
+            // no task of the job, so no cgroup of the job restricts it
             None => self.resume(tid, 0, policy),
             Some(target) => {
                 let result = read_mask(tid, length, address)
@@ -42,7 +42,7 @@ impl<P: Policy> Supervisor<P> {
         }
         let allowed = policy.allowed_cpus(&self.tasks, target);
         let clamped = allowed.map(|allowed| wanted.intersection(&allowed));
-        // an empty mask is EINVAL there too
+        // an empty mask fails with EINVAL in the kernel too
         sched::set_affinity(target, clamped.as_ref().unwrap_or(&wanted))?;
         if let Some(task) = self.tasks.get_mut(target) {
             task.wanted_cpus = Some(Arc::new(wanted));
@@ -50,7 +50,7 @@ impl<P: Policy> Supervisor<P> {
         Ok(())
     }
 
-    /// The task that `pid`, a number of the caller's own pid namespace, means; `None` outside of the job.
+    /// The task with the number `pid` in the caller's pid namespace; `None` outside of the job.
     fn target(&self, caller: Tid, pid: Tid) -> Option<Tid> {
         if pid.0 == 0 {
             return Some(caller);
@@ -65,8 +65,8 @@ impl<P: Policy> Supervisor<P> {
     }
 }
 
-/// As the kernel reads it: a mask shorter than its own is filled with zeroes, the rest of a longer one is
-/// not looked at.
+/// Reads a mask as the kernel does. A mask that is shorter than the kernel's is filled with zeroes, and the rest of a
+/// longer one is ignored.
 fn read_mask(tid: Tid, length: u64, address: u64) -> Result<IndexSet, Errno> {
     let kernel_length = sched::affinity_length()?;
     let mut bytes = vec![0; kernel_length.min((length & 0xffff_ffff) as usize)];
@@ -76,7 +76,7 @@ fn read_mask(tid: Tid, length: u64, address: u64) -> Result<IndexSet, Errno> {
     Ok(sched::mask_of_bytes(&bytes))
 }
 
-/// Whether `caller` may set another task's affinity: `check_same_owner` or `CAP_SYS_NICE`.
+/// Whether `caller` may set another task's affinity: the kernel's `check_same_owner`, or `CAP_SYS_NICE`.
 fn may_set(caller: Tid, target: Tid) -> bool {
     let (Some(caller), Some(target)) = (StatusFile::read(caller), StatusFile::read(target)) else {
         return false;

@@ -2,12 +2,12 @@
 
 use penfold_core::{Caller, CgroupId, Engine, Errno, control_file::FileId, host::Host};
 
-use super::report::Report;
-use super::told;
+use super::error_text;
+use super::report::CheckReport;
 use crate::failure::Failure;
 
-/// The control files of a module in one cgroup, and what they show.
-pub(super) type Snapshot = Vec<(String, String)>;
+/// The control files of a module in one cgroup, by name, with their contents.
+pub(super) type FileContents = Vec<(String, String)>;
 
 pub(super) fn own(engine: &Engine, cgroup: CgroupId, name: &str) -> Vec<(String, FileId, u32)> {
     let prefix = format!("{name}.");
@@ -18,29 +18,31 @@ pub(super) fn own(engine: &Engine, cgroup: CgroupId, name: &str) -> Vec<(String,
         .collect()
 }
 
-/// Everything that can be read.
+/// Reads every readable file. The content of a file that can't be read is the error.
 pub(super) fn snapshot(
     engine: &mut Engine,
     host: &mut dyn Host,
     caller: &Caller,
     cgroup: CgroupId,
     name: &str,
-) -> Snapshot {
+) -> FileContents {
     let files = own(engine, cgroup, name).into_iter().filter(|(.., mode)| mode & 0o444 != 0);
     files
         .map(|(file, id, _)| {
             let content = engine.session(host, caller).read(cgroup, id);
             (
                 file,
-                content
-                    .map_or_else(|error| told(&error), |bytes| String::from_utf8_lossy(&bytes).into_owned()),
+                content.map_or_else(
+                    |error| error_text(&error),
+                    |bytes| String::from_utf8_lossy(&bytes).into_owned(),
+                ),
             )
         })
         .collect()
 }
 
-/// What is shown differently.
-pub(super) fn difference(before: &Snapshot, after: &Snapshot) -> Option<String> {
+/// The files whose contents differ; `None` if all are equal.
+pub(super) fn difference(before: &FileContents, after: &FileContents) -> Option<String> {
     let changed: Vec<String> = before
         .iter()
         .zip(after)
@@ -52,13 +54,13 @@ pub(super) fn difference(before: &Snapshot, after: &Snapshot) -> Option<String> 
     (!changed.is_empty()).then(|| changed.join("\n"))
 }
 
-/// Reads and writes every file in a cgroup: what it shows, and whether it takes that back.
+/// Reads every file in a cgroup, and writes the content back.
 pub(super) fn try_all(
     (engine, host): (&mut Engine, &mut dyn Host),
     caller: &Caller,
     (cgroup, at): (CgroupId, &str),
     name: &str,
-    report: &mut Report,
+    report: &mut CheckReport,
 ) -> Result<(), Failure> {
     for (file, id, mode) in own(engine, cgroup, name) {
         let what = format!("{at}{file}");
@@ -76,13 +78,13 @@ pub(super) fn try_all(
             continue;
         }
         match shown.filter(|_| engine.is_setting(id)) {
-            // a journal restores a file by writing what it showed
+            // a journal restores a file by writing its former content
             Some(text) => match engine.session(host, caller).write(cgroup, id, &text) {
                 Ok(()) => report.good(&format!("write {what}"), "takes back what it shows")?,
                 Err(error) => {
                     let how = format!(
                         "does not take back what it shows, so it can't be restored: {}",
-                        told(&error)
+                        error_text(&error)
                     );
                     report.note(&format!("write {what}"), &how)?;
                 }
@@ -96,11 +98,11 @@ pub(super) fn try_all(
     Ok(())
 }
 
-/// A refusal may be meant; a fault of the module never is.
-fn judge(report: &mut Report, what: &str, error: &penfold_core::Error) -> Result<(), Failure> {
+/// Reports an error: a refusal may be intended, a fault of the module (`EIO`) never is.
+fn judge(report: &mut CheckReport, what: &str, error: &penfold_core::Error) -> Result<(), Failure> {
     if error.errno() == Errno::EIO {
-        report.wrong(what, &told(error))
+        report.wrong(what, &error_text(error))
     } else {
-        report.note(what, &told(error))
+        report.note(what, &error_text(error))
     }
 }

@@ -1,4 +1,4 @@
-//! A controller that says no when it is told to: another one in the same hierarchy, whose refusals a module has to bear.
+//! A controller that refuses on demand: a module must bear the refusals of others in the same hierarchy.
 
 use penfold_core::{
     Errno, Error, Result,
