@@ -9,7 +9,7 @@ use std::process::Command;
 use penfold_server::connection::CallError;
 use penfold_server::protocol::{EnvironmentInfo, ExecCall, KillCall};
 
-use common::{HostKind, NOBODY, World, lives, not_root, wait_until};
+use common::{HostKind, InProcessDaemon, NOBODY, lives, not_root, wait_until};
 
 fn call(cgroup: &str, script: &str) -> ExecCall {
     let path = EnvironmentInfo { name: "PATH".into(), value: "/usr/bin:/bin".into() };
@@ -23,7 +23,7 @@ fn call(cgroup: &str, script: &str) -> ExecCall {
 }
 
 /// Runs a command to its end. Returns the wait status and the command's output.
-fn run(world: &World, call: &ExecCall) -> (i64, String) {
+fn run(world: &InProcessDaemon, call: &ExecCall) -> (i64, String) {
     let (output, theirs) = std::io::pipe().expect("a pipe");
     let null = std::fs::File::open("/dev/null").expect("null");
     let mut connection = world.connect();
@@ -42,7 +42,7 @@ fn read(mut pipe: PipeReader) -> String {
 
 #[test]
 fn command_gets_the_parameters_of_its_call() {
-    let world = World::start(HostKind::Trace);
+    let world = InProcessDaemon::start(HostKind::Trace);
     world.mkdir("/a");
     let mut exec = call("/a", "pwd; echo \"$PATH,$MORE\"; echo $$; exit 3");
     exec.environment.push(EnvironmentInfo { name: "MORE".into(), value: "x y".into() });
@@ -71,7 +71,7 @@ fn command_gets_the_parameters_of_its_call() {
 
 #[test]
 fn running_command_is_a_member_with_the_clients_streams() {
-    let world = World::start(HostKind::Trace);
+    let world = InProcessDaemon::start(HostKind::Trace);
     world.mkdir("/a");
     let (theirs, mut input) = std::io::pipe().expect("a pipe");
     let (output, written) = std::io::pipe().expect("a pipe");
@@ -88,7 +88,7 @@ fn running_command_is_a_member_with_the_clients_streams() {
 
 #[test]
 fn command_that_cannot_run_is_refused_with_the_errno() {
-    let world = World::start(HostKind::Trace);
+    let world = InProcessDaemon::start(HostKind::Trace);
     world.mkdir("/a");
     let refused = |exec: &ExecCall| match world.connect().call_more(exec, &[]).expect("sent").last() {
         Some(Err(CallError::Refused(failure))) => failure.errno_name(),
@@ -110,7 +110,7 @@ fn command_that_cannot_run_is_refused_with_the_errno() {
 
 #[test]
 fn command_gets_the_passed_terminal_as_its_own() {
-    let world = World::start(HostKind::Trace);
+    let world = InProcessDaemon::start(HostKind::Trace);
     world.mkdir("/a");
     let pty = nix::pty::openpty(None, None).expect("a terminal");
     let exec = ExecCall {
@@ -132,7 +132,7 @@ fn command_gets_the_passed_terminal_as_its_own() {
 
 #[test]
 fn leave_running_decides_over_processes_left_behind() {
-    let world = World::start(HostKind::Trace);
+    let world = InProcessDaemon::start(HostKind::Trace);
     world.mkdir("/a");
     let script = "sleep 1000 >/dev/null 2>&1 & echo $!";
     let (_, text) = run(&world, &call("/a", script));
@@ -150,7 +150,7 @@ fn command_has_the_rights_of_the_caller() {
     if not_root() {
         return;
     }
-    let world = World::start(HostKind::Trace);
+    let world = InProcessDaemon::start(HostKind::Trace);
     world.mkdir("/a");
     let parameters = r#"{"cgroups":[],"command":["sh","-c","id -u; id -g; id -G; exec sleep 1000"],"environment":[],"streams":[]}"#;
     let answer = world.as_user(NOBODY, "Exec", parameters);
@@ -172,7 +172,7 @@ fn confined_caller_cannot_run_a_command_outside() {
     if not_root() {
         return;
     }
-    let world = World::start(HostKind::Trace);
+    let world = InProcessDaemon::start(HostKind::Trace);
     let client = world.client("Exec", r#"{"cgroups":[],"command":["true"],"environment":[],"streams":[]}"#);
     for wrapper in [
         &["setpriv", "--no-new-privs"][..],

@@ -1,4 +1,4 @@
-//! What a refusal tells: errno, kind, subject and detail, for every kind of object that a call names.
+//! A refusal has errno, kind, subject and detail, for every kind of object that a call names.
 
 mod common;
 
@@ -9,7 +9,7 @@ use penfold_server::control::Limits;
 use penfold_server::protocol::Refused;
 use serde_json::Value;
 
-use common::{HostKind, NOBODY, Stranger, World, not_root, on_each_host};
+use common::{HostKind, InProcessDaemon, NOBODY, Stranger, not_root, on_each_host};
 
 on_each_host! {
     refusals_name_their_subject_in_the_words_of_the_call,
@@ -30,7 +30,7 @@ fn refused(answer: &str) -> Refused {
     serde_json::from_value(parameters).expect("all its fields")
 }
 
-fn call(world: &World, method: &str, parameters: &str) -> String {
+fn call(world: &InProcessDaemon, method: &str, parameters: &str) -> String {
     let mut stream = world.stream();
     let call = format!(r#"{{"method":"org.penfold.Control.{method}","parameters":{parameters}}}"#);
     stream.write_all(format!("{call}\0").as_bytes()).expect("sent");
@@ -193,7 +193,7 @@ LoadModule {"module":"/nonexistent/x.so"}
 "#;
 
 fn refusals_name_their_subject_in_the_words_of_the_call(host: HostKind) {
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     for cgroup in ["/a", "/a/b", "/taken"] {
         world.mkdir(cgroup);
     }
@@ -217,7 +217,7 @@ fn refusals_name_their_subject_in_the_words_of_the_call(host: HostKind) {
 }
 
 fn refusals_name_the_right_one_of_several_hierarchies(host: HostKind) {
-    let world = World::empty(host, Limits::default());
+    let world = InProcessDaemon::empty(host, Limits::default());
     let none = refused(&call(&world, "List", r#"{"cgroup":"/a"}"#));
     check(&none, "ENOENT", ErrorKind::NotFound, "/a: no hierarchy is mounted; mount one first");
     for options in ["pids", "none,name=other"] {
@@ -234,7 +234,7 @@ fn refusals_name_the_right_one_of_several_hierarchies(host: HostKind) {
     check(&below, "EBUSY", ErrorKind::Busy, "1:/deep/full: has child cgroups; remove them first");
     let parents = refused(&call(&world, "Mkdir", r#"{"cgroup":"1:/deep/tasks/x/y","parents":true}"#));
     check(&parents, "ENOTDIR", ErrorKind::WrongType, "1:/deep/tasks: a control file is no cgroup");
-    // what is mounted and has children lives on without a mount
+    // a hierarchy with children stays when its last mount goes
     call(&world, "Unmount", r#"{"hierarchy":"1"}"#);
     let unmounted = refused(&call(&world, "Unmount", r#"{"hierarchy":"1"}"#));
     check(&unmounted, "EINVAL", ErrorKind::InvalidArgument, "1: not mounted");
@@ -244,7 +244,7 @@ fn refusals_of_another_user_name_their_subject(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     world.mkdir("/a");
     call(&world, "SetOwner", r#"{"cgroup":"/a","mode":448}"#);
     world.mkdir("/open");

@@ -7,7 +7,7 @@ use penfold_server::protocol::{
     AttachCall, HierarchiesCall, InfoCall, MountCall, SetOwnerCall, StatCall, UnmountCall, WriteCall,
 };
 
-use common::{HostKind, Stranger, World, on_each_host};
+use common::{HostKind, InProcessDaemon, Stranger, on_each_host};
 
 on_each_host! {
     next_daemon_has_hierarchies_values_and_owners,
@@ -16,22 +16,22 @@ on_each_host! {
     number_of_another_process_is_left_alone,
 }
 
-fn mounted(host: HostKind) -> World {
-    let world = World::keeping(host);
+fn mounted(host: HostKind) -> InProcessDaemon {
+    let world = InProcessDaemon::keeping(host);
     world.call(&MountCall { options: "all,clone_children".into(), ..MountCall::default() });
     world.mkdir("/a");
     world.mkdir("/a/b");
     world
 }
 
-fn attached(world: &World, cgroup: &str) -> Stranger {
+fn attached(world: &InProcessDaemon, cgroup: &str) -> Stranger {
     let stranger = Stranger::sleeping(nix::unistd::geteuid().as_raw());
     let task = stranger.pid().into();
     world.call(&AttachCall { cgroup: cgroup.into(), task, process: true });
     stranger
 }
 
-fn not_restored(world: &World) -> Vec<String> {
+fn not_restored(world: &InProcessDaemon) -> Vec<String> {
     world.call(&InfoCall {}).not_restored
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 const CPUS: usize = 4;
 
-struct World {
+struct JournaledEngine {
     engine: Engine,
     host: SimulatedHost,
     roots: Vec<CgroupId>,
@@ -17,11 +17,11 @@ fn root() -> Caller {
     Caller::root(Tid(1))
 }
 
-impl World {
-    fn new() -> World {
+impl JournaledEngine {
+    fn new() -> JournaledEngine {
         let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(CPUS));
         penfold_subsystems::load_tree(&mut engine, &mut host).expect("they load");
-        World { engine, host, roots: Vec::new() }
+        JournaledEngine { engine, host, roots: Vec::new() }
     }
 
     fn mount(&mut self, options: &str) -> Option<CgroupId> {
@@ -90,13 +90,13 @@ fn through_a_file(snapshot: &Snapshot) -> Snapshot {
     found.snapshot.expect("there is one")
 }
 
-fn restored(world: &mut World) -> World {
+fn restored(world: &mut JournaledEngine) -> JournaledEngine {
     let snapshot = world.snapshot();
     let read = through_a_file(&snapshot);
     // created_seq is counted anew, so only the order is compared
     assert_eq!(read.by_age(), snapshot.by_age());
     assert_eq!((&read.hierarchies, read.last_hierarchy), (&snapshot.hierarchies, snapshot.last_hierarchy));
-    let mut other = World::new();
+    let mut other = JournaledEngine::new();
     let mut rebuilt = rebuild(&mut other.engine, &mut other.host, &read);
     rebuilt.freeze(&mut other.engine, &mut other.host);
     rebuilt.finish(&mut other.engine, &mut other.host);
@@ -105,7 +105,7 @@ fn restored(world: &mut World) -> World {
     other
 }
 
-fn assert_same(world: &mut World, other: &mut World) {
+fn assert_same(world: &mut JournaledEngine, other: &mut JournaledEngine) {
     for (old, new) in world.seen().iter().zip(&other.seen()) {
         assert_eq!(new, old);
     }
@@ -114,7 +114,7 @@ fn assert_same(world: &mut World, other: &mut World) {
 
 #[test]
 fn every_setting_of_every_controller_is_restored() {
-    let mut world = World::new();
+    let mut world = JournaledEngine::new();
     let at = world.mount("all,clone_children,release_agent=/sbin/agent,name=everything").expect("it mounts");
     for (file, value) in [
         ("cpuset.memory_pressure_enabled", "1"),
@@ -166,7 +166,9 @@ fn every_setting_of_every_controller_is_restored() {
     let shown = b"release_agent=/sbin/\xff\xa0\\,clone_children,name=everything";
     assert!(options.ends_with(shown), "{}", options.escape_ascii());
     // the child was frozen by its parent only, so it thaws with the parent
-    let find = |world: &World, path| world.engine.lookup(world.engine.find_hierarchy("pids").unwrap(), path);
+    let find = |world: &JournaledEngine, path| {
+        world.engine.lookup(world.engine.find_hierarchy("pids").unwrap(), path)
+    };
     let exclusive = find(&other, "exclusive").expect("it is there");
     other.write(exclusive, "freezer.state", "THAWED").expect("it thaws");
     let below = other.engine.tree().children(exclusive).next().expect("it has a child");
@@ -176,7 +178,7 @@ fn every_setting_of_every_controller_is_restored() {
 
 #[test]
 fn mounts_and_unmounted_hierarchies_are_restored() {
-    let mut world = World::new();
+    let mut world = JournaledEngine::new();
     let gone = world.mount("none,name=gone").expect("it mounts");
     let unmounted = world.mount("pids,name=unmounted").expect("it mounts");
     let cpuset = world.engine.session(&mut world.host, &root()).mount_cpuset("").expect("it mounts").root;
@@ -196,13 +198,13 @@ fn mounts_and_unmounted_hierarchies_are_restored() {
 
 #[test]
 fn refused_setting_is_reported_and_the_rest_restored() {
-    let mut world = World::new();
+    let mut world = JournaledEngine::new();
     let at = world.mount("cpuset,pids").expect("it mounts");
     let wide = world.mkdir(at, b"wide").expect("a cgroup");
     world.write(wide, "cpuset.cpus", "0-3").expect("they are online");
     world.write(wide, "pids.max", "5").expect("a limit");
     let snapshot = world.snapshot();
-    let mut other = World { host: SimulatedHost::new(2), ..World::new() };
+    let mut other = JournaledEngine { host: SimulatedHost::new(2), ..JournaledEngine::new() };
     other.engine = Engine::new();
     penfold_subsystems::load_tree(&mut other.engine, &mut other.host).expect("they load");
     let rebuilt = rebuild(&mut other.engine, &mut other.host, &snapshot);
@@ -279,7 +281,7 @@ fn op() -> impl Strategy<Value = JournalStep> {
     ]
 }
 
-impl World {
+impl JournaledEngine {
     fn all(&self) -> Vec<CgroupId> {
         let mut all: Vec<CgroupId> =
             self.engine.tree().hierarchies().map(|hierarchy| hierarchy.root).collect();
@@ -341,7 +343,7 @@ proptest! {
 
     #[test]
     fn restored_state_looks_the_same_after_any_steps(ops in proptest::collection::vec(op(), 1..60)) {
-        let mut world = World::new();
+        let mut world = JournaledEngine::new();
         for op in &ops {
             world.play(op);
         }
@@ -351,7 +353,7 @@ proptest! {
 
     #[test]
     fn cut_journal_is_read_up_to_the_cut(ops in proptest::collection::vec(op(), 1..30), cut in any::<usize>()) {
-        let mut world = World::new();
+        let mut world = JournaledEngine::new();
         for op in &ops {
             world.play(op);
         }
@@ -379,7 +381,7 @@ proptest! {
 
     #[test]
     fn junk_in_a_journal_causes_no_panic(junk in proptest::collection::vec(any::<u8>(), 0..300), at in any::<usize>()) {
-        let mut world = World::new();
+        let mut world = JournaledEngine::new();
         let root = world.mount("pids").expect("it mounts");
         world.mkdir(root, b"a").expect("a cgroup");
         let lines: Vec<String> =
@@ -388,7 +390,7 @@ proptest! {
         let at = at % bytes.len();
         bytes.splice(at..at, junk);
         if let Some(snapshot) = parse(&bytes).snapshot {
-            let mut other = World::new();
+            let mut other = JournaledEngine::new();
             rebuild(&mut other.engine, &mut other.host, &snapshot);
         }
     }
@@ -396,7 +398,7 @@ proptest! {
 
 #[test]
 fn circle_of_parents_in_a_journal_ends() {
-    let mut snapshot = World::new().snapshot();
+    let mut snapshot = JournaledEngine::new().snapshot();
     let cgroup = |cgroup, parent| CgroupRecord {
         cgroup,
         parent: Some(parent),
@@ -413,7 +415,7 @@ fn circle_of_parents_in_a_journal_ends() {
     }
     assert_eq!(snapshot.root_of(1), None);
     assert!(snapshot.path(3).starts_with("/x"));
-    let mut other = World::new();
+    let mut other = JournaledEngine::new();
     let rebuilt = rebuild(&mut other.engine, &mut other.host, &snapshot);
     assert!(rebuilt.cgroups.is_empty());
 }

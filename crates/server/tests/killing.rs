@@ -8,14 +8,14 @@ use penfold_server::connection::Connection;
 use penfold_server::control::Limits;
 use penfold_server::protocol::{EnvironmentInfo, EventInfo, ExecCall, KillCall, RmdirCall, WatchCall};
 
-use common::{HostKind, World, lives, on_each_host, wait_until};
+use common::{HostKind, InProcessDaemon, lives, on_each_host, wait_until};
 
 on_each_host! {
     watcher_gets_creations_and_removals_below,
     slow_watcher_learns_how_many_events_it_lost,
 }
 
-fn start(world: &World, cgroup: &str, script: &str) -> i32 {
+fn start(world: &InProcessDaemon, cgroup: &str, script: &str) -> i32 {
     let exec = ExecCall {
         cgroups: vec![cgroup.to_owned()],
         command: ["sh", "-c", script].map(str::to_owned).into(),
@@ -27,7 +27,7 @@ fn start(world: &World, cgroup: &str, script: &str) -> i32 {
 
 #[test]
 fn kill_ends_a_fork_bomb() {
-    let world = World::start(HostKind::Trace);
+    let world = InProcessDaemon::start(HostKind::Trace);
     world.mkdir("/bomb");
     world.mkdir("/bomb/below");
     world.write("/bomb", "pids.max", "40");
@@ -50,7 +50,7 @@ while True:
 
 #[test]
 fn kill_ends_a_frozen_cgroup() {
-    let world = World::start(HostKind::Trace);
+    let world = InProcessDaemon::start(HostKind::Trace);
     world.mkdir("/ice");
     let pid = start(&world, "/ice", "exec sleep 1000");
     wait_until("it sleeps", || common::command_of(pid) == "sleep");
@@ -60,7 +60,10 @@ fn kill_ends_a_frozen_cgroup() {
 }
 
 /// Watches on a connection of its own. Returns after the first reply, from which on no event is missed.
-fn watching(world: &World, cgroup: Option<&str>) -> std::sync::mpsc::Receiver<(Option<EventInfo>, i64)> {
+fn watching(
+    world: &InProcessDaemon,
+    cgroup: Option<&str>,
+) -> std::sync::mpsc::Receiver<(Option<EventInfo>, i64)> {
     let mut connection: Connection = world.connect();
     let (tell, hear) = std::sync::mpsc::channel();
     let call = WatchCall { cgroup: cgroup.map(str::to_owned) };
@@ -87,7 +90,7 @@ fn event(kind: &str, cgroup: &str) -> (String, String) {
 }
 
 fn watcher_gets_creations_and_removals_below(host: HostKind) {
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     world.mkdir("/a");
     world.mkdir("/b");
     let all = watching(&world, None);
@@ -104,7 +107,7 @@ fn watcher_gets_creations_and_removals_below(host: HostKind) {
 
 #[test]
 fn watcher_gets_events_of_members_limits_and_releases() {
-    let world = World::start(HostKind::Trace);
+    let world = InProcessDaemon::start(HostKind::Trace);
     world.mkdir("/a");
     world.write("/a", "pids.max", "1");
     world.write("/a", "notify_on_release", "1");
@@ -121,7 +124,7 @@ fn watcher_gets_events_of_members_limits_and_releases() {
 }
 
 fn slow_watcher_learns_how_many_events_it_lost(host: HostKind) {
-    let world = World::with(host, Limits { events: 10, ..Limits::default() });
+    let world = InProcessDaemon::with(host, Limits { events: 10, ..Limits::default() });
     let mut connection = world.connect();
     let call = WatchCall::default();
     let mut replies = connection.call_more(&call, &[]).expect("sent");

@@ -10,7 +10,7 @@ use penfold_server::protocol::{
     SubsystemsCall, TasksCall, UnmountCall, UsageCall, ViewCall, WriteCall,
 };
 
-use common::{HostKind, Stranger, World, lives, on_each_host, wait_until};
+use common::{HostKind, InProcessDaemon, Stranger, lives, on_each_host, wait_until};
 
 on_each_host! {
     info_describes_the_daemon,
@@ -31,14 +31,14 @@ fn at(cgroup: &str) -> String {
 }
 
 fn info_describes_the_daemon(host: HostKind) {
-    let info = World::start(host).call(&InfoCall {});
+    let info = InProcessDaemon::start(host).call(&InfoCall {});
     assert_eq!(info.pid, i64::from(std::process::id()));
     assert_eq!((&*info.host, info.embedded), (host.name(), false));
     assert_eq!(info.uid, i64::from(nix::unistd::geteuid().as_raw()));
 }
 
 fn hierarchies_are_mounted_shared_changed_and_unmounted(host: HostKind) {
-    let world = World::empty(host, Limits::default());
+    let world = InProcessDaemon::empty(host, Limits::default());
     let mount = |options: &str| MountCall { options: at(options), filesystem: None };
     let first = world.call(&mount("pids,freezer"));
     assert!(first.created);
@@ -72,7 +72,7 @@ fn hierarchies_are_mounted_shared_changed_and_unmounted(host: HostKind) {
 }
 
 fn view_needs_the_fuse_device(host: HostKind) {
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     let call = ViewCall { options: at("all"), target: at("/mnt"), ..ViewCall::default() };
     assert_eq!(world.refused(&call), "EBADF");
     let file = std::fs::File::open("/dev/null").expect("a file");
@@ -82,7 +82,7 @@ fn view_needs_the_fuse_device(host: HostKind) {
 }
 
 fn directories_are_made_renamed_listed_and_removed(host: HostKind) {
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     let mkdir = |cgroup: &str, parents| MkdirCall { cgroup: at(cgroup), mode: Some(0o750), parents };
     world.call(&mkdir("/a", None));
     assert_eq!(world.refused(&mkdir("/a", None)), "EEXIST");
@@ -113,7 +113,7 @@ fn directories_are_made_renamed_listed_and_removed(host: HostKind) {
 }
 
 fn name_that_is_no_text_comes_back_unchanged(host: HostKind) {
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     world.mkdir("/\\377\\376 b\\134n");
     assert_eq!(world.names("/"), ["/", "/\\377\\376 b\\134n"]);
     world.write("/\\377\\376 b\\134n", "pids.max", "3");
@@ -126,7 +126,7 @@ fn name_that_is_no_text_comes_back_unchanged(host: HostKind) {
 }
 
 fn release_agent_that_is_no_text_comes_back_unchanged(host: HostKind) {
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     world.write("/", "release_agent", " /\\377\\303(\\134n \n");
     assert_eq!(world.read("/", "release_agent"), "/\\377\\303(\\134n\n");
     let options = world.call(&HierarchiesCall {}).hierarchies.remove(0).options;
@@ -141,7 +141,7 @@ fn release_agent_that_is_no_text_comes_back_unchanged(host: HostKind) {
 }
 
 fn task_number_has_the_white_space_of_the_kernel(host: HostKind) {
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     world.mkdir("/a");
     let stranger = Stranger::sleeping(nix::unistd::geteuid().as_raw());
     let pid = stranger.pid();
@@ -156,7 +156,7 @@ fn task_number_has_the_white_space_of_the_kernel(host: HostKind) {
 }
 
 fn files_are_listed_read_written_and_owned(host: HostKind) {
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     world.mkdir("/a");
     let files = world.call(&FilesCall { cgroup: at("/a") }).files;
     assert_eq!(files[0].name, "cgroup.procs");
@@ -185,7 +185,7 @@ fn files_are_listed_read_written_and_owned(host: HostKind) {
 }
 
 fn running_process_is_attached_shown_and_signalled(host: HostKind) {
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     world.mkdir("/a");
     let own = nix::unistd::geteuid().as_raw();
     let stranger = Stranger::sleeping(own);
@@ -223,7 +223,7 @@ fn running_process_is_attached_shown_and_signalled(host: HostKind) {
 }
 
 fn address_without_hierarchy_needs_a_single_one(host: HostKind) {
-    let world = World::empty(host, Limits::default());
+    let world = InProcessDaemon::empty(host, Limits::default());
     let stat = |cgroup: &str| StatCall { cgroup: at(cgroup), file: None };
     assert_eq!(world.refused(&stat("/")), "ENOENT");
     world.call(&MountCall { options: at("pids"), ..MountCall::default() });
@@ -239,7 +239,7 @@ fn address_without_hierarchy_needs_a_single_one(host: HostKind) {
 }
 
 fn command_is_a_member_of_its_cgroup(host: HostKind) {
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     world.mkdir("/a");
     let exec = ExecCall {
         cgroups: vec![at("/a")],

@@ -26,18 +26,18 @@ on_each_host! {
     socket_replaces_that_of_a_dead_daemon,
 }
 
-struct World {
+struct ScrapedDaemon {
     host: Arc<dyn HostHandle>,
     service: Service,
 }
 
-impl World {
-    fn start(host: HostKind) -> World {
+impl ScrapedDaemon {
+    fn start(host: HostKind) -> ScrapedDaemon {
         let host = host.start(Box::new(|_, _| {})).expect("the host starts");
         let service = Service::new(Arc::clone(&host), Trust::Owner(0));
         let loaded = service.with_exact(|engine, host| penfold_subsystems::load_all(engine, host));
         loaded.expect("the host runs").expect("all controllers load");
-        World { host, service }
+        ScrapedDaemon { host, service }
     }
 
     fn mount(&self, options: &str) -> CgroupId {
@@ -82,7 +82,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for ScrapedDaemon {
     fn drop(&mut self) {
         let _ = self.host.stop(AtEnd::Kill);
     }
@@ -178,7 +178,7 @@ fn get(samples: &Samples, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
 
 #[test]
 fn metrics_agree_with_the_control_files() {
-    let world = World::start(HostKind::Trace);
+    let world = ScrapedDaemon::start(HostKind::Trace);
     let at = world.mount("pids,cpuacct,name=numbers");
     let shares = world.mount("numtasks");
     let a = world.mkdir(at, b"a");
@@ -233,7 +233,7 @@ fn metrics_agree_with_the_control_files() {
 }
 
 fn left_out_cgroups_are_summed_and_counted(host: HostKind) {
-    let world = World::start(host);
+    let world = ScrapedDaemon::start(host);
     let at = world.mount("pids,cpuacct,name=many");
     let first = world.mkdir(at, b"first");
     for number in 1..SHOWN {
@@ -265,7 +265,7 @@ fn ask(address: SocketAddr, request: &[u8]) -> String {
 }
 
 fn only_requests_for_metrics_are_served(host: HostKind) {
-    let world = World::start(host);
+    let world = ScrapedDaemon::start(host);
     let address = world.serve();
     let answer = ask(address, b"GET /metrics?x=y HTTP/1.1\r\nHost: here\r\n\r\n");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
@@ -286,7 +286,7 @@ fn only_requests_for_metrics_are_served(host: HostKind) {
 }
 
 fn silent_scrapers_are_bounded_and_time_out(host: HostKind) {
-    let world = World::start(host);
+    let world = ScrapedDaemon::start(host);
     let address = world.serve();
     let silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address).expect("it listens")).collect();
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -302,7 +302,7 @@ fn silent_scrapers_are_bounded_and_time_out(host: HostKind) {
 }
 
 fn socket_replaces_that_of_a_dead_daemon(host: HostKind) {
-    let world = World::start(host);
+    let world = ScrapedDaemon::start(host);
     let path = std::env::temp_dir().join(format!("penfold-metrics-{}", std::process::id()));
     drop(std::os::unix::net::UnixListener::bind(&path).expect("left by a dead one"));
     Responder::start(world.service.clone(), &MetricsAddress::Unix(path.clone())).expect("it listens");

@@ -18,7 +18,7 @@ use penfold_server::protocol::{
     UnloadModuleCall, UnmountCall, WatchCall,
 };
 
-use common::{HostKind, NOBODY, World, not_root, wait_until};
+use common::{HostKind, InProcessDaemon, NOBODY, not_root, wait_until};
 
 /// A variant of the test module, compiled into a directory of its own. Drop removes the directory.
 struct Compiled(PathBuf);
@@ -78,24 +78,24 @@ fn text(path: &Path) -> String {
     path.to_str().expect("a plain path").to_owned()
 }
 
-fn load(world: &World, path: &Path) -> ModuleInfo {
+fn load(world: &InProcessDaemon, path: &Path) -> ModuleInfo {
     world.call(&LoadModuleCall { module: text(path) }).module
 }
 
-fn unload(world: &World, name: &str) {
+fn unload(world: &InProcessDaemon, name: &str) {
     world.call(&UnloadModuleCall { name: name.into() });
 }
 
-fn mount(world: &World, options: &str) -> String {
+fn mount(world: &InProcessDaemon, options: &str) -> String {
     world.call(&MountCall { options: options.into(), filesystem: None }).hierarchy.id.to_string()
 }
 
-fn modules(world: &World) -> Vec<ModuleInfo> {
+fn modules(world: &InProcessDaemon) -> Vec<ModuleInfo> {
     world.call(&ListModulesCall {}).modules
 }
 
 /// The errno and the message of a refused call.
-fn refusal<M: Method>(world: &World, call: &M) -> (String, String) {
+fn refusal<M: Method>(world: &InProcessDaemon, call: &M) -> (String, String) {
     match world.try_call(call) {
         Err(CallError::Refused(failure)) => (failure.errno_name(), failure.to_string()),
         Err(other) => panic!("{}: {other}", M::NAME),
@@ -103,7 +103,7 @@ fn refusal<M: Method>(world: &World, call: &M) -> (String, String) {
     }
 }
 
-fn start(world: &World, cgroup: &str, script: &str) {
+fn start(world: &InProcessDaemon, cgroup: &str, script: &str) {
     world.call(&ExecCall {
         cgroups: vec![cgroup.to_owned()],
         command: ["sh", "-c", script].map(str::to_owned).into(),
@@ -115,7 +115,7 @@ fn start(world: &World, cgroup: &str, script: &str) {
 #[test]
 fn module_loads_and_unloads_beside_running_tasks() {
     let Some(path) = compile("full", &["-DEVENTS"]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let world = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let pids = mount(&world, "pids");
     world.mkdir(&format!("{pids}:/a"));
     start(&world, &format!("{pids}:/a"), "while :; do (:); done");
@@ -179,7 +179,7 @@ fn module_loads_and_unloads_beside_running_tasks() {
 #[test]
 fn unload_of_a_bound_module_names_the_holder() {
     let Some(path) = compile("bound", &[]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let world = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     load(&world, &path);
     let id = mount(&world, "bound,name=its");
     let busy = UnloadModuleCall { name: "bound".into() };
@@ -215,7 +215,7 @@ fn unload_of_a_bound_module_names_the_holder() {
 #[test]
 fn loaded_module_is_bound_by_all_and_by_remount() {
     let Some(path) = compile("taken", &[]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let world = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let id = mount(&world, "pids");
     load(&world, &path);
     world.call(&RemountCall { hierarchy: id.clone(), options: "pids,taken".into() });
@@ -238,7 +238,7 @@ fn only_the_owner_loads_and_unloads() {
     if not_root() {
         return;
     }
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let world = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let call = format!(r#"{{"module":"{}"}}"#, text(&path));
     let answer = world.as_user(NOBODY, "LoadModule", &call);
     assert!(answer.contains("EPERM") && answer.contains("owner (uid 0, with its capabilities)"), "{answer}");
@@ -270,7 +270,7 @@ fn only_the_owner_loads_and_unloads() {
 #[test]
 fn file_that_others_can_change_is_refused_with_the_mode() {
     let Some(path) = compile("open", &[]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let world = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let call = LoadModuleCall { module: text(&path) };
     fs::set_permissions(&*path, fs::Permissions::from_mode(0o775)).expect("chmod");
     let (errno, message) = refusal(&world, &call);
@@ -285,7 +285,7 @@ fn file_that_others_can_change_is_refused_with_the_mode() {
 
 #[test]
 fn refused_load_names_its_reason_and_changes_nothing() {
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let world = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let witness = Path::new(env!("CARGO_TARGET_TMPDIR")).join("modules-constructed");
     let _ = fs::remove_file(&witness);
     let constructor = format!("-DCONSTRUCTOR=\"{}\"", witness.display());
@@ -332,7 +332,7 @@ fn refused_load_names_its_reason_and_changes_nothing() {
 #[test]
 fn cgroup_that_a_module_refuses_is_not_made() {
     let Some(path) = compile("refuses", &["-DCREATE=ENOSPC"]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let world = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     load(&world, &path);
     let id = mount(&world, "pids,refuses,freezer");
     let call = MkdirCall { cgroup: format!("{id}:/x"), ..MkdirCall::default() };
@@ -346,7 +346,7 @@ fn cgroup_that_a_module_refuses_is_not_made() {
 #[test]
 fn watcher_of_everything_gets_events_of_modules() {
     let Some(path) = compile("heard", &[]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let world = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let id = mount(&world, "pids");
     let listen = |cgroup: Option<String>| {
         let mut connection = world.connect();
@@ -381,7 +381,7 @@ fn watcher_of_everything_gets_events_of_modules() {
 #[test]
 fn slow_callback_is_counted() {
     let Some(path) = compile("slow", &[]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let world = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     load(&world, &path);
     let id = mount(&world, "slow");
     assert_eq!(modules(&world)[0].overruns, 0);
@@ -402,7 +402,7 @@ fn module_that_stays_mapped_is_listed() {
         "-DMORE=.fork = pin,",
     ];
     let Some(path) = compile("pinned", &pins) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let world = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let still = || world.call(&ListModulesCall {}).still_mapped;
     for lives in 1..3 {
         load(&world, &path);
@@ -422,7 +422,7 @@ fn module_that_stays_mapped_is_listed() {
 #[test]
 fn one_of_several_loads_at_once_succeeds() {
     let Some(path) = compile("twice", &[]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let world = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     for _ in 0..10 {
         let outcomes: Vec<bool> = std::thread::scope(|scope| {
             let load = || world.try_call(&LoadModuleCall { module: text(&path) }).is_ok();

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use penfold_server::protocol::{AttachCall, MkdirCall, SetOwnerCall, SignalCall};
 
-use common::{HostKind, NOBODY, Stranger, World, lives, not_root, on_each_host};
+use common::{HostKind, InProcessDaemon, NOBODY, Stranger, lives, not_root, on_each_host};
 
 on_each_host! {
     only_the_administrator_mounts,
@@ -18,7 +18,7 @@ on_each_host! {
 }
 
 /// Calls a method as the user nobody. Returns the errno, or the whole answer if the call is not refused.
-fn nobody(world: &World, method: &str, parameters: &str) -> String {
+fn nobody(world: &InProcessDaemon, method: &str, parameters: &str) -> String {
     let answer = world.as_user(NOBODY, method, parameters);
     let name = answer.split("\"name\":\"").nth(1).and_then(|rest| rest.split('"').next());
     match name.filter(|_| answer.contains("Control.Refused")) {
@@ -33,7 +33,7 @@ fn only_the_administrator_mounts(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     assert_eq!(nobody(&world, "Mount", r#"{"options":"none,name=x"}"#), "EPERM");
     assert_eq!(nobody(&world, "Remount", r#"{"hierarchy":"1","options":"all"}"#), "EPERM");
     assert_eq!(nobody(&world, "Unmount", r#"{"hierarchy":"1"}"#), "EPERM");
@@ -44,7 +44,7 @@ fn owner_and_mode_decide_over_directories_and_files(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     world.mkdir("/theirs");
     world.mkdir("/ours");
     world.mkdir("/ours/deep");
@@ -75,7 +75,7 @@ fn every_step_of_a_path_must_be_searchable(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     world.call(&MkdirCall { cgroup: "/closed".into(), mode: Some(0o700), parents: None });
     world.mkdir("/closed/in");
     for (method, parameters) in [
@@ -105,7 +105,7 @@ fn user_moves_and_signals_only_own_processes(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     world.mkdir("/theirs");
     world.give("/theirs", NOBODY);
     world.call(&SetOwnerCall {
@@ -133,7 +133,7 @@ fn root_in_a_user_namespace_is_no_administrator(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     let client = world.client("Mount", r#"{"options":"none,name=x"}"#);
     let mut inside = Command::new("unshare");
     inside.args(["--user", "--map-root-user"]).arg(client.get_program()).args(client.get_args());
@@ -150,7 +150,7 @@ fn client_uses_the_numbers_of_its_pid_namespace(host: HostKind) {
     if not_root() {
         return;
     }
-    let world = World::start(host);
+    let world = InProcessDaemon::start(host);
     world.mkdir("/a");
     let call = |method, parameters| {
         let client = world.client(method, parameters);

@@ -27,39 +27,39 @@ pub(crate) use hosts::on_each_host;
 
 pub const NOBODY: u32 = 65534;
 
-pub struct World {
+pub struct InProcessDaemon {
     pub directory: PathBuf,
     daemon: Option<Daemon>,
 }
 
-impl World {
-    pub fn start(host: HostKind) -> World {
-        World::with(host, Limits::default())
+impl InProcessDaemon {
+    pub fn start(host: HostKind) -> InProcessDaemon {
+        InProcessDaemon::with(host, Limits::default())
     }
 
     /// A daemon with all controllers mounted together.
-    pub fn with(host: HostKind, limits: Limits) -> World {
-        let world = World::empty(host, limits);
+    pub fn with(host: HostKind, limits: Limits) -> InProcessDaemon {
+        let world = InProcessDaemon::empty(host, limits);
         world.call(&MountCall { options: "all,clone_children".into(), ..MountCall::default() });
         world
     }
 
-    pub fn empty(host: HostKind, limits: Limits) -> World {
+    pub fn empty(host: HostKind, limits: Limits) -> InProcessDaemon {
         let directory = new_directory();
         let address = Address::Path(directory.join("control"));
         let config = Config { address, at_end: AtEnd::Kill, limits };
         let daemon = Daemon::start(config, |on_change| host.start(on_change)).expect("a daemon");
-        World { directory, daemon: Some(daemon) }
+        InProcessDaemon { directory, daemon: Some(daemon) }
     }
 
     /// A daemon without hierarchies. It keeps a journal, and its members run on when it ends.
-    pub fn keeping(host: HostKind) -> World {
-        let mut world = World { directory: new_directory(), daemon: None };
+    pub fn keeping(host: HostKind) -> InProcessDaemon {
+        let mut world = InProcessDaemon { directory: new_directory(), daemon: None };
         world.begin(host);
         world
     }
 
-    /// Starts the next daemon, which restores the state of the one that [`World::keeping`] started.
+    /// Starts the next daemon, which restores the state of the one that [`InProcessDaemon::keeping`] started.
     pub fn begin(&mut self, host: HostKind) {
         let address = Address::Path(self.socket());
         let config = Config { address, at_end: AtEnd::Leave, limits: Limits::default() };
@@ -169,7 +169,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for InProcessDaemon {
     fn drop(&mut self) {
         if let Some(daemon) = self.daemon.take() {
             daemon.stop();
