@@ -82,12 +82,13 @@ impl Address {
     /// As the library wants it.
     ///
     /// # Errors
-    /// `InvalidInput` for what is longer than the 107 bytes that the kernel takes.
+    /// `ENAMETOOLONG` for what is longer than the 107 bytes that the kernel takes.
     pub fn to_socket(&self) -> io::Result<SocketAddr> {
-        match self {
+        let socket = match self {
             Address::Path(path) => SocketAddr::from_pathname(path),
             Address::Abstract(name) => SocketAddr::from_abstract_name(name),
-        }
+        };
+        socket.map_err(|_| nix::errno::Errno::ENAMETOOLONG.into())
     }
 
     /// Connects, without a word.
