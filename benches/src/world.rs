@@ -1,77 +1,67 @@
-//! An engine with one hierarchy and as many cgroups and tasks as a benchmark wants.
+//! An engine with one hierarchy and as many cgroups and tasks as a benchmark needs.
 
-use penfold_core::{Caller, CgroupId, CssSetId, Engine, Tid, host::HostView};
+use penfold_core::{CgroupId, CssSetId, Tid};
+use penfold_testkit::{PlainHost, SimWorld};
 
 use crate::controllers::Controllers;
-use crate::host::BareHost;
 
-/// The task that acts; it is not in the engine.
-const ACTOR: Tid = Tid(0);
-
-/// How many cgroups lie where.
+/// The shape of the tree: the numbers of directories and cgroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// Directories below the root.
+    /// The number of directories below the root.
     pub directories: usize,
-    /// Cgroups in each of them.
+    /// The number of cgroups in each directory.
     pub in_each: usize,
 }
 
 impl Shape {
-    /// One directory with one cgroup in it: as deep as the others, so that charges walk as far.
+    /// One directory with one cgroup in it. The tree is as deep as the others, so that charges walk as far.
     pub const ONE: Shape = Shape { directories: 1, in_each: 1 };
 
-    /// A million cgroups over a thousand directories; few in a debug build, which only checks that all runs.
+    /// A million cgroups in a thousand directories. Few in a debug build, which only checks that everything runs.
     pub const MANY: Shape = if cfg!(debug_assertions) {
         Shape { directories: 10, in_each: 10 }
     } else {
         Shape { directories: 1_000, in_each: 1_000 }
     };
 
-    /// The same number in one directory.
+    /// As many cgroups as in `MANY`, in one directory.
     pub const SIBLINGS: Shape = Shape { directories: 1, in_each: Shape::MANY.cgroups() };
 
-    /// How many cgroups there are, without the directories that hold them.
+    /// The number of cgroups, without the directories that hold them.
     pub const fn cgroups(self) -> usize {
         self.directories * self.in_each
     }
 }
 
-/// An engine with controllers, mounted together, and its host.
+/// A world of the plain host with controllers mounted together, and the cgroups that a benchmark wants.
 #[derive(Debug)]
-pub struct World {
-    /// The engine.
-    pub engine: Engine,
-    /// Its host.
-    pub host: BareHost,
-    /// Who acts: the administrator.
-    pub caller: Caller,
+pub struct BenchWorld {
+    /// The engine and its host.
+    pub sim: SimWorld<PlainHost>,
     /// The root of the hierarchy.
     pub root: CgroupId,
     /// The directories below the root.
     pub directories: Vec<CgroupId>,
-    /// The cgroups in them.
+    /// The cgroups in the directories.
     pub cgroups: Vec<CgroupId>,
-    last_task: i32,
 }
 
-impl World {
-    /// A world without cgroups, and room for `tasks` tasks.
+impl BenchWorld {
+    /// An engine without cgroups, and memory for `tasks` tasks.
     ///
     /// # Panics
     /// When the engine refuses: then the benchmark is wrong.
-    pub fn new(controllers: Controllers, tasks: usize) -> World {
-        let (mut engine, mut host) = (Engine::new(), BareHost::with_capacity(tasks + 1));
-        let caller = Caller::root(ACTOR);
-        controllers.load(&mut engine, &mut host).expect("the controllers load");
-        let mounted = engine.mount(&mut host, &caller, controllers.mount_options());
-        let root = mounted.expect("nothing is bound yet").root;
-        World { engine, host, caller, root, directories: Vec::new(), cgroups: Vec::new(), last_task: 0 }
+    pub fn new(controllers: Controllers, tasks: usize) -> BenchWorld {
+        let mut sim = SimWorld::with_host(PlainHost::with_capacity(tasks + 1));
+        controllers.load(&mut sim.engine, &mut sim.host).expect("the controllers load");
+        let root = sim.mount(controllers.mount_options());
+        BenchWorld { sim, root, directories: Vec::new(), cgroups: Vec::new() }
     }
 
-    /// A world of that shape.
-    pub fn of(controllers: Controllers, shape: Shape, tasks: usize) -> World {
-        let mut world = World::new(controllers, tasks);
+    /// An engine with the cgroups of a shape.
+    pub fn of(controllers: Controllers, shape: Shape, tasks: usize) -> BenchWorld {
+        let mut world = BenchWorld::new(controllers, tasks);
         world.cgroups.reserve(shape.cgroups());
         world.grow(shape);
         world
@@ -83,70 +73,31 @@ impl World {
     /// When a name is taken, as it is by an earlier shape.
     pub fn grow(&mut self, shape: Shape) {
         for directory in 0..shape.directories {
-            let directory = self.mkdir(self.root, &format!("d{directory:04}"));
+            let directory = self.sim.mkdir(self.root, format!("d{directory:04}"));
             self.directories.push(directory);
             for cgroup in 0..shape.in_each {
-                let cgroup = self.mkdir(directory, &format!("c{cgroup:07}"));
+                let cgroup = self.sim.mkdir(directory, format!("c{cgroup:07}"));
                 self.cgroups.push(cgroup);
             }
         }
     }
 
-    /// Makes one cgroup.
-    ///
-    /// # Panics
-    /// When the name is taken.
-    pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        let made = self.engine.mkdir(&mut self.host, &self.caller, parent, name.as_bytes(), 0o755);
-        made.expect("the name is free")
-    }
-
-    /// A number for a task that the engine does not know yet.
-    pub fn new_task(&mut self) -> Tid {
-        self.last_task += 1;
-        Tid(self.last_task)
-    }
-
-    /// A new task in a cgroup, and the css_set it points to.
+    /// A new task in a cgroup, and the css_set that it points to.
     ///
     /// # Panics
     /// When the attach is refused.
     pub fn spawn(&mut self, cgroup: CgroupId) -> (Tid, CssSetId) {
-        let task = self.new_task();
-        self.engine.adopt(&mut self.host, task);
-        self.attach(cgroup, task);
-        (task, self.host.css_set(task).expect("an adopted task has one"))
+        let task = self.sim.spawn_in(cgroup);
+        (task, self.sim.css_set(task))
     }
 
-    /// Moves a task.
-    ///
-    /// # Panics
-    /// When the attach is refused.
-    pub fn attach(&mut self, cgroup: CgroupId, task: Tid) {
-        let attached = self.engine.attach(&mut self.host, &self.caller, cgroup, task, false);
-        attached.expect("the administrator may move every task");
-    }
-
-    /// A whole life: fork of `parent`, which points to `set`, and the exit of its child.
-    ///
-    /// # Panics
-    /// When a limit refuses; none is set.
-    #[inline]
-    pub fn fork_and_exit(&mut self, parent: Tid, set: CssSetId, child: Tid) {
-        let World { engine, host, .. } = self;
-        let charge = engine.charge_fork(host, parent, set).expect("no limit is set");
-        let set = engine.commit_fork(host, charge, child);
-        engine.exit(host, child, set);
-    }
-
-    /// mkdir and rmdir of one cgroup.
+    /// Makes and removes one cgroup.
     ///
     /// # Panics
     /// When either is refused.
     #[inline]
     pub fn make_and_remove(&mut self, parent: CgroupId, name: &[u8]) {
-        let World { engine, host, caller, .. } = self;
-        let made = engine.mkdir(host, caller, parent, name, 0o755).expect("the name is free");
-        engine.rmdir(host, caller, made).expect("it is empty");
+        let made = self.sim.mkdir(parent, name);
+        self.sim.rmdir(made);
     }
 }

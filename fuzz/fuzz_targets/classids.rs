@@ -1,10 +1,10 @@
-//! Classes of `net_cls`: what is taken is a number of the kernel's, low 32 bits, and is shown in decimal.
+//! Classes of `net_cls`: content that is accepted is a number as the kernel reads it. The file shows its low 32 bits in
+//! decimal.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use penfold_fuzz::World;
 
-/// What the kernel's `kstrtoull` with base 0 makes of it, in a few words.
+/// The number that the kernel's `kstrtoull` with base 0 reads, in a short version.
 fn number(content: &[u8]) -> Option<u64> {
     let content = content.split(|&byte| byte == 0).next()?;
     let text = std::str::from_utf8(content).ok()?;
@@ -26,12 +26,12 @@ fn number(content: &[u8]) -> Option<u64> {
 }
 
 fuzz_target!(|content: &[u8]| {
-    let mut world = World::default();
-    let root = world.mount("net_cls").expect("it mounts");
+    let mut world = penfold_fuzz::world();
+    let root = world.mount("net_cls");
     let cgroup = world.mkdir(root, "a");
-    world.write(cgroup, "net_cls.classid", b"7").expect("a number");
-    let taken = world.write(cgroup, "net_cls.classid", content).is_ok();
-    let now = world.read(cgroup, "net_cls.classid").expect("it is read");
+    world.write(cgroup, "net_cls.classid", "7");
+    let taken = world.try_write(cgroup, "net_cls.classid", content).is_ok();
+    let now = world.read(cgroup, "net_cls.classid");
     if content.is_empty() || !taken {
         assert_eq!(now, "7\n", "{content:?}");
     } else {

@@ -1,34 +1,33 @@
-//! Mount options: what is refused changes nothing; what is taken is shown so that it can be mounted again.
+//! Mount options: a mount that is refused changes nothing. The options that a mount shows can be mounted again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use penfold_fuzz::World;
+use penfold_fuzz::world;
 
 fuzz_target!(|text: &[u8]| {
-    let mut world = World::default();
-    let held = world.mount("pids,name=held").expect("the first mount");
+    let mut world = world();
+    let held = world.mount("pids,name=held");
     let before = world.engine.proc_cgroups();
-    match world.mount(text) {
+    match world.try_mount(text) {
         Err(error) => {
-            assert_ne!(error.errno().number(), 0);
+            assert_ne!(error.number(), 0);
             assert_eq!(world.engine.proc_cgroups(), before, "{text:?} was refused and has changed something");
             assert_eq!(world.engine.tree().hierarchies().count(), 1);
         }
         Ok(root) => {
             let shown = world.engine.show_options(root).expect("it is mounted");
             assert!(root == held || world.engine.tree().hierarchies().count() == 2);
-            // an agent's path may have a comma, which separates options
+            // a release agent's path may have a comma, which would separate options
             if root != held && !world.engine.tree().hierarchy_of(root).release_agent.contains(&b',') {
-                let mut other = World::default();
+                let mut other = penfold_fuzz::world();
                 let bound = world.engine.subsystems_of(root).count() > 0;
                 let options = if bound { shown.clone() } else { [b"none,", &*shown].concat() };
                 let again =
-                    other.mount(&options).unwrap_or_else(|error| panic!("{text:?} {options:?}: {error}"));
+                    other.try_mount(&options).unwrap_or_else(|errno| panic!("{text:?} {options:?}: {errno}"));
                 assert_eq!(other.engine.show_options(again).expect("it is mounted"), shown);
             }
-            let _ = world.engine.remount(&mut world.host, &penfold_fuzz::root(), root, text);
+            let _ = world.try_remount(root, text);
         }
     }
-    let mut legacy = World::default();
-    let _ = legacy.engine.mount_cpuset(&mut legacy.host, &penfold_fuzz::root(), text);
+    let _ = penfold_fuzz::world().try_mount_cpuset(text);
 });

@@ -1,6 +1,6 @@
-//! Sequences of every operation against the naive model of the core's tests: the same answers, the same state.
+//! Sequences of every operation on core and on the naive model of its tests: both give the same answers and state.
 //!
-//! The operations come from the model test's own generator, so that a finding of either is one of both.
+//! The operations come from the generator of the model test, so that a finding of one is a finding of both.
 #![no_main]
 #![allow(missing_docs, dead_code, unreachable_pub)] // the modules are those of the tests
 
@@ -18,25 +18,25 @@ mod model {
 }
 
 use libfuzzer_sys::fuzz_target;
-use model::drive::Pair;
+use model::drive::CoreAndModel;
 use model::op::op;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-/// What one operation is made of. It is the seed of a generator and not its stream: one that has run dry gives zeros for
-/// ever, and a generator may wait for ever for something else.
+/// The number of bytes of the input for one operation. They are the seed of a random stream, not the stream itself. A
+/// stream that has run dry gives zeros for ever, and a generator may then wait for another number for ever.
 const BYTES_EACH: usize = 4;
 
 fuzz_target!(|bytes: &[u8]| {
     let one = op();
-    let mut pair = Pair::new();
+    let mut pair = CoreAndModel::new();
     for chunk in bytes.chunks_exact(BYTES_EACH).take(400) {
         let mut seed = [0; 32];
         seed[..BYTES_EACH].copy_from_slice(chunk);
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let mut runner =
             TestRunner::new_with_rng(Config { failure_persistence: None, ..Config::default() }, rng);
-        // an error says that the bytes lead nowhere
+        // an error means that the bytes make no operation
         let Ok(tree) = one.new_tree(&mut runner) else { break };
         pair.step(&tree.current());
     }

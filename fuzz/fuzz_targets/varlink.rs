@@ -1,6 +1,6 @@
-//! Requests to the control socket: every answer is an answer, no request hangs, and the daemon is there afterwards.
+//! Requests to the control socket: every answer is well formed, no request hangs, and the daemon lives on.
 //!
-//! The daemon and its client are a user who owns nothing else, since what is asked for is done.
+//! The daemon does what the requests say. So daemon and client run as a user who owns nothing else.
 #![no_main]
 
 use std::io::{Read, Write};
@@ -19,20 +19,20 @@ use penfold_server::control::{ControlServer, Limits, Listener};
 use penfold_server::mounts::Filesystem;
 use penfold_server::service::Service;
 
-/// Nobody has this number.
+/// The uid and gid of the target. No user has this number.
 const USER: u32 = 651_234;
 
-struct Daemon {
+struct FuzzedService {
     service: Service,
     address: SocketAddr,
-    /// May any process be named? Not those of a real user.
+    /// True if requests may name any process: not where the processes are those of a real user.
     alone: bool,
     _listener: Listener,
 }
 
-static DAEMON: OnceLock<Daemon> = OnceLock::new();
+static SERVICE: OnceLock<FuzzedService> = OnceLock::new();
 
-fn start() -> Daemon {
+fn start() -> FuzzedService {
     let alone = geteuid().is_root();
     if alone {
         let (user, group) = (Uid::from_raw(USER), Gid::from_raw(USER));
@@ -54,10 +54,10 @@ fn start() -> Daemon {
     };
     let server = ControlServer::new(service.clone()).with_limits(limits);
     let listener = Listener::serve(socket, Arc::new(server)).expect("it listens");
-    Daemon { service, address, alone, _listener: listener }
+    FuzzedService { service, address, alone, _listener: listener }
 }
 
-/// One hierarchy with two cgroups, whatever was there before.
+/// Leaves one hierarchy with two cgroups, whatever was there before.
 fn reset(service: &Service) {
     service
         .with_exact(|engine, host| {
@@ -72,7 +72,7 @@ fn reset(service: &Service) {
                     next += 1;
                 }
                 for &cgroup in all.iter().skip(1).rev() {
-                    engine.rmdir(host, &caller, cgroup).expect("nobody is in it");
+                    engine.session(host, &caller).rmdir(cgroup).expect("nobody is in it");
                 }
                 for _ in 0..mounts {
                     engine.unmount(host, root).expect("it is mounted");
@@ -93,17 +93,17 @@ fn contains(input: &[u8], word: &[u8]) -> bool {
 }
 
 fuzz_target!(|input: &[u8]| {
-    let daemon = DAEMON.get_or_init(start);
+    let daemon = SERVICE.get_or_init(start);
     if !daemon.alone && [&b"Attach"[..], b"Write", b"\\u"].iter().any(|word| contains(input, word)) {
         return;
     }
     reset(&daemon.service);
     let mut stream = UnixStream::connect_addr(&daemon.address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time");
-    // one newline is one message's end, so that inputs are texts
+    // a newline stands for the NUL that ends a message, so that inputs are texts
     let bytes: Vec<u8> = input.iter().map(|&byte| if byte == b'\n' { 0 } else { byte }).collect();
     let sent = stream.write_all(&bytes);
-    // a Watch goes on until the client has gone
+    // a Watch goes on until the client closes the connection
     let watches = contains(input, b"Watch") || contains(input, b"\\u");
     let how = if watches { Shutdown::Both } else { Shutdown::Write };
     if sent.is_ok() && stream.shutdown(how).is_ok() && !watches {
@@ -116,6 +116,6 @@ fuzz_target!(|input: &[u8]| {
             assert!(text.starts_with('{') && text.ends_with('}'), "{text}");
         }
     }
-    // it is there and its engine works
+    // the daemon lives and its engine works
     daemon.service.with_exact(|engine, _| engine.proc_cgroups()).expect("it runs");
 });

@@ -1,66 +1,25 @@
-//! What the targets share: an engine with all controllers, on a host without processes.
+//! The parts that the fuzz targets share beside the testkit: a world with all controllers.
 
-use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Result, Tid};
+use penfold_core::CgroupId;
+use penfold_testkit::SimWorld;
 
-/// How many CPUs the machine seems to have.
+/// The number of CPUs that the simulated machine has.
 pub const CPUS: usize = 70;
 
-/// An engine with its host.
-pub struct World {
-    /// The engine, with all controllers loaded.
-    pub engine: Engine,
-    /// Its host.
-    pub host: SimulatedHost,
+/// A world with all controllers loaded, and nothing mounted.
+pub fn world() -> SimWorld {
+    let mut world = SimWorld::with_cpus(CPUS);
+    penfold_subsystems::load_tree(&mut world.engine, &mut world.host).expect("they load");
+    world
 }
 
-impl Default for World {
-    fn default() -> World {
-        let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(CPUS));
-        penfold_subsystems::load_tree(&mut engine, &mut host).expect("they load");
-        World { engine, host }
-    }
-}
-
-/// The administrator.
-pub fn root() -> Caller {
-    Caller::root(Tid(1))
-}
-
-impl World {
-    /// Mounts.
-    pub fn mount(&mut self, options: impl AsRef<[u8]>) -> Result<CgroupId> {
-        self.engine.mount(&mut self.host, &root(), options).map(|mounted| mounted.root)
-    }
-
-    /// Makes a cgroup that has no reason to be refused.
-    pub fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &root(), parent, name.as_bytes(), 0o755).expect("a free name")
-    }
-
-    /// Writes into a file that is there.
-    pub fn write(&mut self, cgroup: CgroupId, file: &str, content: &[u8]) -> Result<()> {
-        let file = self.engine.find_file(cgroup, file).expect("it is there");
-        self.engine.write(&mut self.host, &root(), cgroup, file, content)
-    }
-
-    /// Reads a file that is there.
-    pub fn read(&mut self, cgroup: CgroupId, file: &str) -> Result<String> {
-        let file = self.engine.find_file(cgroup, file).expect("it is there");
-        let content = self.engine.read(&mut self.host, &root(), cgroup, file)?;
-        Ok(String::from_utf8_lossy(&content).into_owned())
-    }
-
-    /// Everything that can be seen of some cgroups.
-    pub fn seen(&mut self, cgroups: &[CgroupId]) -> Vec<String> {
-        let mut seen = vec![self.engine.proc_cgroups()];
-        for &cgroup in cgroups {
-            for entry in self.engine.files(cgroup).expect("it lives") {
-                let content = self.engine.read(&mut self.host, &root(), cgroup, entry.id);
-                let content = content.map(|bytes| bytes.escape_ascii().to_string());
-                seen.push(format!("{} {content:?}", entry.name));
-            }
+/// The content of all files of some cgroups, and of /proc/cgroups.
+pub fn seen(world: &mut SimWorld, cgroups: &[CgroupId]) -> Vec<String> {
+    let mut seen = vec![world.engine.proc_cgroups()];
+    for &cgroup in cgroups {
+        for (name, content) in world.contents(cgroup) {
+            seen.push(format!("{name} {:?}", content.map(|bytes| bytes.escape_ascii().to_string())));
         }
-        seen
     }
+    seen
 }

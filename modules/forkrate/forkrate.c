@@ -1,50 +1,51 @@
 /*
- * forkrate: how many forks a cgroup may make in a window of time that slides
+ * forkrate: limits the forks of a cgroup in a sliding window of time
  *
- * Counts the forks (new threads count too) of a cgroup and everything below it during the last so many milliseconds,
- * and refuses one that would exceed the limit of the cgroup or of any ancestor: fork(2) and clone(2) answer EAGAIN.
- * A program that forks in bursts may make them; one that forks without end is slowed to the rate of its cgroup.
+ * Counts the forks (new threads count too) of a cgroup and of everything below it during the last so many
+ * milliseconds. A fork that would exceed the limit of the cgroup or of any ancestor is refused: fork(2) and clone(2)
+ * fail with EAGAIN.
+ * A program that forks in bursts may do so. A program that forks without end is slowed to the rate of its cgroup.
  *
- * forkrate.max        The most forks in a window, "max" for no limit, which is what a new cgroup has. Takes "max" or a
- *                     number from 0 to 4294967295, decimal, 0x or octal. A limit below what was forked already harms
- *                     nobody: it refuses until the window has passed. EINVAL for anything else; EOPNOTSUPP where the
- *                     host can't refuse forks.
+ * forkrate.max        The most forks in a window; "max" for no limit, which a new cgroup has. Takes "max", or a number
+ *                     from 0 to 4294967295 in decimal, with 0x or in octal. A limit below the present number of forks
+ *                     harms no task: it refuses until the window has passed. EINVAL for anything else; EOPNOTSUPP
+ *                     where the host can't refuse forks.
  * forkrate.window_ms  The length of the window, 1 to 3600000 ms; 1000 unless written. Each cgroup has its own. EINVAL
- *                     for anything else. What is counted stays counted if the new window still reaches it.
- * forkrate.current    Forks in the window now.
- * forkrate.events     "refused N": the forks refused that were tried in this cgroup, whichever limit refused them.
+ *                     for anything else. A fork that was counted stays counted if the new window still reaches it.
+ * forkrate.current    The number of forks in the window now.
+ * forkrate.events     "refused N": the refused forks that were tried in this cgroup, whichever limit refused them.
  *
- * None of them is in the root, which has no limit; nothing is inherited, as an ancestor's limit counts anyway. Only
- * forks while the controller is loaded count, and a task that is attached brings nothing along. A fork that another
- * controller refuses, or that fails in the kernel, does not count. A child that the host could not ask for beforehand
- * does, whatever the limit says.
+ * No file is in the root, which has no limit. Nothing is inherited, because an ancestor's limit counts anyway. Only
+ * forks while the controller is loaded count, and a task that is attached brings no forks along. A fork that another
+ * controller refuses, or that fails in the kernel, does not count. A child for which the host could not call can_fork
+ * counts, whatever the limit says.
  *
- * How exact it is: the window is a ring of 65 buckets, each a 64th of the window wide. A fork counts from the moment
- * the child exists, for one window at least and for at most a 64th longer. So no window ever has more forks than
- * forkrate.max, and a fork may be refused up to a 64th of a window too long. Counting one takes no memory and, but for
- * buckets that have passed, no time.
+ * Precision: the window is a ring of 65 buckets, each a 64th of the window wide. A fork counts from the moment the
+ * child exists, for at least one window and at most a 64th longer. So no window ever has more forks than forkrate.max,
+ * and a fork may be refused up to a 64th of a window too long. To count a fork takes no memory and, but for buckets
+ * that have passed, no time.
  */
 #include "penfold.h"
 
 #define BUCKETS 64
-#define RING (BUCKETS + 1) /* that which is being filled does not yet reach back a whole bucket */
+#define RING (BUCKETS + 1) /* the bucket that is being filled does not yet reach back a whole bucket */
 #define NS_PER_MS 1000000u
 #define DEFAULT_WINDOW 1000u
 #define LONGEST_WINDOW 3600000u
 
-/* What is one for all cgroups. */
+/* The data that all cgroups share. */
 struct forkrate {
-    unsigned long limits; /* cgroups that have one: without any the host need not be able to refuse */
+    unsigned long limits; /* cgroups that have a limit: without any the host need not be able to refuse */
 };
 
-/* One cgroup. The root has none: there is nothing to see or to set there. */
+/* The state of one cgroup. The root has none: it has no files. */
 struct group {
     struct group *parent;
     uint64_t max;
     uint64_t window_ms;
     uint64_t refused;
-    uint64_t in_flight; /* forks that were agreed to and whose child does not exist yet */
-    uint64_t newest;    /* which bucket is being filled, counted from the start of the clock */
+    uint64_t in_flight; /* forks that can_fork agreed to and whose child does not exist yet */
+    uint64_t newest;    /* the bucket that is being filled, counted from the start of the clock */
     uint64_t forks;     /* the sum of the ring */
     uint32_t ring[RING];
 };
@@ -110,8 +111,8 @@ static void cancel_fork(struct penfold_context *ctx)
 }
 
 /*
- * A host that need not refuse anything does not ask beforehand, so a child may come that nothing is in flight for. One
- * that takes another's place in flight is set right by that one, which finds none.
+ * A host that need not refuse anything does not call can_fork, so a child may come for which no fork is in flight. Such
+ * a child may take the place in flight of another. The other then finds none in flight, so the sum is right in the end.
  */
 static void forked(struct penfold_context *ctx, int32_t child)
 {
@@ -119,7 +120,7 @@ static void forked(struct penfold_context *ctx, int32_t child)
 
     (void)child;
     if (ctx->state == NULL)
-        return; /* also all that exist at load: they are in the root */
+        return; /* also every task that exists at load: it is in the root */
     cancel_fork(ctx);
     now = ctx->services->now(ctx);
     for (struct group *group = ctx->state; group != NULL; group = group->parent) {
@@ -128,7 +129,7 @@ static void forked(struct penfold_context *ctx, int32_t child)
     }
 }
 
-/* Before the first limit is set the host has to be able to refuse; after the last is gone it need not. */
+/* Announces before the first limit that can_fork may refuse, and after the last limit that it may not. */
 static int set_max(struct penfold_context *ctx, struct group *group, uint64_t max)
 {
     struct forkrate *forkrate = ctx->module;
@@ -163,7 +164,7 @@ static int max_write(struct penfold_context *ctx, const char *text, size_t lengt
 
     if (strcmp(text, "max") == 0)
         return set_max(ctx, ctx->state, PENFOLD_UNLIMITED);
-    /* strtoull would take a sign, and gives its highest number for what is too long */
+    /* strtoull would take a sign, and returns its highest number for a longer one */
     max = strtoull(text, &end, 0);
     if (text[0] < '0' || text[0] > '9' || end != text + length || max > UINT32_MAX)
         return penfold_error(ctx, EINVAL, "takes 'max' or a number from 0 to %lu", (unsigned long)UINT32_MAX);
@@ -195,7 +196,7 @@ static int window_write(struct penfold_context *ctx, uint64_t window_ms)
     group->forks = 0;
     memset(group->ring, 0, sizeof group->ring);
     for (uint64_t age = 0; age <= BUCKETS && age <= old.newest; age++) {
-        /* All of a bucket counts as its last moment: rather a little too long than too short. */
+        /* All forks of a bucket count as if at its last moment: rather a little too long than too short. */
         uint64_t last = age == 0 ? now : (old.newest - age + 1) * width - 1;
         uint64_t bucket = bucket_at(group, last);
         if (group->newest - bucket <= BUCKETS)

@@ -1,4 +1,4 @@
-//! File operations as data, so that any process can be asked to perform them.
+//! File operations as data, so that any process can perform them.
 
 use crate::target::Res;
 use nix::errno::Errno;
@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, PermissionsExt};
 use std::os::unix::{fs as unix_fs, fs::symlink};
 
-/// One file operation; each is one system call, but for those that open what they name first.
+/// One file operation. Each is one system call, perhaps after an open of the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs)] // the fields are the arguments of the system call of that name
 pub enum FsOp {
@@ -65,7 +65,7 @@ pub enum FsOp {
     List {
         path: String,
     },
-    /// Like `List`, without directories: for a root that others may have groups in.
+    /// Like `List`, without directories: for a root in which other programs may have groups.
     ListFiles {
         path: String,
     },
@@ -141,9 +141,9 @@ impl FsOp {
     }
 }
 
-/// What an operation gives back.
+/// The result of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum FsAnswer {
     /// Nothing but success.
     Done,
     /// Bytes taken by a write, or a new file offset.
@@ -174,9 +174,8 @@ pub struct Performer {
 }
 
 impl Performer {
-    /// Performs one operation; the error is that of the system call that failed. EBADF for a
-    /// handle that is not open.
-    pub fn perform(&mut self, op: &FsOp) -> Res<Answer> {
+    /// Performs one operation. The error is that of the failed system call, or `EBADF` for a handle that is not open.
+    pub fn perform(&mut self, op: &FsOp) -> Res<FsAnswer> {
         match op {
             FsOp::Mkdir { path, mode } => done(DirBuilder::new().mode(*mode).create(path)),
             FsOp::Rmdir { path } => done(fs::remove_dir(path)),
@@ -186,17 +185,17 @@ impl Performer {
             FsOp::Symlink { path } => done(symlink("target", path)),
             FsOp::Link { from, path } => done(fs::hard_link(from, path)),
             FsOp::Fifo { path } => {
-                mkfifo(path.as_str(), Mode::from_bits_truncate(0o644)).map(|()| Answer::Done)
+                mkfifo(path.as_str(), Mode::from_bits_truncate(0o644)).map(|()| FsAnswer::Done)
             }
             FsOp::Chmod { path, mode } => done(fs::set_permissions(path, Permissions::from_mode(*mode))),
             FsOp::Chown { path, uid, gid } => done(unix_fs::chown(path, Some(*uid), Some(*gid))),
             FsOp::Truncate { path, len } => {
-                nix::unistd::truncate(path.as_str(), (*len).cast_signed()).map(|()| Answer::Done)
+                nix::unistd::truncate(path.as_str(), (*len).cast_signed()).map(|()| FsAnswer::Done)
             }
             FsOp::Stat { path } => stat(path),
             FsOp::List { path } => list(path, true),
             FsOp::ListFiles { path } => list(path, false),
-            FsOp::Read { path } => fs::read(path).map(Answer::Bytes).map_err(errno),
+            FsOp::Read { path } => fs::read(path).map(FsAnswer::Bytes).map_err(errno),
             FsOp::Write { path, data } => {
                 let mut file = OpenOptions::new().write(true).open(path).map_err(errno)?;
                 count(file.write(data))
@@ -204,31 +203,31 @@ impl Performer {
             FsOp::Chdir { path } => done(std::env::set_current_dir(path)),
             FsOp::Umask { mask } => {
                 umask(Mode::from_bits_truncate(*mask));
-                Ok(Answer::Done)
+                Ok(FsAnswer::Done)
             }
             _ => self.perform_on_handle(op),
         }
     }
 
-    fn perform_on_handle(&mut self, op: &FsOp) -> Res<Answer> {
+    fn perform_on_handle(&mut self, op: &FsOp) -> Res<FsAnswer> {
         match op {
             FsOp::Open { handle, path, flags } => {
                 let flags = OFlag::from_bits_retain(*flags) | OFlag::O_CLOEXEC;
                 let fd = nix::fcntl::open(path.as_str(), flags, Mode::from_bits_truncate(0o644))?;
                 self.files.insert(handle.clone(), File::from(fd));
-                Ok(Answer::Done)
+                Ok(FsAnswer::Done)
             }
             FsOp::HandleRead { handle, len } => {
                 let mut buffer = vec![0; *len];
                 let got = self.file(handle)?.read(&mut buffer).map_err(errno)?;
                 buffer.truncate(got);
-                Ok(Answer::Bytes(buffer))
+                Ok(FsAnswer::Bytes(buffer))
             }
             FsOp::HandleWrite { handle, data } => count(self.file(handle)?.write(data)),
             FsOp::HandleWriteAt { handle, data, offset } => count(self.file(handle)?.write_at(data, *offset)),
             FsOp::HandleSeek { handle, offset } => lseek(self.file(handle)?, *offset, Whence::SeekSet)
-                .map(|offset| Answer::Count(offset.cast_unsigned())),
-            FsOp::Close { handle } => self.files.remove(handle).map(|_| Answer::Done).ok_or(Errno::EBADF),
+                .map(|offset| FsAnswer::Count(offset.cast_unsigned())),
+            FsOp::Close { handle } => self.files.remove(handle).map(|_| FsAnswer::Done).ok_or(Errno::EBADF),
             _ => unreachable!("{op:?} is not an operation on a handle"),
         }
     }
@@ -238,14 +237,14 @@ impl Performer {
     }
 }
 
-fn rename2(from: &str, to: &str, flags: u32) -> Res<Answer> {
+fn rename2(from: &str, to: &str, flags: u32) -> Res<FsAnswer> {
     let cwd = nix::fcntl::AT_FDCWD;
-    renameat2(cwd, from, cwd, to, RenameFlags::from_bits_retain(flags)).map(|()| Answer::Done)
+    renameat2(cwd, from, cwd, to, RenameFlags::from_bits_retain(flags)).map(|()| FsAnswer::Done)
 }
 
-fn stat(path: &str) -> Res<Answer> {
+fn stat(path: &str) -> Res<FsAnswer> {
     let meta = fs::symlink_metadata(path).map_err(errno)?;
-    Ok(Answer::Stat {
+    Ok(FsAnswer::Stat {
         mode: meta.mode(),
         nlink: meta.nlink(),
         size: meta.size(),
@@ -254,7 +253,7 @@ fn stat(path: &str) -> Res<Answer> {
     })
 }
 
-fn list(path: &str, with_directories: bool) -> Res<Answer> {
+fn list(path: &str, with_directories: bool) -> Res<FsAnswer> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(errno)? {
         let entry = entry.map_err(errno)?;
@@ -263,18 +262,18 @@ fn list(path: &str, with_directories: bool) -> Res<Answer> {
         }
     }
     names.sort();
-    Ok(Answer::Names(names))
+    Ok(FsAnswer::Names(names))
 }
 
-fn done(result: io::Result<()>) -> Res<Answer> {
-    result.map(|()| Answer::Done).map_err(errno)
+fn done(result: io::Result<()>) -> Res<FsAnswer> {
+    result.map(|()| FsAnswer::Done).map_err(errno)
 }
 
-fn count(result: io::Result<usize>) -> Res<Answer> {
-    result.map(|n| Answer::Count(n as u64)).map_err(errno)
+fn count(result: io::Result<usize>) -> Res<FsAnswer> {
+    result.map(|n| FsAnswer::Count(n as u64)).map_err(errno)
 }
 
-/// The errno of an I/O error; EIO for one that std made up itself.
+/// The errno of an I/O error; `EIO` for an error of the standard library itself.
 pub fn errno(error: io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO as i32))
 }

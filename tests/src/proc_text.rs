@@ -1,9 +1,9 @@
-//! What is in the texts of /proc, whoever wrote them; cut to what belongs to one run.
+//! The parts of texts of /proc, from the kernel or penfold, that belong to one run.
 
 /// Controllers that distributions leave unbound and that scenarios therefore mount themselves.
 const FREE: [&str; 3] = ["net_cls", "perf_event", "net_prio"];
 
-/// Those of them that mount data names.
+/// The [`FREE`] controllers in mount data.
 pub(crate) fn free_controllers(data: &str) -> impl Iterator<Item = String> + '_ {
     data.split(',').filter(|word| FREE.contains(word)).map(String::from)
 }

@@ -1,13 +1,13 @@
-//! Transcripts kept in the repository, for machines whose kernel cannot be asked.
+//! Transcripts in the repository, for machines whose kernel has no cgroup v1.
 
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 
-/// The kernel the recordings were made on: `major.minor` of its release, and its shape.
+/// The release of the kernel on which the recordings were made, as `major.minor`.
 pub const RECORDED_ON: &str = "6.18";
 
-/// CPUs of the machine the recordings were made on; all of them online, one memory node.
+/// The CPUs of the machine on which the recordings were made: all online, with one memory node.
 pub const RECORDED_CPUS: usize = 2;
 
 fn path(scenario: &str) -> PathBuf {
@@ -24,32 +24,32 @@ pub fn store(scenario: &str, transcript: &str) -> std::io::Result<()> {
     fs::write(path(scenario), transcript)
 }
 
-/// Is this machine like the one the recordings were made on?
+/// Whether this machine is like that of the recordings.
 pub fn recorded_here() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     release.starts_with(&format!("{RECORDED_ON}.")) && cpus == RECORDED_CPUS
 }
 
-/// One line that two transcripts do not agree on.
+/// One line in which two transcripts differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct LineDifference {
     /// Counted from 1.
     pub line: usize,
-    /// What should be there; `(end)` behind the last line.
+    /// The right line; `(end)` behind the last one.
     pub expected: String,
-    /// What is there.
+    /// The line instead.
     pub got: String,
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for LineDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}:\n  expected {}\n  got      {}", self.line, self.expected, self.got)
     }
 }
 
-/// Where two transcripts differ; empty when they agree.
-pub fn differing_lines(expected: &str, got: &str) -> Vec<Difference> {
+/// The lines in which two transcripts differ; empty if they agree.
+pub fn differing_lines(expected: &str, got: &str) -> Vec<LineDifference> {
     let (mut expected, mut got) = (expected.lines(), got.lines());
     let mut found = Vec::new();
     for line in 1.. {
@@ -58,14 +58,14 @@ pub fn differing_lines(expected: &str, got: &str) -> Vec<Difference> {
             (a, b) if a == b => {}
             (a, b) => {
                 let shown = |line: Option<&str>| line.unwrap_or("(end)").to_owned();
-                found.push(Difference { line, expected: shown(a), got: shown(b) });
+                found.push(LineDifference { line, expected: shown(a), got: shown(b) });
             }
         }
     }
     found
 }
 
-/// The first twenty of them as text.
+/// The first twenty differences as text.
 pub fn differences(expected: &str, got: &str) -> Vec<String> {
     differing_lines(expected, got).iter().take(20).map(ToString::to_string).collect()
 }

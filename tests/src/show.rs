@@ -1,10 +1,10 @@
-//! How operations and results are written down.
+//! The texts of operations and results in transcripts.
 
 use crate::ops::FsOp;
 use crate::target::Res;
 use nix::fcntl::OFlag;
 
-/// Text longer than this is shown by its beginning and its length.
+/// Longer text is shown by its beginning and its length.
 const SHOWN: usize = 160;
 
 /// Success or the name of the error.

@@ -1,16 +1,16 @@
-//! Scenarios beside one another: most of their time they wait for what the kernel does later.
+//! Plays scenarios at the same time, since most of their time they wait for later work of the kernel.
 
 use crate::scenarios::Scenario;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::thread;
 
-/// How many scenarios are played at a time.
+/// The number of scenarios that are played at a time.
 const AT_A_TIME: usize = 4;
 
-/// Calls `play` for each scenario. Those that would meet in a hierarchy are played one after the other.
+/// Calls `play` for each scenario, and returns the results in the order of the scenarios.
 ///
-/// What `play` returns comes in the order of the scenarios.
+/// Scenarios that would meet in a hierarchy are played one after the other.
 pub fn side_by_side<'a, R: Send>(
     scenarios: impl IntoIterator<Item = &'a Scenario>,
     play: impl Fn(&'a Scenario) -> R + Sync,
@@ -42,8 +42,10 @@ pub fn side_by_side<'a, R: Send>(
     done.into_inner().expect("no panic").into_values().collect()
 }
 
-/// Those that bind controllers take them from one another. In a hierarchy of the machine one may count the others'
-/// cgroups. Who mounts a hierarchy of its own meets nobody.
+/// A key that is equal for scenarios that meet.
+///
+/// Scenarios that bind controllers take them from one another. In a hierarchy of the machine a scenario may count the
+/// cgroups of others. A scenario that mounts a hierarchy of its own meets no other.
 fn meeting_place(scenario: &Scenario) -> String {
     match scenario.opens {
         _ if !scenario.binds.is_empty() => "bound".to_owned(),
@@ -59,7 +61,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn each_scenario_is_played_once_and_told_in_order() {
+    fn each_scenario_is_played_once_in_order() {
         let played = side_by_side(SCENARIOS, |scenario| scenario.name);
         assert_eq!(played, SCENARIOS.iter().map(|scenario| scenario.name).collect::<Vec<_>>());
     }

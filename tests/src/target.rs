@@ -1,9 +1,9 @@
-//! What a scenario can ask of the system under test.
+//! The operations of a scenario on the system under test.
 
-use crate::ops::{Answer, FsOp};
+use crate::ops::{FsAnswer, FsOp};
 use nix::errno::Errno;
 
-/// A result whose error is what the system call would have left in `errno`.
+/// A result whose error is the `errno` of the system call.
 pub type Res<T> = Result<T, Errno>;
 
 /// One run of a release agent.
@@ -17,10 +17,10 @@ pub struct AgentCall {
 
 /// A system with cgroup v1 behaviour.
 ///
-/// Places are named by *labels*: the path `M/g/tasks` is the file `tasks` of the group `g` of what
-/// was mounted (or opened) as `M`. A path that starts with `./` is left alone, for a member that
-/// stands in a directory. Members are named by *roles*; pids never reach a transcript.
-pub trait Target {
+/// Hierarchies are named by *labels*, with which they were mounted or opened. The path `M/g/tasks` is the file `tasks`
+/// of the group `g` in the hierarchy `M`. A path that starts with `./` is passed on as it is, for a member whose
+/// working directory is in a hierarchy. Members are named by *roles*; pids never reach a transcript.
+pub trait TestTarget {
     /// Short name for messages.
     fn name(&self) -> &'static str;
 
@@ -36,15 +36,16 @@ pub trait Target {
     /// umount(2).
     fn umount(&mut self, label: &str) -> Res<()>;
 
-    /// The options the mount table shows for `label`, without those of the VFS (`rw`, `relatime`).
+    /// The options of `label` in the mount table, without those of the VFS (`rw`, `relatime`).
     fn mount_options(&mut self, label: &str) -> Option<String>;
 
-    /// Opens a fresh, empty child group of the hierarchy that holds exactly `controller`, as
-    /// `label`; the root of that hierarchy becomes `label.root`. ENODEV where there is none.
+    /// Opens a fresh, empty child group of the hierarchy with exactly `controller` as `label`.
+    ///
+    /// The root of that hierarchy becomes `label.root`. `ENODEV` if there is none.
     fn open_controller(&mut self, label: &str, controller: &str) -> Res<()>;
 
     /// One file operation, by the member `who` or by the tester (root).
-    fn fs(&mut self, who: Option<&str>, op: &FsOp) -> Res<Answer>;
+    fn fs(&mut self, who: Option<&str>, op: &FsOp) -> Res<FsAnswer>;
 
     /// A new process with one thread that does nothing, with real, effective and saved uid.
     fn spawn(&mut self, role: &str, uids: (u32, u32, u32)) -> Res<()>;
@@ -58,10 +59,10 @@ pub trait Target {
     /// Changes real, effective and saved uid of a member.
     fn set_uids(&mut self, role: &str, uids: (u32, u32, u32)) -> Res<()>;
 
-    /// SIGKILL; the member stays a zombie. EBUSY when it is still not dead after some 100 ms.
+    /// Sends SIGKILL; the member stays a zombie. `EBUSY` if the member is not dead after some 100 ms.
     fn kill(&mut self, role: &str) -> Res<()>;
 
-    /// Reaps a zombie. ECHILD when it does not die within some 100 ms.
+    /// Reaps a zombie. `ECHILD` if the member does not die within some 100 ms.
     fn reap(&mut self, role: &str) -> Res<()>;
 
     /// The task id of a member: a thread's tid, a process's pid.
@@ -76,8 +77,9 @@ pub trait Target {
     /// The CPUs that the member may run on, ascending.
     fn affinity(&mut self, role: &str) -> Res<Vec<usize>>;
 
-    /// `/proc/PID/cgroup`: lines of the hierarchies this run has places in, without their ids, in
-    /// order; the path of an opened controller's group is shown as `(top)`.
+    /// The lines of `/proc/PID/cgroup` for the hierarchies of this run, without ids, in order.
+    ///
+    /// The path of an opened controller's group is shown as `(top)`.
     fn proc_cgroup(&mut self, role: &str) -> Res<Vec<String>>;
 
     /// `/proc/PID/cpuset`, cut likewise.
@@ -86,10 +88,10 @@ pub trait Target {
     /// The row of `/proc/cgroups`: (is it bound to a hierarchy, number of groups, enabled).
     fn proc_cgroups(&mut self, controller: &str) -> Option<(bool, u32, bool)>;
 
-    /// Path of a release agent whose calls [`Target::agent_calls`] reports.
+    /// Path of a release agent whose calls [`TestTarget::agent_calls`] reports.
     fn agent(&mut self) -> String;
 
-    /// The calls since the last look, after waiting until none can still be under way.
+    /// The calls since the last time, after a wait until no call can still be under way.
     fn agent_calls(&mut self) -> Vec<AgentCall>;
 
     /// Waits until work that a system call leaves behind is done.

@@ -1,11 +1,17 @@
 //! Random sequences on the kernel's cgroup v1 and on a second side, compared step by step.
 //!
-//! With CI=true 100,000 on penfold, otherwise fewer. `PENFOLD_DIFFERENTIAL_OPERATIONS` says how many steps (each profile),
-//! `_SEED` with which seed to begin, `_PROFILE` which profile only, `_FAILURES` how many different failures to look for,
-//! `_REPLAY` names a file of steps.
+//! There are 100,000 steps on penfold with CI=true, otherwise fewer. Variables choose others:
+//!
+//! * `PENFOLD_DIFFERENTIAL_OPERATIONS`: the number of steps of each profile
+//! * `PENFOLD_DIFFERENTIAL_LENGTH`: the number of steps of each sequence
+//! * `PENFOLD_DIFFERENTIAL_SEED`: the first seed
+//! * `PENFOLD_DIFFERENTIAL_PROFILE`: the only profile
+//! * `PENFOLD_DIFFERENTIAL_FAILURES`: the number of different failures after which to stop
+//! * `PENFOLD_DIFFERENTIAL_REPLAY`: a file of steps to play instead
 
 use penfold_tests::differential::{
-    Failure, PROFILES, Pair, Plan, Profile, campaign, kernel_pair, penfold_pair, program, replay,
+    CampaignPlan, DifferentialFailure, PROFILES, Profile, SidePair, campaign, kernel_pair, penfold_pair,
+    program, replay,
 };
 use penfold_tests::kernel::{in_use, missing, take_turn};
 use std::path::Path;
@@ -27,7 +33,7 @@ fn helper() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_differential"))
 }
 
-/// Says why a test can't run here; with CI=true that is a failure. If it can it is this process's turn.
+/// Prints why a test can't run here, which is a failure with CI=true. If it can run, waits for this process's turn.
 fn is_skipped(reason: Option<&str>) -> bool {
     let Some(reason) = reason else {
         take_turn().expect("the others end some time");
@@ -38,15 +44,16 @@ fn is_skipped(reason: Option<&str>) -> bool {
     true
 }
 
-/// Held by a test of a profile that must be alone, which the tests of this program run beside one another.
+/// Held by each test of a profile that must be alone: the tests of this program run at the same time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone(profile: Profile) -> Option<MutexGuard<'static, ()>> {
     profile.must_be_alone().then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Says that somebody else is where penfold's other side must be alone. That is no failure, also with CI=true: no
-/// machine can have that nobody else is there.
+/// Prints that another program uses a hierarchy in which penfold's other side must be alone.
+///
+/// That is no failure, also with CI=true: no machine can promise that there is no other program.
 fn is_in_use(profile: Profile) -> bool {
     let controller = profile.controller().filter(|_| profile.must_be_alone());
     let hindrance = controller.and_then(|controller| in_use(controller, "pfdiff"));
@@ -61,7 +68,7 @@ fn is_wanted(profile: Profile) -> bool {
     wanted.is_empty() || wanted == profile.name()
 }
 
-/// Operations on penfold: in CI, with those of the other profiles, 100,000.
+/// The number of operations on penfold. In CI all profiles together have 100,000.
 fn operations(profile: Profile) -> usize {
     match profile {
         _ if std::env::var("CI").map_or(true, |ci| ci != "true") => 3000,
@@ -70,8 +77,8 @@ fn operations(profile: Profile) -> usize {
     }
 }
 
-fn plan(operations: usize) -> Plan {
-    Plan {
+fn plan(operations: usize) -> CampaignPlan {
+    CampaignPlan {
         operations: setting("OPERATIONS", operations),
         length: setting("LENGTH", 250),
         seed: setting("SEED", 1),
@@ -79,17 +86,17 @@ fn plan(operations: usize) -> Plan {
     }
 }
 
-/// Says that it is over, also by a panic.
-struct Over<'a>(&'a AtomicBool);
+/// Sets the flag on drop, also by a panic.
+struct SetOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for Over<'_> {
+impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-/// Plays, prints what was done and fails if anything differed.
-fn compare(mut pair: Pair, operations: usize) {
+/// Plays a campaign, prints its counts and fails if anything differed.
+fn compare(mut pair: SidePair, operations: usize) {
     let own = pair.profile;
     let profile = own.name();
     if let Ok(path) = std::env::var("PENFOLD_DIFFERENTIAL_REPLAY") {
@@ -101,7 +108,7 @@ fn compare(mut pair: Pair, operations: usize) {
     }
     let plan = plan(operations);
     let begin = Instant::now();
-    // who comes meanwhile may be gone again at the end
+    // a program that comes meanwhile may be gone again at the end
     let (over, came) = (AtomicBool::new(false), AtomicBool::new(false));
     let tally = thread::scope(|scope| {
         scope.spawn(|| {
@@ -110,7 +117,7 @@ fn compare(mut pair: Pair, operations: usize) {
                 thread::sleep(Duration::from_millis(20));
             }
         });
-        let _over = Over(&over);
+        let _over = SetOnDrop(&over);
         campaign(&mut pair, &plan)
     });
     let tally = tally.expect("the harness works");
@@ -119,15 +126,16 @@ fn compare(mut pair: Pair, operations: usize) {
     for (kind, times) in &tally.kinds {
         println!("  {times:7} {kind}");
     }
-    let failures: Vec<String> = tally.failures.iter().map(Failure::signature).collect();
+    let failures: Vec<String> = tally.failures.iter().map(DifferentialFailure::signature).collect();
     if !failures.is_empty() && came.load(Ordering::Relaxed) {
         return println!("{profile}: somebody came meanwhile, after {} operations", tally.operations);
     }
+    assert!(tally.disturbances <= 1, "{profile}: the kernel was disturbed {} times", tally.disturbances);
     assert!(failures.is_empty(), "{profile}: told above in full:\n{}", failures.join("\n"));
     assert!(tally.operations >= plan.operations, "{profile}: only {} operations", tally.operations);
 }
 
-/// The harness itself: where there is no difference it must not see one.
+/// Tests the harness itself, which must not see a difference where there is none.
 fn kernel_is_like_itself(profile: Profile) {
     if is_wanted(profile) && !is_skipped(missing()) {
         let _alone = alone(profile);
@@ -147,7 +155,7 @@ fn penfold_is_like_the_kernel(profile: Profile) {
     }
 }
 
-/// A test for each profile, so that they run beside one another.
+/// Makes a test for each profile, so that they run at the same time.
 macro_rules! profiles {
     ($($name:ident: $profile:ident),*) => {
         mod two_hierarchies_of_the_kernel_are_alike {

@@ -1,9 +1,10 @@
-//! The differential harness notices what it should: the right side of two hierarchies of the kernel is made to lie. And
-//! it leaves nothing behind.
+//! The differential harness notices a difference, here a lie of the right side of two hierarchies of the kernel. The
+//! harness leaves nothing behind.
 
 use penfold_tests::differential::{
-    Act, Call, Failure, NOTHING, Operation, Outcome, Perturbation, Plan, Profile, campaign, kernel_pair,
-    left_by, replay,
+    Act, BaseDir, ByteString, CampaignPlan, DifferentialFailure, FileCall, NOTHING, OperationOutcome,
+    Operator, OutcomeDifference, PathAt, Perturbation, Profile, SideOperation, campaign, is_disturbance,
+    kernel_pair, left_by, replay,
 };
 use penfold_tests::kernel::{missing, take_turn};
 use std::os::unix::process::ExitStatusExt;
@@ -12,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Says why a test can't run here; with CI=true that is a failure. If it can it is this process's turn.
+/// Prints why a test can't run here, which is a failure with CI=true. If it can run, waits for this process's turn.
 fn is_skipped() -> bool {
     let Some(reason) = missing() else {
         take_turn().expect("the others end some time");
@@ -23,19 +24,20 @@ fn is_skipped() -> bool {
     true
 }
 
-/// The one failure that is found when the right side lies; it must come again when its steps are played again, and
-/// must not without the lie.
-fn find(perturbation: Perturbation) -> Option<Failure> {
+/// The one failure that is found when the right side lies.
+///
+/// The failure must come again when its steps are played again, and must not come without the lie.
+fn find(perturbation: Perturbation) -> Option<DifferentialFailure> {
     let helper = Path::new(env!("CARGO_BIN_EXE_differential"));
     let mut pair = kernel_pair(Profile::Named, helper).expect("two sides");
     assert_eq!(pair.allowed.len(), NOTHING.len());
     pair.perturbation = Some(perturbation);
-    let plan = Plan { operations: 5000, length: 250, seed: 7, failures: 1 };
+    let plan = CampaignPlan { operations: 5000, length: 250, seed: 7, failures: 1 };
     let failure = campaign(&mut pair, &plan).expect("it works").failures.pop()?;
     assert!(failure.again, "{failure}");
     let printed = failure.to_string();
     let json = printed.lines().last().expect("the steps as JSON");
-    let steps: Vec<Operation> = serde_json::from_str(json).expect("steps can be read back");
+    let steps: Vec<SideOperation> = serde_json::from_str(json).expect("steps can be read back");
     assert_eq!(steps, failure.steps);
     assert!(replay(&mut pair, steps.clone()).expect("it works").is_some(), "{failure}");
     pair.perturbation = None;
@@ -44,21 +46,24 @@ fn find(perturbation: Perturbation) -> Option<Failure> {
 }
 
 #[test]
-fn another_errno_is_noticed_and_cut_down_to_what_leads_to_it() {
+fn another_errno_is_noticed_and_cut_down() {
     if is_skipped() {
         return;
     }
     let failure = find(|operation, outcome| {
-        if let Operation::Call(_, Call::Rmdir { .. }) = operation
-            && *outcome == Outcome::Failed("EBUSY".into())
+        if let SideOperation::Call(_, FileCall::Rmdir { .. }) = operation
+            && *outcome == OperationOutcome::Failed("EBUSY".into())
         {
-            *outcome = Outcome::Failed("ENOTEMPTY".into());
+            *outcome = OperationOutcome::Failed("ENOTEMPTY".into());
         }
     });
     // a group, something in it, the attempt
     let failure = failure.expect("it is found");
     assert!(failure.steps.len() <= 6, "{failure}");
-    assert!(matches!(failure.steps.last(), Some(Operation::Call(_, Call::Rmdir { .. }))), "{failure}");
+    assert!(
+        matches!(failure.steps.last(), Some(SideOperation::Call(_, FileCall::Rmdir { .. }))),
+        "{failure}"
+    );
 }
 
 #[test]
@@ -67,9 +72,9 @@ fn one_byte_of_a_file_is_noticed() {
         return;
     }
     let failure = find(|operation, outcome| {
-        if let Operation::Call(_, Call::Read { place, .. }) = operation
+        if let SideOperation::Call(_, FileCall::Read { place, .. }) = operation
             && place.path.0.ends_with(b"clone_children")
-            && let Outcome::Bytes(pieces) = outcome
+            && let OperationOutcome::Bytes(pieces) = outcome
             && let Some(piece) = pieces.first_mut()
             && piece.0[0] == b'1'
         {
@@ -86,16 +91,18 @@ fn a_member_that_is_missing_in_a_list_is_noticed() {
         return;
     }
     let failure = find(|operation, outcome| {
-        if let (Operation::Call(_, Call::Tree), Outcome::Tree(nodes)) = (operation, outcome) {
+        if let (SideOperation::Call(_, FileCall::Tree), OperationOutcome::Tree(nodes)) = (operation, outcome)
+        {
             for node in nodes.iter_mut().filter(|node| node.path.0 != b"/tasks") {
-                if let Outcome::Names { names, .. } = &mut *node.content {
+                if let OperationOutcome::Names { names, .. } = &mut *node.content {
                     names.retain(|name| !name.contains(".t"));
                 }
             }
         }
     });
     let failure = failure.expect("it is found");
-    let threads = failure.steps.iter().filter(|s| matches!(s, Operation::Act(_, Act::Thread { .. }))).count();
+    let threads =
+        failure.steps.iter().filter(|s| matches!(s, SideOperation::Act(_, Act::Thread { .. }))).count();
     assert!(threads == 1 && failure.steps.len() <= 8, "{failure}");
 }
 
@@ -105,7 +112,8 @@ fn a_mode_and_a_count_of_links_are_noticed() {
         return;
     }
     let failure = find(|operation, outcome| {
-        if let (Operation::Call(_, Call::Stat { .. }), Outcome::Status(status)) = (operation, outcome)
+        if let (SideOperation::Call(_, FileCall::Stat { .. }), OperationOutcome::Status(status)) =
+            (operation, outcome)
             && status.nlink > 2
         {
             status.nlink -= 1;
@@ -116,7 +124,31 @@ fn a_mode_and_a_count_of_links_are_noticed() {
 }
 
 #[test]
-fn what_a_killed_run_leaves_is_cleared_up() {
+fn disturbance_is_the_kernel_alone_and_once() {
+    if is_skipped() {
+        return;
+    }
+    let helper = Path::new(env!("CARGO_BIN_EXE_differential"));
+    let mut pair = kernel_pair(Profile::Named, helper).expect("two sides");
+    let place = PathAt { at: BaseDir::Root, path: ByteString(b"nothing".to_vec()) };
+    let operation = SideOperation::Call(Operator::Root, FileCall::Rmdir { place });
+    let usual = OperationOutcome::Failed("ENOENT".into());
+    let other = OperationOutcome::Failed("EBUSY".into());
+    let steps = [operation.clone()];
+    let mut disturbed = |left: &OperationOutcome, right: &OperationOutcome| {
+        let (left, right) = (left.clone(), right.clone());
+        let difference = OutcomeDifference { operation: operation.clone(), left, right };
+        is_disturbance(&mut pair, &steps, &difference).expect("it works")
+    };
+    assert!(disturbed(&other, &usual));
+    assert!(!disturbed(&usual, &other), "the right side is the one to be judged");
+    pair.perturbation = Some(|_, outcome| *outcome = OperationOutcome::Failed("EBUSY".into()));
+    let difference = OutcomeDifference { operation, left: other, right: usual };
+    assert!(!is_disturbance(&mut pair, &steps, &difference).expect("it works"), "it comes again");
+}
+
+#[test]
+fn leftovers_of_a_killed_run_are_removed() {
     if is_skipped() {
         return;
     }
@@ -126,7 +158,7 @@ fn what_a_killed_run_leaves_is_cleared_up() {
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.signal(), Some(9), "{output:?}");
     let left = String::from_utf8_lossy(&output.stdout).into_owned();
-    // a home and a group on both sides
+    // a work directory and a group on both sides
     assert_eq!(left.matches(&format!("pfdiff{owner}x")).count(), 4, "{left}");
     let end = Instant::now() + Duration::from_secs(20);
     while !left_by(owner).is_empty() {

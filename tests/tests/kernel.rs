@@ -1,21 +1,21 @@
-//! Every scenario on the machine's own cgroup v1, against what was recorded.
+//! Every scenario on the machine's own cgroup v1, compared with its recording.
 //!
 //! `PENFOLD_RECORD=1` replaces the recordings instead.
 
 use penfold_tests::kernel::Hindrance;
-use penfold_tests::{Kernel, Run, SCENARIOS, Scenario, recording, side_by_side};
+use penfold_tests::{KernelTarget, SCENARIOS, Scenario, ScenarioRun, recording, side_by_side};
 use std::path::Path;
 
-/// The transcript of a scenario on the kernel, or why there is none.
+/// The transcript of a scenario on the kernel, or the reason why there is none.
 fn on_kernel(scenario: &Scenario, attempt: u32) -> Result<String, Hindrance> {
-    let mut kernel = Kernel::new(Path::new(env!("CARGO_BIN_EXE_member")))?.at_attempt(attempt);
+    let mut kernel = KernelTarget::new(Path::new(env!("CARGO_BIN_EXE_member")))?.at_attempt(attempt);
     kernel.can_play(scenario)?;
-    let mut run = Run::new(&mut kernel);
+    let mut run = ScenarioRun::new(&mut kernel);
     (scenario.play)(&mut run);
     Ok(run.into_transcript())
 }
 
-/// Says why a scenario is not played. A machine of CI has all that is needed, but it can't have that nobody else is there.
+/// Prints why a scenario is not played. In CI nothing may be missing, but another program may be there.
 fn skip(scenario: &Scenario, reason: &Hindrance) {
     println!("skipped: {}: {reason}", scenario.name);
     let is_ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
@@ -39,7 +39,7 @@ fn kernel_does_what_was_recorded() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-/// Plays a scenario and tells how that differs from its recording, or makes the recording.
+/// Plays a scenario and returns its differences from the recording, or makes the recording.
 fn play(scenario: &Scenario, record: bool) -> Result<Vec<String>, Hindrance> {
     let mut transcript = on_kernel(scenario, 0)?;
     if record {
@@ -57,7 +57,7 @@ fn play(scenario: &Scenario, record: bool) -> Result<Vec<String>, Hindrance> {
             break;
         }
         println!("differed, once more: {}: {}", scenario.name, differences.join("\n"));
-        // on a busy machine what the kernel does later may come later than anyone waits; and somebody may have come
+        // on a busy machine later work of the kernel may come after the longest wait, or another program may have come
         transcript = on_kernel(scenario, attempt)?;
         differences = recording::differences(&recorded, &transcript);
     }
@@ -65,7 +65,7 @@ fn play(scenario: &Scenario, record: bool) -> Result<Vec<String>, Hindrance> {
 }
 
 #[test]
-fn every_scenario_has_a_recording_and_no_recording_lacks_its_scenario() {
+fn scenarios_and_recordings_match() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded");
     let mut recordings: Vec<_> = std::fs::read_dir(directory)
         .expect("recorded/ is there")

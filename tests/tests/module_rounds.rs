@@ -1,28 +1,29 @@
-//! A module's whole life again and again, under fork load: load, mount, mkdir, run a process, rmdir, unmount, unload. Of
-//! ten thousand rounds nothing may be left: no memory, mapping, descriptor, thread or css_set.
+//! A module's whole life again and again, under fork load: load, mount, mkdir, run a process, rmdir, unmount, unload.
 //!
-//! A test program of its own, because all of that is counted for the whole process. With `CI=true` there are ten thousand
-//! rounds, otherwise as many as fit into some seconds; `PENFOLD_ROUNDS` says another number.
+//! Ten thousand rounds may leave nothing: no memory, mapping, descriptor, thread or css_set.
+//!
+//! This is a test program of its own, because all of that is counted for the whole process. With `CI=true` there are
+//! ten thousand rounds, otherwise as many as fit into some seconds. `PENFOLD_ROUNDS` chooses another number.
 #![allow(missing_docs, unreachable_pub)]
 
-#[path = "../../crates/module/tests/loaded/compile.rs"]
-mod compile;
 #[path = "modules/hosted.rs"]
 mod hosted;
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use compile::{module, program};
-use hosted::Hosted;
+use hosted::ModuleHost;
 use nix::sys::signal::Signal;
+use penfold_testkit::{CProgram, c_module, is_ci, retry};
 
 const ROUNDS: usize = 10_000;
 const WITHOUT_CI: usize = 1_000;
 /// Rounds until the allocator and the tables have the size that they keep.
 const WARM: usize = 300;
-/// Resident memory that may come, in KiB: a part for the allocator, which is not done with settling, and an eighth for
-/// each round, so that a loss of a few hundred bytes in each shows. Measured were 48 KiB, after 1,000 as after 10,000.
+/// The resident memory that may be added, in KiB.
+///
+/// One part is for the allocator, whose size still changes. Another is an eighth for each round, so that a loss of a
+/// few hundred bytes in each shows. Measured were 48 KiB, after 1,000 as after 10,000 rounds.
 fn may_come(rounds: usize) -> u64 {
     400 + rounds as u64 / 8
 }
@@ -47,16 +48,15 @@ int main(void)
 
 fn rounds() -> usize {
     let chosen = std::env::var("PENFOLD_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
-    let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-    chosen.unwrap_or(if ci { ROUNDS } else { WITHOUT_CI })
+    chosen.unwrap_or(if is_ci() { ROUNDS } else { WITHOUT_CI })
 }
 
-/// What this process has, apart from its memory.
+/// The resources of this process, apart from its memory.
 #[derive(Debug, PartialEq, Eq)]
-struct Possessions {
+struct ProcessResources {
     descriptors: usize,
     threads: usize,
-    /// Files that are mapped, and how often.
+    /// Mapped files, with the number of their mappings.
     files: BTreeMap<String, usize>,
     css_sets: usize,
 }
@@ -65,7 +65,7 @@ fn count(directory: &str) -> usize {
     std::fs::read_dir(directory).expect("procfs").count()
 }
 
-fn possessions(hosted: &Hosted) -> Possessions {
+fn process_resources(hosted: &ModuleHost) -> ProcessResources {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("procfs");
     let mut files = BTreeMap::new();
     for file in
@@ -73,7 +73,7 @@ fn possessions(hosted: &Hosted) -> Possessions {
     {
         *files.entry(file.to_owned()).or_default() += 1;
     }
-    Possessions {
+    ProcessResources {
         descriptors: count("/proc/self/fd"),
         threads: count("/proc/self/task"),
         files,
@@ -88,20 +88,23 @@ fn resident_kib() -> u64 {
 }
 
 #[test]
-fn ten_thousand_lives_of_a_module_under_fork_load_leave_nothing() {
+fn ten_thousand_lives_of_a_module_leave_nothing() {
     let macros =
         [("FORKS", ""), ("EXITS", ""), ("VETO", ""), ("MOVES", ""), ("KEEP", ""), ("BIND", ""), ("RULE", "")];
-    let (file, load, nothing) =
-        (module("witness", &macros), program(LOAD), program("int main(void) { return 0; }"));
-    let nothing = nothing.path().to_str().unwrap().to_owned();
-    let hosted = Hosted::start();
-    let raging = hosted.exec(None, &[load.path().to_str().unwrap()]);
+    let (file, load, nothing) = (
+        c_module("witness", &macros),
+        CProgram::compile_static(LOAD),
+        CProgram::compile_static("int main(void) { return 0; }"),
+    );
+    let nothing = nothing.path().to_owned();
+    let hosted = ModuleHost::start();
+    let raging = hosted.exec(None, &[load.path()]);
     let rounds = rounds().max(WARM + 1);
     let began = Instant::now();
     let mut warm = None;
     for round in 0..rounds {
         if round == WARM {
-            warm = Some((possessions(&hosted), resident_kib()));
+            warm = Some((process_resources(&hosted), resident_kib()));
         }
         hosted.load(file.path());
         let top = hosted.mount("witness");
@@ -116,11 +119,11 @@ fn ten_thousand_lives_of_a_module_under_fork_load_leave_nothing() {
     }
     let (before, memory) = warm.expect("there were more rounds than that");
     // a connection to the tracer may be under way
-    let began_waiting = Instant::now();
-    while possessions(&hosted) != before && began_waiting.elapsed().as_secs() < 10 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    assert_eq!(possessions(&hosted), before);
+    let same_as_before = retry(Duration::from_secs(10), || {
+        let now = process_resources(&hosted);
+        if now == before { Ok(()) } else { Err(now) }
+    });
+    assert_eq!(same_as_before, Ok(()), "before: {before:?}");
     let more = resident_kib().saturating_sub(memory);
     println!(
         "{rounds} rounds in {:?}; {memory} KiB after {WARM} rounds, {more} KiB more now",

@@ -1,28 +1,28 @@
 //! Every scenario on penfold, compared line by line with the kernel's own cgroup v1.
 
 use penfold_tests::kernel::Hindrance;
-use penfold_tests::recording::{self, Difference, RECORDED_CPUS};
-use penfold_tests::{Kernel, Penfold, Run, SCENARIOS, Scenario, WALKS, side_by_side};
+use penfold_tests::recording::{self, LineDifference, RECORDED_CPUS};
+use penfold_tests::{KernelTarget, PenfoldTarget, SCENARIOS, Scenario, ScenarioRun, WALKS, side_by_side};
 use std::path::Path;
 
 /// A line that may differ, and why; docs/differences.md says the same at length.
-struct Allowed {
+struct AllowedLine {
     scenario: &'static str,
-    /// How the expected line begins.
+    /// The beginning of the expected line.
     line: &'static str,
-    /// What the kernel answers and penfold does not.
+    /// The kernel's answer, from which penfold's differs.
     kernel: &'static str,
     reason: &'static str,
 }
 
-const ALLOWED: &[Allowed] = &[
-    Allowed {
+const ALLOWED: &[AllowedLine] = &[
+    AllowedLine {
         scenario: "cpuset_members",
         line: "/proc/{p}/cpuset",
         kernel: "(top)/g",
         reason: "penfold keeps no record of the cpuset that a zombie died in",
     },
-    Allowed {
+    AllowedLine {
         scenario: "pids_zombies",
         line: "read P/pids.current",
         kernel: "\"2\\n\"",
@@ -30,25 +30,29 @@ const ALLOWED: &[Allowed] = &[
     },
 ];
 
-fn on_penfold(scenario: &Scenario, play: impl FnOnce(&mut Run)) -> String {
-    let mut penfold = Penfold::new(RECORDED_CPUS);
+fn on_penfold(scenario: &Scenario, play: impl FnOnce(&mut ScenarioRun)) -> String {
+    let mut penfold = PenfoldTarget::new(RECORDED_CPUS);
     if let Err(reason) = penfold.can_play(scenario) {
         return reason;
     }
-    let mut run = Run::new(&mut penfold);
+    let mut run = ScenarioRun::new(&mut penfold);
     play(&mut run);
     run.into_transcript()
 }
 
-fn on_kernel(scenario: &Scenario, attempt: u32, play: impl FnOnce(&mut Run)) -> Result<String, Hindrance> {
-    let mut kernel = Kernel::new(Path::new(env!("CARGO_BIN_EXE_member")))?.at_attempt(attempt);
+fn on_kernel(
+    scenario: &Scenario,
+    attempt: u32,
+    play: impl FnOnce(&mut ScenarioRun),
+) -> Result<String, Hindrance> {
+    let mut kernel = KernelTarget::new(Path::new(env!("CARGO_BIN_EXE_member")))?.at_attempt(attempt);
     kernel.can_play(scenario)?;
-    let mut run = Run::new(&mut kernel);
+    let mut run = ScenarioRun::new(&mut kernel);
     play(&mut run);
     Ok(run.into_transcript())
 }
 
-fn find_allowance(scenario: &Scenario, difference: &Difference) -> Option<usize> {
+fn find_allowance(scenario: &Scenario, difference: &LineDifference) -> Option<usize> {
     ALLOWED.iter().position(|allowed| {
         allowed.scenario == scenario.name
             && difference.expected.starts_with(allowed.line)
@@ -56,7 +60,7 @@ fn find_allowance(scenario: &Scenario, difference: &Difference) -> Option<usize>
     })
 }
 
-/// The differences that nobody has given a reason for, as text; notes which allowances were needed.
+/// The differences without an allowance, as text. Sets `needed` for the allowances that were needed.
 fn unexplained(scenario: &Scenario, expected: &str, got: &str, needed: &mut [bool]) -> Option<String> {
     let mut found = Vec::new();
     for difference in recording::differing_lines(expected, got) {
@@ -90,7 +94,7 @@ fn penfold_does_what_was_recorded() {
     }
 }
 
-/// Other kernels have other files, and other machines other CPUs: only one like the recorded one is asked itself.
+/// Runs only on a kernel and a machine like those of the recordings: others have other files and other CPUs.
 #[test]
 fn penfold_does_what_this_kernel_does() {
     if !recording::recorded_here() {
@@ -115,9 +119,9 @@ fn penfold_does_what_this_kernel_does() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-/// Plays on both. A difference counts when it comes again each time: on a busy machine what the kernel does later
-/// may come later than anyone waits.
-fn compare_live(scenario: &Scenario, play: impl Fn(&mut Run)) -> Result<Option<String>, Hindrance> {
+/// Plays on both. A difference counts only if it comes each time: on a busy machine later work of the kernel may come
+/// after the longest wait.
+fn compare_live(scenario: &Scenario, play: impl Fn(&mut ScenarioRun)) -> Result<Option<String>, Hindrance> {
     let mut found = None;
     for attempt in 0..3 {
         let transcript = on_kernel(scenario, attempt, &play)?;
@@ -131,7 +135,7 @@ fn compare_live(scenario: &Scenario, play: impl Fn(&mut Run)) -> Result<Option<S
     Ok(found)
 }
 
-/// The random walks with other seeds: one, or as many as `PENFOLD_SEEDS` says, from `PENFOLD_FIRST_SEED` or 2 on.
+/// Takes the random walks with other seeds: `PENFOLD_SEEDS` or one of them, from `PENFOLD_FIRST_SEED` or 2 on.
 fn walk_elsewhere(failures: &mut Vec<String>) {
     let number = |name: &str, default| {
         std::env::var(name)

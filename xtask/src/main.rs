@@ -1,6 +1,6 @@
 //! The chores of penfold: `cargo xtask test`, `cargo xtask ci`, `cargo xtask bench`, `cargo xtask dist`,
 //! `cargo xtask fuzz`, `cargo xtask header`, `cargo xtask protocol`, `cargo xtask arrows`, `cargo xtask mutants`,
-//! `cargo xtask words`.
+//! `cargo xtask api`, `cargo xtask names`, `cargo xtask pages`, `cargo xtask sample`, `cargo xtask words`.
 
 mod ci;
 mod fuzz;
@@ -20,16 +20,20 @@ cargo xtask CHORE
           other, of those that point upward and of circles
   bench   runs the benches (see benches/README.md)
   dist    writes man pages and completions of shells into a directory, dist/share unless another is named
-  fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s unless told otherwise
+  fuzz    [--seconds N] [TARGET...]: builds the fuzz targets and runs each, for 60 s without --seconds
           --input FILE TARGET: plays one input, such as that of a finding
   header  [--check]: writes the C header of modules, crates/module/include/penfold.h; or says if it is out of date
   mutants [--shard K/N] [--package core|subsystems]: changes these crates place by place and runs their tests each time;
           needs cargo-mutants
   protocol [--check]: writes the messages of the control socket in Rust, crates/server/src/protocol, from their interface
           org.penfold.Control.varlink; or says if they are out of date
+  api     [--crate CRATE] [--revision REV] [--list]: the size of a crate's public interface, now and at a commit
+  names   [--check] [--public]: types by their names; with --check only names with more than one meaning
+  pages   [--check]: paths, symbols and commands that a page names and that do not exist
+  sample  [--seed N] [--count N]: documentation of public items taken at random
   words   [--check] [--summary] [--rule RULE] [PATH...]: sentences, words and names of tests against the style";
 
-/// The controllers outside the tree: a workspace of its own.
+/// The workspace of the controllers outside the tree.
 const MODULES: &str = "modules/Cargo.toml";
 
 fn main() -> ExitCode {
@@ -42,7 +46,9 @@ fn main() -> ExitCode {
         Some("dist") => run_package("penfold-generate", &["dist"]),
         Some(made @ ("header" | "protocol")) => generate_without_penfold(made),
         Some("arrows") => run_package("penfold-arrows", &[]),
-        Some(check @ "words") => run_package("penfold-style", &[check]),
+        Some(check @ ("api" | "names" | "pages" | "sample" | "words")) => {
+            run_package("penfold-style", &[check])
+        }
         Some("mutants") => mutants::mutants(env::args().skip(2)),
         _ => {
             eprintln!("{USAGE}");
@@ -58,7 +64,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// One step: a cargo command line, and the warnings it is to deny.
+/// Runs one step: a cargo command line with environment variables.
 fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
     let step = format!("cargo {}", arguments.join(" "));
     eprintln!("xtask: {step}");
@@ -71,15 +77,18 @@ fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String>
     }
 }
 
-/// A program that dies of the signals which are ignored under nohup, and in a script behind `&`: what is ignored here
-/// would stay ignored there, and what is tested has to die of them.
+/// A command whose program has the default action for HUP, INT and QUIT.
+///
+/// Under nohup, and in a script after `&`, these signals are ignored. Children inherit that, but tested programs have
+/// to die of the signals.
 fn with_default_signals(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("env");
     command.arg("--default-signal=HUP,INT,QUIT").arg(program);
     command
 }
 
-/// What takes longer to build than all the other chores is a program of its own: runs it with what follows the chore.
+/// Runs a package with `first` and the arguments after the chore. Chores that take long to build are packages of their
+/// own.
 fn run_package(package: &str, first: &[&str]) -> Result<(), String> {
     let rest: Vec<String> = env::args().skip(2).collect();
     let words = ["run", "--quiet", "--package", package, "--"].into_iter().chain(first.iter().copied());

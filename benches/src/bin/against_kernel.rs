@@ -1,4 +1,4 @@
-//! What `penfold serve` takes for an operation, through its file view and its socket, beside the kernel's cgroup v1.
+//! The time of an operation through the file view and the socket of `penfold serve`, beside the kernel's cgroup v1.
 
 use std::error::Error;
 use std::fs;
@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use clap::Parser;
 use penfold_benches::overhead::machine;
-use penfold_benches::served::crowd::{self, Crowd};
-use penfold_benches::served::daemon::Daemon;
-use penfold_benches::served::kernel::{self, Directory, Named};
-use penfold_benches::served::report::{Row, text};
-use penfold_benches::served::way::{Files, Socket};
+use penfold_benches::served::daemon::BenchDaemon;
+use penfold_benches::served::kernel::{self, Directory, NamedHierarchy};
+use penfold_benches::served::report::{ServedRow, text};
+use penfold_benches::served::sleeping_threads::{self, SleepingThreads};
+use penfold_benches::served::way::{FileWay, SocketWay};
 use penfold_benches::served::{interrupted, suite};
+use penfold_testkit::TempDir;
 
 /// Compares a penfold serve with the kernel's cgroup v1: directories, attaches, reads.
 ///
 /// Needs root, /dev/fuse, and the kernel's pids as cgroup v1. Works in directories of its own only.
 #[derive(Debug, Parser)]
 #[command(name = "against_kernel")]
-struct Arguments {
+struct AgainstKernelArguments {
     /// The program to measure; without, the workspace's is built.
     #[arg(long, value_name = "FILE")]
     penfold: Option<PathBuf>,
@@ -38,23 +39,14 @@ struct Arguments {
     only: String,
 }
 
-/// A directory that goes when the program ends, also by an error.
-struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().collect();
     if let [_, word, threads] = &words[..]
-        && word == crowd::ARGUMENT
+        && word == sleeping_threads::ARGUMENT
     {
-        return Ok(crowd::be(threads.parse()?)?);
+        return Ok(sleeping_threads::be(threads.parse()?)?);
     }
-    let arguments = Arguments::parse();
+    let arguments = AgainstKernelArguments::parse();
     let penfold = arguments.penfold.clone().map_or_else(machine::build_penfold, Ok)?;
     interrupted::note_signals()?;
     kernel::own_mounts().map_err(|errno| format!("needs root, for mounts of its own: {errno}"))?;
@@ -70,37 +62,39 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// One table for each place of the daemon.
-fn compare(arguments: &Arguments, penfold: &std::path::Path) -> io::Result<Vec<(&'static str, Vec<Row>)>> {
+fn compare(
+    arguments: &AgainstKernelArguments,
+    penfold: &std::path::Path,
+) -> io::Result<Vec<(&'static str, Vec<ServedRow>)>> {
     let cpus = machine::cpus()?;
     machine::use_cpus(&cpus[..1])?;
     let own = format!("penfold-bench-{}", std::process::id());
-    let scratch = Scratch(std::env::temp_dir().join(&own));
-    fs::create_dir(&scratch.0)?;
+    let scratch = TempDir::new();
 
-    let named = Named::mount(scratch.0.join("kernel"), &own)?;
+    let named = NamedHierarchy::mount(scratch.join("kernel"), &own)?;
     let in_named = Directory::make(named.root().join(&own))?;
     let in_pids = Directory::make(kernel::pids()?.join(&own))?;
-    let mut daemon = Daemon::start(penfold, &scratch.0)?;
-    let views = [scratch.0.join("named"), scratch.0.join("pids")];
+    let mut daemon = BenchDaemon::start(penfold, scratch.path())?;
+    let views = [scratch.join("named"), scratch.join("pids")];
     daemon.mount(&format!("none,name={own}"), &views[0])?;
     daemon.mount("pids", &views[1])?;
     let [view_named, view_pids] = views.map(|view| view.join(&own));
     fs::create_dir(&view_named)?;
     fs::create_dir(&view_pids)?;
 
-    let mut of_kernel = Files::in_directories(in_named.path(), in_pids.path());
-    let mut by_view = Files::in_directories(&view_named, &view_pids);
+    let mut of_kernel = FileWay::in_directories(in_named.path(), in_pids.path());
+    let mut by_view = FileWay::in_directories(&view_named, &view_pids);
     let addresses = [format!("{own}:/{own}"), format!("pids:/{own}")];
     let [at_named, at_pids] = addresses;
-    let mut by_socket = Socket::at_addresses(daemon.connect()?, at_named, at_pids);
+    let mut by_socket = SocketWay::at_addresses(daemon.connect()?, at_named, at_pids);
     let mut ways: [&mut dyn penfold_benches::served::way::Way; 3] =
         [&mut of_kernel, &mut by_view, &mut by_socket];
 
-    // dropped before what they are in
-    let moved = [Crowd::start(1)?, Crowd::start(1)?];
+    // Dropped before the cgroups that the threads are in.
+    let moved = [SleepingThreads::start(1)?, SleepingThreads::start(1)?];
     suite::prepare(&mut ways)?;
     let time = Duration::from_secs_f64(arguments.seconds);
-    let pids = moved.each_ref().map(Crowd::pid);
+    let pids = moved.each_ref().map(SleepingThreads::pid);
     let titles = ["client and daemon on one CPU", "daemon on another CPU"];
     let places: Vec<_> = titles.into_iter().zip(cpus).collect();
     let mut tables = Vec::new();
@@ -108,8 +102,8 @@ fn compare(arguments: &Arguments, penfold: &std::path::Path) -> io::Result<Vec<(
         daemon.use_cpu(cpu)?;
         tables.push((title, suite::measure(&mut ways, pids, &arguments.only, time)?));
     }
-    let crowd = Crowd::start(suite::THREADS)?;
-    suite::fill(&mut ways, &crowd)?;
+    let sleepers = SleepingThreads::start(suite::THREADS)?;
+    suite::fill(&mut ways, &sleepers)?;
     for (&(_, cpu), (_, rows)) in places.iter().zip(&mut tables) {
         daemon.use_cpu(cpu)?;
         rows.extend(suite::measure_filled(&mut ways, pids, &arguments.only, time)?);

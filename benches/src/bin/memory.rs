@@ -2,35 +2,34 @@
 //!
 //! Read from the resident set before and after, so that everything counts: padding, the allocator's own
 //! bookkeeping, tables half empty. Each line is measured in a fresh process, for an allocator that was used before
-//! answers differently.
+//! gives other figures.
 
 use std::fs;
 use std::process::{Command, ExitCode};
 
 use nix::unistd::{SysconfVar, sysconf};
 use penfold_benches::controllers::Controllers;
-use penfold_benches::world::{Shape, World};
-use penfold_core::Engine;
-use penfold_core::simulated::SimulatedHost;
+use penfold_benches::world::{BenchWorld, Shape};
+use penfold_testkit::SimWorld;
 
-/// The name of a line, how many objects it divides by, and what makes them. Setting up returns the making, so that
-/// only the latter is measured.
-struct Line {
+/// The name of a line, and a function that returns the bytes for each object. The function sets up first; only the
+/// making of the objects is measured.
+struct MemoryLine {
     name: &'static str,
     measure: fn() -> f64,
 }
 
-const LINES: [Line; 7] = [
-    Line { name: "cgroup, no controller", measure: || cgroups(Controllers::None) },
-    Line { name: "cgroup, pids", measure: || cgroups(Controllers::Pids) },
-    Line { name: "cgroup, all controllers", measure: || cgroups(Controllers::All) },
-    Line { name: "task, all in one cgroup: core", measure: || tasks(Controllers::All, false) },
-    Line { name: "task, each in its own cgroup: core", measure: || tasks(Controllers::None, true) },
-    Line {
+const LINES: [MemoryLine; 7] = [
+    MemoryLine { name: "cgroup, no controller", measure: || cgroups(Controllers::None) },
+    MemoryLine { name: "cgroup, pids", measure: || cgroups(Controllers::Pids) },
+    MemoryLine { name: "cgroup, all controllers", measure: || cgroups(Controllers::All) },
+    MemoryLine { name: "task, all in one cgroup: core", measure: || tasks(Controllers::All, false) },
+    MemoryLine { name: "task, each in its own cgroup: core", measure: || tasks(Controllers::None, true) },
+    MemoryLine {
         name: "task, each in its own cgroup, all controllers: core",
         measure: || tasks(Controllers::All, true),
     },
-    Line { name: "task, all in one cgroup: simulated host and core", measure: simulated },
+    MemoryLine { name: "task, all in one cgroup: simulated host and core", measure: simulated },
 ];
 
 /// The resident set in bytes.
@@ -49,7 +48,7 @@ fn each(count: usize, make: impl FnOnce()) -> f64 {
 }
 
 fn cgroups(controllers: Controllers) -> f64 {
-    let mut world = World::new(controllers, 1);
+    let mut world = BenchWorld::new(controllers, 1);
     let made = Shape::MANY.cgroups() + Shape::MANY.directories;
     // The list of ids is the benchmark's, not the engine's: written now, it is resident before.
     world.cgroups = vec![world.root; made];
@@ -59,7 +58,7 @@ fn cgroups(controllers: Controllers) -> f64 {
 
 fn tasks(controllers: Controllers, spread: bool) -> f64 {
     let count = Shape::MANY.cgroups();
-    let mut world = World::of(controllers, Shape::MANY, count + 1);
+    let mut world = BenchWorld::of(controllers, Shape::MANY, count + 1);
     let ends = std::mem::take(&mut world.cgroups);
     let (_, set) = world.spawn(ends[0]);
     each(count, || {
@@ -67,21 +66,21 @@ fn tasks(controllers: Controllers, spread: bool) -> f64 {
             if spread {
                 world.spawn(end);
             } else {
-                let task = world.new_task();
-                world.engine.join(&mut world.host, task, set);
+                let task = world.sim.host.new_task();
+                world.sim.engine.join(&mut world.sim.host, task, set);
             }
         }
     })
 }
 
 fn simulated() -> f64 {
-    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
-    Controllers::All.load(&mut engine, &mut host).expect("the controllers load");
-    let shell = host.spawn(&mut engine, 0);
+    let mut world = SimWorld::new();
+    Controllers::All.load(&mut world.engine, &mut world.host).expect("the controllers load");
+    let shell = world.spawn();
     let count = Shape::MANY.cgroups();
     each(count, || {
         for _ in 0..count {
-            host.fork(&mut engine, shell, false).expect("no limit is set");
+            world.fork(shell);
         }
     })
 }

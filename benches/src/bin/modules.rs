@@ -1,18 +1,19 @@
-//! What a module costs: its callbacks beside those of the same controller compiled in and beside nobody, load and unload
-//! among a million tasks, and how long a real task is stopped by a load.
+//! The cost of a module, beside the same controller compiled in and beside no controller.
+//!
+//! Measured are callbacks, load and unload among a million tasks, and how long a load stops a real task.
 
 use std::error::Error;
 use std::time::Duration;
 
 use clap::Parser;
 use penfold_benches::module::build::Built;
-use penfold_benches::module::{Interested, Times, simulated, traced};
+use penfold_benches::module::{Durations, Interested, simulated, traced};
 use penfold_benches::overhead::machine;
 
-/// Compares a module with the same controller compiled in and with nobody who is interested.
+/// Compares a module with the same controller compiled in and with no interested controller.
 #[derive(Debug, Parser)]
 #[command(name = "modules")]
-struct Arguments {
+struct ModulesArguments {
     /// Rounds of every line.
     #[arg(long, default_value_t = 15)]
     rounds: usize,
@@ -26,7 +27,7 @@ fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-fn line(label: &str, times: &Times) {
+fn line(label: &str, times: &Durations) {
     let (fastest, median, longest) =
         (micros(times.fastest()), micros(times.median()), micros(times.longest()));
     println!("{label:<46}{fastest:>12.3}{median:>12.3}{longest:>12.3}");
@@ -37,7 +38,7 @@ fn head(title: &str) {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+    let arguments = ModulesArguments::parse();
     let built = Built::new()?;
     let wanted = |part: &str| part.contains(&arguments.only);
     let cpus = machine::cpus()?;
@@ -79,13 +80,14 @@ fn forks(built: &Built, cpus: usize, rounds: usize) -> Result<(), Box<dyn Error>
         line(&format!("trace host, told to: {}", interested.name()), times);
     }
     for (interested, them) in Interested::ALL.iter().zip(&times[1..]) {
-        let ratio = |time: fn(&Times) -> Duration| time(them).as_secs_f64() / time(&times[0]).as_secs_f64();
+        let ratio =
+            |time: fn(&Durations) -> Duration| time(them).as_secs_f64() / time(&times[0]).as_secs_f64();
         let more = micros(them.fastest().saturating_sub(times[1].fastest())) / f64::from(traced::FORKS);
         println!(
             "{:<10} ratio to bare: fastest {:.2}, medians {:.2}; {more:.2} us/op more than nobody (fastest)",
             interested.name(),
-            ratio(Times::fastest),
-            ratio(Times::median)
+            ratio(Durations::fastest),
+            ratio(Durations::median)
         );
     }
     Ok(())
@@ -93,16 +95,20 @@ fn forks(built: &Built, cpus: usize, rounds: usize) -> Result<(), Box<dyn Error>
 
 fn load(built: &Built, rounds: usize) -> Result<(), Box<dyn Error>> {
     let mut world = simulated::full();
-    head(&format!("{} css_sets, {} tasks, us", world.engine.css_set_count(), simulated::SETS.cgroups() * 10));
+    head(&format!(
+        "{} css_sets, {} tasks, us",
+        world.sim.engine.css_set_count(),
+        simulated::SETS.cgroups() * 10
+    ));
     for (told, what) in [(false, "told of nothing"), (true, "told of forks and exits")] {
         for interested in [Interested::BuiltIn, Interested::Module] {
-            let coming = simulated::coming_and_going(built, &mut world, interested, told, rounds)?;
+            let times = simulated::load_and_unload(built, &mut world, interested, told, rounds)?;
             let label = |step: &str| format!("{step}, {}, {what}", interested.name());
             if interested == Interested::Module {
-                line(&label("open"), &coming.open);
+                line(&label("open"), &times.open);
             }
-            line(&label("load"), &coming.load);
-            line(&label("unload"), &coming.unload);
+            line(&label("load"), &times.load);
+            line(&label("unload"), &times.unload);
         }
     }
     println!(

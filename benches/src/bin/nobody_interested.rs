@@ -1,11 +1,13 @@
-//! What fork and exit callbacks cost when no subsystem is interested, as a ratio to the pointer copy that any
-//! fork has to do: the promise of 2006 in one number.
+//! The cost of fork and exit callbacks when no subsystem is interested, as a ratio to the pointer copy that any fork
+//! has to do.
+//!
+//! This ratio is the promise of 2006 in one number.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use penfold_benches::controllers::Controllers;
-use penfold_benches::world::{Shape, World};
+use penfold_benches::world::{BenchWorld, Shape};
 use penfold_core::host::Host as _;
 
 const ROUNDS: usize = 21;
@@ -25,19 +27,19 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn main() {
     let mut worlds = [Controllers::None, Controllers::Pids, Controllers::All].map(|controllers| {
-        let mut world = World::of(controllers, Shape::ONE, 2);
+        let mut world = BenchWorld::of(controllers, Shape::ONE, 2);
         let (parent, set) = world.spawn(world.cgroups[0]);
-        let child = world.new_task();
+        let child = world.sim.host.new_task();
         (controllers, world, parent, set, child)
     });
     let mut copies = Vec::new();
     let mut lives = [const { Vec::new() }; 3];
-    // Interleaved, so that a change of the machine's mood hits all alike.
+    // Interleaved, so that a change of the machine's speed hits all alike.
     for _ in 0..ROUNDS {
         let (_, world, _, set, child) = &mut worlds[0];
-        copies.push(time(|| black_box(&mut world.host).place(black_box(*child), black_box(*set))));
+        copies.push(time(|| black_box(&mut world.sim.host).place(black_box(*child), black_box(*set))));
         for ((_, world, parent, set, child), lives) in worlds.iter_mut().zip(&mut lives) {
-            lives.push(time(|| world.fork_and_exit(black_box(*parent), *set, *child)));
+            lives.push(time(|| world.sim.fork_and_exit(black_box(*parent), *set, *child)));
         }
     }
     let copy = median(copies);

@@ -1,19 +1,19 @@
-//! The overhead of `penfold run`, each workload as a ratio to the bare command in the same run.
+//! The overhead of `penfold run`: each workload as a ratio to the bare command in the same run.
 
 use std::error::Error;
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use penfold_benches::overhead::report::{Row, text};
+use penfold_benches::overhead::report::{OverheadRow, text};
 use penfold_benches::overhead::runner::{Bounds, measure};
 use penfold_benches::overhead::{machine, workload};
+use penfold_testkit::TempDir;
 
 /// Compares `penfold run` with the bare command: forks, execs, threads, a build, a command that does none of it.
 #[derive(Debug, Parser)]
 #[command(name = "run_overhead")]
-struct Arguments {
+struct RunOverheadArguments {
     /// The program to measure; without, the workspace's is built.
     #[arg(long, value_name = "FILE")]
     penfold: Option<PathBuf>,
@@ -35,21 +35,11 @@ struct Arguments {
     only: String,
 }
 
-/// A directory that goes when the program ends, also by an error.
-struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+    let arguments = RunOverheadArguments::parse();
     let penfold = arguments.penfold.clone().map_or_else(machine::build_penfold, Ok)?;
-    let scratch = Scratch(std::env::temp_dir().join(format!("penfold-run-overhead-{}", std::process::id())));
-    fs::create_dir(&scratch.0)?;
-    let mut workloads = workload::prepare(&scratch.0)?;
+    let scratch = TempDir::new();
+    let mut workloads = workload::prepare(scratch.path())?;
     workloads.push(workload::shortest());
     workloads.retain(|workload| workload.name.contains(&arguments.only));
 
@@ -59,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for workload in &workloads {
         for used in [&cpus[..1], &cpus[..]] {
             machine::use_cpus(used)?;
-            rows.push(Row::new(workload, used.len(), &measure(&penfold, workload, bounds)?));
+            rows.push(OverheadRow::new(workload, used.len(), &measure(&penfold, workload, bounds)?));
         }
     }
     if arguments.json {

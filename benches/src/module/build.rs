@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use penfold_testkit::TempDir;
+
 const MODULE: &str = include_str!("counter.c");
 const LATENCY: &str = include_str!("latency.c");
 const SLEEPERS: &str = include_str!("sleepers.c");
@@ -12,7 +14,7 @@ const STORM: &str = include_str!("../overhead/storm.c");
 /// Files that go when this does.
 #[derive(Debug)]
 pub struct Built {
-    directory: PathBuf,
+    directory: TempDir,
 }
 
 impl Built {
@@ -21,9 +23,7 @@ impl Built {
     /// # Errors
     /// When the compiler is missing or fails.
     pub fn new() -> io::Result<Built> {
-        let directory = std::env::temp_dir().join(format!("penfold-bench-modules-{}", std::process::id()));
-        std::fs::create_dir(&directory)?;
-        let built = Built { directory };
+        let built = Built { directory: TempDir::new() };
         let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/module/include");
         let include = format!("-I{}", header.display());
         let shared = ["-shared", "-fPIC", &include];
@@ -52,14 +52,8 @@ impl Built {
         self.directory.join(name)
     }
 
-    /// The module: `told` of forks and exits, or of nothing.
+    /// The module, with fork and exit callbacks if `told`, without callbacks if not.
     pub fn module(&self, told: bool) -> PathBuf {
         self.path(if told { "told.so" } else { "idle.so" })
-    }
-}
-
-impl Drop for Built {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

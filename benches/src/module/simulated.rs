@@ -1,16 +1,17 @@
-//! Without processes: what a callback costs core, and what a load costs among a million tasks.
+//! Without processes: the cost of a callback in core, and of a load among a million tasks.
 
 use std::path::Path;
 use std::time::Instant;
 
-use penfold_core::{Caller, Result, Tid};
+use penfold_core::Result;
 use penfold_module::loader::{Controller, LoadError};
+use penfold_testkit::SimWorld;
 
 use super::build::Built;
-use super::twin::Counter;
-use super::{Interested, Times};
+use super::twin::ForkCounter;
+use super::{Durations, Interested};
 use crate::controllers::Controllers;
-use crate::world::{Shape, World};
+use crate::world::{BenchWorld, Shape};
 
 /// css_sets and, in each, tasks while modules come and go; few in a debug build, which only checks that all runs.
 pub const SETS: Shape = if cfg!(debug_assertions) {
@@ -22,41 +23,46 @@ const IN_EACH: usize = 10;
 /// Forks and exits that are measured together.
 const COUNT: u32 = 200_000;
 
-/// Loads the counter, as one or the other.
+/// Loads the counter: the one compiled in, with callbacks if `told`, or the one of the file `module`.
 ///
 /// # Errors
 /// As [`Controller::open`].
 ///
 /// # Panics
 /// When the engine refuses it, which it has no reason to.
-pub fn load(world: &mut World, interested: Interested, told: bool, module: &Path) -> Result<(), LoadError> {
-    let World { engine, host, .. } = world;
+pub fn load(
+    world: &mut BenchWorld,
+    interested: Interested,
+    told: bool,
+    module: &Path,
+) -> Result<(), LoadError> {
+    let SimWorld { engine, host, .. } = &mut world.sim;
     let loaded = match (interested, told) {
         (Interested::Nobody, _) => return Ok(()),
-        (Interested::BuiltIn, true) => engine.load(host, Counter::<true>::default()),
-        (Interested::BuiltIn, false) => engine.load(host, Counter::<false>::default()),
+        (Interested::BuiltIn, true) => engine.load(host, ForkCounter::<true>::default()),
+        (Interested::BuiltIn, false) => engine.load(host, ForkCounter::<false>::default()),
         (Interested::Module, _) => engine.load(host, Controller::open(module)?),
     };
     loaded.expect("the slot is free");
     Ok(())
 }
 
-/// The time of one fork and exit of a child, told to each of [`Interested::ALL`], in turns.
+/// The time of one fork and exit of a child beside each of [`Interested::ALL`], in turns.
 ///
 /// # Errors
 /// As [`load`].
-pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Times; 3], LoadError> {
-    let mut times = [Times::default(), Times::default(), Times::default()];
+pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Durations; 3], LoadError> {
+    let mut times = [Durations::default(), Durations::default(), Durations::default()];
     for _ in 0..rounds {
         for (interested, times) in Interested::ALL.into_iter().zip(&mut times) {
-            let mut world = World::of(Controllers::None, Shape::ONE, 3);
+            let mut world = BenchWorld::of(Controllers::None, Shape::ONE, 3);
             load(&mut world, interested, true, &built.module(true))?;
             let (parent, set) = world.spawn(world.cgroups[0]);
-            let child = world.new_task();
-            world.fork_and_exit(parent, set, child);
+            let child = world.sim.host.new_task();
+            world.sim.fork_and_exit(parent, set, child);
             let began = Instant::now();
             for _ in 0..COUNT {
-                world.fork_and_exit(parent, set, child);
+                world.sim.fork_and_exit(parent, set, child);
             }
             times.add(began.elapsed() / COUNT);
         }
@@ -64,15 +70,15 @@ pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Times; 3], LoadErr
     Ok(times)
 }
 
-/// What coming and going took.
+/// The times of loads and unloads.
 #[derive(Debug, Default)]
-pub struct Coming {
+pub struct LoadTimes {
     /// Copying and mapping the file, its own load: the engine goes on meanwhile.
-    pub open: Times,
+    pub open: Durations,
     /// The engine's part, in which it does nothing else.
-    pub load: Times,
+    pub load: Durations,
     /// All of it, with the unmapping: the engine does nothing else.
-    pub unload: Times,
+    pub unload: Durations,
 }
 
 /// Load and unload among 100,000 css_sets with ten tasks each.
@@ -82,76 +88,73 @@ pub struct Coming {
 ///
 /// # Panics
 /// When the engine refuses, which it has no reason to.
-pub fn coming_and_going(
+pub fn load_and_unload(
     built: &Built,
-    world: &mut World,
+    world: &mut BenchWorld,
     interested: Interested,
     told: bool,
     rounds: usize,
-) -> Result<Coming, LoadError> {
-    let mut coming = Coming::default();
+) -> Result<LoadTimes, LoadError> {
+    let mut times = LoadTimes::default();
     for _ in 0..rounds {
         let began = Instant::now();
         let opened = match interested {
             Interested::Module => Some(Controller::open(&built.module(told))?),
             _ => None,
         };
-        coming.open.add(began.elapsed());
-        let World { engine, host, .. } = world;
+        times.open.add(began.elapsed());
+        let SimWorld { engine, host, .. } = &mut world.sim;
         let began = Instant::now();
         let loaded = match opened {
             Some(controller) => engine.load(host, controller),
-            None if told => engine.load(host, Counter::<true>::default()),
-            None => engine.load(host, Counter::<false>::default()),
+            None if told => engine.load(host, ForkCounter::<true>::default()),
+            None => engine.load(host, ForkCounter::<false>::default()),
         };
-        coming.load.add(began.elapsed());
+        times.load.add(began.elapsed());
         loaded.expect("the slot is free");
         let began = Instant::now();
         let unloaded = engine.unload(host, "counter");
-        coming.unload.add(began.elapsed());
+        times.unload.add(began.elapsed());
         unloaded.expect("it is not bound");
     }
-    Ok(coming)
+    Ok(times)
 }
 
 /// A world with that many css_sets and ten times as many tasks.
 ///
 /// # Panics
 /// When the engine refuses, which it has no reason to.
-pub fn full() -> World {
+pub fn full() -> BenchWorld {
     let tasks = SETS.cgroups() * IN_EACH;
-    let mut world = World::of(Controllers::None, SETS, tasks + 1);
+    let mut world = BenchWorld::of(Controllers::None, SETS, tasks + 1);
     let cgroups = world.cgroups.clone();
     for _ in 0..IN_EACH {
         for &cgroup in &cgroups {
             world.spawn(cgroup);
         }
     }
-    assert!(world.engine.css_set_count() > SETS.cgroups());
+    assert!(world.sim.engine.css_set_count() > SETS.cgroups());
     world
 }
 
-/// Was every fork and exit told? A measurement of nothing would be fast.
+/// Checks that a callback counts every fork and exit: a measurement without callbacks would be fast.
 ///
 /// # Errors
 /// As [`load`].
 ///
 /// # Panics
-/// If not.
+/// When the count is wrong.
 pub fn check(built: &Built) -> Result<(), LoadError> {
     for interested in [Interested::BuiltIn, Interested::Module] {
-        let mut world = World::of(Controllers::None, Shape::ONE, 3);
+        let mut world = BenchWorld::of(Controllers::None, Shape::ONE, 3);
         load(&mut world, interested, true, &built.module(true))?;
         let (parent, set) = world.spawn(world.cgroups[0]);
-        let child = world.new_task();
+        let child = world.sim.host.new_task();
         for _ in 0..10 {
-            world.fork_and_exit(parent, set, child);
+            world.sim.fork_and_exit(parent, set, child);
         }
-        let World { engine, host, .. } = &mut world;
-        let caller = Caller::root(Tid(0));
-        let root = engine.mount(host, &caller, "counter").expect("it is not bound").root;
-        let file = engine.find_file(root, "counter.count").expect("it has one");
-        assert_eq!(engine.read(host, &caller, root, file).expect("it can be read"), b"21\n");
+        let root = world.sim.mount("counter");
+        assert_eq!(world.sim.read(root, "counter.count"), "21\n");
     }
     Ok(())
 }

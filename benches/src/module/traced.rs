@@ -14,28 +14,28 @@ use penfold_linux::trace::{AtEnd, Command, ExecOptions, JobBuilder, TraceHost, T
 use penfold_module::loader::Controller;
 
 use super::build::Built;
-use super::twin::Counter;
-use super::{Interested, Times};
+use super::twin::ForkCounter;
+use super::{Durations, Interested};
 
-/// Whatever goes wrong is told and ends the program.
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+/// Every error ends the program with a message.
+type BenchResult<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Forks of one run.
 pub const FORKS: u32 = 2_000;
 /// Sleeping threads while the longest stop is looked for.
 pub const THREADS: usize = if cfg!(debug_assertions) { 100 } else { 10_000 };
 
-struct Host(TraceHost);
+struct BenchTraceHost(TraceHost);
 
-impl Host {
-    fn start(interested: Interested, module: &Path) -> Result<Host> {
-        let host = Host(TraceHost::start(JobBuilder::new(false))?);
+impl BenchTraceHost {
+    fn start(interested: Interested, module: &Path) -> BenchResult<BenchTraceHost> {
+        let host = BenchTraceHost(TraceHost::start(JobBuilder::new(false))?);
         match interested {
             Interested::Nobody => {}
             Interested::BuiltIn => {
                 host.0
                     .control()
-                    .with_exact(|engine, host| engine.load(host, Counter::<true>::default()))??;
+                    .with_exact(|engine, host| engine.load(host, ForkCounter::<true>::default()))??;
             }
             Interested::Module => {
                 let controller = Controller::open(module)?;
@@ -45,28 +45,28 @@ impl Host {
         Ok(host)
     }
 
-    fn exec(&self, words: &[&str]) -> Result<TracedCommand> {
+    fn exec(&self, words: &[&str]) -> BenchResult<TracedCommand> {
         Ok(self.0.exec(Command::new(words.iter().copied()), None, ExecOptions::default())?)
     }
 }
 
-impl Drop for Host {
+impl Drop for BenchTraceHost {
     fn drop(&mut self) {
         let _ = self.0.stop(AtEnd::Kill);
     }
 }
 
-/// The time of [`FORKS`] times vfork, exit and wait, of the whole command: bare, and told to each of
+/// The time of a whole command that does [`FORKS`] times vfork, exit and wait: bare, and beside each of
 /// [`Interested::ALL`], in turns.
 ///
 /// # Errors
-/// What can't be started.
-pub fn fork_loop(built: &Built, rounds: usize) -> Result<[Times; 4]> {
+/// When a command can't be started or fails, or the module can't be loaded.
+pub fn fork_loop(built: &Built, rounds: usize) -> BenchResult<[Durations; 4]> {
     let storm = built.path("storm").display().to_string();
     let count = FORKS.to_string();
     let words = [storm.as_str(), "vfork", &count];
     let hosts = [Interested::Nobody, Interested::BuiltIn, Interested::Module];
-    let mut times = [const { Times(Vec::new()) }; 4];
+    let mut times = [const { Durations(Vec::new()) }; 4];
     for _ in 0..rounds {
         let began = Instant::now();
         let status = process::Command::new(words[0]).args(&words[1..]).status()?;
@@ -76,7 +76,7 @@ pub fn fork_loop(built: &Built, rounds: usize) -> Result<[Times; 4]> {
         }
         for (interested, times) in hosts.into_iter().zip(&mut times[1..]) {
             // a module is loaded once in a program
-            let host = Host::start(interested, &built.module(true))?;
+            let host = BenchTraceHost::start(interested, &built.module(true))?;
             let began = Instant::now();
             let status = host.exec(&words)?.wait()?;
             times.add(began.elapsed());
@@ -88,29 +88,29 @@ pub fn fork_loop(built: &Built, rounds: usize) -> Result<[Times; 4]> {
     Ok(times)
 }
 
-/// What tasks noticed of a load.
+/// The effects of a load on tasks.
 #[derive(Debug, Default)]
 pub struct Stops {
     /// How long the tracer was busy with the load: no stop of a task is dealt with meanwhile.
-    pub load: Times,
+    pub load: Durations,
     /// The same of the unload.
-    pub unload: Times,
+    pub unload: Durations,
     /// The longest vfork + exit + wait in windows of [`WINDOW`] with a load and an unload in them.
-    pub with: Times,
+    pub with: Durations,
     /// The same in windows without.
-    pub without: Times,
+    pub without: Durations,
 }
 
 /// A window in which the longest fork is looked for.
 pub const WINDOW: Duration = Duration::from_millis(60);
 
-/// Loads and unloads a module that is told of forks and exits, among [`THREADS`] threads that sleep and a process that
+/// Loads and unloads a module with fork and exit callbacks, among [`THREADS`] threads that sleep and a process that
 /// forks all the time.
 ///
 /// # Errors
-/// What can't be started.
-pub fn stops(built: &Built, rounds: usize) -> Result<Stops> {
-    let host = Host::start(Interested::Nobody, Path::new(""))?;
+/// When a program can't be started, or the module can't be loaded or unloaded.
+pub fn stops(built: &Built, rounds: usize) -> BenchResult<Stops> {
+    let host = BenchTraceHost::start(Interested::Nobody, Path::new(""))?;
     let (fifo, longest) = (built.path("fifo"), built.path("longest"));
     mkfifo(&fifo, Mode::S_IRWXU)?;
     std::fs::write(&longest, [0; 8])?;

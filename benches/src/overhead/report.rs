@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::overhead::runner::{Time, Times};
+use crate::overhead::runner::{Time, WorkloadTimes};
 use crate::overhead::workload::Workload;
 
 /// One line: a workload on some CPUs.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
+pub struct OverheadRow {
     /// The workload.
     pub workload: &'static str,
     /// On how many CPUs.
@@ -39,7 +39,7 @@ pub struct Compared {
     pub fastest: f64,
     /// Ratio of the CPU times, medians.
     pub cpu: f64,
-    /// What one operation costs more in the fastest runs, in microseconds, where the workload counts operations.
+    /// The extra cost of one operation in the fastest runs, in microseconds, where the workload counts operations.
     pub per_operation_us: Option<f64>,
 }
 
@@ -73,12 +73,12 @@ fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-impl Row {
+impl OverheadRow {
     /// The line of a workload that was measured.
-    pub fn new(workload: &Workload, cpus: usize, times: &Times) -> Row {
+    pub fn new(workload: &Workload, cpus: usize, times: &WorkloadTimes) -> OverheadRow {
         let [bare, run, limited] = &times.variants;
         let walls: Vec<f64> = bare.iter().map(|time| time.wall).collect();
-        Row {
+        OverheadRow {
             workload: workload.name,
             cpus,
             rounds: bare.len(),
@@ -91,14 +91,14 @@ impl Row {
 }
 
 /// The table as text: two lines for each workload and number of CPUs.
-pub fn text(rows: &[Row]) -> String {
+pub fn text(rows: &[OverheadRow]) -> String {
     let mut text = format!(
         "{:<20}{:>4}{:>7}{:>9}  {:<8}{:>7}{:>13}{:>9}{:>7}{:>8}{:>6}\n",
         "", "CPUs", "rounds", "bare ms", "", "ratio", "quartiles", "fastest", "cpu", "+us/op", "aim"
     );
     for row in rows {
         for (variant, compared) in [("run", &row.run), ("limited", &row.limited)] {
-            let Row { workload, cpus, rounds, bare_ms, .. } = row;
+            let OverheadRow { workload, cpus, rounds, bare_ms, .. } = row;
             let _ = write!(text, "{workload:<20}{cpus:>4}{rounds:>7}{bare_ms:>9.2}  {variant:<8}");
             text.push_str(&compared_text(compared));
             let aim = row.aim.map_or_else(String::new, |aim| format!("{aim:>6.2}"));

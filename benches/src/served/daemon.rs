@@ -1,11 +1,10 @@
-//! A `penfold serve` of the benchmark's own, with its hierarchies mounted as files.
+//! A `penfold serve` for the benchmark, with its hierarchies mounted as files.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::mount::umount;
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -13,42 +12,37 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use penfold_server::address::Address;
 use penfold_server::connection::Connection;
+use penfold_testkit::retry;
 
 use crate::served::interrupted;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A daemon, which is ended in order when this is dropped.
+/// A daemon. The drop unmounts its views and ends it by SIGTERM.
 #[derive(Debug)]
-pub struct Daemon {
+pub struct BenchDaemon {
     child: Child,
     penfold: PathBuf,
     socket: PathBuf,
     mounts: Vec<PathBuf>,
 }
 
-impl Daemon {
-    /// Starts it, with its socket and its journal in that directory.
+impl BenchDaemon {
+    /// Starts the daemon, with its socket and its journal in that directory.
     ///
     /// # Errors
-    /// When it does not listen soon.
-    pub fn start(penfold: &Path, directory: &Path) -> io::Result<Daemon> {
+    /// When the daemon can't be started or does not listen within 10 s.
+    pub fn start(penfold: &Path, directory: &Path) -> io::Result<BenchDaemon> {
         let socket = directory.join("control");
         let child =
             Command::new(penfold).args(["serve", "--log", "warn", "--socket"]).arg(&socket).spawn()?;
         interrupted::daemon_is(child.id().cast_signed());
-        let daemon = Daemon { child, penfold: penfold.to_owned(), socket, mounts: Vec::new() };
-        let until = Instant::now() + PATIENCE;
-        while let Err(error) = daemon.connect() {
-            if Instant::now() > until {
-                return Err(error);
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
+        let daemon = BenchDaemon { child, penfold: penfold.to_owned(), socket, mounts: Vec::new() };
+        retry(PATIENCE, || daemon.connect())?;
         Ok(daemon)
     }
 
-    /// A connection to its control socket.
+    /// Opens a connection to its control socket.
     ///
     /// # Errors
     /// As [`Connection::connect`].
@@ -59,7 +53,7 @@ impl Daemon {
     /// Mounts a hierarchy as files.
     ///
     /// # Errors
-    /// When `penfold mount` fails; it says why.
+    /// When `penfold mount` fails, which prints the reason.
     pub fn mount(&mut self, options: &str, target: &Path) -> io::Result<()> {
         fs::create_dir(target)?;
         let mut mount = Command::new(&self.penfold);
@@ -71,7 +65,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Puts all its threads on one CPU; what they start later follows them.
+    /// Puts all its threads on one CPU, and so those that they start later.
     ///
     /// # Errors
     /// As `sched_setaffinity(2)`.
@@ -86,19 +80,18 @@ impl Daemon {
     }
 }
 
-impl Drop for Daemon {
+impl Drop for BenchDaemon {
     fn drop(&mut self) {
         for mount in self.mounts.drain(..) {
             let _ = umount(&mount);
         }
         let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
-        let until = Instant::now() + PATIENCE;
-        while matches!(self.child.try_wait(), Ok(None)) {
-            if Instant::now() > until {
-                eprintln!("penfold serve does not end on SIGTERM; killed");
-                let _ = self.child.kill();
-            }
-            thread::sleep(Duration::from_millis(10));
+        let child = &mut self.child;
+        let ended = retry(PATIENCE, || if matches!(child.try_wait(), Ok(None)) { Err(()) } else { Ok(()) });
+        if ended.is_err() {
+            eprintln!("penfold serve does not end on SIGTERM; killed");
+            let _ = child.kill();
+            let _ = child.wait();
         }
         interrupted::daemon_is(0);
     }

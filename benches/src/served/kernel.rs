@@ -4,22 +4,24 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
+use penfold_testkit::retry;
 
 /// How long a cgroup may still be busy with tasks that were killed.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A removed cgroup holds its hierarchy until the kernel has worked on it, and a hierarchy unmounted before that stays
-/// until it is mounted and unmounted once more.
+/// A removed cgroup holds its hierarchy until the kernel has worked on the cgroup. A hierarchy that is unmounted before
+/// then stays until it is mounted and unmounted once more.
 const BEFORE_UNMOUNT: Duration = Duration::from_millis(300);
 const UNMOUNTS: u32 = 10;
 
-/// Nobody else sees what this process mounts from now on, and nothing of it stays when it dies.
+/// Gives this process a mount namespace of its own. No other process sees its later mounts, and none of these mounts
+/// stays when the process dies.
 ///
 /// # Errors
-/// `EPERM` for who is not root.
+/// `EPERM` for a process that is not root.
 pub fn own_mounts() -> nix::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
@@ -30,7 +32,7 @@ pub fn own_mounts() -> nix::Result<()> {
 pub struct Directory(PathBuf);
 
 impl Directory {
-    /// Makes it.
+    /// Makes the directory `path`.
     ///
     /// # Errors
     /// As mkdir(2).
@@ -39,7 +41,7 @@ impl Directory {
         Ok(Directory(path))
     }
 
-    /// Where it is.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -47,45 +49,42 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        if let Err(error) = remove(&self.0, Instant::now() + PATIENCE) {
+        if let Err(error) = remove(&self.0) {
             eprintln!("cannot remove {}: {error}", self.0.display());
         }
     }
 }
 
 /// Removes a cgroup and those below.
-fn remove(path: &Path, until: Instant) -> io::Result<()> {
+fn remove(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            remove(&entry.path(), until)?;
+            remove(&entry.path())?;
         }
     }
-    loop {
-        match fs::remove_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < until => {
-                thread::sleep(Duration::from_millis(2));
-            }
-            done => return done,
-        }
-    }
+    let attempt = || match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Err(error),
+        done => Ok(done),
+    };
+    retry(PATIENCE, attempt).unwrap_or_else(Err)
 }
 
 /// A hierarchy without controllers, unmounted when dropped.
 #[derive(Debug)]
-pub struct Named {
+pub struct NamedHierarchy {
     target: PathBuf,
     name: String,
 }
 
-impl Named {
-    /// Mounts it at an empty directory.
+impl NamedHierarchy {
+    /// Mounts the hierarchy `name` at `target`, a new directory.
     ///
     /// # Errors
-    /// As mount(2).
-    pub fn mount(target: PathBuf, name: &str) -> io::Result<Named> {
+    /// As mkdir(2) and mount(2).
+    pub fn mount(target: PathBuf, name: &str) -> io::Result<NamedHierarchy> {
         fs::create_dir(&target)?;
-        let named = Named { target, name: name.to_owned() };
+        let named = NamedHierarchy { target, name: name.to_owned() };
         named.mount_once().map_err(|errno| at(&named.target, errno.into()))?;
         Ok(named)
     }
@@ -100,13 +99,13 @@ impl Named {
         fs::read_to_string("/proc/self/cgroup").is_ok_and(|text| text.contains(&named))
     }
 
-    /// Its root.
+    /// The root directory of the hierarchy.
     pub fn root(&self) -> &Path {
         &self.target
     }
 }
 
-impl Drop for Named {
+impl Drop for NamedHierarchy {
     fn drop(&mut self) {
         for _ in 0..UNMOUNTS {
             thread::sleep(BEFORE_UNMOUNT);

@@ -8,8 +8,8 @@ use crate::overhead::report::quantile;
 
 /// One line: an operation.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
-    /// What was done.
+pub struct ServedRow {
+    /// The name of the operation.
     pub operation: String,
     /// How often in each way.
     pub times: usize,
@@ -34,32 +34,44 @@ pub struct Figure {
     pub fastest: f64,
 }
 
-impl Row {
-    /// The line of one part of what was timed.
-    pub fn new<const PARTS: usize>(operation: &str, times: &[Vec<[f64; PARTS]>; 3], part: usize) -> Row {
+impl ServedRow {
+    /// The line of one part of an operation.
+    pub fn new<const PARTS: usize>(
+        operation: &str,
+        times: &[Vec<[f64; PARTS]>; 3],
+        part: usize,
+    ) -> ServedRow {
         let [kernel, fuse, socket] = times.each_ref().map(|times| {
             let part: Vec<f64> = times.iter().map(|parts| parts[part]).collect();
             Figure { median: quantile(&part, 0.5), fastest: quantile(&part, 0.0) }
         });
         let times = times[0].len();
-        Row { operation: operation.to_owned(), times, kernel, fuse, socket, fuse_aim: None, socket_aim: None }
+        ServedRow {
+            operation: operation.to_owned(),
+            times,
+            kernel,
+            fuse,
+            socket,
+            fuse_aim: None,
+            socket_aim: None,
+        }
     }
 
-    /// With what is aimed at.
-    pub fn aimed(self, fuse_aim: Option<f64>, socket_aim: Option<f64>) -> Row {
-        Row { fuse_aim, socket_aim, ..self }
+    /// The same line with the ratios that are aimed at.
+    pub fn aimed(self, fuse_aim: Option<f64>, socket_aim: Option<f64>) -> ServedRow {
+        ServedRow { fuse_aim, socket_aim, ..self }
     }
 }
 
-/// The table as text, with what it is called above it.
-pub fn text(title: &str, rows: &[Row]) -> String {
+/// The table as text, with its title above.
+pub fn text(title: &str, rows: &[ServedRow]) -> String {
     let mut text = format!("{title}\n{:<27}{:>6}{:>10}{:>9}", "", "times", "kernel us", "fastest");
     for way in ["FUSE us", "socket us"] {
         let _ = write!(text, "{way:>11}{:>9}{:>8}{:>8}{:>7}", "fastest", "ratio", "fastest", "aim");
     }
     text.push('\n');
     for row in rows {
-        let Row { operation, times, kernel, .. } = row;
+        let ServedRow { operation, times, kernel, .. } = row;
         let _ = write!(text, "{operation:<27}{times:>6}{:>10.1}{:>9.1}", kernel.median, kernel.fastest);
         for (figure, aim) in [(row.fuse, row.fuse_aim), (row.socket, row.socket_aim)] {
             let ratios = [figure.median / kernel.median, figure.fastest / kernel.fastest];

@@ -1,30 +1,31 @@
-//! What is measured.
+//! The operations that are measured.
 
 use std::io;
 use std::time::Duration;
 
-use crate::served::crowd::Crowd;
 use crate::served::measure::{Pace, Ways, in_turns, time};
-use crate::served::report::Row;
-use crate::served::way::Hierarchy;
+use crate::served::report::ServedRow;
+use crate::served::sleeping_threads::SleepingThreads;
+use crate::served::way::BenchHierarchy;
 
 /// Cgroups in the directory that is listed.
 pub const LISTED: usize = 1_000;
 /// Threads in the cgroup whose `tasks` is read.
 pub const THREADS: usize = 10_000;
 
-/// Makes what is looked at. The file view and the socket show the same, so the second and third way share it.
+/// Makes the cgroups for the operations. The file view and the socket show the same cgroups, so these are made once for
+/// the second and the third way.
 ///
 /// # Errors
-/// What refuses it.
+/// As [`Way::mkdir`](crate::served::way::Way::mkdir).
 pub fn prepare(ways: &mut Ways<'_>) -> io::Result<()> {
     for way in &mut ways[..2] {
         for name in ["one", "other"] {
-            way.mkdir(Hierarchy::Pids, name)?;
+            way.mkdir(BenchHierarchy::Pids, name)?;
         }
-        way.mkdir(Hierarchy::Named, "full")?;
+        way.mkdir(BenchHierarchy::Named, "full")?;
         for number in 0..LISTED {
-            way.mkdir(Hierarchy::Named, &format!("full/c{number:04}"))?;
+            way.mkdir(BenchHierarchy::Named, &format!("full/c{number:04}"))?;
         }
     }
     Ok(())
@@ -33,11 +34,11 @@ pub fn prepare(ways: &mut Ways<'_>) -> io::Result<()> {
 /// Moves the many threads in, which penfold supervises from then on.
 ///
 /// # Errors
-/// What refuses it.
-pub fn fill(ways: &mut Ways<'_>, crowd: &Crowd) -> io::Result<()> {
+/// As [`Way::mkdir`](crate::served::way::Way::mkdir) and [`Way::attach`](crate::served::way::Way::attach).
+pub fn fill(ways: &mut Ways<'_>, sleepers: &SleepingThreads) -> io::Result<()> {
     for way in &mut ways[..2] {
-        way.mkdir(Hierarchy::Pids, "crowd")?;
-        way.attach("crowd", crowd.pid(), true)?;
+        way.mkdir(BenchHierarchy::Pids, "sleepers")?;
+        way.attach("sleepers", sleepers.pid(), true)?;
     }
     Ok(())
 }
@@ -45,8 +46,13 @@ pub fn fill(ways: &mut Ways<'_>, crowd: &Crowd) -> io::Result<()> {
 /// Measures everything whose name contains `only`, for at most that time each, before [`fill`].
 ///
 /// # Errors
-/// What refuses an operation, or an answer of the wrong length: then the figure would be of something else.
-pub fn measure(ways: &mut Ways<'_>, moved: [u32; 2], only: &str, time: Duration) -> io::Result<Vec<Row>> {
+/// When an operation fails, or an answer has the wrong length: then the figure would be of something else.
+pub fn measure(
+    ways: &mut Ways<'_>,
+    moved: [u32; 2],
+    only: &str,
+    time: Duration,
+) -> io::Result<Vec<ServedRow>> {
     let hot = Pace { turns: 400, batch: 16, rest: Duration::ZERO, time };
     let cold = Pace { turns: 40, batch: 1, rest: Duration::from_millis(100), time: time * 4 };
     let long = Pace { turns: 100, batch: 2, rest: Duration::ZERO, time };
@@ -55,14 +61,14 @@ pub fn measure(ways: &mut Ways<'_>, moved: [u32; 2], only: &str, time: Duration)
     for (name, pace) in [("nothing, hot", hot), ("nothing, after 100 ms", cold)] {
         if wanted(name) {
             let times = in_turns(ways, pace, |way, _, _| Ok([self::time(|| way.ask_nothing())?]))?;
-            rows.push(Row::new(name, &times, 0));
+            rows.push(ServedRow::new(name, &times, 0));
         }
     }
     if wanted("mkdir, rmdir, no controller") {
-        rows.extend(directories(ways, hot, Hierarchy::Named, "no controller")?);
+        rows.extend(directories(ways, hot, BenchHierarchy::Named, "no controller")?);
     }
     if wanted("mkdir, rmdir, pids") {
-        rows.extend(directories(ways, hot, Hierarchy::Pids, "pids")?);
+        rows.extend(directories(ways, hot, BenchHierarchy::Pids, "pids")?);
     }
     if wanted("attach, hot") {
         rows.push(attach(ways, hot, moved, "attach, hot")?);
@@ -76,16 +82,16 @@ pub fn measure(ways: &mut Ways<'_>, moved: [u32; 2], only: &str, time: Duration)
     if wanted("list 1,000") {
         let times = in_turns(ways, long, |way, _, _| {
             let mut found = 0;
-            let taken = self::time(|| way.list(Hierarchy::Named, "full").map(|count| found = count))?;
+            let taken = self::time(|| way.list(BenchHierarchy::Named, "full").map(|count| found = count))?;
             must_be(found == LISTED, found, "cgroups listed")?;
             Ok([taken])
         })?;
-        rows.push(Row::new("list 1,000", &times, 0).aimed(Some(3.0), None));
+        rows.push(ServedRow::new("list 1,000", &times, 0).aimed(Some(3.0), None));
     }
     Ok(rows)
 }
 
-/// Measures what the many threads are for: reading who they are, and what they make others pay.
+/// Measures with the many threads: how long a read of their `tasks` takes, and an attach beside them.
 ///
 /// # Errors
 /// As [`measure`].
@@ -94,13 +100,13 @@ pub fn measure_filled(
     moved: [u32; 2],
     only: &str,
     time: Duration,
-) -> io::Result<Vec<Row>> {
+) -> io::Result<Vec<ServedRow>> {
     let pace = Pace { turns: 100, batch: 2, rest: Duration::ZERO, time };
     let wanted = |name: &str| name.contains(only);
     let mut rows = Vec::new();
     if wanted("read 10,000 tasks") {
         let length = 2 * THREADS..8 * THREADS + 1;
-        rows.push(read(ways, pace, ("crowd", "tasks"), length, "read 10,000 tasks")?);
+        rows.push(read(ways, pace, ("sleepers", "tasks"), length, "read 10,000 tasks")?);
     }
     if wanted("attach, beside 10,000") {
         rows.push(attach(ways, pace, moved, "attach, beside 10,000")?);
@@ -109,7 +115,12 @@ pub fn measure_filled(
 }
 
 /// mkdir and rmdir of the same cgroup, timed one by one.
-fn directories(ways: &mut Ways<'_>, pace: Pace, hierarchy: Hierarchy, of: &str) -> io::Result<[Row; 3]> {
+fn directories(
+    ways: &mut Ways<'_>,
+    pace: Pace,
+    hierarchy: BenchHierarchy,
+    of: &str,
+) -> io::Result<[ServedRow; 3]> {
     let times = in_turns(ways, pace, |way, _, number| {
         let name = format!("new{number}");
         let failed = |what| move |error| io::Error::other(format!("{what}, {of}: {error}"));
@@ -118,20 +129,20 @@ fn directories(ways: &mut Ways<'_>, pace: Pace, hierarchy: Hierarchy, of: &str) 
         Ok([made, removed, made + removed])
     })?;
     Ok([
-        Row::new(&format!("mkdir, {of}"), &times, 0).aimed(Some(3.0), None),
-        Row::new(&format!("rmdir, {of}"), &times, 1).aimed(Some(3.0), None),
-        Row::new(&format!("mkdir+rmdir, {of}"), &times, 2).aimed(Some(3.0), Some(1.0)),
+        ServedRow::new(&format!("mkdir, {of}"), &times, 0).aimed(Some(3.0), None),
+        ServedRow::new(&format!("rmdir, {of}"), &times, 1).aimed(Some(3.0), None),
+        ServedRow::new(&format!("mkdir+rmdir, {of}"), &times, 2).aimed(Some(3.0), Some(1.0)),
     ])
 }
 
 /// Moves a thread to and fro. The kernel's is another one than penfold's, which is traced.
-fn attach(ways: &mut Ways<'_>, pace: Pace, moved: [u32; 2], name: &str) -> io::Result<Row> {
+fn attach(ways: &mut Ways<'_>, pace: Pace, moved: [u32; 2], name: &str) -> io::Result<ServedRow> {
     let times = in_turns(ways, pace, |way, at, number| {
         // with one operation in a turn both of penfold's ways have the same number: each moves it
         let to = if (number + at / 2).is_multiple_of(2) { "one" } else { "other" };
         Ok([time(|| way.attach(to, moved[usize::from(at > 0)], false))?])
     })?;
-    Ok(Row::new(name, &times, 0))
+    Ok(ServedRow::new(name, &times, 0))
 }
 
 /// Reads a file whole.
@@ -141,14 +152,14 @@ fn read(
     (cgroup, file): (&str, &str),
     length: std::ops::Range<usize>,
     name: &str,
-) -> io::Result<Row> {
+) -> io::Result<ServedRow> {
     let times = in_turns(ways, pace, |way, _, _| {
         let mut bytes = 0;
         let taken = time(|| way.read(cgroup, file).map(|read| bytes = read))?;
         must_be(length.contains(&bytes), bytes, "bytes read")?;
         Ok([taken])
     })?;
-    Ok(Row::new(name, &times, 0))
+    Ok(ServedRow::new(name, &times, 0))
 }
 
 fn must_be(right: bool, count: usize, what: &str) -> io::Result<()> {

@@ -10,7 +10,7 @@ use penfold_server::protocol::{AttachCall, InfoCall, ListCall, Method, MkdirCall
 
 /// Which hierarchy: both are there in each way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hierarchy {
+pub enum BenchHierarchy {
     /// Without a controller.
     Named,
     /// With `pids`.
@@ -22,72 +22,72 @@ pub trait Way {
     /// Makes a cgroup.
     ///
     /// # Errors
-    /// What refuses it.
-    fn mkdir(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<()>;
+    /// As mkdir(2), or the daemon's reply.
+    fn mkdir(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<()>;
 
-    /// Removes it.
+    /// Removes a cgroup.
     ///
     /// # Errors
-    /// What refuses it.
-    fn rmdir(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<()>;
+    /// As rmdir(2), or the daemon's reply.
+    fn rmdir(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<()>;
 
     /// How many cgroups are in a cgroup.
     ///
     /// # Errors
-    /// What refuses it.
-    fn list(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<usize>;
+    /// As readdir(3), or the daemon's reply.
+    fn list(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<usize>;
 
     /// Moves a thread, or a whole process, in `pids`.
     ///
     /// # Errors
-    /// What refuses it.
+    /// As open(2) and write(2), or the daemon's reply.
     fn attach(&mut self, name: &str, task: u32, process: bool) -> io::Result<()>;
 
     /// How many bytes a control file has, in `pids`.
     ///
     /// # Errors
-    /// What refuses it.
+    /// As open(2) and read(2), or the daemon's reply.
     fn read(&mut self, name: &str, file: &str) -> io::Result<usize>;
 
-    /// Asks for what is answered without a look at any cgroup: the price of the way itself.
+    /// Makes a call that looks at no cgroup: its time is the price of the way itself.
     ///
     /// # Errors
-    /// What refuses it.
+    /// As statfs(2), or the daemon's reply.
     fn ask_nothing(&mut self) -> io::Result<()>;
 }
 
 /// Files, of the kernel's or of penfold's. Control files are opened for each use, as a shell does.
 #[derive(Debug)]
-pub struct Files {
+pub struct FileWay {
     named: PathBuf,
     pids: PathBuf,
     buffer: Vec<u8>,
 }
 
-impl Files {
+impl FileWay {
     /// In a directory of each hierarchy.
-    pub fn in_directories(named: &Path, pids: &Path) -> Files {
-        Files { named: named.to_owned(), pids: pids.to_owned(), buffer: vec![0; 64 << 10] }
+    pub fn in_directories(named: &Path, pids: &Path) -> FileWay {
+        FileWay { named: named.to_owned(), pids: pids.to_owned(), buffer: vec![0; 64 << 10] }
     }
 
-    fn path(&self, hierarchy: Hierarchy, name: &str) -> PathBuf {
+    fn path(&self, hierarchy: BenchHierarchy, name: &str) -> PathBuf {
         match hierarchy {
-            Hierarchy::Named => self.named.join(name),
-            Hierarchy::Pids => self.pids.join(name),
+            BenchHierarchy::Named => self.named.join(name),
+            BenchHierarchy::Pids => self.pids.join(name),
         }
     }
 }
 
-impl Way for Files {
-    fn mkdir(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<()> {
+impl Way for FileWay {
+    fn mkdir(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<()> {
         fs::create_dir(self.path(hierarchy, name))
     }
 
-    fn rmdir(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<()> {
+    fn rmdir(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<()> {
         fs::remove_dir(self.path(hierarchy, name))
     }
 
-    fn list(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<usize> {
+    fn list(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<usize> {
         let mut found = 0;
         for entry in fs::read_dir(self.path(hierarchy, name))? {
             found += usize::from(entry?.file_type()?.is_dir());
@@ -119,22 +119,22 @@ impl Way for Files {
 
 /// Calls on one connection to a daemon.
 #[derive(Debug)]
-pub struct Socket {
+pub struct SocketWay {
     connection: Connection,
     named: String,
     pids: String,
 }
 
-impl Socket {
+impl SocketWay {
     /// In a directory of each hierarchy, by its address.
-    pub fn at_addresses(connection: Connection, named: String, pids: String) -> Socket {
-        Socket { connection, named, pids }
+    pub fn at_addresses(connection: Connection, named: String, pids: String) -> SocketWay {
+        SocketWay { connection, named, pids }
     }
 
-    fn address(&self, hierarchy: Hierarchy, name: &str) -> String {
+    fn address(&self, hierarchy: BenchHierarchy, name: &str) -> String {
         match hierarchy {
-            Hierarchy::Named => format!("{}/{name}", self.named),
-            Hierarchy::Pids => format!("{}/{name}", self.pids),
+            BenchHierarchy::Named => format!("{}/{name}", self.named),
+            BenchHierarchy::Pids => format!("{}/{name}", self.pids),
         }
     }
 
@@ -143,18 +143,18 @@ impl Socket {
     }
 }
 
-impl Way for Socket {
-    fn mkdir(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<()> {
+impl Way for SocketWay {
+    fn mkdir(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<()> {
         let cgroup = self.address(hierarchy, name);
         self.call(&MkdirCall { cgroup, mode: None, parents: None }).map(drop)
     }
 
-    fn rmdir(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<()> {
+    fn rmdir(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<()> {
         let cgroup = self.address(hierarchy, name);
         self.call(&RmdirCall { cgroup, recursive: None }).map(drop)
     }
 
-    fn list(&mut self, hierarchy: Hierarchy, name: &str) -> io::Result<usize> {
+    fn list(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<usize> {
         let cgroup = self.address(hierarchy, name);
         let listed = self.call(&ListCall { cgroup, recursive: None, depth: Some(1) })?;
         // the first is the cgroup itself
@@ -162,7 +162,7 @@ impl Way for Socket {
     }
 
     fn attach(&mut self, name: &str, task: u32, process: bool) -> io::Result<()> {
-        let cgroup = self.address(Hierarchy::Pids, name);
+        let cgroup = self.address(BenchHierarchy::Pids, name);
         self.call(&AttachCall { cgroup, task: i64::from(task), process }).map(drop)
     }
 
@@ -171,7 +171,7 @@ impl Way for Socket {
     }
 
     fn read(&mut self, name: &str, file: &str) -> io::Result<usize> {
-        let cgroup = self.address(Hierarchy::Pids, name);
+        let cgroup = self.address(BenchHierarchy::Pids, name);
         self.call(&ReadCall { cgroup, file: file.to_owned() }).map(|reply| reply.content.len())
     }
 }

@@ -33,10 +33,10 @@ pub(crate) fn prepare(
 ) -> Result<(CgroupId, CgroupId), Failure> {
     load_all(engine, host)?;
     modules::load(engine, host, modules, settings)?;
-    let root = engine.mount(host, &engine_owner(), "all,clone_children")?.root;
+    let root = engine.session(host, &engine_owner()).mount("all,clone_children")?.root;
     let mut at = root;
     for part in name.split('/').filter(|part| !part.is_empty()) {
-        let made = engine.mkdir(host, &job_cgroup_owner(), at, part.as_bytes(), 0o777);
+        let made = engine.session(host, &job_cgroup_owner()).mkdir(at, part.as_bytes(), 0o777);
         at = made.map_err(|error| Failure::from(error).about(format!("--group {name}")))?;
     }
     Ok((at, root))

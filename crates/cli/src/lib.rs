@@ -147,7 +147,18 @@ impl Verb {
     }
 }
 
-/// Runs the program: parses the arguments of this process, performs the verb and returns the exit status.
+/// Runs the program `penfold` with the arguments of this process, and returns the exit status of the process.
+///
+/// The arguments name the *verb* to perform, such as `run` or `mkdir`. A program name of libcgroup's, such as `cgexec`,
+/// stands for that verb. Messages go to standard error.
+///
+/// The exit status is
+/// * 0 for success, or the status of the command that the verb ran, or 128+N if signal N killed the command;
+/// * 1 for an operation that was refused or failed;
+/// * 125 for wrong arguments, or if penfold failed before the command ran;
+/// * 126 for a command that can't be executed, 127 for a command that was not found.
+///
+/// Called as a helper of mount(8), such as `mount.cgroup`, the program mounts, with the exit status of mount(8).
 pub fn main() -> ExitCode {
     if let Some(filesystem) = mount_helper::called_as() {
         return mount_helper::main(filesystem);
@@ -163,7 +174,9 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// The arguments of the program, from which manual pages and completions are made.
+/// Returns the command line of the program as data: every verb and option with its help. Parses nothing.
+///
+/// `cargo xtask dist` makes the manual pages and the completions of shells from this data.
 pub fn command() -> clap::Command {
     PenfoldArguments::command()
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 use penfold_core::{Engine, host::Host};
-use penfold_module::loader::{Controller, Info, ModuleFile, search};
+use penfold_module::loader::{Controller, ModuleDescription, ModuleFile, search};
 use penfold_server::escape::escape;
 
 use crate::failure::Failure;
@@ -73,9 +73,9 @@ impl fmt::Display for ModuleOperand {
 }
 
 /// Reads a module that this user may load, since no other user can change its file. Returns its description too.
-pub(crate) fn trusted(path: &Path) -> Result<(ModuleFile, Info), Failure> {
+pub(crate) fn trusted(path: &Path) -> Result<(ModuleFile, ModuleDescription), Failure> {
     let file = ModuleFile::read_trusted(path, geteuid().as_raw())?;
-    let info = file.info()?;
+    let info = file.description()?;
     Ok((file, info))
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use penfold_linux::fuse_mount::{FuseMount, SOURCE, Unmounting, subtype, unmount};
+use penfold_linux::proc::{MountEntry, mounts};
 use penfold_server::protocol::{
     HierarchiesCall, HierarchyInfo, MountCall, RemountCall, SubsystemsCall, ViewCall,
 };
@@ -169,16 +170,11 @@ fn found_by_subtype(hierarchies: &[HierarchyInfo], shown: &str) -> Option<String
 /// The subtype of the FUSE mount at a path; of the newest, if there are several.
 fn mounted_at(target: &Path) -> Option<String> {
     let target = target.canonicalize().ok()?;
-    // a mount of another user may have a name that is not UTF-8
-    let mounts = std::fs::read("/proc/self/mounts").ok()?;
-    let mounts = String::from_utf8_lossy(&mounts);
-    let subtype = |line: &str| {
-        let mut fields = line.split(' ');
-        let place = penfold_server::escape::unescape(fields.nth(1)?).into_owned();
-        let kind = fields.next()?.strip_prefix("fuse.")?;
-        (place == target.as_os_str().as_encoded_bytes()).then(|| kind.to_owned())
+    let subtype = |mount: &MountEntry| {
+        let subtype = mount.fuse_subtype()?;
+        (mount.mount_point() == target).then(|| subtype.to_owned())
     };
-    mounts.lines().rev().find_map(subtype)
+    mounts().ok()?.iter().rev().find_map(subtype)
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
-use penfold_core::ErrorKind;
-use penfold_linux::process::Process;
+use penfold_core::{ErrorKind, Tid};
+use penfold_linux::proc::TaskStatus;
 use penfold_linux::terminal::{set_window_size, window_size};
 use penfold_server::connection::Replies;
 use penfold_server::escape::escape;
@@ -60,7 +60,7 @@ impl<'a> RelayedCommand<'a> {
 
     fn call(&self) -> ExecCall {
         let text = |bytes: &std::ffi::OsStr| escape(bytes.as_bytes());
-        let own = Process::read(std::process::id().cast_signed());
+        let own = TaskStatus::read(Tid(std::process::id().cast_signed()));
         ExecCall {
             cgroups: self.cgroups.clone(),
             command: self.command.iter().map(|word| text(word)).collect(),

@@ -261,7 +261,7 @@ fn number_in(ended: &mut FinishedJob, cgroup: CgroupId, file: &str) -> Option<u6
     let (engine, host) = ended.parts();
     let mut upwards = std::iter::successors(Some(cgroup), |&at| engine.tree().get(at)?.parent());
     let (at, file) = upwards.find_map(|at| Some((at, engine.find_file(at, file)?)))?;
-    let content = engine.read(host, &engine_owner(), at, file).ok()?;
+    let content = engine.session(host, &engine_owner()).read(at, file).ok()?;
     std::str::from_utf8(&content).ok()?.trim().parse().ok()
 }
 
@@ -272,7 +272,7 @@ fn files(cgroup: CgroupId, ended: &mut FinishedJob) -> BTreeMap<String, String> 
     let readable = entries.into_iter().filter(|file| file.owner.mode & 0o444 != 0 && file.name.contains('.'));
     readable
         .filter_map(|file| {
-            let content = engine.read(host, &engine_owner(), cgroup, file.id).ok()?;
+            let content = engine.session(host, &engine_owner()).read(cgroup, file.id).ok()?;
             Some((file.name, String::from_utf8_lossy(&content).trim_end_matches('\n').to_owned()))
         })
         .collect()

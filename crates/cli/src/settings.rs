@@ -49,7 +49,7 @@ pub(crate) fn apply(
     let Some((cgroup, file)) = found else { return Err(unknown(engine, cgroups, setting)) };
     // The newline makes a write of an empty value too, as `echo VALUE > FILE` does.
     let line = format!("{}\n", setting.value);
-    let written = engine.write(host, caller, cgroup, file, line.as_bytes());
+    let written = engine.session(host, caller).write(cgroup, file, line.as_bytes());
     written.map_err(|error| Failure::from(error).about(format!("-s {setting}")))
 }
 

@@ -1,11 +1,11 @@
-//! CPU time: what the kernel says of the same tree, within 1 % or 10 ms.
+//! CPU time: equal to the kernel's for the same tree, within 1 % or 10 ms.
 
 mod common;
 
-use common::{Finished, KernelGroup, Program, compile, penfold, users};
+use common::{CompiledProgram, FinishedRun, KernelGroup, compile, penfold, users};
 
-/// Runs a load, waits for everything that it leaves, and prints what the kernel accounts for itself and all of
-/// that: user and system time in microseconds.
+/// A program that runs a load and waits for all processes that the load leaves. It prints the kernel's accounts of
+/// itself and of these processes: user and system time in microseconds.
 const HARNESS: &str = r#"
     static void load(int argc, char **argv);
     int main(int argc, char **argv) {
@@ -75,11 +75,11 @@ const SYSTEM: &str = r#"
         while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < 600);
     }"#;
 
-fn program(load: &str) -> Program {
+fn program(load: &str) -> CompiledProgram {
     compile(&[HARNESS, load].concat())
 }
 
-/// 1 % or 10 ms.
+/// Asserts that two times are equal within 1 % or 10 ms.
 #[track_caller]
 fn near(what: &str, ours: f64, kernels: f64) {
     let tolerance = (kernels * 0.01).max(0.01);
@@ -87,14 +87,14 @@ fn near(what: &str, ours: f64, kernels: f64) {
     assert!((ours - kernels).abs() <= tolerance, "{what}: {ours:.6} s here, {kernels:.6} s by the kernel");
 }
 
-/// What the tree printed of itself: user and system time in seconds.
-fn rusage(ended: &Finished) -> (f64, f64) {
+/// The times that the tree printed of itself: user and system time in seconds.
+fn rusage(ended: &FinishedRun) -> (f64, f64) {
     let mut numbers = ended.stdout.split_whitespace().map(|word| word.parse::<f64>().unwrap() / 1e6);
     (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
-/// The report agrees with its own files.
-fn consistent(ended: &Finished) {
+/// Asserts that the report agrees with the control files in it.
+fn consistent(ended: &FinishedRun) {
     let number = |name: &str| ended.file(name).parse::<u64>().unwrap();
     let usage = number("cpuacct.usage");
     assert_eq!(number("cpuacct.usage_user") + number("cpuacct.usage_sys"), usage);
@@ -179,7 +179,7 @@ fn cpu_time_equals_the_kernels_cpuacct() {
 }
 
 #[test]
-fn cpu_time_that_nobody_waited_for_is_counted() {
+fn cpu_time_of_unreaped_children_is_counted() {
     needs!("cc");
     let program = compile(
         r"

@@ -1,11 +1,11 @@
-//! What it is for: a parallel build, capped, pinned and accounted, without privilege.
+//! A parallel build, penfold's main use: capped, pinned and accounted, without privilege.
 
 mod common;
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use common::{Finished, Run, User, penfold, skipped};
+use common::{FinishedRun, TestRun, TestUser, penfold, skipped};
 
 const FILES: usize = 40;
 
@@ -28,13 +28,14 @@ fn generate(directory: &Path) {
 }
 
 #[test]
-fn make_with_eight_jobs_is_capped_pinned_and_accounted_without_privilege() {
+fn parallel_build_is_capped_pinned_and_accounted() {
     needs!("make", "cc", "setpriv");
     if !common::is_root() {
         return skipped("only root can become another user");
     }
     let script = "cd $OUT && make -s -j8 && ./program && echo built";
-    let run = penfold(&["pids.max=40", "cpuset.cpus=0"], &["sh", "-c", script]).user(User::Nobody).limit(120);
+    let run =
+        penfold(&["pids.max=40", "cpuset.cpus=0"], &["sh", "-c", script]).user(TestUser::Nobody).limit(120);
     let scratch = run.scratch();
     generate(&scratch);
     let ended = run.env("OUT", &scratch).run().succeeded();
@@ -47,7 +48,7 @@ fn make_with_eight_jobs_is_capped_pinned_and_accounted_without_privilege() {
     let (user, system) = ended.times();
     assert!(user > 0.3 && system > 0.05, "{user} s user, {system} s system");
     assert!(ended.stderr.contains(&format!("{user:.2} s user, {system:.2} s system")), "{}", ended.stderr);
-    // on one CPU no more time can pass than on the clock
+    // on one CPU there is no more CPU time than wall time
     assert!(user + system <= ended.json()["wall_seconds"].as_f64().unwrap() * 1.02);
     let percpu = ended.file("cpuacct.usage_percpu");
     assert!(percpu.split_whitespace().skip(1).all(|time| time == "0"), "{percpu}");
@@ -57,25 +58,25 @@ fn make_with_eight_jobs_is_capped_pinned_and_accounted_without_privilege() {
 const MAKEFILE: &str = "all: 1 2 3 4 5 6 7 8\n1 2 3 4 5 6 7 8:\n\t@sleep 1\n";
 
 #[test]
-fn make_that_hits_the_limit_fails_exactly_as_make_does_at_eagain() {
+fn make_at_the_limit_fails_as_at_the_kernels_limit() {
     needs!("make", "prlimit", "setpriv");
     if !common::is_root() {
         return skipped("only root can become a user that has no other process");
     }
-    let told = |ended: &Finished| {
+    let told = |ended: &FinishedRun| {
         let lines = ended.stderr.lines().filter(|line| line.starts_with("make"));
         let mut lines: Vec<String> = lines.map(str::to_owned).collect();
         lines.sort();
         (ended.code(), lines)
     };
-    let makefile = |run: &Run| {
+    let makefile = |run: &TestRun| {
         std::fs::write(run.scratch().join("Makefile"), MAKEFILE).expect("write the makefile");
         run.scratch()
     };
-    // the kernel's own limit, for a user of its own, whom nobody else's test is: make and three children
+    // the kernel's own limit, for a user that no other test has: make and three children
     let own = 1_000_000 + std::process::id();
     let words = format!("setpriv --reuid={own} --regid={own} --clear-groups prlimit --nproc=4 make -j8 -C");
-    let run = Run::new(words.split(' '));
+    let run = TestRun::new(words.split(' '));
     let directory = makefile(&run);
     let bare = told(&run.word(directory).run());
     assert!(
@@ -83,7 +84,7 @@ fn make_that_hits_the_limit_fails_exactly_as_make_does_at_eagain() {
         "{bare:?}"
     );
 
-    let run = penfold(&["pids.max=4"], &["make", "-j8", "-C"]).user(User::Nobody);
+    let run = penfold(&["pids.max=4"], &["make", "-j8", "-C"]).user(TestUser::Nobody);
     let directory = makefile(&run);
     let ended = run.word(directory).run().clean();
     let without_directory = |(code, lines): (i32, Vec<String>)| {

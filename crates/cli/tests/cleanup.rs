@@ -1,10 +1,10 @@
-//! Nothing is left: after the command's end, and after penfold's own.
+//! Nothing is left after the command's end, and after penfold's own.
 
 mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Running, User, eventually, penfold, plain, users};
+use common::{LiveRun, TestUser, eventually, penfold, plain, users};
 use nix::sys::signal::Signal;
 
 /// A tree with daemons, processes that ignore signals, stopped ones and a busy fork chain.
@@ -15,7 +15,7 @@ const TREE: &str = "
     (while :; do (sleep 0.01) ; done) &
     sleep 0.2; echo ready";
 
-fn tree(user: User) -> Running {
+fn tree(user: TestUser) -> LiveRun {
     let script = format!("{TREE} > $OUT/ready; sleep 1000");
     let run = penfold(&["pids.max=100"], &["sh", "-c", &script]).user(user);
     let scratch = run.scratch();
@@ -44,7 +44,7 @@ fn sigkill_of_penfold_kills_the_whole_tree_at_once() {
 }
 
 #[test]
-fn everything_left_behind_is_killed_also_daemons_and_what_ignores_sigterm() {
+fn leftover_daemons_and_sigterm_ignorers_are_killed() {
     needs!("setsid", "setpriv");
     for user in users() {
         let ended = penfold(&[], &["sh", "-c", TREE]).user(user).limit(10).run().succeeded();
@@ -59,8 +59,8 @@ fn sigkill_of_penfold_leaves_no_mount() {
     if !common::is_root() {
         return common::skipped("a mount namespace needs root");
     }
-    // In a mount namespace of its own, where nobody else mounts. What others had mounted goes from here too when they
-    // remove the directory that it is on, and its options are theirs to change.
+    // In a mount namespace of its own, where no other process mounts. Mounts that were there before may change even
+    // here: their owners can remove the directories under them, and change their options.
     let script = r#"
         mounts() { cut -d ' ' -f 1-5 /proc/self/mountinfo; }
         before=$(mounts)
@@ -85,7 +85,7 @@ fn nothing_is_left_in_the_temporary_directory() {
 }
 
 #[test]
-fn a_command_that_kills_its_own_group_or_session_ends_the_run() {
+fn run_ends_when_its_command_kills_its_own_group() {
     let ended =
         penfold(&[], &["setsid", "-w", "sh", "-c", "sleep 1000 & kill -KILL 0"]).limit(10).run().clean();
     assert_eq!(ended.code(), 128 + libc::SIGKILL);

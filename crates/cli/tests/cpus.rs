@@ -1,10 +1,10 @@
-//! `cpuset.cpus`: every thread stays on its CPUs, whatever it asks for, as under the kernel's cpuset.
+//! `cpuset.cpus`: every thread stays on its CPUs, whatever affinity it sets, as under the kernel's cpuset.
 
 mod common;
 
 use common::{PYTHON, compile, penfold, users};
 
-/// Whether pinning to CPU 0 would show.
+/// Whether this machine has two CPUs, so that pinning to CPU 0 would show.
 fn two_cpus() -> bool {
     let allowed = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).expect("affinity");
     let there = |cpu| allowed.is_set(cpu).unwrap_or(false);
@@ -15,7 +15,7 @@ fn two_cpus() -> bool {
 }
 
 #[test]
-fn every_thread_stays_on_the_cpus_of_the_cpuset_also_after_sched_setaffinity() {
+fn every_thread_stays_on_the_cpus_of_the_cpuset() {
     needs!("cc", "setpriv");
     if !two_cpus() {
         return;
@@ -108,7 +108,7 @@ print(subprocess.check_output(['taskset', '-c', '0-1', 'nproc'], text=True), end
 }
 
 #[test]
-fn cpus_that_are_not_there_are_refused_before_the_command_runs() {
+fn missing_cpus_are_refused_before_the_command_runs() {
     let run = penfold(&["cpuset.cpus=1000"], &["sh", "-c", "echo ran"]);
     let ended = run.run();
     assert_eq!((ended.code(), ended.stdout.as_str()), (125, ""));

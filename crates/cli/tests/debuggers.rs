@@ -1,16 +1,16 @@
-//! Programs that trace, inside and around penfold: a clear word and an exit status, never a hang.
+//! Programs that trace, inside and around penfold: a clear message and an exit status, never a hang.
 
 mod common;
 
-use common::{Finished, PENFOLD, Run, compile_with, penfold, plain, users};
+use common::{FinishedRun, PENFOLD, TestRun, compile_with, penfold, plain, users};
 
-/// Every run here is to end well within this.
+/// The limit of every run here, which must end well before.
 const SECONDS: u64 = 30;
 
 const INSIDE: &str = "asked to trace a process and was refused (EPERM): debuggers, strace and LeakSanitizer don't work inside a traced job";
 
 #[track_caller]
-fn says(ended: &Finished, words: &str) {
+fn says(ended: &FinishedRun, words: &str) {
     assert!(ended.stderr.contains(words), "{words:?} in {}", ended.stderr);
 }
 
@@ -62,7 +62,7 @@ fn leak_sanitizer_inside_is_refused_clearly() {
 }
 
 #[test]
-fn penfold_inside_penfold_without_the_way_to_its_engine_is_refused_clearly() {
+fn nested_run_without_penfold_job_is_refused_clearly() {
     needs!("setpriv", "env");
     for user in users() {
         let inner =
@@ -75,7 +75,7 @@ fn penfold_inside_penfold_without_the_way_to_its_engine_is_refused_clearly() {
 }
 
 #[test]
-fn penfold_inside_penfold_works_also_in_another_pid_namespace() {
+fn nested_run_works_in_another_pid_namespace() {
     needs!("unshare");
     if !common::is_root() {
         return common::skipped("a pid namespace needs root");
@@ -104,8 +104,8 @@ fn penfold_under_strace_that_does_not_follow_works() {
     assert_eq!(run.limit(SECONDS).run().clean().code(), 3);
 }
 
-/// gdb alone takes seconds to read what a debug build has for it.
-fn under_gdb(settings: &[&str]) -> Finished {
+/// Runs penfold under gdb, which takes seconds alone to read the symbols of a debug build.
+fn under_gdb(settings: &[&str]) -> FinishedRun {
     let words = ["gdb", "-nx", "-batch"].iter().chain(settings).chain(&["-ex", "run", "--args"]);
     plain(&["run", "--", "sh", "-c", "echo ran; exit 3"]).under(words.copied()).limit(60).run().clean()
 }
@@ -113,24 +113,24 @@ fn under_gdb(settings: &[&str]) -> Finished {
 #[test]
 fn penfold_under_gdb_works_or_is_refused_clearly() {
     needs!("gdb");
-    // gdb lets go of children, so the command can be traced
+    // gdb detaches from children, so the command can be traced
     let ended = under_gdb(&[]);
     assert!(ended.stdout.contains("ran\n") && ended.stdout.contains("exited with code 03"), "{ended:#?}");
-    // it keeps them
+    // gdb stays attached to children
     let ended = under_gdb(&["-ex", "set detach-on-fork off"]);
     assert!(!ended.stdout.contains("ran\n") && ended.stdout.contains("exited with code 0175"), "{ended:#?}");
     says(&ended, "penfold: sh: traced by gdb (pid ");
-    // it follows the child and lets go of penfold
+    // gdb follows the child and detaches from penfold
     let ended = under_gdb(&["-ex", "set follow-fork-mode child"]);
     assert!(!ended.stdout.contains("ran\n"), "{ended:#?}");
     says(&ended, "penfold: sh: traced by gdb (pid ");
 }
 
 #[test]
-fn a_running_job_cannot_be_debugged_from_outside() {
+fn running_job_can_not_be_debugged_from_outside() {
     needs!("strace");
     let job = plain(&["run", "-q", "--", "sleep", "5"]).start();
-    // not before it is seized, which it is when it has executed its program
+    // a process that has executed its program is seized
     let mut target = None;
     let is_sleep =
         |pid: &_| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n");
@@ -139,7 +139,7 @@ fn a_running_job_cannot_be_debugged_from_outside() {
         target.is_some()
     });
     let target = target.expect("it runs").to_string();
-    let ended = Run::new(["strace", "-p", &target]).limit(SECONDS).run();
+    let ended = TestRun::new(["strace", "-p", &target]).limit(SECONDS).run();
     assert_ne!(ended.code(), 0);
     assert!(ended.stderr.contains("Operation not permitted"), "{}", ended.stderr);
 }

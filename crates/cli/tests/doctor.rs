@@ -1,8 +1,8 @@
-//! `penfold doctor`: a yes was tried, and a no says why and what would help.
+//! `penfold doctor`: a yes was tried, and a no has its reason and a remedy.
 
 mod common;
 
-use common::{Finished, PENFOLD, User, is_root, penfold, plain, skipped};
+use common::{FinishedRun, PENFOLD, TestUser, is_root, penfold, plain, skipped};
 
 const TRACE: [&str; 7] = [
     "membership at fork",
@@ -14,9 +14,9 @@ const TRACE: [&str; 7] = [
     "classes on sockets",
 ];
 
-/// Mark and reason of a capability of the trace host.
+/// The mark and the reason of a capability of the trace host.
 #[track_caller]
-fn trace<'a>(ended: &'a Finished, what: &str) -> (&'a str, &'a str) {
+fn trace<'a>(ended: &'a FinishedRun, what: &str) -> (&'a str, &'a str) {
     let lines: Vec<_> = ended.stdout.lines().filter_map(|line| line.strip_prefix("trace  ")).collect();
     let of_it: Vec<_> = lines.iter().filter(|line| line[4..].starts_with(what)).collect();
     let [line] = of_it[..] else { panic!("one line of {what}: {ended:#?}") };
@@ -24,7 +24,7 @@ fn trace<'a>(ended: &'a Finished, what: &str) -> (&'a str, &'a str) {
 }
 
 #[test]
-fn doctor_has_one_line_for_every_capability_and_a_reason_in_each() {
+fn doctor_gives_a_reason_for_every_capability() {
     let ended = plain(&["doctor"]).run().succeeded();
     for what in TRACE {
         let (mark, how) = trace(&ended, what);
@@ -36,7 +36,7 @@ fn doctor_has_one_line_for_every_capability_and_a_reason_in_each() {
 }
 
 #[test]
-fn doctor_denies_everything_that_needs_ptrace_where_another_traces() {
+fn doctor_denies_ptrace_capabilities_under_a_tracer() {
     needs!("strace");
     let inside = penfold(&[], &[PENFOLD, "doctor"]).run().clean();
     let under = plain(&["doctor"]).under(["strace", "-f", "-o", "/dev/null"]).run().clean();
@@ -59,7 +59,7 @@ fn doctor_says_what_classes_on_sockets_would_need() {
     }
     let ended = plain(&["doctor"]).run().succeeded();
     assert_eq!(trace(&ended, "classes on sockets").0, "yes");
-    let nobody = plain(&["doctor"]).user(User::Nobody).run().succeeded();
+    let nobody = plain(&["doctor"]).user(TestUser::Nobody).run().succeeded();
     // all capabilities, but not over this network
     let container = plain(&["doctor"]).under(["unshare", "--user", "--map-root-user"]).run().succeeded();
     for ended in [nobody, container] {

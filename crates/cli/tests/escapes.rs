@@ -1,9 +1,9 @@
-//! Membership is exact: whichever way a task is made, it is counted, refused at the limit, and dead after the run.
+//! Membership is exact: a task is counted, refused at the limit and dead after the run, in whichever way it is made.
 #![cfg(target_arch = "x86_64")] // the C program makes system calls of its own
 
 mod common;
 
-use common::{CLONE, Finished, Program, User, compile, penfold, plain, users};
+use common::{CLONE, CompiledProgram, FinishedRun, TestUser, compile, penfold, plain, users};
 
 /// `attempt(way)` makes a child; the parent gets its id or -errno. In the child `child()` runs, but for the i386
 /// vfork, whose child can't return on the shared stack.
@@ -115,17 +115,17 @@ const ALL: [&str; 10] = [
     "i386-clone-untraced",
 ];
 
-fn program() -> Program {
+fn program() -> CompiledProgram {
     compile(&[CLONE, WAYS, MAIN].concat())
 }
 
-/// What the call answers without penfold.
-fn ask_bare(program: &Program, way: &str) -> i64 {
-    common::Run::new([program.path(), "ask", way]).run().stdout.trim().parse().unwrap_or(-1)
+/// The result of the call without penfold.
+fn ask_bare(program: &CompiledProgram, way: &str) -> i64 {
+    common::TestRun::new([program.path(), "ask", way]).run().stdout.trim().parse().unwrap_or(-1)
 }
 
 /// The ways that this kernel has: it may have been built without 32-bit calls.
-fn ways(program: &Program) -> Vec<&'static str> {
+fn ways(program: &CompiledProgram) -> Vec<&'static str> {
     let there = |way: &str| ask_bare(program, way) > 0;
     let mut ways: Vec<&str> = ALL.into_iter().filter(|way| !way.starts_with("i386") || there(way)).collect();
     if ways.len() < ALL.len() {
@@ -137,7 +137,7 @@ fn ways(program: &Program) -> Vec<&'static str> {
     ways
 }
 
-fn run(program: &Program, settings: &[&str], arguments: &[&str], user: User) -> Finished {
+fn run(program: &CompiledProgram, settings: &[&str], arguments: &[&str], user: TestUser) -> FinishedRun {
     let words = [&[program.path()], arguments].concat();
     let ended = penfold(settings, &words).user(user).run();
     assert!(ended.status.success(), "{arguments:?}: {ended:#?}");
@@ -193,9 +193,9 @@ fn x32_calls_are_judged_or_absent() {
     needs!("cc");
     let program = program();
     if ask_bare(&program, "x32-fork") > 0 {
-        return; // then the tests above have judged it like all others
+        return; // then the tests above cover x32 like all other ways
     }
-    let ended = run(&program, &["pids.max=10"], &["ask", "x32-fork"], User::Same).clean();
+    let ended = run(&program, &["pids.max=10"], &["ask", "x32-fork"], TestUser::Same).clean();
     assert_eq!((ended.stdout.trim(), ended.number("tasks_created")), ("-38", 1));
 }
 
@@ -231,11 +231,11 @@ fn threads_are_counted() {
 #[test]
 fn daemons_are_counted_and_dead_after_the_run() {
     needs!("sh", "setsid", "setpriv");
-    // each says in a pipe that all of it is there; that takes the shell no fork to read
+    // each writes to a pipe when all of it runs, and the shell reads the pipe without a fork
     let script = "exec 3<>$OUT/pipe; for i in 1 2 3 4 5; do
             (setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000 & echo; wait' >&3 &)
         done; for i in 1 2 3 4 5; do read line <&3; done; sleep 0.01";
-    let with_pipe = |run: common::Run| {
+    let with_pipe = |run: common::TestRun| {
         let pipe = run.scratch().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::empty()).expect("a pipe");
         std::fs::set_permissions(&pipe, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("ours");

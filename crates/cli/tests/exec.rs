@@ -2,20 +2,21 @@
 
 mod common;
 
-use common::{Daemon, MARK, PENFOLD, eventually, users};
+use common::{MARK, PENFOLD, TestDaemon, eventually, users};
 use nix::sys::signal::Signal;
 
 #[test]
 fn exec_has_the_callers_streams_environment_and_directory() {
     needs!("setpriv");
     for user in users() {
-        let daemon = Daemon::start(user, &["pids"]);
+        let daemon = TestDaemon::start(user, &["pids"]);
         daemon.says(&["mkdir", "/a"]);
         let script = "cat; echo $WORD $(pwd); echo err >&2; id -u; umask";
         let run = daemon.verb(&["exec", "/a", "--", "sh", "-c", script]).env("WORD", "a b").input(b"in\n");
         let ended = run.run().succeeded();
         let directory = std::env::current_dir().unwrap();
-        let id = if user == common::User::Nobody { common::NOBODY } else { nix::unistd::getuid().as_raw() };
+        let id =
+            if user == common::TestUser::Nobody { common::NOBODY } else { nix::unistd::getuid().as_raw() };
         let expected = format!("in\na b {}\n{id}\n", directory.display());
         assert!(ended.stdout.starts_with(&expected), "{ended:?}");
         assert_eq!(ended.stderr, "err\n");
@@ -26,7 +27,7 @@ fn exec_has_the_callers_streams_environment_and_directory() {
 
 #[test]
 fn exec_returns_what_the_command_does() {
-    let daemon = Daemon::start(common::User::Same, &["pids"]);
+    let daemon = TestDaemon::start(common::TestUser::Same, &["pids"]);
     daemon.says(&["mkdir", "/a"]);
     for (command, code) in [
         (&["sh", "-c", "exit 7"][..], 7),
@@ -45,10 +46,10 @@ fn exec_returns_what_the_command_does() {
 
 #[test]
 fn exec_passes_signals_on_and_kills_what_is_left_behind() {
-    let daemon = Daemon::start(common::User::Same, &["pids"]);
+    let daemon = TestDaemon::start(common::TestUser::Same, &["pids"]);
     daemon.says(&["mkdir", "/a"]);
     let script = "trap 'echo got; exit 5' TERM; echo ready; while :; do sleep 0.01; done";
-    // often: the command may say that it is ready before penfold knows its number
+    // 20 times: the command may print that it is ready before penfold knows its pid
     for _ in 0..20 {
         let mut running = daemon.verb(&["exec", "/a", "--", "sh", "-c", script]).start();
         eventually("it runs", || running.stdout() == "ready\n");
@@ -66,16 +67,16 @@ fn exec_passes_signals_on_and_kills_what_is_left_behind() {
         "--",
         "sh",
         "-c",
-        // what is left behind has the mark of the run, which would kill it, until it is sleep
+        // until sleep is executed, the process has the mark of the run, by which it would be killed
         "setsid env -i sleep 1000 </dev/null >/dev/null 2>&1 &
         until grep -q sleep /proc/$!/comm; do sleep 0.01; done; exit 0",
     ]);
     assert_eq!(daemon.says(&["cat", "/a", "pids.current"]), "1\n");
     daemon.says(&["kill", "/a"]);
-    // without the mark of the run, which kills all that has it when it ends, and without its pipes
+    // without the run's pipes and its mark, by which all its processes are killed at its end
     let sleep = "exec sleep 1000 </dev/null >/dev/null 2>&1";
     let detach = ["env", "-u", MARK, PENFOLD, "exec", "--detach", "/a", "--", "sh", "-c", sleep];
-    let pid = common::Run::new(detach).env("PENFOLD_SOCKET", daemon.socket()).run().stdout;
+    let pid = common::TestRun::new(detach).env("PENFOLD_SOCKET", daemon.socket()).run().stdout;
     assert_eq!(daemon.says(&["cat", "/a", "cgroup.procs"]), pid);
     daemon.says(&["kill", "/a"]);
 }
@@ -83,12 +84,13 @@ fn exec_passes_signals_on_and_kills_what_is_left_behind() {
 #[test]
 fn exec_from_a_terminal_gives_a_terminal() {
     needs!("script");
-    let daemon = Daemon::start(common::User::Same, &["pids"]);
+    let daemon = TestDaemon::start(common::TestUser::Same, &["pids"]);
     daemon.says(&["mkdir", "/a"]);
     let inner = "stty size; test -t 0 && test -t 1 && test -t 2 && echo terminal; ps -o tty= -p $$ | grep -c pts; exit 6";
     let line = format!("stty rows 33 cols 77; {PENFOLD} exec /a -- sh -c '{inner}'");
-    let ended =
-        common::Run::new(["script", "-qec", &line, "/dev/null"]).env("PENFOLD_SOCKET", daemon.socket()).run();
+    let ended = common::TestRun::new(["script", "-qec", &line, "/dev/null"])
+        .env("PENFOLD_SOCKET", daemon.socket())
+        .run();
     assert_eq!(ended.code(), 6, "{ended:?}");
     // the end of script's own input is shown somewhere in it
     assert!(ended.stdout.replace('\r', "").replace("^@", "").ends_with("33 77\nterminal\n1\n"), "{ended:?}");
@@ -98,7 +100,7 @@ fn exec_from_a_terminal_gives_a_terminal() {
 fn run_in_a_daemons_tree_reports_and_leaves_nothing() {
     needs!("setpriv");
     for user in users() {
-        let daemon = Daemon::start(user, &["pids,cpuacct", "numtasks"]);
+        let daemon = TestDaemon::start(user, &["pids,cpuacct", "numtasks"]);
         daemon.says(&["mkdir", "pids:/ci"]);
         let script = "(:); (:); setsid sleep 1000 & setsid sleep 1000 & sleep 0.1; echo in; exit 3";
         let run =
@@ -110,7 +112,7 @@ fn run_in_a_daemons_tree_reports_and_leaves_nothing() {
         assert_eq!((&json["exit"], &json["files"]["pids.max"]), (&3.into(), &"20".into()));
         assert!(json["tasks_peak"].as_u64().is_some_and(|peak| (3..=20).contains(&peak)), "{json:#}");
         assert_eq!(daemon.says(&["ls", "pids:/ci"]), "");
-        // its limit is the job's, told in the report
+        // the report has the job's own limit
         let run = [
             "run",
             "--in",

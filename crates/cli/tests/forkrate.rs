@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{PYTHON, Place, skipped};
+use common::{PYTHON, PrivateDir, skipped};
 
-/// Forks as fast as it can until it has made 25, and looks at every eleven in a row: the last was asked for after the
-/// first had left the window. It waits for no child before: on a busy machine ten would take longer than a window.
+/// Makes 25 forks as fast as possible, and looks at every eleven in a row. The call of the last must come after the
+/// first has left the window. The script waits for no child before: on a busy machine ten would take longer than a
+/// window.
 const STORM: &str = r#"
 import os, time
 made, refused = [], 0
@@ -31,7 +32,7 @@ os.execlp("penfold", "penfold", "cat", "/job", "forkrate.events")
 #[test]
 fn no_window_has_more_forks_than_allowed() {
     needs!("make", "cc", "python3");
-    let place = Place::new("forkrate");
+    let place = PrivateDir::new("forkrate");
     std::fs::write(place.path().join("storm.py"), STORM).expect("write it");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../modules/forkrate");
     let made = place.shell(&format!("umask 022; make -C '{source}' BUILD=$PWD"));

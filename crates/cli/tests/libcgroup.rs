@@ -4,30 +4,30 @@ mod common;
 
 use std::os::unix::fs::symlink;
 
-use common::{Daemon, Finished, PENFOLD, Sleeper, User, users};
+use common::{FinishedRun, PENFOLD, Sleeper, TestDaemon, TestUser, users};
 
-/// Called as a tool: penfold by another name.
+/// Runs penfold by the name of a tool.
 #[track_caller]
-fn tool(daemon: &Daemon, name: &str, words: &[&str]) -> Finished {
+fn tool(daemon: &TestDaemon, name: &str, words: &[&str]) -> FinishedRun {
     let directory = daemon.socket().with_file_name("tools");
     let _ = std::fs::create_dir(&directory);
     let link = directory.join(name);
     if !link.exists() {
-        // root's build directory is closed to others, but not the copy that a run makes of its program
+        // root's build directory may be closed to other users, but not the copy that a run makes of its program
         symlink(PENFOLD, &link).expect("a symbolic link");
     }
     let link = link.to_str().expect("UTF-8").to_owned();
     let words: Vec<String> = [link].into_iter().chain(words.iter().map(|word| (*word).to_owned())).collect();
-    common::Run::new(words).env("PENFOLD_SOCKET", daemon.socket()).run()
+    common::TestRun::new(words).env("PENFOLD_SOCKET", daemon.socket()).run()
 }
 
 #[track_caller]
-fn says(daemon: &Daemon, name: &str, words: &[&str]) -> String {
+fn says(daemon: &TestDaemon, name: &str, words: &[&str]) -> String {
     tool(daemon, name, words).succeeded().stdout
 }
 
-fn daemon() -> Daemon {
-    Daemon::start(User::Same, &["cpuset,cpuacct,clone_children", "pids", "none,name=foo"])
+fn daemon() -> TestDaemon {
+    TestDaemon::start(TestUser::Same, &["cpuset,cpuacct,clone_children", "pids", "none,name=foo"])
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn cgcreate_gives_owners_and_permissions() {
         let line = long.lines().find(|line| line.ends_with(&format!(" {name}"))).expect("the file");
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    // at most what the owner has: 0644 gives 0666, 0444 gives 0444
+    // at most the owner's permissions: 0644 gives 0666, 0444 gives 0444
     assert_eq!(line("pids.max"), "-rw-rw-rw- 65534 65534 pids.max");
     assert_eq!(line("pids.current"), "-r--r--r-- 65534 65534 pids.current");
     assert_eq!(line("tasks"), "-rw-rw-rw- 1 1 tasks");
@@ -104,7 +104,7 @@ fn cgset_and_cgget_have_their_formats() {
 }
 
 #[test]
-fn cgexec_and_cgclassify_put_tasks_into_all_hierarchies_named() {
+fn cgexec_and_cgclassify_reach_all_named_hierarchies() {
     needs!("setpriv");
     for user in users().into_iter().take(1) {
         let daemon = daemon();
@@ -116,7 +116,7 @@ fn cgexec_and_cgclassify_put_tasks_into_all_hierarchies_named() {
         let mut sleeper = Sleeper::start(user);
         says(&daemon, "cgclassify", &["-g", "cpuacct:/a", &sleeper.pid()]);
         assert!(daemon.says(&["proc", "cgroup", &sleeper.pid()]).contains("cpuset,cpuacct:/a\n"));
-        // deleted, its tasks are the parent's
+        // after the deletion its tasks are in the parent
         says(&daemon, "cgdelete", &["cpuacct:/a"]);
         assert!(daemon.says(&["proc", "cgroup", &sleeper.pid()]).contains("cpuset,cpuacct:/\n"));
         assert!(!sleeper.is_dead());
@@ -142,7 +142,7 @@ fn lssubsys_lists_hierarchies_by_controller() {
 }
 
 #[test]
-fn the_tools_are_verbs_too() {
+fn libcgroup_tools_are_verbs_too() {
     let daemon = daemon();
     daemon.says(&["cgcreate", "-g", "pids:/a"]);
     assert_eq!(daemon.says(&["lscgroup", "pids:/"]), "pids:/\npids:/a\n");

@@ -1,13 +1,13 @@
-//! `pids.max` holds: on bombs of every kind, on threads, and for as long as one likes.
+//! `pids.max` holds against bombs of every kind and against threads, without an end.
 
 mod common;
 
-use common::{Finished, KernelGroup, PYTHON, Program, compile, penfold, users};
+use common::{CompiledProgram, FinishedRun, KernelGroup, PYTHON, compile, penfold, users};
 
 const LIMIT: u64 = 20;
 
-/// Runs a bomb beside a main command that ends after a second, and checks the books.
-fn explode(command: &[&str]) -> Vec<Finished> {
+/// Runs a bomb beside a main command that ends after a second, and checks all counters.
+fn explode(command: &[&str]) -> Vec<FinishedRun> {
     let runs = users().into_iter().map(|user| {
         let ended = penfold(&[&format!("pids.max={LIMIT}")], command).user(user).run().succeeded();
         assert_eq!(ended.number("tasks_peak"), LIMIT);
@@ -27,7 +27,7 @@ fn explode(command: &[&str]) -> Vec<Finished> {
 const BOMB: &str = "f() { f | f & f | f & }; (f) & exec sleep 1";
 
 #[test]
-fn a_fork_bomb_in_dash_is_bounded_and_told_eagain() {
+fn fork_bomb_in_dash_is_bounded_by_eagain() {
     needs!("dash", "setpriv");
     for ended in explode(&["dash", "-c", BOMB]) {
         assert!(ended.stderr.contains("Cannot fork"), "{}", ended.stderr);
@@ -35,7 +35,7 @@ fn a_fork_bomb_in_dash_is_bounded_and_told_eagain() {
 }
 
 #[test]
-fn a_fork_bomb_in_bash_is_bounded_and_told_eagain() {
+fn fork_bomb_in_bash_is_bounded_by_eagain() {
     needs!("bash", "setpriv");
     for ended in explode(&["bash", "-c", BOMB]) {
         assert!(ended.stderr.contains("fork: retry: Resource temporarily unavailable"), "{}", ended.stderr);
@@ -43,7 +43,7 @@ fn a_fork_bomb_in_bash_is_bounded_and_told_eagain() {
 }
 
 #[test]
-fn a_fork_bomb_in_python_is_bounded_and_told_eagain() {
+fn fork_bomb_in_python_is_bounded_by_eagain() {
     needs!("python3", "setpriv");
     let script = "
 import errno, os, time
@@ -64,7 +64,7 @@ time.sleep(1)";
 }
 
 #[test]
-fn a_fork_bomb_in_c_is_bounded_and_told_eagain() {
+fn fork_bomb_in_c_is_bounded_by_eagain() {
     needs!("cc", "setpriv");
     let program = compile(
         r#"
@@ -88,7 +88,7 @@ fn a_fork_bomb_in_c_is_bounded_and_told_eagain() {
 }
 
 #[test]
-fn threads_count_pthread_create_answers_eagain() {
+fn pthread_create_at_the_limit_answers_eagain() {
     needs!("cc", "setpriv");
     let program = compile(
         r"
@@ -109,7 +109,7 @@ fn threads_count_pthread_create_answers_eagain() {
 }
 
 #[test]
-fn threads_count_python_raises_runtime_error() {
+fn python_thread_at_the_limit_raises_runtime_error() {
     needs!("python3");
     let script = "
 import threading
@@ -125,8 +125,9 @@ import os; os._exit(0)";
     assert_eq!((ended.number("tasks_created"), ended.file("pids.current")), (10, "0".to_owned()));
 }
 
-/// Fills the job, has thousands of forks refused, empties it, and does it again. Looks at penfold meanwhile.
-fn refuser() -> Program {
+/// A program that fills the job, lets thousands of forks be refused and empties the job, again and again. Meanwhile the
+/// program looks at penfold's memory and descriptors.
+fn refuser() -> CompiledProgram {
     compile(
         r#"
         static long descriptors(void) {
@@ -173,7 +174,7 @@ fn refuser() -> Program {
 }
 
 #[test]
-fn thousands_of_refused_forks_leak_neither_capacity_nor_memory_nor_descriptors() {
+fn thousands_of_refused_forks_leak_nothing() {
     needs!("cc", "setpriv");
     let program = refuser();
     for user in users() {
@@ -218,7 +219,7 @@ fn thousands_of_children_leave_penfold_as_small_as_it_was() {
 }
 
 #[test]
-fn the_kernels_own_pids_controller_has_seen_no_more_tasks() {
+fn kernels_pids_controller_has_seen_no_more_tasks() {
     needs!("cc", "sh");
     let Some(group) = KernelGroup::new("pids", "pids.peak") else {
         return common::skipped("the kernel's pids controller is not there as cgroup v1, or not ours to use");
@@ -239,7 +240,7 @@ fn the_kernels_own_pids_controller_has_seen_no_more_tasks() {
 }
 
 #[test]
-fn a_share_and_a_fork_rate_that_refuse_are_named() {
+fn report_names_a_refusing_share_or_fork_rate() {
     // a tenth of 20 tasks
     let shares = ["numtasks.total_numtasks=20", "numtasks.shares=res=numtasks,min_shares=0,max_shares=10"];
     let ended = penfold(&shares, &["dash", "-c", "sleep 1000 & (:)"]).run().clean();

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{
-    Daemon, Modules, PENFOLD, Run, Scratch, User, eventually, is_root, penfold, plain, shell, skipped,
+    ModuleDir, PENFOLD, ScratchDir, TestDaemon, TestRun, TestUser, eventually, is_root, penfold, plain,
+    shell, skipped,
 };
 use nix::sys::signal::Signal;
 
 /// Compiles the module of the loader's tests under a name of its own.
-fn compile(modules: &Modules, name: &str, flags: &[&str]) -> PathBuf {
+fn compile(modules: &ModuleDir, name: &str, flags: &[&str]) -> PathBuf {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../module");
     let file = modules.file(name);
     let output = Command::new("cc")
@@ -35,20 +36,20 @@ fn words(path: &Path) -> &str {
     path.to_str().expect("a plain path")
 }
 
-/// A directory that only root can change, or why not.
-fn modules() -> Option<Modules> {
+/// A directory for modules; `None`, with a printed reason, without root or a C compiler.
+fn modules() -> Option<ModuleDir> {
     if !is_root() || !common::have("cc") {
         skipped("this needs root and a C compiler");
         return None;
     }
-    Some(Modules::new())
+    Some(ModuleDir::new())
 }
 
 #[test]
 fn modules_are_loaded_listed_and_unloaded() {
     let Some(modules) = modules() else { return };
     let file = compile(&modules, "tried", &[]);
-    let daemon = Daemon::start(User::Same, &["pids"]);
+    let daemon = TestDaemon::start(TestUser::Same, &["pids"]);
     let empty = "MODULE  VERSION  HIERARCHY  REFS  OVERRUNS  PATH  HOLDER\n";
     assert_eq!(daemon.says(&["module", "list"]), empty);
     assert_eq!(daemon.says(&["module", "load", words(&file)]), "");
@@ -79,7 +80,7 @@ fn modules_are_loaded_listed_and_unloaded() {
 }
 
 #[test]
-fn module_that_stays_mapped_is_told_of() {
+fn list_shows_a_module_that_stays_mapped() {
     let Some(modules) = modules() else { return };
     let pins = [
         "-DFUNCTIONS=extern int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);\
@@ -89,7 +90,7 @@ fn module_that_stays_mapped_is_told_of() {
         "-DMORE=.fork = pin,",
     ];
     let file = compile(&modules, "pinned", &pins);
-    let daemon = Daemon::start(User::Same, &[]);
+    let daemon = TestDaemon::start(TestUser::Same, &[]);
     daemon.says(&["module", "load", words(&file)]);
     daemon.mount("pinned");
     daemon.says(&["exec", "pinned:/", "--", "true"]);
@@ -101,19 +102,19 @@ fn module_that_stays_mapped_is_told_of() {
 }
 
 #[test]
-fn a_relative_path_is_the_callers_and_a_name_is_looked_for() {
+fn relative_module_path_is_the_callers() {
     let Some(modules) = modules() else { return };
     compile(&modules, "near", &[]);
-    let daemon = Daemon::start(User::Same, &[]);
+    let daemon = TestDaemon::start(TestUser::Same, &[]);
     let script = format!(
         "cd {} && {PENFOLD} module load libpenfold_near.so && {PENFOLD} module load ./libpenfold_net_cls.so",
         modules.path().display()
     );
-    let run = Run::new(shell(&script)).env("PENFOLD_SOCKET", daemon.socket());
+    let run = TestRun::new(shell(&script)).env("PENFOLD_SOCKET", daemon.socket());
     run.run().succeeded();
     assert_eq!(daemon.json(&["module", "list", "--json"]).as_array().map(Vec::len), Some(2));
     daemon.says(&["module", "unload", "near", "net_cls"]);
-    // the directories of the one who asks come first, though the daemon does not know them
+    // the client's directories come first, though the daemon does not know them
     daemon.verb(&["module", "load", "near"]).env("PENFOLD_MODULES", modules.path()).run().succeeded();
     let info =
         daemon.verb(&["module", "info", "near"]).env("PENFOLD_MODULES", modules.path()).run().succeeded();
@@ -121,35 +122,36 @@ fn a_relative_path_is_the_callers_and_a_name_is_looked_for() {
 }
 
 #[test]
-fn nobody_else_may_load() {
+fn only_the_daemons_owner_may_load() {
     let Some(modules) = modules() else { return };
     needs!("setpriv");
     let file = compile(&modules, "theirs", &[]);
-    let daemon = Daemon::start(User::Same, &[]);
+    let daemon = TestDaemon::start(TestUser::Same, &[]);
     let mut socket = daemon.socket().to_owned();
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).expect("open to all");
     while socket.pop() && socket.starts_with(std::env::temp_dir()) && socket != std::env::temp_dir() {
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o755)).expect("open to all");
     }
-    let run =
-        plain(&["module", "load", words(&file)]).user(User::Nobody).env("PENFOLD_SOCKET", daemon.socket());
+    let run = plain(&["module", "load", words(&file)])
+        .user(TestUser::Nobody)
+        .env("PENFOLD_SOCKET", daemon.socket());
     let ended = run.run();
     assert!(
         ended.code() == 1 && ended.stderr.contains("owner (uid 0") && ended.stderr.contains("[EPERM]"),
         "{ended:#?}"
     );
-    // a user's own daemon is the user's, and root's file is good enough for it
-    let own = Daemon::start(User::Nobody, &[]);
+    // the owner of a user's own daemon is that user, and a file of root may be loaded there
+    let own = TestDaemon::start(TestUser::Nobody, &[]);
     own.says(&["module", "load", words(&file)]);
     own.says(&["module", "unload", "theirs"]);
-    let scratch = Scratch::new();
+    let scratch = ScratchDir::new();
     let copy = scratch.path().join("libpenfold_theirs.so");
     fs::copy(&file, &copy).expect("a copy");
     own.refuses(&["module", "load", words(&copy)], &[&["can be written by", "chmod", "[EPERM]"]]);
 }
 
 #[test]
-fn info_shows_a_file_without_running_it() {
+fn info_shows_a_module_without_running_it() {
     let Some(modules) = modules() else { return };
     let witness = modules.path().join("constructed");
     let constructor = format!("-DCONSTRUCTOR=\"{}\"", witness.display());
@@ -181,7 +183,7 @@ fn info_shows_a_file_without_running_it() {
 }
 
 #[test]
-fn check_finds_what_is_wrong() {
+fn check_finds_faults_of_a_module() {
     let Some(modules) = modules() else { return };
     let check =
         |file: &Path, settings: &[&str]| plain(&[&["module", "check", words(file)], settings].concat()).run();
@@ -222,7 +224,7 @@ fn check_finds_what_is_wrong() {
 }
 
 #[test]
-fn a_job_has_modules_of_its_own() {
+fn job_has_modules_of_its_own() {
     let Some(modules) = modules() else { return };
     let file = compile(&modules, "own", &["-DEVENTS"]);
     for user in common::users() {
@@ -233,7 +235,7 @@ fn a_job_has_modules_of_its_own() {
         assert_eq!(ended.file("own.value"), "5");
         let stats = ended.file("own.stats");
         assert!(stats.contains("forks 2") && stats.contains("exits 3"), "{stats}");
-        // by its name, twice, and unnamed
+        // by its name, and by a setting alone
         let named = penfold(&["own.value=6"], &["true"]).options(&["--module", "own"]).user(user);
         assert_eq!(named.env("PENFOLD_MODULES", modules.path()).run().succeeded().file("own.value"), "6");
         let unnamed = penfold(&["own.value=7"], &["true"]).user(user);
@@ -241,7 +243,7 @@ fn a_job_has_modules_of_its_own() {
         let ended = penfold(&["own.value=7"], &["true"]).user(user).run();
         assert!(ended.code() == 125 && ended.stderr.contains("no such control file"), "{ended:#?}");
     }
-    // what is built in and what is a module are asked for in the same way
+    // --module takes a compiled-in controller as well
     penfold(&["pids.max=9"], &["true"]).options(&["--module", "pids"]).run().succeeded();
     let ended = penfold(&[], &["true"]).options(&["--module", "/nowhere.so"]).run();
     assert!(ended.code() == 125 && ended.stderr.contains("[ENOENT]"), "{ended:#?}");
@@ -251,7 +253,7 @@ fn a_job_has_modules_of_its_own() {
 }
 
 #[test]
-fn a_job_inside_a_job_uses_what_the_outer_one_has() {
+fn nested_job_uses_modules_of_the_outer_job() {
     let Some(modules) = modules() else { return };
     let file = compile(&modules, "outer", &[]);
     let inner = |options: &str| {
@@ -283,10 +285,10 @@ fn a_job_inside_a_job_uses_what_the_outer_one_has() {
 }
 
 #[test]
-fn a_job_in_a_daemons_tree_borrows_a_module() {
+fn job_in_a_daemons_tree_loads_a_module_for_itself() {
     let Some(modules) = modules() else { return };
     let file = compile(&modules, "lent", &[]);
-    let daemon = Daemon::start(User::Same, &["pids"]);
+    let daemon = TestDaemon::start(TestUser::Same, &["pids"]);
     let run = |settings: &[&str]| {
         let mut words = vec!["run", "-q", "--in", "pids:/", "--module", words(&file)];
         words.extend(settings);
@@ -312,10 +314,10 @@ fn a_job_in_a_daemons_tree_borrows_a_module() {
 }
 
 #[test]
-fn a_mount_says_how_to_load_what_is_missing() {
+fn mount_says_how_to_load_a_missing_module() {
     let Some(modules) = modules() else { return };
     compile(&modules, "missing", &[]);
-    let run = Run::new([PENFOLD, "serve", "--socket"]).env("PENFOLD_MODULES", modules.path());
+    let run = TestRun::new([PENFOLD, "serve", "--socket"]).env("PENFOLD_MODULES", modules.path());
     let socket = run.scratch().join("control");
     let _running = run.word(&socket).limit(60).start();
     eventually("the daemon listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
@@ -328,29 +330,29 @@ fn a_mount_says_how_to_load_what_is_missing() {
     );
     let other = verb(&["mount", "-o", "nonesuch"]);
     assert!(other.stderr.contains("[EINVAL]") && !other.stderr.contains("module load"), "{other:#?}");
-    // the daemon looks for it
+    // the daemon finds the module by its name
     verb(&["module", "load", "missing"]).succeeded();
     verb(&["mount", "-o", "missing"]).succeeded();
 }
 
 /// A daemon that can be killed and started again.
-struct Served {
-    scratch: Scratch,
-    running: common::Running,
+struct CrashableDaemon {
+    scratch: ScratchDir,
+    running: common::LiveRun,
 }
 
-impl Served {
-    fn start(options: &[&str]) -> Served {
-        let scratch = Scratch::new();
-        let running = Served::spawn(&scratch, options);
-        Served { scratch, running }
+impl CrashableDaemon {
+    fn start(options: &[&str]) -> CrashableDaemon {
+        let scratch = ScratchDir::new();
+        let running = CrashableDaemon::spawn(&scratch, options);
+        CrashableDaemon { scratch, running }
     }
 
-    fn spawn(scratch: &Scratch, options: &[&str]) -> common::Running {
+    fn spawn(scratch: &ScratchDir, options: &[&str]) -> common::LiveRun {
         let socket = scratch.path().join("run/control");
         let words: Vec<std::ffi::OsString> = [PENFOLD, "serve", "--socket"].map(Into::into).into();
         let options = options.iter().map(std::ffi::OsString::from);
-        let running = Run::new(words.into_iter().chain([socket.clone().into_os_string()]).chain(options))
+        let running = TestRun::new(words.into_iter().chain([socket.clone().into_os_string()]).chain(options))
             .limit(120)
             .start();
         eventually("the daemon listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
@@ -360,14 +362,14 @@ impl Served {
     fn crash(&mut self, options: &[&str]) {
         self.running.signal(Signal::SIGKILL);
         self.running.wait();
-        self.running = Served::spawn(&self.scratch, options);
+        self.running = CrashableDaemon::spawn(&self.scratch, options);
     }
 
     fn says(&self, words: &[&str]) -> String {
         plain(words).env("PENFOLD_SOCKET", self.scratch.path().join("run/control")).run().succeeded().stdout
     }
 
-    /// Waits until the journal has this.
+    /// Waits until the journal has this text.
     fn written(&self, what: &str) {
         let journal = self.scratch.path().join("run/state/journal");
         eventually(what, || fs::read_to_string(&journal).unwrap_or_default().contains(what));
@@ -381,91 +383,91 @@ control.connect(sys.argv[1])
 control.sendall(b'{\"method\":\"org.penfold.Control.Info\"}\\0')
 print('\\n'.join(json.loads(control.recv(65536).rstrip(b'\\0'))['parameters']['notRestored']))";
         let socket = self.scratch.path().join("run/control");
-        Run::new([common::PYTHON, "-c", script, words(&socket)]).run().succeeded().stdout
+        TestRun::new([common::PYTHON, "-c", script, words(&socket)]).run().succeeded().stdout
     }
 }
 
 #[test]
-fn a_daemon_that_was_killed_has_its_modules_again() {
+fn killed_daemon_loads_its_modules_again() {
     let Some(modules) = modules() else { return };
     let kept = compile(&modules, "kept", &[]);
     let gone = compile(&modules, "gone", &[]);
-    let mut served = Served::start(&[]);
-    served.says(&["module", "load", words(&kept), words(&gone)]);
+    let mut daemon = CrashableDaemon::start(&[]);
+    daemon.says(&["module", "load", words(&kept), words(&gone)]);
     for options in ["kept", "gone", "pids,name=mixed"] {
-        served.says(&["mount", "-o", options]);
+        daemon.says(&["mount", "-o", options]);
     }
-    served.says(&["mkdir", "kept:/a", "mixed:/a"]);
-    served.says(&["set", "kept:/a", "kept.value=5"]);
-    served.says(&["set", "mixed:/a", "pids.max=7"]);
-    served.written("\"kept.value\",\"5");
-    served.written("\"pids.max\",\"7");
-    let before = (served.says(&["module", "list", "--json"]), served.says(&["hierarchies", "--json"]));
-    served.crash(&[]);
-    assert_eq!((served.says(&["module", "list", "--json"]), served.says(&["hierarchies", "--json"])), before);
-    assert_eq!(served.says(&["cat", "kept:/a", "kept.value"]), "5\n");
-    assert_eq!(served.not_restored(), "\n");
-    // one that is loaded anyway is no second time
-    served.written("\"gone\"");
-    served.crash(&["--load", words(&kept)]);
-    let list = served.says(&["module", "list"]);
+    daemon.says(&["mkdir", "kept:/a", "mixed:/a"]);
+    daemon.says(&["set", "kept:/a", "kept.value=5"]);
+    daemon.says(&["set", "mixed:/a", "pids.max=7"]);
+    daemon.written("\"kept.value\",\"5");
+    daemon.written("\"pids.max\",\"7");
+    let before = (daemon.says(&["module", "list", "--json"]), daemon.says(&["hierarchies", "--json"]));
+    daemon.crash(&[]);
+    assert_eq!((daemon.says(&["module", "list", "--json"]), daemon.says(&["hierarchies", "--json"])), before);
+    assert_eq!(daemon.says(&["cat", "kept:/a", "kept.value"]), "5\n");
+    assert_eq!(daemon.not_restored(), "\n");
+    // a module of --load is not loaded a second time
+    daemon.written("\"gone\"");
+    daemon.crash(&["--load", words(&kept)]);
+    let list = daemon.says(&["module", "list"]);
     assert_eq!(
         list.lines().map(|line| line.split(' ').next().unwrap()).collect::<Vec<_>>(),
         ["MODULE", "kept", "gone"]
     );
 
     fs::remove_file(&gone).expect("it is ours");
-    served.written("\"gone\"");
-    served.crash(&[]);
-    let lost = served.not_restored();
+    daemon.written("\"gone\"");
+    daemon.crash(&[]);
+    let lost = daemon.not_restored();
     assert!(
         lost.contains("the module gone can't be loaded again: ") && lost.contains(words(&gone)),
         "{lost}"
     );
     assert!(lost.contains("(gone) had no other subsystem: all that was in it is lost"), "{lost}");
     assert_eq!(lost.lines().count(), 2, "{lost}");
-    assert_eq!(served.says(&["cat", "kept:/a", "kept.value"]), "5\n");
-    assert_eq!(served.says(&["cat", "mixed:/a", "pids.max"]), "7\n");
+    assert_eq!(daemon.says(&["cat", "kept:/a", "kept.value"]), "5\n");
+    assert_eq!(daemon.says(&["cat", "mixed:/a", "pids.max"]), "7\n");
 }
 
 #[test]
-fn a_hierarchy_that_has_lost_one_subsystem_keeps_the_others() {
+fn hierarchy_that_lost_one_subsystem_keeps_the_others() {
     let Some(modules) = modules() else { return };
     let file = compile(&modules, "part", &[]);
-    let mut served = Served::start(&[]);
-    served.says(&["module", "load", words(&file)]);
-    served.says(&["mount", "-o", "pids,part"]);
-    served.says(&["mkdir", "pids:/a"]);
-    served.says(&["set", "pids:/a", "pids.max=7", "part.value=9"]);
-    served.written("\"part.value\",\"9");
+    let mut daemon = CrashableDaemon::start(&[]);
+    daemon.says(&["module", "load", words(&file)]);
+    daemon.says(&["mount", "-o", "pids,part"]);
+    daemon.says(&["mkdir", "pids:/a"]);
+    daemon.says(&["set", "pids:/a", "pids.max=7", "part.value=9"]);
+    daemon.written("\"part.value\",\"9");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).expect("chmod");
-    served.crash(&[]);
-    let lost = served.not_restored();
+    daemon.crash(&[]);
+    let lost = daemon.not_restored();
     assert!(
         lost.contains("the module part can't be loaded again") && lost.contains("can be written by"),
         "{lost}"
     );
     assert_eq!(lost.lines().count(), 1, "{lost}");
-    assert_eq!(served.says(&["cat", "pids:/a", "pids.max"]), "7\n");
-    // it comes back when somebody loads it again, in a hierarchy of its own
+    assert_eq!(daemon.says(&["cat", "pids:/a", "pids.max"]), "7\n");
+    // loaded again, the module gets a hierarchy of its own
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("chmod");
-    served.says(&["module", "load", words(&file)]);
-    served.written("\"part\"");
-    served.says(&["module", "unload", "part"]);
-    served.written("moduleGone");
-    served.crash(&[]);
-    assert_eq!(served.says(&["module", "list", "--json"]), "[]\n");
+    daemon.says(&["module", "load", words(&file)]);
+    daemon.written("\"part\"");
+    daemon.says(&["module", "unload", "part"]);
+    daemon.written("moduleGone");
+    daemon.crash(&[]);
+    assert_eq!(daemon.says(&["module", "list", "--json"]), "[]\n");
 }
 
 #[test]
-fn serve_loads_what_it_is_told_to() {
+fn serve_loads_the_modules_of_its_options() {
     let Some(modules) = modules() else { return };
     let first = compile(&modules, "first", &[]);
     compile(&modules, "second", &[]);
     let file = modules.file("second");
-    let served = Served::start(&["--load", words(&first), "--load", words(&file), "--load", "pids"]);
-    assert_eq!(served.says(&["module", "list", "--json"]).matches("\"name\"").count(), 2);
-    let scratch = Scratch::new();
+    let daemon = CrashableDaemon::start(&["--load", words(&first), "--load", words(&file), "--load", "pids"]);
+    assert_eq!(daemon.says(&["module", "list", "--json"]).matches("\"name\"").count(), 2);
+    let scratch = ScratchDir::new();
     let socket = scratch.path().join("control");
     let ended = plain(&["serve", "--socket", words(&socket), "--load", "nonesuch"]).run();
     assert!(
@@ -476,14 +478,14 @@ fn serve_loads_what_it_is_told_to() {
 }
 
 #[test]
-fn events_tell_of_modules() {
+fn events_show_loads_and_unloads_of_modules() {
     let Some(modules) = modules() else { return };
     let file = compile(&modules, "told", &[]);
-    let daemon = Daemon::start(User::Same, &[]);
-    let scratch = Scratch::new();
+    let daemon = TestDaemon::start(TestUser::Same, &[]);
+    let scratch = ScratchDir::new();
     let said = scratch.path().join("said");
     let script = format!("exec {PENFOLD} events -n 2 2>{}", said.display());
-    let watching = Run::new(shell(&script)).env("PENFOLD_SOCKET", daemon.socket()).start();
+    let watching = TestRun::new(shell(&script)).env("PENFOLD_SOCKET", daemon.socket()).start();
     eventually("it watches", || fs::read_to_string(&said).is_ok_and(|said| said == "Watching.\n"));
     daemon.says(&["module", "load", words(&file)]);
     daemon.says(&["module", "unload", "told"]);

@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{AS_NOBODY, PENFOLD, Scratch, for_everybody, have, skipped};
+use common::{AS_NOBODY, PENFOLD, ScratchDir, for_everybody, have, skipped};
 
 /// Starts a daemon, runs a script with `penfold` as `$P`, and ends the daemon.
 const FRAME: &str = r#"
@@ -17,7 +17,7 @@ $P serve --socket "$PENFOLD_SOCKET" --log error & D=$!
 for i in $(seq 200); do $P hierarchies >/dev/null 2>&1 && break; sleep 0.05; done
 "#;
 
-/// Gives what most machines have, a device for everybody, and goes on with the words behind `$1`, which goes into fuse.conf.
+/// Opens /dev/fuse to every user, as most machines do, writes `$1` into fuse.conf, and runs the words behind `$1`.
 const WITH_DEVICE: &str = r#"
 F=$(mktemp -d); mknod "$F/fuse" c 10 229; chmod 666 "$F/fuse"; mount --bind "$F/fuse" /dev/fuse
 touch /etc/fuse.conf; echo "$1" > "$F/conf"; mount --bind "$F/conf" /etc/fuse.conf; rm -r "$F"
@@ -33,12 +33,12 @@ fn play_as_nobody(configuration: &str, script: &str) -> Option<String> {
         skipped("there is no fusermount3");
         return None;
     }
-    let scratch = Scratch::new();
+    let scratch = ScratchDir::new();
     let (first, then) = (["-c", WITH_DEVICE, "bash", configuration], format!("{FRAME}{script}"));
     run(&for_everybody(&scratch), &[&first[..], &AS_NOBODY, &["bash", "-c", &then]].concat())
 }
 
-/// In bash, with mounts of its own.
+/// Runs bash in a mount namespace of its own.
 fn run(penfold: &Path, arguments: &[&str]) -> Option<String> {
     let usable = nix::unistd::geteuid().is_root() && Path::new("/dev/fuse").exists();
     if !usable {
@@ -59,7 +59,7 @@ fn run(penfold: &Path, arguments: &[&str]) -> Option<String> {
 }
 
 #[test]
-fn a_hierarchy_is_mounted_used_and_unmounted() {
+fn hierarchy_is_mounted_used_and_unmounted() {
     let script = "
         $P mount -o pids,name=both m; $P mount -o name=both n; grep -c ' fuse.cgroup.pids+name=both ' /proc/self/mounts
         mkdir m/g; ls -d n/g; bash -c 'echo $$ > m/g/tasks; cat n/g/pids.current'; $P mkdir pids:/h; ls -d m/h; $P rmdir pids:/h /g
@@ -76,7 +76,7 @@ fn a_hierarchy_is_mounted_used_and_unmounted() {
 }
 
 #[test]
-fn mount_of_util_linux_reaches_penfold_through_the_helpers() {
+fn mount_of_util_linux_reaches_penfold_by_the_helpers() {
     let script = "
         mkdir -p fake/sbin; $P install-helpers --prefix fake | wc -l; $P install-helpers --prefix fake --only-fuse
         fake/sbin/mount.cgroup none $PWD/m -o rw,nosuid,none,name=helped; echo $?; mkdir m/g && ls -d m/g && rmdir m/g && umount m
@@ -108,9 +108,9 @@ fn mount_of_util_linux_reaches_penfold_through_the_helpers() {
     assert!(seen.contains("mount.cgroup:") && seen.contains("wrong fs type, bad option"), "{seen}");
 }
 
-/// P40.14: a mount that can be used, for who may not mount.
+/// P40.14: a user who may not mount gets a working mount.
 #[test]
-fn without_root_a_hierarchy_is_mounted_by_fusermount3() {
+fn fusermount3_mounts_a_hierarchy_without_root() {
     let script = "
         $P mount -o pids m; stat -c %a m; mkdir m/g && echo 2 > m/g/pids.max && cat m/g/pids.max
         dash -c 'echo $$ > m/g/tasks; cat m/g/pids.current; (sleep 0.3; :) & (:); echo never'
@@ -128,7 +128,7 @@ fn without_root_a_hierarchy_is_mounted_by_fusermount3() {
 }
 
 #[test]
-fn others_see_a_users_mount_where_fuse_conf_lets_them() {
+fn other_users_see_a_mount_if_fuse_conf_permits() {
     for (configuration, options) in [("user_allow_other", "1"), ("# user_allow_other", "0")] {
         let script = "
             $P mount -o none,name=x m; grep ' fuse.cgroup.name=x ' /proc/self/mounts | grep -c allow_other; mkdir m/g; ls -d m/g; $P umount m";
@@ -139,7 +139,7 @@ fn others_see_a_users_mount_where_fuse_conf_lets_them() {
 
 /// P40.14
 #[test]
-fn in_a_user_namespace_a_hierarchy_is_mounted_without_a_helper() {
+fn user_namespace_mounts_a_hierarchy_without_a_helper() {
     let script = "
         unshare -rm bash -c '
             $P mount -o pids m; id -u; stat -c %u:%a m; mkdir m/g; echo 7 > m/g/pids.max

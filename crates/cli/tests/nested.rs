@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{PENFOLD, Run, penfold, python, users};
+use common::{PENFOLD, TestRun, penfold, python, users};
 
-/// The report of a run inside, which went to standard output.
+/// The report of a nested run, which went to standard output.
 #[track_caller]
 fn document(text: &str) -> serde_json::Value {
     let at = text.find('{').unwrap_or_else(|| panic!("no document in {text}"));
@@ -13,7 +13,7 @@ fn document(text: &str) -> serde_json::Value {
 }
 
 #[test]
-fn three_jobs_deep_the_smallest_limit_holds() {
+fn smallest_limit_of_three_nested_jobs_holds() {
     needs!("setpriv");
     let bomb = python(
         "
@@ -41,7 +41,7 @@ print('made', made)",
             let words: Vec<String> =
                 run(middle).into_iter().chain(run(inner)).chain(bomb.map(String::from)).collect();
             let ended = penfold(&[&format!("pids.max={outer}")], &words).user(user).run().succeeded();
-            // the runs of penfold in between are tasks of those around them, and the bomb is one itself
+            // each nested penfold is a task of the jobs around it, and the bomb is a task itself
             let free = [(outer, 3), (middle, 2), (inner, 1)]
                 .map(|(limit, used)| limit.parse::<u64>().unwrap() - used);
             let expected = format!("made {}\n", free.iter().min().unwrap());
@@ -52,7 +52,7 @@ print('made', made)",
 }
 
 #[test]
-fn a_job_inside_reports_returns_and_leaves_nothing() {
+fn nested_job_reports_returns_and_leaves_nothing() {
     needs!("setpriv");
     for user in users() {
         let script = format!(
@@ -69,7 +69,7 @@ fn a_job_inside_reports_returns_and_leaves_nothing() {
 }
 
 #[test]
-fn the_command_inside_keeps_session_group_limits_and_files() {
+fn nested_command_keeps_session_group_limits_and_files() {
     let script = "ps -o pgid=,sid= -p $$; ulimit -a; ls -l /proc/self/fd | grep -c /scratch; cat <&7";
     let outer = format!(
         "echo seven > $OUT/scratch-file; exec 7< $OUT/scratch-file; ps -o pgid=,sid= -p $$; {PENFOLD} run -q -- sh -c '{script}'"
@@ -86,7 +86,7 @@ fn the_command_inside_keeps_session_group_limits_and_files() {
 }
 
 #[test]
-fn nothing_inside_can_raise_a_limit_or_leave_it() {
+fn nested_process_can_not_raise_or_leave_a_limit() {
     needs!("setpriv");
     for user in users() {
         for what in [
@@ -117,7 +117,7 @@ fn nothing_inside_can_raise_a_limit_or_leave_it() {
 }
 
 #[test]
-fn below_its_own_cgroup_a_job_does_as_it_likes() {
+fn job_may_do_everything_below_its_own_cgroup() {
     needs!("setpriv");
     for user in users() {
         let script = format!(
@@ -133,7 +133,7 @@ fn below_its_own_cgroup_a_job_does_as_it_likes() {
 }
 
 #[test]
-fn what_the_outer_job_does_not_allow_is_refused_before_the_command_runs() {
+fn value_that_the_outer_job_forbids_is_refused_early() {
     let run = |setting: &str| {
         penfold(&["cpuset.cpus=0"], &[PENFOLD, "run", "-q", "-s", setting, "--", "echo", "ran"]).run().clean()
     };
@@ -154,7 +154,7 @@ fn what_the_outer_job_does_not_allow_is_refused_before_the_command_runs() {
 }
 
 #[test]
-fn the_exit_status_of_a_job_inside_is_the_commands() {
+fn exit_status_of_a_nested_job_is_the_commands() {
     for (command, code) in [("exit 9", 9), ("kill -15 $$", 143), ("exec /nonexistent", 127)] {
         let ended = penfold(&[], &[PENFOLD, "run", "-q", "--", "sh", "-c", command]).run().clean();
         assert_eq!(ended.code(), code, "{command}: {}", ended.stderr);
@@ -166,7 +166,7 @@ fn the_exit_status_of_a_job_inside_is_the_commands() {
 }
 
 #[test]
-fn signals_reach_the_command_of_a_job_inside() {
+fn signals_reach_the_command_of_a_nested_job() {
     let script = "trap 'echo got; exit 5' TERM; echo > $OUT/ready; while :; do sleep 0.01; done";
     let outer = format!(
         "{PENFOLD} run -q -- sh -c \"$SCRIPT\" & wait_for() {{ while ! test -e $OUT/ready; do sleep 0.01; done; }}; wait_for; kill $!; wait $!"
@@ -178,7 +178,7 @@ fn signals_reach_the_command_of_a_job_inside() {
 }
 
 #[test]
-fn the_socket_of_a_job_is_for_that_job_only() {
+fn socket_of_a_job_serves_that_job_only() {
     let script = "echo $PENFOLD_JOB > $OUT/address.new; mv $OUT/address.new $OUT/address; sleep 1000";
     let run = penfold(&[], &["sh", "-c", script]);
     let scratch = run.scratch();
@@ -186,7 +186,7 @@ fn the_socket_of_a_job_is_for_that_job_only() {
     common::eventually("the job knows its socket", || scratch.join("address").exists());
     let address = std::fs::read_to_string(scratch.join("address")).unwrap();
     let ask = |words: &[&str]| {
-        Run::new([PENFOLD].into_iter().chain(words.iter().copied()))
+        TestRun::new([PENFOLD].into_iter().chain(words.iter().copied()))
             .env("PENFOLD_SOCKET", address.trim())
             .run()
     };
@@ -194,9 +194,9 @@ fn the_socket_of_a_job_is_for_that_job_only() {
     assert!(ended.code() == 1 && ended.stderr.contains("[EACCES]"), "{ended:?}");
     running.signal(nix::sys::signal::Signal::SIGTERM);
     running.finish();
-    // and gone with it
+    // the socket is gone with the job
     assert!(ask(&["ls", "/"]).stderr.contains("no daemon listens"));
-    // a variable that is left over from a job that has ended is in nobody's way
+    // the stale variable of a job that has ended is ignored
     let ended = penfold(&[], &["echo", "ran"]).env("PENFOLD_JOB", address.trim()).run().succeeded();
     assert_eq!(ended.stdout, "ran\n");
 }

@@ -1,12 +1,12 @@
-//! `net_cls` on real packets: two network namespaces with a cable between them, and nftables counting in both.
+//! `net_cls` on real packets: two connected network namespaces, and nftables counting in both.
 
 mod common;
 
 use std::process::Command;
 
-use common::{Modules, PENFOLD, PYTHON, is_root, skipped};
+use common::{ModuleDir, PENFOLD, PYTHON, is_root, skipped};
 
-/// Two namespaces. Counts, at the sender, packets by their mark; at the receiver, on the wire, by their DSCP.
+/// Makes two namespaces. nftables counts packets by their mark at the sender, and by their DSCP at the receiver.
 const NETWORK: &str = r#"
 set -e
 ip link add left type veth peer name right
@@ -35,7 +35,7 @@ one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for _ in range(int(sys.argv[1])): one.sendto(b"x", ("10.9.0.2", 9))'
 "#;
 
-/// What is sent, and by whom.
+/// The packets of each sender.
 const TRAFFIC: &str = r#"
 $PENFOLD run -s net_cls.classid=0x100001 -- "$PYTHON" -c "$send" 7
 $PENFOLD run -s net_cls.classid=0x100002 -- sh -c '"$PYTHON" -c "$0" 3; "$PYTHON" -c "$0" 2; :' "$send"
@@ -56,7 +56,7 @@ fn packets_have_the_class_of_the_cgroup_that_sends_them() {
         return skipped("a network namespace needs root");
     }
     let script = format!("{NETWORK}{TRAFFIC}{SHOW}");
-    let modules = Modules::new();
+    let modules = ModuleDir::new();
     let output = Command::new("timeout")
         .args(["60", "unshare", "--net", "--mount", "bash", "-c", &script])
         .env("PENFOLD", PENFOLD)

@@ -5,10 +5,10 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Modules, PENFOLD, is_root, penfold, plain, python, skipped, users};
+use common::{ModuleDir, PENFOLD, is_root, penfold, plain, python, skipped, users};
 
 /// A directory with these modules that root alone can write.
-fn modules() -> Option<Modules> {
+fn modules() -> Option<ModuleDir> {
     if !is_root() {
         skipped("a directory of modules that others can't write is root's");
         return None;
@@ -18,7 +18,7 @@ fn modules() -> Option<Modules> {
         skipped("modules/ is not built: cargo build --manifest-path modules/Cargo.toml --workspace");
         return None;
     }
-    let modules = Modules::new();
+    let modules = ModuleDir::new();
     std::fs::copy(fdcount, modules.file("fdcount")).expect("copy a module");
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let compiled = Command::new("cc")
@@ -32,7 +32,7 @@ fn modules() -> Option<Modules> {
     Some(modules)
 }
 
-/// What the workspace of `modules/` has built: in its own directory, or where all targets are.
+/// The path of a module from the workspace of `modules/`: in its own target directory, or the common one.
 fn built(name: &str) -> PathBuf {
     let beside = Path::new(PENFOLD).with_file_name(name);
     if std::env::var_os("CARGO_TARGET_DIR").is_some() && beside.exists() {
@@ -41,7 +41,7 @@ fn built(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../modules/target/debug").join(name)
 }
 
-/// Nothing that their code or Rust's standard library leaves on a thread keeps them mapped.
+/// Neither their code nor Rust's standard library leaves anything on a thread that would keep them mapped.
 #[test]
 fn shipped_modules_are_unmapped() {
     let Some(modules) = modules() else { return };
@@ -86,7 +86,7 @@ for child in children: os.kill(child, 9)
 }
 
 #[test]
-fn fdcount_refuses_a_fork_that_there_is_no_room_for() {
+fn fdcount_refuses_a_fork_beyond_its_limit() {
     let Some(modules) = modules() else { return };
     let script = r#"
 import os, resource
@@ -115,7 +115,7 @@ print(os.waitpid(child, 0)[1])
 }
 
 #[test]
-fn forkrate_lets_so_many_forks_pass_in_a_window() {
+fn forkrate_passes_its_number_of_forks_in_a_window() {
     let Some(modules) = modules() else { return };
     let script = r#"
 import os, time

@@ -5,9 +5,9 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use common::{Run, eventually, penfold, users};
+use common::{TestRun, eventually, penfold, users};
 
-/// Writes down all that it is given, in one piece.
+/// Writes an agent that records its arguments, directory, input and environment in one file.
 fn agent(directory: &Path) -> PathBuf {
     let script = format!(
         "#!/bin/sh\n{{ echo \"$#\" \"$@\"; pwd; cat; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= | sort; }} > {0}/told.new\n\
@@ -20,8 +20,8 @@ fn agent(directory: &Path) -> PathBuf {
     path
 }
 
-/// Runs `exit 3` with an agent in the scratch directory; these are further words and settings.
-fn with_agent(options: &[&str], notify: &str) -> (Run, PathBuf) {
+/// A run of `exit 3` with an agent in the scratch directory, and with further options.
+fn with_agent(options: &[&str], notify: &str) -> (TestRun, PathBuf) {
     let run = penfold(&[notify, "pids.max=10"], &["sh", "-c", "(:); exit 3"]).options(options);
     let scratch = run.scratch();
     let setting = format!("release_agent={}", agent(&scratch).display());
@@ -29,14 +29,14 @@ fn with_agent(options: &[&str], notify: &str) -> (Run, PathBuf) {
 }
 
 #[test]
-fn the_release_agent_runs_with_the_cgroups_path_when_the_command_has_ended() {
+fn release_agent_runs_after_the_command_has_ended() {
     needs!("setpriv");
     for user in users() {
         for (options, path) in [(&[][..], "/job"), (&["-g", "build/tests"], "/build/tests")] {
             let (run, scratch) = with_agent(options, "notify_on_release=1");
             let mut running = run.user(user).start();
             assert_eq!(running.wait().code(), Some(3), "the command's own");
-            // nobody waits for it
+            // penfold does not wait for the agent
             eventually("the agent has run", || scratch.join("told").exists());
             let told = std::fs::read_to_string(scratch.join("told")).unwrap();
             assert_eq!(told, format!("1 {path}\n/\nHOME=/\nPATH=/sbin:/bin:/usr/sbin:/usr/bin\n"));
@@ -46,7 +46,7 @@ fn the_release_agent_runs_with_the_cgroups_path_when_the_command_has_ended() {
 }
 
 #[test]
-fn no_release_agent_runs_for_a_cgroup_that_does_not_ask_for_it() {
+fn release_agent_runs_only_with_notify_on_release() {
     let (run, scratch) = with_agent(&[], "notify_on_release=0");
     let mut running = run.start();
     assert_eq!(running.wait().code(), Some(3));
@@ -56,7 +56,7 @@ fn no_release_agent_runs_for_a_cgroup_that_does_not_ask_for_it() {
 }
 
 #[test]
-fn a_release_agent_that_cannot_run_is_a_warning() {
+fn release_agent_that_can_not_run_is_a_warning() {
     let settings = ["release_agent=/nonexistent/agent", "notify_on_release=1"];
     let ended = penfold(&settings, &["sh", "-c", "exit 3"]).run().clean();
     assert_eq!(ended.code(), 3);

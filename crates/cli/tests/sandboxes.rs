@@ -1,10 +1,10 @@
-//! Works where containers put it: under a seccomp profile, in namespaces, without parts of /proc.
+//! Penfold works inside of containers: under a seccomp profile, in namespaces, without parts of /proc.
 
 mod common;
 
-use common::{PENFOLD, PYTHON, Run, User, compile, penfold, plain, skipped, users};
+use common::{PENFOLD, PYTHON, TestRun, TestUser, compile, penfold, plain, skipped, users};
 
-/// What each sandbox has to stand: pipelines, threads and programs that are refused at the limit and counted.
+/// The work in each sandbox: pipelines, threads and programs, which are counted.
 const WORK: &str = "x=$(echo a | cat | cat) && [ $x = a ] && (setsid sleep 1000 & ) &&
     /usr/bin/python3 -c 'import threading, subprocess
 threads = [threading.Thread(target=lambda: subprocess.run([\"true\"])) for _ in range(3)]
@@ -15,8 +15,8 @@ threads = [threading.Thread(target=lambda: subprocess.run([\"true\"])) for _ in 
 const BOMB: &str =
     "f() { f | f & f | f & }; coproc { f; wait; } 2>&1; read -u ${COPROC[0]} line; exec sleep 0.3";
 
-/// `penfold` in a sandbox, made by the words before it, contains a job as anywhere.
-fn works(sandbox: &[&str], user: User) {
+/// Asserts that penfold contains a job in a sandbox. `sandbox` are the words before the command.
+fn works(sandbox: &[&str], user: TestUser) {
     let command = ["sh", "-c", WORK];
     let run = penfold(&["pids.max=30"], &command).under(sandbox.iter().copied()).user(user);
     let ended = run.limit(20).run().succeeded();
@@ -104,7 +104,7 @@ fn works_in_a_pid_and_mount_namespace_of_its_own() {
     if !common::is_root() {
         return skipped("a pid namespace needs root");
     }
-    works(&["unshare", "--fork", "--pid", "--mount-proc"], User::Same);
+    works(&["unshare", "--fork", "--pid", "--mount-proc"], TestUser::Same);
 }
 
 #[test]
@@ -113,11 +113,11 @@ fn works_as_the_first_process_of_a_pid_namespace() {
     if !common::is_root() {
         return skipped("a pid namespace needs root");
     }
-    // as a container's entry point, with everybody's orphans
+    // as a container's entry point, which inherits all orphans
     let script =
         format!("{PENFOLD} run -q -s pids.max=20 -- sh -c 'echo $PPID; (setsid sleep 1000 &); exit 3'");
     let words = ["unshare", "--fork", "--pid", "--mount-proc", "sh", "-c", &format!("exec {script}")];
-    let ended = Run::new(words).limit(10).run().clean();
+    let ended = TestRun::new(words).limit(10).run().clean();
     assert_eq!((ended.code(), ended.stdout.as_str()), (3, "1\n"));
 }
 
@@ -128,13 +128,13 @@ fn works_without_proc_sys() {
         return skipped("a mount namespace needs root");
     }
     let script = "mount -t tmpfs -o ro none /proc/sys && [ ! -e /proc/sys/kernel ] && exec \"$@\"";
-    works(&["unshare", "-m", "sh", "-c", script, "sh"], User::Same);
+    works(&["unshare", "-m", "sh", "-c", script, "sh"], TestUser::Same);
 }
 
 #[test]
 fn works_in_a_user_namespace() {
     needs!("unshare", "setpriv");
-    if !Run::new(["unshare", "-U", "-r", "true"]).run().status.success() {
+    if !TestRun::new(["unshare", "-U", "-r", "true"]).run().status.success() {
         return skipped("user namespaces are not permitted");
     }
     for user in users() {
@@ -147,7 +147,7 @@ fn works_in_a_rootless_container_of_all_namespaces() {
     needs!("unshare", "setpriv");
     let all = ["unshare", "-U", "-r", "-m", "-u", "-i", "-n", "--fork", "--pid", "--mount-proc"];
     for user in users() {
-        if !Run::new(all.iter().chain(&["true"]).copied()).user(user).run().status.success() {
+        if !TestRun::new(all.iter().chain(&["true"]).copied()).user(user).run().status.success() {
             skipped("namespaces are not permitted");
             continue;
         }
@@ -161,13 +161,13 @@ fn works_without_capabilities_and_new_privileges() {
     if !common::is_root() {
         return skipped("capabilities can be dropped by root only");
     }
-    works(&["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"], User::Nobody);
+    works(&["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"], TestUser::Nobody);
 }
 
 #[test]
 fn works_with_a_small_address_space_and_few_files() {
     let script = "ulimit -n 20; ulimit -v 2000000; exec \"$@\"";
-    works(&["sh", "-c", script, "sh"], User::Same);
+    works(&["sh", "-c", script, "sh"], TestUser::Same);
     let ended = penfold(
         &[],
         &[PYTHON, "-c", "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"],

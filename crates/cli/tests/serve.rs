@@ -1,4 +1,4 @@
-//! `penfold serve`: how it begins, ends and stays up.
+//! `penfold serve`: the daemon's start, its end, and its way of staying up.
 
 mod common;
 
@@ -18,13 +18,15 @@ use penfold_server::address::Address;
 use penfold_server::connection::Connection;
 use penfold_server::protocol::{AttachCall, ExecCall, InfoCall, Method, MkdirCall, MountCall, ReadCall};
 
-use common::{NOBODY, PENFOLD, Scratch, is_root, skipped};
+use common::{NOBODY, PENFOLD, ScratchDir, is_root, skipped};
 
-struct Served {
+/// A daemon of one test, killed on drop.
+/// A daemon of one test, killed on drop.
+struct SpawnedDaemon {
     child: Child,
     socket: PathBuf,
-    /// Removed in the end.
-    _scratch: Scratch,
+    /// Kept until the end, for the socket.
+    _scratch: ScratchDir,
 }
 
 fn command(socket: &Path) -> Command {
@@ -33,13 +35,13 @@ fn command(socket: &Path) -> Command {
     command
 }
 
-impl Served {
-    fn start(words: &[&str]) -> Served {
-        Served::with(|command| command.args(words))
+impl SpawnedDaemon {
+    fn start(words: &[&str]) -> SpawnedDaemon {
+        SpawnedDaemon::with(|command| command.args(words))
     }
 
-    fn with(change: impl FnOnce(&mut Command) -> &mut Command) -> Served {
-        let scratch = Scratch::new();
+    fn with(change: impl FnOnce(&mut Command) -> &mut Command) -> SpawnedDaemon {
+        let scratch = ScratchDir::new();
         let socket = scratch.path().join("penfold/control");
         let mut command = command(&socket);
         change(&mut command);
@@ -50,7 +52,7 @@ impl Served {
             assert!(child.try_wait().expect("ours").is_none(), "it has ended");
             std::thread::sleep(Duration::from_millis(5));
         }
-        Served { child, socket, _scratch: scratch }
+        SpawnedDaemon { child, socket, _scratch: scratch }
     }
 
     fn call<M: Method>(&self, call: &M) -> M::Reply {
@@ -76,7 +78,7 @@ impl Served {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("it lives");
     }
 
-    /// Waits for its end, which must be in order.
+    /// Waits for the daemon's end, which must be in order.
     fn ended(&mut self) {
         let began = Instant::now();
         loop {
@@ -90,7 +92,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for SpawnedDaemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -115,37 +117,37 @@ fn until(what: &str, reached: impl Fn() -> bool) {
 }
 
 #[test]
-fn term_ends_it_in_order_and_kills_what_it_launched() {
-    let mut served = Served::start(&[]);
-    let pid = served.launch();
-    served.signal(Signal::SIGTERM);
-    served.ended();
+fn sigterm_ends_the_daemon_and_kills_launched_commands() {
+    let mut daemon = SpawnedDaemon::start(&[]);
+    let pid = daemon.launch();
+    daemon.signal(Signal::SIGTERM);
+    daemon.ended();
     assert!(!lives(pid));
-    assert!(!served.socket.exists());
+    assert!(!daemon.socket.exists());
 }
 
 #[test]
-fn at_end_leave_lets_launched_commands_go_on() {
-    let mut served = Served::start(&["--at-end", "leave"]);
-    let pid = served.launch();
-    served.signal(Signal::SIGINT);
-    served.ended();
+fn launched_commands_go_on_with_at_end_leave() {
+    let mut daemon = SpawnedDaemon::start(&["--at-end", "leave"]);
+    let pid = daemon.launch();
+    daemon.signal(Signal::SIGINT);
+    daemon.ended();
     assert!(lives(pid), "it goes on");
     kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it lives");
 }
 
 #[test]
-fn an_adopted_process_goes_on_untraced() {
-    let mut served = Served::start(&[]);
-    served.launch();
+fn adopted_process_goes_on_untraced() {
+    let mut daemon = SpawnedDaemon::start(&[]);
+    daemon.launch();
     let mut sleeper = Command::new("sleep").arg("1000").spawn().expect("sleep");
     let pid = sleeper.id().cast_signed();
     until("it sleeps", || comm(pid) == "sleep");
-    served.call(&AttachCall { cgroup: "/a".into(), task: i64::from(pid), process: true });
+    daemon.call(&AttachCall { cgroup: "/a".into(), task: i64::from(pid), process: true });
     let read = ReadCall { cgroup: "/a".into(), file: "cgroup.procs".into() };
-    assert!(served.call(&read).content.lines().any(|line| line == pid.to_string()));
-    served.signal(Signal::SIGTERM);
-    served.ended();
+    assert!(daemon.call(&read).content.lines().any(|line| line == pid.to_string()));
+    daemon.signal(Signal::SIGTERM);
+    daemon.ended();
     assert!(lives(pid));
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
     assert!(status.contains("TracerPid:\t0"), "{status}");
@@ -154,11 +156,11 @@ fn an_adopted_process_goes_on_untraced() {
 }
 
 #[test]
-fn hup_ends_it_unless_it_was_started_with_nohup() {
-    let mut served = Served::start(&[]);
-    served.signal(Signal::SIGHUP);
-    served.ended();
-    let scratch = Scratch::new();
+fn sighup_ends_the_daemon_unless_under_nohup() {
+    let mut daemon = SpawnedDaemon::start(&[]);
+    daemon.signal(Signal::SIGHUP);
+    daemon.ended();
+    let scratch = ScratchDir::new();
     let socket = scratch.path().join("control");
     let mut inner = Command::new("nohup");
     inner.arg(PENFOLD).arg("serve").arg("--socket").arg(&socket);
@@ -174,28 +176,28 @@ fn hup_ends_it_unless_it_was_started_with_nohup() {
 }
 
 #[test]
-fn a_second_daemon_at_the_same_place_is_refused_and_a_dead_ones_place_is_taken() {
-    let mut served = Served::start(&[]);
-    let second = command(&served.socket).stderr(Stdio::piped()).output().expect("it runs");
+fn socket_of_a_dead_daemon_only_is_taken_over() {
+    let mut daemon = SpawnedDaemon::start(&[]);
+    let second = command(&daemon.socket).stderr(Stdio::piped()).output().expect("it runs");
     let message = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(
         !second.status.success() && message.contains("serves") && message.contains("already"),
         "{message}"
     );
-    served.call(&InfoCall {});
-    served.child.kill().expect("it lives");
-    served.child.wait().expect("ours");
-    assert!(served.socket.exists(), "it was killed");
-    served.child = command(&served.socket).spawn().expect("it starts");
-    let address = Address::Path(served.socket.clone());
+    daemon.call(&InfoCall {});
+    daemon.child.kill().expect("it lives");
+    daemon.child.wait().expect("ours");
+    assert!(daemon.socket.exists(), "it was killed");
+    daemon.child = command(&daemon.socket).spawn().expect("it starts");
+    let address = Address::Path(daemon.socket.clone());
     until("the next one listens", || address.connect().is_ok());
-    let info = served.call(&InfoCall {});
-    assert_eq!(info.pid, i64::from(served.child.id()));
+    let info = daemon.call(&InfoCall {});
+    assert_eq!(info.pid, i64::from(daemon.child.id()));
 }
 
 #[test]
-fn without_a_daemon_a_verb_says_how_to_start_one() {
-    let scratch = Scratch::new();
+fn verb_without_a_daemon_says_how_to_start_one() {
+    let scratch = ScratchDir::new();
     let socket = scratch.path().join("control");
     let output =
         Command::new(PENFOLD).arg("hierarchies").arg("--socket").arg(&socket).output().expect("it runs");
@@ -204,19 +206,19 @@ fn without_a_daemon_a_verb_says_how_to_start_one() {
 }
 
 #[test]
-fn a_log_that_can_not_be_written_disturbs_nobody() {
+fn log_that_can_not_be_written_disturbs_nobody() {
     let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
-    let served = Served::with(|command| command.args(["--log", "trace"]).stderr(full));
-    served.launch();
+    let daemon = SpawnedDaemon::with(|command| command.args(["--log", "trace"]).stderr(full));
+    daemon.launch();
     // a pipe that nobody reads, filled
     let (_kept, writer) = std::io::pipe().expect("a pipe");
-    let stuck = Served::with(|command| command.args(["--log", "trace"]).stderr(writer));
+    let stuck = SpawnedDaemon::with(|command| command.args(["--log", "trace"]).stderr(writer));
     for _ in 0..3000 {
         stuck.call(&InfoCall {});
     }
-    // and one that is closed
+    // a pipe that is closed
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let mut closed = Served::with(|command| command.args(["--log", "trace"]).stderr(writer));
+    let mut closed = SpawnedDaemon::with(|command| command.args(["--log", "trace"]).stderr(writer));
     drop(reader);
     closed.call(&InfoCall {});
     closed.signal(Signal::SIGTERM);
@@ -224,23 +226,23 @@ fn a_log_that_can_not_be_written_disturbs_nobody() {
 }
 
 #[test]
-fn the_log_says_what_is_asked_for() {
+fn log_has_the_level_of_the_environment() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
-    let mut served = Served::with(|command| command.env("PENFOLD_LOG", "debug").stderr(writer));
-    served.call(&InfoCall {});
-    served.signal(Signal::SIGTERM);
-    served.ended();
+    let mut daemon = SpawnedDaemon::with(|command| command.env("PENFOLD_LOG", "debug").stderr(writer));
+    daemon.call(&InfoCall {});
+    daemon.signal(Signal::SIGTERM);
+    daemon.ended();
     let lines: Vec<String> = BufReader::new(reader).lines().map_while(Result::ok).collect();
     assert!(lines.iter().any(|line| line.contains("org.penfold.Control.Info")), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("INFO") && line.contains("serving")), "{lines:?}");
 }
 
 #[test]
-fn a_user_without_privilege_has_a_daemon_too() {
+fn user_without_privilege_has_a_daemon_too() {
     if !is_root() {
         return skipped("another user needs root");
     }
-    let place = Scratch::new();
+    let place = ScratchDir::new();
     let runtime = place.path().join("runtime");
     fs::create_dir(&runtime).expect("a directory");
     chown(&runtime, Some(NOBODY), Some(NOBODY)).expect("given");
@@ -273,13 +275,13 @@ fn a_user_without_privilege_has_a_daemon_too() {
 }
 
 #[test]
-fn systemd_passes_the_socket_and_is_told_when_it_is_ready() {
-    let scratch = Scratch::new();
+fn systemd_passes_the_socket_and_is_notified() {
+    let scratch = ScratchDir::new();
     let (socket, notify) = (scratch.path().join("control"), scratch.path().join("notify"));
     let listener = UnixListener::bind(&socket).expect("a socket");
     let told = UnixDatagram::bind(&notify).expect("a socket");
     told.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-    // the number that systemd uses, and the pid that it writes, are the child's own
+    // systemd passes the socket as descriptor 3, with the child's own pid
     let script = format!("exec 3<&{0}; exec env LISTEN_PID=$$ LISTEN_FDS=1 \"$@\"", listener.as_raw_fd());
     let inherited = listener.try_clone().expect("a copy");
     nix::fcntl::fcntl(&listener, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))
@@ -306,9 +308,9 @@ fn systemd_passes_the_socket_and_is_told_when_it_is_ready() {
 }
 
 #[test]
-fn orphans_that_nobody_waits_for_are_reaped() {
-    let served = Served::start(&[]);
-    served.launch();
+fn daemon_reaps_orphans() {
+    let daemon = SpawnedDaemon::start(&[]);
+    daemon.launch();
     let script = "(sleep 0.2 &) ; (sh -c 'sleep 0.3 & exit' &)";
     let exec = ExecCall {
         cgroups: vec!["/a".into()],
@@ -316,9 +318,9 @@ fn orphans_that_nobody_waits_for_are_reaped() {
         leave_running: Some(true),
         ..ExecCall::default()
     };
-    served.call(&exec);
+    daemon.call(&exec);
     let children = || {
-        let pid = served.child.id();
+        let pid = daemon.child.id();
         let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         text.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<i32>>()
     };
@@ -328,19 +330,19 @@ fn orphans_that_nobody_waits_for_are_reaped() {
 
 #[test]
 fn idle_clients_cost_no_time() {
-    let served = Served::start(&[]);
-    served.launch();
+    let daemon = SpawnedDaemon::start(&[]);
+    daemon.launch();
     let mut clients: Vec<Connection> = (0..100)
-        .map(|_| Connection::connect(&Address::Path(served.socket.clone())).expect("it listens"))
+        .map(|_| Connection::connect(&Address::Path(daemon.socket.clone())).expect("it listens"))
         .collect();
-    // each has been accepted when it is answered
+    // a client that has an answer has been accepted
     for client in &mut clients {
         client.call(&InfoCall {}).expect("it answers");
     }
     std::thread::sleep(Duration::from_millis(300));
     let used = || {
         let mut text = String::new();
-        let path = format!("/proc/{}/stat", served.child.id());
+        let path = format!("/proc/{}/stat", daemon.child.id());
         File::open(path).and_then(|mut file| file.read_to_string(&mut text)).expect("it lives");
         let rest = text.rsplit(')').next().expect("fields").to_owned();
         let field = |number: usize| rest.split_whitespace().nth(number).and_then(|it| it.parse::<u64>().ok());

@@ -1,4 +1,4 @@
-//! `penfold serve` killed with SIGKILL and started again: nobody is left with a dead mount, and jobs' places are there.
+//! `penfold serve` killed with SIGKILL and started again: no mount stays dead, and the cgroups of jobs are there again.
 
 mod common;
 
@@ -6,20 +6,22 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use common::{AS_NOBODY, PENFOLD, Scratch, Sleeper, User, eventually, for_everybody};
+use common::{AS_NOBODY, PENFOLD, ScratchDir, Sleeper, TestUser, eventually, for_everybody};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::statfs::statfs;
 use nix::unistd::Pid;
 
-struct Served {
-    scratch: Scratch,
+/// A daemon with a journal, which a test can restart; killed on drop.
+/// A daemon with a journal, which a test can restart; killed on drop.
+struct RestartableDaemon {
+    scratch: ScratchDir,
     process: Child,
-    user: User,
+    user: TestUser,
 }
 
-fn program(user: User, scratch: &Scratch) -> Command {
-    if user == User::Same {
+fn program(user: TestUser, scratch: &ScratchDir) -> Command {
+    if user == TestUser::Same {
         return Command::new(PENFOLD);
     }
     let mut command = Command::new(AS_NOBODY[0]);
@@ -27,18 +29,18 @@ fn program(user: User, scratch: &Scratch) -> Command {
     command
 }
 
-impl Served {
-    fn start() -> Served {
-        Served::start_as(User::Same)
+impl RestartableDaemon {
+    fn start() -> RestartableDaemon {
+        RestartableDaemon::start_as(TestUser::Same)
     }
 
-    fn start_as(user: User) -> Served {
-        let scratch = Scratch::new();
-        let process = Served::spawn(user, &scratch, &[]);
-        Served { scratch, process, user }
+    fn start_as(user: TestUser) -> RestartableDaemon {
+        let scratch = ScratchDir::new();
+        let process = RestartableDaemon::spawn(user, &scratch, &[]);
+        RestartableDaemon { scratch, process, user }
     }
 
-    fn spawn(user: User, scratch: &Scratch, options: &[&str]) -> Child {
+    fn spawn(user: TestUser, scratch: &ScratchDir, options: &[&str]) -> Child {
         let mut process = program(user, scratch)
             .arg("serve")
             .arg("--socket")
@@ -48,7 +50,7 @@ impl Served {
             .spawn()
             .expect("penfold starts");
         let mut lines = BufReader::new(process.stderr.take().expect("a pipe")).lines();
-        // whoever does not read in time would hold the daemon's log up
+        // a full pipe would block the daemon's log
         let serving = lines.by_ref().map_while(Result::ok).any(|line| line.contains("serving"));
         std::thread::spawn(move || lines.for_each(drop));
         assert!(serving, "it says when it serves");
@@ -58,7 +60,7 @@ impl Served {
     fn restart(&mut self, signal: Signal, options: &[&str]) {
         kill(Pid::from_raw(self.process.id().cast_signed()), signal).expect("it lives");
         self.process.wait().expect("it is ours");
-        self.process = Served::spawn(self.user, &self.scratch, options);
+        self.process = RestartableDaemon::spawn(self.user, &self.scratch, options);
     }
 
     fn penfold(&self, arguments: &[&str]) -> Output {
@@ -88,7 +90,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for RestartableDaemon {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -108,105 +110,105 @@ fn can_mount() -> bool {
 }
 
 #[test]
-fn dead_mounts_are_mounted_again_with_what_was_in_them() {
+fn dead_mounts_are_restored_with_their_cgroups() {
     if !can_mount() {
         return;
     }
-    let mut served = Served::start();
-    let pids = served.mounted("pids", "pids");
-    let twice = served.mounted("pids", "twice and");
-    let other = served.mounted("none,name=other", "other");
+    let mut daemon = RestartableDaemon::start();
+    let pids = daemon.mounted("pids", "pids");
+    let twice = daemon.mounted("pids", "twice and");
+    let other = daemon.mounted("none,name=other", "other");
     std::fs::create_dir(pids.join("a")).expect("a cgroup");
     std::fs::write(pids.join("a/pids.max"), "7").expect("a limit");
     let mut member = Command::new("sleep").arg("1000").spawn().expect("a process");
     std::fs::write(pids.join("a/cgroup.procs"), member.id().to_string()).expect("it is taken in");
     eventually("the member is written down", || {
-        served.journal().contains(&format!("\"pid\":{}", member.id()))
+        daemon.journal().contains(&format!("\"pid\":{}", member.id()))
     });
     assert!(Command::new("umount").arg(&other).status().expect("umount").success());
-    eventually("the unmount is written down", || served.journal().contains("viewGone"));
-    let before = served.says(&["hierarchies"]);
+    eventually("the unmount is written down", || daemon.journal().contains("viewGone"));
+    let before = daemon.says(&["hierarchies"]);
 
-    kill(Pid::from_raw(served.process.id().cast_signed()), Signal::SIGKILL).expect("it lives");
-    served.process.wait().expect("it is ours");
+    kill(Pid::from_raw(daemon.process.id().cast_signed()), Signal::SIGKILL).expect("it lives");
+    daemon.process.wait().expect("it is ours");
     assert_eq!(statfs(&pids).err(), Some(Errno::ENOTCONN), "what everybody would have to see");
-    served.process = Served::spawn(served.user, &served.scratch, &[]);
+    daemon.process = RestartableDaemon::spawn(daemon.user, &daemon.scratch, &[]);
     for target in [&pids, &twice] {
         assert_eq!(std::fs::read_to_string(target.join("a/pids.max")).expect("it is served"), "7\n");
         let tasks = std::fs::read_to_string(target.join("a/tasks")).expect("it is served");
         assert_eq!(tasks, format!("{}\n", member.id()));
     }
-    assert_eq!(served.says(&["hierarchies"]), before);
+    assert_eq!(daemon.says(&["hierarchies"]), before);
     let mountinfo = std::fs::read("/proc/self/mountinfo").expect("proc");
     let mountinfo = String::from_utf8_lossy(&mountinfo);
     let mounts = |name: &str| {
-        let target = format!(" {}/{name} ", served.scratch.path().display());
+        let target = format!(" {}/{name} ", daemon.scratch.path().display());
         mountinfo.lines().filter(|line| line.contains(&target)).count()
     };
     assert_eq!((mounts("pids"), mounts("twice\\040and"), mounts("other")), (1, 1, 0));
 
-    // in order: no mount is left, dead or alive, and nothing of what was
-    served.restart(Signal::SIGTERM, &[]);
+    // after an end in order no mount is left, dead or alive, and no hierarchy
+    daemon.restart(Signal::SIGTERM, &[]);
     for target in [&pids, &twice] {
         assert_eq!(std::fs::read_dir(target).expect("not mounted").count(), 0);
     }
-    assert_eq!(served.says(&["hierarchies", "--json"]).matches("\"id\"").count(), 0);
+    assert_eq!(daemon.says(&["hierarchies", "--json"]).matches("\"id\"").count(), 0);
     member.kill().expect("it lives");
     member.wait().expect("it is ours");
 }
 
 /// P50.12
 #[test]
-fn a_daemon_without_root_has_everything_again() {
+fn daemon_without_root_restores_everything() {
     needs!("setpriv");
-    let mut served = Served::start_as(User::Nobody);
-    served.says(&["mount", "-o", "pids,name=kept"]);
-    served.says(&["mkdir", "/a", "/a/b"]);
-    served.says(&["set", "/a", "pids.max=7"]);
-    let mut member = Sleeper::start(User::Nobody);
-    served.says(&["attach", "/a/b", &member.pid()]);
+    let mut daemon = RestartableDaemon::start_as(TestUser::Nobody);
+    daemon.says(&["mount", "-o", "pids,name=kept"]);
+    daemon.says(&["mkdir", "/a", "/a/b"]);
+    daemon.says(&["set", "/a", "pids.max=7"]);
+    let mut member = Sleeper::start(TestUser::Nobody);
+    daemon.says(&["attach", "/a/b", &member.pid()]);
     eventually("the member is written down", || {
-        served.journal().contains(&format!("\"pid\":{}", member.pid()))
+        daemon.journal().contains(&format!("\"pid\":{}", member.pid()))
     });
-    let before = served.says(&["hierarchies"]);
-    served.restart(Signal::SIGKILL, &[]);
+    let before = daemon.says(&["hierarchies"]);
+    daemon.restart(Signal::SIGKILL, &[]);
     assert!(!member.is_dead(), "it goes on");
-    assert_eq!(served.says(&["hierarchies"]), before);
-    assert_eq!(served.says(&["cat", "/a", "pids.max", "pids.current"]), "pids.max: 7\npids.current: 1\n");
-    assert_eq!(served.says(&["cat", "/a/b", "cgroup.procs"]), format!("{}\n", member.pid()));
-    // and it is held again
-    served.says(&["kill", "/a"]);
+    assert_eq!(daemon.says(&["hierarchies"]), before);
+    assert_eq!(daemon.says(&["cat", "/a", "pids.max", "pids.current"]), "pids.max: 7\npids.current: 1\n");
+    assert_eq!(daemon.says(&["cat", "/a/b", "cgroup.procs"]), format!("{}\n", member.pid()));
+    // the daemon supervises the process again
+    daemon.says(&["kill", "/a"]);
     eventually("it was reached", || member.is_dead());
 }
 
 #[test]
-fn without_state_nothing_is_kept() {
-    let mut served = Served::start();
-    served.restart(Signal::SIGTERM, &["--no-state"]);
-    served.says(&["mount", "-o", "none,name=lost"]);
-    served.restart(Signal::SIGKILL, &["--no-state"]);
-    assert!(!served.says(&["hierarchies"]).contains("lost"));
+fn daemon_without_state_keeps_nothing() {
+    let mut daemon = RestartableDaemon::start();
+    daemon.restart(Signal::SIGTERM, &["--no-state"]);
+    daemon.says(&["mount", "-o", "none,name=lost"]);
+    daemon.restart(Signal::SIGKILL, &["--no-state"]);
+    assert!(!daemon.says(&["hierarchies"]).contains("lost"));
 }
 
 #[test]
-fn a_release_agent_runs_when_the_last_member_dies_and_not_for_what_was_empty_at_a_restart() {
-    let mut served = Served::start();
-    let told = served.scratch.path().join("told");
-    let agent = served.scratch.path().join("agent");
+fn release_agent_skips_cgroups_empty_at_a_restart() {
+    let mut daemon = RestartableDaemon::start();
+    let told = daemon.scratch.path().join("told");
+    let agent = daemon.scratch.path().join("agent");
     std::fs::write(&agent, format!("#!/bin/sh\necho \"$@\" >> {}\n", told.display())).expect("an agent");
     std::fs::set_permissions(&agent, std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .expect("it is ours");
-    served.says(&["mount", "-o", &format!("freezer,release_agent={}", agent.display())]);
+    daemon.says(&["mount", "-o", &format!("freezer,release_agent={}", agent.display())]);
     for cgroup in ["/empty", "/used"] {
-        served.says(&["mkdir", cgroup]);
-        served.says(&["set", cgroup, "notify_on_release=1"]);
+        daemon.says(&["mkdir", cgroup]);
+        daemon.says(&["set", cgroup, "notify_on_release=1"]);
     }
     let mut member = Command::new("sleep").arg("1000").spawn().expect("a process");
-    served.says(&["attach", "/used", &member.id().to_string()]);
+    daemon.says(&["attach", "/used", &member.id().to_string()]);
     eventually("the member is written down", || {
-        served.journal().contains(&format!("\"pid\":{}", member.id()))
+        daemon.journal().contains(&format!("\"pid\":{}", member.id()))
     });
-    served.restart(Signal::SIGKILL, &[]);
+    daemon.restart(Signal::SIGKILL, &[]);
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert!(!told.exists(), "nobody has left");
     member.kill().expect("it lives");
@@ -217,17 +219,17 @@ fn a_release_agent_runs_when_the_last_member_dies_and_not_for_what_was_empty_at_
 }
 
 #[test]
-fn metrics_are_served_where_they_are_asked_for() {
+fn metrics_are_served_at_the_given_address() {
     use std::io::{Read, Write};
-    let mut served = Served::start();
-    let socket = served.scratch.path().join("metrics");
+    let mut daemon = RestartableDaemon::start();
+    let socket = daemon.scratch.path().join("metrics");
     let address = format!("unix:{}", socket.display());
-    served.restart(Signal::SIGTERM, &["--metrics", &address]);
+    daemon.restart(Signal::SIGTERM, &["--metrics", &address]);
     let mut stream = std::os::unix::net::UnixStream::connect(&socket).expect("it listens");
     stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("# EOF\n"), "{answer}");
-    let bad = served.penfold(&["serve", "--metrics", "somewhere"]);
+    let bad = daemon.penfold(&["serve", "--metrics", "somewhere"]);
     assert!(String::from_utf8_lossy(&bad.stderr).contains("takes a port"), "{bad:?}");
 }

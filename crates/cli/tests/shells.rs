@@ -1,4 +1,4 @@
-//! Shells that get signals while they fork see no failure: what a limit by seccomp notification can't give.
+//! Shells that get signals while they fork see no failure, as they would under seccomp user notification.
 
 mod common;
 
@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 
 use common::penfold;
 
-/// 3,000 children and 100 pipelines under a CHLD trap, which dash installs without `SA_RESTART`.
+/// A script with 3,000 children and 100 pipelines under a CHLD trap, which dash installs without `SA_RESTART`.
 const TRAPPED: &str = r#"
     trap 'caught=1' CHLD
     i=0
@@ -16,7 +16,7 @@ const TRAPPED: &str = r#"
     while [ $j -lt 100 ]; do x=$(echo $j | cat | cat); [ "$x" = $j ] || exit 1; j=$((j+1)); done
     [ "$caught" = 1 ]"#;
 
-/// Children that no wait command waits for: a signal may come at any fork.
+/// A script with children that no wait command waits for, so that a signal may come at any fork.
 const UNWAITED: &str = r"
     trap 'n=$((n+1))' CHLD
     i=0
@@ -60,20 +60,20 @@ impl Drop for Busy {
 }
 
 #[test]
-fn a_dash_script_with_a_chld_trap_forks_3000_children_ten_times_without_a_failure() {
+fn dash_script_with_a_chld_trap_forks_without_failure() {
     needs!("dash");
     ten_times(TRAPPED, 3301);
 }
 
 #[test]
-fn a_dash_script_with_a_chld_trap_does_not_fail_beside_two_busy_loops() {
+fn dash_script_with_a_chld_trap_works_on_busy_cpus() {
     needs!("dash", "timeout");
     let _busy = Busy::start();
     ten_times(TRAPPED, 3301);
 }
 
 #[test]
-fn signals_at_every_fork_do_not_fail_a_dash_script() {
+fn dash_script_survives_signals_at_every_fork() {
     needs!("dash");
     ten_times(UNWAITED, 3001);
 }

@@ -1,16 +1,16 @@
-//! `penfold module new`, and then what it says comes next, as a new author would.
+//! `penfold module new`, and then the commands that it prints, as a new author types them.
 
 mod common;
 
-use common::{Place, skipped, without_slowness};
+use common::{PrivateDir, skipped, without_slowness};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Makes a skeleton, follows what it says, and then tries more.
+/// Makes a skeleton, runs the printed commands, and then tries more.
 fn follow(language: &str, module: &str) {
-    let place = Place::new(&format!("skeleton-{language}"));
+    let place = PrivateDir::new(&format!("skeleton-{language}"));
     let made = place.shell(&format!("umask 022; penfold module new --lang {language} wheel"));
     assert!(made.status.success(), "{}", text(&made.stderr));
     let made = text(&made.stdout);
@@ -33,20 +33,20 @@ fn follow(language: &str, module: &str) {
 }
 
 #[test]
-fn a_new_author_gets_from_nothing_to_a_loaded_controller_in_rust() {
+fn printed_commands_load_a_skeleton_in_rust() {
     needs!("sh", "timeout");
     follow("rust", "target/debug/libpenfold_wheel.so");
 }
 
 #[test]
-fn a_new_author_gets_from_nothing_to_a_loaded_controller_in_c() {
+fn printed_commands_load_a_skeleton_in_c() {
     needs!("sh", "timeout", "make", "cc");
     follow("c", "./wheel.so");
 }
 
 #[test]
-fn what_can_not_be_made_is_told_with_the_reason() {
-    let place = Place::new("skeleton-refused");
+fn refused_skeleton_has_a_reason() {
+    let place = PrivateDir::new("skeleton-refused");
     let output = place.shell("mkdir wheel; penfold module new wheel");
     assert_eq!(output.status.code(), Some(1));
     let told = "penfold: wheel: can't write a controller there: File exists [EEXIST]\n";

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Finished, Modules, PYTHON, User, is_root, penfold, skipped, without_slowness};
+use common::{FinishedRun, ModuleDir, PYTHON, TestUser, is_root, penfold, skipped, without_slowness};
 
 /// Prints mark, priority and type of service of every kind of socket, right after the call that makes it.
 const SOCKETS: &str = r"
@@ -54,9 +54,9 @@ const LINES: [&str; 13] = [
     "client",
 ];
 
-fn sockets(settings: &[&str], options: &[&str], user: User) -> Finished {
+fn sockets(settings: &[&str], options: &[&str], user: TestUser) -> FinishedRun {
     let settings: Vec<&str> = settings.iter().copied().chain(["pids.max=20"]).collect();
-    let modules = Modules::new();
+    let modules = ModuleDir::new();
     let run = penfold(&settings, &[PYTHON]).user(user).options(options);
     let run = run.env("PENFOLD_MODULES", modules.path());
     let file = run.scratch().join("sockets.py");
@@ -64,8 +64,10 @@ fn sockets(settings: &[&str], options: &[&str], user: User) -> Finished {
     run.word(file).run()
 }
 
-/// What each socket is to show: mark, priority, type of service. The kernel copies all but the priority from the
-/// listening socket to an accepted one, and a local socket has no type of service.
+/// The expected lines of all sockets: mark, priority, type of service.
+///
+/// The kernel copies all but the priority from the listening socket to an accepted one. A local socket has no type of
+/// service.
 fn each(mark: u32, priority: u32, tos: u32) -> String {
     let line = |what: &&str| {
         let priority = if *what == "accepted" { 0 } else { priority };
@@ -76,25 +78,25 @@ fn each(mark: u32, priority: u32, tos: u32) -> String {
 }
 
 #[test]
-fn every_socket_has_its_class_before_the_program_can_use_it() {
+fn every_socket_has_its_class_before_its_first_use() {
     needs!("python3");
     if !is_root() {
         return skipped("marking sockets needs CAP_NET_ADMIN");
     }
-    let ended = sockets(&["net_cls.classid=0x00100001"], &[], User::Same).succeeded();
+    let ended = sockets(&["net_cls.classid=0x00100001"], &[], TestUser::Same).succeeded();
     assert_eq!(ended.stdout, each(0x0010_0001, 0x0010_0001, 0));
     assert_eq!(ended.file("net_cls.classid"), 0x0010_0001.to_string());
-    let ended = sockets(&[], &[], User::Same).succeeded();
+    let ended = sockets(&[], &[], TestUser::Same).succeeded();
     assert_eq!(ended.stdout, each(0, 0, 0), "and none without a class");
 }
 
 #[test]
-fn without_privilege_a_class_is_refused_and_with_best_effort_it_is_a_priority_and_a_dscp() {
+fn unprivileged_class_needs_best_effort() {
     needs!("python3", "setpriv");
     if !is_root() {
         return skipped("only root can become a user without privilege");
     }
-    let ended = sockets(&["net_cls.classid=0x00100003"], &[], User::Nobody).clean();
+    let ended = sockets(&["net_cls.classid=0x00100003"], &[], TestUser::Nobody).clean();
     assert_eq!((ended.code(), ended.stdout.as_str()), (125, ""), "nothing has run");
     for word in ["-s net_cls.classid=0x00100003", "CAP_NET_ADMIN", "[EOPNOTSUPP]"] {
         assert!(ended.stderr.contains(word), "{word} in {}", ended.stderr);
@@ -103,7 +105,7 @@ fn without_privilege_a_class_is_refused_and_with_best_effort_it_is_a_priority_an
     let warning = "classes on sockets is not given here: marking sockets needs CAP_NET_ADMIN";
     for (class, priority, dscp) in [("0x00100003", 3, 3), ("0x0001002e", 6, 0x2e)] {
         let setting = format!("net_cls.classid={class}");
-        let ended = sockets(&[&setting], &["--best-effort"], User::Nobody).succeeded();
+        let ended = sockets(&[&setting], &["--best-effort"], TestUser::Nobody).succeeded();
         assert_eq!(ended.stdout, each(0, priority, dscp << 2));
         let said = without_slowness(&ended.stderr);
         assert!(said.starts_with(&format!("penfold: warning: {warning}")), "{}", ended.stderr);

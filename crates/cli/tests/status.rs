@@ -1,13 +1,13 @@
-//! What a run says and returns: exit status, report, JSON, and refusals before the command runs.
+//! The outcome of a run: exit status, report, JSON, and refusals before the command runs.
 
 mod common;
 
 use std::process::Command;
 
-use common::{PENFOLD, Run, penfold, plain, shell, users};
+use common::{PENFOLD, TestRun, penfold, plain, shell, users};
 
 #[test]
-fn the_exit_status_is_the_commands_own() {
+fn exit_status_is_the_commands_own() {
     needs!("setpriv");
     for user in users() {
         for code in [0, 1, 7, 124, 125, 255] {
@@ -20,7 +20,7 @@ fn the_exit_status_is_the_commands_own() {
 }
 
 #[test]
-fn the_exit_status_of_a_killed_command_is_128_and_the_signal() {
+fn exit_status_of_a_killed_command_is_128_and_the_signal() {
     for signal in [1, 2, 3, 6, 9, 11, 15, 34] {
         let ended = penfold(&[], &shell(&format!("ulimit -c 0; kill -{signal} $$"))).run().clean();
         assert_eq!((ended.code(), ended.number("signal")), (128 + signal, signal as u64));
@@ -30,7 +30,7 @@ fn the_exit_status_of_a_killed_command_is_128_and_the_signal() {
 }
 
 #[test]
-fn the_exit_status_is_127_for_a_command_not_found_and_126_for_one_that_cannot_run() {
+fn exit_status_is_126_or_127_if_the_command_can_not_run() {
     let run = penfold(&["pids.max=10"], &["/nonexistent/program"]);
     let ended = run.run().clean();
     assert_eq!(ended.code(), 127);
@@ -45,7 +45,7 @@ fn the_exit_status_is_127_for_a_command_not_found_and_126_for_one_that_cannot_ru
 }
 
 #[test]
-fn the_exit_status_of_wrong_arguments_is_125() {
+fn exit_status_of_wrong_arguments_is_125() {
     for words in [
         &["run"][..],
         &["run", "--nonsense", "true"],
@@ -61,7 +61,7 @@ fn the_exit_status_of_wrong_arguments_is_125() {
     assert!(ended.status.success() && ended.stdout.contains("--set"), "{ended:?}");
 }
 
-/// Refused with 125 and these words, and the command has not run.
+/// Asserts that a setting is refused with 125 and these words, and that the command has not run.
 #[track_caller]
 fn refused(setting: &str, words: &[&str]) {
     let run = penfold(&[setting], &["sh", "-c", "echo ran; echo > \"$OUT/ran\""]);
@@ -78,7 +78,7 @@ fn refused(setting: &str, words: &[&str]) {
 }
 
 #[test]
-fn an_unknown_control_file_names_the_choices_and_runs_nothing() {
+fn unknown_control_file_is_refused_with_the_choices() {
     refused(
         "nonsense.max=1",
         &["-s nonsense.max: no such control file", "pids.max", "cpuset.cpus", "freezer.state"],
@@ -88,7 +88,7 @@ fn an_unknown_control_file_names_the_choices_and_runs_nothing() {
 }
 
 #[test]
-fn a_bad_value_names_the_file_and_the_errno_and_runs_nothing() {
+fn bad_value_is_refused_with_file_and_errno() {
     refused("pids.max=-5", &["-s pids.max=-5", "'max' or a number from 0 to 4194304", "[EINVAL]"]);
     refused("pids.max=many", &["pids.max=many", "[EINVAL]"]);
     refused("pids.max=99999999999999999999", &["pids.max=", "[ERANGE]"]);
@@ -100,12 +100,12 @@ fn a_bad_value_names_the_file_and_the_errno_and_runs_nothing() {
 }
 
 #[test]
-fn a_file_that_can_only_be_read_names_it_and_runs_nothing() {
+fn read_only_file_is_refused_with_its_name() {
     refused("pids.current=5", &["-s pids.current=5", "[E"]);
 }
 
 #[test]
-fn a_json_file_that_cannot_be_written_runs_nothing() {
+fn json_file_that_can_not_be_written_runs_nothing() {
     for (name, why) in
         [("/nonexistent/report", "No such file or directory [ENOENT]"), ("77", "Bad file descriptor [EBADF]")]
     {
@@ -116,7 +116,7 @@ fn a_json_file_that_cannot_be_written_runs_nothing() {
 }
 
 #[test]
-fn the_report_is_a_json_document_in_a_file_and_on_a_descriptor() {
+fn report_is_one_json_document() {
     let ended = penfold(&["pids.max=3"], &shell("true | true; (:); exit 5")).run();
     let json = ended.json();
     assert_eq!(json["version"], 1);
@@ -147,21 +147,21 @@ fn the_report_is_a_json_document_in_a_file_and_on_a_descriptor() {
 }
 
 #[test]
-fn the_descriptor_of_the_report_is_not_the_commands() {
+fn descriptor_of_the_report_is_closed_to_the_command() {
     let script = format!("exec {PENFOLD} run -q --json 9 -- sh -c 'echo x >&9 || echo closed' 9>&2");
-    let ended = Run::new(["sh", "-c", &script]).run();
+    let ended = TestRun::new(["sh", "-c", &script]).run();
     assert_eq!(ended.stdout, "closed\n");
     let document: serde_json::Value = serde_json::from_str(last_document(&ended.stderr)).unwrap();
     assert_eq!(document["exit"], 0);
 }
 
 #[test]
-fn a_report_to_standard_output_does_not_empty_its_file() {
+fn report_to_standard_output_does_not_empty_its_file() {
     for (name, number) in [("/dev/stdout", 1), ("/dev/stderr", 2), ("/dev/fd/7", 7), ("/proc/self/fd/7", 7)] {
         let script = format!(
             "exec {number}> $OUT/log; echo before >&{number}; {PENFOLD} run -q --json {name} -- true; echo after >&{number}"
         );
-        let run = Run::new(["sh", "-c", &script]);
+        let run = TestRun::new(["sh", "-c", &script]);
         let scratch = run.scratch();
         let mut running = run.env("OUT", &scratch).start();
         assert!(running.wait().success());
@@ -174,7 +174,7 @@ fn a_report_to_standard_output_does_not_empty_its_file() {
 }
 
 #[test]
-fn a_frozen_command_does_not_run_and_goes_with_penfold() {
+fn frozen_command_does_not_run_and_dies_with_penfold() {
     let run = penfold(&["freezer.state=FROZEN"], &["sh", "-c", "echo > $OUT/ran"]);
     let scratch = run.scratch();
     let mut running = run.env("OUT", &scratch).start();
@@ -192,7 +192,7 @@ fn last_document(text: &str) -> &str {
 }
 
 #[test]
-fn quiet_says_nothing_and_without_it_the_report_says_what_happened() {
+fn report_has_time_tasks_forks_and_limits_unless_quiet() {
     let ended = plain(&["run", "-q", "-s", "pids.max=10", "--", "sh", "-c", "echo out; echo err >&2"]).run();
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("out\n", "err\n"));
     let ended = penfold(&["pids.max=2"], &["dash", "-c", "(:) ; sleep 1000 & (:)"]).run().clean();
@@ -207,7 +207,7 @@ fn quiet_says_nothing_and_without_it_the_report_says_what_happened() {
 }
 
 #[test]
-fn the_standard_streams_pass_through() {
+fn standard_streams_pass_through() {
     let text: Vec<u8> = (0..200_000_u32).map(|byte| (byte % 251) as u8 & 0x7f).collect();
     let ended = plain(&["run", "-q", "--", "cat"]).input(&text).run().succeeded();
     assert_eq!(ended.stdout.as_bytes(), text);
@@ -216,8 +216,8 @@ fn the_standard_streams_pass_through() {
 }
 
 #[test]
-fn environment_directory_and_descriptors_are_those_without_penfold() {
-    // numbers and targets of open files, limits, mask, groups: all that a program is started with
+fn command_starts_in_the_same_state_as_without_penfold() {
+    // the whole state of a new program: open files with their targets, limits, mask, groups
     let script = "
         ls -l /proc/self/fd | sed -n 's,/proc/[0-9]*,/proc/PID,; s/:.[0-9]*.$//; s/.* \\([0-9]* -> .*\\)/\\1/p' | sort
         pwd; umask; ulimit -a; id; env | sort | grep -Ev '^(_|PENFOLD_JOB)='; ps -o pgid=,sid=,nice= -p $$
@@ -231,7 +231,7 @@ fn environment_directory_and_descriptors_are_those_without_penfold() {
     assert!(bare.0.contains("FOO=bar baz"));
     assert_eq!(contained.1, bare.1);
     for (inside, outside) in contained.0.lines().zip(bare.0.lines()) {
-        // without CAP_SYS_ADMIN a filter can only be had for good
+        // without CAP_SYS_ADMIN a filter needs NoNewPrivs
         if common::is_root() || !outside.starts_with("NoNewPrivs") {
             assert_eq!(without_library_signals(inside), without_library_signals(outside));
         }
@@ -239,7 +239,7 @@ fn environment_directory_and_descriptors_are_those_without_penfold() {
     assert_eq!(contained.0.lines().count(), bare.0.lines().count());
 }
 
-/// 32 and 33 belong to the C library, whose `posix_spawn` leaves them ignored in what the test starts.
+/// The line without signals 32 and 33 of the C library, whose `posix_spawn` leaves them ignored in a child of the test.
 fn without_library_signals(line: &str) -> String {
     match line.strip_prefix("SigIgn:") {
         Some(mask) => {
@@ -251,7 +251,7 @@ fn without_library_signals(line: &str) -> String {
 }
 
 #[test]
-fn a_group_of_another_name_is_reported() {
+fn report_has_the_path_of_a_named_group() {
     let words =
         ["run", "-g", "build/tests", "-s", "pids.max=1", "--json", "2", "-q", "--", "dash", "-c", "(:)"];
     let ended = plain(&words).run();
@@ -266,7 +266,7 @@ fn options_after_the_command_are_its_own() {
 }
 
 #[test]
-fn a_failed_report_is_told() {
+fn report_that_can_not_be_written_is_an_error() {
     if !std::path::Path::new("/dev/full").exists() {
         return common::skipped("there is no /dev/full");
     }
@@ -276,7 +276,7 @@ fn a_failed_report_is_told() {
 }
 
 #[test]
-fn doctor_tells_what_works_here() {
+fn doctor_lists_the_capabilities_here() {
     needs!("setpriv");
     for user in users() {
         let ended = plain(&["doctor"]).user(user).limit(10).run().succeeded();
@@ -305,7 +305,7 @@ fn doctor_json_is_valid_and_says_the_same() {
 }
 
 #[test]
-fn doctor_says_why_nothing_works_where_ptrace_is_refused() {
+fn doctor_gives_the_reason_where_ptrace_is_refused() {
     let ended = penfold(&[], &[PENFOLD, "doctor"]).limit(10).run().clean();
     let line = ended.stdout.lines().find(|line| line.contains("membership at fork")).unwrap();
     assert!(line.starts_with("trace  no ") && line.contains("penfold"), "{line}");

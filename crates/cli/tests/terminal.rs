@@ -1,8 +1,8 @@
-//! Signals and terminal: as without penfold.
+//! Signals and the terminal behave as without penfold.
 
 mod common;
 
-use common::{PENFOLD, PYTHON, Run, eventually, penfold, plain, users};
+use common::{PENFOLD, PYTHON, TestRun, eventually, penfold, plain, users};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -33,7 +33,7 @@ fn signals_sent_to_penfold_reach_the_command() {
 }
 
 #[test]
-fn a_signal_that_the_command_does_not_catch_ends_the_run_with_128_and_its_number() {
+fn uncaught_signal_ends_the_run_with_128_and_its_number() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1] {
         let run = penfold(&[], &["sh", "-c", ": > $OUT/ready; exec sleep 1000"]).limit(10);
         let scratch = run.scratch();
@@ -47,7 +47,7 @@ fn a_signal_that_the_command_does_not_catch_ends_the_run_with_128_and_its_number
 }
 
 #[test]
-fn a_command_that_ignores_sigterm_goes_on() {
+fn command_that_ignores_sigterm_goes_on() {
     let script =
         "trap '' TERM; : > $OUT/ready; i=0; while [ $i -lt 20 ]; do sleep 0.01; i=$((i+1)); done; exit 4";
     let run = penfold(&[], &["sh", "-c", script]).limit(10);
@@ -60,7 +60,7 @@ fn a_command_that_ignores_sigterm_goes_on() {
     assert_eq!(running.finish().clean().code(), 4);
 }
 
-/// A dialogue with an interactive bash on a terminal of its own. Prints what a user would see of job control, in
+/// A dialogue with an interactive bash on a terminal of its own. The script prints a user's view of job control, in
 /// words that do not depend on timing.
 const DIALOGUE: &str = r#"
 import os, pty, re, select, shutil, signal, sys, tempfile, time
@@ -139,7 +139,7 @@ line('exit')
 "#;
 
 fn dialogue(prefix: &[&str]) -> String {
-    let run = Run::new([PYTHON, "-c", DIALOGUE].iter().chain(prefix).copied()).limit(120).run();
+    let run = TestRun::new([PYTHON, "-c", DIALOGUE].iter().chain(prefix).copied()).limit(120).run();
     assert!(run.status.success() && run.left.is_empty(), "{prefix:?}: {run:#?}");
     run.stdout
 }
@@ -154,7 +154,7 @@ fn ctrl_c_ctrl_z_fg_and_bg_behave_as_without_penfold() {
 }
 
 #[test]
-fn the_command_has_the_process_group_and_session_of_penfold() {
+fn command_has_penfolds_process_group_and_session() {
     let script = "ps -o pgid=,sid= -p $$; ps -o pgid=,sid= -p $PPID";
     let ended = plain(&["run", "-q", "--", "sh", "-c", script]).run().succeeded();
     let lines: Vec<&str> = ended.stdout.lines().collect();

@@ -1,17 +1,17 @@
-//! `penfold top` on a terminal, seen as a user would: tmux draws what it writes.
+//! `penfold top` on a terminal, as a user sees it: tmux draws the screen.
 
 mod common;
 
 use std::process::{Command, Output};
 
-use common::{Daemon, PENFOLD, Scratch, Sleeper, User, eventually};
+use common::{PENFOLD, ScratchDir, Sleeper, TestDaemon, TestUser, eventually};
 
 /// A terminal of 100 columns and 20 lines, with a shell command in it.
-struct Terminal(Scratch);
+struct TmuxTerminal(ScratchDir);
 
-impl Terminal {
-    fn start(command: &str) -> Terminal {
-        let terminal = Terminal(Scratch::new());
+impl TmuxTerminal {
+    fn start(command: &str) -> TmuxTerminal {
+        let terminal = TmuxTerminal(ScratchDir::new());
         terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "20", command]);
         terminal
     }
@@ -50,7 +50,7 @@ impl Terminal {
     }
 }
 
-impl Drop for Terminal {
+impl Drop for TmuxTerminal {
     fn drop(&mut self) {
         self.tmux(&["kill-server"]);
     }
@@ -60,13 +60,13 @@ impl Drop for Terminal {
 #[test]
 fn top_is_live_and_leaves_the_terminal_as_it_was() {
     needs!("tmux");
-    let daemon = Daemon::start(User::Same, &["pids"]);
+    let daemon = TestDaemon::start(TestUser::Same, &["pids"]);
     daemon.says(&["mkdir", "/few", "/many"]);
-    let sleepers = [(); 3].map(|()| Sleeper::start(User::Same));
+    let sleepers = [(); 3].map(|()| Sleeper::start(TestUser::Same));
     daemon.says(&["attach", "/few", &sleepers[0].pid()]);
     daemon.says(&["attach", "/many", &sleepers[1].pid()]);
     let socket = daemon.socket().display();
-    let terminal = Terminal::start(&format!(
+    let terminal = TmuxTerminal::start(&format!(
         "echo before; PENFOLD_SOCKET={socket} {PENFOLD} top --interval 0.1; echo ended $?; exec sleep 1000"
     ));
     terminal.must_order("/", "/many");

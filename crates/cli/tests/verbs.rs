@@ -1,14 +1,14 @@
-//! Every verb against a daemon of its own, as root and as a user without any right.
+//! Every verb against a daemon of the test, as root and as a user without any right.
 
 mod common;
 
-use common::{Daemon, Sleeper, eventually, users};
+use common::{Sleeper, TestDaemon, eventually, users};
 
 #[test]
 fn cgroups_are_made_listed_renamed_and_removed() {
     needs!("setpriv");
     for user in users() {
-        let daemon = Daemon::start(user, &["pids"]);
+        let daemon = TestDaemon::start(user, &["pids"]);
         daemon.says(&["mkdir", "/a", "pids:/b"]);
         daemon.says(&["mkdir", "-p", "-m", "700", "/a/x/y"]);
         assert_eq!(daemon.says(&["ls", "/"]), "a\nb\n");
@@ -38,8 +38,8 @@ fn cgroups_are_made_listed_renamed_and_removed() {
 }
 
 #[test]
-fn of_several_operands_each_failure_is_told_and_the_others_are_done() {
-    let daemon = Daemon::start(common::User::Same, &["pids"]);
+fn failed_operand_does_not_stop_the_others() {
+    let daemon = TestDaemon::start(common::TestUser::Same, &["pids"]);
     daemon.says(&["mkdir", "/there"]);
     daemon.refuses(
         &["mkdir", "/there", "/new", "/none/x"],
@@ -58,7 +58,7 @@ fn of_several_operands_each_failure_is_told_and_the_others_are_done() {
 fn files_are_read_and_written() {
     needs!("setpriv");
     for user in users() {
-        let daemon = Daemon::start(user, &["pids,freezer"]);
+        let daemon = TestDaemon::start(user, &["pids,freezer"]);
         daemon.says(&["mkdir", "/a"]);
         daemon.says(&["set", "/a", "pids.max=12", "notify_on_release=1"]);
         daemon.says(&["write", "/a", "freezer.state=FROZEN"]);
@@ -79,7 +79,7 @@ fn owners_and_permissions_are_changed() {
     if !common::is_root() {
         return common::skipped("giving away needs root");
     }
-    let daemon = Daemon::start(common::User::Same, &["pids"]);
+    let daemon = TestDaemon::start(common::TestUser::Same, &["pids"]);
     daemon.says(&["mkdir", "/a"]);
     daemon.says(&["chown", "-a", "65534:65534", "/a"]);
     daemon.says(&["chmod", "750", "/a"]);
@@ -91,8 +91,8 @@ fn owners_and_permissions_are_changed() {
     assert!(line("pids.max").starts_with("-rw-rw----  65534  65534"), "{long}");
     assert!(line("tasks").contains("65534"), "{long}");
     assert!(daemon.says(&["ls", "-ld", "/a"]).contains("drwxr-x---  65534  65534"));
-    // whose it is now may work in it, and nowhere else
-    let nobody = |words: &[&str]| daemon.verb(words).user(common::User::Nobody).run();
+    // the new owner may work in the cgroup, and nowhere else
+    let nobody = |words: &[&str]| daemon.verb(words).user(common::TestUser::Nobody).run();
     std::fs::set_permissions(daemon.socket(), std::os::unix::fs::PermissionsExt::from_mode(0o666))
         .expect("chmod");
     assert!(nobody(&["mkdir", "/a/own"]).status.success());
@@ -105,7 +105,7 @@ fn owners_and_permissions_are_changed() {
 fn running_processes_are_attached_each_by_itself() {
     needs!("setpriv");
     for user in users() {
-        let daemon = Daemon::start(user, &["cpuacct"]);
+        let daemon = TestDaemon::start(user, &["cpuacct"]);
         daemon.says(&["mkdir", "/a"]);
         let (one, two) = (Sleeper::start(user), Sleeper::start(user));
         daemon.refuses(&["attach", "/a", &one.pid(), "4194303", &two.pid()], &[&["4194303", "[ESRCH]"]]);
@@ -122,10 +122,10 @@ fn running_processes_are_attached_each_by_itself() {
 }
 
 #[test]
-fn kill_takes_all_that_is_there_and_signals_reach_it() {
+fn kill_and_signals_reach_every_process() {
     needs!("setpriv");
     for user in users() {
-        let daemon = Daemon::start(user, &["cpuacct"]);
+        let daemon = TestDaemon::start(user, &["cpuacct"]);
         daemon.says(&["mkdir", "-p", "/a/b"]);
         let (mut one, mut two) = (Sleeper::start(user), Sleeper::start(user));
         daemon.says(&["attach", "/a", &one.pid()]);
@@ -144,7 +144,7 @@ fn kill_takes_all_that_is_there_and_signals_reach_it() {
 fn freeze_and_thaw_wait_for_the_state() {
     needs!("setpriv");
     for user in users() {
-        let daemon = Daemon::start(user, &["freezer", "pids"]);
+        let daemon = TestDaemon::start(user, &["freezer", "pids"]);
         daemon.says(&["mkdir", "freezer:/a"]);
         let mut sleeper = Sleeper::start(user);
         daemon.says(&["attach", "freezer:/a", &sleeper.pid()]);
@@ -160,8 +160,8 @@ fn freeze_and_thaw_wait_for_the_state() {
 }
 
 #[test]
-fn events_are_told_as_they_happen() {
-    let daemon = Daemon::start(common::User::Same, &["pids"]);
+fn events_are_printed_as_they_happen() {
+    let daemon = TestDaemon::start(common::TestUser::Same, &["pids"]);
     let mut watching =
         daemon.verb(&["events", "-n", "2", "--json", "-k", "created", "-k", "removed"]).start();
     eventually("it says that it watches", || watching.stderr() == "Watching.\n");
@@ -179,7 +179,7 @@ fn events_are_told_as_they_happen() {
 
 #[test]
 fn overviews_show_subsystems_and_hierarchies() {
-    let daemon = Daemon::start(common::User::Same, &["pids,cpuacct", "none,name=mine"]);
+    let daemon = TestDaemon::start(common::TestUser::Same, &["pids,cpuacct", "none,name=mine"]);
     let subsystems = daemon.json(&["subsystems", "--json"]);
     let of = |name: &str| {
         let all = subsystems.as_array().expect("a list").iter();
@@ -198,10 +198,10 @@ fn overviews_show_subsystems_and_hierarchies() {
 }
 
 #[test]
-fn top_measures_cpu_between_two_looks() {
+fn top_measures_cpu_between_two_samples() {
     needs!("setpriv");
     for user in users() {
-        let daemon = Daemon::start(user, &["pids,cpuacct"]);
+        let daemon = TestDaemon::start(user, &["pids,cpuacct"]);
         daemon.says(&["mkdir", "/busy", "/idle"]);
         daemon.says(&["set", "/busy", "pids.max=10"]);
         let busy = daemon.verb(&["exec", "/busy", "--", "sh", "-c", "while :; do :; done"]).limit(60).start();
@@ -227,7 +227,7 @@ fn top_measures_cpu_between_two_looks() {
 }
 
 #[test]
-fn without_a_daemon_every_verb_says_so() {
+fn every_verb_says_that_there_is_no_daemon() {
     let run = |words: &[&str]| common::plain(words).env("PENFOLD_SOCKET", "/nonexistent/control").run();
     for words in [
         &["ls"][..],
@@ -250,7 +250,7 @@ fn without_a_daemon_every_verb_says_so() {
 }
 
 #[test]
-fn shells_are_told_how_to_complete() {
+fn completions_are_printed_for_shells() {
     for shell in ["bash", "zsh", "fish"] {
         let text = common::plain(&["completions", shell]).run().succeeded().stdout;
         assert!(text.contains("hierarchies") && text.contains("freeze"), "{shell}");

@@ -1,4 +1,4 @@
-//! Attach: moving one thread or a whole thread group, in two phases (C6, C7).
+//! Attach: the move of one thread or of a whole thread group, in two phases (C6, C7).
 
 use alloc::vec::Vec;
 
@@ -6,44 +6,40 @@ use crate::engine::{Engine, bits};
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::host::{Capability, Host, HostView};
-use crate::ids::{CgroupId, CssSetId};
+use crate::ids::{CgroupId, CssSetId, MoveScope};
 use crate::lifecycle::tasks;
 use crate::subsystem::{Callbacks, Migration};
 use crate::task::{Caller, Tid};
 
-/// One task on its way.
+/// One task that is to move.
 struct Move {
     task: Tid,
     from: CssSetId,
 }
 
 impl Engine {
-    /// Moves one thread (`whole` false: a write to `tasks`) or the whole thread group of a thread (a write to
-    /// `cgroup.procs`) into a cgroup. All or nothing; tasks that are there already are left alone, and if none
-    /// remains no callback runs.
-    ///
-    /// # Errors
-    /// `ENODEV` if the cgroup was removed; `ESRCH` for an unknown task; `EINVAL` for one that may never move;
-    /// `EACCES` unless the caller's uid is 0 or the task's real or saved uid (B4.4, no capability counts);
-    /// `EAGAIN` while a fork of it is in flight; `EOPNOTSUPP` if tasks are limited there and the host can't refuse its
-    /// forks; or what a subsystem's `can_attach` answers.
-    pub fn attach(
+    /// [`Session::attach`](crate::Session::attach)
+    pub(crate) fn attach(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
         cgroup: CgroupId,
         task: Tid,
-        whole: bool,
+        scope: MoveScope,
     ) -> Result<()> {
         self.live(cgroup, "attach")?;
         let facts = host.move_facts(task).ok_or(Error::NoTask(task))?;
-        let (named, task) = (task, if whole { facts.group } else { task });
+        let named = task;
+        let task = match scope {
+            MoveScope::Task => task,
+            MoveScope::ThreadGroup => facts.group,
+        };
         let facts = host.move_facts(task).unwrap_or(facts);
         if !facts.movable {
             let reason = "a kernel thread that is bound to its CPU can't move";
             return Err(Error::Task { task, errno: Errno::EINVAL, reason });
         }
-        // a host may have to read a file for the owner of a task
+        // only where it matters: a host may have to read a file for the owner of a task
         if caller.uid != 0 {
             let owner = host.task(task).or_else(|| host.task(named)).ok_or(Error::NoTask(named))?;
             if caller.uid != owner.real_uid && caller.uid != owner.saved_uid {
@@ -55,22 +51,27 @@ impl Engine {
                 });
             }
         }
-        let moves = self.collect(host, cgroup, task, whole)?;
+        let moves = self.collect(host, cgroup, task, scope)?;
         if moves.is_empty() { Ok(()) } else { self.migrate(host, caller, cgroup, &moves) }
     }
 
-    /// The tasks that really change their css_set.
-    fn collect(&self, host: &dyn HostView, cgroup: CgroupId, task: Tid, whole: bool) -> Result<Vec<Move>> {
+    /// The tasks whose css_set really changes.
+    fn collect(
+        &self,
+        host: &dyn HostView,
+        cgroup: CgroupId,
+        task: Tid,
+        scope: MoveScope,
+    ) -> Result<Vec<Move>> {
         let mut members = Vec::new();
-        if whole {
-            host.for_each_thread(task, &mut |thread| members.push(thread));
-        } else {
-            members.push(task);
+        match scope {
+            MoveScope::Task => members.push(task),
+            MoveScope::ThreadGroup => host.for_each_thread(task, &mut |thread| members.push(thread)),
         }
         let hierarchy = usize::from(self.tree[cgroup].hierarchy);
         let mut moves = Vec::with_capacity(members.len());
         for member in members {
-            // An exiting task points to no css_set any more: there is nothing to move, and that is no error.
+            // An exiting task points to no css_set any more. To leave it out is no error.
             let Some(facts) = host.move_facts(member).filter(|facts| !facts.exiting) else { continue };
             let Some(from) = host.css_set(member) else { continue };
             if self.tree.css_set(from).is_none_or(|set| set.cgroup(hierarchy) == cgroup) {
@@ -112,12 +113,12 @@ impl Engine {
                 agreed |= 1 << slot;
             }
         }
-        // Migrations name where a task comes from: afterwards its old css_set may be gone.
+        // Made before the commit: a migration names the old css, and the old css_set may be gone afterwards.
         let attached: Vec<(usize, Vec<Migration>)> = bits(bound)
             .filter(|&slot| self.slot(slot).callbacks.contains(Callbacks::ATTACH))
             .map(|slot| (slot, self.migrations(cgroup, slot, moves)))
             .collect();
-        // What a task has used so far belongs to the cgroup that it leaves.
+        // The cgroup that a task leaves is charged for the CPU time up to now.
         if self.masks.cpu_time & bound != 0 {
             for moving in moves {
                 host.sample_task(moving.task, &mut |set, cpu, time| self.charge_cpu(set, cpu, time));
@@ -137,20 +138,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Can a fork of a member be refused by a subsystem of the cgroup's hierarchy?
+    /// True if a subsystem of the cgroup's hierarchy can refuse a fork of a member.
     fn limits_forks_of(&self, cgroup: CgroupId) -> bool {
         bits(self.tree.hierarchy_of(cgroup).subsystems).any(|slot| {
             let loaded = self.slot(slot);
-            loaded.refusing || self.tree[cgroup].css(slot).is_some_and(|css| loaded.limits_forks(css))
+            loaded.may_refuse_fork || self.tree[cgroup].css(slot).is_some_and(|css| loaded.limits_forks(css))
         })
     }
 
-    /// Can a fork of a task that points to `set` be refused now, by any limit above it or any subsystem?
+    /// True if a fork of a task that points to `set` can be refused now, by a limit or by a `can_fork`.
+    ///
+    /// A limit in the task's cgroups or above counts. [`Engine::can_refuse_fork`] says this for all tasks; this method
+    /// is for a host that can watch the forks of single tasks.
     pub fn limits_forks(&self, set: CssSetId) -> bool {
         self.limits > 0
             && bits(self.loaded_slots()).any(|slot| {
                 let loaded = self.slot(slot);
-                loaded.refusing || self.css(set, slot).is_some_and(|css| loaded.limits_forks(css))
+                loaded.may_refuse_fork || self.css(set, slot).is_some_and(|css| loaded.limits_forks(css))
             })
     }
 
@@ -180,7 +184,7 @@ impl Engine {
             .collect()
     }
 
-    /// The commit point of one task: it can't fail.
+    /// The commit point of one task, which can't fail.
     fn commit_move(&mut self, host: &mut dyn Host, cgroup: CgroupId, bound: u64, moving: &Move) {
         let to = {
             let Engine { tree, .. } = self;
@@ -192,8 +196,8 @@ impl Engine {
         if entry.tasks == 1 {
             self.populate(to, true);
         }
-        // Charged at the new place before it is given back at the old one, as the kernel does: a common ancestor's
-        // peak may rise by the one task that is counted twice for a moment.
+        // As in the kernel the new cgroup is charged before the old one is uncharged. A common ancestor counts the task
+        // twice for a moment, so its peak may rise by one.
         for slot in bits(self.masks.charges & bound) {
             let (Some(new), Some(old)) = (self.css(to, slot), self.css(moving.from, slot)) else { continue };
             let loaded = self.slot_mut(slot);
@@ -214,8 +218,9 @@ impl Engine {
     }
 }
 
-/// Brings those together that come from one css_set, the first's before the others: the kernel's order, in which tasks
-/// are charged one by one. What a common ancestor's peak rises to depends on it.
+/// Brings the tasks of one css_set together, beginning with the css_set of the first task.
+///
+/// That is the kernel's order, in which tasks are charged one by one. The peak of a common ancestor depends on it.
 fn group_by_origin(moves: &mut [Move]) {
     let mut origins: Vec<CssSetId> = Vec::new();
     for moving in &*moves {
@@ -228,7 +233,7 @@ fn group_by_origin(moves: &mut [Move]) {
     }
 }
 
-/// Where tasks are limited, only tasks whose forks the host can refuse are let in.
+/// Refuses tasks whose forks the host can't refuse, for a cgroup whose forks are limited.
 fn check_vetoes(host: &dyn HostView, moves: &[Move]) -> Result<()> {
     let need = Capability::ForkVeto;
     let mut moves = moves.iter();

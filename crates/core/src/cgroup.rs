@@ -1,4 +1,4 @@
-//! One cgroup: a node of one hierarchy.
+//! One cgroup: a node in the tree of one hierarchy.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -9,7 +9,7 @@ use crate::task::Owner;
 
 const NO_CSS: u32 = u32::MAX;
 
-/// A cgroup: a name in a tree, with one css for each subsystem bound to its hierarchy.
+/// A cgroup: a directory in the tree of a hierarchy, with one css for each subsystem bound to the hierarchy.
 #[derive(Debug)]
 pub struct Cgroup {
     pub(crate) name: Box<[u8]>,
@@ -18,29 +18,31 @@ pub struct Cgroup {
     pub(crate) last_child: Option<CgroupId>,
     pub(crate) next_sibling: Option<CgroupId>,
     pub(crate) previous_sibling: Option<CgroupId>,
-    /// Head of the list of css_sets linked here; it goes on in each set's link for this hierarchy.
+    /// Head of the list of css_sets linked here. The list continues in each set's link for this hierarchy.
     pub(crate) first_set: Option<CssSetId>,
-    /// css numbers by slot; shorter than the slots, or `NO_CSS`, where none.
+    /// The css numbers by slot. `NO_CSS`, or the end of the slice, stands for no css.
     css: Box<[u32]>,
-    /// Owner or mode of single control files, where they were changed.
+    /// The owners and modes of single control files that were changed.
     pub(crate) file_owners: BTreeMap<FileId, Owner>,
     pub(crate) hierarchy: u16,
-    /// Never given again, in no hierarchy.
+    /// Unique in all hierarchies and for ever.
     pub(crate) number: u64,
     pub(crate) notify_on_release: bool,
     pub(crate) clone_children: bool,
     pub(crate) release_queued: bool,
     pub(crate) owner: Owner,
-    /// Owner of the control files: who made the directory, also after a chown of it.
+    /// The owner of the control files: the maker of the directory, also after a chown of the directory.
     pub(crate) creator: Owner,
-    /// With the set-group-ID bit a directory gives its group to what is made in it; in Linux not one that is root's
-    /// since it was made and was never given an owner or a mode: kernfs keeps no attributes of it.
+    /// True if a child gets this directory's group where the set-group-ID bit is set.
+    ///
+    /// In Linux a child does not get the group of a directory that root made and that never got an owner or a mode
+    /// since. kernfs keeps no attributes of such a directory.
     pub(crate) inherits_gid: bool,
-    /// Directories below, not counting deeper ones.
+    /// The number of children, without deeper directories.
     pub(crate) children: u32,
-    /// Linked css_sets that have tasks.
+    /// The number of linked css_sets that have tasks.
     pub(crate) populated_sets: u32,
-    /// Children that are populated.
+    /// The number of children that are populated.
     pub(crate) populated_children: u32,
 }
 
@@ -70,58 +72,61 @@ impl Cgroup {
         }
     }
 
-    /// The directory's name; empty for a root.
+    /// The name of the directory; empty for a root.
     pub fn name(&self) -> &[u8] {
         &self.name
     }
 
-    /// A number that no other cgroup of this engine has or will have, not even one of the same name: what a file
-    /// system makes inode numbers of. At least 1, ascending by age.
+    /// A number that no other cgroup of this engine has or will have, not even one of the same name.
+    ///
+    /// Numbers begin at 1 and grow by age. A file system makes inode numbers from them.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// The parent; `None` for a root.
+    /// The parent; `None` for the root of a hierarchy.
     pub fn parent(&self) -> Option<CgroupId> {
         self.parent
     }
 
-    /// The number of directories directly below.
+    /// The number of children, without deeper directories.
     pub fn child_count(&self) -> usize {
         self.children as usize
     }
 
-    /// Is any task a member of this cgroup itself?
+    /// True if a task is a member of this cgroup itself.
     pub fn has_tasks(&self) -> bool {
         self.populated_sets > 0
     }
 
-    /// Is any task a member of this cgroup or of one below?
+    /// True if a task is a member of this cgroup or of one below.
     pub fn is_populated(&self) -> bool {
         self.populated_sets > 0 || self.populated_children > 0
     }
 
-    /// Does the release agent want to know when this cgroup becomes empty?
+    /// True if the release agent runs when this cgroup becomes empty: the value of `notify_on_release`.
     pub fn notifies_on_release(&self) -> bool {
         self.notify_on_release
     }
 
-    /// Does a new child start as a copy of this cgroup (B7)?
+    /// True if a new child starts with this cgroup's settings: the value of `cgroup.clone_children` (B7).
     pub fn clones_children(&self) -> bool {
         self.clone_children
     }
 
-    /// Owner and mode of the directory.
+    /// The owner and mode of the directory.
     pub fn owner(&self) -> Owner {
         self.owner
     }
 
-    /// Owner of the control files whose own was not changed: who made the directory, also after a chown of it.
+    /// The owner of every control file whose owner was not changed. The mode is 0 and means nothing.
+    ///
+    /// That is the maker of the directory, also after a chown of the directory.
     pub fn creator(&self) -> Owner {
         self.creator
     }
 
-    /// Owner and mode of the control files where they were changed.
+    /// The control files whose owner or mode was changed, with their owner and mode.
     pub fn changed_file_owners(&self) -> impl Iterator<Item = (FileId, Owner)> + '_ {
         self.file_owners.iter().map(|(&file, &owner)| (file, owner))
     }
@@ -134,13 +139,13 @@ impl Cgroup {
         self.css.iter().enumerate().filter(|&(_, &css)| css != NO_CSS).map(|(slot, &css)| (slot, Css(css)))
     }
 
-    /// The files of a slot are gone: what comes there next belongs to whom it belongs by default.
+    /// Forgets the changed owners of a slot's files, which are gone: the next subsystem there starts with defaults.
     pub(crate) fn forget_file_owners(&mut self, gone: usize) {
         self.file_owners
             .retain(|file, _| !matches!(file, FileId::Subsystem { slot, .. } if usize::from(*slot) == gone));
     }
 
-    /// Makes room for the slots of a mask at once: set one by one they would grow the table each time.
+    /// Makes room for the slots of a mask at once. Otherwise the table would grow once for each slot.
     pub(crate) fn reserve_css(&mut self, slots: u64) {
         let wanted = (u64::BITS - slots.leading_zeros()) as usize;
         if wanted > self.css.len() {

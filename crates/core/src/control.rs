@@ -1,4 +1,4 @@
-//! Control files of a directory: the generic ones and those of the bound subsystems; open, read, write.
+//! The control files of a directory, generic and of the bound subsystems: list, open, read, write.
 
 use core::fmt::Write as _;
 
@@ -14,19 +14,20 @@ use crate::errno::Errno;
 use crate::error::{Error, Result};
 use crate::hierarchy::HierarchyFlags;
 use crate::host::{Host, HostView};
-use crate::ids::{CgroupId, FileId};
+use crate::ids::{CgroupId, FileId, MoveScope};
 use crate::number::{parse_s32, parse_u64};
-use crate::task::{Caller, Owner, Tid};
+use crate::task::{Access, Caller, Owner, Tid};
 use crate::text::{digits_of, stripped};
 
-/// A control file as a listing shows it.
+/// A control file of a directory, as [`Engine::files`] lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileEntry {
-    /// What to read and write by.
+    /// The id, for [`Session::read`](crate::Session::read) and [`Session::write`](crate::Session::write).
     pub id: FileId,
-    /// The name in the directory.
+    /// The name in the directory, with the prefix if it has one.
     pub name: String,
-    /// Owner and mode.
+    /// The owner and mode.
     pub owner: Owner,
 }
 
@@ -40,16 +41,16 @@ const GENERIC: [(FileId, &str, u32, Visibility); 6] = [
     (FileId::ReleaseAgent, "release_agent", 0o644, Visibility::RootOnly),
 ];
 
-/// Is it the name of a file that every hierarchy has?
+/// True for the name of a generic file, which every hierarchy has.
 pub(crate) fn is_generic_name(name: &str) -> bool {
     GENERIC.iter().any(|(_, generic, ..)| *generic == name)
 }
 
 impl Engine {
-    /// The control files of a directory, the generic ones first.
+    /// Lists the control files of a directory: the generic ones, then those of each bound subsystem by slot.
     ///
     /// # Errors
-    /// `ENODEV` if the cgroup was removed.
+    /// `ENODEV`: the cgroup was removed.
     pub fn files(&self, cgroup: CgroupId) -> Result<Vec<FileEntry>> {
         self.live(cgroup, "list")?;
         let root = self.tree[cgroup].parent.is_none();
@@ -73,8 +74,8 @@ impl Engine {
             .collect())
     }
 
-    /// Is it a file of that directory still? An id outlives its subsystem, which may have been unbound or unloaded
-    /// since, and its slot may be another's now.
+    /// `ENODEV` unless the directory still has the file. An id outlives its subsystem, which may have been unbound or
+    /// unloaded since, and another subsystem may have the slot now.
     fn must_have(&self, cgroup: CgroupId, id: FileId, operation: &'static str) -> Result<()> {
         self.live(cgroup, operation)?;
         let visibility = match id {
@@ -93,7 +94,7 @@ impl Engine {
         }
     }
 
-    /// The control file of that name, if the directory has it.
+    /// The control file of the name `name`, such as `pids.max`; `None` if the directory has none, or was removed.
     pub fn find_file(&self, cgroup: CgroupId, name: &str) -> Option<FileId> {
         let root = self.tree.get(cgroup)?.parent.is_none();
         if let Some(&(id, _, _, visibility)) = GENERIC.iter().find(|(_, generic, ..)| *generic == name) {
@@ -112,8 +113,9 @@ impl Engine {
         })
     }
 
-    /// The name that a control file has in that directory. The id must be that of a file that is there: a stale one
-    /// of an unloaded subsystem panics.
+    /// The name of a control file in the directory of `cgroup`, with the prefix unless the hierarchy has `noprefix`.
+    ///
+    /// The directory must have the file: the method panics for the id of a subsystem that was unloaded.
     pub fn file_name(&self, cgroup: CgroupId, id: FileId) -> Cow<'static, str> {
         let FileId::Subsystem { slot, file, .. } = id else {
             let (_, name, ..) = GENERIC.iter().find(|(generic, ..)| *generic == id).expect("a generic file");
@@ -128,8 +130,11 @@ impl Engine {
         if noprefix { bare.clone() } else { Cow::Owned(format!("{}.{bare}", slot.name)) }
     }
 
-    /// Does a file show what was written into it, so that this can be written back one day? False for files that
-    /// can't be both read and written, that list tasks, and that count.
+    /// True if the content of a file is a setting: a journal can read it now and write it back later.
+    ///
+    /// False for a file that can't be both read and written, that lists tasks or counts
+    /// ([`ControlFile::not_a_setting`](crate::control_file::ControlFile::not_a_setting)), or whose subsystem is
+    /// unloaded.
     pub fn is_setting(&self, id: FileId) -> bool {
         match id {
             FileId::NotifyOnRelease | FileId::CloneChildren | FileId::ReleaseAgent => true,
@@ -142,10 +147,13 @@ impl Engine {
         }
     }
 
-    /// Owner and mode of a control file: the directory's owner and the file's own mode until changed.
+    /// The owner and mode of a control file.
+    ///
+    /// Until [`Engine::set_file_owner`] changes them, the owner is the maker of the directory, and the mode is that of
+    /// the file's declaration.
     ///
     /// # Errors
-    /// `ENODEV` if the cgroup or the file's subsystem is gone.
+    /// `ENODEV`: the cgroup was removed, or the file's subsystem is unbound or unloaded.
     pub fn file_owner(&self, cgroup: CgroupId, id: FileId) -> Result<Owner> {
         self.must_have(cgroup, id, "stat")?;
         let node = &self.tree[cgroup];
@@ -161,10 +169,12 @@ impl Engine {
         Ok(Owner { mode, ..node.creator })
     }
 
-    /// chmod or chown of a control file.
+    /// Changes the owner and mode of a control file, as chmod(2) and chown(2) do.
     ///
     /// # Errors
-    /// `ENODEV` if the cgroup or the file's subsystem is gone, `EPERM` for a stranger.
+    /// * `ENODEV`: the cgroup was removed, or the file's subsystem is unbound or unloaded.
+    /// * `EPERM`: the caller is neither the file's owner nor the administrator. Only the administrator may change the
+    ///   user, and the owner may change the group only to a group of their own.
     pub fn set_file_owner(
         &mut self,
         caller: &Caller,
@@ -178,25 +188,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Looks a control file up and checks that the caller may read (`4`), write (`2`) or both (`6`) it.
+    /// Finds the control file of the name `name`, and checks that the caller has all of `access` to it.
     ///
     /// # Errors
-    /// `ENODEV`, `ENOENT` (naming the files there are), `EACCES`.
-    pub fn open(&self, caller: &Caller, cgroup: CgroupId, name: &str, want: u32) -> Result<FileId> {
+    /// * `ENODEV`: the cgroup was removed.
+    /// * `ENOENT`: the directory has no such control file.
+    /// * `EACCES`: owner and mode of the file do not allow `access` to the caller.
+    pub fn open(&self, caller: &Caller, cgroup: CgroupId, name: &str, access: Access) -> Result<FileId> {
         self.live(cgroup, "open")?;
         let id = self
             .find_file(cgroup, name)
             .ok_or_else(|| Error::NotFound { object: name.into(), what: "control file" })?;
-        caller.must(&self.file_owner(cgroup, id)?, want, "open", name)?;
+        caller.must(&self.file_owner(cgroup, id)?, access, "open", name)?;
         Ok(id)
     }
 
-    /// The whole content of a control file: text, but for a release agent, which is any bytes. Tasks are numbered as the
-    /// host numbers them.
-    ///
-    /// # Errors
-    /// `ENODEV` if the cgroup or the file's subsystem is gone; `EINVAL` for a file that can't be read; what the subsystem answers.
-    pub fn read(
+    /// [`Session::read`](crate::Session::read)
+    pub(crate) fn read(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
@@ -230,7 +238,9 @@ impl Engine {
         Ok(text.into_bytes())
     }
 
-    /// The thread groups that have at least one thread in the cgroup, ascending (B5.1).
+    /// The thread groups that have at least one thread in the cgroup itself, by ascending number (B5.1).
+    ///
+    /// The cgroup must not have been removed: the method panics.
     pub fn thread_groups(&self, host: &dyn HostView, cgroup: CgroupId) -> Vec<Tid> {
         let tasks = self.tree.tasks(host, cgroup);
         let mut groups: Vec<Tid> = tasks.into_iter().filter_map(|task| host.group(task)).collect();
@@ -239,12 +249,8 @@ impl Engine {
         groups
     }
 
-    /// One write is one command. Nothing at all is a success that does nothing, as in Linux 6.x.
-    ///
-    /// # Errors
-    /// `ENODEV` if the cgroup or the file's subsystem is gone; `E2BIG` above the file's longest write; `EINVAL` and `ERANGE` for what
-    /// can't be parsed; what the operation or the subsystem answers. On an error nothing has changed.
-    pub fn write(
+    /// [`Session::write`](crate::Session::write)
+    pub(crate) fn write(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
@@ -252,7 +258,7 @@ impl Engine {
         id: FileId,
         content: &[u8],
     ) -> Result<()> {
-        // also in a cgroup that has been removed
+        // The kernel checks the length before it looks at the cgroup, which may have been removed.
         let length = self.check_length(id, content);
         if length.is_err() && self.tree.get(cgroup).is_none() {
             return length;
@@ -272,7 +278,7 @@ impl Engine {
             FileId::Subsystem { slot, file, .. } => {
                 let loaded = self.slots.get(usize::from(slot)).and_then(Option::as_ref);
                 let file = loaded.and_then(|loaded| loaded.files.get(usize::from(file)));
-                // of a subsystem that is gone: there is nothing to write to anyway
+                // The file of an unloaded subsystem: the caller answers ENODEV.
                 file.map_or(usize::MAX, |file| if file.trigger { usize::MAX } else { file.max_write })
             }
             _ => PAGE_SIZE,
@@ -297,7 +303,8 @@ impl Engine {
                     0 => caller.task,
                     number => Tid(number),
                 };
-                self.attach(host, caller, cgroup, task, id == FileId::Procs)
+                let scope = if id == FileId::Procs { MoveScope::ThreadGroup } else { MoveScope::Task };
+                self.attach(host, caller, cgroup, task, scope)
             }
             FileId::NotifyOnRelease => {
                 self.tree[cgroup].notify_on_release = parse_u64(&digits_of(content))? != 0;
@@ -317,7 +324,7 @@ impl Engine {
             FileId::Subsystem { slot, file, .. } => {
                 let (slot, file) = (usize::from(slot), usize::from(file));
                 let css = self.tree[cgroup].css(slot).ok_or(Error::Removed { operation: "write" })?;
-                // A write may reset what was charged: time used before it must not turn up after it.
+                // A write may reset the charged time. Time used before must not be charged afterwards.
                 if self.masks.cpu_time & (1 << slot) != 0 {
                     self.sample_cpu(host);
                 }
@@ -335,10 +342,10 @@ fn lines<T: core::fmt::Display>(text: &mut String, values: &[T]) {
     }
 }
 
-/// The number in a write to `tasks` or `cgroup.procs`, 0 for the writer itself.
+/// The number of a task in a write to `tasks` or `cgroup.procs`. 0 stands for the writer itself.
 ///
 /// # Errors
-/// `EINVAL` for whatever is wrong with it, an overflow too (B4.7).
+/// `EINVAL`: the content is anything but one number from 0 to 2^31 - 1. An overflow gives this errno too (B4.7).
 pub fn task_number(content: &[u8]) -> Result<i32> {
     let number = core::str::from_utf8(stripped(content)).ok().and_then(|text| parse_s32(text).ok());
     number.filter(|number| *number >= 0).ok_or_else(Error::task_number)

@@ -1,4 +1,9 @@
-//! Control files: the table that a subsystem declares, and the dispatch of reads and writes.
+//! Control files: the table that a subsystem declares, and the files of a directory.
+//!
+//! The author of a controller lists [`ControlFile`]s in [`Subsystem::FILES`]. Core adds prefix and permissions, parses
+//! a write and formats a read as today's kernel does, and calls the handler. A front end lists a directory with
+//! [`Engine::files`](crate::Engine::files), as [`FileEntry`]s, and names a file by its [`FileId`]. Begin with
+//! [`ControlFile::new`]. The parsers of numbers are here for handlers that take text.
 
 use core::fmt::Write as _;
 
@@ -14,22 +19,32 @@ pub use crate::control::FileEntry;
 pub use crate::ids::FileId;
 pub use crate::number::{parse_s32, parse_s64, parse_u64};
 
-/// The longest write that a control file takes unless it says otherwise: one page.
+/// The longest write in bytes that a control file takes by default: one page. [`ControlFile::max_write`] changes it.
 pub const PAGE_SIZE: usize = 4096;
 
-/// In which directories a file appears.
+/// The directories in which a control file appears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Visibility {
-    /// In every directory.
+    /// Every directory.
     #[default]
     Everywhere,
-    /// Only in the root of a hierarchy.
+    /// The root of a hierarchy alone.
     RootOnly,
-    /// Everywhere but in the root.
+    /// Every directory but the root.
     NotRoot,
 }
 
 impl Visibility {
+    /// The name in words: `everywhere`, `root only` or `not in the root`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Visibility::Everywhere => "everywhere",
+            Visibility::RootOnly => "root only",
+            Visibility::NotRoot => "not in the root",
+        }
+    }
+
     pub(crate) fn includes(self, root: bool) -> bool {
         match self {
             Visibility::Everywhere => true,
@@ -39,20 +54,21 @@ impl Visibility {
     }
 }
 
-/// A reader of `key value` lines: it calls its last argument once a line.
+/// A handler for a file of `key value` lines. It calls its last argument with key and value, once for each line.
 pub type ReadMap<S> = fn(&mut S, &mut Context<'_, S>, &mut dyn FnMut(&str, u64)) -> Result<()>;
 
-/// How a file is read (D3).
+/// The handler that makes the content of a control file for a read (D3).
+#[non_exhaustive]
 pub enum ReadHandler<S: Subsystem> {
-    /// Not at all: `EINVAL`.
+    /// The file can't be read: `EINVAL`.
     None,
-    /// A number, printed as `%llu\n`.
+    /// Returns a number, which core prints as `%llu\n`.
     U64(fn(&mut S, &mut Context<'_, S>) -> Result<u64>),
-    /// A signed number, printed as `%lld\n`.
+    /// Returns a signed number, which core prints as `%lld\n`.
     S64(fn(&mut S, &mut Context<'_, S>) -> Result<i64>),
-    /// Lines of `key value`.
+    /// Gives keys and values, which core prints as lines `key value`.
     Map(ReadMap<S>),
-    /// A string or sequence: free text, with its newlines.
+    /// Appends free text, with its newlines, which core does not change.
     Text(fn(&mut S, &mut Context<'_, S>, &mut String) -> Result<()>),
 }
 
@@ -64,17 +80,18 @@ impl<S: Subsystem> Clone for ReadHandler<S> {
 
 impl<S: Subsystem> Copy for ReadHandler<S> {}
 
-/// How a file is written (D3). Every write is one command.
+/// The handler that carries out a write to a control file (D3). Every write is one command.
+#[non_exhaustive]
 pub enum WriteHandler<S: Subsystem> {
-    /// Not at all: `EINVAL`.
+    /// The file can't be written: `EINVAL`.
     None,
-    /// A number, parsed as today's kernel does (B3.7).
+    /// Takes a number, parsed as by [`parse_u64`] (B3.7).
     U64(fn(&mut S, &mut Context<'_, S>, u64) -> Result<()>),
-    /// A signed number, likewise.
+    /// Takes a signed number, parsed as by [`parse_s64`] (B3.7).
     S64(fn(&mut S, &mut Context<'_, S>, i64) -> Result<()>),
-    /// Text, white space stripped at both ends.
+    /// Takes text, without white space at both ends. `EINVAL` for content that is not UTF-8.
     Text(fn(&mut S, &mut Context<'_, S>, &str) -> Result<()>),
-    /// Any content, only the event counts (B3.6).
+    /// Takes no value: a write of any content, of any length, is the event itself (B3.6).
     Trigger(fn(&mut S, &mut Context<'_, S>) -> Result<()>),
 }
 
@@ -86,23 +103,25 @@ impl<S: Subsystem> Clone for WriteHandler<S> {
 
 impl<S: Subsystem> Copy for WriteHandler<S> {}
 
-/// One control file of a subsystem.
+/// One control file of a subsystem: an entry of [`Subsystem::FILES`].
+///
+/// The methods are meant for a constant table: `ControlFile::new("max").not_on_root().read_u64(max_of)`.
 pub struct ControlFile<S: Subsystem> {
-    /// [`ControlFile::new`]
+    /// The name without the subsystem's prefix: `max` for `pids.max`.
     pub name: Cow<'static, str>,
-    /// [`ControlFile::mode`]; `None` for what follows from the handlers.
+    /// The permission bits; `None` for those that follow from the handlers, see [`ControlFile::mode`].
     pub mode: Option<u32>,
-    /// Where it appears.
+    /// The directories in which the file appears.
     pub visibility: Visibility,
-    /// [`ControlFile::max_write`]
+    /// The longest write in bytes; a longer one is `E2BIG`.
     pub max_write: usize,
-    /// [`ControlFile::not_a_setting`]
+    /// True if the content is no setting to write back, see [`ControlFile::not_a_setting`].
     pub not_a_setting: bool,
-    /// [`ControlFile::private`]
+    /// The value of [`Context::private`] in the handlers.
     pub private: usize,
-    /// How it is read.
+    /// The handler of reads.
     pub read: ReadHandler<S>,
-    /// How it is written.
+    /// The handler of writes.
     pub write: WriteHandler<S>,
 }
 
@@ -113,13 +132,13 @@ impl<S: Subsystem> Clone for ControlFile<S> {
 }
 
 impl<S: Subsystem> ControlFile<S> {
-    /// A file of this name, without the subsystem's prefix. Until it is told how, it can be neither read nor
-    /// written.
+    /// A file of the name `name`, without the subsystem's prefix. The file has no handlers yet, so every read and write
+    /// is `EINVAL`.
     pub const fn new(name: &'static str) -> ControlFile<S> {
         ControlFile::named(Cow::Borrowed(name))
     }
 
-    /// The same, of a name that is not known before the program runs.
+    /// A file as from [`ControlFile::new`], for a name that is known only when the program runs.
     pub const fn named(name: Cow<'static, str>) -> ControlFile<S> {
         ControlFile {
             name,
@@ -133,28 +152,28 @@ impl<S: Subsystem> ControlFile<S> {
         }
     }
 
-    /// Read as a number.
+    /// Sets a read handler that returns an unsigned number. Core prints the number in decimal and a newline.
     #[must_use]
     pub const fn read_u64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<u64>) -> ControlFile<S> {
         self.read = ReadHandler::U64(read);
         self
     }
 
-    /// Read as a signed number.
+    /// Sets a read handler that returns a signed number. Core prints the number in decimal and a newline.
     #[must_use]
     pub const fn read_s64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<i64>) -> ControlFile<S> {
         self.read = ReadHandler::S64(read);
         self
     }
 
-    /// Read as lines of `key value`.
+    /// Sets a read handler that gives keys and values. Core prints each pair as a line `key value`.
     #[must_use]
     pub const fn read_map(mut self, read: ReadMap<S>) -> ControlFile<S> {
         self.read = ReadHandler::Map(read);
         self
     }
 
-    /// Read as free text.
+    /// Sets a read handler that appends the content to a `String`, newlines included.
     #[must_use]
     pub const fn read_text(
         mut self,
@@ -164,7 +183,10 @@ impl<S: Subsystem> ControlFile<S> {
         self
     }
 
-    /// Written as a number.
+    /// Sets a write handler that takes an unsigned number in the format of [`parse_u64`] (B3.7).
+    ///
+    /// Core parses the text. A write of any other text fails with `EINVAL` or `ERANGE`, and the handler does not run.
+    /// An error of the handler becomes the error of the write.
     #[must_use]
     pub const fn write_u64(
         mut self,
@@ -174,7 +196,10 @@ impl<S: Subsystem> ControlFile<S> {
         self
     }
 
-    /// Written as a signed number.
+    /// Sets a write handler that takes a signed number in the format of [`parse_s64`] (B3.7).
+    ///
+    /// Core parses the text. A write of any other text fails with `EINVAL` or `ERANGE`, and the handler does not run.
+    /// An error of the handler becomes the error of the write.
     #[must_use]
     pub const fn write_s64(
         mut self,
@@ -184,7 +209,9 @@ impl<S: Subsystem> ControlFile<S> {
         self
     }
 
-    /// Written as text.
+    /// Sets a write handler that takes text. Core takes the white space at both ends away.
+    ///
+    /// Text that is not UTF-8 fails with `EINVAL`, and the handler does not run.
     #[must_use]
     pub const fn write_text(
         mut self,
@@ -194,50 +221,52 @@ impl<S: Subsystem> ControlFile<S> {
         self
     }
 
-    /// Written with whatever content.
+    /// Sets a write handler that runs at every write, whatever the content (B3.6).
     #[must_use]
     pub const fn trigger(mut self, write: fn(&mut S, &mut Context<'_, S>) -> Result<()>) -> ControlFile<S> {
         self.write = WriteHandler::Trigger(write);
         self
     }
 
-    /// Only in the root of a hierarchy.
+    /// Makes the file appear in the root of a hierarchy alone.
     #[must_use]
     pub const fn root_only(mut self) -> ControlFile<S> {
         self.visibility = Visibility::RootOnly;
         self
     }
 
-    /// Everywhere but in the root.
+    /// Makes the file appear in every directory but the root.
     #[must_use]
     pub const fn not_on_root(mut self) -> ControlFile<S> {
         self.visibility = Visibility::NotRoot;
         self
     }
 
-    /// Another mode than the one that follows from its handlers (0444 to read plus 0200 to write).
+    /// Sets the permission bits. By default they follow from the handlers: 0444 to read plus 0200 to write (B2.1).
     #[must_use]
     pub const fn mode(mut self, mode: u32) -> ControlFile<S> {
         self.mode = Some(mode);
         self
     }
 
-    /// The longest write in bytes; more is `E2BIG`. One page by default.
+    /// Sets the longest write in bytes; a longer one is `E2BIG`. The default is [`PAGE_SIZE`]. A trigger has no limit.
     #[must_use]
     pub const fn max_write(mut self, bytes: usize) -> ControlFile<S> {
         self.max_write = bytes;
         self
     }
 
-    /// Reads as something else than what was written, such as a count that a write resets: what it shows is not a
-    /// setting to be written back, see [`Engine::is_setting`](crate::Engine::is_setting).
+    /// Marks a file that shows something else than the last write, such as a count that a write resets.
+    ///
+    /// The content is then no setting that a journal writes back, see
+    /// [`Engine::is_setting`](crate::Engine::is_setting).
     #[must_use]
     pub const fn not_a_setting(mut self) -> ControlFile<S> {
         self.not_a_setting = true;
         self
     }
 
-    /// A value that the handlers find in [`Context::private`], so that files can share one handler.
+    /// Sets the value that the handlers find in [`Context::private`], so that files can share one handler.
     #[must_use]
     pub const fn private(mut self, private: usize) -> ControlFile<S> {
         self.private = private;
@@ -299,7 +328,7 @@ impl<S: Subsystem> ControlFile<S> {
     }
 }
 
-/// The facts of a file that do not depend on its subsystem's type.
+/// The facts of a control file without the type of its subsystem, for the slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ControlFileFacts {
     pub(crate) name: Cow<'static, str>,

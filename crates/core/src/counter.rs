@@ -1,49 +1,71 @@
-//! Counters and the charge rules that subsystems declare on them.
+//! Counters, and the charge rules that subsystems declare on them.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 
 use crate::errno::Errno;
 
-/// No limit.
+/// The value of [`Counter::limit`] that stands for no limit.
 pub const UNLIMITED: u64 = u64::MAX;
 
-/// What a rule counts. Who executes it is the host's choice: core does where the host has no better way.
+/// The resource that a [`Rule`] counts.
+///
+/// A rule is data, so that a host can execute it where it has a better way, such as in its kernel. Core executes rules
+/// on tasks, forks and CPU time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Resource {
-    /// Living tasks: charged before a fork, moved by an attach (without a limit), given back at exit.
+    /// Living tasks. Charged before a fork and uncharged at exit; an attach moves the charge and ignores limits.
     Tasks,
-    /// Forks ever made: charged before a fork, never given back but for a fork that fails.
+    /// Forks since the cgroup was made. Charged before a fork, and uncharged only if that fork fails.
     Forks,
-    /// CPU time in nanoseconds, per CPU, user and system. Never refused.
+    /// CPU time in nanoseconds, by CPU, user and system. A charge is never refused.
     CpuTime,
-    /// Sockets created. Only hosts that see socket(2) execute it.
+    /// Sockets created. Core does not charge them: only a host that sees socket(2) can.
     Sockets,
 }
 
-/// A charge rule, declared by a subsystem: one counter per css, charged up the hierarchy.
+impl Resource {
+    /// The name in words: `tasks`, `forks`, `CPU time` or `sockets`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Resource::Tasks => "tasks",
+            Resource::Forks => "forks",
+            Resource::CpuTime => "CPU time",
+            Resource::Sockets => "sockets",
+        }
+    }
+}
+
+/// A charge rule that a subsystem declares in [`Subsystem::RULES`](crate::subsystem::Subsystem::RULES).
+///
+/// The rule gives every css a [`Counter`]. A charge to a css also goes to every css above it, all or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// What is counted.
+    /// The resource that is counted.
     pub resource: Resource,
-    /// What the caller is told when a limit refuses.
+    /// The errno of a charge that a limit refuses, such as the answer of fork(2).
     pub errno: Errno,
-    /// The control file (without prefix) that sets the limit, to name it in messages; empty for none.
+    /// The control file that sets the limit, without prefix, for messages and [`LimitState`](crate::LimitState); empty
+    /// for none.
     pub limit_file: Cow<'static, str>,
 }
 
 impl Rule {
-    /// A rule that refuses with `EAGAIN`, as fork(2) does.
+    /// A rule without a control file for its limit. A refusal is `EAGAIN`, as from fork(2).
     pub const fn new(resource: Resource) -> Rule {
         Rule { resource, errno: Errno::EAGAIN, limit_file: Cow::Borrowed("") }
     }
 
-    /// The same, with its limit set by this control file.
+    /// A rule whose limit the control file `file` sets, named without prefix. A refusal is `EAGAIN`.
+    ///
+    /// The name is for messages only: the write handler of the file sets the limit with
+    /// [`Context::set_limit`](crate::subsystem::Context::set_limit).
     pub const fn limited_by(resource: Resource, file: &'static str) -> Rule {
         Rule { resource, errno: Errno::EAGAIN, limit_file: Cow::Borrowed(file) }
     }
 
-    /// The same, refusing with another errno.
+    /// The rule with another errno for refusals.
     #[must_use]
     pub const fn refused_with(mut self, errno: Errno) -> Rule {
         self.errno = errno;
@@ -51,18 +73,18 @@ impl Rule {
     }
 }
 
-/// A counter of one css (F8): usage against a limit.
+/// The counter of one css for one rule: a usage and its limit (F8). The unit is that of the [`Resource`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counter {
-    /// What is charged now, descendants included.
+    /// The amount charged now, descendants included.
     pub usage: u64,
-    /// The highest usage that may be reached by a charge; [`UNLIMITED`] for none.
+    /// The highest usage that a charge with a limit may reach; [`UNLIMITED`] for none.
     pub limit: u64,
-    /// The highest usage ever seen.
+    /// The highest usage since the cgroup was made, or since the peak was reset.
     pub peak: u64,
-    /// Charges refused because of *this* counter's limit.
+    /// The number of charges that *this* counter's limit has refused, wherever they began.
     pub failures: u64,
-    /// Charges refused that began *here*, whichever ancestor's limit refused them.
+    /// The number of refused charges that began *here*, whichever limit above refused them.
     pub refused: u64,
 }
 
@@ -73,7 +95,7 @@ impl Default for Counter {
 }
 
 impl Counter {
-    /// Charges `amount` if the limit allows it.
+    /// Charges `amount` if the limit allows that, and returns true. Otherwise counts a failure and returns false.
     #[inline]
     #[must_use]
     pub fn try_charge(&mut self, amount: u64) -> bool {
@@ -87,14 +109,17 @@ impl Counter {
         true
     }
 
-    /// Charges whatever the limit says: a move may exceed it (F3.16).
+    /// Charges `amount` without regard to the limit, which a move may exceed (F3.16).
     #[inline]
     pub fn charge(&mut self, amount: u64) {
         self.usage = self.usage.saturating_add(amount);
         self.peak = self.peak.max(self.usage);
     }
 
-    /// Gives a charge back. More than is charged is a bug of the caller; the counter stays at 0.
+    /// Takes a charge back: lowers the usage by `amount`. The peak and the numbers of refusals stay.
+    ///
+    /// The caller must have charged `amount` before. With debug assertions an amount above the usage panics; without
+    /// them the usage becomes 0.
     #[inline]
     pub fn uncharge(&mut self, amount: u64) {
         debug_assert!(self.usage >= amount, "uncharged {amount} of {}", self.usage);
@@ -102,17 +127,17 @@ impl Counter {
     }
 }
 
-/// CPU time in nanoseconds.
+/// A CPU time in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CpuTime {
-    /// In user mode.
+    /// The nanoseconds in user mode.
     pub user: u64,
-    /// In the kernel.
+    /// The nanoseconds in the kernel.
     pub system: u64,
 }
 
 impl CpuTime {
-    /// User and system together.
+    /// The sum of user and system time, in nanoseconds.
     pub const fn total(self) -> u64 {
         self.user + self.system
     }
@@ -124,7 +149,7 @@ impl CpuTime {
     }
 }
 
-/// CPU time of one css, per CPU. Holds no memory until something was charged.
+/// The CPU time of one css, by CPU. Takes no memory on the heap until time is charged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CpuUsage {
     per_cpu: Box<[CpuTime]>,
@@ -138,19 +163,19 @@ impl FromIterator<CpuTime> for CpuUsage {
 }
 
 impl CpuUsage {
-    /// Time on one CPU.
+    /// The time on CPU number `cpu`; zero for a CPU that was never charged.
     pub fn on(&self, cpu: usize) -> CpuTime {
         self.per_cpu.get(cpu).copied().unwrap_or_default()
     }
 
-    /// Time on all CPUs.
+    /// The sum of the times on all CPUs.
     pub fn total(&self) -> CpuTime {
         let mut total = CpuTime::default();
         self.per_cpu.iter().for_each(|time| total.add(*time));
         total
     }
 
-    /// Forgets everything charged so far.
+    /// Sets the time on every CPU to zero.
     pub fn reset(&mut self) {
         self.per_cpu = Box::default();
     }

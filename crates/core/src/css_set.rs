@@ -1,4 +1,4 @@
-//! css_sets: what a task points to. One for every distinct tuple of cgroups, shared by all tasks that have it.
+//! css_sets, the one thing that a task points to: one for each distinct tuple of cgroups, shared by its tasks.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use crate::ids::{CgroupId, Css, CssSetId};
 
 const NO_CSS: u32 = u32::MAX;
 
-/// The tie between one css_set and one cgroup, and the place of the set in that cgroup's list.
+/// The link between one css_set and one cgroup, with the place of the set in the cgroup's list.
 #[derive(Debug, Clone, Copy, Default)]
 struct Link {
     cgroup: CgroupId,
@@ -19,29 +19,32 @@ struct Link {
     previous: Option<CssSetId>,
 }
 
-/// One css for every subsystem and one cgroup for every hierarchy, the dummy one included (C1.2, A6.2).
+/// A css_set: one css for every subsystem and one cgroup for every hierarchy, the dummy one included (C1.2, A6.2).
+///
+/// A task points to exactly one css_set, and so is in one cgroup of every hierarchy. All tasks with the same cgroups
+/// share it.
 #[derive(Debug)]
 pub struct CssSet {
     links: Box<[Link]>,
     css: Box<[u32]>,
     hash: u64,
     pub(crate) tasks: u32,
-    /// Tasks plus forks in flight (plus one for ever in the initial set). At 0 the set goes.
+    /// Tasks, forks in flight and pins, and one for ever in the initial set. At 0 the set is dropped.
     pub(crate) references: u32,
 }
 
 impl CssSet {
-    /// How many tasks point here.
+    /// The number of tasks that point to this css_set.
     pub fn tasks(&self) -> usize {
         self.tasks as usize
     }
 
-    /// Tasks and forks in flight that point here.
+    /// The number of tasks, forks in flight and pins that hold this css_set; one more for the initial css_set.
     pub fn references(&self) -> usize {
         self.references as usize
     }
 
-    /// The cgroups this set is linked to, one for each hierarchy, the dummy one first.
+    /// The cgroups that this css_set is linked to: one for each hierarchy, that of the dummy hierarchy first.
     pub fn cgroups(&self) -> impl Iterator<Item = CgroupId> + '_ {
         self.links.iter().map(|link| link.cgroup).filter(|cgroup| !cgroup.is_null())
     }
@@ -58,10 +61,9 @@ impl CssSet {
 
 /// All css_sets, found by the tuple of their cgroups.
 ///
-/// The key is the tuple of cgroups and not that of css pointers: the cgroups decide the pointers, so a
-/// subsystem that is loaded or unloaded gives every set a new pointer and yet no set a new key (E2.4 proves
-/// that it can neither split nor merge sets). Named hierarchies without subsystems count like all others, which
-/// a hash over pointers can't do (C1.5).
+/// The key is the tuple of cgroups, not the tuple of css pointers, since the cgroups decide the pointers. A load or
+/// unload gives every set a new pointer and no set a new key: E2.4 proves that it neither splits nor merges sets. Named
+/// hierarchies without subsystems count like all others, which a hash over pointers can't do (C1.5).
 #[derive(Debug)]
 pub(crate) struct CssSets {
     sets: SlotMap<CssSetId, CssSet>,
@@ -79,7 +81,7 @@ fn hash_of(cgroups: impl Iterator<Item = CgroupId>) -> u64 {
 }
 
 impl CssSets {
-    /// With the initial set, linked to the dummy hierarchy's top.
+    /// Starts with the initial set, linked to the root of the dummy hierarchy.
     pub(crate) fn new(dummy_top: CgroupId, cgroups: &mut Cgroups) -> CssSets {
         let mut sets = SlotMap::with_key();
         let link = Link { cgroup: dummy_top, next: None, previous: None };
@@ -119,8 +121,9 @@ impl CssSets {
         core::iter::successors(cgroup.first_set, move |&set| self.sets[set].links[hierarchy].next)
     }
 
-    /// The set that differs from `old` only in one hierarchy, where it is linked to `to` (C2); made if there is
-    /// none. The caller takes a reference before anything else can free it.
+    /// The set that differs from `old` only in the hierarchy of `to`, where it is linked to `to` (C2).
+    ///
+    /// The set is made if there is none. The caller takes a reference before anything else can free the set.
     pub(crate) fn find_or_create(&mut self, cgroups: &mut Cgroups, old: CssSetId, to: CgroupId) -> CssSetId {
         let hierarchy = usize::from(cgroups[to].hierarchy);
         let template = &self.sets[old];
@@ -183,7 +186,7 @@ impl CssSets {
         &mut self.sets[id]
     }
 
-    /// Drops one reference, and the set with the last.
+    /// Drops one reference; the last one drops the set.
     pub(crate) fn release_ref(&mut self, cgroups: &mut Cgroups, id: CssSetId) {
         let set = &mut self.sets[id];
         set.references -= 1;
@@ -216,7 +219,7 @@ impl CssSets {
         self.rehash(&ids);
     }
 
-    /// Frees the links of a hierarchy that is going; every set was linked to its root, so none become equal.
+    /// Clears the links of a hierarchy that is being destroyed. Every set is linked to its root, so none become equal.
     pub(crate) fn remove_hierarchy(&mut self, hierarchy: usize) {
         let ids: Vec<CssSetId> = self.sets.keys().collect();
         for &id in &ids {
@@ -234,7 +237,7 @@ impl CssSets {
         }
     }
 
-    /// Gives every set its pointer for a slot: a subsystem was loaded (`Some`) or unloaded (`None`).
+    /// Gives every set its pointer for a slot, after a load (`Some`) or at an unload (`None`).
     pub(crate) fn set_pointer(&mut self, slot: usize, css: Option<Css>) {
         let css = css.map_or(NO_CSS, |css| css.0);
         for set in self.sets.values_mut() {

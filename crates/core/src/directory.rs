@@ -1,4 +1,4 @@
-//! mkdir, rmdir, rename, with the errors of Linux 6.x in its order (B1).
+//! mkdir, rmdir and rename, with the errors of Linux 6.x in the order of Linux (B1).
 
 use alloc::string::String;
 
@@ -9,33 +9,26 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::ids::{CgroupId, Css};
 use crate::subsystem::Callbacks;
-use crate::task::{Caller, Owner};
+use crate::task::{Access, Caller, Owner};
 
-/// The longest name in bytes: kernfs has no limit of its own but that of a path.
+/// The longest name of a cgroup in bytes. kernfs has no limit of its own, so this is the limit of a path.
 pub const MAX_NAME_LENGTH: usize = 4095;
 
-const WRITE: u32 = 0o2;
-const WRITE_AND_SEARCH: u32 = 0o3;
+const WRITE_AND_SEARCH: Access = Access::WRITE.union(Access::SEARCH);
 const SET_GROUP: u32 = 0o2000;
 
 fn refuse(operation: &'static str, name: &[u8], errno: Errno, reason: &'static str) -> Error {
     Error::Directory { operation, object: String::from_utf8_lossy(name).into_owned(), errno, reason }
 }
 
-/// Can an entry of a directory be called so?
+/// True if an entry of a directory can have this name.
 fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && !name.contains(&b'/') && !name.contains(&0)
 }
 
 impl Engine {
-    /// Makes a cgroup. It belongs to the caller, with `mode` less the caller's umask (B1.2); in a directory with the
-    /// set-group-ID bit to that one's group, and has the bit too (Linux 6.9).
-    ///
-    /// # Errors
-    /// `ENOENT` below a removed parent; `EEXIST`, also for the names of control files; `ENAMETOOLONG`; `EACCES`;
-    /// `EINVAL` for a newline; `EPERM` in the dummy hierarchy (A6.1); or what a subsystem's create answers, and then
-    /// nothing is left behind.
-    pub fn mkdir(
+    /// [`Session::mkdir`](crate::Session::mkdir)
+    pub(crate) fn mkdir(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
@@ -61,7 +54,7 @@ impl Engine {
         }
         caller.must(&directory.owner, WRITE_AND_SEARCH, "mkdir", &String::from_utf8_lossy(name))?;
         if name.contains(&b'\n') {
-            // It would make /proc/PID/cgroup unreadable for programs.
+            // Programs could not read /proc/PID/cgroup with such a name.
             return Err(refuse(Errno::EINVAL, "a name can't contain a newline"));
         }
         let mut owner = Owner { uid: caller.uid, gid: caller.gid, mode: mode & 0o1777 & !caller.umask };
@@ -81,7 +74,7 @@ impl Engine {
         Ok(cgroup)
     }
 
-    /// Creates the state of every bound subsystem, or none: on a failure those made so far are destroyed.
+    /// Creates the state of every bound subsystem, or of none: a failure destroys those made so far.
     fn create_states(
         &mut self,
         host: &mut dyn Host,
@@ -124,18 +117,14 @@ impl Engine {
         }
     }
 
-    /// Is there a directory, a control file, or `.` or `..` of that name?
+    /// True if the directory of `parent` has a child or a control file of the name `name`. True for `.` and `..`.
     pub fn exists(&self, parent: CgroupId, name: &[u8]) -> bool {
         let file = core::str::from_utf8(name).ok().and_then(|name| self.find_file(parent, name));
         matches!(name, b"." | b"..") || self.tree.child(parent, name).is_some() || file.is_some()
     }
 
-    /// Removes an empty cgroup. Its id is dead from then on.
-    ///
-    /// # Errors
-    /// `ENODEV` if it was removed before; `EACCES`; `EBUSY` for a root, with children, with tasks, or with a fork in
-    /// flight; or what a subsystem's `pre_destroy` answers.
-    pub fn rmdir(&mut self, host: &mut dyn Host, caller: &Caller, cgroup: CgroupId) -> Result<()> {
+    /// [`Session::rmdir`](crate::Session::rmdir)
+    pub(crate) fn rmdir(&mut self, host: &mut dyn Host, caller: &Caller, cgroup: CgroupId) -> Result<()> {
         self.live(cgroup, "rmdir")?;
         let node = &self.tree[cgroup];
         let refuse = |errno, reason| refuse("rmdir", &node.name, errno, reason);
@@ -167,8 +156,10 @@ impl Engine {
         Ok(())
     }
 
-    /// The rule for removing or renaming an entry of a directory: write permission on it, and in a sticky one
-    /// ownership of the directory or the entry.
+    /// Checks that the caller may remove or rename an entry of a directory.
+    ///
+    /// The caller needs write permission on the directory. In a sticky directory the caller must also own the directory
+    /// or the entry.
     fn may_delete(
         &self,
         caller: &Caller,
@@ -189,7 +180,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Owner and mode of what a directory has under that name.
+    /// The owner and mode of the child or control file of that name.
     fn entry_owner(&self, parent: CgroupId, name: &[u8]) -> Option<Owner> {
         if let Some(child) = self.tree.child(parent, name) {
             return Some(self.tree[child].owner);
@@ -198,12 +189,25 @@ impl Engine {
         self.file_owner(parent, file).ok()
     }
 
-    /// Renames an entry of a directory (B1.8).
+    /// Gives the child `name` of `parent` the new name `new_name` (B1.8).
+    ///
+    /// A cgroup can't move, so the new parent must be the old one. The caller needs write and search permission. A
+    /// rename to the same name does nothing.
     ///
     /// # Errors
-    /// In this order: `ENOENT`; `EINVAL` into itself; `ENOTEMPTY` onto a directory that it is in; `EACCES` and `EPERM`;
-    /// `ENOTDIR`/`EISDIR` where a directory and a control file meet; `EINVAL` for a newline; `ENOTDIR` for a control
-    /// file; `EIO` to another parent; `EEXIST`.
+    /// In this order:
+    /// * `ENOENT`: a parent was removed, or there is no entry `name`.
+    /// * `ENAMETOOLONG`: `new_name` has more than 4095 bytes.
+    /// * `ENOENT`: `new_name` is empty or has a `/` or NUL.
+    /// * `EINVAL`: the new parent is the child itself or below it.
+    /// * `ENOTEMPTY`: the new name is that of a directory that the child is in.
+    /// * `EACCES`, `EPERM`: the caller may not rename here, `EPERM` in a sticky directory.
+    /// * `ENOTDIR`: the entry is a cgroup, and the new name is that of a control file.
+    /// * `EISDIR`: the entry is a control file, and the new name is that of a cgroup.
+    /// * `EINVAL`: `new_name` has a newline.
+    /// * `ENOTDIR`: the entry is a control file.
+    /// * `EIO`: the new parent is another one.
+    /// * `EEXIST`: the new name is taken.
     pub fn rename(
         &mut self,
         caller: &Caller,
@@ -255,7 +259,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What every file system asks before a rename: permissions first, then whether the two are of one kind.
+    /// The checks before a rename that every file system shares: permissions, then that both entries are of one kind.
     fn may_rename(&self, caller: &Caller, from: (CgroupId, &[u8]), to: (CgroupId, &[u8])) -> Result<()> {
         let refuse = |errno, reason| refuse("rename", from.1, errno, reason);
         self.may_delete(caller, from.0, from.1, "rename")?;
@@ -272,10 +276,13 @@ impl Engine {
             caller.must(&self.tree[to.0].owner, WRITE_AND_SEARCH, "rename", &object)?;
         }
         match source {
-            // its ".." would have to be written
-            Some(source) if from.0 != to.0 => {
-                caller.must(&self.tree[source].owner, WRITE, "rename", &String::from_utf8_lossy(from.1))
-            }
+            // a move writes the ".." of the directory
+            Some(source) if from.0 != to.0 => caller.must(
+                &self.tree[source].owner,
+                Access::WRITE,
+                "rename",
+                &String::from_utf8_lossy(from.1),
+            ),
             _ => Ok(()),
         }
     }
@@ -284,11 +291,12 @@ impl Engine {
         core::iter::successors(Some(cgroup), |&at| self.tree[at].parent).any(|at| at == ancestor)
     }
 
-    /// Changes owner and mode of a directory: only its owner or the administrator may change the mode, only the
-    /// administrator the owner.
+    /// Changes the owner and mode of a directory, as chmod(2) and chown(2) do. The control files keep theirs.
     ///
     /// # Errors
-    /// `ENODEV` if it was removed, `EPERM`.
+    /// * `ENODEV`: the cgroup was removed.
+    /// * `EPERM`: the caller is neither the owner nor the administrator. Only the administrator may change the user,
+    ///   and the owner may change the group only to a group of their own.
     pub fn set_owner(&mut self, caller: &Caller, cgroup: CgroupId, owner: Owner) -> Result<()> {
         self.live(cgroup, "chmod or chown")?;
         let old = self.tree[cgroup].owner;

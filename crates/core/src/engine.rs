@@ -1,4 +1,4 @@
-//! The engine: all of penfold's state, behind `&mut self`.
+//! The engine: all state of the framework, behind `&mut self`.
 
 use core::fmt::Write as _;
 
@@ -20,32 +20,41 @@ use crate::slot::Slot;
 use crate::task::Caller;
 use crate::tree::Tree;
 
-/// A limit that has refused something.
+/// A limit that has refused charges or forks: an answer of [`Engine::limits_hit`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LimitHit {
-    /// The cgroup whose limit it is; where the subsystem itself refuses, the cgroup in which a fork was refused.
+    /// The cgroup that has the limit. For a subsystem's own refusals: the cgroup in which the forks were tried.
     pub cgroup: CgroupId,
-    /// Its path from the root of its hierarchy.
+    /// The path of the cgroup from the root of its hierarchy.
     pub path: Vec<u8>,
-    /// The control file that sets it, such as `pids.max`; the subsystem's name if it has not told.
+    /// The control file that sets the limit, such as `pids.max`. The subsystem's name if it declares no file.
     pub file: String,
-    /// The limit now; `None` where it is the subsystem's own, which only the file tells.
+    /// The limit now; `None` for a subsystem's own, which only the control file shows.
     pub limit: Option<u64>,
-    /// How often it has refused.
+    /// The number of charges or forks that the limit has refused.
     pub failures: u64,
 }
 
-/// Hierarchies, cgroups, subsystems and the css_sets that tasks point to.
+/// The whole state of the framework: hierarchies, cgroups, subsystems, and the css_sets that tasks point to.
 ///
-/// A deterministic state machine: no locks, no I/O, no clock, no randomness. Callers wrap it in their own lock.
+/// An engine is a deterministic state machine without locks, I/O, clock or randomness. An embedder keeps one behind a
+/// lock of its own, and passes its host with every call, always the same host.
+///
+/// * [`Engine::load`] and [`Engine::unload`] add and remove subsystems.
+/// * [`Engine::session`] gives the operations of a caller on cgroups and control files.
+/// * [`Engine::forking`] or [`Engine::charge_fork`], [`Engine::adopt`], [`Engine::exit`] and [`Engine::charge_cpu`]
+///   report births, deaths and CPU time of tasks.
+/// * [`Engine::tree`] shows hierarchies and cgroups. [`Engine::take_event`] and [`Engine::take_release`] give
+///   notifications.
 #[derive(Default)]
 pub struct Engine {
     pub(crate) tree: Tree,
     pub(crate) slots: Vec<Option<Slot>>,
     pub(crate) masks: Masks,
-    /// How many counters have a finite limit that can refuse a fork, and subsystems a `can_fork` that may.
+    /// The number of finite limits that can refuse a fork, plus the subsystems whose `can_fork` may refuse.
     pub(crate) limits: usize,
-    /// Grows with every load and unload, so that a fork charge knows what it was taken for.
+    /// Grows with every load and unload. A fork charge keeps the value, to know which subsystems it covers.
     pub(crate) epoch: u64,
     pub(crate) last_hierarchy_id: u32,
     pub(crate) releases: ReleaseQueue,
@@ -69,33 +78,37 @@ impl Default for Tree {
 }
 
 impl Engine {
-    /// An engine with the dummy hierarchy and no subsystem.
+    /// An engine with the dummy hierarchy and without subsystems.
     pub fn new() -> Engine {
         Engine::default()
     }
 
-    /// Everything that has a place.
+    /// The hierarchies, cgroups and css_sets.
     pub fn tree(&self) -> &Tree {
         &self.tree
     }
 
-    /// The css_set of tasks that nothing was ever said about: every root. It always exists.
+    /// The css_set of tasks that were never moved: it is linked to every root, and always exists.
     pub fn initial_css_set(&self) -> CssSetId {
         self.tree.sets.initial()
     }
 
-    /// How many css_sets exist.
+    /// The number of css_sets.
     pub fn css_set_count(&self) -> usize {
         self.tree.sets.len()
     }
 
-    /// What the loaded subsystems want to be told: a host asks before it arranges for any event.
-    pub fn interest(&self) -> EventMask {
-        self.masks.interest
+    /// The kinds of events that the loaded subsystems use. A host reads the mask before it arranges for an event.
+    ///
+    /// The mask changes only at a load and at an unload.
+    pub fn event_mask(&self) -> EventMask {
+        self.masks.event_mask
     }
 
-    /// Can a fork be refused now? True while a finite limit is set, or a subsystem has said with
-    /// [`Context::set_may_refuse_fork`](crate::Context::set_may_refuse_fork) that its `can_fork` may.
+    /// True if some fork can be refused now, so that a host has to be able to refuse forks.
+    ///
+    /// That is while a finite limit on tasks or forks is set, or a subsystem has announced with
+    /// [`Context::set_may_refuse_fork`](crate::subsystem::Context::set_may_refuse_fork) that its `can_fork` may refuse.
     pub fn can_refuse_fork(&self) -> bool {
         self.limits > 0
     }
@@ -105,13 +118,16 @@ impl Engine {
         self.slots.iter().flatten().map(|slot| &*slot.name)
     }
 
-    /// The number of the hierarchy that a subsystem is bound to (0: the dummy one); `None` if not loaded.
+    /// The number of the hierarchy that a subsystem is bound to, 0 for the dummy one; `None` if it is not loaded.
     pub fn hierarchy_of_subsystem(&self, name: &str) -> Option<u32> {
         let slot = self.slots.iter().flatten().find(|slot| slot.name == name)?;
         Some(self.tree.hierarchy(slot.hierarchy).id)
     }
 
-    /// The root of the hierarchy of that number or of that name (`name=`), or that has that subsystem.
+    /// The root of the hierarchy that `text` names: a subsystem bound to it, the name that `name=` gave it, or its
+    /// number in decimal.
+    ///
+    /// `None` if there is no such hierarchy. The dummy hierarchy is never found.
     pub fn find_hierarchy(&self, text: &str) -> Option<CgroupId> {
         let by_subsystem = self
             .slots
@@ -122,17 +138,18 @@ impl Engine {
         let by_name = || {
             self.tree.order.iter().copied().find(|&index| {
                 let hierarchy = self.tree.hierarchy(index);
-                // most hierarchies have no name: nothing is not theirs
+                // most hierarchies have no name: an empty text must not find them
                 (hierarchy.name == text && !text.is_empty()) || format!("{}", hierarchy.id) == text
             })
         };
         by_subsystem.or_else(by_name).map(|index| self.tree.hierarchy(index).root)
     }
 
-    /// The cgroup at `path` (`/a/b`, relative to `root`; empty components are skipped).
+    /// The cgroup at `path` below `root`, such as `/a/b`. Empty components are skipped, so `/` is `root` itself.
     ///
     /// # Errors
-    /// `ENOENT` if there is none, `ENODEV` if `root` is gone.
+    /// * `ENODEV`: `root` was removed.
+    /// * `ENOENT`: there is no such cgroup.
     pub fn lookup(&self, root: CgroupId, path: &str) -> Result<CgroupId> {
         self.live(root, "lookup")?;
         path.split('/').filter(|name| !name.is_empty()).try_fold(root, |at, name| {
@@ -158,7 +175,7 @@ impl Engine {
         self.slots[slot].as_mut().expect("the number of a loaded subsystem")
     }
 
-    /// Calls into one subsystem, with its name put on what it refuses.
+    /// Calls into one subsystem.
     pub(crate) fn call<R>(
         &mut self,
         slot: usize,
@@ -171,6 +188,7 @@ impl Engine {
         loaded.call(tree, limits, slot, host, caller, callback)
     }
 
+    /// Calls into one subsystem, and puts its name into the error if there is one.
     pub(crate) fn try_call<R>(
         &mut self,
         slot: usize,
@@ -181,7 +199,9 @@ impl Engine {
         self.call(slot, host, caller, callback).map_err(|error| error.in_subsystem(&self.slot(slot).name))
     }
 
-    /// The limits that have refused something, in the cgroup, below it and above it.
+    /// The limits that have refused charges or forks: those of the cgroup, of its ancestors and of everything below it.
+    ///
+    /// Ancestors come first, the nearest first, then the cgroup and the cgroups below. Empty for a removed cgroup.
     pub fn limits_hit(&self, cgroup: CgroupId) -> Vec<LimitHit> {
         let Some(_) = self.tree.get(cgroup) else { return Vec::new() };
         let mut nodes: Vec<CgroupId> =
@@ -214,7 +234,10 @@ impl Engine {
         hits
     }
 
-    /// Charges CPU time to every interested css of a css_set and up the hierarchies.
+    /// Charges time on CPU number `cpu` to the cgroups of a css_set, in every hierarchy with a rule on CPU time.
+    ///
+    /// A host calls this for time that its tasks have used, on every tick or in larger steps. No limit refuses it. A
+    /// css_set that is gone is ignored.
     pub fn charge_cpu(&mut self, set: CssSetId, cpu: usize, time: CpuTime) {
         for slot in bits(self.masks.cpu_time) {
             let Some(css) = self.tree.css_set(set).and_then(|set| set.css(slot)) else { continue };
@@ -229,22 +252,25 @@ impl Engine {
         }
     }
 
-    /// The CPU time charged to a cgroup and those below it, as last sampled; `None` where no subsystem of its hierarchy
-    /// counts it.
+    /// The CPU time charged to a cgroup and everything below it. [`Engine::sample_cpu`] makes it current.
+    ///
+    /// `None` for a removed cgroup, and where no subsystem of the hierarchy counts CPU time.
     pub fn cpu_usage(&self, cgroup: CgroupId) -> Option<CpuTime> {
         let mut all = self.tree.get(cgroup)?.all_css();
         let (slot, css) = all.find(|(slot, _)| self.masks.cpu_time & (1 << slot) != 0)?;
         self.slot(slot).cpu.get(css.0 as usize).map(crate::counter::CpuUsage::total)
     }
 
-    /// Reads the CPU time of living tasks from the host, so that what is read next is current.
+    /// Charges the CPU time of living tasks that the host has not reported yet, so that the next read is current.
+    ///
+    /// Reads and writes of control files do this by themselves. The call is for [`Engine::cpu_usage`].
     pub fn sample_cpu(&mut self, host: &mut dyn Host) {
         if self.masks.cpu_time != 0 {
             host.sample_cpu(&mut |set, cpu, time| self.charge_cpu(set, cpu, time));
         }
     }
 
-    /// The text of `/proc/cgroups` (A8.1).
+    /// The text of `/proc/cgroups`: one line for each loaded subsystem (A8.1).
     pub fn proc_cgroups(&self) -> String {
         let mut text = String::from("#subsys_name\thierarchy\tnum_cgroups\tenabled\n");
         for slot in self.slots.iter().flatten() {
@@ -255,11 +281,12 @@ impl Engine {
         text
     }
 
-    /// The text of `/proc/PID/cgroup` for a task in that css_set, newest hierarchy first (A8.3). An exiting task,
-    /// which points to none, is shown in every root as today's kernel does.
+    /// The text of `/proc/PID/cgroup` for a task that points to `set`, the newest hierarchy first (A8.3).
+    ///
+    /// `None` stands for an exiting task, which points to no css_set. As in today's kernel it is in every root.
     ///
     /// # Errors
-    /// `ESRCH` when the css_set is gone.
+    /// `ESRCH`: the css_set is gone.
     pub fn proc_pid_cgroup(&self, set: Option<CssSetId>) -> Result<Vec<u8>> {
         let set = set.map(|set| self.tree.css_set(set).ok_or_else(gone)).transpose()?;
         let mut text = Vec::new();
@@ -277,11 +304,12 @@ impl Engine {
         Ok(text)
     }
 
-    /// The text of `/proc/PID/cpuset` (A8: `/` when cpuset is not mounted, and for an exiting task, which points to
-    /// no css_set).
+    /// The text of `/proc/PID/cpuset` for a task that points to `set`: the path of its cgroup for `cpuset` (A7.4).
+    ///
+    /// The path is `/` where `cpuset` is not mounted, and with `None`, for an exiting task.
     ///
     /// # Errors
-    /// `ESRCH` when the css_set is gone.
+    /// `ESRCH`: the css_set is gone.
     pub fn proc_pid_cpuset(&self, set: Option<CssSetId>) -> Result<Vec<u8>> {
         let set = set.map(|set| self.tree.css_set(set).ok_or_else(gone)).transpose()?;
         let hierarchy = self.slot_of("cpuset").map_or(0, |slot| self.slot(slot).hierarchy);
@@ -296,6 +324,8 @@ impl Engine {
     }
 
     /// The names of the subsystems bound to a cgroup's hierarchy, in the order of their slots.
+    ///
+    /// The cgroup must not have been removed: the method panics.
     pub fn subsystems_of(&self, cgroup: CgroupId) -> impl Iterator<Item = &str> + '_ {
         self.names_of(self.tree.hierarchy_of(cgroup).subsystems)
     }
@@ -309,7 +339,7 @@ fn gone() -> Error {
     Error::Task { task: crate::task::Tid(0), errno: Errno::ESRCH, reason: "its css_set is gone" }
 }
 
-/// The numbers of the set bits, ascending.
+/// The numbers of the bits that are set, ascending.
 pub(crate) fn bits(mask: u64) -> impl Iterator<Item = usize> {
     let mut rest = mask;
     core::iter::from_fn(move || {

@@ -8,7 +8,7 @@ use crate::counter::{Counter, CpuUsage, Resource, Rule, UNLIMITED};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::hierarchy::HierarchyFlags;
-use crate::host::{Capability, Host};
+use crate::host::{Capability, ExistingPages, Host};
 use crate::ids::{CgroupId, Css};
 use crate::index_set::IndexSet;
 use crate::services::{EngineView, Services};
@@ -16,7 +16,7 @@ use crate::slot::CssEntry;
 use crate::task::{Caller, TaskFacts, Tid};
 use crate::tree::Tree;
 
-/// What every callback gets, whatever its subsystem's type.
+/// The part of a callback's context that does not depend on the type of its subsystem.
 pub(crate) struct EngineServices<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) css: &'a Slab<CssEntry>,
@@ -24,7 +24,7 @@ pub(crate) struct EngineServices<'a> {
     pub(crate) cpu: &'a mut Vec<CpuUsage>,
     pub(crate) rules: &'a [Rule],
     pub(crate) limits: &'a mut usize,
-    pub(crate) refusing: &'a mut bool,
+    pub(crate) may_refuse_fork: &'a mut bool,
     pub(crate) slot: usize,
     pub(crate) host: &'a mut dyn Host,
     pub(crate) caller: Option<&'a Caller>,
@@ -39,7 +39,7 @@ impl EngineServices<'_> {
         css.0 as usize * self.rules.len() + rule
     }
 
-    /// Has the host refuse forks of all members of a css and of those below it, from now on.
+    /// Has the host refuse forks of all members of a css and everything below it from now on, or of none.
     fn require_veto_below(&mut self, css: Css) -> Result<()> {
         let need = Capability::ForkVeto;
         self.require(need)?;
@@ -121,13 +121,13 @@ impl Services for EngineServices<'_> {
         Ok(())
     }
 
-    fn set_may_refuse_fork(&mut self, css: Css, refusing: bool) -> Result<()> {
-        if refusing && !*self.refusing {
+    fn set_may_refuse_fork(&mut self, css: Css, may_refuse: bool) -> Result<()> {
+        if may_refuse && !*self.may_refuse_fork {
             let root = core::iter::successors(Some(css), |&css| self.parent_of(css)).last();
             self.require_veto_below(root.unwrap_or(css))?;
         }
-        let old = core::mem::replace(self.refusing, refusing);
-        *self.limits += usize::from(refusing);
+        let old = core::mem::replace(self.may_refuse_fork, may_refuse);
+        *self.limits += usize::from(may_refuse);
         *self.limits -= usize::from(old);
         Ok(())
     }
@@ -193,9 +193,9 @@ impl Services for EngineServices<'_> {
         task: Tid,
         from: &IndexSet,
         to: &IndexSet,
-        migrate: bool,
+        existing: ExistingPages,
     ) -> Result<(), Errno> {
-        self.host.set_memory_nodes(task, from, to, migrate)
+        self.host.set_memory_nodes(task, from, to, existing)
     }
 
     fn freeze(&mut self, task: Tid) {

@@ -1,10 +1,10 @@
-//! Error numbers, as Linux numbers them.
+//! Error numbers with the values of Linux.
 
 use core::fmt;
 
 macro_rules! errnos {
     ($($name:ident = $number:literal, $text:literal;)*) => {
-        /// A Linux error number: what a system call would have answered.
+        /// A Linux error number, as a system call would answer it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(i32)]
         #[allow(clippy::upper_case_acronyms)]
@@ -18,12 +18,12 @@ macro_rules! errnos {
                 match self { $(Errno::$name => stringify!($name),)* }
             }
 
-            /// The number's meaning in words, as strerror(3) prints it.
+            /// The meaning in words, as strerror(3) prints it.
             pub const fn text(self) -> &'static str {
                 match self { $(Errno::$name => $text,)* }
             }
 
-            /// The error of that number, if it is one that penfold knows.
+            /// The error number with the value `number`; `None` if penfold does not use it.
             pub const fn from_number(number: i32) -> Option<Errno> {
                 match number { $($number => Some(Errno::$name),)* _ => None }
             }
@@ -60,7 +60,7 @@ errnos! {
 }
 
 impl Errno {
-    /// The number as the kernel has it (positive).
+    /// The value of the error number, which is positive.
     pub const fn number(self) -> i32 {
         self as i32
     }

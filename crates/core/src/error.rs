@@ -1,4 +1,4 @@
-//! What can go wrong, typed; every error maps to one errno at the edge.
+//! The errors of the engine, with types. Each maps to one errno at the edge.
 
 use core::fmt;
 
@@ -18,6 +18,7 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 ///
 /// A front end adds the errno, and may put the name that its caller has used in place of [`Error::subject`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Error {
     /// A mount or remount option that can't be taken (A3).
     MountOption {
@@ -25,7 +26,7 @@ pub enum Error {
         option: String,
         /// `EINVAL` everywhere but for a `release_agent` of an unprivileged caller (`EPERM`).
         errno: Errno,
-        /// What is wrong and what would be right.
+        /// The fault, and what would be right.
         reason: Cow<'static, str>,
     },
     /// A hierarchy can't be created, shared or changed as asked (A4, A5): `EBUSY`.
@@ -39,7 +40,7 @@ pub enum Error {
     NotFound {
         /// The name that was looked up.
         object: String,
-        /// What was looked for, such as `control file`.
+        /// The kind of object, such as `control file`.
         what: &'static str,
     },
     /// The hierarchy has no mount that could be taken away: `EINVAL`.
@@ -49,7 +50,7 @@ pub enum Error {
     },
     /// The cgroup was removed, or its hierarchy is gone: `ENODEV` (B1.12).
     Removed {
-        /// What was tried on it.
+        /// The operation, such as `read`.
         operation: &'static str,
     },
     /// A directory operation that the rules refuse (B1).
@@ -65,13 +66,13 @@ pub enum Error {
     },
     /// The caller may not do this: `EACCES`, or `EPERM` where a capability is missing.
     Permission {
-        /// What was tried.
+        /// The operation, such as `mount`.
         operation: &'static str,
-        /// On what.
+        /// The name of the object.
         object: String,
         /// `EACCES` or `EPERM`.
         errno: Errno,
-        /// What would be needed.
+        /// The right that is needed.
         reason: &'static str,
     },
     /// A value that a control file does not take: nothing was changed.
@@ -80,7 +81,7 @@ pub enum Error {
         file: String,
         /// The errno that write(2) gives.
         errno: Errno,
-        /// What the file takes.
+        /// The values that the file takes.
         reason: Cow<'static, str>,
     },
     /// No such task, or it is exiting: `ESRCH`.
@@ -98,14 +99,14 @@ pub enum Error {
     Fork {
         /// The subsystem's name.
         subsystem: Cow<'static, str>,
-        /// What fork(2) answers, `EAGAIN` as a rule.
+        /// The errno of fork(2), `EAGAIN` as a rule.
         errno: Errno,
     },
     /// A subsystem that can't be loaded or unloaded (E2, E3).
     Load {
         /// The subsystem's name.
         name: String,
-        /// `EINVAL`, `EEXIST`, `EBUSY`, `ENOENT`, or what its own `create` answered.
+        /// `EINVAL`, `EEXIST`, `EBUSY`, `ENOENT`, or the errno of its own `create`.
         errno: Errno,
         /// Why, and who holds it.
         reason: Cow<'static, str>,
@@ -114,19 +115,19 @@ pub enum Error {
     Subsystem {
         /// The subsystem's name.
         subsystem: Cow<'static, str>,
-        /// Its errno.
+        /// The errno that the subsystem chose.
         errno: Errno,
-        /// Its reason.
+        /// The reason that the subsystem gave.
         reason: Cow<'static, str>,
     },
-    /// This host can't do what was asked; never silently weaker: `EOPNOTSUPP`.
+    /// This host lacks a capability that the operation needs: `EOPNOTSUPP`. Nothing is ever silently weaker.
     HostCannot {
         /// The control file that asked for it; empty for another operation.
         file: String,
         /// The host's name.
         host: &'static str,
-        /// What was needed.
-        need: Capability,
+        /// The missing capability.
+        capability: Capability,
         /// Why not, and which host could.
         reason: Cow<'static, str>,
     },
@@ -204,13 +205,15 @@ impl Error {
             Error::NoTask(task) | Error::Task { task, .. } => return Cow::Owned(format!("task {task}")),
             Error::Load { name, .. } => name,
             Error::Fork { subsystem, .. } | Error::Subsystem { subsystem, .. } => subsystem,
-            Error::HostCannot { file, need, .. } if file.is_empty() => return Cow::Owned(need.to_string()),
+            Error::HostCannot { file, capability, .. } if file.is_empty() => {
+                return Cow::Owned(capability.to_string());
+            }
             Error::Value { file, .. } | Error::HostCannot { file, .. } => file,
         };
         Cow::Borrowed(name)
     }
 
-    /// What is wrong with the subject and, after a semicolon, what to do. It does not repeat the subject.
+    /// The fault in words and, after a semicolon, the remedy. Does not repeat the subject.
     pub fn detail(&self) -> Cow<'_, str> {
         match self {
             Error::MountOption { reason, .. }
@@ -230,8 +233,8 @@ impl Error {
             Error::HostCannot { file, host, reason, .. } if file.is_empty() => {
                 Cow::Owned(format!("the {host} host can't give this here: {reason}"))
             }
-            Error::HostCannot { host, need, reason, .. } => {
-                Cow::Owned(format!("the {host} host can't give {need} here: {reason}"))
+            Error::HostCannot { host, capability, reason, .. } => {
+                Cow::Owned(format!("the {host} host can't give {capability} here: {reason}"))
             }
         }
     }

@@ -4,7 +4,7 @@ use crate::errno::Errno;
 
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)*) => {
-        /// What kind of failure it is, in every layer of penfold.
+        /// The kind of a failure, the same in every layer of penfold.
         ///
         /// The engine gives the kinds up to [`Unsupported`](ErrorKind::Unsupported), hosts and front ends all of them. A
         /// program decides by the kind: many operations answer one errno for different reasons.
@@ -57,7 +57,7 @@ kinds! {
     Load = "load";
     /// A subsystem refused the operation for a reason of its own.
     Subsystem = "subsystem";
-    /// This host can't do what was asked.
+    /// This host lacks a capability that the operation needs.
     Unsupported = "unsupported";
     /// A system call failed; the errno is its answer.
     System = "system";

@@ -1,6 +1,6 @@
-//! Events for whoever watches: cgroups that got their first task or lost their last, and limits that refused a fork.
+//! Events for an observer: cgroups that became populated or empty, and limits that refused a fork.
 //!
-//! Recorded only while somebody watches. Then the queue holds some ten thousand; what comes on top is counted.
+//! The engine records events only while it is watched. The queue is bounded: events beyond it are counted, not kept.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -12,38 +12,39 @@ use crate::ids::{CgroupId, CssSetId};
 /// The most events that wait to be taken.
 const MOST: usize = 1 << 14;
 
-/// Something that happened, see [`Engine::watch`].
+/// A change that the engine recorded: [`Engine::watch`] starts the record, [`Engine::take_event`] reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
-    /// A cgroup or one below it has got its first task, or the last has left or died.
+    /// A cgroup and the cgroups below it together got their first task, or lost their last by a move or a death.
     Populated {
         /// The number of the hierarchy.
         hierarchy: u32,
-        /// The cgroup, which may be gone when this is read.
+        /// The cgroup, which may be removed by the time the event is taken.
         cgroup: CgroupId,
-        /// Its path from the root of its hierarchy, at that time.
+        /// The path of the cgroup from the root of its hierarchy, at the time of the event.
         path: Vec<u8>,
-        /// Has it tasks now?
+        /// True if the cgroup or one below it had tasks after the event.
         populated: bool,
     },
-    /// A limit has refused forks.
+    /// A limit refused one fork, or several without another event between them.
     LimitHit {
         /// The number of the hierarchy.
         hierarchy: u32,
-        /// The cgroup whose limit it is.
+        /// The cgroup that has the limit. For a subsystem's own refusal: the cgroup in which the fork was tried.
         cgroup: CgroupId,
-        /// Its path from the root of its hierarchy.
+        /// The path of the cgroup from the root of its hierarchy, at the time of the event.
         path: Vec<u8>,
-        /// The control file that sets the limit, such as `pids.max`; the subsystem's name if it has not told.
+        /// The control file that sets the limit, such as `pids.max`. The subsystem's name if it declares no file.
         file: String,
-        /// How many forks in a row.
+        /// The number of refused forks.
         count: u64,
     },
-    /// Events that were not recorded, since nobody took those before.
+    /// This many events were not recorded, because 16,384 events were waiting already.
     Lost(u64),
 }
 
-/// Events not yet taken.
+/// The events that were not taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct EventQueue {
     pub(crate) watched: bool,
@@ -62,12 +63,14 @@ impl EventQueue {
 }
 
 impl Engine {
-    /// Begins to record events, or ends it and drops those that wait. Off at first.
+    /// Starts the record of events with `true`, ends it with `false`. Either drops the events that wait.
+    ///
+    /// A new engine records none. An engine that is watched has to be read with [`Engine::take_event`].
     pub fn watch(&mut self, watched: bool) {
         self.events = EventQueue { watched, ..EventQueue::default() };
     }
 
-    /// The next event, oldest first.
+    /// Takes the oldest event that waits; `None` if there is none. [`Event::Lost`] comes after the events before it.
     pub fn take_event(&mut self) -> Option<Event> {
         let lost = core::mem::take(&mut self.events.lost);
         if lost > 0 && self.events.waiting.is_empty() {
@@ -77,22 +80,25 @@ impl Engine {
         self.events.waiting.pop_front()
     }
 
-    /// Is there an event or a release to be taken?
-    pub fn has_news(&self) -> bool {
+    /// True if [`Engine::take_event`] or [`Engine::take_release`] has something to return.
+    ///
+    /// A host checks this at the end of each turn, since any operation can make an event.
+    pub fn has_notifications(&self) -> bool {
         !self.releases.is_empty() || !self.events.waiting.is_empty() || self.events.lost > 0
     }
 
     #[cold]
     pub(crate) fn note_populated(&mut self, cgroup: CgroupId, populated: bool) {
         let hierarchy = self.tree.hierarchy_of(cgroup).id;
-        // the dummy hierarchy is nobody's to look at
+        // No user can look at the dummy hierarchy.
         if usize::from(self.tree[cgroup].hierarchy) != 0 {
             let path = self.tree.path(cgroup);
             self.events.push(Event::Populated { hierarchy, cgroup, path, populated });
         }
     }
 
-    /// A fork in `set` was refused by charge rule `rule` of a subsystem; nothing has changed since.
+    /// Records that charge rule `rule` of a subsystem refused a fork in `set`. Called before any counter changes again,
+    /// so that the level that refused can be found.
     #[cold]
     pub(crate) fn note_rule_hit(&mut self, set: CssSetId, slot: usize, rule: usize) {
         let Some(first) = self.css(set, slot) else { return };
@@ -104,7 +110,7 @@ impl Engine {
         self.note_hit(cgroup, slot, &file);
     }
 
-    /// A fork in `set` was refused by a subsystem's `can_fork`.
+    /// Counts, and records for an observer, that the `can_fork` of a subsystem refused a fork in `set`.
     #[cold]
     pub(crate) fn note_refusal(&mut self, set: CssSetId, slot: usize) {
         let Some(css) = self.css(set, slot) else { return };

@@ -1,4 +1,4 @@
-//! Who wants to be told what: masks recomputed at load and unload, asked on every event.
+//! Masks of the slots that use each kind of event. They are made anew at load and unload, and read at every event.
 
 use bitflags::bitflags;
 
@@ -7,28 +7,33 @@ use crate::slot::Slot;
 use crate::subsystem::Callbacks;
 
 bitflags! {
-    /// What the loaded subsystems want from the host. With nothing wanted a fork does no callback work at all:
-    /// the promise of 2006 (C5.1).
+    /// The kinds of events that loaded subsystems use: the answer of [`Engine::event_mask`](crate::Engine::event_mask).
+    ///
+    /// While no subsystem uses forks, a fork does no work for callbacks at all: the promise of 2006 (C5.1). Membership
+    /// has to be kept in any case, with [`Engine::charge_fork`](crate::Engine::charge_fork),
+    /// [`Engine::commit_fork`](crate::Engine::commit_fork) and [`Engine::exit`](crate::Engine::exit).
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub struct EventMask: u32 {
-        /// Someone counts tasks or forks, or has a fork callback.
+        /// A subsystem counts tasks or forks, or has a callback for forks.
         const FORK = 1;
-        /// Someone counts tasks or has an exit callback.
+        /// A subsystem counts tasks or forks, or has an exit callback.
         const EXIT = 1 << 1;
-        /// Someone may refuse a fork: has `can_fork`, or a rule whose limit could be set.
+        /// A subsystem may refuse forks one day: it has `can_fork`, or a rule on tasks or forks that can get a limit.
+        ///
+        /// [`Engine::can_refuse_fork`](crate::Engine::can_refuse_fork) says whether that is so now.
         const MAY_REFUSE_FORK = 1 << 2;
-        /// Someone counts CPU time.
+        /// A subsystem counts CPU time.
         const CPU_TIME = 1 << 3;
-        /// Someone counts sockets.
+        /// A subsystem counts sockets.
         const SOCKETS = 1 << 4;
     }
 }
 
-/// One bit for each slot that is interested.
+/// For each kind of event, the slots that use it, one bit for each.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Masks {
-    pub(crate) interest: EventMask,
-    /// Slots with a rule on tasks or forks.
+    pub(crate) event_mask: EventMask,
+    /// The slots with a rule on tasks or forks.
     pub(crate) charges: u64,
     pub(crate) can_fork: u64,
     pub(crate) fork: u64,
@@ -49,15 +54,15 @@ impl Masks {
             set(&mut masks.fork, slot.callbacks.contains(Callbacks::FORK));
             set(&mut masks.exit, slot.callbacks.contains(Callbacks::EXIT));
             set(&mut masks.cpu_time, slot.counts(Resource::CpuTime));
-            masks.interest.set(
+            masks.event_mask.set(
                 EventMask::SOCKETS,
-                masks.interest.contains(EventMask::SOCKETS) || slot.counts(Resource::Sockets),
+                masks.event_mask.contains(EventMask::SOCKETS) || slot.counts(Resource::Sockets),
             );
         }
-        masks.interest.set(EventMask::FORK, masks.charges | masks.fork | masks.can_fork != 0);
-        masks.interest.set(EventMask::EXIT, masks.charges | masks.exit != 0);
-        masks.interest.set(EventMask::MAY_REFUSE_FORK, masks.charges | masks.can_fork != 0);
-        masks.interest.set(EventMask::CPU_TIME, masks.cpu_time != 0);
+        masks.event_mask.set(EventMask::FORK, masks.charges | masks.fork | masks.can_fork != 0);
+        masks.event_mask.set(EventMask::EXIT, masks.charges | masks.exit != 0);
+        masks.event_mask.set(EventMask::MAY_REFUSE_FORK, masks.charges | masks.can_fork != 0);
+        masks.event_mask.set(EventMask::CPU_TIME, masks.cpu_time != 0);
         masks
     }
 }

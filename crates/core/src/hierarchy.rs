@@ -1,4 +1,4 @@
-//! One hierarchy: a tree of cgroups with the subsystems bound to it.
+//! One hierarchy: a tree of cgroups, with the subsystems that are bound to it.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,37 +8,40 @@ use bitflags::bitflags;
 use crate::ids::CgroupId;
 
 bitflags! {
-    /// Mount options that stay with a hierarchy and may not change at a remount (A5.2).
+    /// The mount options that stay with a hierarchy. A remount can't change them (A5.2).
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub struct HierarchyFlags: u32 {
-        /// `noprefix`: control files carry no prefix.
+        /// `noprefix`: the names of control files have no prefix.
         const NOPREFIX = 1;
-        /// `xattr`: only shown.
+        /// `xattr`: shown in the options, without any other effect.
         const XATTR = 1 << 1;
-        /// `cpuset_v2_mode`: cpuset keeps what was configured apart from what is effective.
+        /// `cpuset_v2_mode`: cpuset keeps configured CPUs and nodes apart from effective ones.
         const CPUSET_V2_MODE = 1 << 2;
-        /// `favordynmods`: only shown, moves are always fast here.
+        /// `favordynmods`: shown in the options, without any other effect. Moves are always fast here.
         const FAVOR_DYNAMIC = 1 << 3;
     }
 }
 
-/// A hierarchy. The first one is the dummy hierarchy, where unbound subsystems live (A6).
+/// A hierarchy: a tree of cgroups with subsystems.
+///
+/// Every engine has the dummy hierarchy, with one cgroup, to which unbound subsystems belong (A6).
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Hierarchy {
     /// The number in `/proc/PID/cgroup` and `/proc/cgroups`; 0 for the dummy hierarchy.
     pub id: u32,
-    /// The name given with `name=`; empty without.
+    /// The name given with `name=`; empty for none.
     pub name: String,
-    /// Its root.
+    /// The root of the hierarchy.
     pub root: CgroupId,
     /// The bound subsystems, one bit for each slot.
     pub(crate) subsystems: u64,
-    /// The options it was created with.
+    /// The options that the hierarchy was created with.
     pub flags: HierarchyFlags,
     /// The release agent's path, any bytes but NUL; empty for none.
     pub release_agent: Vec<u8>,
-    /// How many times it is mounted. An unmounted hierarchy lives on while it has children (A5.8).
+    /// The number of mounts. A hierarchy without mounts lives on while it has children (A5.8).
     pub mounts: usize,
-    /// Number of cgroups, root included.
+    /// The number of cgroups, root included.
     pub cgroups: usize,
 }

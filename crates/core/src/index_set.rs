@@ -1,4 +1,4 @@
-//! Sets of small numbers (CPUs, memory nodes) and their list format, as Linux 6.x reads and prints it.
+//! Sets of small numbers, such as CPUs and memory nodes, in the list format of Linux 6.x.
 
 use core::fmt;
 
@@ -8,7 +8,9 @@ use alloc::vec::Vec;
 
 use crate::errno::Errno;
 
-/// A set of small numbers. The first 64 cost no allocation.
+/// A set of small numbers, such as CPUs or memory nodes. Numbers below 64 take no memory on the heap.
+///
+/// The set prints in the list format: ascending, in the longest ranges, `0-3,7`. The empty set prints as nothing.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct IndexSet {
     low: u64,
@@ -22,11 +24,11 @@ impl IndexSet {
         IndexSet::default()
     }
 
-    /// The set of one number.
+    /// The set of the one number `number`.
     pub fn single(number: usize) -> IndexSet {
-        let mut mask = IndexSet::default();
-        mask.insert(number);
-        mask
+        let mut set = IndexSet::default();
+        set.insert(number);
+        set
     }
 
     /// The numbers `0..count`.
@@ -57,22 +59,22 @@ impl IndexSet {
         self.high[word - 1] |= bit;
     }
 
-    /// Is the number in the set?
+    /// True if the number is in the set.
     pub fn contains(&self, number: usize) -> bool {
         self.word(number / 64) & (1 << (number % 64)) != 0
     }
 
-    /// Is the set empty?
+    /// True if the set has no number.
     pub fn is_empty(&self) -> bool {
         self.low == 0 && self.high.is_empty()
     }
 
-    /// How many numbers are in the set.
+    /// The count of the numbers in the set.
     pub fn len(&self) -> usize {
         (0..self.words()).map(|index| self.word(index).count_ones() as usize).sum()
     }
 
-    /// The highest number in the set.
+    /// The highest number in the set; `None` for the empty set.
     pub fn last(&self) -> Option<usize> {
         (0..self.words())
             .rev()
@@ -85,24 +87,28 @@ impl IndexSet {
         (0..self.words() * 64).filter(|&number| self.contains(number))
     }
 
-    /// Is every number of this set in the other?
+    /// True if every number of this set is in `other`.
     pub fn is_subset(&self, other: &IndexSet) -> bool {
         (0..self.words()).all(|index| self.word(index) & !other.word(index) == 0)
     }
 
-    /// Do the two sets share a number?
+    /// True if the two sets share a number.
     pub fn intersects(&self, other: &IndexSet) -> bool {
         (0..self.words()).any(|index| self.word(index) & other.word(index) != 0)
     }
 
-    /// From the words of a bit string, lowest numbers first.
+    /// Returns the set that a bit string stands for: bit `b` of `words[w]` is the number `64 * w + b`.
+    ///
+    /// Bit 0 is the lowest bit of a word. No words, or words of 0, give the empty set.
     pub fn from_words(words: &[u64]) -> IndexSet {
         let (low, high) = words.split_first().map_or((0, &[][..]), |(low, high)| (*low, high));
         let used = high.iter().rposition(|&word| word != 0).map_or(0, |last| last + 1);
         IndexSet { low, high: high[..used].into() }
     }
 
-    /// The words of the bit string, lowest numbers first; one at least.
+    /// Returns the set as the bit string that [`IndexSet::from_words`] takes.
+    ///
+    /// The last word is not 0, except that the empty set is one word of 0.
     pub fn to_words(&self) -> Vec<u64> {
         (0..self.words()).map(|index| self.word(index)).collect()
     }
@@ -129,25 +135,29 @@ impl IndexSet {
         IndexSet { low: combine(self.low, other.low), high: high.into_boxed_slice() }
     }
 
-    /// Reads a list such as `0-3,7`, `0-15:2/4`, `all` or `N` (the last number), as `bitmap_parselist` of
-    /// Linux 6.x does: regions are separated by commas and white space, empty ones are skipped.
+    /// Parses a list of numbers below `limit`, as `bitmap_parselist` of Linux 6.x does.
+    ///
+    /// Examples are `0-3,7`, `all` and `N` for the last number below `limit`. `0-15:2/4` has the first two numbers of
+    /// every four. Commas and white space separate the regions of a list, and empty regions are skipped. A newline ends
+    /// the list.
     ///
     /// # Errors
-    /// `EINVAL` for anything else, also `3-1`; `ERANGE` for a number not below `limit`; `EOVERFLOW` for one
-    /// that does not fit 32 bits.
+    /// * `EINVAL`: the text is no such list, or a range is backwards, such as `3-1`.
+    /// * `ERANGE`: a number is not below `limit`.
+    /// * `EOVERFLOW`: a number does not fit 32 bits.
     pub fn parse_list(text: &str, limit: usize) -> Result<IndexSet, Errno> {
         let text = text.split('\n').next().unwrap_or("");
-        let mut mask = IndexSet::default();
+        let mut set = IndexSet::default();
         for region in text.split(|c: char| c == ',' || c.is_ascii_whitespace() || c == '\u{b}') {
             if !region.is_empty() {
-                insert_region(&mut mask, region, limit)?;
+                insert_region(&mut set, region, limit)?;
             }
         }
-        Ok(mask)
+        Ok(set)
     }
 }
 
-fn insert_region(mask: &mut IndexSet, region: &str, limit: usize) -> Result<(), Errno> {
+fn insert_region(set: &mut IndexSet, region: &str, limit: usize) -> Result<(), Errno> {
     let last = limit.saturating_sub(1);
     let (start, end, rest) = if region.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("all")) {
         (0, last, &region[3..])
@@ -185,7 +195,7 @@ fn insert_region(mask: &mut IndexSet, region: &str, limit: usize) -> Result<(), 
         return Err(Errno::ERANGE);
     }
     for at in (start..=end).step_by(group) {
-        (at..(at + used).min(end + 1)).for_each(|number| mask.insert(number));
+        (at..(at + used).min(end + 1)).for_each(|number| set.insert(number));
     }
     Ok(())
 }
@@ -204,13 +214,13 @@ fn number(text: &str, last: usize) -> Result<(usize, &str), Errno> {
 
 impl FromIterator<usize> for IndexSet {
     fn from_iter<I: IntoIterator<Item = usize>>(numbers: I) -> IndexSet {
-        let mut mask = IndexSet::default();
-        numbers.into_iter().for_each(|number| mask.insert(number));
-        mask
+        let mut set = IndexSet::default();
+        numbers.into_iter().for_each(|number| set.insert(number));
+        set
     }
 }
 
-/// The list format: ascending, maximal ranges, `0-3,7`; empty for the empty set.
+/// Prints the list format: ascending, in the longest ranges, `0-3,7`; nothing for the empty set.
 impl fmt::Display for IndexSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut numbers = self.iter().peekable();
@@ -244,12 +254,12 @@ mod tests {
 
     #[test]
     fn words_of_any_length_make_equal_sets() {
-        let mask = IndexSet::from_words(&[0b101, 1, 0, 0]);
-        assert_eq!(mask, [0, 2, 64].into_iter().collect());
-        assert_eq!(mask.to_words(), [0b101, 1]);
-        assert!(mask.contains(64) && !mask.contains(1) && !mask.contains(1000));
+        let set = IndexSet::from_words(&[0b101, 1, 0, 0]);
+        assert_eq!(set, [0, 2, 64].into_iter().collect());
+        assert_eq!(set.to_words(), [0b101, 1]);
+        assert!(set.contains(64) && !set.contains(1) && !set.contains(1000));
         assert!(IndexSet::from_words(&[0; 16]).is_empty() && IndexSet::from_words(&[]).is_empty());
         assert_eq!(IndexSet::from_words(&[0; 16]), IndexSet::new());
-        assert!(mask.intersection(&[1, 65].into_iter().collect()).is_empty());
+        assert!(set.intersection(&[1, 65].into_iter().collect()).is_empty());
     }
 }

@@ -10,7 +10,9 @@ use crate::services::Services;
 use crate::subsystem::{Context, Migration, Subsystem};
 use crate::task::Tid;
 
-/// A [`Subsystem`] and its states, one for each css. The engine keeps one in every slot; a module keeps its own.
+/// A [`Subsystem`] with its states, one for each css.
+///
+/// The engine keeps one in every slot. A module keeps its own subsystem in one, on its side of the binary interface.
 pub struct Loaded<S: Subsystem> {
     subsystem: S,
     files: Vec<ControlFile<S>>,
@@ -18,7 +20,7 @@ pub struct Loaded<S: Subsystem> {
 }
 
 impl<S: Subsystem> Loaded<S> {
-    /// Without any state.
+    /// Takes a subsystem, and makes no state yet.
     pub fn new(subsystem: S) -> Loaded<S> {
         Loaded { files: subsystem.files(), states: Vec::new(), subsystem }
     }
@@ -28,12 +30,12 @@ impl<S: Subsystem> Loaded<S> {
         &self.subsystem
     }
 
-    /// Its control files, by number.
+    /// The control files; the place of a file in the slice is its number.
     pub fn files(&self) -> &[ControlFile<S>] {
         &self.files
     }
 
-    /// Calls a callback that is about a css.
+    /// Runs `callback` with the subsystem and a context for `css`, and returns the answer.
     pub fn with<R>(
         &mut self,
         services: &mut dyn Services,
@@ -43,7 +45,7 @@ impl<S: Subsystem> Loaded<S> {
         callback(&mut self.subsystem, &mut Context { states: &mut self.states, css, private: 0, services })
     }
 
-    /// Calls a handler of control file number `file`.
+    /// Runs `handler` with control file number `file`, the subsystem and a context for `css`, and returns the answer.
     pub fn with_file<R>(
         &mut self,
         services: &mut dyn Services,
@@ -56,10 +58,10 @@ impl<S: Subsystem> Loaded<S> {
         handler(file, subsystem, &mut Context { states, css, private: file.private, services })
     }
 
-    /// Makes and keeps the state of a new css.
+    /// Calls [`Subsystem::create`] for a new css and keeps the state.
     ///
     /// # Errors
-    /// Those of [`Subsystem::create`]; then there is no state.
+    /// Those of [`Subsystem::create`]. The css has no state then.
     pub fn create(&mut self, services: &mut dyn Services, css: Css) -> Result<()> {
         let state = self.with(services, css, S::create)?;
         let index = css.0 as usize;
@@ -70,19 +72,19 @@ impl<S: Subsystem> Loaded<S> {
         Ok(())
     }
 
-    /// Takes leave of a state and drops it.
+    /// Calls [`Subsystem::destroy`] for a css and drops its state.
     pub fn destroy(&mut self, services: &mut dyn Services, css: Css) {
         self.with(services, css, S::destroy);
         self.states[css.0 as usize] = None;
     }
 }
 
-/// The css that an attach is about: where the first task goes.
+/// The css that an attach is about: the destination of the first task, which all tasks share.
 pub fn destination(tasks: &[Migration]) -> Css {
     tasks.first().map_or(Css(0), |first| first.to)
 }
 
-/// A [`Loaded`] behind one type.
+/// A [`Loaded`] with the type of its subsystem erased, so that slots can hold subsystems of all types.
 pub(crate) trait Instance: Send {
     fn create(&mut self, services: &mut dyn Services, css: Css) -> Result<()>;
     fn destroy(&mut self, services: &mut dyn Services, css: Css);

@@ -1,7 +1,7 @@
-//! For penfold's own crates: not covered by any promise, and may change with every version.
+//! Items for penfold's own crates. They are outside of every promise and may change with every version.
 //!
-//! The module loader keeps a subsystem's states by [`Loaded`]; front ends parse what is written to control files as core
-//! does.
+//! The kit for modules keeps a subsystem and its states in a [`Loaded`], as an engine does. The loader of modules and
+//! the front ends check names and parse writes by core's own rules. An embedder needs nothing from here.
 
 pub use crate::control::task_number;
 pub use crate::directory::MAX_NAME_LENGTH;

@@ -9,11 +9,11 @@ use crate::host::Host;
 use crate::ids::{CgroupId, CssSetId};
 use crate::task::Tid;
 
-/// A fork that was agreed to and charged, whose child does not exist yet.
+/// The charge of a fork that was agreed to and whose child does not exist yet: the result of [`Engine::charge_fork`].
 ///
-/// It must end in [`Engine::commit_fork`] or [`Engine::cancel_fork`]; a kernel that forks within one function
-/// uses [`Engine::forking`], whose guard cancels by itself. Until then it holds the css_set, so the child lands
-/// where its parent was when it asked, and the cgroup can't be removed.
+/// A charge must end in [`Engine::commit_fork`] or [`Engine::cancel_fork`]. Until then the charge holds the css_set:
+/// the child becomes a member where its parent was at the charge, and the cgroups can't be removed. A kernel that forks
+/// within one function uses [`Engine::forking`] instead, whose guard cancels by itself.
 #[must_use = "a charge that is neither committed nor cancelled is lost"]
 #[derive(Debug, PartialEq, Eq)]
 pub struct ForkCharge {
@@ -30,7 +30,8 @@ impl ForkCharge {
     }
 }
 
-/// A [`ForkCharge`] that gives itself back when it is dropped without [`ForkGuard::commit`].
+/// The charge of a fork that cancels itself if it is dropped without [`ForkGuard::commit`]: the result of
+/// [`Engine::forking`].
 pub struct ForkGuard<'a, H: Host> {
     engine: &'a mut Engine,
     host: &'a mut H,
@@ -38,13 +39,15 @@ pub struct ForkGuard<'a, H: Host> {
 }
 
 impl<H: Host> ForkGuard<'_, H> {
-    /// The child exists: it is a member from now on. Returns the css_set that it points to.
+    /// Makes `child` a member, as [`Engine::commit_fork`] does, and returns the css_set that it points to.
+    ///
+    /// Call this when the child exists and has not run yet.
     pub fn commit(mut self, child: Tid) -> CssSetId {
         let charge = self.charge.take().expect("present until commit or drop");
         self.engine.commit_fork(self.host, charge, child)
     }
 
-    /// The host, to make the child with while the charge is held.
+    /// The host, to make the child while the charge is held.
     pub fn host(&mut self) -> &mut H {
         self.host
     }
@@ -59,10 +62,12 @@ impl<H: Host> Drop for ForkGuard<'_, H> {
 }
 
 impl Engine {
-    /// Asks for a fork of `parent`, which points to `set`; the guard gives the charge back unless committed.
+    /// Charges a fork of `parent`, which points to `set`. The guard cancels the charge unless it is committed.
+    ///
+    /// For a kernel that makes the child within one function, so that no error path can forget the charge.
     ///
     /// # Errors
-    /// As [`Engine::charge_fork`].
+    /// Those of [`Engine::charge_fork`].
     pub fn forking<'a, H: Host>(
         &'a mut self,
         host: &'a mut H,
@@ -73,10 +78,15 @@ impl Engine {
         Ok(ForkGuard { engine: self, host, charge: Some(charge) })
     }
 
-    /// Charges a fork before the child exists: every rule up its hierarchy, then every `can_fork`. All or nothing.
+    /// Charges a fork of `parent`, which points to `set`, before the child exists.
+    ///
+    /// First every rule on tasks and forks is charged, up its hierarchy. Then every subsystem's `can_fork` decides. A
+    /// refusal takes all charges back. The host must end the charge with [`Engine::commit_fork`] or
+    /// [`Engine::cancel_fork`].
     ///
     /// # Errors
-    /// [`Error::Fork`] with the errno of the rule (`EAGAIN` as a rule) or of the subsystem.
+    /// [`Error::Fork`] with the errno of the rule, `EAGAIN` by default, or that of the subsystem. fork(2) then fails
+    /// with it.
     #[inline]
     pub fn charge_fork(&mut self, host: &mut dyn Host, parent: Tid, set: CssSetId) -> Result<ForkCharge> {
         let wanted = self.masks.charges | self.masks.can_fork;
@@ -88,8 +98,10 @@ impl Engine {
         Ok(ForkCharge { set, covered: wanted, epoch: self.epoch })
     }
 
-    /// Would the charge rules let a fork in `set` pass now? Changes and counts nothing: for a host that may still
-    /// learn of charges to be given back before a refusal is final.
+    /// True if the charge rules would let a fork in `set` pass now. Nothing is charged or counted as refused.
+    ///
+    /// For a host that may still learn of forks that failed: their charges can come back before a refusal is final.
+    /// `can_fork` is not called.
     pub fn fork_would_pass(&self, set: CssSetId) -> bool {
         bits(self.masks.charges).all(|slot| {
             let Some(css) = self.css(set, slot) else { return true };
@@ -160,7 +172,7 @@ impl Engine {
         }
     }
 
-    /// The slots that a charge covers and that are still the same subsystems.
+    /// The slots that a charge covers and that still have the same subsystems.
     fn still_covered(&self, charge: &ForkCharge) -> u64 {
         if charge.epoch == self.epoch {
             return charge.covered;
@@ -170,8 +182,10 @@ impl Engine {
             .fold(0, |mask, slot| mask | 1 << slot)
     }
 
-    /// The child exists and has not run: it is a member from now on. The host is told to point it to the
-    /// returned css_set. Subsystems loaded since the charge count it now.
+    /// Makes `child`, which exists and has not run, a member of the css_set of `charge`, and returns that css_set.
+    ///
+    /// This calls [`Host::place`] for the child, then the `fork` callbacks. Subsystems loaded since the charge count
+    /// the child now.
     #[inline]
     pub fn commit_fork(&mut self, host: &mut dyn Host, charge: ForkCharge, child: Tid) -> CssSetId {
         let set = charge.set;
@@ -204,7 +218,7 @@ impl Engine {
         set
     }
 
-    /// The fork did not happen: gives everything back.
+    /// Takes the charge of a fork back that did not happen: uncharges the rules and calls the `cancel_fork` callbacks.
     pub fn cancel_fork(&mut self, host: &mut dyn Host, charge: ForkCharge) {
         let covered = self.still_covered(&charge);
         self.cancel_can_fork(host, charge.set, covered & self.masks.can_fork);
@@ -212,32 +226,42 @@ impl Engine {
         self.release_ref(charge.set);
     }
 
-    /// Makes a task that already exists a member of the initial css_set: how a host brings in the tasks it
-    /// starts with.
+    /// Makes a task that exists already a member of the initial css_set, and returns that css_set.
+    ///
+    /// A host calls this for the tasks that it has when it starts. Otherwise as [`Engine::join`].
     pub fn adopt(&mut self, host: &mut dyn Host, task: Tid) -> CssSetId {
         self.join(host, task, self.initial_css_set())
     }
 
-    /// Makes a task that already exists a member of `set` without asking anyone, as for a child whose fork could
-    /// not be asked for. It is counted whatever the limits say, and told to fork callbacks like every new task.
+    /// Makes a task that exists already a member of `set`, and returns `set`. Nothing can refuse this.
+    ///
+    /// For a child whose fork could not be charged before. The task counts without regard to limits, and the `fork`
+    /// callbacks run as for every new task. The css_set must exist.
     pub fn join(&mut self, host: &mut dyn Host, task: Tid, set: CssSetId) -> CssSetId {
         self.tree.sets.get_mut(set).references += 1;
-        // It covers nothing and is older than anything loaded: commit charges every rule without a limit.
+        // This charge covers no slot and is older than every load, so the commit charges every rule without a limit.
         let charge = ForkCharge { set, covered: 0, epoch: self.epoch.wrapping_sub(1) };
         self.commit_fork(host, charge, task)
     }
 
-    /// Keeps a css_set alive without a task in it; its cgroups can't be removed meanwhile.
+    /// Keeps a css_set alive without a task, until [`Engine::unpin`]. Its cgroups can't be removed meanwhile.
+    ///
+    /// Each pin needs an unpin of its own. The css_set must exist.
     pub fn pin(&mut self, set: CssSetId) {
         self.tree.sets.get_mut(set).references += 1;
     }
 
-    /// Ends a [`Engine::pin`].
+    /// Ends one [`Engine::pin`] of a css_set.
     pub fn unpin(&mut self, set: CssSetId) {
         self.release_ref(set);
     }
 
-    /// A task that pointed to `set` has died. Its charges are given back now, not when it is reaped.
+    /// Ends the membership of a task that pointed to `set` and is dead: calls the `exit` callbacks and takes the
+    /// charges back.
+    ///
+    /// The host calls this once for each task, at its death and not when it is reaped (L1). The task must no longer be
+    /// among those of [`HostView::for_each_task`](crate::host::HostView::for_each_task). Its CPU time is charged
+    /// before.
     #[inline]
     pub fn exit(&mut self, host: &mut dyn Host, task: Tid, set: CssSetId) {
         let entry = self.tree.sets.get_mut(set);
@@ -263,7 +287,8 @@ impl Engine {
         tree.sets.release_ref(&mut tree.cgroups, set);
     }
 
-    /// A css_set got its first task or lost its last: tells every linked cgroup and those above it.
+    /// Updates every cgroup that a css_set is linked to, and those above, when the set got its first task or lost its
+    /// last.
     pub(crate) fn populate(&mut self, set: CssSetId, populated: bool) {
         for hierarchy in 0..self.tree.hierarchies.len() {
             let Some(set) = self.tree.css_set(set) else { return };

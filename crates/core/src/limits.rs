@@ -1,4 +1,4 @@
-//! What limits a cgroup has, and how near it is to them.
+//! The limits of a cgroup, and how near its usage is to each.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,24 +7,32 @@ use crate::counter::UNLIMITED;
 use crate::engine::Engine;
 use crate::ids::CgroupId;
 
-/// A limit of a cgroup.
+/// One limit of a cgroup, set or not, with its usage: the answer of [`Engine::limits`].
+///
+/// A limit is that of a charge rule, or a subsystem's own, by which its `can_fork` refuses. Core does not know the
+/// value and the usage of the second kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LimitState {
-    /// The control file that sets it, such as `pids.max`.
+    /// The control file that sets the limit, such as `pids.max`. For a subsystem's own limit without a declared file:
+    /// the subsystem's name.
     pub file: String,
-    /// The limit; `None` for none, and for a subsystem's own, which only the file tells.
+    /// The limit; `None` if it is not set, and for a subsystem's own, which only the control file shows.
     pub limit: Option<u64>,
-    /// What is charged now, descendants included; 0 for a subsystem's own.
+    /// The amount charged now, descendants included; 0 for a subsystem's own.
     pub used: u64,
-    /// The highest charge ever seen.
+    /// The highest amount that was charged at one time; 0 for a subsystem's own.
     pub peak: u64,
-    /// How often this limit has refused.
+    /// The number of charges or forks that this limit has refused.
     pub failures: u64,
 }
 
 impl Engine {
-    /// The limits that can be set in a cgroup, in the order of the slots, and those by which a subsystem's own `can_fork`
-    /// has refused forks in it. Empty for a removed cgroup; a root has no files of limits, so it has none.
+    /// The limits of a cgroup in the order of the slots.
+    ///
+    /// Listed are the rules that name a control file for their limit. A subsystem's own limit is listed once its
+    /// `can_fork` has refused a fork in the cgroup. The list of a removed cgroup is empty, and that of a root, which
+    /// has no files of limits.
     pub fn limits(&self, cgroup: CgroupId) -> Vec<LimitState> {
         let mut limits = Vec::new();
         let Some(node) = self.tree.get(cgroup).filter(|node| node.parent.is_some()) else { return limits };

@@ -1,4 +1,4 @@
-//! Loading and unloading subsystems while everything runs (E1 to E6, with its known bugs left out).
+//! Load and unload of subsystems while everything runs (E1 to E6, without the bugs known there).
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -16,7 +16,7 @@ use crate::slot::{SLOTS, Slot};
 use crate::subsystem::{Callbacks, Subsystem};
 use crate::task::Tid;
 
-/// The longest name of a subsystem in bytes (E2.1).
+/// The longest name of a subsystem in bytes (E2 step 1).
 pub const MAX_SUBSYSTEM_NAME: usize = 32;
 
 fn refuse(name: &str, errno: Errno, reason: impl Into<Cow<'static, str>>) -> Error {
@@ -24,12 +24,19 @@ fn refuse(name: &str, errno: Errno, reason: impl Into<Cow<'static, str>>) -> Err
 }
 
 impl Engine {
-    /// Loads a subsystem into a free slot. Its state on the dummy hierarchy's top is made **before** the slot is
-    /// published; every css_set gets its pointer; existing tasks are counted and told of, each once.
+    /// Loads a subsystem into a free slot, unbound: its one css is that of the dummy hierarchy's root.
+    ///
+    /// The state is made **before** the slot is published, and every css_set gets the pointer to the css. Then the
+    /// tasks that exist are charged to the subsystem's rules and passed to its
+    /// [`replay_tasks`](Subsystem::replay_tasks), each once. [`Session::mount`](crate::Session::mount) binds the
+    /// subsystem to a hierarchy.
     ///
     /// # Errors
-    /// `EINVAL` for a bad name or table of files, `EEXIST` for a name that is loaded, `EBUSY` when all 64 slots are
-    /// taken, or what its create answers. Then nothing has changed.
+    /// Nothing has changed then.
+    /// * `EINVAL`: the name is malformed or a word of mount options, or a file's name is malformed, double or generic.
+    /// * `EEXIST`: a subsystem of this name is loaded.
+    /// * `EBUSY`: all 64 slots are taken.
+    /// * The error of the subsystem's `create`.
     pub fn load<S: Subsystem>(&mut self, host: &mut dyn Host, subsystem: S) -> Result<()> {
         let mut slot = Slot::new(subsystem, self.epoch + 1);
         self.check(&slot)?;
@@ -46,7 +53,7 @@ impl Engine {
         if let Err(error) = created {
             // A create that set a limit before it failed must leave no trace of it.
             slot.release(css, &mut self.limits);
-            slot.stop_refusing(&mut self.limits);
+            slot.clear_may_refuse_fork(&mut self.limits);
             return Err(error.in_subsystem(&slot.name));
         }
         if index == self.slots.len() {
@@ -97,7 +104,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Brings a new subsystem up to date with the tasks that exist: it is told of each exactly once.
+    /// Brings a new subsystem up to date with the tasks that exist: each is charged and reported exactly once.
     fn replay(&mut self, host: &mut dyn Host, slot: usize) {
         let top = self.tree.hierarchy(0).root;
         let css = self.tree[top].css(slot).expect("just created");
@@ -120,13 +127,17 @@ impl Engine {
         }
     }
 
-    /// Unloads a subsystem that is bound to no hierarchy. No reader can meet its state afterwards: every css_set
-    /// has lost its pointer before destroy runs, and the engine is borrowed throughout.
+    /// Unloads the subsystem `name`, which must not be bound to a hierarchy, and drops it.
+    ///
+    /// No reader can meet its state afterwards. Every css_set has lost its pointer before `destroy` runs, and the
+    /// engine is borrowed throughout.
     ///
     /// # Errors
-    /// `ENOENT` if none of that name is loaded; `EBUSY` while it is bound, naming the hierarchy that holds it, also
-    /// one that is unmounted but has children; or what its `pre_destroy` answers for its last state (E6.2), as for a
-    /// module that something else still uses (E5.5). Then it stays loaded.
+    /// The subsystem stays loaded then.
+    /// * `ENOENT`: no subsystem of this name is loaded.
+    /// * `EBUSY`: it is bound to a hierarchy, even to one that is unmounted and has children. The error names the
+    ///   hierarchy.
+    /// * The error of its `pre_destroy` for the last state (E6.2), such as for a module in use elsewhere (E5.5).
     pub fn unload(&mut self, host: &mut dyn Host, name: &str) -> Result<()> {
         let slot = self.slot_of(name).ok_or_else(|| refuse(name, Errno::ENOENT, "not loaded"))?;
         let hierarchy = self.slot(slot).hierarchy;
@@ -144,7 +155,7 @@ impl Engine {
         self.call(slot, host, None, |instance, services| instance.destroy(services, css));
         self.free_css(slot, css);
         let Engine { slots, limits, .. } = self;
-        slots[slot].as_mut().expect("found by its name").stop_refusing(limits);
+        slots[slot].as_mut().expect("found by its name").clear_may_refuse_fork(limits);
         self.tree[top].set_css(slot, None);
         self.tree.hierarchy_mut(0).subsystems &= !(1 << slot);
         self.slots[slot] = None;

@@ -1,4 +1,4 @@
-//! Mount, remount, unmount: which hierarchy a mount gets, and how subsystems move (A4, A5, as Linux 6.x).
+//! Mount, remount and unmount: the hierarchy that a mount gets, and the moves of subsystems (A4, A5, as Linux 6.x).
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -15,22 +15,19 @@ use crate::ids::CgroupId;
 use crate::mount_options::{Known, MountOptions};
 use crate::task::{Caller, Owner};
 
-/// What a mount got.
+/// The result of a mount: the answer of [`Session::mount`](crate::Session::mount).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mounted {
     /// The root of the hierarchy.
     pub root: CgroupId,
-    /// False if the hierarchy existed before.
+    /// True if the mount made the hierarchy, false if it shares one that existed before.
     pub created: bool,
 }
 
 impl Engine {
-    /// Mounts file system type `cgroup` with these options, of which a release agent may be any bytes.
-    ///
-    /// # Errors
-    /// `EPERM` for an unprivileged caller; `EINVAL` for bad options; `EBUSY` if a wanted subsystem is bound
-    /// elsewhere or the name has another set. On failure nothing has changed.
-    pub fn mount(
+    /// [`Session::mount`](crate::Session::mount)
+    pub(crate) fn mount(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
@@ -41,12 +38,8 @@ impl Engine {
         self.mount_parsed(host, caller, options)
     }
 
-    /// Mounts the legacy file system type `cpuset` (A7): bare file names and `/sbin/cpuset_release_agent`, unless
-    /// cpuset is mounted already, whose names stay as they are.
-    ///
-    /// # Errors
-    /// `ENODEV` without the cpuset subsystem, `EINVAL` for any option, else as [`Engine::mount`].
-    pub fn mount_cpuset(
+    /// [`Session::mount_cpuset`](crate::Session::mount_cpuset)
+    pub(crate) fn mount_cpuset(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
@@ -57,12 +50,16 @@ impl Engine {
         self.mount_parsed(host, caller, options)
     }
 
-    /// The next new hierarchy gets at least this number: for an engine that goes on where another ended.
+    /// Sets the least number of the next new hierarchy, for an engine that continues where another ended.
+    ///
+    /// The call never lowers the numbers.
     pub fn number_hierarchies_from(&mut self, next: u32) {
         self.last_hierarchy_id = self.last_hierarchy_id.max(next.saturating_sub(1));
     }
 
-    /// The number of the newest hierarchy that there ever was; 0 for none.
+    /// The highest number that a hierarchy of this engine has had, gone or not; 0 if there was none.
+    ///
+    /// Numbers that [`Engine::number_hierarchies_from`] has skipped count too.
     pub fn last_hierarchy_number(&self) -> u32 {
         self.last_hierarchy_id
     }
@@ -96,7 +93,7 @@ impl Engine {
         Ok(Mounted { root, created: true })
     }
 
-    /// The existing hierarchy that a mount shares, newest first (A4.2, A4.6).
+    /// The index of the existing hierarchy that a mount shares; the newest that fits (A4.2, A4.6).
     fn find_to_share(&self, options: &MountOptions) -> Result<Option<usize>> {
         for &index in &self.tree.order {
             let hierarchy = self.tree.hierarchy(index);
@@ -139,7 +136,8 @@ impl Engine {
     fn create_hierarchy(&mut self, caller: &Caller, options: &MountOptions) -> CgroupId {
         let free = self.tree.hierarchies.iter().position(Option::is_none);
         let index = free.unwrap_or(self.tree.hierarchies.len());
-        // Linux 6.x: 0555, whoever mounts. Root needs no permission; who else may mount has no capability to do without (D95).
+        // Linux 6.x gives every root 0555. Root needs no permission. Another caller who may mount here has no
+        // capability to do without the permission (L95).
         let mode = if caller.uid == 0 { 0o555 } else { 0o755 };
         let owner = Owner { uid: caller.uid, gid: caller.gid, mode };
         let mut root = Cgroup::new(b"", index, None, owner);
@@ -171,8 +169,9 @@ impl Engine {
         root
     }
 
-    /// Moves subsystems, with the state of their root, between the dummy hierarchy and another (A5.7). The css
-    /// pointers of all css_sets stay what they are: a root's css only changes its cgroup.
+    /// Moves subsystems, with the state of their root, between the dummy hierarchy and another (A5.7).
+    ///
+    /// The css pointers of all css_sets stay as they are, since a root's css only changes its cgroup.
     fn bind(&mut self, host: &mut dyn Host, subsystems: u64, to: usize) {
         for slot in bits(subsystems) {
             let from = core::mem::replace(&mut self.slot_mut(slot).hierarchy, to);
@@ -190,12 +189,8 @@ impl Engine {
         }
     }
 
-    /// Changes the subsystems or the release agent of a mounted hierarchy (A5.2).
-    ///
-    /// # Errors
-    /// `EPERM`; `ENODEV` if the hierarchy is gone or the dummy one; `EINVAL` for bad options or other flags or another name; `EBUSY` while the hierarchy has children,
-    /// even if nothing would change (A5.3), or if an added subsystem is bound elsewhere.
-    pub fn remount(
+    /// [`Session::remount`](crate::Session::remount)
+    pub(crate) fn remount(
         &mut self,
         host: &mut dyn Host,
         caller: &Caller,
@@ -235,11 +230,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes one mount away. With the last, a hierarchy without children is destroyed: its subsystems go back to
-    /// the dummy hierarchy with the state of their root. One with children lives on (A5.8).
+    /// Ends one mount of the hierarchy with the root `root`.
+    ///
+    /// The last unmount of a hierarchy without children destroys it. Its subsystems return to the dummy hierarchy, with
+    /// the state of their root. A hierarchy with children lives on until they are removed (A5.8).
     ///
     /// # Errors
-    /// `ENODEV` if the hierarchy is gone, `EINVAL` if it is not mounted.
+    /// * `ENODEV`: the hierarchy is gone.
+    /// * `EINVAL`: the hierarchy is not mounted.
     pub fn unmount(&mut self, host: &mut dyn Host, root: CgroupId) -> Result<()> {
         self.live(root, "unmount")?;
         let index = usize::from(self.tree[root].hierarchy);
@@ -266,8 +264,13 @@ impl Engine {
         self.tree.cgroups.remove(root);
     }
 
-    /// The options as `/proc/mounts` shows them after `rw,relatime` (A5.10): subsystems in the order of their slots,
-    /// flags, `release_agent=`, `clone_children`, `name=`. Unescaped; a release agent may be any bytes.
+    /// The options of a hierarchy as `/proc/mounts` shows them after `rw,relatime`, separated by commas (A5.10).
+    ///
+    /// They are the subsystems in the order of their slots, the flags, `release_agent=`, `clone_children` and `name=`.
+    /// Nothing is escaped, and a release agent may have any bytes.
+    ///
+    /// # Errors
+    /// `ENODEV`: the hierarchy is gone.
     pub fn show_options(&self, root: CgroupId) -> Result<Vec<u8>> {
         self.live(root, "show options of")?;
         let hierarchy = self.tree.hierarchy_of(root);

@@ -1,4 +1,4 @@
-//! Mount options: the text after `mount -t cgroup -o`, as Linux 6.x reads it (A3).
+//! Mount options: the text after `mount -t cgroup -o`, read as by Linux 6.x (A3).
 
 use alloc::borrow::Cow;
 use alloc::borrow::ToOwned;
@@ -13,30 +13,30 @@ use crate::hierarchy::HierarchyFlags;
 /// The longest hierarchy name in bytes.
 pub(crate) const MAX_NAME: usize = 63;
 
-/// Parsed mount options, subsystems already resolved to slots.
+/// Parsed mount options, with the subsystems as slots.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct MountOptions {
     /// The wanted subsystems, one bit for each slot.
     pub(crate) subsystems: u64,
-    /// `none` was given.
+    /// True if `none` is given.
     pub(crate) none: bool,
-    /// `name=`; `None` without.
+    /// The value of `name=`; `None` without the option.
     pub(crate) name: Option<String>,
-    /// `release_agent=`; `None` without.
+    /// The value of `release_agent=`; `None` without the option.
     pub(crate) release_agent: Option<Vec<u8>>,
-    /// `noprefix`, `xattr`, `cpuset_v2_mode`, `favordynmods`
+    /// The flags `noprefix`, `xattr`, `cpuset_v2_mode` and `favordynmods`.
     pub(crate) flags: HierarchyFlags,
-    /// `clone_children`
+    /// True if `clone_children` is given.
     pub(crate) clone_children: bool,
 }
 
-/// What the parser has to know about the loaded subsystems.
+/// The loaded subsystems, as far as the parser needs them.
 pub(crate) struct Known<'a> {
     /// Resolves a name to its slot.
     pub(crate) slot_of: &'a dyn Fn(&str) -> Option<usize>,
-    /// `IndexSet` of all loaded subsystems.
+    /// All loaded subsystems, one bit for each slot.
     pub(crate) all: u64,
-    /// Their names, for messages.
+    /// Lists the names of the loaded subsystems, for messages.
     pub(crate) names: &'a dyn Fn() -> String,
 }
 
@@ -49,7 +49,7 @@ impl Known<'_> {
     }
 }
 
-// Words that mount(2) itself understands, whatever the file system: they change nothing here.
+// Words that mount(2) itself understands for every file system. They change nothing here.
 const IGNORED: [&str; 10] =
     ["ro", "rw", "sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand", ""];
 const WITHOUT_VALUE: [&str; 8] = [
@@ -65,12 +65,12 @@ const WITHOUT_VALUE: [&str; 8] = [
 
 const WITH_VALUE: [&str; 2] = ["name", "release_agent"];
 
-/// Does the word mean something else to a mount, so that a subsystem of that name could never be mounted?
+/// True for a word that means something else to a mount. A subsystem of that name could never be mounted.
 pub(crate) fn is_reserved(word: &str) -> bool {
     IGNORED.contains(&word) || WITHOUT_VALUE.contains(&word) || WITH_VALUE.contains(&word)
 }
 
-/// The options that mean something here, one by one.
+/// The options one by one, without those for mount(2) itself.
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|&byte| byte == b',').filter(|word| !IGNORED.iter().any(|ignored| ignored.as_bytes() == *word))
 }
@@ -80,7 +80,7 @@ fn invalid(option: &str, reason: impl Into<Cow<'static, str>>) -> Error {
 }
 
 impl MountOptions {
-    /// The options of the legacy `cpuset` file system type (A7.1); it takes none of its own.
+    /// The options of the legacy `cpuset` file system type, which takes none in `text` (A7.1).
     pub(crate) fn legacy_cpuset(text: &[u8], cpuset: Option<usize>) -> Result<MountOptions> {
         let Some(slot) = cpuset else {
             return Err(Error::MountOption {
@@ -144,7 +144,7 @@ impl MountOptions {
         Ok(())
     }
 
-    /// Takes the whole word: the path need not be UTF-8.
+    /// Sets the release agent from the whole word as bytes, since a path need not be UTF-8.
     fn set_release_agent(&mut self, word: &[u8], privileged: bool) -> Result<()> {
         let agent = word.strip_prefix(b"release_agent=").filter(|agent| !agent.is_empty());
         let word = &*String::from_utf8_lossy(word);
@@ -166,7 +166,7 @@ impl MountOptions {
         Ok(())
     }
 
-    /// What follows from the words together.
+    /// Checks the options together, and puts in those that follow from the others.
     fn complete(mut self, text: &str, mut all: bool, known: &Known<'_>) -> Result<MountOptions> {
         if self.subsystems == 0 && !self.none && self.name.is_none() {
             all = true;

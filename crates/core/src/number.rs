@@ -1,4 +1,4 @@
-//! Numbers as today's kernel parses them: `kstrtoull` and its family with base 0 (B3.7).
+//! Numbers, parsed as today's kernel does: `kstrtoull` and its family with base 0 (B3.7).
 
 use crate::errno::Errno;
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ fn magnitude(text: &str) -> Result<u64> {
     if length == 0 {
         return Err(Error::value(Errno::EINVAL, "takes a number"));
     }
-    // The kernel notices an overflow before it looks at what follows the digits.
+    // The kernel notices an overflow before it looks at the text behind the digits.
     let value = u64::from_str_radix(&digits[..length], radix)
         .map_err(|_| Error::value(Errno::ERANGE, "the number is too large"))?;
     if length < digits.len() {
@@ -28,18 +28,22 @@ fn magnitude(text: &str) -> Result<u64> {
     Ok(value)
 }
 
-/// An unsigned number: decimal, `0x` hexadecimal or `0` octal, one trailing newline allowed.
+/// Parses an unsigned number as today's kernel does: decimal, `0x` hexadecimal or `0` octal (B3.7).
+///
+/// A `+` in front and one newline at the end are allowed, white space is not.
 ///
 /// # Errors
-/// `EINVAL` for anything else, `ERANGE` above 64 bits.
+/// * `EINVAL`: the text is no such number.
+/// * `ERANGE`: the number does not fit 64 bits.
 pub fn parse_u64(text: &str) -> Result<u64> {
     magnitude(text.strip_prefix('+').unwrap_or(text))
 }
 
-/// A signed number, likewise.
+/// Parses a signed number of 64 bits, in the format of [`parse_u64`] with `-` in front allowed.
 ///
 /// # Errors
-/// `EINVAL` for anything else, `ERANGE` outside 64 bits.
+/// * `EINVAL`: the text is no such number.
+/// * `ERANGE`: the number does not fit 64 bits.
 pub fn parse_s64(text: &str) -> Result<i64> {
     let too_large = |_| Error::value(Errno::ERANGE, "the number is too large");
     match text.strip_prefix('-') {
@@ -51,10 +55,11 @@ pub fn parse_s64(text: &str) -> Result<i64> {
     }
 }
 
-/// A signed number of 32 bits, likewise.
+/// Parses a signed number of 32 bits, in the format of [`parse_s64`].
 ///
 /// # Errors
-/// `EINVAL` for anything else, `ERANGE` outside 32 bits.
+/// * `EINVAL`: the text is no such number.
+/// * `ERANGE`: the number does not fit 32 bits.
 pub fn parse_s32(text: &str) -> Result<i32> {
     i32::try_from(parse_s64(text)?).map_err(|_| Error::value(Errno::ERANGE, "the number is too large"))
 }

@@ -1,4 +1,4 @@
-//! What a subsystem may ask of the engine and the host around it.
+//! The services that a subsystem has from the engine and the host around it.
 
 use alloc::vec::Vec;
 
@@ -6,148 +6,159 @@ use crate::counter::{Counter, CpuUsage};
 use crate::errno::Errno;
 use crate::error::Result;
 use crate::hierarchy::HierarchyFlags;
-use crate::host::{Capability, HostView};
+use crate::host::{Capability, ExistingPages, HostView};
 use crate::ids::{CgroupId, Css};
 use crate::index_set::IndexSet;
 use crate::task::{Caller, TaskFacts, Tid};
 use crate::tree::Tree;
 
-/// What stands behind a [`Context`](crate::Context): the tree, the counters, the caller, and the host's services.
+/// The engine and the host as one subsystem reaches them: the tree, the counters, the caller, tasks and the machine.
 ///
-/// There are two kinds: the engine itself, for subsystems that are compiled in, and one that passes every call over a
-/// module's binary interface. A subsystem can't tell which it has, so the same code is either.
+/// A subsystem reaches these methods by [`Context::host`](crate::subsystem::Context::host); most have a shorter way in
+/// the [`Context`](crate::subsystem::Context) itself. Core implements the trait for subsystems that are compiled in.
+/// The kit for modules implements it with calls over the binary interface. A subsystem can't tell the two apart, so the
+/// same code can be either.
 ///
-/// A [`Css`] that is given must be one of the calling subsystem's own, alive.
+/// A [`Css`] that is passed has to be a living css of the calling subsystem. Any other is a bug of the subsystem, for
+/// which core's own implementation panics. Only [`Services::is_alive`] takes every css.
 pub trait Services {
-    /// Is it a css of the calling subsystem, alive? What is asked of any other is a bug of the caller.
+    /// True if the calling subsystem has a css of that number now. No other method takes a css for which this is false.
     fn is_alive(&self, css: Css) -> bool;
 
-    /// How many charge rules the calling subsystem has declared.
+    /// The number of charge rules that the calling subsystem has declared.
     fn rule_count(&self) -> usize;
 
-    /// The parent, `None` for the root of a hierarchy.
+    /// The parent of a css; `None` for the root of a hierarchy.
     fn parent_of(&self, css: Css) -> Option<Css>;
 
-    /// The children, in the order of their creation.
+    /// The children of a css, in the order of their creation.
     fn children_of(&self, css: Css) -> Vec<Css>;
 
-    /// The tasks that are members of the css's cgroup itself, ascending.
+    /// The tasks that are members of the css's own cgroup, by ascending number. Tasks below are not listed.
     fn tasks_of(&self, css: Css) -> Vec<Tid>;
 
-    /// Has the css's cgroup itself any member?
+    /// True if the css's own cgroup has a member. Tasks below do not count.
     fn has_tasks(&self, css: Css) -> bool;
 
-    /// The path of the css's cgroup from the root of its hierarchy.
+    /// The path of the css's cgroup from the root of its hierarchy: `/` for the root, `/a/b` below it.
     fn path_of(&self, css: Css) -> Vec<u8>;
 
     /// The flags that the css's hierarchy was mounted with.
     fn hierarchy_flags(&self, css: Css) -> HierarchyFlags;
 
-    /// The counter of a css for the subsystem's rule number `rule`.
+    /// A copy of the counter of a css for the subsystem's rule number `rule`, from 0.
     fn counter(&self, css: Css, rule: usize) -> Counter;
 
-    /// Sets a counter's limit; the usage may already exceed it (F3.16).
+    /// Sets the limit of a counter, [`UNLIMITED`](crate::subsystem::UNLIMITED) for none. The usage may already be above
+    /// the limit (F3.16).
     ///
     /// # Errors
-    /// [`Error::HostCannot`](crate::Error::HostCannot) when forks have to be refused and the host can't, or not those
-    /// of a member.
+    /// [`Error::HostCannot`](crate::Error::HostCannot) (`EOPNOTSUPP`) if the limit has to refuse forks and the host
+    /// can't, or can't for one of the members. The limit is unchanged then.
     fn set_limit(&mut self, css: Css, rule: usize, limit: u64) -> Result<()>;
 
-    /// Says whether the subsystem's `can_fork` may refuse from now on.
+    /// Announces whether the subsystem's `can_fork` may refuse from now on, in the hierarchy of `css`.
     ///
     /// # Errors
-    /// [`Error::HostCannot`](crate::Error::HostCannot) when the host can't; then nothing has changed.
-    fn set_may_refuse_fork(&mut self, css: Css, refusing: bool) -> Result<()>;
+    /// [`Error::HostCannot`](crate::Error::HostCannot) (`EOPNOTSUPP`) if the host can't refuse forks, or can't for one
+    /// of the members. Nothing has changed then.
+    fn set_may_refuse_fork(&mut self, css: Css, may_refuse: bool) -> Result<()>;
 
-    /// Sets a counter's peak back to its usage.
+    /// Sets the peak of a counter to its present usage.
     fn reset_peak(&mut self, css: Css, rule: usize);
 
-    /// CPU time charged to a css, descendants included.
+    /// The CPU time of a css and everything below it, by CPU. The subsystem needs a rule on CPU time.
     fn cpu_usage(&self, css: Css) -> CpuUsage;
 
-    /// Forgets the CPU time charged to a css; not that of its parent or children.
+    /// Sets the CPU time of a css to zero. The time of its parent and of its children stays.
     fn reset_cpu_usage(&mut self, css: Css);
 
-    /// Who reads or writes a control file, makes a directory or attaches; `None` in fork, exit and bind.
+    /// The caller who reads or writes a control file, makes or removes a directory, or attaches.
+    ///
+    /// `None` in callbacks of load, unload, fork and exit, and in `bind` and `destroy`.
     fn caller(&self) -> Option<&Caller>;
 
-    /// Asks the host whether it can meet a need.
+    /// Makes sure that the host has `capability` from now on ([`Host::require`](crate::host::Host::require)).
     ///
     /// # Errors
     /// [`Error::HostCannot`](crate::Error::HostCannot) (`EOPNOTSUPP`) with the host's reason.
-    fn require(&mut self, need: Capability) -> Result<()>;
+    fn require(&mut self, capability: Capability) -> Result<()>;
 
-    /// [`HostView::task`]
+    /// The facts of a task; `None` if the host has no task of that number ([`HostView::task`]).
     fn task(&self, task: Tid) -> Option<TaskFacts>;
 
-    /// [`HostView::for_each_thread`]
+    /// The threads of the thread group `group` that are not exiting, the leader first ([`HostView::for_each_thread`]).
     fn threads_of(&self, group: Tid) -> Vec<Tid>;
 
-    /// [`HostView::now`]
+    /// The time in nanoseconds on the host's clock, which never goes back ([`HostView::now`]).
     fn now(&self) -> u64;
 
-    /// [`HostView::cpus`]
+    /// The numbers of the CPUs that are online ([`HostView::cpus`]).
     fn cpus(&self) -> IndexSet;
 
-    /// [`HostView::memory_nodes`]
+    /// The numbers of the memory nodes that are online ([`HostView::memory_nodes`]).
     fn memory_nodes(&self) -> IndexSet;
 
-    /// [`HostView::cpu_limit`]
+    /// One more than the highest CPU number that a list may name ([`HostView::cpu_limit`]).
     fn cpu_limit(&self) -> usize;
 
-    /// [`HostView::node_limit`]
+    /// One more than the highest memory node that a list may name ([`HostView::node_limit`]).
     fn node_limit(&self) -> usize;
 
-    /// [`Host::set_affinity`](crate::Host::set_affinity)
+    /// Restricts a task to `cpus` ([`Host::set_affinity`](crate::host::Host::set_affinity)).
     ///
     /// # Errors
-    /// What `sched_setaffinity(2)` gives.
+    /// The errno of `sched_setaffinity(2)`.
     fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno>;
 
-    /// [`Host::set_memory_nodes`](crate::Host::set_memory_nodes)
+    /// Binds a task's future memory to `to`, and leaves or moves its pages on `from`
+    /// ([`Host::set_memory_nodes`](crate::host::Host::set_memory_nodes)).
     ///
     /// # Errors
-    /// What `migrate_pages(2)` gives.
+    /// The errno of `migrate_pages(2)`.
     fn set_memory_nodes(
         &mut self,
         task: Tid,
         from: &IndexSet,
         to: &IndexSet,
-        migrate: bool,
+        existing: ExistingPages,
     ) -> Result<(), Errno>;
 
-    /// [`Host::freeze`](crate::Host::freeze)
+    /// Begins to stop a task ([`Host::freeze`](crate::host::Host::freeze)).
     fn freeze(&mut self, task: Tid);
 
-    /// [`Host::thaw`](crate::Host::thaw)
+    /// Lets a frozen task continue ([`Host::thaw`](crate::host::Host::thaw)).
     fn thaw(&mut self, task: Tid);
 
-    /// [`HostView::is_frozen`]
+    /// True once a task has stopped after [`Services::freeze`] ([`HostView::is_frozen`]).
     fn is_frozen(&self, task: Tid) -> bool;
 
-    /// [`Host::set_socket_class`](crate::Host::set_socket_class)
+    /// Gives the sockets of a task the class `class`, 0 for none
+    /// ([`Host::set_socket_class`](crate::host::Host::set_socket_class)).
     ///
     /// # Errors
-    /// What setsockopt(2) gives.
+    /// The errno of setsockopt(2).
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno>;
 
-    /// [`Host::signal`](crate::Host::signal)
+    /// Sends a signal to one task ([`Host::signal`](crate::host::Host::signal)).
     ///
     /// # Errors
-    /// What kill(2) gives.
+    /// The errno of kill(2); `EOPNOTSUPP` from a host without signals.
     fn signal(&mut self, task: Tid, signal: i32) -> Result<(), Errno>;
 
-    /// The engine's inside around a css, to look at: for a subsystem that shows the framework itself. `None` where
-    /// only the services above reach, as in a module.
+    /// The engine around a css, read-only, for a subsystem that shows the framework itself.
+    ///
+    /// `None` in a module, which reaches only the services above.
     fn engine_view(&self, css: Css) -> Option<EngineView<'_>>;
 }
 
-/// The engine's inside, for [`Services::engine_view`].
+/// The engine around one css, read-only: the answer of [`Services::engine_view`].
+#[non_exhaustive]
 pub struct EngineView<'a> {
-    /// All cgroups and css_sets.
+    /// All hierarchies, cgroups and css_sets.
     pub tree: &'a Tree,
-    /// Who knows which task points to which css_set.
+    /// The host, which knows the css_set of each task.
     pub host: &'a dyn HostView,
-    /// The cgroup of the css that was asked for.
+    /// The cgroup of the css.
     pub cgroup: CgroupId,
 }

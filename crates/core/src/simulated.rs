@@ -1,4 +1,9 @@
-//! A host without processes: for tests, models, fuzzing, and as the smallest example of the trait.
+//! A host without processes, for tests, models and fuzzing, and as an example of [`Host`].
+//!
+//! [`SimulatedHost`] has its tasks in a table. A test makes them with [`SimulatedHost::spawn`] and
+//! [`SimulatedHost::fork`], ends them with [`SimulatedHost::exit`], and lets them use CPU time with
+//! [`SimulatedHost::run`]. [`SimulatedHost::get`] shows what subsystems did to a task, such as its affinity. Begin with
+//! [`SimulatedHost::new`], or with the source as a template for a host.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -7,56 +12,67 @@ use crate::counter::CpuTime;
 use crate::engine::Engine;
 use crate::errno::Errno;
 use crate::error::Result;
-use crate::host::{Capability, Host, HostView, Unsupported};
+use crate::host::{Capability, ExistingPages, Host, HostView, Unsupported};
 use crate::ids::CssSetId;
 use crate::index_set::IndexSet;
 use crate::task::{TaskFacts, Tid};
 
-/// A task of the simulated host.
+/// A task of the simulated host, with all that core and subsystems have set for it.
 #[derive(Debug, Clone)]
 pub struct SimulatedTask {
-    /// What core may know of it.
+    /// The facts that the host gives to core.
     pub facts: TaskFacts,
-    /// The affinity in force: the wish where it fits, else all that is allowed.
+    /// The affinity in force: the CPUs of `wish` that are allowed, or all allowed CPUs if there is none.
     pub affinity: IndexSet,
-    /// The CPUs that the subsystems allow it.
+    /// The CPUs that subsystems allow to the task, by [`Host::set_affinity`].
     pub allowed: IndexSet,
-    /// What it asked for itself with `sched_setaffinity(2)`; kept for as long as it lives.
+    /// The CPUs that the task itself set with [`SimulatedHost::sched_setaffinity`], kept for as long as it lives.
     pub wish: Option<IndexSet>,
     /// The memory nodes in force.
     pub memory: IndexSet,
-    /// The nodes that its memory was last migrated away from.
+    /// The nodes from which the task's pages were last moved; `None` if they never were.
     pub migrated_from: Option<IndexSet>,
-    /// Frozen?
+    /// True while the task is frozen.
     pub frozen: bool,
-    /// The class of its sockets.
+    /// The class of the task's sockets; 0 for none.
     pub socket_class: u32,
-    /// The signals that it was sent, oldest first.
+    /// The signals that were sent to the task, oldest first.
     pub signals: Vec<i32>,
-    /// CPU time used and not yet reported, by CPU.
+    /// The CPU time that was used and not yet reported, with the number of the CPU.
     pub unreported: Vec<(usize, CpuTime)>,
     set: Option<CssSetId>,
 }
 
-/// A host whose tasks exist only in a table.
+/// The kind of child that [`SimulatedHost::fork`] makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChildKind {
+    /// A process: a thread group of its own.
+    Process,
+    /// A thread of its parent's thread group.
+    Thread,
+}
+
+/// A host whose tasks exist only in a table. Tasks get the numbers 1, 2 and so on.
 #[derive(Debug, Default)]
 pub struct SimulatedHost {
     tasks: BTreeMap<Tid, SimulatedTask>,
     members: BTreeMap<CssSetId, BTreeSet<Tid>>,
     cpus: usize,
     last: i32,
-    /// The memory nodes that are online; node 0 if empty.
+    /// The memory nodes that are online; node 0 alone if empty.
     pub nodes: IndexSet,
-    /// The clock, in nanoseconds; only moves when told to.
+    /// The time of the clock in nanoseconds, which only the user of the host changes.
     pub clock: u64,
-    /// Needs that this host pretends not to be able to meet.
+    /// The capabilities that this host pretends not to have.
     pub cannot: Vec<Capability>,
-    /// Tasks whose affinity this host pretends not to be allowed to set (`EPERM`).
+    /// The tasks whose affinity this host pretends not to be allowed to set: `EPERM`.
     pub unbindable: BTreeSet<Tid>,
+    /// Tasks whose sockets this host pretends not to be able to mark, each with the errno that it gives.
+    pub unmarkable: BTreeMap<Tid, Errno>,
 }
 
 impl SimulatedHost {
-    /// A host with that many CPUs and no task.
+    /// A host with `cpus` CPUs and no task.
     pub fn new(cpus: usize) -> SimulatedHost {
         SimulatedHost { cpus, ..SimulatedHost::default() }
     }
@@ -84,22 +100,26 @@ impl SimulatedHost {
         }
     }
 
-    /// A first process, in every root.
+    /// Makes a process without a parent, as a member of every root, and returns its number.
+    ///
+    /// `uid` is the real and saved user id.
     pub fn spawn(&mut self, engine: &mut Engine, uid: u32) -> Tid {
         let tid = self.create(None, uid);
         engine.adopt(self, tid);
         tid
     }
 
-    /// A task that runs already, by a number of the caller's choice, in every root.
+    /// Adds a task that runs already, with a number and facts of the caller's choice, as a member of every root.
     pub fn adopt(&mut self, engine: &mut Engine, task: Tid, facts: TaskFacts) {
         let record = SimulatedTask { facts, ..self.record(facts.group, facts.real_uid) };
         self.tasks.insert(task, record);
         engine.adopt(self, task);
     }
 
-    /// A task that points to no css_set yet: the child between [`Engine::charge_fork`] and
-    /// [`Engine::commit_fork`]. A thread of `group`, or a process of its own.
+    /// Makes a task that points to no css_set yet, and returns its number.
+    ///
+    /// That is the state of a child between [`Engine::charge_fork`] and [`Engine::commit_fork`]. The task is a thread
+    /// of `group`, or with `None` a process of its own.
     pub fn create(&mut self, group: Option<Tid>, uid: u32) -> Tid {
         let tid = self.next();
         let task = self.record(group.unwrap_or(tid), uid);
@@ -107,16 +127,18 @@ impl SimulatedHost {
         tid
     }
 
-    /// A task forks: a thread of its group, or a process.
+    /// Forks `parent`, which must be alive, and returns the number of the child.
     ///
     /// # Errors
-    /// As [`Engine::charge_fork`].
-    pub fn fork(&mut self, engine: &mut Engine, parent: Tid, thread: bool) -> Result<Tid> {
+    /// Those of [`Engine::charge_fork`]. No child is made then.
+    pub fn fork(&mut self, engine: &mut Engine, parent: Tid, kind: ChildKind) -> Result<Tid> {
         let set = self.tasks[&parent].set.expect("a living task has a css_set");
         let charge = engine.charge_fork(self, parent, set)?;
         let child = self.next();
         let mut record = self.tasks[&parent].clone();
-        record.facts.group = if thread { record.facts.group } else { child };
+        if kind == ChildKind::Process {
+            record.facts.group = child;
+        }
         record.facts.forking = false;
         record.frozen = false;
         record.migrated_from = None;
@@ -127,13 +149,15 @@ impl SimulatedHost {
         Ok(child)
     }
 
-    /// A task dies and nothing is left of it.
+    /// Ends a task and reaps it at once.
     pub fn exit(&mut self, engine: &mut Engine, task: Tid) {
         self.exit_to_zombie(engine, task);
         self.reap(task);
     }
 
-    /// A task dies but its number stays taken until [`SimulatedHost::reap`]: it points to no css_set any more.
+    /// Ends a task, which becomes a zombie: it points to no css_set, and its number stays taken.
+    ///
+    /// [`SimulatedHost::reap`] frees the number. A task that is dead already is left as it is.
     pub fn exit_to_zombie(&mut self, engine: &mut Engine, task: Tid) {
         let Some(record) = self.tasks.get_mut(&task) else { return };
         record.facts.exiting = true;
@@ -147,17 +171,20 @@ impl SimulatedHost {
         engine.exit(self, task, set);
     }
 
-    /// The parent of a zombie takes notice of its death.
+    /// Removes a zombie, as its parent's wait(2) does. A living task is left as it is.
     pub fn reap(&mut self, zombie: Tid) {
         if self.tasks.get(&zombie).is_some_and(|task| task.facts.exiting) {
             self.tasks.remove(&zombie);
         }
     }
 
-    /// `sched_setaffinity(2)` by the task itself: a wish that is kept, in force where it fits what is allowed.
+    /// Sets a task's affinity as `sched_setaffinity(2)` of the task itself does.
+    ///
+    /// The wish is kept. In force are its CPUs that subsystems allow.
     ///
     /// # Errors
-    /// `ESRCH`; `EINVAL` when nothing of it is allowed.
+    /// * `ESRCH`: there is no such task.
+    /// * `EINVAL`: no CPU of the wish is allowed.
     pub fn sched_setaffinity(&mut self, task: Tid, wish: IndexSet) -> Result<(), Errno> {
         let record = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
         if !wish.intersects(&record.allowed) {
@@ -177,24 +204,24 @@ impl SimulatedHost {
         }
     }
 
-    /// A task uses CPU time, reported when it is next sampled or dies.
+    /// Lets a task use CPU time on a CPU. The time is reported when the task is next sampled, or dies.
     pub fn run(&mut self, task: Tid, cpu: usize, time: CpuTime) {
         if let Some(task) = self.tasks.get_mut(&task) {
             task.unreported.push((cpu, time));
         }
     }
 
-    /// A task's record.
+    /// The task of a number, alive or a zombie.
     pub fn get(&self, task: Tid) -> Option<&SimulatedTask> {
         self.tasks.get(&task)
     }
 
-    /// The same, to change.
+    /// The task of a number, alive or a zombie, to change.
     pub fn get_mut(&mut self, task: Tid) -> Option<&mut SimulatedTask> {
         self.tasks.get_mut(&task)
     }
 
-    /// All tasks, zombies too, ascending.
+    /// The numbers of all tasks, zombies included, ascending.
     pub fn tids(&self) -> Vec<Tid> {
         self.tasks.keys().copied().collect()
     }
@@ -247,7 +274,7 @@ impl Host for SimulatedHost {
 
     fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
         if self.cannot.contains(&need) {
-            return Err(Unsupported { host: "simulated", reason: "it was told to pretend so".into() });
+            return Err(Unsupported { host: "simulated", reason: "switched off for a test".into() });
         }
         Ok(())
     }
@@ -268,11 +295,11 @@ impl Host for SimulatedHost {
         task: Tid,
         from: &IndexSet,
         to: &IndexSet,
-        migrate: bool,
+        existing: ExistingPages,
     ) -> Result<(), Errno> {
         let task = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
         task.memory = to.clone();
-        if migrate {
+        if existing == ExistingPages::Move {
             task.migrated_from = Some(from.clone());
         }
         Ok(())
@@ -291,7 +318,11 @@ impl Host for SimulatedHost {
     }
 
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
-        self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?.socket_class = class;
+        let record = self.tasks.get_mut(&task).ok_or(Errno::ESRCH)?;
+        if let Some(&errno) = self.unmarkable.get(&task) {
+            return Err(errno);
+        }
+        record.socket_class = class;
         Ok(())
     }
 

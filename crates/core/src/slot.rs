@@ -1,4 +1,4 @@
-//! A loaded subsystem with its types erased, in its slot of the engine.
+//! A loaded subsystem in its slot of the engine, with its types erased.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -18,14 +18,14 @@ use crate::subsystem::{Callbacks, Subsystem};
 use crate::task::Caller;
 use crate::tree::Tree;
 
-/// How many subsystems can be loaded at once: the width of the masks (E1.3).
+/// The most subsystems that can be loaded at one time: the width of the masks (E1.3).
 pub const SLOTS: usize = 64;
 
-/// Core's own part of a css.
+/// The part of a css that core keeps.
 pub(crate) struct CssEntry {
     pub(crate) cgroup: CgroupId,
     pub(crate) parent: Option<Css>,
-    /// Forks in it that the subsystem's `can_fork` has refused.
+    /// The number of forks in this css that the subsystem's `can_fork` has refused.
     pub(crate) refused: u64,
 }
 
@@ -35,13 +35,13 @@ pub(crate) struct Slot {
     pub(crate) callbacks: Callbacks,
     pub(crate) rules: Vec<Rule>,
     pub(crate) files: Vec<ControlFileFacts>,
-    /// The control file that makes its `can_fork` refuse.
+    /// The control file that makes the subsystem's `can_fork` refuse.
     pub(crate) refusal_file: Cow<'static, str>,
-    /// Index of the hierarchy it is bound to; 0 is the dummy one.
+    /// The index of the hierarchy that the subsystem is bound to; 0 is the dummy one.
     pub(crate) hierarchy: usize,
-    /// Its `can_fork` may refuse now; counted in the engine's limits.
-    pub(crate) refusing: bool,
-    /// The engine's epoch when it was loaded: a fork charge taken before does not cover it.
+    /// True if the subsystem's `can_fork` may refuse now. The engine's count of limits includes this.
+    pub(crate) may_refuse_fork: bool,
+    /// The engine's epoch at the load. A fork charge from before does not cover the subsystem.
     pub(crate) loaded_at: u64,
     pub(crate) css: Slab<CssEntry>,
     pub(crate) counters: Vec<Counter>,
@@ -59,7 +59,7 @@ impl Slot {
             files: loaded.files().iter().map(ControlFile::describe).collect(),
             refusal_file: loaded.subsystem().refusal_file(),
             hierarchy: 0,
-            refusing: false,
+            may_refuse_fork: false,
             loaded_at,
             css: Slab::new(),
             counters: Vec::new(),
@@ -68,12 +68,12 @@ impl Slot {
         }
     }
 
-    /// The id of file number `file`, with what tells it from a file of an earlier subsystem in the slot.
+    /// The id of file number `file`, which differs from those of earlier subsystems in the slot.
     pub(crate) fn file_id(&self, slot: usize, file: usize) -> FileId {
         FileId::Subsystem { slot: slot as u8, file: file as u16, loaded: self.loaded_at as u32 }
     }
 
-    /// The control file that has a limit, by its bare name; the subsystem's name if it has not told which.
+    /// The full name of a control file from its bare one; the subsystem's name if it is empty.
     pub(crate) fn limit_file(&self, bare: &str) -> String {
         if bare.is_empty() { String::from(&*self.name) } else { format!("{}.{bare}", self.name) }
     }
@@ -82,7 +82,7 @@ impl Slot {
         self.rules.iter().any(|rule| rule.resource == resource)
     }
 
-    /// Takes a number for a new css, with fresh counters.
+    /// Allocates the number of a new css, with fresh counters.
     pub(crate) fn allocate(&mut self, cgroup: CgroupId, parent: Option<Css>) -> Css {
         let index = self.css.insert(CssEntry { cgroup, parent, refused: 0 });
         let first = index * self.rules.len();
@@ -95,7 +95,7 @@ impl Slot {
         Css(index as u32)
     }
 
-    /// Gives the number back; `limits` is the engine's count of finite limits.
+    /// Frees the number of a css. `limits` is the engine's count of finite limits.
     pub(crate) fn release(&mut self, css: Css, limits: &mut usize) {
         let first = css.0 as usize * self.rules.len();
         for (rule, counter) in self.rules.iter().zip(&mut self.counters[first..]) {
@@ -106,9 +106,9 @@ impl Slot {
         self.css.remove(css.0 as usize);
     }
 
-    /// Takes back what `Context::set_may_refuse_fork` said: the subsystem goes.
-    pub(crate) fn stop_refusing(&mut self, limits: &mut usize) {
-        *limits -= usize::from(core::mem::take(&mut self.refusing));
+    /// Undoes `Context::set_may_refuse_fork` for a subsystem that is being unloaded.
+    pub(crate) fn clear_may_refuse_fork(&mut self, limits: &mut usize) {
+        *limits -= usize::from(core::mem::take(&mut self.may_refuse_fork));
     }
 
     pub(crate) fn call<R>(
@@ -120,19 +120,19 @@ impl Slot {
         caller: Option<&Caller>,
         callback: impl FnOnce(&mut dyn Instance, &mut dyn Services) -> R,
     ) -> R {
-        let mut env = EngineServices {
+        let mut services = EngineServices {
             tree,
             css: &self.css,
             counters: &mut self.counters,
             cpu: &mut self.cpu,
             rules: &self.rules,
             limits,
-            refusing: &mut self.refusing,
+            may_refuse_fork: &mut self.may_refuse_fork,
             slot,
             host,
             caller,
         };
-        callback(&mut *self.instance, &mut env)
+        callback(&mut *self.instance, &mut services)
     }
 
     /// Charges rule number `rule` from `css` up to the root, all or nothing.
@@ -149,19 +149,19 @@ impl Slot {
         true
     }
 
-    /// Would [`Slot::try_charge`] succeed?
+    /// True if [`Slot::try_charge`] would succeed.
     pub(crate) fn would_pass(&self, css: Css, rule: usize, amount: u64) -> bool {
         let mut levels = core::iter::successors(Some(css), |&at| self.css[at.0 as usize].parent);
         levels.all(|at| self.level_would_pass(at, rule, amount))
     }
 
-    /// The same for this level alone.
+    /// True if the counter of this css alone would let the charge pass.
     pub(crate) fn level_would_pass(&self, css: Css, rule: usize, amount: u64) -> bool {
         let counter = &self.counters[css.0 as usize * self.rules.len() + rule];
         counter.usage.saturating_add(amount) <= counter.limit
     }
 
-    /// Is there a limit on tasks or forks here or above?
+    /// True if there is a limit on tasks or forks in this css or above.
     pub(crate) fn limits_forks(&self, css: Css) -> bool {
         let mut levels = core::iter::successors(Some(css), |&at| self.css[at.0 as usize].parent);
         levels.any(|at| {
@@ -173,7 +173,7 @@ impl Slot {
         })
     }
 
-    /// Charges whatever the limits say.
+    /// Charges rule number `rule` from `css` up to the root, without regard to limits.
     pub(crate) fn charge(&mut self, css: Css, rule: usize, amount: u64) {
         let mut at = Some(css);
         while let Some(here) = at {
@@ -182,7 +182,7 @@ impl Slot {
         }
     }
 
-    /// Gives a charge back, from `css` up to the root.
+    /// Takes a charge back, from `css` up to the root.
     pub(crate) fn uncharge(&mut self, css: Css, rule: usize, amount: u64) {
         self.uncharge_until(css, None, rule, amount);
     }

@@ -1,339 +1,270 @@
-//! The trait of a subsystem (a controller), and what a callback of it can see and do.
+//! Subsystems, the resource controllers: the trait that each implements, and the context of its callbacks.
+//!
+//! The author of a controller implements [`Subsystem`], and [`Engine::load`](crate::Engine::load) adds it to an engine.
+//! Core calls it when cgroups come and go, when tasks move, fork and exit, and for its control files. A callback
+//! reaches states, the tree, counters and the host through its [`Context`]. Begin with [`Subsystem::RULES`] and
+//! [`Subsystem::FILES`]: a controller that only limits or counts is these two tables, as on the front page of the
+//! [crate]. One with a state and a callback:
+//!
+//! ```
+//! use penfold_core::control_file::ControlFile;
+//! use penfold_core::subsystem::{Callbacks, Context, Migration, Subsystem};
+//! use penfold_core::{Caller, Engine, Errno, Error, MoveScope, Result, simulated::SimulatedHost};
+//!
+//! /// Lets no task move into a cgroup whose `admission.closed` is not 0.
+//! struct Admission;
+//!
+//! type Ctx<'a> = Context<'a, Admission>;
+//!
+//! impl Subsystem for Admission {
+//!     type State = u64;
+//!     const NAME: &'static str = "admission";
+//!     const CALLBACKS: Callbacks = Callbacks::CAN_ATTACH;
+//!     const FILES: &'static [ControlFile<Self>] =
+//!         &[ControlFile::new("closed").read_u64(|_, ctx| Ok(*ctx.state())).write_u64(set_closed)];
+//!
+//!     // a child begins with the value of its parent
+//!     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<u64> {
+//!         Ok(ctx.parent().map_or(0, |parent| *ctx.state_of(parent)))
+//!     }
+//!
+//!     fn destroy(&mut self, _: &mut Ctx<'_>) {}
+//!
+//!     fn can_attach(&mut self, ctx: &mut Ctx<'_>, _: &[Migration]) -> Result<()> {
+//!         if *ctx.state() == 0 { Ok(()) } else { Err(Error::value(Errno::EBUSY, "the cgroup is closed")) }
+//!     }
+//! }
+//!
+//! fn set_closed(_: &mut Admission, ctx: &mut Ctx<'_>, closed: u64) -> Result<()> {
+//!     *ctx.state_mut() = closed;
+//!     Ok(())
+//! }
+//!
+//! let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(1));
+//! engine.load(&mut host, Admission)?;
+//! let task = host.spawn(&mut engine, 0);
+//! let root = Caller::root(task);
+//! let mut session = engine.session(&mut host, &root);
+//! let top = session.mount("admission")?.root;
+//! let job = session.mkdir(top, b"job", 0o755)?;
+//! session.write_file(job, "admission.closed", "1")?;
+//! let refused = session.attach(job, task, MoveScope::Task).unwrap_err();
+//! assert_eq!(refused.errno(), Errno::EBUSY);
+//! # Ok::<(), penfold_core::Error>(())
+//! ```
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use bitflags::bitflags;
 
 use crate::control_file::ControlFile;
-use crate::engine_services::subtree_of;
 use crate::error::Result;
-use crate::hierarchy::HierarchyFlags;
-use crate::host::Capability;
-use crate::task::{Caller, Tid};
+use crate::task::Tid;
 
+pub use crate::context::Context;
 pub use crate::counter::{Counter, CpuTime, CpuUsage, Resource, Rule, UNLIMITED};
 pub use crate::ids::Css;
 pub use crate::services::{EngineView, Services};
 
 bitflags! {
-    /// The optional callbacks that a subsystem implements. Those it leaves out are never called and cost
-    /// nothing: core keeps masks of who wants what, and a host asks the masks before it arranges an event.
+    /// The optional callbacks that a subsystem implements, for [`Subsystem::CALLBACKS`].
+    ///
+    /// A callback that is left out is never called and costs nothing. From these flags core makes the
+    /// [`EventMask`](crate::host::EventMask) that a host reads before it arranges for an event.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub struct Callbacks: u32 {
-        /// [`Subsystem::pre_destroy`]
+        /// Implements [`Subsystem::pre_destroy`].
         const PRE_DESTROY = 1;
-        /// [`Subsystem::can_attach`] and [`Subsystem::cancel_attach`]
+        /// Implements [`Subsystem::can_attach`] and [`Subsystem::cancel_attach`].
         const CAN_ATTACH = 1 << 1;
-        /// [`Subsystem::attach`]
+        /// Implements [`Subsystem::attach`].
         const ATTACH = 1 << 2;
-        /// [`Subsystem::can_fork`] and [`Subsystem::cancel_fork`]
+        /// Implements [`Subsystem::can_fork`] and [`Subsystem::cancel_fork`].
         const CAN_FORK = 1 << 3;
-        /// [`Subsystem::fork`]
+        /// Implements [`Subsystem::fork`] and [`Subsystem::replay_tasks`].
         const FORK = 1 << 4;
-        /// [`Subsystem::exit`]
+        /// Implements [`Subsystem::exit`].
         const EXIT = 1 << 5;
-        /// [`Subsystem::post_clone`]
+        /// Implements [`Subsystem::post_clone`].
         const POST_CLONE = 1 << 6;
-        /// [`Subsystem::bind`]
+        /// Implements [`Subsystem::bind`].
         const BIND = 1 << 7;
     }
 }
 
-/// One task that moves from one css to another.
+/// One task that an attach moves from one css to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migration {
-    /// The task.
+    /// The task that moves.
     pub task: Tid,
-    /// Where it is.
+    /// The css that the task leaves.
     pub from: Css,
-    /// Where it goes.
+    /// The css that the task enters.
     pub to: Css,
 }
 
-/// A resource controller. `create` and `destroy` are mandatory, everything else has a default (D2).
+/// A resource controller. [`create`](Subsystem::create) and [`destroy`](Subsystem::destroy) are mandatory, everything
+/// else has a default (D2).
 ///
-/// Callbacks get the subsystem itself (state that is one for all cgroups) and a [`Context`] (state per
-/// cgroup, the tree, counters, the host). A callback that can fail must leave its state as it was.
+/// A callback gets the subsystem itself, with the state that all cgroups share, and a [`Context`]. The context has the
+/// state of each cgroup, the tree, the counters and the host. A callback that fails must leave all state as it was.
 pub trait Subsystem: Sized + Send + 'static {
-    /// The state in one cgroup.
+    /// The subsystem's state in one cgroup, from [`Subsystem::create`] to [`Subsystem::destroy`].
     type State: Send + 'static;
 
-    /// The name, at most 32 bytes, unique among loaded subsystems; also the prefix of its files.
+    /// The name: 1 to 32 letters, digits, `_` and `-`, and no word of mount options.
+    ///
+    /// The name is unique among loaded subsystems. With a dot it is the prefix of the control files, as in `pids.max`.
     const NAME: &'static str;
 
-    /// Which of the optional callbacks are implemented.
+    /// The optional callbacks that are implemented. A callback that is not declared here is never called.
     const CALLBACKS: Callbacks = Callbacks::empty();
 
-    /// The charge rules; each gives every css one [`Counter`] (and [`Resource::CpuTime`] a [`CpuUsage`]).
+    /// The charge rules. Each rule gives every css one [`Counter`], a rule on [`Resource::CpuTime`] a [`CpuUsage`] too.
     ///
-    /// [`Resource::CpuTime`]: crate::Resource::CpuTime
+    /// Methods such as [`Context::counter`] name a rule by its place in this table, from 0.
     const RULES: &'static [Rule] = &[];
 
-    /// The control file (without prefix) that makes `can_fork` refuse, to name it in events; empty for none.
+    /// The control file that makes [`Subsystem::can_fork`] refuse, without prefix; empty for none.
+    ///
+    /// An [`Event::LimitHit`](crate::Event::LimitHit) for a refusal names this file, or the subsystem if it is empty.
     const REFUSAL_FILE: &'static str = "";
 
-    /// The control files.
+    /// The control files, with names that differ from each other and from the generic files.
     const FILES: &'static [ControlFile<Self>] = &[];
 
-    /// [`Subsystem::NAME`], but for a type that stands for many subsystems. So are the four below.
+    /// The name of this value: [`Subsystem::NAME`] by default.
+    ///
+    /// A type that stands for many subsystems, such as loaded modules, overrides this and the four methods below. Core
+    /// calls each of the five once, at load.
     fn name(&self) -> &str {
         Self::NAME
     }
 
-    /// [`Subsystem::CALLBACKS`]
+    /// The optional callbacks of this value: [`Subsystem::CALLBACKS`] by default.
     fn callbacks(&self) -> Callbacks {
         Self::CALLBACKS
     }
 
-    /// [`Subsystem::RULES`]
+    /// The charge rules of this value: [`Subsystem::RULES`] by default.
     fn rules(&self) -> Vec<Rule> {
         Self::RULES.to_vec()
     }
 
-    /// [`Subsystem::REFUSAL_FILE`]
+    /// The control file that makes this value's `can_fork` refuse: [`Subsystem::REFUSAL_FILE`] by default.
     fn refusal_file(&self) -> Cow<'static, str> {
         Cow::Borrowed(Self::REFUSAL_FILE)
     }
 
-    /// [`Subsystem::FILES`]
+    /// The control files of this value: [`Subsystem::FILES`] by default.
     fn files(&self) -> Vec<ControlFile<Self>> {
         Self::FILES.to_vec()
     }
 
-    /// Makes the state of a new cgroup, whose parent is `ctx.parent()`; with no parent, of the dummy
-    /// hierarchy's top at load. The new cgroup is not yet among its parent's children.
+    /// Makes the state of a new cgroup in mkdir, and of the dummy hierarchy's root at load.
+    ///
+    /// [`Context::css`] is the new css, and [`Context::parent`] its parent; `None` at load. The cgroup is not yet among
+    /// the children of its parent. [`Context::state`] panics here, since the state does not exist yet.
     ///
     /// # Errors
-    /// Any; the mkdir or load fails with it and leaves nothing behind.
+    /// Any. The mkdir or load fails with the error and leaves nothing behind.
     fn create(&mut self, ctx: &mut Context<'_, Self>) -> Result<Self::State>;
 
-    /// Takes leave of a state: after rmdir, after a failed mkdir, at unload. The state is dropped after it.
+    /// Ends the state of [`Context::css`]: after a rmdir, after a mkdir that failed, and at unload.
+    ///
+    /// The state can still be read, and core drops it afterwards.
     fn destroy(&mut self, ctx: &mut Context<'_, Self>);
 
-    /// Before rmdir, and for the last state before unload; may run more than once.
+    /// Called before a rmdir removes a cgroup without tasks and children, and before an unload for the last state.
+    ///
+    /// The call may repeat for one state, since another subsystem can refuse the same rmdir.
     ///
     /// # Errors
-    /// Any; the rmdir or unload fails with it.
+    /// Any. The rmdir or unload fails with the error, and the state stays.
     fn pre_destroy(&mut self, ctx: &mut Context<'_, Self>) -> Result<()> {
         let _ = ctx;
         Ok(())
     }
 
-    /// May these tasks move? A yes stays valid until `attach` or `cancel_attach` (D2.2). Never asked on fork.
+    /// Decides whether `tasks`, at least one, may move to [`Context::css`]. A fork never calls this.
+    ///
+    /// Every subsystem of the hierarchy decides before any task moves. An agreement has to stay valid until
+    /// [`Subsystem::attach`] or [`Subsystem::cancel_attach`] (D2.2).
     ///
     /// # Errors
-    /// Any; the whole attach fails with it.
+    /// Any. The whole attach fails with the error.
     fn can_attach(&mut self, ctx: &mut Context<'_, Self>, tasks: &[Migration]) -> Result<()> {
         let _ = (ctx, tasks);
         Ok(())
     }
 
-    /// The move that `can_attach` had agreed to does not happen.
+    /// Called when a move does not happen after this subsystem's [`Subsystem::can_attach`] has agreed.
+    ///
+    /// The arguments are those of `can_attach`. The subsystem undoes its reservations here.
     fn cancel_attach(&mut self, ctx: &mut Context<'_, Self>, tasks: &[Migration]) {
         let _ = (ctx, tasks);
     }
 
-    /// The tasks have moved.
+    /// Called when `tasks` have moved to [`Context::css`]. To refuse a move is up to [`Subsystem::can_attach`].
     fn attach(&mut self, ctx: &mut Context<'_, Self>, tasks: &[Migration]) {
         let _ = (ctx, tasks);
     }
 
-    /// May `parent` fork? Asked before the child exists, after the charge rules have agreed. A subsystem that may
-    /// say no has to announce it with [`Context::set_may_refuse_fork`]: until then a host need not be able to refuse.
+    /// Decides whether `parent` may fork, before the child exists and after all charge rules have agreed.
+    ///
+    /// [`Context::css`] is the css of `parent`. A subsystem that may refuse has to announce that with
+    /// [`Context::set_may_refuse_fork`]: until then a host need not be able to refuse.
     ///
     /// # Errors
-    /// Any; fork(2) answers its errno.
+    /// Any. fork(2) fails with its errno.
     fn can_fork(&mut self, ctx: &mut Context<'_, Self>, parent: Tid) -> Result<()> {
         let _ = (ctx, parent);
         Ok(())
     }
 
-    /// The fork that `can_fork` had agreed to does not happen.
+    /// Called when a fork does not happen after this subsystem's [`Subsystem::can_fork`] has agreed.
     fn cancel_fork(&mut self, ctx: &mut Context<'_, Self>) {
         let _ = ctx;
     }
 
-    /// A child exists and has not run yet.
+    /// Called when `child` is a member of [`Context::css`] and has not run yet.
+    ///
+    /// Also called for a task that a host adopts; such a task may have run before.
     fn fork(&mut self, ctx: &mut Context<'_, Self>, child: Tid) {
         let _ = (ctx, child);
     }
 
-    /// These tasks exist already as the subsystem is loaded: of each it is told once. Part of [`Callbacks::FORK`].
+    /// Called once at load with the tasks that exist already, all of them members of [`Context::css`] (C5.3).
+    ///
+    /// Part of [`Callbacks::FORK`]. The default calls [`Subsystem::fork`] for each task.
     fn replay_tasks(&mut self, ctx: &mut Context<'_, Self>, tasks: &[Tid]) {
         for &task in tasks {
             self.fork(ctx, task);
         }
     }
 
-    /// A task has died. Its css is still `ctx.css()`; it is no longer a member of it.
+    /// Called once for each task after its death. [`Context::css`] is the css of the task, which is no longer a member.
+    /// The charges of the task are taken back afterwards.
     ///
-    /// It is told by the number that it has then. A thread that executes a program goes on under its process's number,
-    /// after the death of the leader who had that was told; nothing is born by that, and of the number that the thread
-    /// had before nothing is told any more.
+    /// `task` is the number at death. A thread that calls execve(2) takes over the number of its leader: `exit` has
+    /// been called for the old leader by then. [`Subsystem::fork`] is not called again, and `exit` never gets the
+    /// thread's former number.
     fn exit(&mut self, ctx: &mut Context<'_, Self>, task: Tid) {
         let _ = (ctx, task);
     }
 
-    /// After `create`, where the parent has `cgroup.clone_children` set.
+    /// Called in mkdir after [`Subsystem::create`], if the parent has `cgroup.clone_children` set (B7).
+    ///
+    /// The subsystem copies settings of the parent here.
     fn post_clone(&mut self, ctx: &mut Context<'_, Self>) {
         let _ = ctx;
     }
 
-    /// The subsystem was moved to another hierarchy, or back to the dummy one; `ctx.css()` is the new root.
+    /// Called when the subsystem has moved from the dummy hierarchy to another, or back (A5.7).
+    ///
+    /// All states are kept. [`Context::css`] is the css of the root, which is now the root of the new hierarchy.
     fn bind(&mut self, ctx: &mut Context<'_, Self>) {
         let _ = ctx;
-    }
-}
-
-/// What a callback sees and can do: its subsystem's states, the tree around them, counters, and the host's services.
-pub struct Context<'a, S: Subsystem> {
-    pub(crate) states: &'a mut Vec<Option<S::State>>,
-    pub(crate) css: Css,
-    pub(crate) private: usize,
-    pub(crate) services: &'a mut dyn Services,
-}
-
-impl<S: Subsystem> Context<'_, S> {
-    /// The css that the call is about.
-    pub fn css(&self) -> Css {
-        self.css
-    }
-
-    /// The [`ControlFile::private`] value of the control file that is read or written.
-    pub fn private(&self) -> usize {
-        self.private
-    }
-
-    /// The state of the css that the call is about.
-    pub fn state(&self) -> &S::State {
-        self.state_of(self.css)
-    }
-
-    /// The same, to change.
-    pub fn state_mut(&mut self) -> &mut S::State {
-        self.state_of_mut(self.css)
-    }
-
-    /// The state of another css of the same subsystem.
-    pub fn state_of(&self, css: Css) -> &S::State {
-        self.states[css.0 as usize].as_ref().expect("a css has a state from create to destroy")
-    }
-
-    /// The same, to change.
-    pub fn state_of_mut(&mut self, css: Css) -> &mut S::State {
-        self.states[css.0 as usize].as_mut().expect("a css has a state from create to destroy")
-    }
-
-    /// The parent, `None` for a root.
-    pub fn parent(&self) -> Option<Css> {
-        self.parent_of(self.css)
-    }
-
-    /// [`Services::parent_of`]
-    pub fn parent_of(&self, css: Css) -> Option<Css> {
-        self.services.parent_of(css)
-    }
-
-    /// Is the css the root of its hierarchy?
-    pub fn is_root(&self) -> bool {
-        self.parent().is_none()
-    }
-
-    /// [`Services::children_of`]
-    pub fn children_of(&self, css: Css) -> Vec<Css> {
-        self.services.children_of(css)
-    }
-
-    /// The css and everything below it, parents before children.
-    pub fn subtree_of(&self, css: Css) -> Vec<Css> {
-        subtree_of(self.services, css)
-    }
-
-    /// [`Services::tasks_of`]
-    pub fn tasks_of(&self, css: Css) -> Vec<Tid> {
-        self.services.tasks_of(css)
-    }
-
-    /// [`Services::has_tasks`]
-    pub fn has_tasks(&self, css: Css) -> bool {
-        self.services.has_tasks(css)
-    }
-
-    /// The path of a css's cgroup from the root of its hierarchy, to be shown.
-    pub fn path_of(&self, css: Css) -> String {
-        String::from_utf8_lossy(&self.services.path_of(css)).into_owned()
-    }
-
-    /// The flags that the hierarchy was mounted with.
-    pub fn hierarchy_flags(&self) -> HierarchyFlags {
-        self.services.hierarchy_flags(self.css)
-    }
-
-    /// [`Services::counter`]
-    pub fn counter(&self, css: Css, rule: usize) -> Counter {
-        self.services.counter(css, rule)
-    }
-
-    /// [`Services::set_limit`]
-    ///
-    /// # Errors
-    /// [`Error::HostCannot`](crate::Error::HostCannot) when forks have to be refused and the host can't, or not those
-    /// of a member.
-    pub fn set_limit(&mut self, css: Css, rule: usize, limit: u64) -> Result<()> {
-        self.services.set_limit(css, rule, limit)
-    }
-
-    /// Says whether this subsystem's `can_fork` may refuse from now on; it may not at load. One answer for all its
-    /// css: hosts arrange for the refusal of forks only while some subsystem needs it.
-    ///
-    /// # Errors
-    /// [`Error::HostCannot`](crate::Error::HostCannot) when forks have to be refused and the host can't; then nothing has changed.
-    pub fn set_may_refuse_fork(&mut self, refusing: bool) -> Result<()> {
-        self.services.set_may_refuse_fork(self.css, refusing)
-    }
-
-    /// [`Services::reset_peak`]
-    pub fn reset_peak(&mut self, css: Css, rule: usize) {
-        self.services.reset_peak(css, rule);
-    }
-
-    /// [`Services::cpu_usage`]
-    pub fn cpu_usage(&self, css: Css) -> CpuUsage {
-        self.services.cpu_usage(css)
-    }
-
-    /// [`Services::reset_cpu_usage`]
-    pub fn reset_cpu_usage(&mut self, css: Css) {
-        self.services.reset_cpu_usage(css);
-    }
-
-    /// CPU time of a css as one sum.
-    pub fn cpu_time(&self, css: Css) -> CpuTime {
-        self.cpu_usage(css).total()
-    }
-
-    /// The services of the host: facts of tasks, affinity, freezing, classes of sockets, signals.
-    pub fn host(&mut self) -> &mut dyn Services {
-        self.services
-    }
-
-    /// [`Services::require`]
-    ///
-    /// # Errors
-    /// [`Error::HostCannot`](crate::Error::HostCannot) (`EOPNOTSUPP`) with the host's reason.
-    pub fn require(&mut self, need: Capability) -> Result<()> {
-        self.services.require(need)
-    }
-
-    /// [`Services::caller`]
-    pub fn caller(&self) -> Option<&Caller> {
-        self.services.caller()
-    }
-
-    /// [`Services::engine_view`] of the css that the call is about.
-    pub fn engine_view(&self) -> Option<EngineView<'_>> {
-        self.services.engine_view(self.css)
     }
 }

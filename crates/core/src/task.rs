@@ -1,14 +1,16 @@
-//! Tasks as core sees them: numbers, facts given by the host, and the caller of an operation.
+//! Tasks as core sees them: their numbers, the host's facts about them, and the caller of an operation.
 
 use core::fmt;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use bitflags::bitflags;
+
 use crate::errno::Errno;
 use crate::error::{Error, Result};
 
-/// The number of a task (a thread), unique among living tasks of one host.
+/// The number of a task (a thread), unique among the living tasks of one host. Core makes no numbers of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tid(pub i32);
 
@@ -18,35 +20,53 @@ impl fmt::Display for Tid {
     }
 }
 
-/// What a host knows of one living task.
+/// The facts about one task that a host gives to core and subsystems ([`HostView::task`](crate::host::HostView::task)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TaskFacts {
-    /// The thread group (process) it belongs to: the number of its leader.
+    /// The thread group (process) of the task, as the number of its leader.
     pub group: Tid,
-    /// Real user id.
+    /// The real user id.
     pub real_uid: u32,
-    /// Saved user id.
+    /// The saved user id.
     pub saved_uid: u32,
-    /// False for tasks that may never move, such as a kernel's own bound threads (B4.8).
+    /// False for a task that may never move, such as a kernel's own thread that is bound to a CPU (B4.8).
     pub movable: bool,
-    /// It is exiting: permissions are still checked, but there is nothing to move (Linux 6.x answers success).
+    /// True for a task that is exiting. An attach checks permissions, moves nothing and succeeds, as in Linux 6.x.
     pub exiting: bool,
-    /// A fork of this task has been charged and is not yet known to have happened or failed. Moving it now
-    /// would lose the charge or the child, so an attach answers `EAGAIN` and the host settles first.
+    /// True while a fork of the task is charged, and not yet known to have happened or failed.
+    ///
+    /// A move now would lose the charge or the child. So an attach answers `EAGAIN`; the host settles the fork first.
     pub forking: bool,
 }
 
-/// What a move has to know of a task, of what [`TaskFacts`] has: a host may know these without reading anything.
+impl TaskFacts {
+    /// The facts of a living, movable task of `group`. `uid` is its real and saved user. The fields can be changed.
+    pub const fn new(group: Tid, uid: u32) -> TaskFacts {
+        TaskFacts { group, real_uid: uid, saved_uid: uid, movable: true, exiting: false, forking: false }
+    }
+}
+
+/// The part of [`TaskFacts`] that every move needs. A host can often give it from memory
+/// ([`HostView::move_facts`](crate::host::HostView::move_facts)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MoveFacts {
-    /// As [`TaskFacts::group`].
+    /// The thread group of the task, see [`TaskFacts::group`].
     pub group: Tid,
-    /// As [`TaskFacts::movable`].
+    /// False for a task that may never move, see [`TaskFacts::movable`].
     pub movable: bool,
-    /// As [`TaskFacts::exiting`].
+    /// True for a task that is exiting, see [`TaskFacts::exiting`].
     pub exiting: bool,
-    /// As [`TaskFacts::forking`].
+    /// True while a fork of the task is in flight, see [`TaskFacts::forking`].
     pub forking: bool,
+}
+
+impl MoveFacts {
+    /// The facts of a living, movable task of `group`. The fields can be changed.
+    pub const fn new(group: Tid) -> MoveFacts {
+        MoveFacts { group, movable: true, exiting: false, forking: false }
+    }
 }
 
 impl From<TaskFacts> for MoveFacts {
@@ -56,37 +76,61 @@ impl From<TaskFacts> for MoveFacts {
     }
 }
 
-/// Who asks for an operation.
+bitflags! {
+    /// The access that a caller wants to a file or directory: permission bits of one class, as in access(2).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Access: u32 {
+        /// Reads a file or lists a directory.
+        const READ = 4;
+        /// Writes a file or changes the entries of a directory.
+        const WRITE = 2;
+        /// Goes through a directory on a path.
+        const SEARCH = 1;
+    }
+}
+
+/// The user and the group on whose behalf a program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    /// The user id.
+    pub uid: u32,
+    /// The group id.
+    pub gid: u32,
+}
+
+/// The task that requests an operation, with its rights. A front end fills it in from the client or the system call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The asking task; `0` written to `tasks` means it.
+    /// The number of the task. `0` written to `tasks` or `cgroup.procs` stands for this task.
     pub task: Tid,
-    /// Effective (file system) user id.
+    /// The effective user id, on Linux that for file systems.
     pub uid: u32,
-    /// Effective (file system) group id.
+    /// The effective group id, on Linux that for file systems.
     pub gid: u32,
-    /// Supplementary groups.
+    /// The supplementary groups.
     pub groups: Vec<u32>,
     /// The permission bits that mkdir(2) clears.
     pub umask: u32,
-    /// Holds the administrator's capabilities (on Linux `CAP_SYS_ADMIN` and `CAP_DAC_OVERRIDE`).
+    /// True if the caller has the administrator's capabilities, on Linux `CAP_SYS_ADMIN` and `CAP_DAC_OVERRIDE`.
     pub privileged: bool,
 }
 
 impl Caller {
-    /// The super-user acting as `task`, umask 022.
+    /// The super-user acting as `task`: uid 0, privileged, umask 022.
     pub fn root(task: Tid) -> Caller {
         Caller { task, uid: 0, gid: 0, groups: Vec::new(), umask: 0o022, privileged: true }
     }
 
-    /// An ordinary user acting as `task`, umask 022.
+    /// An ordinary user acting as `task`: not privileged, no supplementary groups, umask 022.
     pub fn user(task: Tid, uid: u32, gid: u32) -> Caller {
         Caller { task, uid, gid, groups: Vec::new(), umask: 0o022, privileged: false }
     }
 
-    /// May the caller read (`4`), write (`2`), or execute or search (`1`) an object, or all of a sum of these? The
-    /// rule of every Unix file. A front end asks it for the steps of a path and before it lists a directory.
-    pub fn may(&self, owner: &Owner, want: u32) -> bool {
+    /// True if `owner` grants the caller all of `access`, by the rule of Unix: user, else group, else others.
+    ///
+    /// Always true for a privileged caller. Core's operations check by themselves. A front end checks each step of a
+    /// path with this method, and a directory before it lists the directory.
+    pub fn may(&self, owner: &Owner, access: Access) -> bool {
         let shift = if self.uid == owner.uid {
             6
         } else if self.gid == owner.gid || self.groups.contains(&owner.gid) {
@@ -94,11 +138,17 @@ impl Caller {
         } else {
             0
         };
-        self.privileged || (owner.mode >> shift) & want == want
+        self.privileged || (owner.mode >> shift) & access.bits() == access.bits()
     }
 
-    pub(crate) fn must(&self, owner: &Owner, want: u32, operation: &'static str, object: &str) -> Result<()> {
-        if self.may(owner, want) {
+    pub(crate) fn must(
+        &self,
+        owner: &Owner,
+        access: Access,
+        operation: &'static str,
+        object: &str,
+    ) -> Result<()> {
+        if self.may(owner, access) {
             return Ok(());
         }
         Err(Error::Permission {
@@ -109,10 +159,12 @@ impl Caller {
         })
     }
 
-    /// `CAP_SYS_ADMIN`, where the kernel asks for it.
+    /// Checks that the caller is privileged, where the kernel requires `CAP_SYS_ADMIN`.
+    ///
+    /// `operation` and `object` are for the message of the error, such as `mount` and the options.
     ///
     /// # Errors
-    /// `EPERM` without it.
+    /// `EPERM`: the caller is not privileged.
     pub fn must_be_privileged(&self, operation: &'static str, object: &str) -> Result<()> {
         if self.privileged {
             return Ok(());
@@ -126,13 +178,13 @@ impl Caller {
     }
 }
 
-/// Owner and mode of a directory or a control file.
+/// The owner and mode of a directory or a control file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Owner {
-    /// User id.
+    /// The user id.
     pub uid: u32,
-    /// Group id.
+    /// The group id.
     pub gid: u32,
-    /// Permission bits, `0o000` to `0o7777`.
+    /// The permission bits, `0o000` to `0o7777`.
     pub mode: u32,
 }

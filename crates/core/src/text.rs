@@ -1,4 +1,4 @@
-//! What a write means: bytes as the kernel's string functions see them.
+//! The content of a write, as the kernel's string functions see it.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -14,13 +14,15 @@ pub(crate) fn is_space(c: char) -> bool {
 /// The no-break space of Latin-1, which is white space to the kernel's `isspace` too.
 const NO_BREAK_SPACE: u8 = 0xa0;
 
-/// What the kernel's string functions would see of a write: everything up to the first NUL.
+/// The bytes of a write that the kernel's string functions see: those before the first NUL.
 fn until_nul(content: &[u8]) -> &[u8] {
     content.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
-/// What the kernel keeps of a write whose meaning is a word or a number of a task: everything up to the first NUL, without
-/// white space at both ends.
+/// The bytes of a write before the first NUL, without white space at both ends.
+///
+/// The kernel reads a write so if it expects a word or the number of a task. The no-break space of Latin-1 counts as
+/// white space.
 pub fn stripped(content: &[u8]) -> &[u8] {
     let is_space = |&byte: &u8| byte == NO_BREAK_SPACE || is_space(char::from(byte));
     let rest = until_nul(content);
@@ -28,10 +30,10 @@ pub fn stripped(content: &[u8]) -> &[u8] {
     &rest[..rest.iter().rposition(|byte| !is_space(byte)).map_or(0, |last| last + 1)]
 }
 
-/// A write as text.
+/// The content of a write as text, up to the first NUL. A no-break space of Latin-1 becomes a space.
 ///
 /// # Errors
-/// `EINVAL` for what is not UTF-8, unless it is so for no-break spaces of Latin-1 only.
+/// `EINVAL`: the content is not UTF-8, even with these spaces.
 pub(crate) fn text_of(content: &[u8]) -> Result<Cow<'_, str>> {
     let content = until_nul(content);
     if let Ok(text) = core::str::from_utf8(content) {
@@ -42,7 +44,7 @@ pub(crate) fn text_of(content: &[u8]) -> Result<Cow<'_, str>> {
     text.map(Cow::Owned).map_err(|_| Error::value(Errno::EINVAL, "not a text: it has to be UTF-8"))
 }
 
-/// A write that should be a number, for a parser that knows what is wrong with it otherwise.
+/// The content of a write that should be a number. A parser finds the right errno for invalid content.
 pub(crate) fn digits_of(content: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(until_nul(content))
 }

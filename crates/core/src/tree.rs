@@ -1,4 +1,8 @@
-//! Everything that has a place: hierarchies, cgroups, css_sets. Subsystems may look at it, only core changes it.
+//! The tree: hierarchies, their cgroups, and the css_sets that tasks point to.
+//!
+//! [`Engine::tree`](crate::Engine::tree) gives the [`Tree`]; front ends and subsystems read it, and only core changes
+//! it. Begin with [`Tree::hierarchies`] and [`Tree::children`] to walk down, or index the tree by a [`CgroupId`] to see
+//! one [`Cgroup`]. The host knows which tasks are members, so [`Tree::tasks`] takes a [`HostView`].
 
 use core::ops::{Index, IndexMut};
 
@@ -17,16 +21,19 @@ pub use crate::cgroup::Cgroup;
 pub use crate::css_set::CssSet;
 pub use crate::hierarchy::{Hierarchy, HierarchyFlags};
 
-/// Hierarchies, cgroups and css_sets.
+/// All hierarchies, cgroups and css_sets of one engine.
+///
+/// An id may be stale. [`Tree::get`] and [`Tree::css_set`] answer `None` then, [`Tree::child`] finds nothing. Every
+/// other method, and indexing, panics for a cgroup that was removed.
 #[derive(Debug)]
 pub struct Tree {
     pub(crate) cgroups: SlotMap<CgroupId, Cgroup>,
     pub(crate) sets: CssSets,
-    /// By index; the dummy hierarchy is number 0, a free index is `None`.
+    /// The hierarchies by index. The dummy hierarchy has index 0, a free index is `None`.
     pub(crate) hierarchies: Vec<Option<Hierarchy>>,
-    /// Indexes of the living hierarchies except the dummy one, newest first.
+    /// The indexes of the living hierarchies except the dummy one, newest first.
     pub(crate) order: Vec<usize>,
-    /// Children by parent and name, for all directories together: a directory costs four bytes here.
+    /// The children of all directories by parent and name. One table costs less memory than one in every directory.
     names: HashTable<CgroupId>,
     last_number: u64,
 }
@@ -63,34 +70,34 @@ impl Tree {
         }
     }
 
-    /// Takes a new cgroup in, with a number of its own. Nobody finds it yet.
+    /// Stores a new cgroup and gives it a number of its own. No lookup finds the cgroup until [`Tree::publish`].
     pub(crate) fn insert(&mut self, mut cgroup: Cgroup) -> CgroupId {
         self.last_number += 1;
         cgroup.number = self.last_number;
         self.cgroups.insert(cgroup)
     }
 
-    /// The cgroup, unless it has been removed.
+    /// The cgroup of that id; `None` if it was removed.
     pub fn get(&self, cgroup: CgroupId) -> Option<&Cgroup> {
         self.cgroups.get(cgroup)
     }
 
-    /// A css_set, if it still exists.
+    /// The css_set of that id; `None` if it is gone.
     pub fn css_set(&self, set: CssSetId) -> Option<&CssSet> {
         self.sets.get(set)
     }
 
-    /// All css_sets.
+    /// The ids of all css_sets, in no order.
     pub fn css_sets(&self) -> impl Iterator<Item = CssSetId> + '_ {
         self.sets.ids()
     }
 
-    /// The css_sets linked to a cgroup.
+    /// The css_sets linked to a cgroup: their tasks are the cgroup's own members.
     pub fn css_sets_of(&self, cgroup: CgroupId) -> impl Iterator<Item = CssSetId> + '_ {
         self.sets.linked_to(&self.cgroups[cgroup])
     }
 
-    /// The hierarchy of a cgroup.
+    /// The hierarchy that a cgroup is in.
     pub fn hierarchy_of(&self, cgroup: CgroupId) -> &Hierarchy {
         self.hierarchy(usize::from(self.cgroups[cgroup].hierarchy))
     }
@@ -113,7 +120,7 @@ impl Tree {
         core::iter::successors(self.cgroups[cgroup].first_child, |&child| self.cgroups[child].next_sibling)
     }
 
-    /// The child of that name.
+    /// The child of `parent` with the name `name`; `None` if there is none.
     pub fn child(&self, parent: CgroupId, name: &[u8]) -> Option<CgroupId> {
         self.names
             .find(name_hash(parent, name), |&other| {
@@ -123,7 +130,7 @@ impl Tree {
             .copied()
     }
 
-    /// The path from the root of the hierarchy, `/` for the root itself, no trailing slash.
+    /// The path of a cgroup from the root of its hierarchy: `/` for the root itself, `/a/b` below it.
     pub fn path(&self, cgroup: CgroupId) -> Vec<u8> {
         let mut names: Vec<&[u8]> = Vec::new();
         let mut at = &self.cgroups[cgroup];
@@ -137,7 +144,7 @@ impl Tree {
         names.iter().rev().flat_map(|name| core::iter::once(&b'/').chain(name.iter())).copied().collect()
     }
 
-    /// The tasks that are members of the cgroup itself, ascending.
+    /// The tasks that are members of the cgroup itself, by ascending number. Tasks below are not listed.
     pub fn tasks(&self, host: &dyn HostView, cgroup: CgroupId) -> Vec<Tid> {
         let mut tasks = Vec::new();
         for set in self.css_sets_of(cgroup) {
@@ -147,7 +154,7 @@ impl Tree {
         tasks
     }
 
-    /// The number of tasks that are members of the cgroup itself.
+    /// The number of tasks that are members of the cgroup itself. No host is needed: css_sets count their tasks.
     pub fn task_count(&self, cgroup: CgroupId) -> usize {
         self.css_sets_of(cgroup).map(|set| self.sets.get(set).map_or(0, CssSet::tasks)).sum()
     }
@@ -169,7 +176,7 @@ impl Tree {
         }
     }
 
-    /// Publishes a complete cgroup among its parent's children.
+    /// Publishes a complete cgroup as the last child of its parent.
     pub(crate) fn publish(&mut self, cgroup: CgroupId) {
         let parent = self.cgroups[cgroup].parent.expect("a root is not published");
         let last = self.cgroups[parent].last_child.replace(cgroup);
@@ -184,7 +191,7 @@ impl Tree {
         self.hierarchy_mut(hierarchy).cgroups += 1;
     }
 
-    /// Takes a cgroup out of its parent's children.
+    /// Removes a cgroup from the children of its parent. The cgroup itself stays until core drops it.
     pub(crate) fn withdraw(&mut self, cgroup: CgroupId) {
         self.forget_name(cgroup);
         let node = &self.cgroups[cgroup];

@@ -2,42 +2,43 @@
 
 mod common;
 
-use common::{Probe, World};
-use penfold_core::{Caller, Errno, Owner, Tid, subsystem::Callbacks};
+use common::{Probe, world_with};
+use penfold_core::{Access, Caller, Errno, Owner, Tid, subsystem::Callbacks};
+use penfold_testkit::SimWorld;
 
 #[test]
-fn a_new_name_must_be_one_name() {
-    let mut world = World::new();
-    let top = world.mount("none,name=x").unwrap();
-    world.mkdir(top, "a").unwrap();
+fn new_name_must_be_one_name() {
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=x");
+    world.mkdir(top, "a");
     for name in ["", "b/c", "/", "b\0c"] {
-        assert_eq!(world.rename(top, "a", top, name), Err(Errno::ENOENT), "{name:?}");
-        assert_eq!(world.mkdir(top, name), Err(Errno::ENOENT), "{name:?}");
+        assert_eq!(world.try_rename(top, "a", top, name), Err(Errno::ENOENT), "{name:?}");
+        assert_eq!(world.try_mkdir(top, name), Err(Errno::ENOENT), "{name:?}");
     }
     assert_eq!(world.children(top), ["a"]);
 }
 
-/// A6.1: its top can be found through any css_set, but nothing can be made there.
+/// A6.1: the top of the dummy hierarchy is in every css_set, but no cgroup can be made in it.
 #[test]
-fn the_dummy_hierarchy_has_one_cgroup_for_ever() {
-    let (probe, desk) = Probe::new("p", Callbacks::BIND, &[]);
-    let mut world = World::new();
-    world.load(probe).unwrap();
+fn dummy_hierarchy_keeps_its_one_cgroup() {
+    let (probe, handle) = Probe::new("p", Callbacks::BIND, &[]);
+    let mut world = SimWorld::new();
+    world.load(probe);
     let initial = world.engine.tree().css_set(world.engine.initial_css_set()).unwrap();
     let dummy = initial.cgroups().next().unwrap();
-    assert_eq!(world.mkdir(dummy, "a"), Err(Errno::EPERM));
-    assert_eq!(world.remount(dummy, "all"), Err(Errno::ENODEV));
-    assert_eq!(world.rmdir(dummy), Err(Errno::EBUSY));
-    assert_eq!((desk.counts().create, desk.counts().bind), (1, 0));
-    assert!(world.mount("p").is_ok());
+    assert_eq!(world.try_mkdir(dummy, "a"), Err(Errno::EPERM));
+    assert_eq!(world.try_remount(dummy, "all"), Err(Errno::ENODEV));
+    assert_eq!(world.try_rmdir(dummy), Err(Errno::EBUSY));
+    assert_eq!((handle.counts().create, handle.counts().bind), (1, 0));
+    assert!(world.try_mount("p").is_ok());
 }
 
 /// B1.1: the measured names.
 #[test]
-fn names_of_new_directories() {
-    let mut world = World::with(&["cpuset"]);
-    let top = world.mount("none,name=x").unwrap();
-    let child = world.mkdir(top, "g").unwrap();
+fn mkdir_takes_and_refuses_the_measured_names() {
+    let mut world = world_with(&["cpuset"]);
+    let top = world.mount("none,name=x");
+    let child = world.mkdir(top, "g");
     let (long, longer) = ("n".repeat(4060), "n".repeat(4096));
     let vectors: &[(&str, Result<(), Errno>)] = &[
         ("g", Err(Errno::EEXIST)),
@@ -58,116 +59,114 @@ fn names_of_new_directories() {
         ("-", Ok(())),
     ];
     for (name, expected) in vectors {
-        assert_eq!(world.mkdir(top, name).map(|_| ()), *expected, "{name:?}");
+        assert_eq!(world.try_mkdir(top, name).map(|_| ()), *expected, "{name:?}");
     }
-    let odd = world.engine.mkdir(&mut world.host, &world.root, top, b"\xff\xfe", 0o755);
-    assert!(odd.is_ok(), "names are bytes");
+    assert!(world.try_mkdir(top, b"\xff\xfe").is_ok(), "names are bytes");
     for name in ["release_agent", "cgroup.sane_behavior"] {
-        assert!(world.mkdir(child, name).is_ok(), "only roots have the file {name}");
+        assert!(world.try_mkdir(child, name).is_ok(), "only roots have the file {name}");
     }
 }
 
 /// B1.2, A4.8: modes and owners as measured.
 #[test]
-fn a_directory_belongs_to_its_maker() {
-    let mut world = World::new();
-    let top = world.mount("none,name=x").unwrap();
+fn directory_belongs_to_its_creator() {
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=x");
     assert_eq!(world.engine.tree()[top].owner(), Owner { uid: 0, gid: 0, mode: 0o555 });
     let administrator = Caller { privileged: true, ..Caller::user(Tid(1), 1000, 100) };
-    let other = world.engine.mount(&mut world.host, &administrator, "none,name=y").unwrap().root;
-    assert_eq!(world.engine.tree()[other].owner(), Owner { uid: 1000, gid: 100, mode: 0o755 }, "D95");
+    let other = world.as_caller(&administrator, |world| world.mount("none,name=y"));
+    assert_eq!(world.engine.tree()[other].owner(), Owner { uid: 1000, gid: 100, mode: 0o755 }, "L95");
     let mut nobody = Caller::user(Tid(1), 65534, 65534);
-    let mkdir = |world: &mut World, caller: &Caller, parent, name: &[u8], mode| {
-        let made = world.engine.mkdir(&mut world.host, caller, parent, name, mode);
-        made.map_err(|error| error.errno())
+    let mkdir = |world: &mut SimWorld, caller: &Caller, parent, name: &str, mode| {
+        world.as_caller(caller, |world| world.try_mkdir_with_mode(parent, name, mode))
     };
     let open = Caller { umask: 0, ..Caller::root(Tid(1)) };
-    let shared = mkdir(&mut world, &open, top, b"shared", 0o777).unwrap();
-    let closed = mkdir(&mut world, &Caller::root(Tid(1)), top, b"closed", 0o777).unwrap();
+    let shared = mkdir(&mut world, &open, top, "shared", 0o777).unwrap();
+    let closed = mkdir(&mut world, &Caller::root(Tid(1)), top, "closed", 0o777).unwrap();
     assert_eq!(world.engine.tree()[closed].owner().mode, 0o755);
-    assert_eq!(mkdir(&mut world, &nobody, closed, b"a", 0o777), Err(Errno::EACCES));
-    assert_eq!(mkdir(&mut world, &nobody, top, b"closed", 0o777), Err(Errno::EEXIST), "before EACCES");
+    assert_eq!(mkdir(&mut world, &nobody, closed, "a", 0o777), Err(Errno::EACCES));
+    assert_eq!(mkdir(&mut world, &nobody, top, "closed", 0o777), Err(Errno::EEXIST), "before EACCES");
     nobody.umask = 0o077;
-    let own = mkdir(&mut world, &nobody, shared, b"own", 0o1777).unwrap();
+    let own = mkdir(&mut world, &nobody, shared, "own", 0o1777).unwrap();
     assert_eq!(world.engine.tree()[own].owner(), Owner { uid: 65534, gid: 65534, mode: 0o1700 });
-    let tasks = world.engine.find_file(own, "tasks").unwrap();
+    let tasks = world.file(own, "tasks");
     assert_eq!(world.engine.file_owner(own, tasks).unwrap(), Owner { uid: 65534, gid: 65534, mode: 0o644 });
-    assert!(world.engine.open(&nobody, own, "tasks", 2).is_ok());
-    assert_eq!(world.engine.open(&nobody, shared, "tasks", 2).unwrap_err().errno(), Errno::EACCES);
-    // A directory that anyone may write to: anyone may remove from it, unless it is sticky.
-    let roots = world.mkdir(shared, "roots").unwrap();
+    world.as_caller(&nobody, |world| {
+        assert!(world.try_open(own, "tasks", Access::WRITE).is_ok());
+        assert_eq!(world.try_open(shared, "tasks", Access::WRITE), Err(Errno::EACCES));
+    });
+    // From a directory that every user may write, every user may remove, unless the directory is sticky.
+    let roots = world.mkdir(shared, "roots");
     let sticky = Owner { mode: 0o1777, ..world.engine.tree()[shared].owner() };
-    world.engine.set_owner(&open, shared, sticky).unwrap();
-    let refused = world.engine.rmdir(&mut world.host, &nobody, roots).unwrap_err();
-    assert_eq!(refused.errno(), Errno::EPERM);
-    assert!(world.engine.rmdir(&mut world.host, &nobody, own).is_ok(), "his own");
-    let refused = world.engine.set_owner(&nobody, shared, Owner::default()).unwrap_err();
-    assert_eq!(refused.errno(), Errno::EPERM);
+    world.set_owner(shared, sticky);
+    world.as_caller(&nobody, |world| {
+        assert_eq!(world.try_rmdir(roots), Err(Errno::EPERM));
+        assert_eq!(world.try_rmdir(own), Ok(()), "the caller's own");
+        assert_eq!(world.try_set_owner(shared, Owner::default()), Err(Errno::EPERM));
+    });
 }
 
 /// As Linux 6.18 does it, measured.
 #[test]
-fn a_directory_with_the_set_group_bit_gives_its_group_and_the_bit_to_what_is_made_in_it() {
-    let mut world = World::new();
-    let top = world.mount("none,name=x").unwrap();
-    let shared = world.mkdir(top, "shared").unwrap();
-    let root = world.root.clone();
-    world.engine.set_owner(&root, shared, Owner { uid: 0, gid: 77, mode: 0o2777 }).unwrap();
+fn set_group_bit_and_its_group_are_inherited() {
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=x");
+    let shared = world.mkdir(top, "shared");
+    let mkdir = |world: &mut SimWorld, caller: &Caller, parent, name: &str, mode| {
+        world.as_caller(caller, |world| world.try_mkdir_with_mode(parent, name, mode)).unwrap()
+    };
+    world.set_owner(shared, Owner { uid: 0, gid: 77, mode: 0o2777 });
     let user = Caller { umask: 0o022, ..Caller::user(Tid(1), 1000, 1000) };
-    let own = world.engine.mkdir(&mut world.host, &user, shared, b"own", 0o777).unwrap();
+    let own = mkdir(&mut world, &user, shared, "own", 0o777);
     assert_eq!(world.engine.tree()[own].owner(), Owner { uid: 1000, gid: 77, mode: 0o2755 });
-    let tasks = world.engine.find_file(own, "tasks").unwrap();
+    let tasks = world.file(own, "tasks");
     assert_eq!(world.engine.file_owner(own, tasks).unwrap(), Owner { uid: 1000, gid: 77, mode: 0o644 });
-    let below = world.engine.mkdir(&mut world.host, &user, own, b"below", 0o700).unwrap();
+    let below = mkdir(&mut world, &user, own, "below", 0o700);
     assert_eq!(world.engine.tree()[below].owner(), Owner { uid: 1000, gid: 77, mode: 0o2700 });
-    // Root's group is not handed on by a directory that nobody has given an owner or a mode.
-    world.engine.set_owner(&root, shared, Owner { uid: 0, gid: 0, mode: 0o2777 }).unwrap();
-    let open = Caller { umask: 0, ..root };
-    let roots = world.engine.mkdir(&mut world.host, &open, shared, b"roots", 0o777).unwrap();
+    // A directory whose owner and mode were never set does not hand on root's group.
+    world.set_owner(shared, Owner { uid: 0, gid: 0, mode: 0o2777 });
+    let open = Caller { umask: 0, ..Caller::root(Tid(1)) };
+    let roots = mkdir(&mut world, &open, shared, "roots", 0o777);
     assert_eq!(world.engine.tree()[roots].owner(), Owner { uid: 0, gid: 0, mode: 0o2777 });
-    let odd = world.engine.mkdir(&mut world.host, &user, roots, b"odd", 0o777).unwrap();
+    let odd = mkdir(&mut world, &user, roots, "odd", 0o777);
     assert_eq!(world.engine.tree()[odd].owner(), Owner { uid: 1000, gid: 1000, mode: 0o2755 });
 }
 
 /// T8, B1.8, B1.12, B1.13.
 #[test]
-fn t08_rmdir_and_stale_ids() {
-    let mut world = World::new();
+fn rmdir_needs_an_empty_cgroup_and_ends_its_id() {
+    let mut world = SimWorld::new();
     let task = world.spawn();
-    let top = world.mount("none,name=x").unwrap();
-    let g = world.mkdir(top, "g").unwrap();
-    let inner = world.mkdir(g, "inner").unwrap();
-    world.attach(inner, task).unwrap();
-    assert_eq!(world.rmdir(top), Err(Errno::EBUSY));
-    assert_eq!(world.rmdir(g), Err(Errno::EBUSY), "it has a child");
-    assert_eq!(world.rmdir(inner), Err(Errno::EBUSY), "it has a task");
-    let tasks = world.engine.find_file(inner, "tasks").unwrap();
+    let top = world.mount("none,name=x");
+    let g = world.mkdir(top, "g");
+    let inner = world.mkdir(g, "inner");
+    world.attach(inner, task);
+    assert_eq!(world.try_rmdir(top), Err(Errno::EBUSY));
+    assert_eq!(world.try_rmdir(g), Err(Errno::EBUSY), "it has a child");
+    assert_eq!(world.try_rmdir(inner), Err(Errno::EBUSY), "it has a task");
+    let tasks = world.file(inner, "tasks");
     world.exit(task);
-    assert_eq!(world.rmdir(inner), Ok(()));
-    let root = world.root.clone();
-    let World { engine, host, .. } = &mut world;
-    assert_eq!(engine.read(host, &root, inner, tasks).unwrap_err().errno(), Errno::ENODEV);
+    assert_eq!(world.try_rmdir(inner), Ok(()));
+    assert_eq!(world.try_read_opened(inner, tasks), Err(Errno::ENODEV));
     for content in ["1", ""] {
-        let written = engine.write(host, &root, inner, tasks, content.as_bytes());
-        assert_eq!(written.unwrap_err().errno(), Errno::ENODEV);
+        assert_eq!(world.try_write_opened(inner, tasks, content), Err(Errno::ENODEV));
     }
-    let long = [b'1'; 4097];
-    let written = world.engine.write(&mut world.host, &root, inner, tasks, &long);
-    assert_eq!(written.unwrap_err().errno(), Errno::E2BIG, "before it is seen that the cgroup is gone");
-    assert_eq!(world.mkdir(inner, "x"), Err(Errno::ENOENT));
-    let again = world.mkdir(g, "inner").unwrap();
+    let written = world.try_write_opened(inner, tasks, [b'1'; 4097]);
+    assert_eq!(written, Err(Errno::E2BIG), "the length is checked before the cgroup");
+    assert_eq!(world.try_mkdir(inner, "x"), Err(Errno::ENOENT));
+    let again = world.mkdir(g, "inner");
     assert_ne!(again, inner, "an id is never used twice");
-    assert_eq!(world.read(inner, "tasks"), Err(Errno::ENODEV));
+    assert_eq!(world.try_read(inner, "tasks"), Err(Errno::ENODEV));
 }
 
 /// T8, B1.8: the measured renames.
 #[test]
-fn t08_renames() {
-    let mut world = World::new();
-    let top = world.mount("none,name=x").unwrap();
-    let g = world.mkdir(top, "g").unwrap();
-    let inner = world.mkdir(g, "in").unwrap();
-    let h = world.mkdir(top, "h").unwrap();
+fn rename_answers_as_measured() {
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=x");
+    let g = world.mkdir(top, "g");
+    let inner = world.mkdir(g, "in");
+    let h = world.mkdir(top, "h");
     let vectors = [
         (top, "g", top, "h", Errno::EEXIST),
         (top, "g", h, "g", Errno::EIO),
@@ -184,58 +183,58 @@ fn t08_renames() {
         (top, "notify_on_release", top, "h", Errno::EISDIR),
     ];
     for (parent, name, new_parent, new, expected) in vectors {
-        assert_eq!(world.rename(parent, name, new_parent, new), Err(expected), "{name} to {new}");
+        assert_eq!(world.try_rename(parent, name, new_parent, new), Err(expected), "{name} to {new}");
     }
-    assert_eq!(world.rename(top, "g", top, "g"), Ok(()));
-    assert_eq!(world.rename(top, "tasks", top, "tasks"), Ok(()));
+    assert_eq!(world.try_rename(top, "g", top, "g"), Ok(()));
+    assert_eq!(world.try_rename(top, "tasks", top, "tasks"), Ok(()));
     let task = world.spawn();
-    world.attach(inner, task).unwrap();
-    assert_eq!(world.rename(top, "g", top, "gg"), Ok(()));
-    assert_eq!(world.proc(task), "1:name=x:/gg/in\n", "members come along");
+    world.attach(inner, task);
+    assert_eq!(world.try_rename(top, "g", top, "gg"), Ok(()));
+    assert_eq!(world.proc_cgroup(task), "1:name=x:/gg/in\n", "members come along");
     assert_eq!(world.engine.lookup(top, "/gg/in").unwrap(), inner);
     assert_eq!(world.engine.lookup(top, "/g").unwrap_err().errno(), Errno::ENOENT);
     assert_eq!(world.children(top), ["gg", "h"], "the order of creation stays");
 }
 
-/// B1.1: a create that fails takes back what was created before it, and only that.
+/// B1.1: a failing create destroys the states that were created before it, and only those.
 #[test]
-fn a_failing_create_leaves_nothing_behind() {
+fn failing_create_leaves_nothing_behind() {
     let (a, first) = Probe::new("a", Callbacks::empty(), &[]);
-    let second = first.beside();
-    let third = first.beside();
-    let mut world = World::new();
-    world.load(a).unwrap();
-    world.load(Probe::at(&second, "b", Callbacks::empty(), &[])).unwrap();
-    world.load(Probe::at(&third, "c", Callbacks::empty(), &[])).unwrap();
-    let top = world.mount("all").unwrap();
+    let second = first.with_same_log();
+    let third = first.with_same_log();
+    let mut world = SimWorld::new();
+    world.load(a);
+    world.load(Probe::at(&second, "b", Callbacks::empty(), &[]));
+    world.load(Probe::at(&third, "c", Callbacks::empty(), &[]));
+    let top = world.mount("all");
     first.take_log();
-    second.records().knobs.fail_create = 1;
-    assert_eq!(world.mkdir(top, "g"), Err(Errno::ENOMEM));
+    second.records().faults.fail_create = 1;
+    assert_eq!(world.try_mkdir(top, "g"), Err(Errno::ENOMEM));
     assert_eq!(first.take_log(), ["a.create /g", "b.create /g", "a.destroy 0"]);
     assert_eq!((first.counts().alive, second.counts().alive, third.counts().alive), (1, 1, 1));
     assert!(world.children(top).is_empty());
     assert_eq!(world.engine.proc_cgroups().lines().nth(1), Some("a\t1\t1\t1"));
-    assert!(world.mkdir(top, "g").is_ok());
+    assert!(world.try_mkdir(top, "g").is_ok());
 }
 
 /// B1.10: `pre_destroy` in order; the first refusal is the answer and the cgroup stays.
 #[test]
-fn pre_destroy_may_refuse_a_removal_again_and_again() {
+fn pre_destroy_may_refuse_a_removal_repeatedly() {
     let (a, first) = Probe::new("a", Callbacks::PRE_DESTROY, &[]);
-    let second = first.beside();
-    let mut world = World::new();
-    world.load(a).unwrap();
-    world.load(Probe::at(&second, "b", Callbacks::PRE_DESTROY, &[])).unwrap();
-    let top = world.mount("all").unwrap();
-    let g = world.mkdir(top, "g").unwrap();
-    second.records().knobs.veto_destroy = true;
-    assert_eq!(world.rmdir(g), Err(Errno::EIO));
-    assert_eq!(world.rmdir(g), Err(Errno::EIO));
+    let second = first.with_same_log();
+    let mut world = SimWorld::new();
+    world.load(a);
+    world.load(Probe::at(&second, "b", Callbacks::PRE_DESTROY, &[]));
+    let top = world.mount("all");
+    let g = world.mkdir(top, "g");
+    second.records().faults.veto_destroy = true;
+    assert_eq!(world.try_rmdir(g), Err(Errno::EIO));
+    assert_eq!(world.try_rmdir(g), Err(Errno::EIO));
     assert_eq!((first.counts().pre_destroy, first.counts().destroy), (2, 0));
-    assert_eq!(world.read(g, "a.value").unwrap(), "0\n");
-    second.records().knobs.veto_destroy = false;
+    assert_eq!(world.read(g, "a.value"), "0\n");
+    second.records().faults.veto_destroy = false;
     first.take_log();
-    assert_eq!(world.rmdir(g), Ok(()));
+    assert_eq!(world.try_rmdir(g), Ok(()));
     assert_eq!(first.take_log(), ["a.pre_destroy /g", "b.pre_destroy /g", "a.destroy 0", "b.destroy 0"]);
     assert_eq!(
         (first.counts().alive, second.counts().alive),
@@ -246,19 +245,19 @@ fn pre_destroy_may_refuse_a_removal_again_and_again() {
 
 /// B1.6, B1.7, B7.
 #[test]
-fn a_child_inherits_the_flags_and_post_clone_runs_for_a_clone() {
-    let (probe, desk) = Probe::new("p", Callbacks::POST_CLONE, &[]);
-    let mut world = World::new();
-    world.load(probe).unwrap();
-    let top = world.mount("p").unwrap();
-    world.write(top, "p.value", "7").unwrap();
-    let plain = world.mkdir(top, "plain").unwrap();
-    assert_eq!((world.read(plain, "p.value").unwrap(), desk.counts().post_clone), ("0\n".into(), 0));
-    world.write(top, "cgroup.clone_children", "1").unwrap();
-    world.write(top, "notify_on_release", "1").unwrap();
-    let clone = world.mkdir(top, "clone").unwrap();
-    assert_eq!(world.read(clone, "p.value").unwrap(), "8\n", "the probe copies its parent's plus one");
-    assert_eq!(world.read(clone, "cgroup.clone_children").unwrap(), "1\n");
-    assert_eq!(world.read(clone, "notify_on_release").unwrap(), "1\n");
-    assert_eq!(world.read(plain, "notify_on_release").unwrap(), "0\n");
+fn child_inherits_flags_and_post_clone_runs_for_a_clone() {
+    let (probe, handle) = Probe::new("p", Callbacks::POST_CLONE, &[]);
+    let mut world = SimWorld::new();
+    world.load(probe);
+    let top = world.mount("p");
+    world.write(top, "p.value", "7");
+    let plain = world.mkdir(top, "plain");
+    assert_eq!((world.read(plain, "p.value"), handle.counts().post_clone), ("0\n".into(), 0));
+    world.write(top, "cgroup.clone_children", "1");
+    world.write(top, "notify_on_release", "1");
+    let clone = world.mkdir(top, "clone");
+    assert_eq!(world.read(clone, "p.value"), "8\n", "the probe copies its parent's plus one");
+    assert_eq!(world.read(clone, "cgroup.clone_children"), "1\n");
+    assert_eq!(world.read(clone, "notify_on_release"), "1\n");
+    assert_eq!(world.read(plain, "notify_on_release"), "0\n");
 }

@@ -1,12 +1,12 @@
-//! What an error tells: errno, kind, subject, detail, and a message that has each name once.
+//! Each error has errno, kind, subject and detail, and a message that has each name once.
 
 mod common;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use common::{Probe, World, check_message};
-use penfold_core::{Caller, Errno, Error, ErrorKind, Owner, Tid, host::Capability};
+use common::{Probe, check_message, world_with};
+use penfold_core::{Access, Caller, Errno, Error, ErrorKind, MoveScope, Owner, Tid, host::Capability};
 
 fn directory(operation: &'static str, errno: Errno) -> Error {
     Error::Directory { operation, object: "build".into(), errno, reason: "the reason" }
@@ -21,8 +21,8 @@ fn load(errno: Errno) -> Error {
 }
 
 fn host_cannot(file: &str) -> Error {
-    let (need, reason) = (Capability::Freeze, Cow::Borrowed("the kernel is too old"));
-    Error::HostCannot { file: file.into(), host: "trace", need, reason }
+    let (capability, reason) = (Capability::Freeze, Cow::Borrowed("the kernel is too old"));
+    Error::HostCannot { file: file.into(), host: "trace", capability, reason }
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn every_error_has_errno_kind_subject_and_message() {
 }
 
 #[test]
-fn a_name_that_is_there_already_is_not_replaced() {
+fn name_that_is_there_already_is_not_replaced() {
     for named in
         [Error::value(Errno::EINVAL, "wrong"), Error::refused(Errno::EINVAL, "wrong"), host_cannot("")]
     {
@@ -119,7 +119,7 @@ fn kinds_have_names_of_their_own_and_back() {
 /// The refusals that the model does not reach, each with names that are in no sentence.
 #[test]
 fn refusals_of_the_engine_name_their_subject_once() {
-    let mut world = World::with(&["quux", "frob"]);
+    let mut world = world_with(&["quux", "frob"]);
     let user = Caller::user(Tid(1), 1000, 1000);
     let task = world.spawn();
     let mut refusals: Vec<Error> = Vec::new();
@@ -131,7 +131,7 @@ fn refusals_of_the_engine_name_their_subject_once() {
             refusals.push(result.err().unwrap_or_else(|| panic!("step {step} was not refused")));
         }
     };
-    let (engine, host, root) = (&mut world.engine, &mut world.host, &world.root);
+    let (engine, host, root) = (&mut world.engine, &mut world.host, &Caller::root(Tid(1)));
     for options in [
         "nonsense",
         "name",
@@ -149,28 +149,28 @@ fn refusals_of_the_engine_name_their_subject_once() {
         "name=one,name=two",
         "release_agent=/x,release_agent=/y",
     ] {
-        refused(engine.mount(host, root, options).map(drop));
+        refused(engine.session(host, root).mount(options).map(drop));
     }
     let long = format!("name={}", "n".repeat(64));
-    refused(engine.mount(host, root, &long).map(drop));
-    refused(engine.mount(host, &user, "quux").map(drop));
-    let top = engine.mount(host, root, "quux,name=holder").unwrap().root;
-    refused(engine.mount(host, root, "quux,frob").map(drop));
-    refused(engine.mount(host, root, "frob,name=holder").map(drop));
-    refused(engine.remount(host, root, top, "quux,name=renamed"));
-    refused(engine.remount(host, root, top, "frob,nonsense"));
-    refused(engine.rmdir(host, root, top));
-    let busy = engine.mkdir(host, root, top, b"busy", 0o1777).unwrap();
-    let inner = engine.mkdir(host, root, busy, b"inner", 0o755).unwrap();
-    refused(engine.remount(host, root, top, "quux"));
-    refused(engine.rmdir(host, root, busy));
-    refused(engine.rmdir(host, &user, inner));
-    refused(engine.mkdir(host, root, top, b"busy", 0o755).map(drop));
-    refused(engine.mkdir(host, root, top, b"tasks", 0o755).map(drop));
-    refused(engine.mkdir(host, root, top, b"x/y", 0o755).map(drop));
-    refused(engine.mkdir(host, root, top, b"new\nline", 0o755).map(drop));
-    refused(engine.mkdir(host, root, top, &[b'n'; 5000], 0o755).map(drop));
-    refused(engine.mkdir(host, &user, top, b"mine", 0o755).map(drop));
+    refused(engine.session(host, root).mount(&long).map(drop));
+    refused(engine.session(host, &user).mount("quux").map(drop));
+    let top = engine.session(host, root).mount("quux,name=holder").unwrap().root;
+    refused(engine.session(host, root).mount("quux,frob").map(drop));
+    refused(engine.session(host, root).mount("frob,name=holder").map(drop));
+    refused(engine.session(host, root).remount(top, "quux,name=renamed"));
+    refused(engine.session(host, root).remount(top, "frob,nonsense"));
+    refused(engine.session(host, root).rmdir(top));
+    let busy = engine.session(host, root).mkdir(top, b"busy", 0o1777).unwrap();
+    let inner = engine.session(host, root).mkdir(busy, b"inner", 0o755).unwrap();
+    refused(engine.session(host, root).remount(top, "quux"));
+    refused(engine.session(host, root).rmdir(busy));
+    refused(engine.session(host, &user).rmdir(inner));
+    refused(engine.session(host, root).mkdir(top, b"busy", 0o755).map(drop));
+    refused(engine.session(host, root).mkdir(top, b"tasks", 0o755).map(drop));
+    refused(engine.session(host, root).mkdir(top, b"x/y", 0o755).map(drop));
+    refused(engine.session(host, root).mkdir(top, b"new\nline", 0o755).map(drop));
+    refused(engine.session(host, root).mkdir(top, &[b'n'; 5000], 0o755).map(drop));
+    refused(engine.session(host, &user).mkdir(top, b"mine", 0o755).map(drop));
     refused(engine.rename(root, top, b"busy", inner, b"moved"));
     refused(engine.rename(root, top, b"busy", top, b"tasks"));
     refused(engine.rename(root, top, b"tasks", top, b"duties"));
@@ -178,12 +178,12 @@ fn refusals_of_the_engine_name_their_subject_once() {
     refused(engine.rename(&user, top, b"busy", top, b"other"));
     refused(engine.set_owner(&user, busy, Owner::default()));
     refused(engine.lookup(top, "/absent").map(drop));
-    refused(engine.open(root, top, "absent.file", 4).map(drop));
-    refused(engine.open(&user, top, "cgroup.procs", 2).map(drop));
-    refused(engine.attach(host, root, busy, Tid(4711), true));
-    refused(engine.attach(host, &user, busy, task, true));
-    engine.attach(host, root, inner, task, true).unwrap();
-    refused(engine.rmdir(host, root, inner));
+    refused(engine.open(root, top, "absent.file", Access::READ).map(drop));
+    refused(engine.open(&user, top, "cgroup.procs", Access::WRITE).map(drop));
+    refused(engine.session(host, root).attach(busy, Tid(4711), MoveScope::ThreadGroup));
+    refused(engine.session(host, &user).attach(busy, task, MoveScope::ThreadGroup));
+    engine.session(host, root).attach(inner, task, MoveScope::ThreadGroup).unwrap();
+    refused(engine.session(host, root).rmdir(inner));
     let file = |name| engine.find_file(busy, name).unwrap();
     let (tasks, notify, clone) = (file("tasks"), file("notify_on_release"), file("cgroup.clone_children"));
     for (file, content) in [
@@ -194,18 +194,18 @@ fn refusals_of_the_engine_name_their_subject_once() {
         (clone, b"99999999999999999999"),
         (notify, &[b'1'; 5000]),
     ] {
-        refused(engine.write(host, root, busy, file, content));
+        refused(engine.session(host, root).write(busy, file, content));
     }
     refused(engine.unload(host, "quux"));
     refused(engine.unload(host, "unheard-of"));
     for name in ["frob", "all", "not a name", ""] {
         refused(engine.load(host, Probe::plain(name)));
     }
-    let stale = engine.mkdir(host, root, top, b"stale", 0o755).unwrap();
-    engine.rmdir(host, root, stale).unwrap();
-    refused(engine.rmdir(host, root, stale));
-    refused(engine.attach(host, root, stale, task, true));
-    refused(engine.mkdir(host, root, stale, b"below", 0o755).map(drop));
+    let stale = engine.session(host, root).mkdir(top, b"stale", 0o755).unwrap();
+    engine.session(host, root).rmdir(stale).unwrap();
+    refused(engine.session(host, root).rmdir(stale));
+    refused(engine.session(host, root).attach(stale, task, MoveScope::ThreadGroup));
+    refused(engine.session(host, root).mkdir(stale, b"below", 0o755).map(drop));
     for error in refusals {
         check_message(&error);
     }

@@ -1,12 +1,14 @@
-//! Events: recorded only while somebody watches, each once, oldest first.
+//! Events: recorded only while a watcher is there, each once, oldest first.
 
 mod common;
 
-use common::World;
 use penfold_core::{CgroupId, Event};
+use penfold_testkit::SimWorld;
 
-fn populated(world: &mut World) -> Vec<(String, bool)> {
-    std::iter::from_fn(|| world.engine.take_event())
+fn populated(world: &mut SimWorld) -> Vec<(String, bool)> {
+    world
+        .events()
+        .into_iter()
         .map(|event| match event {
             Event::Populated { path, populated, hierarchy, .. } => {
                 assert_eq!(hierarchy, 1);
@@ -18,12 +20,12 @@ fn populated(world: &mut World) -> Vec<(String, bool)> {
 }
 
 /// `/a/b` and `/c`.
-fn watched() -> (World, CgroupId, [CgroupId; 3]) {
-    let mut world = World::new();
-    let top = world.mount("none,name=watched").unwrap();
-    let a = world.mkdir(top, "a").unwrap();
-    let b = world.mkdir(a, "b").unwrap();
-    let c = world.mkdir(top, "c").unwrap();
+fn watched() -> (SimWorld, CgroupId, [CgroupId; 3]) {
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=watched");
+    let a = world.mkdir(top, "a");
+    let b = world.mkdir(a, "b");
+    let c = world.mkdir(top, "c");
     world.engine.watch(true);
     (world, top, [a, b, c])
 }
@@ -33,18 +35,18 @@ fn events<const N: usize>(expected: [(&str, bool); N]) -> Vec<(String, bool)> {
 }
 
 #[test]
-fn the_first_task_and_the_last_are_told_up_to_the_root() {
+fn first_and_last_task_are_events_up_to_the_root() {
     let (mut world, _, [a, b, c]) = watched();
     let task = world.spawn();
     assert_eq!(populated(&mut world), events([("/", true)]));
-    world.attach(b, task).unwrap();
-    // it is at the new place before it has left the old one, and the root has it all the time
+    world.attach(b, task);
+    // a move enters the new cgroup before it leaves the old one, and never leaves the root
     assert_eq!(populated(&mut world), events([("/a/b", true), ("/a", true)]));
-    let other = world.fork(task).unwrap();
+    let other = world.fork(task);
     assert_eq!(populated(&mut world), []);
-    world.attach(a, other).unwrap();
+    world.attach(a, other);
     assert_eq!(populated(&mut world), [], "a has tasks below it anyway");
-    world.attach(c, task).unwrap();
+    world.attach(c, task);
     assert_eq!(populated(&mut world), events([("/c", true), ("/a/b", false)]));
     world.exit(other);
     assert_eq!(populated(&mut world), events([("/a", false)]));
@@ -53,34 +55,34 @@ fn the_first_task_and_the_last_are_told_up_to_the_root() {
 }
 
 #[test]
-fn nobody_watches_at_first_and_nothing_is_left_over() {
-    let mut world = World::new();
-    let top = world.mount("none,name=watched").unwrap();
-    let g = world.mkdir(top, "g").unwrap();
+fn events_are_recorded_only_while_watched() {
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=watched");
+    let g = world.mkdir(top, "g");
     let task = world.spawn();
-    world.attach(g, task).unwrap();
+    world.attach(g, task);
     assert_eq!(world.engine.take_event(), None);
     world.engine.watch(true);
-    world.attach(top, task).unwrap();
-    assert!(world.engine.has_news());
+    world.attach(top, task);
+    assert!(world.engine.has_notifications());
     world.engine.watch(false);
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
     assert_eq!(world.engine.take_event(), None, "dropped with the last watcher");
-    world.attach(g, task).unwrap();
+    world.attach(g, task);
     assert_eq!(world.engine.take_event(), None);
 }
 
 #[test]
-fn what_nobody_takes_is_counted_and_takes_no_more_room() {
+fn events_not_taken_are_counted_in_bounded_memory() {
     let (mut world, top, [a, ..]) = watched();
     let (task, _) = (world.spawn(), world.spawn());
     for _ in 0..20_000 {
-        world.attach(a, task).unwrap();
-        world.attach(top, task).unwrap();
+        world.attach(a, task);
+        world.attach(top, task);
     }
-    let all: Vec<Event> = std::iter::from_fn(|| world.engine.take_event()).collect();
+    let all = world.events();
     assert_eq!(all.len(), (1 << 14) + 1);
     assert_eq!(all.last(), Some(&Event::Lost(40_001 - (1 << 14))), "the root's own first task counted");
-    world.attach(a, task).unwrap();
+    world.attach(a, task);
     assert_eq!(populated(&mut world), events([("/a", true)]));
 }

@@ -1,41 +1,42 @@
-//! The limits of a cgroup and their refusals: what is listed, and what watchers are told.
+//! The limits of a cgroup and their refusals: the listings, and the events for watchers.
 
 mod common;
 
-use common::{Desk, Probe, World};
+use common::{Probe, ProbeHandle, world_with};
 use penfold_core::{
     CgroupId, Errno, Event, LimitHit, LimitState, Tid,
     host::Capability,
     subsystem::{Callbacks, Resource, Rule, UNLIMITED},
 };
+use penfold_testkit::SimWorld;
 
 /// Two rules on tasks and forks with files of their own, one without.
-fn probe() -> (Probe, Desk) {
-    let (mut probe, desk) = Probe::new("p", Callbacks::CAN_FORK, &[]);
+fn probe() -> (Probe, ProbeHandle) {
+    let (mut probe, handle) = Probe::new("p", Callbacks::CAN_FORK, &[]);
     probe.rules = vec![
         Rule::limited_by(Resource::Tasks, "max"),
         Rule::limited_by(Resource::Forks, "forks").refused_with(Errno::ENOMEM),
         Rule::new(Resource::Tasks),
     ];
-    (probe, desk)
+    (probe, handle)
 }
 
 /// `/a/b` with one task, and `/c`; the probe is the second of three subsystems.
-fn world() -> (World, Desk, [CgroupId; 4], Tid) {
-    let mut world = World::with(&["before"]);
-    let (probe, desk) = probe();
-    world.load(probe).unwrap();
-    world.load(Probe::plain("after")).unwrap();
-    let top = world.mount("all").unwrap();
-    let a = world.mkdir(top, "a").unwrap();
-    let b = world.mkdir(a, "b").unwrap();
-    let c = world.mkdir(top, "c").unwrap();
+fn world() -> (SimWorld, ProbeHandle, [CgroupId; 4], Tid) {
+    let mut world = world_with(&["before"]);
+    let (probe, handle) = probe();
+    world.load(probe);
+    world.load(Probe::plain("after"));
+    let top = world.mount("all");
+    let a = world.mkdir(top, "a");
+    let b = world.mkdir(a, "b");
+    let c = world.mkdir(top, "c");
     let task = world.spawn();
-    world.attach(b, task).unwrap();
-    (world, desk, [top, a, b, c], task)
+    world.attach(b, task);
+    (world, handle, [top, a, b, c], task)
 }
 
-fn hits(world: &World, cgroup: CgroupId) -> Vec<(String, String, Option<u64>, u64)> {
+fn hits(world: &SimWorld, cgroup: CgroupId) -> Vec<(String, String, Option<u64>, u64)> {
     let shown = |hit: LimitHit| {
         assert_eq!(world.engine.tree().path(hit.cgroup), hit.path);
         (String::from_utf8(hit.path).unwrap(), hit.file, hit.limit, hit.failures)
@@ -51,9 +52,9 @@ fn hit(path: &str, file: &str, limit: Option<u64>, failures: u64) -> (String, St
 fn limit_hit_is_found_from_its_cgroup_above_and_below() {
     let (mut world, _, [top, a, b, c], task) = world();
     assert_eq!(hits(&world, top), []);
-    world.write(a, "p.limit", "0 1").unwrap();
-    assert_eq!(world.fork(task), Err(Errno::EAGAIN));
-    assert_eq!(world.fork(task), Err(Errno::EAGAIN));
+    world.write(a, "p.limit", "0 1");
+    assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
+    assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
     let expected = [hit("/a", "p.max", Some(1), 2)];
     for cgroup in [top, a, b] {
         assert_eq!(hits(&world, cgroup), expected);
@@ -63,17 +64,17 @@ fn limit_hit_is_found_from_its_cgroup_above_and_below() {
 
 #[test]
 fn limits_hit_are_listed_from_above_downward() {
-    let (mut world, desk, [top, a, b, c], task) = world();
-    world.write(b, "p.limit", "1 0").unwrap();
-    assert_eq!(world.fork(task), Err(Errno::ENOMEM), "the errno of the rule");
-    world.write(b, "p.limit", "1 max").unwrap();
-    world.write(a, "p.limit", "2 1").unwrap();
-    assert_eq!(world.fork(task), Err(Errno::EAGAIN));
-    world.write(a, "p.limit", "2 max").unwrap();
-    desk.records().knobs.veto_fork = true;
-    assert_eq!(world.fork(task), Err(Errno::ENOMEM));
-    world.attach(c, task).unwrap();
-    assert_eq!(world.fork(task), Err(Errno::ENOMEM));
+    let (mut world, handle, [top, a, b, c], task) = world();
+    world.write(b, "p.limit", "1 0");
+    assert_eq!(world.try_fork(task), Err(Errno::ENOMEM), "the errno of the rule");
+    world.write(b, "p.limit", "1 max");
+    world.write(a, "p.limit", "2 1");
+    assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
+    world.write(a, "p.limit", "2 max");
+    handle.records().faults.veto_fork = true;
+    assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
+    world.attach(c, task);
+    assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
     let expected = [
         hit("/a", "p", Some(UNLIMITED), 1),
         hit("/c", "p", None, 1),
@@ -82,50 +83,49 @@ fn limits_hit_are_listed_from_above_downward() {
     ];
     assert_eq!(hits(&world, top), expected);
     assert_eq!(hits(&world, b), [expected[0].clone(), expected[2].clone(), expected[3].clone()]);
-    world.attach(top, task).unwrap();
-    world.rmdir(b).unwrap();
+    world.attach(top, task);
+    world.rmdir(b);
     assert_eq!(hits(&world, b), [], "a removed cgroup");
     assert_eq!(hits(&world, a), expected[..1]);
 }
 
-#[test]
-fn limits_of_a_cgroup_show_usage_peak_and_refusals() {
-    let (mut world, desk, [top, a, b, c], task) = world();
-    let second = world.fork(task).unwrap();
-    world.exit(second);
-    world.write(a, "p.limit", "0 1").unwrap();
-    assert_eq!(world.fork(task), Err(Errno::EAGAIN));
-    let state = |file: &str, limit, used, peak, failures| LimitState {
-        file: file.into(),
-        limit,
-        used,
-        peak,
-        failures,
-    };
-    let expected = [state("p.max", Some(1), 1, 2, 1), state("p.forks", None, 1, 1, 0)];
-    assert_eq!(world.engine.limits(a), expected, "a rule without a file has no limit to be set");
-    // charged on the way up to the limit that refused
-    assert_eq!(world.engine.limits(b), [state("p.max", None, 1, 2, 0), state("p.forks", None, 1, 1, 0)]);
-    assert_eq!(world.engine.limits(c), [state("p.max", None, 0, 0, 0), state("p.forks", None, 0, 0, 0)]);
-    assert_eq!(world.engine.limits(top), [], "a root has no files of limits");
-    world.write(a, "p.limit", "0 max").unwrap();
-    desk.records().knobs.veto_fork = true;
-    assert_eq!(world.fork(task), Err(Errno::ENOMEM));
-    assert_eq!(world.engine.limits(b).pop(), Some(state("p", None, 0, 0, 1)), "the subsystem's own refusal");
-    world.rmdir(c).unwrap();
-    assert_eq!(world.engine.limits(c), []);
+/// File, limit, use, peak and failures of each limit.
+fn limits(world: &SimWorld, cgroup: CgroupId) -> Vec<(String, Option<u64>, u64, u64, u64)> {
+    let fields = |state: LimitState| (state.file, state.limit, state.used, state.peak, state.failures);
+    world.engine.limits(cgroup).into_iter().map(fields).collect()
 }
 
-/// Everything that waits, but for what cgroups got and lost.
-fn refusals(world: &mut World) -> Vec<(String, String, u64)> {
-    let events: Vec<Event> = std::iter::from_fn(|| world.engine.take_event()).collect();
-    let shown = events.into_iter().filter_map(|event| match event {
+#[test]
+fn limits_of_a_cgroup_show_usage_peak_and_refusals() {
+    let (mut world, handle, [top, a, b, c], task) = world();
+    let second = world.fork(task);
+    world.exit(second);
+    world.write(a, "p.limit", "0 1");
+    assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
+    let state = |file: &str, limit, used, peak, failures| (file.to_owned(), limit, used, peak, failures);
+    let expected = [state("p.max", Some(1), 1, 2, 1), state("p.forks", None, 1, 1, 0)];
+    assert_eq!(limits(&world, a), expected, "a rule without a file has no limit to be set");
+    // charged before the limit above refused
+    assert_eq!(limits(&world, b), [state("p.max", None, 1, 2, 0), state("p.forks", None, 1, 1, 0)]);
+    assert_eq!(limits(&world, c), [state("p.max", None, 0, 0, 0), state("p.forks", None, 0, 0, 0)]);
+    assert_eq!(limits(&world, top), [], "a root has no files of limits");
+    world.write(a, "p.limit", "0 max");
+    handle.records().faults.veto_fork = true;
+    assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
+    assert_eq!(limits(&world, b).pop(), Some(state("p", None, 0, 0, 1)), "the subsystem's own refusal");
+    world.rmdir(c);
+    assert_eq!(limits(&world, c), []);
+}
+
+/// Takes all events, and returns those about limits.
+fn refusals(world: &mut SimWorld) -> Vec<(String, String, u64)> {
+    let shown = world.events().into_iter().filter_map(|event| match event {
         Event::LimitHit { hierarchy, path, file, count, cgroup } => {
             assert_eq!((hierarchy, world.engine.tree().path(cgroup)), (1, path.clone()));
             Some((String::from_utf8(path).unwrap(), file, count))
         }
         Event::Populated { .. } => None,
-        other @ Event::Lost(_) => panic!("{other:?}"),
+        other => panic!("{other:?}"),
     });
     shown.collect()
 }
@@ -135,22 +135,22 @@ fn refusal(path: &str, file: &str, count: u64) -> (String, String, u64) {
 }
 
 #[test]
-fn watcher_is_told_which_limit_refused() {
+fn event_names_the_limit_that_refused() {
     let (mut world, _, [_, a, b, _], task) = world();
     world.engine.watch(true);
-    world.write(a, "p.limit", "0 1").unwrap();
-    world.write(b, "p.limit", "0 5").unwrap();
-    assert_eq!(world.fork(task), Err(Errno::EAGAIN));
-    assert!(world.engine.has_news());
+    world.write(a, "p.limit", "0 1");
+    world.write(b, "p.limit", "0 5");
+    assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
+    assert!(world.engine.has_notifications());
     assert_eq!(refusals(&mut world), [refusal("/a", "p.max", 1)], "the full one, not the nearest");
-    assert!(!world.engine.has_news());
-    world.write(b, "p.limit", "0 1").unwrap();
-    assert_eq!(world.fork(task), Err(Errno::EAGAIN));
+    assert!(!world.engine.has_notifications());
+    world.write(b, "p.limit", "0 1");
+    assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
     assert_eq!(refusals(&mut world), [refusal("/a/b", "p.max", 1)], "the nearest of two that are full");
-    world.write(b, "p.limit", "0 max").unwrap();
-    world.write(a, "p.limit", "0 max").unwrap();
-    world.write(a, "p.limit", "1 0").unwrap();
-    assert_eq!(world.fork(task), Err(Errno::ENOMEM));
+    world.write(b, "p.limit", "0 max");
+    world.write(a, "p.limit", "0 max");
+    world.write(a, "p.limit", "1 0");
+    assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
     assert_eq!(refusals(&mut world), [refusal("/a", "p.forks", 1)]);
 }
 
@@ -158,49 +158,49 @@ fn watcher_is_told_which_limit_refused() {
 fn refusals_in_a_row_are_one_event() {
     let (mut world, _, [_, a, b, _], task) = world();
     world.engine.watch(true);
-    world.write(a, "p.limit", "0 1").unwrap();
+    world.write(a, "p.limit", "0 1");
     for _ in 0..3 {
-        assert_eq!(world.fork(task), Err(Errno::EAGAIN));
+        assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
     }
-    world.write(a, "p.limit", "1 0").unwrap();
-    world.write(a, "p.limit", "0 max").unwrap();
-    assert_eq!(world.fork(task), Err(Errno::ENOMEM));
-    world.write(b, "p.limit", "1 0").unwrap();
-    assert_eq!(world.fork(task), Err(Errno::ENOMEM));
+    world.write(a, "p.limit", "1 0");
+    world.write(a, "p.limit", "0 max");
+    assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
+    world.write(b, "p.limit", "1 0");
+    assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
     let expected = [refusal("/a", "p.max", 3), refusal("/a", "p.forks", 1), refusal("/a/b", "p.forks", 1)];
     assert_eq!(refusals(&mut world), expected, "another file or another cgroup is another event");
 }
 
 #[test]
-fn watcher_is_told_of_a_subsystems_own_refusal() {
-    let (mut world, desk, _, task) = world();
-    desk.records().knobs.veto_fork = true;
-    assert_eq!(world.fork(task), Err(Errno::ENOMEM));
+fn subsystems_own_refusal_is_an_event() {
+    let (mut world, handle, _, task) = world();
+    handle.records().faults.veto_fork = true;
+    assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
     assert_eq!(world.engine.take_event(), None, "nobody watches yet");
     world.engine.watch(true);
-    assert_eq!(world.fork(task), Err(Errno::ENOMEM));
+    assert_eq!(world.try_fork(task), Err(Errno::ENOMEM));
     assert_eq!(refusals(&mut world), [refusal("/a/b", "p", 1)]);
 }
 
 #[test]
-fn release_is_news_as_an_event_is() {
-    let mut world = World::new();
-    let top = world.mount("none,name=x,release_agent=/agent").unwrap();
-    let g = world.mkdir(top, "g").unwrap();
+fn release_waits_to_be_taken_as_an_event_does() {
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=x,release_agent=/agent");
+    let g = world.mkdir(top, "g");
     let task = world.spawn();
-    world.write(g, "notify_on_release", "1").unwrap();
-    world.attach(g, task).unwrap();
-    assert!(!world.engine.has_news());
+    world.write(g, "notify_on_release", "1");
+    world.attach(g, task);
+    assert!(!world.engine.has_notifications());
     world.exit(task);
-    assert!(world.engine.has_news());
+    assert!(world.engine.has_notifications());
     assert_eq!(world.releases(), [("/agent".into(), "/g".into())]);
-    assert!(!world.engine.has_news());
+    assert!(!world.engine.has_notifications());
 }
 
 #[test]
 fn fork_would_pass_says_what_a_fork_would_answer() {
     let (mut world, _, [_, a, b, _], task) = world();
-    let set = penfold_core::host::HostView::css_set(&world.host, task).unwrap();
+    let set = world.css_set(task);
     assert!(world.engine.fork_would_pass(set));
     for (cgroup, limit, passes) in [
         (a, "0 1", false),
@@ -210,51 +210,51 @@ fn fork_would_pass_says_what_a_fork_would_answer() {
         (a, "2 1", false),
         (a, "2 max", true),
     ] {
-        world.write(cgroup, "p.limit", limit).unwrap();
+        world.write(cgroup, "p.limit", limit);
         assert_eq!(world.engine.fork_would_pass(set), passes, "{limit}");
     }
     assert_eq!(hits(&world, a), [], "asking counts as no refusal");
-    let child = world.fork(task).unwrap();
+    let child = world.fork(task);
     assert!(!world.engine.fork_would_pass(set), "both limits are reached");
-    assert_eq!(world.fork(task), Err(Errno::EAGAIN));
+    assert_eq!(world.try_fork(task), Err(Errno::EAGAIN));
     world.exit(child);
 }
 
 #[test]
 fn fork_would_pass_whatever_limits_other_resources() {
-    let mut world = World::new();
+    let mut world = SimWorld::new();
     let resources = [Resource::Sockets, Resource::CpuTime, Resource::Tasks];
-    world.load(Probe::new("p", Callbacks::empty(), &resources).0).unwrap();
-    let top = world.mount("p").unwrap();
-    world.write(top, "p.limit", "0 0").unwrap();
-    world.write(top, "p.limit", "1 0").unwrap();
+    world.load(Probe::new("p", Callbacks::empty(), &resources).0);
+    let top = world.mount("p");
+    world.write(top, "p.limit", "0 0");
+    world.write(top, "p.limit", "1 0");
     let task = world.spawn();
-    let set = penfold_core::host::HostView::css_set(&world.host, task).unwrap();
+    let set = world.css_set(task);
     assert!(world.engine.fork_would_pass(set));
-    assert!(world.fork(task).is_ok());
+    assert!(world.try_fork(task).is_ok());
     assert!(!world.engine.limits_forks(set));
 }
 
 #[test]
 fn tasks_forks_are_limited_where_a_limit_stands_above() {
-    let (mut world, desk, [top, a, b, c], task) = world();
+    let (mut world, handle, [top, a, b, c], task) = world();
     let other = world.spawn();
-    world.attach(c, other).unwrap();
-    let sets = |world: &World| {
-        let set = |task| penfold_core::host::HostView::css_set(&world.host, task).unwrap();
+    world.attach(c, other);
+    let sets = |world: &SimWorld| {
+        let set = |task| world.css_set(task);
         (world.engine.limits_forks(set(task)), world.engine.limits_forks(set(other)))
     };
     assert_eq!(sets(&world), (false, false));
-    world.write(a, "p.limit", "1 9").unwrap();
+    world.write(a, "p.limit", "1 9");
     assert_eq!(sets(&world), (true, false));
-    world.write(a, "p.limit", "1 max").unwrap();
-    world.write(top, "p.limit", "0 9").unwrap();
+    world.write(a, "p.limit", "1 max");
+    world.write(top, "p.limit", "0 9");
     assert_eq!(sets(&world), (true, true));
-    world.write(top, "p.limit", "0 max").unwrap();
+    world.write(top, "p.limit", "0 max");
     assert_eq!(sets(&world), (false, false));
-    world.write(b, "p.refuse", "1").unwrap();
+    world.write(b, "p.refuse", "1");
     assert_eq!(sets(&world), (true, true), "a subsystem refuses anywhere");
-    drop(desk);
+    drop(handle);
 }
 
 #[test]

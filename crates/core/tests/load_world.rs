@@ -5,17 +5,18 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::{Probe, World};
+use common::{Probe, world_with};
 use penfold_core::{
     CgroupId, Errno, ForkCharge, Owner, Tid,
     host::HostView as _,
     subsystem::{Callbacks, CpuTime, Resource},
 };
+use penfold_testkit::SimWorld;
 
-/// The name of the subsystem that comes and goes; of all others everything is written down.
+/// The name of the subsystem that comes and goes. The texts of this test leave only that one out.
 const LATE: &str = "late";
 
-fn cgroup_text(world: &mut World, cgroup: CgroupId, text: &mut String) {
+fn cgroup_text(world: &mut SimWorld, cgroup: CgroupId, text: &mut String) {
     let node = &world.engine.tree()[cgroup];
     let path = String::from_utf8(world.engine.tree().path(cgroup)).unwrap();
     writeln!(
@@ -32,7 +33,7 @@ fn cgroup_text(world: &mut World, cgroup: CgroupId, text: &mut String) {
     )
     .unwrap();
     for entry in world.engine.files(cgroup).unwrap() {
-        let content = world.read(cgroup, &entry.name);
+        let content = world.try_read(cgroup, &entry.name);
         writeln!(text, "  {:?} {} {:?} {content:?}", entry.id, entry.name, entry.owner).unwrap();
     }
     let children: Vec<CgroupId> = world.engine.tree().children(cgroup).collect();
@@ -41,16 +42,16 @@ fn cgroup_text(world: &mut World, cgroup: CgroupId, text: &mut String) {
     }
 }
 
-/// All that anybody can see, less the row of [`LATE`].
-fn everything(world: &mut World) -> String {
+/// The whole observable state, without the row of [`LATE`].
+fn everything(world: &mut SimWorld) -> String {
     let mut text = String::new();
     let engine = &world.engine;
     let names: Vec<&str> = engine.subsystems().filter(|name| *name != LATE).collect();
-    writeln!(text, "{names:?} {:?} {}", engine.interest(), engine.can_refuse_fork()).unwrap();
+    writeln!(text, "{names:?} {:?} {}", engine.event_mask(), engine.can_refuse_fork()).unwrap();
     for row in engine.proc_cgroups().lines().filter(|row| !row.starts_with(&format!("{LATE}\t"))) {
         writeln!(text, "{row}").unwrap();
     }
-    // by what they are linked to: a css_set that is empty for a moment comes back under another number
+    // by their links: a css_set that is empty for a moment comes back under another number
     let mut sets: Vec<String> = engine
         .tree()
         .css_sets()
@@ -84,12 +85,12 @@ fn everything(world: &mut World) -> String {
     for task in world.host.tids() {
         let set = world.host.css_set(task);
         let passes = set.map(|set| world.engine.fork_would_pass(set));
-        writeln!(text, "{task} {passes:?} {}", world.proc(task)).unwrap();
+        writeln!(text, "{task} {passes:?} {}", world.proc_cgroup(task)).unwrap();
     }
     text
 }
 
-/// Says only what differs: the texts are long.
+/// Compares line by line: the texts are long.
 fn assert_same(before: &str, after: &str) {
     let (mut before, mut after) = (before.lines(), after.lines());
     loop {
@@ -102,90 +103,85 @@ fn assert_same(before: &str, after: &str) {
 }
 
 /// Hierarchies with and without subsystems, one unmounted with children, values, limits, owners, tasks, forks in flight.
-fn full() -> (World, Vec<ForkCharge>) {
-    let mut world = World::new();
-    world.load(Probe::new("a", Callbacks::all(), &[Resource::Tasks, Resource::CpuTime]).0).unwrap();
-    world.load(Probe::plain("hole")).unwrap();
-    world.load(Probe::new("b", Callbacks::FORK, &[Resource::Forks]).0).unwrap();
-    world.load(Probe::plain("free")).unwrap();
+fn full() -> (SimWorld, Vec<ForkCharge>) {
+    let mut world = SimWorld::new();
+    world.load(Probe::new("a", Callbacks::all(), &[Resource::Tasks, Resource::CpuTime]).0);
+    world.load(Probe::plain("hole"));
+    world.load(Probe::new("b", Callbacks::FORK, &[Resource::Forks]).0);
+    world.load(Probe::plain("free"));
     let tasks: Vec<Tid> = (0..40).map(|_| world.spawn()).collect();
-    let one = world.mount("a,name=one,release_agent=/agent").unwrap();
-    let two = world.mount("b").unwrap();
-    let three = world.mount("none,name=three").unwrap();
+    let one = world.mount("a,name=one,release_agent=/agent");
+    let two = world.mount("b");
+    let three = world.mount("none,name=three");
     let mut cgroups = Vec::new();
     for root in [one, two, three] {
         for outer in 0..3 {
-            let outer = world.mkdir(root, &format!("d{outer}")).unwrap();
+            let outer = world.mkdir(root, format!("d{outer}"));
             cgroups.push(outer);
-            cgroups.push(world.mkdir(outer, "inner").unwrap());
+            cgroups.push(world.mkdir(outer, "inner"));
         }
     }
     for (number, &task) in tasks.iter().enumerate() {
         for root in 0..3 {
-            world.attach(cgroups[root * 6 + number / (root + 1) % 6], task).unwrap();
+            world.attach(cgroups[root * 6 + number / (root + 1) % 6], task);
         }
         world.host.run(task, number % 2, CpuTime { user: number as u64, system: 1 });
     }
-    world.write(cgroups[0], "a.value", "77").unwrap();
-    world.write(cgroups[1], "a.limit", "0 9").unwrap();
-    world.write(cgroups[6], "b.limit", "0 1000").unwrap();
-    world.write(cgroups[12], "notify_on_release", "1").unwrap();
-    let file = world.engine.find_file(cgroups[0], "a.value").unwrap();
-    world
-        .engine
-        .set_file_owner(&world.root, cgroups[0], file, Owner { uid: 7, gid: 8, mode: 0o604 })
-        .unwrap();
+    world.write(cgroups[0], "a.value", "77");
+    world.write(cgroups[1], "a.limit", "0 9");
+    world.write(cgroups[6], "b.limit", "0 1000");
+    world.write(cgroups[12], "notify_on_release", "1");
+    world.set_file_owner(cgroups[0], "a.value", Owner { uid: 7, gid: 8, mode: 0o604 });
     world.unmount(two);
-    world.unload("hole").unwrap();
+    world.unload("hole");
     let flights = [tasks[3], tasks[4]].map(|task| {
-        let set = world.host.css_set(task).unwrap();
+        let set = world.css_set(task);
         world.engine.charge_fork(&mut world.host, task, set).unwrap()
     });
     world.engine.sample_cpu(&mut world.host);
     (world, flights.into())
 }
 
-/// E5.4, E2.9, E3.3: a load changes nothing but that it is there, and an unload puts everything back.
+/// E5.4, E2 step 9, E3 step 3: a load changes nothing else, and an unload restores everything.
 #[test]
 fn load_and_unload_in_a_full_world_change_nothing_else() {
     let (mut world, flights) = full();
     let before = everything(&mut world);
     assert!(before.matches("css_set").count() > 10 && before.contains("mounts 0"));
     for callbacks in [Callbacks::empty(), Callbacks::ATTACH | Callbacks::BIND] {
-        world.load(Probe::new(LATE, callbacks, &[Resource::Sockets]).0).unwrap();
-        assert_ne!(world.engine.interest(), penfold_core::host::EventMask::empty());
-        world.unload(LATE).unwrap();
+        world.load(Probe::new(LATE, callbacks, &[Resource::Sockets]).0);
+        assert_ne!(world.engine.event_mask(), penfold_core::host::EventMask::empty());
+        world.unload(LATE);
         assert_same(&before, &everything(&mut world));
     }
-    // One with every callback and every rule: while it is there only what a host arranges for differs.
-    let (probe, desk) =
+    // With every callback and every rule, only the first line differs: the events that the host arranges for.
+    let (probe, handle) =
         Probe::new(LATE, Callbacks::all(), &[Resource::Tasks, Resource::Forks, Resource::CpuTime]);
-    world.load(probe).unwrap();
+    world.load(probe);
     let rows = |text: &str| text.split_once('\n').unwrap().1.to_owned();
     assert_same(&rows(&before), &rows(&everything(&mut world)));
-    assert_eq!(desk.counts().fork, 40, "each task once, wherever it is");
-    world.unload(LATE).unwrap();
+    assert_eq!(handle.counts().fork, 40, "each task once, wherever it is");
+    world.unload(LATE);
     assert_same(&before, &everything(&mut world));
     for charge in flights {
         world.engine.cancel_fork(&mut world.host, charge);
     }
 }
 
-/// E2.9: every css_set has the new state: whichever task forks, dies or moves, it is counted, and in sets that are made
-/// later too.
+/// E2 step 9: every css_set has the new state, also one that is made later: forks, deaths and moves of all tasks are counted.
 #[test]
 fn every_css_set_gets_the_state_of_a_late_subsystem() {
     let (mut world, flights) = full();
-    let (probe, desk) =
+    let (probe, handle) =
         Probe::new(LATE, Callbacks::FORK | Callbacks::EXIT, &[Resource::Tasks, Resource::Forks]);
-    world.load(probe).unwrap();
+    world.load(probe);
     let tasks: Vec<Tid> = world.host.tids();
     let mut usage = 40;
-    let late = world.mount(LATE).unwrap();
+    let late = world.mount(LATE);
     for (number, &task) in tasks.iter().enumerate() {
-        let child = match world.fork(task) {
+        let child = match world.try_fork(task) {
             Ok(child) => child,
-            // the limit of 9 on one cgroup: refused by `a`, and nothing of the late one's is left charged
+            // the limit of 9 on one cgroup of `a` refuses, and the charge of the late subsystem is given back
             Err(errno) => {
                 assert_eq!(errno, Errno::EAGAIN);
                 continue;
@@ -197,16 +193,16 @@ fn every_css_set_gets_the_state_of_a_late_subsystem() {
             usage -= 1;
         }
     }
-    let text = world.read(late, "late.usage").unwrap();
+    let text = world.read(late, "late.usage");
     assert!(text.starts_with(&format!("{usage} ")), "{usage}: {text}");
-    assert_eq!(u64::try_from(usage).unwrap(), desk.counts().fork - desk.counts().exit);
-    // Every one of them moves: out of a css_set that was there before the load, into one made after it.
-    let g = world.mkdir(late, "g").unwrap();
+    assert_eq!(u64::try_from(usage).unwrap(), handle.counts().fork - handle.counts().exit);
+    // Every task moves from a css_set older than the load into one made after it.
+    let g = world.mkdir(late, "g");
     let tasks = world.host.tids();
     for &task in &tasks {
-        world.attach(g, task).unwrap();
+        world.attach(g, task);
     }
-    let text = world.read(g, "late.usage").unwrap();
+    let text = world.read(g, "late.usage");
     assert!(text.starts_with(&format!("{} ", tasks.len())), "{text}");
     for charge in flights {
         world.engine.cancel_fork(&mut world.host, charge);
@@ -215,73 +211,76 @@ fn every_css_set_gets_the_state_of_a_late_subsystem() {
 
 /// E3.2: a second load starts from defaults, and the first has left nothing anywhere.
 #[test]
-fn a_second_load_starts_from_defaults() {
+fn second_load_starts_from_defaults() {
     let (mut world, flights) = full();
     for charge in flights {
         world.engine.cancel_fork(&mut world.host, charge);
     }
     let mut before = None;
     for round in 0..20 {
-        let (probe, desk) = Probe::new(LATE, Callbacks::all(), &[Resource::Tasks]);
-        world.load(probe).unwrap();
-        let late = world.mount(LATE).unwrap();
-        assert_eq!(world.read(late, "late.value").unwrap(), "0\n", "round {round}");
-        assert_eq!(world.read(late, "late.usage").unwrap(), "40 -1 40 0 0\n");
-        world.write(late, "late.value", "5").unwrap();
-        let g = world.mkdir(late, "g").unwrap();
+        let (probe, handle) = Probe::new(LATE, Callbacks::all(), &[Resource::Tasks]);
+        world.load(probe);
+        let late = world.mount(LATE);
+        assert_eq!(world.read(late, "late.value"), "0\n", "round {round}");
+        assert_eq!(world.read(late, "late.usage"), "40 -1 40 0 0\n");
+        world.write(late, "late.value", "5");
+        let g = world.mkdir(late, "g");
         let tasks = world.host.tids();
         for &task in &tasks[..10] {
-            world.attach(g, task).unwrap();
+            world.attach(g, task);
         }
-        world.write(g, "late.limit", "0 3").unwrap();
-        assert_eq!(world.fork(tasks[0]), Err(Errno::EAGAIN));
-        assert_eq!(world.unload(LATE), Err(Errno::EBUSY));
+        world.write(g, "late.limit", "0 3");
+        assert_eq!(world.try_fork(tasks[0]), Err(Errno::EAGAIN));
+        assert_eq!(world.try_unload(LATE), Err(Errno::EBUSY));
         for &task in &tasks[..10] {
-            world.attach(late, task).unwrap();
+            world.attach(late, task);
         }
-        world.rmdir(g).unwrap();
+        world.rmdir(g);
         world.unmount(late);
-        world.unload(LATE).unwrap();
-        assert_eq!(desk.counts().alive, 0);
-        // The first round leaves a trace that is meant to be: the fork that was refused has raised a peak of `a`.
+        world.unload(LATE);
+        assert_eq!(handle.counts().alive, 0);
+        // The first round leaves one trace, on purpose: the refused fork has raised a peak of `a`.
         let after = everything(&mut world);
         assert_same(before.get_or_insert_with(|| after.clone()), &after);
     }
 }
 
-/// E3, E4.4: unbound it goes while ten thousand tasks run; bound it stays, and who holds it is named.
+/// E3, E4.4: ten thousand tasks do not hold an unbound subsystem. A bound one stays, and the refusal names the holder.
 #[test]
-fn unload_among_ten_thousand_tasks() {
+fn unload_works_among_ten_thousand_tasks() {
     const TASKS: usize = 10_000;
-    let mut world = World::with(&["a"]);
-    let top = world.mount("a").unwrap();
-    let cgroups: Vec<_> = (0..100).map(|number| world.mkdir(top, &format!("g{number}")).unwrap()).collect();
+    let mut world = world_with(&["a"]);
+    let top = world.mount("a");
+    let cgroups: Vec<_> = (0..100).map(|number| world.mkdir(top, format!("g{number}"))).collect();
     let tasks: Vec<Tid> = (0..TASKS).map(|_| world.spawn()).collect();
     for (number, &task) in tasks.iter().enumerate() {
-        world.attach(cgroups[number % 100], task).unwrap();
+        world.attach(cgroups[number % 100], task);
     }
-    let (probe, desk) = Probe::new(LATE, Callbacks::FORK | Callbacks::EXIT, &[Resource::Tasks]);
-    world.load(probe).unwrap();
-    assert_eq!(desk.counts().fork, TASKS as u64);
-    let late = world.mount("late,name=holder").unwrap();
-    let child = world.mkdir(late, "child").unwrap();
+    let (probe, handle) = Probe::new(LATE, Callbacks::FORK | Callbacks::EXIT, &[Resource::Tasks]);
+    world.load(probe);
+    assert_eq!(handle.counts().fork, TASKS as u64);
+    let late = world.mount("late,name=holder");
+    let child = world.mkdir(late, "child");
     for &task in &tasks[..TASKS / 2] {
-        world.attach(child, task).unwrap();
+        world.attach(child, task);
     }
-    let busy = |world: &mut World| world.engine.unload(&mut world.host, LATE).unwrap_err().to_string();
+    let busy = |world: &mut SimWorld| {
+        assert_eq!(world.try_unload(LATE), Err(Errno::EBUSY));
+        world.last_error().to_string()
+    };
     assert!(busy(&mut world).contains("(with name=holder)"));
     world.unmount(late);
     let held = busy(&mut world);
     assert!(held.contains("name=holder") && held.contains("unmounted but with children"), "{held}");
     for &task in &tasks[..TASKS / 2] {
-        world.attach(late, task).unwrap();
+        world.attach(late, task);
     }
-    world.rmdir(child).unwrap();
+    world.rmdir(child);
     let sets = world.engine.css_set_count();
-    world.unload(LATE).unwrap();
-    assert_eq!((world.engine.css_set_count(), desk.counts().alive), (sets, 0));
+    world.unload(LATE);
+    assert_eq!((world.engine.css_set_count(), handle.counts().alive), (sets, 0));
     for task in tasks {
         world.exit(task);
     }
-    assert_eq!((desk.counts().exit, world.engine.css_set_count()), (0, 1));
+    assert_eq!((handle.counts().exit, world.engine.css_set_count()), (0, 1));
 }

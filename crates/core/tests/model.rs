@@ -1,8 +1,8 @@
-//! Random sequences of every operation of the core, compared with a naive model step by step: the same errno, and
-//! every few steps the same observable state. `PROPTEST_CASES` raises the number of sequences.
+//! Random sequences of every operation of the core, compared with a naive model step by step. Every step gives the same
+//! errno, and every few steps show the same observable state. `PROPTEST_CASES` raises the number of sequences.
 
 mod common;
-// The texts are short and made once a check: what reads best is best.
+// The texts are short and made once for each check, so readability counts more than speed.
 #[allow(unreachable_pub, clippy::format_push_string, clippy::format_collect)]
 mod model {
     pub mod check;
@@ -17,7 +17,7 @@ mod model {
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use model::drive::Pair;
+use model::drive::CoreAndModel;
 use model::op::op;
 use penfold_core::Errno;
 use proptest::prelude::*;
@@ -26,7 +26,7 @@ use proptest::prelude::*;
 const CASES: u32 = 250;
 const STEPS: usize = 1000;
 
-/// What the sequences of one run must have met, so that the comparison means something.
+/// The answers that the sequences of one run must have met, so that the comparison means something.
 const MUST_BE_SEEN: &[(&str, &[Option<Errno>])] = &[
     ("Mount", &[None, Some(Errno::EBUSY), Some(Errno::EINVAL), Some(Errno::EPERM)]),
     ("Remount", &[None, Some(Errno::EBUSY), Some(Errno::EINVAL)]),
@@ -48,7 +48,7 @@ const MUST_BE_SEEN: &[(&str, &[Option<Errno>])] = &[
 ];
 
 #[test]
-fn the_core_does_what_the_naive_model_does() {
+fn core_does_what_the_naive_model_does() {
     let default = ProptestConfig::default();
     let chosen = std::env::var_os("PROPTEST_CASES").is_some();
     let config = ProptestConfig {
@@ -59,7 +59,7 @@ fn the_core_does_what_the_naive_model_does() {
     };
     let seen: Mutex<BTreeMap<(String, Option<Errno>), u64>> = Mutex::default();
     proptest!(config, |(ops in prop::collection::vec(op(), 0..STEPS))| {
-        let mut pair = Pair::new();
+        let mut pair = CoreAndModel::new();
         for op in &ops {
             pair.step(op);
         }

@@ -2,17 +2,18 @@
 
 mod common;
 
-use common::{Probe, World};
+use common::{Probe, world_with};
 use penfold_core::{
     Caller, CgroupId, Errno, Owner, Tid, control_file::FileId, host::HostView as _, subsystem::Callbacks,
 };
+use penfold_testkit::SimWorld;
 
 #[test]
 fn hierarchy_is_found_by_number_name_or_subsystem() {
-    let mut world = World::with(&["a", "b", "c"]);
-    let first = world.mount("b").unwrap();
-    let second = world.mount("none,name=work").unwrap();
-    let third = world.mount("c,name=more").unwrap();
+    let mut world = world_with(&["a", "b", "c"]);
+    let first = world.mount("b");
+    let second = world.mount("none,name=work");
+    let third = world.mount("c,name=more");
     for (text, found) in [
         ("1", Some(first)),
         ("b", Some(first)),
@@ -32,14 +33,14 @@ fn hierarchy_is_found_by_number_name_or_subsystem() {
 }
 
 #[test]
-fn subsystem_and_hierarchy_tell_of_each_other() {
-    let mut world = World::with(&["a", "b", "c"]);
-    let none = world.mount("none,name=work").unwrap();
-    let both = world.mount("c,a").unwrap();
-    let of = |world: &World, name| world.engine.hierarchy_of_subsystem(name);
+fn subsystem_and_hierarchy_name_each_other() {
+    let mut world = world_with(&["a", "b", "c"]);
+    let none = world.mount("none,name=work");
+    let both = world.mount("c,a");
+    let of = |world: &SimWorld, name| world.engine.hierarchy_of_subsystem(name);
     assert_eq!((of(&world, "a"), of(&world, "b"), of(&world, "c")), (Some(2), Some(0), Some(2)));
     assert_eq!(of(&world, "d"), None);
-    let child = world.mkdir(both, "child").unwrap();
+    let child = world.mkdir(both, "child");
     let names = |cgroup: CgroupId| world.engine.subsystems_of(cgroup).collect::<Vec<_>>();
     assert_eq!((names(child), names(none)), (vec!["a", "c"], vec![]));
     let shown = format!("{:?}", world.engine);
@@ -48,10 +49,10 @@ fn subsystem_and_hierarchy_tell_of_each_other() {
 
 #[test]
 fn path_leads_to_a_cgroup_and_a_cgroup_to_its_path() {
-    let mut world = World::new();
-    let top = world.mount("none,name=x").unwrap();
-    let a = world.mkdir(top, "a").unwrap();
-    let b = world.mkdir(a, "b").unwrap();
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=x");
+    let a = world.mkdir(top, "a");
+    let b = world.mkdir(a, "b");
     for (root, path, found) in
         [(top, "/a/b", b), (top, "a//b/", b), (a, "b", b), (top, "", top), (top, "/", top)]
     {
@@ -65,53 +66,53 @@ fn path_leads_to_a_cgroup_and_a_cgroup_to_its_path() {
     assert_eq!((tree[b].name(), tree[b].parent(), tree[top].parent()), (&b"b"[..], Some(a), None));
     assert_eq!((tree[a].child_count(), tree[b].child_count()), (1, 0));
     assert_eq!((tree.child(a, b"b"), tree.child(top, b"b")), (Some(b), None));
-    world.rmdir(b).unwrap();
+    world.rmdir(b);
     assert_eq!(world.engine.lookup(b, "/").unwrap_err().errno(), Errno::ENODEV);
     assert_eq!(world.engine.tree()[a].child_count(), 0);
 }
 
 #[test]
 fn children_stay_in_the_order_of_their_making() {
-    let mut world = World::new();
-    let top = world.mount("none,name=x").unwrap();
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=x");
     for name in ["c", "a", "b", "d"] {
-        world.mkdir(top, name).unwrap();
+        world.mkdir(top, name);
     }
     for (gone, left) in [("a", "c b d"), ("c", "b d"), ("d", "b"), ("b", "")] {
         let gone = world.engine.tree().child(top, gone.as_bytes()).unwrap();
-        world.rmdir(gone).unwrap();
+        world.rmdir(gone);
         assert_eq!(world.children(top).join(" "), left);
     }
-    world.mkdir(top, "again").unwrap();
+    world.mkdir(top, "again");
     assert_eq!(world.children(top), ["again"]);
 }
 
 #[test]
 fn number_of_a_cgroup_is_never_given_again() {
-    let mut world = World::new();
-    let top = world.mount("none,name=x").unwrap();
-    let number = |world: &World, cgroup: CgroupId| world.engine.tree()[cgroup].number();
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=x");
+    let number = |world: &SimWorld, cgroup: CgroupId| world.engine.tree()[cgroup].number();
     let mut last = number(&world, top);
     assert!(last >= 1);
     for _ in 0..3 {
-        let a = world.mkdir(top, "a").unwrap();
+        let a = world.mkdir(top, "a");
         assert!(number(&world, a) > last);
         last = number(&world, a);
         assert_eq!(CgroupId::from_number(a.number()), a);
-        world.rmdir(a).unwrap();
+        world.rmdir(a);
         assert!(world.engine.tree().get(CgroupId::from_number(a.number())).is_none());
     }
 }
 
 #[test]
 fn css_set_is_counted_and_knows_its_cgroups() {
-    let mut world = World::new();
-    let (first, second) = (world.mount("none,name=x").unwrap(), world.mount("none,name=y").unwrap());
-    let (a, b) = (world.mkdir(first, "a").unwrap(), world.mkdir(second, "b").unwrap());
+    let mut world = SimWorld::new();
+    let (first, second) = (world.mount("none,name=x"), world.mount("none,name=y"));
+    let (a, b) = (world.mkdir(first, "a"), world.mkdir(second, "b"));
     let tasks = [world.spawn(), world.spawn(), world.spawn()];
     for task in &tasks[..2] {
-        world.attach(a, *task).unwrap();
-        world.attach(b, *task).unwrap();
+        world.attach(a, *task);
+        world.attach(b, *task);
     }
     assert_eq!(world.engine.css_set_count(), 2);
     let tree = world.engine.tree();
@@ -126,11 +127,10 @@ fn css_set_is_counted_and_knows_its_cgroups() {
     assert_eq!(world.engine.tree().css_set(set).unwrap().references(), 3);
     world.engine.unpin(set);
     world.unmount(second);
-    let root = world.root.clone();
     for task in &tasks[..2] {
-        world.engine.attach(&mut world.host, &root, second, *task, false).unwrap();
+        world.attach(second, *task);
     }
-    world.rmdir(b).unwrap();
+    world.rmdir(b);
     let cgroups = world
         .engine
         .tree()
@@ -142,29 +142,29 @@ fn css_set_is_counted_and_knows_its_cgroups() {
 /// Every set gets a new key when a hierarchy comes or goes: the old sets must be found by it.
 #[test]
 fn tasks_share_a_css_set_over_a_mount_and_an_unmount() {
-    let mut world = World::new();
-    let first = world.mount("none,name=x").unwrap();
-    let a = world.mkdir(first, "a").unwrap();
+    let mut world = SimWorld::new();
+    let first = world.mount("none,name=x");
+    let a = world.mkdir(first, "a");
     let tasks = [world.spawn(), world.spawn(), world.spawn()];
-    world.attach(a, tasks[0]).unwrap();
-    let second = world.mount("none,name=y").unwrap();
-    world.attach(a, tasks[1]).unwrap();
+    world.attach(a, tasks[0]);
+    let second = world.mount("none,name=y");
+    world.attach(a, tasks[1]);
     assert_eq!(world.engine.css_set_count(), 2);
     world.unmount(second);
-    world.attach(a, tasks[2]).unwrap();
+    world.attach(a, tasks[2]);
     assert_eq!(world.engine.css_set_count(), 2);
-    world.attach(first, tasks[0]).unwrap();
+    world.attach(first, tasks[0]);
     let set = |task| world.host.css_set(task);
     assert_eq!((set(tasks[0]), set(tasks[1])), (Some(world.engine.initial_css_set()), set(tasks[2])));
 }
 
 #[test]
-fn cgroup_tells_whether_it_or_those_below_have_tasks() {
-    let mut world = World::new();
-    let top = world.mount("none,name=x").unwrap();
-    let a = world.mkdir(top, "a").unwrap();
-    let b = world.mkdir(a, "b").unwrap();
-    let told = |world: &World| {
+fn cgroup_knows_of_tasks_in_it_and_below() {
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=x");
+    let a = world.mkdir(top, "a");
+    let b = world.mkdir(a, "b");
+    let told = |world: &SimWorld| {
         let of = |cgroup: CgroupId| {
             let node = &world.engine.tree()[cgroup];
             (node.has_tasks(), node.is_populated())
@@ -174,9 +174,9 @@ fn cgroup_tells_whether_it_or_those_below_have_tasks() {
     assert_eq!(told(&world), [(false, false); 3]);
     let task = world.spawn();
     assert_eq!(told(&world), [(true, true), (false, false), (false, false)]);
-    world.attach(b, task).unwrap();
+    world.attach(b, task);
     assert_eq!(told(&world), [(false, true), (false, true), (true, true)]);
-    world.attach(a, task).unwrap();
+    world.attach(a, task);
     assert_eq!(told(&world), [(false, true), (true, true), (false, false)]);
     world.exit(task);
     assert_eq!(told(&world), [(false, false); 3]);
@@ -184,11 +184,11 @@ fn cgroup_tells_whether_it_or_those_below_have_tasks() {
 
 #[test]
 fn new_hierarchy_is_populated_by_the_tasks_there_are() {
-    let mut world = World::new();
-    let empty = world.mount("none,name=x").unwrap();
+    let mut world = SimWorld::new();
+    let empty = world.mount("none,name=x");
     assert!(!world.engine.tree()[empty].has_tasks());
     let task = world.spawn();
-    let late = world.mount("none,name=y").unwrap();
+    let late = world.mount("none,name=y");
     assert!(world.engine.tree()[late].has_tasks());
     world.exit(task);
     assert!(!world.engine.tree()[late].has_tasks());
@@ -196,25 +196,25 @@ fn new_hierarchy_is_populated_by_the_tasks_there_are() {
 
 #[test]
 fn flags_of_a_cgroup_are_what_was_written() {
-    let mut world = World::new();
-    let top = world.mount("none,name=x").unwrap();
-    let flags = |world: &World| {
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=x");
+    let flags = |world: &SimWorld| {
         let node = &world.engine.tree()[top];
         (node.notifies_on_release(), node.clones_children())
     };
     assert_eq!(flags(&world), (false, false));
-    world.write(top, "notify_on_release", "1").unwrap();
+    world.write(top, "notify_on_release", "1");
     assert_eq!(flags(&world), (true, false));
-    world.write(top, "cgroup.clone_children", "7").unwrap();
-    world.write(top, "notify_on_release", "0").unwrap();
+    world.write(top, "cgroup.clone_children", "7");
+    world.write(top, "notify_on_release", "0");
     assert_eq!(flags(&world), (false, true));
 }
 
 #[test]
 fn control_file_has_its_prefix_unless_mounted_without() {
-    let mut world = World::with(&["p", "cpuset"]);
-    let plain = world.mount("p").unwrap();
-    let bare = world.mount("cpuset,noprefix").unwrap();
+    let mut world = world_with(&["p", "cpuset"]);
+    let plain = world.mount("p");
+    let bare = world.mount("cpuset,noprefix");
     let found = |cgroup, name| world.engine.find_file(cgroup, name);
     for (cgroup, name, other) in [(plain, "p.value", "value"), (bare, "value", "cpuset.value")] {
         let id = found(cgroup, name).unwrap();
@@ -229,12 +229,9 @@ fn control_file_has_its_prefix_unless_mounted_without() {
 
 #[test]
 fn setting_is_what_can_be_read_back_as_written() {
-    let mut world = World::with(&["p"]);
-    let top = world.mount("p").unwrap();
-    let setting = |world: &World, name| {
-        let id = world.engine.find_file(top, name).unwrap();
-        world.engine.is_setting(id)
-    };
+    let mut world = world_with(&["p"]);
+    let top = world.mount("p");
+    let setting = |world: &SimWorld, name| world.engine.is_setting(world.file(top, name));
     for name in
         ["p.value", "p.signed", "p.text", "notify_on_release", "cgroup.clone_children", "release_agent"]
     {
@@ -243,126 +240,119 @@ fn setting_is_what_can_be_read_back_as_written() {
     for name in ["p.map", "p.kick", "p.limit", "p.top", "tasks", "cgroup.procs", "cgroup.sane_behavior"] {
         assert!(!setting(&world, name), "{name}");
     }
-    let stale = world.engine.find_file(top, "p.value").unwrap();
+    let stale = world.file(top, "p.value");
     world.unmount(top);
-    world.unload("p").unwrap();
+    world.unload("p");
     assert!(!world.engine.is_setting(stale));
-    world.load(Probe::plain("p")).unwrap();
+    world.load(Probe::plain("p"));
     assert!(!world.engine.is_setting(stale), "another subsystem's file");
     assert!(!world.engine.is_setting(FileId::Subsystem { slot: 9, file: 0, loaded: 1 }));
 }
 
 #[test]
 fn owner_of_a_control_file_is_its_makers_until_changed() {
-    let mut world = World::with(&["p", "q"]);
-    let top = world.mount("p").unwrap();
+    let mut world = world_with(&["p", "q"]);
+    let top = world.mount("p");
     let open = Owner { uid: 0, gid: 0, mode: 0o777 };
-    let root = world.root.clone();
-    world.engine.set_owner(&root, top, open).unwrap();
+    world.set_owner(top, open);
     let maker = Caller::user(Tid(1), 5, 6);
-    let g = world.engine.mkdir(&mut world.host, &maker, top, b"g", 0o700).unwrap();
-    let file = |world: &World, name| world.engine.find_file(g, name).unwrap();
-    let (value, below) = (file(&world, "p.value"), file(&world, "p.below"));
-    let owner = |world: &World, id| world.engine.file_owner(g, id).unwrap();
+    let g = world.as_caller(&maker, |world| world.try_mkdir_with_mode(top, "g", 0o700)).unwrap();
+    let (value, below) = (world.file(g, "p.value"), world.file(g, "p.below"));
+    let owner = |world: &SimWorld, id| world.engine.file_owner(g, id).unwrap();
     assert_eq!(owner(&world, value), Owner { uid: 5, gid: 6, mode: 0o644 });
     assert_eq!(owner(&world, below), Owner { uid: 5, gid: 6, mode: 0o600 });
     assert_eq!(owner(&world, FileId::Tasks), Owner { uid: 5, gid: 6, mode: 0o644 });
     assert_eq!(world.engine.tree()[g].changed_file_owners().count(), 0);
     let given = Owner { uid: 8, gid: 8, mode: 0o640 };
-    for id in [value, FileId::Tasks] {
-        world.engine.set_file_owner(&root, g, id, given).unwrap();
+    for name in ["p.value", "tasks"] {
+        world.set_file_owner(g, name, given);
     }
     let changed: Vec<_> = world.engine.tree()[g].changed_file_owners().collect();
     assert_eq!(changed, [(FileId::Tasks, given), (value, given)]);
     assert_eq!(world.engine.tree()[g].creator(), Owner { uid: 5, gid: 6, mode: 0 });
-    world.engine.set_owner(&root, g, Owner { uid: 9, gid: 9, mode: 0o700 }).unwrap();
+    world.set_owner(g, Owner { uid: 9, gid: 9, mode: 0o700 });
     assert_eq!(owner(&world, below).uid, 5, "a chown of the directory is not one of its files");
 }
 
-/// The state of a root moves with its subsystem; what was given to its files stays behind, and only that.
+/// The state of a root moves with its subsystem. The owners that its files had do not.
 #[test]
 fn owners_of_files_go_when_their_subsystem_is_unbound() {
-    let mut world = World::with(&["p", "q"]);
-    let top = world.mount("p,q").unwrap();
-    let root = world.root.clone();
+    let mut world = world_with(&["p", "q"]);
+    let top = world.mount("p,q");
     let given = Owner { uid: 8, gid: 8, mode: 0o640 };
     for name in ["p.value", "q.value", "tasks"] {
-        let id = world.engine.find_file(top, name).unwrap();
-        world.engine.set_file_owner(&root, top, id, given).unwrap();
+        world.set_file_owner(top, name, given);
     }
-    world.remount(top, "q").unwrap();
+    world.remount(top, "q");
     let changed: Vec<_> = world.engine.tree()[top].changed_file_owners().map(|(id, _)| id).collect();
-    assert_eq!(changed, [FileId::Tasks, world.engine.find_file(top, "q.value").unwrap()]);
-    world.remount(top, "p,q").unwrap();
-    let id = world.engine.find_file(top, "p.value").unwrap();
+    assert_eq!(changed, [FileId::Tasks, world.file(top, "q.value")]);
+    world.remount(top, "p,q");
+    let id = world.file(top, "p.value");
     assert_eq!(world.engine.file_owner(top, id).unwrap(), Owner { uid: 0, gid: 0, mode: 0o644 });
 }
 
 #[test]
 fn refusal_names_the_file_or_the_subsystem_once() {
-    let (probe, desk) = Probe::new("p", Callbacks::CAN_ATTACH | Callbacks::PRE_DESTROY, &[]);
-    let mut world = World::new();
-    world.load(probe).unwrap();
-    let top = world.mount("p").unwrap();
-    let root = world.root.clone();
-    let g = world.mkdir(top, "g").unwrap();
-    let value = world.engine.find_file(top, "p.value").unwrap();
-    let written = world.engine.write(&mut world.host, &root, top, value, b"x").unwrap_err();
-    assert_eq!(written.to_string(), "p.value: takes a number");
-    let limit = world.engine.find_file(top, "p.limit").unwrap();
-    let read = world.engine.read(&mut world.host, &root, top, limit).unwrap_err();
-    assert_eq!(read.to_string(), "p.limit: can't be read");
-    let long = world.engine.write(&mut world.host, &root, top, value, &[b'1'; 4097]).unwrap_err();
-    assert_eq!(long.to_string(), "p.value: at most 4096 bytes in one write");
-    desk.records().knobs.veto_attach = true;
+    let (probe, handle) = Probe::new("p", Callbacks::CAN_ATTACH | Callbacks::PRE_DESTROY, &[]);
+    let mut world = SimWorld::new();
+    world.load(probe);
+    let top = world.mount("p");
+    let refused = |world: &SimWorld| world.last_error().to_string();
+    let g = world.mkdir(top, "g");
+    world.try_write(top, "p.value", "x").unwrap_err();
+    assert_eq!(refused(&world), "p.value: takes a number");
+    world.try_read(top, "p.limit").unwrap_err();
+    assert_eq!(refused(&world), "p.limit: can't be read");
+    world.try_write(top, "p.value", [b'1'; 4097]).unwrap_err();
+    assert_eq!(refused(&world), "p.value: at most 4096 bytes in one write");
+    handle.records().faults.veto_attach = true;
     let task = world.spawn();
-    let attached = world.engine.attach(&mut world.host, &root, g, task, false).unwrap_err();
-    assert_eq!((attached.errno(), attached.to_string()), (Errno::ENOSPC, "p: told to".into()));
-    let tasks = world.engine.find_file(g, "tasks").unwrap();
-    let written = world.engine.write(&mut world.host, &root, g, tasks, b"1").unwrap_err();
-    assert_eq!(written.to_string(), "p: told to", "the subsystem's, not the file's");
-    desk.records().knobs.veto_destroy = true;
-    let removed = world.engine.rmdir(&mut world.host, &root, g).unwrap_err();
-    assert_eq!(removed.to_string(), "p: told to");
-    desk.records().knobs.fail_create = 1;
-    let made = world.engine.mkdir(&mut world.host, &root, top, b"h", 0o755).unwrap_err();
-    assert_eq!(made.to_string(), "p: told to fail");
+    assert_eq!(world.try_attach(g, task), Err(Errno::ENOSPC));
+    assert_eq!(refused(&world), "p: told to");
+    world.try_write(g, "tasks", "1").unwrap_err();
+    assert_eq!(refused(&world), "p: told to", "the subsystem's, not the file's");
+    handle.records().faults.veto_destroy = true;
+    world.try_rmdir(g).unwrap_err();
+    assert_eq!(refused(&world), "p: told to");
+    handle.records().faults.fail_create = 1;
+    world.try_mkdir(top, "h").unwrap_err();
+    assert_eq!(refused(&world), "p: told to fail");
 }
 
 #[test]
 fn busy_refusal_names_the_holder_and_its_state() {
-    let mut world = World::with(&["a", "b", "c"]);
-    let root = world.root.clone();
-    let top = world.mount("a,b,name=work").unwrap();
-    let child = world.mkdir(top, "g").unwrap();
-    let busy = world.engine.mount(&mut world.host, &root, "b,c").unwrap_err().to_string();
-    assert_eq!(busy, "b: bound to hierarchy 1 (with a,name=work)");
-    let busy = world.engine.mount(&mut world.host, &root, "c,name=work").unwrap_err().to_string();
+    let mut world = world_with(&["a", "b", "c"]);
+    let busy = |world: &SimWorld| world.last_error().to_string();
+    let top = world.mount("a,b,name=work");
+    let child = world.mkdir(top, "g");
+    world.try_mount("b,c").unwrap_err();
+    assert_eq!(busy(&world), "b: bound to hierarchy 1 (with a,name=work)");
+    world.try_mount("c,name=work").unwrap_err();
     assert_eq!(
-        busy,
+        busy(&world),
         "name=work: belongs to a hierarchy with another set of subsystems; mount it without any"
     );
-    let busy = world.engine.remount(&mut world.host, &root, top, "a,b,name=work").unwrap_err().to_string();
-    assert_eq!(busy, "hierarchy 1: has child cgroups; remove them to remount");
+    world.try_remount(top, "a,b,name=work").unwrap_err();
+    assert_eq!(busy(&world), "hierarchy 1: has child cgroups; remove them to remount");
     world.unmount(top);
-    let busy = world.engine.unload(&mut world.host, "a").unwrap_err().to_string();
+    world.try_unload("a").unwrap_err();
     let expected = "bound to hierarchy 1 (with b,name=work), unmounted but with children; remove its children and unmount it";
-    assert_eq!(busy, format!("a: {expected}"));
-    assert_eq!(world.engine.unmount(&mut world.host, top).unwrap_err().errno(), Errno::EINVAL, "not mounted");
-    world.rmdir(child).unwrap();
-    assert_eq!(world.engine.unmount(&mut world.host, top).unwrap_err().errno(), Errno::ENODEV);
-    assert!(world.unload("a").is_ok());
+    assert_eq!(busy(&world), format!("a: {expected}"));
+    assert_eq!(world.try_unmount(top), Err(Errno::EINVAL), "not mounted");
+    world.rmdir(child);
+    assert_eq!(world.try_unmount(top), Err(Errno::ENODEV));
+    assert!(world.try_unload("a").is_ok());
 }
 
 #[test]
 fn hierarchy_numbers_can_go_on_from_a_former_engine() {
-    let mut world = World::new();
+    let mut world = SimWorld::new();
     assert_eq!(world.engine.last_hierarchy_number(), 0);
     world.engine.number_hierarchies_from(7);
-    world.mount("none,name=x").unwrap();
+    world.mount("none,name=x");
     assert_eq!(world.engine.last_hierarchy_number(), 7);
     world.engine.number_hierarchies_from(3);
-    world.mount("none,name=y").unwrap();
+    world.mount("none,name=y");
     assert_eq!(world.engine.last_hierarchy_number(), 8, "never downward");
     world.engine.number_hierarchies_from(0);
     assert_eq!(world.engine.last_hierarchy_number(), 8);

@@ -1,36 +1,34 @@
-//! Who may remove, rename, chmod and chown what: the rules of every Unix directory (B1), as Linux 6.18 applies them.
+//! Permissions to remove, rename, chmod and chown: the rules of every Unix directory (B1), as Linux 6.18 applies them.
 
 mod common;
 
-use common::World;
-use penfold_core::{Caller, CgroupId, Errno, Owner, Tid};
+use penfold_core::{Access, Caller, CgroupId, Errno, Owner, Tid};
+use penfold_testkit::SimWorld;
 
 fn user(uid: u32) -> Caller {
     Caller::user(Tid(1), uid, uid)
 }
 
 fn rename(
-    world: &mut World,
+    world: &mut SimWorld,
     caller: &Caller,
     from: (CgroupId, &str),
     to: (CgroupId, &str),
 ) -> Result<(), Errno> {
-    let renamed = world.engine.rename(caller, from.0, from.1.as_bytes(), to.0, to.1.as_bytes());
-    renamed.map_err(|error| error.errno())
+    world.as_caller(caller, |world| world.try_rename(from.0, from.1, to.0, to.1))
 }
 
-fn own(world: &mut World, cgroup: CgroupId, uid: u32, mode: u32) {
-    let root = world.root.clone();
-    world.engine.set_owner(&root, cgroup, Owner { uid, gid: uid, mode }).unwrap();
+fn own(world: &mut SimWorld, cgroup: CgroupId, uid: u32, mode: u32) {
+    world.set_owner(cgroup, Owner { uid, gid: uid, mode });
 }
 
-/// `/d/x` and `/e`, all of root's, in a hierarchy without subsystems.
-fn tree() -> (World, [CgroupId; 4]) {
-    let mut world = World::new();
-    let top = world.mount("none,name=x").unwrap();
-    let d = world.mkdir(top, "d").unwrap();
-    let x = world.mkdir(d, "x").unwrap();
-    let e = world.mkdir(top, "e").unwrap();
+/// `/d/x` and `/e`, all owned by root, in a hierarchy without subsystems.
+fn tree() -> (SimWorld, [CgroupId; 4]) {
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=x");
+    let d = world.mkdir(top, "d");
+    let x = world.mkdir(d, "x");
+    let e = world.mkdir(top, "e");
     (world, [top, d, x, e])
 }
 
@@ -51,8 +49,8 @@ fn sticky_directory_lets_only_owners_rename_and_remove() {
     let (mut world, [_, d, x, _]) = tree();
     own(&mut world, d, 1, 0o1777);
     own(&mut world, x, 2, 0o755);
-    let refused = |world: &mut World, uid| {
-        let removed = world.engine.rmdir(&mut world.host, &user(uid), x).map_err(|error| error.errno());
+    let refused = |world: &mut SimWorld, uid| {
+        let removed = world.as_caller(&user(uid), |world| world.try_rmdir(x));
         (rename(world, &user(uid), (d, "x"), (d, "y")), removed)
     };
     assert_eq!(refused(&mut world, 7), (Err(Errno::EPERM), Err(Errno::EPERM)));
@@ -60,16 +58,14 @@ fn sticky_directory_lets_only_owners_rename_and_remove() {
     assert_eq!(rename(&mut world, &user(2), (d, "y"), (d, "x")), Ok(()), "the entry's owner");
     assert_eq!(rename(&mut world, &Caller::root(Tid(1)), (d, "x"), (d, "y")), Ok(()), "the administrator");
     own(&mut world, d, 1, 0o777);
-    assert_eq!(rename(&mut world, &user(7), (d, "y"), (d, "x")), Ok(()), "anyone where it is not sticky");
+    assert_eq!(rename(&mut world, &user(7), (d, "y"), (d, "x")), Ok(()), "every user where it is not sticky");
 }
 
 #[test]
 fn control_file_in_a_sticky_directory_has_its_own_owner() {
     let (mut world, [_, d, ..]) = tree();
     own(&mut world, d, 1, 0o1777);
-    let tasks = world.engine.find_file(d, "tasks").unwrap();
-    let owner = Owner { uid: 3, gid: 3, mode: 0o644 };
-    world.engine.set_file_owner(&world.root, d, tasks, owner).unwrap();
+    world.set_file_owner(d, "tasks", Owner { uid: 3, gid: 3, mode: 0o644 });
     assert_eq!(rename(&mut world, &user(7), (d, "tasks"), (d, "y")), Err(Errno::EPERM));
     assert_eq!(
         rename(&mut world, &user(3), (d, "tasks"), (d, "y")),
@@ -82,7 +78,7 @@ fn control_file_in_a_sticky_directory_has_its_own_owner() {
 fn rename_onto_an_entry_needs_the_right_to_remove_it() {
     let (mut world, [_, d, _, e]) = tree();
     for name in ["y", "z"] {
-        world.mkdir(d, name).unwrap();
+        world.mkdir(d, name);
     }
     let y = world.engine.tree().child(d, b"y").unwrap();
     own(&mut world, d, 1, 0o1777);
@@ -92,7 +88,7 @@ fn rename_onto_an_entry_needs_the_right_to_remove_it() {
     assert_eq!(rename(&mut world, &user(7), (d, "x"), (d, "y")), Err(Errno::EPERM), "another's entry");
     own(&mut world, y, 7, 0o755);
     assert_eq!(rename(&mut world, &user(7), (d, "x"), (d, "y")), Err(Errno::EEXIST));
-    world.mkdir(e, "x").unwrap();
+    world.mkdir(e, "x");
     assert_eq!(rename(&mut world, &user(7), (d, "x"), (e, "x")), Err(Errno::EACCES), "another's directory");
 }
 
@@ -113,7 +109,7 @@ fn rename_elsewhere_needs_write_on_both_and_on_itself() {
 #[test]
 fn rename_knows_ancestors_from_other_directories() {
     let (mut world, [top, d, x, e]) = tree();
-    let below = world.mkdir(x, "below").unwrap();
+    let below = world.mkdir(x, "below");
     for (from, to, expected) in [
         ((top, "d"), (below, "new"), Errno::EINVAL),
         ((top, "d"), (d, "new"), Errno::EINVAL),
@@ -123,11 +119,15 @@ fn rename_knows_ancestors_from_other_directories() {
         ((top, "e"), (d, "x"), Errno::EIO),
         ((e, "tasks"), (top, "d"), Errno::EISDIR),
     ] {
-        assert_eq!(world.rename(from.0, from.1, to.0, to.1), Err(expected), "{} to {}", from.1, to.1);
+        assert_eq!(world.try_rename(from.0, from.1, to.0, to.1), Err(expected), "{} to {}", from.1, to.1);
     }
-    world.rmdir(below).unwrap();
+    world.rmdir(below);
     for (parent, new_parent) in [(below, top), (top, below)] {
-        assert_eq!(world.rename(parent, "e", new_parent, "new"), Err(Errno::ENOENT), "a removed directory");
+        assert_eq!(
+            world.try_rename(parent, "e", new_parent, "new"),
+            Err(Errno::ENOENT),
+            "a removed directory"
+        );
     }
 }
 
@@ -136,12 +136,12 @@ fn longest_name_has_4095_bytes() {
     let (mut world, [top, ..]) = tree();
     let longest = "n".repeat(4095);
     let longer = "n".repeat(4096);
-    assert_eq!(world.rename(top, "e", top, &longer), Err(Errno::ENAMETOOLONG));
-    assert_eq!(world.mkdir(top, &longer), Err(Errno::ENAMETOOLONG));
-    assert_eq!(world.rename(top, "e", top, &longest), Ok(()));
-    assert_eq!(world.mkdir(top, &longest), Err(Errno::EEXIST));
+    assert_eq!(world.try_rename(top, "e", top, &longer), Err(Errno::ENAMETOOLONG));
+    assert_eq!(world.try_mkdir(top, &longer), Err(Errno::ENAMETOOLONG));
+    assert_eq!(world.try_rename(top, "e", top, &longest), Ok(()));
+    assert_eq!(world.try_mkdir(top, &longest), Err(Errno::EEXIST));
     let other = "m".repeat(4095);
-    assert!(world.mkdir(top, &other).is_ok());
+    assert!(world.try_mkdir(top, &other).is_ok());
 }
 
 #[test]
@@ -149,8 +149,7 @@ fn owner_may_change_the_mode_and_nobody_else() {
     let (mut world, [_, d, ..]) = tree();
     own(&mut world, d, 7, 0o755);
     let given = Owner { uid: 7, gid: 7, mode: 0o711 };
-    let mut change =
-        |caller: &Caller, owner| world.engine.set_owner(caller, d, owner).map_err(|error| error.errno());
+    let mut change = |caller: &Caller, owner| world.as_caller(caller, |world| world.try_set_owner(d, owner));
     assert_eq!(change(&user(8), given), Err(Errno::EPERM));
     let same_group = Caller { groups: vec![7], ..Caller::user(Tid(1), 8, 7) };
     assert_eq!(change(&same_group, given), Err(Errno::EPERM), "a member of the group is no owner");
@@ -164,8 +163,7 @@ fn owner_may_give_a_directory_only_to_its_own_groups() {
     own(&mut world, d, 7, 0o755);
     let owner = Caller { groups: vec![50, 51], ..Caller::user(Tid(1), 7, 40) };
     let mut change = |caller: &Caller, uid, gid| {
-        let changed = world.engine.set_owner(caller, d, Owner { uid, gid, mode: 0o755 });
-        changed.map_err(|error| error.errno())
+        world.as_caller(caller, |world| world.try_set_owner(d, Owner { uid, gid, mode: 0o755 }))
     };
     assert_eq!(change(&owner, 7, 51), Ok(()), "a supplementary group");
     assert_eq!(change(&owner, 7, 40), Ok(()), "the effective group");
@@ -181,10 +179,9 @@ fn owner_may_give_a_directory_only_to_its_own_groups() {
 #[test]
 fn removed_directory_can_not_be_given_away() {
     let (mut world, [_, _, _, e]) = tree();
-    world.rmdir(e).unwrap();
-    let root = world.root.clone();
-    assert_eq!(world.engine.set_owner(&root, e, Owner::default()).unwrap_err().errno(), Errno::ENODEV);
-    assert_eq!(world.rmdir(e), Err(Errno::ENODEV));
+    world.rmdir(e);
+    assert_eq!(world.try_set_owner(e, Owner::default()), Err(Errno::ENODEV));
+    assert_eq!(world.try_rmdir(e), Err(Errno::ENODEV));
 }
 
 /// The first class of owner, group and others that fits decides, even if a later one would allow more.
@@ -204,28 +201,32 @@ fn permission_is_that_of_the_first_class_that_fits() {
         (&Caller::root(Tid(1)), true, true, true),
     ] {
         let may = |want| caller.may(&owner, want);
-        assert_eq!((may(4), may(2), may(1)), (read, write, execute), "{caller:?}");
-        assert_eq!(may(6), read && write, "{caller:?} both");
+        assert_eq!(
+            (may(Access::READ), may(Access::WRITE), may(Access::SEARCH)),
+            (read, write, execute),
+            "{caller:?}"
+        );
+        assert_eq!(may(Access::READ | Access::WRITE), read && write, "{caller:?} both");
     }
-    assert!(!user(4).may(&Owner { mode: 0o666, ..owner }, 7));
+    assert!(!user(4).may(&Owner { mode: 0o666, ..owner }, Access::all()));
 }
 
 #[test]
 fn refusals_name_the_operation_the_object_and_the_reason() {
     let (mut world, [top, d, ..]) = tree();
-    let text = |result: Result<(), penfold_core::Error>| result.unwrap_err().to_string();
-    let refused = text(world.engine.rename(&user(7), d, b"x", d, b"y"));
-    assert_eq!(refused, "x: rename is not permitted: owner and mode do not allow it to this user");
-    let refused = text(world.engine.rmdir(&mut world.host, &Caller::root(Tid(1)), d));
-    assert_eq!(refused, "d: has child cgroups; remove them first");
-    let refused = text(world.engine.set_owner(&user(7), d, Owner::default()));
-    let begins = "a cgroup's directory or file: chmod or chown is not permitted: only its owner";
-    assert!(refused.starts_with(begins), "{refused}");
-    let refused = world.engine.mount(&mut world.host, &user(7), "none,name=y").unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "none,name=y: mount is not permitted: that takes the administrator's rights"
+    let refused = |world: &SimWorld| world.last_error().to_string();
+    rename(&mut world, &user(7), (d, "x"), (d, "y")).unwrap_err();
+    assert_eq!(refused(&world), "x: rename is not permitted: owner and mode do not allow it to this user");
+    world.try_rmdir(d).unwrap_err();
+    assert_eq!(refused(&world), "d: has child cgroups; remove them first");
+    world.as_caller(&user(7), |world| world.try_set_owner(d, Owner::default())).unwrap_err();
+    let text = refused(&world);
+    assert!(
+        text.starts_with("a cgroup's directory or file: chmod or chown is not permitted: only its owner"),
+        "{text}"
     );
-    let refused = text(world.engine.open(&user(7), top, "nothing", 4).map(|_| ()));
-    assert_eq!(refused, "nothing: no such control file");
+    world.as_caller(&user(7), |world| world.try_mount("none,name=y")).unwrap_err();
+    assert_eq!(refused(&world), "none,name=y: mount is not permitted: that takes the administrator's rights");
+    world.as_caller(&user(7), |world| world.try_open(top, "nothing", Access::READ)).unwrap_err();
+    assert_eq!(refused(&world), "nothing: no such control file");
 }

@@ -1,17 +1,18 @@
-//! What a subsystem's callbacks can see and do, against an engine and the simulated host.
+//! The services that a subsystem's callbacks have, with an engine and the simulated host.
 
 mod common;
 
 use std::sync::{Arc, Mutex};
 
-use common::{Probe, World};
+use common::{Probe, world_with};
 use penfold_core::{
     Caller, CgroupId, Errno, Error, Result, Tid,
     control_file::ControlFile,
-    host::{Capability, HostView as _, IndexSet},
+    host::{Capability, ExistingPages, HostView as _, IndexSet},
     subsystem::{Callbacks, Context, Counter, CpuTime, Css, Resource, Rule, Subsystem, UNLIMITED},
     tree::HierarchyFlags,
 };
+use penfold_testkit::SimWorld;
 
 type Ctx<'a> = Context<'a, Asked>;
 type Question = Box<dyn FnOnce(&mut Ctx<'_>) + Send>;
@@ -25,7 +26,7 @@ const TASKS: usize = 0;
 const CPU: usize = 1;
 
 impl Subsystem for Asked {
-    /// The path at birth.
+    /// The path when the css was made.
     type State = String;
 
     const NAME: &'static str = "asked";
@@ -49,17 +50,17 @@ fn ask(asked: &mut Asked, ctx: &mut Ctx<'_>) -> Result<()> {
 }
 
 struct Asking {
-    world: World,
+    world: SimWorld,
     next: Arc<Mutex<Option<Question>>>,
     top: CgroupId,
 }
 
 impl Asking {
     fn new() -> Asking {
-        let mut world = World::new();
+        let mut world = SimWorld::new();
         let next: Arc<Mutex<Option<Question>>> = Arc::default();
-        world.engine.load(&mut world.host, Asked { next: next.clone() }).unwrap();
-        let top = world.mount("asked,xattr").unwrap();
+        world.load(Asked { next: next.clone() });
+        let top = world.mount("asked,xattr");
         Asking { world, next, top }
     }
 
@@ -82,15 +83,15 @@ impl Asking {
         let kept = answer.clone();
         let question: Question = Box::new(move |ctx| *kept.lock().unwrap() = Some(question(ctx)));
         *self.next.lock().unwrap() = Some(question);
-        self.world.write(cgroup, file, "1").unwrap();
+        self.world.write(cgroup, file, "1");
         answer.lock().unwrap().take().expect("answered")
     }
 
     /// `/a`, `/a/b`, `/c`
     fn tree(&mut self) -> [CgroupId; 3] {
-        let a = self.world.mkdir(self.top, "a").unwrap();
-        let b = self.world.mkdir(a, "b").unwrap();
-        [a, b, self.world.mkdir(self.top, "c").unwrap()]
+        let a = self.world.mkdir(self.top, "a");
+        let b = self.world.mkdir(a, "b");
+        [a, b, self.world.mkdir(self.top, "c")]
     }
 }
 
@@ -123,7 +124,7 @@ fn css_is_alive_from_create_to_destroy() {
     let [_, b, c] = asking.tree();
     let css = asking.ask(b, |ctx| ctx.css());
     assert!(asking.ask(c, move |ctx| ctx.host().is_alive(css)));
-    asking.world.rmdir(b).unwrap();
+    asking.world.rmdir(b);
     assert!(!asking.ask(c, move |ctx| ctx.host().is_alive(css)));
     assert!(!asking.ask(c, |ctx| ctx.host().is_alive(Css::from_number(1000))));
 }
@@ -147,8 +148,8 @@ fn callback_sees_the_members_of_any_css() {
     let mut asking = Asking::new();
     let [a, b, c] = asking.tree();
     let (first, second) = (asking.world.spawn(), asking.world.spawn());
-    asking.world.attach(b, second).unwrap();
-    asking.world.attach(b, first).unwrap();
+    asking.world.attach(b, second);
+    asking.world.attach(b, first);
     let members = |ctx: &mut Ctx<'_>| (ctx.tasks_of(ctx.css()), ctx.has_tasks(ctx.css()));
     assert_eq!(asking.ask(b, members), (vec![first, second], true));
     assert_eq!(asking.ask(a, members), (vec![], false), "not those below");
@@ -188,7 +189,7 @@ fn counters_are_one_for_each_rule_and_css() {
     let [a, b, c] = asking.tree();
     assert_eq!(asking.ask(a, |ctx| ctx.host().rule_count()), 2);
     let task = asking.world.spawn();
-    asking.world.attach(b, task).unwrap();
+    asking.world.attach(b, task);
     asking.ask(b, |ctx| ctx.set_limit(ctx.css(), TASKS, 5)).unwrap();
     let counter = |rule| move |ctx: &mut Ctx<'_>| ctx.counter(ctx.css(), rule);
     let one = Counter { usage: 1, peak: 1, ..Counter::default() };
@@ -196,7 +197,7 @@ fn counters_are_one_for_each_rule_and_css() {
     assert_eq!(asking.ask(a, counter(TASKS)), one);
     assert_eq!(asking.ask(c, counter(TASKS)), Counter::default());
     assert_eq!(asking.ask(b, counter(CPU)), Counter::default());
-    asking.world.attach(c, task).unwrap();
+    asking.world.attach(c, task);
     assert_eq!(asking.ask(b, counter(TASKS)).peak, 1);
     let css = asking.ask(b, |ctx| ctx.css());
     asking.ask(c, move |ctx| ctx.reset_peak(css, TASKS));
@@ -209,7 +210,7 @@ fn cpu_time_is_one_sum_or_by_cpu_and_can_be_forgotten() {
     let mut asking = Asking::new();
     let [a, b, _] = asking.tree();
     let task = asking.world.spawn();
-    asking.world.attach(b, task).unwrap();
+    asking.world.attach(b, task);
     asking.world.host.run(task, 0, CpuTime { user: 3, system: 4 });
     asking.world.host.run(task, 1, CpuTime { user: 10, system: 20 });
     let time = |ctx: &mut Ctx<'_>| ctx.cpu_time(ctx.css());
@@ -226,20 +227,20 @@ fn cpu_time_is_one_sum_or_by_cpu_and_can_be_forgotten() {
 fn cpu_usage_of_a_cgroup_without_a_counter_is_none() {
     let mut asking = Asking::new();
     let [_, b, _] = asking.tree();
-    let other = asking.world.mount("none,name=other").unwrap();
+    let other = asking.world.mount("none,name=other");
     assert_eq!(asking.world.engine.cpu_usage(other), None);
     assert_eq!(asking.world.engine.cpu_usage(b), Some(CpuTime::default()));
-    asking.world.rmdir(b).unwrap();
+    asking.world.rmdir(b);
     assert_eq!(asking.world.engine.cpu_usage(b), None);
 }
 
 #[test]
 fn cpu_usage_is_that_of_the_first_subsystem_that_counts() {
-    let mut world = World::with(&["before"]);
+    let mut world = world_with(&["before"]);
     for name in ["p", "q"] {
-        world.load(Probe::new(name, Callbacks::empty(), &[Resource::CpuTime]).0).unwrap();
+        world.load(Probe::new(name, Callbacks::empty(), &[Resource::CpuTime]).0);
     }
-    let top = world.mount("all").unwrap();
+    let top = world.mount("all");
     let task = world.spawn();
     let time = CpuTime { user: 5, system: 6 };
     world.host.run(task, 1, time);
@@ -275,7 +276,7 @@ fn callback_acts_on_tasks_through_the_host() {
     asking.ask(asking.top, move |ctx| {
         let host = ctx.host();
         host.set_affinity(task, &IndexSet::single(1)).unwrap();
-        host.set_memory_nodes(task, &IndexSet::single(0), &IndexSet::single(3), true).unwrap();
+        host.set_memory_nodes(task, &IndexSet::single(0), &IndexSet::single(3), ExistingPages::Move).unwrap();
         host.set_socket_class(task, 77).unwrap();
         host.signal(task, 15).unwrap();
         assert!(!host.is_frozen(task));
@@ -299,7 +300,7 @@ fn host_answers_esrch_for_a_task_that_is_gone() {
         let (zero, one) = (IndexSet::single(0), IndexSet::single(1));
         [
             host.set_affinity(gone, &zero),
-            host.set_memory_nodes(gone, &zero, &one, false),
+            host.set_memory_nodes(gone, &zero, &one, ExistingPages::Leave),
             host.set_socket_class(gone, 1),
             host.signal(gone, 9),
         ]
@@ -321,7 +322,7 @@ fn need_that_the_host_lacks_is_refused_with_its_reason() {
         asking.world.host.cannot = vec![need];
         let error = asking.ask(asking.top, move |ctx| ctx.require(need)).unwrap_err();
         assert_eq!(error.errno(), Errno::EOPNOTSUPP);
-        let Error::HostCannot { host, need: named, reason, .. } = &error else { panic!("{error:?}") };
+        let Error::HostCannot { host, capability: named, reason, .. } = &error else { panic!("{error:?}") };
         assert_eq!((*host, *named), ("simulated", need));
         assert!(!reason.is_empty() && error.to_string().contains(&need.to_string()), "{error}");
         assert!(need.to_string().len() > 5, "{need}");
@@ -364,6 +365,6 @@ fn fork_can_be_refused_while_any_limit_or_subsystem_may() {
     asking.ask(a, |ctx| ctx.set_may_refuse_fork(false)).unwrap();
     assert!(!can(&asking));
     limit(&mut asking, b, 1);
-    asking.world.rmdir(b).unwrap();
+    asking.world.rmdir(b);
     assert!(!can(&asking), "a limit goes with its cgroup");
 }

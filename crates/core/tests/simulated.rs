@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::World;
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{
     Errno, Tid,
-    host::{Host as _, HostView as _, IndexSet},
+    host::{ExistingPages, Host as _, HostView as _, IndexSet},
     subsystem::CpuTime,
 };
+use penfold_testkit::SimWorld;
 
 fn set(numbers: &[usize]) -> IndexSet {
     numbers.iter().copied().collect()
@@ -16,9 +16,9 @@ fn set(numbers: &[usize]) -> IndexSet {
 
 #[test]
 fn tasks_are_numbered_from_one_upward() {
-    let mut world = World::new();
+    let mut world = SimWorld::new();
     let (first, second) = (world.spawn(), world.spawn());
-    let (thread, child) = (world.thread(first), world.fork(first).unwrap());
+    let (thread, child) = (world.thread(first), world.fork(first));
     assert_eq!([first, second, thread, child], [Tid(1), Tid(2), Tid(3), Tid(4)]);
     assert_eq!(world.host.tids(), [first, second, thread, child]);
     let group = |task| world.host.task(task).unwrap().group;
@@ -28,7 +28,7 @@ fn tasks_are_numbered_from_one_upward() {
 
 #[test]
 fn zombie_keeps_its_number_until_it_is_reaped() {
-    let mut world = World::new();
+    let mut world = SimWorld::new();
     let (leader, other) = (world.spawn(), world.spawn());
     let thread = world.thread(leader);
     world.host.exit_to_zombie(&mut world.engine, leader);
@@ -44,19 +44,19 @@ fn zombie_keeps_its_number_until_it_is_reaped() {
 
 #[test]
 fn members_follow_their_css_set_and_leave_at_exit() {
-    let mut world = World::new();
-    let top = world.mount("none,name=x").unwrap();
-    let g = world.mkdir(top, "g").unwrap();
+    let mut world = SimWorld::new();
+    let top = world.mount("none,name=x");
+    let g = world.mkdir(top, "g");
     let (task, other) = (world.spawn(), world.spawn());
-    let members = |world: &World, set| {
+    let members = |world: &SimWorld, set| {
         let mut members = Vec::new();
         world.host.for_each_task(set, &mut |task| members.push(task));
         members
     };
-    let root_set = world.host.css_set(task).unwrap();
+    let root_set = world.css_set(task);
     assert_eq!(members(&world, root_set), [task, other]);
-    world.attach(g, task).unwrap();
-    let set = world.host.css_set(task).unwrap();
+    world.attach(g, task);
+    let set = world.css_set(task);
     assert_eq!((members(&world, root_set), members(&world, set)), (vec![other], vec![task]));
     world.exit(task);
     assert_eq!(members(&world, set), []);
@@ -66,10 +66,10 @@ fn members_follow_their_css_set_and_leave_at_exit() {
 
 #[test]
 fn wish_for_cpus_is_kept_and_in_force_where_it_fits() {
-    let mut world = World { host: SimulatedHost::new(4), ..World::new() };
+    let mut world = SimWorld::with_cpus(4);
     let task = world.spawn();
     world.host.set_affinity(task, &set(&[0, 1])).unwrap();
-    let affinity = |world: &World| world.host.get(task).unwrap().affinity.clone();
+    let affinity = |world: &SimWorld| world.host.get(task).unwrap().affinity.clone();
     assert_eq!(
         world.host.sched_setaffinity(task, set(&[2, 3])),
         Err(Errno::EINVAL),
@@ -89,14 +89,24 @@ fn wish_for_cpus_is_kept_and_in_force_where_it_fits() {
 }
 
 #[test]
+fn unmarkable_task_keeps_its_socket_class() {
+    let mut world = SimWorld::new();
+    let task = world.spawn();
+    assert_eq!(world.host.set_socket_class(task, 5), Ok(()));
+    world.host.unmarkable.insert(task, Errno::EPERM);
+    assert_eq!(world.host.set_socket_class(task, 6), Err(Errno::EPERM));
+    assert_eq!(world.host.get(task).unwrap().socket_class, 5);
+}
+
+#[test]
 fn child_inherits_what_a_process_inherits() {
-    let mut world = World { host: SimulatedHost::new(4), ..World::new() };
+    let mut world = SimWorld::with_cpus(4);
     let parent = world.host.spawn(&mut world.engine, 7);
     world.host.set_affinity(parent, &set(&[1])).unwrap();
-    world.host.set_memory_nodes(parent, &set(&[0]), &set(&[2]), true).unwrap();
+    world.host.set_memory_nodes(parent, &set(&[0]), &set(&[2]), ExistingPages::Move).unwrap();
     world.host.freeze(parent);
     world.host.run(parent, 0, CpuTime { user: 1, system: 1 });
-    let child = world.fork(parent).unwrap();
+    let child = world.fork(parent);
     let record = world.host.get(child).unwrap().clone();
     assert_eq!((record.facts.real_uid, record.affinity, record.memory), (7, set(&[1]), set(&[2])));
     assert!(!record.frozen && record.migrated_from.is_none() && record.unreported.is_empty());

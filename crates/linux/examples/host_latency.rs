@@ -1,18 +1,18 @@
-//! What requests to a `TraceHost` cost, in microseconds: least and median of many.
+//! The cost of requests to a `TraceHost` in microseconds: least and median of many.
 //!
 //! `host_latency [ROUNDS]`
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use penfold_core::{Caller, CgroupId, Tid};
+use penfold_core::{Caller, CgroupId, MoveScope, Tid};
 use penfold_linux::trace::{self, AtEnd, ExecOptions, JobBuilder, TraceHost};
 
 fn owner() -> Caller {
     Caller::root(Tid(std::process::id().cast_signed()))
 }
 
-/// Runs `round` often, each time after `rest`.
+/// Prints the least and the median time of `round`, which runs `rounds` times, each time after `rest`.
 fn measure(what: &str, rounds: u32, rest: Duration, mut round: impl FnMut()) {
     let mut times: Vec<f64> = (0..rounds)
         .map(|_| {
@@ -31,7 +31,7 @@ fn main() {
     let mut builder = JobBuilder::new(false);
     let (engine, host) = builder.parts();
     penfold_subsystems::load_all(engine, host).expect("all controllers load");
-    let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
+    let root = engine.session(host, &owner()).mount("all,clone_children").expect("they mount").root;
     let host = TraceHost::start(builder).expect("the host starts");
     let control = host.control();
     let none = Duration::ZERO;
@@ -40,8 +40,8 @@ fn main() {
     measure("quick: mkdir + rmdir", rounds, none, || {
         control
             .request(|engine, host| {
-                let cgroup = engine.mkdir(host, &owner(), root, b"made", 0o755).expect("a cgroup");
-                engine.rmdir(host, &owner(), cgroup).expect("it is empty");
+                let cgroup = engine.session(host, &owner()).mkdir(root, b"made", 0o755).expect("a cgroup");
+                engine.session(host, &owner()).rmdir(cgroup).expect("it is empty");
             })
             .expect("the host runs");
     });
@@ -50,12 +50,14 @@ fn main() {
         control.with_exact(|_, _| ()).expect("the host runs");
     });
     let cgroups = ["a", "b"].map(|name| {
-        let made = control.request(|engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755));
+        let made = control
+            .request(|engine, host| engine.session(host, &owner()).mkdir(root, name.as_bytes(), 0o755));
         made.expect("the host runs").expect("a cgroup")
     });
     let attach = |pid: i32, to: CgroupId| {
-        let attached =
-            control.with_exact(move |engine, host| engine.attach(host, &owner(), to, Tid(pid), true));
+        let attached = control.with_exact(move |engine, host| {
+            engine.session(host, &owner()).attach(to, Tid(pid), MoveScope::ThreadGroup)
+        });
         attached.expect("the host runs").expect("it moves");
     };
     let mut sleeper = Command::new("sleep").arg("1000").stdout(Stdio::null()).spawn().expect("it runs");
@@ -78,7 +80,7 @@ fn main() {
         control
             .with_exact(move |engine, host| {
                 let file = engine.find_file(cgroup, name).expect("it has that file");
-                engine.read(host, &owner(), cgroup, file).expect("it can be read")
+                engine.session(host, &owner()).read(cgroup, file).expect("it can be read")
             })
             .expect("the host runs")
     };
@@ -89,7 +91,7 @@ fn main() {
         control
             .with_exact(move |engine, host| {
                 let file = engine.find_file(cgroup, "pids.max").expect("it has that file");
-                engine.write(host, &owner(), cgroup, file, limit.as_bytes()).expect("it is taken");
+                engine.session(host, &owner()).write(cgroup, file, limit.as_bytes()).expect("it is taken");
             })
             .expect("the host runs");
         measure(&format!("3000 forks of a job, pids.max = {limit}"), 5, none, || {

@@ -1,4 +1,4 @@
-//! A file descriptor that a caller names by number, taken over.
+//! Descriptors by number: one that a caller names, and all that an exec must not pass on.
 
 use std::fs::File;
 use std::io;
@@ -6,18 +6,18 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-/// Duplicates an open descriptor; it shares position and flags with the original.
+/// Duplicates an open descriptor. The copy shares position and flags with the original.
 ///
-/// Both become close-on-exec, so that a command started later does not hold the file open, but for standard input,
-/// output and error, which are the command's as well.
+/// The copy is close-on-exec, so that a command that is started later does not hold the file open. The original becomes
+/// so too, unless it is standard input, output or error.
 ///
 /// # Errors
-/// `EBADF` if no file is open there.
+/// `EBADF` if no file is open under this number.
 pub fn take_over(number: RawFd) -> io::Result<File> {
     if number < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
-    // SAFETY: borrowed only for the calls, which answer EBADF themselves where nothing is open.
+    // SAFETY: borrowed for these two calls, which answer EBADF themselves where no file is open.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     let file = borrowed.try_clone_to_owned().map(File::from)?;
     if number > libc::STDERR_FILENO {
@@ -26,8 +26,9 @@ pub fn take_over(number: RawFd) -> io::Result<File> {
     Ok(file)
 }
 
-/// No descriptor but standard input, output and error outlives the next execve(2). Allocates nothing: for the time between
-/// fork and exec.
+/// Makes every descriptor but standard input, output and error close-on-exec.
+///
+/// Allocates nothing, so it can run between fork and exec.
 pub fn close_all_on_exec() {
     let (first, last) = (libc::STDERR_FILENO + 1, libc::c_uint::MAX);
     // SAFETY: takes numbers.
@@ -37,9 +38,9 @@ pub fn close_all_on_exec() {
     if done == 0 {
         return;
     }
-    // a kernel before 5.11; what lies above this was never opened by a program that keeps its limits low
+    // a kernel before 5.11; a program whose limit was never raised has no descriptor above this
     for number in first..65_536 {
-        // SAFETY: takes numbers; EBADF where nothing is open.
+        // SAFETY: takes numbers, and answers EBADF where no file is open.
         unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
 }

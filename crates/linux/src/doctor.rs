@@ -1,19 +1,19 @@
-//! What each host can do on this machine, as data, found by trying.
+//! The abilities of each host on this machine, as data, found by trying.
 
 use nix::errno::Errno;
 
 use crate::trace::{Command, Job, Policy, StartError, TraceOptions, can_mark_sockets};
 
-/// One thing that a host can or can't do here.
+/// One ability of a host, and whether it works here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFeature {
-    /// The host.
+    /// The name of the host.
     pub host: &'static str,
-    /// What, in a few words.
+    /// The ability in a few words.
     pub what: &'static str,
-    /// Can it?
+    /// Whether it works on this machine.
     pub given: bool,
-    /// How, or why not and what would help.
+    /// The way in which it works, or the reason why not and a remedy.
     pub how: String,
 }
 
@@ -24,7 +24,7 @@ impl Policy for ProbePolicy {
     type Common = ();
 }
 
-/// Everything that can be said about the hosts on this machine. Runs a process that executes nothing.
+/// The abilities of all hosts on this machine. Runs a process that executes no program.
 pub fn host_features() -> Vec<HostFeature> {
     let mut all = trace();
     all.extend(bpf());

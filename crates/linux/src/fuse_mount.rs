@@ -1,7 +1,7 @@
-//! The client's side of a file view: mounting `/dev/fuse` where the client is, for a daemon to serve.
+//! The client's side of a file view: mounting `/dev/fuse` in the client's mount namespace, for a daemon to serve.
 //!
-//! Who has `CAP_SYS_ADMIN` over its mount namespace mounts itself, also inside a user namespace. Others need fusermount3,
-//! which is set-user-ID and keeps its own rules (`/etc/fuse.conf`).
+//! A client with `CAP_SYS_ADMIN` over its mount namespace mounts by itself, also inside a user namespace. Others need
+//! fusermount3, which is set-user-ID and keeps its own rules (`/etc/fuse.conf`).
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -25,8 +25,10 @@ use crate::error_text::error_text;
 pub const SOURCE: &str = "penfold";
 const HELPER: &str = "fusermount3";
 
-/// The subtype of a view: `cgroup.cpu+cpuacct+name=x` for a hierarchy with these subsystems and this name, as far as it
-/// has them. It can't be `cgroup` alone in the kernel's sense: `/proc/mounts` shows `fuse.` before it.
+/// The subtype of a view, such as `cgroup.cpu+cpuacct+name=x` for a hierarchy with these subsystems and this name.
+/// Parts that the hierarchy lacks are left out.
+///
+/// The result is never the kernel's type `cgroup`: `/proc/mounts` shows `fuse.` before it.
 pub fn subtype<S: AsRef<str>>(filesystem: &str, subsystems: &[S], name: Option<&str>) -> String {
     let name = name.filter(|name| !name.is_empty()).map(|name| format!("name={name}"));
     let parts: Vec<&str> = subsystems.iter().map(AsRef::as_ref).chain(name.as_deref()).collect();
@@ -36,39 +38,39 @@ pub fn subtype<S: AsRef<str>>(filesystem: &str, subsystems: &[S], name: Option<&
     }
 }
 
-/// What to mount.
+/// A mount to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FuseMount {
-    /// Shown in `/proc/mounts` as the type `fuse.SUBTYPE`. No comma.
+    /// The type is shown in `/proc/mounts` as `fuse.SUBTYPE`. It holds no comma.
     pub subtype: String,
-    /// The source that is shown; [`SOURCE`] as a rule.
+    /// The source in `/proc/mounts`; [`SOURCE`] as a rule.
     pub source: String,
-    /// Nothing can be changed through this mount.
+    /// Whether the mount refuses every change.
     pub read_only: bool,
 }
 
-/// Why there is no mount.
+/// The reason why a mount or unmount failed.
 #[derive(Debug)]
 pub enum MountError {
     /// The device can't be opened.
     Device(Errno),
-    /// mount(2) has refused.
+    /// mount(2) or umount(2) has failed.
     Refused {
-        /// Where.
+        /// The mount point.
         target: PathBuf,
-        /// Why.
+        /// The error of the call.
         errno: Errno,
     },
-    /// Nothing is mounted there that could be unmounted: `EINVAL`.
+    /// The target of an unmount is no mount point: `EINVAL`.
     NotMounted(PathBuf),
-    /// Not permitted, and the helper for those who may not mount is not there.
+    /// Not permitted, and fusermount3, the helper for users who may not mount, is not installed.
     NoHelper(PathBuf),
-    /// The helper has refused; it has said why on standard error.
+    /// The helper has failed. The reason is on its standard error.
     Helper(PathBuf),
 }
 
 impl MountError {
-    /// What mount(2) would have answered.
+    /// The errno that mount(2) would give for it.
     pub fn errno(&self) -> Errno {
         match self {
             MountError::Device(errno) | MountError::Refused { errno, .. } => *errno,
@@ -99,7 +101,7 @@ impl MountError {
         }
     }
 
-    /// What is wrong with it and, after a semicolon, what to do.
+    /// The fault in words and, after a semicolon, the remedy. Does not repeat the subject.
     pub fn detail(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             MountError::Device(errno) => {
@@ -128,8 +130,10 @@ impl fmt::Display for MountError {
 impl Error for MountError {}
 
 impl FuseMount {
-    /// Mounts and returns the open `/dev/fuse`. Until it is served, whoever looks at the target waits; when it is closed,
-    /// they get `ENOTCONN`: the caller unmounts if it does not get served.
+    /// Mounts and returns the open `/dev/fuse`.
+    ///
+    /// Until the device is served, every access to the target waits. Once it is closed, an access fails with
+    /// `ENOTCONN`: a caller that finds no server unmounts.
     ///
     /// # Errors
     /// [`MountError`]; then nothing is mounted.
@@ -148,7 +152,7 @@ impl FuseMount {
         let device: OwnedFd = opened
             .map_err(|error| MountError::Device(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))?
             .into();
-        // no control file can be executed, whatever its mode: as with every file system of the kernel's own
+        // as with every file system of the kernel's own: no control file can be executed, whatever its mode
         let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         flags.set(MsFlags::MS_RDONLY, self.read_only);
         let data = format!(
@@ -163,7 +167,7 @@ impl FuseMount {
         Ok(device)
     }
 
-    /// fusermount3 mounts and passes the device over a socket, whose number it is told in its environment.
+    /// fusermount3 mounts and sends the device over a socket, whose number is in its environment.
     fn mount_by_helper(&self, target: &Path) -> Result<OwnedFd, MountError> {
         let refused = |error: io::Error| MountError::Refused {
             target: target.to_owned(),
@@ -171,7 +175,7 @@ impl FuseMount {
         };
         let (ours, theirs) = UnixStream::pair().map_err(refused)?;
         let access = if self.read_only { "ro" } else { "rw" };
-        // asked for without leave, the helper would refuse the whole mount
+        // an `allow_other` that /etc/fuse.conf does not permit makes the helper refuse the whole mount
         let others = if others_may_look() { ",allow_other" } else { "" };
         let options = format!(
             "{access},nosuid,nodev,noexec,default_permissions{others},fsname={},subtype={}",
@@ -180,7 +184,7 @@ impl FuseMount {
         let status = Command::new(HELPER)
             .args(["-o", &options, "--"])
             .arg(target)
-            // its standard input is the socket: no other descriptor has to be inherited
+            // the socket is its standard input, so that no other descriptor has to be inherited
             .env("_FUSE_COMMFD", "0")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .status();
@@ -197,7 +201,7 @@ impl FuseMount {
     }
 }
 
-/// May mounts of users be for everybody? Otherwise only who has mounted can look into one, not even root.
+/// Whether users may make mounts that others can access. Without it only the mounting user can, not even root.
 fn others_may_look() -> bool {
     let text = fs::read_to_string("/etc/fuse.conf").unwrap_or_default();
     text.lines().any(|line| line.trim() == "user_allow_other")
@@ -213,17 +217,17 @@ fn receive_descriptor(socket: &UnixStream) -> io::Result<OwnedFd> {
         if let ControlMessageOwned::ScmRights(descriptors) = control
             && let Some(&descriptor) = descriptors.first()
         {
-            // SAFETY: the kernel has just made this descriptor for us, and nobody else knows of it.
+            // SAFETY: the kernel has just made this descriptor for this process, and no other code has its number.
             return Ok(unsafe { OwnedFd::from_raw_fd(descriptor) });
         }
     }
     Err(io::Error::from_raw_os_error(libc::EPROTO))
 }
 
-/// How to unmount.
+/// The manner of an unmount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unmounting {
-    /// Take the name away now, the rest when nobody uses it any more (`umount -l`).
+    /// Detaches the mount point now, and the file system when its last user has gone (`umount -l`).
     pub lazy: bool,
 }
 

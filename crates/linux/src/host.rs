@@ -1,4 +1,4 @@
-//! What a daemon knows of a host: one interface, whatever the host is made of.
+//! The interface between a daemon and its host.
 //!
 //! The trace host is one implementation. A daemon holds a [`HostHandle`] and works on the engine through
 //! [`EngineAccess`], so its front ends can be tested on a host without processes.
@@ -15,17 +15,19 @@ use penfold_core::{
 use crate::doctor::HostFeature;
 use crate::trace::{AdoptError, AtEnd, Command, DetachError, ExecError, ExecOptions, Gone, Survivor};
 
-/// A request to engine and host.
+/// A request to engine and host, run under the host's lock.
 pub type EngineRequest<'a> = dyn FnMut(&mut Engine, &mut dyn Host) + 'a;
 
-/// Takes the releases and events that a host has found in its engine after a request or an event of a task.
+/// Receives the releases and events that a host finds in its engine after a request or an event of a task.
 ///
-/// The host calls it on a thread of its own choosing, so it is to hand them on and return, and must make no request.
+/// The host calls it on a thread of its own choice and deals with no task meanwhile. It must return soon and make no
+/// request.
 pub type OnChange = Box<dyn Fn(Vec<Release>, Vec<Event>) + Send>;
 
-/// A way to the engine, for any thread.
+/// Access to the engine, for any thread.
 ///
-/// A request runs while no task of the host is dealt with, so it is to be short. A request must not make another one.
+/// No task of the host is dealt with while a request runs, so a request must be short. A request must not make another
+/// one.
 pub trait EngineAccess: fmt::Debug + Send + Sync {
     /// The host's name, as `penfold doctor` shows it.
     fn name(&self) -> &'static str;
@@ -36,7 +38,7 @@ pub trait EngineAccess: fmt::Debug + Send + Sync {
     /// [`Gone`] when the host has ended; then the request has not run.
     fn with(&self, request: &mut EngineRequest<'_>) -> Result<(), Gone>;
 
-    /// The same with every fork settled that was in flight, so that counters equal what listings show.
+    /// Runs a request with every fork settled that was in flight, so that counters equal listings.
     ///
     /// # Errors
     /// As [`EngineAccess::with`].
@@ -44,7 +46,7 @@ pub trait EngineAccess: fmt::Debug + Send + Sync {
 }
 
 impl dyn EngineAccess + '_ {
-    /// Looks at the engine. Counts of tasks can be ahead of forks in flight.
+    /// Reads from the engine. Counts of tasks can be ahead of forks in flight.
     ///
     /// # Errors
     /// As [`EngineAccess::with`].
@@ -52,7 +54,7 @@ impl dyn EngineAccess + '_ {
         self.request(|engine, host| look(engine, &*host))
     }
 
-    /// [`EngineAccess::with`], for a request that answers something.
+    /// [`EngineAccess::with`] for a request with a result.
     ///
     /// # Errors
     /// As [`EngineAccess::with`].
@@ -60,7 +62,7 @@ impl dyn EngineAccess + '_ {
         once(request, |request| self.with(request))
     }
 
-    /// [`EngineAccess::with_exact`], for a request that answers something.
+    /// [`EngineAccess::with_exact`] for a request with a result.
     ///
     /// # Errors
     /// As [`EngineAccess::with`].
@@ -69,7 +71,7 @@ impl dyn EngineAccess + '_ {
     }
 }
 
-/// Runs a request that can run only once, and returns its answer.
+/// Runs a request that can run only once, and returns its result.
 fn once<R>(
     request: impl FnOnce(&mut Engine, &mut dyn Host) -> R,
     run: impl FnOnce(&mut EngineRequest<'_>) -> Result<(), Gone>,
@@ -85,20 +87,22 @@ fn once<R>(
 
 /// A running host, for any thread of a daemon.
 pub trait HostHandle: EngineAccess {
-    /// Adopts the process of a task that runs already, into the root of every hierarchy. With `started`, in clock ticks
-    /// since boot as field 22 of `/proc/PID/stat` has it, only the process that was started then.
+    /// Adopts the process of a task that runs already, into the root of every hierarchy.
+    ///
+    /// `started` is the start time in clock ticks since boot, field 22 of `/proc/PID/stat`. With it, only the process
+    /// that was started then is adopted, and not another one that has its number now.
     ///
     /// # Errors
     /// [`AdoptError`]; then nothing has changed.
     fn adopt(&self, pid: Tid, started: Option<u64>) -> Result<(), AdoptError>;
 
-    /// Adopts a process that an earlier host has left, as its [`HostHandle::survivors`] described it.
+    /// Adopts a process that an earlier host has left behind, described as in [`HostHandle::survivors`].
     ///
     /// # Errors
     /// [`AdoptError`]; `NoProcess` if the number is another process's now.
     fn readopt(&self, pid: Tid, started: u64, filter: u8) -> Result<(), AdoptError>;
 
-    /// Runs a command in these cgroups, each of another hierarchy; in the root of every hierarchy that none is of.
+    /// Runs a command in these cgroups, each of another hierarchy, and in the root of every other hierarchy.
     /// Authorization is the caller's responsibility.
     ///
     /// # Errors
@@ -110,43 +114,44 @@ pub trait HostHandle: EngineAccess {
         options: ExecOptions,
     ) -> Result<Box<dyn RunningCommand>, ExecError>;
 
-    /// Ends the supervision of an adopted process, which goes on outside of all cgroups. Its children stay.
+    /// Ends the supervision of an adopted process, which goes on outside of all cgroups. Its children stay supervised.
     ///
     /// # Errors
     /// [`DetachError`].
     fn detach(&self, pid: Tid) -> Result<(), DetachError>;
 
-    /// What this host can do on this machine.
+    /// The abilities of this host on this machine.
     fn features(&self) -> Vec<HostFeature>;
 
-    /// The processes that would outlive this host, ascending: what a journal needs to find them again.
+    /// The processes that would outlive this host, ascending. A journal needs them to find these processes again.
     ///
     /// # Errors
     /// [`Gone`] when the host was stopped.
     fn survivors(&self) -> Result<Vec<Survivor>, Gone>;
 
-    /// Ends in order. Adopted processes go on untraced, thawed if they were frozen; launched ones as told.
+    /// Ends in order. Adopted processes go on untraced, thawed if they were frozen. `launched` says what becomes of
+    /// launched ones.
     ///
     /// # Errors
     /// [`Gone`] when it was stopped before.
     fn stop(&self, launched: AtEnd) -> Result<(), Gone>;
 }
 
-/// A command that runs.
+/// A running command of a host.
 pub trait RunningCommand: fmt::Debug + Send {
     /// The command's process id.
     fn pid(&self) -> Tid;
 
     /// Waits until the command has ended and, unless it is left running, everything that it left behind has died.
-    /// Returns its status as wait(2) gives it.
+    /// Returns the status as wait(2) gives it.
     ///
     /// # Errors
-    /// [`ExecError::Start`] when the program could not be executed; [`ExecError::Gone`] when the host was stopped.
+    /// [`ExecError::Start`] when the program could not be executed, [`ExecError::Gone`] when the host was stopped.
     fn wait(self: Box<Self>) -> Result<i32, ExecError>;
 
     /// Sends a signal to the command.
     ///
     /// # Errors
-    /// `ESRCH` when it has ended; what kill(2) gives.
+    /// `ESRCH` when it has ended; otherwise those of kill(2).
     fn kill(&self, signal: c_int) -> Result<(), Errno>;
 }

@@ -1,42 +1,44 @@
-//! Reaping what nobody waits for.
+//! Reaping children that no other code waits for.
 //!
-//! A host that is a child subreaper is handed every orphan of its descendants. Its tracer reaps those that it traces;
-//! what a release agent left in the background is traced by nobody and would stay a zombie.
+//! A child subreaper gets every orphan of its descendants. The tracer reaps the orphans that it traces. An orphan that
+//! a release agent left behind has no tracer and would stay a zombie.
 
 use std::collections::HashSet;
-use std::fs;
 
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
+use penfold_core::Tid;
 
-use crate::process::{start_time, state_of};
+use crate::proc::{StatusFile, own_children, start_time};
 
-/// Zombies that were there at the last look.
+/// The zombies that the last call has seen. A new value has seen none.
 #[derive(Debug, Default)]
 pub struct Orphans {
     seen: HashSet<(i32, u64)>,
 }
 
 impl Orphans {
-    /// Reaps zombies that were there at the last look already: whoever has a child of its own to wait for does it
-    /// sooner, and a tracee belongs to its tracer. To be called every few seconds.
+    /// Reaps every zombie that the last call has seen already. To be called every few seconds.
+    ///
+    /// A thread with a child of its own to wait for reaps it sooner, so a zombie that stays has no such thread. A
+    /// zombie with a tracer is the tracer's.
     pub fn reap(&mut self) {
         let zombies = zombies();
         for &(pid, _) in zombies.intersection(&self.seen) {
-            // reaped by somebody else meanwhile: it is gone, and its number is not in use again within this call
+            // a zombie that was reaped meanwhile is gone, and its number is not used again within this call
             let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
         }
         self.seen = zombies;
     }
 }
 
-/// The zombies among the children of this process that nobody traces, with their start times.
+/// The zombies among the children of this process that have no tracer, with their start times.
 fn zombies() -> HashSet<(i32, u64)> {
-    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let children: Vec<i32> = lists
-        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
-        .collect();
-    let dead = children.into_iter().filter(|&pid| state_of(pid) == Some(('Z', 0)));
-    dead.filter_map(|pid| Some((pid, start_time(pid)?))).collect()
+    let is_dead = |child: &Tid| {
+        let status = StatusFile::read(*child)?;
+        Some(status.state()? == 'Z' && status.is_untraced()?)
+    };
+    let children = own_children().into_iter();
+    let dead = children.filter(|child| is_dead(child) == Some(true));
+    dead.filter_map(|pid| Some((pid.0, start_time(pid)?))).collect()
 }

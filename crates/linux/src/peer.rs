@@ -1,4 +1,4 @@
-//! Unix sockets: bytes with descriptors, and who is at the other end.
+//! Unix sockets: bytes together with descriptors, and the groups of the peer.
 
 use std::io;
 use std::mem::{self, MaybeUninit};
@@ -8,31 +8,31 @@ use std::ptr;
 
 use nix::errno::Errno;
 
-/// As many descriptors as the kernel passes with one message (`SCM_MAX_FD`).
+/// The most descriptors that the kernel passes with one message (`SCM_MAX_FD`).
 const MOST: usize = 253;
 
-/// What came with one recvmsg(2).
+/// The result of one recvmsg(2).
 #[derive(Debug, Default)]
 pub struct Received {
-    /// How many bytes; 0 when the other side has closed.
+    /// The number of bytes; 0 when the peer has closed its end.
     pub length: usize,
     /// The descriptors, close-on-exec.
     pub files: Vec<OwnedFd>,
-    /// Some descriptors could not be taken: this process has too many open.
+    /// Whether descriptors were lost because this process has too many open.
     pub lost_files: bool,
 }
 
-/// Room for one control message of descriptors, aligned as its header wants it.
+/// Space for one control message with descriptors, aligned as the header requires.
 #[repr(C)]
 union ControlBuffer {
     header: libc::cmsghdr,
     bytes: [u8; mem::size_of::<libc::cmsghdr>() + MOST * mem::size_of::<RawFd>() + 8],
 }
 
-/// Receives bytes and the descriptors that came with them.
+/// Receives bytes and the descriptors that came with them. An interrupted call is made again.
 ///
 /// # Errors
-/// What recvmsg(2) gives; an interrupted call is made again.
+/// Those of recvmsg(2).
 pub fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<Received> {
     let mut control = MaybeUninit::<ControlBuffer>::uninit();
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -43,7 +43,7 @@ pub fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<Received> {
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = mem::size_of::<ControlBuffer>();
     let length = loop {
-        // SAFETY: the kernel writes at most the lengths given, into buffers that outlive the call.
+        // SAFETY: the kernel writes at most the given lengths, into buffers that outlive the call.
         let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
         match Errno::result(length) {
             Ok(length) => break length as usize,
@@ -55,29 +55,30 @@ pub fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<Received> {
     // SAFETY: msg_controllen says how much of the buffer the kernel has filled.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
     while !header.is_null() {
-        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR give headers inside of what the kernel has filled.
+        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return headers inside the part that the kernel has filled.
         let (level, kind, end) = unsafe { ((*header).cmsg_level, (*header).cmsg_type, (*header).cmsg_len) };
         if (level, kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
             // SAFETY: computes with numbers only.
             let start = unsafe { libc::CMSG_LEN(0) } as usize;
             for index in 0..(end - start) / mem::size_of::<RawFd>() {
                 let mut number: RawFd = -1;
-                // SAFETY: the data of the message has that many numbers, perhaps not aligned, so bytes are copied.
+                // SAFETY: the message holds that many numbers. They may be unaligned, so bytes are copied.
                 unsafe {
                     let from = libc::CMSG_DATA(header).add(index * mem::size_of::<RawFd>());
                     ptr::copy_nonoverlapping(from, (&raw mut number).cast::<u8>(), mem::size_of::<RawFd>());
                 }
-                // SAFETY: the kernel has just installed it for us, and nobody else knows it.
+                // SAFETY: the kernel has just installed this descriptor for this process, and no other code has its
+                // number.
                 files.push(unsafe { OwnedFd::from_raw_fd(number) });
             }
         }
-        // SAFETY: as above.
+        // SAFETY: `header` is one that CMSG_FIRSTHDR or CMSG_NXTHDR has returned for this message.
         header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
     }
     Ok(Received { length, files, lost_files: message.msg_flags & libc::MSG_CTRUNC != 0 })
 }
 
-/// The supplementary groups that the other side had when it connected; `None` where the kernel does not tell.
+/// The supplementary groups that the peer had when it connected; `None` before Linux 4.13.
 pub fn groups(socket: &UnixStream) -> Option<Vec<u32>> {
     // NGROUPS_MAX
     let mut groups = vec![0_u32; 65536];
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_sides_groups_are_known() {
+    fn groups_of_the_peer_are_known() {
         let (here, _there) = UnixStream::pair().expect("a pair");
         let mut own: Vec<u32> =
             nix::unistd::getgroups().expect("groups").into_iter().map(nix::unistd::Gid::as_raw).collect();

@@ -9,20 +9,20 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use penfold_core::Release;
+use penfold_core::{Credentials, Release};
 
 use crate::descriptor::close_all_on_exec;
 use crate::orphans::Orphans;
 
-/// How many agents run at one time; further releases wait.
+/// The most agents that run at one time. Further releases wait.
 pub const AGENTS_AT_ONCE: usize = 64;
-/// How many releases may wait. Each cgroup waits once only.
+/// The most releases that wait. Each cgroup waits at most once.
 const WAITING: usize = 65_536;
-/// After which time an agent is reported of as slow.
+/// The time after which an agent is reported as slow.
 const SLOW: Duration = Duration::from_secs(10);
-/// How often what agents have left behind is looked for.
+/// The interval of the search for orphans of agents.
 const REAP_EVERY: Duration = Duration::from_secs(5);
-/// A thread that waits for one child needs next to nothing.
+/// Bytes. A thread that waits for one child needs next to nothing.
 const WAITER_STACK: usize = 64 * 1024;
 
 fn command(release: &Release) -> Command {
@@ -37,25 +37,26 @@ fn command(release: &Release) -> Command {
     command
 }
 
-/// Starts the agent with the released cgroup's path, and does not wait for it: what it answers changes nothing, and a
-/// failure is not tried again.
+/// Starts the agent with the released cgroup's path as its argument, and does not wait for it. The agent's exit status
+/// has no effect, and a failed agent is not started again.
 ///
-/// It gets `HOME=/` and `PATH=/sbin:/bin:/usr/sbin:/usr/bin`, the root as its directory, and no input.
+/// The agent gets `HOME=/` and `PATH=/sbin:/bin:/usr/sbin:/usr/bin`, the root directory as its working directory, and
+/// no input.
 ///
 /// # Errors
-/// What execve(2) gives, for a message.
+/// Those of execve(2), for a message.
 pub fn run_agent(release: &Release) -> io::Result<()> {
     command(release).spawn().map(drop)
 }
 
-/// What the log should have of an agent.
+/// An occurrence with an agent, for a log.
 #[derive(Debug)]
 pub enum AgentNotice {
-    /// It could not be executed.
+    /// The agent could not be executed.
     Failed(Release, io::Error),
-    /// It has run for so long now, as this process.
+    /// The agent, with this process id, has run for this time and still runs.
     Slow(Release, u32, Duration),
-    /// Too many releases wait already; this one is dropped.
+    /// Too many releases wait already. This one is dropped.
     Dropped(Release),
 }
 
@@ -64,18 +65,22 @@ enum AgentEvent {
     Ended(u32),
 }
 
-/// Runs the release agents of a daemon, beside everything else it does.
+/// Runs the release agents of a daemon, on threads of its own.
 ///
-/// As [`run_agent`], and besides each has a session and nothing open but `/dev/null`, signals and umask (022) as for any
-/// new program, and, if this process is root's, user and group of who mounted the hierarchy. At most
-/// [`AGENTS_AT_ONCE`] run at one time; a cgroup whose release waits already does not wait twice.
+/// Each agent is started as by [`run_agent`], and in addition:
+///
+/// - It has a session of its own, and only `/dev/null` open.
+/// - Signal dispositions and umask (022) are those of any new program.
+/// - User and group are those of the mounter of the hierarchy, if this process is root's.
+///
+/// At most [`AGENTS_AT_ONCE`] agents run at one time. A cgroup whose release waits already does not wait twice.
 #[derive(Debug, Clone)]
 pub struct Agents {
     events: mpsc::Sender<AgentEvent>,
 }
 
 impl Agents {
-    /// Starts the thread that runs them, which lives as long as the process. `note` is called on it.
+    /// Starts the thread that runs agents, which lives as long as the process. `note` is called on that thread.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -93,9 +98,9 @@ impl Agents {
         Ok(Agents { events })
     }
 
-    /// Has the agent run, soon. Never waits.
+    /// Queues a release. The agent runs soon. Never waits.
     pub fn release(&self, release: Release) {
-        // the thread ends with the process only
+        // sending can't fail: the thread ends with the process only
         let _ = self.events.send(AgentEvent::Release(release));
     }
 }
@@ -110,10 +115,10 @@ struct AgentRunner {
     events: mpsc::Sender<AgentEvent>,
     note: Box<dyn Fn(AgentNotice) + Send>,
     waiting: VecDeque<Release>,
-    /// Hierarchy and path of what waits.
+    /// Hierarchy and path of each waiting release.
     known: HashSet<(u32, Vec<u8>)>,
     running: HashMap<u32, RunningAgent>,
-    /// Looked after once the first agent has run.
+    /// Searched once the first agent has run, with the time of the last search.
     orphans: Option<(Orphans, Instant)>,
 }
 
@@ -137,7 +142,7 @@ impl AgentRunner {
         }
     }
 
-    /// How long nothing has to be done without an event.
+    /// The time until something has to be done without an event.
     fn timeout(&self) -> Duration {
         let slow =
             self.running.values().filter(|running| !running.reported).map(|running| running.since + SLOW);
@@ -173,7 +178,7 @@ impl AgentRunner {
         let events = self.events.clone();
         let wait = move || {
             let pid = child.id();
-            // the tracer thread waits for tracees and for children of its own only, so this one is ours to reap
+            // the tracer thread waits only for tracees and its own children, so this child can be reaped here
             let _ = child.wait();
             let _ = events.send(AgentEvent::Ended(pid));
         };
@@ -203,21 +208,21 @@ impl AgentRunner {
 fn spawn(release: &Release) -> io::Result<Child> {
     let mut command = command(release);
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let (uid, gid) = release.mounter;
+    let Credentials { uid, gid } = release.mounter;
     let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     if own.0 == 0 && own != (uid, gid) {
         command.uid(uid).gid(gid);
     }
-    // SAFETY: the closure makes system calls only: no allocation, no lock.
+    // SAFETY: the closure makes system calls only. It takes no lock and allocates nothing.
     unsafe { command.pre_exec(detach) };
     command.spawn()
 }
 
-/// Between fork and exec: nothing of this process goes on in the agent.
+/// Runs between fork and exec. Removes everything that the agent must not inherit from this process.
 fn detach() -> io::Result<()> {
     for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: sets a disposition of this process, which has one thread and will execute a program; KILL and STOP
-        // are refused, and so is what the C library keeps to itself.
+        // SAFETY: sets a disposition of a process with one thread that is about to execute a program. The calls for
+        // KILL, STOP and the C library's own signals fail.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     // SAFETY: takes a number.

@@ -1,14 +1,14 @@
-//! The size of terminals, which has no safe call in the libraries that we use anyway.
+//! The size of terminals, for which no library that is used here has a safe call.
 
 use std::os::fd::{AsFd, AsRawFd};
 
 use nix::errno::Errno;
 use nix::pty::Winsize;
 
-/// How large a terminal is, in characters and pixels.
+/// The size of a terminal, in characters and pixels.
 ///
 /// # Errors
-/// `ENOTTY` if it is none.
+/// `ENOTTY` if the file is no terminal.
 pub fn window_size(terminal: impl AsFd) -> Result<Winsize, Errno> {
     let mut size = Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the kernel writes one winsize, which `size` is.
@@ -16,10 +16,10 @@ pub fn window_size(terminal: impl AsFd) -> Result<Winsize, Errno> {
     Ok(size)
 }
 
-/// Tells a terminal its size; the processes in its foreground get SIGWINCH if that is a change.
+/// Sets the size of a terminal. The processes in its foreground get SIGWINCH if the size changes.
 ///
 /// # Errors
-/// `ENOTTY` if it is none.
+/// `ENOTTY` if the file is no terminal.
 pub fn set_window_size(terminal: impl AsFd, size: &Winsize) -> Result<(), Errno> {
     // SAFETY: the kernel reads one winsize, which `size` is.
     Errno::result(unsafe {
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_has_the_size_that_it_was_given() {
+    fn terminal_has_the_size_that_was_set() {
         let pty = nix::pty::openpty(None, None).expect("a pseudo-terminal");
         let size = Winsize { ws_row: 7, ws_col: 33, ws_xpixel: 1, ws_ypixel: 2 };
         set_window_size(&pty.master, &size).unwrap();

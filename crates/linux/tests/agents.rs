@@ -1,4 +1,4 @@
-//! Release agents of a daemon: what they get, and that none disturbs anybody.
+//! Release agents of a daemon: their environment, and that they disturb no other part of the daemon.
 
 mod common;
 mod contained;
@@ -7,26 +7,23 @@ mod hosted;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::eventually;
-use hosted::{TestHost, lives};
-use penfold_core::Release;
-use penfold_linux::process;
+use hosted::TestHost;
+use penfold_core::{Credentials, Release, Tid};
+use penfold_linux::proc;
 use penfold_linux::release::{AGENTS_AT_ONCE, AgentNotice, Agents};
 use penfold_linux::trace::ExecOptions;
+use penfold_testkit::{TempDir, is_root, proc::lives, skip, wait_until};
 
-/// A directory that goes with what is in it.
-struct AgentDirectory(PathBuf);
+/// A directory that agents of any user can write.
+struct AgentDirectory(TempDir);
 
 impl AgentDirectory {
-    fn new(name: &str) -> AgentDirectory {
-        let path = std::env::temp_dir().join(format!("penfold-agents-{name}-{}", std::process::id()));
-        std::fs::create_dir(&path).expect("make a scratch directory");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).expect("open it to all");
-        AgentDirectory(path)
+    fn new() -> AgentDirectory {
+        AgentDirectory(TempDir::open_to_all())
     }
 
     fn script(&self, text: &str) -> String {
@@ -37,18 +34,12 @@ impl AgentDirectory {
     }
 
     fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     fn entries(&self, prefix: &str) -> usize {
-        let entries = std::fs::read_dir(&self.0).expect("it is there").flatten();
+        let entries = std::fs::read_dir(self.path()).expect("it is there").flatten();
         entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)).count()
-    }
-}
-
-impl Drop for AgentDirectory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -59,13 +50,18 @@ fn agents() -> (Agents, mpsc::Receiver<AgentNotice>) {
 }
 
 fn release(agent: &str, path: &str) -> Release {
-    let mounter = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-    Release { agent: agent.as_bytes().to_owned(), path: path.as_bytes().to_vec(), hierarchy: 1, mounter }
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    Release {
+        agent: agent.as_bytes().to_owned(),
+        path: path.as_bytes().to_vec(),
+        hierarchy: 1,
+        mounter: Credentials { uid, gid },
+    }
 }
 
 #[test]
-fn an_agent_gets_what_the_kernel_gives_and_nothing_of_the_daemon() {
-    let scratch = AgentDirectory::new("gets");
+fn agent_inherits_nothing_from_the_daemon() {
+    let scratch = AgentDirectory::new();
     let told = scratch.path().join("told");
     let agent = scratch.script(&format!(
         "{{ echo \"$#\" \"$@\"; pwd; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= | sort; cat; umask\n\
@@ -79,7 +75,7 @@ fn an_agent_gets_what_the_kernel_gives_and_nothing_of_the_daemon() {
     nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).expect("it is open");
     let (agents, _notes) = agents();
     agents.release(release(&agent, "/a/b c"));
-    eventually("the agent has run", || told.exists());
+    wait_until("the agent has run", || told.exists());
     let expected = format!(
         "1 /a/b c\n/\nHOME=/\nPATH=/sbin:/bin:/usr/sbin:/usr/bin\n0022\n/dev/null\n{0}.new\n1\n0000000\n",
         told.display()
@@ -88,37 +84,36 @@ fn an_agent_gets_what_the_kernel_gives_and_nothing_of_the_daemon() {
 }
 
 #[test]
-fn an_agent_may_have_a_name_that_is_no_text() {
-    let scratch = AgentDirectory::new("bytes");
+fn agent_may_have_a_name_that_is_no_text() {
+    let scratch = AgentDirectory::new();
     let told = scratch.path().join("told");
     let script = scratch.script(&format!("echo \"$1\" > {0}.new; mv {0}.new {0}", told.display()));
     let name = [script.as_bytes(), b"\xff\xa0"].concat();
     std::fs::rename(&script, OsStr::from_bytes(&name)).expect("a file name is any bytes");
     let (agents, _notes) = agents();
     agents.release(Release { agent: name, ..release("", "/a") });
-    eventually("the agent has run", || told.exists());
+    wait_until("the agent has run", || told.exists());
     assert_eq!(std::fs::read_to_string(&told).expect("it is there"), "/a\n");
 }
 
 #[test]
-fn an_agent_runs_as_who_mounted_the_hierarchy() {
-    if !nix::unistd::geteuid().is_root() {
-        assert!(std::env::var_os("CI").is_none(), "CI runs as root");
-        return eprintln!("skipped: only root can run an agent as somebody else");
+fn agent_runs_as_the_mounter_of_the_hierarchy() {
+    if !is_root() {
+        return skip("only root can run an agent as another user");
     }
-    let scratch = AgentDirectory::new("user");
+    let scratch = AgentDirectory::new();
     let told = scratch.path().join("told");
     let agent =
         scratch.script(&format!("{{ id -u; id -g; id -G; }} > {0}.new; mv {0}.new {0}", told.display()));
     let (agents, _notes) = agents();
-    agents.release(Release { mounter: (65534, 65533), ..release(&agent, "/a") });
-    eventually("the agent has run", || told.exists());
+    agents.release(Release { mounter: Credentials { uid: 65534, gid: 65533 }, ..release(&agent, "/a") });
+    wait_until("the agent has run", || told.exists());
     assert_eq!(std::fs::read_to_string(&told).expect("it is there"), "65534\n65533\n65533\n");
 }
 
 #[test]
-fn agents_that_hang_are_bounded_and_the_rest_wait_and_run() {
-    let scratch = AgentDirectory::new("hang");
+fn agents_that_hang_are_bounded_and_the_others_wait() {
+    let scratch = AgentDirectory::new();
     let at = scratch.path().display();
     let agent = scratch.script(&format!(
         "touch {at}/began$(echo $1 | tr / _); while [ ! -e {at}/go ]; do sleep 0.1; done; echo $1 >> {at}/ended"
@@ -129,7 +124,7 @@ fn agents_that_hang_are_bounded_and_the_rest_wait_and_run() {
         agents.release(release(&agent, &format!("/{number}")));
     }
     // nobody waited for an agent, or this would not be reached: none can end yet
-    eventually("as many as may have begun", || scratch.entries("began") == AGENTS_AT_ONCE);
+    wait_until("as many as may have begun", || scratch.entries("began") == AGENTS_AT_ONCE);
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(scratch.entries("began"), AGENTS_AT_ONCE);
     assert!(notes.try_recv().is_err(), "10 s are not over");
@@ -138,14 +133,14 @@ fn agents_that_hang_are_bounded_and_the_rest_wait_and_run() {
     }
     std::fs::write(scratch.path().join("go"), "").expect("write");
     let ended = || std::fs::read_to_string(scratch.path().join("ended")).unwrap_or_default().lines().count();
-    eventually("all have run", || ended() >= all);
+    wait_until("all have run", || ended() >= all);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(ended(), all, "the one that was told of while it waited has run once");
 }
 
 #[test]
-fn an_agent_that_takes_ten_seconds_is_told_of() {
-    let scratch = AgentDirectory::new("slow");
+fn agent_that_takes_ten_seconds_is_reported() {
+    let scratch = AgentDirectory::new();
     let agent = scratch.script("exec sleep 11");
     let (agents, notes) = agents();
     agents.release(release(&agent, "/slow"));
@@ -159,18 +154,18 @@ fn an_agent_that_takes_ten_seconds_is_told_of() {
     match notes.recv_timeout(Duration::from_secs(20)).expect("a note") {
         AgentNotice::Slow(release, pid, time) => {
             assert!(release.path == b"/slow" && time >= Duration::from_secs(10));
-            eventually("it is reaped when it has ended", || !Path::new(&format!("/proc/{pid}")).exists());
+            wait_until("it is reaped when it has ended", || !Path::new(&format!("/proc/{pid}")).exists());
         }
         other => panic!("{other:?}"),
     }
 }
 
-/// The tracer reaps with waitid, the agents' threads with waitpid, and the daemon is handed orphans of both.
+/// The tracer reaps with waitid, the agents' threads with waitpid, and the daemon gets the orphans of both.
 #[test]
-fn agents_beside_a_tracer_under_load_are_all_reaped_and_so_is_what_they_leave_behind() {
+fn agents_and_their_orphans_are_reaped_beside_a_tracer() {
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("load");
-    let scratch = AgentDirectory::new("load");
+    let scratch = AgentDirectory::new();
     let at = scratch.path().display();
     let agent =
         scratch.script(&format!("(sleep 1; echo $$ > /dev/null) & echo $! > {at}/left$(echo $1 | tr / _)"));
@@ -184,7 +179,7 @@ fn agents_beside_a_tracer_under_load_are_all_reaped_and_so_is_what_they_leave_be
     for number in 0..200 {
         agents.release(release(&agent, &format!("/{number}")));
     }
-    eventually("all have run", || scratch.entries("left") == 200);
+    wait_until("all have run", || scratch.entries("left") == 200);
     for running in load {
         assert_eq!(running.wait().expect("it ran"), 0, "no fork of the job failed");
     }
@@ -195,11 +190,8 @@ fn agents_beside_a_tracer_under_load_are_all_reaped_and_so_is_what_they_leave_be
             text.trim().parse().expect("a number")
         })
         .collect();
-    let gone = |pid: &i32| !lives(*pid) && process::parent_of(*pid) != Some(std::process::id().cast_signed());
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !left.iter().all(gone) {
-        assert!(Instant::now() < deadline, "some are still zombies of this process");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let gone =
+        |pid: &i32| !lives(*pid) && proc::parent_of(Tid(*pid)) != Some(Tid(std::process::id().cast_signed()));
+    wait_until("none is a zombie of this process", || left.iter().all(gone));
     assert!(notes.try_recv().is_err(), "no agent failed");
 }

@@ -1,9 +1,10 @@
-//! No task is missed, whichever way it is made, and none is counted twice.
+//! Every task is counted, in whichever way it is made, and counted once.
 
 mod common;
 
-use common::{CheckingPolicy, code, compile, finish, look, run, shell, start, veto};
+use common::{CheckingPolicy, code, finish, look, run, shell, start, veto};
 use penfold_linux::trace::{Notice, TraceOptions};
+use penfold_testkit::{CProgram, TempFile, wait_until};
 
 #[test]
 fn status_and_output_are_those_of_the_command() {
@@ -15,7 +16,7 @@ fn status_and_output_are_those_of_the_command() {
 }
 
 #[test]
-fn a_command_that_cannot_run_says_why() {
+fn command_that_cannot_run_gives_the_reason() {
     let error = common::start_error(&["/nonexistent/program"]);
     assert_eq!(error.to_string(), "/nonexistent/program: command not found");
     assert_eq!(
@@ -34,7 +35,7 @@ fn fork_bomb_is_bounded() {
 
 #[test]
 fn refusal_is_eagain_and_the_limit_is_exact() {
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             for (int round = 0; round < 50; round++) {
@@ -56,8 +57,8 @@ fn refusal_is_eagain_and_the_limit_is_exact() {
 }
 
 #[test]
-fn sequential_children_under_a_tight_limit_are_never_refused() {
-    let program = compile(
+fn sequential_children_at_the_limit_are_never_refused() {
+    let program = CProgram::compile(
         r"
         int main(void) {
             for (int i = 0; i < 3000; i++) {
@@ -75,7 +76,7 @@ fn sequential_children_under_a_tight_limit_are_never_refused() {
 }
 
 #[test]
-fn python_threads() {
+fn python_threads_are_counted() {
     let script = "
 import threading
 for _ in range(10):
@@ -90,8 +91,7 @@ for _ in range(10):
     }
 }
 
-/// `raw_clone(flags)`, which also checks that the call left the register with the flags as it was, in parent
-/// and child.
+/// `raw_clone(flags)`, which also checks that the call kept the flags in their register, in parent and child.
 const CLONE: &str = r#"
     static long raw_clone(unsigned long flags) {
         long result; unsigned long before = flags;
@@ -102,8 +102,8 @@ const CLONE: &str = r#"
         return result;
     }"#;
 
-fn with_clone(main: &str) -> common::CProgram {
-    compile(&(CLONE.to_owned() + main))
+fn with_clone(main: &str) -> CProgram {
+    CProgram::compile(&(CLONE.to_owned() + main))
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn children_given_to_the_parents_parent_are_seen() {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn forks_through_the_32_bit_interface_are_judged() {
-    let program = compile(
+    let program = CProgram::compile(
         r#"
         static long call32(long number, long argument) {
             long result; long rbx = argument;
@@ -189,8 +189,8 @@ fn forks_through_the_32_bit_interface_are_judged() {
 }
 
 #[test]
-fn clone3_falls_back() {
-    let program = compile(
+fn clone3_falls_back_to_clone() {
+    let program = CProgram::compile(
         r#"
         int main(void) {
             CHECK(syscall(SYS_clone3, 0, 0) == -1 && errno == ENOSYS);
@@ -211,11 +211,10 @@ fn clone3_falls_back() {
 }
 
 /// A named pipe: a shell waits at it without a fork.
-fn pipe() -> common::OutputFile {
-    let scratch = common::OutputFile::new();
-    std::fs::remove_file(scratch.path()).expect("it is ours");
-    nix::unistd::mkfifo(scratch.path(), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
-    scratch
+fn pipe() -> TempFile {
+    let pipe = TempFile::unmade("");
+    nix::unistd::mkfifo(pipe.path(), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    pipe
 }
 
 #[test]
@@ -232,8 +231,8 @@ fn daemons_die_with_the_main_command() {
 }
 
 #[test]
-fn a_process_that_forks_in_a_loop_is_ended() {
-    let program = compile(
+fn process_that_forks_in_a_loop_is_ended() {
+    let program = CProgram::compile(
         r"
         int main(void) {
             if (fork() == 0) {
@@ -258,15 +257,15 @@ fn orphans_come_back_and_are_reaped() {
     );
     let job = start(&shell(&script), TraceOptions::default(), CheckingPolicy::default());
     let handle = job.handle();
-    common::eventually("all orphans were born", || look(&handle, |count| count.processes) >= 150);
-    common::eventually("all orphans are reaped", || look(&handle, |count| count.living.len()) <= 2);
+    wait_until("all orphans were born", || look(&handle, |count| count.processes) >= 150);
+    wait_until("all orphans are reaped", || look(&handle, |count| count.living.len()) <= 2);
     std::fs::write(pipe.path(), "end\n").expect("the shell reads it");
     assert_eq!(code(&finish(job)), 0);
 }
 
 #[test]
-fn exec_by_a_thread_that_does_not_lead() {
-    let program = compile(
+fn exec_by_another_thread_keeps_the_process() {
+    let program = CProgram::compile(
         r#"
         static void *idle(void *none) { pause(); return none; }
         static void *becomes(void *none) {
@@ -297,7 +296,7 @@ fn exec_by_a_thread_that_does_not_lead() {
 }
 
 #[test]
-fn dash_with_a_chld_trap() {
+fn dash_with_a_chld_trap_sees_no_failed_fork() {
     let script = "
         trap 'caught=1' CHLD
         i=0
@@ -315,7 +314,7 @@ fn dash_with_a_chld_trap() {
 
 #[test]
 fn children_killed_at_birth_are_accounted_once() {
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             for (int i = 0; i < 400; i++) {

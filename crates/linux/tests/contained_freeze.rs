@@ -1,4 +1,4 @@
-//! `freezer.state` while a job runs: nothing runs, nobody notices, and it goes on as if nothing had been.
+//! `freezer.state` while a job runs: frozen tasks do not run, their parents notice nothing, and they go on as before.
 
 mod common;
 mod contained;
@@ -6,11 +6,15 @@ mod contained;
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{CProgram, OutputFile, compile, eventually};
-use contained::{EngineJob, owner, read, run_time, ticks, write};
+use contained::{EngineJob, owner, read, write};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use penfold_core::{CgroupId, Tid};
+use penfold_core::{CgroupId, MoveScope, Tid};
+use penfold_testkit::{
+    CProgram, TempFile,
+    proc::{run_time, ticks},
+    wait_until,
+};
 
 /// A parent that watches its child as a shell does, and a child that is busy, that forks or that has threads.
 const PROGRAM: &str = r#"
@@ -59,26 +63,29 @@ enum Field {
 struct WatchedChild {
     job: EngineJob,
     inner: CgroupId,
-    scratch: OutputFile,
+    scratch: TempFile,
     _program: CProgram,
     child: i32,
 }
 
 impl WatchedChild {
     fn start(what: &str) -> Self {
-        let (program, scratch) = (compile(PROGRAM), OutputFile::new());
+        let (program, scratch) = (CProgram::compile(PROGRAM), TempFile::new());
         let job = EngineJob::start(
             &[("pids.max", "20")],
             &[program.path(), scratch.path().to_str().unwrap(), what],
         );
         let mut watched = Self { inner: job.cgroup, job, scratch, _program: program, child: 0 };
-        eventually("the child works", || watched.get(Field::Child) > 0 && watched.get(Field::Work) > 100);
+        wait_until("the child works", || watched.get(Field::Child) > 0 && watched.get(Field::Work) > 100);
         watched.child = watched.get(Field::Child) as i32;
         let (cgroup, child) = (watched.job.cgroup, Tid(watched.child));
         let moved = watched.job.control.with_exact(move |engine, host| {
-            let inner = engine.mkdir(host, &owner(), cgroup, b"inner", 0o755).expect("a cgroup");
-            // also in the midst of forks: none is in flight while a request is served
-            engine.attach(host, &owner(), inner, child, true).expect("the child is moved");
+            let inner = engine.session(host, &owner()).mkdir(cgroup, b"inner", 0o755).expect("a cgroup");
+            // also in the midst of forks: none is in flight while a request runs
+            engine
+                .session(host, &owner())
+                .attach(inner, child, MoveScope::ThreadGroup)
+                .expect("the child is moved");
             inner
         });
         watched.inner = moved.expect("the job runs");
@@ -102,7 +109,7 @@ impl WatchedChild {
 
     fn freeze(&self) {
         self.set("FROZEN");
-        eventually("it is frozen", || self.state() == "FROZEN");
+        wait_until("it is frozen", || self.state() == "FROZEN");
     }
 
     fn state(&self) -> String {
@@ -127,13 +134,13 @@ impl WatchedChild {
 #[test]
 fn frozen_tasks_use_no_cpu_time() {
     let watched = WatchedChild::start("busy");
-    eventually("its threads have started", || watched.threads().len() == 4);
+    wait_until("its threads have started", || watched.threads().len() == 4);
     let threads = watched.threads();
     watched.freeze();
     let used =
         || threads.iter().map(|&task| (ticks(task).unwrap(), run_time(task).unwrap())).collect::<Vec<_>>();
     // soon: a task that has reported its stop may still be on its way off the CPU
-    eventually("all stand still", || {
+    wait_until("all stand still", || {
         let before = used();
         sleep(Duration::from_millis(100));
         used() == before
@@ -142,22 +149,22 @@ fn frozen_tasks_use_no_cpu_time() {
     sleep(Duration::from_millis(300));
     assert_eq!((used(), watched.get(Field::Work)), (before.clone(), work));
     watched.set("THAWED");
-    eventually("all threads go on", || used().iter().zip(&before).all(|(now, then)| now.1 > then.1));
-    eventually("the work goes on", || watched.get(Field::Work) > work);
+    wait_until("all threads go on", || used().iter().zip(&before).all(|(now, then)| now.1 > then.1));
+    wait_until("the work goes on", || watched.get(Field::Work) > work);
     assert_eq!(watched.state(), "THAWED");
     assert_eq!(watched.end(), 42 << 8);
 }
 
 #[test]
-fn the_parent_of_a_frozen_process_notices_nothing() {
+fn parent_of_a_frozen_process_notices_nothing() {
     let watched = WatchedChild::start("busy");
     for _ in 0..20 {
         watched.freeze();
         let (looks, work) = (watched.get(Field::WatchedChild), watched.get(Field::Work));
-        eventually("the parent looks", || watched.get(Field::WatchedChild) > looks + 5);
+        wait_until("the parent looks", || watched.get(Field::WatchedChild) > looks + 5);
         assert_eq!(watched.get(Field::Work), work);
         watched.set("THAWED");
-        eventually("the parent looks again", || watched.get(Field::WatchedChild) > looks + 10);
+        wait_until("the parent looks again", || watched.get(Field::WatchedChild) > looks + 10);
     }
     assert_eq!(watched.get(Field::Seen), 0, "waitpid saw {:#x}", watched.get(Field::Status));
     assert_eq!(watched.end(), 42 << 8);
@@ -168,7 +175,7 @@ fn sigkill_kills_a_frozen_process() {
     let watched = WatchedChild::start("busy");
     watched.freeze();
     kill(Pid::from_raw(watched.child), Signal::SIGKILL).unwrap();
-    eventually("the parent sees its death", || watched.get(Field::Seen) == 1);
+    wait_until("the parent sees its death", || watched.get(Field::Seen) == 1);
     assert_eq!(watched.get(Field::Status), i64::from(libc::SIGKILL));
     assert_eq!(watched.job.finish().status, 42 << 8);
 }
@@ -176,9 +183,9 @@ fn sigkill_kills_a_frozen_process() {
 #[test]
 fn freezing_in_the_midst_of_forks_stops_every_child() {
     let watched = WatchedChild::start("forks");
-    // one that was born before its parent moved is not in the cgroup that is frozen
+    // a child that was born before its parent moved is not in the frozen cgroup
     let moved = watched.get(Field::Births);
-    eventually("that one is gone", || watched.get(Field::Births) > moved + 2);
+    wait_until("that one is gone", || watched.get(Field::Births) > moved + 2);
     for round in 0..100 {
         watched.freeze();
         let done = || (watched.get(Field::Work), watched.get(Field::Births));
@@ -193,7 +200,7 @@ fn freezing_in_the_midst_of_forks_stops_every_child() {
         let (current, listed) = counted.unwrap();
         assert_eq!(current, listed, "round {round}: no charge is held by a frozen task");
         watched.set("THAWED");
-        eventually("forks go on", || watched.get(Field::Births) > then.1 + round % 5);
+        wait_until("forks go on", || watched.get(Field::Births) > then.1 + round % 5);
     }
     assert_eq!(watched.get(Field::Seen), 0);
     assert_eq!(watched.end(), 42 << 8);
@@ -203,22 +210,22 @@ fn freezing_in_the_midst_of_forks_stops_every_child() {
 fn a_whole_job_can_be_frozen_and_thawed() {
     let watched = WatchedChild::start("busy");
     watched.job.write("freezer.state", "FROZEN");
-    eventually("it is frozen", || watched.job.read("freezer.state") == "FROZEN");
+    wait_until("it is frozen", || watched.job.read("freezer.state") == "FROZEN");
     assert_eq!(watched.state(), "FROZEN", "with what is below");
     let done = || (watched.get(Field::Work), watched.get(Field::WatchedChild));
     let then = done();
     sleep(Duration::from_millis(100));
     assert_eq!(done(), then);
     watched.job.write("freezer.state", "THAWED");
-    eventually("both go on", || {
+    wait_until("both go on", || {
         watched.get(Field::Work) > then.0 && watched.get(Field::WatchedChild) > then.1
     });
     assert_eq!(watched.end(), 42 << 8);
 }
 
-/// A thawed task may fork at once, and nobody could judge that before the engine is back in its place.
+/// A thawed task may fork at once. No fork can be judged before the request has given the engine back.
 #[test]
-fn a_thawed_task_runs_only_after_the_request_that_thawed_it() {
+fn thawed_task_runs_only_after_the_thawing_request() {
     for what in ["busy", "forks"] {
         let watched = WatchedChild::start(what);
         for _ in 0..10 {
@@ -234,7 +241,7 @@ fn a_thawed_task_runs_only_after_the_request_that_thawed_it() {
             let (then, now, state) = looks.expect("the job runs");
             assert_eq!((now, state.as_str()), (then.clone(), "THAWED"), "{what}");
             let work = i64::from_ne_bytes(then.try_into().expect("eight bytes"));
-            eventually("the work goes on", || watched.get(Field::Work) > work);
+            wait_until("the work goes on", || watched.get(Field::Work) > work);
         }
         assert_eq!(watched.get(Field::Seen), 0);
         assert_eq!(watched.end(), 42 << 8);
@@ -245,7 +252,7 @@ fn a_thawed_task_runs_only_after_the_request_that_thawed_it() {
 fn a_frozen_job_can_be_killed() {
     let watched = WatchedChild::start("forks");
     watched.job.write("freezer.state", "FROZEN");
-    eventually("it is frozen", || watched.job.read("freezer.state") == "FROZEN");
+    wait_until("it is frozen", || watched.job.read("freezer.state") == "FROZEN");
     kill(Pid::from_raw(watched.job.main), Signal::SIGKILL).unwrap();
     let (child, status) = (watched.child, watched.job.finish().status);
     assert_eq!(status, libc::SIGKILL);
@@ -253,9 +260,9 @@ fn a_frozen_job_can_be_killed() {
 }
 
 #[test]
-fn a_frozen_fork_bomb_is_still() {
+fn frozen_fork_bomb_makes_no_task() {
     // one that doesn't die of refusals
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             if (fork() == 0) for (;;) {
@@ -268,16 +275,16 @@ fn a_frozen_fork_bomb_is_still() {
         }",
     );
     let job = EngineJob::start(&[("pids.max", "15")], &[program.path()]);
-    eventually("it grows", || job.read("pids.current").parse::<u32>().unwrap() > 10);
+    wait_until("it grows", || job.read("pids.current").parse::<u32>().unwrap() > 10);
     for round in 0..20 {
         job.write("freezer.state", "FROZEN");
-        eventually("it is frozen", || job.read("freezer.state") == "FROZEN");
+        wait_until("it is frozen", || job.read("freezer.state") == "FROZEN");
         let then: Vec<_> = job.tasks().into_iter().map(|task| (task, run_time(task).unwrap())).collect();
         sleep(Duration::from_millis(20));
         for &(task, used) in &then {
-            // one that was being killed as it was frozen is gone now
+            // a task that was being killed as it was frozen is gone now
             let Some(now) = run_time(task) else { continue };
-            // one that is just born may still be on its way to its first stop, in the kernel
+            // a newborn task may still be on its way to its first stop, in the kernel
             let grown = now - used;
             assert!(grown < 500_000, "round {round}: {task} has run for {grown} ns");
         }

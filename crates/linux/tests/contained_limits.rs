@@ -1,18 +1,19 @@
-//! `pids.current` never exceeds `pids.max`, whenever one looks.
+//! `pids.current` never exceeds `pids.max`, at any time.
 
 mod common;
 mod contained;
 
-use common::{OutputFile, compile, shell};
+use common::shell;
 use contained::{EngineJob, read};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use penfold_testkit::{CProgram, TempFile, proc, wait_until};
 use std::time::{Duration, Instant};
 
 const LIMIT: u64 = 15;
 
-/// Looks as often as it can for a second, and on a busy machine until it has looked often, and then ends the bomb. Every
-/// look is between two stops, with no fork under way.
+/// Reads the counter as often as possible for a second, and on a busy machine until it was read often. Then ends the
+/// bomb. Each read is between two stops, with no fork under way.
 fn watch_bomb<S: AsRef<str>>(argv: &[S]) {
     let job = EngineJob::start(&[("pids.max", "15")], argv);
     let (control, cgroup, main) = (job.control.clone(), job.cgroup, job.main);
@@ -66,9 +67,9 @@ time.sleep(1000)";
 }
 
 #[test]
-fn pids_current_never_exceeds_pids_max_in_bombs_of_processes_and_threads() {
+fn pids_current_never_exceeds_pids_max_in_mixed_bombs() {
     // everything is born, dies and is killed at any moment
-    let program = compile(
+    let program = CProgram::compile(
         r"
         static void *thread(void *none) { if (fork() == 0) { usleep(300); _exit(0); } usleep(500); return none; }
         int main(void) {
@@ -89,9 +90,9 @@ fn pids_current_never_exceeds_pids_max_in_bombs_of_processes_and_threads() {
 }
 
 #[test]
-fn threads_that_are_dead_keep_no_place_from_others() {
+fn dead_threads_keep_no_place_from_others() {
     // they are zombies, and the tracer has not looked at one, when the next is asked for
-    let program = compile(
+    let program = CProgram::compile(
         r#"
         static volatile int end, ids[3];
         static void *wait_for_end(void *id) {
@@ -119,13 +120,13 @@ fn threads_that_are_dead_keep_no_place_from_others() {
             return 0;
         }"#,
     );
-    let sign = OutputFile::new();
+    let sign = TempFile::new();
     let job = EngineJob::start(&[("pids.max", "4")], &[program.path(), &sign.path().to_string_lossy()]);
-    common::eventually("all threads are there", || job.read("pids.current") == "4");
+    wait_until("all threads are there", || job.read("pids.current") == "4");
     let (main, path) = (job.main, sign.path().to_owned());
     let looked_away = job.control.with_exact(move |_, _| {
         std::fs::write(path, "end").expect("the threads are told to end");
-        common::eventually("the next is asked for", || contained::state(main) == Some('t'));
+        wait_until("the next is asked for", || proc::state(main) == Some('t'));
     });
     looked_away.expect("the job runs");
     let ended = job.finish();
@@ -133,8 +134,8 @@ fn threads_that_are_dead_keep_no_place_from_others() {
 }
 
 #[test]
-fn a_limit_may_be_changed_while_the_command_runs() {
-    let program = compile(
+fn limit_may_be_changed_while_the_command_runs() {
+    let program = CProgram::compile(
         r"
         int main(void) {
             int made = 0;
@@ -149,7 +150,7 @@ fn a_limit_may_be_changed_while_the_command_runs() {
         }",
     );
     let job = EngineJob::start(&[("pids.max", "3")], &[program.path()]);
-    common::eventually("the job is full", || job.read("pids.current") == "3");
+    wait_until("the job is full", || job.read("pids.current") == "3");
     job.write("pids.max", "2");
     std::thread::sleep(std::time::Duration::from_millis(30));
     assert_eq!(job.read("pids.current"), "3", "nobody is harmed, nobody is let in");
@@ -160,7 +161,7 @@ fn a_limit_may_be_changed_while_the_command_runs() {
 
 #[test]
 fn requests_at_a_high_rate_lose_and_refuse_no_fork() {
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             for (int worker = 0; worker < 3; worker++) if (fork() == 0) {

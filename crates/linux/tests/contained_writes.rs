@@ -1,16 +1,17 @@
-//! What control files answer while a job runs: numbers of strangers, rules nobody arranged for, and a start in the ice.
+//! Writes to control files while a job runs: tasks of others, rules without their filter, and a frozen start.
 
 mod common;
 mod contained;
 
 use std::time::Duration;
 
-use common::{OutputFile, eventually, shell};
+use common::shell;
 use contained::{EngineJob, owner, read};
 use penfold_core::{
-    CgroupId, Engine, Errno, Tid,
+    CgroupId, Engine, Errno, MoveScope, Tid,
     host::{Capability, Host},
 };
+use penfold_testkit::{TempFile, is_root, skip, wait_until};
 
 fn write_errno(
     engine: &mut Engine,
@@ -20,11 +21,11 @@ fn write_errno(
     value: &str,
 ) -> Option<Errno> {
     let file = engine.find_file(cgroup, name).expect("the file is there");
-    engine.write(host, &owner(), cgroup, file, value.as_bytes()).err().map(|error| error.errno())
+    engine.session(host, &owner()).write(cgroup, file, value.as_bytes()).err().map(|error| error.errno())
 }
 
 impl EngineJob {
-    /// The errno of a write, and how that file and `tasks` looked before and after it.
+    /// The errno of a write, and the contents of that file and of `tasks` before and after it.
     fn refused(&self, name: &'static str, value: String) -> (Option<Errno>, [String; 2], [String; 2]) {
         let cgroup = self.cgroup;
         let answer = self.control.with_exact(move |engine, host| {
@@ -46,9 +47,9 @@ impl EngineJob {
 }
 
 #[test]
-fn a_task_that_is_not_of_the_job_is_esrch() {
+fn task_outside_of_the_job_is_esrch() {
     let job = EngineJob::start(&[], &["sleep", "100"]);
-    // of this process, of init, and of nobody
+    // of this process, of init, and of no process
     for outside in [std::process::id().cast_signed(), 1, 4_194_304] {
         for file in ["tasks", "cgroup.procs"] {
             let (errno, before, after) = job.refused(file, outside.to_string());
@@ -56,14 +57,15 @@ fn a_task_that_is_not_of_the_job_is_esrch() {
         }
     }
     let (cgroup, main) = (job.cgroup, Tid(job.main));
-    let own =
-        job.control.with_exact(move |engine, host| engine.attach(host, &owner(), cgroup, main, true).is_ok());
+    let own = job.control.with_exact(move |engine, host| {
+        engine.session(host, &owner()).attach(cgroup, main, MoveScope::ThreadGroup).is_ok()
+    });
     assert_eq!(own, Ok(true), "where its own are taken");
     job.end();
 }
 
 #[test]
-fn a_rule_that_needs_a_filter_the_job_was_not_started_with_is_eopnotsupp() {
+fn rule_without_its_filter_is_eopnotsupp() {
     let job = EngineJob::start_with(&[], &[], &["sleep", "100"]);
     let mut rules = vec![("pids.max", "5")];
     if job.read("cpuset.cpus") != "0" {
@@ -74,7 +76,7 @@ fn a_rule_that_needs_a_filter_the_job_was_not_started_with_is_eopnotsupp() {
         let (errno, before, after) = job.refused(file, value.to_owned());
         assert_eq!((errno, after), (Some(Errno::EOPNOTSUPP), before), "{file}");
     }
-    // what takes a rule away needs no filter
+    // a write that removes a rule needs no filter
     for (file, value) in [("pids.max", "max"), ("net_cls.classid", "0"), ("freezer.state", "THAWED")] {
         assert_eq!(job.refused(file, value.to_owned()).0, None, "{file}");
     }
@@ -83,12 +85,12 @@ fn a_rule_that_needs_a_filter_the_job_was_not_started_with_is_eopnotsupp() {
 
 #[test]
 fn a_frozen_command_does_not_run_until_it_is_thawed() {
-    let scratch = OutputFile::new();
+    let scratch = TempFile::new();
     let job = EngineJob::start(
         &[("freezer.state", "FROZEN")],
         &shell(&format!("echo ran > {}", scratch.path().display())),
     );
-    eventually("it is frozen", || job.read("freezer.state") == "FROZEN");
+    wait_until("it is frozen", || job.read("freezer.state") == "FROZEN");
     assert_eq!(job.tasks(), [job.main]);
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!((scratch.text().as_str(), job.read("freezer.state").as_str()), ("", "FROZEN"));
@@ -98,9 +100,9 @@ fn a_frozen_command_does_not_run_until_it_is_thawed() {
 }
 
 #[test]
-fn a_class_that_is_written_while_the_job_runs_marks_the_sockets_that_are_open() {
-    if !nix::unistd::geteuid().is_root() {
-        return println!("skipped: marking sockets needs CAP_NET_ADMIN");
+fn class_written_while_the_job_runs_marks_open_sockets() {
+    if !is_root() {
+        return skip("marking sockets needs CAP_NET_ADMIN");
     }
     let script = "
 import socket, sys, time
@@ -111,10 +113,10 @@ open(sys.argv[1], 'w').write('ready')
 while mark(old[1]) == 0: time.sleep(0.001)
 new = socket.socket()
 open(sys.argv[1], 'w').write(str([before, list(map(mark, old + [new]))]))";
-    let scratch = OutputFile::new();
+    let scratch = TempFile::new();
     let argv = ["/usr/bin/python3", "-c", script, scratch.path().to_str().unwrap()];
     let job = EngineJob::start_with(&[Capability::SocketClass], &[], &argv);
-    eventually("its sockets are open", || scratch.text() == "ready");
+    wait_until("its sockets are open", || scratch.text() == "ready");
     job.write("net_cls.classid", "0x10007");
     assert_eq!(job.finish().status, 0);
     assert_eq!(scratch.text(), "[[0, 0], [65543, 65543, 65543]]");

@@ -2,18 +2,19 @@
 
 mod common;
 
-use common::{CheckingPolicy, OutputFile, code, compile, eventually, finish, look, run, start, veto};
+use common::{CheckingPolicy, code, finish, look, run, start, veto};
 use penfold_linux::trace::{Supervisor, TraceOptions};
+use penfold_testkit::{CProgram, TempFile, wait_until};
 
-// looks at the clock so seldom that it is next to nothing of the time
+// reads the clock so seldom that its cost is next to nothing
 const BURN: &str = r"
     static long used(clockid_t clock) { struct timespec t; clock_gettime(clock, &t); return t.tv_sec * 1000000000L + t.tv_nsec; }
     static void burn(clockid_t clock, long ns) { long start = used(clock); while (used(clock) - start < ns) for (volatile int i = 0; i < 300000; i++); }
     static void *thread(void *none) { burn(CLOCK_THREAD_CPUTIME_ID, 40000000); return none; }";
 
 #[test]
-fn the_sum_is_exact_also_with_dead_threads() {
-    let program = compile(
+fn sum_is_exact_with_dead_threads() {
+    let program = CProgram::compile(
         &(BURN.to_owned()
             + r#"
         int main(int argc, char **argv) {
@@ -26,7 +27,7 @@ fn the_sum_is_exact_also_with_dead_threads() {
             return 0;
         }"#),
     );
-    let scratch = OutputFile::new();
+    let scratch = TempFile::new();
     let argv = [program.path(), scratch.path().to_str().unwrap()];
     let outcome = run(&argv, TraceOptions::default(), CheckingPolicy::default());
     assert_eq!(code(&outcome), 0);
@@ -37,8 +38,8 @@ fn the_sum_is_exact_also_with_dead_threads() {
 }
 
 #[test]
-fn system_time_is_told_apart() {
-    let program = compile(
+fn system_time_is_accounted_apart() {
+    let program = CProgram::compile(
         r#"int main(void) {
             static char buffer[1 << 20]; int fd = open("/dev/zero", O_RDONLY);
             for (int i = 0; i < 4000; i++) CHECK(read(fd, buffer, sizeof buffer) == sizeof buffer);
@@ -51,8 +52,8 @@ fn system_time_is_told_apart() {
 }
 
 #[test]
-fn sampled_while_alive_and_by_thread_where_threads_are_apart() {
-    let program = compile(
+fn cpu_time_is_sampled_by_thread_where_threads_are_apart() {
+    let program = CProgram::compile(
         &(BURN.to_owned()
             + r"
         int main(void) {
@@ -66,7 +67,7 @@ fn sampled_while_alive_and_by_thread_where_threads_are_apart() {
     );
     let job = start(&[program.path()], veto(), CheckingPolicy::default());
     let (handle, main) = (job.handle(), job.main());
-    eventually("a thread runs", || look(&handle, |count| count.threads) == 1);
+    wait_until("a thread runs", || look(&handle, |count| count.threads) == 1);
     let apart = handle.call(move |supervisor, count| {
         let other = supervisor.tasks.ids().into_iter().find(|tid| *tid != main).expect("the thread lives");
         supervisor.charge_process(main, count);
@@ -74,7 +75,7 @@ fn sampled_while_alive_and_by_thread_where_threads_are_apart() {
         (other, count.user_ns + count.system_ns)
     });
     let (other, before) = apart.unwrap();
-    eventually("both threads are done", || {
+    wait_until("both threads are done", || {
         look(&handle, |count| (count.threads, count.living.len())) == (2, 1)
     });
     handle.call(Supervisor::sample).unwrap();

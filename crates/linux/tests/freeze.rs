@@ -4,12 +4,13 @@ mod common;
 
 use std::time::Duration;
 
-use common::{CProgram, CheckingPolicy, OutputFile, compile, eventually, finish, look, start, veto};
+use common::{CheckingPolicy, finish, look, start, veto};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use penfold_linux::trace::{Handle, Job, Tid};
+use penfold_testkit::{CProgram, TempFile, wait_until};
 
-/// A child that counts, and a parent that watches it as a shell does; both tell in a shared page.
+/// A child that counts, and a parent that watches it as a shell does. Both write to a shared page.
 const WATCHED: &str = r"
     struct page { volatile long child, counter, handled, stops, continues, dead, children; } *page;
     static void handler(int signal) { (void)signal; page->handled++; }
@@ -42,20 +43,20 @@ const WATCHED: &str = r"
 struct WatchedCommand {
     job: Option<Job<CheckingPolicy>>,
     handle: Handle<CheckingPolicy>,
-    scratch: OutputFile,
+    scratch: TempFile,
     _program: CProgram,
     child: Tid,
 }
 
 impl WatchedCommand {
     fn start(argument: Option<&str>) -> Self {
-        let (program, scratch) = (compile(WATCHED), OutputFile::new());
+        let (program, scratch) = (CProgram::compile(WATCHED), TempFile::new());
         let mut argv = vec![program.path(), scratch.path().to_str().unwrap()];
         argv.extend(argument);
         let job = start(&argv, veto(), CheckingPolicy::default());
         let handle = job.handle();
         let mut watched = Self { job: Some(job), handle, scratch, _program: program, child: Tid(0) };
-        eventually("the child counts", || watched.field(0) > 0 && watched.field(1) > 0);
+        wait_until("the child counts", || watched.field(0) > 0 && watched.field(1) > 0);
         watched.child = Tid(watched.field(0) as i32);
         watched
     }
@@ -74,7 +75,7 @@ impl WatchedCommand {
     fn freeze(&self) {
         let child = self.child;
         self.handle.call(move |supervisor, _| supervisor.tasks.freeze(child)).unwrap();
-        eventually("the child is frozen", || {
+        wait_until("the child is frozen", || {
             self.handle.call(move |supervisor, _| supervisor.tasks.is_frozen(child)).unwrap()
         });
     }
@@ -97,7 +98,7 @@ impl WatchedCommand {
 }
 
 #[test]
-fn nothing_runs_and_nobody_sees() {
+fn frozen_task_does_not_run_and_its_parent_sees_nothing() {
     let mut watched = WatchedCommand::start(None);
     for round in 1..=20 {
         watched.freeze();
@@ -107,7 +108,7 @@ fn nothing_runs_and_nobody_sees() {
         assert!(!watched.counts());
         assert_eq!(watched.field(2), round - 1, "a signal waits");
         watched.thaw();
-        eventually("it goes on, with the signal", || watched.field(2) == round && watched.counts());
+        wait_until("it goes on, with the signal", || watched.field(2) == round && watched.counts());
     }
     assert_eq!((watched.field(3), watched.field(4)), (0, 0), "the parent saw nothing");
     watched.end();
@@ -118,7 +119,7 @@ fn group_stop_is_seen_by_the_parent_and_outlives_a_freeze() {
     let mut watched = WatchedCommand::start(None);
     for round in 1..=10 {
         watched.signal(Signal::SIGSTOP);
-        eventually("the parent sees the stop", || watched.field(3) == round);
+        wait_until("the parent sees the stop", || watched.field(3) == round);
         assert!(!watched.counts());
         watched.freeze();
         if round % 2 == 0 {
@@ -127,39 +128,39 @@ fn group_stop_is_seen_by_the_parent_and_outlives_a_freeze() {
             watched.signal(Signal::SIGCONT);
         } else {
             watched.signal(Signal::SIGCONT);
-            eventually("the parent sees the continue", || watched.field(4) == round);
+            wait_until("the parent sees the continue", || watched.field(4) == round);
             assert!(!watched.counts(), "continued, but frozen");
             watched.thaw();
         }
-        eventually("it goes on", || watched.counts());
-        eventually("the parent saw the continue", || watched.field(4) == round);
+        wait_until("it goes on", || watched.counts());
+        wait_until("the parent saw the continue", || watched.field(4) == round);
     }
     watched.end();
 }
 
 #[test]
-fn stopped_while_frozen() {
+fn stop_of_a_frozen_task_takes_effect_at_thaw() {
     let mut watched = WatchedCommand::start(None);
     watched.freeze();
     watched.signal(Signal::SIGSTOP);
     assert!(!watched.counts());
     watched.thaw();
-    eventually("the parent sees the stop", || watched.field(3) == 1);
+    wait_until("the parent sees the stop", || watched.field(3) == 1);
     assert!(!watched.counts());
     watched.signal(Signal::SIGCONT);
-    eventually("it goes on", || watched.counts());
+    wait_until("it goes on", || watched.counts());
     watched.end();
 }
 
 #[test]
-fn a_frozen_task_can_be_killed() {
+fn frozen_task_can_be_killed() {
     let mut watched = WatchedCommand::start(None);
     watched.freeze();
     watched.end();
 }
 
 #[test]
-fn frozen_in_the_midst_of_forks() {
+fn frozen_task_has_no_fork_in_flight() {
     let mut watched = WatchedCommand::start(Some("forks"));
     for _ in 0..50 {
         watched.freeze();
@@ -171,7 +172,7 @@ fn frozen_in_the_midst_of_forks() {
         std::thread::sleep(Duration::from_millis(3));
         assert_eq!(watched.field(1), before);
         watched.thaw();
-        eventually("it goes on", || watched.field(1) > before);
+        wait_until("it goes on", || watched.field(1) > before);
     }
     watched.end();
 }
@@ -183,7 +184,7 @@ fn children_are_born_frozen() {
     let main = watched.job.as_ref().unwrap().main();
     let child = watched.child;
     // that nothing counts says little: on a busy machine the child may wait for a CPU
-    eventually("a child stays at its first stop", || {
+    wait_until("a child stays at its first stop", || {
         let frozen = watched.handle.call(move |supervisor, _| {
             let born = supervisor.tasks.ids().into_iter().find(|tid| ![main, child].contains(tid));
             born.is_some_and(|tid| supervisor.tasks.is_frozen(tid))
@@ -200,21 +201,22 @@ fn children_are_born_frozen() {
     assert_eq!(newborn.len(), 1);
     assert_eq!(watched.field(6), before);
     watched.handle.call(move |supervisor, _| supervisor.tasks.thaw(newborn[0])).unwrap();
-    eventually("it goes on", || watched.field(6) > before && watched.counts());
+    wait_until("it goes on", || watched.field(6) > before && watched.counts());
     watched.end();
 }
 
 #[test]
-fn a_process_that_waits_for_its_vfork_child_counts_as_frozen() {
-    let program =
-        compile(r"int main(void) { if (vfork() == 0) { usleep(300000); _exit(0); } for (;;) pause(); }");
+fn process_waiting_for_its_vfork_child_counts_as_frozen() {
+    let program = CProgram::compile(
+        r"int main(void) { if (vfork() == 0) { usleep(300000); _exit(0); } for (;;) pause(); }",
+    );
     let job = start(&[program.path()], veto(), CheckingPolicy::default());
     let (handle, main) = (job.handle(), job.main());
-    eventually("the child is there", || look(&handle, |count| count.living.len()) == 2);
+    wait_until("the child is there", || look(&handle, |count| count.living.len()) == 2);
     handle.call(move |supervisor, _| supervisor.tasks.freeze(main)).unwrap();
-    eventually("frozen", || handle.call(move |supervisor, _| supervisor.tasks.is_frozen(main)).unwrap());
-    eventually("the child ends", || look(&handle, |count| count.living.len()) == 1);
-    eventually("held", || handle.call(move |supervisor, _| supervisor.tasks.is_frozen(main)).unwrap());
+    wait_until("frozen", || handle.call(move |supervisor, _| supervisor.tasks.is_frozen(main)).unwrap());
+    wait_until("the child ends", || look(&handle, |count| count.living.len()) == 1);
+    wait_until("held", || handle.call(move |supervisor, _| supervisor.tasks.is_frozen(main)).unwrap());
     handle.call(|supervisor, _| supervisor.close()).unwrap();
     finish(job);
 }

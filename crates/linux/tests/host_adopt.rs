@@ -1,4 +1,4 @@
-//! Adoption of processes that run already, and letting them go.
+//! Adoption of processes that run already, and their detaching.
 
 mod common;
 mod contained;
@@ -7,11 +7,14 @@ mod hosted;
 use penfold_core::Tid;
 use std::collections::HashSet;
 
-use common::{compile, eventually};
-use contained::run_time;
-use hosted::{OutsideProcess, TestHost, lives, status};
+use hosted::TestHost;
 use nix::sys::signal::Signal;
 use penfold_linux::trace::{AdoptError, AtEnd, DetachError, ExecOptions};
+use penfold_testkit::{
+    CProgram, OutsideProcess, TempDir, copy_program, is_root,
+    proc::{self, lives, run_time, status},
+    skip, wait_until,
+};
 
 const PYTHON: &str = "/usr/bin/python3";
 
@@ -31,9 +34,11 @@ signal.alarm(60)
 print('ready', flush=True)
 while True: time.sleep(0.01)";
 
+/// The threads of a process that lives.
 fn threads(pid: i32) -> Vec<i32> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it lives").flatten();
-    tasks.map(|task| task.file_name().to_str().expect("a number").parse().expect("a number")).collect()
+    let threads = proc::threads(pid);
+    assert!(!threads.is_empty(), "process {pid} is gone");
+    threads
 }
 
 fn sorted(mut tasks: Vec<i32>) -> Vec<i32> {
@@ -42,12 +47,12 @@ fn sorted(mut tasks: Vec<i32>) -> Vec<i32> {
 }
 
 fn worker() -> OutsideProcess {
-    let mut worker = OutsideProcess::start(&[PYTHON, "-c", WORKER]);
+    let mut worker = OutsideProcess::orphan(&[PYTHON, "-c", WORKER]);
     assert_eq!(worker.line(), "ready");
     worker
 }
 
-/// Not one of its tasks is traced or stopped.
+/// Whether no task of the process is traced or stopped.
 fn is_free(pid: i32) -> bool {
     threads(pid).into_iter().all(|tid| {
         status(tid, "TracerPid").as_deref() == Some("0")
@@ -56,50 +61,50 @@ fn is_free(pid: i32) -> bool {
 }
 
 #[test]
-fn a_running_process_is_adopted_moved_frozen_and_let_go() {
+fn running_process_is_adopted_moved_frozen_and_detached() {
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("adopted");
     let mut worker = worker();
-    hosted.host.adopt(Tid(worker.pid)).expect("it can be traced");
-    let members = sorted(threads(worker.pid));
+    hosted.host.adopt(Tid(worker.pid())).expect("it can be traced");
+    let members = sorted(threads(worker.pid()));
     assert_eq!(members.len(), 4);
     assert_eq!(sorted(hosted.tasks(hosted.root)), members);
-    hosted.write(cgroup, "cgroup.procs", worker.pid);
+    hosted.write(cgroup, "cgroup.procs", worker.pid());
     assert_eq!(sorted(hosted.tasks(cgroup)), members);
     assert_eq!(hosted.read(cgroup, "pids.current"), "4");
 
-    // what it had used before is nobody's, what it uses now is counted
+    // its time before is charged to no cgroup, its time from now on is
     let usage = || hosted.read(cgroup, "cpuacct.usage").parse::<u64>().expect("a number");
     let used = usage();
-    eventually("its time is counted", || usage() > used);
+    wait_until("its time is counted", || usage() > used);
 
-    worker.kill(Signal::SIGUSR1);
+    worker.signal(Signal::SIGUSR1 as i32);
     let child: i32 = worker.line().parse().expect("a number");
     assert!(hosted.tasks(cgroup).contains(&child), "a later child is a member");
 
     hosted.write(cgroup, "freezer.state", "FROZEN");
-    eventually("all are frozen", || hosted.read(cgroup, "freezer.state") == "FROZEN");
+    wait_until("all are frozen", || hosted.read(cgroup, "freezer.state") == "FROZEN");
     // soon: a task that has reported its stop may still be on its way off the CPU
-    eventually("nobody uses a CPU", || {
+    wait_until("nobody uses a CPU", || {
         let used = || members.iter().map(|tid| run_time(*tid)).collect::<Vec<_>>();
         let before = used();
         std::thread::sleep(std::time::Duration::from_millis(50));
         used() == before
     });
     hosted.write(cgroup, "freezer.state", "THAWED");
-    worker.kill(Signal::SIGUSR1);
+    worker.signal(Signal::SIGUSR1 as i32);
     let other: i32 = worker.line().parse().expect("a number");
     assert!(hosted.tasks(cgroup).contains(&other));
 
-    hosted.host.detach(Tid(worker.pid)).expect("nothing keeps it");
-    assert!(is_free(worker.pid));
+    hosted.host.detach(Tid(worker.pid())).expect("nothing keeps it");
+    assert!(is_free(worker.pid()));
     assert_eq!(sorted(hosted.tasks(cgroup)), sorted(vec![child, other]), "the children stay");
-    worker.kill(Signal::SIGUSR1);
+    worker.signal(Signal::SIGUSR1 as i32);
     let third: i32 = worker.line().parse().expect("it can fork");
     assert!(!hosted.tasks(cgroup).contains(&third));
-    assert_eq!(hosted.host.detach(Tid(worker.pid)), Err(DetachError::Unknown(Tid(worker.pid))));
-    hosted.host.adopt(Tid(worker.pid)).expect("it can be adopted again");
-    assert_eq!(hosted.host.adopt(Tid(worker.pid)), Err(AdoptError::Known(Tid(worker.pid))));
+    assert_eq!(hosted.host.detach(Tid(worker.pid())), Err(DetachError::Unknown(Tid(worker.pid()))));
+    hosted.host.adopt(Tid(worker.pid())).expect("it can be adopted again");
+    assert_eq!(hosted.host.adopt(Tid(worker.pid())), Err(AdoptError::Known(Tid(worker.pid()))));
 }
 
 #[test]
@@ -108,21 +113,21 @@ fn stopping_leaves_adopted_processes_running_untraced() {
         let hosted = TestHost::start();
         let cgroup = hosted.cgroup("adopted");
         let mut worker = worker();
-        hosted.host.adopt(Tid(worker.pid)).expect("it can be traced");
-        hosted.write(cgroup, "cgroup.procs", worker.pid);
-        worker.kill(Signal::SIGUSR1);
+        hosted.host.adopt(Tid(worker.pid())).expect("it can be traced");
+        hosted.write(cgroup, "cgroup.procs", worker.pid());
+        worker.signal(Signal::SIGUSR1 as i32);
         let child: i32 = worker.line().parse().expect("a number");
         let launched = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());
         let pid = launched.pid();
         hosted.write(cgroup, "freezer.state", state);
         if state == "FROZEN" {
-            eventually("all are frozen", || hosted.read(cgroup, "freezer.state") == "FROZEN");
-            assert!(!is_free(worker.pid));
+            wait_until("all are frozen", || hosted.read(cgroup, "freezer.state") == "FROZEN");
+            assert!(!is_free(worker.pid()));
         }
         hosted.host.stop(end).expect("not stopped before");
-        assert!(is_free(worker.pid) && is_free(child), "{state} {end:?}");
+        assert!(is_free(worker.pid()) && is_free(child), "{state} {end:?}");
         assert_eq!(lives(pid.0), end == AtEnd::Leave);
-        worker.kill(Signal::SIGUSR1);
+        worker.signal(Signal::SIGUSR1 as i32);
         assert!(lives(worker.line().parse().expect("it works and can fork")));
         if end == AtEnd::Leave {
             assert!(is_free(pid.0));
@@ -132,29 +137,29 @@ fn stopping_leaves_adopted_processes_running_untraced() {
 }
 
 #[test]
-fn a_process_that_job_control_has_stopped_stays_stopped() {
+fn process_that_job_control_has_stopped_stays_stopped() {
     let hosted = TestHost::start();
     let mut worker = worker();
     let stopped = |pid| status(pid, "State").is_some_and(|state| state.starts_with(['T', 't']));
-    worker.kill(Signal::SIGSTOP);
-    eventually("it is stopped", || stopped(worker.pid));
-    hosted.host.adopt(Tid(worker.pid)).expect("it can be traced");
+    worker.signal(Signal::SIGSTOP as i32);
+    wait_until("it is stopped", || stopped(worker.pid()));
+    hosted.host.adopt(Tid(worker.pid())).expect("it can be traced");
     std::thread::sleep(std::time::Duration::from_millis(20));
-    assert!(threads(worker.pid).into_iter().all(stopped), "adoption wakes nobody");
-    worker.kill(Signal::SIGCONT);
-    worker.kill(Signal::SIGUSR1);
+    assert!(threads(worker.pid()).into_iter().all(stopped), "adoption wakes nobody");
+    worker.signal(Signal::SIGCONT as i32);
+    worker.signal(Signal::SIGUSR1 as i32);
     let child: i32 = worker.line().parse().expect("it goes on");
     assert!(hosted.tasks(hosted.root).contains(&child));
-    worker.kill(Signal::SIGSTOP);
-    eventually("it is stopped", || stopped(worker.pid));
+    worker.signal(Signal::SIGSTOP as i32);
+    wait_until("it is stopped", || stopped(worker.pid()));
     hosted.host.stop(AtEnd::Kill).expect("not stopped before");
-    assert_eq!(status(worker.pid, "TracerPid").as_deref(), Some("0"));
+    assert_eq!(status(worker.pid(), "TracerPid").as_deref(), Some("0"));
     // the kernel wakes it to put it from the one stop into the other
-    eventually("nor does its end", || threads(worker.pid).into_iter().all(stopped));
+    wait_until("nor does its end", || threads(worker.pid()).into_iter().all(stopped));
     std::thread::sleep(std::time::Duration::from_millis(20));
-    assert!(threads(worker.pid).into_iter().all(stopped), "and it stays so");
-    worker.kill(Signal::SIGCONT);
-    worker.kill(Signal::SIGUSR1);
+    assert!(threads(worker.pid()).into_iter().all(stopped), "and it stays so");
+    worker.signal(Signal::SIGCONT as i32);
+    worker.signal(Signal::SIGUSR1 as i32);
     assert!(lives(worker.line().parse().expect("it goes on")));
 }
 
@@ -174,29 +179,30 @@ fn adoption_is_refused_with_the_reason() {
 
     let worker = worker();
     let other = TestHost::start();
-    other.host.adopt(Tid(worker.pid)).expect("nobody has it");
-    let error = adopt(Tid(worker.pid));
+    other.host.adopt(Tid(worker.pid())).expect("nobody has it");
+    let error = adopt(Tid(worker.pid()));
     assert!(matches!(&error, AdoptError::Traced { tracer, .. } if tracer == "penfold-tracer"), "{error}");
     assert_eq!(error.errno(), nix::errno::Errno::EPERM);
     assert_eq!(hosted.read(hosted.root, "tasks"), "");
-    other.host.detach(Tid(worker.pid)).expect("nothing keeps it");
-    assert_eq!(hosted.host.adopt(Tid(worker.pid)), Ok(()));
+    other.host.detach(Tid(worker.pid())).expect("nothing keeps it");
+    assert_eq!(hosted.host.adopt(Tid(worker.pid())), Ok(()));
 
     let mine = hosted.exec(hosted.root, &["sleep", "100"], ExecOptions::default());
     assert_eq!(adopt(mine.pid()), AdoptError::Known(mine.pid()));
     assert_eq!(hosted.host.detach(mine.pid()), Err(DetachError::Filtered(mine.pid())));
     hosted.host.stop(AtEnd::Kill).expect("not stopped before");
-    assert_eq!(adopt(Tid(worker.pid)), AdoptError::Gone);
+    assert_eq!(adopt(Tid(worker.pid())), AdoptError::Gone);
 }
 
-/// Read at once: the zombie of a traced task is untraced when its tracer has reaped it.
+/// Whether a process lives untraced, by one read: the zombie of a traced task is untraced when its tracer has reaped
+/// it.
 fn is_untraced(pid: i32) -> bool {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let has = |line: &str| text.lines().any(|other| other.starts_with(line));
     has("TracerPid:\t0") && !has("State:\tZ") && !has("State:\tX")
 }
 
-/// In clock ticks since boot.
+/// The start time in clock ticks since boot.
 fn start_time(pid: i32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.split_whitespace().nth(19)?.parse().ok()
@@ -209,9 +215,9 @@ fn now() -> u64 {
 }
 
 #[test]
-fn threads_that_fork_while_they_are_adopted_lose_no_child() {
+fn threads_that_fork_during_adoption_lose_no_child() {
     // Each thread forks without a pause; a child lives on and tells its number. All are killed with the session.
-    let program = compile(
+    let program = CProgram::compile(
         r#"
         static void *storm(void *none) {
             for (;;) {
@@ -231,19 +237,19 @@ fn threads_that_fork_while_they_are_adopted_lose_no_child() {
     );
     for _ in 0..5 {
         let hosted = TestHost::start();
-        let mut outside = OutsideProcess::start(&[program.path()]);
+        let mut outside = OutsideProcess::orphan(&[program.path()]);
         assert_eq!(outside.line(), "ready");
         std::thread::sleep(std::time::Duration::from_millis(20));
         let began = std::time::Instant::now();
-        hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
+        hosted.host.adopt(Tid(outside.pid())).expect("it can be traced");
         let (took, returned) = (began.elapsed(), now());
         assert!(hosted.tasks(hosted.root).len() >= 8, "its threads");
         let untraced = || -> Vec<i32> {
-            let mut pids = hosted::children(outside.pid);
+            let mut pids = proc::children(outside.pid());
             pids.retain(|pid| is_untraced(*pid));
             pids
         };
-        // the list can leave one out while another is reaped
+        // the list can leave a child out while another one is reaped
         let older: HashSet<i32> = (0..5).flat_map(|_| untraced()).collect();
         let born = |pid: &i32| start_time(*pid).is_some_and(|time| time > returned);
         let late: Vec<i32> = older.iter().copied().filter(born).collect();
@@ -258,12 +264,12 @@ fn threads_that_fork_while_they_are_adopted_lose_no_child() {
             );
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
-        eventually("the old ones have ended", || untraced().is_empty());
+        wait_until("the old ones have ended", || untraced().is_empty());
         eprintln!("took {took:?}, {} older", older.len());
     }
 }
 
-fn a_stranger_of_root_is_refused() {
+fn refuse_a_process_of_root() {
     let hosted = TestHost::start();
     // the process that has started this one
     let pid = nix::unistd::getppid().as_raw();
@@ -274,23 +280,24 @@ fn a_stranger_of_root_is_refused() {
 }
 
 #[test]
-fn nobody_adopts_a_process_of_root() {
+fn adoption_of_a_process_of_root_is_refused() {
     const ALONE: &str = "PENFOLD_TEST_NOBODY";
     if std::env::var_os(ALONE).is_some() {
-        return a_stranger_of_root_is_refused();
+        return refuse_a_process_of_root();
     }
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: takes root");
-        return;
+    if !is_root() {
+        return skip("only root can become another user");
     }
     // where everybody may execute it
-    let copy = common::ProgramCopy::of(&std::env::current_exe().expect("our own path"));
-    let mut alone = std::process::Command::new(copy.path());
+    let directory = TempDir::new();
+    let copy = directory.join("tests");
+    copy_program(&std::env::current_exe().expect("our own path"), &copy);
+    let mut alone = std::process::Command::new(&copy);
     std::os::unix::process::CommandExt::uid(&mut alone, 65534);
     std::os::unix::process::CommandExt::gid(&mut alone, 65534);
     alone.current_dir("/").env(ALONE, "1").args([
         "--exact",
-        "nobody_adopts_a_process_of_root",
+        "adoption_of_a_process_of_root_is_refused",
         "--nocapture",
     ]);
     let output = alone.output().expect("it runs");

@@ -1,23 +1,27 @@
-//! Processes that an earlier host had, and such that change while they are adopted.
+//! Processes of an earlier host, and processes that change while they are adopted.
 
 mod common;
 mod contained;
 mod hosted;
 
-use common::{compile, eventually};
-use hosted::{FORKER, OutsideProcess, TestHost, ready, status, tell};
+use hosted::{FORKER, TestHost, ready, tell};
 use nix::sys::signal::Signal;
 use penfold_core::Tid;
 use penfold_linux::trace::{AdoptError, AtEnd, ExecOptions, TracedCalls};
+use penfold_testkit::{
+    CProgram, OutsideProcess,
+    proc::{self, status},
+    wait_until,
+};
 
 #[test]
-fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
+fn process_is_readopted_with_its_earlier_filter() {
     let earlier = TestHost::start();
     let cgroup = earlier.cgroup("limited");
     earlier.write(cgroup, "pids.max", 3);
     let mut forker = ready(FORKER);
-    earlier.host.adopt(Tid(forker.pid)).expect("it can be traced");
-    earlier.write(cgroup, "tasks", forker.pid);
+    earlier.host.adopt(Tid(forker.pid())).expect("it can be traced");
+    earlier.write(cgroup, "tasks", forker.pid());
     assert_eq!(tell(&mut forker), "2 EAGAIN");
     let place = earlier.cgroup("launched");
     earlier.write(place, "pids.max", 100);
@@ -26,12 +30,12 @@ fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
         earlier.exec(place, &["sleep", "100"], ExecOptions { exit_kill: false, ..ExecOptions::default() });
     let told = earlier.host.tasks().expect("the host runs");
     let find = |pid: i32| *told.iter().find(|task| task.tid == Tid(pid)).expect("it is supervised");
-    let (known, job) = (find(forker.pid), find(launched.pid().0));
+    let (known, job) = (find(forker.pid()), find(launched.pid().0));
     assert_eq!(told.len(), 4);
     assert!(known.adopted && !job.adopted);
     assert_eq!(known.filter, Some(TracedCalls { fork: true, affinity: false, sockets: false }));
     assert!(job.filter.is_some_and(|filter| filter.fork && filter.affinity));
-    assert_eq!(known.group, Tid(forker.pid));
+    assert_eq!(known.group, Tid(forker.pid()));
     let path = earlier
         .host
         .control()
@@ -45,29 +49,29 @@ fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
     let cgroup = later.cgroup("limited");
     later.write(cgroup, "pids.max", 4);
     let filter = known.filter.expect("asserted above");
-    let wrong = later.host.adopt_filtered(Tid(forker.pid), known.start_time + 1, filter);
-    assert_eq!(wrong, Err(AdoptError::NoProcess(Tid(forker.pid))));
-    assert_eq!(later.host.adopt_started(Tid(forker.pid), 1), Err(AdoptError::NoProcess(Tid(forker.pid))));
-    assert_eq!(status(forker.pid, "TracerPid").as_deref(), Some("0"));
+    let wrong = later.host.adopt_filtered(Tid(forker.pid()), known.start_time + 1, filter);
+    assert_eq!(wrong, Err(AdoptError::NoProcess(Tid(forker.pid()))));
+    assert_eq!(later.host.adopt_started(Tid(forker.pid()), 1), Err(AdoptError::NoProcess(Tid(forker.pid()))));
+    assert_eq!(status(forker.pid(), "TracerPid").as_deref(), Some("0"));
     assert_eq!(tell(&mut forker), "0 ENOSYS", "nobody has taken it in");
-    later.host.adopt_filtered(Tid(forker.pid), known.start_time, filter).expect("it is the same");
-    later.write(cgroup, "tasks", forker.pid);
+    later.host.adopt_filtered(Tid(forker.pid()), known.start_time, filter).expect("it is the same");
+    later.write(cgroup, "tasks", forker.pid());
     assert_eq!(tell(&mut forker), "3 EAGAIN");
     assert_eq!(later.read(cgroup, "pids.events"), "max 1");
-    assert_eq!(status(forker.pid, "Seccomp_filters").as_deref(), Some("1"), "it needs no second one");
+    assert_eq!(status(forker.pid(), "Seccomp_filters").as_deref(), Some("1"), "it needs no second one");
     later
         .host
         .adopt_filtered(job.tid, job.start_time, job.filter.expect("asserted above"))
         .expect("it lives");
     assert!(later.tasks(later.root).contains(&job.tid.0));
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(job.tid.0), Signal::SIGKILL).expect("it lives");
-    eventually("it is gone", || !later.tasks(later.root).contains(&job.tid.0));
+    wait_until("it is gone", || !later.tasks(later.root).contains(&job.tid.0));
 }
 
 #[test]
-fn a_process_that_executes_programs_all_the_time_is_adopted_whole() {
+fn process_that_keeps_executing_is_adopted_whole() {
     // Four threads, of which one that is not the leader executes the same program again.
-    let program = compile(
+    let program = CProgram::compile(
         r#"
         static void *nap(void *none) { for (;;) pause(); }
         static void *again(void *path) {
@@ -88,12 +92,12 @@ fn a_process_that_executes_programs_all_the_time_is_adopted_whole() {
         let hosted = TestHost::start();
         let cgroup = hosted.cgroup("limited");
         hosted.write(cgroup, "pids.max", 100);
-        let mut outside = OutsideProcess::start(&[program.path()]);
+        let mut outside = OutsideProcess::orphan(&[program.path()]);
         assert_eq!(outside.line(), "ready");
-        hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
-        hosted.write(cgroup, "cgroup.procs", outside.pid);
-        eventually("all its threads are members, with their filter", || {
-            let threads = hosted::threads(outside.pid);
+        hosted.host.adopt(Tid(outside.pid())).expect("it can be traced");
+        hosted.write(cgroup, "cgroup.procs", outside.pid());
+        wait_until("all its threads are members, with their filter", || {
+            let threads = proc::threads(outside.pid());
             let members = hosted.tasks(cgroup);
             threads.len() == 4
                 && threads.iter().all(|tid| members.contains(tid))
@@ -103,10 +107,10 @@ fn a_process_that_executes_programs_all_the_time_is_adopted_whole() {
     }
 }
 
-/// A thread that executes a program is the leader from then on. The supervisor hears of it later.
+/// A thread that executes a program is the leader from then on. The supervisor sees that later.
 #[test]
-fn a_process_that_is_moved_while_a_thread_executes_a_program_stays_where_it_was_moved() {
-    let program = compile(
+fn move_during_a_threads_exec_is_not_lost() {
+    let program = CProgram::compile(
         r#"
         static void *again(void *path) {
             sigset_t set; int signal;
@@ -125,19 +129,19 @@ fn a_process_that_is_moved_while_a_thread_executes_a_program_stays_where_it_was_
     );
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("here");
-    let mut outside = OutsideProcess::start(&[program.path()]);
+    let mut outside = OutsideProcess::orphan(&[program.path()]);
     assert_eq!(outside.line(), "ready");
-    let pid = outside.pid;
+    let pid = outside.pid();
     hosted.host.adopt(Tid(pid)).expect("it can be traced");
-    // a stop that is still to come would hold a thread up for as long as the supervisor is kept below
+    // a thread with a stop still to come would be held up as long as the supervisor is kept below
     let waits = |tid: &i32| status(*tid, "State").is_some_and(|state| state.starts_with('S'));
-    eventually("its threads wait for the signal", || hosted::threads(pid).iter().all(waits));
+    wait_until("its threads wait for the signal", || proc::threads(pid).iter().all(waits));
     let moved = hosted.host.control().with_exact(move |engine, host| {
-        // nothing that it does is seen before this has ended
+        // the supervisor sees no event of the process before this request ends
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGUSR1).expect("it lives");
-        eventually("its thread has taken the leader's number", || hosted::threads(pid) == [pid]);
+        wait_until("its thread has taken the leader's number", || proc::threads(pid) == [pid]);
         let file = engine.find_file(cgroup, "cgroup.procs").expect("the file is there");
-        engine.write(host, &contained::owner(), cgroup, file, pid.to_string().as_bytes())
+        engine.session(host, &contained::owner()).write(cgroup, file, pid.to_string().as_bytes())
     });
     moved.expect("the host runs").expect("it may move");
     assert_eq!(outside.line(), "again");

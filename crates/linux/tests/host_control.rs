@@ -1,4 +1,4 @@
-//! What other threads do to the engine of a running host: at once, or by its tracer; and what they are told.
+//! Requests of other threads to the engine of a running host, with and without its tracer, and the reports to them.
 
 mod common;
 mod contained;
@@ -8,11 +8,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::{eventually, shell};
+use common::shell;
 use contained::owner;
-use hosted::{TestHost, status};
+use hosted::TestHost;
 use penfold_core::{Engine, Errno, Event, Release, control_file::FileId};
 use penfold_linux::trace::{AtEnd, ExecOptions, Gone, JobBuilder, TraceHost, TracedCalls};
+use penfold_testkit::{
+    proc::{self, status},
+    wait_until,
+};
 
 #[test]
 fn directories_are_made_on_many_threads_while_jobs_fork() {
@@ -32,15 +36,18 @@ fn directories_are_made_on_many_threads_while_jobs_fork() {
                 let name = format!("made-{thread}");
                 for _ in 0..1000 {
                     let made = control
-                        .request(|engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755))
+                        .request(|engine, host| {
+                            engine.session(host, &owner()).mkdir(root, name.as_bytes(), 0o755)
+                        })
                         .expect("the host runs")
                         .expect("a cgroup");
                     let listed = control.request(|engine, host| {
-                        let busy = engine.rmdir(host, &owner(), cgroup).expect_err("it has tasks");
+                        let busy = engine.session(host, &owner()).rmdir(cgroup).expect_err("it has tasks");
                         assert_eq!(busy.errno(), Errno::EBUSY);
                         let file = engine.find_file(cgroup, "tasks").expect("every cgroup has it");
-                        let tasks = engine.read(host, &owner(), cgroup, file).expect("it can be read");
-                        engine.rmdir(host, &owner(), made).expect("it is empty");
+                        let tasks =
+                            engine.session(host, &owner()).read(cgroup, file).expect("it can be read");
+                        engine.session(host, &owner()).rmdir(made).expect("it is empty");
                         tasks
                     });
                     let listed = String::from_utf8(listed.expect("the host runs")).expect("a text");
@@ -59,7 +66,7 @@ fn directories_are_made_on_many_threads_while_jobs_fork() {
     hosted
         .host
         .control()
-        .request(|engine, host| engine.rmdir(host, &owner(), cgroup))
+        .request(|engine, host| engine.session(host, &owner()).rmdir(cgroup))
         .unwrap()
         .expect("empty");
 }
@@ -75,7 +82,7 @@ fn a_request_on_the_callers_thread_reaches_the_tasks() {
         let file = |engine: &Engine| engine.find_file(cgroup, name).expect("it has that file");
         let written = control.request(|engine, host| {
             let file = file(engine);
-            engine.write(host, &owner(), cgroup, file, value.as_bytes())
+            engine.session(host, &owner()).write(cgroup, file, value.as_bytes())
         });
         written.expect("the host runs").expect("it is taken");
     };
@@ -86,20 +93,20 @@ fn a_request_on_the_callers_thread_reaches_the_tasks() {
     assert_eq!(get("pids.current"), "1");
     assert_eq!(get("tasks"), main.to_string());
     set("freezer.state", "FROZEN");
-    eventually("it is held", || get("freezer.state") == "FROZEN" && contained::state(main.0) == Some('t'));
+    wait_until("it is held", || get("freezer.state") == "FROZEN" && proc::state(main.0) == Some('t'));
     set("freezer.state", "THAWED");
-    eventually("it sleeps", || contained::state(main.0) == Some('S'));
+    wait_until("it sleeps", || proc::state(main.0) == Some('S'));
     set("cpuset.cpus", "0");
     assert_eq!(status(main.0, "Cpus_allowed_list").as_deref(), Some("0"));
     set("pids.max", "1");
-    eventually("its forks can be refused", || status(main.0, "Seccomp_filters").as_deref() == Some("2"));
+    wait_until("its forks can be refused", || status(main.0, "Seccomp_filters").as_deref() == Some("2"));
     // a request that panics leaves nothing worse
     let wrong = catch_unwind(AssertUnwindSafe(|| control.request(|_, _| panic!("as the test wants"))));
     assert!(wrong.is_err());
     let file = FileId::NotifyOnRelease;
     let read = control.request(|engine, host| {
-        engine.write(host, &owner(), cgroup, file, b"1").expect("it is taken");
-        engine.read(host, &owner(), cgroup, file).expect("it can be read")
+        engine.session(host, &owner()).write(cgroup, file, b"1").expect("it is taken");
+        engine.session(host, &owner()).read(cgroup, file).expect("it can be read")
     });
     assert_eq!(read.expect("the host runs"), b"1\n");
     hosted.host.stop(AtEnd::Kill).expect("not stopped before");
@@ -124,11 +131,11 @@ fn a_command_is_started_with_the_filter_of_its_place() {
         let tasks = hosted.host.tasks().expect("the host runs");
         let task = tasks.iter().find(|task| task.tid == sleeps.pid()).expect("it is supervised");
         assert_eq!(task.filter, Some(interest));
-        eventually("it has one filter", || status(sleeps.pid().0, "Seccomp_filters").as_deref() == Some("1"));
+        wait_until("it has one filter", || status(sleeps.pid().0, "Seccomp_filters").as_deref() == Some("1"));
     }
 }
 
-/// All that it takes after a hierarchy was unmounted by one thread and mounted otherwise.
+/// A hierarchy that was unmounted takes the next mount at once, with other subsystems.
 #[test]
 fn hierarchies_are_mounted_and_unmounted_at_once() {
     let mut builder = JobBuilder::new(false);
@@ -138,7 +145,7 @@ fn hierarchies_are_mounted_and_unmounted_at_once() {
     let control = host.control();
     for options in ["pids,cpuacct", "cpuset", "freezer,name=f", "none,name=empty"] {
         let shown = control.request(|engine, host| {
-            let root = engine.mount(host, &owner(), options).expect("it mounts").root;
+            let root = engine.session(host, &owner()).mount(options).expect("it mounts").root;
             let shown = engine.show_options(root).expect("it is mounted");
             engine.unmount(host, root).expect("it is mounted");
             shown
@@ -155,8 +162,11 @@ fn releases_and_events_are_handed_over_as_they_come() {
     let mut builder = JobBuilder::new(false);
     let (engine, host) = builder.parts();
     penfold_subsystems::load_all(engine, host).expect("all controllers load");
-    let root =
-        engine.mount(host, &owner(), "all,clone_children,release_agent=/agent").expect("they mount").root;
+    let root = engine
+        .session(host, &owner())
+        .mount("all,clone_children,release_agent=/agent")
+        .expect("they mount")
+        .root;
     engine.watch(true);
     builder.on_change(move |releases, events| tell.send((releases, events)).expect("the test waits"));
     let hosted = TestHost { host: TraceHost::start(builder).expect("the host starts"), root };
@@ -176,7 +186,7 @@ fn releases_and_events_are_handed_over_as_they_come() {
     let script = shell("(exit 3); exit 4");
     let running = hosted.exec(cgroup, &script, ExecOptions::default());
     assert_eq!(libc::WEXITSTATUS(running.wait().expect("it ran")), 2, "dash can't fork");
-    // a death is told while nobody asks for anything
+    // a death is reported without any request
     let (releases, events) = collect(&|releases, _| !releases.is_empty());
     assert_eq!((releases[0].agent.as_slice(), releases[0].path.as_slice()), (&b"/agent"[..], &b"/job"[..]));
     let of_job: Vec<String> = events
@@ -189,17 +199,17 @@ fn releases_and_events_are_handed_over_as_they_come() {
         .collect();
     assert_eq!(of_job, ["true", "pids.max 1", "false"]);
 
-    // and what another thread causes at once
+    // and so is, at once, an event that another thread causes
     let inner = hosted.host.control().request(|engine, host| {
-        let inner = engine.mkdir(host, &owner(), cgroup, b"inner", 0o755).expect("a cgroup");
-        engine.write(host, &owner(), cgroup, FileId::NotifyOnRelease, b"1").expect("it is taken");
+        let inner = engine.session(host, &owner()).mkdir(cgroup, b"inner", 0o755).expect("a cgroup");
+        engine.session(host, &owner()).write(cgroup, FileId::NotifyOnRelease, b"1").expect("it is taken");
         inner
     });
     let inner = inner.expect("the host runs");
     hosted
         .host
         .control()
-        .request(|engine, host| engine.rmdir(host, &owner(), inner))
+        .request(|engine, host| engine.session(host, &owner()).rmdir(inner))
         .unwrap()
         .expect("empty");
     let (releases, _) = collect(&|releases, _| !releases.is_empty());
@@ -214,5 +224,5 @@ fn releases_and_events_are_handed_over_as_they_come() {
     sleeps.kill(libc::SIGKILL).expect("it lives");
     let (releases, _) = collect(&|releases, events| !releases.is_empty() && !events.is_empty());
     assert_eq!(releases.len(), 1);
-    eventually("all is told", || hosted.tasks(cgroup).is_empty());
+    wait_until("all is told", || hosted.tasks(cgroup).is_empty());
 }

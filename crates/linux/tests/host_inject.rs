@@ -6,13 +6,17 @@ mod hosted;
 
 use std::time::Duration;
 
-use common::{CProgram, compile, eventually};
-use hosted::{FORKER, OutsideProcess, TestHost, lives, ready, status, tell};
+use hosted::{FORKER, TestHost, ready, tell};
 use nix::sys::signal::Signal;
 use penfold_core::{Errno, Tid};
 use penfold_linux::trace::{AtEnd, DetachError};
+use penfold_testkit::{
+    CProgram, OutsideProcess, is_root,
+    proc::{self, lives, status},
+    skip, wait_until,
+};
 
-/// Like [`FORKER`] with threads, of which it has four.
+/// As [`FORKER`], with threads, of which it has four.
 const THREADER: &str = "
 import signal, threading, time
 def sleep(): time.sleep(100)
@@ -32,13 +36,13 @@ print('ready', flush=True)
 while True: time.sleep(0.01)";
 
 #[test]
-fn an_adopted_process_is_held_to_a_limit_like_any_other() {
+fn adopted_process_is_held_to_a_limit_like_any_other() {
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 4);
     let mut forker = ready(FORKER);
-    hosted.host.adopt(Tid(forker.pid)).expect("it can be traced");
-    hosted.write(cgroup, "tasks", forker.pid);
+    hosted.host.adopt(Tid(forker.pid())).expect("it can be traced");
+    hosted.write(cgroup, "tasks", forker.pid());
     assert_eq!(tell(&mut forker), "3 EAGAIN");
     assert_eq!(hosted.tasks(cgroup).len(), 4);
     assert_eq!(hosted.read(cgroup, "pids.current"), "4");
@@ -48,28 +52,32 @@ fn an_adopted_process_is_held_to_a_limit_like_any_other() {
     assert_eq!(tell(&mut forker), "2 EAGAIN", "a limit that is raised lets more pass");
     hosted.write(cgroup, "pids.max", "max");
     assert_eq!(tell(&mut forker), "50 enough");
-    // each child has it as well
+    // each child has the filter as well
     for pid in hosted.tasks(cgroup) {
         assert_eq!(status(pid, "Seccomp").as_deref(), Some("2"), "{pid}");
     }
-    assert_eq!(status(forker.pid, "NoNewPrivs").as_deref(), Some("0"), "it has the privilege to do without");
+    assert_eq!(
+        status(forker.pid(), "NoNewPrivs").as_deref(),
+        Some("0"),
+        "it has the privilege to do without"
+    );
 }
 
 #[test]
-fn a_limit_is_set_where_an_adopted_process_is() {
+fn limit_is_set_where_an_adopted_process_is() {
     let hosted = TestHost::start();
     let (cgroup, other) = (hosted.cgroup("limited"), hosted.cgroup("other"));
     let mut forker = ready(FORKER);
-    hosted.host.adopt(Tid(forker.pid)).expect("it can be traced");
-    hosted.write(cgroup, "cgroup.procs", forker.pid);
+    hosted.host.adopt(Tid(forker.pid())).expect("it can be traced");
+    hosted.write(cgroup, "cgroup.procs", forker.pid());
     assert_eq!(tell(&mut forker), "50 enough");
-    assert_eq!(status(forker.pid, "Seccomp").as_deref(), Some("0"), "nothing needs a filter yet");
+    assert_eq!(status(forker.pid(), "Seccomp").as_deref(), Some("0"), "nothing needs a filter yet");
     hosted.write(cgroup, "pids.max", 53);
     assert_eq!(tell(&mut forker), "2 EAGAIN");
     hosted.write(other, "pids.max", 3);
-    hosted.write(other, "tasks", forker.pid);
+    hosted.write(other, "tasks", forker.pid());
     assert_eq!(tell(&mut forker), "2 EAGAIN", "the limit of where it is now");
-    assert_eq!(hosted.host.detach(Tid(forker.pid)), Err(DetachError::Filtered(Tid(forker.pid))));
+    assert_eq!(hosted.host.detach(Tid(forker.pid())), Err(DetachError::Filtered(Tid(forker.pid()))));
 }
 
 #[test]
@@ -78,8 +86,8 @@ fn threads_of_an_adopted_process_are_limited() {
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 9);
     let mut threader = ready(THREADER);
-    hosted.host.adopt(Tid(threader.pid)).expect("it can be traced");
-    hosted.write(cgroup, "cgroup.procs", threader.pid);
+    hosted.host.adopt(Tid(threader.pid())).expect("it can be traced");
+    hosted.write(cgroup, "cgroup.procs", threader.pid());
     assert_eq!(hosted.read(cgroup, "pids.current"), "4");
     assert_eq!(tell(&mut threader), "5 refused");
     assert_eq!(hosted.tasks(cgroup).len(), 9);
@@ -98,16 +106,16 @@ fn shells_that_write_their_own_number_are_limited() {
         hosted.write(cgroup, "pids.max", 3);
         let script = "trap 'for i in 1 2 3 4; do sleep 100 & done; echo made' USR1
             echo ready; for i in 1 2 3 4 5 6 7 8 9; do sleep 100 & wait $!; done";
-        let mut outside = OutsideProcess::start(&[shell, "-c", &format!("exec 2>&1; {script}")]);
+        let mut outside = OutsideProcess::orphan(&[shell, "-c", &format!("exec 2>&1; {script}")]);
         assert_eq!(outside.line(), "ready");
-        hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
-        hosted.write(cgroup, "tasks", outside.pid);
-        outside.kill(Signal::SIGUSR1);
+        hosted.host.adopt(Tid(outside.pid())).expect("it can be traced");
+        hosted.write(cgroup, "tasks", outside.pid());
+        outside.signal(Signal::SIGUSR1 as i32);
         let refusal = outside.line();
         assert!(refusal.contains(message), "{shell}: {refusal}");
         assert!(hosted.tasks(cgroup).len() <= 3);
         if shell == "bash" {
-            // it tries again and again
+            // bash tries again and again
             hosted.write(cgroup, "pids.max", 20);
             while outside.line() != "made" {}
             assert!(hosted.tasks(cgroup).len() > 4, "a limit that is raised lets more pass");
@@ -116,10 +124,9 @@ fn shells_that_write_their_own_number_are_limited() {
 }
 
 #[test]
-fn somebody_elses_process_renounces_new_privileges_for_it() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: takes root");
-        return;
+fn process_of_a_user_renounces_new_privileges() {
+    if !is_root() {
+        return skip("only root can adopt another user's process");
     }
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
@@ -127,15 +134,15 @@ fn somebody_elses_process_renounces_new_privileges_for_it() {
     let mut forker = ready(&format!(
         "import os\nos.setresgid(65534, 65534, 65534)\nos.setresuid(65534, 65534, 65534)\n{FORKER}"
     ));
-    hosted.host.adopt(Tid(forker.pid)).expect("it can be traced");
-    hosted.write(cgroup, "tasks", forker.pid);
+    hosted.host.adopt(Tid(forker.pid())).expect("it can be traced");
+    hosted.write(cgroup, "tasks", forker.pid());
     assert_eq!(tell(&mut forker), "1 EAGAIN");
-    assert_eq!(status(forker.pid, "NoNewPrivs").as_deref(), Some("1"));
+    assert_eq!(status(forker.pid(), "NoNewPrivs").as_deref(), Some("1"));
 }
 
-/// Waits in one way for about 400 ms and checks that it was not disturbed.
+/// A program that waits in one way for about 400 ms and checks that it was not disturbed.
 fn waiter() -> CProgram {
-    compile(
+    CProgram::compile(
         r#"
         #include <sys/epoll.h>
         #include <poll.h>
@@ -204,7 +211,7 @@ fn waiter() -> CProgram {
 }
 
 #[test]
-fn whatever_a_process_waits_in_goes_on_as_if_nothing_had_been() {
+fn interrupted_waits_go_on_as_before() {
     let program = waiter();
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
@@ -228,24 +235,24 @@ fn whatever_a_process_waits_in_goes_on_as_if_nothing_had_been() {
         .iter()
         .map(|kind| {
             let mut outside =
-                OutsideProcess::start(&["sh", "-c", "exec \"$@\" 2>&1", "sh", program.path(), kind]);
+                OutsideProcess::orphan(&["sh", "-c", "exec \"$@\" 2>&1", "sh", program.path(), kind]);
             assert_eq!(outside.line(), "ready");
             std::thread::sleep(Duration::from_millis(30));
-            hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
-            hosted.write(cgroup, "tasks", outside.pid);
+            hosted.host.adopt(Tid(outside.pid())).expect("it can be traced");
+            hosted.write(cgroup, "tasks", outside.pid());
             outside
         })
         .collect();
     for (kind, outside) in kinds.iter().zip(&mut waiters) {
-        eventually("it has its filter", || status(outside.pid, "Seccomp").as_deref() == Some("2"));
+        wait_until("it has its filter", || status(outside.pid(), "Seccomp").as_deref() == Some("2"));
         assert_eq!(outside.line(), "undisturbed", "{kind}");
     }
 }
 
 #[test]
-fn no_signal_is_lost_to_it() {
+fn no_signal_is_lost_during_the_installation() {
     // Queued signals with numbers from a child, which all have to arrive in order; stops and continues in between.
-    let program = compile(
+    let program = CProgram::compile(
         r#"
         static volatile int next;
         static void take(int signal, siginfo_t *info, void *context) {
@@ -276,19 +283,19 @@ fn no_signal_is_lost_to_it() {
         let hosted = TestHost::start();
         let cgroup = hosted.cgroup("limited");
         hosted.write(cgroup, "pids.max", 100);
-        let mut outside = OutsideProcess::start(&[program.path()]);
+        let mut outside = OutsideProcess::orphan(&[program.path()]);
         assert_eq!(outside.line(), "ready");
         std::thread::sleep(Duration::from_millis(wait));
-        hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
-        hosted.write(cgroup, "tasks", outside.pid);
+        hosted.host.adopt(Tid(outside.pid())).expect("it can be traced");
+        hosted.write(cgroup, "tasks", outside.pid());
         assert_eq!(outside.line(), "all", "{wait}");
-        assert_eq!(status(outside.pid, "Seccomp").as_deref(), Some("2"));
+        assert_eq!(status(outside.pid(), "Seccomp").as_deref(), Some("2"));
     }
 }
 
 #[test]
-fn a_storm_of_forks_that_is_caught_loses_nobody() {
-    let program = compile(
+fn fork_storm_is_adopted_without_an_escape() {
+    let program = CProgram::compile(
         r#"
         static void *storm(void *none) {
             for (;;) { if (fork() == 0) { usleep(100000); _exit(0); } usleep(200); }
@@ -306,27 +313,27 @@ fn a_storm_of_forks_that_is_caught_loses_nobody() {
         let hosted = TestHost::start();
         let cgroup = hosted.cgroup("limited");
         hosted.write(cgroup, "pids.max", 40);
-        let mut outside = OutsideProcess::start(&[program.path()]);
+        let mut outside = OutsideProcess::orphan(&[program.path()]);
         assert_eq!(outside.line(), "ready");
         std::thread::sleep(Duration::from_millis(10));
-        hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
-        hosted.write(cgroup, "cgroup.procs", outside.pid);
-        eventually("it is held at its limit", || {
+        hosted.host.adopt(Tid(outside.pid())).expect("it can be traced");
+        hosted.write(cgroup, "cgroup.procs", outside.pid());
+        wait_until("it is held at its limit", || {
             hosted.read(cgroup, "pids.events") != "max 0" && hosted.read(cgroup, "pids.current") != "0"
         });
-        let older = hosted::children(outside.pid);
-        eventually("those made before it was a member have ended", || {
+        let older = proc::children(outside.pid());
+        wait_until("those made before it was a member have ended", || {
             older.iter().all(|child| !lives(*child))
         });
         for _ in 0..20 {
             let current: u64 = hosted.read(cgroup, "pids.current").parse().expect("a number");
             assert!(current <= 40, "{current}");
-            for child in hosted::children(outside.pid) {
+            for child in proc::children(outside.pid()) {
                 let traced = status(child, "TracerPid");
                 let alive = lives(child);
                 assert!(!alive || traced.as_deref() != Some("0"), "{child} has escaped");
             }
-            // of those made between the adoption and the move none is a member, and none needs a filter
+            // children made between the adoption and the move are no members and need no filter
             for member in hosted.tasks(cgroup) {
                 let filtered = status(member, "Seccomp").is_none_or(|mode| mode == "2");
                 assert!(filtered || !lives(member), "{member} could fork as it likes");
@@ -336,11 +343,11 @@ fn a_storm_of_forks_that_is_caught_loses_nobody() {
 }
 
 #[test]
-fn what_has_a_filter_of_its_own_is_refused() {
+fn process_with_a_filter_of_its_own_is_refused() {
     let hosted = TestHost::start();
     let (free, limited) = (hosted.cgroup("free"), hosted.cgroup("limited"));
     hosted.write(limited, "pids.max", 10);
-    let program = compile(
+    let program = CProgram::compile(
         r#"
         #include <linux/filter.h>
         #include <linux/seccomp.h>
@@ -353,29 +360,28 @@ fn what_has_a_filter_of_its_own_is_refused() {
             for (;;) pause();
         }"#,
     );
-    let mut outside = OutsideProcess::start(&[program.path()]);
+    let mut outside = OutsideProcess::orphan(&[program.path()]);
     assert_eq!(outside.line(), "ready");
-    hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
-    let (errno, message) = hosted.refused(limited, "cgroup.procs", outside.pid);
+    hosted.host.adopt(Tid(outside.pid())).expect("it can be traced");
+    let (errno, message) = hosted.refused(limited, "cgroup.procs", outside.pid());
     assert_eq!(errno, Errno::EOPNOTSUPP);
-    assert!(message.contains(&format!("task {}", outside.pid)), "{message}");
+    assert!(message.contains(&format!("task {}", outside.pid())), "{message}");
     assert!(message.contains("a system call filter of its own"), "{message}");
-    hosted.write(free, "cgroup.procs", outside.pid);
+    hosted.write(free, "cgroup.procs", outside.pid());
     assert_eq!(hosted.refused(free, "pids.max", 10).0, Errno::EOPNOTSUPP);
     assert_eq!(hosted.read(free, "pids.max"), "max");
     hosted.write(limited, "pids.max", "max");
-    hosted.write(limited, "cgroup.procs", outside.pid);
+    hosted.write(limited, "cgroup.procs", outside.pid());
     hosted.write(free, "pids.max", 10);
-    hosted.host.detach(Tid(outside.pid)).expect("it has no filter of ours");
+    hosted.host.detach(Tid(outside.pid())).expect("it has no filter of ours");
 }
 
 #[test]
-fn what_an_adopted_process_asks_of_its_cpus_is_clamped() {
+fn affinity_of_an_adopted_process_is_clamped() {
     if nix::sched::sched_getaffinity(nix::unistd::Pid::this())
         .is_ok_and(|set| set.is_set(0) != Ok(true) || set.is_set(1) != Ok(true))
     {
-        eprintln!("skipped: takes two CPUs");
-        return;
+        return skip("there are not two CPUs");
     }
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("bound");
@@ -388,34 +394,34 @@ signal.signal(signal.SIGUSR1, ask); signal.alarm(60)
 print('ready', flush=True)
 while True: time.sleep(0.02)";
     let mut outside = ready(program);
-    hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
+    hosted.host.adopt(Tid(outside.pid())).expect("it can be traced");
     assert_eq!(tell(&mut outside), "{0, 1}");
-    hosted.write(cgroup, "tasks", outside.pid);
+    hosted.write(cgroup, "tasks", outside.pid());
     assert_eq!(tell(&mut outside), "{0}");
     // a limit now needs more of the filter
     hosted.write(cgroup, "pids.max", 1);
     assert_eq!(hosted.read(cgroup, "pids.max"), "1");
-    eventually("it has both filters", || status(outside.pid, "Seccomp_filters").as_deref() == Some("2"));
+    wait_until("it has both filters", || status(outside.pid(), "Seccomp_filters").as_deref() == Some("2"));
     assert_eq!(tell(&mut outside), "{0}");
 }
 
 #[test]
-fn a_process_with_a_filter_goes_on_when_the_host_ends_but_can_not_fork() {
+fn process_with_a_filter_can_not_fork_after_the_host() {
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 2);
     let mut forker = ready(FORKER);
-    hosted.host.adopt(Tid(forker.pid)).expect("it can be traced");
-    hosted.write(cgroup, "tasks", forker.pid);
+    hosted.host.adopt(Tid(forker.pid())).expect("it can be traced");
+    hosted.write(cgroup, "tasks", forker.pid());
     assert_eq!(tell(&mut forker), "1 EAGAIN");
     hosted.host.stop(AtEnd::Kill).expect("not stopped before");
-    assert_eq!(status(forker.pid, "TracerPid").as_deref(), Some("0"));
+    assert_eq!(status(forker.pid(), "TracerPid").as_deref(), Some("0"));
     assert_eq!(tell(&mut forker), "0 ENOSYS");
 }
 
 #[test]
-fn a_process_that_waits_for_its_vfork_child_gets_it_afterwards() {
-    let program = compile(
+fn process_waiting_for_its_vfork_child_gets_it_later() {
+    let program = CProgram::compile(
         r#"
         int main(void) {
             alarm(60); puts("ready"); fflush(stdout);
@@ -427,10 +433,10 @@ fn a_process_that_waits_for_its_vfork_child_gets_it_afterwards() {
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 1);
-    let mut outside = OutsideProcess::start(&[program.path()]);
+    let mut outside = OutsideProcess::orphan(&[program.path()]);
     assert_eq!(outside.line(), "ready");
     std::thread::sleep(Duration::from_millis(50));
-    hosted.host.adopt(Tid(outside.pid)).expect("it can be traced");
-    hosted.write(cgroup, "tasks", outside.pid);
+    hosted.host.adopt(Tid(outside.pid())).expect("it can be traced");
+    hosted.write(cgroup, "tasks", outside.pid());
     assert_eq!(outside.line(), "11 11");
 }

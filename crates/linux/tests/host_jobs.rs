@@ -8,11 +8,17 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{OutputFile, eventually, shell};
-use hosted::{TestHost, lives, status};
+use common::shell;
+use hosted::TestHost;
 use nix::unistd::pipe;
 use penfold_linux::trace::{
-    self, AtEnd, Command, ExecError, ExecOptions, ResourceLimit, Session, StartError, TRACER_NAME, User,
+    self, AtEnd, Command, CommandSession, ExecError, ExecOptions, ResourceLimit, StartError, TRACER_NAME,
+    User,
+};
+use penfold_testkit::{
+    TempFile, is_root,
+    proc::{lives, status},
+    skip, wait_until,
 };
 
 const PYTHON: &str = "/usr/bin/python3";
@@ -55,8 +61,7 @@ fn three_jobs_keep_three_limits() {
         assert!(tasks.contains(&running.pid().0));
         assert_eq!(hosted.read(*cgroup, "pids.current"), limit.to_string());
     }
-    // the middle one ends, and nobody else
-    // its output stays open: an unbuffered one is written in two parts
+    // only the middle job ends; its output stays open (`_hear`): an unbuffered one is written in two parts
     let (cgroup, limit, say, _hear, running) = jobs.remove(1);
     let members = hosted.tasks(cgroup);
     drop(say);
@@ -73,10 +78,10 @@ fn three_jobs_keep_three_limits() {
 }
 
 #[test]
-fn a_job_may_leave_something_running() {
+fn job_may_leave_processes_running() {
     let hosted = TestHost::start();
     let (kept, gone) = (hosted.cgroup("kept"), hosted.cgroup("gone"));
-    let scratch = OutputFile::new();
+    let scratch = TempFile::new();
     let script = format!("sleep 100 & echo $! >> {}", scratch.path().display());
     let leave = ExecOptions { leave_running: true, ..ExecOptions::default() };
     let status_of = |running: trace::TracedCommand| running.wait().expect("it ran");
@@ -86,7 +91,7 @@ fn a_job_may_leave_something_running() {
     assert_eq!(hosted.tasks(kept), [pids[0]]);
     assert!(hosted.tasks(gone).is_empty());
     assert!(lives(pids[0]) && !lives(pids[1]));
-    // what was left keeps its rules, and another job's end is not its own
+    // the processes that were left keep their rules, and another job's end does not end them
     hosted.write(kept, "pids.max", 2);
     assert_eq!(status_of(hosted.exec(kept, &["true"], ExecOptions::default())), 0);
     assert_eq!(hosted.tasks(kept), [pids[0]]);
@@ -95,7 +100,7 @@ fn a_job_may_leave_something_running() {
 }
 
 #[test]
-fn a_bomb_of_one_job_ends_with_it() {
+fn bomb_of_one_job_ends_with_it() {
     let hosted = TestHost::start();
     let (bomb, calm) = (hosted.cgroup("bomb"), hosted.cgroup("calm"));
     hosted.write(bomb, "pids.max", 40);
@@ -113,7 +118,7 @@ fn a_bomb_of_one_job_ends_with_it() {
 }
 
 #[test]
-fn a_command_that_cannot_run_says_why_and_harms_nobody() {
+fn command_that_cannot_run_harms_no_other() {
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("job");
     let missing = hosted.exec(cgroup, &["/nonexistent/program"], ExecOptions::default());
@@ -125,7 +130,7 @@ fn a_command_that_cannot_run_says_why_and_harms_nobody() {
     hosted
         .host
         .control()
-        .with_exact(move |engine, host| engine.rmdir(host, &contained::owner(), cgroup))
+        .with_exact(move |engine, host| engine.session(host, &contained::owner()).rmdir(cgroup))
         .unwrap()
         .unwrap();
     let error = hosted.host.exec(Command::new(["true"]), [cgroup], ExecOptions::default());
@@ -135,10 +140,9 @@ fn a_command_that_cannot_run_says_why_and_harms_nobody() {
 }
 
 #[test]
-fn a_command_runs_as_somebody_else_in_a_session_of_its_own() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: takes root");
-        return;
+fn command_runs_as_another_user_in_a_session_of_its_own() {
+    if !is_root() {
+        return skip("only root can run a command as another user");
     }
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("job");
@@ -154,7 +158,7 @@ fn a_command_runs_as_somebody_else_in_a_session_of_its_own() {
     command.directory = Some("/usr".into());
     command.stdio[1] = Some(Arc::new(output));
     command.only_stdio = true;
-    command.session = Session::New;
+    command.session = CommandSession::New;
     let running = hosted.host.exec(command, [cgroup], ExecOptions::default()).expect("it starts");
     assert_eq!(running.wait().expect("it ran"), 0);
     let mut said = String::new();
@@ -185,7 +189,7 @@ fn a_command_has_a_terminal_of_its_own() {
     let mut command = Command::new(["sh", "-c", script]);
     command.stdio = [Some(Arc::clone(&slave)), Some(Arc::clone(&slave)), Some(slave)];
     command.only_stdio = true;
-    command.session = Session::Terminal;
+    command.session = CommandSession::Terminal;
     let running = hosted.host.exec(command, [hosted.root], ExecOptions::default()).expect("it starts");
     let mut master = std::fs::File::from(pty.master);
     let mut said = String::new();
@@ -208,7 +212,7 @@ fn a_command_has_a_terminal_of_its_own() {
 
     let mut command = Command::new(["true"]);
     command.stdio[0] = Some(Arc::new(std::fs::File::open("/dev/null").expect("it is there").into()));
-    command.session = Session::Terminal;
+    command.session = CommandSession::Terminal;
     let error = hosted.host.exec(command, [hosted.root], ExecOptions::default()).expect("it starts").wait();
     assert!(
         matches!(error, Err(ExecError::Start(StartError::Session(nix::errno::Errno::ENOTTY)))),
@@ -241,7 +245,7 @@ fn a_command_has_the_limits_that_it_is_given() {
     );
 }
 
-/// The numbers of voluntary and involuntary context switches, and the CPU ticks, of a thread of ours.
+/// The voluntary and involuntary context switches and the CPU ticks of the tracer thread of this process.
 fn tracer_activity() -> Vec<String> {
     let tasks = std::fs::read_dir("/proc/self/task").expect("our threads").flatten();
     let mut activity: Vec<String> = tasks
@@ -257,9 +261,9 @@ fn tracer_activity() -> Vec<String> {
 
 fn an_idle_host_uses_no_cpu() {
     let hosted = TestHost::start();
-    // soon: what was under way may take its time on a busy machine
+    // soon: on a busy machine earlier work may take its time
     let idle = |what| {
-        eventually(what, || {
+        wait_until(what, || {
             let before = tracer_activity();
             assert_eq!(before.len(), 1, "this test runs alone in its process");
             std::thread::sleep(Duration::from_millis(400));
@@ -272,7 +276,7 @@ fn an_idle_host_uses_no_cpu() {
     assert_eq!(hosted.exec(cgroup, &["true"], ExecOptions::default()).wait().expect("it runs"), 0);
     idle("idle between jobs");
     let sleeps = hosted.exec(cgroup, &["sleep", "100"], ExecOptions::default());
-    eventually("it sleeps", || status(sleeps.pid().0, "State").is_some_and(|state| state.starts_with('S')));
+    wait_until("it sleeps", || status(sleeps.pid().0, "State").is_some_and(|state| state.starts_with('S')));
     idle("idle with a job that sleeps");
     assert_eq!(hosted.tasks(cgroup), [sleeps.pid().0]);
 }

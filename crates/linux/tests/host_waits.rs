@@ -1,4 +1,4 @@
-//! Tasks that do not answer: the request that needs them fails or ends, and nothing else waits.
+//! Tasks that do not stop: the request that needs them fails or ends, and no other request waits.
 
 mod common;
 mod contained;
@@ -7,13 +7,17 @@ mod hosted;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{compile, eventually};
-use hosted::{OutsideProcess, TestHost, status, threads};
+use hosted::TestHost;
 use nix::sys::signal::Signal;
 use penfold_core::{CgroupId, Tid};
 use penfold_linux::trace::{AdoptError, ExecOptions};
+use penfold_testkit::{
+    CProgram, OutsideProcess,
+    proc::{status, threads},
+    skip_even_in_ci, wait_until,
+};
 
-/// Runs commands in another cgroup while `work` goes on. Returns how many have run, and the longest time of one.
+/// Runs commands in another cgroup while `work` runs. Returns the number of commands, and the longest time of one.
 fn meanwhile(hosted: &TestHost, other: CgroupId, work: impl FnOnce()) -> (u32, Duration) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -34,8 +38,8 @@ fn meanwhile(hosted: &TestHost, other: CgroupId, work: impl FnOnce()) -> (u32, D
     })
 }
 
-/// A read that an io worker of the kernel waits for, with an argument submitted by a polling thread of the kernel's; then
-/// sleeps.
+/// A program with a read for which an io worker of the kernel waits. With an argument a polling thread of the kernel
+/// submits the read. Then the program sleeps.
 const IO_WORKER: &str = r#"
 #include <linux/io_uring.h>
 int main(int argc, char **argv) {
@@ -59,38 +63,38 @@ int main(int argc, char **argv) {
 
 #[test]
 fn an_io_worker_keeps_nothing_waiting() {
-    let program = compile(IO_WORKER);
+    let program = CProgram::compile(IO_WORKER);
     for arguments in [&[][..], &["poll"][..]] {
-        let mut ring = OutsideProcess::start(&[&[program.path()], arguments].concat());
+        let mut ring = OutsideProcess::orphan(&[&[program.path()], arguments].concat());
         if ring.line() == "none" {
-            return println!("skipped: io_uring is not to be had here");
+            return skip_even_in_ci("this kernel has no io_uring, or does not permit it");
         }
-        eventually("a worker is there", || threads(ring.pid).len() > 1);
+        wait_until("a worker is there", || threads(ring.pid()).len() > 1);
         let hosted = TestHost::start();
         let (cgroup, other) = (hosted.cgroup("ring"), hosted.cgroup("other"));
         let (commands, _) = meanwhile(&hosted, other, || {
-            hosted.host.adopt(Tid(ring.pid)).expect("it can be traced");
-            hosted.write(cgroup, "cgroup.procs", ring.pid);
+            hosted.host.adopt(Tid(ring.pid())).expect("it can be traced");
+            hosted.write(cgroup, "cgroup.procs", ring.pid());
             hosted.write(cgroup, "pids.max", 10);
             // the kernel makes more of them and ends them as it likes
-            eventually("all are members", || {
-                let mut all = threads(ring.pid);
+            wait_until("all are members", || {
+                let mut all = threads(ring.pid());
                 all.sort_unstable();
                 hosted.tasks(cgroup) == all && hosted.read(cgroup, "pids.current") == all.len().to_string()
             });
             hosted.write(cgroup, "freezer.state", "FROZEN");
-            eventually("it is frozen", || hosted.read(cgroup, "freezer.state") == "FROZEN");
+            wait_until("it is frozen", || hosted.read(cgroup, "freezer.state") == "FROZEN");
             hosted.write(cgroup, "freezer.state", "THAWED");
-            eventually("it has the filter", || status(ring.pid, "Seccomp").as_deref() == Some("2"));
+            wait_until("it has the filter", || status(ring.pid(), "Seccomp").as_deref() == Some("2"));
         });
         assert!(commands > 0, "other commands have run meanwhile");
-        ring.kill(Signal::SIGKILL);
-        eventually("all tasks are gone", || hosted.read(cgroup, "pids.current") == "0");
+        ring.signal(Signal::SIGKILL as i32);
+        wait_until("all tasks are gone", || hosted.read(cgroup, "pids.current") == "0");
     }
 }
 
-/// Executes a program while another process traces its second thread and never waits for its death. Such an exec does not
-/// end, and a seize of the process waits for it.
+/// A program that executes another while a process traces its second thread and never waits for its death. Such an exec
+/// does not end, and a seize of the process waits for it.
 const HANGING_EXEC: &str = r#"
 static volatile pid_t second;
 static void *nap(void *none) { second = syscall(SYS_gettid); for (;;) pause(); }
@@ -112,30 +116,30 @@ int main(void) {
 }"#;
 
 #[test]
-fn an_exec_that_hangs_fails_its_own_adoption_only() {
-    let program = compile(HANGING_EXEC);
-    let mut hangs = OutsideProcess::start(&[program.path()]);
+fn exec_that_hangs_fails_its_own_adoption_only() {
+    let program = CProgram::compile(HANGING_EXEC);
+    let mut hangs = OutsideProcess::orphan(&[program.path()]);
     assert_eq!(hangs.line(), "ready");
-    eventually("it executes", || {
-        std::fs::read_to_string(format!("/proc/{}/syscall", hangs.pid))
+    wait_until("it executes", || {
+        std::fs::read_to_string(format!("/proc/{}/syscall", hangs.pid()))
             .is_ok_and(|call| call.starts_with("59 "))
-            || status(hangs.pid, "State").is_some_and(|state| state.starts_with('D'))
+            || status(hangs.pid(), "State").is_some_and(|state| state.starts_with('D'))
     });
     let hosted = TestHost::start();
     let other = hosted.cgroup("other");
     let (commands, _) = meanwhile(&hosted, other, || {
-        let refused = hosted.host.adopt(Tid(hangs.pid)).expect_err("it does not answer");
+        let refused = hosted.host.adopt(Tid(hangs.pid())).expect_err("it does not answer");
         let AdoptError::Unresponsive { pid, tid, .. } = refused else { panic!("{refused}") };
-        assert_eq!((pid, tid), (Tid(hangs.pid), Tid(hangs.pid)));
+        assert_eq!((pid, tid), (Tid(hangs.pid()), Tid(hangs.pid())));
         assert_eq!(refused.errno(), nix::errno::Errno::EBUSY);
     });
     assert!(commands > 10, "{commands} other commands have run meanwhile");
-    assert_eq!(status(hangs.pid, "TracerPid").as_deref(), Some("0"));
+    assert_eq!(status(hangs.pid(), "TracerPid").as_deref(), Some("0"));
 }
 
 #[test]
-fn a_process_that_two_requests_adopt_is_moved_whole() {
-    let program = compile(
+fn process_that_two_requests_adopt_is_moved_whole() {
+    let program = CProgram::compile(
         r#"static void *nap(void *none) { for (;;) pause(); }
         int main(void) {
             pthread_attr_t small; pthread_attr_init(&small); pthread_attr_setstacksize(&small, 65536);
@@ -145,28 +149,28 @@ fn a_process_that_two_requests_adopt_is_moved_whole() {
         }"#,
     );
     for _ in 0..3 {
-        let mut crowd = OutsideProcess::start(&[program.path()]);
+        let mut crowd = OutsideProcess::orphan(&[program.path()]);
         assert_eq!(crowd.line(), "ready");
         let hosted = TestHost::start();
         let cgroup = hosted.cgroup("crowd");
         hosted.write(cgroup, "pids.max", 2000);
         std::thread::scope(|scope| {
-            let adopt = || match hosted.host.adopt(Tid(crowd.pid)) {
-                Ok(()) | Err(AdoptError::Known(_)) => hosted.write(cgroup, "cgroup.procs", crowd.pid),
+            let adopt = || match hosted.host.adopt(Tid(crowd.pid())) {
+                Ok(()) | Err(AdoptError::Known(_)) => hosted.write(cgroup, "cgroup.procs", crowd.pid()),
                 Err(error) => panic!("{error}"),
             };
             scope.spawn(adopt);
             scope.spawn(adopt);
-            // a third finds it supervised as soon as its leader is
+            // a third request finds the process supervised as soon as its leader is
             scope.spawn(|| {
                 let known = || {
                     let control = hosted.host.control();
                     control
-                        .with_snapshot(|_, host| host.css_set(Tid(crowd.pid)).is_some())
+                        .with_snapshot(|_, host| host.css_set(Tid(crowd.pid())).is_some())
                         .expect("the host runs")
                 };
-                eventually("its leader is supervised", known);
-                hosted.write(cgroup, "cgroup.procs", crowd.pid);
+                wait_until("its leader is supervised", known);
+                hosted.write(cgroup, "cgroup.procs", crowd.pid());
             });
         });
         assert_eq!(hosted.tasks(cgroup).len(), 1501);
@@ -177,23 +181,23 @@ fn a_process_that_two_requests_adopt_is_moved_whole() {
 
 #[test]
 fn a_vfork_parent_keeps_nothing_waiting() {
-    let program = compile(
+    let program = CProgram::compile(
         r#"int main(void) {
             puts("ready"); fflush(stdout);
             if (vfork() == 0) { sleep(3); _exit(0); }
             for (;;) pause();
         }"#,
     );
-    let mut parent = OutsideProcess::start(&[program.path()]);
+    let mut parent = OutsideProcess::orphan(&[program.path()]);
     assert_eq!(parent.line(), "ready");
-    eventually("it waits for its child", || {
-        status(parent.pid, "State").is_some_and(|state| state.starts_with('D'))
+    wait_until("it waits for its child", || {
+        status(parent.pid(), "State").is_some_and(|state| state.starts_with('D'))
     });
     let hosted = TestHost::start();
     let (cgroup, other) = (hosted.cgroup("parent"), hosted.cgroup("other"));
     let (commands, _) = meanwhile(&hosted, other, || {
-        hosted.host.adopt(Tid(parent.pid)).expect("it can be traced");
-        hosted.write(cgroup, "tasks", parent.pid);
+        hosted.host.adopt(Tid(parent.pid())).expect("it can be traced");
+        hosted.write(cgroup, "tasks", parent.pid());
         hosted.write(cgroup, "pids.max", 1);
         hosted.write(cgroup, "freezer.state", "FROZEN");
         assert_eq!(hosted.read(cgroup, "freezer.state"), "FROZEN");
@@ -201,7 +205,7 @@ fn a_vfork_parent_keeps_nothing_waiting() {
         assert_eq!(hosted.read(cgroup, "pids.current"), "1");
     });
     assert!(commands > 0, "other commands have run meanwhile");
-    eventually("it has the filter when it comes out", || {
-        status(parent.pid, "Seccomp").as_deref() == Some("2")
+    wait_until("it has the filter when it comes out", || {
+        status(parent.pid(), "Seccomp").as_deref() == Some("2")
     });
 }

@@ -1,13 +1,14 @@
-//! Charges, and what is refused to programs inside.
+//! Charges, and refusals to programs inside.
 
 mod common;
 
-use common::{CheckingPolicy, code, compile, eventually, finish, look, run, start, veto};
+use common::{CheckingPolicy, code, finish, look, run, start, veto};
 use penfold_linux::trace::{
     Command, Fork, Gone, Job, Notice, Policy, Supervisor, TaskTable, Tid, TraceOptions,
 };
+use penfold_testkit::{CProgram, wait_until};
 
-/// A user of its own, whose processes nobody else counts.
+/// A user of its own, whose processes no other user's limit counts.
 const FORKS_FAIL: &str = r"
     int main(int argc, char **argv) {
         struct rlimit limit = {0, 0};
@@ -19,29 +20,29 @@ const FORKS_FAIL: &str = r"
     }";
 
 #[test]
-fn a_fork_that_fails_in_the_kernel_gives_its_charge_back() {
-    let program = compile(FORKS_FAIL);
+fn fork_that_fails_in_the_kernel_gives_its_charge_back() {
+    let program = CProgram::compile(FORKS_FAIL);
     let outcome = run(&[program.path()], veto(), CheckingPolicy::limited(2));
     assert_eq!(code(&outcome), 0);
     assert_eq!((outcome.policy.cancelled, outcome.policy.refused, outcome.policy.processes), (100, 0, 0));
 }
 
 #[test]
-fn counters_are_exact_also_for_a_task_that_never_stops_again() {
-    let program = compile(FORKS_FAIL);
+fn counters_are_exact_for_a_task_that_never_stops_again() {
+    let program = CProgram::compile(FORKS_FAIL);
     let job = start(&[program.path(), "spin"], veto(), CheckingPolicy::default());
     let handle = job.handle();
     // more when an interrupt makes the kernel restart a fork
-    eventually("all charges are given back", || look(&handle, |count| count.cancelled) >= 100);
+    wait_until("all charges are given back", || look(&handle, |count| count.cancelled) >= 100);
     assert_eq!(look(&handle, CheckingPolicy::usage), 1);
     handle.call(|supervisor, _| supervisor.close()).unwrap();
     finish(job);
 }
 
 #[test]
-fn a_stale_charge_refuses_nobody() {
+fn stale_charge_refuses_no_fork() {
     // one child keeps a failed fork's charge in flight by never stopping; the other needs its place
-    let program = compile(
+    let program = CProgram::compile(
         &(FORKS_FAIL.replace("int main", "static int fails")
             + r"
         int main(void) {
@@ -66,8 +67,8 @@ fn a_stale_charge_refuses_nobody() {
 }
 
 #[test]
-fn ptrace_inside_is_refused_and_told_once() {
-    let program = compile(
+fn ptrace_inside_is_refused_and_noticed_once() {
+    let program = CProgram::compile(
         r"
         int main(void) {
             for (int i = 0; i < 3; i++) CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == -1 && errno == EPERM);
@@ -89,7 +90,7 @@ fn affinity() -> TraceOptions {
 
 #[test]
 fn affinity_is_clamped() {
-    let program = compile(
+    let program = CProgram::compile(
         r"
         static cpu_set_t get(void) { cpu_set_t set; CHECK(sched_getaffinity(0, sizeof set, &set) == 0); return set; }
         int main(void) {
@@ -122,8 +123,8 @@ fn affinity_is_clamped() {
 }
 
 #[test]
-fn a_wish_outlives_a_change_of_the_group() {
-    let program = compile(
+fn wanted_cpus_outlive_a_change_of_the_group() {
+    let program = CProgram::compile(
         r"int main(void) {
             cpu_set_t set; CPU_ZERO(&set); CPU_SET(1, &set);
             CHECK(sched_setaffinity(0, sizeof set, &set) == 0);
@@ -133,7 +134,7 @@ fn a_wish_outlives_a_change_of_the_group() {
     );
     let job = start(&[program.path()], affinity(), CheckingPolicy::default());
     let handle = job.handle();
-    eventually("the child is there", || look(&handle, |count| count.living.len()) == 2);
+    wait_until("the child is there", || look(&handle, |count| count.living.len()) == 2);
     let shown = |tid: Tid| {
         let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap();
         let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
@@ -157,7 +158,7 @@ fn a_wish_outlives_a_change_of_the_group() {
 }
 
 #[test]
-fn a_policy_that_panics_takes_the_job_with_it_and_leaves_nobody_waiting() {
+fn panicking_policy_ends_the_job_and_every_wait() {
     struct PanickingPolicy;
     impl Policy for PanickingPolicy {
         type Task = ();
@@ -174,11 +175,11 @@ fn a_policy_that_panics_takes_the_job_with_it_and_leaves_nobody_waiting() {
     let stopped = move |job: &mut Supervisor<PanickingPolicy>, _: &mut PanickingPolicy| {
         job.tasks.is_group_stopped(main)
     };
-    eventually("it waits for us", || handle.call(stopped) == Ok(true));
+    wait_until("it waits for us", || handle.call(stopped) == Ok(true));
     handle.call(move |job, _| job.tasks.kill(main, libc::SIGCONT)).unwrap().unwrap();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.wait()));
     assert!(panicked.is_err());
     assert_eq!(handle.call(|job, _| job.tasks.ids().len()), Err(Gone));
     let state = move || std::fs::read_to_string(format!("/proc/{main}/stat")).unwrap_or_default();
-    eventually("the job is dead", || state().is_empty() || state().contains(") Z"));
+    wait_until("the job is dead", || state().is_empty() || state().contains(") Z"));
 }

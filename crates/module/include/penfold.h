@@ -1,10 +1,10 @@
 /*
- * penfold.h: what a loadable controller of penfold needs, and all that it needs.
+ * penfold.h: everything that a loadable controller of penfold needs.
  *
- * Made from crates/module/src/abi.rs by `cargo xtask header`. Do not edit.
+ * Generated from crates/module/src/abi.rs by `cargo xtask header`. Do not edit.
  *
- * A module is a shared object with one exported object, `penfold_module`. It holds constants only, so that it can be
- * read from the file without running anything of it:
+ * A module is a shared object that exports one object, `penfold_module`. The object holds constants only, so that
+ * penfold can read it from the file without running any code of the module:
  *
  *     #include "penfold.h"
  *
@@ -44,11 +44,16 @@
  *     cc -std=c99 -shared -fPIC -o example.so example.c
  *     penfold module load ./example.so
  *
- * Callbacks run one at a time, each on the thread of the program that needs it, which may be another one each time: a
- * module needs no locks, and must not wait. A callback gets a `struct penfold_context`, valid until it returns, through
- * which it asks for what `struct penfold_services` offers; outside of a callback, and on other threads, services refuse.
- * Callbacks that can fail return 0 or a negative errno, and must then have changed nothing; `penfold_error` says why. All
- * text is UTF-8. A pthread key that a module makes it has to delete in `unload`, or it stays mapped.
+ * The callbacks of a module run one at a time, so a module needs no locks. Each callback runs on the thread of the
+ * program that needs it, which may be another thread each time. A callback must not wait.
+ *
+ * A callback gets a `struct penfold_context`, valid until the callback returns, and calls the services of
+ * `struct penfold_services` through it. Outside of a callback, and on other threads, the services refuse.
+ *
+ * A callback that can fail returns 0 or a negative errno. A callback that fails must have changed nothing.
+ * `penfold_error` gives the reason in words. All text is UTF-8.
+ *
+ * A module that makes a pthread key has to delete the key in `unload`. Otherwise the module stays mapped.
  */
 
 #ifndef PENFOLD_H
@@ -73,55 +78,55 @@ struct penfold_rule;
 struct penfold_services;
 struct penfold_task_facts;
 
-/** The version of this interface. A module of another version is not loaded. */
+/** The version of this interface. Penfold refuses a module of another version. */
 #define PENFOLD_ABI_VERSION 1
 
-/** The size of `penfold_module.name` with the NUL that ends it. */
+/** The size of `penfold_module.name` in bytes, with the NUL that ends the text. */
 #define PENFOLD_NAME_SIZE 33
 
-/** The size of `penfold_module.version` with its NUL. */
+/** The size of `penfold_module.version` in bytes, with the NUL. */
 #define PENFOLD_VERSION_SIZE 32
 
-/** The size of `penfold_module.summary` with its NUL. */
+/** The size of `penfold_module.summary` in bytes, with the NUL. */
 #define PENFOLD_SUMMARY_SIZE 128
 
-/** The size of `penfold_file.name`, `penfold_rule.limit_file` and `penfold_module.refusing_file` with their NUL. */
+/** The size of `penfold_file.name`, `penfold_rule.limit_file` and `penfold_module.refusing_file`, with the NUL. */
 #define PENFOLD_FILE_NAME_SIZE 64
 
-/** `services->parent` of the root of a hierarchy. */
+/** Returned by `services->parent` for the root of a hierarchy. */
 #define PENFOLD_NO_CSS UINT32_MAX
 
-/** `penfold_counter.limit`: none. */
+/** `penfold_counter.limit` of a counter without a limit. */
 #define PENFOLD_UNLIMITED UINT64_MAX
 
-/** `penfold_file.place`: in every directory. */
+/** `penfold_file.place`: the file is in every directory. */
 #define PENFOLD_EVERYWHERE 0
 
-/** `penfold_file.place`: only in the root of a hierarchy. */
+/** `penfold_file.place`: the file is only in the root of a hierarchy. */
 #define PENFOLD_ROOT_ONLY 1
 
-/** `penfold_file.place`: everywhere but in the root. */
+/** `penfold_file.place`: the file is in every directory but the root. */
 #define PENFOLD_NOT_ON_ROOT 2
 
-/** `penfold_file.flags`: reads as something else than what was written, such as a count that a write resets. */
+/** `penfold_file.flags`: the content read is not the content written, such as a count that a write resets. */
 #define PENFOLD_FILE_COUNTS 1
 
-/** `penfold_rule.resource`: living tasks; charged before a fork, moved by an attach, given back at exit. */
+/** `penfold_rule.resource`: living tasks. Charged before a fork, moved by an attach, given back at exit. */
 #define PENFOLD_TASKS 0
 
-/** `penfold_rule.resource`: forks ever made; charged before a fork, never given back but for one that fails. */
+/** `penfold_rule.resource`: forks ever made. Charged before a fork, given back only if that fork fails. */
 #define PENFOLD_FORKS 1
 
-/** `penfold_rule.resource`: CPU time in nanoseconds. Never refused. */
+/** `penfold_rule.resource`: CPU time in nanoseconds. A charge is never refused. */
 #define PENFOLD_CPU_TIME 2
 
-/** `penfold_rule.resource`: sockets created. Only hosts that see socket(2) execute it. */
+/** `penfold_rule.resource`: sockets created. Only hosts that see socket(2) execute the rule. */
 #define PENFOLD_SOCKETS 3
 
 /** `services->require`: refuse a fork before the child exists. */
 #define PENFOLD_NEED_FORK_VETO 0
 
-/** `services->require`: set the CPU affinity of tasks and clamp what they set themselves. */
+/** `services->require`: set the CPU affinity of tasks, and clamp the affinity that they set themselves. */
 #define PENFOLD_NEED_AFFINITY 1
 
 /** `services->require`: bind the memory of tasks to nodes. */
@@ -133,112 +138,121 @@ struct penfold_task_facts;
 /** `services->require`: mark the sockets of tasks with a class. */
 #define PENFOLD_NEED_SOCKET_CLASS 4
 
-/** Who reads or writes a control file, makes a directory or attaches. */
+/** The task that reads or writes a control file, makes a directory or attaches tasks. */
 struct penfold_caller {
-    /** The asking task. */
+    /** The thread id of the caller. */
     int32_t task;
-    /** Effective user id. */
+    /** The effective user id of the caller. */
     uint32_t uid;
-    /** Effective group id. */
+    /** The effective group id of the caller. */
     uint32_t gid;
-    /** The permission bits that mkdir(2) clears. */
+    /** The umask of the caller: the permission bits that mkdir(2) clears. */
     uint32_t umask;
-    /** 1 if it holds the administrator's capabilities. */
+    /** 1 if the caller has the administrator's capabilities. */
     uint32_t privileged;
 };
 
-/** A counter of one css. */
+/** The counter of one css for one charge rule. */
 struct penfold_counter {
-    /** What is charged now, descendants included. */
+    /** The amount that is charged now, with the descendants' charges, in units of the rule's resource. */
     uint64_t usage;
     /** The highest usage that a charge may reach; `PENFOLD_UNLIMITED` for none. */
     uint64_t limit;
     /** The highest usage ever seen. */
     uint64_t peak;
-    /** Charges refused because of this counter's limit. */
+    /** The number of charges that this counter's limit refused. */
     uint64_t failures;
-    /** Charges refused that began here, whichever ancestor's limit refused them. */
+    /** The number of charges that began here and were refused, whichever ancestor's limit refused them. */
     uint64_t refused;
 };
 
 /** CPU time in nanoseconds. */
 struct penfold_cpu_time {
-    /** In user mode. */
+    /** The CPU time in user mode, in nanoseconds. */
     uint64_t user;
-    /** In the kernel. */
+    /** The CPU time in the kernel, in nanoseconds. */
     uint64_t system;
 };
 
-/** What is known of a living task. */
+/** Facts of a living task. */
 struct penfold_task_facts {
-    /** The thread group (process): the number of its leader. */
+    /** The thread group (process) of the task, by the thread id of its leader. */
     int32_t group;
-    /** Real user id. */
+    /** The real user id of the task. */
     uint32_t real_uid;
-    /** Saved user id. */
+    /** The saved user id of the task. */
     uint32_t saved_uid;
-    /** 0 for tasks that may never move. */
+    /** 0 for a task that may never move. */
     uint32_t movable;
-    /** 1 while it is exiting. */
+    /** 1 while the task is exiting. */
     uint32_t exiting;
-    /** 1 while a fork of it is in flight. */
+    /** 1 while a fork of the task is in flight. */
     uint32_t forking;
 };
 
 /**
- * What a callback can ask for, always with the context that it was given. A css that is none of the module's, or not
- * alive any more, is answered as if it had nothing, or with `-EINVAL`; a NULL where a pointer is needed with `-EFAULT`.
+ * The services that a callback can call, always with the context that the callback was given.
  *
- * Lists are written into `list`, at most `capacity` entries of it; the answer is how many there are.
+ * A css may be none of the module's, or not alive any more. A service answers for such a css as if the css had
+ * nothing, or with `-EINVAL`. A NULL for a pointer that the service needs is `-EFAULT`.
+ *
+ * A service that gives a list writes at most `capacity` entries into `list` and returns the length of the whole
+ * list.
  */
 struct penfold_services {
-    /** What `penfold_module.create` gave for a css. */
+    /** The pointer that `penfold_module.create` stored for a css. */
     void *(*state)(struct penfold_context *ctx, uint32_t css);
-    /** The parent, `PENFOLD_NO_CSS` for the root of a hierarchy. */
+    /** The parent of a css; `PENFOLD_NO_CSS` for the root of a hierarchy. */
     uint32_t (*parent)(struct penfold_context *ctx, uint32_t css);
-    /** The children, in the order of their creation. */
+    /** The children of a css, in the order of their creation. */
     size_t (*children)(struct penfold_context *ctx, uint32_t css, uint32_t *list, size_t capacity);
     /** The tasks that are members of the css's cgroup itself, ascending. */
     size_t (*tasks)(struct penfold_context *ctx, uint32_t css, int32_t *list, size_t capacity);
     /** 1 if the css's cgroup itself has any member. */
     int (*has_tasks)(struct penfold_context *ctx, uint32_t css);
-    /** The bytes of the path from the root of the hierarchy, without a NUL. */
+    /** The path of the css's cgroup from the root of the hierarchy, as bytes without a NUL. */
     size_t (*path)(struct penfold_context *ctx, uint32_t css, char *text, size_t capacity);
-    /** The flags that the hierarchy was mounted with: 1 `noprefix`, 2 `xattr`, 4 `cpuset_v2_mode`, 8 `favordynmods`. */
+    /** The mount flags of the hierarchy: 1 `noprefix`, 2 `xattr`, 4 `cpuset_v2_mode`, 8 `favordynmods`. */
     uint32_t (*hierarchy_flags)(struct penfold_context *ctx, uint32_t css);
-    /** The counter of a css for the module's rule number `rule`. */
+    /** Stores the counter of a css for the module's rule number `rule`. */
     int (*counter)(struct penfold_context *ctx, uint32_t css, uint32_t rule, struct penfold_counter *counter);
-    /** Sets a counter's limit; the usage may already exceed it. `-EOPNOTSUPP` where the host can't enforce it. */
+    /**
+     * Sets the limit of a css's counter for the rule number `rule`. The usage may already exceed the limit.
+     * `-EOPNOTSUPP` if the host can't enforce it.
+     */
     int (*set_limit)(struct penfold_context *ctx, uint32_t css, uint32_t rule, uint64_t limit);
-    /** Sets a counter's peak back to its usage. */
+    /** Sets the peak of a css's counter for the rule number `rule` back to its usage. */
     int (*reset_peak)(struct penfold_context *ctx, uint32_t css, uint32_t rule);
     /**
-     * Says whether the module's `can_fork` may refuse from now on; it may not at load. `-EOPNOTSUPP` where the host
-     * can't refuse forks.
+     * Announces whether the module's `can_fork` may refuse from now on; after load it may not. `-EOPNOTSUPP` if the
+     * host can't refuse forks.
      */
     int (*set_refusing)(struct penfold_context *ctx, int refusing);
-    /** The CPU time charged to a css, descendants included, for each CPU. */
+    /** The CPU time charged to a css and its descendants, for each CPU. */
     size_t (*cpu_usage)(struct penfold_context *ctx,
                         uint32_t css,
                         struct penfold_cpu_time *list,
                         size_t capacity);
-    /** Forgets the CPU time charged to a css; not that of its parent or children. */
+    /** Forgets the CPU time charged to a css. The times of its parent and children stay. */
     int (*reset_cpu_usage)(struct penfold_context *ctx, uint32_t css);
-    /** Who asks: 1 and `caller` filled, or 0 in fork, exit and bind. */
+    /** Stores the caller of the operation and returns 1. Returns 0 in `fork`, `exit` and `bind`: they have none. */
     int (*caller)(struct penfold_context *ctx, struct penfold_caller *caller);
-    /** The supplementary groups of who asks. */
+    /** The supplementary groups of the caller. */
     size_t (*caller_groups)(struct penfold_context *ctx, uint32_t *list, size_t capacity);
-    /** Can the host do this (`PENFOLD_NEED_...`)? 0, or `-EOPNOTSUPP` with its reason as the explanation. */
+    /**
+     * Can the host do this (`PENFOLD_NEED_...`)? 0 if it can. Otherwise `-EOPNOTSUPP`, and the host's reason is the
+     * explanation of a callback that returns this error.
+     */
     int (*require)(struct penfold_context *ctx, uint32_t need);
-    /** The facts of a task: 0, or `-ESRCH`. */
+    /** Stores the facts of a task. `-ESRCH` for a task that does not live. */
     int (*task)(struct penfold_context *ctx, int32_t task, struct penfold_task_facts *facts);
-    /** The threads of a process that are not exiting, its leader first. */
+    /** The threads of a process that are not exiting, the leader first. */
     size_t (*threads)(struct penfold_context *ctx, int32_t group, int32_t *list, size_t capacity);
-    /** Nanoseconds of a clock that never goes back. */
+    /** The time of a clock that never goes back, in nanoseconds. */
     uint64_t (*now)(struct penfold_context *ctx);
     /** The CPUs that are online, as words of a bit mask, lowest first. */
     size_t (*cpus)(struct penfold_context *ctx, uint64_t *list, size_t capacity);
-    /** The memory nodes that are online, likewise. */
+    /** The memory nodes that are online, as words of a bit mask, lowest first. */
     size_t (*memory_nodes)(struct penfold_context *ctx, uint64_t *list, size_t capacity);
     /** One more than the highest CPU number that a list may name. */
     size_t (*cpu_limit)(struct penfold_context *ctx);
@@ -246,7 +260,10 @@ struct penfold_services {
     size_t (*node_limit)(struct penfold_context *ctx);
     /** Restricts a task to the CPUs of a mask of `words` words. */
     int (*set_affinity)(struct penfold_context *ctx, int32_t task, const uint64_t *cpus, size_t words);
-    /** Binds a task's future memory to the nodes `to` and, with `migrate`, moves what it has on `from`. */
+    /**
+     * Binds the future memory of a task to the nodes `to`. With `migrate`, also moves the memory that the task has
+     * on the nodes `from`.
+     */
     int (*set_memory_nodes)(struct penfold_context *ctx,
                             int32_t task,
                             const uint64_t *from,
@@ -254,170 +271,202 @@ struct penfold_services {
                             const uint64_t *to,
                             size_t to_words,
                             int migrate);
-    /** Starts to stop a task. Asking twice is harmless. */
+    /** Begins to stop a task. A second call for the same task is harmless. */
     void (*freeze)(struct penfold_context *ctx, int32_t task);
     /** Lets a frozen task go on. */
     void (*thaw)(struct penfold_context *ctx, int32_t task);
     /** 1 once a task that `freeze` was called for can't run any more. */
     int (*is_frozen)(struct penfold_context *ctx, int32_t task);
-    /** Gives the sockets of a task this class, those it has and those it will make; 0 is "unclassified". */
+    /**
+     * Gives a class to the sockets of a task: those that exist and those that the task will make. Class 0 means
+     * unclassified.
+     */
     int (*set_socket_class)(struct penfold_context *ctx, int32_t task, uint32_t class_id);
     /** Sends a signal to one task. */
     int (*signal)(struct penfold_context *ctx, int32_t task, int signal);
-    /** Adds text to what is read, in `read_text`. */
+    /** In `read_text`: adds text to the content of the file. */
     void (*put)(struct penfold_context *ctx, const char *text, size_t length);
-    /** Adds a line to what is read, in `read_map`. `key` ends with a NUL. */
+    /** In `read_map`: adds a line to the content of the file. `key` ends with a NUL. */
     void (*put_line)(struct penfold_context *ctx, const char *key, uint64_t value);
-    /** Says why the callback is going to return an error. */
+    /** Gives the reason for the error that the callback is going to return. */
     void (*explain)(struct penfold_context *ctx, const char *text, size_t length);
     /** Writes a line to the log of the program that has loaded the module, under the module's name. */
     void (*log)(struct penfold_context *ctx, const char *text, size_t length);
     /**
-     * Says that the callback has failed in a way that its author did not mean, as a panic. It is reported under the
-     * module's name, and the callback answers `-EIO` if it can.
+     * Reports a failure that the module's author did not intend, such as a panic. The log names the module, and the
+     * callback fails with `-EIO` if it can fail.
      */
     void (*failed)(struct penfold_context *ctx, const char *text, size_t length);
 };
 
-/** What a callback is about. Valid until the callback returns; none of it may be changed. */
+/** The subject of one callback. Valid until the callback returns. The module must not change any member. */
 struct penfold_context {
-    /** What the callback can ask for. */
+    /** The services that the callback can call. */
     const struct penfold_services *services;
-    /** The loader's own. */
+    /** For the loader only. */
     void *engine;
-    /** What `penfold_module.load` gave. */
+    /** The pointer that `penfold_module.load` stored. */
     void *module;
-    /** What `penfold_module.create` gave for `ctx->css`; NULL in `create` itself. */
+    /** The pointer that `penfold_module.create` stored for `ctx->css`; NULL in `create` itself. */
     void *state;
     /**
-     * The css (the module's state in one cgroup) that the call is about. In `can_attach`, `cancel_attach` and `attach`
-     * it is where the first task goes.
+     * The css (the module's state in one cgroup) that the callback is about. In `can_attach`, `cancel_attach` and
+     * `attach`: the css that the first task goes to.
      */
     uint32_t css;
-    /** The number of the control file, in the order of `penfold_module.files`. */
+    /** In a handler of a control file: the index of the file in `penfold_module.files`. */
     uint32_t file;
-    /** `penfold_file.private_value` of the control file. */
+    /** In a handler of a control file: `penfold_file.private_value` of the file. */
     uint64_t private_value;
 };
 
 /**
- * One control file. At most one `read_...` and one of `write_...` and `trigger` may be given; without, the file can't
- * be read or written (`EINVAL`). One write is one command.
+ * One control file. One write is one command.
+ *
+ * At most one `read_...` member may be set, and at most one of the `write_...` members and `trigger`. A file without
+ * a reader can't be read, and a file without a writer can't be written: both fail with `EINVAL`.
  */
 struct penfold_file {
-    /** The name without the module's prefix. */
+    /** The name of the file without the module's prefix. */
     char name[PENFOLD_FILE_NAME_SIZE];
-    /** Permission bits; 0 for those that follow from what the file can do (0444 to read plus 0200 to write). */
+    /**
+     * Permission bits as in chmod(2), at most 0777. 0 stands for the default, by the handlers: 0444 for a reader
+     * plus 0200 for a writer or trigger.
+     */
     uint32_t mode;
-    /** `PENFOLD_EVERYWHERE`, `PENFOLD_ROOT_ONLY` or `PENFOLD_NOT_ON_ROOT`. */
+    /** The directories that have the file: `PENFOLD_EVERYWHERE`, `PENFOLD_ROOT_ONLY` or `PENFOLD_NOT_ON_ROOT`. */
     uint32_t place;
-    /** The longest write in bytes, more is `E2BIG`; 0 for one page. */
+    /** The longest write in bytes; 0 for one page. A longer write fails with `E2BIG`. */
     uint32_t max_write;
-    /** `PENFOLD_FILE_COUNTS` or 0. */
+    /** Flags of the file: `PENFOLD_FILE_COUNTS` or 0. */
     uint32_t flags;
-    /** A value that the handlers find in `ctx->private_value`, so that files can share one. */
+    /** A value that the handlers find in `ctx->private_value`, so that files can share a handler. */
     uint64_t private_value;
-    /** Read as a number. */
+    /** Reads the file as a number. */
     int (*read_u64)(struct penfold_context *ctx, uint64_t *value);
-    /** Read as a signed number. */
+    /** Reads the file as a signed number. */
     int (*read_s64)(struct penfold_context *ctx, int64_t *value);
-    /** Read as lines of `key value`, each given to `services->put_line`. */
+    /** Reads the file as lines of `key value`. The handler gives each line to `services->put_line`. */
     int (*read_map)(struct penfold_context *ctx);
-    /** Read as text, given to `services->put` in any number of pieces. */
+    /** Reads the file as text. The handler gives the text to `services->put` in any number of pieces. */
     int (*read_text)(struct penfold_context *ctx);
-    /** Written as a number: decimal, 0x or octal. */
+    /** Takes a number, which the user wrote in decimal, with 0x or in octal. */
     int (*write_u64)(struct penfold_context *ctx, uint64_t value);
-    /** Written as a signed number. */
+    /** Takes a signed number, which the user wrote in decimal, with 0x or in octal. */
     int (*write_s64)(struct penfold_context *ctx, int64_t value);
-    /** Written as text, without white space at both ends; a NUL follows after `length` bytes. */
+    /** Takes a text without the white space at both ends. A NUL follows after `length` bytes. */
     int (*write_text)(struct penfold_context *ctx, const char *text, size_t length);
-    /** Written with whatever content. */
+    /** Takes a write of any content, which the handler does not see. */
     int (*trigger)(struct penfold_context *ctx);
 };
 
 /** One task that moves from one css to another. */
 struct penfold_migration {
-    /** The task: the number of a thread. */
+    /** The task, by its thread id (tid). */
     int32_t task;
-    /** Where it is. */
+    /** The css that the task is in. */
     uint32_t from;
-    /** Where it goes. */
+    /** The css that the task goes to. */
     uint32_t to;
 };
 
-/** A charge rule: gives every css one counter, charged up the hierarchy. The engine executes it, not the module. */
+/**
+ * A charge rule. The rule gives every css one counter, which is charged up the hierarchy. The engine executes the
+ * rule, not the module.
+ */
 struct penfold_rule {
-    /** `PENFOLD_TASKS`, `PENFOLD_FORKS`, `PENFOLD_CPU_TIME` or `PENFOLD_SOCKETS`. */
+    /** The resource that the rule counts: `PENFOLD_TASKS`, `PENFOLD_FORKS`, `PENFOLD_CPU_TIME` or `PENFOLD_SOCKETS`. */
     uint32_t resource;
-    /** What the caller is told when a limit refuses, as a positive errno; 0 for `EAGAIN`. */
+    /** The errno, as a positive number, of an operation that a limit refuses; 0 for `EAGAIN`. */
     int32_t refusal;
-    /** The control file that sets the limit, to name it in messages; may be empty. */
+    /** The name of the control file that sets the limit, for messages; may be empty. */
     char limit_file[PENFOLD_FILE_NAME_SIZE];
 };
 
 /**
- * The description of a module. `create` and `destroy` are mandatory; every other callback may be NULL, and then costs
- * nothing.
+ * The description of a module. `create` and `destroy` are mandatory. Every other callback may be NULL, and then
+ * costs nothing.
  */
 struct penfold_module {
-    /** `PENFOLD_ABI_VERSION` */
+    /** The version of the interface that the module was compiled for: `PENFOLD_ABI_VERSION`. */
     uint32_t abi_version;
-    /** `sizeof(struct penfold_module)` */
+    /** The size of the description in bytes: `sizeof(struct penfold_module)`. */
     uint32_t module_size;
-    /** `sizeof(struct penfold_file)` */
+    /** The size of an entry of `files` in bytes: `sizeof(struct penfold_file)`. */
     uint32_t file_size;
-    /** `sizeof(struct penfold_rule)` */
+    /** The size of an entry of `rules` in bytes: `sizeof(struct penfold_rule)`. */
     uint32_t rule_size;
-    /** `sizeof(struct penfold_context)` */
+    /** The size of a context in bytes: `sizeof(struct penfold_context)`. */
     uint32_t context_size;
-    /** `sizeof(struct penfold_services)` */
+    /** The size of the table of services in bytes: `sizeof(struct penfold_services)`. */
     uint32_t services_size;
-    /** The name of the controller: 1 to 32 letters, digits, `_` and `-`; also the prefix of its files. */
+    /** The name of the controller, and the prefix of its files: 1 to 32 letters, digits, `_` and `-`. */
     char name[PENFOLD_NAME_SIZE];
     /** The module's own version, for people. */
     char version[PENFOLD_VERSION_SIZE];
-    /** What it does, in a line. */
+    /** The purpose of the module in one line. */
     char summary[PENFOLD_SUMMARY_SIZE];
-    /** The control file that makes `can_fork` refuse, to name it in events; may be empty. */
+    /** The name of the control file that makes `can_fork` refuse, for events; may be empty. */
     char refusing_file[PENFOLD_FILE_NAME_SIZE];
-    /** The control files. */
+    /** The control files; may be NULL if there are none. */
     const struct penfold_file *files;
-    /** How many. */
+    /** The number of control files. */
     uint32_t file_count;
-    /** How many charge rules. */
+    /** The number of charge rules. */
     uint32_t rule_count;
-    /** The charge rules. */
+    /** The charge rules; may be NULL if there are none. */
     const struct penfold_rule *rules;
-    /** Before anything else: makes what is one for all cgroups, to be found in `ctx->module`. */
+    /**
+     * Called before every other callback. Stores the data that all cgroups share; `ctx->module` has the
+     * pointer.
+     */
     int (*load)(void **module);
-    /** After everything else. */
+    /** Called after every other callback, with the pointer that `load` stored. */
     void (*unload)(void *module);
-    /** Makes the state of a new cgroup; without a parent, of the root at load. */
+    /** Makes the state of a new cgroup. At load: makes the state of the root, which has no parent. */
     int (*create)(struct penfold_context *ctx, void **state);
-    /** Frees a state: after rmdir, after a mkdir that failed elsewhere, at unload. */
+    /** Frees a state: after rmdir(2), after a mkdir(2) that failed elsewhere, and at unload. */
     void (*destroy)(struct penfold_context *ctx);
-    /** Before rmdir, and for the last state before unload, which then fail with its error; may run more than once. */
+    /**
+     * Called before rmdir(2), and for the last state before unload. The operation fails with the error that is
+     * returned. May run more than once for a state.
+     */
     int (*pre_destroy)(struct penfold_context *ctx);
-    /** May these tasks move? A yes stays valid until `attach` or `cancel_attach`. Never asked on fork. */
+    /**
+     * Called before tasks move. 0 agrees, a negative errno refuses the whole move. An agreement stays valid until
+     * `attach` or `cancel_attach` is called. Not called for a fork.
+     */
     int (*can_attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
-    /** The move that `can_attach` had agreed to does not happen. */
+    /** Called if a move that `can_attach` agreed to does not happen. */
     void (*cancel_attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
-    /** The tasks have moved. */
+    /** Called after tasks have moved. Can't refuse any more. */
     void (*attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
-    /** May `parent` fork? One that may say no has to announce it with `services->set_refusing`. */
+    /**
+     * Called before `parent` (a thread id) forks. 0 agrees, a negative errno refuses the fork. A module that may
+     * refuse announces that with `services->set_refusing`.
+     */
     int (*can_fork)(struct penfold_context *ctx, int32_t parent);
-    /** The fork that `can_fork` had agreed to does not happen. */
+    /** Called if a fork that `can_fork` agreed to does not happen. */
     void (*cancel_fork)(struct penfold_context *ctx);
-    /** A child exists and has not run yet. Also called once for every task that exists at load. */
+    /**
+     * Called when `child` (a thread id) is a member of `ctx->css` and has not run yet.
+     *
+     * Also called once for every task that exists at load, and for a running task that the host adopts.
+     */
     void (*fork)(struct penfold_context *ctx, int32_t child);
     /**
-     * A task has died, told by the number that it has then: a thread that executes a program goes on under its process's
-     * number, after the death of the leader who had that was told, and of the thread's own nothing is told any more.
+     * Called when a task has died. `task` is its thread id at death.
+     *
+     * A thread that calls execve(2) takes over the thread id of the leader. `exit` has been called for the old
+     * leader, `fork` is not called again, and the former thread id is never reported.
      */
     void (*exit)(struct penfold_context *ctx, int32_t task);
-    /** After `create`, where the parent has `cgroup.clone_children` set. */
+    /** Called after `create` where the parent has `cgroup.clone_children` set. */
     void (*post_clone)(struct penfold_context *ctx);
-    /** Moved to another hierarchy, or back to where unbound controllers live; the call is about the new root. */
+    /**
+     * Called when the controller has moved to another hierarchy, or back to where unbound controllers are.
+     * `ctx->css` is the new root.
+     */
     void (*bind)(struct penfold_context *ctx);
 };
 
@@ -431,7 +480,7 @@ struct penfold_module {
 
 /**
  * The first members of `penfold_module`: the version of the interface that the module was compiled for. A loader of
- * another one refuses the module and says both versions. (In C++ designated initializers need C++20.)
+ * another version refuses the module and names both versions. (In C++ designated initializers need C++20.)
  */
 #define PENFOLD_MODULE_HEADER                                                                                       \
     .abi_version = PENFOLD_ABI_VERSION, .module_size = sizeof(struct penfold_module),                               \
@@ -442,14 +491,14 @@ struct penfold_module {
 extern "C" {
 #endif
 
-/** The description, which the module defines. Declared here so that it is exported also with -fvisibility=hidden. */
+/** The description, which the module defines. This declaration exports it with -fvisibility=hidden too. */
 extern PENFOLD_EXPORT const struct penfold_module penfold_module;
 
 #ifdef __cplusplus
 }
 #endif
 
-/** Formats and hands the text to one of the services that take text. Text of up to 255 bytes needs no heap. */
+/** Formats a text and gives it to one of the services that take text. Up to 255 bytes need no heap. */
 PENFOLD_FORMAT(3, 0)
 static inline int penfold_format(struct penfold_context *ctx,
                                  void (*take)(struct penfold_context *ctx, const char *text, size_t length),
@@ -482,7 +531,7 @@ static inline void penfold_puts(struct penfold_context *ctx, const char *text)
     ctx->services->put(ctx, text, strlen(text));
 }
 
-/** In `read_text`: adds text, formatted as by printf(3). 0, `-ENOMEM`, or `-EINVAL` for what can't be formatted. */
+/** In `read_text`: adds text, formatted as by printf(3). Returns 0, `-ENOMEM`, or `-EINVAL` for a wrong format. */
 PENFOLD_FORMAT(2, 3)
 static inline int penfold_printf(struct penfold_context *ctx, const char *format, ...)
 {
@@ -495,7 +544,7 @@ static inline int penfold_printf(struct penfold_context *ctx, const char *format
     return result;
 }
 
-/** Writes a line to the log of the program that has loaded the module. Answers as `penfold_printf`. */
+/** Writes a line to the log of the program that has loaded the module. Returns the same as `penfold_printf`. */
 PENFOLD_FORMAT(2, 3)
 static inline int penfold_log(struct penfold_context *ctx, const char *format, ...)
 {
@@ -509,8 +558,8 @@ static inline int penfold_log(struct penfold_context *ctx, const char *format, .
 }
 
 /**
- * Says why a callback fails, for `return penfold_error(ctx, EINVAL, "takes 0 to %d", HIGHEST);`. The answer is the
- * negative of `error`, also if there is no memory for the explanation.
+ * Explains why a callback fails: `return penfold_error(ctx, EINVAL, "takes 0 to %d", HIGHEST);`. Returns the negative
+ * of `error`, even if there is no memory for the explanation.
  */
 PENFOLD_FORMAT(3, 4)
 static inline int penfold_error(struct penfold_context *ctx, int error, const char *format, ...)

@@ -1,335 +1,361 @@
-//! The binary interface between penfold and a module: what `include/penfold.h` is made from.
+//! The binary interface between penfold and a module. `include/penfold.h` is generated from this file.
 //!
-//! A module is a shared object with one exported object, `penfold_module`, of type [`Module`]. It holds constants
-//! only, so that it can be read from the file without running anything of it.
+//! A module is a shared object that exports one object, `penfold_module`, of type [`RawModule`]. The object holds
+//! constants only, so that penfold can read it from the file without running any code of the module.
 //!
-//! Callbacks run one at a time, each on the thread of the program that needs it, which may be another one each time. A
-//! callback gets a [`Context`], valid until it returns, through which it asks for what [`Services`] offers. A service that
-//! is called outside of a callback, or on another thread than the callback's, refuses as it does without a context. Callbacks that can fail return 0 or a negative errno,
-//! and must then have changed nothing; [`Services::explain`] says why. All text is UTF-8.
+//! The callbacks of a module run one at a time. Each runs on the thread of the loading program that needs it, which
+//! may be another thread each time. A callback gets a [`RawContext`], valid until the callback returns, and calls
+//! [`RawServices`] through it. A service that is called outside of a callback, or on another thread than the
+//! callback's, refuses as it does without a context.
+//!
+//! A callback that can fail returns 0 or a negative errno. A callback that fails must have changed nothing.
+//! [`RawServices::explain`] gives the reason in words. All text is UTF-8.
 
 use core::ffi::{c_char, c_int, c_void};
 
-/// The version of this interface. A module of another version is not loaded.
+/// The version of this interface. Penfold refuses a module of another version.
 pub const ABI_VERSION: u32 = 1;
 
-/// The name of the exported [`Module`].
+/// The name under which a module exports its [`RawModule`].
 pub const SYMBOL: &str = "penfold_module";
 
-/// The size of [`Module::name`] with the NUL that ends it.
+/// The size of [`RawModule::name`] in bytes, with the NUL that ends the text.
 pub const NAME_SIZE: usize = 33;
-/// The size of [`Module::version`] with its NUL.
+/// The size of [`RawModule::version`] in bytes, with the NUL.
 pub const VERSION_SIZE: usize = 32;
-/// The size of [`Module::summary`] with its NUL.
+/// The size of [`RawModule::summary`] in bytes, with the NUL.
 pub const SUMMARY_SIZE: usize = 128;
-/// The size of [`File::name`], [`Rule::limit_file`] and [`Module::refusing_file`] with their NUL.
+/// The size of [`RawFile::name`], [`RawRule::limit_file`] and [`RawModule::refusing_file`], with the NUL.
 pub const FILE_NAME_SIZE: usize = 64;
 
-/// [`Services::parent`] of the root of a hierarchy.
+/// Returned by [`RawServices::parent`] for the root of a hierarchy.
 pub const NO_CSS: u32 = u32::MAX;
-/// [`Counter::limit`]: none.
+/// [`RawCounter::limit`] of a counter without a limit.
 pub const UNLIMITED: u64 = u64::MAX;
 
-/// [`File::place`]: in every directory.
+/// [`RawFile::place`]: the file is in every directory.
 pub const EVERYWHERE: u32 = 0;
-/// [`File::place`]: only in the root of a hierarchy.
+/// [`RawFile::place`]: the file is only in the root of a hierarchy.
 pub const ROOT_ONLY: u32 = 1;
-/// [`File::place`]: everywhere but in the root.
+/// [`RawFile::place`]: the file is in every directory but the root.
 pub const NOT_ON_ROOT: u32 = 2;
 
-/// [`File::flags`]: reads as something else than what was written, such as a count that a write resets.
+/// [`RawFile::flags`]: the content read is not the content written, such as a count that a write resets.
 pub const FILE_COUNTS: u32 = 1;
 
-/// [`Rule::resource`]: living tasks; charged before a fork, moved by an attach, given back at exit.
+/// [`RawRule::resource`]: living tasks. Charged before a fork, moved by an attach, given back at exit.
 pub const TASKS: u32 = 0;
-/// [`Rule::resource`]: forks ever made; charged before a fork, never given back but for one that fails.
+/// [`RawRule::resource`]: forks ever made. Charged before a fork, given back only if that fork fails.
 pub const FORKS: u32 = 1;
-/// [`Rule::resource`]: CPU time in nanoseconds. Never refused.
+/// [`RawRule::resource`]: CPU time in nanoseconds. A charge is never refused.
 pub const CPU_TIME: u32 = 2;
-/// [`Rule::resource`]: sockets created. Only hosts that see socket(2) execute it.
+/// [`RawRule::resource`]: sockets created. Only hosts that see socket(2) execute the rule.
 pub const SOCKETS: u32 = 3;
 
-/// [`Services::require`]: refuse a fork before the child exists.
+/// [`RawServices::require`]: refuse a fork before the child exists.
 pub const NEED_FORK_VETO: u32 = 0;
-/// [`Services::require`]: set the CPU affinity of tasks and clamp what they set themselves.
+/// [`RawServices::require`]: set the CPU affinity of tasks, and clamp the affinity that they set themselves.
 pub const NEED_AFFINITY: u32 = 1;
-/// [`Services::require`]: bind the memory of tasks to nodes.
+/// [`RawServices::require`]: bind the memory of tasks to nodes.
 pub const NEED_MEMORY_NODES: u32 = 2;
-/// [`Services::require`]: stop tasks so that neither they nor their parents notice.
+/// [`RawServices::require`]: stop tasks so that neither they nor their parents notice.
 pub const NEED_FREEZE: u32 = 3;
-/// [`Services::require`]: mark the sockets of tasks with a class.
+/// [`RawServices::require`]: mark the sockets of tasks with a class.
 pub const NEED_SOCKET_CLASS: u32 = 4;
 
-/// What a callback is about. Valid until the callback returns; none of it may be changed.
+/// The subject of one callback. Valid until the callback returns. The module must not change any member.
 #[repr(C)]
-pub struct Context {
-    /// What the callback can ask for.
-    pub services: *const Services,
-    /// The loader's own.
+pub struct RawContext {
+    /// The services that the callback can call.
+    pub services: *const RawServices,
+    /// For the loader only.
     pub engine: *mut c_void,
-    /// What [`Module::load`] gave.
+    /// The pointer that [`RawModule::load`] stored.
     pub module: *mut c_void,
-    /// What [`Module::create`] gave for [`Context::css`]; NULL in `create` itself.
+    /// The pointer that [`RawModule::create`] stored for [`RawContext::css`]; NULL in `create` itself.
     pub state: *mut c_void,
-    /// The css (the module's state in one cgroup) that the call is about. In `can_attach`, `cancel_attach` and `attach`
-    /// it is where the first task goes.
+    /// The css (the module's state in one cgroup) that the callback is about. In `can_attach`, `cancel_attach` and
+    /// `attach`: the css that the first task goes to.
     pub css: u32,
-    /// The number of the control file, in the order of [`Module::files`].
+    /// In a handler of a control file: the index of the file in [`RawModule::files`].
     pub file: u32,
-    /// [`File::private_value`] of the control file.
+    /// In a handler of a control file: [`RawFile::private_value`] of the file.
     pub private_value: u64,
 }
 
 /// One task that moves from one css to another.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
-pub struct Migration {
-    /// The task: the number of a thread.
+pub struct RawMigration {
+    /// The task, by its thread id (tid).
     pub task: i32,
-    /// Where it is.
+    /// The css that the task is in.
     pub from: u32,
-    /// Where it goes.
+    /// The css that the task goes to.
     pub to: u32,
 }
 
-/// One control file. At most one `read_...` and one of `write_...` and `trigger` may be given; without, the file can't
-/// be read or written (`EINVAL`). One write is one command.
+/// One control file. One write is one command.
+///
+/// At most one `read_...` member may be set, and at most one of the `write_...` members and `trigger`. A file without
+/// a reader can't be read, and a file without a writer can't be written: both fail with `EINVAL`.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct File {
-    /// The name without the module's prefix.
+pub struct RawFile {
+    /// The name of the file without the module's prefix.
     pub name: [c_char; FILE_NAME_SIZE],
-    /// Permission bits; 0 for those that follow from what the file can do (0444 to read plus 0200 to write).
+    /// Permission bits as in chmod(2), at most 0777. 0 stands for the default, by the handlers: 0444 for a reader
+    /// plus 0200 for a writer or trigger.
     pub mode: u32,
-    /// [`EVERYWHERE`], [`ROOT_ONLY`] or [`NOT_ON_ROOT`].
+    /// The directories that have the file: [`EVERYWHERE`], [`ROOT_ONLY`] or [`NOT_ON_ROOT`].
     pub place: u32,
-    /// The longest write in bytes, more is `E2BIG`; 0 for one page.
+    /// The longest write in bytes; 0 for one page. A longer write fails with `E2BIG`.
     pub max_write: u32,
-    /// [`FILE_COUNTS`] or 0.
+    /// Flags of the file: [`FILE_COUNTS`] or 0.
     pub flags: u32,
-    /// A value that the handlers find in [`Context::private_value`], so that files can share one.
+    /// A value that the handlers find in [`RawContext::private_value`], so that files can share a handler.
     pub private_value: u64,
-    /// Read as a number.
-    pub read_u64: Option<unsafe extern "C" fn(ctx: *mut Context, value: *mut u64) -> c_int>,
-    /// Read as a signed number.
-    pub read_s64: Option<unsafe extern "C" fn(ctx: *mut Context, value: *mut i64) -> c_int>,
-    /// Read as lines of `key value`, each given to [`Services::put_line`].
-    pub read_map: Option<unsafe extern "C" fn(ctx: *mut Context) -> c_int>,
-    /// Read as text, given to [`Services::put`] in any number of pieces.
-    pub read_text: Option<unsafe extern "C" fn(ctx: *mut Context) -> c_int>,
-    /// Written as a number: decimal, 0x or octal.
-    pub write_u64: Option<unsafe extern "C" fn(ctx: *mut Context, value: u64) -> c_int>,
-    /// Written as a signed number.
-    pub write_s64: Option<unsafe extern "C" fn(ctx: *mut Context, value: i64) -> c_int>,
-    /// Written as text, without white space at both ends; a NUL follows after `length` bytes.
+    /// Reads the file as a number.
+    pub read_u64: Option<unsafe extern "C" fn(ctx: *mut RawContext, value: *mut u64) -> c_int>,
+    /// Reads the file as a signed number.
+    pub read_s64: Option<unsafe extern "C" fn(ctx: *mut RawContext, value: *mut i64) -> c_int>,
+    /// Reads the file as lines of `key value`. The handler gives each line to [`RawServices::put_line`].
+    pub read_map: Option<unsafe extern "C" fn(ctx: *mut RawContext) -> c_int>,
+    /// Reads the file as text. The handler gives the text to [`RawServices::put`] in any number of pieces.
+    pub read_text: Option<unsafe extern "C" fn(ctx: *mut RawContext) -> c_int>,
+    /// Takes a number, which the user wrote in decimal, with 0x or in octal.
+    pub write_u64: Option<unsafe extern "C" fn(ctx: *mut RawContext, value: u64) -> c_int>,
+    /// Takes a signed number, which the user wrote in decimal, with 0x or in octal.
+    pub write_s64: Option<unsafe extern "C" fn(ctx: *mut RawContext, value: i64) -> c_int>,
+    /// Takes a text without the white space at both ends. A NUL follows after `length` bytes.
     pub write_text:
-        Option<unsafe extern "C" fn(ctx: *mut Context, text: *const c_char, length: usize) -> c_int>,
-    /// Written with whatever content.
-    pub trigger: Option<unsafe extern "C" fn(ctx: *mut Context) -> c_int>,
+        Option<unsafe extern "C" fn(ctx: *mut RawContext, text: *const c_char, length: usize) -> c_int>,
+    /// Takes a write of any content, which the handler does not see.
+    pub trigger: Option<unsafe extern "C" fn(ctx: *mut RawContext) -> c_int>,
 }
 
-/// A charge rule: gives every css one counter, charged up the hierarchy. The engine executes it, not the module.
+/// A charge rule. The rule gives every css one counter, which is charged up the hierarchy. The engine executes the
+/// rule, not the module.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Rule {
-    /// [`TASKS`], [`FORKS`], [`CPU_TIME`] or [`SOCKETS`].
+pub struct RawRule {
+    /// The resource that the rule counts: [`TASKS`], [`FORKS`], [`CPU_TIME`] or [`SOCKETS`].
     pub resource: u32,
-    /// What the caller is told when a limit refuses, as a positive errno; 0 for `EAGAIN`.
+    /// The errno, as a positive number, of an operation that a limit refuses; 0 for `EAGAIN`.
     pub refusal: i32,
-    /// The control file that sets the limit, to name it in messages; may be empty.
+    /// The name of the control file that sets the limit, for messages; may be empty.
     pub limit_file: [c_char; FILE_NAME_SIZE],
 }
 
-/// The description of a module. `create` and `destroy` are mandatory; every other callback may be NULL, and then costs
-/// nothing.
+/// The description of a module. `create` and `destroy` are mandatory. Every other callback may be NULL, and then
+/// costs nothing.
 #[repr(C)]
-pub struct Module {
-    /// `PENFOLD_ABI_VERSION`
+pub struct RawModule {
+    /// The version of the interface that the module was compiled for: `PENFOLD_ABI_VERSION`.
     pub abi_version: u32,
-    /// `sizeof(struct penfold_module)`
+    /// The size of the description in bytes: `sizeof(struct penfold_module)`.
     pub module_size: u32,
-    /// `sizeof(struct penfold_file)`
+    /// The size of an entry of `files` in bytes: `sizeof(struct penfold_file)`.
     pub file_size: u32,
-    /// `sizeof(struct penfold_rule)`
+    /// The size of an entry of `rules` in bytes: `sizeof(struct penfold_rule)`.
     pub rule_size: u32,
-    /// `sizeof(struct penfold_context)`
+    /// The size of a context in bytes: `sizeof(struct penfold_context)`.
     pub context_size: u32,
-    /// `sizeof(struct penfold_services)`
+    /// The size of the table of services in bytes: `sizeof(struct penfold_services)`.
     pub services_size: u32,
-    /// The name of the controller: 1 to 32 letters, digits, `_` and `-`; also the prefix of its files.
+    /// The name of the controller, and the prefix of its files: 1 to 32 letters, digits, `_` and `-`.
     pub name: [c_char; NAME_SIZE],
     /// The module's own version, for people.
     pub version: [c_char; VERSION_SIZE],
-    /// What it does, in a line.
+    /// The purpose of the module in one line.
     pub summary: [c_char; SUMMARY_SIZE],
-    /// The control file that makes `can_fork` refuse, to name it in events; may be empty.
+    /// The name of the control file that makes `can_fork` refuse, for events; may be empty.
     pub refusing_file: [c_char; FILE_NAME_SIZE],
-    /// The control files.
-    pub files: *const File,
-    /// How many.
+    /// The control files; may be NULL if there are none.
+    pub files: *const RawFile,
+    /// The number of control files.
     pub file_count: u32,
-    /// How many charge rules.
+    /// The number of charge rules.
     pub rule_count: u32,
-    /// The charge rules.
-    pub rules: *const Rule,
+    /// The charge rules; may be NULL if there are none.
+    pub rules: *const RawRule,
 
-    /// Before anything else: makes what is one for all cgroups, to be found in [`Context::module`].
+    /// Called before every other callback. Stores the data that all cgroups share; [`RawContext::module`] has the
+    /// pointer.
     pub load: Option<unsafe extern "C" fn(module: *mut *mut c_void) -> c_int>,
-    /// After everything else.
+    /// Called after every other callback, with the pointer that `load` stored.
     pub unload: Option<unsafe extern "C" fn(module: *mut c_void)>,
-    /// Makes the state of a new cgroup; without a parent, of the root at load.
-    pub create: Option<unsafe extern "C" fn(ctx: *mut Context, state: *mut *mut c_void) -> c_int>,
-    /// Frees a state: after rmdir, after a mkdir that failed elsewhere, at unload.
-    pub destroy: Option<unsafe extern "C" fn(ctx: *mut Context)>,
-    /// Before rmdir, and for the last state before unload, which then fail with its error; may run more than once.
-    pub pre_destroy: Option<unsafe extern "C" fn(ctx: *mut Context) -> c_int>,
-    /// May these tasks move? A yes stays valid until `attach` or `cancel_attach`. Never asked on fork.
+    /// Makes the state of a new cgroup. At load: makes the state of the root, which has no parent.
+    pub create: Option<unsafe extern "C" fn(ctx: *mut RawContext, state: *mut *mut c_void) -> c_int>,
+    /// Frees a state: after rmdir(2), after a mkdir(2) that failed elsewhere, and at unload.
+    pub destroy: Option<unsafe extern "C" fn(ctx: *mut RawContext)>,
+    /// Called before rmdir(2), and for the last state before unload. The operation fails with the error that is
+    /// returned. May run more than once for a state.
+    pub pre_destroy: Option<unsafe extern "C" fn(ctx: *mut RawContext) -> c_int>,
+    /// Called before tasks move. 0 agrees, a negative errno refuses the whole move. An agreement stays valid until
+    /// `attach` or `cancel_attach` is called. Not called for a fork.
     pub can_attach:
-        Option<unsafe extern "C" fn(ctx: *mut Context, tasks: *const Migration, count: usize) -> c_int>,
-    /// The move that `can_attach` had agreed to does not happen.
-    pub cancel_attach: Option<unsafe extern "C" fn(ctx: *mut Context, tasks: *const Migration, count: usize)>,
-    /// The tasks have moved.
-    pub attach: Option<unsafe extern "C" fn(ctx: *mut Context, tasks: *const Migration, count: usize)>,
-    /// May `parent` fork? One that may say no has to announce it with [`Services::set_refusing`].
-    pub can_fork: Option<unsafe extern "C" fn(ctx: *mut Context, parent: i32) -> c_int>,
-    /// The fork that `can_fork` had agreed to does not happen.
-    pub cancel_fork: Option<unsafe extern "C" fn(ctx: *mut Context)>,
-    /// A child exists and has not run yet. Also called once for every task that exists at load.
-    pub fork: Option<unsafe extern "C" fn(ctx: *mut Context, child: i32)>,
-    /// A task has died, told by the number that it has then: a thread that executes a program goes on under its process's
-    /// number, after the death of the leader who had that was told, and of the thread's own nothing is told any more.
-    pub exit: Option<unsafe extern "C" fn(ctx: *mut Context, task: i32)>,
-    /// After `create`, where the parent has `cgroup.clone_children` set.
-    pub post_clone: Option<unsafe extern "C" fn(ctx: *mut Context)>,
-    /// Moved to another hierarchy, or back to where unbound controllers live; the call is about the new root.
-    pub bind: Option<unsafe extern "C" fn(ctx: *mut Context)>,
+        Option<unsafe extern "C" fn(ctx: *mut RawContext, tasks: *const RawMigration, count: usize) -> c_int>,
+    /// Called if a move that `can_attach` agreed to does not happen.
+    pub cancel_attach:
+        Option<unsafe extern "C" fn(ctx: *mut RawContext, tasks: *const RawMigration, count: usize)>,
+    /// Called after tasks have moved. Can't refuse any more.
+    pub attach: Option<unsafe extern "C" fn(ctx: *mut RawContext, tasks: *const RawMigration, count: usize)>,
+    /// Called before `parent` (a thread id) forks. 0 agrees, a negative errno refuses the fork. A module that may
+    /// refuse announces that with [`RawServices::set_refusing`].
+    pub can_fork: Option<unsafe extern "C" fn(ctx: *mut RawContext, parent: i32) -> c_int>,
+    /// Called if a fork that `can_fork` agreed to does not happen.
+    pub cancel_fork: Option<unsafe extern "C" fn(ctx: *mut RawContext)>,
+    /// Called when `child` (a thread id) is a member of [`RawContext::css`] and has not run yet.
+    ///
+    /// Also called once for every task that exists at load, and for a running task that the host adopts.
+    pub fork: Option<unsafe extern "C" fn(ctx: *mut RawContext, child: i32)>,
+    /// Called when a task has died. `task` is its thread id at death.
+    ///
+    /// A thread that calls execve(2) takes over the thread id of the leader. `exit` has been called for the old
+    /// leader, `fork` is not called again, and the former thread id is never reported.
+    pub exit: Option<unsafe extern "C" fn(ctx: *mut RawContext, task: i32)>,
+    /// Called after `create` where the parent has `cgroup.clone_children` set.
+    pub post_clone: Option<unsafe extern "C" fn(ctx: *mut RawContext)>,
+    /// Called when the controller has moved to another hierarchy, or back to where unbound controllers are.
+    /// [`RawContext::css`] is the new root.
+    pub bind: Option<unsafe extern "C" fn(ctx: *mut RawContext)>,
 }
 
-// SAFETY: a description is constant from the moment it is in memory.
-unsafe impl Sync for Module {}
+// SAFETY: a description is constant from the moment at which it is in memory.
+unsafe impl Sync for RawModule {}
 
-/// A counter of one css.
+/// The counter of one css for one charge rule.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Counter {
-    /// What is charged now, descendants included.
+pub struct RawCounter {
+    /// The amount that is charged now, with the descendants' charges, in units of the rule's resource.
     pub usage: u64,
     /// The highest usage that a charge may reach; [`UNLIMITED`] for none.
     pub limit: u64,
     /// The highest usage ever seen.
     pub peak: u64,
-    /// Charges refused because of this counter's limit.
+    /// The number of charges that this counter's limit refused.
     pub failures: u64,
-    /// Charges refused that began here, whichever ancestor's limit refused them.
+    /// The number of charges that began here and were refused, whichever ancestor's limit refused them.
     pub refused: u64,
 }
 
 /// CPU time in nanoseconds.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
-pub struct CpuTime {
-    /// In user mode.
+pub struct RawCpuTime {
+    /// The CPU time in user mode, in nanoseconds.
     pub user: u64,
-    /// In the kernel.
+    /// The CPU time in the kernel, in nanoseconds.
     pub system: u64,
 }
 
-/// Who reads or writes a control file, makes a directory or attaches.
+/// The task that reads or writes a control file, makes a directory or attaches tasks.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Caller {
-    /// The asking task.
+pub struct RawCaller {
+    /// The thread id of the caller.
     pub task: i32,
-    /// Effective user id.
+    /// The effective user id of the caller.
     pub uid: u32,
-    /// Effective group id.
+    /// The effective group id of the caller.
     pub gid: u32,
-    /// The permission bits that mkdir(2) clears.
+    /// The umask of the caller: the permission bits that mkdir(2) clears.
     pub umask: u32,
-    /// 1 if it holds the administrator's capabilities.
+    /// 1 if the caller has the administrator's capabilities.
     pub privileged: u32,
 }
 
-/// What is known of a living task.
+/// Facts of a living task.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
-pub struct TaskFacts {
-    /// The thread group (process): the number of its leader.
+pub struct RawTaskFacts {
+    /// The thread group (process) of the task, by the thread id of its leader.
     pub group: i32,
-    /// Real user id.
+    /// The real user id of the task.
     pub real_uid: u32,
-    /// Saved user id.
+    /// The saved user id of the task.
     pub saved_uid: u32,
-    /// 0 for tasks that may never move.
+    /// 0 for a task that may never move.
     pub movable: u32,
-    /// 1 while it is exiting.
+    /// 1 while the task is exiting.
     pub exiting: u32,
-    /// 1 while a fork of it is in flight.
+    /// 1 while a fork of the task is in flight.
     pub forking: u32,
 }
 
-/// What a callback can ask for, always with the context that it was given. A css that is none of the module's, or not
-/// alive any more, is answered as if it had nothing, or with `-EINVAL`; a NULL where a pointer is needed with `-EFAULT`.
+/// The services that a callback can call, always with the context that the callback was given.
 ///
-/// Lists are written into `list`, at most `capacity` entries of it; the answer is how many there are.
+/// A css may be none of the module's, or not alive any more. A service answers for such a css as if the css had
+/// nothing, or with `-EINVAL`. A NULL for a pointer that the service needs is `-EFAULT`.
+///
+/// A service that gives a list writes at most `capacity` entries into `list` and returns the length of the whole
+/// list.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Services {
-    /// What [`Module::create`] gave for a css.
-    pub state: unsafe extern "C" fn(ctx: *mut Context, css: u32) -> *mut c_void,
-    /// The parent, [`NO_CSS`] for the root of a hierarchy.
-    pub parent: unsafe extern "C" fn(ctx: *mut Context, css: u32) -> u32,
-    /// The children, in the order of their creation.
-    pub children: unsafe extern "C" fn(ctx: *mut Context, css: u32, list: *mut u32, capacity: usize) -> usize,
+pub struct RawServices {
+    /// The pointer that [`RawModule::create`] stored for a css.
+    pub state: unsafe extern "C" fn(ctx: *mut RawContext, css: u32) -> *mut c_void,
+    /// The parent of a css; [`NO_CSS`] for the root of a hierarchy.
+    pub parent: unsafe extern "C" fn(ctx: *mut RawContext, css: u32) -> u32,
+    /// The children of a css, in the order of their creation.
+    pub children:
+        unsafe extern "C" fn(ctx: *mut RawContext, css: u32, list: *mut u32, capacity: usize) -> usize,
     /// The tasks that are members of the css's cgroup itself, ascending.
-    pub tasks: unsafe extern "C" fn(ctx: *mut Context, css: u32, list: *mut i32, capacity: usize) -> usize,
+    pub tasks: unsafe extern "C" fn(ctx: *mut RawContext, css: u32, list: *mut i32, capacity: usize) -> usize,
     /// 1 if the css's cgroup itself has any member.
-    pub has_tasks: unsafe extern "C" fn(ctx: *mut Context, css: u32) -> c_int,
-    /// The bytes of the path from the root of the hierarchy, without a NUL.
-    pub path: unsafe extern "C" fn(ctx: *mut Context, css: u32, text: *mut c_char, capacity: usize) -> usize,
-    /// The flags that the hierarchy was mounted with: 1 `noprefix`, 2 `xattr`, 4 `cpuset_v2_mode`, 8 `favordynmods`.
-    pub hierarchy_flags: unsafe extern "C" fn(ctx: *mut Context, css: u32) -> u32,
-    /// The counter of a css for the module's rule number `rule`.
-    pub counter: unsafe extern "C" fn(ctx: *mut Context, css: u32, rule: u32, counter: *mut Counter) -> c_int,
-    /// Sets a counter's limit; the usage may already exceed it. `-EOPNOTSUPP` where the host can't enforce it.
-    pub set_limit: unsafe extern "C" fn(ctx: *mut Context, css: u32, rule: u32, limit: u64) -> c_int,
-    /// Sets a counter's peak back to its usage.
-    pub reset_peak: unsafe extern "C" fn(ctx: *mut Context, css: u32, rule: u32) -> c_int,
-    /// Says whether the module's `can_fork` may refuse from now on; it may not at load. `-EOPNOTSUPP` where the host
-    /// can't refuse forks.
-    pub set_refusing: unsafe extern "C" fn(ctx: *mut Context, refusing: c_int) -> c_int,
-    /// The CPU time charged to a css, descendants included, for each CPU.
+    pub has_tasks: unsafe extern "C" fn(ctx: *mut RawContext, css: u32) -> c_int,
+    /// The path of the css's cgroup from the root of the hierarchy, as bytes without a NUL.
+    pub path:
+        unsafe extern "C" fn(ctx: *mut RawContext, css: u32, text: *mut c_char, capacity: usize) -> usize,
+    /// The mount flags of the hierarchy: 1 `noprefix`, 2 `xattr`, 4 `cpuset_v2_mode`, 8 `favordynmods`.
+    pub hierarchy_flags: unsafe extern "C" fn(ctx: *mut RawContext, css: u32) -> u32,
+    /// Stores the counter of a css for the module's rule number `rule`.
+    pub counter:
+        unsafe extern "C" fn(ctx: *mut RawContext, css: u32, rule: u32, counter: *mut RawCounter) -> c_int,
+    /// Sets the limit of a css's counter for the rule number `rule`. The usage may already exceed the limit.
+    /// `-EOPNOTSUPP` if the host can't enforce it.
+    pub set_limit: unsafe extern "C" fn(ctx: *mut RawContext, css: u32, rule: u32, limit: u64) -> c_int,
+    /// Sets the peak of a css's counter for the rule number `rule` back to its usage.
+    pub reset_peak: unsafe extern "C" fn(ctx: *mut RawContext, css: u32, rule: u32) -> c_int,
+    /// Announces whether the module's `can_fork` may refuse from now on; after load it may not. `-EOPNOTSUPP` if the
+    /// host can't refuse forks.
+    pub set_refusing: unsafe extern "C" fn(ctx: *mut RawContext, refusing: c_int) -> c_int,
+    /// The CPU time charged to a css and its descendants, for each CPU.
     pub cpu_usage:
-        unsafe extern "C" fn(ctx: *mut Context, css: u32, list: *mut CpuTime, capacity: usize) -> usize,
-    /// Forgets the CPU time charged to a css; not that of its parent or children.
-    pub reset_cpu_usage: unsafe extern "C" fn(ctx: *mut Context, css: u32) -> c_int,
-    /// Who asks: 1 and `caller` filled, or 0 in fork, exit and bind.
-    pub caller: unsafe extern "C" fn(ctx: *mut Context, caller: *mut Caller) -> c_int,
-    /// The supplementary groups of who asks.
-    pub caller_groups: unsafe extern "C" fn(ctx: *mut Context, list: *mut u32, capacity: usize) -> usize,
-    /// Can the host do this (`PENFOLD_NEED_...`)? 0, or `-EOPNOTSUPP` with its reason as the explanation.
-    pub require: unsafe extern "C" fn(ctx: *mut Context, need: u32) -> c_int,
-    /// The facts of a task: 0, or `-ESRCH`.
-    pub task: unsafe extern "C" fn(ctx: *mut Context, task: i32, facts: *mut TaskFacts) -> c_int,
-    /// The threads of a process that are not exiting, its leader first.
+        unsafe extern "C" fn(ctx: *mut RawContext, css: u32, list: *mut RawCpuTime, capacity: usize) -> usize,
+    /// Forgets the CPU time charged to a css. The times of its parent and children stay.
+    pub reset_cpu_usage: unsafe extern "C" fn(ctx: *mut RawContext, css: u32) -> c_int,
+    /// Stores the caller of the operation and returns 1. Returns 0 in `fork`, `exit` and `bind`: they have none.
+    pub caller: unsafe extern "C" fn(ctx: *mut RawContext, caller: *mut RawCaller) -> c_int,
+    /// The supplementary groups of the caller.
+    pub caller_groups: unsafe extern "C" fn(ctx: *mut RawContext, list: *mut u32, capacity: usize) -> usize,
+    /// Can the host do this (`PENFOLD_NEED_...`)? 0 if it can. Otherwise `-EOPNOTSUPP`, and the host's reason is the
+    /// explanation of a callback that returns this error.
+    pub require: unsafe extern "C" fn(ctx: *mut RawContext, need: u32) -> c_int,
+    /// Stores the facts of a task. `-ESRCH` for a task that does not live.
+    pub task: unsafe extern "C" fn(ctx: *mut RawContext, task: i32, facts: *mut RawTaskFacts) -> c_int,
+    /// The threads of a process that are not exiting, the leader first.
     pub threads:
-        unsafe extern "C" fn(ctx: *mut Context, group: i32, list: *mut i32, capacity: usize) -> usize,
-    /// Nanoseconds of a clock that never goes back.
-    pub now: unsafe extern "C" fn(ctx: *mut Context) -> u64,
+        unsafe extern "C" fn(ctx: *mut RawContext, group: i32, list: *mut i32, capacity: usize) -> usize,
+    /// The time of a clock that never goes back, in nanoseconds.
+    pub now: unsafe extern "C" fn(ctx: *mut RawContext) -> u64,
     /// The CPUs that are online, as words of a bit mask, lowest first.
-    pub cpus: unsafe extern "C" fn(ctx: *mut Context, list: *mut u64, capacity: usize) -> usize,
-    /// The memory nodes that are online, likewise.
-    pub memory_nodes: unsafe extern "C" fn(ctx: *mut Context, list: *mut u64, capacity: usize) -> usize,
+    pub cpus: unsafe extern "C" fn(ctx: *mut RawContext, list: *mut u64, capacity: usize) -> usize,
+    /// The memory nodes that are online, as words of a bit mask, lowest first.
+    pub memory_nodes: unsafe extern "C" fn(ctx: *mut RawContext, list: *mut u64, capacity: usize) -> usize,
     /// One more than the highest CPU number that a list may name.
-    pub cpu_limit: unsafe extern "C" fn(ctx: *mut Context) -> usize,
+    pub cpu_limit: unsafe extern "C" fn(ctx: *mut RawContext) -> usize,
     /// One more than the highest node number that a list may name.
-    pub node_limit: unsafe extern "C" fn(ctx: *mut Context) -> usize,
+    pub node_limit: unsafe extern "C" fn(ctx: *mut RawContext) -> usize,
     /// Restricts a task to the CPUs of a mask of `words` words.
     pub set_affinity:
-        unsafe extern "C" fn(ctx: *mut Context, task: i32, cpus: *const u64, words: usize) -> c_int,
-    /// Binds a task's future memory to the nodes `to` and, with `migrate`, moves what it has on `from`.
+        unsafe extern "C" fn(ctx: *mut RawContext, task: i32, cpus: *const u64, words: usize) -> c_int,
+    /// Binds the future memory of a task to the nodes `to`. With `migrate`, also moves the memory that the task has
+    /// on the nodes `from`.
     pub set_memory_nodes: unsafe extern "C" fn(
-        ctx: *mut Context,
+        ctx: *mut RawContext,
         task: i32,
         from: *const u64,
         from_words: usize,
@@ -337,25 +363,26 @@ pub struct Services {
         to_words: usize,
         migrate: c_int,
     ) -> c_int,
-    /// Starts to stop a task. Asking twice is harmless.
-    pub freeze: unsafe extern "C" fn(ctx: *mut Context, task: i32),
+    /// Begins to stop a task. A second call for the same task is harmless.
+    pub freeze: unsafe extern "C" fn(ctx: *mut RawContext, task: i32),
     /// Lets a frozen task go on.
-    pub thaw: unsafe extern "C" fn(ctx: *mut Context, task: i32),
+    pub thaw: unsafe extern "C" fn(ctx: *mut RawContext, task: i32),
     /// 1 once a task that `freeze` was called for can't run any more.
-    pub is_frozen: unsafe extern "C" fn(ctx: *mut Context, task: i32) -> c_int,
-    /// Gives the sockets of a task this class, those it has and those it will make; 0 is "unclassified".
-    pub set_socket_class: unsafe extern "C" fn(ctx: *mut Context, task: i32, class_id: u32) -> c_int,
+    pub is_frozen: unsafe extern "C" fn(ctx: *mut RawContext, task: i32) -> c_int,
+    /// Gives a class to the sockets of a task: those that exist and those that the task will make. Class 0 means
+    /// unclassified.
+    pub set_socket_class: unsafe extern "C" fn(ctx: *mut RawContext, task: i32, class_id: u32) -> c_int,
     /// Sends a signal to one task.
-    pub signal: unsafe extern "C" fn(ctx: *mut Context, task: i32, signal: c_int) -> c_int,
-    /// Adds text to what is read, in `read_text`.
-    pub put: unsafe extern "C" fn(ctx: *mut Context, text: *const c_char, length: usize),
-    /// Adds a line to what is read, in `read_map`. `key` ends with a NUL.
-    pub put_line: unsafe extern "C" fn(ctx: *mut Context, key: *const c_char, value: u64),
-    /// Says why the callback is going to return an error.
-    pub explain: unsafe extern "C" fn(ctx: *mut Context, text: *const c_char, length: usize),
+    pub signal: unsafe extern "C" fn(ctx: *mut RawContext, task: i32, signal: c_int) -> c_int,
+    /// In `read_text`: adds text to the content of the file.
+    pub put: unsafe extern "C" fn(ctx: *mut RawContext, text: *const c_char, length: usize),
+    /// In `read_map`: adds a line to the content of the file. `key` ends with a NUL.
+    pub put_line: unsafe extern "C" fn(ctx: *mut RawContext, key: *const c_char, value: u64),
+    /// Gives the reason for the error that the callback is going to return.
+    pub explain: unsafe extern "C" fn(ctx: *mut RawContext, text: *const c_char, length: usize),
     /// Writes a line to the log of the program that has loaded the module, under the module's name.
-    pub log: unsafe extern "C" fn(ctx: *mut Context, text: *const c_char, length: usize),
-    /// Says that the callback has failed in a way that its author did not mean, as a panic. It is reported under the
-    /// module's name, and the callback answers `-EIO` if it can.
-    pub failed: unsafe extern "C" fn(ctx: *mut Context, text: *const c_char, length: usize),
+    pub log: unsafe extern "C" fn(ctx: *mut RawContext, text: *const c_char, length: usize),
+    /// Reports a failure that the module's author did not intend, such as a panic. The log names the module, and the
+    /// callback fails with `-EIO` if it can fail.
+    pub failed: unsafe extern "C" fn(ctx: *mut RawContext, text: *const c_char, length: usize),
 }

@@ -1,14 +1,14 @@
-//! The loader with a description written by hand, as a C program has it: what it answers, asks and gets wrong.
+//! The loader with a description written by hand, as in C: answers of callbacks, services, and wrong arguments.
 #![cfg(feature = "loader")]
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Tid};
-use penfold_module::abi::{self, Context, File, Module};
+use penfold_core::{Errno, Tid};
+use penfold_module::abi::{self, RawContext, RawFile, RawModule};
 use penfold_module::loader::{Controller, LoadError};
+use penfold_testkit::SimWorld;
 
 const fn chars<const N: usize>(text: &str) -> [c_char; N] {
     let (mut field, bytes, mut at) = ([0; N], text.as_bytes(), 0);
@@ -19,44 +19,44 @@ const fn chars<const N: usize>(text: &str) -> [c_char; N] {
     field
 }
 
-/// The state of a cgroup: how many forks and exits it was told of.
+/// The state of a cgroup: the numbers of its forks and exits.
 struct State {
     forks: u64,
     exits: u64,
 }
 
-unsafe fn services<'a>(ctx: *mut Context) -> &'a abi::Services {
-    // SAFETY: the loader gives a context with services.
+unsafe fn services<'a>(ctx: *mut RawContext) -> &'a abi::RawServices {
+    // SAFETY: the loader passes a context with services.
     unsafe { &*(*ctx).services }
 }
 
-unsafe fn state<'a>(ctx: *mut Context) -> &'a mut State {
-    // SAFETY: what `create` gave.
+unsafe fn state<'a>(ctx: *mut RawContext) -> &'a mut State {
+    // SAFETY: the state that `create` stored.
     unsafe { &mut *(*ctx).state.cast() }
 }
 
-unsafe extern "C" fn create(_: *mut Context, state: *mut *mut c_void) -> c_int {
-    // SAFETY: the loader has room for a pointer there.
+unsafe extern "C" fn create(_: *mut RawContext, state: *mut *mut c_void) -> c_int {
+    // SAFETY: the loader has memory for a pointer there.
     unsafe { *state = Box::into_raw(Box::new(State { forks: 0, exits: 0 })).cast() };
     0
 }
 
-unsafe extern "C" fn destroy(ctx: *mut Context) {
-    // SAFETY: what `create` gave.
+unsafe extern "C" fn destroy(ctx: *mut RawContext) {
+    // SAFETY: the state that `create` stored.
     drop(unsafe { Box::from_raw((*ctx).state.cast::<State>()) });
 }
 
-unsafe extern "C" fn fork(ctx: *mut Context, _: i32) {
+unsafe extern "C" fn fork(ctx: *mut RawContext, _: i32) {
     // SAFETY: as `state`.
     unsafe { state(ctx).forks += 1 };
 }
 
-unsafe extern "C" fn exit(ctx: *mut Context, _: i32) {
+unsafe extern "C" fn exit(ctx: *mut RawContext, _: i32) {
     // SAFETY: as `state`.
     unsafe { state(ctx).exits += 1 };
 }
 
-unsafe extern "C" fn counts(ctx: *mut Context) -> c_int {
+unsafe extern "C" fn counts(ctx: *mut RawContext) -> c_int {
     // SAFETY: as `state` and `services`.
     unsafe {
         let State { forks, exits } = *state(ctx);
@@ -68,20 +68,20 @@ unsafe extern "C" fn counts(ctx: *mut Context) -> c_int {
     0
 }
 
-/// Answers what was written.
-unsafe extern "C" fn answer(_: *mut Context, value: i64) -> c_int {
+/// Returns the number that was written.
+unsafe extern "C" fn answer(_: *mut RawContext, value: i64) -> c_int {
     value as c_int
 }
 
-unsafe extern "C" fn explained(ctx: *mut Context, text: *const c_char, length: usize) -> c_int {
+unsafe extern "C" fn explained(ctx: *mut RawContext, text: *const c_char, length: usize) -> c_int {
     // SAFETY: as `services`.
     unsafe { (services(ctx).explain)(ctx, text, length) };
     -Errno::ERANGE.number()
 }
 
-/// Asks for things that it has not.
-unsafe extern "C" fn garbage(ctx: *mut Context) -> c_int {
-    // SAFETY: as `services`; wrong numbers and NULL are what this is about.
+/// Calls services with css, rules and pointers that the module does not have.
+unsafe extern "C" fn garbage(ctx: *mut RawContext) -> c_int {
+    // SAFETY: as `services`. The services take wrong numbers and NULL.
     unsafe {
         let services = services(ctx);
         for css in [77, u32::MAX - 1, abi::NO_CSS] {
@@ -93,7 +93,7 @@ unsafe extern "C" fn garbage(ctx: *mut Context) -> c_int {
             assert_eq!((services.set_limit)(ctx, css, 0, 1), -Errno::EINVAL.number());
             assert!((services.state)(ctx, css).is_null());
         }
-        let mut counter = abi::Counter::default();
+        let mut counter = abi::RawCounter::default();
         assert_eq!(
             (services.counter)(ctx, (*ctx).css, 0, &raw mut counter),
             -Errno::EINVAL.number(),
@@ -110,20 +110,20 @@ unsafe extern "C" fn garbage(ctx: *mut Context) -> c_int {
     0
 }
 
-static FILES: [File; 4] = [
-    File { name: chars("counts"), read_map: Some(counts), ..File::EMPTY },
-    File { name: chars("answer"), write_s64: Some(answer), ..File::EMPTY },
-    File { name: chars("explained"), write_text: Some(explained), ..File::EMPTY },
-    File { name: chars("garbage"), read_text: Some(garbage), ..File::EMPTY },
+static FILES: [RawFile; 4] = [
+    RawFile { name: chars("counts"), read_map: Some(counts), ..RawFile::EMPTY },
+    RawFile { name: chars("answer"), write_s64: Some(answer), ..RawFile::EMPTY },
+    RawFile { name: chars("explained"), write_text: Some(explained), ..RawFile::EMPTY },
+    RawFile { name: chars("garbage"), read_text: Some(garbage), ..RawFile::EMPTY },
 ];
 
-const MODULE: Module = Module {
+const MODULE: RawModule = RawModule {
     abi_version: abi::ABI_VERSION,
-    module_size: size_of::<Module>() as u32,
-    file_size: size_of::<File>() as u32,
-    rule_size: size_of::<abi::Rule>() as u32,
-    context_size: size_of::<Context>() as u32,
-    services_size: size_of::<abi::Services>() as u32,
+    module_size: size_of::<RawModule>() as u32,
+    file_size: size_of::<RawFile>() as u32,
+    rule_size: size_of::<abi::RawRule>() as u32,
+    context_size: size_of::<RawContext>() as u32,
+    services_size: size_of::<abi::RawServices>() as u32,
     name: chars("probe"),
     version: chars("1.2"),
     summary: chars("for tests"),
@@ -148,84 +148,56 @@ const MODULE: Module = Module {
     bind: None,
 };
 
-static PROBE: Module = MODULE;
+static PROBE: RawModule = MODULE;
 
-fn mounted() -> (Engine, SimulatedHost, Tid, CgroupId) {
-    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
-    let task = host.spawn(&mut engine, 0);
-    engine.load(&mut host, Controller::from_static(&PROBE).unwrap()).unwrap();
-    let root = engine.mount(&mut host, &Caller::root(task), "probe").unwrap().root;
-    (engine, host, task, root)
-}
-
-fn read(
-    engine: &mut Engine,
-    host: &mut SimulatedHost,
-    cgroup: CgroupId,
-    file: &str,
-) -> Result<String, Errno> {
-    let id = engine.find_file(cgroup, file).unwrap();
-    let content = engine.read(host, &Caller::root(Tid(1)), cgroup, id);
-    content.map(|content| String::from_utf8(content).unwrap()).map_err(|error| error.errno())
-}
-
-fn write(
-    engine: &mut Engine,
-    host: &mut SimulatedHost,
-    cgroup: CgroupId,
-    file: &str,
-    text: &str,
-) -> Result<(), String> {
-    let id = engine.find_file(cgroup, file).unwrap();
-    engine
-        .write(host, &Caller::root(Tid(1)), cgroup, id, text.as_bytes())
-        .map_err(|error| format!("{} {error}", error.errno().name()))
+/// A world with one task, the probe loaded afterwards and mounted.
+fn mounted() -> (SimWorld, Tid) {
+    let mut world = SimWorld::new();
+    let task = world.spawn();
+    world.mount_controller(Controller::from_static(&PROBE).unwrap(), "probe");
+    (world, task)
 }
 
 #[test]
-fn callbacks_are_called_and_asked_back() {
-    let (mut engine, mut host, task, root) = mounted();
-    let counts = "probe.counts";
-    assert_eq!(
-        read(&mut engine, &mut host, root, counts).unwrap(),
-        "forks 1\nexits 0\ntasks 1\n",
-        "told at load"
-    );
-    let child = host.fork(&mut engine, task, false).unwrap();
-    assert_eq!(read(&mut engine, &mut host, root, counts).unwrap(), "forks 2\nexits 0\ntasks 2\n");
-    host.exit(&mut engine, child);
-    assert_eq!(read(&mut engine, &mut host, root, counts).unwrap(), "forks 2\nexits 1\ntasks 1\n");
+fn callbacks_are_called_and_may_call_services() {
+    let (mut world, task) = mounted();
+    let counts = |world: &mut SimWorld| world.read(world.top, "counts");
+    assert_eq!(counts(&mut world), "forks 1\nexits 0\ntasks 1\n", "told at load");
+    let child = world.fork(task);
+    assert_eq!(counts(&mut world), "forks 2\nexits 0\ntasks 2\n");
+    world.exit(child);
+    assert_eq!(counts(&mut world), "forks 2\nexits 1\ntasks 1\n");
 }
 
 #[test]
-fn what_is_no_errno_is_an_error_all_the_same() {
-    let (mut engine, mut host, _, root) = mounted();
-    let mut answer = |text| write(&mut engine, &mut host, root, "probe.answer", text);
-    assert_eq!(answer("0"), Ok(()));
-    assert_eq!(answer("-28").unwrap_err(), "ENOSPC probe.answer: No space left on device");
+fn answer_that_is_no_errno_is_an_error() {
+    let (mut world, _) = mounted();
+    assert_eq!(world.try_write(world.top, "answer", "0"), Ok(()));
+    assert_eq!(world.try_write(world.top, "answer", "-28"), Err(Errno::ENOSPC));
+    assert_eq!(world.last_error().to_string(), "probe.answer: No space left on device");
     for garbage in ["1", "5", "-4096", "-2147483648", "2147483647"] {
-        let error = answer(garbage).unwrap_err();
-        assert!(error.starts_with("EINVAL") && error.contains(garbage), "{error}");
+        assert_eq!(world.try_write(world.top, "answer", garbage), Err(Errno::EINVAL));
+        assert!(world.last_error().to_string().contains(garbage), "{}", world.last_error());
     }
 }
 
 #[test]
-fn an_explanation_is_the_reason_of_the_error() {
-    let (mut engine, mut host, _, root) = mounted();
-    let error = write(&mut engine, &mut host, root, "probe.explained", "too far").unwrap_err();
-    assert_eq!(error, "ERANGE probe.explained: too far");
+fn explanation_is_the_reason_of_the_error() {
+    let (mut world, _) = mounted();
+    assert_eq!(world.try_write(world.top, "explained", "too far"), Err(Errno::ERANGE));
+    assert_eq!(world.last_error().to_string(), "probe.explained: too far");
 }
 
 #[test]
-fn wrong_numbers_and_null_harm_nobody() {
-    let (mut engine, mut host, _, root) = mounted();
-    assert_eq!(read(&mut engine, &mut host, root, "probe.garbage"), Err(Errno::EIO), "not UTF-8");
+fn services_survive_wrong_numbers_and_null() {
+    let (mut world, _) = mounted();
+    assert_eq!(world.try_read(world.top, "garbage"), Err(Errno::EIO), "not UTF-8");
 }
 
 #[test]
-fn a_description_of_another_version_is_refused_with_both_versions() {
-    static OTHER: Module = Module { abi_version: 7, ..MODULE };
-    static SMALLER: Module = Module { services_size: 8, ..MODULE };
+fn refusal_of_another_version_names_both_versions() {
+    static OTHER: RawModule = RawModule { abi_version: 7, ..MODULE };
+    static SMALLER: RawModule = RawModule { services_size: 8, ..MODULE };
     let refusal = |module| match Controller::from_static(module) {
         Ok(_) => panic!("loaded"),
         Err(error) => (error.errno(), error.to_string()),
@@ -237,33 +209,33 @@ fn a_description_of_another_version_is_refused_with_both_versions() {
 }
 
 #[test]
-fn a_load_that_fails_leaves_nothing() {
+fn load_that_fails_leaves_nothing() {
     unsafe extern "C" fn refuse(_: *mut *mut c_void) -> c_int {
         -Errno::ENOMEM.number()
     }
-    static REFUSING: Module = Module { load: Some(refuse), ..MODULE };
+    static REFUSING: RawModule = RawModule { load: Some(refuse), ..MODULE };
     let Err(error) = Controller::from_static(&REFUSING) else { panic!("loaded") };
     assert!(matches!(error, LoadError::Refused { errno: Errno::ENOMEM, .. }), "{error}");
 }
 
 #[test]
-fn a_create_that_says_it_failed_and_answers_0_leaves_no_state() {
+fn create_that_reports_a_failure_leaves_no_state() {
     static DESTROYED: AtomicU32 = AtomicU32::new(0);
-    unsafe extern "C" fn failing(ctx: *mut Context, state: *mut *mut c_void) -> c_int {
+    unsafe extern "C" fn failing(ctx: *mut RawContext, state: *mut *mut c_void) -> c_int {
         // SAFETY: as `services`.
         unsafe {
             (services(ctx).failed)(ctx, c"oops".as_ptr(), 4);
             create(ctx, state)
         }
     }
-    unsafe extern "C" fn counting(ctx: *mut Context) {
+    unsafe extern "C" fn counting(ctx: *mut RawContext) {
         DESTROYED.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as `destroy`.
         unsafe { destroy(ctx) };
     }
-    static FAILING: Module = Module { create: Some(failing), destroy: Some(counting), ..MODULE };
-    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
-    let error = engine.load(&mut host, Controller::from_static(&FAILING).unwrap()).unwrap_err();
-    assert!(error.errno() == Errno::EIO && error.to_string().contains("oops"), "{error}");
+    static FAILING: RawModule = RawModule { create: Some(failing), destroy: Some(counting), ..MODULE };
+    let mut world = SimWorld::new();
+    assert_eq!(world.try_load(Controller::from_static(&FAILING).unwrap()), Err(Errno::EIO));
+    assert!(world.last_error().to_string().contains("oops"), "{}", world.last_error());
     assert_eq!(DESTROYED.load(Ordering::Relaxed), 1);
 }

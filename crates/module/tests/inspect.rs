@@ -1,30 +1,20 @@
-//! Reading the description of a module from its file. Real files, made by the C compiler of this machine.
+//! Reads the descriptions of modules from their files, which the C compiler of this machine makes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use penfold_module::loader::{Info, inspect};
+use penfold_module::loader::{ModuleDescription, inspect};
 use penfold_module::{Callbacks, Errno, Resource, Visibility};
+use penfold_testkit::{TempDir, TempFile, compile_module, skip};
 
-/// Compiles the module of these tests in one of its variants. `None`, after a reason was printed, without a compiler.
-fn compile(name: &str, flags: &[&str]) -> Option<PathBuf> {
-    let crate_directory = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("inspect-{name}.so"));
-    let compiled = Command::new("cc")
-        .args(["-std=gnu99", "-Wall", "-Wextra", "-Wno-unused", "-shared", "-fPIC", "-o"])
-        .arg(&file)
-        .args(flags)
-        .arg(crate_directory.join("tests/modules/probe.c"))
-        .arg("-I")
-        .arg(crate_directory.join("include"))
-        .output();
-    match compiled {
-        Ok(output) if output.status.success() => Some(file),
-        Ok(output) => panic!("{}", String::from_utf8_lossy(&output.stderr)),
+/// Compiles a variant of the module of these tests. Without a compiler: prints that and returns `None`.
+fn compile(flags: &[&str]) -> Option<TempFile> {
+    let file = TempFile::unmade(".so");
+    let flags = [&["-std=gnu99", "-Wno-unused"], flags].concat();
+    match compile_module("modules/probe.c", &file, &flags) {
+        Ok(()) => Some(file),
         Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "no C compiler: {error}");
-            println!("skipped: no C compiler: {error}");
+            skip(&format!("no C compiler: {error}"));
             None
         }
     }
@@ -36,13 +26,12 @@ fn refusal(path: &Path) -> (Errno, String) {
 }
 
 #[test]
-fn a_description_is_read_without_running_anything() {
-    let witness = Path::new(env!("CARGO_TARGET_TMPDIR")).join("inspect-constructed");
-    let _ = fs::remove_file(&witness);
-    let flag = format!("-DCONSTRUCTOR=\"{}\"", witness.display());
-    let Some(path) = compile("whole", &["-DRULES", "-DEVENTS", &flag]) else { return };
+fn description_is_read_without_running_code() {
+    let witness = TempFile::unmade("-constructed");
+    let flag = format!("-DCONSTRUCTOR=\"{}\"", witness.path().display());
+    let Some(path) = compile(&["-DRULES", "-DEVENTS", &flag]) else { return };
     let info = inspect(&path).expect("a module");
-    assert!(!witness.exists(), "a constructor of the module has run");
+    assert!(!witness.path().exists(), "a constructor of the module has run");
     assert_eq!((info.name.as_str(), info.version.as_str()), ("probe", "1.2.3"));
     assert_eq!((info.summary.as_str(), info.abi_version), ("a module for tests", 1));
     assert_eq!(info.callbacks, Callbacks::ATTACH | Callbacks::FORK | Callbacks::EXIT);
@@ -57,28 +46,28 @@ fn a_description_is_read_without_running_anything() {
         ("slow", 0o200, "none", "u64"),
     ];
     assert_eq!(files, expected);
-    assert_eq!(info.files[1].place, Visibility::RootOnly);
-    assert!(info.files[4].counts && !info.files[0].counts);
+    assert_eq!(info.files[1].visibility, Visibility::RootOnly);
+    assert!(info.files[4].not_a_setting && !info.files[0].not_a_setting);
     assert_eq!(info.files[0].max_write, 4096);
     assert_eq!((info.rules.len(), info.rules[0].resource), (1, Resource::Tasks));
     assert_eq!((info.rules[0].refusal, info.rules[0].limit_file.as_str()), (Errno::EAGAIN, "value"));
 }
 
-/// However a linker writes down the pointers of the tables.
+/// The ways differ in how the linker writes down the pointers of the tables.
 #[test]
-fn every_way_to_link_says_the_same() {
+fn description_is_the_same_for_every_way_to_link() {
     let variants: [(&str, &[&str]); 6] = [
         ("static", &[]),
-        // then the pointers are symbols that another object could replace
+        // the pointers are symbols that another object could replace
         ("symbols", &["-DLINKAGE="]),
         ("bound", &["-DLINKAGE=", "-Wl,-Bsymbolic"]),
         ("stripped", &["-s", "-O2"]),
         ("compact", &["-Wl,-z,pack-relative-relocs"]),
         ("sysv", &["-Wl,--hash-style=sysv"]),
     ];
-    let mut seen: Vec<Info> = Vec::new();
+    let mut seen: Vec<ModuleDescription> = Vec::new();
     for (name, flags) in variants {
-        let Some(path) = compile(name, flags) else { return };
+        let Some(path) = compile(flags) else { return };
         seen.push(inspect(&path).unwrap_or_else(|error| panic!("{name}: {error}")));
     }
     assert_eq!(seen[0].files.len(), 6);
@@ -86,28 +75,28 @@ fn every_way_to_link_says_the_same() {
 }
 
 #[test]
-fn what_is_no_module_is_told() {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let text = directory.join("inspect-text.so");
+fn file_that_is_no_module_is_named() {
+    let directory = TempDir::new();
+    let text = directory.join("text.so");
     fs::write(&text, "#!/bin/sh\n").expect("a file");
     let (errno, message) = refusal(&text);
     assert!(errno == Errno::ENOEXEC && message.contains("not a 64-bit ELF file"), "{message}");
     fs::write(&text, "").expect("a file");
     assert_eq!(refusal(&text).0, Errno::ENOEXEC);
     assert_eq!(refusal(&directory.join("nowhere.so")).0, Errno::ENOENT);
-    let (errno, message) = refusal(directory);
+    let (errno, message) = refusal(directory.path());
     assert!(errno == Errno::ENOEXEC && message.contains("not a regular file"), "{message}");
     let program = std::env::current_exe().expect("this program");
     let (errno, message) = refusal(&program);
     assert!(errno == Errno::ENOEXEC && message.contains("penfold_module"), "{message}");
-    let Some(path) = compile("no-symbol", &["-DNO_SYMBOL"]) else { return };
+    let Some(path) = compile(&["-DNO_SYMBOL"]) else { return };
     let (errno, message) = refusal(&path);
     assert!(errno == Errno::ENOEXEC && message.contains("exports no symbol penfold_module"), "{message}");
 }
 
 #[test]
-fn another_machine_is_told() {
-    let Some(path) = compile("machine", &[]) else { return };
+fn module_for_another_machine_is_refused() {
+    let Some(path) = compile(&[]) else { return };
     let mut bytes = fs::read(&path).expect("the module");
     // e_machine: SPARC
     bytes[18..20].copy_from_slice(&2_u16.to_ne_bytes());
@@ -117,8 +106,8 @@ fn another_machine_is_told() {
 }
 
 #[test]
-fn another_version_and_other_sizes_are_told_with_both() {
-    let Some(path) = compile("version", &["-DMORE=.abi_version = 7", "-Wno-override-init"]) else { return };
+fn refusal_names_both_versions_or_both_sizes() {
+    let Some(path) = compile(&["-DMORE=.abi_version = 7", "-Wno-override-init"]) else { return };
     let (errno, message) = refusal(&path);
     assert_eq!(errno, Errno::ENOEXEC);
     assert!(
@@ -126,14 +115,14 @@ fn another_version_and_other_sizes_are_told_with_both() {
         "{message}"
     );
     let flags = ["-DMORE=.services_size = 8", "-Wno-override-init"];
-    let Some(path) = compile("size", &flags) else { return };
+    let Some(path) = compile(&flags) else { return };
     let (errno, message) = refusal(&path);
     assert_eq!(errno, Errno::ENOEXEC);
     assert!(message.contains("struct penfold_services has 8 bytes in the module"), "{message}");
 }
 
 #[test]
-fn garbage_in_a_description_is_told() {
+fn faults_of_a_description_are_named() {
     let cases: [(&str, &[&str], &str); 13] = [
         ("long-name", &["-DNAME=\"a1234567890123456789012345678901_\""], "name is too long"),
         ("bad-name", &["-DNAME=\"a.b\""], "is not 1 to 32 letters"),
@@ -155,19 +144,19 @@ fn garbage_in_a_description_is_told() {
     ];
     for (name, flags, expected) in cases {
         let flags = [flags, &["-Wno-override-init"]].concat();
-        let Some(path) = compile(name, &flags) else { return };
+        let Some(path) = compile(&flags) else { return };
         let (errno, message) = refusal(&path);
         assert!(message.contains(expected), "{name}: {message}");
         let wanted = if name == "far" { Errno::ENOEXEC } else { Errno::EINVAL };
         assert_eq!(errno, wanted, "{name}: {message}");
-        assert!(message.contains(&path.display().to_string()), "{message}");
+        assert!(message.contains(&path.path().display().to_string()), "{message}");
     }
 }
 
-/// A file that is cut or changed anywhere gives an answer: the description, or why there is none.
+/// A file that is cut or changed anywhere gives a description or an error, and no crash.
 #[test]
-fn a_damaged_file_harms_nobody() {
-    let Some(path) = compile("damaged", &["-s", "-DRULES"]) else { return };
+fn damaged_file_gives_an_answer() {
+    let Some(path) = compile(&["-s", "-DRULES"]) else { return };
     let bytes = fs::read(&path).expect("the module");
     for length in (0..bytes.len()).step_by(241) {
         fs::write(&path, &bytes[..length]).expect("to cut it");

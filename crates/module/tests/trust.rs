@@ -1,14 +1,14 @@
-//! Whom a module may come from.
+//! The check that no other user can change a module's file.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use penfold_module::Errno;
 use penfold_module::loader::{LoadError, Untrusted, ownership_check};
+use penfold_testkit::{TempDir, is_root, skip};
 
 fn own_uid() -> u32 {
-    use std::os::unix::fs::MetadataExt;
     fs::metadata("/proc/self").expect("/proc").uid()
 }
 
@@ -16,32 +16,17 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
 }
 
-/// A directory with a file in it, both writable by nobody else; gone when dropped.
-struct Place {
-    directory: PathBuf,
-    file: PathBuf,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-/// `None`, after the reason was printed, where it would lie below a directory that others can write.
-fn place(name: &str) -> Option<Place> {
-    let base = Path::new(if own_uid() == 0 { "/var/lib" } else { env!("CARGO_TARGET_TMPDIR") });
-    let directory = base.join(format!("penfold-trust-{}-{name}", std::process::id()));
-    fs::create_dir_all(&directory).expect("a directory");
+/// A directory with a file in it, which only this user can write. `None`, with the reason printed, where the directory
+/// would lie below one that others can write.
+fn trusted() -> Option<(TempDir, PathBuf)> {
+    let directory = TempDir::trusted(env!("CARGO_TARGET_TMPDIR"));
     let file = directory.join("module.so");
     fs::write(&file, "").expect("a file");
-    set_mode(&directory, 0o755);
     set_mode(&file, 0o644);
     match ownership_check::check(&file, own_uid()) {
-        Ok(_) => Some(Place { directory, file }),
+        Ok(_) => Some((directory, file)),
         Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "{error}");
-            println!("skipped: {error}");
+            skip(&error.to_string());
             None
         }
     }
@@ -59,9 +44,9 @@ fn problem(path: &Path, owner: u32) -> Untrusted {
 }
 
 #[test]
-fn a_file_that_others_can_write_is_refused_with_the_permission_that_is_wrong() {
-    let Some(place) = place("file") else { return };
-    let file = &place.file;
+fn refusal_of_a_writable_file_names_the_permission() {
+    let Some((_directory, file)) = trusted() else { return };
+    let file = &file;
     for (mode, who, remedy) in
         [(0o664, "its group", "g-w"), (0o646, "everybody", "o-w"), (0o666, "its group and everybody", "go-w")]
     {
@@ -78,9 +63,9 @@ fn a_file_that_others_can_write_is_refused_with_the_permission_that_is_wrong() {
 }
 
 #[test]
-fn a_directory_that_others_can_write_is_refused_wherever_it_is_on_the_way() {
-    let Some(place) = place("directory") else { return };
-    let directory = &place.directory;
+fn writable_directory_on_the_way_is_refused() {
+    let Some((directory, _)) = trusted() else { return };
+    let directory = &directory.path().to_owned();
     let below = directory.join("a/b");
     fs::create_dir_all(&below).expect("directories");
     let file = below.join("module.so");
@@ -100,19 +85,17 @@ fn a_directory_that_others_can_write_is_refused_wherever_it_is_on_the_way() {
 }
 
 #[test]
-fn what_belongs_to_somebody_else_is_refused() {
-    let Some(place) = place("owner") else { return };
-    let (directory, file) = (&place.directory, &place.file);
-    if own_uid() != 0 {
-        assert!(std::env::var_os("CI").is_none(), "not root");
-        println!("skipped: only root can give files away");
-        return;
+fn file_of_another_user_is_refused() {
+    let Some((directory, file)) = trusted() else { return };
+    let (directory, file) = (&directory.path().to_owned(), &file);
+    if !is_root() {
+        return skip("only root can give files away");
     }
     for path in [file, directory] {
         chown(path, Some(4711), None).expect("chown");
         let expected = Untrusted::Owner { path: path.clone(), uid: 4711, owner: 0 };
         assert_eq!(problem(file, 0), expected);
-        // that user's own daemon may: it is his, or root's
+        // that user's own daemon may load it: every part is that user's or root's
         assert!(ownership_check::check(file, 4711).is_ok());
         assert!(matches!(problem(file, 4712), Untrusted::Owner { uid: 4711, owner: 4712, .. }));
         chown(path, Some(0), None).expect("chown");
@@ -120,9 +103,9 @@ fn what_belongs_to_somebody_else_is_refused() {
 }
 
 #[test]
-fn a_link_is_judged_by_where_it_leads() {
-    let Some(place) = place("link") else { return };
-    let (directory, file) = (&place.directory, &place.file);
+fn link_counts_by_its_target() {
+    let Some((directory, file)) = trusted() else { return };
+    let (directory, file) = (&directory.path().to_owned(), &file);
     let open = directory.join("open");
     fs::create_dir(&open).expect("a directory");
     set_mode(&open, 0o1777);
@@ -137,9 +120,9 @@ fn a_link_is_judged_by_where_it_leads() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
-    let Some(place) = place("kind") else { return };
-    let directory = &place.directory;
+fn path_to_no_regular_file_is_refused() {
+    let Some((directory, _)) = trusted() else { return };
+    let directory = &directory.path().to_owned();
     assert_eq!(problem(directory, own_uid()), Untrusted::NotAFile);
     let error = ownership_check::check(&directory.join("nothing.so"), own_uid()).expect_err("nothing");
     assert_eq!(error.errno(), Errno::ENOENT);

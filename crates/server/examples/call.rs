@@ -1,4 +1,4 @@
-//! Calls a method of a control socket with parameters in JSON, and prints what is answered, one line each.
+//! Calls a method of a control socket with parameters in JSON, and prints each reply on a line.
 //!
 //! `call SOCKET METHOD [PARAMETERS [more]]`
 #![forbid(unsafe_code)]
@@ -30,7 +30,7 @@ fn talk(socket: &str, method: &str, parameters: &str, more: bool) -> io::Result<
     let mut stream = Address::parse(OsStr::new(socket)).connect()?;
     let call = format!("{{\"method\":\"{method}\",\"parameters\":{parameters},\"more\":{more}}}\0");
     match stream.write_all(call.as_bytes()) {
-        // a daemon that wants no more of this user says why before it closes
+        // broken pipe: the daemon has turned this user away, and its reason is there to be read
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
         _ => {}
     }

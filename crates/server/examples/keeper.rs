@@ -1,4 +1,4 @@
-//! A daemon in a few lines: `keeper SOCKET STATE` serves until it is told to end, and restores what another has left.
+//! A daemon in a few lines: `keeper SOCKET STATE` restores the state of an earlier daemon, and serves until a signal.
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -22,11 +22,11 @@ pub const OF_MACHINE: &str = "/run/penfold/control";
 pub enum Address {
     /// A socket in the file system.
     Path(PathBuf),
-    /// A name of the abstract namespace, which dies with its last user; written `@NAME`.
+    /// A name in the abstract namespace, which ends with its last user; written `@NAME`.
     Abstract(Vec<u8>),
 }
 
-/// There is no place where a socket would be looked for.
+/// No address was given, and there is no default for this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("daemon: {}", NoAddress::DETAIL)]
 pub struct NoAddress;
@@ -37,7 +37,7 @@ impl NoAddress {
 }
 
 impl Address {
-    /// Reads a path or `@NAME`, each with or without varlink's `unix:` before it.
+    /// Parses a path or `@NAME`, each with or without varlink's `unix:` before it.
     pub fn parse(text: &OsStr) -> Address {
         let bytes = text.as_bytes();
         let bytes = bytes.strip_prefix(b"unix:").unwrap_or(bytes);
@@ -47,8 +47,13 @@ impl Address {
         }
     }
 
-    /// Where a client finds its daemon: at `given` (`--socket`), at `$PENFOLD_SOCKET`, inside a job of `penfold run` at
-    /// that job's engine (`$PENFOLD_JOB`), at the user's own daemon if it has one, or at the machine's.
+    /// The address of a client's daemon. The first that applies:
+    ///
+    /// 1. `given` (`--socket`);
+    /// 2. `$PENFOLD_SOCKET`;
+    /// 3. `$PENFOLD_JOB`: the engine of the job of `penfold run` that the client is in;
+    /// 4. the user's own daemon, if its socket exists or the machine has no daemon;
+    /// 5. the machine's daemon.
     ///
     /// # Errors
     /// [`NoAddress`] for a user without a runtime directory on a machine without a daemon.
@@ -65,8 +70,8 @@ impl Address {
         own.or((root || machine.exists()).then(|| machine.to_owned())).map(Address::Path).ok_or(NoAddress)
     }
 
-    /// Where a daemon listens: at `given` (`--socket`), at `$PENFOLD_SOCKET`, or where its clients look first: root's is
-    /// the machine's.
+    /// The address that a daemon listens at: `given` (`--socket`), `$PENFOLD_SOCKET`, or the user's own socket.
+    /// Root's own is the machine's.
     ///
     /// # Errors
     /// [`NoAddress`] for a user without a runtime directory.
@@ -79,10 +84,10 @@ impl Address {
         }
     }
 
-    /// As the library wants it.
+    /// The address for connect(2) and bind(2).
     ///
     /// # Errors
-    /// `ENAMETOOLONG` for what is longer than the 107 bytes that the kernel takes.
+    /// `ENAMETOOLONG` above the 107 bytes that the kernel takes.
     pub fn to_socket(&self) -> io::Result<SocketAddr> {
         let socket = match self {
             Address::Path(path) => SocketAddr::from_pathname(path),
@@ -91,16 +96,16 @@ impl Address {
         socket.map_err(|_| nix::errno::Errno::ENAMETOOLONG.into())
     }
 
-    /// Connects, without a word.
+    /// Connects and sends nothing.
     ///
     /// # Errors
-    /// What connect(2) gives.
+    /// The error of connect(2).
     pub fn connect(&self) -> io::Result<UnixStream> {
         UnixStream::connect_addr(&self.to_socket()?)
     }
 }
 
-/// The socket of the user's own daemon. Root has none beside the machine's.
+/// The socket of the user's own daemon. Root has no other than the machine's.
 fn user_socket() -> Option<PathBuf> {
     let directory = std::env::var_os("XDG_RUNTIME_DIR").filter(|it| Path::new(it).is_absolute());
     directory.filter(|_| !nix::unistd::geteuid().is_root()).map(|it| Path::new(&it).join("penfold/control"))

@@ -1,55 +1,58 @@
-//! What has changed in the engine, for those who show it or keep it: file views, journal, events.
+//! Changes of the engine, for the observers of a service: file views, the journal, watchers of events.
 
 use penfold_core::{CgroupId, control_file::FileId};
 
-/// Which file view an operation came through: it need not be told of its own changes, and telling it while its request
-/// is under way would deadlock with the kernel's locks on the directory.
+/// The file view that an operation came through.
+///
+/// The kernel knows the changes of its own requests. A report during such a request would deadlock with the kernel's
+/// lock on the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ViewId(pub u64);
 
 /// A change, after it has happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
-    /// The view it came through; `None` for the control socket and the engine's own doing.
+    /// The view that the operation came through; `None` for the control socket and for the daemon's own operations.
     pub origin: Option<ViewId>,
-    /// What it was.
+    /// The change.
     pub change: EngineChange,
 }
 
-/// What has changed.
+/// A change of the engine's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineChange {
-    /// A hierarchy was mounted, newly or once more.
+    /// A hierarchy was mounted, for the first time or once more. The id is its root's.
     Mounted(CgroupId),
-    /// The subsystems or the release agent of a hierarchy have changed: its files with them.
+    /// The subsystems or the release agent of the hierarchy with this root have changed, and so its control files.
     Remounted(CgroupId),
-    /// A mount was taken away; the root is gone if it was the last and the hierarchy had no children.
+    /// A mount of the hierarchy with this root was taken away. The root is gone after the last mount, unless the
+    /// hierarchy has children.
     Unmounted(CgroupId),
     /// A cgroup was made.
     Made {
-        /// Its parent.
+        /// The parent.
         parent: CgroupId,
-        /// The new one.
+        /// The new cgroup.
         cgroup: CgroupId,
     },
     /// A cgroup was removed.
     Removed {
-        /// Its parent, which may be gone with it if its hierarchy is no longer mounted.
+        /// The parent. A hierarchy without mounts ends with its last child: then the parent is gone too.
         parent: CgroupId,
-        /// The dead id.
+        /// The former id of the removed cgroup.
         cgroup: CgroupId,
-        /// Its last name.
+        /// The last name of the removed cgroup.
         name: Vec<u8>,
     },
     /// A cgroup was renamed.
     Renamed {
-        /// Its parent.
+        /// The parent.
         parent: CgroupId,
-        /// The cgroup.
+        /// The renamed cgroup.
         cgroup: CgroupId,
-        /// Its former name.
+        /// The former name.
         from: Vec<u8>,
-        /// Its name now.
+        /// The new name.
         to: Vec<u8>,
     },
     /// Owner or mode of a directory, or of one of its control files, have changed.
@@ -63,7 +66,7 @@ pub enum EngineChange {
     Loaded(String),
     /// A module was unloaded.
     Unloaded(String),
-    /// A control file was written; for `tasks` and `cgroup.procs`: tasks have moved.
+    /// A control file was written. For `tasks` and `cgroup.procs` this means that tasks have moved.
     Written {
         /// The directory.
         cgroup: CgroupId,

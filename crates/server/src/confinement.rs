@@ -1,26 +1,26 @@
-//! How far what runs in one `penfold run` may reach: into what is below its own cgroup, and nowhere else.
+//! The reach of a process inside one `penfold run`: the cgroups below its own, and no others.
 //!
-//! Owner and mode can't say this: a job and the jobs inside it are one user's, who owns all their control files. So
-//! whoever asks the engine of a job is judged by where it is: it can make cgroups in its own and do there what their
-//! owner may, but can't raise a limit that it is held by, nor move anything out from under it.
+//! Owner and mode can't express this rule: one user owns the control files of a job and of all jobs inside it. So the
+//! engine of a job judges a client by the client's own cgroup. A client can make cgroups there, and do in them what
+//! their owner may. It can't raise a limit that applies to itself, nor move a task out of that limit.
 
 use penfold_core::{CgroupId, Engine, Errno, Error, Result, Tid, host::HostView};
 
 use crate::operation::Operation;
 
-/// What an operation touches, seen from the caller's own cgroup.
+/// The part of a cgroup that an operation touches. It decides where the cgroup may be, seen from the caller's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// The cgroup's own files, name or existence: it must be below the caller's.
+    /// The cgroup's own files, name or existence: only a cgroup below the caller's.
     Below,
-    /// What is in it: it may also be the caller's.
+    /// The cgroup's children: a cgroup below the caller's, or the caller's own.
     SelfOrBelow,
 }
 
-/// May a task of the job do this to a cgroup?
+/// Checks that a task of the job may touch this part of a cgroup.
 ///
 /// # Errors
-/// `EPERM`; `ESRCH` if the task is not, or no longer, in the job.
+/// `EPERM` outside of the task's reach; `ESRCH` if the task is not, or no longer, in the job.
 pub(crate) fn must_reach(
     engine: &Engine,
     host: &dyn HostView,
@@ -35,10 +35,10 @@ pub(crate) fn must_reach(
     must(is_below(engine, cgroup, own), || path(engine, cgroup))
 }
 
-/// May a task of the job do this to a cgroup?
+/// Checks that a task of the job may perform an operation on a cgroup.
 ///
 /// # Errors
-/// As [`must_reach`] and, for an attach, `EPERM` unless the moved task is in or below the caller's own cgroup.
+/// As [`must_reach`]; for an attach also `EPERM` unless the moved task is in or below the caller's own cgroup.
 pub(crate) fn check(
     engine: &Engine,
     host: &dyn HostView,
@@ -53,10 +53,10 @@ pub(crate) fn check(
     }
 }
 
-/// May a task of the job move another? Only one that is in or below its own cgroup.
+/// Checks that a task of the job may move another one, which must be in or below the caller's own cgroup.
 ///
 /// # Errors
-/// `EPERM`; `ESRCH` if either is not in the job.
+/// `EPERM` if the moved task is elsewhere; `ESRCH` if either is not in the job.
 fn must_reach_task(engine: &Engine, host: &dyn HostView, caller: Tid, task: Tid, to: CgroupId) -> Result<()> {
     let own = own_cgroup(engine, host, caller, to)?;
     let theirs = own_cgroup(engine, host, task, to)?;
@@ -79,7 +79,7 @@ fn path(engine: &Engine, cgroup: CgroupId) -> String {
     String::from_utf8_lossy(&engine.tree().path(cgroup)).into_owned()
 }
 
-/// The cgroup of a task in the hierarchy that another cgroup is of.
+/// The cgroup of a task in the hierarchy of `beside`.
 fn own_cgroup(engine: &Engine, host: &dyn HostView, task: Tid, beside: CgroupId) -> Result<CgroupId> {
     let tree = engine.tree();
     tree.get(beside).ok_or(Error::Removed { operation: "change" })?;

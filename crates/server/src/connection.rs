@@ -17,13 +17,22 @@ pub use crate::client_errors::{CallError, ConnectError};
 use crate::protocol::Method;
 
 /// A connection to a daemon, for one call after the other.
+///
+/// ```no_run
+/// # use penfold_server::{address::Address, connection::Connection, protocol::InfoCall};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut connection = Connection::connect(&Address::of_client(None)?)?;
+/// println!("penfold {}", connection.call(&InfoCall {})?.version);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Connection {
     stream: UnixStream,
     received: Vec<u8>,
-    /// How far `received` was given out already.
+    /// Bytes of `received` that are read already.
     taken: usize,
-    /// Answers to a call that nobody read to its end are still to come.
+    /// True while the last call has answers that are not read yet.
     unfinished: bool,
 }
 
@@ -45,7 +54,7 @@ struct ReplyMessage<'a> {
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects to a daemon.
     ///
     /// # Errors
     /// [`ConnectError`].
@@ -60,15 +69,16 @@ impl Connection {
         Ok(Connection::over(stream))
     }
 
-    /// Talks over a socket that is connected already.
+    /// A connection over a socket that is connected already.
     pub fn over(stream: UnixStream) -> Connection {
         Connection { stream, received: Vec::new(), taken: 0, unfinished: false }
     }
 
-    /// How long to wait for an answer; for ever without. What then comes too late makes the connection useless.
+    /// Sets how long to wait for an answer; `None` waits for ever. After a timeout the connection is useless: the
+    /// late answer would be taken for that of the next call.
     ///
     /// # Errors
-    /// `InvalidInput` for a time of nothing.
+    /// `InvalidInput` for a timeout of zero.
     pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.stream.set_read_timeout(timeout)
     }
@@ -81,7 +91,7 @@ impl Connection {
         self.call_with(call, &[])
     }
 
-    /// As [`Connection::call`], with descriptors that the call names by their index.
+    /// As [`Connection::call`], with descriptors. The call names each by its index in `files`.
     ///
     /// # Errors
     /// [`CallError`].
@@ -94,11 +104,11 @@ impl Connection {
         self.receive().map(|(reply, _)| reply)
     }
 
-    /// Calls a method that answers more than once: all replies, one after the other. What is not read to its end leaves
-    /// a connection that no further call is possible on.
+    /// Calls a method that answers more than once, and returns its replies one after the other. No further call is
+    /// possible on this connection before all of them are read.
     ///
     /// # Errors
-    /// [`CallError`], also of each reply.
+    /// [`CallError`], also for each reply.
     pub fn call_more<M: Method>(
         &mut self,
         call: &M,
@@ -119,7 +129,7 @@ impl Connection {
             serde_json::to_vec(&request).map_err(|error| CallError::Protocol(error.to_string()))?;
         message.push(0);
         let sent = send_all(&self.stream, &message, files);
-        // a daemon that wants no more of this client says why before it closes
+        // EPIPE: the daemon has turned this client away, and its reason is there to be read
         if sent.is_err() && sent != Err(Errno::EPIPE) {
             return sent.map_err(|errno| CallError::Transport(errno.into()));
         }
@@ -127,7 +137,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The next answer, and whether another one follows.
+    /// Reads the next answer, and whether another one follows.
     fn receive<R: DeserializeOwned>(&mut self) -> Result<(R, bool), CallError> {
         let end = self.next_message()?;
         let message = &self.received[self.taken..end];
@@ -142,7 +152,7 @@ impl Connection {
         }
     }
 
-    /// Reads until there is a whole message, which ends before the returned place.
+    /// Reads until `received` has a whole message, and returns the index of the NUL at its end.
     fn next_message(&mut self) -> io::Result<usize> {
         self.received.drain(..self.taken);
         self.taken = 0;
@@ -177,14 +187,14 @@ pub struct Replies<'a, M> {
 }
 
 impl<M> Replies<'_, M> {
-    /// Would the next reply be there without waiting? A reply that has come only in part counts.
+    /// True if bytes of the next reply have been read already, all or a part. poll(2) does not see these bytes.
     pub fn is_ready(&self) -> bool {
         self.connection.taken < self.connection.received.len()
     }
 }
 
 impl<M> AsFd for Replies<'_, M> {
-    /// To wait with poll(2) for the next reply, if there [is none yet](Replies::is_ready).
+    /// The socket, to wait with poll(2) for the next reply. Ask [`Replies::is_ready`] first.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.connection.as_fd()
     }
@@ -205,7 +215,7 @@ impl<M: Method> Iterator for Replies<'_, M> {
     }
 }
 
-/// Sends it all, the descriptors with the first byte. No signal when the other side is gone.
+/// Sends a whole message, the descriptors with its first byte. Raises no SIGPIPE when the daemon is gone.
 fn send_all(stream: &UnixStream, mut message: &[u8], files: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     let again = |sent: nix::Result<usize>| if sent == Err(Errno::EINTR) { Ok(0) } else { sent };
     let socket = stream.as_raw_fd();

@@ -1,11 +1,11 @@
-//! A hierarchy as replies show it.
+//! The description of a hierarchy in replies.
 
 use penfold_core::{CgroupId, Engine};
 
 use crate::escape::escape;
 use crate::protocol::HierarchyInfo;
 
-/// A living hierarchy.
+/// The description of the living hierarchy with this root.
 pub(crate) fn describe(engine: &Engine, root: CgroupId) -> HierarchyInfo {
     let hierarchy = engine.tree().hierarchy_of(root);
     HierarchyInfo {

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::service::Service;
 
 impl Service {
-    /// Works on a directory; in the engine of one `penfold run` only as far as the client reaches.
+    /// Runs a request on a directory. In the engine of one `penfold run`, only within the client's reach.
     fn request_on<R>(
         &self,
         client: &Client,
@@ -27,10 +27,10 @@ impl Service {
         })
     }
 
-    /// Makes a cgroup.
+    /// Makes a cgroup. `mode` has the client's umask taken off already.
     ///
     /// # Errors
-    /// As [`Engine::mkdir`].
+    /// As [`Engine::mkdir`]; in the engine of one `penfold run` also `EPERM` outside of the client's reach.
     pub fn mkdir(
         &self,
         client: &Client,
@@ -41,11 +41,11 @@ impl Service {
     ) -> Result<CgroupId, Failure> {
         let confined = self.confines();
         let cgroup = self.request(|engine, host| {
-            // that it is there already is the better answer, for mkdir -p
+            // mkdir -p needs EEXIST for a cgroup that exists, also outside of the client's reach
             if confined && !engine.exists(parent, name) {
                 must_reach(engine, host, client.caller.task, parent, Reach::SelfOrBelow)?;
             }
-            engine.mkdir(host, &client.caller, parent, name, mode)
+            engine.session(host, &client.caller).mkdir(parent, name, mode)
         })?;
         self.announce(origin, EngineChange::Made { parent, cgroup });
         Ok(cgroup)
@@ -54,7 +54,7 @@ impl Service {
     /// Removes a cgroup.
     ///
     /// # Errors
-    /// As [`Engine::rmdir`].
+    /// As [`Engine::rmdir`]; in the engine of one `penfold run` also `EPERM` outside of the client's reach.
     pub fn rmdir(&self, client: &Client, origin: Option<ViewId>, cgroup: CgroupId) -> Result<(), Failure> {
         let confined = self.confines();
         let remove = |engine: &mut Engine, host: &mut dyn Host| {
@@ -62,11 +62,11 @@ impl Service {
                 must_reach(engine, host, client.caller.task, cgroup, Reach::Below)?;
             }
             let place = engine.tree().get(cgroup).map(|node| (node.parent(), node.name().to_vec()));
-            engine.rmdir(host, &client.caller, cgroup)?;
+            engine.session(host, &client.caller).rmdir(cgroup)?;
             Ok(place)
         };
         let place = match self.request(remove) {
-            // a fork in flight that is about to fail looks like a member
+            // a fork in flight counts as a member, and may be about to fail: the exact request settles it
             Err(failure) if failure.kind == ErrorKind::Busy => self.request_exact(remove)?,
             removed => removed?,
         };
@@ -79,7 +79,7 @@ impl Service {
     /// Renames an entry of a directory.
     ///
     /// # Errors
-    /// As [`Engine::rename`].
+    /// As [`Engine::rename`]; in the engine of one `penfold run` also `EPERM` outside of the client's reach.
     pub fn rename(
         &self,
         client: &Client,
@@ -98,10 +98,12 @@ impl Service {
         Ok(())
     }
 
-    /// Changes owner and mode of a directory, or of one of its control files, as far as they are given.
+    /// Changes owner and mode of a directory, or of one of its control files, and returns the new ones. `change` is
+    /// called with the present owner and mode, under the engine's lock.
     ///
     /// # Errors
-    /// As [`Engine::set_owner`] and [`Engine::set_file_owner`].
+    /// As [`Engine::set_owner`] and [`Engine::set_file_owner`]; in the engine of one `penfold run` also `EPERM`
+    /// outside of the client's reach.
     pub fn set_owner(
         &self,
         client: &Client,
@@ -123,10 +125,10 @@ impl Service {
     }
 }
 
-/// Owner and mode of a directory or of one of its control files.
+/// Owner and mode of a directory, or of one of its control files.
 ///
 /// # Errors
-/// `ENODEV` if it is gone.
+/// `ENODEV` for a removed cgroup or file.
 pub fn owner_of(engine: &Engine, cgroup: CgroupId, file: Option<FileId>) -> CoreResult<Owner> {
     if let Some(file) = file {
         return engine.file_owner(cgroup, file);

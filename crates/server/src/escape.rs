@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A text from which [`unescape`] gives the bytes back: backslashes, control characters but newline and tab, and what is
-/// not UTF-8 become `\ooo`, as in `/proc/mounts`.
+/// Bytes as a text, from which [`unescape`] returns the same bytes. Backslashes, control characters other than newline
+/// and tab, and bytes that are not UTF-8 become `\ooo`. That is three octal digits, as in `/proc/mounts`.
 pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -2,9 +2,10 @@
 
 use nix::errno::Errno;
 use penfold_core::{
-    CgroupId, Engine, Error, ErrorKind, Result as CoreResult, Tid, control_file::FileId, host::Host,
+    CgroupId, Engine, Error, ErrorKind, MoveScope, Result as CoreResult, Tid, control_file::FileId,
+    host::Host,
 };
-use penfold_linux::process::Process;
+use penfold_linux::proc::TaskStatus;
 
 use crate::change::{EngineChange, ViewId};
 use crate::client::Client;
@@ -15,8 +16,8 @@ use crate::operation::Operation;
 use crate::service::Service;
 
 impl Service {
-    /// The whole content of a control file, tasks in the client's numbers. In a root, `tasks` and `cgroup.procs` have
-    /// every task of the machine that is nowhere else, supervised or not.
+    /// The whole content of a control file, with task numbers of the client's pid namespace. In a root, `tasks` and
+    /// `cgroup.procs` also list every task of the machine that is in no other cgroup, supervised or not.
     ///
     /// # Errors
     /// As [`Engine::read`].
@@ -25,17 +26,17 @@ impl Service {
         match file {
             FileId::Tasks | FileId::Procs => members::list(self, client, cgroup, file),
             FileId::Subsystem { .. } => {
-                self.request_exact(|engine, host| engine.read(host, caller, cgroup, file))
+                self.request_exact(|engine, host| engine.session(host, caller).read(cgroup, file))
             }
-            _ => self.request(|engine, host| engine.read(host, caller, cgroup, file)),
+            _ => self.request(|engine, host| engine.session(host, caller).read(cgroup, file)),
         }
     }
 
-    /// Does what a client has written, as one command. A task that is not supervised yet is adopted first, if the client
-    /// may move it.
+    /// Performs an operation and announces it. An attach first adopts a task that is not supervised yet, if the
+    /// client may move it. An attach of a zombie succeeds and changes nothing.
     ///
     /// # Errors
-    /// As [`Engine::write`] and [`Engine::attach`]; for a task that can't be supervised those of
+    /// As [`Engine::write`] and [`Engine::attach`]. For a task that can't be supervised, as
     /// [`HostHandle::adopt`](penfold_linux::host::HostHandle::adopt).
     pub fn perform(
         &self,
@@ -46,8 +47,8 @@ impl Service {
     ) -> Result<(), Failure> {
         let file = operation.file();
         match operation {
-            Operation::Attach { task, whole } => {
-                if self.attach(client, cgroup, task, whole)? == Attached::Zombie {
+            Operation::Attach { task, scope } => {
+                if self.attach(client, cgroup, task, scope)? == Attached::Zombie {
                     return Ok(());
                 }
             }
@@ -67,7 +68,7 @@ impl Service {
         Ok(())
     }
 
-    /// The request that writes `bytes`, as far as the client reaches.
+    /// The request that writes `bytes`, if the cgroup is in the client's reach.
     fn write<'a>(
         &self,
         client: &'a Client,
@@ -80,14 +81,20 @@ impl Service {
             if confined {
                 confinement::check(engine, host, client.caller.task, cgroup, operation)?;
             }
-            engine.write(host, &client.caller, cgroup, operation.file(), bytes)
+            engine.session(host, &client.caller).write(cgroup, operation.file(), bytes)
         }
     }
 
-    /// Moves a task. One that is supervised costs one request.
-    fn attach(&self, client: &Client, cgroup: CgroupId, task: Tid, whole: bool) -> Result<Attached, Failure> {
+    /// Moves a task. A supervised task costs one request.
+    fn attach(
+        &self,
+        client: &Client,
+        cgroup: CgroupId,
+        task: Tid,
+        scope: MoveScope,
+    ) -> Result<Attached, Failure> {
         let confined = self.confines();
-        let operation = Operation::Attach { task, whole };
+        let operation = Operation::Attach { task, scope };
         let attach = |engine: &mut Engine, host: &mut dyn Host| -> CoreResult<Option<Attached>> {
             engine.tree().get(cgroup).ok_or(Error::Removed { operation: "write" })?;
             if host.css_set(task).is_none() && host.task(task).is_none() {
@@ -96,16 +103,17 @@ impl Service {
             if confined {
                 confinement::check(engine, host, client.caller.task, cgroup, &operation)?;
             }
-            let attached = engine.attach(host, &client.caller, cgroup, task, whole);
+            let attached = engine.session(host, &client.caller).attach(cgroup, task, scope);
             attached.map_err(|error| error.in_file(&engine.file_name(cgroup, operation.file())))?;
             Ok(Some(Attached::Moved))
         };
         let first = match self.request(attach) {
-            // a fork of it is in flight, which the exact request settles
+            // a fork of this task is in flight: the exact request settles it
             Err(failure) if failure.kind == ErrorKind::TaskBusy => self.request_exact(attach),
             answer => answer,
         };
-        // no such task, of one that was there a moment ago, as one that was not: it may be a zombie by now
+        // An unknown task is adopted below. `NoTask` for a known one means that it has died since: `supervise` finds
+        // out whether it is a zombie by now.
         match first {
             Ok(Some(attached)) => return Ok(attached),
             Err(failure) if failure.kind != ErrorKind::NoTask => return Err(failure),
@@ -128,18 +136,24 @@ impl Service {
 /// How an attach ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attached {
-    /// As asked, or there was nothing to move.
+    /// The task moved, or was there already.
     Moved,
-    /// A zombie moves nowhere, and that is no error.
+    /// The task is a zombie. It does not move, and that is no error.
     Zombie,
 }
 
-/// A release agent runs with the daemon's rights: root without its capabilities, as in a container, may not name one.
+/// Checks that the client may set a release agent, which runs with the daemon's rights. Root without its
+/// capabilities, as in a container, may not. The daemon itself may.
+///
+/// The engine has the rule for all other users, so this check passes them on.
+///
+/// # Errors
+/// `EPERM`.
 fn require_admin_now(client: &Client) -> Result<(), Failure> {
-    let is = |pid| Process::read(pid).is_some_and(|process| process.is_administrator());
+    let is = |task| TaskStatus::read(task).is_some_and(|process| process.is_administrator());
     if client.caller.uid != 0
         || client.caller.task.0 == std::process::id().cast_signed()
-        || is(client.caller.task.0)
+        || is(client.caller.task)
     {
         return Ok(());
     }

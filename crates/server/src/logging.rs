@@ -1,4 +1,4 @@
-//! The daemon's own log: lines to standard error, which never hold anybody up.
+//! The daemon's own log: lines to standard error. The thread that logs never waits for them to be written.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -7,13 +7,14 @@ use std::thread;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that wait for a standard error which is slow or stopped. What is above is dropped.
+/// Lines that may wait for a standard error that is slow or stopped. Further lines are dropped.
 const WAITING: usize = 1024;
 
-/// Starts logging for this process, from that level upwards.
+/// Starts logging for this process, from `level` upwards, on a thread of its own. Does nothing if logging was started
+/// already.
 ///
 /// # Errors
-/// What clone(2) gives when there is no more thread.
+/// The error of clone(2) when no thread can be started.
 pub fn start(level: LevelFilter) -> io::Result<()> {
     let (lines, waiting) = sync_channel(WAITING);
     thread::Builder::new().name("penfold-log".to_owned()).spawn(move || drain(&waiting))?;
@@ -21,19 +22,19 @@ pub fn start(level: LevelFilter) -> io::Result<()> {
         .with_max_level(level)
         .with_ansi(false)
         .with_target(false)
-        // systemd's journal has its own
+        // systemd's journal adds the time
         .without_time()
-        // it would panic where standard error can't be written
+        // the subscriber would report its error to standard error, and panic where that can't be written
         .log_internal_errors(false)
         .with_writer(LogWriter(lines))
         .finish();
-    // a second daemon in one process, in tests, has the first one's log
+    // fails for a second daemon in one process, in tests: the log of the first serves both
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(())
 }
 
-/// Logs to this writer at once, line by line: for a command that works for one user, who may wait for what he shows.
-/// Does nothing if logging was started already.
+/// Starts logging to `out` without a thread: a line is written before the program goes on. This is for a command of
+/// one user, which may wait for its own output. Does nothing if logging was started already.
 pub fn start_plain<W: Write + 'static>(level: LevelFilter, out: fn() -> W) {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
@@ -46,7 +47,7 @@ pub fn start_plain<W: Write + 'static>(level: LevelFilter, out: fn() -> W) {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// A full disk or a closed pipe loses lines and nothing else.
+/// Writes lines to standard error. A full disk or a closed pipe loses lines and has no other effect.
 fn drain(waiting: &Receiver<Vec<u8>>) {
     while let Ok(line) = waiting.recv() {
         let _ = io::stderr().write_all(&line);
@@ -55,7 +56,7 @@ fn drain(waiting: &Receiver<Vec<u8>>) {
 
 struct LogWriter(SyncSender<Vec<u8>>);
 
-/// One line, sent when it is complete.
+/// One line of the log. Drop sends it to the thread that writes, or drops it if too many lines wait.
 struct LogLine<'a>(&'a SyncSender<Vec<u8>>, Vec<u8>);
 
 impl<'a> MakeWriter<'a> for LogWriter {

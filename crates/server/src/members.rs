@@ -1,18 +1,19 @@
-//! The members of a cgroup, as one client sees them, and new members that nobody supervised so far.
+//! The members of a cgroup as one client sees them, and the adoption of tasks that are not supervised yet.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use nix::errno::Errno;
 use penfold_core::{CgroupId, Error, ErrorKind, Tid, control_file::FileId, host::HostView};
-use penfold_linux::process::{Process, all_tasks};
+use penfold_linux::proc::{TaskStatus, all_tasks};
 use penfold_linux::trace::AdoptError;
 
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// The lines of `tasks` or `cgroup.procs`.
+/// The text of `tasks` or `cgroup.procs`: numbers of the client's pid namespace, ascending. Tasks without a number
+/// there are left out.
 pub(crate) fn list(
     service: &Service,
     client: &Client,
@@ -29,10 +30,11 @@ pub(crate) fn list(
     Ok(text.into_bytes())
 }
 
-/// The members of a cgroup: threads for `tasks`, processes for `cgroup.procs`. Of a root with all that nobody supervises.
+/// The members of a cgroup: threads for `tasks`, processes for `cgroup.procs`. A root also has every task of the
+/// machine that is not supervised.
 ///
 /// # Errors
-/// `ENODEV` if it was removed.
+/// `ENODEV` for a removed cgroup.
 pub(crate) fn of(service: &Service, cgroup: CgroupId, file: FileId) -> Result<Vec<Tid>, Failure> {
     let whole = file == FileId::Procs;
     let (mut members, elsewhere) = service.with_exact(|engine, host| {
@@ -56,22 +58,24 @@ pub(crate) fn of(service: &Service, cgroup: CgroupId, file: FileId) -> Result<Ve
     Ok(members)
 }
 
-/// What nobody supervises is in every root, as everything is in Linux.
+/// Adds the living tasks that are not supervised: they are in every root, as all tasks are in Linux.
 fn add_unsupervised(members: &mut Vec<Tid>, supervised: &HashSet<Tid>, whole: bool) {
-    let others = all_tasks().into_iter().filter(|task| !supervised.contains(&Tid(*task)));
-    let living = others.filter_map(Process::read).filter(|process| !process.exiting);
-    members.extend(living.map(|process| Tid(if whole { process.group } else { process.task })));
+    let others = all_tasks().into_iter().filter(|task| !supervised.contains(task));
+    let living = others.filter_map(TaskStatus::read).filter(|process| !process.exiting);
+    members.extend(living.map(|process| if whole { process.group } else { process.task }));
     members.sort_unstable();
     members.dedup();
 }
 
-/// Takes a task's process in, if it is not supervised yet and the client may move it. A client may not even learn
-/// whether it could be traced before the rules of B4.4 have let it pass. False for a zombie.
+/// Adopts a task's process if it is not supervised yet and the client may move it. Returns false for a zombie.
+///
+/// The rules of B4.4 come first: before they allow the move, the client must not learn whether the task can be
+/// traced.
 ///
 /// # Errors
-/// `ESRCH`; `EINVAL` for a kernel thread; `EACCES` for another user's; what [`AdoptError`] says.
+/// `ESRCH` for no such task; `EINVAL` for a kernel thread; `EACCES` for another user's task; as [`AdoptError`].
 pub(crate) fn supervise(service: &Service, client: &Client, task: Tid) -> Result<bool, Failure> {
-    // one that was born a moment ago only the tracer knows
+    // the tracer alone knows a task that was born a moment ago, so the second look is exact
     let known = |host: &dyn HostView| host.css_set(task).is_some();
     if service.with_snapshot(|_, host| known(host))?
         || service.with_exact(|_, host| host.task(task).is_some())?
@@ -79,7 +83,7 @@ pub(crate) fn supervise(service: &Service, client: &Client, task: Tid) -> Result
         return Ok(true);
     }
     let refused = |kind, errno, detail: String| Failure::new(kind, errno, format!("task {task}"), detail);
-    let process = Process::read(task.0)
+    let process = TaskStatus::read(task)
         .ok_or_else(|| refused(ErrorKind::NoTask, Errno::ESRCH, "no such process".to_owned()))?;
     let uid = client.caller.uid;
     if process.kernel_thread {
@@ -94,7 +98,7 @@ pub(crate) fn supervise(service: &Service, client: &Client, task: Tid) -> Result
         return Ok(false);
     }
     match service.host()?.adopt(task, None) {
-        // somebody else has just asked for the same
+        // another client has just adopted the same process
         Err(AdoptError::Known(_)) | Ok(()) => Ok(true),
         Err(error) => Err(error.into()),
     }

@@ -1,22 +1,26 @@
-//! Where the loaded modules came from. The engine knows them as subsystems like any other.
+//! The origin of each loaded module. The engine treats modules as subsystems like any other.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use penfold_module::loader::Info;
+use penfold_module::loader::ModuleDescription;
 
 /// The modules of a service.
 #[derive(Default)]
 pub(crate) struct ModuleRegistry {
-    /// Held from the beginning of a load or unload to its end: of two that want the same name one is second.
+    /// Held from the beginning of a load or unload to its end, so that two loads of the same name come one after the
+    /// other.
     pub(crate) turn: Mutex<()>,
-    /// In the order of their loading.
+    /// The modules in the order of their loading.
     pub(crate) loaded: Mutex<Vec<RegisteredModule>>,
 }
 
+/// A loaded module.
 pub(crate) struct RegisteredModule {
-    pub(crate) info: Info,
+    pub(crate) info: ModuleDescription,
+    /// The file that it was loaded from, absolute.
     pub(crate) path: PathBuf,
+    /// How many callbacks took longer than their time.
     pub(crate) overruns: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 

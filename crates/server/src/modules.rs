@@ -1,15 +1,15 @@
 //! Subsystems that are loaded from files while everything runs.
 //!
-//! The engine knows a module as a subsystem like any other; here is kept where it came from. Code of a module runs in the
-//! daemon, with all its rights: so only the daemon's owner may load one, and only from a file that nobody else could have
-//! written.
+//! The engine treats a module as a subsystem like any other. This file keeps the origin of each module. The code of a
+//! module runs in the daemon with all rights of the daemon. So only the daemon's owner may load a module, and only
+//! from a file that no other user could have written.
 
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 use penfold_core::{CgroupId, Engine, Error, ErrorKind};
-use penfold_module::loader::{self, Controller, Info, ModuleFile, inspect, search};
+use penfold_module::loader::{self, Controller, ModuleDescription, ModuleFile, inspect, search};
 
 use crate::change::EngineChange;
 use crate::client::{Client, Trust};
@@ -20,11 +20,14 @@ use crate::protocol;
 use crate::service::Service;
 
 impl Service {
-    /// Loads a module as a client. A name without a `/` is looked for, see [`search`].
+    /// Loads a module as a client. [`search`] finds the file of a name without a `/`.
     ///
     /// # Errors
-    /// `EPERM` for anybody but the daemon's owner, or if somebody else could change the file; `EINVAL` for a relative
-    /// path; as [`search::find`], [`ModuleFile::info`], [`Controller::load`] and [`Engine::load`]. Nothing has changed then.
+    /// - `EPERM` for a client that is not the daemon's owner, and for a file that another user could change;
+    /// - `EINVAL` for a relative path;
+    /// - as [`search::find`], [`ModuleFile::description`], [`Controller::load`] and [`Engine::load`].
+    ///
+    /// On failure nothing has changed.
     pub fn load_module(&self, client: &Client, name_or_path: &Path) -> Result<protocol::ModuleInfo, Failure> {
         self.must_own(client)?;
         let is_path = name_or_path.as_os_str().as_encoded_bytes().contains(&b'/');
@@ -40,20 +43,29 @@ impl Service {
         self.load_file(&path)
     }
 
-    /// Loads a module on the daemon's own behalf.
+    /// Loads a module for the daemon itself, without a check of any client, and returns its description.
+    ///
+    /// `penfold serve --load` and the restoration from the journal call this. A relative path counts from the working
+    /// directory of this process.
     ///
     /// # Errors
-    /// As [`Service::load_module`].
+    /// - `EPERM` if a user other than root and the user of this process could change the file;
+    /// - `EEXIST` if a subsystem of the module's name is loaded or built in;
+    /// - `ENOENT` if a client has unloaded the module before this returns;
+    /// - `ESHUTDOWN` when the daemon is ending;
+    /// - as [`ModuleFile::read_trusted`], [`ModuleFile::description`], [`Controller::load`] and [`Engine::load`].
+    ///
+    /// On failure the module is not loaded.
     pub fn load_file(&self, path: &Path) -> Result<protocol::ModuleInfo, Failure> {
         let file = ModuleFile::read_trusted(path, geteuid().as_raw())?;
         let path = file.path().to_owned();
-        // what is refused anyway is refused before any code of it runs
-        let info = file.info()?;
+        // every refusal that needs no code of the module comes before its code runs
+        let info = file.description()?;
         let registry = self.modules();
         let turn = lock(&registry.turn);
         self.must_be_free(&info.name, &path)?;
         let controller = Controller::load(file)?;
-        let (info, overruns) = (controller.info().clone(), controller.overruns());
+        let (info, overruns) = (controller.description().clone(), controller.overruns());
         self.request_exact(move |engine, host| engine.load(host, controller))?;
         let (name, version) = (info.name.clone(), info.version.clone());
         lock(&registry.loaded).push(RegisteredModule {
@@ -66,7 +78,7 @@ impl Service {
         tracing::info!(module = name, version, "loaded {}", path.display());
         let all = self.list_modules()?.into_iter();
         all.rev().find(|module| module.name == name).ok_or_else(|| {
-            let detail = "loaded, and unloaded again by somebody else";
+            let detail = "loaded, and unloaded again by another client";
             Failure::new(ErrorKind::NotFound, Errno::ENOENT, name, detail)
         })
     }
@@ -74,7 +86,8 @@ impl Service {
     /// Unloads a module as a client.
     ///
     /// # Errors
-    /// `EPERM` for anybody but the daemon's owner; `ENOENT` if no module of that name is loaded; as [`Engine::unload`].
+    /// `EPERM` for a client that is not the daemon's owner; `ENOENT` if no module of that name is loaded; as
+    /// [`Engine::unload`].
     pub fn unload_module(&self, client: &Client, name: &str) -> Result<(), Failure> {
         self.must_own(client)?;
         let registry = self.modules();
@@ -98,26 +111,27 @@ impl Service {
         Ok(())
     }
 
-    /// The modules in the order of their loading.
+    /// The loaded modules, in the order of their loading.
     ///
     /// # Errors
     /// `ESHUTDOWN` when the daemon is ending.
     pub fn list_modules(&self) -> Result<Vec<protocol::ModuleInfo>, Failure> {
-        // never with the engine lent: who loads or unloads has the list for a moment only, and the engine not meanwhile
+        // Lock order: the list, then the engine. A load or unload takes the list only for a moment, and not under the
+        // engine.
         let loaded = lock(&self.modules().loaded);
         self.with_snapshot(|engine, _| loaded.iter().filter_map(|module| shown(engine, module)).collect())
     }
 
-    /// Names and files of the modules, for who keeps them.
+    /// Names and files of the loaded modules, for the journal.
     pub(crate) fn module_files(&self) -> Vec<(String, PathBuf)> {
         let loaded = lock(&self.modules().loaded);
         loaded.iter().map(|module| (module.info.name.clone(), module.path.clone())).collect()
     }
 
-    /// May this client load and unload?
+    /// Checks that this client may load and unload modules.
     ///
     /// # Errors
-    /// `EPERM`.
+    /// `EPERM` for a client that is not the daemon's owner, and for every client of one `penfold run`.
     pub(crate) fn must_own(&self, client: &Client) -> Result<(), Failure> {
         let (errno, kind) = (Errno::EPERM, ErrorKind::NotPermitted);
         Err(match self.trust() {
@@ -156,7 +170,7 @@ impl Service {
 
 /// The modules that were unloaded but stay mapped, in the order of their unloading.
 pub(crate) fn still_mapped() -> Vec<protocol::StillMappedInfo> {
-    let shown = |one: loader::StillMapped| protocol::StillMappedInfo {
+    let shown = |one: loader::LingeringModule| protocol::StillMappedInfo {
         name: one.name,
         path: crate::escape::escape(one.path.as_os_str().as_encoded_bytes()),
         reason: one.reason.to_owned(),
@@ -164,7 +178,7 @@ pub(crate) fn still_mapped() -> Vec<protocol::StillMappedInfo> {
     loader::still_mapped().into_iter().map(shown).collect()
 }
 
-/// `None` if it is just going.
+/// A module as replies show it; `None` if it is being unloaded at this moment.
 fn shown(engine: &Engine, module: &RegisteredModule) -> Option<protocol::ModuleInfo> {
     let id = engine.hierarchy_of_subsystem(&module.info.name)?;
     let root = engine.tree().hierarchies().find(|one| id != 0 && one.id == id).map(|one| one.root);
@@ -193,8 +207,8 @@ fn shown(engine: &Engine, module: &RegisteredModule) -> Option<protocol::ModuleI
     })
 }
 
-/// What a mount has failed with; if it named a subsystem that is not loaded, and a module has it, with how to load that.
-/// The errno stays: scripts know it.
+/// The failure of a mount. If a module has the subsystem that is missing, the message says how to load it. The errno
+/// stays `EINVAL`: scripts depend on it.
 pub(crate) fn with_remedy(service: &Service, error: Error) -> Failure {
     let remedy = match &error {
         Error::MountOption { option, errno: penfold_core::Errno::EINVAL, .. } => remedy(service, option),
@@ -211,6 +225,6 @@ fn remedy(service: &Service, subsystem: &str) -> Option<String> {
         return None;
     }
     let path = search::find(subsystem).ok()?;
-    let is_it = inspect(&path).is_ok_and(|info: Info| info.name == subsystem);
+    let is_it = inspect(&path).is_ok_and(|info: ModuleDescription| info.name == subsystem);
     is_it.then(|| format!("; a module of this name is {}, which `penfold module load` loads", path.display()))
 }

@@ -8,12 +8,12 @@ use crate::failure::Failure;
 use crate::modules;
 use crate::service::Service;
 
-/// Which file system a mount is of.
+/// The file system type of a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Filesystem {
     /// `mount -t cgroup`
     Cgroup,
-    /// The legacy one: bare names, cpuset only.
+    /// `mount -t cpuset`, the legacy type: the `cpuset` subsystem alone, file names without prefix.
     Cpuset,
 }
 
@@ -22,8 +22,8 @@ impl Service {
     ///
     /// # Errors
     /// As [`Engine::mount`](penfold_core::Engine::mount) and
-    /// [`Engine::mount_cpuset`](penfold_core::Engine::mount_cpuset). For a subsystem that is not loaded and could be, the
-    /// message says how.
+    /// [`Engine::mount_cpuset`](penfold_core::Engine::mount_cpuset). If a module has the missing subsystem, the
+    /// message says how to load it.
     pub fn mount(
         &self,
         client: &Client,
@@ -32,8 +32,8 @@ impl Service {
     ) -> Result<Mounted, Failure> {
         let mounted = self.request(|engine, host| {
             Ok(match filesystem {
-                Filesystem::Cgroup => engine.mount(host, &client.caller, options),
-                Filesystem::Cpuset => engine.mount_cpuset(host, &client.caller, options),
+                Filesystem::Cgroup => engine.session(host, &client.caller).mount(options),
+                Filesystem::Cpuset => engine.session(host, &client.caller).mount_cpuset(options),
             })
         })?;
         let mounted = mounted.map_err(|error| modules::with_remedy(self, error)).map_err(|failure| {
@@ -44,22 +44,23 @@ impl Service {
         Ok(mounted)
     }
 
-    /// Changes a hierarchy.
+    /// Changes the subsystems or the release agent of the hierarchy with this root.
     ///
     /// # Errors
-    /// As [`Engine::remount`](penfold_core::Engine::remount), and for what is not loaded as [`Service::mount`].
+    /// As [`Engine::remount`](penfold_core::Engine::remount). For a subsystem that is not loaded, as
+    /// [`Service::mount`].
     pub fn remount(&self, client: &Client, root: CgroupId, options: impl AsRef<[u8]>) -> Result<(), Failure> {
         let remounted =
-            self.with_exact(|engine, host| engine.remount(host, &client.caller, root, options))?;
+            self.with_exact(|engine, host| engine.session(host, &client.caller).remount(root, options))?;
         remounted.map_err(|error| modules::with_remedy(self, error))?;
         self.announce(None, EngineChange::Remounted(root));
         Ok(())
     }
 
-    /// Takes a mount away.
+    /// Takes one mount of the hierarchy with this root away.
     ///
     /// # Errors
-    /// `EPERM` for a client that may not mount either; as [`Engine::unmount`](penfold_core::Engine::unmount).
+    /// `EPERM` for a client without privilege; as [`Engine::unmount`](penfold_core::Engine::unmount).
     pub fn unmount(&self, client: &Client, root: CgroupId) -> Result<(), Failure> {
         self.request(|engine, host| {
             client.caller.must_be_privileged("unmount", "a hierarchy")?;

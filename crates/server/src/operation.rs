@@ -1,46 +1,46 @@
-//! What a client wants written into a control file, with every task number resolved.
+//! A write to a control file, with its task number resolved.
 //!
-//! A front end makes an [`Operation`] from a write, in its client's pid namespace. From there on nothing parses the bytes
-//! of an attach again, and the check of reach judges the operation.
+//! A front end makes an [`Operation`] from the bytes of a write, in its client's pid namespace. No later step parses
+//! the bytes of an attach again, and `confinement.rs` judges the operation instead of bytes.
 
 use penfold_core::{
-    Tid,
+    MoveScope, Tid,
     control_file::{FileId, PAGE_SIZE},
     internal::task_number,
 };
 
 use crate::failure::Failure;
 
-/// A change of one cgroup by one of its control files.
+/// A change of a cgroup by a write to one of its control files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation<'a> {
-    /// Moves a task; with `whole`, every thread of its process.
+    /// Moves a task, or every thread of its process.
     Attach {
-        /// In the daemon's pid namespace.
+        /// The task's number in the daemon's pid namespace.
         task: Tid,
-        /// A write to `cgroup.procs`; otherwise to `tasks`.
-        whole: bool,
+        /// The whole process (a write to `cgroup.procs`) or one thread (`tasks`).
+        scope: MoveScope,
     },
-    /// Names the program that runs when a cgroup of the hierarchy becomes empty.
+    /// Sets the program that runs when a cgroup of the hierarchy becomes empty.
     ReleaseAgent {
-        /// As written.
+        /// The bytes of the write.
         bytes: &'a [u8],
     },
-    /// Writes any other file. Also a write to `tasks` or `cgroup.procs` whose bytes name no task: the engine reports the
-    /// right errno for that.
+    /// Writes any other file. Also a write to `tasks` or `cgroup.procs` whose bytes name no task: the engine reports
+    /// the right errno for that.
     Write {
         /// The control file.
         file: FileId,
-        /// As written.
+        /// The bytes of the write.
         bytes: &'a [u8],
     },
 }
 
 impl<'a> Operation<'a> {
-    /// The operation of a write. `resolve` finds the task that a number, 0 or above, means to the writer.
+    /// The operation of a write. `resolve` returns the task that a number, 0 or above, means to the writer.
     ///
     /// # Errors
-    /// Those of `resolve`.
+    /// The errors of `resolve`.
     pub fn of_write(
         file: FileId,
         bytes: &'a [u8],
@@ -48,7 +48,10 @@ impl<'a> Operation<'a> {
     ) -> Result<Operation<'a>, Failure> {
         match file {
             FileId::Tasks | FileId::Procs if bytes.len() <= PAGE_SIZE => match task_number(bytes) {
-                Ok(number) => Ok(Operation::Attach { task: resolve(number)?, whole: file == FileId::Procs }),
+                Ok(number) => Ok(Operation::Attach {
+                    task: resolve(number)?,
+                    scope: file.move_scope().unwrap_or(MoveScope::Task),
+                }),
                 Err(_) => Ok(Operation::Write { file, bytes }),
             },
             FileId::ReleaseAgent => Ok(Operation::ReleaseAgent { bytes }),
@@ -56,11 +59,10 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// The file that it is written into.
+    /// The file that the operation writes.
     pub(crate) fn file(&self) -> FileId {
         match *self {
-            Operation::Attach { whole: true, .. } => FileId::Procs,
-            Operation::Attach { whole: false, .. } => FileId::Tasks,
+            Operation::Attach { scope, .. } => scope.file(),
             Operation::ReleaseAgent { .. } => FileId::ReleaseAgent,
             Operation::Write { file, .. } => file,
         }
@@ -74,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    /// To this writer 7 is task 1007, and there is no other number.
+    /// The operation of a writer for which 7 is task 1007, and which knows no other number.
     fn of(file: FileId, bytes: &[u8]) -> Result<Operation<'_>, Errno> {
         let resolve = |number| match number {
             0 => Ok(Tid(1)),
@@ -88,10 +90,10 @@ mod tests {
 
     #[test]
     fn number_is_resolved_once() {
-        let attach = |task, whole| Ok(Operation::Attach { task: Tid(task), whole });
-        assert_eq!(of(FileId::Procs, b"7\n"), attach(1007, true));
-        assert_eq!(of(FileId::Tasks, b" 0x7 \xa0"), attach(1007, false));
-        assert_eq!(of(FileId::Tasks, b"0"), attach(1, false));
+        let attach = |task, scope| Ok(Operation::Attach { task: Tid(task), scope });
+        assert_eq!(of(FileId::Procs, b"7\n"), attach(1007, MoveScope::ThreadGroup));
+        assert_eq!(of(FileId::Tasks, b" 0x7 \xa0"), attach(1007, MoveScope::Task));
+        assert_eq!(of(FileId::Tasks, b"0"), attach(1, MoveScope::Task));
         assert_eq!(of(FileId::Procs, b"8"), Err(Errno::ESRCH));
     }
 

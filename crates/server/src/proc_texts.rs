@@ -2,23 +2,23 @@
 
 use nix::errno::Errno;
 use penfold_core::{CssSetId, ErrorKind, Tid};
-use penfold_linux::process::Process;
+use penfold_linux::proc::TaskStatus;
 
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// The text of `/proc/cgroups`.
+/// The text of `/proc/cgroups`: a line for each subsystem.
 ///
 /// # Errors
-/// `ESHUTDOWN`.
+/// `ESHUTDOWN` when the daemon is ending.
 pub fn cgroups(service: &Service) -> Result<Vec<u8>, Failure> {
     service.with_snapshot(|engine, _| engine.proc_cgroups().into_bytes())
 }
 
-/// The text of `/proc/PID/cgroup`. A task that nobody supervises is in every root; so is, as in Linux, one that has ended.
+/// The text of `/proc/PID/cgroup`. A task that is not supervised is in every root, and so is a zombie, as in Linux.
 ///
 /// # Errors
-/// `ESRCH` if there is no such task, `ESHUTDOWN`.
+/// `ESRCH` if there is no such task; `ESHUTDOWN` when the daemon is ending.
 pub fn pid_cgroup(service: &Service, task: Tid) -> Result<Vec<u8>, Failure> {
     let exiting = must_exist(task)?;
     service.with_exact(|engine, host| {
@@ -29,7 +29,7 @@ pub fn pid_cgroup(service: &Service, task: Tid) -> Result<Vec<u8>, Failure> {
     })?
 }
 
-/// The text of `/proc/PID/cpuset`. One that has ended still has the path that it had, while that is known.
+/// The text of `/proc/PID/cpuset`. A zombie still has its last path, as long as the host knows it.
 ///
 /// # Errors
 /// As [`pid_cgroup`].
@@ -41,9 +41,12 @@ pub fn pid_cpuset(service: &Service, task: Tid) -> Result<Vec<u8>, Failure> {
     })?
 }
 
-/// True if it is a zombie.
+/// Returns whether the task is a zombie.
+///
+/// # Errors
+/// `ESRCH` if there is no such task.
 fn must_exist(task: Tid) -> Result<bool, Failure> {
-    let process = Process::read(task.0);
+    let process = TaskStatus::read(task);
     let none = || Failure::new(ErrorKind::NoTask, Errno::ESRCH, format!("task {task}"), "no such process");
     process.map(|process| process.exiting).ok_or_else(none)
 }

@@ -1,8 +1,8 @@
-//! The one door to the engine: what the control socket and the file views share.
+//! The only access to the engine, shared by the control socket and the file views.
 //!
-//! Every operation is done as a [`Client`](crate::client::Client) and announced as an [`Announcement`] to all observers.
-//! Here are the ways to the engine. What can be done with it is in `mounts.rs`, `directories.rs`, `files.rs` and
-//! `modules.rs`. Paths, names, task numbers and JSON are the front ends' business.
+//! A [`Service`] does every operation as a [`Client`](crate::client::Client) and sends an [`Announcement`] of it to
+//! all observers. This file has the requests to the engine. The operations are in `mounts.rs`, `directories.rs`,
+//! `files.rs` and `modules.rs`. Paths, names, task numbers and JSON are left to the front ends.
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -19,7 +19,7 @@ use crate::client::Trust;
 use crate::failure::Failure;
 use crate::module_registry::ModuleRegistry;
 
-/// The engine and the host of a daemon, for any thread.
+/// The engine and the host of a daemon. Clones share them, and any thread may use one.
 #[derive(Clone)]
 pub struct Service {
     shared: Arc<ServiceShared>,
@@ -27,14 +27,14 @@ pub struct Service {
 
 struct ServiceShared {
     engine: Arc<dyn EngineAccess>,
-    /// `None` in the engine of one `penfold run`, which adopts no process.
+    /// `None` for the engine of one `penfold run`, which adopts no process.
     host: Option<Arc<dyn HostHandle>>,
     trust: Trust,
     observers: Mutex<Vec<Observer>>,
     modules: ModuleRegistry,
 }
 
-/// Takes every change, until it returns false.
+/// Called with every change until it returns false.
 type Observer = Box<dyn Fn(&Announcement) -> bool + Send>;
 
 impl std::fmt::Debug for Service {
@@ -49,7 +49,7 @@ impl Service {
         Service::of(Arc::clone(&host) as Arc<dyn EngineAccess>, Some(host), trust)
     }
 
-    /// The service of one `penfold run`: for the tasks of the job only, and no process is adopted.
+    /// The service of one `penfold run`. It serves the tasks of the job only, and adopts no process.
     pub fn embedded(engine: Arc<dyn EngineAccess>) -> Service {
         Service::of(engine, None, Trust::Nobody)
     }
@@ -63,45 +63,45 @@ impl Service {
         &self.shared.modules
     }
 
-    /// Whom this daemon takes for its administrator.
+    /// The users that this daemon treats as its administrator.
     pub fn trust(&self) -> Trust {
         self.shared.trust
     }
 
-    /// True in the engine of one `penfold run`: a client reaches only what is below its own cgroup.
+    /// True for the engine of one `penfold run`: a client reaches only the cgroups below its own.
     pub(crate) fn confines(&self) -> bool {
         self.shared.trust == Trust::Nobody
     }
 
-    /// The name of the host, which the engine of one `penfold run` has too.
+    /// The name of the host, such as `trace`. The engine of one `penfold run` has a host name too.
     pub fn host_name(&self) -> &'static str {
         self.shared.engine.name()
     }
 
-    /// The host, where there is one that runs commands.
+    /// The host, which adopts processes and runs commands.
     ///
     /// # Errors
-    /// `EOPNOTSUPP` in the engine of one `penfold run`.
+    /// `EOPNOTSUPP` for the engine of one `penfold run`, which does neither.
     pub fn host(&self) -> Result<&dyn HostHandle, Failure> {
         self.shared.host.as_deref().ok_or_else(|| {
             Failure::new(
                 ErrorKind::Unsupported,
                 Errno::EOPNOTSUPP,
                 "the engine of one penfold run",
-                "takes in no other processes; use a penfold serve for that",
+                "adopts no other processes; use penfold serve for that",
             )
         })
     }
 
-    /// Every change from now on. The receiver must keep up: the channel is not bounded.
+    /// A channel with every change from now on. The receiver must keep up: the channel is not bounded.
     pub fn subscribe(&self) -> mpsc::Receiver<Announcement> {
         let (sender, receiver) = mpsc::channel();
         self.observe(move |announced| sender.send(announced.clone()).is_ok());
         receiver
     }
 
-    /// Calls `observer` with every change from now on, on the thread that made it, until it returns false. It must
-    /// neither wait nor use the service.
+    /// Calls `observer` with every change from now on, on the thread that made the change, until the observer returns
+    /// false. An observer must neither wait nor use the service: it runs under the lock of all observers.
     pub fn observe(&self, observer: impl Fn(&Announcement) -> bool + Send + 'static) {
         self.shared.observers.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(observer));
     }
@@ -112,7 +112,7 @@ impl Service {
         observers.retain(|observer| observer(&announced));
     }
 
-    /// Looks at the engine. The counts of tasks can be ahead of forks in flight.
+    /// Runs `look` on the engine, which stays as it is. Counts of tasks may include forks in flight.
     ///
     /// # Errors
     /// `ESHUTDOWN` when the daemon is ending.
@@ -120,7 +120,8 @@ impl Service {
         Ok(self.shared.engine.with_snapshot(look)?)
     }
 
-    /// Works on the engine with every fork settled, as nobody in particular, and announces nothing.
+    /// Runs `work` on the engine after every fork in flight is settled, so that counts are exact. Checks no client's
+    /// rights and announces nothing.
     ///
     /// # Errors
     /// As [`Service::with_snapshot`].
@@ -128,7 +129,8 @@ impl Service {
         Ok(self.shared.engine.request_exact(work)?)
     }
 
-    /// Changes something. The counts of tasks can be ahead of forks in flight, see [`Service::request_exact`].
+    /// Runs a request that changes the engine. Counts of tasks may include forks in flight; see
+    /// [`Service::request_exact`].
     pub(crate) fn request<R>(
         &self,
         request: impl FnOnce(&mut Engine, &mut dyn Host) -> penfold_core::Result<R>,
@@ -136,7 +138,7 @@ impl Service {
         Ok(self.shared.engine.request(request)??)
     }
 
-    /// Changes or reads something that depends on exact counts: every fork is settled before.
+    /// Runs a request that depends on exact counts: every fork in flight is settled first.
     pub(crate) fn request_exact<R>(
         &self,
         request: impl FnOnce(&mut Engine, &mut dyn Host) -> penfold_core::Result<R>,

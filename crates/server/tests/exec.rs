@@ -1,4 +1,4 @@
-//! Commands that run in cgroups, as whoever asks.
+//! Commands that run in cgroups with the rights of the caller.
 
 mod common;
 
@@ -22,7 +22,7 @@ fn call(cgroup: &str, script: &str) -> ExecCall {
     }
 }
 
-/// Runs it to its end; the wait status and what it has written.
+/// Runs a command to its end. Returns the wait status and the command's output.
 fn run(world: &World, call: &ExecCall) -> (i64, String) {
     let (output, theirs) = std::io::pipe().expect("a pipe");
     let null = std::fs::File::open("/dev/null").expect("null");
@@ -41,7 +41,7 @@ fn read(mut pipe: PipeReader) -> String {
 }
 
 #[test]
-fn a_command_runs_in_its_cgroup_with_what_was_passed() {
+fn command_gets_the_parameters_of_its_call() {
     let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let mut exec = call("/a", "pwd; echo \"$PATH,$MORE\"; echo $$; exit 3");
@@ -70,7 +70,7 @@ fn a_command_runs_in_its_cgroup_with_what_was_passed() {
 }
 
 #[test]
-fn a_command_is_a_member_while_it_runs_and_its_input_is_the_clients() {
+fn running_command_is_a_member_with_the_clients_streams() {
     let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let (theirs, mut input) = std::io::pipe().expect("a pipe");
@@ -87,7 +87,7 @@ fn a_command_is_a_member_while_it_runs_and_its_input_is_the_clients() {
 }
 
 #[test]
-fn what_can_not_run_is_told() {
+fn command_that_cannot_run_is_refused_with_the_errno() {
     let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let refused = |exec: &ExecCall| match world.connect().call_more(exec, &[]).expect("sent").last() {
@@ -109,7 +109,7 @@ fn what_can_not_run_is_told() {
 }
 
 #[test]
-fn a_terminal_is_the_commands_own() {
+fn command_gets_the_passed_terminal_as_its_own() {
     let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let pty = nix::pty::openpty(None, None).expect("a terminal");
@@ -131,7 +131,7 @@ fn a_terminal_is_the_commands_own() {
 }
 
 #[test]
-fn what_a_command_leaves_behind_dies_or_goes_on() {
+fn leave_running_decides_over_processes_left_behind() {
     let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let script = "sleep 1000 >/dev/null 2>&1 & echo $!";
@@ -146,7 +146,7 @@ fn what_a_command_leaves_behind_dies_or_goes_on() {
 }
 
 #[test]
-fn a_command_has_the_rights_of_the_caller() {
+fn command_has_the_rights_of_the_caller() {
     if not_root() {
         return;
     }
@@ -168,7 +168,7 @@ fn a_command_has_the_rights_of_the_caller() {
 }
 
 #[test]
-fn a_caller_that_is_confined_has_no_command_run_outside() {
+fn confined_caller_cannot_run_a_command_outside() {
     if not_root() {
         return;
     }

@@ -1,4 +1,4 @@
-//! `protocol` is what `org.penfold.Control.varlink` says.
+//! The structs of `protocol` agree with `org.penfold.Control.varlink`.
 
 mod common;
 
@@ -70,7 +70,7 @@ fn fields(elements: &[varlink_parser::Argument<'_>]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_structs_are_those_of_the_description() {
+fn structs_have_the_fields_of_the_interface() {
     let idl = IDL::try_from(DESCRIPTION).expect("it parses");
     assert_eq!(idl.name, INTERFACE);
     let mut written = structs();
@@ -106,7 +106,7 @@ fn introspection_answers_varlinks_own_client(host: HostKind) {
     let described = client.get_interface_description(INTERFACE).expect("GetInterfaceDescription");
     assert_eq!(described.description.as_deref(), Some(DESCRIPTION));
     assert!(client.get_interface_description("org.example.Nothing").is_err());
-    // a call of ours by the same client
+    // a call of penfold's own interface by the same client
     let mut call = varlink::MethodCall::<serde_json::Value, serde_json::Value, varlink::Error>::new(
         connection,
         "org.penfold.Control.Info",

@@ -1,7 +1,8 @@
-//! What a daemon has left, restored by the next one.
+//! The state of a daemon, restored by the next one.
 
 mod common;
 
+use penfold_core::Tid;
 use penfold_server::protocol::{
     AttachCall, HierarchiesCall, InfoCall, MountCall, SetOwnerCall, StatCall, UnmountCall, WriteCall,
 };
@@ -91,7 +92,7 @@ fn number_of_another_process_is_left_alone(host: HostKind) {
     world.stop();
     let journal = world.directory.join("state/journal");
     let text = std::fs::read_to_string(&journal).expect("it was kept");
-    let started = penfold_linux::process::start_time(stranger.pid()).expect("it lives");
+    let started = penfold_linux::proc::start_time(Tid(stranger.pid())).expect("it lives");
     let (ours, others) = (format!("\"started\":{started}"), format!("\"started\":{}", started - 1));
     assert!(text.contains(&ours), "{text}");
     std::fs::write(&journal, text.replace(&ours, &others)).expect("it can be written");

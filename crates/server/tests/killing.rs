@@ -1,4 +1,4 @@
-//! Killing what resists, and watching it.
+//! The methods `Kill` and `Watch`.
 
 mod common;
 
@@ -11,8 +11,8 @@ use penfold_server::protocol::{EnvironmentInfo, EventInfo, ExecCall, KillCall, R
 use common::{HostKind, World, lives, on_each_host, wait_until};
 
 on_each_host! {
-    who_watches_hears_what_is_made_and_removed_below,
-    a_slow_watcher_is_told_how_much_it_lost,
+    watcher_gets_creations_and_removals_below,
+    slow_watcher_learns_how_many_events_it_lost,
 }
 
 fn start(world: &World, cgroup: &str, script: &str) -> i32 {
@@ -26,12 +26,12 @@ fn start(world: &World, cgroup: &str, script: &str) -> i32 {
 }
 
 #[test]
-fn a_fork_bomb_dies() {
+fn kill_ends_a_fork_bomb() {
     let world = World::start(HostKind::Trace);
     world.mkdir("/bomb");
     world.mkdir("/bomb/below");
     world.write("/bomb", "pids.max", "40");
-    // not of shells: one that can't fork ends
+    // Python, because a shell that can't fork ends
     let bomb = r"exec /usr/bin/python3 -c '
 import os, signal, time
 for name in signal.SIGTERM, signal.SIGHUP: signal.signal(name, signal.SIG_IGN)
@@ -49,7 +49,7 @@ while True:
 }
 
 #[test]
-fn a_frozen_cgroup_dies_too() {
+fn kill_ends_a_frozen_cgroup() {
     let world = World::start(HostKind::Trace);
     world.mkdir("/ice");
     let pid = start(&world, "/ice", "exec sleep 1000");
@@ -59,7 +59,7 @@ fn a_frozen_cgroup_dies_too() {
     assert!(!lives(pid));
 }
 
-/// Connects, and is watching when this returns.
+/// Watches on a connection of its own. Returns after the first reply, from which on no event is missed.
 fn watching(world: &World, cgroup: Option<&str>) -> std::sync::mpsc::Receiver<(Option<EventInfo>, i64)> {
     let mut connection: Connection = world.connect();
     let (tell, hear) = std::sync::mpsc::channel();
@@ -86,7 +86,7 @@ fn event(kind: &str, cgroup: &str) -> (String, String) {
     (kind.to_owned(), cgroup.to_owned())
 }
 
-fn who_watches_hears_what_is_made_and_removed_below(host: HostKind) {
+fn watcher_gets_creations_and_removals_below(host: HostKind) {
     let world = World::start(host);
     world.mkdir("/a");
     world.mkdir("/b");
@@ -103,7 +103,7 @@ fn who_watches_hears_what_is_made_and_removed_below(host: HostKind) {
 }
 
 #[test]
-fn who_watches_hears_of_members_limits_and_releases() {
+fn watcher_gets_events_of_members_limits_and_releases() {
     let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     world.write("/a", "pids.max", "1");
@@ -120,13 +120,13 @@ fn who_watches_hears_of_members_limits_and_releases() {
     assert_eq!(last, [event("empty", "1:/a"), event("released", "1:/a")]);
 }
 
-fn a_slow_watcher_is_told_how_much_it_lost(host: HostKind) {
+fn slow_watcher_learns_how_many_events_it_lost(host: HostKind) {
     let world = World::with(host, Limits { events: 10, ..Limits::default() });
     let mut connection = world.connect();
     let call = WatchCall::default();
     let mut replies = connection.call_more(&call, &[]).expect("sent");
     assert_eq!(replies.next().expect("an answer").expect("the first").event, None);
-    // more than fits into the queue and the socket
+    // more events than fit into the queue and the socket
     let mut made = 0;
     let name = "n".repeat(3000);
     let mut maker = world.connect();

@@ -1,4 +1,4 @@
-//! Every method once, with its effect.
+//! Each method with its effect.
 
 mod common;
 
@@ -13,24 +13,24 @@ use penfold_server::protocol::{
 use common::{HostKind, Stranger, World, lives, on_each_host, wait_until};
 
 on_each_host! {
-    info_tells_who_serves,
+    info_describes_the_daemon,
     hierarchies_are_mounted_shared_changed_and_unmounted,
-    a_view_needs_the_fuse_device,
+    view_needs_the_fuse_device,
     directories_are_made_renamed_listed_and_removed,
-    names_that_are_no_text_come_back_as_they_went,
-    a_release_agent_that_is_no_text_comes_back_as_it_went,
-    a_task_number_has_the_white_space_of_the_kernel,
+    name_that_is_no_text_comes_back_unchanged,
+    release_agent_that_is_no_text_comes_back_unchanged,
+    task_number_has_the_white_space_of_the_kernel,
     files_are_listed_read_written_and_owned,
-    a_running_process_is_attached_shown_and_signalled,
+    running_process_is_attached_shown_and_signalled,
     command_is_a_member_of_its_cgroup,
-    an_address_must_say_which_hierarchy_where_there_are_several,
+    address_without_hierarchy_needs_a_single_one,
 }
 
 fn at(cgroup: &str) -> String {
     cgroup.to_owned()
 }
 
-fn info_tells_who_serves(host: HostKind) {
+fn info_describes_the_daemon(host: HostKind) {
     let info = World::start(host).call(&InfoCall {});
     assert_eq!(info.pid, i64::from(std::process::id()));
     assert_eq!((&*info.host, info.embedded), (host.name(), false));
@@ -71,7 +71,7 @@ fn hierarchies_are_mounted_shared_changed_and_unmounted(host: HostKind) {
     assert_eq!(world.call(&HierarchiesCall {}).hierarchies.len(), 1);
 }
 
-fn a_view_needs_the_fuse_device(host: HostKind) {
+fn view_needs_the_fuse_device(host: HostKind) {
     let world = World::start(host);
     let call = ViewCall { options: at("all"), target: at("/mnt"), ..ViewCall::default() };
     assert_eq!(world.refused(&call), "EBADF");
@@ -112,7 +112,7 @@ fn directories_are_made_renamed_listed_and_removed(host: HostKind) {
     assert_eq!(world.refused(&rmdir("/e", None)), "ENOENT");
 }
 
-fn names_that_are_no_text_come_back_as_they_went(host: HostKind) {
+fn name_that_is_no_text_comes_back_unchanged(host: HostKind) {
     let world = World::start(host);
     world.mkdir("/\\377\\376 b\\134n");
     assert_eq!(world.names("/"), ["/", "/\\377\\376 b\\134n"]);
@@ -125,7 +125,7 @@ fn names_that_are_no_text_come_back_as_they_went(host: HostKind) {
     assert!(world.names("/").contains(&at("/ü:ö")));
 }
 
-fn a_release_agent_that_is_no_text_comes_back_as_it_went(host: HostKind) {
+fn release_agent_that_is_no_text_comes_back_unchanged(host: HostKind) {
     let world = World::start(host);
     world.write("/", "release_agent", " /\\377\\303(\\134n \n");
     assert_eq!(world.read("/", "release_agent"), "/\\377\\303(\\134n\n");
@@ -140,13 +140,13 @@ fn a_release_agent_that_is_no_text_comes_back_as_it_went(host: HostKind) {
     assert_eq!(remounted.options, "release_agent=/\\375,name=bytes");
 }
 
-fn a_task_number_has_the_white_space_of_the_kernel(host: HostKind) {
+fn task_number_has_the_white_space_of_the_kernel(host: HostKind) {
     let world = World::start(host);
     world.mkdir("/a");
     let stranger = Stranger::sleeping(nix::unistd::geteuid().as_raw());
     let pid = stranger.pid();
     let write = |content: String| WriteCall { cgroup: at("/a"), file: at("cgroup.procs"), content };
-    // a no-break space in UTF-8, of which the kernel leaves the first byte, and an ideographic one
+    // a no-break space in UTF-8, whose first byte is no white space to the kernel, and an ideographic space
     for wrong in ["\u{a0}", "\u{3000}"] {
         assert_eq!(world.refused(&write(format!("{pid}{wrong}"))), "EINVAL");
     }
@@ -184,7 +184,7 @@ fn files_are_listed_read_written_and_owned(host: HostKind) {
     assert_eq!(world.refused(&stat(Some("nothing"))), "ENOENT");
 }
 
-fn a_running_process_is_attached_shown_and_signalled(host: HostKind) {
+fn running_process_is_attached_shown_and_signalled(host: HostKind) {
     let world = World::start(host);
     world.mkdir("/a");
     let own = nix::unistd::geteuid().as_raw();
@@ -222,7 +222,7 @@ fn a_running_process_is_attached_shown_and_signalled(host: HostKind) {
     assert!(matches!(no_task, Err(CallError::InvalidParameter(name)) if name == "task"));
 }
 
-fn an_address_must_say_which_hierarchy_where_there_are_several(host: HostKind) {
+fn address_without_hierarchy_needs_a_single_one(host: HostKind) {
     let world = World::empty(host, Limits::default());
     let stat = |cgroup: &str| StatCall { cgroup: at(cgroup), file: None };
     assert_eq!(world.refused(&stat("/")), "ENOENT");

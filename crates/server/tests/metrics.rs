@@ -1,4 +1,4 @@
-//! OpenMetrics: what is served is well-formed and agrees with the files, and no scraper disturbs anybody.
+//! OpenMetrics: the text is well-formed and agrees with the control files, and no scraper disturbs another.
 
 mod common;
 
@@ -20,10 +20,10 @@ use penfold_server::operation::Operation;
 use penfold_server::service::Service;
 
 on_each_host! {
-    what_is_left_out_is_summed_and_counted,
-    only_metrics_are_served_and_only_to_requests,
-    silent_scrapers_are_bounded_and_let_go,
-    a_socket_in_the_file_system_replaces_that_of_a_dead_daemon,
+    left_out_cgroups_are_summed_and_counted,
+    only_requests_for_metrics_are_served,
+    silent_scrapers_are_bounded_and_time_out,
+    socket_replaces_that_of_a_dead_daemon,
 }
 
 struct World {
@@ -91,7 +91,7 @@ impl Drop for World {
 /// Samples by name and labels.
 type Samples = BTreeMap<(String, BTreeMap<String, String>), f64>;
 
-/// Reads OpenMetrics 1.0 text as strictly as its ABNF.
+/// Parses OpenMetrics 1.0 text as strictly as its ABNF.
 fn parse(text: &str) -> Samples {
     let body = text.strip_suffix("# EOF\n").expect("the end is marked");
     let mut samples = Samples::new();
@@ -177,7 +177,7 @@ fn get(samples: &Samples, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
 }
 
 #[test]
-fn the_numbers_are_those_of_the_files() {
+fn metrics_agree_with_the_control_files() {
     let world = World::start(HostKind::Trace);
     let at = world.mount("pids,cpuacct,name=numbers");
     let shares = world.mount("numtasks");
@@ -189,7 +189,7 @@ fn the_numbers_are_those_of_the_files() {
     let _running = world.exec(&[odd], &["sh", "-c", &script]);
     let refused = || world.read(odd, "pids.events");
     wait_until("the limit refuses", || refused() != "max 0\n");
-    // one who is refused gives up and sleeps as well: from then on nothing changes
+    // the shell that is refused a fork gives up and sleeps as well: from then on nothing changes
     let sleepers = || {
         let tasks = world.read(odd, "tasks");
         let name = |task: &str| std::fs::read_to_string(format!("/proc/{task}/comm")).unwrap_or_default();
@@ -232,14 +232,15 @@ fn the_numbers_are_those_of_the_files() {
     let _ = shares;
 }
 
-fn what_is_left_out_is_summed_and_counted(host: HostKind) {
+fn left_out_cgroups_are_summed_and_counted(host: HostKind) {
     let world = World::start(host);
     let at = world.mount("pids,cpuacct,name=many");
     let first = world.mkdir(at, b"first");
     for number in 1..SHOWN {
         world.mkdir(at, number.to_string().as_bytes());
     }
-    // of these two the nearer to the root is left out too: the root and SHOWN - 1 others are shown
+    // The root and SHOWN - 1 others have series of their own. So both of these are left out, also the one nearer to the
+    // root.
     let outer = world.mkdir(first, b"outer");
     let inner = world.mkdir(outer, b"inner");
     let _running = (world.exec(&[outer], &["sleep", "100"]), world.exec(&[inner], &["sleep", "100"]));
@@ -263,7 +264,7 @@ fn ask(address: SocketAddr, request: &[u8]) -> String {
     answer
 }
 
-fn only_metrics_are_served_and_only_to_requests(host: HostKind) {
+fn only_requests_for_metrics_are_served(host: HostKind) {
     let world = World::start(host);
     let address = world.serve();
     let answer = ask(address, b"GET /metrics?x=y HTTP/1.1\r\nHost: here\r\n\r\n");
@@ -284,7 +285,7 @@ fn only_metrics_are_served_and_only_to_requests(host: HostKind) {
     assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
 }
 
-fn silent_scrapers_are_bounded_and_let_go(host: HostKind) {
+fn silent_scrapers_are_bounded_and_time_out(host: HostKind) {
     let world = World::start(host);
     let address = world.serve();
     let silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address).expect("it listens")).collect();
@@ -300,7 +301,7 @@ fn silent_scrapers_are_bounded_and_let_go(host: HostKind) {
     drop(silent);
 }
 
-fn a_socket_in_the_file_system_replaces_that_of_a_dead_daemon(host: HostKind) {
+fn socket_replaces_that_of_a_dead_daemon(host: HostKind) {
     let world = World::start(host);
     let path = std::env::temp_dir().join(format!("penfold-metrics-{}", std::process::id()));
     drop(std::os::unix::net::UnixListener::bind(&path).expect("left by a dead one"));

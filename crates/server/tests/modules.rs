@@ -1,4 +1,4 @@
-//! Modules over the socket: loading, unloading and listing while everything runs, and who may.
+//! Modules over the socket: loading, unloading and listing while everything runs, and the right to it.
 
 mod common;
 
@@ -20,7 +20,7 @@ use penfold_server::protocol::{
 
 use common::{HostKind, NOBODY, World, not_root, wait_until};
 
-/// The module of these tests in a variant of its own, in a directory of its own, which goes with it.
+/// A variant of the test module, compiled into a directory of its own. Drop removes the directory.
 struct Compiled(PathBuf);
 
 impl Drop for Compiled {
@@ -37,8 +37,8 @@ impl Deref for Compiled {
     }
 }
 
-/// Compiles it where only this user can write, which the build directory need not be. `None`, after the reason was printed,
-/// where that can't be had.
+/// Compiles a variant of the test module in a directory that only this user can write. The build directory need not be
+/// one. Prints the reason and returns `None` if there is no such directory, or no compiler.
 fn compile(name: &str, flags: &[&str]) -> Option<Compiled> {
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../module");
     let root = nix::unistd::geteuid().is_root();
@@ -94,7 +94,7 @@ fn modules(world: &World) -> Vec<ModuleInfo> {
     world.call(&ListModulesCall {}).modules
 }
 
-/// Why a call is refused: errno and message.
+/// The errno and the message of a refused call.
 fn refusal<M: Method>(world: &World, call: &M) -> (String, String) {
     match world.try_call(call) {
         Err(CallError::Refused(failure)) => (failure.errno_name(), failure.to_string()),
@@ -113,7 +113,7 @@ fn start(world: &World, cgroup: &str, script: &str) {
 }
 
 #[test]
-fn a_module_comes_and_goes_while_a_hierarchy_is_full_of_tasks() {
+fn module_loads_and_unloads_beside_running_tasks() {
     let Some(path) = compile("full", &["-DEVENTS"]) else { return };
     let world = World::empty(HostKind::Trace, Limits::default());
     let pids = mount(&world, "pids");
@@ -121,7 +121,7 @@ fn a_module_comes_and_goes_while_a_hierarchy_is_full_of_tasks() {
     start(&world, &format!("{pids}:/a"), "while :; do (:); done");
     start(&world, &format!("{pids}:/a"), "sleep 1000 & sleep 1000 & wait");
     wait_until("they run", || world.processes(&format!("{pids}:/a")).len() >= 4);
-    // somebody who asks all the time, and is always answered
+    // another client calls all the time, and is always answered
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let client = scope.spawn(|| {
@@ -154,7 +154,7 @@ fn a_module_comes_and_goes_while_a_hierarchy_is_full_of_tasks() {
             wait_until("it was told of three forks", || told().contains("exits 3\n"));
             assert!(told().contains("forks 2\n"), "{}", told());
             assert!(told().contains("attached 1\n"), "{}", told());
-            // every one that is older, and every one since then that is elsewhere
+            // the tasks older than the module, and those born in other cgroups since
             let of_root = world.read(&format!("{id}:/"), "full.stats");
             let forks: u64 =
                 of_root.lines().find_map(|line| line.strip_prefix("forks ")?.parse().ok()).expect("a count");
@@ -177,7 +177,7 @@ fn a_module_comes_and_goes_while_a_hierarchy_is_full_of_tasks() {
 }
 
 #[test]
-fn a_bound_module_stays_and_the_error_names_the_holder() {
+fn unload_of_a_bound_module_names_the_holder() {
     let Some(path) = compile("bound", &[]) else { return };
     let world = World::empty(HostKind::Trace, Limits::default());
     load(&world, &path);
@@ -213,7 +213,7 @@ fn a_bound_module_stays_and_the_error_names_the_holder() {
 }
 
 #[test]
-fn all_and_remount_take_a_loaded_module() {
+fn loaded_module_is_bound_by_all_and_by_remount() {
     let Some(path) = compile("taken", &[]) else { return };
     let world = World::empty(HostKind::Trace, Limits::default());
     let id = mount(&world, "pids");
@@ -268,7 +268,7 @@ fn only_the_owner_loads_and_unloads() {
 }
 
 #[test]
-fn a_file_that_others_can_change_is_refused_with_the_permission_that_is_wrong() {
+fn file_that_others_can_change_is_refused_with_the_mode() {
     let Some(path) = compile("open", &[]) else { return };
     let world = World::empty(HostKind::Trace, Limits::default());
     let call = LoadModuleCall { module: text(&path) };
@@ -284,7 +284,7 @@ fn a_file_that_others_can_change_is_refused_with_the_permission_that_is_wrong() 
 }
 
 #[test]
-fn what_can_not_be_loaded_is_told_and_harms_nobody() {
+fn refused_load_names_its_reason_and_changes_nothing() {
     let world = World::empty(HostKind::Trace, Limits::default());
     let witness = Path::new(env!("CARGO_TARGET_TMPDIR")).join("modules-constructed");
     let _ = fs::remove_file(&witness);
@@ -294,7 +294,7 @@ fn what_can_not_be_loaded_is_told_and_harms_nobody() {
         ("symbol", &["-DNO_SYMBOL"], "ENOEXEC", "exports no symbol penfold_module"),
         ("garbage", &["-DMORE=.file_count = 1 << 30,"], "EINVAL", "number of files"),
         ("clash", &["-DFILES={ .name = \"value\" },"], "EINVAL", "two files named"),
-        // the name of a mount option, which core knows
+        // a mount option has this name
         ("none", &[], "EINVAL", "mount option"),
         ("fails", &["-DLOAD=-12"], "ENOMEM", "the module's load failed"),
         ("pids", &[&constructor], "EEXIST", "is compiled in"),
@@ -330,7 +330,7 @@ fn what_can_not_be_loaded_is_told_and_harms_nobody() {
 }
 
 #[test]
-fn a_cgroup_that_a_module_refuses_is_not_there() {
+fn cgroup_that_a_module_refuses_is_not_made() {
     let Some(path) = compile("refuses", &["-DCREATE=ENOSPC"]) else { return };
     let world = World::empty(HostKind::Trace, Limits::default());
     load(&world, &path);
@@ -344,7 +344,7 @@ fn a_cgroup_that_a_module_refuses_is_not_there() {
 }
 
 #[test]
-fn who_watches_everything_hears_of_modules() {
+fn watcher_of_everything_gets_events_of_modules() {
     let Some(path) = compile("heard", &[]) else { return };
     let world = World::empty(HostKind::Trace, Limits::default());
     let id = mount(&world, "pids");
@@ -379,7 +379,7 @@ fn who_watches_everything_hears_of_modules() {
 }
 
 #[test]
-fn a_slow_callback_is_counted() {
+fn slow_callback_is_counted() {
     let Some(path) = compile("slow", &[]) else { return };
     let world = World::empty(HostKind::Trace, Limits::default());
     load(&world, &path);
@@ -390,7 +390,8 @@ fn a_slow_callback_is_counted() {
     assert_eq!(modules(&world)[0].overruns, 1);
 }
 
-/// A thread-local of the tracer's thread, which does not end, pins what was told of a fork once.
+/// The module's `fork` registers a destructor of a thread-local. It runs on the tracer's thread, which does not end, so
+/// the module stays mapped.
 #[test]
 fn module_that_stays_mapped_is_listed() {
     let pins = [
@@ -418,9 +419,8 @@ fn module_that_stays_mapped_is_listed() {
     }
 }
 
-/// Two that want the same name at the same time: one gets it.
 #[test]
-fn of_two_loads_at_once_one_succeeds() {
+fn one_of_several_loads_at_once_succeeds() {
     let Some(path) = compile("twice", &[]) else { return };
     let world = World::empty(HostKind::Trace, Limits::default());
     for _ in 0..10 {

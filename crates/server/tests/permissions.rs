@@ -1,4 +1,4 @@
-//! What another user may do: the rules of owner and mode, as of files, and of kill(2).
+//! The rights of another user: the rules of owner and mode, as of files, and of kill(2).
 
 mod common;
 
@@ -10,14 +10,14 @@ use common::{HostKind, NOBODY, Stranger, World, lives, not_root, on_each_host};
 
 on_each_host! {
     only_the_administrator_mounts,
-    directories_and_files_are_for_whom_owner_and_mode_say,
+    owner_and_mode_decide_over_directories_and_files,
     every_step_of_a_path_must_be_searchable,
-    nobody_moves_or_signals_what_is_not_theirs,
+    user_moves_and_signals_only_own_processes,
     root_in_a_user_namespace_is_no_administrator,
-    a_client_in_a_pid_namespace_speaks_of_its_own_numbers,
+    client_uses_the_numbers_of_its_pid_namespace,
 }
 
-/// As nobody; the errno, or the whole answer.
+/// Calls a method as the user nobody. Returns the errno, or the whole answer if the call is not refused.
 fn nobody(world: &World, method: &str, parameters: &str) -> String {
     let answer = world.as_user(NOBODY, method, parameters);
     let name = answer.split("\"name\":\"").nth(1).and_then(|rest| rest.split('"').next());
@@ -40,7 +40,7 @@ fn only_the_administrator_mounts(host: HostKind) {
     assert!(nobody(&world, "Hierarchies", "{}").contains("\"id\":1"));
 }
 
-fn directories_and_files_are_for_whom_owner_and_mode_say(host: HostKind) {
+fn owner_and_mode_decide_over_directories_and_files(host: HostKind) {
     if not_root() {
         return;
     }
@@ -94,14 +94,14 @@ fn every_step_of_a_path_must_be_searchable(host: HostKind) {
     assert!(nobody(&world, "Stat", r#"{"cgroup":"/closed"}"#).contains("448"));
     let listed = nobody(&world, "List", r#"{"cgroup":"/","recursive":true}"#);
     assert!(listed.contains("/closed") && !listed.contains("/closed/in"), "{listed}");
-    // to search is not to list
+    // the right to search a directory does not include the right to list it
     let mode = SetOwnerCall { cgroup: "/closed".into(), mode: Some(0o711), ..SetOwnerCall::default() };
     world.call(&mode);
     assert!(nobody(&world, "Stat", r#"{"cgroup":"/closed/in"}"#).contains("493"));
     assert_eq!(nobody(&world, "Files", r#"{"cgroup":"/closed"}"#), "EACCES");
 }
 
-fn nobody_moves_or_signals_what_is_not_theirs(host: HostKind) {
+fn user_moves_and_signals_only_own_processes(host: HostKind) {
     if not_root() {
         return;
     }
@@ -146,7 +146,7 @@ fn root_in_a_user_namespace_is_no_administrator(host: HostKind) {
     assert!(answer.contains("EPERM"), "{answer}");
 }
 
-fn a_client_in_a_pid_namespace_speaks_of_its_own_numbers(host: HostKind) {
+fn client_uses_the_numbers_of_its_pid_namespace(host: HostKind) {
     if not_root() {
         return;
     }

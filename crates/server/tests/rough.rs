@@ -1,4 +1,4 @@
-//! Clients that are wrong, rude, slow or gone: none disturbs the others.
+//! Clients that break the protocol, are slow, or die: none disturbs the others.
 
 mod common;
 
@@ -17,17 +17,17 @@ use penfold_server::protocol::{InfoCall, WriteCall};
 use common::{HostKind, World, on_each_host, wait_until};
 
 on_each_host! {
-    what_is_no_call_is_answered_and_the_connection_closed,
-    wrong_calls_are_told_what_is_wrong_and_the_connection_goes_on,
-    a_request_that_is_too_long_is_refused_and_no_more_is_kept_of_it,
-    clients_that_die_in_the_middle_are_forgotten,
-    a_thousand_connections_at_once_are_served,
+    message_that_is_no_call_closes_the_connection,
+    wrong_call_names_its_fault_and_keeps_the_connection,
+    too_long_request_is_refused,
+    client_that_dies_in_a_call_is_forgotten,
+    thousand_connections_at_once_are_served,
     one_user_can_not_take_all_connections,
-    a_client_that_does_not_read_or_is_stopped_holds_up_nobody_and_is_closed,
-    descriptors_are_bounded_and_a_wrong_one_is_told,
+    stuck_client_delays_no_other_and_is_closed,
+    wrong_or_too_many_descriptors_are_refused,
 }
 
-/// Sends it and reads one answer; empty if there was none.
+/// Sends a message and reads one answer; empty if there is none.
 fn answer(stream: &mut UnixStream, message: &str) -> String {
     let _ = stream.write_all(message.as_bytes());
     let mut answer = Vec::new();
@@ -44,13 +44,13 @@ fn still_serves(world: &World) {
     assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
 }
 
-/// The answer to a call of which this is wrong.
+/// The answer to a call with this parameter wrong.
 fn invalid(parameter: &str) -> String {
     let error = "org.varlink.service.InvalidParameter";
     format!(r#"{{"error":"{error}","parameters":{{"parameter":"{parameter}"}}}}"#)
 }
 
-fn what_is_no_call_is_answered_and_the_connection_closed(host: HostKind) {
+fn message_that_is_no_call_closes_the_connection(host: HostKind) {
     let world = World::start(host);
     for (wrong, member) in [
         ("\0", "call"),
@@ -75,7 +75,7 @@ fn what_is_no_call_is_answered_and_the_connection_closed(host: HostKind) {
     still_serves(&world);
 }
 
-fn wrong_calls_are_told_what_is_wrong_and_the_connection_goes_on(host: HostKind) {
+fn wrong_call_names_its_fault_and_keeps_the_connection(host: HostKind) {
     let world = World::start(host);
     let mut stream = world.stream();
     for (call, expected) in [
@@ -120,7 +120,7 @@ fn wrong_calls_are_told_what_is_wrong_and_the_connection_goes_on(host: HostKind)
     }
     let upgrade = r#"{"method":"org.penfold.Control.Info","upgrade":true}"#;
     assert_eq!(answer(&mut stream, &format!("{upgrade}\0")), invalid("upgrade"));
-    // oneway: done, and not answered
+    // a oneway call is done, and not answered
     let oneway =
         "{\"method\":\"org.penfold.Control.Mkdir\",\"parameters\":{\"cgroup\":\"/a\"},\"oneway\":true}\0";
     assert!(
@@ -130,7 +130,7 @@ fn wrong_calls_are_told_what_is_wrong_and_the_connection_goes_on(host: HostKind)
     assert_eq!(world.names("/"), ["/", "/a"]);
 }
 
-fn a_request_that_is_too_long_is_refused_and_no_more_is_kept_of_it(host: HostKind) {
+fn too_long_request_is_refused(host: HostKind) {
     let world = World::start(host);
     let long = WriteCall { content: "x".repeat(2 << 20), ..WriteCall::default() };
     assert!(matches!(world.try_call(&long), Err(CallError::TooMuch(_) | CallError::Transport(_))));
@@ -139,21 +139,21 @@ fn a_request_that_is_too_long_is_refused_and_no_more_is_kept_of_it(host: HostKin
     still_serves(&world);
 }
 
-fn clients_that_die_in_the_middle_are_forgotten(host: HostKind) {
+fn client_that_dies_in_a_call_is_forgotten(host: HostKind) {
     let world = World::start(host);
     for _ in 0..50 {
         let mut stream = world.stream();
         stream.write_all(b"{\"method\":\"org.penfold").expect("sent");
         drop(stream);
         let mut stream = world.stream();
-        // dies before the answer comes
+        // the client dies before the answer comes
         stream.write_all(b"{\"method\":\"org.penfold.Control.Subsystems\"}\0").expect("sent");
     }
     wait_until("all are gone", || world.daemon().connections() == 0);
     still_serves(&world);
 }
 
-fn a_thousand_connections_at_once_are_served(host: HostKind) {
+fn thousand_connections_at_once_are_served(host: HostKind) {
     let world = World::start(host);
     let mut connections: Vec<Connection> = (0..1000).map(|_| world.connect()).collect();
     for _ in 0..2 {
@@ -190,19 +190,19 @@ fn one_user_can_not_take_all_connections(host: HostKind) {
     assert!(world.as_user(common::NOBODY, "Info", "{}").contains("version"));
 }
 
-fn a_client_that_does_not_read_or_is_stopped_holds_up_nobody_and_is_closed(host: HostKind) {
+fn stuck_client_delays_no_other_and_is_closed(host: HostKind) {
     let world = World::with(host, Limits { patience: Duration::from_millis(300), ..Limits::default() });
-    // fills its socket with answers that it does not read
+    // this client fills its socket with answers that it does not read
     let mut deaf = world.stream();
     let calls = "{\"method\":\"org.penfold.Control.Subsystems\"}\0".repeat(20_000);
     deaf.set_write_timeout(Some(Duration::from_secs(5))).expect("a timeout");
     let _ = deaf.write_all(calls.as_bytes());
-    // stopped in the middle of a message
+    // this client stops in the middle of a message
     let mut stopped = world.stream();
     stopped.write_all(b"{\"method\":").expect("sent");
     still_serves(&world);
     wait_until("both are closed", || world.daemon().connections() == 0);
-    // silent between messages: may stay
+    // a client that is silent between messages stays connected
     let mut silent = world.connect();
     let mut client =
         world.client("Watch", "{}").arg("more").stdout(std::process::Stdio::null()).spawn().expect("it runs");
@@ -218,7 +218,7 @@ fn a_client_that_does_not_read_or_is_stopped_holds_up_nobody_and_is_closed(host:
     client.wait().expect("it is ours");
 }
 
-fn descriptors_are_bounded_and_a_wrong_one_is_told(host: HostKind) {
+fn wrong_or_too_many_descriptors_are_refused(host: HostKind) {
     let world = World::start(host);
     let count = || std::fs::read_dir("/proc/self/fd").expect("ours").count();
     let pass = |stream: &UnixStream, text: &[u8], number: usize| {

@@ -7,15 +7,15 @@ use std::fs;
 use views::{HostKind, Views, on_each_host, possible};
 
 on_each_host! {
-    a_shell_makes_lists_and_removes_cgroups,
+    shell_makes_lists_and_removes_cgroups,
     attributes_are_those_of_the_kernel,
     names_are_taken_and_refused_as_by_the_kernel,
     rename_refuses_in_the_kernels_order,
     nothing_but_directories_can_be_made,
-    a_removed_directory_is_empty_and_refuses,
+    removed_directory_is_empty_and_refuses,
 }
 
-fn a_shell_makes_lists_and_removes_cgroups(host: HostKind) {
+fn shell_makes_lists_and_removes_cgroups(host: HostKind) {
     if !possible() {
         return;
     }
@@ -135,7 +135,7 @@ fn nothing_but_directories_can_be_made(host: HostKind) {
     assert_eq!(seen.replace("ENOTSUP ", "EOPNOTSUPP "), expected);
 }
 
-fn a_removed_directory_is_empty_and_refuses(host: HostKind) {
+fn removed_directory_is_empty_and_refuses(host: HostKind) {
     if !possible() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Open files of the file view: offsets, snapshots, lengths, and programs that copy in their own ways.
+//! Open files of the file view: offsets, the content of a series of reads, sizes, and programs that copy files.
 
 mod views;
 
@@ -10,8 +10,8 @@ on_each_host! {
     writes_are_commands_and_reads_continue_their_snapshot,
     no_control_file_can_be_executed,
     programs_that_copy_see_the_whole_content,
-    a_truncation_takes_set_user_id_away_and_asks_for_no_owner,
-    a_file_of_a_removed_group_is_dead_also_where_another_view_removed_it,
+    truncation_clears_set_user_id_for_any_writer,
+    file_of_a_cgroup_removed_in_any_view_is_dead,
 }
 
 fn writes_are_commands_and_reads_continue_their_snapshot(host: HostKind) {
@@ -36,7 +36,7 @@ fn writes_are_commands_and_reads_continue_their_snapshot(host: HostKind) {
     assert_eq!(seen, expected);
 }
 
-/// As in every file system that the kernel makes itself.
+/// The kernel mounts cgroups, as every file system that it makes itself, without execution.
 fn no_control_file_can_be_executed(host: HostKind) {
     if !possible() {
         return;
@@ -97,7 +97,7 @@ fn ten_thousand_threads_are_read_in_odd_pieces() {
     let mut views = Views::start(HostKind::Trace, "threads");
     views.mount("none,name=threads", "m");
     views.shell("sh", "mkdir m/g");
-    // moved in first: a thread that is born inside need not be moved
+    // the process moves first, so that its threads are born inside
     let inside = format!("echo 0 > m/g/cgroup.procs; exec /usr/bin/python3 -c \"{THREADS}\" 10000");
     let mut many = views.command(&["sh", "-c", &inside]).stdout(Stdio::piped()).spawn().expect("a shell");
     let mut line = String::new();
@@ -122,13 +122,13 @@ fn ten_thousand_threads_are_read_in_odd_pieces() {
 }
 
 #[test]
-fn a_size_that_has_grown_is_asked_again() {
+fn size_is_read_again_after_the_list_has_grown() {
     if !possible() {
         return;
     }
     let mut views = Views::start(HostKind::Trace, "grown");
     views.mount("none,name=grown", "m");
-    // the kernel hears of a small size first; then the list grows past it
+    // the kernel gets a small size first; then the list grows past it
     let seen = views.python(
         "import subprocess, shutil; os.mkdir('m/g'); shutil.copyfile('m/g/tasks', 'out'); print(os.stat('m/g/tasks').st_size)\n\
         c = subprocess.Popen(['/usr/bin/python3', '-c', '''import threading, time\n\
@@ -141,8 +141,8 @@ fn a_size_that_has_grown_is_asked_again() {
     assert_eq!(seen, "4096\n1501");
 }
 
-/// Measured: the kernel lets go on truncating who has the file open, and takes set-user-ID away, also from another's file.
-fn a_truncation_takes_set_user_id_away_and_asks_for_no_owner(host: HostKind) {
+/// Measured in Linux: a process that has the file open may truncate it, whatever its owner. This clears set-user-ID.
+fn truncation_clears_set_user_id_for_any_writer(host: HostKind) {
     if !possible() {
         return;
     }
@@ -160,14 +160,14 @@ fn a_truncation_takes_set_user_id_away_and_asks_for_no_owner(host: HostKind) {
     assert_eq!(seen, "OK 0o755 EPERM\nOK 0o644 EPERM\nOK 0o755 EPERM");
 }
 
-fn a_file_of_a_removed_group_is_dead_also_where_another_view_removed_it(host: HostKind) {
+fn file_of_a_cgroup_removed_in_any_view_is_dead(host: HostKind) {
     if !possible() {
         return;
     }
     let mut views = Views::start(host, "dead");
     views.mount("none,name=dead", "one");
     views.mount("name=dead", "two");
-    // the other view is told some time later that what it knows by this name is no more
+    // the kernel learns some time later that the name in the other view is gone
     let seen = views.python(
         "os.mkdir('one/g'); f = os.open('two/g/tasks', os.O_RDWR); os.read(f, 9); os.rmdir('one/g')\n\
         print(name(os.read, f, 9), name(os.write, f, b'0'), name(os.pread, f, 9, 0), name(os.ftruncate, f, 0) in ('OK', 'ENODEV'))\n\

@@ -1,4 +1,4 @@
-//! Moving processes and threads through the file view, and who may.
+//! Moves of processes and threads through the file view, and the right to them.
 
 mod views;
 
@@ -7,11 +7,11 @@ use views::{HostKind, Views, on_each_host, possible};
 on_each_host! {
     zero_is_the_thread_that_writes,
     modes_owners_and_groups_decide_as_for_every_file,
-    the_opener_is_asked_and_the_writer_moves,
+    opener_decides_and_writer_moves,
 }
 
 #[test]
-fn a_shell_moves_itself_and_its_children_follow() {
+fn shell_moves_itself_and_its_children_follow() {
     if !possible() {
         return;
     }
@@ -24,7 +24,7 @@ fn a_shell_moves_itself_and_its_children_follow() {
                     "mkdir m/g; echo {who} > m/g/{file}; grep -cx $$ m/g/tasks; cat m/g/pids.current; \
                      sh -c 'grep -cx $$ m/g/cgroup.procs'; echo $$ > m/tasks; cat m/g/tasks; rmdir m/g"
                 );
-                // 2: the shell and the cat that reads
+                // 2 tasks: the shell, and the cat that reads
                 assert_eq!(views.shell(shell, &script), "1\n2\n1", "{shell}: echo {who} > {file}");
             }
         }
@@ -83,7 +83,7 @@ fn modes_owners_and_groups_decide_as_for_every_file(host: HostKind) {
     );
     let expected = "EACCES OK 0o40755 65534 65534 EACCES EACCES EPERM EACCES EACCES EPERM EPERM EEXIST OK EACCES EACCES EACCES\n\
         EACCES ESRCH EACCES EINVAL OK EPERM EPERM EPERM EBUSY\nEACCES EACCES OK 1 OK EACCES";
-    // moving oneself needs no more than the file: 1 byte written where the service could take the process in
+    // a process may move itself if it may write the file: 1 is the byte written
     let expected = expected.replacen("EACCES EACCES EACCES\n", "EACCES EACCES 1\n", 1);
     let expected = expected.replacen("ESRCH EACCES EINVAL", "ESRCH 5 EINVAL", 1);
     let digits = |text: &str| {
@@ -94,7 +94,7 @@ fn modes_owners_and_groups_decide_as_for_every_file(host: HostKind) {
     assert_eq!(digits(&seen), digits(&expected));
 }
 
-fn the_opener_is_asked_and_the_writer_moves(host: HostKind) {
+fn opener_decides_and_writer_moves(host: HostKind) {
     if !possible() {
         return;
     }
@@ -122,7 +122,7 @@ fn the_opener_is_asked_and_the_writer_moves(host: HostKind) {
 }
 
 #[test]
-fn limits_hold_for_who_moves_in() {
+fn limits_hold_for_a_process_that_moves_in() {
     if !possible() {
         return;
     }

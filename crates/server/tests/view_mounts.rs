@@ -1,4 +1,4 @@
-//! Views come and go, several at once, and stay coherent.
+//! Several views at once: mounting, unmounting, and the coherence between them.
 
 mod views;
 
@@ -15,17 +15,17 @@ use penfold_server::view::{self, ViewContent};
 use views::{HostKind, Views, eventually, mount_device, nlink, on_each_host, possible, root};
 
 on_each_host! {
-    what_happens_in_one_view_is_seen_in_the_other,
-    what_was_looked_up_while_it_changed_is_not_remembered_as_it_was,
-    an_unmount_ends_a_view_and_the_last_one_the_hierarchy,
-    a_mount_point_may_vanish,
-    a_remount_changes_the_files_of_every_view,
-    the_proc_view_shows_where_processes_are,
-    only_the_kernels_own_device_is_served,
-    clients_that_stop_or_die_in_the_middle_disturb_nobody,
+    change_in_one_view_is_seen_in_the_other,
+    lookup_during_a_change_leaves_nothing_stale_cached,
+    unmount_ends_a_view_and_the_last_one_the_hierarchy,
+    mount_point_may_vanish,
+    remount_changes_the_files_of_every_view,
+    proc_view_shows_the_cgroups_of_processes,
+    only_the_kernels_device_is_served,
+    stopped_or_killed_client_disturbs_no_other,
 }
 
-fn what_happens_in_one_view_is_seen_in_the_other(host: HostKind) {
+fn change_in_one_view_is_seen_in_the_other(host: HostKind) {
     if !possible() {
         return;
     }
@@ -48,7 +48,7 @@ fn what_happens_in_one_view_is_seen_in_the_other(host: HostKind) {
     eventually("owners, too", || owner() == 7);
     fs::remove_dir(views.place.join("two/h/in")).expect("it is empty");
     eventually("removed in two, gone in one", || !seen("one/h/in"));
-    // by the other front end
+    // changes by the other front end
     let hierarchy = views.root_of("coherent");
     let made = views.service.mkdir(&root(), None, hierarchy, b"socket", 0o755).expect("root may");
     assert!(seen("one/socket/tasks") && seen("two/socket"));
@@ -66,8 +66,9 @@ fn what_happens_in_one_view_is_seen_in_the_other(host: HostKind) {
     eventually("removed by the socket, gone in both", || !seen("one/socket") && !seen("two/socket"));
 }
 
-/// The kernel is told only of what it may remember, and may be asking at the very moment of a change.
-fn what_was_looked_up_while_it_changed_is_not_remembered_as_it_was(host: HostKind) {
+/// The view reports to the kernel only changes of nodes that the kernel may have cached. A lookup may be in progress at
+/// the moment of a change.
+fn lookup_during_a_change_leaves_nothing_stale_cached(host: HostKind) {
     const ROUNDS: usize = 5_000;
     if !possible() {
         return;
@@ -79,7 +80,7 @@ fn what_was_looked_up_while_it_changed_is_not_remembered_as_it_was(host: HostKin
     let (top_seen, child_seen) = (place.join("top"), place.join("top/child"));
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        // by name and by number of links
+        // one thread looks the name up, the other reads the number of links
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 let _ = fs::metadata(&child_seen);
@@ -96,7 +97,7 @@ fn what_was_looked_up_while_it_changed_is_not_remembered_as_it_was(host: HostKin
             if round % 16 == 0 {
                 eventually("made, and counted", || child_seen.exists() && nlink(&top_seen) == 3);
             }
-            // a look takes some ten microseconds: each round the change falls into another part of it
+            // a lookup takes some ten microseconds: in each round the change falls into another part of it
             let until = Instant::now() + Duration::from_micros((round % 61) as u64);
             while Instant::now() < until {}
             views.service.rmdir(&root(), None, child).expect("it is empty");
@@ -106,7 +107,7 @@ fn what_was_looked_up_while_it_changed_is_not_remembered_as_it_was(host: HostKin
     });
 }
 
-/// Also when an assertion fails: those who look must end.
+/// Ends the threads that look, also when an assertion fails.
 struct Finally<'a>(&'a AtomicBool);
 
 impl Drop for Finally<'_> {
@@ -115,7 +116,7 @@ impl Drop for Finally<'_> {
     }
 }
 
-fn an_unmount_ends_a_view_and_the_last_one_the_hierarchy(host: HostKind) {
+fn unmount_ends_a_view_and_the_last_one_the_hierarchy(host: HostKind) {
     if !possible() {
         return;
     }
@@ -135,7 +136,7 @@ fn an_unmount_ends_a_view_and_the_last_one_the_hierarchy(host: HostKind) {
     handle_two.join();
     assert_eq!(views.mounts("umount"), 0);
     assert!(!other.has_ended());
-    // as in Linux, children keep a hierarchy without a mount
+    // as in Linux, children keep a hierarchy without mounts
     assert_eq!(views.shell("sh", "mkdir three/a && umount three"), "");
     other.join();
     let lives =
@@ -148,7 +149,7 @@ fn an_unmount_ends_a_view_and_the_last_one_the_hierarchy(host: HostKind) {
     });
 }
 
-fn a_mount_point_may_vanish(host: HostKind) {
+fn mount_point_may_vanish(host: HostKind) {
     if !possible() {
         return;
     }
@@ -168,7 +169,7 @@ fn a_mount_point_may_vanish(host: HostKind) {
 }
 
 #[test]
-fn the_legacy_cpuset_file_system_has_bare_names() {
+fn legacy_cpuset_file_system_has_bare_names() {
     if !possible() {
         return;
     }
@@ -185,7 +186,7 @@ fn the_legacy_cpuset_file_system_has_bare_names() {
     assert_eq!(seen, expected);
 }
 
-fn a_remount_changes_the_files_of_every_view(host: HostKind) {
+fn remount_changes_the_files_of_every_view(host: HostKind) {
     if !possible() {
         return;
     }
@@ -199,7 +200,7 @@ fn a_remount_changes_the_files_of_every_view(host: HostKind) {
     assert_eq!(views.shell("sh", script), "0\n0\n1");
 }
 
-fn the_proc_view_shows_where_processes_are(host: HostKind) {
+fn proc_view_shows_the_cgroups_of_processes(host: HostKind) {
     if !possible() {
         return;
     }
@@ -221,7 +222,7 @@ fn the_proc_view_shows_where_processes_are(host: HostKind) {
     handle.join();
 }
 
-fn only_the_kernels_own_device_is_served(host: HostKind) {
+fn only_the_kernels_device_is_served(host: HostKind) {
     if !possible() {
         return;
     }
@@ -248,7 +249,7 @@ fn only_the_kernels_own_device_is_served(host: HostKind) {
     assert_eq!(views.mounts("device"), 2);
 }
 
-fn clients_that_stop_or_die_in_the_middle_disturb_nobody(host: HostKind) {
+fn stopped_or_killed_client_disturbs_no_other(host: HostKind) {
     if !possible() {
         return;
     }

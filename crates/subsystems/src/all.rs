@@ -8,12 +8,12 @@ use crate::{CpuAcct, Cpuset, Debug, Freezer, NetCls, Numtasks, Pids};
 /// it in.
 ///
 /// # Errors
-/// Those of [`Engine::load`]: `EEXIST` if one of them is loaded already. Those before it stay loaded.
+/// As [`Engine::load`]; `EEXIST` if one of the controllers is loaded already. The controllers before it stay loaded.
 pub fn load_all(engine: &mut Engine, host: &mut dyn Host) -> Result<()> {
     load(engine, host, cfg!(feature = "net_cls"))
 }
 
-/// Loads every controller of the tree, those too that are modules: for what needs them without files.
+/// Loads every controller of the tree, also those that are modules: for programs that need them without files.
 ///
 /// # Errors
 /// As [`load_all`].

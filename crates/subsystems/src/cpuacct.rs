@@ -1,23 +1,24 @@
-//! # cpuacct: how much CPU time a cgroup has used
+//! # cpuacct: counts the CPU time of a cgroup
 //!
 //! Counts the CPU time of the tasks of a cgroup and of everything below it, per CPU. A task that moves leaves the
-//! time it has used behind; a cgroup keeps its time when its tasks leave. All times are nanoseconds but for `stat`.
+//! time that it has used behind. A cgroup keeps its time when its tasks leave. All times but those of `stat` are in
+//! nanoseconds.
 //!
-//! * `cpuacct.usage`: all of it. Takes only `0`, which sets this cgroup (neither its parents nor its children) back
-//!   to nothing in every file but `stat`; `EINVAL` for another number, `ERANGE` above 64 bits.
-//! * `cpuacct.usage_user`, `cpuacct.usage_sys`: the part in user mode and the part in the kernel.
+//! * `cpuacct.usage`: the whole time. Takes only `0`, which sets this cgroup back to zero in every file but `stat`;
+//!   its parents and children keep their time. `EINVAL` for another number, `ERANGE` above 64 bits.
+//! * `cpuacct.usage_user`, `cpuacct.usage_sys`: the part in user mode, and the part in the kernel.
 //! * `cpuacct.usage_percpu`, `cpuacct.usage_percpu_user`, `cpuacct.usage_percpu_sys`: the same for each CPU, on one
-//!   line, each number followed by a blank, the last one too.
-//! * `cpuacct.usage_all`: a table of all CPUs, one line each: `cpu user system`.
-//! * `cpuacct.stat`: `user` and `system` in ticks of 1/100 s. These never go back: after a reset of `usage` they show
-//!   what they showed last, and go on once more than that has been used anew. A value that nobody had read is
-//!   forgotten by the reset.
+//!   line. A blank follows each number, the last one too.
+//! * `cpuacct.usage_all`: a table with one line for each CPU: `cpu user system`.
+//! * `cpuacct.stat`: `user` and `system` in ticks of 1/100 s. These numbers never go back. After a reset of `usage`
+//!   they show the values that they showed last, and grow again once more time than that has been used anew. The
+//!   reset forgets a value that was never read.
 //!
-//! Everything is in the root too. There is a number for every CPU that can exist (`nr_cpu_ids`), used or not.
+//! All files are in the root too. There is a number for every CPU that can exist (`nr_cpu_ids`), used or not.
 //!
-//! The rules are Linux 6.x cgroup v1 (`kernel/sched/cpuacct.c`); F2 of the project's history. One thing differs on
-//! purpose: Linux takes user and system time from the timer tick and the total from the scheduler, so its parts do
-//! not quite add up; here `usage_user` and `usage_sys` always add up to `usage`.
+//! The rules are those of Linux 6.x cgroup v1 (`kernel/sched/cpuacct.c`); F2 of docs/history.md. One thing
+//! differs on purpose. Linux takes user and system time from the timer tick and the total from the scheduler, so its
+//! parts do not quite add up. Here `usage_user` and `usage_sys` always add up to `usage`.
 
 use core::fmt::Write as _;
 
@@ -32,7 +33,10 @@ use penfold_core::{
 /// Nanoseconds of a tick of `USER_HZ`, which is 100 on every Linux that penfold runs on.
 const TICK: u64 = 10_000_000;
 
-/// The subsystem. The times themselves are kept by core; its state is what `stat` last showed.
+/// The controller `cpuacct`: counts the CPU time of a cgroup in nanoseconds, per CPU, in user mode and in the kernel.
+///
+/// Core keeps the times. The state of a cgroup is only the pair of times that a read of `cpuacct.stat` showed last.
+/// The page of this module is the manual of the control files.
 #[derive(Debug, Default)]
 pub struct CpuAcct;
 
@@ -78,8 +82,8 @@ fn all_read(_: &mut CpuAcct, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> 
     Ok(())
 }
 
-/// What `stat` shows next, after it showed `shown`: neither number goes back, and together they are what has been
-/// used as soon as that is more than was shown (the kernel's `cputime_adjust`).
+/// The pair that `stat` shows after it has shown `shown`: neither number goes back. As soon as `now` is more than was
+/// shown, the pair adds up to `now` (the kernel's `cputime_adjust`).
 fn advance(shown: CpuTime, now: CpuTime) -> CpuTime {
     if shown.total() >= now.total() {
         return shown;
@@ -125,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stat_never_goes_back_and_never_shows_more_than_was_used_or_shown() {
+    fn stat_never_goes_back_nor_beyond_the_used_time() {
         let time = |user, system| CpuTime { user, system };
         assert_eq!(advance(time(0, 0), time(5, 3)), time(5, 3));
         assert_eq!(advance(time(5, 3), time(4, 4)), time(5, 3), "not more than was shown");

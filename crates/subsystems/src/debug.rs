@@ -1,24 +1,24 @@
-//! # debug: a look at the framework's own structures
+//! # debug: shows the framework's own structures
 //!
 //! Read-only files, in every directory. A `css_set` is the tuple of cgroups that a task is in; tasks with the same
-//! tuple share one. `css_sets` are shown as numbers that stay the same while they exist.
+//! tuple share a `css_set`. The files show `css_sets` as numbers that stay the same while the `css_sets` exist.
 //!
-//! * `debug.cgroup_refcount`: `css_sets` linked to this cgroup.
-//! * `debug.taskcount`: tasks in this cgroup itself.
-//! * `debug.current_css_set`: the reader's `css_set`. `ESRCH` here and in the next two files for a reader that the host
-//!   does not look after.
-//! * `debug.current_css_set_refcount`: how many hold it: tasks, forks under way, and one for ever for the `css_set` of
-//!   all roots.
+//! * `debug.cgroup_refcount`: the number of `css_sets` linked to this cgroup.
+//! * `debug.taskcount`: the number of tasks in this cgroup itself.
+//! * `debug.current_css_set`: the reader's `css_set`. `ESRCH` here and in the next two files for a reader that the
+//!   host does not look after.
+//! * `debug.current_css_set_refcount`: the number of references to it: tasks, forks under way, and one reference for
+//!   ever to the `css_set` of all roots.
 //! * `debug.current_css_set_cg_links`: the cgroups of the reader's `css_set`, a line `Root ID group NAME` for each
-//!   hierarchy, oldest first. ID 0 is the dummy hierarchy, where unbound subsystems live; its only cgroup has no name
+//!   hierarchy, oldest first. ID 0 is the dummy hierarchy, where unbound subsystems live. Its only cgroup has no name
 //!   and is shown as `?`. A root's name is `/`.
-//! * `debug.cgroup_css_links`: the `css_sets` linked to this cgroup, newest first: a line `css_set NUMBER`, then up to
-//!   26 lines `  task TID`, then `  ...` if there are more.
-//! * `debug.releasable`: `1` if nothing keeps the release agent away: `notify_on_release` is set and the cgroup has
+//! * `debug.cgroup_css_links`: the `css_sets` linked to this cgroup, newest first: a line `css_set NUMBER`, then up
+//!   to 26 lines `  task TID`, then `  ...` if there are more tasks.
+//! * `debug.releasable`: `1` if nothing keeps the release agent away: `notify_on_release` is set, and the cgroup has
 //!   neither tasks nor children. The root's is always `0`.
 //!
-//! The rules are those of Linux 2.6.34 (`kernel/cgroup.c`), where the numbers were addresses in the kernel, and
-//! `releasable` a flag that said so only after a task or child had left; F7.2 of the project's history.
+//! The rules are those of Linux 2.6.34 (`kernel/cgroup.c`); F7.2 of docs/history.md. There the numbers were
+//! addresses in the kernel, and `releasable` was a flag that was set only after a task or child had left.
 
 use core::fmt::Write as _;
 
@@ -32,10 +32,12 @@ use penfold_core::{
     tree::CssSet,
 };
 
-/// How many tasks of one `css_set` are listed.
+/// The number of tasks of one `css_set` that are listed.
 const SHOWN: usize = 26;
 
-/// The subsystem. It has no state.
+/// The controller `debug`: read-only files that show the `css_set`s and reference counts of the framework.
+///
+/// This type holds no state: each read looks at the engine. The page of this module is the manual of the control files.
 #[derive(Debug, Default)]
 pub struct Debug;
 
@@ -90,7 +92,7 @@ fn current_css_set_cg_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut Str
 }
 
 fn cgroup_css_links_read(_: &mut Debug, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
-    let EngineView { tree, host, cgroup } = engine_view_of(ctx)?;
+    let EngineView { tree, host, cgroup, .. } = engine_view_of(ctx)?;
     for set in tree.css_sets_of(cgroup) {
         let _ = writeln!(out, "css_set {}", set.number());
         let mut tasks: Vec<Tid> = Vec::new();

@@ -1,20 +1,21 @@
-//! # freezer: stopping and continuing a cgroup
+//! # freezer: stops and continues the tasks of a cgroup
 //!
-//! Stops every task of a cgroup and of everything below it, so that neither the tasks nor their parents or debuggers
-//! notice, and lets them go on. All files are in every cgroup but the root, which can't be frozen.
+//! Stops every task of a cgroup and of everything below it, and lets the tasks go on. Neither the tasks nor their
+//! parents or debuggers notice. All files are in every cgroup but the root, which can't be frozen.
 //!
-//! * `freezer.state`: `THAWED`; `FREEZING` while some task is still to stop; `FROZEN` when none can run any more,
-//!   which is looked at when the file is read (a cgroup without tasks is `FROZEN` at once). Takes `FROZEN` or
-//!   `THAWED`, white space around it is ignored, `EINVAL` for anything else; `EOPNOTSUPP` for `FROZEN` where the host
-//!   can't freeze. Writing `FROZEN` again asks those that have not stopped once more. `THAWED` is always accepted,
-//!   but below a frozen cgroup tasks go on only when that is thawed as well.
+//! * `freezer.state`: `THAWED`; `FREEZING` while some task has still to stop; `FROZEN` when no task can run any more.
+//!   A read checks the tasks. A cgroup without tasks is `FROZEN` at once. Takes `FROZEN` or `THAWED`; white space
+//!   around it is ignored. `EINVAL` for anything else. `EOPNOTSUPP` for `FROZEN` where the host can't freeze. Another
+//!   write of `FROZEN` stops the tasks again that have not stopped. `THAWED` is always accepted, but below a frozen
+//!   cgroup tasks go on only when that cgroup is thawed too.
 //! * `freezer.self_freezing`: `1` if `FROZEN` was written here.
 //! * `freezer.parent_freezing`: `1` if some cgroup above is to be frozen.
 //!
-//! A task that moves in is stopped, one that moves out goes on; a cgroup made below a frozen one is frozen. A child
-//! whose birth was under way when its cgroup was frozen is stopped too: this is why there is a fork callback.
+//! A task that moves in is stopped, and a task that moves out goes on. A cgroup made below a frozen cgroup is frozen.
+//! A child whose birth is under way when its cgroup is frozen is stopped too: the controller has a fork callback for
+//! this case.
 //!
-//! The rules are Linux 6.x cgroup v1 (`kernel/cgroup/legacy_freezer.c`); F4 of the project's history.
+//! The rules are those of Linux 6.x cgroup v1 (`kernel/cgroup/legacy_freezer.c`); F4 of docs/history.md.
 
 use alloc::string::String;
 
@@ -25,11 +26,13 @@ use penfold_core::{
     subsystem::{Callbacks, Context, Css, Migration, Subsystem},
 };
 
-/// The subsystem. All state is per cgroup.
+/// The controller `freezer`: stops all tasks of a cgroup and of the cgroups below it, and lets them go on.
+///
+/// This type holds no state: each cgroup keeps the reasons why it is to be frozen. The page of this module is the manual of the control files.
 #[derive(Debug, Default)]
 pub struct Freezer;
 
-/// Who wants a cgroup frozen. Kept for every cgroup, so that a fork need not look at the ancestors.
+/// The reasons why a cgroup is to be frozen. Kept for every cgroup, so that a fork need not look at the ancestors.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FreezerState {
     by_itself: bool,
@@ -71,7 +74,7 @@ fn state_write(_: &mut Freezer, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
     }
     let here = ctx.css();
     update(ctx, here, |state| state.by_itself = freeze);
-    // Parents come before their children, so what a child inherits is already settled.
+    // Parents come before their children, so the state that a child inherits is already settled.
     for css in ctx.subtree_of(here).into_iter().skip(1) {
         let inherited = inherited(ctx, css);
         update(ctx, css, |state| state.by_ancestor = inherited);
@@ -83,8 +86,8 @@ fn inherited(ctx: &Ctx<'_>, css: Css) -> bool {
     ctx.parent_of(css).is_some_and(|parent| ctx.state_of(parent).is_freezing())
 }
 
-/// Changes a cgroup's state, then stops its own tasks or lets them go on. Those of a frozen cgroup are asked again:
-/// one may have failed to stop, or been let go by someone else.
+/// Changes a cgroup's state, then stops its own tasks or lets them go on. The tasks of a frozen cgroup are stopped
+/// again: a task may have failed to stop, or may have been continued from elsewhere.
 fn update(ctx: &mut Ctx<'_>, css: Css, change: impl FnOnce(&mut FreezerState)) {
     let before = *ctx.state_of(css);
     change(ctx.state_of_mut(css));
@@ -109,7 +112,7 @@ impl Subsystem for Freezer {
     const NAME: &'static str = "freezer";
     const CALLBACKS: Callbacks = Callbacks::ATTACH.union(Callbacks::FORK);
     const FILES: &'static [ControlFile<Self>] = &[
-        // it shows what the ancestors want too
+        // it shows the state that the ancestors cause, too
         ControlFile::new("state").not_a_setting().not_on_root().read_text(state_read).write_text(state_write),
         ControlFile::new("self_freezing").not_on_root().read_u64(self_read),
         ControlFile::new("parent_freezing").not_on_root().read_u64(parent_read),

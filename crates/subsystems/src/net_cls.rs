@@ -1,22 +1,24 @@
 //! # `net_cls`: a class for the network traffic of a cgroup
 //!
-//! Marks the sockets of a cgroup's tasks with a number, by which traffic control and packet filters can tell them
-//! from others. What the mark is on the wire or in the kernel is the host's: a socket mark, a priority, a DSCP.
+//! Marks the sockets of a cgroup's tasks with a number, by which traffic control and packet filters tell them from
+//! others. The host decides how the mark appears on the wire or in the kernel: as a socket mark, a priority or a
+//! DSCP.
 //!
-//! * `net_cls.classid`: the class, decimal. Takes a number, decimal, `0x` or octal, one newline after it; only the
-//!   low 32 bits count (`4294967297` is 1). `EINVAL` for anything else, `ERANGE` above 64 bits. By convention
-//!   `0xAAAABBBB` stands for the traffic control class `AAAA:BBBB`, so `0x100001` is `10:1`. 0 is "unclassified".
-//!   `EOPNOTSUPP` for another class than 0 where the host can't mark sockets; where it can't mark those of one member,
-//!   its own errno, and then all keep the old class.
+//! * `net_cls.classid`: the class in decimal; 0 is "unclassified". Takes a number in decimal, with `0x` or in octal,
+//!   and one newline after it. Only the low 32 bits count (`4294967297` is 1). By convention `0xAAAABBBB` stands for
+//!   the traffic control class `AAAA:BBBB`, so `0x100001` is `10:1`. `EINVAL` for anything else, `ERANGE` above 64
+//!   bits. `EOPNOTSUPP` for another class than 0 where the host can't mark sockets. Where the host can't mark the
+//!   sockets of one member, the write fails with the host's errno, and all members keep the old class.
 //!
-//! A new cgroup starts with its parent's class; later changes of the parent do not reach it. The root has a class
-//! too, and keeps it while it is not mounted. A write gives the class to the sockets that the members have; a move
-//! does so for the task that moves. A move is never refused: sockets of it that can't be marked keep their class.
+//! A new cgroup starts with its parent's class. Later changes of the parent do not reach it. The root has a class
+//! too, and keeps the class while it is not mounted. A write gives the class to the sockets that the members have; a
+//! move does so for the task that moves. A move is never refused: sockets of the task that can't be marked keep their
+//! class.
 //!
 //! There is no fork callback. A socket takes its class from the cgroup of the task that makes it, and a child is born
-//! in the cgroup of its parent, so the host carries the class from parent to child and a fork costs nothing more.
+//! in the cgroup of its parent. So the host carries the class from parent to child, and a fork costs nothing more.
 //!
-//! The rules are Linux 6.x cgroup v1 (`net/core/netclassid_cgroup.c`); F5 of the project's history.
+//! The rules are those of Linux 6.x cgroup v1 (`net/core/netclassid_cgroup.c`); F5 of docs/history.md.
 
 use alloc::format;
 
@@ -27,7 +29,9 @@ use penfold_core::{
     subsystem::{Callbacks, Context, Migration, Subsystem},
 };
 
-/// The subsystem. A cgroup's state is its class.
+/// The controller `net_cls`: marks the sockets of a cgroup's tasks with a class, a number for traffic control.
+///
+/// The state of a cgroup is its class; 0 stands for unclassified. The page of this module is the manual of the control files.
 #[derive(Debug, Default)]
 pub struct NetCls;
 
@@ -47,13 +51,14 @@ fn classid_write(_: &mut NetCls, ctx: &mut Ctx<'_>, value: u64) -> Result<()> {
     Ok(())
 }
 
-/// Marks the sockets of all members or, if one can't be marked, of none.
+/// Marks the sockets of all members, or of none if the sockets of one member can't be marked.
 fn mark_members(ctx: &mut Ctx<'_>, class: u32) -> Result<()> {
     let old = *ctx.state();
     let members = ctx.tasks_of(ctx.css());
     for (index, &task) in members.iter().enumerate() {
         match ctx.host().set_socket_class(task, class) {
-            // ESRCH: it died a moment ago and the host has not told yet; it has no socket any more.
+            // ESRCH: the task died a moment ago, and the host has not reported the death yet. It has no socket any
+            // more.
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(errno) => {
                 for &marked in &members[..=index] {
@@ -79,7 +84,7 @@ impl Subsystem for NetCls {
         Ok(ctx.parent().map_or(0, |parent| *ctx.state_of(parent)))
     }
 
-    /// At unload the members of the root are still marked, and nobody could unmark them later.
+    /// At unload the members of the root are still marked, and nothing could unmark them later.
     fn destroy(&mut self, ctx: &mut Ctx<'_>) {
         if *ctx.state() != 0 {
             for task in ctx.tasks_of(ctx.css()) {

@@ -1,32 +1,43 @@
-//! # numtasks: a part of all tasks for each cgroup, and a rate of forks
+//! # numtasks: a share of all tasks for each cgroup, and a rate of forks
 //!
-//! The controller of `ResGroups` (2006), brought to today. A group divides what it has into `child_shares_divisor`
-//! parts and each child may be guaranteed some (`min_shares`) and bounded by some (`max_shares`). A fork that would
-//! take the group, or any above it, beyond its bound is refused: fork(2) and clone(2) answer `EAGAIN`.
+//! The controller of `ResGroups` (2006), brought to today. A group divides its tasks into `child_shares_divisor`
+//! parts. Each child may be guaranteed some parts (`min_shares`) and bounded by some (`max_shares`). A fork that
+//! would take the group, or any group above it, beyond its bound is refused: fork(2) and clone(2) fail with `EAGAIN`.
 //!
-//! * `numtasks.shares`: reads `res=numtasks,min_shares=N,max_shares=N,child_shares_divisor=N`; writes take any of
-//!   these, in any order. -3 is "don't care" (the default), -2 "unsupported" (never changes again), -1 "unchanged".
-//!   `EINVAL` for more than the parent has left to guarantee, a `max_shares` above its divisor or below `min_shares`,
-//!   a divisor below what the children hold; `E2BIG` from 4096 bytes.
-//! * `numtasks.stats`: four lines: current usage, successes, failures, forkrate failures. Taken from the group's own
-//!   guarantee or *borrowed*: a task beyond the guarantee counts at the parent too, and as a success where it was
-//!   found room at last, which is the root when nothing is guaranteed. Failures count in the group that forked,
-//!   whichever bound refused. A write must contain `res=` (else `EINVAL`) and changes nothing: there is no reset.
-//! * `numtasks.total_numtasks` (root only): how many tasks the root's shares stand for; 2147483647 for unlimited. **Shares
-//!   bound nobody before it is set**, and a don't care in `max_shares` unbounds everything below too.
-//! * `numtasks.forkrate`, `numtasks.forkrate_interval` (root only): at most so many forks (2147483647: unlimited) in so
-//!   many seconds, the same numbers for each group; its children's forks do not count. Writing either starts all
-//!   windows anew; the failure counts stay.
+//! * `numtasks.shares`: reads `res=numtasks,min_shares=N,max_shares=N,child_shares_divisor=N`; a write takes any of
+//!   these in any order. -3 is "don't care" (the default), -2 "unsupported" (never changes again), -1 "unchanged".
+//!   `EINVAL` for
+//!   * more `min_shares` than the parent has left to guarantee;
+//!   * `max_shares` above the parent's divisor or below `min_shares`;
+//!   * a divisor below the parts that the children hold.
 //!
-//! These three take 1 to 2147483647, and `total_numtasks` only more than there are tasks, else `EINVAL`. A bound or
-//! rate needs a host that can refuse forks: without one the write fails with `EOPNOTSUPP`.
+//!   `E2BIG` from 4096 bytes.
+//! * `numtasks.stats`: four lines: current usage, successes, failures, forkrate failures. A task is taken from the
+//!   group's own guarantee or *borrowed*. A task beyond the guarantee counts at the parent too. It is a success of
+//!   the group that had a place for it, which is the root when nothing is guaranteed. Failures count in the group
+//!   that forked, whichever bound refused. A write must contain `res=` (else `EINVAL`) and changes nothing: there is
+//!   no reset.
+//! * `numtasks.total_numtasks` (root only): the number of tasks that the root's shares stand for; 2147483647 for
+//!   unlimited. **Shares bound no group before it is set.** A "don't care" in `max_shares` unbounds everything below
+//!   too.
+//! * `numtasks.forkrate`, `numtasks.forkrate_interval` (root only): at most so many forks (2147483647: unlimited) in
+//!   so many seconds. The numbers are the same for each group; its children's forks do not count. A write of either
+//!   starts all windows anew; the failure counts stay.
 //!
-//! **Other than in 2006**: a trailing newline is accepted; the errno of a refused fork was `ENOSPC`; ancestors are
-//! checked, by all tasks below them (the guaranteed ones, which their current usage leaves out, too), so a guarantee
-//! is a part that no sibling can be given, not room beyond the parent's bound; the bounds are tried before the rate, so
-//! a fork that a bound refuses does not count as one of the window; an attach is, as then, never refused.
+//! The last three take 1 to 2147483647, and `total_numtasks` only more than there are tasks, else `EINVAL`. A bound
+//! or a rate needs a host that can refuse forks. Without such a host the write fails with `EOPNOTSUPP`.
 //!
-//! F3 of the project's history.
+//! **Other than in 2006**:
+//! * A trailing newline is accepted.
+//! * A refused fork fails with `EAGAIN`; in 2006 the errno was `ENOSPC`.
+//! * Ancestors are checked, by all tasks below them. Guaranteed tasks count there too, although an ancestor's current
+//!   usage leaves them out. So a guarantee is a part that no sibling can be given, and not a place beyond the
+//!   parent's bound.
+//! * The bounds are tried before the rate, so a fork that a bound refuses does not count in the window.
+//!
+//! As in 2006, an attach is never refused.
+//!
+//! F3 of docs/history.md.
 
 mod shares;
 
@@ -43,19 +54,22 @@ use penfold_core::{
     subsystem::{Callbacks, Context, Css, Migration, Resource, Rule, Subsystem, UNLIMITED},
 };
 
-use shares::{Request, Shares, units};
+use shares::{ShareRequest, Shares, units};
 
 const TASKS: usize = 0;
-/// The value of a parameter that limits nothing, and the highest that it takes.
+/// The highest value of a parameter, which limits nothing.
 const NO_LIMIT: i32 = i32::MAX;
 const NANOSECONDS: u64 = 1_000_000_000;
 
-/// The subsystem: its parameters, one for all groups.
+/// The controller `numtasks`: divides a total of tasks among cgroups by shares, and limits the rate of their forks.
+///
+/// This value holds the settings for all cgroups: the total, and the fork rate with its interval in seconds. The
+/// default limits nothing. The page of this module is the manual of the control files.
 #[derive(Debug)]
 pub struct Numtasks {
     total: i32,
     forkrate: i32,
-    /// Seconds.
+    /// The length of the window in seconds.
     interval: i32,
 }
 
@@ -65,16 +79,16 @@ impl Default for Numtasks {
     }
 }
 
-/// One group.
+/// The state of one group.
 #[derive(Debug)]
-pub struct Group {
+pub struct ResGroup {
     shares: Shares,
     units: Units,
-    /// Own tasks and what children have borrowed.
+    /// The group's own tasks, and the tasks that its children have borrowed.
     usage: u32,
-    /// Those of them that count at the parent too.
+    /// The part of `usage` that counts at the parent too.
     borrowed: u32,
-    /// Forks in the window that began at `window` (nanoseconds of the host's clock).
+    /// Forks in the window that began at `window`, in nanoseconds of the host's clock.
     forks: i32,
     window: u64,
     successes: u64,
@@ -82,9 +96,9 @@ pub struct Group {
 }
 
 // One of these is kept for every cgroup.
-const _: () = assert!(size_of::<Group>() <= 72);
+const _: () = assert!(size_of::<ResGroup>() <= 72);
 
-/// Shares in numbers of tasks; `None` for any.
+/// Shares in numbers of tasks; `None` for any number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Units {
     min: Option<u32>,
@@ -93,14 +107,14 @@ struct Units {
 
 type Ctx<'a> = Context<'a, Numtasks>;
 
-impl Group {
-    /// Tasks that the group can hold without borrowing; `None` if all are borrowed.
-    fn own_room(&self) -> Option<u32> {
+impl ResGroup {
+    /// The number of tasks that the group can hold without borrowing; `None` if it borrows for every task.
+    fn own_capacity(&self) -> Option<u32> {
         units(self.shares.unused_min, self.units.min, self.shares.divisor)
     }
 }
 
-/// Counts one more task, borrowing from as many ancestors as it takes (F3.11).
+/// Counts one more task. Borrows from as many ancestors as the task needs (F3.11).
 fn take(ctx: &mut Ctx<'_>, css: Css) {
     let mut at = css;
     loop {
@@ -108,7 +122,7 @@ fn take(ctx: &mut Ctx<'_>, css: Css) {
         let group = ctx.state_of_mut(at);
         group.usage += 1;
         match parent {
-            Some(parent) if group.own_room().is_none_or(|room| group.usage > room) => {
+            Some(parent) if group.own_capacity().is_none_or(|capacity| group.usage > capacity) => {
                 group.borrowed += 1;
                 at = parent;
             }
@@ -120,7 +134,7 @@ fn take(ctx: &mut Ctx<'_>, css: Css) {
     }
 }
 
-/// Counts one task less; what was borrowed is given back first.
+/// Counts one task less. A borrowed task is given back first.
 fn give_back(ctx: &mut Ctx<'_>, css: Css) {
     let mut at = Some(css);
     while let Some(here) = at {
@@ -133,10 +147,10 @@ fn give_back(ctx: &mut Ctx<'_>, css: Css) {
 }
 
 impl Numtasks {
-    /// Derives the real units of a group and all below it from the shares, and bounds them (F3.8).
+    /// Derives the units of a group and of all groups below it from the shares, and bounds the groups (F3.8).
     ///
     /// # Errors
-    /// `EOPNOTSUPP` when there is a bound and the host can't refuse forks; then all units are as before.
+    /// `EOPNOTSUPP` if there is a bound and the host can't refuse forks. All units are as before then.
     fn derive_units(&self, ctx: &mut Ctx<'_>, css: Css) -> Result<()> {
         let groups = ctx.subtree_of(css);
         let before: Vec<Units> = groups.iter().map(|&css| ctx.state_of(css).units).collect();
@@ -158,7 +172,7 @@ impl Numtasks {
         Ok(())
     }
 
-    /// The real units of a group whose parent has its own already.
+    /// The units of a group whose parent has its units already.
     fn units_of(&self, ctx: &Ctx<'_>, css: Css) -> Units {
         let Some(parent) = ctx.parent_of(css).map(|parent| ctx.state_of(parent)) else {
             let total = (self.total != NO_LIMIT).then_some(self.total.unsigned_abs());
@@ -170,8 +184,8 @@ impl Numtasks {
     }
 }
 
-/// Tells a parent that a child's guarantee went from `old` to `new`.
-fn tell_parent(ctx: &mut Ctx<'_>, parent: Css, old: i32, new: i32) {
+/// Updates a parent's shares after a child's guarantee went from `old` to `new`.
+fn update_parent(ctx: &mut Ctx<'_>, parent: Css, old: i32, new: i32) {
     let children: Vec<i32> =
         ctx.children_of(parent).into_iter().map(|child| ctx.state_of(child).shares.max).collect();
     ctx.state_of_mut(parent).shares.child_changed(old, new, children.into_iter());
@@ -184,14 +198,14 @@ fn shares_read(_: &mut Numtasks, ctx: &mut Ctx<'_>, out: &mut String) -> Result<
 }
 
 fn shares_write(numtasks: &mut Numtasks, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
-    let request = Request::parse(text)?;
+    let request = ShareRequest::parse(text)?;
     let (css, parent) = (ctx.css(), ctx.parent());
     let above = parent.map(|parent| ctx.state_of(parent).shares);
     let old = ctx.state().shares;
     let new = old.changed(&request, above.as_ref())?;
     ctx.state_mut().shares = new;
     if let Some(parent) = parent {
-        tell_parent(ctx, parent, old.min, new.min);
+        update_parent(ctx, parent, old.min, new.min);
     }
     numtasks.derive_units(ctx, css).inspect_err(|_| {
         ctx.state_mut().shares = old;
@@ -203,7 +217,7 @@ fn shares_write(numtasks: &mut Numtasks, ctx: &mut Ctx<'_>, text: &str) -> Resul
 
 fn stats_read(_: &mut Numtasks, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
     let failures = ctx.counter(ctx.css(), TASKS).refused;
-    let Group { usage, successes, forkrate_failures, .. } = ctx.state();
+    let ResGroup { usage, successes, forkrate_failures, .. } = ctx.state();
     let _ = writeln!(out, "numtasks: Current usage {usage}");
     let _ = writeln!(out, "numtasks: Number of successes {successes}");
     let _ = writeln!(out, "numtasks: Number of failures {failures}");
@@ -218,7 +232,7 @@ fn stats_write(_: &mut Numtasks, _: &mut Ctx<'_>, text: &str) -> Result<()> {
     Err(Error::value(Errno::EINVAL, "takes res=NAME, and has nothing to reset"))
 }
 
-/// The value of a parameter.
+/// Checks the value of a parameter.
 fn parameter(value: i64) -> Result<i32> {
     i32::try_from(value)
         .ok()
@@ -271,7 +285,7 @@ fn restart_windows(ctx: &mut Ctx<'_>) {
 }
 
 impl Subsystem for Numtasks {
-    type State = Group;
+    type State = ResGroup;
 
     const NAME: &'static str = "numtasks";
     const CALLBACKS: Callbacks =
@@ -290,8 +304,8 @@ impl Subsystem for Numtasks {
         ControlFile::new("forkrate_interval").root_only().read_s64(interval_read).write_s64(interval_write),
     ];
 
-    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Group> {
-        Ok(Group {
+    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<ResGroup> {
+        Ok(ResGroup {
             shares: Shares::default(),
             units: Units::default(),
             usage: 0,
@@ -305,10 +319,10 @@ impl Subsystem for Numtasks {
 
     fn destroy(&mut self, ctx: &mut Ctx<'_>) {
         let Shares { min, max, .. } = ctx.state().shares;
-        // Without either its parent's sums stay as they are, and the siblings, however many, need no look.
+        // Without min or max the parent's sums stay as they are. Then the siblings need no look, however many they are.
         let concerns_parent = min > 0 || max > 0;
         if let Some(parent) = ctx.parent().filter(|_| concerns_parent) {
-            tell_parent(ctx, parent, min, Shares::NOTHING);
+            update_parent(ctx, parent, min, Shares::NOTHING);
         }
     }
 
@@ -319,7 +333,7 @@ impl Subsystem for Numtasks {
         }
     }
 
-    /// The rate of forks; the bounds are rules and were tried before.
+    /// Checks the rate of forks. The bounds are charge rules and were tried before.
     fn can_fork(&mut self, ctx: &mut Ctx<'_>, _: Tid) -> Result<()> {
         if self.forkrate == NO_LIMIT {
             return Ok(());

@@ -1,16 +1,18 @@
-//! # pids: how many tasks a cgroup may hold
+//! # pids: limits the number of tasks in a cgroup
 //!
-//! Counts tasks (threads count, zombies do not) of a cgroup and everything below it, and refuses a fork that would
-//! exceed the limit of the cgroup or of any ancestor: fork(2) and clone(2) answer `EAGAIN`.
+//! Counts the tasks of a cgroup and of everything below it. Threads count, zombies do not. A fork that would exceed
+//! the limit of the cgroup or of any ancestor is refused: fork(2) and clone(2) fail with `EAGAIN`.
 //!
-//! * `pids.max` (not in the root): the limit, `max` for none. Takes `max` or a number from 0 to 4194304, decimal,
-//!   `0x` or octal; white space around it is ignored. Lowering it below the present number is allowed and harms
-//!   nobody. `EINVAL` for anything else, `ERANGE` above 63 bits.
-//! * `pids.current`: tasks now. An attach is never refused, so it may exceed `pids.max`.
-//! * `pids.peak`: the highest `pids.current` so far. A refused fork may raise it where it passed, as in Linux.
-//! * `pids.events`: `max N`, the forks refused that were tried *in this cgroup*, whichever limit refused them.
+//! * `pids.max` (not in the root): the limit; `max` for none. Takes `max`, or a number from 0 to 4194304 in decimal,
+//!   with `0x` or in octal. White space around it is ignored. A limit below the present number is allowed and ends no
+//!   task. `EINVAL` for anything else, `ERANGE` above 63 bits.
+//! * `pids.current`: the number of tasks now. An attach is never refused, so the number may exceed `pids.max`.
+//! * `pids.peak`: the highest `pids.current` so far. A refused fork may raise the peak where its charge passed, as in
+//!   Linux.
+//! * `pids.events`: `max N`. N is the number of refused forks that were tried *in this cgroup*, whichever limit
+//!   refused them.
 //!
-//! The rules are Linux 6.x cgroup v1 (`kernel/cgroup/pids.c`); F3.16 of the project's history.
+//! The rules are those of Linux 6.x cgroup v1 (`kernel/cgroup/pids.c`); F3.16 of docs/history.md.
 
 use core::fmt::Write as _;
 
@@ -28,7 +30,9 @@ use penfold_core::{
 const HIGHEST: i64 = 4_194_304;
 const TASKS: usize = 0;
 
-/// The subsystem. All state is in its counter.
+/// The controller `pids`: limits the number of tasks in a cgroup. A fork above the limit fails with `EAGAIN`.
+///
+/// This type holds no state: core counts the tasks by one charge rule. The page of this module is the manual of the control files.
 #[derive(Debug, Default)]
 pub struct Pids;
 

@@ -1,13 +1,13 @@
-//! What is built in, and what is a module.
+//! The controllers that are built in, and those of the whole tree.
 
-use penfold_core::simulated::SimulatedHost;
 use penfold_core::{Engine, Result, host::Host};
 use penfold_subsystems::{load_all, load_tree};
+use penfold_testkit::SimWorld;
 
 fn names(load: impl Fn(&mut Engine, &mut dyn Host) -> Result<()>) -> String {
-    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(1));
-    load(&mut engine, &mut host).unwrap();
-    engine.subsystems().collect::<Vec<_>>().join(" ")
+    let mut world = SimWorld::new();
+    load(&mut world.engine, &mut world.host).unwrap();
+    world.engine.subsystems().collect::<Vec<_>>().join(" ")
 }
 
 #[test]

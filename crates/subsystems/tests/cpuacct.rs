@@ -1,15 +1,15 @@
 //! cpuacct on the simulated host: the facts of Linux 6.18.
 
-mod common;
-
-use common::World;
 use penfold_core::{Errno, host::EventMask, subsystem::CpuTime};
 use penfold_subsystems::CpuAcct;
+use penfold_testkit::SimWorld;
 
 const MS: u64 = 1_000_000;
 
-fn world(cpus: usize) -> World {
-    World::of(cpus, CpuAcct)
+fn world(cpus: usize) -> SimWorld {
+    let mut world = SimWorld::with_cpus(cpus);
+    world.mount_controller(CpuAcct, "cpuacct");
+    world
 }
 
 fn ms(user: u64, system: u64) -> CpuTime {
@@ -17,7 +17,7 @@ fn ms(user: u64, system: u64) -> CpuTime {
 }
 
 #[test]
-fn the_files_are_in_every_directory_in_the_kernels_order_and_modes() {
+fn files_have_the_kernels_order_and_modes() {
     let mut world = world(2);
     let child = world.mkdir(world.top, "g");
     for cgroup in [world.top, child] {
@@ -60,7 +60,7 @@ fn every_file_shows_its_part_byte_for_byte() {
 }
 
 #[test]
-fn there_is_a_row_for_every_cpu_also_for_one_never_used() {
+fn every_cpu_has_a_row_used_or_not() {
     let mut world = world(4);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
@@ -83,12 +83,12 @@ fn time_is_charged_to_every_ancestor_and_to_no_sibling() {
 }
 
 #[test]
-fn a_task_that_moves_leaves_its_history_behind_also_what_was_not_reported_yet() {
+fn task_that_moves_leaves_unreported_time_behind_too() {
     let mut world = world(2);
     let (old, new) = (world.mkdir(world.top, "old"), world.mkdir(world.top, "new"));
     let task = world.spawn_in(old);
     world.host.run(task, 0, ms(10, 0));
-    // Nobody has read since: the time is still with the host.
+    // No read has come since: only the host knows the time.
     world.attach(new, task);
     world.host.run(task, 0, ms(1, 0));
     assert_eq!(world.read(old, "usage"), "10000000\n");
@@ -96,16 +96,16 @@ fn a_task_that_moves_leaves_its_history_behind_also_what_was_not_reported_yet() 
 }
 
 #[test]
-fn time_survives_the_death_of_the_task_and_the_removal_of_the_cgroup_above() {
+fn time_survives_the_task_and_a_removed_child() {
     let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(30, 20));
-    world.host.exit(&mut world.engine, task);
+    world.exit(task);
     assert_eq!(world.read(group, "usage"), "50000000\n");
-    world.engine.rmdir(&mut world.host, &world.root, group).unwrap();
+    world.rmdir(group);
     assert_eq!(world.read(world.top, "stat"), "user 3\nsystem 2\n");
-    // The number of a removed cgroup is used again, its time is not.
+    // The number of a removed cgroup is reused, its time is not.
     let again = world.mkdir(world.top, "g");
     assert_eq!(
         (world.read(again, "usage"), world.read(again, "stat")),
@@ -129,23 +129,23 @@ fn usage_takes_only_zero() {
         ("99999999999999999999", Errno::ERANGE),
     ];
     for (text, errno) in refused {
-        assert_eq!(world.write(group, "usage", text), Err(errno), "{text:?}");
+        assert_eq!(world.try_write(group, "usage", text), Err(errno), "{text:?}");
     }
-    assert_eq!(world.write(group, "usage", ""), Ok(()));
+    assert_eq!(world.try_write(group, "usage", ""), Ok(()));
     assert_eq!(world.read(group, "usage"), "1000000\n", "nothing refused has reset it");
     for text in ["0", "0\n", "0x0", "00", "+0"] {
         world.host.run(task, 0, ms(1, 0));
-        assert_eq!(world.write(group, "usage", text), Ok(()), "{text:?}");
+        assert_eq!(world.try_write(group, "usage", text), Ok(()), "{text:?}");
         assert_eq!(world.read(group, "usage"), "0\n", "{text:?}");
     }
     let readonly = ["usage_user", "usage_sys", "usage_percpu", "usage_percpu_user", "usage_percpu_sys"];
     for file in readonly.into_iter().chain(["usage_all", "stat"]) {
-        assert_eq!(world.write(group, file, "0"), Err(Errno::EINVAL), "{file}");
+        assert_eq!(world.try_write(group, file, "0"), Err(Errno::EINVAL), "{file}");
     }
 }
 
 #[test]
-fn a_reset_is_of_this_cgroup_only_and_of_all_its_files_but_stat() {
+fn reset_is_of_one_cgroup_and_not_of_stat() {
     let mut world = world(2);
     let parent = world.mkdir(world.top, "p");
     let child = world.mkdir(parent, "c");
@@ -153,7 +153,7 @@ fn a_reset_is_of_this_cgroup_only_and_of_all_its_files_but_stat() {
     world.host.run(task, 0, ms(620, 0));
     assert_eq!(world.read(parent, "stat"), "user 62\nsystem 0\n");
 
-    world.write(parent, "usage", "0").unwrap();
+    world.write(parent, "usage", "0");
     for file in ["usage", "usage_user", "usage_sys"] {
         assert_eq!(world.read(parent, file), "0\n", "{file}");
     }
@@ -164,23 +164,23 @@ fn a_reset_is_of_this_cgroup_only_and_of_all_its_files_but_stat() {
 }
 
 #[test]
-fn a_reset_covers_time_that_the_host_has_not_reported_yet() {
+fn reset_covers_time_that_is_not_reported_yet() {
     let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(100, 0));
-    world.write(group, "usage", "0").unwrap();
+    world.write(group, "usage", "0");
     assert_eq!(world.read(group, "usage"), "0\n");
 }
 
 #[test]
-fn stat_stands_still_after_a_reset_until_more_is_used_than_it_has_shown() {
+fn stat_stands_still_after_a_reset_until_it_is_exceeded() {
     let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(620, 0));
     assert_eq!(world.read(group, "stat"), "user 62\nsystem 0\n");
-    world.write(group, "usage", "0").unwrap();
+    world.write(group, "usage", "0");
 
     world.host.run(task, 0, ms(290, 5));
     assert_eq!(world.read(group, "usage"), "295000000\n");
@@ -191,16 +191,16 @@ fn stat_stands_still_after_a_reset_until_more_is_used_than_it_has_shown() {
 }
 
 #[test]
-fn a_stat_that_nobody_read_is_forgotten_by_the_reset() {
+fn reset_forgets_a_stat_that_was_never_read() {
     let mut world = world(2);
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.run(task, 0, ms(300, 0));
-    world.write(group, "usage", "0").unwrap();
+    world.write(group, "usage", "0");
     assert_eq!(world.read(group, "stat"), "user 0\nsystem 0\n");
 }
 
 #[test]
-fn it_asks_for_cpu_time_and_for_nothing_else() {
-    assert_eq!(world(2).engine.interest(), EventMask::CPU_TIME);
+fn cpuacct_needs_cpu_time_and_nothing_else() {
+    assert_eq!(world(2).engine.event_mask(), EventMask::CPU_TIME);
 }

@@ -2,60 +2,27 @@
 
 use std::fmt::Write as _;
 
-use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_core::{Caller, CgroupId, Errno, Tid};
 use penfold_subsystems::{Debug, Pids};
+use penfold_testkit::SimWorld;
 
-struct World {
-    engine: Engine,
-    host: SimulatedHost,
-    shell: Tid,
-    root: Caller,
-    top: CgroupId,
+/// `debug` mounted alone, with `pids` loaded beside it and one task in every root, which is the caller.
+fn world() -> (SimWorld, Tid) {
+    let mut world = SimWorld::new();
+    world.load(Pids);
+    let shell = world.spawn();
+    assert_eq!(world.caller.task, shell);
+    world.mount_controller(Debug, "debug");
+    (world, shell)
 }
 
-impl World {
-    fn new() -> World {
-        let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
-        engine.load(&mut host, Debug).unwrap();
-        engine.load(&mut host, Pids).unwrap();
-        let shell = host.spawn(&mut engine, 0);
-        let root = Caller::root(shell);
-        let top = engine.mount(&mut host, &root, "debug").unwrap().root;
-        World { engine, host, shell, root, top }
-    }
-
-    fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &self.root, parent, name.as_bytes(), 0o755).unwrap()
-    }
-
-    fn attach(&mut self, cgroup: CgroupId, task: Tid) {
-        self.engine.attach(&mut self.host, &self.root, cgroup, task, false).unwrap();
-    }
-
-    fn fork(&mut self, parent: Tid) -> Tid {
-        self.host.fork(&mut self.engine, parent, false).unwrap()
-    }
-
-    fn read_as(&mut self, caller: &Caller, cgroup: CgroupId, name: &str) -> Result<String, Errno> {
-        let file = self.engine.find_file(cgroup, &format!("debug.{name}")).unwrap();
-        let content = self.engine.read(&mut self.host, caller, cgroup, file);
-        content.map(|content| String::from_utf8(content).unwrap()).map_err(|error| error.errno())
-    }
-
-    fn read(&mut self, cgroup: CgroupId, name: &str) -> String {
-        self.read_as(&self.root.clone(), cgroup, name).unwrap()
-    }
-
-    fn notify(&mut self, cgroup: CgroupId, text: &str) {
-        let file = self.engine.find_file(cgroup, "notify_on_release").unwrap();
-        self.engine.write(&mut self.host, &self.root, cgroup, file, text.as_bytes()).unwrap();
-    }
+fn read_as(world: &mut SimWorld, reader: Tid, cgroup: CgroupId, name: &str) -> Result<String, Errno> {
+    world.as_caller(&Caller::root(reader), |world| world.try_read(cgroup, name))
 }
 
 #[test]
 fn every_directory_has_all_files_and_none_can_be_written() {
-    let mut world = World::new();
+    let (mut world, _) = world();
     let child = world.mkdir(world.top, "g");
     let names = [
         "cgroup_refcount",
@@ -73,19 +40,18 @@ fn every_directory_has_all_files_and_none_can_be_written() {
         let listed: Vec<&str> = ours.iter().filter_map(|file| file.name.strip_prefix("debug.")).collect();
         assert_eq!(listed, names);
         for file in ours {
-            let written = world.engine.write(&mut world.host, &world.root, cgroup, file.id, b"0");
-            assert_eq!(written.unwrap_err().errno(), Errno::EINVAL, "{}", file.name);
+            assert_eq!(world.try_write(cgroup, &file.name, "0"), Err(Errno::EINVAL), "{}", file.name);
         }
     }
 }
 
 #[test]
-fn taskcount_counts_this_cgroup_and_cgroup_refcount_its_css_sets() {
-    let mut world = World::new();
-    let other = world.engine.mount(&mut world.host, &world.root.clone(), "pids").unwrap().root;
+fn counts_are_those_of_the_cgroup_itself() {
+    let (mut world, shell) = world();
+    let other = world.mount("pids");
     let (group, elsewhere) = (world.mkdir(world.top, "g"), world.mkdir(other, "e"));
     let below = world.mkdir(group, "below");
-    let tasks = [world.fork(world.shell), world.fork(world.shell), world.fork(world.shell)];
+    let tasks = [world.fork(shell), world.fork(shell), world.fork(shell)];
     assert_eq!(
         (world.read(group, "taskcount"), world.read(group, "cgroup_refcount")),
         ("0\n".into(), "0\n".into())
@@ -102,7 +68,7 @@ fn taskcount_counts_this_cgroup_and_cgroup_refcount_its_css_sets() {
         (world.read(group, "taskcount"), world.read(group, "cgroup_refcount")),
         ("2\n".into(), "2\n".into())
     );
-    world.host.exit(&mut world.engine, tasks[1]);
+    world.exit(tasks[1]);
     assert_eq!(
         (world.read(group, "taskcount"), world.read(group, "cgroup_refcount")),
         ("1\n".into(), "1\n".into())
@@ -110,12 +76,12 @@ fn taskcount_counts_this_cgroup_and_cgroup_refcount_its_css_sets() {
 }
 
 #[test]
-fn current_css_set_is_a_stable_number_of_the_reader_shared_by_tasks_with_the_same_cgroups() {
-    let mut world = World::new();
+fn current_css_set_is_the_readers_stable_number() {
+    let (mut world, shell) = world();
     let group = world.mkdir(world.top, "g");
-    let (first, second) = (world.fork(world.shell), world.fork(world.shell));
-    let number = |world: &mut World, task| -> u64 {
-        let text = world.read_as(&Caller::root(task), group, "current_css_set").unwrap();
+    let (first, second) = (world.fork(shell), world.fork(shell));
+    let number = |world: &mut SimWorld, task| -> u64 {
+        let text = read_as(world, task, group, "current_css_set").unwrap();
         text.strip_suffix('\n').unwrap().parse().unwrap()
     };
     let before = number(&mut world, first);
@@ -126,7 +92,7 @@ fn current_css_set_is_a_stable_number_of_the_reader_shared_by_tasks_with_the_sam
     assert_eq!((number(&mut world, second), number(&mut world, first)), (before, after));
     world.attach(group, second);
     assert_eq!(number(&mut world, second), after);
-    // Gone and made again, it is another one.
+    // A css_set that is made again has another number.
     world.attach(world.top, first);
     world.attach(world.top, second);
     world.attach(group, first);
@@ -134,15 +100,15 @@ fn current_css_set_is_a_stable_number_of_the_reader_shared_by_tasks_with_the_sam
 }
 
 #[test]
-fn current_css_set_refcount_counts_tasks_and_forks_under_way() {
-    let mut world = World::new();
+fn css_set_refcount_has_tasks_and_forks_under_way() {
+    let (mut world, shell) = world();
     let group = world.mkdir(world.top, "g");
     let initial = world.read(world.top, "current_css_set_refcount");
     assert_eq!(initial, "2\n", "the shell, and one for ever");
-    world.attach(group, world.shell);
-    let child = world.fork(world.shell);
+    world.attach(group, shell);
+    let child = world.fork(shell);
     assert_eq!(world.read(group, "current_css_set_refcount"), "2\n");
-    let set = penfold_core::host::HostView::css_set(&world.host, child).unwrap();
+    let set = world.css_set(child);
     let charge = world.engine.charge_fork(&mut world.host, child, set).unwrap();
     assert_eq!(world.read(group, "current_css_set_refcount"), "3\n");
     world.engine.cancel_fork(&mut world.host, charge);
@@ -150,79 +116,76 @@ fn current_css_set_refcount_counts_tasks_and_forks_under_way() {
 }
 
 #[test]
-fn a_reader_that_the_host_does_not_know_has_no_css_set() {
-    let mut world = World::new();
-    let stranger = Caller::root(Tid(4711));
+fn reader_unknown_to_the_host_has_no_css_set() {
+    let (mut world, _) = world();
+    let (unknown, top) = (Tid(4711), world.top);
     for name in ["current_css_set", "current_css_set_refcount", "current_css_set_cg_links"] {
-        assert_eq!(world.read_as(&stranger, world.top, name), Err(Errno::ESRCH), "{name}");
+        assert_eq!(read_as(&mut world, unknown, top, name), Err(Errno::ESRCH), "{name}");
     }
-    assert_eq!(world.read_as(&stranger, world.top, "taskcount"), Ok("1\n".into()));
+    assert_eq!(read_as(&mut world, unknown, top, "taskcount"), Ok("1\n".into()));
 }
 
 #[test]
-fn cg_links_name_one_cgroup_in_each_hierarchy_the_oldest_first() {
-    let mut world = World::new();
+fn cg_links_name_one_cgroup_for_each_hierarchy() {
+    let (mut world, shell) = world();
     assert_eq!(world.read(world.top, "current_css_set_cg_links"), "Root 0 group ?\nRoot 1 group /\n");
-    let root = world.root.clone();
-    let gone = world.engine.mount(&mut world.host, &root, "none,name=gone").unwrap().root;
-    let other = world.engine.mount(&mut world.host, &root, "pids").unwrap().root;
-    // A hierarchy made now takes the place in memory of the one that went, but comes last.
-    world.engine.unmount(&mut world.host, gone).unwrap();
-    world.engine.mount(&mut world.host, &root, "none,name=late").unwrap();
+    let gone = world.mount("none,name=gone");
+    let other = world.mount("pids");
+    // A new hierarchy reuses the memory of the removed one, but comes last in the list.
+    world.unmount(gone);
+    world.mount("none,name=late");
     let group = world.mkdir(other, "outer");
     let group = world.mkdir(group, "inner");
-    world.attach(group, world.shell);
+    world.attach(group, shell);
     let expected = "Root 0 group ?\nRoot 1 group /\nRoot 3 group inner\nRoot 4 group /\n";
     assert_eq!(world.read(world.top, "current_css_set_cg_links"), expected);
 }
 
 #[test]
-fn css_links_list_the_css_sets_and_at_most_26_tasks_of_each() {
-    let mut world = World::new();
+fn css_links_list_at_most_26_tasks_of_a_css_set() {
+    let (mut world, shell) = world();
     let group = world.mkdir(world.top, "g");
     assert_eq!(world.read(group, "cgroup_css_links"), "");
-    world.attach(group, world.shell);
-    let mut tasks = vec![world.shell];
+    world.attach(group, shell);
+    let mut tasks = vec![shell];
     while tasks.len() < 26 {
-        tasks.push(world.fork(world.shell));
+        tasks.push(world.fork(shell));
     }
     let mut expected = format!("css_set {}", world.read(group, "current_css_set"));
     for task in &tasks {
         let _ = writeln!(expected, "  task {task}");
     }
     assert_eq!(world.read(group, "cgroup_css_links"), expected);
-    world.fork(world.shell);
+    world.fork(shell);
     assert_eq!(world.read(group, "cgroup_css_links"), format!("{expected}  ...\n"));
 }
 
 #[test]
 fn css_links_list_the_newest_css_set_first() {
-    let mut world = World::new();
-    let other = world.engine.mount(&mut world.host, &world.root.clone(), "pids").unwrap().root;
+    let (mut world, shell) = world();
+    let other = world.mount("pids");
     let elsewhere = world.mkdir(other, "e");
-    let task = world.fork(world.shell);
+    let task = world.fork(shell);
     world.attach(elsewhere, task);
-    let number =
-        |world: &mut World, task| world.read_as(&Caller::root(task), world.top, "current_css_set").unwrap();
-    let shell = world.shell;
+    let number = |world: &mut SimWorld, task| read_as(world, task, world.top, "current_css_set").unwrap();
     let (old, new) = (number(&mut world, shell), number(&mut world, task));
     let expected = format!("css_set {new}  task {task}\ncss_set {old}  task {shell}\n");
     assert_eq!(world.read(world.top, "cgroup_css_links"), expected);
 }
 
 #[test]
-fn releasable_needs_the_wish_and_neither_tasks_nor_children() {
-    let mut world = World::new();
+fn releasable_needs_the_flag_and_an_empty_cgroup() {
+    let (mut world, shell) = world();
     let group = world.mkdir(world.top, "g");
     assert_eq!(world.read(group, "releasable"), "0\n");
-    world.notify(group, "1");
+    world.write(group, "notify_on_release", "1");
     assert_eq!(world.read(group, "releasable"), "1\n");
     let child = world.mkdir(group, "c");
     assert_eq!(world.read(group, "releasable"), "0\n");
-    world.engine.rmdir(&mut world.host, &world.root, child).unwrap();
+    world.rmdir(child);
     assert_eq!(world.read(group, "releasable"), "1\n");
-    world.attach(group, world.shell);
+    world.attach(group, shell);
     assert_eq!(world.read(group, "releasable"), "0\n");
-    world.notify(world.top, "1");
+    world.write(world.top, "notify_on_release", "1");
     assert_eq!(world.read(world.top, "releasable"), "0\n", "a root is never released");
 }

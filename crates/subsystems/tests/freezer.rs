@@ -1,23 +1,21 @@
 //! freezer on the simulated host: the facts of Linux 6.18.
 
-mod common;
-
-use common::World;
 use penfold_core::{
     CgroupId, Errno, Tid,
     host::{Capability, EventMask},
 };
 use penfold_subsystems::Freezer;
+use penfold_testkit::SimWorld;
 
-/// What only the freezer's tests look at.
+/// Helpers for the freezer's tests only.
 trait Frozen {
     fn show(&mut self, cgroup: CgroupId) -> String;
     fn frozen(&self, task: Tid) -> bool;
     fn keep_running(&mut self, task: Tid);
 }
 
-impl Frozen for World {
-    /// All three files on one line, as the recordings of the kernel have them.
+impl Frozen for SimWorld {
+    /// The content of all three files on one line, as in the recordings of the kernel.
     fn show(&mut self, cgroup: CgroupId) -> String {
         let texts = ["state", "self_freezing", "parent_freezing"].map(|name| self.read(cgroup, name));
         texts.concat().trim_end().replace('\n', " ")
@@ -27,21 +25,21 @@ impl Frozen for World {
         self.host.get(task).unwrap().frozen
     }
 
-    /// A task that was asked to freeze and can still run.
+    /// Lets a task run that is to be frozen, as if it had not stopped yet.
     fn keep_running(&mut self, task: Tid) {
         self.host.get_mut(task).unwrap().frozen = false;
     }
 }
 
-fn world() -> World {
-    World::of(2, Freezer)
+fn world() -> SimWorld {
+    SimWorld::with_controller(Freezer)
 }
 
 #[test]
-fn the_root_has_no_files_and_a_child_has_three() {
+fn root_has_no_files_and_a_child_has_three() {
     let mut world = world();
     let child = world.mkdir(world.top, "g");
-    let names = |world: &World, cgroup| -> Vec<String> {
+    let names = |world: &SimWorld, cgroup| -> Vec<String> {
         let files = world.engine.files(cgroup).unwrap().into_iter();
         let ours = files.filter(|file| file.name.starts_with("freezer."));
         ours.map(|file| format!("{:o} {}", file.owner.mode, file.name)).collect()
@@ -53,138 +51,136 @@ fn the_root_has_no_files_and_a_child_has_three() {
 }
 
 #[test]
-fn state_takes_exactly_two_words_and_white_space_around_them() {
+fn state_takes_two_words_with_white_space_around() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     for text in ["FREEZING", "frozen", "FROZENx", "\n", "0", "1", "FROZEN THAWED", "THAWED\0"] {
         let expected = if text == "THAWED\0" { Ok(()) } else { Err(Errno::EINVAL) };
-        assert_eq!(world.write(group, "state", text), expected, "{text:?}");
+        assert_eq!(world.try_write(group, "state", text), expected, "{text:?}");
         assert_eq!(world.show(group), "THAWED 0 0", "{text:?}");
     }
     for text in ["FROZEN", "FROZEN\n", " FROZEN ", "\tFROZEN\n\n", "FROZEN\0", "FROZEN\0x"] {
-        assert_eq!(world.write(group, "state", text), Ok(()), "{text:?}");
+        assert_eq!(world.try_write(group, "state", text), Ok(()), "{text:?}");
         assert_eq!(world.show(group), "FROZEN 1 0", "{text:?}");
-        assert_eq!(world.write(group, "state", ""), Ok(()));
+        assert_eq!(world.try_write(group, "state", ""), Ok(()));
         assert_eq!(world.show(group), "FROZEN 1 0", "nothing written, nothing changed");
-        world.write(group, "state", "THAWED\n").unwrap();
+        world.write(group, "state", "THAWED\n");
         assert_eq!(world.show(group), "THAWED 0 0", "{text:?}");
     }
     for name in ["self_freezing", "parent_freezing"] {
-        let file = world.file(group, name);
-        let written = world.engine.write(&mut world.host, &world.root, group, file, b"1");
-        assert_eq!(written.unwrap_err().errno(), Errno::EINVAL, "{name}");
+        assert_eq!(world.try_write(group, name, "1"), Err(Errno::EINVAL), "{name}");
     }
 }
 
 #[test]
-fn an_empty_cgroup_is_frozen_at_the_first_look() {
+fn empty_cgroup_is_frozen_at_the_first_read() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
-    world.write(group, "state", "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN");
     assert_eq!(world.show(group), "FROZEN 1 0");
 }
 
 #[test]
-fn frozen_stops_every_member_below_and_nobody_else_and_thawed_lets_them_go() {
+fn freeze_and_thaw_reach_exactly_the_members_below() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let (child, other) = (world.mkdir(group, "c"), world.mkdir(world.top, "other"));
     let members = [world.spawn_in(group), world.spawn_in(group), world.spawn_in(child)];
     let outside = [world.spawn_in(other), world.spawn_in(world.top)];
 
-    world.write(group, "state", "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN");
     assert!(members.iter().all(|&task| world.frozen(task)));
     assert!(outside.iter().all(|&task| !world.frozen(task)));
     assert_eq!((world.show(group), world.show(other)), ("FROZEN 1 0".into(), "THAWED 0 0".into()));
-    world.write(group, "state", "THAWED").unwrap();
+    world.write(group, "state", "THAWED");
     assert!(members.iter().all(|&task| !world.frozen(task)));
     assert_eq!(world.show(group), "THAWED 0 0");
 }
 
 #[test]
-fn a_task_that_still_runs_below_keeps_it_freezing_and_writing_frozen_again_asks_it_again() {
+fn running_task_below_keeps_a_cgroup_freezing() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let child = world.mkdir(group, "c");
     let task = world.spawn_in(child);
-    world.write(group, "state", "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN");
     world.keep_running(task);
     assert_eq!(world.show(group), "FREEZING 1 0");
     assert_eq!(world.show(child), "FREEZING 0 1");
-    world.write(group, "state", "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN");
     assert!(world.frozen(task));
     assert_eq!((world.show(group), world.show(child)), ("FROZEN 1 0".into(), "FROZEN 0 1".into()));
 }
 
 #[test]
-fn freezing_can_be_taken_back() {
+fn thaw_ends_a_freeze_that_is_under_way() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let (stopped, running) = (world.spawn_in(group), world.spawn_in(group));
-    world.write(group, "state", "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN");
     world.keep_running(running);
-    world.write(group, "state", "THAWED").unwrap();
+    world.write(group, "state", "THAWED");
     assert_eq!(world.show(group), "THAWED 0 0");
     assert!(!world.frozen(stopped));
 }
 
 #[test]
-fn a_child_is_frozen_by_its_parent_or_by_itself_or_by_both() {
+fn child_is_frozen_by_its_parent_itself_or_both() {
     let mut world = world();
     let parent = world.mkdir(world.top, "g");
     let child = world.mkdir(parent, "c");
     let (above, below) = (world.spawn_in(parent), world.spawn_in(child));
-    world.write(parent, "state", "FROZEN").unwrap();
+    world.write(parent, "state", "FROZEN");
     assert_eq!((world.show(parent), world.show(child)), ("FROZEN 1 0".into(), "FROZEN 0 1".into()));
-    assert_eq!(world.write(child, "state", "THAWED"), Ok(()));
+    assert_eq!(world.try_write(child, "state", "THAWED"), Ok(()));
     assert_eq!(world.show(child), "FROZEN 0 1");
     assert!(world.frozen(below));
-    world.write(child, "state", "FROZEN").unwrap();
+    world.write(child, "state", "FROZEN");
     assert_eq!(world.show(child), "FROZEN 1 1");
-    world.write(parent, "state", "THAWED").unwrap();
+    world.write(parent, "state", "THAWED");
     assert_eq!((world.show(parent), world.show(child)), ("THAWED 0 0".into(), "FROZEN 1 0".into()));
     assert!(!world.frozen(above) && world.frozen(below));
-    world.write(child, "state", "THAWED").unwrap();
+    world.write(child, "state", "THAWED");
     assert!(!world.frozen(below));
 }
 
 #[test]
-fn a_frozen_cgroup_in_the_middle_keeps_what_is_below_it_frozen() {
+fn frozen_cgroup_in_the_middle_keeps_children_frozen() {
     let mut world = world();
     let a = world.mkdir(world.top, "a");
     let b = world.mkdir(a, "b");
     let c = world.mkdir(b, "c");
     let task = world.spawn_in(c);
-    world.write(a, "state", "FROZEN").unwrap();
-    world.write(b, "state", "FROZEN").unwrap();
-    world.write(a, "state", "THAWED").unwrap();
+    world.write(a, "state", "FROZEN");
+    world.write(b, "state", "FROZEN");
+    world.write(a, "state", "THAWED");
     assert_eq!(world.show(c), "FROZEN 0 1");
     assert!(world.frozen(task));
-    world.write(b, "state", "THAWED").unwrap();
+    world.write(b, "state", "THAWED");
     assert_eq!(world.show(c), "THAWED 0 0");
     assert!(!world.frozen(task));
 }
 
 #[test]
-fn a_cgroup_made_below_a_frozen_one_is_frozen_by_its_parent() {
+fn cgroup_made_below_a_frozen_one_is_frozen() {
     let mut world = world();
     let parent = world.mkdir(world.top, "g");
-    world.write(parent, "state", "FROZEN").unwrap();
+    world.write(parent, "state", "FROZEN");
     let child = world.mkdir(parent, "new");
     let grandchild = world.mkdir(child, "newer");
     assert_eq!((world.show(child), world.show(grandchild)), ("FROZEN 0 1".into(), "FROZEN 0 1".into()));
-    world.write(parent, "state", "THAWED").unwrap();
+    world.write(parent, "state", "THAWED");
     assert_eq!((world.show(child), world.show(grandchild)), ("THAWED 0 0".into(), "THAWED 0 0".into()));
-    world.engine.rmdir(&mut world.host, &world.root, grandchild).unwrap();
+    world.rmdir(grandchild);
 }
 
 #[test]
-fn moving_in_freezes_and_moving_out_thaws() {
+fn move_in_freezes_and_move_out_thaws() {
     let mut world = world();
     let (frozen, also_frozen) = (world.mkdir(world.top, "g"), world.mkdir(world.top, "h"));
-    world.write(frozen, "state", "FROZEN").unwrap();
-    world.write(also_frozen, "state", "FROZEN").unwrap();
-    let task = world.host.spawn(&mut world.engine, 0);
+    world.write(frozen, "state", "FROZEN");
+    world.write(also_frozen, "state", "FROZEN");
+    let task = world.spawn();
 
     world.attach(frozen, task);
     assert!(world.frozen(task));
@@ -198,58 +194,58 @@ fn moving_in_freezes_and_moving_out_thaws() {
 }
 
 #[test]
-fn a_whole_thread_group_moves_in_and_out() {
+fn whole_thread_group_freezes_and_thaws_by_a_move() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
-    world.write(group, "state", "FROZEN").unwrap();
-    let leader = world.host.spawn(&mut world.engine, 0);
-    let thread = world.host.fork(&mut world.engine, leader, true).unwrap();
-    world.engine.attach(&mut world.host, &world.root, group, leader, true).unwrap();
+    world.write(group, "state", "FROZEN");
+    let leader = world.spawn();
+    let thread = world.thread(leader);
+    world.attach_group(group, leader);
     assert!(world.frozen(leader) && world.frozen(thread));
-    world.engine.attach(&mut world.host, &world.root, world.top, thread, true).unwrap();
+    world.attach_group(world.top, thread);
     assert!(!world.frozen(leader) && !world.frozen(thread));
 }
 
 #[test]
-fn a_child_whose_birth_was_under_way_is_born_frozen() {
+fn child_whose_birth_is_under_way_is_born_frozen() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let parent = world.spawn_in(group);
-    let free = world.host.fork(&mut world.engine, parent, false).unwrap();
+    let free = world.fork(parent);
     assert!(!world.frozen(free));
-    world.write(group, "state", "FROZEN").unwrap();
-    let late = world.host.fork(&mut world.engine, parent, false).unwrap();
+    world.write(group, "state", "FROZEN");
+    let late = world.fork(parent);
     assert!(world.frozen(late));
     assert_eq!(world.show(group), "FROZEN 1 0");
 }
 
 #[test]
-fn it_asks_for_forks_and_for_nothing_else() {
+fn freezer_needs_forks_and_nothing_else() {
     let world = world();
-    assert_eq!(world.engine.interest(), EventMask::FORK);
+    assert_eq!(world.engine.event_mask(), EventMask::FORK);
     assert!(!world.engine.can_refuse_fork());
 }
 
 #[test]
-fn a_host_that_can_not_freeze_is_an_error_and_changes_nothing() {
+fn write_of_frozen_fails_where_the_host_can_not_freeze() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
     world.host.cannot.push(Capability::Freeze);
-    assert_eq!(world.write(group, "state", "THAWED"), Ok(()));
-    assert_eq!(world.write(group, "state", "FROZEN"), Err(Errno::EOPNOTSUPP));
+    assert_eq!(world.try_write(group, "state", "THAWED"), Ok(()));
+    assert_eq!(world.try_write(group, "state", "FROZEN"), Err(Errno::EOPNOTSUPP));
     assert_eq!(world.show(group), "THAWED 0 0");
     assert!(!world.frozen(task));
 }
 
 #[test]
-fn a_member_that_dies_does_not_hold_the_state_up() {
+fn dead_member_does_not_keep_a_cgroup_freezing() {
     let mut world = world();
     let group = world.mkdir(world.top, "g");
     let task = world.spawn_in(group);
-    world.write(group, "state", "FROZEN").unwrap();
+    world.write(group, "state", "FROZEN");
     world.keep_running(task);
     assert_eq!(world.show(group), "FREEZING 1 0");
-    world.host.exit(&mut world.engine, task);
+    world.exit(task);
     assert_eq!(world.show(group), "FROZEN 1 0");
 }

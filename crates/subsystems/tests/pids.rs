@@ -1,59 +1,45 @@
 //! pids on the simulated host: the facts of Linux 6.18.
 
-mod common;
-
-use common::World;
-use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, Engine, Errno, Event, Tid};
+use penfold_core::{Errno, Event};
 use penfold_subsystems::Pids;
+use penfold_testkit::SimWorld;
 
 #[test]
-fn the_limit_of_an_ancestor_refuses_and_the_forking_cgroup_counts_it() {
-    let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(2));
-    engine.load(&mut host, Pids).unwrap();
-    let root = Caller::root(Tid(1));
-    let shell = host.spawn(&mut engine, 0);
-    let top = engine.mount(&mut host, &root, "pids").unwrap().root;
-    let parent = engine.mkdir(&mut host, &root, top, b"g", 0o755).unwrap();
-    let child = engine.mkdir(&mut host, &root, parent, b"c", 0o755).unwrap();
-    engine.attach(&mut host, &root, child, shell, false).unwrap();
-    let max = engine.find_file(parent, "pids.max").unwrap();
-    engine.write(&mut host, &root, parent, max, b"2\n").unwrap();
-
-    let second = host.fork(&mut engine, shell, false).unwrap();
-    assert_eq!(host.fork(&mut engine, shell, true).unwrap_err().errno(), Errno::EAGAIN);
-
-    let mut read = |cgroup, name: &str| {
-        let file = engine.find_file(cgroup, name).unwrap();
-        String::from_utf8(engine.read(&mut host, &root, cgroup, file).unwrap()).unwrap()
-    };
-    assert_eq!((read(child, "pids.current"), read(child, "pids.peak")), ("2\n".into(), "3\n".into()));
+fn refusal_by_an_ancestor_counts_in_the_forking_cgroup() {
+    let mut world = SimWorld::with_controller(Pids);
+    let parent = world.mkdir(world.top, "g");
+    let child = world.mkdir(parent, "c");
+    let shell = world.spawn_in(child);
+    world.write(parent, "max", "2\n");
+    let second = world.fork(shell);
+    assert_eq!(world.try_thread(shell), Err(Errno::EAGAIN));
+    assert_eq!((world.read(child, "current"), world.read(child, "peak")), ("2\n".into(), "3\n".into()));
     assert_eq!(
-        (read(child, "pids.events"), read(parent, "pids.events")),
+        (world.read(child, "events"), world.read(parent, "events")),
         ("max 1\n".into(), "max 0\n".into())
     );
-    host.exit(&mut engine, second);
-    assert!(host.fork(&mut engine, shell, false).is_ok());
+    world.exit(second);
+    assert!(world.try_fork(shell).is_ok());
 }
 
 #[test]
-fn a_refusal_names_the_cgroup_whose_limit_it_is() {
-    let mut world = World::of(1, Pids);
+fn refusal_names_the_cgroup_whose_limit_refuses() {
+    let mut world = SimWorld::with_controller(Pids);
     let parent = world.mkdir(world.top, "parent");
     let child = world.mkdir(parent, "child");
-    world.write(parent, "max", "1").unwrap();
+    world.write(parent, "max", "1");
     let task = world.spawn_in(child);
     world.engine.watch(true);
     for _ in 0..3 {
-        world.host.fork(&mut world.engine, task, false).unwrap_err();
+        world.try_fork(task).unwrap_err();
     }
     let hit = world.engine.take_event();
     let Some(Event::LimitHit { path, file, count, cgroup, hierarchy }) = hit else { panic!("{hit:?}") };
     assert_eq!((path.as_slice(), file.as_str(), count), (&b"/parent"[..], "pids.max", 3));
     assert_eq!((cgroup, hierarchy), (parent, 1));
     assert_eq!(world.engine.take_event(), None);
-    world.write(child, "max", "1").unwrap();
-    world.host.fork(&mut world.engine, task, false).unwrap_err();
+    world.write(child, "max", "1");
+    world.try_fork(task).unwrap_err();
     let hit = world.engine.take_event();
     assert!(matches!(&hit, Some(Event::LimitHit { path, .. }) if path == b"/parent/child"), "{hit:?}");
 }

@@ -1,10 +1,10 @@
-//! # budget: CPU time of a cgroup, and a line to compare it with
+//! # budget: the CPU time of a cgroup, and a plan to compare it with
 //!
-//! * `budget.used`: nanoseconds of CPU time of this cgroup and all below it.
-//! * `budget.planned`: nanoseconds that someone planned for it; inherited by new children. 0 for no plan.
-//! * `budget.over`: by how much the plan is exceeded.
+//! * `budget.used`: the CPU time of this cgroup and of all below it, in nanoseconds.
+//! * `budget.planned`: the time planned for it, in nanoseconds; 0 for no plan. A new child starts with its parent's.
+//! * `budget.over`: the time beyond the plan, in nanoseconds.
 //!
-//! A whole controller: its state, its one rule, its files. It forbids nothing and knows no kernel.
+//! A whole controller: its state, its one charge rule, its files. The controller forbids nothing and knows no kernel.
 
 use penfold_core::{
     Result,
@@ -12,12 +12,12 @@ use penfold_core::{
     subsystem::{Context, Resource, Rule, Subsystem},
 };
 
-/// The subsystem.
+/// The subsystem `budget`.
 #[derive(Debug)]
 pub struct Budget;
 
-/// What one cgroup has of it.
-pub struct Plan {
+/// The state of one cgroup: the planned CPU time.
+pub struct BudgetPlan {
     nanoseconds: u64,
 }
 
@@ -42,10 +42,10 @@ fn over(budget: &mut Budget, ctx: &mut Ctx<'_>) -> Result<u64> {
 }
 
 impl Subsystem for Budget {
-    type State = Plan;
+    type State = BudgetPlan;
 
     const NAME: &'static str = "budget";
-    // Core counts: up the tree, per CPU, user and system. The controller only says what.
+    // Core counts: up the tree, per CPU, user and system. The controller only names the resource.
     const RULES: &'static [Rule] = &[Rule::new(Resource::CpuTime)];
     const FILES: &'static [ControlFile<Self>] = &[
         ControlFile::new("used").read_u64(used),
@@ -53,9 +53,9 @@ impl Subsystem for Budget {
         ControlFile::new("over").read_u64(over),
     ];
 
-    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<Plan> {
+    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<BudgetPlan> {
         let inherited = ctx.parent().map_or(0, |parent| ctx.state_of(parent).nanoseconds);
-        Ok(Plan { nanoseconds: inherited })
+        Ok(BudgetPlan { nanoseconds: inherited })
     }
 
     fn destroy(&mut self, _: &mut Ctx<'_>) {}

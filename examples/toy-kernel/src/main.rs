@@ -1,10 +1,10 @@
-//! Boots the toy kernel, lets a fork bomb and two honest programs loose in it, and prints what is measured.
+//! Boots the toy kernel, runs a fork bomb and two honest programs in it, and prints their measured use.
 
 use penfold_core::{Error, Tid};
-use toy_kernel::{Kernel, Program, TICK};
+use toy_kernel::{TICK, TaskProgram, ToyKernel};
 
 fn main() -> Result<(), Error> {
-    let mut kernel = Kernel::boot(100)?;
+    let mut kernel = ToyKernel::boot(100)?;
     let init = Tid(1);
     println!("booted: 100 page frames, one tick is {TICK} ns");
 
@@ -13,10 +13,12 @@ fn main() -> Result<(), Error> {
     kernel.write(wild, "pids.max", "5")?;
     kernel.write(calm, "budget.planned", &(25 * TICK).to_string())?;
 
-    // Into a cgroup, and there fork: children are where their parent is.
-    for (cgroup, program) in
-        [(wild, Program::ForkBomb), (calm, Program::Spin { ticks: 20 }), (calm, Program::Spin { ticks: 10 })]
-    {
+    // Task 1 moves into a cgroup and forks there: a child is in the cgroups of its parent.
+    for (cgroup, program) in [
+        (wild, TaskProgram::ForkBomb),
+        (calm, TaskProgram::Spin { ticks: 20 }),
+        (calm, TaskProgram::Spin { ticks: 10 }),
+    ] {
         kernel.write(cgroup, "tasks", "1")?;
         let child = kernel.fork(init, program)?;
         print!("task {child} runs {program:?}, /proc/{child}/cgroup: {}", kernel.proc_cgroup(child));

@@ -1,4 +1,4 @@
-//! The task table, which is the host: core asks it who exists, and tells it where everyone belongs.
+//! The task table, which is the host: core gets facts of tasks from it, and places tasks with it.
 
 use alloc::collections::{BTreeMap, VecDeque};
 
@@ -7,10 +7,10 @@ use penfold_core::{
     host::{Capability, Host, HostView, IndexSet, TaskFacts, Unsupported},
 };
 
-/// What a task does with its ticks.
+/// The program that a task runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Program {
-    /// Nothing; never scheduled.
+pub enum TaskProgram {
+    /// Does nothing; never scheduled.
     Idle,
     /// Computes for so many ticks, then exits.
     Spin {
@@ -22,27 +22,27 @@ pub enum Program {
 }
 
 #[derive(Debug)]
-struct Task {
-    program: Program,
-    /// All that core needs to have in a task.
+struct ToyTask {
+    program: TaskProgram,
+    /// The only field that core needs in a task.
     set: Option<CssSetId>,
     frozen: bool,
 }
 
-/// All tasks, and the queue of those that want to run.
+/// All tasks, and the queue of runnable tasks.
 #[derive(Debug, Default)]
-pub struct Table {
-    tasks: BTreeMap<Tid, Task>,
+pub struct ToyTaskTable {
+    tasks: BTreeMap<Tid, ToyTask>,
     queue: VecDeque<Tid>,
     last: i32,
     ticks: u64,
 }
 
-impl Table {
-    /// A new task that no one can see yet: it is in no css_set and not in the queue.
-    pub(crate) fn prepare(&mut self, _parent: Option<Tid>, program: Program) -> Tid {
+impl ToyTaskTable {
+    /// Makes a task that is not visible yet: it is in no css_set and not in the queue.
+    pub(crate) fn prepare(&mut self, _parent: Option<Tid>, program: TaskProgram) -> Tid {
         self.last += 1;
-        self.tasks.insert(Tid(self.last), Task { program, set: None, frozen: false });
+        self.tasks.insert(Tid(self.last), ToyTask { program, set: None, frozen: false });
         Tid(self.last)
     }
 
@@ -50,7 +50,7 @@ impl Table {
         self.queue.push_back(task);
     }
 
-    /// The next task that may run. Frozen ones stay in the queue.
+    /// Takes the next task that may run from the queue. Frozen tasks stay there.
     pub(crate) fn next(&mut self) -> Option<(Tid, CssSetId)> {
         self.ticks += 1;
         let ready = self.queue.iter().position(|task| !self.tasks[task].frozen)?;
@@ -58,40 +58,33 @@ impl Table {
         Some((task, self.tasks[&task].set?))
     }
 
-    /// One tick of a program; returns what it does now.
-    pub(crate) fn step(&mut self, task: Tid) -> Program {
-        let Some(task) = self.tasks.get_mut(&task) else { return Program::Idle };
-        if let Program::Spin { ticks } = &mut task.program {
+    /// Runs one tick of a task's program. Returns the program as it is then.
+    pub(crate) fn step(&mut self, task: Tid) -> TaskProgram {
+        let Some(task) = self.tasks.get_mut(&task) else { return TaskProgram::Idle };
+        if let TaskProgram::Spin { ticks } = &mut task.program {
             *ticks = ticks.saturating_sub(1);
         }
         task.program
     }
 
-    /// Forgets a task. Core must be told of its death with the css_set that is returned.
+    /// Removes a task. The caller has to report the death to core, with the css_set that is returned.
     pub(crate) fn remove(&mut self, task: Tid) -> Option<CssSetId> {
         self.queue.retain(|&queued| queued != task);
         self.tasks.remove(&task)?.set
     }
 }
 
-impl HostView for Table {
+impl HostView for ToyTaskTable {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         // One user, no threads, and a fork is over before anything else happens.
-        self.tasks.get(&task).map(|_| TaskFacts {
-            group: task,
-            real_uid: 0,
-            saved_uid: 0,
-            movable: true,
-            exiting: false,
-            forking: false,
-        })
+        self.tasks.get(&task).map(|_| TaskFacts::new(task, 0))
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
         self.tasks.get(&task)?.set
     }
 
-    // A kernel with many tasks keeps a list for each css_set.
+    // A kernel with many tasks would keep a list for each css_set.
     fn for_each_task(&self, set: CssSetId, visit: &mut dyn FnMut(Tid)) {
         let members = self.tasks.iter().filter(|(_, task)| task.set == Some(set));
         members.for_each(|(&tid, _)| visit(tid));
@@ -116,18 +109,18 @@ impl HostView for Table {
     }
 }
 
-impl Host for Table {
+impl Host for ToyTaskTable {
     fn place(&mut self, task: Tid, set: CssSetId) {
         if let Some(task) = self.tasks.get_mut(&task) {
             task.set = Some(set);
         }
     }
 
-    // Never silently weaker: what this kernel can't do, it says.
+    // Never silently weaker: a capability that this kernel lacks is an error with the reason.
     fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
         match need {
             Capability::ForkVeto | Capability::Freeze => Ok(()),
-            _ => Err(Unsupported { host: "toy", reason: "it has one CPU, one node and no network".into() }),
+            _ => Err(Unsupported::new("toy", "it has one CPU, one node and no network")),
         }
     }
 

@@ -3,10 +3,10 @@
 use std::process::Command;
 
 use penfold_core::{Errno, Tid};
-use toy_kernel::{Kernel, Program, TICK};
+use toy_kernel::{TICK, TaskProgram, ToyKernel};
 
 #[test]
-fn the_transcript_tells_the_truth() {
+fn transcript_agrees_with_the_kernels_books() {
     let output = Command::new(env!("CARGO_BIN_EXE_toy-kernel")).output().unwrap();
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
@@ -37,20 +37,20 @@ fn the_transcript_tells_the_truth() {
 
 /// A fork that fails after it was charged: the dropped guard gives the charge back.
 #[test]
-fn a_fork_without_memory_costs_nothing() {
-    let mut kernel = Kernel::boot(1).unwrap();
+fn failed_fork_gives_its_charge_back() {
+    let mut kernel = ToyKernel::boot(1).unwrap();
     let top = kernel.mount("pids").unwrap();
     let group = kernel.mkdir(top, "g").unwrap();
     kernel.write(group, "pids.max", "2").unwrap();
     kernel.write(group, "tasks", "1").unwrap();
-    let child = kernel.fork(Tid(1), Program::Spin { ticks: 1 }).unwrap();
-    assert_eq!(kernel.fork(Tid(1), Program::Idle).unwrap_err().errno(), Errno::EAGAIN);
+    let child = kernel.fork(Tid(1), TaskProgram::Spin { ticks: 1 }).unwrap();
+    assert_eq!(kernel.fork(Tid(1), TaskProgram::Idle).unwrap_err().errno(), Errno::EAGAIN);
     kernel.write(group, "pids.max", "3").unwrap();
     for _ in 0..3 {
-        assert_eq!(kernel.fork(Tid(1), Program::Idle).unwrap_err().errno(), Errno::ENOMEM);
+        assert_eq!(kernel.fork(Tid(1), TaskProgram::Idle).unwrap_err().errno(), Errno::ENOMEM);
         assert_eq!(kernel.read(group, "pids.current").unwrap(), "2\n");
     }
     kernel.exit(child);
-    assert!(kernel.fork(Tid(1), Program::Idle).is_ok());
+    assert!(kernel.fork(Tid(1), TaskProgram::Idle).is_ok());
     assert_eq!(kernel.rmdir(group).unwrap_err().errno(), Errno::EBUSY);
 }

@@ -1,27 +1,27 @@
-//! The open descriptors of real processes, from /proc, and their RLIMIT_NOFILE.
+//! The open descriptors and the RLIMIT_NOFILE of real processes, from /proc.
 
 use std::fs;
 
 use penfold_module::Tid;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-/// What the controller needs to know of processes and do to them. None of it is there for one that has ended.
+/// The descriptors and soft limits of processes. Each function returns `None` or false for a process that has ended.
 pub trait Descriptors: Send + 'static {
     /// The numbers of the open descriptors, ascending.
     fn open(&self, process: Tid) -> Option<Vec<u32>>;
-    /// The soft limit on their number.
+    /// The soft limit on the number of open descriptors.
     fn limit(&self, process: Tid) -> Option<u64>;
-    /// Sets the soft limit; false if that could not be done.
+    /// Sets the soft limit; false if that failed.
     fn set_limit(&mut self, process: Tid, limit: u64) -> bool;
-    /// The process that made this one.
+    /// The parent of the process.
     fn parent(&self, process: Tid) -> Option<Tid>;
 }
 
-/// The kernel's.
+/// The descriptors of the kernel's processes.
 #[derive(Debug, Default)]
-pub struct Linux;
+pub struct ProcDescriptors;
 
-impl Descriptors for Linux {
+impl Descriptors for ProcDescriptors {
     fn open(&self, process: Tid) -> Option<Vec<u32>> {
         let entries = fs::read_dir(format!("/proc/{process}/fd")).ok()?;
         let mut numbers: Vec<u32> =
@@ -50,7 +50,7 @@ impl Descriptors for Linux {
     }
 }
 
-/// The hard limit of a process, `None` inside for no limit.
+/// The hard limit of a process; `Some(None)` for no limit.
 fn hard_limit(process: Tid) -> Option<Option<u64>> {
     let limits = fs::read_to_string(format!("/proc/{process}/limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;

@@ -1,26 +1,33 @@
-//! # fdcount: how many file descriptors a cgroup may have open
+//! # fdcount: limits the open file descriptors of a cgroup
 //!
-//! Counts the open descriptors of all processes of a cgroup and of everything below it, and keeps them within a limit.
-//! No kernel has such a controller: RLIMIT_NOFILE bounds each process alone, and a tree of processes can have any number.
+//! Counts the open descriptors of all processes of a cgroup and of everything below it, and keeps them within a
+//! limit. No kernel has such a controller: RLIMIT_NOFILE bounds each process alone, and a tree of processes can have
+//! any number.
 //!
-//! * `fdcount.current`: descriptors open now, looked up when it is read.
-//! * `fdcount.max` (not in the root): the limit, `max` for none. Takes `max` or a number, decimal, `0x` or octal. One
-//!   below the present number is allowed: nothing is closed, nothing more can be opened.
-//! * `fdcount.peak`: the highest number that was seen. It is looked at on reads and, where there is a limit, at every
-//!   sharing out: what is opened and closed in between is not seen.
-//! * `fdcount.events`: `max N`, the forks refused that were tried in this cgroup.
+//! * `fdcount.current`: the number of open descriptors, looked up at each read.
+//! * `fdcount.max` (not in the root): the limit; `max` for none. Takes `max`, or a number in decimal, with `0x` or in
+//!   octal. A limit below the present number is allowed: nothing is closed, and nothing more can be opened.
+//! * `fdcount.peak`: the highest number that was seen. The controller counts at reads and, where there is a limit,
+//!   whenever it shares the limit out. Descriptors that are opened and closed in between are not seen.
+//! * `fdcount.events`: `max N`. N is the number of refused forks that were tried in this cgroup.
 //!
-//! A limit is kept with the soft RLIMIT_NOFILE of the processes, which is lowered, never raised above what the process
-//! had itself. What is left of the limit is shared out evenly among the processes, anew at every fork, exit and move,
-//! at every write of a limit and every read of `fdcount.current`. open(2) and the like then answer `EMFILE`. A child
-//! starts with all descriptors of its parent, so a fork that these have no room for is refused: `EAGAIN`. A new thread
-//! is asked for the same room, since nobody knows before which of the two it will be.
+//! The controller keeps a limit by the soft RLIMIT_NOFILE of the processes. It lowers the soft limit, and never raises
+//! it above the process's own. open(2) and the like then fail with `EMFILE`. The rest of the limit is shared out evenly
+//! among the processes, anew at
+//! * every fork, exit and move;
+//! * every write of a limit;
+//! * every read of `fdcount.current`.
 //!
-//! **What it can't do.** A process that raises its own soft limit escapes (the hard one is left alone: without
-//! `CAP_SYS_RESOURCE` nobody could ever put it back). A process may meet `EMFILE` while another has some to spare, until
-//! the next sharing out. A table that several processes share (`CLONE_FILES`) counts once for each. A process counts
-//! where its main thread is, and not at all when that has ended. With a limit, a fork costs a look at every process of
-//! the cgroup.
+//! A child starts with all descriptors of its parent. A fork for which the limit has not so many left is refused:
+//! `EAGAIN`. A new thread needs the same number, because before the fork nothing distinguishes it from a process.
+//!
+//! **Limits of the method.**
+//! * A process that raises its own soft limit escapes. The hard limit is left alone: without `CAP_SYS_RESOURCE`
+//!   nobody could ever put it back.
+//! * A process may meet `EMFILE` while another has some to spare, until the next sharing out.
+//! * A table that several processes share (`CLONE_FILES`) counts once for each of them.
+//! * A process counts in the cgroup of its main thread, and not at all once that thread has ended.
+//! * With a limit, a fork costs a look at every process of the cgroup.
 
 mod descriptors;
 mod share;
@@ -33,10 +40,10 @@ use penfold_module::{
     UNLIMITED, parse_u64,
 };
 
-pub use descriptors::{Descriptors, Linux};
-use share::{Process, limit_for, shares};
+pub use descriptors::{Descriptors, ProcDescriptors};
+use share::{DescriptorHolder, limit_for, shares};
 
-/// The state of one cgroup.
+/// The state of one cgroup: its limit, the highest number seen, and the forks refused.
 #[derive(Debug)]
 pub struct State {
     max: u64,
@@ -44,16 +51,16 @@ pub struct State {
     refused: u64,
 }
 
-/// The subsystem: what it has changed of processes, by their main thread.
+/// The subsystem: the soft limits that it has changed, by the main thread of each process.
 #[derive(Debug, Default)]
-pub struct FdCount<D: Descriptors = Linux> {
+pub struct FdCount<D: Descriptors = ProcDescriptors> {
     descriptors: D,
     clamped: HashMap<Tid, Clamp>,
-    /// How many cgroups have a limit: while none has, nothing is looked at.
+    /// The number of cgroups that have a limit. While it is 0, no callback looks at a process.
     limits: usize,
 }
 
-/// The soft limit of a process, as it was and as it was made.
+/// The soft limit of a process: its own, and the one that this controller has set.
 #[derive(Debug, Clone, Copy)]
 struct Clamp {
     own: u64,
@@ -63,20 +70,20 @@ struct Clamp {
 type Ctx<'a, D> = Context<'a, FdCount<D>>;
 
 impl<D: Descriptors> FdCount<D> {
-    /// With the descriptors of other processes than the kernel's.
+    /// A controller on another source of descriptors than the kernel's, for tests.
     pub fn new(descriptors: D) -> FdCount<D> {
         FdCount { descriptors, clamped: HashMap::new(), limits: 0 }
     }
 
     /// The processes of a cgroup and of everything below it, with their open descriptors.
-    fn processes(&self, ctx: &mut Ctx<'_, D>, css: Css) -> Vec<Process> {
+    fn processes(&self, ctx: &mut Ctx<'_, D>, css: Css) -> Vec<DescriptorHolder> {
         let mut processes = Vec::new();
         for css in ctx.subtree_of(css) {
             for task in ctx.tasks_of(css) {
                 if ctx.host().task(task).is_some_and(|facts| facts.group == task)
                     && let Some(open) = self.descriptors.open(task)
                 {
-                    processes.push(Process { task, css, open });
+                    processes.push(DescriptorHolder { task, css, open });
                 }
             }
         }
@@ -84,35 +91,38 @@ impl<D: Descriptors> FdCount<D> {
     }
 
     fn count(&self, ctx: &mut Ctx<'_, D>, css: Css) -> u64 {
-        let current = self.processes(ctx, css).iter().map(Process::count).sum();
+        let current = self.processes(ctx, css).iter().map(DescriptorHolder::count).sum();
         let state = ctx.state_of_mut(css);
         state.peak = state.peak.max(current);
         current
     }
 
-    /// Shares what is left of every limit out among the processes, with room for one more that has `more` descriptors
-    /// in `of`. Nothing is changed if there is no room for it.
+    /// Shares the rest of every limit out among the processes. With `more`, a child of that process in that css is to
+    /// get as many descriptors as its parent has.
+    ///
+    /// # Errors
+    /// `EAGAIN` if a limit has not enough left for the child. No soft limit has changed then.
     fn share_out(&mut self, ctx: &mut Ctx<'_, D>, more: Option<(Css, Tid)>) -> Result<(), Errno> {
         let root = core::iter::successors(Some(ctx.css()), |&css| ctx.parent_of(css)).last();
         let root = root.unwrap_or(ctx.css());
         let processes = self.processes(ctx, root);
         let newborn = more.and_then(|(css, parent)| {
             let open = processes.iter().find(|process| process.task == parent)?.open.clone();
-            Some(Process { task: Tid(0), css, open })
+            Some(DescriptorHolder { task: Tid(0), css, open })
         });
-        let everyone: Vec<&Process> = processes.iter().chain(&newborn).collect();
+        let everyone: Vec<&DescriptorHolder> = processes.iter().chain(&newborn).collect();
         let limited: Vec<(Css, u64)> = ctx
             .subtree_of(root)
             .into_iter()
             .map(|css| (css, ctx.state_of(css).max))
             .filter(|&(_, max)| max != UNLIMITED)
             .collect();
-        let below = |css: Css, process: &Process| {
+        let below = |css: Css, process: &DescriptorHolder| {
             core::iter::successors(Some(process.css), |&at| ctx.parent_of(at)).any(|at| at == css)
         };
         let used = limited.iter().map(|&(css, _)| {
             let members = processes.iter().filter(|process| below(css, process));
-            (css, members.map(Process::count).sum())
+            (css, members.map(DescriptorHolder::count).sum())
         });
         let used: Vec<(Css, u64)> = used.collect();
         let shares = shares(&everyone, &limited, below);
@@ -121,7 +131,7 @@ impl<D: Descriptors> FdCount<D> {
             state.peak = state.peak.max(current);
         }
         let shares = shares.ok_or(Errno::EAGAIN)?;
-        // Lowered first: what one is given has to be taken from another before.
+        // Lower limits first: descriptors have to be taken from one process before another gets them.
         let mut wanted: Vec<(Tid, Option<u64>)> = processes
             .iter()
             .zip(&shares)
@@ -134,11 +144,11 @@ impl<D: Descriptors> FdCount<D> {
         Ok(())
     }
 
-    /// Lowers the soft limit of a process, or gives it back its own.
+    /// Lowers the soft limit of a process, or gives the process its own limit back.
     fn clamp(&mut self, task: Tid, limit: Option<u64>) {
         let Some(now) = self.descriptors.limit(task) else { return };
         let clamp = self.clamped.get(&task).copied();
-        // one that it has set itself since is its own from now on
+        // a limit that the process has set itself since is its own from now on
         let own = clamp.filter(|clamp| clamp.made == now).map_or(now, |clamp| clamp.own);
         let made = limit.map_or(own, |limit| limit.min(own));
         if made != now && !self.descriptors.set_limit(task, made) {
@@ -218,7 +228,7 @@ impl<D: Descriptors> Subsystem for FdCount<D> {
         Ok(State { max: UNLIMITED, peak: 0, refused: 0 })
     }
 
-    /// A cgroup has no processes any more when it goes, but the root at unload has: they get back what was theirs.
+    /// A cgroup that is removed has no processes. The root has processes at unload, and they get their own limits back.
     fn destroy(&mut self, ctx: &mut Ctx<'_, D>) {
         if ctx.state().max != UNLIMITED {
             self.limits -= 1;
@@ -248,7 +258,7 @@ impl<D: Descriptors> Subsystem for FdCount<D> {
         })
     }
 
-    /// A child has the limits of its parent, which are not its own if they were lowered.
+    /// A child inherits the soft limit of its parent. A lowered one is not the child's own.
     fn fork(&mut self, ctx: &mut Ctx<'_, D>, child: Tid) {
         if self.limits == 0 {
             return;

@@ -1,28 +1,29 @@
-//! Sharing out what is left of limits. Numbers only.
+//! Shares the rest of limits out among processes. Pure numbers.
 
 use penfold_module::{Css, Tid};
 
-/// A process, where it is, and the numbers of its open descriptors, ascending.
+/// A process, its css, and the numbers of its open descriptors, ascending.
 #[derive(Debug, Clone)]
-pub(crate) struct Process {
+pub(crate) struct DescriptorHolder {
     pub(crate) task: Tid,
     pub(crate) css: Css,
     pub(crate) open: Vec<u32>,
 }
 
-impl Process {
+impl DescriptorHolder {
     pub(crate) fn count(&self) -> u64 {
         self.open.len() as u64
     }
 }
 
-/// How many more descriptors each process may open: an even part of what each limit above it leaves, the smallest of
-/// them. `None` for a process without a limit above it; nothing at all where a limit is exceeded by a process that does
-/// not exist yet, whose task is 0.
+/// The number of descriptors that each process may open in addition. Each limit above a process gives it an even part
+/// of the limit's rest; the smallest part counts. `None` for a process without a limit above it.
+///
+/// A process whose task is 0 does not exist yet. The result is `None` if such a process exceeds a limit.
 pub(crate) fn shares(
-    processes: &[&Process],
+    processes: &[&DescriptorHolder],
     limits: &[(Css, u64)],
-    below: impl Fn(Css, &Process) -> bool,
+    below: impl Fn(Css, &DescriptorHolder) -> bool,
 ) -> Option<Vec<Option<u64>>> {
     let mut shares = vec![None; processes.len()];
     for &(css, max) in limits {
@@ -39,8 +40,8 @@ pub(crate) fn shares(
     Some(shares)
 }
 
-/// The RLIMIT_NOFILE with which a process can open `share` descriptors more and not one beyond: the kernel compares
-/// numbers, not counts, and gives out the lowest that is free.
+/// The RLIMIT_NOFILE with which a process can open exactly `share` descriptors more. The kernel compares numbers, not
+/// counts, and gives out the lowest number that is free.
 pub(crate) fn limit_for(open: &[u32], share: u64) -> u64 {
     let (mut free, mut next) = (0, 0);
     for &number in open {
@@ -58,13 +59,13 @@ pub(crate) fn limit_for(open: &[u32], share: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// How many descriptors there are at most under a limit: those that fit below it and those beyond.
+    /// The highest number of descriptors under a limit: those below the limit, and the open ones beyond it.
     fn reachable(open: &[u32], limit: u64) -> u64 {
         limit + open.iter().filter(|&&number| u64::from(number) >= limit).count() as u64
     }
 
     #[test]
-    fn a_limit_leaves_exactly_the_share() {
+    fn limit_leaves_exactly_the_share() {
         let tables: [&[u32]; 6] =
             [&[], &[0, 1, 2], &[0, 1, 2, 255], &[3, 5, 7], &[100], &[0, 2, 4, 6, 1000, 1001]];
         for open in tables {

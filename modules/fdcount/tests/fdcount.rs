@@ -1,32 +1,32 @@
-//! The rules of fdcount with processes that exist only in a table.
+//! The rules of fdcount, with processes that exist only in a table.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use penfold_fdcount::{Descriptors, FdCount};
-use penfold_module::simulated::SimulatedHost;
-use penfold_module::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_module::{CgroupId, Errno, Tid};
+use penfold_testkit::SimWorld;
 
 /// A process: its open descriptors, its soft limit, its parent.
 #[derive(Clone)]
-struct Fake {
+struct FakeProcess {
     open: Vec<u32>,
     limit: u64,
     parent: Tid,
 }
 
 #[derive(Default)]
-struct Processes {
-    all: BTreeMap<Tid, Fake>,
+struct FakeProcesses {
+    all: BTreeMap<Tid, FakeProcess>,
     /// The child that is being made, and its parent.
     unborn: Option<(Tid, Tid)>,
 }
 
-impl Processes {
-    /// A child that is asked for exists by then, with what its parent has at that moment.
-    fn get(&mut self, process: Tid) -> Option<&mut Fake> {
+impl FakeProcesses {
+    /// The process. The unborn child is born at its first lookup, with the descriptors that its parent has then.
+    fn get(&mut self, process: Tid) -> Option<&mut FakeProcess> {
         if let Some((child, parent)) = self.unborn.filter(|&(child, _)| child == process) {
-            let inherited = Fake { parent, ..self.all[&parent].clone() };
+            let inherited = FakeProcess { parent, ..self.all[&parent].clone() };
             self.all.insert(child, inherited);
             self.unborn = None;
         }
@@ -35,15 +35,15 @@ impl Processes {
 }
 
 #[derive(Clone, Default)]
-struct Table(Arc<Mutex<Processes>>);
+struct FakeProcessTable(Arc<Mutex<FakeProcesses>>);
 
-impl Table {
-    fn with<R>(&self, process: Tid, use_it: impl FnOnce(&mut Fake) -> R) -> Option<R> {
+impl FakeProcessTable {
+    fn with<R>(&self, process: Tid, use_it: impl FnOnce(&mut FakeProcess) -> R) -> Option<R> {
         self.0.lock().unwrap().get(process).map(use_it)
     }
 }
 
-impl Descriptors for Table {
+impl Descriptors for FakeProcessTable {
     fn open(&self, process: Tid) -> Option<Vec<u32>> {
         self.with(process, |fake| fake.open.clone())
     }
@@ -61,46 +61,42 @@ impl Descriptors for Table {
     }
 }
 
-struct World {
-    engine: Engine,
-    host: SimulatedHost,
-    table: Table,
+/// A world of fdcount and the processes that its controller sees.
+struct Counted {
+    sim: SimWorld,
+    table: FakeProcessTable,
     root: CgroupId,
-    caller: Caller,
+    /// The only process at first.
+    task: Tid,
 }
 
-impl World {
-    fn new() -> World {
-        let (mut engine, mut host, table) = (Engine::new(), SimulatedHost::new(2), Table::default());
-        let task = host.spawn(&mut engine, 0);
-        let first = Fake { open: vec![0, 1, 2], limit: 1024, parent: Tid(0) };
+impl Counted {
+    fn new() -> Counted {
+        let (mut sim, table) = (SimWorld::new(), FakeProcessTable::default());
+        let task = sim.spawn();
+        let first = FakeProcess { open: vec![0, 1, 2], limit: 1024, parent: Tid(0) };
         table.0.lock().unwrap().all.insert(task, first);
-        engine.load(&mut host, FdCount::new(table.clone())).unwrap();
-        let caller = Caller::root(task);
-        let root = engine.mount(&mut host, &caller, "fdcount").unwrap().root;
-        World { engine, host, table, root, caller }
+        sim.mount_controller(FdCount::new(table.clone()), "fdcount");
+        Counted { root: sim.top, sim, table, task }
     }
 
     fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &self.caller, parent, name.as_bytes(), 0o755).unwrap()
+        self.sim.mkdir(parent, name)
     }
 
     fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), Errno> {
-        let id = self.engine.find_file(cgroup, file).unwrap();
-        let written = self.engine.write(&mut self.host, &self.caller, cgroup, id, text.as_bytes());
-        written.map_err(|error| error.errno())
+        self.sim.try_write(cgroup, file, text)
     }
 
     fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
-        let id = self.engine.find_file(cgroup, file).unwrap();
-        let content = self.engine.read(&mut self.host, &self.caller, cgroup, id).unwrap();
-        String::from_utf8(content).unwrap().trim_end().to_owned()
+        self.sim.read(cgroup, file).trim_end().to_owned()
     }
 
+    /// A fork whose child the table has from the moment at which fdcount asks for it.
     fn fork(&mut self, parent: Tid) -> Result<Tid, Errno> {
-        let next = Tid(self.host.tids().last().unwrap().0 + 1);
+        let next = Tid(self.sim.host.tids().last().unwrap().0 + 1);
         self.table.0.lock().unwrap().unborn = Some((next, parent));
-        let child = self.host.fork(&mut self.engine, parent, false).map_err(|error| error.errno())?;
+        let child = self.sim.try_fork(parent)?;
         assert_eq!(child, next);
         Ok(child)
     }
@@ -109,17 +105,17 @@ impl World {
         self.table.with(process, |fake| fake.limit).unwrap()
     }
 
-    /// Opens as many as the limit lets it, as the kernel does: the lowest number that is free.
+    /// Opens as many descriptors as the limit allows. As in the kernel, each gets the lowest free number.
     fn open_all(&self, process: Tid) {
         self.table.with(process, |fake| fake.open = (0..fake.limit as u32).collect());
     }
 }
 
 #[test]
-fn descriptors_are_counted_with_those_below() {
-    let mut world = World::new();
+fn descriptors_of_cgroups_below_count_too() {
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     assert_eq!(world.read(a, "fdcount.current"), "3");
     assert_eq!(world.read(world.root, "fdcount.current"), "3");
@@ -131,10 +127,10 @@ fn descriptors_are_counted_with_those_below() {
 }
 
 #[test]
-fn a_limit_lowers_what_the_processes_may_open_and_max_gives_it_back() {
-    let mut world = World::new();
+fn limit_lowers_the_soft_limit_and_max_gives_it_back() {
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     assert_eq!(world.read(a, "fdcount.max"), "max");
     world.write(a, "fdcount.max", "10").unwrap();
@@ -147,20 +143,20 @@ fn a_limit_lowers_what_the_processes_may_open_and_max_gives_it_back() {
 }
 
 #[test]
-fn never_raised_above_the_processs_own() {
-    let mut world = World::new();
+fn soft_limit_is_never_raised_above_the_processs_own() {
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "5000").unwrap();
     assert_eq!(world.limit(task), 1024);
 }
 
 #[test]
-fn one_that_leaves_has_its_own_limit_again() {
-    let mut world = World::new();
+fn process_that_leaves_has_its_own_limit_again() {
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "fdcount.max", "10").unwrap();
     world.write(a, "tasks", &task.to_string()).unwrap();
     assert_eq!(world.limit(task), 10);
@@ -170,10 +166,10 @@ fn one_that_leaves_has_its_own_limit_again() {
 
 #[test]
 fn limits_of_ancestors_hold_too() {
-    let mut world = World::new();
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
     let b = world.mkdir(a, "b");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(b, "tasks", &task.to_string()).unwrap();
     world.write(b, "fdcount.max", "100").unwrap();
     world.write(a, "fdcount.max", "20").unwrap();
@@ -181,10 +177,10 @@ fn limits_of_ancestors_hold_too() {
 }
 
 #[test]
-fn a_fork_needs_room_for_all_descriptors_of_its_parent() {
-    let mut world = World::new();
+fn fork_needs_as_many_descriptors_as_its_parent_has() {
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "5").unwrap();
     assert_eq!(world.fork(task), Err(Errno::EAGAIN), "3 and 3 are 6");
@@ -195,10 +191,10 @@ fn a_fork_needs_room_for_all_descriptors_of_its_parent() {
 }
 
 #[test]
-fn whatever_the_processes_open_the_limit_holds() {
-    let mut world = World::new();
+fn limit_holds_whatever_the_processes_open() {
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "64").unwrap();
     let mut processes = vec![task];
@@ -213,15 +209,15 @@ fn whatever_the_processes_open_the_limit_holds() {
 }
 
 #[test]
-fn unload_gives_everybody_back_what_was_theirs() {
-    let mut world = World::new();
+fn unload_gives_each_process_its_own_limit_back() {
+    let mut world = Counted::new();
     let a = world.mkdir(world.root, "a");
-    let task = world.caller.task;
+    let task = world.task;
     world.write(a, "tasks", &task.to_string()).unwrap();
     world.write(a, "fdcount.max", "10").unwrap();
     world.write(world.root, "tasks", &task.to_string()).unwrap();
-    world.engine.rmdir(&mut world.host, &world.caller, a).unwrap();
-    world.engine.unmount(&mut world.host, world.root).unwrap();
-    world.engine.unload(&mut world.host, "fdcount").unwrap();
+    world.sim.rmdir(a);
+    world.sim.unmount(world.root);
+    world.sim.unload("fdcount");
     assert_eq!(world.limit(task), 1024);
 }

@@ -1,22 +1,23 @@
 //! `hello`: greets every task of a cgroup. The smallest controller that has something of everything.
 //!
-//! * `hello.name`: who is greeted, `world` unless written otherwise. A new cgroup starts with its parent's.
-//! * `hello.loudness`: how many exclamation marks. `EINVAL` below 0 and above 9.
+//! * `hello.name`: the name in the greeting; `world` unless written otherwise. A new cgroup starts with its parent's.
+//!   `EINVAL` for an empty name.
+//! * `hello.loudness`: the number of exclamation marks. `EINVAL` below 0 and above 9.
 //! * `hello.greeting`: the greeting.
-//! * `hello.tasks`: how many tasks there are to be greeted, those below included.
-//! * `hello.stat`: how many were `moved` or `born` here.
-//! * `hello.reset`: sets these counts to 0, whatever is written.
+//! * `hello.tasks`: the number of tasks to be greeted, those below included.
+//! * `hello.stat`: the numbers of tasks that `moved` in, and that were `born` here.
+//! * `hello.reset`: sets these counts to 0. Takes any content.
 #![forbid(unsafe_code)]
 
 use penfold_module::{
     Callbacks, Context, ControlFile, Errno, Error, Migration, Resource, Result, Rule, Subsystem, Tid,
 };
 
-/// The controller. What it keeps for all cgroups together would be here.
+/// The controller. State that all cgroups share would be here.
 #[derive(Default)]
 pub struct Hello;
 
-/// What it keeps for each cgroup.
+/// The state of one cgroup.
 pub struct State {
     name: String,
     loudness: i64,
@@ -33,8 +34,8 @@ fn name_read(_: &mut Hello, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
 
 fn name_write(_: &mut Hello, ctx: &mut Ctx<'_>, name: &str) -> Result<()> {
     if name.is_empty() {
-        // The errno is what write(2) answers. The text is for people, who find the file's name before it.
-        return Err(Error::value(Errno::EINVAL, "there has to be somebody to greet"));
+        // write(2) fails with the errno. The text is for people; the message has the file's name before it.
+        return Err(Error::value(Errno::EINVAL, "the name must not be empty"));
     }
     ctx.state_mut().name = name.to_owned();
     Ok(())
@@ -78,7 +79,7 @@ impl Subsystem for Hello {
     // A callback that is not named here is never called, and costs nothing.
     const CALLBACKS: Callbacks = Callbacks::ATTACH.union(Callbacks::FORK);
 
-    // Penfold counts the tasks itself: a rule is a counter in each cgroup, which could have a limit.
+    // Penfold counts the tasks itself: a rule gives each cgroup a counter, which could have a limit.
     const RULES: &'static [Rule] = &[Rule::new(Resource::Tasks)];
 
     const FILES: &'static [ControlFile<Self>] = &[
@@ -90,13 +91,13 @@ impl Subsystem for Hello {
         ControlFile::new("reset").trigger(reset),
     ];
 
-    // A mkdir, or at load the root. What can fail must leave nothing behind when it does.
+    // Called for a mkdir, and at load for the root. A create that fails must leave nothing behind.
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<State> {
         let name = ctx.parent().map_or("world".to_owned(), |parent| ctx.state_of(parent).name.clone());
         Ok(State { name, loudness: 1, moved: 0, born: 0 })
     }
 
-    // An rmdir, or the unload. The state is dropped afterwards.
+    // Called for an rmdir, and at unload. The state is dropped afterwards.
     fn destroy(&mut self, _: &mut Ctx<'_>) {}
 
     fn attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
@@ -111,5 +112,5 @@ impl Subsystem for Hello {
     }
 }
 
-// All that makes it a module. `engine.load(&mut host, Hello)` would build it in instead.
+// This line makes it a module. `engine.load(&mut host, Hello)` would build it in instead.
 penfold_module::export!(Hello);

@@ -6,7 +6,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, Uid, gettid, setresuid};
-use penfold_tests::kernel::protocol::{Reply, Request};
+use penfold_tests::kernel::protocol::{MemberReply, MemberRequest};
 use penfold_tests::ops::{Performer, errno};
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, Write};
@@ -26,7 +26,7 @@ fn main() {
     }
 }
 
-/// Adds one line to the log beside the agent; one write, so that calls at the same time do not mix.
+/// Adds one line to the log beside the agent, with one write, so that calls at the same time do not mix.
 fn note_agent_call(argv: &[String]) {
     let mut env: Vec<String> = std::env::vars().map(|(name, value)| format!("{name}={value}")).collect();
     env.sort();
@@ -44,38 +44,38 @@ fn idle() {
     }
 }
 
-/// Answers requests until the tester goes away.
+/// Answers requests until the tester is gone.
 fn serve() {
     let mut performer = Performer::default();
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { return };
         let request = serde_json::from_str(&line).expect("the tester speaks this protocol");
-        let reply = answer(&mut performer, request).unwrap_or_else(|e| Reply::Failed(e as i32));
+        let reply = answer(&mut performer, request).unwrap_or_else(|e| MemberReply::Failed(e as i32));
         println!("{}", serde_json::to_string(&reply).expect("a reply is plain data"));
     }
 }
 
-fn answer(performer: &mut Performer, request: Request) -> Result<Reply, Errno> {
+fn answer(performer: &mut Performer, request: MemberRequest) -> Result<MemberReply, Errno> {
     match request {
-        Request::Fs(op) => performer.perform(&op).map(Reply::Fs),
-        Request::Thread => start_thread(),
-        Request::Fork => start_child(),
-        Request::Reap(pid) => reap(Pid::from_raw(pid)),
-        Request::SetUids(real, effective, saved) => {
+        MemberRequest::Fs(op) => performer.perform(&op).map(MemberReply::Fs),
+        MemberRequest::Thread => start_thread(),
+        MemberRequest::Fork => start_child(),
+        MemberRequest::Reap(pid) => reap(Pid::from_raw(pid)),
+        MemberRequest::SetUids(real, effective, saved) => {
             setresuid(Uid::from_raw(real), Uid::from_raw(effective), Uid::from_raw(saved))
-                .map(|()| Reply::Done)
+                .map(|()| MemberReply::Done)
         }
-        Request::SetAffinity(cpus) => {
+        MemberRequest::SetAffinity(cpus) => {
             let mut set = CpuSet::new();
             for cpu in cpus {
                 set.set(cpu)?;
             }
-            sched_setaffinity(Pid::from_raw(0), &set).map(|()| Reply::Done)
+            sched_setaffinity(Pid::from_raw(0), &set).map(|()| MemberReply::Done)
         }
     }
 }
 
-fn start_thread() -> Result<Reply, Errno> {
+fn start_thread() -> Result<MemberReply, Errno> {
     let (tell, told) = mpsc::channel();
     thread::Builder::new()
         .spawn(move || {
@@ -85,20 +85,20 @@ fn start_thread() -> Result<Reply, Errno> {
             }
         })
         .map_err(errno)?;
-    told.recv().map(Reply::Task).map_err(|_| Errno::ESRCH)
+    told.recv().map(MemberReply::Task).map_err(|_| Errno::ESRCH)
 }
 
-fn start_child() -> Result<Reply, Errno> {
+fn start_child() -> Result<MemberReply, Errno> {
     let program = std::env::current_exe().map_err(errno)?;
     // neither pipe may be inherited: the tester waits for their ends
     let child = Command::new(program).arg("idle").stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-    child.map(|child| Reply::Task(child.id().cast_signed())).map_err(errno)
+    child.map(|child| MemberReply::Task(child.id().cast_signed())).map_err(errno)
 }
 
-fn reap(pid: Pid) -> Result<Reply, Errno> {
+fn reap(pid: Pid) -> Result<MemberReply, Errno> {
     for _ in 0..100 {
         if waitpid(pid, Some(WaitPidFlag::WNOHANG))? != WaitStatus::StillAlive {
-            return Ok(Reply::Done);
+            return Ok(MemberReply::Done);
         }
         thread::sleep(Duration::from_millis(2));
     }

@@ -1,4 +1,4 @@
-//! An actor: a process that is there to be moved, to multiply and to die.
+//! An actor: a process that exists to be moved, to multiply and to die.
 
 use super::operator::USER;
 use super::wire;
@@ -18,13 +18,13 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What an actor is asked.
+/// A request to an actor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) enum Ask {
+pub(super) enum ActorRequest {
     Fork,
     Thread,
     EndThread(i32),
-    /// From the thread of this number, or from the first one.
+    /// Executes from the thread with this tid, or from the first one.
     Exec(Option<i32>),
     Exit,
     Reap(i32),
@@ -32,26 +32,27 @@ pub(super) enum Ask {
     Burn,
 }
 
-/// What it answers; nothing to an exit and to an exec that works.
+/// The reply to a request. An exit, and an exec that works, has none.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Reply {
+pub(super) enum ActorReply {
     Done,
-    /// A thread or process was made.
+    /// The tid or pid of a new thread or process.
     Task(i32),
     Failed(i32),
 }
 
-/// Said by every actor when it is there, at first and after each exec.
+/// The first message of an actor, also after each exec.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Hello {
+pub(super) struct ActorHello {
     pub(super) pid: i32,
 }
 
-enum Errand {
+/// A command to one thread of an actor.
+enum ThreadCommand {
     Exec,
 }
 
-/// Serves what comes over the socket until it is closed. As user 65534 if `user`.
+/// Serves requests from the socket until it is closed, as user 65534 if `user`.
 pub fn serve(socket: &Path, user: bool) -> io::Result<()> {
     if user && nix::unistd::geteuid().is_root() {
         setgroups(&[])?;
@@ -60,56 +61,57 @@ pub fn serve(socket: &Path, user: bool) -> io::Result<()> {
     }
     let mut output = UnixStream::connect(socket)?;
     let mut input = BufReader::new(output.try_clone()?);
-    wire::put(&mut output, &Hello { pid: std::process::id().cast_signed() })?;
+    wire::put(&mut output, &ActorHello { pid: std::process::id().cast_signed() })?;
     let mut threads = HashMap::new();
     // the end of the socket is the end of the test
-    while let Ok(ask) = wire::get(&mut input) {
-        let reply = answer(ask, &mut threads, socket, user).unwrap_or_else(|e| Reply::Failed(e as i32));
+    while let Ok(request) = wire::get(&mut input) {
+        let reply =
+            answer(request, &mut threads, socket, user).unwrap_or_else(|e| ActorReply::Failed(e as i32));
         wire::put(&mut output, &reply)?;
     }
     Ok(())
 }
 
 fn answer(
-    ask: Ask,
-    threads: &mut HashMap<i32, Sender<Errand>>,
+    request: ActorRequest,
+    threads: &mut HashMap<i32, Sender<ThreadCommand>>,
     socket: &Path,
     user: bool,
-) -> Result<Reply, Errno> {
-    match ask {
-        Ask::Fork => {
-            start(socket, user).spawn().map(|child| Reply::Task(child.id().cast_signed())).map_err(errno)
+) -> Result<ActorReply, Errno> {
+    match request {
+        ActorRequest::Fork => {
+            start(socket, user).spawn().map(|child| ActorReply::Task(child.id().cast_signed())).map_err(errno)
         }
-        Ask::Thread => start_thread(threads, socket.to_path_buf(), user),
-        Ask::EndThread(tid) => threads.remove(&tid).map(|_| Reply::Done).ok_or(Errno::ESRCH),
-        Ask::Exec(None) => Err(errno(start(socket, user).exec())),
-        Ask::Exec(Some(tid)) => {
+        ActorRequest::Thread => start_thread(threads, socket.to_path_buf(), user),
+        ActorRequest::EndThread(tid) => threads.remove(&tid).map(|_| ActorReply::Done).ok_or(Errno::ESRCH),
+        ActorRequest::Exec(None) => Err(errno(start(socket, user).exec())),
+        ActorRequest::Exec(Some(tid)) => {
             let errand = threads.get(&tid).ok_or(Errno::ESRCH)?;
-            errand.send(Errand::Exec).map_err(|_| Errno::ESRCH)?;
+            errand.send(ThreadCommand::Exec).map_err(|_| Errno::ESRCH)?;
             loop {
                 thread::park(); // until the exec ends this thread
             }
         }
-        Ask::Exit => std::process::exit(0),
-        Ask::Reap(pid) => reap(Pid::from_raw(pid)).map(|()| Reply::Done),
-        Ask::SetAffinity(cpus) => {
+        ActorRequest::Exit => std::process::exit(0),
+        ActorRequest::Reap(pid) => reap(Pid::from_raw(pid)).map(|()| ActorReply::Done),
+        ActorRequest::SetAffinity(cpus) => {
             let mut set = CpuSet::new();
             for cpu in cpus {
                 set.set(cpu)?;
             }
-            sched_setaffinity(Pid::from_raw(0), &set).map(|()| Reply::Done)
+            sched_setaffinity(Pid::from_raw(0), &set).map(|()| ActorReply::Done)
         }
-        Ask::Burn => {
+        ActorRequest::Burn => {
             let end = Instant::now() + Duration::from_millis(20);
             while Instant::now() < end {
                 std::hint::spin_loop();
             }
-            Ok(Reply::Done)
+            Ok(ActorReply::Done)
         }
     }
 }
 
-/// The actor's own program, for another actor.
+/// The command line of another actor with the same program.
 fn start(socket: &Path, user: bool) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg("actor").arg(socket).arg(if user { "user" } else { "root" });
@@ -118,26 +120,26 @@ fn start(socket: &Path, user: bool) -> Command {
 }
 
 fn start_thread(
-    threads: &mut HashMap<i32, Sender<Errand>>,
+    threads: &mut HashMap<i32, Sender<ThreadCommand>>,
     socket: std::path::PathBuf,
     user: bool,
-) -> Result<Reply, Errno> {
+) -> Result<ActorReply, Errno> {
     let (tell, told) = channel();
     let (errands, to_do) = channel();
     let body = move || {
         let _ = tell.send(gettid().as_raw());
         // ends when the sender is dropped
-        while let Ok(Errand::Exec) = to_do.recv() {
+        while let Ok(ThreadCommand::Exec) = to_do.recv() {
             let _ = start(&socket, user).exec();
         }
     };
     thread::Builder::new().spawn(body).map_err(errno)?;
     let tid = told.recv().map_err(|_| Errno::ESRCH)?;
     threads.insert(tid, errands);
-    Ok(Reply::Task(tid))
+    Ok(ActorReply::Task(tid))
 }
 
-/// Waits for a zombie; its tracer, if it has one, may have to see it first. ETIMEDOUT after ten seconds.
+/// Reaps a zombie. A tracer of the process may have to see the death first. `ETIMEDOUT` after ten seconds.
 pub(super) fn reap(pid: Pid) -> Result<(), Errno> {
     let end = Instant::now() + Duration::from_secs(10);
     while waitpid(pid, Some(WaitPidFlag::WNOHANG))? == WaitStatus::StillAlive {

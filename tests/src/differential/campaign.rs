@@ -1,17 +1,17 @@
-//! Many sequences.
+//! A campaign of many sequences.
 
 use super::generator::Generator;
-use super::operation::Operation;
-use super::outcome::Outcome;
-use super::pair::{Pair, Source};
-use super::report::Failure;
-use super::shrink::shrink;
+use super::operation::SideOperation;
+use super::outcome::OperationOutcome;
+use super::report::DifferentialFailure;
+use super::shrink::{is_disturbance, shrink};
+use super::side_pair::{SidePair, StepSource};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-/// How much to do.
+/// The size of a campaign.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct CampaignPlan {
     /// Steps in all.
     pub operations: usize,
     /// Steps of a sequence.
@@ -22,54 +22,56 @@ pub struct Plan {
     pub failures: usize,
 }
 
-/// What it came to.
+/// The result of a campaign.
 #[derive(Debug, Default)]
-pub struct Tally {
-    /// Steps taken.
+pub struct CampaignTally {
+    /// The number of steps taken.
     pub operations: usize,
     /// How often each kind of step gave each kind of outcome.
     pub kinds: BTreeMap<String, usize>,
-    /// One of each kind.
-    pub failures: Vec<Failure>,
+    /// One failure of each kind.
+    pub failures: Vec<DifferentialFailure>,
+    /// Differences in which the left side alone was out of the ordinary, see [`is_disturbance`].
+    pub disturbances: usize,
 }
 
-struct Generated<'a> {
+struct GeneratedSteps<'a> {
     generator: Generator,
     left: usize,
     kinds: &'a mut BTreeMap<String, usize>,
 }
 
-impl Source for Generated<'_> {
-    fn next(&mut self) -> Option<Operation> {
+impl StepSource for GeneratedSteps<'_> {
+    fn next(&mut self) -> Option<SideOperation> {
         self.left = self.left.checked_sub(1)?;
         Some(self.generator.step())
     }
 
-    fn learn(&mut self, operation: &Operation, outcome: &Outcome) {
+    fn learn(&mut self, operation: &SideOperation, outcome: &OperationOutcome) {
         *self.kinds.entry(kind(operation, outcome)).or_default() += 1;
         self.generator.learn(operation, outcome);
     }
 }
 
-fn kind(operation: &Operation, outcome: &Outcome) -> String {
+fn kind(operation: &SideOperation, outcome: &OperationOutcome) -> String {
     let name = |debug: String| debug.split([' ', '{']).next().unwrap_or_default().to_owned();
     let operation = match operation {
-        Operation::Call(_, call) => name(format!("{call:?}")),
-        Operation::Act(_, act) => name(format!("{act:?}")),
+        SideOperation::Call(_, call) => name(format!("{call:?}")),
+        SideOperation::Act(_, act) => name(format!("{act:?}")),
         other => name(format!("{other:?}")),
     };
     let outcome = match outcome {
-        Outcome::Failed(errno) => errno.clone(),
-        Outcome::Skipped => "skipped".into(),
-        Outcome::Stuck => "stuck".into(),
+        OperationOutcome::Failed(errno) => errno.clone(),
+        OperationOutcome::Skipped => "skipped".into(),
+        OperationOutcome::Stuck => "stuck".into(),
         _ => "ok".into(),
     };
     format!("{operation} {outcome}")
 }
 
-/// Plays sequences until enough is done. Every difference is played again and cut down.
-pub fn campaign(pair: &mut Pair, plan: &Plan) -> io::Result<Tally> {
-    let mut tally = Tally::default();
+/// Plays sequences until the plan is fulfilled. Every difference is played again and cut down.
+pub fn campaign(pair: &mut SidePair, plan: &CampaignPlan) -> io::Result<CampaignTally> {
+    let mut tally = CampaignTally::default();
     let mut seen = BTreeSet::new();
     let mut seed = plan.seed;
     while tally.operations < plan.operations && tally.failures.len() < plan.failures {
@@ -79,17 +81,30 @@ pub fn campaign(pair: &mut Pair, plan: &Plan) -> io::Result<Tally> {
             generator = generator.for_penfold();
         }
         let played = pair
-            .play(&mut Generated { generator, left, kinds: &mut tally.kinds })
+            .play(&mut GeneratedSteps { generator, left, kinds: &mut tally.kinds })
             .map_err(|e| io::Error::other(format!("seed {seed}: {e}")))?;
         tally.operations += played.steps.len().min(left);
         if let Some(difference) = played.difference {
             let sides = [pair.left.name().to_owned(), pair.right.name().to_owned()];
             let profile = pair.profile;
-            let mut failure = Failure { profile, seed, sides, steps: played.steps, again: false, difference };
+            let mut failure =
+                DifferentialFailure { profile, seed, sides, steps: played.steps, again: false, difference };
             if seen.insert(failure.signature()) {
+                // shrinking may end in another difference, and then this one would be lost
+                println!("first seen as\n{failure}");
                 if let Some((steps, difference)) = shrink(pair, failure.steps.clone())? {
-                    failure = Failure { steps, difference, again: true, ..failure };
+                    failure = DifferentialFailure { steps, difference, again: true, ..failure };
                     seen.insert(failure.signature());
+                } else if pair.profile.must_be_alone()
+                    && is_disturbance(pair, &failure.steps, &failure.difference)?
+                {
+                    println!(
+                        "disturbed: the {} alone differed, and never again\n{failure}",
+                        pair.left.name()
+                    );
+                    tally.disturbances += 1;
+                    seed += 1;
+                    continue;
                 }
                 println!("{failure}");
                 tally.failures.push(failure);

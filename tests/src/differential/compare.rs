@@ -1,57 +1,63 @@
-//! Outcomes made comparable: numbers of processes become names, and what can't be the same is left out.
+//! Makes outcomes comparable: numbers of processes become names, and parts that can't be the same are left out.
 
-use super::outcome::{Node, Outcome};
+use super::byte_string::ByteString;
+use super::outcome::{OperationOutcome, TreeNode};
 use super::setup::MARKS;
-use super::text::Text;
 use std::collections::HashMap;
 
-/// What is known of a side while its outcome is looked at.
+/// Facts about a side that the comparison of an outcome needs.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct SideFacts {
     /// Names of process numbers.
     pub(super) names: HashMap<i32, String>,
-    /// Does the list of the root have strangers?
+    /// Whether the list of the root has processes of other programs.
     pub(super) shared: bool,
-    /// Can parts of lists not be compared, because they may be of earlier or the numbers have not all as many
-    /// digits on both sides?
+    /// Whether parts of lists can't be compared: a part may be of an earlier time, or process numbers may have
+    /// other lengths.
     pub(super) stale: bool,
-    /// Are numbers of CPU time to be left out?
+    /// Whether amounts of CPU time are left out.
     pub(super) times: bool,
-    /// Was it a read from a file that was open already, or a seek there?
+    /// Whether the step was a read from, or a seek in, a file that was open already.
     pub(super) part_of_file: bool,
 }
 
-impl Known {
-    /// The outcome in names.
-    pub(super) fn normalise(&self, outcome: Outcome) -> Outcome {
+impl SideFacts {
+    /// The outcome with names instead of numbers.
+    pub(super) fn normalise(&self, outcome: OperationOutcome) -> OperationOutcome {
         match outcome {
-            Outcome::Members { pieces, root } => self.members(&pieces, root && self.shared),
-            Outcome::MembersPart { bytes, root } => self.part(bytes.0.len(), root && self.shared),
-            Outcome::MembersOffset { offset, root } => self.part(offset as usize, root && self.shared),
-            Outcome::Bytes(_) | Outcome::Count(_) if self.times && self.part_of_file => Outcome::Done,
-            Outcome::Bytes(mut pieces) if !self.times => {
+            OperationOutcome::Members { pieces, root } => self.members(&pieces, root && self.shared),
+            OperationOutcome::MembersPart { bytes, root } => self.part(bytes.0.len(), root && self.shared),
+            OperationOutcome::MembersOffset { offset, root } => {
+                self.part(offset as usize, root && self.shared)
+            }
+            OperationOutcome::Bytes(_) | OperationOutcome::Count(_) if self.times && self.part_of_file => {
+                OperationOutcome::Done
+            }
+            OperationOutcome::Bytes(mut pieces) if !self.times => {
                 let bytes = pieces.iter_mut().flat_map(|piece| &mut piece.0);
                 bytes.filter(|byte| **byte == MARKS[1] as u8).for_each(|byte| *byte = MARKS[0] as u8);
-                Outcome::Bytes(pieces)
+                OperationOutcome::Bytes(pieces)
             }
-            Outcome::Bytes(pieces) => Outcome::Bytes(vec![without_times(&pieces)]),
-            Outcome::Tree(nodes) => Outcome::Tree(nodes.into_iter().map(|node| self.node(node)).collect()),
+            OperationOutcome::Bytes(pieces) => OperationOutcome::Bytes(vec![without_times(&pieces)]),
+            OperationOutcome::Tree(nodes) => {
+                OperationOutcome::Tree(nodes.into_iter().map(|node| self.node(node)).collect())
+            }
             other => other,
         }
     }
 
-    fn node(&self, node: Node) -> Node {
+    fn node(&self, node: TreeNode) -> TreeNode {
         let named = |text: &[u8]| node.path.0.ends_with(text);
         let content = match *node.content {
-            Outcome::Bytes(pieces) if self.times && !named(b"release") && !named(b"children") => {
-                Outcome::Bytes(vec![without_times(&pieces)])
+            OperationOutcome::Bytes(pieces) if self.times && !named(b"release") && !named(b"children") => {
+                OperationOutcome::Bytes(vec![without_times(&pieces)])
             }
             other => self.normalise(other),
         };
-        Node { content: Box::new(content), ..node }
+        TreeNode { content: Box::new(content), ..node }
     }
 
-    fn members(&self, pieces: &[Text], shared: bool) -> Outcome {
+    fn members(&self, pieces: &[ByteString], shared: bool) -> OperationOutcome {
         let whole: Vec<u8> = pieces.iter().flat_map(|piece| piece.0.clone()).collect();
         let text = String::from_utf8_lossy(&whole);
         let numbers: Vec<i32> = text.lines().map(|line| line.parse().unwrap_or(-1)).collect();
@@ -65,23 +71,23 @@ impl Known {
             .collect();
         names.sort();
         let lengths = if shared { vec![] } else { pieces.iter().map(|piece| piece.0.len()).collect() };
-        Outcome::Names { names, ordered, lengths }
+        OperationOutcome::Names { names, ordered, lengths }
     }
 
-    fn part(&self, bytes: usize, shared: bool) -> Outcome {
+    fn part(&self, bytes: usize, shared: bool) -> OperationOutcome {
         if self.stale || shared {
-            return Outcome::Names {
+            return OperationOutcome::Names {
                 names: vec!["(a list of earlier)".into()],
                 ordered: true,
                 lengths: vec![],
             };
         }
-        Outcome::Names { names: vec![format!("({bytes} bytes)")], ordered: true, lengths: vec![] }
+        OperationOutcome::Names { names: vec![format!("({bytes} bytes)")], ordered: true, lengths: vec![] }
     }
 }
 
-/// Numbers of which nothing is known but that they are some.
-fn without_times(pieces: &[Text]) -> Text {
+/// The text with `N` for each number.
+fn without_times(pieces: &[ByteString]) -> ByteString {
     let whole: Vec<u8> = pieces.iter().flat_map(|piece| piece.0.clone()).collect();
     let mut out = Vec::new();
     for byte in whole {
@@ -90,30 +96,35 @@ fn without_times(pieces: &[Text]) -> Text {
             out.push(byte);
         }
     }
-    Text(out)
+    ByteString(out)
 }
 
-/// Do the two agree? Lengths of what lists process numbers can be compared only if the numbers have as many digits.
-pub(super) fn agree(left: &Outcome, right: &Outcome) -> bool {
+/// Whether two outcomes agree. Lengths of lists of process numbers count only if the numbers have equal digits in
+/// total.
+pub(super) fn agree(left: &OperationOutcome, right: &OperationOutcome) -> bool {
     match (left, right) {
         (
-            Outcome::Names { names: l, ordered: lo, lengths: ll },
-            Outcome::Names { names: r, ordered: ro, lengths: rl },
+            OperationOutcome::Names { names: l, ordered: lo, lengths: ll },
+            OperationOutcome::Names { names: r, ordered: ro, lengths: rl },
         ) => {
             let same_digits = ll.iter().sum::<usize>() == rl.iter().sum::<usize>();
             l == r && lo == ro && (ll == rl || !same_digits)
         }
-        (Outcome::Tree(left), Outcome::Tree(right)) => first_difference(left, right).is_none(),
+        (OperationOutcome::Tree(left), OperationOutcome::Tree(right)) => {
+            first_difference(left, right).is_none()
+        }
         _ => left == right,
     }
 }
 
-/// The first nodes of two trees that differ.
+/// The first nodes in which two trees differ.
 pub(super) fn first_difference<'a>(
-    left: &'a [Node],
-    right: &'a [Node],
-) -> Option<(Option<&'a Node>, Option<&'a Node>)> {
-    let same = |l: &Node, r: &Node| l.path == r.path && l.status == r.status && agree(&l.content, &r.content);
+    left: &'a [TreeNode],
+    right: &'a [TreeNode],
+) -> Option<(Option<&'a TreeNode>, Option<&'a TreeNode>)> {
+    let same = |l: &TreeNode, r: &TreeNode| {
+        l.path == r.path && l.status == r.status && agree(&l.content, &r.content)
+    };
     let at = left.iter().zip(right).position(|(l, r)| !same(l, r));
     let at = at.or_else(|| (left.len() != right.len()).then(|| left.len().min(right.len())))?;
     Some((left.get(at), right.get(at)))

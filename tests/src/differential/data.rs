@@ -1,13 +1,13 @@
-//! What is written: templates, and what may be written to a file that moves processes.
+//! Data to be written: templates, and the texts that are safe for a file that moves processes.
 
-use super::text::Text;
+use super::byte_string::ByteString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// A number that no process has.
 const NOBODY: i32 = 99_999_999;
 
-/// Texts without a template that move nobody but the writer, and a kernel thread that can't be moved.
+/// Texts without a template that move no process but the writer. 2 is a kernel thread that can't be moved.
 const HARMLESS: &[&str] = &[
     "0",
     "-0",
@@ -23,7 +23,7 @@ const HARMLESS: &[&str] = &[
     "2",
 ];
 
-/// Pieces of a text: outside of braces, inside of braces.
+/// The pieces of a text: outside of braces, then inside of braces.
 fn pieces(text: &[u8]) -> Vec<(&[u8], Option<&str>)> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -37,8 +37,8 @@ fn pieces(text: &[u8]) -> Vec<(&[u8], Option<&str>)> {
     pieces
 }
 
-/// Fills templates in; an actor that is not there gets a number that nobody has.
-pub(super) fn fill(text: &Text, number: impl Fn(&str) -> Option<i32>, agent: &Path) -> Text {
+/// Fills templates in. An actor that does not exist gets a number that no process has.
+pub(super) fn fill(text: &ByteString, number: impl Fn(&str) -> Option<i32>, agent: &Path) -> ByteString {
     let mut out = Vec::new();
     for (outside, inside) in pieces(&text.0) {
         out.extend_from_slice(outside);
@@ -56,10 +56,10 @@ pub(super) fn fill(text: &Text, number: impl Fn(&str) -> Option<i32>, agent: &Pa
         };
         out.extend_from_slice(number.as_bytes());
     }
-    Text(out)
+    ByteString(out)
 }
 
-/// May this, templates not yet filled in, be written to `tasks`? With `stay` the operators must not be moved.
+/// Whether a text with its templates may be written to `tasks`. With `stay`, the operators must not be moved.
 pub(super) fn is_safe(text: &[u8], stay: bool) -> bool {
     let pieces = pieces(text);
     let digits = |bytes: &[u8]| bytes.iter().any(u8::is_ascii_digit);
@@ -88,7 +88,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn no_number_of_a_stranger_is_safe() {
+    fn raw_process_numbers_are_unsafe() {
         for text in ["1", "17\n", " 1 ", "0x1", "01", "+1", "1\0{a1}", "{a1}7", "1{a1}", "0 1", "2147483647"]
         {
             assert!(!is_safe(text.as_bytes(), false), "{text:?}");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn who_must_stay_is_not_moved() {
+    fn protected_process_is_never_moved() {
         for text in ["0", "-0\n", "00", "{root}", "+{user}"] {
             assert!(!is_safe(text.as_bytes(), true), "{text:?}");
         }

@@ -1,7 +1,7 @@
 //! The kernel's own cgroup v1 as a side.
 
-use super::setup::Home;
-use super::side::Mounted;
+use super::setup::WorkDir;
+use super::side::SideMount;
 use crate::kernel::{controller_mount, unmount_for_good};
 use nix::mount::{MsFlags, mount};
 use std::fs::{self, File};
@@ -14,37 +14,38 @@ use std::time::Duration;
 
 /// A fresh hierarchy without controllers.
 #[derive(Debug)]
-pub struct KernelNamed {
+pub struct KernelNamedHierarchy {
     place: PathBuf,
-    warm: Option<Warm>,
+    warm: Option<AttachLoop>,
 }
 
-impl KernelNamed {
-    /// Mounts one in `home`, named after it. While it is there attaches are quick, anywhere on the machine.
-    pub fn mount(home: &Home) -> io::Result<Self> {
-        let place = home.path().join("mount");
+impl KernelNamedHierarchy {
+    /// Mounts a hierarchy in `work_dir`, with its name. While that is mounted, attaches on the whole machine are quick.
+    pub fn mount(work_dir: &WorkDir) -> io::Result<Self> {
+        let place = work_dir.path().join("mount");
         fs::create_dir(&place)?;
-        let options = format!("none,name={}", home.unique());
+        let options = format!("none,name={}", work_dir.unique());
         mount(Some("cgroup"), &place, Some("cgroup"), MsFlags::empty(), Some(&*options))?;
-        let warm = Warm::keep(&place);
+        let warm = AttachLoop::keep(&place);
         Ok(Self { place, warm })
     }
 }
 
-/// Attaches a thread of its own to where it is, again and again: an attach that follows none for 20 ms waits 8 ms for
-/// all CPUs. The mount option `favordynmods` would do it too, but a kernel from 6.18 on keeps it for all hierarchies
-/// until it is booted again.
+/// A thread that attaches itself to its own cgroup again and again, to keep attaches quick.
+///
+/// An attach waits 8 ms for all CPUs if there was none in the last 20 ms. The mount option `favordynmods` would help
+/// too, but a kernel from 6.18 on then keeps it for all hierarchies until the next boot.
 #[derive(Debug)]
-struct Warm(Arc<AtomicBool>, JoinHandle<()>);
+struct AttachLoop(Arc<AtomicBool>, JoinHandle<()>);
 
-impl Warm {
-    /// `None` if the hierarchy can't be written to; then attaches take their time.
+impl AttachLoop {
+    /// Starts the thread. `None` if the hierarchy can't be written to; then attaches are slow.
     fn keep(root: &Path) -> Option<Self> {
         let mut tasks = File::options().write(true).open(root.join("tasks")).ok()?;
         let end = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&end);
         let thread = thread::spawn(move || {
-            // by its number: the kernel takes a shorter way for 0
+            // the number and not 0, for which the kernel takes a shorter way
             let own = nix::unistd::gettid().to_string();
             while !ended.load(Ordering::Relaxed) && tasks.write_all(own.as_bytes()).is_ok() {
                 thread::sleep(WARM);
@@ -61,7 +62,7 @@ impl Warm {
 
 const WARM: Duration = Duration::from_millis(3);
 
-impl Mounted for KernelNamed {
+impl SideMount for KernelNamedHierarchy {
     fn name(&self) -> &'static str {
         "kernel"
     }
@@ -79,7 +80,7 @@ impl Mounted for KernelNamed {
     }
 }
 
-impl Drop for KernelNamed {
+impl Drop for KernelNamedHierarchy {
     fn drop(&mut self) {
         if let Some(warm) = self.warm.take() {
             warm.end();
@@ -88,33 +89,33 @@ impl Drop for KernelNamed {
     }
 }
 
-/// The machine's hierarchy of a controller; only children that are made in it are touched.
+/// The machine's hierarchy of a controller. Only new children of its root are touched.
 #[derive(Debug)]
 pub struct KernelController {
     controller: String,
     root: PathBuf,
-    /// Mounted here by the test, because the machine has it nowhere.
+    /// Whether the test has mounted the hierarchy, because the machine has not.
     own: bool,
-    /// See [`KernelNamed::mount`].
-    _quick: KernelNamed,
+    /// See [`KernelNamedHierarchy::mount`].
+    _quick: KernelNamedHierarchy,
 }
 
 impl KernelController {
-    /// Finds where it is mounted, or mounts it in `home`.
-    pub fn find(controller: &str, home: &Home) -> io::Result<Self> {
-        let quick = KernelNamed::mount(home)?;
+    /// Finds the hierarchy's mount, or mounts the hierarchy in `work_dir`.
+    pub fn find(controller: &str, work_dir: &WorkDir) -> io::Result<Self> {
+        let quick = KernelNamedHierarchy::mount(work_dir)?;
         let controller = controller.to_owned();
         if let Some(root) = controller_mount(&controller) {
             return Ok(Self { controller, root, own: false, _quick: quick });
         }
-        let root = home.path().join(&controller);
+        let root = work_dir.path().join(&controller);
         fs::create_dir(&root)?;
         mount(Some("cgroup"), &root, Some("cgroup"), MsFlags::empty(), Some(&*controller))?;
         Ok(Self { controller, root, own: true, _quick: quick })
     }
 }
 
-impl Mounted for KernelController {
+impl SideMount for KernelController {
     fn name(&self) -> &'static str {
         "kernel"
     }

@@ -1,6 +1,6 @@
-//! What is done on both sides: plain data, so that a sequence can be printed, cut down and replayed.
+//! The operations on both sides, as plain data, so that a sequence can be printed, cut down and replayed.
 
-use super::text::Text;
+use super::byte_string::ByteString;
 use serde::{Deserialize, Serialize};
 
 /// The process that performs a file operation.
@@ -16,7 +16,7 @@ pub enum Operator {
 pub const OPERATORS: [Operator; 2] = [Operator::Root, Operator::User];
 
 impl Operator {
-    /// How templates and normalised lists name it.
+    /// The name in templates and normalised lists.
     pub fn name(self) -> &'static str {
         match self {
             Self::Root => "root",
@@ -25,9 +25,9 @@ impl Operator {
     }
 }
 
-/// Where a path starts.
+/// The directory at which a path starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum At {
+pub enum BaseDir {
     /// The side's root directory.
     Root,
     /// The operator's working directory.
@@ -36,24 +36,24 @@ pub enum At {
     Handle(u32),
 }
 
-/// A path, relative to a start.
+/// A path, relative to a directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct PathAt {
     /// The start.
-    pub at: At,
+    pub at: BaseDir,
     /// The path; no leading slash.
-    pub path: Text,
+    pub path: ByteString,
 }
 
-impl Place {
-    /// Is it one of the two files that take and list process numbers?
+impl PathAt {
+    /// Whether the path is of one of the two files that take and list process numbers.
     pub fn is_membership(&self) -> bool {
         let name = self.path.0.rsplit(|b| *b == b'/').next().unwrap_or_default();
         name == b"tasks" || name == b"cgroup.procs"
     }
 }
 
-/// A kind of special file that nobody may make.
+/// A kind of file that no user may make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeKind {
     /// An ordinary file.
@@ -64,78 +64,82 @@ pub enum NodeKind {
     Device,
 }
 
-/// One file operation; each is one system call, but for those that open what they name first. Data that is
-/// written may hold templates: `{a1}` is the pid of actor a1, `{a1.t1}` the tid of its thread t1, `{root}` that of
-/// the operator, `{a1:x}` and `{a1:o}` the same in base 16 and 8, `{agent}` the path of the side's release agent.
+/// One file operation. Each is one system call, perhaps after an open of the file.
+///
+/// Data to be written may hold templates:
+///
+/// * `{a1}` is the pid of actor a1, `{a1.t1}` the tid of its thread t1, `{root}` the pid of the operator;
+/// * `{a1:x}` and `{a1:o}` are the same in base 16 and 8;
+/// * `{agent}` is the path of the side's release agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)] // the fields are the arguments of the system call of that name
-pub enum Call {
+pub enum FileCall {
     Mkdir {
-        place: Place,
+        place: PathAt,
         mode: u32,
     },
     Rmdir {
-        place: Place,
+        place: PathAt,
     },
     Rename {
-        from: Place,
-        to: Place,
+        from: PathAt,
+        to: PathAt,
         flags: u32,
     },
     Unlink {
-        place: Place,
+        place: PathAt,
     },
     Symlink {
-        place: Place,
+        place: PathAt,
     },
     Link {
-        from: Place,
-        place: Place,
+        from: PathAt,
+        place: PathAt,
     },
     Mknod {
-        place: Place,
+        place: PathAt,
         kind: NodeKind,
     },
     Chmod {
-        place: Place,
+        place: PathAt,
         mode: u32,
     },
     Chown {
-        place: Place,
+        place: PathAt,
         uid: Option<u32>,
         gid: Option<u32>,
     },
     Access {
-        place: Place,
+        place: PathAt,
         mode: i32,
     },
     Stat {
-        place: Place,
+        place: PathAt,
     },
     Truncate {
-        place: Place,
+        place: PathAt,
         len: i64,
     },
     /// Lists through a buffer of this many bytes.
     List {
-        place: Place,
+        place: PathAt,
         buffer: usize,
     },
     /// Opens and reads to the end, with buffers of these sizes in turn.
     Read {
-        place: Place,
+        place: PathAt,
         sizes: Vec<usize>,
     },
     /// Opens with these flags and writes once.
     Write {
-        place: Place,
+        place: PathAt,
         flags: i32,
-        data: Text,
+        data: ByteString,
     },
     /// Opens with raw flags (`O_*`) and keeps the file under a handle that is used once only.
     Open {
         handle: u32,
-        place: Place,
+        place: PathAt,
         flags: i32,
         mode: u32,
     },
@@ -150,16 +154,16 @@ pub enum Call {
     },
     HandleWrite {
         handle: u32,
-        data: Text,
+        data: ByteString,
     },
     HandlePwrite {
         handle: u32,
-        data: Text,
+        data: ByteString,
         offset: i64,
     },
     HandleWritev {
         handle: u32,
-        parts: Vec<Text>,
+        parts: Vec<ByteString>,
     },
     HandleSeek {
         handle: u32,
@@ -185,26 +189,26 @@ pub enum Call {
         handle: u32,
     },
     Chdir {
-        place: Place,
+        place: PathAt,
     },
     Umask {
         mask: u32,
     },
-    /// Every directory and file below the root, with everything that can be seen of it.
+    /// Shows every directory and file below the root with everything visible of it.
     Tree,
-    /// Hands a copy of an open file to the other operator.
+    /// Sends a copy of an open file to the other operator.
     Send {
         handle: u32,
     },
-    /// Takes it.
+    /// Receives the copy.
     Receive {
         handle: u32,
     },
 }
 
-impl Call {
-    /// What is named, in the order of the system call's arguments.
-    pub fn places(&self) -> Vec<&Place> {
+impl FileCall {
+    /// The paths, in the order of the system call's arguments.
+    pub fn places(&self) -> Vec<&PathAt> {
         match self {
             Self::Rename { from, to: place, .. } | Self::Link { from, place } => vec![from, place],
             Self::Mkdir { place, .. }
@@ -226,8 +230,8 @@ impl Call {
         }
     }
 
-    /// What is written, for templates to be filled in.
-    pub fn data_mut(&mut self) -> Vec<&mut Text> {
+    /// The data to be written, for templates to be filled in.
+    pub fn data_mut(&mut self) -> Vec<&mut ByteString> {
         match self {
             Self::Write { data, .. } | Self::HandleWrite { data, .. } | Self::HandlePwrite { data, .. } => {
                 vec![data]
@@ -238,11 +242,11 @@ impl Call {
     }
 }
 
-/// What an actor, a process that is made to be a member, is asked to do or undergoes.
+/// An act of an actor, a process that is made to be a member, or an event that it undergoes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)] // names of actors and their threads throughout
 pub enum Act {
-    /// A new process that nobody of the actors is the parent of.
+    /// A new process whose parent is no actor.
     Start { user: bool },
     /// Makes a child that is an actor of its own.
     Fork { child: String },
@@ -266,13 +270,13 @@ pub enum Act {
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Operation {
+pub enum SideOperation {
     /// A file operation.
-    Call(Operator, Call),
-    /// The first operator hands an open file to the other.
+    Call(Operator, FileCall),
+    /// The operator passes an open file to the other.
     Pass(Operator, u32),
-    /// Something about an actor.
+    /// An act of an actor.
     Act(String, Act),
-    /// Waits until the release agents' calls are the same, and stay so for a moment.
+    /// Waits until both sides have the same calls of release agents, and still have after a moment.
     Releases,
 }

@@ -1,10 +1,10 @@
-//! What comes of an operation.
+//! The outcome of an operation.
 
-use super::text::Text;
+use super::byte_string::ByteString;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-/// What can be seen of a file without opening it.
+/// The part of stat(2) that is compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Type and permissions.
@@ -23,45 +23,45 @@ pub struct Status {
     pub blocks: i64,
 }
 
-/// A part of [`Outcome::Tree`].
+/// A part of [`OperationOutcome::Tree`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Node {
-    /// From the root; empty for the root.
-    pub path: Text,
-    /// Or the errno of stat.
+pub struct TreeNode {
+    /// The path from the root; empty for the root.
+    pub path: ByteString,
+    /// The result of stat(2), or the name of its errno.
     pub status: Result<Status, String>,
-    /// What reading it gives; for a directory its names.
-    pub content: Box<Outcome>,
+    /// The content; for a directory its names.
+    pub content: Box<OperationOutcome>,
 }
 
-/// The result of an operation, as both sides are compared by it.
+/// The result of an operation, by which both sides are compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum OperationOutcome {
     /// The system call failed with this errno.
     Failed(String),
     /// Nothing but success.
     Done,
     /// Bytes taken by a write, or a new file offset.
     Count(u64),
-    /// Content, as the sequence of what each read gave.
-    Bytes(Vec<Text>),
+    /// Content, in the pieces of each read.
+    Bytes(Vec<ByteString>),
     /// All of a file that lists process numbers.
     Members {
-        /// What each read gave.
-        pieces: Vec<Text>,
-        /// Is it the list of the root, which on the kernel has every process of the machine?
+        /// The piece of each read.
+        pieces: Vec<ByteString>,
+        /// Whether the list is that of the root, which on the kernel has every process of the machine.
         root: bool,
     },
     /// A part of such a file, or one read from a file that was open already.
     MembersPart {
-        /// What the read gave.
-        bytes: Text,
+        /// The bytes of the read.
+        bytes: ByteString,
         /// As in `Members`.
         root: bool,
     },
     /// An offset in such a file.
     MembersOffset {
-        /// From the beginning.
+        /// The offset from the beginning.
         offset: u64,
         /// As in `Members`.
         root: bool,
@@ -70,39 +70,39 @@ pub enum Outcome {
     Names {
         /// Actors, their threads, operators; `?` for a number that belongs to none of them.
         names: Vec<String>,
-        /// Was the text what the kernel makes?
+        /// Whether the text was ascending numbers, one to a line, as the kernel makes it.
         ordered: bool,
         /// Bytes of each read.
         lengths: Vec<usize>,
     },
     /// Names in a directory with the letter of their type, sorted.
-    Entries(Vec<(Text, char)>),
+    Entries(Vec<(ByteString, char)>),
     /// stat(2).
     Status(Status),
-    /// Everything.
-    Tree(Vec<Node>),
+    /// Every directory and file below the root.
+    Tree(Vec<TreeNode>),
     /// Lines about an actor.
     Lines(Vec<String>),
-    /// An actor was asked and can't answer because it is frozen.
+    /// An actor can't reply because it is frozen.
     Stuck,
-    /// There is nobody to do it, or it is not safe to be done.
+    /// The step is skipped: its process does not exist, or the step is not safe.
     Skipped,
 }
 
-impl Outcome {
+impl OperationOutcome {
     /// A failed system call.
     pub fn failed(errno: Errno) -> Self {
         Self::Failed(format!("{errno:?}"))
     }
 }
 
-impl<T: Into<Outcome>> From<nix::Result<T>> for Outcome {
+impl<T: Into<OperationOutcome>> From<nix::Result<T>> for OperationOutcome {
     fn from(result: nix::Result<T>) -> Self {
         result.map_or_else(Self::failed, Into::into)
     }
 }
 
-impl From<()> for Outcome {
+impl From<()> for OperationOutcome {
     fn from((): ()) -> Self {
         Self::Done
     }

@@ -1,8 +1,8 @@
-//! Penfold's file view as a side: a daemon of the test's own, and what it serves at a mount point.
+//! Penfold's file view as a side: a daemon of the test, and its mount.
 
 use super::process;
-use super::setup::Home;
-use super::side::Mounted;
+use super::setup::WorkDir;
+use super::side::SideMount;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// The program, beside the test's own. It belongs to another package, which has to be built too.
+/// The program, beside the test's own. The program is of another package, which must be built too.
 pub fn program() -> Result<PathBuf, String> {
     if let Some(program) = std::env::var_os("PENFOLD_DIFFERENTIAL_PROGRAM") {
         return Ok(program.into());
@@ -21,14 +21,14 @@ pub fn program() -> Result<PathBuf, String> {
     built.filter(|path| path.exists()).ok_or_else(|| "penfold is not built: cargo build -p penfold".into())
 }
 
-/// A command of penfold's, for the daemon that listens in `home`: of several each has its own.
-fn penfold(home: &Home) -> io::Result<Command> {
+/// A command of penfold for the daemon in `work_dir`: each side has its own.
+fn penfold(work_dir: &WorkDir) -> io::Result<Command> {
     let mut command = Command::new(program().map_err(io::Error::other)?);
-    command.env("PENFOLD_SOCKET", home.path().join("run/control")).stdin(Stdio::null());
+    command.env("PENFOLD_SOCKET", work_dir.path().join("run/control")).stdin(Stdio::null());
     Ok(command)
 }
 
-/// A hierarchy of penfold's.
+/// A mounted hierarchy of penfold.
 #[derive(Debug)]
 pub struct PenfoldMount {
     daemon: Child,
@@ -37,20 +37,21 @@ pub struct PenfoldMount {
 }
 
 impl PenfoldMount {
-    /// Starts a daemon and mounts a hierarchy in `home`: without controllers and named after it, or with one.
-    pub fn start(controller: Option<&str>, home: &Home) -> io::Result<Self> {
-        let place = home.path().join("mount");
+    /// Starts a daemon and mounts a hierarchy in `work_dir`: with one controller, or without any under the name of the
+    /// directory.
+    pub fn start(controller: Option<&str>, work_dir: &WorkDir) -> io::Result<Self> {
+        let place = work_dir.path().join("mount");
         fs::create_dir(&place)?;
-        fs::create_dir(home.path().join("run"))?;
-        let log = fs::File::create(home.path().join("daemon.log"))?;
-        let daemon = penfold(home)?.arg("serve").stdout(log.try_clone()?).stderr(log).spawn()?;
-        let options = controller.map_or_else(|| format!("none,name={}", home.unique()), str::to_owned);
+        fs::create_dir(work_dir.path().join("run"))?;
+        let log = fs::File::create(work_dir.path().join("daemon.log"))?;
+        let daemon = penfold(work_dir)?.arg("serve").stdout(log.try_clone()?).stderr(log).spawn()?;
+        let options = controller.map_or_else(|| format!("none,name={}", work_dir.unique()), str::to_owned);
         let side = Self { daemon, place, controller: controller.map(str::to_owned) };
         let mut last = String::new();
         let mounted = process::wait_until(|| {
-            // as long as the daemon is not there yet this fails
+            // this fails until the daemon listens
             let command =
-                penfold(home).map(|mut it| it.args(["mount", "-o", &options]).arg(&side.place).output());
+                penfold(work_dir).map(|mut it| it.args(["mount", "-o", &options]).arg(&side.place).output());
             match command {
                 Ok(Ok(output)) if output.status.success() => return true,
                 Ok(Ok(output)) => last = String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -62,7 +63,7 @@ impl PenfoldMount {
     }
 }
 
-impl Mounted for PenfoldMount {
+impl SideMount for PenfoldMount {
     fn name(&self) -> &'static str {
         "penfold"
     }

@@ -1,4 +1,4 @@
-//! What the machine's /proc tells about an actor.
+//! Facts about an actor from the machine's /proc.
 
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
@@ -6,22 +6,22 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long anything that is under way may take before it counts as not happening.
+/// The time after which an expected event counts as missing.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The state letter of a task; none when it is gone.
+/// The state letter of a task; `None` for a task that is gone.
 pub(super) fn state(tid: i32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{tid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// Is all of a process dead, its threads gone?
+/// Whether a process is a zombie and all its threads are gone.
 pub(super) fn is_zombie(pid: i32) -> bool {
     let threads = || fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
     state(pid) == Some('Z') && threads() == 1
 }
 
-/// Waits for something that is under way; false when it did not come.
+/// Waits for an expected event. False if the event did not come.
 pub(super) fn wait_until(mut happened: impl FnMut() -> bool) -> bool {
     let begin = Instant::now();
     let mut pause = Duration::from_micros(20);
@@ -35,13 +35,14 @@ pub(super) fn wait_until(mut happened: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// `runs`, `frozen`, `zombie` or `gone`: a task on its way from one to another is waited for. `frozen` says what the
-/// freezer's files say of it.
+/// `runs`, `frozen`, `zombie` or `gone`, after the end of a change between these.
+///
+/// `frozen` says whether the task is frozen by the freezer's files.
 pub(super) fn settled_state(tid: i32, frozen: bool) -> &'static str {
     let mut last = None;
     wait_until(|| {
         last = state(tid);
-        // the kernel's freezer holds a task as `D`, a tracer as `t`; others are so for a moment only
+        // a frozen task is `D` on the kernel and `t` under a tracer; other tasks are so for a moment only
         matches!(last, Some('D' | 't')) == frozen && last != Some('R')
     });
     match last {
@@ -52,7 +53,7 @@ pub(super) fn settled_state(tid: i32, frozen: bool) -> &'static str {
     }
 }
 
-/// Is a task in a frozen group of this directory or below? Asked through the files, which every side has.
+/// Whether a task is in a frozen group of this directory or below, by the files, which every side has.
 pub(super) fn is_in_frozen_group(directory: &Path, tid: i32) -> bool {
     let read = |name| fs::read_to_string(directory.join(name)).unwrap_or_default();
     let tid = tid.to_string();
@@ -63,6 +64,15 @@ pub(super) fn is_in_frozen_group(directory: &Path, tid: i32) -> bool {
     let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     let tid = tid.parse().unwrap_or_default();
     groups.into_iter().any(|group| is_in_frozen_group(&group.path(), tid))
+}
+
+/// Is a task listed in this directory or below?
+pub(super) fn is_listed(directory: &Path, tid: i32) -> bool {
+    let tasks = fs::read_to_string(directory.join("tasks")).unwrap_or_default();
+    let number = tid.to_string();
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    tasks.lines().any(|line| line == number) || groups.any(|group| is_listed(&group.path(), tid))
 }
 
 /// The CPUs that a task may run on.
@@ -76,7 +86,7 @@ pub(super) fn affinity(tid: i32) -> String {
     }
 }
 
-/// Every thread of a process with its state and where in the kernel it waits, for messages.
+/// Every thread of a process with its state and its place in the kernel, for messages.
 pub(super) fn threads(pid: i32) -> String {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let describe = |tid: String| {

@@ -1,11 +1,11 @@
-//! What is written where: the files of each controller and what to try on them.
+//! The files of each controller, and the texts to be written to them.
 
 /// A kind of sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// A hierarchy without controllers.
     Named,
-    /// The same, with an eye on release agents.
+    /// A hierarchy without controllers, with many releases.
     Release,
     /// The pids controller.
     Pids,
@@ -17,18 +17,18 @@ pub enum Profile {
     Cpuacct,
 }
 
-/// All of them.
+/// All profiles.
 pub const PROFILES: [Profile; 6] =
     [Profile::Named, Profile::Release, Profile::Pids, Profile::Freezer, Profile::Cpuset, Profile::Cpuacct];
 
-/// A file and what is likely to be accepted by it.
-pub(super) struct File {
+/// A file and the texts that it is likely to accept.
+pub(super) struct ProfileFile {
     pub(super) name: &'static str,
     pub(super) values: &'static [&'static [u8]],
 }
 
 impl Profile {
-    /// As it is called in environment variables and reports.
+    /// The name in environment variables and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Named => "named",
@@ -40,7 +40,7 @@ impl Profile {
         }
     }
 
-    /// The controller that the hierarchy has to have.
+    /// The controller of the hierarchy.
     pub fn controller(self) -> Option<&'static str> {
         match self {
             Self::Named | Self::Release => None,
@@ -48,18 +48,18 @@ impl Profile {
         }
     }
 
-    /// Do answers of the kernel depend on who else has a cgroup in the hierarchy?
+    /// Whether the kernel's answers depend on other cgroups in the hierarchy.
     pub fn must_be_alone(self) -> bool {
         self == Self::Cpuset
     }
 
-    /// Does the kernel count zombies in what the controller shows and limits?
+    /// Whether the kernel's controller counts and limits zombies too.
     pub(super) fn charges_zombies(self) -> bool {
         self == Self::Pids
     }
 
     /// The controller's own files.
-    pub(super) fn files(self) -> &'static [File] {
+    pub(super) fn files(self) -> &'static [ProfileFile] {
         match self {
             Self::Named => NAMED,
             Self::Release => RELEASE,
@@ -74,10 +74,12 @@ impl Profile {
 const BOOL: &[&[u8]] = &[b"0", b"1", b"0\n", b"1\n"];
 
 /// Files that every group has.
-pub(super) const COMMON: &[File] =
-    &[File { name: "notify_on_release", values: BOOL }, File { name: "cgroup.clone_children", values: BOOL }];
+pub(super) const COMMON: &[ProfileFile] = &[
+    ProfileFile { name: "notify_on_release", values: BOOL },
+    ProfileFile { name: "cgroup.clone_children", values: BOOL },
+];
 
-/// Texts that few files take; safe to be written anywhere but to files that move processes.
+/// Texts that few files accept. They are safe for all files but those that move processes.
 pub(super) const JUNK: &[&[u8]] = &[
     b"",
     b"\n",
@@ -111,7 +113,7 @@ pub(super) const JUNK: &[&[u8]] = &[
     b"1x",
     b"max",
     b"THAWED",
-    // not UTF-8 in part; the no-break space of Latin-1 is one to the kernel
+    // partly not UTF-8; to the kernel the no-break space of Latin-1 is a space
     b"\xff\xfe",
     b"/\xff\xc3\x28 \xa0",
     b"1\xff",
@@ -125,7 +127,7 @@ pub(super) const JUNK: &[&[u8]] = &[
     b"1.0",
 ];
 
-/// What is tried on files that move processes, beside an actor's plain number.
+/// Texts for files that move processes, beside an actor's plain number.
 pub(super) const MOVES: &[&[u8]] = &[
     b"0",
     b"0\n",
@@ -175,8 +177,8 @@ pub(super) const FORMS: &[&str] = &[
     "{@}\u{a0}",
 ];
 
-const NAMED: &[File] = &[
-    File {
+const NAMED: &[ProfileFile] = &[
+    ProfileFile {
         name: "release_agent",
         values: &[
             b"",
@@ -191,17 +193,20 @@ const NAMED: &[File] = &[
             b"{agent}\n",
         ],
     },
-    File { name: "cgroup.sane_behavior", values: BOOL },
+    ProfileFile { name: "cgroup.sane_behavior", values: BOOL },
 ];
 
-const RELEASE: &[File] = &[
-    File { name: "release_agent", values: &[b"{agent}", b"{agent}\n", b" {agent} ", b"{agent}", b"\n"] },
-    File { name: "notify_on_release", values: &[b"1", b"1", b"1", b"0"] },
-    File { name: "notify_on_release", values: &[b"1"] },
+const RELEASE: &[ProfileFile] = &[
+    ProfileFile {
+        name: "release_agent",
+        values: &[b"{agent}", b"{agent}\n", b" {agent} ", b"{agent}", b"\n"],
+    },
+    ProfileFile { name: "notify_on_release", values: &[b"1", b"1", b"1", b"0"] },
+    ProfileFile { name: "notify_on_release", values: &[b"1"] },
 ];
 
-const PIDS: &[File] = &[
-    File {
+const PIDS: &[ProfileFile] = &[
+    ProfileFile {
         name: "pids.max",
         values: &[
             b"max",
@@ -229,15 +234,15 @@ const PIDS: &[File] = &[
             b"3\0",
         ],
     },
-    File { name: "pids.max", values: &[b"1", b"2", b"3", b"4", b"max"] },
-    File { name: "pids.current", values: BOOL },
-    File { name: "pids.events", values: BOOL },
-    File { name: "pids.peak", values: BOOL },
-    File { name: "pids.events.local", values: BOOL },
+    ProfileFile { name: "pids.max", values: &[b"1", b"2", b"3", b"4", b"max"] },
+    ProfileFile { name: "pids.current", values: BOOL },
+    ProfileFile { name: "pids.events", values: BOOL },
+    ProfileFile { name: "pids.peak", values: BOOL },
+    ProfileFile { name: "pids.events.local", values: BOOL },
 ];
 
-const FREEZER: &[File] = &[
-    File {
+const FREEZER: &[ProfileFile] = &[
+    ProfileFile {
         name: "freezer.state",
         values: &[
             b"FROZEN",
@@ -252,9 +257,9 @@ const FREEZER: &[File] = &[
             b"",
         ],
     },
-    File { name: "freezer.state", values: &[b"FROZEN", b"THAWED", b"THAWED"] },
-    File { name: "freezer.self_freezing", values: BOOL },
-    File { name: "freezer.parent_freezing", values: BOOL },
+    ProfileFile { name: "freezer.state", values: &[b"FROZEN", b"THAWED", b"THAWED"] },
+    ProfileFile { name: "freezer.self_freezing", values: BOOL },
+    ProfileFile { name: "freezer.parent_freezing", values: BOOL },
 ];
 
 const LIST: &[&[u8]] = &[
@@ -304,34 +309,34 @@ const LIST: &[&[u8]] = &[
     b"0\xff",
 ];
 
-const CPUSET: &[File] = &[
-    File { name: "cpuset.cpus", values: LIST },
-    File { name: "cpuset.cpus", values: &[b"0", b"1", b"0-1", b"0-1", b"0-1"] },
-    File { name: "cpuset.mems", values: LIST },
-    File { name: "cpuset.mems", values: &[b"0", b"0", b"0", b"0\n", b""] },
-    File { name: "cpuset.effective_cpus", values: BOOL },
-    File { name: "cpuset.effective_mems", values: BOOL },
-    File { name: "cpuset.cpu_exclusive", values: BOOL },
-    File { name: "cpuset.mem_exclusive", values: BOOL },
-    File { name: "cpuset.mem_hardwall", values: BOOL },
-    File { name: "cpuset.memory_migrate", values: BOOL },
-    File { name: "cpuset.memory_pressure", values: BOOL },
-    File { name: "cpuset.memory_spread_page", values: BOOL },
-    File { name: "cpuset.memory_spread_slab", values: BOOL },
-    File { name: "cpuset.sched_load_balance", values: BOOL },
-    File {
+const CPUSET: &[ProfileFile] = &[
+    ProfileFile { name: "cpuset.cpus", values: LIST },
+    ProfileFile { name: "cpuset.cpus", values: &[b"0", b"1", b"0-1", b"0-1", b"0-1"] },
+    ProfileFile { name: "cpuset.mems", values: LIST },
+    ProfileFile { name: "cpuset.mems", values: &[b"0", b"0", b"0", b"0\n", b""] },
+    ProfileFile { name: "cpuset.effective_cpus", values: BOOL },
+    ProfileFile { name: "cpuset.effective_mems", values: BOOL },
+    ProfileFile { name: "cpuset.cpu_exclusive", values: BOOL },
+    ProfileFile { name: "cpuset.mem_exclusive", values: BOOL },
+    ProfileFile { name: "cpuset.mem_hardwall", values: BOOL },
+    ProfileFile { name: "cpuset.memory_migrate", values: BOOL },
+    ProfileFile { name: "cpuset.memory_pressure", values: BOOL },
+    ProfileFile { name: "cpuset.memory_spread_page", values: BOOL },
+    ProfileFile { name: "cpuset.memory_spread_slab", values: BOOL },
+    ProfileFile { name: "cpuset.sched_load_balance", values: BOOL },
+    ProfileFile {
         name: "cpuset.sched_relax_domain_level",
         values: &[b"-1", b"0", b"1", b"2", b"3", b"-2", b"0x1", b" 1", b"1\n"],
     },
 ];
 
-const CPUACCT: &[File] = &[
-    File { name: "cpuacct.usage", values: &[b"0", b"0\n", b"1", b"00", b"0x0", b" 0"] },
-    File { name: "cpuacct.stat", values: BOOL },
-    File { name: "cpuacct.usage_all", values: BOOL },
-    File { name: "cpuacct.usage_percpu", values: BOOL },
-    File { name: "cpuacct.usage_percpu_sys", values: BOOL },
-    File { name: "cpuacct.usage_percpu_user", values: BOOL },
-    File { name: "cpuacct.usage_sys", values: BOOL },
-    File { name: "cpuacct.usage_user", values: BOOL },
+const CPUACCT: &[ProfileFile] = &[
+    ProfileFile { name: "cpuacct.usage", values: &[b"0", b"0\n", b"1", b"00", b"0x0", b" 0"] },
+    ProfileFile { name: "cpuacct.stat", values: BOOL },
+    ProfileFile { name: "cpuacct.usage_all", values: BOOL },
+    ProfileFile { name: "cpuacct.usage_percpu", values: BOOL },
+    ProfileFile { name: "cpuacct.usage_percpu_sys", values: BOOL },
+    ProfileFile { name: "cpuacct.usage_percpu_user", values: BOOL },
+    ProfileFile { name: "cpuacct.usage_sys", values: BOOL },
+    ProfileFile { name: "cpuacct.usage_user", values: BOOL },
 ];

@@ -1,7 +1,7 @@
-//! What can be read: content, directories, whole trees.
+//! Reads content, directories and whole trees.
 
-use super::outcome::{Node, Outcome, Status};
-use super::text::Text;
+use super::byte_string::ByteString;
+use super::outcome::{OperationOutcome, Status, TreeNode};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fstatat};
@@ -12,19 +12,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// An open file and what is known of it.
+/// An open file and its kind.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct OpenedFile {
     pub(super) fd: OwnedFd,
-    /// Does it take and list process numbers?
+    /// Whether the file takes and lists process numbers.
     pub(super) members: bool,
-    /// Is it, with `members`, that of the root directory?
+    /// With `members`: whether the file is in the root directory.
     pub(super) root: bool,
-    /// Does it show a freezer's state?
+    /// Whether the file shows a freezer's state.
     pub(super) state: bool,
 }
 
-/// How often and how long a group that is still freezing is asked again.
+/// The number of further reads while a group is still freezing, and the time between two.
 const FREEZING: (u32, Duration) = (500, Duration::from_millis(2));
 
 #[allow(clippy::unnecessary_cast)] // other processors have other types
@@ -40,8 +40,8 @@ pub(super) fn status(status: &FileStat) -> Status {
     }
 }
 
-/// Freezing takes its time, and only where it leads to can be compared: waits for that.
-fn settle(opened: &Opened) {
+/// Waits for the end of freezing, whose duration can't be compared.
+fn settle(opened: &OpenedFile) {
     let mut buffer = [0; 16];
     for _ in 0..if opened.state { FREEZING.0 } else { 0 } {
         if pread(&opened.fd, &mut buffer, 0).map_or(true, |got| &buffer[..got] != b"FREEZING\n") {
@@ -52,13 +52,17 @@ fn settle(opened: &Opened) {
 }
 
 /// Reads to the end with buffers of these sizes in turn.
-pub(super) fn whole(opened: &Opened, sizes: &[usize]) -> nix::Result<Outcome> {
+pub(super) fn whole(opened: &OpenedFile, sizes: &[usize]) -> nix::Result<OperationOutcome> {
     settle(opened);
     let pieces = pieces(opened, sizes)?;
-    Ok(if opened.members { Outcome::Members { pieces, root: opened.root } } else { Outcome::Bytes(pieces) })
+    Ok(if opened.members {
+        OperationOutcome::Members { pieces, root: opened.root }
+    } else {
+        OperationOutcome::Bytes(pieces)
+    })
 }
 
-fn pieces(opened: &Opened, sizes: &[usize]) -> nix::Result<Vec<Text>> {
+fn pieces(opened: &OpenedFile, sizes: &[usize]) -> nix::Result<Vec<ByteString>> {
     let mut pieces = Vec::new();
     for size in sizes.iter().cycle() {
         let mut buffer = vec![0; (*size).max(1)];
@@ -67,35 +71,35 @@ fn pieces(opened: &Opened, sizes: &[usize]) -> nix::Result<Vec<Text>> {
             break;
         }
         buffer.truncate(got);
-        pieces.push(Text(buffer));
+        pieces.push(ByteString(buffer));
     }
     Ok(pieces)
 }
 
 /// One read through `read`.
 pub(super) fn part(
-    opened: &Opened,
+    opened: &OpenedFile,
     len: usize,
     read: impl Fn(&mut [u8]) -> nix::Result<usize>,
-) -> nix::Result<Outcome> {
+) -> nix::Result<OperationOutcome> {
     settle(opened);
     let mut buffer = vec![0; len];
     let got = read(&mut buffer)?;
     buffer.truncate(got);
-    let bytes = Text(buffer);
+    let bytes = ByteString(buffer);
     Ok(if opened.members {
-        Outcome::MembersPart { bytes, root: opened.root }
+        OperationOutcome::MembersPart { bytes, root: opened.root }
     } else {
-        Outcome::Bytes(vec![bytes])
+        OperationOutcome::Bytes(vec![bytes])
     })
 }
 
-/// Every entry from where the directory stands, through a buffer of `size` bytes.
-pub(super) fn list(directory: impl AsFd, size: usize) -> nix::Result<Outcome> {
-    Ok(Outcome::Entries(entries(directory, size)?))
+/// Every entry from the directory's offset on, through a buffer of `size` bytes.
+pub(super) fn list(directory: impl AsFd, size: usize) -> nix::Result<OperationOutcome> {
+    Ok(OperationOutcome::Entries(entries(directory, size)?))
 }
 
-fn entries(directory: impl AsFd, size: usize) -> nix::Result<Vec<(Text, char)>> {
+fn entries(directory: impl AsFd, size: usize) -> nix::Result<Vec<(ByteString, char)>> {
     let mut buffer: Vec<u8> = Vec::with_capacity(size);
     let mut entries = Vec::new();
     let mut listing = RawDir::new(directory, &mut buffer.spare_capacity_mut()[..size]);
@@ -107,27 +111,27 @@ fn entries(directory: impl AsFd, size: usize) -> nix::Result<Vec<(Text, char)>> 
             FileType::Unknown => '?',
             _ => 'o',
         };
-        entries.push((Text::from(entry.file_name().to_bytes()), kind));
+        entries.push((ByteString::from(entry.file_name().to_bytes()), kind));
     }
     entries.sort();
     Ok(entries)
 }
 
-/// The root and all below it: directories before what is in them, in order of name.
-pub(super) fn tree(root: &OwnedFd) -> nix::Result<Outcome> {
+/// The root and everything below it: directories before their entries, in order of name.
+pub(super) fn tree(root: &OwnedFd) -> nix::Result<OperationOutcome> {
     let mut nodes = Vec::new();
     let start = openat(root, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     let seen = fstatat(root, ".", AtFlags::empty()).map(|s| status(&s));
     visit(&start, b"", seen, true, &mut nodes);
-    Ok(Outcome::Tree(nodes))
+    Ok(OperationOutcome::Tree(nodes))
 }
 
-fn visit(directory: &OwnedFd, path: &[u8], seen: nix::Result<Status>, root: bool, nodes: &mut Vec<Node>) {
+fn visit(directory: &OwnedFd, path: &[u8], seen: nix::Result<Status>, root: bool, nodes: &mut Vec<TreeNode>) {
     let names = entries(directory, 32768);
-    nodes.push(Node {
+    nodes.push(TreeNode {
         path: path.into(),
         status: seen.map_err(|e| format!("{e:?}")),
-        content: Box::new(names.clone().map_or_else(Outcome::failed, Outcome::Entries)),
+        content: Box::new(names.clone().map_or_else(OperationOutcome::failed, OperationOutcome::Entries)),
     });
     for (name, kind) in names.unwrap_or_default() {
         if name.0 == b"." || name.0 == b".." {
@@ -145,11 +149,12 @@ fn visit(directory: &OwnedFd, path: &[u8], seen: nix::Result<Status>, root: bool
             Ok(fd) => {
                 let members = name.0 == b"tasks" || name.0 == b"cgroup.procs";
                 let state = name.0 == b"freezer.state";
-                whole(&Opened { fd, members, root, state }, &[65536]).unwrap_or_else(Outcome::failed)
+                whole(&OpenedFile { fd, members, root, state }, &[65536])
+                    .unwrap_or_else(OperationOutcome::failed)
             }
-            Err(errno) => Outcome::failed(errno),
+            Err(errno) => OperationOutcome::failed(errno),
         };
         let status = seen.map_err(|e| format!("{e:?}"));
-        nodes.push(Node { path: path.as_slice().into(), status, content: Box::new(content) });
+        nodes.push(TreeNode { path: path.as_slice().into(), status, content: Box::new(content) });
     }
 }

@@ -1,33 +1,33 @@
-//! A difference, told so that it can be played again.
+//! The report of a difference, from which the steps can be played again.
 
 use super::compare::first_difference;
-use super::operation::Operation;
-use super::outcome::Outcome;
-use super::pair::Difference;
+use super::operation::SideOperation;
+use super::outcome::OperationOutcome;
 use super::profile::Profile;
+use super::side_pair::OutcomeDifference;
 use std::fmt;
 
-/// A difference and the way to it.
+/// A difference and the steps to it.
 #[derive(Debug, Clone)]
-pub struct Failure {
-    /// What the sequence was about.
+pub struct DifferentialFailure {
+    /// The profile of the sequence.
     pub profile: Profile,
-    /// Its seed.
+    /// The seed of the sequence.
     pub seed: u64,
     /// Names of the two sides.
     pub sides: [String; 2],
-    /// The steps, the last of which differs; cut down if it came again.
-    pub steps: Vec<Operation>,
-    /// Did it come again when the steps were played once more?
+    /// The steps, the last of which differs. They are cut down if the difference came again.
+    pub steps: Vec<SideOperation>,
+    /// Whether the difference came again when the steps were played once more.
     pub again: bool,
-    /// What differs.
-    pub difference: Difference,
+    /// The difference.
+    pub difference: OutcomeDifference,
 }
 
-impl Failure {
-    /// Failures of the same kind have the same.
+impl DifferentialFailure {
+    /// A text that is equal for failures of the same kind.
     pub fn signature(&self) -> String {
-        let kind = |operation: &Operation| {
+        let kind = |operation: &SideOperation| {
             let text = format!("{operation:?}");
             text.split(['{', '(']).take(2).collect::<Vec<_>>().join(" ")
         };
@@ -37,9 +37,10 @@ impl Failure {
     }
 }
 
-/// The two outcomes, of trees the first nodes that differ.
-fn parts(difference: &Difference) -> (String, String) {
-    if let (Outcome::Tree(left), Outcome::Tree(right)) = (&difference.left, &difference.right)
+/// The two outcomes; of two trees only the first nodes that differ.
+fn parts(difference: &OutcomeDifference) -> (String, String) {
+    if let (OperationOutcome::Tree(left), OperationOutcome::Tree(right)) =
+        (&difference.left, &difference.right)
         && let Some((left, right)) = first_difference(left, right)
     {
         return (format!("{left:?}"), format!("{right:?}"));
@@ -47,7 +48,7 @@ fn parts(difference: &Difference) -> (String, String) {
     (format!("{:?}", difference.left), format!("{:?}", difference.right))
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for DifferentialFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (left, right) = parts(&self.difference);
         let again = if self.again { "" } else { ", NOT SEEN AGAIN when played once more" };

@@ -1,11 +1,11 @@
-//! One of the two sides: a directory, the processes that act on it and those that are moved in it.
+//! One of the two sides: a directory, the processes that act on it and the processes that are moved in it.
 
-use super::cast::{Cast, MOMENT};
+use super::actor_pool::{ActorPool, MOMENT};
 use super::data;
-use super::operation::{Act, Call, OPERATORS, Operation, Operator};
-use super::operator::Order;
-use super::outcome::Outcome;
-use super::setup::Home;
+use super::operation::{Act, FileCall, OPERATORS, Operator, SideOperation};
+use super::operator::OperatorOrder;
+use super::outcome::OperationOutcome;
+use super::setup::WorkDir;
 use super::{process, wire};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::{BTreeSet, HashMap};
@@ -17,38 +17,38 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// A hierarchy that is there to be compared. It goes away when it is dropped.
-pub trait Mounted: Debug + Send {
-    /// For messages.
+/// A hierarchy of one side, which is unmounted on drop.
+pub trait SideMount: Debug + Send {
+    /// The name in messages.
     fn name(&self) -> &'static str;
-    /// Its root, where the operators and actors that are nowhere else go back to.
+    /// The root, to which operators and actors without another cgroup go back.
     fn root(&self) -> &Path;
-    /// Do sequences run in the root itself? If not each gets a fresh child.
+    /// Whether sequences run in the root itself, or else each in a fresh child.
     fn is_ours(&self) -> bool;
-    /// The controller that it holds, if any.
+    /// The controller of the hierarchy, if it has one.
     fn controller(&self) -> Option<&str>;
-    /// What an actor's command line is put behind; empty for nothing.
+    /// The words before an actor's command line; may be empty.
     fn launcher(&self) -> Vec<PathBuf> {
         vec![]
     }
 }
 
-/// Milliseconds after which a file operation does not return any more.
+/// The milliseconds after which a file operation counts as hanging.
 const HANGS_AFTER: u16 = 20_000;
 
 /// A process that performs file operations.
 #[derive(Debug)]
-struct Hand {
+struct OperatorProcess {
     child: Child,
     orders: ChildStdin,
     outcomes: BufReader<ChildStdout>,
 }
 
-impl Hand {
-    fn start(helper: &Path, operator: Operator, home: &Path) -> io::Result<Self> {
+impl OperatorProcess {
+    fn start(helper: &Path, operator: Operator, work_dir: &Path) -> io::Result<Self> {
         let mut child = Command::new(helper)
             .args(["operator", operator.name()])
-            .arg(home)
+            .arg(work_dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -57,7 +57,7 @@ impl Hand {
         Ok(Self { child, orders, outcomes })
     }
 
-    fn order(&mut self, order: &Order) -> io::Result<Outcome> {
+    fn order(&mut self, order: &OperatorOrder) -> io::Result<OperationOutcome> {
         wire::put(&mut self.orders, order)?;
         let mut fds = [PollFd::new(self.outcomes.get_ref().as_fd(), PollFlags::POLLIN)];
         if poll(&mut fds, PollTimeout::from(HANGS_AFTER))? == 0 {
@@ -67,7 +67,7 @@ impl Hand {
     }
 }
 
-impl Drop for Hand {
+impl Drop for OperatorProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -77,29 +77,29 @@ impl Drop for Hand {
 /// One side.
 #[derive(Debug)]
 pub struct Side {
-    hands: [Hand; 2],
-    cast: Cast,
-    /// Directory of this sequence.
+    operators: [OperatorProcess; 2],
+    pool: ActorPool,
+    /// The directory of this sequence.
     root: PathBuf,
-    /// Mode and owners of every file of an own root, as it was found.
+    /// Mode and owners of every file of a root of the side's own, from before the first sequence.
     found: Vec<(PathBuf, u32, u32, u32)>,
     helper: PathBuf,
     sequence: u32,
-    // last: what is mounted goes after those that use it, and is mounted there
-    mounted: Box<dyn Mounted>,
-    home: Home,
+    // the last fields: the mount is dropped after its users, and before the directory that it is in
+    mounted: Box<dyn SideMount>,
+    work_dir: WorkDir,
 }
 
 impl Side {
-    /// A side on what is mounted. `helper` is this package's program `differential`.
-    pub fn new(mounted: Box<dyn Mounted>, home: Home, helper: &Path) -> io::Result<Self> {
-        let hands = [
-            Hand::start(helper, Operator::Root, home.path())?,
-            Hand::start(helper, Operator::User, home.path())?,
+    /// A side on a mounted hierarchy. `helper` is this package's program `differential`.
+    pub fn new(mounted: Box<dyn SideMount>, work_dir: WorkDir, helper: &Path) -> io::Result<Self> {
+        let operators = [
+            OperatorProcess::start(helper, Operator::Root, work_dir.path())?,
+            OperatorProcess::start(helper, Operator::User, work_dir.path())?,
         ];
         let mut launcher = mounted.launcher();
         launcher.push(helper.into());
-        let cast = Cast::new(home.path(), launcher)?;
+        let pool = ActorPool::new(work_dir.path(), launcher)?;
         let root = mounted.root().to_owned();
         let mut found = vec![];
         if mounted.is_ours() {
@@ -110,17 +110,17 @@ impl Side {
                 found.push((path, meta.mode() & 0o7777, meta.uid(), meta.gid()));
             }
         }
-        Ok(Self { hands, cast, root, found, helper: helper.into(), sequence: 0, mounted, home })
+        Ok(Self { operators, pool, root, found, helper: helper.into(), sequence: 0, mounted, work_dir })
     }
 
-    /// For messages.
+    /// The name in messages.
     pub fn name(&self) -> &'static str {
         self.mounted.name()
     }
 
-    /// Leaves out what would end a frozen thread of a process that is not frozen as a whole.
+    /// From now on skips acts that would end a frozen thread of a process that is not frozen as a whole.
     pub fn spare_frozen(&mut self) {
-        self.cast.spare_frozen();
+        self.pool.spare_frozen();
     }
 
     /// Prepares a fresh directory.
@@ -128,7 +128,7 @@ impl Side {
         self.sequence += 1;
         symlink(&self.helper, self.agent())?;
         if !self.mounted.is_ours() {
-            self.root = self.mounted.root().join(format!("{}_{}", self.home.unique(), self.sequence));
+            self.root = self.mounted.root().join(format!("{}_{}", self.work_dir.unique(), self.sequence));
             fs::create_dir(&self.root)?;
         }
         if self.mounted.controller() == Some("cpuset") {
@@ -137,19 +137,20 @@ impl Side {
             }
         }
         let root = self.root.clone();
-        self.cast.begin((self.mounted.controller() == Some("freezer")).then(|| root.clone()));
-        for hand in &mut self.hands {
-            hand.order(&Order::Begin(root.clone()))?;
+        self.pool.begin((self.mounted.controller() == Some("freezer")).then(|| root.clone()));
+        for operator_process in &mut self.operators {
+            operator_process.order(&OperatorOrder::Begin(root.clone()))?;
         }
         if self.mounted.is_ours() {
-            for at in 0..self.hands.len() {
-                self.enter(self.hands[at].child.id().cast_signed())?;
+            for at in 0..self.operators.len() {
+                self.enter(self.operators[at].child.id().cast_signed())?;
             }
         }
         Ok(())
     }
 
-    /// Makes a process a member of the directory. In the kernel's root it is that already; penfold learns of it.
+    /// Makes a process a member of the directory. In the kernel's root every process is one; penfold adopts the
+    /// process.
     fn enter(&self, pid: i32) -> io::Result<()> {
         let tasks = self.root.join("tasks");
         fs::write(&tasks, pid.to_string())
@@ -157,21 +158,21 @@ impl Side {
     }
 
     fn agent(&self) -> PathBuf {
-        self.home.path().join(format!("agent_{}", self.sequence))
+        self.work_dir.path().join(format!("agent_{}", self.sequence))
     }
 
-    /// Removes all that a sequence left.
+    /// Removes everything that a sequence has left.
     pub fn end(&mut self) -> io::Result<()> {
-        let home = self.home.path().to_owned();
-        for hand in &mut self.hands {
-            hand.order(&Order::Begin(home.clone()))?;
+        let work_dir = self.work_dir.path().to_owned();
+        for operator_process in &mut self.operators {
+            operator_process.order(&OperatorOrder::Begin(work_dir.clone()))?;
         }
         thaw(&self.root);
-        // one that was frozen in a fork has a child that nobody knows of yet
-        self.cast.catch_up()?;
-        self.cast.clear()?;
-        for hand in &self.hands {
-            fs::write(self.mounted.root().join("tasks"), hand.child.id().to_string())?;
+        // an actor that was frozen in a fork has a child that is not in the pool yet
+        self.pool.catch_up()?;
+        self.pool.clear()?;
+        for operator_process in &self.operators {
+            fs::write(self.mounted.root().join("tasks"), operator_process.child.id().to_string())?;
         }
         if self.mounted.is_ours() {
             fs::write(self.root.join("release_agent"), "\n")?;
@@ -192,30 +193,38 @@ impl Side {
         Ok(())
     }
 
-    /// Does one thing; an I/O error is one of the test's own.
-    pub fn perform(&mut self, operation: &Operation) -> io::Result<Outcome> {
+    /// Performs one operation. An I/O error is an error of the test itself.
+    pub fn perform(&mut self, operation: &SideOperation) -> io::Result<OperationOutcome> {
         match operation {
-            Operation::Call(operator, call) => self.call(*operator, call),
-            Operation::Pass(from, handle) => self.pass(*from, *handle),
-            Operation::Act(name, act) => {
-                let outcome = self.cast.act(name, act)?;
+            SideOperation::Call(operator, call) => self.call(*operator, call),
+            SideOperation::Pass(from, handle) => self.pass(*from, *handle),
+            SideOperation::Act(name, act) => {
+                let number = self.pool.number(name);
+                let outcome = self.pool.act(name, act)?;
+                // A host may learn of a death later than a reader of /proc, but before the parent's wait ends (L1).
+                if matches!(act, Act::Exit)
+                    && outcome == OperationOutcome::Done
+                    && let Some(pid) = number
+                {
+                    process::wait_until(|| !process::is_listed(&self.root, pid));
+                }
                 if matches!(act, Act::Start { .. })
-                    && let Some(pid) = self.cast.number(name)
+                    && let Some(pid) = self.pool.number(name)
                 {
                     self.enter(pid)?;
                 }
                 Ok(outcome)
             }
-            Operation::Releases => Ok(Outcome::Done),
+            SideOperation::Releases => Ok(OperationOutcome::Done),
         }
     }
 
-    /// What actors that were frozen have done since.
+    /// Finishes the pending acts of actors that were frozen, and returns a line for each.
     pub fn catch_up(&mut self) -> io::Result<Vec<String>> {
-        self.cast.catch_up()
+        self.pool.catch_up()
     }
 
-    fn call(&mut self, operator: Operator, call: &Call) -> io::Result<Outcome> {
+    fn call(&mut self, operator: Operator, call: &FileCall) -> io::Result<OperationOutcome> {
         let mut call = call.clone();
         let stay = self.mounted.controller() == Some("freezer");
         let whole: Vec<u8> = call.data_mut().iter().flat_map(|text| text.0.clone()).collect();
@@ -225,36 +234,38 @@ impl Side {
             *text = data::fill(text, |name| self.number(name), &agent);
         }
         let filled = call.data_mut().iter().map(|text| text.0.len()).sum::<usize>();
-        let outcome = self.hands[operator as usize].order(&Order::Perform { call, safe })?;
+        let outcome = self.operators[operator as usize].order(&OperatorOrder::Perform { call, safe })?;
         // the numbers of the two sides need not have as many digits
-        let all = outcome == Outcome::Count(filled as u64);
-        Ok(if all { Outcome::Count(whole.len() as u64) } else { outcome })
+        let all = outcome == OperationOutcome::Count(filled as u64);
+        Ok(if all { OperationOutcome::Count(whole.len() as u64) } else { outcome })
     }
 
-    fn pass(&mut self, from: Operator, handle: u32) -> io::Result<Outcome> {
-        let outcome = self.call(from, &Call::Send { handle })?;
-        if outcome != Outcome::Done {
+    fn pass(&mut self, from: Operator, handle: u32) -> io::Result<OperationOutcome> {
+        let outcome = self.call(from, &FileCall::Send { handle })?;
+        if outcome != OperationOutcome::Done {
             return Ok(outcome);
         }
         let to = OPERATORS[1 - from as usize];
-        self.call(to, &Call::Receive { handle })
+        self.call(to, &FileCall::Receive { handle })
     }
 
     fn number(&self, name: &str) -> Option<i32> {
-        let hand = OPERATORS.iter().position(|operator| operator.name() == name);
-        hand.map(|at| self.hands[at].child.id().cast_signed()).or_else(|| self.cast.number(name))
+        let operator_process = OPERATORS.iter().position(|operator| operator.name() == name);
+        operator_process
+            .map(|at| self.operators[at].child.id().cast_signed())
+            .or_else(|| self.pool.number(name))
     }
 
     /// Every process number that this side knows, with its name.
     pub fn names(&self) -> HashMap<i32, String> {
-        let mut names = self.cast.names();
-        for (operator, hand) in OPERATORS.iter().zip(&self.hands) {
-            names.insert(hand.child.id().cast_signed(), operator.name().to_owned());
+        let mut names = self.pool.names();
+        for (operator, operator_process) in OPERATORS.iter().zip(&self.operators) {
+            names.insert(operator_process.child.id().cast_signed(), operator.name().to_owned());
         }
         names
     }
 
-    /// Does the list of the root hold processes that are none of ours?
+    /// Whether the list of the root holds processes of other programs.
     pub fn root_is_shared(&self) -> bool {
         self.mounted.is_ours()
     }
@@ -269,18 +280,18 @@ impl Side {
 impl Drop for Side {
     fn drop(&mut self) {
         let _ = self.end();
-        // what is removed goes offline some time later, and only then can its hierarchy go
+        // removed groups go offline some time later, and only then can their hierarchy go
         std::thread::sleep(MOMENT);
     }
 }
 
-/// The groups right below one.
+/// The groups directly below one.
 pub(super) fn children(group: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(group).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())).map(|entry| entry.path()).collect()
 }
 
-/// Thaws a group, if there is such a thing, and all below.
+/// Thaws a group and all below it, if they have a freezer.
 pub(super) fn thaw(group: &Path) {
     let _ = fs::write(group.join("freezer.state"), "THAWED");
     for child in children(group) {
@@ -288,13 +299,13 @@ pub(super) fn thaw(group: &Path) {
     }
 }
 
-/// Removes a group and all below.
+/// Removes a group and all below it.
 pub(super) fn remove(group: &Path) -> io::Result<()> {
     for child in children(group) {
         remove(&child)?;
     }
     let mut last = Ok(());
-    // the last of a group's members may still be on its way out
+    // the last member of the group may still be exiting
     process::wait_until(|| {
         last = fs::remove_dir(group);
         last.as_ref().map_or_else(|e| e.kind() == io::ErrorKind::NotFound, |()| true)

@@ -1,4 +1,4 @@
-//! The kernel's hierarchies are one for the whole machine: who uses them at the same time.
+//! Other users of the kernel's hierarchies, which are the same for the whole machine.
 
 use nix::fcntl::{Flock, FlockArg};
 use std::fmt;
@@ -7,13 +7,13 @@ use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// Why a scenario can't be played here.
+/// The reason why a scenario can't be played here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hindrance {
     /// The machine lacks something.
     Missing(String),
-    /// Somebody else has a cgroup, or mounted what the scenario mounts, where it must be alone. Says nothing about the
-    /// machine: it goes away.
+    /// Another program uses a hierarchy in which the scenario must be alone: it has a cgroup there, or has mounted the
+    /// hierarchy. This says nothing about the machine, and passes.
     InUse(PathBuf),
 }
 
@@ -28,13 +28,13 @@ impl fmt::Display for Hindrance {
     }
 }
 
-/// Always there, the same file for every process of the machine, and never removed.
+/// A file that always exists, is the same for every process of the machine and is never removed.
 const LOCKED: &str = "/sys/fs";
 
-/// Waits until no other process plays on the kernel's hierarchies. None begins to until this one has ended.
+/// Waits until no other process plays on the kernel's hierarchies. No other begins before the end of this one.
 ///
 /// # Errors
-/// Says why there is no lock.
+/// The reason why there is no lock.
 pub fn take_turn() -> Result<(), String> {
     static TURN: OnceLock<Result<Flock<File>, String>> = OnceLock::new();
     TURN.get_or_init(lock).as_ref().map(|_| ()).map_err(Clone::clone)
@@ -44,15 +44,16 @@ fn lock() -> Result<Flock<File>, String> {
     let file = File::open(LOCKED).map_err(|error| format!("{LOCKED}: {error}"))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock)
         .or_else(|(file, _)| {
-            // not by a macro: the test's own output is shown only when it has ended
+            // no macro, whose output the test harness would show only at the end of the test
             let _ = writeln!(stderr(), "waiting: another process plays on the kernel's hierarchies");
             Flock::lock(file, FlockArg::LockExclusive)
         })
         .map_err(|(_, error)| format!("{LOCKED}: {error}"))
 }
 
-/// Says whether somebody else has a cgroup in the hierarchy of a controller. This process's own have names that begin
-/// with `own`.
+/// The hindrance if another program has a cgroup in the hierarchy of a controller.
+///
+/// The names of this process's own cgroups begin with `own`.
 pub fn in_use(controller: &str, own: &str) -> Option<Hindrance> {
     foreign_cgroup(&super::proc::mount_point_of(controller)?, own).map(Hindrance::InUse)
 }

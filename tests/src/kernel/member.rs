@@ -1,6 +1,6 @@
-//! A member: a real process that sleeps until it is asked to do something.
+//! A member: a real process that sleeps until it gets a request.
 
-use super::protocol::{Reply, Request};
+use super::protocol::{MemberReply, MemberRequest};
 use crate::ops::errno;
 use crate::target::Res;
 use nix::errno::Errno;
@@ -10,19 +10,19 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// How long a death may take before it counts as not happening.
+/// The time after which an expected death counts as missing.
 const PATIENCE: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(2);
 
-/// A child process of the tester, with the pipe it takes its orders from.
+/// A child process of the tester, with the pipe of its requests.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct MemberProcess {
     child: Child,
     requests: ChildStdin,
     replies: BufReader<ChildStdout>,
 }
 
-impl Member {
+impl MemberProcess {
     /// Starts the helper program.
     pub(super) fn start(helper: &Path) -> Res<Self> {
         let mut child = Command::new(helper)
@@ -40,34 +40,34 @@ impl Member {
         self.child.id().cast_signed()
     }
 
-    /// Asks and waits for the answer; a member that is dead answers ESRCH.
-    pub(super) fn ask(&mut self, request: &Request) -> Res<Reply> {
+    /// Sends a request and waits for the reply. `ESRCH` for a dead member.
+    pub(super) fn ask(&mut self, request: &MemberRequest) -> Res<MemberReply> {
         let mut line = serde_json::to_string(request).expect("a request is plain data");
         line.push('\n');
         self.requests.write_all(line.as_bytes()).map_err(|_| Errno::ESRCH)?;
         line.clear();
         self.replies.read_line(&mut line).map_err(|_| Errno::ESRCH)?;
         match serde_json::from_str(&line).map_err(|_| Errno::ESRCH)? {
-            Reply::Failed(raw) => Err(Errno::from_raw(raw)),
+            MemberReply::Failed(raw) => Err(Errno::from_raw(raw)),
             reply => Ok(reply),
         }
     }
 
-    /// Takes the exit status of a process that was killed.
+    /// Reaps a process that was killed.
     pub(super) fn reap(&mut self) -> Res<()> {
         within_patience(|| matches!(self.child.try_wait(), Ok(Some(_))), Errno::ECHILD)
     }
 }
 
-impl Drop for Member {
+impl Drop for MemberProcess {
     fn drop(&mut self) {
-        // the group may be frozen: whoever drops members thaws it first, so this ends
+        // this ends although the group may be frozen: members are dropped after a thaw
         let _ = self.child.kill();
         let _ = self.reap();
     }
 }
 
-/// Waits for something that should be true within some milliseconds.
+/// Waits for a condition that should be true within some milliseconds.
 pub(super) fn within_patience(mut happened: impl FnMut() -> bool, otherwise: Errno) -> Res<()> {
     for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
         if happened() {

@@ -5,18 +5,18 @@ mod member;
 mod proc;
 pub mod protocol;
 
-use crate::ops::{Answer, FsOp, Performer};
+use crate::ops::{FsAnswer, FsOp, Performer};
 use crate::proc_text;
 use crate::scenarios::Scenario;
-use crate::target::{AgentCall, Res, Target};
+use crate::target::{AgentCall, Res, TestTarget};
 pub use alone::{Hindrance, in_use, take_turn};
-use member::{Member, within_patience};
+use member::{MemberProcess, within_patience};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::sched_getaffinity;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
-use protocol::{Reply, Request};
+use protocol::{MemberReply, MemberRequest};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,23 +24,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Longest time the kernel was seen to need for putting a removed group offline or for starting a
-/// release agent, several times over.
+/// Several times the longest time that the kernel was seen to need for putting a removed group offline or for starting
+/// a release agent.
 const ASYNCHRONOUS_WORK: Duration = Duration::from_millis(250);
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
-/// How a role came to be.
+/// The origin of a role.
 #[derive(Debug)]
-enum Role {
-    Process(Member),
+enum KernelRole {
+    Process(MemberProcess),
     Forked { pid: i32, parent: String },
     Thread { tid: i32 },
 }
 
-/// The kernel's cgroup v1. Everything it made goes away when it is dropped.
+/// The kernel's cgroup v1. Everything that was made there is removed on drop.
 #[derive(Debug)]
-pub struct Kernel {
+pub struct KernelTarget {
     unique: String,
     home: PathBuf,
     helper: PathBuf,
@@ -48,15 +48,15 @@ pub struct Kernel {
     mounted: Vec<String>,
     opened: Vec<PathBuf>,
     controllers: Vec<String>,
-    roles: BTreeMap<String, Role>,
+    roles: BTreeMap<String, KernelRole>,
     performer: Performer,
     asynchronous_work: Duration,
 }
 
-impl Kernel {
+impl KernelTarget {
     /// Prepares a run; `helper` is this package's program `member`.
     ///
-    /// Waits for others who play on the kernel. The error says why this machine cannot be tested on.
+    /// Waits for other processes that play on the kernel. The error says why there can be no test on this machine.
     pub fn new(helper: &Path) -> Result<Self, Hindrance> {
         if let Some(reason) = missing() {
             return Err(Hindrance::Missing(reason.into()));
@@ -81,15 +81,15 @@ impl Kernel {
         })
     }
 
-    /// Gives the kernel twice as long for each attempt that was made before: on a busy machine what it does later may
-    /// come later.
+    /// Gives the kernel twice as long for each attempt that was made before, since on a busy machine its later work may
+    /// come even later.
     #[must_use]
     pub fn at_attempt(mut self, attempt: u32) -> Self {
         self.asynchronous_work = ASYNCHRONOUS_WORK * 2_u32.pow(attempt);
         self
     }
 
-    /// Whether this machine has what a scenario needs, and nobody else is where it must be alone.
+    /// Whether this machine has everything that a scenario needs, and the scenario is alone where it must be.
     pub fn can_play(&self, scenario: &Scenario) -> Result<(), Hindrance> {
         let missing = |what: String| Err(Hindrance::Missing(what));
         for name in scenario.opens {
@@ -132,21 +132,21 @@ impl Kernel {
         Ok(())
     }
 
-    /// The process that answers for a role; a thread or a forked child cannot be asked.
-    fn process(&mut self, role: &str) -> Res<&mut Member> {
+    /// The process behind a role. A thread or a forked child takes no requests.
+    fn process(&mut self, role: &str) -> Res<&mut MemberProcess> {
         match self.roles.get_mut(role) {
-            Some(Role::Process(member)) => Ok(member),
+            Some(KernelRole::Process(member)) => Ok(member),
             _ => Err(Errno::ESRCH),
         }
     }
 
-    fn task_of(reply: &Reply) -> i32 {
-        let Reply::Task(tid) = reply else { panic!("{reply:?} is not a task") };
+    fn task_of(reply: &MemberReply) -> i32 {
+        let MemberReply::Task(tid) = reply else { panic!("{reply:?} is not a task") };
         *tid
     }
 }
 
-impl Target for Kernel {
+impl TestTarget for KernelTarget {
     fn name(&self) -> &'static str {
         "kernel"
     }
@@ -188,40 +188,40 @@ impl Target for Kernel {
         Ok(())
     }
 
-    fn fs(&mut self, who: Option<&str>, op: &FsOp) -> Res<Answer> {
+    fn fs(&mut self, who: Option<&str>, op: &FsOp) -> Res<FsAnswer> {
         let mut op = op.clone();
         for path in op.paths_mut() {
             *path = self.place(path);
         }
         let Some(who) = who else { return self.performer.perform(&op) };
-        match self.process(who)?.ask(&Request::Fs(op))? {
-            Reply::Fs(answer) => Ok(answer),
+        match self.process(who)?.ask(&MemberRequest::Fs(op))? {
+            MemberReply::Fs(answer) => Ok(answer),
             reply => panic!("{reply:?} does not answer a file operation"),
         }
     }
 
     fn spawn(&mut self, role: &str, uids: (u32, u32, u32)) -> Res<()> {
-        let mut member = Member::start(&self.helper)?;
-        // asked in any case: the answer shows that it runs and is past its exec
-        member.ask(&Request::SetUids(uids.0, uids.1, uids.2))?;
-        self.roles.insert(role.into(), Role::Process(member));
+        let mut member = MemberProcess::start(&self.helper)?;
+        // sent in any case: the reply shows that the process runs and is past its exec
+        member.ask(&MemberRequest::SetUids(uids.0, uids.1, uids.2))?;
+        self.roles.insert(role.into(), KernelRole::Process(member));
         Ok(())
     }
 
     fn fork(&mut self, parent: &str, child: &str) -> Res<()> {
-        let pid = Self::task_of(&self.process(parent)?.ask(&Request::Fork)?);
-        self.roles.insert(child.into(), Role::Forked { pid, parent: parent.into() });
+        let pid = Self::task_of(&self.process(parent)?.ask(&MemberRequest::Fork)?);
+        self.roles.insert(child.into(), KernelRole::Forked { pid, parent: parent.into() });
         Ok(())
     }
 
     fn thread(&mut self, process: &str, thread: &str) -> Res<()> {
-        let tid = Self::task_of(&self.process(process)?.ask(&Request::Thread)?);
-        self.roles.insert(thread.into(), Role::Thread { tid });
+        let tid = Self::task_of(&self.process(process)?.ask(&MemberRequest::Thread)?);
+        self.roles.insert(thread.into(), KernelRole::Thread { tid });
         Ok(())
     }
 
     fn set_uids(&mut self, role: &str, uids: (u32, u32, u32)) -> Res<()> {
-        self.process(role)?.ask(&Request::SetUids(uids.0, uids.1, uids.2)).map(|_| ())
+        self.process(role)?.ask(&MemberRequest::SetUids(uids.0, uids.1, uids.2)).map(|_| ())
     }
 
     fn kill(&mut self, role: &str) -> Res<()> {
@@ -232,11 +232,11 @@ impl Target for Kernel {
 
     fn reap(&mut self, role: &str) -> Res<()> {
         match self.roles.get_mut(role).ok_or(Errno::ESRCH)? {
-            Role::Process(member) => member.reap()?,
-            Role::Thread { .. } => return Err(Errno::ECHILD),
-            Role::Forked { pid, parent } => {
+            KernelRole::Process(member) => member.reap()?,
+            KernelRole::Thread { .. } => return Err(Errno::ECHILD),
+            KernelRole::Forked { pid, parent } => {
                 let (pid, parent) = (*pid, parent.clone());
-                self.process(&parent)?.ask(&Request::Reap(pid))?;
+                self.process(&parent)?.ask(&MemberRequest::Reap(pid))?;
             }
         }
         Ok(())
@@ -244,9 +244,9 @@ impl Target for Kernel {
 
     fn tid(&self, role: &str) -> Option<i32> {
         self.roles.get(role).map(|role| match role {
-            Role::Process(member) => member.pid(),
-            Role::Forked { pid, .. } => *pid,
-            Role::Thread { tid } => *tid,
+            KernelRole::Process(member) => member.pid(),
+            KernelRole::Forked { pid, .. } => *pid,
+            KernelRole::Thread { tid } => *tid,
         })
     }
 
@@ -265,7 +265,7 @@ impl Target for Kernel {
     }
 
     fn set_affinity(&mut self, role: &str, cpus: &[usize]) -> Res<()> {
-        self.process(role)?.ask(&Request::SetAffinity(cpus.to_vec())).map(|_| ())
+        self.process(role)?.ask(&MemberRequest::SetAffinity(cpus.to_vec())).map(|_| ())
     }
 
     fn affinity(&mut self, role: &str) -> Res<Vec<usize>> {
@@ -307,7 +307,7 @@ impl Target for Kernel {
     }
 }
 
-impl Drop for Kernel {
+impl Drop for KernelTarget {
     fn drop(&mut self) {
         self.performer = Performer::default();
         for group in &self.opened {
@@ -333,14 +333,15 @@ impl Drop for Kernel {
     }
 }
 
-/// Unmounts until the hierarchy is gone too: on a busy machine putting removed groups offline may take longer, and
-/// then only another mount and unmount gets rid of it. Others that share the hierarchy keep it.
+/// Unmounts until the hierarchy is gone too, unless other mounts share it.
+///
+/// On a busy machine removed groups may go offline late. Then only another mount and unmount removes the hierarchy.
 pub(crate) fn unmount_for_good(place: &Path) {
     let options = proc::mount_options(place);
     let _ = umount2(place, MntFlags::empty());
     let Some(hierarchy) = options.as_deref().and_then(proc::hierarchy_of_options) else { return };
     for _ in 0..5 {
-        // it goes some time after the last unmount, if it goes
+        // a hierarchy goes some time after the last unmount, if at all
         let gone = within_patience(|| !proc::is_hierarchy(&hierarchy), Errno::EBUSY).is_ok();
         if gone || proc::is_mounted(&hierarchy) {
             return;
@@ -353,12 +354,12 @@ pub(crate) fn unmount_for_good(place: &Path) {
     }
 }
 
-/// Where the hierarchy that holds exactly `controller` is mounted.
+/// The mount point of the hierarchy with exactly `controller`.
 pub(crate) fn controller_mount(controller: &str) -> Option<PathBuf> {
     proc::mount_point_of(controller)
 }
 
-/// Why this machine has no hierarchies of the kernel's for a test, if so.
+/// The reason why a test can't use the kernel's hierarchies on this machine, if there is one.
 pub fn missing() -> Option<&'static str> {
     if !geteuid().is_root() {
         return Some("mounting a hierarchy needs root");
@@ -386,6 +387,6 @@ fn remove_tree(group: &Path) {
     for group in subgroups(group) {
         remove_tree(&group);
     }
-    // the last member may be on its way out still
+    // the last member may still be exiting
     let _ = within_patience(|| fs::remove_dir(group).is_ok(), Errno::EBUSY);
 }

@@ -1,4 +1,4 @@
-//! What /proc tells about hierarchies and tasks.
+//! Facts about hierarchies and tasks from /proc.
 
 use crate::ops::errno;
 use crate::proc_text;
@@ -14,7 +14,7 @@ pub(super) fn knows_v1() -> bool {
 
 /// (mount point, options of the superblock) of every mount of type `cgroup`.
 fn mounts() -> Vec<(PathBuf, String)> {
-    // others may have mounts with names that are no text
+    // mounts of other users may have names that are not UTF-8
     let text = fs::read("/proc/self/mountinfo").unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let parse = |line: &str| {
@@ -33,12 +33,12 @@ pub(super) fn mount_options(place: &Path) -> Option<String> {
     Some(options.strip_prefix("rw,").unwrap_or(&options).to_owned())
 }
 
-/// Where the hierarchy that holds exactly `controller` is mounted.
+/// The mount point of the hierarchy with exactly `controller`.
 pub(super) fn mount_point_of(controller: &str) -> Option<PathBuf> {
     mounts().into_iter().find(|(_, options)| options == &format!("rw,{controller}")).map(|(at, _)| at)
 }
 
-/// Where a hierarchy is mounted that holds `controller`, perhaps with others.
+/// The mount point of the hierarchy with `controller`, perhaps with others.
 pub(super) fn mount_with(controller: &str) -> Option<PathBuf> {
     let holds = |options: &str| options.split(',').any(|option| option == controller);
     mounts().into_iter().find(|(_, options)| holds(options)).map(|(at, _)| at)
@@ -67,20 +67,20 @@ pub(super) fn cgroups_row(controller: &str) -> Option<(bool, u32, bool)> {
     proc_text::cgroups_row(&fs::read_to_string("/proc/cgroups").ok()?, controller)
 }
 
-/// What /proc/PID/cgroup calls the hierarchy that is mounted with these options: controllers and name.
+/// The hierarchy with these mount options in the words of /proc/PID/cgroup: controllers and name.
 pub(super) fn hierarchy_of_options(options: &str) -> Option<String> {
     let named = |word: &&str| word.starts_with("name=") || cgroups_row(word).is_some();
     let words: Vec<&str> = options.split(',').filter(named).collect();
     (!words.is_empty()).then(|| words.join(","))
 }
 
-/// Is there a hierarchy of these controllers and this name?
+/// Whether there is a hierarchy of these controllers and this name.
 pub(super) fn is_hierarchy(hierarchy: &str) -> bool {
     let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     text.lines().any(|line| line.split(':').nth(1) == Some(hierarchy))
 }
 
-/// Is it mounted anywhere?
+/// Whether such a hierarchy is mounted anywhere.
 pub(super) fn is_mounted(hierarchy: &str) -> bool {
     mounts().iter().any(|(_, options)| hierarchy_of_options(options).as_deref() == Some(hierarchy))
 }

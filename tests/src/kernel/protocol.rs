@@ -1,11 +1,11 @@
-//! What the tester and a member process say to each other: one JSON value per line.
+//! The messages between the tester and a member process: one JSON value per line.
 
-use crate::ops::{Answer, FsOp};
+use crate::ops::{FsAnswer, FsOp};
 use serde::{Deserialize, Serialize};
 
-/// What a member is asked to do.
+/// A request to a member.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Request {
+pub enum MemberRequest {
     /// A file operation.
     Fs(FsOp),
     /// Start a thread that does nothing.
@@ -20,13 +20,13 @@ pub enum Request {
     SetAffinity(Vec<usize>),
 }
 
-/// What came of it.
+/// The reply to a request.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Reply {
-    /// Done, nothing to tell.
+pub enum MemberReply {
+    /// The request is done.
     Done,
-    /// What a file operation gave.
-    Fs(Answer),
+    /// The result of a file operation.
+    Fs(FsAnswer),
     /// The task that was made.
     Task(i32),
     /// The system call failed with this errno.

@@ -1,37 +1,41 @@
 //! Members: tasks of the simulated host, and how they die.
 
-use super::Penfold;
-use super::vfs::{Process, errno};
+use super::PenfoldTarget;
+use super::vfs::{VfsProcess, errno};
 use crate::target::Res;
 use nix::errno::Errno;
-use penfold_core::{Caller, Tid, host::IndexSet};
+use penfold_core::{Caller, Tid, host::IndexSet, simulated::ChildKind};
 
-/// How a role came to be.
-pub(super) enum Role {
-    /// The tester's child: it can be asked to do things.
-    Process { tid: Tid, process: Process },
+/// The origin of a role.
+pub(super) enum PenfoldRole {
+    /// The tester's child, which takes requests.
+    VfsProcess { tid: Tid, process: VfsProcess },
     /// Another member's child.
     Forked { tid: Tid, parent: Tid },
     /// A thread that is not its process's first.
     Thread { tid: Tid },
 }
 
-impl Role {
+impl PenfoldRole {
     pub(super) fn tid(&self) -> Tid {
         match self {
-            Role::Process { tid, .. } | Role::Forked { tid, .. } | Role::Thread { tid } => *tid,
+            PenfoldRole::VfsProcess { tid, .. }
+            | PenfoldRole::Forked { tid, .. }
+            | PenfoldRole::Thread { tid } => *tid,
         }
     }
 }
 
-impl Penfold {
+impl PenfoldTarget {
     pub(super) fn task_of(&self, role: &str) -> Res<Tid> {
-        self.roles.get(role).map(Role::tid).ok_or(Errno::ESRCH)
+        self.roles.get(role).map(PenfoldRole::tid).ok_or(Errno::ESRCH)
     }
 
-    /// A living process that can be asked.
+    /// A living process that takes requests.
     pub(super) fn living(&self, role: &str) -> Res<Tid> {
-        let Some(Role::Process { tid, .. }) = self.roles.get(role) else { return Err(Errno::ESRCH) };
+        let Some(PenfoldRole::VfsProcess { tid, .. }) = self.roles.get(role) else {
+            return Err(Errno::ESRCH);
+        };
         if self.is_alive(*tid) { Ok(*tid) } else { Err(Errno::ESRCH) }
     }
 
@@ -41,14 +45,14 @@ impl Penfold {
 
     pub(super) fn spawn_member(&mut self, role: &str, uids: (u32, u32, u32)) {
         let tid = self.vfs.host.spawn(&mut self.vfs.engine, 0);
-        let process = Process::new(Caller::root(tid));
-        self.roles.insert(role.into(), Role::Process { tid, process });
+        let process = VfsProcess::new(Caller::root(tid));
+        self.roles.insert(role.into(), PenfoldRole::VfsProcess { tid, process });
         self.change_uids(role, uids);
     }
 
-    /// Capabilities follow the effective uid, as setresuid(2) has it for who was root.
+    /// Changes the uids. Capabilities follow the effective uid, as in setresuid(2) of a process that was root.
     pub(super) fn change_uids(&mut self, role: &str, (real, effective, saved): (u32, u32, u32)) {
-        let Some(Role::Process { tid, process }) = self.roles.get_mut(role) else { return };
+        let Some(PenfoldRole::VfsProcess { tid, process }) = self.roles.get_mut(role) else { return };
         process.caller.uid = effective;
         process.caller.privileged = effective == 0;
         if let Some(task) = self.vfs.host.get_mut(*tid) {
@@ -56,12 +60,12 @@ impl Penfold {
         }
     }
 
-    pub(super) fn fork_member(&mut self, parent: &str, thread: bool) -> Res<Tid> {
+    pub(super) fn fork_member(&mut self, parent: &str, kind: ChildKind) -> Res<Tid> {
         let tid = self.living(parent)?;
-        self.vfs.host.fork(&mut self.vfs.engine, tid, thread).map_err(|e| errno(&e))
+        self.vfs.host.fork(&mut self.vfs.engine, tid, kind).map_err(|e| errno(&e))
     }
 
-    /// Kills what was sent SIGKILL and is not frozen: other threads vanish, the first becomes a zombie.
+    /// Kills members that were sent SIGKILL and are not frozen: the first thread becomes a zombie, others vanish.
     pub(super) fn deliver_kills(&mut self) {
         for group in self.killed.clone() {
             for task in self.threads_of(group) {
@@ -81,10 +85,10 @@ impl Penfold {
         }
     }
 
-    /// The children of a member die with it; nobody but init is left to reap them.
+    /// Kills the children of a dead member. Only init is left to reap them.
     fn orphan(&mut self, dead: Tid) {
         let children = self.roles.values().filter_map(|role| match role {
-            Role::Forked { tid, parent } if *parent == dead => Some(*tid),
+            PenfoldRole::Forked { tid, parent } if *parent == dead => Some(*tid),
             _ => None,
         });
         for child in children.collect::<Vec<_>>() {
@@ -108,9 +112,9 @@ impl Penfold {
 
     pub(super) fn reap_member(&mut self, role: &str) -> Res<()> {
         let tid = match self.roles.get(role).ok_or(Errno::ESRCH)? {
-            Role::Process { tid, .. } => *tid,
-            Role::Thread { .. } => return Err(Errno::ECHILD),
-            Role::Forked { tid, parent } => {
+            PenfoldRole::VfsProcess { tid, .. } => *tid,
+            PenfoldRole::Thread { .. } => return Err(Errno::ECHILD),
+            PenfoldRole::Forked { tid, parent } => {
                 if !self.is_alive(*parent) {
                     return Err(Errno::ESRCH);
                 }
@@ -121,7 +125,7 @@ impl Penfold {
             return Err(Errno::ECHILD);
         }
         self.vfs.host.reap(tid);
-        if let Some(Role::Process { process, .. }) = self.roles.get_mut(role) {
+        if let Some(PenfoldRole::VfsProcess { process, .. }) = self.roles.get_mut(role) {
             process.files.clear();
             process.cwd = None;
         }

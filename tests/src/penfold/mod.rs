@@ -5,18 +5,18 @@ mod open_file;
 mod stand_in;
 mod vfs;
 
-use crate::ops::{Answer, FsOp};
+use crate::ops::{FsAnswer, FsOp};
 use crate::proc_text;
 use crate::scenarios::Scenario;
-use crate::target::{AgentCall, Res, Target};
-use member::Role;
+use crate::target::{AgentCall, Res, TestTarget};
+use member::PenfoldRole;
 use nix::errno::Errno;
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, Tid};
+use penfold_core::{Caller, Tid, simulated::ChildKind};
 use penfold_subsystems::{CpuAcct, Cpuset, Freezer, NetCls, Pids};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use vfs::{Process, Vfs, errno};
+use vfs::{Vfs, VfsProcess, errno};
 
 /// Controllers that are mounted from the start, each on a hierarchy of its own.
 const MOUNTED: [&str; 4] = ["cpuset", "cpuacct", "freezer", "pids"];
@@ -24,19 +24,19 @@ const MOUNTED: [&str; 4] = ["cpuset", "cpuacct", "freezer", "pids"];
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
 /// A machine with penfold instead of cgroup v1.
-pub struct Penfold {
+pub struct PenfoldTarget {
     unique: String,
     vfs: Vfs,
-    tester: Process,
+    tester: VfsProcess,
     mounted: Vec<String>,
     controllers: Vec<String>,
-    roles: BTreeMap<String, Role>,
-    /// Thread groups that were sent SIGKILL and could not die yet.
+    roles: BTreeMap<String, PenfoldRole>,
+    /// Thread groups that were sent SIGKILL and are not dead yet.
     killed: Vec<Tid>,
     calls: Vec<AgentCall>,
 }
 
-impl Penfold {
+impl PenfoldTarget {
     /// A machine with that many CPUs, one memory node, an init, one bound kernel thread, and the tester.
     pub fn new(cpus: usize) -> Self {
         let mut vfs = Vfs { host: SimulatedHost::new(cpus), ..Vfs::default() };
@@ -47,13 +47,13 @@ impl Penfold {
         let tester = Caller::root(vfs.host.spawn(&mut vfs.engine, 0));
         for name in MOUNTED {
             let Vfs { engine, host, places, .. } = &mut vfs;
-            let mounted = engine.mount(host, &tester, name).expect("nothing is bound yet");
+            let mounted = engine.session(host, &tester).mount(name).expect("nothing is bound yet");
             places.insert(format!("{name} at boot"), mounted.root);
         }
         Self {
             unique: format!("pfs{}x{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed)),
             vfs,
-            tester: Process::new(tester),
+            tester: VfsProcess::new(tester),
             mounted: vec![],
             controllers: vec![],
             roles: BTreeMap::new(),
@@ -72,7 +72,7 @@ impl Penfold {
         Ok(())
     }
 
-    /// What a system leaves to do after every operation: kills that became possible, release agents.
+    /// Performs the later work of an operation: kills that became possible, and release agents.
     fn catch_up(&mut self) {
         self.deliver_kills();
         let agent = self.agent_path();
@@ -91,12 +91,12 @@ impl Penfold {
     }
 
     fn is_busy(&self, label: &str) -> bool {
-        let used = |role: &Role| matches!(role, Role::Process { process, .. } if process.uses(label));
+        let used = |role: &PenfoldRole| matches!(role, PenfoldRole::VfsProcess { process, .. } if process.uses(label));
         self.tester.uses(label) || self.roles.values().any(used)
     }
 }
 
-/// In the order of the kernel's own list.
+/// Controllers in the order of the kernel's own list.
 fn load_controllers(vfs: &mut Vfs) {
     let Vfs { engine, host, .. } = vfs;
     engine.load(host, Cpuset::default()).expect("a good name");
@@ -108,7 +108,7 @@ fn load_controllers(vfs: &mut Vfs) {
     engine.load(host, Pids).expect("a good name");
 }
 
-impl Target for Penfold {
+impl TestTarget for PenfoldTarget {
     fn name(&self) -> &'static str {
         "penfold"
     }
@@ -120,7 +120,7 @@ impl Target for Penfold {
     fn mount(&mut self, label: &str, data: &str) -> Res<()> {
         assert!(!self.mounted.iter().any(|l| l == label), "{label} is mounted already");
         let Vfs { engine, host, places } = &mut self.vfs;
-        let mounted = engine.mount(host, &self.tester.caller, data).map_err(|e| errno(&e))?;
+        let mounted = engine.session(host, &self.tester.caller).mount(data).map_err(|e| errno(&e))?;
         places.insert(label.into(), mounted.root);
         self.controllers.extend(proc_text::free_controllers(data));
         self.mounted.push(label.into());
@@ -130,7 +130,7 @@ impl Target for Penfold {
     fn remount(&mut self, label: &str, data: &str) -> Res<()> {
         let root = self.vfs.place(label);
         let Vfs { engine, host, .. } = &mut self.vfs;
-        engine.remount(host, &self.tester.caller, root, data).map_err(|e| errno(&e))?;
+        engine.session(host, &self.tester.caller).remount(root, data).map_err(|e| errno(&e))?;
         self.controllers.extend(proc_text::free_controllers(data));
         Ok(())
     }
@@ -162,19 +162,19 @@ impl Target for Penfold {
         let root = *self.vfs.places.get(&format!("{controller} at boot")).ok_or(Errno::ENODEV)?;
         let name = format!("{}_{}", self.unique, self.vfs.places.len());
         let Vfs { engine, host, places } = &mut self.vfs;
-        let made = engine.mkdir(host, &self.tester.caller, root, name.as_bytes(), 0o777);
+        let made = engine.session(host, &self.tester.caller).mkdir(root, name.as_bytes(), 0o777);
         places.insert(format!("{label}.root"), root);
         places.insert(label.into(), made.map_err(|e| errno(&e))?);
         self.controllers.push(controller.into());
         Ok(())
     }
 
-    fn fs(&mut self, who: Option<&str>, op: &FsOp) -> Res<Answer> {
+    fn fs(&mut self, who: Option<&str>, op: &FsOp) -> Res<FsAnswer> {
         let process = match who {
             None => &mut self.tester,
             Some(role) => {
                 self.living(role)?;
-                let Some(Role::Process { process, .. }) = self.roles.get_mut(role) else {
+                let Some(PenfoldRole::VfsProcess { process, .. }) = self.roles.get_mut(role) else {
                     return Err(Errno::ESRCH);
                 };
                 process
@@ -191,15 +191,15 @@ impl Target for Penfold {
     }
 
     fn fork(&mut self, parent: &str, child: &str) -> Res<()> {
-        let tid = self.fork_member(parent, false)?;
+        let tid = self.fork_member(parent, ChildKind::Process)?;
         let parent = self.task_of(parent)?;
-        self.roles.insert(child.into(), Role::Forked { tid, parent });
+        self.roles.insert(child.into(), PenfoldRole::Forked { tid, parent });
         Ok(())
     }
 
     fn thread(&mut self, process: &str, thread: &str) -> Res<()> {
-        let tid = self.fork_member(process, true)?;
-        self.roles.insert(thread.into(), Role::Thread { tid });
+        let tid = self.fork_member(process, ChildKind::Thread)?;
+        self.roles.insert(thread.into(), PenfoldRole::Thread { tid });
         Ok(())
     }
 
@@ -265,8 +265,8 @@ impl Target for Penfold {
     }
 }
 
-impl Penfold {
-    /// The `css_set` of a task that exists: `None` for a zombie. ENOENT where /proc would have no directory.
+impl PenfoldTarget {
+    /// The `css_set` of a task: `None` for a zombie. `ENOENT` for a task without a directory in /proc.
     fn css_set_of(&self, role: &str) -> Res<Option<penfold_core::CssSetId>> {
         let tid = self.task_of(role)?;
         self.vfs.host.get(tid).ok_or(Errno::ENOENT)?;
@@ -274,7 +274,7 @@ impl Penfold {
     }
 }
 
-/// As /proc/mounts escapes what would break its lines.
+/// Escapes characters that would break a line, as /proc/mounts does.
 fn escaped(options: &[u8]) -> String {
     String::from_utf8_lossy(options)
         .replace('\\', "\\134")

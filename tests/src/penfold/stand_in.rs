@@ -12,10 +12,10 @@ pub(super) struct StandIn {
     files: &'static [&'static str],
 }
 
-/// As `perf_event`: no files.
+/// A stand-in for `perf_event`, which has no files.
 pub(super) const PERF_EVENT: StandIn = StandIn { name: "perf_event", files: &[] };
 
-/// As `net_prio`.
+/// A stand-in for `net_prio`.
 pub(super) const NET_PRIO: StandIn = StandIn { name: "net_prio", files: &["prioidx", "ifpriomap"] };
 
 impl Subsystem for StandIn {

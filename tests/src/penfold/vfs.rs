@@ -1,23 +1,20 @@
-//! What the kernel's VFS does before a file system is asked: paths, permissions, the order of errors.
+//! The work of the kernel's VFS before that of a file system: paths, permissions, the order of errors.
 
-use super::open_file::OpenFile;
-use crate::ops::{Answer, FsOp};
+use super::open_file::VfsOpenFile;
+use crate::ops::{FsAnswer, FsOp};
 use crate::target::Res;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Owner, control_file::FileId};
+use penfold_core::{Access, Caller, CgroupId, Engine, Owner, control_file::FileId};
 use std::collections::{BTreeMap, HashMap};
 
-const READ: u32 = 4;
-const WRITE: u32 = 2;
-const SEARCH: u32 = 1;
 const PATH_MAX: usize = 4096;
 const NO_REPLACE: u32 = 1;
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
 
-/// The engine, its host, and where its directories are found.
+/// The engine, its host, and the labels of its directories.
 #[derive(Default)]
 pub(super) struct Vfs {
     pub(super) engine: Engine,
@@ -26,22 +23,22 @@ pub(super) struct Vfs {
     pub(super) places: BTreeMap<String, CgroupId>,
 }
 
-/// What one process has of its own.
-pub(super) struct Process {
+/// The state of one process.
+pub(super) struct VfsProcess {
     pub(super) caller: Caller,
-    /// Label and directory; `None` outside of every mount.
+    /// The working directory, as label and cgroup; `None` outside of every mount.
     pub(super) cwd: Option<(String, CgroupId)>,
-    pub(super) files: HashMap<String, OpenFile>,
+    pub(super) files: HashMap<String, VfsOpenFile>,
 }
 
-/// A directory and a name in it, which may be there or not.
-struct Entry<'a> {
+/// A directory and a name in it, which need not exist.
+struct VfsEntry<'a> {
     label: String,
     directory: CgroupId,
     name: &'a str,
 }
 
-enum Node {
+enum VfsNode {
     Directory(CgroupId),
     File(CgroupId, FileId),
 }
@@ -50,16 +47,16 @@ pub(super) fn errno(error: &penfold_core::Error) -> Errno {
     Errno::from_raw(error.errno().number())
 }
 
-fn done<T>(result: penfold_core::Result<T>) -> Res<Answer> {
-    result.map(|_| Answer::Done).map_err(|e| errno(&e))
+fn done<T>(result: penfold_core::Result<T>) -> Res<FsAnswer> {
+    result.map(|_| FsAnswer::Done).map_err(|e| errno(&e))
 }
 
-impl Process {
+impl VfsProcess {
     pub(super) fn new(caller: Caller) -> Self {
         Self { caller, cwd: None, files: HashMap::new() }
     }
 
-    /// Does it stand in, or hold a file of, what is mounted as `label`?
+    /// Whether the process has its working directory or an open file in the mount `label`.
     pub(super) fn uses(&self, label: &str) -> bool {
         self.cwd.as_ref().is_some_and(|(cwd, _)| cwd == label)
             || self.files.values().any(|f| f.label == label)
@@ -73,23 +70,25 @@ impl Vfs {
 
     pub(super) fn read(&mut self, caller: &Caller, cgroup: CgroupId, file: FileId) -> Res<Vec<u8>> {
         let Self { engine, host, .. } = self;
-        engine.read(host, caller, cgroup, file).map_err(|e| errno(&e))
+        engine.session(host, caller).read(cgroup, file).map_err(|e| errno(&e))
     }
 
     /// One operation by a process.
-    pub(super) fn perform(&mut self, process: &mut Process, op: &FsOp) -> Res<Answer> {
+    pub(super) fn perform(&mut self, process: &mut VfsProcess, op: &FsOp) -> Res<FsAnswer> {
         match op {
             FsOp::Chdir { path } => self.change_directory(process, path),
             FsOp::Umask { mask } => {
                 process.caller.umask = *mask;
-                Ok(Answer::Done)
+                Ok(FsAnswer::Done)
             }
             FsOp::Open { handle, path, flags } => {
                 let file = self.open(process, path, OFlag::from_bits_retain(*flags))?;
                 process.files.insert(handle.clone(), file);
-                Ok(Answer::Done)
+                Ok(FsAnswer::Done)
             }
-            FsOp::Close { handle } => process.files.remove(handle).map(|_| Answer::Done).ok_or(Errno::EBADF),
+            FsOp::Close { handle } => {
+                process.files.remove(handle).map(|_| FsAnswer::Done).ok_or(Errno::EBADF)
+            }
             FsOp::HandleRead { handle, len } => file(process, handle)?.read(self, *len),
             FsOp::HandleSeek { handle, offset } => file(process, handle)?.seek(self, *offset),
             FsOp::HandleWrite { handle, data } => {
@@ -108,13 +107,13 @@ impl Vfs {
         }
     }
 
-    fn perform_by_path(&mut self, process: &Process, op: &FsOp) -> Res<Answer> {
+    fn perform_by_path(&mut self, process: &VfsProcess, op: &FsOp) -> Res<FsAnswer> {
         let caller = &process.caller;
         match op {
             FsOp::Mkdir { path, mode } => {
                 let entry = self.entry(process, path)?;
                 let Self { engine, host, .. } = self;
-                done(engine.mkdir(host, caller, entry.directory, entry.name.as_bytes(), *mode))
+                done(engine.session(host, caller).mkdir(entry.directory, entry.name.as_bytes(), *mode))
             }
             FsOp::Rmdir { path } => self.remove_directory(process, path),
             FsOp::Rename { from, to } => self.rename(process, from, to),
@@ -138,10 +137,10 @@ impl Vfs {
                 self.change_owner(process, path, |owner| Owner { uid: *uid, gid: *gid, ..owner })
             }
             FsOp::Truncate { path, .. } => match self.find(process, path)? {
-                Node::Directory(_) => Err(Errno::EISDIR),
-                Node::File(cgroup, file) => {
+                VfsNode::Directory(_) => Err(Errno::EISDIR),
+                VfsNode::File(cgroup, file) => {
                     let owner = self.engine.file_owner(cgroup, file).map_err(|e| errno(&e))?;
-                    must(caller, &owner, WRITE).map(|()| Answer::Done)
+                    must(caller, &owner, Access::WRITE).map(|()| FsAnswer::Done)
                 }
             },
             FsOp::Stat { path } => self.stat(process, path),
@@ -154,7 +153,7 @@ impl Vfs {
     // ---- paths
 
     /// Walks to the directory of a path's last component.
-    fn entry<'a>(&self, process: &Process, path: &'a str) -> Res<Entry<'a>> {
+    fn entry<'a>(&self, process: &VfsProcess, path: &'a str) -> Res<VfsEntry<'a>> {
         if path.len() >= PATH_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
@@ -170,71 +169,76 @@ impl Vfs {
             name = component;
             if components.peek().is_some() {
                 directory = match self.child(directory, component)? {
-                    Node::Directory(cgroup) => cgroup,
-                    Node::File(..) => return Err(Errno::ENOTDIR),
+                    VfsNode::Directory(cgroup) => cgroup,
+                    VfsNode::File(..) => return Err(Errno::ENOTDIR),
                 };
             }
         }
-        Ok(Entry { label, directory, name })
+        Ok(VfsEntry { label, directory, name })
     }
 
     pub(super) fn place(&self, label: &str) -> CgroupId {
         *self.places.get(label).unwrap_or_else(|| panic!("no place is called {label}"))
     }
 
-    fn child(&self, directory: CgroupId, name: &str) -> Res<Node> {
+    fn child(&self, directory: CgroupId, name: &str) -> Res<VfsNode> {
         let tree = self.engine.tree();
         if name == "." {
-            return Ok(Node::Directory(directory));
+            return Ok(VfsNode::Directory(directory));
         }
         let cgroup = tree.get(directory).ok_or(Errno::ENOENT)?;
         if name == ".." {
-            return Ok(Node::Directory(cgroup.parent().unwrap_or(directory)));
+            return Ok(VfsNode::Directory(cgroup.parent().unwrap_or(directory)));
         }
-        let file = || self.engine.find_file(directory, name).map(|file| Node::File(directory, file));
-        let child = tree.child(directory, name.as_bytes()).map(Node::Directory);
+        let file = || self.engine.find_file(directory, name).map(|file| VfsNode::File(directory, file));
+        let child = tree.child(directory, name.as_bytes()).map(VfsNode::Directory);
         child.or_else(file).ok_or(Errno::ENOENT)
     }
 
-    fn find(&self, process: &Process, path: &str) -> Res<Node> {
+    fn find(&self, process: &VfsProcess, path: &str) -> Res<VfsNode> {
         let entry = self.entry(process, path)?;
         self.child(entry.directory, entry.name)
     }
 
     fn must_search(&self, caller: &Caller, directory: CgroupId) -> Res<()> {
-        self.engine.tree().get(directory).map_or(Ok(()), |cgroup| must(caller, &cgroup.owner(), SEARCH))
+        self.engine
+            .tree()
+            .get(directory)
+            .map_or(Ok(()), |cgroup| must(caller, &cgroup.owner(), Access::SEARCH))
     }
 
-    /// May the caller add an entry to or take one from this directory?
+    /// Whether the caller may add or remove an entry of this directory.
     fn must_change(&self, caller: &Caller, directory: CgroupId) -> Res<()> {
         let cgroup = self.engine.tree().get(directory).ok_or(Errno::ENOENT)?;
-        must(caller, &cgroup.owner(), WRITE | SEARCH)
+        must(caller, &cgroup.owner(), Access::WRITE | Access::SEARCH)
     }
 
     // ---- operations
 
-    fn change_directory(&self, process: &mut Process, path: &str) -> Res<Answer> {
+    fn change_directory(&self, process: &mut VfsProcess, path: &str) -> Res<FsAnswer> {
         if path == "/" {
             process.cwd = None;
-            return Ok(Answer::Done);
+            return Ok(FsAnswer::Done);
         }
         let entry = self.entry(process, path)?;
-        let Node::Directory(cgroup) = self.child(entry.directory, entry.name)? else {
+        let VfsNode::Directory(cgroup) = self.child(entry.directory, entry.name)? else {
             return Err(Errno::ENOTDIR);
         };
         self.must_search(&process.caller, cgroup)?;
         process.cwd = Some((entry.label, cgroup));
-        Ok(Answer::Done)
+        Ok(FsAnswer::Done)
     }
 
-    fn open(&self, process: &Process, path: &str, flags: OFlag) -> Res<OpenFile> {
+    fn open(&self, process: &VfsProcess, path: &str, flags: OFlag) -> Res<VfsOpenFile> {
         let caller = &process.caller;
         let mode = flags & OFlag::O_ACCMODE;
         let (readable, writable) = (mode != OFlag::O_WRONLY, mode != OFlag::O_RDONLY);
-        let want = u32::from(readable) * READ + u32::from(writable || flags.contains(OFlag::O_TRUNC)) * WRITE;
+        let mut access = Access::empty();
+        access.set(Access::READ, readable);
+        access.set(Access::WRITE, writable || flags.contains(OFlag::O_TRUNC));
         let entry = self.entry(process, path)?;
         let found = match self.child(entry.directory, entry.name) {
-            // there is no such thing as a new file here, even for who may write the directory
+            // no new file can be made here, even by a user who may write the directory
             Err(Errno::ENOENT) if flags.contains(OFlag::O_CREAT) => {
                 self.must_change(caller, entry.directory)?;
                 return Err(Errno::EACCES);
@@ -245,22 +249,22 @@ impl Vfs {
             return Err(Errno::EEXIST);
         }
         let (cgroup, file) = match found {
-            Node::Directory(_) if writable || flags.contains(OFlag::O_CREAT) => return Err(Errno::EISDIR),
-            Node::Directory(cgroup) => {
+            VfsNode::Directory(_) if writable || flags.contains(OFlag::O_CREAT) => return Err(Errno::EISDIR),
+            VfsNode::Directory(cgroup) => {
                 let directory = self.engine.tree().get(cgroup).ok_or(Errno::ENOENT)?;
-                must(caller, &directory.owner(), want)?;
+                must(caller, &directory.owner(), access)?;
                 (cgroup, None)
             }
-            Node::File(..) if flags.contains(OFlag::O_DIRECTORY) => return Err(Errno::ENOTDIR),
-            Node::File(cgroup, _) => {
-                let file = self.engine.open(caller, cgroup, entry.name, want).map_err(|e| errno(&e))?;
+            VfsNode::File(..) if flags.contains(OFlag::O_DIRECTORY) => return Err(Errno::ENOTDIR),
+            VfsNode::File(cgroup, _) => {
+                let file = self.engine.open(caller, cgroup, entry.name, access).map_err(|e| errno(&e))?;
                 (cgroup, Some(file))
             }
         };
         if flags.contains(OFlag::O_DIRECT) {
             return Err(Errno::EINVAL);
         }
-        Ok(OpenFile {
+        Ok(VfsOpenFile {
             label: entry.label,
             cgroup,
             file,
@@ -273,16 +277,16 @@ impl Vfs {
         })
     }
 
-    fn remove_directory(&mut self, process: &Process, path: &str) -> Res<Answer> {
+    fn remove_directory(&mut self, process: &VfsProcess, path: &str) -> Res<FsAnswer> {
         let entry = self.entry(process, path)?;
         match self.child(entry.directory, entry.name)? {
-            // its entry is in another file system, in a directory of root's
-            Node::Directory(_) if is_place(path) && !process.caller.privileged => Err(Errno::EACCES),
-            Node::Directory(cgroup) => {
+            // the entry of a mount is in another file system, in a directory of root
+            VfsNode::Directory(_) if is_place(path) && !process.caller.privileged => Err(Errno::EACCES),
+            VfsNode::Directory(cgroup) => {
                 let Self { engine, host, .. } = self;
-                done(engine.rmdir(host, &process.caller, cgroup))
+                done(engine.session(host, &process.caller).rmdir(cgroup))
             }
-            Node::File(_, file) => {
+            VfsNode::File(_, file) => {
                 self.must_change(&process.caller, entry.directory)?;
                 let owner = self.engine.file_owner(entry.directory, file).map_err(|e| errno(&e))?;
                 let directory = self.engine.tree()[entry.directory].owner();
@@ -293,13 +297,13 @@ impl Vfs {
         }
     }
 
-    fn rename(&mut self, process: &Process, from: &str, to: &str) -> Res<Answer> {
+    fn rename(&mut self, process: &VfsProcess, from: &str, to: &str) -> Res<FsAnswer> {
         let (old, new) = (self.entry(process, from)?, self.entry(process, to)?);
         if is_place(from) != is_place(to) || self.place_of(&old) != self.place_of(&new) {
             return Err(Errno::EXDEV);
         }
         if is_place(from) {
-            return if from == to { Ok(Answer::Done) } else { Err(Errno::EBUSY) };
+            return if from == to { Ok(FsAnswer::Done) } else { Err(Errno::EBUSY) };
         }
         if [old.name, new.name].iter().any(|name| matches!(*name, "." | "..")) {
             return Err(Errno::EBUSY);
@@ -308,20 +312,20 @@ impl Vfs {
         done(self.engine.rename(&process.caller, old.directory, old_name, new.directory, new_name))
     }
 
-    fn place_of(&self, entry: &Entry<'_>) -> Option<CgroupId> {
+    fn place_of(&self, entry: &VfsEntry<'_>) -> Option<CgroupId> {
         self.places.get(&entry.label).copied()
     }
 
-    /// Control files are never unlinked.
-    fn unlink(&self, process: &Process, path: &str) -> Res<Answer> {
+    /// Refuses every unlink: control files can't be unlinked.
+    fn unlink(&self, process: &VfsProcess, path: &str) -> Res<FsAnswer> {
         let entry = self.entry(process, path)?;
         let node = self.child(entry.directory, entry.name)?;
         self.must_change(&process.caller, entry.directory)?;
-        Err(if matches!(node, Node::Directory(_)) { Errno::EISDIR } else { Errno::EPERM })
+        Err(if matches!(node, VfsNode::Directory(_)) { Errno::EISDIR } else { Errno::EPERM })
     }
 
-    /// Nothing but directories can be made.
-    fn refuse_new(&self, process: &Process, path: &str) -> Res<Answer> {
+    /// Refuses every new entry that is no directory.
+    fn refuse_new(&self, process: &VfsProcess, path: &str) -> Res<FsAnswer> {
         let entry = self.entry(process, path)?;
         if self.child(entry.directory, entry.name).is_ok() {
             return Err(Errno::EEXIST);
@@ -332,42 +336,42 @@ impl Vfs {
 
     fn change_owner(
         &mut self,
-        process: &Process,
+        process: &VfsProcess,
         path: &str,
         change: impl FnOnce(Owner) -> Owner,
-    ) -> Res<Answer> {
+    ) -> Res<FsAnswer> {
         let caller = &process.caller;
         match self.find(process, path)? {
-            Node::Directory(cgroup) => {
+            VfsNode::Directory(cgroup) => {
                 let old = self.engine.tree().get(cgroup).ok_or(Errno::ENODEV)?.owner();
                 done(self.engine.set_owner(caller, cgroup, change(old)))
             }
-            Node::File(cgroup, file) => {
+            VfsNode::File(cgroup, file) => {
                 let old = self.engine.file_owner(cgroup, file).map_err(|e| errno(&e))?;
                 done(self.engine.set_file_owner(caller, cgroup, file, change(old)))
             }
         }
     }
 
-    fn stat(&self, process: &Process, path: &str) -> Res<Answer> {
+    fn stat(&self, process: &VfsProcess, path: &str) -> Res<FsAnswer> {
         let (kind, nlink, owner) = match self.find(process, path)? {
-            Node::Directory(cgroup) => {
+            VfsNode::Directory(cgroup) => {
                 let directory = self.engine.tree().get(cgroup).ok_or(Errno::ENOENT)?;
                 (DIRECTORY, 2 + directory.child_count() as u64, directory.owner())
             }
-            Node::File(cgroup, file) => {
+            VfsNode::File(cgroup, file) => {
                 (REGULAR, 1, self.engine.file_owner(cgroup, file).map_err(|e| errno(&e))?)
             }
         };
-        Ok(Answer::Stat { mode: kind | owner.mode, nlink, size: 0, uid: owner.uid, gid: owner.gid })
+        Ok(FsAnswer::Stat { mode: kind | owner.mode, nlink, size: 0, uid: owner.uid, gid: owner.gid })
     }
 
-    fn list(&self, process: &Process, path: &str, with_directories: bool) -> Res<Answer> {
-        let Node::Directory(cgroup) = self.find(process, path)? else { return Err(Errno::ENOTDIR) };
+    fn list(&self, process: &VfsProcess, path: &str, with_directories: bool) -> Res<FsAnswer> {
+        let VfsNode::Directory(cgroup) = self.find(process, path)? else { return Err(Errno::ENOTDIR) };
         let tree = self.engine.tree();
-        // who stands in a removed directory sees it empty
-        let Some(directory) = tree.get(cgroup) else { return Ok(Answer::Names(Vec::new())) };
-        must(&process.caller, &directory.owner(), READ)?;
+        // a removed working directory is empty
+        let Some(directory) = tree.get(cgroup) else { return Ok(FsAnswer::Names(Vec::new())) };
+        must(&process.caller, &directory.owner(), Access::READ)?;
         let files = self.engine.files(cgroup).map_err(|e| errno(&e))?;
         let mut names: Vec<String> = files.into_iter().map(|file| file.name).collect();
         if with_directories {
@@ -375,19 +379,19 @@ impl Vfs {
             names.extend(tree.children(cgroup).map(name));
         }
         names.sort();
-        Ok(Answer::Names(names))
+        Ok(FsAnswer::Names(names))
     }
 }
 
-/// Is it a label alone? What is mounted there has its entry in the file system around it.
+/// Whether a path is a label alone. The entry of a mount is in the file system around it.
 fn is_place(path: &str) -> bool {
     path != "." && !path.trim_end_matches('/').contains('/')
 }
 
-fn must(caller: &Caller, owner: &Owner, want: u32) -> Res<()> {
-    if caller.may(owner, want) { Ok(()) } else { Err(Errno::EACCES) }
+fn must(caller: &Caller, owner: &Owner, access: Access) -> Res<()> {
+    if caller.may(owner, access) { Ok(()) } else { Err(Errno::EACCES) }
 }
 
-fn file<'a>(process: &'a mut Process, handle: &str) -> Res<&'a mut OpenFile> {
+fn file<'a>(process: &'a mut VfsProcess, handle: &str) -> Res<&'a mut VfsOpenFile> {
     process.files.get_mut(handle).ok_or(Errno::EBADF)
 }

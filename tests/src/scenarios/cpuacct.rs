@@ -1,7 +1,7 @@
-//! The files of cpuacct; amounts of CPU time are not comparable, an idle group's are.
+//! The files of cpuacct. Amounts of CPU time are comparable for an idle group only.
 
 use super::files::NUMBERS;
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 
 const FILES: [&str; 8] = [
     "stat",
@@ -14,7 +14,7 @@ const FILES: [&str; 8] = [
     "usage_user",
 ];
 
-pub(super) fn files(run: &mut Run) {
+pub(super) fn files(run: &mut ScenarioRun) {
     run.open_controller("A", "cpuacct");
     run.list_files("A.root");
     run.list("A");

@@ -1,6 +1,6 @@
-//! The files of cpuset and what may be written to them. Needs two CPUs and one memory node.
+//! The files of cpuset and the texts that they accept. Needs two CPUs and one memory node.
 
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 
 const FLAGS: [&str; 7] = [
     "cpu_exclusive",
@@ -12,7 +12,7 @@ const FLAGS: [&str; 7] = [
     "memory_spread_slab",
 ];
 
-pub(super) fn files(run: &mut Run) {
+pub(super) fn files(run: &mut ScenarioRun) {
     run.open_controller("C", "cpuset");
     run.list_files("C.root");
     run.list("C");
@@ -36,15 +36,15 @@ pub(super) fn files(run: &mut Run) {
     }
 }
 
-/// A group `C/g` below one that has everything there is.
-pub(super) fn prepare(run: &mut Run) {
+/// A group `C/g` below one that has all CPUs and memory nodes.
+pub(super) fn prepare(run: &mut ScenarioRun) {
     run.open_controller("C", "cpuset");
     run.write("C/cpuset.cpus", "0-1");
     run.write("C/cpuset.mems", "0");
     run.mkdir("C/g");
 }
 
-pub(super) fn lists(run: &mut Run) {
+pub(super) fn lists(run: &mut ScenarioRun) {
     prepare(run);
     run.write_table(
         "C/g/cpuset.cpus",
@@ -76,7 +76,7 @@ pub(super) fn lists(run: &mut Run) {
     );
 }
 
-pub(super) fn flags(run: &mut Run) {
+pub(super) fn flags(run: &mut ScenarioRun) {
     prepare(run);
     for flag in FLAGS {
         // the exclusive flags need their parent's: 0 is the only value that always fits

@@ -1,9 +1,9 @@
 //! cpuset's rules about members and about the tree.
 
 use super::cpuset::prepare;
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 
-pub(super) fn members(run: &mut Run) {
+pub(super) fn members(run: &mut ScenarioRun) {
     prepare(run);
     run.section("a group that lacks cpus or mems takes nobody");
     run.spawn("p");
@@ -38,7 +38,7 @@ pub(super) fn members(run: &mut Run) {
     run.write("C/tasks", "2");
 }
 
-pub(super) fn affinity(run: &mut Run) {
+pub(super) fn affinity(run: &mut ScenarioRun) {
     prepare(run);
     run.write("C/g/cpuset.mems", "0");
     run.section("what a task asked for itself is a wish that is kept");
@@ -89,7 +89,7 @@ pub(super) fn affinity(run: &mut Run) {
     run.exit("q");
 }
 
-pub(super) fn hierarchy(run: &mut Run) {
+pub(super) fn hierarchy(run: &mut ScenarioRun) {
     prepare(run);
     run.mkdir("C/h");
     run.section("a child within its parent");
@@ -130,7 +130,7 @@ pub(super) fn hierarchy(run: &mut Run) {
     run.write("C/h/cpuset.mem_hardwall", "1");
 }
 
-pub(super) fn clone_children(run: &mut Run) {
+pub(super) fn clone_children(run: &mut ScenarioRun) {
     prepare(run);
     let files = [
         "cpuset.cpus",

@@ -1,10 +1,10 @@
-//! mkdir, rename, rmdir, and what is left of a removed directory.
+//! mkdir, rename, rmdir, and the remains of a removed directory.
 
 use crate::ops::FsOp;
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 use nix::fcntl::OFlag;
 
-pub(super) fn names(run: &mut Run) {
+pub(super) fn names(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.mkdir("M/g");
     for name in [
@@ -44,7 +44,7 @@ pub(super) fn names(run: &mut Run) {
     run.stat("M/g");
 }
 
-pub(super) fn removed(run: &mut Run) {
+pub(super) fn removed(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.mkdir("M/r");
     run.open("tasks", "M/r/tasks", OFlag::O_RDWR);
@@ -71,7 +71,7 @@ pub(super) fn removed(run: &mut Run) {
     run.exit("p");
 }
 
-pub(super) fn rename(run: &mut Run) {
+pub(super) fn rename(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     for group in ["g", "h", "g/in"] {
         run.mkdir(&format!("M/{group}"));
@@ -111,7 +111,7 @@ pub(super) fn rename(run: &mut Run) {
     run.exit("p");
 }
 
-pub(super) fn rmdir(run: &mut Run) {
+pub(super) fn rmdir(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.mkdir("M/g");
     run.mkdir("M/g/c");

@@ -1,12 +1,12 @@
 //! Control files as files.
 
 use crate::ops::FsOp;
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 use nix::fcntl::OFlag;
 
 const GENERIC: [&str; 4] = ["tasks", "cgroup.procs", "cgroup.clone_children", "notify_on_release"];
 
-pub(super) fn stat(run: &mut Run) {
+pub(super) fn stat(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.stat("M");
     run.list("M");
@@ -45,7 +45,7 @@ pub(super) fn stat(run: &mut Run) {
     run.exit("p");
 }
 
-pub(super) fn refused(run: &mut Run) {
+pub(super) fn refused(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.mkdir("M/g");
     for (path, flags) in [
@@ -81,7 +81,7 @@ pub(super) fn refused(run: &mut Run) {
     run.write("M/cgroup.sane_behavior", "");
 }
 
-pub(super) fn offsets(run: &mut Run) {
+pub(super) fn offsets(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.mkdir("M/g");
     let f = || "f".to_owned();
@@ -150,7 +150,7 @@ pub(super) const NUMBERS: &[&str] = &[
     "99999999999999999999",
 ];
 
-pub(super) fn numbers(run: &mut Run) {
+pub(super) fn numbers(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.mkdir("M/g");
     let zeros = |length: usize| format!("{}1", "0".repeat(length - 1));

@@ -1,12 +1,12 @@
 //! The freezer.
 
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 
-fn look(run: &mut Run, group: &str) {
+fn look(run: &mut ScenarioRun, group: &str) {
     run.read_all(group, &["freezer.state", "freezer.self_freezing", "freezer.parent_freezing"]);
 }
 
-pub(super) fn writes(run: &mut Run) {
+pub(super) fn writes(run: &mut ScenarioRun) {
     run.open_controller("F", "freezer");
     run.list_files("F.root");
     run.list("F");
@@ -38,7 +38,7 @@ pub(super) fn writes(run: &mut Run) {
     }
 }
 
-pub(super) fn hierarchy(run: &mut Run) {
+pub(super) fn hierarchy(run: &mut ScenarioRun) {
     run.open_controller("F", "freezer");
     run.mkdir("F/g");
     run.mkdir("F/g/c");
@@ -70,7 +70,7 @@ pub(super) fn hierarchy(run: &mut Run) {
     run.exit("p");
 }
 
-pub(super) fn members(run: &mut Run) {
+pub(super) fn members(run: &mut ScenarioRun) {
     run.open_controller("F", "freezer");
     run.mkdir("F/g");
     run.mkdir("F/h");

@@ -1,10 +1,10 @@
 //! `tasks` and `cgroup.procs`.
 
 use crate::ops::FsOp;
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 use nix::fcntl::OFlag;
 
-pub(super) fn writes(run: &mut Run) {
+pub(super) fn writes(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.mkdir("M/g");
     run.spawn("p");
@@ -75,7 +75,7 @@ pub(super) fn writes(run: &mut Run) {
 }
 
 /// The member writes `text`, then is brought back to the root.
-fn move_and_back(run: &mut Run, path: &str, text: &str) {
+fn move_and_back(run: &mut ScenarioRun, path: &str, text: &str) {
     run.write_by("p", path, text);
     if text.contains('0') || text.contains("{p") {
         run.read(path);
@@ -83,7 +83,7 @@ fn move_and_back(run: &mut Run, path: &str, text: &str) {
     }
 }
 
-pub(super) fn threads(run: &mut Run) {
+pub(super) fn threads(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.mkdir("M/g");
     run.mkdir("M/h");
@@ -91,7 +91,7 @@ pub(super) fn threads(run: &mut Run) {
     for thread in ["t1", "t2", "t3"] {
         run.thread("p", thread);
     }
-    let look = |run: &mut Run| {
+    let look = |run: &mut ScenarioRun| {
         for group in ["g", "h"] {
             run.read(&format!("M/{group}/tasks"));
             run.read(&format!("M/{group}/cgroup.procs"));
@@ -130,7 +130,7 @@ pub(super) fn threads(run: &mut Run) {
     look(run);
 }
 
-pub(super) fn lists(run: &mut Run) {
+pub(super) fn lists(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.mkdir("M/g");
     run.read("M/g/tasks");

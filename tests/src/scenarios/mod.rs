@@ -17,9 +17,9 @@ mod walks;
 
 pub use walks::{WALKS, Walk};
 
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 
-/// A scenario and what it needs.
+/// A scenario and its needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
     /// Name of the recording.
@@ -28,17 +28,21 @@ pub struct Scenario {
     pub opens: &'static [&'static str],
     /// Controllers that must be bound to no hierarchy.
     pub binds: &'static [&'static str],
-    /// Controllers in whose hierarchy nobody else may have a cgroup: what the kernel answers depends on all siblings.
+    /// Controllers in whose hierarchy no other program may have a cgroup: the kernel's answers depend on all siblings.
     pub alone: &'static [&'static str],
     /// The walk.
-    pub play: fn(&mut Run),
+    pub play: fn(&mut ScenarioRun),
 }
 
-const fn scenario(name: &'static str, opens: &'static [&'static str], play: fn(&mut Run)) -> Scenario {
+const fn scenario(
+    name: &'static str,
+    opens: &'static [&'static str],
+    play: fn(&mut ScenarioRun),
+) -> Scenario {
     Scenario { name, opens, binds: &[], alone: &[], play }
 }
 
-const fn binding(name: &'static str, binds: &'static [&'static str], play: fn(&mut Run)) -> Scenario {
+const fn binding(name: &'static str, binds: &'static [&'static str], play: fn(&mut ScenarioRun)) -> Scenario {
     Scenario { name, opens: &[], binds, alone: &[], play }
 }
 
@@ -48,7 +52,7 @@ impl Scenario {
     }
 }
 
-/// All of them.
+/// All scenarios.
 pub const SCENARIOS: &[Scenario] = &[
     binding("mount_data", &["net_cls", "perf_event"], mounts::data),
     binding("mount_sharing", &["net_cls", "perf_event", "net_prio"], mounts::sharing),

@@ -1,8 +1,8 @@
-//! What mount(2) makes of its data.
+//! The data of mount(2).
 
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 
-pub(super) fn data(run: &mut Run) {
+pub(super) fn data(run: &mut ScenarioRun) {
     run.section("tokens");
     for data in [
         "none",
@@ -74,7 +74,7 @@ pub(super) fn data(run: &mut Run) {
     }
 }
 
-pub(super) fn sharing(run: &mut Run) {
+pub(super) fn sharing(run: &mut ScenarioRun) {
     run.section("a named hierarchy without controllers");
     run.mount("A", "none,name={u}");
     run.spawn("p");
@@ -134,7 +134,7 @@ pub(super) fn sharing(run: &mut Run) {
     run.exit("p");
 }
 
-pub(super) fn survival(run: &mut Run) {
+pub(super) fn survival(run: &mut ScenarioRun) {
     run.section("an unmounted hierarchy with a child stays");
     run.mount("A", "none,name={u}");
     run.mkdir("A/g");

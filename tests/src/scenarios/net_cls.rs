@@ -1,9 +1,9 @@
 //! The `net_cls` controller.
 
 use super::files::NUMBERS;
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 
-pub(super) fn classid(run: &mut Run) {
+pub(super) fn classid(run: &mut ScenarioRun) {
     run.mount("N", "net_cls");
     run.mkdir("N/g");
     run.list("N/g");

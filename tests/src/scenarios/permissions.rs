@@ -1,12 +1,12 @@
-//! What someone who is not root may do.
+//! The permissions of a user other than root.
 
 use crate::ops::FsOp;
-use crate::run::{ROOT, Run};
+use crate::scenario_run::{ROOT, ScenarioRun};
 use nix::fcntl::OFlag;
 
 const ALICE: (u32, u32, u32) = (1000, 1000, 1000);
 
-pub(super) fn membership(run: &mut Run) {
+pub(super) fn membership(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.mkdir("M/g");
     for file in ["tasks", "cgroup.procs"] {
@@ -56,7 +56,7 @@ pub(super) fn membership(run: &mut Run) {
     }
 }
 
-pub(super) fn files(run: &mut Run) {
+pub(super) fn files(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.mkdir("M/closed");
     run.mkdir("M/open");

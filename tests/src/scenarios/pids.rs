@@ -1,8 +1,8 @@
 //! The pids controller.
 
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 
-pub(super) fn limits(run: &mut Run) {
+pub(super) fn limits(run: &mut ScenarioRun) {
     run.open_controller("P", "pids");
     run.list("P");
     for file in ["pids.max", "pids.current", "pids.peak", "pids.events"] {
@@ -51,13 +51,13 @@ pub(super) fn limits(run: &mut Run) {
     look(run);
 }
 
-fn look(run: &mut Run) {
+fn look(run: &mut ScenarioRun) {
     for group in ["P", "P/g", "P/g/c"] {
         run.read_all(group, &["pids.current", "pids.peak", "pids.events"]);
     }
 }
 
-pub(super) fn max(run: &mut Run) {
+pub(super) fn max(run: &mut ScenarioRun) {
     run.open_controller("P", "pids");
     run.list_files("P.root");
     let zeros = format!("{}5", "0".repeat(64));
@@ -107,7 +107,7 @@ pub(super) fn max(run: &mut Run) {
     }
 }
 
-pub(super) fn zombies(run: &mut Run) {
+pub(super) fn zombies(run: &mut ScenarioRun) {
     run.open_controller("P", "pids");
     run.spawn("p");
     run.write("P/cgroup.procs", "{p}");

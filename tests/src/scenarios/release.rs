@@ -1,8 +1,8 @@
-//! The release agent: when it runs and with what.
+//! The release agent: the moment of its calls, and their arguments.
 
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 
-pub(super) fn events(run: &mut Run) {
+pub(super) fn events(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u},release_agent={agent}");
     run.mkdir("M/g");
     run.write("M/g/notify_on_release", "1");
@@ -59,14 +59,14 @@ pub(super) fn events(run: &mut Run) {
     run.agent_calls();
 }
 
-fn visit(run: &mut Run, group: &str) {
+fn visit(run: &mut ScenarioRun, group: &str) {
     run.spawn("v");
     run.write(&format!("{group}/tasks"), "{v}");
     run.exit("v");
     run.agent_calls();
 }
 
-fn leave_one_by_one(run: &mut Run) {
+fn leave_one_by_one(run: &mut ScenarioRun) {
     for role in ["q", "r"] {
         run.spawn(role);
         run.write("M/g/tasks", &format!("{{{role}}}"));
@@ -77,7 +77,7 @@ fn leave_one_by_one(run: &mut Run) {
     run.agent_calls();
 }
 
-pub(super) fn agent_file(run: &mut Run) {
+pub(super) fn agent_file(run: &mut ScenarioRun) {
     run.mount("M", "none,name={u}");
     run.read("M/release_agent");
     let long = |length: usize| "x".repeat(length);

@@ -1,10 +1,10 @@
 //! mount(2) with `MS_REMOUNT`.
 
 use crate::ops::FsOp;
-use crate::run::Run;
+use crate::scenario_run::ScenarioRun;
 use nix::fcntl::OFlag;
 
-pub(super) fn named(run: &mut Run) {
+pub(super) fn named(run: &mut ScenarioRun) {
     run.mount("A", "none,name={u},release_agent=/first");
     for data in [
         "none,name={u}",
@@ -41,7 +41,7 @@ pub(super) fn named(run: &mut Run) {
     let _ = run.fs(FsOp::Close { handle: "held".into() });
 }
 
-pub(super) fn rebind(run: &mut Run) {
+pub(super) fn rebind(run: &mut ScenarioRun) {
     run.mount("A", "net_cls");
     run.write("A/net_cls.classid", "0x100001");
     for data in [

@@ -1,4 +1,4 @@
-//! A daemon's host without any controller, and modules that come and go in it.
+//! A daemon's host without controllers, in which modules are loaded and unloaded.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use penfold_core::{Caller, CgroupId, Engine, Error, Tid, host::Host};
 use penfold_linux::trace::{AtEnd, Command, ExecOptions, JobBuilder, TraceHost, TracedCommand};
 use penfold_module::loader::Controller;
 
-pub struct Hosted {
+pub struct ModuleHost {
     pub host: TraceHost,
 }
 
@@ -15,9 +15,9 @@ pub fn owner() -> Caller {
     Caller::root(Tid(std::process::id().cast_signed()))
 }
 
-impl Hosted {
-    pub fn start() -> Hosted {
-        Hosted { host: TraceHost::start(JobBuilder::new(false)).expect("the host starts") }
+impl ModuleHost {
+    pub fn start() -> ModuleHost {
+        ModuleHost { host: TraceHost::start(JobBuilder::new(false)).expect("the host starts") }
     }
 
     /// Works on the engine, on the tracer thread.
@@ -38,7 +38,9 @@ impl Hosted {
     }
 
     pub fn mount(&self, options: &'static str) -> CgroupId {
-        self.with(move |engine, host| engine.mount(host, &owner(), options)).expect("it is mounted").root
+        self.with(move |engine, host| engine.session(host, &owner()).mount(options))
+            .expect("it is mounted")
+            .root
     }
 
     pub fn unmount(&self, root: CgroupId) {
@@ -46,13 +48,13 @@ impl Hosted {
     }
 
     pub fn mkdir(&self, parent: CgroupId, name: &'static str) -> CgroupId {
-        let made =
-            self.with(move |engine, host| engine.mkdir(host, &owner(), parent, name.as_bytes(), 0o755));
+        let made = self
+            .with(move |engine, host| engine.session(host, &owner()).mkdir(parent, name.as_bytes(), 0o755));
         made.expect("a cgroup")
     }
 
     pub fn rmdir(&self, cgroup: CgroupId) {
-        self.with(move |engine, host| engine.rmdir(host, &owner(), cgroup)).expect("it is empty");
+        self.with(move |engine, host| engine.session(host, &owner()).rmdir(cgroup)).expect("it is empty");
     }
 
     pub fn exec<S: AsRef<str>>(&self, cgroup: Option<CgroupId>, argv: &[S]) -> TracedCommand {
@@ -60,14 +62,16 @@ impl Hosted {
         self.host.exec(command, cgroup, ExecOptions::default()).expect("it starts")
     }
 
-    /// The account of a witness, the same in every cgroup, with nothing in it that should not have been; and what of
-    /// that holds of this cgroup, with no member that the witness does not know.
+    /// The two accounts of the witness: of all cgroups, and of this cgroup.
+    ///
+    /// Panics if the witness has seen an event twice, of an unknown task or with wrong arguments, or misses a
+    /// member here.
     pub fn account(&self, cgroup: CgroupId) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
         self.with(move |engine, host| account(engine, host, cgroup))
     }
 }
 
-/// The same with the engine at hand: nothing happens in between.
+/// As [`ModuleHost::account`], in a request that has the engine, so that nothing happens in between.
 pub fn account(
     engine: &mut Engine,
     host: &mut dyn Host,
@@ -75,7 +79,7 @@ pub fn account(
 ) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
     let mut map = |name: &str| -> BTreeMap<String, u64> {
         let file = engine.find_file(cgroup, name).expect("the file is there");
-        let text = engine.read(host, &owner(), cgroup, file).expect("it can be read");
+        let text = engine.session(host, &owner()).read(cgroup, file).expect("it can be read");
         let text = String::from_utf8(text).expect("a text");
         let pair = |line: &str| {
             let (key, value) = line.split_once(' ').expect("a key and a value");
@@ -89,7 +93,7 @@ pub fn account(
     (told, here)
 }
 
-impl Drop for Hosted {
+impl Drop for ModuleHost {
     fn drop(&mut self) {
         // a test may have stopped it
         let _ = self.host.stop(AtEnd::Kill);

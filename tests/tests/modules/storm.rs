@@ -1,16 +1,17 @@
-//! A module with fork and exit callbacks that is loaded late, among processes that fork and die all the time: it is told
-//! of each task that exists, of each fork and of each exit, exactly once.
+//! A module with fork and exit callbacks that is loaded among processes that fork and die all the time.
+//!
+//! Its callbacks are called exactly once for each task that exists, for each fork and for each exit.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use penfold_testkit::{CProgram, c_module, wait_for};
 
-use super::compile::{module, program};
-use super::hosted::{Hosted, account};
+use super::hosted::{ModuleHost, account};
 
-/// Processes that are parents at once, children by fork, vfork and clone, threads, children of children that outlive
-/// their parents, children killed at birth. With a number it makes exactly so many and ends; without, it goes on.
+/// Processes that become parents at once, children by fork, vfork and clone, threads, grandchildren that outlive their
+/// parents, children killed at birth. With a number the program makes exactly so many and ends; without, it goes on.
 const STORM: &str = r"
 #include <pthread.h>
 #include <signal.h>
@@ -69,12 +70,12 @@ int main(int count, char **words)
 
 const WITNESS: [(&str, &str); 3] = [("FORKS", ""), ("EXITS", ""), ("BIND", "")];
 
-/// Loaded and unloaded time and again while a storm rages: at any moment it knows exactly the tasks that there are.
+/// A module that is loaded and unloaded again and again in a fork storm always knows exactly the tasks that exist.
 #[test]
-fn a_module_loaded_in_a_fork_storm_is_told_of_everything_exactly_once() {
-    let (storm, file) = (program(STORM), module("witness", &WITNESS));
-    let hosted = Hosted::start();
-    let path = storm.path().to_str().unwrap().to_owned();
+fn module_loaded_in_a_fork_storm_counts_each_task_once() {
+    let (storm, file) = (CProgram::compile_static(STORM), c_module("witness", &WITNESS));
+    let hosted = ModuleHost::start();
+    let path = storm.path().to_owned();
     let storms: Vec<_> = (0..3).map(|_| hosted.exec(None, &[&path])).collect();
     let mut heard = 0;
     for round in 0..40 {
@@ -101,13 +102,13 @@ fn a_module_loaded_in_a_fork_storm_is_told_of_everything_exactly_once() {
     }
 }
 
-/// What a program says that it has done is what the module was told, to the last fork, while another storm rages.
+/// The module counts exactly the forks that a program prints, while another storm rages.
 #[test]
-fn the_forks_of_a_program_are_told_to_the_last_one_beside_a_storm() {
+fn module_counts_every_fork_beside_a_storm() {
     const FORKS: u64 = 1_500;
-    let (storm, file) = (program(STORM), module("witness", &WITNESS));
-    let hosted = Hosted::start();
-    let path = storm.path().to_str().unwrap().to_owned();
+    let (storm, file) = (CProgram::compile_static(STORM), c_module("witness", &WITNESS));
+    let hosted = ModuleHost::start();
+    let path = storm.path().to_owned();
     let raging = hosted.exec(None, &[&path]);
     hosted.load(file.path());
     let top = hosted.mount("witness");
@@ -126,8 +127,8 @@ fn the_forks_of_a_program_are_told_to_the_last_one_beside_a_storm() {
     hosted.unload("witness").expect("nothing holds it");
 }
 
-/// A thread that executes a program goes on as its process's leader, whose death is told. Nothing is born by that, so
-/// nothing is told of it: the number of births and deaths is right, the thread's own number is heard of no more.
+/// A thread that executes a program goes on as its process's leader, for whose death `exit` is called. `fork` is not
+/// called again, so births and deaths have the right numbers. The thread's own number is never reported.
 #[test]
 fn a_thread_that_executes_a_program_is_no_birth() {
     const EXEC: &str = r#"
@@ -142,24 +143,21 @@ int main(void)
         pause();
 }
 "#;
-    let (exec, file) = (program(EXEC), module("witness", &WITNESS));
-    let hosted = Hosted::start();
+    let (exec, file) = (CProgram::compile_static(EXEC), c_module("witness", &WITNESS));
+    let hosted = ModuleHost::start();
     hosted.load(file.path());
     let top = hosted.mount("witness");
     let group = hosted.mkdir(top, "g");
-    let running = hosted.exec(Some(group), &[exec.path().to_str().unwrap()]);
+    let running = hosted.exec(Some(group), &[exec.path()]);
     let read = |name: &'static str| {
         hosted.with(move |engine, host| {
             let file = engine.find_file(group, name).unwrap();
-            let text = engine.read(host, &super::hosted::owner(), group, file).unwrap();
+            let text = engine.session(host, &super::hosted::owner()).read(group, file).unwrap();
             String::from_utf8(text).unwrap()
         })
     };
-    let began = Instant::now();
-    while !read("witness.here").contains("forks 1\nexits 1\n") {
-        assert!(began.elapsed() < Duration::from_secs(20), "{}", read("witness.here"));
-        thread::sleep(Duration::from_millis(2));
-    }
+    let counted = |here: &String| here.contains("forks 1\nexits 1\n");
+    wait_for("the exec is counted", || read("witness.here"), counted);
     assert_eq!(read("tasks"), format!("{}\n", running.pid()), "the leader's number, the thread's life");
     assert_eq!(running.wait().expect("it ran"), 0);
     assert!(read("witness.here").contains("forks 1\nexits 2\n"));

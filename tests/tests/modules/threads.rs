@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use penfold_core::Errno;
+use penfold_testkit::{CProgram, TempFile, c_module};
 
-use super::compile::{module, program};
-use super::hosted::Hosted;
+use super::hosted::ModuleHost;
 
 const THREADS: u64 = 10_000;
 
@@ -37,15 +37,18 @@ int main(int count, char **words)
 }
 "#;
 
-/// Each is told of once; unbound the module goes at once, bound it stays and the holder is named.
+/// The callback is called once for each task. An unbound module is unloaded at once; a bound one stays, and its holder
+/// is named.
 #[test]
 fn load_and_unload_among_ten_thousand_threads() {
-    let (sleepers, file) =
-        (program(SLEEPERS), module("witness", &[("FORKS", ""), ("EXITS", ""), ("RULE", "")]));
-    let hosted = Hosted::start();
-    let fifo = super::compile::scratch(".fifo");
+    let (sleepers, file) = (
+        CProgram::compile_static(SLEEPERS),
+        c_module("witness", &[("FORKS", ""), ("EXITS", ""), ("RULE", "")]),
+    );
+    let hosted = ModuleHost::start();
+    let fifo = TempFile::unmade(".fifo");
     nix::unistd::mkfifo(fifo.path(), nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
-    let words = [sleepers.path().to_str().unwrap(), &THREADS.to_string(), fifo.path().to_str().unwrap()];
+    let words = [sleepers.path(), &THREADS.to_string(), fifo.path().to_str().unwrap()];
     let running = hosted.exec(None, &words);
     let mut line = String::new();
     BufReader::new(std::fs::File::open(fifo.path()).unwrap()).read_line(&mut line).unwrap();
@@ -54,7 +57,7 @@ fn load_and_unload_among_ten_thousand_threads() {
         let began = Instant::now();
         hosted.load(file.path());
         let loaded = began.elapsed();
-        // what is asked of the host for each thread must not be asked again for all others: that once took 46 s
+        // the work for each thread must not be repeated for all others: that once took 46 s
         assert!(loaded < Duration::from_secs(10), "{loaded:?}");
         let top = hosted.mount("witness,name=holder");
         let (told, here) = hosted.account(top);

@@ -14,7 +14,7 @@ pub(crate) fn circles(arrows: &BTreeSet<Arrow>) -> Vec<Vec<String>> {
         let circle: Vec<&str> = left.iter().copied().filter(mutual).collect();
         left.remove(first);
         left.retain(|file| !circle.contains(file));
-        // a file reaches itself only through others: no arrow ends where it begins
+        // a file reaches itself only through others, because no arrow ends where it begins
         if !circle.is_empty() {
             circles.push(circle.into_iter().map(str::to_owned).collect());
         }

@@ -1,4 +1,4 @@
-//! Layers: which file may use which.
+//! Layers of files: a file may use only files of its own layer and of lower ones.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,25 +6,25 @@ use std::path::Path;
 
 use super::Arrow;
 
-/// The storeys of a folder, each a folder in it, lowest first. What lies beside them belongs to none.
-const STOREYS: [(&str, &[&str]); 1] = [("crates/linux/src/trace", &["os", "tracer", "host"])];
+/// The layers of a folder, each a folder in it, lowest first. Files beside these folders belong to no layer.
+const LAYERED_FOLDERS: [(&str, &[&str]); 1] = [("crates/linux/src/trace", &["os", "tracer", "host"])];
 
-/// Lists of files and folders, lowest first.
+/// The layers by which arrows are judged.
 pub(crate) enum Layers {
-    /// Those of [`STOREYS`], by the folder that has them.
-    Storeys,
-    /// For whatever folder is looked at: the names in each layer.
+    /// The layers of [`LAYERED_FOLDERS`].
+    OfRepository,
+    /// Layers for any folder: the names in each layer, lowest first.
     Given(Vec<Vec<String>>),
 }
 
 impl Layers {
-    /// The storeys that this repository has.
-    pub(crate) fn storeys() -> Layers {
-        Layers::Storeys
+    /// The layers that this repository has.
+    pub(crate) fn of_repository() -> Layers {
+        Layers::OfRepository
     }
 
-    /// Reads lines `layer: file file …`, lowest first. A file is named from the folder of the table, with or without
-    /// `.rs`; a folder stands for all that is in it.
+    /// Reads lines `layer: file file …`, lowest layer first. A name is relative to the folder of the table, with or
+    /// without `.rs`. A folder stands for all files in it.
     ///
     /// # Errors
     /// A file that can't be read, a line without a colon.
@@ -44,7 +44,7 @@ impl Layers {
         Ok(Layers::Given(layers))
     }
 
-    /// The arrows that point from a lower layer to a higher one; none if the folder has not two layers.
+    /// The arrows from a lower layer to a higher one; `None` if the folder has fewer than two layers.
     pub(crate) fn upward(
         &self,
         folder: &str,
@@ -64,9 +64,9 @@ impl Layers {
 
     fn layer(&self, folder: &str, file: &str) -> Option<usize> {
         match self {
-            Layers::Storeys => STOREYS.iter().find_map(|(house, storeys)| {
-                let inside = Path::new(file).strip_prefix(house).ok()?;
-                storeys.iter().position(|storey| inside.starts_with(storey) || is_root(inside, storey))
+            Layers::OfRepository => LAYERED_FOLDERS.iter().find_map(|(layered, layers)| {
+                let inside = Path::new(file).strip_prefix(layered).ok()?;
+                layers.iter().position(|layer| inside.starts_with(layer) || is_root(inside, layer))
             }),
             Layers::Given(layers) => {
                 let inside = Path::new(file).strip_prefix(folder).ok()?.with_extension("");
@@ -76,9 +76,9 @@ impl Layers {
     }
 }
 
-/// Is this `os.rs` of the storey `os`?
-fn is_root(inside: &Path, storey: &str) -> bool {
-    inside.with_extension("") == Path::new(storey)
+/// True for the root file of a layer, such as `os.rs` of the layer `os`.
+fn is_root(inside: &Path, layer: &str) -> bool {
+    inside.with_extension("") == Path::new(layer)
 }
 
 #[cfg(test)]
@@ -93,20 +93,20 @@ mod tests {
     }
 
     #[test]
-    fn storey_may_use_only_itself_and_lower_ones() {
+    fn layer_may_use_only_itself_and_lower_ones() {
         let trace = "crates/linux/src/trace";
         let down = [("host/a.rs", "tracer/mod.rs"), ("host/a.rs", "os.rs"), ("os/a.rs", "os/b.rs")];
-        assert_eq!(upward(&Layers::storeys(), trace, &down), Some(vec![]));
+        assert_eq!(upward(&Layers::of_repository(), trace, &down), Some(vec![]));
         let up = [("os/a.rs", "host/mod.rs"), ("mod.rs", "host/mod.rs"), ("os/a.rs", "mod.rs")];
         let expected = (format!("{trace}/os/a.rs"), format!("{trace}/host/mod.rs"));
-        assert_eq!(upward(&Layers::storeys(), trace, &up), Some(vec![expected]));
+        assert_eq!(upward(&Layers::of_repository(), trace, &up), Some(vec![expected]));
     }
 
     #[test]
-    fn folder_without_layers_has_no_up() {
-        assert_eq!(upward(&Layers::storeys(), "crates/cli/src", &[("a.rs", "b.rs")]), None);
+    fn folder_without_layers_has_no_arrow_upward() {
+        assert_eq!(upward(&Layers::of_repository(), "crates/cli/src", &[("a.rs", "b.rs")]), None);
         for files in [("a.rs", "b.rs"), ("a.rs", "host.rs")] {
-            assert_eq!(upward(&Layers::storeys(), "crates/linux/src/trace", &[files]), None);
+            assert_eq!(upward(&Layers::of_repository(), "crates/linux/src/trace", &[files]), None);
         }
     }
 

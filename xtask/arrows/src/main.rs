@@ -1,9 +1,9 @@
-//! `cargo xtask arrows`: which file of a crate uses which other, where such an arrow points upward, and which files
-//! stand in a circle.
+//! `cargo xtask arrows`: lists which files of a crate use each other, where such an arrow points upward, and which
+//! files are in a circle.
 //!
-//! An arrow is a path that leads from one file to an item of another file of the same crate: in a `use`, in code, in
-//! a type or in the arguments of a macro. A re-export is no arrow; a path through it leads to the file that defines
-//! the item. Tests inside a file do not count. A method call is not seen: its path is not written.
+//! An arrow is a path from one file to an item of another file of the same crate. The path may be in a `use`, in code,
+//! in a type or in the arguments of a macro. A re-export is no arrow; a path through it leads to the file that defines
+//! the item. Tests inside a file do not count. A method call is not seen, because the code does not write its path.
 
 mod circles;
 mod layers;
@@ -17,8 +17,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use layers::Layers;
-use source::Source;
-use table::Room;
+use source::SourceTree;
+use table::FolderReport;
 
 /// The folders of the table unless others are named.
 const FOLDERS: [&str; 7] = [
@@ -31,15 +31,15 @@ const FOLDERS: [&str; 7] = [
     "crates/cli/src",
 ];
 
-/// Folders whose files must not stand in a circle: `--check` fails at one.
-const FREE_OF_CIRCLES: [&str; 1] = ["crates/linux/src/trace"];
+/// Folders without circles: `--check` fails at a circle of their files.
+const FREE_OF_CIRCLES: [&str; 2] = ["crates/linux/src/trace", "crates/module/src/sdk"];
 
 /// An arrow from one file to another, by their paths in the repository.
 type Arrow = (String, String);
 
 /// The command line.
 #[derive(Debug, Default, PartialEq)]
-struct Wanted {
+struct ArrowsArguments {
     /// A commit; the work tree if none.
     revision: Option<String>,
     layers: Option<String>,
@@ -59,34 +59,34 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints the table; `parse_arguments` has the options.
+/// Prints the table. `parse_arguments` has the options.
 ///
 /// # Errors
 /// A wrong option, a file that can't be read or parsed, and with `--check` an arrow upward or a circle.
 fn arrows(arguments: impl Iterator<Item = String>) -> Result<(), String> {
     let wanted = parse_arguments(arguments)?;
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let source = Source { top: &top, revision: wanted.revision.as_deref() };
+    let source = SourceTree { top: &top, revision: wanted.revision.as_deref() };
     let layers = match &wanted.layers {
         Some(file) => Layers::read(Path::new(file))?,
-        None => Layers::storeys(),
+        None => Layers::of_repository(),
     };
     let folders: Vec<&str> = match &wanted.folders[..] {
         [] => FOLDERS.to_vec(),
         named => named.iter().map(String::as_str).collect(),
     };
-    let rooms: Vec<Room> =
-        folders.iter().map(|folder| room(&source, folder, &layers)).collect::<Result<_, _>>()?;
+    let reports: Vec<FolderReport> =
+        folders.iter().map(|folder| report(&source, folder, &layers)).collect::<Result<_, _>>()?;
     if wanted.json {
-        println!("{}", table::json(&rooms));
+        println!("{}", table::json(&reports));
     } else {
-        print!("{}", table::text(&rooms, wanted.list));
+        print!("{}", table::text(&reports, wanted.list));
     }
-    if wanted.check { check(&rooms) } else { Ok(()) }
+    if wanted.check { check(&reports) } else { Ok(()) }
 }
 
-fn parse_arguments(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
-    let mut wanted = Wanted::default();
+fn parse_arguments(mut arguments: impl Iterator<Item = String>) -> Result<ArrowsArguments, String> {
+    let mut wanted = ArrowsArguments::default();
     while let Some(argument) = arguments.next() {
         let mut value = |what| arguments.next().ok_or(format!("arrows: {argument} takes {what}"));
         match argument.as_str() {
@@ -106,8 +106,8 @@ fn parse_arguments(mut arguments: impl Iterator<Item = String>) -> Result<Wanted
     Ok(wanted)
 }
 
-/// The files of one folder and the arrows that begin and end there.
-fn room(source: &Source, folder: &str, layers: &Layers) -> Result<Room, String> {
+/// The files of one folder, and the arrows that begin and end in it.
+fn report(source: &SourceTree, folder: &str, layers: &Layers) -> Result<FolderReport, String> {
     let within = format!("{folder}/");
     let (files, arrows) = resolve::arrows(&source.files(&source_folder(folder)?)?)?;
     let arrows: BTreeSet<Arrow> = arrows
@@ -119,7 +119,7 @@ fn room(source: &Source, folder: &str, layers: &Layers) -> Result<Room, String> 
         return Err(format!("arrows: {folder}: no Rust file there"));
     }
     let folders: BTreeSet<&Path> = files.iter().filter_map(|file| Path::new(file).parent()).collect();
-    Ok(Room {
+    Ok(FolderReport {
         folder: folder.to_owned(),
         folders: folders.len(),
         upward: layers.upward(folder, &files, &arrows),
@@ -129,19 +129,19 @@ fn room(source: &Source, folder: &str, layers: &Layers) -> Result<Room, String> 
     })
 }
 
-/// The folder with the crate that a folder belongs to: the nearest `src` at or above it.
+/// The source folder of the crate that a folder belongs to: the nearest `src` at or above the folder.
 fn source_folder(folder: &str) -> Result<String, String> {
     let found = Path::new(folder).ancestors().find(|above| above.ends_with("src"));
     let found = found.and_then(Path::to_str);
     found.map(str::to_owned).ok_or(format!("arrows: {folder}: neither a crate's src nor below one"))
 }
 
-fn check(rooms: &[Room]) -> Result<(), String> {
-    let upward: usize = rooms.iter().filter_map(|room| room.upward.as_ref()).map(BTreeSet::len).sum();
-    let circles: usize = rooms
+fn check(reports: &[FolderReport]) -> Result<(), String> {
+    let upward: usize = reports.iter().filter_map(|report| report.upward.as_ref()).map(BTreeSet::len).sum();
+    let circles: usize = reports
         .iter()
-        .filter(|room| FREE_OF_CIRCLES.iter().any(|free| Path::new(&room.folder).starts_with(free)))
-        .map(|room| room.circles.len())
+        .filter(|report| FREE_OF_CIRCLES.iter().any(|free| Path::new(&report.folder).starts_with(free)))
+        .map(|report| report.circles.len())
         .sum();
     match (upward, circles) {
         (0, 0) => Ok(()),
@@ -153,7 +153,7 @@ fn check(rooms: &[Room]) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn wanted(words: &[&str]) -> Result<Wanted, String> {
+    fn wanted(words: &[&str]) -> Result<ArrowsArguments, String> {
         parse_arguments(words.iter().map(|&word| word.to_owned()))
     }
 
@@ -162,11 +162,11 @@ mod tests {
         let named = wanted(&["a/src/", "--revision", "HEAD~1", "--check", "b/src"]).unwrap();
         assert_eq!(
             named,
-            Wanted {
+            ArrowsArguments {
                 revision: Some("HEAD~1".into()),
                 check: true,
                 folders: vec!["a/src".into(), "b/src".into()],
-                ..Wanted::default()
+                ..ArrowsArguments::default()
             }
         );
         assert!(wanted(&["--revision"]).is_err());
@@ -182,7 +182,7 @@ mod tests {
 
     fn judged(folder: &str, upward: bool, circle: bool) -> Result<(), String> {
         let arrow: Arrow = ("a".into(), "b".into());
-        check(&[Room {
+        check(&[FolderReport {
             folder: folder.into(),
             files: Vec::new(),
             folders: 1,
@@ -208,10 +208,10 @@ mod tests {
     #[test]
     fn every_folder_of_the_table_can_be_read() {
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let source = Source { top: &top, revision: None };
+        let source = SourceTree { top: &top, revision: None };
         for folder in FOLDERS {
-            let room = room(&source, folder, &Layers::storeys()).unwrap();
-            assert!(room.arrows.len() > 5, "{folder}: {:?}", room.arrows);
+            let report = report(&source, folder, &Layers::of_repository()).unwrap();
+            assert!(report.arrows.len() > 5, "{folder}: {:?}", report.arrows);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The modules of one crate: what each declares, imports and mentions.
+//! The modules of one crate: the items that each declares, its imports, and the paths in its code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,50 +6,50 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, File, ForeignItem, Item, ItemMod, ItemUse, UseTree, Visibility};
 
-/// A module, in a file of its own or inside one.
+/// A module, in a file of its own or inside another file.
 #[derive(Default)]
-pub(crate) struct Module {
+pub(crate) struct ParsedModule {
     pub(crate) file: String,
     pub(crate) parent: Option<usize>,
     pub(crate) children: BTreeMap<String, usize>,
-    /// The names that are defined here.
+    /// The names of the items that the module defines.
     pub(crate) items: BTreeSet<String>,
     pub(crate) imports: Vec<Import>,
-    /// The paths that its code mentions.
+    /// The paths in its code.
     pub(crate) paths: BTreeSet<Vec<String>>,
 }
 
 /// One name of a `use`.
 pub(crate) struct Import {
     pub(crate) path: Vec<String>,
-    /// The name here; none if `path::*`.
+    /// The name in this module; `None` for `path::*`.
     pub(crate) name: Option<String>,
-    /// `pub use`, however far.
+    /// True for `pub use` and for `pub(…) use`.
     pub(crate) reexport: bool,
 }
 
-/// The modules of a crate, its root first.
+/// The modules of a crate, the root first.
 ///
 /// # Errors
-/// A file that does not parse, a `mod` without a file.
-pub(crate) fn modules(files: &BTreeMap<String, String>, root: &str) -> Result<Vec<Module>, String> {
-    let mut reader = Reader { files, modules: Vec::new(), at: 0, below: String::new(), failed: None };
+/// Names a file that does not parse, or a `mod` without a file.
+pub(crate) fn modules(files: &BTreeMap<String, String>, root: &str) -> Result<Vec<ParsedModule>, String> {
+    let mut reader = ModuleReader { files, modules: Vec::new(), at: 0, below: String::new(), failed: None };
     let folder = root.rsplit_once('/').map_or("", |(folder, _)| folder);
     reader.file(root, folder, None)?;
     Ok(reader.modules)
 }
 
-struct Reader<'a> {
+struct ModuleReader<'a> {
     files: &'a BTreeMap<String, String>,
-    modules: Vec<Module>,
-    /// The module that is read.
+    modules: Vec<ParsedModule>,
+    /// The module that is being read.
     at: usize,
-    /// The folder in which its `mod x;` looks for files.
+    /// The folder that has the files of its `mod x;`.
     below: String,
     failed: Option<String>,
 }
 
-impl Reader<'_> {
+impl ModuleReader<'_> {
     fn file(&mut self, file: &str, below: &str, parent: Option<usize>) -> Result<usize, String> {
         let text = self.files.get(file).ok_or(format!("arrows: {file}: no such file"))?;
         let parsed: File = syn::parse_str(text).map_err(|error| format!("arrows: {file}: {error}"))?;
@@ -57,7 +57,7 @@ impl Reader<'_> {
         self.failed.take().map_or(Ok(module), Err)
     }
 
-    /// A new module, with what `read` finds in it.
+    /// Makes a module and fills it by `read`.
     fn enter(
         &mut self,
         file: &str,
@@ -66,7 +66,7 @@ impl Reader<'_> {
         read: impl FnOnce(&mut Self),
     ) -> usize {
         let module = self.modules.len();
-        self.modules.push(Module { file: file.to_owned(), parent, ..Module::default() });
+        self.modules.push(ParsedModule { file: file.to_owned(), parent, ..ParsedModule::default() });
         let outer = (self.at, std::mem::replace(&mut self.below, below.to_owned()));
         self.at = module;
         read(self);
@@ -74,7 +74,7 @@ impl Reader<'_> {
         module
     }
 
-    /// A `mod` in a file of its own.
+    /// Reads a `mod` in a file of its own.
     fn child_file(&mut self, name: &str) -> Result<usize, String> {
         let below = format!("{}/{name}", self.below);
         let choices = [format!("{below}.rs"), format!("{below}/mod.rs")];
@@ -83,11 +83,11 @@ impl Reader<'_> {
         self.file(file, &below, Some(self.at))
     }
 
-    fn here(&mut self) -> &mut Module {
+    fn here(&mut self) -> &mut ParsedModule {
         &mut self.modules[self.at]
     }
 
-    /// The names that a `use` brings.
+    /// Notes the names that a `use` brings.
     fn import(&mut self, tree: &UseTree, before: &[String], reexport: bool) {
         let longer = |name: &syn::Ident| [before, &[name.to_string()]].concat();
         let (path, name) = match tree {
@@ -107,13 +107,18 @@ impl Reader<'_> {
         self.here().imports.push(Import { path, name, reexport });
     }
 
-    /// What the arguments of a macro mention; syn does not parse them.
+    /// Notes the paths in the arguments of a macro, which syn does not parse.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
         let mut field = false;
-        for token in tokens {
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
             match token {
+                // `pub(super)`: a visibility uses nothing
+                TokenTree::Ident(name) if name == "pub" => {
+                    let _ = tokens.next_if(|next| matches!(next, TokenTree::Group(_)));
+                }
                 TokenTree::Ident(name) => {
                     if colons != 2 {
                         self.mention(std::mem::take(&mut path));
@@ -143,7 +148,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The names that a macro such as `bitflags!` may define: what follows the keyword of an item.
+    /// Notes the names that a macro such as `bitflags!` may define: the word after the keyword of an item.
     fn defined_by_macro(&mut self, tokens: TokenStream) {
         let mut before = String::new();
         for token in tokens {
@@ -156,7 +161,7 @@ impl Reader<'_> {
     }
 }
 
-impl<'ast> Visit<'ast> for Reader<'_> {
+impl<'ast> Visit<'ast> for ModuleReader<'_> {
     fn visit_file(&mut self, file: &'ast File) {
         for item in &file.items {
             self.top_item(item);
@@ -216,8 +221,8 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 }
 
-impl Reader<'_> {
-    /// An item of a module itself, not of a function.
+impl ModuleReader<'_> {
+    /// Reads an item of a module itself, not of a function.
     fn top_item(&mut self, item: &Item) {
         if attributes(item).iter().any(is_test) {
             return;
@@ -256,11 +261,11 @@ fn foreign_name(item: &ForeignItem) -> Option<&syn::Ident> {
     }
 }
 
-/// Does `#[cfg(test)]` or `#[cfg(all(test, …))]` leave the item out of the crate? A `#[test]` does too.
+/// True for an attribute that leaves the item out of the crate: `#[cfg(test)]`, `#[cfg(all(test, …))]`, `#[test]`.
 fn is_test(attribute: &Attribute) -> bool {
     let mut test = attribute.path().is_ident("test");
     if attribute.path().is_ident("cfg") {
-        // a condition that does not parse is none of a test
+        // a condition that does not parse is no condition on tests
         let _ = attribute.parse_nested_meta(|condition| {
             test |= condition.path.is_ident("test");
             if condition.path.is_ident("all") {
@@ -276,7 +281,7 @@ fn is_test(attribute: &Attribute) -> bool {
     test
 }
 
-/// What is left of one condition, such as `= "value"` or `(...)`.
+/// The rest of one condition, such as `= "value"` or `(...)`.
 fn skip_to_comma(mut cursor: syn::buffer::Cursor) -> syn::Result<(TokenStream, syn::buffer::Cursor)> {
     let mut skipped = TokenStream::new();
     while let Some((token, next)) = cursor.token_tree() {
@@ -314,7 +319,7 @@ fn attributes(item: &Item) -> &[Attribute] {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Module {
+    fn parsed(text: &str) -> ParsedModule {
         let files = [("src/lib.rs", text), ("src/other.rs", "")];
         let files = files.map(|(file, text)| (file.to_owned(), text.to_owned())).into();
         modules(&files, "src/lib.rs").unwrap().swap_remove(0)
@@ -348,6 +353,8 @@ mod tests {
     fn attributes_visibility_and_tests_mention_nothing() {
         assert!(!mentioned("#[serde(with = \"a\")] #[a::b] struct S;", "a::b"));
         assert!(!mentioned("pub(in crate::a) struct S;", "crate::a"));
+        assert!(!mentioned("macro_rules! m { () => { pub(super) fn f() {} } }", "super"));
+        assert!(mentioned("macro_rules! m { () => { pub fn f() -> super::a::B {} } }", "super::a::B"));
         assert!(!mentioned("#[cfg(test)] mod tests { fn f() { crate::a::b() } }", "crate::a::b"));
         let both = "#[cfg(all(feature = \"x\", any(unix, y), test))] fn f() { crate::a::b() }";
         assert!(!mentioned(both, "crate::a::b"));

@@ -1,22 +1,22 @@
-//! From paths to the files that define what they name.
+//! Resolves paths to the files that define the named items.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Arrow;
-use super::parse::{Module, modules};
+use super::parse::{ParsedModule, modules};
 
-/// The names that were looked up on the way of one path, each in its module: globs can lead in circles.
+/// The names that were looked up for one path, each in its module. Kept because globs can lead in circles.
 type Seen<'a> = BTreeSet<(usize, &'a str)>;
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Clone, Copy, PartialEq)]
-enum Found {
+enum PathTarget {
     Module(usize),
-    /// An item, by the module that defines it.
+    /// An item, as the module that defines it.
     Item(usize),
 }
 
-/// The arrows of all programs and the library of one `src`, and the files that belong to them.
+/// The files and the arrows of all crates in one `src`: the library and the programs.
 ///
 /// # Errors
 /// As [`modules`].
@@ -37,59 +37,74 @@ fn is_root(file: &str) -> bool {
     file.ends_with("src/lib.rs") || file.ends_with("src/main.rs") || file.contains("src/bin/")
 }
 
-fn from(modules: &[Module], at: usize) -> impl Iterator<Item = Arrow> {
+fn from(modules: &[ParsedModule], at: usize) -> impl Iterator<Item = Arrow> {
     let module = &modules[at];
     let imports = module.imports.iter().filter(|import| !import.reexport).map(|import| &import.path);
     imports
         .chain(&module.paths)
         .filter_map(move |path| resolve(modules, at, path, &mut Seen::new()))
         .map(|found| match found {
-            Found::Module(to) | Found::Item(to) => &modules[to].file,
+            PathTarget::Module(to) | PathTarget::Item(to) => &modules[to].file,
         })
         .filter(|to| **to != module.file)
         .map(|to| (module.file.clone(), to.clone()))
 }
 
-/// None if the path leads out of the crate or names something local.
-fn resolve<'a>(modules: &'a [Module], at: usize, path: &'a [String], seen: &mut Seen<'a>) -> Option<Found> {
+/// The target of a path in the module `at`; `None` if the path leads out of the crate or names something local.
+fn resolve<'a>(
+    modules: &'a [ParsedModule],
+    at: usize,
+    path: &'a [String],
+    seen: &mut Seen<'a>,
+) -> Option<PathTarget> {
     let (first, rest) = path.split_first()?;
     let mut found = match first.as_str() {
-        "crate" => Found::Module(0),
-        "self" => Found::Module(at),
-        "super" => Found::Module(modules[at].parent?),
-        // a variable may have the name of a module, which no code mentions alone
+        "crate" => PathTarget::Module(0),
+        "self" => PathTarget::Module(at),
+        "super" => PathTarget::Module(modules[at].parent?),
+        // a variable may have the name of a module; code never has a module's name alone
         name if rest.is_empty() => {
             let found = imported(modules, at, name, seen)?;
-            return matches!(found, Found::Item(_)).then_some(found);
+            return matches!(found, PathTarget::Item(_)).then_some(found);
         }
         name => named(modules, at, name, seen)?,
     };
     for name in rest {
-        let Found::Module(inside) = found else { break };
+        let PathTarget::Module(inside) = found else { break };
         let next = match name.as_str() {
-            "super" => modules[inside].parent.map(Found::Module),
+            "super" => modules[inside].parent.map(PathTarget::Module),
             "self" => Some(found),
             name => named(modules, inside, name, seen),
         };
-        // an item that is not found, such as one that a macro defines, counts for the module's own file
-        found = next.unwrap_or(Found::Item(inside));
+        // an item that is not found, such as an item that a macro defines, counts for the module's own file
+        found = next.unwrap_or(PathTarget::Item(inside));
     }
     Some(found)
 }
 
-/// A name as the code of a module sees it.
-fn named<'a>(modules: &'a [Module], at: usize, name: &'a str, seen: &mut Seen<'a>) -> Option<Found> {
+/// The target of a name in the code of a module.
+fn named<'a>(
+    modules: &'a [ParsedModule],
+    at: usize,
+    name: &'a str,
+    seen: &mut Seen<'a>,
+) -> Option<PathTarget> {
     let module = &modules[at];
     if let Some(&child) = module.children.get(name) {
-        return Some(Found::Module(child));
+        return Some(PathTarget::Module(child));
     }
     if module.items.contains(name) {
-        return Some(Found::Item(at));
+        return Some(PathTarget::Item(at));
     }
     imported(modules, at, name, seen)
 }
 
-fn imported<'a>(modules: &'a [Module], at: usize, name: &'a str, seen: &mut Seen<'a>) -> Option<Found> {
+fn imported<'a>(
+    modules: &'a [ParsedModule],
+    at: usize,
+    name: &'a str,
+    seen: &mut Seen<'a>,
+) -> Option<PathTarget> {
     if !seen.insert((at, name)) {
         return None;
     }
@@ -99,7 +114,7 @@ fn imported<'a>(modules: &'a [Module], at: usize, name: &'a str, seen: &mut Seen
     }
     imports.iter().filter(|import| import.name.is_none()).find_map(|glob| {
         match resolve(modules, at, &glob.path, seen)? {
-            Found::Module(inside) if inside != at => named(modules, inside, name, seen),
+            PathTarget::Module(inside) if inside != at => named(modules, inside, name, seen),
             _ => None,
         }
     })
@@ -154,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn imported_module_leads_on() {
+    fn path_through_an_imported_module_is_followed() {
         let files = [
             ("lib", "mod a; mod b;"),
             ("a", "use super::b::{self, B}; fn f() -> b::Other { todo!() }"),

@@ -5,15 +5,15 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Where files are read.
-pub(crate) struct Source<'a> {
+/// The tree from which files are read.
+pub(crate) struct SourceTree<'a> {
     /// The top of the repository.
     pub(crate) top: &'a Path,
-    /// The commit; the work tree if none.
+    /// The commit; `None` for the work tree.
     pub(crate) revision: Option<&'a str>,
 }
 
-impl Source<'_> {
+impl SourceTree<'_> {
     /// The text of each Rust file below a folder, by its path in the repository.
     ///
     /// # Errors

@@ -7,22 +7,22 @@ use serde_json::{Value, json};
 
 use super::Arrow;
 
-/// A folder and what was found there.
-pub(crate) struct Room {
+/// A folder, with its files, arrows and circles.
+pub(crate) struct FolderReport {
     pub(crate) folder: String,
     pub(crate) files: Vec<String>,
-    /// Folders with files, this one included.
+    /// The number of folders with files, this folder included.
     pub(crate) folders: usize,
     /// The arrows with both ends in the folder.
     pub(crate) arrows: BTreeSet<Arrow>,
-    /// The arrows upward, if the folder has layers.
+    /// The arrows upward; `None` if the folder has no layers.
     pub(crate) upward: Option<BTreeSet<Arrow>>,
-    /// The largest first.
+    /// The circles, the largest first.
     pub(crate) circles: Vec<Vec<String>>,
 }
 
-impl Room {
-    /// A file without the folder before it.
+impl FolderReport {
+    /// The name of a file relative to the folder.
     fn short<'a>(&self, file: &'a str) -> &'a str {
         file.strip_prefix(&self.folder).map_or(file, |rest| rest.trim_start_matches('/'))
     }
@@ -44,54 +44,55 @@ impl Room {
     }
 }
 
-/// One line for each folder, then the circles and the arrows upward, and if wanted all arrows.
-pub(crate) fn text(rooms: &[Room], list: bool) -> String {
+/// The table as text: a line for each folder, then the circles and the arrows upward, and with `list` all arrows.
+pub(crate) fn text(reports: &[FolderReport], list: bool) -> String {
     let mut text = format!(
         "{:<24} {:>5} {:>7} {:>6} {:>6} {:>7} {:>16} {:>7}\n",
         "folder", "files", "folders", "arrows", "upward", "circles", "files in circles", "largest"
     );
-    for room in rooms {
-        text += &room.row();
+    for report in reports {
+        text += &report.row();
         text += "\n";
     }
-    for room in rooms {
-        for circle in &room.circles {
-            let files: Vec<&str> = circle.iter().map(|file| room.short(file)).collect();
-            let _ = write!(text, "\n{}: circle of {}: {}", room.folder, circle.len(), files.join(" "));
+    for report in reports {
+        for circle in &report.circles {
+            let files: Vec<&str> = circle.iter().map(|file| report.short(file)).collect();
+            let _ = write!(text, "\n{}: circle of {}: {}", report.folder, circle.len(), files.join(" "));
         }
-        for (from, to) in room.upward.iter().flatten() {
-            let _ = write!(text, "\n{}: upward: {} -> {}", room.folder, room.short(from), room.short(to));
+        for (from, to) in report.upward.iter().flatten() {
+            let _ =
+                write!(text, "\n{}: upward: {} -> {}", report.folder, report.short(from), report.short(to));
         }
-        for (from, to) in room.arrows.iter().filter(|_| list) {
-            let _ = write!(text, "\n{}: {} -> {}", room.folder, room.short(from), room.short(to));
+        for (from, to) in report.arrows.iter().filter(|_| list) {
+            let _ = write!(text, "\n{}: {} -> {}", report.folder, report.short(from), report.short(to));
         }
     }
     text.trim_end().to_owned() + "\n"
 }
 
-/// The same, all arrows included.
-pub(crate) fn json(rooms: &[Room]) -> Value {
-    let room = |room: &Room| {
+/// The table as JSON, with all arrows.
+pub(crate) fn json(reports: &[FolderReport]) -> Value {
+    let report = |report: &FolderReport| {
         json!({
-            "folder": room.folder,
-            "files": room.files.len(),
-            "folders": room.folders,
-            "arrows": room.arrows,
-            "upward": room.upward,
-            "circles": room.circles,
+            "folder": report.folder,
+            "files": report.files.len(),
+            "folders": report.folders,
+            "arrows": report.arrows,
+            "upward": report.upward,
+            "circles": report.circles,
         })
     };
-    rooms.iter().map(room).collect()
+    reports.iter().map(report).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn room() -> Room {
+    fn report() -> FolderReport {
         let arrows = [("x/src/a.rs", "x/src/b/c.rs"), ("x/src/b/c.rs", "x/src/a.rs")];
         let arrows: BTreeSet<Arrow> = arrows.map(|(from, to)| (from.into(), to.into())).into();
-        Room {
+        FolderReport {
             folder: "x/src".into(),
             files: vec!["x/src/a.rs".into(), "x/src/b/c.rs".into()],
             folders: 2,
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn row_counts_and_lines_name_the_files() {
-        let text = text(&[room()], false);
+        let text = text(&[report()], false);
         let lines: Vec<&str> = text.lines().collect();
         let row: Vec<&str> = lines[1].split_whitespace().collect();
         assert_eq!(row, ["x/src", "2", "2", "2", "1", "1", "2", "2"]);
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn json_has_the_arrows_themselves() {
-        let found = json(&[room()]);
+        let found = json(&[report()]);
         assert_eq!(found[0]["arrows"][1], json!(["x/src/b/c.rs", "x/src/a.rs"]));
         assert_eq!(found[0]["files"], 2);
     }

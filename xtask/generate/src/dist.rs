@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: what a package installs beside the program, made from its arguments.
+//! `cargo xtask dist`: man pages and completions of shells for packages, generated from the program's arguments.
 
 use std::fs;
 use std::io;
@@ -27,7 +27,7 @@ pub(crate) fn dist(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A page for the program and one for every verb, and for those that a verb has, by the names of their files.
+/// The pages and the names of their files: a page for the program and for every verb, verbs of verbs included.
 fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut whole = penfold::command().disable_help_subcommand(true);
     whole.build();
@@ -37,10 +37,10 @@ fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn add(command: Command, name: String, pages: &mut Vec<(String, Vec<u8>)>) -> io::Result<()> {
-    // clap adds one to every verb that has others
+    // clap adds the verb help to every verb that has others
     let below = command.get_subcommands().filter(|verb| verb.get_name() != "help").cloned();
     let below: Vec<Command> = below.collect();
-    // a name lives as long as a command, which for a page is as long as this program
+    // clap keeps names as long as a command; a page's command lives as long as this program
     let own = command.name(&*name.clone().leak()).hide(false);
     pages.push((format!("{name}.1"), page(own)?));
     below.into_iter().try_for_each(|verb| {
@@ -59,7 +59,7 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// What stands under a heading of a page.
+    /// The text under a heading of a page.
     fn section<'a>(page: &'a str, name: &str) -> &'a str {
         let (_, rest) =
             page.split_once(&format!("\n.SH {name}\n")).unwrap_or_else(|| panic!("no {name}: {page}"));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn every_verb_has_a_page_that_says_what_it_does_and_how_it_ends() {
+    fn every_verb_has_a_page_with_its_exit_status() {
         let pages = pages().unwrap();
         let count = |command: &Command| command.get_subcommands().count();
         let verbs = penfold::command();

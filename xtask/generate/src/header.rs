@@ -1,6 +1,6 @@
-//! `penfold.h`: the binary interface of modules for C, made from `crates/module/src/abi.rs` and committed.
+//! `cargo xtask header`: generates `penfold.h`, the binary interface of modules for C, from `crates/module/src/abi.rs`.
 //!
-//! cbindgen turns the types and constants around. What stands before and after them is text of its own, in `header/`.
+//! cbindgen translates the types and constants. The files in `header/` are the text before and after them.
 
 mod words;
 
@@ -14,10 +14,10 @@ use words::Names;
 const START: &str = include_str!("header/start.h");
 const HELPERS: &str = include_str!("header/helpers.h");
 
-/// Writes the header, or with `check` only says whether the committed one is what would be written.
+/// Writes the header. With `check`: only compares the committed header with the text that would be written.
 ///
 /// # Errors
-/// Tells what can't be turned into C, or that the committed header is another.
+/// Names the text that can't be translated into C, or says that the committed header differs.
 pub(crate) fn header(check: bool) -> Result<(), String> {
     let path = module_crate().join("include/penfold.h");
     let text = generate()?;
@@ -71,7 +71,7 @@ fn config(names: &Names) -> Config {
     config.export.renaming_overrides_prefixing = true;
     config.export.rename = names.structs().collect();
     config.export.include = names.structs().map(|(rust, _)| rust).collect();
-    // The name of the exported object: C says it by declaring that object.
+    // The name of the exported object. C does not need it: the header declares that object.
     config.export.exclude = vec!["SYMBOL".into()];
     config
 }
@@ -79,7 +79,7 @@ fn config(names: &Names) -> Config {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_committed_header_is_current() {
+    fn committed_header_is_current() {
         super::header(true).unwrap();
     }
 }

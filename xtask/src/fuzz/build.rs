@@ -1,14 +1,14 @@
 //! Builds the targets with the coverage that libFuzzer needs.
 //!
-//! cargo-fuzz passes flags of the unstable compiler. The coverage can be had with stable ones, so nothing is to be
-//! installed but a C++ compiler, which libfuzzer-sys builds with.
+//! cargo-fuzz passes flags of the unstable compiler. The flags here are stable. So only a C++ compiler has to be
+//! installed, with which libfuzzer-sys builds libFuzzer.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What cargo-fuzz sets with `--sanitizer none`, but for one codegen unit, which this linker does not need. It is also
-/// the only build of the server without its default features: a warning there would be seen by nobody.
+/// The flags that cargo-fuzz sets with `--sanitizer none`, but for one codegen unit, which this linker does not need.
+/// Warnings are errors, because this is the only build of the server without its default features.
 const FLAGS: [&str; 7] = [
     "--cfg=fuzzing",
     "-Dwarnings",
@@ -19,10 +19,10 @@ const FLAGS: [&str; 7] = [
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
 ];
 
-/// Is there a compiler for libFuzzer itself?
+/// Checks that there is a C++ compiler for libFuzzer itself.
 ///
 /// # Errors
-/// If not, what to do.
+/// Says how to get a compiler.
 pub(crate) fn compiler() -> Result<(), String> {
     let compiler = env::var_os("CXX").unwrap_or_else(|| "c++".into());
     if Command::new(&compiler).arg("--version").output().is_ok_and(|output| output.status.success()) {
@@ -34,17 +34,17 @@ pub(crate) fn compiler() -> Result<(), String> {
     ))
 }
 
-/// Returns where the programs are.
+/// Builds the targets, and returns the directory of the programs.
 pub(super) fn build(directory: &Path, targets: &[String]) -> Result<PathBuf, String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let host = host()?;
-    // who keeps what is built elsewhere wants this there too, beside the rest: the flags differ
+    // with a target directory elsewhere: beside the other builds there, because the flags differ
     let place = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| directory.join("target"), |elsewhere| Path::new(&elsewhere).join("fuzz"));
     let place = std::path::absolute(&place).map_err(|error| format!("fuzz: {}: {error}", place.display()))?;
     eprintln!("xtask: fuzz: building {}", targets.join(", "));
     let status = Command::new(cargo)
-        // a target of its own keeps build scripts and macros free of the instrumentation
+        // with --target, cargo builds build scripts and macros without the instrumentation
         .args(["build", "--release", "--locked", "--target", &host])
         .args(targets.iter().flat_map(|target| ["--bin", target]))
         .current_dir(directory)

@@ -1,25 +1,25 @@
-//! What libFuzzer writes.
+//! Parses the log of libFuzzer.
 
-/// The lines of a report that are shown, at most: the message and the nearer callers, the rest is in the file.
+/// The most lines of a report that are shown: the message and the nearer callers. The rest is in the file.
 const LONGEST_REPORT: usize = 60;
 
-/// What is to be known of a run.
+/// The results in a log.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Log {
-    /// Inputs that were tried.
+pub(super) struct FuzzLog {
+    /// The number of inputs that were tried.
     pub(super) executions: Option<u64>,
-    /// Edges of the code that were reached.
+    /// The number of edges of the code that were reached.
     pub(super) coverage: Option<u64>,
-    /// Where the input of a finding was written.
+    /// The file with the input of a finding.
     pub(super) input: Option<String>,
-    /// What was said of the finding: the panic, where from, the input itself.
+    /// The report of the finding: the panic, its callers, the input itself.
     pub(super) report: Vec<String>,
 }
 
-impl Log {
-    /// Reads what there is.
-    pub(super) fn read(text: &str) -> Log {
-        let mut log = Log::default();
+impl FuzzLog {
+    /// Reads a log, which may be incomplete.
+    pub(super) fn read(text: &str) -> FuzzLog {
+        let mut log = FuzzLog::default();
         for line in text.lines() {
             if let Some(number) = line.strip_prefix("stat::number_of_executed_units:") {
                 log.executions = number.trim().parse().ok();
@@ -31,10 +31,10 @@ impl Log {
         }
         let begins = |line: &&str| line.contains("panicked at") || line.contains("ERROR: libFuzzer");
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("stat::")).collect();
-        // one that was killed has only its last lines to tell
+        // of a run that was killed there are only the last lines
         let from = lines.iter().position(begins).unwrap_or(lines.len().saturating_sub(10));
         log.report = lines[from..].iter().take(LONGEST_REPORT).map(|&line| line.to_owned()).collect();
-        // a short input is told in one line, for whoever has nothing but this output
+        // a short input is in one line, for readers who have nothing but this output
         let base64 = text.lines().rev().find(|line| line.starts_with("Base64: ")).map(str::to_owned);
         log.report.extend(base64.filter(|line| !log.report.contains(line)));
         log
@@ -68,14 +68,14 @@ stat::number_of_executed_units: 539
 ";
 
     #[test]
-    fn a_run_tells_executions_and_the_last_coverage() {
-        let log = Log::read(QUIET);
+    fn log_has_executions_and_the_last_coverage() {
+        let log = FuzzLog::read(QUIET);
         assert_eq!((log.executions, log.coverage, log.input), (Some(12964), Some(1356), None));
     }
 
     #[test]
-    fn a_finding_tells_its_input_and_how_it_came_to_be() {
-        let log = Log::read(FINDING);
+    fn log_of_a_finding_has_its_input_and_report() {
+        let log = FuzzLog::read(FINDING);
         assert_eq!((log.executions, log.coverage), (Some(539), Some(1214)));
         assert_eq!(log.input.as_deref(), Some("artifacts/shares/crash-29bfb75f"));
         assert!(log.report[0].contains("panicked at fuzz_targets/shares.rs:48:9"), "{:?}", log.report);
@@ -84,22 +84,22 @@ stat::number_of_executed_units: 539
     }
 
     #[test]
-    fn a_long_report_keeps_its_input() {
+    fn long_report_keeps_its_input() {
         let frames = "  at somewhere\n".repeat(LONGEST_REPORT);
-        let log = Log::read(&FINDING.replace("stack backtrace:\n", &frames));
+        let log = FuzzLog::read(&FINDING.replace("stack backtrace:\n", &frames));
         assert_eq!(log.report.len(), LONGEST_REPORT + 1);
         assert_eq!(log.report.last().unwrap(), "Base64: gXJlcz14P3JubnJ4clI9dQ==");
     }
 
     #[test]
-    fn a_run_without_instrumentation_has_no_coverage() {
-        let log = Log::read("INFO: A corpus is not provided\n#2\tINITED exec/s: 0 rss: 27Mb\n");
+    fn run_without_instrumentation_has_no_coverage() {
+        let log = FuzzLog::read("INFO: A corpus is not provided\n#2\tINITED exec/s: 0 rss: 27Mb\n");
         assert_eq!((log.executions, log.coverage), (None, None));
     }
 
     #[test]
-    fn one_that_was_killed_tells_its_last_lines() {
-        let log = Log::read(&QUIET.lines().take(4).collect::<Vec<_>>().join("\n"));
+    fn log_of_a_killed_run_has_its_last_lines() {
+        let log = FuzzLog::read(&QUIET.lines().take(4).collect::<Vec<_>>().join("\n"));
         assert_eq!(log.executions, None);
         assert!(log.report.last().unwrap().starts_with("#12964"), "{:?}", log.report);
     }

@@ -1,8 +1,8 @@
 //! `cargo xtask fuzz`: builds the targets of `fuzz/` with coverage and runs each for a while, as many at a time as
 //! there are CPUs.
 //!
-//! One line tells of each target how many inputs it took and how many edges of the code they reached. A finding is
-//! shown with what the target said, the input and the command that plays it again.
+//! One line for each target has the number of inputs, and the number of edges of the code that they reached. A finding
+//! is shown with the target's report, the input and the command that plays the input again.
 
 mod build;
 mod log;
@@ -17,25 +17,25 @@ use std::thread;
 
 use build::build;
 pub(crate) use build::compiler;
-use run::{Outcome, replay, run};
+use run::{TargetRun, replay, run};
 
-/// Seconds for each target unless told otherwise.
+/// Seconds for each target without the option `--seconds`.
 const SECONDS: u32 = 60;
 
-/// What is asked for.
+/// The command line of `cargo xtask fuzz`.
 #[derive(Debug, PartialEq)]
-struct Wanted {
+struct FuzzArguments {
     seconds: u32,
-    /// Play this one input instead of looking for new ones.
+    /// The one input to play, instead of a search for new inputs.
     input: Option<PathBuf>,
-    /// None are all.
+    /// The targets; empty for all.
     targets: Vec<String>,
 }
 
-/// Runs the targets that are named, or all, each for `--seconds N`, or one with `--input FILE`.
+/// Runs the targets that are named, or all, each for `--seconds N`; or one target with `--input FILE`.
 ///
 /// # Errors
-/// What went wrong, in words: no C++ compiler, a target that does not build, a finding.
+/// Without a C++ compiler, for a target that does not build, and for a finding.
 pub(crate) fn fuzz(arguments: impl Iterator<Item = String>) -> Result<(), String> {
     let wanted = parse(arguments)?;
     compiler()?;
@@ -50,8 +50,8 @@ pub(crate) fn fuzz(arguments: impl Iterator<Item = String>) -> Result<(), String
     }
 }
 
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
-    let mut wanted = Wanted { seconds: SECONDS, input: None, targets: Vec::new() };
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<FuzzArguments, String> {
+    let mut wanted = FuzzArguments { seconds: SECONDS, input: None, targets: Vec::new() };
     while let Some(argument) = arguments.next() {
         if argument == "--seconds" {
             let number = arguments.next().and_then(|number| number.parse().ok());
@@ -72,7 +72,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> 
     Ok(wanted)
 }
 
-/// The targets that are named, or all, in order.
+/// The targets that are named, or all, in alphabetical order.
 fn chosen(directory: &Path, named: &[String]) -> Result<Vec<String>, String> {
     let entries = fs::read_dir(directory.join("fuzz_targets")).map_err(|error| format!("fuzz: {error}"))?;
     let files = entries.flatten().map(|entry| entry.path());
@@ -86,12 +86,12 @@ fn chosen(directory: &Path, named: &[String]) -> Result<Vec<String>, String> {
     Ok(all)
 }
 
-/// Looks for findings in all targets, also after the first one.
+/// Searches for findings in all targets, also after the first finding.
 fn explore(directory: &Path, programs: &Path, targets: Vec<String>, seconds: u32) -> Result<(), String> {
     let at_a_time = thread::available_parallelism().map_or(1, usize::from).min(targets.len());
     eprintln!("xtask: fuzz: {} targets, {seconds} s each, {at_a_time} at a time", targets.len());
     let waiting = Mutex::new(VecDeque::from(targets));
-    let outcomes: Mutex<Vec<Outcome>> = Mutex::default();
+    let outcomes: Mutex<Vec<TargetRun>> = Mutex::default();
     let work = || -> Result<(), String> {
         loop {
             let Some(target) = waiting.lock().expect("no panic").pop_front() else { return Ok(()) };
@@ -116,22 +116,24 @@ fn explore(directory: &Path, programs: &Path, targets: Vec<String>, seconds: u32
 mod tests {
     use super::*;
 
-    fn parsed(arguments: &str) -> Result<Wanted, String> {
+    fn parsed(arguments: &str) -> Result<FuzzArguments, String> {
         parse(arguments.split_whitespace().map(str::to_owned))
     }
 
     #[test]
-    fn a_minute_for_all_targets_unless_told_otherwise() {
-        let all = Wanted { seconds: 60, input: None, targets: Vec::new() };
+    fn targets_run_for_a_minute_without_options() {
+        let all = FuzzArguments { seconds: 60, input: None, targets: Vec::new() };
         assert_eq!(parsed(""), Ok(all));
-        let some = Wanted { seconds: 5, input: None, targets: vec!["journal".into(), "shares".into()] };
+        let some =
+            FuzzArguments { seconds: 5, input: None, targets: vec!["journal".into(), "shares".into()] };
         assert_eq!(parsed("journal --seconds 5 shares"), Ok(some));
-        let one = Wanted { seconds: 60, input: Some("crash-1".into()), targets: vec!["journal".into()] };
+        let one =
+            FuzzArguments { seconds: 60, input: Some("crash-1".into()), targets: vec!["journal".into()] };
         assert_eq!(parsed("--input crash-1 journal"), Ok(one));
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_options_are_refused() {
         for arguments in
             ["--seconds", "--seconds 0", "--seconds x", "--input", "--input x", "--input x a b", "-x"]
         {
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_no_target_is_refused() {
+    fn name_that_is_no_target_is_refused() {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
         let all = chosen(&directory, &[]).unwrap();
         assert!(all.contains(&"journal".to_owned()));

@@ -7,25 +7,30 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::log::Log;
+use super::log::FuzzLog;
 
-/// The longest input, in bytes.
+/// The length of the longest input, in bytes.
 const LONGEST: u32 = 4096;
-/// An input that takes longer than so many seconds is a finding.
+/// An input that takes longer, in seconds, is a finding.
 const PATIENCE: u32 = 20;
 
-/// How a run ended.
-pub(super) struct Outcome {
+/// One run of a target, and its result.
+pub(super) struct TargetRun {
     pub(super) target: String,
-    /// Why it is no success.
+    /// The reason why the run is no success.
     pub(super) failure: Option<String>,
-    log: Log,
+    log: FuzzLog,
     file: PathBuf,
     took: Duration,
 }
 
-/// Runs a target for a while, with what earlier runs and the seeds have for it.
-pub(super) fn run(directory: &Path, programs: &Path, target: &str, seconds: u32) -> Result<Outcome, String> {
+/// Runs a target for a while, on the seeds and the corpus of earlier runs.
+pub(super) fn run(
+    directory: &Path,
+    programs: &Path,
+    target: &str,
+    seconds: u32,
+) -> Result<TargetRun, String> {
     let (corpus, artifacts) = (format!("corpus/{target}"), format!("artifacts/{target}"));
     for path in [&corpus, &artifacts] {
         writable_for_all(&directory.join(path)).map_err(|error| format!("fuzz: {path}: {error}"))?;
@@ -38,7 +43,7 @@ pub(super) fn run(directory: &Path, programs: &Path, target: &str, seconds: u32)
         .args([format!("-max_total_time={seconds}"), format!("-max_len={LONGEST}")])
         .args([format!("-timeout={PATIENCE}"), format!("-artifact_prefix={artifacts}/")])
         .args(["-print_final_stats=1", &corpus])
-        // relative, because a target may give up the right to pass the directories above
+        // relative paths, because a target may give up the right to pass the directories above
         .current_dir(directory)
         .env("RUST_BACKTRACE", "1")
         .stdout(output.try_clone().map_err(failed)?)
@@ -51,19 +56,20 @@ pub(super) fn run(directory: &Path, programs: &Path, target: &str, seconds: u32)
     let status = command.status().map_err(failed)?;
     let took = begin.elapsed();
     let text = fs::read(&file).map_err(failed)?;
-    let log = Log::read(&String::from_utf8_lossy(&text));
+    let log = FuzzLog::read(&String::from_utf8_lossy(&text));
     let failure = if !status.success() {
         Some(status.to_string())
     } else if log.executions.is_none() || log.coverage.is_none_or(|edges| edges == 0) {
-        // it looks as if nothing was found, because nothing could be
+        // without coverage nothing can be found, which would look like success
         Some("it ran without coverage".to_owned())
     } else {
         None
     };
-    Ok(Outcome { target: target.to_owned(), failure, log, file, took })
+    Ok(TargetRun { target: target.to_owned(), failure, log, file, took })
 }
 
-/// The target of the control socket becomes a user who owns nothing, and has to leave its finding somewhere.
+/// Makes a directory that everybody can write to. The target of the control socket runs as a user who owns nothing, and
+/// has to write its finding.
 fn writable_for_all(path: &Path) -> std::io::Result<()> {
     fs::create_dir_all(path)?;
     let mode = 0o1777;
@@ -75,7 +81,7 @@ fn writable_for_all(path: &Path) -> std::io::Result<()> {
 
 /// Gives one input to a target.
 pub(super) fn replay(programs: &Path, target: &str, input: &Path) -> Result<(), String> {
-    // libFuzzer takes a directory for a corpus, and looks for more
+    // libFuzzer takes a directory for a corpus, and would search for more inputs
     if !input.is_file() {
         return Err(format!("fuzz: {}: is no file", input.display()));
     }
@@ -87,7 +93,7 @@ pub(super) fn replay(programs: &Path, target: &str, input: &Path) -> Result<(), 
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for TargetRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
         writeln!(

@@ -1,21 +1,21 @@
-//! What the command line asks for.
+//! The command line of `cargo xtask test`.
 
-use super::programs::Program;
+use super::programs::TestProgram;
 
-/// What is to be run.
+/// The programs that are to be run, and the arguments for them.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Wanted {
-    /// Parts of the programs' names. None are all programs.
+pub(super) struct TestArguments {
+    /// Parts of the programs' names. Without any, all programs are run.
     names: Vec<String>,
-    /// How many programs at a time; as many as there are CPUs unless it is said.
+    /// The number of programs at a time; `None` for as many as there are CPUs.
     pub(super) jobs: Option<usize>,
-    /// For the programs themselves.
+    /// The arguments for the programs themselves.
     pub(super) rest: Vec<String>,
 }
 
 /// Reads `[--jobs N] [NAME...] [-- ARGUMENT...]`.
-pub(super) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
-    let mut wanted = Wanted::default();
+pub(super) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<TestArguments, String> {
+    let mut wanted = TestArguments::default();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--" => wanted.rest = arguments.by_ref().collect(),
@@ -35,17 +35,17 @@ pub(super) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wante
     Ok(wanted)
 }
 
-impl Wanted {
-    /// No program and no test is left out.
+impl TestArguments {
+    /// True if no program and no test is left out.
     pub(super) fn is_everything(&self) -> bool {
         self.names.is_empty() && self.rest.is_empty()
     }
 
-    /// Those of `programs` whose name contains one of the names.
+    /// The programs whose name contains one of the names.
     ///
     /// # Errors
-    /// Names what no program contains.
-    pub(super) fn chosen(&self, mut programs: Vec<Program>) -> Result<Vec<Program>, String> {
+    /// Names a part that no program's name contains.
+    pub(super) fn chosen(&self, mut programs: Vec<TestProgram>) -> Result<Vec<TestProgram>, String> {
         let is_in = |name: &String| programs.iter().any(|program| program.name.contains(name.as_str()));
         if let Some(unknown) = self.names.iter().find(|name| !is_in(name)) {
             let all: Vec<&str> = programs.iter().map(|program| program.name.as_str()).collect();
@@ -64,11 +64,11 @@ impl Wanted {
 mod tests {
     use super::*;
 
-    fn parsed(arguments: &str) -> Result<Wanted, String> {
+    fn parsed(arguments: &str) -> Result<TestArguments, String> {
         parse(arguments.split_whitespace().map(str::to_owned))
     }
 
-    fn names(programs: &[Program]) -> Vec<&str> {
+    fn names(programs: &[TestProgram]) -> Vec<&str> {
         programs.iter().map(|program| program.name.as_str()).collect()
     }
 
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn programs_are_chosen_by_parts_of_their_names() {
-        let programs = || ["a/tests/x.rs", "a/src/lib.rs", "b/tests/x.rs"].map(Program::named).to_vec();
+        let programs = || ["a/tests/x.rs", "a/src/lib.rs", "b/tests/x.rs"].map(TestProgram::named).to_vec();
         let chosen = |arguments: &str| parsed(arguments).unwrap().chosen(programs());
         assert_eq!(names(&chosen("").unwrap()).len(), 3);
         assert_eq!(names(&chosen("a/src b/").unwrap()), ["a/src/lib.rs", "b/tests/x.rs"]);

@@ -1,9 +1,10 @@
-//! `cargo xtask test`: builds everything, runs every test program, says meanwhile how far it is and at the end what
-//! failed.
+//! `cargo xtask test`: builds everything, runs every test program, shows the progress, and at the end the failures.
 //!
-//! The programs are those of `cargo test --workspace`, run as it runs them. What cargo does not do: a failure does not
-//! keep later programs from running, several run at a time, what a test skips is shown, and each failure comes with the
-//! command that runs it again.
+//! The programs are those of `cargo test --workspace`, run as cargo runs them. The differences from cargo:
+//! * a failure does not keep later programs from running;
+//! * several programs run at a time;
+//! * the reasons for which tests skip something are shown;
+//! * each failure comes with the command that runs it again.
 
 mod arguments;
 mod output;
@@ -18,20 +19,20 @@ use std::sync::Mutex;
 use std::time::Duration;
 use std::{fs, thread};
 
-use arguments::Wanted;
-use programs::{Program, chains};
-use progress::Progress;
-use run::Outcome;
+use arguments::TestArguments;
+use programs::{TestProgram, chains};
+use progress::TestProgress;
+use run::ProgramRun;
 
 use crate::{MODULES, cargo};
 
-/// How often a line says what is still running, where no terminal shows it all the time.
+/// The time between two lines about programs that still run, where no terminal shows them all the time.
 const STILL_RUNNING: Duration = Duration::from_mins(1);
 
 /// Runs the test programs that are named, or all.
 ///
 /// # Errors
-/// Says what could not be built or how many programs failed. What failed in them is printed before.
+/// Names the build that failed, or the number of programs that failed. Their failures are printed before.
 pub(crate) fn test(arguments: impl Iterator<Item = String>) -> Result<(), String> {
     let wanted = arguments::parse(arguments)?;
     let programs = wanted.chosen(programs()?)?;
@@ -46,7 +47,7 @@ fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the repository").to_owned()
 }
 
-/// Where the outputs go, and what keeps another run out of it.
+/// The directory for the programs' outputs, and the lock that keeps another run out of it.
 fn place() -> io::Result<(PathBuf, File)> {
     let target = top().join("target");
     let at = |name: String| {
@@ -63,18 +64,18 @@ fn place() -> io::Result<(PathBuf, File)> {
     }
 }
 
-/// Builds all that tests run.
+/// Builds everything that tests run.
 ///
 /// # Errors
-/// Says that something does not build.
+/// Names the build that failed.
 pub(crate) fn build() -> Result<(), String> {
     programs().map(|_| ())
 }
 
-/// Builds all that tests run, in both workspaces, and returns the test programs.
-fn programs() -> Result<Vec<Program>, String> {
+/// Builds everything that tests run, in both workspaces, and returns the test programs.
+fn programs() -> Result<Vec<TestProgram>, String> {
     let modules = ["--locked", "--manifest-path", MODULES];
-    // Tests run programs of the workspace and load modules, also those outside of the tree.
+    // Tests run programs of the workspace and load modules, also those outside the tree.
     cargo(&["build", "--workspace", "--lib", "--bins", "--examples"], &[])?;
     cargo(&[&["build", "--workspace"], &modules[..]].concat(), &[])?;
     let mut programs = programs::build(&["--workspace"])?;
@@ -82,18 +83,18 @@ fn programs() -> Result<Vec<Program>, String> {
     Ok(programs)
 }
 
-/// Runs the programs, some at a time.
-fn run(place: &Path, programs: Vec<Program>, wanted: &Wanted) -> Result<(), String> {
+/// Runs the programs, several at a time.
+fn run(place: &Path, programs: Vec<TestProgram>, wanted: &TestArguments) -> Result<(), String> {
     let at_a_time = wanted.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    let progress = Mutex::new(Progress::new(programs.len(), io::stderr().is_terminal()));
+    let progress = Mutex::new(TestProgress::new(programs.len(), io::stderr().is_terminal()));
     let waiting = Mutex::new(chains(programs));
-    let begin = |program: &Program| progress.lock().expect("no panic").begin(program);
+    let begin = |program: &TestProgram| progress.lock().expect("no panic").begin(program);
     let work = || {
         loop {
             let Some(chain) = waiting.lock().expect("no panic").pop_front() else { return };
             for program in chain {
                 begin(&program);
-                let outcome = Outcome::of(program, place, &wanted.rest);
+                let outcome = ProgramRun::of(program, place, &wanted.rest);
                 progress.lock().expect("no panic").end(outcome);
             }
         }

@@ -1,24 +1,24 @@
-//! What a test program prints.
+//! Parses the output of a test program.
 
-/// The lines of a failure that are shown, at most; the rest is in the file.
+/// The most lines of a failure that are shown; the rest is in the file.
 const LONGEST: usize = 200;
 
-/// What is to be known of a program's output.
+/// The results in a program's output.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Output {
-    /// Tests that passed.
+pub(super) struct TestOutput {
+    /// The number of tests that passed.
     pub(super) passed: usize,
-    /// Names of tests that failed.
+    /// The names of the tests that failed.
     pub(super) failed: Vec<String>,
-    /// Reasons of tests that did not run, or not whole.
+    /// The reasons for which tests did not run, or not completely.
     pub(super) skipped: Vec<String>,
-    /// What is shown of a failure.
+    /// The lines that are shown of a failure.
     pub(super) report: Vec<String>,
 }
 
-impl Output {
-    pub(super) fn read(text: &str) -> Output {
-        let mut output = Output::default();
+impl TestOutput {
+    pub(super) fn read(text: &str) -> TestOutput {
+        let mut output = TestOutput::default();
         for line in text.lines() {
             if let Some((name, verdict)) =
                 line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... "))
@@ -29,7 +29,7 @@ impl Output {
                     _ => {}
                 }
             }
-            // what another thread prints may stand before it on the line
+            // the output of another thread may come before it on the line
             if let Some((_, reason)) = line.split_once("skipped: ")
                 && !output.skipped.iter().any(|known| known == reason)
             {
@@ -37,7 +37,7 @@ impl Output {
             }
         }
         let lines: Vec<&str> = text.lines().collect();
-        // a program that was killed has only its last lines to tell
+        // of a program that was killed there are only the last lines
         let from = lines.iter().position(|&line| line == "failures:");
         let from = from.unwrap_or_else(|| lines.len().saturating_sub(60));
         output.report = lines[from..].iter().take(LONGEST).map(|&line| line.to_owned()).collect();
@@ -71,8 +71,8 @@ test result: FAILED. 1 passed; 2 failed; 1 ignored
 ";
 
     #[test]
-    fn output_tells_failures_and_skips() {
-        let output = Output::read(FAILING);
+    fn output_has_failures_and_skips() {
+        let output = TestOutput::read(FAILING);
         assert_eq!((output.passed, output.failed.join(" ")), (1, "b c".into()));
         assert_eq!(output.skipped, ["there is no gdb"]);
         assert_eq!(output.report[0], "failures:");
@@ -80,8 +80,8 @@ test result: FAILED. 1 passed; 2 failed; 1 ignored
     }
 
     #[test]
-    fn output_without_a_verdict_tells_its_last_lines() {
-        let output = Output::read(&"noise\n".repeat(100));
+    fn output_without_a_verdict_gives_its_last_lines() {
+        let output = TestOutput::read(&"noise\n".repeat(100));
         assert_eq!((output.report.len(), output.failed.len()), (60, 0));
     }
 }

@@ -1,4 +1,4 @@
-//! The test programs, as cargo builds them.
+//! The test programs that cargo builds, and the order in which they run.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// Programs that play on the kernel's own hierarchies. They run one after the other: each would find the others' cgroups
+/// Programs that use the kernel's own hierarchies. They run one after the other: each would find the others' cgroups
 /// where it needs to be alone. The longest of all programs are among them, so they begin first.
 const ON_THE_KERNEL: [&str; 4] = [
     "tests/tests/differential.rs",
@@ -15,32 +15,32 @@ const ON_THE_KERNEL: [&str; 4] = [
     "tests/tests/differential_harness.rs",
 ];
 
-/// Programs that run longer than most. They begin before the others, so that none is left alone at the end.
+/// Programs that run longer than most. They begin before the others, so that none runs alone at the end.
 const LONG: [&str; 3] =
     ["tests/tests/module_rounds.rs", "crates/cli/tests/shells.rs", "crates/cli/tests/accounting.rs"];
 
 /// One test program.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Program {
-    /// The file of its `main`, from the top of the repository.
+pub(super) struct TestProgram {
+    /// The path of its source file, relative to the top of the repository.
     pub(super) name: String,
     pub(super) path: PathBuf,
-    /// Its package's directory, where cargo runs it.
+    /// The directory of its package, in which cargo runs it.
     pub(super) directory: PathBuf,
 }
 
-impl Program {
+impl TestProgram {
     #[cfg(test)]
-    pub(super) fn named(name: &str) -> Program {
-        Program { name: name.to_owned(), path: PathBuf::new(), directory: PathBuf::new() }
+    pub(super) fn named(name: &str) -> TestProgram {
+        TestProgram { name: name.to_owned(), path: PathBuf::new(), directory: PathBuf::new() }
     }
 }
 
-/// Builds the tests of a workspace; `selection` is for cargo.
+/// Builds the tests of a workspace. `selection` is arguments for cargo.
 ///
 /// # Errors
-/// Says that cargo can't run or that something does not build.
-pub(super) fn build(selection: &[&str]) -> Result<Vec<Program>, String> {
+/// Says that cargo can't run, or that the tests do not build.
+pub(super) fn build(selection: &[&str]) -> Result<Vec<TestProgram>, String> {
     let words = ["test", "--no-run", "--message-format=json-render-diagnostics"];
     eprintln!("xtask: cargo test --no-run {}", selection.join(" "));
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -55,8 +55,8 @@ pub(super) fn build(selection: &[&str]) -> Result<Vec<Program>, String> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(program).collect())
 }
 
-/// The test program that a message of cargo's tells of, if it does.
-fn program(message: &str) -> Option<Program> {
+/// The test program in a message of cargo's; `None` if the message is about something else.
+fn program(message: &str) -> Option<TestProgram> {
     let message: Value = serde_json::from_str(message).ok()?;
     if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
         return None;
@@ -64,12 +64,12 @@ fn program(message: &str) -> Option<Program> {
     let source = Path::new(message["target"]["src_path"].as_str()?);
     let name = source.strip_prefix(super::top()).unwrap_or(source).display().to_string();
     let directory = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
-    Some(Program { name, path: message["executable"].as_str()?.into(), directory })
+    Some(TestProgram { name, path: message["executable"].as_str()?.into(), directory })
 }
 
-/// The programs in the order in which they begin. Those of one chain run one after the other.
-pub(super) fn chains(programs: Vec<Program>) -> VecDeque<Vec<Program>> {
-    let place = |list: &[&str], program: &Program| list.iter().position(|name| *name == program.name);
+/// The programs in the order in which they begin. The programs of one chain run one after the other.
+pub(super) fn chains(programs: Vec<TestProgram>) -> VecDeque<Vec<TestProgram>> {
+    let place = |list: &[&str], program: &TestProgram| list.iter().position(|name| *name == program.name);
     let (mut kernel, mut others): (Vec<_>, Vec<_>) =
         programs.into_iter().partition(|program| ON_THE_KERNEL.contains(&program.name.as_str()));
     kernel.sort_by_key(|program| place(&ON_THE_KERNEL, program));
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_of_cargo_tell_test_programs() {
+    fn test_programs_are_found_in_messages_of_cargo() {
         let top = super::super::top().display().to_string();
         let test = r#"{"reason":"compiler-artifact","manifest_path":"TOP/crates/cli/Cargo.toml","target":
             {"src_path":"TOP/crates/cli/tests/top.rs"},"profile":{"test":true},"executable":"/t/top-1"}"#;
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn programs_on_the_kernel_are_one_chain() {
         let names = ["z.rs", "tests/tests/kernel.rs", "a.rs", "tests/tests/differential.rs"];
-        let chains = chains(names.map(Program::named).to_vec());
+        let chains = chains(names.map(TestProgram::named).to_vec());
         let chains: Vec<Vec<&str>> =
             chains.iter().map(|chain| chain.iter().map(|program| program.name.as_str()).collect()).collect();
         assert_eq!(chains[0], ["tests/tests/differential.rs", "tests/tests/kernel.rs"]);

@@ -1,42 +1,52 @@
-//! Says how far the tests are.
+//! Shows the progress of the tests.
 
 use std::fmt::Write as _;
 use std::io::{Write as _, stderr};
 use std::time::{Duration, Instant};
 
-use super::programs::Program;
-use super::run::Outcome;
+use super::programs::TestProgram;
+use super::run::ProgramRun;
 
-/// What has happened by now.
+/// The progress so far.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct TestProgress {
     began: Instant,
-    /// How many programs there are.
+    /// The number of programs.
     all: usize,
     running: Vec<(String, Instant)>,
     ended: usize,
     passed: usize,
     skipped: usize,
-    failed: Vec<Outcome>,
-    /// A line at the bottom of a terminal is written anew all the time.
+    failed: Vec<ProgramRun>,
+    /// True for a terminal, whose last line is written anew all the time.
     terminal: bool,
     last: Instant,
 }
 
-impl Progress {
-    pub(super) fn new(all: usize, terminal: bool) -> Progress {
+impl TestProgress {
+    pub(super) fn new(all: usize, terminal: bool) -> TestProgress {
         eprintln!("xtask: {all} test programs");
         let now = Instant::now();
         let (running, failed) = (Vec::new(), Vec::new());
-        Progress { began: now, all, running, ended: 0, passed: 0, skipped: 0, failed, terminal, last: now }
+        TestProgress {
+            began: now,
+            all,
+            running,
+            ended: 0,
+            passed: 0,
+            skipped: 0,
+            failed,
+            terminal,
+            last: now,
+        }
     }
 
-    pub(super) fn begin(&mut self, program: &Program) {
+    pub(super) fn begin(&mut self, program: &TestProgram) {
         self.running.push((program.name.clone(), Instant::now()));
     }
 
-    /// Prints a line for a program, and what its failure says.
-    pub(super) fn end(&mut self, outcome: Outcome) {
+    /// Prints a line for a program that has ended, and the report of its failure.
+    pub(super) fn end(&mut self, outcome: ProgramRun) {
         self.running.retain(|(name, _)| *name != outcome.program.name);
         self.ended += 1;
         self.passed += outcome.output.passed;
@@ -64,7 +74,7 @@ impl Progress {
         }
     }
 
-    /// Says what is running: on a terminal always, elsewhere when nothing ended for so long.
+    /// Shows the running programs: always on a terminal, elsewhere when no program has ended for `patience`.
     pub(super) fn tick(&mut self, patience: Duration) {
         if self.running.is_empty() || !self.terminal && self.last.elapsed() < patience {
             return;
@@ -77,7 +87,7 @@ impl Progress {
         let line = format!("[{:>3}/{}] {failed}running: {}", self.ended, self.all, running.join(", "));
         self.clear();
         if self.terminal {
-            // what is longer than a line could not be taken back
+            // a text longer than a line could not be erased
             let short: String = line.chars().take(100).collect();
             eprint!("{short}");
             let _ = stderr().flush();
@@ -92,10 +102,10 @@ impl Progress {
         }
     }
 
-    /// Prints what failed, with the commands that run it again.
+    /// Prints the failures, with the commands that run them again.
     ///
     /// # Errors
-    /// Says how many programs failed, if any.
+    /// Says how many programs failed, if any did.
     pub(super) fn summary(self) -> Result<(), String> {
         self.clear();
         let seconds = self.began.elapsed().as_secs();

@@ -5,38 +5,38 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::output::Output;
-use super::programs::Program;
+use super::output::TestOutput;
+use super::programs::TestProgram;
 
-/// How a run ended.
+/// One run of a test program, and its result.
 #[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) program: Program,
-    /// Why it is no success.
+pub(super) struct ProgramRun {
+    pub(super) program: TestProgram,
+    /// The reason why the run is no success.
     pub(super) failure: Option<String>,
-    pub(super) output: Output,
-    /// Holds all that the program printed.
+    pub(super) output: TestOutput,
+    /// The file with everything that the program printed.
     pub(super) file: PathBuf,
     pub(super) took: Duration,
 }
 
-impl Outcome {
-    /// Runs a program; `rest` is for it. What it prints goes into a file in `place`.
-    pub(super) fn of(program: Program, place: &Path, rest: &[String]) -> Outcome {
+impl ProgramRun {
+    /// Runs a program with the arguments `rest`. Its output goes into a file in `place`.
+    pub(super) fn of(program: TestProgram, place: &Path, rest: &[String]) -> ProgramRun {
         let file = place.join(program.name.replace('/', "-") + ".txt");
         let began = Instant::now();
         let ended = run(&program, &file, rest);
         let took = began.elapsed();
-        let output = Output::read(&String::from_utf8_lossy(&fs::read(&file).unwrap_or_default()));
+        let output = TestOutput::read(&String::from_utf8_lossy(&fs::read(&file).unwrap_or_default()));
         let failure = match ended {
             Ok(status) if status.success() => None,
             Ok(status) => Some(status.to_string()),
             Err(error) => Some(error.to_string()),
         };
-        Outcome { program, failure, output, file, took }
+        ProgramRun { program, failure, output, file, took }
     }
 
-    /// The words that run again what failed.
+    /// The command that runs the failed tests again.
     pub(super) fn again(&self) -> String {
         let tests = match &self.output.failed[..] {
             [] => String::new(),
@@ -46,10 +46,10 @@ impl Outcome {
     }
 }
 
-fn run(program: &Program, file: &Path, rest: &[String]) -> std::io::Result<ExitStatus> {
+fn run(program: &TestProgram, file: &Path, rest: &[String]) -> std::io::Result<ExitStatus> {
     let output = File::create(file)?;
     crate::with_default_signals(&program.path)
-        // also of tests that passed, whose output tells what they skipped
+        // also for tests that passed: their output has the reasons for which they skipped something
         .arg("--show-output")
         .args(rest)
         .current_dir(&program.directory)

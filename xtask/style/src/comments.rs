@@ -5,6 +5,8 @@
 pub(crate) enum SourceLanguage {
     Rust,
     C,
+    /// TOML, varlink: lines that begin with `#`.
+    Hash,
 }
 
 /// For whom a comment is written.
@@ -34,11 +36,27 @@ pub(crate) struct CommentBlock {
 
 /// All comments of a file in their order. Line comments of one kind on lines that follow each other are one block.
 pub(crate) fn comments(source: &str, language: SourceLanguage) -> Vec<CommentBlock> {
+    if language == SourceLanguage::Hash {
+        return joined(hash_comments(source));
+    }
     let mut scanner = CommentScanner { rest: source, line: 1, own_line: true, language, found: Vec::new() };
     while !scanner.rest.is_empty() {
         scanner.step();
     }
     joined(scanner.found)
+}
+
+/// Comments that have a line for themselves.
+fn hash_comments(source: &str) -> Vec<RawComment> {
+    let comment = |(at, line): (usize, &str)| {
+        let text = line.trim().strip_prefix('#')?;
+        let text = text.strip_prefix(' ').unwrap_or(text).to_owned();
+        Some(RawComment {
+            block: CommentBlock { kind: CommentKind::Plain, line: at + 1, text },
+            own_line: true,
+        })
+    };
+    source.lines().enumerate().filter_map(comment).collect()
 }
 
 /// One comment as it stands in the file.
@@ -150,6 +168,7 @@ fn literal(text: &str, language: SourceLanguage) -> Option<usize> {
     match language {
         SourceLanguage::C => text.starts_with('\'').then(|| quoted(text, '\'')),
         SourceLanguage::Rust => raw_string(text).or_else(|| character(text)),
+        SourceLanguage::Hash => None,
     }
 }
 
@@ -270,6 +289,12 @@ mod tests {
         assert_eq!(rust("/* a /* b */ c */ // d").len(), 2);
         assert_eq!(found("/* a /* b */ // d", SourceLanguage::C).len(), 2);
         assert_eq!(found("char a = '\"'; // yes", SourceLanguage::C), [block(1, "yes")]);
+    }
+
+    #[test]
+    fn hash_begins_a_comment_only_at_the_start_of_a_line() {
+        let found = found("# a\n# b\nx = 1 # no\n  # c", SourceLanguage::Hash);
+        assert_eq!(found, [block(1, "a\nb"), block(4, "c")]);
     }
 
     #[test]

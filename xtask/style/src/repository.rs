@@ -42,6 +42,44 @@ impl Repository {
         Ok(paths.iter().map(file).collect())
     }
 
+    /// The Rust files below a folder, by their paths: those of a commit, or those of the work tree.
+    ///
+    /// # Errors
+    /// There is no such commit, or none of its files is there.
+    pub(crate) fn sources(
+        &self,
+        folder: &str,
+        revision: Option<&str>,
+    ) -> Result<BTreeMap<String, String>, String> {
+        let paths: Vec<String> = match revision {
+            None => self.files()?.into_iter().map(|file| file.path).collect(),
+            Some(revision) => {
+                let listed =
+                    self.git(&["ls-tree", "-r", "--name-only", "--full-tree", revision, "--", folder])?;
+                listed.lines().map(str::to_owned).collect()
+            }
+        };
+        let below = paths.into_iter().filter(|path| Path::new(path).starts_with(folder) && is_rust(path));
+        let read = |path: String| {
+            let text = match revision {
+                None => self.read(&path)?,
+                Some(revision) => self.git(&["show", &format!("{revision}:{path}")])?,
+            };
+            Ok((path, text))
+        };
+        let sources: BTreeMap<String, String> = below.map(read).collect::<Result<_, String>>()?;
+        if sources.is_empty() { Err(format!("{folder}: no Rust file there")) } else { Ok(sources) }
+    }
+
+    /// Whether git leaves a path out: a build or a run makes it.
+    ///
+    /// # Errors
+    /// git fails.
+    pub(crate) fn ignores(&self, path: &str) -> Result<bool, String> {
+        let status = self.git_command(&["check-ignore", "--quiet", path]).status();
+        status.map(|status| status.success()).map_err(|error| format!("git check-ignore {path}: {error}"))
+    }
+
     /// The text of a file.
     ///
     /// # Errors
@@ -78,18 +116,22 @@ impl Repository {
 
     fn git(&self, arguments: &[&str]) -> Result<String, String> {
         let step = format!("git {}", arguments.join(" "));
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(&self.top)
-            .args(["-c", "core.quotePath=false"])
-            .args(arguments)
-            .output()
-            .map_err(|error| format!("{step}: {error}"))?;
+        let output = self.git_command(arguments).output().map_err(|error| format!("{step}: {error}"))?;
         if !output.status.success() {
             return Err(format!("{step}: {}", String::from_utf8_lossy(&output.stderr).trim()));
         }
         String::from_utf8(output.stdout).map_err(|error| format!("{step}: {error}"))
     }
+
+    fn git_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&self.top).args(["-c", "core.quotePath=false"]).args(arguments);
+        command
+    }
+}
+
+pub(crate) fn is_rust(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == "rs")
 }
 
 /// The `name` of the table `[package]`.

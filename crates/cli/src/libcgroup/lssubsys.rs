@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use penfold_linux::proc::{MountEntry, mounts};
 use penfold_server::protocol::{HierarchyInfo, SubsystemsCall};
 
 use super::exit_status::EXIT_STATUS;
@@ -44,9 +45,7 @@ pub(crate) struct LssubsysArguments {
 
 pub(super) fn run(arguments: &LssubsysArguments, remote: &mut EngineConnection) -> Outcome {
     let hierarchies = MountedHierarchies::fetch(remote)?;
-    // a mount of another user may have a name that is not UTF-8
-    let mounts = std::fs::read("/proc/self/mounts").unwrap_or_default();
-    let mounts = String::from_utf8_lossy(&mounts);
+    let mounts = mounts().unwrap_or_default();
     let named = &arguments.controllers;
     let mut text = String::new();
     for one in &hierarchies.0 {
@@ -78,21 +77,18 @@ fn lines(arguments: &LssubsysArguments, hierarchy: &HierarchyInfo, mounts: &[Str
 }
 
 /// The mount points of a hierarchy as files: the type of such a mount has the controllers after `cgroup.`.
-fn mount_points(mounts: &str, hierarchy: &HierarchyInfo) -> Vec<String> {
+fn mount_points(mounts: &[MountEntry], hierarchy: &HierarchyInfo) -> Vec<String> {
     let mut own = hierarchy.subsystems.clone();
     own.sort();
     let fits = |kind: &str| {
-        let Some(list) = kind.strip_prefix("fuse.cgroup.") else { return false };
+        let Some(list) = kind.strip_prefix("cgroup.") else { return false };
         let mut there: Vec<&str> = list.split('+').collect();
         there.sort_unstable();
         there == own
     };
-    let of = |line: &str| {
-        let mut fields = line.split(' ').skip(1);
-        let (place, kind) = (fields.next()?, fields.next()?);
-        fits(kind).then(|| place.to_owned())
-    };
-    mounts.lines().filter_map(of).collect()
+    // a mount of another user may have a name that is not UTF-8
+    let place = |mount: &MountEntry| String::from_utf8_lossy(&mount.escaped_mount_point).into_owned();
+    mounts.iter().filter(|mount| mount.fuse_subtype().is_some_and(fits)).map(place).collect()
 }
 
 #[cfg(test)]
@@ -101,9 +97,13 @@ mod tests {
 
     #[test]
     fn mount_points_are_those_of_the_same_controllers() {
-        let mounts = "penfold /a fuse.cgroup.cpuset+pids rw 0 0\npenfold /b fuse.cgroup.pids rw 0 0\n";
+        let lines: [&[u8]; 2] = [
+            b"8 1 0:5 / /a rw - fuse.cgroup.cpuset+pids penfold rw",
+            b"9 1 0:6 / /b rw - fuse.cgroup.pids penfold rw",
+        ];
+        let mounts: Vec<MountEntry> = lines.into_iter().filter_map(MountEntry::parse).collect();
         let subsystems = vec!["pids".to_owned(), "cpuset".to_owned()];
         let hierarchy = HierarchyInfo { subsystems, ..HierarchyInfo::default() };
-        assert_eq!(mount_points(mounts, &hierarchy), ["/a"]);
+        assert_eq!(mount_points(&mounts, &hierarchy), ["/a"]);
     }
 }

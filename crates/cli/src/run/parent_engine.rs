@@ -1,5 +1,7 @@
 //! The engine around a job: the engine of the job that this process is in, or a daemon's.
 
+use penfold_core::Tid;
+use penfold_linux::proc::{StatusFile, command_name};
 use penfold_linux::trace::TRACER_NAME;
 use penfold_server::address::Address;
 use penfold_server::connection::Connection;
@@ -59,28 +61,20 @@ fn supervising_engine(global: &GlobalOptions) -> Option<EngineConnection> {
 /// Whether some penfold traces this process.
 fn is_supervised() -> bool {
     match tracer() {
-        // 0 also stands for a tracer outside of this pid namespace: then the variable decides, and its socket
-        0 => std::env::var_os(VARIABLE).is_some(),
-        thread => {
-            let name = std::fs::read_to_string(format!("/proc/{thread}/comm")).unwrap_or_default();
-            name.trim_end() == TRACER_NAME
-        }
+        // a tracer outside of this pid namespace has no number here: then the variable decides, and its socket
+        None => std::env::var_os(VARIABLE).is_some(),
+        Some(thread) => command_name(thread) == TRACER_NAME,
     }
 }
 
-/// The tid of the thread that traces this process; 0 for none.
-fn tracer() -> i64 {
-    status_number("self", "TracerPid:").unwrap_or(0)
+/// The tid of the thread that traces this process.
+fn tracer() -> Option<Tid> {
+    StatusFile::own()?.tracer()
 }
 
 /// The process of the thread that traces this process.
 fn tracer_process() -> Option<i64> {
-    status_number(&tracer().to_string(), "Tgid:")
-}
-
-fn status_number(process: &str, field: &str) -> Option<i64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix(field))?.trim().parse().ok()
+    StatusFile::read(tracer()?)?.group().map(|Tid(process)| process.into())
 }
 
 /// This process's cgroups in the hierarchies whose controllers the settings name; if none, in the first hierarchy.

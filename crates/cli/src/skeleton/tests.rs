@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, Engine, Errno, Tid};
+use penfold_core::{Caller, Engine, Errno, MoveScope, Tid, simulated::ChildKind};
 use penfold_module::loader::Controller;
 
 use super::{Language, new, sdk};
@@ -34,22 +34,22 @@ impl Drop for SkeletonDir {
 fn use_it(module: &Path, name: &str) {
     let (mut engine, mut host, root) = (Engine::new(), SimulatedHost::new(2), Caller::root(Tid(1)));
     engine.load(&mut host, Controller::open(module).unwrap()).unwrap();
-    let top = engine.mount(&mut host, &root, name).unwrap().root;
-    let parent = engine.mkdir(&mut host, &root, top, b"parent", 0o755).unwrap();
+    let top = engine.session(&mut host, &root).mount(name).unwrap().root;
+    let parent = engine.session(&mut host, &root).mkdir(top, b"parent", 0o755).unwrap();
     let value = engine.find_file(parent, &format!("{name}.value")).unwrap();
     let born = engine.find_file(parent, &format!("{name}.born")).unwrap();
-    engine.write(&mut host, &root, parent, value, b"42\n").unwrap();
-    let error = engine.write(&mut host, &root, parent, value, b"101\n").unwrap_err();
+    engine.session(&mut host, &root).write(parent, value, b"42\n").unwrap();
+    let error = engine.session(&mut host, &root).write(parent, value, b"101\n").unwrap_err();
     assert_eq!(error.errno(), Errno::EINVAL);
     assert_eq!(error.to_string(), format!("{name}.value: takes a number from 0 to 100"));
-    let child = engine.mkdir(&mut host, &root, parent, b"child", 0o755).unwrap();
-    assert_eq!(engine.read(&mut host, &root, child, value).unwrap(), b"42\n");
+    let child = engine.session(&mut host, &root).mkdir(parent, b"child", 0o755).unwrap();
+    assert_eq!(engine.session(&mut host, &root).read(child, value).unwrap(), b"42\n");
     let task = host.spawn(&mut engine, 0);
-    engine.attach(&mut host, &root, child, task, false).unwrap();
-    host.fork(&mut engine, task, false).unwrap();
-    assert_eq!(engine.read(&mut host, &root, child, born).unwrap(), b"1\n");
-    engine.write(&mut host, &root, child, born, b"0\n").unwrap();
-    assert_eq!(engine.read(&mut host, &root, child, born).unwrap(), b"0\n");
+    engine.session(&mut host, &root).attach(child, task, MoveScope::Task).unwrap();
+    host.fork(&mut engine, task, ChildKind::Process).unwrap();
+    assert_eq!(engine.session(&mut host, &root).read(child, born).unwrap(), b"1\n");
+    engine.session(&mut host, &root).write(child, born, b"0\n").unwrap();
+    assert_eq!(engine.session(&mut host, &root).read(child, born).unwrap(), b"0\n");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `penfold mkdir`.
 
+use penfold_core::Tid;
+use penfold_linux::proc::TaskStatus;
 use penfold_server::protocol::MkdirCall;
 
 use crate::address::CgroupAddress;
@@ -40,7 +42,7 @@ pub(crate) fn octal(text: &str) -> Result<u32, String> {
 
 /// The permissions of a new directory for which the user gives none: all that the umask leaves.
 pub(crate) fn by_umask() -> u32 {
-    let own = penfold_linux::process::Process::read(std::process::id().cast_signed());
+    let own = TaskStatus::read(Tid(std::process::id().cast_signed()));
     0o777 & !own.map_or(0o022, |process| process.umask)
 }
 

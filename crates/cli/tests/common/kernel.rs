@@ -1,12 +1,12 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A cgroup of our own in a hierarchy of the kernel's (v1), to compare with; removed when dropped.
+/// A cgroup of one test in a v1 hierarchy of the kernel, to compare with; removed on drop.
 #[derive(Debug)]
 pub struct KernelGroup(PathBuf);
 
 impl KernelGroup {
-    /// `None` where there is no such controller with this file, or it is not ours to use.
+    /// `None` if there is no such controller with this file, or this user may not make a cgroup there.
     pub fn new(controller: &str, file: &str) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -17,7 +17,7 @@ impl KernelGroup {
         group.0.join(file).exists().then_some(group)
     }
 
-    /// Runs what follows it inside, from its first instruction.
+    /// The words before a command that is to run in the cgroup from its first instruction.
     pub fn enter(&self) -> [String; 4] {
         let script = format!("echo $$ > {}/tasks && exec \"$@\"", self.0.display());
         ["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()]

@@ -1,12 +1,12 @@
-//! What the tests of the program share: running it with a watchdog, and looking for what it left behind.
+//! The shared part of the program's tests: runs with a watchdog, and a search for processes that are left behind.
 #![allow(dead_code, unused_imports, unreachable_pub)] // each test file uses its part
 
-mod daemon;
+mod compiled_program;
 mod kernel;
-mod modules;
-mod place;
-mod program;
-mod scratch;
+mod module_dir;
+mod private_dir;
+mod scratch_dir;
+mod test_daemon;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
@@ -22,12 +22,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-pub use daemon::{Daemon, Sleeper};
+pub use compiled_program::{CLONE, CompiledProgram, compile, compile_with};
 pub use kernel::KernelGroup;
-pub use modules::Modules;
-pub use place::Place;
-pub use program::{CLONE, Program, compile, compile_with};
-pub use scratch::Scratch;
+pub use module_dir::ModuleDir;
+pub use private_dir::PrivateDir;
+pub use scratch_dir::ScratchDir;
+pub use test_daemon::{Sleeper, TestDaemon};
 
 /// The program under test.
 pub const PENFOLD: &str = env!("CARGO_BIN_EXE_penfold");
@@ -35,17 +35,17 @@ pub const PENFOLD: &str = env!("CARGO_BIN_EXE_penfold");
 /// Not the version manager's script of the same name, which forks a dozen times first.
 pub const PYTHON: &str = "/usr/bin/python3";
 
-/// In the environment of everything that a run starts, so that what escaped can be found.
+/// A variable in the environment of every process of a run, by which escaped processes are found.
 pub const MARK: &str = "PENFOLD_TEST_RUN";
 
 /// A user without any right.
 pub const NOBODY: u32 = 65534;
 
-/// Before a command that is to run as that user.
+/// The words before a command that is to run as [`NOBODY`].
 pub const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
 /// The program under test where every user can execute it: the build directory may be readable by its owner only.
-pub fn for_everybody(scratch: &Scratch) -> PathBuf {
+pub fn for_everybody(scratch: &ScratchDir) -> PathBuf {
     let copy = scratch.path().join("penfold");
     if !copy.exists() && std::fs::hard_link(PENFOLD, &copy).is_err() {
         copy_program(Path::new(PENFOLD), &copy);
@@ -53,36 +53,41 @@ pub fn for_everybody(scratch: &Scratch) -> PathBuf {
     copy
 }
 
-/// Copies a program that is to be executed. Not by this process: a child of another thread would hold the copy open for
-/// writing, "Text file busy".
+/// Copies a program that is to be executed.
+///
+/// cp(1) does that: a child that another thread forks would keep this process's copy open for writing (`ETXTBSY`).
 pub fn copy_program(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg(from).arg(to).status();
     assert!(copied.expect("run cp").success());
 }
 
-/// As whom a run is made.
+/// The user of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum User {
+pub enum TestUser {
     Same,
     Nobody,
 }
 
-/// As the user of the tests, and if that is root also without privilege.
-pub fn users() -> Vec<User> {
-    if nix::unistd::geteuid().is_root() { vec![User::Same, User::Nobody] } else { vec![User::Same] }
+/// The user of the tests, and also a user without privilege if the tests run as root.
+pub fn users() -> Vec<TestUser> {
+    if nix::unistd::geteuid().is_root() {
+        vec![TestUser::Same, TestUser::Nobody]
+    } else {
+        vec![TestUser::Same]
+    }
 }
 
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// Says why a test can't be made here; where everything ought to be there that is a failure.
+/// Prints why a test can't run here. In CI, where nothing may be missing, that is a failure.
 pub fn skipped(reason: &str) {
     println!("skipped: {reason}");
     assert!(std::env::var("CI").as_deref() != Ok("true"), "must not be skipped in CI: {reason}");
 }
 
-/// Whether a program is there.
+/// Whether a program is in `PATH`.
 pub fn have(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&paths).any(|path| path.join(program).exists())
@@ -98,7 +103,7 @@ macro_rules! needs {
     };
 }
 
-/// What was said, but for the lines about modules that took long: on a busy machine each callback may.
+/// The text without its lines about slow modules: on a busy machine every callback may be slow.
 pub fn without_slowness(stderr: &str) -> String {
     let is_slowness = |line: &str| {
         line.trim_start().starts_with("WARN ")
@@ -109,44 +114,44 @@ pub fn without_slowness(stderr: &str) -> String {
 
 /// A command to run, usually penfold.
 #[derive(Debug)]
-pub struct Run {
+pub struct TestRun {
     words: Vec<OsString>,
-    user: User,
+    user: TestUser,
     limit: Duration,
     input: Vec<u8>,
     environment: Vec<(OsString, OsString)>,
     mark: String,
-    scratch: Scratch,
+    scratch: ScratchDir,
 }
 
-/// A run that is under way. Killed, with all that it started, when dropped or when its time is over.
+/// A run that is under way. All its processes are killed on drop, and when its time is over.
 #[derive(Debug)]
-pub struct Running {
+pub struct LiveRun {
     pub child: Child,
-    pub scratch: Scratch,
+    pub scratch: ScratchDir,
     mark: String,
     began: Instant,
     limit: Duration,
-    stdout: Output,
-    stderr: Output,
+    stdout: CapturedOutput,
+    stderr: CapturedOutput,
     ended: bool,
 }
 
 /// A run that has ended.
 #[derive(Debug)]
-pub struct Finished {
+pub struct FinishedRun {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
     pub elapsed: Duration,
     json: Option<String>,
-    /// What was left behind: command names of living processes.
+    /// The command names of the processes that the run has left behind.
     pub left: Vec<String>,
 }
 
 /// `penfold run` with these settings and this command, and a report as JSON.
-pub fn penfold<S: AsRef<OsStr>>(settings: &[&str], command: &[S]) -> Run {
-    let mut run = Run::new([PENFOLD, "run"]);
+pub fn penfold<S: AsRef<OsStr>>(settings: &[&str], command: &[S]) -> TestRun {
+    let mut run = TestRun::new([PENFOLD, "run"]);
     run.words.push("--json".into());
     run.words.push(run.scratch.path().join("report.json").into());
     for setting in settings {
@@ -158,9 +163,9 @@ pub fn penfold<S: AsRef<OsStr>>(settings: &[&str], command: &[S]) -> Run {
 }
 
 /// `penfold` with just these arguments.
-pub fn plain<S: AsRef<OsStr>>(arguments: &[S]) -> Run {
+pub fn plain<S: AsRef<OsStr>>(arguments: &[S]) -> TestRun {
     let words = [OsString::from(PENFOLD)].into_iter();
-    Run::new(words.chain(arguments.iter().map(|word| word.as_ref().to_owned())))
+    TestRun::new(words.chain(arguments.iter().map(|word| word.as_ref().to_owned())))
 }
 
 pub fn shell(script: &str) -> [&str; 3] {
@@ -171,18 +176,18 @@ pub fn python(script: &str) -> [&str; 3] {
     [PYTHON, "-c", script]
 }
 
-impl Run {
+impl TestRun {
     pub fn new<S: Into<OsString>>(words: impl IntoIterator<Item = S>) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         Self {
             words: words.into_iter().map(Into::into).collect(),
-            user: User::Same,
+            user: TestUser::Same,
             limit: Duration::from_mins(1),
             input: Vec::new(),
             environment: Vec::new(),
             mark: format!("{}-{number}", std::process::id()),
-            scratch: Scratch::new(),
+            scratch: ScratchDir::new(),
         }
     }
 
@@ -205,7 +210,7 @@ impl Run {
         self
     }
 
-    pub fn user(mut self, user: User) -> Self {
+    pub fn user(mut self, user: TestUser) -> Self {
         self.user = user;
         self
     }
@@ -225,13 +230,13 @@ impl Run {
         self
     }
 
-    /// A directory that everybody can write to, gone after the run.
+    /// A directory that every user can write to, removed after the run.
     pub fn scratch(&self) -> PathBuf {
         self.scratch.path().to_owned()
     }
 
-    pub fn start(mut self) -> Running {
-        if self.user == User::Nobody {
+    pub fn start(mut self) -> LiveRun {
+        if self.user == TestUser::Nobody {
             let copy = for_everybody(&self.scratch);
             for word in self.words.iter_mut().filter(|word| *word == PENFOLD) {
                 *word = copy.clone().into();
@@ -250,9 +255,9 @@ impl Run {
         let mut stdin = child.stdin.take().expect("piped");
         let input = self.input;
         thread::spawn(move || stdin.write_all(&input));
-        let stdout = Output::of(child.stdout.take().expect("piped"));
-        let stderr = Output::of(child.stderr.take().expect("piped"));
-        Running {
+        let stdout = CapturedOutput::of(child.stdout.take().expect("piped"));
+        let stderr = CapturedOutput::of(child.stderr.take().expect("piped"));
+        LiveRun {
             child,
             scratch: self.scratch,
             mark: self.mark,
@@ -264,19 +269,19 @@ impl Run {
         }
     }
 
-    pub fn run(self) -> Finished {
+    pub fn run(self) -> FinishedRun {
         self.start().finish()
     }
 }
 
-/// What a run writes, as it comes.
+/// The output of a run, collected as it comes.
 #[derive(Debug)]
-struct Output {
+struct CapturedOutput {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
 }
 
-impl Output {
+impl CapturedOutput {
     fn of(mut stream: impl Read + Send + 'static) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let read = Arc::clone(&bytes);
@@ -301,7 +306,7 @@ impl Output {
     }
 }
 
-impl Running {
+impl LiveRun {
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
@@ -310,12 +315,12 @@ impl Running {
         kill(self.pid(), signal).expect("the run is alive");
     }
 
-    /// What it has written to stdout by now.
+    /// The standard output so far.
     pub fn stdout(&self) -> String {
         self.stdout.so_far()
     }
 
-    /// What it has written to stderr by now.
+    /// The standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.so_far()
     }
@@ -339,17 +344,17 @@ impl Running {
         }
     }
 
-    pub fn finish(mut self) -> Finished {
+    pub fn finish(mut self) -> FinishedRun {
         let status = self.wait();
         let elapsed = self.began.elapsed();
         let left = marked(&self.mark).into_iter().map(comm).collect();
         self.kill_all();
         let (stdout, stderr) = (self.stdout.whole(), self.stderr.whole());
         let json = std::fs::read_to_string(self.scratch.path().join("report.json")).ok();
-        Finished { status, stdout, stderr, elapsed, json, left }
+        FinishedRun { status, stdout, stderr, elapsed, json, left }
     }
 
-    /// What escaped from penfold is found by its environment. Bounded: a bomb outruns one look.
+    /// Kills every process of the run, found by its environment. A fork bomb outruns one search, so there are many.
     fn kill_all(&mut self) {
         for _ in 0..100 {
             let living = marked(&self.mark);
@@ -364,7 +369,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for LiveRun {
     fn drop(&mut self) {
         if !self.ended {
             self.kill_all();
@@ -390,20 +395,20 @@ fn comm(pid: Pid) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
 }
 
-impl Finished {
-    /// The exit code; panics with the whole story when there is none.
+impl FinishedRun {
+    /// The exit code. Panics if a signal has ended the run.
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| panic!("killed by {:?}: {self:?}", self.status.signal()))
     }
 
-    /// Exited with 0 and left nothing behind.
+    /// Asserts that the run has exited with 0 and left no process behind.
     #[track_caller]
     pub fn succeeded(self) -> Self {
         assert!(self.status.success(), "{self:#?}");
         self.clean()
     }
 
-    /// Left nothing behind.
+    /// Asserts that the run has left no process behind.
     #[track_caller]
     pub fn clean(self) -> Self {
         assert!(self.left.is_empty(), "left behind: {:?}", self.left);
@@ -422,14 +427,14 @@ impl Finished {
         self.json()[name].as_u64().unwrap_or_else(|| panic!("{name} in {:#}", self.json()))
     }
 
-    /// A control file at the end.
+    /// The content of a control file at the end, from the report.
     #[track_caller]
     pub fn file(&self, name: &str) -> String {
         let json = self.json();
         json["files"][name].as_str().unwrap_or_else(|| panic!("{name} in {json:#}")).to_owned()
     }
 
-    /// User and system time.
+    /// User and system time in seconds, from the report.
     #[track_caller]
     pub fn times(&self) -> (f64, f64) {
         let json = self.json();

@@ -1,15 +1,15 @@
-//! `cgroupspy` of the Python package index, which takes the directory below which hierarchies are mounted.
+//! `cgroupspy` of the Python package index, which searches for hierarchies below one directory.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::common::{PYTHON, skipped};
-use crate::world::World;
+use crate::mount_namespace::MountNamespace;
 
 /// The last release.
 const RELEASE: &str = "cgroupspy==0.2.3";
 
-/// Where it is installed, once for all runs; `None` without a network.
+/// The directory of the package, which is installed once for all runs; `None` without a network.
 fn installed() -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(RELEASE);
     if !target.join("cgroupspy").is_dir() {
@@ -25,20 +25,20 @@ fn installed() -> Option<PathBuf> {
     Some(target)
 }
 
-/// Runs a script with it in a world with mounts below /sys/fs/cgroup.
-fn script(world: &World, text: &str) -> Option<String> {
+/// Runs a script with cgroupspy in a namespace with mounts below /sys/fs/cgroup.
+fn script(namespace: &MountNamespace, text: &str) -> Option<String> {
     let path = installed()?;
     let path = path.display();
     let text = format!("import sys; sys.path.insert(0, '{path}')\nfrom cgroupspy import trees\n{text}");
-    Some(world.run(PYTHON, ["-c", &text]).ok())
+    Some(namespace.run(PYTHON, ["-c", &text]).ok())
 }
 
 #[test]
 fn cgroupspy_walks_the_tree_of_cgroups() {
-    let Some(world) = World::new() else { return };
-    let point = world.mount("cpuset", "cpuset");
-    world.mount("cpuacct", "cpuacct");
-    world.script(&format!("mkdir -p {point}/one/two {point}/three"));
+    let Some(namespace) = MountNamespace::new() else { return };
+    let point = namespace.mount("cpuset", "cpuset");
+    namespace.mount("cpuacct", "cpuacct");
+    namespace.script(&format!("mkdir -p {point}/one/two {point}/three"));
     let text = "
 tree = trees.Tree(root_path='/sys/fs/cgroup/')
 print(sorted(node.name.decode() for node in tree.root.children))
@@ -46,16 +46,16 @@ cpuset = tree.get_node_by_path('/cpuset/')
 print(sorted(node.name.decode() for node in cpuset.children))
 print(tree.get_node_by_path('/cpuset/one/two/').full_path.decode())
 ";
-    let Some(said) = script(&world, text) else { return };
+    let Some(said) = script(&namespace, text) else { return };
     assert_eq!(said, "['cpuacct', 'cpuset']\n['one', 'three']\n/sys/fs/cgroup/cpuset/one/two\n");
 }
 
 #[test]
 fn cgroupspy_creates_configures_fills_and_deletes_a_cgroup() {
-    let Some(mut world) = World::new() else { return };
-    let point = world.mount("cpuset", "cpuset");
-    let job = world.start(["sleep", "600"]).as_raw();
-    let cpus = world.read(&format!("{point}/cpuset.cpus"));
+    let Some(mut namespace) = MountNamespace::new() else { return };
+    let point = namespace.mount("cpuset", "cpuset");
+    let job = namespace.start(["sleep", "600"]).as_raw();
+    let cpus = namespace.read(&format!("{point}/cpuset.cpus"));
     let text = format!(
         "
 tree = trees.Tree(root_path='/sys/fs/cgroup/')
@@ -76,7 +76,7 @@ import os
 print(os.path.exists('/sys/fs/cgroup/cpuset/box'))
 "
     );
-    let Some(said) = script(&world, &text) else { return };
+    let Some(said) = script(&namespace, &text) else { return };
     let all: Vec<u32> = (0..1024)
         .filter(|cpu| Path::new(&format!("/sys/devices/system/cpu/cpu{cpu}/topology")).exists())
         .collect();

@@ -1,7 +1,8 @@
 //! Debian's `crun`, an OCI runtime in C, with penfold's hierarchies mounted where it looks for cgroup v1.
 //!
-//! It takes /sys/fs/cgroup for v1 when that is a tmpfs without a directory `unified`, and goes by /proc/self/cgroup, which
-//! the preload library gives it; it never asks for the type of what is mounted at /sys/fs/cgroup/CONTROLLER.
+//! crun takes /sys/fs/cgroup for v1 if that is a tmpfs without a directory `unified`. crun then goes by
+//! /proc/self/cgroup, which the preload library provides, and never looks at the file system type of
+//! /sys/fs/cgroup/CONTROLLER.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::common::{copy_program, eventually};
+use crate::mount_namespace::{MountNamespace, ProgramResult};
 use crate::needs;
-use crate::world::{Ran, World};
 
 const CONTROLLERS: [&str; 4] = ["pids", "freezer", "cpuset", "cpuacct"];
 
@@ -19,20 +20,20 @@ const CONTROLLERS: [&str; 4] = ["pids", "freezer", "cpuset", "cpuacct"];
 const CGROUP: &str = "/box";
 
 struct Runtime {
-    world: World,
+    namespace: MountNamespace,
     bundle: PathBuf,
     proc: String,
 }
 
 impl Runtime {
     fn new() -> Option<Self> {
-        let world = World::new()?;
+        let namespace = MountNamespace::new()?;
         for controller in CONTROLLERS {
-            world.mount(controller, controller);
+            namespace.mount(controller, controller);
         }
-        // `ps` asks the memory controller, and cpuset's settings go through the directory of cpu: names are enough
-        world.script("ln -s pids /sys/fs/cgroup/memory; ln -s cpuset /sys/fs/cgroup/cpu");
-        let bundle = world.directory().join("bundle");
+        // `ps` looks at the memory controller, and cpuset's settings go through the directory of cpu: links are enough
+        namespace.script("ln -s pids /sys/fs/cgroup/memory; ln -s cpuset /sys/fs/cgroup/cpu");
+        let bundle = namespace.directory().join("bundle");
         let root = bundle.join("rootfs");
         for directory in ["bin", "proc", "dev", "sys", "tmp"] {
             fs::create_dir_all(root.join(directory)).expect("a directory");
@@ -43,8 +44,8 @@ impl Runtime {
         for name in ["sh", "sleep", "cat", "echo", "nproc"] {
             std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).expect("a link");
         }
-        let proc = world.proc();
-        let runtime = Self { world, bundle, proc };
+        let proc = namespace.proc();
+        let runtime = Self { namespace, bundle, proc };
         runtime.configure(&["sh", "-c", "while :; do sleep 0.05; echo; done > /tmp/steps"], &json!({}));
         Some(runtime)
     }
@@ -53,7 +54,7 @@ impl Runtime {
         fs::metadata(self.bundle.join("rootfs/tmp/steps")).map_or(0, |steps| steps.len())
     }
 
-    /// Writes config.json: what `crun spec` proposes, with this command and these resources.
+    /// Writes config.json: the proposal of `crun spec`, with this command and these resources.
     fn configure(&self, command: &[&str], resources: &Value) {
         let config = self.bundle.join("config.json");
         if config.exists() {
@@ -75,21 +76,21 @@ impl Runtime {
         fs::write(config, spec.to_string()).expect("a file");
     }
 
-    fn crun(&self, arguments: &[&str]) -> Ran {
-        let root = self.world.directory().join("crun");
+    fn crun(&self, arguments: &[&str]) -> ProgramResult {
+        let root = self.namespace.directory().join("crun");
         let mut words = vec!["shim", "--proc", &self.proc, "--", "crun", "--root", root.to_str().unwrap()];
         words.push("--cgroup-manager=cgroupfs");
         words.extend(arguments);
-        let mut command = self.world.command("timeout");
-        // what crun starts inherits the outputs: a file can be read while it still writes
-        let output = self.world.directory().join("output");
+        let mut command = self.namespace.command("timeout");
+        // programs that crun starts inherit the outputs: a file can be read while they still write
+        let output = self.namespace.directory().join("output");
         let file = fs::File::create(&output).expect("a file");
         command.args(["--kill-after=1", "20", crate::common::PENFOLD]).args(words);
         command.current_dir("/").stdin(std::process::Stdio::null());
         command.stdout(file.try_clone().expect("a file")).stderr(file);
         let status = command.status().expect("run crun");
         let said = fs::read_to_string(output).expect("text");
-        Ran::of(status.code().unwrap_or(-1), said, format!("crun {arguments:?}"))
+        ProgramResult::of(status.code().unwrap_or(-1), said, format!("crun {arguments:?}"))
     }
 
     fn state(&self) -> Value {
@@ -105,16 +106,16 @@ impl Runtime {
     #[track_caller]
     fn file(&self, name: &str) -> String {
         let controller = name.split_once('.').map_or("pids", |(controller, _)| controller);
-        self.world.read(&format!("/sys/fs/cgroup/{controller}{CGROUP}/{name}"))
+        self.namespace.read(&format!("/sys/fs/cgroup/{controller}{CGROUP}/{name}"))
     }
 
     fn members(&self, controller: &str) -> Vec<String> {
-        let tasks = self.world.read(&format!("/sys/fs/cgroup/{controller}{CGROUP}/cgroup.procs"));
+        let tasks = self.namespace.read(&format!("/sys/fs/cgroup/{controller}{CGROUP}/cgroup.procs"));
         tasks.lines().map(str::to_owned).collect()
     }
 
     fn has_cgroup(&self, controller: &str) -> bool {
-        self.world.run("test", ["-d", &format!("/sys/fs/cgroup/{controller}{CGROUP}")]).code == 0
+        self.namespace.run("test", ["-d", &format!("/sys/fs/cgroup/{controller}{CGROUP}")]).code == 0
     }
 }
 
@@ -125,7 +126,7 @@ impl Drop for Runtime {
 }
 
 #[test]
-fn crun_creates_starts_lists_and_deletes_a_container_in_penfolds_cgroups() {
+fn crun_manages_a_container_in_penfolds_cgroups() {
     needs!("crun", "busybox");
     let Some(runtime) = Runtime::new() else { return };
     runtime.create();
@@ -135,7 +136,7 @@ fn crun_creates_starts_lists_and_deletes_a_container_in_penfolds_cgroups() {
     for controller in CONTROLLERS {
         assert_eq!(runtime.members(controller), [pid.as_str()], "{controller}");
     }
-    let shown = runtime.world.read(&format!("{}/{pid}/cgroup", runtime.proc));
+    let shown = runtime.namespace.read(&format!("{}/{pid}/cgroup", runtime.proc));
     for controller in CONTROLLERS {
         let line = format!(":{controller}:{CGROUP}");
         assert!(shown.lines().any(|there| there.ends_with(&line)), "{shown}");
@@ -190,13 +191,13 @@ fn crun_sets_limits_from_the_bundle_and_updates_them() {
     assert_eq!(runtime.crun(&["exec", "box", "nproc"]).ok(), "1\n");
     runtime.crun(&["update", "--pids-limit", "33", "box"]).ok();
     assert_eq!(runtime.file("pids.max"), "33");
-    let others = runtime.world.read("/sys/fs/cgroup/cpuset/cpuset.cpus");
+    let others = runtime.namespace.read("/sys/fs/cgroup/cpuset/cpuset.cpus");
     runtime.crun(&["update", "--cpuset-cpus", &others, "box"]).ok();
     assert_eq!(runtime.file("cpuset.cpus"), others);
 }
 
 #[test]
-fn what_crun_executes_in_a_container_is_in_its_cgroup_and_under_its_limit() {
+fn crun_exec_stays_under_the_containers_limit() {
     needs!("crun", "busybox");
     let Some(runtime) = Runtime::new() else { return };
     runtime.configure(&["sleep", "600"], &json!({ "pids": { "limit": 5 } }));

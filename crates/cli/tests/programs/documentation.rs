@@ -1,31 +1,36 @@
 //! The worked sessions of the kernel's own documentation of cgroup v1 (Documentation/admin-guide/cgroup-v1), typed line
-//! by line at a terminal. Lines are as they stand there but for CPU and node numbers that this machine does not have,
-//! `cat /proc/self/…`, which is `cat $proc/self/…`, and what Debian's shell says when a fork fails.
+//! by line at a terminal.
 //!
-//! With `PENFOLD_SESSIONS=kernel` the same lines are typed to the kernel's cgroup v1, to see that they are right.
+//! The lines are those of the documentation, with three exceptions:
+//!
+//! * CPU and node numbers that this machine does not have;
+//! * `cat /proc/self/…`, which is `cat $proc/self/…`;
+//! * the message of Debian's shell after a fork that failed.
+//!
+//! With `PENFOLD_SESSIONS=kernel` the same lines are typed to the kernel's cgroup v1, to check the lines themselves.
 
-use crate::common::{Modules, PENFOLD};
-use crate::session::Session;
-use crate::world::World;
+use crate::common::{ModuleDir, PENFOLD};
+use crate::mount_namespace::MountNamespace;
+use crate::shell_session::ShellSession;
 
-/// A world and a shell in it, and whether penfold answers (or the kernel).
-fn begin() -> Option<(World, Session, bool)> {
-    let world = World::new()?;
-    let mut session = Session::new(&world);
-    session.quietly(&format!("export proc={}", world.proc()));
-    Some((world, session, !World::is_kernels()))
+/// A namespace with a shell in it. The flag says whether penfold answers, or else the kernel.
+fn begin() -> Option<(MountNamespace, ShellSession, bool)> {
+    let namespace = MountNamespace::new()?;
+    let mut session = ShellSession::new(&namespace);
+    session.quietly(&format!("export proc={}", namespace.proc()));
+    Some((namespace, session, !MountNamespace::is_kernels()))
 }
 
-/// What Debian's shell says where the documentation has `sh: fork: Resource temporary unavailable`.
+/// Types a line at which a fork fails. The documentation has `sh: fork: Resource temporary unavailable` there.
 #[track_caller]
-fn cannot_fork(session: &mut Session, line: &str) {
+fn cannot_fork(session: &mut ShellSession, line: &str) {
     let shown = session.fails(line);
     assert!(shown.contains("Cannot fork"), "{line}: {shown:?}");
     assert!(!shown.contains("\nHere's") && !shown.contains("We can't"), "{line}: {shown:?}");
 }
 
-/// The processes of the session end before their cgroups go.
-fn leave(session: &mut Session, root: &str) {
+/// Moves the shell out of its cgroup, so that the cgroup can be removed.
+fn leave(session: &mut ShellSession, root: &str) {
     session.quietly(&format!("echo $$ > {root}/tasks"));
     session.quietly("cd /");
 }
@@ -200,7 +205,7 @@ fn cpusets_2_usage_examples() {
     assert_eq!(session.shows("cat cpuset.cpu_exclusive"), "1");
     session.quietly("/bin/echo 0 > cpuset.cpu_exclusive");
     assert_eq!(session.shows("cat cpuset.cpu_exclusive"), "0");
-    // no CPUs: nobody can come in
+    // without CPUs there is no attach
     let full = session.fails("/bin/echo $$ > tasks");
     assert!(full.contains("No space left on device"), "{full}");
     session.quietly("cd /");
@@ -211,8 +216,8 @@ fn cpusets_2_usage_examples() {
     }
 }
 
-/// cpusets.rst 2.1: `mount -t cpuset` and what it is equivalent to.
-fn legacy_file_system(session: &mut Session) {
+/// cpusets.rst 2.1: `mount -t cpuset`, and the mount that the documentation calls equivalent.
+fn legacy_file_system(session: &mut ShellSession) {
     session.quietly("mount -t cpuset X /sys/fs/cgroup/cpuset");
     assert_eq!(session.shows("cat /sys/fs/cgroup/cpuset/release_agent"), "/sbin/cpuset_release_agent");
     session.quietly("ls /sys/fs/cgroup/cpuset/cpus /sys/fs/cgroup/cpuset/mems > /dev/null");
@@ -305,7 +310,7 @@ fn pids_a_fork_beyond_the_limit_is_refused() {
     cannot_fork(&mut session, "/bin/echo \"We can't even spawn a single process now.\"");
     session.quietly(&format!("echo 0 > {parent}/pids.max"));
     cannot_fork(&mut session, "/bin/echo \"We can't even spawn a single process now.\"");
-    // by the shell itself, since it can't start anything
+    // read by the shell itself, which can't start a process
     session.quietly(&format!("while read -r line; do events=$line; done < {parent}/child/pids.events"));
     let events = session.shows("echo $events");
     let count: u64 = events.strip_prefix("max ").expect("max").parse().expect("a number");
@@ -317,16 +322,16 @@ fn pids_a_fork_beyond_the_limit_is_refused() {
     session.quietly("umount /sys/fs/cgroup/pids");
 }
 
-/// `net_cls.rst`, up to what is typed to tc and iptables.
+/// `net_cls.rst`, up to the lines with tc and iptables.
 #[test]
 fn net_cls_a_ten_to_one_handle() {
-    let Some((world, mut session, penfold)) = begin() else { return };
+    let Some((namespace, mut session, penfold)) = begin() else { return };
     if !penfold {
-        return; // a hierarchy that stays bound for ever if it goes wrong
+        return; // a failed test would leave a hierarchy of the kernel that stays bound for ever
     }
-    let modules = Modules::new();
+    let modules = ModuleDir::new();
     let file = modules.file("net_cls");
-    world.run(PENFOLD, ["module", "load", file.to_str().expect("plain")]).ok();
+    namespace.run(PENFOLD, ["module", "load", file.to_str().expect("plain")]).ok();
     session.quietly("mkdir /sys/fs/cgroup/net_cls");
     session.quietly("mount -t cgroup -onet_cls net_cls /sys/fs/cgroup/net_cls");
     session.quietly("mkdir /sys/fs/cgroup/net_cls/0");

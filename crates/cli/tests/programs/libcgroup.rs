@@ -1,35 +1,35 @@
-//! Debian's `cgroup-tools` (libcgroup): cgcreate, cgset, cgget, cgexec, cgclassify, cgdelete, lscgroup and lssubsys, which
-//! look for file systems of type `cgroup` in /proc/mounts, through the preload library.
+//! Debian's `cgroup-tools` (libcgroup), through the preload library: cgcreate, cgset, cgget, cgexec, cgclassify,
+//! cgdelete, lscgroup and lssubsys. The tools look for file systems of type `cgroup` in /proc/mounts.
 
 use nix::unistd::Pid;
 
 use crate::common::{PENFOLD, eventually};
+use crate::mount_namespace::{MountNamespace, ProgramResult};
 use crate::needs;
-use crate::world::{Ran, World};
 
 struct Tools {
-    world: World,
+    namespace: MountNamespace,
     proc: String,
 }
 
 impl Tools {
     fn new() -> Option<Self> {
-        let world = World::new()?;
-        world.mount("limits", "pids,freezer");
-        world.mount("cpuset", "cpuset");
-        world.mount("cpuacct", "cpuacct");
-        let proc = world.proc();
-        Some(Self { world, proc })
+        let namespace = MountNamespace::new()?;
+        namespace.mount("limits", "pids,freezer");
+        namespace.mount("cpuset", "cpuset");
+        namespace.mount("cpuacct", "cpuacct");
+        let proc = namespace.proc();
+        Some(Self { namespace, proc })
     }
 
     /// One of the tools, which sees no cgroups but penfold's.
-    fn tool(&self, words: &[&str]) -> Ran {
+    fn tool(&self, words: &[&str]) -> ProgramResult {
         let shim = ["shim", "--only", "--proc", &self.proc, "--"];
-        self.world.run(PENFOLD, shim.iter().chain(words))
+        self.namespace.run(PENFOLD, shim.iter().chain(words))
     }
 
     fn file(&self, path: &str) -> String {
-        self.world.read(&format!("/sys/fs/cgroup/{path}"))
+        self.namespace.read(&format!("/sys/fs/cgroup/{path}"))
     }
 
     fn tasks(&self, path: &str) -> Vec<i32> {
@@ -41,7 +41,7 @@ impl Tools {
 fn without_the_library_libcgroup_does_not_find_penfold() {
     needs!("lssubsys");
     let Some(tools) = Tools::new() else { return };
-    let mounted = tools.world.run("lssubsys", ["-m"]);
+    let mounted = tools.namespace.run("lssubsys", ["-m"]);
     assert!(!mounted.stdout.contains("/sys/fs/cgroup/limits"), "{}", mounted.stdout);
 }
 
@@ -79,8 +79,8 @@ fn cgset_writes_and_cgget_reads_what_penfold_has() {
     for hierarchy in ["pids:/box", "cpuset:/box"] {
         tools.tool(&["cgdelete", "-g", hierarchy]).ok();
     }
-    assert_eq!(tools.world.run("test", ["-e", "/sys/fs/cgroup/limits/box"]).code, 1);
-    assert_eq!(tools.world.run("test", ["-e", "/sys/fs/cgroup/cpuset/box"]).code, 1);
+    assert_eq!(tools.namespace.run("test", ["-e", "/sys/fs/cgroup/limits/box"]).code, 1);
+    assert_eq!(tools.namespace.run("test", ["-e", "/sys/fs/cgroup/cpuset/box"]).code, 1);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn cgcreate_gives_a_cgroup_to_another_user() {
     let owners = ["-a", "nobody:nogroup", "-t", "nobody:nogroup"];
     tools.tool(&[&["cgcreate"], &owners[..], &["-g", "pids:/theirs"]].concat()).ok();
     let shown = tools
-        .world
+        .namespace
         .script("stat -c %U:%G /sys/fs/cgroup/limits/theirs/pids.max /sys/fs/cgroup/limits/theirs/tasks");
     assert_eq!(shown, "nobody:nogroup\nnobody:nogroup\n");
 }
@@ -112,7 +112,7 @@ fn cgexec_runs_a_command_inside_and_its_limit_holds() {
 fn cgclassify_moves_running_processes() {
     needs!("cgcreate", "cgclassify", "cgdelete");
     let Some(mut tools) = Tools::new() else { return };
-    let [one, two] = [(); 2].map(|()| tools.world.start(["sleep", "600"]));
+    let [one, two] = [(); 2].map(|()| tools.namespace.start(["sleep", "600"]));
     tools.tool(&["cgcreate", "-g", "pids,cpuacct:/jobs"]).ok();
     let number = |pid: Pid| pid.as_raw().to_string();
     tools.tool(&["cgclassify", "-g", "pids,cpuacct:jobs", &number(one), &number(two)]).ok();

@@ -1,4 +1,4 @@
-//! Programs that nobody here wrote, on penfold's file systems: each world is a mount namespace of its own with a daemon.
+//! Third-party programs on penfold's file systems. Each test has a mount namespace of its own with a daemon.
 
 mod cgroupspy;
 #[path = "../common/mod.rs"]
@@ -6,7 +6,7 @@ mod common;
 mod crun;
 mod documentation;
 mod libcgroup;
-mod session;
+mod mount_namespace;
 mod shell_clients;
+mod shell_session;
 mod shim;
-mod world;

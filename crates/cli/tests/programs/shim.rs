@@ -1,29 +1,29 @@
-//! `penfold shim`, and what programs see through the preload library of mounts that a daemon serves.
+//! `penfold shim`: a daemon's mounts as programs see them through the preload library.
 
 use crate::common::{PENFOLD, PYTHON, plain};
+use crate::mount_namespace::MountNamespace;
 use crate::needs;
-use crate::world::World;
 
-/// A world with a hierarchy at /sys/fs/cgroup/limits.
-fn world() -> Option<World> {
-    let world = World::new()?;
-    world.mount("limits", "pids,name=limits");
-    Some(world)
+/// A namespace with a hierarchy at /sys/fs/cgroup/limits.
+fn namespace() -> Option<MountNamespace> {
+    let namespace = MountNamespace::new()?;
+    namespace.mount("limits", "pids,name=limits");
+    Some(namespace)
 }
 
-fn seen(world: &World, words: &[&str]) -> String {
-    world.run(PENFOLD, ["shim", "--"].iter().chain(words)).ok()
+fn seen(namespace: &MountNamespace, words: &[&str]) -> String {
+    namespace.run(PENFOLD, ["shim", "--"].iter().chain(words)).ok()
 }
 
 #[test]
-fn statfs_tells_the_type_of_cgroup_v1() {
-    let Some(world) = world() else { return };
-    world.script("mkdir /sys/fs/cgroup/limits/one; mkdir /sys/fs/cgroup/plain");
+fn statfs_shows_the_type_of_cgroup_v1() {
+    let Some(namespace) = namespace() else { return };
+    namespace.script("mkdir /sys/fs/cgroup/limits/one; mkdir /sys/fs/cgroup/plain");
     for path in ["/sys/fs/cgroup/limits", "/sys/fs/cgroup/limits/one", "/sys/fs/cgroup/limits/one/tasks"] {
-        assert_eq!(world.run("stat", ["-f", "-c", "%T", path]).ok(), "fuseblk\n", "{path}");
-        assert_eq!(seen(&world, &["stat", "-f", "-c", "%T", path]), "cgroupfs\n", "{path}");
+        assert_eq!(namespace.run("stat", ["-f", "-c", "%T", path]).ok(), "fuseblk\n", "{path}");
+        assert_eq!(seen(&namespace, &["stat", "-f", "-c", "%T", path]), "cgroupfs\n", "{path}");
     }
-    assert_eq!(seen(&world, &["stat", "-f", "-c", "%T", "/sys/fs/cgroup/plain"]), "tmpfs\n");
+    assert_eq!(seen(&namespace, &["stat", "-f", "-c", "%T", "/sys/fs/cgroup/plain"]), "tmpfs\n");
     let script = "
 import ctypes, errno, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -42,16 +42,16 @@ for name in 'statfs', 'statfs64':
     assert getattr(libc, name)(b'/nowhere', ctypes.byref(answer)) == -1 and ctypes.get_errno() == errno.ENOENT
 ";
     let told = "0x27e0eb True\n0x27e0eb True\n0x27e0eb\n0x27e0eb\n";
-    assert_eq!(seen(&world, &[PYTHON, "-c", script]), told);
+    assert_eq!(seen(&namespace, &[PYTHON, "-c", script]), told);
 }
 
 #[test]
 fn findmnt_finds_the_mount_by_its_type_and_options() {
     needs!("findmnt");
-    let Some(world) = world() else { return };
+    let Some(namespace) = namespace() else { return };
     let words = ["findmnt", "--noheadings", "--types", "cgroup", "--output", "SOURCE,FSTYPE,FS-OPTIONS"];
     let words = [&words[..], &["--mountpoint", "/sys/fs/cgroup/limits"]].concat();
-    let shown = seen(&world, &words);
+    let shown = seen(&namespace, &words);
     let shown: Vec<_> = shown.split_whitespace().collect();
     assert_eq!(shown[..2], ["limits", "cgroup"]);
     let options: Vec<_> = shown[2].split(',').collect();
@@ -60,12 +60,12 @@ fn findmnt_finds_the_mount_by_its_type_and_options() {
 }
 
 #[test]
-fn penfolds_texts_are_read_where_programs_read_the_kernels() {
-    let Some(world) = world() else { return };
-    let proc = world.proc();
+fn shim_redirects_proc_texts_to_penfolds() {
+    let Some(namespace) = namespace() else { return };
+    let proc = namespace.proc();
     let script = "mkdir /sys/fs/cgroup/limits/one; echo $$ > /sys/fs/cgroup/limits/one/tasks; \
                   cat /proc/self/cgroup; cat /proc/$$/cgroup; cat /proc/thread-self/cgroup; cat /proc/cgroups";
-    let shown = world.run(PENFOLD, ["shim", "--proc", &proc, "--", "sh", "-ec", script]).ok();
+    let shown = namespace.run(PENFOLD, ["shim", "--proc", &proc, "--", "sh", "-ec", script]).ok();
     let lines = shown
         .lines()
         .filter(|line| line.ends_with(":name=limits,pids:/one") || line.ends_with(":pids,name=limits:/one"));
@@ -75,15 +75,15 @@ fn penfolds_texts_are_read_where_programs_read_the_kernels() {
 }
 
 #[test]
-fn a_preload_library_that_is_not_there_is_an_error() {
+fn missing_preload_library_is_an_error() {
     let ran = plain(&["shim", "--", "true"]).env("PENFOLD_PRELOAD", "/nowhere/at/all.so").run();
     assert_eq!(ran.code(), 125);
     assert!(ran.stderr.contains("/nowhere/at/all.so") && ran.stderr.contains("PENFOLD_PRELOAD"), "{ran:?}");
 }
 
 #[test]
-fn the_exit_status_is_the_commands_and_others_libraries_stay() {
-    let library = crate::world::preload_library();
+fn shim_keeps_exit_status_and_other_libraries() {
+    let library = crate::mount_namespace::preload_library();
     let shim = |command: &[&str]| plain(&[&["shim", "--"], command].concat()).env("PENFOLD_PRELOAD", library);
     assert_eq!(shim(&["sh", "-c", "exit 9"]).run().code(), 9);
     assert_eq!(shim(&["/nowhere/to/be/found"]).run().code(), 127);
@@ -93,9 +93,9 @@ fn the_exit_status_is_the_commands_and_others_libraries_stay() {
 }
 
 #[test]
-fn a_statically_linked_program_is_warned_of() {
+fn shim_warns_of_a_statically_linked_program() {
     needs!("busybox");
-    let library = crate::world::preload_library();
+    let library = crate::mount_namespace::preload_library();
     let ran = plain(&["shim", "--", "busybox", "true"]).env("PENFOLD_PRELOAD", library).run();
     assert_eq!(ran.code(), 0);
     let statically = std::process::Command::new("ldd").arg("/usr/bin/busybox").output().expect("run ldd");

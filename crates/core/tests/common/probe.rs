@@ -1,4 +1,4 @@
-//! A subsystem that can be told what to do and remembers what was done to it.
+//! A subsystem that counts and logs its callbacks, and that fails where a test wants it to.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,13 +10,13 @@ use penfold_core::{
 
 /// How often each callback ran, and how many states are alive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct CallCounts {
     pub create: u64,
     pub destroy: u64,
     pub pre_destroy: u64,
     pub can_attach: u64,
     pub cancel_attach: u64,
-    /// Tasks, not calls.
+    /// The number of tasks, not of calls.
     pub attach: u64,
     pub can_fork: u64,
     pub cancel_fork: u64,
@@ -28,9 +28,9 @@ pub struct Counts {
     pub alive: u64,
 }
 
-/// What a probe is told to refuse.
+/// The failures that a test sets.
 #[derive(Debug, Clone, Default)]
-pub struct Knobs {
+pub struct Faults {
     /// The n-th create from now fails with `ENOMEM`; 0 for none.
     pub fail_create: u64,
     pub veto_attach: bool,
@@ -43,30 +43,30 @@ pub struct Knobs {
 }
 
 #[derive(Debug, Default)]
-pub struct Records {
-    pub counts: Counts,
-    pub knobs: Knobs,
+pub struct ProbeRecords {
+    pub counts: CallCounts,
+    pub faults: Faults,
 }
 
-/// The far end of a probe: survives its unloading.
+/// A test's access to a probe, during its life and after its unloading.
 #[derive(Debug, Clone, Default)]
-pub struct Desk {
-    records: Arc<Mutex<Records>>,
+pub struct ProbeHandle {
+    records: Arc<Mutex<ProbeRecords>>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
-impl Desk {
-    pub fn records(&self) -> MutexGuard<'_, Records> {
+impl ProbeHandle {
+    pub fn records(&self) -> MutexGuard<'_, ProbeRecords> {
         self.records.lock().unwrap()
     }
 
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> CallCounts {
         self.records().counts.clone()
     }
 
-    /// Another desk that writes to the same log.
-    pub fn beside(&self) -> Desk {
-        Desk { records: Arc::default(), log: self.log.clone() }
+    /// Another handle that writes to the same log.
+    pub fn with_same_log(&self) -> ProbeHandle {
+        ProbeHandle { records: Arc::default(), log: self.log.clone() }
     }
 
     pub fn take_log(&self) -> Vec<String> {
@@ -79,7 +79,7 @@ impl Desk {
 }
 
 /// Counts itself while it lives.
-struct Alive(Desk);
+struct Alive(ProbeHandle);
 
 impl Drop for Alive {
     fn drop(&mut self) {
@@ -100,20 +100,20 @@ pub struct Probe {
     pub name: String,
     pub callbacks: Callbacks,
     pub rules: Vec<Rule>,
-    pub desk: Desk,
+    pub handle: ProbeHandle,
     /// Names of more files, which can be neither read nor written.
     pub more_files: Vec<&'static str>,
 }
 
 impl Probe {
-    pub fn new(name: &str, callbacks: Callbacks, resources: &[Resource]) -> (Probe, Desk) {
-        let desk = Desk::default();
-        (Probe::at(&desk, name, callbacks, resources), desk)
+    pub fn new(name: &str, callbacks: Callbacks, resources: &[Resource]) -> (Probe, ProbeHandle) {
+        let handle = ProbeHandle::default();
+        (Probe::at(&handle, name, callbacks, resources), handle)
     }
 
-    pub fn at(desk: &Desk, name: &str, callbacks: Callbacks, resources: &[Resource]) -> Probe {
+    pub fn at(handle: &ProbeHandle, name: &str, callbacks: Callbacks, resources: &[Resource]) -> Probe {
         let rules = resources.iter().map(|&resource| Rule::new(resource)).collect();
-        Probe { name: name.into(), callbacks, rules, desk: desk.clone(), more_files: Vec::new() }
+        Probe { name: name.into(), callbacks, rules, handle: handle.clone(), more_files: Vec::new() }
     }
 
     pub fn plain(name: &str) -> Probe {
@@ -121,7 +121,7 @@ impl Probe {
     }
 
     fn note(&self, callback: &str, detail: impl std::fmt::Display) {
-        self.desk.note(format!("{}.{callback} {detail}", self.name));
+        self.handle.note(format!("{}.{callback} {detail}", self.name));
     }
 }
 
@@ -218,48 +218,48 @@ impl Subsystem for Probe {
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<State> {
         self.note("create", ctx.path_of(ctx.css()));
-        let mut records = self.desk.records();
+        let mut records = self.handle.records();
         records.counts.create += 1;
-        if let Some(limit) = records.knobs.limit_at_create {
+        if let Some(limit) = records.faults.limit_at_create {
             ctx.set_limit(ctx.css(), 0, limit)?;
         }
-        if records.knobs.refuse_at_create {
+        if records.faults.refuse_at_create {
             ctx.set_may_refuse_fork(true)?;
         }
-        if records.knobs.fail_create > 0 {
-            records.knobs.fail_create -= 1;
-            if records.knobs.fail_create == 0 {
+        if records.faults.fail_create > 0 {
+            records.faults.fail_create -= 1;
+            if records.faults.fail_create == 0 {
                 return Err(Error::refused(Errno::ENOMEM, "told to fail"));
             }
         }
         records.counts.alive += 1;
         drop(records);
-        Ok(State { value: 0, signed: 0, text: String::new(), _alive: Alive(self.desk.clone()) })
+        Ok(State { value: 0, signed: 0, text: String::new(), _alive: Alive(self.handle.clone()) })
     }
 
     fn destroy(&mut self, ctx: &mut Ctx<'_>) {
         // Reads the state: it must still be there.
         self.note("destroy", ctx.state().value);
-        self.desk.records().counts.destroy += 1;
+        self.handle.records().counts.destroy += 1;
     }
 
     fn pre_destroy(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
         self.note("pre_destroy", ctx.path_of(ctx.css()));
-        let mut records = self.desk.records();
+        let mut records = self.handle.records();
         records.counts.pre_destroy += 1;
-        if records.knobs.veto_destroy { Err(Error::refused(Errno::EIO, "told to")) } else { Ok(()) }
+        if records.faults.veto_destroy { Err(Error::refused(Errno::EIO, "told to")) } else { Ok(()) }
     }
 
     fn can_attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) -> Result<()> {
         self.note("can_attach", format_args!("{} {}", ctx.path_of(ctx.css()), tasks.len()));
-        let mut records = self.desk.records();
+        let mut records = self.handle.records();
         records.counts.can_attach += 1;
-        if records.knobs.veto_attach { Err(Error::refused(Errno::ENOSPC, "told to")) } else { Ok(()) }
+        if records.faults.veto_attach { Err(Error::refused(Errno::ENOSPC, "told to")) } else { Ok(()) }
     }
 
     fn cancel_attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
         self.note("cancel_attach", format_args!("{} {}", ctx.path_of(ctx.css()), tasks.len()));
-        self.desk.records().counts.cancel_attach += 1;
+        self.handle.records().counts.cancel_attach += 1;
     }
 
     fn attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
@@ -268,37 +268,37 @@ impl Subsystem for Probe {
             assert!(ctx.tasks_of(moved.to).contains(&moved.task), "attach runs after the commit point");
             self.note("attach", format_args!("{} {from} {to}", moved.task));
         }
-        self.desk.records().counts.attach += tasks.len() as u64;
+        self.handle.records().counts.attach += tasks.len() as u64;
     }
 
     fn can_fork(&mut self, _: &mut Ctx<'_>, parent: Tid) -> Result<()> {
         self.note("can_fork", parent);
-        let mut records = self.desk.records();
+        let mut records = self.handle.records();
         records.counts.can_fork += 1;
-        if records.knobs.veto_fork { Err(Error::refused(Errno::ENOMEM, "told to")) } else { Ok(()) }
+        if records.faults.veto_fork { Err(Error::refused(Errno::ENOMEM, "told to")) } else { Ok(()) }
     }
 
     fn cancel_fork(&mut self, ctx: &mut Ctx<'_>) {
         self.note("cancel_fork", ctx.path_of(ctx.css()));
-        self.desk.records().counts.cancel_fork += 1;
+        self.handle.records().counts.cancel_fork += 1;
     }
 
     fn fork(&mut self, ctx: &mut Ctx<'_>, child: Tid) {
         assert!(ctx.is_root() || ctx.tasks_of(ctx.css()).contains(&child), "a child is a member before");
         self.note("fork", child);
-        self.desk.records().counts.fork += 1;
+        self.handle.records().counts.fork += 1;
     }
 
     fn exit(&mut self, _: &mut Ctx<'_>, task: Tid) {
         self.note("exit", task);
-        self.desk.records().counts.exit += 1;
+        self.handle.records().counts.exit += 1;
     }
 
     fn post_clone(&mut self, ctx: &mut Ctx<'_>) {
         let parent = ctx.parent().expect("a clone has a parent");
         ctx.state_mut().value = ctx.state_of(parent).value.wrapping_add(1);
         self.note("post_clone", ctx.path_of(ctx.css()));
-        self.desk.records().counts.post_clone += 1;
+        self.handle.records().counts.post_clone += 1;
     }
 
     fn bind(&mut self, ctx: &mut Ctx<'_>) {
@@ -306,6 +306,6 @@ impl Subsystem for Probe {
         let EngineView { tree, cgroup, .. } = ctx.engine_view().unwrap();
         let hierarchy = tree.hierarchy_of(cgroup).id;
         self.note("bind", hierarchy);
-        self.desk.records().counts.bind += 1;
+        self.handle.records().counts.bind += 1;
     }
 }

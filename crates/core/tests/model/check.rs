@@ -2,16 +2,16 @@
 
 use penfold_core::{
     CgroupId, Tid,
-    host::{EventMask, HostView as _},
+    host::EventMask,
     subsystem::{Callbacks, Resource},
 };
 
-use super::drive::Pair;
+use super::drive::CoreAndModel;
 use super::naive::{KINDS, at, of_forks};
-use super::op::Op;
-use crate::common::Knobs;
+use super::op::ModelOp;
+use crate::common::Faults;
 
-impl Pair {
+impl CoreAndModel {
     /// Compares everything that can be observed.
     pub fn check(&mut self) {
         self.world.engine.sample_cpu(&mut self.world.host);
@@ -44,16 +44,16 @@ impl Pair {
                 interest.set(wanted, interest.contains(wanted) || callback);
             }
         }
-        assert_eq!(engine.interest(), interest);
+        assert_eq!(engine.event_mask(), interest);
         let refusing = model.subs().any(|sub| {
-            let mut tallies = sub.css.values().flat_map(|css| css.tallies.iter().zip(sub.rules()));
-            sub.refusing || tallies.any(|(tally, &rule)| of_forks(rule) && tally.limit.is_some())
+            let mut histories = sub.css.values().flat_map(|css| css.histories.iter().zip(sub.rules()));
+            sub.refusing || histories.any(|(history, &rule)| of_forks(rule) && history.limit.is_some())
         });
         assert_eq!(engine.can_refuse_fork(), refusing);
-        for (kind, desk) in self.desks.iter().enumerate() {
+        for (kind, handle) in self.handles.iter().enumerate() {
             let alive = model.subs().filter(|sub| sub.kind == kind).map(|sub| sub.css.len() as u64).sum();
-            let expected = crate::common::Counts { alive, ..model.counts[kind].clone() };
-            assert_eq!(desk.counts(), expected, "callbacks of {}", KINDS[kind].name);
+            let expected = crate::common::CallCounts { alive, ..model.counts[kind].clone() };
+            assert_eq!(handle.counts(), expected, "callbacks of {}", KINDS[kind].name);
         }
     }
 
@@ -100,40 +100,40 @@ impl Pair {
     }
 
     fn check_files(&mut self, hierarchy: u32, path: &str, id: CgroupId) {
-        let Pair { world, model, .. } = self;
+        let CoreAndModel { world, model, .. } = self;
         let lines = |numbers: &[i32]| numbers.iter().map(|tid| format!("{tid}\n")).collect::<String>();
         let members = model.members(hierarchy, path);
         let mut groups: Vec<i32> = members.iter().map(|tid| model.tasks[tid].group).collect();
         groups.sort_unstable();
         groups.dedup();
-        assert_eq!(world.read(id, "tasks"), Ok(lines(&members)));
-        assert_eq!(world.read(id, "cgroup.procs"), Ok(lines(&groups)));
+        assert_eq!(world.try_read(id, "tasks"), Ok(lines(&members)));
+        assert_eq!(world.try_read(id, "cgroup.procs"), Ok(lines(&groups)));
         let flag = |flag: bool| Ok(format!("{}\n", u8::from(flag)));
         let group = model.group(hierarchy, path);
-        assert_eq!(world.read(id, "notify_on_release"), flag(group.notify));
-        assert_eq!(world.read(id, "cgroup.clone_children"), flag(group.clone));
+        assert_eq!(world.try_read(id, "notify_on_release"), flag(group.notify));
+        assert_eq!(world.try_read(id, "cgroup.clone_children"), flag(group.clone));
         if path == "/" {
             let agent = &model.hierarchies[&hierarchy].agent;
-            assert_eq!(world.read(id, "release_agent"), Ok(format!("{agent}\n")));
+            assert_eq!(world.try_read(id, "release_agent"), Ok(format!("{agent}\n")));
         }
         let bare = model.hierarchies[&hierarchy].flags.contains("noprefix");
         for sub in model.subs().filter(|sub| sub.hierarchy == hierarchy) {
             let name = KINDS[sub.kind].name;
             let prefix = if bare { String::new() } else { format!("{name}.") };
             let (usage, css) = (model.usage_text(sub, path), &sub.css[path]);
-            assert_eq!(world.read(id, &format!("{prefix}usage")), Ok(usage), "{prefix}usage of {path}");
+            assert_eq!(world.try_read(id, &format!("{prefix}usage")), Ok(usage), "{prefix}usage of {path}");
             let map = format!("value {}\ntasks {}\n", css.value, members.len());
-            assert_eq!(world.read(id, &format!("{prefix}map")), Ok(map));
+            assert_eq!(world.try_read(id, &format!("{prefix}map")), Ok(map));
         }
     }
 
     fn check_tasks(&self) {
-        let Pair { world, model, .. } = self;
+        let CoreAndModel { world, model, .. } = self;
         assert_eq!(world.host.tids(), model.tasks.keys().map(|&tid| Tid(tid)).collect::<Vec<_>>());
         let cpuset = model.slot_of("cpuset").map_or(0, |slot| model.slots[slot].as_ref().unwrap().hierarchy);
         for (&tid, task) in &model.tasks {
-            assert_eq!(world.proc(Tid(tid)), model.proc_pid_cgroup(&task.place));
-            let set = world.host.css_set(Tid(tid)).unwrap();
+            assert_eq!(world.proc_cgroup(Tid(tid)), model.proc_pid_cgroup(&task.place));
+            let set = world.css_set(Tid(tid));
             assert_eq!(world.engine.fork_would_pass(set), model.fork_would_pass(tid), "of {tid}");
             let text = world.engine.proc_pid_cpuset(Some(set)).unwrap();
             assert_eq!(text, format!("{}\n", at(&task.place, cpuset)).into_bytes());
@@ -142,31 +142,31 @@ impl Pair {
 
     /// Takes everything down again: nothing may be left.
     pub fn tear_down(&mut self) {
-        for (desk, knobs) in self.desks.iter().zip(&mut self.model.knobs) {
-            (desk.records().knobs, *knobs) = (Knobs::default(), Knobs::default());
+        for (handle, faults) in self.handles.iter().zip(&mut self.model.faults) {
+            (handle.records().faults, *faults) = (Faults::default(), Faults::default());
         }
         while !self.pins.is_empty() {
-            self.step(&Op::Unpin { pin: 0 });
+            self.step(&ModelOp::Unpin { pin: 0 });
         }
         while !self.flights.is_empty() {
             self.cancel(0);
         }
         while self.task(0).is_some() {
-            self.step(&Op::Exit { task: 0 });
+            self.step(&ModelOp::Exit { task: 0 });
         }
         while let Some(leaf) = self.model.cgroups().iter().rposition(|(_, path)| path != "/") {
             let before = self.model.cgroups().len();
-            self.step(&Op::Rmdir { at: leaf as u16, user: false });
+            self.step(&ModelOp::Rmdir { at: leaf as u16, user: false });
             assert!(self.model.cgroups().len() < before);
         }
         while !self.model.hierarchies.is_empty() {
-            self.step(&Op::Unmount { hierarchy: 0 });
+            self.step(&ModelOp::Unmount { hierarchy: 0 });
         }
         self.check();
-        (0..KINDS.len()).for_each(|kind| self.step(&Op::Unload { kind }));
+        (0..KINDS.len()).for_each(|kind| self.step(&ModelOp::Unload { kind }));
         self.check();
-        for (kind, desk) in self.desks.iter().enumerate() {
-            assert_eq!(desk.counts().alive, 0, "states of {} are left", KINDS[kind].name);
+        for (kind, handle) in self.handles.iter().enumerate() {
+            assert_eq!(handle.counts().alive, 0, "states of {} are left", KINDS[kind].name);
         }
         assert_eq!(self.world.engine.css_set_count(), 1);
         assert!(!self.world.engine.can_refuse_fork(), "a limit is left");

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use penfold_core::{Errno, subsystem::Callbacks};
 
-use super::naive::{Answer, Css, Group, KINDS, Model, Sub, join, parent_of};
+use super::naive::{CoreModel, ErrnoResult, KINDS, ModelCgroup, ModelCss, ModelSubsystem, join, parent_of};
 
 const BARE: [&str; 8] = ["value", "signed", "text", "map", "kick", "usage", "limit", "refuse"];
 
-impl Model {
+impl CoreModel {
     pub fn file_names(&self, hierarchy: u32, path: &str) -> Vec<String> {
         let mut names: Vec<String> =
             ["cgroup.procs", "cgroup.clone_children", "tasks", "notify_on_release"].map(String::from).into();
@@ -38,7 +38,7 @@ impl Model {
         uid == 0 || group.mode & if group.owner == uid { 0o200 } else { 0o002 } != 0
     }
 
-    pub fn mkdir(&mut self, uid: u32, hierarchy: u32, parent: &str, name: &str, mode: u32) -> Answer {
+    pub fn mkdir(&mut self, uid: u32, hierarchy: u32, parent: &str, name: &str, mode: u32) -> ErrnoResult {
         if name.is_empty() || name.contains('/') {
             return Err(Errno::ENOENT);
         }
@@ -53,7 +53,7 @@ impl Model {
         }
         let above = self.group(hierarchy, parent).clone();
         let slots = self.bound_to(hierarchy);
-        let mut made: Vec<(usize, Css)> = Vec::new();
+        let mut made: Vec<(usize, ModelCss)> = Vec::new();
         for &slot in &slots {
             if self.create_fails(slot) {
                 for (slot, _) in made {
@@ -74,20 +74,20 @@ impl Model {
             self.sub_mut(slot).css.insert(path.clone(), css);
         }
         let born = self.tick();
-        let group = Group { owner: uid, mode, born, queued: false, ..above };
+        let group = ModelCgroup { owner: uid, mode, born, queued: false, ..above };
         self.hierarchies.get_mut(&hierarchy).unwrap().groups.insert(path, group);
         Ok(())
     }
 
     fn create_fails(&mut self, slot: usize) -> bool {
         self.counts_of(slot).create += 1;
-        let knobs = self.knobs_of(slot);
-        let fails = knobs.fail_create == 1;
-        knobs.fail_create = knobs.fail_create.saturating_sub(1);
+        let faults = self.faults_of(slot);
+        let fails = faults.fail_create == 1;
+        faults.fail_create = faults.fail_create.saturating_sub(1);
         fails
     }
 
-    pub fn rmdir(&mut self, uid: u32, hierarchy: u32, path: &str) -> Answer {
+    pub fn rmdir(&mut self, uid: u32, hierarchy: u32, path: &str) -> ErrnoResult {
         let Some(parent) = parent_of(path) else { return Err(Errno::EBUSY) };
         if !self.may_write(uid, hierarchy, parent) {
             return Err(Errno::EACCES);
@@ -101,7 +101,7 @@ impl Model {
         for &slot in &slots {
             if self.slots[slot].as_ref().unwrap().has(Callbacks::PRE_DESTROY) {
                 self.counts_of(slot).pre_destroy += 1;
-                if self.knobs_of(slot).veto_destroy {
+                if self.faults_of(slot).veto_destroy {
                     return Err(Errno::EIO);
                 }
             }
@@ -117,7 +117,7 @@ impl Model {
     }
 
     /// Renames a child within its parent.
-    pub fn rename(&mut self, hierarchy: u32, path: &str, new_name: &str) -> Answer {
+    pub fn rename(&mut self, hierarchy: u32, path: &str, new_name: &str) -> ErrnoResult {
         let (parent, name) = (parent_of(path).unwrap(), path.rsplit_once('/').unwrap().1);
         let new_path = join(parent, new_name);
         if name == new_name {
@@ -153,7 +153,7 @@ impl Model {
         Ok(())
     }
 
-    pub fn load(&mut self, kind: usize) -> Answer {
+    pub fn load(&mut self, kind: usize) -> ErrnoResult {
         if self.slot_of(KINDS[kind].name).is_some() {
             return Err(Errno::EEXIST);
         }
@@ -162,7 +162,8 @@ impl Model {
             self.slots.len() - 1
         });
         let serial = self.tick();
-        self.slots[slot] = Some(Sub { kind, serial, hierarchy: 0, refusing: false, css: BTreeMap::new() });
+        self.slots[slot] =
+            Some(ModelSubsystem { kind, serial, hierarchy: 0, refusing: false, css: BTreeMap::new() });
         if self.create_fails(slot) {
             self.slots[slot] = None;
             return Err(Errno::ENOMEM);
@@ -170,8 +171,8 @@ impl Model {
         let population = self.tasks.len() as u64;
         let sub = self.sub_mut(slot);
         let mut css = sub.new_css();
-        for (rule, tally) in sub.rules().iter().zip(&mut css.tallies) {
-            tally.peak = if *rule == penfold_core::subsystem::Resource::Tasks { population } else { 0 };
+        for (rule, history) in sub.rules().iter().zip(&mut css.histories) {
+            history.peak = if *rule == penfold_core::subsystem::Resource::Tasks { population } else { 0 };
         }
         sub.css.insert("/".into(), css);
         if sub.has(Callbacks::FORK) {
@@ -180,14 +181,14 @@ impl Model {
         Ok(())
     }
 
-    pub fn unload(&mut self, kind: usize) -> Answer {
+    pub fn unload(&mut self, kind: usize) -> ErrnoResult {
         let slot = self.slot_of(KINDS[kind].name).ok_or(Errno::ENOENT)?;
         if self.slots[slot].as_ref().unwrap().hierarchy != 0 {
             return Err(Errno::EBUSY);
         }
         if self.slots[slot].as_ref().unwrap().has(Callbacks::PRE_DESTROY) {
             self.counts[kind].pre_destroy += 1;
-            if self.knobs[kind].veto_destroy {
+            if self.faults[kind].veto_destroy {
                 return Err(Errno::EIO);
             }
         }

@@ -2,26 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use penfold_core::{
-    Caller, CgroupId, CssSetId, Errno, ForkCharge, Tid,
-    host::{Host as _, HostView as _},
-    subsystem::CpuTime,
-};
+use penfold_core::{Caller, CgroupId, CssSetId, Errno, ForkCharge, Tid, host::Host as _, subsystem::CpuTime};
+use penfold_testkit::SimWorld;
 
-use super::naive::{Answer, KINDS, Kind, Model, Place, is_below, join, parent_of};
-use super::op::Op;
-use crate::common::{Desk, Probe, World, check_message};
+use super::naive::{CoreModel, ErrnoResult, KINDS, Membership, SubsystemKind, is_below, join, parent_of};
+use super::op::ModelOp;
+use crate::common::{Probe, ProbeHandle, check_message};
 
 const TOO_MANY_TASKS: usize = 40;
 const USER: u32 = 1000;
 
-pub struct Pair {
-    pub world: World,
-    pub model: Model,
-    pub desks: Vec<Desk>,
-    /// In the order of the model's.
+pub struct CoreAndModel {
+    pub world: SimWorld,
+    pub model: CoreModel,
+    pub handles: Vec<ProbeHandle>,
+    /// In the order of the model's forks in flight.
     pub flights: Vec<ForkCharge>,
-    /// Likewise.
+    /// In the order of the model's pins.
     pub pins: Vec<CssSetId>,
     stale: Vec<CgroupId>,
     /// How often each operation got each answer.
@@ -33,15 +30,15 @@ fn pick<T: Clone>(from: &[T], number: impl Into<usize>) -> Option<T> {
     (!from.is_empty()).then(|| from[number % from.len()].clone())
 }
 
-fn errno<T>(result: penfold_core::Result<T>) -> Answer<T> {
+fn errno<T>(result: penfold_core::Result<T>) -> ErrnoResult<T> {
     result.map_err(|error| {
         check_message(&error);
         error.errno()
     })
 }
 
-/// What a number file makes of a text: `None` for no change.
-fn number(text: &str) -> Answer<Option<u64>> {
+/// The number that a number file reads from a text; `None` for no change.
+fn number(text: &str) -> ErrnoResult<Option<u64>> {
     match text {
         "" => Ok(None),
         "0" => Ok(Some(0)),
@@ -54,21 +51,21 @@ fn number(text: &str) -> Answer<Option<u64>> {
     }
 }
 
-/// What `tasks` makes of it.
-fn task_number(text: &str) -> Answer<Option<i32>> {
+/// The number that `tasks` reads from a text.
+fn task_number(text: &str) -> ErrnoResult<Option<i32>> {
     match text {
         " 1" | "1 " => Ok(Some(1)),
         other => number(other).map(|number| number.map(|number| number as i32)).map_err(|_| Errno::EINVAL),
     }
 }
 
-impl Pair {
-    pub fn new() -> Pair {
-        let desks = KINDS.iter().map(|_| Desk::default()).collect();
-        Pair {
-            world: World::new(),
-            model: Model::new(),
-            desks,
+impl CoreAndModel {
+    pub fn new() -> CoreAndModel {
+        let handles = KINDS.iter().map(|_| ProbeHandle::default()).collect();
+        CoreAndModel {
+            world: SimWorld::new(),
+            model: CoreModel::new(),
+            handles,
             flights: Vec::new(),
             pins: Vec::new(),
             stale: Vec::new(),
@@ -103,7 +100,7 @@ impl Pair {
     }
 
     /// Does one step on both sides and compares the answers. A step without a target is none.
-    pub fn step(&mut self, op: &Op) {
+    pub fn step(&mut self, op: &ModelOp) {
         if let Some((core, model)) =
             self.structural(op).or_else(|| self.of_tasks(op)).or_else(|| self.of_files(op))
         {
@@ -113,56 +110,56 @@ impl Pair {
         }
     }
 
-    fn structural(&mut self, op: &Op) -> Option<(Answer, Answer)> {
-        let Pair { world, model, .. } = self;
+    fn structural(&mut self, op: &ModelOp) -> Option<(ErrnoResult, ErrnoResult)> {
+        let CoreAndModel { world, model, .. } = self;
         Some(match *op {
-            Op::Mount { ref options, privileged } => {
-                let caller = Pair::caller(!privileged);
-                let mounted = errno(world.engine.mount(&mut world.host, &caller, options));
-                let id = |root| world.engine.tree().hierarchy_of(root).id;
-                let core = mounted.map(|mounted| id(mounted.root));
+            ModelOp::Mount { ref options, privileged } => {
+                let caller = CoreAndModel::caller(!privileged);
+                let mounted = world.as_caller(&caller, |world| world.try_mount(options));
+                let core = mounted.map(|root| world.engine.tree().hierarchy_of(root).id);
                 let expected = model.mount(privileged, options);
                 assert_eq!(core, expected, "the hierarchy of {op:?}");
                 (core.map(|_| ()), expected.map(|_| ()))
             }
-            Op::Remount { hierarchy, ref options } => {
+            ModelOp::Remount { hierarchy, ref options } => {
                 let (id, root) = self.hierarchy(hierarchy)?;
-                (self.world.remount(root, options), self.model.remount(id, options))
+                (self.world.try_remount(root, options), self.model.remount(id, options))
             }
-            Op::Unmount { hierarchy } => {
+            ModelOp::Unmount { hierarchy } => {
                 let (id, root) = self.hierarchy(hierarchy)?;
-                let core = errno(self.world.engine.unmount(&mut self.world.host, root));
+                let core = self.world.try_unmount(root);
                 let model = self.model.unmount(id);
                 if !self.model.hierarchies.contains_key(&id) {
                     self.stale.push(root);
                 }
                 (core, model)
             }
-            Op::Mkdir { at, name, open, user } => {
+            ModelOp::Mkdir { at, name, open, user } => {
                 let (hierarchy, path, id) = self.cgroup(at)?;
                 let mode = if open { 0o777 } else { 0o755 };
-                let Pair { world, model, .. } = self;
-                let core =
-                    world.engine.mkdir(&mut world.host, &Pair::caller(user), id, name.as_bytes(), mode);
+                let CoreAndModel { world, model, .. } = self;
+                let core = world.as_caller(&CoreAndModel::caller(user), |world| {
+                    world.try_mkdir_with_mode(id, name, mode)
+                });
                 let uid = if user { USER } else { 0 };
-                (errno(core).map(|_| ()), model.mkdir(uid, hierarchy, &path, name, mode))
+                (core.map(|_| ()), model.mkdir(uid, hierarchy, &path, name, mode))
             }
-            Op::Rmdir { at, user } => {
+            ModelOp::Rmdir { at, user } => {
                 let (hierarchy, path, id) = self.cgroup(at)?;
-                let Pair { world, model, .. } = self;
-                let core = errno(world.engine.rmdir(&mut world.host, &Pair::caller(user), id));
+                let CoreAndModel { world, model, .. } = self;
+                let core = world.as_caller(&CoreAndModel::caller(user), |world| world.try_rmdir(id));
                 if core.is_ok() {
                     self.stale.push(id);
                 }
                 (core, model.rmdir(if user { USER } else { 0 }, hierarchy, &path))
             }
-            Op::Rename { at, name } => {
+            ModelOp::Rename { at, name } => {
                 let (hierarchy, path, _) = self.cgroup(at)?;
                 let parent = self.id(hierarchy, parent_of(&path)?);
                 let old = path.rsplit_once('/')?.1;
-                (self.world.rename(parent, old, parent, name), self.model.rename(hierarchy, &path, name))
+                (self.world.try_rename(parent, old, parent, name), self.model.rename(hierarchy, &path, name))
             }
-            Op::RenameElsewhere { at, to } => {
+            ModelOp::RenameElsewhere { at, to } => {
                 let (hierarchy, path, _) = self.cgroup(at)?;
                 let (other, target, to) = self.cgroup(to)?;
                 let parent = parent_of(&path)?;
@@ -176,22 +173,22 @@ impl Pair {
                     Err(Errno::EIO)
                 };
                 let parent = self.id(hierarchy, parent);
-                (self.world.rename(parent, path.rsplit_once('/')?.1, to, "fresh"), model)
+                (self.world.try_rename(parent, path.rsplit_once('/')?.1, to, "fresh"), model)
             }
-            Op::Load { kind } => {
-                let Kind { name, callbacks, rules } = &KINDS[kind];
-                let probe = Probe::at(&self.desks[kind], name, *callbacks, rules);
+            ModelOp::Load { kind } => {
+                let SubsystemKind { name, callbacks, rules } = &KINDS[kind];
+                let probe = Probe::at(&self.handles[kind], name, *callbacks, rules);
                 // CPU time that was used before belongs to those that were loaded before.
                 self.world.engine.sample_cpu(&mut self.world.host);
                 self.world.host.sample_cpu(&mut |_, _, _| {});
-                (errno(self.world.load(probe)), self.model.load(kind))
+                (self.world.try_load(probe), self.model.load(kind))
             }
-            Op::Unload { kind } => (world.unload(KINDS[kind].name), model.unload(kind)),
-            Op::Check => {
+            ModelOp::Unload { kind } => (world.try_unload(KINDS[kind].name), model.unload(kind)),
+            ModelOp::Check => {
                 self.check();
                 (Ok(()), Ok(()))
             }
-            Op::Stale { at } => {
+            ModelOp::Stale { at } => {
                 let id = pick(&self.stale, at)?;
                 self.use_stale(id);
                 (Ok(()), Ok(()))
@@ -204,82 +201,82 @@ impl Pair {
     fn use_stale(&mut self, id: CgroupId) {
         let world = &mut self.world;
         let task = Tid(self.model.tasks.keys().next().copied().unwrap_or(1));
-        assert_eq!(world.mkdir(id, "a"), Err(Errno::ENOENT));
-        assert_eq!(world.rmdir(id), Err(Errno::ENODEV));
-        assert_eq!(world.attach(id, task), Err(Errno::ENODEV));
-        assert_eq!(world.read(id, "tasks"), Err(Errno::ENODEV));
-        assert_eq!(world.write(id, "tasks", "0"), Err(Errno::ENODEV));
-        assert_eq!(world.remount(id, "all"), Err(Errno::ENODEV));
-        assert_eq!(world.rename(id, "a", id, "b"), Err(Errno::ENOENT));
-        assert_eq!(errno(world.engine.unmount(&mut world.host, id)), Err(Errno::ENODEV));
+        assert_eq!(world.try_mkdir(id, "a"), Err(Errno::ENOENT));
+        assert_eq!(world.try_rmdir(id), Err(Errno::ENODEV));
+        assert_eq!(world.try_attach(id, task), Err(Errno::ENODEV));
+        assert_eq!(world.try_read(id, "tasks"), Err(Errno::ENODEV));
+        assert_eq!(world.try_write(id, "tasks", "0"), Err(Errno::ENODEV));
+        assert_eq!(world.try_remount(id, "all"), Err(Errno::ENODEV));
+        assert_eq!(world.try_rename(id, "a", id, "b"), Err(Errno::ENOENT));
+        assert_eq!(world.try_unmount(id), Err(Errno::ENODEV));
         assert_eq!(errno(world.engine.files(id)), Err(Errno::ENODEV));
         assert_eq!(errno(world.engine.show_options(id)), Err(Errno::ENODEV));
         assert_eq!(errno(world.engine.lookup(id, "/")), Err(Errno::ENODEV));
     }
 
-    fn of_tasks(&mut self, op: &Op) -> Option<(Answer, Answer)> {
+    fn of_tasks(&mut self, op: &ModelOp) -> Option<(ErrnoResult, ErrnoResult)> {
         Some(match *op {
-            Op::Attach { at, task, whole, user } => {
+            ModelOp::Attach { at, task, whole, user } => {
                 let (hierarchy, path, id) = self.cgroup(at)?;
                 let task = self.task(task)?;
                 self.attach(hierarchy, &path, id, &task.to_string(), whole, user, Ok(Some(task)))
             }
-            Op::WriteTask { at, text, whole, user } => {
+            ModelOp::WriteTask { at, text, whole, user } => {
                 let (hierarchy, path, id) = self.cgroup(at)?;
                 self.attach(hierarchy, &path, id, text, whole, user, task_number(text))
             }
-            Op::Spawn { user } if self.model.tasks.len() < TOO_MANY_TASKS => {
+            ModelOp::Spawn { user } if self.model.tasks.len() < TOO_MANY_TASKS => {
                 let uid = if user { USER } else { 0 };
                 let task = self.world.host.spawn(&mut self.world.engine, uid);
-                self.model.join(task.0, uid, &Place::new());
+                self.model.join(task.0, uid, &Membership::new());
                 (Ok(()), Ok(()))
             }
-            Op::Join { task } if self.model.tasks.len() < TOO_MANY_TASKS => {
+            ModelOp::Join { task } if self.model.tasks.len() < TOO_MANY_TASKS => {
                 let beside = self.task(task)?;
                 let world = &mut self.world;
-                let (set, task) = (world.host.css_set(Tid(beside)).unwrap(), world.host.create(None, 0));
+                let (set, task) = (world.css_set(Tid(beside)), world.host.create(None, 0));
                 world.engine.join(&mut world.host, task, set);
                 let place = self.model.tasks[&beside].place.clone();
                 self.model.join(task.0, 0, &place);
                 (Ok(()), Ok(()))
             }
-            Op::Pin { task } => {
+            ModelOp::Pin { task } => {
                 let task = self.task(task)?;
-                let set = self.world.host.css_set(Tid(task)).unwrap();
+                let set = self.world.css_set(Tid(task));
                 self.world.engine.pin(set);
                 self.pins.push(set);
                 self.model.pins.push(self.model.tasks[&task].place.clone());
                 (Ok(()), Ok(()))
             }
-            Op::Unpin { pin } if !self.pins.is_empty() => {
+            ModelOp::Unpin { pin } if !self.pins.is_empty() => {
                 let pin = usize::from(pin) % self.pins.len();
                 self.world.engine.unpin(self.pins.remove(pin));
                 self.model.pins.remove(pin);
                 (Ok(()), Ok(()))
             }
-            Op::Fork { parent, thread } => {
+            ModelOp::Fork { parent, thread } => {
                 let answers = self.begin(parent, false)?;
                 if answers.0.is_ok() && answers.1.is_ok() {
                     self.commit(self.flights.len() - 1, thread);
                 }
                 answers
             }
-            Op::Begin { parent, mark } => self.begin(parent, mark)?,
-            Op::Commit { flight, thread } if !self.flights.is_empty() => {
+            ModelOp::Begin { parent, mark } => self.begin(parent, mark)?,
+            ModelOp::Commit { flight, thread } if !self.flights.is_empty() => {
                 self.commit(usize::from(flight) % self.flights.len(), thread);
                 (Ok(()), Ok(()))
             }
-            Op::Cancel { flight } if !self.flights.is_empty() => {
+            ModelOp::Cancel { flight } if !self.flights.is_empty() => {
                 self.cancel(usize::from(flight) % self.flights.len());
                 (Ok(()), Ok(()))
             }
-            Op::Exit { task } => {
+            ModelOp::Exit { task } => {
                 let task = self.task(task)?;
                 self.world.exit(Tid(task));
                 self.model.exit(task);
                 (Ok(()), Ok(()))
             }
-            Op::Run { task, cpu, user, system } => {
+            ModelOp::Run { task, cpu, user, system } => {
                 let (task, user, system) = (self.task(task)?, u64::from(user), u64::from(system));
                 self.world.host.run(Tid(task), usize::from(cpu), CpuTime { user, system });
                 self.model.run(task, usize::from(cpu), user, system);
@@ -298,32 +295,33 @@ impl Pair {
         text: &str,
         whole: bool,
         user: bool,
-        meant: Answer<Option<i32>>,
-    ) -> (Answer, Answer) {
-        // The permission bits of the file are another matter: it is opened by its id.
+        meant: ErrnoResult<Option<i32>>,
+    ) -> (ErrnoResult, ErrnoResult) {
+        // By its id: the model has no owners of files, and open(2) would check them.
         let file = if whole {
             penfold_core::control_file::FileId::Procs
         } else {
             penfold_core::control_file::FileId::Tasks
         };
-        let Pair { world, model, .. } = self;
-        let core = world.engine.write(&mut world.host, &Pair::caller(user), id, file, text.as_bytes());
+        let CoreAndModel { world, model, .. } = self;
+        let core =
+            world.as_caller(&CoreAndModel::caller(user), |world| world.try_write_opened(id, file, text));
         let expected = match meant {
             Ok(Some(0)) => model.attach(if user { USER } else { 0 }, hierarchy, path, 1, whole),
             Ok(Some(task)) => model.attach(if user { USER } else { 0 }, hierarchy, path, task, whole),
             Ok(None) => Ok(()),
             Err(errno) => Err(errno),
         };
-        (errno(core), expected)
+        (core, expected)
     }
 
-    fn begin(&mut self, parent: u8, mark: bool) -> Option<(Answer, Answer)> {
+    fn begin(&mut self, parent: u8, mark: bool) -> Option<(ErrnoResult, ErrnoResult)> {
         if self.model.tasks.len() + self.flights.len() >= TOO_MANY_TASKS {
             return None;
         }
         let parent = self.task(parent)?;
         let world = &mut self.world;
-        let set = world.host.css_set(Tid(parent)).unwrap();
+        let set = world.css_set(Tid(parent));
         let core = match world.engine.charge_fork(&mut world.host, Tid(parent), set) {
             Ok(charge) => {
                 self.flights.push(charge);
@@ -336,7 +334,7 @@ impl Pair {
         Some((core, model))
     }
 
-    /// Tells the host whether a fork of the task is in flight that it knows of.
+    /// Marks the host's task as forking while a marked fork of it is in flight.
     fn mark(&mut self, task: i32) {
         let forking = self.model.tasks.get(&task).is_some_and(|task| task.forking > 0);
         if let Some(task) = self.world.host.get_mut(Tid(task)) {
@@ -366,53 +364,53 @@ impl Pair {
         self.mark(parent);
     }
 
-    fn of_files(&mut self, op: &Op) -> Option<(Answer, Answer)> {
+    fn of_files(&mut self, op: &ModelOp) -> Option<(ErrnoResult, ErrnoResult)> {
         Some(match *op {
-            Op::WriteFlag { at, clone, text } => {
+            ModelOp::WriteFlag { at, clone, text } => {
                 let (hierarchy, path, id) = self.cgroup(at)?;
                 let name = if clone { "cgroup.clone_children" } else { "notify_on_release" };
                 let group = self.model.group_mut(hierarchy, &path);
                 let flag = if clone { &mut group.clone } else { &mut group.notify };
                 let model = number(text).map(|number| *flag = number.map_or(*flag, |number| number != 0));
-                (self.world.write(id, name, text), model)
+                (self.world.try_write(id, name, text), model)
             }
-            Op::WriteAgent { hierarchy, text } => {
+            ModelOp::WriteAgent { hierarchy, text } => {
                 let (number, root) = self.hierarchy(hierarchy)?;
                 if !text.is_empty() {
                     self.model.hierarchies.get_mut(&number)?.agent = text.trim().into();
                 }
-                (self.world.write(root, "release_agent", text), Ok(()))
+                (self.world.try_write(root, "release_agent", text), Ok(()))
             }
-            Op::WriteValue { at, sub, text } => {
+            ModelOp::WriteValue { at, sub, text } => {
                 let (path, id, slot, prefix) = self.file_target(at, sub)?;
                 let value = &mut self.model.sub_mut(slot).css.get_mut(&path)?.value;
                 let model = number(text).map(|number| *value = number.unwrap_or(*value));
-                (self.world.write(id, &format!("{prefix}value"), text), model)
+                (self.world.try_write(id, &format!("{prefix}value"), text), model)
             }
-            Op::Kick { at, sub } => {
+            ModelOp::Kick { at, sub } => {
                 let (path, id, slot, prefix) = self.file_target(at, sub)?;
                 self.model.sub_mut(slot).css.get_mut(&path)?.value += 5;
-                (self.world.write(id, &format!("{prefix}kick"), "whatever"), Ok(()))
+                (self.world.try_write(id, &format!("{prefix}kick"), "whatever"), Ok(()))
             }
-            Op::Refuse { at, sub, value } => {
+            ModelOp::Refuse { at, sub, value } => {
                 let (_, id, slot, prefix) = self.file_target(at, sub)?;
                 self.model.sub_mut(slot).refusing = value;
-                (self.world.write(id, &format!("{prefix}refuse"), if value { "1" } else { "0" }), Ok(()))
+                (self.world.try_write(id, &format!("{prefix}refuse"), if value { "1" } else { "0" }), Ok(()))
             }
-            Op::Limit { at, sub, rule, limit } => {
+            ModelOp::Limit { at, sub, rule, limit } => {
                 let (path, id, slot, prefix) = self.file_target(at, sub)?;
                 let text = limit.map_or("max".into(), |limit| limit.to_string());
-                let tallies = &mut self.model.sub_mut(slot).css.get_mut(&path)?.tallies;
-                let model = match tallies.get_mut(usize::from(rule)) {
-                    Some(tally) => {
-                        tally.limit = limit.map(u64::from);
+                let histories = &mut self.model.sub_mut(slot).css.get_mut(&path)?.histories;
+                let model = match histories.get_mut(usize::from(rule)) {
+                    Some(history) => {
+                        history.limit = limit.map(u64::from);
                         Ok(())
                     }
                     None => Err(Errno::EINVAL),
                 };
-                (self.world.write(id, &format!("{prefix}limit"), format!("{rule} {text}\n")), model)
+                (self.world.try_write(id, &format!("{prefix}limit"), format!("{rule} {text}\n")), model)
             }
-            Op::TakeReleases => {
+            ModelOp::TakeReleases => {
                 let engine = &mut self.world.engine;
                 let mut core: Vec<_> = std::iter::from_fn(|| engine.take_release())
                     .map(|release| {
@@ -430,13 +428,13 @@ impl Pair {
                 *self.seen.entry(("Release".into(), None)).or_default() += core.len() as u64;
                 (Ok(()), Ok(()))
             }
-            Op::Knob { kind, knob, value } => {
-                for knobs in [&mut self.model.knobs[kind], &mut self.desks[kind].records().knobs] {
-                    match knob {
-                        0 => knobs.fail_create = u64::from(value) * 2,
-                        1 => knobs.veto_attach = value,
-                        2 => knobs.veto_fork = value,
-                        _ => knobs.veto_destroy = value,
+            ModelOp::Fault { kind, fault, value } => {
+                for faults in [&mut self.model.faults[kind], &mut self.handles[kind].records().faults] {
+                    match fault {
+                        0 => faults.fail_create = u64::from(value) * 2,
+                        1 => faults.veto_attach = value,
+                        2 => faults.veto_fork = value,
+                        _ => faults.veto_destroy = value,
                     }
                 }
                 (Ok(()), Ok(()))

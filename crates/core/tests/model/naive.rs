@@ -8,39 +8,47 @@ use penfold_core::{
     subsystem::{Callbacks, Resource},
 };
 
-use crate::common::{Counts, Knobs};
+use crate::common::{CallCounts, Faults};
 
-pub type Answer<T = ()> = Result<T, Errno>;
-/// Where a task is: hierarchy number to path. What is missing is `/`.
-pub type Place = BTreeMap<u32, String>;
+pub type ErrnoResult<T = ()> = Result<T, Errno>;
+/// The cgroups of a task: hierarchy number to path. A missing entry is `/`.
+pub type Membership = BTreeMap<u32, String>;
 
 /// The subsystems that the model loads, in all shapes that matter.
-pub struct Kind {
+pub struct SubsystemKind {
     pub name: &'static str,
     pub callbacks: Callbacks,
     pub rules: &'static [Resource],
 }
 
-pub const KINDS: [Kind; 6] = [
-    Kind { name: "count", callbacks: Callbacks::empty(), rules: &[Resource::Tasks, Resource::Forks] },
-    Kind { name: "cpu", callbacks: Callbacks::BIND, rules: &[Resource::CpuTime] },
-    Kind { name: "all-calls", callbacks: Callbacks::all(), rules: &[] },
-    Kind {
+pub const KINDS: [SubsystemKind; 6] = [
+    SubsystemKind {
+        name: "count",
+        callbacks: Callbacks::empty(),
+        rules: &[Resource::Tasks, Resource::Forks],
+    },
+    SubsystemKind { name: "cpu", callbacks: Callbacks::BIND, rules: &[Resource::CpuTime] },
+    SubsystemKind { name: "all-calls", callbacks: Callbacks::all(), rules: &[] },
+    SubsystemKind {
         name: "plain",
         callbacks: Callbacks::POST_CLONE.union(Callbacks::PRE_DESTROY),
         rules: &[Resource::Sockets],
     },
-    Kind {
+    SubsystemKind {
         name: "mixed",
         callbacks: Callbacks::CAN_ATTACH.union(Callbacks::ATTACH).union(Callbacks::CAN_FORK),
         rules: &[Resource::Forks, Resource::CpuTime, Resource::Tasks],
     },
-    Kind { name: "cpuset", callbacks: Callbacks::FORK.union(Callbacks::EXIT), rules: &[Resource::Tasks] },
+    SubsystemKind {
+        name: "cpuset",
+        callbacks: Callbacks::FORK.union(Callbacks::EXIT),
+        rules: &[Resource::Tasks],
+    },
 ];
 
-/// What of a counter can't be recomputed: it depends on the past.
+/// The part of a counter that depends on the past, so that it can't be recomputed.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
+pub struct CounterHistory {
     pub limit: Option<u64>,
     pub peak: u64,
     pub failures: u64,
@@ -50,25 +58,25 @@ pub struct Tally {
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Css {
+pub struct ModelCss {
     pub value: u64,
-    pub tallies: Vec<Tally>,
+    pub histories: Vec<CounterHistory>,
     pub cpu: [(u64, u64); 2],
 }
 
 #[derive(Debug)]
-pub struct Sub {
+pub struct ModelSubsystem {
     pub kind: usize,
-    /// Never used twice, other than slots.
+    /// A number that is never used twice, unlike a slot.
     pub serial: u64,
     /// 0 while unbound.
     pub hierarchy: u32,
-    /// It has said that its `can_fork` may refuse.
+    /// Whether its `can_fork` may refuse, as the file `refuse` was last written.
     pub refusing: bool,
-    pub css: BTreeMap<String, Css>,
+    pub css: BTreeMap<String, ModelCss>,
 }
 
-impl Sub {
+impl ModelSubsystem {
     pub fn has(&self, callback: Callbacks) -> bool {
         KINDS[self.kind].callbacks.contains(callback)
     }
@@ -77,8 +85,8 @@ impl Sub {
         KINDS[self.kind].rules
     }
 
-    pub fn new_css(&self) -> Css {
-        Css { tallies: vec![Tally::default(); self.rules().len()], ..Css::default() }
+    pub fn new_css(&self) -> ModelCss {
+        ModelCss { histories: vec![CounterHistory::default(); self.rules().len()], ..ModelCss::default() }
     }
 
     pub fn counts_forks(&self) -> bool {
@@ -91,7 +99,7 @@ pub fn of_forks(rule: Resource) -> bool {
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Group {
+pub struct ModelCgroup {
     pub owner: u32,
     pub mode: u32,
     pub notify: bool,
@@ -102,46 +110,46 @@ pub struct Group {
 }
 
 #[derive(Debug, Default)]
-pub struct Hierarchy {
+pub struct ModelHierarchy {
     pub name: String,
     pub flags: BTreeSet<&'static str>,
     pub agent: String,
     pub mounts: usize,
-    pub groups: BTreeMap<String, Group>,
+    pub groups: BTreeMap<String, ModelCgroup>,
 }
 
 #[derive(Debug, Clone)]
-pub struct Task {
+pub struct ModelTask {
     pub group: i32,
     pub uid: u32,
-    pub place: Place,
+    pub place: Membership,
     /// Forks in flight that were marked on the task.
     pub forking: usize,
 }
 
 /// A fork that was begun and neither committed nor cancelled.
 #[derive(Debug)]
-pub struct Flight {
+pub struct ForkInFlight {
     pub parent: i32,
     pub group: i32,
     pub uid: u32,
-    pub place: Place,
+    pub place: Membership,
     pub marked: bool,
     /// Serials of the subsystems that charged it or agreed to it.
     pub covered: BTreeSet<u64>,
 }
 
 #[derive(Debug, Default)]
-pub struct Model {
-    pub slots: Vec<Option<Sub>>,
-    pub hierarchies: BTreeMap<u32, Hierarchy>,
-    pub tasks: BTreeMap<i32, Task>,
-    pub flights: Vec<Flight>,
-    /// Places that are kept without a task.
-    pub pins: Vec<Place>,
+pub struct CoreModel {
+    pub slots: Vec<Option<ModelSubsystem>>,
+    pub hierarchies: BTreeMap<u32, ModelHierarchy>,
+    pub tasks: BTreeMap<i32, ModelTask>,
+    pub flights: Vec<ForkInFlight>,
+    /// Memberships that are kept without a task.
+    pub pins: Vec<Membership>,
     pub releases: Vec<(String, String, u32)>,
-    pub counts: Vec<Counts>,
-    pub knobs: Vec<Knobs>,
+    pub counts: Vec<CallCounts>,
+    pub faults: Vec<Faults>,
     pub last_hierarchy: u32,
     pub ticks: u64,
 }
@@ -168,14 +176,14 @@ pub fn upwards(path: &str) -> Vec<String> {
     std::iter::successors(Some(path), |at| parent_of(at)).map(String::from).collect()
 }
 
-pub fn at(place: &Place, hierarchy: u32) -> &str {
+pub fn at(place: &Membership, hierarchy: u32) -> &str {
     place.get(&hierarchy).map_or("/", String::as_str)
 }
 
-impl Model {
-    pub fn new() -> Model {
-        let counts = vec![Counts::default(); KINDS.len()];
-        Model { counts, knobs: vec![Knobs::default(); KINDS.len()], ..Model::default() }
+impl CoreModel {
+    pub fn new() -> CoreModel {
+        let counts = vec![CallCounts::default(); KINDS.len()];
+        CoreModel { counts, faults: vec![Faults::default(); KINDS.len()], ..CoreModel::default() }
     }
 
     pub fn tick(&mut self) -> u64 {
@@ -183,16 +191,16 @@ impl Model {
         self.ticks
     }
 
-    pub fn subs(&self) -> impl Iterator<Item = &Sub> {
+    pub fn subs(&self) -> impl Iterator<Item = &ModelSubsystem> {
         self.slots.iter().flatten()
     }
 
-    pub fn sub_mut(&mut self, slot: usize) -> &mut Sub {
+    pub fn sub_mut(&mut self, slot: usize) -> &mut ModelSubsystem {
         self.slots[slot].as_mut().unwrap()
     }
 
     /// The slots with a property, ascending.
-    pub fn slots_where(&self, wanted: impl Fn(&Sub) -> bool) -> Vec<usize> {
+    pub fn slots_where(&self, wanted: impl Fn(&ModelSubsystem) -> bool) -> Vec<usize> {
         (0..self.slots.len()).filter(|&slot| self.slots[slot].as_ref().is_some_and(&wanted)).collect()
     }
 
@@ -204,27 +212,27 @@ impl Model {
         self.slots_where(|sub| KINDS[sub.kind].name == name).first().copied()
     }
 
-    pub fn counts_of(&mut self, slot: usize) -> &mut Counts {
+    pub fn counts_of(&mut self, slot: usize) -> &mut CallCounts {
         let kind = self.slots[slot].as_ref().unwrap().kind;
         &mut self.counts[kind]
     }
 
-    pub fn knobs_of(&mut self, slot: usize) -> &mut Knobs {
+    pub fn faults_of(&mut self, slot: usize) -> &mut Faults {
         let kind = self.slots[slot].as_ref().unwrap().kind;
-        &mut self.knobs[kind]
+        &mut self.faults[kind]
     }
 
-    pub fn group(&self, hierarchy: u32, path: &str) -> &Group {
+    pub fn group(&self, hierarchy: u32, path: &str) -> &ModelCgroup {
         &self.hierarchies[&hierarchy].groups[path]
     }
 
-    pub fn group_mut(&mut self, hierarchy: u32, path: &str) -> &mut Group {
+    pub fn group_mut(&mut self, hierarchy: u32, path: &str) -> &mut ModelCgroup {
         self.hierarchies.get_mut(&hierarchy).unwrap().groups.get_mut(path).unwrap()
     }
 
     /// All cgroups of all hierarchies.
     pub fn cgroups(&self) -> Vec<(u32, String)> {
-        let of = |(&id, hierarchy): (&u32, &Hierarchy)| {
+        let of = |(&id, hierarchy): (&u32, &ModelHierarchy)| {
             hierarchy.groups.keys().map(|path| (id, path.clone())).collect::<Vec<_>>()
         };
         self.hierarchies.iter().flat_map(of).collect()
@@ -249,12 +257,12 @@ impl Model {
         self.tasks.values().any(|task| is_below(at(&task.place, hierarchy), path))
     }
 
-    /// The usage of a counter, from nothing but the tasks, the forks in flight and what has passed.
-    pub fn usage(&self, sub: &Sub, path: &str, rule: usize) -> u64 {
-        let inside = |place: &Place| is_below(at(place, sub.hierarchy), path);
-        let covers = |flight: &&Flight| flight.covered.contains(&sub.serial) && inside(&flight.place);
+    /// The usage of a counter, from nothing but the tasks, the forks in flight and the past.
+    pub fn usage(&self, sub: &ModelSubsystem, path: &str, rule: usize) -> u64 {
+        let inside = |place: &Membership| is_below(at(place, sub.hierarchy), path);
+        let covers = |flight: &&ForkInFlight| flight.covered.contains(&sub.serial) && inside(&flight.place);
         let flights = self.flights.iter().filter(covers).count() as u64;
-        let past = sub.css[path].tallies[rule].past;
+        let past = sub.css[path].histories[rule].past;
         match sub.rules()[rule] {
             Resource::Tasks => {
                 self.tasks.values().filter(|task| inside(&task.place)).count() as u64 + flights
@@ -264,27 +272,27 @@ impl Model {
         }
     }
 
-    /// How many css_sets there must be: one for each place in use, and the initial one.
-    /// Where a place is in every hierarchy that there is.
-    pub fn paths(&self, place: &Place) -> Vec<String> {
+    /// The paths of a membership in every hierarchy that exists.
+    pub fn paths(&self, place: &Membership) -> Vec<String> {
         self.hierarchies.keys().map(|&id| at(place, id).to_owned()).collect()
     }
 
+    /// The number of css_sets that there must be: one for each distinct membership, and the initial one.
     pub fn distinct_places(&self) -> usize {
-        let tuple = |place: &Place| self.paths(place);
+        let tuple = |place: &Membership| self.paths(place);
         let tasks = self.tasks.values().map(|task| tuple(&task.place));
         let flights = self.flights.iter().map(|flight| tuple(&flight.place));
-        let initial = self.pins.iter().map(tuple).chain(std::iter::once(tuple(&Place::new())));
+        let initial = self.pins.iter().map(tuple).chain(std::iter::once(tuple(&Membership::new())));
         tasks.chain(flights).chain(initial).collect::<BTreeSet<_>>().len()
     }
 
-    /// Every place that is held: by tasks, by forks in flight, by pins.
-    pub fn places_mut(&mut self) -> impl Iterator<Item = &mut Place> {
+    /// Every membership that is held: by tasks, by forks in flight, by pins.
+    pub fn places_mut(&mut self) -> impl Iterator<Item = &mut Membership> {
         let tasks = self.tasks.values_mut().map(|task| &mut task.place);
         tasks.chain(self.flights.iter_mut().map(|flight| &mut flight.place)).chain(&mut self.pins)
     }
 
-    /// A cgroup that became empty, or lost a child: is it to be told to the release agent?
+    /// Queues a release for a cgroup that became empty or lost a child, if its release is due.
     pub fn check_release(&mut self, hierarchy: u32, path: &str) {
         let group = self.group(hierarchy, path);
         let due = path != "/" && group.notify && !group.queued && !self.populated(hierarchy, path);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::naive::KINDS;
 
 #[derive(Debug, Clone)]
-pub enum Op {
+pub enum ModelOp {
     Mount {
         options: String,
         privileged: bool,
@@ -51,7 +51,7 @@ pub enum Op {
     Spawn {
         user: bool,
     },
-    /// A task turns up where another is.
+    /// A task appears with the css_set of another.
     Join {
         task: u8,
     },
@@ -121,9 +121,9 @@ pub enum Op {
     Unload {
         kind: usize,
     },
-    Knob {
+    Fault {
         kind: usize,
-        knob: u8,
+        fault: u8,
         value: bool,
     },
     Stale {
@@ -164,7 +164,7 @@ const WORDS: [&str; 20] = [
 
 const EXTRAS: [&str; 8] = ["", "", "", "name=x", "name=y", "release_agent=/agent", "clone_children", "xattr"];
 
-/// Often what a person would type, sometimes junk.
+/// Often the options of a sensible mount, sometimes junk.
 fn options() -> impl Strategy<Value = String> {
     let sensible =
         (prop::bits::u8::between(0, KINDS.len()), prop::sample::subsequence(EXTRAS.to_vec(), 0..3));
@@ -207,52 +207,52 @@ fn often() -> impl Strategy<Value = bool> {
     prop::bool::weighted(0.9)
 }
 
-pub fn op() -> impl Strategy<Value = Op> {
+pub fn op() -> impl Strategy<Value = ModelOp> {
     let kind = 0..KINDS.len();
     let agents = prop::sample::select(vec!["/one", " /two \n", "\n", "", "/one"]);
     let structure = prop_oneof![
-        8 => (options(), often()).prop_map(|(options, privileged)| Op::Mount { options, privileged }),
-        2 => (any::<u8>(), options()).prop_map(|(hierarchy, options)| Op::Remount { hierarchy, options }),
-        2 => any::<u8>().prop_map(|hierarchy| Op::Unmount { hierarchy }),
+        8 => (options(), often()).prop_map(|(options, privileged)| ModelOp::Mount { options, privileged }),
+        2 => (any::<u8>(), options()).prop_map(|(hierarchy, options)| ModelOp::Remount { hierarchy, options }),
+        2 => any::<u8>().prop_map(|hierarchy| ModelOp::Unmount { hierarchy }),
         12 => (any::<u16>(), name(), any::<bool>(), rarely())
-            .prop_map(|(at, name, open, user)| Op::Mkdir { at, name, open, user }),
-        9 => (any::<u16>(), rarely()).prop_map(|(at, user)| Op::Rmdir { at, user }),
-        3 => (any::<u16>(), name()).prop_map(|(at, name)| Op::Rename { at, name }),
-        1 => (any::<u16>(), any::<u16>()).prop_map(|(at, to)| Op::RenameElsewhere { at, to }),
-        7 => kind.clone().prop_map(|kind| Op::Load { kind }),
-        2 => kind.clone().prop_map(|kind| Op::Unload { kind }),
-        2 => any::<u16>().prop_map(|at| Op::Stale { at }),
+            .prop_map(|(at, name, open, user)| ModelOp::Mkdir { at, name, open, user }),
+        9 => (any::<u16>(), rarely()).prop_map(|(at, user)| ModelOp::Rmdir { at, user }),
+        3 => (any::<u16>(), name()).prop_map(|(at, name)| ModelOp::Rename { at, name }),
+        1 => (any::<u16>(), any::<u16>()).prop_map(|(at, to)| ModelOp::RenameElsewhere { at, to }),
+        7 => kind.clone().prop_map(|kind| ModelOp::Load { kind }),
+        2 => kind.clone().prop_map(|kind| ModelOp::Unload { kind }),
+        2 => any::<u16>().prop_map(|at| ModelOp::Stale { at }),
     ];
     let tasks = prop_oneof![
         14 => (any::<u16>(), any::<u8>(), any::<bool>(), rarely())
-            .prop_map(|(at, task, whole, user)| Op::Attach { at, task, whole, user }),
+            .prop_map(|(at, task, whole, user)| ModelOp::Attach { at, task, whole, user }),
         3 => (any::<u16>(), number(), any::<bool>(), any::<bool>())
-            .prop_map(|(at, text, whole, user)| Op::WriteTask { at, text, whole, user }),
-        4 => any::<bool>().prop_map(|user| Op::Spawn { user }),
-        1 => any::<u8>().prop_map(|task| Op::Join { task }),
-        2 => any::<u8>().prop_map(|task| Op::Pin { task }),
-        2 => any::<u8>().prop_map(|pin| Op::Unpin { pin }),
-        6 => (any::<u8>(), any::<bool>()).prop_map(|(parent, thread)| Op::Fork { parent, thread }),
-        6 => (any::<u8>(), any::<bool>()).prop_map(|(parent, mark)| Op::Begin { parent, mark }),
-        5 => (any::<u8>(), any::<bool>()).prop_map(|(flight, thread)| Op::Commit { flight, thread }),
-        3 => any::<u8>().prop_map(|flight| Op::Cancel { flight }),
-        6 => any::<u8>().prop_map(|task| Op::Exit { task }),
+            .prop_map(|(at, text, whole, user)| ModelOp::WriteTask { at, text, whole, user }),
+        4 => any::<bool>().prop_map(|user| ModelOp::Spawn { user }),
+        1 => any::<u8>().prop_map(|task| ModelOp::Join { task }),
+        2 => any::<u8>().prop_map(|task| ModelOp::Pin { task }),
+        2 => any::<u8>().prop_map(|pin| ModelOp::Unpin { pin }),
+        6 => (any::<u8>(), any::<bool>()).prop_map(|(parent, thread)| ModelOp::Fork { parent, thread }),
+        6 => (any::<u8>(), any::<bool>()).prop_map(|(parent, mark)| ModelOp::Begin { parent, mark }),
+        5 => (any::<u8>(), any::<bool>()).prop_map(|(flight, thread)| ModelOp::Commit { flight, thread }),
+        3 => any::<u8>().prop_map(|flight| ModelOp::Cancel { flight }),
+        6 => any::<u8>().prop_map(|task| ModelOp::Exit { task }),
         4 => (any::<u8>(), 0..2_u8, any::<u16>(), any::<u16>())
-            .prop_map(|(task, cpu, user, system)| Op::Run { task, cpu, user, system }),
+            .prop_map(|(task, cpu, user, system)| ModelOp::Run { task, cpu, user, system }),
     ];
     let files = prop_oneof![
         5 => (any::<u16>(), any::<bool>(), number())
-            .prop_map(|(at, clone, text)| Op::WriteFlag { at, clone, text }),
-        2 => (any::<u8>(), agents).prop_map(|(hierarchy, text)| Op::WriteAgent { hierarchy, text }),
+            .prop_map(|(at, clone, text)| ModelOp::WriteFlag { at, clone, text }),
+        2 => (any::<u8>(), agents).prop_map(|(hierarchy, text)| ModelOp::WriteAgent { hierarchy, text }),
         2 => (any::<u16>(), any::<u8>(), number())
-            .prop_map(|(at, sub, text)| Op::WriteValue { at, sub, text }),
-        1 => (any::<u16>(), any::<u8>()).prop_map(|(at, sub)| Op::Kick { at, sub }),
+            .prop_map(|(at, sub, text)| ModelOp::WriteValue { at, sub, text }),
+        1 => (any::<u16>(), any::<u8>()).prop_map(|(at, sub)| ModelOp::Kick { at, sub }),
         6 => (any::<u16>(), any::<u8>(), 0..3_u8, prop::option::weighted(0.7, 0..6_u8))
-            .prop_map(|(at, sub, rule, limit)| Op::Limit { at, sub, rule, limit }),
+            .prop_map(|(at, sub, rule, limit)| ModelOp::Limit { at, sub, rule, limit }),
         1 => (any::<u16>(), any::<u8>(), any::<bool>())
-            .prop_map(|(at, sub, value)| Op::Refuse { at, sub, value }),
-        3 => Just(Op::TakeReleases),
-        3 => (kind, 0..4_u8, any::<bool>()).prop_map(|(kind, knob, value)| Op::Knob { kind, knob, value }),
+            .prop_map(|(at, sub, value)| ModelOp::Refuse { at, sub, value }),
+        3 => Just(ModelOp::TakeReleases),
+        3 => (kind, 0..4_u8, any::<bool>()).prop_map(|(kind, fault, value)| ModelOp::Fault { kind, fault, value }),
     ];
-    prop_oneof![8 => structure, 12 => tasks, 6 => files, 3 => Just(Op::Check)]
+    prop_oneof![8 => structure, 12 => tasks, 6 => files, 3 => Just(ModelOp::Check)]
 }

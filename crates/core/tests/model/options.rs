@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use penfold_core::{Errno, subsystem::Callbacks};
 
-use super::naive::{Answer, Group, Hierarchy, Model};
+use super::naive::{CoreModel, ErrnoResult, ModelCgroup, ModelHierarchy};
 
 #[derive(Debug, Default)]
-pub struct Options {
+pub struct ParsedOptions {
     slots: BTreeSet<usize>,
     none: bool,
     name: Option<String>,
@@ -16,9 +16,9 @@ pub struct Options {
     clone: bool,
 }
 
-impl Model {
-    fn parse(&self, text: &str) -> Answer<Options> {
-        let mut options = Options::default();
+impl CoreModel {
+    fn parse(&self, text: &str) -> ErrnoResult<ParsedOptions> {
+        let mut options = ParsedOptions::default();
         let mut all = false;
         for word in text.split(',') {
             match word {
@@ -66,7 +66,7 @@ impl Model {
         self.bound_to(hierarchy).into_iter().collect()
     }
 
-    fn all_unbound(&self, slots: impl IntoIterator<Item = usize>) -> Answer {
+    fn all_unbound(&self, slots: impl IntoIterator<Item = usize>) -> ErrnoResult {
         let bound = slots.into_iter().any(|slot| self.slots[slot].as_ref().unwrap().hierarchy != 0);
         if bound { Err(Errno::EBUSY) } else { Ok(()) }
     }
@@ -81,7 +81,7 @@ impl Model {
     }
 
     /// The number of the hierarchy that the mount gets.
-    pub fn mount(&mut self, privileged: bool, text: &str) -> Answer<u32> {
+    pub fn mount(&mut self, privileged: bool, text: &str) -> ErrnoResult<u32> {
         if !privileged {
             return Err(Errno::EPERM);
         }
@@ -106,8 +106,8 @@ impl Model {
         self.all_unbound(options.slots.clone())?;
         self.last_hierarchy += 1;
         let id = self.last_hierarchy;
-        let root = Group { mode: 0o555, clone: options.clone, ..Group::default() };
-        let hierarchy = Hierarchy {
+        let root = ModelCgroup { mode: 0o555, clone: options.clone, ..ModelCgroup::default() };
+        let hierarchy = ModelHierarchy {
             name: options.name.unwrap_or_default(),
             flags: options.flags,
             agent: options.agent.unwrap_or_default(),
@@ -119,7 +119,7 @@ impl Model {
         Ok(id)
     }
 
-    pub fn remount(&mut self, id: u32, text: &str) -> Answer {
+    pub fn remount(&mut self, id: u32, text: &str) -> ErrnoResult {
         let options = self.parse(text)?;
         let hierarchy = &self.hierarchies[&id];
         if options.flags != hierarchy.flags || options.name.is_some_and(|name| name != hierarchy.name) {
@@ -139,7 +139,7 @@ impl Model {
         Ok(())
     }
 
-    pub fn unmount(&mut self, id: u32) -> Answer {
+    pub fn unmount(&mut self, id: u32) -> ErrnoResult {
         let hierarchy = self.hierarchies.get_mut(&id).unwrap();
         hierarchy.mounts = hierarchy.mounts.checked_sub(1).ok_or(Errno::EINVAL)?;
         self.drop_if_unused(id);

@@ -7,34 +7,36 @@ use penfold_core::{
     subsystem::{Callbacks, Resource},
 };
 
-use super::naive::{Answer, Flight, KINDS, Model, Place, Sub, Task, at, of_forks, upwards};
+use super::naive::{
+    CoreModel, ErrnoResult, ForkInFlight, KINDS, Membership, ModelSubsystem, ModelTask, at, of_forks, upwards,
+};
 
-impl Model {
-    /// Charges one at every level from `path` upwards, against the limits or not. What was charged before a limit
-    /// refused is given back, but leaves its peak.
+impl CoreModel {
+    /// Charges one at every level from `path` upwards, against the limits or not. Charges before a refusing limit are given
+    /// back, but leave their peaks.
     fn charge(&mut self, slot: usize, path: &str, rule: usize, limited: bool) -> bool {
         for above in upwards(path) {
             let sub = self.slots[slot].as_ref().unwrap();
             let usage = self.usage(sub, &above, rule) + 1;
             let sub = self.sub_mut(slot);
-            let tally = &mut sub.css.get_mut(&above).unwrap().tallies[rule];
-            if limited && tally.limit.is_some_and(|limit| usage > limit) {
-                tally.failures += 1;
-                sub.css.get_mut(path).unwrap().tallies[rule].refused += 1;
+            let history = &mut sub.css.get_mut(&above).unwrap().histories[rule];
+            if limited && history.limit.is_some_and(|limit| usage > limit) {
+                history.failures += 1;
+                sub.css.get_mut(path).unwrap().histories[rule].refused += 1;
                 return false;
             }
-            tally.peak = tally.peak.max(usage);
+            history.peak = history.peak.max(usage);
         }
         true
     }
 
-    fn path_in(&self, slot: usize, place: &Place) -> String {
+    fn path_in(&self, slot: usize, place: &Membership) -> String {
         at(place, self.slots[slot].as_ref().unwrap().hierarchy).to_owned()
     }
 
-    pub fn begin_fork(&mut self, parent: i32, marked: bool) -> Answer {
-        let Task { group, uid, place, .. } = self.tasks[&parent].clone();
-        for slot in self.slots_where(Sub::counts_forks) {
+    pub fn begin_fork(&mut self, parent: i32, marked: bool) -> ErrnoResult {
+        let ModelTask { group, uid, place, .. } = self.tasks[&parent].clone();
+        for slot in self.slots_where(ModelSubsystem::counts_forks) {
             let path = self.path_in(slot, &place);
             for (rule, &resource) in self.slots[slot].as_ref().unwrap().rules().iter().enumerate() {
                 if of_forks(resource) && !self.charge(slot, &path, rule, true) {
@@ -45,21 +47,21 @@ impl Model {
         let asked = self.slots_where(|sub| sub.has(Callbacks::CAN_FORK));
         for (agreed, &slot) in asked.iter().enumerate() {
             self.counts_of(slot).can_fork += 1;
-            if self.knobs_of(slot).veto_fork {
+            if self.faults_of(slot).veto_fork {
                 asked[..agreed].iter().for_each(|&slot| self.counts_of(slot).cancel_fork += 1);
                 return Err(Errno::ENOMEM);
             }
         }
-        let covers = |sub: &&Sub| sub.counts_forks() || sub.has(Callbacks::CAN_FORK);
+        let covers = |sub: &&ModelSubsystem| sub.counts_forks() || sub.has(Callbacks::CAN_FORK);
         let covered: BTreeSet<u64> = self.subs().filter(covers).map(|sub| sub.serial).collect();
-        self.flights.push(Flight { parent, group, uid, place, marked, covered });
+        self.flights.push(ForkInFlight { parent, group, uid, place, marked, covered });
         if marked {
             self.tasks.get_mut(&parent).unwrap().forking += 1;
         }
         Ok(())
     }
 
-    fn land(&mut self, flight: usize) -> Flight {
+    fn land(&mut self, flight: usize) -> ForkInFlight {
         let flight = self.flights.remove(flight);
         if let Some(parent) = self.tasks.get_mut(&flight.parent).filter(|_| flight.marked) {
             parent.forking -= 1;
@@ -83,7 +85,7 @@ impl Model {
             self.add_past(slot, &path, Resource::Forks, 1);
         }
         let group = if thread { flight.group } else { child };
-        self.tasks.insert(child, Task { group, uid: flight.uid, place, forking: 0 });
+        self.tasks.insert(child, ModelTask { group, uid: flight.uid, place, forking: 0 });
         for slot in self.slots_where(|sub| sub.has(Callbacks::FORK)) {
             self.counts_of(slot).fork += 1;
         }
@@ -91,13 +93,14 @@ impl Model {
 
     pub fn cancel_fork(&mut self, flight: usize) {
         let flight = self.land(flight);
-        let agreed = |sub: &Sub| sub.has(Callbacks::CAN_FORK) && flight.covered.contains(&sub.serial);
+        let agreed =
+            |sub: &ModelSubsystem| sub.has(Callbacks::CAN_FORK) && flight.covered.contains(&sub.serial);
         for slot in self.slots_where(agreed) {
             self.counts_of(slot).cancel_fork += 1;
         }
     }
 
-    /// Would the charge rules let the task fork? Asked without leaving a trace.
+    /// Whether the charge rules would let the task fork. Leaves no trace.
     pub fn fork_would_pass(&self, task: i32) -> bool {
         let place = &self.tasks[&task].place;
         self.subs().all(|sub| {
@@ -105,14 +108,14 @@ impl Model {
             let rules = (0..sub.rules().len()).filter(|&rule| of_forks(sub.rules()[rule]));
             let levels = rules.flat_map(|rule| upwards(path).into_iter().map(move |above| (rule, above)));
             levels.into_iter().all(|(rule, above)| {
-                let limit = sub.css[&above].tallies[rule].limit;
+                let limit = sub.css[&above].histories[rule].limit;
                 limit.is_none_or(|limit| self.usage(sub, &above, rule) < limit)
             })
         })
     }
 
-    /// A task that the host brings in: nobody is asked, but it is counted and told.
-    pub fn join(&mut self, task: i32, uid: u32, place: &Place) {
+    /// A task that the host brings in: no `can_fork` runs, but the task is charged and `fork` runs.
+    pub fn join(&mut self, task: i32, uid: u32, place: &Membership) {
         for slot in self.slots_where(|_| true) {
             let path = self.path_in(slot, place);
             let rules = self.slots[slot].as_ref().unwrap().rules();
@@ -120,7 +123,7 @@ impl Model {
                 self.charge(slot, &path, rule, false);
             }
         }
-        self.tasks.insert(task, Task { group: task, uid, place: place.clone(), forking: 0 });
+        self.tasks.insert(task, ModelTask { group: task, uid, place: place.clone(), forking: 0 });
         for slot in self.slots_where(|sub| sub.has(Callbacks::FORK)) {
             self.counts_of(slot).fork += 1;
         }
@@ -136,15 +139,16 @@ impl Model {
         }
     }
 
-    pub fn attach(&mut self, uid: u32, hierarchy: u32, path: &str, task: i32, whole: bool) -> Answer {
+    pub fn attach(&mut self, uid: u32, hierarchy: u32, path: &str, task: i32, whole: bool) -> ErrnoResult {
         let facts = self.tasks.get(&task).ok_or(Errno::ESRCH)?;
         let judged = if whole { self.tasks.get(&facts.group).unwrap_or(facts) } else { facts };
         if uid != 0 && uid != judged.uid {
             return Err(Errno::EACCES);
         }
         let group = facts.group;
-        let wanted = |(tid, other): &(&i32, &Task)| if whole { other.group == group } else { **tid == task };
-        let movers: Vec<(&i32, &Task)> =
+        let wanted =
+            |(tid, other): &(&i32, &ModelTask)| if whole { other.group == group } else { **tid == task };
+        let movers: Vec<(&i32, &ModelTask)> =
             self.tasks.iter().filter(wanted).filter(|(_, task)| at(&task.place, hierarchy) != path).collect();
         // one origin after the other
         let origins: Vec<_> = movers.iter().map(|(_, task)| self.paths(&task.place)).collect();
@@ -160,14 +164,14 @@ impl Model {
             return Ok(());
         }
         let bound = self.bound_to(hierarchy);
-        let having = |model: &Model, callback| {
+        let having = |model: &CoreModel, callback| {
             let has = |&slot: &usize| model.slots[slot].as_ref().unwrap().has(callback);
             bound.iter().copied().filter(has).collect::<Vec<_>>()
         };
         let asked = having(self, Callbacks::CAN_ATTACH);
         for (agreed, &slot) in asked.iter().enumerate() {
             self.counts_of(slot).can_attach += 1;
-            if self.knobs_of(slot).veto_attach {
+            if self.faults_of(slot).veto_attach {
                 asked[..agreed].iter().for_each(|&slot| self.counts_of(slot).cancel_attach += 1);
                 return Err(Errno::ENOSPC);
             }
@@ -205,22 +209,22 @@ impl Model {
         let sub = self.sub_mut(slot);
         let Some(rule) = sub.rules().iter().position(|&rule| rule == resource) else { return };
         for above in upwards(path) {
-            let tally = &mut sub.css.get_mut(&above).unwrap().tallies[rule];
-            tally.past += amount;
+            let history = &mut sub.css.get_mut(&above).unwrap().histories[rule];
+            history.past += amount;
             if resource == Resource::CpuTime {
-                tally.peak = tally.peak.max(tally.past);
+                history.peak = history.peak.max(history.past);
             }
         }
     }
 
     /// The text of the probe's `usage` file.
-    pub fn usage_text(&self, sub: &Sub, path: &str) -> String {
+    pub fn usage_text(&self, sub: &ModelSubsystem, path: &str) -> String {
         let css = &sub.css[path];
         let mut text = String::new();
-        for (rule, tally) in css.tallies.iter().enumerate() {
-            let limit = tally.limit.map_or(-1, u64::cast_signed);
+        for (rule, history) in css.histories.iter().enumerate() {
+            let limit = history.limit.map_or(-1, u64::cast_signed);
             let usage = self.usage(sub, path, rule);
-            text += &format!("{usage} {limit} {} {} {}\n", tally.peak, tally.failures, tally.refused);
+            text += &format!("{usage} {limit} {} {} {}\n", history.peak, history.failures, history.refused);
             if sub.rules()[rule] == Resource::CpuTime {
                 for (cpu, (user, system)) in css.cpu.iter().enumerate() {
                     text += &format!("cpu{cpu} {user} {system}\n");
@@ -243,7 +247,7 @@ impl Model {
         labels
     }
 
-    pub fn proc_pid_cgroup(&self, place: &Place) -> String {
+    pub fn proc_pid_cgroup(&self, place: &Membership) -> String {
         let line = |&id: &u32| format!("{id}:{}:{}\n", self.labels(id).join(","), at(place, id));
         self.hierarchies.keys().rev().map(line).collect()
     }

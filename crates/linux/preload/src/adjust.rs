@@ -1,4 +1,4 @@
-//! What happens to a descriptor that the program has just opened.
+//! The replacement of a file of `/proc` behind a descriptor that the program has just opened.
 
 use crate::descriptor::{Descriptor, path_of};
 use crate::mapped_buffer::MappedBuffer;
@@ -8,16 +8,16 @@ use crate::{real, rewrite, settings};
 /// `f_type` of the real `/proc`.
 const PROC_SUPER_MAGIC: libc::c_long = 0x9fa0;
 
-/// Replaces the file behind a descriptor, if it is one of those that penfold has an answer for. `errno` stays as it is.
+/// Replaces the file behind a descriptor, if penfold has another text for that file. `errno` stays as it is.
 pub(crate) fn adjust(fd: i32) {
     let errno = real::errno();
-    // Nothing is lost when this fails anywhere: the kernel's own file is still there.
+    // nothing is lost when this fails anywhere: the kernel's own file stays
     let _ = replaced(fd);
     real::set_errno(errno);
 }
 
 fn replaced(fd: i32) -> Option<()> {
-    // a file of this name elsewhere may look like one of /proc
+    // a file elsewhere may have a path like one of /proc
     (real::file_system(fd)? == PROC_SUPER_MAGIC).then_some(())?;
     let path = path_of(fd)?;
     match proc_file(path.bytes())? {
@@ -30,7 +30,7 @@ fn replaced(fd: i32) -> Option<()> {
 fn table(fd: i32, rewrite: fn(&[u8], bool, &mut MappedBuffer) -> Option<()>) -> Option<()> {
     let hide = settings::hides_kernel_mounts();
     let mut kernels = MappedBuffer::new();
-    // Through a descriptor of its own, so that the program's stays at its beginning.
+    // through a descriptor of its own, so that the program's stays at its beginning
     let path = path_of(fd)?;
     kernels.read_all(Descriptor::open_path(&path)?.number())?;
     if !rewrite::concerns(kernels.bytes(), hide) {
@@ -41,7 +41,8 @@ fn table(fd: i32, rewrite: fn(&[u8], bool, &mut MappedBuffer) -> Option<()>) -> 
     Descriptor::with(&ours)?.replace(fd)
 }
 
-/// The same file below `PENFOLD_PROC`. Opened, not copied: each read is then answered by the daemon, as from `/proc`.
+/// Replaces a file by the one below `PENFOLD_PROC`. That is opened, not copied, so the daemon serves each read, as
+/// `/proc` does.
 fn text(fd: i32, number: &[u8], name: &[u8]) -> Option<()> {
     let directory = settings::proc_directory()?.to_bytes();
     let path = if number.is_empty() {

@@ -1,4 +1,4 @@
-//! Descriptors of our own, made by bare system calls: the library's functions of these names may be ourselves.
+//! Descriptors of the library's own, made by bare system calls: the functions of these names may be the library's.
 
 use std::ffi::CStr;
 
@@ -11,7 +11,7 @@ pub(crate) struct PathBuffer {
 }
 
 impl PathBuffer {
-    /// `None` if the parts together are too long for a path.
+    /// Joins the parts; `None` if they are too long for a path.
     pub(crate) fn new(parts: &[&[u8]]) -> Option<Self> {
         let mut path = Self { bytes: [0; libc::PATH_MAX as usize], length: 0 };
         for part in parts {
@@ -27,7 +27,7 @@ impl PathBuffer {
     }
 
     fn c_str(&self) -> &CStr {
-        // the last byte is never written to
+        // the last byte is never written and so is a NUL
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")
     }
 }
@@ -83,19 +83,20 @@ impl Descriptor {
         self.0
     }
 
-    /// Puts this file in the place of the one that `fd` stands for. In one step: no other thread sees `fd` closed.
+    /// Makes `fd` stand for this file, in one step: no other thread sees `fd` closed.
     pub(crate) fn replace(&self, fd: i32) -> Option<()> {
         // SAFETY: takes and gives numbers only.
         let flags = unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_GETFD) };
         let keep = if flags & libc::c_long::from(libc::FD_CLOEXEC) == 0 { 0 } else { libc::O_CLOEXEC };
-        // SAFETY: takes and gives numbers only; `fd` was opened for the caller a moment ago and nobody knows it yet.
+        // SAFETY: takes and gives numbers only. `fd` was opened for the caller a moment ago, and no other code knows it
+        // yet.
         (flags >= 0 && unsafe { libc::syscall(libc::SYS_dup3, self.0, fd, keep) } >= 0).then_some(())
     }
 }
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // SAFETY: the descriptor is ours and not used any more.
+        // SAFETY: this value owns the descriptor, which is not used any more.
         unsafe { libc::syscall(libc::SYS_close, self.0) };
     }
 }
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn content_is_read_from_its_beginning_and_cannot_be_written() {
+    fn content_is_at_its_start_and_read_only() {
         let mut content = MappedBuffer::new();
         content.push(b"some text").expect("memory");
         let descriptor = Descriptor::with(&content).expect("a descriptor");
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_descriptor_keeps_its_number_and_its_close_on_exec() {
+    fn replaced_descriptor_keeps_number_and_close_on_exec() {
         let file = Descriptor::open(c"/proc/self/mounts").expect("a file");
         assert!(path_of(file.number()).expect("a path").bytes().ends_with(b"/mounts"));
         let other = Descriptor::open(c"/proc/self/status").expect("a file");

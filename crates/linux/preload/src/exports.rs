@@ -1,9 +1,11 @@
-//! The functions that stand before those of the C library.
+//! The functions that replace those of the C library.
 //!
-//! Each makes the real call first and hands its result on; only the file behind a descriptor, or one field of an answer,
-//! is changed. The C library declares the `open` family with `...`, which Rust can't define: `mode` is then an argument
-//! in the register where the callee finds the first variable one (x86-64 and aarch64), and is passed on only where the
-//! flags say that the caller gave one.
+//! Each makes the real call first and passes its result on. It changes only the file behind a descriptor, or one field
+//! of a result.
+//!
+//! The C library declares the `open` family with `...`, which Rust can't define. `mode` is a plain argument here, in
+//! the register of the first variable argument (x86-64 and aarch64). It is passed on only where the flags say that the
+//! caller gave one.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
@@ -14,7 +16,7 @@ use crate::proc_file::may_be_proc_file;
 use crate::real::{RealFunction, set_errno};
 use crate::statfs::reported_type;
 
-/// Looks a function up as what it is, or returns as if the system did not have it.
+/// Looks up the real function, with its type, or fails with `ENOSYS` as if the system lacked it.
 macro_rules! real {
     ($name:ident as $kind:ty, else $failure:expr) => {{
         let address = $name.address();
@@ -27,7 +29,7 @@ macro_rules! real {
     }};
 }
 
-/// Whether a path may lead to a file that interests us; no path at all does not.
+/// Whether a path may lead to a file that can be replaced; a null path does not.
 ///
 /// # Safety
 /// `path` is null or ends with a NUL.
@@ -36,7 +38,7 @@ unsafe fn interesting(path: *const c_char) -> bool {
     !path.is_null() && may_be_proc_file(unsafe { CStr::from_ptr(path) }.to_bytes())
 }
 
-/// Whether a call with these flags can give what was read from `/proc`: not for writing, not only for the path.
+/// Whether a call with these flags opens a file for reading only, and not only for its path.
 fn reads(flags: c_int) -> bool {
     flags & libc::O_ACCMODE == libc::O_RDONLY && flags & libc::O_PATH == 0
 }
@@ -140,12 +142,12 @@ macro_rules! openat_checked {
     )*};
 }
 
-/// A stream that was opened for reading and from which nothing has been read yet.
+/// Adjusts a stream that was opened for reading and from which nothing has been read yet.
 ///
 /// # Safety
 /// `path` and `mode` are null or end with a NUL, `stream` is null or open.
 unsafe fn adjust_stream(path: *const c_char, mode: *const c_char, stream: *mut FILE) {
-    // SAFETY: as the caller promises.
+    // SAFETY: called only where `stream` is not null: the real call has then read `mode`, which ends with a NUL.
     let for_reading = || unsafe { CStr::from_ptr(mode) }.to_bytes();
     // SAFETY: as the caller promises.
     if stream.is_null() || !unsafe { interesting(path) } || for_reading().contains(&b'+') {
@@ -279,8 +281,8 @@ fstatfs! {
     fstatfs64, libc::statfs64, FSTATFS64, c"fstatfs64";
 }
 
-/// Looks everything up while the program starts: a later call from a signal handler then needs no loader. Only that: a
-/// program's own libraries are not ready yet.
+/// Looks up all functions while the program starts, so that a later call from a signal handler needs no loader. Does no
+/// more: the program's own libraries are not ready yet.
 extern "C" fn look_up() {
     let all = [
         &OPEN,
@@ -307,6 +309,6 @@ extern "C" fn look_up() {
 }
 
 #[used]
-// SAFETY: the loader calls each function of this section once, with arguments that this one does not look at.
+// SAFETY: the loader calls each function of this section once, with arguments that `look_up` ignores.
 #[unsafe(link_section = ".init_array")]
 static LOOK_UP: extern "C" fn() = look_up;

@@ -1,13 +1,14 @@
-//! A library for `LD_PRELOAD` by which dynamically linked programs that look for file systems of type `cgroup` find the
-//! mounts of penfold, which have the type `fuse.cgroup.CONTROLLERS`.
+//! A library for `LD_PRELOAD`. With it, dynamically linked programs that look for file systems of type `cgroup` find
+//! the mounts of penfold, which have the type `fuse.cgroup.CONTROLLERS`.
 //!
-//! It lives inside programs that know nothing of it, so it does as little as it can: the real call is made first, and
-//! only a descriptor that then turns out to be one of a handful of files of `/proc` is replaced by another one. Whatever
-//! goes wrong on the way leaves the real answer. Nothing here takes memory from the program's allocator, holds a lock
-//! or keeps a thread-local, since calls come from signal handlers, from between vfork and exec, and from allocators
-//! that look at `/proc` while they start.
+//! The library lives inside programs that know nothing of it, so it does as little as it can. It makes the real call
+//! first. It replaces a descriptor only if that is one of a handful of files of `/proc`. If anything fails on the way,
+//! the real result stays.
 //!
-//! `docs/shim.md` says what it can't do.
+//! Calls come from signal handlers, from between vfork and exec, and from allocators that read `/proc` while they
+//! start. So no function here takes memory from the program's allocator, holds a lock or keeps a thread-local.
+//!
+//! `docs/shim.md` lists its limits.
 
 mod adjust;
 mod descriptor;

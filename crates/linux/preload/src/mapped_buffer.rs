@@ -1,11 +1,11 @@
-//! Memory that grows, straight from the kernel: the program's allocator may be the one that is asking.
+//! A growing buffer in memory straight from the kernel: the caller may be the program's allocator.
 
 use std::ptr;
 
-/// What a mapping grows by at least, in bytes.
+/// The least growth, in bytes.
 const STEP: usize = 64 * 1024;
 
-/// Nothing here is longer: a mount table of this size is not one.
+/// The largest size, in bytes: no mount table is as long.
 const LIMIT: usize = 64 * 1024 * 1024;
 
 /// Bytes in an anonymous mapping of their own.
@@ -24,25 +24,25 @@ impl MappedBuffer {
         if self.start.is_null() {
             return &[];
         }
-        // SAFETY: `size` bytes at `start` are mapped and ours, and the first `length` of them have been written.
+        // SAFETY: this value owns `size` mapped bytes at `start`, and the first `length` of them have been written.
         unsafe { std::slice::from_raw_parts(self.start, self.length) }
     }
 
-    /// Appends; `None` when there is no memory, and then the content is of no use any more.
+    /// Appends bytes. `None` when there is no memory, and then the content is of no use any more.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Option<()> {
         self.reserve(bytes.len())?;
-        // SAFETY: `reserve` made room for as many bytes after `length`, and `bytes` is not part of this mapping, since
-        // that is borrowed exclusively.
+        // SAFETY: `reserve` made room for as many bytes behind `length`. `bytes` is not part of this mapping, which is
+        // borrowed exclusively.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.add(self.length), bytes.len()) };
         self.length += bytes.len();
         Some(())
     }
 
-    /// Appends all that can be read from a descriptor; `None` on any error.
+    /// Appends everything that can be read from a descriptor; `None` on any error.
     pub(crate) fn read_all(&mut self, fd: i32) -> Option<()> {
         loop {
             self.reserve(STEP)?;
-            // SAFETY: `reserve` made room for `STEP` bytes after `length`.
+            // SAFETY: `reserve` made room for `STEP` bytes behind `length`.
             let read = unsafe { libc::syscall(libc::SYS_read, fd, self.start.add(self.length), STEP) };
             match usize::try_from(read) {
                 Ok(0) => return Some(()),
@@ -62,10 +62,10 @@ impl MappedBuffer {
         let start = if self.start.is_null() {
             let (access, kind) =
                 (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-            // SAFETY: a new anonymous mapping touches nothing that exists.
+            // SAFETY: a new anonymous mapping touches no memory that exists.
             unsafe { libc::mmap(ptr::null_mut(), size, access, kind, -1, 0) }
         } else {
-            // SAFETY: the old mapping is ours alone, and nothing borrows from it while we hold it exclusively.
+            // SAFETY: this value owns the old mapping and is borrowed exclusively, so nothing borrows from the mapping.
             unsafe { libc::mremap(self.start.cast(), self.size, size, libc::MREMAP_MAYMOVE) }
         };
         if start == libc::MAP_FAILED {
@@ -80,7 +80,7 @@ impl MappedBuffer {
 impl Drop for MappedBuffer {
     fn drop(&mut self) {
         if !self.start.is_null() {
-            // SAFETY: the mapping is ours and nobody borrows from it any more.
+            // SAFETY: this value owns the mapping, and nothing borrows from it any more.
             unsafe { libc::munmap(self.start.cast(), self.size) };
         }
     }

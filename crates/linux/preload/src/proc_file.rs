@@ -1,4 +1,4 @@
-//! Which of the files that interest us a descriptor is open on.
+//! The files of `/proc` that can be replaced, recognized by their paths.
 
 /// A file of `/proc` that can be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,18 +7,18 @@ pub(crate) enum ProcFile<'a> {
     Mounts,
     /// `/proc/PID/mountinfo`.
     MountInfo,
-    /// A file of cgroups: `cgroups`, `PID/cgroup` or `PID/cpuset`, with a thread's number for `task/TID/…`.
+    /// A text about cgroups: `cgroups`, `PID/cgroup` or `PID/cpuset`, with a thread's number for `task/TID/…`.
     Text(&'a [u8], &'a [u8]),
 }
 
-/// Whether a path that a program opens may lead to one of those files. No more than a look at its last part: a cheap no
-/// for nearly every open.
+/// Whether a path that a program opens may lead to one of those files. Looks at its last part only, for a cheap no at
+/// nearly every open.
 pub(crate) fn may_be_proc_file(path: &[u8]) -> bool {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     matches!(name, b"mounts" | b"mountinfo" | b"mtab" | b"cgroup" | b"cgroups" | b"cpuset")
 }
 
-/// Which file this path, free of links, is.
+/// The file of this path, which is free of links; `None` for any other.
 pub(crate) fn proc_file(path: &[u8]) -> Option<ProcFile<'_>> {
     let path = path.strip_prefix(b"/proc/")?;
     if path == b"cgroups" {
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_of_processes_and_threads_are_known() {
+    fn files_of_processes_and_threads_are_known() {
         assert_eq!(proc_file(b"/proc/12/mounts"), Some(ProcFile::Mounts));
         assert_eq!(proc_file(b"/proc/12/task/13/mounts"), Some(ProcFile::Mounts));
         assert_eq!(proc_file(b"/proc/12/mountinfo"), Some(ProcFile::MountInfo));

@@ -1,4 +1,4 @@
-//! The functions of the C library behind ours, and `errno`.
+//! The functions of the C library that this library replaces, and `errno`.
 
 use std::ffi::{CStr, c_void};
 use std::ptr;
@@ -15,7 +15,8 @@ impl RealFunction {
         Self { name, address: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// Null if no library behind us has it. Two threads may look it up at the same time and find the same.
+    /// The address; null if no later library has the function. Two threads may look it up at the same time and find the
+    /// same.
     pub(crate) fn address(&self) -> *mut c_void {
         let known = self.address.load(Ordering::Relaxed);
         if !known.is_null() {
@@ -34,11 +35,11 @@ pub(crate) fn errno() -> i32 {
 }
 
 pub(crate) fn set_errno(errno: i32) {
-    // SAFETY: as above.
+    // SAFETY: the C library gives the address of this thread's errno.
     unsafe { *libc::__errno_location() = errno };
 }
 
-/// The `f_type` of the file system that a descriptor is on, as the kernel says it.
+/// The `f_type` of the file system that a descriptor is on, from the kernel.
 pub(crate) fn file_system(fd: i32) -> Option<libc::c_long> {
     // SAFETY: a `statfs` of zeros is a valid one.
     let mut answer: libc::statfs = unsafe { std::mem::zeroed() };

@@ -1,16 +1,16 @@
-//! The mount tables with penfold's lines as the kernel's cgroup v1 would have them.
+//! The mount tables, with penfold's lines as those of the kernel's cgroup v1.
 
 use crate::mapped_buffer::MappedBuffer;
 
-/// What penfold's mounts have before the controllers in their type. The source is whatever the one who mounted wrote, as
-/// in the kernel.
+/// The part of the type of penfold's mounts before the controllers. The source is the mounter's choice, as in the
+/// kernel.
 const TYPE: &[u8] = b"fuse.cgroup";
 
 /// The type of penfold's `mount -t cpuset`, and the options that the kernel shows of its own.
 const LEGACY: &[u8] = b"fuse.cpuset";
 const LEGACY_OPTIONS: &[u8] = b"cpuset+noprefix+release_agent=/sbin/cpuset_release_agent";
 
-/// What a file system type of ours has behind the point, `cpuset+pids`; `None` if it is not one of ours.
+/// The part of one of penfold's types behind the point, such as `cpuset+pids`; `None` for another type.
 fn controllers(kind: &[u8]) -> Option<&[u8]> {
     if kind == LEGACY {
         return Some(LEGACY_OPTIONS);
@@ -22,7 +22,7 @@ fn controllers(kind: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Options that every mount can have. What FUSE says of itself (`user_id=0`, …) cgroup does not have.
+/// Whether an option is one that every mount can have. FUSE's own (`user_id=0`, …) do not exist for cgroup.
 fn general(option: &[u8]) -> bool {
     let known: [&[u8]; 11] = [
         b"rw",
@@ -40,7 +40,7 @@ fn general(option: &[u8]) -> bool {
     known.contains(&option)
 }
 
-/// Copies the options that cgroup has too, then the controllers.
+/// Copies the options that cgroup has too, and then the controllers.
 fn options(options: &[u8], controllers: &[u8], output: &mut MappedBuffer) -> Option<()> {
     let general = options.split(|byte| *byte == b',').filter(|option| general(option));
     let controllers = controllers.split(|byte| *byte == b'+').filter(|controller| !controller.is_empty());
@@ -57,13 +57,13 @@ fn is_kernels(kind: &[u8]) -> bool {
     kind == b"cgroup" || kind == b"cgroup2"
 }
 
-/// Whether any line is penfold's: if not, and nothing is to be hidden, the kernel's own file can stay.
+/// Whether a line is penfold's, or is to be hidden. If not, the kernel's own file can stay.
 pub(crate) fn concerns(table: &[u8], hide: bool) -> bool {
     let contains = |part: &[u8]| table.windows(part.len()).any(|window| window == part);
     contains(b" fuse.cgroup") || contains(b" fuse.cpuset ") || (hide && contains(b" cgroup"))
 }
 
-/// `/proc/PID/mounts`: source, mount point, type, options, and two numbers.
+/// Rewrites `/proc/PID/mounts`: source, mount point, type, options, and two numbers.
 pub(crate) fn mounts(table: &[u8], hide: bool, output: &mut MappedBuffer) -> Option<()> {
     for line in table.split_inclusive(|byte| *byte == b'\n') {
         let mut fields = line.splitn(5, |byte| *byte == b' ');
@@ -86,7 +86,7 @@ pub(crate) fn mounts(table: &[u8], hide: bool, output: &mut MappedBuffer) -> Opt
     Some(())
 }
 
-/// One line of `/proc/PID/mountinfo` in its parts.
+/// The parts of one line of `/proc/PID/mountinfo`.
 struct MountLine<'a> {
     /// Everything up to the ` - `.
     head: &'a [u8],
@@ -96,7 +96,7 @@ struct MountLine<'a> {
     flags: &'a [u8],
 }
 
-/// The separator is looked for behind the sixth field, since a mount point may be named `-`.
+/// Splits a line at its separator, which is searched behind the sixth field: a mount point may be named `-`.
 fn parse(line: &[u8]) -> Option<MountLine<'_>> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let sixth = line.iter().enumerate().filter(|(_, byte)| **byte == b' ').nth(5)?.0;
@@ -106,7 +106,7 @@ fn parse(line: &[u8]) -> Option<MountLine<'_>> {
     Some(MountLine { head: &line[..separator], kind, source, flags })
 }
 
-/// `/proc/PID/mountinfo`. The root of a mount, its device and everything before the ` - ` stay.
+/// Rewrites `/proc/PID/mountinfo`. The root of a mount, its device and everything before the ` - ` stay.
 pub(crate) fn mountinfo(table: &[u8], hide: bool, output: &mut MappedBuffer) -> Option<()> {
     for line in table.split_inclusive(|byte| *byte == b'\n') {
         let Some(mount) = parse(line) else {
@@ -130,7 +130,7 @@ pub(crate) fn mountinfo(table: &[u8], hide: bool, output: &mut MappedBuffer) -> 
     Some(())
 }
 
-/// Whether the mount on this device is penfold's, by a mount table in the form of `mountinfo`.
+/// Whether the mount on this device is penfold's, by a table in the form of `mountinfo`.
 pub(crate) fn is_penfolds(mountinfo: &[u8], major: u32, minor: u32) -> bool {
     mountinfo.split(|byte| *byte == b'\n').filter_map(parse).any(|mount| {
         let device = mount.head.split(|byte| *byte == b' ').nth(2).unwrap_or_default();
@@ -219,7 +219,7 @@ penfold /srv/q fuse.sshfs rw 0 0
     }
 
     #[test]
-    fn a_table_without_us_does_not_concern_us() {
+    fn table_without_penfolds_mounts_is_no_concern() {
         assert!(concerns(MOUNTS.as_bytes(), false));
         assert!(concerns(MOUNTINFO.as_bytes(), false));
         let kernels = "cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu 0 0\n";
@@ -229,7 +229,7 @@ penfold /srv/q fuse.sshfs rw 0 0
     }
 
     #[test]
-    fn a_mount_is_ours_by_its_device() {
+    fn mount_is_recognized_by_its_device() {
         assert!(is_penfolds(MOUNTINFO.as_bytes(), 0, 32));
         for (major, minor) in [(0, 31), (0, 33), (8, 1), (0, 3)] {
             assert!(!is_penfolds(MOUNTINFO.as_bytes(), major, minor), "{major}:{minor}");

@@ -1,4 +1,4 @@
-//! The type of penfold's file systems as statfs(2) tells it.
+//! The type of penfold's file systems in statfs(2).
 
 use std::ffi::CStr;
 
@@ -12,7 +12,7 @@ const FUSE_SUPER_MAGIC: libc::c_long = 0x6573_5546;
 /// `f_type` of the kernel's cgroup v1.
 pub(crate) const CGROUP_SUPER_MAGIC: libc::c_long = 0x27_e0eb;
 
-/// The type to tell instead of the kernel's, for a file by its descriptor, or by its path from the current directory.
+/// The type to report instead of the kernel's, for a file by its descriptor, or by its path from the current directory.
 pub(crate) fn reported_type(kernels: libc::c_long, fd: i32, path: &CStr) -> libc::c_long {
     if kernels != FUSE_SUPER_MAGIC {
         return kernels;
@@ -34,7 +34,7 @@ fn is_penfolds(fd: i32, path: &CStr) -> Option<bool> {
 fn device(fd: i32, path: &CStr) -> Option<libc::dev_t> {
     // SAFETY: a `statx` of zeros is a valid one.
     let mut answer: libc::statx = unsafe { std::mem::zeroed() };
-    // not synchronised: the device is known without asking the daemon
+    // not synchronised: the kernel knows the device without the daemon
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
     // SAFETY: the path ends with a NUL and the kernel writes one `statx`.
     let done = unsafe {

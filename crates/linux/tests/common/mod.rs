@@ -1,11 +1,7 @@
-//! What the tests of the trace host share: a policy that counts, and small C programs.
+//! The tests of the trace host share a policy that counts and checks.
 #![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use penfold_linux::trace::{
@@ -13,7 +9,7 @@ use penfold_linux::trace::{
     TraceOptions,
 };
 
-/// Counts, limits, and checks that what it is told makes sense.
+/// A policy that counts, limits, and checks that the calls of its methods are consistent.
 #[derive(Debug)]
 pub struct CheckingPolicy {
     pub limit: usize,
@@ -161,7 +157,7 @@ pub fn start<S: AsRef<str>>(
     Job::start(command, options, policy).expect("the job starts")
 }
 
-/// Runs to the end; checks that nothing is left over.
+/// Runs a command to its end, and checks that nothing is left over.
 pub fn run<S: AsRef<str>>(
     argv: &[S],
     options: TraceOptions,
@@ -180,7 +176,7 @@ pub fn shell(script: &str) -> Vec<String> {
     ["sh", "-c", script].map(str::to_owned).to_vec()
 }
 
-/// The exit code; panics with the rest of the story when it was killed.
+/// The exit code. Panics with the outcome if a signal has ended the command.
 pub fn code(outcome: &JobOutcome<CheckingPolicy>) -> i32 {
     match &outcome.status {
         Ok(status) if libc::WIFEXITED(*status) => libc::WEXITSTATUS(*status),
@@ -191,124 +187,6 @@ pub fn code(outcome: &JobOutcome<CheckingPolicy>) -> i32 {
 pub fn start_error<S: AsRef<str>>(argv: &[S]) -> StartError {
     let outcome = run(argv, TraceOptions::default(), CheckingPolicy::default());
     outcome.status.expect_err("the command does not exist")
-}
-
-/// A compiled C program; its files go with it.
-pub struct CProgram(PathBuf);
-
-impl CProgram {
-    pub fn path(&self) -> &str {
-        self.0.to_str().expect("a temporary path is UTF-8")
-    }
-}
-
-impl Drop for CProgram {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-const HEADER: &str = r#"
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <spawn.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-#define CHECK(x) do { if (!(x)) { \
-    fprintf(stderr, "%s does not hold, errno %d\n", #x, errno); exit(99); } } while (0)
-"#;
-
-/// Compiles a C program with all usual headers and `CHECK(condition)`.
-pub fn compile(source: &str) -> CProgram {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let base = std::env::temp_dir().join(format!("penfold-test-{}-{number}", process::id()));
-    let file = base.with_extension("c");
-    std::fs::write(&file, HEADER.to_owned() + source).expect("write the program");
-    let compiler = process::Command::new("cc")
-        .args(["-O1", "-pthread", "-o"])
-        .args([&base, &file])
-        .output()
-        .expect("run cc");
-    let _ = std::fs::remove_file(&file);
-    assert!(compiler.status.success(), "{}", String::from_utf8_lossy(&compiler.stderr));
-    CProgram(base)
-}
-
-/// A file that programs inside can write to.
-pub struct OutputFile(PathBuf);
-
-impl OutputFile {
-    pub fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("penfold-scratch-{}-{number}", process::id()));
-        std::fs::write(&path, "").expect("make a scratch file");
-        Self(path)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub fn text(&self) -> String {
-        std::fs::read_to_string(&self.0).expect("read the scratch file")
-    }
-}
-
-impl Drop for OutputFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// A copy of a program where everybody may execute it; it goes with this.
-pub struct ProgramCopy(PathBuf);
-
-impl ProgramCopy {
-    pub fn of(program: &Path) -> Self {
-        let path = std::env::temp_dir().join(format!("penfold-copy-{}", process::id()));
-        // not by this process: a child of another thread would hold it open for writing, "Text file busy"
-        let copied = process::Command::new("cp").arg(program).arg(&path).status();
-        assert!(copied.expect("run cp").success());
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&path, mode).expect("let everybody execute it");
-        Self(path)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for ProgramCopy {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// Waits for a condition that is reached soon.
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// The policy's numbers, exact.

@@ -1,4 +1,4 @@
-//! A job with an engine and all controllers, and a watchdog: for tests that look inside while it runs.
+//! A job with an engine, all controllers and a watchdog, for tests that observe it while it runs.
 #![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
 
 use std::sync::Arc;
@@ -36,12 +36,12 @@ pub fn write(
     value: &str,
 ) -> Result<(), String> {
     let file = engine.find_file(cgroup, name).ok_or_else(|| format!("no {name}"))?;
-    engine.write(host, &owner(), cgroup, file, value.as_bytes()).map_err(|error| error.to_string())
+    engine.session(host, &owner()).write(cgroup, file, value.as_bytes()).map_err(|error| error.to_string())
 }
 
 pub fn read(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId, name: &str) -> String {
     let file = engine.find_file(cgroup, name).expect("the file is there");
-    let content = engine.read(host, &owner(), cgroup, file).expect("it can be read");
+    let content = engine.session(host, &owner()).read(cgroup, file).expect("it can be read");
     String::from_utf8(content).expect("a text").trim_end().to_owned()
 }
 
@@ -51,7 +51,7 @@ impl EngineJob {
         EngineJob::start_with(&[Capability::ForkVeto], settings, argv)
     }
 
-    /// The same with what is arranged for beyond what the settings need.
+    /// Starts a command with these settings, and reserves these capabilities beyond those that the settings need.
     pub fn start_with<S: AsRef<str>>(
         needs: &[Capability],
         settings: &[(&str, &str)],
@@ -63,8 +63,8 @@ impl EngineJob {
         }
         let (engine, host) = builder.parts();
         penfold_subsystems::load_tree(engine, host).expect("all controllers load");
-        let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
-        let cgroup = engine.mkdir(host, &owner(), root, b"job", 0o755).expect("a cgroup");
+        let root = engine.session(host, &owner()).mount("all,clone_children").expect("they mount").root;
+        let cgroup = engine.session(host, &owner()).mkdir(root, b"job", 0o755).expect("a cgroup");
         for (name, value) in settings {
             write(engine, host, cgroup, name, value).expect("the setting is taken");
         }
@@ -87,7 +87,7 @@ impl EngineJob {
         written.expect("the job runs").expect("it is taken");
     }
 
-    /// All tasks of the cgroup and below, by their ids.
+    /// The ids of all tasks of the cgroup and below.
     pub fn tasks(&self) -> Vec<i32> {
         let listed = self.read("tasks");
         listed.lines().map(|line| line.parse().expect("a task id")).collect()
@@ -111,6 +111,8 @@ impl Drop for EngineJob {
     }
 }
 
+/// Kills the job after a minute. A thread does it, because the test waits for the job meanwhile, so that no
+/// [`penfold_testkit::wait_until`] can look.
 fn watch(main: i32, ended: Arc<AtomicBool>) {
     let deadline = Instant::now() + Duration::from_mins(1);
     thread::spawn(move || {
@@ -123,27 +125,4 @@ fn watch(main: i32, ended: Arc<AtomicBool>) {
             thread::sleep(Duration::from_millis(20));
         }
     });
-}
-
-/// What `/proc` tells of a task after its name: its state first.
-fn stat(task: i32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{task}/stat")).ok()?;
-    Some(stat.rsplit_once(") ")?.1.to_owned())
-}
-
-/// Such as `t` for one that its tracer holds.
-pub fn state(task: i32) -> Option<char> {
-    stat(task)?.chars().next()
-}
-
-/// User and system ticks of a task, which any other observer sees too.
-pub fn ticks(task: i32) -> Option<u64> {
-    let stat = stat(task)?;
-    Some(stat.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
-}
-
-/// Nanoseconds that a task has run on a CPU.
-pub fn run_time(task: i32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{task}/schedstat")).ok()?;
-    stat.split_whitespace().next()?.parse().ok()
 }

@@ -1,13 +1,10 @@
 //! A daemon's host with an engine and all controllers, and processes that it did not start.
 #![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
-
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use penfold_core::{CgroupId, Errno, Error};
 use penfold_linux::trace::{self, AtEnd, ExecOptions, JobBuilder, TraceHost, TracedCommand};
+use penfold_testkit::OutsideProcess;
 
 use crate::contained::{owner, read};
 
@@ -22,16 +19,15 @@ impl TestHost {
         let mut builder = JobBuilder::new(false);
         let (engine, host) = builder.parts();
         penfold_subsystems::load_all(engine, host).expect("all controllers load");
-        let root = engine.mount(host, &owner(), "all,clone_children").expect("they mount").root;
+        let root = engine.session(host, &owner()).mount("all,clone_children").expect("they mount").root;
         TestHost { host: TraceHost::start(builder).expect("the host starts"), root }
     }
 
     pub fn cgroup(&self, name: &'static str) -> CgroupId {
         let root = self.root;
-        let made = self
-            .host
-            .control()
-            .with_exact(move |engine, host| engine.mkdir(host, &owner(), root, name.as_bytes(), 0o755));
+        let made = self.host.control().with_exact(move |engine, host| {
+            engine.session(host, &owner()).mkdir(root, name.as_bytes(), 0o755)
+        });
         made.expect("the host runs").expect("a cgroup")
     }
 
@@ -49,7 +45,7 @@ impl TestHost {
         let value = value.to_string();
         let written = self.host.control().with_exact(move |engine, host| {
             let file = engine.find_file(cgroup, name).expect("the file is there");
-            engine.write(host, &owner(), cgroup, file, value.as_bytes())
+            engine.session(host, &owner()).write(cgroup, file, value.as_bytes())
         });
         written.expect("the host runs")
     }
@@ -71,76 +67,14 @@ impl TestHost {
 
 impl Drop for TestHost {
     fn drop(&mut self) {
-        // a test may have stopped it
+        // a test may have stopped the host
         let _ = self.host.stop(AtEnd::Kill);
     }
 }
 
-/// A process that nobody here has started: an orphan, with its standard output on our pipe. Killed in the end.
-pub struct OutsideProcess {
-    pub pid: i32,
-    pub output: BufReader<std::process::ChildStdout>,
-}
-
-impl OutsideProcess {
-    pub fn start<S: AsRef<str>>(argv: &[S]) -> OutsideProcess {
-        let mut shell = Command::new("sh")
-            .args(["-c", "(sh -c 'echo $$; exec setsid \"$@\"' sh \"$@\" &)", "sh"])
-            .args(argv.iter().map(AsRef::as_ref))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a shell");
-        let output = BufReader::new(shell.stdout.take().expect("a pipe"));
-        let _ = shell.wait();
-        let mut outside = OutsideProcess { pid: 0, output };
-        outside.pid = outside.line().parse().expect("a number");
-        outside
-    }
-
-    /// The next line that it prints.
-    pub fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("it prints");
-        line.trim().to_owned()
-    }
-
-    pub fn kill(&self, signal: Signal) {
-        kill(Pid::from_raw(self.pid), signal).expect("it lives");
-    }
-}
-
-impl Drop for OutsideProcess {
-    fn drop(&mut self) {
-        // with its session; of 0 the group would be our own
-        if self.pid == 0 {
-            return;
-        }
-        let _ = kill(Pid::from_raw(-self.pid), Signal::SIGKILL);
-    }
-}
-
-/// A field of `/proc/PID/status`.
-pub fn status(pid: i32, name: &str) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
-}
-
-/// Whether a process of that number exists and is no zombie.
-pub fn lives(pid: i32) -> bool {
-    status(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
-}
-
-/// The children of all threads of a process.
-pub fn children(pid: i32) -> Vec<i32> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let lists = tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("children")));
-    let text: String = lists.map(Result::unwrap_or_default).collect();
-    text.split_whitespace().map(|pid| pid.parse().expect("a number")).collect()
-}
-
 pub const PYTHON: &str = "/usr/bin/python3";
 
-/// For each USR1: forks until it is refused, or fifty times; says how often and why it stopped.
+/// A program that forks at each USR1 until it is refused, or fifty times, and prints how often and why it stopped.
 pub const FORKER: &str = "
 import errno, os, signal, sys, time
 def fill(*_):
@@ -158,21 +92,15 @@ signal.alarm(60)
 print('ready', flush=True)
 while True: time.sleep(0.02)";
 
-/// A Python program that has said so.
+/// Starts a Python program, an orphan, and waits until it prints that it is ready.
 pub fn ready(program: &str) -> OutsideProcess {
-    let mut outside = OutsideProcess::start(&[PYTHON, "-c", program]);
+    let mut outside = OutsideProcess::orphan(&[PYTHON, "-c", program]);
     assert_eq!(outside.line(), "ready");
     outside
 }
 
-/// What it says to USR1.
+/// Sends USR1, and returns the line that the program prints for it.
 pub fn tell(outside: &mut OutsideProcess) -> String {
-    outside.kill(Signal::SIGUSR1);
+    outside.signal(Signal::SIGUSR1 as i32);
     outside.line()
-}
-
-/// The threads of a process.
-pub fn threads(pid: i32) -> Vec<i32> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
 }

@@ -1,8 +1,8 @@
 //! One callback under way, and how the services find it.
 //!
-//! A module gets a [`abi::Context`], whose `engine` leads to the module's [`CallSlot`]. Slot and context live as long as the
-//! module. The slot leads to the [`CallFrame`] only while a callback runs, and only on the thread that runs it: a service
-//! that is called at another time or on another thread finds no frame, and refuses.
+//! A module gets a [`abi::RawContext`], whose `engine` points to the module's [`CallSlot`]. Slot and context live as
+//! long as the module. The slot points to the [`CallFrame`] only while a callback runs, and only on the thread that
+//! runs it. A service that is called at another time or on another thread finds no frame, and refuses.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -14,39 +14,39 @@ use penfold_core::{
     subsystem::{Css, Services},
 };
 
-/// No thread.
+/// The mark of no thread.
 const NOBODY: usize = 0;
 
-/// What a callback can reach, and what it has said.
+/// The data that services of one callback work on, and the output of the callback.
 pub(super) struct CallFrame<'a> {
     pub(super) services: &'a mut dyn Services,
-    /// What `create` gave, by css.
+    /// The pointers that `create` stored, by css.
     states: &'a [*mut c_void],
-    /// The module's.
+    /// The module's name.
     pub(super) name: &'a str,
     pub(super) counts_cpu_time: bool,
     /// The css that the callback is about.
     pub(super) css: Css,
-    /// Most callbacks say nothing.
+    /// Made at first use: most callbacks have no output.
     output: Option<Box<CallOutput>>,
 }
 
-/// What a callback has said while it ran.
+/// The output of a callback.
 #[derive(Default)]
 pub(super) struct CallOutput {
-    /// What is read of a file.
+    /// The content of a file that is read as text.
     pub(super) text: Vec<u8>,
-    /// Lines of a file, as key and value.
+    /// The lines of a file that is read as a map: key and value.
     pub(super) lines: Vec<(Vec<u8>, u64)>,
-    /// Why it returns an error.
+    /// The reason for the error that the callback returns.
     pub(super) explanation: Option<String>,
-    /// How it failed without meaning to.
+    /// A failure that the author did not intend, such as a panic.
     pub(super) failure: Option<String>,
     /// The last error of a service.
     pub(super) error: Option<Error>,
 }
 
-/// What a callback is about, besides its arguments.
+/// The cgroup and the control file that a callback is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject {
     pub(super) css: Css,
@@ -55,7 +55,7 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// A cgroup, and none of its files.
+    /// A cgroup without a control file.
     pub(super) fn css(css: Css) -> Subject {
         Subject { css, file: 0, private: 0 }
     }
@@ -85,15 +85,15 @@ impl<'a> CallFrame<'a> {
     }
 }
 
-/// Where the frame of the callback under way is.
+/// The place where services find the frame of the callback under way.
 pub(super) struct CallSlot {
     /// The mark of the thread that runs a callback.
     thread: AtomicUsize,
     frame: Cell<*mut CallFrame<'static>>,
 }
 
-// SAFETY: a thread touches `frame` only where `thread` is its own mark, or where it is about to run a callback. Callbacks of
-// a module run one at a time, and what makes them so orders them.
+// SAFETY: a thread touches `frame` only where `thread` is its own mark, or where it is about to run a callback.
+// Callbacks of a module run one at a time, and the means that makes them do so orders these accesses.
 unsafe impl Sync for CallSlot {}
 // SAFETY: as above.
 unsafe impl Send for CallSlot {}
@@ -103,10 +103,10 @@ impl CallSlot {
         CallSlot { thread: AtomicUsize::new(NOBODY), frame: Cell::new(ptr::null_mut()) }
     }
 
-    /// Runs a callback that finds `frame` here.
+    /// Runs a callback, whose services find `frame` here.
     ///
     /// # Safety
-    /// No other callback of the module runs meanwhile, on any thread.
+    /// No other callback of the module runs meanwhile on any thread.
     #[inline]
     pub(super) unsafe fn run<R>(&self, frame: &mut CallFrame<'_>, callback: impl FnOnce() -> R) -> R {
         let _under_way = UnderWay(self);
@@ -115,10 +115,10 @@ impl CallSlot {
         callback()
     }
 
-    /// The frame of the callback that this thread runs.
+    /// The frame of the callback that this thread runs; `None` if this thread runs none.
     ///
     /// # Safety
-    /// The borrow ends before the callback does, and before the frame is asked for again.
+    /// The borrow ends before the callback returns, and before the next call of this function.
     pub(super) unsafe fn frame<'a>(&self) -> Option<&'a mut CallFrame<'a>> {
         if self.thread.load(Ordering::Relaxed) != this_thread() {
             return None;
@@ -128,7 +128,7 @@ impl CallSlot {
     }
 }
 
-/// A callback under way. Its end takes the frame away, a panic too.
+/// A callback under way. The drop removes the frame from the slot, also after a panic.
 struct UnderWay<'a>(&'a CallSlot);
 
 impl Drop for UnderWay<'_> {
@@ -139,7 +139,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// A number that no other living thread has, and that costs nothing to find.
+/// A number that no other living thread has: the address of a thread-local, which costs next to nothing to find.
 #[inline]
 fn this_thread() -> usize {
     thread_local! {

@@ -1,4 +1,4 @@
-//! A module as the engine sees it: a subsystem like any other.
+//! A loaded module as a subsystem, so that the engine treats it like any other.
 
 use std::borrow::Cow;
 use std::ffi::{c_char, c_int};
@@ -13,19 +13,20 @@ use penfold_core::{
     subsystem::{Callbacks, Context, Migration, Rule, Subsystem},
 };
 
-use super::call::Call;
 use super::call_frame::{CallOutput, Subject};
+use super::description::{FileDescription, ModuleDescription, RuleDescription};
 use super::error::LoadError;
-use super::info::{FileInfo, Info};
 use super::loaded_module::{LoadedModule, Tables};
+use super::module_call::ModuleCall;
 use super::module_file::ModuleFile;
-use super::source::Source;
+use super::source::ModuleSource;
 use crate::abi;
+use crate::answer::{code, errno_of};
 
-/// A module that is loaded, to be given to [`Engine::load`](penfold_core::Engine::load). When it is dropped, which
-/// [`Engine::unload`](penfold_core::Engine::unload) does, its `unload` is called and its file is unmapped.
+/// A loaded module, as an argument for [`Engine::load`](penfold_core::Engine::load).
 ///
-/// The module's code runs on the thread that calls the controller.
+/// [`Engine::unload`](penfold_core::Engine::unload) drops the controller. The drop calls the module's `unload` and
+/// unmaps the module's file. The module's code runs on the thread that calls the controller.
 pub struct Controller {
     module: LoadedModule,
 }
@@ -35,100 +36,104 @@ type Ctx<'a> = Context<'a, Controller>;
 /// Calls a function of a module's table, if the module has it.
 macro_rules! call {
     ($table:expr, $function:ident $(, $argument:expr)*) => {{
-        // SAFETY: the module has given a function of this type for this purpose, and gets what the interface says: the
-        // context of this callback first, pointers to things that outlive the call, lengths that are true.
+        // SAFETY: the module has given a function of this type for this purpose. The arguments are those of the
+        // interface: the context of this callback, pointers to things that outlive the call, and true lengths.
         $table.$function.map(|function| unsafe { function($($argument),*) })
     }};
 }
 
-/// What a handler answers that is not there: the file is not of this kind.
-const NO_HANDLER: c_int = -Errno::EINVAL.number();
+/// The answer in place of a missing handler: the file is not of this kind.
+const NO_HANDLER: c_int = code(Errno::EINVAL);
 
 impl Controller {
-    /// Opens the module in a file. Its constructors and its `load` run; nothing calls it yet.
+    /// Loads the module in a file: runs its constructors and its `load`.
     ///
-    /// The file's owner and permissions are not judged: for that, give [`ModuleFile::read_trusted`] to
-    /// [`Controller::load`].
+    /// Does not check the file's owner and permissions. To check them, give the result of
+    /// [`ModuleFile::read_trusted`] to [`Controller::load`].
     ///
     /// # Errors
-    /// [`LoadError`]; nothing of it is left then.
+    /// [`LoadError`]; nothing of the module is left then.
     pub fn open(path: &Path) -> Result<Controller, LoadError> {
         Controller::load(ModuleFile::read(path)?)
     }
 
-    /// The same of a file that was read before: the bytes that were read are loaded, whatever the file has now.
+    /// Loads the module in a file that was read before: the bytes that were read, whatever the file contains now.
     ///
     /// # Errors
-    /// [`LoadError`]; nothing of it is left then.
+    /// [`LoadError`]; nothing of the module is left then.
     pub fn load(file: ModuleFile) -> Result<Controller, LoadError> {
-        Ok(Controller { module: LoadedModule::load(Source::File(file))? })
+        Ok(Controller { module: LoadedModule::load(ModuleSource::File(file))? })
     }
 
-    /// The same with a description that is part of this program.
+    /// Loads a module whose description and code are part of this program.
     ///
     /// # Errors
-    /// [`LoadError`]
-    pub fn from_static(module: &'static abi::Module) -> Result<Controller, LoadError> {
-        Ok(Controller { module: LoadedModule::load(Source::Static(module))? })
+    /// [`LoadError`]; nothing of the module is left then.
+    pub fn from_static(module: &'static abi::RawModule) -> Result<Controller, LoadError> {
+        Ok(Controller { module: LoadedModule::load(ModuleSource::Static(module))? })
     }
 
-    /// What it says of itself.
-    pub fn info(&self) -> &Info {
-        self.module.info()
+    /// The module's description of itself.
+    pub fn description(&self) -> &ModuleDescription {
+        self.module.description()
     }
 
-    /// How long a callback may take until it is reported in the log, under the module's name: 100 ms unless changed.
+    /// Sets how long a callback may take: 100 ms unless changed. The log names the module of a callback that takes
+    /// longer.
     pub fn set_budget(&mut self, budget: Duration) {
         self.module.record().set_budget(budget);
     }
 
-    /// A count of the callbacks that took longer, which can be read after the controller was given away.
+    /// A function that returns the number of callbacks that took longer than the budget. It can be called after the
+    /// controller was moved into an engine.
     pub fn overruns(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
         let record = Arc::clone(self.module.record());
         move || record.overruns()
     }
 
-    /// Calls a callback that is about the css of a context.
+    /// Calls a callback that can't fail, about the css of a context.
     fn notify(
         &mut self,
-        call: Call,
+        call: ModuleCall,
         ctx: &mut Ctx<'_>,
-        callback: impl FnOnce(&abi::Module, *mut abi::Context),
+        callback: impl FnOnce(&abi::RawModule, *mut abi::RawContext),
     ) {
         let subject = Subject::css(ctx.css());
         self.module.invoke(call, subject, ctx.host(), |tables, ctx| callback(tables.module, ctx));
     }
 
-    /// The same for one that can fail; `None` is a callback that the module does not have.
-    fn ask(
+    /// Calls a callback that can fail, about the css of a context. `callback` returns `None` if the module does not
+    /// have it.
+    fn attempt(
         &mut self,
-        call: Call,
+        call: ModuleCall,
         ctx: &mut Ctx<'_>,
-        callback: impl FnOnce(&abi::Module, *mut abi::Context) -> Option<c_int>,
+        callback: impl FnOnce(&abi::RawModule, *mut abi::RawContext) -> Option<c_int>,
     ) -> Result<()> {
         let subject = Subject::css(ctx.css());
         let callback = |tables: Tables<'_>, ctx| callback(tables.module, ctx).unwrap_or(0);
         let (code, output) = self.module.invoke(call, subject, ctx.host(), callback);
-        judge(code, output, Error::refused).map(drop)
+        result_of(code, output, Error::refused).map(drop)
     }
 
     /// Calls a handler of the control file that a context is about.
     fn handle(
         &mut self,
         ctx: &mut Ctx<'_>,
-        handler: impl FnOnce(&abi::File, *mut abi::Context) -> Option<c_int>,
+        handler: impl FnOnce(&abi::RawFile, *mut abi::RawContext) -> Option<c_int>,
     ) -> Result<CallOutput> {
         let file = ctx.private();
         let private = self.module.tables().files[file].private_value;
         let subject = Subject { css: ctx.css(), file: file as u32, private };
         let handler = |tables: Tables<'_>, ctx| handler(&tables.files[file], ctx).unwrap_or(NO_HANDLER);
-        let (code, output) = self.module.invoke(Call::of_file(file as u32), subject, ctx.host(), handler);
-        judge(code, output, Error::value).map(|output| output.map(|output| *output).unwrap_or_default())
+        let (code, output) =
+            self.module.invoke(ModuleCall::of_file(file as u32), subject, ctx.host(), handler);
+        result_of(code, output, Error::value).map(|output| output.map(|output| *output).unwrap_or_default())
     }
 }
 
-/// What a callback's answer means. What is no errno is a fault of the module, and an error all the same.
-fn judge(
+/// The result that a callback's answer stands for. A number that is no errno is a fault of the module, and an `EINVAL`.
+fn result_of(
     code: c_int,
     mut output: Option<Box<CallOutput>>,
     error: impl Fn(Errno, Cow<'static, str>) -> Error,
@@ -139,7 +144,7 @@ fn judge(
     if code == 0 {
         return Ok(output);
     }
-    let Some(errno) = code.checked_neg().and_then(Errno::from_number) else {
+    let Some(errno) = errno_of(code) else {
         let reason =
             format!("the module answered {code}, which is neither 0 nor a negative errno that penfold knows");
         return Err(error(Errno::EINVAL, reason.into()));
@@ -191,7 +196,7 @@ fn write_s64(controller: &mut Controller, ctx: &mut Ctx<'_>, value: i64) -> Resu
 }
 
 fn write_text(controller: &mut Controller, ctx: &mut Ctx<'_>, text: &str) -> Result<()> {
-    // the NUL that C expects behind it
+    // C expects a NUL after the text
     let ended = format!("{text}\0");
     let first = ended.as_ptr().cast::<c_char>();
     controller.handle(ctx, |file, ctx| call!(file, write_text, ctx, first, text.len())).map(drop)
@@ -201,35 +206,35 @@ fn trigger(controller: &mut Controller, ctx: &mut Ctx<'_>) -> Result<()> {
     controller.handle(ctx, |file, ctx| call!(file, trigger, ctx)).map(drop)
 }
 
-fn file_of(number: usize, info: &FileInfo) -> ControlFile<Controller> {
-    let file = ControlFile::named(Cow::Owned(info.name.clone()))
+fn file_of(number: usize, described: &FileDescription) -> ControlFile<Controller> {
+    let file = ControlFile::named(Cow::Owned(described.name.clone()))
         .private(number)
-        .mode(info.mode)
-        .max_write(info.max_write);
-    let file = match info.read {
+        .mode(described.mode)
+        .max_write(described.max_write);
+    let file = match described.read {
         "u64" => file.read_u64(read_u64),
         "s64" => file.read_s64(read_s64),
         "map" => file.read_map(read_map),
         "text" => file.read_text(read_text),
         _ => file,
     };
-    let file = match info.write {
+    let file = match described.write {
         "u64" => file.write_u64(write_u64),
         "s64" => file.write_s64(write_s64),
         "text" => file.write_text(write_text),
         "trigger" => file.trigger(trigger),
         _ => file,
     };
-    let file = if info.counts { file.not_a_setting() } else { file };
-    match info.place {
-        Visibility::Everywhere => file,
+    let file = if described.not_a_setting { file.not_a_setting() } else { file };
+    match described.visibility {
         Visibility::RootOnly => file.root_only(),
         Visibility::NotRoot => file.not_on_root(),
+        _ => file,
     }
 }
 
-fn migrations(tasks: &[Migration]) -> Vec<abi::Migration> {
-    let number = |migration: &Migration| abi::Migration {
+fn migrations(tasks: &[Migration]) -> Vec<abi::RawMigration> {
+    let number = |migration: &Migration| abi::RawMigration {
         task: migration.task.0,
         from: migration.from.number(),
         to: migration.to.number(),
@@ -238,104 +243,104 @@ fn migrations(tasks: &[Migration]) -> Vec<abi::Migration> {
 }
 
 impl Subsystem for Controller {
-    /// A module keeps its states on its own side.
+    /// The module itself keeps the states.
     type State = ();
 
     const NAME: &'static str = "";
 
     fn name(&self) -> &str {
-        &self.info().name
+        &self.description().name
     }
 
     fn callbacks(&self) -> Callbacks {
-        self.info().callbacks
+        self.description().callbacks
     }
 
     fn rules(&self) -> Vec<Rule> {
-        let rule = |rule: &super::info::RuleInfo| Rule {
+        let rule = |rule: &RuleDescription| Rule {
             resource: rule.resource,
             errno: rule.refusal,
             limit_file: Cow::Owned(rule.limit_file.clone()),
         };
-        self.info().rules.iter().map(rule).collect()
+        self.description().rules.iter().map(rule).collect()
     }
 
     fn refusal_file(&self) -> Cow<'static, str> {
-        Cow::Owned(self.info().refusing_file.clone())
+        Cow::Owned(self.description().refusing_file.clone())
     }
 
     fn files(&self) -> Vec<ControlFile<Controller>> {
-        self.info().files.iter().enumerate().map(|(number, info)| file_of(number, info)).collect()
+        self.description().files.iter().enumerate().map(|(number, file)| file_of(number, file)).collect()
     }
 
     fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
         let css = ctx.css();
         let mut state = ptr::null_mut();
         let (code, output) =
-            self.module.invoke(Call::CREATE, Subject::css(css), ctx.host(), |tables, ctx| {
+            self.module.invoke(ModuleCall::CREATE, Subject::css(css), ctx.host(), |tables, ctx| {
                 call!(tables.module, create, ctx, &raw mut state).unwrap_or(NO_HANDLER)
             });
         if code == 0 {
-            self.module.keep(css, state);
-            // The engine takes a failure for a refusal and never destroys what was made: it goes back at once.
+            self.module.set_state(css, state);
+            // The engine takes a failure for a refusal and never destroys the new state, so it is destroyed here.
             if output.as_ref().is_some_and(|output| output.failure.is_some()) {
                 self.destroy(ctx);
             }
         }
-        judge(code, output, Error::refused).map(drop)
+        result_of(code, output, Error::refused).map(drop)
     }
 
     fn destroy(&mut self, ctx: &mut Ctx<'_>) {
-        self.notify(Call::DESTROY, ctx, |module, ctx| {
+        self.notify(ModuleCall::DESTROY, ctx, |module, ctx| {
             call!(module, destroy, ctx);
         });
-        self.module.forget(ctx.css());
+        self.module.clear_state(ctx.css());
     }
 
     fn pre_destroy(&mut self, ctx: &mut Ctx<'_>) -> Result<()> {
-        self.ask(Call::PRE_DESTROY, ctx, |module, ctx| call!(module, pre_destroy, ctx))
+        self.attempt(ModuleCall::PRE_DESTROY, ctx, |module, ctx| call!(module, pre_destroy, ctx))
     }
 
     fn can_attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) -> Result<()> {
         let tasks = migrations(tasks);
-        self.ask(Call::CAN_ATTACH, ctx, |module, ctx| {
+        self.attempt(ModuleCall::CAN_ATTACH, ctx, |module, ctx| {
             call!(module, can_attach, ctx, tasks.as_ptr(), tasks.len())
         })
     }
 
     fn cancel_attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
         let tasks = migrations(tasks);
-        self.notify(Call::CANCEL_ATTACH, ctx, |module, ctx| {
+        self.notify(ModuleCall::CANCEL_ATTACH, ctx, |module, ctx| {
             call!(module, cancel_attach, ctx, tasks.as_ptr(), tasks.len());
         });
     }
 
     fn attach(&mut self, ctx: &mut Ctx<'_>, tasks: &[Migration]) {
         let tasks = migrations(tasks);
-        self.notify(Call::ATTACH, ctx, |module, ctx| {
+        self.notify(ModuleCall::ATTACH, ctx, |module, ctx| {
             call!(module, attach, ctx, tasks.as_ptr(), tasks.len());
         });
     }
 
     fn can_fork(&mut self, ctx: &mut Ctx<'_>, parent: Tid) -> Result<()> {
-        self.ask(Call::CAN_FORK, ctx, |module, ctx| call!(module, can_fork, ctx, parent.0))
+        self.attempt(ModuleCall::CAN_FORK, ctx, |module, ctx| call!(module, can_fork, ctx, parent.0))
     }
 
     fn cancel_fork(&mut self, ctx: &mut Ctx<'_>) {
-        self.notify(Call::CANCEL_FORK, ctx, |module, ctx| {
+        self.notify(ModuleCall::CANCEL_FORK, ctx, |module, ctx| {
             call!(module, cancel_fork, ctx);
         });
     }
 
     fn fork(&mut self, ctx: &mut Ctx<'_>, child: Tid) {
-        self.notify(Call::FORK, ctx, |module, ctx| {
+        self.notify(ModuleCall::FORK, ctx, |module, ctx| {
             call!(module, fork, ctx, child.0);
         });
     }
 
-    /// As one call: there may be a million of them.
+    /// Calls `fork` for all tasks within one invocation: there may be a million tasks.
     fn replay_tasks(&mut self, ctx: &mut Ctx<'_>, tasks: &[Tid]) {
-        self.notify(Call::FORK, ctx, |module, ctx| {
+        self.notify(ModuleCall::FORK, ctx, |module, ctx| {
             for task in tasks {
                 call!(module, fork, ctx, task.0);
             }
@@ -343,19 +348,19 @@ impl Subsystem for Controller {
     }
 
     fn exit(&mut self, ctx: &mut Ctx<'_>, task: Tid) {
-        self.notify(Call::EXIT, ctx, |module, ctx| {
+        self.notify(ModuleCall::EXIT, ctx, |module, ctx| {
             call!(module, exit, ctx, task.0);
         });
     }
 
     fn post_clone(&mut self, ctx: &mut Ctx<'_>) {
-        self.notify(Call::POST_CLONE, ctx, |module, ctx| {
+        self.notify(ModuleCall::POST_CLONE, ctx, |module, ctx| {
             call!(module, post_clone, ctx);
         });
     }
 
     fn bind(&mut self, ctx: &mut Ctx<'_>) {
-        self.notify(Call::BIND, ctx, |module, ctx| {
+        self.notify(ModuleCall::BIND, ctx, |module, ctx| {
             call!(module, bind, ctx);
         });
     }

@@ -1,4 +1,4 @@
-//! A shared object as it would be in memory, read from its file.
+//! A shared object as it would be in memory, read from its file without loading it.
 
 use std::collections::BTreeMap;
 
@@ -11,40 +11,41 @@ type Symbols<'data> = object::read::elf::SymbolTable<'data, Header>;
 
 const ENDIAN: NativeEndian = NativeEndian;
 
-/// The kind of machine that this program runs on, and how it numbers the relocations that a description can have.
-struct Machine {
+/// The kind of machine that this program runs on, and its numbers for the relocations that a description can have.
+struct ElfMachine {
     number: u16,
     name: &'static str,
-    /// An address in the same file.
+    /// The relocation to an address in the same file.
     relative: u32,
-    /// The address of a symbol.
+    /// The relocations to the address of a symbol.
     of_symbol: [u32; 2],
 }
 
 #[cfg(target_arch = "x86_64")]
-const MACHINE: Machine = Machine {
+const MACHINE: ElfMachine = ElfMachine {
     number: elf::EM_X86_64,
     name: "x86_64",
     relative: elf::R_X86_64_RELATIVE,
     of_symbol: [elf::R_X86_64_64, elf::R_X86_64_GLOB_DAT],
 };
 #[cfg(target_arch = "aarch64")]
-const MACHINE: Machine = Machine {
+const MACHINE: ElfMachine = ElfMachine {
     number: elf::EM_AARCH64,
     name: "aarch64",
     relative: elf::R_AARCH64_RELATIVE,
     of_symbol: [elf::R_AARCH64_ABS64, elf::R_AARCH64_GLOB_DAT],
 };
 
-/// What a pointer to something outside of the file is shown as: not NULL, and not to be followed.
+/// The value read for a pointer that leads out of the file: not NULL, and not to be followed.
 const ELSEWHERE: u64 = u64::MAX;
 
-/// A shared object, with the addresses that it has if it is loaded at 0.
+/// A shared object, with the addresses that it would have if it were loaded at 0.
 pub(super) struct SharedObject<'data> {
     data: &'data [u8],
     segments: Vec<&'data elf::ProgramHeader64<NativeEndian>>,
     symbols: Symbols<'data>,
-    /// The pointers that the dynamic linker would put in, by where. Those of the compact kind (RELR) are in place already.
+    /// The pointers that the dynamic linker would write, by their address. Relocations of the compact kind (RELR) are
+    /// not here: their pointers are in the file already.
     pointers: BTreeMap<u64, u64>,
 }
 
@@ -52,7 +53,7 @@ impl<'data> SharedObject<'data> {
     /// Reads the tables of a file.
     ///
     /// # Errors
-    /// Why it can't be loaded on this machine, in words.
+    /// In words, why the file can't be loaded on this machine.
     pub(super) fn parse(data: &'data [u8]) -> Result<SharedObject<'data>, String> {
         let header =
             Header::parse(data).map_err(|_| "it is not a 64-bit ELF file of this byte order".to_owned())?;
@@ -75,7 +76,7 @@ impl<'data> SharedObject<'data> {
         Ok(object)
     }
 
-    /// Where a symbol is that others may use; `None` if the file defines none of that name.
+    /// The address of an exported symbol; `None` if the file defines no symbol of that name.
     pub(super) fn symbol(&self, name: &str) -> Option<u64> {
         let found = self.symbols.iter().find(|symbol| {
             symbol.name(ENDIAN, self.symbols.strings()).is_ok_and(|other| other == name.as_bytes())
@@ -84,10 +85,10 @@ impl<'data> SharedObject<'data> {
         found.map(|symbol| symbol.st_value(ENDIAN))
     }
 
-    /// What would be at an address.
+    /// The bytes that would be at an address.
     ///
     /// # Errors
-    /// That there would be nothing, in words.
+    /// In words, if the file has no bytes for the address.
     pub(super) fn read(&self, address: u64, length: usize) -> Result<Vec<u8>, String> {
         let mut bytes = self.raw(address, length).ok_or_else(|| {
             format!(
@@ -104,7 +105,8 @@ impl<'data> SharedObject<'data> {
         Ok(bytes)
     }
 
-    /// The same, before the dynamic linker has done its work. What is not in the file is zero.
+    /// The bytes at an address before the dynamic linker has done its work. Bytes of a segment that are not in the
+    /// file are zero.
     fn raw(&self, address: u64, length: usize) -> Option<Vec<u8>> {
         let end = address.checked_add(length as u64)?;
         let inside = |segment: &&&elf::ProgramHeader64<NativeEndian>| {

@@ -11,46 +11,46 @@ use penfold_core::{Errno, ErrorKind};
 use super::fault::Fault;
 use super::ownership_check::Untrusted;
 
-/// A module that is not loaded, or a file that is none. Nothing has changed.
+/// A module can't be loaded, or a file is no module. Nothing has changed then.
 #[derive(Debug)]
 pub enum LoadError {
-    /// Nothing of that name on the search path: `ENOENT`.
+    /// The search path has no module of that name: `ENOENT`.
     NotFound {
         /// The name as given.
         name: String,
-        /// How the file could be called.
+        /// The file names that were looked for.
         names: [String; 2],
-        /// The directories where it could be.
+        /// The directories that were searched.
         looked: Vec<PathBuf>,
     },
-    /// A file or directory can't be read: what the system call answered.
+    /// A system call on a file or directory failed: the errno of the system call.
     System {
-        /// What was tried.
+        /// The operation that failed.
         operation: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
-        /// Why it failed.
+        /// The error of the system call.
         source: std::io::Error,
     },
-    /// The file, or a directory that it is reached through, could be changed by somebody else: `EPERM`.
+    /// Another user could change the file, or a directory on the way to it: `EPERM`.
     Untrusted {
-        /// The module.
+        /// The file of the module.
         path: PathBuf,
-        /// Which permission of which file is wrong.
+        /// The permission that is wrong, and of which file.
         problem: Untrusted,
     },
     /// The file is no module for this machine: `ENOEXEC`.
     NotAModule {
         /// The file.
         path: PathBuf,
-        /// What is missing or wrong.
+        /// The thing that is missing or wrong, in words.
         reason: String,
     },
-    /// The description of the module is not one that this program can use: [`Fault::errno`].
+    /// This program can't use the description of the module: [`Fault::errno`].
     Description {
         /// The file.
         path: PathBuf,
-        /// What is wrong in it.
+        /// The fault in the description.
         fault: Fault,
     },
     /// This program has this file loaded already, perhaps under another path: `EEXIST`.
@@ -58,19 +58,19 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
     },
-    /// The module's own load has failed: with the errno it gave.
+    /// The module's `load` has failed: the errno that it returned.
     Refused {
         /// The file.
         path: PathBuf,
-        /// What it answered; `EIO` for what is no errno.
+        /// The errno that `load` returned; `EIO` for a number that is no errno.
         errno: Errno,
-        /// The same in words.
+        /// The errno in words, or the number that is none.
         reason: String,
     },
 }
 
 impl LoadError {
-    /// The number that a system call would have answered.
+    /// The errno of the failed load.
     pub fn errno(&self) -> Errno {
         match self {
             LoadError::NotFound { .. } => Errno::ENOENT,
@@ -113,7 +113,7 @@ impl LoadError {
         }
     }
 
-    /// What is wrong with it and, after a semicolon, what to do. It does not repeat the subject.
+    /// The fault in words and, after a semicolon, the remedy. Does not repeat the subject.
     pub fn detail(&self) -> Cow<'_, str> {
         Cow::Owned(match self {
             LoadError::NotFound { names, looked, .. } => {
@@ -144,7 +144,7 @@ impl LoadError {
         LoadError::System { operation, path: path.to_owned(), source }
     }
 
-    /// What a load answered that is not 0.
+    /// The error of a `load` that returned `code`, which is not 0.
     pub(crate) fn refused(path: PathBuf, code: c_int) -> LoadError {
         let known = code.checked_neg().and_then(Errno::from_number);
         let reason = known.map_or_else(

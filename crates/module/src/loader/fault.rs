@@ -1,86 +1,88 @@
-//! What can be wrong in the description of a module.
+//! Faults in the description of a module.
 
 use penfold_core::Errno;
 
 use crate::abi;
 
-/// A description that can't be used, and why. Nobody looks further than the first fault.
+/// The reason why a module's description can't be used. The check ends at the first fault.
+///
+/// The errno is `EINVAL`, except where a variant names another one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// It is of another version of the interface: `ENOEXEC`.
+    /// The module is compiled for another version of the interface: `ENOEXEC`.
     #[error(
         "the module is made for version {theirs} of the binary interface, this penfold has version {}; compile it \
          against the header or the crate of this penfold",
         abi::ABI_VERSION
     )]
     Version {
-        /// What the module says.
+        /// The version of the module.
         theirs: u32,
     },
-    /// It says the same version, but lays out its structures differently: `ENOEXEC`.
+    /// The version is the same, but a structure has another size: `ENOEXEC`.
     #[error(
         "struct penfold_{what} has {theirs} bytes in the module and {ours} in this penfold, though both say version \
          {} of the binary interface; compile it against the header or the crate of this penfold",
         abi::ABI_VERSION
     )]
     Size {
-        /// Which structure, without its prefix.
+        /// The name of the structure without `penfold_`.
         what: &'static str,
         /// The size in the module.
         theirs: u32,
         /// The size in this program.
         ours: usize,
     },
-    /// A text field is not usable.
+    /// A text is not UTF-8, has no NUL at its end, or is otherwise not allowed.
     #[error("the module's {field} {problem}")]
     Text {
-        /// Which one.
+        /// The name of the field.
         field: String,
-        /// What is wrong with it.
+        /// The problem, in words.
         problem: &'static str,
     },
-    /// A number is none of those allowed.
+    /// A number is not among the allowed ones, such as 01777 for the permission bits of a file.
     #[error("the module's {field} is {value}; allowed: {allowed}")]
     Number {
-        /// Of what.
+        /// The field in words, such as `file "max" (mode)`.
         field: String,
-        /// The number as it was found.
+        /// The number in the description, printed as C writes it: flags in hexadecimal, modes in octal.
         value: String,
-        /// What it could be.
+        /// The values that are allowed, in words.
         allowed: String,
     },
-    /// A table has entries, but there is no table at its address, or none can be.
+    /// A table has entries, but its address is NULL or not aligned.
     #[error("the module says that it has {count} {what}, but gives {problem} for their table")]
     Table {
         /// `files` or `rules`.
         what: &'static str,
-        /// How many it says.
+        /// The number of entries that the description names.
         count: u32,
-        /// What is wrong with the pointer.
+        /// The problem with the address, in words.
         problem: &'static str,
     },
-    /// A mandatory callback is not there.
+    /// A mandatory callback is NULL: `create` or `destroy`, which is the value here.
     #[error("the module has no {0}, which is mandatory")]
     Missing(&'static str),
-    /// One file has more than one way to be read, or to be written.
+    /// A file has more than one reader, or more than one writer.
     #[error("the module's file {file:?} has {count} handlers to {what}; at most one is allowed")]
     Handlers {
         /// The name of the file.
         file: String,
         /// `read` or `write`.
         what: &'static str,
-        /// How many there are.
+        /// The number of handlers.
         count: usize,
     },
     /// Two files have the same name.
     #[error("the module has two files named {0:?}")]
     Twice(String),
-    /// A file is named that is not in the table.
+    /// A field names a file that is not in the table.
     #[error("the module's {field} names the file {file:?}, which it does not have")]
     NoFile {
-        /// Where it is named.
+        /// The field that names the file.
         field: String,
-        /// The name.
+        /// The name of the file.
         file: String,
     },
 }

@@ -1,27 +1,21 @@
-//! Reading the description of a module from its file, without running anything of it.
+//! Reads the description of a module from its file, without running any code of the file.
 //!
-//! The description is constant data, so all of it is in the file: the bytes of the structures, and the pointers of the
-//! tables and callbacks as relocations that the dynamic linker would do. A module that makes its description when it is
-//! loaded, in a constructor, is none.
+//! The description is constant data, so all of it is in the file. The structures are there as bytes; the pointers to
+//! tables and callbacks are there as relocations for the dynamic linker. A file whose constructor makes the description
+//! at load time is no module.
 
 use std::path::Path;
 
+use super::description::{HEAD, ModuleDescription, check_head, check_tables};
 use super::elf::SharedObject;
 use super::error::LoadError;
-use super::info::{HEAD, Info, check_head, check_tables};
-use super::module_file::ModuleFile;
 use crate::abi;
 
-/// What a module says of itself, from its file. No code of the file runs, so read permission is enough.
+/// The checked description of the module in `object`, which was read from `path`.
 ///
 /// # Errors
-/// [`LoadError::System`] for a file that can't be read, [`LoadError::NotAModule`] and [`LoadError::Description`] for what
-/// is in it.
-pub fn inspect(path: &Path) -> Result<Info, LoadError> {
-    ModuleFile::read(path)?.info()
-}
-
-pub(super) fn describe(path: &Path, object: &SharedObject<'_>) -> Result<Info, LoadError> {
+/// [`LoadError::NotAModule`] without a readable description, [`LoadError::Description`] for one that can't be used.
+pub(super) fn describe(path: &Path, object: &SharedObject<'_>) -> Result<ModuleDescription, LoadError> {
     let at = object.symbol(abi::SYMBOL).ok_or_else(|| {
         LoadError::not_a_module(
             path,
@@ -32,27 +26,28 @@ pub(super) fn describe(path: &Path, object: &SharedObject<'_>) -> Result<Info, L
     let faulty = |fault| LoadError::description(path, fault);
     let head: [u32; HEAD] = value(object, at).map_err(nothing)?;
     check_head(head).map_err(faulty)?;
-    let module: abi::Module = value(object, at).map_err(nothing)?;
+    let module: abi::RawModule = value(object, at).map_err(nothing)?;
     let (files, rules) = check_tables(&module).map_err(faulty)?;
-    let files = table::<abi::File>(object, module.files.addr(), files).map_err(nothing)?;
-    let rules = table::<abi::Rule>(object, module.rules.addr(), rules).map_err(nothing)?;
-    Info::of(&module, &files, &rules).map_err(faulty)
+    let files = table::<abi::RawFile>(object, module.files.addr(), files).map_err(nothing)?;
+    let rules = table::<abi::RawRule>(object, module.rules.addr(), rules).map_err(nothing)?;
+    ModuleDescription::of(&module, &files, &rules).map_err(faulty)
 }
 
-/// A type of which any bytes are a value.
+/// A type for which any bytes are a valid value.
 ///
 /// # Safety
-/// That is so. Pointers and functions of a value read from bytes are those of another place: not to be followed or called.
+/// Any bytes are a valid value of the type. The pointers and functions in a value read from a file are not valid in
+/// this process: no code may follow or call them.
 unsafe trait FromBytes {}
 
 // SAFETY: integers.
 unsafe impl FromBytes for [u32; HEAD] {}
 // SAFETY: integers, raw pointers and optional functions.
-unsafe impl FromBytes for abi::Module {}
+unsafe impl FromBytes for abi::RawModule {}
 // SAFETY: integers and optional functions.
-unsafe impl FromBytes for abi::File {}
+unsafe impl FromBytes for abi::RawFile {}
 // SAFETY: integers.
-unsafe impl FromBytes for abi::Rule {}
+unsafe impl FromBytes for abi::RawRule {}
 
 fn value<T: FromBytes>(object: &SharedObject<'_>, address: u64) -> Result<T, String> {
     Ok(value_of(&object.read(address, size_of::<T>())?))

@@ -1,4 +1,4 @@
-//! The file of a module, read once: what is judged, inspected and loaded are the same bytes.
+//! The file of a module, read once: check, inspection and load all work on the same bytes.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
+use super::description::ModuleDescription;
 use super::elf::SharedObject;
 use super::error::LoadError;
-use super::info::Info;
-use super::{inspect, ownership_check};
+use super::inspect::describe;
+use super::ownership_check;
 
 /// A shared object that is longer than this is not read.
 const MAX_LENGTH: u64 = 1 << 30;
@@ -19,18 +20,18 @@ const MAX_LENGTH: u64 = 1 << 30;
 #[derive(Debug)]
 pub struct ModuleFile {
     path: PathBuf,
-    /// Held open: another file can't get its number on the device.
+    /// Open, so that no other file can get its inode number.
     file: File,
     device_and_inode: (u64, u64),
     bytes: Vec<u8>,
 }
 
 impl ModuleFile {
-    /// Reads a file, whoever owns it.
+    /// Reads a file without a check of its owner and permissions.
     ///
     /// # Errors
-    /// [`LoadError::System`] for a file that can't be read, [`LoadError::NotAModule`] for what is no regular file or is
-    /// longer than 1 GiB.
+    /// [`LoadError::System`] for a file that can't be read. [`LoadError::NotAModule`] for a file that is not regular,
+    /// or longer than 1 GiB.
     pub fn read(path: &Path) -> Result<ModuleFile, LoadError> {
         let canonical = path.canonicalize().map_err(|error| LoadError::system("open", path, error))?;
         let file = open(&canonical)?;
@@ -39,8 +40,8 @@ impl ModuleFile {
 
     /// Reads a file that only root and `owner` (a uid) can change or replace.
     ///
-    /// The directories are judged before the file is opened, so that nobody else can put another file there. The file
-    /// is judged once more when it is open, so the judgement is about the bytes that are read.
+    /// The directories are checked before the file is opened, so that no other user can put another file there. The
+    /// file is checked once more when it is open, so the check is about the bytes that are read.
     ///
     /// # Errors
     /// As [`ownership_check::check`] and [`ModuleFile::read`].
@@ -65,7 +66,7 @@ impl ModuleFile {
         Ok(ModuleFile { device_and_inode: (facts.dev(), facts.ino()), path, file, bytes })
     }
 
-    /// Where the file was, without links.
+    /// The canonical path of the file, without links.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -74,10 +75,10 @@ impl ModuleFile {
     ///
     /// # Errors
     /// [`LoadError::NotAModule`] and [`LoadError::Description`].
-    pub fn info(&self) -> Result<Info, LoadError> {
+    pub fn description(&self) -> Result<ModuleDescription, LoadError> {
         let object = SharedObject::parse(&self.bytes);
         let object = object.map_err(|reason| LoadError::not_a_module(&self.path, reason))?;
-        inspect::describe(&self.path, &object)
+        describe(&self.path, &object)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -88,13 +89,22 @@ impl ModuleFile {
         self.device_and_inode
     }
 
-    /// What keeps [`ModuleFile::device_and_inode`] from being another file's, without the content.
+    /// The open file without its content. While it is open, [`ModuleFile::device_and_inode`] is no other file's.
     pub(super) fn into_file(self) -> File {
         self.file
     }
 }
 
-/// Never waits: to open a pipe would.
+/// The description of the module in a file. No code of the file runs, so read permission is enough.
+///
+/// # Errors
+/// [`LoadError::System`] for a file that can't be read. [`LoadError::NotAModule`] for a file that is no module for this
+/// machine. [`LoadError::Description`] for a description that can't be used.
+pub fn inspect(path: &Path) -> Result<ModuleDescription, LoadError> {
+    ModuleFile::read(path)?.description()
+}
+
+/// Opens a file for reading. Does not wait, as the open of a pipe would.
 fn open(canonical: &Path) -> Result<File, LoadError> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW);

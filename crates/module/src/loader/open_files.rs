@@ -1,4 +1,4 @@
-//! The files that this program has loaded as modules: each at most once.
+//! The files that this program has loaded as modules. Each file is loaded at most once at a time.
 //!
 //! A second load of a file would bring the same controller once more. Its `load` and `unload` would run although the
 //! engine has the name already. Linux had a hole of this kind (E2.2: the same structure twice corrupted lists).
@@ -10,29 +10,30 @@ use std::sync::{Mutex, PoisonError};
 use super::error::LoadError;
 use super::module_file::ModuleFile;
 
-static OPEN: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
+static OPEN: Mutex<Vec<ModuleFileId>> = Mutex::new(Vec::new());
 
-/// Either part is enough for two files to be the same.
+/// The identity of a file. Two files are the same if either part is equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Identity {
+struct ModuleFileId {
     path: PathBuf,
     device_and_inode: (u64, u64),
 }
 
-/// A file that is loaded once, and not again until this is dropped.
+/// A claim on a file: nothing else loads the file until this is dropped.
 #[derive(Debug)]
-pub(super) struct OpenFile {
-    identity: Identity,
-    /// Keeps the number on its device from another file, if this one is deleted while it is loaded.
+pub(super) struct OpenModuleFile {
+    identity: ModuleFileId,
+    /// Open, so that no other file gets the inode number if this file is deleted while it is loaded.
     held: Option<File>,
 }
 
-impl OpenFile {
+impl OpenModuleFile {
     /// # Errors
-    /// [`LoadError::Open`] for a file that is loaded, perhaps by another path.
-    pub(super) fn new(file: &ModuleFile) -> Result<OpenFile, LoadError> {
-        let identity = Identity { path: file.path().to_owned(), device_and_inode: file.device_and_inode() };
-        let same = |other: &Identity| {
+    /// [`LoadError::Open`] for a file that is loaded already, perhaps by another path.
+    pub(super) fn new(file: &ModuleFile) -> Result<OpenModuleFile, LoadError> {
+        let identity =
+            ModuleFileId { path: file.path().to_owned(), device_and_inode: file.device_and_inode() };
+        let same = |other: &ModuleFileId| {
             other.path == identity.path || other.device_and_inode == identity.device_and_inode
         };
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,16 +41,16 @@ impl OpenFile {
             return Err(LoadError::Open { path: identity.path });
         }
         open.push(identity.clone());
-        Ok(OpenFile { identity, held: None })
+        Ok(OpenModuleFile { identity, held: None })
     }
 
-    /// Keeps the file open, and lets its content go.
+    /// Keeps the file open and frees its content.
     pub(super) fn hold(&mut self, file: ModuleFile) {
         self.held = Some(file.into_file());
     }
 }
 
-impl Drop for OpenFile {
+impl Drop for OpenModuleFile {
     fn drop(&mut self) {
         OPEN.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != self.identity);
     }

@@ -1,4 +1,4 @@
-//! Who may have written a module: its code runs with all rights of the loading program, so nobody else may change it.
+//! Checks that no other user can change a module's file: the module's code runs with all rights of the loading program.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -7,35 +7,35 @@ use std::path::{Path, PathBuf};
 
 use super::error::LoadError;
 
-/// Which permission of which file or directory lets somebody else change what is loaded.
+/// The permission of a file or directory that lets another user change the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Untrusted {
-    /// It is no regular file.
+    /// The path leads to something else than a regular file.
     NotAFile,
-    /// It belongs to somebody else, who can give himself every permission.
+    /// The file or directory belongs to another user. An owner can take every permission.
     Owner {
         /// The file or directory.
         path: PathBuf,
-        /// Whose it is.
+        /// The uid of its owner.
         uid: u32,
-        /// Who loads.
+        /// The uid of the user that loads the module.
         owner: u32,
     },
-    /// It can be written by somebody else.
+    /// Another user can write to the file or directory.
     Mode {
         /// The file or directory.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits.
         mode: u32,
         /// `its group`, `everybody` or both.
         who: &'static str,
-        /// What chmod(1) is to be told.
+        /// The mode argument for chmod(1) that takes the permission away.
         remedy: &'static str,
     },
 }
 
 impl Untrusted {
-    /// In words, for a message that names the module already.
+    /// The problem in words, for a message that names the module already.
     pub(crate) fn of_module(&self, module: &Path) -> String {
         match self {
             Untrusted::Owner { path, .. } | Untrusted::Mode { path, .. } if path == module => {
@@ -75,18 +75,20 @@ impl fmt::Display for Untrusted {
 
 impl std::error::Error for Untrusted {}
 
-/// The canonical path of a module that nobody but root and `owner` (a uid) can change or replace: neither the file nor
-/// any directory above it, the sticky ones included: in such a directory others could make what is not there yet.
+/// Checks that only root and `owner` (a uid) can change or replace a module. Returns the canonical path of its file.
 ///
-/// An access control list shows its mask in the group's bits, so it is judged with them.
+/// The check covers the file and every directory above it. A sticky directory that others can write is refused too:
+/// others could make a file there that does not exist yet. An access control list shows its mask in the group's bits,
+/// so the check covers it with them.
 ///
-/// Not subject to a race (TOCTOU): only root or `owner` could change the path afterwards. To load the file, read it with
-/// [`ModuleFile::read_trusted`](super::ModuleFile::read_trusted), which judges the open file too.
+/// Not subject to a race (TOCTOU): only root or `owner` could change the path afterwards. To load the file, read it
+/// with [`ModuleFile::read_trusted`](super::ModuleFile::read_trusted), which checks the open file too.
 ///
 /// # Errors
-/// [`LoadError::Untrusted`]; [`LoadError::System`] for what can't be looked at.
+/// [`LoadError::Untrusted`] if another user could change the module. [`LoadError::System`] if the owner and mode of the
+/// file or of a directory can't be read.
 pub fn check(path: &Path, owner: u32) -> Result<PathBuf, LoadError> {
-    // a link in a directory of somebody else is judged by where it leads: that is what is opened from now on
+    // a link in another user's directory counts by its target, because from now on the target is opened
     let path = path.canonicalize().map_err(|error| LoadError::system("find it", path, error))?;
     for (depth, part) in path.ancestors().enumerate() {
         let facts = part.metadata().map_err(|error| LoadError::system("look at it", part, error))?;
@@ -98,7 +100,7 @@ pub fn check(path: &Path, owner: u32) -> Result<PathBuf, LoadError> {
     Ok(path)
 }
 
-/// Judges a file that is open, whatever its path leads to by now.
+/// Checks a file that is open, whatever its path leads to by now.
 ///
 /// # Errors
 /// As [`check`].

@@ -1,9 +1,11 @@
 //! A fresh copy of a module's file for each load, mapped from memory.
 //!
-//! The dynamic linker maps a file once, however often it is asked for it, and does not unmap a file of which it holds
-//! something in use: a thread-local whose destructor is to run, a symbol that must be unique. A load of the same file
-//! would then meet the old one with the values that its variables have now. So the linker never gets the file itself. It
-//! gets a sealed copy in memory (`memfd_create(2)`), which is another file for each load.
+//! The dynamic linker maps a file at most once at a time. It does not unmap a file of which something is in use: a
+//! thread-local whose destructor is to run, a symbol that must be unique. The next load of the same file would then get
+//! the old mapping, with the present values of its variables.
+//!
+//! So the linker never gets the file itself. It gets a sealed copy in memory (`memfd_create(2)`), which is another
+//! file for each load.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -27,57 +29,59 @@ use crate::abi;
 /// The longest name of a memfd.
 const MAX_NAME: usize = 249;
 
-/// The copies that were to be unmapped and are not yet.
-static STILL_MAPPED: Mutex<Vec<Leftover>> = Mutex::new(Vec::new());
+/// The copies that an unload could not unmap yet.
+static STILL_MAPPED: Mutex<Vec<LingeringCopy>> = Mutex::new(Vec::new());
 
 /// A copy that is mapped.
 pub(super) struct PrivateCopy {
-    mapping: Mapping,
-    description: *const abi::Module,
+    mapping: LibraryMapping,
+    description: *const abi::RawModule,
     path: PathBuf,
 }
 
-/// What the linker knows of a copy.
-struct Mapping {
-    /// `None` once it is closed, mapped or not.
+/// A copy as the linker has it.
+struct LibraryMapping {
+    /// `None` after the close, which may leave the copy mapped.
     library: Option<Library>,
     /// The copy, and the libraries that were mapped for it.
     objects: Objects,
     can_make_keys: bool,
-    /// Held open while the copy is mapped: its number is part of the name by which the linker knows the copy.
+    /// Open while the copy is mapped: the descriptor's number is part of the copy's name for the linker.
     memory: File,
 }
 
-/// An unloaded copy that is mapped still.
-struct Leftover {
-    mapping: Mapping,
+/// An unloaded copy that is still mapped.
+struct LingeringCopy {
+    mapping: LibraryMapping,
     module: String,
     path: PathBuf,
-    reason: Reason,
+    reason: LingerReason,
 }
 
-/// A module that was unloaded and is mapped still. No code of it is called any more, but its memory is in use.
+/// A module that was unloaded and is still mapped. Penfold calls no code of it any more, but its memory is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StillMapped {
+pub struct LingeringModule {
     /// The module's name.
     pub name: String,
-    /// The file that it was loaded from.
+    /// The file that the module was loaded from.
     pub path: PathBuf,
-    /// What keeps it mapped, in words.
+    /// The reason why the module is still mapped, in words.
     pub reason: &'static str,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Reason {
+enum LingerReason {
     ThreadKey,
     Linker,
 }
 
-impl Reason {
+impl LingerReason {
     fn text(self) -> &'static str {
         match self {
-            Reason::ThreadKey => "it has a pthread key with a destructor, which runs whenever a thread ends",
-            Reason::Linker => {
+            LingerReason::ThreadKey => {
+                "it has a pthread key with a destructor, which runs whenever a thread ends"
+            }
+            LingerReason::Linker => {
                 "the linker holds something of it: a thread-local that a thread will destroy when it ends, or a \
                  symbol that must stay unique"
             }
@@ -92,7 +96,8 @@ impl PrivateCopy {
     /// The file's constructors are sound to run here: the caller has chosen a file whose author it trusts.
     ///
     /// # Errors
-    /// [`LoadError::System`] where there is no memory, [`LoadError::NotAModule`] for what the linker can't map.
+    /// [`LoadError::System`] without memory for the copy, [`LoadError::NotAModule`] for a file that the linker can't
+    /// map.
     pub(super) unsafe fn load(file: &ModuleFile) -> Result<PrivateCopy, LoadError> {
         let path = file.path();
         let failed = |error| LoadError::system("copy", path, error);
@@ -111,7 +116,7 @@ impl PrivateCopy {
         let mut objects = thread_keys::mapped_objects();
         objects.retain(|object| !before.contains(object));
         let can_make_keys = thread_keys::can_be_made_by(file.bytes());
-        let mapping = Mapping { library: Some(library), objects, can_make_keys, memory };
+        let mapping = LibraryMapping { library: Some(library), objects, can_make_keys, memory };
         let Some(description) = mapping.symbol(abi::SYMBOL) else {
             release(mapping, &path.display().to_string(), path);
             return Err(LoadError::not_a_module(path, format!("it does not export {:?}", abi::SYMBOL)));
@@ -119,21 +124,25 @@ impl PrivateCopy {
         Ok(PrivateCopy { mapping, description: description.cast(), path: path.to_owned() })
     }
 
-    /// Valid until the copy is dropped.
-    pub(super) fn description(&self) -> *const abi::Module {
+    /// The exported description. The pointer is valid until the copy is unmapped.
+    pub(super) fn description(&self) -> *const abi::RawModule {
         self.description
     }
 
-    /// Unmaps the copy, which runs its destructors. A copy that stays mapped is reported in the log, and by
-    /// [`still_mapped`] for as long as it is.
+    /// Unmaps the copy, which runs its destructors. The log reports a copy that stays mapped, and [`still_mapped`]
+    /// lists it for as long as it is mapped. `module` is its name there.
     pub(super) fn unmap(self, module: &str) {
         release(self.mapping, module, &self.path);
     }
 }
 
-fn release(mapping: Mapping, module: &str, path: &Path) {
-    let mut leftover =
-        Leftover { mapping, module: module.to_owned(), path: path.to_owned(), reason: Reason::Linker };
+fn release(mapping: LibraryMapping, module: &str, path: &Path) {
+    let mut leftover = LingeringCopy {
+        mapping,
+        module: module.to_owned(),
+        path: path.to_owned(),
+        reason: LingerReason::Linker,
+    };
     if leftover.is_mapped() {
         let why = leftover.reason.text();
         tracing::warn!(module, "{}: stays mapped after its unload: {why}", path.display());
@@ -141,37 +150,38 @@ fn release(mapping: Mapping, module: &str, path: &Path) {
     }
 }
 
-impl Mapping {
+impl LibraryMapping {
     fn symbol(&self, name: &str) -> Option<*const libc::c_void> {
-        // SAFETY: the address is taken, and nothing is read through it.
+        // SAFETY: only the address is taken; nothing is read through it.
         let symbol = unsafe { self.library.as_ref()?.get::<*const libc::c_void>(name.as_bytes()) };
         symbol.ok().map(|symbol| *symbol)
     }
 }
 
-impl Leftover {
-    /// Unmaps the copy if that can be done by now.
+impl LingeringCopy {
+    /// Unmaps the copy if that is possible by now. Returns whether the copy is still mapped.
     fn is_mapped(&mut self) -> bool {
-        let Mapping { library, objects, can_make_keys, .. } = &self.mapping;
+        let LibraryMapping { library, objects, can_make_keys, .. } = &self.mapping;
         if library.is_some() && *can_make_keys && thread_keys::have_destructor_in(objects).unwrap_or(true) {
-            self.reason = Reason::ThreadKey;
+            self.reason = LingerReason::ThreadKey;
             return true;
         }
         drop(self.mapping.library.take());
-        self.reason = Reason::Linker;
+        self.reason = LingerReason::Linker;
         let name = linker_name(&self.mapping.memory);
-        // SAFETY: nothing is mapped, so nothing runs: the linker only tells whether it has the copy.
+        // SAFETY: with RTLD_NOLOAD the linker maps nothing, so no code runs; it only finds the copy if it has it.
         let find = || unsafe { Library::open(Some(&name), RTLD_NOW | RTLD_LOCAL | libc::RTLD_NOLOAD) };
-        // To close what was found is when the linker unmaps what a thread that has ended had in use.
+        // The first find is closed at once. That close unmaps a copy whose last user was a thread that has ended by
+        // now.
         find().is_ok() && find().is_ok()
     }
 }
 
-/// The modules that were unloaded and are mapped still, in the order of their unloading.
-pub fn still_mapped() -> Vec<StillMapped> {
+/// The modules that were unloaded and are still mapped, in the order of their unloading.
+pub fn still_mapped() -> Vec<LingeringModule> {
     let mut all = leftovers();
-    all.retain_mut(Leftover::is_mapped);
-    let shown = |one: &Leftover| StillMapped {
+    all.retain_mut(LingeringCopy::is_mapped);
+    let shown = |one: &LingeringCopy| LingeringModule {
         name: one.module.clone(),
         path: one.path.clone(),
         reason: one.reason.text(),
@@ -179,21 +189,22 @@ pub fn still_mapped() -> Vec<StillMapped> {
     all.iter().map(shown).collect()
 }
 
-fn leftovers() -> std::sync::MutexGuard<'static, Vec<Leftover>> {
+fn leftovers() -> std::sync::MutexGuard<'static, Vec<LingeringCopy>> {
     STILL_MAPPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Another one for each copy that is mapped.
+/// The name of a copy for the linker: another name for each copy that is mapped.
 fn linker_name(memory: &File) -> String {
     format!("/proc/self/fd/{}", memory.as_raw_fd())
 }
 
-/// A memory file that is shown in /proc/PID/maps with the path of the module.
+/// Makes a memory file, which /proc/PID/maps shows with the path of the module.
 fn create(path: &Path) -> Result<File, Errno> {
     let bytes = path.as_os_str().as_bytes();
     let name = CString::new(&bytes[bytes.len().saturating_sub(MAX_NAME)..]).map_err(|_| Errno::EINVAL)?;
     let plain = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    // Where `vm.memfd_noexec` is 2, only a file that can't be executed may be made. To map code it need not be executable.
+    // Where `vm.memfd_noexec` is 2, the kernel makes only files that can't be executed. Code can be mapped from those
+    // too.
     let sealed = plain | MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
     let made = match memfd_create(name.as_c_str(), sealed) {
         // a kernel before 6.3

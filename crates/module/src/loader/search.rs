@@ -1,31 +1,34 @@
-//! Where a module is that is asked for by its name.
+//! Finds the file of a module by the module's name.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::error::LoadError;
 
-/// The environment variable with directories to look in first, separated by colons.
+/// The environment variable with the directories to search first, separated by colons.
 pub const VARIABLE: &str = "PENFOLD_MODULES";
 
-/// Below the directory that holds `bin`.
+/// The directory of modules, relative to the directory that holds `bin`.
 const INSTALLED: &str = "lib/penfold/modules";
 
-/// The directories where modules are looked for, in this order: those of [`VARIABLE`], that of the running program (a
-/// build that is not installed has its modules there), `../lib/penfold/modules` seen from it,
-/// `/usr/local/lib/penfold/modules`, `/usr/lib/penfold/modules`.
+/// The directories that are searched for modules, in this order:
+///
+/// 1. the directories in [`VARIABLE`];
+/// 2. the directory of the running program, where a build that is not installed has its modules;
+/// 3. `../lib/penfold/modules`, relative to that directory;
+/// 4. `/usr/local/lib/penfold/modules` and `/usr/lib/penfold/modules`.
 pub fn directories() -> Vec<PathBuf> {
     let program = std::env::current_exe().ok();
     list(std::env::var_os(VARIABLE).as_deref(), program.as_deref().and_then(Path::parent))
 }
 
-/// Those of [`directories`] that the user has named in [`VARIABLE`].
+/// The directories that the user has named in [`VARIABLE`].
 pub fn given() -> Vec<PathBuf> {
     given_in(std::env::var_os(VARIABLE).as_deref()).collect()
 }
 
 fn given_in(variable: Option<&OsStr>) -> impl Iterator<Item = PathBuf> {
-    // an empty or relative entry would mean wherever the caller is, which nobody wants for code
+    // an empty or relative entry would mean the working directory, which is no place to load code from
     variable.into_iter().flat_map(std::env::split_paths).filter(|path| path.is_absolute())
 }
 
@@ -44,8 +47,10 @@ fn list(variable: Option<&OsStr>, program: Option<&Path>) -> Vec<PathBuf> {
     directories
 }
 
-/// Where the file of a module is: a name with a `/` is a path and stays as it is; any other is looked for, as
-/// `libpenfold_NAME.so` and `NAME.so`, in [`directories`]. A `-` of the name may be a `_` in that of the file.
+/// The path of a module's file. A name with a `/` is a path already, and is returned unchanged.
+///
+/// Any other name is searched in [`directories`], as `libpenfold_NAME.so` and then as `NAME.so`. In the first form a
+/// `-` of the name is a `_`.
 ///
 /// # Errors
 /// [`LoadError::NotFound`], which names the directories.
@@ -56,7 +61,7 @@ pub fn find(name_or_path: &str) -> Result<PathBuf, LoadError> {
     find_in(name_or_path, directories())
 }
 
-/// As [`find`] of a name, but in these directories only.
+/// Searches a name as [`find`] does, but in these directories only.
 ///
 /// # Errors
 /// [`LoadError::NotFound`].
@@ -74,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_are_those_of_the_user_then_of_the_program_then_of_the_system() {
+    fn directories_of_the_user_come_before_those_of_the_system() {
         let of = |variable: &str, program: &str| {
             let list = list(Some(OsStr::new(variable)), Some(Path::new(program)));
             list.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
@@ -87,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_under_both_file_names_and_in_the_first_directory() {
+    fn name_is_found_in_the_first_directory_that_has_it() {
         let directory = std::env::temp_dir().join(format!("penfold-search-{}", std::process::id()));
         let [first, second] = ["first", "second"].map(|name| directory.join(name));
         for directory in [&first, &second] {

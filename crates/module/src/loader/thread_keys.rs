@@ -1,11 +1,13 @@
-//! Destructors of thread-specific data (`pthread_key_create(3)`): the C library calls them when a thread ends, without a
-//! look at whether the code is still mapped.
+//! Destructors of thread-specific data (`pthread_key_create(3)`). The C library calls them when a thread ends, even if
+//! their code is no longer mapped.
 //!
-//! A module in C may forget to delete its key, and Rust's standard library has one that can't be deleted (for
-//! `thread::current`). Unmapping such a module would crash the next thread that ends. So before a module is unmapped the
-//! C library's table of keys is searched for its addresses,
-//! and those of the libraries that came with it. POSIX has no call for that. The GNU C library shows the table
-//! and its layout to debuggers, by the symbols that `libthread_db` reads.
+//! A module in C may forget to delete its key. Rust's standard library has a key that can't be deleted (for
+//! `thread::current`). The unmapping of such a module would crash the next thread that ends. So before the loader unmaps
+//! a module, it searches the C library's table of keys. It looks for addresses in the module and in the libraries that
+//! came with the module.
+//!
+//! POSIX has no call for that. The GNU C library shows the table and its layout to debuggers, by the symbols that
+//! `libthread_db` reads.
 
 use std::ffi::{c_int, c_void};
 use std::ops::Range;
@@ -16,7 +18,7 @@ use std::{ptr, slice};
 use libloading::os::unix::Library;
 use nix::libc;
 
-/// Where the C library keeps the keys, and how.
+/// The C library's table of keys, and the layout of its entries.
 #[derive(Debug, Clone, Copy)]
 struct KeyTable {
     first: usize,
@@ -26,13 +28,13 @@ struct KeyTable {
     destructor: usize,
 }
 
-/// How `libthread_db` describes a field or a table: bits of an element, how many, offset.
+/// The form in which `libthread_db` describes a field or a table: bits of an element, count, offset.
 type FieldDescription = [u32; 3];
 
-/// Objects that the linker has mapped, by their addresses.
+/// The address ranges of objects that the linker has mapped.
 pub(super) type Objects = Vec<Range<usize>>;
 
-/// Has any pthread key a destructor in one of these objects? `None` where the C library does not show its keys.
+/// True if any pthread key has a destructor in one of these objects. `None` if the C library does not show its keys.
 pub(super) fn have_destructor_in(objects: &[Range<usize>]) -> Option<bool> {
     static TABLE: OnceLock<Option<KeyTable>> = OnceLock::new();
     let table = TABLE.get_or_init(KeyTable::find).as_ref()?;
@@ -40,20 +42,20 @@ pub(super) fn have_destructor_in(objects: &[Range<usize>]) -> Option<bool> {
     Some((0..table.count).any(|key| table.destructor_of(key).is_some_and(is_inside)))
 }
 
-/// Could code of this file make a key?
+/// True if code of this file could make a key.
 pub(super) fn can_be_made_by(file: &[u8]) -> bool {
     let has = |name: &[u8]| file.windows(name.len()).any(|part| part == name);
     has(b"pthread_key_create") || has(b"tss_create")
 }
 
-/// All objects that are mapped now.
+/// All objects that the linker has mapped now.
 pub(super) fn mapped_objects() -> Objects {
     /// # Safety
-    /// As `dl_iterate_phdr(3)` calls it: with a valid `info`, and the `Objects` that it was given.
+    /// For `dl_iterate_phdr(3)` only: `info` is valid, and `objects` points to [`Objects`].
     unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, objects: *mut c_void) -> c_int {
-        // SAFETY: as above.
+        // SAFETY: the caller vouches for both pointers.
         let (info, objects) = unsafe { (&*info, &mut *objects.cast::<Objects>()) };
-        // SAFETY: there are so many program headers.
+        // SAFETY: an object has as many program headers as it says.
         let headers = unsafe { slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
         let loaded = headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
         let end = loaded.map(|header| header.p_vaddr.saturating_add(header.p_memsz)).max().unwrap_or(0);
@@ -62,7 +64,7 @@ pub(super) fn mapped_objects() -> Objects {
         0
     }
     let mut objects = Objects::new();
-    // SAFETY: `add` gets what it needs, and the list outlives the call.
+    // SAFETY: `add` gets the pointers that it requires, and the list outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut objects).cast()) };
     objects
 }
@@ -71,11 +73,11 @@ impl KeyTable {
     fn find() -> Option<KeyTable> {
         let program = Library::this();
         let address = |name: &str| {
-            // SAFETY: the address is taken, and nothing is read through it here.
+            // SAFETY: only the address is taken; nothing is read through it here.
             let symbol = unsafe { program.get::<*const c_void>(name.as_bytes()) };
             symbol.ok().map(|symbol| *symbol).filter(|address| !address.is_null())
         };
-        // SAFETY: constants of the C library, of these types since it has them.
+        // SAFETY: constants of the C library, which have had these types in all its versions.
         let size = unsafe { address("_thread_db_sizeof_pthread_key_struct")?.cast::<u32>().read() } as usize;
         let field = |name: &str| {
             // SAFETY: as above.
@@ -112,6 +114,7 @@ impl KeyTable {
 
 fn word_at(address: usize) -> usize {
     let word = ptr::with_exposed_provenance_mut::<usize>(address);
-    // SAFETY: an aligned word inside the C library's table. A key that changes meanwhile is not the searched module's.
+    // SAFETY: an aligned word inside the C library's table. A key that another thread changes meanwhile is not a key
+    // of the module that is searched for.
     unsafe { AtomicUsize::from_ptr(word) }.load(Ordering::Acquire)
 }

@@ -1,4 +1,4 @@
-//! Is a file all there? The linker maps one that is cut off, and reading behind its end raises SIGBUS.
+//! Checks that a file is complete. The linker maps a truncated file, and a read beyond its end raises SIGBUS.
 
 use object::Endianness;
 use object::elf::{FileHeader64, PT_LOAD};
@@ -7,8 +7,10 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use super::error::LoadError;
 use super::module_file::ModuleFile;
 
+/// Checks that a file contains all its segments.
+///
 /// # Errors
-/// [`LoadError::NotAModule`] for what is no ELF file of 64 bits or ends before its last segment does.
+/// [`LoadError::NotAModule`] for a file that is no 64-bit ELF file, or that ends before its last segment does.
 pub(super) fn check(file: &ModuleFile) -> Result<(), LoadError> {
     let wrong = |reason: String| LoadError::not_a_module(file.path(), reason);
     let end = mapped_end(file.bytes()).map_err(|error| wrong(error.to_string()))?;
@@ -19,7 +21,7 @@ pub(super) fn check(file: &ModuleFile) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// Where in the file the last byte is that is to be mapped.
+/// The offset in the file after the last byte that is mapped.
 fn mapped_end(content: &[u8]) -> object::Result<u64> {
     let header = FileHeader64::<Endianness>::parse(content)?;
     let endian = header.endian()?;

@@ -1,9 +1,10 @@
-//! The time budget of callbacks: one thread for all modules looks for those that take too long, and names them while they
-//! still run.
+//! The time budget of callbacks. One thread, the watchdog, reports callbacks of all modules that take too long, while
+//! they still run.
 //!
-//! A callback pays two stores and two loads: its number is written into the module's [`CallRecord`] before it runs, and
-//! taken away after. Only the watchdog reads a clock. It looks ten times in each budget, so a callback that takes up to a
-//! tenth longer may escape it. While no callback has been seen for a second the watchdog sleeps, and the next one wakes it.
+//! A callback pays two stores and two loads: its number is written into the module's [`CallRecord`] before it runs,
+//! and removed afterwards. Only the watchdog reads a clock. It looks ten times in each budget, so it may miss a
+//! callback that takes up to a tenth longer than the budget. When the watchdog has seen no callback for a second, it
+//! sleeps. The next callback wakes it.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,54 +15,54 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use tracing::{Dispatch, dispatcher, warn};
 
-use super::call::Call;
+use super::module_call::ModuleCall;
 
-/// How long a callback may take until it is reported.
+/// The time that a callback may take, unless changed.
 const BUDGET: Duration = Duration::from_millis(100);
-/// How often the watchdog looks in the time of a budget.
+/// The number of looks in the time of a budget.
 const LOOKS: u32 = 10;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-/// How long no callback is seen until the watchdog sleeps.
+/// The time without a callback after which the watchdog sleeps.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Says that the next call has to wake the watchdog.
+/// True if the next call has to wake the watchdog.
 static SLEEPS: AtomicBool = AtomicBool::new(false);
 
-/// What a module runs now.
+/// The call that a module runs now, for the watchdog.
 pub(super) struct CallRecord {
     module: String,
     files: Vec<String>,
     budget: Mutex<Duration>,
-    /// Where reports of the module go: to the log of the thread that has opened it.
+    /// The log for reports about the module: that of the thread that has opened the module.
     log: Dispatch,
-    /// A [`CallNumber`], 0 if no call is under way.
+    /// A [`CallNumber`]; 0 if no call is under way.
     running: AtomicU64,
     /// The call that was reported last.
     reported: AtomicU64,
-    /// When that call was seen first.
+    /// The time at which the watchdog first saw that call.
     since: Mutex<Option<Instant>>,
     overruns: AtomicU64,
 }
 
-/// Which call it is, and the how many-th of its module.
+/// The entry point of a call, and the count of the module's calls up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallNumber(u64);
 
 impl CallNumber {
-    fn new(count: u32, call: Call) -> CallNumber {
+    fn new(count: u32, call: ModuleCall) -> CallNumber {
         CallNumber(u64::from(count) << 32 | u64::from(call.0))
     }
 
-    fn call(self) -> Call {
-        Call(self.0 as u32)
+    fn call(self) -> ModuleCall {
+        ModuleCall(self.0 as u32)
     }
 }
 
 impl CallRecord {
-    /// A record that the watchdog looks at until it is dropped.
+    /// Makes a record. The watchdog looks at it until it is dropped.
     ///
     /// # Errors
-    /// When the watchdog's thread can't be started.
+    /// As thread creation, if the watchdog has to be started.
     pub(super) fn new(module: &str, files: Vec<String>) -> io::Result<Arc<CallRecord>> {
         let record = Arc::new(CallRecord {
             module: module.to_owned(),
@@ -77,9 +78,9 @@ impl CallRecord {
         Ok(record)
     }
 
-    /// Says that a call begins, the `count`-th of this module.
+    /// Notes the beginning of a call, the `count`-th of this module. Returns the call's number for [`CallRecord::end`].
     #[inline]
-    pub(super) fn begin(&self, count: u32, call: Call) -> CallNumber {
+    pub(super) fn begin(&self, count: u32, call: ModuleCall) -> CallNumber {
         let number = CallNumber::new(count, call);
         self.running.store(number.0, Ordering::Relaxed);
         if SLEEPS.load(Ordering::Relaxed) {
@@ -88,7 +89,7 @@ impl CallRecord {
         number
     }
 
-    /// Says that it has ended.
+    /// Notes the end of a call. Reports the time of a call that the watchdog has reported.
     #[inline]
     pub(super) fn end(&self, number: CallNumber) {
         self.running.store(0, Ordering::Relaxed);
@@ -99,17 +100,17 @@ impl CallRecord {
 
     pub(super) fn set_budget(&self, budget: Duration) {
         *lock(&self.budget) = budget;
-        // the watchdog may be in the midst of a longer pause
+        // the watchdog may be in a pause that is longer than the new budget
         wake();
     }
 
-    /// How many callbacks took longer than their budget.
+    /// The number of callbacks that took longer than their budget.
     pub(super) fn overruns(&self) -> u64 {
         self.overruns.load(Ordering::Relaxed)
     }
 
-    /// A callback's name, or the whole name of a control file.
-    pub(super) fn name_of(&self, call: Call) -> String {
+    /// The name of a callback, or the whole name of a control file.
+    pub(super) fn name_of(&self, call: ModuleCall) -> String {
         match call.file() {
             Some(file) => format!("{}.{}", self.module, self.files[file as usize]),
             None => call.name().to_owned(),
@@ -129,7 +130,7 @@ impl CallRecord {
     }
 
     #[cold]
-    fn report_end(&self, call: Call) {
+    fn report_end(&self, call: ModuleCall) {
         let since = lock(&self.since).take();
         if let Some(since) = since.filter(|_| call.is_callback()) {
             let (what, taken, budget) = (self.name_of(call), since.elapsed(), *lock(&self.budget));
@@ -138,20 +139,20 @@ impl CallRecord {
     }
 }
 
-/// A record as the watchdog has seen it last.
-struct Watched {
+/// A record, and the call that the watchdog saw in it last.
+struct WatchedRecord {
     record: Weak<CallRecord>,
     running: u64,
     since: Instant,
     is_reported: bool,
 }
 
-impl Watched {
-    /// Reports a call that has run for too long. Returns whether one runs.
+impl WatchedRecord {
+    /// Reports a call that has run for too long. Returns whether a call is under way.
     fn look(&mut self, record: &CallRecord, budget: Duration, now: Instant) -> bool {
         let running = record.running.load(Ordering::Relaxed);
         if running != self.running {
-            *self = Watched { record: self.record.clone(), running, since: now, is_reported: false };
+            *self = WatchedRecord { record: self.record.clone(), running, since: now, is_reported: false };
         } else if running != 0 && !self.is_reported && now.duration_since(self.since) > budget {
             self.is_reported = true;
             record.report_running(CallNumber(running), self.since, budget);
@@ -160,9 +161,9 @@ impl Watched {
     }
 }
 
-/// Records that the watchdog has still to take over.
+/// Records for the watchdog's next look.
 static NEW: Mutex<Vec<Weak<CallRecord>>> = Mutex::new(Vec::new());
-/// The watchdog, once there is one.
+/// The watchdog's thread, once it is started.
 static WATCHDOG: OnceLock<Thread> = OnceLock::new();
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -190,7 +191,7 @@ fn wake() {
     }
 }
 
-/// Signals of the program are for its other threads.
+/// Runs `spawn` with all signals blocked: signals of the program are for its other threads.
 fn with_signals_blocked<R>(spawn: impl FnOnce() -> R) -> R {
     let mut old = SigSet::empty();
     let masked = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut old));
@@ -201,14 +202,14 @@ fn with_signals_blocked<R>(spawn: impl FnOnce() -> R) -> R {
     spawned
 }
 
-/// The whole life of the watchdog's thread.
+/// The main loop of the watchdog's thread.
 fn run() {
-    let mut all: Vec<Watched> = Vec::new();
+    let mut all: Vec<WatchedRecord> = Vec::new();
     let mut quiet_since = Instant::now();
     loop {
         let now = Instant::now();
         let new = std::mem::take(&mut *lock(&NEW)).into_iter();
-        all.extend(new.map(|record| Watched { record, running: 0, since: now, is_reported: false }));
+        all.extend(new.map(|record| WatchedRecord { record, running: 0, since: now, is_reported: false }));
         let mut pause = BUDGET / LOOKS;
         let mut is_quiet = true;
         all.retain_mut(|watched| {
@@ -227,7 +228,8 @@ fn run() {
             thread::park();
             quiet_since = Instant::now();
         } else {
-            // A call that began at this moment may have seen no sleeper: one more look after it must be visible.
+            // A call that began just now may have read `SLEEPS` before it was set. One more look sees the call's
+            // number.
             thread::park_timeout(pause.max(SHORTEST_PAUSE));
         }
     }

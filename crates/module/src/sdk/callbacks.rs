@@ -1,12 +1,12 @@
 //! The callbacks of a description: each finds the subsystem and calls its method.
 //!
 //! # The contract
-//! The loader vouches for it, as `penfold.h` says, and the functions of this module and of [`handlers`](super::handlers)
-//! rely on it:
-//! * `ctx` is that of a callback under way, of a module that [`load`] has made with the same `S`. No other callback of the
-//!   module runs until it returns.
-//! * Pointers to results have room for them. Lists, texts and their lengths are true. All of it stays until the callback
-//!   returns.
+//! The loader guarantees the following, as `penfold.h` says. The functions of this module and of
+//! [`handlers`](super::handlers) rely on it:
+//! * `ctx` is the context of a callback under way, of a module that [`load`] has made with the same `S`. No other
+//!   callback of the module runs until this callback returns.
+//! * A pointer to a result has memory for the result. Lists and texts have the lengths that are given. All of them stay
+//!   until the callback returns.
 
 use std::ffi::{c_int, c_void};
 use std::slice;
@@ -17,41 +17,38 @@ use penfold_core::{
     subsystem::{Css, Migration, Subsystem},
 };
 
-use super::describe::Make;
+use super::make::Make;
 use super::panics::caught;
-use super::remote::Remote;
-use crate::abi::{self, Context};
+use super::remote_services::RemoteServices;
+use crate::abi::{self, RawContext};
+use crate::answer::code;
 
-pub(super) const fn code(errno: Errno) -> c_int {
-    -errno.number()
-}
-
-/// Runs a callback; `None` if it has panicked, which is reported.
+/// Runs a callback. Reports a panic, and returns `None` then.
 ///
 /// # Safety
 /// The contract.
 unsafe fn run<S: Subsystem, R>(
-    ctx: *mut Context,
-    body: impl FnOnce(&mut Loaded<S>, &mut Remote, Css) -> R,
+    ctx: *mut RawContext,
+    body: impl FnOnce(&mut Loaded<S>, &mut RemoteServices, Css) -> R,
 ) -> Option<R> {
-    // SAFETY: the context is valid until the callback returns, and `remote` is not kept longer. `load` has made the module,
-    // and callbacks run one at a time.
+    // SAFETY: the context is valid until the callback returns, and `remote` is not kept longer. `load` has made the
+    // module, and callbacks run one at a time.
     let (loaded, css, mut remote) = unsafe {
         let module = (*ctx).module.cast::<Loaded<S>>();
-        (&mut *module, Css::from_number((*ctx).css), Remote::new(ctx, S::RULES.len()))
+        (&mut *module, Css::from_number((*ctx).css), RemoteServices::new(ctx, S::RULES.len()))
     };
     caught(|| body(loaded, &mut remote, css)).map_err(|text| remote.failed(&text)).ok()
 }
 
-/// The same for a callback that can fail.
+/// Runs a callback that can fail, and returns its answer: `-EIO` after a panic.
 ///
 /// # Safety
 /// The contract.
 pub(super) unsafe fn attempt<S: Subsystem>(
-    ctx: *mut Context,
-    body: impl FnOnce(&mut Loaded<S>, &mut Remote, Css) -> Result<()>,
+    ctx: *mut RawContext,
+    body: impl FnOnce(&mut Loaded<S>, &mut RemoteServices, Css) -> Result<()>,
 ) -> c_int {
-    let body = |loaded: &mut Loaded<S>, remote: &mut Remote, css: Css| {
+    let body = |loaded: &mut Loaded<S>, remote: &mut RemoteServices, css: Css| {
         let result = body(loaded, remote, css);
         remote.conclude(result)
     };
@@ -59,7 +56,7 @@ pub(super) unsafe fn attempt<S: Subsystem>(
     unsafe { run(ctx, body) }.unwrap_or(code(Errno::EIO))
 }
 
-/// Defines callbacks: `ask` for those that can fail, `notify` for others. `moves: tasks` is a list of tasks that move.
+/// Defines callbacks, `fallible` or `infallible`. `moves tasks` is an argument: the list of tasks that move.
 macro_rules! callbacks {
     () => {};
     ($kind:ident $name:ident($($number:ident: $type:ty)?)
@@ -68,15 +65,15 @@ macro_rules! callbacks {
         callbacks! { $($rest)* }
     };
     ($kind:ident $name:ident(moves $tasks:ident) |$subsystem:ident, $ctx:ident| $body:expr; $($rest:tt)*) => {
-        callbacks! { @define $kind $name [tasks: *const abi::Migration, count: usize]
+        callbacks! { @define $kind $name [tasks: *const abi::RawMigration, count: usize]
             [let $tasks = migrations(tasks, count);] |$subsystem, $ctx| $body }
         callbacks! { $($rest)* }
     };
-    (@define ask $name:ident [$($c:ident: $type:ty),*] [$(let $typed:ident = $made:expr;)?]
+    (@define fallible $name:ident [$($c:ident: $type:ty),*] [$(let $typed:ident = $made:expr;)?]
         |$subsystem:ident, $ctx:ident| $body:expr) => {
         /// # Safety
         /// The contract.
-        pub(super) unsafe extern "C" fn $name<S: Subsystem>(ctx: *mut Context $(, $c: $type)*) -> c_int {
+        pub(super) unsafe extern "C" fn $name<S: Subsystem>(ctx: *mut RawContext $(, $c: $type)*) -> c_int {
             $(
                 // SAFETY: the caller vouches for the contract.
                 let $typed = unsafe { $made };
@@ -86,11 +83,11 @@ macro_rules! callbacks {
             unsafe { attempt::<S>(ctx, |loaded, remote, css| loaded.with(remote, css, method)) }
         }
     };
-    (@define notify $name:ident [$($c:ident: $type:ty),*] [$(let $typed:ident = $made:expr;)?]
+    (@define infallible $name:ident [$($c:ident: $type:ty),*] [$(let $typed:ident = $made:expr;)?]
         |$subsystem:ident, $ctx:ident| $body:expr) => {
         /// # Safety
         /// The contract.
-        pub(super) unsafe extern "C" fn $name<S: Subsystem>(ctx: *mut Context $(, $c: $type)*) {
+        pub(super) unsafe extern "C" fn $name<S: Subsystem>(ctx: *mut RawContext $(, $c: $type)*) {
             $(
                 // SAFETY: the caller vouches for the contract.
                 let $typed = unsafe { $made };
@@ -103,27 +100,27 @@ macro_rules! callbacks {
 }
 
 callbacks! {
-    ask pre_destroy() |subsystem, ctx| subsystem.pre_destroy(ctx);
-    ask can_attach(moves tasks) |subsystem, ctx| subsystem.can_attach(ctx, &tasks);
-    notify cancel_attach(moves tasks) |subsystem, ctx| subsystem.cancel_attach(ctx, &tasks);
-    notify attach(moves tasks) |subsystem, ctx| subsystem.attach(ctx, &tasks);
-    ask can_fork(parent: i32) |subsystem, ctx| subsystem.can_fork(ctx, Tid(parent));
-    notify cancel_fork() |subsystem, ctx| subsystem.cancel_fork(ctx);
-    notify fork(child: i32) |subsystem, ctx| subsystem.fork(ctx, Tid(child));
-    notify exit(task: i32) |subsystem, ctx| subsystem.exit(ctx, Tid(task));
-    notify post_clone() |subsystem, ctx| subsystem.post_clone(ctx);
-    notify bind() |subsystem, ctx| subsystem.bind(ctx);
+    fallible pre_destroy() |subsystem, ctx| subsystem.pre_destroy(ctx);
+    fallible can_attach(moves tasks) |subsystem, ctx| subsystem.can_attach(ctx, &tasks);
+    infallible cancel_attach(moves tasks) |subsystem, ctx| subsystem.cancel_attach(ctx, &tasks);
+    infallible attach(moves tasks) |subsystem, ctx| subsystem.attach(ctx, &tasks);
+    fallible can_fork(parent: i32) |subsystem, ctx| subsystem.can_fork(ctx, Tid(parent));
+    infallible cancel_fork() |subsystem, ctx| subsystem.cancel_fork(ctx);
+    infallible fork(child: i32) |subsystem, ctx| subsystem.fork(ctx, Tid(child));
+    infallible exit(task: i32) |subsystem, ctx| subsystem.exit(ctx, Tid(task));
+    infallible post_clone() |subsystem, ctx| subsystem.post_clone(ctx);
+    infallible bind() |subsystem, ctx| subsystem.bind(ctx);
 }
 
 /// # Safety
 /// The contract.
-unsafe fn migrations(tasks: *const abi::Migration, count: usize) -> Vec<Migration> {
+unsafe fn migrations(tasks: *const abi::RawMigration, count: usize) -> Vec<Migration> {
     if count == 0 {
         return Vec::new();
     }
     // SAFETY: the caller vouches for the contract.
     let tasks = unsafe { slice::from_raw_parts(tasks, count) };
-    let moved = |one: &abi::Migration| Migration {
+    let moved = |one: &abi::RawMigration| Migration {
         task: Tid(one.task),
         from: Css::from_number(one.from),
         to: Css::from_number(one.to),
@@ -132,11 +129,11 @@ unsafe fn migrations(tasks: *const abi::Migration, count: usize) -> Vec<Migratio
 }
 
 /// # Safety
-/// The loader has room for a pointer at `module`.
+/// `module` points to memory for a pointer.
 pub(super) unsafe extern "C" fn load<M: Make>(module: *mut *mut c_void) -> c_int {
     match caught(|| Box::new(Loaded::new(M::make()))) {
         Ok(loaded) => {
-            // SAFETY: the caller vouches for the room.
+            // SAFETY: the caller vouches for the memory.
             unsafe { *module = Box::into_raw(loaded).cast() };
             0
         }
@@ -145,21 +142,21 @@ pub(super) unsafe extern "C" fn load<M: Make>(module: *mut *mut c_void) -> c_int
 }
 
 /// # Safety
-/// `module` is what [`load`] has made with the same `S`. Nothing is called with it afterwards.
+/// [`load`] has made `module` with the same `S`. Nothing is called with `module` afterwards.
 pub(super) unsafe extern "C" fn unload<S: Subsystem>(module: *mut c_void) {
     // SAFETY: the caller vouches for it.
     let loaded = unsafe { Box::from_raw(module.cast::<Loaded<S>>()) };
     let _ = caught(|| drop(loaded));
 }
 
-/// States are kept in `Loaded`. What is given out only has to be something, so that `Services::state` finds a css alive.
+/// `Loaded` keeps the states. The pointer that is stored only has to be no NULL, so that `is_alive` finds the css.
 ///
 /// # Safety
 /// The contract.
-pub(super) unsafe extern "C" fn create<S: Subsystem>(ctx: *mut Context, state: *mut *mut c_void) -> c_int {
+pub(super) unsafe extern "C" fn create<S: Subsystem>(ctx: *mut RawContext, state: *mut *mut c_void) -> c_int {
     // SAFETY: the caller vouches for the contract.
     let (module, state) = unsafe { ((*ctx).module, &mut *state) };
-    let body = |loaded: &mut Loaded<S>, remote: &mut Remote, css: Css| {
+    let body = |loaded: &mut Loaded<S>, remote: &mut RemoteServices, css: Css| {
         loaded.create(remote, css)?;
         *state = module;
         Ok(())
@@ -170,7 +167,7 @@ pub(super) unsafe extern "C" fn create<S: Subsystem>(ctx: *mut Context, state: *
 
 /// # Safety
 /// The contract.
-pub(super) unsafe extern "C" fn destroy<S: Subsystem>(ctx: *mut Context) {
+pub(super) unsafe extern "C" fn destroy<S: Subsystem>(ctx: *mut RawContext) {
     // SAFETY: the caller vouches for the contract.
     unsafe { run::<S, _>(ctx, |loaded, remote, css| loaded.destroy(remote, css)) };
 }

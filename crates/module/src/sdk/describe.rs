@@ -1,4 +1,4 @@
-//! The description of a subsystem, made by the compiler: nothing of the module runs to read it.
+//! Makes the description of a subsystem at compile time, so that penfold can read it without running the module.
 
 use std::borrow::Cow;
 use std::ffi::c_char;
@@ -10,10 +10,11 @@ use penfold_core::{
     subsystem::{Callbacks, Resource, Rule, Subsystem},
 };
 
+use super::make::Make;
 use super::{callbacks, handlers};
 use crate::abi;
 
-// What the loader takes.
+// The loader accepts no more. Repeated here, because a module is compiled without the loader.
 const MAX_FILES: usize = 1024;
 const MAX_RULES: usize = 64;
 const MAX_WRITE: usize = 1 << 20;
@@ -25,9 +26,9 @@ const _: () = assert!(
         && MAX_WRITE == crate::loader::MAX_WRITE as usize
 );
 
-impl abi::File {
-    /// A file without a name or a handler: what an author who fills one in by hand begins with.
-    pub const EMPTY: abi::File = abi::File {
+impl abi::RawFile {
+    /// A file without a name or a handler, for an author who fills in a description by hand.
+    pub const EMPTY: abi::RawFile = abi::RawFile {
         name: [0; abi::FILE_NAME_SIZE],
         mode: 0,
         place: abi::EVERYWHERE,
@@ -45,22 +46,15 @@ impl abi::File {
     };
 }
 
-/// Makes the subsystem when the module is loaded. For [`export!`](crate::export) only.
-pub trait Make {
-    /// What is made.
-    type Subsystem: Subsystem;
-
-    /// A new one.
-    fn make() -> Self::Subsystem;
-}
-
-/// The description. For [`export!`](crate::export) only.
+/// Returns the description of a subsystem, for [`export!`](crate::export) only, which evaluates it at compile time.
+///
+/// A description that the binary interface can't hold is a compile error.
 pub const fn describe<M: Make>(
-    files: &'static [abi::File],
-    rules: &'static [abi::Rule],
+    files: &'static [abi::RawFile],
+    rules: &'static [abi::RawRule],
     version: &str,
     summary: &str,
-) -> abi::Module {
+) -> abi::RawModule {
     check_name(<M::Subsystem as Subsystem>::NAME);
     check_distinct(files);
     assert!(files.len() <= MAX_FILES, "a module has at most 1024 control files");
@@ -76,13 +70,13 @@ pub const fn describe<M: Make>(
         assert!(names_a_file(&rules[index].limit_file, files), "the limit_file of a rule is none of FILES");
         index += 1;
     }
-    abi::Module {
+    abi::RawModule {
         abi_version: abi::ABI_VERSION,
-        module_size: size_of::<abi::Module>() as u32,
-        file_size: size_of::<abi::File>() as u32,
-        rule_size: size_of::<abi::Rule>() as u32,
-        context_size: size_of::<abi::Context>() as u32,
-        services_size: size_of::<abi::Services>() as u32,
+        module_size: size_of::<abi::RawModule>() as u32,
+        file_size: size_of::<abi::RawFile>() as u32,
+        rule_size: size_of::<abi::RawRule>() as u32,
+        context_size: size_of::<abi::RawContext>() as u32,
+        services_size: size_of::<abi::RawServices>() as u32,
         name: text(<M::Subsystem as Subsystem>::NAME, "the name has more than 32 bytes"),
         version: text(version, "the version of the crate has more than 31 bytes"),
         summary: text(summary, "the description in Cargo.toml has more than 127 bytes"),
@@ -116,25 +110,28 @@ pub const fn describe<M: Make>(
     }
 }
 
-/// The control files. For [`export!`](crate::export) only.
-pub const fn file_table<S: Subsystem, const COUNT: usize>() -> [abi::File; COUNT] {
-    let mut table = [abi::File::EMPTY; COUNT];
+/// Returns `S::FILES` in the form of [`abi::RawModule::files`], for [`export!`](crate::export) only.
+///
+/// `COUNT` must be the length of `S::FILES`. The macro evaluates this at compile time. A file that the binary interface
+/// can't hold is a compile error.
+pub const fn file_table<S: Subsystem, const COUNT: usize>() -> [abi::RawFile; COUNT] {
+    let mut table = [abi::RawFile::EMPTY; COUNT];
     let mut index = 0;
     while index < COUNT {
-        table[index] = with_handlers(&S::FILES[index], with_facts(&S::FILES[index], abi::File::EMPTY));
+        table[index] = with_handlers(&S::FILES[index], with_facts(&S::FILES[index], abi::RawFile::EMPTY));
         index += 1;
     }
     table
 }
 
-const fn with_facts<S: Subsystem>(file: &ControlFile<S>, entry: abi::File) -> abi::File {
+const fn with_facts<S: Subsystem>(file: &ControlFile<S>, entry: abi::RawFile) -> abi::RawFile {
     let name = borrowed(&file.name);
     check_file_name(name);
     assert!(file.max_write > 0 && file.max_write <= MAX_WRITE, "max_write is from 1 to 1 MiB");
-    abi::File {
+    abi::RawFile {
         name: text(name, "the name of a control file has more than 63 bytes"),
         mode: match file.mode {
-            // 0 stands for "what follows from the handlers"
+            // 0 stands for the mode that follows from the handlers
             Some(0) => panic!("the mode of a control file is not 0"),
             Some(mode) if mode & !0o777 == 0 => mode,
             Some(_) => panic!("the mode of a control file is at most 0o777"),
@@ -144,6 +141,7 @@ const fn with_facts<S: Subsystem>(file: &ControlFile<S>, entry: abi::File) -> ab
             Visibility::Everywhere => abi::EVERYWHERE,
             Visibility::RootOnly => abi::ROOT_ONLY,
             Visibility::NotRoot => abi::NOT_ON_ROOT,
+            _ => panic!("the binary interface has no such visibility"),
         },
         max_write: if file.max_write == PAGE_SIZE { 0 } else { file.max_write as u32 },
         flags: if file.not_a_setting { abi::FILE_COUNTS } else { 0 },
@@ -152,13 +150,14 @@ const fn with_facts<S: Subsystem>(file: &ControlFile<S>, entry: abi::File) -> ab
     }
 }
 
-const fn with_handlers<S: Subsystem>(file: &ControlFile<S>, mut entry: abi::File) -> abi::File {
+const fn with_handlers<S: Subsystem>(file: &ControlFile<S>, mut entry: abi::RawFile) -> abi::RawFile {
     match file.read {
         ReadHandler::None => {}
         ReadHandler::U64(_) => entry.read_u64 = Some(handlers::read_u64::<S>),
         ReadHandler::S64(_) => entry.read_s64 = Some(handlers::read_s64::<S>),
         ReadHandler::Map(_) => entry.read_map = Some(handlers::read_map::<S>),
         ReadHandler::Text(_) => entry.read_text = Some(handlers::read_text::<S>),
+        _ => panic!("the binary interface has no such handler"),
     }
     match file.write {
         WriteHandler::None => {}
@@ -166,14 +165,18 @@ const fn with_handlers<S: Subsystem>(file: &ControlFile<S>, mut entry: abi::File
         WriteHandler::S64(_) => entry.write_s64 = Some(handlers::write_s64::<S>),
         WriteHandler::Text(_) => entry.write_text = Some(handlers::write_text::<S>),
         WriteHandler::Trigger(_) => entry.trigger = Some(handlers::trigger::<S>),
+        _ => panic!("the binary interface has no such handler"),
     }
     entry
 }
 
-/// The charge rules. For [`export!`](crate::export) only.
-pub const fn rule_table<S: Subsystem, const COUNT: usize>() -> [abi::Rule; COUNT] {
+/// Returns `S::RULES` in the form of [`abi::RawModule::rules`], for [`export!`](crate::export) only.
+///
+/// `COUNT` must be the length of `S::RULES`. The macro evaluates this at compile time. A rule that the binary interface
+/// can't hold is a compile error.
+pub const fn rule_table<S: Subsystem, const COUNT: usize>() -> [abi::RawRule; COUNT] {
     let mut table =
-        [abi::Rule { resource: abi::TASKS, refusal: 0, limit_file: [0; abi::FILE_NAME_SIZE] }; COUNT];
+        [abi::RawRule { resource: abi::TASKS, refusal: 0, limit_file: [0; abi::FILE_NAME_SIZE] }; COUNT];
     let mut index = 0;
     while index < COUNT {
         table[index] = rule(&S::RULES[index]);
@@ -182,13 +185,14 @@ pub const fn rule_table<S: Subsystem, const COUNT: usize>() -> [abi::Rule; COUNT
     table
 }
 
-const fn rule(rule: &Rule) -> abi::Rule {
-    abi::Rule {
+const fn rule(rule: &Rule) -> abi::RawRule {
+    abi::RawRule {
         resource: match rule.resource {
             Resource::Tasks => abi::TASKS,
             Resource::Forks => abi::FORKS,
             Resource::CpuTime => abi::CPU_TIME,
             Resource::Sockets => abi::SOCKETS,
+            _ => panic!("the binary interface has no such resource"),
         },
         refusal: match rule.errno {
             Errno::EAGAIN => 0,
@@ -244,7 +248,7 @@ const fn check_file_name(name: &str) {
     }
 }
 
-const fn names_a_file(name: &[c_char; abi::FILE_NAME_SIZE], files: &[abi::File]) -> bool {
+const fn names_a_file(name: &[c_char; abi::FILE_NAME_SIZE], files: &[abi::RawFile]) -> bool {
     let mut index = 0;
     while index < files.len() {
         if same(name, &files[index].name) {
@@ -255,7 +259,7 @@ const fn names_a_file(name: &[c_char; abi::FILE_NAME_SIZE], files: &[abi::File])
     name[0] == 0
 }
 
-const fn check_distinct(files: &[abi::File]) {
+const fn check_distinct(files: &[abi::RawFile]) {
     let mut first = 0;
     while first < files.len() {
         let mut second = first + 1;
@@ -286,7 +290,7 @@ mod tests {
 
     use super::*;
 
-    /// What a check says that does not pass, as it does at compile time too.
+    /// The message of a check that does not pass. The compiler shows the same message.
     fn refused<R>(check: impl FnOnce() -> R + std::panic::UnwindSafe) -> String {
         let payload = catch_unwind(check).err().expect("it is refused");
         let text = payload.downcast_ref::<&str>().map(ToString::to_string);
@@ -308,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_interface_can_not_hold_is_refused() {
+    fn description_that_the_interface_can_not_hold_is_refused() {
         for (name, reason) in [("", "NAME is empty"), ("a b", "letters, digits"), ("a.b", "letters, digits")]
         {
             assert!(refused(|| check_name(name)).contains(reason), "{name:?}");
@@ -318,7 +322,7 @@ mod tests {
         assert_eq!(text::<4>("123", "too long").map(c_char::cast_unsigned), *b"123\0");
         assert!(refused(|| text::<8>("a\nb", "")).contains("control character"));
 
-        let facts = |file: ControlFile<Any>| with_facts(&file, abi::File::EMPTY);
+        let facts = |file: ControlFile<Any>| with_facts(&file, abi::RawFile::EMPTY);
         let named = |name: &'static str| facts(ControlFile::new(name));
         assert!(refused(|| named("")).contains("is empty"));
         assert!(refused(|| named("a/b")).contains("has a '/'"));

@@ -1,6 +1,6 @@
-//! The handlers of control files: each finds the file of the subsystem's table by its number and calls its function.
+//! The handlers of control files: each finds the file in the subsystem's table by its number and calls its function.
 //!
-//! They rely on the contract of [`callbacks`](super::callbacks).
+//! The handlers rely on the contract of [`callbacks`](super::callbacks).
 
 use std::ffi::{c_char, c_int};
 use std::slice;
@@ -13,7 +13,7 @@ use penfold_core::{
 };
 
 use super::callbacks::attempt;
-use super::remote::Port;
+use super::remote_services::ServicePort;
 use crate::abi;
 
 /// Calls `handler` with the file that the context names.
@@ -21,8 +21,8 @@ use crate::abi;
 /// # Safety
 /// The contract.
 unsafe fn handle<S: Subsystem>(
-    ctx: *mut abi::Context,
-    handler: impl FnOnce(&ControlFile<S>, &mut S, &mut Context<'_, S>, Port) -> Result<()>,
+    ctx: *mut abi::RawContext,
+    handler: impl FnOnce(&ControlFile<S>, &mut S, &mut Context<'_, S>, ServicePort) -> Result<()>,
 ) -> c_int {
     // SAFETY: the caller vouches for the contract.
     unsafe {
@@ -38,7 +38,7 @@ fn another_kind() -> Error {
     Error::value(Errno::EINVAL, "the file is not of this kind")
 }
 
-/// Defines handlers. `value: out T` is a place for a result, `text: [length]` a text in bytes.
+/// Defines handlers. The argument `value: out T` is memory for a result, `text: [length]` a text in bytes.
 macro_rules! handlers {
     () => {};
     ($name:ident($value:ident: out $type:ty) |$file:ident, $subsystem:ident, $ctx:ident, $port:pat_param|
@@ -64,13 +64,13 @@ macro_rules! handlers {
         /// # Safety
         /// The contract.
         pub(super) unsafe extern "C" fn $name<S: Subsystem>(
-            ctx: *mut abi::Context $(, $c: $type)*
+            ctx: *mut abi::RawContext $(, $c: $type)*
         ) -> c_int {
             $(
                 // SAFETY: the caller vouches for the contract.
                 let $typed = unsafe { $made };
             )?
-            let handler = |$file: &ControlFile<S>, $subsystem: &mut S, $ctx: &mut Context<'_, S>, $port: Port| $body;
+            let handler = |$file: &ControlFile<S>, $subsystem: &mut S, $ctx: &mut Context<'_, S>, $port: ServicePort| $body;
             // SAFETY: the caller vouches for the contract.
             unsafe { handle(ctx, handler) }
         }

@@ -1,7 +1,7 @@
-//! The kit to write modules with in Rust: a [`Subsystem`](crate::Subsystem) becomes a module by [`export!`](crate::export).
+//! The kit for modules in Rust: [`export!`](crate::export) makes a module of a [`Subsystem`](crate::Subsystem).
 //!
 //! ```
-//! use penfold_module::{Context, File, Result, Subsystem};
+//! use penfold_module::{Context, ControlFile, Result, Subsystem};
 //!
 //! /// Keeps one number in every cgroup.
 //! #[derive(Default)]
@@ -28,20 +28,22 @@
 //! # fn main() {}
 //! ```
 //!
-//! The same type can be loaded without a module, by `engine.load(&mut host, Numbers)`: it can't tell the difference.
-//! A module is wholly described by constants, so only [`Subsystem::NAME`](crate::Subsystem::NAME) and the constants
-//! after it count, not the methods of the same names.
+//! The same type can be built into a program, by `engine.load(&mut host, Numbers)`. The subsystem can't tell the
+//! difference.
 //!
-//! Three things are different behind the binary interface, none of which a subsystem has to care about:
-//! * A panic in a callback is caught. The callback answers `EIO`, and the failure is reported under the module's name.
-//! * [`Subsystem::replay_tasks`](crate::Subsystem::existing) is not called, but [`Subsystem::fork`](crate::Subsystem::fork)
-//!   for each task that exists.
-//! * [`Context::inside`](crate::Context::inside) is `None`.
+//! Constants describe a module completely. So [`Subsystem::NAME`](crate::Subsystem::NAME) and the constants after it
+//! count, and the methods of the same names do not.
 //!
-//! What the interface can't hold does not compile:
+//! Three things are different behind the binary interface. A subsystem need not care about any of them:
+//! * A panic in a callback is caught. The callback fails with `EIO`, and the log names the module and the panic.
+//! * [`Subsystem::replay_tasks`](crate::Subsystem::replay_tasks) is not called. Instead,
+//!   [`Subsystem::fork`](crate::Subsystem::fork) is called for each task that exists.
+//! * [`Context::engine_view`](crate::Context::engine_view) is `None`.
+//!
+//! A description that the interface can't hold does not compile:
 //!
 //! ```compile_fail
-//! use penfold_module::{Context, File, Result, Subsystem};
+//! use penfold_module::{Context, ControlFile, Result, Subsystem};
 //!
 //! #[derive(Default)]
 //! pub struct Numbers;
@@ -64,35 +66,41 @@
 mod callbacks;
 mod describe;
 mod handlers;
+mod make;
 mod panics;
-mod remote;
+mod remote_services;
 
 #[doc(hidden)]
-pub use describe::{Make, describe, file_table, rule_table};
+pub use describe::{describe, file_table, rule_table};
+#[doc(hidden)]
+pub use make::Make;
 
 /// Makes a crate a module: exports the description of a [`Subsystem`](crate::Subsystem) as `penfold_module`.
 ///
-/// `export!(Type)` loads `Type::default()`, `export!(Type, EXPRESSION)` what the expression makes. Version and summary
-/// are those of the crate (`version` and `description` in its `Cargo.toml`), which needs
-/// `crate-type = ["cdylib"]`. Use it once, at the top of the crate.
+/// A load of `export!(Type)` makes `Type::default()`. A load of `export!(Type, EXPRESSION)` evaluates the expression.
+/// The version and the summary of the module are `version` and `description` in the `Cargo.toml` of the crate. The
+/// crate needs `crate-type = ["cdylib"]`. Use the macro once, at the top of the crate.
 ///
-/// It does not compile for a name that is empty, too long or not made of letters, digits, `_` and `-`, for a control
-/// file whose name is empty, too long, illegal or there twice, for a rule whose limit is set by no file of the module,
-/// for a summary of more than 127 bytes, or with `panic = "abort"`: a panic has to be caught before it reaches the
-/// program that has loaded the module.
+/// # Compile errors
+/// * a name that is empty, too long or not made of letters, digits, `_` and `-`;
+/// * a control file whose name is empty, too long or illegal, or that two files have;
+/// * a rule whose limit is set by no file of the module;
+/// * a summary of more than 127 bytes;
+/// * `panic = "abort"`: a panic has to be caught before it reaches the program that has loaded the module.
 #[macro_export]
 macro_rules! export {
     ($type:ty $(, $make:expr)? $(,)?) => {
-        /// What penfold reads of this module.
+        /// The description of this module, which penfold reads.
         #[allow(non_upper_case_globals)]
         #[unsafe(no_mangle)]
-        pub static penfold_module: $crate::abi::Module = $crate::describe!($type $(, $make)?);
+        pub static penfold_module: $crate::abi::RawModule = $crate::describe!($type $(, $make)?);
     };
 }
 
-/// The description of a [`Subsystem`](crate::Subsystem) as [`export!`](crate::export) makes it, as a constant expression
-/// of type [`abi::Module`](crate::abi::Module). For tests: a `static` of it can be loaded without a file, by
-/// `Controller::from_static` of the feature `loader`.
+/// A constant expression of type [`abi::RawModule`](crate::abi::RawModule): the description of a
+/// [`Subsystem`](crate::Subsystem) that [`export!`](crate::export) exports.
+///
+/// For tests: `Controller::from_static` of the feature `loader` loads a `static` of this type without a file.
 #[macro_export]
 macro_rules! describe {
     ($type:ty) => {
@@ -109,9 +117,9 @@ macro_rules! describe {
                 $make
             }
         }
-        static FILES: [$crate::abi::File; <$type as $crate::Subsystem>::FILES.len()] =
+        static FILES: [$crate::abi::RawFile; <$type as $crate::Subsystem>::FILES.len()] =
             $crate::sdk::file_table::<$type, _>();
-        static RULES: [$crate::abi::Rule; <$type as $crate::Subsystem>::RULES.len()] =
+        static RULES: [$crate::abi::RawRule; <$type as $crate::Subsystem>::RULES.len()] =
             $crate::sdk::rule_table::<$type, _>();
         $crate::sdk::describe::<Maker>(
             &FILES,

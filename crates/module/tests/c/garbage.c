@@ -1,6 +1,6 @@
 /*
- * A module that gets everything wrong that can be told from right: what its callbacks answer is in files, and what its
- * description says is varied by macros.
+ * A module with every fault that penfold can detect. Files set the answers of its callbacks, macros vary its
+ * description.
  */
 #include "penfold.h"
 
@@ -33,7 +33,7 @@ static int answer;
 
 static int create(struct penfold_context *ctx, void **state)
 {
-    /* a root gets a pointer to nothing: only this module may ever look there */
+    /* the root gets an invalid pointer: only this module may ever follow it */
     (void)ctx;
     *state = (void *)0x10;
     return ctx->services->parent(ctx, ctx->css) == PENFOLD_NO_CSS ? 0 : answer;
@@ -41,7 +41,7 @@ static int create(struct penfold_context *ctx, void **state)
 
 static void destroy(struct penfold_context *ctx)
 {
-    /* asks about what is none of its business */
+    /* a rule that does not exist, and content outside of a read */
     ctx->services->set_limit(ctx, ctx->css, 7, 1);
     ctx->services->put(ctx, "nobody reads", 12);
 }
@@ -87,7 +87,7 @@ static int map_read(struct penfold_context *ctx)
     return answer;
 }
 
-/* a text with NULs, an explanation that is no UTF-8, a failure that is no error */
+/* a text with NULs, an explanation that is no UTF-8, a failure without an error */
 static int many_read(struct penfold_context *ctx)
 {
     char text[4096];
@@ -102,7 +102,7 @@ static int many_read(struct penfold_context *ctx)
     return 0;
 }
 
-/* is nowhere: a file that asks for it can't be mapped */
+/* not defined anywhere: a file that needs it can't be mapped */
 extern int nowhere(void **module);
 
 static uint64_t scratch;

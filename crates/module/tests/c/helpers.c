@@ -1,23 +1,23 @@
-/* The helpers of penfold.h against services that write down what they are given. */
+/* The helpers of penfold.h with services that record their text. */
 #include "penfold.h"
 
-static char heard[1024];
-static size_t heard_length;
+static char recorded[1024];
+static size_t recorded_length;
 
-static void hear(struct penfold_context *ctx, const char *text, size_t length)
+static void record(struct penfold_context *ctx, const char *text, size_t length)
 {
     (void)ctx;
-    memcpy(heard + heard_length, text, length);
-    heard_length += length;
+    memcpy(recorded + recorded_length, text, length);
+    recorded_length += length;
 }
 
 static void expect(const char *text)
 {
-    if (heard_length != strlen(text) || memcmp(heard, text, heard_length) != 0) {
-        fprintf(stderr, "expected '%s', heard '%.*s'\n", text, (int)heard_length, heard);
+    if (recorded_length != strlen(text) || memcmp(recorded, text, recorded_length) != 0) {
+        fprintf(stderr, "expected '%s', recorded '%.*s'\n", text, (int)recorded_length, recorded);
         exit(1);
     }
-    heard_length = 0;
+    recorded_length = 0;
 }
 
 #define CHECK(condition)                                                                                             \
@@ -39,11 +39,11 @@ int main(void)
     memset(&ctx, 0, sizeof ctx);
     ctx.services = &services;
 
-    services.put = hear;
+    services.put = record;
     penfold_puts(&ctx, "one\n");
     CHECK(penfold_printf(&ctx, "%d of %s\n", 2, "two") == 0);
     expect("one\n2 of two\n");
-    /* The lengths around the end of the buffer that is not on the heap, and one far behind it. */
+    /* The lengths around the size of the buffer that is not on the heap, and one far above it. */
     for (length = 250; length < 300; length++) {
         memset(filler, 'x', (size_t)length);
         filler[length] = '\0';
@@ -52,12 +52,12 @@ int main(void)
     }
 
     services.put = NULL;
-    services.explain = hear;
+    services.explain = record;
     CHECK(penfold_error(&ctx, ERANGE, "takes 0 to %u", 7u) == -ERANGE);
     expect("takes 0 to 7");
 
     services.explain = NULL;
-    services.log = hear;
+    services.log = record;
     CHECK(penfold_log(&ctx, "%c", 'l') == 0);
     expect("l");
     return 0;

@@ -1,10 +1,10 @@
 /*
- * A module that leaves something behind, or uses its context where it may not; varied by macros:
+ * A module that leaves something behind, or uses its context where it may not. Macros vary it:
  *
- *   LOCAL    `value` is kept by a thread-local with a destructor, as C++ and Rust register one
- *   KEY      `value` is kept by a pthread key with a destructor
- *   DELETE   ... which its unload deletes
- *   LOG      a file that gets a line for each destructor that has run, and what services answer in unload
+ * - LOCAL: a thread-local with a destructor keeps `value`, registered as by C++ and Rust
+ * - KEY: a pthread key with a destructor keeps `value`
+ * - DELETE: unload deletes that key
+ * - LOG: a file that gets a line for each destructor that has run, and for the answers of services in unload
  */
 #define _GNU_SOURCE
 #include "penfold.h"
@@ -97,7 +97,7 @@ static void *elsewhere(void *context)
     return &value;
 }
 
-/* what another thread is answered while the callback runs, and then this one */
+/* the answers of services on another thread while the callback runs, and then on this thread */
 static int thread_read(struct penfold_context *ctx)
 {
     struct penfold_context copy = *ctx;

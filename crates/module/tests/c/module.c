@@ -1,6 +1,6 @@
-/* A description as authors write it: must compile without a warning, as C99 and as C++20. */
+/* A description as authors write it. It must compile without a warning, as C99 and as C++20. */
 #include "penfold.h"
-#include "penfold.h" /* twice harms nobody */
+#include "penfold.h" /* a second time: the guard works */
 
 static int create(struct penfold_context *ctx, void **state)
 {

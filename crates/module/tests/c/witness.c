@@ -1,15 +1,17 @@
 /*
- * A controller that keeps an account of what it is told and of what should not have been, for tests; varied by macros:
+ * A controller for tests that counts its callbacks, and the callbacks that should not have been. Macros vary it:
  *
- *   NAME     its name
- *   LOG      a file to which a line is added for each of load, create, destroy, pre_destroy, bind and unload
- *   SLOW, SLOW_END   milliseconds that its load and its unload take
- *   GO       the file that its `hang` waits for
- *   REFUSE   what its load answers
- *   FAIL     which create fails, the first being 1
- *   FORKS, EXITS, VETO, MOVES, KEEP, BIND, CLONE, RULE   has these callbacks, or a rule on tasks
+ * - NAME: its name
+ * - LOG: a file that gets a line for each load, create, destroy, pre_destroy, bind and unload
+ * - SLOW, SLOW_END: the milliseconds that its load and its unload take
+ * - GO: the file that its `hang` waits for
+ * - REFUSE: the answer of its load
+ * - FAIL: the number of the create that fails; the first is 1
+ * - FORKS, EXITS, VETO, MOVES, KEEP, BIND, CLONE: it has these callbacks
+ * - RULE: it has a charge rule on tasks
  *
- * What is one for all cgroups is static on purpose, as authors in C have it: a second load of the same mapping shows.
+ * The data that all cgroups share is static on purpose, as authors in C have it: so a second load of the same mapping
+ * shows.
  */
 #define _GNU_SOURCE
 #include "penfold.h"
@@ -46,10 +48,10 @@ struct state {
 
 static struct {
     int loads;
-    /* by number of the task: it was told of and has not died */
+    /* by thread id: 1 between the task's fork and its exit */
     unsigned char *alive;
     uint64_t states, creates, forks, exits, moves, asked, cancelled, binds;
-    /* a task told of twice, a death of one never told of, two callbacks at once, anything else that should not be */
+    /* a second fork of a task, an exit without a fork, two callbacks at once and every other fault */
     uint64_t twice, unknown, wrong;
     uint64_t fail;
     int refuse, keep;
@@ -86,7 +88,7 @@ static void leave(int *none)
     __atomic_sub_fetch(&inside, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Begins a callback: no other may run until it returns, whatever their threads. */
+/* Begins a callback: no other may run on any thread until it returns. */
 #define ALONE int alone __attribute__((cleanup(leave), unused)) = enter()
 
 static struct state *state_of(struct penfold_context *ctx)
@@ -116,7 +118,7 @@ static int load(void **module)
     return REFUSE;
 #endif
     own.fail = FAIL;
-    /* not from malloc, which may keep so much resident after it is freed: the memory of the process is counted */
+    /* not from malloc, which may keep memory resident after a free: a test measures the memory of the process */
     own.alive = mmap(NULL, TASKS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     *module = &own;
     note("load", NULL);
@@ -292,7 +294,7 @@ static int told_read(struct penfold_context *ctx)
     return 0;
 }
 
-/* the same of this cgroup alone; `absent` are members that it was never told of */
+/* the counts of this cgroup alone; `absent` is the number of members without a fork callback */
 static int here_read(struct penfold_context *ctx)
 {
     ALONE;
@@ -315,7 +317,7 @@ static int here_read(struct penfold_context *ctx)
     return 0;
 }
 
-/* a number that is set for all: private_value says which */
+/* sets a number for all cgroups; private_value says which */
 static int knob_write(struct penfold_context *ctx, uint64_t value)
 {
     ALONE;
@@ -330,7 +332,7 @@ static int knob_write(struct penfold_context *ctx, uint64_t value)
         own.fail = value;
         return 0;
     case 5:
-        /* hangs until the file is there, at most so many seconds */
+        /* waits until the file exists, at most so many seconds */
         for (uint64_t waited = 0; access(GO, F_OK); waited += 10) {
             if (waited > value * 1000)
                 return -ETIMEDOUT;
@@ -382,7 +384,7 @@ const struct penfold_module penfold_module = {
     PENFOLD_MODULE_HEADER,
     .name = NAME,
     .version = "1.0",
-    .summary = "keeps an account of what it is told",
+    .summary = "counts its callbacks",
     .files = files,
     .file_count = sizeof files / sizeof *files,
 #ifdef RULE

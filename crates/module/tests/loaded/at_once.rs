@@ -1,7 +1,7 @@
 //! Unload against fork, exit, attach and read, from several threads at once, with real modules.
 //!
-//! The engine is behind one lock, as everywhere, and callbacks run on whichever thread has it. So the linker maps and
-//! unmaps while other threads call, and each callback finds what another thread has left.
+//! The engine is behind one lock, as everywhere, and callbacks run on the thread that has the lock. So the linker maps
+//! and unmaps while other threads call, and each callback finds the state that another thread has left.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,20 +9,20 @@ use std::thread::{self, JoinHandle};
 
 use penfold_core::{CgroupId, Errno, Tid, control_file::FileId};
 use penfold_module::loader::Controller;
+use penfold_testkit::{SimWorld, c_module};
 
-use super::compile::module;
-use super::world::{World, is_mapped};
+use super::account::{Modules as _, is_mapped};
 
 const ROUNDS: usize = 200;
 
 struct Shared {
-    world: Mutex<World>,
+    world: Mutex<SimWorld>,
     ends: AtomicBool,
-    /// What the threads have done, to tell that they were there.
+    /// The number of operations of all threads, which shows that they make progress.
     done: AtomicU64,
 }
 
-fn every_now(shared: &Arc<Shared>, mut act: impl FnMut(&mut World) + Send + 'static) -> JoinHandle<()> {
+fn every_now(shared: &Arc<Shared>, mut act: impl FnMut(&mut SimWorld) + Send + 'static) -> JoinHandle<()> {
     let shared = Arc::clone(shared);
     thread::spawn(move || {
         while !shared.ends.load(Ordering::Relaxed) {
@@ -33,29 +33,29 @@ fn every_now(shared: &Arc<Shared>, mut act: impl FnMut(&mut World) + Send + 'sta
     })
 }
 
-/// As many as live are to be what the module was told of and not told the death of.
-fn check(world: &mut World, top: CgroupId) {
-    let told = world.told_right(top, "witness");
+/// Checks the module's counts: forks without exits are the living tasks.
+fn check(world: &mut SimWorld, top: CgroupId) {
+    let told = world.sound_account(top, "witness");
     assert_eq!(told["forks"] - told["exits"], world.host.tids().len() as u64);
-    let usage = world.read(top, "witness.usage").unwrap();
+    let usage = world.read(top, "witness.usage");
     assert_eq!(usage, format!("{}\n", world.host.tids().len()));
 }
 
 #[test]
-fn an_unload_meets_forks_exits_attaches_and_reads() {
+fn unload_races_with_forks_exits_attaches_and_reads() {
     let macros =
         [("FORKS", ""), ("EXITS", ""), ("VETO", ""), ("MOVES", ""), ("KEEP", ""), ("BIND", ""), ("RULE", "")];
-    let file = module("witness", &macros);
-    let mut world = World::new();
-    let elsewhere = world.mount("none,name=elsewhere").unwrap();
-    let groups: Vec<CgroupId> = (0..8).map(|g| world.mkdir(elsewhere, &format!("g{g}")).unwrap()).collect();
-    let top = world.mount("none,name=here").unwrap();
+    let file = c_module("witness", &macros);
+    let mut world = SimWorld::new();
+    let elsewhere = world.mount("none,name=elsewhere");
+    let groups: Vec<CgroupId> = (0..8).map(|g| world.mkdir(elsewhere, format!("g{g}"))).collect();
+    let top = world.mount("none,name=here");
     for _ in 0..200 {
         world.spawn();
     }
     let shared =
         Arc::new(Shared { world: Mutex::new(world), ends: AtomicBool::new(false), done: AtomicU64::new(0) });
-    let nth = |world: &World, number: usize| -> Tid {
+    let nth = |world: &SimWorld, number: usize| -> Tid {
         let tasks = world.host.tids();
         tasks[number % tasks.len()]
     };
@@ -65,7 +65,7 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
             forks += 1;
             if world.host.tids().len() < 400 {
                 let parent = nth(world, forks * 7);
-                world.fork(parent).unwrap();
+                world.fork(parent);
             }
         }),
         every_now(&shared, move |world| {
@@ -78,10 +78,10 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
         every_now(&shared, move |world| {
             moves += 1;
             let task = nth(world, moves * 5);
-            world.attach(groups[moves % groups.len()], task).unwrap();
+            world.attach(groups[moves % groups.len()], task);
         }),
         {
-            // keeps what it has opened, over loads and unloads
+            // keeps the files that it has opened, over loads and unloads
             let mut opened: Vec<FileId> = Vec::new();
             every_now(&shared, move |world| {
                 if let Some(file) = world.engine.find_file(top, "witness.told")
@@ -89,14 +89,11 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
                 {
                     opened.push(file);
                 }
-                let World { engine, host, root } = world;
-                let live = engine.find_file(top, "witness.told");
+                let live = world.engine.find_file(top, "witness.told");
                 for &file in opened.iter().rev().take(3) {
-                    match engine.read(host, root, top, file) {
+                    match world.try_read_opened(top, file) {
                         Ok(text) => assert!(live == Some(file) && text.starts_with(b"states ")),
-                        Err(error) => {
-                            assert!(live != Some(file) && error.errno() == Errno::ENODEV, "{error}");
-                        }
+                        Err(errno) => assert!(live != Some(file) && errno == Errno::ENODEV, "{errno}"),
                     }
                 }
             })
@@ -105,31 +102,26 @@ fn an_unload_meets_forks_exits_attaches_and_reads() {
     for round in 0..ROUNDS {
         let controller = Controller::open(file.path()).unwrap();
         let lock = || shared.world.lock().expect("no thread has panicked");
-        {
-            let World { engine, host, .. } = &mut *lock();
-            engine.load(host, controller).unwrap();
-        }
+        lock().load(controller);
         thread::yield_now();
         let seen = shared.done.load(Ordering::Relaxed);
         {
             let mut world = lock();
-            let World { engine, host, root } = &mut *world;
-            engine.remount(host, root, top, "witness").unwrap();
+            world.remount(top, "witness");
             check(&mut world, top);
         }
-        // some of the others get their turn while it is bound
+        // some of the other threads get their turn while the module is bound
         while shared.done.load(Ordering::Relaxed) < seen + 20 {
             thread::yield_now();
         }
         {
             let mut world = lock();
             check(&mut world, top);
-            assert_eq!(world.unload("witness"), Err(Errno::EBUSY));
-            let World { engine, host, root } = &mut *world;
-            engine.remount(host, root, top, "name=here").unwrap();
+            assert_eq!(world.try_unload("witness"), Err(Errno::EBUSY));
+            world.remount(top, "name=here");
         }
         thread::yield_now();
-        lock().unload("witness").unwrap_or_else(|errno| panic!("round {round}: {errno}"));
+        lock().try_unload("witness").unwrap_or_else(|errno| panic!("round {round}: {errno}"));
         assert!(!is_mapped(file.path()));
     }
     shared.ends.store(true, Ordering::Relaxed);

@@ -1,38 +1,38 @@
-//! Modules that leave something behind: a destructor for the end of a thread, a context that they have kept.
+//! Modules that leave something behind: a destructor for the end of a thread, a context that is kept.
 
 use std::fs;
 use std::thread;
 
-use penfold_module::loader::{Controller, ModuleFile, StillMapped, still_mapped};
+use penfold_module::loader::{Controller, LingeringModule, ModuleFile, still_mapped};
+use penfold_testkit::{SimWorld, TempFile, c_module};
 
-use super::compile::{Object, module, scratch};
-use super::heard;
-use super::world::{World, is_mapped};
+use super::account::{Modules as _, is_mapped};
+use super::logged;
 
-/// The module, and the file that it writes to.
-fn lingering(name: &str, macros: &[(&str, &str)]) -> (Object, Object) {
-    let log = scratch(".log");
+/// The module, and the file that the module writes to.
+fn lingering(name: &str, macros: &[(&str, &str)]) -> (TempFile, TempFile) {
+    let log = TempFile::unmade(".log");
     let (name, path) = (format!("{name:?}"), format!("\"{}\"", log.path().display()));
     let macros: Vec<_> = macros.iter().copied().chain([("NAME", &*name), ("LOG", &*path)]).collect();
-    (module("lingering", &macros), log)
+    (c_module("lingering", &macros), log)
 }
 
-fn still(name: &str) -> Vec<StillMapped> {
+fn still(name: &str) -> Vec<LingeringModule> {
     still_mapped().into_iter().filter(|one| one.name == name).collect()
 }
 
-/// Loads it, sets its value on this thread, and unloads it.
-fn live(file: &Object, name: &str, value: &str) {
-    let mut world = World::new();
-    world.load(file.path());
-    let top = world.mount(name).unwrap();
-    assert_eq!(world.read(top, &format!("{name}.value")).unwrap(), "1\n", "it starts from its defaults");
-    world.write(top, &format!("{name}.value"), value).unwrap();
+/// Loads the module, sets its value on this thread, and unloads it.
+fn live(file: &TempFile, name: &str, value: &str) {
+    let mut world = SimWorld::new();
+    world.load_file(file.path());
+    let top = world.mount(name);
+    assert_eq!(world.read(top, &format!("{name}.value")), "1\n", "it starts from its defaults");
+    world.write(top, &format!("{name}.value"), value);
     world.unmount(top);
-    world.unload(name).unwrap();
+    world.unload(name);
 }
 
-fn lines(log: &Object, about: &str) -> Vec<String> {
+fn lines(log: &TempFile, about: &str) -> Vec<String> {
     let text = fs::read_to_string(log.path()).unwrap_or_default();
     text.lines().filter(|line| line.starts_with(about)).map(str::to_owned).collect()
 }
@@ -40,22 +40,22 @@ fn lines(log: &Object, about: &str) -> Vec<String> {
 #[test]
 fn copy_pinned_by_a_thread_local_is_never_met_again() {
     let (file, log) = lingering("local", &[("LOCAL", "")]);
-    let said = thread::scope(|threads| {
+    let logged_lines = thread::scope(|threads| {
         let user = threads.spawn(|| {
-            let said = heard::during(|| live(&file, "local", "7"));
+            let logged_lines = logged::during(|| live(&file, "local", "7"));
             assert_eq!(still("local").len(), 1);
             assert!(is_mapped(file.path()));
-            // the next one starts anew, beside it
+            // the next load starts anew, beside the first copy
             live(&file, "local", "8");
             assert_eq!(still("local").len(), 2);
             assert!(lines(&log, "destroyed").is_empty());
-            said
+            logged_lines
         });
         user.join().unwrap()
     });
     let about = |line: &String| line.contains("stays mapped after its unload") && line.contains("local");
-    assert_eq!(said.iter().filter(|line| about(line)).count(), 1, "{said:?}");
-    // the thread has ended, and its destructors have run while their code was there
+    assert_eq!(logged_lines.iter().filter(|line| about(line)).count(), 1, "{logged_lines:?}");
+    // the thread has ended, and its destructors have run while their code was mapped
     assert_eq!(lines(&log, "destroyed"), ["destroyed 8", "destroyed 7"]);
     assert_eq!(still("local"), []);
     assert!(!is_mapped(file.path()));
@@ -85,25 +85,25 @@ fn module_that_deletes_its_key_is_unmapped() {
     assert!(lines(&log, "destroyed").is_empty());
 }
 
-/// Between the judgement of a file and its load there is no moment at which another file could take its place.
+/// Between the check of a file and its load there is no moment at which another file could take its place.
 #[test]
 fn loaded_bytes_are_those_that_were_read() {
     let (file, _log) = lingering("read", &[]);
     let (other, _log) = lingering("other", &[]);
     let read = ModuleFile::read(file.path()).unwrap();
     fs::copy(other.path(), file.path()).unwrap();
-    assert_eq!(read.info().unwrap().name, "read");
+    assert_eq!(read.description().unwrap().name, "read");
     let controller = Controller::load(read).unwrap();
-    assert_eq!(controller.info().name, "read");
-    // nor while it is loaded
+    assert_eq!(controller.description().name, "read");
+    // a change while the module is loaded has no effect either
     fs::write(file.path(), "garbage").unwrap();
-    let mut world = World::new();
-    world.engine.load(&mut world.host, controller).unwrap();
-    let top = world.mount("read").unwrap();
-    assert_eq!(world.read(top, "read.value").unwrap(), "1\n");
+    let mut world = SimWorld::new();
+    world.load(controller);
+    let top = world.mount("read");
+    assert_eq!(world.read(top, "read.value"), "1\n");
 }
 
-/// A context may be kept by mistake: a service that is called with it outside of a callback refuses.
+/// A module may keep a context by mistake. A service that is called with it outside of a callback refuses.
 #[test]
 fn services_refuse_outside_of_a_callback() {
     let (file, log) = lingering("kept", &[]);
@@ -117,9 +117,9 @@ fn services_refuse_outside_of_a_callback() {
 #[test]
 fn services_refuse_on_a_thread_that_runs_no_callback() {
     let (file, _log) = lingering("threads", &[]);
-    let mut world = World::new();
+    let mut world = SimWorld::new();
     world.host.clock = 5;
-    world.load(file.path());
-    let top = world.mount("threads").unwrap();
-    assert_eq!(world.read(top, "threads.thread").unwrap(), "refused, served");
+    world.load_file(file.path());
+    let top = world.mount("threads");
+    assert_eq!(world.read(top, "threads.thread"), "refused, served");
 }

@@ -1,13 +1,13 @@
-//! Modules that are loaded: real shared objects, on the simulated host. Needs `cc`.
+//! Loads modules: real shared objects, on the simulated host. Needs `cc`.
 #![cfg(feature = "loader")]
 #![allow(missing_docs, unreachable_pub)]
 
+mod account;
 mod at_once;
-mod compile;
+mod example;
 mod failing;
 mod garbage;
-mod heard;
 mod lingering;
+mod logged;
 mod rules;
-mod world;
 mod wrong;

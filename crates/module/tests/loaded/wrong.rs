@@ -1,24 +1,24 @@
-//! What is not a module, or not one for this penfold: a clear error, and nothing has changed.
+//! Files that are no modules, or none for this penfold: a clear error, and nothing has changed.
 
 use std::fs;
 
 use penfold_core::Errno;
 use penfold_module::loader::{Controller, LoadError};
+use penfold_testkit::{SimWorld, TempFile, c_module};
 
-use super::compile::{Object, module, scratch};
-use super::world::{World, is_mapped};
+use super::account::{Modules as _, is_mapped};
 
 /// A file with this content.
-fn file(content: &[u8]) -> Object {
-    let object = scratch(".so");
+fn file(content: &[u8]) -> TempFile {
+    let object = TempFile::unmade(".so");
     fs::write(object.path(), content).unwrap();
     object
 }
 
-/// It is refused with this errno and in these words, and nothing of it is left.
-fn refused(object: &Object, errno: Errno, words: &[&str]) {
+/// Checks that a load fails with this errno and these words, and that nothing of the file is left mapped.
+fn refused(object: &TempFile, errno: Errno, words: &[&str]) {
     match Controller::open(object.path()) {
-        Ok(controller) => panic!("loaded, though it should say {words:?}: {:?}", controller.info()),
+        Ok(controller) => panic!("loaded, though it should say {words:?}: {:?}", controller.description()),
         Err(error) => {
             let text = error.to_string();
             assert_eq!(error.errno(), errno, "{text}");
@@ -30,26 +30,26 @@ fn refused(object: &Object, errno: Errno, words: &[&str]) {
 }
 
 #[test]
-fn files_that_are_no_modules() {
-    refused(&scratch(".so"), Errno::ENOENT, &["can't open", "No such file"]);
+fn files_that_are_no_modules_are_refused() {
+    refused(&TempFile::unmade(".so"), Errno::ENOENT, &["can't open", "No such file"]);
     refused(&file(b""), Errno::ENOEXEC, &["not a module"]);
     refused(&file(b"#!/bin/sh\necho hello\n"), Errno::ENOEXEC, &["not a module"]);
     refused(&file(&[0x7f; 5000]), Errno::ENOEXEC, &["not a module"]);
     refused(&file(&fs::read("/bin/true").unwrap()), Errno::ENOEXEC, &["not a module"]);
-    let directory = scratch(".so");
+    let directory = TempFile::unmade(".so");
     fs::create_dir(directory.path()).unwrap();
     refused(&directory, Errno::ENOEXEC, &["not a module"]);
     fs::remove_dir(directory.path()).unwrap();
-    let other = module("garbage", &[("SYMBOL", "some_other_module")]);
+    let other = c_module("garbage", &[("SYMBOL", "some_other_module")]);
     refused(&other, Errno::ENOEXEC, &["does not export", "penfold_module"]);
-    let needs = module("garbage", &[("MORE", ".load = nowhere,")]);
+    let needs = c_module("garbage", &[("MORE", ".load = nowhere,")]);
     refused(&needs, Errno::ENOEXEC, &["undefined symbol: nowhere"]);
 }
 
-/// A file that is cut off would be mapped, and whoever looks behind its end dies of SIGBUS.
+/// The linker would map a truncated file, and a read beyond its end raises SIGBUS.
 #[test]
-fn a_file_that_is_cut_off_anywhere_is_no_module() {
-    let whole = fs::read(module("witness", &[]).path()).unwrap();
+fn truncated_file_is_no_module() {
+    let whole = fs::read(c_module("witness", &[]).path()).unwrap();
     for end in [1, 16, 63, 64, 100, 1000, 4096, 5000, whole.len() / 2, whole.len() * 3 / 4] {
         refused(&file(&whole[..end]), Errno::ENOEXEC, &["not a module"]);
     }
@@ -64,9 +64,9 @@ fn a_file_that_is_cut_off_anywhere_is_no_module() {
 }
 
 #[test]
-fn a_module_of_another_penfold_is_told_both_versions() {
+fn module_of_another_penfold_is_refused_with_both_versions() {
     let refused = |more: &str, words: &[&str]| {
-        refused(&module("garbage", &[("MORE", more)]), Errno::ENOEXEC, words);
+        refused(&c_module("garbage", &[("MORE", more)]), Errno::ENOEXEC, words);
     };
     refused(".abi_version = 9,", &["version 9", "version 1", "compile it"]);
     refused(".abi_version = 0,", &["version 0", "version 1"]);
@@ -78,9 +78,9 @@ fn a_module_of_another_penfold_is_told_both_versions() {
 }
 
 #[test]
-fn descriptions_that_make_no_sense() {
+fn invalid_descriptions_are_refused() {
     let refused = |macros: &[(&str, &str)], words: &[&str]| {
-        refused(&module("garbage", macros), Errno::EINVAL, words);
+        refused(&c_module("garbage", macros), Errno::EINVAL, words);
     };
     refused(&[("CREATE", "0")], &["no create, which is mandatory"]);
     refused(&[("MORE", ".destroy = 0,")], &["no destroy, which is mandatory"]);
@@ -106,14 +106,14 @@ fn descriptions_that_make_no_sense() {
     refused(&[("MORE", ".refusing_file = \"max\",")], &["refusing_file names the file \"max\""]);
 }
 
-/// What only an engine can tell: the module is known by then, and it is unloaded at once.
+/// Only an engine can find these faults. The module is loaded by then, and is unloaded at once.
 #[test]
-fn an_engine_refuses_names_and_files_that_clash() {
-    let mut world = World::new();
-    let taken = module("witness", &[]);
-    world.load(taken.path());
+fn engine_refuses_names_and_files_that_clash() {
+    let mut world = SimWorld::new();
+    let taken = c_module("witness", &[]);
+    world.load_file(taken.path());
     let task = world.spawn();
-    let before = (world.engine.proc_cgroups(), world.engine.interest());
+    let before = (world.engine.proc_cgroups(), world.engine.event_mask());
     let procs = "{ .name = \"procs\", .read_text = text_read }";
     for (macros, errno, words) in [
         (vec![("NAME", "\"witness\"")], Errno::EEXIST, "a subsystem of this name is loaded"),
@@ -121,29 +121,29 @@ fn an_engine_refuses_names_and_files_that_clash() {
         (vec![("NAME", "\"release_agent\"")], Errno::EINVAL, "the name is a mount option"),
         (vec![("NAME", "\"cgroup\""), ("FILES", procs)], Errno::EINVAL, "clashes"),
     ] {
-        let object = module("garbage", &macros);
-        let controller = Controller::open(object.path()).unwrap();
-        let refused = world.engine.load(&mut world.host, controller).unwrap_err();
-        assert_eq!(refused.errno(), errno, "{refused}");
+        let object = c_module("garbage", &macros);
+        let loaded = world.try_load(Controller::open(object.path()).unwrap());
+        let refused = world.last_error();
+        assert_eq!(loaded, Err(errno), "{refused}");
         assert!(refused.to_string().contains(words), "{refused}");
         assert!(!is_mapped(object.path()));
-        assert_eq!(before, (world.engine.proc_cgroups(), world.engine.interest()));
-        let child = world.fork(task).unwrap();
+        assert_eq!(before, (world.engine.proc_cgroups(), world.engine.event_mask()));
+        let child = world.fork(task);
         world.exit(child);
     }
-    world.unload("witness").unwrap();
+    world.unload("witness");
 }
 
-/// What a load answers is an errno, or it is said that it is none.
+/// The number that `load` returns is an errno, or the error says that it is none.
 #[test]
-fn a_load_that_answers_garbage_says_so() {
+fn answer_of_load_that_is_no_errno_is_named() {
     for (answer, errno, words) in [
         ("-ENOMEM", Errno::ENOMEM, "load failed: Cannot allocate memory"),
         ("7", Errno::EIO, "it answered 7, which is neither 0 nor a negative errno"),
         ("-100000", Errno::EIO, "it answered -100000"),
         ("(-2147483647 - 1)", Errno::EIO, "it answered -2147483648"),
     ] {
-        let object = module("witness", &[("REFUSE", answer)]);
+        let object = c_module("witness", &[("REFUSE", answer)]);
         let Err(error) = Controller::open(object.path()) else { panic!("loaded") };
         assert!(matches!(error, LoadError::Refused { .. }) && error.errno() == errno, "{error}");
         assert!(error.to_string().contains(words), "{error}");

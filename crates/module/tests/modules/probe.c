@@ -1,7 +1,12 @@
 /*
- * A module for tests, varied by macros. Its files: `value` (any number, kept by each cgroup), `root` (only in roots),
- * `stats` (a map of what it was told), `poke` (a trigger that counts), `odd` (refuses even numbers), `slow` (takes that
- * many milliseconds).
+ * A module for tests, varied by macros. Its files:
+ *
+ * - value: any number, kept for each cgroup
+ * - root: only in roots
+ * - stats: a map with the numbers of its callbacks
+ * - poke: a trigger that counts
+ * - odd: refuses even numbers
+ * - slow: takes that many milliseconds
  */
 #include "penfold.h"
 
@@ -30,7 +35,7 @@ struct state {
 };
 
 #ifdef CONSTRUCTOR
-/* proves by a file that code of this module has run */
+/* makes a file, which proves that code of this module has run */
 __attribute__((constructor)) static void constructed(void)
 {
     FILE *file = fopen(CONSTRUCTOR, "w");

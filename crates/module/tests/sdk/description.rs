@@ -1,4 +1,4 @@
-//! What the description of a subsystem says of it.
+//! The description that is made of a subsystem.
 
 use penfold_module::loader::Controller;
 use penfold_module::{
@@ -7,10 +7,10 @@ use penfold_module::{
 
 use super::MODULE;
 
-/// As little as there can be.
-struct Nothing(u64);
+/// The smallest subsystem.
+struct BareSubsystem(u64);
 
-impl Subsystem for Nothing {
+impl Subsystem for BareSubsystem {
     type State = ();
 
     const NAME: &'static str = "nothing";
@@ -23,7 +23,7 @@ impl Subsystem for Nothing {
     fn destroy(&mut self, _: &mut Context<'_, Self>) {}
 }
 
-static NOTHING: abi::Module = penfold_module::describe!(Nothing, Nothing(UNLIMITED));
+static NOTHING: abi::RawModule = penfold_module::describe!(BareSubsystem, BareSubsystem(UNLIMITED));
 
 #[test]
 fn callbacks_that_a_subsystem_does_not_have_are_null() {
@@ -33,15 +33,15 @@ fn callbacks_that_a_subsystem_does_not_have_are_null() {
     assert!(NOTHING.fork.is_none() && NOTHING.exit.is_none());
     assert!(NOTHING.post_clone.is_none() && NOTHING.bind.is_none());
     let controller = Controller::from_static(&NOTHING).unwrap();
-    assert_eq!(controller.info().callbacks, Callbacks::empty());
-    assert!(controller.info().files.is_empty() && controller.info().rules.is_empty());
-    super::world::World::of(controller).unload();
+    assert_eq!(controller.description().callbacks, Callbacks::empty());
+    assert!(controller.description().files.is_empty() && controller.description().rules.is_empty());
+    super::transcript::TranscribedWorld::of(controller).unload();
 }
 
 #[test]
-fn a_description_says_what_the_subsystem_says() {
+fn description_has_the_constants_of_the_subsystem() {
     let controller = Controller::from_static(&MODULE).unwrap();
-    let info = controller.info();
+    let info = controller.description();
     assert_eq!((&*info.name, &*info.version), ("every-thing_1", env!("CARGO_PKG_VERSION")));
     assert_eq!(info.summary, env!("CARGO_PKG_DESCRIPTION"));
     assert_eq!((info.abi_version, &*info.refusing_file), (abi::ABI_VERSION, "event"));
@@ -59,7 +59,17 @@ fn a_description_says_what_the_subsystem_says() {
     let files: Vec<_> = info
         .files
         .iter()
-        .map(|file| (&*file.name, file.mode, file.place, file.max_write, file.counts, file.read, file.write))
+        .map(|file| {
+            (
+                &*file.name,
+                file.mode,
+                file.visibility,
+                file.max_write,
+                file.not_a_setting,
+                file.read,
+                file.write,
+            )
+        })
         .collect();
     let everywhere = Visibility::Everywhere;
     let wanted = [

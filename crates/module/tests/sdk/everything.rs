@@ -1,4 +1,4 @@
-//! A subsystem that has every callback and every kind of control file, and asks for every service.
+//! A subsystem with every callback and every kind of control file, which calls every service.
 
 // a part of the test, not an interface
 #![allow(unreachable_pub)]
@@ -9,17 +9,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use penfold_module::{
     Callbacks, Capability, Context, ControlFile, Css, Errno, Error, IndexSet, Migration, PAGE_SIZE, Resource,
-    Result, Rule, Subsystem, Tid, UNLIMITED,
+    Result, Rule, Subsystem, Tid, UNLIMITED, host::ExistingPages,
 };
 
-/// How many states there are, of all instances together.
+/// The number of states of all instances.
 pub static STATES: AtomicI64 = AtomicI64::new(0);
 
 #[derive(Default)]
 pub struct Everything {
-    /// What it was told, and what it has seen then.
+    /// The callbacks so far, with the facts that each saw.
     log: String,
-    /// The callbacks that are to refuse.
+    /// The names of the callbacks that are to refuse.
     denied: BTreeSet<String>,
 }
 
@@ -113,7 +113,7 @@ fn log_read(everything: &mut Everything, _: &mut Ctx<'_>, out: &mut String) -> R
     Ok(())
 }
 
-/// All that can be asked without changing anything.
+/// Reads the results of all services that change nothing.
 fn facts_read(_: &mut Everything, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
     let css = ctx.css();
     let _ = writeln!(out, "parent {:?} root {} private {}", ctx.parent(), ctx.is_root(), ctx.private());
@@ -144,7 +144,7 @@ fn facts_read(_: &mut Everything, ctx: &mut Ctx<'_>, out: &mut String) -> Result
     Ok(())
 }
 
-/// All that changes something: one command with its arguments.
+/// Calls a service that changes something: one command with its arguments.
 fn act(everything: &mut Everything, ctx: &mut Ctx<'_>, command: &str) -> Result<()> {
     let css = ctx.css();
     let words: Vec<&str> = command.split(' ').collect();
@@ -177,7 +177,8 @@ fn act(everything: &mut Everything, ctx: &mut Ctx<'_>, command: &str) -> Result<
         }
         "affinity" => wrap(ctx.host().set_affinity(Tid(number(1)), &mask(2))),
         "memory" => {
-            wrap(ctx.host().set_memory_nodes(Tid(number(1)), &mask(2), &mask(3), words[4] == "migrate"))
+            let existing = if words[4] == "migrate" { ExistingPages::Move } else { ExistingPages::Leave };
+            wrap(ctx.host().set_memory_nodes(Tid(number(1)), &mask(2), &mask(3), existing))
         }
         "freeze" => {
             ctx.host().freeze(Tid(number(1)));

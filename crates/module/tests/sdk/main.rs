@@ -1,38 +1,40 @@
-//! One subsystem, built in and as a module: nobody can tell the difference.
+//! One subsystem, built in and as a module: both give the same transcript.
 #![cfg(feature = "loader")]
 
 mod description;
 mod everything;
 mod panics;
-mod world;
+mod transcript;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use everything::{Everything, STATES};
 use penfold_module::loader::Controller;
-use penfold_module::{Capability, CpuTime, Errno, Tid, abi};
-use world::World;
+use penfold_module::{Capability, CpuTime, Errno, MoveScope, Tid, abi, simulated::ChildKind};
+use transcript::TranscribedWorld;
 
-static MODULE: abi::Module = penfold_module::describe!(Everything);
+static MODULE: abi::RawModule = penfold_module::describe!(Everything);
 
-/// The states are counted for all tests together.
+/// One test at a time: the count of states is one for all tests.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn as_module() -> Controller {
     Controller::from_static(&MODULE).expect("it is one")
 }
 
-/// Both transcripts, which are to be the same, and all states gone.
-fn same_both_ways(script: impl Fn(&mut World)) -> String {
+/// Plays a script on the built-in subsystem and on the module. Checks that both transcripts are the same and that no
+/// state is left, and returns the transcript.
+fn same_both_ways(script: impl Fn(&mut TranscribedWorld)) -> String {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let play = |mut world: World| {
+    let play = |mut world: TranscribedWorld| {
         script(&mut world);
         let transcript = world.unload();
         assert_eq!(STATES.load(Ordering::Relaxed), 0, "states are left");
         transcript
     };
-    let (built_in, module) = (play(World::of(Everything::default())), play(World::of(as_module())));
+    let (built_in, module) =
+        (play(TranscribedWorld::of(Everything::default())), play(TranscribedWorld::of(as_module())));
     for (expected, found) in built_in.lines().zip(module.lines()) {
         assert_eq!(expected, found, "built in, and as a module");
     }
@@ -89,41 +91,41 @@ fn every_file_is_read_and_written() {
 fn every_callback_is_called_and_may_refuse() {
     let transcript = same_both_ways(|world| {
         let first = world.mkdir(world.top, "first").unwrap();
-        world.attach(first, Tid(1), false);
-        let thread = world.fork(Tid(1), true).unwrap();
-        let child = world.fork(Tid(1), false).unwrap();
+        world.attach(first, Tid(1), MoveScope::Task);
+        let thread = world.fork(Tid(1), ChildKind::Thread).unwrap();
+        let child = world.fork(Tid(1), ChildKind::Process).unwrap();
         world.write(world.top, "cgroup.clone_children", "1").unwrap();
         let clone = world.mkdir(world.top, "clone").unwrap();
         world.read(clone, "text");
-        world.attach(clone, thread, true);
+        world.attach(clone, thread, MoveScope::ThreadGroup);
         let blocked = world.mkdir(clone, "blocked").unwrap();
-        world.attach(blocked, child, false);
-        world.host.exit(&mut world.engine, thread);
+        world.attach(blocked, child, MoveScope::Task);
+        world.sim.exit(thread);
 
-        let set = world.engine.initial_css_set();
-        let charge = world.engine.charge_fork(&mut world.host, Tid(2), set).expect("nobody minds");
-        world.engine.cancel_fork(&mut world.host, charge);
+        let set = world.sim.engine.initial_css_set();
+        let charge = world.sim.engine.charge_fork(&mut world.sim.host, Tid(2), set).expect("nobody minds");
+        world.sim.engine.cancel_fork(&mut world.sim.host, charge);
 
         world.write(world.top, "act", "refuse yes").unwrap();
         world.write(world.top, "act", "deny create pre_destroy can_attach can_fork event").unwrap();
         assert_eq!(world.mkdir(world.top, "never"), None);
         world.rmdir(blocked);
-        world.attach(first, Tid(3), true);
-        assert_eq!(world.fork(Tid(1), false), None);
+        world.attach(first, Tid(3), MoveScope::ThreadGroup);
+        assert_eq!(world.fork(Tid(1), ChildKind::Process), None);
         assert_eq!(world.write(world.top, "event", "x"), Err(Errno::EBUSY));
         world.look(clone);
         world.write(world.top, "act", "deny").unwrap();
         world.write(world.top, "act", "refuse no").unwrap();
         world.look(clone);
-        for task in world.host.tids() {
-            world.host.exit(&mut world.engine, task);
+        for task in world.sim.host.tids() {
+            world.sim.exit(task);
         }
         for cgroup in [blocked, clone, first] {
             world.rmdir(cgroup);
         }
-        world.engine.unmount(&mut world.host, world.top).unwrap();
+        world.sim.unmount(world.top);
         let options = "every-thing_1,blocker";
-        world.top = world.engine.mount(&mut world.host, &world.root, options).unwrap().root;
+        world.top = world.sim.mount(options);
         world.read(world.top, "log");
     });
     let wanted = [
@@ -152,18 +154,18 @@ fn every_callback_is_called_and_may_refuse() {
 }
 
 #[test]
-fn every_service_answers() {
+fn every_service_answers_as_built_in() {
     let transcript = same_both_ways(|world| {
         let group = world.mkdir(world.top, "ä group").unwrap();
         for child in 0..50 {
             world.mkdir(group, &format!("child {child}"));
         }
         for _ in 0..70 {
-            let task = world.host.spawn(&mut world.engine, 1000);
-            world.attach(group, task, false);
+            let task = world.sim.host.spawn(&mut world.sim.engine, 1000);
+            world.attach(group, task, MoveScope::Task);
         }
-        world.fork(Tid(4), true);
-        world.host.run(Tid(4), 69, CpuTime { user: 5, system: 6 });
+        world.fork(Tid(4), ChildKind::Thread);
+        world.sim.host.run(Tid(4), 69, CpuTime { user: 5, system: 6 });
         world.read(group, "facts");
         for command in [
             "limit 3",
@@ -186,22 +188,22 @@ fn every_service_answers() {
         }
         world.look(group);
         for _ in 0..4 {
-            world.fork(Tid(4), false);
+            world.fork(Tid(4), ChildKind::Process);
         }
         world.read(group, "facts");
         world.look(group);
         for command in ["limit max", "reset_peak", "reset_time"] {
             world.write(group, "act", command).unwrap();
         }
-        let anybody = world.root.clone();
-        world.root = penfold_module::Caller { umask: 0o77, ..penfold_module::Caller::user(Tid(6), 1000, 7) };
+        let user = penfold_module::Caller { umask: 0o77, ..penfold_module::Caller::user(Tid(6), 1000, 7) };
+        let usual = std::mem::replace(&mut world.sim.caller, user);
         let _ = world.read(group, "facts");
-        world.root = anybody;
-        for task in world.host.tids() {
-            world.host.exit(&mut world.engine, task);
+        world.sim.caller = usual;
+        for task in world.sim.host.tids() {
+            world.sim.exit(task);
         }
         for child in 0..50 {
-            let child = world.engine.lookup(world.top, &format!("ä group/child {child}")).unwrap();
+            let child = world.sim.engine.lookup(world.top, &format!("ä group/child {child}")).unwrap();
             world.rmdir(child);
         }
         world.rmdir(group);
@@ -228,10 +230,10 @@ fn every_service_answers() {
 }
 
 #[test]
-fn what_the_host_can_not_give_is_refused_with_its_own_reason() {
+fn missing_capability_is_refused_with_the_hosts_reason() {
     let transcript = same_both_ways(|world| {
         let group = world.mkdir(world.top, "group").unwrap();
-        world.host.cannot = vec![Capability::ForkVeto, Capability::Freeze];
+        world.sim.host.cannot = vec![Capability::ForkVeto, Capability::Freeze];
         for command in ["require", "limit 3", "refuse yes", "own"] {
             assert!(world.write(group, "act", command).is_err());
         }
@@ -239,8 +241,8 @@ fn what_the_host_can_not_give_is_refused_with_its_own_reason() {
         world.rmdir(group);
     });
     let wanted = [
-        "write every-thing_1.act \"limit 3\" -> Err(\"every-thing_1.act: the simulated host can't give refusal of forks here: it was told",
-        "write every-thing_1.act \"refuse yes\" -> Err(\"every-thing_1.act: the simulated host can't give refusal of forks here: it was",
+        "write every-thing_1.act \"limit 3\" -> Err(\"every-thing_1.act: the simulated host can't give refusal of forks here: switched off for a test",
+        "write every-thing_1.act \"refuse yes\" -> Err(\"every-thing_1.act: the simulated host can't give refusal of forks here: switched off",
         "write every-thing_1.act \"own\" -> Err(\"every-thing_1.act: a reason of its own Operation not permitted (EPERM)",
     ];
     contains_all(&transcript, &wanted);

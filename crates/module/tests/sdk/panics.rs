@@ -3,17 +3,20 @@
 use std::panic::panic_any;
 
 use penfold_module::loader::Controller;
-use penfold_module::{Callbacks, Context, ControlFile, Errno, Error, Migration, Result, Subsystem, Tid, abi};
+use penfold_module::{
+    Callbacks, Context, ControlFile, Errno, Error, Migration, MoveScope, Result, Subsystem, Tid, abi,
+    simulated::ChildKind,
+};
 
-use super::world::World;
+use super::transcript::TranscribedWorld;
 
 /// Panics in every callback whose name was written to `panics.when`.
 #[derive(Default)]
-struct Panics {
+struct PanickingSubsystem {
     when: String,
 }
 
-/// Panics when it is dropped, if it is told to.
+/// Panics in its drop if `bomb` is set.
 struct State {
     bomb: bool,
 }
@@ -24,56 +27,60 @@ impl Drop for State {
     }
 }
 
-type Ctx<'a> = Context<'a, Panics>;
+type Ctx<'a> = Context<'a, PanickingSubsystem>;
 
-/// What is thrown may be anything, and panic once more when it is dropped.
-struct Grenade;
+/// A payload of a panic. A payload may be anything, and panic once more in its drop.
+struct PanicsOnDrop;
 
-impl Drop for Grenade {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
         panic_any(7);
     }
 }
 
-impl Panics {
+impl PanickingSubsystem {
     fn pass(&self, callback: &str) {
         assert!(self.when != callback, "{callback} is unhappy");
     }
 }
 
-fn when_write(panics: &mut Panics, _: &mut Ctx<'_>, callback: &str) -> Result<()> {
-    panics.when = callback.into();
+fn when_write(panicking: &mut PanickingSubsystem, _: &mut Ctx<'_>, callback: &str) -> Result<()> {
+    panicking.when = callback.into();
     Ok(())
 }
 
-fn number_read(panics: &mut Panics, _: &mut Ctx<'_>) -> Result<u64> {
-    panics.pass("read");
+fn number_read(panicking: &mut PanickingSubsystem, _: &mut Ctx<'_>) -> Result<u64> {
+    panicking.pass("read");
     Ok(5)
 }
 
-fn number_write(panics: &mut Panics, ctx: &mut Ctx<'_>, number: u64) -> Result<()> {
-    panics.pass("write");
+fn number_write(panicking: &mut PanickingSubsystem, ctx: &mut Ctx<'_>, number: u64) -> Result<()> {
+    panicking.pass("write");
     ctx.state_mut().bomb = number == 13;
     Ok(())
 }
 
-fn map_read(panics: &mut Panics, _: &mut Ctx<'_>, line: &mut dyn FnMut(&str, u64)) -> Result<()> {
+fn map_read(
+    panicking: &mut PanickingSubsystem,
+    _: &mut Ctx<'_>,
+    line: &mut dyn FnMut(&str, u64),
+) -> Result<()> {
     line("before", 1);
-    panics.pass("map");
+    panicking.pass("map");
     line("after\0wards", 2);
     Ok(())
 }
 
-fn grenade(_: &mut Panics, _: &mut Ctx<'_>) -> Result<()> {
-    panic_any(Grenade)
+fn grenade(_: &mut PanickingSubsystem, _: &mut Ctx<'_>) -> Result<()> {
+    panic_any(PanicsOnDrop)
 }
 
-fn other_rule(_: &mut Panics, ctx: &mut Ctx<'_>) -> Result<()> {
+fn other_rule(_: &mut PanickingSubsystem, ctx: &mut Ctx<'_>) -> Result<()> {
     let _ = ctx.counter(ctx.css(), 3);
     Err(Error::value(Errno::EPERM, "there is no such rule, so this is not reached"))
 }
 
-impl Subsystem for Panics {
+impl Subsystem for PanickingSubsystem {
     type State = State;
 
     const NAME: &'static str = "panics";
@@ -139,31 +146,31 @@ impl Subsystem for Panics {
     }
 }
 
-static MODULE: abi::Module = penfold_module::describe!(Panics);
+static MODULE: abi::RawModule = penfold_module::describe!(PanickingSubsystem);
 
-fn world() -> World {
-    World::of(Controller::from_static(&MODULE).unwrap())
+fn world() -> TranscribedWorld {
+    TranscribedWorld::of(Controller::from_static(&MODULE).unwrap())
 }
 
-/// Does something while one callback panics, and shows that all is well afterwards.
-fn while_panicking(callback: &str, script: impl FnOnce(&mut World)) -> String {
+/// Plays a script while one callback panics, and checks that everything works afterwards.
+fn while_panicking(callback: &str, script: impl FnOnce(&mut TranscribedWorld)) -> String {
     let mut world = world();
     world.write(world.top, "when", callback).unwrap();
     script(&mut world);
     world.write(world.top, "when", "never").unwrap();
     assert_eq!(world.read(world.top, "number"), "5\n", "{callback}");
     let group = world.mkdir(world.top, "afterwards").expect("nobody minds");
-    world.attach(group, Tid(2), false);
-    let child = world.fork(Tid(2), false).expect("nobody minds");
-    world.host.exit(&mut world.engine, child);
-    world.attach(world.top, Tid(2), false);
+    world.attach(group, Tid(2), MoveScope::Task);
+    let child = world.fork(Tid(2), ChildKind::Process).expect("nobody minds");
+    world.sim.exit(child);
+    world.attach(world.top, Tid(2), MoveScope::Task);
     world.rmdir(group);
-    assert_eq!(world.engine.tree().children(world.top).count(), 0, "{callback}");
+    assert_eq!(world.sim.engine.tree().children(world.top).count(), 0, "{callback}");
     world.unload()
 }
 
 #[test]
-fn a_panic_is_an_eio_that_says_so() {
+fn panic_is_an_eio_that_says_so() {
     let transcript = while_panicking("create", |world| assert_eq!(world.mkdir(world.top, "never"), None));
     assert!(
         transcript.contains("mkdir never -> Err(\"panics: the module failed: a panic: create is unhappy")
@@ -177,39 +184,39 @@ fn a_panic_is_an_eio_that_says_so() {
     assert!(transcript.contains("rmdir -> Err(\"panics: the module failed: a panic: pre_destroy is unhappy"));
     let transcript = while_panicking("can_attach", |world| {
         let group = world.mkdir(world.top, "group").unwrap();
-        world.attach(group, Tid(1), false);
+        world.attach(group, Tid(1), MoveScope::Task);
         world.rmdir(group);
     });
     assert!(
         transcript.contains("attach 1 -> Err(\"panics: the module failed: a panic: can_attach is unhappy")
     );
-    while_panicking("can_fork", |world| assert_eq!(world.fork(Tid(1), false), None));
+    while_panicking("can_fork", |world| assert_eq!(world.fork(Tid(1), ChildKind::Process), None));
 }
 
 #[test]
-fn a_panic_in_a_callback_that_can_not_fail_changes_nothing_else() {
+fn panic_in_an_infallible_callback_changes_nothing_else() {
     while_panicking("attach", |world| {
         let group = world.mkdir(world.top, "group").unwrap();
-        world.attach(group, Tid(1), false);
-        assert_eq!(world.engine.tree().tasks(&world.host, group), [Tid(1)]);
-        world.attach(world.top, Tid(1), false);
+        world.attach(group, Tid(1), MoveScope::Task);
+        assert_eq!(world.sim.engine.tree().tasks(&world.sim.host, group), [Tid(1)]);
+        world.attach(world.top, Tid(1), MoveScope::Task);
         world.rmdir(group);
     });
     while_panicking("cancel_attach", |world| {
         let group = world.mkdir(world.top, "blocked").unwrap();
-        world.attach(group, Tid(1), false);
-        assert!(world.engine.tree().tasks(&world.host, group).is_empty());
+        world.attach(group, Tid(1), MoveScope::Task);
+        assert!(world.sim.engine.tree().tasks(&world.sim.host, group).is_empty());
         world.rmdir(group);
     });
     while_panicking("fork", |world| {
-        let child = world.fork(Tid(1), false).expect("it has happened");
-        world.host.exit(&mut world.engine, child);
+        let child = world.fork(Tid(1), ChildKind::Process).expect("it has happened");
+        world.sim.exit(child);
     });
-    while_panicking("exit", |world| world.host.exit(&mut world.engine, Tid(3)));
+    while_panicking("exit", |world| world.sim.exit(Tid(3)));
     while_panicking("cancel_fork", |world| {
-        let set = world.engine.initial_css_set();
-        let charge = world.engine.charge_fork(&mut world.host, Tid(2), set).expect("nobody minds");
-        world.engine.cancel_fork(&mut world.host, charge);
+        let set = world.sim.engine.initial_css_set();
+        let charge = world.sim.engine.charge_fork(&mut world.sim.host, Tid(2), set).expect("nobody minds");
+        world.sim.engine.cancel_fork(&mut world.sim.host, charge);
     });
     while_panicking("post_clone", |world| {
         world.write(world.top, "cgroup.clone_children", "1").unwrap();
@@ -218,13 +225,13 @@ fn a_panic_in_a_callback_that_can_not_fail_changes_nothing_else() {
         world.rmdir(group);
     });
     while_panicking("bind", |world| {
-        world.engine.unmount(&mut world.host, world.top).unwrap();
-        world.top = world.engine.mount(&mut world.host, &world.root, "panics,blocker").unwrap().root;
+        world.sim.unmount(world.top);
+        world.top = world.sim.mount("panics,blocker");
     });
 }
 
 #[test]
-fn a_panic_in_destroy_and_in_the_drop_of_a_state_leaves_the_cgroup_gone() {
+fn cgroup_is_gone_after_a_panic_in_its_destroy() {
     while_panicking("destroy", |world| {
         let group = world.mkdir(world.top, "group").unwrap();
         world.rmdir(group);
@@ -234,14 +241,14 @@ fn a_panic_in_destroy_and_in_the_drop_of_a_state_leaves_the_cgroup_gone() {
         world.write(group, "number", "13").unwrap();
         world.rmdir(group);
     });
-    // in the unload itself
+    // a panic in the unload itself
     let mut world = world();
     world.write(world.top, "number", "13").unwrap();
     world.unload();
 }
 
 #[test]
-fn a_panic_in_a_handler_is_an_eio() {
+fn panic_in_a_handler_is_an_eio() {
     while_panicking("read", |world| assert_eq!(world.read(world.top, "number"), ""));
     while_panicking("write", |world| assert_eq!(world.write(world.top, "number", "1"), Err(Errno::EIO)));
     let transcript = while_panicking("map", |world| {
@@ -259,10 +266,10 @@ fn a_panic_in_a_handler_is_an_eio() {
     assert!(transcript.contains("has no counter for rule 3"));
 }
 
-/// Panics as it is made.
-struct Stillborn;
+/// A subsystem whose expression in `describe!` panics.
+struct FailsToMake;
 
-impl Subsystem for Stillborn {
+impl Subsystem for FailsToMake {
     type State = ();
 
     const NAME: &'static str = "stillborn";
@@ -275,8 +282,8 @@ impl Subsystem for Stillborn {
 }
 
 #[test]
-fn a_panic_at_load_is_an_eio() {
-    static STILLBORN: abi::Module = penfold_module::describe!(Stillborn, panic!("it can't be made"));
-    let error = Controller::from_static(&STILLBORN).err().expect("it panics");
+fn panic_at_load_is_an_eio() {
+    static FAILS_TO_MAKE: abi::RawModule = penfold_module::describe!(FailsToMake, panic!("it can't be made"));
+    let error = Controller::from_static(&FAILS_TO_MAKE).err().expect("it panics");
     assert_eq!(error.errno(), Errno::EIO, "{error}");
 }

@@ -1,10 +1,10 @@
-//! One call: who asks, of whom, with which descriptors.
+//! The context of one call: the server, the client, and the descriptors that came with the call.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, ErrorKind, control_file::FileId};
+use penfold_core::{Access, CgroupId, Engine, ErrorKind, control_file::FileId};
 
 use super::path;
 use super::server::ControlServer;
@@ -20,6 +20,7 @@ pub(super) struct CallContext<'a> {
 }
 
 impl CallContext<'_> {
+    /// The service that the call is for.
     pub(super) fn service(&self) -> &Service {
         &self.server.service
     }
@@ -40,19 +41,27 @@ impl CallContext<'_> {
         self.service().with_snapshot(|engine, _| path::parent(engine, &self.client.caller, address))?
     }
 
-    /// A cgroup and one of its control files, which the caller may read (4) or write (2).
+    /// A cgroup and one of its control files, after a check that the caller has `access` to the file.
     ///
     /// # Errors
     /// As [`path::cgroup`] and [`Engine::open`].
-    pub(super) fn file(&self, address: &str, name: &str, want: u32) -> Result<(CgroupId, FileId), Failure> {
+    pub(super) fn file(
+        &self,
+        address: &str,
+        name: &str,
+        access: Access,
+    ) -> Result<(CgroupId, FileId), Failure> {
         self.look_at(address, |engine, caller, cgroup| {
             path::must_search(engine, caller, cgroup)?;
-            let file = engine.open(caller, cgroup, name, want);
+            let file = engine.open(caller, cgroup, name, access);
             Ok((cgroup, file.map_err(|error| Failure::from(error).about(file_address(address, name)))?))
         })
     }
 
-    /// Looks at the engine as the caller, at an address.
+    /// Runs `look` on the engine, with the caller and the cgroup at an address.
+    ///
+    /// # Errors
+    /// As [`path::cgroup`], and the errors of `look`.
     pub(super) fn look_at<R>(
         &self,
         address: &str,
@@ -66,13 +75,13 @@ impl CallContext<'_> {
         looked.map_err(or_about(address))
     }
 
-    /// A task by the number that the client gave; 0 is the client itself.
+    /// The name in failures of the task that `number` means for the client. 0 is the client itself.
     pub(super) fn task_name(&self, number: i32) -> String {
         let own = || self.client.number(self.client.caller.task).unwrap_or(0);
         format!("task {}", if number == 0 { own() } else { number })
     }
 
-    /// Puts the names of the call into the failure of an attach: the task's where that is at fault, otherwise `place`.
+    /// Puts the subject that the call names into the failure of an attach: the task if it is at fault, else `place`.
     pub(super) fn attaching(&self, number: i32, place: String) -> impl FnOnce(Failure) -> Failure {
         use ErrorKind::{AlreadyExists, NoTask, NotPermitted, TaskBusy, UnsuitableTask, Unsupported};
         let task = self.task_name(number);
@@ -84,10 +93,10 @@ impl CallContext<'_> {
         }
     }
 
-    /// A descriptor that came with the call.
+    /// The descriptor with this index among those that came with the call.
     ///
     /// # Errors
-    /// `EBADF` if there is none of that index.
+    /// `EBADF` if there is no such index.
     pub(super) fn passed(&self, index: i64) -> Result<Arc<OwnedFd>, Failure> {
         let file = usize::try_from(index).ok().and_then(|index| self.files.get(index));
         file.cloned().ok_or_else(|| {
@@ -98,17 +107,17 @@ impl CallContext<'_> {
     }
 }
 
-/// The name of a control file of the cgroup at an address.
+/// The name of a control file in failures: the address of its cgroup, a slash, and the file.
 pub(super) fn file_address(address: &str, file: &str) -> String {
     format!("{}/{file}", address.trim_end_matches('/'))
 }
 
-/// Puts the name that the call has for its object into a failure. The end of the daemon stays what it is.
+/// Puts the subject that the call names into a failure. [`ErrorKind::Ending`] keeps its own.
 pub(super) fn about(subject: impl Into<String>) -> impl FnOnce(Failure) -> Failure {
     move |failure| if failure.kind == ErrorKind::Ending { failure } else { failure.about(subject) }
 }
 
-/// The same, for a failure that names nothing of its own.
+/// As [`about`], but only for a failure without a subject of its own, and for a removed cgroup.
 pub(super) fn or_about(subject: impl Into<String>) -> impl FnOnce(Failure) -> Failure {
     move |failure| {
         let nameless = failure.subject.is_empty() || failure.kind == ErrorKind::Removed;
@@ -116,10 +125,10 @@ pub(super) fn or_about(subject: impl Into<String>) -> impl FnOnce(Failure) -> Fa
     }
 }
 
-/// A parameter in the range of the kernel's own type.
+/// A number of a call as the kernel's type of it. `what` names the parameter in the failure.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidParameter`] outside of it.
+/// [`ErrorKind::InvalidParameter`] outside of the type's range.
 pub(super) fn number<T: TryFrom<i64>>(what: &str, value: i64) -> Result<T, Failure> {
     T::try_from(value).map_err(|_| {
         let detail = format!("{value} is out of range");

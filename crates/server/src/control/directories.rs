@@ -1,4 +1,4 @@
-//! Directories: making, removing, renaming, listing, and whose they are.
+//! The methods on directories: making, removing, renaming and listing cgroups, and their owners.
 
 use nix::errno::Errno;
 use penfold_core::{Caller, CgroupId, Engine, ErrorKind};
@@ -14,7 +14,7 @@ use crate::protocol::{
     StatReply,
 };
 
-/// Without a mode.
+/// The mode of a new cgroup when the call has none.
 const MODE: i64 = 0o755;
 
 pub(super) fn mkdir(context: &CallContext<'_>, call: MkdirCall) -> Result<MkdirReply, Failure> {
@@ -29,7 +29,7 @@ pub(super) fn mkdir(context: &CallContext<'_>, call: MkdirCall) -> Result<MkdirR
     Ok(MkdirReply {})
 }
 
-/// As `mkdir -p`: what was made before something failed stays.
+/// Makes a cgroup and its missing parents, as `mkdir -p` does. After a failure the parents stay that were made.
 fn make_all(context: &CallContext<'_>, address: &str, mode: u32) -> Result<MkdirReply, Failure> {
     let mut made = address.find(':').filter(|colon| !address[..*colon].contains('/')).map_or(0, |at| at + 1);
     loop {
@@ -42,7 +42,7 @@ fn make_all(context: &CallContext<'_>, address: &str, mode: u32) -> Result<Mkdir
         let call =
             MkdirCall { cgroup: address[..made].to_owned(), mode: Some(i64::from(mode)), parents: None };
         match mkdir(context, call) {
-            // it may be a control file
+            // that is fine for a cgroup, but not for a control file
             Err(failure) if failure.kind == ErrorKind::AlreadyExists => {
                 context.cgroup(&address[..made])?;
             }
@@ -97,8 +97,8 @@ pub(super) fn list(context: &CallContext<'_>, call: ListCall) -> Result<ListRepl
     Ok(ListReply { cgroups })
 }
 
-/// A cgroup and what is below, to a depth, each before its children. What is in directories that the caller may not list
-/// is left out.
+/// A cgroup and the cgroups up to `depth` levels below, each before its children. Left out are those in directories
+/// that the caller may not list.
 pub(super) fn subtree(engine: &Engine, caller: &Caller, top: CgroupId, depth: usize) -> Vec<CgroupId> {
     let mut found = Vec::new();
     let mut waiting = vec![(top, depth)];
@@ -173,7 +173,7 @@ pub(super) fn set_owner(context: &CallContext<'_>, call: SetOwnerCall) -> Result
     Ok(SetOwnerReply {})
 }
 
-/// A control file by its name, for what needs no permission on the file itself.
+/// A control file by its name, for operations that need no permission on the file itself.
 fn find(
     engine: &Engine,
     caller: &Caller,

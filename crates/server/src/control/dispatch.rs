@@ -1,4 +1,4 @@
-//! From the name of a method to what does it.
+//! From the name of a method to the function that implements it.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::protocol as p;
 use crate::protocol::Method;
 
-/// A call as it comes over the wire. What the parameters are depends on the method.
+/// A call as it comes over the wire. The method decides how the parameters are parsed.
 #[derive(serde::Deserialize)]
 pub(super) struct IncomingCall<'a> {
     #[serde(borrow)]
@@ -31,7 +31,7 @@ pub(super) struct IncomingCall<'a> {
 /// Answers one message.
 ///
 /// # Errors
-/// When the connection is of no more use.
+/// The connection is of no more use: it broke, or the message was no call.
 pub(super) fn answer(
     context: &CallContext<'_>,
     message: &[u8],
@@ -99,6 +99,7 @@ fn control(
     }
 }
 
+/// Answers a call that has one reply.
 fn once<M: Method>(
     context: &CallContext<'_>,
     parameters: &str,
@@ -112,6 +113,7 @@ fn once<M: Method>(
     }
 }
 
+/// Answers a call of any other interface: `org.varlink.service`, or an error.
 fn standard_call(
     context: &CallContext<'_>,
     message: &[u8],
@@ -119,7 +121,7 @@ fn standard_call(
     replies: &mut ReplyWriter<'_>,
 ) -> io::Result<()> {
     let mut out = Vec::new();
-    // the crate wants the NUL that its own reader would have found
+    // the crate varlink expects the NUL that its own reader would have found
     let message = [message, b"\0"].concat();
     match context.server.standard.handle(&mut &message[..], &mut out, None) {
         Ok(_) => replies.send_bytes(&out),

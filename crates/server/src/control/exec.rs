@@ -1,22 +1,19 @@
-//! Running a command in cgroups, as whoever asks.
+//! The method `Exec`: a command in cgroups, with the rights of the caller.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid, isatty};
-use penfold_core::{CgroupId, Engine, ErrorKind, Tid, host::HostView};
+use penfold_core::{Access, CgroupId, Engine, ErrorKind, Tid, host::HostView};
 use penfold_linux::host::RunningCommand;
-use penfold_linux::inherit::limits_of;
-use penfold_linux::process::Process;
-use penfold_linux::trace::{Command, ExecError, ExecOptions, Session, User};
+use penfold_linux::proc::{TaskStatus, descriptor_path, limits_of, open_working_directory};
+use penfold_linux::trace::{Command, CommandSession, ExecError, ExecOptions, User};
 
 use super::context::{CallContext, about, file_address, number};
 use super::replies::ReplyWriter;
@@ -25,9 +22,7 @@ use crate::escape::unescape;
 use crate::failure::Failure;
 use crate::protocol::{ExecCall, ExecReply};
 
-const WRITE: u32 = 2;
-
-/// Answers the pid and, if the client waits for it, the wait status.
+/// Runs the command and replies with its pid. A client that takes more replies also gets the wait status.
 pub(super) fn exec(
     context: &CallContext<'_>,
     call: ExecCall,
@@ -64,17 +59,17 @@ fn start(context: &CallContext<'_>, call: ExecCall) -> Result<Box<dyn RunningCom
     let (directory, open) = directory(context, call.directory.as_deref())?;
     let running =
         host.launch(command(context, call, directory)?, cgroups, options).map_err(|error| match error {
-            // which of them did not take the command is not known
+            // the error does not say which of the cgroups did not take the command
             ExecError::Attach(error) => Failure::from(error).about(named),
             error => error.into(),
         })?;
-    // the command's process has a copy of it now
+    // the command's process has a copy of the descriptor now
     drop(open);
     Ok(running)
 }
 
-/// Where the command goes: into the cgroups that were asked for and, in every other hierarchy, where a child of the
-/// caller would be. Also whether the caller is supervised.
+/// The cgroups of the command, and whether the caller is supervised. In a hierarchy without an address in `addresses`,
+/// the command is where a child of the caller would be.
 fn places(context: &CallContext<'_>, addresses: Vec<String>) -> Result<(Vec<CgroupId>, bool), Failure> {
     let caller = &context.client.caller;
     context.service().with_snapshot(|engine, host| {
@@ -82,7 +77,7 @@ fn places(context: &CallContext<'_>, addresses: Vec<String>) -> Result<(Vec<Cgro
         for address in addresses {
             let cgroup = path::cgroup(engine, caller, &address)?;
             path::must_search(engine, caller, cgroup)?;
-            let open = engine.open(caller, cgroup, "cgroup.procs", WRITE);
+            let open = engine.open(caller, cgroup, "cgroup.procs", Access::WRITE);
             open.map_err(|error| Failure::from(error).about(file_address(&address, "cgroup.procs")))?;
             let hierarchy = engine.tree().hierarchy_of(cgroup).id;
             if places.iter().any(|other| engine.tree().hierarchy_of(*other).id == hierarchy) {
@@ -104,6 +99,7 @@ fn places(context: &CallContext<'_>, addresses: Vec<String>) -> Result<(Vec<Cgro
     })?
 }
 
+/// The cgroups of a task; `None` if the task is not supervised.
 fn own_cgroups(engine: &Engine, host: &dyn HostView, task: Tid) -> Option<Vec<CgroupId>> {
     let set = engine.tree().css_set(host.css_set(task)?)?;
     Some(set.cgroups().collect())
@@ -128,14 +124,14 @@ fn command(context: &CallContext<'_>, call: ExecCall, directory: PathBuf) -> Res
         user: user(context),
         stdio,
         only_stdio: true,
-        session: if terminal { Session::Terminal } else { Session::New },
-        limits: limits_of(context.client.caller.task.0).unwrap_or_default(),
+        session: if terminal { CommandSession::Terminal } else { CommandSession::New },
+        limits: limits_of(context.client.caller.task).unwrap_or_default(),
         ..Command::default()
     })
 }
 
-/// What the command's process enters with the rights of the caller. Its own directory is held open: the caller may end as
-/// soon as it has its answer.
+/// The directory that the command's process enters with the rights of the caller. The caller's own directory is opened
+/// and held open: the caller may end as soon as it has its reply.
 fn directory(context: &CallContext<'_>, given: Option<&str>) -> Result<(PathBuf, Option<OwnedFd>), Failure> {
     if let Some(given) = given {
         let path = PathBuf::from(OsString::from_vec(unescape(given).into_owned()));
@@ -144,18 +140,16 @@ fn directory(context: &CallContext<'_>, given: Option<&str>) -> Result<(PathBuf,
         }
         return Err(invalid(Errno::EINVAL, &path.to_string_lossy(), "not an absolute path"));
     }
-    let own = format!("/proc/{}/cwd", context.client.caller.task);
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let open = nix::fcntl::open(&*own, flags, Mode::empty())
+    let open = open_working_directory(context.client.caller.task)
         .map_err(|errno| Failure::system("the caller's directory", errno))?;
-    Ok((format!("/proc/self/fd/{}", open.as_raw_fd()).into(), Some(open)))
+    Ok((descriptor_path(open.as_fd()), Some(open)))
 }
 
 fn invalid(errno: Errno, subject: &str, detail: &str) -> Failure {
     Failure::new(ErrorKind::InvalidArgument, errno, subject, detail)
 }
 
-/// A daemon without root can run commands as its own user only, and needs to change nothing for that.
+/// The user of the command. A daemon without root can run commands as its own user only, which needs no change of user.
 fn user(context: &CallContext<'_>) -> Option<User> {
     let caller = &context.client.caller;
     let same = caller.uid == geteuid().as_raw() && caller.gid == getegid().as_raw();
@@ -163,15 +157,15 @@ fn user(context: &CallContext<'_>) -> Option<User> {
     (geteuid().is_root() || !same).then_some(User { uid, gid, groups })
 }
 
-/// The caller's, if it names none.
+/// The umask of the command: the caller's, unless the call has one.
 fn umask(context: &CallContext<'_>, given: Option<i64>) -> Result<u32, Failure> {
     match given {
         Some(mask) => Ok(number::<u32>("umask", mask)? & 0o777),
-        None => Ok(Process::read(context.client.caller.task.0).map_or(0o022, |process| process.umask)),
+        None => Ok(TaskStatus::read(context.client.caller.task).map_or(0o022, |process| process.umask)),
     }
 }
 
-/// Three descriptors that came with the call, or nothing to read and write at all.
+/// Standard input, output and error of the command: three descriptors that came with the call, or `/dev/null`.
 fn streams(context: &CallContext<'_>, indexes: &[i64]) -> Result<[Option<Arc<OwnedFd>>; 3], Failure> {
     match indexes {
         [] => {

@@ -1,6 +1,6 @@
-//! Reading, writing, attaching.
+//! The methods `Read`, `Write` and `Attach`.
 
-use penfold_core::Error;
+use penfold_core::{Access, Error, MoveScope};
 
 use super::context::{CallContext, about, file_address, number};
 use crate::escape::{escape, unescape};
@@ -8,18 +8,15 @@ use crate::failure::Failure;
 use crate::operation::Operation;
 use crate::protocol::{AttachCall, AttachReply, ReadCall, ReadReply, WriteCall, WriteReply};
 
-const READ: u32 = 4;
-const WRITE: u32 = 2;
-
 pub(super) fn read(context: &CallContext<'_>, call: ReadCall) -> Result<ReadReply, Failure> {
-    let (cgroup, file) = context.file(&call.cgroup, &call.file, READ)?;
+    let (cgroup, file) = context.file(&call.cgroup, &call.file, Access::READ)?;
     let content = context.service().read(context.client, cgroup, file);
     let content = content.map_err(about(file_address(&call.cgroup, &call.file)))?;
     Ok(ReadReply { content: escape(&content) })
 }
 
 pub(super) fn write(context: &CallContext<'_>, call: WriteCall) -> Result<WriteReply, Failure> {
-    let (cgroup, file) = context.file(&call.cgroup, &call.file, WRITE)?;
+    let (cgroup, file) = context.file(&call.cgroup, &call.file, Access::WRITE)?;
     let bytes = unescape(&call.content);
     let mut named = None;
     let operation = Operation::of_write(file, &bytes, |number| {
@@ -35,15 +32,18 @@ pub(super) fn write(context: &CallContext<'_>, call: WriteCall) -> Result<WriteR
     Ok(WriteReply {})
 }
 
-/// What a write to `cgroup.procs` or `tasks` does.
+/// Moves a task, with the permissions and errors of a write to `cgroup.procs` or `tasks`.
 pub(super) fn attach(context: &CallContext<'_>, call: AttachCall) -> Result<AttachReply, Failure> {
     let number: i32 = number("task", call.task)?;
     let name = if call.process { "cgroup.procs" } else { "tasks" };
-    let (cgroup, _) = context.file(&call.cgroup, name, WRITE)?;
+    let (cgroup, _) = context.file(&call.cgroup, name, Access::WRITE)?;
     if number < 0 {
         return Err(Failure::from(Error::task_number()).about(format!("task {number}")));
     }
-    let operation = Operation::Attach { task: context.client.task(number)?, whole: call.process };
+    let operation = Operation::Attach {
+        task: context.client.task(number)?,
+        scope: if call.process { MoveScope::ThreadGroup } else { MoveScope::Task },
+    };
     let attached = context.service().perform(context.client, None, cgroup, operation);
     attached.map_err(context.attaching(number, call.cgroup))?;
     Ok(AttachReply {})

@@ -1,4 +1,4 @@
-//! Who serves, hierarchies and subsystems.
+//! The methods on the daemon, hierarchies and subsystems.
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
@@ -98,13 +98,16 @@ pub(super) fn subsystems(context: &CallContext<'_>, _: SubsystemsCall) -> Result
 }
 
 fn find(context: &CallContext<'_>, label: String) -> Result<CgroupId, Failure> {
-    // an address will do as well
+    // the address of the root is accepted too
     context
         .service()
         .with_snapshot(|engine, _| path::hierarchy(engine, label.trim_end_matches(['/', ':'])))?
 }
 
-/// The description of a hierarchy for who will describe it to others: the file views.
+/// The description of the hierarchy with this root, for a reply.
+///
+/// # Errors
+/// `ENODEV` if the hierarchy was unmounted meanwhile.
 fn described(context: &CallContext<'_>, root: CgroupId) -> Result<HierarchyInfo, Failure> {
     context.service().with_snapshot(|engine, _| {
         let alive = engine.tree().get(root).is_some();

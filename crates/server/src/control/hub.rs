@@ -1,14 +1,14 @@
-//! Events: what happens to cgroups, for those who watch.
+//! Events of cgroups, and their delivery to watchers.
 //!
-//! A thread hears of every change while somebody watches, and no longer. Each watcher has a bounded queue, so that a slow
-//! one loses events, which it learns, and holds up nobody.
+//! A thread receives every change while there is a watcher, and ends after the last watcher. Each watcher has a bounded
+//! queue. A slow watcher loses events and learns how many; it delays no other.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use penfold_core::{Caller, CgroupId, Engine, Event, Owner, Release};
+use penfold_core::{Access, Caller, CgroupId, Engine, Event, Owner, Release};
 
 use super::path::name_of;
 use crate::change::{Announcement, EngineChange};
@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::protocol::EventInfo;
 use crate::service::Service;
 
-/// Where events come in and go out.
+/// Receives changes of the service and events of the host, and passes them to the watchers that may see them.
 pub(super) struct WatchHub {
     service: Service,
     watchers: Mutex<Watchers>,
@@ -26,17 +26,19 @@ pub(super) struct WatchHub {
 #[derive(Default)]
 struct Watchers {
     all: Vec<Weak<Watcher>>,
-    /// Somebody listens to the service for them.
+    /// True while a thread receives changes for them and the engine records events.
     served: bool,
 }
 
-/// One who watches.
+/// One call of the method `Watch`.
 pub(super) struct Watcher {
     caller: Caller,
-    /// Only this cgroup and those below.
+    /// Only events of this cgroup and of those below; `None` for all.
     top: Option<CgroupId>,
+    /// The longest that the queue may be; further events are counted as lost.
     most: usize,
     queue: Mutex<WatchQueue>,
+    /// Readable when the queue has changed.
     pub(super) wakeup: EventFd,
 }
 
@@ -46,11 +48,12 @@ struct WatchQueue {
     lost: i64,
 }
 
-/// An event, and who may hear of it: who may list every directory on the way to the cgroup.
+/// An event, and the rule for its visibility: a caller sees it who may list every directory on the way to the cgroup.
 struct VisibleEvent {
     event: EventInfo,
     /// The cgroup and those above it.
     line: Vec<CgroupId>,
+    /// Owner and mode of each directory that the caller must be able to list.
     directories: Vec<Owner>,
 }
 
@@ -59,10 +62,10 @@ impl WatchHub {
         Arc::new(WatchHub { service: service.clone(), watchers: Mutex::default() })
     }
 
-    /// A watcher of everything, or of `top` and what is below. At most `most` events wait for it.
+    /// Adds a watcher of all events, or of those of `top` and the cgroups below. At most `most` events wait for it.
     ///
     /// # Errors
-    /// `EMFILE`, `EAGAIN` or `ESHUTDOWN`.
+    /// `EMFILE` without a free descriptor, `EAGAIN` without a thread, `ESHUTDOWN` when the daemon is ending.
     pub(super) fn subscribe(
         self: &Arc<Self>,
         caller: Caller,
@@ -75,7 +78,7 @@ impl WatchHub {
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         watchers.all.push(Arc::downgrade(&watcher));
         if !watchers.served {
-            // from here on the engine records what happens to it without being asked
+            // from here on the engine records its own events, such as a cgroup that becomes empty
             self.record(true)?;
             let (changes, hub) = (self.service.subscribe(), Arc::clone(self));
             thread::Builder::new()
@@ -99,7 +102,7 @@ impl WatchHub {
         }
     }
 
-    /// Passes on what the engine and its host have noticed.
+    /// Passes events of the engine and releases on to the watchers.
     pub(super) fn publish(&self, releases: &[Release], events: Vec<Event>) {
         let Some(watchers) = self.watchers() else { return };
         let noticed = self.service.with_snapshot(|engine, _| {
@@ -117,7 +120,7 @@ impl WatchHub {
         }
     }
 
-    /// Has the engine record events, or not any more.
+    /// Switches the engine's recording of events on or off.
     fn record(&self, wanted: bool) -> Result<(), Failure> {
         self.service.request(|engine, _| {
             engine.watch(wanted);
@@ -125,7 +128,7 @@ impl WatchHub {
         })
     }
 
-    /// Those who watch. When there are none any more, the engine is asked to record no more.
+    /// The watchers. `None` without any; then the engine's recording is switched off.
     fn watchers(&self) -> Option<Vec<Arc<Watcher>>> {
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         watchers.all.retain(|watcher| watcher.strong_count() > 0);
@@ -148,7 +151,12 @@ impl Watcher {
 
     fn offer(&self, seen: &VisibleEvent) {
         let wanted = self.top.is_none_or(|top| seen.line.contains(&top));
-        if !wanted || !seen.directories.iter().all(|directory| self.caller.may(directory, 5)) {
+        if !wanted
+            || !seen
+                .directories
+                .iter()
+                .all(|directory| self.caller.may(directory, Access::READ | Access::SEARCH))
+        {
             return;
         }
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,7 +178,7 @@ impl Watcher {
 fn visible(engine: &Engine, what: EngineChange) -> Option<VisibleEvent> {
     match what {
         EngineChange::Made { parent: _, cgroup } => {
-            // removed already: its removal, which comes next, tells its name
+            // A cgroup that is removed already has no name. The announcement of its removal comes next and has it.
             let parent = engine.tree().get(cgroup)?.parent()?;
             Some(of(engine, "created", name_of(engine, cgroup), parent, cgroup))
         }
@@ -186,7 +194,8 @@ fn visible(engine: &Engine, what: EngineChange) -> Option<VisibleEvent> {
     }
 }
 
-/// Visible to all who watch everything. The place is that of subsystems that are not bound.
+/// An event of a subsystem, visible to every watcher of all hierarchies. Its address is the root of hierarchy 0, where
+/// subsystems are that are not bound.
 fn of_subsystem(kind: &str, name: String) -> VisibleEvent {
     let subsystem = Some(name);
     let event = EventInfo { kind: kind.to_owned(), cgroup: "0:/".to_owned(), file: None, subsystem };
@@ -203,7 +212,7 @@ fn of(engine: &Engine, kind: &str, name: String, parent: CgroupId, cgroup: Cgrou
     VisibleEvent { event: event(kind, name), line, directories }
 }
 
-/// What core has recorded; how many it has not, where it says so.
+/// An event that core has recorded. The error is the number of events that core has lost.
 fn noticed(engine: &Engine, event: Event) -> Result<VisibleEvent, u64> {
     match event {
         Event::Populated { hierarchy, cgroup, path, populated } => {
@@ -214,6 +223,8 @@ fn noticed(engine: &Engine, event: Event) -> Result<VisibleEvent, u64> {
             Ok(existing(engine, "limit", (hierarchy, &path), Some(cgroup), Some(file)))
         }
         Event::Lost(count) => Err(count),
+        // an event of a newer core, which this program can't describe
+        _ => Err(1),
     }
 }
 
@@ -224,8 +235,8 @@ fn released(engine: &Engine, release: &Release) -> VisibleEvent {
     existing(engine, "released", (release.hierarchy, &release.path), cgroup, None)
 }
 
-/// An event of a cgroup that may have been removed meanwhile: then nobody can be asked who may hear of it, and only the
-/// administrator does.
+/// An event of a cgroup that may have been removed meanwhile. The owners above a removed cgroup are unknown, so only
+/// the administrator sees its event.
 fn existing(
     engine: &Engine,
     kind: &str,

@@ -1,8 +1,8 @@
-//! Who is where: members, and the texts of `/proc`.
+//! The methods `Tasks` and `Proc`: members of cgroups, and the texts of `/proc`.
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, ErrorKind, Tid, control_file::FileId};
-use penfold_linux::process::Process;
+use penfold_core::{Access, CgroupId, ErrorKind, Tid, control_file::FileId};
+use penfold_linux::proc::TaskStatus;
 
 use super::context::{CallContext, about, number};
 use super::directories::subtree;
@@ -16,16 +16,16 @@ pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksR
     let depth = usize::from(call.recursive.unwrap_or(false)) * usize::MAX;
     let cgroups: Vec<(CgroupId, String)> = context.look_at(&call.cgroup, move |engine, caller, top| {
         must_search(engine, caller, top)?;
-        engine.open(caller, top, "tasks", 4)?;
+        engine.open(caller, top, "tasks", Access::READ)?;
         let readable = |at: CgroupId| {
-            must_search(engine, caller, at).is_ok() && engine.open(caller, at, "tasks", 4).is_ok()
+            must_search(engine, caller, at).is_ok() && engine.open(caller, at, "tasks", Access::READ).is_ok()
         };
         let all = subtree(engine, caller, top, depth).into_iter();
         Ok(all.filter(|at| readable(*at)).map(|at| (at, name_of(engine, at))).collect())
     })?;
     let mut tasks = Vec::new();
     for (cgroup, name) in cgroups {
-        // one that is removed meanwhile has no members any more
+        // a cgroup that is removed meanwhile has no members any more
         let members = match members::of(context.service(), cgroup, FileId::Tasks) {
             Err(failure) if failure.kind == ErrorKind::Removed => continue,
             members => members?,
@@ -36,10 +36,10 @@ pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksR
 }
 
 fn describe(context: &CallContext<'_>, task: Tid, cgroup: &str) -> Option<TaskInfo> {
-    let process = Process::read(task.0)?;
+    let process = TaskStatus::read(task)?;
     Some(TaskInfo {
         task: i64::from(context.client.number(task)?),
-        process: i64::from(context.client.number(Tid(process.group))?),
+        process: i64::from(context.client.number(process.group)?),
         command: process.command,
         cgroup: cgroup.to_owned(),
     })

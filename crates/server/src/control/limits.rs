@@ -1,28 +1,27 @@
-//! How much a client may have at once.
+//! The limits of clients.
 
 use std::time::Duration;
 
-/// The bounds of a control socket.
+/// Limits of a control socket, for all of its clients or for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections altogether.
+    /// Connections of all users.
     pub connections: usize,
-    /// How many of these only root can have.
+    /// How many of `connections` are reserved for root.
     pub kept_for_root: usize,
-    /// Connections of one user; root has no limit of its own.
+    /// Connections of one user. Root is bound by `connections` only.
     pub connections_of_user: usize,
     /// Bytes of one message, without the NUL at its end.
     pub message: usize,
-    /// Bytes of all messages above 64 KiB that are being received.
+    /// Buffer bytes of all messages above 64 KiB that are being received.
     pub large_messages: usize,
     /// Descriptors with one message.
     pub files: usize,
-    /// Events that wait for one slow client; what is above is counted as lost.
+    /// Events that may wait for one slow watcher. Further events are counted as lost.
     pub events: usize,
-    /// How long a message may take to arrive once it has begun, and how long a client may take to make room for an
-    /// answer.
+    /// How long a client may take between two pieces of a message, and to make room for a reply.
     pub patience: Duration,
-    /// How long a cgroup may take to die.
+    /// How long the method `Kill` waits for the processes of a cgroup to end.
     pub kill: Duration,
 }
 

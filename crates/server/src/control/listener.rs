@@ -1,4 +1,4 @@
-//! Accepting connections: not too many, and not all of them one user's.
+//! Accepting connections, with a limit for all and one for each user.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,9 +16,10 @@ use super::replies::ReplyWriter;
 use super::server::ControlServer;
 use super::session;
 
-/// Virtual: what is not used costs nothing. Parsing nested JSON is what needs most.
+/// The stack of a connection's thread in bytes. Parsing nested JSON needs most of it. Pages that are never touched cost
+/// no memory.
 const STACK: usize = 256 << 10;
-/// While there is nothing to make a connection with.
+/// The pause after accept(2) has failed, such as for want of descriptors.
 const REST: Duration = Duration::from_millis(100);
 
 /// A control socket that is being served.
@@ -29,13 +30,14 @@ pub struct Listener {
     acceptor: JoinHandle<()>,
 }
 
-/// All who are connected.
+/// All connections of a socket.
 #[derive(Debug, Default)]
 struct Connections {
     closing: AtomicBool,
     members: Mutex<ConnectionTable>,
 }
 
+/// The open connections by number, and how many each user has.
 #[derive(Debug, Default)]
 struct ConnectionTable {
     streams: HashMap<u64, Arc<UnixStream>>,
@@ -44,10 +46,10 @@ struct ConnectionTable {
 }
 
 impl Listener {
-    /// Serves a listening socket from now on.
+    /// Serves a listening socket from now on, on a thread of its own.
     ///
     /// # Errors
-    /// What clone(2) gives when there is no more thread.
+    /// The error of dup(2), or of clone(2) when no thread can be started.
     pub fn serve(socket: UnixListener, server: Arc<ControlServer>) -> io::Result<Listener> {
         let connections = Arc::new(Connections::default());
         let accepting = (socket.try_clone()?, Arc::clone(&connections));
@@ -57,15 +59,15 @@ impl Listener {
         Ok(Listener { socket, connections, acceptor })
     }
 
-    /// How many are connected.
+    /// The number of open connections.
     pub fn connections(&self) -> usize {
         self.connections.lock().streams.len()
     }
 
-    /// Accepts nobody any more and closes every connection. What is being done is done to its end, unanswered.
+    /// Accepts no further connection and closes the open ones. Calls in progress are completed, but not answered.
     pub fn stop(self) {
         self.connections.closing.store(true, Ordering::Release);
-        // wakes accept(2), with EINVAL from now on
+        // wakes accept(2), which fails with EINVAL from now on
         let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Both);
         let _ = self.acceptor.join();
         for stream in self.connections.lock().streams.values() {
@@ -107,7 +109,7 @@ fn receive(stream: UnixStream, connections: &Arc<Connections>, server: &Arc<Cont
     }
 }
 
-/// Says why, if it can be said at once.
+/// Turns a connection away with a reason. The reason is lost if the socket can't take it at once.
 fn reject(stream: &UnixStream, peer: UnixCredentials, reason: &str) {
     tracing::warn!(uid = peer.uid(), pid = peer.pid(), reason, "connection turned away");
     let _ = stream.set_nonblocking(true);
@@ -144,7 +146,7 @@ impl Connections {
     }
 }
 
-/// One connection's place among all.
+/// A connection's entry among all. Drop removes the entry.
 #[derive(Debug)]
 struct ConnectionSlot {
     connections: Arc<Connections>,
@@ -170,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_gets_in_where_others_do_not_and_one_user_does_not_take_all() {
+    fn connections_are_limited_by_user_and_reserved_for_root() {
         let limits = Limits { connections: 6, kept_for_root: 2, connections_of_user: 3, ..Limits::default() };
         let connections = Arc::new(Connections::default());
         let (stream, _other) = UnixStream::pair().expect("a pair");

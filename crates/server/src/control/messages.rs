@@ -1,4 +1,4 @@
-//! Reading one message after the other: bounded in length, time and descriptors.
+//! Reading messages from a connection, bounded in length, time and descriptors.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,37 +9,37 @@ use penfold_linux::peer;
 
 use super::Limits;
 
-/// What is read at once, and what a connection keeps between messages.
+/// The bytes of one read, and of the buffer that a connection keeps between messages.
 const CHUNK: usize = 4096;
-/// Longer messages share what all of them may take together.
+/// Longer messages count against [`Limits::large_messages`], which all connections share.
 const LARGE: usize = 64 << 10;
 
 static LARGE_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-/// Why there is no next message.
+/// Why no message could be received.
 #[derive(Debug)]
 pub(super) enum ReceiveError {
     /// The connection broke, or a message took too long.
     Broken(io::Error),
-    /// The client sends more than it may; in words.
+    /// The client sends more than it may. The text says which limit it reached.
     TooMuch(String),
 }
 
 /// A message without its NUL, and the descriptors that came with it.
 pub(super) type ReceivedMessage<'a> = (&'a [u8], Vec<OwnedFd>);
 
-/// Where a connection's messages come from.
+/// The reader of a connection's messages.
 pub(super) struct MessageReader<'a> {
     stream: &'a UnixStream,
     limits: Limits,
     buffer: Vec<u8>,
-    /// How far the buffer has been filled, and how much of that was given out.
+    /// Bytes of the buffer that are filled, and how many of them were returned already.
     filled: usize,
     taken: usize,
     files: Vec<OwnedFd>,
-    /// Where the message begins that the descriptors belong to.
+    /// The index in the buffer where the message begins that `files` came with.
     files_at: usize,
-    /// How much of [`LARGE_BYTES`] is ours.
+    /// This connection's part of [`LARGE_BYTES`].
     large: usize,
 }
 
@@ -57,7 +57,7 @@ impl<'a> MessageReader<'a> {
         }
     }
 
-    /// The next message; `None` when the client has closed.
+    /// The next message; `None` when the client has closed the connection.
     pub(super) fn next(&mut self) -> Result<Option<ReceivedMessage<'_>>, ReceiveError> {
         self.make_room();
         let mut looked_at = self.taken;
@@ -72,7 +72,7 @@ impl<'a> MessageReader<'a> {
                 let most = self.limits.message;
                 return Err(ReceiveError::TooMuch(format!("a message may have {most} bytes at most")));
             }
-            // an idle client may be silent for ever, but not in the middle of a word
+            // an idle client may be silent for ever, but not in the middle of a message
             if self.filled > self.taken && !waits {
                 waits = true;
                 self.stream.set_read_timeout(Some(self.limits.patience)).map_err(ReceiveError::Broken)?;
@@ -91,7 +91,7 @@ impl<'a> MessageReader<'a> {
         Ok(Some((&self.buffer[start..end], files)))
     }
 
-    /// Moves what is left to the front, and gives back what a long message has taken.
+    /// Moves the unread bytes to the front, and frees the memory of a long message.
     fn make_room(&mut self) {
         self.buffer.copy_within(self.taken..self.filled, 0);
         self.filled -= self.taken;
@@ -104,6 +104,7 @@ impl<'a> MessageReader<'a> {
         }
     }
 
+    /// Reads once and returns the number of bytes; 0 when the client has closed the connection.
     fn fill(&mut self) -> Result<usize, ReceiveError> {
         if self.filled == self.buffer.len() {
             self.grow()?;
@@ -117,7 +118,7 @@ impl<'a> MessageReader<'a> {
             ));
         }
         if !received.files.is_empty() {
-            // The kernel ends a read behind the bytes that descriptors came with, so they belong to the last message
+            // The kernel ends a read after the bytes that descriptors came with. So they belong to the last message
             // that has begun.
             let before = &self.buffer[self.taken..(self.filled - 1).max(self.taken)];
             self.files_at = self.taken + before.iter().rposition(|&byte| byte == 0).map_or(0, |nul| nul + 1);
@@ -130,6 +131,7 @@ impl<'a> MessageReader<'a> {
         Ok(received.length)
     }
 
+    /// Doubles the buffer.
     fn grow(&mut self) -> Result<(), ReceiveError> {
         let wanted = self.buffer.len() * 2;
         if wanted > LARGE {
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_come_one_by_one_however_they_were_sent() {
+    fn messages_are_split_at_nul_whatever_the_reads() {
         let (here, mut there) = pair();
         there.write_all(b"one\0two\0thr").expect("sent");
         let mut reader = MessageReader::new(&here, Limits::default());
@@ -193,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn descriptors_belong_to_the_message_that_they_came_with() {
+    fn descriptors_belong_to_their_message() {
         let (here, there) = pair();
         (&there).write_all(b"plain\0").expect("sent");
         send_file(&there, b"with\0", 2);
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_a_problem() {
+    fn message_over_a_limit_is_an_error() {
         let limits =
             Limits { message: 100, files: 3, patience: Duration::from_millis(50), ..Limits::default() };
         let (here, mut there) = pair();

@@ -1,7 +1,8 @@
-//! The control socket: every operation, over varlink, with the rights of who asks.
+//! The control socket: every operation over varlink, with the rights of the client.
 //!
-//! A thread for each connection reads one message after the other and answers it, so that a client that is slow, silent
-//! or stopped holds up nobody but itself. What a client can make the daemon keep is bounded by [`Limits`].
+//! Each connection has a thread, which reads one message after the other and answers it. So a client that is slow,
+//! silent or stopped delays no other client. [`Limits`] bounds the memory and descriptors that a client can make the
+//! daemon keep.
 
 mod context;
 mod directories;

@@ -1,4 +1,4 @@
-//! Loading and unloading subsystems.
+//! The methods that load, unload and list modules.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -1,20 +1,20 @@
-//! `[HIERARCHY:]/path`: from an address to a cgroup, asking on each step what the VFS asks.
+//! From an address, `[HIERARCHY:]/path`, to a cgroup. Each step checks the permission that the VFS checks.
 
 use std::borrow::Cow;
 
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, Engine, Error, ErrorKind, Owner};
+use penfold_core::{Access, Caller, CgroupId, Engine, Error, ErrorKind, Owner};
 
 use crate::escape::{escape, unescape};
 use crate::failure::Failure;
 
-const SEARCH: u32 = 1;
-
 /// The cgroup at an address.
 ///
 /// # Errors
-/// `ENOENT` if there is none, `ENOTDIR` for a control file, `EACCES` for a directory on the way that may not be searched,
-/// `EINVAL` when the hierarchy is left out and there are several.
+/// - `ENOENT` if there is no such cgroup;
+/// - `ENOTDIR` for a control file;
+/// - `EACCES` for a directory on the way that the caller may not search;
+/// - `EINVAL` when the hierarchy is left out and there are several.
 pub(super) fn cgroup(engine: &Engine, caller: &Caller, address: &str) -> Result<CgroupId, Failure> {
     let (mut at, path) = split(engine, address)?;
     for name in names(&path) {
@@ -23,8 +23,8 @@ pub(super) fn cgroup(engine: &Engine, caller: &Caller, address: &str) -> Result<
     Ok(at)
 }
 
-/// The directory and the last name of an address, for what makes or removes an entry. `None` for what has no last name:
-/// a root, `.` and `..`.
+/// The directory and the last name of an address, for operations that make or rename an entry. `None` for an address
+/// without a last name: a root, `.` and `..`.
 ///
 /// # Errors
 /// As [`cgroup`].
@@ -43,34 +43,34 @@ pub(super) fn parent(
     Ok(Some((at, last.to_vec())))
 }
 
-/// May the caller use the entries of a directory?
+/// Checks that the caller may search a directory, that is, use its entries by name.
 ///
 /// # Errors
-/// `EACCES` if not.
+/// `EACCES`; `ENODEV` for a removed cgroup.
 pub(super) fn must_search(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Result<(), Failure> {
-    must(engine, caller, cgroup, SEARCH, "search")
+    must(engine, caller, cgroup, Access::SEARCH, "search")
 }
 
-/// May the caller list a directory, and look at its entries?
+/// Checks that the caller may list a directory and search it.
 ///
 /// # Errors
-/// `EACCES` if not.
+/// `EACCES`; `ENODEV` for a removed cgroup.
 pub(super) fn must_list(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Result<(), Failure> {
-    must(engine, caller, cgroup, 4 | SEARCH, "list")
+    must(engine, caller, cgroup, Access::READ | Access::SEARCH, "list")
 }
 
 fn must(
     engine: &Engine,
     caller: &Caller,
     cgroup: CgroupId,
-    want: u32,
+    access: Access,
     verb: &'static str,
 ) -> Result<(), Failure> {
     let Some(node) = engine.tree().get(cgroup) else {
         return Err(Error::Removed { operation: verb }.into());
     };
     let owner: Owner = node.owner();
-    if caller.may(&owner, want) {
+    if caller.may(&owner, access) {
         return Ok(());
     }
     let path = name_of(engine, cgroup);
@@ -82,17 +82,17 @@ fn must(
     Err(Failure::new(ErrorKind::NotPermitted, Errno::EACCES, path, detail))
 }
 
-/// `HIERARCHY:/path` of a living cgroup, the hierarchy by its number.
+/// The address of a living cgroup: `HIERARCHY:/path`, the hierarchy by its number.
 pub(super) fn name_of(engine: &Engine, cgroup: CgroupId) -> String {
     let tree = engine.tree();
     format!("{}:{}", tree.hierarchy_of(cgroup).id, escape(&tree.path(cgroup)))
 }
 
-/// The root of a hierarchy by its number, its name (`name=` or not) or one of its subsystems; several with commas, if
-/// they are of one hierarchy.
+/// The root of a hierarchy. `label` is its number, its name, with or without `name=`, or one of its subsystems. Several
+/// labels of the same hierarchy may be joined with commas.
 ///
 /// # Errors
-/// `ENOENT`, naming those that there are.
+/// `ENOENT`, with a message that lists the hierarchies.
 pub(super) fn hierarchy(engine: &Engine, label: &str) -> Result<CgroupId, Failure> {
     let find = |word: &str| engine.find_hierarchy(word.strip_prefix("name=").unwrap_or(word));
     let mut found = label.split(',').map(find);

@@ -1,4 +1,4 @@
-//! Writing answers, for a bounded time.
+//! Writing replies.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -12,13 +12,13 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::protocol::{Refused, TooMuch};
 
-/// The answers to one call. An error means that the connection is of no more use.
+/// The writer of replies to one call. An I/O error of a method means that the connection is of no more use.
 pub(super) struct ReplyWriter<'a> {
     stream: &'a UnixStream,
     buffer: &'a mut Vec<u8>,
-    /// The client takes more than one answer.
+    /// True if the client takes more than one reply (`more` of the call).
     pub(super) more: bool,
-    /// The client wants none.
+    /// True if the client wants no reply (`oneway` of the call): nothing is sent.
     pub(super) oneway: bool,
 }
 
@@ -36,22 +36,23 @@ struct ErrorBody<'a, E> {
 }
 
 impl<'a> ReplyWriter<'a> {
-    /// The stream must have a write timeout, and the buffer is any that may be used.
+    /// A writer of replies to `stream`, which must have a write timeout: a client may not block this thread for ever.
+    /// `buffer` is scratch space, so that replies of one connection share an allocation.
     pub(super) fn new(stream: &'a UnixStream, buffer: &'a mut Vec<u8>) -> ReplyWriter<'a> {
         ReplyWriter { stream, buffer, more: false, oneway: false }
     }
 
-    /// The last answer.
+    /// Sends the last reply.
     pub(super) fn reply<R: Serialize>(&mut self, parameters: &R) -> io::Result<()> {
         self.send(&ReplyBody { parameters, continues: false })
     }
 
-    /// An answer with more to come.
+    /// Sends a reply that further ones follow.
     pub(super) fn continue_with<R: Serialize>(&mut self, parameters: &R) -> io::Result<()> {
         self.send(&ReplyBody { parameters, continues: true })
     }
 
-    /// The operation is refused.
+    /// Sends the error `Refused`.
     pub(super) fn refuse(&mut self, failure: &Failure) -> io::Result<()> {
         if failure.kind == ErrorKind::InvalidParameter {
             return self.invalid_parameter(&failure.subject);
@@ -64,12 +65,12 @@ impl<'a> ReplyWriter<'a> {
         self.standard_error("InvalidParameter", "parameter", path)
     }
 
-    /// The client asks for too much.
+    /// Sends the error `TooMuch`.
     pub(super) fn too_much(&mut self, message: String) -> io::Result<()> {
         self.error("org.penfold.Control.TooMuch", &TooMuch { message })
     }
 
-    /// One of varlink's own errors: `{error}` with one parameter.
+    /// Sends `org.varlink.service.ERROR` with one parameter.
     pub(super) fn standard_error(&mut self, error: &str, name: &str, value: &str) -> io::Result<()> {
         let parameters: serde_json::Map<_, _> = [(name.to_owned(), value.into())].into_iter().collect();
         self.error(&format!("org.varlink.service.{error}"), &parameters)
@@ -79,7 +80,7 @@ impl<'a> ReplyWriter<'a> {
         self.send(&ErrorBody { error, parameters })
     }
 
-    /// Where the answers go.
+    /// The socket that replies are sent to.
     pub(super) fn stream(&self) -> &'a UnixStream {
         self.stream
     }
@@ -91,7 +92,7 @@ impl<'a> ReplyWriter<'a> {
         self.flush()
     }
 
-    /// Sends a whole message that ends in NUL.
+    /// Sends `message` as it is. It must end in NUL.
     pub(super) fn send_bytes(&mut self, message: &[u8]) -> io::Result<()> {
         self.buffer.clear();
         self.buffer.extend_from_slice(message);
@@ -110,7 +111,7 @@ impl<'a> ReplyWriter<'a> {
                 Err(errno) => return Err(errno.into()),
             }
         }
-        // one large answer must not be kept for all the time that a client is idle
+        // an idle connection must not keep the memory of one large reply
         if self.buffer.capacity() > 64 << 10 {
             *self.buffer = Vec::new();
         }

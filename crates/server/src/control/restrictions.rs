@@ -1,49 +1,50 @@
-//! Who may have a command run or a module loaded by the daemon: only one who is confined no more than that would be.
+//! The check that keeps a confined caller from running code with less confinement, by `Exec` or `LoadModule`.
 //!
-//! A command that the daemon starts is a child of the daemon. It has the caller's user and groups, but what else holds the
-//! caller back would not hold it: namespaces, a changed root, *no new privileges*, system call filters, dropped
-//! capabilities. So a caller that is held back by one of these is refused; it can attach itself and run the command. The
-//! code of a module is part of the daemon, so nothing that holds its caller back would hold it either.
-
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+//! A command that the daemon starts is a child of the daemon. It has the caller's user and groups. The caller's other
+//! restrictions would not apply to it: namespaces, a changed root, *no new privileges*, system call filters, dropped
+//! capabilities. So a caller with one of these is refused. It can attach itself and run the command.
+//!
+//! The code of a module is part of the daemon, so no restriction of the caller would apply to it either.
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
-use penfold_core::ErrorKind;
-use penfold_linux::process::namespace_of;
+use penfold_core::{ErrorKind, Tid};
+use penfold_linux::proc::{Namespace, SeccompMode, StatusFile, namespace_of, root_of};
 
 use crate::failure::Failure;
 
-const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
-
-/// What `/proc/PID/status` says of how a process is confined.
+/// Restrictions of a process, from `/proc/PID/status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Restrictions {
     no_new_privileges: bool,
     filters: u32,
-    /// What execve(2) can give at most.
+    /// The bounding set: the capabilities that execve(2) can give at most.
     bounding: u64,
     permitted: u64,
 }
 
 impl Restrictions {
-    fn read(pid: i32) -> Option<Restrictions> {
-        let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let field = |name: &str| {
-            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    fn read(pid: Tid) -> Option<Restrictions> {
+        let status = StatusFile::read(pid)?;
+        // kernels before 5.9 have only the mode, which counts as that many filters
+        let by_mode = || {
+            Some(match status.seccomp()? {
+                SeccompMode::Disabled => 0,
+                SeccompMode::Strict => 1,
+                SeccompMode::Filter => 2,
+                SeccompMode::Other(mode) => mode,
+            })
         };
-        let mask = |name| u64::from_str_radix(field(name)?, 16).ok();
         Some(Restrictions {
-            no_new_privileges: field("NoNewPrivs")? == "1",
-            // kernels before 5.9 have only the mode
-            filters: field("Seccomp_filters").or(field("Seccomp"))?.parse().ok()?,
-            bounding: mask("CapBnd")?,
-            permitted: mask("CapPrm")?,
+            no_new_privileges: status.no_new_privileges()?,
+            filters: status.filters().or_else(by_mode)?,
+            bounding: status.bounding_capabilities()?,
+            permitted: status.permitted_capabilities()?,
         })
     }
 
-    /// What holds a caller back that would not hold its command.
+    /// A restriction of a caller that its command would not have; `None` without one. `supervised` says that the caller
+    /// is a member of one of the daemon's cgroups, `root_daemon` and `root` that daemon and caller are root.
     fn exceeds(
         self,
         daemon: Restrictions,
@@ -51,7 +52,8 @@ impl Restrictions {
         root: bool,
         supervised: bool,
     ) -> Option<&'static str> {
-        // who was launched here has the filter that its command will have, and without root the same bit
+        // A supervised caller may have been launched here. Then it has the filter that its command will have and, where
+        // the daemon is not root, the same bit.
         let filters = daemon.filters + u32::from(supervised);
         if self.filters > filters {
             return Some("a system call filter");
@@ -66,7 +68,7 @@ impl Restrictions {
     }
 }
 
-/// What a caller wants the daemon to run.
+/// The code that a caller wants the daemon to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Execution {
     /// A command.
@@ -75,17 +77,17 @@ pub(super) enum Execution {
     Module,
 }
 
-/// May this process have code run by the daemon?
+/// Checks that the daemon may run code for this process, which has the user `uid`.
 ///
 /// # Errors
-/// `EPERM`, with what confines it; `ESRCH` if it is gone.
+/// `EPERM` with the restriction in the message; `ESRCH` if the process is gone.
 pub(super) fn must_not_exceed_ours(
     what: Execution,
     pid: i32,
     uid: u32,
     supervised: bool,
 ) -> Result<(), Failure> {
-    let own = std::process::id().cast_signed();
+    let (pid, own) = (Tid(pid), Tid(std::process::id().cast_signed()));
     let confined = match what {
         Execution::Command => "the command; attach the caller (task 0) and let it run the command",
         Execution::Module => "the module",
@@ -95,7 +97,7 @@ pub(super) fn must_not_exceed_ours(
         Err(Failure::new(ErrorKind::NotPermitted, Errno::EPERM, "caller", detail))
     };
     let gone = || Failure::new(ErrorKind::NoTask, Errno::ESRCH, "caller", "has ended");
-    for kind in NAMESPACES {
+    for kind in Namespace::ALL {
         if namespace_of(pid, kind) != namespace_of(own, kind) {
             return refuse(&format!("a {kind} namespace"));
         }
@@ -111,16 +113,12 @@ pub(super) fn must_not_exceed_ours(
     }
 }
 
-fn root_of(pid: i32) -> Option<(u64, u64)> {
-    fs::metadata(format!("/proc/{pid}/root/")).ok().map(|root| (root.dev(), root.ino()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_caller_that_is_confined_more_than_the_daemon_is_told_by_what() {
+    fn restriction_of_the_caller_alone_is_named() {
         let free = Restrictions { no_new_privileges: false, filters: 0, bounding: 0xff, permitted: 0xff };
         assert_eq!(free.exceeds(free, true, true, false), None);
         let filtered = Restrictions { filters: 1, ..free };

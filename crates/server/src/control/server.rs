@@ -1,4 +1,4 @@
-//! What the connections of a control socket share.
+//! The state that all connections of a control socket share.
 
 use std::sync::Arc;
 
@@ -11,11 +11,12 @@ use super::viewer::Viewer;
 use crate::journal::Journal;
 use crate::service::Service;
 
-/// What the connections of a socket share.
+/// A control socket without its connections: the service behind it, its limits and its watchers. The `with_` methods
+/// configure it before [`Listener::serve`](super::Listener::serve).
 pub struct ControlServer {
     pub(crate) service: Service,
     pub(super) limits: Limits,
-    /// Answers `org.varlink.service`.
+    /// Answers the calls of `org.varlink.service`.
     pub(super) standard: VarlinkService,
     pub(super) hub: Arc<WatchHub>,
     pub(super) viewer: Option<Arc<dyn Viewer>>,
@@ -24,7 +25,7 @@ pub struct ControlServer {
 }
 
 impl ControlServer {
-    /// A server of this service.
+    /// A server of this service with the default [`Limits`], without file views and without a journal.
     pub fn new(service: Service) -> ControlServer {
         let hub = WatchHub::start(&service);
         ControlServer {
@@ -38,27 +39,29 @@ impl ControlServer {
         }
     }
 
-    /// Publishes to watchers what [`OnChange`](penfold_linux::host::OnChange) has handed on. Not to be called from within
-    /// that hook.
+    /// Passes releases and events of the host on to watchers.
+    ///
+    /// Not to be called from within the host's hook [`OnChange`](penfold_linux::host::OnChange): this looks at the
+    /// engine, which the hook's caller may hold.
     pub fn publish(&self, releases: &[penfold_core::Release], events: Vec<penfold_core::Event>) {
         self.hub.publish(releases, events);
     }
 
-    /// With other bounds than the usual ones.
+    /// Sets the limits of clients.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> ControlServer {
         self.limits = limits;
         self
     }
 
-    /// With somebody who serves hierarchies as files.
+    /// Sets the implementation of the method `View`. Without it `View` answers `EOPNOTSUPP`.
     #[must_use]
     pub fn with_viewer(mut self, viewer: Arc<dyn Viewer>) -> ControlServer {
         self.viewer = Some(viewer);
         self
     }
 
-    /// With a journal, whose notes are in `Info`.
+    /// Adds a journal, whose [notes](Journal::notes) are part of `notRestored` in the reply to `Info`.
     #[must_use]
     pub fn with_journal(mut self, journal: Journal) -> ControlServer {
         self.journal = Some(journal);
@@ -70,7 +73,7 @@ impl ControlServer {
         self.not_restored.iter().cloned().chain(notes).collect()
     }
 
-    /// With what could not be restored of an earlier daemon, for `Info`.
+    /// Adds sentences to `notRestored` in the reply to `Info`: the losses of a restore.
     #[must_use]
     pub fn with_not_restored(mut self, lines: Vec<String>) -> ControlServer {
         self.not_restored = lines;

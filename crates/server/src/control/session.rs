@@ -1,4 +1,4 @@
-//! One connection, on its own thread.
+//! One connection, on a thread of its own.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -17,7 +17,7 @@ use super::server::ControlServer;
 use crate::client::Client;
 use crate::failure::Failure;
 
-/// Answers calls until the client goes, breaks the rules, or takes too long.
+/// Answers calls until the client closes the connection, breaks the rules of the protocol, or takes too long.
 pub(super) fn serve(server: &ControlServer, stream: &UnixStream, peer: UnixCredentials) {
     let mut buffer = Vec::new();
     if stream.set_write_timeout(Some(server.limits.patience)).is_err() {
@@ -55,7 +55,10 @@ fn log_closed(client: &Client, error: &io::Error) {
     tracing::debug!(uid = client.caller.uid, pid = client.caller.task.0, %error, "connection closed");
 }
 
-/// The engine of one `penfold run` is for what runs in it.
+/// Checks that the client may use this socket. The engine of one `penfold run` serves only processes of its job.
+///
+/// # Errors
+/// `EACCES` for a process outside of the job; `ESHUTDOWN` when the daemon is ending.
 fn admit(server: &ControlServer, pid: i32) -> Result<(), Failure> {
     if server.service.host().is_ok() {
         return Ok(());
@@ -68,6 +71,6 @@ fn admit(server: &ControlServer, pid: i32) -> Result<(), Failure> {
     if inside {
         return Ok(());
     }
-    let (subject, detail) = ("the engine of one penfold run", "is for what runs in it only");
+    let (subject, detail) = ("the engine of one penfold run", "is only for processes in it");
     Err(Failure::new(ErrorKind::NotPermitted, Errno::EACCES, subject, detail))
 }

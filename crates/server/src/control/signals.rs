@@ -1,4 +1,4 @@
-//! Signals to whole cgroups, by the rule of kill(2) for whoever asks.
+//! The methods `Signal` and `Kill`: signals to all processes of a cgroup, by the rule of kill(2) for the caller.
 
 use std::collections::HashSet;
 use std::thread;
@@ -30,7 +30,8 @@ pub(super) fn signal(context: &CallContext<'_>, call: SignalCall) -> Result<Sign
     Ok(SignalReply { processes: signalled.len() as i64 })
 }
 
-/// Strikes again until nobody is left: a child that was being born is there at the next round, and its parent dead.
+/// Signals in rounds until no process is left. A child that is being born during one round is a member in the next, and
+/// its parent is dead by then.
 pub(super) fn kill(context: &CallContext<'_>, call: KillCall) -> Result<KillReply, Failure> {
     let cgroup = not_a_root(context, &call.cgroup)?;
     let patience = context.server.limits.kill;
@@ -51,13 +52,14 @@ pub(super) fn kill(context: &CallContext<'_>, call: KillCall) -> Result<KillRepl
             );
             return Err(Failure::new(ErrorKind::Busy, Errno::EBUSY, call.cgroup, detail));
         }
-        // while somebody forks there is no time to lose
+        // while members still fork, the next round comes at once
         pause = if new > 0 { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
         thread::sleep(pause);
     }
 }
 
-/// A root holds whatever is nowhere else, the daemon itself and its administrator too.
+/// The cgroup at an address, unless it is a root. A root holds every process that is in no other cgroup, the daemon
+/// itself and its administrator included.
 fn not_a_root(context: &CallContext<'_>, address: &str) -> Result<CgroupId, Failure> {
     context.look_at(address, |engine, _, cgroup| {
         match engine.tree().get(cgroup).and_then(penfold_core::tree::Cgroup::parent) {
@@ -72,9 +74,11 @@ fn not_a_root(context: &CallContext<'_>, address: &str) -> Result<CgroupId, Fail
     })
 }
 
-/// Sends a signal to all members, or to none: the first that the caller may not signal refuses it. Answers whom it was
-/// sent to. All of it is one request, and a member's zombie is reaped by nobody before the tracer has seen it, which
-/// comes after the request: no number can be another's meanwhile.
+/// Sends a signal to all members, or to none if the caller may not signal one of them. Returns the processes that were
+/// signalled.
+///
+/// A number can't go over to another process meanwhile. All of this is one request. Nobody reaps a member's zombie
+/// before the tracer has seen it, and the tracer comes after the request.
 fn signal_members(
     context: &CallContext<'_>,
     cgroup: CgroupId,
@@ -102,7 +106,7 @@ fn signal_members(
 }
 
 fn members(engine: &Engine, host: &dyn HostView, top: CgroupId, recursive: bool) -> Vec<Tid> {
-    // removed meanwhile, so that nobody is in it
+    // a cgroup that was removed meanwhile has no members
     if engine.tree().get(top).is_none() {
         return Vec::new();
     }
@@ -118,12 +122,15 @@ fn members(engine: &Engine, host: &dyn HostView, top: CgroupId, recursive: bool)
     processes
 }
 
-/// The rule of kill(2).
+/// Checks the rule of kill(2): root may signal all processes, another user those whose real or saved user it is.
+///
+/// # Errors
+/// `EPERM`.
 fn must_be_allowed(context: &CallContext<'_>, host: &dyn HostView, process: Tid) -> Result<(), Failure> {
     let caller = &context.client.caller;
     let mut facts = host.task(process);
     if facts.is_none() {
-        // its first thread has ended before the others
+        // the first thread has ended before the others
         host.for_each_thread(process, &mut |thread| facts = facts.or_else(|| host.task(thread)));
     }
     let root = caller.uid == 0 && caller.privileged;
@@ -137,7 +144,7 @@ fn must_be_allowed(context: &CallContext<'_>, host: &dyn HostView, process: Tid)
     Err(Failure::new(ErrorKind::NotPermitted, Errno::EPERM, "", detail))
 }
 
-/// A process in the numbers of the client, where it has one there.
+/// The number of a process in the client's pid namespace; the daemon's if it has none there.
 fn shown(context: &CallContext<'_>, process: Tid) -> i32 {
     context.client.number(process).unwrap_or(process.0)
 }

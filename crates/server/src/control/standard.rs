@@ -1,4 +1,4 @@
-//! The interface that every varlink service has: introspection.
+//! `org.varlink.service`: the introspection that every varlink service offers.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use varlink::{Call, CallTrait, Interface, VarlinkService};
 
 use crate::protocol as p;
 
-/// What answers `org.varlink.service`.
+/// The implementation of `org.varlink.service`.
 pub(super) fn standard() -> VarlinkService {
     VarlinkService::new(
         "penfold",
@@ -17,7 +17,7 @@ pub(super) fn standard() -> VarlinkService {
     )
 }
 
-/// Our interface, as introspection sees it.
+/// The name and the description of penfold's interface, for introspection.
 struct ControlInterface;
 
 impl Interface for ControlInterface {
@@ -29,7 +29,8 @@ impl Interface for ControlInterface {
         p::INTERFACE
     }
 
-    /// Not reached: calls of this interface are answered where the caller and its descriptors are known.
+    /// Never called: `dispatch.rs` answers the calls of this interface, because it knows the caller and the
+    /// descriptors.
     fn call(&self, call: &mut Call<'_>) -> varlink::Result<()> {
         let method = call.get_request().map(|request| request.method.to_string());
         call.reply_method_not_found(method.unwrap_or_default())

@@ -1,9 +1,9 @@
-//! What cgroups use, and their limits: what a live table shows.
+//! The method `Usage`: members, CPU time and limits of cgroups, for live tables such as `penfold top`.
 
 use std::collections::{HashMap, HashSet};
 
 use penfold_core::{
-    Caller, CgroupId, Engine, Tid,
+    Access, Caller, CgroupId, Engine, Tid,
     host::{Host, HostView},
 };
 
@@ -27,7 +27,7 @@ pub(super) fn usage(context: &CallContext<'_>, call: UsageCall) -> Result<UsageR
     Ok(UsageReply { usages: usages.map_err(or_about(address))? })
 }
 
-/// The members of each cgroup of a part of the tree, those below included.
+/// The number of tasks and the processes of each cgroup in a subtree, each with those of the cgroups below.
 struct MemberCounts {
     tasks: HashMap<CgroupId, usize>,
     processes: HashMap<CgroupId, HashSet<Tid>>,
@@ -70,8 +70,8 @@ fn of(
     members: &mut MemberCounts,
 ) -> CgroupUsageInfo {
     let mut read = |name: &str| {
-        let file = engine.open(caller, cgroup, name, 4).ok()?;
-        String::from_utf8(engine.read(host, caller, cgroup, file).ok()?).ok()
+        let file = engine.open(caller, cgroup, name, Access::READ).ok()?;
+        String::from_utf8(engine.session(host, caller).read(cgroup, file).ok()?).ok()
     };
     let number = |text: Option<String>| text.and_then(|text| text.trim().parse().ok());
     let user = number(read("cpuacct.usage_user"));
@@ -88,12 +88,13 @@ fn of(
     }
 }
 
-/// Those whose files the caller may read; some are only in the root.
+/// The limits whose files the caller may read, and those whose file the cgroup itself does not have.
 fn limits(engine: &Engine, caller: &Caller, cgroup: CgroupId) -> Vec<LimitInfo> {
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let all = engine.limits(cgroup).into_iter();
     let readable = all.filter(|limit| {
-        engine.find_file(cgroup, &limit.file).is_none() || engine.open(caller, cgroup, &limit.file, 4).is_ok()
+        engine.find_file(cgroup, &limit.file).is_none()
+            || engine.open(caller, cgroup, &limit.file, Access::READ).is_ok()
     });
     readable
         .map(|limit| LimitInfo {

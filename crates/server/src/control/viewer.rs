@@ -1,4 +1,4 @@
-//! The door to those who serve hierarchies as files.
+//! The interface between the control socket and the file views.
 
 use std::os::fd::OwnedFd;
 
@@ -8,14 +8,14 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::protocol::{ViewCall, ViewReply};
 
-/// Serves hierarchies as files: the method `View`.
+/// An implementation of the method `View`: serves hierarchies as files.
 pub trait Viewer: Send + Sync {
-    /// Serves a hierarchy on an open `/dev/fuse`.
+    /// Serves a hierarchy on `device`, an open `/dev/fuse`.
     ///
     /// # Errors
-    /// As mount(2).
+    /// The errno of mount(2).
     fn view(&self, client: &Client, call: ViewCall, device: OwnedFd) -> Result<ViewReply, Failure>;
 
-    /// How many of a hierarchy's mounts are file views: these are taken away by umount(8) alone.
+    /// The number of a hierarchy's mounts that are file views. Only umount(8) takes these away.
     fn views_of(&self, root: CgroupId) -> usize;
 }

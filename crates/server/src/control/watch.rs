@@ -1,4 +1,4 @@
-//! The method `Watch`: events, for as long as the client stays.
+//! The method `Watch`: events, until the client closes the connection.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -38,7 +38,7 @@ fn subscribe(context: &CallContext<'_>, call: WatchCall) -> Result<Arc<Watcher>,
     context.server.hub.subscribe(caller, top.transpose()?, context.server.limits.events)
 }
 
-/// Until the client goes. A call that it sends meanwhile waits.
+/// Sends events until the client closes the connection. A call that the client sends meanwhile is not read.
 fn forward(watcher: &Watcher, replies: &mut ReplyWriter<'_>) -> io::Result<()> {
     replies.continue_with(&WatchReply { event: None, lost: None })?;
     loop {

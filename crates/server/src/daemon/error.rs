@@ -1,4 +1,4 @@
-//! Why there is no daemon.
+//! The failure to start a daemon.
 
 use std::io;
 
@@ -7,22 +7,22 @@ use penfold_linux::trace::{Gone, StartError};
 use super::socket::SocketError;
 use crate::failure::Failure;
 
-/// Why there is no daemon.
+/// Why a daemon could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// The socket can't be had.
+    /// The socket can't be taken.
     #[error(transparent)]
     Place(#[from] SocketError),
-    /// The engine does not take its controllers.
+    /// The engine refuses a built-in controller.
     #[error(transparent)]
     Load(penfold_core::Error),
-    /// The host does not start.
+    /// The host can't start.
     #[error(transparent)]
     Host(#[from] StartError),
-    /// It was told to end before it could begin.
+    /// The host ended before the daemon could begin.
     #[error("daemon: is ending")]
     Ending,
-    /// A thread, a descriptor or a signal could not be had.
+    /// The system refused a thread, a descriptor, a signal or a file.
     #[error("daemon: can't start: {0}")]
     System(#[from] io::Error),
 }

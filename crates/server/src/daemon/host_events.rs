@@ -1,4 +1,4 @@
-//! What the host notices, passed on: releases to the release agents, releases and events to watchers.
+//! The host's events on their way: releases go to the release agents, releases and events to watchers.
 
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -11,24 +11,25 @@ use penfold_linux::release::{AgentNotice, Agents};
 use crate::control::ControlServer;
 use crate::escape::escape;
 
+/// The releases and events that a host reports together.
 type Batch = (Vec<Release>, Vec<Event>);
 
-/// What the host has put aside. Its thread waits for nobody.
+/// The receiving end of the host's events. The channel is not bounded, so the host's thread never waits.
 #[derive(Debug)]
 pub(super) struct HostEvents(mpsc::Receiver<Batch>);
 
 impl HostEvents {
-    /// The hook for a host that is about to start, and where its events come out.
+    /// The hook for a host that is about to start, and the receiving end of its events.
     pub(super) fn channel() -> (OnChange, HostEvents) {
         let (sender, receiver) = mpsc::channel();
-        // there is no receiver any more when the daemon ends
+        // the send fails when the daemon ends, which has no use for events
         (Box::new(move |releases, events| drop(sender.send((releases, events)))), HostEvents(receiver))
     }
 
-    /// Passes them on from now on, until the host is gone.
+    /// Forwards events on a thread of its own, until the host is gone.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// The error of clone(2) when no thread can be started.
     pub(super) fn forward(self, server: Arc<ControlServer>) -> io::Result<()> {
         let agents = Agents::start(note)?;
         let forward = move || {
@@ -43,6 +44,7 @@ impl HostEvents {
     }
 }
 
+/// Logs a note of the release agents.
 fn note(note: AgentNotice) {
     match note {
         AgentNotice::Failed(release, error) => {

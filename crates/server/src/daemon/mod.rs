@@ -1,4 +1,8 @@
-//! `penfold serve`: one engine on some host, behind a control socket, until it is told to end.
+//! The daemon of `penfold serve`: one engine on one host, behind a control socket, until a signal ends it.
+//!
+//! [`Daemon::prepare`] takes the socket and starts the host. [`PreparedDaemon::restore`] restores an earlier daemon's
+//! state, [`PreparedDaemon::serve`] lets clients in, [`Daemon::run`] waits for a signal, [`Daemon::stop`] ends in
+//! order.
 
 mod error;
 mod host_events;
@@ -30,32 +34,31 @@ pub use error::DaemonError;
 pub use signals::ShutdownSignals;
 pub use socket::{ListeningSocket, SocketError};
 
-/// How a daemon is to run.
+/// The configuration of a daemon.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where it listens, unless systemd has opened the socket.
+    /// The address to listen at, unless systemd passes the socket.
     pub address: Address,
-    /// What becomes of launched commands when it ends. Adopted processes always go on untraced.
+    /// The fate of launched commands when the daemon ends. Adopted processes always run on, untraced.
     pub at_end: AtEnd,
-    /// How much clients may have at once.
+    /// The limits of clients.
     pub limits: Limits,
 }
 
-/// A running daemon. It is ended by [`Daemon::stop`].
+/// A running daemon. [`Daemon::stop`] ends it.
 #[derive(Debug)]
 pub struct Daemon {
     service: Service,
     host: Arc<dyn HostHandle>,
     listener: Listener,
     views: Arc<FileViews>,
-    /// The socket's file is removed, and its lock given back, when this goes.
+    /// Drop removes the socket's file and releases its lock.
     socket: ListeningSocket,
     at_end: AtEnd,
     journal: Option<Journal>,
 }
 
-/// A daemon whose engine and host are there, and nobody connected yet: the moment to restore what was, and to add what
-/// serves files.
+/// A daemon with engine and host, and without clients yet: an earlier daemon's state can be restored now.
 #[derive(Debug)]
 pub struct PreparedDaemon {
     service: Service,
@@ -69,11 +72,11 @@ pub struct PreparedDaemon {
 }
 
 impl Daemon {
-    /// Takes the socket, starts the host, loads the controllers. Clients are served from [`PreparedDaemon::serve`] on; those
-    /// that connect before wait.
+    /// Takes the socket, starts the host with `start_host`, and loads the built-in controllers. Clients that connect
+    /// now wait for [`PreparedDaemon::serve`].
     ///
     /// # Errors
-    /// [`DaemonError`], the socket's first: of two daemons at one place the second does nothing.
+    /// [`DaemonError`]. The socket comes first: of two daemons at one address, the second has no other effect.
     pub fn prepare(
         config: Config,
         start_host: impl FnOnce(OnChange) -> Result<Arc<dyn HostHandle>, StartError>,
@@ -89,7 +92,7 @@ impl Daemon {
         Ok(PreparedDaemon { service, host, socket, config, views, recorder, events, journal: None })
     }
 
-    /// All at once, for a daemon that restores nothing.
+    /// Prepares a daemon and serves clients, without a restore and without a journal.
     ///
     /// # Errors
     /// As [`Daemon::prepare`].
@@ -100,29 +103,29 @@ impl Daemon {
         Daemon::prepare(config, start_host)?.serve(None, Vec::new())
     }
 
-    /// The way to its engine.
+    /// The service, which has the engine.
     pub fn service(&self) -> &Service {
         &self.service
     }
 
-    /// Where it listens.
+    /// The address that the daemon listens at.
     pub fn address(&self) -> &Address {
         self.socket.address()
     }
 
-    /// How many clients are connected.
+    /// The number of connected clients.
     pub fn connections(&self) -> usize {
         self.listener.connections()
     }
 
-    /// Serves until a signal says to end, reaping what becomes this process's child meanwhile. On the thread that made
-    /// `signals`, the process's first.
+    /// Serves until a signal ends the daemon, and reaps orphans that become children of this process. Call it on the
+    /// thread that made `signals`, the first of the process.
     ///
     /// # Errors
-    /// What poll(2) gives.
+    /// The errors of poll(2) and read(2).
     pub fn run(&self, signals: &ShutdownSignals) -> io::Result<()> {
         tracing::info!(pid = std::process::id(), "serving {}", self.address());
-        // without a server manager this does nothing
+        // without a service manager this does nothing
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         let signal = signals.wait(reaper::reap)?;
         tracing::info!("{signal}: ending");
@@ -130,13 +133,14 @@ impl Daemon {
         Ok(())
     }
 
-    /// Ends in order: no new clients, the connections closed, the jobs as configured, the socket's file removed.
+    /// Ends in order: closes the connections, unmounts the views, completes the journal, and stops the host, which ends
+    /// jobs as configured. Then removes the socket's file.
     pub fn stop(self) {
         let Daemon { host, listener, views, socket, at_end, journal, .. } = self;
         listener.stop();
         views.unmount_all();
         if let Some(journal) = journal {
-            // what goes on can be taken in again by the next daemon; what is killed leaves nothing to be restored
+            // the next daemon can adopt commands that run on; commands that are killed leave nothing to restore
             journal.stop(at_end == AtEnd::Leave);
         }
         if host.stop(at_end).is_err() {
@@ -147,7 +151,7 @@ impl Daemon {
 }
 
 impl PreparedDaemon {
-    /// The way to the engine.
+    /// The service, which has the engine.
     pub fn service(&self) -> &Service {
         &self.service
     }
@@ -160,12 +164,12 @@ impl PreparedDaemon {
         }
     }
 
-    /// Brings back what an earlier daemon has left in this directory, and keeps a journal there from now on. To be done
-    /// before [`PreparedDaemon::serve`].
+    /// Restores the state that an earlier daemon has left in the directory `state`, and keeps a journal there from now
+    /// on.
     ///
     /// # Errors
-    /// [`DaemonError::System`] when another daemon has the directory or it can't be made. That it can't be read or written
-    /// is in [`Journal::notes`].
+    /// [`DaemonError::System`] when another daemon has locked the directory, or it can't be made. A journal that can't
+    /// be read or written is no error: [`Journal::notes`] says so.
     pub fn restore(&mut self, state: &Path) -> Result<Journal, DaemonError> {
         let journal = restore_and_record::restore_and_record(
             &self.service,
@@ -178,10 +182,11 @@ impl PreparedDaemon {
         Ok(journal)
     }
 
-    /// Serves clients from now on. `viewer` instead of the usual one; `not_restored`: what was lost of an earlier daemon.
+    /// Serves clients from now on. `viewer` replaces the daemon's own file views. `not_restored` adds sentences to the
+    /// losses in the reply to `Info`.
     ///
     /// # Errors
-    /// [`DaemonError::System`].
+    /// [`DaemonError::System`] when no thread can be started.
     pub fn serve(
         self,
         viewer: Option<Arc<dyn Viewer>>,

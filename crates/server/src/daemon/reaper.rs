@@ -1,27 +1,30 @@
-//! Reaping what nobody else reaps.
+//! Reaping of orphans.
 //!
-//! The trace host makes this process a child subreaper, so orphans of jobs become children of its first thread. Those that
-//! are traced the tracer reaps; what was let go, and what release agents leave behind, is reaped here.
+//! The trace host makes this process a child subreaper, so orphans of jobs become children of its first thread. The
+//! tracer reaps those that it traces. This file reaps the others: processes that are no longer traced, and children
+//! that release agents leave behind.
 
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use penfold_linux::process::state_of;
+use penfold_core::Tid;
+use penfold_linux::proc::StatusFile;
 
-/// Reaps the dead children of the calling thread that nobody traces.
+/// Reaps the dead children of the calling thread that are not traced. Returns true if more may follow soon.
 ///
-/// A dead child that is traced would be taken from its tracer, so each is only looked at first. One that is traced hides
-/// those behind it: true if there may be more, a little later.
+/// A wait would take a dead child from its tracer, so each is peeked at first. A traced child that is dead hides the
+/// dead children behind it, until its tracer has reaped it.
 pub(super) fn reap() -> bool {
-    // children of other threads are waited for by who started them
+    // the code that starts a child on another thread waits for it there
     let own = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::__WNOTHREAD;
     loop {
         let pid = match waitid(Id::All, own | WaitPidFlag::WNOWAIT | WaitPidFlag::__WALL) {
             Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) => pid,
             Err(Errno::EINTR) => continue,
-            // nobody is dead, or there is nobody
+            // no child is dead, or there is no child
             Ok(_) | Err(_) => return false,
         };
-        if state_of(pid.as_raw()).is_none_or(|(_, tracer)| tracer != 0) {
+        let untraced = StatusFile::read(Tid(pid.as_raw())).and_then(|status| status.is_untraced());
+        if untraced != Some(true) {
             return true;
         }
         tracing::debug!(pid = pid.as_raw(), "reaped");

@@ -1,4 +1,4 @@
-//! What a daemon keeps for the one after it: restoring first, then the journal.
+//! The state directory of a daemon: the restore of an earlier daemon's state, then the journal.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::view::{FileViews, MountedView, ViewObserver};
 
 use super::error::DaemonError;
 
-/// Tells the journal of file views, from when there is one.
+/// Records file views in the journal, once there is a journal.
 #[derive(Debug, Default)]
 pub(super) struct ViewRecorder(OnceLock<Journal>);
 
@@ -39,10 +39,10 @@ impl ViewObserver for ViewRecorder {
     }
 }
 
-/// Restores what is in the state directory, and keeps a journal there from then on.
+/// Restores the state in the state directory, and keeps a journal there from then on.
 ///
 /// # Errors
-/// [`DaemonError::System`] when another daemon has the directory or it can't be made; [`DaemonError::Ending`].
+/// [`DaemonError::System`] when another daemon has locked the directory, or it can't be made; [`DaemonError::Ending`].
 pub(super) fn restore_and_record(
     service: &Service,
     host: &Arc<dyn HostHandle>,

@@ -1,4 +1,4 @@
-//! The signals that end a daemon, and the one that tells of dead children.
+//! The signals that end a daemon, and SIGCHLD, which reports dead children.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -8,27 +8,29 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use penfold_linux::proc::StatusFile;
 
-/// When somebody who is not ours to reap hides others, they are looked at again.
+/// The pause before the next look for dead children, while a child that can't be reaped hides others.
 const REAP_RETRY: Duration = Duration::from_millis(100);
 
-/// TERM, INT and HUP, blocked so that they can be waited for, and CHLD.
+/// TERM, INT, HUP and CHLD, blocked so that a descriptor reports them.
 #[derive(Debug)]
 pub struct ShutdownSignals {
     source: SignalFd,
 }
 
 impl ShutdownSignals {
-    /// Blocks them in the calling thread: to be made on the first thread, before there is any other.
+    /// Blocks the signals in the calling thread. Call it on the first thread before there is any other: new threads
+    /// inherit the mask.
     ///
-    /// HUP ends a daemon like TERM, when the terminal that it was started in is closed, unless it was ignored at the
-    /// start, as with nohup(1).
+    /// HUP, the end of the terminal, ends a daemon as TERM does. A daemon that was started with HUP ignored, as by
+    /// nohup(1), goes on.
     ///
     /// # Errors
-    /// What signalfd(2) gives.
+    /// The error of signalfd(2).
     pub fn block() -> io::Result<ShutdownSignals> {
         let mut set: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD].into_iter().collect();
-        // ignored and blocked, it would be told all the same
+        // a signalfd reports a blocked signal even if it is ignored
         if !is_ignored(Signal::SIGHUP) {
             set.add(Signal::SIGHUP);
         }
@@ -38,11 +40,11 @@ impl ShutdownSignals {
         })
     }
 
-    /// Waits for one that says to end. `reap` is called whenever children may have died, and answers whether it should be
-    /// called again soon.
+    /// Waits for TERM, INT or HUP and returns it. Calls `reap` whenever children may have died; a return of true asks
+    /// for another call soon.
     ///
     /// # Errors
-    /// What poll(2) and read(2) give.
+    /// The errors of poll(2) and read(2).
     pub(super) fn wait(&self, reap: impl Fn() -> bool) -> io::Result<Signal> {
         let mut again = reap();
         loop {
@@ -68,8 +70,5 @@ impl ShutdownSignals {
 }
 
 fn is_ignored(signal: Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask & (1 << (signal as i32 - 1)) != 0
+    StatusFile::own().and_then(|status| status.ignores(signal as i32)).unwrap_or(false)
 }

@@ -1,4 +1,4 @@
-//! The socket's place: a directory of its own, one daemon at a time, and nothing left over from a dead one.
+//! The listening socket: its directory, its lock against a second daemon, and the removal of a dead daemon's socket.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
@@ -14,23 +14,23 @@ use penfold_core::ErrorKind;
 use crate::address::Address;
 use crate::failure::Failure;
 
-/// Why a daemon can't listen where it should.
+/// Why a daemon can't listen at its address.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Another one does.
+    /// Another daemon listens there.
     #[error("{0}: a daemon serves there already; end it first, or give this one another --socket")]
     Taken(Address),
-    /// There is something that is no socket.
+    /// The path exists and is no socket.
     #[error("{}: there is something that is no socket; remove it, or give another --socket", .0.display())]
     NoSocket(PathBuf),
     /// A step failed.
     #[error("{}: can't {step}: {error}", path.display())]
     System {
-        /// What was tried.
+        /// The step, as in "PATH: can't STEP".
         step: &'static str,
-        /// On what.
+        /// The object of the step.
         path: PathBuf,
-        /// Why it failed.
+        /// The error of the system.
         error: io::Error,
     },
 }
@@ -58,9 +58,9 @@ impl From<SocketError> for Failure {
 pub struct ListeningSocket {
     address: Address,
     socket: UnixListener,
-    /// Held while the daemon lives: of two that start at once, one finds it locked.
+    /// Held while the daemon lives: of two that start at once, the second finds the lock taken.
     _lock: Option<Flock<File>>,
-    /// Removed in the end; `None` for an abstract name, and for a socket that systemd keeps.
+    /// The file to remove in the end; `None` for an abstract name, and for a socket that systemd keeps.
     file: Option<PathBuf>,
 }
 
@@ -99,7 +99,7 @@ impl ListeningSocket {
         let lock = lock(address, path)?;
         clear(path)?;
         let socket = UnixListener::bind(path).map_err(failed("listen there", path))?;
-        // who may do what is asked at every operation, not here
+        // every user may connect to root's daemon: each operation checks the client's rights
         let mode = if root { 0o666 } else { 0o600 };
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed("change the mode", path))?;
         Ok(ListeningSocket {
@@ -110,15 +110,15 @@ impl ListeningSocket {
         })
     }
 
-    /// Where it is.
+    /// The address of the socket.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The listening socket, once more.
+    /// A duplicate of the listening socket.
     ///
     /// # Errors
-    /// What dup(2) gives.
+    /// The error of dup(2).
     pub fn socket(&self) -> io::Result<UnixListener> {
         self.socket.try_clone()
     }
@@ -126,7 +126,7 @@ impl ListeningSocket {
 
 impl Drop for ListeningSocket {
     fn drop(&mut self) {
-        // before the lock goes, so that it is ours and not a successor's
+        // before the lock is released: afterwards the file may be a successor's
         if let Some(file) = self.file.take() {
             let _ = fs::remove_file(file);
         }
@@ -137,7 +137,8 @@ fn failed<'a>(step: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> S
     move |error| SocketError::System { step, path: path.to_owned(), error }
 }
 
-/// The kernel gives the lock back however the daemon ends, so one that can be had means that nobody serves.
+/// Takes the lock beside the socket. The kernel releases a lock however a daemon ends, so a free lock means that no
+/// daemon serves.
 fn lock(address: &Address, path: &Path) -> Result<Flock<File>, SocketError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -165,17 +166,17 @@ mod tests {
     use super::*;
 
     fn directory(name: &str) -> PathBuf {
-        let directory = std::env::temp_dir().join(format!("penfold-place-{}-{name}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("penfold-socket-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         directory
     }
 
     #[test]
-    fn a_place_is_taken_once_and_a_dead_daemons_socket_is_replaced() {
+    fn socket_is_taken_once_and_a_dead_one_is_replaced() {
         let directory = directory("once");
         let path = directory.join("control");
         let address = Address::Path(path.clone());
-        let socket = ListeningSocket::take(&address).expect("a free place");
+        let socket = ListeningSocket::take(&address).expect("a free address");
         assert!(address.connect().is_ok(), "it listens");
         assert!(matches!(ListeningSocket::take(&address), Err(SocketError::Taken(_))));
         drop(socket);
@@ -185,7 +186,7 @@ mod tests {
             address.connect().map_err(|error| error.kind()).err(),
             Some(io::ErrorKind::ConnectionRefused)
         );
-        let socket = ListeningSocket::take(&address).expect("a dead daemon's place");
+        let socket = ListeningSocket::take(&address).expect("a dead daemon's address");
         assert!(address.connect().is_ok());
         drop(socket);
         fs::write(&path, "precious").expect("a file");
@@ -195,10 +196,10 @@ mod tests {
     }
 
     #[test]
-    fn modes_are_those_of_a_place_for_all_or_for_one() {
+    fn socket_of_root_is_open_to_all_and_another_to_one() {
         let directory = directory("modes");
         let path = directory.join("control");
-        let _taken = ListeningSocket::take(&Address::Path(path.clone())).expect("a free place");
+        let _taken = ListeningSocket::take(&Address::Path(path.clone())).expect("a free address");
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         let expected = if geteuid().is_root() { (0o755, 0o666) } else { (0o700, 0o600) };
         assert_eq!((mode(&directory), mode(&path)), expected);
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abstract_name_is_taken_once() {
+    fn abstract_name_is_taken_once() {
         let address = Address::Abstract(format!("penfold-test-{}", std::process::id()).into_bytes());
         let socket = ListeningSocket::take(&address).expect("a free name");
         assert!(matches!(ListeningSocket::take(&address), Err(SocketError::Taken(_))));

@@ -7,13 +7,14 @@ use penfold_core::{Caller, CgroupId, Engine, Tid, control_file::FileId, host::Ho
 
 use super::record::{CgroupRecord, EscapedBytes, HierarchyRecord, OwnerRecord};
 
-/// What files show in a cgroup that nothing was ever written in, below a parent of the same kind. It is what every new
-/// cgroup has while the values are being restored, so it need not be written down.
+/// The contents of control files in a new cgroup whose parent is new too. Every cgroup has these values while a restore
+/// makes it, so the journal leaves them out.
 #[derive(Debug, Clone, Default)]
 pub struct Defaults(HashMap<String, Vec<u8>>);
 
 impl Defaults {
-    /// Those of all controllers of the tree. Of others everything is written down.
+    /// The defaults of the controllers that penfold has built in. For a module's controller the journal has every
+    /// value.
     pub fn new() -> Defaults {
         let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(1));
         let caller = Caller::root(Tid(1));
@@ -21,12 +22,12 @@ impl Defaults {
         if penfold_subsystems::load_all(&mut engine, &mut host).is_err() {
             return Defaults(all);
         }
-        let Ok(mounted) = engine.mount(&mut host, &caller, "all") else { return Defaults(all) };
-        let Ok(fresh) = engine.mkdir(&mut host, &caller, mounted.root, b"fresh", 0o755) else {
+        let Ok(mounted) = engine.session(&mut host, &caller).mount("all") else { return Defaults(all) };
+        let Ok(fresh) = engine.session(&mut host, &caller).mkdir(mounted.root, b"fresh", 0o755) else {
             return Defaults(all);
         };
         for (name, text) in settings(&mut engine, &mut host, fresh) {
-            // without a prefix, as in a cpuset file system, too
+            // the name without prefix too, as in a hierarchy of type cpuset
             if let Some(bare) = name.strip_prefix("cpuset.") {
                 all.insert(bare.to_owned(), text.clone());
             }
@@ -40,7 +41,7 @@ impl Defaults {
     }
 }
 
-/// A hierarchy; `None` if it is gone. `views` is how many of its mounts are file views.
+/// The record of the hierarchy with this root; `None` if it is gone. `views` is how many of its mounts are file views.
 pub(super) fn hierarchy(engine: &Engine, root: CgroupId, views: usize) -> Option<HierarchyRecord> {
     let node = engine.tree().get(root)?;
     let hierarchy = engine.tree().hierarchy_of(root);
@@ -70,7 +71,7 @@ pub(super) fn hierarchy(engine: &Engine, root: CgroupId, views: usize) -> Option
     })
 }
 
-/// A cgroup with its values; `None` if it is gone.
+/// The record of a cgroup with its settings; `None` if it is gone.
 pub(super) fn cgroup(
     engine: &mut Engine,
     host: &mut dyn Host,
@@ -106,7 +107,7 @@ pub(super) fn cgroup(
     })
 }
 
-/// In the root the CPUs and memory nodes are those of the machine.
+/// True for a file that shows in a root the CPUs or memory nodes of the machine, which a restore must not set.
 fn is_the_machines(file: &str) -> bool {
     matches!(file.strip_prefix("cpuset.").unwrap_or(file), "cpus" | "mems")
 }
@@ -115,19 +116,20 @@ fn record_owner(owner: penfold_core::Owner) -> OwnerRecord {
     OwnerRecord(owner.uid, owner.gid, owner.mode)
 }
 
-/// What to write into which file to have a cgroup as it is.
+/// The files of a cgroup that are settings, each with the bytes that set its present value.
 fn settings(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId) -> Vec<(String, Vec<u8>)> {
     let caller = Caller::root(Tid(std::process::id().cast_signed()));
     let Ok(entries) = engine.files(cgroup) else { return Vec::new() };
     let mut settings = Vec::new();
     for entry in entries {
         if engine.is_setting(entry.id) {
-            if let Ok(text) = engine.read(host, &caller, cgroup, entry.id) {
+            if let Ok(text) = engine.session(host, &caller).read(cgroup, entry.id) {
                 settings.push((entry.name, text));
             }
         } else if entry.name == "freezer.self_freezing" {
-            // freezer.state shows what the ancestors want as well
-            let frozen = engine.read(host, &caller, cgroup, entry.id).is_ok_and(|text| text == b"1\n");
+            // freezer.state also shows a freeze by an ancestor; this file shows only the cgroup's own setting
+            let frozen =
+                engine.session(host, &caller).read(cgroup, entry.id).is_ok_and(|text| text == b"1\n");
             let state: &[u8] = if frozen { b"FROZEN" } else { b"THAWED" };
             settings.push(("freezer.state".to_owned(), state.to_owned()));
         }
@@ -135,7 +137,7 @@ fn settings(engine: &mut Engine, host: &mut dyn Host, cgroup: CgroupId) -> Vec<(
     settings
 }
 
-/// The cgroups that a css_set stands for, but roots.
+/// The numbers of the cgroups of a css_set, without roots, ordered by hierarchy.
 pub(super) fn cgroups_of(engine: &Engine, set: penfold_core::CssSetId) -> Vec<u64> {
     let tree = engine.tree();
     let Some(set) = tree.css_set(set) else { return Vec::new() };

@@ -1,7 +1,7 @@
-//! The journal's file: lines appended, and from time to time all of it written anew.
+//! The journal's file. Lines are appended, and from time to time the whole file is rewritten.
 //!
-//! Nothing is synced. What was written is in the page cache and survives the death of this process by whatever means; it
-//! need not survive that of the kernel, after which no process is left to be a member of anything.
+//! Nothing is synced to disk. Written bytes are in the page cache and survive the end of this process, however it ends.
+//! They need not survive the end of the kernel: no process survives that either, so there are no members to restore.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
@@ -12,35 +12,35 @@ use super::record::{FORMAT, Record};
 use super::snapshot::Snapshot;
 
 const NAME: &str = "journal";
-/// Below this length it is never worth while to write all anew.
+/// The length in bytes below which a rewrite is never worth its cost.
 const SMALL: u64 = 1 << 20;
 
-/// A state directory, held by this process alone.
+/// A state directory, locked by this process.
 #[derive(Debug)]
 pub struct Store {
     directory: PathBuf,
-    /// `None` after a failure: the file may end in half a line, and only writing all anew helps.
+    /// `None` after a failure: the file may end in half a line, which only a rewrite repairs.
     file: Option<File>,
     length: u64,
-    /// The length when it was last written anew.
+    /// The length after the last rewrite.
     began: u64,
     _lock: File,
 }
 
-/// What was in the file.
+/// The contents of a journal.
 #[derive(Debug, Default)]
 pub struct JournalContents {
-    /// What the readable lines say; `None` where there is no journal.
+    /// The state that the readable lines describe; `None` without a journal, or if its first line is unreadable.
     pub snapshot: Option<Snapshot>,
-    /// What is wrong with it, in words.
+    /// One sentence on the damage; `None` for an intact journal.
     pub damage: Option<String>,
 }
 
 impl Store {
-    /// Takes a state directory, made with mode 0700 if it is not there.
+    /// Locks a state directory. A missing one is made with mode 0700.
     ///
     /// # Errors
-    /// `WouldBlock` when another process has it; what the system calls give.
+    /// `WouldBlock` when another process has locked it; the errors of mkdir(2), open(2) and flock(2).
     pub fn open(directory: &Path) -> io::Result<Store> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join("lock"))?;
@@ -59,10 +59,10 @@ impl Store {
         self.directory.join(NAME)
     }
 
-    /// Reads what an earlier daemon has left. A damaged file is kept aside as `journal.damaged`.
+    /// Reads the journal of an earlier daemon. A copy of a damaged file is kept as `journal.damaged`.
     ///
     /// # Errors
-    /// What read(2) gives.
+    /// The error of read(2).
     pub fn read(&self) -> io::Result<JournalContents> {
         let bytes = match fs::read(self.path()) {
             Ok(bytes) => bytes,
@@ -79,10 +79,10 @@ impl Store {
         Ok(found)
     }
 
-    /// Writes everything anew, beside the old file, which is there until the new one is whole.
+    /// Replaces the file by one with the records of `snapshot`. The old file stays until the new one is complete.
     ///
     /// # Errors
-    /// What the system calls give, `ENOSPC` on a full disk; then the old file is as it was.
+    /// `ENOSPC` on a full disk; the errors of open(2), write(2) and rename(2). The old file is unchanged then.
     pub fn rewrite(&mut self, snapshot: &Snapshot) -> io::Result<()> {
         self.file = None;
         let new = self.directory.join("journal.new");
@@ -96,17 +96,17 @@ impl Store {
                 Ok(())
             }
             Err(error) => {
-                // it would keep the space that something else may need
+                // an incomplete file would keep space of a disk that may be full
                 let _ = fs::remove_file(&new);
                 Err(error)
             }
         }
     }
 
-    /// Appends records, or writes all anew where that is due: `snapshot` has them already.
+    /// Appends records, or rewrites the file if it has grown enough. `snapshot` includes `records` already.
     ///
     /// # Errors
-    /// As [`Store::rewrite`]; the next call writes all anew.
+    /// As [`Store::rewrite`]. The next call rewrites the file.
     pub fn append(&mut self, records: &[Record], snapshot: &Snapshot) -> io::Result<()> {
         let due = self.length > SMALL.max(4 * self.began);
         let Some(file) = self.file.as_mut().filter(|_| !due) else { return self.rewrite(snapshot) };
@@ -122,10 +122,10 @@ impl Store {
         written
     }
 
-    /// Takes the journal away: there is nothing to go on with.
+    /// Removes the journal, when the next daemon is to restore nothing.
     ///
     /// # Errors
-    /// What unlink(2) gives.
+    /// The error of unlink(2).
     pub fn discard(&mut self) -> io::Result<()> {
         self.file = None;
         match fs::remove_file(self.path()) {
@@ -152,7 +152,8 @@ fn write_all(path: &Path, snapshot: &Snapshot) -> io::Result<(File, u64)> {
     Ok((file, length))
 }
 
-/// Reads as many lines as make sense. A last line without its end was being written when the daemon died.
+/// Parses the lines up to the first damaged one. A last line without newline is no damage: the daemon died while it
+/// wrote that line.
 pub fn parse(bytes: &[u8]) -> JournalContents {
     let mut snapshot = Snapshot::default();
     let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate();

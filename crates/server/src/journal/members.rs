@@ -1,10 +1,9 @@
-//! Who is a member of what: looked at while the daemon runs, put back when another one starts.
+//! Membership: read while the daemon runs, restored when the next one starts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 
-use penfold_core::{Caller, CgroupId, CssSetId, Engine, ErrorKind, Tid, host::Host};
-use penfold_linux::process::{parent_of, start_time};
+use penfold_core::{Caller, CgroupId, CssSetId, Engine, ErrorKind, MoveScope, Tid, host::Host};
+use penfold_linux::proc::{children_of_process, start_time, threads_of};
 use penfold_linux::trace::Survivor;
 
 use super::describe::cgroups_of;
@@ -15,16 +14,17 @@ use super::snapshot::Snapshot;
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// Tells which processes the host supervises that would outlive the daemon.
+/// Returns the supervised processes that would outlive the daemon.
 pub type Survivors = Box<dyn Fn() -> Result<Vec<Survivor>, Failure> + Send>;
 
-/// Takes a process of an earlier daemon in again, into the roots.
+/// Adopts a process of an earlier daemon again, into the roots.
 ///
 /// # Errors
-/// `EEXIST` if it is supervised already.
+/// `EEXIST` if the process is supervised already; `ESRCH` if it has ended; `ESHUTDOWN` when the daemon is ending.
 pub type Readopt<'a> = &'a mut dyn FnMut(&ProcessRecord) -> Result<(), Failure>;
 
-/// The members as they are now.
+/// The present members by process number: the processes that would outlive the daemon and are in a cgroup that is no
+/// root.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
@@ -46,14 +46,14 @@ pub(super) fn now(service: &Service, survivors: &Survivors) -> Result<BTreeMap<i
     })
 }
 
-/// A process with its places; `None` when it is in the roots only, or dead.
+/// The record of a process; `None` if it is in the roots only, or dead. `place` returns the cgroups of a thread.
 fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>) -> Option<ProcessRecord> {
     let threads: Vec<ThreadRecord> = survivor
         .threads
         .iter()
         .filter_map(|&Tid(tid)| Some(ThreadRecord { tid, cgroups: place(tid)? }))
         .collect();
-    // a leader may have ended before its threads
+    // a leader can end before its threads
     let leader = threads.iter().find(|thread| thread.tid == survivor.pid.0).or(threads.first())?;
     let cgroups = leader.cgroups.clone();
     let alike = threads.iter().all(|thread| thread.cgroups == cgroups);
@@ -64,7 +64,7 @@ fn process(survivor: &Survivor, place: &mut impl FnMut(i32) -> Option<Vec<u64>>)
     Some(ProcessRecord { pid, started, filter, cgroups, threads: if alike { Vec::new() } else { threads } })
 }
 
-/// What has to be recorded to get from the members of an snapshot to those of now.
+/// The record that brings the members of a snapshot up to date; `None` if they are.
 pub(super) fn difference(
     snapshot: &Snapshot,
     now: BTreeMap<i32, ProcessRecord>,
@@ -76,7 +76,8 @@ pub(super) fn difference(
     (!gone.is_empty() || !present.is_empty()).then_some(Record::Members { seen, present, gone })
 }
 
-/// Puts the members that still live back, and what was born of them since. Returns what is not known, in sentences.
+/// Puts the living members back into their cgroups, and the children that they have had since. Returns one sentence for
+/// each loss.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
@@ -96,7 +97,7 @@ pub(super) fn put_back(
     };
     let mut ended = 0_usize;
     for process in snapshot.processes.values() {
-        if start_time(process.pid) != Some(process.started) {
+        if start_time(Tid(process.pid)) != Some(process.started) {
             ended += 1;
             continue;
         }
@@ -115,6 +116,7 @@ pub(super) fn put_back(
     Ok(back.not_restored)
 }
 
+/// The state of one [`put_back`].
 struct PuttingBack<'a> {
     service: &'a Service,
     snapshot: &'a Snapshot,
@@ -132,13 +134,13 @@ impl PuttingBack<'_> {
         }
         self.done.insert(process.pid);
         if process.threads.is_empty() {
-            return self.attach(process.pid, true, &process.cgroups);
+            return self.attach(process.pid, MoveScope::ThreadGroup, &process.cgroups);
         }
         let known: HashMap<i32, &ThreadRecord> =
             process.threads.iter().map(|thread| (thread.tid, thread)).collect();
-        for tid in threads_of(process.pid) {
+        for Tid(tid) in threads_of(Tid(process.pid)).unwrap_or_default() {
             match known.get(&tid) {
-                Some(thread) => self.attach(tid, false, &thread.cgroups)?,
+                Some(thread) => self.attach(tid, MoveScope::Task, &thread.cgroups)?,
                 None => self.not_restored.push(format!(
                     "thread {tid} of process {} was born while no daemon ran, of one of several threads in different \
                      cgroups: it is in the roots now",
@@ -149,13 +151,13 @@ impl PuttingBack<'_> {
         Ok(())
     }
 
-    /// True if it is supervised now.
+    /// Adopts a process again. Returns whether it is supervised now.
     fn readopt(&mut self, process: &ProcessRecord) -> Result<bool, Failure> {
         match (self.readopt)(process) {
             Ok(()) => Ok(true),
             Err(failure) if failure.kind == ErrorKind::AlreadyExists => Ok(true),
             Err(failure) if failure.kind == ErrorKind::Ending => Err(failure),
-            // it has ended meanwhile
+            // the process has ended meanwhile
             Err(failure) if failure.kind == ErrorKind::NoTask => Ok(false),
             Err(failure) => {
                 let pid = process.pid;
@@ -168,13 +170,14 @@ impl PuttingBack<'_> {
         }
     }
 
-    /// The children that a member has had since the membership was last recorded: whatever was there then and is not in
-    /// the journal was no member. From here on those that are born are taken in with their parents.
+    /// Puts back the children that a member has had since membership was last recorded. A child that is older and not
+    /// in the journal was no member. Children that are born from now on are supervised with their parents.
     fn children(&mut self, parent: i32, like: &ProcessRecord) -> Result<(), Failure> {
         let mut parents = vec![parent];
         while let Some(parent) = parents.pop() {
-            for child in children_of(parent) {
+            for child in children_of_process(Tid(parent)) {
                 let Some(started) = start_time(child) else { continue };
+                let Tid(child) = child;
                 if self.done.contains(&child) || !self.snapshot.seen.is_before(child, started) {
                     continue;
                 }
@@ -188,7 +191,7 @@ impl PuttingBack<'_> {
                 let newborn = ProcessRecord { pid: child, started, ..like.clone() };
                 if self.readopt(&newborn)? {
                     self.done.insert(child);
-                    self.attach(child, true, &like.cgroups)?;
+                    self.attach(child, MoveScope::ThreadGroup, &like.cgroups)?;
                     parents.push(child);
                 }
             }
@@ -196,25 +199,32 @@ impl PuttingBack<'_> {
         Ok(())
     }
 
-    fn attach(&mut self, tid: i32, whole: bool, cgroups: &[u64]) -> Result<(), Failure> {
+    fn attach(&mut self, tid: i32, scope: MoveScope, cgroups: &[u64]) -> Result<(), Failure> {
         let ids: Vec<CgroupId> =
             cgroups.iter().filter_map(|cgroup| self.cgroups.get(cgroup).copied()).collect();
         if ids.len() < cgroups.len() {
             self.not_restored.push(format!("task {tid} was in a cgroup that is not there any more"));
         }
-        let refused = self.service.with_exact(|engine, host| attach(engine, host, tid, whole, &ids))?;
+        let refused = self.service.with_exact(|engine, host| attach(engine, host, tid, scope, &ids))?;
         self.not_restored.extend(refused);
         Ok(())
     }
 }
 
-fn attach(engine: &mut Engine, host: &mut dyn Host, tid: i32, whole: bool, ids: &[CgroupId]) -> Vec<String> {
+/// Moves a task into cgroups and returns one sentence for each refusal.
+fn attach(
+    engine: &mut Engine,
+    host: &mut dyn Host,
+    tid: i32,
+    scope: MoveScope,
+    ids: &[CgroupId],
+) -> Vec<String> {
     let caller = Caller::root(Tid(std::process::id().cast_signed()));
     let mut refused = Vec::new();
     for &id in ids {
-        match engine.attach(host, &caller, id, Tid(tid), whole) {
+        match engine.session(host, &caller).attach(id, Tid(tid), scope) {
             Ok(()) => {}
-            // it has ended meanwhile
+            // the task has ended meanwhile
             Err(error) if error.errno() == penfold_core::Errno::ESRCH => {}
             Err(error) => {
                 let path = crate::escape::escape(&engine.tree().path(id));
@@ -223,29 +233,4 @@ fn attach(engine: &mut Engine, host: &mut dyn Host, tid: i32, whole: bool, ids: 
         }
     }
     refused
-}
-
-fn threads_of(pid: i32) -> Vec<i32> {
-    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-}
-
-/// The living children of a process, of all its threads.
-fn children_of(pid: i32) -> Vec<i32> {
-    let lists = threads_of(pid)
-        .into_iter()
-        .map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")))
-        .collect::<Result<Vec<String>, _>>();
-    match lists {
-        Ok(lists) => {
-            lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
-        }
-        // a kernel without CONFIG_PROC_CHILDREN, or a thread that has just ended
-        Err(_) => processes().into_iter().filter(|&child| parent_of(child) == Some(pid)).collect(),
-    }
-}
-
-fn processes() -> Vec<i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }

@@ -1,12 +1,17 @@
-//! What a daemon that was killed leaves to the next one: a file that says how everything is.
+//! The journal: a file with the state of a daemon, from which the next daemon restores it, also after SIGKILL.
 //!
-//! A thread of its own hears of every [`Announcement`], looks at the engine, and appends to the file how the thing that has
-//! changed is now. No operation waits for it or for the disk; the price is that the very last changes before a SIGKILL,
-//! some milliseconds', may be missing. What a daemon finds at its start is restored by [`restore()`].
+//! A thread receives every [`Announcement`], reads the present state of the changed object from the engine, and appends
+//! it to the file. No operation waits for this thread or for the disk. The price: the changes of the last milliseconds
+//! before a SIGKILL may be missing. [`restore()`] brings the state back.
 //!
-//! In the journal are the modules that were loaded, hierarchies, cgroups, owners and modes, what control files were set to, the processes that outlive
-//! the daemon with their threads' cgroups, and the mount points of file views. Not in it are counts: CPU time, peaks,
-//! failures and events start anew.
+//! The journal has:
+//!
+//! - the loaded modules;
+//! - hierarchies and cgroups, with owners, modes and the settings of control files;
+//! - the processes that outlive the daemon, with the cgroups of their threads;
+//! - the mount points of file views.
+//!
+//! It has no counts: CPU time, peaks, failures and events begin at zero again.
 
 mod describe;
 mod file;

@@ -1,4 +1,4 @@
-//! Loading again what was loaded.
+//! The restore of modules.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,8 +9,9 @@ use penfold_module::loader::inspect;
 use super::snapshot::Snapshot;
 use crate::service::Service;
 
-/// Loads the modules of an snapshot, in their order, but for those whose subsystem is there already. What depended on one
-/// that can't be loaded is taken out of the snapshot, so that all else is restored. Returns what is lost, in sentences.
+/// Loads the modules of a snapshot in their order, except those whose subsystem is loaded already. State that depends
+/// on a module that can't be loaded is taken out of the snapshot, so that the rest can be restored. Returns one
+/// sentence for each loss.
 pub(super) fn load_again(service: &Service, snapshot: &mut Snapshot) -> Vec<String> {
     let mut lost = Vec::new();
     for module in snapshot.modules.clone() {
@@ -34,7 +35,7 @@ pub(super) fn load_again(service: &Service, snapshot: &mut Snapshot) -> Vec<Stri
 }
 
 fn load(service: &Service, name: &str, path: &Path) -> Result<(), String> {
-    // what has taken its place was never asked for
+    // the file may have been replaced by another module, which nobody has asked to load
     let now = inspect(path).map_err(|error| error.to_string())?.name;
     if now != name {
         return Err(format!("{} is the module {now} now", path.display()));

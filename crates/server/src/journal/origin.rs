@@ -1,63 +1,59 @@
-//! Where this process is, so that numbers of processes and mount points mean something.
-
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+//! The boot and the namespaces of this process. Only within them do numbers of processes and mount points mean the
+//! same.
 
 use nix::time::{ClockId, clock_gettime};
+use penfold_core::Tid;
+use penfold_linux::proc::{Namespace, boot_id, load_average, namespace_of, own_namespace};
 use serde::{Deserialize, Serialize};
 
-/// Where numbers of processes mean something: one boot, one pid namespace, one mount namespace.
+/// The boot and the namespaces in which a journal was written.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct JournalOrigin {
-    /// `/proc/sys/kernel/random/boot_id`
+    /// The boot, as `/proc/sys/kernel/random/boot_id` shows it.
     pub boot: String,
-    /// The pid namespace's number.
+    /// The inode number of the pid namespace.
     pub pids: u64,
-    /// The mount namespace's number.
+    /// The inode number of the mount namespace.
     pub mounts: u64,
 }
 
 impl JournalOrigin {
     /// The origin of a journal that this process writes.
     pub fn current() -> JournalOrigin {
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let namespace = |kind| own_namespace(kind).unwrap_or(0);
         JournalOrigin {
-            boot: boot.trim().to_owned(),
-            pids: namespace("self", "pid"),
-            mounts: namespace("self", "mnt"),
+            boot: boot_id().unwrap_or_default(),
+            pids: namespace(Namespace::Pid),
+            mounts: namespace(Namespace::Mount),
         }
     }
 }
 
-/// The mount namespace of a process; 0 if that can't be known.
+/// The inode number of a process's mount namespace; 0 if it can't be read.
 pub fn mount_namespace(pid: i32) -> u64 {
-    namespace(&pid.to_string(), "mnt")
+    namespace_of(Tid(pid), Namespace::Mount).unwrap_or(0)
 }
 
-fn namespace(pid: &str, kind: &str) -> u64 {
-    fs::metadata(format!("/proc/{pid}/ns/{kind}")).map_or(0, |namespace| namespace.ino())
-}
-
-/// A moment among the births of processes.
+/// A moment in the sequence of process births, which separates earlier births from later ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProcStamp {
-    /// In the ticks since boot that start times are in, 100 a second; 0 says that nothing was seen yet.
+    /// Ticks since boot, 100 a second, the unit of start times in `/proc/PID/stat`. 0: membership was never read.
     pub at: u64,
-    /// The number that was given to a task last; 0 if that is not known.
+    /// The newest task number at that moment; 0 if not known.
     #[serde(default)]
     pub newest: i32,
 }
 
 impl ProcStamp {
-    /// The present one.
+    /// The present moment.
     pub(super) fn now() -> ProcStamp {
-        let average = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let newest = average.split_whitespace().last().and_then(|number| number.parse().ok());
-        ProcStamp { at: ticks(), newest: newest.unwrap_or(0) }
+        ProcStamp { at: ticks(), newest: load_average().map_or(0, |load| load.last_pid) }
     }
 
-    /// Whether a process was born later. In one and the same tick numbers tell, which are given in ascending order; that
-    /// they begin anew in that very tick is left out of account.
+    /// True if a process with this number and start time (in ticks since boot) was born later.
+    ///
+    /// Within one tick the numbers decide, because the kernel gives them in ascending order. A wrap of the numbers
+    /// within that tick would deceive this.
     pub(super) fn is_before(self, pid: i32, started: u64) -> bool {
         started > self.at || started == self.at && pid > self.newest
     }
@@ -74,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn births_in_the_tick_of_a_moment_are_told_apart_by_number() {
+    fn births_in_one_tick_are_ordered_by_number() {
         let moment = ProcStamp { at: 500, newest: 70 };
         assert!(moment.is_before(3, 501) && moment.is_before(71, 500));
         assert!(!moment.is_before(71, 499) && !moment.is_before(70, 500) && !moment.is_before(69, 500));

@@ -1,9 +1,15 @@
-//! From an snapshot to hierarchies, cgroups and values in a fresh engine.
+//! From a snapshot to hierarchies, cgroups and settings in a fresh engine.
 //!
-//! The order is such that nothing is refused that was in force: all cgroups before any value, so that none is inherited;
-//! parents before children; exclusive flags of cpusets when every cpuset has its CPUs; limits before members, since no
-//! attach is refused by one; `FROZEN` last. No release agent is due for what is empty meanwhile: that is told of a
-//! cgroup that becomes empty, and none here ever had a task.
+//! The order ensures that the engine refuses nothing that was in force:
+//!
+//! - all cgroups come before any setting, so that no cgroup inherits one;
+//! - parents come before children;
+//! - exclusive flags of cpusets come after all cpusets have their CPUs;
+//! - limits come before members, because no limit refuses an attach;
+//! - `FROZEN` comes last.
+//!
+//! No release agent runs for the empty cgroups of a restore. An agent is due when a cgroup becomes empty, and these
+//! never had a task.
 
 use std::collections::HashMap;
 
@@ -13,16 +19,16 @@ use super::record::{CgroupRecord, HierarchyRecord, OwnerRecord};
 use super::snapshot::Snapshot;
 use crate::escape::escape;
 
-/// What became of an snapshot.
+/// The result of rebuilding a snapshot.
 #[derive(Debug, Default)]
 pub struct Rebuilt {
     /// The new ids by the old numbers.
     pub cgroups: HashMap<u64, CgroupId>,
-    /// What could not be done, a sentence each.
+    /// One sentence for each part that could not be rebuilt.
     pub failures: Vec<String>,
-    /// To be written when the members are back: file `freezer.state`.
+    /// The cgroups to freeze when their members are back.
     frozen: Vec<CgroupId>,
-    /// Mounted once more than is meant to be, so that it stays while it is being filled.
+    /// Roots of hierarchies that have one mount too many, which keeps them while they are rebuilt.
     held: Vec<CgroupId>,
 }
 
@@ -30,8 +36,8 @@ fn own() -> Caller {
     Caller { umask: 0, ..Caller::root(Tid(std::process::id().cast_signed())) }
 }
 
-/// Builds everything but `FROZEN`, in a fresh engine whose subsystems are loaded. Every hierarchy stays mounted until
-/// [`Rebuilt::finish`].
+/// Rebuilds a snapshot in a fresh engine whose subsystems are loaded. [`Rebuilt::freeze`] and [`Rebuilt::finish`]
+/// complete the restore, after the members are back. Until then no hierarchy is unmounted.
 pub fn rebuild(engine: &mut Engine, host: &mut dyn Host, snapshot: &Snapshot) -> Rebuilt {
     let mut rebuilt = Rebuilt::default();
     let mut hierarchies: Vec<&HierarchyRecord> = snapshot.hierarchies.values().collect();
@@ -56,7 +62,8 @@ pub fn rebuild(engine: &mut Engine, host: &mut dyn Host, snapshot: &Snapshot) ->
     rebuilt
 }
 
-/// A cpuset can be exclusive only when what it and its siblings have is settled.
+/// True for the exclusive flags of a cpuset. They can be set only after the CPUs and memory nodes of the cpuset and its
+/// siblings are.
 fn is_exclusive(file: &str) -> bool {
     matches!(file.strip_prefix("cpuset.").unwrap_or(file), "cpu_exclusive" | "mem_exclusive")
 }
@@ -65,7 +72,7 @@ impl Rebuilt {
     fn mount(&mut self, engine: &mut Engine, host: &mut dyn Host, hierarchy: &HierarchyRecord) {
         let (uid, gid) = hierarchy.mounter;
         let caller = Caller { uid, gid, ..own() };
-        let mut mount = || engine.mount(host, &caller, &hierarchy.options);
+        let mut mount = || engine.session(host, &caller).mount(&hierarchy.options);
         let mounted = mount()
             .and_then(|first| (0..hierarchy.mounts).try_for_each(|_| mount().map(drop)).map(|()| first));
         match mounted {
@@ -81,12 +88,12 @@ impl Rebuilt {
     }
 
     fn make(&mut self, engine: &mut Engine, host: &mut dyn Host, snapshot: &Snapshot, cgroup: &CgroupRecord) {
-        // without a parent it is a root, which came with its hierarchy; below what is not there nothing can be made,
-        // and what that was has been said, or was removed before the daemon died
+        // A cgroup without parent is a root, which came with its hierarchy. A parent that is missing now was removed
+        // before the daemon died, or `failures` has it.
         let Some(parent) = cgroup.parent.and_then(|parent| self.cgroups.get(&parent)) else { return };
         let (uid, gid) = cgroup.creator;
         let caller = Caller { uid, gid, ..own() };
-        match engine.mkdir(host, &caller, *parent, &cgroup.name.0, 0o755) {
+        match engine.session(host, &caller).mkdir(*parent, &cgroup.name.0, 0o755) {
             Ok(id) => drop(self.cgroups.insert(cgroup.cgroup, id)),
             Err(error) => {
                 self.failures
@@ -131,7 +138,7 @@ impl Rebuilt {
         }
     }
 
-    /// Freezes what was frozen. To be done when the members are back.
+    /// Freezes the cgroups that were frozen, after the members are back.
     pub fn freeze(&mut self, engine: &mut Engine, host: &mut dyn Host) {
         for id in std::mem::take(&mut self.frozen) {
             if let Err(error) = write(engine, host, id, "freezer.state", b"FROZEN") {
@@ -141,11 +148,11 @@ impl Rebuilt {
         }
     }
 
-    /// Takes away the mounts that held the hierarchies so far: one that nobody else has mounted lives on by its cgroups,
-    /// as it did before.
+    /// Takes away the mounts that have kept the hierarchies so far. A hierarchy without other mounts lives on by its
+    /// cgroups, as it did before.
     pub fn finish(&mut self, engine: &mut Engine, host: &mut dyn Host) {
         for root in std::mem::take(&mut self.held) {
-            // its one failure is that the hierarchy is not mounted, which it is
+            // unmount fails only for a hierarchy that is not mounted, and this one is
             let _ = engine.unmount(host, root);
         }
     }
@@ -163,11 +170,11 @@ fn write(
     text: &[u8],
 ) -> Result<(), String> {
     let Some(file) = engine.find_file(id, file) else { return Err("there is no such file now".to_owned()) };
-    // what is there already need not be possible to write: the CPUs of the root, for one
-    if engine.read(host, &own(), id, file).is_ok_and(|now| now == text) {
+    // a file may have its value already and refuse a write: the CPUs of the root, for one
+    if engine.session(host, &own()).read(id, file).is_ok_and(|now| now == text) {
         return Ok(());
     }
-    engine.write(host, &own(), id, file, text).map_err(|error| error.to_string())
+    engine.session(host, &own()).write(id, file, text).map_err(|error| error.to_string())
 }
 
 fn address(snapshot: &Snapshot, cgroup: &CgroupRecord) -> String {

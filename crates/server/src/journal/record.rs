@@ -1,14 +1,14 @@
-//! The lines of the journal: each says how one thing is now, so that reading one twice does no harm.
+//! The lines of the journal. Each has the whole present state of one object, so a line that is read twice does no harm.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::origin::{JournalOrigin, ProcStamp};
 use crate::escape::{escape, unescape};
 
-/// What this version writes. A journal of another number is not read.
+/// The format that this version writes. A journal of another format is not read.
 pub(super) const FORMAT: u32 = 1;
 
-/// Bytes as an escaped JSON string.
+/// Bytes that JSON has as an escaped string, see [`escape`](crate::escape::escape).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EscapedBytes(pub Vec<u8>);
 
@@ -24,26 +24,26 @@ impl<'de> Deserialize<'de> for EscapedBytes {
     }
 }
 
-/// User, group and mode.
+/// User id, group id and permission bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct OwnerRecord(pub u32, pub u32, pub u32);
 
 /// A hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HierarchyRecord {
-    /// The number of its root cgroup.
+    /// The number of the root cgroup.
     pub root: u64,
-    /// Its own number.
+    /// The number of the hierarchy.
     pub id: u32,
-    /// Subsystems, flags and name as mount options, but `release_agent` and `clone_children`, which are files.
+    /// Subsystems, flags and name as mount options. `release_agent` and `clone_children` are left out: they are files.
     pub options: String,
-    /// How often it is mounted without a file view.
+    /// The number of mounts without a file view.
     pub mounts: usize,
-    /// User and group of who mounted it first.
+    /// User and group of the client that mounted it first.
     pub mounter: (u32, u32),
 }
 
-/// Mount options that are no subsystem.
+/// Mount options that name no subsystem.
 const FLAGS: [&str; 5] = ["none", "noprefix", "xattr", "cpuset_v2_mode", "favordynmods"];
 
 fn is_subsystem(word: &str) -> bool {
@@ -51,12 +51,13 @@ fn is_subsystem(word: &str) -> bool {
 }
 
 impl HierarchyRecord {
-    /// Is this subsystem bound to it?
+    /// True if this subsystem is bound to the hierarchy.
     pub(super) fn has(&self, subsystem: &str) -> bool {
         self.options.split(',').any(|word| word == subsystem && is_subsystem(word))
     }
 
-    /// The hierarchy without one of its subsystems; `None` if it could not be mounted then.
+    /// The hierarchy without one of its subsystems; `None` if the rest could not be mounted, for want of subsystem and
+    /// name.
     pub(super) fn without(&self, subsystem: &str) -> Option<HierarchyRecord> {
         let mut words: Vec<&str> = self.options.split(',').filter(|word| *word != subsystem).collect();
         if !words.iter().any(|word| is_subsystem(word)) {
@@ -67,21 +68,21 @@ impl HierarchyRecord {
     }
 }
 
-/// A cgroup, with all that its files were set to.
+/// A cgroup, with the settings of its control files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CgroupRecord {
-    /// Its number, which no other one has in this journal.
+    /// The number of the cgroup, unique in this journal.
     pub cgroup: u64,
-    /// That of its parent; none for a root.
+    /// The number of the parent; `None` for a root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<u64>,
-    /// Empty for a root.
+    /// The name of the directory; empty for a root.
     pub name: EscapedBytes,
-    /// Of the directory.
+    /// Owner and mode of the directory.
     pub owner: OwnerRecord,
-    /// Of its files, as user and group.
+    /// User and group of the client that made it, which own its files.
     pub creator: (u32, u32),
-    /// What to write into which file, where it is not what a new cgroup has.
+    /// Files and the bytes to write into them, where these are not the default of a new cgroup.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<(String, EscapedBytes)>,
     /// Files with an owner or a mode of their own.
@@ -89,28 +90,29 @@ pub struct CgroupRecord {
     pub files: Vec<(String, OwnerRecord)>,
 }
 
-/// A thread that is elsewhere than its process's leader, or whose process has such a thread.
+/// A thread of a process whose threads are in different cgroups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadRecord {
-    /// Its number.
+    /// The number of the thread.
     pub tid: i32,
-    /// As of [`ProcessRecord::cgroups`].
+    /// The numbers of its cgroups, without roots.
     pub cgroups: Vec<u64>,
 }
 
-/// A process that outlives the daemon, in some other cgroup than roots.
+/// A process that outlives the daemon and is in a cgroup that is no root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessRecord {
-    /// Its number.
+    /// The number of the process.
     pub pid: i32,
-    /// When it was started, in ticks since boot: with the number, who it is.
+    /// The start time in ticks since boot. Number and start time together identify a process.
     pub started: u64,
-    /// What its system call filter stops, for `TraceHost::adopt_again`; 0 without one.
+    /// The classes of system calls that its filter stops, for
+    /// [`HostHandle::readopt`](penfold_linux::host::HostHandle::readopt); 0 without a filter.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub filter: u8,
-    /// The leader's cgroups, but roots.
+    /// The numbers of the leader's cgroups, without roots.
     pub cgroups: Vec<u64>,
-    /// Every thread, unless all are where the leader is.
+    /// Every thread; empty if all are in the cgroups of the leader.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub threads: Vec<ThreadRecord>,
 }
@@ -127,71 +129,71 @@ pub struct ViewRecord {
     pub target: EscapedBytes,
     /// `cgroup`, `cpuset` or `proc`.
     pub filesystem: String,
-    /// The root of its hierarchy; none for `proc`.
+    /// The number of its hierarchy's root; `None` for `proc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<u64>,
-    /// The mount namespace that the target is in.
+    /// The inode number of the mount namespace that the target is in.
     pub namespace: u64,
 }
 
 /// A subsystem that was loaded from a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModuleRecord {
-    /// The subsystem's name.
+    /// The name of the subsystem.
     pub name: String,
-    /// The file, absolute.
+    /// The file that it was loaded from, absolute.
     pub path: EscapedBytes,
 }
 
-/// One line.
+/// A line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "camelCase")]
 pub enum Record {
     /// The first line.
     Begin {
-        /// The format that this penfold writes
+        /// The format of the journal.
         format: u32,
-        /// Where it was written.
+        /// The boot and the namespaces in which it was written.
         place: JournalOrigin,
-        /// The number of the newest hierarchy that there ever was.
+        /// The number of the newest hierarchy ever, so that none is used twice.
         last: u32,
     },
-    /// A module is loaded.
+    /// A loaded module.
     Module(ModuleRecord),
-    /// A module is unloaded.
+    /// A module was unloaded.
     ModuleGone {
-        /// The subsystem's name.
+        /// The name of the subsystem.
         name: String,
     },
-    /// A hierarchy is so now.
+    /// The present state of a hierarchy.
     Hierarchy(HierarchyRecord),
     /// A hierarchy is gone, with all its cgroups.
     Unmounted {
-        /// The number of its root.
+        /// The number of the root.
         root: u64,
     },
-    /// A cgroup is so now.
+    /// The present state of a cgroup.
     Cgroup(CgroupRecord),
-    /// A cgroup is gone.
+    /// A cgroup was removed.
     Removed {
-        /// Its number.
+        /// The number of the cgroup.
         cgroup: u64,
     },
-    /// Membership, as looked at in one moment.
+    /// Changes of membership up to one moment.
     Members {
-        /// That moment.
+        /// The moment.
         #[serde(flatten)]
         seen: ProcStamp,
-        /// Those that are new, or elsewhere than before.
+        /// The members that are new or have moved.
         present: Vec<ProcessRecord>,
-        /// Those that are no members any more.
+        /// The processes that are no longer members.
         gone: Vec<i32>,
     },
-    /// A file view is mounted.
+    /// A mounted file view.
     View(ViewRecord),
-    /// A file view is no more.
+    /// A file view was unmounted.
     ViewGone {
-        /// Its mount point.
+        /// The mount point.
         target: EscapedBytes,
     },
 }

@@ -1,4 +1,4 @@
-//! What a daemon does first: brings back what another one has left.
+//! The restore of an earlier daemon's state, which comes before the first client.
 
 use std::path::Path;
 
@@ -14,23 +14,23 @@ use crate::service::Service;
 use penfold_core::CgroupId;
 use penfold_linux::fuse_mount::FuseMount;
 
-/// Mounts a file view again, in this way, at a mount point that is free; of the hierarchy with this root, if it has one.
+/// Mounts a file view again at its free mount point, as the dead mount was. The root is that of its hierarchy; `None`
+/// for `proc`.
 pub type MountAgain<'a> = &'a mut dyn FnMut(&ViewRecord, &FuseMount, Option<CgroupId>) -> Result<(), Failure>;
 
-/// What of a daemon the journal can't know of.
+/// The parts of a daemon that a restore needs and the journal does not depend on.
 pub struct RestoreHooks<'a> {
-    /// Takes a process in again, into the roots.
+    /// Adopts a process again, into the roots.
     pub readopt: Readopt<'a>,
     /// Mounts a file view again.
     pub mount: MountAgain<'a>,
 }
 
-/// Restores what the journal has, into a fresh engine with the subsystems that are compiled in and whatever modules are
-/// wanted anyway, before anybody else may use it.
-/// Returns what could not be restored, in sentences, which are in the log too.
+/// Restores the journal's state in a fresh engine, before any client may use it. The engine has the built-in subsystems
+/// and may have modules loaded already. Returns one sentence for each loss; the log has them too.
 ///
-/// The journal stays as it is until [`Journal::start`](super::Journal::start) writes anew: a daemon that is killed
-/// meanwhile has lost nothing.
+/// The journal stays as it is until [`Journal::start`](super::Journal::start) rewrites it. So nothing is lost if the
+/// daemon is killed meanwhile.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
@@ -103,7 +103,7 @@ fn mount_again(
     let dead = views::clear(target)
         .map_err(|error| format!("the dead mount at {shown} can't be unmounted: {error}"))?;
     let Some(dead) = dead else {
-        return Err(format!("there is no dead mount at {shown} any more: somebody has unmounted it"));
+        return Err(format!("there is no dead mount at {shown} any more: it was unmounted meanwhile"));
     };
     if view.root.is_some() && root.is_none() {
         return Err(format!("{shown} is not mounted again: its hierarchy could not be restored"));

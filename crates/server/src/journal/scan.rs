@@ -1,4 +1,4 @@
-//! Looking at what has changed.
+//! From changes of the engine to records: reads the present state of changed objects.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -13,10 +13,10 @@ use crate::change::EngineChange;
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// How many cgroups are looked at in one go: the engine is nobody else's meanwhile.
+/// How many cgroups are read in one request, during which the engine serves no client.
 const AT_ONCE: usize = 64;
 
-/// What is to be looked at again.
+/// The parts of the engine whose state must be read again.
 #[derive(Default)]
 pub(super) struct PendingScan {
     pub(super) all: bool,
@@ -60,19 +60,19 @@ impl PendingScan {
     }
 }
 
-/// Looks at the engine and finds what is other than in the snapshot, which it brings up to date.
+/// Compares the engine with a snapshot of the recorded state, and brings the snapshot up to date.
 pub(super) struct Scanner {
     pub(super) service: Service,
-    /// What has been recorded.
+    /// The state that has been recorded.
     pub(super) snapshot: Snapshot,
     pub(super) defaults: Defaults,
 }
 
-/// The file views that there are, by mount point.
+/// The mounted file views by mount point.
 pub(super) type ViewTable = BTreeMap<EscapedBytes, ViewRecord>;
 
 impl Scanner {
-    /// Looks at everything that is pending but members, and returns the records of what has changed.
+    /// Reads everything pending except members, and returns records of the changes.
     ///
     /// # Errors
     /// `ESHUTDOWN` when the daemon is ending.
@@ -112,7 +112,7 @@ impl Scanner {
         records.push(record);
     }
 
-    /// Those that are loaded come before the hierarchies that they can be bound to.
+    /// Records modules. Their records come before those of the hierarchies that they can be bound to.
     fn scan_modules(&mut self, records: &mut Vec<Record>) {
         let module = |(name, path): (String, std::path::PathBuf)| ModuleRecord {
             name,
@@ -141,7 +141,7 @@ impl Scanner {
             self.snapshot.views.values().filter(|view| !views.contains_key(&view.target)).cloned().collect();
         let is_new = |view: &&ViewRecord| self.snapshot.views.get(&view.target) != Some(*view);
         let present: Vec<ViewRecord> = views.values().filter(is_new).cloned().collect();
-        // with them changes how many mounts of a hierarchy are none of a view
+        // a hierarchy's record counts its mounts without a view, so a view that comes or goes changes it
         for root in gone.iter().chain(&present).filter_map(|view| view.root) {
             pending.roots.insert(CgroupId::from_number(root));
         }
@@ -159,7 +159,7 @@ impl Scanner {
         pending: &mut PendingScan,
         records: &mut Vec<Record>,
     ) -> Result<(), Failure> {
-        // in the order of the announcements, which is that of birth among siblings but for threads that race
+        // The order of the announcements is that of birth among siblings, except where threads race.
         let mut found: Vec<(usize, CgroupRecord)> = Vec::new();
         let mut seen: HashSet<u64> = HashSet::new();
         while !cgroups.is_empty() {
@@ -176,7 +176,7 @@ impl Scanner {
                 seen.insert(cgroup.cgroup);
                 found.push((depth, cgroup));
             }
-            // a parent that was announced by another thread, a moment later
+            // the parent's announcement may come a moment later, from another thread
             let unknown =
                 |parent: &u64| !self.snapshot.cgroups.contains_key(parent) && !seen.contains(parent);
             let parents: BTreeSet<u64> = parents.into_iter().filter(unknown).collect();
@@ -191,18 +191,19 @@ impl Scanner {
         Ok(())
     }
 
-    #[allow(clippy::type_complexity)] // each cgroup with its depth and what it is, unless it is gone
+    /// Each cgroup with its depth and record, or `None` if it is gone.
+    #[allow(clippy::type_complexity)]
     fn describe(
         &self,
         cgroups: &[CgroupId],
     ) -> Result<Vec<(CgroupId, Option<(usize, CgroupRecord)>)>, Failure> {
-        // many live for less time than it takes to get here: those need no request of their own
+        // many cgroups live so shortly that they are gone by now: one look finds all of these
         let (living, gone): (Vec<CgroupId>, Vec<CgroupId>) = self
             .service
             .with_snapshot(|engine, _| cgroups.iter().partition(|id| engine.tree().get(**id).is_some()))?;
         let mut described: Vec<_> = gone.into_iter().map(|id| (id, None)).collect();
         for chunk in living.chunks(AT_ONCE) {
-            // settings only, which no fork in flight changes
+            // a request that is not exact will do: no fork in flight changes a setting
             described.extend(self.service.request(|engine, host| {
                 let scan = |&id: &CgroupId| (id, describe_with_depth(engine, host, id, &self.defaults));
                 Ok(chunk.iter().map(scan).collect::<Vec<_>>())
@@ -213,9 +214,9 @@ impl Scanner {
 
     fn note_gone(&mut self, id: CgroupId, pending: &mut PendingScan, records: &mut Vec<Record>) {
         let number = id.number();
-        // the hierarchy may have gone with its last cgroup
+        // a hierarchy without mounts ends with its last cgroup
         pending.roots.extend(self.snapshot.root_of(number).map(CgroupId::from_number));
-        // a root goes with its hierarchy
+        // the record of the hierarchy's end includes its root
         if !self.snapshot.hierarchies.contains_key(&number) && self.snapshot.cgroups.contains_key(&number) {
             self.take(Record::Removed { cgroup: number }, records);
         }
@@ -250,7 +251,7 @@ impl Scanner {
     }
 }
 
-/// All cgroups, parents before children, siblings in the order of their birth; true for roots.
+/// All cgroups, parents before children, siblings in the order of their birth; with true for roots.
 fn everything(engine: &Engine) -> Vec<(CgroupId, bool)> {
     let tree = engine.tree();
     let mut roots: Vec<CgroupId> = tree.hierarchies().map(|hierarchy| hierarchy.root).collect();
@@ -275,7 +276,7 @@ fn describe_with_depth(
     Some((depth, cgroup))
 }
 
-/// An snapshot of an engine, without members and views: what the writer's first look gives.
+/// A snapshot of an engine, without members and views, as the first scan of a new journal would read it.
 pub fn describe_all(engine: &mut Engine, host: &mut dyn Host, defaults: &Defaults) -> Snapshot {
     let mut snapshot = Snapshot::new(JournalOrigin::current());
     for (id, root) in everything(engine) {

@@ -1,4 +1,4 @@
-//! What the records say together: the state of the daemon as far as it can be brought back.
+//! The state that the records of a journal describe together.
 
 use std::collections::BTreeMap;
 
@@ -8,45 +8,45 @@ use super::record::{
     CgroupRecord, EscapedBytes, FORMAT, HierarchyRecord, ModuleRecord, ProcessRecord, Record, ViewRecord,
 };
 
-/// Hierarchies, cgroups, members and views by their numbers and names.
+/// The state of a daemon, as far as it can be restored.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
-    /// Where it was written.
+    /// The boot and the namespaces in which the journal was written.
     pub place: JournalOrigin,
-    /// The number of the newest hierarchy that there ever was.
+    /// The number of the newest hierarchy ever.
     pub last_hierarchy: u32,
-    /// In the order of their loading.
+    /// The modules in the order of their loading.
     pub modules: Vec<ModuleRecord>,
-    /// By the number of the root.
+    /// The hierarchies by the numbers of their roots.
     pub hierarchies: BTreeMap<u64, HierarchyRecord>,
-    /// By number.
+    /// The cgroups by their numbers.
     pub cgroups: BTreeMap<u64, KnownCgroup>,
-    /// By process id.
+    /// The members by process id.
     pub processes: BTreeMap<i32, ProcessRecord>,
-    /// When the membership was last seen to change.
+    /// The moment up to which changes of membership are known.
     pub seen: ProcStamp,
-    /// By mount point.
+    /// The file views by mount point.
     pub views: BTreeMap<EscapedBytes, ViewRecord>,
-    /// How many cgroups were ever made: what is older was listed first.
+    /// The number of the last record of a cgroup, from which [`KnownCgroup::created_seq`] comes.
     created_seq: u64,
 }
 
-/// A cgroup and its age.
+/// A cgroup with its place in the order of creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownCgroup {
-    /// As last recorded.
+    /// The latest record of the cgroup.
     pub cgroup: CgroupRecord,
-    /// Parents come before children and siblings in the order of their birth.
+    /// Ascending in the order of creation: lower for a parent than for its children, and for an older sibling.
     pub created_seq: u64,
 }
 
 impl Snapshot {
-    /// An empty one.
+    /// A snapshot without modules, hierarchies, members and views.
     pub fn new(place: JournalOrigin) -> Snapshot {
         Snapshot { place, ..Snapshot::default() }
     }
 
-    /// Takes a record in.
+    /// Brings the snapshot up to date with a record.
     pub fn apply(&mut self, record: &Record) {
         match record {
             Record::Begin { place, last, .. } => {
@@ -82,8 +82,8 @@ impl Snapshot {
         }
     }
 
-    /// Takes out what is gone with a subsystem: what its files were set to, and the hierarchies that had no other and no
-    /// name, which are returned.
+    /// Removes the state that depends on a subsystem: the settings of its files, and hierarchies with no other
+    /// subsystem and no name. Returns these hierarchies.
     pub fn forget_subsystem(&mut self, name: &str) -> Vec<HierarchyRecord> {
         let concerned: Vec<u64> =
             self.hierarchies.values().filter(|one| one.has(name)).map(|one| one.root).collect();
@@ -117,10 +117,10 @@ impl Snapshot {
         }
     }
 
-    /// The root above a cgroup; `None` where something between is not known.
+    /// The number of the root above a cgroup; `None` if the snapshot lacks a cgroup between them.
     pub fn root_of(&self, cgroup: u64) -> Option<u64> {
         let mut at = cgroup;
-        // a damaged journal may go round in circles
+        // the parents in a damaged journal may form a circle
         for _ in 0..=self.cgroups.len() {
             match self.cgroups.get(&at)?.cgroup.parent {
                 Some(parent) => at = parent,
@@ -143,7 +143,7 @@ impl Snapshot {
         names.iter().rev().fold(String::new(), |path, name| path + "/" + name)
     }
 
-    /// The cgroups, parents before children, siblings in the order of their birth.
+    /// The cgroups in the order of creation: parents before children, older siblings first.
     pub fn by_age(&self) -> Vec<&CgroupRecord> {
         let mut all: Vec<&KnownCgroup> = self.cgroups.values().collect();
         all.sort_unstable_by_key(|known| known.created_seq);

@@ -1,4 +1,4 @@
-//! The thread that keeps the journal.
+//! The thread that writes the journal.
 
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,16 +17,17 @@ use crate::change::{Announcement, EngineChange};
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// How many changes are taken together.
+/// How many messages are handled together.
 const BATCH: usize = 4096;
-/// How long changes are waited for after the first: where many come one after the other each would wake this thread,
-/// which on one CPU costs the one who asks for the next more than the change itself.
+/// The pause after the first of several changes. Without it, each change of a series would wake this thread. On one CPU
+/// such a wake-up costs the client more than its next change.
 const GATHER: Duration = Duration::from_millis(2);
-/// How often members are looked at while some would outlive the daemon: births and deaths are no changes.
+/// How often membership is read while members exist that would outlive the daemon. Births and deaths are not announced.
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
-/// The looks take at most this part of the time. One after an attach waits no longer for that than [`SCAN_INTERVAL`].
+/// Reading membership takes at most one part in this many of the time. After an attach the wait for that is never
+/// longer than [`SCAN_INTERVAL`].
 const SCAN_SHARE: u32 = 50;
-/// How long after a failure the disk is tried again.
+/// The pause between a failed write and the next try.
 const RETRY: Duration = Duration::from_secs(1);
 
 enum WriterMessage {
@@ -62,13 +63,13 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Starts the thread, which writes all that there is and from then on what changes. `not_restored` is what
-    /// [`restore`](super::restore()) has returned.
+    /// Starts the thread, which writes the whole state and from then on each change. `not_restored` has the sentences
+    /// that [`restore`](super::restore()) returned.
     ///
-    /// A disk that can't be written to is no error: that is said in the log and in [`Journal::notes`], and tried again.
+    /// A disk that can't be written is no error. The log and [`Journal::notes`] say so, and the thread tries again.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// The error of clone(2) when no thread can be started.
     pub fn start(
         service: Service,
         store: Store,
@@ -92,7 +93,7 @@ impl Journal {
             survivors,
             shared: Arc::clone(&shared),
             pending: PendingScan::everything(),
-            // what is there is the journal of an earlier daemon
+            // the file is the journal of an earlier daemon, so the first write is a rewrite, at once
             failing: Some(Instant::now()),
             next_scan: None,
             scan_allowed: Instant::now(),
@@ -101,13 +102,13 @@ impl Journal {
         Ok(Journal { sender, shared })
     }
 
-    /// A file view is mounted.
+    /// Records a file view that is mounted.
     pub fn view(&self, view: ViewRecord) {
         self.shared.views.lock().unwrap_or_else(PoisonError::into_inner).insert(view.target.clone(), view);
         let _ = self.sender.send(WriterMessage::Views);
     }
 
-    /// A file view has been unmounted.
+    /// Records that the file view at a mount point was unmounted.
     pub fn view_gone(&self, target: &[u8]) {
         self.shared
             .views
@@ -117,19 +118,21 @@ impl Journal {
         let _ = self.sender.send(WriterMessage::Views);
     }
 
-    /// What was not restored, and since when nothing can be written: `notRestored` of the control socket.
+    /// The losses, one sentence each: state that was not restored, and since when the journal can't be written. They
+    /// are `notRestored` of the control socket.
     pub fn notes(&self) -> Vec<String> {
         let notes = self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.not_restored.iter().chain(&notes.lost).cloned().collect()
     }
 
-    /// Waits until everything that happened before is in the file. False if it can't be written.
+    /// Waits until the file has every change that happened before this call. Returns false if it can't be written.
     pub fn flush(&self) -> bool {
         let (done, wait) = mpsc::sync_channel(1);
         self.sender.send(WriterMessage::Flush(done)).is_ok() && wait.recv().unwrap_or(false)
     }
 
-    /// Ends the thread, with all written, or with the file taken away if there is nothing to go on with.
+    /// Ends the thread. With `keep`, the file has the state of this moment for the next daemon; otherwise it is
+    /// removed.
     pub fn stop(&self, keep: bool) {
         let (done, wait) = mpsc::sync_channel(1);
         if self.sender.send(WriterMessage::Stop { keep, done }).is_ok() {
@@ -139,17 +142,17 @@ impl Journal {
 }
 
 struct Writer {
-    /// Its snapshot is what the file says, or will when it can be written.
+    /// The scanner's snapshot is the state that the file has, or will have when it can be written.
     scanner: Scanner,
     store: Store,
     survivors: Survivors,
     shared: Arc<WriterShared>,
     pending: PendingScan,
-    /// When the disk is tried next.
+    /// After a failed write: when to try again.
     failing: Option<Instant>,
-    /// When the members are looked at next without a change.
+    /// When to read membership next; `None` while no member would outlive the daemon.
     next_scan: Option<Instant>,
-    /// From when on they may be looked at because of one.
+    /// The earliest time to read membership after an attach.
     scan_allowed: Instant,
 }
 
@@ -166,7 +169,7 @@ impl Writer {
                 if !keep && let Err(error) = self.store.discard() {
                     tracing::warn!("the journal can't be taken away: {error}");
                 }
-                // whoever waits may want the directory at once
+                // the caller of `stop` may need the directory's lock at once
                 drop(self);
                 let _ = done.send(());
                 return;
@@ -177,7 +180,7 @@ impl Writer {
         }
     }
 
-    /// Waits for something to do and takes what there is.
+    /// Waits for messages and handles those that are there. Returns the request to stop, if one came.
     fn gather(
         &mut self,
         messages: &Receiver<WriterMessage>,
@@ -196,7 +199,7 @@ impl Writer {
                     waiting.push(done);
                 }
                 WriterMessage::Stop { keep, done } => {
-                    // the next daemon gets the members as they are now
+                    // the next daemon needs the present members
                     if keep {
                         self.scan_now();
                     }
@@ -208,7 +211,7 @@ impl Writer {
         None
     }
 
-    /// Members are looked at and the disk is tried in this round.
+    /// Makes this round read membership and write to the file, however soon.
     fn scan_now(&mut self) {
         self.pending.members = true;
         self.scan_allowed = Instant::now();
@@ -222,7 +225,7 @@ impl Writer {
         messages.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
     }
 
-    /// Looks at what is pending and writes it down. False when the daemon is ending.
+    /// Reads everything pending and writes the records. Returns false when the daemon is ending.
     fn work(&mut self) -> bool {
         let pending = std::mem::take(&mut self.pending);
         if pending.members {

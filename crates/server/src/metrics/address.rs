@@ -1,4 +1,4 @@
-//! Where metrics are served.
+//! The address of the metrics.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// An address of `--metrics`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MetricsAddress {
-    /// `IP:PORT`; of a port alone the loopback's.
+    /// `IP:PORT`; a port alone is one of 127.0.0.1.
     Network(SocketAddr),
     /// `unix:/path`
     Unix(PathBuf),
@@ -20,7 +20,7 @@ impl FromStr for MetricsAddress {
     type Err = String;
 
     /// # Errors
-    /// A sentence that says what is taken.
+    /// A sentence that lists the accepted forms.
     fn from_str(text: &str) -> Result<MetricsAddress, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             return if path.starts_with('/') {
@@ -47,7 +47,7 @@ impl std::fmt::Display for MetricsAddress {
     }
 }
 
-/// A socket that somebody can connect to.
+/// The listening socket of the metrics.
 #[derive(Debug)]
 pub(super) enum MetricsListener {
     Network(TcpListener),
@@ -55,11 +55,15 @@ pub(super) enum MetricsListener {
 }
 
 impl MetricsAddress {
-    /// Can it be reached from other machines? Whoever reaches it sees the names of all cgroups.
+    /// True if other machines can reach the address, and so see the names of all cgroups.
     pub fn is_public(&self) -> bool {
         matches!(self, MetricsAddress::Network(address) if !address.ip().is_loopback())
     }
 
+    /// Listens at the address.
+    ///
+    /// # Errors
+    /// The errors of socket(2) and bind(2).
     pub(super) fn listen(&self) -> io::Result<MetricsListener> {
         match self {
             MetricsAddress::Network(address) => TcpListener::bind(address).map(MetricsListener::Network),
@@ -71,7 +75,7 @@ impl MetricsAddress {
     }
 }
 
-/// A socket that nobody listens on was left by a daemon that died.
+/// Removes a socket that refuses connections: a daemon that died has left it.
 fn remove_dead(path: &Path) -> io::Result<()> {
     let is_socket = path.symlink_metadata().is_ok_and(|file| file.file_type().is_socket());
     let dead = is_socket
@@ -84,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_alone_is_this_machines() {
+    fn port_alone_means_the_loopback_address() {
         for text in ["9000", ":9000", "127.0.0.1:9000"] {
             let address: MetricsAddress = text.parse().expect("an address");
             assert_eq!(address, MetricsAddress::Network("127.0.0.1:9000".parse().unwrap()));

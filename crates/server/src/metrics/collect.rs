@@ -1,4 +1,4 @@
-//! The numbers of one moment, as OpenMetrics text.
+//! The values of one moment, as OpenMetrics text.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64};
@@ -17,9 +17,9 @@ use crate::escape::escape;
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// How many cgroups have series of their own.
+/// How many cgroups have series of their own. A scrape stays bounded, however many cgroups there are.
 pub const SHOWN: usize = 1000;
-/// The path of what all others have together.
+/// The path label of the sums over all other cgroups.
 const OTHERS: &str = "…";
 const NANOSECONDS: f64 = 1e9;
 
@@ -63,7 +63,7 @@ struct Series {
     left_out: Gauge<i64, AtomicI64>,
 }
 
-/// One answer to a scraper.
+/// The OpenMetrics text of this moment.
 ///
 /// # Errors
 /// `ESHUTDOWN` when the daemon is ending.
@@ -77,7 +77,7 @@ pub fn scrape(service: &Service) -> Result<String, Failure> {
     registry.register("tasks", "Supervised tasks that are members of the cgroup itself", series.tasks);
     registry.register_with_unit("cpu", "CPU time used, with the cgroups below", Unit::Seconds, series.cpu);
     registry.register("limit", "The limit that a control file sets", series.limit);
-    registry.register("used", "What is counted against a limit, with the cgroups below", series.used);
+    registry.register("used", "The amount counted against a limit, with the cgroups below", series.used);
     registry.register("peak", "The most that was ever counted against a limit", series.peak);
     registry.register("refusals", "How often a limit has refused", series.refusals);
     registry.register("cgroups_left_out", "Cgroups without series of their own", series.left_out);
@@ -101,7 +101,8 @@ fn collect(engine: &mut Engine, host: &mut dyn Host) -> Series {
         queue.push_back((hierarchy.root, label, true));
     }
     let mut shown = 0;
-    // those nearest to the roots first; what lies below one that is left out comes later and is left out too
+    // Breadth first, so that cgroups nearest to the roots come first. A cgroup below one that is left out comes later,
+    // and is left out too.
     while let Some((at, hierarchy, parent_shown)) = queue.pop_front() {
         let own = shown < SHOWN;
         shown += usize::from(own);
@@ -114,15 +115,15 @@ fn collect(engine: &mut Engine, host: &mut dyn Host) -> Series {
     series
 }
 
-/// A name that is the same after the next start: a hierarchy's own, or its subsystems'.
+/// The label of a hierarchy: its name, or its subsystems. Unlike its number, it is the same after the next start.
 fn label(engine: &Engine, root: CgroupId) -> String {
     let name = &engine.tree().hierarchy_of(root).name;
     if name.is_empty() { engine.subsystems_of(root).collect::<Vec<_>>().join(",") } else { name.clone() }
 }
 
 impl Series {
-    /// Adds a cgroup, to its own series or to those of all others. What counts those below as well is added to them only
-    /// at the `top` of a part that is left out.
+    /// Adds a cgroup: to its own series, or to the sums over all others. An amount that includes the cgroups below is
+    /// added to a sum only at the `top` of a subtree that is left out.
     fn add(&self, engine: &Engine, at: CgroupId, hierarchy: &str, own: bool, top: bool) {
         let path = if own { escape(&engine.tree().path(at)) } else { OTHERS.to_owned() };
         let hierarchy = hierarchy.to_owned();
@@ -143,7 +144,7 @@ impl Series {
             if top {
                 self.used.get_or_create(&labels).inc_by(signed(limit.used));
             }
-            // neither of these adds up
+            // peaks and limits can't be summed
             if own {
                 self.peak.get_or_create(&labels).set(signed(limit.peak));
                 if let Some(limit) = limit.limit {

@@ -1,4 +1,4 @@
-//! As much of HTTP as a scraper needs: `GET /metrics`, one request for each connection.
+//! The part of HTTP that a scraper needs: `GET /metrics`, one request for each connection.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -12,27 +12,27 @@ use super::address::{MetricsAddress, MetricsListener};
 use super::collect::scrape;
 use crate::service::Service;
 
-/// Scrapers at one time; further ones are told to come again.
+/// Scrapers that are served at one time. Further ones are answered 503.
 const AT_ONCE: usize = 8;
-/// How long a scraper may take to ask, and to take each piece of the answer.
+/// How long one read from a scraper, or one write to it, may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest that all of an exchange may take.
+/// How long a whole exchange may take.
 const ALL: Duration = Duration::from_secs(30);
-/// The longest request.
+/// The longest request in bytes.
 const REQUEST: usize = 8 * 1024;
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// A socket where metrics are served for as long as the process lives.
+/// The server of metrics, which serves as long as the process lives.
 #[derive(Debug)]
 pub struct Responder {
     address: MetricsAddress,
 }
 
 impl Responder {
-    /// Listens, and answers on threads of its own.
+    /// Listens at the address, and answers on threads of its own.
     ///
     /// # Errors
-    /// What socket(2), bind(2) and clone(2) give.
+    /// The errors of socket(2), bind(2) and clone(2).
     pub fn start(service: Service, address: &MetricsAddress) -> io::Result<Responder> {
         let socket = address.listen()?;
         let real = match &socket {
@@ -46,12 +46,13 @@ impl Responder {
         Ok(Responder { address: real })
     }
 
-    /// Where it listens: the port is a real one also where 0 was asked for.
+    /// The address that it listens at. In place of port 0, which lets the kernel choose, it has the chosen port.
     pub fn address(&self) -> &MetricsAddress {
         &self.address
     }
 }
 
+/// The connection of a scraper, over either kind of socket.
 trait ScrapeStream: Read + Write + Send {
     fn limit(&self, time: Duration) -> io::Result<()>;
 }
@@ -78,7 +79,7 @@ fn accept(socket: &MetricsListener, service: &Service) {
             MetricsListener::Unix(listener) => listener.accept().map(|(stream, _)| Box::new(stream) as _),
         };
         let Ok(mut stream) = accepted else {
-            // out of descriptors, as a rule: those who have them give some back
+            // usually for want of descriptors, which others close in time
             thread::sleep(Duration::from_millis(100));
             continue;
         };
@@ -87,14 +88,14 @@ fn accept(socket: &MetricsListener, service: &Service) {
         }
         if serving.fetch_add(1, Ordering::AcqRel) >= AT_ONCE {
             serving.fetch_sub(1, Ordering::AcqRel);
-            // fits into the socket's buffer: nobody is waited for
+            // the answer fits into the socket's buffer, so this never waits
             let _ = stream.write_all(&answer("503 Service Unavailable", "too many at once\n", true));
             continue;
         }
         let (service, done) = (service.clone(), ScrapeSlot(Arc::clone(&serving)));
         let serve = move || {
             let _done = done;
-            // a scraper that goes away is its own affair
+            // a scraper that goes away needs no answer
             let _ = serve(&mut *stream, &service);
         };
         if let Err(error) = thread::Builder::new().name("metrics-scrape".to_owned()).spawn(serve) {
@@ -103,7 +104,7 @@ fn accept(socket: &MetricsListener, service: &Service) {
     }
 }
 
-/// Counts one scraper less, however its thread ends.
+/// One of the scrapers that are being served. Drop counts one less, however its thread ends.
 struct ScrapeSlot(Arc<AtomicUsize>);
 
 impl Drop for ScrapeSlot {
@@ -133,7 +134,7 @@ fn serve(stream: &mut dyn ScrapeStream, service: &Service) -> io::Result<()> {
         _ if method.is_empty() || target.is_empty() => answer("400 Bad Request", "not a request\n", true),
         _ => answer("405 Method Not Allowed", "GET only\n", true),
     };
-    // in pieces, so that one who takes a byte now and then is not served for ever
+    // in pieces, so that a scraper that takes a byte now and then meets the deadline
     for piece in reply.chunks(16 * 1024) {
         if Instant::now() > deadline {
             return Err(io::ErrorKind::TimedOut.into());
@@ -143,7 +144,7 @@ fn serve(stream: &mut dyn ScrapeStream, service: &Service) -> io::Result<()> {
     Ok(())
 }
 
-/// The request line; `None` for a request that is too long. What follows the line is read and of no interest.
+/// Reads a request and returns its first line; `None` for a request that is too long. The headers have no use here.
 fn read_head(stream: &mut dyn ScrapeStream, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
     let mut chunk = [0; 1024];

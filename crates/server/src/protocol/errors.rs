@@ -12,13 +12,13 @@ pub struct Refused {
     pub errno: i64,
     /// Name of the errno, such as ENOENT.
     pub name: String,
-    /// The kind of the failure, such as notFound. A newer daemon may have kinds that are not documented here.
+    /// Name of the kind of the failure, such as notFound. A newer daemon may have other kinds.
     pub kind: String,
     /// The object at fault, in the words of the call: an address, a control file, a number, an option.
     pub subject: String,
-    /// What is wrong with it, and what to do.
+    /// The fault and, after a semicolon, the remedy. The subject is not repeated.
     pub detail: String,
-    /// The error below, such as that of a system call.
+    /// The error that caused the failure, such as that of a system call. Null if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// Subject and detail in one line.

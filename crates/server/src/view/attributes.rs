@@ -1,25 +1,25 @@
-//! What the engine knows of a directory or a control file, and how stat(2) shows it.
+//! The attributes of directories and control files: from the engine to stat(2).
 
-use std::fs;
 use std::time::{Duration, SystemTime};
 
 use fuser::{FileAttr, FileType, INodeNo};
 use penfold_core::{CgroupId, Engine, Owner, control_file::FileId, host::HostView, tree::Cgroup};
+use penfold_linux::proc::load_average;
 
-/// How long the kernel may remember names and attributes. It is told of changes.
+/// How long the kernel may cache names and attributes. The view reports their changes to it.
 pub(super) const LIFETIME: Duration = Duration::from_hours(1);
 
-/// The size of a control file whose content is shorter. Linux shows 0 and its own sendfile(2) works with that; through
-/// FUSE sendfile and splice stop where the reported size ends.
+/// The size of a control file whose content is shorter, in bytes. Linux shows 0, and its own sendfile(2) works with
+/// that. Through FUSE, sendfile(2) and splice(2) stop at the reported size.
 pub(super) const FILE_SIZE: u64 = 4096;
 const BLOCK_SIZE: u32 = 4096;
 
-/// A task number of at most seven digits, and a newline.
+/// The longest line of `tasks`: a task number of seven digits and a newline.
 const LINE_LENGTH: u64 = 8;
-/// A line of `cpuacct.usage_all` is shorter.
+/// More than a line of `cpuacct.usage_all` has.
 const CPU_LINE_LENGTH: usize = 64;
 
-/// A directory or a control file as the engine has it.
+/// The state of a directory or a control file in the engine.
 #[derive(Debug, Clone)]
 pub(super) struct NodeFacts {
     pub(super) ino: u64,
@@ -27,14 +27,14 @@ pub(super) struct NodeFacts {
     /// `None` for the directory itself.
     pub(super) file: Option<FileId>,
     pub(super) owner: Owner,
-    /// Of a directory: 2 and one more for each child.
+    /// The number of links: for a directory 2, and one more for each child.
     pub(super) links: u32,
-    /// At least as long as the content is now; `None` if it lists every task of the machine.
+    /// An upper bound of the content's length in bytes; `None` for a file that lists every task of the machine.
     length: Option<u64>,
 }
 
 impl NodeFacts {
-    /// `None` if the cgroup has been removed.
+    /// The state of a directory; `None` if the cgroup has been removed.
     pub(super) fn directory(engine: &Engine, cgroup: CgroupId) -> Option<NodeFacts> {
         let node = engine.tree().get(cgroup)?;
         let links = 2 + node.child_count() as u32;
@@ -48,7 +48,7 @@ impl NodeFacts {
         })
     }
 
-    /// `None` if the cgroup or the file is gone.
+    /// The state of a control file; `None` if the cgroup or the file is gone.
     pub(super) fn file(
         engine: &Engine,
         host: &dyn HostView,
@@ -66,7 +66,7 @@ impl NodeFacts {
         Some(NodeFacts { ino: file_ino(node, file), cgroup, file: Some(file), owner, links: 1, length })
     }
 
-    /// What a directory has under that name.
+    /// The state of the entry of a directory with this name; `None` if there is none.
     pub(super) fn find(
         engine: &Engine,
         host: &dyn HostView,
@@ -81,7 +81,7 @@ impl NodeFacts {
         NodeFacts::file(engine, host, parent, file)
     }
 
-    /// The size to report for a file: nothing that is in it may lie beyond.
+    /// The size to report for a file, in bytes. No byte of the content may lie beyond it.
     pub(super) fn size(&self) -> u64 {
         if self.file.is_none() {
             return 0;
@@ -91,12 +91,12 @@ impl NodeFacts {
     }
 }
 
-/// As stat(2) shows it.
+/// Attributes as stat(2) shows them. A directory has no `size`.
 pub(super) fn attr(ino: u64, owner: Owner, links: u32, size: Option<u64>, times: FileTimes) -> FileAttr {
     FileAttr {
         ino: INodeNo(ino),
         size: size.unwrap_or(0),
-        // as many as the size needs: cp(1) would take it for a file with holes
+        // as many blocks as the size needs, or cp(1) would take it for a file with holes
         blocks: size.unwrap_or(0) / 512,
         atime: times.accessed,
         mtime: times.modified,
@@ -113,7 +113,7 @@ pub(super) fn attr(ino: u64, owner: Owner, links: u32, size: Option<u64>, times:
     }
 }
 
-/// When something was last read and written, which nothing but utimensat(2) changes.
+/// The times of a node: the moment when the kernel learned of it, until utimensat(2) sets others.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FileTimes {
     pub(super) accessed: SystemTime,
@@ -127,6 +127,7 @@ impl FileTimes {
     }
 }
 
+/// The inode number of the root of a view.
 pub(super) const ROOT_INO: u64 = 1;
 
 /// The inode number of a directory, the same in every view of its hierarchy.
@@ -134,25 +135,13 @@ pub(super) fn directory_ino(cgroup: &Cgroup) -> u64 {
     if cgroup.parent().is_none() { ROOT_INO } else { cgroup.number() << 16 }
 }
 
-/// The inode number of a control file: that of the directory, and which of its files it is. A file of a subsystem that
-/// was unloaded and loaded again has its old one.
+/// The inode number of a control file: the number of its cgroup and the file's place among its files. A file keeps it
+/// when its subsystem is unloaded and loaded again.
 pub(super) fn file_ino(cgroup: &Cgroup, file: FileId) -> u64 {
-    let ordinal = match file {
-        FileId::Procs => 1,
-        FileId::Tasks => 2,
-        FileId::NotifyOnRelease => 3,
-        FileId::CloneChildren => 4,
-        FileId::SaneBehavior => 5,
-        FileId::ReleaseAgent => 6,
-        // 64 slots of up to 1000 files
-        FileId::Subsystem { slot, file, .. } => 16 + u64::from(slot) * 1000 + u64::from(file),
-    };
-    (cgroup.number() << 16) + ordinal
+    (cgroup.number() << 16) + file.number()
 }
 
-/// How many tasks the machine has, at least: the fourth field of `/proc/loadavg`.
+/// The number of tasks of the machine: the fourth field of `/proc/loadavg`. 100,000 if that can't be read.
 fn tasks_of_machine() -> u64 {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let total = text.split_whitespace().nth(3).and_then(|field| field.split_once('/')?.1.parse().ok());
-    total.unwrap_or(100_000)
+    load_average().map_or(100_000, |load| load.tasks)
 }

@@ -1,4 +1,4 @@
-//! Listings.
+//! Listings of directories.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,13 +7,13 @@ use penfold_core::{CgroupId, Engine, control_file::FileId};
 
 use super::attributes::{ROOT_INO, directory_ino, file_ino};
 
-/// A directory that somebody lists.
+/// An open directory.
 pub(super) struct OpenDirectory {
     pub(super) cgroup: CgroupId,
     entries: Mutex<Vec<DirectoryEntry>>,
 }
 
-/// One line of a listing.
+/// An entry of a listing.
 pub(super) struct DirectoryEntry {
     pub(super) ino: u64,
     pub(super) kind: FileType,
@@ -25,7 +25,8 @@ impl OpenDirectory {
         OpenDirectory { cgroup, entries: Mutex::default() }
     }
 
-    /// Passes the entries from one on. The first read, and a rewind, take a new picture of the directory.
+    /// Passes the entries from index `from` on to `pass`, with the index of the next one, until `pass` returns false.
+    /// The first read, and a rewind, call `picture` for new entries; others go on with the entries of then.
     pub(super) fn entries(
         &self,
         from: u64,
@@ -44,7 +45,7 @@ impl OpenDirectory {
     }
 }
 
-/// Everything in a directory; nothing in one that was removed.
+/// The entries of a directory; empty for a removed one.
 pub(super) fn picture(engine: &Engine, cgroup: CgroupId) -> Vec<DirectoryEntry> {
     let tree = engine.tree();
     let Some(node) = tree.get(cgroup) else { return Vec::new() };

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::operation::Operation;
 use crate::service::Service;
 
-/// What is open, by the number that the kernel names it with.
+/// Open files or directories by the handle that the kernel knows them by.
 pub(super) struct HandleTable<T> {
     open: Mutex<(u64, HashMap<u64, Arc<T>>)>,
 }
@@ -38,16 +38,16 @@ impl<T> HandleTable<T> {
     }
 }
 
-/// A control file that somebody has opened. It stays open when its cgroup is removed, and then answers `ENODEV`.
+/// An open control file. It stays open when its cgroup is removed, and then answers `ENODEV`.
 pub(super) struct OpenControlFile {
     pub(super) cgroup: CgroupId,
     pub(super) file: FileId,
-    /// Who opened it: permission to move a task is theirs, whoever writes (B4.4).
+    /// The client that opened the file. Its rights decide a move of a task, whichever process writes (B4.4).
     opener: Client,
     reading: Mutex<ReadState>,
 }
 
-/// What the last reads have made, and where they came to.
+/// The content of the last reads, and the offset that they came to.
 #[derive(Default)]
 struct ReadState {
     content: Vec<u8>,
@@ -68,7 +68,12 @@ impl OpenControlFile {
         matches!(self.file, FileId::Tasks | FileId::Procs)
     }
 
-    /// A piece of the content, which is made anew at offset 0 and wherever a seek or a write has been.
+    /// Passes a piece of the content to `answer`. The content is made anew at offset 0, and at every offset that does
+    /// not follow the last read.
+    ///
+    /// # Errors
+    /// `ENODEV` for a removed cgroup, unless the read continues a record that an earlier one has begun. As
+    /// [`Service::read`].
     pub(super) fn read<R>(
         &self,
         service: &Service,
@@ -88,7 +93,7 @@ impl OpenControlFile {
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(reading.content.len());
         let mut end = start.saturating_add(size as usize).min(reading.content.len());
         if offset > 0 && self.is_removed(service)? {
-            // what a read has begun may be read to its end
+            // a record that a read has begun may be read to its end
             end = end.min(self.begun(&reading.content, start));
             if start == end {
                 return Err(Error::Removed { operation: "read" }.into());
@@ -99,8 +104,8 @@ impl OpenControlFile {
         Ok(answer(&reading.content[start..end]))
     }
 
-    /// Where the record ends that a read up to `at` has taken a part of, or all: a line where tasks are listed, the whole
-    /// content elsewhere (`seq_read` of the kernel).
+    /// The end of the record that a read up to `at` has begun. A record is a line where tasks are listed, and the whole
+    /// content elsewhere, as in `seq_read` of the kernel.
     fn begun(&self, content: &[u8], at: usize) -> usize {
         if !self.lists_tasks() {
             return content.len();
@@ -111,7 +116,11 @@ impl OpenControlFile {
         content[at..].iter().position(|byte| *byte == b'\n').map_or(content.len(), |newline| at + newline + 1)
     }
 
-    /// One write is one command, wherever its offset is. `0` is the task that writes.
+    /// Performs a write of the task `writer`, whatever its offset: one write is one command. The number 0 in `content`
+    /// means the writer.
+    ///
+    /// # Errors
+    /// `ENODEV` for a removed cgroup; as [`Service::perform`].
     pub(super) fn write(
         &self,
         service: &Service,
@@ -120,26 +129,26 @@ impl OpenControlFile {
         content: &[u8],
     ) -> Result<(), Failure> {
         let mut client = self.opener.clone();
-        // an agent's rights are asked of who opened the file
+        // the right to set a release agent is checked for the process that opened the file
         if self.file != FileId::ReleaseAgent {
             client.caller.task.0 = writer;
         }
         let operation = Operation::of_write(self.file, content, |number| {
-            // the writer itself is known in any namespace
+            // the writer's own number needs no translation
             if number != 0 {
                 client.look_up_namespace();
             }
             client.task(number)
         });
         let operation = match operation {
-            // a removed cgroup takes no write at all, whatever it names
+            // a removed cgroup refuses every write, also one that names no task
             Err(_) if self.is_removed(service)? => return Err(Error::Removed { operation: "write" }.into()),
             operation => operation?,
         };
         service.perform(&client, Some(origin), self.cgroup, operation)
     }
 
-    /// Has it been read? poll(2) tells of news until then.
+    /// True after the first read. Until then poll(2) reports a change, as the kernel's files do.
     pub(super) fn has_read(&self) -> bool {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner).has_read
     }

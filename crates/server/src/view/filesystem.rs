@@ -1,7 +1,7 @@
-//! The requests of the kernel, for one hierarchy.
+//! The kernel's requests to the view of a hierarchy.
 //!
-//! Owner and mode have been checked by the kernel (`default_permissions`) with everything it knows of the process. They
-//! are checked once more here, for what another view has changed a moment ago.
+//! The kernel checks owner and mode (`default_permissions`) with the full credentials of the process. This file checks
+//! them once more, because another view or the socket may have changed them a moment ago.
 
 use std::ffi::OsStr;
 use std::io;
@@ -16,7 +16,7 @@ use fuser::{
     Request, TimeOrNow, WriteFlags,
 };
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Error, ErrorKind, Owner, control_file::FileId};
+use penfold_core::{Access, CgroupId, Error, ErrorKind, Owner, control_file::FileId};
 
 use super::attributes::{FileTimes, LIFETIME, NodeFacts, attr};
 use super::directories::{self, OpenDirectory};
@@ -28,7 +28,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::service::Service;
 
-/// One mount of one hierarchy.
+/// The file system of one mount of one hierarchy.
 pub(super) struct HierarchyView {
     service: Service,
     id: ViewId,
@@ -38,17 +38,17 @@ pub(super) struct HierarchyView {
     directories: HandleTable<OpenDirectory>,
 }
 
-/// Of a failure, for a reply.
+/// The errno of a failure, for a reply.
 pub(super) fn number(failure: &Failure) -> fuser::Errno {
     code(failure.errno)
 }
 
-/// Of an errno, for a reply.
+/// An errno, for a reply.
 pub(super) fn code(errno: Errno) -> fuser::Errno {
     fuser::Errno::from_i32(errno as i32)
 }
 
-/// For the errno alone: the kernel passes no words on.
+/// A failure with an errno. The kernel passes no words on, so the rest does not matter.
 fn refuse(errno: Errno, what: &'static str) -> Failure {
     Failure::new(ErrorKind::of_system_call(errno as i32), errno, "", what)
 }
@@ -79,7 +79,10 @@ impl HierarchyView {
         self.nodes.clone()
     }
 
-    /// The directory of a request; `ENOENT` for one that the kernel should not know, and below one that is removed.
+    /// The cgroup of a directory in a request.
+    ///
+    /// # Errors
+    /// `ENOENT` for a number that is not known, and for a file.
     fn directory(&self, ino: INodeNo) -> Result<CgroupId, Failure> {
         self.nodes.directory(ino.0).ok_or_else(|| refuse(Errno::ENOENT, "no such directory"))
     }
@@ -97,7 +100,7 @@ impl HierarchyView {
         Ok(self.entry(&self.find(parent, name)?, name))
     }
 
-    /// An entry that the kernel will remember.
+    /// The attributes of an entry that the kernel will cache.
     fn entry(&self, facts: &NodeFacts, name: &OsStr) -> FileAttr {
         let size = facts.size();
         let times = self.nodes.note_entry(facts, name.as_bytes(), size);
@@ -116,7 +119,10 @@ impl HierarchyView {
         })
     }
 
-    /// The attributes of what the kernel knows, also when it has been removed since.
+    /// The attributes of a node that the kernel knows; the last known ones of a removed node.
+    ///
+    /// # Errors
+    /// `ENODEV` for a number that is not known.
     fn attributes(&self, ino: INodeNo) -> Result<FileAttr, Failure> {
         let _answer = self.nodes.begin_answer();
         let node = self.nodes.get(ino.0).ok_or_else(|| removed("stat"))?;
@@ -148,7 +154,7 @@ impl HierarchyView {
             self.service.mkdir(client, Some(self.id), directory, name.as_bytes(), mode)
         })?;
         let _answer = self.nodes.begin_answer();
-        // it may be gone again already
+        // another client may have removed it already
         let facts = self.facts(made, None)?.ok_or_else(|| refuse(Errno::ENOENT, "removed at once"))?;
         Ok(self.entry(&facts, name))
     }
@@ -167,7 +173,7 @@ impl HierarchyView {
         ino: INodeNo,
         flags: OpenFlags,
     ) -> Result<OpenControlFile, Failure> {
-        // what is looked up below a removed directory does not exist; here the name was found before
+        // ENOENT, as of a lookup below a removed directory: the kernel had found the name before the removal
         let gone = || refuse(Errno::ENOENT, "the cgroup has been removed");
         let node = self.nodes.get(ino.0).ok_or_else(gone)?;
         let file = node.file.ok_or_else(|| refuse(Errno::EISDIR, "a directory"))?.id;
@@ -175,21 +181,21 @@ impl HierarchyView {
             return Err(refuse(Errno::EINVAL, "control files have no direct I/O"));
         }
         let Some(facts) = self.facts(node.cgroup, Some(file))? else {
-            // the notice of the removal may still be on its way
+            // the report of the removal may still be on its way to the kernel
             let again = self.nodes.must_look_up_again(ino.0);
             return Err(if again { refuse(Errno::ESTALE, "the name is looked up again") } else { gone() });
         };
-        let want = match flags.acc_mode() {
-            OpenAccMode::O_RDONLY => 4,
-            OpenAccMode::O_WRONLY => 2,
-            OpenAccMode::O_RDWR => 6,
+        let access = match flags.acc_mode() {
+            OpenAccMode::O_RDONLY => Access::READ,
+            OpenAccMode::O_WRONLY => Access::WRITE,
+            OpenAccMode::O_RDWR => Access::READ | Access::WRITE,
         };
         let opener = self.identity.as_client(request, |client| {
-            let allowed = client.caller.may(&facts.owner, want);
+            let allowed = client.caller.may(&facts.owner, access);
             allowed.then(|| client.clone()).ok_or_else(|| refuse(Errno::EACCES, "owner and mode forbid it"))
         })?;
-        if want & 4 != 0 && self.nodes.must_ask_again(ino.0, facts.size()) {
-            // the kernel looks the name up once more, hears of the size, and opens again
+        if access.contains(Access::READ) && self.nodes.must_ask_again(ino.0, facts.size()) {
+            // the kernel looks the name up once more, gets the size, and opens again
             return Err(refuse(Errno::ESTALE, "the size has changed"));
         }
         Ok(OpenControlFile::new(node.cgroup, file, opener))
@@ -209,16 +215,16 @@ impl HierarchyView {
             move |old: Owner| Owner {
                 uid: uid.unwrap_or(old.uid),
                 gid: gid.unwrap_or(old.gid),
-                // a truncation takes these two bits away, and nothing else
+                // a truncation clears the set-ID bits and changes nothing else
                 mode: mode.map_or(old.mode, |mode| {
                     if truncated { old.mode & (mode | !SET_ID) } else { mode & 0o7777 }
                 }),
             };
         let set = |client: &Client| self.service.set_owner(client, Some(self.id), node.cgroup, file, change);
-        // who truncates need not own the file, only have it open
+        // a truncation needs the file open for writing, not its owner
         let changed = if truncated { set(&Client::own()) } else { self.identity.as_client(request, set) };
         match changed {
-            // whoever has it open may still do this; nobody else sees it
+            // a process that has a removed file open may still change it; no other process sees the change
             Err(failure) if failure.kind == ErrorKind::Removed => {
                 self.nodes.set_owner(ino.0, change(node.owner));
                 Ok(())
@@ -228,7 +234,7 @@ impl HierarchyView {
     }
 }
 
-/// Set-user-ID and set-group-ID.
+/// The mode bits set-user-ID and set-group-ID.
 const SET_ID: u32 = 0o6000;
 
 fn moment(time: TimeOrNow) -> SystemTime {
@@ -268,7 +274,7 @@ impl Filesystem for HierarchyView {
         mode: Option<u32>,
         uid: Option<u32>,
         gid: Option<u32>,
-        // any length is taken, and changes nothing of the content
+        // any length is accepted, and changes no content
         size: Option<u64>,
         accessed: Option<TimeOrNow>,
         modified: Option<TimeOrNow>,
@@ -335,7 +341,8 @@ impl Filesystem for HierarchyView {
         }
     }
 
-    // what a directory can't have: the kernel has looked for the name and found none
+    // The following make entries that a directory of cgroups can't have. The kernel has looked the name up and found
+    // none.
 
     fn create(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, _: u32, _: i32, reply: ReplyCreate) {
         reply.error(code(Errno::EACCES));
@@ -377,7 +384,7 @@ impl Filesystem for HierarchyView {
         reply: ReplyData,
     ) {
         let Some(file) = self.files.get(handle) else { return reply.error(code(Errno::EBADF)) };
-        // only reads that fill the page cache have no owner
+        // a read without lock owner fills the page cache
         if lock_owner.is_none() {
             self.nodes.shrunk(ino.0);
         }

@@ -1,45 +1,46 @@
-//! Who is behind a request: its numbers are those of the namespaces of whoever mounted.
-
-use std::fs;
+//! The client behind a request. The kernel sends user, group and task numbers of the mounter's namespaces.
 
 use fuser::Request;
 use nix::errno::Errno;
 use penfold_core::Owner;
+use penfold_linux::proc::{IdExtent, gid_map, uid_map};
 
 use crate::client::{Client, Trust};
 use crate::failure::Failure;
 
-/// What an id is shown as that the mounter's user namespace does not have.
+/// The id that stands for one without a number in the mounter's user namespace, as in Linux.
 const OVERFLOW_ID: u32 = 65534;
 
 /// Translates ids of requests and attributes between the mounter's namespaces and the daemon's.
 pub(super) struct RequestIdentity {
     trust: Trust,
-    /// Where the mounter has another pid namespace.
+    /// The mounter, if its pid namespace is not the daemon's.
     mounter: Option<Client>,
     users: IdMap,
     groups: IdMap,
 }
 
 impl RequestIdentity {
+    /// The translation for a view that `mounter` has mounted.
     pub(super) fn of(mounter: &Client, trust: Trust) -> RequestIdentity {
-        let pid = mounter.caller.task.0;
+        let task = mounter.caller.task;
         RequestIdentity {
             trust,
             mounter: mounter.translates().then(|| mounter.clone()),
-            users: IdMap::read(&format!("/proc/{pid}/uid_map")),
-            groups: IdMap::read(&format!("/proc/{pid}/gid_map")),
+            users: IdMap::new(uid_map(task).unwrap_or_default()),
+            groups: IdMap::new(gid_map(task).unwrap_or_default()),
         }
     }
 
-    /// Who sent a request. 0 as its task is one that the mounter's namespace does not have: it is nobody then.
+    /// The client that sent a request.
     pub(super) fn client(&self, request: &Request) -> Client {
         let user = self.users.outside(request.uid());
         let group = self.groups.outside(request.gid());
         Client::of_view(self.trust, self.task(request), user, group)
     }
 
-    /// The task that sent a request, in the daemon's numbers.
+    /// The task that sent a request, in the daemon's numbers; -1, which no task has, if it has no number in the
+    /// mounter's pid namespace.
     pub(super) fn task(&self, request: &Request) -> i32 {
         let pid = request.pid().cast_signed();
         match &self.mounter {
@@ -49,23 +50,26 @@ impl RequestIdentity {
         }
     }
 
-    /// An owner as the mounter's namespace knows it.
+    /// An owner in numbers of the mounter's user namespace.
     pub(super) fn shown(&self, owner: Owner) -> Owner {
         Owner { uid: self.users.inside(owner.uid), gid: self.groups.inside(owner.gid), ..owner }
     }
 
-    /// A user id that a request names.
+    /// The daemon's number of a user id in a request.
     pub(super) fn user(&self, inside: u32) -> u32 {
         self.users.outside(inside)
     }
 
-    /// A group id that a request names.
+    /// The daemon's number of a group id in a request.
     pub(super) fn group(&self, inside: u32) -> u32 {
         self.groups.outside(inside)
     }
 
-    /// Does something as who asks. The supplementary groups are fetched when it is refused without them: the kernel has
-    /// checked owner and mode with all groups already, what is checked here again is whether they are still the same.
+    /// Runs `act` as the client that sent a request.
+    ///
+    /// The supplementary groups are read only if `act` is refused without them, and then `act` runs again. The kernel
+    /// has checked owner and mode with all groups already. The check here only finds owners and modes that have changed
+    /// since.
     pub(super) fn as_client<R>(
         &self,
         request: &Request,
@@ -85,31 +89,14 @@ impl RequestIdentity {
     }
 }
 
-/// A `/proc/PID/uid_map` or `gid_map`; empty for the identity.
+/// A `/proc/PID/uid_map` or `gid_map`; empty for a namespace with the same numbers.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct IdMap(Vec<Extent>);
-
-#[derive(Debug, PartialEq, Eq)]
-struct Extent {
-    inside: u32,
-    outside: u32,
-    count: u32,
-}
+struct IdMap(Vec<IdExtent>);
 
 impl IdMap {
-    fn read(path: &str) -> IdMap {
-        IdMap::parse(&fs::read_to_string(path).unwrap_or_default())
-    }
-
-    fn parse(text: &str) -> IdMap {
-        let extents = text.lines().filter_map(|line| {
-            let mut numbers = line.split_whitespace().map(str::parse::<u32>);
-            let mut next = || numbers.next()?.ok();
-            Some(Extent { inside: next()?, outside: next()?, count: next()? })
-        });
-        let extents: Vec<Extent> = extents.collect();
+    fn new(extents: Vec<IdExtent>) -> IdMap {
         match extents.as_slice() {
-            [Extent { inside: 0, outside: 0, count: u32::MAX }] => IdMap::default(),
+            [IdExtent { inside: 0, outside: 0, count: u32::MAX }] => IdMap::default(),
             _ => IdMap(extents),
         }
     }
@@ -122,7 +109,7 @@ impl IdMap {
         self.translate(id, |extent| (extent.outside, extent.inside))
     }
 
-    fn translate(&self, id: u32, ends: impl Fn(&Extent) -> (u32, u32)) -> u32 {
+    fn translate(&self, id: u32, ends: impl Fn(&IdExtent) -> (u32, u32)) -> u32 {
         if self.0.is_empty() {
             return id;
         }
@@ -140,10 +127,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_go_both_ways() {
-        let identity = IdMap::parse("         0          0 4294967295\n");
+    fn ids_are_translated_both_ways() {
+        let map = |extents: &[(u32, u32, u32)]| {
+            let extent = |&(inside, outside, count): &_| IdExtent { inside, outside, count };
+            IdMap::new(extents.iter().map(extent).collect())
+        };
+        let identity = map(&[(0, 0, 4_294_967_295)]);
         assert_eq!((identity.outside(1000), identity.inside(0)), (1000, 0));
-        let container = IdMap::parse("0 1000 1\n1 100000 65536\n");
+        let container = map(&[(0, 1000, 1), (1, 100_000, 65536)]);
         assert_eq!(
             (container.outside(0), container.outside(1), container.outside(1000)),
             (1000, 100_000, 100_999)

@@ -1,4 +1,4 @@
-//! Telling the kernel what has changed behind its back.
+//! Reports to the kernel of changes that did not come through the view.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,8 +13,8 @@ use super::attributes::ROOT_INO;
 use super::nodes::Nodes;
 use crate::change::{Announcement, EngineChange, ViewId};
 
-/// Tells until the view has ended. A notice may wait for a lock that a request holds, which the thread that answers
-/// requests will end: nothing here is waited for by that thread.
+/// Reports changes until the view has ended. A report may wait for a lock that a request holds. The thread that answers
+/// requests ends that request, and never waits for this one.
 pub(super) fn run(
     changes: &Receiver<EngineChange>,
     notifier: &Notifier,
@@ -30,22 +30,25 @@ pub(super) fn run(
     }
 }
 
-/// Must the kernel be told of a change that has just happened? Asked once for each: waking a thread for nothing costs
-/// whoever makes many directories more than the directories.
+/// True if a change that has just happened must be reported to the kernel. Call it once for each change: it marks nodes
+/// as not cached.
+///
+/// The check runs on the thread of the change. To wake the reporting thread for nothing would cost a client that makes
+/// many directories more than the directories.
 pub(super) fn concerns(nodes: &Nodes, id: ViewId, announced: &Announcement) -> bool {
-    // what came through this view the kernel has seen itself
+    // the kernel knows the changes of its own requests
     if announced.origin == Some(id) {
         return false;
     }
     match &announced.change {
         EngineChange::Made { parent, .. } => nodes.outdate(*parent),
-        // both are asked: the second notes the answer
+        // not ||: the first call must not be skipped, it marks the parent
         EngineChange::Removed { parent, cgroup, .. } => nodes.outdate(*parent) | nodes.may_be_known(*cgroup),
         EngineChange::Written { .. }
         | EngineChange::Mounted(_)
         | EngineChange::Loaded(_)
         | EngineChange::Unloaded(_) => false,
-        // the end of the view, among others
+        // an unmount is reported so that the thread sees the end of the view
         EngineChange::Renamed { .. }
         | EngineChange::Owner { .. }
         | EngineChange::Remounted(_)
@@ -53,15 +56,16 @@ pub(super) fn concerns(nodes: &Nodes, id: ViewId, announced: &Announcement) -> b
     }
 }
 
+/// Reports one change.
 fn notify(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &EngineChange) {
     match what {
-        // a name that is new needs no notice: the kernel remembers no absent ones
+        // a new name needs no report: the kernel caches no absent names
         EngineChange::Made { parent, .. } => attributes(notifier, nodes.ino(*parent, None)),
         EngineChange::Removed { parent, cgroup, name } => {
             let Some(parent) = nodes.ino(*parent, None) else { return };
             let name = OsStr::from_bytes(name);
             match nodes.ino(*cgroup, None) {
-                // tells who watches it with inotify, too
+                // this report also reaches watchers by inotify
                 Some(child) => log_refusal(notifier.delete(INodeNo(parent), INodeNo(child), name)),
                 None => log_refusal(notifier.inval_entry(INodeNo(parent), name)),
             }
@@ -77,7 +81,7 @@ fn notify(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &EngineChang
         EngineChange::Owner { cgroup, file: Some(file) } => {
             attributes(notifier, nodes.ino(*cgroup, Some(*file)));
         }
-        // files have come and gone, and those that came back have the owner of the root again
+        // files have come and gone, and a file that came back has the owner of the root again
         EngineChange::Remounted(changed) if *changed == root => {
             for (ino, name) in nodes.files_of(root) {
                 log_refusal(notifier.inval_entry(INodeNo(ROOT_INO), OsStr::from_bytes(&name)));
@@ -95,7 +99,7 @@ fn notify(notifier: &Notifier, nodes: &Nodes, root: CgroupId, what: &EngineChang
 
 fn attributes(notifier: &Notifier, ino: Option<u64>) {
     if let Some(ino) = ino {
-        // a negative offset: attributes only, no content
+        // a negative offset drops attributes only, not the content
         log_refusal(notifier.inval_inode(INodeNo(ino), -1, 0));
     }
 }
@@ -103,7 +107,7 @@ fn attributes(notifier: &Notifier, ino: Option<u64>) {
 fn log_refusal(notified: io::Result<()>) {
     match notified {
         Ok(()) => {}
-        // something is mounted there or open below: its name is forgotten all the same
+        // something is mounted there or open below; the kernel has forgotten the name all the same
         Err(error) if matches!(error.raw_os_error(), Some(nix::libc::ENOTEMPTY | nix::libc::EBUSY)) => {}
         Err(error) => tracing::debug!(%error, "the kernel did not take a notice"),
     }

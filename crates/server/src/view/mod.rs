@@ -1,9 +1,11 @@
 //! The file view: a hierarchy, or the texts of `/proc`, as a FUSE file system.
 //!
-//! The client has mounted `/dev/fuse` in its own mount namespace and hands the open device over; here it is served.
-//! Kernel and view agree on long lifetimes of what the kernel remembers: whatever changes on another way than through
-//! the view itself is told to the kernel by a thread of its own (`invalidation.rs`), never by the one that answers
-//! requests, since the kernel may hold the very lock that it would wait for.
+//! The client mounts `/dev/fuse` in its own mount namespace and passes the open device. The daemon serves the kernel's
+//! requests on it.
+//!
+//! The kernel may cache entries and attributes for a long time, which makes most accesses cheap. So a change that did
+//! not come through the view must be reported to the kernel. A thread of its own does this (`invalidation.rs`). The
+//! thread that answers requests must not: the kernel may hold the lock that the report would wait for.
 
 mod attributes;
 mod directories;
@@ -36,19 +38,19 @@ use proc::ProcView;
 
 pub use viewer::{FileViews, MountedView, ViewObserver};
 
-/// What a view shows.
+/// The content of a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ViewContent {
-    /// A mounted hierarchy. The mount is taken away when the view ends.
+    /// A mounted hierarchy. The view takes that mount away when it ends.
     Hierarchy {
-        /// Its root.
+        /// The root of the hierarchy.
         root: CgroupId,
     },
-    /// `cgroups`, `PID/cgroup` and `PID/cpuset`.
+    /// The texts of `/proc`: `cgroups`, `PID/cgroup` and `PID/cpuset`.
     Proc,
 }
 
-/// A view that is served. Dropping it does not end it: an unmount does.
+/// A view that is being served. Only an unmount ends the view; dropping the handle does not.
 #[derive(Debug)]
 pub struct ViewHandle {
     id: ViewId,
@@ -57,31 +59,31 @@ pub struct ViewHandle {
 }
 
 impl ViewHandle {
-    /// Under which its changes are announced.
+    /// The id of the view in [announcements](crate::change::Announcement) of changes that came through it.
     pub fn id(&self) -> ViewId {
         self.id
     }
 
-    /// Has it been unmounted?
+    /// True if the view has been unmounted.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Waits until it has been unmounted and its mount is given back.
+    /// Waits until the view has been unmounted, and its mount of the hierarchy is taken away.
     pub fn join(self) {
         // a panic has been printed by the thread itself
         let _ = self.thread.join();
     }
 }
 
-/// Serves a view until it is unmounted, by whomever. Returns when the kernel has agreed to it.
+/// Serves a view until it is unmounted. Returns when the kernel has accepted the connection.
 ///
-/// `device` is `/dev/fuse`, mounted by `mounter` with `default_permissions`. Two threads serve it and, for a hierarchy,
-/// a third tells the kernel of changes; they use no CPU while nothing happens.
+/// `device` is `/dev/fuse`, mounted by `mounter` with `default_permissions`. Two threads serve it. A hierarchy's view
+/// has a third one, which reports changes to the kernel. They use no CPU while nothing happens.
 ///
 /// # Errors
-/// `EINVAL` if `device` is not `/dev/fuse`, `EPERM` if it is not mounted, what the kernel answers. Then the mount of a
-/// hierarchy is still the caller's to take away.
+/// `EINVAL` if `device` is not `/dev/fuse`; `EPERM` if it is not mounted; the errno of the kernel's answer. The caller
+/// must then take the hierarchy's mount away.
 pub fn serve(
     service: &Service,
     device: OwnedFd,
@@ -104,11 +106,11 @@ pub fn serve(
             let nodes = view.nodes();
             let (tell, changes) = mpsc::channel();
             let (asked, over) = (nodes.clone(), Arc::clone(&ended));
-            // before the first request, so that no change is missed
+            // observe before the first request, so that no change is missed
             service.observe(move |announced| {
                 let heard = !invalidation::concerns(&asked, id, announced)
                     || tell.send(announced.change.clone()).is_ok();
-                // what tells ends with the sender
+                // false drops the sender, which ends the reporting thread
                 heard && !over.load(Ordering::Acquire)
             });
             let session = session(view, device)?;
@@ -121,7 +123,7 @@ pub fn serve(
             let service = service.clone();
             spawn(id, move || {
                 run(session, &end);
-                // also ends the thread above, which hears of it
+                // the announcement of this also wakes the reporting thread, which then ends
                 if let Err(error) = service.unmount(&Client::own(), root) {
                     tracing::debug!(view = id.0, %error, "the mount was gone already");
                 }
@@ -131,7 +133,10 @@ pub fn serve(
     Ok(ViewHandle { id, ended, thread })
 }
 
-/// Whoever could hand over something else than the kernel's own device could forge requests of any user.
+/// Checks that the descriptor is the kernel's FUSE device. A client could forge requests of any user over another one.
+///
+/// # Errors
+/// `EINVAL`.
 fn must_be_fuse(device: OwnedFd) -> Result<OwnedFd, Failure> {
     const FUSE_DEVICE: u64 = nix::libc::makedev(10, 229);
     let file = File::from(device);
@@ -146,7 +151,7 @@ fn must_be_fuse(device: OwnedFd) -> Result<OwnedFd, Failure> {
 
 fn session<F: Filesystem>(filesystem: F, device: OwnedFd) -> Result<Session<F>, Failure> {
     let mut config = Config::default();
-    // the kernel asks for allow_other itself, and checks owner and mode
+    // the mount option allow_other and the kernel's check of owner and mode do this already
     config.acl = SessionACL::All;
     config.n_threads = Some(1);
     Session::from_fd(filesystem, device, config.acl, config).map_err(|error| {

@@ -1,4 +1,4 @@
-//! What the kernel has looked up and not forgotten yet.
+//! The directories and files that the kernel has looked up and not forgotten yet.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use penfold_core::{CgroupId, Owner, control_file::FileId};
 
 use super::attributes::{FileTimes, NodeFacts, ROOT_INO};
 
-/// The nodes that the kernel knows, by inode number. It grows and shrinks with the kernel's own cache.
+/// The nodes that the kernel knows, by inode number. The table grows and shrinks with the kernel's own cache.
 #[derive(Clone)]
 pub(super) struct Nodes(Arc<Mutex<NodeTable>>);
 
@@ -15,11 +15,12 @@ pub(super) struct Nodes(Arc<Mutex<NodeTable>>);
 struct NodeTable {
     nodes: HashMap<u64, ViewNode>,
     inos: HashMap<(CgroupId, Option<FileId>), u64>,
-    /// Answers under way: what they have read of the engine is not noted here yet.
+    /// The number of answers in progress. They have read the engine, and may not have noted here yet what the kernel
+    /// learns.
     answers: u32,
 }
 
-/// While it lives an answer is under way.
+/// Marks an answer as in progress until it is dropped.
 pub(super) struct AnswerGuard<'a>(&'a Nodes);
 
 impl Drop for AnswerGuard<'_> {
@@ -28,30 +29,33 @@ impl Drop for AnswerGuard<'_> {
     }
 }
 
-/// One of them.
+/// A directory or a file that the kernel knows.
 #[derive(Debug, Clone)]
 pub(super) struct ViewNode {
     pub(super) cgroup: CgroupId,
     /// `None` for a directory.
     pub(super) file: Option<FileState>,
-    /// As last told, for when it is gone.
+    /// The last known owner, for a node that is removed but open.
     pub(super) owner: Owner,
     pub(super) times: FileTimes,
-    /// The kernel was told of its attributes and, since then, of no change of them.
+    /// True if the kernel may have the node's attributes in its cache: it has got them, and no report of a change
+    /// since.
     remembered: bool,
+    /// How often the kernel has looked the node up, less the times that it has forgotten it.
     lookups: u64,
 }
 
-/// What is special about files.
+/// The state of a node that is a file.
 #[derive(Debug, Clone)]
 pub(super) struct FileState {
     pub(super) id: FileId,
     pub(super) name: Box<[u8]>,
-    /// The size that the kernel was last told.
+    /// The size that the kernel has got last.
     size: u64,
-    /// It was read through the page cache (sendfile, splice): the kernel has put the size down to what it got.
+    /// True after a read through the page cache (sendfile, splice): the kernel has reduced the size to the bytes that
+    /// it got.
     shrunk: bool,
-    /// The next open has been sent back once for the kernel to ask for the size.
+    /// True if the last open was answered `ESTALE`, so that the kernel gets the size again.
     sent_back: bool,
 }
 
@@ -80,31 +84,31 @@ impl Nodes {
         self.lock().nodes.get(&ino).cloned()
     }
 
-    /// The cgroup of a directory.
+    /// The cgroup of a directory; `None` for a file and for an unknown number.
     pub(super) fn directory(&self, ino: u64) -> Option<CgroupId> {
         self.lock().nodes.get(&ino).filter(|node| node.file.is_none()).map(|node| node.cgroup)
     }
 
-    /// The number of a directory or a control file, dead or alive, that the kernel knows.
+    /// The inode number of a directory or a control file that the kernel knows, also of a removed one.
     pub(super) fn ino(&self, cgroup: CgroupId, file: Option<FileId>) -> Option<u64> {
         self.lock().inos.get(&(cgroup, file)).copied()
     }
 
-    /// Must begin before the engine is asked for what the kernel is told, and end when that is noted here: what changes
-    /// in between is told of once more.
+    /// Begins an answer. Call it before reading the engine, and drop the guard after noting here what the kernel
+    /// learns. A change in between is reported to the kernel, even if the kernel has the new state already.
     pub(super) fn begin_answer(&self) -> AnswerGuard<'_> {
         self.lock().answers += 1;
         AnswerGuard(self)
     }
 
-    /// May the kernel know this directory?
+    /// True if the kernel may know this directory, or learns of it from an answer in progress.
     pub(super) fn may_be_known(&self, cgroup: CgroupId) -> bool {
         let table = self.lock();
         table.answers > 0 || table.inos.contains_key(&(cgroup, None))
     }
 
-    /// May the kernel remember attributes of this directory? Whoever asks tells it that they have changed: then it does
-    /// not until it asks again.
+    /// True if the kernel may have attributes of this directory in its cache. The caller then reports their change to
+    /// the kernel, so the node is marked as not cached until the kernel gets attributes again.
     pub(super) fn outdate(&self, cgroup: CgroupId) -> bool {
         let mut table = self.lock();
         let NodeTable { nodes, inos, answers } = &mut *table;
@@ -112,7 +116,7 @@ impl Nodes {
         *answers > 0 || node.is_some_and(|node| std::mem::take(&mut node.remembered))
     }
 
-    /// The kernel is told of an entry and will remember it. Returns its times.
+    /// Notes an entry that the kernel gets and will cache. Returns the node's times.
     pub(super) fn note_entry(&self, facts: &NodeFacts, name: &[u8], size: u64) -> FileTimes {
         let mut table = self.lock();
         let NodeTable { nodes, inos, .. } = &mut *table;
@@ -126,7 +130,7 @@ impl Nodes {
         });
         node.remembered = true;
         node.lookups += 1;
-        // the file of a subsystem that was unloaded and loaded again has a new id
+        // a file keeps its inode number, but not its id, when its subsystem is unloaded and loaded again
         if let Some(old) = node.file.as_ref().filter(|old| Some(old.id) != facts.file) {
             inos.remove(&(node.cgroup, Some(old.id)));
         }
@@ -137,7 +141,7 @@ impl Nodes {
         node.times
     }
 
-    /// The kernel is told of attributes. Returns the times.
+    /// Notes attributes that the kernel gets and will cache. Returns the node's times; `None` for an unknown node.
     pub(super) fn note_attributes(&self, facts: &NodeFacts, size: u64) -> Option<FileTimes> {
         let mut table = self.lock();
         let node = table.nodes.get_mut(&facts.ino)?;
@@ -155,14 +159,14 @@ impl Nodes {
         }
     }
 
-    /// Of what is gone, but open.
+    /// Sets the last known owner of a node that is removed but open.
     pub(super) fn set_owner(&self, ino: u64, owner: Owner) {
         if let Some(node) = self.lock().nodes.get_mut(&ino) {
             node.owner = owner;
         }
     }
 
-    /// The kernel has forgotten it that many times. The root stays.
+    /// Notes that the kernel has forgotten a node `count` times. The root stays.
     pub(super) fn forget(&self, ino: u64, count: u64) {
         let mut table = self.lock();
         let NodeTable { nodes, inos, .. } = &mut *table;
@@ -174,15 +178,16 @@ impl Nodes {
         }
     }
 
-    /// A file is read through the page cache.
+    /// Notes that a file is read through the page cache.
     pub(super) fn shrunk(&self, ino: u64) {
         if let Some(file) = self.lock().nodes.get_mut(&ino).and_then(|node| node.file.as_mut()) {
             file.shrunk = true;
         }
     }
 
-    /// Must the kernel ask for the size of a file again before it is opened? Whoever reads through the page cache would
-    /// miss what lies beyond. True once; what comes next is let through, also when it has not asked.
+    /// True if the kernel must get the size of a file again before it opens the file. A read through the page cache
+    /// would miss the bytes beyond the old size. True at most once in a row, so that the next open succeeds in any
+    /// case.
     pub(super) fn must_ask_again(&self, ino: u64, size: u64) -> bool {
         let mut table = self.lock();
         let Some(file) = table.nodes.get_mut(&ino).and_then(|node| node.file.as_mut()) else { return false };
@@ -191,15 +196,15 @@ impl Nodes {
         again
     }
 
-    /// Must the kernel look a name up again that led it to a file of a removed directory? Another directory may have the
-    /// name by now. True once, as above.
+    /// True if the kernel must look a name up again that led to a file of a removed directory. Another directory may
+    /// have the name by now. True at most once in a row.
     pub(super) fn must_look_up_again(&self, ino: u64) -> bool {
         let mut table = self.lock();
         let file = table.nodes.get_mut(&ino).and_then(|node| node.file.as_mut());
         file.is_some_and(|file| !std::mem::replace(&mut file.sent_back, true))
     }
 
-    /// The files of a directory that the kernel knows.
+    /// Inode numbers and names of the files of a directory that the kernel knows.
     pub(super) fn files_of(&self, cgroup: CgroupId) -> Vec<(u64, Box<[u8]>)> {
         let table = self.lock();
         let files = table.nodes.iter().filter(|(_, node)| node.cgroup == cgroup);

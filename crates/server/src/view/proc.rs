@@ -1,9 +1,7 @@
 //! `cgroups`, `PID/cgroup` and `PID/cpuset`, as `/proc` would show them.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -14,7 +12,7 @@ use fuser::{
 };
 use nix::errno::Errno;
 use penfold_core::{ErrorKind, Owner, Tid};
-use penfold_linux::process::Process;
+use penfold_linux::proc::{TaskStatus, owner_of, processes};
 
 use super::attributes::{FILE_SIZE, FileTimes, ROOT_INO, attr};
 use super::files::HandleTable;
@@ -24,7 +22,7 @@ use crate::failure::Failure;
 use crate::proc_texts;
 use crate::service::Service;
 
-/// Processes come and go: nothing may be remembered.
+/// How long the kernel may cache entries and attributes: not at all, because processes come and go unreported.
 const LIFETIME: Duration = Duration::ZERO;
 const CGROUPS_INO: u64 = 2;
 const SELF_INO: u64 = 3;
@@ -38,13 +36,13 @@ pub(super) struct ProcView {
     listings: HandleTable<Mutex<Vec<i32>>>,
 }
 
-/// An open text: made when it is read from its beginning.
+/// An open text, made anew by each read of its beginning.
 struct OpenText {
     entry: ProcEntry,
     text: Vec<u8>,
 }
 
-/// What there is.
+/// The directories, files and links of this file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProcEntry {
     Root,
@@ -102,14 +100,6 @@ impl ProcEntry {
     }
 }
 
-/// The processes that `/proc` lists.
-fn processes() -> Vec<i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut pids: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    pids.sort_unstable();
-    pids
-}
-
 impl ProcView {
     pub(super) fn new(service: Service, identity: RequestIdentity) -> ProcView {
         let (files, listings) = (HandleTable::new(), HandleTable::new());
@@ -119,10 +109,7 @@ impl ProcView {
     fn attributes(&self, entry: ProcEntry) -> Option<FileAttr> {
         let (uid, gid) = match entry.pid() {
             None => (0, 0),
-            Some(pid) => {
-                let process = fs::metadata(format!("/proc/{pid}")).ok()?;
-                (process.uid(), process.gid())
-            }
+            Some(pid) => owner_of(Tid(pid))?,
         };
         let (mode, links, size) = match entry {
             ProcEntry::Root | ProcEntry::Directory(_) => (0o555, 2, None),
@@ -166,7 +153,7 @@ impl Filesystem for ProcView {
     }
 
     fn readlink(&self, request: &Request, _: INodeNo, reply: ReplyData) {
-        match Process::read(self.identity.task(request)) {
+        match TaskStatus::read(Tid(self.identity.task(request))) {
             Some(process) => reply.data(process.group.to_string().as_bytes()),
             None => reply.error(code(Errno::ENOENT)),
         }
@@ -228,7 +215,7 @@ impl Filesystem for ProcView {
         let mut pids = listing.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = ProcEntry::of(ino.0);
         if from == 0 && entry == Some(ProcEntry::Root) {
-            *pids = processes();
+            *pids = processes().into_iter().map(|Tid(pid)| pid).collect();
         }
         let fixed: &[(ProcEntry, FileType, &str)] = match entry {
             Some(ProcEntry::Root) => &[

@@ -1,4 +1,4 @@
-//! All file views of a daemon: what the method `View` asks for.
+//! All file views of a daemon, and the method `View`.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -20,28 +20,28 @@ use crate::mounts::Filesystem;
 use crate::protocol::{ViewCall, ViewReply};
 use crate::service::Service;
 
-/// A file view that is mounted, as a journal wants to know it.
+/// A mounted file view, with all that a journal records of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountedView {
     /// The mount point, in the mount namespace of `mounter`.
     pub target: PathBuf,
     /// `cgroup`, `cpuset` or `proc`.
     pub filesystem: &'static str,
-    /// The root of its hierarchy; none for `proc`.
+    /// The root of its hierarchy; `None` for `proc`.
     pub root: Option<CgroupId>,
-    /// The process that mounted it.
+    /// The number of the process that mounted it.
     pub mounter: i32,
 }
 
-/// Who hears of views that come and go.
+/// An observer of views that are mounted and unmounted.
 pub trait ViewObserver: Send + Sync {
-    /// One is served from now on.
+    /// Called when a view is served.
     fn mounted(&self, view: &MountedView);
-    /// One was unmounted.
+    /// Called when a view was unmounted.
     fn unmounted(&self, view: &MountedView);
 }
 
-/// Serves views, and knows those that there are.
+/// Serves views, and keeps a list of them.
 pub struct FileViews {
     service: Service,
     observer: Option<Arc<dyn ViewObserver>>,
@@ -49,21 +49,21 @@ pub struct FileViews {
 }
 
 impl FileViews {
-    /// No view yet.
+    /// An empty list. `observer` is called for every view that comes or goes.
     pub fn new(service: Service, observer: Option<Arc<dyn ViewObserver>>) -> FileViews {
         FileViews { service, observer, views: Arc::default() }
     }
 
-    /// The views there are.
+    /// The mounted views.
     pub fn mounted(&self) -> Vec<MountedView> {
         lock(&self.views).clone()
     }
 
-    /// Mounts a view in this process's own mount namespace: after a daemon that died, whose dead mount, which was mounted
-    /// like this, has been taken away.
+    /// Mounts a view again, in this process's own mount namespace. `mount` describes the dead mount of an earlier
+    /// daemon, which was at `target` and is unmounted by now. `root` is that of the hierarchy; `None` for `proc`.
     ///
     /// # Errors
-    /// As mount(2).
+    /// The errno of mount(2).
     pub fn mount_again(
         &self,
         target: &Path,
@@ -84,11 +84,11 @@ impl FileViews {
         served.map(drop)
     }
 
-    /// Unmounts every view of this mount namespace: a daemon that ends in order leaves no dead mounts. Those of other
-    /// namespaces are out of reach.
+    /// Unmounts every view in this mount namespace, so that a daemon that ends in order leaves no dead mounts there.
+    /// Views in other mount namespaces are out of reach.
     pub fn unmount_all(&self) {
         for view in self.mounted() {
-            // ours here, or something else's that happens to be there
+            // the view may be in another mount namespace, and this mount point have another file system
             let ours = mounted_at(&view.target).is_some_and(|mount| {
                 ["cgroup", "cpuset", "proc"].iter().any(|kind| mount.subtype.starts_with(kind))
             });
@@ -98,7 +98,7 @@ impl FileViews {
         }
     }
 
-    /// Mounts the hierarchy and serves it. The root, if there is one.
+    /// Mounts a hierarchy and serves it as files. Returns its root; `None` for `proc`.
     fn start(
         &self,
         client: &Client,
@@ -125,7 +125,7 @@ impl FileViews {
         let shown = root.map_or(ViewContent::Proc, |root| ViewContent::Hierarchy { root });
         let handle = serve(&self.service, device, shown, client).inspect_err(|_| {
             if let Some(root) = root {
-                // it was mounted a moment ago
+                // takes the mount of a moment ago away
                 let _ = self.service.unmount(&Client::own(), root);
             }
         })?;
@@ -134,7 +134,7 @@ impl FileViews {
         Ok(root)
     }
 
-    /// Counts a view until it ends.
+    /// Keeps a view in the list until it ends.
     fn watch(&self, handle: ViewHandle, view: MountedView) {
         lock(&self.views).push(view.clone());
         if let Some(observer) = &self.observer {

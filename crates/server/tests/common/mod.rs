@@ -52,19 +52,19 @@ impl World {
         World { directory, daemon: Some(daemon) }
     }
 
-    /// A daemon without hierarchies that keeps a journal and leaves its members running.
+    /// A daemon without hierarchies. It keeps a journal, and its members run on when it ends.
     pub fn keeping(host: HostKind) -> World {
         let mut world = World { directory: new_directory(), daemon: None };
         world.begin(host);
         world
     }
 
-    /// What [`World::keeping`] has left, with the next daemon.
+    /// Starts the next daemon, which restores the state of the one that [`World::keeping`] started.
     pub fn begin(&mut self, host: HostKind) {
         let address = Address::Path(self.socket());
         let config = Config { address, at_end: AtEnd::Leave, limits: Limits::default() };
         let prepare = || Daemon::prepare(config.clone(), |on_change| host.start(on_change)).ok();
-        // what another test forks meanwhile has a copy of either lock until it executes its program
+        // a child that another test forks has copies of both locks until it executes its program
         let mut prepared = None;
         wait_until("the socket is free", || {
             prepared = prepare();
@@ -143,7 +143,7 @@ impl World {
         tasks.into_iter().map(|task| task.process as i32).collect()
     }
 
-    /// What another user is answered.
+    /// The answer to a call of another user.
     pub fn as_user(&self, uid: u32, method: &str, parameters: &str) -> String {
         let output = self.client(method, parameters).uid(uid).gid(uid).output().expect("it runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -157,7 +157,7 @@ impl World {
             let own = std::env::current_exe().expect("a path");
             let built = own.parent().and_then(Path::parent).expect("target/debug").join("examples/call");
             let fresh = self.directory.join(format!("call-{:?}", std::thread::current().id()));
-            // by another process: a command that is forked here meanwhile would keep it open for writing
+            // another process copies: a child that is forked here meanwhile would keep the file open for writing
             let copied = Command::new("cp").arg(built).arg(&fresh).status().expect("cp");
             assert!(copied.success(), "the example is built with the tests");
             fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).expect("its mode");
@@ -184,7 +184,7 @@ fn new_directory() -> PathBuf {
     std::env::temp_dir().join(format!("penfold-server-{}-{number}", std::process::id()))
 }
 
-/// A process of a user's, killed in the end.
+/// A sleeping process of a user. Drop kills it.
 pub struct Stranger(pub Child);
 
 impl Stranger {
@@ -210,7 +210,7 @@ pub fn command_of(pid: i32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
 }
 
-/// Whether there is such a process and it is no zombie.
+/// True if there is such a process and it is no zombie.
 pub fn lives(pid: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("State:") && !line.contains('Z') && !line.contains('X'))
@@ -224,7 +224,7 @@ pub fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
-/// Says so, and true, where a test needs root.
+/// True, after a note that the test is skipped, if this process is not root's.
 pub fn not_root() -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {

@@ -1,4 +1,4 @@
-//! A daemon in a process of its own, that can be killed.
+//! A daemon in a process of its own, which tests can kill.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use penfold_server::protocol::{
     AttachCall, FilesCall, HierarchiesCall, InfoCall, ListCall, MkdirCall, MountCall, ReadCall, WriteCall,
 };
 
-/// The example that is a daemon, which cargo builds before it runs tests.
+/// The path of the example `keeper`, a daemon that cargo builds before it runs tests.
 pub(crate) fn keeper() -> PathBuf {
     let test = std::env::current_exe().expect("this test is a program");
     test.parent().and_then(Path::parent).expect("target/PROFILE/deps").join("examples/keeper")
@@ -25,7 +25,7 @@ pub(crate) struct KeeperProcess {
     pub(crate) state: PathBuf,
     process: Child,
     pub(crate) connection: Connection,
-    /// What has to be written down before a crash.
+    /// The tasks that the journal must have before a crash.
     attached: Vec<i32>,
 }
 
@@ -54,16 +54,16 @@ impl KeeperProcess {
         KeeperProcess { directory, state, process, connection, attached: Vec::new() }
     }
 
-    /// SIGKILL, when everything that was acknowledged is in the file.
+    /// Kills the daemon with SIGKILL, after the journal has everything that was acknowledged.
     pub(crate) fn crash(&mut self) {
         self.settle();
-        // the next daemon need not find them
+        // the next journal need not have them
         self.attached.clear();
         kill(Pid::from_raw(self.process.id().cast_signed()), Signal::SIGKILL).expect("it lives");
         self.process.wait().expect("it is ours");
     }
 
-    /// Does the journal name this process, by `pid`, or this thread, by `tid`?
+    /// True if the journal has this process (`key` is `pid`) or this thread (`tid`).
     pub(crate) fn has_written(&self, key: &str, number: i32) -> bool {
         let text = std::fs::read_to_string(self.state.join("journal")).unwrap_or_default();
         text.contains(&format!("\"{key}\":{number},"))
@@ -121,7 +121,7 @@ impl KeeperProcess {
         self.connection.call(&InfoCall {}).expect("it answers").not_restored
     }
 
-    /// Everything that can be seen, by cgroup.
+    /// The visible state of every hierarchy and cgroup, in lines.
     pub(crate) fn seen(&mut self) -> BTreeMap<String, Vec<String>> {
         let mut seen = BTreeMap::new();
         let hierarchies = self.connection.call(&HierarchiesCall {}).expect("it answers").hierarchies;
@@ -169,7 +169,7 @@ impl Drop for KeeperProcess {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        // where a test that failed has mounted something
+        // a test that failed may have left a mount there
         let _ = Command::new("umount").arg("-l").arg(&self.state).stderr(Stdio::null()).status();
         let _ = std::fs::remove_dir_all(&self.directory);
     }

@@ -1,4 +1,4 @@
-//! A daemon that is killed with SIGKILL, and the one after it: everything is as before.
+//! A daemon that is killed with SIGKILL, and the next one, which has the same state.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -15,7 +15,7 @@ use penfold_server::protocol::{SetOwnerCall, UnmountCall};
 use worker::{WORKER, WorkerProcess, numbers};
 
 #[test]
-fn after_a_sigkill_the_next_daemon_has_everything() {
+fn next_daemon_has_everything_after_sigkill() {
     let mut daemon = KeeperProcess::start("everything");
     let all = daemon.mount("cpuset,cpuacct,freezer,numtasks,release_agent=/sbin/agent");
     let pids = daemon.mount("pids,name=limits");
@@ -58,7 +58,7 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
     daemon.attach(&format!("{all}:/a"), thread, false);
     daemon.attach(&format!("{all}:/frozen/below"), frozen.pid(), true);
     std::thread::sleep(Duration::from_millis(1500));
-    // on a busy machine later
+    // a busy machine needs more time
     wait_until("births are written down", || family.iter().all(|pid| daemon.has_written("pid", *pid)));
 
     let before = daemon.seen();
@@ -67,13 +67,14 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
     daemon.restart();
     assert_eq!(daemon.not_restored(), Vec::<String>::new());
     daemon.assert_seen(&before);
-    // supervised again: what is born now is a member, and no number of a hierarchy comes again
+    // The member is supervised again, so a thread that is born now is a member too. No number of a hierarchy is used
+    // twice.
     let newborn = numbers(&daemon.read(&format!("{pids}:/few"), "pids.current"));
     let born = member.ask("t");
     assert_eq!(numbers(&daemon.read(&format!("{pids}:/few"), "pids.current"))[0], newborn[0] + 1, "{born}");
     assert_eq!(daemon.mount("none,name=later"), "5");
 
-    // and once more, when the birth of a thread has been looked at
+    // a second crash, after the birth of a thread is in the journal
     std::thread::sleep(Duration::from_millis(1500));
     wait_until("the birth is written down", || daemon.has_written("tid", numbers(&born)[0]));
     let before = daemon.seen();
@@ -83,7 +84,7 @@ fn after_a_sigkill_the_next_daemon_has_everything() {
 }
 
 #[test]
-fn what_members_have_borne_while_no_daemon_ran_are_members() {
+fn children_born_without_a_daemon_are_members() {
     let mut daemon = KeeperProcess::start("born");
     let at = daemon.mount("freezer,name=born");
     daemon.mkdir(&format!("{at}:/a"));
@@ -103,7 +104,7 @@ fn what_members_have_borne_while_no_daemon_ran_are_members() {
 }
 
 #[test]
-fn a_number_that_is_another_process_now_is_left_alone() {
+fn reused_number_is_left_alone() {
     let mut daemon = KeeperProcess::start("reused");
     let at = daemon.mount("freezer,name=reused");
     daemon.mkdir(&format!("{at}:/a"));
@@ -114,7 +115,7 @@ fn a_number_that_is_another_process_now_is_left_alone() {
     let text = std::fs::read_to_string(&path).expect("a journal");
     let forged = text.replace(&format!("\"pid\":{},", member.pid()), &format!("\"pid\":{},", other.pid()));
     assert_ne!(forged, text);
-    // not started in the same tick
+    // the other process may have started in the same tick
     let forged = forged.replace("\"started\":", "\"started\":1");
     std::fs::write(&path, forged).expect("it is ours");
     daemon.restart();
@@ -125,7 +126,7 @@ fn a_number_that_is_another_process_now_is_left_alone() {
 }
 
 #[test]
-fn a_journal_of_another_boot_has_no_members_and_a_damaged_one_what_came_before() {
+fn journal_of_another_boot_has_no_members() {
     let mut daemon = KeeperProcess::start("boot");
     let at = daemon.mount("freezer,name=boot");
     daemon.mkdir(&format!("{at}:/a"));
@@ -139,9 +140,16 @@ fn a_journal_of_another_boot_has_no_members_and_a_damaged_one_what_came_before()
     assert_eq!(daemon.read(&format!("{at}:/a"), "tasks"), "");
     let said = daemon.not_restored();
     assert!(said.len() == 1 && said[0].contains("another boot: 1 member"), "{said:?}");
+}
 
+#[test]
+fn damaged_journal_is_restored_up_to_the_damage() {
+    let mut daemon = KeeperProcess::start("damage");
+    let at = daemon.mount("freezer,name=damage");
+    daemon.mkdir(&format!("{at}:/a"));
     daemon.mkdir(&format!("{at}:/b"));
     daemon.crash();
+    let path = daemon.state.join("journal");
     let mut bytes = std::fs::read(&path).expect("a journal");
     bytes.extend_from_slice(b"{\"is\":\"removed\",\"cgroup\":\"junk\"}\n{\"is\":\"rem");
     std::fs::write(&path, bytes).expect("it is ours");
@@ -153,7 +161,7 @@ fn a_journal_of_another_boot_has_no_members_and_a_damaged_one_what_came_before()
 }
 
 #[test]
-fn a_full_disk_stops_nobody_and_is_caught_up_with() {
+fn journal_catches_up_after_a_full_disk() {
     if !nix::unistd::geteuid().is_root() {
         assert!(std::env::var_os("CI").is_none(), "CI runs as root");
         return eprintln!("skipped: only root can mount a small tmpfs");
@@ -190,7 +198,7 @@ fn a_full_disk_stops_nobody_and_is_caught_up_with() {
 }
 
 #[test]
-fn a_second_crash_during_the_restore_loses_nothing() {
+fn second_crash_during_a_restore_loses_nothing() {
     let mut daemon = KeeperProcess::start("twice");
     let at = daemon.mount("pids,name=twice");
     for number in 0..1000 {
@@ -200,7 +208,7 @@ fn a_second_crash_during_the_restore_loses_nothing() {
     daemon.attach(&format!("{at}:/7"), member.pid(), true);
     let before = daemon.seen();
     daemon.crash();
-    // killed at ten moments of its beginning, most of them before it serves
+    // a daemon is killed at ten moments of its start, most of them before it serves
     for moment in 0..10 {
         let socket = daemon.directory.join("run/control");
         let mut early = Command::new(keeper())

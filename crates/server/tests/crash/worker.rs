@@ -1,9 +1,9 @@
-//! A process that no daemon has started, and what it is asked to do.
+//! A process that no daemon has started, and that forks and makes threads on command.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// A process that nobody supervises, with its output to read.
+/// A Python script that takes commands from its standard input. No daemon supervises it at first.
 pub(crate) struct WorkerProcess {
     process: Child,
     output: BufReader<std::process::ChildStdout>,
@@ -33,7 +33,7 @@ impl WorkerProcess {
         line.trim().to_owned()
     }
 
-    /// Has it do what stands for this letter, and returns what it prints.
+    /// Sends the command of this letter and returns the line that the script prints.
     pub(crate) fn ask(&mut self, letter: &str) -> String {
         use std::io::Write as _;
         let stdin = self.process.stdin.as_mut().expect("a pipe");
@@ -56,7 +56,8 @@ impl Drop for WorkerProcess {
     }
 }
 
-/// Forks for `f` (the child forks too, and both wait), makes a thread for `t`.
+/// The script. `f` forks a child and a grandchild, which wait, and prints their numbers. `t` makes a thread and prints
+/// its number.
 pub(crate) const WORKER: &str = "
 import os, signal, sys, threading, time, ctypes
 libc = ctypes.CDLL(None)

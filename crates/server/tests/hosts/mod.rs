@@ -12,7 +12,7 @@ use penfold_linux::trace::{StartError, start_host};
 pub enum HostKind {
     /// Real processes under ptrace.
     Trace,
-    /// Tasks in a table. It knows processes that were adopted while they live, and none that they make.
+    /// Tasks in a table. It knows an adopted process while the process lives, but no child that the process makes.
     Simulated,
 }
 
@@ -32,7 +32,7 @@ impl HostKind {
     }
 }
 
-/// Makes two tests of each function: `trace::NAME` and `simulated::NAME`. `cargo test simulated::` runs without ptrace.
+/// Makes two tests of each function, `trace::NAME` and `simulated::NAME`. `cargo test simulated::` needs no ptrace.
 macro_rules! on_each_host {
     ($($test:ident),* $(,)?) => {
         mod trace {

@@ -1,7 +1,7 @@
 //! The simulated host behind the interface that a daemon knows.
 //!
-//! A command is a task in a table that does nothing. An adopted process lends its numbers and its owner and is not
-//! touched; that it has died is noticed at the next request.
+//! A command is a task in a table that does nothing. An adopted process gives its numbers and its owner, and is not
+//! traced. The next request after its death removes it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use nix::errno::Errno;
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{
-    Caller, CgroupId, Engine, Tid,
+    Caller, CgroupId, Engine, MoveScope, Tid,
     host::{HostView, TaskFacts},
 };
 use penfold_linux::doctor::HostFeature;
 use penfold_linux::host::{EngineAccess, EngineRequest, HostHandle, OnChange, RunningCommand};
-use penfold_linux::process::{Process, start_time};
+use penfold_linux::proc::{TaskStatus, start_time};
 use penfold_linux::trace::{AdoptError, AtEnd, Command, DetachError, ExecError, ExecOptions, Gone, Survivor};
 
 /// The number of the first command: no process has one as high.
@@ -39,7 +39,7 @@ pub fn start(on_change: OnChange) -> Arc<dyn HostHandle> {
 struct Simulated(Arc<SharedSimulation>);
 
 struct SharedSimulation {
-    /// `None` when it was stopped.
+    /// `None` after the host was stopped.
     state: Mutex<Option<Simulation>>,
     on_change: Mutex<OnChange>,
 }
@@ -48,7 +48,7 @@ struct Simulation {
     engine: Engine,
     host: SimulatedHost,
     next: i32,
-    /// Where the status of each command goes.
+    /// The receivers of the status of each command.
     commands: HashMap<Tid, mpsc::Sender<i32>>,
 }
 
@@ -81,7 +81,7 @@ impl SharedSimulation {
 impl Simulation {
     fn forget_the_dead(&mut self) {
         for task in self.adopted() {
-            if Process::read(task.0).is_none_or(|process| process.exiting) {
+            if TaskStatus::read(task).is_none_or(|process| process.exiting) {
                 self.host.exit(&mut self.engine, task);
             }
         }
@@ -92,39 +92,34 @@ impl Simulation {
     }
 
     fn adopt(&mut self, pid: Tid, started: Option<u64>) -> Result<(), AdoptError> {
-        let process = Process::read(pid.0).ok_or(AdoptError::NoProcess(pid))?;
+        let process = TaskStatus::read(pid).ok_or(AdoptError::NoProcess(pid))?;
         let group = process.group;
         if process.kernel_thread {
-            return Err(AdoptError::KernelThread(Tid(group)));
+            return Err(AdoptError::KernelThread(group));
         }
-        if group == std::process::id().cast_signed() {
+        if group == Tid(std::process::id().cast_signed()) {
             return Err(AdoptError::Itself);
         }
-        if self.host.task(Tid(group)).is_some() || self.host.task(pid).is_some() {
-            return Err(AdoptError::Known(Tid(group)));
+        if self.host.task(group).is_some() || self.host.task(pid).is_some() {
+            return Err(AdoptError::Known(group));
         }
         if started.is_some_and(|started| start_time(group) != Some(started)) {
-            return Err(AdoptError::NoProcess(Tid(group)));
+            return Err(AdoptError::NoProcess(group));
         }
-        for thread in threads(group).filter_map(Process::read).filter(|thread| !thread.exiting) {
-            let facts = TaskFacts {
-                group: Tid(group),
-                real_uid: thread.uids[0],
-                saved_uid: thread.uids[2],
-                movable: true,
-                exiting: false,
-                forking: false,
-            };
-            self.host.adopt(&mut self.engine, Tid(thread.task), facts);
+        for thread in threads(group.0).map(Tid).filter_map(TaskStatus::read).filter(|thread| !thread.exiting)
+        {
+            let mut facts = TaskFacts::new(group, thread.uids[0]);
+            facts.saved_uid = thread.uids[2];
+            self.host.adopt(&mut self.engine, thread.task, facts);
         }
         Ok(())
     }
 
-    /// A command ends with a status as wait(2) gives it.
+    /// Ends a command with a status as wait(2) returns it.
     fn end(&mut self, command: Tid, status: i32) -> Result<(), Errno> {
         let ended = self.commands.remove(&command).ok_or(Errno::ESRCH)?;
         self.host.exit(&mut self.engine, command);
-        // nobody needs to wait for it
+        // the send fails if no client waits for the command
         let _ = ended.send(status);
         Ok(())
     }
@@ -169,19 +164,14 @@ impl HostHandle for Simulated {
         let pid = self.0.with(|state| {
             let pid = Tid(state.next);
             state.next += 1;
-            let facts = TaskFacts {
-                group: pid,
-                real_uid: 0,
-                saved_uid: 0,
-                movable: true,
-                exiting: false,
-                forking: false,
-            };
+            let facts = TaskFacts::new(pid, 0);
             state.host.adopt(&mut state.engine, pid, facts);
             state.commands.insert(pid, ended);
             for cgroup in cgroups {
                 let caller = Caller::root(pid);
-                if let Err(error) = state.engine.attach(&mut state.host, &caller, cgroup, pid, true) {
+                if let Err(error) =
+                    state.engine.session(&mut state.host, &caller).attach(cgroup, pid, MoveScope::ThreadGroup)
+                {
                     let _ = state.end(pid, 0);
                     return Err(ExecError::Attach(error));
                 }
@@ -216,7 +206,7 @@ impl HostHandle for Simulated {
                 processes.entry(group).or_default().push(task);
             }
             let survivor = |(pid, threads): (Tid, _)| {
-                Some(Survivor { pid, started: start_time(pid.0)?, filter: 0, threads })
+                Some(Survivor { pid, started: start_time(pid)?, filter: 0, threads })
             };
             processes.into_iter().filter_map(survivor).collect()
         })

@@ -1,4 +1,4 @@
-//! A daemon's service with all controllers, its views mounted in a mount namespace that only this test sees.
+//! A service with all controllers, and views of it in a mount namespace of the test.
 #![allow(dead_code, missing_docs, unreachable_pub, unused_imports)] // each test file uses its part
 
 use std::fs;
@@ -29,12 +29,12 @@ pub(crate) use hosts::on_each_host;
 pub struct Views {
     pub host: Arc<dyn HostHandle>,
     pub service: Service,
-    /// A directory of this test.
+    /// The directory of the test, which has the mount points.
     pub place: PathBuf,
     mounted: Vec<PathBuf>,
 }
 
-/// Says why a test can't run here; in CI, where everything is there, that is a failure.
+/// True if tests of views can run here. Otherwise prints the reason, which is a failure in CI.
 pub fn possible() -> bool {
     let reason = if !nix::unistd::geteuid().is_root() {
         "root is needed to mount"
@@ -53,7 +53,7 @@ pub fn root() -> Client {
 }
 
 impl Views {
-    /// Starts a service, and takes this thread and what it starts into a mount namespace of their own.
+    /// Starts a service, and moves this thread into a new mount namespace, which its children inherit.
     pub fn start(host: HostKind, test: &str) -> Views {
         unshare(CloneFlags::CLONE_NEWNS).expect("root may");
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
@@ -88,7 +88,7 @@ impl Views {
         (path, handle)
     }
 
-    /// How often a hierarchy is mounted; 0 if it is gone.
+    /// The number of mounts of a hierarchy; 0 if it is gone.
     pub fn mounts(&self, hierarchy: &'static str) -> usize {
         let mounts = self.service.with_exact(move |engine, _| {
             let root = engine.find_hierarchy(hierarchy)?;
@@ -102,7 +102,7 @@ impl Views {
         found.expect("the host runs").expect("it is mounted")
     }
 
-    /// Runs a script with a shell, in `place`. Its output, and `errno` words that it prints.
+    /// Runs a script with a shell in `place`, and returns its output. Standard error must stay empty.
     pub fn shell(&self, shell: &str, script: &str) -> String {
         let output = self.run(&[shell, "-c", script]);
         text(&output)
@@ -112,7 +112,8 @@ impl Views {
         wait(self.command(argv).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts"))
     }
 
-    /// Runs Python, which has every system call. `errno` and `name` are there to print errors with.
+    /// Runs Python, which has every system call, and returns its output. `name(f, …)` returns the name of the errno if
+    /// `f` fails.
     pub fn python(&self, script: &str) -> String {
         let prelude = "import os, sys, errno, time, threading\n\
             def name(f, *a, **k):\n\
@@ -123,7 +124,8 @@ impl Views {
         text(&output)
     }
 
-    /// A program whose parent is not this process: the tracer is in here, and would reap what it has taken in.
+    /// A program below a shell. A direct child of this process would be reaped by the tracer, which is in this process,
+    /// once it is supervised.
     pub fn command(&self, argv: &[&str]) -> Command {
         let mut command = Command::new("sh");
         command
@@ -176,7 +178,7 @@ pub fn wait(child: Child) -> Output {
     output
 }
 
-/// Waits for something that soon holds.
+/// Waits until a condition holds, at most 20 seconds.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {

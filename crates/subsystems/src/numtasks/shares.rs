@@ -1,10 +1,10 @@
-//! Shares of `ResGroups`: how a group divides what it has among its children (F3.1 to F3.6). Pure numbers.
+//! Shares of `ResGroups`: the division of a group's tasks among its children (F3.1 to F3.6). Pure numbers.
 
 use penfold_core::{Errno, Error, Result, control_file::parse_s32};
 
-/// "Leave it as it is": only in what is written.
+/// "Leave it as it is", in a write only.
 const UNCHANGED: i32 = -1;
-/// "This share does not exist here": once set it never changes again.
+/// "This share does not exist here": a share that has this value never changes again.
 const UNSUPPORTED: i32 = -2;
 /// "Any amount will do."
 const DONT_CARE: i32 = -3;
@@ -13,15 +13,15 @@ const DEFAULT_DIVISOR: i32 = 100;
 /// The shares of one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shares {
-    /// Guaranteed part of the parent's divisor, or a symbol.
+    /// The guaranteed parts of the parent's divisor, or a symbol.
     pub(super) min: i32,
-    /// Upper bound in parts of the parent's divisor, or a symbol.
+    /// The upper bound in parts of the parent's divisor, or a symbol.
     pub(super) max: i32,
-    /// Into how many parts this group divides what it has.
+    /// The number of parts into which this group divides its tasks.
     pub(super) divisor: i32,
-    /// Parts of the divisor that no child is guaranteed.
+    /// The parts of the divisor that are guaranteed to no child.
     pub(super) unused_min: i32,
-    /// The largest `max` of a child, 0 without any.
+    /// The largest `max` of a child; 0 without children.
     pub(super) cur_max: i32,
 }
 
@@ -37,22 +37,22 @@ impl Default for Shares {
     }
 }
 
-/// What a write asks for.
+/// The content of one write.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Request {
+pub(super) struct ShareRequest {
     min: i32,
     max: i32,
     divisor: i32,
 }
 
-impl Request {
-    /// Reads `res=NAME,min_shares=N,max_shares=N,child_shares_divisor=N`: any of them in any order, numbers in base
-    /// 0, the last of a key counts. The name is not looked at, but must not stand there twice.
+impl ShareRequest {
+    /// Parses `res=NAME,min_shares=N,max_shares=N,child_shares_divisor=N`: any of these in any order, with numbers in
+    /// base 0. The last value of a key counts. The name may be any, but must not be there twice.
     ///
     /// # Errors
     /// `EINVAL` for anything else.
-    pub(super) fn parse(text: &str) -> Result<Request> {
-        let mut request = Request { min: UNCHANGED, max: UNCHANGED, divisor: UNCHANGED };
+    pub(super) fn parse(text: &str) -> Result<ShareRequest> {
+        let mut request = ShareRequest { min: UNCHANGED, max: UNCHANGED, divisor: UNCHANGED };
         let mut named = false;
         for element in text.split(',').filter(|element| !element.is_empty()) {
             let (key, value) = element.split_once('=').ok_or_else(syntax)?;
@@ -79,22 +79,22 @@ fn syntax() -> Error {
     )
 }
 
-/// A quantity as opposed to a symbol.
+/// The share as a quantity; `None` for a symbol.
 fn quantity(share: i32) -> Option<i64> {
     (share >= 0).then_some(i64::from(share))
 }
 
 impl Shares {
-    /// Parts of the divisor that children are guaranteed.
+    /// The parts of the divisor that are guaranteed to children.
     fn used(&self) -> i64 {
         i64::from(self.divisor) - i64::from(self.unused_min)
     }
 
-    /// The shares after a request, below a parent with those shares (F3.5).
+    /// The shares after a request, below a parent with the given shares (F3.5).
     ///
     /// # Errors
-    /// `EINVAL` where the parent has not so much left, or the values contradict each other.
-    pub(super) fn changed(&self, request: &Request, parent: Option<&Shares>) -> Result<Shares> {
+    /// `EINVAL` if the parent has not enough left, or the values contradict each other.
+    pub(super) fn changed(&self, request: &ShareRequest, parent: Option<&Shares>) -> Result<Shares> {
         let choose = |old, new| if new == UNCHANGED || old == UNSUPPORTED { old } else { new };
         let mut new = Shares {
             min: choose(self.min, request.min),
@@ -131,17 +131,18 @@ impl Shares {
         Ok(new)
     }
 
-    /// Accounts for a child whose `min` went from `old` to `new`; `children` are the `max` of all there are now (F3.6).
+    /// Accounts for a child whose `min` went from `old` to `new`. `children` are the `max` of all present children
+    /// (F3.6).
     pub(super) fn child_changed(&mut self, old: i32, new: i32, children: impl Iterator<Item = i32>) {
         self.unused_min += old.max(0) - new.max(0);
         self.cur_max = children.max().unwrap_or(0).max(0);
     }
 
-    /// What a child that goes away leaves behind: the `min` of a group that is guaranteed nothing.
+    /// The `min` of a group without a guarantee: that of a child that is removed.
     pub(super) const NOTHING: i32 = DONT_CARE;
 }
 
-/// A share in real units: its part of what the parent has; `None` (any amount) where either is no quantity (F3.7).
+/// A share in numbers of tasks: its part of the parent's tasks; `None` (any number) if either is no quantity (F3.7).
 pub(super) fn units(share: i32, parent_units: Option<u32>, divisor: i32) -> Option<u32> {
     let (share, parent) = (quantity(share)?, i64::from(parent_units?));
     // A divisor of 0 leaves nothing to share. The rules bound share by divisor, so the result fits.

@@ -4,59 +4,35 @@ mod family;
 mod files;
 mod members;
 
-use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_core::{CgroupId, Tid};
 use penfold_subsystems::Cpuset;
+use penfold_testkit::SimWorld;
 
-struct World {
-    engine: Engine,
-    host: SimulatedHost,
-    root: CgroupId,
+/// Two CPUs and node 0, as on the machine where the facts were measured.
+fn world() -> SimWorld {
+    world_with(2, "cpuset")
 }
 
-impl World {
-    /// Two CPUs and node 0, as on the machine where the facts were measured.
-    fn new() -> World {
-        World::with(2, "cpuset")
-    }
+fn world_with(cpus: usize, options: &str) -> SimWorld {
+    let mut world = SimWorld::with_cpus(cpus);
+    world.mount_controller(Cpuset::default(), options);
+    world
+}
 
-    fn with(cpus: usize, options: &str) -> World {
-        let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(cpus));
-        engine.load(&mut host, Cpuset::default()).unwrap();
-        let root = engine.mount(&mut host, &administrator(), options).unwrap().root;
-        World { engine, host, root }
-    }
+/// The operations that only the tests of cpuset need.
+trait Cpusets {
+    fn cpuset(&mut self, parent: CgroupId, name: &str, cpus: &str) -> CgroupId;
+    fn affinity(&self, task: Tid) -> String;
+    fn memory(&self, task: Tid) -> String;
+}
 
-    fn mkdir(&mut self, parent: CgroupId, name: &str) -> CgroupId {
-        self.engine.mkdir(&mut self.host, &administrator(), parent, name.as_bytes(), 0o755).unwrap()
-    }
-
+impl Cpusets for SimWorld {
     /// A child with `cpus` and node 0.
     fn cpuset(&mut self, parent: CgroupId, name: &str, cpus: &str) -> CgroupId {
         let cgroup = self.mkdir(parent, name);
-        self.write(cgroup, "cpus", cpus).unwrap();
-        self.write(cgroup, "mems", "0").unwrap();
+        self.write(cgroup, "cpus", cpus);
+        self.write(cgroup, "mems", "0");
         cgroup
-    }
-
-    fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), Errno> {
-        let id = self.engine.find_file(cgroup, &format!("cpuset.{file}")).unwrap();
-        let written = self.engine.write(&mut self.host, &administrator(), cgroup, id, text.as_bytes());
-        written.map_err(|error| error.errno())
-    }
-
-    fn read(&mut self, cgroup: CgroupId, file: &str) -> String {
-        let id = self.engine.find_file(cgroup, &format!("cpuset.{file}")).unwrap();
-        String::from_utf8(self.engine.read(&mut self.host, &administrator(), cgroup, id).unwrap()).unwrap()
-    }
-
-    fn attach(&mut self, cgroup: CgroupId, task: Tid) -> Result<(), Errno> {
-        let attached = self.engine.attach(&mut self.host, &administrator(), cgroup, task, false);
-        attached.map_err(|error| error.errno())
-    }
-
-    fn spawn(&mut self) -> Tid {
-        self.host.spawn(&mut self.engine, 0)
     }
 
     fn affinity(&self, task: Tid) -> String {
@@ -66,8 +42,4 @@ impl World {
     fn memory(&self, task: Tid) -> String {
         self.host.get(task).unwrap().memory.to_string()
     }
-}
-
-fn administrator() -> Caller {
-    Caller::root(Tid(1))
 }

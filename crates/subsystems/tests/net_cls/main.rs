@@ -1,7 +1,5 @@
 //! `net_cls` on the simulated host, built in. `crates/subsystems/net_cls` runs the same tests with the module.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod rules;
 
 use penfold_subsystems::NetCls;

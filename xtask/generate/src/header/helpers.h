@@ -8,7 +8,7 @@
 
 /**
  * The first members of `penfold_module`: the version of the interface that the module was compiled for. A loader of
- * another one refuses the module and says both versions. (In C++ designated initializers need C++20.)
+ * another version refuses the module and names both versions. (In C++ designated initializers need C++20.)
  */
 #define PENFOLD_MODULE_HEADER                                                                                       \
     .abi_version = PENFOLD_ABI_VERSION, .module_size = sizeof(struct penfold_module),                               \
@@ -19,14 +19,14 @@
 extern "C" {
 #endif
 
-/** The description, which the module defines. Declared here so that it is exported also with -fvisibility=hidden. */
+/** The description, which the module defines. This declaration exports it with -fvisibility=hidden too. */
 extern PENFOLD_EXPORT const struct penfold_module penfold_module;
 
 #ifdef __cplusplus
 }
 #endif
 
-/** Formats and hands the text to one of the services that take text. Text of up to 255 bytes needs no heap. */
+/** Formats a text and gives it to one of the services that take text. Up to 255 bytes need no heap. */
 PENFOLD_FORMAT(3, 0)
 static inline int penfold_format(struct penfold_context *ctx,
                                  void (*take)(struct penfold_context *ctx, const char *text, size_t length),
@@ -59,7 +59,7 @@ static inline void penfold_puts(struct penfold_context *ctx, const char *text)
     ctx->services->put(ctx, text, strlen(text));
 }
 
-/** In `read_text`: adds text, formatted as by printf(3). 0, `-ENOMEM`, or `-EINVAL` for what can't be formatted. */
+/** In `read_text`: adds text, formatted as by printf(3). Returns 0, `-ENOMEM`, or `-EINVAL` for a wrong format. */
 PENFOLD_FORMAT(2, 3)
 static inline int penfold_printf(struct penfold_context *ctx, const char *format, ...)
 {
@@ -72,7 +72,7 @@ static inline int penfold_printf(struct penfold_context *ctx, const char *format
     return result;
 }
 
-/** Writes a line to the log of the program that has loaded the module. Answers as `penfold_printf`. */
+/** Writes a line to the log of the program that has loaded the module. Returns the same as `penfold_printf`. */
 PENFOLD_FORMAT(2, 3)
 static inline int penfold_log(struct penfold_context *ctx, const char *format, ...)
 {
@@ -86,8 +86,8 @@ static inline int penfold_log(struct penfold_context *ctx, const char *format, .
 }
 
 /**
- * Says why a callback fails, for `return penfold_error(ctx, EINVAL, "takes 0 to %d", HIGHEST);`. The answer is the
- * negative of `error`, also if there is no memory for the explanation.
+ * Explains why a callback fails: `return penfold_error(ctx, EINVAL, "takes 0 to %d", HIGHEST);`. Returns the negative
+ * of `error`, even if there is no memory for the explanation.
  */
 PENFOLD_FORMAT(3, 4)
 static inline int penfold_error(struct penfold_context *ctx, int error, const char *format, ...)

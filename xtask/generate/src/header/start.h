@@ -1,10 +1,10 @@
 /*
- * penfold.h: what a loadable controller of penfold needs, and all that it needs.
+ * penfold.h: everything that a loadable controller of penfold needs.
  *
- * Made from crates/module/src/abi.rs by `cargo xtask header`. Do not edit.
+ * Generated from crates/module/src/abi.rs by `cargo xtask header`. Do not edit.
  *
- * A module is a shared object with one exported object, `penfold_module`. It holds constants only, so that it can be
- * read from the file without running anything of it:
+ * A module is a shared object that exports one object, `penfold_module`. The object holds constants only, so that
+ * penfold can read it from the file without running any code of the module:
  *
  *     #include "penfold.h"
  *
@@ -44,11 +44,16 @@
  *     cc -std=c99 -shared -fPIC -o example.so example.c
  *     penfold module load ./example.so
  *
- * Callbacks run one at a time, each on the thread of the program that needs it, which may be another one each time: a
- * module needs no locks, and must not wait. A callback gets a `struct penfold_context`, valid until it returns, through
- * which it asks for what `struct penfold_services` offers; outside of a callback, and on other threads, services refuse.
- * Callbacks that can fail return 0 or a negative errno, and must then have changed nothing; `penfold_error` says why. All
- * text is UTF-8. A pthread key that a module makes it has to delete in `unload`, or it stays mapped.
+ * The callbacks of a module run one at a time, so a module needs no locks. Each callback runs on the thread of the
+ * program that needs it, which may be another thread each time. A callback must not wait.
+ *
+ * A callback gets a `struct penfold_context`, valid until the callback returns, and calls the services of
+ * `struct penfold_services` through it. Outside of a callback, and on other threads, the services refuse.
+ *
+ * A callback that can fail returns 0 or a negative errno. A callback that fails must have changed nothing.
+ * `penfold_error` gives the reason in words. All text is UTF-8.
+ *
+ * A module that makes a pthread key has to delete the key in `unload`. Otherwise the module stays mapped.
  */
 
 #ifndef PENFOLD_H

@@ -1,4 +1,4 @@
-//! The words of Rust's documentation in those of C.
+//! Translates Rust's documentation into names of C.
 
 use std::collections::BTreeMap;
 
@@ -10,29 +10,28 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// What `abi.rs` declares.
+    /// The names that the text of `abi.rs` declares.
     pub(super) fn of(rust: &str) -> Names {
         let declared = |keyword: &'static str| {
             let lines = rust.lines().filter_map(move |line| line.strip_prefix(keyword));
             lines
                 .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
         };
-        let structs =
-            declared("pub struct ").map(|name| (name.clone(), format!("penfold{}", snake_case(&name))));
+        let structs = declared("pub struct ").map(|name| (name.clone(), struct_in_c(&name)));
         Names { structs: structs.collect(), constants: declared("pub const ").collect() }
     }
 
-    /// Every structure by its name in Rust and in C.
+    /// Every structure's name in Rust and in C.
     pub(super) fn structs(&self) -> impl Iterator<Item = (String, String)> + '_ {
         self.structs.iter().map(|(rust, c)| (rust.clone(), c.clone()))
     }
 
-    /// For C, which wants to know a structure's name before a function takes a pointer to it.
+    /// Declarations of all structures: C has to know a name before a function takes a pointer to the structure.
     pub(super) fn forward_declarations(&self) -> String {
         self.structs.values().flat_map(|name| ["\nstruct ", name, ";"]).collect()
     }
 
-    /// What a link of the documentation is to, as an author in C would write it.
+    /// The target of a documentation link as an author in C would write it; `None` for a target outside the interface.
     fn in_c(&self, target: &str) -> Option<String> {
         if let Some(name) = self.structs.get(target) {
             return Some(format!("struct {name}"));
@@ -43,11 +42,16 @@ impl Names {
         let (owner, member) = target.split_once("::")?;
         let owner_in_c = self.structs.get(owner)?;
         Some(match owner {
-            "Services" => format!("services->{member}"),
-            "Context" => format!("ctx->{member}"),
+            "RawServices" => format!("services->{member}"),
+            "RawContext" => format!("ctx->{member}"),
             _ => format!("{owner_in_c}.{member}"),
         })
     }
+}
+
+/// `RawCpuTime` becomes `penfold_cpu_time`: the prefix tells Rust's types of the interface from those of core.
+fn struct_in_c(name: &str) -> String {
+    format!("penfold{}", snake_case(name.strip_prefix("Raw").unwrap_or(name)))
 }
 
 /// `CpuTime` becomes `_cpu_time`.
@@ -55,10 +59,10 @@ fn snake_case(name: &str) -> String {
     name.chars().flat_map(|c| c.is_uppercase().then_some('_').into_iter().chain(c.to_lowercase())).collect()
 }
 
-/// The text with every link of Rust's documentation turned into a name of C, and comments of one line on one line.
+/// Translates every link of Rust's documentation into a name of C, and writes comments of one line on one line.
 ///
 /// # Errors
-/// Names a line that C has no words for.
+/// Names a line that can't be translated.
 pub(super) fn in_c(names: &Names, text: &str) -> Result<String, String> {
     let mut turned = String::new();
     let mut rest = text;
@@ -100,18 +104,20 @@ fn short_comments(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const RUST: &str = "pub struct CpuTime {\npub struct Services {\npub const NO_CSS: u32 = u32::MAX;\n";
+    const RUST: &str =
+        "pub struct RawCpuTime {\npub struct RawServices {\npub const NO_CSS: u32 = u32::MAX;\n";
 
     #[test]
     fn links_become_names_of_c() {
         let names = Names::of(RUST);
-        let text = "/**\n * [`CpuTime::user`], [`Services::put`] or [`NO_CSS`] of [`CpuTime`]\n */\n";
+        let text =
+            "/**\n * [`RawCpuTime::user`], [`RawServices::put`] or [`NO_CSS`] of [`RawCpuTime`]\n */\n";
         let c = "/** `penfold_cpu_time.user`, `services->put` or `PENFOLD_NO_CSS` of `struct penfold_cpu_time` */\n";
         assert_eq!(in_c(&names, text).unwrap(), c);
     }
 
     #[test]
-    fn what_has_no_words_in_c_is_told() {
+    fn line_without_words_in_c_is_named() {
         let names = Names::of(RUST);
         assert!(in_c(&names, "[`Engine::load`]").unwrap_err().contains("Engine::load"));
         assert!(in_c(&names, " * as u32::MAX\n").unwrap_err().contains("u32::MAX"));

@@ -2,171 +2,60 @@
 
 use super::prose::Word;
 
-/// A rule against a phrase.
+/// A rule against phrases.
 #[derive(Debug)]
 pub(crate) struct PhraseRule {
     /// The name of the rule in the table.
     pub(crate) name: &'static str,
-    /// Phrases of lower-case words. `^` before the first: only at the start of a sentence. `~`: only at the start of
-    /// the first sentence of a page or of documentation. `*` behind a word: with any ending.
-    phrases: &'static [&'static str],
+    /// Phrases of lower-case words with commas between them. `^` before the first word: only at the start of a sentence.
+    /// `~`: only at the start of the first sentence of a page or of documentation. `*` behind a word: with any ending.
+    phrases: &'static str,
     /// Longer phrases that are good although one of the above is in them.
-    except: &'static [&'static str],
+    except: &'static str,
 }
 
 /// The rules, in the order in which a table shows them.
 pub(crate) const RULES: &[PhraseRule] = &[
+    // a call or an event has a name
     PhraseRule {
         name: "told",
-        phrases: &[
-            "is told",
-            "are told",
-            "was told",
-            "were told",
-            "be told",
-            "been told",
-            "being told",
-            "told of",
-            "told by",
-            "told that",
-            "told to",
-            "told the",
-            "told with",
-            "told about",
-            "told once",
-            "is handed",
-            "are handed",
-            "is asked",
-            "are asked",
-            "was asked",
-            "be asked",
-            "hears of",
-            "hear of",
-            "heard of",
-        ],
-        except: &["told apart", "asked for"],
+        phrases: "is told, are told, was told, were told, be told, been told, being told, told of, told by, \
+            told that, told to, told the, told with, told about, told once, is handed, are handed, \
+            is asked, are asked, was asked, be asked, hears of, hear of, heard of",
+        except: "told apart, asked for, handed over",
     },
+    // the role of the person has a name
     PhraseRule {
         name: "who-noun",
-        phrases: &[
-            "whoever",
-            "whomever",
-            "whosoever",
-            "^who",
-            "of who",
-            "for who",
-            "to who",
-            "by who",
-            "with who",
-            "says who",
-            "knows who",
-            "who asks",
-            "who asked",
-        ],
-        except: &[],
+        phrases: "whoever, whomever, whosoever, ^who, of who, for who, to who, by who, with who, says who, \
+            knows who, who asks, who asked",
+        except: "",
     },
+    // the thing has a name
     PhraseRule {
         name: "what-noun",
-        phrases: &[
-            "^what",
-            "of what",
-            "for what",
-            "to what",
-            "with what",
-            "by what",
-            "from what",
-            "in what",
-            "at what",
-            "on what",
-            "than what",
-            "and what",
-            "or what",
-            "but what",
-            "that what",
-            "if what",
-            "is what",
-            "are what",
-            "as what",
-        ],
-        except: &[],
+        phrases: "^what, of what, for what, to what, with what, by what, from what, in what, at what, on what, \
+            than what, and what, or what, but what, that what, if what, is what, are what, as what",
+        except: "",
     },
-    PhraseRule { name: "person", phrases: &["somebody*", "someone*", "anybody*", "anyone*"], except: &[] },
+    // the role of the person has a name
+    PhraseRule { name: "person", phrases: "somebody*, someone*, anybody*, anyone*", except: "" },
+    // the first sentence names its subject
     PhraseRule {
         name: "no-subject",
-        phrases: &[
-            "~it",
-            "~its",
-            "~they",
-            "~their",
-            "~them",
-            "~those",
-            "~one that",
-            "~one which",
-            "~that is",
-            "~this is",
-        ],
-        except: &[],
+        phrases: "~it, ~its, ~they, ~their, ~them, ~those, ~one that, ~one which, ~that is, ~this is",
+        except: "",
     },
+    // the field's own word, or a plain one
     PhraseRule {
         name: "image",
-        phrases: &[
-            "desk*",
-            "shelf",
-            "shelves",
-            "guest*",
-            "landlord*",
-            "tenan*",
-            "bury",
-            "buried",
-            "burial*",
-            "buries",
-            "doom*",
-            "news",
-            "crowd*",
-            "stranger*",
-            "warden*",
-            "errand*",
-            "home",
-            "homes",
-            "house",
-            "houses",
-            "room",
-            "rooms",
-            "storey*",
-            "door",
-            "doors",
-            "kick*",
-            "workshop*",
-            "attendant*",
-            "let loose",
-            "lets loose",
-            "let go",
-            "lets go",
-            "letting go",
-            "take in",
-            "takes in",
-            "taken in",
-            "taking in",
-            "took in",
-            "gossip*",
-            "hub",
-            "dice",
-            "orphanage*",
-            "sister*",
-            "visitor*",
-            "neighbour*",
-        ],
-        except: &[
-            "home directory",
-            "home directories",
-            "no room",
-            "make room",
-            "makes room",
-            "room for",
-            "room left",
-            "taken in order",
-            "taken in turn",
-        ],
+        phrases: "desk*, shelf, shelves, guest*, landlord*, tenan*, bury, buried, burial*, buries, doom*, news, \
+            crowd*, stranger*, warden*, errand*, home, homes, house, houses, room, rooms, storey*, door, \
+            doors, kick*, workshop*, attendant*, let loose, lets loose, let go, lets go, letting go, \
+            take in, takes in, taken in, taking in, took in, gossip*, hub, dice, orphanage*, sister*, \
+            visitor*, neighbour*",
+        except: "home directory, home directories, no room, make room, makes room, room for, room left, \
+            taken in order, taken in turn",
     },
 ];
 
@@ -175,15 +64,20 @@ pub(crate) fn place(rule: &PhraseRule, sentence: &[Word], first: bool) -> Option
     let words = bare_words(sentence);
     let question = sentence.last().is_some_and(|word| word.text.ends_with('?'));
     (0..words.len()).find(|&at| {
-        rule.phrases.iter().any(|phrase| {
+        phrases(rule.phrases).any(|phrase| {
             let (bound, bare) = match phrase.strip_prefix('^') {
                 // a question may begin like this
                 Some(bare) => (at == 0 && !question, bare),
-                None => phrase.strip_prefix('~').map_or((true, *phrase), |bare| (at == 0 && first, bare)),
+                None => phrase.strip_prefix('~').map_or((true, phrase), |bare| (at == 0 && first, bare)),
             };
             bound && stands(bare, &words, at) && !excepted(rule, &words, at, length(bare))
         })
     })
+}
+
+/// The phrases of a list; an empty list has none.
+fn phrases(list: &str) -> impl Iterator<Item = &str> {
+    list.split(", ").filter(|phrase| !phrase.is_empty())
 }
 
 fn length(phrase: &str) -> usize {
@@ -192,7 +86,7 @@ fn length(phrase: &str) -> usize {
 
 /// Whether one of the rule's exceptions shares a word with the `count` words from `at` on.
 fn excepted(rule: &PhraseRule, words: &[BareWord], at: usize, count: usize) -> bool {
-    rule.except.iter().any(|phrase| {
+    phrases(rule.except).any(|phrase| {
         let earliest = (at + 1).saturating_sub(length(phrase));
         (earliest..at + count).any(|from| stands(phrase, words, from))
     })

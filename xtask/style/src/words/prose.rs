@@ -4,9 +4,12 @@ use std::ops::Range;
 
 use pulldown_cmark::{BrokenLink, CowStr, Event, LinkType, Options, Parser, Tag, TagEnd};
 
+use crate::lines::LineTable;
+
 /// The part that a passage has in its page.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum PassageKind {
+    /// Also the head of a column.
     Heading,
     /// A paragraph, a list item or a cell of a table.
     Text,
@@ -41,20 +44,6 @@ pub(crate) fn passages(text: &str, citations: bool) -> Vec<Passage> {
     }
     reader.flush();
     reader.found
-}
-
-/// Where each line of a text begins.
-#[derive(Debug, Default)]
-struct LineTable(Vec<usize>);
-
-impl LineTable {
-    fn of(text: &str) -> LineTable {
-        LineTable(text.match_indices('\n').map(|(at, _)| at + 1).collect())
-    }
-
-    fn line(&self, at: usize) -> usize {
-        self.0.partition_point(|&start| start <= at) + 1
-    }
 }
 
 #[derive(Default)]
@@ -100,7 +89,7 @@ impl PassageReader {
                 self.links.push(citation);
                 self.left_out += usize::from(citation);
             }
-            Tag::Heading { .. } => {
+            Tag::Heading { .. } | Tag::TableHead => {
                 self.flush();
                 self.heading = true;
             }
@@ -111,6 +100,10 @@ impl PassageReader {
     fn end(&mut self, tag: TagEnd) {
         match tag {
             TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough | TagEnd::Image => {}
+            TagEnd::Heading(_) | TagEnd::TableHead => {
+                self.flush();
+                self.heading = false;
+            }
             TagEnd::Link => self.left_out -= usize::from(self.links.pop().unwrap_or(false)),
             _ => self.flush(),
         }
@@ -147,7 +140,7 @@ impl PassageReader {
         if !words.is_empty() {
             self.found.push(Passage { kind, words });
         }
-        (self.open, self.heading) = (false, false);
+        self.open = false;
     }
 }
 
@@ -196,6 +189,9 @@ mod tests {
         let passages = passages("# a\n\nb\nc `d`\n", false);
         let kinds: Vec<_> = passages.iter().map(|passage| passage.kind).collect();
         assert_eq!(kinds, [PassageKind::Heading, PassageKind::Text]);
+        let table = super::passages("| a | b |\n|---|---|\n| c | d |\n", false);
+        let heads = table.iter().filter(|passage| passage.kind == PassageKind::Heading).count();
+        assert_eq!(heads, 2);
         let lines: Vec<_> =
             passages.iter().flat_map(|passage| &passage.words).map(|word| word.line).collect();
         assert_eq!(lines, [1, 3, 4, 4]);

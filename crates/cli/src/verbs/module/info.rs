@@ -5,8 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nix::unistd::geteuid;
-use penfold_core::{control_file::Visibility, subsystem::Resource};
-use penfold_module::loader::{FileInfo, Info, inspect, ownership_check};
+use penfold_module::loader::{FileDescription, ModuleDescription, inspect, ownership_check};
 use penfold_server::escape::escape;
 use serde::Serialize;
 
@@ -82,26 +81,17 @@ pub(crate) fn run(arguments: &ModuleInfoArguments) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn shown(path: &Path, info: Info, refusal: Option<String>) -> ShownModule {
+fn shown(path: &Path, info: ModuleDescription, refusal: Option<String>) -> ShownModule {
     let named = |file: &str| Some(format!("{}.{file}", info.name)).filter(|_| !file.is_empty());
     let rules = info.rules.iter().map(|rule| ShownRule {
-        counts: match rule.resource {
-            Resource::Tasks => "tasks",
-            Resource::Forks => "forks",
-            Resource::CpuTime => "CPU time",
-            Resource::Sockets => "sockets",
-        },
+        counts: rule.resource.name(),
         limit: named(&rule.limit_file),
         refusal: rule.refusal.name(),
     });
-    let file = |file: &FileInfo| ShownFile {
+    let file = |file: &FileDescription| ShownFile {
         name: format!("{}.{}", info.name, file.name),
         mode: format!("{:04o}", file.mode),
-        place: match file.place {
-            Visibility::Everywhere => "everywhere",
-            Visibility::RootOnly => "root only",
-            Visibility::NotRoot => "not in the root",
-        },
+        place: file.visibility.name(),
         read: file.read,
         write: file.write,
         max_write: file.max_write,

@@ -1,4 +1,4 @@
-//! The way to a running engine, for any thread.
+//! Access to a running engine, for any thread.
 
 use penfold_core::{
     Engine,
@@ -8,11 +8,12 @@ use penfold_core::{
 use super::engine_policy::EnginePolicy;
 use crate::trace::tracer::{Gone, Handle};
 
-/// A way to a running job's engine, for any thread.
+/// Access to a running job's engine, for any thread.
 ///
-/// A request runs on the calling thread, between two events of the tasks, so it is to be short. What a subsystem asks of
-/// tasks that takes the tracer (to freeze, to put in a filter) is done before the request returns. A request from within
-/// another one, or from a callback of the host, would wait for itself.
+/// A request runs on the calling thread, between two events of the tasks, so it must be short. A subsystem may need the
+/// tracer for it, to freeze a task or to install a filter. That is done before the request returns.
+///
+/// A request from within another one, or from a callback of the host, would wait for itself.
 #[derive(Debug, Clone)]
 pub struct Control {
     pub(crate) handle: Handle<EnginePolicy>,
@@ -23,15 +24,15 @@ impl Control {
         Self { handle }
     }
 
-    /// Works on the engine. Forks in flight are not settled: a counter can be ahead of them, as the kernel's is.
+    /// Runs a request. Forks in flight are not settled: a counter can be ahead of them, as the kernel's is.
     ///
     /// # Errors
-    /// [`Gone`] when the job has ended.
+    /// [`Gone`] when the job has ended; then the request has not run.
     pub fn request<R>(&self, request: impl FnOnce(&mut Engine, &mut dyn Host) -> R) -> Result<R, Gone> {
         self.handle.with(|supervisor, policy| policy.request(&mut supervisor.tasks, request))
     }
 
-    /// Looks at the engine, and changes nothing.
+    /// Reads from the engine, without settling forks.
     ///
     /// # Errors
     /// As [`Control::request`].
@@ -39,7 +40,7 @@ impl Control {
         self.handle.with(|supervisor, policy| look(&policy.engine, &supervisor.tasks))
     }
 
-    /// Works on the engine with every fork settled that was in flight, so that counters equal what listings show.
+    /// Runs a request with every fork settled that was in flight, so that counters equal listings.
     ///
     /// # Errors
     /// As [`Control::request`].

@@ -1,38 +1,41 @@
-//! The supervised tasks as core's [`Host`]: one implementation, for callbacks of a stop and for requests of any thread.
-//! What takes the tracer's hands is deferred to the end of the turn.
+//! The task table as core's [`Host`]: one implementation, for callbacks of a stop and for requests of any thread.
+//!
+//! Actions that need the tracer thread are deferred to the end of the turn.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use penfold_core::{
     CssSetId, Errno, Tid,
-    host::{Capability, Host, HostView, IndexSet, MoveFacts, TaskFacts, Unsupported},
+    host::{Capability, ExistingPages, Host, HostView, IndexSet, MoveFacts, TaskFacts, Unsupported},
     subsystem::CpuTime,
 };
 
 use super::machine::{EngineTasks, Member, NAME, core_errno};
-use crate::trace::os::{marking, proc, sched, task};
+use crate::proc::{StatusFile, command_name};
+use crate::trace::os::{marking, sched, task};
 use crate::trace::tracer::inject;
 use crate::trace::tracer::table::{ChargedTime, TaskState};
 
 impl HostView for EngineTasks {
     fn task(&self, task: Tid) -> Option<TaskFacts> {
         let facts = self.move_facts(task)?;
-        // A thread that has executed a program has its leader's number before its stop is seen. Left out of a move
-        // because its own is gone, it would have the whole process go on where it was.
-        let ids = proc::status_field(task, "Uid").or_else(|| proc::status_field(facts.group, "Uid"))?;
-        let mut ids = ids.split_whitespace().filter_map(|id| id.parse().ok());
-        // real, effective, saved, file system
-        let (real_uid, saved_uid) = (ids.next()?, ids.nth(1)?);
-        let MoveFacts { group, movable, exiting, forking } = facts;
-        Some(TaskFacts { group, real_uid, saved_uid, movable, exiting, forking })
+        // A thread that has executed a program has its leader's number before the tracer sees that stop. Its own number
+        // then has no status. If it were left out of a move for that, the whole process would stay behind.
+        let status = StatusFile::read(task).or_else(|| StatusFile::read(facts.group))?;
+        let [real_uid, _, saved_uid, _] = status.uids()?;
+        let mut task = TaskFacts::new(facts.group, real_uid);
+        task.saved_uid = saved_uid;
+        task.forking = facts.forking;
+        Some(task)
     }
 
     fn move_facts(&self, task: Tid) -> Option<MoveFacts> {
         let entry = self.get(task)?;
         entry.data.set?;
-        let forking = entry.data.charge.is_some();
-        Some(MoveFacts { group: entry.tgid, movable: true, exiting: false, forking })
+        let mut facts = MoveFacts::new(entry.tgid);
+        facts.forking = entry.data.charge.is_some();
+        Some(facts)
     }
 
     fn css_set(&self, task: Tid) -> Option<CssSetId> {
@@ -46,7 +49,7 @@ impl HostView for EngineTasks {
     fn for_each_thread(&self, group: Tid, visit: &mut dyn FnMut(Tid)) {
         let placed = |tid: &Tid| self.css_set(*tid).is_some();
         let threads = self.threads_of(group);
-        // the leader's number can be above a thread's when the numbers have started again
+        // the leader's number is above a thread's when the pid counter has wrapped around
         threads.iter().filter(|tid| **tid == group && placed(tid)).copied().for_each(&mut *visit);
         threads.iter().filter(|tid| **tid != group && placed(tid)).copied().for_each(visit);
     }
@@ -65,13 +68,13 @@ impl HostView for EngineTasks {
             return Ok(());
         }
         let Err(reason) = inject::check_injectable(task, self.filters_of(task)) else { return Ok(()) };
-        let name = proc::comm(task);
+        let name = command_name(task);
         let how =
             if entry.lineage.adopted { "was adopted" } else { "was started when nothing limited its forks" };
         let reason = format!(
             "task {task} ({name}) {how}, and no filter that could refuse its forks can be put in: {reason}"
         );
-        Err(Unsupported { host: NAME, reason: reason.into() })
+        Err(Unsupported::new(NAME, reason))
     }
 
     fn now(&self) -> u64 {
@@ -103,14 +106,14 @@ impl Host for EngineTasks {
     }
 
     fn require(&mut self, need: Capability) -> Result<(), Unsupported> {
-        self.common.require(need).map_err(|reason| Unsupported { host: NAME, reason: reason.into() })
+        self.common.require(need).map_err(|reason| Unsupported::new(NAME, reason))
     }
 
     fn enable_task(&mut self, task: Tid, need: Capability) {
         self.want_filter_once(task, need);
     }
 
-    /// What it asks for itself later is clamped too, if it can be.
+    /// Later calls of the task are clamped too, if it can get the filter.
     fn set_affinity(&mut self, task: Tid, cpus: &IndexSet) -> Result<(), Errno> {
         if *cpus != self.common.cpus && self.can_filter(task) {
             self.want_filter_once(task, Capability::Affinity);
@@ -126,9 +129,9 @@ impl Host for EngineTasks {
         task: Tid,
         from: &IndexSet,
         to: &IndexSet,
-        migrate: bool,
+        existing: ExistingPages,
     ) -> Result<(), Errno> {
-        if !migrate {
+        if existing == ExistingPages::Leave {
             return Ok(());
         }
         sched::migrate_pages(task, from, to).map_err(core_errno)
@@ -142,7 +145,7 @@ impl Host for EngineTasks {
         EngineTasks::thaw(self, task);
     }
 
-    /// Those that it makes later are marked too, if they can be.
+    /// Sockets that the task makes later are marked too, if it can get the filter.
     fn set_socket_class(&mut self, task: Tid, class: u32) -> Result<(), Errno> {
         if class != 0 && self.can_filter(task) {
             self.want_filter_once(task, Capability::SocketClass);
@@ -165,7 +168,7 @@ impl Host for EngineTasks {
     }
 
     fn sample_task(&mut self, task: Tid, charge: &mut dyn FnMut(CssSetId, usize, CpuTime)) {
-        // what a command's process uses before it executes the command belongs to where the command goes
+        // CPU time of the process before it executes the command is charged to the command's cgroup
         let Some(entry) = self.get(task).filter(|entry| entry.state != TaskState::Unreleased) else { return };
         let group = entry.tgid;
         if self.common.sampled.insert(group) {
@@ -174,7 +177,7 @@ impl Host for EngineTasks {
     }
 }
 
-/// Charges a step of a task's CPU time to the css_set where it is.
+/// Charges a step of a task's CPU time to its css_set.
 fn charge_set(
     member: Option<&Member>,
     cpu: usize,
@@ -198,12 +201,13 @@ impl EngineTasks {
         self.common.sampled_time.add(sum);
     }
 
-    /// Can what a task does be seen to that a rule needs, with a filter put in if there is none?
+    /// Whether a filter is, or can be, in the task.
     fn can_filter(&self, task: Tid) -> bool {
         self.contains(task) && inject::check_injectable(task, self.filters_of(task)).is_ok()
     }
 
-    /// How many filters of ours a task has, with one that is being put in: it may be there already, and not be noted.
+    /// The number of filters of this crate that a task has, with one whose installation is under way: it may be there
+    /// already.
     fn filters_of(&self, task: Tid) -> u32 {
         let Some(entry) = self.get(task) else { return 0 };
         let process = self.processes.get(&entry.tgid);
@@ -211,7 +215,7 @@ impl EngineTasks {
         entry.lineage.filters + u32::from(under_way)
     }
 
-    /// Once for each process and request: its threads are gone through each time, and a request may be about all of ten
+    /// Wants a filter once for each process and request: each call visits all threads, and a request may be about ten
     /// thousand.
     fn want_filter_once(&mut self, task: Tid, need: Capability) {
         if self.tgid_of(task).is_none_or(|group| self.common.filtered.insert((group, need))) {
@@ -219,18 +223,18 @@ impl EngineTasks {
         }
     }
 
-    /// Begins a request: what callbacks have asked for since the last one is forgotten.
+    /// Begins a request: forgets the notes of the last one.
     pub(crate) fn begin_request(&mut self) {
         self.common.sampled.clear();
         self.common.filtered.clear();
         self.common.moved.clear();
     }
 
-    /// Ends a request: of the processes that moved, those whose threads are in different places now have accounts by
-    /// thread. Returns what they have used until now.
+    /// Ends a request. A process that moved and whose threads are in different css_sets now is accounted by thread from
+    /// here on. Returns the CPU time that such processes have used until now.
     ///
-    /// Of the css_sets that a thread came from and went to, which differ in no hierarchy with CPU accounts, either will
-    /// do. Where they do, core has asked for the time a moment ago.
+    /// Either css_set is right for a thread that moved, if the two differ in no hierarchy with CPU accounts. Where they
+    /// do, core has sampled the time a moment ago.
     pub(crate) fn end_request(&mut self) -> Vec<(CssSetId, usize, CpuTime)> {
         let mut used = Vec::new();
         for group in std::mem::take(&mut self.common.moved) {

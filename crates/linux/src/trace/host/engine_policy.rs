@@ -1,11 +1,12 @@
-//! The supervisor's policy over the engine: every fork charged, every task placed, every death given back.
+//! The supervisor's policy with an engine: each fork is charged, each task placed, and each death gives its charges
+//! back.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use penfold_core::{
-    Caller, CgroupId, CssSetId, Engine, Error, Event, LimitHit, Release, Tid,
+    Caller, CgroupId, CssSetId, Engine, Error, Event, LimitHit, MoveScope, Release, Tid,
     host::{Host, HostView as _, IndexSet},
     subsystem::CpuTime,
 };
@@ -14,13 +15,13 @@ use super::machine::{EngineTasks, Machine, Member, nix_errno};
 use crate::trace::os::marking;
 use crate::trace::tracer::{Fork, ForkRefusal, Notice, Policy};
 
-/// How many dead tasks are remembered as possible parents of children not yet reported.
+/// The number of dead tasks that are remembered as possible parents of unreported children.
 const REMEMBERED: usize = 4096;
 
-/// How many notices are kept; all are passed on.
+/// The number of notices that are kept. All are passed on.
 const KEPT_NOTICES: usize = 1000;
 
-/// Receives releases and events.
+/// The callback for releases and events.
 pub(crate) struct ChangeCallback(pub(crate) Box<dyn Fn(Vec<Release>, Vec<Event>) + Send>);
 
 impl std::fmt::Debug for ChangeCallback {
@@ -29,46 +30,46 @@ impl std::fmt::Debug for ChangeCallback {
     }
 }
 
-/// What happened in a job.
+/// Counts and notices of a job.
 #[derive(Debug, Clone, Default)]
 pub struct Statistics {
     /// Tasks that existed, the command itself included.
     pub created: u64,
-    /// The most that existed at one time.
+    /// The most tasks that existed at one time.
     pub peak: u64,
-    /// Forks refused.
+    /// Forks that were refused.
     pub refused: u64,
-    /// CPU time used.
+    /// CPU time of all tasks.
     pub cpu: CpuTime,
-    /// What the user should hear about.
+    /// The first thousand notices for the user.
     pub notices: Vec<Notice>,
 }
 
 impl Statistics {
-    /// CPU time in user mode and in the kernel.
+    /// The CPU time in user mode and in the kernel.
     pub fn times(&self) -> (Duration, Duration) {
         (Duration::from_nanos(self.cpu.user), Duration::from_nanos(self.cpu.system))
     }
 }
 
-/// The policy of a [`Job`](super::super::Job) whose rules are penfold's.
+/// The policy of a [`Job`](super::super::Job) whose rules are those of an engine.
 #[derive(Debug)]
 pub struct EnginePolicy {
     pub(crate) engine: Engine,
     pub(crate) statistics: Statistics,
-    /// Where the command in the foreground goes.
+    /// The cgroup of the command in the foreground.
     pub(crate) cgroup: Option<CgroupId>,
     refusal: Option<Error>,
     pub(crate) on_notice: Option<fn(&Notice)>,
     pub(crate) on_change: Option<ChangeCallback>,
     living: u64,
-    /// The css_set of the command at its start, pinned: for children whose parent is not known.
+    /// The css_set of the command at its start, pinned: for children whose parent is unknown.
     fallback: Option<CssSetId>,
     recently_dead: VecDeque<(Tid, CssSetId)>,
 }
 
 impl EnginePolicy {
-    /// Of a fresh engine.
+    /// A policy with a fresh engine.
     pub(crate) fn new() -> EnginePolicy {
         EnginePolicy {
             engine: Engine::new(),
@@ -89,7 +90,7 @@ impl EnginePolicy {
         self.statistics.peak = self.statistics.peak.max(self.living);
     }
 
-    /// Where a child belongs whose fork was not charged: where its parent is, or was when it died.
+    /// The css_set of a child whose fork was not charged: that of its parent, now or at the parent's death.
     fn set_of_parent(&self, tasks: &EngineTasks, parent: Tid) -> CssSetId {
         if let Some(living) = tasks.css_set(parent) {
             return living;
@@ -99,7 +100,7 @@ impl EnginePolicy {
         dead.filter(alive).or(self.fallback).unwrap_or_else(|| self.engine.initial_css_set())
     }
 
-    /// A command that waits to be let loose: puts it into these cgroups, each of another hierarchy.
+    /// Places a command that waits to be started, into these cgroups, each of another hierarchy.
     pub(crate) fn place(
         &mut self,
         tasks: &mut EngineTasks,
@@ -110,11 +111,13 @@ impl EnginePolicy {
         let caller = Caller::root(main);
         self.request(tasks, |engine, host| {
             engine.adopt(host, main);
-            cgroups.into_iter().try_for_each(|cgroup| engine.attach(host, &caller, cgroup, main, true))
+            cgroups.into_iter().try_for_each(|cgroup| {
+                engine.session(host, &caller).attach(cgroup, main, MoveScope::ThreadGroup)
+            })
         })
     }
 
-    /// Runs a request.
+    /// Runs a request on the engine, with its accounting before and after.
     pub(crate) fn request<R>(
         &mut self,
         tasks: &mut EngineTasks,
@@ -128,7 +131,7 @@ impl EnginePolicy {
         result
     }
 
-    /// Takes the policy apart when the job has ended.
+    /// Takes the policy apart when the job has ended. The error of a refused placement, if the command never ran.
     pub(crate) fn end(mut self, tasks: &EngineTasks) -> Result<(Engine, Vec<LimitHit>, Statistics), Error> {
         if let Some(refusal) = self.refusal.take() {
             return Err(refusal);
@@ -205,13 +208,13 @@ impl Policy for EnginePolicy {
 
     fn adopted(&mut self, tasks: &mut EngineTasks, task: Tid, tgid: Tid) {
         self.count();
-        // the leader may have been moved before the last thread is here
+        // the leader may have been moved before the last thread is adopted
         let set = tasks.css_set(tgid).unwrap_or_else(|| self.engine.initial_css_set());
         let leader = tasks.data(tgid).map(|leader| (leader.allowed.clone(), leader.class));
         if let (Some((allowed, class)), Some(member)) = (leader, tasks.data_mut(task)) {
             (member.allowed, member.class) = (allowed.clone(), class);
             if let Some(cpus) = allowed {
-                // gone meanwhile
+                // the task may have died meanwhile
                 let _ = tasks.apply_affinity(task, &cpus);
             }
         }
@@ -259,13 +262,13 @@ impl Policy for EnginePolicy {
 
     fn socket_made(&mut self, tasks: &EngineTasks, task: Tid, descriptor: i32) {
         let class = self.socket_class(tasks, task);
-        // Gone meanwhile, or not a network socket: there is nothing to mark.
+        // a task that has died meanwhile and a socket that is no network socket need no mark
         let _ = marking::mark(task, descriptor, class, tasks.common.marking);
     }
 
     fn batch_done(&mut self) {
         let Some(ChangeCallback(tell)) = &self.on_change else { return };
-        if self.engine.has_news() {
+        if self.engine.has_notifications() {
             let releases: Vec<Release> = std::iter::from_fn(|| self.engine.take_release()).collect();
             tell(releases, std::iter::from_fn(|| self.engine.take_event()).collect());
         }

@@ -1,4 +1,4 @@
-//! The trace host behind the interface that a daemon knows.
+//! The trace host as [`HostHandle`], the interface of a daemon.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A command inside a cgroup of an engine of its own: what `penfold run` is made of.
+//! A command inside a cgroup of an engine of its own: the job of `penfold run`.
 
 use std::time::Duration;
 
@@ -21,19 +21,20 @@ pub struct JobBuilder {
     later_rules: bool,
 }
 
-/// Why a command could not be contained.
+/// The reason why a job's command never ran.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// It could not be started.
+    /// The command could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The cgroup did not take it.
+    /// The cgroup has refused the command.
     #[error(transparent)]
     Attach(Error),
 }
 
 impl JobBuilder {
-    /// A fresh engine. With `best_effort` what the host can't give is noted as a warning instead of refused.
+    /// A builder with a fresh engine. With `best_effort` a capability that the host lacks gives a warning instead of an
+    /// error.
     pub fn new(best_effort: bool) -> JobBuilder {
         JobBuilder {
             supervisor: Supervisor::new(Machine::new(best_effort)),
@@ -47,40 +48,43 @@ impl JobBuilder {
         (&mut self.policy.engine, &mut self.supervisor.tasks)
     }
 
-    /// Arranges for a need that no rule has yet, so that a rule set while the command runs can have it.
+    /// Reserves a capability that no rule needs yet, for a rule that will be set while the command runs.
     pub fn reserve(&mut self, need: Capability) {
         self.supervisor.tasks.common.reserve(need);
     }
 
-    /// Takes rules that are set while the command runs also where they need more of the system call filter than the
-    /// command is started with: the processes that they concern then get it, as adopted ones do (D37 in
-    /// `docs/differences.md`). Until then it costs nothing.
+    /// Accepts rules that need more of the system call filter than the command is started with, when they are set while
+    /// it runs.
+    ///
+    /// The processes concerned then get that filter, as adopted ones do (L37 in `docs/differences.md`). Until then this
+    /// costs nothing.
     pub fn allow_later_rules(&mut self) {
         self.later_rules = true;
     }
 
-    /// Calls this, on the tracer thread, for whatever the user should hear about at once.
+    /// Sets a callback for notices that the user should see at once. It runs on the tracer thread.
     pub fn on_notice(&mut self, tell: fn(&Notice)) {
         self.policy.on_notice = Some(tell);
     }
 
-    /// Calls this when cgroups were released or an [`Event`] was recorded ([`Engine::watch`]), with all that there is, on
-    /// the thread that caused it: the tracer's, or that of a request. It is to hand them on and return: no task is dealt
-    /// with meanwhile, and a request from within would wait for itself.
+    /// Sets a callback for released cgroups and recorded [`Event`]s ([`Engine::watch`]). It gets all that there are.
+    ///
+    /// The callback runs on the causing thread: the tracer's, or that of a request. It must hand them on and return,
+    /// since no task is dealt with meanwhile. A request from within would wait for itself.
     pub fn on_change(&mut self, tell: impl Fn(Vec<Release>, Vec<Event>) + Send + 'static) {
         self.policy.on_change = Some(ChangeCallback(Box::new(tell)));
     }
 
-    /// What was asked for and can't be given, where best effort let it pass.
+    /// The warnings about missing capabilities that best effort has ignored.
     pub fn warnings(&self) -> &[String] {
         &self.supervisor.tasks.common.warnings
     }
 
-    /// Starts a command inside a cgroup. Only the stops that the rules need are arranged for.
+    /// Starts a command inside a cgroup. Its filter stops only the calls that the rules need to see.
     ///
     /// # Errors
-    /// [`StartError`] when ptrace or seccomp can't be used. That the program can't be executed is told by
-    /// [`RunningJob::wait`].
+    /// [`StartError`] when ptrace or seccomp can't be used. [`RunningJob::wait`] reports a program that can't be
+    /// executed.
     pub fn start(
         mut self,
         command: Command,
@@ -101,39 +105,39 @@ impl JobBuilder {
     }
 }
 
-/// A running command and everything it has started.
+/// A running command and everything that it has started.
 #[derive(Debug)]
 pub struct RunningJob {
     job: Job<EnginePolicy>,
 }
 
-/// How a contained command ended.
+/// The end of a job.
 #[derive(Debug)]
 pub struct FinishedJob {
     /// The command's status as wait(2) gives it.
     pub status: i32,
-    /// What happened.
+    /// Counts and notices of the job.
     pub statistics: Statistics,
-    /// The limits that refused something.
+    /// The limits that have refused something.
     pub limits_hit: Vec<LimitHit>,
     engine: Engine,
     supervisor: Supervisor<EnginePolicy>,
 }
 
 impl FinishedJob {
-    /// CPU time in user mode and in the kernel.
+    /// The CPU time in user mode and in the kernel.
     pub fn times(&self) -> (Duration, Duration) {
         self.statistics.times()
     }
 
-    /// The engine as it was left, with no task in it.
+    /// The engine as it was left, without a task, and its host.
     pub fn parts(&mut self) -> (&mut Engine, &mut dyn Host) {
         (&mut self.engine, &mut self.supervisor.tasks)
     }
 }
 
 impl RunningJob {
-    /// A way to the engine.
+    /// Access to the engine.
     pub fn control(&self) -> Control {
         Control::new(self.job.handle())
     }
@@ -143,7 +147,7 @@ impl RunningJob {
         self.job.main()
     }
 
-    /// Waits until the command has ended and everything it left behind is killed.
+    /// Waits until the command has ended and everything that it left behind is killed.
     ///
     /// # Errors
     /// [`JobError`] when the command never ran.
@@ -151,7 +155,8 @@ impl RunningJob {
         finish(self.job.wait())
     }
 
-    /// The same, passing on signals sent to this process meanwhile. On the thread that made `signals`.
+    /// Waits as [`RunningJob::wait`], and forwards signals to this process meanwhile. On the thread that made `signals`
+    /// and started the job.
     ///
     /// # Errors
     /// As [`RunningJob::wait`].

@@ -1,4 +1,5 @@
-//! What the host keeps of a task, and what it keeps beside the tasks: the machine, and what can be given to rules.
+//! The host's part of each task's entry, and its state beside the tasks: the machine, and the capabilities that rules
+//! can use.
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,50 +19,50 @@ use crate::trace::tracer::table::{CssSetMap, TaskTable, TidSet};
 /// The name of this host in messages.
 pub(crate) const NAME: &str = "trace";
 
-/// What the host keeps of a task, in the tracer's own entry.
+/// The host's part of a task's entry.
 #[derive(Debug, Default)]
 pub struct Member {
-    /// Where it is; `None` until it is placed.
+    /// The css_set of the task; `None` until it is placed.
     pub(crate) set: Option<CssSetId>,
-    /// A fork of it that was charged and is not decided.
+    /// A fork of the task that was charged and has neither succeeded nor failed.
     pub(crate) charge: Option<ForkCharge>,
-    /// The CPUs that its cgroup lets it have, as last set; inherited by children as the OS inherits affinity.
+    /// The CPUs that the cgroup permits, as last set. Children inherit them as they inherit affinity.
     pub(crate) allowed: Option<Arc<IndexSet>>,
-    /// The class of its sockets, inherited by children; 0 for none.
+    /// The class of the task's sockets, inherited by children; 0 for none.
     pub(crate) class: u32,
 }
 
-/// The tasks of an engine.
+/// The task table of an engine.
 pub(crate) type EngineTasks = TaskTable<Member, Machine>;
 
-/// What is kept beside the tasks.
+/// The host's state beside the tasks.
 #[derive(Debug)]
 pub struct Machine {
     /// The tasks of each css_set.
     pub(crate) members: CssSetMap<TidSet>,
-    /// What the job needs so far; fixed when it starts.
+    /// The capabilities that the job needs so far, until its start.
     wanted: Vec<Capability>,
     reserved: Option<Vec<Capability>>,
     best_effort: bool,
-    /// What could not be given and was let pass, in words.
+    /// Descriptions of the capabilities that are missing where best effort ignored that.
     pub(crate) warnings: Vec<String>,
     pub(crate) cpus: IndexSet,
     pub(crate) cpu_limit: usize,
     pub(crate) nodes: IndexSet,
     pub(crate) began: Instant,
     pub(crate) marking: Marking,
-    /// CPU time that requests have found, for the statistics.
+    /// CPU time that requests have sampled, for the statistics.
     pub(crate) sampled_time: CpuTime,
     /// The processes whose CPU time was read for the request under way: once each, however many threads move.
     pub(crate) sampled: HashSet<Tid>,
-    /// Those of which threads moved in it.
+    /// The processes of which threads moved in the request.
     pub(crate) moved: HashSet<Tid>,
-    /// Those that are to get a filter for a need: their threads are gone through once for it.
+    /// The processes that are to get a filter for a capability: their threads are visited once for it.
     pub(crate) filtered: HashSet<(Tid, Capability)>,
 }
 
 impl Machine {
-    /// Of a job that is still to be started.
+    /// The state of a job that is not yet started.
     pub(crate) fn new(best_effort: bool) -> Machine {
         let cpus = sched::affinity(Tid(0)).unwrap_or_else(|_| IndexSet::single(0));
         let possible = list("/sys/devices/system/cpu/possible", 1 << 16);
@@ -85,25 +86,25 @@ impl Machine {
         }
     }
 
-    /// Will the job be able to meet this need?
+    /// Whether the job will have this capability.
     pub(crate) fn wants(&self, need: Capability) -> bool {
         self.wanted.contains(&need)
     }
 
-    /// Notes a need ahead of time, for rules that will only be set while the job runs.
+    /// Reserves a capability for rules that will only be set while the job runs.
     pub(crate) fn reserve(&mut self, need: Capability) {
         if !self.wanted.contains(&need) {
             self.wanted.push(need);
         }
     }
 
-    /// Can sockets be given a class, with best effort if need be?
+    /// Whether sockets can get a class, with best effort if need be.
     pub(crate) fn can_mark(&self) -> bool {
         self.best_effort || self.marking == Marking::Full
     }
 
-    /// From now on only what was wanted can be given, and with `later` also what can be seen to by putting a filter into
-    /// processes that run already.
+    /// Fixes the capabilities: from now on only the reserved ones can be used. With `later` also those that need no
+    /// more than a filter in processes that run already.
     pub(crate) fn seal_needs(&mut self, later: bool) {
         if later {
             self.reserve(Capability::ForkVeto);
@@ -119,7 +120,7 @@ impl Machine {
         self.best_effort
     }
 
-    /// Whether a need can be met from now on, else why not. Before the start it is noted.
+    /// Whether a capability can be used from now on; otherwise the reason why not. Before the start it is reserved.
     pub(crate) fn require(&mut self, need: Capability) -> Result<(), &'static str> {
         if self.reserved.is_none() {
             self.reserve(need);
@@ -150,10 +151,11 @@ impl Machine {
                 ),
                 _ => Ok(()),
             },
+            _ => Err("this host does not know of it"),
         }
     }
 
-    /// A task goes from one css_set to another, or comes or goes altogether.
+    /// Notes that a task moves from one css_set to another. Without `from` it is new, without `to` it is gone.
     pub(crate) fn move_member(&mut self, task: Tid, from: Option<CssSetId>, to: Option<CssSetId>) {
         if let Some(from) = from
             && let Some(members) = self.members.get_mut(&from)

@@ -1,4 +1,4 @@
-//! The upper storey: an engine on the tracer, for the job of one run and for a daemon.
+//! The top layer: an engine on the tracer, for the job of one run and for a daemon.
 
 mod control;
 mod core_host;

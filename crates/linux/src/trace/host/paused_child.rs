@@ -1,15 +1,15 @@
-//! A command of ours that another penfold supervises: started and waited for here, placed and judged there.
+//! A command that this process starts and waits for, while another penfold supervises it and judges it by its rules.
 
 use nix::errno::Errno;
 use nix::sys::wait::WaitPidFlag;
 use penfold_core::Tid;
 
-use crate::trace::os::StartError;
+use crate::proc::StatusFile;
 use crate::trace::os::spawn::{self, ForkedChild};
-use crate::trace::os::{Command, ForwardedSignals, proc, signals, task, wait};
+use crate::trace::os::{Command, ForwardedSignals, StartError, signals, task, wait};
 
-/// A child that has not yet executed its command: time to put it where it belongs. Dropped without
-/// [`PausedChild::run`], it is gone.
+/// A child that has not yet executed its command, so that it can be put into its cgroups first. Dropped without
+/// [`PausedChild::run`], it is killed.
 ///
 /// It keeps session, process group, limits and open files of this process.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct PausedChild {
 }
 
 impl PausedChild {
-    /// Forks it.
+    /// Forks the child.
     ///
     /// # Errors
     /// [`StartError::Command`], [`StartError::System`]: `EAGAIN` when a limit refuses it.
@@ -27,24 +27,25 @@ impl PausedChild {
         Ok(PausedChild { launched: spawn::fork(command)?, over: false })
     }
 
-    /// Its process id, in the numbers of this process.
+    /// The child's process id, in the numbers of this process.
     pub fn pid(&self) -> Tid {
         self.launched.pid
     }
 
-    /// Lets it execute the command and waits for its end, passing on the signals sent to this process meanwhile; when
-    /// the command is stopped, so is this process. To be called on the thread that made `signals`, the only one.
-    /// Returns the status as wait(2) gives it.
+    /// Lets the child execute the command and waits for its end. Returns the status as wait(2) gives it.
+    ///
+    /// Signals to this process are forwarded meanwhile. When the command is stopped, this process stops too. To be
+    /// called on the only thread, which made `signals`.
     ///
     /// # Errors
-    /// [`StartError`] when it could not be executed, or when something else has waited for it.
+    /// [`StartError`] when the command could not be executed, or when another waiter has taken its status.
     pub fn run(mut self, signals: &ForwardedSignals) -> Result<i32, StartError> {
         self.launched.go(None);
         let pid = self.pid();
         let status = signals.forward_until(
             || self.ended(),
             |signal, sender| {
-                // what the command sends to its own process group has reached it
+                // a signal that the command sends to its own process group has reached it
                 if !is_descendant(sender, pid) {
                     let _ = task::kill(pid, signal);
                 }
@@ -56,7 +57,8 @@ impl PausedChild {
         }
     }
 
-    /// Its status, if it has ended. Stops with it.
+    /// The child's status, if it has ended, or an error if another waiter has taken it. Stops this process with the
+    /// child.
     fn ended(&mut self) -> Option<Result<i32, StartError>> {
         loop {
             let mut status = 0;
@@ -71,7 +73,7 @@ impl PausedChild {
                     self.over = true;
                     return Some(Ok(status));
                 }
-                // somebody else has waited for it
+                // another waiter has taken the status
                 Err(_) => {
                     self.over = true;
                     return Some(Err(StartError::StatusUnknown));
@@ -90,9 +92,9 @@ impl Drop for PausedChild {
     }
 }
 
-/// Whether a process is another one, or a descendant whose parents still live.
+/// Whether `process` is `ancestor`, or a descendant of it whose parents still live.
 fn is_descendant(process: Tid, ancestor: Tid) -> bool {
-    let parent = |pid: &Tid| proc::status_task(*pid, "PPid");
+    let parent = |pid: &Tid| StatusFile::read(*pid)?.parent();
     std::iter::successors(Some(process), parent).take_while(|pid| pid.0 > 0).any(|pid| pid == ancestor)
 }
 

@@ -1,22 +1,22 @@
-//! What outlives its supervisor, and how the next one takes it in again.
+//! The processes that outlive their supervisor, described for the next supervisor, which adopts them again.
 
 use penfold_core::Tid;
 
 use super::machine::EngineTasks;
+use crate::proc::start_time;
 use crate::trace::os::TracedCalls;
-use crate::trace::os::proc;
 
 /// A supervised process that would go on if this process died: adopted, or launched without
 /// [`ExecOptions::exit_kill`](super::ExecOptions::exit_kill).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Survivor {
-    /// Its number.
+    /// The number of the process.
     pub pid: Tid,
-    /// When it was started, in ticks since boot: with the number, who it is.
+    /// The start time in ticks of 1/100 s since boot. Together with the number it names the process for ever.
     pub started: u64,
-    /// What its filter stops, for [`TraceHost::readopt`](super::TraceHost::readopt); 0 for one without a filter.
+    /// The calls that its filter stops, for [`TraceHost::readopt`](super::TraceHost::readopt); 0 without a filter.
     pub filter: u8,
-    /// Its threads, the leader first if it lives.
+    /// The threads, the leader first if it lives.
     pub threads: Vec<Tid>,
 }
 
@@ -28,7 +28,7 @@ impl EngineTasks {
             .entries
             .iter()
             .filter(|(_, task)| !task.lineage.exit_kill && !task.killed)
-            // one that is about to get its first filter may have it when this process dies; whether it has is seen then
+            // a process that is about to get its first filter may have it when this one dies; the next supervisor looks
             .map(|(tid, task)| {
                 (task.tgid, *tid, task.lineage.filter.or(task.wants).map_or(0, TracedCalls::bits))
             })
@@ -40,8 +40,8 @@ impl EngineTasks {
                     process.threads.push(tid);
                     process.filter |= filter;
                 }
-                // one that is gone will be reported in a moment
-                None => survivors.extend(proc::started(pid).map(|started| Survivor {
+                // the death of a process that is gone will be reported soon
+                None => survivors.extend(start_time(pid).map(|started| Survivor {
                     pid,
                     started,
                     filter,

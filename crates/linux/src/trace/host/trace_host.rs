@@ -1,4 +1,4 @@
-//! The host of a daemon: one engine, many jobs that come and go, and processes that ran already.
+//! The host of a daemon: one engine, jobs that come and go, and processes that ran before it.
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Instant;
@@ -11,7 +11,8 @@ use super::control::Control;
 use super::engine_policy::{EnginePolicy, Statistics};
 use super::job_builder::JobBuilder;
 use super::readopt::Survivor;
-use crate::trace::os::{Command, StartError, TracedCalls, proc};
+use crate::proc::start_time;
+use crate::trace::os::{Command, StartError, TracedCalls};
 use crate::trace::tracer::attach_running::{AdoptRequest, AdoptTarget};
 use crate::trace::tracer::detach::DetachRequest;
 use crate::trace::tracer::{
@@ -21,55 +22,55 @@ use crate::trace::tracer::{
 
 /// A tracer thread with an engine, for any thread of a daemon. It uses no CPU while nothing happens.
 ///
-/// It lives until [`TraceHost::stop`]. When the daemon dies instead, adopted processes go on untraced, and launched ones
-/// die or lose their forks, see [`ExecOptions::exit_kill`].
+/// It lives until [`TraceHost::stop`]. When the daemon dies instead, adopted processes go on untraced. For launched
+/// ones see [`ExecOptions::exit_kill`].
 #[derive(Debug, Clone)]
 pub struct TraceHost {
     handle: Handle<EnginePolicy>,
     job: Arc<Mutex<Option<Job<EnginePolicy>>>>,
 }
 
-/// How a command is to be run.
+/// The fate of a command's processes after the command and after the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExecOptions {
-    /// What the command leaves behind when it ends goes on in its cgroups. Otherwise it is killed.
+    /// Whether processes that the command leaves behind at its end go on in their cgroups. Otherwise they are killed.
     pub leave_running: bool,
-    /// It dies with the daemon. Without it, it goes on, but its forks fail with `ENOSYS`: the filter hands them to a
-    /// tracer that is no more.
+    /// Whether the command dies with the daemon. Otherwise it goes on, but its forks fail with `ENOSYS`: the filter
+    /// hands them to a tracer that no longer exists.
     pub exit_kill: bool,
 }
 
 impl Default for ExecOptions {
-    /// Nothing outlives the command or the daemon.
+    /// No process outlives the command or the daemon.
     fn default() -> Self {
         Self { leave_running: false, exit_kill: true }
     }
 }
 
-/// A task that a host supervises.
+/// A supervised task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SupervisedTask {
-    /// Its number in this process's pid namespace.
+    /// The number of the task in this process's pid namespace.
     pub tid: Tid,
-    /// Its process.
+    /// The task's process.
     pub group: Tid,
-    /// When it was started, in clock ticks since boot: with the number it names a task for ever.
+    /// The start time in clock ticks since boot. Together with the number it names a task for ever.
     pub start_time: u64,
-    /// It was adopted, or made by one that was; otherwise it was launched here.
+    /// Whether it was adopted or descends from an adopted task. Otherwise it was launched by this host.
     pub adopted: bool,
-    /// What its filter stops, if it has one of ours.
+    /// The calls that its filter of this crate stops; `None` without such a filter.
     pub filter: Option<TracedCalls>,
-    /// Where it is; to be looked up in the engine while nothing else happens to it.
+    /// The css_set of the task. Valid in the engine until the next request or event.
     pub css_set: CssSetId,
 }
 
-/// Why a command does not run.
+/// The reason why a command does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecError {
-    /// It could not be started.
+    /// The command could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// A cgroup did not take it.
+    /// A cgroup has refused the command.
     #[error(transparent)]
     Attach(Error),
     /// The host was stopped.
@@ -77,7 +78,7 @@ pub enum ExecError {
     Gone(#[from] Gone),
 }
 
-/// A command that runs.
+/// A running command.
 #[derive(Debug)]
 pub struct TracedCommand {
     launch: LaunchedJob,
@@ -85,24 +86,24 @@ pub struct TracedCommand {
     ended: mpsc::Receiver<JobEnd>,
 }
 
-/// The means to send signals to a command, for any thread.
+/// Sends signals to a command, on any thread.
 #[derive(Debug, Clone)]
 pub struct Killer {
     launch: LaunchedJob,
     handle: Handle<EnginePolicy>,
 }
 
-/// What is left of a host that was stopped.
+/// The rest of a host that was stopped.
 #[derive(Debug)]
 pub struct StoppedHost {
-    /// What happened.
+    /// The counts and notices of the host's life.
     pub statistics: Statistics,
     engine: Engine,
     supervisor: Supervisor<EnginePolicy>,
 }
 
 impl StoppedHost {
-    /// The engine as it was left.
+    /// The engine as it was left, and its host.
     pub fn parts(&mut self) -> (&mut Engine, &mut dyn Host) {
         (&mut self.engine, &mut self.supervisor.tasks)
     }
@@ -111,7 +112,7 @@ impl StoppedHost {
 impl TraceHost {
     /// Starts the tracer thread. Makes this process a child subreaper, see [`Job::start`].
     ///
-    /// A command is started with the filter that its place needs. Rules that come later reach it as they reach adopted
+    /// A command starts with the filter that the rules of its cgroups need. Later rules reach it as they reach adopted
     /// processes.
     ///
     /// # Errors
@@ -123,12 +124,12 @@ impl TraceHost {
         Ok(TraceHost { handle: job.handle(), job: Arc::new(Mutex::new(Some(job))) })
     }
 
-    /// A way to the engine.
+    /// Access to the engine.
     pub fn control(&self) -> Control {
         Control::new(self.handle.clone())
     }
 
-    /// Runs a command in these cgroups, each of another hierarchy; in the root of every hierarchy that none is of.
+    /// Runs a command in these cgroups, each of another hierarchy, and in the root of every other hierarchy.
     ///
     /// Authorization is the caller's responsibility. [`TracedCommand::wait`] reports a program that can't be executed.
     ///
@@ -173,7 +174,8 @@ impl TraceHost {
 
     /// Adopts the process of a task that runs already, into the root of every hierarchy.
     ///
-    /// What a cgroup can't do to it for want of a filter is refused: see D37 in `docs/differences.md`.
+    /// A rule of a cgroup that would need a filter which the process can't get is refused: see L37 in
+    /// `docs/differences.md`.
     ///
     /// # Errors
     /// [`AdoptError`]; then nothing has changed.
@@ -181,21 +183,23 @@ impl TraceHost {
         self.adopt_target(AdoptTarget { pid, started: None, filter: None })
     }
 
-    /// The same for the process that has this number and was started at this time, in clock ticks since boot as field 22
-    /// of `/proc/PID/stat` has it: never for another that has the number now.
+    /// Adopts the process with this number and this start time, in clock ticks since boot as in field 22 of
+    /// `/proc/PID/stat`. Never adopts another process that has the number now.
     ///
     /// # Errors
-    /// [`AdoptError`], `NoProcess` (`ESRCH`) for another; then nothing has changed.
+    /// [`AdoptError`], `NoProcess` (`ESRCH`) for another process; then nothing has changed.
     pub fn adopt_started(&self, pid: Tid, start_time: u64) -> Result<(), AdoptError> {
         self.adopt_target(AdoptTarget { pid, started: Some(start_time), filter: None })
     }
 
-    /// The same for a process that has a filter of an earlier host, as [`TraceHost::tasks`] described it then: launched or
-    /// adopted, it was left behind when that host ended or died. What its filter stops has failed with `ENOSYS` since and
-    /// works again now; so do its rules when it is put into their cgroups.
+    /// Adopts a process that has a filter of an earlier host, with the filter that [`TraceHost::tasks`] showed then.
+    /// Launched or adopted, it was left behind when that host ended or died.
     ///
-    /// That its filter is one of penfold's can't be seen from outside: the caller has to know. What the process has
-    /// started meanwhile has the filter too and is to be adopted apart.
+    /// The calls that the filter stops have failed with `ENOSYS` since, and work again now. So do the rules of the
+    /// cgroups that it is put into.
+    ///
+    /// The filter can't be recognized from outside, so the caller has to know that it is one of penfold's. Children
+    /// that the process has started meanwhile have the filter too and are to be adopted by themselves.
     ///
     /// # Errors
     /// As [`TraceHost::adopt_started`].
@@ -203,8 +207,8 @@ impl TraceHost {
         self.adopt_target(AdoptTarget { pid, started: Some(start_time), filter: Some(filter) })
     }
 
-    /// Adopts a process that an earlier supervisor has left, into the root of every hierarchy, with the filter that it
-    /// has since then: while nobody answers for that, what it stops fails with `ENOSYS`.
+    /// Adopts a process that an earlier host has left behind, into the root of every hierarchy. `filter` is that of its
+    /// [`Survivor`]. Until then the calls that the filter stops fail with `ENOSYS`.
     ///
     /// # Errors
     /// [`AdoptError`]; `NoProcess` if the number is another process's now.
@@ -220,7 +224,7 @@ impl TraceHost {
         self.handle.with(|supervisor, _| supervisor.tasks.survivors())
     }
 
-    /// All tasks that are supervised, in any order: what a journal needs to find them again.
+    /// All supervised tasks, in any order. A journal needs them to find these tasks again.
     ///
     /// # Errors
     /// [`Gone`] when the host was stopped.
@@ -231,7 +235,7 @@ impl TraceHost {
                 Some(SupervisedTask {
                     tid,
                     group: task.tgid,
-                    start_time: proc::started(tid)?,
+                    start_time: start_time(tid)?,
                     adopted: task.lineage.adopted,
                     filter: task.lineage.filter,
                     css_set: task.data.set?,
@@ -241,7 +245,7 @@ impl TraceHost {
         })
     }
 
-    /// Lets an adopted process go, out of all cgroups. Its children stay.
+    /// Ends the supervision of an adopted process, which goes on outside of all cgroups. Its children stay supervised.
     ///
     /// # Errors
     /// [`DetachError`].
@@ -252,17 +256,18 @@ impl TraceHost {
         detached.map_err(|Gone| DetachError::Gone)?
     }
 
-    /// Ends in order. Adopted processes go on untraced, thawed if they were frozen; launched ones as told.
+    /// Ends in order. Adopted processes go on untraced, thawed if they were frozen. `launched` says what becomes of
+    /// launched ones.
     ///
     /// # Errors
     /// [`Gone`] when it was stopped before.
     ///
     /// # Panics
-    /// If the tracer thread has.
+    /// If the tracer thread has panicked.
     pub fn stop(&self, launched: AtEnd) -> Result<StoppedHost, Gone> {
         let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(Gone)?;
         let mut began = None;
-        // an error means that the thread has panicked, which waiting for it passes on
+        // an error means that the thread has panicked, which `wait` passes on
         let _ = self.handle.poll(move |supervisor, policy| {
             let began = *began.get_or_insert_with(|| {
                 supervisor.end(launched, policy);
@@ -286,10 +291,10 @@ impl TracedCommand {
     }
 
     /// Waits until the command has ended and, unless it is left running, everything that it left behind has died.
-    /// Returns its status as wait(2) gives it.
+    /// Returns the status as wait(2) gives it.
     ///
     /// # Errors
-    /// [`ExecError::Start`] when the program could not be executed; [`ExecError::Gone`] when the host was stopped.
+    /// [`ExecError::Start`] when the program could not be executed, [`ExecError::Gone`] when the host was stopped.
     pub fn wait(self) -> Result<i32, ExecError> {
         Ok(self.ended.recv().map_err(|_| Gone)??)
     }
@@ -297,12 +302,12 @@ impl TracedCommand {
     /// Sends a signal to the command.
     ///
     /// # Errors
-    /// `ESRCH` when it has ended; what kill(2) gives.
+    /// `ESRCH` when it has ended; otherwise those of kill(2).
     pub fn kill(&self, signal: c_int) -> Result<(), Errno> {
         self.killer().kill(signal)
     }
 
-    /// The means to do that while another thread waits.
+    /// A sender of signals, for use while another thread waits for the command.
     pub fn killer(&self) -> Killer {
         Killer { launch: self.launch, handle: self.handle.clone() }
     }

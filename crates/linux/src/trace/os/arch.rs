@@ -1,4 +1,4 @@
-//! What differs between processor architectures: audit codes, system call numbers and registers.
+//! The differences between processor architectures: audit codes, system call numbers and registers.
 //!
 //! Another architecture is another `ABIS` table and another `Registers`.
 
@@ -6,13 +6,13 @@ use nix::errno::Errno;
 
 use penfold_core::Tid;
 
-use super::{memory, ptrace};
+use super::ptrace;
 
 /// One system call interface that a task on this machine can use.
 pub(crate) struct Abi {
     /// `AUDIT_ARCH_*`, as the seccomp filter sees it.
     pub(crate) audit_arch: u32,
-    /// A bit that is set in all system call numbers of this interface (x32), or 0.
+    /// A bit that is set in every system call number of this interface (x32), or 0.
     pub(crate) number_bit: u32,
     pub(crate) clone: u32,
     pub(crate) clone3: u32,
@@ -21,8 +21,14 @@ pub(crate) struct Abi {
     pub(crate) ptrace: u32,
     pub(crate) sched_setaffinity: u32,
     pub(crate) socket: u32,
-    /// The call that i386 multiplexes socket(2) through, as its sub-call 1.
+    /// The call through which i386 multiplexes socket(2), as its sub-call 1.
     pub(crate) socketcall: Option<u32>,
+}
+
+/// Whether the system call of this number makes a task, through any interface of this machine.
+pub(crate) fn is_fork_call(number: i64) -> bool {
+    let calls = |abi: &Abi| [Some(abi.clone), Some(abi.clone3), abi.fork, abi.vfork];
+    ABIS.iter().flat_map(calls).flatten().any(|fork| i64::from(fork) == number)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -30,7 +36,9 @@ pub(crate) use x86_64::{ABIS, Injector, Registers};
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
-    use super::{Abi, Errno, Tid, memory, ptrace};
+    use super::{Abi, Errno, Tid, ptrace};
+    use crate::proc::executable_mappings;
+    use crate::trace::os::memory;
 
     const I386: usize = 2;
 
@@ -110,41 +118,41 @@ mod x86_64 {
             }
         }
 
-        /// Has the kernel leave the system call out and return `result`; at a seccomp stop only.
+        /// Makes the kernel skip the system call and return `result`; at a seccomp stop only.
         pub(crate) fn skip(mut self, tid: Tid, result: i64) -> Result<(), Errno> {
             self.0.orig_rax = u64::MAX;
             self.0.rax = result as u64;
             self.write(tid)
         }
 
-        /// What the system call answered; at its exit only.
+        /// The result of the system call; at its exit only.
         pub(crate) fn result(&self) -> i64 {
             self.0.rax as i64
         }
     }
 
-    /// Selectors of 64-bit user code.
+    /// The selector of 64-bit user code.
     const USER_CODE: u64 = 0x33;
     const SYSCALL: [u8; 2] = [0x0f, 0x05];
     const ERESTARTNOHAND: i64 = 514;
 
-    /// Makes a task that is on its way back to its program make system calls of ours.
+    /// Makes a task that is on its way back to its program execute system calls for the tracer.
     pub(crate) struct Injector {
         saved: Registers,
-        /// Where an instruction is that enters the kernel.
+        /// The address of an instruction that enters the kernel.
         instruction: u64,
     }
 
     impl Injector {
-        /// Whether there is one for this architecture.
+        /// Whether injection exists for this architecture.
         pub(crate) const EXISTS: bool = true;
 
-        /// Whether a program with this ELF header makes calls that it could make: 64-bit, for this machine.
+        /// Whether an injection into a program with this ELF header is possible: 64-bit, for this machine.
         pub(crate) fn understands(header: &[u8]) -> bool {
             header.starts_with(b"\x7fELF\x02") && header.get(18..20) == Some(&[0x3e, 0])
         }
 
-        /// `Err` with the reason, or with none when the task was killed.
+        /// `Err` with the reason, or without one when the task was killed.
         pub(crate) fn new(tid: Tid, mut saved: Registers) -> Result<Self, Option<&'static str>> {
             if saved.0.cs != USER_CODE {
                 return Err(Some("it runs 32-bit code"));
@@ -161,27 +169,27 @@ mod x86_64 {
             Ok(Self { saved, instruction })
         }
 
-        /// The registers for a call.
+        /// The registers that make the task execute a call.
         pub(crate) fn prepare(&self, number: u64, arguments: [u64; 6]) -> Registers {
             let mut registers = self.saved.clone();
             let regs = &mut registers.0;
             regs.rip = self.instruction;
             regs.rax = number;
-            // no call is to be restarted
+            // the kernel must restart no call
             regs.orig_rax = u64::MAX;
             [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9] = arguments;
             registers
         }
 
-        /// The registers with which the task goes on as if nothing had been.
+        /// The registers with which the task continues as before the injection.
         pub(crate) fn restored(&mut self) -> &mut Registers {
             &mut self.saved
         }
     }
 
     impl Registers {
-        /// A restartable sequence (rseq(2)) that the stop fell into is given up, as the kernel does it with one that is
-        /// interrupted: it would not do it any more after our calls, which are outside of it.
+        /// Abandons a restartable sequence (rseq(2)) in which the task stopped, as the kernel does at an interruption.
+        /// The kernel would not do so after the injected calls, which are outside of the sequence.
         fn leave_sequence(&mut self, tid: Tid) {
             let number = |address, offset| {
                 let mut bytes = [0; 8];
@@ -200,8 +208,9 @@ mod x86_64 {
             }
         }
 
-        /// Calls that end with `EINTR` at any stop, though no handler runs, and could as well go on waiting: the kernel
-        /// is told to restart them unless a handler does run. With a time limit they are left alone: it would begin anew.
+        /// Has the kernel restart a call that ended with `EINTR` at a stop for which no handler runs.
+        ///
+        /// That is done for waits without a time limit. A call with one is left alone, since its time would begin anew.
         pub(crate) fn restart_if_only_interrupted(tid: Tid) {
             // ESRCH: killed meanwhile
             let Ok(mut registers) = Registers::read(tid) else { return };
@@ -219,15 +228,12 @@ mod x86_64 {
         }
     }
 
-    /// Looks through what a task may execute, first its vDSO.
+    /// Searches the executable memory of a task for such an instruction, first its vDSO.
     fn find_instruction(tid: Tid) -> Option<u64> {
-        let maps = std::fs::read_to_string(format!("/proc/{tid}/maps")).ok()?;
-        let executable = |line: &&str| line.split(' ').nth(1).is_some_and(|mode| mode.starts_with("r-x"));
-        let mut lines: Vec<&str> = maps.lines().filter(executable).collect();
-        lines.sort_by_key(|line| !line.ends_with("[vdso]"));
-        lines.iter().find_map(|line| {
-            let (start, end) = line.split(' ').next()?.split_once('-')?;
-            let (start, end) = (u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
+        let mut mappings = executable_mappings(tid)?;
+        mappings.sort_by_key(|mapping| !mapping.is_vdso);
+        mappings.iter().find_map(|mapping| {
+            let (start, end) = (mapping.start, mapping.end);
             let mut bytes = vec![0; (end - start).min(1 << 22) as usize];
             memory::read(tid, start, &mut bytes).ok()?;
             let offset = bytes.windows(2).position(|pair| pair == SYSCALL)?;
@@ -245,7 +251,7 @@ mod aarch64 {
 
     const NT_ARM_SYSTEM_CALL: i32 = 0x404;
 
-    /// 32-bit programs are not served: every call of theirs is answered `ENOSYS`.
+    /// 32-bit programs are not supported: each of their calls fails with `ENOSYS`.
     pub(crate) const ABIS: [Abi; 1] = [Abi {
         audit_arch: 0xc000_00b7,
         number_bit: 0,
@@ -284,30 +290,30 @@ mod aarch64 {
             self.0.regs[0] = value;
         }
 
-        /// Has the kernel leave the system call out and return `result`; at a seccomp stop only.
+        /// Makes the kernel skip the system call and return `result`; at a seccomp stop only.
         pub(crate) fn skip(mut self, tid: Tid, result: i64) -> Result<(), Errno> {
             ptrace::regset(true, tid, NT_ARM_SYSTEM_CALL, &mut -1_i32)?;
             self.0.regs[0] = result as u64;
             self.write(tid)
         }
 
-        /// What the system call answered; at its exit only.
+        /// The result of the system call; at its exit only.
         pub(crate) fn result(&self) -> i64 {
             self.0.regs[0] as i64
         }
 
-        /// Not done on this architecture: such calls return `EINTR`.
+        /// Does nothing on this architecture: such calls return `EINTR`.
         pub(crate) fn restart_if_only_interrupted(_: Tid) {}
     }
 
-    /// There is none for this architecture yet: adopted processes get no filter.
+    /// An uninhabited type: on this architecture adopted processes get no filter yet.
     pub(crate) enum Injector {}
 
     impl Injector {
-        /// Whether there is one for this architecture.
+        /// Whether injection exists for this architecture.
         pub(crate) const EXISTS: bool = false;
 
-        /// Whether a program with this ELF header makes calls that it could make.
+        /// Whether an injection into a program with this ELF header is possible.
         pub(crate) fn understands(_: &[u8]) -> bool {
             false
         }

@@ -1,47 +1,38 @@
-//! What a command is run with.
+//! A command and the state in which its process starts.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::proc::ResourceLimit;
+
 /// A command to run.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
-    /// Program and arguments; a program without a slash is looked for in the `PATH` of its environment.
+    /// Program and arguments. A program without a slash is looked up in the `PATH` of its environment.
     pub argv: Vec<OsString>,
-    /// The environment; `None` for that of this process.
+    /// All variables of the environment, name and value; `None` for those that this process has at the start.
     pub environment: Option<Vec<(OsString, OsString)>>,
     /// The working directory, entered with the rights of [`Command::user`]; `None` for that of this process.
     pub directory: Option<PathBuf>,
-    /// Whose rights it runs with; `None` for those of this process.
+    /// The user whose rights the command has; `None` for those of this process.
     pub user: Option<User>,
     /// Standard input, output and error; `None` for those of this process.
     pub stdio: [Option<Arc<OwnedFd>>; 3],
-    /// Descriptors above 2 that this process has left open at exec are closed all the same.
+    /// Whether descriptors above 2 that this process has left open at exec are closed all the same.
     pub only_stdio: bool,
-    /// Its session and terminal.
-    pub session: Session,
-    /// Its file mode creation mask; `None` for that of this process.
+    /// Session and terminal of the command.
+    pub session: CommandSession,
+    /// The file mode creation mask; `None` for that of this process.
     pub umask: Option<u32>,
-    /// Limits on its resources that differ from those of this process, set with this process's rights.
+    /// Resource limits that differ from those of this process. They are set with this process's rights.
     pub limits: Vec<ResourceLimit>,
-    /// Its nice value, -20 to 19, set with this process's rights; `None` for that of this process.
+    /// The nice value, -20 to 19, set with this process's rights; `None` for that of this process.
     pub nice: Option<i32>,
 }
 
-/// A limit on a resource, as setrlimit(2) has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ResourceLimit {
-    /// The number of the resource, such as `libc::RLIMIT_NOFILE`.
-    pub resource: u32,
-    /// What is in force; `u64::MAX` for none, as below.
-    pub soft: u64,
-    /// Up to what it may raise that itself.
-    pub hard: u64,
-}
-
-/// A user to run a command as. Another than one's own takes the rights of root (`EPERM`).
+/// A user to run a command as. A user other than the own one needs root's rights (`EPERM`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Real, effective and saved user id.
@@ -54,19 +45,19 @@ pub struct User {
 
 /// The session of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Session {
-    /// That of this process, and its process group.
+pub enum CommandSession {
+    /// The session and process group of this process.
     #[default]
     Inherited,
-    /// A new one without a terminal (setsid(2)).
+    /// A new session without a terminal (setsid(2)).
     New,
-    /// A new one whose controlling terminal is the standard input. `ENOTTY` if that is no terminal, `EPERM` if it is
-    /// that of another session.
+    /// A new session whose controlling terminal is the standard input. `ENOTTY` if that is no terminal, `EPERM` if it
+    /// belongs to another session.
     Terminal,
 }
 
 impl Command {
-    /// A command with all that this process has.
+    /// A command that inherits everything from this process.
     pub fn new(argv: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         Self { argv: argv.into_iter().map(Into::into).collect(), ..Self::default() }
     }

@@ -1,7 +1,7 @@
-//! The seccomp filters: one stops the few system calls that a rule must see before they happen.
+//! The seccomp filters: each stops the few system calls that a rule must see before they happen.
 //!
-//! Numbers alone decide for nearly every call, so the kernel keeps them in its bitmap of always allowed
-//! calls and does not run the filter for them at all.
+//! The number alone decides about nearly every call. The kernel keeps such calls in its bitmap of calls that are always
+//! allowed and does not run the filter for them at all.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ use penfold_core::host::Capability;
 
 use super::arch::{ABIS, Abi};
 
-/// Why a task was stopped; travels in the low 16 bits of the filter's answer.
+/// The reason why a filter stops a call; in the low 16 bits of the filter's return value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallClass {
     /// fork, vfork or clone.
@@ -29,10 +29,10 @@ pub(crate) enum CallClass {
 const CLASSES: [CallClass; 5] =
     [CallClass::Fork, CallClass::Untraced, CallClass::Ptrace, CallClass::Affinity, CallClass::Socket];
 
-/// Tells our stops from those asked for by a filter that a program inside has installed itself.
+/// Tells stops of these filters from stops that a filter of the program itself asks for.
 const MAGIC: u32 = 0x9e00;
 
-/// The class and the index in [`ABIS`] of a stop of ours.
+/// The class of a stop and the index of its interface in [`ABIS`]; `None` for a stop that another filter asked for.
 pub(crate) fn decode(data: u64) -> Option<(CallClass, usize)> {
     let data = u32::try_from(data).ok()?;
     let (class, abi) = ((data & 0xf) as usize, (data >> 4 & 0xf) as usize);
@@ -50,8 +50,8 @@ const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const JUMP_SET: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
-// offsets in struct seccomp_data; the low half of an argument comes first on the little-endian
-// architectures of the table
+// offsets in struct seccomp_data; on the little-endian architectures of the table the low half of an argument comes
+// first
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
@@ -64,7 +64,7 @@ fn op(code: u16, jt: usize, jf: usize, k: u32) -> sock_filter {
     sock_filter { code, jt: jump(jt), jf: jump(jf), k }
 }
 
-/// What a filter of ours stops, beside ptrace(2).
+/// The system calls that a filter stops, besides ptrace(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TracedCalls {
     /// fork, vfork and clone, so that they can be refused.
@@ -76,35 +76,36 @@ pub struct TracedCalls {
 }
 
 impl TracedCalls {
-    /// Nothing but ptrace(2) and children that are hidden from tracers.
+    /// Only ptrace(2) and clone with `CLONE_UNTRACED`, which every filter stops.
     pub(crate) const NONE: Self = Self { fork: false, affinity: false, sockets: false };
 
-    /// All that a rule can need.
+    /// Every call that a rule can need to see.
     pub(crate) const ALL: Self = Self { fork: true, affinity: true, sockets: true };
 
-    /// What this need takes; `None` for one that no filter helps.
+    /// The calls that a capability needs to see; `None` for one that no filter helps.
     pub(crate) fn of(need: Capability) -> Option<Self> {
         let none = Self::NONE;
         match need {
             Capability::ForkVeto => Some(Self { fork: true, ..none }),
             Capability::Affinity => Some(Self { affinity: true, ..none }),
             Capability::SocketClass => Some(Self { sockets: true, ..none }),
-            Capability::MemoryNodes | Capability::Freeze => None,
+            // no filter helps memory nodes and freezing
+            _ => None,
         }
     }
 
-    /// As a number to keep, never 0.
+    /// The value as a number, never 0.
     pub(crate) fn bits(self) -> u8 {
         1 | u8::from(self.fork) << 1 | u8::from(self.affinity) << 2 | u8::from(self.sockets) << 3
     }
 
-    /// From [`TracedCalls::bits`]; `None` for 0.
+    /// The inverse of [`TracedCalls::bits`]; `None` for 0.
     pub(crate) fn of_bits(bits: u8) -> Option<Self> {
         let is = |bit: u8| bits & 1 << bit != 0;
         is(0).then(|| Self { fork: is(1), affinity: is(2), sockets: is(3) })
     }
 
-    /// Both together.
+    /// The calls of both.
     pub(crate) fn with(self, other: Self) -> Self {
         Self {
             fork: self.fork || other.fork,
@@ -114,26 +115,26 @@ impl TracedCalls {
     }
 }
 
-/// The filters, by [`TracedCalls::bits`]; none for what is no interest.
+/// The filters, by [`TracedCalls::bits`]; an even index has none.
 static PROGRAMS: LazyLock<[Vec<sock_filter>; 16]> = LazyLock::new(|| {
     std::array::from_fn(|bits| TracedCalls::of_bits(bits as u8).map_or_else(Vec::new, assemble))
 });
 
-/// Makes the filters, so that a forked child finds them made.
+/// Assembles the filters, so that a forked child, which may not allocate, finds them made.
 pub(crate) fn prepare() {
     LazyLock::force(&PROGRAMS);
 }
 
-/// The filter that stops this.
+/// The filter that stops these calls.
 pub(crate) fn program(interest: TracedCalls) -> &'static [sock_filter] {
     &PROGRAMS[usize::from(interest.bits())]
 }
 
 /// Assembles a filter.
 ///
-/// clone3 is answered `ENOSYS`: its flags lie in memory that another thread can change after they were
-/// checked; C libraries fall back to clone. A call through an interface that is not in the table cannot be
-/// judged, so it gets `ENOSYS` too.
+/// clone3 fails with `ENOSYS`, and C libraries fall back to clone. The flags of clone3 lie in memory that another
+/// thread can change after the check. A call through an interface that is not in the table can't be judged, so it fails
+/// with `ENOSYS` too.
 fn assemble(interest: TracedCalls) -> Vec<sock_filter> {
     let mut program = Vec::new();
     for (index, abi) in ABIS.iter().enumerate() {
@@ -186,13 +187,13 @@ fn block(abi: &Abi, index: usize, interest: TracedCalls) -> Vec<sock_filter> {
     block
 }
 
-/// Installs the filter on the calling thread: async-signal-safe, for the child between fork and exec.
+/// Installs a filter on the calling thread. Async-signal-safe, for the child between fork and exec.
 ///
-/// Needs `CAP_SYS_ADMIN` or no-new-privileges; the latter is taken on only where the former is missing, so
-/// that set-user-ID programs keep working in a privileged job.
+/// That needs `CAP_SYS_ADMIN` or *no new privileges*. The latter is set only where the former is missing, so that
+/// set-user-ID programs keep working in a privileged job.
 pub(crate) fn install(program: &[sock_filter]) -> Result<(), Errno> {
     let fprog = libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
-    // SAFETY: fprog and the program that it points to outlive the call, which only reads them.
+    // SAFETY: fprog and the program that it points to outlive the call, and the kernel only reads them.
     let seccomp =
         || unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const fprog) };
     match Errno::result(seccomp()) {
@@ -208,7 +209,7 @@ pub(crate) fn install(program: &[sock_filter]) -> Result<(), Errno> {
 mod tests {
     use super::*;
 
-    /// Runs the filter as the kernel does.
+    /// Runs a filter as the kernel does.
     fn run(program: &[sock_filter], arch: u32, number: u32, first: u32) -> u32 {
         let (mut accumulator, mut at) = (0, 0);
         loop {
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_data_is_not_ours() {
+    fn data_of_other_filters_is_not_decoded() {
         assert_eq!(decode(0), None);
         assert_eq!(decode(u64::from(MAGIC) | 0xf), None);
         assert_eq!(decode(u64::from(MAGIC) | 0xf0), None);

@@ -1,7 +1,9 @@
-//! A task that makes system calls for us, one stop at a time: a page is mapped, the filter is written into it and
-//! installed, the page is unmapped. Nothing here waits; each stop of the task is handed in.
+//! System calls that a task is made to execute, one stop at a time.
 //!
-//! All signals are blocked meanwhile and wait, but for those that the calls themselves could cause.
+//! The task maps a page, the tracer writes the filter into it, the task installs the filter and unmaps the page. No
+//! function here waits: the caller passes each stop of the task.
+//!
+//! All signals are blocked meanwhile and stay pending, but for those that the calls themselves could cause.
 
 use std::mem;
 
@@ -11,28 +13,29 @@ use penfold_core::Tid;
 
 use super::arch::{Injector, Registers};
 use super::filter::{self, TracedCalls};
-use super::{memory, proc, ptrace, task};
+use super::{memory, ptrace, task};
 use crate::error_text::error_text;
+use crate::proc::{SeccompMode, StatusFile};
 
-/// A stop at the entry or the exit of a system call, as `PTRACE_O_TRACESYSGOOD` has it reported.
+/// A stop at the entry or the exit of a system call, as reported under `PTRACE_O_TRACESYSGOOD`.
 const CALL_STOP: c_int = libc::SIGTRAP | 0x80;
-/// Signals that an instruction causes: the kernel would take their handlers away if they were blocked.
+/// Signals that an instruction causes. The kernel would reset their handlers if they were blocked.
 const SYNCHRONOUS: [c_int; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
-/// All that is written into the tracee has room in one page.
+/// Bytes: one page, which holds everything that is written into the tracee.
 const SCRATCH: u64 = 4096;
 
-/// Why a process does not get its filter.
+/// The reason why a process does not get its filter.
 #[derive(Debug)]
 pub(crate) enum InjectionError {
-    /// It died or executes another program: what has happened is reported as usual.
+    /// The task died or executes another program. Either is reported as usual.
     Gone,
-    /// It can't make the calls.
+    /// The task can't make the calls, for this reason.
     Refused(String),
 }
 
 impl From<Errno> for InjectionError {
-    /// Every request to a stopped tracee can fail because it was killed.
+    /// Every request to a stopped tracee can fail with `ESRCH` because the tracee was killed.
     fn from(errno: Errno) -> InjectionError {
         if errno == Errno::ESRCH {
             InjectionError::Gone
@@ -42,14 +45,14 @@ impl From<Errno> for InjectionError {
     }
 }
 
-/// What an injection has come to with a stop.
+/// The state of an injection after a stop.
 #[derive(Debug)]
 pub(crate) enum InjectionProgress {
-    /// The task goes on with the calls.
+    /// The task continues with the calls.
     Goes,
-    /// All calls are made, and the filter is there or refused. Next is [`Injection::end`].
+    /// All calls are made, and the filter is installed or refused. Next is [`Injection::end`].
     Done(Result<(), String>),
-    /// The stop is none of the injection's, which is over.
+    /// The stop does not belong to the injection, which is over.
     Gone,
 }
 
@@ -63,20 +66,20 @@ enum InjectionStep {
     Unmap,
 }
 
-/// A task that makes calls for us.
+/// A task that executes calls for the tracer.
 pub(crate) struct Injection {
     tid: Tid,
-    /// What it is traced with, for afterwards.
+    /// The task's ptrace options, to be restored.
     options: c_int,
     interest: TracedCalls,
     registers: Injector,
     blocked: u64,
-    /// Signals that came meanwhile though all are blocked.
+    /// Signals that came meanwhile although all are blocked.
     held_back: Vec<c_int>,
     step: InjectionStep,
-    /// It has entered the call.
+    /// Whether the task has entered the call.
     entered: bool,
-    /// What the installation came to, while the page is unmapped.
+    /// The result of the installation, while the page is unmapped.
     installed: Result<(), String>,
 }
 
@@ -93,8 +96,8 @@ impl Injection {
         options: c_int,
         interest: TracedCalls,
     ) -> Result<Injection, InjectionError> {
-        // what it has become since it was asked whether this is possible
-        if proc::status_field(tid, "Seccomp").is_some_and(|mode| mode == "1") {
+        // the mode may have changed since `check_injectable`
+        if StatusFile::read(tid).and_then(|status| status.seccomp()) == Some(SeccompMode::Strict) {
             return Err(InjectionError::Refused("it is in seccomp's strict mode".to_owned()));
         }
         let registers = Injector::new(tid, Registers::read(tid)?).map_err(|reason| match reason {
@@ -122,12 +125,12 @@ impl Injection {
         Ok(injection)
     }
 
-    /// What the filter will stop.
+    /// The calls that the filter will stop.
     pub(crate) fn interest(&self) -> TracedCalls {
         self.interest
     }
 
-    /// The task has stopped.
+    /// Deals with a stop of the task.
     pub(crate) fn on_stop(&mut self, signal: c_int, event: c_int) -> InjectionProgress {
         match self.progress(signal, event) {
             Ok(progress) => progress,
@@ -143,7 +146,8 @@ impl Injection {
                 let result = Registers::read(self.tid)?.result();
                 return self.next(result);
             }
-            // the entry of the call; an interrupt, or a group stop that it takes part in when we are done
+            // the entry of the call; an interrupt; or a group stop, in which the task takes part when the calls are
+            // done
             (0, CALL_STOP) | (ptrace::EVENT_STOP, _) => {}
             (0, libc::SIGSTOP) => deliver = signal,
             (0, _) => {
@@ -159,9 +163,9 @@ impl Injection {
         Ok(InjectionProgress::Goes)
     }
 
-    /// The call that was under way has returned.
+    /// Deals with the return of the call that was under way.
     fn next(&mut self, result: i64) -> Result<InjectionProgress, InjectionError> {
-        // what the kernel takes for an error number
+        // the kernel's range of error numbers
         let failed = (-4095..0).contains(&result);
         match self.step {
             InjectionStep::Map if failed => return Err(refused("map a page", result)),
@@ -171,7 +175,7 @@ impl Injection {
                 self.install(InjectionStep::Install { page })?;
             }
             InjectionStep::Install { page } if result == -i64::from(libc::EACCES) => {
-                // as in launched jobs: only where it has not the privilege to do without
+                // as for launched jobs: only where the task lacks the privilege to do without
                 let privileges = [libc::PR_SET_NO_NEW_PRIVS as u64, 1, 0, 0, 0, 0];
                 self.call(InjectionStep::RenouncePrivileges { page }, libc::SYS_prctl, privileges)?;
             }
@@ -202,7 +206,7 @@ impl Injection {
 
     fn write_program(&self, page: u64) -> Result<(), InjectionError> {
         let program = filter::program(self.interest);
-        // struct sock_fprog: a length, padding, a pointer; then what it points to
+        // struct sock_fprog: a length, padding, a pointer; behind it the program that it points to
         let mut bytes = Vec::with_capacity(16 + program.len() * 8);
         bytes.extend_from_slice(&(program.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&(page + 16).to_le_bytes());
@@ -226,7 +230,7 @@ impl Injection {
         self.call(InjectionStep::Unmap, libc::SYS_munmap, [page, SCRATCH, 0, 0, 0, 0])
     }
 
-    /// Lets the task go on to the entry of a call.
+    /// Continues the task to the entry of a call.
     fn call(
         &mut self,
         step: InjectionStep,
@@ -238,14 +242,14 @@ impl Injection {
         Ok(ptrace::cont_to_call(self.tid, 0)?)
     }
 
-    /// Everything as it was, and another stop at the same place.
+    /// Restores the task's state. The task stops once more at the same place.
     pub(crate) fn end(mut self) {
         // ESRCH everywhere: killed meanwhile
         let _ = self.registers.restored().write(self.tid);
         let _ = ptrace::block_signals(self.tid, self.blocked);
         let _ = ptrace::set_options(self.tid, self.options);
         for signal in self.held_back {
-            if let Some(group) = proc::status_task(self.tid, "Tgid") {
+            if let Some(group) = StatusFile::read(self.tid).and_then(|status| status.group()) {
                 let _ = task::tgkill(group, self.tid, signal);
             }
         }

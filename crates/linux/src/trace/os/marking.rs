@@ -1,9 +1,8 @@
-//! Classes on sockets: what net_cls does in the kernel, done to each socket from outside.
+//! Classes on sockets: the marks that net_cls sets in the kernel, set on each socket from outside.
 //!
-//! A copy of the descriptor is fetched with `pidfd_getfd(2)`. Accepted sockets take mark and DSCP from the listening one, as the kernel copies them; it does not copy
-//! the priority.
+//! The tracer gets a copy of the descriptor by `pidfd_getfd(2)`. An accepted socket has mark and DSCP of the listening
+//! one, as the kernel copies them. The kernel does not copy the priority.
 
-use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
@@ -13,12 +12,13 @@ use nix::errno::Errno;
 use penfold_core::Tid;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use super::{errno, proc};
+use super::errno;
+use crate::proc::{StatusFile, sockets_of};
 
 /// The highest `SO_PRIORITY` that needs no privilege.
 const HIGHEST_FREE_PRIORITY: u32 = 6;
 
-/// How sockets can be marked here.
+/// The marks that this process can set on sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Marking {
     /// `SO_MARK` and `SO_PRIORITY` are the class.
@@ -28,7 +28,7 @@ pub(crate) enum Marking {
 }
 
 impl Marking {
-    /// What this process may do, found by trying: a capability may be there and not count for this network.
+    /// The marks that this process may set, found by trying: a capability may be there and not count for this network.
     pub(crate) fn detect() -> Marking {
         let tried =
             UnixDatagram::unbound().is_ok_and(|socket| Marking::Full.mark(&socket.into(), 0x10001).is_ok());
@@ -43,18 +43,18 @@ impl Marking {
             }
             Marking::Weak => {
                 let minor = class & 0xffff;
-                // A socket is of one family; of the others each refuses what is not its own.
+                // a socket is of one family; the options of the others fail
                 let tos = (minor & 0x3f) << 2;
                 let _ = set(socket, libc::IPPROTO_IP, libc::IP_TOS, tos);
                 let _ = set(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, tos);
-                // IP_TOS has set a priority of its own.
+                // IP_TOS has set a priority of its own
                 set(socket, libc::SOL_SOCKET, libc::SO_PRIORITY, minor.min(HIGHEST_FREE_PRIORITY))
             }
         }
     }
 }
 
-/// Can sockets be marked with a full class here?
+/// Whether sockets can be marked with a full class on this machine.
 pub fn can_mark_sockets() -> bool {
     Marking::detect() == Marking::Full
 }
@@ -67,13 +67,16 @@ fn set(socket: &OwnedFd, level: c_int, option: c_int, value: u32) -> Result<(), 
     Errno::result(rc).map(drop)
 }
 
-/// A copy of a task's descriptor. A thread may have a table of its own, which only newer kernels can name.
+/// A copy of a task's descriptor. A thread may have a descriptor table of its own, which only newer kernels can name.
+///
+/// # Errors
+/// `EBADF` when the descriptor is closed; otherwise those of `pidfd_open(2)` and `pidfd_getfd(2)`.
 fn fetch(task: Tid, descriptor: RawFd) -> Result<OwnedFd, Errno> {
     let open = |id: Tid, flags: c_int| {
         let pid = Pid::from_raw(id.0).ok_or(Errno::ESRCH)?;
         pidfd_open(pid, PidfdFlags::from_bits_retain(flags as u32)).map_err(errno)
     };
-    let group = || proc::status_task(task, "Tgid").unwrap_or(task);
+    let group = || StatusFile::read(task).and_then(|status| status.group()).unwrap_or(task);
     // PIDFD_THREAD, since Linux 6.9
     let process = open(task, libc::O_EXCL).or_else(|_| open(group(), 0))?;
     pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty()).map_err(errno)
@@ -84,16 +87,10 @@ pub(crate) fn mark(task: Tid, descriptor: RawFd, class: u32, marking: Marking) -
     marking.mark(&fetch(task, descriptor)?, class)
 }
 
-/// Marks all sockets that a task has open. One that is closed meanwhile needs no mark.
+/// Marks all sockets that a task has open. A socket that is closed meanwhile needs no mark.
 pub(crate) fn mark_all(task: Tid, class: u32, marking: Marking) -> Result<(), Errno> {
-    let Ok(entries) = fs::read_dir(format!("/proc/{task}/fd")) else { return Err(Errno::ESRCH) };
-    for entry in entries.flatten() {
-        let is_socket =
-            fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
-        let Some(descriptor) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        match if is_socket { mark(task, descriptor, class, marking) } else { Ok(()) } {
+    for descriptor in sockets_of(task)? {
+        match mark(task, descriptor, class, marking) {
             Ok(()) | Err(Errno::EBADF) => {}
             Err(errno) => return Err(errno),
         }

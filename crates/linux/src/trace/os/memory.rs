@@ -1,4 +1,4 @@
-//! A task's memory.
+//! Access to a task's memory.
 
 use std::io::{IoSlice, IoSliceMut};
 

@@ -1,4 +1,4 @@
-//! The lowest storey: system calls, processor architectures, filters, signals and starting a process. It knows no task
+//! The lowest layer: system calls, processor architectures, filters, signals and starting a process. It knows no task
 //! table and no rule.
 
 pub(crate) mod arch;
@@ -7,7 +7,6 @@ pub(crate) mod filter;
 pub(crate) mod injection;
 pub(crate) mod marking;
 pub(crate) mod memory;
-pub(crate) mod proc;
 pub(crate) mod ptrace;
 pub(crate) mod sched;
 pub(crate) mod seize;
@@ -19,13 +18,13 @@ pub(crate) mod timer;
 pub(crate) mod wait;
 pub(crate) mod wakeup;
 
-pub use command::{Command, ResourceLimit, Session, User};
+pub use command::{Command, CommandSession, User};
 pub use filter::TracedCalls;
 pub use marking::can_mark_sockets;
 pub use signals::ForwardedSignals;
 pub use start_error::StartError;
 
-/// The error of a call through rustix, as all the others.
+/// An error of a call through rustix, in the type of all the others.
 fn errno(errno: rustix::io::Errno) -> nix::errno::Errno {
     nix::errno::Errno::from_raw(errno.raw_os_error())
 }

@@ -1,4 +1,4 @@
-//! ptrace(2) requests to a stopped tracee. `ESRCH` means that the task was killed; its death is reported later.
+//! ptrace(2) requests to a stopped tracee. `ESRCH` means that the task was killed. Its death is reported later.
 
 use std::{mem, ptr};
 
@@ -9,43 +9,46 @@ use penfold_core::Tid;
 /// `PTRACE_EVENT_STOP`: group stops, interrupts and a new child's first stop.
 pub(crate) const EVENT_STOP: c_int = 128;
 
-// not in libc
+// requests that libc lacks
 const PTRACE_GETSIGMASK: c_uint = 0x420a;
 const PTRACE_SETSIGMASK: c_uint = 0x420b;
+#[cfg(target_arch = "x86_64")]
 const PTRACE_GET_RSEQ_CONFIGURATION: c_uint = 0x420f;
 
-/// One request.
+/// Makes one request.
 ///
 /// # Safety
-/// Where the request takes a pointer in `addr` or `data`, that must be valid for what the kernel reads or writes there.
+/// Where the request takes a pointer in `addr` or `data`, the pointer must be valid for the kernel's reads or writes
+/// there.
 unsafe fn ptrace(request: c_uint, tid: Tid, addr: usize, data: usize) -> Result<c_long, Errno> {
     // SAFETY: the caller vouches for the pointers.
     Errno::result(unsafe { libc::ptrace(request, tid.0, addr as *mut c_void, data as *mut c_void) })
 }
 
-/// A request that takes a number only.
+/// Makes a request that takes a number only.
 fn with_number(request: c_uint, tid: Tid, number: c_int) -> Result<(), Errno> {
-    // SAFETY: the requests of this file that come here take no pointer.
+    // SAFETY: none of the requests that this file passes here takes a pointer.
     unsafe { ptrace(request, tid, 0, number as usize) }.map(drop)
 }
 
-/// A request that reads or writes `value`, whose size it is told in `addr` or knows.
+/// Makes a request that reads or writes `value`. The kernel gets its size in `addr` or knows it.
 fn with_value<T>(request: c_uint, tid: Tid, addr: usize, value: &mut T) -> Result<c_long, Errno> {
-    // SAFETY: the kernel reads and writes one T at most: each request of this file that comes here is given its own type.
+    // SAFETY: the kernel reads and writes one T at most: this file passes each request with the type that belongs to
+    // it.
     unsafe { ptrace(request, tid, addr, ptr::from_mut(value) as usize) }
 }
 
-/// Ends the tracing of a stopped task, with this signal delivered unless 0.
+/// Ends the tracing of a stopped task, which gets this signal unless it is 0.
 pub(crate) fn detach(tid: Tid, signal: c_int) -> Result<(), Errno> {
     with_number(libc::PTRACE_DETACH, tid, signal)
 }
 
-/// Lets a task go on, with this signal delivered unless 0.
+/// Continues a task, which gets this signal unless it is 0.
 pub(crate) fn cont(tid: Tid, signal: c_int) -> Result<(), Errno> {
     with_number(libc::PTRACE_CONT, tid, signal)
 }
 
-/// Lets a task go on until it enters or leaves a system call, with this signal delivered unless 0.
+/// Continues a task until it enters or leaves a system call. The task gets this signal unless it is 0.
 pub(crate) fn cont_to_call(tid: Tid, signal: c_int) -> Result<(), Errno> {
     with_number(libc::PTRACE_SYSCALL, tid, signal)
 }
@@ -62,36 +65,37 @@ pub(crate) fn set_options(tid: Tid, options: c_int) -> Result<(), Errno> {
     with_number(libc::PTRACE_SETOPTIONS, tid, options)
 }
 
-/// The signals that a stopped task blocks. In a call that blocks others for its own time, such as ppoll(2), those that
-/// it blocks otherwise.
+/// The signals that a stopped task blocks. A call such as ppoll(2) blocks others for its own time; then these are the
+/// ones that the task blocks otherwise.
 pub(crate) fn blocked_signals(tid: Tid) -> Result<u64, Errno> {
     let mut mask = 0_u64;
     with_value(PTRACE_GETSIGMASK, tid, mem::size_of::<u64>(), &mut mask)?;
     Ok(mask)
 }
 
-/// Changes them. A call that blocks others for its own time sets its own again when it is restarted.
+/// Changes the blocked signals. A call that blocks others for its own time sets those again when it is restarted.
 pub(crate) fn block_signals(tid: Tid, mut mask: u64) -> Result<(), Errno> {
     with_value(PTRACE_SETSIGMASK, tid, mem::size_of::<u64>(), &mut mask).map(drop)
 }
 
-/// Where a stopped thread has told the kernel that its restartable sequences are noted: its `struct rseq`.
+/// The address of a stopped thread's `struct rseq`, which it has registered for restartable sequences.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn rseq_address(tid: Tid) -> Option<u64> {
-    // struct ptrace_rseq_configuration, whose first field is the address; needs Linux 5.13
+    // struct ptrace_rseq_configuration begins with the address (since Linux 5.13)
     let mut configuration = [0_u64; 3];
     let size = mem::size_of_val(&configuration);
     with_value(PTRACE_GET_RSEQ_CONFIGURATION, tid, size, &mut configuration).ok()?;
     Some(configuration[0]).filter(|address| *address != 0)
 }
 
-/// The child of a fork event, the data of a seccomp stop, the former id at an exec event.
+/// The child of a fork event, the data of a seccomp stop, or the former id at an exec event.
 pub(crate) fn event_message(tid: Tid) -> Result<u64, Errno> {
     let mut message: libc::c_ulong = 0;
     with_value(libc::PTRACE_GETEVENTMSG, tid, 0, &mut message)?;
     Ok(message)
 }
 
-/// The sender of the signal at a signal-delivery stop: its `si_code`, and its pid where the code has one.
+/// The `si_code` of the signal at a signal-delivery stop, and its sender's pid where that code has one.
 pub(crate) fn signal_sender(tid: Tid) -> Result<(c_int, Tid), Errno> {
     // SAFETY: siginfo_t is plain data, for which zero is a valid value.
     let mut info: libc::siginfo_t = unsafe { mem::zeroed() };

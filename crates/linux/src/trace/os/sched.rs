@@ -8,13 +8,13 @@ use penfold_core::{Tid, host::IndexSet};
 pub(crate) fn set_affinity(tid: Tid, mask: &IndexSet) -> Result<(), Errno> {
     let words = mask.to_words();
     let words = words.as_slice();
-    // SAFETY: the kernel reads size_of_val(words) bytes from words. nix has a fixed number of CPUs.
+    // SAFETY: the kernel reads size_of_val(words) bytes from words. nix's type has a fixed number of CPUs.
     let rc =
         unsafe { libc::syscall(libc::SYS_sched_setaffinity, tid.0, mem::size_of_val(words), words.as_ptr()) };
     Errno::result(rc).map(drop)
 }
 
-/// The CPUs that a task may run on; with 0 the calling one.
+/// The CPUs that a task may run on; 0 stands for the calling one.
 pub(crate) fn affinity(tid: Tid) -> Result<IndexSet, Errno> {
     Ok(raw_affinity(tid)?.0)
 }
@@ -32,7 +32,7 @@ fn raw_affinity(tid: Tid) -> Result<(IndexSet, usize), Errno> {
     Ok((mask_of_bytes(&bytes[..written]), written))
 }
 
-/// From the bytes that a program passes to the kernel.
+/// The set in the bytes that a program passes to the kernel.
 pub(crate) fn mask_of_bytes(bytes: &[u8]) -> IndexSet {
     let word = |chunk: &[u8]| {
         let mut whole = [0; 8];
@@ -45,7 +45,7 @@ pub(crate) fn mask_of_bytes(bytes: &[u8]) -> IndexSet {
 /// Moves a process's pages from some memory nodes to others.
 pub(crate) fn migrate_pages(pid: Tid, from: &IndexSet, to: &IndexSet) -> Result<(), Errno> {
     let (mut from, mut to) = (from.to_words(), to.to_words());
-    // the kernel takes one length in bits for both, and reads whole words of 64
+    // the kernel takes one length in bits for both sets, and reads whole words of 64
     let words = from.len().max(to.len());
     from.resize(words, 0);
     to.resize(words, 0);

@@ -1,10 +1,12 @@
 //! `PTRACE_SEIZE` that can be interrupted.
 //!
-//! The kernel holds a lock of a process from the beginning of an exec to its end, and a seize waits for it. The exec
-//! waits in turn for the process's other threads to die, and those that the tracer has are dead only when it reaps
-//! them; or for a file on a server that does not answer. The kernel restarts a seize after every signal, so that no
-//! signal ends it. Therefore the system call stands in a place of its own: a kick that finds the thread there moves it
-//! behind the call, with `EINTR` as its result. Seized already, the thread is behind it anyway.
+//! The kernel holds a lock of a process from the beginning of an exec to its end, and a seize waits for it. The exec in
+//! turn waits for the process's other threads to die, and tracees among them are dead only when the tracer reaps them.
+//! It can also wait for a file on a server that does not respond.
+//!
+//! The kernel restarts a seize after every signal, so no signal ends it. Therefore the system call has a code section
+//! of its own. When the handler of the wake-up signal finds the thread at the call, it moves the thread behind the
+//! call, with `EINTR` as the result. A thread whose seize has succeeded is behind the call anyway.
 
 use libc::{c_int, c_long, c_void};
 use nix::errno::Errno;
@@ -42,16 +44,16 @@ std::arch::global_asm!(
 );
 
 unsafe extern "C" {
-    /// ptrace(2) as the kernel has it: a negative error number, or a result.
+    /// The bare ptrace(2): a negative error number, or a result.
     fn penfold_linux_seize(request: c_long, pid: c_long, address: c_long, data: c_long) -> c_long;
-    /// Behind the system call. Not a function to call, only a place.
+    /// The address behind the system call. Not a function to call.
     fn penfold_linux_seize_end();
 }
 
 /// Seizes a task.
 ///
 /// # Errors
-/// `EINTR` when a kick came while it had to wait; what ptrace(2) gives.
+/// `EINTR` when a wake-up came while the seize had to wait; otherwise those of ptrace(2).
 pub(crate) fn seize(tid: Tid, options: c_int) -> Result<(), Errno> {
     // SAFETY: the request takes numbers only.
     let result = unsafe {
@@ -60,14 +62,14 @@ pub(crate) fn seize(tid: Tid, options: c_int) -> Result<(), Errno> {
     if result < 0 { Err(Errno::from_raw(-result as i32)) } else { Ok(()) }
 }
 
-/// Ends a seize that the calling thread's signal has interrupted. For the handler of kicks, with its third argument.
+/// Ends a seize that the calling thread's signal has interrupted. For the handler of wake-ups, with its third argument.
 ///
 /// # Safety
-/// `context` must be what the kernel passed to a handler with `SA_SIGINFO`, used while that handler runs.
+/// `context` must be the pointer that the kernel passed to a handler with `SA_SIGINFO`, used while that handler runs.
 pub(crate) unsafe fn end_interrupted(context: *mut c_void) {
     let (begin, end) =
         (penfold_linux_seize as *const () as usize, penfold_linux_seize_end as *const () as usize);
-    // SAFETY: the kernel passes a ucontext_t that is the handler's alone until it returns.
+    // SAFETY: the kernel passes a ucontext_t, which no other code uses until the handler returns.
     let machine = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext };
     #[cfg(target_arch = "x86_64")]
     {

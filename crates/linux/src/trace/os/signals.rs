@@ -1,7 +1,7 @@
 //! Signals of the supervisor's own process.
 //!
-//! The command shares penfold's process group, so what the terminal sends reaches it without help; what
-//! somebody sends to penfold alone with kill(1) is passed on.
+//! The command shares penfold's process group, so signals from the terminal reach it by themselves. Signals that a
+//! process sends to penfold alone, as with kill(1), are forwarded.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::{mem, ptr};
@@ -12,7 +12,7 @@ use penfold_core::Tid;
 
 use super::{task, wakeup};
 
-/// What is passed on to the command.
+/// The signals that are forwarded to the command.
 const FORWARDED: [c_int; 12] = [
     libc::SIGINT,
     libc::SIGQUIT,
@@ -33,7 +33,7 @@ pub(crate) fn is_job_control(signal: c_int) -> bool {
     matches!(signal, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU | libc::SIGCONT)
 }
 
-/// What this process was started with, before Rust's runtime and penfold changed it.
+/// The signal state that this process was started with, before Rust's runtime and penfold changed it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InheritedSignals {
     mask: u64,
@@ -44,10 +44,10 @@ pub(crate) struct InheritedSignals {
 static MASK: AtomicU64 = AtomicU64::new(0);
 static IGNORED: AtomicU8 = AtomicU8::new(0);
 
-/// Rust's runtime ignores SIGPIPE before `main`, so what was inherited must be read before the runtime.
+/// Reads the inherited signal state. Rust's runtime ignores SIGPIPE before `main`, so this runs earlier.
 extern "C" fn capture() {
     let mut mask = 0_u64;
-    // SAFETY: asks for the mask, of 8 bytes in the kernel's own layout.
+    // SAFETY: the kernel writes the mask, which has 8 bytes in its own layout.
     unsafe {
         libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, ptr::null::<u64>(), &raw mut mask, 8);
     }
@@ -56,15 +56,15 @@ extern "C" fn capture() {
     IGNORED.store(ignored, Ordering::Relaxed);
 }
 
-// SAFETY: the section is a table of functions that the C library calls before main; capture makes system
-// calls only.
+// SAFETY: the section is a table of functions that the C library calls before main. `capture` makes system calls and
+// stores to atomics only.
 #[unsafe(link_section = ".init_array")]
 #[used]
 static CAPTURE: extern "C" fn() = capture;
 
-/// What this process was started with.
+/// The signal state that this process was started with.
 pub(crate) fn inherited() -> InheritedSignals {
-    // keeps the table entry in the program whichever way it is linked
+    // keeps the table entry in the program, however that is linked
     std::hint::black_box(&raw const CAPTURE);
     let ignored = IGNORED.load(Ordering::Relaxed);
     InheritedSignals {
@@ -75,7 +75,7 @@ pub(crate) fn inherited() -> InheritedSignals {
 }
 
 impl InheritedSignals {
-    /// Restores it in a child before exec; async-signal-safe. Handlers need no care: exec resets them.
+    /// Restores the state in a child before exec. Async-signal-safe. Handlers need no care: exec resets them.
     pub(crate) fn restore(&self) {
         set_disposition(libc::SIGPIPE, self.pipe_ignored, 0);
         set_disposition(libc::SIGCHLD, self.child_ignored, 0);
@@ -84,7 +84,7 @@ impl InheritedSignals {
 }
 
 fn set_mask(mask: u64) {
-    // SAFETY: sets the mask, of 8 bytes in the kernel's own layout.
+    // SAFETY: the kernel reads the mask, which has 8 bytes in its own layout.
     unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
@@ -99,7 +99,7 @@ fn set_mask(mask: u64) {
 fn action(signal: c_int) -> libc::sigaction {
     // SAFETY: sigaction is plain data, for which zero is a valid value.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: asks only.
+    // SAFETY: changes no disposition; the kernel writes one sigaction.
     unsafe { libc::sigaction(signal, ptr::null(), &raw mut action) };
     action
 }
@@ -117,8 +117,10 @@ fn set_disposition(signal: c_int, ignore: bool, flags: c_int) {
     unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
 }
 
-/// Makes SIGCHLD fit for a tracer: ignored, it would have the kernel reap the command unseen; by default, it
-/// is sent for every stop of every tracee. A handler of the embedding program is left alone.
+/// Gives SIGCHLD a disposition that a tracer can work with.
+///
+/// An ignored SIGCHLD would have the kernel reap the command unseen. With the default action it would be sent for every
+/// stop of every tracee. A handler of the embedding program stays.
 pub(crate) fn prepare_sigchld() {
     let current = action(libc::SIGCHLD);
     if current.sa_sigaction == libc::SIG_DFL || current.sa_sigaction == libc::SIG_IGN {
@@ -126,35 +128,36 @@ pub(crate) fn prepare_sigchld() {
     }
 }
 
-/// Leaves the calling thread, a tracer, nothing but kicks.
+/// Blocks every signal but the wake-up in the calling thread, a tracer.
 pub(crate) fn block_all_but_wakeups() {
     set_mask(!(1 << (wakeup::signal() - 1)));
 }
 
-/// Stops this whole process with the signal that stopped the command, so that whoever waits for us is told the same;
-/// returns when somebody continues us. On a tracer thread.
+/// Stops this whole process with the signal that stopped the command, so that a parent which waits for this process
+/// sees the same stop. Returns when a SIGCONT has continued the process. On a tracer thread.
 pub(crate) fn stop_self(signal: c_int) {
-    // ignored here, it would stop nobody: the command has undone what it had inherited
+    // an ignored signal would stop no process; the command has undone its inherited disposition
     let signal = if is_ignored(signal) { libc::SIGSTOP } else { signal };
-    // First sent, then let through: the terminal's own may be pending for the whole process, and let through alone it
-    // would stop us once for itself and, after SIGCONT, again for ours. SIGCONT takes away both.
+    // The signal is sent first and unblocked then. The terminal's own may be pending for the whole process. Only
+    // unblocked, that would stop this process once for itself and, after SIGCONT, again for ours. SIGCONT takes away
+    // both.
     let _ = task::tgkill(Tid(std::process::id() as i32), task::gettid(), signal);
     set_mask(!(1 << (wakeup::signal() - 1) | 1 << (signal - 1)));
     block_all_but_wakeups();
 }
 
-/// The signals that penfold passes on, blocked so that they can be waited for.
+/// The forwarded signals, blocked so that they can be waited for.
 ///
-/// To be made on the main thread before any other thread is started, so that all threads inherit the mask.
+/// To be made on the main thread before any other thread starts, so that all threads inherit the mask.
 #[derive(Debug)]
 pub struct ForwardedSignals(libc::sigset_t);
 
 impl ForwardedSignals {
-    /// Blocks the signals in the calling thread.
+    /// Blocks the signals, and the wake-up, in the calling thread.
     pub fn block() -> Self {
         // SAFETY: sigset_t is plain data, and sigemptyset initialises it.
         let mut set: libc::sigset_t = unsafe { mem::zeroed() };
-        // SAFETY: set is valid, and the signal numbers are.
+        // SAFETY: set is valid, and so are the signal numbers.
         unsafe {
             libc::sigemptyset(&raw mut set);
             for signal in FORWARDED {
@@ -166,20 +169,20 @@ impl ForwardedSignals {
         Self(set)
     }
 
-    /// Waits until `done` answers something, which is asked after every signal and once before; SIGCHLD is waited for
-    /// as well. Passes on what some process sent, as [`ForwardedSignals::forward`].
+    /// Waits until `done` returns a value. It is called once before the wait and after every signal, SIGCHLD too.
+    /// Meanwhile signals are forwarded with `pass`, as in [`ForwardedSignals::forward`].
     pub(crate) fn forward_until<R>(
         &self,
         mut done: impl FnMut() -> Option<R>,
         pass: impl Fn(c_int, Tid),
     ) -> R {
         let mut set = self.0;
-        // SAFETY: set is valid, and the signal's number is.
+        // SAFETY: set is valid, and so is the signal's number.
         unsafe {
             libc::sigaddset(&raw mut set, libc::SIGCHLD);
             libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut());
         }
-        // ignored, it would have the kernel reap our child; stops of it are to be told too
+        // an ignored SIGCHLD would have the kernel reap the child; without `SA_NOCLDSTOP` its stops are reported too
         set_disposition(libc::SIGCHLD, false, 0);
         loop {
             if let Some(result) = done() {
@@ -193,9 +196,10 @@ impl ForwardedSignals {
         }
     }
 
-    /// Waits for signals until `ended`, which is set before a kick is sent to this thread, and has `pass`
-    /// pass on those that some process sent (its pid is given). What the terminal sends (`SI_KERNEL`) has
-    /// reached the command as well.
+    /// Waits for signals until `ended` is set. A wake-up to this thread follows that store.
+    ///
+    /// Calls `pass` with each signal that a process sent, and with the sender's pid. Signals from the terminal
+    /// (`SI_KERNEL`) have reached the command by themselves.
     pub(crate) fn forward(&self, ended: &AtomicBool, pass: impl Fn(c_int, Tid)) {
         while !ended.load(Ordering::Acquire) {
             if let Some((signal, sender)) = sent_signal(&self.0) {
@@ -205,8 +209,9 @@ impl ForwardedSignals {
     }
 }
 
-/// Waits for one of some signals. Returns it with its sender if a process has sent it; `None` for a kick, for what the
-/// kernel sends, and for the rest of a stop of this very process, which is `EINTR`.
+/// Waits for one of these signals. Returns it with its sender if a process has sent it.
+///
+/// `None` for a wake-up and for a signal from the kernel. Also for `EINTR`, which follows a stop of this process.
 fn sent_signal(set: &libc::sigset_t) -> Option<(c_int, Tid)> {
     // SAFETY: siginfo_t is plain data, for which zero is a valid value.
     let mut info: libc::siginfo_t = unsafe { mem::zeroed() };

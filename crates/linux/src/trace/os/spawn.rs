@@ -1,8 +1,8 @@
-//! Starting the command under the tracer.
+//! Starting a command under the tracer.
 //!
-//! The child waits at a pipe until it is seized and has its place. The byte that it reads there tells which filter it
-//! installs before it executes the command. It stays a plain child in penfold's session and process group, so that
-//! terminal and shell treat it as usual.
+//! The child waits at a pipe until it is seized and placed into its cgroups. The byte that it reads there names the
+//! filter that it installs before it executes the command. The child stays in penfold's session and process group, so
+//! that terminal and shell treat it as usual.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -19,19 +19,20 @@ use rustix::fs::Mode;
 use rustix::process::{self, Gid, Uid};
 use rustix::{stdio, thread};
 
-use super::command::{Command, ResourceLimit, Session, User};
+use super::command::{Command, CommandSession, User};
 use super::signals::{self, InheritedSignals};
 use penfold_core::Tid;
 
 use super::filter::{self, TracedCalls};
 use super::start_error::StartError;
-use super::{errno, proc, seize, task, wait};
+use super::{errno, seize, task, wait};
+use crate::proc::{ResourceLimit, StatusFile, command_name};
 
 fn system(step: &'static str) -> impl Fn(Errno) -> StartError {
     move |errno| StartError::System { step, errno }
 }
 
-/// A child that waits to be let loose.
+/// A forked child that waits for [`ForkedChild::go`].
 #[derive(Debug)]
 pub(crate) struct ForkedChild {
     pub(crate) pid: Tid,
@@ -40,11 +41,11 @@ pub(crate) struct ForkedChild {
     program: String,
 }
 
-/// All that the child needs between fork and exec, where it must not allocate.
+/// Everything that the child needs between fork and exec, where it must not allocate.
 struct ChildSetup<'a> {
     argv: Vec<*const c_char>,
     environment: Vec<*const c_char>,
-    /// Becomes the child's `environ`, where the search of `PATH` looks too.
+    /// Whether `environment` becomes the child's `environ`, in which `PATH` is looked up.
     replaces_environment: bool,
     directory: Option<&'a CStr>,
     user: Option<(Uid, Gid, Vec<Gid>)>,
@@ -53,7 +54,7 @@ struct ChildSetup<'a> {
     nice: Option<i32>,
     stdio: [Option<BorrowedFd<'a>>; 3],
     only_stdio: bool,
-    session: Session,
+    session: CommandSession,
     inherited: InheritedSignals,
     go: BorrowedFd<'a>,
     failure: BorrowedFd<'a>,
@@ -94,13 +95,13 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// Forks the child, which must happen on the tracer thread, and seizes it.
+/// Forks the child and seizes it. On the tracer thread, which becomes its parent.
 pub(crate) fn launch(command: &Command, ptrace_options: c_int) -> Result<ForkedChild, StartError> {
     let launched = fork(command)?;
     let pid = launched.pid;
     let seized = loop {
         match seize::seize(pid, ptrace_options) {
-            // a kick; the child does nothing that a seize would wait for
+            // a wake-up; no seize has to wait for this child
             Err(Errno::EINTR) => {}
             seized => break seized,
         }
@@ -114,7 +115,7 @@ pub(crate) fn launch(command: &Command, ptrace_options: c_int) -> Result<ForkedC
     Ok(launched)
 }
 
-/// Forks the child.
+/// Forks the child, without seizing it.
 pub(crate) fn fork(command: &Command) -> Result<ForkedChild, StartError> {
     // the child may not allocate
     filter::prepare();
@@ -156,20 +157,20 @@ pub(crate) fn fork(command: &Command) -> Result<ForkedChild, StartError> {
 }
 
 fn seize_error(pid: Tid, errno: Errno) -> StartError {
-    match proc::tracer_of(pid) {
-        Some(tracer) => StartError::Traced { tracer: proc::comm(tracer), pid: tracer },
+    match StatusFile::read(pid).and_then(|status| status.tracer()) {
+        Some(tracer) => StartError::Traced { tracer: command_name(tracer), pid: tracer },
         None => StartError::Seize(errno),
     }
 }
 
 impl ForkedChild {
-    /// Lets the child install a filter that stops this, or none, and execute the command.
+    /// Lets the child install a filter that stops these calls, or none, and execute the command.
     pub(crate) fn go(&mut self, filter: Option<TracedCalls>) {
-        // fails only when the child was killed, which its death will tell
+        // fails only when the child was killed; its death reports that
         let _ = self.go.write_all(&[filter.map_or(0, TracedCalls::bits)]);
     }
 
-    /// Why the command never started, once the child is dead; `None` when it did start.
+    /// The reason why the command never started, once the child is dead; `None` when it did start.
     pub(crate) fn failure(&self) -> Option<StartError> {
         let mut message = [0_u8; 8];
         (&self.failure).read_exact(&mut message).ok()?;
@@ -188,7 +189,7 @@ impl ForkedChild {
 }
 
 impl ChildSetup<'_> {
-    /// The child's side.
+    /// Runs in the child: prepares it, executes the command, and reports a failure.
     fn run(&self) -> ! {
         let (stage, errno) = self.attempt().err().unwrap_or((SetupStage::Exec, Errno::EIO));
         let mut message = [0_u8; 8];
@@ -199,8 +200,10 @@ impl ChildSetup<'_> {
         end(code)
     }
 
-    /// The filter comes before the user: with root's rights it needs no *no new privileges*. The directory comes
-    /// after, since it may be one that only the user can enter.
+    /// Prepares the child and executes the command. Returns only on a failure.
+    ///
+    /// The filter comes before the user: with root's rights it needs no *no new privileges*. The directory comes after,
+    /// since perhaps only the user can enter it.
     fn attempt(&self) -> Result<(), (SetupStage, Errno)> {
         let at = |stage| move |errno| (stage, errno);
         let filter = self.wait();
@@ -216,22 +219,22 @@ impl ChildSetup<'_> {
         }
         self.inherited.restore();
         if self.replaces_environment {
-            // SAFETY: the only thread of this process; the array lives as long as it does.
+            // SAFETY: this is the only thread of the process, and the array lives as long as the process.
             unsafe { environ = self.environment.as_ptr() };
         }
-        // SAFETY: both arrays are null-terminated and point to C strings that live in the caller.
+        // SAFETY: both arrays are null-terminated and point to C strings that outlive the call.
         unsafe { libc::execvpe(self.argv[0], self.argv.as_ptr(), self.environment.as_ptr()) };
         Err((SetupStage::Exec, Errno::last()))
     }
 
-    /// Waits until the tracer says go. Returns what the filter is to stop.
+    /// Waits for the tracer's byte. Returns the calls that the filter is to stop.
     fn wait(&self) -> Option<TracedCalls> {
         let mut byte = [0];
         loop {
             match rustix::io::read(self.go, &mut byte) {
                 Ok(1) => break,
                 Err(rustix::io::Errno::INTR) => {}
-                // the tracer is gone or could not seize us
+                // the tracer is gone or could not seize the child
                 _ => end(126),
             }
         }
@@ -239,11 +242,11 @@ impl ChildSetup<'_> {
     }
 
     fn enter_session(&self) -> Result<(), Errno> {
-        if self.session == Session::Inherited {
+        if self.session == CommandSession::Inherited {
             return Ok(());
         }
         process::setsid().map_err(errno)?;
-        if self.session == Session::Terminal {
+        if self.session == CommandSession::Terminal {
             process::ioctl_tiocsctty(self.stdio[0].unwrap_or(stdio::stdin())).map_err(errno)?;
         }
         Ok(())
@@ -252,7 +255,7 @@ impl ChildSetup<'_> {
     fn place_streams(&self) -> Result<(), Errno> {
         let mut copies: [Option<OwnedFd>; 3] = [const { None }; 3];
         for (copy, given) in copies.iter_mut().zip(self.stdio) {
-            // out of the way of the numbers that are about to be taken
+            // out of the way of the three numbers that are taken next
             *copy = given.map(|file| rustix::io::fcntl_dupfd_cloexec(file, 3)).transpose().map_err(errno)?;
         }
         let places = [stdio::dup2_stdin, stdio::dup2_stdout, stdio::dup2_stderr];
@@ -260,7 +263,7 @@ impl ChildSetup<'_> {
             copy.as_ref().map(place).transpose().map_err(errno)?;
         }
         if self.only_stdio {
-            // SAFETY: takes numbers. The report of a failure needs its pipe until exec.
+            // SAFETY: takes numbers. The pipe for the report of a failure has to stay open until exec.
             Errno::result(unsafe {
                 libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
             })?;
@@ -268,7 +271,7 @@ impl ChildSetup<'_> {
         Ok(())
     }
 
-    /// With the rights of this process: before the user changes.
+    /// Sets umask, nice value and limits with the rights of this process: before the user changes.
     fn set_limits(&self) -> Result<(), Errno> {
         if let Some(mask) = self.umask {
             process::umask(Mode::from_bits_truncate(mask & 0o777));
@@ -278,7 +281,7 @@ impl ChildSetup<'_> {
         }
         for limit in self.limits {
             let both = libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard };
-            // SAFETY: the kernel reads both, and is told of no place to write to.
+            // SAFETY: the kernel reads both values; the pointer for the old ones is null.
             let rc = unsafe {
                 libc::syscall(libc::SYS_prlimit64, 0, limit.resource, &raw const both, ptr::null_mut::<u8>())
             };
@@ -287,7 +290,8 @@ impl ChildSetup<'_> {
         Ok(())
     }
 
-    /// The system calls themselves: the C library's would tell other threads, of which a forked child has none.
+    /// Changes the user by bare system calls. The C library's functions would have every thread change, and a forked
+    /// child has no other.
     fn become_user(&self) -> Result<(), Errno> {
         let Some((uid, gid, groups)) = &self.user else { return Ok(()) };
         thread::set_thread_groups(groups).map_err(errno)?;
@@ -296,7 +300,7 @@ impl ChildSetup<'_> {
     }
 }
 
-/// Ends the process without running any handler.
+/// Ends the process without running any exit handler.
 fn end(code: c_int) -> ! {
     // SAFETY: takes a number.
     unsafe { libc::_exit(code) }

@@ -1,4 +1,4 @@
-//! Why a job has no status: it could not be started, or its end was missed.
+//! The reasons why a job has no status: it could not be started, or its end was missed.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -9,23 +9,23 @@ use penfold_core::{ErrorKind, Tid};
 
 use crate::error_text::error_text;
 
-/// Why a job could not be started, or why its status is not known.
+/// The reason why a job could not be started, or why its status is not known.
 #[derive(Debug)]
 pub enum StartError {
     /// The command is empty, or contains a NUL byte.
     Command,
-    /// The child or its surroundings could not be made.
+    /// A system call that prepares the job or its child has failed.
     System {
-        /// What was attempted.
+        /// The attempted step.
         step: &'static str,
-        /// Why it failed.
+        /// The error of the call.
         errno: Errno,
     },
-    /// A tracer may not be traced: something else traces the command already.
+    /// Another tracer traces the command already, and a task has one tracer.
     Traced {
-        /// The other tracer's command name.
+        /// The command name of the other tracer.
         tracer: String,
-        /// Its process id.
+        /// The process id of the other tracer.
         pid: Tid,
     },
     /// ptrace is not permitted here.
@@ -34,7 +34,7 @@ pub enum StartError {
     Exec {
         /// The program as given.
         program: String,
-        /// Why: `ENOENT` for not found.
+        /// The error of execve(2): `ENOENT` for not found.
         errno: Errno,
     },
     /// The seccomp filter could not be installed.
@@ -49,7 +49,7 @@ pub enum StartError {
     Streams(Errno),
     /// The working directory could not be entered.
     Directory(Errno),
-    /// The command has ended, and its status is not known: something else has waited for it. `ECHILD`.
+    /// The command has ended, and another waiter has taken its status: `ECHILD`.
     StatusUnknown,
 }
 
@@ -105,7 +105,7 @@ impl StartError {
         }
     }
 
-    /// What is wrong with the subject and, after a semicolon, what to do. It does not repeat the subject.
+    /// The fault in words and, after a semicolon, the remedy. Does not repeat the subject.
     pub fn detail(&self) -> Cow<'static, str> {
         let why = error_text(self.errno());
         Cow::Owned(match self {

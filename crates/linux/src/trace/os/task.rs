@@ -6,24 +6,24 @@ use nix::sys::prctl;
 use nix::unistd;
 use penfold_core::Tid;
 
-/// kill(2); 0 only asks whether the process exists.
+/// kill(2); signal 0 only tests whether the process exists.
 pub(crate) fn kill(pid: Tid, signal: c_int) -> Result<(), Errno> {
     // SAFETY: takes numbers. nix has no real-time signals.
     Errno::result(unsafe { libc::kill(pid.0, signal) }).map(drop)
 }
 
-/// tgkill(2); 0 only asks whether `tid` is a thread of process `tgid`.
+/// tgkill(2); signal 0 only tests whether `tid` is a thread of process `tgid`.
 pub(crate) fn tgkill(tgid: Tid, tid: Tid, signal: c_int) -> Result<(), Errno> {
     // SAFETY: takes numbers.
     Errno::result(unsafe { libc::syscall(libc::SYS_tgkill, tgid.0, tid.0, signal) }).map(drop)
 }
 
-/// Whether `tid` is a thread of process `tgid`: one cheap call instead of reading /proc.
+/// Whether `tid` is a thread of process `tgid`, by one cheap call instead of a read of /proc.
 pub(crate) fn is_thread_of(tid: Tid, tgid: Tid) -> bool {
     tgkill(tgid, tid, 0).is_ok()
 }
 
-/// Orphans of our descendants come back to us.
+/// Makes this process a child subreaper: orphans of its descendants become its children.
 pub(crate) fn become_subreaper() -> Result<(), Errno> {
     prctl::set_child_subreaper(true)
 }
@@ -32,15 +32,16 @@ pub(crate) fn gettid() -> Tid {
     Tid(unistd::gettid().as_raw())
 }
 
-/// The time since boot in the ticks of `/proc/PID/stat`, which are 100 a second on every architecture.
+/// The time since boot in the ticks of `/proc/PID/stat`: 100 a second on every architecture.
 pub(crate) fn boot_ticks() -> u64 {
-    // every kernel that penfold runs on has this clock
+    // every kernel that has ptrace with seccomp has this clock
     let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
     time.map_or(0, |time| time.tv_sec() as u64 * 100 + time.tv_nsec() as u64 / 10_000_000)
 }
 
-/// A clock of the process `pid`, in nanoseconds. `which` is 0 for user plus system by ticks, 1 for user by
-/// ticks, 2 for the scheduler's exact sum. Zombies still have it, with their dead threads included.
+/// A clock of the process `pid`, in nanoseconds. A zombie still has it, with its dead threads included.
+///
+/// `which` is 0 for user plus system time by ticks, 1 for user time by ticks, 2 for the scheduler's exact sum.
 pub(crate) fn process_clock(pid: Tid, which: c_int) -> Result<u64, Errno> {
     let time = nix::time::clock_gettime(nix::time::ClockId::from_raw((!pid.0 << 3) | which))?;
     Ok(time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)

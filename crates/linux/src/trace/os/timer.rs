@@ -1,4 +1,4 @@
-//! Kicks to the calling thread from time to time: what a tracer has deadlines by, since waitid(2) has none.
+//! Periodic wake-ups of a tracer thread. Its deadlines depend on them: waitid(2) has no timeout.
 
 use std::time::Duration;
 use std::{mem, ptr};
@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::{task, wakeup};
 
-/// A timer that kicks the thread that made it. Off at first.
+/// A timer that wakes the thread that made it. Off at first.
 pub(crate) struct WakeupTimer {
     id: libc::timer_t,
     period: Option<Duration>,
@@ -17,10 +17,10 @@ pub(crate) struct WakeupTimer {
 unsafe impl Send for WakeupTimer {}
 
 impl WakeupTimer {
-    /// For the calling thread.
+    /// Makes a timer for the calling thread.
     ///
     /// # Errors
-    /// What `timer_create(2)` gives.
+    /// Those of `timer_create(2)`.
     pub(crate) fn new() -> Result<WakeupTimer, Errno> {
         // SAFETY: sigevent is plain data, for which zero is a valid value.
         let mut event: libc::sigevent = unsafe { mem::zeroed() };
@@ -28,13 +28,13 @@ impl WakeupTimer {
         event.sigev_signo = wakeup::signal();
         event.sigev_notify_thread_id = task::gettid().0;
         let mut id: libc::timer_t = ptr::null_mut();
-        // SAFETY: event is read, id written.
+        // SAFETY: the kernel reads event and writes id.
         Errno::result(unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut id) })?;
         Ok(WakeupTimer { id, period: None })
     }
 
-    /// Kicks once in every period from now on; with `None` no more. A kick that comes just before a wait is lost, the
-    /// next one is not.
+    /// Wakes the thread once in every period from now on; with `None` no more. A wake-up that comes just before a wait
+    /// is lost, the next one is not.
     pub(crate) fn every(&mut self, period: Option<Duration>) {
         if self.period == period {
             return;
@@ -44,14 +44,14 @@ impl WakeupTimer {
         let spec =
             libc::timespec { tv_sec: period.as_secs() as i64, tv_nsec: i64::from(period.subsec_nanos()) };
         let setting = libc::itimerspec { it_interval: spec, it_value: spec };
-        // SAFETY: the timer exists until this is dropped; setting is only read.
+        // SAFETY: the timer exists until this is dropped; the kernel reads setting.
         unsafe { libc::timer_settime(self.id, 0, &raw const setting, ptr::null_mut()) };
     }
 }
 
 impl Drop for WakeupTimer {
     fn drop(&mut self) {
-        // SAFETY: made by new, deleted once.
+        // SAFETY: new has made the timer, and it is deleted once.
         unsafe { libc::timer_delete(self.id) };
     }
 }

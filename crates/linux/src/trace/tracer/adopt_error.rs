@@ -1,69 +1,69 @@
-//! Why a process can't be adopted.
+//! The reasons why a process can't be adopted.
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::{fmt, fs};
+use std::fmt;
 
 use nix::errno::Errno;
 use penfold_core::{ErrorKind, Tid};
 
 use super::requests::Gone;
 use crate::error_text::error_text;
-use crate::trace::os::proc;
+use crate::proc::{StatusFile, command_name, yama_ptrace_scope};
 
-/// Why a process can't be adopted.
+/// The reason why a running process can't be adopted: why this process's tracer can't take all its threads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdoptError {
-    /// There is none of that number, or it is dying.
+    /// The process does not exist or is dying: `ESRCH`.
     NoProcess(Tid),
-    /// A process can't trace itself.
+    /// The process is this one, which can't trace itself: `EINVAL`.
     Itself,
-    /// It is part of the kernel.
+    /// The task is a kernel thread, which no process can trace: `EINVAL`.
     KernelThread(Tid),
-    /// It is supervised already.
+    /// The tracer has this process already, in a job or by an earlier adoption: `EEXIST`.
     Known(Tid),
-    /// Another tracer has it.
+    /// Another tracer, such as a debugger, traces the process: `EPERM`.
     Traced {
         /// The process.
         pid: Tid,
-        /// Its tracer's command name.
+        /// The tracer's command name.
         tracer: String,
-        /// Its tracer's task id.
+        /// The tracer's task id.
         tracer_pid: Tid,
     },
-    /// ptrace is not permitted.
+    /// The kernel does not permit this process to trace the process.
     Refused {
         /// The process.
         pid: Tid,
-        /// `EPERM` as a rule.
+        /// The errno of ptrace(2), as a rule `EPERM`.
         errno: Errno,
         /// The likeliest reason.
         reason: String,
     },
-    /// Forks are limited where every process is, and it can't get the filter that takes.
+    /// The root cgroup limits forks, and the process can't get the filter that refuses them: `EOPNOTSUPP`.
     NoFilter {
         /// The process.
         pid: Tid,
-        /// Why not.
+        /// The reason why it can't.
         reason: String,
     },
-    /// It makes threads faster than they can be seized.
+    /// The process makes threads faster than the tracer can seize them: `EAGAIN`.
     Busy(Tid),
-    /// A thread of it does not answer.
+    /// A thread of the process does not stop in time: `EBUSY`.
     Unresponsive {
         /// The process.
         pid: Tid,
         /// The thread.
         tid: Tid,
-        /// Its state, as proc(5) has it.
+        /// The thread's state letter, as in proc(5).
         state: char,
     },
-    /// The host was stopped.
+    /// The host was stopped: `ESHUTDOWN`.
     Gone,
 }
 
 impl AdoptError {
-    /// The error number for a caller outside.
+    /// The errno that each variant names, for the caller of an attach.
     pub fn errno(&self) -> Errno {
         match self {
             AdoptError::NoProcess(_) => Errno::ESRCH,
@@ -107,7 +107,7 @@ impl AdoptError {
         }
     }
 
-    /// What is wrong with the process and, after a semicolon, what to do.
+    /// The fault in words and, after a semicolon, the remedy. Does not repeat the subject.
     pub fn detail(&self) -> Cow<'static, str> {
         Cow::Owned(match self {
             AdoptError::NoProcess(_) => return Cow::Borrowed("no such process"),
@@ -144,18 +144,16 @@ impl fmt::Display for AdoptError {
 
 impl Error for AdoptError {}
 
-/// What a refused seize of a thread of `pid` means.
+/// The meaning of a failed seize of a thread of `pid`.
 pub(crate) fn refusal(pid: Tid, tid: Tid, errno: Errno) -> AdoptError {
-    if let Some(tracer_pid) = proc::tracer_of(tid) {
-        return AdoptError::Traced { pid, tracer: proc::comm(tracer_pid), tracer_pid };
+    if let Some(tracer_pid) = StatusFile::read(tid).and_then(|status| status.tracer()) {
+        return AdoptError::Traced { pid, tracer: command_name(tracer_pid), tracer_pid };
     }
-    let user =
-        |pid: Tid| proc::status_field(pid, "Uid").map(|ids| ids.split_whitespace().map(str::to_owned).next());
-    let yama = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    let user = |pid: Tid| StatusFile::read(pid)?.uids().map(|[real, ..]| real);
     let reason = if user(pid) != user(Tid(std::process::id() as i32)) {
         "it belongs to another user".to_owned()
-    } else if !matches!(yama.trim(), "" | "0") {
-        format!("Yama permits only ancestors or nobody (kernel.yama.ptrace_scope is {})", yama.trim())
+    } else if let Some(scope @ 1..) = yama_ptrace_scope() {
+        format!("Yama permits only ancestors or nobody (kernel.yama.ptrace_scope is {scope})")
     } else {
         "it has rights that this one has not, or a security module forbids it".to_owned()
     };

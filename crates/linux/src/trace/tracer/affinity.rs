@@ -1,7 +1,7 @@
 //! `sched_setaffinity`, emulated: clamped to the CPUs of the task's group, as a cpuset does.
 //!
-//! The tracer makes the call itself and the task's own call is left out, so the mask that was judged is the
-//! mask that takes effect, whatever other threads do to the memory it lies in.
+//! The tracer makes the call, and the task's own call is skipped. So the mask that was judged is the mask that takes
+//! effect, whatever other threads do to the memory that holds it.
 
 use std::sync::Arc;
 
@@ -10,11 +10,9 @@ use penfold_core::{Tid, host::IndexSet};
 
 use super::policy::Policy;
 use super::supervisor::Supervisor;
+use crate::proc::{StatusFile, in_own_pid_namespace};
 use crate::trace::os::arch::Registers;
-use crate::trace::os::{memory, proc, sched};
-
-/// `CAP_SYS_NICE`, as a bit of `CapEff`.
-const CAP_SYS_NICE: u64 = 1 << 23;
+use crate::trace::os::{memory, sched};
 
 impl<P: Policy> Supervisor<P> {
     pub(crate) fn on_affinity_call(&mut self, tid: Tid, abi: usize, policy: &mut P) {
@@ -22,7 +20,7 @@ impl<P: Policy> Supervisor<P> {
         let argument = |index| registers.argument(abi, index);
         let (pid, length, address) = (Tid(argument(0) as i32), argument(1), argument(2));
         match self.target(tid, pid) {
-            // no task of the job: not ours to clamp
+            // no task of the job, so no cgroup of the job restricts it
             None => self.resume(tid, 0, policy),
             Some(target) => {
                 let result = read_mask(tid, length, address)
@@ -44,7 +42,7 @@ impl<P: Policy> Supervisor<P> {
         }
         let allowed = policy.allowed_cpus(&self.tasks, target);
         let clamped = allowed.map(|allowed| wanted.intersection(&allowed));
-        // an empty mask is EINVAL there too
+        // an empty mask fails with EINVAL in the kernel too
         sched::set_affinity(target, clamped.as_ref().unwrap_or(&wanted))?;
         if let Some(task) = self.tasks.get_mut(target) {
             task.wanted_cpus = Some(Arc::new(wanted));
@@ -52,25 +50,23 @@ impl<P: Policy> Supervisor<P> {
         Ok(())
     }
 
-    /// The task that `pid`, a number of the caller's own pid namespace, means; `None` outside of the job.
+    /// The task with the number `pid` in the caller's pid namespace; `None` outside of the job.
     fn target(&self, caller: Tid, pid: Tid) -> Option<Tid> {
         if pid.0 == 0 {
             return Some(caller);
         }
-        if proc::same_pid_namespace(caller) {
+        if in_own_pid_namespace(caller) {
             return self.tasks.contains(pid).then_some(pid);
         }
-        let depth = proc::status_field(caller, "NSpid")?.split_whitespace().count();
-        let called = |tid: Tid| {
-            let ids = proc::status_field(tid, "NSpid")?;
-            ids.split_whitespace().nth(depth - 1)?.parse().ok().map(Tid)
-        };
+        let depth = StatusFile::read(caller)?.numbers()?.len();
+        let called =
+            |tid: Tid| StatusFile::read(tid)?.numbers()?.get(depth.checked_sub(1)?).copied().map(Tid);
         self.tasks.entries.keys().copied().find(|tid| called(*tid) == Some(pid))
     }
 }
 
-/// As the kernel reads it: a mask shorter than its own is filled with zeroes, the rest of a longer one is
-/// not looked at.
+/// Reads a mask as the kernel does. A mask that is shorter than the kernel's is filled with zeroes, and the rest of a
+/// longer one is ignored.
 fn read_mask(tid: Tid, length: u64, address: u64) -> Result<IndexSet, Errno> {
     let kernel_length = sched::affinity_length()?;
     let mut bytes = vec![0; kernel_length.min((length & 0xffff_ffff) as usize)];
@@ -80,17 +76,15 @@ fn read_mask(tid: Tid, length: u64, address: u64) -> Result<IndexSet, Errno> {
     Ok(sched::mask_of_bytes(&bytes))
 }
 
-/// Whether `caller` may set another task's affinity: `check_same_owner` or `CAP_SYS_NICE`.
+/// Whether `caller` may set another task's affinity: the kernel's `check_same_owner`, or `CAP_SYS_NICE`.
 fn may_set(caller: Tid, target: Tid) -> bool {
-    let ids = |tid| -> Option<Vec<u32>> {
-        let field = proc::status_field(tid, "Uid")?;
-        Some(field.split_whitespace().filter_map(|id| id.parse().ok()).collect())
+    let (Some(caller), Some(target)) = (StatusFile::read(caller), StatusFile::read(target)) else {
+        return false;
     };
-    let (Some(caller_ids), Some(target_ids)) = (ids(caller), ids(target)) else { return false };
-    // real, effective, saved, file system
-    if target_ids.iter().take(2).any(|id| *id == caller_ids[1]) {
-        return true;
-    }
-    let effective = proc::status_field(caller, "CapEff");
-    effective.and_then(|hex| u64::from_str_radix(&hex, 16).ok()).is_some_and(|bits| bits & CAP_SYS_NICE != 0)
+    let (Some([_, effective, ..]), Some([target_real, target_effective, ..])) =
+        (caller.uids(), target.uids())
+    else {
+        return false;
+    };
+    [target_real, target_effective].contains(&effective) || caller.may_set_affinity()
 }

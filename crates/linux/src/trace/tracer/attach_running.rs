@@ -1,16 +1,20 @@
-//! Adoption: taking in a process that runs already.
+//! Adoption: the supervision of a process that runs already.
 //!
-//! Every thread is seized; what it makes from then on is attached at birth. The kernel decides about that when a fork
-//! begins: one that is under way when its thread is seized makes a thread or child that is not attached, however late it
-//! appears. So a thread that can't be seen to wait outside of a fork is interrupted, and when it stops its fork is over:
-//! then its process's threads and its own children are looked through once more, before it runs on and before anybody
-//! can have waited for them. A thread inside a vfork stops when its child has executed a program or died; the adoption
-//! does not wait for it.
+//! The tracer seizes every thread, and is attached at birth to all that they make from then on. The kernel decides that
+//! when a fork begins. A fork that is under way when its thread is seized makes a thread or child without the tracer,
+//! however late that child appears.
 //!
-//! A process is thus adopted as of one moment, the last seize of a thread that existed: every thread, and every child
-//! that is born later, is supervised. Children that were born while the adoption was under way, at this moment or a
-//! little before, are taken in with it as far as they are found: by their age, which is known in ticks of 10 ms, so that
-//! one born a little earlier may be taken in too; but not if their own parent, born in the same moment, is gone already.
+//! A thread that is not seen to wait outside of a fork is therefore interrupted. When it stops, its fork is over. Then
+//! the list of threads and the thread's own children are searched once more. That is done before the thread runs on,
+//! and before any code can have waited for them. A thread inside a vfork stops when its child has executed a program or
+//! died. The adoption does not wait for that.
+//!
+//! A process is thus adopted as of one moment: the last seize of a thread that existed. Every thread, and every child
+//! that is born later, is supervised. Children that were born during the adoption are adopted with it as far as they
+//! are found:
+//!
+//! - They are recognized by their age, in ticks of 10 ms, so a child born a little earlier may be adopted too.
+//! - A child is not found if its own parent, born in the same moment, is gone already.
 
 use std::time::{Duration, Instant};
 
@@ -21,40 +25,42 @@ use super::inject;
 use super::policy::Policy;
 use super::seizure::{Adoption, Seizure};
 use super::supervisor::Supervisor;
+use crate::proc::{self, StatusFile};
 use crate::trace::os::filter::TracedCalls;
-use crate::trace::os::{proc, task};
+use crate::trace::os::task;
 
-/// How long threads may take to stop that may be inside a fork.
+/// The time that threads get to stop that may be inside a fork.
 const FORK_TIME: Duration = Duration::from_millis(20);
-/// How long what was seized of a process may take to be let go when the rest is refused.
+/// The time that seized threads get to be detached when the adoption has failed.
 const UNDO_TIME: Duration = Duration::from_secs(2);
 
-/// Which process is to be adopted.
+/// The process that is to be adopted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdoptTarget {
     pub(crate) pid: Tid,
-    /// When it was started, in clock ticks since boot; `None` for whichever has the number now.
+    /// The start time in clock ticks since boot; `None` for any process that has the number now.
     pub(crate) started: Option<u64>,
-    /// What a filter stops that it has from an earlier supervisor. Whether it is there is looked at, what it stops can't
-    /// be: a wrong one means rules that are not kept.
+    /// The calls that its filter of an earlier supervisor stops. Whether it has a filter is checked. Which calls that
+    /// stops can't be checked: a wrong value means that rules are not kept.
     pub(crate) filter: Option<TracedCalls>,
 }
 
-/// An adoption that a request waits for.
+/// The state of an adoption that a request waits for.
 #[derive(Debug)]
 pub(crate) enum AdoptRequest {
     /// Not yet begun.
     Asked(AdoptTarget),
-    /// Its threads are being seized.
+    /// The threads are being seized.
     Seizing(AdoptTarget, Seizure),
-    /// All are. Threads that may be inside a fork are waited for, and children that were born meanwhile.
+    /// All threads are seized. The request waits for threads that may be inside a fork, and for children born
+    /// meanwhile.
     Settling { tgid: Tid, until: Instant },
-    /// It has failed; what was seized is let go.
+    /// The adoption has failed. The seized threads are being detached.
     Undoing { tgid: Tid, error: AdoptError, until: Instant },
 }
 
 impl AdoptRequest {
-    /// The process, once it is known and nobody else adopts it.
+    /// The process, once it is known and no other request adopts it.
     fn process(&self) -> Option<Tid> {
         match self {
             AdoptRequest::Asked(_) => None,
@@ -65,12 +71,13 @@ impl AdoptRequest {
 }
 
 impl<P: Policy> Supervisor<P> {
-    /// Adopts the process of a task, with all its threads and the children that it makes from now on. Children that
-    /// it has already are not adopted. [`Policy::adopted`] is called for each task.
+    /// Adopts the process of a task, with all its threads and the children that it makes from now on. Its present
+    /// children are not adopted. [`Policy::adopted`] is called for each task.
     ///
-    /// It gets a filter when a rule needs one. It outlives its supervisor. On an error nothing of it is traced.
+    /// The process gets a filter when a rule needs one, and it outlives its supervisor. After an error no thread of it
+    /// is traced.
     ///
-    /// To be asked at every turn until it answers.
+    /// To be called at every turn until it returns a value.
     pub(crate) fn adopt(
         &mut self,
         adopting: &mut AdoptRequest,
@@ -92,7 +99,7 @@ impl<P: Policy> Supervisor<P> {
             let next = match adopting {
                 AdoptRequest::Asked(target) => match adoptable_process(target.pid) {
                     Err(error) => return Some(Err(error)),
-                    // of two requests the second waits for the first, and then finds it done, or undone
+                    // the second of two requests waits for the first, and then finds the process adopted or not
                     Ok(tgid) if self.adoptions.contains(&tgid) => return None,
                     Ok(tgid) if self.tasks.processes.contains_key(&tgid) => {
                         return Some(Err(AdoptError::Known(tgid)));
@@ -107,8 +114,8 @@ impl<P: Policy> Supervisor<P> {
                 AdoptRequest::Seizing(target, seizure) => {
                     let (tgid, adoption) = (seizure.tgid, seizure.adoption);
                     let seized = self.seize_all(seizure, policy)?.and_then(|()| {
-                        // seized it keeps its number until it is reaped here
-                        if target.started.is_some_and(|time| proc::started(tgid) != Some(time)) {
+                        // a seized process keeps its number until it is reaped here
+                        if target.started.is_some_and(|time| proc::start_time(tgid) != Some(time)) {
                             return Err(AdoptError::NoProcess(tgid));
                         }
                         self.require_veto(tgid, policy)
@@ -117,12 +124,12 @@ impl<P: Policy> Supervisor<P> {
                         Ok(()) => {
                             self.adopt_late_children(
                                 proc::children_of_process(tgid),
-                                adoption.of(tgid),
+                                adoption.of_children(tgid),
                                 policy,
                             );
                             AdoptRequest::Settling { tgid, until: Instant::now() + FORK_TIME }
                         }
-                        // refused for one thread, as when a debugger has only that
+                        // one thread was refused, perhaps because a debugger traces only that
                         Err(error) => {
                             self.begin_detach_process(tgid, policy);
                             AdoptRequest::Undoing { tgid, error, until: Instant::now() + UNDO_TIME }
@@ -145,7 +152,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Forks may be limited where every process is.
+    /// Wants a filter for the process if the root limits forks.
     fn require_veto(&mut self, tgid: Tid, policy: &mut P) -> Result<(), AdoptError> {
         let lineage = self.tasks.get(tgid).map(|task| task.lineage);
         if lineage.is_none_or(|lineage| !lineage.vetoes()) && policy.needs_veto(&self.tasks, tgid) {
@@ -157,13 +164,13 @@ impl<P: Policy> Supervisor<P> {
     }
 }
 
-/// The process of a task, if it is one that can be adopted.
+/// The process of a task, if it can be adopted.
 fn adoptable_process(pid: Tid) -> Result<Tid, AdoptError> {
     let none = AdoptError::NoProcess(pid);
     if pid.0 <= 0 {
         return Err(none);
     }
-    let tgid = proc::status_task(pid, "Tgid").ok_or(none.clone())?;
+    let tgid = StatusFile::read(pid).and_then(|status| status.group()).ok_or(none.clone())?;
     let kernel = proc::is_kernel_thread(tgid).ok_or(none)?;
     if tgid.0 == std::process::id() as i32 {
         Err(AdoptError::Itself)

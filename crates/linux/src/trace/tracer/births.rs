@@ -1,7 +1,7 @@
 //! Births: a parent's fork event and its child's first stop, in either order.
 //!
-//! The two are reported by two tasks, so any of them may be seen first; and a parent that is killed between
-//! making a child and reporting it never reports it. A child is let go only when it has been announced.
+//! Two tasks report them, so either can be seen first. A parent that is killed between making a child and reporting it
+//! never reports it. A child continues only when its birth is known.
 
 use std::time::{Duration, Instant};
 
@@ -12,32 +12,33 @@ use super::policy::{Fork, Policy};
 use super::supervisor::{AtEnd, Supervisor};
 use super::table::{TaskEntry, TaskState};
 use super::unreported::UnreportedChild;
-use crate::trace::os::{proc, ptrace, task};
+use crate::proc::{SeccompMode, StatusFile, has_no_filter};
+use crate::trace::os::{ptrace, task};
 
-/// How long the report of a parent may take that may live.
+/// The time that the report of a parent gets that may still live.
 const REPORT_TIME: Duration = Duration::from_millis(1);
 
 impl<P: Policy> Supervisor<P> {
-    /// A task has made a child.
+    /// Deals with a fork event: a task has made a child.
     pub(crate) fn on_fork(&mut self, parent: Tid, policy: &mut P) {
         let charged = self.end_fork(parent);
         let Ok(message) = ptrace::event_message(parent) else {
-            // killed at this very stop: the child is resolved as one whose parent died
+            // the parent was killed at this very stop: the child is resolved as one of a dead parent
             return self.cancel(parent, charged, policy);
         };
         let child = Tid(message as i32);
         if self.tasks.contains(child) {
-            // taken for an orphan before this report came
+            // the child was taken for an orphan before this report came
             self.cancel(parent, charged, policy);
             return self.resume(parent, 0, policy);
         }
-        let early = self.unreported.remove(&child);
+        let seen = self.unreported.remove(&child);
         let Some(task) = self.tasks.get(parent) else { return };
         let (parent_tgid, cleared_flag) = (task.tgid, task.cleared_flag);
         let mut born = TaskEntry::new(parent_tgid, task.lineage);
         born.wants = task.wants;
-        if task.filtered_meanwhile && proc::status_field(child, "Seccomp").is_some_and(|mode| mode == "0") {
-            // made before the filter came, and reported after
+        if task.filtered_meanwhile && has_no_filter(child) {
+            // the child was made before the filter came, and reported after
             born.wants = born.lineage.filter.take();
             born.lineage.filters = 0;
         }
@@ -45,10 +46,9 @@ impl<P: Policy> Supervisor<P> {
         born.wanted_cpus.clone_from(&task.wanted_cpus);
         born.traces_exec = task.traces_exec;
         born.cleared_flag = cleared_flag;
-        born.tgid = match early {
+        born.tgid = match seen {
             Some(UnreportedChild::Died { tgid, .. }) => tgid,
-            // the event does not tell: clone with SIGCHLD can make a thread, and with another signal a
-            // process
+            // the event can't tell: clone with SIGCHLD can make a thread, and with another signal a process
             _ if task::is_thread_of(child, parent_tgid) => parent_tgid,
             _ => child,
         };
@@ -61,7 +61,7 @@ impl<P: Policy> Supervisor<P> {
             self.trace_exec(parent, true);
         }
         self.restore_flag(parent);
-        match early {
+        match seen {
             Some(UnreportedChild::Stopped { signal, .. }) => self.first_stop(child, signal, policy),
             Some(UnreportedChild::Died { .. }) => self.finish_dead(child, policy),
             None => {}
@@ -69,13 +69,13 @@ impl<P: Policy> Supervisor<P> {
         self.resume(parent, 0, policy);
     }
 
-    /// The child has been announced and stands before its first instruction.
+    /// Deals with the first stop of a child whose birth is known, before its first instruction.
     pub(crate) fn first_stop(&mut self, child: Tid, signal: c_int, policy: &mut P) {
         let Some(task) = self.tasks.get_mut(child) else { return };
         task.state = TaskState::Running;
         let is_process = task.tgid == child;
         if is_process && task.traces_exec {
-            // ours by inheritance from a process of several threads
+            // the option is inherited from a process with several threads
             self.trace_exec(child, false);
         } else if !is_process {
             self.trace_exec(child, true);
@@ -91,34 +91,38 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Reports the death of a child that was reaped before it was announced.
+    /// Reports the death of a child that was reaped before its birth was known.
     fn finish_dead(&mut self, tid: Tid, policy: &mut P) {
         let last = self.tasks.tgid_of(tid) == Some(tid);
         policy.exited(&mut self.tasks, tid, last);
         self.tasks.remove(tid);
     }
 
-    /// Takes in children whose parent was killed between making them and reporting them.
+    /// Adopts children whose parent was killed between making them and reporting them. Called when no event is left;
+    /// true if a new look for events is worth it.
     ///
-    /// Called when nothing else is there to be dealt with; true when it is worth looking again. A child whose
-    /// parent lives waits for its report, which is on its way. One whose parent is not in the job has been
-    /// handed to us or to a reaper inside, or was made with `CLONE_PARENT` by a child of ours that is about
-    /// to report it.
+    /// A child whose parent lives waits for its report, which is on its way. A child whose parent is not in the job has
+    /// two possible histories:
+    ///
+    /// - It was reparented to this process, or to a reaper inside the job.
+    /// - A child of this process, about to report it, made it with `CLONE_PARENT`.
     pub(crate) fn resolve_unreported(&mut self, policy: &mut P) -> bool {
         let mut orphans = Vec::new();
-        for (tid, early) in &mut self.unreported {
-            let (tgid, parent) = match early {
+        for (tid, seen) in &mut self.unreported {
+            let (tgid, parent) = match seen {
                 UnreportedChild::Died { tgid, parent } => (*tgid, *parent),
                 UnreportedChild::Stopped { .. } => {
-                    let field = |name| proc::status_task(*tid, name);
-                    (field("Tgid").unwrap_or(*tid), field("PPid").unwrap_or(Tid(0)))
+                    let status = StatusFile::read(*tid);
+                    let status = status.as_ref();
+                    let group = status.and_then(StatusFile::group).unwrap_or(*tid);
+                    (group, status.and_then(StatusFile::parent).unwrap_or(Tid(0)))
                 }
             };
             let creator = if tgid == *tid { parent } else { tgid };
             if self.tasks.processes.contains_key(&creator) {
                 continue;
             }
-            let waits = match early {
+            let waits = match seen {
                 UnreportedChild::Stopped { waits_since, .. } => {
                     waits_since.get_or_insert_with(Instant::now).elapsed() < REPORT_TIME
                 }
@@ -134,7 +138,7 @@ impl<P: Policy> Supervisor<P> {
         !orphans.is_empty()
     }
 
-    /// After the last task: children of which only the reaped zombie was ever seen.
+    /// After the last task: finishes children of which only the reaped zombie was ever seen.
     pub(crate) fn finish_unreported(&mut self, policy: &mut P) {
         let left: Vec<Tid> = self.unreported.keys().copied().collect();
         for tid in left {
@@ -143,24 +147,25 @@ impl<P: Policy> Supervisor<P> {
     }
 
     fn adopt_orphan(&mut self, child: Tid, tgid: Tid, policy: &mut P) {
-        let Some(early) = self.unreported.remove(&child) else { return };
-        // each of them was in one fork at most
+        let Some(seen) = self.unreported.remove(&child) else { return };
+        // each of them was in at most one fork
         let orphan = self.killed.is_empty();
         let (parent, mut lineage) = self.killed.pop_front().unwrap_or((self.main, self.default_lineage));
-        if proc::status_field(child, "Seccomp").is_some_and(|mode| mode == "0") {
-            // then it was somebody else's child
+        if has_no_filter(child) {
+            // without a filter it is not the child of a task with one
             (lineage.filter, lineage.filters) = (None, 0);
         }
         let mut born = TaskEntry::new(tgid, lineage);
         let killed_at_end = self.ending == Some(AtEnd::Kill) && !lineage.adopted;
-        // a child of a launched task that can't be told to be of any job has no rules to live by
-        let nobodys =
-            self.main.0 == 0 && orphan && proc::status_field(child, "Seccomp").as_deref() == Some("2");
-        born.killed = nobodys || killed_at_end || self.is_over(lineage.job);
+        // the child of a launched task whose job is unknown has no rules, so it must not live
+        let unattributed = self.main.0 == 0
+            && orphan
+            && StatusFile::read(child).and_then(|status| status.seccomp()) == Some(SeccompMode::Filter);
+        born.killed = unattributed || killed_at_end || self.is_over(lineage.job);
         born.detach = self.ending.is_some();
         self.tasks.insert(child, born, 0);
         policy.forked(&mut self.tasks, Fork { parent, child, tgid, charged: false, parent_died: true });
-        match early {
+        match seen {
             UnreportedChild::Stopped { signal, .. } => self.first_stop(child, signal, policy),
             UnreportedChild::Died { .. } => self.finish_dead(child, policy),
         }

@@ -1,4 +1,4 @@
-//! System calls that the filter stopped, but for forks and affinity.
+//! System calls that the filter stopped, except forks and affinity.
 
 use nix::errno::Errno;
 use penfold_core::Tid;
@@ -6,17 +6,18 @@ use penfold_core::Tid;
 use super::policy::{Notice, Policy};
 use super::supervisor::Supervisor;
 use super::table::{PendingResume, TaskState};
+use crate::proc::command_name;
 use crate::trace::os::arch::Registers;
 use crate::trace::os::filter::{self, CallClass};
-use crate::trace::os::{proc, ptrace, wait};
+use crate::trace::os::{ptrace, wait};
 
 impl<P: Policy> Supervisor<P> {
-    /// A system call that the filter stopped.
+    /// Deals with a system call that a filter stopped.
     pub(crate) fn on_seccomp(&mut self, tid: Tid, policy: &mut P) {
         self.fork_is_over(tid, policy);
         let Some(task) = self.tasks.get_mut(tid) else { return };
         if task.freeze && !self.closing && !task.killed {
-            // decided at thaw, so that no charge is in flight for as long as it is frozen
+            // decided at thaw, so that no charge is in flight as long as the task is frozen
             task.state = TaskState::Held(PendingResume::Seccomp);
             return wait::consume(tid);
         }
@@ -29,12 +30,12 @@ impl<P: Policy> Supervisor<P> {
             Some((CallClass::Ptrace, _)) => self.on_ptrace_call(tid, policy),
             Some((CallClass::Affinity, abi)) => self.on_affinity_call(tid, abi, policy),
             Some((CallClass::Socket, _)) => self.on_socket_call(tid, policy),
-            // asked for by a filter of the program's own, which without a tracer gets just that
+            // a filter of the program itself asked for the stop; without a tracer the call fails with ENOSYS
             None => self.answer(tid, Err(Errno::ENOSYS), policy),
         }
     }
 
-    /// Leaves the system call out and makes it return.
+    /// Skips the system call and makes it return.
     pub(crate) fn answer(&mut self, tid: Tid, result: Result<i64, Errno>, policy: &mut P) {
         if let Ok(registers) = Registers::read(tid) {
             let _ = registers.skip(tid, result.unwrap_or_else(|errno| -i64::from(errno as i32)));
@@ -47,13 +48,13 @@ impl<P: Policy> Supervisor<P> {
             && let Some(process) = self.tasks.processes.get_mut(&tgid)
             && !std::mem::replace(&mut process.ptrace_noticed, true)
         {
-            policy.notice(Notice::PtraceRefused { tgid, comm: proc::comm(tgid) });
+            policy.notice(Notice::PtraceRefused { tgid, comm: command_name(tgid) });
         }
         self.answer(tid, Err(Errno::EPERM), policy);
     }
 
-    /// Hides the child from no tracer: the flag is cleared now and put back in the register before parent
-    /// and child run again, so that neither can tell.
+    /// Clears `CLONE_UNTRACED` in the argument register, so that the child is attached. The flag is restored before
+    /// parent and child run again, so neither can notice.
     pub(crate) fn clear_untraced(&mut self, tid: Tid, abi: usize, policy: &mut P) {
         let Ok(mut registers) = Registers::read(tid) else { return };
         registers.set_first_argument(abi, registers.argument(abi, 0) & !(libc::CLONE_UNTRACED as u64));

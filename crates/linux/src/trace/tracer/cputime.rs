@@ -1,17 +1,17 @@
 //! CPU time: exact at exit, sampled while alive.
 //!
-//! Read from the process's own CPU clocks, which the zombie still has and which include its dead threads.
-//! The scheduler's clock is exact; how it splits into user and system is estimated from ticks, by the rule
-//! of the kernel's `cputime_adjust`, so it agrees with what times(2) and ps(1) show.
+//! It is read from the process's own CPU clocks, which the zombie still has and which include its dead threads. The
+//! scheduler's clock is exact. Its split into user and system time is estimated from ticks by the rule of the kernel's
+//! `cputime_adjust`, so it agrees with times(2) and ps(1).
 
 use nix::errno::Errno;
 use penfold_core::Tid;
 
 use super::table::{ChargedTime, TaskTable};
-use crate::process::text_of;
-use crate::trace::os::{proc, task};
+use crate::proc::{cpu_ticks, last_cpu, run_time};
+use crate::trace::os::task;
 
-/// Below this a process is charged to the CPU it was last seen on: looking costs more than it tells.
+/// Nanoseconds. A shorter step is charged to the CPU where the process was last seen: to read its CPU would cost more.
 const WORTH_LOOKING_NS: u64 = 1_000_000;
 
 impl ChargedTime {
@@ -19,7 +19,7 @@ impl ChargedTime {
         self.user + self.system
     }
 
-    /// `total` split in the proportion of the ticks, without ticks to user.
+    /// `total`, split in the proportion of the ticks; without ticks all of it is user time.
     fn split(total: u64, user_ticks: u64, system_ticks: u64) -> Self {
         let user = if system_ticks == 0 {
             total
@@ -29,8 +29,9 @@ impl ChargedTime {
         Self { user, system: total - user }
     }
 
-    /// Moves on to `now` and returns the difference, whose total is exact. Both parts only grow: a new
-    /// proportion that would take back what was charged is bent, as the kernel bends it.
+    /// Advances to `now` and returns the difference, whose total is exact.
+    ///
+    /// Both parts only grow. A new proportion that would take back charged time is bent, as the kernel bends it.
     fn advance(&mut self, now: Self) -> Self {
         let grown = now.total().saturating_sub(self.total());
         let user = now.user.clamp(self.user, self.user + grown) - self.user;
@@ -49,28 +50,24 @@ fn add(to: &mut ChargedTime, step: ChargedTime) {
 
 fn of_process(tgid: Tid) -> Result<ChargedTime, Errno> {
     let total = task::process_clock(tgid, 2)?;
-    // no tick at all hit most short-lived processes: one call less for them
+    // most short-lived processes have no tick at all: one call less for them
     let ticks = task::process_clock(tgid, 0)?;
     let user = if ticks == 0 { 0 } else { task::process_clock(tgid, 1)?.min(ticks) };
     Ok(ChargedTime::split(total, user, ticks - user))
 }
 
-/// The first field of schedstat is exact; utime and stime of stat give the proportion.
+/// The run time is exact; the ticks give the proportion.
 fn of_thread(tgid: Tid, tid: Tid) -> Option<ChargedTime> {
-    let text = text_of(&format!("/proc/{tgid}/task/{tid}/schedstat"))?;
-    let total = text.split_whitespace().next()?.parse().ok()?;
-    let stat = text_of(&format!("/proc/{tgid}/task/{tid}/stat"))?;
-    let mut fields = stat.rsplit_once(") ")?.1.split_whitespace().skip(11);
-    let user = fields.next()?.parse().ok()?;
-    let system = fields.next()?.parse().ok()?;
+    let total = run_time(tgid, tid)?;
+    let (user, system) = cpu_ticks(tgid, tid)?;
     Some(ChargedTime::split(total, user, system))
 }
 
-/// Takes a step of CPU time: of which task, what the policy keeps of it, and the CPU it was last seen on.
+/// Takes a step of CPU time: the task, the policy's part of it, the CPU where it was last seen, and the time.
 pub(crate) type ChargeFn<'a, T> = dyn FnMut(Tid, Option<&T>, usize, ChargedTime) + 'a;
 
 impl<T, C> TaskTable<T, C> {
-    /// Charges all living processes for what they have used since they were last charged.
+    /// Charges all living processes for their CPU time since the last charge.
     pub(crate) fn sample(&mut self, charge: &mut ChargeFn<'_, T>) {
         let processes: Vec<Tid> = self.processes.keys().copied().collect();
         for tgid in processes {
@@ -78,8 +75,8 @@ impl<T, C> TaskTable<T, C> {
         }
     }
 
-    /// The threads of a process, which was just charged, are accounted apart from now on: they are no longer all in
-    /// the same group.
+    /// Accounts the threads of a process by themselves from now on: they are no longer all in the same group. The
+    /// process was charged just before.
     pub fn account_by_thread(&mut self, tgid: Tid) {
         let Some(process) = self.processes.get_mut(&tgid) else { return };
         if process.per_thread || process.threads.len() == 1 {
@@ -93,7 +90,7 @@ impl<T, C> TaskTable<T, C> {
         }
     }
 
-    /// Charges a living process for what it has used since it was last charged.
+    /// Charges a living process for its CPU time since the last charge.
     pub(crate) fn charge_process(&mut self, tgid: Tid, charge: &mut ChargeFn<'_, T>) {
         let Some(process) = self.processes.get(&tgid) else { return };
         if process.per_thread {
@@ -105,13 +102,13 @@ impl<T, C> TaskTable<T, C> {
         }
     }
 
-    /// What a process used before it was adopted is nobody's.
+    /// Skips the CPU time of a process before its adoption, which is charged to no cgroup.
     pub(crate) fn skip_charges(&mut self, tgid: Tid) {
         let (Some(process), Ok(now)) = (self.processes.get_mut(&tgid), of_process(tgid)) else {
             return;
         };
         process.charged = now;
-        process.cpu = proc::last_cpu(tgid).unwrap_or(0);
+        process.cpu = last_cpu(tgid).unwrap_or(0);
     }
 
     /// Charges a dead task before it is reaped.
@@ -121,7 +118,7 @@ impl<T, C> TaskTable<T, C> {
             self.charge_thread(tgid, tid, charge);
         }
         if tid == tgid {
-            // also what threads used after they were last read, so that the sum stays exact
+            // also the time that threads used after they were last read, so that the sum is exact
             self.charge_rest(tgid, charge);
         }
     }
@@ -133,20 +130,20 @@ impl<T, C> TaskTable<T, C> {
         let Some(now) = of_thread(tgid, tid) else { return };
         let step = task.charged.advance(now);
         add(&mut process.charged, step);
-        let cpu = proc::last_cpu(tid).unwrap_or(process.cpu);
+        let cpu = last_cpu(tid).unwrap_or(process.cpu);
         if step.total() > 0 {
             charge(tid, Some(&task.data), cpu, step);
         }
     }
 
-    /// Charges a process for what it has used that was charged to no thread of it.
+    /// Charges a process for its CPU time that no thread of it was charged for.
     fn charge_rest(&mut self, tgid: Tid, charge: &mut ChargeFn<'_, T>) {
         let (Some(process), Ok(now)) = (self.processes.get_mut(&tgid), of_process(tgid)) else {
             return;
         };
         let step = process.charged.advance(now);
         if step.total() >= WORTH_LOOKING_NS
-            && let Some(cpu) = proc::last_cpu(tgid)
+            && let Some(cpu) = last_cpu(tgid)
         {
             process.cpu = cpu;
         }

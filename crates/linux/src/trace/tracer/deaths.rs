@@ -1,19 +1,19 @@
-//! Deaths: a zombie is peeked at, accounted and reaped.
+//! Deaths: each zombie is looked at, accounted and reaped.
 
 use penfold_core::Tid;
 
 use super::policy::Policy;
 use super::supervisor::Supervisor;
 use super::unreported::UnreportedChild;
-use crate::trace::os::proc;
+use crate::proc::StatusFile;
 use crate::trace::os::wait::{self, WaitReport};
 
-/// How many tasks that were killed, perhaps inside a fork, are remembered as possible parents: as many as may die at
-/// once when a job ends. A child that can't be told to be of that job would outlive it.
+/// The number of killed tasks that are remembered as possible parents, since each may have been inside a fork. As many
+/// may die at once when a job ends. A child that can't be attributed to that job would outlive it.
 const REMEMBERED: usize = 4096;
 
 impl<P: Policy> Supervisor<P> {
-    /// A task is dead; its zombie is still there.
+    /// Deals with a death. The zombie still exists.
     pub(crate) fn on_death(&mut self, report: WaitReport, policy: &mut P) {
         let tid = report.tid;
         let Some(task) = self.tasks.get(tid) else { return self.on_unreported_death(tid) };
@@ -33,16 +33,18 @@ impl<P: Policy> Supervisor<P> {
         self.note_end(lineage.job, tid, report.raw_status());
     }
 
-    /// Killed before its first stop. What its parent's report will need is read while it is there.
+    /// Deals with the death of a child before its first stop. The facts that its parent's report will need are read
+    /// now.
     fn on_unreported_death(&mut self, tid: Tid) {
         if self.ending.is_some() {
-            // a child of ours that was let go
+            // a child of this process that was detached
             return wait::reap(tid);
         }
-        let field = |name| proc::status_task(tid, name);
+        let status = StatusFile::read(tid);
+        let status = status.as_ref();
         let died = UnreportedChild::Died {
-            tgid: field("Tgid").unwrap_or(tid),
-            parent: field("PPid").unwrap_or(Tid(0)),
+            tgid: status.and_then(StatusFile::group).unwrap_or(tid),
+            parent: status.and_then(StatusFile::parent).unwrap_or(Tid(0)),
         };
         self.unreported.insert(tid, died);
         wait::reap(tid);

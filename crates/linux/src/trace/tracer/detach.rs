@@ -1,8 +1,8 @@
-//! Letting go: a detached process goes on as if it had never been traced.
+//! Detaching: a detached process goes on as if it had never been traced.
 //!
-//! `PTRACE_DETACH` wants the task stopped, so each is interrupted and detached at its next stop, whichever that is:
-//! with the signal that was on its way to it, or in its group stop. What has not stopped in time is detached by the
-//! kernel when the tracer thread ends.
+//! `PTRACE_DETACH` needs a stopped task. So each task is interrupted and detached at its next stop of any kind. It
+//! keeps the signal that was on its way to it, and its group stop. The kernel detaches tasks that have not stopped in
+//! time when the tracer thread ends.
 
 use std::time::{Duration, Instant};
 
@@ -16,19 +16,20 @@ use super::supervisor::{AtEnd, Supervisor};
 use super::table::{PendingResume, TaskState};
 use crate::trace::os::{ptrace, task};
 
-/// How long tasks may take to stop: one that waits for its vfork child or for a dead server stops when that is over.
+/// The time that tasks get to stop. A task that waits for its vfork child or for a dead server stops when that is over.
 const STOP_TIME: Duration = Duration::from_secs(2);
 
-/// Why a process was not let go.
+/// The reason why a process was not detached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DetachError {
-    /// It is not supervised.
+    /// The process is not supervised.
     #[error("process {0}: not supervised")]
     Unknown(Tid),
-    /// It has a filter, which would make its forks fail: it was launched here, or a rule needed one.
+    /// The process has a filter, which would make its forks fail. It was launched by this host, or a rule needed the
+    /// filter.
     #[error("process {0}: has a system call filter, which can't be taken away, so it can't be let go")]
     Filtered(Tid),
-    /// Some of its tasks are in an uninterruptible wait.
+    /// Some tasks of the process are in an uninterruptible wait.
     #[error("process {0}: waits inside the kernel; it is let go as soon as it comes out")]
     Waits(Tid),
     /// The host was stopped.
@@ -37,7 +38,7 @@ pub enum DetachError {
 }
 
 impl DetachError {
-    /// The error number for a caller outside.
+    /// The errno for a caller outside.
     pub fn errno(&self) -> Errno {
         match self {
             DetachError::Unknown(_) => Errno::ESRCH,
@@ -48,7 +49,7 @@ impl DetachError {
     }
 }
 
-/// A release that a request waits for.
+/// The state of a detach that a request waits for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DetachRequest {
     pub(crate) tgid: Tid,
@@ -56,10 +57,10 @@ pub(crate) struct DetachRequest {
 }
 
 impl<P: Policy> Supervisor<P> {
-    /// Lets an adopted process go on untraced; a frozen one is thawed. Its children that are supervised stay so.
-    /// After `Waits` it happens later.
+    /// Detaches an adopted process, which goes on untraced; a frozen one is thawed. Its supervised children stay so.
+    /// After [`DetachError::Waits`] it is detached later.
     ///
-    /// To be asked at every turn until it answers.
+    /// To be called at every turn until it returns a value.
     pub(crate) fn detach_process(
         &mut self,
         detaching: &mut DetachRequest,
@@ -91,11 +92,11 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Begins to end the supervision: adopted tasks are let go, launched ones too or killed. The tracer thread ends soon
-    /// after [`Supervisor::has_ended`] has answered true.
+    /// Begins the end of the supervision. Adopted tasks are detached, launched ones detached or killed. The tracer
+    /// thread ends soon after [`Supervisor::has_ended`] has returned true.
     ///
-    /// A launched task that is to be left and waits inside the kernel for more than two seconds dies if it was
-    /// launched with [`TraceOptions::exit_kill`](super::TraceOptions::exit_kill).
+    /// A launched task that is to be left and waits inside the kernel for more than two seconds dies if it was launched
+    /// with [`TraceOptions::exit_kill`](super::TraceOptions::exit_kill).
     pub(crate) fn end(&mut self, launched: AtEnd, policy: &mut P) {
         self.ending = Some(launched);
         for tid in self.tasks.ids() {
@@ -112,7 +113,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Whether everything has gone since an end that began then, or has had its time.
+    /// Whether every task is gone, or the time for an end that began at `began` is over.
     pub(crate) fn has_ended(&mut self, began: Instant) -> bool {
         let gone = self.tasks.entries.is_empty() && self.unreported.is_empty();
         self.over = gone || began.elapsed() > STOP_TIME;
@@ -124,7 +125,7 @@ impl<P: Policy> Supervisor<P> {
         task.detach = true;
         task.freeze = false;
         match task.state {
-            // its first stop is still to come
+            // the first stop is still to come
             TaskState::New | TaskState::Unreleased => {}
             TaskState::Running | TaskState::Listening => drop(ptrace::interrupt(tid)),
             TaskState::Held(PendingResume::Continue(signal)) => self.detach(tid, signal, policy),
@@ -143,7 +144,7 @@ impl<P: Policy> Supervisor<P> {
         task.state = TaskState::Running;
         let tgid = task.tgid;
         self.charge_dead(tgid, tid, policy);
-        // ESRCH: killed meanwhile, so that its death is reported
+        // ESRCH: killed meanwhile, so its death is reported
         if ptrace::detach(tid, signal).is_ok() {
             policy.detached(&mut self.tasks, tid);
             self.tasks.remove(tid);

@@ -1,14 +1,15 @@
 //! Forks in flight: charged, and not yet seen to succeed or fail.
 //!
-//! A fork that succeeds reports an event, which commits the charge. One that fails in the kernel reports
-//! nothing, and a stop at every system call's exit only for that would be paid by all the others. Instead
-//! the next stop of the task that is no fork event gives the charge back: a fork event always comes before
-//! anything else. Until then the charge may keep another fork from its place, or show in a counter; where
-//! that matters, the tasks concerned are interrupted, which makes each of them stop.
+//! A fork that succeeds reports an event, which commits the charge. A fork that fails in the kernel reports nothing. A
+//! stop at every system call's exit only for that would cost all the others. Instead the next stop of the task that is
+//! no fork event gives the charge back: a fork event always comes before any other.
 //!
-//! The dead have places too, until the tracer has looked at them: it may have been told of a fork first, and the
-//! kernel shows the stops of our own children before the death of anybody else. So a fork is refused only after
-//! everybody has been looked at.
+//! Until then the charge may keep another fork from its place, or show in a counter. Where that matters, the tasks
+//! concerned are interrupted, so that each of them stops.
+//!
+//! The dead have places too, until the tracer has looked at them. It may see a fork first: the kernel shows the stops
+//! of this thread's own children before the death of any other tracee. So a fork is refused only after every event has
+//! been looked at.
 
 use nix::errno::Errno;
 use penfold_core::Tid;
@@ -19,11 +20,11 @@ use super::table::{PendingResume, TaskState};
 use crate::trace::os::{ptrace, wait};
 
 impl<P: Policy> Supervisor<P> {
-    /// fork, vfork or clone has been called; with `CLONE_UNTRACED` through the interface `untraced`.
+    /// Deals with a call of fork, vfork or clone; `untraced` is the interface of one with `CLONE_UNTRACED`.
     pub(crate) fn on_fork_call(&mut self, tid: Tid, untraced: Option<usize>, policy: &mut P) {
         let Some(task) = self.tasks.get(tid) else { return };
         let killed = self.closing || task.killed;
-        // only a filter that vetoes stops plain forks
+        // only a filter for a fork limit stops plain forks
         if untraced.is_none() || task.lineage.vetoes() {
             if self.settling > 0 && !killed {
                 return self.pause(tid);
@@ -55,7 +56,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Ends a fork in flight, and tells whether there was one.
+    /// Ends a fork in flight. Returns whether there was one.
     pub(crate) fn end_fork(&mut self, tid: Tid) -> bool {
         let Some(task) = self.tasks.get_mut(tid) else { return false };
         if !std::mem::take(&mut task.in_flight) {
@@ -66,7 +67,7 @@ impl<P: Policy> Supervisor<P> {
         true
     }
 
-    /// A stop that is no fork event: a fork in flight has failed.
+    /// Deals with a stop that is no fork event: a fork in flight has failed.
     pub(crate) fn fork_is_over(&mut self, tid: Tid, policy: &mut P) {
         let charged = self.end_fork(tid);
         self.cancel(tid, charged, policy);
@@ -79,13 +80,13 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Takes a task that goes out of what waits for a fork of it.
+    /// Removes a task that goes from the waiting forks.
     pub(crate) fn forget_waiting(&mut self, tid: Tid) {
         self.refused_forks.retain(|(waiting, _)| *waiting != tid);
         self.paused.retain(|waiting| *waiting != tid);
     }
 
-    /// Leaves a refused fork where it is until the others are settled and the deaths are seen.
+    /// Keeps a refused fork stopped until the others are settled and the deaths are seen.
     fn defer(&mut self, tid: Tid, untraced: Option<usize>) {
         wait::consume(tid);
         self.refused = true;
@@ -99,15 +100,15 @@ impl<P: Policy> Supervisor<P> {
     /// Makes every task with a fork in flight stop.
     pub(crate) fn unsettle(&mut self) {
         for &tid in &self.in_flight {
-            // one that was killed will report its death instead
+            // a killed task will report its death instead
             if self.unsettled.insert(tid) {
                 let _ = ptrace::interrupt(tid);
             }
         }
     }
 
-    /// Asks again for forks that were refused, once all that were in flight then are settled, and all deaths until
-    /// then are seen. Forks that were begun since do not count: the limit was reached without them.
+    /// Judges refused forks again, once all forks that were in flight then are settled and all deaths until then are
+    /// seen. Forks that have begun since do not count: the limit was reached without them.
     pub(crate) fn retry_refused(&mut self, policy: &mut P) {
         if !self.unsettled.is_empty() || self.refused || self.settling > 0 || self.refused_forks.is_empty() {
             return;
@@ -115,7 +116,7 @@ impl<P: Policy> Supervisor<P> {
         for (tid, untraced) in std::mem::take(&mut self.refused_forks) {
             let Some(task) = self.tasks.get_mut(tid) else { continue };
             if task.freeze && !self.closing && !task.killed {
-                // frozen with a charge in flight it would never settle
+                // with a charge in flight, a frozen task would never settle
                 task.state = TaskState::Held(PendingResume::Seccomp);
                 continue;
             }
@@ -134,7 +135,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Leaves a fork that is asked for meanwhile where it is: begun, it would be in flight in its turn.
+    /// Keeps a new fork stopped while a request settles the others: once begun, it would be in flight too.
     fn pause(&mut self, tid: Tid) {
         wait::consume(tid);
         if let Some(task) = self.tasks.get_mut(tid) {
@@ -143,7 +144,7 @@ impl<P: Policy> Supervisor<P> {
         self.paused.push(tid);
     }
 
-    /// Takes up the forks that had to wait for requests.
+    /// Resumes the forks that had to wait for requests.
     pub(crate) fn resume_paused(&mut self, policy: &mut P) {
         if self.settling > 0 {
             return;

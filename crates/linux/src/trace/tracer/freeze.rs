@@ -1,7 +1,7 @@
-//! Freezing: a frozen task is left in a ptrace stop, which nobody but its tracer can see or end.
+//! Freezing: a frozen task stays in a ptrace stop, which only its tracer can see or end.
 //!
-//! Its parent's waitpid(WUNTRACED) reports nothing, `SIGCONT` does not wake it, `SIGKILL` still kills it. How it begins
-//! is [`TaskTable::freeze`](super::table::TaskTable::freeze).
+//! Its parent's waitpid(WUNTRACED) reports nothing, `SIGCONT` does not wake it, `SIGKILL` still kills it. It begins
+//! with [`TaskTable::freeze`](super::table::TaskTable::freeze).
 
 use penfold_core::Tid;
 
@@ -10,7 +10,7 @@ use super::supervisor::Supervisor;
 use super::table::PendingResume;
 
 impl<P: Policy> Supervisor<P> {
-    /// Lets a task go on that was thawed, unless it was frozen again.
+    /// Continues a thawed task, unless it was frozen again.
     pub(crate) fn resume_thawed(&mut self, tid: Tid, policy: &mut P) {
         match self.tasks.take_held(tid) {
             Some(PendingResume::Continue(signal)) => self.resume(tid, signal, policy),

@@ -1,17 +1,20 @@
-//! Putting the filter into a process that runs already: it is made to install it itself.
+//! The filter of a process that runs already: the process is made to install it itself.
 //!
 //! Every thread of the process is interrupted. The first that stops makes the calls, and the kernel gives the filter to
-//! all threads at once (`SECCOMP_FILTER_FLAG_TSYNC`); the others stay stopped until then. The stop that is needed is the
-//! kernel's own on the way back to the program (`PTRACE_EVENT_STOP`): there nothing has been decided yet about an
-//! interrupted system call, so with the registers as they were it is restarted, or not, as it would have been. Any other
-//! stop is followed by that one before the program runs again, and so is the end of a system call that can't be
-//! interrupted. A fork that a thread begins while its interrupt is pending is given up by the kernel and made again
-//! afterwards; so none is missed.
+//! all threads at once (`SECCOMP_FILTER_FLAG_TSYNC`). The others stay stopped until then.
+//!
+//! The calls need the kernel's own stop on the way back to the program (`PTRACE_EVENT_STOP`). There the kernel has not
+//! yet decided about an interrupted system call. With restored registers it restarts the call, or not, as it would
+//! have. Every other stop is followed by that one before the program runs again. So is the end of a system call that
+//! can't be interrupted.
+//!
+//! The kernel abandons a fork that a thread begins while its interrupt is pending, and the thread makes it again
+//! afterwards. So no fork is missed.
 //!
 //! The calls are a state of the task, like everything that takes more than one stop: see [`Injection`].
 
+use std::io;
 use std::time::{Duration, Instant};
-use std::{fs, io};
 
 use libc::c_int;
 use penfold_core::Tid;
@@ -19,51 +22,55 @@ use penfold_core::Tid;
 use super::policy::{Notice, Policy};
 use super::supervisor::{Supervisor, ptrace_options};
 use super::table::TaskState;
+use crate::proc::{self, SeccompMode, StatusFile};
 use crate::trace::os::arch::Injector;
 use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::injection::{Injection, InjectionError, InjectionProgress};
-use crate::trace::os::{proc, task, wait};
+use crate::trace::os::{task, wait};
 
-/// How long a task may take to make the calls before its process goes on without the filter.
+/// The time that a task gets to make the calls before its process goes on without the filter.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Whether a filter can be put into a task, else why not. It may have changed when it comes to it, which then is told by
-/// [`Notice::FilterFailed`]. `ours` is how many filters of ours it has; one of them permits the calls.
+/// Whether a filter can be put into a task; otherwise the reason why not. The facts may change until the installation,
+/// which then fails with [`Notice::FilterFailed`].
+///
+/// `ours` is the number of filters of this crate that the task has. Each of them permits the calls.
 pub(crate) fn check_injectable(task: Tid, ours: u32) -> Result<(), String> {
     if !Injector::EXISTS {
         return Err("not on this processor architecture".to_owned());
     }
-    match proc::status_field(task, "Seccomp").as_deref() {
-        // gone: there is nothing to put it into
-        None | Some("0") => {}
-        Some("1") => return Err("it is in seccomp's strict mode".to_owned()),
-        // what this process is under itself it was launched under; what it has put on top may forbid the calls
-        Some("2") if filters_above_own(task).is_some_and(|above| ours > 0 && above <= ours) => {}
+    match StatusFile::read(task).and_then(|status| status.seccomp()) {
+        // gone: no filter is needed
+        None | Some(SeccompMode::Disabled) => {}
+        Some(SeccompMode::Strict) => return Err("it is in seccomp's strict mode".to_owned()),
+        // a launched task inherits the filters of this process; a filter on top of them may forbid the calls
+        Some(SeccompMode::Filter)
+            if filters_above_own(task).is_some_and(|above| ours > 0 && above <= ours) => {}
         Some(_) => {
             return Err("it has a system call filter of its own, which may forbid the calls".to_owned());
         }
     }
     let mut header = [0; 20];
-    let program = fs::File::open(format!("/proc/{task}/exe"));
-    match program.and_then(|mut file| io::Read::read_exact(&mut file, &mut header)) {
+    match proc::read_program_start(task, &mut header) {
         Ok(()) if Injector::understands(&header) => Ok(()),
         Ok(()) => Err("it runs a program of another architecture".to_owned()),
-        // dying, it has no program any more
+        // a dying task has no program any more
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(format!("the program that it runs can't be read: {error}")),
     }
 }
 
-/// How many filters a task has beyond those that this process has. `None` when it is gone, and from a kernel that does
-/// not count them.
+/// The number of filters that a task has beyond those of this process. `None` when it is gone, and before Linux 5.9,
+/// which does not count them.
 fn filters_above_own(task: Tid) -> Option<u32> {
-    let own = proc::filters_of(task::gettid())?;
-    Some(proc::filters_of(task)?.saturating_sub(own))
+    let filters = |task| StatusFile::read(task)?.filters();
+    let own = filters(task::gettid())?;
+    Some(filters(task)?.saturating_sub(own))
 }
 
 impl<P: Policy> Supervisor<P> {
-    /// Has a task that stopped on its way back to its program install the filter that it wants, or wait for the thread
-    /// that does. True if so; it stops once more at the same place.
+    /// Makes a task that stopped on its way back to its program install the filter that it wants, or wait for the
+    /// thread that does. True if so; the task stops once more at the same place.
     pub(crate) fn put_filter(&mut self, tid: Tid, signal: c_int, policy: &mut P) -> bool {
         let Some(task) = self.tasks.entries.get_mut(&tid) else { return false };
         task.filtered_meanwhile = false;
@@ -97,7 +104,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// A stop of a task that installs a filter. False when the stop is none of the installation's.
+    /// Deals with a stop of a task that installs a filter. False when the stop does not belong to the installation.
     pub(crate) fn on_injection_stop(
         &mut self,
         tid: Tid,
@@ -123,14 +130,14 @@ impl<P: Policy> Supervisor<P> {
         self.end_injection(tgid);
         match installed {
             Err(reason) => self.filter_failed(tgid, reason, policy),
-            // also one that was given up meanwhile
+            // also an installation that was given up meanwhile
             Ok(()) => self.note_filter(tid, tgid, interest),
         }
         self.resume_waiting(tgid, policy);
         true
     }
 
-    /// A task goes, perhaps in the midst of an installation: another thread takes its turn.
+    /// Ends the installation of a task that goes, if it makes one: another thread takes its turn.
     pub(crate) fn abandon_injection(&mut self, tid: Tid, policy: &mut P) {
         let Some(task) = self.tasks.get_mut(tid) else { return };
         let tgid = task.tgid;
@@ -148,7 +155,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Lets threads go on that waited for a filter: with it, without it, or to install it.
+    /// Continues threads that waited for a filter: with it, without it, or to install it.
     fn resume_waiting(&mut self, tgid: Tid, policy: &mut P) {
         for tid in self.tasks.threads_of(tgid).to_vec() {
             let Some(task) = self.tasks.get_mut(tid) else { continue };
@@ -166,7 +173,7 @@ impl<P: Policy> Supervisor<P> {
             let interest = interest.with(task.lineage.filter.unwrap_or(interest));
             task.lineage.filter = Some(interest);
             task.lineage.filters += 1;
-            // a second need may have come meanwhile
+            // a second rule may need more meanwhile
             task.wants = task.wants.filter(|wants| interest.with(*wants) != interest);
             task.filtered_meanwhile = thread != by;
         }
@@ -178,10 +185,11 @@ impl<P: Policy> Supervisor<P> {
                 task.wants = None;
             }
         }
-        policy.notice(Notice::FilterFailed { tgid, comm: proc::comm(tgid), reason });
+        policy.notice(Notice::FilterFailed { tgid, comm: proc::command_name(tgid), reason });
     }
 
-    /// A thread that does not come to make its calls keeps the others of its process stopped: not for ever.
+    /// Gives up installations whose thread does not come to make its calls: it keeps the other threads of its process
+    /// stopped.
     pub(crate) fn give_up_injections(&mut self, policy: &mut P) {
         if self.injected.is_empty() {
             return;
@@ -193,7 +201,7 @@ impl<P: Policy> Supervisor<P> {
         let late: Vec<(Tid, Tid)> = self.injected.iter().filter_map(late).collect();
         for (tgid, tid) in late {
             let state = proc::state(tid).unwrap_or('X');
-            // it goes on with the calls if it can some time
+            // the thread makes the calls if it ever can
             self.injected.remove(&tgid);
             self.filter_failed(
                 tgid,

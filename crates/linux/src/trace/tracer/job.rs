@@ -1,4 +1,4 @@
-//! A job: one command, its tracer thread, and the way to it.
+//! A job: one command, its tracer thread, and the access to it.
 
 use std::panic;
 use std::sync::Arc;
@@ -21,22 +21,22 @@ use crate::trace::os::signals::{self, ForwardedSignals};
 use crate::trace::os::timer::WakeupTimer;
 use crate::trace::os::{task, wait, wakeup};
 
-/// How long a stop or continue signal to this process may take to show in the main command, if it was sent
-/// to that too. Sent a second time it could undo what was done since.
+/// The time between two checks. They show whether a stop or continue signal to this process was sent to the main
+/// command too. Forwarded as well, it could undo later changes.
 const GRACE_STEP: Duration = Duration::from_millis(2);
 const GRACE_CHECKS: u32 = 10;
 
-/// The name of the thread that traces a job, as `/proc/PID/comm` shows it.
+/// The name of a tracer thread, as in `/proc/PID/comm`.
 pub const TRACER_NAME: &str = "penfold-tracer";
 
-/// How a job ended.
+/// The end of a job.
 #[derive(Debug)]
 pub struct JobOutcome<P: Policy> {
-    /// The main command's status, as wait(2) gives it; or why there is none.
+    /// The main command's status as wait(2) gives it, or the reason why there is none.
     pub status: Result<i32, StartError>,
-    /// The policy, with what it has counted.
+    /// The policy, with its counts.
     pub policy: P,
-    /// The supervisor, with no task left.
+    /// The supervisor, without a task.
     pub supervisor: Supervisor<P>,
 }
 
@@ -52,8 +52,8 @@ pub struct Job<P: Policy> {
 impl<P: Policy> Job<P> {
     /// Starts a command under a tracer thread.
     ///
-    /// Makes this process a child subreaper, so that daemons of the job stay its descendants, and SIGCHLD
-    /// take its default action if it was ignored. [`JobOutcome::status`] reports a program that does not exist.
+    /// Makes this process a child subreaper, so that daemons of the job stay its descendants. SIGCHLD gets its default
+    /// action if it was ignored. [`JobOutcome::status`] reports a program that does not exist.
     ///
     /// # Errors
     /// [`StartError`].
@@ -64,7 +64,7 @@ impl<P: Policy> Job<P> {
         Self::start_in(Supervisor::new(P::Common::default()), command, options, policy)
     }
 
-    /// The same with a supervisor whose policy has prepared something.
+    /// Starts a command with this supervisor, whose policy may have prepared it.
     ///
     /// # Errors
     /// [`StartError`].
@@ -88,7 +88,7 @@ impl<P: Policy> Job<P> {
         })
     }
 
-    /// Starts a tracer thread without a command, which waits for requests until [`Supervisor::end`].
+    /// Starts a tracer thread without a command. It waits for requests until [`Supervisor::end`].
     ///
     /// # Errors
     /// [`StartError::System`].
@@ -153,7 +153,10 @@ impl<P: Policy> Job<P> {
         }
     }
 
-    /// A way to the tracer thread, for any thread.
+    /// Returns a handle, through which other threads reach supervisor and policy while the job runs.
+    ///
+    /// The tracer thread must not use the handle: it would wait for itself. After the end of the job each request
+    /// fails with [`Gone`](super::Gone).
     pub fn handle(&self) -> Handle<P> {
         self.handle.clone()
     }
@@ -171,12 +174,12 @@ impl<P: Policy> Job<P> {
         }
     }
 
-    /// Waits, and passes on the signals that are sent to this process meanwhile. Must be called on the
+    /// Waits as [`Job::wait`], and forwards the signals that are sent to this process meanwhile. Must be called on the
     /// thread that started the job and made `signals`.
     pub fn wait_forwarding(self, signals: &ForwardedSignals) -> JobOutcome<P> {
         let handle = self.handle();
         signals.forward(&self.ended, |signal, sender| {
-            // somebody may have sent it to the whole process group: wait for the effect that it then has
+            // the signal may have been sent to the whole process group: wait for its effect
             let sees_it_itself = || handle.with(|job, _| job.has_seen(signal, sender)).unwrap_or(true);
             for _ in 0..GRACE_CHECKS {
                 if sees_it_itself() {
@@ -193,7 +196,7 @@ impl<P: Policy> Job<P> {
     }
 }
 
-/// Supervises until no task is left, or until it is to end.
+/// Supervises until no task is left, or until the end is requested.
 fn run<P: Policy>(shared: &SharedTracer<P>) {
     let mut waiting: Vec<TracerRequest<P>> = Vec::new();
     let mut found = WaitResult::Nothing;
@@ -226,11 +229,11 @@ fn run<P: Policy>(shared: &SharedTracer<P>) {
 }
 
 impl<P: Policy> Supervisor<P> {
-    /// Whether a signal that this process got from `sender` has reached the main command without our help.
+    /// Whether a signal that this process got from `sender` has reached the main command by itself.
     fn has_seen(&mut self, signal: c_int, sender: Tid) -> bool {
         let stopped = self.tasks.is_group_stopped(self.main);
         if signal == libc::SIGCONT {
-            // a stop of ours is always ended by one of these: what stopped us is dealt with
+            // only such a signal ends a stop of this process: the stop's reason is settled
             self.main_stops_known = self.main_stops;
             return !stopped;
         }
@@ -252,7 +255,7 @@ struct EndGuard<P: Policy> {
 
 impl<P: Policy> Drop for EndGuard<P> {
     fn drop(&mut self) {
-        // a panic has left supervisor and policy between two of their steps, where nobody may find them
+        // a panic has left supervisor and policy in the midst of a step, so no other thread may use them
         drop(self.shared.lock().take());
         self.shared.close();
         self.ended.store(true, Ordering::Release);

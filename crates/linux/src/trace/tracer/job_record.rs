@@ -1,4 +1,4 @@
-//! What is kept of a job: a command, what it starts, and a rule for what it leaves behind.
+//! The record of a job: a command, its descendants, and a rule for those that it leaves behind.
 
 use std::sync::mpsc;
 
@@ -8,21 +8,23 @@ use super::table::JobId;
 use crate::trace::os::StartError;
 use crate::trace::os::spawn::ForkedChild;
 
-/// How a command is to be supervised.
+/// The switches for the supervision of a command, fixed at its start. By default only `exit_kill` is on.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::struct_excessive_bools)] // independent switches
 pub struct TraceOptions {
-    /// Kill the job when the supervisor dies. Without it a job whose supervisor died goes on, but those of
-    /// its system calls that the filter stops fail with `ENOSYS`.
+    /// Whether the job is killed when the supervisor dies. Otherwise it goes on, but the system calls that its filter
+    /// stops fail with `ENOSYS`.
     pub exit_kill: bool,
-    /// Ask [`Policy::may_fork`](super::Policy::may_fork) before every fork: one more stop per fork.
+    /// Whether [`Policy::may_fork`](super::Policy::may_fork) is called before every fork, which costs one stop per
+    /// fork.
     pub fork_veto: bool,
-    /// Clamp `sched_setaffinity` to [`Policy::allowed_cpus`](super::Policy::allowed_cpus).
+    /// Whether `sched_setaffinity` is clamped to [`Policy::allowed_cpus`](super::Policy::allowed_cpus).
     pub affinity: bool,
-    /// Tell [`Policy::socket_made`](super::Policy::socket_made) of every socket(2) of a task that has a socket class.
+    /// Whether [`Policy::socket_made`](super::Policy::socket_made) is called for every socket(2) of a task with a
+    /// socket class.
     pub sockets: bool,
-    /// Stop this whole process when the main command is stopped by the terminal or from outside, so that a
-    /// shell sees its job stop.
+    /// Whether this whole process stops when the terminal or an outside process stops the main command, so that a shell
+    /// sees its job stop.
     pub follow_stops: bool,
 }
 
@@ -32,7 +34,7 @@ impl Default for TraceOptions {
     }
 }
 
-/// The end of a job: the main command's status as wait(2) gives it, or why it could not be executed.
+/// The end of a job: the main command's status as wait(2) gives it, or the reason why it could not be executed.
 pub type JobEnd = Result<i32, StartError>;
 
 /// A command that was launched beside others.
@@ -40,24 +42,24 @@ pub type JobEnd = Result<i32, StartError>;
 pub struct LaunchedJob {
     /// The main command's process id.
     pub main: Tid,
-    /// The job's number, which no other job of this supervisor has.
+    /// The job's number, unique in this supervisor.
     pub job: JobId,
 }
 
-/// How a command is to be launched beside others.
+/// The options for the launch of a command beside others of the same supervisor.
 #[derive(Debug, Clone)]
 pub struct JobOptions {
-    /// How it is supervised; [`TraceOptions::follow_stops`] is for a job of its own only.
+    /// The supervision of the command. [`TraceOptions::follow_stops`] is for a job of its own only.
     pub options: TraceOptions,
-    /// What the main command leaves behind when it ends goes on, a member of no job. Otherwise it is killed.
+    /// Whether processes that the main command leaves behind go on, members of no job. Otherwise they are killed.
     pub leave_running: bool,
-    /// Receives the end once when the job is over: the main command has ended and, unless it is left running, the last
-    /// task that it left behind has died.
+    /// Receives the end once, when the job is over. The main command has ended then and, unless it is left running, the
+    /// last task that it left behind has died.
     pub ended: Option<mpsc::Sender<JobEnd>>,
 }
 
 impl JobOptions {
-    /// A job that takes everything with it when it ends, and reports to nobody.
+    /// A job that kills everything that it leaves behind, and reports its end to no receiver.
     pub fn new(options: TraceOptions) -> Self {
         Self { options, leave_running: false, ended: None }
     }
@@ -70,14 +72,14 @@ pub(crate) struct JobRecord {
     pub(crate) launched: ForkedChild,
     pub(crate) leave_running: bool,
     pub(crate) ended: Option<mpsc::Sender<JobEnd>>,
-    /// Set when the main command has died and what it left behind is being killed.
+    /// The result. Set when the main command has died and the processes that it left behind are being killed.
     pub(crate) end: Option<JobEnd>,
 }
 
 impl JobRecord {
     pub(crate) fn send_end(&mut self) {
         if let (Some(ended), Some(end)) = (self.ended.take(), self.end.take()) {
-            // the receiver may have gone
+            // the receiver may be gone
             let _ = ended.send(end);
         }
     }

@@ -1,4 +1,4 @@
-//! The jobs of one supervisor: each a command, what it starts, and a rule for what it leaves behind.
+//! The jobs of one supervisor: each is a command, its descendants, and a rule for those that it leaves behind.
 
 use std::time::{Duration, Instant};
 
@@ -16,21 +16,21 @@ use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::spawn;
 use crate::trace::os::{ptrace, task};
 
-/// How long the process of a command that was refused may take to be gone.
+/// The time that the process of a refused command gets to be gone.
 const KILL_TIME: Duration = Duration::from_secs(2);
 
-/// A launch that a request waits for.
+/// The state of a launch that a request waits for.
 #[derive(Debug)]
 pub(crate) enum LaunchRequest<E> {
     /// The command runs.
     Runs(LaunchedJob),
-    /// It has no place; its process is being killed.
+    /// The command has no place, and its process is being killed.
     Refused { main: Tid, error: Option<E>, until: Instant },
 }
 
 impl<P: Policy> Supervisor<P> {
-    /// Launches a command beside what runs already. `place` puts it where it belongs, as [`Policy::started`] does for
-    /// a job of its own; if that fails, the command never runs.
+    /// Launches a command beside those that run already. `place` puts it into its cgroups, as [`Policy::started`] does
+    /// for a job of its own. If that fails, the command never runs.
     ///
     /// The job's end reports a program that can't be executed.
     ///
@@ -60,7 +60,7 @@ impl<P: Policy> Supervisor<P> {
         Ok(LaunchRequest::Runs(LaunchedJob { main, job: lineage.job }))
     }
 
-    /// What a launch has come to; `None` while the process of a refused command dies.
+    /// The result of a launch; `None` while the process of a refused command dies.
     pub(crate) fn launched<E>(&self, launching: &mut LaunchRequest<E>) -> Option<Result<LaunchedJob, E>> {
         match launching {
             LaunchRequest::Runs(launch) => Some(Ok(*launch)),
@@ -71,7 +71,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Makes the process of a new job, seized and waiting for a place and a filter.
+    /// Makes the process of a new job, seized and waiting for its place and its filter.
     pub(crate) fn spawn(
         &mut self,
         command: &Command,
@@ -96,7 +96,7 @@ impl<P: Policy> Supervisor<P> {
         Ok((main, lineage))
     }
 
-    /// Lets a job's main command run, with a filter for what was asked for and what its place needs.
+    /// Lets a job's main command run, with a filter for its options and for the rules of its cgroups.
     pub(crate) fn release_main(&mut self, job: JobId, policy: &mut P) {
         let Some(main) = self.jobs.get(&job).map(|job| job.main) else { return };
         if policy.needs_veto(&self.tasks, main) {
@@ -108,7 +108,7 @@ impl<P: Policy> Supervisor<P> {
         task.lineage.filter = task.wants.take().or(task.lineage.filter);
         task.freeze |= starts_frozen;
         if task.freeze {
-            // it has no first stop of its own to be held at
+            // it has no first stop at which it could be held
             let _ = ptrace::interrupt(main);
         }
         let filter = task.lineage.filter;
@@ -124,12 +124,12 @@ impl<P: Policy> Supervisor<P> {
         job.map_or(Err(Errno::ESRCH), |job| task::kill(job.main, signal))
     }
 
-    /// Whether the tasks of a job are not to live any more.
+    /// Whether the tasks of a job have to die.
     pub(crate) fn is_over(&self, job: JobId) -> bool {
         job != NO_JOB && self.jobs.get(&job).is_none_or(|job| job.end.is_some())
     }
 
-    /// A task of a job has died and been reaped.
+    /// Notes that a task of a job has died and been reaped.
     pub(crate) fn note_end(&mut self, id: JobId, tid: Tid, status: i32) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         if job.main == tid && job.end.is_none() {
@@ -159,14 +159,14 @@ impl<P: Policy> Supervisor<P> {
         if self.jobs.get(&id)?.end.is_some() { self.jobs.remove(&id) } else { None }
     }
 
-    /// What a job has left behind goes on without it.
+    /// Removes the remaining tasks of a job from it. They go on.
     fn detach_job(&mut self, id: JobId) {
         self.tasks.detach_job(id);
         let killed = self.killed.iter_mut().filter(|(_, lineage)| lineage.job == id);
         killed.for_each(|(_, lineage)| lineage.job = NO_JOB);
     }
 
-    /// Kills what a job has left behind. Forks fail from now on.
+    /// Kills the remaining tasks of a job. Their forks fail from now on.
     fn mark_killed(&mut self, id: JobId) {
         let mut processes = Vec::new();
         for (tid, task) in self.tasks.entries.iter_mut().filter(|(_, task)| task.lineage.job == id) {

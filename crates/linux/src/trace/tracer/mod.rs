@@ -1,5 +1,5 @@
-//! The middle storey: the tracer thread, its task table, and what is done at births, deaths and stops. What a rule says
-//! is a [`Policy`]'s matter.
+//! The middle layer: the tracer thread, its task table, and the handling of births, deaths and stops. A [`Policy`] has
+//! the rules.
 
 mod adopt_error;
 mod affinity;

@@ -1,12 +1,13 @@
 //! Requests of other threads.
 //!
-//! Supervisor and policy stand behind one lock, which the tracer thread takes once for an event and never while it waits.
-//! What needs no ptrace request happens on the thread that asks, under that lock ([`Handle::with`]). The rest is put in
-//! a queue, and a signal interrupts the tracer's wait. Between the tracer's look at the queue and its wait the signal
-//! comes too early and is lost; so it is sent again until the request is answered: at first often, since a tracer that
-//! has just answered another request is likely to be there, then every millisecond.
+//! Supervisor and policy are behind one lock. The tracer thread takes it once for each event, and never while it waits.
+//! A request without ptrace requests runs on the calling thread, under that lock ([`Handle::with`]).
 //!
-//! A request that has to wait for a task is polled at every turn of the tracer, which goes on with everything else.
+//! Other requests are put in a queue, and a signal interrupts the tracer's wait. Between the tracer's look at the queue
+//! and its wait the signal comes too early and is lost. So it is sent again until the request is done. At first it is
+//! sent often, since a tracer that has just served another request is likely to be there, and then every millisecond.
+//!
+//! A request that has to wait for a task is polled at every turn of the tracer, which meanwhile does everything else.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
@@ -20,18 +21,19 @@ use crate::trace::os::{task, wakeup};
 
 const RESEND: Duration = Duration::from_millis(1);
 const RESEND_AT_FIRST: Duration = Duration::from_micros(50);
-/// How long an answer is waited for without sleep, which costs as much as a short request itself.
+/// The time of a wait without sleep, about the length of a short request itself.
 const SPIN: Duration = Duration::from_micros(15);
 const SPINS: u32 = 2;
-/// After a wait that was longer, the tracer is busy or has to wait for a CPU, and spinning only takes that from it.
+/// The number of calls that do not spin after a longer wait. The tracer is busy then or waits for a CPU, and spinning
+/// only takes that from it.
 const CALLS_WITHOUT_SPIN: u32 = 32;
-/// How long a request that wants exact counters waits for forks in flight.
+/// The time that a request for exact counters waits for forks in flight.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
-/// How long other forks wait for it at a time, and how long they go on before they wait again.
+/// The time that other forks wait for such a request, and the time between two such waits.
 const PAUSE_TIME: Duration = Duration::from_millis(50);
 const REST_TIME: Duration = Duration::from_millis(10);
 
-/// The job is over.
+/// The job, or the host, has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {}", Gone::SUBJECT, Gone::DETAIL)]
 pub struct Gone;
@@ -41,23 +43,23 @@ impl Gone {
     pub(crate) const DETAIL: &'static str = "has ended";
 }
 
-/// Asked at every turn until it answers true: it is through.
+/// A request of another thread, called at every turn until it returns true: it is done.
 pub(crate) type TracerRequest<P> = Box<dyn FnMut(&mut Supervisor<P>, &mut P) -> bool + Send>;
 
-/// What the tracer thread and those that ask share.
+/// The state that the tracer thread shares with requesting threads.
 #[derive(Debug)]
 pub(crate) struct TracerState<P: Policy> {
     pub(crate) supervisor: Supervisor<P>,
     pub(crate) policy: P,
 }
 
-/// The same behind its lock, and the way to the tracer thread. `None` when the job has ended.
+/// The shared state behind its lock, which is `None` when the job has ended, and the queue to the tracer thread.
 pub(crate) struct SharedTracer<P: Policy> {
     state: Mutex<Option<TracerState<P>>>,
     requests: Mutex<Option<VecDeque<TracerRequest<P>>>>,
     has_requests: AtomicBool,
     tracer: AtomicI32,
-    /// How many of the next calls are to sleep at once.
+    /// The number of next calls that sleep at once.
     skip_spin: AtomicU32,
 }
 
@@ -72,17 +74,17 @@ impl<P: Policy> SharedTracer<P> {
         })
     }
 
-    /// A panic of a request has left the engine as it was between two of its own steps: the job goes on with it.
+    /// Locks the state. A panic of a request has left the engine between two of its own steps: the job goes on with it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Option<TracerState<P>>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Names the calling thread as the one to kick.
+    /// Makes the calling thread the one to wake.
     pub(crate) fn set_tracer_thread(&self) {
         self.tracer.store(task::gettid().0, Ordering::Release);
     }
 
-    /// What has been asked; empties the queue.
+    /// Takes all queued requests.
     pub(crate) fn take_requests(&self) -> VecDeque<TracerRequest<P>> {
         if !self.has_requests.load(Ordering::Acquire) {
             return VecDeque::new();
@@ -92,7 +94,7 @@ impl<P: Policy> SharedTracer<P> {
         requests.as_mut().map(mem::take).unwrap_or_default()
     }
 
-    /// Drops what has been asked; every later request fails at once.
+    /// Drops all queued requests. Every later one fails at once.
     pub(crate) fn close(&self) {
         drop(self.requests.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
@@ -104,7 +106,7 @@ impl<P: Policy> SharedTracer<P> {
         Ok(())
     }
 
-    /// How often to spin for an answer.
+    /// The number of spins for this call.
     fn spins(&self) -> u32 {
         let less = |calls: u32| calls.checked_sub(1);
         let skip = self.skip_spin.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok();
@@ -116,7 +118,7 @@ impl<P: Policy> SharedTracer<P> {
     }
 }
 
-/// A way to the supervisor and its policy, for any thread but the tracer's, which would wait for itself.
+/// Access to the supervisor and its policy, for any thread but the tracer's, which would wait for itself.
 pub struct Handle<P: Policy> {
     shared: Arc<SharedTracer<P>>,
 }
@@ -138,8 +140,8 @@ impl<P: Policy> Handle<P> {
         Self { shared }
     }
 
-    /// Runs `request` on the calling thread, between two events. It is to be short: no event is dealt with meanwhile.
-    /// What it asks of tasks that takes the tracer is done before this returns.
+    /// Runs `request` on the calling thread, between two events. It must be short: no event is dealt with meanwhile.
+    /// Actions on tasks that need the tracer are done before this returns.
     ///
     /// # Errors
     /// [`Gone`] when the job has ended; then the request has not run.
@@ -147,8 +149,8 @@ impl<P: Policy> Handle<P> {
         self.finish(self.shared.lock(), request)
     }
 
-    /// The same with every fork settled that was in flight. Forks that begin meanwhile wait, but not for long: one that
-    /// does not settle within a second stays charged, as it is in the kernel.
+    /// Runs `request` as [`Handle::with`], with every fork settled that was in flight. Forks that begin meanwhile wait,
+    /// but not for long: a fork that does not settle within a second stays charged, as in the kernel.
     ///
     /// # Errors
     /// As [`Handle::with`].
@@ -174,7 +176,7 @@ impl<P: Policy> Handle<P> {
         }
     }
 
-    /// Whether all forks in flight have come to an end within a short time.
+    /// Whether all forks in flight end within a short time.
     fn settle(&self) -> Result<bool, Gone> {
         let deadline = Instant::now() + PAUSE_TIME;
         let mut begun = false;
@@ -187,7 +189,7 @@ impl<P: Policy> Handle<P> {
         })
     }
 
-    /// Runs a request under the lock, and has what it deferred done.
+    /// Runs a request under the lock, and then the actions that it deferred.
     fn finish<R>(
         &self,
         mut guard: MutexGuard<'_, Option<TracerState<P>>>,
@@ -199,13 +201,13 @@ impl<P: Policy> Handle<P> {
         let deferred = !supervisor.tasks.deferred.is_empty();
         drop(guard);
         if deferred {
-            // the turn that serves this does what was deferred
+            // the turn that serves this call does the deferred actions
             self.call(|_, _| ())?;
         }
         Ok(result)
     }
 
-    /// Runs `request` on the tracer thread, between two events, and waits for its answer.
+    /// Runs `request` on the tracer thread, between two events, and waits for its result.
     ///
     /// # Errors
     /// [`Gone`] when the job has ended.
@@ -218,7 +220,7 @@ impl<P: Policy> Handle<P> {
         self.poll(move |supervisor, policy| request.take().map(|request| request(supervisor, policy)))
     }
 
-    /// Asks `request` on the tracer thread, at every turn until it answers, and waits for that.
+    /// Calls `request` on the tracer thread, at every turn until it returns a value, and waits for that.
     ///
     /// # Errors
     /// [`Gone`] when the job has ended.
@@ -230,7 +232,7 @@ impl<P: Policy> Handle<P> {
         let (answer, answered) = mpsc::sync_channel(1);
         self.shared.put(Box::new(move |supervisor, policy| match request(supervisor, policy) {
             Some(result) => {
-                // what was deferred is done when the asker hears of it
+                // the deferred actions are done before the caller continues
                 supervisor.do_deferred(policy);
                 let _ = answer.send(result);
                 true
@@ -241,7 +243,7 @@ impl<P: Policy> Handle<P> {
         for _ in 0..spins {
             self.shared.wake();
             let woken = Instant::now();
-            // no yield: where many want this CPU it would be long before this thread had it again
+            // no yield: on a busy CPU this thread would wait long for its next turn
             while woken.elapsed() < SPIN {
                 match answered.try_recv() {
                     Ok(result) => return Ok(result),
@@ -265,7 +267,7 @@ impl<P: Policy> Handle<P> {
     }
 }
 
-/// Lets forks go on that have waited for a request, also when that has panicked.
+/// Resumes forks that have waited for a request, also when that has panicked.
 struct ResumeForks<'a, P: Policy>(&'a Handle<P>);
 
 impl<P: Policy> Drop for ResumeForks<'_, P> {

@@ -1,7 +1,7 @@
-//! Seizing the threads of a process, as far as that can be done now.
+//! Seizing the threads of a process, as far as that is possible now.
 //!
-//! A seize can have to wait for an exec in the process, and the tracer does not wait: it goes on with other events and
-//! tries again.
+//! A seize can have to wait for an exec in the process. The tracer does not wait: it deals with other events and tries
+//! again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,29 +14,32 @@ use super::policy::{Fork, Policy};
 use super::seizure::{Adoption, Seizure};
 use super::supervisor::{Supervisor, ptrace_options};
 use super::table::{Lineage, TaskEntry, TaskState};
-use crate::trace::os::{proc, ptrace, sched, seize, task};
+use crate::proc::{self, StatusFile, has_no_filter};
+use crate::trace::os::{arch, ptrace, sched, seize, task};
 
-/// How long a process may keep its threads from being seized, as with an exec that does not end.
+/// The time after which a process is given up whose threads can't be seized, as with an exec that does not end.
 const SEIZE_TIME: Duration = Duration::from_secs(2);
-/// How long a thread must refuse before that is final: one whose process executes a program refuses with `EPERM` for the
-/// moment in which the thread that executes takes over the leader's number, and looks alive by the time that one can ask.
+/// The time after which the refusal of a thread is final.
+///
+/// In a process that executes a program, a seize fails with `EPERM` for the moment in which the executing thread takes
+/// over the leader's number. When its state can be read, the thread looks alive again.
 const REFUSE_TIME: Duration = Duration::from_millis(20);
-/// How long one turn of the tracer may seize.
+/// The time for seizes in one turn of the tracer.
 const TURN: Duration = Duration::from_millis(5);
-/// How often the list of threads is read before giving up on a process that makes them faster.
+/// The number of reads of the list of threads after which a process is given up that makes them faster.
 const ROUNDS: u32 = 10_000;
 
-/// What became of one thread.
+/// The result of the seize of one thread.
 enum SeizeResult {
     New,
-    /// It was there already, or is dying.
+    /// The thread was seized already, or is dying.
     Old,
     /// The process executes a program: not now.
     Waits,
 }
 
 impl<P: Policy> Supervisor<P> {
-    /// Seizes all threads of a process, as far as that can be done now. `None` when there are more to come.
+    /// Seizes all threads of a process, as far as that is possible now. `None` when there are more to come.
     pub(crate) fn seize_all(
         &mut self,
         seizure: &mut Seizure,
@@ -63,22 +66,22 @@ impl<P: Policy> Supervisor<P> {
                     Err(error) => return Some(Err(error)),
                 }
             }
-            // the list can leave one out while another ends
-            if !new && proc::count_threads(tgid) == Some(threads.len() as u64) {
+            // the list can leave a thread out while another one ends
+            if !new && proc::thread_count(tgid) == Some(threads.len() as u64) {
                 return Some(Ok(()));
             }
         }
         None
     }
 
-    /// Goes on with processes whose threads could not all be seized at once.
+    /// Continues with processes whose threads could not all be seized at once.
     pub(crate) fn resume_seizures(&mut self, policy: &mut P) {
         for seizure in std::mem::take(&mut self.seizures) {
             self.seize_late(seizure, policy);
         }
     }
 
-    /// Seizes a process that was born or grew during an adoption, and what it has made meanwhile.
+    /// Seizes a process that was born or grew during an adoption, and its children of that time.
     fn seize_late(&mut self, mut seizure: Seizure, policy: &mut P) {
         match self.seize_all(&mut seizure, policy) {
             None => self.seizures.push(seizure),
@@ -86,25 +89,25 @@ impl<P: Policy> Supervisor<P> {
                 let born = proc::children_of_process(seizure.tgid);
                 self.adopt_late_children(born, seizure.adoption, policy);
             }
-            // what can't be seized is dying
+            // a process that can't be seized is dying
             Some(Err(_)) => {}
         }
     }
 
-    /// Takes in those of some children that are not older than the adoption, and what they have made.
+    /// Adopts those children that are not older than the adoption, and their own children.
     pub(crate) fn adopt_late_children(&mut self, born: Vec<Tid>, adoption: Adoption, policy: &mut P) {
         for child in born {
-            if proc::started(child).is_none_or(|time| time < adoption.began) {
+            if proc::start_time(child).is_none_or(|time| time < adoption.began) {
                 continue;
             }
-            // one that was attached at birth will be reported; one that is gone took its children's trace with it
-            if proc::tracer_of(child) != Some(task::gettid()) {
+            // an attached child will be reported; the children of a dead child can't be found
+            if tracer_of(child) != Some(task::gettid()) {
                 self.seize_late(Seizure::new(child, adoption), policy);
             }
         }
     }
 
-    /// An adopted thread has stopped: a fork that it was in when it was seized is over.
+    /// Completes the adoption of a thread that has stopped: a fork in which it was seized is over.
     pub(crate) fn complete_adoption(&mut self, tid: Tid, policy: &mut P) {
         let Some(task) = self.tasks.get_mut(tid) else { return };
         let Some(began) = task.adopting.take() else { return };
@@ -124,35 +127,36 @@ impl<P: Policy> Supervisor<P> {
         policy: &mut P,
     ) -> Result<SeizeResult, AdoptError> {
         let (tgid, Adoption { parent, filter, .. }) = (seizure.tgid, seizure.adoption);
-        // Not asked for again: while another thread of its process executes a program, the kernel answers when that is
-        // done, which may take us, to see those die that it replaces.
-        if proc::tracer_of(tid) == Some(task::gettid()) {
+        // A seized thread is not seized again. While another thread of its process executes a program, such a call
+        // would wait for the exec. The exec may in turn wait for this tracer, which has to reap the threads that it
+        // replaces.
+        if tracer_of(tid) == Some(task::gettid()) {
             return Ok(SeizeResult::Old);
         }
         let mut lineage = Lineage::adopted(false);
-        // ends the wait for an exec
+        // the tick ends the wait for an exec
         self.tick(true);
-        // which of its threads will execute a new program is not known
+        // any thread of the process may be the one that executes a program
         match seize::seize(tid, ptrace_options(lineage) | libc::PTRACE_O_TRACEEXEC) {
-            // It has executed a program meanwhile, and is the leader: the number that it had is nobody's.
-            Ok(()) if tid != tgid && proc::tracer_of(tid).is_none() => return Ok(SeizeResult::New),
+            // The thread has executed a program meanwhile and is the leader. Its former number belongs to no task.
+            Ok(()) if tid != tgid && tracer_of(tid).is_none() => return Ok(SeizeResult::New),
             Ok(()) => {}
             Err(Errno::EINTR) => return Ok(SeizeResult::Waits),
-            Err(_) if proc::tracer_of(tid) == Some(task::gettid()) => return Ok(SeizeResult::Old),
+            Err(_) if tracer_of(tid) == Some(task::gettid()) => return Ok(SeizeResult::Old),
             Err(errno) => return seizure.refuse(tid, errno),
         }
         if self.tasks.contains(tid) {
-            // a thread that was not seized yet has executed a program and taken over the leader's number
+            // a thread that was not yet seized has executed a program and taken over the leader's number
             return Ok(SeizeResult::New);
         }
-        // a thread that is seized later than its leader has what that has got meanwhile
+        // a thread that is seized later than its leader has the leader's filters of the time between
         let family = self.tasks.get(parent.unwrap_or(tgid));
         let mut wants = family.and_then(|parent| parent.wants);
         let filters = family.map_or(1, |parent| parent.lineage.filters.max(1));
         let inherited = family.and_then(|parent| parent.lineage.filter);
         if let Some(filter) = inherited.or(filter) {
-            // a thread gets it with the others; a child may be older, and what was said of it may be wrong
-            if proc::status_field(tid, "Seccomp").is_some_and(|mode| mode == "0") {
+            // a thread got the filter with the others; a child may be older, and the caller's claim may be wrong
+            if has_no_filter(tid) {
                 wants = inherited;
             } else {
                 (lineage.filter, lineage.filters) = (Some(filter), filters);
@@ -165,7 +169,7 @@ impl<P: Policy> Supervisor<P> {
         task.wanted_cpus = sched::affinity(tid).ok().map(Arc::new);
         task.wants = wants.filter(|_| !task.worker);
         let began = seizure.adoption.began;
-        task.adopting = (!task.worker && !proc::waits_outside_fork(tgid, tid)).then_some(began);
+        task.adopting = (!task.worker && !waits_outside_fork(tgid, tid)).then_some(began);
         if task.adopting.is_some() || task.wants.is_some() {
             let _ = ptrace::interrupt(tid);
         }
@@ -188,12 +192,12 @@ impl<P: Policy> Supervisor<P> {
 }
 
 impl Seizure {
-    /// A thread could not be seized. Whether that is final.
+    /// Judges the failure of a thread's seize: final or not.
     fn refuse(&mut self, tid: Tid, errno: Errno) -> Result<SeizeResult, AdoptError> {
         if is_dying(self.tgid, tid)? {
             return Ok(SeizeResult::Old);
         }
-        let transient = errno == Errno::EPERM && proc::tracer_of(tid).is_none();
+        let transient = errno == Errno::EPERM && tracer_of(tid).is_none();
         match self.refused {
             Some((other, since)) if other == tid && since.elapsed() < REFUSE_TIME && transient => {
                 Ok(SeizeResult::Waits)
@@ -211,7 +215,20 @@ impl Seizure {
     }
 }
 
-/// Whether a thread is on its way out; a leader that is takes its process's report with it.
+/// The thread that traces another one.
+fn tracer_of(tid: Tid) -> Option<Tid> {
+    StatusFile::read(tid)?.tracer()
+}
+
+/// Whether a thread is seen to wait outside of a fork.
+fn waits_outside_fork(tgid: Tid, tid: Tid) -> bool {
+    proc::blocked_call(tgid, tid).is_some_and(|number| !arch::is_fork_call(number))
+}
+
+/// Whether a thread is on its way out.
+///
+/// # Errors
+/// `NoProcess` for a leader that is: no later stop would report the process.
 fn is_dying(tgid: Tid, tid: Tid) -> Result<bool, AdoptError> {
     let dying = proc::state(tid).is_none_or(|state| matches!(state, 'Z' | 'X'));
     if dying && tid == tgid { Err(AdoptError::NoProcess(tgid)) } else { Ok(dying) }

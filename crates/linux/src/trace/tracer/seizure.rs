@@ -6,20 +6,20 @@ use penfold_core::Tid;
 
 use crate::trace::os::filter::TracedCalls;
 
-/// What an adoption is of.
+/// The facts of an adoption.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Adoption {
-    /// In ticks since boot.
+    /// The begin, in ticks of 1/100 s since boot.
     pub(crate) began: u64,
-    /// Whose late children these are; `None` for the process itself.
+    /// The parent, for late children of it; `None` for the process itself.
     pub(crate) parent: Option<Tid>,
-    /// What the process has from an earlier supervisor.
+    /// The calls that the process's filter of an earlier supervisor stops.
     pub(crate) filter: Option<TracedCalls>,
 }
 
 impl Adoption {
-    /// The same for late children of a task.
-    pub(crate) fn of(self, parent: Tid) -> Adoption {
+    /// The adoption of late children of a task.
+    pub(crate) fn of_children(self, parent: Tid) -> Adoption {
         Adoption { parent: Some(parent), filter: None, ..self }
     }
 }
@@ -30,9 +30,9 @@ pub(crate) struct Seizure {
     pub(crate) tgid: Tid,
     pub(crate) adoption: Adoption,
     pub(crate) since: Instant,
-    /// How often the list of threads has been read.
+    /// The number of reads of the list of threads.
     pub(crate) rounds: u32,
-    /// The thread that refuses, and since when.
+    /// The thread whose seize failed last, and the time of its first failure.
     pub(crate) refused: Option<(Tid, Instant)>,
 }
 

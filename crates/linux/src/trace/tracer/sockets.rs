@@ -1,4 +1,4 @@
-//! socket(2): a task with a class is stopped again when the call returns, so no packet leaves unmarked.
+//! socket(2): a task with a class stops again when the call returns, so no packet leaves unmarked.
 
 use std::os::fd::RawFd;
 
@@ -10,7 +10,7 @@ use crate::trace::os::arch::Registers;
 use crate::trace::os::ptrace;
 
 impl<P: Policy> Supervisor<P> {
-    /// socket(2) was called: a task with a class is stopped again when it returns.
+    /// Deals with a call of socket(2): a task with a class stops again when it returns.
     pub(crate) fn on_socket_call(&mut self, tid: Tid, policy: &mut P) {
         let class = policy.socket_class(&self.tasks, tid);
         let Some(task) = self.tasks.get_mut(tid) else { return };
@@ -22,7 +22,7 @@ impl<P: Policy> Supervisor<P> {
         let _ = ptrace::cont_to_call(tid, 0);
     }
 
-    /// Deals with the stop at the end of socket(2), if it is one.
+    /// Deals with the stop at the end of socket(2). False for another stop.
     pub(crate) fn socket_made(&mut self, tid: Tid, policy: &mut P) -> bool {
         let Some(task) = self.tasks.get_mut(tid) else { return false };
         if !std::mem::take(&mut task.in_socket) {

@@ -1,4 +1,4 @@
-//! One function per kind of stop.
+//! The handling of stops: one function for each kind.
 
 use libc::c_int;
 use penfold_core::Tid;
@@ -16,7 +16,7 @@ impl<P: Policy> Supervisor<P> {
             if event == ptrace::EVENT_STOP {
                 return self.on_unreported_stop(tid, signal);
             }
-            // a task we do not know can only be at its first stop; what else is there was never ours
+            // an unknown task can only be at its first stop; other stops never belonged to this tracer
             let _ = ptrace::cont(tid, signal);
             return;
         };
@@ -34,7 +34,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Lets a stopped task go on, unless it is frozen.
+    /// Continues a stopped task, unless it is frozen.
     pub(crate) fn resume(&mut self, tid: Tid, signal: c_int, policy: &mut P) {
         let Some(task) = self.tasks.get_mut(tid) else { return };
         let killed = self.closing || task.killed;
@@ -49,14 +49,14 @@ impl<P: Policy> Supervisor<P> {
         if killed {
             let _ = task::kill(tid, libc::SIGKILL);
         } else if task.wants.is_some() || task.adopting.is_some() {
-            // the kernel takes this stop before it returns to the program
+            // the kernel makes this stop before it returns to the program
             let _ = ptrace::interrupt(tid);
         }
         // ESRCH: killed meanwhile
         let _ = ptrace::cont(tid, signal);
     }
 
-    /// A child that nobody has reported.
+    /// Deals with the first stop of a child that no parent has reported.
     fn on_unreported_stop(&mut self, tid: Tid, signal: c_int) {
         wait::consume(tid);
         self.unreported.insert(tid, UnreportedChild::Stopped { signal, waits_since: None });
@@ -65,7 +65,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// A new child's first stop, an interrupt, a group stop, or its end.
+    /// Deals with a `PTRACE_EVENT_STOP`: a new child's first stop, an interrupt, a group stop, or its end.
     fn on_event_stop(&mut self, tid: Tid, signal: c_int, policy: &mut P) {
         let Some(task) = self.tasks.get(tid) else { return };
         if task.state == TaskState::New {
@@ -81,14 +81,14 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// A group stop leaves the task to the kernel, which ends the stop at `SIGCONT`; anything else is over.
+    /// Leaves a task in a group stop to the kernel, which ends it at `SIGCONT`. After any other stop the task goes on.
     pub(crate) fn stop_or_resume(&mut self, tid: Tid, signal: c_int, policy: &mut P) {
         let Some(task) = self.tasks.get_mut(tid) else { return };
         let tgid = task.tgid;
         let stops = matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);
         let killed = self.closing || task.killed;
         if stops && task.detach && !killed {
-            // detached, it goes on with the group stop as any other process
+            // detached, the task stays in the group stop as any other process
             return self.detach(tid, 0, policy);
         }
         if !stops || killed {
@@ -106,20 +106,21 @@ impl<P: Policy> Supervisor<P> {
         }
         self.main_stops += 1;
         if self.follow_stops && !self.could_be_continued() {
-            // returns when somebody continues us; SIGCONT for the whole job has reached the command too
+            // returns after a SIGCONT to this process; a SIGCONT for the whole job has reached the command too
             signals::stop_self(signal);
         }
     }
 
-    /// Whether the stop of the main command is the job's own affair: a process of the job sent the signal,
-    /// and one is running that may send `SIGCONT`. It could not if we stopped, and everything with us.
+    /// Whether the job itself can end the stop of its main command. That is so if a process of the job sent the signal
+    /// and another one is running that may send `SIGCONT`. It could not if this process stopped, and everything with
+    /// it.
     fn could_be_continued(&self) -> bool {
         let processes = &self.tasks.processes;
         let from_inside = processes.get(&self.main).is_some_and(|process| process.stopped_from_inside);
         from_inside && processes.values().any(|process| !process.stopped)
     }
 
-    /// A signal is about to be delivered.
+    /// Deals with a signal that is about to be delivered.
     fn on_signal(&mut self, tid: Tid, signal: c_int, policy: &mut P) {
         self.fork_is_over(tid, policy);
         if signal == libc::SIGTRAP && self.socket_made(tid, policy) {
@@ -143,7 +144,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Exec stops are wanted only in processes of several threads: there the ids of threads change.
+    /// Turns the stop at exec on or off. Only processes with several threads need it: there exec changes thread ids.
     pub(crate) fn trace_exec(&mut self, tid: Tid, wanted: bool) {
         let Some(task) = self.tasks.get_mut(tid) else { return };
         if task.traces_exec == wanted {
@@ -156,13 +157,13 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// A thread has executed a new program. All other threads are gone; if it was not the leader, it has
-    /// taken over the leader's id, and the leader vanished without a report.
+    /// Deals with an exec. All other threads of the process are gone. If the thread was not the leader, it has taken
+    /// over the leader's id, and the leader vanished without a report.
     fn on_exec(&mut self, tgid: Tid, policy: &mut P) {
         self.fork_is_over(tgid, policy);
         let former = ptrace::event_message(tgid).map_or(tgid, |message| Tid(message as i32));
         if former != tgid && self.tasks.contains(former) {
-            // a fork of its own that was in flight under the former number is over too
+            // a fork that was in flight under the former number is over too
             self.fork_is_over(former, policy);
             self.abandon_injection(tgid, policy);
             policy.exited(&mut self.tasks, tgid, false);

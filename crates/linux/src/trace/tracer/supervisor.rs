@@ -1,10 +1,12 @@
-//! One turn of the tracer: an event, what it is about, and what is to be waited for next.
+//! One turn of the tracer: an event, its handling, and the choice of the next wait.
 //!
-//! One system call finds an event and leaves it in place; continuing the task takes it away, so an ordinary
-//! stop costs two calls. The thread runs wherever and however the scheduler likes. That was measured against
-//! the alternatives on a virtual machine with two CPUs (µs per round, least of six interleaved runs; storms
-//! of children with the veto, so four stops and a death each, and a script with pipelines in ms; the machine
-//! had other work too, and differences below a tenth are noise):
+//! One system call finds an event and leaves it in place. Continuing the task takes it away, so an ordinary stop costs
+//! two calls.
+//!
+//! The thread runs wherever and however the scheduler likes. The alternatives were measured on a virtual machine with
+//! two CPUs, in µs per round, the least of six interleaved runs. The storms make children with the veto, so four stops
+//! and a death each. The script has pipelines and is in ms. The machine had other work too, and differences below a
+//! tenth are noise:
 //!
 //! | tracer | vfork+exit | fork+exit | fork+exec | script | vfork+exit beside two busy loops |
 //! |---|---|---|---|---|---|
@@ -17,10 +19,10 @@
 //! | polls for 20 µs before it sleeps | 46 | 154 | 484 | 405 | |
 //! | polls for 50 µs before it sleeps | 50 | 108 | 449 | 377 | 135 |
 //!
-//! Polling gains where a CPU is idle anyway, and where none is takes it from the job: two fork+exec storms
-//! at once took 1.77 times as long as untraced, instead of 1.51. Everything on one CPU would be best for
-//! storms (vfork+exit 30, bare 19), but only by setting the job's own affinity, which would show. A shorter slice and
-//! a better nice value changed nothing beyond the noise.
+//! Polling gains where a CPU is idle anyway. Where none is, it takes the CPU from the job: two fork+exec storms at once
+//! took 1.77 times as long as untraced, instead of 1.51. Everything on one CPU would be best for storms (vfork+exit 30,
+//! bare 19), but only by setting the job's own affinity, which would show. A shorter slice and a better nice value
+//! changed nothing beyond the noise.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -39,54 +41,54 @@ use crate::trace::os::timer::WakeupTimer;
 use crate::trace::os::wait::{self, WaitReport};
 use crate::trace::os::{ptrace, task};
 
-/// Events in a row after which all tasks that wait get one turn each.
+/// The number of events in a row after which every waiting task gets one turn.
 const FAIR_AFTER: u32 = 64;
 
-/// How often a tracer looks that waits for something that no event may tell.
+/// The interval of wake-ups while the tracer waits for a change that no event may report.
 const TICK: Duration = Duration::from_millis(1);
 
-/// What becomes of launched tasks when their supervisor ends in order. Adopted ones go on in any case.
+/// The fate of launched tasks when their supervisor ends in order. Adopted ones go on in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtEnd {
-    /// They go on. Their filter stays with them and hands system calls to a tracer that is gone: where it stopped
-    /// fork, vfork and clone, these fail with `ENOSYS` from now on, and so does ptrace.
+    /// Launched tasks go on. Their filter stays and hands system calls to a tracer that is gone. From then on ptrace
+    /// fails with `ENOSYS`, and so do fork, vfork and clone if the filter stops them.
     Leave,
-    /// They are killed.
+    /// Launched tasks are killed.
     Kill,
 }
 
-/// What the tracer found when it looked for an event.
+/// The result of a look for an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WaitResult {
     /// An event, left in place.
     Event(WaitReport),
-    /// Nothing now, or a kick.
+    /// No event now, or a wake-up.
     Nothing,
     /// No task is left.
     NoTask,
 }
 
-/// How the tracer looks for the next event.
+/// The tracer's way to the next event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NextWait {
-    /// At once, without waiting.
+    /// A look for an event without waiting.
     Look,
-    /// It waits for an event or a kick.
+    /// A wait for an event or a wake-up.
     Wait,
-    /// It waits for a kick: there is no task.
+    /// A wait for a wake-up: there is no task.
     WaitForWakeup,
-    /// It ends.
+    /// The end of the tracer.
     End,
 }
 
-/// The tracer thread's state: the tasks of its jobs, and those that it has adopted.
+/// The tracer thread's state: the tasks of its jobs, and the tasks that it has adopted.
 ///
-/// Other threads reach it through a [`Handle`](super::Handle). It does not contain its policy: what concerns both is
-/// given both.
+/// Other threads reach it through a [`Handle`](super::Handle). It does not contain its policy: functions that need both
+/// get both.
 pub struct Supervisor<P: Policy> {
     /// All tasks.
     pub tasks: TableOf<P>,
-    /// Of the job in the foreground.
+    /// The option of this name, of the job in the foreground.
     pub(crate) follow_stops: bool,
     /// The main command of the job in the foreground; 0 where there is none.
     pub(crate) main: Tid,
@@ -97,44 +99,44 @@ pub struct Supervisor<P: Policy> {
     pub(crate) unreported: TidMap<UnreportedChild>,
     /// Tasks that were killed lately, perhaps inside a fork.
     pub(crate) killed: VecDeque<(Tid, Lineage)>,
-    /// What is assumed of a child whose parent is not known.
+    /// The lineage of a child whose parent is not known.
     pub(crate) default_lineage: Lineage,
     /// The tasks with a fork in flight.
     pub(crate) in_flight: TidSet,
-    /// Those of them that were interrupted to learn its outcome.
+    /// Of these, the tasks that were interrupted to see the outcome of their fork.
     pub(crate) unsettled: TidSet,
-    /// Tasks whose refused fork waits for that, and for the deaths to be seen.
+    /// Tasks whose refused fork waits for those outcomes, and for the deaths to be seen.
     pub(crate) refused_forks: Vec<(Tid, usize)>,
-    /// A fork was refused, and the dead have not been looked for since.
+    /// Whether a fork was refused and the dead have not been looked for since.
     pub(crate) refused: bool,
-    /// How many requests wait until no fork is in flight, or work while none is.
+    /// The number of requests that wait until no fork is in flight, or work while none is.
     pub(crate) settling: u32,
-    /// Tasks whose fork waits for those requests in turn.
+    /// Tasks whose fork waits for those requests.
     pub(crate) paused: Vec<Tid>,
-    /// The main command in the foreground has exited: everything is being killed.
+    /// Whether the main command in the foreground has exited: everything is being killed.
     pub(crate) closing: bool,
-    /// Everything that is not killed is detached when it stops.
+    /// Set at the end: every task that is not killed is detached when it stops.
     pub(crate) ending: Option<AtEnd>,
-    /// Whatever is left is the kernel's to detach.
+    /// Whether the tracer ends now and leaves the remaining tasks for the kernel to detach.
     pub(crate) over: bool,
-    /// Waits for requests also when no task is left.
+    /// Whether the tracer waits for requests when no task is left.
     pub(crate) stays: bool,
-    /// Processes on their way to this tracer that no request waits for.
+    /// Processes on their way to this tracer for which no request waits.
     pub(crate) seizures: Vec<Seizure>,
-    /// Processes that requests wait to be adopted.
+    /// Processes whose adoption a request waits for.
     pub(crate) adoptions: TidSet,
     /// Processes with a thread that installs a filter.
     pub(crate) injected: TidSet,
-    /// How often the main command was stopped, and how many of these stops are known to be over or to have
-    /// been what a signal to us meant; see `Job::wait_forwarding`.
+    /// The number of stops of the main command, and the number of those that are settled. A stop is settled when it is
+    /// over, or when it was the meant effect of a signal to this process. See `Job::wait_forwarding`.
     pub(crate) main_stops: u64,
     pub(crate) main_stops_known: u64,
     pub(crate) status: Option<i32>,
     pub(crate) failure: Option<StartError>,
-    /// Kicks the tracer thread where no event may come. `None` until that thread runs.
+    /// Wakes the tracer thread where no event may come. `None` until that thread runs.
     timer: Option<WakeupTimer>,
     events: u32,
-    /// A child whose parent has not reported it was seen: a look at what else is there comes before a wait.
+    /// Whether an unreported child was seen: a look for other events comes before a wait.
     look_first: bool,
 }
 
@@ -147,8 +149,10 @@ impl<P: Policy> std::fmt::Debug for Supervisor<P> {
     }
 }
 
-/// What a task is traced with. Stops of filters are asked for also where there is none of ours: one that is put in later
-/// is in force for all threads at once, and an option can be set of a stopped thread only.
+/// The ptrace options of a task.
+///
+/// Stops of filters are requested also for a task without a filter of this crate. A filter that is installed later is
+/// in force for all threads at once, and an option can be set on a stopped thread only.
 pub(crate) fn ptrace_options(lineage: Lineage) -> c_int {
     let exit_kill = if lineage.exit_kill { libc::PTRACE_O_EXITKILL } else { 0 };
     libc::PTRACE_O_TRACEFORK
@@ -159,7 +163,7 @@ pub(crate) fn ptrace_options(lineage: Lineage) -> c_int {
 }
 
 impl<P: Policy> Supervisor<P> {
-    /// A supervisor of nothing, which stays until it is to end.
+    /// A supervisor without a task, which stays until its end is requested.
     pub(crate) fn new(common: P::Common) -> Self {
         Self {
             tasks: TaskTable::new(common),
@@ -193,7 +197,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// Deals with what was found.
+    /// Deals with the result of a look.
     pub(crate) fn on_found(&mut self, found: WaitResult, policy: &mut P) {
         match found {
             WaitResult::Event(report) => {
@@ -202,7 +206,7 @@ impl<P: Policy> Supervisor<P> {
                 if self.refused || self.events.is_multiple_of(FAIR_AFTER) {
                     self.fair_round(policy);
                 }
-                // with a child in hand whose parent has not reported, a look at what else is there comes first
+                // with an unreported child, a look for other events comes first
                 self.look_first = !self.unreported.is_empty();
             }
             WaitResult::Nothing => {
@@ -215,7 +219,7 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// What is to be done when requests have been served: deadlines, deferred work, forks that had to wait.
+    /// Ends a turn, after its requests: deadlines, deferred actions, forks that had to wait.
     pub(crate) fn end_turn(&mut self, policy: &mut P) {
         self.resume_seizures(policy);
         self.give_up_injections(policy);
@@ -224,19 +228,19 @@ impl<P: Policy> Supervisor<P> {
         policy.batch_done();
     }
 
-    /// Takes the timer of the calling thread, which is the tracer's.
+    /// Sets the timer of the calling thread, which is the tracer's.
     pub(crate) fn set_timer(&mut self, timer: WakeupTimer) {
         self.timer = Some(timer);
     }
 
-    /// Kicks the tracer from now on, or no more: what waits without an event gives up sooner or later.
+    /// Turns periodic wake-ups on or off. With them, each wait without an event is given up in time.
     pub(crate) fn tick(&mut self, on: bool) {
         if let Some(timer) = &mut self.timer {
             timer.every(on.then_some(TICK));
         }
     }
 
-    /// What the tracer waits for next, after it has `found` that.
+    /// The tracer's way to the next event, after this result.
     pub(crate) fn next(&mut self, found: WaitResult) -> NextWait {
         if self.over || found == WaitResult::NoTask && !self.stays {
             return NextWait::End;
@@ -245,7 +249,7 @@ impl<P: Policy> Supervisor<P> {
             self.tick(false);
             return NextWait::WaitForWakeup;
         }
-        // a task that was refused a fork waits already
+        // a task with a refused fork waits already
         if self.refused || self.look_first {
             return NextWait::Look;
         }
@@ -255,7 +259,7 @@ impl<P: Policy> Supervisor<P> {
         NextWait::Wait
     }
 
-    /// Makes the ptrace requests that were noted meanwhile.
+    /// Makes the deferred ptrace requests.
     pub(crate) fn do_deferred(&mut self, policy: &mut P) {
         while !self.tasks.deferred.is_empty() {
             for deferred in std::mem::take(&mut self.tasks.deferred) {
@@ -268,15 +272,15 @@ impl<P: Policy> Supervisor<P> {
         }
     }
 
-    /// One turn for every task that waits, the dead first.
+    /// Gives one turn to every waiting task, the dead first.
     ///
-    /// The kernel looks for events among our children first and then from the youngest tracee to the oldest, and an
-    /// event that was peeked at and dealt with does not move a task back. On a big machine young tasks could stop so
-    /// often that an old one is never seen.
+    /// The kernel looks for events among this thread's children first, and then from the youngest tracee to the oldest.
+    /// A look at an event does not move its task back. On a big machine young tasks could stop so often that an old one
+    /// is never seen.
     fn fair_round(&mut self, policy: &mut P) {
         let mut stops = TidMap::default();
         while let Ok(Some(report)) = wait::peek(false) {
-            // whatever there was of this task is out of date
+            // an earlier event of this task is out of date
             stops.remove(&report.tid);
             if report.code == libc::CLD_TRAPPED {
                 wait::consume(report.tid);

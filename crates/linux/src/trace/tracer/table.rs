@@ -1,4 +1,4 @@
-//! The one table of tasks: everything that is known of a task stands in its entry, the policy's part too.
+//! The one table of tasks: an entry holds all facts of its task, the policy's part too.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -11,8 +11,8 @@ use penfold_core::{CssSetId, Tid, host::IndexSet};
 use crate::trace::os::filter::TracedCalls;
 use crate::trace::os::injection::Injection;
 
-/// Numbers of tasks and css_sets are small and dense: one multiplication spreads them well enough, and stops are too
-/// frequent for a hash that withstands chosen keys.
+/// A hash for numbers of tasks and css_sets, which are small and dense: one multiplication spreads them well enough.
+/// Stops are too frequent for a hash that withstands chosen keys.
 #[derive(Default)]
 pub(crate) struct NumberHasher(u64);
 
@@ -44,55 +44,55 @@ pub(crate) type TidMap<V> = HashMap<Tid, V, BuildHasherDefault<NumberHasher>>;
 pub(crate) type TidSet = HashSet<Tid, BuildHasherDefault<NumberHasher>>;
 pub(crate) type CssSetMap<V> = HashMap<CssSetId, V, BuildHasherDefault<NumberHasher>>;
 
-/// A job: a command launched by a supervisor, with what it starts. Counted from 1.
+/// The number of a job: a command launched by a supervisor, with its descendants. Counted from 1.
 pub type JobId = i32;
 
-/// Of tasks that belong to no job: adopted, or left running by theirs.
+/// The number in tasks that belong to no job: adopted, or left running by their job.
 pub(crate) const NO_JOB: JobId = 0;
 
-/// What a child has from its parent, whether the supervisor wants it or not.
+/// The facts that a child inherits from its parent, in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lineage {
     pub(crate) job: JobId,
-    /// Dies with the supervisor; the kernel copies ptrace's options to children.
+    /// Whether the task dies with the supervisor. The kernel copies ptrace options to children.
     pub(crate) exit_kill: bool,
-    /// What its filter stops; `None` for one that has no filter of ours.
+    /// The calls that its filter of this crate stops; `None` without such a filter.
     pub(crate) filter: Option<TracedCalls>,
-    /// How many filters of ours it has.
+    /// The number of filters of this crate that the task has.
     pub(crate) filters: u32,
-    /// It, or an ancestor that it descends from in here, was not launched here.
+    /// Whether the task, or an ancestor of it in this table, was not launched by this supervisor.
     pub(crate) adopted: bool,
 }
 
 impl Lineage {
-    /// Of a process that was not launched here.
+    /// The lineage of a process that was not launched by this supervisor.
     pub(crate) fn adopted(exit_kill: bool) -> Self {
         Self { job: NO_JOB, exit_kill, filter: None, filters: 0, adopted: true }
     }
 
-    /// Whether its forks are asked for.
+    /// Whether its filter stops forks, so that they can be refused.
     pub(crate) fn vetoes(&self) -> bool {
         self.filter.is_some_and(|filter| filter.fork)
     }
 }
 
-/// What a stopped task waits for.
+/// The action that a stopped task waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PendingResume {
-    /// To be continued, with this signal delivered unless 0.
+    /// To be continued, and to get this signal unless it is 0.
     Continue(c_int),
-    /// To have its seccomp stop dealt with.
+    /// The handling of its seccomp stop.
     Seccomp,
 }
 
-/// What the supervisor knows of a task's execution.
+/// The state of a task's execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TaskState {
     /// Launched, and waiting at its pipe for a place and a filter.
     Unreleased,
-    /// Reported by its parent, its own first stop not seen yet.
+    /// Reported by its parent; its own first stop is not seen yet.
     New,
-    /// On its own, until it reports a stop.
+    /// Running, until it reports a stop.
     Running,
     /// In a group stop: stopped, but listening for `SIGCONT`.
     Listening,
@@ -104,50 +104,53 @@ pub(crate) enum TaskState {
     AwaitsFilter(c_int),
 }
 
-/// CPU time, in nanoseconds.
+/// Charged CPU time in user mode and in the kernel, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ChargedTime {
     pub(crate) user: u64,
     pub(crate) system: u64,
 }
 
-/// A task. `T` is the policy's part.
+/// The entry of a task. `T` is the policy's part.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // independent facts, not one state
 pub(crate) struct TaskEntry<T> {
     pub(crate) tgid: Tid,
     pub(crate) lineage: Lineage,
     pub(crate) state: TaskState,
-    /// Its job is over: it is being killed, and can't fork any more.
+    /// Whether its job is over: it is being killed, and can't fork any more.
     pub(crate) killed: bool,
-    /// To be detached at its next stop.
+    /// Whether it is to be detached at its next stop.
     pub(crate) detach: bool,
-    /// Frozen, or on its way there.
+    /// Whether it is frozen, or on its way there.
     pub(crate) freeze: bool,
-    /// It never runs its program, so that nothing is asked of it and nothing waits for it.
+    /// Whether it never runs its program: it is never made to do anything, and no request waits for it.
     pub(crate) worker: bool,
-    /// A fork was charged and has not been seen to succeed or fail.
+    /// Whether a fork was charged and has not been seen to succeed or fail.
     pub(crate) in_flight: bool,
     /// `CLONE_UNTRACED` was cleared in the argument register of this [`Abi`](crate::trace::os::arch::Abi).
     pub(crate) cleared_flag: Option<usize>,
-    /// In socket(2), to be stopped at its exit.
+    /// Whether it is in socket(2), to be stopped at the exit.
     pub(crate) in_socket: bool,
-    /// Stops at exec.
+    /// Whether it stops at exec.
     pub(crate) traces_exec: bool,
-    /// Has to get a filter that stops this before it runs another instruction of its program.
+    /// The calls of a filter that it has to get before it runs another instruction of its program.
     pub(crate) wants: Option<TracedCalls>,
-    /// It makes the calls that install that filter.
+    /// The installation of that filter, if this task makes it.
     pub(crate) injection: Option<Box<Injection>>,
-    /// Another thread has put the filter in for it. A child that it reports now may have been made before.
+    /// Whether another thread has installed the filter for it. A child that it reports now may be older than the
+    /// filter.
     pub(crate) filtered_meanwhile: bool,
-    /// It may have been inside a fork when it was seized, whose child then is not attached: the adoption began at this
-    /// time, in ticks since boot, and is complete for this thread when it has stopped.
+    /// Set if the task may have been inside a fork when it was seized. The child of that fork is not attached.
+    ///
+    /// The value is the adoption's begin, in ticks since boot. The adoption of this thread is complete when it has
+    /// stopped.
     pub(crate) adopting: Option<u64>,
-    /// What it last asked for by `sched_setaffinity`, before clamping.
+    /// The CPUs of its last `sched_setaffinity`, before clamping.
     pub(crate) wanted_cpus: Option<Arc<IndexSet>>,
-    /// Charged so far, where threads are accounted apart.
+    /// The time charged so far, where threads are accounted by themselves.
     pub(crate) charged: ChargedTime,
-    /// What the policy knows of it.
+    /// The policy's part.
     pub(crate) data: T,
 }
 
@@ -176,25 +179,25 @@ impl<T: Default> TaskEntry<T> {
     }
 }
 
-/// A process.
+/// The entry of a process.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // independent facts, not one state
 pub(crate) struct ProcessEntry {
-    /// Threads that have not been reaped, ascending: as they were made, until the numbers start again.
+    /// Threads that have not been reaped, ascending: in the order of their birth, until the pid counter wraps around.
     pub(crate) threads: Vec<Tid>,
-    /// Charged so far, for all threads together.
+    /// The time charged so far, for all threads together.
     pub(crate) charged: ChargedTime,
     /// The CPU on which it was last seen.
     pub(crate) cpu: usize,
-    /// Threads are in different groups, so their time is read thread by thread.
+    /// Whether threads are in different groups, so that their time is read thread by thread.
     pub(crate) per_thread: bool,
-    /// The user has been told that its ptrace calls are refused, and is not told again.
+    /// Whether there was a notice about its refused ptrace calls.
     pub(crate) ptrace_noticed: bool,
-    /// Nor of its wish for untraceable children a second time.
+    /// Whether there was a notice about its wish for untraceable children.
     pub(crate) untraced_noticed: bool,
-    /// Group-stopped.
+    /// Whether it is in a group stop.
     pub(crate) stopped: bool,
-    /// The signal that is stopping it came from another process of the job.
+    /// Whether the signal that stops it came from another process of the job.
     pub(crate) stopped_from_inside: bool,
     /// The thread that installs a filter for all of them, and since when.
     pub(crate) injector: Option<(Tid, Instant)>,
@@ -217,7 +220,7 @@ pub struct TaskTable<T, C> {
     pub(crate) entries: TidMap<TaskEntry<T>>,
     pub(crate) processes: TidMap<ProcessEntry>,
     pub(crate) deferred: Vec<Deferred>,
-    /// How many tasks each job has.
+    /// The number of tasks of each job.
     members: HashMap<JobId, usize>,
 }
 
@@ -244,8 +247,8 @@ impl<T, C> TaskTable<T, C> {
         self.entries.insert(tid, task);
     }
 
-    /// Removes a task, and its process with the last. Of a process that dies that is the leader, of one that is let go it
-    /// can be any.
+    /// Removes a task, and its process with the last one. In a process that dies the last one is the leader, in a
+    /// detached one it can be any.
     pub(crate) fn remove(&mut self, tid: Tid) {
         let Some(task) = self.entries.remove(&tid) else { return };
         self.uncount(task.lineage.job);
@@ -257,7 +260,7 @@ impl<T, C> TaskTable<T, C> {
         }
     }
 
-    /// A thread takes over its process's id by exec: it is the only one left, and the old leader is no more.
+    /// Gives a thread its process's id after an exec. The thread is the only one left, and the old leader is gone.
     pub(crate) fn rename(&mut self, former: Tid, tgid: Tid) {
         let Some(mut survivor) = self.entries.remove(&former) else { return };
         survivor.tgid = tgid;
@@ -270,12 +273,12 @@ impl<T, C> TaskTable<T, C> {
         }
     }
 
-    /// How many tasks a job has.
+    /// The number of tasks of a job.
     pub(crate) fn members_of(&self, job: JobId) -> usize {
         self.members.get(&job).copied().unwrap_or(0)
     }
 
-    /// Takes all tasks out of a job.
+    /// Removes all tasks from a job.
     pub(crate) fn detach_job(&mut self, job: JobId) {
         for task in self.entries.values_mut().filter(|task| task.lineage.job == job) {
             task.lineage.job = NO_JOB;

@@ -1,7 +1,7 @@
-//! The tasks and what can be had of them on any thread: facts, freezing, affinity, filters, CPU time.
+//! Operations on the task table for any thread: facts, freezing, affinity, filters, CPU time.
 //!
-//! Only the tracer thread may make ptrace requests. What takes one is noted as [`Deferred`] and done at the end of the
-//! turn: of a stop, which is the tracer's own, or of a request of another thread, which waits for it.
+//! Only the tracer thread may make ptrace requests. An action that needs one is noted as [`Deferred`] and done at the
+//! end of the turn. The turn is that of a stop, or that of a request of another thread, which waits for it.
 
 use libc::c_int;
 use nix::errno::Errno;
@@ -11,8 +11,9 @@ use penfold_core::{
 };
 
 use super::table::{Deferred, PendingResume, TaskEntry, TaskState, TaskTable};
+use crate::proc::state;
 use crate::trace::os::filter::TracedCalls;
-use crate::trace::os::{proc, sched, task};
+use crate::trace::os::{sched, task};
 
 impl<T, C> TaskTable<T, C> {
     pub(crate) fn get(&self, task: Tid) -> Option<&TaskEntry<T>> {
@@ -23,12 +24,12 @@ impl<T, C> TaskTable<T, C> {
         self.entries.get_mut(&task)
     }
 
-    /// What the policy keeps of a task; `None` if the task is not supervised.
+    /// The policy's part of a task; `None` if the task is not supervised.
     pub fn data(&self, task: Tid) -> Option<&T> {
         self.get(task).map(|task| &task.data)
     }
 
-    /// The same, to change.
+    /// The policy's part of a task, to change.
     pub fn data_mut(&mut self, task: Tid) -> Option<&mut T> {
         self.get_mut(task).map(|task| &mut task.data)
     }
@@ -58,14 +59,14 @@ impl<T, C> TaskTable<T, C> {
         self.processes.get(&tgid).is_some_and(|process| process.stopped)
     }
 
-    /// Sends a signal to a supervised process. `ESRCH` when it is not one.
+    /// Sends a signal to a supervised process. `ESRCH` for another one.
     pub fn kill(&self, tgid: Tid, signal: c_int) -> Result<(), Errno> {
         // not reaped before its death is seen here, so the id cannot have been reused
         if self.processes.contains_key(&tgid) { task::kill(tgid, signal) } else { Err(Errno::ESRCH) }
     }
 
-    /// Begins to freeze a task: it stops within microseconds if it runs, and on its way out of the kernel
-    /// otherwise. See [`TaskTable::is_frozen`].
+    /// Begins to freeze a task. A task that runs stops within microseconds, a task inside the kernel on its way out.
+    /// See [`TaskTable::is_frozen`].
     pub fn freeze(&mut self, tid: Tid) {
         let Some(task) = self.get_mut(tid) else { return };
         if std::mem::replace(&mut task.freeze, true) {
@@ -74,7 +75,7 @@ impl<T, C> TaskTable<T, C> {
         match task.state {
             // a deferred fork stops again when it is decided
             TaskState::Running | TaskState::Deferred => self.deferred.push(Deferred::Interrupt(tid)),
-            // held when it is let loose, at its first stop, at the end of its group stop, or with its filter
+            // held when the command is started, at the first stop, at the end of the group stop, or with the filter
             TaskState::Unreleased
             | TaskState::New
             | TaskState::Listening
@@ -83,8 +84,7 @@ impl<T, C> TaskTable<T, C> {
         }
     }
 
-    /// Lets a frozen task go on where it was: with the signal that was on its way to it, or in its group
-    /// stop.
+    /// Thaws a task, which goes on where it was: with the signal that was on its way to it, or in its group stop.
     pub fn thaw(&mut self, tid: Tid) {
         let Some(task) = self.get_mut(tid) else { return };
         task.freeze = false;
@@ -93,10 +93,10 @@ impl<T, C> TaskTable<T, C> {
         }
     }
 
-    /// Whether a task was asked to freeze and cannot run any code of its program until it is thawed.
+    /// Whether a task is frozen: it was frozen and can't run any code of its program until it is thawed.
     ///
-    /// A task in an uninterruptible wait, such as for its vfork child, counts: it stops on its way out. So does a thread
-    /// that never runs its program.
+    /// A task in an uninterruptible wait, such as for its vfork child, counts: it stops on its way out. So does a
+    /// thread that never runs its program.
     pub fn is_frozen(&self, tid: Tid) -> bool {
         let Some(task) = self.get(tid) else { return false };
         task.freeze
@@ -106,19 +106,22 @@ impl<T, C> TaskTable<T, C> {
                 | TaskState::Listening
                 | TaskState::Deferred
                 | TaskState::AwaitsFilter(_) => true,
-                TaskState::Unreleased | TaskState::Running => task.worker || proc::state(tid) == Some('D'),
+                TaskState::Unreleased | TaskState::Running => task.worker || state(tid) == Some('D'),
             }
     }
 
-    /// Applies a group's CPUs to a task: those that it asked for among them, or all of them when it asked
-    /// for none of them. Errors are those of `sched_setaffinity`.
+    /// Applies a group's CPUs to a task: those of its own last choice among them, or all of them when it chose none of
+    /// them.
+    ///
+    /// # Errors
+    /// Those of `sched_setaffinity`; `ESRCH` when the task is not supervised.
     pub fn apply_affinity(&mut self, tid: Tid, allowed: &IndexSet) -> Result<(), Errno> {
         let task = self.get(tid).ok_or(Errno::ESRCH)?;
         let wanted = task.wanted_cpus.as_ref().map(|wanted| wanted.intersection(allowed));
         sched::set_affinity(tid, wanted.as_ref().filter(|mask| !mask.is_empty()).unwrap_or(allowed))
     }
 
-    /// Has a filter for this need put into the process of a task, unless it has one. All its threads have it before they
+    /// Wants a filter for this capability in the process of a task, unless it has one. All threads have it before they
     /// run another instruction of their program.
     pub(crate) fn want_filter(&mut self, tid: Tid, need: Capability) {
         let (Some(interest), Some(tgid)) = (TracedCalls::of(need), self.tgid_of(tid)) else { return };
@@ -130,23 +133,23 @@ impl<T, C> TaskTable<T, C> {
             }
             let wanted = match task.wants.or(task.lineage.filter) {
                 Some(known) if known.with(interest) == known => continue,
-                // one that waits for its first filter gets it with that
+                // a task that waits for its first filter gets both together
                 known if task.state == TaskState::Unreleased => {
                     known.map_or(interest, |known| known.with(interest))
                 }
-                // a second filter for the second need is for all that may come
+                // the second filter is made for every rule that may come
                 Some(_) => TracedCalls::ALL,
                 None => interest,
             };
             task.wants = Some(wanted);
-            // others are interrupted when they go on; one in a group stop stops again when that ends
+            // other tasks are interrupted when they go on; a task in a group stop stops again when that ends
             if task.state == TaskState::Running {
                 self.deferred.push(Deferred::Interrupt(thread));
             }
         }
     }
 
-    /// What a stopped task is continued with when it is thawed, if it still is to be.
+    /// The action for a task that is thawed; `None` if it was frozen again or is not held.
     pub(crate) fn take_held(&mut self, tid: Tid) -> Option<PendingResume> {
         let task = self.get_mut(tid)?;
         let TaskState::Held(pending) = task.state else { return None };

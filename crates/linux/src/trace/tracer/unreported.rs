@@ -1,4 +1,4 @@
-//! What is kept of tasks that came before, or after, their parents' report.
+//! Children whose parents have not reported them.
 
 use std::time::Instant;
 
@@ -10,16 +10,16 @@ use penfold_core::Tid;
 pub(crate) enum UnreportedChild {
     /// In its first stop.
     Stopped {
-        /// As reported by the stop.
+        /// The signal of the stop.
         signal: c_int,
-        /// When it was first found that nobody in the table can report it.
+        /// The time when it was first found that no task in the table can report the child.
         waits_since: Option<Instant>,
     },
     /// Killed before its first stop, and reaped.
     Died {
-        /// What it was a thread of; itself for a process.
+        /// The child's process; the child itself unless it was a thread.
         tgid: Tid,
-        /// Its parent's process.
+        /// The parent's process.
         parent: Tid,
     },
 }

@@ -1,13 +1,15 @@
-//! What a module vouches for when it calls a service, in one place; everywhere else the services are safe code.
+//! The unsafe part of all services: the arguments of C become types of Rust here. The services themselves are safe
+//! code.
 //!
 //! # The contract
-//! `penfold.h` says it to authors, and [`services!`] turns it into types:
-//! * `ctx` is NULL or a context that penfold has given to this module, which is loaded. It need not be of a callback under
-//!   way, and the thread may be any: then the service finds no [`CallFrame`] and refuses.
-//! * A list and its capacity, a text and its length, a mask and its number of words are true, or the pointer is NULL.
-//! * A pointer to a result is NULL or has room for it. A key is NULL or ends with a NUL.
+//! A module that calls a service guarantees the following. `penfold.h` says so to authors, and [`services!`] relies
+//! on it:
+//! * `ctx` is NULL, or a context that penfold has given to this module while the module is loaded. The context need
+//!   not be of a callback under way, and the thread may be any: then the service finds no [`CallFrame`] and refuses.
+//! * A list has the capacity, a text the length and a mask the number of words that are given, or the pointer is NULL.
+//! * A pointer to a result is NULL or points to memory for the result. A key is NULL or ends with a NUL.
 //!
-//! What can't be told from a good pointer is trusted, as everywhere in C.
+//! A bad pointer that looks like a good one is trusted, as everywhere in C.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::slice;
@@ -17,14 +19,15 @@ use penfold_core::{
     subsystem::{Css, Services},
 };
 
-use crate::abi::Context;
+use crate::abi::RawContext;
+use crate::answer::code;
 use crate::loader::call_frame::{CallFrame, CallSlot};
 
-/// Defines services: functions of C, whose arguments the body gets as what they stand for.
+/// Defines services: functions of C, whose body gets the arguments as types of Rust.
 ///
 /// | argument | in C | in the body |
 /// |---|---|---|
-/// | `list: out [T; capacity]` | `T *list, size_t capacity` | [`Room<T>`] |
+/// | `list: out [T; capacity]` | `T *list, size_t capacity` | [`ListBuffer<T>`] |
 /// | `items: in [T; count]` | `const T *items, size_t count` | `Option<&[T]>` |
 /// | `text: text[length]` | `const char *text, size_t length` | `Option<&[u8]>` |
 /// | `place: out T` | `T *place` | `Option<&mut T>` |
@@ -40,7 +43,7 @@ macro_rules! services {
         $list:ident: out [$item:ty; $capacity:ident] $(, $($rest:tt)+)?) => {
         services! { @signature $name $call $answer $body
             [$($c)* $list: *mut $item, $capacity: usize,]
-            [$($typed)* let $list = $crate::loader::host_services::contract::Room::new($list, $capacity);]
+            [$($typed)* let $list = $crate::loader::host_services::contract::ListBuffer::new($list, $capacity);]
             $($($rest)+)? }
     };
     (@signature $name:ident $call:ident $answer:tt $body:block [$($c:tt)*] [$($typed:tt)*]
@@ -81,7 +84,7 @@ macro_rules! services {
         /// # Safety
         /// The contract of the host services.
         pub(in crate::loader) unsafe extern "C" fn $name(
-            ctx: *mut $crate::abi::Context $(, $c: $type)*
+            ctx: *mut $crate::abi::RawContext $(, $c: $type)*
         ) $(-> $answer)? {
             services! { @typed [$($typed)*] $call ctx $body }
         }
@@ -98,23 +101,23 @@ macro_rules! services {
 }
 pub(super) use services;
 
-/// Room for a list.
-pub(in crate::loader) struct Room<T> {
+/// The memory of a module into which a service writes a list.
+pub(in crate::loader) struct ListBuffer<T> {
     list: *mut T,
     capacity: usize,
 }
 
-impl<T: Copy> Room<T> {
+impl<T: Copy> ListBuffer<T> {
     /// # Safety
-    /// `list` is NULL or has room for `capacity` items, until the service returns.
-    pub(in crate::loader) unsafe fn new(list: *mut T, capacity: usize) -> Room<T> {
-        Room { list, capacity }
+    /// `list` is NULL or has memory for `capacity` items until the service returns.
+    pub(in crate::loader) unsafe fn new(list: *mut T, capacity: usize) -> ListBuffer<T> {
+        ListBuffer { list, capacity }
     }
 
-    /// Writes a list, as far as there is room, and returns its length.
+    /// Writes as many of the items as the memory holds, and returns the length of the whole list.
     pub(super) fn fill(self, items: &[T]) -> usize {
         if !self.list.is_null() {
-            // SAFETY: `new` was promised the room.
+            // SAFETY: the caller of `new` has promised the memory.
             unsafe { items.as_ptr().copy_to(self.list, items.len().min(self.capacity)) };
         }
         items.len()
@@ -122,31 +125,31 @@ impl<T: Copy> Room<T> {
 }
 
 /// # Safety
-/// `items` is NULL or there are `count` of them, until the service returns.
+/// `items` is NULL or points to `count` items until the service returns.
 pub(in crate::loader) unsafe fn slice_of<'a, T>(items: *const T, count: usize) -> Option<&'a [T]> {
     // SAFETY: the caller vouches for it.
     (!items.is_null()).then(|| unsafe { slice::from_raw_parts(items, count) })
 }
 
 /// # Safety
-/// `string` is NULL or ends with a NUL, and stays until the service returns.
+/// `string` is NULL, or ends with a NUL and stays until the service returns.
 pub(in crate::loader) unsafe fn string_at<'a>(string: *const c_char) -> Option<&'a CStr> {
     // SAFETY: the caller vouches for it.
     (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) })
 }
 
-/// One call of a service, in the callback that makes it.
+/// One call of a service, with the frame of the callback that makes the call.
 pub(in crate::loader) struct ServiceCall<'a>(Option<&'a mut CallFrame<'a>>);
 
 impl<'a> ServiceCall<'a> {
     /// # Safety
-    /// As the contract says of `ctx`. The result does not outlive the service.
-    pub(in crate::loader) unsafe fn of(ctx: *mut Context) -> ServiceCall<'a> {
+    /// `ctx` is as the contract says. The result does not outlive the service.
+    pub(in crate::loader) unsafe fn of(ctx: *mut RawContext) -> ServiceCall<'a> {
         if ctx.is_null() {
             return ServiceCall(None);
         }
-        // SAFETY: `engine` leads to the module's slot, which lives as long as the module, and was written before any code
-        // of the module ran. Nothing else borrows the frame while the callback runs.
+        // SAFETY: `engine` points to the module's slot, which lives as long as the module. `engine` was written
+        // before any code of the module ran. Nothing else borrows the frame while the callback runs.
         let frame = unsafe {
             let slot = (&raw const (*ctx).engine).read().cast::<CallSlot>().as_ref();
             slot.and_then(|slot| slot.frame())
@@ -154,18 +157,22 @@ impl<'a> ServiceCall<'a> {
         ServiceCall(frame)
     }
 
-    /// The callback under way; `None` outside of one.
+    /// The frame of the callback under way; `None` outside of a callback.
     pub(super) fn frame(&mut self) -> Option<&mut CallFrame<'a>> {
         self.0.as_deref_mut()
     }
 
-    /// Asks the engine; `otherwise` outside of a callback.
-    pub(super) fn ask<R>(&mut self, otherwise: R, request: impl FnOnce(&mut dyn Services) -> R) -> R {
+    /// Runs `request` with the engine's services; returns `otherwise` outside of a callback.
+    pub(super) fn with_services<R>(
+        &mut self,
+        otherwise: R,
+        request: impl FnOnce(&mut dyn Services) -> R,
+    ) -> R {
         self.frame().map_or(otherwise, |frame| request(frame.services))
     }
 
-    /// The same about a css, which has to be one of the module's own.
-    pub(super) fn ask_of<R>(
+    /// Runs `request` about a css of the module; returns `otherwise` for another css, and outside of a callback.
+    pub(super) fn with_css<R>(
         &mut self,
         css: u32,
         otherwise: R,
@@ -178,7 +185,8 @@ impl<'a> ServiceCall<'a> {
         }
     }
 
-    /// A service that can fail: its error is kept, so that a callback which passes the errno on passes all of it on.
+    /// Runs a request that can fail, and keeps its error: a callback that returns the same errno then fails with that
+    /// error.
     pub(super) fn attempt(&mut self, request: impl FnOnce(&mut dyn Services) -> Result<()>) -> c_int {
         let Some(frame) = self.frame() else { return code(Errno::EFAULT) };
         let Err(error) = request(frame.services) else { return 0 };
@@ -187,7 +195,7 @@ impl<'a> ServiceCall<'a> {
         code(errno)
     }
 
-    /// The same about a css and one of the module's rules.
+    /// Runs a request that can fail, about a css and a rule of the module; `-EINVAL` for others.
     pub(super) fn attempt_rule(
         &mut self,
         css: u32,
@@ -202,10 +210,6 @@ impl<'a> ServiceCall<'a> {
             request(services, css, rule)
         })
     }
-}
-
-pub(super) const fn code(errno: Errno) -> c_int {
-    -errno.number()
 }
 
 pub(super) fn plain(answer: Result<(), Errno>) -> c_int {

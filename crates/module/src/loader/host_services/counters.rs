@@ -1,19 +1,20 @@
-//! Counters and CPU time.
+//! Services about counters and CPU time.
 
 use std::ffi::c_int;
 
 use penfold_core::Errno;
 
-use super::contract::{code, services};
+use super::contract::services;
 use crate::abi;
+use crate::answer::code;
 
 services! {
-    fn counter(call, css: u32, rule: u32, counter: out abi::Counter) -> c_int {
+    fn counter(call, css: u32, rule: u32, counter: out abi::RawCounter) -> c_int {
         let Some(counter) = counter else { return code(Errno::EFAULT) };
-        *counter = abi::Counter::default();
+        *counter = abi::RawCounter::default();
         call.attempt_rule(css, rule, |services, css, rule| {
             let found = services.counter(css, rule);
-            *counter = abi::Counter {
+            *counter = abi::RawCounter {
                 usage: found.usage,
                 limit: found.limit,
                 peak: found.peak,
@@ -40,15 +41,15 @@ services! {
         call.attempt(|services| services.set_may_refuse_fork(css, refusing != 0))
     }
 
-    fn cpu_usage(call, css: u32, list: out [abi::CpuTime; capacity]) -> usize {
+    fn cpu_usage(call, css: u32, list: out [abi::RawCpuTime; capacity]) -> usize {
         if !call.frame().is_some_and(|frame| frame.counts_cpu_time) {
             return 0;
         }
-        let times = call.ask_of(css, Vec::new(), |services, css| {
+        let times = call.with_css(css, Vec::new(), |services, css| {
             let usage = services.cpu_usage(css);
             (0..services.cpu_limit()).map(|cpu| usage.on(cpu)).collect()
         });
-        let times = times.into_iter().map(|time| abi::CpuTime { user: time.user, system: time.system });
+        let times = times.into_iter().map(|time| abi::RawCpuTime { user: time.user, system: time.system });
         list.fill(&times.collect::<Vec<_>>())
     }
 
@@ -56,7 +57,7 @@ services! {
         if !call.frame().is_some_and(|frame| frame.counts_cpu_time) {
             return code(Errno::EINVAL);
         }
-        call.ask_of(css, code(Errno::EINVAL), |services, css| {
+        call.with_css(css, code(Errno::EINVAL), |services, css| {
             services.reset_cpu_usage(css);
             0
         })

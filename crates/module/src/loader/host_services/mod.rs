@@ -1,8 +1,8 @@
-//! The services that a module's callbacks find in their context. They run on the thread of the callback, which has the
-//! engine.
+//! The services that a module's callbacks find in their context. A service runs on the thread of the callback, which
+//! has the engine.
 //!
-//! [`contract`] says what a module vouches for. Whatever can be checked is: a css that is not the module's own, a rule that
-//! it does not have, a NULL.
+//! [`contract`] names the conditions that a module guarantees. Everything that can be checked is checked: a css that
+//! is not the module's own, a rule that the module does not have, a NULL.
 
 mod cgroups;
 mod contract;
@@ -20,8 +20,8 @@ use text_services::{explain, failed, log, put, put_line};
 
 use crate::abi;
 
-/// What every context points to.
-pub(super) static TABLE: abi::Services = abi::Services {
+/// The table that every context points to.
+pub(super) static TABLE: abi::RawServices = abi::RawServices {
     state,
     parent,
     children,

@@ -1,19 +1,20 @@
-//! The caller, tasks, and what the host can do with them.
+//! Services about the caller, about tasks and about the host.
 
 use std::ffi::c_int;
 
 use penfold_core::{
     Errno, Tid,
-    host::{Capability, IndexSet},
+    host::{Capability, ExistingPages, IndexSet},
 };
 
-use super::contract::{code, plain, services};
+use super::contract::{plain, services};
 use crate::abi;
+use crate::answer::code;
 
 services! {
-    fn caller(call, caller: out abi::Caller) -> c_int {
-        let found = call.ask(None, |services| {
-            services.caller().map(|caller| abi::Caller {
+    fn caller(call, caller: out abi::RawCaller) -> c_int {
+        let found = call.with_services(None, |services| {
+            services.caller().map(|caller| abi::RawCaller {
                 task: caller.task.0,
                 uid: caller.uid,
                 gid: caller.gid,
@@ -28,7 +29,7 @@ services! {
     }
 
     fn caller_groups(call, list: out [u32; capacity]) -> usize {
-        list.fill(&call.ask(Vec::new(), |services| {
+        list.fill(&call.with_services(Vec::new(), |services| {
             services.caller().map(|caller| caller.groups.clone()).unwrap_or_default()
         }))
     }
@@ -45,12 +46,12 @@ services! {
         call.attempt(|services| services.require(need))
     }
 
-    fn task(call, task: i32, facts: out abi::TaskFacts) -> c_int {
+    fn task(call, task: i32, facts: out abi::RawTaskFacts) -> c_int {
         let Some(place) = facts else { return code(Errno::EFAULT) };
-        let Some(facts) = call.ask(None, |services| services.task(Tid(task))) else {
+        let Some(facts) = call.with_services(None, |services| services.task(Tid(task))) else {
             return code(Errno::ESRCH);
         };
-        *place = abi::TaskFacts {
+        *place = abi::RawTaskFacts {
             group: facts.group.0,
             real_uid: facts.real_uid,
             saved_uid: facts.saved_uid,
@@ -62,33 +63,33 @@ services! {
     }
 
     fn threads(call, group: i32, list: out [i32; capacity]) -> usize {
-        let threads = call.ask(Vec::new(), |services| services.threads_of(Tid(group)));
+        let threads = call.with_services(Vec::new(), |services| services.threads_of(Tid(group)));
         list.fill(&threads.into_iter().map(|task| task.0).collect::<Vec<_>>())
     }
 
     fn now(call) -> u64 {
-        call.ask(0, |services| services.now())
+        call.with_services(0, |services| services.now())
     }
 
     fn cpus(call, list: out [u64; capacity]) -> usize {
-        list.fill(&call.ask(Vec::new(), |services| services.cpus().to_words()))
+        list.fill(&call.with_services(Vec::new(), |services| services.cpus().to_words()))
     }
 
     fn memory_nodes(call, list: out [u64; capacity]) -> usize {
-        list.fill(&call.ask(Vec::new(), |services| services.memory_nodes().to_words()))
+        list.fill(&call.with_services(Vec::new(), |services| services.memory_nodes().to_words()))
     }
 
     fn cpu_limit(call) -> usize {
-        call.ask(0, |services| services.cpu_limit())
+        call.with_services(0, |services| services.cpu_limit())
     }
 
     fn node_limit(call) -> usize {
-        call.ask(0, |services| services.node_limit())
+        call.with_services(0, |services| services.node_limit())
     }
 
     fn set_affinity(call, task: i32, cpus: in [u64; words]) -> c_int {
         let Some(cpus) = cpus.map(IndexSet::from_words) else { return code(Errno::EFAULT) };
-        call.ask(code(Errno::EFAULT), |services| plain(services.set_affinity(Tid(task), &cpus)))
+        call.with_services(code(Errno::EFAULT), |services| plain(services.set_affinity(Tid(task), &cpus)))
     }
 
     fn set_memory_nodes(
@@ -97,28 +98,29 @@ services! {
         let (Some(from), Some(to)) = (from.map(IndexSet::from_words), to.map(IndexSet::from_words)) else {
             return code(Errno::EFAULT);
         };
-        call.ask(code(Errno::EFAULT), |services| {
-            plain(services.set_memory_nodes(Tid(task), &from, &to, migrate != 0))
+        let existing = if migrate == 0 { ExistingPages::Leave } else { ExistingPages::Move };
+        call.with_services(code(Errno::EFAULT), |services| {
+            plain(services.set_memory_nodes(Tid(task), &from, &to, existing))
         })
     }
 
     fn freeze(call, task: i32) {
-        call.ask((), |services| services.freeze(Tid(task)));
+        call.with_services((), |services| services.freeze(Tid(task)));
     }
 
     fn thaw(call, task: i32) {
-        call.ask((), |services| services.thaw(Tid(task)));
+        call.with_services((), |services| services.thaw(Tid(task)));
     }
 
     fn is_frozen(call, task: i32) -> c_int {
-        call.ask(0, |services| services.is_frozen(Tid(task)).into())
+        call.with_services(0, |services| services.is_frozen(Tid(task)).into())
     }
 
     fn set_socket_class(call, task: i32, class: u32) -> c_int {
-        call.ask(code(Errno::EFAULT), |services| plain(services.set_socket_class(Tid(task), class)))
+        call.with_services(code(Errno::EFAULT), |services| plain(services.set_socket_class(Tid(task), class)))
     }
 
     fn signal(call, task: i32, signal: c_int) -> c_int {
-        call.ask(code(Errno::EFAULT), |services| plain(services.signal(Tid(task), signal)))
+        call.with_services(code(Errno::EFAULT), |services| plain(services.signal(Tid(task), signal)))
     }
 }

@@ -1,4 +1,4 @@
-//! What a callback says: content, reasons, lines of the log.
+//! Services that take text: content of files, reasons, lines of the log.
 
 use std::borrow::Cow;
 

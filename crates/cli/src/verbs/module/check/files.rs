@@ -29,7 +29,7 @@ pub(super) fn snapshot(
     let files = own(engine, cgroup, name).into_iter().filter(|(.., mode)| mode & 0o444 != 0);
     files
         .map(|(file, id, _)| {
-            let content = engine.read(host, caller, cgroup, id);
+            let content = engine.session(host, caller).read(cgroup, id);
             (
                 file,
                 content.map_or_else(
@@ -66,7 +66,7 @@ pub(super) fn try_all(
         let what = format!("{at}{file}");
         let mut shown = None;
         if mode & 0o444 != 0 {
-            match engine.read(host, caller, cgroup, id) {
+            match engine.session(host, caller).read(cgroup, id) {
                 Ok(text) => {
                     report.good(&format!("read {what}"), &String::from_utf8_lossy(&text))?;
                     shown = Some(text);
@@ -79,7 +79,7 @@ pub(super) fn try_all(
         }
         match shown.filter(|_| engine.is_setting(id)) {
             // a journal restores a file by writing its former content
-            Some(text) => match engine.write(host, caller, cgroup, id, &text) {
+            Some(text) => match engine.session(host, caller).write(cgroup, id, &text) {
                 Ok(()) => report.good(&format!("write {what}"), "takes back what it shows")?,
                 Err(error) => {
                     let how = format!(
@@ -89,7 +89,7 @@ pub(super) fn try_all(
                     report.note(&format!("write {what}"), &how)?;
                 }
             },
-            None => match engine.write(host, caller, cgroup, id, b"1\n") {
+            None => match engine.session(host, caller).write(cgroup, id, b"1\n") {
                 Ok(()) => report.good(&format!("write {what}"), "takes 1")?,
                 Err(error) => judge(report, &format!("write {what}"), &error)?,
             },

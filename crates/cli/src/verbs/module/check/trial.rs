@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Tid};
+use penfold_core::{Caller, CgroupId, Engine, Errno, MoveScope, Tid, simulated::ChildKind};
 use penfold_module::loader::{Controller, still_mapped};
 
 use super::error_text;
@@ -35,7 +35,8 @@ impl ModuleTrial {
         let caller = Caller::root(old[0]);
         let Some((name, overruns)) = load(&mut engine, &mut host, path, report)? else { return Ok(None) };
         engine.load(&mut host, Refuser::default())?;
-        let mounted = engine.mount(&mut host, &caller, format!("{name},check-refuser,clone_children"));
+        let mounted =
+            engine.session(&mut host, &caller).mount(format!("{name},check-refuser,clone_children"));
         let root = match mounted {
             Ok(mounted) => mounted.root,
             Err(error) => {
@@ -67,7 +68,7 @@ impl ModuleTrial {
         }
         self.attach(root, first, report)?;
         for (cgroup, path) in [(b, "/a/b"), (a, "/a")] {
-            match self.engine.rmdir(&mut self.host, &self.caller, cgroup) {
+            match self.engine.session(&mut self.host, &self.caller).rmdir(cgroup) {
                 Ok(()) => report.good("rmdir", path)?,
                 Err(error) => {
                     report.wrong("rmdir", &format!("{path} is empty, and yet: {}", error_text(&error)))?;
@@ -100,7 +101,7 @@ impl ModuleTrial {
             report.wrong("time", &format!("{took} callbacks took longer than they may, see above which"))?;
         }
         let Some((name, _)) = load(&mut self.engine, &mut self.host, path, report)? else { return Ok(()) };
-        let mounted = self.engine.mount(&mut self.host, &self.caller, &name)?;
+        let mounted = self.engine.session(&mut self.host, &self.caller).mount(&name)?;
         let now = files::snapshot(&mut self.engine, &mut self.host, &self.caller, mounted.root, &name);
         match files::difference(&self.fresh, &now) {
             None => report.good("load again", "starts from its defaults")?,
@@ -116,7 +117,7 @@ impl ModuleTrial {
         name: &str,
         report: &mut CheckReport,
     ) -> Result<Option<CgroupId>, Failure> {
-        match self.engine.mkdir(&mut self.host, &self.caller, parent, name.as_bytes(), 0o755) {
+        match self.engine.session(&mut self.host, &self.caller).mkdir(parent, name.as_bytes(), 0o755) {
             Ok(cgroup) => {
                 let path = String::from_utf8_lossy(&self.engine.tree().path(cgroup)).into_owned();
                 report.good("mkdir", &path)?;
@@ -131,7 +132,7 @@ impl ModuleTrial {
 
     fn attach(&mut self, cgroup: CgroupId, task: Tid, report: &mut CheckReport) -> Result<(), Failure> {
         let path = String::from_utf8_lossy(&self.engine.tree().path(cgroup)).into_owned();
-        match self.engine.attach(&mut self.host, &self.caller, cgroup, task, true) {
+        match self.engine.session(&mut self.host, &self.caller).attach(cgroup, task, MoveScope::ThreadGroup) {
             Ok(()) => report.good("attach", &format!("process {task} to {path}")),
             Err(error) => report.note("attach", &format!("process {task} to {path}: {}", error_text(&error))),
         }
@@ -153,9 +154,9 @@ impl ModuleTrial {
                 continue;
             };
             let line = format!("{}\n", setting.value);
-            match self.engine.write(&mut self.host, &self.caller, cgroup, file, line.as_bytes()) {
+            match self.engine.session(&mut self.host, &self.caller).write(cgroup, file, line.as_bytes()) {
                 Ok(()) => {
-                    let shown = self.engine.read(&mut self.host, &self.caller, cgroup, file);
+                    let shown = self.engine.session(&mut self.host, &self.caller).read(cgroup, file);
                     report
                         .good(&format!("{setting}"), &String::from_utf8_lossy(&shown.unwrap_or_default()))?;
                 }
@@ -166,7 +167,7 @@ impl ModuleTrial {
     }
 
     fn fork(&mut self, parent: Tid, report: &mut CheckReport) -> Result<Option<Tid>, Failure> {
-        match self.host.fork(&mut self.engine, parent, false) {
+        match self.host.fork(&mut self.engine, parent, ChildKind::Process) {
             Ok(child) => {
                 report.good("fork", &format!("process {child} of {parent}"))?;
                 Ok(Some(child))
@@ -189,9 +190,10 @@ impl ModuleTrial {
     ) -> Result<(), Failure> {
         let before = self.snapshots(&[self.root, a, b]);
         self.refuse(true)?;
-        let attached = self.engine.attach(&mut self.host, &self.caller, b, outside, true);
-        let forked = self.host.fork(&mut self.engine, inside, false).map(drop);
-        let made = self.engine.mkdir(&mut self.host, &self.caller, a, b"c", 0o755).map(drop);
+        let attached =
+            self.engine.session(&mut self.host, &self.caller).attach(b, outside, MoveScope::ThreadGroup);
+        let forked = self.host.fork(&mut self.engine, inside, ChildKind::Process).map(drop);
+        let made = self.engine.session(&mut self.host, &self.caller).mkdir(a, b"c", 0o755).map(drop);
         self.refuse(false)?;
         for (what, answer) in [("attach", attached), ("fork", forked), ("mkdir", made)] {
             match answer {
@@ -214,7 +216,7 @@ impl ModuleTrial {
     fn refuse(&mut self, refuses: bool) -> Result<(), Failure> {
         let file = self.engine.find_file(self.root, "check-refuser.refuse").expect("its own controller's");
         let content = if refuses { b"1\n" } else { b"0\n" };
-        Ok(self.engine.write(&mut self.host, &self.caller, self.root, file, content)?)
+        Ok(self.engine.session(&mut self.host, &self.caller).write(self.root, file, content)?)
     }
 
     fn snapshots(&mut self, cgroups: &[CgroupId]) -> Vec<FileContents> {
@@ -241,7 +243,7 @@ fn load(
             return Ok(None);
         }
     };
-    let (name, overruns) = (controller.info().name.clone(), Box::new(controller.overruns()));
+    let (name, overruns) = (controller.description().name.clone(), Box::new(controller.overruns()));
     match engine.load(host, controller) {
         Ok(()) => {
             report.good("load", &format!("beside {} processes that are older", host.tids().len()))?;
