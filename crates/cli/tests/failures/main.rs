@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use common::{Daemon, PENFOLD, User};
+use common::{PENFOLD, TestDaemon, TestUser};
 
 /// For each call the exit status and the lines on standard error, without `penfold: `.
 ///
@@ -19,13 +19,13 @@ const FAILURES: &str = include_str!("table.txt");
 
 /// A daemon with some cgroups, and a directory with files that are no programs and tools by their names.
 struct FailureBench {
-    daemon: Daemon,
+    daemon: TestDaemon,
     work: PathBuf,
 }
 
 impl FailureBench {
     fn new() -> FailureBench {
-        let daemon = Daemon::start(User::Same, &["pids,cpuset,freezer,cpuacct,clone_children"]);
+        let daemon = TestDaemon::start(TestUser::Same, &["pids,cpuset,freezer,cpuacct,clone_children"]);
         let work = daemon.socket().parent().expect("a directory").to_owned();
         for cgroup in ["/a", "/a/taken", "/full", "/full/inner"] {
             daemon.says(&["mkdir", cgroup]);

@@ -4,11 +4,11 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::net::UnixListener;
 use std::thread;
 
-use super::common::{PENFOLD, Run};
+use super::common::{PENFOLD, TestRun};
 
 /// Stands for a daemon: answers Info, then `answers` to the next call, and closes.
 fn run_against(answers: &[&str], words: &[&str]) -> (i32, String) {
-    let run = Run::new([PENFOLD].iter().chain(words).copied());
+    let run = TestRun::new([PENFOLD].iter().chain(words).copied());
     let socket = run.scratch().join("control");
     let listener = UnixListener::bind(&socket).expect("a socket");
     let answers = answers.join("\0") + "\0";
