@@ -122,9 +122,9 @@ impl From<CallError> for Failure {
                 Failure::new(ErrorKind::Unsupported, Errno::ENOSYS, method, detail)
             }
             CallError::Transport(error) => {
-                let failure = Failure::io(DAEMON, error).with_prefix("the connection broke: ");
                 // the end of a stream has no errno of its own
-                let errno = if failure.errno == Errno::EIO { Errno::ECONNRESET } else { failure.errno };
+                let errno = error.raw_os_error().map_or(Errno::ECONNRESET, Errno::from_raw);
+                let failure = Failure::io(DAEMON, error).with_prefix("the connection broke: ");
                 Failure { errno, kind: ErrorKind::Disconnected, ..failure }
             }
             CallError::Protocol(answer) => {

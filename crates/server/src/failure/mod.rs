@@ -43,6 +43,8 @@ impl Failure {
         subject: impl Into<String>,
         detail: impl Into<String>,
     ) -> Failure {
+        // an error number without a name has the value 0 here, which would be a success
+        let errno = if errno == Errno::UnknownErrno { Errno::EIO } else { errno };
         Failure { errno, kind, subject: subject.into(), detail: detail.into(), source: None }
     }
 
@@ -114,3 +116,37 @@ impl PartialEq for Failure {
 }
 
 impl Eq for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_error_number_is_no_success() {
+        let odd = Failure::io("/dev/fuse", io::Error::from_raw_os_error(4000));
+        assert_eq!((odd.errno, odd.kind), (Errno::EIO, ErrorKind::System));
+        assert_eq!(crate::protocol::Refused::from(&odd).errno, 5);
+    }
+
+    #[test]
+    fn system_calls_that_fail_have_the_words_of_strerror() {
+        let failure = Failure::system("fork", Errno::EAGAIN);
+        assert_eq!(failure.line(), "fork: Resource temporarily unavailable [EAGAIN]");
+        assert_eq!(failure.source().map(ToString::to_string), Some(Errno::EAGAIN.to_string()));
+        let failure = Failure::io("/x", io::Error::from_raw_os_error(2)).with_prefix("can't open: ");
+        assert_eq!(failure.line(), "/x: can't open: No such file or directory [ENOENT]");
+        assert_eq!(
+            (failure.kind, failure.about("/y").to_string().as_str()),
+            (ErrorKind::NotFound, "/y: can't open: No such file or directory")
+        );
+        let other = Failure::io("text", io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"));
+        assert_eq!(other.line(), "text: not UTF-8 [EIO]");
+    }
+
+    #[test]
+    fn failures_that_tell_the_same_are_equal() {
+        let plain = Failure::new(ErrorKind::Busy, Errno::EBUSY, "/a", "has tasks");
+        assert_eq!(plain.clone().caused_by(Errno::EIO), plain);
+        assert_ne!(plain.clone().about("/b"), plain);
+    }
+}
