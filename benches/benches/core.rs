@@ -51,7 +51,7 @@ fn settings(shapes: &[Shape]) -> Vec<BenchCase> {
     all.into_iter().flat_map(of).collect()
 }
 
-/// What the framework is compared with: storing one css_set, as a fork must in any case.
+/// The measure for the framework: the host stores one css_set, as a fork must in any case.
 #[divan::bench]
 fn pointer_copy(bencher: Bencher<'_, '_>) {
     let mut world = BenchWorld::of(Controllers::None, Shape::ONE, 2);
@@ -114,7 +114,7 @@ fn find_css_set_hit(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     });
 }
 
-/// An attach without controllers that finds none, makes one among many others, and leaves its old one to die.
+/// An attach without controllers that finds no css_set, makes one among many others, and drops the old css_set.
 #[divan::bench(args = settings(&[MANY_SETS]).into_iter().take(1))]
 fn find_css_set_miss(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut world = full(setting);
@@ -174,7 +174,7 @@ fn load_unload_idle(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     });
 }
 
-/// load + unload of `pids`, which is told of every task.
+/// load + unload of `pids`, which counts every task.
 #[divan::bench(args = settings(&[Shape::ONE, MANY_SETS]).into_iter().take(2))]
 fn load_unload_pids(bencher: Bencher<'_, '_>, setting: &BenchCase) {
     let mut world = full(setting);

@@ -1,5 +1,9 @@
-//! What the benchmarks share: a host that costs next to nothing, worlds of many cgroups, and the comparison of
-//! `penfold run` with the bare command and of `penfold serve` with the kernel.
+//! The parts that the benchmarks share: worlds of many cgroups on a host that costs next to nothing, and three
+//! comparisons.
+//!
+//! * [`overhead`]: `penfold run` with the bare command.
+//! * [`served`]: `penfold serve` with the kernel.
+//! * [`module`]: a module with the same controller compiled in.
 #![forbid(unsafe_code)]
 
 pub mod controllers;

@@ -1,4 +1,4 @@
-//! What `penfold serve` takes for an operation, through its file view and its socket, beside the kernel's cgroup v1.
+//! The time of an operation through the file view and the socket of `penfold serve`, beside the kernel's cgroup v1.
 
 use std::error::Error;
 use std::fs;
@@ -90,7 +90,7 @@ fn compare(
     let mut ways: [&mut dyn penfold_benches::served::way::Way; 3] =
         [&mut of_kernel, &mut by_view, &mut by_socket];
 
-    // dropped before what they are in
+    // Dropped before the cgroups that the threads are in.
     let moved = [SleepingThreads::start(1)?, SleepingThreads::start(1)?];
     suite::prepare(&mut ways)?;
     let time = Duration::from_secs_f64(arguments.seconds);

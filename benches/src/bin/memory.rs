@@ -2,7 +2,7 @@
 //!
 //! Read from the resident set before and after, so that everything counts: padding, the allocator's own
 //! bookkeeping, tables half empty. Each line is measured in a fresh process, for an allocator that was used before
-//! answers differently.
+//! gives other figures.
 
 use std::fs;
 use std::process::{Command, ExitCode};
@@ -12,8 +12,8 @@ use penfold_benches::controllers::Controllers;
 use penfold_benches::world::{BenchWorld, Shape};
 use penfold_testkit::SimWorld;
 
-/// The name of a line, how many objects it divides by, and what makes them. Setting up returns the making, so that
-/// only the latter is measured.
+/// The name of a line, and a function that returns the bytes for each object. The function sets up first; only the
+/// making of the objects is measured.
 struct MemoryLine {
     name: &'static str,
     measure: fn() -> f64,

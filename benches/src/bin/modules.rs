@@ -1,5 +1,6 @@
-//! What a module costs: its callbacks beside those of the same controller compiled in and beside nobody, load and unload
-//! among a million tasks, and how long a real task is stopped by a load.
+//! The cost of a module, beside the same controller compiled in and beside no controller.
+//!
+//! Measured are callbacks, load and unload among a million tasks, and how long a load stops a real task.
 
 use std::error::Error;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use penfold_benches::module::build::Built;
 use penfold_benches::module::{Durations, Interested, simulated, traced};
 use penfold_benches::overhead::machine;
 
-/// Compares a module with the same controller compiled in and with nobody who is interested.
+/// Compares a module with the same controller compiled in and with no interested controller.
 #[derive(Debug, Parser)]
 #[command(name = "modules")]
 struct ModulesArguments {

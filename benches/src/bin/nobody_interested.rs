@@ -1,5 +1,7 @@
-//! What fork and exit callbacks cost when no subsystem is interested, as a ratio to the pointer copy that any
-//! fork has to do: the promise of 2006 in one number.
+//! The cost of fork and exit callbacks when no subsystem is interested, as a ratio to the pointer copy that any fork
+//! has to do.
+//!
+//! This ratio is the promise of 2006 in one number.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -32,7 +34,7 @@ fn main() {
     });
     let mut copies = Vec::new();
     let mut lives = [const { Vec::new() }; 3];
-    // Interleaved, so that a change of the machine's mood hits all alike.
+    // Interleaved, so that a change of the machine's speed hits all alike.
     for _ in 0..ROUNDS {
         let (_, world, _, set, child) = &mut worlds[0];
         copies.push(time(|| black_box(&mut world.sim.host).place(black_box(*child), black_box(*set))));

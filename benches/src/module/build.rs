@@ -52,7 +52,7 @@ impl Built {
         self.directory.join(name)
     }
 
-    /// The module: `told` of forks and exits, or of nothing.
+    /// The module, with fork and exit callbacks if `told`, without callbacks if not.
     pub fn module(&self, told: bool) -> PathBuf {
         self.path(if told { "told.so" } else { "idle.so" })
     }

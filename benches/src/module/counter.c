@@ -1,4 +1,4 @@
-/* A module that counts forks and exits, or with no macro nothing: what a callback costs is all that it costs. */
+/* A module that counts forks and exits, or nothing without the macro TOLD. A callback's cost is its whole cost. */
 #include "penfold.h"
 
 static uint64_t forks, exits;

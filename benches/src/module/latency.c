@@ -1,6 +1,6 @@
 /*
  * latency FILE: forks and waits for ever, and keeps the longest time in nanoseconds that this took once in the first
- * eight bytes of FILE. Who reads it writes 0 there to begin anew.
+ * eight bytes of FILE. A reader writes 0 to these bytes to begin anew.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

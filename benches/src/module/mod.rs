@@ -1,5 +1,6 @@
-//! A module beside the same controller compiled in, and beside nobody: what it costs to be told of forks and exits, and to
-//! come and go.
+//! The cost of a module's fork and exit callbacks, and of its load and unload.
+//!
+//! The module is measured beside the same controller compiled in, and beside no controller.
 
 pub mod build;
 pub mod simulated;
@@ -8,14 +9,14 @@ pub mod twin;
 
 use std::time::Duration;
 
-/// Who is interested in forks and exits.
+/// The controller that is interested in forks and exits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interested {
-    /// No controller is.
+    /// No controller.
     Nobody,
-    /// One that is compiled in.
+    /// A controller that is compiled in.
     BuiltIn,
-    /// The same as a module.
+    /// The same controller as a module.
     Module,
 }
 
@@ -23,7 +24,7 @@ impl Interested {
     /// All, the cheapest first.
     pub const ALL: [Interested; 3] = [Interested::Nobody, Interested::BuiltIn, Interested::Module];
 
-    /// In a table.
+    /// The name in a table.
     pub const fn name(self) -> &'static str {
         match self {
             Interested::Nobody => "nobody",
@@ -38,7 +39,7 @@ impl Interested {
 pub struct Durations(Vec<Duration>);
 
 impl Durations {
-    /// One more.
+    /// Adds a time.
     pub fn add(&mut self, time: Duration) {
         self.0.push(time);
     }
@@ -49,22 +50,26 @@ impl Durations {
         sorted
     }
 
-    /// The fastest: what it takes when nothing comes between.
+    /// The fastest time, the least disturbed by other work of the machine.
     ///
     /// # Panics
-    /// Without any.
+    /// When no time was added.
     pub fn fastest(&self) -> Duration {
         self.sorted()[0]
     }
 
+    /// The median.
+    ///
     /// # Panics
-    /// Without any.
+    /// When no time was added.
     pub fn median(&self) -> Duration {
         self.sorted()[self.0.len() / 2]
     }
 
+    /// The longest time.
+    ///
     /// # Panics
-    /// Without any.
+    /// When no time was added.
     pub fn longest(&self) -> Duration {
         *self.sorted().last().expect("at least one")
     }

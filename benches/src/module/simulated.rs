@@ -1,4 +1,4 @@
-//! Without processes: what a callback costs core, and what a load costs among a million tasks.
+//! Without processes: the cost of a callback in core, and of a load among a million tasks.
 
 use std::path::Path;
 use std::time::Instant;
@@ -23,7 +23,7 @@ const IN_EACH: usize = 10;
 /// Forks and exits that are measured together.
 const COUNT: u32 = 200_000;
 
-/// Loads the counter, as one or the other.
+/// Loads the counter: the one compiled in, with callbacks if `told`, or the one of the file `module`.
 ///
 /// # Errors
 /// As [`Controller::open`].
@@ -47,7 +47,7 @@ pub fn load(
     Ok(())
 }
 
-/// The time of one fork and exit of a child, told to each of [`Interested::ALL`], in turns.
+/// The time of one fork and exit of a child beside each of [`Interested::ALL`], in turns.
 ///
 /// # Errors
 /// As [`load`].
@@ -70,7 +70,7 @@ pub fn fork_and_exit(built: &Built, rounds: usize) -> Result<[Durations; 3], Loa
     Ok(times)
 }
 
-/// What coming and going took.
+/// The times of loads and unloads.
 #[derive(Debug, Default)]
 pub struct LoadTimes {
     /// Copying and mapping the file, its own load: the engine goes on meanwhile.
@@ -137,13 +137,13 @@ pub fn full() -> BenchWorld {
     world
 }
 
-/// Was every fork and exit told? A measurement of nothing would be fast.
+/// Checks that a callback counts every fork and exit: a measurement without callbacks would be fast.
 ///
 /// # Errors
 /// As [`load`].
 ///
 /// # Panics
-/// If not.
+/// When the count is wrong.
 pub fn check(built: &Built) -> Result<(), LoadError> {
     for interested in [Interested::BuiltIn, Interested::Module] {
         let mut world = BenchWorld::of(Controllers::None, Shape::ONE, 3);

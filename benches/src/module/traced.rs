@@ -17,7 +17,7 @@ use super::build::Built;
 use super::twin::ForkCounter;
 use super::{Durations, Interested};
 
-/// Whatever goes wrong is told and ends the program.
+/// Every error ends the program with a message.
 type BenchResult<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Forks of one run.
@@ -56,11 +56,11 @@ impl Drop for BenchTraceHost {
     }
 }
 
-/// The time of [`FORKS`] times vfork, exit and wait, of the whole command: bare, and told to each of
+/// The time of a whole command that does [`FORKS`] times vfork, exit and wait: bare, and beside each of
 /// [`Interested::ALL`], in turns.
 ///
 /// # Errors
-/// What can't be started.
+/// When a command can't be started or fails, or the module can't be loaded.
 pub fn fork_loop(built: &Built, rounds: usize) -> BenchResult<[Durations; 4]> {
     let storm = built.path("storm").display().to_string();
     let count = FORKS.to_string();
@@ -88,7 +88,7 @@ pub fn fork_loop(built: &Built, rounds: usize) -> BenchResult<[Durations; 4]> {
     Ok(times)
 }
 
-/// What tasks noticed of a load.
+/// The effects of a load on tasks.
 #[derive(Debug, Default)]
 pub struct Stops {
     /// How long the tracer was busy with the load: no stop of a task is dealt with meanwhile.
@@ -104,11 +104,11 @@ pub struct Stops {
 /// A window in which the longest fork is looked for.
 pub const WINDOW: Duration = Duration::from_millis(60);
 
-/// Loads and unloads a module that is told of forks and exits, among [`THREADS`] threads that sleep and a process that
+/// Loads and unloads a module with fork and exit callbacks, among [`THREADS`] threads that sleep and a process that
 /// forks all the time.
 ///
 /// # Errors
-/// What can't be started.
+/// When a program can't be started, or the module can't be loaded or unloaded.
 pub fn stops(built: &Built, rounds: usize) -> BenchResult<Stops> {
     let host = BenchTraceHost::start(Interested::Nobody, Path::new(""))?;
     let (fifo, longest) = (built.path("fifo"), built.path("longest"));

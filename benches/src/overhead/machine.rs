@@ -26,8 +26,8 @@ pub fn use_cpus(cpus: &[usize]) -> nix::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set)
 }
 
-/// Builds the program in release mode and returns where it is, beside this one: a stale binary would be measured
-/// without anybody noticing.
+/// Builds penfold in release mode and returns the path of the binary, beside this program: a stale binary would be
+/// measured unnoticed.
 ///
 /// # Errors
 /// When the build fails, or this program itself was not built in release mode.

@@ -1,4 +1,4 @@
-//! A small C project, generated: what a build looks like to a supervisor.
+//! A small generated C project: a build as a supervisor sees it.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -39,7 +39,7 @@ pub struct Compared {
     pub fastest: f64,
     /// Ratio of the CPU times, medians.
     pub cpu: f64,
-    /// What one operation costs more in the fastest runs, in microseconds, where the workload counts operations.
+    /// The extra cost of one operation in the fastest runs, in microseconds, where the workload counts operations.
     pub per_operation_us: Option<f64>,
 }
 

@@ -17,24 +17,24 @@ pub enum Variant {
     Bare,
     /// `penfold run -- COMMAND`.
     Run,
-    /// `penfold run -s pids.max=10000 -- COMMAND`: forks can be refused, so each must be asked about.
+    /// `penfold run -s pids.max=10000 -- COMMAND`: forks can be refused, so each needs the engine's answer.
     Limited,
 }
 
 /// All variants, in the order of each round.
 pub const VARIANTS: [Variant; 3] = [Variant::Bare, Variant::Run, Variant::Limited];
 
-/// What one run took, in seconds.
+/// The times of one run, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Time {
     /// From start to end.
     pub wall: f64,
-    /// CPU time of the command, of everything it waited for, and of penfold: hardly touched by what else the
-    /// machine does.
+    /// CPU time of the command, of everything it waited for, and of penfold: hardly changed by other work of the
+    /// machine.
     pub cpu: f64,
 }
 
-/// What each variant took, round by round.
+/// The times of each variant, round by round.
 #[derive(Debug, Clone, Default)]
 pub struct WorkloadTimes {
     /// In the order of [`VARIANTS`].

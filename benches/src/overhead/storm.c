@@ -1,11 +1,11 @@
 /*
- * One program, several storms: storm MODE COUNT [MORE]
+ * One program, several storms: storm MODE COUNT [MORE].
  *
- * vfork COUNT        COUNT children that exit at once, one after the other
- * exec COUNT         COUNT children that execute this program again, which exits
- * thread COUNT       COUNT threads that return at once, one after the other
- * busy COUNT         COUNT times a system call and some arithmetic; neither forks nor makes threads
- * nothing            exits
+ * vfork COUNT        COUNT children that exit at once, one after the other.
+ * exec COUNT         COUNT children that execute this program again, which exits.
+ * thread COUNT       COUNT threads that return at once, one after the other.
+ * busy COUNT         COUNT times a system call and some arithmetic; neither forks nor makes threads.
+ * nothing            Exits.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

@@ -1,4 +1,4 @@
-//! What is run, bare and under penfold.
+//! The commands that run bare and under penfold.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::overhead::project;
 
-/// A command, and what it does how often.
+/// A command, and the number of its operations.
 #[derive(Debug, Clone)]
 pub struct Workload {
     /// The name in the report.
@@ -54,7 +54,7 @@ pub fn prepare(directory: &Path) -> io::Result<Vec<Workload>> {
     ])
 }
 
-/// The shortest command there is: what starting and ending penfold itself costs.
+/// The shortest command there is, for the price of starting and ending penfold itself.
 pub fn shortest() -> Workload {
     Workload { name: "true", command: vec![String::from("true")], operations: None, aim: None }
 }

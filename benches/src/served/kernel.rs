@@ -12,15 +12,16 @@ use penfold_testkit::retry;
 
 /// How long a cgroup may still be busy with tasks that were killed.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A removed cgroup holds its hierarchy until the kernel has worked on it, and a hierarchy unmounted before that stays
-/// until it is mounted and unmounted once more.
+/// A removed cgroup holds its hierarchy until the kernel has worked on the cgroup. A hierarchy that is unmounted before
+/// then stays until it is mounted and unmounted once more.
 const BEFORE_UNMOUNT: Duration = Duration::from_millis(300);
 const UNMOUNTS: u32 = 10;
 
-/// Nobody else sees what this process mounts from now on, and nothing of it stays when it dies.
+/// Gives this process a mount namespace of its own. No other process sees its later mounts, and none of these mounts
+/// stays when the process dies.
 ///
 /// # Errors
-/// `EPERM` for who is not root.
+/// `EPERM` for a process that is not root.
 pub fn own_mounts() -> nix::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
@@ -31,7 +32,7 @@ pub fn own_mounts() -> nix::Result<()> {
 pub struct Directory(PathBuf);
 
 impl Directory {
-    /// Makes it.
+    /// Makes the directory `path`.
     ///
     /// # Errors
     /// As mkdir(2).
@@ -40,7 +41,7 @@ impl Directory {
         Ok(Directory(path))
     }
 
-    /// Where it is.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -77,10 +78,10 @@ pub struct NamedHierarchy {
 }
 
 impl NamedHierarchy {
-    /// Mounts it at an empty directory.
+    /// Mounts the hierarchy `name` at `target`, a new directory.
     ///
     /// # Errors
-    /// As mount(2).
+    /// As mkdir(2) and mount(2).
     pub fn mount(target: PathBuf, name: &str) -> io::Result<NamedHierarchy> {
         fs::create_dir(&target)?;
         let named = NamedHierarchy { target, name: name.to_owned() };
@@ -98,7 +99,7 @@ impl NamedHierarchy {
         fs::read_to_string("/proc/self/cgroup").is_ok_and(|text| text.contains(&named))
     }
 
-    /// Its root.
+    /// The root directory of the hierarchy.
     pub fn root(&self) -> &Path {
         &self.target
     }

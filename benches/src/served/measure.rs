@@ -37,7 +37,7 @@ pub fn in_turns<const PARTS: usize>(
     let mut times = [const { Vec::new() }; 3];
     let begun = Instant::now();
     for turn in 0..pace.turns {
-        // One turn is not measured: it pays for what is made once.
+        // The first turn is not measured: it pays for objects that are made once.
         if turn > 1 && begun.elapsed() > pace.time {
             break;
         }
@@ -57,10 +57,10 @@ pub fn in_turns<const PARTS: usize>(
     Ok(times)
 }
 
-/// How many microseconds it takes.
+/// How many microseconds `act` takes.
 ///
 /// # Errors
-/// Those of what is timed.
+/// As `act`.
 pub fn time(act: impl FnOnce() -> io::Result<()>) -> io::Result<f64> {
     let begun = Instant::now();
     act()?;

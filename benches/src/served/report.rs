@@ -9,7 +9,7 @@ use crate::overhead::report::quantile;
 /// One line: an operation.
 #[derive(Debug, Clone, Serialize)]
 pub struct ServedRow {
-    /// What was done.
+    /// The name of the operation.
     pub operation: String,
     /// How often in each way.
     pub times: usize,
@@ -35,7 +35,7 @@ pub struct Figure {
 }
 
 impl ServedRow {
-    /// The line of one part of what was timed.
+    /// The line of one part of an operation.
     pub fn new<const PARTS: usize>(
         operation: &str,
         times: &[Vec<[f64; PARTS]>; 3],
@@ -57,13 +57,13 @@ impl ServedRow {
         }
     }
 
-    /// With what is aimed at.
+    /// The same line with the ratios that are aimed at.
     pub fn aimed(self, fuse_aim: Option<f64>, socket_aim: Option<f64>) -> ServedRow {
         ServedRow { fuse_aim, socket_aim, ..self }
     }
 }
 
-/// The table as text, with what it is called above it.
+/// The table as text, with its title above.
 pub fn text(title: &str, rows: &[ServedRow]) -> String {
     let mut text = format!("{title}\n{:<27}{:>6}{:>10}{:>9}", "", "times", "kernel us", "fastest");
     for way in ["FUSE us", "socket us"] {

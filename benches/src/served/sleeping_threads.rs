@@ -1,13 +1,13 @@
-//! A process with many threads that sleep: what is moved, and what fills `tasks`.
+//! A process with many threads that sleep. The benchmarks move such threads, and fill a `tasks` with them.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-/// What the program is called with to be the crowd, before the number of threads.
+/// The argument that makes this program a process of sleeping threads; the number of threads follows.
 pub const ARGUMENT: &str = "sleeping-threads";
 
-/// Only what std needs to start a thread.
+/// Bytes of a stack: no more than std needs to start a thread.
 const STACK: usize = 16 << 10;
 
 /// A process that dies with this one, for its standard input ends then.
@@ -31,7 +31,7 @@ impl SleepingThreads {
         Ok(sleepers)
     }
 
-    /// The process, which is the number of its first thread too.
+    /// The pid of the process, which is also the tid of its first thread.
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
@@ -44,7 +44,7 @@ impl Drop for SleepingThreads {
     }
 }
 
-/// Is the crowd, until standard input ends.
+/// Runs `threads` sleeping threads, this one included, until standard input ends.
 ///
 /// # Errors
 /// As clone(2).

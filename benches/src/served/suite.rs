@@ -1,4 +1,4 @@
-//! What is measured.
+//! The operations that are measured.
 
 use std::io;
 use std::time::Duration;
@@ -13,10 +13,11 @@ pub const LISTED: usize = 1_000;
 /// Threads in the cgroup whose `tasks` is read.
 pub const THREADS: usize = 10_000;
 
-/// Makes what is looked at. The file view and the socket show the same, so the second and third way share it.
+/// Makes the cgroups for the operations. The file view and the socket show the same cgroups, so these are made once for
+/// the second and the third way.
 ///
 /// # Errors
-/// What refuses it.
+/// As [`Way::mkdir`](crate::served::way::Way::mkdir).
 pub fn prepare(ways: &mut Ways<'_>) -> io::Result<()> {
     for way in &mut ways[..2] {
         for name in ["one", "other"] {
@@ -33,7 +34,7 @@ pub fn prepare(ways: &mut Ways<'_>) -> io::Result<()> {
 /// Moves the many threads in, which penfold supervises from then on.
 ///
 /// # Errors
-/// What refuses it.
+/// As [`Way::mkdir`](crate::served::way::Way::mkdir) and [`Way::attach`](crate::served::way::Way::attach).
 pub fn fill(ways: &mut Ways<'_>, sleepers: &SleepingThreads) -> io::Result<()> {
     for way in &mut ways[..2] {
         way.mkdir(BenchHierarchy::Pids, "sleepers")?;
@@ -45,7 +46,7 @@ pub fn fill(ways: &mut Ways<'_>, sleepers: &SleepingThreads) -> io::Result<()> {
 /// Measures everything whose name contains `only`, for at most that time each, before [`fill`].
 ///
 /// # Errors
-/// What refuses an operation, or an answer of the wrong length: then the figure would be of something else.
+/// When an operation fails, or an answer has the wrong length: then the figure would be of something else.
 pub fn measure(
     ways: &mut Ways<'_>,
     moved: [u32; 2],
@@ -90,7 +91,7 @@ pub fn measure(
     Ok(rows)
 }
 
-/// Measures what the many threads are for: reading who they are, and what they make others pay.
+/// Measures with the many threads: how long a read of their `tasks` takes, and an attach beside them.
 ///
 /// # Errors
 /// As [`measure`].

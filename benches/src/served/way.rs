@@ -22,37 +22,37 @@ pub trait Way {
     /// Makes a cgroup.
     ///
     /// # Errors
-    /// What refuses it.
+    /// As mkdir(2), or the daemon's reply.
     fn mkdir(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<()>;
 
-    /// Removes it.
+    /// Removes a cgroup.
     ///
     /// # Errors
-    /// What refuses it.
+    /// As rmdir(2), or the daemon's reply.
     fn rmdir(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<()>;
 
     /// How many cgroups are in a cgroup.
     ///
     /// # Errors
-    /// What refuses it.
+    /// As readdir(3), or the daemon's reply.
     fn list(&mut self, hierarchy: BenchHierarchy, name: &str) -> io::Result<usize>;
 
     /// Moves a thread, or a whole process, in `pids`.
     ///
     /// # Errors
-    /// What refuses it.
+    /// As open(2) and write(2), or the daemon's reply.
     fn attach(&mut self, name: &str, task: u32, process: bool) -> io::Result<()>;
 
     /// How many bytes a control file has, in `pids`.
     ///
     /// # Errors
-    /// What refuses it.
+    /// As open(2) and read(2), or the daemon's reply.
     fn read(&mut self, name: &str, file: &str) -> io::Result<usize>;
 
-    /// Asks for what is answered without a look at any cgroup: the price of the way itself.
+    /// Makes a call that looks at no cgroup: its time is the price of the way itself.
     ///
     /// # Errors
-    /// What refuses it.
+    /// As statfs(2), or the daemon's reply.
     fn ask_nothing(&mut self) -> io::Result<()>;
 }
 

@@ -57,7 +57,7 @@ impl Failure {
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Failure {
         let message = match &error {
-            CallError::Refused(refused) => format!("{} [{}]", refused.message, refused.name),
+            CallError::Refused(refused) => refused.line(),
             other => other.to_string(),
         };
         Failure { code: REFUSED, message, errno: error.errno() }

@@ -47,7 +47,7 @@ impl Engine {
                     operation: "attach",
                     object: alloc::format!("task {task}"),
                     errno: Errno::EACCES,
-                    reason: "the task belongs to another user",
+                    reason: "it belongs to another user",
                 });
             }
         }

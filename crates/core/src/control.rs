@@ -196,7 +196,9 @@ impl Engine {
     /// * `EACCES`: owner and mode of the file do not allow `access` to the caller.
     pub fn open(&self, caller: &Caller, cgroup: CgroupId, name: &str, access: Access) -> Result<FileId> {
         self.live(cgroup, "open")?;
-        let id = self.find_file(cgroup, name).ok_or_else(|| Error::NotFound { object: name.into() })?;
+        let id = self
+            .find_file(cgroup, name)
+            .ok_or_else(|| Error::NotFound { object: name.into(), what: "control file" })?;
         caller.must(&self.file_owner(cgroup, id)?, access, "open", name)?;
         Ok(id)
     }
@@ -318,7 +320,7 @@ impl Engine {
                 self.tree.hierarchy_mut(index).release_agent = stripped(content).into();
                 Ok(())
             }
-            FileId::SaneBehavior => Err(Error::value(Errno::EINVAL, "this file can't be written")),
+            FileId::SaneBehavior => Err(Error::value(Errno::EINVAL, "can't be written")),
             FileId::Subsystem { slot, file, .. } => {
                 let (slot, file) = (usize::from(slot), usize::from(file));
                 let css = self.tree[cgroup].css(slot).ok_or(Error::Removed { operation: "write" })?;

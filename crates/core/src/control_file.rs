@@ -287,7 +287,7 @@ impl<S: Subsystem> ControlFile<S> {
         out: &mut String,
     ) -> Result<()> {
         match self.read {
-            ReadHandler::None => return Err(Error::value(Errno::EINVAL, "this file can't be read")),
+            ReadHandler::None => return Err(Error::value(Errno::EINVAL, "can't be read")),
             ReadHandler::U64(read) => {
                 let value = read(subsystem, ctx)?;
                 let _ = writeln!(out, "{value}");
@@ -311,7 +311,7 @@ impl<S: Subsystem> ControlFile<S> {
         content: &[u8],
     ) -> Result<()> {
         match self.write {
-            WriteHandler::None => Err(Error::value(Errno::EINVAL, "this file can't be written")),
+            WriteHandler::None => Err(Error::value(Errno::EINVAL, "can't be written")),
             WriteHandler::U64(write) => write(subsystem, ctx, parse_u64(&digits_of(content))?),
             WriteHandler::S64(write) => write(subsystem, ctx, parse_s64(&digits_of(content))?),
             WriteHandler::Text(write) => write(subsystem, ctx, text_of(content)?.trim_matches(is_space)),

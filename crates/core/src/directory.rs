@@ -133,10 +133,10 @@ impl Engine {
         };
         self.may_delete(caller, parent, &node.name, "rmdir")?;
         if node.children > 0 {
-            return Err(refuse(Errno::EBUSY, "it has child cgroups"));
+            return Err(refuse(Errno::EBUSY, "has child cgroups; remove them first"));
         }
         if node.first_set.is_some() {
-            return Err(refuse(Errno::EBUSY, "it has tasks"));
+            return Err(refuse(Errno::EBUSY, "has tasks; move or end them first"));
         }
         for slot in bits(self.tree.hierarchy_of(cgroup).subsystems) {
             if self.slot(slot).callbacks.contains(Callbacks::PRE_DESTROY)

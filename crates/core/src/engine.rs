@@ -153,7 +153,9 @@ impl Engine {
     pub fn lookup(&self, root: CgroupId, path: &str) -> Result<CgroupId> {
         self.live(root, "lookup")?;
         path.split('/').filter(|name| !name.is_empty()).try_fold(root, |at, name| {
-            self.tree.child(at, name.as_bytes()).ok_or_else(|| Error::NotFound { object: path.into() })
+            self.tree
+                .child(at, name.as_bytes())
+                .ok_or_else(|| Error::NotFound { object: path.into(), what: "cgroup" })
         })
     }
 

@@ -1,49 +1,59 @@
-//! What can go wrong, typed; every error maps to one errno at the edge.
+//! The errors of the engine, with types. Each maps to one errno at the edge.
+
+use core::fmt;
 
 use alloc::borrow::Cow;
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 
 use crate::errno::Errno;
+use crate::error_kind::ErrorKind;
 use crate::host::Capability;
 use crate::task::Tid;
 
 /// The result of every operation of the engine.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
-/// An error of the engine: what was asked, of what, and why it was refused. [`Error::errno`] is the edge.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// An error of the engine. Shown, it is `SUBJECT: what is wrong; what to do`.
+///
+/// A front end adds the errno, and may put the name that its caller has used in place of [`Error::subject`].
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// A mount or remount option that can't be taken (A3).
-    #[error("mount option {option:?}: {reason}")]
     MountOption {
         /// The option, or the whole list where the combination is at fault.
         option: String,
         /// `EINVAL` everywhere but for a `release_agent` of an unprivileged caller (`EPERM`).
         errno: Errno,
-        /// What is wrong and what would be right.
+        /// The fault, and what would be right.
         reason: Cow<'static, str>,
     },
     /// A hierarchy can't be created, shared or changed as asked (A4, A5): `EBUSY`.
-    #[error("hierarchy: {reason}")]
     HierarchyBusy {
-        /// Who holds what.
+        /// The subsystem, name or hierarchy that was asked for.
+        object: String,
+        /// Which hierarchy holds it.
         reason: String,
     },
-    /// No hierarchy or cgroup of that name: `ENOENT`.
-    #[error("{object}: no such hierarchy, directory or file")]
+    /// Nothing of that name: `ENOENT`.
     NotFound {
         /// The name that was looked up.
         object: String,
+        /// The kind of object, such as `control file`.
+        what: &'static str,
+    },
+    /// The hierarchy has no mount that could be taken away: `EINVAL`.
+    NotMounted {
+        /// The number of the hierarchy.
+        hierarchy: u32,
     },
     /// The cgroup was removed, or its hierarchy is gone: `ENODEV` (B1.12).
-    #[error("{operation}: this cgroup has been removed")]
     Removed {
-        /// What was tried on it.
+        /// The operation, such as `read`.
         operation: &'static str,
     },
     /// A directory operation that the rules refuse (B1).
-    #[error("{operation} {object:?}: {reason}")]
     Directory {
         /// `mkdir`, `rmdir` or `rename`.
         operation: &'static str,
@@ -55,32 +65,28 @@ pub enum Error {
         reason: &'static str,
     },
     /// The caller may not do this: `EACCES`, or `EPERM` where a capability is missing.
-    #[error("{operation} {object}: {reason}")]
     Permission {
-        /// What was tried.
+        /// The operation, such as `mount`.
         operation: &'static str,
-        /// On what.
+        /// The name of the object.
         object: String,
         /// `EACCES` or `EPERM`.
         errno: Errno,
-        /// What would be needed.
+        /// The right that is needed.
         reason: &'static str,
     },
     /// A value that a control file does not take: nothing was changed.
-    #[error("{file}: {reason}")]
     Value {
         /// The control file.
         file: String,
         /// The errno that write(2) gives.
         errno: Errno,
-        /// What the file takes.
+        /// The values that the file takes.
         reason: Cow<'static, str>,
     },
     /// No such task, or it is exiting: `ESRCH`.
-    #[error("task {0}: no such process, or it is exiting")]
     NoTask(Tid),
     /// The task can't be moved now or ever (B4.8, or a fork of it is in flight).
-    #[error("task {task}: {reason}")]
     Task {
         /// Which task.
         task: Tid,
@@ -90,40 +96,38 @@ pub enum Error {
         reason: &'static str,
     },
     /// A fork that a charge rule or a subsystem refused. Cheap to make: fork is a hot path.
-    #[error("fork refused by {subsystem}")]
     Fork {
         /// The subsystem's name.
         subsystem: Cow<'static, str>,
-        /// What fork(2) answers, `EAGAIN` as a rule.
+        /// The errno of fork(2), `EAGAIN` as a rule.
         errno: Errno,
     },
     /// A subsystem that can't be loaded or unloaded (E2, E3).
-    #[error("subsystem {name:?}: {reason}")]
     Load {
         /// The subsystem's name.
         name: String,
-        /// `EINVAL`, `EEXIST`, `EBUSY`, `ENOENT`, or what its own `create` answered.
+        /// `EINVAL`, `EEXIST`, `EBUSY`, `ENOENT`, or the errno of its own `create`.
         errno: Errno,
         /// Why, and who holds it.
         reason: Cow<'static, str>,
     },
     /// A subsystem's own refusal.
-    #[error("{subsystem}: {reason}")]
     Subsystem {
         /// The subsystem's name.
         subsystem: Cow<'static, str>,
-        /// Its errno.
+        /// The errno that the subsystem chose.
         errno: Errno,
-        /// Its reason.
+        /// The reason that the subsystem gave.
         reason: Cow<'static, str>,
     },
-    /// This host can't do what was asked; never silently weaker: `EOPNOTSUPP`.
-    #[error("the {host} host can't give {need} here: {reason}")]
+    /// This host lacks a capability that the operation needs: `EOPNOTSUPP`. Nothing is ever silently weaker.
     HostCannot {
+        /// The control file that asked for it; empty for another operation.
+        file: String,
         /// The host's name.
         host: &'static str,
-        /// What was needed.
-        need: Capability,
+        /// The missing capability.
+        capability: Capability,
         /// Why not, and which host could.
         reason: Cow<'static, str>,
     },
@@ -135,6 +139,7 @@ impl Error {
         match self {
             Error::HierarchyBusy { .. } => Errno::EBUSY,
             Error::NotFound { .. } => Errno::ENOENT,
+            Error::NotMounted { .. } => Errno::EINVAL,
             Error::Removed { .. } => Errno::ENODEV,
             Error::NoTask(_) => Errno::ESRCH,
             Error::HostCannot { .. } => Errno::EOPNOTSUPP,
@@ -146,6 +151,91 @@ impl Error {
             | Error::Fork { errno, .. }
             | Error::Load { errno, .. }
             | Error::Subsystem { errno, .. } => *errno,
+        }
+    }
+
+    /// The kind, for a program to decide by.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::MountOption { .. } => ErrorKind::InvalidOption,
+            Error::HierarchyBusy { .. } => ErrorKind::Busy,
+            Error::NotFound { .. } => ErrorKind::NotFound,
+            Error::NotMounted { .. } => ErrorKind::InvalidArgument,
+            Error::Removed { .. } => ErrorKind::Removed,
+            Error::Directory { errno, .. } => match errno {
+                Errno::ENOENT => ErrorKind::NotFound,
+                Errno::EEXIST => ErrorKind::AlreadyExists,
+                Errno::EBUSY | Errno::ENOTEMPTY => ErrorKind::Busy,
+                Errno::ENOTDIR | Errno::EISDIR => ErrorKind::WrongType,
+                Errno::EPERM => ErrorKind::NotPermitted,
+                _ => ErrorKind::InvalidArgument,
+            },
+            Error::Permission { .. } => ErrorKind::NotPermitted,
+            Error::Value { .. } => ErrorKind::InvalidValue,
+            Error::NoTask(_) => ErrorKind::NoTask,
+            Error::Task { errno, .. } => match errno {
+                Errno::ESRCH => ErrorKind::NoTask,
+                Errno::EINVAL => ErrorKind::UnsuitableTask,
+                _ => ErrorKind::TaskBusy,
+            },
+            Error::Fork { .. } => ErrorKind::ForkRefused,
+            Error::Load { errno, .. } => match errno {
+                Errno::ENOENT => ErrorKind::NotFound,
+                Errno::EEXIST => ErrorKind::AlreadyExists,
+                Errno::EBUSY => ErrorKind::Busy,
+                _ => ErrorKind::Load,
+            },
+            Error::Subsystem { .. } => ErrorKind::Subsystem,
+            Error::HostCannot { .. } => ErrorKind::Unsupported,
+        }
+    }
+
+    /// The name of the object at fault: a control file, an entry of a directory, an option, a task, a subsystem. Empty
+    /// where core does not know it yet, as for a value before [`Error::in_file`].
+    pub fn subject(&self) -> Cow<'_, str> {
+        let name: &str = match self {
+            Error::MountOption { option, .. } => option,
+            Error::Directory { object, .. } if object.is_empty() => return Cow::Borrowed("/"),
+            Error::HierarchyBusy { object, .. }
+            | Error::NotFound { object, .. }
+            | Error::Directory { object, .. }
+            | Error::Permission { object, .. } => object,
+            Error::NotMounted { hierarchy } => return Cow::Owned(format!("hierarchy {hierarchy}")),
+            Error::Removed { .. } => return Cow::Borrowed("the cgroup"),
+            Error::NoTask(task) | Error::Task { task, .. } => return Cow::Owned(format!("task {task}")),
+            Error::Load { name, .. } => name,
+            Error::Fork { subsystem, .. } | Error::Subsystem { subsystem, .. } => subsystem,
+            Error::HostCannot { file, capability, .. } if file.is_empty() => {
+                return Cow::Owned(capability.to_string());
+            }
+            Error::Value { file, .. } | Error::HostCannot { file, .. } => file,
+        };
+        Cow::Borrowed(name)
+    }
+
+    /// The fault in words and, after a semicolon, the remedy. Does not repeat the subject.
+    pub fn detail(&self) -> Cow<'_, str> {
+        match self {
+            Error::MountOption { reason, .. }
+            | Error::Value { reason, .. }
+            | Error::Load { reason, .. }
+            | Error::Subsystem { reason, .. } => Cow::Borrowed(reason),
+            Error::HierarchyBusy { reason, .. } => Cow::Borrowed(reason),
+            Error::NotFound { what, .. } => Cow::Owned(format!("no such {what}")),
+            Error::NotMounted { .. } => Cow::Borrowed("not mounted"),
+            Error::Removed { .. } => Cow::Borrowed("has been removed"),
+            Error::Directory { reason, .. } | Error::Task { reason, .. } => Cow::Borrowed(reason),
+            Error::Permission { operation, reason, .. } => {
+                Cow::Owned(format!("{operation} is not permitted: {reason}"))
+            }
+            Error::NoTask(_) => Cow::Borrowed("no such process, or it is exiting"),
+            Error::Fork { .. } => Cow::Borrowed("refuses the fork"),
+            Error::HostCannot { file, host, reason, .. } if file.is_empty() => {
+                Cow::Owned(format!("the {host} host can't give this here: {reason}"))
+            }
+            Error::HostCannot { host, capability, reason, .. } => {
+                Cow::Owned(format!("the {host} host can't give {capability} here: {reason}"))
+            }
         }
     }
 
@@ -166,21 +256,33 @@ impl Error {
 
     /// The error with the name of the control file that was read or written, where it names none yet.
     #[must_use]
-    pub fn in_file(self, name: &str) -> Error {
-        match self {
-            Error::Value { file, errno, reason } if file.is_empty() => {
-                Error::Value { file: name.into(), errno, reason }
+    pub fn in_file(mut self, name: &str) -> Error {
+        match &mut self {
+            Error::Value { file, .. } | Error::HostCannot { file, .. } if file.is_empty() => {
+                *file = name.into();
             }
-            other => other.in_subsystem(name),
+            _ => return self.in_subsystem(name),
         }
+        self
     }
 
-    pub(crate) fn in_subsystem(self, name: &str) -> Error {
-        match self {
-            Error::Subsystem { subsystem, errno, reason } if subsystem.is_empty() => {
-                Error::Subsystem { subsystem: Cow::Owned(name.into()), errno, reason }
-            }
-            other => other,
+    pub(crate) fn in_subsystem(mut self, name: &str) -> Error {
+        if let Error::Subsystem { subsystem, .. } = &mut self
+            && subsystem.is_empty()
+        {
+            *subsystem = Cow::Owned(name.into());
+        }
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&*self.subject(), self.detail()) {
+            ("", detail) => f.write_str(&detail),
+            (subject, detail) => write!(f, "{subject}: {detail}"),
         }
     }
 }
+
+impl core::error::Error for Error {}

@@ -26,6 +26,7 @@
 use core::fmt;
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 
 use crate::counter::CpuTime;
 use crate::errno::Errno;
@@ -93,9 +94,9 @@ impl Unsupported {
         Unsupported { host, reason: reason.into() }
     }
 
-    /// The error of an operation that takes the capability `need`.
-    pub(crate) fn error(self, need: Capability) -> Error {
-        Error::HostCannot { host: self.host, need, reason: self.reason }
+    /// The error of an operation that takes the capability `capability`.
+    pub(crate) fn error(self, capability: Capability) -> Error {
+        Error::HostCannot { file: String::new(), host: self.host, capability, reason: self.reason }
     }
 }
 

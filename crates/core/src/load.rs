@@ -2,7 +2,6 @@
 
 use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::control::is_generic_name;
@@ -81,7 +80,7 @@ impl Engine {
             return Err(refuse(name, Errno::EINVAL, "the name is a mount option"));
         }
         if self.slot_of(name).is_some() {
-            return Err(refuse(name, Errno::EEXIST, "a subsystem of this name is loaded"));
+            return Err(refuse(name, Errno::EEXIST, "a subsystem of this name is loaded; unload it first"));
         }
         let mut names: Vec<&str> = Vec::new();
         for file in &slot.files {
@@ -143,12 +142,8 @@ impl Engine {
         let slot = self.slot_of(name).ok_or_else(|| refuse(name, Errno::ENOENT, "not loaded"))?;
         let hierarchy = self.slot(slot).hierarchy;
         if hierarchy != 0 {
-            let holder: String = self.describe(hierarchy);
-            return Err(refuse(
-                name,
-                Errno::EBUSY,
-                format!("bound to {holder}; remove its children and unmount it"),
-            ));
+            let reason = format!("bound to {}; remove its children and unmount it", self.holder(slot));
+            return Err(refuse(name, Errno::EBUSY, reason));
         }
         let top = self.tree.hierarchy(0).root;
         let css = self.tree[top].css(slot).expect("an unbound subsystem has its state on the dummy top");

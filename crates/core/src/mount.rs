@@ -105,11 +105,10 @@ impl Engine {
                 return Ok(Some(index));
             }
             if options.name.is_some() {
-                let reason = format!(
-                    "name {:?} belongs to a hierarchy with another set of subsystems",
-                    hierarchy.name
-                );
-                return Err(Error::HierarchyBusy { reason });
+                let object = format!("name={}", hierarchy.name);
+                let reason =
+                    "belongs to a hierarchy with another set of subsystems; mount it without any".into();
+                return Err(Error::HierarchyBusy { object, reason });
             }
         }
         Ok(None)
@@ -117,19 +116,21 @@ impl Engine {
 
     fn must_be_unbound(&self, subsystems: u64) -> Result<()> {
         let Some(slot) = bits(subsystems).find(|&slot| self.slot(slot).hierarchy != 0) else { return Ok(()) };
-        let (name, holder) = (&self.slot(slot).name, self.describe(self.slot(slot).hierarchy));
-        Err(Error::HierarchyBusy { reason: format!("subsystem {name} is bound to {holder}") })
+        let reason = format!("bound to {}", self.holder(slot));
+        Err(Error::HierarchyBusy { object: self.slot(slot).name.as_ref().into(), reason })
     }
 
-    /// A hierarchy in words, for a message that names the holder of a subsystem.
-    pub(crate) fn describe(&self, index: usize) -> String {
-        let hierarchy = self.tree.hierarchy(index);
-        let mut labels: Vec<String> = self.names_of(hierarchy.subsystems).map(String::from).collect();
+    /// The hierarchy that a subsystem is bound to, for a message that names the subsystem itself already.
+    pub(crate) fn holder(&self, slot: usize) -> String {
+        let hierarchy = self.tree.hierarchy(self.slot(slot).hierarchy);
+        let mut others: Vec<String> =
+            self.names_of(hierarchy.subsystems & !(1 << slot)).map(String::from).collect();
         if !hierarchy.name.is_empty() {
-            labels.push(format!("name={}", hierarchy.name));
+            others.push(format!("name={}", hierarchy.name));
         }
+        let others = if others.is_empty() { String::new() } else { format!(" (with {})", others.join(",")) };
         let state = if hierarchy.mounts == 0 { ", unmounted but with children" } else { "" };
-        format!("hierarchy {} ({}){state}", hierarchy.id, labels.join(","))
+        format!("hierarchy {}{others}{state}", hierarchy.id)
     }
 
     fn create_hierarchy(&mut self, caller: &Caller, options: &MountOptions) -> CgroupId {
@@ -214,8 +215,9 @@ impl Engine {
             });
         }
         if self.tree[root].children > 0 {
-            let reason = format!("{} has child cgroups; remove them to remount", self.describe(index));
-            return Err(Error::HierarchyBusy { reason });
+            let object = format!("hierarchy {}", hierarchy.id);
+            let reason = "has child cgroups; remove them to remount".into();
+            return Err(Error::HierarchyBusy { object, reason });
         }
         let (added, removed) =
             (options.subsystems & !hierarchy.subsystems, hierarchy.subsystems & !options.subsystems);
@@ -241,8 +243,7 @@ impl Engine {
         let index = usize::from(self.tree[root].hierarchy);
         let hierarchy = self.tree.hierarchy_mut(index);
         if hierarchy.mounts == 0 {
-            let option = format!("hierarchy {}", hierarchy.id);
-            return Err(Error::MountOption { option, errno: Errno::EINVAL, reason: "not mounted".into() });
+            return Err(Error::NotMounted { hierarchy: hierarchy.id });
         }
         hierarchy.mounts -= 1;
         self.destroy_if_unused(host, index);

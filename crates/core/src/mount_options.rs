@@ -1,6 +1,7 @@
 //! Mount options: the text after `mount -t cgroup -o`, read as by Linux 6.x (A3).
 
 use alloc::borrow::Cow;
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -37,6 +38,15 @@ pub(crate) struct Known<'a> {
     pub(crate) all: u64,
     /// Lists the names of the loaded subsystems, for messages.
     pub(crate) names: &'a dyn Fn() -> String,
+}
+
+impl Known<'_> {
+    fn nothing_like(&self, word: &str) -> Error {
+        let names = (self.names)();
+        let loaded =
+            if names.is_empty() { "none is loaded".to_owned() } else { format!("loaded are {names}") };
+        invalid(word, format!("no such option or subsystem; {loaded}"))
+    }
 }
 
 // Words that mount(2) itself understands for every file system. They change nothing here.
@@ -76,11 +86,11 @@ impl MountOptions {
             return Err(Error::MountOption {
                 option: "cpuset".into(),
                 errno: Errno::ENODEV,
-                reason: "the cpuset subsystem is not loaded".into(),
+                reason: "no such subsystem is loaded".into(),
             });
         };
         if let Some(option) = words(text).next() {
-            return Err(invalid(&String::from_utf8_lossy(option), "a cpuset file system takes no options"));
+            return Err(invalid(&String::from_utf8_lossy(option), "this file system takes no options"));
         }
         Ok(MountOptions {
             subsystems: 1 << slot,
@@ -112,9 +122,7 @@ impl MountOptions {
                 "name" => options.set_name(word, value)?,
                 "release_agent" => options.set_release_agent(bytes, privileged)?,
                 _ => {
-                    let slot = (known.slot_of)(key).ok_or_else(|| {
-                        invalid(key, format!("no such option or subsystem; loaded are {}", (known.names)()))
-                    })?;
+                    let slot = (known.slot_of)(key).ok_or_else(|| known.nothing_like(key))?;
                     options.subsystems |= 1 << slot;
                 }
             }
@@ -123,15 +131,15 @@ impl MountOptions {
     }
 
     fn set_name(&mut self, word: &str, value: Option<&str>) -> Result<()> {
-        let name = value.filter(|name| !name.is_empty()).ok_or_else(|| invalid(word, "the name is empty"))?;
+        let name = value.filter(|name| !name.is_empty()).ok_or_else(|| invalid(word, "has no value"))?;
         if name.len() > MAX_NAME {
-            return Err(invalid(word, "a name has at most 63 bytes"));
+            return Err(invalid(word, "longer than 63 bytes"));
         }
         if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)) {
-            return Err(invalid(word, "a name is made of letters, digits, '.', '-' and '_'"));
+            return Err(invalid(word, "takes letters, digits, '.', '-' and '_'"));
         }
         if self.name.replace(name.into()).is_some() {
-            return Err(invalid(word, "a second name"));
+            return Err(invalid(word, "given twice"));
         }
         Ok(())
     }
@@ -140,12 +148,12 @@ impl MountOptions {
     fn set_release_agent(&mut self, word: &[u8], privileged: bool) -> Result<()> {
         let agent = word.strip_prefix(b"release_agent=").filter(|agent| !agent.is_empty());
         let word = &*String::from_utf8_lossy(word);
-        let agent = agent.ok_or_else(|| invalid(word, "the path is empty"))?;
+        let agent = agent.ok_or_else(|| invalid(word, "has no value"))?;
         if agent.contains(&0) {
-            return Err(invalid(word, "the path has a NUL byte"));
+            return Err(invalid(word, "has a NUL byte"));
         }
         if self.release_agent.is_some() {
-            return Err(invalid(word, "a second release agent"));
+            return Err(invalid(word, "given twice"));
         }
         if !privileged {
             return Err(Error::MountOption {
@@ -174,7 +182,7 @@ impl MountOptions {
         }
         let cpuset = (known.slot_of)("cpuset").map_or(0, |slot| 1 << slot);
         if self.flags.contains(HierarchyFlags::NOPREFIX) && self.subsystems & !cpuset != 0 {
-            return Err(invalid(text, "'noprefix' is for the cpuset subsystem alone"));
+            return Err(invalid(text, "only the cpuset subsystem can do without a prefix"));
         }
         if self.subsystems != 0 && self.none {
             return Err(invalid(text, "'none' and a subsystem exclude each other"));

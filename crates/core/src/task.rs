@@ -155,7 +155,7 @@ impl Caller {
             operation,
             object: String::from(object),
             errno: Errno::EACCES,
-            reason: "the owner and mode of the object do not allow it to this user",
+            reason: "owner and mode do not allow it to this user",
         })
     }
 
@@ -173,7 +173,7 @@ impl Caller {
             operation,
             object: String::from(object),
             errno: Errno::EPERM,
-            reason: "this needs the administrator's rights",
+            reason: "that takes the administrator's rights",
         })
     }
 }

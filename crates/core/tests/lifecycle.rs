@@ -90,7 +90,7 @@ fn refused_fork_gives_back_earlier_charges() {
     world.write(g, "b.limit", "2 max");
     second.records().faults.veto_fork = true;
     let refused = begin(&mut world, task).unwrap_err();
-    assert_eq!((refused.errno(), refused.to_string()), (Errno::ENOMEM, "fork refused by b".into()));
+    assert_eq!((refused.errno(), refused.to_string()), (Errno::ENOMEM, "b: refuses the fork".into()));
     assert_eq!(used(&mut world), before);
     let asked = [format!("a.can_fork {task}"), format!("b.can_fork {task}"), "a.cancel_fork /g".into()];
     assert_eq!(first.take_log(), asked);

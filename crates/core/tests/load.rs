@@ -148,7 +148,7 @@ fn bound_subsystem_can_not_be_unloaded() {
     assert_eq!(world.try_unload("other"), Ok(()), "the failed mount has not pinned it");
     assert_eq!(world.try_unload("p"), Err(Errno::EBUSY));
     let busy = world.last_error();
-    assert!(busy.to_string().contains("hierarchy 1 (p)"), "{busy}");
+    assert!(busy.to_string().contains("p: bound to hierarchy 1; remove its children"), "{busy}");
     let g = world.mkdir(top, "g");
     world.unmount(top);
     world.unmount(top);

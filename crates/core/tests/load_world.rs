@@ -268,7 +268,7 @@ fn unload_works_among_ten_thousand_tasks() {
         assert_eq!(world.try_unload(LATE), Err(Errno::EBUSY));
         world.last_error().to_string()
     };
-    assert!(busy(&mut world).contains("(late,name=holder)"));
+    assert!(busy(&mut world).contains("(with name=holder)"));
     world.unmount(late);
     let held = busy(&mut world);
     assert!(held.contains("name=holder") && held.contains("unmounted but with children"), "{held}");

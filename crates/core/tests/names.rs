@@ -302,7 +302,7 @@ fn refusal_names_the_file_or_the_subsystem_once() {
     world.try_write(top, "p.value", "x").unwrap_err();
     assert_eq!(refused(&world), "p.value: takes a number");
     world.try_read(top, "p.limit").unwrap_err();
-    assert_eq!(refused(&world), "p.limit: this file can't be read");
+    assert_eq!(refused(&world), "p.limit: can't be read");
     world.try_write(top, "p.value", [b'1'; 4097]).unwrap_err();
     assert_eq!(refused(&world), "p.value: at most 4096 bytes in one write");
     handle.records().faults.veto_attach = true;
@@ -326,21 +326,18 @@ fn busy_refusal_names_the_holder_and_its_state() {
     let top = world.mount("a,b,name=work");
     let child = world.mkdir(top, "g");
     world.try_mount("b,c").unwrap_err();
-    assert_eq!(busy(&world), "hierarchy: subsystem b is bound to hierarchy 1 (a,b,name=work)");
+    assert_eq!(busy(&world), "b: bound to hierarchy 1 (with a,name=work)");
     world.try_mount("c,name=work").unwrap_err();
     assert_eq!(
         busy(&world),
-        "hierarchy: name \"work\" belongs to a hierarchy with another set of subsystems"
+        "name=work: belongs to a hierarchy with another set of subsystems; mount it without any"
     );
     world.try_remount(top, "a,b,name=work").unwrap_err();
-    assert_eq!(
-        busy(&world),
-        "hierarchy: hierarchy 1 (a,b,name=work) has child cgroups; remove them to remount"
-    );
+    assert_eq!(busy(&world), "hierarchy 1: has child cgroups; remove them to remount");
     world.unmount(top);
     world.try_unload("a").unwrap_err();
-    let expected = "bound to hierarchy 1 (a,b,name=work), unmounted but with children; remove its children and unmount it";
-    assert_eq!(busy(&world), format!("subsystem \"a\": {expected}"));
+    let expected = "bound to hierarchy 1 (with b,name=work), unmounted but with children; remove its children and unmount it";
+    assert_eq!(busy(&world), format!("a: {expected}"));
     assert_eq!(world.try_unmount(top), Err(Errno::EINVAL), "not mounted");
     world.rmdir(child);
     assert_eq!(world.try_unmount(top), Err(Errno::ENODEV));

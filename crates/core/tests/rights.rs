@@ -216,14 +216,17 @@ fn refusals_name_the_operation_the_object_and_the_reason() {
     let (mut world, [top, d, ..]) = tree();
     let refused = |world: &SimWorld| world.last_error().to_string();
     rename(&mut world, &user(7), (d, "x"), (d, "y")).unwrap_err();
-    assert_eq!(refused(&world), "rename x: the owner and mode of the object do not allow it to this user");
+    assert_eq!(refused(&world), "x: rename is not permitted: owner and mode do not allow it to this user");
     world.try_rmdir(d).unwrap_err();
-    assert_eq!(refused(&world), "rmdir \"d\": it has child cgroups");
+    assert_eq!(refused(&world), "d: has child cgroups; remove them first");
     world.as_caller(&user(7), |world| world.try_set_owner(d, Owner::default())).unwrap_err();
     let text = refused(&world);
-    assert!(text.starts_with("chmod or chown a cgroup's directory or file: only its owner"), "{text}");
+    assert!(
+        text.starts_with("a cgroup's directory or file: chmod or chown is not permitted: only its owner"),
+        "{text}"
+    );
     world.as_caller(&user(7), |world| world.try_mount("none,name=y")).unwrap_err();
-    assert_eq!(refused(&world), "mount none,name=y: this needs the administrator's rights");
+    assert_eq!(refused(&world), "none,name=y: mount is not permitted: that takes the administrator's rights");
     world.as_caller(&user(7), |world| world.try_open(top, "nothing", Access::READ)).unwrap_err();
-    assert_eq!(refused(&world), "nothing: no such hierarchy, directory or file");
+    assert_eq!(refused(&world), "nothing: no such control file");
 }

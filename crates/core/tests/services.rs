@@ -322,7 +322,7 @@ fn need_that_the_host_lacks_is_refused_with_its_reason() {
         asking.world.host.cannot = vec![need];
         let error = asking.ask(asking.top, move |ctx| ctx.require(need)).unwrap_err();
         assert_eq!(error.errno(), Errno::EOPNOTSUPP);
-        let Error::HostCannot { host, need: named, reason } = &error else { panic!("{error:?}") };
+        let Error::HostCannot { host, capability: named, reason, .. } = &error else { panic!("{error:?}") };
         assert_eq!((*host, *named), ("simulated", need));
         assert!(!reason.is_empty() && error.to_string().contains(&need.to_string()), "{error}");
         assert!(need.to_string().len() > 5, "{need}");

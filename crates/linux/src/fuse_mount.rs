@@ -3,6 +3,9 @@
 //! A client with `CAP_SYS_ADMIN` over its mount namespace mounts by itself, also inside a user namespace. Others need
 //! fusermount3, which is set-user-ID and keeps its own rules (`/etc/fuse.conf`).
 
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -14,6 +17,9 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::{getegid, geteuid};
+use penfold_core::ErrorKind;
+
+use crate::error_text::error_text;
 
 /// The source that `/proc/mounts` shows.
 pub const SOURCE: &str = "penfold";
@@ -44,29 +50,22 @@ pub struct FuseMount {
 }
 
 /// The reason why a mount or unmount failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum MountError {
     /// The device can't be opened.
-    #[error(
-        "/dev/fuse: {0}; the kernel needs its fuse module, a container the device; without, use the control socket"
-    )]
     Device(Errno),
     /// mount(2) or umount(2) has failed.
-    #[error("mount {}: {errno}", .target.display())]
     Refused {
         /// The mount point.
         target: PathBuf,
         /// The error of the call.
         errno: Errno,
     },
+    /// The target of an unmount is no mount point: `EINVAL`.
+    NotMounted(PathBuf),
     /// Not permitted, and fusermount3, the helper for users who may not mount, is not installed.
-    #[error(
-        "mount {}: this user may not mount (EPERM), and fusermount3 is not installed (package fuse3); inside \
-         `unshare -rm` it needs neither", .0.display()
-    )]
     NoHelper(PathBuf),
     /// The helper has failed. The reason is on its standard error.
-    #[error("fusermount3 does not mount or unmount {} (see its message)", .0.display())]
     Helper(PathBuf),
 }
 
@@ -75,10 +74,60 @@ impl MountError {
     pub fn errno(&self) -> Errno {
         match self {
             MountError::Device(errno) | MountError::Refused { errno, .. } => *errno,
+            MountError::NotMounted(_) => Errno::EINVAL,
             MountError::NoHelper(_) | MountError::Helper(_) => Errno::EPERM,
         }
     }
+
+    /// The kind, for a program to decide by.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            MountError::Device(_) => ErrorKind::Unsupported,
+            MountError::Refused { errno: Errno::EINVAL, .. } => ErrorKind::InvalidOption,
+            MountError::Refused { errno, .. } => ErrorKind::of_system_call(*errno as i32),
+            MountError::NotMounted(_) => ErrorKind::InvalidArgument,
+            MountError::NoHelper(_) | MountError::Helper(_) => ErrorKind::NotPermitted,
+        }
+    }
+
+    /// The mount point, or `/dev/fuse`.
+    pub fn subject(&self) -> Cow<'_, str> {
+        match self {
+            MountError::Device(_) => Cow::Borrowed("/dev/fuse"),
+            MountError::Refused { target, .. }
+            | MountError::NotMounted(target)
+            | MountError::NoHelper(target)
+            | MountError::Helper(target) => target.to_string_lossy(),
+        }
+    }
+
+    /// The fault in words and, after a semicolon, the remedy. Does not repeat the subject.
+    pub fn detail(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            MountError::Device(errno) => {
+                return Cow::Owned(format!(
+                    "{}; the kernel needs its fuse module, a container the device; without, use the control socket",
+                    error_text(*errno)
+                ));
+            }
+            MountError::Refused { errno, .. } => error_text(*errno),
+            MountError::NotMounted(_) => "nothing is mounted there",
+            MountError::NoHelper(_) => {
+                "this user may not mount, and fusermount3 is not installed (package fuse3); inside `unshare -rm` it \
+                 needs neither"
+            }
+            MountError::Helper(_) => "refused by fusermount3; see its message",
+        })
+    }
 }
+
+impl fmt::Display for MountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject(), self.detail())
+    }
+}
+
+impl Error for MountError {}
 
 impl FuseMount {
     /// Mounts and returns the open `/dev/fuse`.
@@ -192,6 +241,7 @@ pub fn unmount(target: &Path, how: Unmounting) -> Result<(), MountError> {
     match umount2(target, flags) {
         Ok(()) => Ok(()),
         Err(Errno::EPERM) if !geteuid().is_root() => unmount_by_helper(target, how),
+        Err(Errno::EINVAL) => Err(MountError::NotMounted(target.to_owned())),
         Err(errno) => Err(MountError::Refused { target: target.to_owned(), errno }),
     }
 }

@@ -72,6 +72,7 @@
 
 pub mod descriptor;
 pub mod doctor;
+pub mod error_text;
 pub mod fuse_mount;
 pub mod host;
 pub mod orphans;

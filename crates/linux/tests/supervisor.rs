@@ -199,7 +199,7 @@ fn privileged_jobs_keep_set_user_id_programs() {
 
 fn another_tracer_is_named() {
     let script = format!(
-        "'{}' 2>&1 | grep -q 'penfold-tracer (pid [0-9]*) traces it already' && exit 5",
+        "'{}' 2>&1 | grep -q 'command: traced by penfold-tracer (pid [0-9]*) already' && exit 5",
         std::env::current_exe().unwrap().display()
     );
     assert_eq!(supervisor(&script).status().unwrap().code(), Some(5));

@@ -28,10 +28,13 @@ pub enum Address {
 
 /// No address was given, and there is no default for this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "no daemon to ask: XDG_RUNTIME_DIR is not set and there is no {OF_MACHINE}; give --socket or set {VARIABLE}"
-)]
+#[error("daemon: {}", NoAddress::DETAIL)]
 pub struct NoAddress;
+
+impl NoAddress {
+    pub(crate) const DETAIL: &str = "none to be found: XDG_RUNTIME_DIR is not set and there is no /run/penfold/control; \
+         give --socket or set PENFOLD_SOCKET";
+}
 
 impl Address {
     /// Parses a path or `@NAME`, each with or without varlink's `unix:` before it.

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
-use penfold_core::{Caller, Tid};
+use penfold_core::{Caller, ErrorKind, Tid};
 use penfold_linux::proc::{Namespace, TaskStatus, all_tasks, namespace_of, own_namespace};
 
 use crate::failure::Failure;
@@ -85,7 +85,8 @@ impl Client {
     /// # Errors
     /// `ESRCH` if the client's namespace has no task of that number.
     pub fn task(&self, number: i32) -> Result<Tid, Failure> {
-        let none = || Failure::new(Errno::ESRCH, format!("there is no task {number}"));
+        let none =
+            || Failure::new(ErrorKind::NoTask, Errno::ESRCH, format!("task {number}"), "no such process");
         match (number, self.namespace) {
             (0, _) => Ok(self.caller.task),
             (number, None) => Ok(Tid(number)),

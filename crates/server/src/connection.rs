@@ -13,53 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::address::Address;
-use crate::protocol::{INTERFACE, Method, Refused, TooMuch};
-
-/// Why a client could not connect to a daemon.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// There is no socket, or a daemon that died has left it.
-    #[error("no daemon listens at {0}; start one with `penfold serve`")]
-    Nobody(Address),
-    /// The user may not write the socket's file.
-    #[error("the daemon at {0} is not for this user: permission denied")]
-    Denied(Address),
-    /// Any other error of connect(2).
-    #[error("cannot connect to {address}: {error}")]
-    Other {
-        /// The address.
-        address: Address,
-        /// The error.
-        error: io::Error,
-    },
-}
-
-/// Why a call has no reply.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// The daemon refused the operation, with the errno of a system call.
-    #[error("{}", .0.message)]
-    Refused(Refused),
-    /// The client wants more than it may have at once. The text says which limit it reached.
-    #[error("{0}")]
-    TooMuch(String),
-    /// The connection broke, the daemon is gone, or the timeout has passed.
-    #[error("the connection to the daemon broke: {0}")]
-    Transport(#[from] io::Error),
-    /// The answer makes no sense: another version of penfold, or another program.
-    #[error("not an answer of penfold's: {0}")]
-    Protocol(String),
-}
-
-impl CallError {
-    /// The errno of a refused operation; `None` for every other error.
-    pub fn errno(&self) -> Option<Errno> {
-        match self {
-            CallError::Refused(refused) => i32::try_from(refused.errno).ok().map(Errno::from_raw),
-            _ => None,
-        }
-    }
-}
+pub use crate::client_errors::{CallError, ConnectError};
+use crate::protocol::Method;
 
 /// A connection to a daemon, for one call after the other.
 ///
@@ -187,13 +142,13 @@ impl Connection {
         let end = self.next_message()?;
         let message = &self.received[self.taken..end];
         self.taken = end + 1;
-        let answer: ReplyMessage<'_> = serde_json::from_slice(message).map_err(unreadable)?;
+        let answer: ReplyMessage<'_> = serde_json::from_slice(message).map_err(CallError::unreadable)?;
         let continues = answer.continues.unwrap_or(false);
         self.unfinished = continues;
         let parameters = answer.parameters.map_or("{}", RawValue::get);
         match answer.error {
-            None => Ok((serde_json::from_str(parameters).map_err(unreadable)?, continues)),
-            Some(error) => Err(call_error(&error, parameters)),
+            None => Ok((serde_json::from_str(parameters).map_err(CallError::unreadable)?, continues)),
+            Some(error) => Err(CallError::of_answer(&error, parameters)),
         }
     }
 
@@ -257,21 +212,6 @@ impl<M: Method> Iterator for Replies<'_, M> {
             self.connection.unfinished = false;
         }
         Some(reply.map(|(reply, _)| reply))
-    }
-}
-
-fn unreadable(error: serde_json::Error) -> CallError {
-    CallError::Protocol(error.to_string())
-}
-
-/// The error that an error reply stands for.
-fn call_error(error: &str, parameters: &str) -> CallError {
-    let own = error.strip_prefix(INTERFACE).and_then(|rest| rest.strip_prefix('.'));
-    match own {
-        Some("Refused") => serde_json::from_str(parameters).map_or_else(unreadable, CallError::Refused),
-        Some("TooMuch") => serde_json::from_str(parameters)
-            .map_or_else(unreadable, |TooMuch { message }| CallError::TooMuch(message)),
-        _ => CallError::Protocol(format!("{error} {parameters}")),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Making, removing and renaming cgroups, and their owners, as a client.
 
-use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, Error, Owner, Result as CoreResult, control_file::FileId, host::Host};
+use penfold_core::{
+    CgroupId, Engine, Error, ErrorKind, Owner, Result as CoreResult, control_file::FileId, host::Host,
+};
 
 use crate::change::{EngineChange, ViewId};
 use crate::client::Client;
@@ -66,7 +67,7 @@ impl Service {
         };
         let place = match self.request(remove) {
             // a fork in flight counts as a member, and may be about to fail: the exact request settles it
-            Err(failure) if failure.errno == Errno::EBUSY => self.request_exact(remove)?,
+            Err(failure) if failure.kind == ErrorKind::Busy => self.request_exact(remove)?,
             removed => removed?,
         };
         let (parent, name) = place.expect("rmdir of a dead id fails");

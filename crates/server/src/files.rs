@@ -2,7 +2,8 @@
 
 use nix::errno::Errno;
 use penfold_core::{
-    CgroupId, Engine, Error, MoveScope, Result as CoreResult, Tid, control_file::FileId, host::Host,
+    CgroupId, Engine, Error, ErrorKind, MoveScope, Result as CoreResult, Tid, control_file::FileId,
+    host::Host,
 };
 use penfold_linux::proc::TaskStatus;
 
@@ -108,14 +109,14 @@ impl Service {
         };
         let first = match self.request(attach) {
             // a fork of this task is in flight: the exact request settles it
-            Err(failure) if failure.errno == Errno::EAGAIN => self.request_exact(attach),
+            Err(failure) if failure.kind == ErrorKind::TaskBusy => self.request_exact(attach),
             answer => answer,
         };
-        // An unknown task is adopted below. ESRCH of a known one means that it has died since: `supervise` finds out
-        // whether it is a zombie by now.
+        // An unknown task is adopted below. `NoTask` for a known one means that it has died since: `supervise` finds
+        // out whether it is a zombie by now.
         match first {
             Ok(Some(attached)) => return Ok(attached),
-            Err(failure) if failure.errno != Errno::ESRCH => return Err(failure),
+            Err(failure) if failure.kind != ErrorKind::NoTask => return Err(failure),
             _ => {}
         }
         if !members::supervise(self, client, task)? {
@@ -123,7 +124,7 @@ impl Service {
         }
         match self.request_exact(attach) {
             Ok(Some(attached)) => Ok(attached),
-            Err(failure) if failure.errno != Errno::ESRCH => Err(failure),
+            Err(failure) if failure.kind != ErrorKind::NoTask => Err(failure),
             lost if members::supervise(self, client, task)? => {
                 Err(lost.err().unwrap_or_else(|| Error::NoTask(task).into()))
             }
@@ -156,5 +157,6 @@ fn require_admin_now(client: &Client) -> Result<(), Failure> {
     {
         return Ok(());
     }
-    Err(Failure::new(Errno::EPERM, "release_agent: this needs the administrator's rights (CAP_SYS_ADMIN)"))
+    let detail = "write is not permitted: that takes the administrator's rights (CAP_SYS_ADMIN)";
+    Err(Failure::new(ErrorKind::NotPermitted, Errno::EPERM, "release_agent", detail))
 }

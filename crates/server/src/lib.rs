@@ -63,6 +63,7 @@
 pub mod address;
 pub mod change;
 pub mod client;
+mod client_errors;
 mod confinement;
 pub mod connection;
 pub mod control;

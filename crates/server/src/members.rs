@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Error, Tid, control_file::FileId, host::HostView};
+use penfold_core::{CgroupId, Error, ErrorKind, Tid, control_file::FileId, host::HostView};
 use penfold_linux::proc::{TaskStatus, all_tasks};
 use penfold_linux::trace::AdoptError;
 
@@ -82,15 +82,17 @@ pub(crate) fn supervise(service: &Service, client: &Client, task: Tid) -> Result
     {
         return Ok(true);
     }
+    let refused = |kind, errno, detail: String| Failure::new(kind, errno, format!("task {task}"), detail);
     let process = TaskStatus::read(task)
-        .ok_or_else(|| Failure::new(Errno::ESRCH, format!("task {task}: no such process")))?;
+        .ok_or_else(|| refused(ErrorKind::NoTask, Errno::ESRCH, "no such process".to_owned()))?;
     let uid = client.caller.uid;
     if process.kernel_thread {
-        return Err(Failure::new(Errno::EINVAL, format!("task {task}: a kernel thread can't be moved")));
+        let detail = "a kernel thread, which can't be moved".to_owned();
+        return Err(refused(ErrorKind::UnsuitableTask, Errno::EINVAL, detail));
     }
     if uid != 0 && uid != process.uids[0] && uid != process.uids[2] {
-        let message = format!("task {task}: it belongs to another user (uid {})", process.uids[0]);
-        return Err(Failure::new(Errno::EACCES, message));
+        let detail = format!("belongs to another user (uid {})", process.uids[0]);
+        return Err(refused(ErrorKind::NotPermitted, Errno::EACCES, detail));
     }
     if process.exiting {
         return Ok(false);

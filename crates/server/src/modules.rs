@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
-use penfold_core::{CgroupId, Engine, Error};
+use penfold_core::{CgroupId, Engine, Error, ErrorKind};
 use penfold_module::loader::{self, Controller, ModuleDescription, ModuleFile, inspect, search};
 
 use crate::change::EngineChange;
@@ -35,10 +35,9 @@ impl Service {
             Some(name) if !is_path => search::find(name)?,
             _ if name_or_path.is_absolute() => name_or_path.to_owned(),
             _ => {
-                let shown = name_or_path.display();
-                let message =
-                    format!("{shown}: a relative path means nothing to a daemon; give an absolute one");
-                return Err(Failure::new(Errno::EINVAL, message));
+                let shown = name_or_path.to_string_lossy();
+                let detail = "a relative path means nothing to a daemon; give an absolute one";
+                return Err(Failure::new(ErrorKind::InvalidArgument, Errno::EINVAL, shown, detail));
             }
         };
         self.load_file(&path)
@@ -70,7 +69,8 @@ impl Service {
         tracing::info!(module = name, version, "loaded {}", path.display());
         let all = self.list_modules()?.into_iter();
         all.rev().find(|module| module.name == name).ok_or_else(|| {
-            Failure::new(Errno::ENOENT, format!("module {name}: loaded, and unloaded again by somebody else"))
+            let detail = "loaded, and unloaded again by somebody else";
+            Failure::new(ErrorKind::NotFound, Errno::ENOENT, name, detail)
         })
     }
 
@@ -87,8 +87,12 @@ impl Service {
         if !is_there {
             let is_subsystem =
                 self.with_snapshot(|engine, _| engine.hierarchy_of_subsystem(name).is_some())?;
-            let why = if is_subsystem { "it is compiled in, not loaded" } else { "no such module is loaded" };
-            return Err(Failure::new(Errno::ENOENT, format!("module {name:?}: {why}")));
+            let why = if is_subsystem {
+                "compiled in, so it can't be unloaded"
+            } else {
+                "no such module is loaded"
+            };
+            return Err(Failure::new(ErrorKind::NotFound, Errno::ENOENT, name, why));
         }
         self.request_exact(|engine, host| engine.unload(host, name))?;
         lock(&registry.loaded).retain(|module| module.info.name != name);
@@ -120,20 +124,24 @@ impl Service {
     /// # Errors
     /// `EPERM` for a client that is not the daemon's owner, and for every client of one `penfold run`.
     pub(crate) fn must_own(&self, client: &Client) -> Result<(), Failure> {
-        let message = match self.trust() {
+        let (errno, kind) = (Errno::EPERM, ErrorKind::NotPermitted);
+        Err(match self.trust() {
             Trust::Owner(owner) if client.caller.uid == owner && client.caller.privileged => return Ok(()),
-            Trust::Owner(owner) => format!(
-                "modules are loaded and unloaded by the daemon's owner (uid {owner}{}) only; this is uid {}",
-                if owner == 0 { ", with its capabilities" } else { "" },
-                client.caller.uid
-            ),
-            Trust::Nobody => {
-                "this is the engine of one penfold run, which loads the modules that it was told of \
-                              (--module) before its command, and none later"
-                    .to_owned()
+            Trust::Owner(owner) => {
+                let capabilities = if owner == 0 { ", with its capabilities" } else { "" };
+                let detail = format!(
+                    "only the daemon's owner (uid {owner}{capabilities}) loads and unloads modules; this is uid {}",
+                    client.caller.uid
+                );
+                Failure::new(kind, errno, "module", detail)
             }
-        };
-        Err(Failure::new(Errno::EPERM, message))
+            Trust::Nobody => Failure::new(
+                kind,
+                errno,
+                "the engine of one penfold run",
+                "loads the modules of its --module before the command, and none later",
+            ),
+        })
     }
 
     fn must_be_free(&self, name: &str, path: &Path) -> Result<(), Failure> {
@@ -141,12 +149,13 @@ impl Service {
             return Ok(());
         }
         let from = self.module_files().into_iter().find(|(other, _)| other == name);
-        let from = from.map_or_else(
-            || "is compiled in".to_owned(),
-            |(_, path)| format!("is loaded from {}; unload it first", path.display()),
-        );
-        let message = format!("{}: a controller of the name {name:?} {from}", path.display());
-        Err(Failure::new(Errno::EEXIST, message))
+        let from = match from {
+            None => "is compiled in".to_owned(),
+            Some((_, other)) if other == path => "is loaded from this file; unload it first".to_owned(),
+            Some((_, other)) => format!("is loaded from {}; unload it first", other.display()),
+        };
+        let detail = format!("a controller of the name {name:?} {from}");
+        Err(Failure::new(ErrorKind::AlreadyExists, Errno::EEXIST, path.to_string_lossy(), detail))
     }
 }
 
@@ -197,7 +206,7 @@ pub(crate) fn with_remedy(service: &Service, error: Error) -> Failure {
         _ => None,
     };
     let mut failure = Failure::from(error);
-    failure.message.extend(remedy);
+    failure.detail.extend(remedy);
     failure
 }
 
@@ -208,10 +217,5 @@ fn remedy(service: &Service, subsystem: &str) -> Option<String> {
     }
     let path = search::find(subsystem).ok()?;
     let is_it = inspect(&path).is_ok_and(|info: ModuleDescription| info.name == subsystem);
-    is_it.then(|| {
-        format!(
-            "; there is a module {subsystem} ({}): load it with `penfold module load {subsystem}`",
-            path.display()
-        )
-    })
+    is_it.then(|| format!("; a module of this name is {}, which `penfold module load` loads", path.display()))
 }

@@ -36,7 +36,10 @@ impl Service {
                 Filesystem::Cpuset => engine.session(host, &client.caller).mount_cpuset(options),
             })
         })?;
-        let mounted = mounted.map_err(|error| modules::with_remedy(self, error))?;
+        let mounted = mounted.map_err(|error| modules::with_remedy(self, error)).map_err(|failure| {
+            // without options there is nothing to name
+            if failure.subject.is_empty() { failure.about("hierarchy") } else { failure }
+        })?;
         self.announce(None, EngineChange::Mounted(mounted.root));
         Ok(mounted)
     }

@@ -72,6 +72,7 @@ impl<'a> Operation<'a> {
 #[cfg(test)]
 mod tests {
     use nix::errno::Errno;
+    use penfold_core::ErrorKind;
 
     use super::*;
 
@@ -80,7 +81,9 @@ mod tests {
         let resolve = |number| match number {
             0 => Ok(Tid(1)),
             7 => Ok(Tid(1007)),
-            other => Err(Failure::new(Errno::ESRCH, format!("there is no task {other}"))),
+            other => {
+                Err(Failure::new(ErrorKind::NoTask, Errno::ESRCH, format!("task {other}"), "no such process"))
+            }
         };
         Operation::of_write(file, bytes, resolve).map_err(|failure| failure.errno)
     }

@@ -1,7 +1,7 @@
 //! The three texts of `/proc`, with penfold's hierarchies.
 
 use nix::errno::Errno;
-use penfold_core::{CssSetId, Tid};
+use penfold_core::{CssSetId, ErrorKind, Tid};
 use penfold_linux::proc::TaskStatus;
 
 use crate::failure::Failure;
@@ -47,6 +47,6 @@ pub fn pid_cpuset(service: &Service, task: Tid) -> Result<Vec<u8>, Failure> {
 /// `ESRCH` if there is no such task.
 fn must_exist(task: Tid) -> Result<bool, Failure> {
     let process = TaskStatus::read(task);
-    let none = || Failure::new(Errno::ESRCH, format!("there is no task {task}"));
+    let none = || Failure::new(ErrorKind::NoTask, Errno::ESRCH, format!("task {task}"), "no such process");
     process.map(|process| process.exiting).ok_or_else(none)
 }

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use nix::errno::Errno;
+use penfold_core::ErrorKind;
 use penfold_core::{
     Engine,
     host::{Host, HostView},
@@ -84,8 +85,10 @@ impl Service {
     pub fn host(&self) -> Result<&dyn HostHandle, Failure> {
         self.shared.host.as_deref().ok_or_else(|| {
             Failure::new(
+                ErrorKind::Unsupported,
                 Errno::EOPNOTSUPP,
-                "this is the engine of one penfold run, which takes in no other processes; ask a penfold serve",
+                "the engine of one penfold run",
+                "takes in no other processes; use a penfold serve for that",
             )
         })
     }

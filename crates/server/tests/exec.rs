@@ -91,7 +91,7 @@ fn command_that_cannot_run_is_refused_with_the_errno() {
     let world = World::start(HostKind::Trace);
     world.mkdir("/a");
     let refused = |exec: &ExecCall| match world.connect().call_more(exec, &[]).expect("sent").last() {
-        Some(Err(CallError::Refused(refused))) => refused.name,
+        Some(Err(CallError::Refused(failure))) => failure.errno_name(),
         other => panic!("{other:?}"),
     };
     let base = ExecCall { streams: vec![], ..call("/a", "true") };

@@ -97,7 +97,7 @@ fn modules(world: &World) -> Vec<ModuleInfo> {
 /// The errno and the message of a refused call.
 fn refusal<M: Method>(world: &World, call: &M) -> (String, String) {
     match world.try_call(call) {
-        Err(CallError::Refused(refused)) => (refused.name, refused.message),
+        Err(CallError::Refused(failure)) => (failure.errno_name(), failure.to_string()),
         Err(other) => panic!("{}: {other}", M::NAME),
         Ok(_) => panic!("{} is not refused", M::NAME),
     }
@@ -184,7 +184,10 @@ fn unload_of_a_bound_module_names_the_holder() {
     let id = mount(&world, "bound,name=its");
     let busy = UnloadModuleCall { name: "bound".into() };
     let (errno, message) = refusal(&world, &busy);
-    assert!(errno == "EBUSY" && message.contains(&format!("hierarchy {id} (bound,name=its)")), "{message}");
+    assert!(
+        errno == "EBUSY" && message.contains(&format!("bound: bound to hierarchy {id} (with name=its);")),
+        "{message}"
+    );
     mount(&world, "bound,name=its");
     let [module] = &modules(&world)[..] else { panic!("one") };
     let hierarchy = module.hierarchy.as_ref().expect("it is bound");

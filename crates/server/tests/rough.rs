@@ -44,12 +44,26 @@ fn still_serves(world: &World) {
     assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
 }
 
+/// The answer to a call with this parameter wrong.
+fn invalid(parameter: &str) -> String {
+    let error = "org.varlink.service.InvalidParameter";
+    format!(r#"{{"error":"{error}","parameters":{{"parameter":"{parameter}"}}}}"#)
+}
+
 fn message_that_is_no_call_closes_the_connection(host: HostKind) {
     let world = World::start(host);
-    for wrong in ["\0", "{\0", "[1]\0", "null\0", "{\"method\":5}\0", "{\"parameters\":{}}\0", "\u{1}\0"] {
+    for (wrong, member) in [
+        ("\0", "call"),
+        ("{\0", "call"),
+        ("[1]\0", "call"),
+        ("null\0", "call"),
+        ("{\"method\":5}\0", "method"),
+        ("{\"parameters\":{}}\0", "method"),
+        ("{\"method\":\"x.y\",\"more\":\"yes\"}\0", "more"),
+        ("\u{1}\0", "call"),
+    ] {
         let mut stream = world.stream();
-        let text = answer(&mut stream, wrong);
-        assert!(text.contains("org.varlink.service.InvalidParameter"), "{wrong:?}: {text}");
+        assert_eq!(answer(&mut stream, wrong), invalid(member), "{wrong:?}");
         assert_eq!(stream.read(&mut [0]).expect("closed"), 0, "{wrong:?}");
     }
     let mut stream = world.stream();
@@ -68,22 +82,44 @@ fn wrong_call_names_its_fault_and_keeps_the_connection(host: HostKind) {
         (r#"{"method":"org.penfold.Control.Nothing"}"#, "MethodNotFound"),
         (r#"{"method":"org.example.Other.Call"}"#, "InterfaceNotFound"),
         (r#"{"method":"nothing"}"#, "InterfaceNotFound"),
-        (r#"{"method":"org.penfold.Control.Mkdir"}"#, r#"{"parameter":"cgroup"}"#),
-        (r#"{"method":"org.penfold.Control.Mkdir","parameters":{"cgroup":5}}"#, "InvalidParameter"),
-        (r#"{"method":"org.penfold.Control.Mkdir","parameters":[]}"#, "InvalidParameter"),
-        (
-            r#"{"method":"org.penfold.Control.Mkdir","parameters":{"cgroup":"/a","x":1}}"#,
-            r#"{"parameter":"x"}"#,
-        ),
-        (r#"{"method":"org.penfold.Control.Mkdir","parameters":{"cgroup":"/a","mode":-1}}"#, "EINVAL"),
         (r#"{"method":"org.penfold.Control.Watch"}"#, "ExpectedMore"),
-        (r#"{"method":"org.penfold.Control.Info","upgrade":true}"#, "InvalidParameter"),
         (r#"{"method":"org.varlink.service.GetInterfaceDescription"}"#, "InvalidParameter"),
         (r#"{"method":"org.penfold.Control.Info","parameters":null}"#, "version"),
     ] {
         let text = answer(&mut stream, &format!("{call}\0"));
         assert!(text.contains(expected), "{call}: {text}");
     }
+    for (method, parameters, parameter) in [
+        ("Mkdir", "{}", "cgroup"),
+        ("Mkdir", r#"{"cgroup":5}"#, "cgroup"),
+        ("Mkdir", r#"{"cgroup":null}"#, "cgroup"),
+        ("Mkdir", "[]", "parameters"),
+        ("Mkdir", r#"{"cgroup":"/a","x":1}"#, "x"),
+        ("Mkdir", r#"{"cgroup":"/a","mode":"0755"}"#, "mode"),
+        ("Mkdir", r#"{"cgroup":"/a","mode":-1}"#, "mode"),
+        ("Mkdir", r#"{"cgroup":"/a","mode":4294967296}"#, "mode"),
+        ("Mkdir", r#"{"cgroup":"/a","parents":"yes"}"#, "parents"),
+        ("SetOwner", r#"{"cgroup":"/","uid":99999999999999999999}"#, "uid"),
+        ("SetOwner", r#"{"cgroup":"/","gid":4294967296}"#, "gid"),
+        ("List", r#"{"cgroup":"/","depth":-1}"#, "depth"),
+        ("Signal", r#"{"cgroup":"/","signal":9999999999}"#, "signal"),
+        ("Attach", r#"{"cgroup":"/","task":4294967296,"process":true}"#, "task"),
+        ("Attach", r#"{"cgroup":"/","task":1}"#, "process"),
+        ("Proc", r#"{"file":"cgroup","task":-4294967296}"#, "task"),
+        ("Exec", r#"{"cgroups":["/",7],"command":[],"environment":[],"streams":[]}"#, "cgroups[1]"),
+        (
+            "Exec",
+            r#"{"cgroups":["/"],"command":["x"],"environment":[{"name":"A"}],"streams":[]}"#,
+            "environment[0].value",
+        ),
+        ("Exec", r#"{"cgroups":["/"],"command":["x"],"environment":[],"streams":[0,1,"2"]}"#, "streams[2]"),
+        ("Watch", r#"{"cgroup":5}"#, "cgroup"),
+    ] {
+        let call = format!(r#"{{"method":"org.penfold.Control.{method}","parameters":{parameters}}}"#);
+        assert_eq!(answer(&mut stream, &format!("{call}\0")), invalid(parameter), "{call}");
+    }
+    let upgrade = r#"{"method":"org.penfold.Control.Info","upgrade":true}"#;
+    assert_eq!(answer(&mut stream, &format!("{upgrade}\0")), invalid("upgrade"));
     // a oneway call is done, and not answered
     let oneway =
         "{\"method\":\"org.penfold.Control.Mkdir\",\"parameters\":{\"cgroup\":\"/a\"},\"oneway\":true}\0";

@@ -141,7 +141,7 @@ fn size_is_read_again_after_the_list_has_grown() {
     assert_eq!(seen, "4096\n1501");
 }
 
-/// Measured in Linux: a process that has the file open may truncate it, whoever owns it, and this clears set-user-ID.
+/// Measured in Linux: a process that has the file open may truncate it, whatever its owner. This clears set-user-ID.
 fn truncation_clears_set_user_id_for_any_writer(host: HostKind) {
     if !possible() {
         return;

@@ -178,7 +178,7 @@ fn commit(ctx: &mut Ctx<'_>, kind: MaskKind, trial: CpusetState) -> Result<()> {
                         let _ = bind_task(ctx, task, kind, &to, &from, existing);
                     }
                     *ctx.state_mut() = old;
-                    let reason = format!("task {task}, a member, can't be bound to {to}: {errno}");
+                    let reason = format!("task {task}, a member, can't be bound to {to}: {}", errno.text());
                     return Err(Error::refused(errno, reason));
                 }
             }

@@ -35,7 +35,7 @@ fn name_read(_: &mut Hello, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
 fn name_write(_: &mut Hello, ctx: &mut Ctx<'_>, name: &str) -> Result<()> {
     if name.is_empty() {
         // write(2) fails with the errno. The text is for people; the message has the file's name before it.
-        return Err(Error::value(Errno::EINVAL, "there has to be somebody to greet"));
+        return Err(Error::value(Errno::EINVAL, "the name must not be empty"));
     }
     ctx.state_mut().name = name.to_owned();
     Ok(())

@@ -7,7 +7,7 @@ use penfold_testkit::SimWorld;
 
 use super::naive::{CoreModel, ErrnoResult, KINDS, Membership, SubsystemKind, is_below, join, parent_of};
 use super::op::ModelOp;
-use crate::common::{Probe, ProbeHandle};
+use crate::common::{Probe, ProbeHandle, check_message};
 
 const TOO_MANY_TASKS: usize = 40;
 const USER: u32 = 1000;
@@ -31,7 +31,10 @@ fn pick<T: Clone>(from: &[T], number: impl Into<usize>) -> Option<T> {
 }
 
 fn errno<T>(result: penfold_core::Result<T>) -> ErrnoResult<T> {
-    result.map_err(|error| error.errno())
+    result.map_err(|error| {
+        check_message(&error);
+        error.errno()
+    })
 }
 
 /// The number that a number file reads from a text; `None` for no change.

@@ -1,18 +1,20 @@
 //! Why a module can't be loaded.
 
+use std::borrow::Cow;
+use std::error::Error;
 use std::ffi::c_int;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use penfold_core::Errno;
+use penfold_core::{Errno, ErrorKind};
 
 use super::fault::Fault;
 use super::ownership_check::Untrusted;
 
 /// A module can't be loaded, or a file is no module. Nothing has changed then.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum LoadError {
     /// The search path has no module of that name: `ENOENT`.
-    #[error("module {name:?}: not found; looked for {} in {}", names.join(" and "), list(looked))]
     NotFound {
         /// The name as given.
         name: String,
@@ -22,7 +24,6 @@ pub enum LoadError {
         looked: Vec<PathBuf>,
     },
     /// A system call on a file or directory failed: the errno of the system call.
-    #[error("{}: can't {operation}: {source}", path.display())]
     System {
         /// The operation that failed.
         operation: &'static str,
@@ -32,7 +33,6 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// Another user could change the file, or a directory on the way to it: `EPERM`.
-    #[error("{}: not loaded: {problem}", path.display())]
     Untrusted {
         /// The file of the module.
         path: PathBuf,
@@ -40,7 +40,6 @@ pub enum LoadError {
         problem: Untrusted,
     },
     /// The file is no module for this machine: `ENOEXEC`.
-    #[error("{}: not a module: {reason}", path.display())]
     NotAModule {
         /// The file.
         path: PathBuf,
@@ -48,7 +47,6 @@ pub enum LoadError {
         reason: String,
     },
     /// This program can't use the description of the module: [`Fault::errno`].
-    #[error("{}: {fault}", path.display())]
     Description {
         /// The file.
         path: PathBuf,
@@ -56,13 +54,11 @@ pub enum LoadError {
         fault: Fault,
     },
     /// This program has this file loaded already, perhaps under another path: `EEXIST`.
-    #[error("{}: this file is loaded already; unload it first, or load a copy of it under another name", path.display())]
     Open {
         /// The file.
         path: PathBuf,
     },
     /// The module's `load` has failed: the errno that it returned.
-    #[error("{}: the module's load failed: {reason}", path.display())]
     Refused {
         /// The file.
         path: PathBuf,
@@ -89,6 +85,61 @@ impl LoadError {
         }
     }
 
+    /// The kind, for a program to decide by.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            LoadError::NotFound { .. } => ErrorKind::NotFound,
+            LoadError::System { source, .. } => {
+                ErrorKind::of_system_call(source.raw_os_error().unwrap_or_default())
+            }
+            LoadError::Untrusted { .. } => ErrorKind::NotPermitted,
+            LoadError::NotAModule { .. } | LoadError::Description { .. } | LoadError::Refused { .. } => {
+                ErrorKind::Load
+            }
+            LoadError::Open { .. } => ErrorKind::AlreadyExists,
+        }
+    }
+
+    /// The module: the name that was looked for, or the path of the file.
+    pub fn subject(&self) -> Cow<'_, str> {
+        match self {
+            LoadError::NotFound { name, .. } => Cow::Borrowed(name),
+            LoadError::System { path, .. }
+            | LoadError::Untrusted { path, .. }
+            | LoadError::NotAModule { path, .. }
+            | LoadError::Open { path }
+            | LoadError::Description { path, .. }
+            | LoadError::Refused { path, .. } => path.to_string_lossy(),
+        }
+    }
+
+    /// The fault in words and, after a semicolon, the remedy. Does not repeat the subject.
+    pub fn detail(&self) -> Cow<'_, str> {
+        Cow::Owned(match self {
+            LoadError::NotFound { names, looked, .. } => {
+                format!("no such module; looked for {} in {}", names.join(" and "), list(looked))
+            }
+            LoadError::System { operation, source, .. } => {
+                let number = source.raw_os_error();
+                // core has the words of the errors that are usual
+                let reason = match (number.and_then(Errno::from_number), number) {
+                    (Some(errno), _) => errno.text().to_owned(),
+                    (None, Some(number)) => nix::errno::Errno::from_raw(number).desc().to_owned(),
+                    (None, None) => source.to_string(),
+                };
+                format!("can't {operation}: {reason}")
+            }
+            LoadError::Untrusted { path, problem } => format!("not loaded: {}", problem.of_module(path)),
+            LoadError::NotAModule { reason, .. } => format!("not a module: {reason}"),
+            LoadError::Description { fault, .. } => fault.to_string(),
+            LoadError::Open { .. } => {
+                "this file is loaded already; unload it first, or load a copy of it under another name"
+                    .to_owned()
+            }
+            LoadError::Refused { reason, .. } => format!("the module's load failed: {reason}"),
+        })
+    }
+
     pub(crate) fn system(operation: &'static str, path: &Path, source: std::io::Error) -> LoadError {
         LoadError::System { operation, path: path.to_owned(), source }
     }
@@ -98,7 +149,7 @@ impl LoadError {
         let known = code.checked_neg().and_then(Errno::from_number);
         let reason = known.map_or_else(
             || format!("it answered {code}, which is neither 0 nor a negative errno that penfold knows"),
-            |errno| errno.to_string(),
+            |errno| errno.text().to_owned(),
         );
         LoadError::Refused { path, errno: known.unwrap_or(Errno::EIO), reason }
     }
@@ -109,6 +160,21 @@ impl LoadError {
 
     pub(crate) fn description(path: &Path, fault: Fault) -> LoadError {
         LoadError::Description { path: path.to_owned(), fault }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject(), self.detail())
+    }
+}
+
+impl Error for LoadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            LoadError::System { source, .. } => Some(source),
+            _ => None,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Checks that no other user can change a module's file: the module's code runs with all rights of the loading program.
 
+use std::fmt;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -7,13 +8,11 @@ use std::path::{Path, PathBuf};
 use super::error::LoadError;
 
 /// The permission of a file or directory that lets another user change the module.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Untrusted {
     /// The path leads to something else than a regular file.
-    #[error("it is not a regular file")]
     NotAFile,
     /// The file or directory belongs to another user. An owner can take every permission.
-    #[error("{} belongs to uid {uid}; it must belong to root or to uid {owner}, who runs the engine", path.display())]
     Owner {
         /// The file or directory.
         path: PathBuf,
@@ -23,9 +22,6 @@ pub enum Untrusted {
         owner: u32,
     },
     /// Another user can write to the file or directory.
-    #[error(
-        "{} can be written by {who} (mode {mode:04o}); take that away: chmod {remedy} {}", path.display(), path.display()
-    )]
     Mode {
         /// The file or directory.
         path: PathBuf,
@@ -37,6 +33,47 @@ pub enum Untrusted {
         remedy: &'static str,
     },
 }
+
+impl Untrusted {
+    /// The problem in words, for a message that names the module already.
+    pub(crate) fn of_module(&self, module: &Path) -> String {
+        match self {
+            Untrusted::Owner { path, .. } | Untrusted::Mode { path, .. } if path == module => {
+                self.words("it")
+            }
+            _ => self.to_string(),
+        }
+    }
+
+    fn words(&self, name: &str) -> String {
+        match self {
+            Untrusted::NotAFile => "it is not a regular file".to_owned(),
+            Untrusted::Owner { uid, owner, .. } => {
+                format!(
+                    "{name} belongs to uid {uid}; it must belong to root or to uid {owner}, who runs the engine"
+                )
+            }
+            Untrusted::Mode { mode, who, remedy, .. } => {
+                format!(
+                    "{name} can be written by {who} (mode {mode:04o}); take that away with chmod {remedy}"
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Untrusted::NotAFile => f.write_str(&self.words("")),
+            Untrusted::Owner { path, .. } | Untrusted::Mode { path, .. } => {
+                f.write_str(&self.words(&path.to_string_lossy()))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Untrusted {}
 
 /// Checks that only root and `owner` (a uid) can change or replace a module. Returns the canonical path of its file.
 ///

@@ -87,7 +87,12 @@ impl RemoteServices {
     fn cannot(errno: Errno, need: Capability) -> Error {
         let reason = "the program that has loaded the module knows why";
         match errno {
-            Errno::EOPNOTSUPP => Error::HostCannot { host: "present", need, reason: reason.into() },
+            Errno::EOPNOTSUPP => Error::HostCannot {
+                file: String::new(),
+                host: "present",
+                capability: need,
+                reason: reason.into(),
+            },
             other => Error::refused(other, reason),
         }
     }

@@ -143,7 +143,7 @@ fn every_callback_is_called_and_may_refuse() {
         "mkdir never -> Err(\"every-thing_1: create was told to refuse",
         "rmdir -> Err(\"every-thing_1: pre_destroy was told to refuse",
         "attach 3 -> Err(\"every-thing_1: can_attach was told to refuse",
-        "fork of 1 -> Err(\"fork refused by every-thing_1",
+        "fork of 1 -> Err(\"every-thing_1: refuses the fork",
         "every-thing_1.event: the event was told to refuse",
         "LimitHit { hierarchy: 1, ",
         "file: \"every-thing_1.event\"",
@@ -223,7 +223,7 @@ fn every_service_answers_as_built_in() {
         "Tid(73), Tid(74)]",
         "real_uid: 1000",
         "nobody None []",
-        "fork of 4 -> Err(\"fork refused by every-thing_1 No space left on device (ENOSPC)\")",
+        "fork of 4 -> Err(\"every-thing_1: refuses the fork No space left on device (ENOSPC)\")",
         "umask: 63, privileged: false",
     ];
     contains_all(&transcript, &wanted);
@@ -241,8 +241,8 @@ fn missing_capability_is_refused_with_the_hosts_reason() {
         world.rmdir(group);
     });
     let wanted = [
-        "write every-thing_1.act \"limit 3\" -> Err(\"the simulated host can't give refusal of forks here: switched off for a test",
-        "write every-thing_1.act \"refuse yes\" -> Err(\"the simulated host can't give refusal of forks here: switched off",
+        "write every-thing_1.act \"limit 3\" -> Err(\"every-thing_1.act: the simulated host can't give refusal of forks here: switched off for a test",
+        "write every-thing_1.act \"refuse yes\" -> Err(\"every-thing_1.act: the simulated host can't give refusal of forks here: switched off",
         "write every-thing_1.act \"own\" -> Err(\"every-thing_1.act: a reason of its own Operation not permitted (EPERM)",
     ];
     contains_all(&transcript, &wanted);

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use penfold_core::{Access, CgroupId, Engine, control_file::FileId};
+use penfold_core::{Access, CgroupId, Engine, ErrorKind, control_file::FileId};
 
 use super::path;
 use super::server::ControlServer;
@@ -30,7 +30,7 @@ impl CallContext<'_> {
     /// # Errors
     /// As [`path::cgroup`].
     pub(super) fn cgroup(&self, address: &str) -> Result<CgroupId, Failure> {
-        self.service().with_snapshot(|engine, _| path::cgroup(engine, &self.client.caller, address))?
+        self.look_at(address, |_, _, cgroup| Ok(cgroup))
     }
 
     /// The directory and the last name of an address, as [`path::parent`].
@@ -51,12 +51,11 @@ impl CallContext<'_> {
         name: &str,
         access: Access,
     ) -> Result<(CgroupId, FileId), Failure> {
-        let caller = &self.client.caller;
-        self.service().with_snapshot(|engine, _| {
-            let cgroup = path::cgroup(engine, caller, address)?;
+        self.look_at(address, |engine, caller, cgroup| {
             path::must_search(engine, caller, cgroup)?;
-            Ok((cgroup, engine.open(caller, cgroup, name, access)?))
-        })?
+            let file = engine.open(caller, cgroup, name, access);
+            Ok((cgroup, file.map_err(|error| Failure::from(error).about(file_address(address, name)))?))
+        })
     }
 
     /// Runs `look` on the engine, with the caller and the cgroup at an address.
@@ -69,10 +68,29 @@ impl CallContext<'_> {
         look: impl FnOnce(&Engine, &penfold_core::Caller, CgroupId) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         let caller = &self.client.caller;
-        self.service().with_snapshot(|engine, _| {
+        let looked = self.service().with_snapshot(|engine, _| {
             let cgroup = path::cgroup(engine, caller, address)?;
             look(engine, caller, cgroup)
-        })?
+        })?;
+        looked.map_err(or_about(address))
+    }
+
+    /// The name in failures of the task that `number` means for the client. 0 is the client itself.
+    pub(super) fn task_name(&self, number: i32) -> String {
+        let own = || self.client.number(self.client.caller.task).unwrap_or(0);
+        format!("task {}", if number == 0 { own() } else { number })
+    }
+
+    /// Puts the subject that the call names into the failure of an attach: the task if it is at fault, else `place`.
+    pub(super) fn attaching(&self, number: i32, place: String) -> impl FnOnce(Failure) -> Failure {
+        use ErrorKind::{AlreadyExists, NoTask, NotPermitted, TaskBusy, UnsuitableTask, Unsupported};
+        let task = self.task_name(number);
+        move |failure| match failure.kind {
+            NoTask | TaskBusy | UnsuitableTask | NotPermitted | AlreadyExists | Unsupported => {
+                failure.about(task)
+            }
+            _ => about(place)(failure),
+        }
     }
 
     /// The descriptor with this index among those that came with the call.
@@ -83,18 +101,37 @@ impl CallContext<'_> {
         let file = usize::try_from(index).ok().and_then(|index| self.files.get(index));
         file.cloned().ok_or_else(|| {
             let count = self.files.len();
-            Failure::new(
-                Errno::EBADF,
-                format!("descriptor {index}: {count} came with the call, the first is 0"),
-            )
+            let detail = format!("{count} came with the call, the first is 0");
+            Failure::new(ErrorKind::InvalidArgument, Errno::EBADF, format!("descriptor {index}"), detail)
         })
     }
 }
 
-/// A number of a call as the kernel's type of it. `what` names the parameter in the message.
+/// The name of a control file in failures: the address of its cgroup, a slash, and the file.
+pub(super) fn file_address(address: &str, file: &str) -> String {
+    format!("{}/{file}", address.trim_end_matches('/'))
+}
+
+/// Puts the subject that the call names into a failure. [`ErrorKind::Ending`] keeps its own.
+pub(super) fn about(subject: impl Into<String>) -> impl FnOnce(Failure) -> Failure {
+    move |failure| if failure.kind == ErrorKind::Ending { failure } else { failure.about(subject) }
+}
+
+/// As [`about`], but only for a failure without a subject of its own, and for a removed cgroup.
+pub(super) fn or_about(subject: impl Into<String>) -> impl FnOnce(Failure) -> Failure {
+    move |failure| {
+        let nameless = failure.subject.is_empty() || failure.kind == ErrorKind::Removed;
+        if nameless { failure.about(subject) } else { failure }
+    }
+}
+
+/// A number of a call as the kernel's type of it. `what` names the parameter in the failure.
 ///
 /// # Errors
-/// `EINVAL` outside of the type's range.
+/// [`ErrorKind::InvalidParameter`] outside of the type's range.
 pub(super) fn number<T: TryFrom<i64>>(what: &str, value: i64) -> Result<T, Failure> {
-    T::try_from(value).map_err(|_| Failure::new(Errno::EINVAL, format!("{what}: {value} is out of range")))
+    T::try_from(value).map_err(|_| {
+        let detail = format!("{value} is out of range");
+        Failure::new(ErrorKind::InvalidParameter, Errno::EINVAL, what, detail)
+    })
 }

@@ -1,9 +1,9 @@
 //! The methods on directories: making, removing, renaming and listing cgroups, and their owners.
 
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, Engine};
+use penfold_core::{Caller, CgroupId, Engine, ErrorKind};
 
-use super::context::{CallContext, number};
+use super::context::{CallContext, about, file_address, number};
 use super::path::{must_list, must_search, name_of};
 use crate::directories::owner_of;
 use crate::escape::{escape, unescape};
@@ -23,9 +23,9 @@ pub(super) fn mkdir(context: &CallContext<'_>, call: MkdirCall) -> Result<MkdirR
         return make_all(context, &call.cgroup, mode);
     }
     let place = context.parent(&call.cgroup)?;
-    let (parent, name) =
-        place.ok_or_else(|| Failure::new(Errno::EEXIST, "mkdir: the root of a hierarchy is always there"))?;
-    context.service().mkdir(context.client, None, parent, &name, mode)?;
+    let (parent, name) = place
+        .ok_or_else(|| a_root(ErrorKind::AlreadyExists, Errno::EEXIST, &call.cgroup, "is always there"))?;
+    context.service().mkdir(context.client, None, parent, &name, mode).map_err(about(call.cgroup))?;
     Ok(MkdirReply {})
 }
 
@@ -42,8 +42,10 @@ fn make_all(context: &CallContext<'_>, address: &str, mode: u32) -> Result<Mkdir
         let call =
             MkdirCall { cgroup: address[..made].to_owned(), mode: Some(i64::from(mode)), parents: None };
         match mkdir(context, call) {
-            // EEXIST is fine for a cgroup, but not for a control file
-            Err(failure) if failure.errno == Errno::EEXIST => drop(context.cgroup(&address[..made])?),
+            // that is fine for a cgroup, but not for a control file
+            Err(failure) if failure.kind == ErrorKind::AlreadyExists => {
+                context.cgroup(&address[..made])?;
+            }
             Err(failure) => return Err(failure),
             Ok(_) => {}
         }
@@ -52,18 +54,19 @@ fn make_all(context: &CallContext<'_>, address: &str, mode: u32) -> Result<Mkdir
 
 pub(super) fn rmdir(context: &CallContext<'_>, call: RmdirCall) -> Result<RmdirReply, Failure> {
     let recursive = call.recursive.unwrap_or(false);
-    let targets = context.look_at(&call.cgroup, move |engine, caller, cgroup| {
-        let mut targets = vec![cgroup];
+    let address = &call.cgroup;
+    let targets = context.look_at(address, move |engine, caller, cgroup| {
+        let mut targets = vec![(cgroup, address.clone())];
         let mut next = 0;
-        while let Some(&at) = targets.get(next).filter(|_| recursive) {
+        while let Some(&(at, _)) = targets.get(next).filter(|_| recursive) {
             must_list(engine, caller, at)?;
-            targets.extend(engine.tree().children(at));
+            targets.extend(engine.tree().children(at).map(|child| (child, name_of(engine, child))));
             next += 1;
         }
         Ok(targets)
     })?;
-    for cgroup in targets.into_iter().rev() {
-        context.service().rmdir(context.client, None, cgroup)?;
+    for (cgroup, name) in targets.into_iter().rev() {
+        context.service().rmdir(context.client, None, cgroup).map_err(about(name))?;
     }
     Ok(RmdirReply {})
 }
@@ -71,9 +74,10 @@ pub(super) fn rmdir(context: &CallContext<'_>, call: RmdirCall) -> Result<RmdirR
 pub(super) fn rename(context: &CallContext<'_>, call: RenameCall) -> Result<RenameReply, Failure> {
     let place = context.parent(&call.cgroup)?;
     let (parent, name) =
-        place.ok_or_else(|| Failure::new(Errno::EBUSY, "rename: the root of a hierarchy has no name"))?;
+        place.ok_or_else(|| a_root(ErrorKind::Busy, Errno::EBUSY, &call.cgroup, "has no name to change"))?;
     let new = unescape(&call.name);
-    context.service().rename(context.client, None, (parent, &name), (parent, &new))?;
+    let renamed = context.service().rename(context.client, None, (parent, &name), (parent, &new));
+    renamed.map_err(about(call.cgroup))?;
     Ok(RenameReply {})
 }
 
@@ -141,9 +145,10 @@ pub(super) fn files(context: &CallContext<'_>, call: FilesCall) -> Result<FilesR
 }
 
 pub(super) fn stat(context: &CallContext<'_>, call: StatCall) -> Result<StatReply, Failure> {
-    let file = call.file;
-    context.look_at(&call.cgroup, move |engine, caller, cgroup| {
-        let file = file.map(|name| find(engine, caller, cgroup, &name)).transpose()?;
+    let address = &call.cgroup;
+    context.look_at(address, |engine, caller, cgroup| {
+        let file =
+            call.file.as_deref().map(|name| find(engine, caller, (cgroup, address), name)).transpose()?;
         Ok(StatReply { owner: owner(owner_of(engine, cgroup, file)?) })
     })
 }
@@ -151,16 +156,20 @@ pub(super) fn stat(context: &CallContext<'_>, call: StatCall) -> Result<StatRepl
 pub(super) fn set_owner(context: &CallContext<'_>, call: SetOwnerCall) -> Result<SetOwnerReply, Failure> {
     let given = |what, value: Option<i64>| value.map(|value| number::<u32>(what, value)).transpose();
     let (uid, gid, mode) = (given("uid", call.uid)?, given("gid", call.gid)?, given("mode", call.mode)?);
-    let file = call.file;
-    let (cgroup, file) = context.look_at(&call.cgroup, move |engine, caller, cgroup| {
-        let file = file.map(|name| find(engine, caller, cgroup, &name)).transpose()?;
+    let address = call.cgroup;
+    let (cgroup, file) = context.look_at(&address, |engine, caller, cgroup| {
+        let file = call.file.as_deref();
+        let file = file.map(|name| find(engine, caller, (cgroup, &address), name)).transpose()?;
         Ok((cgroup, file))
     })?;
-    context.service().set_owner(context.client, None, cgroup, file, move |old| penfold_core::Owner {
-        uid: uid.unwrap_or(old.uid),
-        gid: gid.unwrap_or(old.gid),
-        mode: mode.map_or(old.mode, |mode| mode & 0o7777),
-    })?;
+    let changed =
+        context.service().set_owner(context.client, None, cgroup, file, move |old| penfold_core::Owner {
+            uid: uid.unwrap_or(old.uid),
+            gid: gid.unwrap_or(old.gid),
+            mode: mode.map_or(old.mode, |mode| mode & 0o7777),
+        });
+    let object = call.file.map_or_else(|| address.clone(), |name| file_address(&address, &name));
+    changed.map_err(about(object))?;
     Ok(SetOwnerReply {})
 }
 
@@ -168,12 +177,16 @@ pub(super) fn set_owner(context: &CallContext<'_>, call: SetOwnerCall) -> Result
 fn find(
     engine: &Engine,
     caller: &Caller,
-    cgroup: CgroupId,
+    (cgroup, address): (CgroupId, &str),
     name: &str,
 ) -> Result<penfold_core::control_file::FileId, Failure> {
     must_search(engine, caller, cgroup)?;
     engine.find_file(cgroup, name).ok_or_else(|| {
-        let place = name_of(engine, cgroup);
-        Failure::new(Errno::ENOENT, format!("{name}: there is no such control file in {place}"))
+        let subject = file_address(address, name);
+        Failure::new(ErrorKind::NotFound, Errno::ENOENT, subject, "no such control file")
     })
+}
+
+fn a_root(kind: ErrorKind, errno: Errno, address: &str, how: &str) -> Failure {
+    Failure::new(kind, errno, address, format!("the root of a hierarchy {how}"))
 }

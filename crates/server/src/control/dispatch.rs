@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use varlink::ConnectionHandler;
 
 use super::context::CallContext;
+use super::parameters::{self, parse};
 use super::replies::ReplyWriter;
 use super::{directories, exec, files, hierarchies, inspect, modules, signals, usage, watch};
 use crate::failure::Failure;
@@ -36,18 +37,16 @@ pub(super) fn answer(
     message: &[u8],
     replies: &mut ReplyWriter<'_>,
 ) -> io::Result<()> {
-    let request: IncomingCall<'_> = match serde_json::from_slice(message) {
-        Ok(request) => request,
-        Err(error) => {
-            let wrong = format!("not a varlink call: {error}");
-            replies.standard_error("InvalidParameter", "parameter", &wrong)?;
-            return Err(io::Error::new(io::ErrorKind::InvalidData, wrong));
-        }
+    let request = serde_json::from_slice::<IncomingCall<'_>>(message);
+    let Some(request) = request.ok().filter(|_| parameters::is_object(message)) else {
+        let wrong = parameters::wrong_member(message);
+        replies.invalid_parameter(&wrong)?;
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("no varlink call: {wrong}")));
     };
     replies.more = request.more.unwrap_or(false);
     replies.oneway = request.oneway.unwrap_or(false);
     if request.upgrade.unwrap_or(false) {
-        return replies.standard_error("InvalidParameter", "parameter", "upgrade");
+        return replies.invalid_parameter("upgrade");
     }
     tracing::debug!(uid = context.client.caller.uid, pid = context.client.caller.task.0, method = %request.method, "call");
     match request.method.strip_prefix(p::INTERFACE) {
@@ -90,11 +89,11 @@ fn control(
         p::ProcCall::NAME => once(context, parameters, replies, inspect::proc),
         p::ExecCall::NAME => match parse(parameters) {
             Ok(call) => exec::exec(context, call, replies),
-            Err(wrong) => replies.standard_error("InvalidParameter", "parameter", &wrong),
+            Err(wrong) => replies.invalid_parameter(&wrong),
         },
         p::WatchCall::NAME => match parse(parameters) {
             Ok(call) => watch::watch(context, call, replies),
-            Err(wrong) => replies.standard_error("InvalidParameter", "parameter", &wrong),
+            Err(wrong) => replies.invalid_parameter(&wrong),
         },
         unknown => replies.standard_error("MethodNotFound", "method", unknown),
     }
@@ -110,20 +109,8 @@ fn once<M: Method>(
     match parse(parameters).map(|call| act(context, call)) {
         Ok(Ok(reply)) => replies.reply(&reply),
         Ok(Err(failure)) => replies.refuse(&failure),
-        Err(wrong) => replies.standard_error("InvalidParameter", "parameter", &wrong),
+        Err(wrong) => replies.invalid_parameter(&wrong),
     }
-}
-
-/// Parses the parameters of a call.
-///
-/// # Errors
-/// The name of the parameter that is missing or unknown. For any other fault, the words of serde.
-fn parse<M: Method>(parameters: &str) -> Result<M, String> {
-    serde_json::from_str(parameters).map_err(|error| {
-        let text = error.to_string();
-        let named = text.strip_prefix("missing field `").or(text.strip_prefix("unknown field `"));
-        named.and_then(|rest| rest.split('`').next()).map_or_else(|| text.clone(), str::to_owned)
-    })
 }
 
 /// Answers a call of any other interface: `org.varlink.service`, or an error.
@@ -140,7 +127,9 @@ fn standard_call(
         Ok(_) => replies.send_bytes(&out),
         Err(error) => {
             tracing::debug!(method = %request.method, %error, "call");
-            replies.standard_error("InvalidParameter", "parameter", "parameters")
+            // the one method of the two that takes something
+            let takes = request.method.ends_with(".GetInterfaceDescription");
+            replies.invalid_parameter(if takes { "interface" } else { "parameters" })
         }
     }
 }

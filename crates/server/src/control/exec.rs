@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::unistd::{getegid, geteuid, isatty};
-use penfold_core::{Access, CgroupId, Engine, Tid, host::HostView};
+use penfold_core::{Access, CgroupId, Engine, ErrorKind, Tid, host::HostView};
 use penfold_linux::host::RunningCommand;
 use penfold_linux::proc::{TaskStatus, descriptor_path, limits_of, open_working_directory};
-use penfold_linux::trace::{Command, CommandSession, ExecOptions, User};
+use penfold_linux::trace::{Command, CommandSession, ExecError, ExecOptions, User};
 
-use super::context::{CallContext, number};
+use super::context::{CallContext, about, file_address, number};
 use super::replies::ReplyWriter;
 use super::{path, restrictions};
 use crate::escape::unescape;
@@ -44,7 +44,8 @@ pub(super) fn exec(
 }
 
 fn start(context: &CallContext<'_>, call: ExecCall) -> Result<Box<dyn RunningCommand>, Failure> {
-    let host = context.service().host()?;
+    let named = call.cgroups.join(", ");
+    let host = context.service().host().map_err(about(&named))?;
     let options =
         ExecOptions { leave_running: call.leave_running.unwrap_or(false), ..ExecOptions::default() };
     let (cgroups, supervised) = places(context, call.cgroups.clone())?;
@@ -56,7 +57,12 @@ fn start(context: &CallContext<'_>, call: ExecCall) -> Result<Box<dyn RunningCom
         supervised,
     )?;
     let (directory, open) = directory(context, call.directory.as_deref())?;
-    let running = host.launch(command(context, call, directory)?, cgroups, options)?;
+    let running =
+        host.launch(command(context, call, directory)?, cgroups, options).map_err(|error| match error {
+            // the error does not say which of the cgroups did not take the command
+            ExecError::Attach(error) => Failure::from(error).about(named),
+            error => error.into(),
+        })?;
     // the command's process has a copy of the descriptor now
     drop(open);
     Ok(running)
@@ -71,11 +77,12 @@ fn places(context: &CallContext<'_>, addresses: Vec<String>) -> Result<(Vec<Cgro
         for address in addresses {
             let cgroup = path::cgroup(engine, caller, &address)?;
             path::must_search(engine, caller, cgroup)?;
-            engine.open(caller, cgroup, "cgroup.procs", Access::WRITE)?;
+            let open = engine.open(caller, cgroup, "cgroup.procs", Access::WRITE);
+            open.map_err(|error| Failure::from(error).about(file_address(&address, "cgroup.procs")))?;
             let hierarchy = engine.tree().hierarchy_of(cgroup).id;
             if places.iter().any(|other| engine.tree().hierarchy_of(*other).id == hierarchy) {
-                let message = format!("{address}: a second cgroup of hierarchy {hierarchy}");
-                return Err(Failure::new(Errno::EINVAL, message));
+                let detail = format!("a second cgroup of hierarchy {hierarchy}");
+                return Err(Failure::new(ErrorKind::InvalidArgument, Errno::EINVAL, address, detail));
             }
             places.push(cgroup);
         }
@@ -101,12 +108,12 @@ fn own_cgroups(engine: &Engine, host: &dyn HostView, task: Tid) -> Option<Vec<Cg
 fn command(context: &CallContext<'_>, call: ExecCall, directory: PathBuf) -> Result<Command, Failure> {
     let bytes = |text: &str| OsString::from_vec(unescape(text).into_owned());
     if call.command.is_empty() {
-        return Err(Failure::new(Errno::EINVAL, "exec: the command is empty"));
+        return Err(invalid(Errno::EINVAL, "command", "is empty"));
     }
     let terminal = call.terminal.unwrap_or(false);
     let stdio = streams(context, &call.streams)?;
     if terminal && !stdio[0].as_ref().is_some_and(|input| isatty(input).unwrap_or(false)) {
-        return Err(Failure::new(Errno::ENOTTY, "exec: stream 0 is to be the terminal, and is none"));
+        return Err(invalid(Errno::ENOTTY, "stream 0", "is to be the terminal, and is none"));
     }
     let variables = call.environment.iter().map(|variable| (bytes(&variable.name), bytes(&variable.value)));
     Ok(Command {
@@ -131,12 +138,15 @@ fn directory(context: &CallContext<'_>, given: Option<&str>) -> Result<(PathBuf,
         if path.is_absolute() {
             return Ok((path, None));
         }
-        let message = format!("exec: the directory {} is not an absolute path", path.display());
-        return Err(Failure::new(Errno::EINVAL, message));
+        return Err(invalid(Errno::EINVAL, &path.to_string_lossy(), "not an absolute path"));
     }
     let open = open_working_directory(context.client.caller.task)
-        .map_err(|errno| Failure::new(errno, format!("exec: the caller's directory: {}", errno.desc())))?;
+        .map_err(|errno| Failure::system("the caller's directory", errno))?;
     Ok((descriptor_path(open.as_fd()), Some(open)))
+}
+
+fn invalid(errno: Errno, subject: &str, detail: &str) -> Failure {
+    Failure::new(ErrorKind::InvalidArgument, errno, subject, detail)
 }
 
 /// The user of the command. A daemon without root can run commands as its own user only, which needs no change of user.
@@ -160,15 +170,13 @@ fn streams(context: &CallContext<'_>, indexes: &[i64]) -> Result<[Option<Arc<Own
     match indexes {
         [] => {
             let open = File::options().read(true).write(true).open("/dev/null");
-            let null = open.map_err(|error| Failure::new(Errno::ENODEV, format!("/dev/null: {error}")))?;
+            let null = open.map_err(|error| Failure::io("/dev/null", error))?;
             let null = Arc::new(OwnedFd::from(null));
             Ok([0, 1, 2].map(|_| Some(Arc::clone(&null))))
         }
         &[input, output, error] => {
             Ok([Some(context.passed(input)?), Some(context.passed(output)?), Some(context.passed(error)?)])
         }
-        _ => {
-            Err(Failure::new(Errno::EINVAL, "exec: streams are three indexes of descriptors, or none at all"))
-        }
+        _ => Err(invalid(Errno::EINVAL, "streams", "three indexes of descriptors, or none at all")),
     }
 }

@@ -2,9 +2,9 @@
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
-use penfold_core::CgroupId;
+use penfold_core::{CgroupId, ErrorKind};
 
-use super::context::CallContext;
+use super::context::{CallContext, about, or_about};
 use super::path;
 use crate::describe::describe;
 use crate::escape::unescape;
@@ -32,8 +32,8 @@ pub(super) fn mount(context: &CallContext<'_>, call: MountCall) -> Result<MountR
         None | Some("cgroup") => Filesystem::Cgroup,
         Some("cpuset") => Filesystem::Cpuset,
         Some(other) => {
-            let message = format!("file system {other:?}: only cgroup and cpuset can be mounted to a name");
-            return Err(Failure::new(Errno::ENODEV, message));
+            let detail = "no such file system; only cgroup and cpuset can be mounted to a name";
+            return Err(Failure::new(ErrorKind::InvalidArgument, Errno::ENODEV, other, detail));
         }
     };
     let mounted = context.service().mount(context.client, unescape(&call.options), filesystem)?;
@@ -42,22 +42,19 @@ pub(super) fn mount(context: &CallContext<'_>, call: MountCall) -> Result<MountR
 
 pub(super) fn view(context: &CallContext<'_>, call: ViewCall) -> Result<ViewReply, Failure> {
     let viewer = context.server.viewer.as_ref().ok_or_else(|| {
-        Failure::new(
-            Errno::EOPNOTSUPP,
-            "this daemon serves no files; mount the hierarchy to its name instead",
-        )
+        let detail = "this daemon serves no files; mount the hierarchy to its name instead";
+        Failure::new(ErrorKind::Unsupported, Errno::EOPNOTSUPP, &call.target, detail)
     })?;
     let device = context.passed(call.device)?;
-    let device = device.try_clone().map_err(|error| {
-        let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-        Failure::new(errno, format!("descriptor {}: {error}", call.device))
-    })?;
+    let device =
+        device.try_clone().map_err(|error| Failure::io(format!("descriptor {}", call.device), error))?;
     viewer.view(context.client, call, device)
 }
 
 pub(super) fn remount(context: &CallContext<'_>, call: RemountCall) -> Result<RemountReply, Failure> {
+    let label = call.hierarchy.clone();
     let root = find(context, call.hierarchy)?;
-    context.service().remount(context.client, root, unescape(&call.options))?;
+    context.service().remount(context.client, root, unescape(&call.options)).map_err(or_about(label))?;
     Ok(RemountReply { hierarchy: described(context, root)? })
 }
 
@@ -69,11 +66,10 @@ pub(super) fn unmount(context: &CallContext<'_>, call: UnmountCall) -> Result<Un
         engine.tree().get(root).map_or(0, |_| engine.tree().hierarchy_of(root).mounts)
     })?;
     if views > 0 && mounts <= views {
-        let message =
-            format!("hierarchy {label}: it is mounted as files only; use umount(8) on the mount point");
-        return Err(Failure::new(Errno::EBUSY, message));
+        let detail = "mounted as files only; use umount(8) on the mount point";
+        return Err(Failure::new(ErrorKind::Busy, Errno::EBUSY, label, detail));
     }
-    context.service().unmount(context.client, root)?;
+    context.service().unmount(context.client, root).map_err(about(label))?;
     Ok(UnmountReply {})
 }
 
@@ -115,8 +111,8 @@ fn find(context: &CallContext<'_>, label: String) -> Result<CgroupId, Failure> {
 fn described(context: &CallContext<'_>, root: CgroupId) -> Result<HierarchyInfo, Failure> {
     context.service().with_snapshot(|engine, _| {
         let alive = engine.tree().get(root).is_some();
-        alive
-            .then(|| describe(engine, root))
-            .ok_or_else(|| Failure::new(Errno::ENODEV, "the hierarchy was unmounted meanwhile"))
+        alive.then(|| describe(engine, root)).ok_or_else(|| {
+            Failure::new(ErrorKind::Removed, Errno::ENODEV, "hierarchy", "was unmounted meanwhile")
+        })
     })?
 }

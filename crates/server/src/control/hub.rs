@@ -73,7 +73,7 @@ impl WatchHub {
         most: usize,
     ) -> Result<Arc<Watcher>, Failure> {
         let wakeup = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
-            .map_err(|errno| Failure::new(errno, "watch: no descriptor for it"))?;
+            .map_err(|errno| Failure::system("watch", errno).with_prefix("no descriptor for it: "))?;
         let watcher = Arc::new(Watcher { caller, top, most, queue: Mutex::default(), wakeup });
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         watchers.all.push(Arc::downgrade(&watcher));
@@ -84,7 +84,7 @@ impl WatchHub {
             thread::Builder::new()
                 .name("penfold-events".to_owned())
                 .spawn(move || hub.pump(&changes))
-                .map_err(|_| Failure::new(nix::errno::Errno::EAGAIN, "watch: no thread for it; try again"))?;
+                .map_err(|error| Failure::io("watch", error).with_prefix("no thread for it: "))?;
             watchers.served = true;
         }
         Ok(watcher)

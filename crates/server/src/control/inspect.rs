@@ -1,10 +1,10 @@
 //! The methods `Tasks` and `Proc`: members of cgroups, and the texts of `/proc`.
 
 use nix::errno::Errno;
-use penfold_core::{Access, CgroupId, Tid, control_file::FileId};
+use penfold_core::{Access, CgroupId, ErrorKind, Tid, control_file::FileId};
 use penfold_linux::proc::TaskStatus;
 
-use super::context::{CallContext, number};
+use super::context::{CallContext, about, number};
 use super::directories::subtree;
 use super::path::{must_search, name_of};
 use crate::escape::escape;
@@ -27,7 +27,7 @@ pub(super) fn tasks(context: &CallContext<'_>, call: TasksCall) -> Result<TasksR
     for (cgroup, name) in cgroups {
         // a cgroup that is removed meanwhile has no members any more
         let members = match members::of(context.service(), cgroup, FileId::Tasks) {
-            Err(failure) if failure.errno == Errno::ENODEV => continue,
+            Err(failure) if failure.kind == ErrorKind::Removed => continue,
             members => members?,
         };
         tasks.extend(members.into_iter().filter_map(|task| describe(context, task, &name)));
@@ -47,14 +47,15 @@ fn describe(context: &CallContext<'_>, task: Tid, cgroup: &str) -> Option<TaskIn
 
 pub(super) fn proc(context: &CallContext<'_>, call: ProcCall) -> Result<ProcReply, Failure> {
     let service = context.service();
-    let task = || context.client.task(number("task", call.task.unwrap_or(0))?);
+    let number: i32 = number("task", call.task.unwrap_or(0))?;
+    let task = || context.client.task(number);
     let content = match call.file.as_str() {
         "cgroups" => proc_texts::cgroups(service)?,
-        "cgroup" => proc_texts::pid_cgroup(service, task()?)?,
-        "cpuset" => proc_texts::pid_cpuset(service, task()?)?,
+        "cgroup" => proc_texts::pid_cgroup(service, task()?).map_err(about(context.task_name(number)))?,
+        "cpuset" => proc_texts::pid_cpuset(service, task()?).map_err(about(context.task_name(number)))?,
         other => {
-            let message = format!("proc file {other:?}: there are cgroups, cgroup and cpuset");
-            return Err(Failure::new(Errno::ENOENT, message));
+            let detail = "no such text; there are cgroups, cgroup and cpuset";
+            return Err(Failure::new(ErrorKind::NotFound, Errno::ENOENT, other, detail));
         }
     };
     Ok(ProcReply { content: escape(&content) })

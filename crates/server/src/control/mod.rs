@@ -16,6 +16,7 @@ mod limits;
 mod listener;
 mod messages;
 mod modules;
+mod parameters;
 mod path;
 mod replies;
 mod restrictions;

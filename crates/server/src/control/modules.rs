@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::context::CallContext;
+use super::context::{CallContext, about};
 use super::restrictions::{self, Execution};
 use crate::escape::unescape;
 use crate::failure::Failure;
@@ -14,7 +14,8 @@ use crate::protocol::{
 };
 
 pub(super) fn load(context: &CallContext<'_>, call: LoadModuleCall) -> Result<LoadModuleReply, Failure> {
-    context.service().must_own(context.client)?;
+    let named = call.module.clone();
+    context.service().must_own(context.client).map_err(about(named))?;
     let caller = &context.client.caller;
     let supervised = context.service().with_snapshot(|_, host| host.task(caller.task).is_some())?;
     restrictions::must_not_exceed_ours(Execution::Module, caller.task.0, caller.uid, supervised)?;
@@ -27,7 +28,7 @@ pub(super) fn unload(
     context: &CallContext<'_>,
     call: UnloadModuleCall,
 ) -> Result<UnloadModuleReply, Failure> {
-    context.service().unload_module(context.client, &call.name)?;
+    context.service().unload_module(context.client, &call.name).map_err(about(&call.name))?;
     Ok(UnloadModuleReply {})
 }
 

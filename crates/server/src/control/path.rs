@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use nix::errno::Errno;
-use penfold_core::{Access, Caller, CgroupId, Engine, Owner};
+use penfold_core::{Access, Caller, CgroupId, Engine, Error, ErrorKind, Owner};
 
 use crate::escape::{escape, unescape};
 use crate::failure::Failure;
@@ -64,10 +64,10 @@ fn must(
     caller: &Caller,
     cgroup: CgroupId,
     access: Access,
-    verb: &str,
+    verb: &'static str,
 ) -> Result<(), Failure> {
     let Some(node) = engine.tree().get(cgroup) else {
-        return Err(Failure::new(Errno::ENODEV, "this cgroup has been removed"));
+        return Err(Error::Removed { operation: verb }.into());
     };
     let owner: Owner = node.owner();
     if caller.may(&owner, access) {
@@ -75,11 +75,11 @@ fn must(
     }
     let path = name_of(engine, cgroup);
     let Owner { uid, gid, mode } = owner;
-    let message = format!(
-        "{path}: uid {} may not {verb} this directory (owner {uid}, group {gid}, mode {mode:04o})",
+    let detail = format!(
+        "uid {} may not {verb} this directory (owner {uid}, group {gid}, mode {mode:04o})",
         caller.uid
     );
-    Err(Failure::new(Errno::EACCES, message))
+    Err(Failure::new(ErrorKind::NotPermitted, Errno::EACCES, path, detail))
 }
 
 /// The address of a living cgroup: `HIERARCHY:/path`, the hierarchy by its number.
@@ -100,7 +100,8 @@ pub(super) fn hierarchy(engine: &Engine, label: &str) -> Result<CgroupId, Failur
     if let Some(root) = first.filter(|root| !label.is_empty() && found.all(|other| other == Some(*root))) {
         return Ok(root);
     }
-    Err(Failure::new(Errno::ENOENT, format!("hierarchy {label:?}: there is none; {}", choices(engine))))
+    let detail = format!("no such hierarchy; {}", choices(engine));
+    Err(Failure::new(ErrorKind::NotFound, Errno::ENOENT, label, detail))
 }
 
 fn choices(engine: &Engine) -> String {
@@ -118,7 +119,7 @@ fn split<'a>(engine: &Engine, address: &'a str) -> Result<(CgroupId, Cow<'a, [u8
         _ => (None, address),
     };
     let root = match label {
-        Some(label) => hierarchy(engine, label)?,
+        Some(label) => hierarchy(engine, label).map_err(|failure| failure.about(address))?,
         None => only_one(engine, address)?,
     };
     Ok((root, unescape(path)))
@@ -129,11 +130,13 @@ fn only_one(engine: &Engine, address: &str) -> Result<CgroupId, Failure> {
     match (all.next(), all.next()) {
         (Some(only), None) => Ok(only.root),
         (None, _) => {
-            Err(Failure::new(Errno::ENOENT, format!("{address}: no hierarchy is mounted; mount one first")))
+            let detail = "no hierarchy is mounted; mount one first";
+            Err(Failure::new(ErrorKind::NotFound, Errno::ENOENT, address, detail))
         }
         _ => {
-            let message = format!("{address}: say which hierarchy, as HIERARCHY:/path; {}", choices(engine));
-            Err(Failure::new(Errno::EINVAL, message))
+            let detail =
+                format!("several hierarchies are mounted; give one as HIERARCHY:/path; {}", choices(engine));
+            Err(Failure::new(ErrorKind::InvalidArgument, Errno::EINVAL, address, detail))
         }
     }
 }
@@ -158,9 +161,10 @@ fn step(
     }
     tree.child(at, name).ok_or_else(|| {
         if engine.exists(at, name) {
-            return Failure::new(Errno::ENOTDIR, format!("{address}: {} is a control file", escape(name)));
+            let detail = "a control file is no cgroup";
+            return Failure::new(ErrorKind::WrongType, Errno::ENOTDIR, address, detail);
         }
-        let place = name_of(engine, at);
-        Failure::new(Errno::ENOENT, format!("{address}: there is no cgroup {:?} in {place}", escape(name)))
+        let detail = format!("no such cgroup; the path ends at {}", name_of(engine, at));
+        Failure::new(ErrorKind::NotFound, Errno::ENOENT, address, detail)
     })
 }

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
+use penfold_core::ErrorKind;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -53,10 +54,15 @@ impl<'a> ReplyWriter<'a> {
 
     /// Sends the error `Refused`.
     pub(super) fn refuse(&mut self, failure: &Failure) -> io::Result<()> {
-        let Failure { errno, message } = failure;
-        let name = format!("{errno:?}");
-        let parameters = Refused { errno: i64::from(*errno as i32), name, message: message.clone() };
-        self.error("org.penfold.Control.Refused", &parameters)
+        if failure.kind == ErrorKind::InvalidParameter {
+            return self.invalid_parameter(&failure.subject);
+        }
+        self.error("org.penfold.Control.Refused", &Refused::from(failure))
+    }
+
+    /// A parameter is missing, unknown, of another type or out of range.
+    pub(super) fn invalid_parameter(&mut self, path: &str) -> io::Result<()> {
+        self.standard_error("InvalidParameter", "parameter", path)
     }
 
     /// Sends the error `TooMuch`.
@@ -110,5 +116,74 @@ impl<'a> ReplyWriter<'a> {
             *self.buffer = Vec::new();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+    use crate::connection::{CallError, Connection};
+    use crate::protocol::InfoCall;
+
+    /// What a client finds when its call is refused so.
+    fn refused(failure: &Failure) -> Failure {
+        let (here, there) = UnixStream::pair().expect("a pair");
+        ReplyWriter::new(&here, &mut Vec::new()).refuse(failure).expect("sent");
+        Connection::over(there).call(&InfoCall {}).expect_err("it is refused").into()
+    }
+
+    #[test]
+    fn every_kind_comes_over_the_socket_and_back() {
+        for &kind in ErrorKind::ALL {
+            let sent = Failure::new(kind, Errno::ENOSPC, "pids.max", "is full; empty it");
+            let got = refused(&sent);
+            if kind == ErrorKind::InvalidParameter {
+                assert_eq!((got.kind, got.subject.as_str()), (kind, "parameter pids.max"));
+                continue;
+            }
+            assert_eq!(got, sent, "{kind:?}");
+            assert_eq!(got.line(), "pids.max: is full; empty it [ENOSPC]");
+            assert!(got.source.is_none(), "{kind:?}");
+            let caused = refused(&sent.caused_by(Errno::EIO));
+            assert_eq!(caused.source().map(ToString::to_string), Some(Errno::EIO.to_string()), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn refusal_of_an_older_daemon_has_its_message() {
+        let (here, there) = UnixStream::pair().expect("a pair");
+        let error = "org.penfold.Control.Refused";
+        let parameters = r#"{"errno":2,"name":"ENOENT","message":"/a: there is none"}"#;
+        let answer = format!("{{\"error\":\"{error}\",\"parameters\":{parameters}}}\0");
+        ReplyWriter::new(&here, &mut Vec::new()).send_bytes(answer.as_bytes()).expect("sent");
+        let Err(CallError::Refused(failure)) = Connection::over(there).call(&InfoCall {}) else { panic!() };
+        assert_eq!((failure.kind, failure.errno), (ErrorKind::Other, Errno::ENOENT));
+        assert_eq!(failure.line(), "/a: there is none [ENOENT]");
+    }
+
+    #[test]
+    fn other_errors_of_a_call_become_failures() {
+        let answer = |error: &str, parameters: &str| {
+            let failure = Failure::from(CallError::of_answer(error, parameters));
+            (failure.kind, failure.line())
+        };
+        assert_eq!(
+            answer("org.penfold.Control.TooMuch", r#"{"message":"too many connections; close some"}"#),
+            (ErrorKind::TooMuch, "call: too many connections; close some [EDQUOT]".into())
+        );
+        let (kind, line) = answer("org.varlink.service.MethodNotFound", r#"{"method":"a.B"}"#);
+        let old = "a.B: the daemon has no such method; it is older than this penfold [ENOSYS]";
+        assert_eq!((kind, line.as_str()), (ErrorKind::Unsupported, old));
+        let (kind, line) = answer("org.varlink.service.InvalidParameter", r#"{"parameter":"mode"}"#);
+        let wrong = "parameter mode: not what the daemon takes; is it of another version? [EINVAL]";
+        assert_eq!((kind, line.as_str()), (ErrorKind::InvalidParameter, wrong));
+        assert_eq!(answer("org.example.Odd", "{}").0, ErrorKind::Protocol);
+        assert_eq!(answer("org.penfold.Control.Refused", "5").0, ErrorKind::Protocol);
+        let ended = Failure::from(CallError::from(io::Error::from(io::ErrorKind::UnexpectedEof)));
+        assert_eq!((ended.kind, ended.errno), (ErrorKind::Disconnected, Errno::ECONNRESET));
+        let broken = Failure::from(CallError::from(io::Error::from(Errno::EPIPE)));
+        assert_eq!(broken.line(), "daemon: the connection broke: Broken pipe [EPIPE]");
     }
 }

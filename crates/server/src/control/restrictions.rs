@@ -8,7 +8,7 @@
 
 use nix::errno::Errno;
 use nix::unistd::geteuid;
-use penfold_core::Tid;
+use penfold_core::{ErrorKind, Tid};
 use penfold_linux::proc::{Namespace, SeccompMode, StatusFile, namespace_of, root_of};
 
 use crate::failure::Failure;
@@ -88,15 +88,15 @@ pub(super) fn must_not_exceed_ours(
     supervised: bool,
 ) -> Result<(), Failure> {
     let (pid, own) = (Tid(pid), Tid(std::process::id().cast_signed()));
-    let (name, confined) = match what {
-        Execution::Command => ("exec", "the command; attach the caller (task 0) and let it run the command"),
-        Execution::Module => ("load", "the module"),
+    let confined = match what {
+        Execution::Command => "the command; attach the caller (task 0) and let it run the command",
+        Execution::Module => "the module",
     };
     let refuse = |what: &str| {
-        let message = format!("{name}: the caller is confined by {what}, which would not confine {confined}");
-        Err(Failure::new(Errno::EPERM, message))
+        let detail = format!("is confined by {what}, which would not confine {confined}");
+        Err(Failure::new(ErrorKind::NotPermitted, Errno::EPERM, "caller", detail))
     };
-    let gone = || Failure::new(Errno::ESRCH, format!("{name}: process {pid}, the caller, is gone"));
+    let gone = || Failure::new(ErrorKind::NoTask, Errno::ESRCH, "caller", "has ended");
     for kind in Namespace::ALL {
         if namespace_of(pid, kind) != namespace_of(own, kind) {
             return refuse(&format!("a {kind} namespace"));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::socket::UnixCredentials;
-use penfold_core::Tid;
+use penfold_core::{ErrorKind, Tid};
 use penfold_linux::peer;
 
 use super::context::CallContext;
@@ -71,5 +71,6 @@ fn admit(server: &ControlServer, pid: i32) -> Result<(), Failure> {
     if inside {
         return Ok(());
     }
-    Err(Failure::new(Errno::EACCES, "this is the engine of one penfold run, for what runs in it only"))
+    let (subject, detail) = ("the engine of one penfold run", "is for what runs in it only");
+    Err(Failure::new(ErrorKind::NotPermitted, Errno::EACCES, subject, detail))
 }

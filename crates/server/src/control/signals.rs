@@ -5,10 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, Engine, Tid, host::HostView};
+use penfold_core::{CgroupId, Engine, ErrorKind, Tid, host::HostView};
 use penfold_linux::process::send_signal;
 
-use super::context::{CallContext, number};
+use super::context::{CallContext, about, number};
 use crate::failure::Failure;
 use crate::protocol::{KillCall, KillReply, SignalCall, SignalReply};
 
@@ -20,10 +20,13 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 pub(super) fn signal(context: &CallContext<'_>, call: SignalCall) -> Result<SignalReply, Failure> {
     let signal: i32 = number("signal", call.signal)?;
     if !(0..=LAST_SIGNAL).contains(&signal) {
-        return Err(Failure::new(Errno::EINVAL, format!("signal {signal}: they are 0 to {LAST_SIGNAL}")));
+        let detail = format!("not from 0 to {LAST_SIGNAL}");
+        let subject = format!("signal {signal}");
+        return Err(Failure::new(ErrorKind::InvalidArgument, Errno::EINVAL, subject, detail));
     }
     let cgroup = not_a_root(context, &call.cgroup)?;
-    let signalled = signal_members(context, cgroup, signal, call.recursive.unwrap_or(false))?;
+    let signalled = signal_members(context, cgroup, signal, call.recursive.unwrap_or(false));
+    let signalled = signalled.map_err(about(call.cgroup))?;
     Ok(SignalReply { processes: signalled.len() as i64 })
 }
 
@@ -36,19 +39,18 @@ pub(super) fn kill(context: &CallContext<'_>, call: KillCall) -> Result<KillRepl
     let mut killed = HashSet::new();
     let mut pause = SHORTEST_PAUSE;
     loop {
-        let signalled = signal_members(context, cgroup, SIGKILL, true)?;
+        let signalled = signal_members(context, cgroup, SIGKILL, true).map_err(about(&call.cgroup))?;
         if signalled.is_empty() {
             return Ok(KillReply { processes: killed.len() as i64 });
         }
         let left = signalled.len();
         let new = signalled.into_iter().filter(|process| killed.insert(*process)).count();
         if Instant::now() > deadline {
-            let message = format!(
-                "{}: {left} processes are still there after {patience:?}; what waits inside the kernel dies when it \
-                 comes out",
-                call.cgroup
+            let detail = format!(
+                "{left} processes are still there after {patience:?}; what waits inside the kernel dies when it \
+                 comes out"
             );
-            return Err(Failure::new(Errno::EBUSY, message));
+            return Err(Failure::new(ErrorKind::Busy, Errno::EBUSY, call.cgroup, detail));
         }
         // while members still fork, the next round comes at once
         pause = if new > 0 { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
@@ -63,8 +65,10 @@ fn not_a_root(context: &CallContext<'_>, address: &str) -> Result<CgroupId, Fail
         match engine.tree().get(cgroup).and_then(penfold_core::tree::Cgroup::parent) {
             Some(_) => Ok(cgroup),
             None => Err(Failure::new(
+                ErrorKind::InvalidArgument,
                 Errno::EINVAL,
-                "the root of a hierarchy holds every process that is nowhere else: signal cgroups below it",
+                address,
+                "the root of a hierarchy holds every process that is nowhere else; signal cgroups below it",
             )),
         }
     })
@@ -81,11 +85,10 @@ fn signal_members(
     signal: i32,
     recursive: bool,
 ) -> Result<Vec<Tid>, Failure> {
-    let caller = &context.client.caller;
     context.service().with_exact(|engine, host| {
         let processes = members(engine, host, cgroup, recursive);
         for process in &processes {
-            must_be_allowed(caller, host, *process)?;
+            must_be_allowed(context, host, *process)?;
         }
         let mut signalled = Vec::new();
         for process in processes {
@@ -93,9 +96,8 @@ fn signal_members(
                 Ok(()) => signalled.push(process),
                 Err(Errno::ESRCH) => {}
                 Err(errno) => {
-                    let message =
-                        format!("process {process}: the daemon may not signal it: {}", errno.desc());
-                    return Err(Failure::new(errno, message));
+                    let prefix = format!("the daemon may not signal process {}: ", shown(context, process));
+                    return Err(Failure::system("", errno).with_prefix(prefix));
                 }
             }
         }
@@ -124,7 +126,8 @@ fn members(engine: &Engine, host: &dyn HostView, top: CgroupId, recursive: bool)
 ///
 /// # Errors
 /// `EPERM`.
-fn must_be_allowed(caller: &Caller, host: &dyn HostView, process: Tid) -> Result<(), Failure> {
+fn must_be_allowed(context: &CallContext<'_>, host: &dyn HostView, process: Tid) -> Result<(), Failure> {
+    let caller = &context.client.caller;
     let mut facts = host.task(process);
     if facts.is_none() {
         // the first thread has ended before the others
@@ -135,7 +138,13 @@ fn must_be_allowed(caller: &Caller, host: &dyn HostView, process: Tid) -> Result
         return Ok(());
     }
     let owner = facts.map_or_else(|| "not known".to_owned(), |facts| facts.real_uid.to_string());
-    let message =
-        format!("process {process}: it belongs to another user (uid {owner}); nobody was signalled");
-    Err(Failure::new(Errno::EPERM, message))
+    let process = shown(context, process);
+    let detail =
+        format!("process {process} belongs to another user (uid {owner}), so no process got the signal");
+    Err(Failure::new(ErrorKind::NotPermitted, Errno::EPERM, "", detail))
+}
+
+/// The number of a process in the client's pid namespace; the daemon's if it has none there.
+fn shown(context: &CallContext<'_>, process: Tid) -> i32 {
+    context.client.number(process).unwrap_or(process.0)
 }

@@ -7,7 +7,7 @@ use penfold_core::{
     host::{Host, HostView},
 };
 
-use super::context::CallContext;
+use super::context::{CallContext, or_about};
 use super::directories::subtree;
 use super::path::{self, must_search, name_of};
 use crate::failure::Failure;
@@ -16,15 +16,15 @@ use crate::protocol::{CgroupUsageInfo, LimitInfo, UsageCall, UsageReply};
 pub(super) fn usage(context: &CallContext<'_>, call: UsageCall) -> Result<UsageReply, Failure> {
     let depth = usize::from(call.recursive.unwrap_or(false)) * usize::MAX;
     let (caller, address) = (&context.client.caller, &call.cgroup);
-    let usages = context.service().with_exact(|engine, host| {
+    let usages: Result<_, Failure> = context.service().with_exact(|engine, host| {
         let top = path::cgroup(engine, caller, address)?;
         must_search(engine, caller, top)?;
         let mut members = MemberCounts::below(engine, host, top);
         let mut shown = subtree(engine, caller, top, depth);
         shown.retain(|at| must_search(engine, caller, *at).is_ok());
-        Ok::<_, Failure>(shown.into_iter().map(|at| of(engine, host, caller, at, &mut members)).collect())
-    })??;
-    Ok(UsageReply { usages })
+        Ok(shown.into_iter().map(|at| of(engine, host, caller, at, &mut members)).collect())
+    })?;
+    Ok(UsageReply { usages: usages.map_err(or_about(address))? })
 }
 
 /// The number of tasks and the processes of each cgroup in a subtree, each with those of the cgroups below.

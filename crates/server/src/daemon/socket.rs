@@ -9,28 +9,48 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
+use penfold_core::ErrorKind;
 
 use crate::address::Address;
+use crate::failure::Failure;
 
 /// Why a daemon can't listen at its address.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Another daemon listens there.
-    #[error("a daemon serves {0} already; end it first, or give this one another --socket")]
+    #[error("{0}: a daemon serves there already; end it first, or give this one another --socket")]
     Taken(Address),
     /// The path exists and is no socket.
-    #[error("{} is there and is no socket; remove it, or give another --socket", .0.display())]
+    #[error("{}: there is something that is no socket; remove it, or give another --socket", .0.display())]
     NoSocket(PathBuf),
     /// A step failed.
-    #[error("cannot {step} {}: {error}", path.display())]
+    #[error("{}: can't {step}: {error}", path.display())]
     System {
-        /// The step, as in "cannot STEP PATH".
+        /// The step, as in "PATH: can't STEP".
         step: &'static str,
         /// The object of the step.
         path: PathBuf,
         /// The error of the system.
         error: io::Error,
     },
+}
+
+impl From<SocketError> for Failure {
+    fn from(error: SocketError) -> Failure {
+        match error {
+            SocketError::Taken(address) => {
+                let detail = "a daemon serves there already; end it first, or give this one another --socket";
+                Failure::new(ErrorKind::Busy, Errno::EADDRINUSE, address.to_string(), detail)
+            }
+            SocketError::NoSocket(path) => {
+                let detail = "there is something that is no socket; remove it, or give another --socket";
+                Failure::new(ErrorKind::AlreadyExists, Errno::EEXIST, path.to_string_lossy(), detail)
+            }
+            SocketError::System { step, path, error } => {
+                Failure::io(path.to_string_lossy(), error).with_prefix(format!("can't {step}: "))
+            }
+        }
+    }
 }
 
 /// A socket that this process listens on.
@@ -60,7 +80,9 @@ impl ListeningSocket {
                 let socket = address.to_socket().and_then(|address| UnixListener::bind_addr(&address));
                 let socket = socket.map_err(|error| match error.kind() {
                     io::ErrorKind::AddrInUse => SocketError::Taken(address.clone()),
-                    _ => failed("listen on", Path::new(&String::from_utf8_lossy(name).into_owned()))(error),
+                    _ => {
+                        failed("listen there", Path::new(&String::from_utf8_lossy(name).into_owned()))(error)
+                    }
                 })?;
                 Ok(ListeningSocket { address: address.clone(), socket, _lock: None, file: None })
             }
@@ -76,11 +98,10 @@ impl ListeningSocket {
         }
         let lock = lock(address, path)?;
         clear(path)?;
-        let socket = UnixListener::bind(path).map_err(failed("listen on", path))?;
+        let socket = UnixListener::bind(path).map_err(failed("listen there", path))?;
         // every user may connect to root's daemon: each operation checks the client's rights
         let mode = if root { 0o666 } else { 0o600 };
-        fs::set_permissions(path, Permissions::from_mode(mode))
-            .map_err(failed("change the mode of", path))?;
+        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed("change the mode", path))?;
         Ok(ListeningSocket {
             address: address.clone(),
             socket,
@@ -123,10 +144,10 @@ fn lock(address: &Address, path: &Path) -> Result<Flock<File>, SocketError> {
     name.push(".lock");
     let path = PathBuf::from(name);
     let file = File::options().write(true).create(true).truncate(false).open(&path);
-    let file = file.map_err(failed("open", &path))?;
+    let file = file.map_err(failed("open it", &path))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
         Errno::EWOULDBLOCK => SocketError::Taken(address.clone()),
-        errno => failed("lock", &path)(errno.into()),
+        errno => failed("lock it", &path)(errno.into()),
     })
 }
 
@@ -134,9 +155,9 @@ fn lock(address: &Address, path: &Path) -> Result<Flock<File>, SocketError> {
 fn clear(path: &Path) -> Result<(), SocketError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(failed("look at", path)(error)),
+        Err(error) => Err(failed("look at it", path)(error)),
         Ok(found) if !found.file_type().is_socket() => Err(SocketError::NoSocket(path.to_owned())),
-        Ok(_) => fs::remove_file(path).map_err(failed("remove", path)),
+        Ok(_) => fs::remove_file(path).map_err(failed("remove it", path)),
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use nix::errno::Errno;
-use penfold_core::{Caller, CgroupId, CssSetId, Engine, MoveScope, Tid, host::Host};
+use penfold_core::{Caller, CgroupId, CssSetId, Engine, ErrorKind, MoveScope, Tid, host::Host};
 use penfold_linux::proc::{children_of_process, start_time, threads_of};
 use penfold_linux::trace::Survivor;
 
@@ -156,14 +155,15 @@ impl PuttingBack<'_> {
     fn readopt(&mut self, process: &ProcessRecord) -> Result<bool, Failure> {
         match (self.readopt)(process) {
             Ok(()) => Ok(true),
-            Err(failure) if failure.errno == Errno::EEXIST => Ok(true),
-            Err(failure) if failure.errno == Errno::ESHUTDOWN => Err(failure),
+            Err(failure) if failure.kind == ErrorKind::AlreadyExists => Ok(true),
+            Err(failure) if failure.kind == ErrorKind::Ending => Err(failure),
             // the process has ended meanwhile
-            Err(failure) if failure.errno == Errno::ESRCH => Ok(false),
+            Err(failure) if failure.kind == ErrorKind::NoTask => Ok(false),
             Err(failure) => {
                 let pid = process.pid;
                 self.not_restored.push(format!(
-                    "process {pid} can't be supervised again: {failure}; it is in no cgroup now"
+                    "process {pid} can't be supervised again: {}; it is in no cgroup now",
+                    failure.detail
                 ));
                 Ok(false)
             }

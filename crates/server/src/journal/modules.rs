@@ -40,5 +40,5 @@ fn load(service: &Service, name: &str, path: &Path) -> Result<(), String> {
     if now != name {
         return Err(format!("{} is the module {now} now", path.display()));
     }
-    service.load_file(path).map(drop).map_err(|failure| failure.message)
+    service.load_file(path).map(drop).map_err(|failure| failure.line())
 }

@@ -103,7 +103,7 @@ fn mount_again(
     let dead = views::clear(target)
         .map_err(|error| format!("the dead mount at {shown} can't be unmounted: {error}"))?;
     let Some(dead) = dead else {
-        return Err(format!("there is no dead mount at {shown} any more: somebody has unmounted it"));
+        return Err(format!("there is no dead mount at {shown} any more: it was unmounted meanwhile"));
     };
     if view.root.is_some() && root.is_none() {
         return Err(format!("{shown} is not mounted again: its hierarchy could not be restored"));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use nix::errno::Errno;
-use penfold_core::{CgroupId, Engine, host::Host};
+use penfold_core::{CgroupId, Engine, ErrorKind, host::Host};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -77,12 +77,14 @@ pub fn scrape(service: &Service) -> Result<String, Failure> {
     registry.register("tasks", "Supervised tasks that are members of the cgroup itself", series.tasks);
     registry.register_with_unit("cpu", "CPU time used, with the cgroups below", Unit::Seconds, series.cpu);
     registry.register("limit", "The limit that a control file sets", series.limit);
-    registry.register("used", "What is counted against a limit, with the cgroups below", series.used);
+    registry.register("used", "The amount counted against a limit, with the cgroups below", series.used);
     registry.register("peak", "The most that was ever counted against a limit", series.peak);
     registry.register("refusals", "How often a limit has refused", series.refusals);
     registry.register("cgroups_left_out", "Cgroups without series of their own", series.left_out);
     let mut text = String::new();
-    encode(&mut text, &registry).map_err(|error| Failure::new(Errno::EIO, error.to_string()))?;
+    encode(&mut text, &registry).map_err(|error| {
+        Failure::new(ErrorKind::System, Errno::EIO, "metrics", error.to_string()).caused_by(error)
+    })?;
     Ok(text)
 }
 

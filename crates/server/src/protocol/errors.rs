@@ -12,7 +12,16 @@ pub struct Refused {
     pub errno: i64,
     /// Name of the errno, such as ENOENT.
     pub name: String,
-    /// One sentence: the object, the fault, the remedy.
+    /// Name of the kind of the failure, such as notFound. A newer daemon may have other kinds.
+    pub kind: String,
+    /// The object at fault, in the words of the call: an address, a control file, a number, an option.
+    pub subject: String,
+    /// The fault and, after a semicolon, the remedy. The subject is not repeated.
+    pub detail: String,
+    /// The error that caused the failure, such as that of a system call. Null if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Subject and detail in one line.
     pub message: String,
 }
 

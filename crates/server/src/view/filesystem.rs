@@ -16,7 +16,7 @@ use fuser::{
     Request, TimeOrNow, WriteFlags,
 };
 use nix::errno::Errno;
-use penfold_core::{Access, CgroupId, Error, Owner, control_file::FileId};
+use penfold_core::{Access, CgroupId, Error, ErrorKind, Owner, control_file::FileId};
 
 use super::attributes::{FileTimes, LIFETIME, NodeFacts, attr};
 use super::directories::{self, OpenDirectory};
@@ -48,8 +48,9 @@ pub(super) fn code(errno: Errno) -> fuser::Errno {
     fuser::Errno::from_i32(errno as i32)
 }
 
+/// A failure with an errno. The kernel passes no words on, so the rest does not matter.
 fn refuse(errno: Errno, what: &'static str) -> Failure {
-    Failure::new(errno, what)
+    Failure::new(ErrorKind::of_system_call(errno as i32), errno, "", what)
 }
 
 fn removed(operation: &'static str) -> Failure {
@@ -224,7 +225,7 @@ impl HierarchyView {
         let changed = if truncated { set(&Client::own()) } else { self.identity.as_client(request, set) };
         match changed {
             // a process that has a removed file open may still change it; no other process sees the change
-            Err(failure) if failure.errno == Errno::ENODEV => {
+            Err(failure) if failure.kind == ErrorKind::Removed => {
                 self.nodes.set_owner(ino.0, change(node.owner));
                 Ok(())
             }

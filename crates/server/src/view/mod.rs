@@ -26,7 +26,7 @@ use std::thread::{self, JoinHandle};
 
 use fuser::{Config, Filesystem, Session, SessionACL};
 use nix::errno::Errno;
-use penfold_core::CgroupId;
+use penfold_core::{CgroupId, ErrorKind};
 
 use crate::change::ViewId;
 use crate::client::Client;
@@ -119,7 +119,7 @@ pub fn serve(
             thread::Builder::new()
                 .name(format!("view{}-tell", id.0))
                 .spawn(move || invalidation::run(&changes, &notifier, &nodes, root, &stop))
-                .map_err(|error| no_thread(&error))?;
+                .map_err(no_thread)?;
             let service = service.clone();
             spawn(id, move || {
                 run(session, &end);
@@ -146,7 +146,7 @@ fn must_be_fuse(device: OwnedFd) -> Result<OwnedFd, Failure> {
     if is_fuse {
         return Ok(file.into());
     }
-    Err(Failure::new(Errno::EINVAL, "the descriptor that was handed over is not /dev/fuse"))
+    Err(Failure::new(ErrorKind::InvalidArgument, Errno::EINVAL, "descriptor", "is not /dev/fuse"))
 }
 
 fn session<F: Filesystem>(filesystem: F, device: OwnedFd) -> Result<Session<F>, Failure> {
@@ -155,8 +155,9 @@ fn session<F: Filesystem>(filesystem: F, device: OwnedFd) -> Result<Session<F>, 
     config.acl = SessionACL::All;
     config.n_threads = Some(1);
     Session::from_fd(filesystem, device, config.acl, config).map_err(|error| {
-        let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-        Failure::new(errno, format!("/dev/fuse: {error}; mount it before it is handed over"))
+        let failure = Failure::io("/dev/fuse", error);
+        let detail = format!("{}; mount it before it is handed over", failure.detail);
+        Failure { detail, ..failure }
     })
 }
 
@@ -168,10 +169,9 @@ fn run<F: Filesystem>(session: Session<F>, ended: &AtomicBool) {
 }
 
 fn spawn(id: ViewId, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
-    thread::Builder::new().name(format!("view{}", id.0)).spawn(body).map_err(|error| no_thread(&error))
+    thread::Builder::new().name(format!("view{}", id.0)).spawn(body).map_err(no_thread)
 }
 
-fn no_thread(error: &std::io::Error) -> Failure {
-    let errno = error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw);
-    Failure::new(errno, format!("a thread for the view: {error}"))
+fn no_thread(error: std::io::Error) -> Failure {
+    Failure::io("view", error).with_prefix("no thread for it: ")
 }

@@ -11,7 +11,7 @@ use fuser::{
     ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, Request,
 };
 use nix::errno::Errno;
-use penfold_core::{Owner, Tid};
+use penfold_core::{ErrorKind, Owner, Tid};
 use penfold_linux::proc::{TaskStatus, owner_of, processes};
 
 use super::attributes::{FILE_SIZE, FileTimes, ROOT_INO, attr};
@@ -130,7 +130,7 @@ impl ProcView {
             ProcEntry::Cgroup(pid) => proc_texts::pid_cgroup(&self.service, Tid(pid)),
             ProcEntry::Cpuset(pid) => proc_texts::pid_cpuset(&self.service, Tid(pid)),
             ProcEntry::Root | ProcEntry::Own | ProcEntry::Directory(_) => {
-                Err(Failure::new(Errno::EISDIR, "a directory"))
+                Err(Failure::new(ErrorKind::WrongType, Errno::EISDIR, "", "a directory"))
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use nix::errno::Errno;
-use penfold_core::CgroupId;
+use penfold_core::{CgroupId, ErrorKind};
 use penfold_linux::fuse_mount::{FuseMount, Unmounting, unmount};
 
 use super::{ViewContent, ViewHandle, serve};
@@ -75,7 +75,7 @@ impl FileViews {
         let options =
             root.map(|root| self.service.with_snapshot(|engine, _| engine.show_options(root))).transpose()?;
         let options = options.transpose()?.unwrap_or_default();
-        let device = mount.mount(target).map_err(|error| Failure::new(error.errno(), error.to_string()))?;
+        let device = mount.mount(target)?;
         let options = if filesystem == "cgroup" { options } else { Vec::new() };
         let served = self.start(&own, &options, filesystem, target, device);
         if served.is_err() {
@@ -112,8 +112,8 @@ impl FileViews {
             "cpuset" => ("cpuset", Some(Filesystem::Cpuset)),
             "proc" => ("proc", None),
             other => {
-                let message = format!("file system {other:?}: there are cgroup, cpuset and proc");
-                return Err(Failure::new(Errno::ENODEV, message));
+                let detail = "no such file system; there are cgroup, cpuset and proc";
+                return Err(Failure::new(ErrorKind::InvalidArgument, Errno::ENODEV, other, detail));
             }
         };
         let root = if let Some(kind) = kind {

@@ -110,7 +110,7 @@ impl World {
     /// The errno that a call is refused with.
     pub fn refused<M: Method>(&self, call: &M) -> String {
         match self.try_call(call) {
-            Err(CallError::Refused(refused)) => refused.name,
+            Err(CallError::Refused(failure)) => failure.errno_name(),
             Err(other) => panic!("{}: {other}", M::NAME),
             Ok(_) => "nothing".to_owned(),
         }

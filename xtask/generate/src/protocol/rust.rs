@@ -13,9 +13,9 @@ const DERIVES: &str = "#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize,
 
 /// One struct to be written.
 struct RustStruct<'a> {
-    /// Its name in Rust.
+    /// The struct's name in Rust.
     name: String,
-    /// Its name in error messages.
+    /// The struct's name in error messages.
     origin: &'a str,
     documentation: Vec<&'a str>,
     fields: &'a [Argument<'a>],

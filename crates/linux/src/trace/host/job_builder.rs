@@ -28,7 +28,7 @@ pub enum JobError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// The cgroup has refused the command.
-    #[error("the command can't be placed into its cgroup: {0}")]
+    #[error(transparent)]
     Attach(Error),
 }
 

@@ -5,8 +5,8 @@ use nix::sys::wait::WaitPidFlag;
 use penfold_core::Tid;
 
 use crate::proc::StatusFile;
-use crate::trace::os::spawn::{self, ForkedChild, StartError};
-use crate::trace::os::{Command, ForwardedSignals, signals, task, wait};
+use crate::trace::os::spawn::{self, ForkedChild};
+use crate::trace::os::{Command, ForwardedSignals, StartError, signals, task, wait};
 
 /// A child that has not yet executed its command, so that it can be put into its cgroups first. Dropped without
 /// [`PausedChild::run`], it is killed.
@@ -38,7 +38,7 @@ impl PausedChild {
     /// called on the only thread, which made `signals`.
     ///
     /// # Errors
-    /// [`StartError`] when the command could not be executed.
+    /// [`StartError`] when the command could not be executed, or when another waiter has taken its status.
     pub fn run(mut self, signals: &ForwardedSignals) -> Result<i32, StartError> {
         self.launched.go(None);
         let pid = self.pid();
@@ -53,12 +53,13 @@ impl PausedChild {
         );
         match self.launched.failure() {
             Some(failure) => Err(failure),
-            None => Ok(status),
+            None => status,
         }
     }
 
-    /// The child's status, if it has ended. Stops this process with the child.
-    fn ended(&mut self) -> Option<i32> {
+    /// The child's status, if it has ended, or an error if another waiter has taken it. Stops this process with the
+    /// child.
+    fn ended(&mut self) -> Option<Result<i32, StartError>> {
         loop {
             let mut status = 0;
             let flags = (WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED).bits();
@@ -70,12 +71,12 @@ impl PausedChild {
                 Ok(_) if libc::WIFSTOPPED(status) => signals::stop_self(libc::WSTOPSIG(status)),
                 Ok(_) => {
                     self.over = true;
-                    return Some(status);
+                    return Some(Ok(status));
                 }
                 // another waiter has taken the status
                 Err(_) => {
                     self.over = true;
-                    return Some(0);
+                    return Some(Err(StartError::StatusUnknown));
                 }
             }
         }
@@ -95,4 +96,18 @@ impl Drop for PausedChild {
 fn is_descendant(process: Tid, ancestor: Tid) -> bool {
     let parent = |pid: &Tid| StatusFile::read(*pid)?.parent();
     std::iter::successors(Some(process), parent).take_while(|pid| pid.0 > 0).any(|pid| pid == ancestor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn child_that_something_else_reaped_has_no_status() {
+        let mut child = PausedChild::fork(&Command::new(["true"])).expect("a child");
+        assert!(child.ended().is_none(), "it waits for its place");
+        task::kill(child.pid(), libc::SIGKILL).expect("it lives");
+        wait::reap_blocking(child.pid());
+        assert!(matches!(child.ended(), Some(Err(StartError::StatusUnknown))), "and 0 would be a success");
+    }
 }

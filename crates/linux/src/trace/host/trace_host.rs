@@ -71,7 +71,7 @@ pub enum ExecError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// A cgroup has refused the command.
-    #[error("the command can't be placed into its cgroup: {0}")]
+    #[error(transparent)]
     Attach(Error),
     /// The host was stopped.
     #[error(transparent)]

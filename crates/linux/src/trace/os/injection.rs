@@ -14,6 +14,7 @@ use penfold_core::Tid;
 use super::arch::{Injector, Registers};
 use super::filter::{self, TracedCalls};
 use super::{memory, ptrace, task};
+use crate::error_text::error_text;
 use crate::proc::{SeccompMode, StatusFile};
 
 /// A stop at the entry or the exit of a system call, as reported under `PTRACE_O_TRACESYSGOOD`.
@@ -39,7 +40,7 @@ impl From<Errno> for InjectionError {
         if errno == Errno::ESRCH {
             InjectionError::Gone
         } else {
-            InjectionError::Refused(errno.desc().to_owned())
+            InjectionError::Refused(error_text(errno).to_owned())
         }
     }
 }
@@ -258,7 +259,7 @@ impl Injection {
 }
 
 fn reason(what: &str, result: i64) -> String {
-    format!("it can't {what}: {}", Errno::from_raw(-result as i32).desc())
+    format!("it can't {what}: {}", error_text(Errno::from_raw(-result as i32)))
 }
 
 fn refused(what: &str, result: i64) -> InjectionError {

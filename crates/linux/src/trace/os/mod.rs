@@ -12,6 +12,7 @@ pub(crate) mod sched;
 pub(crate) mod seize;
 pub(crate) mod signals;
 pub(crate) mod spawn;
+mod start_error;
 pub(crate) mod task;
 pub(crate) mod timer;
 pub(crate) mod wait;
@@ -21,7 +22,7 @@ pub use command::{Command, CommandSession, User};
 pub use filter::TracedCalls;
 pub use marking::can_mark_sockets;
 pub use signals::ForwardedSignals;
-pub use spawn::StartError;
+pub use start_error::StartError;
 
 /// An error of a call through rustix, in the type of all the others.
 fn errno(errno: rustix::io::Errno) -> nix::errno::Errno {

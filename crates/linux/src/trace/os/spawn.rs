@@ -24,66 +24,9 @@ use super::signals::{self, InheritedSignals};
 use penfold_core::Tid;
 
 use super::filter::{self, TracedCalls};
+use super::start_error::StartError;
 use super::{errno, seize, task, wait};
 use crate::proc::{ResourceLimit, StatusFile, command_name};
-
-/// The reason why a job could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The command is empty, or contains a NUL byte.
-    #[error("the command is empty or contains a NUL byte")]
-    Command,
-    /// A system call that prepares the job or its child has failed.
-    #[error("cannot {step}: {errno}")]
-    System {
-        /// The attempted step.
-        step: &'static str,
-        /// The error of the call.
-        errno: Errno,
-    },
-    /// Another tracer traces the command already, and a task has one tracer.
-    #[error("cannot trace the command: {tracer} (pid {pid}) traces it already; run penfold outside of it")]
-    Traced {
-        /// The command name of the other tracer.
-        tracer: String,
-        /// The process id of the other tracer.
-        pid: Tid,
-    },
-    /// ptrace is not permitted here.
-    #[error(
-        "cannot trace the command: {0}; ptrace is refused here (a container's seccomp profile, Yama, or another penfold \
-         around this one)"
-    )]
-    Seize(Errno),
-    /// The command could not be executed.
-    #[error("cannot execute {program}: {errno}")]
-    Exec {
-        /// The program as given.
-        program: String,
-        /// The error of execve(2): `ENOENT` for not found.
-        errno: Errno,
-    },
-    /// The seccomp filter could not be installed.
-    #[error("cannot install the seccomp filter: {0}; the kernel lacks CONFIG_SECCOMP_FILTER or forbids it")]
-    Filter(Errno),
-    /// A resource limit or the nice value could not be set.
-    #[error("cannot set the resource limits or the nice value: {0}; to raise them takes root's rights")]
-    Limits(Errno),
-    /// The command can't run with the rights of that user.
-    #[error("cannot become the user: {0}; that takes root's rights")]
-    User(Errno),
-    /// The session or its terminal could not be made.
-    #[error(
-        "cannot make the session: {0}; EPERM: the terminal belongs to another session, ENOTTY: it is none"
-    )]
-    Session(Errno),
-    /// A standard stream could not be put in its place.
-    #[error("cannot pass on the standard streams: {0}")]
-    Streams(Errno),
-    /// The working directory could not be entered.
-    #[error("cannot enter the working directory: {0}")]
-    Directory(Errno),
-}
 
 fn system(step: &'static str) -> impl Fn(Errno) -> StartError {
     move |errno| StartError::System { step, errno }

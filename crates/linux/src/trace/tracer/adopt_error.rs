@@ -1,28 +1,28 @@
 //! The reasons why a process can't be adopted.
 
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
 use nix::errno::Errno;
-use penfold_core::Tid;
+use penfold_core::{ErrorKind, Tid};
 
 use super::requests::Gone;
+use crate::error_text::error_text;
 use crate::proc::{StatusFile, command_name, yama_ptrace_scope};
 
 /// The reason why a process can't be adopted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdoptError {
     /// No process has this number, or it is dying.
-    #[error("there is no process {0}")]
     NoProcess(Tid),
     /// A process can't trace itself.
-    #[error("penfold can't supervise itself")]
     Itself,
     /// The task is part of the kernel.
-    #[error("task {0} is a kernel thread; the trace host can't supervise it")]
     KernelThread(Tid),
     /// The process is supervised already.
-    #[error("process {0} is supervised already")]
     Known(Tid),
     /// Another tracer traces the process.
-    #[error("process {pid} is traced already by {tracer} (pid {tracer_pid}); end that first")]
     Traced {
         /// The process.
         pid: Tid,
@@ -32,7 +32,6 @@ pub enum AdoptError {
         tracer_pid: Tid,
     },
     /// ptrace is not permitted.
-    #[error("process {pid} can't be traced: {errno}; {reason}")]
     Refused {
         /// The process.
         pid: Tid,
@@ -42,7 +41,6 @@ pub enum AdoptError {
         reason: String,
     },
     /// The root limits forks, and the process can't get the filter for that.
-    #[error("process {pid} can't get the filter that could refuse its forks, which are limited: {reason}")]
     NoFilter {
         /// The process.
         pid: Tid,
@@ -50,12 +48,8 @@ pub enum AdoptError {
         reason: String,
     },
     /// The process makes threads faster than they can be seized.
-    #[error("process {0} makes threads faster than they can be seized; try again")]
     Busy(Tid),
     /// A thread of the process does not stop.
-    #[error(
-        "process {pid} can't be supervised now: its thread {tid} (state {state}) does not answer; try again later"
-    )]
     Unresponsive {
         /// The process.
         pid: Tid,
@@ -65,7 +59,6 @@ pub enum AdoptError {
         state: char,
     },
     /// The host was stopped.
-    #[error("{}", Gone)]
     Gone,
 }
 
@@ -84,7 +77,72 @@ impl AdoptError {
             AdoptError::Unresponsive { .. } => Errno::EBUSY,
         }
     }
+
+    /// The kind, for a program to decide by.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            AdoptError::NoProcess(_) => ErrorKind::NoTask,
+            AdoptError::Itself | AdoptError::KernelThread(_) => ErrorKind::UnsuitableTask,
+            AdoptError::Known(_) => ErrorKind::AlreadyExists,
+            AdoptError::Traced { .. } | AdoptError::Refused { .. } => ErrorKind::NotPermitted,
+            AdoptError::NoFilter { .. } => ErrorKind::Unsupported,
+            AdoptError::Busy(_) | AdoptError::Unresponsive { .. } => ErrorKind::TaskBusy,
+            AdoptError::Gone => ErrorKind::Ending,
+        }
+    }
+
+    /// The process, in the numbers of this process's pid namespace.
+    pub fn subject(&self) -> Cow<'static, str> {
+        match self {
+            AdoptError::Itself => Cow::Borrowed("penfold"),
+            AdoptError::Gone => Cow::Borrowed(Gone::SUBJECT),
+            AdoptError::NoProcess(pid)
+            | AdoptError::KernelThread(pid)
+            | AdoptError::Known(pid)
+            | AdoptError::Busy(pid)
+            | AdoptError::Traced { pid, .. }
+            | AdoptError::Refused { pid, .. }
+            | AdoptError::NoFilter { pid, .. }
+            | AdoptError::Unresponsive { pid, .. } => Cow::Owned(format!("process {pid}")),
+        }
+    }
+
+    /// The fault in words and, after a semicolon, the remedy. Does not repeat the subject.
+    pub fn detail(&self) -> Cow<'static, str> {
+        Cow::Owned(match self {
+            AdoptError::NoProcess(_) => return Cow::Borrowed("no such process"),
+            AdoptError::Itself => return Cow::Borrowed("can't supervise itself"),
+            AdoptError::KernelThread(_) => {
+                return Cow::Borrowed("a kernel thread, which the trace host can't supervise");
+            }
+            AdoptError::Known(_) => return Cow::Borrowed("supervised already"),
+            AdoptError::Busy(_) => {
+                return Cow::Borrowed("makes threads faster than they can be seized; try again");
+            }
+            AdoptError::Gone => return Cow::Borrowed(Gone::DETAIL),
+            AdoptError::Traced { tracer, tracer_pid, .. } => {
+                format!("traced already by {tracer} (pid {tracer_pid}); end that first")
+            }
+            AdoptError::Refused { errno, reason, .. } => {
+                format!("can't be traced: {}; {reason}", error_text(*errno))
+            }
+            AdoptError::NoFilter { reason, .. } => {
+                format!("can't get the filter that could refuse its forks, which are limited: {reason}")
+            }
+            AdoptError::Unresponsive { tid, state, .. } => format!(
+                "can't be supervised now: its thread {tid} (state {state}) does not answer; try again later"
+            ),
+        })
+    }
 }
+
+impl fmt::Display for AdoptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject(), self.detail())
+    }
+}
+
+impl Error for AdoptError {}
 
 /// The meaning of a failed seize of a thread of `pid`.
 pub(crate) fn refusal(pid: Tid, tid: Tid, errno: Errno) -> AdoptError {
@@ -100,4 +158,68 @@ pub(crate) fn refusal(pid: Tid, tid: Tid, errno: Errno) -> AdoptError {
         "it has rights that this one has not, or a security module forbids it".to_owned()
     };
     AdoptError::Refused { pid, errno, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_errno_kind_and_one_subject() {
+        let pid = Tid(7);
+        let traced = AdoptError::Traced { pid, tracer: "gdb".into(), tracer_pid: Tid(8) };
+        let refused =
+            AdoptError::Refused { pid, errno: Errno::EPERM, reason: "it belongs to another user".into() };
+        let no_filter = AdoptError::NoFilter { pid, reason: "it has one".into() };
+        let stuck = AdoptError::Unresponsive { pid, tid: Tid(9), state: 'D' };
+        for (error, errno, kind, message) in [
+            (AdoptError::NoProcess(pid), Errno::ESRCH, ErrorKind::NoTask, "process 7: no such process"),
+            (AdoptError::Itself, Errno::EINVAL, ErrorKind::UnsuitableTask, "penfold: can't supervise itself"),
+            (
+                AdoptError::KernelThread(pid),
+                Errno::EINVAL,
+                ErrorKind::UnsuitableTask,
+                "process 7: a kernel thread, which the trace host can't supervise",
+            ),
+            (
+                AdoptError::Known(pid),
+                Errno::EEXIST,
+                ErrorKind::AlreadyExists,
+                "process 7: supervised already",
+            ),
+            (
+                traced,
+                Errno::EPERM,
+                ErrorKind::NotPermitted,
+                "process 7: traced already by gdb (pid 8); end that first",
+            ),
+            (
+                refused,
+                Errno::EPERM,
+                ErrorKind::NotPermitted,
+                "process 7: can't be traced: Operation not permitted; it belongs to another user",
+            ),
+            (
+                no_filter,
+                Errno::EOPNOTSUPP,
+                ErrorKind::Unsupported,
+                "process 7: can't get the filter that could refuse its forks, which are limited: it has one",
+            ),
+            (
+                AdoptError::Busy(pid),
+                Errno::EAGAIN,
+                ErrorKind::TaskBusy,
+                "process 7: makes threads faster than they can be seized; try again",
+            ),
+            (
+                stuck,
+                Errno::EBUSY,
+                ErrorKind::TaskBusy,
+                "process 7: can't be supervised now: its thread 9 (state D) does not answer; try again later",
+            ),
+            (AdoptError::Gone, Errno::ESHUTDOWN, ErrorKind::Ending, "host: has ended"),
+        ] {
+            assert_eq!((error.errno(), error.kind(), &*error.to_string()), (errno, kind, message));
+        }
+    }
 }

@@ -23,14 +23,14 @@ const STOP_TIME: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DetachError {
     /// The process is not supervised.
-    #[error("process {0} is not supervised")]
+    #[error("process {0}: not supervised")]
     Unknown(Tid),
     /// The process has a filter, which would make its forks fail. It was launched by this host, or a rule needed the
     /// filter.
-    #[error("process {0} has a system call filter, which can't be taken away, so it can't be let go")]
+    #[error("process {0}: has a system call filter, which can't be taken away, so it can't be let go")]
     Filtered(Tid),
     /// Some tasks of the process are in an uninterruptible wait.
-    #[error("process {0} waits inside the kernel; it is let go as soon as it comes out")]
+    #[error("process {0}: waits inside the kernel; it is let go as soon as it comes out")]
     Waits(Tid),
     /// The host was stopped.
     #[error("{}", Gone)]

@@ -16,8 +16,8 @@ use super::policy::Policy;
 use super::requests::{Handle, SharedTracer, TracerRequest, TracerState};
 use super::supervisor::{NextWait, Supervisor, WaitResult};
 use crate::trace::os::Command;
+use crate::trace::os::StartError;
 use crate::trace::os::signals::{self, ForwardedSignals};
-use crate::trace::os::spawn::StartError;
 use crate::trace::os::timer::WakeupTimer;
 use crate::trace::os::{task, wait, wakeup};
 
@@ -32,7 +32,7 @@ pub const TRACER_NAME: &str = "penfold-tracer";
 /// The end of a job.
 #[derive(Debug)]
 pub struct JobOutcome<P: Policy> {
-    /// The main command's status as wait(2) gives it, or the reason why it could not be executed.
+    /// The main command's status as wait(2) gives it, or the reason why there is none.
     pub status: Result<i32, StartError>,
     /// The policy, with its counts.
     pub policy: P,
@@ -130,7 +130,11 @@ impl<P: Policy> Job<P> {
             run(&shared);
             let TracerState { mut supervisor, policy } = shared.lock().take().expect("a job ends once");
             drop(end);
-            let status = supervisor.failure.take().map_or(Ok(supervisor.status.unwrap_or_default()), Err);
+            // a status that nobody has seen is no success
+            let status = match supervisor.failure.take() {
+                Some(failure) => Err(failure),
+                None => supervisor.status.ok_or(StartError::StatusUnknown),
+            };
             Some(JobOutcome { status, policy, supervisor })
         };
         let tracer = thread::Builder::new().name(TRACER_NAME.to_owned()).spawn(tracer).map_err(|error| {
@@ -253,5 +257,32 @@ impl<P: Policy> Drop for EndGuard<P> {
         self.shared.close();
         self.ended.store(true, Ordering::Release);
         wakeup::wake(self.waiter);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::supervisor::AtEnd;
+    use super::*;
+
+    struct Indifferent;
+
+    impl Policy for Indifferent {
+        type Task = ();
+        type Common = ();
+    }
+
+    #[test]
+    fn job_without_a_seen_end_has_no_status() {
+        let job = Job::idle(Supervisor::new(()), Indifferent).expect("a tracer thread");
+        let began = Instant::now();
+        let ended = job.handle().poll(move |supervisor, policy| {
+            supervisor.end(AtEnd::Kill, policy);
+            supervisor.has_ended(began).then_some(())
+        });
+        assert!(ended.is_ok());
+        assert!(matches!(job.wait().status, Err(StartError::StatusUnknown)), "and 0 would be a success");
     }
 }

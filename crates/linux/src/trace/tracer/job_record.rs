@@ -5,7 +5,8 @@ use std::sync::mpsc;
 use penfold_core::Tid;
 
 use super::table::JobId;
-use crate::trace::os::spawn::{ForkedChild, StartError};
+use crate::trace::os::StartError;
+use crate::trace::os::spawn::ForkedChild;
 
 /// The supervision of a command.
 #[derive(Debug, Clone, Copy)]

@@ -11,8 +11,9 @@ use super::policy::Policy;
 use super::supervisor::{Supervisor, ptrace_options};
 use super::table::{JobId, Lineage, NO_JOB, TaskEntry, TaskState};
 use crate::trace::os::Command;
+use crate::trace::os::StartError;
 use crate::trace::os::filter::TracedCalls;
-use crate::trace::os::spawn::{self, StartError};
+use crate::trace::os::spawn;
 use crate::trace::os::{ptrace, task};
 
 /// The time that the process of a refused command gets to be gone.

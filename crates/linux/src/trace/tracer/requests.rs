@@ -35,8 +35,13 @@ const REST_TIME: Duration = Duration::from_millis(10);
 
 /// The job, or the host, has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the job has ended")]
+#[error("{}: {}", Gone::SUBJECT, Gone::DETAIL)]
 pub struct Gone;
+
+impl Gone {
+    pub(crate) const SUBJECT: &'static str = "host";
+    pub(crate) const DETAIL: &'static str = "has ended";
+}
 
 /// A request of another thread, called at every turn until it returns true: it is done.
 pub(crate) type TracerRequest<P> = Box<dyn FnMut(&mut Supervisor<P>, &mut P) -> bool + Send>;

@@ -36,7 +36,7 @@ use super::seizure::Seizure;
 use super::table::{Deferred, JobId, Lineage, NO_JOB, TaskTable, TidMap, TidSet};
 use super::unreported::UnreportedChild;
 
-use crate::trace::os::spawn::StartError;
+use crate::trace::os::StartError;
 use crate::trace::os::timer::WakeupTimer;
 use crate::trace::os::wait::{self, WaitReport};
 use crate::trace::os::{ptrace, task};

@@ -1,0 +1,161 @@
+//! What a client's call can end with, and the failure that each is.
+
+use std::io;
+
+use nix::errno::Errno;
+use penfold_core::ErrorKind;
+use serde_json::{Map, Value};
+
+use crate::address::{Address, NoAddress};
+use crate::failure::Failure;
+use crate::protocol::{INTERFACE, Refused, TooMuch};
+
+/// The interface that every varlink service has.
+const STANDARD: &str = "org.varlink.service";
+/// What the errors of a connection are about.
+const DAEMON: &str = "daemon";
+
+/// No connection to a daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There is no socket, or it is left over from a daemon that died.
+    #[error("{0}: no daemon listens there; start one with `penfold serve`")]
+    Nobody(Address),
+    /// Its file may not be written by this user.
+    #[error("{0}: this user may not connect to the daemon there")]
+    Denied(Address),
+    /// Anything else.
+    #[error("{address}: can't connect: {error}")]
+    Other {
+        /// Where to.
+        address: Address,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+/// Why a call has no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The operation was refused, as a system call is.
+    #[error("{0}")]
+    Refused(Failure),
+    /// This client asks for more than it may have at once.
+    #[error("{0}")]
+    TooMuch(String),
+    /// A parameter of the call is missing, unknown, of another type or out of range: its path.
+    #[error("parameter {0}: not what the daemon takes")]
+    InvalidParameter(String),
+    /// The daemon has no such method: it is older than this client.
+    #[error("{0}: the daemon has no such method")]
+    UnknownMethod(String),
+    /// The connection broke, or the daemon is gone.
+    #[error("the connection to the daemon broke: {0}")]
+    Transport(#[from] io::Error),
+    /// An answer that is none: another version, or something that is not penfold.
+    #[error("not an answer of penfold's: {0}")]
+    Protocol(String),
+}
+
+impl CallError {
+    /// The errno that a system call would have given; `None` where the daemon did not say.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            CallError::Refused(failure) => Some(failure.errno),
+            _ => None,
+        }
+    }
+
+    /// The kind of the refusal; `None` where there is no answer, or one that is no refusal.
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            CallError::Refused(failure) => Some(failure.kind),
+            _ => None,
+        }
+    }
+
+    /// What an error of the other side means.
+    pub(crate) fn of_answer(error: &str, parameters: &str) -> CallError {
+        let of = |interface: &str| error.strip_prefix(interface).and_then(|rest| rest.strip_prefix('.'));
+        let text = |name: &str| {
+            let parameters: Map<String, Value> = serde_json::from_str(parameters).unwrap_or_default();
+            parameters.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        match (of(INTERFACE), of(STANDARD)) {
+            (Some("Refused"), _) => {
+                refused(parameters).map_or_else(CallError::unreadable, CallError::Refused)
+            }
+            (Some("TooMuch"), _) => serde_json::from_str(parameters)
+                .map_or_else(CallError::unreadable, |TooMuch { message }| CallError::TooMuch(message)),
+            (_, Some("InvalidParameter")) => CallError::InvalidParameter(text("parameter")),
+            (_, Some("MethodNotFound")) => CallError::UnknownMethod(text("method")),
+            _ => CallError::Protocol(format!("{error} {parameters}")),
+        }
+    }
+
+    pub(crate) fn unreadable(error: serde_json::Error) -> CallError {
+        CallError::Protocol(error.to_string())
+    }
+}
+
+/// A refusal, also of a daemon that is older than its typed fields.
+fn refused(parameters: &str) -> serde_json::Result<Failure> {
+    let mut parameters: Map<String, Value> = serde_json::from_str(parameters)?;
+    for typed in ["kind", "subject", "detail"] {
+        parameters.entry(typed).or_insert_with(|| "".into());
+    }
+    serde_json::from_value::<Refused>(parameters.into()).map(Failure::from)
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Failure {
+        match error {
+            CallError::Refused(failure) => failure,
+            CallError::TooMuch(message) => Failure::new(ErrorKind::TooMuch, Errno::EDQUOT, "call", message),
+            CallError::InvalidParameter(path) => {
+                let detail = "not what the daemon takes; is it of another version?";
+                let subject = format!("parameter {path}");
+                Failure::new(ErrorKind::InvalidParameter, Errno::EINVAL, subject, detail)
+            }
+            CallError::UnknownMethod(method) => {
+                let detail = "the daemon has no such method; it is older than this penfold";
+                Failure::new(ErrorKind::Unsupported, Errno::ENOSYS, method, detail)
+            }
+            CallError::Transport(error) => {
+                let failure = Failure::io(DAEMON, error).with_prefix("the connection broke: ");
+                // the end of a stream has no errno of its own
+                let errno = if failure.errno == Errno::EIO { Errno::ECONNRESET } else { failure.errno };
+                Failure { errno, kind: ErrorKind::Disconnected, ..failure }
+            }
+            CallError::Protocol(answer) => {
+                let detail = format!("the answer is none of penfold's: {answer}");
+                Failure::new(ErrorKind::Protocol, Errno::EPROTO, DAEMON, detail)
+            }
+        }
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Failure {
+        match error {
+            ConnectError::Nobody(address) => {
+                let detail = "no daemon listens there; start one with `penfold serve`";
+                Failure::new(ErrorKind::NoDaemon, Errno::ECONNREFUSED, address.to_string(), detail)
+            }
+            ConnectError::Denied(address) => {
+                let detail = "this user may not connect to the daemon there";
+                Failure::new(ErrorKind::NotPermitted, Errno::EACCES, address.to_string(), detail)
+            }
+            ConnectError::Other { address, error } => {
+                let failure = Failure::io(address.to_string(), error).with_prefix("can't connect: ");
+                Failure { kind: ErrorKind::NoDaemon, ..failure }
+            }
+        }
+    }
+}
+
+impl From<NoAddress> for Failure {
+    fn from(_: NoAddress) -> Failure {
+        Failure::new(ErrorKind::NoDaemon, Errno::ENOENT, DAEMON, NoAddress::DETAIL)
+    }
+}
