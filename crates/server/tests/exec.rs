@@ -9,7 +9,7 @@ use std::process::Command;
 use penfold_server::connection::CallError;
 use penfold_server::protocol::{EnvironmentInfo, ExecCall, KillCall};
 
-use common::{HostKind, NOBODY, TestDaemon, has_root};
+use common::{HostKind, InProcessDaemon, NOBODY, has_root};
 use penfold_testkit::{
     proc::{self, lives},
     wait_until,
@@ -27,7 +27,7 @@ fn call(cgroup: &str, script: &str) -> ExecCall {
 }
 
 /// Runs a command to its end. Returns the wait status and the command's output.
-fn run(daemon: &TestDaemon, call: &ExecCall) -> (i64, String) {
+fn run(daemon: &InProcessDaemon, call: &ExecCall) -> (i64, String) {
     let (output, theirs) = std::io::pipe().expect("a pipe");
     let null = std::fs::File::open("/dev/null").expect("null");
     let mut connection = daemon.connect();
@@ -46,7 +46,7 @@ fn read(mut pipe: PipeReader) -> String {
 
 #[test]
 fn command_gets_the_parameters_of_its_call() {
-    let daemon = TestDaemon::start(HostKind::Trace);
+    let daemon = InProcessDaemon::start(HostKind::Trace);
     daemon.mkdir("/a");
     let mut exec = call("/a", "pwd; echo \"$PATH,$MORE\"; echo $$; exit 3");
     exec.environment.push(EnvironmentInfo { name: "MORE".into(), value: "x y".into() });
@@ -75,7 +75,7 @@ fn command_gets_the_parameters_of_its_call() {
 
 #[test]
 fn running_command_is_a_member_with_the_clients_streams() {
-    let daemon = TestDaemon::start(HostKind::Trace);
+    let daemon = InProcessDaemon::start(HostKind::Trace);
     daemon.mkdir("/a");
     let (theirs, mut input) = std::io::pipe().expect("a pipe");
     let (output, written) = std::io::pipe().expect("a pipe");
@@ -92,7 +92,7 @@ fn running_command_is_a_member_with_the_clients_streams() {
 
 #[test]
 fn command_that_cannot_run_is_refused_with_the_errno() {
-    let daemon = TestDaemon::start(HostKind::Trace);
+    let daemon = InProcessDaemon::start(HostKind::Trace);
     daemon.mkdir("/a");
     let refused = |exec: &ExecCall| match daemon.connect().call_more(exec, &[]).expect("sent").last() {
         Some(Err(CallError::Refused(failure))) => failure.errno_name(),
@@ -114,7 +114,7 @@ fn command_that_cannot_run_is_refused_with_the_errno() {
 
 #[test]
 fn command_gets_the_passed_terminal_as_its_own() {
-    let daemon = TestDaemon::start(HostKind::Trace);
+    let daemon = InProcessDaemon::start(HostKind::Trace);
     daemon.mkdir("/a");
     let pty = nix::pty::openpty(None, None).expect("a terminal");
     let exec = ExecCall {
@@ -136,7 +136,7 @@ fn command_gets_the_passed_terminal_as_its_own() {
 
 #[test]
 fn leave_running_decides_over_processes_left_behind() {
-    let daemon = TestDaemon::start(HostKind::Trace);
+    let daemon = InProcessDaemon::start(HostKind::Trace);
     daemon.mkdir("/a");
     let script = "sleep 1000 >/dev/null 2>&1 & echo $!";
     let (_, text) = run(&daemon, &call("/a", script));
@@ -154,7 +154,7 @@ fn command_has_the_rights_of_the_caller() {
     if !has_root() {
         return;
     }
-    let daemon = TestDaemon::start(HostKind::Trace);
+    let daemon = InProcessDaemon::start(HostKind::Trace);
     daemon.mkdir("/a");
     let parameters = r#"{"cgroups":[],"command":["sh","-c","id -u; id -g; id -G; exec sleep 1000"],"environment":[],"streams":[]}"#;
     let answer = daemon.as_user(NOBODY, "Exec", parameters);
@@ -176,7 +176,7 @@ fn confined_caller_cannot_run_a_command_outside() {
     if !has_root() {
         return;
     }
-    let daemon = TestDaemon::start(HostKind::Trace);
+    let daemon = InProcessDaemon::start(HostKind::Trace);
     let client = daemon.client("Exec", r#"{"cgroups":[],"command":["true"],"environment":[],"streams":[]}"#);
     for wrapper in [
         &["setpriv", "--no-new-privs"][..],

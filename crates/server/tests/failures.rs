@@ -9,7 +9,7 @@ use penfold_server::control::Limits;
 use penfold_server::protocol::Refused;
 use serde_json::Value;
 
-use common::{HostKind, NOBODY, TestDaemon, has_root, on_each_host};
+use common::{HostKind, InProcessDaemon, NOBODY, has_root, on_each_host};
 use penfold_testkit::OutsideProcess;
 
 on_each_host! {
@@ -31,7 +31,7 @@ fn refused(answer: &str) -> Refused {
     serde_json::from_value(parameters).expect("all its fields")
 }
 
-fn call(daemon: &TestDaemon, method: &str, parameters: &str) -> String {
+fn call(daemon: &InProcessDaemon, method: &str, parameters: &str) -> String {
     let mut stream = daemon.stream();
     let call = format!(r#"{{"method":"org.penfold.Control.{method}","parameters":{parameters}}}"#);
     stream.write_all(format!("{call}\0").as_bytes()).expect("sent");
@@ -194,7 +194,7 @@ LoadModule {"module":"/nonexistent/x.so"}
 "#;
 
 fn refusals_name_their_subject_in_the_words_of_the_call(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     for cgroup in ["/a", "/a/b", "/taken"] {
         daemon.mkdir(cgroup);
     }
@@ -218,7 +218,7 @@ fn refusals_name_their_subject_in_the_words_of_the_call(host: HostKind) {
 }
 
 fn refusals_name_the_right_one_of_several_hierarchies(host: HostKind) {
-    let daemon = TestDaemon::empty(host, Limits::default());
+    let daemon = InProcessDaemon::empty(host, Limits::default());
     let none = refused(&call(&daemon, "List", r#"{"cgroup":"/a"}"#));
     check(&none, "ENOENT", ErrorKind::NotFound, "/a: no hierarchy is mounted; mount one first");
     for options in ["pids", "none,name=other"] {
@@ -245,7 +245,7 @@ fn refusals_of_another_user_name_their_subject(host: HostKind) {
     if !has_root() {
         return;
     }
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     daemon.mkdir("/a");
     call(&daemon, "SetOwner", r#"{"cgroup":"/a","mode":448}"#);
     daemon.mkdir("/open");

@@ -7,7 +7,7 @@ use penfold_server::protocol::{
     AttachCall, HierarchiesCall, InfoCall, MountCall, SetOwnerCall, StatCall, UnmountCall, WriteCall,
 };
 
-use common::{HostKind, TestDaemon, on_each_host};
+use common::{HostKind, InProcessDaemon, on_each_host};
 use penfold_testkit::OutsideProcess;
 
 on_each_host! {
@@ -17,22 +17,22 @@ on_each_host! {
     number_of_another_process_is_left_alone,
 }
 
-fn mounted(host: HostKind) -> TestDaemon {
-    let daemon = TestDaemon::keeping(host);
+fn mounted(host: HostKind) -> InProcessDaemon {
+    let daemon = InProcessDaemon::keeping(host);
     daemon.call(&MountCall { options: "all,clone_children".into(), ..MountCall::default() });
     daemon.mkdir("/a");
     daemon.mkdir("/a/b");
     daemon
 }
 
-fn attached(daemon: &TestDaemon, cgroup: &str) -> OutsideProcess {
+fn attached(daemon: &InProcessDaemon, cgroup: &str) -> OutsideProcess {
     let stranger = OutsideProcess::sleeping_as(nix::unistd::geteuid().as_raw());
     let task = stranger.pid().into();
     daemon.call(&AttachCall { cgroup: cgroup.into(), task, process: true });
     stranger
 }
 
-fn not_restored(daemon: &TestDaemon) -> Vec<String> {
+fn not_restored(daemon: &InProcessDaemon) -> Vec<String> {
     daemon.call(&InfoCall {}).not_restored
 }
 

@@ -8,7 +8,7 @@ use penfold_server::connection::Connection;
 use penfold_server::control::Limits;
 use penfold_server::protocol::{EnvironmentInfo, EventInfo, ExecCall, KillCall, RmdirCall, WatchCall};
 
-use common::{HostKind, TestDaemon, on_each_host};
+use common::{HostKind, InProcessDaemon, on_each_host};
 use penfold_testkit::{
     proc::{self, lives},
     wait_until,
@@ -19,7 +19,7 @@ on_each_host! {
     slow_watcher_learns_how_many_events_it_lost,
 }
 
-fn start(daemon: &TestDaemon, cgroup: &str, script: &str) -> i32 {
+fn start(daemon: &InProcessDaemon, cgroup: &str, script: &str) -> i32 {
     let exec = ExecCall {
         cgroups: vec![cgroup.to_owned()],
         command: ["sh", "-c", script].map(str::to_owned).into(),
@@ -31,7 +31,7 @@ fn start(daemon: &TestDaemon, cgroup: &str, script: &str) -> i32 {
 
 #[test]
 fn kill_ends_a_fork_bomb() {
-    let daemon = TestDaemon::start(HostKind::Trace);
+    let daemon = InProcessDaemon::start(HostKind::Trace);
     daemon.mkdir("/bomb");
     daemon.mkdir("/bomb/below");
     daemon.write("/bomb", "pids.max", "40");
@@ -54,7 +54,7 @@ while True:
 
 #[test]
 fn kill_ends_a_frozen_cgroup() {
-    let daemon = TestDaemon::start(HostKind::Trace);
+    let daemon = InProcessDaemon::start(HostKind::Trace);
     daemon.mkdir("/ice");
     let pid = start(&daemon, "/ice", "exec sleep 1000");
     wait_until("it sleeps", || proc::command(pid) == "sleep");
@@ -65,7 +65,7 @@ fn kill_ends_a_frozen_cgroup() {
 
 /// Watches on a connection of its own. Returns after the first reply, from which on no event is missed.
 fn watching(
-    daemon: &TestDaemon,
+    daemon: &InProcessDaemon,
     cgroup: Option<&str>,
 ) -> std::sync::mpsc::Receiver<(Option<EventInfo>, i64)> {
     let mut connection: Connection = daemon.connect();
@@ -94,7 +94,7 @@ fn event(kind: &str, cgroup: &str) -> (String, String) {
 }
 
 fn watcher_gets_creations_and_removals_below(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     daemon.mkdir("/a");
     daemon.mkdir("/b");
     let all = watching(&daemon, None);
@@ -111,7 +111,7 @@ fn watcher_gets_creations_and_removals_below(host: HostKind) {
 
 #[test]
 fn watcher_gets_events_of_members_limits_and_releases() {
-    let daemon = TestDaemon::start(HostKind::Trace);
+    let daemon = InProcessDaemon::start(HostKind::Trace);
     daemon.mkdir("/a");
     daemon.write("/a", "pids.max", "1");
     daemon.write("/a", "notify_on_release", "1");
@@ -128,7 +128,7 @@ fn watcher_gets_events_of_members_limits_and_releases() {
 }
 
 fn slow_watcher_learns_how_many_events_it_lost(host: HostKind) {
-    let daemon = TestDaemon::with(host, Limits { events: 10, ..Limits::default() });
+    let daemon = InProcessDaemon::with(host, Limits { events: 10, ..Limits::default() });
     let mut connection = daemon.connect();
     let call = WatchCall::default();
     let mut replies = connection.call_more(&call, &[]).expect("sent");

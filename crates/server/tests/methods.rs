@@ -10,7 +10,7 @@ use penfold_server::protocol::{
     SubsystemsCall, TasksCall, UnmountCall, UsageCall, ViewCall, WriteCall,
 };
 
-use common::{HostKind, TestDaemon, on_each_host};
+use common::{HostKind, InProcessDaemon, on_each_host};
 use penfold_testkit::{OutsideProcess, proc::lives, wait_until};
 
 on_each_host! {
@@ -32,14 +32,14 @@ fn at(cgroup: &str) -> String {
 }
 
 fn info_describes_the_daemon(host: HostKind) {
-    let info = TestDaemon::start(host).call(&InfoCall {});
+    let info = InProcessDaemon::start(host).call(&InfoCall {});
     assert_eq!(info.pid, i64::from(std::process::id()));
     assert_eq!((&*info.host, info.embedded), (host.name(), false));
     assert_eq!(info.uid, i64::from(nix::unistd::geteuid().as_raw()));
 }
 
 fn hierarchies_are_mounted_shared_changed_and_unmounted(host: HostKind) {
-    let daemon = TestDaemon::empty(host, Limits::default());
+    let daemon = InProcessDaemon::empty(host, Limits::default());
     let mount = |options: &str| MountCall { options: at(options), filesystem: None };
     let first = daemon.call(&mount("pids,freezer"));
     assert!(first.created);
@@ -73,7 +73,7 @@ fn hierarchies_are_mounted_shared_changed_and_unmounted(host: HostKind) {
 }
 
 fn view_needs_the_fuse_device(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     let call = ViewCall { options: at("all"), target: at("/mnt"), ..ViewCall::default() };
     assert_eq!(daemon.refused(&call), "EBADF");
     let file = std::fs::File::open("/dev/null").expect("a file");
@@ -83,7 +83,7 @@ fn view_needs_the_fuse_device(host: HostKind) {
 }
 
 fn directories_are_made_renamed_listed_and_removed(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     let mkdir = |cgroup: &str, parents| MkdirCall { cgroup: at(cgroup), mode: Some(0o750), parents };
     daemon.call(&mkdir("/a", None));
     assert_eq!(daemon.refused(&mkdir("/a", None)), "EEXIST");
@@ -114,7 +114,7 @@ fn directories_are_made_renamed_listed_and_removed(host: HostKind) {
 }
 
 fn name_that_is_no_text_comes_back_unchanged(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     daemon.mkdir("/\\377\\376 b\\134n");
     assert_eq!(daemon.names("/"), ["/", "/\\377\\376 b\\134n"]);
     daemon.write("/\\377\\376 b\\134n", "pids.max", "3");
@@ -127,7 +127,7 @@ fn name_that_is_no_text_comes_back_unchanged(host: HostKind) {
 }
 
 fn release_agent_that_is_no_text_comes_back_unchanged(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     daemon.write("/", "release_agent", " /\\377\\303(\\134n \n");
     assert_eq!(daemon.read("/", "release_agent"), "/\\377\\303(\\134n\n");
     let options = daemon.call(&HierarchiesCall {}).hierarchies.remove(0).options;
@@ -142,7 +142,7 @@ fn release_agent_that_is_no_text_comes_back_unchanged(host: HostKind) {
 }
 
 fn task_number_has_the_white_space_of_the_kernel(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     daemon.mkdir("/a");
     let stranger = OutsideProcess::sleeping_as(nix::unistd::geteuid().as_raw());
     let pid = stranger.pid();
@@ -157,7 +157,7 @@ fn task_number_has_the_white_space_of_the_kernel(host: HostKind) {
 }
 
 fn files_are_listed_read_written_and_owned(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     daemon.mkdir("/a");
     let files = daemon.call(&FilesCall { cgroup: at("/a") }).files;
     assert_eq!(files[0].name, "cgroup.procs");
@@ -186,7 +186,7 @@ fn files_are_listed_read_written_and_owned(host: HostKind) {
 }
 
 fn running_process_is_attached_shown_and_signalled(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     daemon.mkdir("/a");
     let own = nix::unistd::geteuid().as_raw();
     let stranger = OutsideProcess::sleeping_as(own);
@@ -224,7 +224,7 @@ fn running_process_is_attached_shown_and_signalled(host: HostKind) {
 }
 
 fn address_without_hierarchy_needs_a_single_one(host: HostKind) {
-    let daemon = TestDaemon::empty(host, Limits::default());
+    let daemon = InProcessDaemon::empty(host, Limits::default());
     let stat = |cgroup: &str| StatCall { cgroup: at(cgroup), file: None };
     assert_eq!(daemon.refused(&stat("/")), "ENOENT");
     daemon.call(&MountCall { options: at("pids"), ..MountCall::default() });
@@ -240,7 +240,7 @@ fn address_without_hierarchy_needs_a_single_one(host: HostKind) {
 }
 
 fn command_is_a_member_of_its_cgroup(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     daemon.mkdir("/a");
     let exec = ExecCall {
         cgroups: vec![at("/a")],

@@ -18,7 +18,7 @@ use penfold_server::protocol::{
     UnloadModuleCall, UnmountCall, WatchCall,
 };
 
-use common::{HostKind, NOBODY, TestDaemon, has_root};
+use common::{HostKind, InProcessDaemon, NOBODY, has_root};
 use penfold_testkit::{TempDir, compile_module, skip, wait_until};
 
 /// A variant of the test module, compiled into a directory of its own.
@@ -60,24 +60,24 @@ fn text(path: &Path) -> String {
     path.to_str().expect("a plain path").to_owned()
 }
 
-fn load(daemon: &TestDaemon, path: &Path) -> ModuleInfo {
+fn load(daemon: &InProcessDaemon, path: &Path) -> ModuleInfo {
     daemon.call(&LoadModuleCall { module: text(path) }).module
 }
 
-fn unload(daemon: &TestDaemon, name: &str) {
+fn unload(daemon: &InProcessDaemon, name: &str) {
     daemon.call(&UnloadModuleCall { name: name.into() });
 }
 
-fn mount(daemon: &TestDaemon, options: &str) -> String {
+fn mount(daemon: &InProcessDaemon, options: &str) -> String {
     daemon.call(&MountCall { options: options.into(), filesystem: None }).hierarchy.id.to_string()
 }
 
-fn modules(daemon: &TestDaemon) -> Vec<ModuleInfo> {
+fn modules(daemon: &InProcessDaemon) -> Vec<ModuleInfo> {
     daemon.call(&ListModulesCall {}).modules
 }
 
 /// The errno and the message of a refused call.
-fn refusal<M: Method>(daemon: &TestDaemon, call: &M) -> (String, String) {
+fn refusal<M: Method>(daemon: &InProcessDaemon, call: &M) -> (String, String) {
     match daemon.try_call(call) {
         Err(CallError::Refused(failure)) => (failure.errno_name(), failure.to_string()),
         Err(other) => panic!("{}: {other}", M::NAME),
@@ -85,7 +85,7 @@ fn refusal<M: Method>(daemon: &TestDaemon, call: &M) -> (String, String) {
     }
 }
 
-fn start(daemon: &TestDaemon, cgroup: &str, script: &str) {
+fn start(daemon: &InProcessDaemon, cgroup: &str, script: &str) {
     daemon.call(&ExecCall {
         cgroups: vec![cgroup.to_owned()],
         command: ["sh", "-c", script].map(str::to_owned).into(),
@@ -97,7 +97,7 @@ fn start(daemon: &TestDaemon, cgroup: &str, script: &str) {
 #[test]
 fn module_loads_and_unloads_beside_running_tasks() {
     let Some(path) = compile("full", &["-DEVENTS"]) else { return };
-    let daemon = TestDaemon::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let pids = mount(&daemon, "pids");
     daemon.mkdir(&format!("{pids}:/a"));
     start(&daemon, &format!("{pids}:/a"), "while :; do (:); done");
@@ -161,7 +161,7 @@ fn module_loads_and_unloads_beside_running_tasks() {
 #[test]
 fn unload_of_a_bound_module_names_the_holder() {
     let Some(path) = compile("bound", &[]) else { return };
-    let daemon = TestDaemon::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     load(&daemon, &path);
     let id = mount(&daemon, "bound,name=its");
     let busy = UnloadModuleCall { name: "bound".into() };
@@ -197,7 +197,7 @@ fn unload_of_a_bound_module_names_the_holder() {
 #[test]
 fn loaded_module_is_bound_by_all_and_by_remount() {
     let Some(path) = compile("taken", &[]) else { return };
-    let daemon = TestDaemon::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let id = mount(&daemon, "pids");
     load(&daemon, &path);
     daemon.call(&RemountCall { hierarchy: id.clone(), options: "pids,taken".into() });
@@ -220,7 +220,7 @@ fn only_the_owner_loads_and_unloads() {
     if !has_root() {
         return;
     }
-    let daemon = TestDaemon::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let call = format!(r#"{{"module":"{}"}}"#, text(&path));
     let answer = daemon.as_user(NOBODY, "LoadModule", &call);
     assert!(answer.contains("EPERM") && answer.contains("owner (uid 0, with its capabilities)"), "{answer}");
@@ -252,7 +252,7 @@ fn only_the_owner_loads_and_unloads() {
 #[test]
 fn file_that_others_can_change_is_refused_with_the_mode() {
     let Some(path) = compile("open", &[]) else { return };
-    let daemon = TestDaemon::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let call = LoadModuleCall { module: text(&path) };
     fs::set_permissions(&*path, fs::Permissions::from_mode(0o775)).expect("chmod");
     let (errno, message) = refusal(&daemon, &call);
@@ -267,7 +267,7 @@ fn file_that_others_can_change_is_refused_with_the_mode() {
 
 #[test]
 fn refused_load_names_its_reason_and_changes_nothing() {
-    let daemon = TestDaemon::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let witness = Path::new(env!("CARGO_TARGET_TMPDIR")).join("modules-constructed");
     let _ = fs::remove_file(&witness);
     let constructor = format!("-DCONSTRUCTOR=\"{}\"", witness.display());
@@ -314,7 +314,7 @@ fn refused_load_names_its_reason_and_changes_nothing() {
 #[test]
 fn cgroup_that_a_module_refuses_is_not_made() {
     let Some(path) = compile("refuses", &["-DCREATE=ENOSPC"]) else { return };
-    let daemon = TestDaemon::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     load(&daemon, &path);
     let id = mount(&daemon, "pids,refuses,freezer");
     let call = MkdirCall { cgroup: format!("{id}:/x"), ..MkdirCall::default() };
@@ -328,7 +328,7 @@ fn cgroup_that_a_module_refuses_is_not_made() {
 #[test]
 fn watcher_of_everything_gets_events_of_modules() {
     let Some(path) = compile("heard", &[]) else { return };
-    let daemon = TestDaemon::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let id = mount(&daemon, "pids");
     let listen = |cgroup: Option<String>| {
         let mut connection = daemon.connect();
@@ -363,7 +363,7 @@ fn watcher_of_everything_gets_events_of_modules() {
 #[test]
 fn slow_callback_is_counted() {
     let Some(path) = compile("slow", &[]) else { return };
-    let daemon = TestDaemon::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     load(&daemon, &path);
     let id = mount(&daemon, "slow");
     assert_eq!(modules(&daemon)[0].overruns, 0);
@@ -384,7 +384,7 @@ fn module_that_stays_mapped_is_listed() {
         "-DMORE=.fork = pin,",
     ];
     let Some(path) = compile("pinned", &pins) else { return };
-    let daemon = TestDaemon::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let still = || daemon.call(&ListModulesCall {}).still_mapped;
     for lives in 1..3 {
         load(&daemon, &path);
@@ -404,7 +404,7 @@ fn module_that_stays_mapped_is_listed() {
 #[test]
 fn one_of_several_loads_at_once_succeeds() {
     let Some(path) = compile("twice", &[]) else { return };
-    let daemon = TestDaemon::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     for _ in 0..10 {
         let outcomes: Vec<bool> = std::thread::scope(|scope| {
             let load = || daemon.try_call(&LoadModuleCall { module: text(&path) }).is_ok();

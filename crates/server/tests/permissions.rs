@@ -6,7 +6,7 @@ use std::process::Command;
 
 use penfold_server::protocol::{AttachCall, MkdirCall, SetOwnerCall, SignalCall};
 
-use common::{HostKind, NOBODY, TestDaemon, has_root, on_each_host};
+use common::{HostKind, InProcessDaemon, NOBODY, has_root, on_each_host};
 use penfold_testkit::{OutsideProcess, proc::lives, skip_even_in_ci};
 
 on_each_host! {
@@ -19,7 +19,7 @@ on_each_host! {
 }
 
 /// Calls a method as the user nobody. Returns the errno, or the whole answer if the call is not refused.
-fn nobody(daemon: &TestDaemon, method: &str, parameters: &str) -> String {
+fn nobody(daemon: &InProcessDaemon, method: &str, parameters: &str) -> String {
     let answer = daemon.as_user(NOBODY, method, parameters);
     let name = answer.split("\"name\":\"").nth(1).and_then(|rest| rest.split('"').next());
     match name.filter(|_| answer.contains("Control.Refused")) {
@@ -34,7 +34,7 @@ fn only_the_administrator_mounts(host: HostKind) {
     if !has_root() {
         return;
     }
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     assert_eq!(nobody(&daemon, "Mount", r#"{"options":"none,name=x"}"#), "EPERM");
     assert_eq!(nobody(&daemon, "Remount", r#"{"hierarchy":"1","options":"all"}"#), "EPERM");
     assert_eq!(nobody(&daemon, "Unmount", r#"{"hierarchy":"1"}"#), "EPERM");
@@ -45,7 +45,7 @@ fn owner_and_mode_decide_over_directories_and_files(host: HostKind) {
     if !has_root() {
         return;
     }
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     daemon.mkdir("/theirs");
     daemon.mkdir("/ours");
     daemon.mkdir("/ours/deep");
@@ -76,7 +76,7 @@ fn every_step_of_a_path_must_be_searchable(host: HostKind) {
     if !has_root() {
         return;
     }
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     daemon.call(&MkdirCall { cgroup: "/closed".into(), mode: Some(0o700), parents: None });
     daemon.mkdir("/closed/in");
     for (method, parameters) in [
@@ -106,7 +106,7 @@ fn user_moves_and_signals_only_own_processes(host: HostKind) {
     if !has_root() {
         return;
     }
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     daemon.mkdir("/theirs");
     daemon.give("/theirs", NOBODY);
     daemon.call(&SetOwnerCall {
@@ -134,7 +134,7 @@ fn root_in_a_user_namespace_is_no_administrator(host: HostKind) {
     if !has_root() {
         return;
     }
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     let client = daemon.client("Mount", r#"{"options":"none,name=x"}"#);
     let mut inside = Command::new("unshare");
     inside.args(["--user", "--map-root-user"]).arg(client.get_program()).args(client.get_args());
@@ -151,7 +151,7 @@ fn client_uses_the_numbers_of_its_pid_namespace(host: HostKind) {
     if !has_root() {
         return;
     }
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     daemon.mkdir("/a");
     let call = |method, parameters| {
         let client = daemon.client(method, parameters);

@@ -14,7 +14,7 @@ use penfold_server::connection::{CallError, Connection};
 use penfold_server::control::Limits;
 use penfold_server::protocol::{InfoCall, WriteCall};
 
-use common::{HostKind, TestDaemon, on_each_host};
+use common::{HostKind, InProcessDaemon, on_each_host};
 use penfold_testkit::wait_until;
 
 on_each_host! {
@@ -39,7 +39,7 @@ fn answer(stream: &mut UnixStream, message: &str) -> String {
     String::from_utf8(answer).expect("JSON")
 }
 
-fn still_serves(daemon: &TestDaemon) {
+fn still_serves(daemon: &InProcessDaemon) {
     let began = Instant::now();
     daemon.call(&InfoCall {});
     assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
@@ -52,7 +52,7 @@ fn invalid(parameter: &str) -> String {
 }
 
 fn message_that_is_no_call_closes_the_connection(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     for (wrong, member) in [
         ("\0", "call"),
         ("{\0", "call"),
@@ -77,7 +77,7 @@ fn message_that_is_no_call_closes_the_connection(host: HostKind) {
 }
 
 fn wrong_call_names_its_fault_and_keeps_the_connection(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     let mut stream = daemon.stream();
     for (call, expected) in [
         (r#"{"method":"org.penfold.Control.Nothing"}"#, "MethodNotFound"),
@@ -132,7 +132,7 @@ fn wrong_call_names_its_fault_and_keeps_the_connection(host: HostKind) {
 }
 
 fn too_long_request_is_refused(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     let long = WriteCall { content: "x".repeat(2 << 20), ..WriteCall::default() };
     assert!(matches!(daemon.try_call(&long), Err(CallError::TooMuch(_) | CallError::Transport(_))));
     let just = WriteCall { content: "x".repeat(1 << 19), cgroup: "/".into(), file: "tasks".into() };
@@ -141,7 +141,7 @@ fn too_long_request_is_refused(host: HostKind) {
 }
 
 fn client_that_dies_in_a_call_is_forgotten(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     for _ in 0..50 {
         let mut stream = daemon.stream();
         stream.write_all(b"{\"method\":\"org.penfold").expect("sent");
@@ -155,7 +155,7 @@ fn client_that_dies_in_a_call_is_forgotten(host: HostKind) {
 }
 
 fn thousand_connections_at_once_are_served(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     let mut connections: Vec<Connection> = (0..1000).map(|_| daemon.connect()).collect();
     for _ in 0..2 {
         for connection in &mut connections {
@@ -171,7 +171,7 @@ fn one_user_can_not_take_all_connections(host: HostKind) {
     if !common::has_root() {
         return;
     }
-    let daemon = TestDaemon::with(host, Limits { connections_of_user: 2, ..Limits::default() });
+    let daemon = InProcessDaemon::with(host, Limits { connections_of_user: 2, ..Limits::default() });
     let mut watching: Vec<_> = (0..2)
         .map(|_| {
             let mut client = daemon.client("Watch", "{}");
@@ -192,7 +192,8 @@ fn one_user_can_not_take_all_connections(host: HostKind) {
 }
 
 fn stuck_client_delays_no_other_and_is_closed(host: HostKind) {
-    let daemon = TestDaemon::with(host, Limits { patience: Duration::from_millis(300), ..Limits::default() });
+    let daemon =
+        InProcessDaemon::with(host, Limits { patience: Duration::from_millis(300), ..Limits::default() });
     // this client fills its socket with answers that it does not read
     let mut deaf = daemon.stream();
     let calls = "{\"method\":\"org.penfold.Control.Subsystems\"}\0".repeat(20_000);
@@ -224,7 +225,7 @@ fn stuck_client_delays_no_other_and_is_closed(host: HostKind) {
 }
 
 fn wrong_or_too_many_descriptors_are_refused(host: HostKind) {
-    let daemon = TestDaemon::start(host);
+    let daemon = InProcessDaemon::start(host);
     let count = || std::fs::read_dir("/proc/self/fd").expect("ours").count();
     let pass = |stream: &UnixStream, text: &[u8], number: usize| {
         let rights = vec![stream.as_raw_fd(); number];

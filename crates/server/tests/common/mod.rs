@@ -27,39 +27,39 @@ pub(crate) use hosts::on_each_host;
 pub const NOBODY: u32 = 65534;
 
 /// A daemon in this process. Drop stops it.
-pub struct TestDaemon {
+pub struct InProcessDaemon {
     pub directory: TempDir,
     running: Option<Daemon>,
 }
 
-impl TestDaemon {
-    pub fn start(host: HostKind) -> TestDaemon {
-        TestDaemon::with(host, Limits::default())
+impl InProcessDaemon {
+    pub fn start(host: HostKind) -> InProcessDaemon {
+        InProcessDaemon::with(host, Limits::default())
     }
 
     /// A daemon with all controllers mounted together.
-    pub fn with(host: HostKind, limits: Limits) -> TestDaemon {
-        let daemon = TestDaemon::empty(host, limits);
+    pub fn with(host: HostKind, limits: Limits) -> InProcessDaemon {
+        let daemon = InProcessDaemon::empty(host, limits);
         daemon.call(&MountCall { options: "all,clone_children".into(), ..MountCall::default() });
         daemon
     }
 
-    pub fn empty(host: HostKind, limits: Limits) -> TestDaemon {
+    pub fn empty(host: HostKind, limits: Limits) -> InProcessDaemon {
         let directory = TempDir::new();
         let address = Address::Path(directory.join("control"));
         let config = Config { address, at_end: AtEnd::Kill, limits };
         let daemon = Daemon::start(config, |on_change| host.start(on_change)).expect("a daemon");
-        TestDaemon { directory, running: Some(daemon) }
+        InProcessDaemon { directory, running: Some(daemon) }
     }
 
     /// A daemon without hierarchies. It keeps a journal, and its members run on when it ends.
-    pub fn keeping(host: HostKind) -> TestDaemon {
-        let mut daemon = TestDaemon { directory: TempDir::new(), running: None };
+    pub fn keeping(host: HostKind) -> InProcessDaemon {
+        let mut daemon = InProcessDaemon { directory: TempDir::new(), running: None };
         daemon.begin(host);
         daemon
     }
 
-    /// Starts the next daemon, which restores the state of the one that [`TestDaemon::keeping`] started.
+    /// Starts the next daemon, which restores the state of the one that [`InProcessDaemon::keeping`] started.
     pub fn begin(&mut self, host: HostKind) {
         let address = Address::Path(self.socket());
         let config = Config { address, at_end: AtEnd::Leave, limits: Limits::default() };
@@ -166,7 +166,7 @@ impl TestDaemon {
     }
 }
 
-impl Drop for TestDaemon {
+impl Drop for InProcessDaemon {
     fn drop(&mut self) {
         if let Some(daemon) = self.running.take() {
             daemon.stop();
