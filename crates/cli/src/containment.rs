@@ -31,15 +31,13 @@ pub(crate) fn prepare(
     name: &str,
     (modules, settings): (&[ModuleOperand], &[Setting]),
 ) -> Result<(CgroupId, CgroupId), Failure> {
-    load_all(engine, host).map_err(Failure::new)?;
+    load_all(engine, host)?;
     modules::load(engine, host, modules, settings)?;
-    let root = engine.session(host, &engine_owner()).mount("all,clone_children").map_err(Failure::new)?.root;
+    let root = engine.session(host, &engine_owner()).mount("all,clone_children")?.root;
     let mut at = root;
     for part in name.split('/').filter(|part| !part.is_empty()) {
-        at = engine
-            .session(host, &job_cgroup_owner())
-            .mkdir(at, part.as_bytes(), 0o777)
-            .map_err(Failure::new)?;
+        let made = engine.session(host, &job_cgroup_owner()).mkdir(at, part.as_bytes(), 0o777);
+        at = made.map_err(|error| Failure::from(error).about(format!("--group {name}")))?;
     }
     Ok((at, root))
 }

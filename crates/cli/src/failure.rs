@@ -1,103 +1,94 @@
-//! What a verb can end with when it does not succeed: one line on standard error and an exit status.
+//! How a verb ends without success: one line on standard error for each failure, and an exit status.
+//!
+//! The exit status follows from the kind of the failure and from whether the verb runs a command, never from words.
 
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use penfold_server::address::NoAddress;
-use penfold_server::connection::{CallError, ConnectError};
+use nix::errno::Errno;
+use penfold_core::ErrorKind;
+pub(crate) use penfold_server::failure::Failure;
 
 /// An operation was refused, or failed.
 pub(crate) const REFUSED: u8 = 1;
-/// What went wrong before a command ran, wrong arguments too: as env(1), nohup(1) and timeout(1).
+/// Wrong arguments; of a verb that runs a command, any failure before the command: as env(1), nohup(1) and timeout(1).
 pub(crate) const OWN_FAILURE: u8 = 125;
 /// The command was found and can't be executed.
-pub(crate) const CANNOT_EXECUTE: u8 = 126;
+const CANNOT_EXECUTE: u8 = 126;
 /// The command was not found.
-pub(crate) const NOT_FOUND: u8 = 127;
+const NOT_FOUND: u8 = 127;
 
 /// How a verb ends.
 pub(crate) type Outcome = Result<ExitCode, Failure>;
 
-/// Why a verb has failed.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) code: u8,
-    pub(crate) message: String,
-    /// The errno that the daemon answered.
-    pub(crate) errno: Option<nix::errno::Errno>,
+/// What a verb is for, as far as its exit status depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VerbPurpose {
+    /// The exit status is that of a command, so that failures of penfold need one of their own.
+    RunsCommand,
+    /// Anything else.
+    Other,
 }
 
-impl Failure {
-    /// An operation that failed here, not in the daemon.
-    pub(crate) fn new(message: impl Display) -> Failure {
-        Failure { code: REFUSED, message: message.to_string(), errno: None }
-    }
-
-    /// What kept a command from running.
-    pub(crate) fn own(message: impl Display) -> Failure {
-        Failure { code: OWN_FAILURE, ..Failure::new(message) }
-    }
-
-    /// The same, as the failure of a verb that runs a command.
-    pub(crate) fn before_command(self) -> Failure {
-        Failure { code: OWN_FAILURE, ..self }
-    }
-
-    /// Names the operand, which the daemon's message may not.
-    pub(crate) fn of(self, operand: impl Display) -> Failure {
-        Failure { message: format!("{operand}: {}", self.message), ..self }
-    }
-
-    /// Tells it.
-    pub(crate) fn tell(&self) {
-        eprintln!("penfold: {}", self.message);
+/// The exit status of a failure.
+pub(crate) fn exit_status(kind: ErrorKind, purpose: VerbPurpose) -> u8 {
+    match (purpose, kind) {
+        (VerbPurpose::RunsCommand, ErrorKind::CommandNotFound) => NOT_FOUND,
+        (VerbPurpose::RunsCommand, ErrorKind::CannotExecute) => CANNOT_EXECUTE,
+        (VerbPurpose::RunsCommand, _) | (VerbPurpose::Other, ErrorKind::Usage) => OWN_FAILURE,
+        (VerbPurpose::Other, _) => REFUSED,
     }
 }
 
-impl From<CallError> for Failure {
-    fn from(error: CallError) -> Failure {
-        let message = match &error {
-            CallError::Refused(refused) => refused.line(),
-            other => other.to_string(),
-        };
-        Failure { code: REFUSED, message, errno: error.errno() }
-    }
+/// Reports a failure on standard error: `penfold: SUBJECT: what is wrong; what to do [ERRNO]`.
+pub(crate) fn report(failure: &Failure) {
+    eprintln!("penfold: {}", failure.line());
 }
 
-impl From<ConnectError> for Failure {
-    fn from(error: ConnectError) -> Failure {
-        Failure::new(error)
-    }
+/// Wrong arguments.
+pub(crate) fn usage(subject: impl Into<String>, detail: impl Into<String>) -> Failure {
+    Failure::new(ErrorKind::Usage, Errno::EINVAL, subject, detail)
 }
 
-impl From<NoAddress> for Failure {
-    fn from(error: NoAddress) -> Failure {
-        Failure::new(error)
-    }
+/// An argument that has the right form, but that can't be used.
+pub(crate) fn invalid(errno: Errno, subject: impl Into<String>, detail: impl Into<String>) -> Failure {
+    Failure::new(ErrorKind::InvalidArgument, errno, subject, detail)
 }
 
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Failure {
-        Failure::new(error)
-    }
-}
-
-/// Does something for every operand. Each failure is told, none keeps the others from being tried, and the exit status
-/// is that of the first.
+/// Acts on every operand. Each failure is reported and keeps no other operand from its turn. The exit status is that of
+/// the first failure.
 pub(crate) fn each<T: Display>(
     operands: impl IntoIterator<Item = T>,
     mut act: impl FnMut(&T) -> Result<(), Failure>,
 ) -> Outcome {
-    let mut code = ExitCode::SUCCESS;
-    let mut failed = false;
+    let mut code = None;
     for operand in operands {
         if let Err(failure) = act(&operand) {
-            let failure = failure.of(&operand);
-            failure.tell();
-            if !failed {
-                (failed, code) = (true, ExitCode::from(failure.code));
-            }
+            // a failure that names nothing of its own is the operand's
+            let failure =
+                if failure.subject.is_empty() { failure.about(operand.to_string()) } else { failure };
+            report(&failure);
+            code = code.or(Some(exit_status(failure.kind, VerbPurpose::Other)));
         }
     }
-    Ok(code)
+    Ok(code.map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_status_follows_from_kind_and_purpose() {
+        for &kind in ErrorKind::ALL {
+            let runs = match kind {
+                ErrorKind::CommandNotFound => 127,
+                ErrorKind::CannotExecute => 126,
+                _ => 125,
+            };
+            assert_eq!(exit_status(kind, VerbPurpose::RunsCommand), runs, "{kind:?}");
+            let other = if kind == ErrorKind::Usage { 125 } else { 1 };
+            assert_eq!(exit_status(kind, VerbPurpose::Other), other, "{kind:?}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! `penfold install-helpers`: the links by which mount(8) reaches penfold.
 
+use penfold_core::ErrorKind;
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,8 +41,8 @@ pub(crate) fn run(arguments: &InstallHelpersArguments) -> Outcome {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let program = std::env::current_exe()?;
-    fs::create_dir_all(&directory).map_err(|error| Failure::new(error).of(directory.display()))?;
+    let program = std::env::current_exe().map_err(|error| Failure::io("/proc/self/exe", error))?;
+    fs::create_dir_all(&directory).map_err(|error| Failure::io(directory.to_string_lossy(), error))?;
     for helper in helpers.filter(|helper| !arguments.only_fuse || helper.contains("fuse")) {
         install(&program, &directory.join(helper))?;
     }
@@ -62,23 +62,24 @@ fn is_ours(link: &Path) -> bool {
 
 fn install(program: &Path, link: &Path) -> Result<(), Failure> {
     if is_ours(link) {
-        fs::remove_file(link).map_err(|error| Failure::new(error).of(link.display()))?;
+        fs::remove_file(link).map_err(|error| Failure::io(link.to_string_lossy(), error))?;
     }
-    symlink(program, link)
-        .map_err(|error| match error.kind() {
+    symlink(program, link).map_err(|error| {
+        let failure = Failure::io(link.to_string_lossy(), error);
+        match failure.kind {
             ErrorKind::AlreadyExists => {
-                Failure::new("there is another program of this name; it is left alone")
+                Failure { detail: "another program has this name; it is left alone".to_owned(), ..failure }
             }
-            _ => Failure::new(error),
-        })
-        .map_err(|failure| failure.of(link.display()))?;
+            _ => failure,
+        }
+    })?;
     println!("{}", link.display());
     Ok(())
 }
 
 fn remove(link: &Path) -> Result<(), Failure> {
     if is_ours(link) {
-        fs::remove_file(link).map_err(|error| Failure::new(error).of(link.display()))?;
+        fs::remove_file(link).map_err(|error| Failure::io(link.to_string_lossy(), error))?;
         println!("{}", link.display());
     }
     Ok(())

@@ -12,6 +12,7 @@ mod address;
 mod completions;
 mod containment;
 mod doctor;
+mod end_status;
 mod engine_connection;
 mod failure;
 mod install_helpers;
@@ -31,6 +32,7 @@ mod shim;
 mod skeleton;
 mod umount;
 mod verbs;
+mod wrong_arguments;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -39,7 +41,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::engine_connection::GlobalOptions;
-use crate::failure::{OWN_FAILURE, Outcome};
+use crate::failure::{Outcome, VerbPurpose, exit_status, report};
 use crate::verbs::{
     attach, events, exec, freeze, get, kill, list, mkdir, module, mv, overview, owner, proc, ps, rmdir, set,
     top, tree,
@@ -100,9 +102,17 @@ enum Verb {
 }
 
 impl Verb {
+    fn purpose(&self) -> VerbPurpose {
+        match self {
+            Verb::Run(_) | Verb::Exec(_) | Verb::Shim(_) => VerbPurpose::RunsCommand,
+            Verb::Libcgroup(verb) => verb.purpose(),
+            _ => VerbPurpose::Other,
+        }
+    }
+
     fn act(&self, global: &GlobalOptions) -> Outcome {
         match self {
-            Verb::Run(arguments) => Ok(run::run(arguments, global)),
+            Verb::Run(arguments) => run::run(arguments, global),
             Verb::Serve(arguments) => serve::run(arguments, global),
             Verb::Exec(arguments) => exec::run(arguments, global),
             Verb::Attach(arguments) => attach::run(arguments, global),
@@ -136,25 +146,36 @@ impl Verb {
     }
 }
 
-/// Runs the program: parses the arguments of this process, performs the verb and returns the exit status.
+/// Runs the program `penfold` with the arguments of this process, and returns the exit status of the process.
+///
+/// The arguments name the *verb* to perform, such as `run` or `mkdir`. A program name of libcgroup's, such as `cgexec`,
+/// stands for that verb. Messages go to standard error.
+///
+/// The exit status is
+/// * 0 for success, or the status of the command that the verb ran, or 128+N if signal N killed the command;
+/// * 1 for an operation that was refused or failed;
+/// * 125 for wrong arguments, or if penfold failed before the command ran;
+/// * 126 for a command that can't be executed, 127 for a command that was not found.
+///
+/// Called as a helper of mount(8), such as `mount.cgroup`, the program mounts, with the exit status of mount(8).
 pub fn main() -> ExitCode {
     if let Some(filesystem) = mount_helper::called_as() {
         return mount_helper::main(filesystem);
     }
-    let outcome = match PenfoldArguments::try_parse_from(program_words()) {
-        Ok(arguments) => arguments.verb.act(&arguments.global),
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(OWN_FAILURE) } else { ExitCode::SUCCESS };
-        }
+    let words = program_words();
+    let PenfoldArguments { global, verb } = match PenfoldArguments::try_parse_from(&words) {
+        Ok(arguments) => arguments,
+        Err(error) => return wrong_arguments::report(&error, &words),
     };
-    outcome.unwrap_or_else(|failure| {
-        failure.tell();
-        ExitCode::from(failure.code)
+    verb.act(&global).unwrap_or_else(|failure| {
+        report(&failure);
+        ExitCode::from(exit_status(failure.kind, verb.purpose()))
     })
 }
 
-/// The arguments of the program, from which manual pages and completions are made.
+/// Returns the command line of the program as data: every verb and option with its help. Parses nothing.
+///
+/// `cargo xtask dist` makes the manual pages and the completions of shells from this data.
 pub fn command() -> clap::Command {
     PenfoldArguments::command()
 }

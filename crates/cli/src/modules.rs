@@ -1,5 +1,7 @@
 //! Modules on the client's side of the socket: how a user names one, and how an engine of this process loads one.
 
+use nix::errno::Errno;
+use penfold_core::ErrorKind;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::Write;
@@ -32,7 +34,9 @@ impl ModuleOperand {
         match text.to_str() {
             Some("") => Err("give the name or the path of a module".to_owned()),
             Some(name) if !name.contains(['/', '.']) => Ok(ModuleOperand::Name(name.to_owned())),
-            _ => std::path::absolute(&text).map(ModuleOperand::Path).map_err(|error| error.to_string()),
+            _ => std::path::absolute(&text)
+                .map(ModuleOperand::Path)
+                .map_err(|error| Failure::io("", error).detail),
         }
     }
 
@@ -40,7 +44,7 @@ impl ModuleOperand {
     pub(crate) fn find(&self) -> Result<PathBuf, Failure> {
         match self {
             ModuleOperand::Path(path) => Ok(path.clone()),
-            ModuleOperand::Name(name) => search::find(name).map_err(refused),
+            ModuleOperand::Name(name) => Ok(search::find(name)?),
         }
     }
 
@@ -68,15 +72,10 @@ impl fmt::Display for ModuleOperand {
     }
 }
 
-/// The failure for an error of the loader, with the errno's name as in the daemon's messages.
-pub(crate) fn refused(error: penfold_module::loader::LoadError) -> Failure {
-    Failure::new(format!("{error} [{}]", error.errno().name()))
-}
-
 /// Reads a module that this user may load, since no other user can change its file. Returns its description too.
 pub(crate) fn trusted(path: &Path) -> Result<(ModuleFile, ModuleDescription), Failure> {
-    let file = ModuleFile::read_trusted(path, geteuid().as_raw()).map_err(refused)?;
-    let info = file.description().map_err(refused)?;
+    let file = ModuleFile::read_trusted(path, geteuid().as_raw())?;
+    let info = file.description()?;
     Ok((file, info))
 }
 
@@ -95,13 +94,13 @@ pub(crate) fn load(
         match operand {
             // a name stands for a compiled-in controller as well
             ModuleOperand::Name(name) if has_subsystem(engine, name) => {}
-            _ => load_one(engine, host, &operand.find()?).map_err(|failure| failure.of("--module"))?,
+            _ => load_one(engine, host, &operand.find()?)?,
         }
     }
     for setting in settings {
         let Some(name) = controller_of(setting).filter(|name| !has_subsystem(engine, name)) else { continue };
         if let Ok(path) = search::find(name) {
-            load_one(engine, host, &path).map_err(|failure| failure.of(format!("-s {setting}")))?;
+            load_one(engine, host, &path)?;
         }
     }
     Ok(())
@@ -124,14 +123,12 @@ fn load_one(engine: &mut Engine, host: &mut dyn Host, path: &Path) -> Result<(),
     let path = file.path().to_owned();
     if has_subsystem(engine, &info.name) {
         let name = &info.name;
-        return Err(Failure::new(format!(
-            "{}: a controller of the name {name:?} is there already [EEXIST]",
-            path.display()
-        )));
+        let detail = format!("a controller of the name {name:?} is there already");
+        return Err(Failure::new(ErrorKind::AlreadyExists, Errno::EEXIST, path.to_string_lossy(), detail));
     }
-    let controller = Controller::load(file).map_err(refused)?;
+    let controller = Controller::load(file)?;
     let loaded = engine.load(host, controller);
-    loaded.map_err(|error| Failure::new(format!("{}: {error} [{}]", path.display(), error.errno().name())))
+    loaded.map_err(|error| Failure::from(error).about(path.to_string_lossy()))
 }
 
 /// Sends to `out` the log of modules, and the loader's messages about modules that are slow or fail.

@@ -1,5 +1,7 @@
 //! `penfold mount`.
 
+use nix::errno::Errno;
+use penfold_core::ErrorKind;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +15,7 @@ use penfold_server::protocol::{
 };
 
 use crate::engine_connection::{EngineConnection, GlobalOptions};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, invalid, usage};
 use crate::mount_options::SplitMountOptions;
 use crate::verbs::EXIT_STATUS;
 
@@ -56,11 +58,12 @@ pub(crate) fn run(arguments: &MountArguments, global: &GlobalOptions) -> Outcome
         Some(target) if options.remount => remount(&mut remote, &options, target)?,
         Some(target) => mount_files(&mut remote, &options, &arguments.filesystem, SOURCE, target)?,
         None if options.remount || arguments.filesystem == "proc" => {
-            return Err(Failure::own("PATH is missing"));
+            return Err(usage("PATH", "is missing; give the mount point"));
         }
         None => {
             let filesystem = Some(arguments.filesystem.clone());
-            let reply = remote.call(&MountCall { options: options.hierarchy, filesystem })?;
+            let reply = remote.call(&MountCall { options: options.hierarchy, filesystem });
+            let reply = reply.map_err(as_option)?;
             println!("{}", reply.hierarchy.id);
         }
     }
@@ -75,7 +78,7 @@ pub(crate) fn mount_files(
     source: &str,
     target: &Path,
 ) -> Result<(), Failure> {
-    let target = target.canonicalize().map_err(|error| Failure::new(error).of(target.display()))?;
+    let target = target.canonicalize().map_err(|error| Failure::io(target.to_string_lossy(), error))?;
     let (subsystems, name) =
         if filesystem == "cgroup" { planned_type(remote, options)? } else { (Vec::new(), String::new()) };
     let mount = FuseMount {
@@ -84,9 +87,7 @@ pub(crate) fn mount_files(
         source: if source == "cgroup" || source.is_empty() { SOURCE } else { source }.to_owned(),
         read_only: options.read_only,
     };
-    let device = mount
-        .mount(&target)
-        .map_err(|error| Failure { errno: Some(error.errno()), ..Failure::new(&error) })?;
+    let device = mount.mount(&target)?;
     let call = ViewCall {
         options: options.hierarchy.clone(),
         filesystem: Some(filesystem.to_owned()),
@@ -95,9 +96,18 @@ pub(crate) fn mount_files(
     };
     remote.connection.call_with(&call, &[device.as_fd()]).map_err(|error| {
         let _ = unmount(&target, Unmounting { lazy: true });
-        Failure::from(error)
+        as_option(error.into())
     })?;
     Ok(())
+}
+
+/// A wrong option, as the user has typed it.
+fn as_option(failure: Failure) -> Failure {
+    if failure.kind != ErrorKind::InvalidOption {
+        return failure;
+    }
+    let option = format!("-o {}", failure.subject);
+    failure.about(option)
 }
 
 /// The subsystems and the name that a mount with these options will have, for the mount's type.
@@ -137,12 +147,15 @@ pub(crate) fn remount(
     let label = target.to_string_lossy();
     let hierarchy = match mounted_at(target) {
         Some(subtype) => found_by_subtype(&hierarchies, &subtype).ok_or_else(|| {
-            Failure::new(format!("{label}: which hierarchy is mounted here can't be told from its type, which is fuse.{subtype}; name the hierarchy instead"))
+            let detail = format!(
+                "the type fuse.{subtype} does not tell which hierarchy is mounted here; name the hierarchy instead"
+            );
+            invalid(Errno::EINVAL, label.clone(), detail)
         })?,
         None => label.into_owned(),
     };
-    remote.call(&RemountCall { hierarchy, options: options.hierarchy.clone() })?;
-    Ok(())
+    let call = RemountCall { hierarchy, options: options.hierarchy.clone() };
+    remote.call(&call).map(drop).map_err(as_option)
 }
 
 fn found_by_subtype(hierarchies: &[HierarchyInfo], shown: &str) -> Option<String> {

@@ -1,14 +1,13 @@
 //! The helpers that mount(8) calls: `mount.fuse.penfold`, `mount.cgroup` and `mount.cpuset`.
 
+use penfold_core::ErrorKind;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use nix::errno::Errno;
-
 use crate::engine_connection::GlobalOptions;
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 use crate::mount::{mount_files, remount};
 use crate::mount_options::SplitMountOptions;
 
@@ -39,13 +38,13 @@ struct MountInvocation {
 }
 
 impl MountInvocation {
-    fn parse(words: impl IntoIterator<Item = OsString>) -> Result<MountInvocation, String> {
+    fn parse(words: impl IntoIterator<Item = OsString>) -> Result<MountInvocation, Failure> {
         let mut call = MountInvocation::default();
         let mut operands = Vec::new();
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             let text = word.to_string_lossy().into_owned();
-            let mut value = || words.next().ok_or_else(|| format!("{text} needs a value"));
+            let mut value = || words.next().ok_or_else(|| usage(text.clone(), "needs a value"));
             match text.as_str() {
                 "-o" => {
                     if !call.options.is_empty() {
@@ -61,7 +60,7 @@ impl MountInvocation {
                         match flag {
                             'f' => call.fake = true,
                             's' | 'n' | 'v' | 'w' => {}
-                            other => return Err(format!("unknown option -{other}")),
+                            other => return Err(usage(format!("-{other}"), "no such option")),
                         }
                     }
                 }
@@ -74,7 +73,7 @@ impl MountInvocation {
                 call.target = target.into();
                 Ok(call)
             }
-            _ => Err("usage: SOURCE TARGET [-sfnv] [-o OPTIONS]".to_owned()),
+            _ => Err(usage("arguments", "must be SOURCE TARGET [-sfnv] [-o OPTIONS]")),
         }
     }
 }
@@ -86,21 +85,23 @@ pub(crate) fn main(filesystem: &str) -> ExitCode {
     let own = Path::new(&own).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let call = match MountInvocation::parse(words) {
         Ok(call) => call,
-        Err(message) => {
-            eprintln!("{own}: {message}");
+        Err(failure) => {
+            eprintln!("{own}: {}", failure.line());
             return ExitCode::from(USAGE);
         }
     };
     match act(&call, filesystem) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let reason = match failure.errno {
-                Some(Errno::EBUSY) => "already mounted or mount point busy: ",
-                Some(Errno::EINVAL) => "wrong fs type, bad option, bad superblock: ",
-                Some(Errno::EPERM) => "permission denied: ",
+            let reason = match failure.kind {
+                ErrorKind::Busy => "already mounted or mount point busy: ",
+                ErrorKind::InvalidOption | ErrorKind::InvalidArgument => {
+                    "wrong fs type, bad option, bad superblock: "
+                }
+                ErrorKind::NotPermitted => "permission denied: ",
                 _ => "",
             };
-            eprintln!("{own}: {}: {reason}{}", call.target.display(), failure.message);
+            eprintln!("{own}: {}", failure.with_prefix(reason).line());
             ExitCode::from(MOUNT_FAILURE)
         }
     }
@@ -123,7 +124,7 @@ fn act(call: &MountInvocation, filesystem: &str) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    fn parse(words: &str) -> Result<MountInvocation, String> {
+    fn parse(words: &str) -> Result<MountInvocation, Failure> {
         MountInvocation::parse(words.split(' ').map(OsString::from))
     }
 

@@ -8,14 +8,14 @@ use crate::failure::Failure;
 
 /// Writes a value to standard output as one JSON document.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
-    let mut text = serde_json::to_string_pretty(value).map_err(Failure::new)?;
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| stdout(error.into()))?;
     text.push('\n');
     write(text.as_bytes())
 }
 
 /// Writes a value to standard output as one line of JSON, and flushes.
 pub(crate) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
-    let mut text = serde_json::to_string(value).map_err(Failure::new)?;
+    let mut text = serde_json::to_string(value).map_err(|error| stdout(error.into()))?;
     text.push('\n');
     write(text.as_bytes())
 }
@@ -25,8 +25,12 @@ pub(crate) fn write(bytes: &[u8]) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
     match output.write_all(bytes).and_then(|()| output.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        other => Ok(other?),
+        other => other.map_err(stdout),
     }
+}
+
+fn stdout(error: io::Error) -> Failure {
+    Failure::io("standard output", error)
 }
 
 /// Rows of cells in aligned columns. Columns of numbers are set to the right; the last column is not padded.

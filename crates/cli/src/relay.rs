@@ -13,16 +13,17 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
-use penfold_core::Tid;
+use penfold_core::{ErrorKind, Tid};
 use penfold_linux::proc::TaskStatus;
 use penfold_linux::terminal::{set_window_size, window_size};
-use penfold_server::connection::{CallError, Replies};
+use penfold_server::connection::Replies;
 use penfold_server::escape::escape;
 use penfold_server::protocol::{EnvironmentInfo, ExecCall};
 
 use crate::address::CgroupAddress;
+use crate::end_status::EndStatus;
 use crate::engine_connection::EngineConnection;
-use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, OWN_FAILURE};
+use crate::failure::Failure;
 
 /// The signals that are forwarded to the command.
 const FORWARDED: [Signal; 9] = [
@@ -74,52 +75,45 @@ impl<'a> RelayedCommand<'a> {
         }
     }
 
+    /// The program as it was given, for messages.
+    fn program(&self) -> String {
+        self.command.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// Starts the command and returns its pid, without waiting for its end.
     pub(crate) fn start(&self, remote: &mut EngineConnection) -> Result<i64, Failure> {
         let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
         let streams = [input.as_fd(), output.as_fd(), error.as_fd()];
-        let reply =
-            remote.connection.call_with(&self.call(), &streams).map_err(|error| not_run(self, error))?;
+        let reply = remote.connection.call_with(&self.call(), &streams)?;
         Ok(reply.pid)
     }
 }
 
-/// Why there is no command, with the exit status that a shell would give.
-fn not_run(job: &RelayedCommand<'_>, error: CallError) -> Failure {
-    let program = job.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
-    let failure = Failure::from(error);
-    // a missing cgroup is ENOENT as well, but then the message names an address
-    let about_program = failure.message.contains("execute");
-    let code = match failure.errno {
-        Some(Errno::ENOENT) if about_program => NOT_FOUND,
-        Some(_) if about_program => CANNOT_EXECUTE,
-        _ => OWN_FAILURE,
-    };
-    let message = if about_program { failure.message } else { format!("{program}: {}", failure.message) };
-    Failure { code, message, errno: failure.errno }
+fn status_lost(program: String) -> Failure {
+    let detail = "the daemon has ended, and with it the command's status";
+    Failure::new(ErrorKind::StatusUnknown, Errno::ECONNRESET, program, detail)
 }
 
-/// Runs a command to its end. Returns its status as wait(2) gives it.
-pub(crate) fn run(remote: &mut EngineConnection, job: &RelayedCommand<'_>) -> Result<i32, Failure> {
+/// Runs a command to its end.
+pub(crate) fn run(remote: &mut EngineConnection, job: &RelayedCommand<'_>) -> Result<EndStatus, Failure> {
     // blocked before any other thread exists, and before the command can end
     let mut set = SigSet::empty();
     set.extend(FORWARDED);
-    set.thread_block().map_err(Failure::own)?;
-    let signals =
-        SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(Failure::own)?;
+    set.thread_block().map_err(|errno| Failure::system("signals", errno))?;
+    let signals = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+        .map_err(|errno| Failure::system("signals", errno))?;
     let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     if !job.terminal {
         let streams = [input.as_fd(), output.as_fd(), error.as_fd()];
-        let replies =
-            remote.connection.call_more(&job.call(), &streams).map_err(|error| not_run(job, error))?;
+        let replies = remote.connection.call_more(&job.call(), &streams)?;
         return Relay { job, replies, signals, terminal: None, pid: None }.run();
     }
-    let size = window_size(&input).map_err(Failure::own)?;
-    let pair =
-        openpty(&size, None).map_err(|errno| Failure::own(format!("cannot make a terminal: {errno}")))?;
+    let size = window_size(&input).map_err(|errno| Failure::system("terminal", errno))?;
+    let pair = openpty(&size, None)
+        .map_err(|errno| Failure::system("terminal", errno).with_prefix("can't be made: "))?;
     let own_error = if std::io::IsTerminal::is_terminal(&error) { pair.slave.as_fd() } else { error.as_fd() };
     let streams = [pair.slave.as_fd(), pair.slave.as_fd(), own_error];
-    let replies = remote.connection.call_more(&job.call(), &streams).map_err(|error| not_run(job, error))?;
+    let replies = remote.connection.call_more(&job.call(), &streams)?;
     drop(pair.slave);
     let terminal = Terminal { master: File::from(pair.master), raw: None, input_ended: false };
     Relay { job, replies, signals, terminal: Some(terminal), pid: None }.run()
@@ -142,7 +136,7 @@ struct Terminal {
 }
 
 impl Relay<'_, '_> {
-    fn run(mut self) -> Result<i32, Failure> {
+    fn run(mut self) -> Result<EndStatus, Failure> {
         loop {
             let ready = self.wait()?;
             if ready.signal {
@@ -185,7 +179,7 @@ impl Relay<'_, '_> {
         let timeout = if self.replies.is_ready() { PollTimeout::ZERO } else { PollTimeout::NONE };
         match poll(&mut files, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Failure::own(errno)),
+            Err(errno) => return Err(Failure::system("poll", errno)),
         }
         let any = |at: usize| files.get(at).is_some_and(|file| file.any().unwrap_or(false));
         Ok(ReadyFiles {
@@ -196,16 +190,30 @@ impl Relay<'_, '_> {
         })
     }
 
-    fn reply(&mut self) -> Result<Option<i32>, Failure> {
-        let gone = || Failure::own("the daemon has ended, and with it the command's status");
-        let reply = self.replies.next().ok_or_else(gone)?.map_err(|error| not_run(self.job, error))?;
+    fn reply(&mut self) -> Result<Option<EndStatus>, Failure> {
+        let program = self.job.program();
+        let reply = match self.replies.next() {
+            Some(reply) => reply.map_err(|error| self.of_command(error.into()))?,
+            None => return Err(status_lost(program)),
+        };
         if self.pid.is_none() {
             self.pid = Some(Pid::from_raw(reply.pid as i32));
             if let Some(terminal) = &mut self.terminal {
                 terminal.raw = RawMode::enter();
             }
         }
-        Ok(reply.status.map(|status| status as i32))
+        reply.status.map(|status| EndStatus::of_wait(status, &program)).transpose()
+    }
+
+    /// A failure of a command that runs: when the daemon goes, so does the only one that would know its end.
+    fn of_command(&self, failure: Failure) -> Failure {
+        match failure.kind {
+            ErrorKind::Disconnected | ErrorKind::Ending if self.pid.is_some() => {
+                status_lost(self.job.program())
+            }
+            ErrorKind::StatusUnknown => failure.about(self.job.program()),
+            _ => failure,
+        }
     }
 
     fn pass_signals(&mut self) {

@@ -16,6 +16,8 @@ use serde::Serialize;
 
 use crate::address::path_of;
 use crate::containment::engine_owner;
+use crate::end_status::EndStatus;
+use crate::failure::Failure;
 use crate::settings::Setting;
 
 /// The target of `--json`.
@@ -47,13 +49,13 @@ impl FromStr for Destination {
 
 impl Destination {
     /// Opens the target, close-on-exec. This happens before the command runs, so that a bad name costs no work.
-    pub(crate) fn open(&self) -> Result<File, String> {
-        match self {
-            Destination::Path(path) => File::create(path)
-                .map_err(|error| format!("--json: can't write to {}: {error}", path.display())),
-            Destination::Descriptor(number) => take_over(*number)
-                .map_err(|error| format!("--json: can't write to file descriptor {number}: {error}")),
-        }
+    pub(crate) fn open(&self) -> Result<File, Failure> {
+        let (name, opened) = match self {
+            Destination::Path(path) => (path.to_string_lossy().into_owned(), File::create(path)),
+            Destination::Descriptor(number) => (number.to_string(), take_over(*number)),
+        };
+        opened
+            .map_err(|error| Failure::io(format!("--json {name}"), error).with_prefix("can't write to it: "))
     }
 }
 
@@ -129,8 +131,8 @@ impl JobReport {
         settings: &[Setting],
         warnings: Vec<String>,
         wall: Duration,
-        cgroup: CgroupId,
-        ended: &mut FinishedJob,
+        status: EndStatus,
+        (cgroup, ended): (CgroupId, &mut FinishedJob),
     ) -> JobReport {
         let (user, system) = ended.times();
         let peak = ended.statistics.peak;
@@ -145,12 +147,11 @@ impl JobReport {
             }
         });
         let hits = hits.collect();
-        let status = ended.status;
         JobReport {
             version: 1,
             command: words(command),
-            exit: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
-            signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+            exit: status.exit(),
+            signal: status.signal(),
             wall_seconds: wall.as_secs_f64(),
             user_seconds: user.as_secs_f64(),
             system_seconds: system.as_secs_f64(),
@@ -171,7 +172,7 @@ impl JobReport {
         settings: &[Setting],
         warnings: Vec<String>,
         wall: Duration,
-        status: i32,
+        status: EndStatus,
         used: JobUsage,
     ) -> JobReport {
         let seconds = |nanoseconds: Option<i64>| nanoseconds.unwrap_or(0) as f64 / 1e9;
@@ -190,8 +191,8 @@ impl JobReport {
         JobReport {
             version: 1,
             command: words(command),
-            exit: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
-            signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+            exit: status.exit(),
+            signal: status.signal(),
             wall_seconds: wall.as_secs_f64(),
             user_seconds: seconds(used.user),
             system_seconds: seconds(used.system),
@@ -291,17 +292,8 @@ pub(crate) fn notice_text(notice: &Notice) -> Option<String> {
     }
 }
 
-pub(crate) fn write_json(mut file: File, report: &JobReport) -> Result<(), String> {
-    let mut text = serde_json::to_string_pretty(report).map_err(|error| error.to_string())?;
-    text.push('\n');
-    file.write_all(text.as_bytes()).map_err(|error| format!("--json: {error}"))
-}
-
-/// The exit status for a status of wait(2), as shells give it: 128+N for signal N.
-pub(crate) fn exit_code(status: i32) -> u8 {
-    if libc::WIFSIGNALED(status) {
-        (128 + libc::WTERMSIG(status)) as u8
-    } else {
-        libc::WEXITSTATUS(status) as u8
-    }
+pub(crate) fn write_json(mut file: File, report: &JobReport) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(report).map_err(std::io::Error::from);
+    text.and_then(|text| file.write_all(format!("{text}\n").as_bytes()))
+        .map_err(|error| Failure::io("--json", error))
 }

@@ -95,8 +95,8 @@ impl LogLevel {
 
 pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome {
     // blocked before any other thread exists, so that all threads inherit the mask
-    let signals = ShutdownSignals::block().map_err(Failure::new)?;
-    logging::start(arguments.log.filter()).map_err(Failure::new)?;
+    let signals = ShutdownSignals::block().map_err(|error| Failure::io("signals", error))?;
+    logging::start(arguments.log.filter()).map_err(|error| Failure::io("log", error))?;
     let config = Config {
         address: Address::of_daemon(global.socket.as_deref())?,
         at_end: match arguments.at_end {
@@ -105,21 +105,21 @@ pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome
         },
         limits: Limits::default(),
     };
-    let mut prepared = Daemon::prepare(config, start_host).map_err(Failure::new)?;
+    let mut prepared = Daemon::prepare(config, start_host)?;
     for module in &arguments.load {
-        load(&prepared, module).map_err(|failure| failure.of("--load"))?;
+        load(&prepared, module)?;
     }
     match arguments.state.clone().or_else(|| prepared.state_beside_socket()) {
-        Some(state) if !arguments.no_state => drop(prepared.restore(&state).map_err(Failure::new)?),
+        Some(state) if !arguments.no_state => drop(prepared.restore(&state)?),
         Some(_) => {}
         None => tracing::warn!("no journal is kept: the socket has no directory, and no --state is given"),
     }
-    let daemon = prepared.serve(None, Vec::new()).map_err(Failure::new)?;
+    let daemon = prepared.serve(None, Vec::new())?;
     if let Some(address) = &arguments.metrics {
         Responder::start(daemon.service().clone(), address)
-            .map_err(|error| Failure::new(format!("--metrics {address}: {error}")))?;
+            .map_err(|error| Failure::io(format!("--metrics {address}"), error))?;
     }
-    daemon.run(&signals).map_err(Failure::new)?;
+    daemon.run(&signals).map_err(|error| Failure::io("daemon", error))?;
     daemon.stop();
     Ok(ExitCode::SUCCESS)
 }
@@ -128,9 +128,9 @@ fn load(prepared: &PreparedDaemon, module: &ModuleOperand) -> Result<(), Failure
     if let ModuleOperand::Name(name) = module {
         let there =
             prepared.service().with_snapshot(|engine, _| engine.hierarchy_of_subsystem(name).is_some());
-        if there.map_err(Failure::new)? {
+        if there? {
             return Ok(());
         }
     }
-    prepared.service().load_file(&module.find()?).map(drop).map_err(Failure::new)
+    prepared.service().load_file(&module.find()?).map(drop)
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use penfold_core::{Caller, CgroupId, Engine, Error, host::Host};
+use nix::errno::Errno;
+use penfold_core::{Caller, CgroupId, Engine, ErrorKind, host::Host};
+
+use crate::failure::Failure;
 
 /// One `-s FILE=VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,42 +36,39 @@ impl FromStr for Setting {
 
 /// Writes a setting into the job's cgroup, or into the root if only the root has the file.
 ///
-/// `cgroups` are the job's cgroup and the root. The error is a message for the user: there is no such file, or the
-/// engine refused the value.
+/// `cgroups` are the job's cgroup and the root. A failure is about the setting as it was typed.
 pub(crate) fn apply(
     engine: &mut Engine,
     host: &mut dyn Host,
     caller: &Caller,
     cgroups: [CgroupId; 2],
     setting: &Setting,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     let found =
         cgroups.into_iter().find_map(|cgroup| Some((cgroup, engine.find_file(cgroup, &setting.file)?)));
-    let Some((cgroup, file)) = found else { return Err(unknown(engine, cgroups, &setting.file)) };
+    let Some((cgroup, file)) = found else { return Err(unknown(engine, cgroups, setting)) };
     // The newline makes a write of an empty value too, as `echo VALUE > FILE` does.
     let line = format!("{}\n", setting.value);
     let written = engine.session(host, caller).write(cgroup, file, line.as_bytes());
-    written.map_err(|error| refused(&error, setting))
+    written.map_err(|error| Failure::from(error).about(format!("-s {setting}")))
 }
 
-fn refused(error: &Error, setting: &Setting) -> String {
-    format!("-s {}={}: {error} [{}]", setting.file, setting.value, error.errno().name())
+fn unknown(engine: &Engine, cgroups: [CgroupId; 2], setting: &Setting) -> Failure {
+    let files = cgroups.iter().flat_map(|&cgroup| engine.files(cgroup).unwrap_or_default());
+    let writable = files.filter(|file| file.owner.mode & 0o222 != 0).map(|file| file.name);
+    no_such_file(setting, writable.collect(), "")
 }
 
-/// The message for a file that does not exist. It lists the writable files of the same controller, or of all
-/// controllers if that one does not exist.
-fn unknown(engine: &Engine, cgroups: [CgroupId; 2], name: &str) -> String {
-    let mut choices: Vec<String> = cgroups
-        .iter()
-        .flat_map(|&cgroup| engine.files(cgroup).unwrap_or_default())
-        .filter(|file| file.owner.mode & 0o222 != 0)
-        .map(|file| file.name)
-        .collect();
-    choices.sort_unstable();
-    choices.dedup();
-    let controller = name.split_once('.').map_or(name, |(controller, _)| controller);
+/// The failure of a setting whose file does not exist. It lists the writable files of the same controller, or of all
+/// controllers if that one does not exist. `remedy` comes after that.
+pub(crate) fn no_such_file(setting: &Setting, mut writable: Vec<String>, remedy: &str) -> Failure {
+    writable.sort_unstable();
+    writable.dedup();
+    let name = &setting.file;
+    let controller = name.split_once('.').map_or(name.as_str(), |(controller, _)| controller);
     let same: Vec<String> =
-        choices.iter().filter(|choice| choice.starts_with(&format!("{controller}."))).cloned().collect();
-    let shown = if same.is_empty() { choices } else { same };
-    format!("-s {name}: no such control file; there are {}", shown.join(", "))
+        writable.iter().filter(|choice| choice.starts_with(&format!("{controller}."))).cloned().collect();
+    let shown = if same.is_empty() { writable } else { same };
+    let detail = format!("no such control file; there are {}{remedy}", shown.join(", "));
+    Failure::new(ErrorKind::NotFound, Errno::ENOENT, format!("-s {name}"), detail)
 }

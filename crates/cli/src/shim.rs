@@ -9,7 +9,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, Outcome};
+use nix::errno::Errno;
+use penfold_core::ErrorKind;
+
+use crate::failure::{Failure, Outcome, invalid};
+use crate::verbs::exec::not_executed;
 
 /// The preload library.
 const LIBRARY: &str = "libpenfold_preload.so";
@@ -45,12 +49,11 @@ pub(crate) struct ShimArguments {
 }
 
 pub(crate) fn shim(arguments: &ShimArguments) -> Outcome {
-    let error = prepare(arguments).map_err(Failure::own)?.exec();
-    let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_EXECUTE };
-    Err(Failure { code, ..Failure::new(error).of(arguments.command[0].display()) })
+    let error = prepare(arguments)?.exec();
+    Err(not_executed(&arguments.command[0], &error))
 }
 
-fn prepare(arguments: &ShimArguments) -> Result<Command, String> {
+fn prepare(arguments: &ShimArguments) -> Result<Command, Failure> {
     let library = library()?;
     if let Some(reason) = find(&arguments.command[0]).and_then(|program| not_preloadable(&program)) {
         eprintln!(
@@ -64,13 +67,11 @@ fn prepare(arguments: &ShimArguments) -> Result<Command, String> {
         command.env("PENFOLD_SHIM_ONLY", "1");
     }
     if let Some(directory) = &arguments.proc {
-        let directory = directory.canonicalize();
-        let directory = directory.map_err(|error| format!("--proc {:?}: {error}", arguments.proc))?;
+        let subject = format!("--proc {}", directory.display());
+        let directory = directory.canonicalize().map_err(|error| Failure::io(&subject, error))?;
         if !directory.join("cgroups").is_file() {
-            return Err(format!(
-                "{}: not a proc view of penfold's: no file cgroups in it",
-                directory.display()
-            ));
+            let detail = "not a proc view of penfold's: no file cgroups in it";
+            return Err(invalid(Errno::EINVAL, subject, detail));
         }
         command.env("PENFOLD_PROC", directory);
     }
@@ -87,12 +88,12 @@ fn preloaded(library: PathBuf) -> OsString {
     list
 }
 
-fn library() -> Result<PathBuf, String> {
+fn library() -> Result<PathBuf, Failure> {
     let given = std::env::var_os("PENFOLD_PRELOAD").filter(|path| !path.is_empty()).map(PathBuf::from);
     let candidates = if let Some(path) = given {
         vec![path]
     } else {
-        let program = std::env::current_exe().map_err(|error| format!("where am I? {error}"))?;
+        let program = std::env::current_exe().map_err(|error| Failure::io("/proc/self/exe", error))?;
         let directory = program.parent().unwrap_or(Path::new("/")).to_owned();
         ["", "../lib", "../lib/penfold"].map(|place| directory.join(place).join(LIBRARY)).to_vec()
     };
@@ -100,13 +101,12 @@ fn library() -> Result<PathBuf, String> {
     let Some(library) = found else {
         let places: Vec<_> = candidates.iter().map(|path| path.display().to_string()).collect();
         let places = places.join(", ");
-        return Err(format!("there is no preload library at {places}: set PENFOLD_PRELOAD to where it is"));
+        let detail = format!("no such file; looked at {places}; set PENFOLD_PRELOAD to where it is");
+        return Err(Failure::new(ErrorKind::NotFound, Errno::ENOENT, "preload library", detail));
     };
     if library.as_os_str().as_bytes().iter().any(|byte| matches!(byte, b':' | b' ')) {
-        let library = library.display();
-        return Err(format!(
-            "{library}: the loader splits LD_PRELOAD at blanks and colons: move it elsewhere"
-        ));
+        let detail = "the loader splits LD_PRELOAD at blanks and colons; move the library elsewhere";
+        return Err(invalid(Errno::EINVAL, library.to_string_lossy(), detail));
     }
     Ok(library)
 }

@@ -6,7 +6,7 @@ use penfold_linux::fuse_mount::{Unmounting, unmount};
 use penfold_server::protocol::UnmountCall;
 
 use crate::engine_connection::GlobalOptions;
-use crate::failure::{Failure, Outcome, each};
+use crate::failure::{Outcome, each};
 use crate::verbs::EXIT_STATUS;
 
 /// Unmounts files at a path, as umount(8) does, or a hierarchy that was mounted without a path.
@@ -28,8 +28,7 @@ pub(crate) fn run(arguments: &UmountArguments, global: &GlobalOptions) -> Outcom
     each(&arguments.targets, |target| {
         if target.contains('/') || (Path::new(target.as_str()).is_dir() && !target.ends_with(':')) {
             let how = Unmounting { lazy: arguments.lazy };
-            return unmount(Path::new(target.as_str()), how)
-                .map_err(|error| Failure { errno: Some(error.errno()), ..Failure::new(&error) });
+            return Ok(unmount(Path::new(target.as_str()), how)?);
         }
         global.connect()?.call(&UnmountCall { hierarchy: (*target).clone() })?;
         Ok(())

@@ -69,7 +69,7 @@ fn nested_run_without_penfold_job_is_refused_clearly() {
             penfold(&[], &["env", "-u", "PENFOLD_JOB", PENFOLD, "run", "--", "echo", "ran"]).user(user);
         let ended = inner.limit(SECONDS).run().clean();
         assert_eq!((ended.code(), ended.stdout.as_str()), (125, ""));
-        says(&ended, "this runs in a job of penfold");
+        says(&ended, "penfold: echo: would run in a job of penfold (the tracer is pid ");
         says(&ended, "PENFOLD_JOB is not in the environment");
     }
 }
@@ -92,8 +92,8 @@ fn penfold_under_strace_is_refused_clearly() {
         let run = plain(&["run", "--", "echo", "ran"]).under(["strace", "-f", "-o", "/dev/null"]);
         let ended = run.user(user).limit(SECONDS).run().clean();
         assert_eq!((ended.code(), ended.stdout.as_str()), (125, ""));
-        says(&ended, "cannot trace the command: strace (pid ");
-        says(&ended, "traces it already; run penfold outside of it");
+        says(&ended, "penfold: echo: traced by strace (pid ");
+        says(&ended, ") already; run penfold outside of it [EPERM]\n");
     }
 }
 
@@ -119,11 +119,11 @@ fn penfold_under_gdb_works_or_is_refused_clearly() {
     // gdb stays attached to children
     let ended = under_gdb(&["-ex", "set detach-on-fork off"]);
     assert!(!ended.stdout.contains("ran\n") && ended.stdout.contains("exited with code 0175"), "{ended:#?}");
-    says(&ended, "cannot trace the command: gdb (pid ");
+    says(&ended, "penfold: sh: traced by gdb (pid ");
     // gdb follows the child and detaches from penfold
     let ended = under_gdb(&["-ex", "set follow-fork-mode child"]);
     assert!(!ended.stdout.contains("ran\n"), "{ended:#?}");
-    says(&ended, "cannot trace the command: gdb (pid ");
+    says(&ended, "penfold: sh: traced by gdb (pid ");
 }
 
 #[test]

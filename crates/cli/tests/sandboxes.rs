@@ -85,12 +85,16 @@ fn says_so_where_a_seccomp_filter_forbids_ptrace() {
     );
     let ended = plain(&["run", "--", "echo", "ran"]).under([program.path()]).limit(10).run().clean();
     assert_eq!((ended.code(), ended.stdout.as_str()), (125, ""));
-    assert!(ended.stderr.contains("ptrace is refused here"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("ptrace: Operation not permitted: it is refused here ("),
+        "{}",
+        ended.stderr
+    );
     let ended = plain(&["doctor"]).under([program.path()]).limit(10).run().clean();
     assert_eq!(ended.code(), 1);
     assert!(
         ended.stdout.contains("trace  no  membership at fork")
-            && ended.stdout.contains("ptrace is refused here")
+            && ended.stdout.contains("ptrace: Operation not permitted: it is refused here (")
     );
 }
 

@@ -25,7 +25,7 @@ fn follow(language: &str, module: &str) {
     let output = place.shell(&format!("cd wheel; {run}"));
     assert_eq!(text(&output.stdout), "42\n", "{run}: {}", text(&output.stderr));
     let output = place.shell(&format!("cd wheel; penfold run --module {module} -s wheel.value=101 -- true"));
-    let refused = "penfold: -s wheel.value=101: wheel.value: takes a number from 0 to 100 [EINVAL]\n";
+    let refused = "penfold: -s wheel.value=101: takes a number from 0 to 100 [EINVAL]\n";
     assert_eq!(without_slowness(&text(&output.stderr)), refused);
     let output = place.shell(&format!("penfold module check wheel/{module} wheel.value=7"));
     let checked = text(&output.stdout);
@@ -49,9 +49,9 @@ fn refused_skeleton_has_a_reason() {
     let place = PrivateDir::new("skeleton-refused");
     let output = place.shell("mkdir wheel; penfold module new wheel");
     assert_eq!(output.status.code(), Some(1));
-    let told = "penfold: wheel: can't write a controller there: File exists (os error 17)\n";
+    let told = "penfold: wheel: can't write a controller there: File exists [EEXIST]\n";
     assert_eq!(text(&output.stderr), told);
     let output = place.shell("penfold module new pids");
-    assert_eq!(text(&output.stderr), "penfold: \"pids\": penfold has a controller of this name\n");
+    assert_eq!(text(&output.stderr), "penfold: pids: penfold has a controller of this name [EEXIST]\n");
     assert!(!place.path().join("pids").exists());
 }

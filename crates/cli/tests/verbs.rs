@@ -48,7 +48,7 @@ fn failed_operand_does_not_stop_the_others() {
     assert_eq!(daemon.says(&["ls", "/"]), "there\nnew\n");
     daemon.refuses(
         &["set", "/new", "pids.max=no", "pids.max=7", "nothing=1"],
-        &[&["pids.max=no", "[EINVAL]"], &["nothing=1", "[ENOENT]"]],
+        &[&["/new/pids.max: ", "[EINVAL]"], &["/new/nothing: ", "[ENOENT]"]],
     );
     assert_eq!(daemon.says(&["cat", "/new", "pids.max"]), "7\n");
     daemon.refuses(&["cat", "/new", "pids.max", "pids.none"], &[&["pids.none", "[ENOENT]"]]);
@@ -239,7 +239,11 @@ fn every_verb_says_that_there_is_no_daemon() {
     ] {
         let ended = run(words);
         assert_eq!(ended.code(), 1, "{words:?}");
-        assert!(ended.stderr.contains("no daemon listens at /nonexistent/control"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("penfold: /nonexistent/control: no daemon listens there; "),
+            "{}",
+            ended.stderr
+        );
     }
     assert_eq!(run(&["exec", "/a", "--", "true"]).code(), 125);
     assert_eq!(run(&["run", "--in", "/a", "--", "true"]).code(), 125);

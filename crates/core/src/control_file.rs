@@ -152,28 +152,28 @@ impl<S: Subsystem> ControlFile<S> {
         }
     }
 
-    /// Sets a read handler that returns a number.
+    /// Sets a read handler that returns an unsigned number. Core prints the number in decimal and a newline.
     #[must_use]
     pub const fn read_u64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<u64>) -> ControlFile<S> {
         self.read = ReadHandler::U64(read);
         self
     }
 
-    /// Sets a read handler that returns a signed number.
+    /// Sets a read handler that returns a signed number. Core prints the number in decimal and a newline.
     #[must_use]
     pub const fn read_s64(mut self, read: fn(&mut S, &mut Context<'_, S>) -> Result<i64>) -> ControlFile<S> {
         self.read = ReadHandler::S64(read);
         self
     }
 
-    /// Sets a read handler that gives lines `key value`.
+    /// Sets a read handler that gives keys and values. Core prints each pair as a line `key value`.
     #[must_use]
     pub const fn read_map(mut self, read: ReadMap<S>) -> ControlFile<S> {
         self.read = ReadHandler::Map(read);
         self
     }
 
-    /// Sets a read handler that appends free text.
+    /// Sets a read handler that appends the content to a `String`, newlines included.
     #[must_use]
     pub const fn read_text(
         mut self,
@@ -183,7 +183,10 @@ impl<S: Subsystem> ControlFile<S> {
         self
     }
 
-    /// Sets a write handler that takes a number.
+    /// Sets a write handler that takes an unsigned number in the format of [`parse_u64`] (B3.7).
+    ///
+    /// Core parses the text. A write of any other text fails with `EINVAL` or `ERANGE`, and the handler does not run.
+    /// An error of the handler becomes the error of the write.
     #[must_use]
     pub const fn write_u64(
         mut self,
@@ -193,7 +196,10 @@ impl<S: Subsystem> ControlFile<S> {
         self
     }
 
-    /// Sets a write handler that takes a signed number.
+    /// Sets a write handler that takes a signed number in the format of [`parse_s64`] (B3.7).
+    ///
+    /// Core parses the text. A write of any other text fails with `EINVAL` or `ERANGE`, and the handler does not run.
+    /// An error of the handler becomes the error of the write.
     #[must_use]
     pub const fn write_s64(
         mut self,
@@ -203,7 +209,9 @@ impl<S: Subsystem> ControlFile<S> {
         self
     }
 
-    /// Sets a write handler that takes text without white space at both ends.
+    /// Sets a write handler that takes text. Core takes the white space at both ends away.
+    ///
+    /// Text that is not UTF-8 fails with `EINVAL`, and the handler does not run.
     #[must_use]
     pub const fn write_text(
         mut self,

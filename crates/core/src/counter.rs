@@ -116,7 +116,10 @@ impl Counter {
         self.peak = self.peak.max(self.usage);
     }
 
-    /// Takes a charge of `amount` back. An amount above the usage is a bug of the caller, and leaves a usage of 0.
+    /// Takes a charge back: lowers the usage by `amount`. The peak and the numbers of refusals stay.
+    ///
+    /// The caller must have charged `amount` before. With debug assertions an amount above the usage panics; without
+    /// them the usage becomes 0.
     #[inline]
     pub fn uncharge(&mut self, amount: u64) {
         debug_assert!(self.usage >= amount, "uncharged {amount} of {}", self.usage);

@@ -175,13 +175,15 @@ pub trait HostView {
 
     /// One more than the highest CPU number that a list of CPUs may name (`nr_cpu_ids` in Linux).
     ///
-    /// The default is one more than the highest number of [`HostView::cpus`].
+    /// A write to `cpuset.cpus` that names this number or a higher one fails with `ERANGE`. The default is one more
+    /// than the highest number of [`HostView::cpus`].
     fn cpu_limit(&self) -> usize {
         self.cpus().last().map_or(1, |last| last + 1)
     }
 
-    /// One more than the highest number that a list of memory nodes may name (`MAX_NUMNODES` in Linux). The default is
-    /// 1024.
+    /// One more than the highest number that a list of memory nodes may name (`MAX_NUMNODES` in Linux).
+    ///
+    /// A write to `cpuset.mems` that names this number or a higher one fails with `ERANGE`. The default is 1024.
     fn node_limit(&self) -> usize {
         1024
     }

@@ -97,14 +97,18 @@ impl IndexSet {
         (0..self.words()).any(|index| self.word(index) & other.word(index) != 0)
     }
 
-    /// The set of a bit string in words of 64 bits, with number 0 in the lowest bit of the first word.
+    /// Returns the set that a bit string stands for: bit `b` of `words[w]` is the number `64 * w + b`.
+    ///
+    /// Bit 0 is the lowest bit of a word. No words, or words of 0, give the empty set.
     pub fn from_words(words: &[u64]) -> IndexSet {
         let (low, high) = words.split_first().map_or((0, &[][..]), |(low, high)| (*low, high));
         let used = high.iter().rposition(|&word| word != 0).map_or(0, |last| last + 1);
         IndexSet { low, high: high[..used].into() }
     }
 
-    /// The set as a bit string in words of 64 bits, as [`IndexSet::from_words`] takes it. At least one word.
+    /// Returns the set as the bit string that [`IndexSet::from_words`] takes.
+    ///
+    /// The last word is not 0, except that the empty set is one word of 0.
     pub fn to_words(&self) -> Vec<u64> {
         (0..self.words()).map(|index| self.word(index)).collect()
     }

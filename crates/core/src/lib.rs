@@ -10,6 +10,14 @@
 //! The host calls [`Engine::forking`] before a child exists and [`Engine::exit`] when a task dies. Writes to control files
 //! do everything else. Behaviour and errno are those of Linux 6.x cgroup v1.
 //!
+//! The words are those of Linux:
+//!
+//! * A **task** is a thread, or a process with one thread.
+//! * A **hierarchy** is a tree of **cgroups** (directories), to which a mount has bound some subsystems.
+//! * A **css** is the state of one subsystem in one cgroup.
+//! * A **css_set** is the cgroup of a task in each hierarchy. Tasks in the same cgroups share one.
+//! * A **charge rule** has core count and limit a resource, so that the subsystem need not.
+//!
 //! # Example
 //!
 //! A controller that limits tasks, on the host without processes that this crate brings along. `examples/toy-kernel` in

@@ -19,7 +19,7 @@ pub struct Release {
     pub path: Vec<u8>,
     /// The number of the hierarchy.
     pub hierarchy: u32,
-    /// The user and group that mounted the hierarchy first.
+    /// The user and group that mounted the hierarchy first. The host runs the agent with their rights, if it can.
     pub mounter: Credentials,
 }
 

@@ -1,4 +1,4 @@
-//! What requests to a `TraceHost` cost, in microseconds: least and median of many.
+//! The cost of requests to a `TraceHost` in microseconds: least and median of many.
 //!
 //! `host_latency [ROUNDS]`
 
@@ -12,7 +12,7 @@ fn owner() -> Caller {
     Caller::root(Tid(std::process::id().cast_signed()))
 }
 
-/// Runs `round` often, each time after `rest`.
+/// Prints the least and the median time of `round`, which runs `rounds` times, each time after `rest`.
 fn measure(what: &str, rounds: u32, rest: Duration, mut round: impl FnMut()) {
     let mut times: Vec<f64> = (0..rounds)
         .map(|_| {

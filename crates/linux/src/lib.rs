@@ -2,8 +2,9 @@
 //!
 //! A host owns tasks, and `penfold_core` decides about them. There is one host, [`trace`]: a ptrace supervisor that needs
 //! no privilege. [`trace::JobBuilder`] runs one command in a cgroup, [`trace::TraceHost`] serves a daemon, which knows it
-//! as [`host::HostHandle`]. The other modules are independent of it: [`proc`] reads `/proc`, [`release`] runs release
-//! agents, [`fuse_mount`] mounts file views, and the rest wraps single system calls.
+//! as [`host::HostHandle`]. The other modules are independent of the host: [`proc`] reads `/proc`, [`release`] runs
+//! release agents, [`fuse_mount`] mounts file views. [`doctor`] tries which abilities a host has on this machine. The
+//! rest wraps single system calls. The crate runs on `x86_64` and `aarch64`.
 //!
 //! # Example
 //!
@@ -13,6 +14,7 @@
 //! use penfold_core::{Caller, Tid};
 //! use penfold_linux::trace::{Command, JobBuilder, TraceOptions};
 //!
+//! // without best effort: a rule that this machine can't keep is an error, not a warning
 //! let mut builder = JobBuilder::new(false);
 //! let (engine, host) = builder.parts();
 //! penfold_subsystems::load_all(engine, host)?;

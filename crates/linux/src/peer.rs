@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_sides_groups_are_known() {
+    fn groups_of_the_peer_are_known() {
         let (here, _there) = UnixStream::pair().expect("a pair");
         let mut own: Vec<u32> =
             nix::unistd::getgroups().expect("groups").into_iter().map(nix::unistd::Gid::as_raw).collect();

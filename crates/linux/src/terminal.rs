@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_has_the_size_that_it_was_given() {
+    fn terminal_has_the_size_that_was_set() {
         let pty = nix::pty::openpty(None, None).expect("a pseudo-terminal");
         let size = Winsize { ws_row: 7, ws_col: 33, ws_xpixel: 1, ws_ypixel: 2 };
         set_window_size(&pty.master, &size).unwrap();

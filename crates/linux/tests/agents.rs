@@ -1,4 +1,4 @@
-//! Release agents of a daemon: what they get, and that none disturbs anybody.
+//! Release agents of a daemon: their environment, and that they disturb no other part of the daemon.
 
 mod common;
 mod contained;
@@ -60,7 +60,7 @@ fn release(agent: &str, path: &str) -> Release {
 }
 
 #[test]
-fn an_agent_gets_what_the_kernel_gives_and_nothing_of_the_daemon() {
+fn agent_inherits_nothing_from_the_daemon() {
     let scratch = AgentDirectory::new();
     let told = scratch.path().join("told");
     let agent = scratch.script(&format!(
@@ -84,7 +84,7 @@ fn an_agent_gets_what_the_kernel_gives_and_nothing_of_the_daemon() {
 }
 
 #[test]
-fn an_agent_may_have_a_name_that_is_no_text() {
+fn agent_may_have_a_name_that_is_no_text() {
     let scratch = AgentDirectory::new();
     let told = scratch.path().join("told");
     let script = scratch.script(&format!("echo \"$1\" > {0}.new; mv {0}.new {0}", told.display()));
@@ -97,7 +97,7 @@ fn an_agent_may_have_a_name_that_is_no_text() {
 }
 
 #[test]
-fn an_agent_runs_as_who_mounted_the_hierarchy() {
+fn agent_runs_as_the_mounter_of_the_hierarchy() {
     if !is_root() {
         return skip("only root can run an agent as another user");
     }
@@ -112,7 +112,7 @@ fn an_agent_runs_as_who_mounted_the_hierarchy() {
 }
 
 #[test]
-fn agents_that_hang_are_bounded_and_the_rest_wait_and_run() {
+fn agents_that_hang_are_bounded_and_the_others_wait() {
     let scratch = AgentDirectory::new();
     let at = scratch.path().display();
     let agent = scratch.script(&format!(
@@ -139,7 +139,7 @@ fn agents_that_hang_are_bounded_and_the_rest_wait_and_run() {
 }
 
 #[test]
-fn an_agent_that_takes_ten_seconds_is_told_of() {
+fn agent_that_takes_ten_seconds_is_reported() {
     let scratch = AgentDirectory::new();
     let agent = scratch.script("exec sleep 11");
     let (agents, notes) = agents();
@@ -160,9 +160,9 @@ fn an_agent_that_takes_ten_seconds_is_told_of() {
     }
 }
 
-/// The tracer reaps with waitid, the agents' threads with waitpid, and the daemon is handed orphans of both.
+/// The tracer reaps with waitid, the agents' threads with waitpid, and the daemon gets the orphans of both.
 #[test]
-fn agents_beside_a_tracer_under_load_are_all_reaped_and_so_is_what_they_leave_behind() {
+fn agents_and_their_orphans_are_reaped_beside_a_tracer() {
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("load");
     let scratch = AgentDirectory::new();

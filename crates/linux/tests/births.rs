@@ -1,4 +1,4 @@
-//! No task is missed, whichever way it is made, and none is counted twice.
+//! Every task is counted, in whichever way it is made, and counted once.
 
 mod common;
 
@@ -16,7 +16,7 @@ fn status_and_output_are_those_of_the_command() {
 }
 
 #[test]
-fn a_command_that_cannot_run_says_why() {
+fn command_that_cannot_run_gives_the_reason() {
     let error = common::start_error(&["/nonexistent/program"]);
     assert_eq!(error.to_string(), "/nonexistent/program: command not found");
     assert_eq!(
@@ -57,7 +57,7 @@ fn refusal_is_eagain_and_the_limit_is_exact() {
 }
 
 #[test]
-fn sequential_children_under_a_tight_limit_are_never_refused() {
+fn sequential_children_at_the_limit_are_never_refused() {
     let program = CProgram::compile(
         r"
         int main(void) {
@@ -76,7 +76,7 @@ fn sequential_children_under_a_tight_limit_are_never_refused() {
 }
 
 #[test]
-fn python_threads() {
+fn python_threads_are_counted() {
     let script = "
 import threading
 for _ in range(10):
@@ -91,8 +91,7 @@ for _ in range(10):
     }
 }
 
-/// `raw_clone(flags)`, which also checks that the call left the register with the flags as it was, in parent
-/// and child.
+/// `raw_clone(flags)`, which also checks that the call kept the flags in their register, in parent and child.
 const CLONE: &str = r#"
     static long raw_clone(unsigned long flags) {
         long result; unsigned long before = flags;
@@ -190,7 +189,7 @@ fn forks_through_the_32_bit_interface_are_judged() {
 }
 
 #[test]
-fn clone3_falls_back() {
+fn clone3_falls_back_to_clone() {
     let program = CProgram::compile(
         r#"
         int main(void) {
@@ -232,7 +231,7 @@ fn daemons_die_with_the_main_command() {
 }
 
 #[test]
-fn a_process_that_forks_in_a_loop_is_ended() {
+fn process_that_forks_in_a_loop_is_ended() {
     let program = CProgram::compile(
         r"
         int main(void) {
@@ -265,7 +264,7 @@ fn orphans_come_back_and_are_reaped() {
 }
 
 #[test]
-fn exec_by_a_thread_that_does_not_lead() {
+fn exec_by_another_thread_keeps_the_process() {
     let program = CProgram::compile(
         r#"
         static void *idle(void *none) { pause(); return none; }
@@ -297,7 +296,7 @@ fn exec_by_a_thread_that_does_not_lead() {
 }
 
 #[test]
-fn dash_with_a_chld_trap() {
+fn dash_with_a_chld_trap_sees_no_failed_fork() {
     let script = "
         trap 'caught=1' CHLD
         i=0

@@ -1,4 +1,4 @@
-//! `freezer.state` while a job runs: nothing runs, nobody notices, and it goes on as if nothing had been.
+//! `freezer.state` while a job runs: frozen tasks do not run, their parents notice nothing, and they go on as before.
 
 mod common;
 mod contained;
@@ -81,7 +81,7 @@ impl WatchedChild {
         let (cgroup, child) = (watched.job.cgroup, Tid(watched.child));
         let moved = watched.job.control.with_exact(move |engine, host| {
             let inner = engine.session(host, &owner()).mkdir(cgroup, b"inner", 0o755).expect("a cgroup");
-            // also in the midst of forks: none is in flight while a request is served
+            // also in the midst of forks: none is in flight while a request runs
             engine
                 .session(host, &owner())
                 .attach(inner, child, MoveScope::ThreadGroup)
@@ -156,7 +156,7 @@ fn frozen_tasks_use_no_cpu_time() {
 }
 
 #[test]
-fn the_parent_of_a_frozen_process_notices_nothing() {
+fn parent_of_a_frozen_process_notices_nothing() {
     let watched = WatchedChild::start("busy");
     for _ in 0..20 {
         watched.freeze();
@@ -183,7 +183,7 @@ fn sigkill_kills_a_frozen_process() {
 #[test]
 fn freezing_in_the_midst_of_forks_stops_every_child() {
     let watched = WatchedChild::start("forks");
-    // one that was born before its parent moved is not in the cgroup that is frozen
+    // a child that was born before its parent moved is not in the frozen cgroup
     let moved = watched.get(Field::Births);
     wait_until("that one is gone", || watched.get(Field::Births) > moved + 2);
     for round in 0..100 {
@@ -223,9 +223,9 @@ fn a_whole_job_can_be_frozen_and_thawed() {
     assert_eq!(watched.end(), 42 << 8);
 }
 
-/// A thawed task may fork at once, and nobody could judge that before the engine is back in its place.
+/// A thawed task may fork at once. No fork can be judged before the request has given the engine back.
 #[test]
-fn a_thawed_task_runs_only_after_the_request_that_thawed_it() {
+fn thawed_task_runs_only_after_the_thawing_request() {
     for what in ["busy", "forks"] {
         let watched = WatchedChild::start(what);
         for _ in 0..10 {
@@ -260,7 +260,7 @@ fn a_frozen_job_can_be_killed() {
 }
 
 #[test]
-fn a_frozen_fork_bomb_is_still() {
+fn frozen_fork_bomb_makes_no_task() {
     // one that doesn't die of refusals
     let program = CProgram::compile(
         r"
@@ -282,9 +282,9 @@ fn a_frozen_fork_bomb_is_still() {
         let then: Vec<_> = job.tasks().into_iter().map(|task| (task, run_time(task).unwrap())).collect();
         sleep(Duration::from_millis(20));
         for &(task, used) in &then {
-            // one that was being killed as it was frozen is gone now
+            // a task that was being killed as it was frozen is gone now
             let Some(now) = run_time(task) else { continue };
-            // one that is just born may still be on its way to its first stop, in the kernel
+            // a newborn task may still be on its way to its first stop, in the kernel
             let grown = now - used;
             assert!(grown < 500_000, "round {round}: {task} has run for {grown} ns");
         }

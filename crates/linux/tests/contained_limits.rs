@@ -1,4 +1,4 @@
-//! `pids.current` never exceeds `pids.max`, whenever one looks.
+//! `pids.current` never exceeds `pids.max`, at any time.
 
 mod common;
 mod contained;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 const LIMIT: u64 = 15;
 
-/// Looks as often as it can for a second, and on a busy machine until it has looked often, and then ends the bomb. Every
-/// look is between two stops, with no fork under way.
+/// Reads the counter as often as possible for a second, and on a busy machine until it was read often. Then ends the
+/// bomb. Each read is between two stops, with no fork under way.
 fn watch_bomb<S: AsRef<str>>(argv: &[S]) {
     let job = EngineJob::start(&[("pids.max", "15")], argv);
     let (control, cgroup, main) = (job.control.clone(), job.cgroup, job.main);
@@ -67,7 +67,7 @@ time.sleep(1000)";
 }
 
 #[test]
-fn pids_current_never_exceeds_pids_max_in_bombs_of_processes_and_threads() {
+fn pids_current_never_exceeds_pids_max_in_mixed_bombs() {
     // everything is born, dies and is killed at any moment
     let program = CProgram::compile(
         r"
@@ -90,7 +90,7 @@ fn pids_current_never_exceeds_pids_max_in_bombs_of_processes_and_threads() {
 }
 
 #[test]
-fn threads_that_are_dead_keep_no_place_from_others() {
+fn dead_threads_keep_no_place_from_others() {
     // they are zombies, and the tracer has not looked at one, when the next is asked for
     let program = CProgram::compile(
         r#"
@@ -134,7 +134,7 @@ fn threads_that_are_dead_keep_no_place_from_others() {
 }
 
 #[test]
-fn a_limit_may_be_changed_while_the_command_runs() {
+fn limit_may_be_changed_while_the_command_runs() {
     let program = CProgram::compile(
         r"
         int main(void) {

@@ -1,4 +1,4 @@
-//! What control files answer while a job runs: numbers of strangers, rules nobody arranged for, and a start in the ice.
+//! Writes to control files while a job runs: tasks of others, rules without their filter, and a frozen start.
 
 mod common;
 mod contained;
@@ -25,7 +25,7 @@ fn write_errno(
 }
 
 impl EngineJob {
-    /// The errno of a write, and how that file and `tasks` looked before and after it.
+    /// The errno of a write, and the contents of that file and of `tasks` before and after it.
     fn refused(&self, name: &'static str, value: String) -> (Option<Errno>, [String; 2], [String; 2]) {
         let cgroup = self.cgroup;
         let answer = self.control.with_exact(move |engine, host| {
@@ -47,9 +47,9 @@ impl EngineJob {
 }
 
 #[test]
-fn a_task_that_is_not_of_the_job_is_esrch() {
+fn task_outside_of_the_job_is_esrch() {
     let job = EngineJob::start(&[], &["sleep", "100"]);
-    // of this process, of init, and of nobody
+    // of this process, of init, and of no process
     for outside in [std::process::id().cast_signed(), 1, 4_194_304] {
         for file in ["tasks", "cgroup.procs"] {
             let (errno, before, after) = job.refused(file, outside.to_string());
@@ -65,7 +65,7 @@ fn a_task_that_is_not_of_the_job_is_esrch() {
 }
 
 #[test]
-fn a_rule_that_needs_a_filter_the_job_was_not_started_with_is_eopnotsupp() {
+fn rule_without_its_filter_is_eopnotsupp() {
     let job = EngineJob::start_with(&[], &[], &["sleep", "100"]);
     let mut rules = vec![("pids.max", "5")];
     if job.read("cpuset.cpus") != "0" {
@@ -76,7 +76,7 @@ fn a_rule_that_needs_a_filter_the_job_was_not_started_with_is_eopnotsupp() {
         let (errno, before, after) = job.refused(file, value.to_owned());
         assert_eq!((errno, after), (Some(Errno::EOPNOTSUPP), before), "{file}");
     }
-    // what takes a rule away needs no filter
+    // a write that removes a rule needs no filter
     for (file, value) in [("pids.max", "max"), ("net_cls.classid", "0"), ("freezer.state", "THAWED")] {
         assert_eq!(job.refused(file, value.to_owned()).0, None, "{file}");
     }
@@ -100,7 +100,7 @@ fn a_frozen_command_does_not_run_until_it_is_thawed() {
 }
 
 #[test]
-fn a_class_that_is_written_while_the_job_runs_marks_the_sockets_that_are_open() {
+fn class_written_while_the_job_runs_marks_open_sockets() {
     if !is_root() {
         return skip("marking sockets needs CAP_NET_ADMIN");
     }

@@ -6,14 +6,14 @@ use common::{CheckingPolicy, code, finish, look, run, start, veto};
 use penfold_linux::trace::{Supervisor, TraceOptions};
 use penfold_testkit::{CProgram, TempFile, wait_until};
 
-// looks at the clock so seldom that it is next to nothing of the time
+// reads the clock so seldom that its cost is next to nothing
 const BURN: &str = r"
     static long used(clockid_t clock) { struct timespec t; clock_gettime(clock, &t); return t.tv_sec * 1000000000L + t.tv_nsec; }
     static void burn(clockid_t clock, long ns) { long start = used(clock); while (used(clock) - start < ns) for (volatile int i = 0; i < 300000; i++); }
     static void *thread(void *none) { burn(CLOCK_THREAD_CPUTIME_ID, 40000000); return none; }";
 
 #[test]
-fn the_sum_is_exact_also_with_dead_threads() {
+fn sum_is_exact_with_dead_threads() {
     let program = CProgram::compile(
         &(BURN.to_owned()
             + r#"
@@ -38,7 +38,7 @@ fn the_sum_is_exact_also_with_dead_threads() {
 }
 
 #[test]
-fn system_time_is_told_apart() {
+fn system_time_is_accounted_apart() {
     let program = CProgram::compile(
         r#"int main(void) {
             static char buffer[1 << 20]; int fd = open("/dev/zero", O_RDONLY);
@@ -52,7 +52,7 @@ fn system_time_is_told_apart() {
 }
 
 #[test]
-fn sampled_while_alive_and_by_thread_where_threads_are_apart() {
+fn cpu_time_is_sampled_by_thread_where_threads_are_apart() {
     let program = CProgram::compile(
         &(BURN.to_owned()
             + r"

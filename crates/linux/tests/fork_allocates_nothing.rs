@@ -1,6 +1,6 @@
-//! The promise of core's hot path: a fork copies the number of a css_set and asks for no memory.
+//! The promise of core's hot path: a fork copies the number of a css_set and allocates no memory.
 //!
-//! Here and not beside core, because counting what is allocated takes `unsafe`.
+//! The test is here and not beside core, because counting allocations takes `unsafe`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -60,7 +60,7 @@ fn world() -> (SimWorld<PlainHost>, Tid, CgroupId) {
 }
 
 #[test]
-fn a_fork_between_tasks_of_one_css_set_allocates_nothing() {
+fn fork_within_one_css_set_allocates_nothing() {
     let (mut world, parent, cgroup) = world();
     let set = world.host.css_set(parent).expect("it has one");
     let forks = allocations(|| {

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use penfold_linux::trace::{Handle, Job, Tid};
 use penfold_testkit::{CProgram, TempFile, wait_until};
 
-/// A child that counts, and a parent that watches it as a shell does; both tell in a shared page.
+/// A child that counts, and a parent that watches it as a shell does. Both write to a shared page.
 const WATCHED: &str = r"
     struct page { volatile long child, counter, handled, stops, continues, dead, children; } *page;
     static void handler(int signal) { (void)signal; page->handled++; }
@@ -98,7 +98,7 @@ impl WatchedCommand {
 }
 
 #[test]
-fn nothing_runs_and_nobody_sees() {
+fn frozen_task_does_not_run_and_its_parent_sees_nothing() {
     let mut watched = WatchedCommand::start(None);
     for round in 1..=20 {
         watched.freeze();
@@ -139,7 +139,7 @@ fn group_stop_is_seen_by_the_parent_and_outlives_a_freeze() {
 }
 
 #[test]
-fn stopped_while_frozen() {
+fn stop_of_a_frozen_task_takes_effect_at_thaw() {
     let mut watched = WatchedCommand::start(None);
     watched.freeze();
     watched.signal(Signal::SIGSTOP);
@@ -153,14 +153,14 @@ fn stopped_while_frozen() {
 }
 
 #[test]
-fn a_frozen_task_can_be_killed() {
+fn frozen_task_can_be_killed() {
     let mut watched = WatchedCommand::start(None);
     watched.freeze();
     watched.end();
 }
 
 #[test]
-fn frozen_in_the_midst_of_forks() {
+fn frozen_task_has_no_fork_in_flight() {
     let mut watched = WatchedCommand::start(Some("forks"));
     for _ in 0..50 {
         watched.freeze();
@@ -206,7 +206,7 @@ fn children_are_born_frozen() {
 }
 
 #[test]
-fn a_process_that_waits_for_its_vfork_child_counts_as_frozen() {
+fn process_waiting_for_its_vfork_child_counts_as_frozen() {
     let program = CProgram::compile(
         r"int main(void) { if (vfork() == 0) { usleep(300000); _exit(0); } for (;;) pause(); }",
     );

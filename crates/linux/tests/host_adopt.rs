@@ -1,4 +1,4 @@
-//! Adoption of processes that run already, and letting them go.
+//! Adoption of processes that run already, and their detaching.
 
 mod common;
 mod contained;
@@ -52,7 +52,7 @@ fn worker() -> OutsideProcess {
     worker
 }
 
-/// Not one of its tasks is traced or stopped.
+/// Whether no task of the process is traced or stopped.
 fn is_free(pid: i32) -> bool {
     threads(pid).into_iter().all(|tid| {
         status(tid, "TracerPid").as_deref() == Some("0")
@@ -61,7 +61,7 @@ fn is_free(pid: i32) -> bool {
 }
 
 #[test]
-fn a_running_process_is_adopted_moved_frozen_and_let_go() {
+fn running_process_is_adopted_moved_frozen_and_detached() {
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("adopted");
     let mut worker = worker();
@@ -73,7 +73,7 @@ fn a_running_process_is_adopted_moved_frozen_and_let_go() {
     assert_eq!(sorted(hosted.tasks(cgroup)), members);
     assert_eq!(hosted.read(cgroup, "pids.current"), "4");
 
-    // what it had used before is nobody's, what it uses now is counted
+    // its time before is charged to no cgroup, its time from now on is
     let usage = || hosted.read(cgroup, "cpuacct.usage").parse::<u64>().expect("a number");
     let used = usage();
     wait_until("its time is counted", || usage() > used);
@@ -137,7 +137,7 @@ fn stopping_leaves_adopted_processes_running_untraced() {
 }
 
 #[test]
-fn a_process_that_job_control_has_stopped_stays_stopped() {
+fn process_that_job_control_has_stopped_stays_stopped() {
     let hosted = TestHost::start();
     let mut worker = worker();
     let stopped = |pid| status(pid, "State").is_some_and(|state| state.starts_with(['T', 't']));
@@ -194,14 +194,15 @@ fn adoption_is_refused_with_the_reason() {
     assert_eq!(adopt(Tid(worker.pid())), AdoptError::Gone);
 }
 
-/// Read at once: the zombie of a traced task is untraced when its tracer has reaped it.
+/// Whether a process lives untraced, by one read: the zombie of a traced task is untraced when its tracer has reaped
+/// it.
 fn is_untraced(pid: i32) -> bool {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let has = |line: &str| text.lines().any(|other| other.starts_with(line));
     has("TracerPid:\t0") && !has("State:\tZ") && !has("State:\tX")
 }
 
-/// In clock ticks since boot.
+/// The start time in clock ticks since boot.
 fn start_time(pid: i32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.split_whitespace().nth(19)?.parse().ok()
@@ -214,7 +215,7 @@ fn now() -> u64 {
 }
 
 #[test]
-fn threads_that_fork_while_they_are_adopted_lose_no_child() {
+fn threads_that_fork_during_adoption_lose_no_child() {
     // Each thread forks without a pause; a child lives on and tells its number. All are killed with the session.
     let program = CProgram::compile(
         r#"
@@ -248,7 +249,7 @@ fn threads_that_fork_while_they_are_adopted_lose_no_child() {
             pids.retain(|pid| is_untraced(*pid));
             pids
         };
-        // the list can leave one out while another is reaped
+        // the list can leave a child out while another one is reaped
         let older: HashSet<i32> = (0..5).flat_map(|_| untraced()).collect();
         let born = |pid: &i32| start_time(*pid).is_some_and(|time| time > returned);
         let late: Vec<i32> = older.iter().copied().filter(born).collect();
@@ -268,7 +269,7 @@ fn threads_that_fork_while_they_are_adopted_lose_no_child() {
     }
 }
 
-fn a_stranger_of_root_is_refused() {
+fn refuse_a_process_of_root() {
     let hosted = TestHost::start();
     // the process that has started this one
     let pid = nix::unistd::getppid().as_raw();
@@ -279,10 +280,10 @@ fn a_stranger_of_root_is_refused() {
 }
 
 #[test]
-fn nobody_adopts_a_process_of_root() {
+fn adoption_of_a_process_of_root_is_refused() {
     const ALONE: &str = "PENFOLD_TEST_NOBODY";
     if std::env::var_os(ALONE).is_some() {
-        return a_stranger_of_root_is_refused();
+        return refuse_a_process_of_root();
     }
     if !is_root() {
         return skip("only root can become another user");
@@ -296,7 +297,7 @@ fn nobody_adopts_a_process_of_root() {
     std::os::unix::process::CommandExt::gid(&mut alone, 65534);
     alone.current_dir("/").env(ALONE, "1").args([
         "--exact",
-        "nobody_adopts_a_process_of_root",
+        "adoption_of_a_process_of_root_is_refused",
         "--nocapture",
     ]);
     let output = alone.output().expect("it runs");

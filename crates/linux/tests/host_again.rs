@@ -1,4 +1,4 @@
-//! Processes that an earlier host had, and such that change while they are adopted.
+//! Processes of an earlier host, and processes that change while they are adopted.
 
 mod common;
 mod contained;
@@ -15,7 +15,7 @@ use penfold_testkit::{
 };
 
 #[test]
-fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
+fn process_is_readopted_with_its_earlier_filter() {
     let earlier = TestHost::start();
     let cgroup = earlier.cgroup("limited");
     earlier.write(cgroup, "pids.max", 3);
@@ -69,7 +69,7 @@ fn a_process_is_adopted_again_with_the_filter_of_an_earlier_host() {
 }
 
 #[test]
-fn a_process_that_executes_programs_all_the_time_is_adopted_whole() {
+fn process_that_keeps_executing_is_adopted_whole() {
     // Four threads, of which one that is not the leader executes the same program again.
     let program = CProgram::compile(
         r#"
@@ -107,9 +107,9 @@ fn a_process_that_executes_programs_all_the_time_is_adopted_whole() {
     }
 }
 
-/// A thread that executes a program is the leader from then on. The supervisor hears of it later.
+/// A thread that executes a program is the leader from then on. The supervisor sees that later.
 #[test]
-fn a_process_that_is_moved_while_a_thread_executes_a_program_stays_where_it_was_moved() {
+fn move_during_a_threads_exec_is_not_lost() {
     let program = CProgram::compile(
         r#"
         static void *again(void *path) {
@@ -133,11 +133,11 @@ fn a_process_that_is_moved_while_a_thread_executes_a_program_stays_where_it_was_
     assert_eq!(outside.line(), "ready");
     let pid = outside.pid();
     hosted.host.adopt(Tid(pid)).expect("it can be traced");
-    // a stop that is still to come would hold a thread up for as long as the supervisor is kept below
+    // a thread with a stop still to come would be held up as long as the supervisor is kept below
     let waits = |tid: &i32| status(*tid, "State").is_some_and(|state| state.starts_with('S'));
     wait_until("its threads wait for the signal", || proc::threads(pid).iter().all(waits));
     let moved = hosted.host.control().with_exact(move |engine, host| {
-        // nothing that it does is seen before this has ended
+        // the supervisor sees no event of the process before this request ends
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGUSR1).expect("it lives");
         wait_until("its thread has taken the leader's number", || proc::threads(pid) == [pid]);
         let file = engine.find_file(cgroup, "cgroup.procs").expect("the file is there");

@@ -1,4 +1,4 @@
-//! What other threads do to the engine of a running host: at once, or by its tracer; and what they are told.
+//! Requests of other threads to the engine of a running host, with and without its tracer, and the reports to them.
 
 mod common;
 mod contained;
@@ -135,7 +135,7 @@ fn a_command_is_started_with_the_filter_of_its_place() {
     }
 }
 
-/// All that it takes after a hierarchy was unmounted by one thread and mounted otherwise.
+/// A hierarchy that was unmounted takes the next mount at once, with other subsystems.
 #[test]
 fn hierarchies_are_mounted_and_unmounted_at_once() {
     let mut builder = JobBuilder::new(false);
@@ -186,7 +186,7 @@ fn releases_and_events_are_handed_over_as_they_come() {
     let script = shell("(exit 3); exit 4");
     let running = hosted.exec(cgroup, &script, ExecOptions::default());
     assert_eq!(libc::WEXITSTATUS(running.wait().expect("it ran")), 2, "dash can't fork");
-    // a death is told while nobody asks for anything
+    // a death is reported without any request
     let (releases, events) = collect(&|releases, _| !releases.is_empty());
     assert_eq!((releases[0].agent.as_slice(), releases[0].path.as_slice()), (&b"/agent"[..], &b"/job"[..]));
     let of_job: Vec<String> = events
@@ -199,7 +199,7 @@ fn releases_and_events_are_handed_over_as_they_come() {
         .collect();
     assert_eq!(of_job, ["true", "pids.max 1", "false"]);
 
-    // and what another thread causes at once
+    // and so is, at once, an event that another thread causes
     let inner = hosted.host.control().request(|engine, host| {
         let inner = engine.session(host, &owner()).mkdir(cgroup, b"inner", 0o755).expect("a cgroup");
         engine.session(host, &owner()).write(cgroup, FileId::NotifyOnRelease, b"1").expect("it is taken");

@@ -16,7 +16,7 @@ use penfold_testkit::{
     skip, wait_until,
 };
 
-/// Like [`FORKER`] with threads, of which it has four.
+/// As [`FORKER`], with threads, of which it has four.
 const THREADER: &str = "
 import signal, threading, time
 def sleep(): time.sleep(100)
@@ -36,7 +36,7 @@ print('ready', flush=True)
 while True: time.sleep(0.01)";
 
 #[test]
-fn an_adopted_process_is_held_to_a_limit_like_any_other() {
+fn adopted_process_is_held_to_a_limit_like_any_other() {
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 4);
@@ -52,7 +52,7 @@ fn an_adopted_process_is_held_to_a_limit_like_any_other() {
     assert_eq!(tell(&mut forker), "2 EAGAIN", "a limit that is raised lets more pass");
     hosted.write(cgroup, "pids.max", "max");
     assert_eq!(tell(&mut forker), "50 enough");
-    // each child has it as well
+    // each child has the filter as well
     for pid in hosted.tasks(cgroup) {
         assert_eq!(status(pid, "Seccomp").as_deref(), Some("2"), "{pid}");
     }
@@ -64,7 +64,7 @@ fn an_adopted_process_is_held_to_a_limit_like_any_other() {
 }
 
 #[test]
-fn a_limit_is_set_where_an_adopted_process_is() {
+fn limit_is_set_where_an_adopted_process_is() {
     let hosted = TestHost::start();
     let (cgroup, other) = (hosted.cgroup("limited"), hosted.cgroup("other"));
     let mut forker = ready(FORKER);
@@ -115,7 +115,7 @@ fn shells_that_write_their_own_number_are_limited() {
         assert!(refusal.contains(message), "{shell}: {refusal}");
         assert!(hosted.tasks(cgroup).len() <= 3);
         if shell == "bash" {
-            // it tries again and again
+            // bash tries again and again
             hosted.write(cgroup, "pids.max", 20);
             while outside.line() != "made" {}
             assert!(hosted.tasks(cgroup).len() > 4, "a limit that is raised lets more pass");
@@ -124,7 +124,7 @@ fn shells_that_write_their_own_number_are_limited() {
 }
 
 #[test]
-fn somebody_elses_process_renounces_new_privileges_for_it() {
+fn process_of_a_user_renounces_new_privileges() {
     if !is_root() {
         return skip("only root can adopt another user's process");
     }
@@ -140,7 +140,7 @@ fn somebody_elses_process_renounces_new_privileges_for_it() {
     assert_eq!(status(forker.pid(), "NoNewPrivs").as_deref(), Some("1"));
 }
 
-/// Waits in one way for about 400 ms and checks that it was not disturbed.
+/// A program that waits in one way for about 400 ms and checks that it was not disturbed.
 fn waiter() -> CProgram {
     CProgram::compile(
         r#"
@@ -211,7 +211,7 @@ fn waiter() -> CProgram {
 }
 
 #[test]
-fn whatever_a_process_waits_in_goes_on_as_if_nothing_had_been() {
+fn interrupted_waits_go_on_as_before() {
     let program = waiter();
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
@@ -250,7 +250,7 @@ fn whatever_a_process_waits_in_goes_on_as_if_nothing_had_been() {
 }
 
 #[test]
-fn no_signal_is_lost_to_it() {
+fn no_signal_is_lost_during_the_installation() {
     // Queued signals with numbers from a child, which all have to arrive in order; stops and continues in between.
     let program = CProgram::compile(
         r#"
@@ -294,7 +294,7 @@ fn no_signal_is_lost_to_it() {
 }
 
 #[test]
-fn a_storm_of_forks_that_is_caught_loses_nobody() {
+fn fork_storm_is_adopted_without_an_escape() {
     let program = CProgram::compile(
         r#"
         static void *storm(void *none) {
@@ -333,7 +333,7 @@ fn a_storm_of_forks_that_is_caught_loses_nobody() {
                 let alive = lives(child);
                 assert!(!alive || traced.as_deref() != Some("0"), "{child} has escaped");
             }
-            // of those made between the adoption and the move none is a member, and none needs a filter
+            // children made between the adoption and the move are no members and need no filter
             for member in hosted.tasks(cgroup) {
                 let filtered = status(member, "Seccomp").is_none_or(|mode| mode == "2");
                 assert!(filtered || !lives(member), "{member} could fork as it likes");
@@ -343,7 +343,7 @@ fn a_storm_of_forks_that_is_caught_loses_nobody() {
 }
 
 #[test]
-fn what_has_a_filter_of_its_own_is_refused() {
+fn process_with_a_filter_of_its_own_is_refused() {
     let hosted = TestHost::start();
     let (free, limited) = (hosted.cgroup("free"), hosted.cgroup("limited"));
     hosted.write(limited, "pids.max", 10);
@@ -377,7 +377,7 @@ fn what_has_a_filter_of_its_own_is_refused() {
 }
 
 #[test]
-fn what_an_adopted_process_asks_of_its_cpus_is_clamped() {
+fn affinity_of_an_adopted_process_is_clamped() {
     if nix::sched::sched_getaffinity(nix::unistd::Pid::this())
         .is_ok_and(|set| set.is_set(0) != Ok(true) || set.is_set(1) != Ok(true))
     {
@@ -406,7 +406,7 @@ while True: time.sleep(0.02)";
 }
 
 #[test]
-fn a_process_with_a_filter_goes_on_when_the_host_ends_but_can_not_fork() {
+fn process_with_a_filter_can_not_fork_after_the_host() {
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("limited");
     hosted.write(cgroup, "pids.max", 2);
@@ -420,7 +420,7 @@ fn a_process_with_a_filter_goes_on_when_the_host_ends_but_can_not_fork() {
 }
 
 #[test]
-fn a_process_that_waits_for_its_vfork_child_gets_it_afterwards() {
+fn process_waiting_for_its_vfork_child_gets_it_later() {
     let program = CProgram::compile(
         r#"
         int main(void) {

@@ -61,8 +61,7 @@ fn three_jobs_keep_three_limits() {
         assert!(tasks.contains(&running.pid().0));
         assert_eq!(hosted.read(*cgroup, "pids.current"), limit.to_string());
     }
-    // the middle one ends, and nobody else
-    // its output stays open: an unbuffered one is written in two parts
+    // only the middle job ends; its output stays open (`_hear`): an unbuffered one is written in two parts
     let (cgroup, limit, say, _hear, running) = jobs.remove(1);
     let members = hosted.tasks(cgroup);
     drop(say);
@@ -79,7 +78,7 @@ fn three_jobs_keep_three_limits() {
 }
 
 #[test]
-fn a_job_may_leave_something_running() {
+fn job_may_leave_processes_running() {
     let hosted = TestHost::start();
     let (kept, gone) = (hosted.cgroup("kept"), hosted.cgroup("gone"));
     let scratch = TempFile::new();
@@ -92,7 +91,7 @@ fn a_job_may_leave_something_running() {
     assert_eq!(hosted.tasks(kept), [pids[0]]);
     assert!(hosted.tasks(gone).is_empty());
     assert!(lives(pids[0]) && !lives(pids[1]));
-    // what was left keeps its rules, and another job's end is not its own
+    // the processes that were left keep their rules, and another job's end does not end them
     hosted.write(kept, "pids.max", 2);
     assert_eq!(status_of(hosted.exec(kept, &["true"], ExecOptions::default())), 0);
     assert_eq!(hosted.tasks(kept), [pids[0]]);
@@ -101,7 +100,7 @@ fn a_job_may_leave_something_running() {
 }
 
 #[test]
-fn a_bomb_of_one_job_ends_with_it() {
+fn bomb_of_one_job_ends_with_it() {
     let hosted = TestHost::start();
     let (bomb, calm) = (hosted.cgroup("bomb"), hosted.cgroup("calm"));
     hosted.write(bomb, "pids.max", 40);
@@ -119,7 +118,7 @@ fn a_bomb_of_one_job_ends_with_it() {
 }
 
 #[test]
-fn a_command_that_cannot_run_says_why_and_harms_nobody() {
+fn command_that_cannot_run_harms_no_other() {
     let hosted = TestHost::start();
     let cgroup = hosted.cgroup("job");
     let missing = hosted.exec(cgroup, &["/nonexistent/program"], ExecOptions::default());
@@ -141,7 +140,7 @@ fn a_command_that_cannot_run_says_why_and_harms_nobody() {
 }
 
 #[test]
-fn a_command_runs_as_somebody_else_in_a_session_of_its_own() {
+fn command_runs_as_another_user_in_a_session_of_its_own() {
     if !is_root() {
         return skip("only root can run a command as another user");
     }
@@ -246,7 +245,7 @@ fn a_command_has_the_limits_that_it_is_given() {
     );
 }
 
-/// The numbers of voluntary and involuntary context switches, and the CPU ticks, of a thread of ours.
+/// The voluntary and involuntary context switches and the CPU ticks of the tracer thread of this process.
 fn tracer_activity() -> Vec<String> {
     let tasks = std::fs::read_dir("/proc/self/task").expect("our threads").flatten();
     let mut activity: Vec<String> = tasks
@@ -262,7 +261,7 @@ fn tracer_activity() -> Vec<String> {
 
 fn an_idle_host_uses_no_cpu() {
     let hosted = TestHost::start();
-    // soon: what was under way may take its time on a busy machine
+    // soon: on a busy machine earlier work may take its time
     let idle = |what| {
         wait_until(what, || {
             let before = tracer_activity();

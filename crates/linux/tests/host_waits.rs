@@ -1,4 +1,4 @@
-//! Tasks that do not answer: the request that needs them fails or ends, and nothing else waits.
+//! Tasks that do not stop: the request that needs them fails or ends, and no other request waits.
 
 mod common;
 mod contained;
@@ -17,7 +17,7 @@ use penfold_testkit::{
     skip_even_in_ci, wait_until,
 };
 
-/// Runs commands in another cgroup while `work` goes on. Returns how many have run, and the longest time of one.
+/// Runs commands in another cgroup while `work` runs. Returns the number of commands, and the longest time of one.
 fn meanwhile(hosted: &TestHost, other: CgroupId, work: impl FnOnce()) -> (u32, Duration) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -38,8 +38,8 @@ fn meanwhile(hosted: &TestHost, other: CgroupId, work: impl FnOnce()) -> (u32, D
     })
 }
 
-/// A read that an io worker of the kernel waits for, with an argument submitted by a polling thread of the kernel's; then
-/// sleeps.
+/// A program with a read for which an io worker of the kernel waits. With an argument a polling thread of the kernel
+/// submits the read. Then the program sleeps.
 const IO_WORKER: &str = r#"
 #include <linux/io_uring.h>
 int main(int argc, char **argv) {
@@ -93,8 +93,8 @@ fn an_io_worker_keeps_nothing_waiting() {
     }
 }
 
-/// Executes a program while another process traces its second thread and never waits for its death. Such an exec does not
-/// end, and a seize of the process waits for it.
+/// A program that executes another while a process traces its second thread and never waits for its death. Such an exec
+/// does not end, and a seize of the process waits for it.
 const HANGING_EXEC: &str = r#"
 static volatile pid_t second;
 static void *nap(void *none) { second = syscall(SYS_gettid); for (;;) pause(); }
@@ -116,7 +116,7 @@ int main(void) {
 }"#;
 
 #[test]
-fn an_exec_that_hangs_fails_its_own_adoption_only() {
+fn exec_that_hangs_fails_its_own_adoption_only() {
     let program = CProgram::compile(HANGING_EXEC);
     let mut hangs = OutsideProcess::orphan(&[program.path()]);
     assert_eq!(hangs.line(), "ready");
@@ -138,7 +138,7 @@ fn an_exec_that_hangs_fails_its_own_adoption_only() {
 }
 
 #[test]
-fn a_process_that_two_requests_adopt_is_moved_whole() {
+fn process_that_two_requests_adopt_is_moved_whole() {
     let program = CProgram::compile(
         r#"static void *nap(void *none) { for (;;) pause(); }
         int main(void) {
@@ -161,7 +161,7 @@ fn a_process_that_two_requests_adopt_is_moved_whole() {
             };
             scope.spawn(adopt);
             scope.spawn(adopt);
-            // a third finds it supervised as soon as its leader is
+            // a third request finds the process supervised as soon as its leader is
             scope.spawn(|| {
                 let known = || {
                     let control = hosted.host.control();

@@ -1,4 +1,4 @@
-//! Charges, and what is refused to programs inside.
+//! Charges, and refusals to programs inside.
 
 mod common;
 
@@ -8,7 +8,7 @@ use penfold_linux::trace::{
 };
 use penfold_testkit::{CProgram, wait_until};
 
-/// A user of its own, whose processes nobody else counts.
+/// A user of its own, whose processes no other user's limit counts.
 const FORKS_FAIL: &str = r"
     int main(int argc, char **argv) {
         struct rlimit limit = {0, 0};
@@ -20,7 +20,7 @@ const FORKS_FAIL: &str = r"
     }";
 
 #[test]
-fn a_fork_that_fails_in_the_kernel_gives_its_charge_back() {
+fn fork_that_fails_in_the_kernel_gives_its_charge_back() {
     let program = CProgram::compile(FORKS_FAIL);
     let outcome = run(&[program.path()], veto(), CheckingPolicy::limited(2));
     assert_eq!(code(&outcome), 0);
@@ -28,7 +28,7 @@ fn a_fork_that_fails_in_the_kernel_gives_its_charge_back() {
 }
 
 #[test]
-fn counters_are_exact_also_for_a_task_that_never_stops_again() {
+fn counters_are_exact_for_a_task_that_never_stops_again() {
     let program = CProgram::compile(FORKS_FAIL);
     let job = start(&[program.path(), "spin"], veto(), CheckingPolicy::default());
     let handle = job.handle();
@@ -40,7 +40,7 @@ fn counters_are_exact_also_for_a_task_that_never_stops_again() {
 }
 
 #[test]
-fn a_stale_charge_refuses_nobody() {
+fn stale_charge_refuses_no_fork() {
     // one child keeps a failed fork's charge in flight by never stopping; the other needs its place
     let program = CProgram::compile(
         &(FORKS_FAIL.replace("int main", "static int fails")
@@ -67,7 +67,7 @@ fn a_stale_charge_refuses_nobody() {
 }
 
 #[test]
-fn ptrace_inside_is_refused_and_told_once() {
+fn ptrace_inside_is_refused_and_noticed_once() {
     let program = CProgram::compile(
         r"
         int main(void) {
@@ -123,7 +123,7 @@ fn affinity_is_clamped() {
 }
 
 #[test]
-fn a_wish_outlives_a_change_of_the_group() {
+fn wanted_cpus_outlive_a_change_of_the_group() {
     let program = CProgram::compile(
         r"int main(void) {
             cpu_set_t set; CPU_ZERO(&set); CPU_SET(1, &set);
@@ -158,7 +158,7 @@ fn a_wish_outlives_a_change_of_the_group() {
 }
 
 #[test]
-fn a_policy_that_panics_takes_the_job_with_it_and_leaves_nobody_waiting() {
+fn panicking_policy_ends_the_job_and_every_wait() {
     struct PanickingPolicy;
     impl Policy for PanickingPolicy {
         type Task = ();

@@ -12,10 +12,10 @@ use nix::unistd::Pid;
 use penfold_linux::trace::{self, ForwardedSignals, Job, TraceOptions};
 use penfold_testkit::{TempFile, wait_until};
 
-/// What a supervisor of its own, in another process, runs; in its environment.
+/// The variable with the script that a supervisor in another process runs.
 const SCRIPT: &str = "PENFOLD_TEST_SCRIPT";
 
-/// Set where the job is to outlive its supervisor.
+/// The variable that is set where the job is to outlive its supervisor.
 const KEEP: &str = "PENFOLD_TEST_KEEP";
 
 fn supervise(script: &str) -> i32 {
@@ -53,7 +53,7 @@ fn gone(pid: &str) -> bool {
     stat.map_or(true, |stat| stat.rsplit_once(") ").unwrap().1.starts_with(['Z', 'X']))
 }
 
-fn the_job_dies_with_its_supervisor() {
+fn job_dies_with_its_supervisor() {
     let scratch = TempFile::new();
     let script = format!(
         "(setsid sh -c 'echo $$; exec sleep 100' &) >> {0}; echo $$ >> {0}; sleep 100",
@@ -68,7 +68,7 @@ fn the_job_dies_with_its_supervisor() {
     }
 }
 
-fn the_job_outlives_its_supervisor_when_asked_to() {
+fn job_outlives_its_supervisor_on_demand() {
     let scratch = TempFile::new();
     let script = format!("echo $$ >> {}; exec sleep 100", scratch.path().display());
     let mut child = supervisor(&script).env(KEEP, "1").spawn().unwrap();
@@ -82,7 +82,7 @@ fn the_job_outlives_its_supervisor_when_asked_to() {
     wait_until("killed", || gone(&job));
 }
 
-fn signals_sent_to_the_supervisor_are_passed_on() {
+fn signals_to_the_supervisor_are_forwarded() {
     for (signal, code) in [(Signal::SIGTERM, 33), (Signal::SIGUSR1, 34), (Signal::SIGINT, 35)] {
         let scratch = TempFile::new();
         let script = format!(
@@ -96,12 +96,12 @@ fn signals_sent_to_the_supervisor_are_passed_on() {
     }
 }
 
-fn a_signal_to_the_own_group_is_not_passed_on_again() {
+fn signal_to_the_own_group_is_not_forwarded_again() {
     let script = "trap 'n=$((n+1))' TERM; kill -TERM 0; sleep 0.2; exit $((n+40))";
     assert_eq!(supervisor(script).status().unwrap().code(), Some(41));
 }
 
-fn a_stop_from_outside_stops_the_supervisor_too() {
+fn stop_from_outside_stops_the_supervisor_too() {
     let scratch = TempFile::new();
     let script =
         format!("echo > {0}; until grep -q end {0}; do sleep 0.01; done; exit 9", scratch.path().display());
@@ -118,7 +118,7 @@ fn a_stop_from_outside_stops_the_supervisor_too() {
     assert_eq!(child.wait().unwrap().code(), Some(9));
 }
 
-fn a_stop_that_the_job_ends_itself_does_not_stop_the_supervisor() {
+fn stop_that_the_job_ends_itself_spares_the_supervisor() {
     let script = "(while sleep 0.1; do kill -CONT $$; done) & kill -STOP $$; exit 8";
     let mut child = supervisor(script).spawn().unwrap();
     let start = std::time::Instant::now();
@@ -205,8 +205,8 @@ fn another_tracer_is_named() {
     assert_eq!(supervisor(&script).status().unwrap().code(), Some(5));
 }
 
-// bit 31 is signal 32, which the C library's posix_spawn leaves ignored in what the test starts
-fn the_command_starts_with_clean_signals_and_files() {
+// bit 31 is signal 32, which the C library's posix_spawn leaves ignored in a child of the test
+fn command_starts_with_clean_signals_and_files() {
     let script = "
         grep -q '^SigBlk:.0000000000000000$' /proc/self/status || exit 3
         grep -q '^SigIgn:.00000000[08]0000000$' /proc/self/status || exit 4
@@ -216,7 +216,7 @@ fn the_command_starts_with_clean_signals_and_files() {
     let bare = Command::new("sh").args(list).output().unwrap();
     let traced = supervisor(list[1]).output().unwrap();
     assert_eq!(traced.stdout, bare.stdout, "open files");
-    // and with what penfold itself was started with
+    // and with the dispositions that penfold itself was started with
     let script = format!("trap '' PIPE; exec '{}'", std::env::current_exe().unwrap().display());
     let inner = "grep -q '^SigIgn:.00000000[08]0001000$' /proc/self/status";
     let status = Command::new("sh").args(["-c", &script]).env(SCRIPT, inner).status();
@@ -229,23 +229,20 @@ fn main() {
     }
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let tests: &[(&str, fn())] = &[
-        ("the_job_dies_with_its_supervisor", the_job_dies_with_its_supervisor),
-        ("the_job_outlives_its_supervisor_when_asked_to", the_job_outlives_its_supervisor_when_asked_to),
-        ("signals_sent_to_the_supervisor_are_passed_on", signals_sent_to_the_supervisor_are_passed_on),
+        ("job_dies_with_its_supervisor", job_dies_with_its_supervisor),
+        ("job_outlives_its_supervisor_on_demand", job_outlives_its_supervisor_on_demand),
+        ("signals_to_the_supervisor_are_forwarded", signals_to_the_supervisor_are_forwarded),
+        ("signal_to_the_own_group_is_not_forwarded_again", signal_to_the_own_group_is_not_forwarded_again),
+        ("stop_from_outside_stops_the_supervisor_too", stop_from_outside_stops_the_supervisor_too),
         (
-            "a_signal_to_the_own_group_is_not_passed_on_again",
-            a_signal_to_the_own_group_is_not_passed_on_again,
-        ),
-        ("a_stop_from_outside_stops_the_supervisor_too", a_stop_from_outside_stops_the_supervisor_too),
-        (
-            "a_stop_that_the_job_ends_itself_does_not_stop_the_supervisor",
-            a_stop_that_the_job_ends_itself_does_not_stop_the_supervisor,
+            "stop_that_the_job_ends_itself_spares_the_supervisor",
+            stop_that_the_job_ends_itself_spares_the_supervisor,
         ),
         ("terminal_job_control", terminal_job_control),
         ("unprivileged", unprivileged),
         ("privileged_jobs_keep_set_user_id_programs", privileged_jobs_keep_set_user_id_programs),
         ("another_tracer_is_named", another_tracer_is_named),
-        ("the_command_starts_with_clean_signals_and_files", the_command_starts_with_clean_signals_and_files),
+        ("command_starts_with_clean_signals_and_files", command_starts_with_clean_signals_and_files),
     ];
     for (name, test) in tests {
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {

@@ -329,7 +329,10 @@ struct penfold_context {
 struct penfold_file {
     /** The name without the module's prefix. */
     char name[PENFOLD_FILE_NAME_SIZE];
-    /** Permission bits; 0 for the bits that follow from the handlers: 0444 for a reader plus 0200 for a writer. */
+    /**
+     * Permission bits as in chmod(2), at most 0777. 0 stands for the default, by the handlers: 0444 for a reader
+     * plus 0200 for a writer or trigger.
+     */
     uint32_t mode;
     /** `PENFOLD_EVERYWHERE`, `PENFOLD_ROOT_ONLY` or `PENFOLD_NOT_ON_ROOT`. */
     uint32_t place;
@@ -439,7 +442,11 @@ struct penfold_module {
     int (*can_fork)(struct penfold_context *ctx, int32_t parent);
     /** The fork that `can_fork` agreed to does not happen. */
     void (*cancel_fork)(struct penfold_context *ctx);
-    /** A child exists and has not run yet. Also called once for every task that exists at load. */
+    /**
+     * Called when `child` (a thread id) is a member of `ctx->css` and has not run yet.
+     *
+     * Also called once for every task that exists at load, and for a running task that the host adopts.
+     */
     void (*fork)(struct penfold_context *ctx, int32_t child);
     /**
      * A task has died. `task` is its thread id at death.

@@ -104,7 +104,8 @@ pub struct RawMigration {
 pub struct RawFile {
     /// The name without the module's prefix.
     pub name: [c_char; FILE_NAME_SIZE],
-    /// Permission bits; 0 for the bits that follow from the handlers: 0444 for a reader plus 0200 for a writer.
+    /// Permission bits as in chmod(2), at most 0777. 0 stands for the default, by the handlers: 0444 for a reader
+    /// plus 0200 for a writer or trigger.
     pub mode: u32,
     /// [`EVERYWHERE`], [`ROOT_ONLY`] or [`NOT_ON_ROOT`].
     pub place: u32,
@@ -203,7 +204,9 @@ pub struct RawModule {
     pub can_fork: Option<unsafe extern "C" fn(ctx: *mut RawContext, parent: i32) -> c_int>,
     /// The fork that `can_fork` agreed to does not happen.
     pub cancel_fork: Option<unsafe extern "C" fn(ctx: *mut RawContext)>,
-    /// A child exists and has not run yet. Also called once for every task that exists at load.
+    /// Called when `child` (a thread id) is a member of [`RawContext::css`] and has not run yet.
+    ///
+    /// Also called once for every task that exists at load, and for a running task that the host adopts.
     pub fork: Option<unsafe extern "C" fn(ctx: *mut RawContext, child: i32)>,
     /// A task has died. `task` is its thread id at death.
     ///

@@ -75,8 +75,9 @@
 //! # Build, check and load
 //!
 //! ```text
-//! # in Rust, and in C
+//! # in Rust, which makes target/release/libforkbudget.so
 //! cargo build --release
+//! # in C
 //! cc -std=c99 -fvisibility=hidden -shared -fPIC -o forkbudget.so forkbudget.c
 //! # plays the life of a controller with simulated tasks
 //! penfold module check ./forkbudget.so
@@ -91,7 +92,7 @@
 //! * Callbacks run one at a time, so a module needs no locks. Each runs on the thread that needs it.
 //! * A callback must not wait: the engine waits with it. The log names a callback that takes longer than 100 ms.
 //! * A callback that fails must have changed nothing.
-//! * A context is valid until its callback returns, a css until its `destroy`.
+//! * A context is valid until its callback returns. A css (the state of one cgroup) is valid until its `destroy`.
 //! * A panic is caught: the callback fails with `EIO`. A C++ exception must not leave a callback.
 //!
 //! `docs/modules.md` in the repository is the guide; `modules/` has whole controllers.

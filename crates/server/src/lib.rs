@@ -2,12 +2,18 @@
 //!
 //! `penfold serve` runs it with [`daemon::Daemon`]. Two front ends offer the same operations: the control socket
 //! ([`control`]) and FUSE file systems ([`view`]). Both call [`service::Service`], which does each operation as a
-//! [`client::Client`] and announces each change to its observers. One of them, the [`journal`], keeps the state on
-//! disk, so that the next daemon restores it after a crash. [`metrics`] shows the state to Prometheus.
+//! [`client::Client`] and announces each change to its observers. The [`journal`] is such an observer: it keeps the
+//! state on disk, so that the next daemon restores the state after a crash. [`metrics`] shows the state to Prometheus.
 //!
 //! A job of `penfold run` serves a control socket of its own with the same code, for the commands inside the job.
 //!
+//! The feature `daemon`, which is on by default, has [`daemon`], [`view`], [`metrics`] and [`logging`]. A client needs
+//! none of them.
+//!
 //! # A client
+//!
+//! The caller is the process that connects. It may do what owner and mode of the cgroup's directories and files allow.
+//! A refusal is an error with the kernel's errno ([`connection::CallError`]). [`protocol`] has every call.
 //!
 //! ```no_run
 //! use penfold_server::address::Address;
@@ -15,6 +21,7 @@
 //! use penfold_server::protocol::{MkdirCall, WriteCall};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // a daemon runs, and has `pids` mounted: `penfold serve &`, then `penfold mount -o pids`
 //! let mut connection = Connection::connect(&Address::of_client(None)?)?;
 //! connection.call(&MkdirCall { cgroup: "pids:/build".into(), ..MkdirCall::default() })?;
 //! connection.call(&WriteCall {

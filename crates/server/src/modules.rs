@@ -43,10 +43,19 @@ impl Service {
         self.load_file(&path)
     }
 
-    /// Loads a module as the daemon itself, from an absolute path.
+    /// Loads a module for the daemon itself, without a check of any client, and returns its description.
+    ///
+    /// `penfold serve --load` and the restoration from the journal call this. A relative path counts from the working
+    /// directory of this process.
     ///
     /// # Errors
-    /// As [`Service::load_module`].
+    /// - `EPERM` if a user other than root and the user of this process could change the file;
+    /// - `EEXIST` if a subsystem of the module's name is loaded or built in;
+    /// - `ENOENT` if a client has unloaded the module before this returns;
+    /// - `ESHUTDOWN` when the daemon is ending;
+    /// - as [`ModuleFile::read_trusted`], [`ModuleFile::description`], [`Controller::load`] and [`Engine::load`].
+    ///
+    /// On failure the module is not loaded.
     pub fn load_file(&self, path: &Path) -> Result<protocol::ModuleInfo, Failure> {
         let file = ModuleFile::read_trusted(path, geteuid().as_raw())?;
         let path = file.path().to_owned();
@@ -69,7 +78,7 @@ impl Service {
         tracing::info!(module = name, version, "loaded {}", path.display());
         let all = self.list_modules()?.into_iter();
         all.rev().find(|module| module.name == name).ok_or_else(|| {
-            let detail = "loaded, and unloaded again by somebody else";
+            let detail = "loaded, and unloaded again by another client";
             Failure::new(ErrorKind::NotFound, Errno::ENOENT, name, detail)
         })
     }

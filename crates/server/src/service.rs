@@ -88,7 +88,7 @@ impl Service {
                 ErrorKind::Unsupported,
                 Errno::EOPNOTSUPP,
                 "the engine of one penfold run",
-                "takes in no other processes; use a penfold serve for that",
+                "adopts no other processes; use penfold serve for that",
             )
         })
     }

@@ -33,7 +33,10 @@ use penfold_core::{
 /// Nanoseconds of a tick of `USER_HZ`, which is 100 on every Linux that penfold runs on.
 const TICK: u64 = 10_000_000;
 
-/// The subsystem `cpuacct`. Core keeps the times; the state of a cgroup is the pair that `stat` showed last.
+/// The controller `cpuacct`: counts the CPU time of a cgroup in nanoseconds, per CPU, in user mode and in the kernel.
+///
+/// Core keeps the times. The state of a cgroup is only the pair of times that a read of `cpuacct.stat` showed last.
+/// The source file begins with the manual of the control files.
 #[derive(Debug, Default)]
 pub struct CpuAcct;
 

@@ -35,7 +35,10 @@ use penfold_core::{
 /// The number of tasks of one `css_set` that are listed.
 const SHOWN: usize = 26;
 
-/// The subsystem `debug`, which has no state.
+/// The controller `debug`: read-only files that show the `css_set`s and reference counts of the framework.
+///
+/// This type holds no state: each read looks at the engine. The source file begins with the manual of the control
+/// files.
 #[derive(Debug, Default)]
 pub struct Debug;
 

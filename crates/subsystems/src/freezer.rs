@@ -26,7 +26,10 @@ use penfold_core::{
     subsystem::{Callbacks, Context, Css, Migration, Subsystem},
 };
 
-/// The subsystem `freezer`. All state is per cgroup.
+/// The controller `freezer`: stops all tasks of a cgroup and of the cgroups below it, and lets them go on.
+///
+/// This type holds no state: each cgroup keeps the reasons why it is to be frozen. The source file begins with
+/// the manual of the control files.
 #[derive(Debug, Default)]
 pub struct Freezer;
 

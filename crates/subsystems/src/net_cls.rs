@@ -29,7 +29,10 @@ use penfold_core::{
     subsystem::{Callbacks, Context, Migration, Subsystem},
 };
 
-/// The subsystem `net_cls`. A cgroup's state is its class.
+/// The controller `net_cls`: marks the sockets of a cgroup's tasks with a class, a number for traffic control.
+///
+/// The state of a cgroup is its class; 0 stands for unclassified. The source file begins with the manual of the
+/// control files.
 #[derive(Debug, Default)]
 pub struct NetCls;
 

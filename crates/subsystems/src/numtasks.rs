@@ -61,7 +61,10 @@ const TASKS: usize = 0;
 const NO_LIMIT: i32 = i32::MAX;
 const NANOSECONDS: u64 = 1_000_000_000;
 
-/// The subsystem `numtasks`: the parameters that all groups share.
+/// The controller `numtasks`: divides a total of tasks among cgroups by shares, and limits the rate of their forks.
+///
+/// This value holds the settings for all cgroups: the total, and the fork rate with its interval in seconds. The
+/// default limits nothing. The source file begins with the manual of the control files.
 #[derive(Debug)]
 pub struct Numtasks {
     total: i32,

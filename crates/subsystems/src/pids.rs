@@ -30,7 +30,10 @@ use penfold_core::{
 const HIGHEST: i64 = 4_194_304;
 const TASKS: usize = 0;
 
-/// The subsystem `pids`. The counters of its charge rule hold all state.
+/// The controller `pids`: limits the number of tasks in a cgroup. A fork above the limit fails with `EAGAIN`.
+///
+/// This type holds no state: core counts the tasks by one charge rule. The source file begins with the manual of
+/// the control files.
 #[derive(Debug, Default)]
 pub struct Pids;
 

@@ -1,5 +1,6 @@
 //! `cgdelete`.
 
+use penfold_core::ErrorKind;
 use penfold_server::protocol::{AttachCall, ListCall, ReadCall, RmdirCall};
 
 use super::exit_status::EXIT_STATUS;
@@ -62,7 +63,7 @@ fn empty(remote: &mut EngineConnection, cgroup: &CgroupAddress, to: &CgroupAddre
         for task in tasks.lines().filter_map(|line| line.parse().ok()) {
             let moved = remote.call(&AttachCall { cgroup: to.0.clone(), task, process: false });
             // a task that has ended meanwhile is no failure
-            if moved.as_ref().is_err_and(|failure| failure.errno != Some(nix::errno::Errno::ESRCH)) {
+            if moved.as_ref().is_err_and(|failure| failure.kind != ErrorKind::NoTask) {
                 moved?;
             }
         }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::spec::{GroupSpec, MountedHierarchies};
 use crate::engine_connection::EngineConnection;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::verbs::exec::execute;
 
 /// Runs a command in control groups, as libcgroup's cgexec(1).
@@ -31,7 +31,6 @@ pub(crate) struct CgexecArguments {
 
 pub(super) fn run(arguments: &CgexecArguments, remote: &mut EngineConnection) -> Outcome {
     let cgroups = MountedHierarchies::fetch(remote)
-        .and_then(|hierarchies| hierarchies.all_addresses(&arguments.groups))
-        .map_err(Failure::before_command)?;
+        .and_then(|hierarchies| hierarchies.all_addresses(&arguments.groups))?;
     execute(remote, &cgroups, &arguments.command, true, true)
 }

@@ -8,7 +8,7 @@ use super::exit_status::EXIT_STATUS;
 use super::set::controller;
 use super::spec::{GroupSpec, MountedHierarchies, at};
 use crate::engine_connection::EngineConnection;
-use crate::failure::{Failure, Outcome, REFUSED};
+use crate::failure::{Failure, Outcome, REFUSED, report, usage};
 use crate::output;
 use crate::verbs::get;
 
@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &CggetArguments, remote: &mut EngineConnection) -> 
             Ok(text) if arguments.no_headers => output::write(text.as_bytes())?,
             Ok(text) => output::write(format!("{}:\n{text}\n", block.path).as_bytes())?,
             Err(failure) => {
-                failure.of(&block.path).tell();
+                report(&failure);
                 failed = true;
             }
         }
@@ -84,7 +84,8 @@ fn blocks<'a>(
     let (mut blocks, mut controllers) = (Vec::new(), Vec::new());
     for group in &arguments.groups {
         if group.contains(':') {
-            let spec: GroupSpec = group.parse().map_err(Failure::own)?;
+            let spec: GroupSpec =
+                group.parse().map_err(|error: String| usage(format!("-g {group}"), error))?;
             let hierarchies = found(&spec.controllers)?;
             blocks.push(PrintedGroup { path: spec.path, parameters: &arguments.parameters, hierarchies });
         } else {
@@ -92,7 +93,7 @@ fn blocks<'a>(
         }
     }
     if blocks.is_empty() && arguments.paths.is_empty() {
-        return Err(Failure::own("give the PATH of a group, or -g CONTROLLERS:PATH"));
+        return Err(usage("PATH", "is missing; give the path of a group, or -g CONTROLLERS:PATH"));
     }
     if arguments.all || (controllers.is_empty() && arguments.parameters.is_empty()) {
         controllers = hierarchies.0.iter().flat_map(|one| one.subsystems.clone()).collect();
@@ -113,7 +114,7 @@ fn text(
     let mut text = String::new();
     for parameter in block.parameters {
         let cgroup = at(hierarchies.with_controller(controller(parameter)?)?, &block.path);
-        let content = get::read(remote, &cgroup, parameter).map_err(|failure| failure.of(parameter))?;
+        let content = get::read(remote, &cgroup, parameter)?;
         text += &line(arguments, parameter, &content);
     }
     for (hierarchy, controllers) in &block.hierarchies {
@@ -121,7 +122,7 @@ fn text(
         let files = remote.call(&FilesCall { cgroup: cgroup.0.clone() })?.files;
         let is_of = |name: &str| controllers.iter().any(|one| name.starts_with(&format!("{one}.")));
         for file in files.iter().filter(|file| file.owner.mode & 0o400 != 0 && is_of(&file.name)) {
-            let content = get::read(remote, &cgroup, &file.name).map_err(|failure| failure.of(&file.name))?;
+            let content = get::read(remote, &cgroup, &file.name)?;
             text += &line(arguments, &file.name, &content);
         }
     }

@@ -16,7 +16,7 @@ mod spec;
 use clap::Subcommand;
 
 use crate::engine_connection::GlobalOptions;
-use crate::failure::Outcome;
+use crate::failure::{Outcome, VerbPurpose};
 
 /// The names that these verbs have as programs.
 pub(crate) const NAMES: [&str; 8] =
@@ -44,6 +44,13 @@ pub(crate) enum LibcgroupVerb {
 }
 
 impl LibcgroupVerb {
+    pub(crate) fn purpose(&self) -> VerbPurpose {
+        match self {
+            LibcgroupVerb::Cgexec(_) => VerbPurpose::RunsCommand,
+            _ => VerbPurpose::Other,
+        }
+    }
+
     pub(crate) fn act(&self, global: &GlobalOptions) -> Outcome {
         let mut remote = global.connect()?;
         match self {

@@ -1,11 +1,13 @@
 //! `cgset`.
 
+use nix::errno::Errno;
+use penfold_core::ErrorKind;
 use penfold_server::protocol::{FilesCall, WriteCall};
 
 use super::exit_status::EXIT_STATUS;
 use super::spec::{MountedHierarchies, at};
 use crate::engine_connection::EngineConnection;
-use crate::failure::{Failure, Outcome, each};
+use crate::failure::{Failure, Outcome, each, usage};
 use crate::settings::Setting;
 use crate::verbs::{get, set};
 
@@ -61,7 +63,7 @@ impl std::fmt::Display for GroupSetting<'_> {
 /// The controller of a parameter.
 pub(super) fn controller(parameter: &str) -> Result<&str, Failure> {
     let parts = parameter.split_once('.');
-    parts.map(|(controller, _)| controller).ok_or_else(|| Failure::new("a parameter is CONTROLLER.NAME"))
+    parts.map(|(controller, _)| controller).ok_or_else(|| usage(parameter, "a parameter is CONTROLLER.NAME"))
 }
 
 /// Copies each parameter that can be read and written and that differs, in every hierarchy that has both groups.
@@ -90,8 +92,12 @@ fn copy(
                 continue;
             }
             let call = WriteCall { cgroup: to.0.clone(), file: file.name.clone(), content };
-            remote.call(&call).map_err(|failure| failure.of(&file.name))?;
+            remote.call(&call)?;
         }
     }
-    if both { Ok(()) } else { Err(Failure::new(format!("no hierarchy has both {from} and {to} [ENOENT]"))) }
+    if both {
+        return Ok(());
+    }
+    let detail = format!("no hierarchy has both this group and {from}");
+    Err(Failure::new(ErrorKind::NotFound, Errno::ENOENT, to, detail))
 }

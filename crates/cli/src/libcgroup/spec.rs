@@ -1,5 +1,7 @@
 //! `CONTROLLERS:PATH`, as libcgroup's tools take it.
 
+use nix::errno::Errno;
+use penfold_core::ErrorKind;
 use std::fmt;
 use std::str::FromStr;
 
@@ -54,7 +56,8 @@ impl MountedHierarchies {
         });
         found.ok_or_else(|| {
             let all: Vec<String> = self.0.iter().map(controllers).collect();
-            Failure::new(format!("{controller}: not mounted in any hierarchy; there are {}", all.join(" ")))
+            let detail = format!("not mounted in any hierarchy; there are {}", all.join(" "));
+            Failure::new(ErrorKind::NotFound, Errno::ENOENT, controller, detail)
         })
     }
 
@@ -135,7 +138,7 @@ mod tests {
         assert_eq!(addresses("pids,cpuacct:x/y/").unwrap(), "2:/x/y 1:/x/y");
         assert_eq!(addresses("*:x").unwrap(), "1:/x 2:/x 3:/x");
         assert_eq!(addresses("name=foo:/").unwrap(), "3:/");
-        assert!(addresses("memory:/x").unwrap_err().message.contains("memory: not mounted"));
+        assert!(addresses("memory:/x").unwrap_err().to_string().contains("memory: not mounted"));
         assert!("x".parse::<GroupSpec>().is_err() && ":/x".parse::<GroupSpec>().is_err());
     }
 }

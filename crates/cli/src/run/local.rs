@@ -9,9 +9,10 @@ use penfold_linux::trace::{
 use penfold_server::escape::escape;
 
 use super::arguments::RunArguments;
-use super::ended_job::{EndedJob, not_started};
+use super::ended_job::{EndedJob, not_started, program_name};
 use super::job_socket::JobSocket;
 use crate::containment::{self, engine_owner};
+use crate::end_status::EndStatus;
 use crate::failure::Failure;
 use crate::report::{self, JobReport};
 use crate::settings;
@@ -27,38 +28,41 @@ pub(super) fn run(arguments: &RunArguments, signals: &ForwardedSignals) -> Resul
     let (engine, host) = builder.parts();
     let group = arguments.group.as_deref().unwrap_or(GROUP);
     let wanted = (&arguments.module[..], &arguments.set[..]);
-    let (cgroup, root) =
-        containment::prepare(engine, host, group, wanted).map_err(Failure::before_command)?;
+    let (cgroup, root) = containment::prepare(engine, host, group, wanted)?;
     for setting in &arguments.set {
-        settings::apply(engine, host, &engine_owner(), [cgroup, root], setting).map_err(Failure::own)?;
+        settings::apply(engine, host, &engine_owner(), [cgroup, root], setting)?;
     }
     let warnings = builder.warnings().to_vec();
     for warning in &warnings {
         eprintln!("penfold: warning: {warning}");
     }
     let options = TraceOptions { follow_stops: true, ..TraceOptions::default() };
+    let program = program_name(&arguments.command);
     let began = Instant::now();
     let mut command = Command::new(arguments.command.iter());
     let socket = JobSocket::new();
     socket.name_to(&mut command);
-    let contained = builder.start(command, cgroup, options).map_err(|error| not_started(&error))?;
+    let contained = builder.start(command, cgroup, options).map_err(|error| not_started(error, &program))?;
     socket.serve(contained.control());
-    let mut ended = wait(contained, signals)?;
+    let mut ended = wait(contained, signals, &program)?;
     while let Some(release) = ended.parts().0.take_release() {
         if let Err(error) = run_agent(&release) {
             let agent = escape(&release.agent);
-            eprintln!("penfold: warning: release agent {agent}: {error}");
+            let failure = Failure::io(format!("release agent {agent}"), error);
+            eprintln!("penfold: warning: {}", failure.line());
         }
     }
     let wall = began.elapsed();
-    let report = JobReport::gather(&arguments.command, &arguments.set, warnings, wall, cgroup, &mut ended);
-    Ok(EndedJob { status: ended.status, report })
+    let status = EndStatus::of_wait(ended.status.into(), &program)?;
+    let report =
+        JobReport::gather(&arguments.command, &arguments.set, warnings, wall, status, (cgroup, &mut ended));
+    Ok(EndedJob { status, report })
 }
 
-fn wait(contained: RunningJob, signals: &ForwardedSignals) -> Result<FinishedJob, Failure> {
+fn wait(contained: RunningJob, signals: &ForwardedSignals, program: &str) -> Result<FinishedJob, Failure> {
     contained.wait_forwarding(signals).map_err(|error| match error {
-        JobError::Start(error) => not_started(&error),
-        JobError::Attach(_) => Failure::own(error),
+        JobError::Start(error) => not_started(error, program),
+        JobError::Attach(error) => Failure::from(error).about(program),
     })
 }
 

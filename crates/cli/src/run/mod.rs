@@ -17,38 +17,23 @@ use self::arguments::HostName;
 pub(crate) use self::arguments::RunArguments;
 use self::ended_job::EndedJob;
 use crate::engine_connection::GlobalOptions;
-use crate::failure::Failure;
+use crate::failure::Outcome;
 use crate::report::{self, Destination};
 
-pub(crate) fn run(arguments: &RunArguments, global: &GlobalOptions) -> ExitCode {
+pub(crate) fn run(arguments: &RunArguments, global: &GlobalOptions) -> Outcome {
     // Blocked before any other thread exists, so that all threads inherit the mask.
     let signals = ForwardedSignals::block();
-    match attempt(arguments, global, &signals) {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            failure.tell();
-            ExitCode::from(failure.code)
-        }
-    }
-}
-
-fn attempt(
-    arguments: &RunArguments,
-    global: &GlobalOptions,
-    signals: &ForwardedSignals,
-) -> Result<u8, Failure> {
     let HostName::Trace = arguments.host;
-    let json = arguments.json.as_ref().map(Destination::open).transpose().map_err(Failure::own)?;
-    let parent = parent_engine::find(arguments, global).map_err(Failure::before_command)?;
-    let EndedJob { status, report } = match parent {
-        Some(parent) => remote::run(arguments, parent, signals)?,
-        None => local::run(arguments, signals)?,
+    let json = arguments.json.as_ref().map(Destination::open).transpose()?;
+    let EndedJob { status, report } = match parent_engine::find(arguments, global)? {
+        Some(parent) => remote::run(arguments, parent, &signals)?,
+        None => local::run(arguments, &signals)?,
     };
     if !arguments.quiet {
         eprint!("{}", report.text());
     }
     if let Some(file) = json {
-        report::write_json(file, &report).map_err(Failure::own)?;
+        report::write_json(file, &report)?;
     }
-    Ok(report::exit_code(status))
+    Ok(ExitCode::from(status.code()))
 }

@@ -3,14 +3,16 @@
 use std::time::Instant;
 
 use nix::errno::Errno;
+use penfold_core::ErrorKind;
 use penfold_linux::trace::{Command, ForwardedSignals, PausedChild};
 use penfold_server::protocol::AttachCall;
 
 use super::arguments::RunArguments;
-use super::ended_job::{EndedJob, not_started};
+use super::ended_job::{EndedJob, not_started, program_name};
 use super::parent_engine::ParentEngine;
 use super::remote_job::RemoteJob;
 use super::temporary_modules::TemporaryModules;
+use crate::end_status::EndStatus;
 use crate::failure::Failure;
 use crate::relay::{self, RelayedCommand};
 use crate::report::JobReport;
@@ -20,9 +22,8 @@ pub(super) fn run(
     mut parent: ParentEngine,
     signals: &ForwardedSignals,
 ) -> Result<EndedJob, Failure> {
-    let modules = TemporaryModules::load(&mut parent, &arguments.module).map_err(Failure::before_command)?;
-    let mut job =
-        RemoteJob::begin(parent, modules, arguments.group.as_deref()).map_err(Failure::before_command)?;
+    let modules = TemporaryModules::load(&mut parent, &arguments.module)?;
+    let mut job = RemoteJob::begin(parent, modules, arguments.group.as_deref())?;
     let done = run_in(arguments, &mut job, signals);
     let warnings = job.end();
     for warning in &warnings {
@@ -37,19 +38,19 @@ fn run_in(
     signals: &ForwardedSignals,
 ) -> Result<EndedJob, Failure> {
     for setting in &arguments.set {
-        job.set(setting).map_err(|failure| failure.of(format!("-s {setting}")).before_command())?;
+        job.set(setting)?;
     }
     let began = Instant::now();
     let status = command(arguments, job, signals)?;
     // leftover processes are killed first: only then is all their use accounted for
     let warnings = job.kill();
-    let used = job.usage().map_err(Failure::before_command)?;
+    let used = job.usage()?;
     let report =
         JobReport::of_remote_job(&arguments.command, &arguments.set, warnings, began.elapsed(), status, used);
     Ok(EndedJob { status, report })
 }
 
-/// Runs the command in the job's cgroups. Returns its status as wait(2) gives it.
+/// Runs the command in the job's cgroups.
 ///
 /// The command is a child of this process if the engine can adopt the child under all rules of the cgroups. Such a
 /// child keeps terminal, session, limits and open files as they are. Otherwise the daemon starts the command.
@@ -57,13 +58,19 @@ fn command(
     arguments: &RunArguments,
     job: &mut RemoteJob,
     signals: &ForwardedSignals,
-) -> Result<i32, Failure> {
-    let child =
-        PausedChild::fork(&Command::new(arguments.command.iter())).map_err(|error| not_started(&error))?;
+) -> Result<EndStatus, Failure> {
+    let program = program_name(&arguments.command);
+    let child = PausedChild::fork(&Command::new(arguments.command.iter()))
+        .map_err(|error| not_started(error, &program))?;
     match place(&child, job) {
-        Ok(()) => return child.run(signals).map_err(|error| not_started(&error)),
+        Ok(()) => {
+            let status = child.run(signals).map_err(|error| not_started(error, &program))?;
+            return EndStatus::of_wait(status.into(), &program);
+        }
         Err(failure) if job.embedded || !can_be_started_there(&failure) => {
-            return Err(failure.before_command());
+            // the number of a process that never ran tells nobody anything
+            let own = failure.subject == format!("task {}", child.pid());
+            return Err(if own { failure.about(program) } else { failure });
         }
         Err(_) => drop(child),
     }
@@ -76,7 +83,7 @@ fn command(
 fn place(child: &PausedChild, job: &mut RemoteJob) -> Result<(), Failure> {
     for cgroup in job.cgroups.clone() {
         let call = AttachCall { cgroup: cgroup.0.clone(), task: child.pid().0.into(), process: true };
-        job.remote.call(&call).map_err(|failure| failure.of(&cgroup))?;
+        job.remote.call(&call)?;
     }
     Ok(())
 }
@@ -86,5 +93,10 @@ fn place(child: &PausedChild, job: &mut RemoteJob) -> Result<(), Failure> {
 /// The errno says that this running process can't be traced, or that it lacks a filter that some rule needs. Neither
 /// is so for a command that the daemon starts.
 fn can_be_started_there(failure: &Failure) -> bool {
-    matches!(failure.errno, Some(Errno::EPERM | Errno::EOPNOTSUPP))
+    match failure.kind {
+        ErrorKind::Unsupported => true,
+        // EACCES is for a task of another user
+        ErrorKind::NotPermitted => failure.errno == Errno::EPERM,
+        _ => false,
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use nix::errno::Errno;
+use penfold_core::ErrorKind;
 use penfold_module::loader::search;
 use penfold_server::protocol::{
     CgroupUsageInfo, FilesCall, KillCall, MkdirCall, ReadCall, RmdirCall, SubsystemsCall, UsageCall,
@@ -12,11 +13,11 @@ use super::parent_engine::ParentEngine;
 use super::temporary_modules::TemporaryModules;
 use crate::address::CgroupAddress;
 use crate::engine_connection::EngineConnection;
-use crate::failure::Failure;
+use crate::failure::{Failure, usage};
 use crate::modules;
 use crate::progress;
 use crate::report::{JobUsage, RemoteLimitHit};
-use crate::settings::Setting;
+use crate::settings::{Setting, no_such_file};
 use crate::verbs::{mkdir, set};
 
 /// The most names to try until one is free.
@@ -76,9 +77,12 @@ impl RemoteJob {
 
     fn make(&mut self, cgroup: &CgroupAddress) -> Result<(), Failure> {
         let mode = Some(self.mode().into());
-        self.remote
-            .call(&MkdirCall { cgroup: cgroup.0.clone(), mode, parents: None })
-            .map_err(|failure| failure.of(cgroup))?;
+        let made = self.remote.call(&MkdirCall { cgroup: cgroup.0.clone(), mode, parents: None });
+        made.map_err(|failure| match (failure.kind, cgroup.split_last()) {
+            // the user has named what is above, not this one
+            (ErrorKind::NotFound, Some((parent, _))) => failure.about(parent.0),
+            _ => failure,
+        })?;
         self.made.push(cgroup.clone());
         Ok(())
     }
@@ -90,11 +94,11 @@ impl RemoteJob {
         for (left, name) in (0..names.len()).rev().zip(&names) {
             at = at.child(name);
             match self.make(&at) {
-                Err(failure) if left > 0 && failure.errno == Some(Errno::EEXIST) => {}
+                Err(failure) if left > 0 && failure.kind == ErrorKind::AlreadyExists => {}
                 made => made?,
             }
         }
-        if names.is_empty() { Err(Failure::new("--group: give a name")) } else { Ok(at) }
+        if names.is_empty() { Err(usage("--group", "give a name")) } else { Ok(at) }
     }
 
     /// Makes a cgroup with a free name. `run-PID` may be taken: another pid namespace may have the same pid.
@@ -105,10 +109,10 @@ impl RemoteJob {
             number => format!("{own}-{number}"),
         });
         loop {
-            let name = names.next().ok_or_else(|| Failure::new(format!("{parent}: no name is free")))?;
+            let name = names.next().ok_or_else(|| no_name_is_free(parent))?;
             let cgroup = parent.child(&name);
             match self.make(&cgroup) {
-                Err(failure) if failure.errno == Some(Errno::EEXIST) => {}
+                Err(failure) if failure.kind == ErrorKind::AlreadyExists => {}
                 made => return made.map(|()| cgroup),
             }
         }
@@ -137,13 +141,16 @@ impl RemoteJob {
         for cgroup in self.cgroups.clone() {
             let files = self.remote.call(&FilesCall { cgroup: cgroup.0.clone() })?.files;
             if files.iter().any(|file| file.name == setting.file) {
-                return set::write(&mut self.remote, &cgroup, setting);
+                let file = cgroup.child(&setting.file).0;
+                return set::write(&mut self.remote, &cgroup, setting).map_err(|failure| {
+                    if failure.subject == file { failure.about(format!("-s {setting}")) } else { failure }
+                });
             }
             choices
                 .extend(files.into_iter().filter(|file| file.owner.mode & 0o222 != 0).map(|file| file.name));
         }
-        let hint = self.remedy(setting)?;
-        Err(Failure::new(format!("no such control file; there are {}{hint}", choices.join(", "))))
+        let remedy = self.remedy(setting)?;
+        Err(no_such_file(setting, choices, &remedy))
     }
 
     /// A hint for the user if the controller of a setting is a module that is not loaded; else empty.
@@ -154,7 +161,7 @@ impl RemoteJob {
             return Ok(String::new());
         }
         let where_to = if self.embedded { " to the penfold run around this one" } else { "" };
-        Ok(format!(". There is a module {name}, which is not loaded: give --module {name}{where_to}"))
+        Ok(format!("; a module that is not loaded has it: give --module {name}{where_to}"))
     }
 
     /// Kills the processes in the job's cgroups. Returns a warning for each cgroup in which that failed.
@@ -163,7 +170,7 @@ impl RemoteJob {
         for cgroup in self.cgroups.clone() {
             let call = KillCall { cgroup: cgroup.0.clone() };
             let killed = progress::during("penfold: killing what is left", || self.remote.call(&call));
-            warnings.extend(killed.err().map(|failure| failure.of(&cgroup).message));
+            warnings.extend(killed.err().map(|failure| failure.line()));
         }
         warnings
     }
@@ -229,9 +236,14 @@ impl RemoteJob {
         let mut warnings = self.kill();
         for cgroup in std::mem::take(&mut self.made).into_iter().rev() {
             let call = RmdirCall { cgroup: cgroup.0.clone(), recursive: Some(true) };
-            warnings.extend(self.remote.call(&call).err().map(|failure| failure.of(&cgroup).message));
+            warnings.extend(self.remote.call(&call).err().map(|failure| failure.line()));
         }
         warnings.extend(self.modules.undo(&mut self.remote));
         warnings
     }
+}
+
+fn no_name_is_free(parent: &CgroupAddress) -> Failure {
+    let detail = format!("{ATTEMPTS} names for a job's cgroup are taken; remove some");
+    Failure::new(ErrorKind::AlreadyExists, Errno::EEXIST, parent.to_string(), detail)
 }

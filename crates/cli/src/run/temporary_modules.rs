@@ -1,6 +1,7 @@
 //! Modules that a job needs in another engine: loaded and mounted there for the job, and unloaded at its end.
 
 use nix::errno::Errno;
+use penfold_core::ErrorKind;
 use penfold_server::protocol::{
     ListModulesCall, LoadModuleCall, MountCall, SubsystemInfo, SubsystemsCall, UnloadModuleCall, UnmountCall,
 };
@@ -9,7 +10,7 @@ use super::parent_engine::ParentEngine;
 use crate::address::CgroupAddress;
 use crate::engine_connection::EngineConnection;
 use crate::failure::Failure;
-use crate::modules::{ModuleOperand, refused};
+use crate::modules::ModuleOperand;
 
 /// A step to be undone when the job has ended.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl TemporaryModules {
         for module in modules {
             if let Err(failure) = done.load_one(parent, module) {
                 done.undo(&mut parent.remote);
-                return Err(failure.of(format!("--module {module}")));
+                return Err(failure);
             }
         }
         Ok(done)
@@ -49,11 +50,10 @@ impl TemporaryModules {
                 there.hierarchy
             }
             None if parent.embedded => {
-                let message = format!(
-                    "the engine of the job around this one has no {name}, and loads nothing while its job runs; give \
-                     --module to the penfold run around this one"
-                );
-                return Err(Failure { errno: Some(Errno::EPERM), ..Failure::new(message) });
+                let detail = "not in the engine of the job around this one, which loads nothing while its job runs; \
+                              name the module to the outer penfold run";
+                let subject = format!("--module {module}");
+                return Err(Failure::new(ErrorKind::NotPermitted, Errno::EPERM, subject, detail));
             }
             None => {
                 let call = LoadModuleCall { module: module.for_daemon() };
@@ -80,7 +80,7 @@ impl TemporaryModules {
                 }
                 UndoStep::Module(name) => remote.call(&UnloadModuleCall { name }).map(drop),
             };
-            warnings.extend(done.err().map(|failure| failure.message));
+            warnings.extend(done.err().map(|failure| failure.line()));
         }
         warnings
     }
@@ -89,7 +89,7 @@ impl TemporaryModules {
 fn name_of(module: &ModuleOperand) -> Result<String, Failure> {
     match module {
         ModuleOperand::Name(name) => Ok(name.clone()),
-        ModuleOperand::Path(path) => Ok(penfold_module::loader::inspect(path).map_err(refused)?.name),
+        ModuleOperand::Path(path) => Ok(penfold_module::loader::inspect(path)?.name),
     }
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn new(name: &str, language: Language, directory: &Path) -> Result<Sk
         Language::C => c(name),
     };
     write(directory, &files).map_err(|error| {
-        Failure::new(format!("{}: can't write a controller there: {error}", directory.display()))
+        Failure::io(directory.to_string_lossy(), error).with_prefix("can't write a controller there: ")
     })?;
     let files = files.into_iter().map(|(path, _)| path).collect();
     Ok(Skeleton { files, next: next(name, language, directory) })

@@ -2,11 +2,11 @@
 
 use penfold_core::simulated::SimulatedHost;
 use penfold_core::{
-    Engine, Errno, Result,
+    Engine, ErrorKind, Result,
     subsystem::{Context, Subsystem},
 };
 
-use crate::failure::Failure;
+use crate::failure::{Failure, invalid};
 
 /// Checks that a controller of this name can be loaded beside all controllers of penfold.
 ///
@@ -17,16 +17,22 @@ pub(super) fn check(name: &str) -> Result<(), Failure> {
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(legal) {
         let reason =
             "a name begins with a lower-case letter; lower-case letters, digits, '_' and '-' may follow";
-        return Err(Failure::new(format!("{name:?}: {reason}")));
+        let subject = if name.is_empty() { "NAME" } else { name };
+        return Err(invalid(nix::errno::Errno::EINVAL, subject, reason));
     }
     // The engine checks everything else, and reports the right errno.
     let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(1));
-    penfold_subsystems::load_all(&mut engine, &mut host).map_err(Failure::new)?;
+    penfold_subsystems::load_all(&mut engine, &mut host)?;
     // The name is taken, whether the controller is built in or a module.
     let _ = engine.load(&mut host, penfold_subsystems::NetCls);
-    engine.load(&mut host, NameOnly(name.to_owned())).map_err(|error| match error.errno() {
-        Errno::EEXIST => Failure::new(format!("{name:?}: penfold has a controller of this name")),
-        _ => Failure::new(error),
+    engine.load(&mut host, NameOnly(name.to_owned())).map_err(|error| {
+        let failure = Failure::from(error);
+        match failure.kind {
+            ErrorKind::AlreadyExists => {
+                Failure { detail: "penfold has a controller of this name".to_owned(), ..failure }
+            }
+            _ => failure,
+        }
     })
 }
 

@@ -87,7 +87,7 @@ fn name_that_can_not_be_loaded_is_refused() {
     ];
     for (name, reason) in names {
         let failure = new(name, Language::C, &directory).unwrap_err();
-        assert!(failure.message.contains(reason), "{name:?}: {}", failure.message);
+        assert!(failure.detail.contains(reason), "{name:?}: {failure}");
         assert!(!directory.exists());
     }
 }
@@ -96,7 +96,7 @@ fn name_that_can_not_be_loaded_is_refused() {
 fn existing_directory_is_left_alone() {
     let scratch = SkeletonDir::new("exists");
     let failure = new("wheel", Language::Rust, &scratch.0).unwrap_err();
-    assert!(failure.message.contains("File exists"), "{}", failure.message);
+    assert!(failure.detail.contains("File exists"), "{failure}");
     assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
 }
 

@@ -1,6 +1,8 @@
 //! `penfold exec`.
 
-use std::ffi::OsString;
+use nix::errno::Errno;
+use penfold_linux::trace::StartError;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
@@ -9,9 +11,8 @@ use penfold_server::protocol::{AttachCall, InfoCall};
 
 use crate::address::CgroupAddress;
 use crate::engine_connection::{EngineConnection, GlobalOptions};
-use crate::failure::{CANNOT_EXECUTE, Failure, NOT_FOUND, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::relay::{self, RelayedCommand};
-use crate::report::exit_code;
 
 /// Runs a command in a cgroup of the daemon.
 ///
@@ -55,7 +56,7 @@ pub(crate) struct ExecArguments {
 }
 
 pub(crate) fn run(arguments: &ExecArguments, global: &GlobalOptions) -> Outcome {
-    let mut remote = global.connect().map_err(Failure::before_command)?;
+    let mut remote = global.connect()?;
     let cgroups: Vec<CgroupAddress> =
         [&arguments.cgroup].into_iter().chain(&arguments.also).cloned().collect();
     if arguments.detach {
@@ -74,13 +75,13 @@ pub(crate) fn execute(
     terminal: bool,
     leave_running: bool,
 ) -> Outcome {
-    let embedded = remote.call(&InfoCall {}).map_err(Failure::before_command)?.embedded;
+    let embedded = remote.call(&InfoCall {})?.embedded;
     if embedded {
         return exec_here(remote, cgroups, command);
     }
     let terminal = terminal && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let status = relay::run(remote, &RelayedCommand::new(cgroups, command, terminal, leave_running))?;
-    Ok(ExitCode::from(exit_code(status)))
+    Ok(ExitCode::from(status.code()))
 }
 
 /// Runs the command in place of this process, inside a job.
@@ -88,11 +89,15 @@ pub(crate) fn execute(
 /// The job's engine starts no commands, but supervises this process, and so every program that it executes.
 fn exec_here(remote: &mut EngineConnection, cgroups: &[CgroupAddress], command: &[OsString]) -> Outcome {
     for cgroup in cgroups {
-        let moved = remote.call(&AttachCall { cgroup: cgroup.0.clone(), task: 0, process: true });
-        moved.map_err(|failure| failure.of(cgroup).before_command())?;
+        remote.call(&AttachCall { cgroup: cgroup.0.clone(), task: 0, process: true })?;
     }
     let (program, arguments) = command.split_first().expect("at least one word");
     let error = std::process::Command::new(program).args(arguments).exec();
-    let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_EXECUTE };
-    Err(Failure { code, ..Failure::new(format!("cannot execute {}: {error}", program.display())) })
+    Err(not_executed(program, &error))
+}
+
+/// The failure of an exec in this process.
+pub(crate) fn not_executed(program: &OsStr, error: &std::io::Error) -> Failure {
+    let errno = error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw);
+    StartError::Exec { program: program.to_string_lossy().into_owned(), errno }.into()
 }

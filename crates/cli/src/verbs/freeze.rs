@@ -1,5 +1,7 @@
 //! `penfold freeze` and `penfold thaw`.
 
+use nix::errno::Errno;
+use penfold_core::ErrorKind;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -92,7 +94,8 @@ fn reach(
             return Ok(());
         }
         if let Some(most) = timeout.filter(|most| began.elapsed() >= Duration::from_secs((*most).into())) {
-            return Err(Failure::new(format!("still {} after {most} s", now.trim_end())));
+            let detail = format!("still {} after {most} s", now.trim_end());
+            return Err(Failure::new(ErrorKind::Busy, Errno::ETIMEDOUT, cgroup.to_string(), detail));
         }
         thread::sleep(STEP);
     }

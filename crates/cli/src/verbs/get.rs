@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nix::errno::Errno;
+use penfold_core::ErrorKind;
 use penfold_server::escape::unescape;
 use penfold_server::protocol::{FilesCall, ReadCall};
 
@@ -45,7 +45,12 @@ pub(crate) fn run(arguments: &CatArguments, global: &GlobalOptions) -> Outcome {
     let one = files.len() == 1;
     let mut contents = BTreeMap::new();
     let outcome = each(&files, |file| {
-        let content = read(&mut remote, &cgroup, file)?;
+        let content = read(&mut remote, &cgroup, file).map_err(|failure| match failure.kind {
+            ErrorKind::NotFound if cgroup != arguments.cgroup => {
+                Failure { detail: "no such cgroup or control file".to_owned(), ..failure }
+            }
+            _ => failure,
+        })?;
         if arguments.json {
             contents.insert((*file).clone(), content);
             return Ok(());
@@ -88,10 +93,11 @@ fn named(
         }
         Err(failure) => match cgroup
             .split_last()
-            .filter(|_| matches!(failure.errno, Some(Errno::ENOENT | Errno::ENOTDIR)))
+            .filter(|_| matches!(failure.kind, ErrorKind::NotFound | ErrorKind::WrongType))
         {
+            // the last name may be that of a file
             Some((parent, file)) => Ok((parent, vec![file])),
-            None => Err(failure.of(cgroup)),
+            None => Err(failure),
         },
     }
 }

@@ -1,12 +1,13 @@
 //! `penfold mv`.
 
+use nix::errno::Errno;
 use std::process::ExitCode;
 
 use penfold_server::protocol::RenameCall;
 
 use crate::address::CgroupAddress;
 use crate::engine_connection::GlobalOptions;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, invalid};
 use crate::verbs::EXIT_STATUS;
 
 /// Gives a cgroup another name, in the same directory.
@@ -32,7 +33,7 @@ pub(crate) struct MvArguments {
 pub(crate) fn run(arguments: &MvArguments, global: &GlobalOptions) -> Outcome {
     let name = new_name(&arguments.cgroup, &arguments.name)?;
     let call = RenameCall { cgroup: arguments.cgroup.0.clone(), name };
-    global.connect()?.call(&call).map_err(|failure| failure.of(&arguments.cgroup))?;
+    global.connect()?.call(&call)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -44,5 +45,6 @@ fn new_name(cgroup: &CgroupAddress, wanted: &str) -> Result<String, Failure> {
     if same {
         return Ok(name.to_owned());
     }
-    Err(Failure::new(format!("{cgroup}: can't move to {wanted}, which has another parent [EXDEV]")))
+    let detail = format!("can't move to {wanted}, which has another parent");
+    Err(invalid(Errno::EXDEV, cgroup.to_string(), detail))
 }

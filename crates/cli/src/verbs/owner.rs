@@ -5,7 +5,7 @@ use penfold_server::protocol::{FilesCall, SetOwnerCall};
 
 use crate::address::CgroupAddress;
 use crate::engine_connection::{EngineConnection, GlobalOptions};
-use crate::failure::{Failure, Outcome, each};
+use crate::failure::{Outcome, each};
 use crate::verbs::EXIT_STATUS;
 use crate::verbs::mkdir::octal;
 
@@ -65,9 +65,9 @@ struct OwnerTarget {
 pub(crate) fn owner(text: &str) -> Result<(Option<u32>, Option<u32>), String> {
     let (user, group) = text.split_once(':').unwrap_or((text, ""));
     let named = |name: &str| User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
-    let user = id(user, named).map_err(|()| format!("no user {user}"))?;
+    let user = id(user, named).map_err(|()| "no such user".to_owned())?;
     let named = |name: &str| Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw());
-    let group = id(group, named).map_err(|()| format!("no group {group}"))?;
+    let group = id(group, named).map_err(|()| "no such group".to_owned())?;
     if user.or(group).is_none() {
         return Err("give USER, USER:GROUP or :GROUP".to_owned());
     }
@@ -99,7 +99,7 @@ fn apply(remote: &mut EngineConnection, target: &OwnerTarget, change: &SetOwnerC
     if names.is_empty() {
         if target.all {
             let files = remote.call(&FilesCall { cgroup: cgroup.0.clone() });
-            let files = files.map_err(|failure: Failure| failure.of(cgroup))?.files;
+            let files = files?.files;
             names.extend(files.into_iter().map(|file| Some(file.name)));
         }
         // the directory is last: a caller who gives it away may have no access to the files any more

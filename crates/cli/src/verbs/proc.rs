@@ -7,7 +7,7 @@ use penfold_server::protocol::ProcCall;
 use serde_json::json;
 
 use crate::engine_connection::GlobalOptions;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Outcome, usage};
 use crate::output;
 use crate::verbs::EXIT_STATUS;
 
@@ -36,7 +36,7 @@ pub(crate) struct ProcArguments {
 pub(crate) fn run(arguments: &ProcArguments, global: &GlobalOptions) -> Outcome {
     let task = match (arguments.file.as_str(), arguments.task) {
         ("cgroups", Some(_)) => {
-            return Err(Failure::own("proc cgroups: takes no PID; it is of the whole machine"));
+            return Err(usage("PID", "`proc cgroups` takes none; its text is that of the whole machine"));
         }
         ("cgroups", None) => None,
         (_, task) => Some(task.unwrap_or(0).into()),

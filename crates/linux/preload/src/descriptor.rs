@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn content_is_read_from_its_beginning_and_cannot_be_written() {
+    fn content_is_at_its_start_and_read_only() {
         let mut content = MappedBuffer::new();
         content.push(b"some text").expect("memory");
         let descriptor = Descriptor::with(&content).expect("a descriptor");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_descriptor_keeps_its_number_and_its_close_on_exec() {
+    fn replaced_descriptor_keeps_number_and_close_on_exec() {
         let file = Descriptor::open(c"/proc/self/mounts").expect("a file");
         assert!(path_of(file.number()).expect("a path").bytes().ends_with(b"/mounts"));
         let other = Descriptor::open(c"/proc/self/status").expect("a file");

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_of_processes_and_threads_are_known() {
+    fn files_of_processes_and_threads_are_known() {
         assert_eq!(proc_file(b"/proc/12/mounts"), Some(ProcFile::Mounts));
         assert_eq!(proc_file(b"/proc/12/task/13/mounts"), Some(ProcFile::Mounts));
         assert_eq!(proc_file(b"/proc/12/mountinfo"), Some(ProcFile::MountInfo));

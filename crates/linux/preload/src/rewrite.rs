@@ -219,7 +219,7 @@ penfold /srv/q fuse.sshfs rw 0 0
     }
 
     #[test]
-    fn a_table_without_us_does_not_concern_us() {
+    fn table_without_penfolds_mounts_is_no_concern() {
         assert!(concerns(MOUNTS.as_bytes(), false));
         assert!(concerns(MOUNTINFO.as_bytes(), false));
         let kernels = "cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu 0 0\n";
@@ -229,7 +229,7 @@ penfold /srv/q fuse.sshfs rw 0 0
     }
 
     #[test]
-    fn a_mount_is_ours_by_its_device() {
+    fn mount_is_recognized_by_its_device() {
         assert!(is_penfolds(MOUNTINFO.as_bytes(), 0, 32));
         for (major, minor) in [(0, 31), (0, 33), (8, 1), (0, 3)] {
             assert!(!is_penfolds(MOUNTINFO.as_bytes(), major, minor), "{major}:{minor}");

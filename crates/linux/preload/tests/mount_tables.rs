@@ -1,10 +1,10 @@
-//! The library in programs that read mount tables in every way that the C library has.
+//! The library in programs that read mount tables in each way of the C library.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// The library, built as cargo builds it: a test of this package only is not a reason for cargo to do so.
+/// The library, built by cargo: a run of this package's tests alone does not build it.
 fn library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -22,7 +22,7 @@ fn library() -> &'static Path {
 fn compile(name: &str) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name).with_extension("c");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // another run of this test may be executing the one that is there
+    // another run of this test may be executing the existing one
     let made = program.with_extension(std::process::id().to_string());
     let mut command = Command::new("cc");
     command.args(["-O1", "-Wall", "-Werror", "-o"]).arg(&made).arg(source);
@@ -52,7 +52,7 @@ fn between_mounts(words: &[&str], environment: &[(&str, &str)]) -> Option<Output
 fn table(how: &str, path: &str, environment: &[(&str, &str)]) -> Option<String> {
     let reader = programs().1.to_str().expect("a path").to_owned();
     let output = between_mounts(&[&reader, how, path], environment)?;
-    // others may have mounts with names that are no text
+    // other users may have mounts with names that are no text
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -71,7 +71,7 @@ fn check_mounts(how: &str, path: &str, table: &str) {
 }
 
 #[test]
-fn every_way_to_open_a_mount_table_gives_penfolds_mounts_as_cgroup() {
+fn every_open_call_gives_penfolds_mounts_as_cgroup() {
     let ways = [
         "open",
         "open64",
@@ -96,7 +96,7 @@ fn every_way_to_open_a_mount_table_gives_penfolds_mounts_as_cgroup() {
 }
 
 #[test]
-fn every_path_to_a_mount_table_gives_penfolds_mounts_as_cgroup() {
+fn every_path_gives_penfolds_mounts_as_cgroup() {
     let mut paths = vec!["/proc/self/mounts", "/proc/thread-self/mounts", "/proc/1/../self/mounts"];
     let mtab = std::fs::canonicalize("/etc/mtab").unwrap_or_default();
     paths.extend(mtab.starts_with("/proc").then_some("/etc/mtab"));
@@ -126,7 +126,7 @@ fn mountinfo_gives_penfolds_mounts_as_cgroup() {
 }
 
 #[test]
-fn the_kernels_cgroups_are_hidden_when_asked_only() {
+fn kernels_cgroups_are_hidden_only_on_demand() {
     let is_kernels = |line: &&str| [" cgroup ", " cgroup2 "].iter().any(|kind| line.contains(kind));
     let count = |table: &str| table.lines().filter(is_kernels).count();
     let is_penfolds = |line: &&str| [" fuse.cgroup ", " fuse.cgroup."].iter().any(|kind| line.contains(kind));
@@ -142,7 +142,7 @@ fn the_kernels_cgroups_are_hidden_when_asked_only() {
         loop {
             let before = there();
             let Some(table) = table("open", "/proc/mounts", environment) else { return };
-            // others mount and unmount too: only between two looks that agree nobody has
+            // other programs mount and unmount too: only two equal looks prove that none has between them
             if before == there() {
                 let (kernels, others) = before;
                 let expected = if is_hidden { 2 + others } else { kernels + 2 + others };
@@ -154,7 +154,7 @@ fn the_kernels_cgroups_are_hidden_when_asked_only() {
 }
 
 #[test]
-fn the_texts_of_penfold_are_given_where_there_are_some() {
+fn penfolds_texts_are_given_where_they_exist() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("proc-{}", std::process::id()));
     std::fs::create_dir_all(directory.join("1")).expect("a directory");
     std::fs::write(directory.join("cgroups"), "#penfold\n").expect("a file");
@@ -175,7 +175,7 @@ fn the_texts_of_penfold_are_given_where_there_are_some() {
 }
 
 #[test]
-fn other_programs_see_nothing_of_it() {
+fn other_programs_see_no_difference() {
     let script = "
 import os, sys
 assert open('/proc/self/mounts', 'rb').read().count(b'\\n') > 3

@@ -10,8 +10,6 @@
 //! - Deaths are looked at with `WNOWAIT`, so the CPU time of the zombie can still be read.
 //! - Group stops are left to the kernel with `PTRACE_LISTEN`, so job control looks as without a tracer.
 //! - With `PTRACE_O_EXITKILL` the tree dies with its supervisor.
-
-//!
 //!
 //! The module has three layers, and each uses only those below it:
 //!

@@ -9,7 +9,7 @@ use penfold_linux::trace::{
     TraceOptions,
 };
 
-/// Counts, limits, and checks that what it is told makes sense.
+/// A policy that counts, limits, and checks that the calls of its methods are consistent.
 #[derive(Debug)]
 pub struct CheckingPolicy {
     pub limit: usize,
@@ -157,7 +157,7 @@ pub fn start<S: AsRef<str>>(
     Job::start(command, options, policy).expect("the job starts")
 }
 
-/// Runs to the end; checks that nothing is left over.
+/// Runs a command to its end, and checks that nothing is left over.
 pub fn run<S: AsRef<str>>(
     argv: &[S],
     options: TraceOptions,
@@ -176,7 +176,7 @@ pub fn shell(script: &str) -> Vec<String> {
     ["sh", "-c", script].map(str::to_owned).to_vec()
 }
 
-/// The exit code; panics with the rest of the story when it was killed.
+/// The exit code. Panics with the outcome if a signal has ended the command.
 pub fn code(outcome: &JobOutcome<CheckingPolicy>) -> i32 {
     match &outcome.status {
         Ok(status) if libc::WIFEXITED(*status) => libc::WEXITSTATUS(*status),

@@ -1,4 +1,4 @@
-//! A job with an engine and all controllers, and a watchdog: for tests that look inside while it runs.
+//! A job with an engine, all controllers and a watchdog, for tests that observe it while it runs.
 #![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
 
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl EngineJob {
         EngineJob::start_with(&[Capability::ForkVeto], settings, argv)
     }
 
-    /// The same with what is arranged for beyond what the settings need.
+    /// Starts a command with these settings, and reserves these capabilities beyond those that the settings need.
     pub fn start_with<S: AsRef<str>>(
         needs: &[Capability],
         settings: &[(&str, &str)],
@@ -87,7 +87,7 @@ impl EngineJob {
         written.expect("the job runs").expect("it is taken");
     }
 
-    /// All tasks of the cgroup and below, by their ids.
+    /// The ids of all tasks of the cgroup and below.
     pub fn tasks(&self) -> Vec<i32> {
         let listed = self.read("tasks");
         listed.lines().map(|line| line.parse().expect("a task id")).collect()

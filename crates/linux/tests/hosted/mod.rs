@@ -67,14 +67,14 @@ impl TestHost {
 
 impl Drop for TestHost {
     fn drop(&mut self) {
-        // a test may have stopped it
+        // a test may have stopped the host
         let _ = self.host.stop(AtEnd::Kill);
     }
 }
 
 pub const PYTHON: &str = "/usr/bin/python3";
 
-/// For each USR1: forks until it is refused, or fifty times; says how often and why it stopped.
+/// A program that forks at each USR1 until it is refused, or fifty times, and prints how often and why it stopped.
 pub const FORKER: &str = "
 import errno, os, signal, sys, time
 def fill(*_):

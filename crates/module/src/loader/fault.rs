@@ -4,7 +4,9 @@ use penfold_core::Errno;
 
 use crate::abi;
 
-/// The reason why a description can't be used: the first fault found. The check ends there.
+/// The reason why a module's description can't be used. The check ends at the first fault.
+///
+/// The errno is `EINVAL`, except where a variant names another one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The module is compiled for another version of the interface: `ENOEXEC`.
@@ -31,7 +33,7 @@ pub enum Fault {
         /// The size in this program.
         ours: usize,
     },
-    /// A text field is not usable.
+    /// A text is not UTF-8, has no NUL at its end, or is otherwise not allowed.
     #[error("the module's {field} {problem}")]
     Text {
         /// The name of the field.
@@ -39,12 +41,12 @@ pub enum Fault {
         /// The problem, in words.
         problem: &'static str,
     },
-    /// A number has a value that is not allowed.
+    /// A number is not among the allowed ones, such as 01777 for the permission bits of a file.
     #[error("the module's {field} is {value}; allowed: {allowed}")]
     Number {
-        /// The name of the field.
+        /// The field in words, such as `file "max" (mode)`.
         field: String,
-        /// The value in the description.
+        /// The number in the description, printed as C writes it: flags in hexadecimal, modes in octal.
         value: String,
         /// The values that are allowed, in words.
         allowed: String,
@@ -59,7 +61,7 @@ pub enum Fault {
         /// The problem with the address, in words.
         problem: &'static str,
     },
-    /// A mandatory callback is NULL.
+    /// A mandatory callback is NULL: `create` or `destroy`, which is the value here.
     #[error("the module has no {0}, which is mandatory")]
     Missing(&'static str),
     /// A file has more than one reader, or more than one writer.

@@ -46,7 +46,9 @@ impl abi::RawFile {
     };
 }
 
-/// The description of a subsystem. For [`export!`](crate::export) only.
+/// Returns the description of a subsystem, for [`export!`](crate::export) only, which evaluates it at compile time.
+///
+/// A description that the binary interface can't hold is a compile error.
 pub const fn describe<M: Make>(
     files: &'static [abi::RawFile],
     rules: &'static [abi::RawRule],
@@ -108,7 +110,10 @@ pub const fn describe<M: Make>(
     }
 }
 
-/// The control files. For [`export!`](crate::export) only.
+/// Returns `S::FILES` in the form of [`abi::RawModule::files`], for [`export!`](crate::export) only.
+///
+/// `COUNT` must be the length of `S::FILES`. The macro evaluates this at compile time. A file that the binary interface
+/// can't hold is a compile error.
 pub const fn file_table<S: Subsystem, const COUNT: usize>() -> [abi::RawFile; COUNT] {
     let mut table = [abi::RawFile::EMPTY; COUNT];
     let mut index = 0;
@@ -165,7 +170,10 @@ const fn with_handlers<S: Subsystem>(file: &ControlFile<S>, mut entry: abi::RawF
     entry
 }
 
-/// The charge rules. For [`export!`](crate::export) only.
+/// Returns `S::RULES` in the form of [`abi::RawModule::rules`], for [`export!`](crate::export) only.
+///
+/// `COUNT` must be the length of `S::RULES`. The macro evaluates this at compile time. A rule that the binary interface
+/// can't hold is a compile error.
 pub const fn rule_table<S: Subsystem, const COUNT: usize>() -> [abi::RawRule; COUNT] {
     let mut table =
         [abi::RawRule { resource: abi::TASKS, refusal: 0, limit_file: [0; abi::FILE_NAME_SIZE] }; COUNT];

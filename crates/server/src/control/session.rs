@@ -71,6 +71,6 @@ fn admit(server: &ControlServer, pid: i32) -> Result<(), Failure> {
     if inside {
         return Ok(());
     }
-    let (subject, detail) = ("the engine of one penfold run", "is for what runs in it only");
+    let (subject, detail) = ("the engine of one penfold run", "is only for processes in it");
     Err(Failure::new(ErrorKind::NotPermitted, Errno::EACCES, subject, detail))
 }

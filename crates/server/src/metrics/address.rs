@@ -26,16 +26,14 @@ impl FromStr for MetricsAddress {
             return if path.starts_with('/') {
                 Ok(MetricsAddress::Unix(path.into()))
             } else {
-                Err(format!(
-                    "{text}: the path of a socket begins with a slash, as in unix:/run/penfold/metrics"
-                ))
+                Err("the path of a socket begins with a slash, as in unix:/run/penfold/metrics".to_owned())
             };
         }
         if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse() {
             return Ok(MetricsAddress::Network(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)));
         }
         text.parse().map(MetricsAddress::Network).map_err(|_| {
-            format!("{text}: takes a port of this machine (9000), an address (127.0.0.1:9000) or unix:/path")
+            "takes a port of this machine (9000), an address (127.0.0.1:9000) or unix:/path".to_owned()
         })
     }
 }

@@ -216,7 +216,7 @@ impl Method for UnloadModuleCall {
     type Reply = UnloadModuleReply;
 }
 
-/// Lists the modules.
+/// Lists the subsystems that were loaded from files.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListModulesCall {}
@@ -225,7 +225,7 @@ pub struct ListModulesCall {}
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListModulesReply {
-    /// The loaded modules, in the order of their loading.
+    /// The modules that are loaded now, the oldest load first. A subsystem that is built in is not a module.
     #[serde(default)]
     pub modules: Vec<ModuleInfo>,
     /// The modules that were unloaded but stay mapped, in the order of their unloading.
@@ -242,7 +242,7 @@ impl Method for ListModulesCall {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MkdirCall {
-    /// Address of the new cgroup.
+    /// Address of the new cgroup, such as pids:/build.
     pub cgroup: String,
     /// Permission bits of the directory, from which the caller has taken its umask already; 0755 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -266,7 +266,7 @@ impl Method for MkdirCall {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RmdirCall {
-    /// Address of the cgroup.
+    /// Address of the cgroup, such as pids:/build.
     pub cgroup: String,
     /// True: remove the cgroups below first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -284,12 +284,15 @@ impl Method for RmdirCall {
 }
 
 /// Gives a cgroup a new name in the same directory.
+///
+/// EBUSY for a root, which has no name. EEXIST if the new name is taken. ENOENT for a new name that is empty or has a
+/// slash; EINVAL for one with a newline.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RenameCall {
-    /// Address of the cgroup.
+    /// Address of the cgroup, such as pids:/build.
     pub cgroup: String,
-    /// The new name, with bytes escaped as \ooo.
+    /// The new name without a slash, with bytes escaped as \ooo.
     pub name: String,
 }
 
@@ -307,7 +310,7 @@ impl Method for RenameCall {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ListCall {
-    /// Address of the cgroup.
+    /// Address of the cgroup, such as pids:/build.
     pub cgroup: String,
     /// True: list all cgroups below, except in directories that the caller may not list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -335,7 +338,7 @@ impl Method for ListCall {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FilesCall {
-    /// Address of the cgroup.
+    /// Address of the cgroup, such as pids:/build.
     pub cgroup: String,
 }
 
@@ -353,13 +356,13 @@ impl Method for FilesCall {
     type Reply = FilesReply;
 }
 
-/// Shows owner and mode.
+/// Shows owner and mode of a cgroup's directory, or of one of its control files.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StatCall {
-    /// Address of the cgroup.
+    /// Address of the cgroup, such as pids:/build.
     pub cgroup: String,
-    /// Name of one of its control files; null for the directory.
+    /// Name of a control file of the cgroup, such as pids.max; null for the directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }
@@ -377,13 +380,13 @@ impl Method for StatCall {
     type Reply = StatReply;
 }
 
-/// Changes owner and mode.
+/// Changes owner and mode of a cgroup's directory, or of one of its control files.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetOwnerCall {
-    /// Address of the cgroup.
+    /// Address of the cgroup, such as pids:/build.
     pub cgroup: String,
-    /// Name of one of its control files; null for the directory.
+    /// Name of a control file of the cgroup, such as pids.max; null for the directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The new user id; null leaves it.
@@ -411,7 +414,7 @@ impl Method for SetOwnerCall {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReadCall {
-    /// Address of the cgroup.
+    /// Address of the cgroup, such as pids:/build.
     pub cgroup: String,
     /// Name of the control file.
     pub file: String,
@@ -434,7 +437,7 @@ impl Method for ReadCall {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WriteCall {
-    /// Address of the cgroup.
+    /// Address of the cgroup, such as pids:/build.
     pub cgroup: String,
     /// Name of the control file.
     pub file: String,
@@ -456,7 +459,7 @@ impl Method for WriteCall {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AttachCall {
-    /// Address of the cgroup.
+    /// Address of the cgroup, such as pids:/build.
     pub cgroup: String,
     /// Number of the task in the caller's pid namespace; 0 for the caller.
     pub task: i64,
@@ -579,7 +582,7 @@ impl Method for KillCall {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TasksCall {
-    /// Address of the cgroup.
+    /// Address of the cgroup, such as pids:/build.
     pub cgroup: String,
     /// True: also list those of the cgroups below.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -604,7 +607,7 @@ impl Method for TasksCall {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UsageCall {
-    /// Address of the cgroup.
+    /// Address of the cgroup, such as pids:/build.
     pub cgroup: String,
     /// True: show every cgroup below too.
     #[serde(default, skip_serializing_if = "Option::is_none")]

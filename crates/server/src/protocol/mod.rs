@@ -5,6 +5,9 @@
 //! string stands for bytes that need not be UTF-8, [`escape`](crate::escape::escape) and
 //! [`unescape`](crate::escape::unescape) convert.
 //!
+//! An *address* names a cgroup: `[HIERARCHY:]/path`, such as `pids:/build`. HIERARCHY is a hierarchy's number, its name
+//! or one of its subsystems. While only one hierarchy exists, the path alone is an address.
+//!
 //! A client sends a call with [`Connection::call`](crate::connection::Connection::call).
 
 #[allow(clippy::doc_markdown)] // the comments of the interface are plain text

@@ -36,6 +36,7 @@ fn hosts_reason_comes_through_the_module() {
     let mut world = SimWorld::with_controller(subject());
     world.host.cannot.push(Capability::SocketClass);
     assert_eq!(world.try_write(world.top, "classid", "5"), Err(Errno::EOPNOTSUPP));
-    let text = "the simulated host can't give classes on sockets here: switched off for a test";
+    let text =
+        "net_cls.classid: the simulated host can't give classes on sockets here: switched off for a test";
     assert_eq!(world.last_error().to_string(), text);
 }

@@ -10,7 +10,7 @@ use penfold_server::escape::escape;
 use serde::Serialize;
 
 use crate::failure::Outcome;
-use crate::modules::{ModuleOperand, refused};
+use crate::modules::ModuleOperand;
 use crate::output::{self, TextTable};
 use crate::verbs::EXIT_STATUS;
 
@@ -69,7 +69,7 @@ struct ShownFile {
 
 pub(crate) fn run(arguments: &ModuleInfoArguments) -> Outcome {
     let path = arguments.module.find()?;
-    let info = inspect(&path).map_err(refused)?;
+    let info = inspect(&path)?;
     let refusal = ownership_check::check(&path, geteuid().as_raw()).err().map(|error| error.to_string());
     let shown = shown(&path, info, refusal);
     if arguments.json {

@@ -3,7 +3,7 @@
 use penfold_server::protocol::{LoadModuleCall, UnloadModuleCall};
 
 use crate::engine_connection::GlobalOptions;
-use crate::failure::{Failure, Outcome, each};
+use crate::failure::{Outcome, each};
 use crate::modules::ModuleOperand;
 use crate::verbs::EXIT_STATUS;
 
@@ -41,19 +41,7 @@ pub(crate) struct ModuleUnloadArguments {
 
 pub(crate) fn load(arguments: &ModuleLoadArguments, global: &GlobalOptions) -> Outcome {
     let mut remote = global.connect()?;
-    each(&arguments.modules, |module| {
-        let loaded = remote.call(&LoadModuleCall { module: module.for_daemon() });
-        loaded.map(drop).map_err(|failure| without_operand(failure, module))
-    })
-}
-
-/// The failure without the operand at the beginning of its message. The daemon's messages mostly begin with the path,
-/// and [`each`] puts the operand there too.
-fn without_operand(mut failure: Failure, module: &ModuleOperand) -> Failure {
-    if let Some(rest) = failure.message.strip_prefix(&format!("{module}: ")) {
-        failure.message = rest.to_owned();
-    }
-    failure
+    each(&arguments.modules, |module| remote.call(&LoadModuleCall { module: module.for_daemon() }).map(drop))
 }
 
 pub(crate) fn unload(arguments: &ModuleUnloadArguments, global: &GlobalOptions) -> Outcome {

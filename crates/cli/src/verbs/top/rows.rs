@@ -61,7 +61,7 @@ impl UsageSampler {
         let mut seen = HashMap::new();
         for address in &self.addresses {
             let call = UsageCall { cgroup: address.0.clone(), recursive: Some(true) };
-            let usages = self.remote.call(&call).map_err(|failure| failure.of(address))?.usages;
+            let usages = self.remote.call(&call)?.usages;
             let now = Instant::now();
             for usage in usages {
                 let total = usage.user.and_then(|user| Some(user + usage.system?));

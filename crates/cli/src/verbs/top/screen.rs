@@ -29,10 +29,14 @@ pub(super) fn show(
     let rows = sampler.rows()?;
     let table = TableState::default().with_selected(0);
     let mut screen = Screen { rows, order, reverse, table };
-    let mut terminal = ratatui::try_init()?;
+    let mut terminal = ratatui::try_init().map_err(of_terminal)?;
     let outcome = screen.live(&mut terminal, sampler, interval);
     ratatui::restore();
     outcome
+}
+
+fn of_terminal(error: std::io::Error) -> Failure {
+    Failure::io("terminal", error)
 }
 
 impl Screen {
@@ -46,9 +50,9 @@ impl Screen {
         let mut next = Instant::now() + interval.min(Duration::from_millis(300));
         loop {
             rows::sort(&mut self.rows, self.order, self.reverse);
-            terminal.draw(|frame| self.draw(frame))?;
-            if event::poll(next.saturating_duration_since(Instant::now()))? {
-                if let Event::Key(key) = event::read()?
+            terminal.draw(|frame| self.draw(frame)).map_err(of_terminal)?;
+            if event::poll(next.saturating_duration_since(Instant::now())).map_err(of_terminal)? {
+                if let Event::Key(key) = event::read().map_err(of_terminal)?
                     && key.kind != KeyEventKind::Release
                     && self.key(key)
                 {

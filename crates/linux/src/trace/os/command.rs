@@ -12,7 +12,7 @@ use crate::proc::ResourceLimit;
 pub struct Command {
     /// Program and arguments. A program without a slash is looked up in the `PATH` of its environment.
     pub argv: Vec<OsString>,
-    /// The environment; `None` for that of this process.
+    /// All variables of the environment, name and value; `None` for those that this process has at the start.
     pub environment: Option<Vec<(OsString, OsString)>>,
     /// The working directory, entered with the rights of [`Command::user`]; `None` for that of this process.
     pub directory: Option<PathBuf>,

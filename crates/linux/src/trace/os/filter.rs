@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_data_is_not_ours() {
+    fn data_of_other_filters_is_not_decoded() {
         assert_eq!(decode(0), None);
         assert_eq!(decode(u64::from(MAGIC) | 0xf), None);
         assert_eq!(decode(u64::from(MAGIC) | 0xf0), None);

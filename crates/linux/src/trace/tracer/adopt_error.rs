@@ -11,18 +11,18 @@ use super::requests::Gone;
 use crate::error_text::error_text;
 use crate::proc::{StatusFile, command_name, yama_ptrace_scope};
 
-/// The reason why a process can't be adopted.
+/// The reason why a running process can't be adopted: why this process's tracer can't take all its threads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdoptError {
-    /// No process has this number, or it is dying.
+    /// The process does not exist or is dying: `ESRCH`.
     NoProcess(Tid),
-    /// A process can't trace itself.
+    /// The process is this one, which can't trace itself: `EINVAL`.
     Itself,
-    /// The task is part of the kernel.
+    /// The task is a kernel thread, which no process can trace: `EINVAL`.
     KernelThread(Tid),
-    /// The process is supervised already.
+    /// The tracer has this process already, in a job or by an earlier adoption: `EEXIST`.
     Known(Tid),
-    /// Another tracer traces the process.
+    /// Another tracer, such as a debugger, traces the process: `EPERM`.
     Traced {
         /// The process.
         pid: Tid,
@@ -31,25 +31,25 @@ pub enum AdoptError {
         /// The tracer's task id.
         tracer_pid: Tid,
     },
-    /// ptrace is not permitted.
+    /// The kernel does not permit this process to trace the process.
     Refused {
         /// The process.
         pid: Tid,
-        /// `EPERM` as a rule.
+        /// The errno of ptrace(2), as a rule `EPERM`.
         errno: Errno,
         /// The likeliest reason.
         reason: String,
     },
-    /// The root limits forks, and the process can't get the filter for that.
+    /// The root cgroup limits forks, and the process can't get the filter that refuses them: `EOPNOTSUPP`.
     NoFilter {
         /// The process.
         pid: Tid,
         /// The reason why it can't.
         reason: String,
     },
-    /// The process makes threads faster than they can be seized.
+    /// The process makes threads faster than the tracer can seize them: `EAGAIN`.
     Busy(Tid),
-    /// A thread of the process does not stop.
+    /// A thread of the process does not stop in time: `EBUSY`.
     Unresponsive {
         /// The process.
         pid: Tid,
@@ -58,12 +58,12 @@ pub enum AdoptError {
         /// The thread's state letter, as in proc(5).
         state: char,
     },
-    /// The host was stopped.
+    /// The host was stopped: `ESHUTDOWN`.
     Gone,
 }
 
 impl AdoptError {
-    /// The errno for a caller outside.
+    /// The errno that each variant names, for the caller of an attach.
     pub fn errno(&self) -> Errno {
         match self {
             AdoptError::NoProcess(_) => Errno::ESRCH,

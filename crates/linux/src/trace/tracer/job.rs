@@ -153,7 +153,10 @@ impl<P: Policy> Job<P> {
         }
     }
 
-    /// Access to supervisor and policy, for any thread but the tracer's.
+    /// Returns a handle, through which other threads reach supervisor and policy while the job runs.
+    ///
+    /// The tracer thread must not use the handle: it would wait for itself. After the end of the job each request
+    /// fails with [`Gone`](super::Gone).
     pub fn handle(&self) -> Handle<P> {
         self.handle.clone()
     }

@@ -8,7 +8,7 @@ use super::table::JobId;
 use crate::trace::os::StartError;
 use crate::trace::os::spawn::ForkedChild;
 
-/// The supervision of a command.
+/// The switches for the supervision of a command, fixed at its start. By default only `exit_kill` is on.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::struct_excessive_bools)] // independent switches
 pub struct TraceOptions {
@@ -46,7 +46,7 @@ pub struct LaunchedJob {
     pub job: JobId,
 }
 
-/// The launch of a command beside others.
+/// The options for the launch of a command beside others of the same supervisor.
 #[derive(Debug, Clone)]
 pub struct JobOptions {
     /// The supervision of the command. [`TraceOptions::follow_stops`] is for a job of its own only.

@@ -8,7 +8,7 @@ mod trial;
 use std::process::ExitCode;
 
 use crate::failure::{Outcome, REFUSED};
-use crate::modules::{ModuleOperand, log_modules_to, refused};
+use crate::modules::{ModuleOperand, log_modules_to};
 use crate::settings::Setting;
 use crate::verbs::EXIT_STATUS;
 use penfold_module::loader::inspect;
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &ModuleCheckArguments) -> Outcome {
     let path = arguments.module.find()?;
     log_modules_to(FaultCountingStdout::new);
     let mut report = CheckReport::default();
-    let info = inspect(&path).map_err(refused)?;
+    let info = inspect(&path)?;
     let version = if info.version.is_empty() { String::new() } else { format!(" {}", info.version) };
     report.good("description", &format!("{}{version}: {}", info.name, info.summary))?;
     // the trial ends with another load: the module must start anew

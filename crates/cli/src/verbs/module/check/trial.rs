@@ -34,7 +34,7 @@ impl ModuleTrial {
         let old = [host.spawn(&mut engine, 1000), host.spawn(&mut engine, 1000)];
         let caller = Caller::root(old[0]);
         let Some((name, overruns)) = load(&mut engine, &mut host, path, report)? else { return Ok(None) };
-        engine.load(&mut host, Refuser::default()).map_err(Failure::new)?;
+        engine.load(&mut host, Refuser::default())?;
         let mounted =
             engine.session(&mut host, &caller).mount(format!("{name},check-refuser,clone_children"));
         let root = match mounted {
@@ -101,14 +101,14 @@ impl ModuleTrial {
             report.wrong("time", &format!("{took} callbacks took longer than they may, see above which"))?;
         }
         let Some((name, _)) = load(&mut self.engine, &mut self.host, path, report)? else { return Ok(()) };
-        let mounted = self.engine.session(&mut self.host, &self.caller).mount(&name).map_err(Failure::new)?;
+        let mounted = self.engine.session(&mut self.host, &self.caller).mount(&name)?;
         let now = files::snapshot(&mut self.engine, &mut self.host, &self.caller, mounted.root, &name);
         match files::difference(&self.fresh, &now) {
             None => report.good("load again", "starts from its defaults")?,
             Some(how) => report.note("load again", &format!("something of before is left: {how}"))?,
         }
-        self.engine.unmount(&mut self.host, mounted.root).map_err(Failure::new)?;
-        self.engine.unload(&mut self.host, &name).map_err(Failure::new)
+        self.engine.unmount(&mut self.host, mounted.root)?;
+        Ok(self.engine.unload(&mut self.host, &name)?)
     }
 
     fn mkdir(
@@ -216,10 +216,7 @@ impl ModuleTrial {
     fn refuse(&mut self, refuses: bool) -> Result<(), Failure> {
         let file = self.engine.find_file(self.root, "check-refuser.refuse").expect("its own controller's");
         let content = if refuses { b"1\n" } else { b"0\n" };
-        self.engine
-            .session(&mut self.host, &self.caller)
-            .write(self.root, file, content)
-            .map_err(Failure::new)
+        Ok(self.engine.session(&mut self.host, &self.caller).write(self.root, file, content)?)
     }
 
     fn snapshots(&mut self, cgroups: &[CgroupId]) -> Vec<FileContents> {
