@@ -1,4 +1,4 @@
-//! What a refusal tells: errno, kind, subject and detail, for every kind of object that a call names.
+//! A refusal has errno, kind, subject and detail, for every kind of object that a call names.
 
 mod common;
 
@@ -9,7 +9,8 @@ use penfold_server::control::Limits;
 use penfold_server::protocol::Refused;
 use serde_json::Value;
 
-use common::{HostKind, NOBODY, Stranger, World, not_root, on_each_host};
+use common::{HostKind, InProcessDaemon, NOBODY, has_root, on_each_host};
+use penfold_testkit::OutsideProcess;
 
 on_each_host! {
     refusals_name_their_subject_in_the_words_of_the_call,
@@ -30,8 +31,8 @@ fn refused(answer: &str) -> Refused {
     serde_json::from_value(parameters).expect("all its fields")
 }
 
-fn call(world: &World, method: &str, parameters: &str) -> String {
-    let mut stream = world.stream();
+fn call(daemon: &InProcessDaemon, method: &str, parameters: &str) -> String {
+    let mut stream = daemon.stream();
     let call = format!(r#"{{"method":"org.penfold.Control.{method}","parameters":{parameters}}}"#);
     stream.write_all(format!("{call}\0").as_bytes()).expect("sent");
     let mut answer = Vec::new();
@@ -193,62 +194,62 @@ LoadModule {"module":"/nonexistent/x.so"}
 "#;
 
 fn refusals_name_their_subject_in_the_words_of_the_call(host: HostKind) {
-    let world = World::start(host);
+    let daemon = InProcessDaemon::start(host);
     for cgroup in ["/a", "/a/b", "/taken"] {
-        world.mkdir(cgroup);
+        daemon.mkdir(cgroup);
     }
     let mut lines = REFUSALS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     while let Some(line) = lines.next() {
         let (method, parameters) = line.split_once(' ').expect("a method and its parameters");
         let mut expected = lines.next().expect("what it is refused with").trim_start().splitn(3, ' ');
         let [errno, kind, message] = [(); 3].map(|()| expected.next().expect(line));
-        check(&refused(&call(&world, method, parameters)), errno, ErrorKind::of_name(kind), message);
+        check(&refused(&call(&daemon, method, parameters)), errno, ErrorKind::of_name(kind), message);
     }
     let long = "x".repeat(5000);
     let parameters = format!(r#"{{"cgroup":"/a","file":"notify_on_release","content":"{long}"}}"#);
-    let long = refused(&call(&world, "Write", &parameters));
+    let long = refused(&call(&daemon, "Write", &parameters));
     let says = "/a/notify_on_release: at most 4096 bytes in one write";
     check(&long, "E2BIG", ErrorKind::InvalidValue, says);
-    let program = refused(&call(&world, "LoadModule", r#"{"module":"/bin/sh"}"#));
+    let program = refused(&call(&daemon, "LoadModule", r#"{"module":"/bin/sh"}"#));
     check(&program, "ENOEXEC", ErrorKind::Load, &program.message);
-    let missing = refused(&call(&world, "LoadModule", r#"{"module":"/nonexistent/x.so"}"#));
+    let missing = refused(&call(&daemon, "LoadModule", r#"{"module":"/nonexistent/x.so"}"#));
     assert_eq!(missing.source.as_deref(), Some("No such file or directory (os error 2)"));
-    assert_eq!(refused(&call(&world, "Rmdir", r#"{"cgroup":"/no"}"#)).source, None);
+    assert_eq!(refused(&call(&daemon, "Rmdir", r#"{"cgroup":"/no"}"#)).source, None);
 }
 
 fn refusals_name_the_right_one_of_several_hierarchies(host: HostKind) {
-    let world = World::empty(host, Limits::default());
-    let none = refused(&call(&world, "List", r#"{"cgroup":"/a"}"#));
+    let daemon = InProcessDaemon::empty(host, Limits::default());
+    let none = refused(&call(&daemon, "List", r#"{"cgroup":"/a"}"#));
     check(&none, "ENOENT", ErrorKind::NotFound, "/a: no hierarchy is mounted; mount one first");
     for options in ["pids", "none,name=other"] {
-        call(&world, "Mount", &format!(r#"{{"options":"{options}"}}"#));
+        call(&daemon, "Mount", &format!(r#"{{"options":"{options}"}}"#));
     }
-    let which = refused(&call(&world, "List", r#"{"cgroup":"/"}"#));
+    let which = refused(&call(&daemon, "List", r#"{"cgroup":"/"}"#));
     let says =
         "/: several hierarchies are mounted; give one as HIERARCHY:/path; there are 2 (name=other), 1 (pids)";
     check(&which, "EINVAL", ErrorKind::InvalidArgument, says);
-    world.mkdir("1:/deep");
-    world.mkdir("1:/deep/full");
-    world.mkdir("1:/deep/full/child");
-    let below = refused(&call(&world, "Rmdir", r#"{"cgroup":"1:/deep/full"}"#));
+    daemon.mkdir("1:/deep");
+    daemon.mkdir("1:/deep/full");
+    daemon.mkdir("1:/deep/full/child");
+    let below = refused(&call(&daemon, "Rmdir", r#"{"cgroup":"1:/deep/full"}"#));
     check(&below, "EBUSY", ErrorKind::Busy, "1:/deep/full: has child cgroups; remove them first");
-    let parents = refused(&call(&world, "Mkdir", r#"{"cgroup":"1:/deep/tasks/x/y","parents":true}"#));
+    let parents = refused(&call(&daemon, "Mkdir", r#"{"cgroup":"1:/deep/tasks/x/y","parents":true}"#));
     check(&parents, "ENOTDIR", ErrorKind::WrongType, "1:/deep/tasks: a control file is no cgroup");
-    // what is mounted and has children lives on without a mount
-    call(&world, "Unmount", r#"{"hierarchy":"1"}"#);
-    let unmounted = refused(&call(&world, "Unmount", r#"{"hierarchy":"1"}"#));
+    // a hierarchy with children stays when its last mount goes
+    call(&daemon, "Unmount", r#"{"hierarchy":"1"}"#);
+    let unmounted = refused(&call(&daemon, "Unmount", r#"{"hierarchy":"1"}"#));
     check(&unmounted, "EINVAL", ErrorKind::InvalidArgument, "1: not mounted");
 }
 
 fn refusals_of_another_user_name_their_subject(host: HostKind) {
-    if not_root() {
+    if !has_root() {
         return;
     }
-    let world = World::start(host);
-    world.mkdir("/a");
-    call(&world, "SetOwner", r#"{"cgroup":"/a","mode":448}"#);
-    world.mkdir("/open");
-    let mine = Stranger::sleeping(0);
+    let daemon = InProcessDaemon::start(host);
+    daemon.mkdir("/a");
+    call(&daemon, "SetOwner", r#"{"cgroup":"/a","mode":448}"#);
+    daemon.mkdir("/open");
+    let mine = OutsideProcess::sleeping_as(0);
     for (method, parameters, errno, message) in [
         (
             "Mkdir",
@@ -323,23 +324,23 @@ fn refusals_of_another_user_name_their_subject(host: HostKind) {
             "x: only the daemon's owner (uid 0, with its capabilities) loads and unloads modules; this is uid 65534",
         ),
     ] {
-        let refused = refused(&world.as_user(NOBODY, method, &parameters));
+        let refused = refused(&daemon.as_user(NOBODY, method, &parameters));
         check(&refused, errno, ErrorKind::NotPermitted, message);
     }
     // a task of another user's, and a cgroup that is one's own
-    world.give("/open", NOBODY);
+    daemon.give("/open", NOBODY);
     let own = r#"{"cgroup":"/open","file":"cgroup.procs","uid":65534}"#;
-    call(&world, "SetOwner", own);
+    call(&daemon, "SetOwner", own);
     let attach = format!(r#"{{"cgroup":"/open","task":{},"process":true}}"#, mine.pid());
-    let strangers = refused(&world.as_user(NOBODY, "Attach", &attach));
+    let strangers = refused(&daemon.as_user(NOBODY, "Attach", &attach));
     let says = format!("task {}: belongs to another user (uid 0)", mine.pid());
     check(&strangers, "EACCES", ErrorKind::NotPermitted, &says);
-    call(&world, "Attach", &attach);
-    let signal = refused(&world.as_user(NOBODY, "Signal", r#"{"cgroup":"/open","signal":15}"#));
+    call(&daemon, "Attach", &attach);
+    let signal = refused(&daemon.as_user(NOBODY, "Signal", r#"{"cgroup":"/open","signal":15}"#));
     let owner =
         format!("process {} belongs to another user (uid 0), so no process got the signal", mine.pid());
     check(&signal, "EPERM", ErrorKind::NotPermitted, &format!("/open: {owner}"));
-    let again = refused(&world.as_user(NOBODY, "Attach", &attach));
+    let again = refused(&daemon.as_user(NOBODY, "Attach", &attach));
     let says = format!("task {}: attach is not permitted: it belongs to another user", mine.pid());
     check(&again, "EACCES", ErrorKind::NotPermitted, &says);
 }

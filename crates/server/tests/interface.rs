@@ -8,7 +8,7 @@ use std::sync::Arc;
 use penfold_server::protocol::{DESCRIPTION, INTERFACE};
 use varlink_parser::{IDL, VStructOrEnum, VType, VTypeExt};
 
-use common::{HostKind, World, on_each_host};
+use common::{HostKind, InProcessDaemon, on_each_host};
 
 on_each_host! {
     introspection_answers_varlinks_own_client,
@@ -96,8 +96,8 @@ fn structs_have_the_fields_of_the_interface() {
 
 fn introspection_answers_varlinks_own_client(host: HostKind) {
     use varlink::{OrgVarlinkServiceClient, OrgVarlinkServiceInterface};
-    let world = World::start(host);
-    let address = format!("unix:{}", world.socket().display());
+    let daemon = InProcessDaemon::start(host);
+    let address = format!("unix:{}", daemon.socket().display());
     let connection = varlink::Connection::with_address(&address).expect("it connects");
     let mut client = OrgVarlinkServiceClient::new(Arc::clone(&connection));
     let info = client.get_info().expect("GetInfo");

@@ -1,56 +1,40 @@
 //! A rebuilt snapshot equals the original engine: hierarchies, cgroups, owners and settings of any shape.
 
-use penfold_core::simulated::SimulatedHost;
-use penfold_core::{Caller, CgroupId, Engine, Errno, Owner, Tid, control_file::FileId};
+use penfold_core::{CgroupId, Owner};
 use penfold_server::journal::{CgroupRecord, Defaults, Snapshot, describe_all, parse, rebuild};
+use penfold_testkit::SimWorld;
 use proptest::prelude::*;
 
-const CPUS: usize = 4;
-
-struct World {
-    engine: Engine,
-    host: SimulatedHost,
-    roots: Vec<CgroupId>,
+/// An engine with all controllers, on a machine with that many CPUs.
+fn world_with_cpus(cpus: usize) -> SimWorld {
+    let mut world = SimWorld::with_cpus(cpus);
+    penfold_subsystems::load_tree(&mut world.engine, &mut world.host).expect("they load");
+    world
 }
 
-fn root() -> Caller {
-    Caller::root(Tid(1))
+fn loaded_world() -> SimWorld {
+    world_with_cpus(4)
 }
 
-impl World {
-    fn new() -> World {
-        let (mut engine, mut host) = (Engine::new(), SimulatedHost::new(CPUS));
-        penfold_subsystems::load_tree(&mut engine, &mut host).expect("they load");
-        World { engine, host, roots: Vec::new() }
-    }
+/// The state that a journal records, and random steps that change it.
+trait Recorded {
+    fn snapshot(&mut self) -> Snapshot;
 
-    fn mount(&mut self, options: &str) -> Option<CgroupId> {
-        let mounted = self.engine.session(&mut self.host, &root()).mount(options).ok()?;
-        if mounted.created {
-            self.roots.push(mounted.root);
-        }
-        Some(mounted.root)
-    }
+    /// The visible state in lines, without numbers of cgroups.
+    fn seen(&mut self) -> Vec<String>;
 
-    fn mkdir(&mut self, parent: CgroupId, name: &[u8]) -> Option<CgroupId> {
-        self.engine.session(&mut self.host, &root()).mkdir(parent, name, 0o755).ok()
-    }
+    /// All cgroups, parents first.
+    fn all(&self) -> Vec<CgroupId>;
 
-    fn write(&mut self, cgroup: CgroupId, file: &str, text: &str) -> Result<(), Errno> {
-        let file = self.engine.find_file(cgroup, file).ok_or(Errno::ENOENT)?;
-        let written = self.engine.session(&mut self.host, &root()).write(cgroup, file, text.as_bytes());
-        written.map_err(|error| error.errno())
-    }
+    /// Does one step. Refusals are ignored: the steps are random.
+    fn play(&mut self, op: &JournalStep);
+}
 
-    fn read(&mut self, cgroup: CgroupId, file: FileId) -> Option<Vec<u8>> {
-        self.engine.session(&mut self.host, &root()).read(cgroup, file).ok()
-    }
-
+impl Recorded for SimWorld {
     fn snapshot(&mut self) -> Snapshot {
         describe_all(&mut self.engine, &mut self.host, &Defaults::new())
     }
 
-    /// The visible state in lines, without numbers of cgroups.
     fn seen(&mut self) -> Vec<String> {
         let mut seen = vec![self.engine.proc_cgroups()];
         let hierarchies: Vec<(CgroupId, String)> = self
@@ -69,13 +53,72 @@ impl World {
                 seen.push(facts);
                 for entry in self.engine.files(at).expect("it lives") {
                     // numbers of css_sets differ between engines
-                    let text = if entry.name.starts_with("debug.") { None } else { self.read(at, entry.id) };
+                    let text = if entry.name.starts_with("debug.") {
+                        None
+                    } else {
+                        self.try_read_opened(at, entry.id).ok()
+                    };
                     seen.push(format!("{} {:?} {text:?}", entry.name, entry.owner));
                 }
                 all.extend(self.engine.tree().children(at));
             }
         }
         seen
+    }
+
+    fn all(&self) -> Vec<CgroupId> {
+        let mut all: Vec<CgroupId> =
+            self.engine.tree().hierarchies().map(|hierarchy| hierarchy.root).collect();
+        let mut next = 0;
+        while let Some(&at) = all.get(next) {
+            all.extend(self.engine.tree().children(at));
+            next += 1;
+        }
+        all
+    }
+
+    fn play(&mut self, op: &JournalStep) {
+        let all = self.all();
+        let pick = |number: usize| all.get(number.checked_rem(all.len())?).copied();
+        match op {
+            JournalStep::Mount(options) => drop(self.try_mount(OPTIONS[*options])),
+            JournalStep::Unmount(at) => {
+                let roots: Vec<CgroupId> = self.engine.tree().hierarchies().map(|h| h.root).collect();
+                if let Some(&root) = at.checked_rem(roots.len()).and_then(|at| roots.get(at)) {
+                    let _ = self.try_unmount(root);
+                }
+            }
+            JournalStep::Mkdir(at, name) => drop(pick(*at).map(|at| self.try_mkdir(at, name))),
+            JournalStep::Rmdir(at) => {
+                let _ = pick(*at).map(|at| self.try_rmdir(at));
+            }
+            JournalStep::Rename(at, name) => {
+                let parent =
+                    pick(*at).and_then(|at| self.engine.tree()[at].parent().map(|parent| (parent, at)));
+                if let Some((parent, at)) = parent {
+                    let old = self.engine.tree()[at].name().to_vec();
+                    let _ = self.engine.rename(&self.caller, parent, &old, parent, name);
+                }
+            }
+            JournalStep::Write(at, file, value) => {
+                let Some(at) = pick(*at) else { return };
+                let files = self.engine.files(at).expect("it lives");
+                let file = &files[file % files.len()];
+                let id = file.id;
+                let _ = self.try_write_opened(at, id, value);
+            }
+            JournalStep::Own(at, file, uid, mode) => {
+                let Some(at) = pick(*at) else { return };
+                let owner = Owner { uid: *uid, gid: 7, mode: *mode };
+                let files = self.engine.files(at).expect("it lives");
+                let _ = match file {
+                    None => self.engine.set_owner(&self.caller, at, owner),
+                    Some(file) => {
+                        self.engine.set_file_owner(&self.caller, at, files[file % files.len()].id, owner)
+                    }
+                };
+            }
+        }
     }
 }
 
@@ -90,13 +133,13 @@ fn through_a_file(snapshot: &Snapshot) -> Snapshot {
     found.snapshot.expect("there is one")
 }
 
-fn restored(world: &mut World) -> World {
+fn restored(world: &mut SimWorld) -> SimWorld {
     let snapshot = world.snapshot();
     let read = through_a_file(&snapshot);
     // created_seq is counted anew, so only the order is compared
     assert_eq!(read.by_age(), snapshot.by_age());
     assert_eq!((&read.hierarchies, read.last_hierarchy), (&snapshot.hierarchies, snapshot.last_hierarchy));
-    let mut other = World::new();
+    let mut other = loaded_world();
     let mut rebuilt = rebuild(&mut other.engine, &mut other.host, &read);
     rebuilt.freeze(&mut other.engine, &mut other.host);
     rebuilt.finish(&mut other.engine, &mut other.host);
@@ -105,7 +148,7 @@ fn restored(world: &mut World) -> World {
     other
 }
 
-fn assert_same(world: &mut World, other: &mut World) {
+fn assert_same(world: &mut SimWorld, other: &mut SimWorld) {
     for (old, new) in world.seen().iter().zip(&other.seen()) {
         assert_eq!(new, old);
     }
@@ -114,8 +157,8 @@ fn assert_same(world: &mut World, other: &mut World) {
 
 #[test]
 fn every_setting_of_every_controller_is_restored() {
-    let mut world = World::new();
-    let at = world.mount("all,clone_children,release_agent=/sbin/agent,name=everything").expect("it mounts");
+    let mut world = loaded_world();
+    let at = world.mount("all,clone_children,release_agent=/sbin/agent,name=everything");
     for (file, value) in [
         ("cpuset.memory_pressure_enabled", "1"),
         ("numtasks.total_numtasks", "1000"),
@@ -125,15 +168,10 @@ fn every_setting_of_every_controller_is_restored() {
         ("net_cls.classid", "0x100001"),
         ("notify_on_release", "1"),
     ] {
-        world.write(at, file, value).expect(file);
+        world.write(at, file, value);
     }
-    let agent = world.engine.find_file(at, "release_agent").expect("a root has it");
-    world
-        .engine
-        .session(&mut world.host, &root())
-        .write(at, agent, b"/sbin/\xff\xa0\\")
-        .expect("it is taken");
-    let exclusive = world.mkdir(at, b"exclusive").expect("a cgroup");
+    world.write(at, "release_agent", b"/sbin/\xff\xa0\\");
+    let exclusive = world.mkdir(at, "exclusive");
     for (file, value) in [
         ("cpuset.cpus", "0-2"),
         ("cpuset.cpu_exclusive", "1"),
@@ -149,15 +187,15 @@ fn every_setting_of_every_controller_is_restored() {
         ("pids.max", "64"),
         ("notify_on_release", "0"),
     ] {
-        world.write(exclusive, file, value).expect(file);
+        world.write(exclusive, file, value);
     }
     // this cgroup inherits values, which the restore must not set as its own
-    let below = world.mkdir(exclusive, b"below\\ \xff").expect("a cgroup");
-    world.write(below, "cpuset.cpus", "1-2").expect("a part of it");
-    world.write(below, "cpuset.cpu_exclusive", "1").expect("its parent is");
-    let empty = world.mkdir(at, b"empty").expect("a cgroup");
-    world.write(empty, "cpuset.cpus", "\n").expect("no member needs any");
-    world.write(empty, "cgroup.clone_children", "0").expect("a flag");
+    let below = world.mkdir(exclusive, b"below\\ \xff");
+    world.write(below, "cpuset.cpus", "1-2");
+    world.write(below, "cpuset.cpu_exclusive", "1");
+    let empty = world.mkdir(at, "empty");
+    world.write(empty, "cpuset.cpus", "\n");
+    world.write(empty, "cgroup.clone_children", "0");
 
     let mut other = restored(&mut world);
     assert_same(&mut world, &mut other);
@@ -166,45 +204,43 @@ fn every_setting_of_every_controller_is_restored() {
     let shown = b"release_agent=/sbin/\xff\xa0\\,clone_children,name=everything";
     assert!(options.ends_with(shown), "{}", options.escape_ascii());
     // the child was frozen by its parent only, so it thaws with the parent
-    let find = |world: &World, path| world.engine.lookup(world.engine.find_hierarchy("pids").unwrap(), path);
+    let find =
+        |world: &SimWorld, path| world.engine.lookup(world.engine.find_hierarchy("pids").unwrap(), path);
     let exclusive = find(&other, "exclusive").expect("it is there");
-    other.write(exclusive, "freezer.state", "THAWED").expect("it thaws");
+    other.write(exclusive, "freezer.state", "THAWED");
     let below = other.engine.tree().children(exclusive).next().expect("it has a child");
-    let state = other.engine.find_file(below, "freezer.state").expect("it is there");
-    assert_eq!(other.read(below, state).as_deref(), Some(&b"THAWED\n"[..]));
+    assert_eq!(other.read(below, "freezer.state"), "THAWED\n");
 }
 
 #[test]
 fn mounts_and_unmounted_hierarchies_are_restored() {
-    let mut world = World::new();
-    let gone = world.mount("none,name=gone").expect("it mounts");
-    let unmounted = world.mount("pids,name=unmounted").expect("it mounts");
-    let cpuset = world.engine.session(&mut world.host, &root()).mount_cpuset("").expect("it mounts").root;
-    world.mount("none,name=several").expect("it mounts");
-    world.mount("name=several").expect("once more");
-    world.mkdir(unmounted, b"child").expect("a cgroup");
-    world.mkdir(cpuset, b"bare").expect("a cgroup");
+    let mut world = loaded_world();
+    let gone = world.mount("none,name=gone");
+    let unmounted = world.mount("pids,name=unmounted");
+    let cpuset = world.try_mount_cpuset("").expect("it mounts");
+    world.mount("none,name=several");
+    world.mount("name=several");
+    world.mkdir(unmounted, "child");
+    world.mkdir(cpuset, "bare");
     for root in [gone, unmounted] {
-        world.engine.unmount(&mut world.host, root).expect("it was mounted");
+        world.unmount(root);
     }
     let mut other = restored(&mut world);
     assert_same(&mut world, &mut other);
     // no number of a hierarchy is used twice
-    let next = other.mount("none,name=next").expect("it mounts");
+    let next = other.mount("none,name=next");
     assert_eq!(other.engine.tree().hierarchy_of(next).id, 5);
 }
 
 #[test]
 fn refused_setting_is_reported_and_the_rest_restored() {
-    let mut world = World::new();
-    let at = world.mount("cpuset,pids").expect("it mounts");
-    let wide = world.mkdir(at, b"wide").expect("a cgroup");
-    world.write(wide, "cpuset.cpus", "0-3").expect("they are online");
-    world.write(wide, "pids.max", "5").expect("a limit");
+    let mut world = loaded_world();
+    let at = world.mount("cpuset,pids");
+    let wide = world.mkdir(at, "wide");
+    world.write(wide, "cpuset.cpus", "0-3");
+    world.write(wide, "pids.max", "5");
     let snapshot = world.snapshot();
-    let mut other = World { host: SimulatedHost::new(2), ..World::new() };
-    other.engine = Engine::new();
-    penfold_subsystems::load_tree(&mut other.engine, &mut other.host).expect("they load");
+    let mut other = world_with_cpus(2);
     let rebuilt = rebuild(&mut other.engine, &mut other.host, &snapshot);
     assert_eq!(
         rebuilt.failures,
@@ -212,8 +248,7 @@ fn refused_setting_is_reported_and_the_rest_restored() {
         "the root's own CPUs are nobody's setting"
     );
     let wide = rebuilt.cgroups[&wide.number()];
-    let max = other.engine.find_file(wide, "pids.max").expect("it is there");
-    assert_eq!(other.read(wide, max).as_deref(), Some(&b"5\n"[..]));
+    assert_eq!(other.read(wide, "pids.max"), "5\n");
 }
 
 #[derive(Debug, Clone)]
@@ -279,69 +314,12 @@ fn op() -> impl Strategy<Value = JournalStep> {
     ]
 }
 
-impl World {
-    fn all(&self) -> Vec<CgroupId> {
-        let mut all: Vec<CgroupId> =
-            self.engine.tree().hierarchies().map(|hierarchy| hierarchy.root).collect();
-        let mut next = 0;
-        while let Some(&at) = all.get(next) {
-            all.extend(self.engine.tree().children(at));
-            next += 1;
-        }
-        all
-    }
-
-    /// Does one step. Refusals are ignored: the steps are random.
-    fn play(&mut self, op: &JournalStep) {
-        let all = self.all();
-        let pick = |number: usize| all.get(number.checked_rem(all.len())?).copied();
-        match op {
-            JournalStep::Mount(options) => drop(self.mount(OPTIONS[*options])),
-            JournalStep::Unmount(at) => {
-                let roots: Vec<CgroupId> = self.engine.tree().hierarchies().map(|h| h.root).collect();
-                if let Some(&root) = at.checked_rem(roots.len()).and_then(|at| roots.get(at)) {
-                    let _ = self.engine.unmount(&mut self.host, root);
-                }
-            }
-            JournalStep::Mkdir(at, name) => drop(pick(*at).and_then(|at| self.mkdir(at, name))),
-            JournalStep::Rmdir(at) => {
-                drop(pick(*at).map(|at| self.engine.session(&mut self.host, &root()).rmdir(at)));
-            }
-            JournalStep::Rename(at, name) => {
-                let parent =
-                    pick(*at).and_then(|at| self.engine.tree()[at].parent().map(|parent| (parent, at)));
-                if let Some((parent, at)) = parent {
-                    let old = self.engine.tree()[at].name().to_vec();
-                    let _ = self.engine.rename(&root(), parent, &old, parent, name);
-                }
-            }
-            JournalStep::Write(at, file, value) => {
-                let Some(at) = pick(*at) else { return };
-                let files = self.engine.files(at).expect("it lives");
-                let file = &files[file % files.len()];
-                let _ = self.engine.session(&mut self.host, &root()).write(at, file.id, value.as_bytes());
-            }
-            JournalStep::Own(at, file, uid, mode) => {
-                let Some(at) = pick(*at) else { return };
-                let owner = Owner { uid: *uid, gid: 7, mode: *mode };
-                let files = self.engine.files(at).expect("it lives");
-                let _ = match file {
-                    None => self.engine.set_owner(&root(), at, owner),
-                    Some(file) => {
-                        self.engine.set_file_owner(&root(), at, files[file % files.len()].id, owner)
-                    }
-                };
-            }
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 3000 }))]
 
     #[test]
     fn restored_state_looks_the_same_after_any_steps(ops in proptest::collection::vec(op(), 1..60)) {
-        let mut world = World::new();
+        let mut world = loaded_world();
         for op in &ops {
             world.play(op);
         }
@@ -351,7 +329,7 @@ proptest! {
 
     #[test]
     fn cut_journal_is_read_up_to_the_cut(ops in proptest::collection::vec(op(), 1..30), cut in any::<usize>()) {
-        let mut world = World::new();
+        let mut world = loaded_world();
         for op in &ops {
             world.play(op);
         }
@@ -379,16 +357,16 @@ proptest! {
 
     #[test]
     fn junk_in_a_journal_causes_no_panic(junk in proptest::collection::vec(any::<u8>(), 0..300), at in any::<usize>()) {
-        let mut world = World::new();
-        let root = world.mount("pids").expect("it mounts");
-        world.mkdir(root, b"a").expect("a cgroup");
+        let mut world = loaded_world();
+        let root = world.mount("pids");
+        world.mkdir(root, b"a");
         let lines: Vec<String> =
             world.snapshot().records().map(|record| serde_json::to_string(&record).expect("JSON") + "\n").collect();
         let mut bytes = lines.concat().into_bytes();
         let at = at % bytes.len();
         bytes.splice(at..at, junk);
         if let Some(snapshot) = parse(&bytes).snapshot {
-            let mut other = World::new();
+            let mut other = loaded_world();
             rebuild(&mut other.engine, &mut other.host, &snapshot);
         }
     }
@@ -396,7 +374,7 @@ proptest! {
 
 #[test]
 fn circle_of_parents_in_a_journal_ends() {
-    let mut snapshot = World::new().snapshot();
+    let mut snapshot = loaded_world().snapshot();
     let cgroup = |cgroup, parent| CgroupRecord {
         cgroup,
         parent: Some(parent),
@@ -413,7 +391,7 @@ fn circle_of_parents_in_a_journal_ends() {
     }
     assert_eq!(snapshot.root_of(1), None);
     assert!(snapshot.path(3).starts_with("/x"));
-    let mut other = World::new();
+    let mut other = loaded_world();
     let rebuilt = rebuild(&mut other.engine, &mut other.host, &snapshot);
     assert!(rebuilt.cgroups.is_empty());
 }

@@ -7,9 +7,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use common::{HostKind, on_each_host, wait_until};
+use common::{HostKind, on_each_host};
 use penfold_core::{CgroupId, control_file::FileId};
 use penfold_linux::host::{HostHandle, RunningCommand};
 use penfold_linux::trace::{AtEnd, Command, ExecOptions};
@@ -18,6 +17,7 @@ use penfold_server::metrics::{MetricsAddress, Responder, SHOWN, scrape};
 use penfold_server::mounts::Filesystem;
 use penfold_server::operation::Operation;
 use penfold_server::service::Service;
+use penfold_testkit::{TempDir, proc, wait_until};
 
 on_each_host! {
     left_out_cgroups_are_summed_and_counted,
@@ -26,18 +26,19 @@ on_each_host! {
     socket_replaces_that_of_a_dead_daemon,
 }
 
-struct World {
+/// A host, and the service of its engine.
+struct HostedService {
     host: Arc<dyn HostHandle>,
     service: Service,
 }
 
-impl World {
-    fn start(host: HostKind) -> World {
+impl HostedService {
+    fn start(host: HostKind) -> HostedService {
         let host = host.start(Box::new(|_, _| {})).expect("the host starts");
         let service = Service::new(Arc::clone(&host), Trust::Owner(0));
         let loaded = service.with_exact(|engine, host| penfold_subsystems::load_all(engine, host));
         loaded.expect("the host runs").expect("all controllers load");
-        World { host, service }
+        HostedService { host, service }
     }
 
     fn mount(&self, options: &str) -> CgroupId {
@@ -82,7 +83,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for HostedService {
     fn drop(&mut self) {
         let _ = self.host.stop(AtEnd::Kill);
     }
@@ -178,44 +179,43 @@ fn get(samples: &Samples, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
 
 #[test]
 fn metrics_agree_with_the_control_files() {
-    let world = World::start(HostKind::Trace);
-    let at = world.mount("pids,cpuacct,name=numbers");
-    let shares = world.mount("numtasks");
-    let a = world.mkdir(at, b"a");
-    let odd = world.mkdir(a, b"quote\" backslash\\ \xff");
-    world.write(a, "pids.max", "6");
+    let served = HostedService::start(HostKind::Trace);
+    let at = served.mount("pids,cpuacct,name=numbers");
+    let shares = served.mount("numtasks");
+    let a = served.mkdir(at, b"a");
+    let odd = served.mkdir(a, b"quote\" backslash\\ \xff");
+    served.write(a, "pids.max", "6");
     let script = "i=0; while [ $i -lt 40000 ]; do i=$((i+1)); done; for i in 1 2 3; do sleep 100 & done; sleep 100 & sleep 100 & sleep 100";
     let script = format!("({script}) 2> /dev/null || sleep 100");
-    let _running = world.exec(&[odd], &["sh", "-c", &script]);
-    let refused = || world.read(odd, "pids.events");
+    let _running = served.exec(&[odd], &["sh", "-c", &script]);
+    let refused = || served.read(odd, "pids.events");
     wait_until("the limit refuses", || refused() != "max 0\n");
     // the shell that is refused a fork gives up and sleeps as well: from then on nothing changes
     let sleepers = || {
-        let tasks = world.read(odd, "tasks");
-        let name = |task: &str| std::fs::read_to_string(format!("/proc/{task}/comm")).unwrap_or_default();
-        tasks.lines().filter(|&task| name(task) == "sleep\n").count()
+        let tasks = served.read(odd, "tasks");
+        tasks.lines().filter(|task| proc::command(task.parse().expect("a number")) == "sleep").count()
     };
     wait_until("all of them sleep", || sleepers() == 5);
 
-    let samples = parse(&scrape(&world.service).expect("it runs"));
+    let samples = parse(&scrape(&served.service).expect("it runs"));
     let path = "/a/quote\" backslash\\134 \\377";
     let of = |path| [("hierarchy", "numbers"), ("path", path)];
     let with = |path, key, value| [("hierarchy", "numbers"), ("path", path), (key, value)];
     let count = |text: String| text.lines().count() as f64;
     let number = |text: String| text.trim().parse::<f64>().expect("a number");
-    assert_eq!(get(&samples, "penfold_tasks", &of(path)), Some(count(world.read(odd, "tasks"))));
+    assert_eq!(get(&samples, "penfold_tasks", &of(path)), Some(count(served.read(odd, "tasks"))));
     assert_eq!(get(&samples, "penfold_tasks", &of("/a")), Some(0.0));
     assert_eq!(get(&samples, "penfold_limit", &with("/a", "file", "pids.max")), Some(6.0));
     assert_eq!(get(&samples, "penfold_limit", &with(path, "file", "pids.max")), None, "there is none");
     for (cgroup, path) in [(a, "/a"), (odd, path)] {
         for (metric, file) in [("penfold_used", "pids.current"), ("penfold_peak", "pids.peak")] {
             let shown = get(&samples, metric, &with(path, "file", "pids.max"));
-            assert_eq!(shown, Some(number(world.read(cgroup, file))), "{metric} {path}");
+            assert_eq!(shown, Some(number(served.read(cgroup, file))), "{metric} {path}");
         }
         for (mode, file) in [("user", "cpuacct.usage_user"), ("system", "cpuacct.usage_sys")] {
             let shown =
                 get(&samples, "penfold_cpu_seconds_total", &with(path, "mode", mode)).expect("it is there");
-            let now = number(world.read(cgroup, file)) / 1e9;
+            let now = number(served.read(cgroup, file)) / 1e9;
             assert!(shown <= now && now - shown < 0.1, "{mode} {path}: {shown} of {now}");
         }
     }
@@ -233,18 +233,18 @@ fn metrics_agree_with_the_control_files() {
 }
 
 fn left_out_cgroups_are_summed_and_counted(host: HostKind) {
-    let world = World::start(host);
-    let at = world.mount("pids,cpuacct,name=many");
-    let first = world.mkdir(at, b"first");
+    let served = HostedService::start(host);
+    let at = served.mount("pids,cpuacct,name=many");
+    let first = served.mkdir(at, b"first");
     for number in 1..SHOWN {
-        world.mkdir(at, number.to_string().as_bytes());
+        served.mkdir(at, number.to_string().as_bytes());
     }
     // The root and SHOWN - 1 others have series of their own. So both of these are left out, also the one nearer to the
     // root.
-    let outer = world.mkdir(first, b"outer");
-    let inner = world.mkdir(outer, b"inner");
-    let _running = (world.exec(&[outer], &["sleep", "100"]), world.exec(&[inner], &["sleep", "100"]));
-    let text = scrape(&world.service).expect("it runs");
+    let outer = served.mkdir(first, b"outer");
+    let inner = served.mkdir(outer, b"inner");
+    let _running = (served.exec(&[outer], &["sleep", "100"]), served.exec(&[inner], &["sleep", "100"]));
+    let text = scrape(&served.service).expect("it runs");
     let samples = parse(&text);
     let paths: BTreeSet<&String> = samples.keys().filter_map(|(_, labels)| labels.get("path")).collect();
     assert_eq!(paths.len(), SHOWN + 1);
@@ -265,8 +265,8 @@ fn ask(address: SocketAddr, request: &[u8]) -> String {
 }
 
 fn only_requests_for_metrics_are_served(host: HostKind) {
-    let world = World::start(host);
-    let address = world.serve();
+    let served = HostedService::start(host);
+    let address = served.serve();
     let answer = ask(address, b"GET /metrics?x=y HTTP/1.1\r\nHost: here\r\n\r\n");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
@@ -286,34 +286,32 @@ fn only_requests_for_metrics_are_served(host: HostKind) {
 }
 
 fn silent_scrapers_are_bounded_and_time_out(host: HostKind) {
-    let world = World::start(host);
-    let address = world.serve();
+    let served = HostedService::start(host);
+    let address = served.serve();
     let silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address).expect("it listens")).collect();
-    let deadline = Instant::now() + Duration::from_secs(30);
     assert!(
         ask(address, b"GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 503 "),
         "eight are waited for"
     );
-    while !ask(address, b"GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 ") {
-        assert!(Instant::now() < deadline, "they are let go after five seconds");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    wait_until("they are let go after five seconds", || {
+        ask(address, b"GET /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200 ")
+    });
     drop(silent);
 }
 
 fn socket_replaces_that_of_a_dead_daemon(host: HostKind) {
-    let world = World::start(host);
-    let path = std::env::temp_dir().join(format!("penfold-metrics-{}", std::process::id()));
+    let served = HostedService::start(host);
+    let directory = TempDir::new();
+    let path = directory.join("metrics");
     drop(std::os::unix::net::UnixListener::bind(&path).expect("left by a dead one"));
-    Responder::start(world.service.clone(), &MetricsAddress::Unix(path.clone())).expect("it listens");
+    Responder::start(served.service.clone(), &MetricsAddress::Unix(path.clone())).expect("it listens");
     let mut stream = UnixStream::connect(&path).expect("it listens");
     stream.write_all(b"GET /metrics HTTP/1.0\n\n").expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("# EOF\n"), "{answer}");
     assert!(
-        Responder::start(world.service.clone(), &MetricsAddress::Unix(path.clone())).is_err(),
+        Responder::start(served.service.clone(), &MetricsAddress::Unix(path.clone())).is_err(),
         "it is in use"
     );
-    std::fs::remove_file(path).expect("it is ours");
 }

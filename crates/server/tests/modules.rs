@@ -18,93 +18,75 @@ use penfold_server::protocol::{
     UnloadModuleCall, UnmountCall, WatchCall,
 };
 
-use common::{HostKind, NOBODY, World, not_root, wait_until};
+use common::{HostKind, InProcessDaemon, NOBODY, has_root};
+use penfold_testkit::{TempDir, compile_module, skip, wait_until};
 
-/// A variant of the test module, compiled into a directory of its own. Drop removes the directory.
-struct Compiled(PathBuf);
-
-impl Drop for Compiled {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(self.0.parent().expect("its directory"));
-    }
+/// A variant of the test module, compiled into a directory of its own.
+struct Compiled {
+    path: PathBuf,
+    _directory: TempDir,
 }
 
 impl Deref for Compiled {
     type Target = Path;
 
     fn deref(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
-/// Compiles a variant of the test module in a directory that only this user can write. The build directory need not be
-/// one. Prints the reason and returns `None` if there is no such directory, or no compiler.
+/// Compiles a variant of the test module in a directory that only this user can write. Skips the test and returns `None`
+/// if there is no such directory, or no compiler.
 fn compile(name: &str, flags: &[&str]) -> Option<Compiled> {
-    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../module");
-    let root = nix::unistd::geteuid().is_root();
-    let base = Path::new(if root { "/var/lib" } else { env!("CARGO_TARGET_TMPDIR") });
-    let directory = base.join(format!("penfold-modules-{}-{name}", std::process::id()));
-    fs::create_dir_all(&directory).expect("a directory");
+    let directory = TempDir::trusted(env!("CARGO_TARGET_TMPDIR"));
     let file = directory.join(format!("{name}.so"));
-    let compiled = Command::new("cc")
-        .args(["-std=gnu99", "-Wno-override-init", "-shared", "-fPIC"])
-        .arg(format!("-DNAME=\"{name}\""))
-        .args(flags)
-        .arg("-I")
-        .arg(modules.join("include"))
-        .arg("-o")
-        .arg(&file)
-        .arg(modules.join("tests/modules/probe.c"))
-        .output();
-    let output = match compiled {
-        Ok(output) => output,
-        Err(error) => return skipped(&format!("no C compiler: {error}")),
-    };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let named = format!("-DNAME=\"{name}\"");
+    let flags = [&["-std=gnu99", "-Wno-override-init", &named], flags].concat();
+    if let Err(error) = compile_module("modules/probe.c", &file, &flags) {
+        skip(&format!("no C compiler: {error}"));
+        return None;
+    }
     let own = nix::unistd::geteuid().as_raw();
     match penfold_module::loader::ownership_check::check(&file, own) {
-        Ok(path) => Some(Compiled(path)),
-        Err(error) => skipped(&error.to_string()),
+        Ok(path) => Some(Compiled { path, _directory: directory }),
+        Err(error) => {
+            skip(&error.to_string());
+            None
+        }
     }
-}
-
-fn skipped(reason: &str) -> Option<Compiled> {
-    println!("skipped: {reason}");
-    assert!(std::env::var_os("CI").is_none(), "must not be skipped in CI: {reason}");
-    None
 }
 
 fn text(path: &Path) -> String {
     path.to_str().expect("a plain path").to_owned()
 }
 
-fn load(world: &World, path: &Path) -> ModuleInfo {
-    world.call(&LoadModuleCall { module: text(path) }).module
+fn load(daemon: &InProcessDaemon, path: &Path) -> ModuleInfo {
+    daemon.call(&LoadModuleCall { module: text(path) }).module
 }
 
-fn unload(world: &World, name: &str) {
-    world.call(&UnloadModuleCall { name: name.into() });
+fn unload(daemon: &InProcessDaemon, name: &str) {
+    daemon.call(&UnloadModuleCall { name: name.into() });
 }
 
-fn mount(world: &World, options: &str) -> String {
-    world.call(&MountCall { options: options.into(), filesystem: None }).hierarchy.id.to_string()
+fn mount(daemon: &InProcessDaemon, options: &str) -> String {
+    daemon.call(&MountCall { options: options.into(), filesystem: None }).hierarchy.id.to_string()
 }
 
-fn modules(world: &World) -> Vec<ModuleInfo> {
-    world.call(&ListModulesCall {}).modules
+fn modules(daemon: &InProcessDaemon) -> Vec<ModuleInfo> {
+    daemon.call(&ListModulesCall {}).modules
 }
 
 /// The errno and the message of a refused call.
-fn refusal<M: Method>(world: &World, call: &M) -> (String, String) {
-    match world.try_call(call) {
+fn refusal<M: Method>(daemon: &InProcessDaemon, call: &M) -> (String, String) {
+    match daemon.try_call(call) {
         Err(CallError::Refused(failure)) => (failure.errno_name(), failure.to_string()),
         Err(other) => panic!("{}: {other}", M::NAME),
         Ok(_) => panic!("{} is not refused", M::NAME),
     }
 }
 
-fn start(world: &World, cgroup: &str, script: &str) {
-    world.call(&ExecCall {
+fn start(daemon: &InProcessDaemon, cgroup: &str, script: &str) {
+    daemon.call(&ExecCall {
         cgroups: vec![cgroup.to_owned()],
         command: ["sh", "-c", script].map(str::to_owned).into(),
         environment: vec![EnvironmentInfo { name: "PATH".into(), value: "/usr/bin:/bin".into() }],
@@ -115,17 +97,17 @@ fn start(world: &World, cgroup: &str, script: &str) {
 #[test]
 fn module_loads_and_unloads_beside_running_tasks() {
     let Some(path) = compile("full", &["-DEVENTS"]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
-    let pids = mount(&world, "pids");
-    world.mkdir(&format!("{pids}:/a"));
-    start(&world, &format!("{pids}:/a"), "while :; do (:); done");
-    start(&world, &format!("{pids}:/a"), "sleep 1000 & sleep 1000 & wait");
-    wait_until("they run", || world.processes(&format!("{pids}:/a")).len() >= 4);
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
+    let pids = mount(&daemon, "pids");
+    daemon.mkdir(&format!("{pids}:/a"));
+    start(&daemon, &format!("{pids}:/a"), "while :; do (:); done");
+    start(&daemon, &format!("{pids}:/a"), "sleep 1000 & sleep 1000 & wait");
+    wait_until("they run", || daemon.processes(&format!("{pids}:/a")).len() >= 4);
     // another client calls all the time, and is always answered
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let client = scope.spawn(|| {
-            let mut connection: Connection = world.connect();
+            let mut connection: Connection = daemon.connect();
             let call = ListModulesCall {};
             let mut asked = 0;
             while !done.load(Ordering::Relaxed) {
@@ -136,7 +118,7 @@ fn module_loads_and_unloads_beside_running_tasks() {
             asked
         });
         for round in 0..5 {
-            let loaded = load(&world, &path);
+            let loaded = load(&daemon, &path);
             assert_eq!(
                 (loaded.name.as_str(), loaded.version.as_str(), loaded.path),
                 ("full", "1.2.3", text(&path))
@@ -145,110 +127,110 @@ fn module_loads_and_unloads_beside_running_tasks() {
                 (loaded.summary.as_str(), loaded.references, loaded.holder),
                 ("a module for tests", 0, None)
             );
-            let cgroups = world.call(&ProcCall { file: "cgroups".into(), task: None }).content;
+            let cgroups = daemon.call(&ProcCall { file: "cgroups".into(), task: None }).content;
             assert!(cgroups.contains("full\t0\t1\t1\n"), "{cgroups}");
-            let id = mount(&world, "full");
-            world.mkdir(&format!("{id}:/x"));
-            start(&world, &format!("{id}:/x"), "(:); (:); :");
-            let told = || world.read(&format!("{id}:/x"), "full.stats");
+            let id = mount(&daemon, "full");
+            daemon.mkdir(&format!("{id}:/x"));
+            start(&daemon, &format!("{id}:/x"), "(:); (:); :");
+            let told = || daemon.read(&format!("{id}:/x"), "full.stats");
             wait_until("it was told of three forks", || told().contains("exits 3\n"));
             assert!(told().contains("forks 2\n"), "{}", told());
             assert!(told().contains("attached 1\n"), "{}", told());
             // the tasks older than the module, and those born in other cgroups since
-            let of_root = world.read(&format!("{id}:/"), "full.stats");
+            let of_root = daemon.read(&format!("{id}:/"), "full.stats");
             let forks: u64 =
                 of_root.lines().find_map(|line| line.strip_prefix("forks ")?.parse().ok()).expect("a count");
             assert!(forks >= 4, "{of_root}");
             assert_eq!(
-                world.read(&format!("{id}:/"), "full.value"),
+                daemon.read(&format!("{id}:/"), "full.value"),
                 "0\n",
                 "round {round} starts from the defaults"
             );
-            world.write(&format!("{id}:/"), "full.value", "7");
-            world.call(&RmdirCall { cgroup: format!("{id}:/x"), recursive: None });
-            world.call(&UnmountCall { hierarchy: id });
-            unload(&world, "full");
+            daemon.write(&format!("{id}:/"), "full.value", "7");
+            daemon.call(&RmdirCall { cgroup: format!("{id}:/x"), recursive: None });
+            daemon.call(&UnmountCall { hierarchy: id });
+            unload(&daemon, "full");
         }
         done.store(true, Ordering::Relaxed);
         assert!(client.join().expect("it was answered") > 10);
     });
-    assert!(modules(&world).is_empty());
-    assert!(world.processes(&format!("{pids}:/a")).len() >= 4, "nobody was harmed");
+    assert!(modules(&daemon).is_empty());
+    assert!(daemon.processes(&format!("{pids}:/a")).len() >= 4, "nobody was harmed");
 }
 
 #[test]
 fn unload_of_a_bound_module_names_the_holder() {
     let Some(path) = compile("bound", &[]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
-    load(&world, &path);
-    let id = mount(&world, "bound,name=its");
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
+    load(&daemon, &path);
+    let id = mount(&daemon, "bound,name=its");
     let busy = UnloadModuleCall { name: "bound".into() };
-    let (errno, message) = refusal(&world, &busy);
+    let (errno, message) = refusal(&daemon, &busy);
     assert!(
         errno == "EBUSY" && message.contains(&format!("bound: bound to hierarchy {id} (with name=its);")),
         "{message}"
     );
-    mount(&world, "bound,name=its");
-    let [module] = &modules(&world)[..] else { panic!("one") };
+    mount(&daemon, "bound,name=its");
+    let [module] = &modules(&daemon)[..] else { panic!("one") };
     let hierarchy = module.hierarchy.as_ref().expect("it is bound");
     assert_eq!((hierarchy.id.to_string(), hierarchy.name.as_str(), hierarchy.mounts), (id.clone(), "its", 2));
     assert_eq!(
         (module.references, module.holder.as_deref()),
         (1, Some(&*format!("hierarchy {id} (its), mounted 2 times")))
     );
-    world.mkdir(&format!("{id}:/x"));
-    world.call(&UnmountCall { hierarchy: id.clone() });
-    world.call(&UnmountCall { hierarchy: id.clone() });
-    let (errno, message) = refusal(&world, &busy);
+    daemon.mkdir(&format!("{id}:/x"));
+    daemon.call(&UnmountCall { hierarchy: id.clone() });
+    daemon.call(&UnmountCall { hierarchy: id.clone() });
+    let (errno, message) = refusal(&daemon, &busy);
     assert!(errno == "EBUSY" && message.contains("unmounted but with children"), "{message}");
-    let holder = modules(&world)[0].holder.clone();
+    let holder = modules(&daemon)[0].holder.clone();
     let expected = format!("hierarchy {id} (its), not mounted, with 1 cgroup below its root");
     assert_eq!(holder.as_deref(), Some(&*expected));
-    world.call(&RmdirCall { cgroup: format!("{id}:/x"), recursive: None });
-    assert_eq!((modules(&world)[0].references, modules(&world)[0].hierarchy.is_none()), (0, true));
-    unload(&world, "bound");
-    assert_eq!(refusal(&world, &busy).0, "ENOENT");
-    let (errno, message) = refusal(&world, &MountCall { options: "bound".into(), filesystem: None });
+    daemon.call(&RmdirCall { cgroup: format!("{id}:/x"), recursive: None });
+    assert_eq!((modules(&daemon)[0].references, modules(&daemon)[0].hierarchy.is_none()), (0, true));
+    unload(&daemon, "bound");
+    assert_eq!(refusal(&daemon, &busy).0, "ENOENT");
+    let (errno, message) = refusal(&daemon, &MountCall { options: "bound".into(), filesystem: None });
     assert!(errno == "EINVAL" && message.contains("no such option or subsystem"), "{message}");
 }
 
 #[test]
 fn loaded_module_is_bound_by_all_and_by_remount() {
     let Some(path) = compile("taken", &[]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
-    let id = mount(&world, "pids");
-    load(&world, &path);
-    world.call(&RemountCall { hierarchy: id.clone(), options: "pids,taken".into() });
-    world.write(&format!("{id}:/"), "taken.value", "5");
-    assert_eq!(refusal(&world, &UnloadModuleCall { name: "taken".into() }).0, "EBUSY");
-    world.call(&RemountCall { hierarchy: id.clone(), options: "pids".into() });
-    unload(&world, "taken");
-    world.call(&UnmountCall { hierarchy: id });
-    load(&world, &path);
-    let id = mount(&world, "all");
-    let files = world.call(&FilesCall { cgroup: format!("{id}:/") }).files;
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
+    let id = mount(&daemon, "pids");
+    load(&daemon, &path);
+    daemon.call(&RemountCall { hierarchy: id.clone(), options: "pids,taken".into() });
+    daemon.write(&format!("{id}:/"), "taken.value", "5");
+    assert_eq!(refusal(&daemon, &UnloadModuleCall { name: "taken".into() }).0, "EBUSY");
+    daemon.call(&RemountCall { hierarchy: id.clone(), options: "pids".into() });
+    unload(&daemon, "taken");
+    daemon.call(&UnmountCall { hierarchy: id });
+    load(&daemon, &path);
+    let id = mount(&daemon, "all");
+    let files = daemon.call(&FilesCall { cgroup: format!("{id}:/") }).files;
     assert!(files.iter().any(|file| file.name == "taken.value"));
-    let subsystems = world.call(&SubsystemsCall {}).subsystems;
+    let subsystems = daemon.call(&SubsystemsCall {}).subsystems;
     assert!(subsystems.iter().any(|one| one.name == "taken" && one.hierarchy.to_string() == id));
 }
 
 #[test]
 fn only_the_owner_loads_and_unloads() {
     let Some(path) = compile("owned", &[]) else { return };
-    if not_root() {
+    if !has_root() {
         return;
     }
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let call = format!(r#"{{"module":"{}"}}"#, text(&path));
-    let answer = world.as_user(NOBODY, "LoadModule", &call);
+    let answer = daemon.as_user(NOBODY, "LoadModule", &call);
     assert!(answer.contains("EPERM") && answer.contains("owner (uid 0, with its capabilities)"), "{answer}");
-    load(&world, &path);
-    let answer = world.as_user(NOBODY, "UnloadModule", r#"{"name":"owned"}"#);
+    load(&daemon, &path);
+    let answer = daemon.as_user(NOBODY, "UnloadModule", r#"{"name":"owned"}"#);
     assert!(answer.contains("EPERM"), "{answer}");
-    let answer = world.as_user(NOBODY, "ListModules", "{}");
+    let answer = daemon.as_user(NOBODY, "ListModules", "{}");
     assert!(answer.contains(r#""name":"owned""#), "{answer}");
-    unload(&world, "owned");
-    let client = world.client("LoadModule", &call);
+    unload(&daemon, "owned");
+    let client = daemon.client("LoadModule", &call);
     for (wrapper, why) in [
         (&["setpriv", "--no-new-privs"][..], "no new privileges"),
         (&["setpriv", "--bounding-set", "-sys_admin"], "owner"),
@@ -264,28 +246,28 @@ fn only_the_owner_loads_and_unloads() {
         let answer = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(answer.contains("EPERM") && answer.contains(why), "{wrapper:?}: {answer}");
     }
-    assert!(modules(&world).is_empty());
+    assert!(modules(&daemon).is_empty());
 }
 
 #[test]
 fn file_that_others_can_change_is_refused_with_the_mode() {
     let Some(path) = compile("open", &[]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let call = LoadModuleCall { module: text(&path) };
     fs::set_permissions(&*path, fs::Permissions::from_mode(0o775)).expect("chmod");
-    let (errno, message) = refusal(&world, &call);
+    let (errno, message) = refusal(&daemon, &call);
     assert!(errno == "EPERM" && message.contains("can be written by its group (mode 0775)"), "{message}");
     fs::set_permissions(&*path, fs::Permissions::from_mode(0o755)).expect("chmod");
-    let outside = world.directory.join("module.so");
+    let outside = daemon.directory.join("module.so");
     fs::copy(&*path, &outside).expect("a copy");
-    let (errno, message) = refusal(&world, &LoadModuleCall { module: text(&outside) });
+    let (errno, message) = refusal(&daemon, &LoadModuleCall { module: text(&outside) });
     assert!(errno == "EPERM" && message.contains("/tmp can be written by"), "{message}");
-    load(&world, &path);
+    load(&daemon, &path);
 }
 
 #[test]
 fn refused_load_names_its_reason_and_changes_nothing() {
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     let witness = Path::new(env!("CARGO_TARGET_TMPDIR")).join("modules-constructed");
     let _ = fs::remove_file(&witness);
     let constructor = format!("-DCONSTRUCTOR=\"{}\"", witness.display());
@@ -302,7 +284,7 @@ fn refused_load_names_its_reason_and_changes_nothing() {
     ];
     for (name, flags, errno, words) in cases {
         let Some(path) = compile(name, flags) else { return };
-        let (found, message) = refusal(&world, &LoadModuleCall { module: text(&path) });
+        let (found, message) = refusal(&daemon, &LoadModuleCall { module: text(&path) });
         assert!(found == errno && message.contains(words), "{name}: {found} {message}");
     }
     assert!(!witness.exists(), "code of a module that is refused has run");
@@ -313,43 +295,43 @@ fn refused_load_names_its_reason_and_changes_nothing() {
         ("nonesuch", "ENOENT", "libpenfold_nonesuch.so"),
         ("", "ENOENT", ""),
     ] {
-        let (found, message) = refusal(&world, &LoadModuleCall { module: module.into() });
+        let (found, message) = refusal(&daemon, &LoadModuleCall { module: module.into() });
         assert!(found == errno && message.contains(words), "{module}: {found} {message}");
     }
-    let (errno, message) = refusal(&world, &UnloadModuleCall { name: "pids".into() });
+    let (errno, message) = refusal(&daemon, &UnloadModuleCall { name: "pids".into() });
     assert!(errno == "ENOENT" && message.contains("compiled in"), "{message}");
-    assert!(modules(&world).is_empty());
+    assert!(modules(&daemon).is_empty());
     let Some(path) = compile("fine", &[]) else { return };
-    load(&world, &path);
-    let (errno, message) = refusal(&world, &LoadModuleCall { module: text(&path) });
+    load(&daemon, &path);
+    let (errno, message) = refusal(&daemon, &LoadModuleCall { module: text(&path) });
     assert!(
         errno == "EEXIST" && message.contains("is loaded from") && message.contains("unload it first"),
         "{message}"
     );
-    assert_eq!(modules(&world).len(), 1);
+    assert_eq!(modules(&daemon).len(), 1);
 }
 
 #[test]
 fn cgroup_that_a_module_refuses_is_not_made() {
     let Some(path) = compile("refuses", &["-DCREATE=ENOSPC"]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
-    load(&world, &path);
-    let id = mount(&world, "pids,refuses,freezer");
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
+    load(&daemon, &path);
+    let id = mount(&daemon, "pids,refuses,freezer");
     let call = MkdirCall { cgroup: format!("{id}:/x"), ..MkdirCall::default() };
-    let (errno, message) = refusal(&world, &call);
+    let (errno, message) = refusal(&daemon, &call);
     assert!(errno == "ENOSPC" && message.contains("create was told to fail"), "{message}");
-    assert_eq!(world.names(&format!("{id}:/")), ["/"]);
-    world.call(&UnmountCall { hierarchy: id });
-    unload(&world, "refuses");
+    assert_eq!(daemon.names(&format!("{id}:/")), ["/"]);
+    daemon.call(&UnmountCall { hierarchy: id });
+    unload(&daemon, "refuses");
 }
 
 #[test]
 fn watcher_of_everything_gets_events_of_modules() {
     let Some(path) = compile("heard", &[]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
-    let id = mount(&world, "pids");
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
+    let id = mount(&daemon, "pids");
     let listen = |cgroup: Option<String>| {
-        let mut connection = world.connect();
+        let mut connection = daemon.connect();
         let (tell, hear) = std::sync::mpsc::channel::<EventInfo>();
         let (ready, wait) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -365,9 +347,9 @@ fn watcher_of_everything_gets_events_of_modules() {
         hear
     };
     let (all, of_one) = (listen(None), listen(Some(format!("{id}:/"))));
-    load(&world, &path);
-    unload(&world, "heard");
-    world.mkdir(&format!("{id}:/x"));
+    load(&daemon, &path);
+    unload(&daemon, "heard");
+    daemon.mkdir(&format!("{id}:/x"));
     let next = || all.recv_timeout(Duration::from_secs(20)).expect("an event");
     for kind in ["loaded", "unloaded"] {
         let event = next();
@@ -381,13 +363,13 @@ fn watcher_of_everything_gets_events_of_modules() {
 #[test]
 fn slow_callback_is_counted() {
     let Some(path) = compile("slow", &[]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
-    load(&world, &path);
-    let id = mount(&world, "slow");
-    assert_eq!(modules(&world)[0].overruns, 0);
-    world.write(&format!("{id}:/"), "slow.slow", "150");
-    world.write(&format!("{id}:/"), "slow.slow", "1");
-    assert_eq!(modules(&world)[0].overruns, 1);
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
+    load(&daemon, &path);
+    let id = mount(&daemon, "slow");
+    assert_eq!(modules(&daemon)[0].overruns, 0);
+    daemon.write(&format!("{id}:/"), "slow.slow", "150");
+    daemon.write(&format!("{id}:/"), "slow.slow", "1");
+    assert_eq!(modules(&daemon)[0].overruns, 1);
 }
 
 /// The module's `fork` registers a destructor of a thread-local. It runs on the tracer's thread, which does not end, so
@@ -402,16 +384,16 @@ fn module_that_stays_mapped_is_listed() {
         "-DMORE=.fork = pin,",
     ];
     let Some(path) = compile("pinned", &pins) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
-    let still = || world.call(&ListModulesCall {}).still_mapped;
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
+    let still = || daemon.call(&ListModulesCall {}).still_mapped;
     for lives in 1..3 {
-        load(&world, &path);
-        let id = mount(&world, "pinned");
-        start(&world, &format!("{id}:/"), "true");
+        load(&daemon, &path);
+        let id = mount(&daemon, "pinned");
+        start(&daemon, &format!("{id}:/"), "true");
         assert_eq!(still().len(), lives - 1);
-        world.call(&UnmountCall { hierarchy: id });
-        unload(&world, "pinned");
-        assert_eq!(modules(&world), []);
+        daemon.call(&UnmountCall { hierarchy: id });
+        unload(&daemon, "pinned");
+        assert_eq!(modules(&daemon), []);
         let still = still();
         assert_eq!(still.len(), lives, "{still:?}");
         assert!(still.iter().all(|one| one.name == "pinned" && one.path == text(&path)), "{still:?}");
@@ -422,15 +404,15 @@ fn module_that_stays_mapped_is_listed() {
 #[test]
 fn one_of_several_loads_at_once_succeeds() {
     let Some(path) = compile("twice", &[]) else { return };
-    let world = World::empty(HostKind::Trace, Limits::default());
+    let daemon = InProcessDaemon::empty(HostKind::Trace, Limits::default());
     for _ in 0..10 {
         let outcomes: Vec<bool> = std::thread::scope(|scope| {
-            let load = || world.try_call(&LoadModuleCall { module: text(&path) }).is_ok();
+            let load = || daemon.try_call(&LoadModuleCall { module: text(&path) }).is_ok();
             let all: Vec<_> = (0..4).map(|_| scope.spawn(load)).collect();
             all.into_iter().map(|one| one.join().expect("no panic")).collect()
         });
         assert_eq!(outcomes.iter().filter(|success| **success).count(), 1);
-        assert_eq!(modules(&world).len(), 1);
-        unload(&world, "twice");
+        assert_eq!(modules(&daemon).len(), 1);
+        unload(&daemon, "twice");
     }
 }

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use penfold_server::protocol::{AttachCall, MkdirCall, SetOwnerCall, SignalCall};
 
-use common::{HostKind, NOBODY, Stranger, World, lives, not_root, on_each_host};
+use common::{HostKind, InProcessDaemon, NOBODY, has_root, on_each_host};
+use penfold_testkit::{OutsideProcess, proc::lives, skip_even_in_ci};
 
 on_each_host! {
     only_the_administrator_mounts,
@@ -18,8 +19,8 @@ on_each_host! {
 }
 
 /// Calls a method as the user nobody. Returns the errno, or the whole answer if the call is not refused.
-fn nobody(world: &World, method: &str, parameters: &str) -> String {
-    let answer = world.as_user(NOBODY, method, parameters);
+fn nobody(daemon: &InProcessDaemon, method: &str, parameters: &str) -> String {
+    let answer = daemon.as_user(NOBODY, method, parameters);
     let name = answer.split("\"name\":\"").nth(1).and_then(|rest| rest.split('"').next());
     match name.filter(|_| answer.contains("Control.Refused")) {
         Some(name) => name.to_owned(),
@@ -30,25 +31,25 @@ fn nobody(world: &World, method: &str, parameters: &str) -> String {
 const DONE: &str = "{\"parameters\":{}}\n";
 
 fn only_the_administrator_mounts(host: HostKind) {
-    if not_root() {
+    if !has_root() {
         return;
     }
-    let world = World::start(host);
-    assert_eq!(nobody(&world, "Mount", r#"{"options":"none,name=x"}"#), "EPERM");
-    assert_eq!(nobody(&world, "Remount", r#"{"hierarchy":"1","options":"all"}"#), "EPERM");
-    assert_eq!(nobody(&world, "Unmount", r#"{"hierarchy":"1"}"#), "EPERM");
-    assert!(nobody(&world, "Hierarchies", "{}").contains("\"id\":1"));
+    let daemon = InProcessDaemon::start(host);
+    assert_eq!(nobody(&daemon, "Mount", r#"{"options":"none,name=x"}"#), "EPERM");
+    assert_eq!(nobody(&daemon, "Remount", r#"{"hierarchy":"1","options":"all"}"#), "EPERM");
+    assert_eq!(nobody(&daemon, "Unmount", r#"{"hierarchy":"1"}"#), "EPERM");
+    assert!(nobody(&daemon, "Hierarchies", "{}").contains("\"id\":1"));
 }
 
 fn owner_and_mode_decide_over_directories_and_files(host: HostKind) {
-    if not_root() {
+    if !has_root() {
         return;
     }
-    let world = World::start(host);
-    world.mkdir("/theirs");
-    world.mkdir("/ours");
-    world.mkdir("/ours/deep");
-    world.give("/theirs", NOBODY);
+    let daemon = InProcessDaemon::start(host);
+    daemon.mkdir("/theirs");
+    daemon.mkdir("/ours");
+    daemon.mkdir("/ours/deep");
+    daemon.give("/theirs", NOBODY);
     for (method, parameters) in [
         ("Mkdir", r#"{"cgroup":"/x"}"#),
         ("Mkdir", r#"{"cgroup":"/ours/x"}"#),
@@ -58,26 +59,26 @@ fn owner_and_mode_decide_over_directories_and_files(host: HostKind) {
         ("Attach", r#"{"cgroup":"/ours","task":0,"process":true}"#),
         ("Exec", r#"{"cgroups":["/ours"],"command":["true"],"environment":[],"streams":[]}"#),
     ] {
-        assert_eq!(nobody(&world, method, parameters), "EACCES", "{method} {parameters}");
+        assert_eq!(nobody(&daemon, method, parameters), "EACCES", "{method} {parameters}");
     }
-    assert_eq!(nobody(&world, "SetOwner", r#"{"cgroup":"/ours","mode":511}"#), "EPERM");
-    assert_eq!(nobody(&world, "Write", r#"{"cgroup":"/","file":"release_agent","content":"/x"}"#), "EACCES");
-    assert!(nobody(&world, "Read", r#"{"cgroup":"/ours","file":"pids.max"}"#).contains("max"));
-    assert_eq!(nobody(&world, "Mkdir", r#"{"cgroup":"/theirs/x","mode":448}"#), DONE);
-    assert_eq!(nobody(&world, "Write", r#"{"cgroup":"/theirs/x","file":"pids.max","content":"1"}"#), DONE);
-    assert_eq!(nobody(&world, "SetOwner", r#"{"cgroup":"/theirs","mode":493}"#), DONE);
-    assert_eq!(nobody(&world, "SetOwner", r#"{"cgroup":"/theirs","uid":0}"#), "EPERM");
-    let owner = nobody(&world, "Stat", r#"{"cgroup":"/theirs/x"}"#);
+    assert_eq!(nobody(&daemon, "SetOwner", r#"{"cgroup":"/ours","mode":511}"#), "EPERM");
+    assert_eq!(nobody(&daemon, "Write", r#"{"cgroup":"/","file":"release_agent","content":"/x"}"#), "EACCES");
+    assert!(nobody(&daemon, "Read", r#"{"cgroup":"/ours","file":"pids.max"}"#).contains("max"));
+    assert_eq!(nobody(&daemon, "Mkdir", r#"{"cgroup":"/theirs/x","mode":448}"#), DONE);
+    assert_eq!(nobody(&daemon, "Write", r#"{"cgroup":"/theirs/x","file":"pids.max","content":"1"}"#), DONE);
+    assert_eq!(nobody(&daemon, "SetOwner", r#"{"cgroup":"/theirs","mode":493}"#), DONE);
+    assert_eq!(nobody(&daemon, "SetOwner", r#"{"cgroup":"/theirs","uid":0}"#), "EPERM");
+    let owner = nobody(&daemon, "Stat", r#"{"cgroup":"/theirs/x"}"#);
     assert!(owner.contains("\"uid\":65534,\"gid\":65534,\"mode\":448"), "{owner}");
 }
 
 fn every_step_of_a_path_must_be_searchable(host: HostKind) {
-    if not_root() {
+    if !has_root() {
         return;
     }
-    let world = World::start(host);
-    world.call(&MkdirCall { cgroup: "/closed".into(), mode: Some(0o700), parents: None });
-    world.mkdir("/closed/in");
+    let daemon = InProcessDaemon::start(host);
+    daemon.call(&MkdirCall { cgroup: "/closed".into(), mode: Some(0o700), parents: None });
+    daemon.mkdir("/closed/in");
     for (method, parameters) in [
         ("Stat", r#"{"cgroup":"/closed/in"}"#),
         ("Read", r#"{"cgroup":"/closed","file":"pids.max"}"#),
@@ -89,71 +90,71 @@ fn every_step_of_a_path_must_be_searchable(host: HostKind) {
         ("Signal", r#"{"cgroup":"/closed/in","signal":9}"#),
         ("Kill", r#"{"cgroup":"/closed/in"}"#),
     ] {
-        assert_eq!(nobody(&world, method, parameters), "EACCES", "{method} {parameters}");
+        assert_eq!(nobody(&daemon, method, parameters), "EACCES", "{method} {parameters}");
     }
-    assert!(nobody(&world, "Stat", r#"{"cgroup":"/closed"}"#).contains("448"));
-    let listed = nobody(&world, "List", r#"{"cgroup":"/","recursive":true}"#);
+    assert!(nobody(&daemon, "Stat", r#"{"cgroup":"/closed"}"#).contains("448"));
+    let listed = nobody(&daemon, "List", r#"{"cgroup":"/","recursive":true}"#);
     assert!(listed.contains("/closed") && !listed.contains("/closed/in"), "{listed}");
     // the right to search a directory does not include the right to list it
     let mode = SetOwnerCall { cgroup: "/closed".into(), mode: Some(0o711), ..SetOwnerCall::default() };
-    world.call(&mode);
-    assert!(nobody(&world, "Stat", r#"{"cgroup":"/closed/in"}"#).contains("493"));
-    assert_eq!(nobody(&world, "Files", r#"{"cgroup":"/closed"}"#), "EACCES");
+    daemon.call(&mode);
+    assert!(nobody(&daemon, "Stat", r#"{"cgroup":"/closed/in"}"#).contains("493"));
+    assert_eq!(nobody(&daemon, "Files", r#"{"cgroup":"/closed"}"#), "EACCES");
 }
 
 fn user_moves_and_signals_only_own_processes(host: HostKind) {
-    if not_root() {
+    if !has_root() {
         return;
     }
-    let world = World::start(host);
-    world.mkdir("/theirs");
-    world.give("/theirs", NOBODY);
-    world.call(&SetOwnerCall {
+    let daemon = InProcessDaemon::start(host);
+    daemon.mkdir("/theirs");
+    daemon.give("/theirs", NOBODY);
+    daemon.call(&SetOwnerCall {
         cgroup: "/theirs".into(),
         file: Some("cgroup.procs".into()),
         uid: Some(i64::from(NOBODY)),
         ..SetOwnerCall::default()
     });
-    let (roots, theirs) = (Stranger::sleeping(0), Stranger::sleeping(NOBODY));
+    let (roots, theirs) = (OutsideProcess::sleeping_as(0), OutsideProcess::sleeping_as(NOBODY));
     let attach = |pid| format!(r#"{{"cgroup":"/theirs","task":{pid},"process":true}}"#);
-    assert_eq!(nobody(&world, "Attach", &attach(roots.pid())), "EACCES");
-    assert_eq!(nobody(&world, "Attach", &attach(theirs.pid())), DONE);
-    world.call(&AttachCall { cgroup: "/theirs".into(), task: i64::from(roots.pid()), process: true });
-    assert_eq!(nobody(&world, "Signal", r#"{"cgroup":"/theirs","signal":9}"#), "EPERM");
-    assert_eq!(nobody(&world, "Kill", r#"{"cgroup":"/theirs"}"#), "EPERM");
+    assert_eq!(nobody(&daemon, "Attach", &attach(roots.pid())), "EACCES");
+    assert_eq!(nobody(&daemon, "Attach", &attach(theirs.pid())), DONE);
+    daemon.call(&AttachCall { cgroup: "/theirs".into(), task: i64::from(roots.pid()), process: true });
+    assert_eq!(nobody(&daemon, "Signal", r#"{"cgroup":"/theirs","signal":9}"#), "EPERM");
+    assert_eq!(nobody(&daemon, "Kill", r#"{"cgroup":"/theirs"}"#), "EPERM");
     assert!(lives(roots.pid()) && lives(theirs.pid()), "nobody was signalled");
-    world.call(&AttachCall { cgroup: "/".into(), task: i64::from(roots.pid()), process: true });
-    assert!(nobody(&world, "Kill", r#"{"cgroup":"/theirs"}"#).contains("\"processes\":1"));
+    daemon.call(&AttachCall { cgroup: "/".into(), task: i64::from(roots.pid()), process: true });
+    assert!(nobody(&daemon, "Kill", r#"{"cgroup":"/theirs"}"#).contains("\"processes\":1"));
     assert!(lives(roots.pid()) && !lives(theirs.pid()));
     let all = SignalCall { cgroup: "/theirs".into(), signal: 9, recursive: Some(true) };
-    assert_eq!(world.call(&all).processes, 0);
+    assert_eq!(daemon.call(&all).processes, 0);
 }
 
 fn root_in_a_user_namespace_is_no_administrator(host: HostKind) {
-    if not_root() {
+    if !has_root() {
         return;
     }
-    let world = World::start(host);
-    let client = world.client("Mount", r#"{"options":"none,name=x"}"#);
+    let daemon = InProcessDaemon::start(host);
+    let client = daemon.client("Mount", r#"{"options":"none,name=x"}"#);
     let mut inside = Command::new("unshare");
     inside.args(["--user", "--map-root-user"]).arg(client.get_program()).args(client.get_args());
     let output = inside.output().expect("unshare");
     if !output.status.success() {
-        eprintln!("skipped: no user namespaces here: {}", String::from_utf8_lossy(&output.stderr));
-        return;
+        let error = String::from_utf8_lossy(&output.stderr);
+        return skip_even_in_ci(&format!("no user namespaces here: {error}"));
     }
     let answer = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(answer.contains("EPERM"), "{answer}");
 }
 
 fn client_uses_the_numbers_of_its_pid_namespace(host: HostKind) {
-    if not_root() {
+    if !has_root() {
         return;
     }
-    let world = World::start(host);
-    world.mkdir("/a");
+    let daemon = InProcessDaemon::start(host);
+    daemon.mkdir("/a");
     let call = |method, parameters| {
-        let client = world.client(method, parameters);
+        let client = daemon.client(method, parameters);
         let words: Vec<_> = client.get_args().map(|word| format!("'{}'", word.to_string_lossy())).collect();
         format!("{} {}", client.get_program().to_string_lossy(), words.join(" "))
     };

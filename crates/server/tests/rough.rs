@@ -14,7 +14,8 @@ use penfold_server::connection::{CallError, Connection};
 use penfold_server::control::Limits;
 use penfold_server::protocol::{InfoCall, WriteCall};
 
-use common::{HostKind, World, on_each_host, wait_until};
+use common::{HostKind, InProcessDaemon, on_each_host};
+use penfold_testkit::wait_until;
 
 on_each_host! {
     message_that_is_no_call_closes_the_connection,
@@ -38,9 +39,9 @@ fn answer(stream: &mut UnixStream, message: &str) -> String {
     String::from_utf8(answer).expect("JSON")
 }
 
-fn still_serves(world: &World) {
+fn still_serves(daemon: &InProcessDaemon) {
     let began = Instant::now();
-    world.call(&InfoCall {});
+    daemon.call(&InfoCall {});
     assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
 }
 
@@ -51,7 +52,7 @@ fn invalid(parameter: &str) -> String {
 }
 
 fn message_that_is_no_call_closes_the_connection(host: HostKind) {
-    let world = World::start(host);
+    let daemon = InProcessDaemon::start(host);
     for (wrong, member) in [
         ("\0", "call"),
         ("{\0", "call"),
@@ -62,22 +63,22 @@ fn message_that_is_no_call_closes_the_connection(host: HostKind) {
         ("{\"method\":\"x.y\",\"more\":\"yes\"}\0", "more"),
         ("\u{1}\0", "call"),
     ] {
-        let mut stream = world.stream();
+        let mut stream = daemon.stream();
         assert_eq!(answer(&mut stream, wrong), invalid(member), "{wrong:?}");
         assert_eq!(stream.read(&mut [0]).expect("closed"), 0, "{wrong:?}");
     }
-    let mut stream = world.stream();
+    let mut stream = daemon.stream();
     stream.write_all(b"\xff\xfe\0").expect("sent");
     assert!(answer(&mut stream, "").contains("InvalidParameter"));
     let nested =
         format!("{{\"method\":\"x.y\",\"parameters\":{}1{}}}\0", "[".repeat(200_000), "]".repeat(200_000));
-    let _ = answer(&mut world.stream(), &nested);
-    still_serves(&world);
+    let _ = answer(&mut daemon.stream(), &nested);
+    still_serves(&daemon);
 }
 
 fn wrong_call_names_its_fault_and_keeps_the_connection(host: HostKind) {
-    let world = World::start(host);
-    let mut stream = world.stream();
+    let daemon = InProcessDaemon::start(host);
+    let mut stream = daemon.stream();
     for (call, expected) in [
         (r#"{"method":"org.penfold.Control.Nothing"}"#, "MethodNotFound"),
         (r#"{"method":"org.example.Other.Call"}"#, "InterfaceNotFound"),
@@ -127,91 +128,96 @@ fn wrong_call_names_its_fault_and_keeps_the_connection(host: HostKind) {
         answer(&mut stream, &format!("{oneway}{{\"method\":\"org.penfold.Control.Info\"}}\0"))
             .contains("version")
     );
-    assert_eq!(world.names("/"), ["/", "/a"]);
+    assert_eq!(daemon.names("/"), ["/", "/a"]);
 }
 
 fn too_long_request_is_refused(host: HostKind) {
-    let world = World::start(host);
+    let daemon = InProcessDaemon::start(host);
     let long = WriteCall { content: "x".repeat(2 << 20), ..WriteCall::default() };
-    assert!(matches!(world.try_call(&long), Err(CallError::TooMuch(_) | CallError::Transport(_))));
+    assert!(matches!(daemon.try_call(&long), Err(CallError::TooMuch(_) | CallError::Transport(_))));
     let just = WriteCall { content: "x".repeat(1 << 19), cgroup: "/".into(), file: "tasks".into() };
-    assert_eq!(world.refused(&just), "E2BIG");
-    still_serves(&world);
+    assert_eq!(daemon.refused(&just), "E2BIG");
+    still_serves(&daemon);
 }
 
 fn client_that_dies_in_a_call_is_forgotten(host: HostKind) {
-    let world = World::start(host);
+    let daemon = InProcessDaemon::start(host);
     for _ in 0..50 {
-        let mut stream = world.stream();
+        let mut stream = daemon.stream();
         stream.write_all(b"{\"method\":\"org.penfold").expect("sent");
         drop(stream);
-        let mut stream = world.stream();
+        let mut stream = daemon.stream();
         // the client dies before the answer comes
         stream.write_all(b"{\"method\":\"org.penfold.Control.Subsystems\"}\0").expect("sent");
     }
-    wait_until("all are gone", || world.daemon().connections() == 0);
-    still_serves(&world);
+    wait_until("all are gone", || daemon.running().connections() == 0);
+    still_serves(&daemon);
 }
 
 fn thousand_connections_at_once_are_served(host: HostKind) {
-    let world = World::start(host);
-    let mut connections: Vec<Connection> = (0..1000).map(|_| world.connect()).collect();
+    let daemon = InProcessDaemon::start(host);
+    let mut connections: Vec<Connection> = (0..1000).map(|_| daemon.connect()).collect();
     for _ in 0..2 {
         for connection in &mut connections {
             connection.call(&InfoCall {}).expect("each is served");
         }
     }
-    assert_eq!(world.daemon().connections(), 1000);
+    assert_eq!(daemon.running().connections(), 1000);
     drop(connections);
-    wait_until("all are gone", || world.daemon().connections() == 0);
+    wait_until("all are gone", || daemon.running().connections() == 0);
 }
 
 fn one_user_can_not_take_all_connections(host: HostKind) {
-    if common::not_root() {
+    if !common::has_root() {
         return;
     }
-    let world = World::with(host, Limits { connections_of_user: 2, ..Limits::default() });
+    let daemon = InProcessDaemon::with(host, Limits { connections_of_user: 2, ..Limits::default() });
     let mut watching: Vec<_> = (0..2)
         .map(|_| {
-            let mut client = world.client("Watch", "{}");
+            let mut client = daemon.client("Watch", "{}");
             client.arg("more").stdout(std::process::Stdio::null());
             std::os::unix::process::CommandExt::uid(&mut client, common::NOBODY).spawn().expect("a client")
         })
         .collect();
-    wait_until("both are there", || world.daemon().connections() == 2);
-    let answer = world.as_user(common::NOBODY, "Info", "{}");
+    wait_until("both are there", || daemon.running().connections() == 2);
+    let answer = daemon.as_user(common::NOBODY, "Info", "{}");
     assert!(answer.contains("TooMuch"), "{answer}");
-    still_serves(&world);
+    still_serves(&daemon);
     for client in &mut watching {
         client.kill().expect("it lives");
         client.wait().expect("it is ours");
     }
-    wait_until("they are gone", || world.daemon().connections() == 0);
-    assert!(world.as_user(common::NOBODY, "Info", "{}").contains("version"));
+    wait_until("they are gone", || daemon.running().connections() == 0);
+    assert!(daemon.as_user(common::NOBODY, "Info", "{}").contains("version"));
 }
 
 fn stuck_client_delays_no_other_and_is_closed(host: HostKind) {
-    let world = World::with(host, Limits { patience: Duration::from_millis(300), ..Limits::default() });
+    let daemon =
+        InProcessDaemon::with(host, Limits { patience: Duration::from_millis(300), ..Limits::default() });
     // this client fills its socket with answers that it does not read
-    let mut deaf = world.stream();
+    let mut deaf = daemon.stream();
     let calls = "{\"method\":\"org.penfold.Control.Subsystems\"}\0".repeat(20_000);
     deaf.set_write_timeout(Some(Duration::from_secs(5))).expect("a timeout");
     let _ = deaf.write_all(calls.as_bytes());
     // this client stops in the middle of a message
-    let mut stopped = world.stream();
+    let mut stopped = daemon.stream();
     stopped.write_all(b"{\"method\":").expect("sent");
-    still_serves(&world);
-    wait_until("both are closed", || world.daemon().connections() == 0);
+    still_serves(&daemon);
+    wait_until("both are closed", || daemon.running().connections() == 0);
     // a client that is silent between messages stays connected
-    let mut silent = world.connect();
-    let mut client =
-        world.client("Watch", "{}").arg("more").stdout(std::process::Stdio::null()).spawn().expect("it runs");
-    wait_until("it watches", || world.daemon().connections() == 2);
+    let mut silent = daemon.connect();
+    let mut client = daemon
+        .client("Watch", "{}")
+        .arg("more")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("it runs");
+    wait_until("it watches", || daemon.running().connections() == 2);
     let pid = Pid::from_raw(client.id().cast_signed());
     kill(pid, Signal::SIGSTOP).expect("stopped");
     for _ in 0..20 {
-        world.mkdir("/x");
-        world.call(&penfold_server::protocol::RmdirCall { cgroup: "/x".into(), recursive: None });
+        daemon.mkdir("/x");
+        daemon.call(&penfold_server::protocol::RmdirCall { cgroup: "/x".into(), recursive: None });
     }
     silent.call(&InfoCall {}).expect("still connected");
     kill(pid, Signal::SIGKILL).expect("killed");
@@ -219,7 +225,7 @@ fn stuck_client_delays_no_other_and_is_closed(host: HostKind) {
 }
 
 fn wrong_or_too_many_descriptors_are_refused(host: HostKind) {
-    let world = World::start(host);
+    let daemon = InProcessDaemon::start(host);
     let count = || std::fs::read_dir("/proc/self/fd").expect("ours").count();
     let pass = |stream: &UnixStream, text: &[u8], number: usize| {
         let rights = vec![stream.as_raw_fd(); number];
@@ -227,7 +233,7 @@ fn wrong_or_too_many_descriptors_are_refused(host: HostKind) {
         let rights = [ControlMessage::ScmRights(&rights)];
         sendmsg::<()>(stream.as_raw_fd(), &parts, &rights, MsgFlags::empty(), None).expect("sent");
     };
-    let mut stream = world.stream();
+    let mut stream = daemon.stream();
     pass(&stream, b"{\"method\":\"org.penfold.Control.Info\"}\0", 3);
     assert!(answer(&mut stream, "").contains("version"));
     let before = count();
@@ -243,7 +249,7 @@ fn wrong_or_too_many_descriptors_are_refused(host: HostKind) {
         assert!(text.contains(expected), "{streams}: {text}");
     }
     wait_until("none is kept", || count() <= before);
-    let mut stream = world.stream();
+    let mut stream = daemon.stream();
     pass(&stream, b"{", 20);
     assert!(answer(&mut stream, "").contains("TooMuch"));
 }

@@ -19,7 +19,7 @@ fn shell_makes_lists_and_removes_cgroups(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "shell");
+    let mut views = Views::start(host);
     views.mount("pids,name=one", "m");
     for shell in ["dash", "bash"] {
         let script = "cd m && mkdir a a/b && ls a | grep -v pids | tr '\\n' ' ' && cat a/pids.max && echo 7 > a/pids.max \
@@ -33,7 +33,7 @@ fn attributes_are_those_of_the_kernel(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "attributes");
+    let mut views = Views::start(host);
     views.mount("none,name=attributes", "m");
     let seen = views.python(
         "os.chdir('m'); os.umask(0o22)\n\
@@ -71,7 +71,7 @@ fn names_are_taken_and_refused_as_by_the_kernel(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "names");
+    let mut views = Views::start(host);
     views.mount("none,name=names", "m");
     let seen = views.python(
         "os.chdir('m'); os.mkdir('g')\n\
@@ -95,7 +95,7 @@ fn rename_refuses_in_the_kernels_order(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "rename");
+    let mut views = Views::start(host);
     views.mount("none,name=rename", "m");
     let seen = views.python(
         "os.chdir('m'); [os.mkdir(d) for d in ['g', 'h', 'g/in']]\n\
@@ -118,7 +118,7 @@ fn nothing_but_directories_can_be_made(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "make");
+    let mut views = Views::start(host);
     views.mount("none,name=make", "m");
     let seen = views.python(
         "import stat; os.chdir('m'); os.mkdir('g')\n\
@@ -139,7 +139,7 @@ fn removed_directory_is_empty_and_refuses(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "removed");
+    let mut views = Views::start(host);
     views.mount("none,name=removed", "m");
     let seen = views.python(
         "os.chdir('m'); os.mkdir('g'); d = os.open('g', os.O_RDONLY)\n\

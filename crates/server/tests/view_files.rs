@@ -18,7 +18,7 @@ fn writes_are_commands_and_reads_continue_their_snapshot(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "offsets");
+    let mut views = Views::start(host);
     views.mount("none,name=offsets", "m");
     let seen = views.python(
         "os.chdir('m'); f = os.open('notify_on_release', os.O_RDWR)\n\
@@ -41,7 +41,7 @@ fn no_control_file_can_be_executed(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "execute");
+    let mut views = Views::start(host);
     views.mount("none,name=execute", "m");
     let seen = views.python(
         "os.chmod('m/notify_on_release', 0o755)\n\
@@ -54,7 +54,7 @@ fn programs_that_copy_see_the_whole_content(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "copies");
+    let mut views = Views::start(host);
     views.mount("pids", "m");
     views.shell("sh", "mkdir m/g && echo 77 > m/g/pids.max");
     for copy in [
@@ -94,7 +94,7 @@ fn ten_thousand_threads_are_read_in_odd_pieces() {
     if !possible() {
         return;
     }
-    let mut views = Views::start(HostKind::Trace, "threads");
+    let mut views = Views::start(HostKind::Trace);
     views.mount("none,name=threads", "m");
     views.shell("sh", "mkdir m/g");
     // the process moves first, so that its threads are born inside
@@ -126,7 +126,7 @@ fn size_is_read_again_after_the_list_has_grown() {
     if !possible() {
         return;
     }
-    let mut views = Views::start(HostKind::Trace, "grown");
+    let mut views = Views::start(HostKind::Trace);
     views.mount("none,name=grown", "m");
     // the kernel gets a small size first; then the list grows past it
     let seen = views.python(
@@ -146,7 +146,7 @@ fn truncation_clears_set_user_id_for_any_writer(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "truncate");
+    let mut views = Views::start(host);
     views.mount("none,name=truncate", "m");
     let seen = views.python(
         "p = 'm/notify_on_release'; f = os.open(p, os.O_RDWR)\n\
@@ -164,7 +164,7 @@ fn file_of_a_cgroup_removed_in_any_view_is_dead(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "dead");
+    let mut views = Views::start(host);
     views.mount("none,name=dead", "one");
     views.mount("name=dead", "two");
     // the kernel learns some time later that the name in the other view is gone

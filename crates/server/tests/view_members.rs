@@ -15,7 +15,7 @@ fn shell_moves_itself_and_its_children_follow() {
     if !possible() {
         return;
     }
-    let mut views = Views::start(HostKind::Trace, "self");
+    let mut views = Views::start(HostKind::Trace);
     views.mount("pids,name=self", "m");
     for shell in ["dash", "bash"] {
         for file in ["tasks", "cgroup.procs"] {
@@ -35,7 +35,7 @@ fn zero_is_the_thread_that_writes(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "thread");
+    let mut views = Views::start(host);
     views.mount("none,name=thread", "m");
     let seen = views.python(
         "os.mkdir('m/g'); os.mkdir('m/h'); done = threading.Event(); moved = threading.Event(); tid = []\n\
@@ -58,7 +58,7 @@ fn modes_owners_and_groups_decide_as_for_every_file(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "modes");
+    let mut views = Views::start(host);
     views.mount("none,name=modes", "m");
     let seen = views.python(
         "os.mkdir('m/g'); os.chmod('m/g', 0o755); os.mkdir('m/w'); os.chmod('m/w', 0o777); os.mkdir('m/s'); os.chown('m/s', 0, 4321); os.chmod('m/s', 0o775)\n\
@@ -98,7 +98,7 @@ fn opener_decides_and_writer_moves(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "opener");
+    let mut views = Views::start(host);
     views.mount("none,name=opener", "m");
     let seen = views.python(
         "os.mkdir('m/g'); os.mkdir('m/h'); os.chmod('m/h/tasks', 0o666)\n\
@@ -126,7 +126,7 @@ fn limits_hold_for_a_process_that_moves_in() {
     if !possible() {
         return;
     }
-    let mut views = Views::start(HostKind::Trace, "limits");
+    let mut views = Views::start(HostKind::Trace);
     views.mount("pids", "m");
     let seen = views.python(
         "os.mkdir('m/g')\n\

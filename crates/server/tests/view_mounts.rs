@@ -12,7 +12,8 @@ use penfold_core::control_file::FileId;
 use penfold_linux::fuse_mount::{Unmounting, unmount};
 use penfold_server::mounts::Filesystem;
 use penfold_server::view::{self, ViewContent};
-use views::{HostKind, Views, eventually, mount_device, nlink, on_each_host, possible, root};
+use penfold_testkit::wait_until;
+use views::{HostKind, Views, mount_device, nlink, on_each_host, possible, root};
 
 on_each_host! {
     change_in_one_view_is_seen_in_the_other,
@@ -29,25 +30,25 @@ fn change_in_one_view_is_seen_in_the_other(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "coherent");
+    let mut views = Views::start(host);
     views.mount("none,name=coherent", "one");
     views.mount("name=coherent", "two");
     let seen = |path: &str| Path::new(&views.place.join(path)).exists();
     assert!(!seen("two/g"), "and the kernel may remember that");
     fs::create_dir(views.place.join("one/g")).expect("root may");
     assert!(seen("two/g"), "made in one, there at once in two");
-    eventually("its parent has one more link", || nlink(&views.place.join("two")) == 3);
+    wait_until("its parent has one more link", || nlink(&views.place.join("two")) == 3);
     fs::create_dir(views.place.join("two/g/in")).expect("root may");
-    eventually("links count in one, too", || nlink(&views.place.join("one/g")) == 3);
+    wait_until("links count in one, too", || nlink(&views.place.join("one/g")) == 3);
     fs::rename(views.place.join("one/g"), views.place.join("one/h")).expect("a new name");
-    eventually("renamed in one, renamed in two", || seen("two/h/in") && !seen("two/g"));
+    wait_until("renamed in one, renamed in two", || seen("two/h/in") && !seen("two/g"));
     std::os::unix::fs::chown(views.place.join("two/h/tasks"), Some(7), Some(8)).expect("root may");
     let owner = || {
         std::os::unix::fs::MetadataExt::uid(&fs::metadata(views.place.join("one/h/tasks")).expect("there"))
     };
-    eventually("owners, too", || owner() == 7);
+    wait_until("owners, too", || owner() == 7);
     fs::remove_dir(views.place.join("two/h/in")).expect("it is empty");
-    eventually("removed in two, gone in one", || !seen("one/h/in"));
+    wait_until("removed in two, gone in one", || !seen("one/h/in"));
     // changes by the other front end
     let hierarchy = views.root_of("coherent");
     let made = views.service.mkdir(&root(), None, hierarchy, b"socket", 0o755).expect("root may");
@@ -61,9 +62,9 @@ fn change_in_one_view_is_seen_in_the_other(host: HostKind) {
             &fs::metadata(views.place.join("one/socket/tasks")).expect("there"),
         )
     };
-    eventually("mode", || mode() & 0o777 == 0o600);
+    wait_until("mode", || mode() & 0o777 == 0o600);
     views.service.rmdir(&root(), None, made).expect("it is empty");
-    eventually("removed by the socket, gone in both", || !seen("one/socket") && !seen("two/socket"));
+    wait_until("removed by the socket, gone in both", || !seen("one/socket") && !seen("two/socket"));
 }
 
 /// The view reports to the kernel only changes of nodes that the kernel may have cached. A lookup may be in progress at
@@ -73,7 +74,7 @@ fn lookup_during_a_change_leaves_nothing_stale_cached(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "looked-up");
+    let mut views = Views::start(host);
     views.mount("none,name=looked-up", "one");
     let (hierarchy, place) = (views.root_of("looked-up"), views.place.join("one"));
     let top = views.service.mkdir(&root(), None, hierarchy, b"top", 0o755).expect("root may");
@@ -95,13 +96,13 @@ fn lookup_during_a_change_leaves_nothing_stale_cached(host: HostKind) {
         for round in 0..ROUNDS {
             let child = views.service.mkdir(&root(), None, top, b"child", 0o755).expect("root may");
             if round % 16 == 0 {
-                eventually("made, and counted", || child_seen.exists() && nlink(&top_seen) == 3);
+                wait_until("made, and counted", || child_seen.exists() && nlink(&top_seen) == 3);
             }
             // a lookup takes some ten microseconds: in each round the change falls into another part of it
             let until = Instant::now() + Duration::from_micros((round % 61) as u64);
             while Instant::now() < until {}
             views.service.rmdir(&root(), None, child).expect("it is empty");
-            eventually("removed, and not counted", || !child_seen.exists() && nlink(&top_seen) == 2);
+            wait_until("removed, and not counted", || !child_seen.exists() && nlink(&top_seen) == 2);
         }
         drop(over);
     });
@@ -120,7 +121,7 @@ fn unmount_ends_a_view_and_the_last_one_the_hierarchy(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "umount");
+    let mut views = Views::start(host);
     let (one, handle_one) = views.mount("none,name=umount", "one");
     let (_, handle_two) = views.mount("name=umount", "two");
     let (_, other) = views.mount("pids", "three");
@@ -144,7 +145,7 @@ fn unmount_ends_a_view_and_the_last_one_the_hierarchy(host: HostKind) {
     assert!(lives);
     views.mount("pids", "three");
     assert_eq!(views.shell("sh", "ls -d three/a && rmdir three/a && umount three"), "three/a");
-    eventually("it is gone", || {
+    wait_until("it is gone", || {
         !views.service.with_exact(|engine, _| engine.find_hierarchy("pids").is_some()).expect("runs")
     });
 }
@@ -153,7 +154,7 @@ fn mount_point_may_vanish(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "vanish");
+    let mut views = Views::start(host);
     let (path, handle) = views.mount("none,name=vanish", "m");
     let seen = views.python(
         "import subprocess; os.mkdir('m/g'); f = os.open('m/g/notify_on_release', os.O_RDWR)\n\
@@ -173,7 +174,7 @@ fn legacy_cpuset_file_system_has_bare_names() {
     if !possible() {
         return;
     }
-    let mut views = Views::start(HostKind::Trace, "cpuset");
+    let mut views = Views::start(HostKind::Trace);
     views.mount_as("", Filesystem::Cpuset, "dev");
     let seen = views.shell(
         "bash",
@@ -190,12 +191,12 @@ fn remount_changes_the_files_of_every_view(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "remount");
+    let mut views = Views::start(host);
     views.mount("cpuacct,name=remount", "m");
     assert_eq!(views.shell("sh", "ls m | grep -c cpuacct; cat m/cpuacct.usage > /dev/null"), "8");
     let hierarchy = views.root_of("remount");
     views.service.remount(&root(), hierarchy, "net_cls,name=remount").expect("it has no children");
-    eventually("the files of cpuacct have gone", || !views.place.join("m/cpuacct.usage").exists());
+    wait_until("the files of cpuacct have gone", || !views.place.join("m/cpuacct.usage").exists());
     let script = "ls m | grep -c cpuacct; cat m/net_cls.classid; ls m | grep -c net_cls";
     assert_eq!(views.shell("sh", script), "0\n0\n1");
 }
@@ -204,7 +205,7 @@ fn proc_view_shows_the_cgroups_of_processes(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "proc");
+    let mut views = Views::start(host);
     views.mount("pids,name=proc", "m");
     views.mount("cpuset", "c");
     let (_, handle) = views.serve(ViewContent::Proc, "proc");
@@ -226,7 +227,7 @@ fn only_the_kernels_device_is_served(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "device");
+    let mut views = Views::start(host);
     let hierarchy =
         views.service.mount(&root(), "none,name=device", Filesystem::Cgroup).expect("it mounts").root;
     let shown = ViewContent::Hierarchy { root: hierarchy };
@@ -253,7 +254,7 @@ fn stopped_or_killed_client_disturbs_no_other(host: HostKind) {
     if !possible() {
         return;
     }
-    let mut views = Views::start(host, "clients");
+    let mut views = Views::start(host);
     views.mount("none,name=clients", "m");
     let seen = views.python(
         "import subprocess, signal, random\n\

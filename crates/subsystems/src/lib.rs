@@ -17,8 +17,8 @@
 //! A host may lack a [`Capability`](penfold_core::host::Capability). A setting that needs the capability then fails
 //! with `EOPNOTSUPP`.
 //!
-//! The page of a module, such as [`pids`], is the manual of its controller: every control file, the values that it
-//! takes and the errors that it gives. `docs/controllers.md` in the repository is the short form.
+//! The page of a module, such as [`pids`], is the manual of its controller. It names every control file, the values
+//! that the file takes, and its errors. `docs/controllers.md` in the repository is the short form.
 //!
 //! # Example
 //!

@@ -1,4 +1,4 @@
-//! What a request can end with: errno, kind, subject, detail, and the cause where there is one.
+//! The failure of a request: errno, kind, subject, detail, and the cause if there is one.
 //!
 //! Everything that fails becomes a [`Failure`] at the edge: in the daemon before an answer is sent, in a client when one
 //! has come. So both tell a failure in one form, `SUBJECT: what is wrong; what to do`, and decide by its kind.
@@ -23,15 +23,15 @@ pub type FailureCause = Arc<dyn Error + Send + Sync>;
 /// A refusal at the edge. Shown, it is `SUBJECT: what is wrong; what to do`, without the errno.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// What the system call would have answered.
+    /// The errno that a system call would have given.
     pub errno: Errno,
-    /// What a program decides by.
+    /// The kind, for a program to decide by.
     pub kind: ErrorKind,
     /// The object at fault, in the words of the call: an address, a control file, a number, an option.
     pub subject: String,
-    /// What is wrong with the subject and, after a semicolon, what to do. It does not repeat the subject.
+    /// The fault in words and, after a semicolon, the remedy. Does not repeat the subject.
     pub detail: String,
-    /// What the failure comes from: the error of a system call, or the text that a daemon has sent of it.
+    /// The cause: the error of a system call, or the text that a daemon has sent of it.
     pub source: Option<FailureCause>,
 }
 

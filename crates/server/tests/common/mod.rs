@@ -2,13 +2,11 @@
 #![allow(dead_code, missing_docs, unreachable_pub, unused_imports)] // each test file uses its part
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use penfold_linux::trace::AtEnd;
 use penfold_server::address::Address;
@@ -18,6 +16,7 @@ use penfold_server::daemon::{Config, Daemon};
 use penfold_server::protocol::{
     ListCall, Method, MkdirCall, MountCall, ReadCall, SetOwnerCall, TasksCall, WriteCall,
 };
+use penfold_testkit::{TempDir, copy_program, is_root, skip, wait_until};
 
 #[path = "../hosts/mod.rs"]
 mod hosts;
@@ -27,39 +26,40 @@ pub(crate) use hosts::on_each_host;
 
 pub const NOBODY: u32 = 65534;
 
-pub struct World {
-    pub directory: PathBuf,
-    daemon: Option<Daemon>,
+/// A daemon in this process. Drop stops it.
+pub struct InProcessDaemon {
+    pub directory: TempDir,
+    running: Option<Daemon>,
 }
 
-impl World {
-    pub fn start(host: HostKind) -> World {
-        World::with(host, Limits::default())
+impl InProcessDaemon {
+    pub fn start(host: HostKind) -> InProcessDaemon {
+        InProcessDaemon::with(host, Limits::default())
     }
 
     /// A daemon with all controllers mounted together.
-    pub fn with(host: HostKind, limits: Limits) -> World {
-        let world = World::empty(host, limits);
-        world.call(&MountCall { options: "all,clone_children".into(), ..MountCall::default() });
-        world
+    pub fn with(host: HostKind, limits: Limits) -> InProcessDaemon {
+        let daemon = InProcessDaemon::empty(host, limits);
+        daemon.call(&MountCall { options: "all,clone_children".into(), ..MountCall::default() });
+        daemon
     }
 
-    pub fn empty(host: HostKind, limits: Limits) -> World {
-        let directory = new_directory();
+    pub fn empty(host: HostKind, limits: Limits) -> InProcessDaemon {
+        let directory = TempDir::new();
         let address = Address::Path(directory.join("control"));
         let config = Config { address, at_end: AtEnd::Kill, limits };
         let daemon = Daemon::start(config, |on_change| host.start(on_change)).expect("a daemon");
-        World { directory, daemon: Some(daemon) }
+        InProcessDaemon { directory, running: Some(daemon) }
     }
 
     /// A daemon without hierarchies. It keeps a journal, and its members run on when it ends.
-    pub fn keeping(host: HostKind) -> World {
-        let mut world = World { directory: new_directory(), daemon: None };
-        world.begin(host);
-        world
+    pub fn keeping(host: HostKind) -> InProcessDaemon {
+        let mut daemon = InProcessDaemon { directory: TempDir::new(), running: None };
+        daemon.begin(host);
+        daemon
     }
 
-    /// Starts the next daemon, which restores the state of the one that [`World::keeping`] started.
+    /// Starts the next daemon, which restores the state of the one that [`InProcessDaemon::keeping`] started.
     pub fn begin(&mut self, host: HostKind) {
         let address = Address::Path(self.socket());
         let config = Config { address, at_end: AtEnd::Leave, limits: Limits::default() };
@@ -72,15 +72,15 @@ impl World {
         });
         let mut prepared = prepared.expect("it was prepared");
         wait_until("the directory is free", || prepared.restore(&self.directory.join("state")).is_ok());
-        self.daemon = Some(prepared.serve(None, Vec::new()).expect("it serves"));
+        self.running = Some(prepared.serve(None, Vec::new()).expect("it serves"));
     }
 
-    pub fn daemon(&self) -> &Daemon {
-        self.daemon.as_ref().expect("it runs")
+    pub fn running(&self) -> &Daemon {
+        self.running.as_ref().expect("it runs")
     }
 
     pub fn stop(&mut self) {
-        self.daemon.take().expect("it runs").stop();
+        self.running.take().expect("it runs").stop();
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -157,10 +157,7 @@ impl World {
             let own = std::env::current_exe().expect("a path");
             let built = own.parent().and_then(Path::parent).expect("target/debug").join("examples/call");
             let fresh = self.directory.join(format!("call-{:?}", std::thread::current().id()));
-            // another process copies: a child that is forked here meanwhile would keep the file open for writing
-            let copied = Command::new("cp").arg(built).arg(&fresh).status().expect("cp");
-            assert!(copied.success(), "the example is built with the tests");
-            fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).expect("its mode");
+            copy_program(&built, &fresh);
             fs::rename(fresh, &program).expect("its name");
         }
         let mut command = Command::new(program);
@@ -169,66 +166,19 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for InProcessDaemon {
     fn drop(&mut self) {
-        if let Some(daemon) = self.daemon.take() {
+        if let Some(daemon) = self.running.take() {
             daemon.stop();
         }
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
-fn new_directory() -> PathBuf {
-    static LAST: AtomicU32 = AtomicU32::new(0);
-    let number = LAST.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("penfold-server-{}-{number}", std::process::id()))
-}
-
-/// A sleeping process of a user. Drop kills it.
-pub struct Stranger(pub Child);
-
-impl Stranger {
-    pub fn sleeping(uid: u32) -> Stranger {
-        let child = Command::new("sleep").arg("1000").uid(uid).spawn().expect("sleep");
-        wait_until("it sleeps", || command_of(child.id() as i32) == "sleep");
-        Stranger(child)
-    }
-
-    pub fn pid(&self) -> i32 {
-        self.0.id() as i32
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-pub fn command_of(pid: i32) -> String {
-    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
-}
-
-/// True if there is such a process and it is no zombie.
-pub fn lives(pid: i32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    status.lines().any(|line| line.starts_with("State:") && !line.contains('Z') && !line.contains('X'))
-}
-
-pub fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !reached() {
-        assert!(Instant::now() < deadline, "not reached in 30 s: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// True, after a note that the test is skipped, if this process is not root's.
-pub fn not_root() -> bool {
-    let root = nix::unistd::geteuid().is_root();
+/// Whether this process is root's. If it is not, the test is skipped.
+pub fn has_root() -> bool {
+    let root = is_root();
     if !root {
-        eprintln!("skipped: this needs root");
+        skip("this needs root");
     }
-    !root
+    root
 }

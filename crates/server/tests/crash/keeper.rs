@@ -13,6 +13,7 @@ use penfold_server::connection::Connection;
 use penfold_server::protocol::{
     AttachCall, FilesCall, HierarchiesCall, InfoCall, ListCall, MkdirCall, MountCall, ReadCall, WriteCall,
 };
+use penfold_testkit::{TempDir, wait_until};
 
 /// The path of the example `keeper`, a daemon that cargo builds before it runs tests.
 pub(crate) fn keeper() -> PathBuf {
@@ -21,7 +22,7 @@ pub(crate) fn keeper() -> PathBuf {
 }
 
 pub(crate) struct KeeperProcess {
-    pub(crate) directory: PathBuf,
+    pub(crate) directory: TempDir,
     pub(crate) state: PathBuf,
     process: Child,
     pub(crate) connection: Connection,
@@ -45,12 +46,10 @@ fn spawn(directory: &Path, state: &Path) -> (Child, Connection) {
 }
 
 impl KeeperProcess {
-    pub(crate) fn start(name: &str) -> KeeperProcess {
-        let directory = std::env::temp_dir().join(format!("penfold-crash-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&directory);
-        std::fs::create_dir(&directory).expect("a scratch directory");
+    pub(crate) fn start() -> KeeperProcess {
+        let directory = TempDir::new();
         let state = directory.join("state");
-        let (process, connection) = spawn(&directory, &state);
+        let (process, connection) = spawn(directory.path(), &state);
         KeeperProcess { directory, state, process, connection, attached: Vec::new() }
     }
 
@@ -72,19 +71,19 @@ impl KeeperProcess {
     /// Waits until the journal has every member and has not grown for a while.
     pub(crate) fn settle(&self) {
         let has = |task: &i32| self.has_written("pid", *task) || self.has_written("tid", *task);
-        crate::common::wait_until("the members are written down", || self.attached.iter().all(has));
+        wait_until("the members are written down", || self.attached.iter().all(has));
         let length = || std::fs::metadata(self.state.join("journal")).map_or(0, |file| file.len());
         let (mut last, mut since) = (length(), Instant::now());
-        while since.elapsed() < Duration::from_millis(300) {
-            std::thread::sleep(Duration::from_millis(20));
+        wait_until("the journal grows no more", || {
             if length() != last {
                 (last, since) = (length(), Instant::now());
             }
-        }
+            since.elapsed() >= Duration::from_millis(300)
+        });
     }
 
     pub(crate) fn restart(&mut self) {
-        (self.process, self.connection) = spawn(&self.directory, &self.state);
+        (self.process, self.connection) = spawn(self.directory.path(), &self.state);
     }
 
     pub(crate) fn mount(&mut self, options: &str) -> String {
@@ -171,6 +170,5 @@ impl Drop for KeeperProcess {
         let _ = self.process.wait();
         // a test that failed may have left a mount there
         let _ = Command::new("umount").arg("-l").arg(&self.state).stderr(Stdio::null()).status();
-        let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

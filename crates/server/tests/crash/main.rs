@@ -1,7 +1,5 @@
 //! A daemon that is killed with SIGKILL, and the next one, which has the same state.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod keeper;
 mod worker;
 
@@ -9,14 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::wait_until;
 use keeper::{KeeperProcess, keeper};
 use penfold_server::protocol::{SetOwnerCall, UnmountCall};
-use worker::{WORKER, WorkerProcess, numbers};
+use penfold_testkit::{is_root, proc, skip, wait_until};
+use worker::{numbers, worker};
 
 #[test]
 fn next_daemon_has_everything_after_sigkill() {
-    let mut daemon = KeeperProcess::start("everything");
+    let mut daemon = KeeperProcess::start();
     let all = daemon.mount("cpuset,cpuacct,freezer,numtasks,release_agent=/sbin/agent");
     let pids = daemon.mount("pids,name=limits");
     daemon.mount("none,name=gone");
@@ -44,12 +42,12 @@ fn next_daemon_has_everything_after_sigkill() {
         gid: Some(65533),
         mode: Some(mode),
     };
-    if nix::unistd::geteuid().is_root() {
+    if is_root() {
         daemon.connection.call(&own(None, 0o2750)).expect("root may");
         daemon.connection.call(&own(Some("tasks"), 0o660)).expect("root may");
     }
 
-    let (mut member, frozen) = (WorkerProcess::start(WORKER), WorkerProcess::start(WORKER));
+    let (mut member, frozen) = (worker(), worker());
     daemon.attach(&format!("{all}:/a/b"), member.pid(), true);
     daemon.attach(&format!("{pids}:/few"), member.pid(), true);
     let family = numbers(&member.ask("f"));
@@ -85,10 +83,10 @@ fn next_daemon_has_everything_after_sigkill() {
 
 #[test]
 fn children_born_without_a_daemon_are_members() {
-    let mut daemon = KeeperProcess::start("born");
+    let mut daemon = KeeperProcess::start();
     let at = daemon.mount("freezer,name=born");
     daemon.mkdir(&format!("{at}:/a"));
-    let mut member = WorkerProcess::start(WORKER);
+    let mut member = worker();
     let older = numbers(&member.ask("f"));
     daemon.attach(&format!("{at}:/a"), member.pid(), true);
     daemon.crash();
@@ -105,10 +103,10 @@ fn children_born_without_a_daemon_are_members() {
 
 #[test]
 fn reused_number_is_left_alone() {
-    let mut daemon = KeeperProcess::start("reused");
+    let mut daemon = KeeperProcess::start();
     let at = daemon.mount("freezer,name=reused");
     daemon.mkdir(&format!("{at}:/a"));
-    let (member, other) = (WorkerProcess::start(WORKER), WorkerProcess::start(WORKER));
+    let (member, other) = (worker(), worker());
     daemon.attach(&format!("{at}:/a"), member.pid(), true);
     daemon.crash();
     let path = daemon.state.join("journal");
@@ -122,15 +120,15 @@ fn reused_number_is_left_alone() {
     assert_eq!(daemon.read(&format!("{at}:/a"), "tasks"), "");
     let said = daemon.not_restored();
     assert!(said.len() == 1 && said[0].contains("1 members have ended"), "{said:?}");
-    assert_eq!(other.threads().len(), 1);
+    assert_eq!(proc::threads(other.pid()).len(), 1);
 }
 
 #[test]
 fn journal_of_another_boot_has_no_members() {
-    let mut daemon = KeeperProcess::start("boot");
+    let mut daemon = KeeperProcess::start();
     let at = daemon.mount("freezer,name=boot");
     daemon.mkdir(&format!("{at}:/a"));
-    let member = WorkerProcess::start(WORKER);
+    let member = worker();
     daemon.attach(&format!("{at}:/a"), member.pid(), true);
     daemon.crash();
     let path = daemon.state.join("journal");
@@ -144,7 +142,7 @@ fn journal_of_another_boot_has_no_members() {
 
 #[test]
 fn damaged_journal_is_restored_up_to_the_damage() {
-    let mut daemon = KeeperProcess::start("damage");
+    let mut daemon = KeeperProcess::start();
     let at = daemon.mount("freezer,name=damage");
     daemon.mkdir(&format!("{at}:/a"));
     daemon.mkdir(&format!("{at}:/b"));
@@ -162,11 +160,10 @@ fn damaged_journal_is_restored_up_to_the_damage() {
 
 #[test]
 fn journal_catches_up_after_a_full_disk() {
-    if !nix::unistd::geteuid().is_root() {
-        assert!(std::env::var_os("CI").is_none(), "CI runs as root");
-        return eprintln!("skipped: only root can mount a small tmpfs");
+    if !is_root() {
+        return skip("only root can mount a small tmpfs");
     }
-    let mut daemon = KeeperProcess::start("full");
+    let mut daemon = KeeperProcess::start();
     daemon.crash();
     let state = daemon.state.clone();
     let tmpfs = |options: &str| {
@@ -199,12 +196,12 @@ fn journal_catches_up_after_a_full_disk() {
 
 #[test]
 fn second_crash_during_a_restore_loses_nothing() {
-    let mut daemon = KeeperProcess::start("twice");
+    let mut daemon = KeeperProcess::start();
     let at = daemon.mount("pids,name=twice");
     for number in 0..1000 {
         daemon.mkdir(&format!("{at}:/{number}"));
     }
-    let member = WorkerProcess::start(WORKER);
+    let member = worker();
     daemon.attach(&format!("{at}:/7"), member.pid(), true);
     let before = daemon.seen();
     daemon.crash();

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -19,6 +19,7 @@ use penfold_server::client::{Client, Trust};
 use penfold_server::mounts::Filesystem;
 use penfold_server::service::Service;
 use penfold_server::view::{self, ViewContent, ViewHandle};
+use penfold_testkit::{TempDir, is_root, skip};
 
 #[path = "../hosts/mod.rs"]
 mod hosts;
@@ -30,21 +31,20 @@ pub struct Views {
     pub host: Arc<dyn HostHandle>,
     pub service: Service,
     /// The directory of the test, which has the mount points.
-    pub place: PathBuf,
+    pub place: TempDir,
     mounted: Vec<PathBuf>,
 }
 
-/// True if tests of views can run here. Otherwise prints the reason, which is a failure in CI.
+/// Whether tests of views can run here. If not, the test is skipped.
 pub fn possible() -> bool {
-    let reason = if !nix::unistd::geteuid().is_root() {
+    let reason = if !is_root() {
         "root is needed to mount"
     } else if fs::File::options().read(true).write(true).open("/dev/fuse").is_err() {
         "there is no /dev/fuse"
     } else {
         return true;
     };
-    println!("skipped: {reason}");
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "must not be skipped in CI: {reason}");
+    skip(reason);
     false
 }
 
@@ -54,18 +54,15 @@ pub fn root() -> Client {
 
 impl Views {
     /// Starts a service, and moves this thread into a new mount namespace, which its children inherit.
-    pub fn start(host: HostKind, test: &str) -> Views {
+    pub fn start(host: HostKind) -> Views {
         unshare(CloneFlags::CLONE_NEWNS).expect("root may");
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("root may");
-        let kind = host.name();
         let host = host.start(Box::new(|_, _| {})).expect("the host starts");
         let service = Service::new(Arc::clone(&host), Trust::Owner(0));
         let loaded = service.with_exact(|engine, host| penfold_subsystems::load_tree(engine, host));
         loaded.expect("the host runs").expect("all controllers load");
-        let place = std::env::temp_dir().join(format!("penfold-view-{kind}-{test}-{}", std::process::id()));
-        fs::create_dir_all(&place).expect("a directory");
-        fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+        let place = TempDir::new();
         Views { host, service, place, mounted: Vec::new() }
     }
 
@@ -148,7 +145,6 @@ impl Drop for Views {
             let _ = unmount(path, Unmounting { lazy: true });
         }
         let _ = self.host.stop(AtEnd::Kill);
-        let _ = fs::remove_dir_all(&self.place);
     }
 }
 
@@ -176,15 +172,6 @@ pub fn wait(child: Child) -> Output {
     drop(done);
     let _ = watch.join();
     output
-}
-
-/// Waits until a condition holds, at most 20 seconds.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(20), "not within 20 seconds: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 pub fn nlink(path: &Path) -> u64 {
