@@ -34,7 +34,7 @@ pub enum EngineChange {
         parent: CgroupId,
         /// The new cgroup.
         cgroup: CgroupId,
-        /// Its name at that moment: an observer may look when the cgroup is gone already.
+        /// The name of the new cgroup: an observer may look when the cgroup is gone already.
         name: Vec<u8>,
     },
     /// A cgroup was removed.
