@@ -1,16 +1,16 @@
-//! Which controllers a benchmark loads, in one place.
+//! The choices of controllers that benchmarks load.
 
 use std::fmt;
 
 use penfold_core::{Engine, Result, host::Host};
 use penfold_subsystems::{Pids, load_all};
 
-/// The controllers of a world.
+/// The controllers that a benchmark loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Controllers {
-    /// No subsystem is loaded: nobody is interested in anything.
+    /// No subsystem, so no callback is called.
     None,
-    /// `pids` alone, the cheapest that can refuse a fork.
+    /// `pids` alone, the cheapest controller that can refuse a fork.
     Pids,
     /// Every controller that penfold has.
     All,
@@ -27,7 +27,7 @@ impl fmt::Display for Controllers {
 }
 
 impl Controllers {
-    /// Loads them.
+    /// Loads the controllers.
     ///
     /// # Errors
     /// As [`Engine::load`].
@@ -39,7 +39,7 @@ impl Controllers {
         }
     }
 
-    /// The options that mount them in one hierarchy. CPUs and memory nodes start as copies of the root's.
+    /// The options that mount the controllers in one hierarchy. CPUs and memory nodes start as copies of the root's.
     pub fn mount_options(self) -> &'static str {
         match self {
             Controllers::None => "none,name=bench",

@@ -1,34 +1,34 @@
-//! An engine with one hierarchy and as many cgroups and tasks as a benchmark wants.
+//! An engine with one hierarchy and as many cgroups and tasks as a benchmark needs.
 
 use penfold_core::{CgroupId, CssSetId, Tid};
 use penfold_testkit::{PlainHost, SimWorld};
 
 use crate::controllers::Controllers;
 
-/// How many cgroups lie where.
+/// The shape of the tree: the numbers of directories and cgroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// Directories below the root.
+    /// The number of directories below the root.
     pub directories: usize,
-    /// Cgroups in each of them.
+    /// The number of cgroups in each directory.
     pub in_each: usize,
 }
 
 impl Shape {
-    /// One directory with one cgroup in it: as deep as the others, so that charges walk as far.
+    /// One directory with one cgroup in it. The tree is as deep as the others, so that charges walk as far.
     pub const ONE: Shape = Shape { directories: 1, in_each: 1 };
 
-    /// A million cgroups over a thousand directories; few in a debug build, which only checks that all runs.
+    /// A million cgroups in a thousand directories. Few in a debug build, which only checks that everything runs.
     pub const MANY: Shape = if cfg!(debug_assertions) {
         Shape { directories: 10, in_each: 10 }
     } else {
         Shape { directories: 1_000, in_each: 1_000 }
     };
 
-    /// The same number in one directory.
+    /// As many cgroups as in `MANY`, in one directory.
     pub const SIBLINGS: Shape = Shape { directories: 1, in_each: Shape::MANY.cgroups() };
 
-    /// How many cgroups there are, without the directories that hold them.
+    /// The number of cgroups, without the directories that hold them.
     pub const fn cgroups(self) -> usize {
         self.directories * self.in_each
     }
@@ -43,12 +43,12 @@ pub struct BenchWorld {
     pub root: CgroupId,
     /// The directories below the root.
     pub directories: Vec<CgroupId>,
-    /// The cgroups in them.
+    /// The cgroups in the directories.
     pub cgroups: Vec<CgroupId>,
 }
 
 impl BenchWorld {
-    /// A world without cgroups, and room for `tasks` tasks.
+    /// An engine without cgroups, and memory for `tasks` tasks.
     ///
     /// # Panics
     /// When the engine refuses: then the benchmark is wrong.
@@ -59,7 +59,7 @@ impl BenchWorld {
         BenchWorld { sim, root, directories: Vec::new(), cgroups: Vec::new() }
     }
 
-    /// A world of that shape.
+    /// An engine with the cgroups of a shape.
     pub fn of(controllers: Controllers, shape: Shape, tasks: usize) -> BenchWorld {
         let mut world = BenchWorld::new(controllers, tasks);
         world.cgroups.reserve(shape.cgroups());

@@ -1,4 +1,4 @@
-//! The overhead of `penfold run`, each workload as a ratio to the bare command in the same run.
+//! The overhead of `penfold run`: each workload as a ratio to the bare command in the same run.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-/* sleepers COUNT FILE: COUNT threads that sleep, and a line in FILE when they are there. */
+/* sleepers COUNT FILE: starts COUNT threads that sleep, then writes a line into FILE. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

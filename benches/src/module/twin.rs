@@ -1,4 +1,4 @@
-//! `counter.c` compiled in: the same callbacks, the same work.
+//! The controller of `counter.c` compiled in: the same callbacks and the same work.
 
 use penfold_core::{
     Result, Tid,
@@ -6,19 +6,19 @@ use penfold_core::{
     subsystem::{Callbacks, Context, Subsystem},
 };
 
-/// Counts forks and exits, or with `TOLD` false nothing.
+/// Counts forks and exits, or nothing if `COUNTS` is false.
 #[derive(Debug, Default)]
-pub struct ForkCounter<const TOLD: bool> {
+pub struct ForkCounter<const COUNTS: bool> {
     forks: u64,
     exits: u64,
 }
 
-impl<const TOLD: bool> Subsystem for ForkCounter<TOLD> {
+impl<const COUNTS: bool> Subsystem for ForkCounter<COUNTS> {
     type State = ();
 
     const NAME: &'static str = "counter";
     const CALLBACKS: Callbacks =
-        if TOLD { Callbacks::FORK.union(Callbacks::EXIT) } else { Callbacks::empty() };
+        if COUNTS { Callbacks::FORK.union(Callbacks::EXIT) } else { Callbacks::empty() };
     const FILES: &'static [ControlFile<Self>] =
         &[ControlFile::new("count").read_u64(|counter: &mut Self, _| Ok(counter.forks + counter.exits))];
 

@@ -1,4 +1,4 @@
-//! `penfold run` against the bare command: the same command, in the same run, in turns.
+//! `penfold run` compared with the bare command: the same command, in the same run, in turns.
 
 pub mod machine;
 pub mod project;

@@ -1,4 +1,4 @@
-//! A `penfold serve` of the benchmark's own, with its hierarchies mounted as files.
+//! A `penfold serve` for the benchmark, with its hierarchies mounted as files.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,7 @@ use crate::served::interrupted;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A daemon, which is ended in order when this is dropped.
+/// A daemon. The drop unmounts its views and ends it by SIGTERM.
 #[derive(Debug)]
 pub struct BenchDaemon {
     child: Child,
@@ -28,10 +28,10 @@ pub struct BenchDaemon {
 }
 
 impl BenchDaemon {
-    /// Starts it, with its socket and its journal in that directory.
+    /// Starts the daemon, with its socket and its journal in that directory.
     ///
     /// # Errors
-    /// When it does not listen soon.
+    /// When the daemon can't be started or does not listen within 10 s.
     pub fn start(penfold: &Path, directory: &Path) -> io::Result<BenchDaemon> {
         let socket = directory.join("control");
         let child =
@@ -42,7 +42,7 @@ impl BenchDaemon {
         Ok(daemon)
     }
 
-    /// A connection to its control socket.
+    /// Opens a connection to its control socket.
     ///
     /// # Errors
     /// As [`Connection::connect`].
@@ -53,7 +53,7 @@ impl BenchDaemon {
     /// Mounts a hierarchy as files.
     ///
     /// # Errors
-    /// When `penfold mount` fails; it says why.
+    /// When `penfold mount` fails, which prints the reason.
     pub fn mount(&mut self, options: &str, target: &Path) -> io::Result<()> {
         fs::create_dir(target)?;
         let mut mount = Command::new(&self.penfold);
@@ -65,7 +65,7 @@ impl BenchDaemon {
         Ok(())
     }
 
-    /// Puts all its threads on one CPU; what they start later follows them.
+    /// Puts all its threads on one CPU, and so those that they start later.
     ///
     /// # Errors
     /// As `sched_setaffinity(2)`.

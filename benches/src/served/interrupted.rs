@@ -1,5 +1,5 @@
-//! Ctrl-C must not leave cgroups in the kernel's hierarchies: it is noted, and the program ends as by an error. A daemon
-//! that does not answer meanwhile is killed, which ends the request that is waited for.
+//! Ctrl-C must not leave cgroups in the kernel's hierarchies. So the signal is noted, and the program ends as after an
+//! error. A daemon that does not answer meanwhile is killed, which ends the request that the program waits for.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -9,14 +9,14 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
-/// How long one operation may take after the signal.
+/// The time that one operation may take after the signal.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-/// 0 for none.
+/// The daemon's pid; 0 for none.
 static DAEMON: AtomicI32 = AtomicI32::new(0);
 
-/// From now on SIGINT, SIGTERM and SIGHUP are only noted. To be called before there is any other thread.
+/// From now on SIGINT, SIGTERM and SIGHUP are only noted. Call this function before any other thread is started.
 ///
 /// # Errors
 /// As `pthread_sigmask(3)`.
@@ -35,12 +35,12 @@ pub fn note_signals() -> nix::Result<()> {
     Ok(())
 }
 
-/// Names the daemon that runs, which was not waited for; 0 when it has ended.
+/// Names the daemon that runs, before it is waited for; 0 when it has ended.
 pub fn daemon_is(pid: i32) {
     DAEMON.store(pid, Ordering::Relaxed);
 }
 
-/// Fails once a signal was noted.
+/// Fails if a signal was noted.
 ///
 /// # Errors
 /// `Interrupted`.

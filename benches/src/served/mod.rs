@@ -1,5 +1,5 @@
-//! The same operations on cgroups three ways, in turns: on the kernel's cgroup v1, through penfold's file view (FUSE),
-//! and through its control socket.
+//! The same operations on cgroups in three ways, in turns: on the kernel's cgroup v1, through penfold's file view
+//! (FUSE), and through its control socket.
 
 pub mod daemon;
 pub mod interrupted;

@@ -8,9 +8,9 @@ use crate::failure::Failure;
 /// The end of a command, from a status as wait(2) gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndStatus {
-    /// It exited with this code.
+    /// The command exited with this code.
     Exited(u8),
-    /// This signal killed it.
+    /// This signal killed the command.
     Killed(u8),
 }
 
@@ -59,7 +59,7 @@ mod tests {
             EndStatus::of_wait(status, "make").map(EndStatus::code).map_err(|failure| failure.line())
         };
         assert_eq!((code(0), code(41 << 8), code(9), code(0x80 | 6)), (Ok(0), Ok(41), Ok(137), Ok(134)));
-        // stopped, continued, and what has lost its upper half
+        // stopped, continued, and numbers that are no status at all
         for status in [0x137f, 0xffff, 1 << 32, -1, i64::MAX] {
             let line = format!("make: has ended, and its status is not known: {status} is none [EPROTO]");
             assert_eq!(code(status), Err(line));

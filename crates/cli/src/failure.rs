@@ -21,7 +21,7 @@ const NOT_FOUND: u8 = 127;
 /// How a verb ends.
 pub(crate) type Outcome = Result<ExitCode, Failure>;
 
-/// What a verb is for, as far as its exit status depends on it.
+/// The purpose of a verb, as far as its exit status depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum VerbPurpose {
     /// The exit status is that of a command, so that failures of penfold need one of their own.

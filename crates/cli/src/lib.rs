@@ -21,6 +21,7 @@ mod modules;
 mod mount;
 mod mount_helper;
 mod mount_options;
+mod number_arguments;
 mod output;
 mod progress;
 mod relay;

@@ -1,12 +1,12 @@
 //! `penfold serve`: the daemon.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use penfold_linux::trace::{AtEnd, start_host};
 use penfold_server::address::Address;
 use penfold_server::control::Limits;
-use penfold_server::daemon::{Config, Daemon, PreparedDaemon, ShutdownSignals};
+use penfold_server::daemon::{Config, Daemon, DaemonError, PreparedDaemon, ShutdownSignals};
 use penfold_server::logging;
 use penfold_server::metrics::{MetricsAddress, Responder};
 use tracing::level_filters::LevelFilter;
@@ -110,7 +110,9 @@ pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome
         load(&prepared, module)?;
     }
     match arguments.state.clone().or_else(|| prepared.state_beside_socket()) {
-        Some(state) if !arguments.no_state => drop(prepared.restore(&state)?),
+        Some(state) if !arguments.no_state => {
+            prepared.restore(&state).map_err(|error| no_state(&state, error))?;
+        }
         Some(_) => {}
         None => tracing::warn!("no journal is kept: the socket has no directory, and no --state is given"),
     }
@@ -122,6 +124,15 @@ pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome
     daemon.run(&signals).map_err(|error| Failure::io("daemon", error))?;
     daemon.stop();
     Ok(ExitCode::SUCCESS)
+}
+
+fn no_state(directory: &Path, error: DaemonError) -> Failure {
+    match error {
+        DaemonError::System(error) => {
+            Failure::io(directory.to_string_lossy(), error).with_prefix("can't keep the state there: ")
+        }
+        error => error.into(),
+    }
 }
 
 fn load(prepared: &PreparedDaemon, module: &ModuleOperand) -> Result<(), Failure> {

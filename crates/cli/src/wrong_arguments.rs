@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::num::ParseIntError;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -42,9 +43,7 @@ fn failure_of(error: &clap::Error, manual: &str) -> Failure {
         false => value.clone(),
     };
     let failure = match error.kind() {
-        ErrorKind::ValueValidation => {
-            usage(given, error.source().map(ToString::to_string).unwrap_or_default())
-        }
+        ErrorKind::ValueValidation => usage(given, why_invalid(error)),
         ErrorKind::InvalidValue if value.is_empty() => {
             usage(given, format!("needs a value; {}", choices(error)))
         }
@@ -74,10 +73,10 @@ fn failure_of(error: &clap::Error, manual: &str) -> Failure {
     Failure { detail, ..failure }
 }
 
-/// One or several names, separated by blanks.
+/// One or several names.
 fn shown(value: &ContextValue) -> String {
     match value {
-        ContextValue::Strings(names) => names.join(" "),
+        ContextValue::Strings(names) => names.join(", "),
         other => other.to_string(),
     }
 }
@@ -103,7 +102,16 @@ fn with_suggestion(error: &clap::Error, what: &str) -> String {
         .find_map(|kind| error.get(kind))
         .map(shown)
         .filter(|suggested| !suggested.is_empty());
-    suggested.map_or_else(|| what.to_owned(), |suggested| format!("{what}; a similar one is {suggested}"))
+    suggested.map_or_else(|| what.to_owned(), |suggested| format!("{what}; similar: {suggested}"))
+}
+
+/// What a value should be.
+fn why_invalid(error: &clap::Error) -> String {
+    match error.source() {
+        Some(source) if source.is::<ParseIntError>() => "takes a number".to_owned(),
+        Some(source) => source.to_string(),
+        None => "can't be taken".to_owned(),
+    }
 }
 
 /// The manual of the verb among these words, or of the program.

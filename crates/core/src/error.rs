@@ -26,7 +26,7 @@ pub enum Error {
         option: String,
         /// `EINVAL` everywhere but for a `release_agent` of an unprivileged caller (`EPERM`).
         errno: Errno,
-        /// The fault, and what would be right.
+        /// The fault and the remedy.
         reason: Cow<'static, str>,
     },
     /// A hierarchy can't be created, shared or changed as asked (A4, A5): `EBUSY`.

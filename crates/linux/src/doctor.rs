@@ -60,7 +60,7 @@ fn trace() -> Vec<HostFeature> {
             host: "trace",
             what: "memory placement",
             given: false,
-            how: "a tracer can't bind the memory of another process to nodes; all online nodes is what a cpuset may hold"
+            how: "a tracer can't bind the memory of another process to nodes; a cpuset has to hold all online nodes"
                 .to_owned(),
         },
         HostFeature {

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-/// What strerror(3) says of an errno. Another library's words for some of them are not those that users know.
+/// The words of strerror(3) for an errno, which users know. nix has other words for some of them.
 pub fn error_text(errno: Errno) -> &'static str {
     penfold_core::Errno::from_number(errno as i32).map_or(errno.desc(), penfold_core::Errno::text)
 }

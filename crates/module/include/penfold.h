@@ -142,11 +142,11 @@ struct penfold_task_facts;
 struct penfold_caller {
     /** The thread id of the caller. */
     int32_t task;
-    /** The effective user id. */
+    /** The effective user id of the caller. */
     uint32_t uid;
-    /** The effective group id. */
+    /** The effective group id of the caller. */
     uint32_t gid;
-    /** The permission bits that mkdir(2) clears. */
+    /** The umask of the caller: the permission bits that mkdir(2) clears. */
     uint32_t umask;
     /** 1 if the caller has the administrator's capabilities. */
     uint32_t privileged;
@@ -154,7 +154,7 @@ struct penfold_caller {
 
 /** The counter of one css for one charge rule. */
 struct penfold_counter {
-    /** The amount that is charged now, with the descendants' charges. */
+    /** The amount that is charged now, with the descendants' charges, in units of the rule's resource. */
     uint64_t usage;
     /** The highest usage that a charge may reach; `PENFOLD_UNLIMITED` for none. */
     uint64_t limit;
@@ -168,19 +168,19 @@ struct penfold_counter {
 
 /** CPU time in nanoseconds. */
 struct penfold_cpu_time {
-    /** The time in user mode. */
+    /** The CPU time in user mode, in nanoseconds. */
     uint64_t user;
-    /** The time in the kernel. */
+    /** The CPU time in the kernel, in nanoseconds. */
     uint64_t system;
 };
 
 /** Facts of a living task. */
 struct penfold_task_facts {
-    /** The thread group (process), by the thread id of its leader. */
+    /** The thread group (process) of the task, by the thread id of its leader. */
     int32_t group;
-    /** The real user id. */
+    /** The real user id of the task. */
     uint32_t real_uid;
-    /** The saved user id. */
+    /** The saved user id of the task. */
     uint32_t saved_uid;
     /** 0 for a task that may never move. */
     uint32_t movable;
@@ -217,11 +217,11 @@ struct penfold_services {
     /** Stores the counter of a css for the module's rule number `rule`. */
     int (*counter)(struct penfold_context *ctx, uint32_t css, uint32_t rule, struct penfold_counter *counter);
     /**
-     * Sets the limit of a counter; the usage may already exceed it. `-EOPNOTSUPP` if the host can't enforce the
-     * limit.
+     * Sets the limit of a css's counter for the rule number `rule`. The usage may already exceed the limit.
+     * `-EOPNOTSUPP` if the host can't enforce it.
      */
     int (*set_limit)(struct penfold_context *ctx, uint32_t css, uint32_t rule, uint64_t limit);
-    /** Sets the peak of a counter back to its usage. */
+    /** Sets the peak of a css's counter for the rule number `rule` back to its usage. */
     int (*reset_peak)(struct penfold_context *ctx, uint32_t css, uint32_t rule);
     /**
      * Announces whether the module's `can_fork` may refuse from now on; after load it may not. `-EOPNOTSUPP` if the
@@ -252,7 +252,7 @@ struct penfold_services {
     uint64_t (*now)(struct penfold_context *ctx);
     /** The CPUs that are online, as words of a bit mask, lowest first. */
     size_t (*cpus)(struct penfold_context *ctx, uint64_t *list, size_t capacity);
-    /** The memory nodes that are online, in the same form. */
+    /** The memory nodes that are online, as words of a bit mask, lowest first. */
     size_t (*memory_nodes)(struct penfold_context *ctx, uint64_t *list, size_t capacity);
     /** One more than the highest CPU number that a list may name. */
     size_t (*cpu_limit)(struct penfold_context *ctx);
@@ -327,18 +327,18 @@ struct penfold_context {
  * a reader can't be read, and a file without a writer can't be written: both fail with `EINVAL`.
  */
 struct penfold_file {
-    /** The name without the module's prefix. */
+    /** The name of the file without the module's prefix. */
     char name[PENFOLD_FILE_NAME_SIZE];
     /**
      * Permission bits as in chmod(2), at most 0777. 0 stands for the default, by the handlers: 0444 for a reader
      * plus 0200 for a writer or trigger.
      */
     uint32_t mode;
-    /** `PENFOLD_EVERYWHERE`, `PENFOLD_ROOT_ONLY` or `PENFOLD_NOT_ON_ROOT`. */
+    /** The directories that have the file: `PENFOLD_EVERYWHERE`, `PENFOLD_ROOT_ONLY` or `PENFOLD_NOT_ON_ROOT`. */
     uint32_t place;
     /** The longest write in bytes; 0 for one page. A longer write fails with `E2BIG`. */
     uint32_t max_write;
-    /** `PENFOLD_FILE_COUNTS` or 0. */
+    /** Flags of the file: `PENFOLD_FILE_COUNTS` or 0. */
     uint32_t flags;
     /** A value that the handlers find in `ctx->private_value`, so that files can share a handler. */
     uint64_t private_value;
@@ -352,7 +352,7 @@ struct penfold_file {
     int (*read_text)(struct penfold_context *ctx);
     /** Takes a number, which the user wrote in decimal, with 0x or in octal. */
     int (*write_u64)(struct penfold_context *ctx, uint64_t value);
-    /** Takes a signed number, written likewise. */
+    /** Takes a signed number, which the user wrote in decimal, with 0x or in octal. */
     int (*write_s64)(struct penfold_context *ctx, int64_t value);
     /** Takes a text without the white space at both ends. A NUL follows after `length` bytes. */
     int (*write_text)(struct penfold_context *ctx, const char *text, size_t length);
@@ -375,7 +375,7 @@ struct penfold_migration {
  * rule, not the module.
  */
 struct penfold_rule {
-    /** `PENFOLD_TASKS`, `PENFOLD_FORKS`, `PENFOLD_CPU_TIME` or `PENFOLD_SOCKETS`. */
+    /** The resource that the rule counts: `PENFOLD_TASKS`, `PENFOLD_FORKS`, `PENFOLD_CPU_TIME` or `PENFOLD_SOCKETS`. */
     uint32_t resource;
     /** The errno, as a positive number, of an operation that a limit refuses; 0 for `EAGAIN`. */
     int32_t refusal;
@@ -388,17 +388,17 @@ struct penfold_rule {
  * costs nothing.
  */
 struct penfold_module {
-    /** `PENFOLD_ABI_VERSION` */
+    /** The version of the interface that the module was compiled for: `PENFOLD_ABI_VERSION`. */
     uint32_t abi_version;
-    /** `sizeof(struct penfold_module)` */
+    /** The size of the description in bytes: `sizeof(struct penfold_module)`. */
     uint32_t module_size;
-    /** `sizeof(struct penfold_file)` */
+    /** The size of an entry of `files` in bytes: `sizeof(struct penfold_file)`. */
     uint32_t file_size;
-    /** `sizeof(struct penfold_rule)` */
+    /** The size of an entry of `rules` in bytes: `sizeof(struct penfold_rule)`. */
     uint32_t rule_size;
-    /** `sizeof(struct penfold_context)` */
+    /** The size of a context in bytes: `sizeof(struct penfold_context)`. */
     uint32_t context_size;
-    /** `sizeof(struct penfold_services)` */
+    /** The size of the table of services in bytes: `sizeof(struct penfold_services)`. */
     uint32_t services_size;
     /** The name of the controller, and the prefix of its files: 1 to 32 letters, digits, `_` and `-`. */
     char name[PENFOLD_NAME_SIZE];
@@ -408,13 +408,13 @@ struct penfold_module {
     char summary[PENFOLD_SUMMARY_SIZE];
     /** The name of the control file that makes `can_fork` refuse, for events; may be empty. */
     char refusing_file[PENFOLD_FILE_NAME_SIZE];
-    /** The control files. */
+    /** The control files; may be NULL if there are none. */
     const struct penfold_file *files;
     /** The number of control files. */
     uint32_t file_count;
     /** The number of charge rules. */
     uint32_t rule_count;
-    /** The charge rules. */
+    /** The charge rules; may be NULL if there are none. */
     const struct penfold_rule *rules;
     /**
      * Called before every other callback. Stores the data that all cgroups share; `ctx->module` has the
@@ -432,15 +432,21 @@ struct penfold_module {
      * returned. May run more than once for a state.
      */
     int (*pre_destroy)(struct penfold_context *ctx);
-    /** May these tasks move? A yes stays valid until `attach` or `cancel_attach`. Not called for a fork. */
+    /**
+     * Called before tasks move. 0 agrees, a negative errno refuses the whole move. An agreement stays valid until
+     * `attach` or `cancel_attach` is called. Not called for a fork.
+     */
     int (*can_attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
-    /** The move that `can_attach` agreed to does not happen. */
+    /** Called if a move that `can_attach` agreed to does not happen. */
     void (*cancel_attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
-    /** The tasks have moved. */
+    /** Called after tasks have moved. Can't refuse any more. */
     void (*attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
-    /** May `parent` fork? A module that may say no announces that with `services->set_refusing`. */
+    /**
+     * Called before `parent` (a thread id) forks. 0 agrees, a negative errno refuses the fork. A module that may
+     * refuse announces that with `services->set_refusing`.
+     */
     int (*can_fork)(struct penfold_context *ctx, int32_t parent);
-    /** The fork that `can_fork` agreed to does not happen. */
+    /** Called if a fork that `can_fork` agreed to does not happen. */
     void (*cancel_fork)(struct penfold_context *ctx);
     /**
      * Called when `child` (a thread id) is a member of `ctx->css` and has not run yet.
@@ -449,7 +455,7 @@ struct penfold_module {
      */
     void (*fork)(struct penfold_context *ctx, int32_t child);
     /**
-     * A task has died. `task` is its thread id at death.
+     * Called when a task has died. `task` is its thread id at death.
      *
      * A thread that calls execve(2) takes over the thread id of the leader. `exit` has been called for the old
      * leader, `fork` is not called again, and the former thread id is never reported.
@@ -458,8 +464,8 @@ struct penfold_module {
     /** Called after `create` where the parent has `cgroup.clone_children` set. */
     void (*post_clone)(struct penfold_context *ctx);
     /**
-     * The controller has moved to another hierarchy, or back to where unbound controllers are. `ctx->css`
-     * is the new root.
+     * Called when the controller has moved to another hierarchy, or back to where unbound controllers are.
+     * `ctx->css` is the new root.
      */
     void (*bind)(struct penfold_context *ctx);
 };

@@ -102,16 +102,16 @@ pub struct RawMigration {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct RawFile {
-    /// The name without the module's prefix.
+    /// The name of the file without the module's prefix.
     pub name: [c_char; FILE_NAME_SIZE],
     /// Permission bits as in chmod(2), at most 0777. 0 stands for the default, by the handlers: 0444 for a reader
     /// plus 0200 for a writer or trigger.
     pub mode: u32,
-    /// [`EVERYWHERE`], [`ROOT_ONLY`] or [`NOT_ON_ROOT`].
+    /// The directories that have the file: [`EVERYWHERE`], [`ROOT_ONLY`] or [`NOT_ON_ROOT`].
     pub place: u32,
     /// The longest write in bytes; 0 for one page. A longer write fails with `E2BIG`.
     pub max_write: u32,
-    /// [`FILE_COUNTS`] or 0.
+    /// Flags of the file: [`FILE_COUNTS`] or 0.
     pub flags: u32,
     /// A value that the handlers find in [`RawContext::private_value`], so that files can share a handler.
     pub private_value: u64,
@@ -125,7 +125,7 @@ pub struct RawFile {
     pub read_text: Option<unsafe extern "C" fn(ctx: *mut RawContext) -> c_int>,
     /// Takes a number, which the user wrote in decimal, with 0x or in octal.
     pub write_u64: Option<unsafe extern "C" fn(ctx: *mut RawContext, value: u64) -> c_int>,
-    /// Takes a signed number, written likewise.
+    /// Takes a signed number, which the user wrote in decimal, with 0x or in octal.
     pub write_s64: Option<unsafe extern "C" fn(ctx: *mut RawContext, value: i64) -> c_int>,
     /// Takes a text without the white space at both ends. A NUL follows after `length` bytes.
     pub write_text:
@@ -139,7 +139,7 @@ pub struct RawFile {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct RawRule {
-    /// [`TASKS`], [`FORKS`], [`CPU_TIME`] or [`SOCKETS`].
+    /// The resource that the rule counts: [`TASKS`], [`FORKS`], [`CPU_TIME`] or [`SOCKETS`].
     pub resource: u32,
     /// The errno, as a positive number, of an operation that a limit refuses; 0 for `EAGAIN`.
     pub refusal: i32,
@@ -151,17 +151,17 @@ pub struct RawRule {
 /// costs nothing.
 #[repr(C)]
 pub struct RawModule {
-    /// `PENFOLD_ABI_VERSION`
+    /// The version of the interface that the module was compiled for: `PENFOLD_ABI_VERSION`.
     pub abi_version: u32,
-    /// `sizeof(struct penfold_module)`
+    /// The size of the description in bytes: `sizeof(struct penfold_module)`.
     pub module_size: u32,
-    /// `sizeof(struct penfold_file)`
+    /// The size of an entry of `files` in bytes: `sizeof(struct penfold_file)`.
     pub file_size: u32,
-    /// `sizeof(struct penfold_rule)`
+    /// The size of an entry of `rules` in bytes: `sizeof(struct penfold_rule)`.
     pub rule_size: u32,
-    /// `sizeof(struct penfold_context)`
+    /// The size of a context in bytes: `sizeof(struct penfold_context)`.
     pub context_size: u32,
-    /// `sizeof(struct penfold_services)`
+    /// The size of the table of services in bytes: `sizeof(struct penfold_services)`.
     pub services_size: u32,
     /// The name of the controller, and the prefix of its files: 1 to 32 letters, digits, `_` and `-`.
     pub name: [c_char; NAME_SIZE],
@@ -171,13 +171,13 @@ pub struct RawModule {
     pub summary: [c_char; SUMMARY_SIZE],
     /// The name of the control file that makes `can_fork` refuse, for events; may be empty.
     pub refusing_file: [c_char; FILE_NAME_SIZE],
-    /// The control files.
+    /// The control files; may be NULL if there are none.
     pub files: *const RawFile,
     /// The number of control files.
     pub file_count: u32,
     /// The number of charge rules.
     pub rule_count: u32,
-    /// The charge rules.
+    /// The charge rules; may be NULL if there are none.
     pub rules: *const RawRule,
 
     /// Called before every other callback. Stores the data that all cgroups share; [`RawContext::module`] has the
@@ -192,31 +192,33 @@ pub struct RawModule {
     /// Called before rmdir(2), and for the last state before unload. The operation fails with the error that is
     /// returned. May run more than once for a state.
     pub pre_destroy: Option<unsafe extern "C" fn(ctx: *mut RawContext) -> c_int>,
-    /// May these tasks move? A yes stays valid until `attach` or `cancel_attach`. Not called for a fork.
+    /// Called before tasks move. 0 agrees, a negative errno refuses the whole move. An agreement stays valid until
+    /// `attach` or `cancel_attach` is called. Not called for a fork.
     pub can_attach:
         Option<unsafe extern "C" fn(ctx: *mut RawContext, tasks: *const RawMigration, count: usize) -> c_int>,
-    /// The move that `can_attach` agreed to does not happen.
+    /// Called if a move that `can_attach` agreed to does not happen.
     pub cancel_attach:
         Option<unsafe extern "C" fn(ctx: *mut RawContext, tasks: *const RawMigration, count: usize)>,
-    /// The tasks have moved.
+    /// Called after tasks have moved. Can't refuse any more.
     pub attach: Option<unsafe extern "C" fn(ctx: *mut RawContext, tasks: *const RawMigration, count: usize)>,
-    /// May `parent` fork? A module that may say no announces that with [`RawServices::set_refusing`].
+    /// Called before `parent` (a thread id) forks. 0 agrees, a negative errno refuses the fork. A module that may
+    /// refuse announces that with [`RawServices::set_refusing`].
     pub can_fork: Option<unsafe extern "C" fn(ctx: *mut RawContext, parent: i32) -> c_int>,
-    /// The fork that `can_fork` agreed to does not happen.
+    /// Called if a fork that `can_fork` agreed to does not happen.
     pub cancel_fork: Option<unsafe extern "C" fn(ctx: *mut RawContext)>,
     /// Called when `child` (a thread id) is a member of [`RawContext::css`] and has not run yet.
     ///
     /// Also called once for every task that exists at load, and for a running task that the host adopts.
     pub fork: Option<unsafe extern "C" fn(ctx: *mut RawContext, child: i32)>,
-    /// A task has died. `task` is its thread id at death.
+    /// Called when a task has died. `task` is its thread id at death.
     ///
     /// A thread that calls execve(2) takes over the thread id of the leader. `exit` has been called for the old
     /// leader, `fork` is not called again, and the former thread id is never reported.
     pub exit: Option<unsafe extern "C" fn(ctx: *mut RawContext, task: i32)>,
     /// Called after `create` where the parent has `cgroup.clone_children` set.
     pub post_clone: Option<unsafe extern "C" fn(ctx: *mut RawContext)>,
-    /// The controller has moved to another hierarchy, or back to where unbound controllers are. [`RawContext::css`]
-    /// is the new root.
+    /// Called when the controller has moved to another hierarchy, or back to where unbound controllers are.
+    /// [`RawContext::css`] is the new root.
     pub bind: Option<unsafe extern "C" fn(ctx: *mut RawContext)>,
 }
 
@@ -227,7 +229,7 @@ unsafe impl Sync for RawModule {}
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RawCounter {
-    /// The amount that is charged now, with the descendants' charges.
+    /// The amount that is charged now, with the descendants' charges, in units of the rule's resource.
     pub usage: u64,
     /// The highest usage that a charge may reach; [`UNLIMITED`] for none.
     pub limit: u64,
@@ -243,9 +245,9 @@ pub struct RawCounter {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RawCpuTime {
-    /// The time in user mode.
+    /// The CPU time in user mode, in nanoseconds.
     pub user: u64,
-    /// The time in the kernel.
+    /// The CPU time in the kernel, in nanoseconds.
     pub system: u64,
 }
 
@@ -255,11 +257,11 @@ pub struct RawCpuTime {
 pub struct RawCaller {
     /// The thread id of the caller.
     pub task: i32,
-    /// The effective user id.
+    /// The effective user id of the caller.
     pub uid: u32,
-    /// The effective group id.
+    /// The effective group id of the caller.
     pub gid: u32,
-    /// The permission bits that mkdir(2) clears.
+    /// The umask of the caller: the permission bits that mkdir(2) clears.
     pub umask: u32,
     /// 1 if the caller has the administrator's capabilities.
     pub privileged: u32,
@@ -269,11 +271,11 @@ pub struct RawCaller {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RawTaskFacts {
-    /// The thread group (process), by the thread id of its leader.
+    /// The thread group (process) of the task, by the thread id of its leader.
     pub group: i32,
-    /// The real user id.
+    /// The real user id of the task.
     pub real_uid: u32,
-    /// The saved user id.
+    /// The saved user id of the task.
     pub saved_uid: u32,
     /// 0 for a task that may never move.
     pub movable: u32,
@@ -312,10 +314,10 @@ pub struct RawServices {
     /// Stores the counter of a css for the module's rule number `rule`.
     pub counter:
         unsafe extern "C" fn(ctx: *mut RawContext, css: u32, rule: u32, counter: *mut RawCounter) -> c_int,
-    /// Sets the limit of a counter; the usage may already exceed it. `-EOPNOTSUPP` if the host can't enforce the
-    /// limit.
+    /// Sets the limit of a css's counter for the rule number `rule`. The usage may already exceed the limit.
+    /// `-EOPNOTSUPP` if the host can't enforce it.
     pub set_limit: unsafe extern "C" fn(ctx: *mut RawContext, css: u32, rule: u32, limit: u64) -> c_int,
-    /// Sets the peak of a counter back to its usage.
+    /// Sets the peak of a css's counter for the rule number `rule` back to its usage.
     pub reset_peak: unsafe extern "C" fn(ctx: *mut RawContext, css: u32, rule: u32) -> c_int,
     /// Announces whether the module's `can_fork` may refuse from now on; after load it may not. `-EOPNOTSUPP` if the
     /// host can't refuse forks.
@@ -341,7 +343,7 @@ pub struct RawServices {
     pub now: unsafe extern "C" fn(ctx: *mut RawContext) -> u64,
     /// The CPUs that are online, as words of a bit mask, lowest first.
     pub cpus: unsafe extern "C" fn(ctx: *mut RawContext, list: *mut u64, capacity: usize) -> usize,
-    /// The memory nodes that are online, in the same form.
+    /// The memory nodes that are online, as words of a bit mask, lowest first.
     pub memory_nodes: unsafe extern "C" fn(ctx: *mut RawContext, list: *mut u64, capacity: usize) -> usize,
     /// One more than the highest CPU number that a list may name.
     pub cpu_limit: unsafe extern "C" fn(ctx: *mut RawContext) -> usize,

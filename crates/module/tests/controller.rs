@@ -20,7 +20,7 @@ const fn chars<const N: usize>(text: &str) -> [c_char; N] {
 }
 
 /// The state of a cgroup: the numbers of its forks and exits.
-struct State {
+struct CounterState {
     forks: u64,
     exits: u64,
 }
@@ -30,20 +30,20 @@ unsafe fn services<'a>(ctx: *mut RawContext) -> &'a abi::RawServices {
     unsafe { &*(*ctx).services }
 }
 
-unsafe fn state<'a>(ctx: *mut RawContext) -> &'a mut State {
+unsafe fn state<'a>(ctx: *mut RawContext) -> &'a mut CounterState {
     // SAFETY: the state that `create` stored.
     unsafe { &mut *(*ctx).state.cast() }
 }
 
 unsafe extern "C" fn create(_: *mut RawContext, state: *mut *mut c_void) -> c_int {
     // SAFETY: the loader has memory for a pointer there.
-    unsafe { *state = Box::into_raw(Box::new(State { forks: 0, exits: 0 })).cast() };
+    unsafe { *state = Box::into_raw(Box::new(CounterState { forks: 0, exits: 0 })).cast() };
     0
 }
 
 unsafe extern "C" fn destroy(ctx: *mut RawContext) {
     // SAFETY: the state that `create` stored.
-    drop(unsafe { Box::from_raw((*ctx).state.cast::<State>()) });
+    drop(unsafe { Box::from_raw((*ctx).state.cast::<CounterState>()) });
 }
 
 unsafe extern "C" fn fork(ctx: *mut RawContext, _: i32) {
@@ -59,7 +59,7 @@ unsafe extern "C" fn exit(ctx: *mut RawContext, _: i32) {
 unsafe extern "C" fn counts(ctx: *mut RawContext) -> c_int {
     // SAFETY: as `state` and `services`.
     unsafe {
-        let State { forks, exits } = *state(ctx);
+        let CounterState { forks, exits } = *state(ctx);
         (services(ctx).put_line)(ctx, c"forks".as_ptr(), forks);
         (services(ctx).put_line)(ctx, c"exits".as_ptr(), exits);
         let tasks = (services(ctx).tasks)(ctx, (*ctx).css, ptr::null_mut(), 0);

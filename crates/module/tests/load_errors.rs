@@ -1,4 +1,4 @@
-//! What a module that is not loaded tells: errno, kind, subject, and a message that names the module once.
+//! A refused load has errno, kind and subject, and a message that names the module once.
 #![cfg(feature = "loader")]
 
 use std::error::Error;

@@ -87,12 +87,13 @@ impl Address {
     /// The address for connect(2) and bind(2).
     ///
     /// # Errors
-    /// `InvalidInput` above the 107 bytes that the kernel takes.
+    /// `ENAMETOOLONG` above the 107 bytes that the kernel takes.
     pub fn to_socket(&self) -> io::Result<SocketAddr> {
-        match self {
+        let socket = match self {
             Address::Path(path) => SocketAddr::from_pathname(path),
             Address::Abstract(name) => SocketAddr::from_abstract_name(name),
-        }
+        };
+        socket.map_err(|_| nix::errno::Errno::ENAMETOOLONG.into())
     }
 
     /// Connects and sends nothing.

@@ -1,4 +1,4 @@
-//! What a client's call can end with, and the failure that each is.
+//! The errors of a client's connection and calls, and the failure that each becomes.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::protocol::{INTERFACE, Refused, TooMuch};
 
 /// The interface that every varlink service has.
 const STANDARD: &str = "org.varlink.service";
-/// What the errors of a connection are about.
+/// The subject of the errors of a connection.
 const DAEMON: &str = "daemon";
 
 /// No connection to a daemon.
@@ -21,13 +21,13 @@ pub enum ConnectError {
     /// There is no socket, or it is left over from a daemon that died.
     #[error("{0}: no daemon listens there; start one with `penfold serve`")]
     Nobody(Address),
-    /// Its file may not be written by this user.
+    /// This user may not write the socket file.
     #[error("{0}: this user may not connect to the daemon there")]
     Denied(Address),
-    /// Anything else.
+    /// Another error of the system.
     #[error("{address}: can't connect: {error}")]
     Other {
-        /// Where to.
+        /// The address of the socket.
         address: Address,
         /// Why not.
         error: io::Error,
@@ -74,7 +74,7 @@ impl CallError {
         }
     }
 
-    /// What an error of the other side means.
+    /// The error that an answer of the daemon stands for.
     pub(crate) fn of_answer(error: &str, parameters: &str) -> CallError {
         let of = |interface: &str| error.strip_prefix(interface).and_then(|rest| rest.strip_prefix('.'));
         let text = |name: &str| {
@@ -122,9 +122,9 @@ impl From<CallError> for Failure {
                 Failure::new(ErrorKind::Unsupported, Errno::ENOSYS, method, detail)
             }
             CallError::Transport(error) => {
-                let failure = Failure::io(DAEMON, error).with_prefix("the connection broke: ");
                 // the end of a stream has no errno of its own
-                let errno = if failure.errno == Errno::EIO { Errno::ECONNRESET } else { failure.errno };
+                let errno = error.raw_os_error().map_or(Errno::ECONNRESET, Errno::from_raw);
+                let failure = Failure::io(DAEMON, error).with_prefix("the connection broke: ");
                 Failure { errno, kind: ErrorKind::Disconnected, ..failure }
             }
             CallError::Protocol(answer) => {

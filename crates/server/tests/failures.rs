@@ -1,4 +1,4 @@
-//! What a refusal tells: errno, kind, subject and detail, for every kind of object that a call names.
+//! A refusal has errno, kind, subject and detail, for every kind of object that a call names.
 
 mod common;
 

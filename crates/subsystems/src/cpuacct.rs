@@ -36,7 +36,7 @@ const TICK: u64 = 10_000_000;
 /// The controller `cpuacct`: counts the CPU time of a cgroup in nanoseconds, per CPU, in user mode and in the kernel.
 ///
 /// Core keeps the times. The state of a cgroup is only the pair of times that a read of `cpuacct.stat` showed last.
-/// The source file begins with the manual of the control files.
+/// The page of this module is the manual of the control files.
 #[derive(Debug, Default)]
 pub struct CpuAcct;
 

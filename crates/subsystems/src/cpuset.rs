@@ -69,7 +69,7 @@ const MEMS: usize = 1;
 /// The controller `cpuset`: restricts the tasks of a cgroup to some CPUs and memory nodes.
 ///
 /// This value holds what is the same for all cgroups: the switch `memory_pressure_enabled` and the number of exclusive
-/// cpusets. The source file begins with the manual of the control files.
+/// cpusets. The page of this module is the manual of the control files.
 #[derive(Debug, Default)]
 pub struct Cpuset {
     /// `memory_pressure_enabled`, one value for all cpusets.

@@ -37,8 +37,7 @@ const SHOWN: usize = 26;
 
 /// The controller `debug`: read-only files that show the `css_set`s and reference counts of the framework.
 ///
-/// This type holds no state: each read looks at the engine. The source file begins with the manual of the control
-/// files.
+/// This type holds no state: each read looks at the engine. The page of this module is the manual of the control files.
 #[derive(Debug, Default)]
 pub struct Debug;
 

@@ -28,8 +28,7 @@ use penfold_core::{
 
 /// The controller `freezer`: stops all tasks of a cgroup and of the cgroups below it, and lets them go on.
 ///
-/// This type holds no state: each cgroup keeps the reasons why it is to be frozen. The source file begins with
-/// the manual of the control files.
+/// This type holds no state: each cgroup keeps the reasons why it is to be frozen. The page of this module is the manual of the control files.
 #[derive(Debug, Default)]
 pub struct Freezer;
 

@@ -17,8 +17,8 @@
 //! A host may lack a [`Capability`](penfold_core::host::Capability). A setting that needs the capability then fails
 //! with `EOPNOTSUPP`.
 //!
-//! Each source file begins with the manual of its controller: every control file, the values that it takes and the
-//! errors that it gives. `docs/controllers.md` in the repository is the short form.
+//! The page of a module, such as [`pids`], is the manual of its controller. It names every control file, the values
+//! that the file takes, and its errors. `docs/controllers.md` in the repository is the short form.
 //!
 //! # Example
 //!
@@ -45,13 +45,13 @@
 extern crate alloc;
 
 mod all;
-mod cpuacct;
-mod cpuset;
-mod debug;
-mod freezer;
-mod net_cls;
-mod numtasks;
-mod pids;
+pub mod cpuacct;
+pub mod cpuset;
+pub mod debug;
+pub mod freezer;
+pub mod net_cls;
+pub mod numtasks;
+pub mod pids;
 
 pub use all::{load_all, load_tree};
 pub use cpuacct::CpuAcct;

@@ -31,8 +31,7 @@ use penfold_core::{
 
 /// The controller `net_cls`: marks the sockets of a cgroup's tasks with a class, a number for traffic control.
 ///
-/// The state of a cgroup is its class; 0 stands for unclassified. The source file begins with the manual of the
-/// control files.
+/// The state of a cgroup is its class; 0 stands for unclassified. The page of this module is the manual of the control files.
 #[derive(Debug, Default)]
 pub struct NetCls;
 

@@ -64,7 +64,7 @@ const NANOSECONDS: u64 = 1_000_000_000;
 /// The controller `numtasks`: divides a total of tasks among cgroups by shares, and limits the rate of their forks.
 ///
 /// This value holds the settings for all cgroups: the total, and the fork rate with its interval in seconds. The
-/// default limits nothing. The source file begins with the manual of the control files.
+/// default limits nothing. The page of this module is the manual of the control files.
 #[derive(Debug)]
 pub struct Numtasks {
     total: i32,

@@ -32,8 +32,7 @@ const TASKS: usize = 0;
 
 /// The controller `pids`: limits the number of tasks in a cgroup. A fork above the limit fails with `EAGAIN`.
 ///
-/// This type holds no state: core counts the tasks by one charge rule. The source file begins with the manual of
-/// the control files.
+/// This type holds no state: core counts the tasks by one charge rule. The page of this module is the manual of the control files.
 #[derive(Debug, Default)]
 pub struct Pids;
 

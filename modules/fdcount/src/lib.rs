@@ -45,7 +45,7 @@ use share::{DescriptorHolder, limit_for, shares};
 
 /// The state of one cgroup: its limit, the highest number seen, and the forks refused.
 #[derive(Debug)]
-pub struct State {
+pub struct FdcountState {
     max: u64,
     peak: u64,
     refused: u64,
@@ -211,7 +211,7 @@ fn events_read<D: Descriptors>(
 }
 
 impl<D: Descriptors> Subsystem for FdCount<D> {
-    type State = State;
+    type State = FdcountState;
 
     const NAME: &'static str = "fdcount";
     const CALLBACKS: Callbacks =
@@ -224,8 +224,8 @@ impl<D: Descriptors> Subsystem for FdCount<D> {
         ControlFile::new("events").not_on_root().read_map(events_read),
     ];
 
-    fn create(&mut self, _: &mut Ctx<'_, D>) -> Result<State> {
-        Ok(State { max: UNLIMITED, peak: 0, refused: 0 })
+    fn create(&mut self, _: &mut Ctx<'_, D>) -> Result<FdcountState> {
+        Ok(FdcountState { max: UNLIMITED, peak: 0, refused: 0 })
     }
 
     /// A cgroup that is removed has no processes. The root has processes at unload, and they get their own limits back.

@@ -13,12 +13,12 @@ use penfold_module::{
     Callbacks, Context, ControlFile, Errno, Error, Migration, Resource, Result, Rule, Subsystem, Tid,
 };
 
-/// The controller. State that all cgroups share would be here.
+/// The controller. HelloState that all cgroups share would be here.
 #[derive(Default)]
 pub struct Hello;
 
 /// The state of one cgroup.
-pub struct State {
+pub struct HelloState {
     name: String,
     loudness: i64,
     moved: u64,
@@ -54,7 +54,7 @@ fn loudness_write(_: &mut Hello, ctx: &mut Ctx<'_>, loudness: i64) -> Result<()>
 }
 
 fn greeting_read(_: &mut Hello, ctx: &mut Ctx<'_>, out: &mut String) -> Result<()> {
-    let State { name, loudness, .. } = ctx.state();
+    let HelloState { name, loudness, .. } = ctx.state();
     *out = format!("Hello, {name}{}\n", "!".repeat(*loudness as usize));
     Ok(())
 }
@@ -72,7 +72,7 @@ fn reset(_: &mut Hello, ctx: &mut Ctx<'_>) -> Result<()> {
 }
 
 impl Subsystem for Hello {
-    type State = State;
+    type State = HelloState;
 
     const NAME: &'static str = "hello";
 
@@ -92,9 +92,9 @@ impl Subsystem for Hello {
     ];
 
     // Called for a mkdir, and at load for the root. A create that fails must leave nothing behind.
-    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<State> {
+    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<HelloState> {
         let name = ctx.parent().map_or("world".to_owned(), |parent| ctx.state_of(parent).name.clone());
-        Ok(State { name, loudness: 1, moved: 0, born: 0 })
+        Ok(HelloState { name, loudness: 1, moved: 0, born: 0 })
     }
 
     // Called for an rmdir, and at unload. The state is dropped afterwards.

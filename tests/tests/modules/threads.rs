@@ -64,7 +64,7 @@ fn load_and_unload_among_ten_thousand_threads() {
         assert_eq!((told["forks"], told["exits"], here["tasks"]), (THREADS + 1, 0, THREADS + 1));
         let busy = hosted.unload("witness").expect_err("it is bound");
         assert_eq!(busy.errno(), Errno::EBUSY);
-        assert!(busy.to_string().contains("(witness,name=holder)"), "{busy}");
+        assert!(busy.to_string().contains("(with name=holder)"), "{busy}");
         let child = hosted.mkdir(top, "child");
         hosted.unmount(top);
         let busy = hosted.unload("witness").expect_err("it is held");

@@ -6,6 +6,7 @@ use super::exit_status::EXIT_STATUS;
 use super::spec::{GroupSpec, MountedHierarchies};
 use crate::engine_connection::EngineConnection;
 use crate::failure::{Outcome, each};
+use crate::number_arguments::pid;
 
 /// Moves running tasks to control groups, as libcgroup's cgclassify(1): each PID is one task (thread).
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub(crate) struct CgclassifyArguments {
     cancel_sticky: bool,
 
     /// The tasks.
-    #[arg(required = true, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    #[arg(required = true, value_name = "PID", value_parser = pid)]
     tasks: Vec<i32>,
 }
 

@@ -5,6 +5,7 @@ use penfold_server::protocol::AttachCall;
 use crate::address::CgroupAddress;
 use crate::engine_connection::GlobalOptions;
 use crate::failure::{Outcome, each};
+use crate::number_arguments::pid;
 use crate::verbs::EXIT_STATUS;
 
 /// Moves running processes, or single threads, into a cgroup.
@@ -32,7 +33,7 @@ pub(crate) struct AttachArguments {
     cgroup: CgroupAddress,
 
     /// The processes, or threads.
-    #[arg(required = true, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    #[arg(required = true, value_name = "PID", value_parser = pid)]
     tasks: Vec<i32>,
 }
 

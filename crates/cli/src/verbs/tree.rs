@@ -7,6 +7,7 @@ use penfold_server::protocol::{CgroupInfo, ListCall};
 use crate::address::{self, CgroupAddress};
 use crate::engine_connection::GlobalOptions;
 use crate::failure::{Outcome, each};
+use crate::number_arguments::levels;
 use crate::output;
 use crate::verbs::EXIT_STATUS;
 
@@ -22,7 +23,7 @@ Examples:
 {EXIT_STATUS}"))]
 pub(crate) struct TreeArguments {
     /// The number of levels to show below the address.
-    #[arg(short = 'L', long, value_name = "LEVELS", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(short = 'L', long, value_name = "LEVELS", value_parser = levels)]
     level: Option<i64>,
 
     /// As one JSON document: a list of cgroups for each address, each before its children.

@@ -88,7 +88,7 @@ impl Drop for Alive {
 }
 
 /// A probe's state in one cgroup.
-pub struct State {
+pub struct ProbeState {
     pub value: u64,
     signed: i64,
     text: String,
@@ -160,7 +160,7 @@ fn map_read(_: &mut Probe, ctx: &mut Ctx<'_>, line: &mut dyn FnMut(&str, u64)) -
 }
 
 impl Subsystem for Probe {
-    type State = State;
+    type State = ProbeState;
 
     const NAME: &'static str = "";
 
@@ -216,7 +216,7 @@ impl Subsystem for Probe {
         files
     }
 
-    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<State> {
+    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<ProbeState> {
         self.note("create", ctx.path_of(ctx.css()));
         let mut records = self.handle.records();
         records.counts.create += 1;
@@ -234,7 +234,7 @@ impl Subsystem for Probe {
         }
         records.counts.alive += 1;
         drop(records);
-        Ok(State { value: 0, signed: 0, text: String::new(), _alive: Alive(self.handle.clone()) })
+        Ok(ProbeState { value: 0, signed: 0, text: String::new(), _alive: Alive(self.handle.clone()) })
     }
 
     fn destroy(&mut self, ctx: &mut Ctx<'_>) {

@@ -12,9 +12,9 @@ use penfold_core::{
 use super::fault::Fault;
 use crate::abi;
 
-/// The most control files that a module may have.
+/// The highest number of control files that a module may have.
 pub const MAX_FILES: u32 = 1024;
-/// The most charge rules that a module may have.
+/// The highest number of charge rules that a module may have.
 pub const MAX_RULES: u32 = 64;
 /// The highest `max_write` of a control file, in bytes.
 pub const MAX_WRITE: u32 = 1 << 20;
@@ -36,20 +36,20 @@ pub struct ModuleDescription {
     pub files: Vec<FileDescription>,
     /// The charge rules, in the order of their numbers.
     pub rules: Vec<RuleDescription>,
-    /// The control file (without prefix) that makes `can_fork` refuse; may be empty.
+    /// The name of the control file that makes `can_fork` refuse, without prefix; may be empty.
     pub refusing_file: String,
 }
 
-/// One control file.
+/// The description of one control file, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileDescription {
-    /// The name without prefix.
+    /// The name of the file without the module's prefix.
     pub name: String,
     /// Permission bits. Where the module gives none: the bits that follow from the handlers.
     pub mode: u32,
     /// The directories that have the file.
     pub visibility: Visibility,
-    /// The longest write in bytes.
+    /// The longest write to the file, in bytes.
     pub max_write: usize,
     /// True if the content read is not the content written.
     pub not_a_setting: bool,
@@ -59,14 +59,14 @@ pub struct FileDescription {
     pub write: &'static str,
 }
 
-/// One charge rule.
+/// The description of one charge rule, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleDescription {
     /// The resource that the rule counts.
     pub resource: Resource,
     /// The error of an operation that the limit refuses.
     pub refusal: Errno,
-    /// The control file (without prefix) that sets the limit; may be empty.
+    /// The name of the control file that sets the rule's limit, without prefix; may be empty.
     pub limit_file: String,
 }
 

@@ -46,8 +46,8 @@ impl Subscriber for LogRecorder {
 
 /// Makes a subscriber that drops its lines the default of all threads, once.
 ///
-/// Without it a message is off for ever, for all threads, when a thread without a subscriber comes first to the place
-/// that logs it: `tracing` asks only that thread while no other subscriber exists, and keeps the answer.
+/// While there is one subscriber only, `tracing` asks that of the current thread whether a message is on, and keeps the
+/// answer for all threads. So a thread without a subscriber that comes first would turn the message off for ever.
 fn log_everywhere() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

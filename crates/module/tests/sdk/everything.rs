@@ -23,20 +23,20 @@ pub struct Everything {
     denied: BTreeSet<String>,
 }
 
-pub struct State {
+pub struct EverythingState {
     number: u64,
     signed: i64,
     text: String,
 }
 
-impl State {
-    fn new(number: u64) -> State {
+impl EverythingState {
+    fn new(number: u64) -> EverythingState {
         STATES.fetch_add(1, Ordering::Relaxed);
-        State { number, signed: -1, text: String::from("nothing yet") }
+        EverythingState { number, signed: -1, text: String::from("nothing yet") }
     }
 }
 
-impl Drop for State {
+impl Drop for EverythingState {
     fn drop(&mut self) {
         STATES.fetch_sub(1, Ordering::Relaxed);
     }
@@ -199,7 +199,7 @@ fn act(everything: &mut Everything, ctx: &mut Ctx<'_>, command: &str) -> Result<
 }
 
 impl Subsystem for Everything {
-    type State = State;
+    type State = EverythingState;
 
     const NAME: &'static str = "every-thing_1";
     const CALLBACKS: Callbacks = Callbacks::all();
@@ -226,13 +226,13 @@ impl Subsystem for Everything {
         ControlFile::new("neither"),
     ];
 
-    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<State> {
+    fn create(&mut self, ctx: &mut Ctx<'_>) -> Result<EverythingState> {
         self.note("create", ctx);
         let css = ctx.css();
         assert!(ctx.host().is_alive(css));
         let number = ctx.parent().map_or(1, |parent| ctx.state_of(parent).number + 1);
         self.agree("create")?;
-        Ok(State::new(number))
+        Ok(EverythingState::new(number))
     }
 
     fn destroy(&mut self, ctx: &mut Ctx<'_>) {

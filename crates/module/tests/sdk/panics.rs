@@ -17,11 +17,11 @@ struct PanickingSubsystem {
 }
 
 /// Panics in its drop if `bomb` is set.
-struct State {
+struct PanicState {
     bomb: bool,
 }
 
-impl Drop for State {
+impl Drop for PanicState {
     fn drop(&mut self) {
         assert!(!self.bomb, "the state goes off");
     }
@@ -81,7 +81,7 @@ fn other_rule(_: &mut PanickingSubsystem, ctx: &mut Ctx<'_>) -> Result<()> {
 }
 
 impl Subsystem for PanickingSubsystem {
-    type State = State;
+    type State = PanicState;
 
     const NAME: &'static str = "panics";
     const CALLBACKS: Callbacks = Callbacks::all();
@@ -93,9 +93,9 @@ impl Subsystem for PanickingSubsystem {
         ControlFile::new("rule").trigger(other_rule),
     ];
 
-    fn create(&mut self, _: &mut Ctx<'_>) -> Result<State> {
+    fn create(&mut self, _: &mut Ctx<'_>) -> Result<PanicState> {
         self.pass("create");
-        Ok(State { bomb: false })
+        Ok(PanicState { bomb: false })
     }
 
     fn destroy(&mut self, _: &mut Ctx<'_>) {

@@ -1,7 +1,7 @@
 //! Reading the parameters of a call, and naming the one that is wrong.
 //!
-//! varlink answers a wrong parameter with its name. serde's own error is a sentence, so a call that can't be read is read
-//! a second time with an error type that keeps names only.
+//! varlink answers a wrong parameter with its name. serde's own error is a sentence. A call that can't be read is
+//! therefore read a second time, with an error type that keeps names only.
 
 use std::fmt;
 
@@ -51,7 +51,7 @@ pub(super) fn wrong_member(message: &[u8]) -> String {
     wrong.map_or_else(|| WHOLE_CALL.to_owned(), |wrong| wrong.path(WHOLE_CALL))
 }
 
-/// Where in the parameters something is wrong. What is wrong there, varlink has no field for.
+/// The place of the wrong parameter. varlink has no field for the fault itself.
 #[derive(Debug, Default)]
 struct WrongParameter {
     /// From the inside outwards: `.name`, `[2]`, `.environment`.

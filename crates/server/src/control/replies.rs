@@ -127,7 +127,7 @@ mod tests {
     use crate::connection::{CallError, Connection};
     use crate::protocol::InfoCall;
 
-    /// What a client finds when its call is refused so.
+    /// The failure that a client gets for a refusal.
     fn refused(failure: &Failure) -> Failure {
         let (here, there) = UnixStream::pair().expect("a pair");
         ReplyWriter::new(&here, &mut Vec::new()).refuse(failure).expect("sent");

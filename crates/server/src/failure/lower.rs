@@ -1,4 +1,4 @@
-//! What the layers below fail with, as failures of the edge.
+//! The errors of the layers below, as failures of the edge.
 
 use nix::errno::Errno;
 use penfold_core::ErrorKind;
@@ -12,7 +12,7 @@ impl From<penfold_core::Error> for Failure {
     fn from(error: penfold_core::Error) -> Failure {
         let errno = Errno::from_raw(error.errno().number());
         let (subject, detail) = match &error {
-            // the subject is what was to be done: only the front end knows its name
+            // only the front end knows the name of the object
             penfold_core::Error::Subsystem { subsystem, reason, .. } => {
                 ("".into(), format!("refused by {subsystem}: {reason}").into())
             }

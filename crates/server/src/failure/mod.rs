@@ -1,4 +1,4 @@
-//! What a request can end with: errno, kind, subject, detail, and the cause where there is one.
+//! The failure of a request: errno, kind, subject, detail, and the cause if there is one.
 //!
 //! Everything that fails becomes a [`Failure`] at the edge: in the daemon before an answer is sent, in a client when one
 //! has come. So both tell a failure in one form, `SUBJECT: what is wrong; what to do`, and decide by its kind.
@@ -23,15 +23,15 @@ pub type FailureCause = Arc<dyn Error + Send + Sync>;
 /// A refusal at the edge. Shown, it is `SUBJECT: what is wrong; what to do`, without the errno.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// What the system call would have answered.
+    /// The errno that a system call would have given.
     pub errno: Errno,
-    /// What a program decides by.
+    /// The kind, for a program to decide by.
     pub kind: ErrorKind,
     /// The object at fault, in the words of the call: an address, a control file, a number, an option.
     pub subject: String,
-    /// What is wrong with the subject and, after a semicolon, what to do. It does not repeat the subject.
+    /// The fault in words and, after a semicolon, the remedy. Does not repeat the subject.
     pub detail: String,
-    /// What the failure comes from: the error of a system call, or the text that a daemon has sent of it.
+    /// The cause: the error of a system call, or the text that a daemon has sent of it.
     pub source: Option<FailureCause>,
 }
 
@@ -43,6 +43,8 @@ impl Failure {
         subject: impl Into<String>,
         detail: impl Into<String>,
     ) -> Failure {
+        // an error number without a name has the value 0 here, which would be a success
+        let errno = if errno == Errno::UnknownErrno { Errno::EIO } else { errno };
         Failure { errno, kind, subject: subject.into(), detail: detail.into(), source: None }
     }
 
@@ -114,3 +116,37 @@ impl PartialEq for Failure {
 }
 
 impl Eq for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_error_number_is_no_success() {
+        let odd = Failure::io("/dev/fuse", io::Error::from_raw_os_error(4000));
+        assert_eq!((odd.errno, odd.kind), (Errno::EIO, ErrorKind::System));
+        assert_eq!(crate::protocol::Refused::from(&odd).errno, 5);
+    }
+
+    #[test]
+    fn system_calls_that_fail_have_the_words_of_strerror() {
+        let failure = Failure::system("fork", Errno::EAGAIN);
+        assert_eq!(failure.line(), "fork: Resource temporarily unavailable [EAGAIN]");
+        assert_eq!(failure.source().map(ToString::to_string), Some(Errno::EAGAIN.to_string()));
+        let failure = Failure::io("/x", io::Error::from_raw_os_error(2)).with_prefix("can't open: ");
+        assert_eq!(failure.line(), "/x: can't open: No such file or directory [ENOENT]");
+        assert_eq!(
+            (failure.kind, failure.about("/y").to_string().as_str()),
+            (ErrorKind::NotFound, "/y: can't open: No such file or directory")
+        );
+        let other = Failure::io("text", io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"));
+        assert_eq!(other.line(), "text: not UTF-8 [EIO]");
+    }
+
+    #[test]
+    fn failures_that_tell_the_same_are_equal() {
+        let plain = Failure::new(ErrorKind::Busy, Errno::EBUSY, "/a", "has tasks");
+        assert_eq!(plain.clone().caused_by(Errno::EIO), plain);
+        assert_ne!(plain.clone().about("/b"), plain);
+    }
+}

@@ -6,7 +6,7 @@ use penfold_core::ErrorKind;
 use super::Failure;
 use crate::protocol::Refused;
 
-/// What a daemon has sent of the cause of a failure.
+/// The cause of a failure, in the words that a daemon has sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct RemoteCause(pub String);

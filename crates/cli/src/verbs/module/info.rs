@@ -70,7 +70,8 @@ struct ShownFile {
 pub(crate) fn run(arguments: &ModuleInfoArguments) -> Outcome {
     let path = arguments.module.find()?;
     let info = inspect(&path)?;
-    let refusal = ownership_check::check(&path, geteuid().as_raw()).err().map(|error| error.to_string());
+    let refusal =
+        ownership_check::check(&path, geteuid().as_raw()).err().map(|error| error.detail().into_owned());
     let shown = shown(&path, info, refusal);
     if arguments.json {
         output::json(&shown)?;

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use penfold_core::Tid;
 
-use super::{memory, ptrace};
+use super::ptrace;
 
 /// One system call interface that a task on this machine can use.
 pub(crate) struct Abi {
@@ -36,8 +36,9 @@ pub(crate) use x86_64::{ABIS, Injector, Registers};
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
-    use super::{Abi, Errno, Tid, memory, ptrace};
+    use super::{Abi, Errno, Tid, ptrace};
     use crate::proc::executable_mappings;
+    use crate::trace::os::memory;
 
     const I386: usize = 2;
 

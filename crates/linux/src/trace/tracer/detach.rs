@@ -27,10 +27,12 @@ pub enum DetachError {
     Unknown(Tid),
     /// The process has a filter, which would make its forks fail. It was launched by this host, or a rule needed the
     /// filter.
-    #[error("process {0}: has a system call filter, which can't be taken away, so it can't be let go")]
+    #[error(
+        "process {0}: has a system call filter, which can't be taken away, so penfold can't detach from it"
+    )]
     Filtered(Tid),
     /// Some tasks of the process are in an uninterruptible wait.
-    #[error("process {0}: waits inside the kernel; it is let go as soon as it comes out")]
+    #[error("process {0}: waits inside the kernel; penfold detaches as soon as it comes out")]
     Waits(Tid),
     /// The host was stopped.
     #[error("{}", Gone)]
