@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{CompiledProgram, FinishedRun, KernelGroup, compile, penfold, users};
+use common::{FinishedRun, KernelGroup, penfold, users};
+use penfold_testkit::{CProgram, needs, skip};
 
 /// A program that runs a load and waits for all processes that the load leaves. It prints the kernel's accounts of
 /// itself and of these processes: user and system time in microseconds.
@@ -75,8 +76,8 @@ const SYSTEM: &str = r#"
         while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < 600);
     }"#;
 
-fn program(load: &str) -> CompiledProgram {
-    compile(&[HARNESS, load].concat())
+fn program(load: &str) -> CProgram {
+    CProgram::compile(&[HARNESS, load].concat())
 }
 
 /// Asserts that two times are equal within 1 % or 10 ms.
@@ -168,7 +169,7 @@ fn cpu_time_equals_the_kernels_cpuacct() {
     {
         for settings in [&[][..], &["pids.max=100"]] {
             let Some(group) = KernelGroup::new("cpuacct", "cpuacct.usage") else {
-                return common::skipped("the kernel's cpuacct is not there as cgroup v1, or not ours to use");
+                return skip("the kernel's cpuacct is not there as cgroup v1, or not ours to use");
             };
             let program = program(load);
             let command: Vec<String> = group.enter().into_iter().chain([program.path().to_owned()]).collect();
@@ -181,7 +182,7 @@ fn cpu_time_equals_the_kernels_cpuacct() {
 #[test]
 fn cpu_time_of_unreaped_children_is_counted() {
     needs!("cc");
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             signal(SIGCHLD, SIG_IGN);

@@ -5,7 +5,8 @@ mod common;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use common::{FinishedRun, TestRun, TestUser, penfold, skipped};
+use common::{FinishedRun, TestRun, TestUser, penfold};
+use penfold_testkit::{is_root, needs, skip};
 
 const FILES: usize = 40;
 
@@ -30,8 +31,8 @@ fn generate(directory: &Path) {
 #[test]
 fn parallel_build_is_capped_pinned_and_accounted() {
     needs!("make", "cc", "setpriv");
-    if !common::is_root() {
-        return skipped("only root can become another user");
+    if !is_root() {
+        return skip("only root can become another user");
     }
     let script = "cd $OUT && make -s -j8 && ./program && echo built";
     let run =
@@ -60,8 +61,8 @@ const MAKEFILE: &str = "all: 1 2 3 4 5 6 7 8\n1 2 3 4 5 6 7 8:\n\t@sleep 1\n";
 #[test]
 fn make_at_the_limit_fails_as_at_the_kernels_limit() {
     needs!("make", "prlimit", "setpriv");
-    if !common::is_root() {
-        return skipped("only root can become a user that has no other process");
+    if !is_root() {
+        return skip("only root can become a user that has no other process");
     }
     let told = |ended: &FinishedRun| {
         let lines = ended.stderr.lines().filter(|line| line.starts_with("make"));

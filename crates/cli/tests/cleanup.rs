@@ -4,8 +4,9 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{LiveRun, TestUser, eventually, penfold, plain, users};
+use common::{LiveRun, TestUser, penfold, plain, users};
 use nix::sys::signal::Signal;
+use penfold_testkit::{is_root, needs, skip, wait_until};
 
 /// A tree with daemons, processes that ignore signals, stopped ones and a busy fork chain.
 const TREE: &str = "
@@ -23,8 +24,8 @@ fn tree(user: TestUser) -> LiveRun {
     std::fs::create_dir(&temporary).unwrap();
     let run = run.env("OUT", &scratch).env("TMPDIR", &temporary);
     let running = run.start();
-    eventually("the tree is there", || scratch.join("ready").exists());
-    eventually("all of it is there", || running.processes().len() >= 9);
+    wait_until("the tree is there", || scratch.join("ready").exists());
+    wait_until("all of it is there", || running.processes().len() >= 9);
     running
 }
 
@@ -36,7 +37,7 @@ fn sigkill_of_penfold_kills_the_whole_tree_at_once() {
         running.signal(Signal::SIGKILL);
         running.wait();
         let dead = Instant::now();
-        eventually("the tree is dead", || running.processes().is_empty());
+        wait_until("the tree is dead", || running.processes().is_empty());
         assert!(dead.elapsed() < Duration::from_secs(5), "it took {:?}", dead.elapsed());
         let left: Vec<_> = std::fs::read_dir(running.scratch.path().join("tmp")).unwrap().flatten().collect();
         assert!(left.is_empty(), "{left:?}");
@@ -56,8 +57,8 @@ fn leftover_daemons_and_sigterm_ignorers_are_killed() {
 #[test]
 fn sigkill_of_penfold_leaves_no_mount() {
     needs!("unshare", "sh");
-    if !common::is_root() {
-        return common::skipped("a mount namespace needs root");
+    if !is_root() {
+        return skip("a mount namespace needs root");
     }
     // In a mount namespace of its own, where no other process mounts. Mounts that were there before may change even
     // here: their owners can remove the directories under them, and change their options.

@@ -2,14 +2,15 @@
 
 mod common;
 
-use common::{PYTHON, compile, penfold, users};
+use common::{PYTHON, penfold, users};
+use penfold_testkit::{CProgram, needs, skip};
 
 /// Whether this machine has two CPUs, so that pinning to CPU 0 would show.
 fn two_cpus() -> bool {
     let allowed = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).expect("affinity");
     let there = |cpu| allowed.is_set(cpu).unwrap_or(false);
     if !(there(0) && there(1)) {
-        common::skipped("CPUs 0 and 1 are not both ours");
+        skip("CPUs 0 and 1 are not both ours");
     }
     there(0) && there(1)
 }
@@ -20,7 +21,7 @@ fn every_thread_stays_on_the_cpus_of_the_cpuset() {
     if !two_cpus() {
         return;
     }
-    let program = compile(
+    let program = CProgram::compile(
         r#"
         static cpu_set_t of(int one, int other) {
             cpu_set_t set; CPU_ZERO(&set); CPU_SET(one, &set); CPU_SET(other, &set); return set;

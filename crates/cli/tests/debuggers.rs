@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{FinishedRun, PENFOLD, TestRun, compile_with, penfold, plain, users};
+use common::{FinishedRun, PENFOLD, TestRun, penfold, plain, users};
+use penfold_testkit::{CProgram, is_root, needs, skip, wait_until};
 
 /// The limit of every run here, which must end well before.
 const SECONDS: u64 = 30;
@@ -45,8 +46,8 @@ fn leak_sanitizer_inside_is_refused_clearly() {
     needs!("cc");
     let source = r#"int main(void) { CHECK(write(1, "ran\n", 4) == 4); return 0; }"#;
     for kind in ["leak", "address"] {
-        let Ok(program) = compile_with(source, &[&format!("-fsanitize={kind}")]) else {
-            return common::skipped("the compiler has no LeakSanitizer");
+        let Ok(program) = CProgram::try_compile(source, &[&format!("-fsanitize={kind}")]) else {
+            return skip("the compiler has no LeakSanitizer");
         };
         let ended = penfold(&["pids.max=10"], &[program.path()]).limit(SECONDS).run().clean();
         assert_eq!(ended.stdout, "ran\n");
@@ -77,8 +78,8 @@ fn nested_run_without_penfold_job_is_refused_clearly() {
 #[test]
 fn nested_run_works_in_another_pid_namespace() {
     needs!("unshare");
-    if !common::is_root() {
-        return common::skipped("a pid namespace needs root");
+    if !is_root() {
+        return skip("a pid namespace needs root");
     }
     let words = ["unshare", "--fork", "--pid", "--mount-proc", PENFOLD, "run", "-q", "--", "echo", "ran"];
     let ended = penfold(&[], &words).limit(SECONDS).run().succeeded();
@@ -134,7 +135,7 @@ fn running_job_can_not_be_debugged_from_outside() {
     let mut target = None;
     let is_sleep =
         |pid: &_| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n");
-    common::eventually("it runs", || {
+    wait_until("it runs", || {
         target = job.processes().into_iter().find(is_sleep);
         target.is_some()
     });

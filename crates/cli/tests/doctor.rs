@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{FinishedRun, PENFOLD, TestUser, is_root, penfold, plain, skipped};
+use common::{FinishedRun, PENFOLD, TestUser, penfold, plain};
+use penfold_testkit::{is_root, needs, skip};
 
 const TRACE: [&str; 7] = [
     "membership at fork",
@@ -55,7 +56,7 @@ fn doctor_denies_ptrace_capabilities_under_a_tracer() {
 fn doctor_says_what_classes_on_sockets_would_need() {
     needs!("setpriv", "unshare");
     if !is_root() {
-        return skipped("only root has CAP_NET_ADMIN to lose");
+        return skip("only root has CAP_NET_ADMIN to lose");
     }
     let ended = plain(&["doctor"]).run().succeeded();
     assert_eq!(trace(&ended, "classes on sockets").0, "yes");

@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{CLONE, CompiledProgram, FinishedRun, TestUser, compile, penfold, plain, users};
+use common::{CLONE, FinishedRun, TestUser, penfold, plain, users};
+use penfold_testkit::{CProgram, needs, skip_even_in_ci};
 
 /// `attempt(way)` makes a child; the parent gets its id or -errno. In the child `child()` runs, but for the i386
 /// vfork, whose child can't return on the shared stack.
@@ -115,21 +116,21 @@ const ALL: [&str; 10] = [
     "i386-clone-untraced",
 ];
 
-fn program() -> CompiledProgram {
-    compile(&[CLONE, WAYS, MAIN].concat())
+fn program() -> CProgram {
+    CProgram::compile(&[CLONE, WAYS, MAIN].concat())
 }
 
 /// The result of the call without penfold.
-fn ask_bare(program: &CompiledProgram, way: &str) -> i64 {
+fn ask_bare(program: &CProgram, way: &str) -> i64 {
     common::TestRun::new([program.path(), "ask", way]).run().stdout.trim().parse().unwrap_or(-1)
 }
 
 /// The ways that this kernel has: it may have been built without 32-bit calls.
-fn ways(program: &CompiledProgram) -> Vec<&'static str> {
+fn ways(program: &CProgram) -> Vec<&'static str> {
     let there = |way: &str| ask_bare(program, way) > 0;
     let mut ways: Vec<&str> = ALL.into_iter().filter(|way| !way.starts_with("i386") || there(way)).collect();
     if ways.len() < ALL.len() {
-        println!("skipped: the i386 ways: this kernel has no 32-bit system calls");
+        skip_even_in_ci("the i386 ways: this kernel has no 32-bit system calls");
     }
     if there("x32-fork") {
         ways.push("x32-fork");
@@ -137,7 +138,7 @@ fn ways(program: &CompiledProgram) -> Vec<&'static str> {
     ways
 }
 
-fn run(program: &CompiledProgram, settings: &[&str], arguments: &[&str], user: TestUser) -> FinishedRun {
+fn run(program: &CProgram, settings: &[&str], arguments: &[&str], user: TestUser) -> FinishedRun {
     let words = [&[program.path()], arguments].concat();
     let ended = penfold(settings, &words).user(user).run();
     assert!(ended.status.success(), "{arguments:?}: {ended:#?}");
@@ -212,7 +213,7 @@ fn short_lived_children_are_all_counted() {
 #[test]
 fn threads_are_counted() {
     needs!("cc", "setpriv");
-    let program = compile(
+    let program = CProgram::compile(
         r"
         static void *nothing(void *none) { return none; }
         int main(void) {

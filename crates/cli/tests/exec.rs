@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{MARK, PENFOLD, TestDaemon, eventually, users};
+use common::{MARK, PENFOLD, TestDaemon, users};
 use nix::sys::signal::Signal;
+use penfold_testkit::{needs, wait_until};
 
 #[test]
 fn exec_has_the_callers_streams_environment_and_directory() {
@@ -52,14 +53,14 @@ fn exec_passes_signals_on_and_kills_what_is_left_behind() {
     // 20 times: the command may print that it is ready before penfold knows its pid
     for _ in 0..20 {
         let mut running = daemon.verb(&["exec", "/a", "--", "sh", "-c", script]).start();
-        eventually("it runs", || running.stdout() == "ready\n");
+        wait_until("it runs", || running.stdout() == "ready\n");
         running.signal(Signal::SIGTERM);
         running.wait();
         let ended = running.finish();
         assert_eq!((ended.code(), ended.stdout.as_str()), (5, "ready\ngot\n"));
     }
     daemon.says(&["exec", "/a", "--", "sh", "-c", "setsid sleep 1000 & exit 0"]);
-    eventually("what it left is dead", || daemon.says(&["cat", "/a", "pids.current"]) == "0\n");
+    wait_until("what it left is dead", || daemon.says(&["cat", "/a", "pids.current"]) == "0\n");
     daemon.run(&[
         "exec",
         "-l",

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{PYTHON, PrivateDir, skipped};
+use common::{PYTHON, PrivateDir};
+use penfold_testkit::{needs, skip};
 
 /// Makes 25 forks as fast as possible, and looks at every eleven in a row. The call of the last must come after the
 /// first has left the window. The script waits for no child before: on a busy machine ten would take longer than a
@@ -32,13 +33,13 @@ os.execlp("penfold", "penfold", "cat", "/job", "forkrate.events")
 #[test]
 fn no_window_has_more_forks_than_allowed() {
     needs!("make", "cc", "python3");
-    let place = PrivateDir::new("forkrate");
+    let place = PrivateDir::new();
     std::fs::write(place.path().join("storm.py"), STORM).expect("write it");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../modules/forkrate");
     let made = place.shell(&format!("umask 022; make -C '{source}' BUILD=$PWD"));
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     if let Some(refusal) = place.refusal("./forkrate.so") {
-        return skipped(&refusal);
+        return skip(&refusal);
     }
     let run = "penfold run --module ./forkrate.so -s forkrate.window_ms=500 -s forkrate.max=10 --";
     let output = place.shell(&format!("{run} {PYTHON} storm.py"));

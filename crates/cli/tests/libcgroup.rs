@@ -5,6 +5,7 @@ mod common;
 use std::os::unix::fs::symlink;
 
 use common::{FinishedRun, PENFOLD, Sleeper, TestDaemon, TestUser, users};
+use penfold_testkit::{is_root, needs, skip};
 
 /// Runs penfold by the name of a tool.
 #[track_caller]
@@ -55,8 +56,8 @@ fn cgcreate_and_cgdelete_work_in_every_hierarchy_named() {
 
 #[test]
 fn cgcreate_gives_owners_and_permissions() {
-    if !common::is_root() {
-        return common::skipped("giving away needs root");
+    if !is_root() {
+        return skip("giving away needs root");
     }
     let daemon = daemon();
     let owners = ["-a", "65534:65534", "-t", "1:1", "-d", "750", "-f", "777", "-s", "666"];

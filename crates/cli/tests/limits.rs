@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{CompiledProgram, FinishedRun, KernelGroup, PYTHON, compile, penfold, users};
+use common::{FinishedRun, KernelGroup, PYTHON, penfold, users};
+use penfold_testkit::{CProgram, needs, skip};
 
 const LIMIT: u64 = 20;
 
@@ -66,7 +67,7 @@ time.sleep(1)";
 #[test]
 fn fork_bomb_in_c_is_bounded_by_eagain() {
     needs!("cc", "setpriv");
-    let program = compile(
+    let program = CProgram::compile(
         r#"
         int main(void) {
             int told[2]; char byte;
@@ -90,7 +91,7 @@ fn fork_bomb_in_c_is_bounded_by_eagain() {
 #[test]
 fn pthread_create_at_the_limit_answers_eagain() {
     needs!("cc", "setpriv");
-    let program = compile(
+    let program = CProgram::compile(
         r"
         static void *idle(void *none) { pause(); return none; }
         int main(void) {
@@ -127,8 +128,8 @@ import os; os._exit(0)";
 
 /// A program that fills the job, lets thousands of forks be refused and empties the job, again and again. Meanwhile the
 /// program looks at penfold's memory and descriptors.
-fn refuser() -> CompiledProgram {
-    compile(
+fn refuser() -> CProgram {
+    CProgram::compile(
         r#"
         static long descriptors(void) {
             char command[99]; sprintf(command, "/proc/%d/fd", getppid());
@@ -190,7 +191,7 @@ fn thousands_of_refused_forks_leak_nothing() {
 #[test]
 fn thousands_of_children_leave_penfold_as_small_as_it_was() {
     needs!("cc");
-    let program = compile(
+    let program = CProgram::compile(
         r#"
         static long resident(void) {
             char path[99], line[200]; long kib = -1;
@@ -222,9 +223,9 @@ fn thousands_of_children_leave_penfold_as_small_as_it_was() {
 fn kernels_pids_controller_has_seen_no_more_tasks() {
     needs!("cc", "sh");
     let Some(group) = KernelGroup::new("pids", "pids.peak") else {
-        return common::skipped("the kernel's pids controller is not there as cgroup v1, or not ours to use");
+        return skip("the kernel's pids controller is not there as cgroup v1, or not ours to use");
     };
-    let program = compile(
+    let program = CProgram::compile(
         r"
         int main(void) {
             /* nobody dies: the kernel counts zombies too */

@@ -5,30 +5,17 @@ mod common;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use common::{
-    ModuleDir, PENFOLD, ScratchDir, TestDaemon, TestRun, TestUser, eventually, is_root, penfold, plain,
-    shell, skipped,
-};
+use common::{ModuleDir, PENFOLD, TestDaemon, TestRun, TestUser, penfold, plain, shell};
 use nix::sys::signal::Signal;
+use penfold_testkit::{TempDir, compile_module, has_program, is_root, needs, skip, wait_until};
 
 /// Compiles the module of the loader's tests under a name of its own.
 fn compile(modules: &ModuleDir, name: &str, flags: &[&str]) -> PathBuf {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../module");
     let file = modules.file(name);
-    let output = Command::new("cc")
-        .args(["-std=gnu99", "-Wno-override-init", "-shared", "-fPIC"])
-        .arg(format!("-DNAME=\"{name}\""))
-        .args(flags)
-        .arg("-I")
-        .arg(sources.join("include"))
-        .arg("-o")
-        .arg(&file)
-        .arg(sources.join("tests/modules/probe.c"))
-        .output()
-        .expect("run cc");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let named = format!("-DNAME=\"{name}\"");
+    let flags = [&["-std=gnu99", "-Wno-override-init", &named], flags].concat();
+    compile_module("modules/probe.c", &file, &flags).expect("run cc");
     file
 }
 
@@ -38,8 +25,8 @@ fn words(path: &Path) -> &str {
 
 /// A directory for modules; `None`, with a printed reason, without root or a C compiler.
 fn modules() -> Option<ModuleDir> {
-    if !is_root() || !common::have("cc") {
-        skipped("this needs root and a C compiler");
+    if !is_root() || !has_program("cc") {
+        skip("this needs root and a C compiler");
         return None;
     }
     Some(ModuleDir::new())
@@ -144,7 +131,7 @@ fn only_the_daemons_owner_may_load() {
     let own = TestDaemon::start(TestUser::Nobody, &[]);
     own.says(&["module", "load", words(&file)]);
     own.says(&["module", "unload", "theirs"]);
-    let scratch = ScratchDir::new();
+    let scratch = TempDir::open_to_all();
     let copy = scratch.path().join("libpenfold_theirs.so");
     fs::copy(&file, &copy).expect("a copy");
     own.refuses(&["module", "load", words(&copy)], &[&["can be written by", "chmod", "[EPERM]"]]);
@@ -320,7 +307,7 @@ fn mount_says_how_to_load_a_missing_module() {
     let run = TestRun::new([PENFOLD, "serve", "--socket"]).env("PENFOLD_MODULES", modules.path());
     let socket = run.scratch().join("control");
     let _running = run.word(&socket).limit(60).start();
-    eventually("the daemon listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    wait_until("the daemon listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
     let verb = |words: &[&str]| plain(words).env("PENFOLD_SOCKET", &socket).run();
     let ended = verb(&["mount", "-o", "missing"]);
     assert!(ended.code() == 1 && ended.stderr.contains("[EINVAL]"), "{ended:#?}");
@@ -337,25 +324,25 @@ fn mount_says_how_to_load_a_missing_module() {
 
 /// A daemon that can be killed and started again.
 struct CrashableDaemon {
-    scratch: ScratchDir,
+    scratch: TempDir,
     running: common::LiveRun,
 }
 
 impl CrashableDaemon {
     fn start(options: &[&str]) -> CrashableDaemon {
-        let scratch = ScratchDir::new();
+        let scratch = TempDir::open_to_all();
         let running = CrashableDaemon::spawn(&scratch, options);
         CrashableDaemon { scratch, running }
     }
 
-    fn spawn(scratch: &ScratchDir, options: &[&str]) -> common::LiveRun {
+    fn spawn(scratch: &TempDir, options: &[&str]) -> common::LiveRun {
         let socket = scratch.path().join("run/control");
         let words: Vec<std::ffi::OsString> = [PENFOLD, "serve", "--socket"].map(Into::into).into();
         let options = options.iter().map(std::ffi::OsString::from);
         let running = TestRun::new(words.into_iter().chain([socket.clone().into_os_string()]).chain(options))
             .limit(120)
             .start();
-        eventually("the daemon listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+        wait_until("the daemon listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
         running
     }
 
@@ -372,7 +359,7 @@ impl CrashableDaemon {
     /// Waits until the journal has this text.
     fn written(&self, what: &str) {
         let journal = self.scratch.path().join("run/state/journal");
-        eventually(what, || fs::read_to_string(&journal).unwrap_or_default().contains(what));
+        wait_until(what, || fs::read_to_string(&journal).unwrap_or_default().contains(what));
     }
 
     fn not_restored(&self) -> String {
@@ -467,7 +454,7 @@ fn serve_loads_the_modules_of_its_options() {
     let file = modules.file("second");
     let daemon = CrashableDaemon::start(&["--load", words(&first), "--load", words(&file), "--load", "pids"]);
     assert_eq!(daemon.says(&["module", "list", "--json"]).matches("\"name\"").count(), 2);
-    let scratch = ScratchDir::new();
+    let scratch = TempDir::open_to_all();
     let socket = scratch.path().join("control");
     let ended = plain(&["serve", "--socket", words(&socket), "--load", "nonesuch"]).run();
     assert!(
@@ -482,11 +469,11 @@ fn events_show_loads_and_unloads_of_modules() {
     let Some(modules) = modules() else { return };
     let file = compile(&modules, "told", &[]);
     let daemon = TestDaemon::start(TestUser::Same, &[]);
-    let scratch = ScratchDir::new();
+    let scratch = TempDir::open_to_all();
     let said = scratch.path().join("said");
     let script = format!("exec {PENFOLD} events -n 2 2>{}", said.display());
     let watching = TestRun::new(shell(&script)).env("PENFOLD_SOCKET", daemon.socket()).start();
-    eventually("it watches", || fs::read_to_string(&said).is_ok_and(|said| said == "Watching.\n"));
+    wait_until("it watches", || fs::read_to_string(&said).is_ok_and(|said| said == "Watching.\n"));
     daemon.says(&["module", "load", words(&file)]);
     daemon.says(&["module", "unload", "told"]);
     assert_eq!(watching.finish().stdout, "loaded told\nunloaded told\n");

@@ -5,7 +5,8 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{AS_NOBODY, PENFOLD, ScratchDir, for_everybody, have, skipped};
+use common::{AS_NOBODY, PENFOLD, for_everybody};
+use penfold_testkit::{TempDir, has_program, is_root, skip};
 
 /// Starts a daemon, runs a script with `penfold` as `$P`, and ends the daemon.
 const FRAME: &str = r#"
@@ -29,20 +30,20 @@ fn play(script: &str) -> Option<String> {
 }
 
 fn play_as_nobody(configuration: &str, script: &str) -> Option<String> {
-    if !have("fusermount3") {
-        skipped("there is no fusermount3");
+    if !has_program("fusermount3") {
+        skip("there is no fusermount3");
         return None;
     }
-    let scratch = ScratchDir::new();
+    let scratch = TempDir::open_to_all();
     let (first, then) = (["-c", WITH_DEVICE, "bash", configuration], format!("{FRAME}{script}"));
     run(&for_everybody(&scratch), &[&first[..], &AS_NOBODY, &["bash", "-c", &then]].concat())
 }
 
 /// Runs bash in a mount namespace of its own.
 fn run(penfold: &Path, arguments: &[&str]) -> Option<String> {
-    let usable = nix::unistd::geteuid().is_root() && Path::new("/dev/fuse").exists();
+    let usable = is_root() && Path::new("/dev/fuse").exists();
     if !usable {
-        skipped("root and /dev/fuse are needed to mount");
+        skip("root and /dev/fuse are needed to mount");
         return None;
     }
     let output = Command::new("timeout")

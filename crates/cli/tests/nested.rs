@@ -3,6 +3,7 @@
 mod common;
 
 use common::{PENFOLD, TestRun, penfold, python, users};
+use penfold_testkit::{needs, wait_until};
 
 /// The report of a nested run, which went to standard output.
 #[track_caller]
@@ -180,7 +181,7 @@ fn socket_of_a_job_serves_that_job_only() {
     let run = penfold(&[], &["sh", "-c", script]);
     let scratch = run.scratch();
     let running = run.env("OUT", &scratch).start();
-    common::eventually("the job knows its socket", || scratch.join("address").exists());
+    wait_until("the job knows its socket", || scratch.join("address").exists());
     let address = std::fs::read_to_string(scratch.join("address")).unwrap();
     let ask = |words: &[&str]| {
         TestRun::new([PENFOLD].into_iter().chain(words.iter().copied()))

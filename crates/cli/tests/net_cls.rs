@@ -4,7 +4,8 @@ mod common;
 
 use std::process::Command;
 
-use common::{ModuleDir, PENFOLD, PYTHON, is_root, skipped};
+use common::{ModuleDir, PENFOLD, PYTHON};
+use penfold_testkit::{is_root, needs, skip};
 
 /// Makes two namespaces. nftables counts packets by their mark at the sender, and by their DSCP at the receiver.
 const NETWORK: &str = r#"
@@ -53,7 +54,7 @@ nsenter --target $other --net nft list ruleset |
 fn packets_have_the_class_of_the_cgroup_that_sends_them() {
     needs!("ip", "nft", "unshare", "nsenter", "setpriv");
     if !is_root() {
-        return skipped("a network namespace needs root");
+        return skip("a network namespace needs root");
     }
     let script = format!("{NETWORK}{TRAFFIC}{SHOW}");
     let modules = ModuleDir::new();

@@ -3,32 +3,26 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use common::{ModuleDir, PENFOLD, is_root, penfold, plain, python, skipped, users};
+use common::{ModuleDir, PENFOLD, penfold, plain, python, users};
+use penfold_testkit::{compile_module, is_root, skip};
 
 /// A directory with these modules that root alone can write.
 fn modules() -> Option<ModuleDir> {
     if !is_root() {
-        skipped("a directory of modules that others can't write is root's");
+        skip("a directory of modules that others can't write is root's");
         return None;
     }
     let fdcount = built("libpenfold_fdcount.so");
     if !fdcount.exists() {
-        skipped("modules/ is not built: cargo build --manifest-path modules/Cargo.toml --workspace");
+        skip("modules/ is not built: cargo build --manifest-path modules/Cargo.toml --workspace");
         return None;
     }
     let modules = ModuleDir::new();
     std::fs::copy(fdcount, modules.file("fdcount")).expect("copy a module");
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let compiled = Command::new("cc")
-        .args(["-std=c99", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-I"])
-        .arg(top.join("crates/module/include"))
-        .arg("-o")
-        .arg(modules.file("forkrate"))
-        .arg(top.join("modules/forkrate/forkrate.c"))
-        .status();
-    assert!(compiled.expect("cc").success());
+    let flags = ["-std=c99", "-O2", "-Werror"];
+    compile_module("../../../modules/forkrate/forkrate.c", &modules.file("forkrate"), &flags)
+        .expect("run cc");
     Some(modules)
 }
 

@@ -5,7 +5,8 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use common::{TestRun, eventually, penfold, users};
+use common::{TestRun, penfold, users};
+use penfold_testkit::{needs, wait_until};
 
 /// Writes an agent that records its arguments, directory, input and environment in one file.
 fn agent(directory: &Path) -> PathBuf {
@@ -37,7 +38,7 @@ fn release_agent_runs_after_the_command_has_ended() {
             let mut running = run.user(user).start();
             assert_eq!(running.wait().code(), Some(3), "the command's own");
             // penfold does not wait for the agent
-            eventually("the agent has run", || scratch.join("told").exists());
+            wait_until("the agent has run", || scratch.join("told").exists());
             let told = std::fs::read_to_string(scratch.join("told")).unwrap();
             assert_eq!(told, format!("1 {path}\n/\nHOME=/\nPATH=/sbin:/bin:/usr/sbin:/usr/bin\n"));
             assert!(!running.finish().clean().stderr.contains("warning"));

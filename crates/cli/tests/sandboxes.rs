@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{PENFOLD, PYTHON, TestRun, TestUser, compile, penfold, plain, skipped, users};
+use common::{PENFOLD, PYTHON, TestRun, TestUser, penfold, plain, users};
+use penfold_testkit::{CProgram, is_root, needs, skip};
 
 /// The work in each sandbox: pipelines, threads and programs, which are counted.
 const WORK: &str = "x=$(echo a | cat | cat) && [ $x = a ] && (setsid sleep 1000 & ) &&
@@ -36,7 +37,7 @@ fn works(sandbox: &[&str], user: TestUser) {
 #[test]
 fn works_under_a_seccomp_filter_that_hides_clone3() {
     needs!("cc", "setpriv");
-    let program = compile(
+    let program = CProgram::compile(
         r"
         #include <stddef.h>
         #include <linux/filter.h>
@@ -64,7 +65,7 @@ fn works_under_a_seccomp_filter_that_hides_clone3() {
 #[test]
 fn says_so_where_a_seccomp_filter_forbids_ptrace() {
     needs!("cc");
-    let program = compile(
+    let program = CProgram::compile(
         r"
         #include <stddef.h>
         #include <linux/filter.h>
@@ -101,8 +102,8 @@ fn says_so_where_a_seccomp_filter_forbids_ptrace() {
 #[test]
 fn works_in_a_pid_and_mount_namespace_of_its_own() {
     needs!("unshare");
-    if !common::is_root() {
-        return skipped("a pid namespace needs root");
+    if !is_root() {
+        return skip("a pid namespace needs root");
     }
     works(&["unshare", "--fork", "--pid", "--mount-proc"], TestUser::Same);
 }
@@ -110,8 +111,8 @@ fn works_in_a_pid_and_mount_namespace_of_its_own() {
 #[test]
 fn works_as_the_first_process_of_a_pid_namespace() {
     needs!("unshare");
-    if !common::is_root() {
-        return skipped("a pid namespace needs root");
+    if !is_root() {
+        return skip("a pid namespace needs root");
     }
     // as a container's entry point, which inherits all orphans
     let script =
@@ -124,8 +125,8 @@ fn works_as_the_first_process_of_a_pid_namespace() {
 #[test]
 fn works_without_proc_sys() {
     needs!("unshare", "sh");
-    if !common::is_root() {
-        return skipped("a mount namespace needs root");
+    if !is_root() {
+        return skip("a mount namespace needs root");
     }
     let script = "mount -t tmpfs -o ro none /proc/sys && [ ! -e /proc/sys/kernel ] && exec \"$@\"";
     works(&["unshare", "-m", "sh", "-c", script, "sh"], TestUser::Same);
@@ -135,7 +136,7 @@ fn works_without_proc_sys() {
 fn works_in_a_user_namespace() {
     needs!("unshare", "setpriv");
     if !TestRun::new(["unshare", "-U", "-r", "true"]).run().status.success() {
-        return skipped("user namespaces are not permitted");
+        return skip("user namespaces are not permitted");
     }
     for user in users() {
         works(&["unshare", "-U", "-r"], user);
@@ -148,7 +149,7 @@ fn works_in_a_rootless_container_of_all_namespaces() {
     let all = ["unshare", "-U", "-r", "-m", "-u", "-i", "-n", "--fork", "--pid", "--mount-proc"];
     for user in users() {
         if !TestRun::new(all.iter().chain(&["true"]).copied()).user(user).run().status.success() {
-            skipped("namespaces are not permitted");
+            skip("namespaces are not permitted");
             continue;
         }
         works(&all, user);
@@ -158,8 +159,8 @@ fn works_in_a_rootless_container_of_all_namespaces() {
 #[test]
 fn works_without_capabilities_and_new_privileges() {
     needs!("setpriv");
-    if !common::is_root() {
-        return skipped("capabilities can be dropped by root only");
+    if !is_root() {
+        return skip("capabilities can be dropped by root only");
     }
     works(&["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"], TestUser::Nobody);
 }

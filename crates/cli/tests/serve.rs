@@ -10,7 +10,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,7 +18,12 @@ use penfold_server::address::Address;
 use penfold_server::connection::Connection;
 use penfold_server::protocol::{AttachCall, ExecCall, InfoCall, Method, MkdirCall, MountCall, ReadCall};
 
-use common::{NOBODY, PENFOLD, ScratchDir, is_root, skipped};
+use common::{NOBODY, PENFOLD};
+use penfold_testkit::{
+    TempDir, is_root,
+    proc::{self, lives},
+    skip, wait_for, wait_until,
+};
 
 /// A daemon of one test, killed on drop.
 /// A daemon of one test, killed on drop.
@@ -26,7 +31,7 @@ struct SpawnedDaemon {
     child: Child,
     socket: PathBuf,
     /// Kept until the end, for the socket.
-    _scratch: ScratchDir,
+    _scratch: TempDir,
 }
 
 fn command(socket: &Path) -> Command {
@@ -41,17 +46,15 @@ impl SpawnedDaemon {
     }
 
     fn with(change: impl FnOnce(&mut Command) -> &mut Command) -> SpawnedDaemon {
-        let scratch = ScratchDir::new();
+        let scratch = TempDir::open_to_all();
         let socket = scratch.path().join("penfold/control");
         let mut command = command(&socket);
         change(&mut command);
         let mut child = command.spawn().expect("it starts");
-        let began = Instant::now();
-        while Address::Path(socket.clone()).connect().is_err() {
-            assert!(began.elapsed() < Duration::from_secs(20), "it does not listen");
+        wait_until("the daemon listens", || {
             assert!(child.try_wait().expect("ours").is_none(), "it has ended");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            Address::Path(socket.clone()).connect().is_ok()
+        });
         SpawnedDaemon { child, socket, _scratch: scratch }
     }
 
@@ -70,7 +73,7 @@ impl SpawnedDaemon {
             ..ExecCall::default()
         };
         let pid = self.call(&exec).pid as i32;
-        until("it sleeps", || comm(pid) == "sleep");
+        wait_until("it sleeps", || proc::command(pid) == "sleep");
         pid
     }
 
@@ -80,15 +83,9 @@ impl SpawnedDaemon {
 
     /// Waits for the daemon's end, which must be in order.
     fn ended(&mut self) {
-        let began = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("ours") {
-                assert!(status.success(), "{status}");
-                return;
-            }
-            assert!(began.elapsed() < Duration::from_secs(20), "it does not end");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let look = || self.child.try_wait().expect("ours");
+        let status = wait_for("the daemon ends", look, Option::is_some).expect("it has ended");
+        assert!(status.success(), "{status}");
     }
 }
 
@@ -96,23 +93,6 @@ impl Drop for SpawnedDaemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-fn comm(pid: i32) -> String {
-    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
-}
-
-fn lives(pid: i32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    status.lines().any(|line| line.starts_with("State:") && !line.contains('Z') && !line.contains('X'))
-}
-
-fn until(what: &str, reached: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !reached() {
-        assert!(began.elapsed() < Duration::from_secs(20), "not reached: {what}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -142,7 +122,7 @@ fn adopted_process_goes_on_untraced() {
     daemon.launch();
     let mut sleeper = Command::new("sleep").arg("1000").spawn().expect("sleep");
     let pid = sleeper.id().cast_signed();
-    until("it sleeps", || comm(pid) == "sleep");
+    wait_until("it sleeps", || proc::command(pid) == "sleep");
     daemon.call(&AttachCall { cgroup: "/a".into(), task: i64::from(pid), process: true });
     let read = ReadCall { cgroup: "/a".into(), file: "cgroup.procs".into() };
     assert!(daemon.call(&read).content.lines().any(|line| line == pid.to_string()));
@@ -160,14 +140,14 @@ fn sighup_ends_the_daemon_unless_under_nohup() {
     let mut daemon = SpawnedDaemon::start(&[]);
     daemon.signal(Signal::SIGHUP);
     daemon.ended();
-    let scratch = ScratchDir::new();
+    let scratch = TempDir::open_to_all();
     let socket = scratch.path().join("control");
     let mut inner = Command::new("nohup");
     inner.arg(PENFOLD).arg("serve").arg("--socket").arg(&socket);
     let mut child =
         inner.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("nohup");
     let address = Address::Path(socket);
-    until("it listens", || address.connect().is_ok());
+    wait_until("it listens", || address.connect().is_ok());
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGHUP).expect("it lives");
     std::thread::sleep(Duration::from_millis(200));
     assert!(Connection::connect(&address).expect("it listens").call(&InfoCall {}).is_ok());
@@ -190,14 +170,14 @@ fn socket_of_a_dead_daemon_only_is_taken_over() {
     assert!(daemon.socket.exists(), "it was killed");
     daemon.child = command(&daemon.socket).spawn().expect("it starts");
     let address = Address::Path(daemon.socket.clone());
-    until("the next one listens", || address.connect().is_ok());
+    wait_until("the next one listens", || address.connect().is_ok());
     let info = daemon.call(&InfoCall {});
     assert_eq!(info.pid, i64::from(daemon.child.id()));
 }
 
 #[test]
 fn verb_without_a_daemon_says_how_to_start_one() {
-    let scratch = ScratchDir::new();
+    let scratch = TempDir::open_to_all();
     let socket = scratch.path().join("control");
     let output =
         Command::new(PENFOLD).arg("hierarchies").arg("--socket").arg(&socket).output().expect("it runs");
@@ -240,9 +220,9 @@ fn log_has_the_level_of_the_environment() {
 #[test]
 fn user_without_privilege_has_a_daemon_too() {
     if !is_root() {
-        return skipped("another user needs root");
+        return skip("another user needs root");
     }
-    let place = ScratchDir::new();
+    let place = TempDir::open_to_all();
     let runtime = place.path().join("runtime");
     fs::create_dir(&runtime).expect("a directory");
     chown(&runtime, Some(NOBODY), Some(NOBODY)).expect("given");
@@ -255,7 +235,7 @@ fn user_without_privilege_has_a_daemon_too() {
     };
     let mut daemon = as_nobody(&["serve", "--log", "off"]).spawn().expect("it starts");
     let address = Address::Path(runtime.join("penfold/control"));
-    until("it listens", || address.connect().is_ok());
+    wait_until("it listens", || address.connect().is_ok());
     assert_eq!(fs::metadata(runtime.join("penfold")).expect("there").permissions().mode() & 0o777, 0o700);
     let mut connection = Connection::connect(&address).expect("root may");
     connection
@@ -276,7 +256,7 @@ fn user_without_privilege_has_a_daemon_too() {
 
 #[test]
 fn systemd_passes_the_socket_and_is_notified() {
-    let scratch = ScratchDir::new();
+    let scratch = TempDir::open_to_all();
     let (socket, notify) = (scratch.path().join("control"), scratch.path().join("notify"));
     let listener = UnixListener::bind(&socket).expect("a socket");
     let told = UnixDatagram::bind(&notify).expect("a socket");
@@ -325,7 +305,7 @@ fn daemon_reaps_orphans() {
         text.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<i32>>()
     };
     std::thread::sleep(Duration::from_millis(600));
-    until("no zombie is left", || children().into_iter().all(lives));
+    wait_until("no zombie is left", || children().into_iter().all(lives));
 }
 
 #[test]

@@ -6,21 +6,22 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use common::{AS_NOBODY, PENFOLD, ScratchDir, Sleeper, TestUser, eventually, for_everybody};
+use common::{AS_NOBODY, PENFOLD, Sleeper, TestUser, for_everybody};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::statfs::statfs;
 use nix::unistd::Pid;
+use penfold_testkit::{TempDir, is_root, needs, skip, wait_until};
 
 /// A daemon with a journal, which a test can restart; killed on drop.
 /// A daemon with a journal, which a test can restart; killed on drop.
 struct RestartableDaemon {
-    scratch: ScratchDir,
+    scratch: TempDir,
     process: Child,
     user: TestUser,
 }
 
-fn program(user: TestUser, scratch: &ScratchDir) -> Command {
+fn program(user: TestUser, scratch: &TempDir) -> Command {
     if user == TestUser::Same {
         return Command::new(PENFOLD);
     }
@@ -35,12 +36,12 @@ impl RestartableDaemon {
     }
 
     fn start_as(user: TestUser) -> RestartableDaemon {
-        let scratch = ScratchDir::new();
+        let scratch = TempDir::open_to_all();
         let process = RestartableDaemon::spawn(user, &scratch, &[]);
         RestartableDaemon { scratch, process, user }
     }
 
-    fn spawn(user: TestUser, scratch: &ScratchDir, options: &[&str]) -> Child {
+    fn spawn(user: TestUser, scratch: &TempDir, options: &[&str]) -> Child {
         let mut process = program(user, scratch)
             .arg("serve")
             .arg("--socket")
@@ -85,7 +86,7 @@ impl RestartableDaemon {
         let target = self.scratch.path().join(name);
         std::fs::create_dir(&target).expect("a mount point");
         self.says(&["mount", "-o", options, target.to_str().expect("UTF-8")]);
-        eventually("it is written down", || self.journal().contains(&format!("{name}\"")));
+        wait_until("it is written down", || self.journal().contains(&format!("{name}\"")));
         target
     }
 }
@@ -101,10 +102,9 @@ impl Drop for RestartableDaemon {
 }
 
 fn can_mount() -> bool {
-    let possible = nix::unistd::geteuid().is_root() && Path::new("/dev/fuse").exists();
+    let possible = is_root() && Path::new("/dev/fuse").exists();
     if !possible {
-        assert!(std::env::var_os("CI").is_none(), "CI has root and /dev/fuse");
-        eprintln!("skipped: this takes root and /dev/fuse");
+        skip("this takes root and /dev/fuse");
     }
     possible
 }
@@ -122,11 +122,11 @@ fn dead_mounts_are_restored_with_their_cgroups() {
     std::fs::write(pids.join("a/pids.max"), "7").expect("a limit");
     let mut member = Command::new("sleep").arg("1000").spawn().expect("a process");
     std::fs::write(pids.join("a/cgroup.procs"), member.id().to_string()).expect("it is taken in");
-    eventually("the member is written down", || {
+    wait_until("the member is written down", || {
         daemon.journal().contains(&format!("\"pid\":{}", member.id()))
     });
     assert!(Command::new("umount").arg(&other).status().expect("umount").success());
-    eventually("the unmount is written down", || daemon.journal().contains("viewGone"));
+    wait_until("the unmount is written down", || daemon.journal().contains("viewGone"));
     let before = daemon.says(&["hierarchies"]);
 
     kill(Pid::from_raw(daemon.process.id().cast_signed()), Signal::SIGKILL).expect("it lives");
@@ -167,7 +167,7 @@ fn daemon_without_root_restores_everything() {
     daemon.says(&["set", "/a", "pids.max=7"]);
     let mut member = Sleeper::start(TestUser::Nobody);
     daemon.says(&["attach", "/a/b", &member.pid()]);
-    eventually("the member is written down", || {
+    wait_until("the member is written down", || {
         daemon.journal().contains(&format!("\"pid\":{}", member.pid()))
     });
     let before = daemon.says(&["hierarchies"]);
@@ -178,7 +178,7 @@ fn daemon_without_root_restores_everything() {
     assert_eq!(daemon.says(&["cat", "/a/b", "cgroup.procs"]), format!("{}\n", member.pid()));
     // the daemon supervises the process again
     daemon.says(&["kill", "/a"]);
-    eventually("it was reached", || member.is_dead());
+    wait_until("it was reached", || member.is_dead());
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn release_agent_skips_cgroups_empty_at_a_restart() {
     }
     let mut member = Command::new("sleep").arg("1000").spawn().expect("a process");
     daemon.says(&["attach", "/used", &member.id().to_string()]);
-    eventually("the member is written down", || {
+    wait_until("the member is written down", || {
         daemon.journal().contains(&format!("\"pid\":{}", member.id()))
     });
     daemon.restart(Signal::SIGKILL, &[]);
@@ -213,7 +213,7 @@ fn release_agent_skips_cgroups_empty_at_a_restart() {
     assert!(!told.exists(), "nobody has left");
     member.kill().expect("it lives");
     member.wait().expect("it is ours");
-    eventually("the agent has run", || told.exists());
+    wait_until("the agent has run", || told.exists());
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert_eq!(std::fs::read_to_string(&told).expect("it is there"), "/used\n");
 }

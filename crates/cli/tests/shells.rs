@@ -5,6 +5,7 @@ mod common;
 use std::process::{Child, Command};
 
 use common::penfold;
+use penfold_testkit::needs;
 
 /// A script with 3,000 children and 100 pipelines under a CHLD trap, which dash installs without `SA_RESTART`.
 const TRAPPED: &str = r#"

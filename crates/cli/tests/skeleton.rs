@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{PrivateDir, skipped, without_slowness};
+use common::{PrivateDir, without_slowness};
+use penfold_testkit::{needs, skip};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -10,7 +11,7 @@ fn text(bytes: &[u8]) -> String {
 
 /// Makes a skeleton, runs the printed commands, and then tries more.
 fn follow(language: &str, module: &str) {
-    let place = PrivateDir::new(&format!("skeleton-{language}"));
+    let place = PrivateDir::new();
     let made = place.shell(&format!("umask 022; penfold module new --lang {language} wheel"));
     assert!(made.status.success(), "{}", text(&made.stderr));
     let made = text(&made.stdout);
@@ -20,7 +21,7 @@ fn follow(language: &str, module: &str) {
     assert!(built.status.success(), "{test}; {build}:\n{}{}", text(&built.stdout), text(&built.stderr));
 
     if let Some(refusal) = place.refusal(&format!("wheel/{module}")) {
-        return skipped(&refusal);
+        return skip(&refusal);
     }
     let output = place.shell(&format!("cd wheel; {run}"));
     assert_eq!(text(&output.stdout), "42\n", "{run}: {}", text(&output.stderr));
@@ -46,7 +47,7 @@ fn printed_commands_load_a_skeleton_in_c() {
 
 #[test]
 fn refused_skeleton_has_a_reason() {
-    let place = PrivateDir::new("skeleton-refused");
+    let place = PrivateDir::new();
     let output = place.shell("mkdir wheel; penfold module new wheel");
     assert_eq!(output.status.code(), Some(1));
     let told = "penfold: wheel: can't write a controller there: File exists [EEXIST]\n";

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{FinishedRun, ModuleDir, PYTHON, TestUser, is_root, penfold, skipped, without_slowness};
+use common::{FinishedRun, ModuleDir, PYTHON, TestUser, penfold, without_slowness};
+use penfold_testkit::{is_root, needs, skip};
 
 /// Prints mark, priority and type of service of every kind of socket, right after the call that makes it.
 const SOCKETS: &str = r"
@@ -81,7 +82,7 @@ fn each(mark: u32, priority: u32, tos: u32) -> String {
 fn every_socket_has_its_class_before_its_first_use() {
     needs!("python3");
     if !is_root() {
-        return skipped("marking sockets needs CAP_NET_ADMIN");
+        return skip("marking sockets needs CAP_NET_ADMIN");
     }
     let ended = sockets(&["net_cls.classid=0x00100001"], &[], TestUser::Same).succeeded();
     assert_eq!(ended.stdout, each(0x0010_0001, 0x0010_0001, 0));
@@ -94,7 +95,7 @@ fn every_socket_has_its_class_before_its_first_use() {
 fn unprivileged_class_needs_best_effort() {
     needs!("python3", "setpriv");
     if !is_root() {
-        return skipped("only root can become a user without privilege");
+        return skip("only root can become a user without privilege");
     }
     let ended = sockets(&["net_cls.classid=0x00100003"], &[], TestUser::Nobody).clean();
     assert_eq!((ended.code(), ended.stdout.as_str()), (125, ""), "nothing has run");

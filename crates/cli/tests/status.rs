@@ -5,6 +5,7 @@ mod common;
 use std::process::Command;
 
 use common::{PENFOLD, TestRun, penfold, plain, shell, users};
+use penfold_testkit::{is_root, needs, skip, wait_until};
 
 #[test]
 fn exit_status_is_the_commands_own() {
@@ -178,12 +179,12 @@ fn frozen_command_does_not_run_and_dies_with_penfold() {
     let run = penfold(&["freezer.state=FROZEN"], &["sh", "-c", "echo > $OUT/ran"]);
     let scratch = run.scratch();
     let mut running = run.env("OUT", &scratch).start();
-    common::eventually("it is there", || !running.processes().is_empty());
+    wait_until("it is there", || !running.processes().is_empty());
     std::thread::sleep(std::time::Duration::from_millis(200));
     assert!(!scratch.join("ran").exists() && running.child.try_wait().unwrap().is_none());
     running.signal(nix::sys::signal::Signal::SIGKILL);
     running.wait();
-    common::eventually("it is dead", || running.processes().is_empty());
+    wait_until("it is dead", || running.processes().is_empty());
     assert!(!scratch.join("ran").exists());
 }
 
@@ -232,7 +233,7 @@ fn command_starts_in_the_same_state_as_without_penfold() {
     assert_eq!(contained.1, bare.1);
     for (inside, outside) in contained.0.lines().zip(bare.0.lines()) {
         // without CAP_SYS_ADMIN a filter needs NoNewPrivs
-        if common::is_root() || !outside.starts_with("NoNewPrivs") {
+        if is_root() || !outside.starts_with("NoNewPrivs") {
             assert_eq!(without_library_signals(inside), without_library_signals(outside));
         }
     }
@@ -268,7 +269,7 @@ fn options_after_the_command_are_its_own() {
 #[test]
 fn report_that_can_not_be_written_is_an_error() {
     if !std::path::Path::new("/dev/full").exists() {
-        return common::skipped("there is no /dev/full");
+        return skip("there is no /dev/full");
     }
     let ended = plain(&["run", "-q", "--json", "/dev/full", "--", "true"]).run().clean();
     assert_eq!(ended.code(), 125);

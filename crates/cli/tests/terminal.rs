@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{PENFOLD, PYTHON, TestRun, eventually, penfold, plain, users};
+use common::{PENFOLD, PYTHON, TestRun, penfold, plain, users};
 use nix::sys::signal::Signal;
+use penfold_testkit::{needs, wait_until};
 
 #[test]
 fn signals_sent_to_penfold_reach_the_command() {
@@ -25,7 +26,7 @@ fn signals_sent_to_penfold_reach_the_command() {
             let run = penfold(&["pids.max=10"], &["sh", "-c", &script]).user(user).limit(10);
             let scratch = run.scratch();
             let running = run.env("OUT", &scratch).start();
-            eventually("it runs", || scratch.join("ready").exists());
+            wait_until("it runs", || scratch.join("ready").exists());
             running.signal(signal);
             assert_eq!(running.finish().clean().code(), 33, "{signal}");
         }
@@ -38,7 +39,7 @@ fn uncaught_signal_ends_the_run_with_128_and_its_number() {
         let run = penfold(&[], &["sh", "-c", ": > $OUT/ready; exec sleep 1000"]).limit(10);
         let scratch = run.scratch();
         let running = run.env("OUT", &scratch).start();
-        eventually("it runs", || scratch.join("ready").exists());
+        wait_until("it runs", || scratch.join("ready").exists());
         running.signal(signal);
         let ended = running.finish().clean();
         assert_eq!(ended.code(), 128 + signal as i32);
@@ -53,7 +54,7 @@ fn command_that_ignores_sigterm_goes_on() {
     let run = penfold(&[], &["sh", "-c", script]).limit(10);
     let scratch = run.scratch();
     let running = run.env("OUT", &scratch).start();
-    eventually("it runs", || scratch.join("ready").exists());
+    wait_until("it runs", || scratch.join("ready").exists());
     for _ in 0..3 {
         running.signal(Signal::SIGTERM);
     }

@@ -4,14 +4,15 @@ mod common;
 
 use std::process::{Command, Output};
 
-use common::{PENFOLD, ScratchDir, Sleeper, TestDaemon, TestUser, eventually};
+use common::{PENFOLD, Sleeper, TestDaemon, TestUser};
+use penfold_testkit::{TempDir, needs, wait_until};
 
 /// A terminal of 100 columns and 20 lines, with a shell command in it.
-struct TmuxTerminal(ScratchDir);
+struct TmuxTerminal(TempDir);
 
 impl TmuxTerminal {
     fn start(command: &str) -> TmuxTerminal {
-        let terminal = TmuxTerminal(ScratchDir::new());
+        let terminal = TmuxTerminal(TempDir::open_to_all());
         terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "20", command]);
         terminal
     }
@@ -43,7 +44,7 @@ impl TmuxTerminal {
     /// Waits until a cgroup stands before another.
     fn must_order(&self, first: &str, second: &str) {
         let place = |rows: &[(String, String)], name: &str| rows.iter().position(|row| row.0.ends_with(name));
-        eventually(&format!("{first} before {second}"), || {
+        wait_until(&format!("{first} before {second}"), || {
             let rows = self.rows();
             matches!((place(&rows, first), place(&rows, second)), (Some(one), Some(two)) if one < two)
         });
@@ -70,11 +71,11 @@ fn top_is_live_and_leaves_the_terminal_as_it_was() {
         "echo before; PENFOLD_SOCKET={socket} {PENFOLD} top --interval 0.1; echo ended $?; exec sleep 1000"
     ));
     terminal.must_order("/", "/many");
-    eventually("counts", || {
+    wait_until("counts", || {
         terminal.rows().iter().any(|(name, tasks)| name.ends_with("/many") && tasks == "1")
     });
     daemon.says(&["attach", "/many", &sleepers[2].pid()]);
-    eventually("they change", || {
+    wait_until("they change", || {
         terminal.rows().iter().any(|(name, tasks)| name.ends_with("/many") && tasks == "2")
     });
     terminal.press("t");
@@ -84,7 +85,7 @@ fn top_is_live_and_leaves_the_terminal_as_it_was() {
     terminal.press("r");
     terminal.must_order("/many", "/few");
     terminal.press("q");
-    eventually("it ends", || terminal.shows().contains("ended 0"));
+    wait_until("it ends", || terminal.shows().contains("ended 0"));
     let left = terminal.shows();
     assert!(left.starts_with("before\n") && !left.contains("TASKS"), "{left}");
     drop(sleepers);

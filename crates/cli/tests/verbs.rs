@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Sleeper, TestDaemon, eventually, users};
+use common::{Sleeper, TestDaemon, users};
+use penfold_testkit::{is_root, needs, skip, wait_until};
 
 #[test]
 fn cgroups_are_made_listed_renamed_and_removed() {
@@ -76,8 +77,8 @@ fn files_are_read_and_written() {
 
 #[test]
 fn owners_and_permissions_are_changed() {
-    if !common::is_root() {
-        return common::skipped("giving away needs root");
+    if !is_root() {
+        return skip("giving away needs root");
     }
     let daemon = TestDaemon::start(common::TestUser::Same, &["pids"]);
     daemon.says(&["mkdir", "/a"]);
@@ -131,10 +132,10 @@ fn kill_and_signals_reach_every_process() {
         daemon.says(&["attach", "/a", &one.pid()]);
         daemon.says(&["attach", "/a/b", &two.pid()]);
         assert_eq!(daemon.says(&["kill", "-v", "--signal", "TERM", "/a"]), "/a: 1 process\n");
-        eventually("the signal has killed it", || one.is_dead());
+        wait_until("the signal has killed it", || one.is_dead());
         assert!(!two.is_dead());
         assert_eq!(daemon.says(&["kill", "-v", "/a"]), "/a: 1 process\n");
-        eventually("it is dead", || two.is_dead());
+        wait_until("it is dead", || two.is_dead());
         daemon.says(&["rmdir", "-r", "/a"]);
         assert_eq!(daemon.run(&["kill", "--signal", "NONE", "/a"]).code(), 125);
     }
@@ -154,7 +155,7 @@ fn freeze_and_thaw_wait_for_the_state() {
         std::thread::sleep(std::time::Duration::from_millis(100));
         assert!(!sleeper.is_dead(), "frozen, it takes no signal");
         daemon.says(&["thaw", "--wait", "/a"]);
-        eventually("thawed, it dies of the signal", || sleeper.is_dead());
+        wait_until("thawed, it dies of the signal", || sleeper.is_dead());
         daemon.refuses(&["freeze", "/none"], &[&["/none", "[ENOENT]"]]);
     }
 }
@@ -164,7 +165,7 @@ fn events_are_printed_as_they_happen() {
     let daemon = TestDaemon::start(common::TestUser::Same, &["pids"]);
     let mut watching =
         daemon.verb(&["events", "-n", "2", "--json", "-k", "created", "-k", "removed"]).start();
-    eventually("it says that it watches", || watching.stderr() == "Watching.\n");
+    wait_until("it says that it watches", || watching.stderr() == "Watching.\n");
     daemon.says(&["mkdir", "/a"]);
     daemon.says(&["rmdir", "/a"]);
     watching.wait();
@@ -207,7 +208,7 @@ fn top_measures_cpu_between_two_samples() {
         let busy = daemon.verb(&["exec", "/busy", "--", "sh", "-c", "while :; do :; done"]).limit(60).start();
         let idle = daemon.verb(&["exec", "/idle", "--", "sleep", "1000"]).limit(60).start();
         let there = |path: &str| daemon.says(&["cat", path, "pids.current"]) == "1\n";
-        eventually("both run", || there("/busy") && there("/idle"));
+        wait_until("both run", || there("/busy") && there("/idle"));
         let rows = daemon.json(&["top", "--once", "--json", "--interval", "0.5"]);
         let row = |path: &str| {
             let all = rows.as_array().expect("a list").iter();

@@ -1,5 +1,8 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use penfold_testkit::retry;
 
 /// A cgroup of one test in a v1 hierarchy of the kernel, to compare with; removed on drop.
 #[derive(Debug)]
@@ -31,11 +34,7 @@ impl KernelGroup {
 
 impl Drop for KernelGroup {
     fn drop(&mut self) {
-        for _ in 0..500 {
-            if std::fs::remove_dir(&self.0).is_ok() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
+        // a task of the cgroup may still be on its way out
+        let _ = retry(Duration::from_secs(1), || std::fs::remove_dir(&self.0));
     }
 }

@@ -1,11 +1,9 @@
 //! The shared part of the program's tests: runs with a watchdog, and a search for processes that are left behind.
 #![allow(dead_code, unused_imports, unreachable_pub)] // each test file uses its part
 
-mod compiled_program;
 mod kernel;
 mod module_dir;
 mod private_dir;
-mod scratch_dir;
 mod test_daemon;
 
 use std::ffi::{OsStr, OsString};
@@ -20,13 +18,12 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use penfold_testkit::{TempDir, copy_program, is_root, proc, retry};
 use serde_json::Value;
 
-pub use compiled_program::{CLONE, CompiledProgram, compile, compile_with};
 pub use kernel::KernelGroup;
 pub use module_dir::ModuleDir;
 pub use private_dir::PrivateDir;
-pub use scratch_dir::ScratchDir;
 pub use test_daemon::{Sleeper, TestDaemon};
 
 /// The program under test.
@@ -45,7 +42,7 @@ pub const NOBODY: u32 = 65534;
 pub const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
 /// The program under test where every user can execute it: the build directory may be readable by its owner only.
-pub fn for_everybody(scratch: &ScratchDir) -> PathBuf {
+pub fn for_everybody(scratch: &TempDir) -> PathBuf {
     let copy = scratch.path().join("penfold");
     if !copy.exists() && std::fs::hard_link(PENFOLD, &copy).is_err() {
         copy_program(Path::new(PENFOLD), &copy);
@@ -53,13 +50,16 @@ pub fn for_everybody(scratch: &ScratchDir) -> PathBuf {
     copy
 }
 
-/// Copies a program that is to be executed.
-///
-/// cp(1) does that: a child that another thread forks would keep this process's copy open for writing (`ETXTBSY`).
-pub fn copy_program(from: &Path, to: &Path) {
-    let copied = Command::new("cp").arg(from).arg(to).status();
-    assert!(copied.expect("run cp").success());
-}
+/// `raw_clone(flags)`: the system call itself, on the caller's stack.
+pub const CLONE: &str = r#"
+    static long raw_clone(unsigned long flags) {
+        long result;
+        register long r10 __asm__("r10") = 0; register long r8 __asm__("r8") = 0;
+        __asm__ volatile("syscall" : "=a"(result) : "0"(56L), "D"(flags), "S"(0L), "d"(0L), "r"(r10), "r"(r8)
+            : "rcx", "r11", "memory");
+        return result;
+    }
+"#;
 
 /// The user of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,37 +70,7 @@ pub enum TestUser {
 
 /// The user of the tests, and also a user without privilege if the tests run as root.
 pub fn users() -> Vec<TestUser> {
-    if nix::unistd::geteuid().is_root() {
-        vec![TestUser::Same, TestUser::Nobody]
-    } else {
-        vec![TestUser::Same]
-    }
-}
-
-pub fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
-}
-
-/// Prints why a test can't run here. In CI, where nothing may be missing, that is a failure.
-pub fn skipped(reason: &str) {
-    println!("skipped: {reason}");
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "must not be skipped in CI: {reason}");
-}
-
-/// Whether a program is in `PATH`.
-pub fn have(program: &str) -> bool {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&paths).any(|path| path.join(program).exists())
-}
-
-/// Skips the test when a program is missing.
-#[macro_export]
-macro_rules! needs {
-    ($($program:expr),+) => {
-        $(if !$crate::common::have($program) {
-            return $crate::common::skipped(concat!("there is no ", $program));
-        })+
-    };
+    if is_root() { vec![TestUser::Same, TestUser::Nobody] } else { vec![TestUser::Same] }
 }
 
 /// The text without its lines about slow modules: on a busy machine every callback may be slow.
@@ -121,14 +91,14 @@ pub struct TestRun {
     input: Vec<u8>,
     environment: Vec<(OsString, OsString)>,
     mark: String,
-    scratch: ScratchDir,
+    scratch: TempDir,
 }
 
 /// A run that is under way. All its processes are killed on drop, and when its time is over.
 #[derive(Debug)]
 pub struct LiveRun {
     pub child: Child,
-    pub scratch: ScratchDir,
+    pub scratch: TempDir,
     mark: String,
     began: Instant,
     limit: Duration,
@@ -187,7 +157,7 @@ impl TestRun {
             input: Vec::new(),
             environment: Vec::new(),
             mark: format!("{}-{number}", std::process::id()),
-            scratch: ScratchDir::new(),
+            scratch: TempDir::open_to_all(),
         }
     }
 
@@ -331,23 +301,20 @@ impl LiveRun {
     }
 
     pub fn wait(&mut self) -> ExitStatus {
-        loop {
-            if let Some(status) = self.child.try_wait().expect("wait for the run") {
-                self.ended = true;
-                return status;
-            }
-            if self.began.elapsed() > self.limit {
-                self.kill_all();
-                panic!("not within {:?}: {:?}", self.limit, self.child);
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
+        let left = self.limit.saturating_sub(self.began.elapsed());
+        let waited = retry(left, || self.child.try_wait().expect("wait for the run").ok_or(()));
+        let Ok(status) = waited else {
+            self.kill_all();
+            panic!("not within {:?}: {:?}", self.limit, self.child);
+        };
+        self.ended = true;
+        status
     }
 
     pub fn finish(mut self) -> FinishedRun {
         let status = self.wait();
         let elapsed = self.began.elapsed();
-        let left = marked(&self.mark).into_iter().map(comm).collect();
+        let left = marked(&self.mark).into_iter().map(|pid| proc::command(pid.as_raw())).collect();
         self.kill_all();
         let (stdout, stderr) = (self.stdout.whole(), self.stderr.whole());
         let json = std::fs::read_to_string(self.scratch.path().join("report.json")).ok();
@@ -379,20 +346,7 @@ impl Drop for LiveRun {
 }
 
 fn marked(mark: &str) -> Vec<Pid> {
-    let entry = format!("{MARK}={mark}");
-    let numbers = std::fs::read_dir("/proc").expect("list /proc").flatten();
-    numbers
-        .filter_map(|directory| directory.file_name().to_str()?.parse().ok())
-        .filter(|pid: &i32| {
-            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
-        })
-        .map(Pid::from_raw)
-        .collect()
-}
-
-fn comm(pid: Pid) -> String {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
+    proc::with_environment(&format!("{MARK}={mark}")).into_iter().map(Pid::from_raw).collect()
 }
 
 impl FinishedRun {
@@ -439,15 +393,5 @@ impl FinishedRun {
     pub fn times(&self) -> (f64, f64) {
         let json = self.json();
         (json["user_seconds"].as_f64().unwrap(), json["system_seconds"].as_f64().unwrap())
-    }
-}
-
-/// Waits for a condition that is reached soon.
-#[track_caller]
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
-        thread::sleep(Duration::from_millis(2));
     }
 }

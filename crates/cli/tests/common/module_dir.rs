@@ -1,20 +1,17 @@
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::PrivateDir;
+use penfold_testkit::TempDir;
 
 /// A directory with modules of the source tree, which every user can load and only root can change; removed on drop.
 ///
 /// The build directory may be readable by its owner only, and nothing below /tmp is trusted.
 #[derive(Debug)]
-pub struct ModuleDir(PrivateDir);
+pub struct ModuleDir(TempDir);
 
 impl ModuleDir {
     /// Only for root.
     pub fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let modules = Self(PrivateDir::new(&format!("modules-{number}")));
+        let modules = Self(TempDir::trusted(env!("CARGO_TARGET_TMPDIR")));
         let test = std::env::current_exe().expect("a test is a program");
         // cargo puts the modules that the tests depend on beside the tests
         let built = test.with_file_name("libpenfold_net_cls.so");

@@ -1,25 +1,22 @@
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
+
+use penfold_testkit::TempDir;
 
 use super::PENFOLD;
 
 /// A directory that only its owner can write, as modules need it; removed with its content on drop.
 #[derive(Debug)]
-pub struct PrivateDir(PathBuf);
+pub struct PrivateDir(TempDir);
 
 impl PrivateDir {
-    pub fn new(name: &str) -> PrivateDir {
-        // other users may be able to write where the tests are built
-        let root = nix::unistd::geteuid().is_root();
-        let base = Path::new(if root { "/var/lib" } else { env!("CARGO_TARGET_TMPDIR") });
-        let path = base.join(format!("penfold-{name}-{}", std::process::id()));
-        std::fs::create_dir(&path).expect("make a directory");
-        PrivateDir(path)
+    pub fn new() -> PrivateDir {
+        PrivateDir(TempDir::trusted(env!("CARGO_TARGET_TMPDIR")))
     }
 
     pub fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// The reason why a module in this directory can't be loaded: the tests may be built where other users can write.
@@ -41,11 +38,5 @@ impl PrivateDir {
             .env("PATH", path)
             .env("CARGO_NET_OFFLINE", "true");
         shell.env_remove("CARGO_TARGET_DIR").env_remove("PENFOLD_MODULES").output().expect("run sh")
-    }
-}
-
-impl Drop for PrivateDir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

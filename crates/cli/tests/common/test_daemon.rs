@@ -1,7 +1,9 @@
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use super::{FinishedRun, LiveRun, PENFOLD, PYTHON, TestRun, TestUser, eventually};
+use penfold_testkit::{proc, wait_until};
+
+use super::{FinishedRun, LiveRun, PENFOLD, PYTHON, TestRun, TestUser};
 
 /// A `penfold serve` of one test, killed on drop.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ impl TestDaemon {
         let run = TestRun::new([PENFOLD, "serve", "--socket"]);
         let socket = run.scratch().join("control");
         let running = run.word(&socket).user(user).limit(120).start();
-        eventually("the daemon listens", || UnixStream::connect(&socket).is_ok());
+        wait_until("the daemon listens", || UnixStream::connect(&socket).is_ok());
         let daemon = TestDaemon { running, socket, user };
         for options in mounts {
             daemon.mount(options);
@@ -91,8 +93,7 @@ pub struct Sleeper(LiveRun);
 impl Sleeper {
     pub fn start(user: TestUser) -> Sleeper {
         let running = TestRun::new(["sleep", "1000"]).user(user).limit(120).start();
-        let comm = format!("/proc/{}/comm", running.pid());
-        eventually("it sleeps", || std::fs::read_to_string(&comm).is_ok_and(|name| name == "sleep\n"));
+        wait_until("it sleeps", || proc::command(running.pid().as_raw()) == "sleep");
         Sleeper(running)
     }
 

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::{PYTHON, skipped};
+use crate::common::PYTHON;
 use crate::mount_namespace::MountNamespace;
+use penfold_testkit::skip;
 
 /// The last release.
 const RELEASE: &str = "cgroupspy==0.2.3";
@@ -18,7 +19,7 @@ fn installed() -> Option<PathBuf> {
         let output = pip.arg(&target).arg(RELEASE).output();
         let done = output.as_ref().is_ok_and(|output| output.status.success());
         if !done {
-            skipped(&format!("pip does not install {RELEASE}: {output:?}"));
+            skip(&format!("pip does not install {RELEASE}: {output:?}"));
             return None;
         }
     }

@@ -10,9 +10,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::common::{copy_program, eventually};
 use crate::mount_namespace::{MountNamespace, ProgramResult};
-use crate::needs;
+use penfold_testkit::{copy_program, needs, wait_until};
 
 const CONTROLLERS: [&str; 4] = ["pids", "freezer", "cpuset", "cpuacct"];
 
@@ -143,14 +142,14 @@ fn crun_manages_a_container_in_penfolds_cgroups() {
     }
     assert_eq!(runtime.steps(), 0, "created, not started");
     runtime.crun(&["start", "box"]).ok();
-    eventually("the container runs", || runtime.steps() > 2);
+    wait_until("the container runs", || runtime.steps() > 2);
     assert_eq!(runtime.state()["status"], "running");
     assert!(runtime.crun(&["list"]).ok().contains(" running "));
     // ps reads cgroup.procs
     let listed = runtime.crun(&["ps", "box"]).ok();
     assert!(listed.lines().any(|line| line == pid), "{listed}");
     runtime.crun(&["kill", "box", "KILL"]).ok();
-    eventually("the container is gone", || runtime.state()["status"] == "stopped");
+    wait_until("the container is gone", || runtime.state()["status"] == "stopped");
     runtime.crun(&["delete", "box"]).ok();
     for controller in CONTROLLERS {
         assert!(!runtime.has_cgroup(controller), "{controller}");
@@ -164,9 +163,9 @@ fn crun_pause_freezes_and_resume_thaws() {
     let Some(runtime) = Runtime::new() else { return };
     runtime.create();
     runtime.crun(&["start", "box"]).ok();
-    eventually("the container runs", || runtime.steps() > 2);
+    wait_until("the container runs", || runtime.steps() > 2);
     runtime.crun(&["pause", "box"]).ok();
-    eventually("all are frozen", || runtime.file("freezer.state") == "FROZEN");
+    wait_until("all are frozen", || runtime.file("freezer.state") == "FROZEN");
     assert_eq!(runtime.state()["status"], "paused");
     let steps = runtime.steps();
     std::thread::sleep(std::time::Duration::from_millis(300));
@@ -174,7 +173,7 @@ fn crun_pause_freezes_and_resume_thaws() {
     runtime.crun(&["resume", "box"]).ok();
     assert_eq!(runtime.file("freezer.state"), "THAWED");
     assert_eq!(runtime.state()["status"], "running");
-    eventually("it goes on", || runtime.steps() > steps);
+    wait_until("it goes on", || runtime.steps() > steps);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 
 use nix::unistd::Pid;
 
-use crate::common::{PENFOLD, eventually};
+use crate::common::PENFOLD;
 use crate::mount_namespace::{MountNamespace, ProgramResult};
-use crate::needs;
+use penfold_testkit::{needs, wait_until};
 
 struct Tools {
     namespace: MountNamespace,
@@ -128,5 +128,5 @@ fn cgclassify_moves_running_processes() {
     }
     let root = tools.tasks("limits/tasks");
     assert!(root.contains(&one.as_raw()) && root.contains(&two.as_raw()), "{root:?}");
-    eventually("the cgroup is gone", || !tools.tool(&["lscgroup"]).ok().contains("jobs"));
+    wait_until("the cgroup is gone", || !tools.tool(&["lscgroup"]).ok().contains("jobs"));
 }

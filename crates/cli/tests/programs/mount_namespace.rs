@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{PENFOLD, ScratchDir, have, is_root, skipped};
+use crate::common::PENFOLD;
+use penfold_testkit::{PATIENCE, TempDir, has_program, is_root, retry, skip};
 
 /// The script that prepares a namespace.
 ///
@@ -31,7 +32,7 @@ exec sleep 1000
 
 /// A private mount namespace. On drop all its processes are killed, and its mounts go with them.
 pub(crate) struct MountNamespace {
-    scratch: ScratchDir,
+    scratch: TempDir,
     holder: Child,
     daemon: Option<Child>,
     started: Vec<Child>,
@@ -102,11 +103,11 @@ impl MountNamespace {
     }
 
     fn foundation() -> Option<Self> {
-        if !is_root() || !Path::new("/dev/fuse").exists() || !have("nsenter") {
-            skipped("mount namespaces need root, the file view /dev/fuse");
+        if !is_root() || !Path::new("/dev/fuse").exists() || !has_program("nsenter") {
+            skip("mount namespaces need root, the file view /dev/fuse");
             return None;
         }
-        let scratch = ScratchDir::new();
+        let scratch = TempDir::open_to_all();
         let mut holder = Command::new("unshare")
             .args(["--mount", "sh", "-c", FOUNDATION])
             .arg(scratch.path())
@@ -128,11 +129,9 @@ impl MountNamespace {
         daemon.args(["serve", "--socket"]).arg(self.socket());
         daemon.stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log).process_group(0);
         self.daemon = Some(daemon.spawn().expect("run the daemon"));
-        let began = Instant::now();
-        while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(20), "no daemon:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let connect = || std::os::unix::net::UnixStream::connect(self.socket());
+        let connected = retry(PATIENCE, connect);
+        assert!(connected.is_ok(), "no daemon:\n{}", self.log());
         self.run(PENFOLD, ["install-helpers"]).ok();
         self
     }

@@ -1,9 +1,9 @@
 //! Debian's `cgroupfs-mount`, a shell script that mounts every controller, and `cset`, the program that the kernel's
 //! documentation of cpusets names.
 
-use crate::common::{PENFOLD, PYTHON, eventually};
+use crate::common::{PENFOLD, PYTHON};
 use crate::mount_namespace::{MountNamespace, ProgramResult};
-use crate::needs;
+use penfold_testkit::{needs, wait_until};
 
 /// A program that sees no cgroups but penfold's.
 fn shim(namespace: &MountNamespace, words: &[&str]) -> ProgramResult {
@@ -35,7 +35,7 @@ fn cgroupfs_mount_mounts_and_unmounts_all_controllers() {
     shim(&namespace, &["cgroupfs-umount"]).ok();
     // mounts at other places may be those of other users
     let ours = |line: &str| line.contains("fuse.cgroup.") && line.contains(" /sys/fs/cgroup/");
-    eventually("all are unmounted", || !namespace.read("/proc/mounts").lines().any(ours));
+    wait_until("all are unmounted", || !namespace.read("/proc/mounts").lines().any(ours));
 }
 
 /// The place for `cset` to make a mount when it finds none. Its default is at the top of this machine's file system.

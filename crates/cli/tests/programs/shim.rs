@@ -2,7 +2,7 @@
 
 use crate::common::{PENFOLD, PYTHON, plain};
 use crate::mount_namespace::MountNamespace;
-use crate::needs;
+use penfold_testkit::needs;
 
 /// A namespace with a hierarchy at /sys/fs/cgroup/limits.
 fn namespace() -> Option<MountNamespace> {
