@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use common::{PENFOLD, TestDaemon, TestUser};
+use penfold_core::ErrorKind;
 
 /// For each call the exit status and the lines on standard error, without `penfold: `.
 ///
@@ -94,4 +95,17 @@ fn each_failure_has_its_exit_status_and_one_line() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn manual_has_every_kind_and_exit_status() {
+    let manual =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md")).expect("the manual");
+    let rows = |first: &str| manual.lines().filter(|line| line.starts_with(&format!("| {first} |"))).count();
+    for kind in ErrorKind::ALL {
+        assert_eq!(rows(&format!("`{}`", kind.name())), 1, "{kind:?}");
+    }
+    for status in ["0", "1", "125", "126", "127"] {
+        assert_eq!(rows(status), 1, "{status}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Reading the parameters of a call, and naming the one that is wrong.
 //!
-//! varlink answers a wrong parameter with its name. serde's own error is a sentence. A call that can't be read is
-//! therefore read a second time, with an error type that keeps names only.
+//! varlink answers a wrong parameter with its name, where serde's own error is a sentence. So the parameters are read from
+//! a tree of JSON, with an error type that keeps names only.
 
 use std::fmt;
 
@@ -19,14 +19,8 @@ const PARAMETERS: &str = "parameters";
 /// The path of the parameter that is missing, unknown, given twice, of another type or out of range, such as
 /// `environment[2].name`.
 pub(super) fn parse<C: de::DeserializeOwned>(parameters: &str) -> Result<C, String> {
-    // serde takes a list for a struct, varlink does not
-    if !is_object(parameters.as_bytes()) {
-        return Err(PARAMETERS.to_owned());
-    }
-    serde_json::from_str(parameters).or_else(|_| {
-        let node: JsonNode = serde_json::from_str(parameters).map_err(|_| PARAMETERS.to_owned())?;
-        C::deserialize(node).map_err(|wrong| wrong.path(PARAMETERS))
-    })
+    let node: JsonNode = serde_json::from_str(parameters).map_err(|_| PARAMETERS.to_owned())?;
+    C::deserialize(node).map_err(|wrong| wrong.path(PARAMETERS))
 }
 
 /// Whether a JSON text, which may be broken, is an object.
@@ -194,9 +188,22 @@ impl<'de> Deserializer<'de> for JsonNode {
         }
     }
 
+    /// serde takes a list for a struct, varlink does not.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, WrongParameter> {
+        match self {
+            JsonNode::Object(_) => self.deserialize_any(visitor),
+            _ => Err(WrongParameter::default()),
+        }
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
 
@@ -274,6 +281,7 @@ mod tests {
         );
         assert_eq!(exec(r#""environment":[{"name":7,"value":"1"}],"streams":[]"#), "environment[0].name");
         assert_eq!(exec(r#""environment":[5],"streams":[]"#), "environment[0]");
+        assert_eq!(exec(r#""environment":[["A","1"]],"streams":[]"#), "environment[0]");
         assert_eq!(exec(r#""environment":{},"streams":[]"#), "environment");
         assert_eq!(exec(r#""environment":[],"streams":[0,1,"2"]"#), "streams[2]");
         for whole in ["5", "[]", r#"["/x"]"#, "null", "\"x\"", "true"] {

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_errno_kind_and_one_subject() {
+    fn each_start_error_has_errno_kind_and_one_subject() {
         let exec = |errno| StartError::Exec { program: "a.out".into(), errno };
         let (all, perm) = (Errno::EAGAIN, Errno::EPERM);
         for (error, kind, message) in [

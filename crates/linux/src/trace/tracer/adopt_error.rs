@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_errno_kind_and_one_subject() {
+    fn each_adopt_error_has_errno_kind_and_one_subject() {
         let pid = Tid(7);
         let traced = AdoptError::Traced { pid, tracer: "gdb".into(), tracer_pid: Tid(8) };
         let refused =
