@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &InstallHelpersArguments) -> Outcome {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let program = std::env::current_exe().map_err(|error| Failure::io("/proc/self/exe", error))?;
+    let program = std::env::current_exe().map_err(|error| Failure::io("the path of this program", error))?;
     fs::create_dir_all(&directory).map_err(|error| Failure::io(directory.to_string_lossy(), error))?;
     for helper in helpers.filter(|helper| !arguments.only_fuse || helper.contains("fuse")) {
         install(&program, &directory.join(helper))?;

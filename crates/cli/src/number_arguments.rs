@@ -1,4 +1,4 @@
-//! Numbers on the command line, with what each takes in words.
+//! Numbers on the command line, and for each the words that say which numbers are right.
 
 /// The number of a process or task.
 pub(crate) fn pid(text: &str) -> Result<i32, String> {

@@ -93,7 +93,8 @@ fn library() -> Result<PathBuf, Failure> {
     let candidates = if let Some(path) = given {
         vec![path]
     } else {
-        let program = std::env::current_exe().map_err(|error| Failure::io("/proc/self/exe", error))?;
+        let program =
+            std::env::current_exe().map_err(|error| Failure::io("the path of this program", error))?;
         let directory = program.parent().unwrap_or(Path::new("/")).to_owned();
         ["", "../lib", "../lib/penfold"].map(|place| directory.join(place).join(LIBRARY)).to_vec()
     };

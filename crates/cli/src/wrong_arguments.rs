@@ -105,7 +105,7 @@ fn with_suggestion(error: &clap::Error, what: &str) -> String {
     suggested.map_or_else(|| what.to_owned(), |suggested| format!("{what}; similar: {suggested}"))
 }
 
-/// What a value should be.
+/// The form that a value should have.
 fn why_invalid(error: &clap::Error) -> String {
     match error.source() {
         Some(source) if source.is::<ParseIntError>() => "takes a number".to_owned(),

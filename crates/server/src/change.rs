@@ -34,6 +34,8 @@ pub enum EngineChange {
         parent: CgroupId,
         /// The new cgroup.
         cgroup: CgroupId,
+        /// The name of the new cgroup: an observer may look when the cgroup is gone already.
+        name: Vec<u8>,
     },
     /// A cgroup was removed.
     Removed {

@@ -47,7 +47,7 @@ impl Service {
             }
             engine.session(host, &client.caller).mkdir(parent, name, mode)
         })?;
-        self.announce(origin, EngineChange::Made { parent, cgroup });
+        self.announce(origin, EngineChange::Made { parent, cgroup, name: name.to_vec() });
         Ok(cgroup)
     }
 

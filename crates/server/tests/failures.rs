@@ -235,7 +235,7 @@ fn refusals_name_the_right_one_of_several_hierarchies(host: HostKind) {
     check(&below, "EBUSY", ErrorKind::Busy, "1:/deep/full: has child cgroups; remove them first");
     let parents = refused(&call(&daemon, "Mkdir", r#"{"cgroup":"1:/deep/tasks/x/y","parents":true}"#));
     check(&parents, "ENOTDIR", ErrorKind::WrongType, "1:/deep/tasks: a control file is no cgroup");
-    // what is mounted and has children lives on without a mount
+    // a hierarchy with children stays when its last mount goes
     call(&daemon, "Unmount", r#"{"hierarchy":"1"}"#);
     let unmounted = refused(&call(&daemon, "Unmount", r#"{"hierarchy":"1"}"#));
     check(&unmounted, "EINVAL", ErrorKind::InvalidArgument, "1: not mounted");

@@ -16,7 +16,7 @@ fn loaded_world() -> SimWorld {
     world_with_cpus(4)
 }
 
-/// What a journal records of a world, and random steps that change it.
+/// The state that a journal records, and random steps that change it.
 trait Recorded {
     fn snapshot(&mut self) -> Snapshot;
 

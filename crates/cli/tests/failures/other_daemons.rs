@@ -1,4 +1,4 @@
-//! What a verb makes of the answers of another daemon: an older or newer one, or one that ends.
+//! Verbs and the answers of another daemon: an older or newer one, or one that ends.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::net::UnixListener;
@@ -43,7 +43,7 @@ fn status_that_is_not_known_is_no_success() {
         format!("penfold: make: has ended, and its status is not known: {status} is none [EPROTO]\n")
     };
     for (answers, message) in [
-        // what has no meaning, or would be 0 in 32 bits
+        // numbers without a meaning, and one that is 0 in 32 bits
         (vec![begun, &with("4294967296")], unknown("4294967296")),
         (vec![begun, &with("4991")], unknown("4991")),
         (vec![begun, &with("-1")], unknown("-1")),

@@ -177,21 +177,26 @@ impl Watcher {
 
 fn visible(engine: &Engine, what: EngineChange) -> Option<VisibleEvent> {
     match what {
-        EngineChange::Made { parent: _, cgroup } => {
-            // A cgroup that is removed already has no name. The announcement of its removal comes next and has it.
-            let parent = engine.tree().get(cgroup)?.parent()?;
-            Some(of(engine, "created", name_of(engine, cgroup), parent, cgroup))
-        }
-        EngineChange::Removed { parent, cgroup, name } => {
-            engine.tree().get(parent)?;
-            let above = name_of(engine, parent);
-            let slash = if above.ends_with('/') { "" } else { "/" };
-            Some(of(engine, "removed", format!("{above}{slash}{}", escape(&name)), parent, cgroup))
-        }
+        EngineChange::Made { parent, cgroup, name } => of_child(engine, "created", parent, cgroup, &name),
+        EngineChange::Removed { parent, cgroup, name } => of_child(engine, "removed", parent, cgroup, &name),
         EngineChange::Loaded(name) => Some(of_subsystem("loaded", name)),
         EngineChange::Unloaded(name) => Some(of_subsystem("unloaded", name)),
         _ => None,
     }
+}
+
+/// An event of a directory's entry. `None` if the directory is gone too: then no owner and mode decide about it.
+fn of_child(
+    engine: &Engine,
+    kind: &str,
+    parent: CgroupId,
+    cgroup: CgroupId,
+    name: &[u8],
+) -> Option<VisibleEvent> {
+    engine.tree().get(parent)?;
+    let above = name_of(engine, parent);
+    let slash = if above.ends_with('/') { "" } else { "/" };
+    Some(of(engine, kind, format!("{above}{slash}{}", escape(name)), parent, cgroup))
 }
 
 /// An event of a subsystem, visible to every watcher of all hierarchies. Its address is the root of hierarchy 0, where
