@@ -9,6 +9,7 @@
 //! * `PENFOLD_DIFFERENTIAL_FAILURES`: the number of different failures after which to stop
 //! * `PENFOLD_DIFFERENTIAL_REPLAY`: a file of steps to play instead
 
+use penfold_testkit::{is_ci, skip};
 use penfold_tests::differential::{
     CampaignPlan, DifferentialFailure, PROFILES, Profile, SidePair, campaign, kernel_pair, penfold_pair,
     program, replay,
@@ -33,14 +34,13 @@ fn helper() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_differential"))
 }
 
-/// Prints why a test can't run here, which is a failure with CI=true. If it can run, waits for this process's turn.
+/// Skips the test for a reason. If there is none, waits for this process's turn.
 fn is_skipped(reason: Option<&str>) -> bool {
     let Some(reason) = reason else {
         take_turn().expect("the others end some time");
         return false;
     };
-    println!("skipped: {reason}");
-    assert!(std::env::var("CI").map_or(true, |ci| ci != "true"), "{reason}");
+    skip(reason);
     true
 }
 
@@ -51,14 +51,12 @@ fn alone(profile: Profile) -> Option<MutexGuard<'static, ()>> {
     profile.must_be_alone().then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Prints that another program uses a hierarchy in which penfold's other side must be alone.
-///
-/// That is no failure, also with CI=true: no machine can promise that there is no other program.
+/// Whether another program uses a hierarchy in which penfold's other side must be alone. If so, the test is skipped.
 fn is_in_use(profile: Profile) -> bool {
     let controller = profile.controller().filter(|_| profile.must_be_alone());
     let hindrance = controller.and_then(|controller| in_use(controller, "pfdiff"));
     if let Some(hindrance) = &hindrance {
-        println!("skipped: {}: {hindrance}", profile.name());
+        hindrance.skip(profile.name());
     }
     hindrance.is_some()
 }
@@ -71,7 +69,7 @@ fn is_wanted(profile: Profile) -> bool {
 /// The number of operations on penfold. In CI all profiles together have 100,000.
 fn operations(profile: Profile) -> usize {
     match profile {
-        _ if std::env::var("CI").map_or(true, |ci| ci != "true") => 3000,
+        _ if !is_ci() => 3000,
         Profile::Named => 20_000,
         _ => 16_000,
     }

@@ -1,6 +1,7 @@
 //! The differential harness notices a difference, here a lie of the right side of two hierarchies of the kernel. The
 //! harness leaves nothing behind.
 
+use penfold_testkit::{skip, wait_for};
 use penfold_tests::differential::{
     Act, BaseDir, ByteString, CampaignPlan, DifferentialFailure, FileCall, NOTHING, OperationOutcome,
     Operator, OutcomeDifference, PathAt, Perturbation, Profile, SideOperation, campaign, is_disturbance,
@@ -10,17 +11,14 @@ use penfold_tests::kernel::{missing, take_turn};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-/// Prints why a test can't run here, which is a failure with CI=true. If it can run, waits for this process's turn.
+/// Skips the test if it can't run here. If it can run, waits for this process's turn.
 fn is_skipped() -> bool {
     let Some(reason) = missing() else {
         take_turn().expect("the others end some time");
         return false;
     };
-    println!("skipped: {reason}");
-    assert!(std::env::var("CI").map_or(true, |ci| ci != "true"), "{reason}");
+    skip(reason);
     true
 }
 
@@ -160,11 +158,7 @@ fn leftovers_of_a_killed_run_are_removed() {
     let left = String::from_utf8_lossy(&output.stdout).into_owned();
     // a work directory and a group on both sides
     assert_eq!(left.matches(&format!("pfdiff{owner}x")).count(), 4, "{left}");
-    let end = Instant::now() + Duration::from_secs(20);
-    while !left_by(owner).is_empty() {
-        assert!(Instant::now() < end, "{:?}", left_by(owner));
-        sleep(Duration::from_millis(20));
-    }
+    wait_for("nothing is left", || left_by(owner), Vec::is_empty);
     let mounts = std::fs::read("/proc/self/mounts").expect("it can be read");
     let mounts = String::from_utf8_lossy(&mounts);
     assert!(!mounts.contains(&format!("pfdiff{owner}x")), "{mounts}");

@@ -2,6 +2,7 @@
 //!
 //! `PENFOLD_RECORD=1` replaces the recordings instead.
 
+use penfold_testkit::skip_even_in_ci;
 use penfold_tests::kernel::Hindrance;
 use penfold_tests::{KernelTarget, SCENARIOS, Scenario, ScenarioRun, recording, side_by_side};
 use std::path::Path;
@@ -15,13 +16,6 @@ fn on_kernel(scenario: &Scenario, attempt: u32) -> Result<String, Hindrance> {
     Ok(run.into_transcript())
 }
 
-/// Prints why a scenario is not played. In CI nothing may be missing, but another program may be there.
-fn skip(scenario: &Scenario, reason: &Hindrance) {
-    println!("skipped: {}: {reason}", scenario.name);
-    let is_ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-    assert!(!is_ci || matches!(reason, Hindrance::InUse(_)), "{}: {reason}", scenario.name);
-}
-
 #[test]
 fn kernel_does_what_was_recorded() {
     let wanted = std::env::var("PENFOLD_SCENARIO").ok();
@@ -33,7 +27,7 @@ fn kernel_does_what_was_recorded() {
         match played {
             Ok(differences) if differences.is_empty() => {}
             Ok(differences) => failures.push(format!("{}:\n{}", scenario.name, differences.join("\n"))),
-            Err(reason) => skip(scenario, &reason),
+            Err(reason) => reason.skip(scenario.name),
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
@@ -47,7 +41,7 @@ fn play(scenario: &Scenario, record: bool) -> Result<Vec<String>, Hindrance> {
         return Ok(Vec::new());
     }
     if !recording::recorded_here() {
-        println!("skipped: {}: recorded on another kernel or another number of CPUs", scenario.name);
+        skip_even_in_ci(&format!("{}: recorded on another kernel or another number of CPUs", scenario.name));
         return Ok(Vec::new());
     }
     let recorded = recording::load(scenario.name).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Every scenario on penfold, compared line by line with the kernel's own cgroup v1.
 
+use penfold_testkit::skip_even_in_ci;
 use penfold_tests::kernel::Hindrance;
 use penfold_tests::recording::{self, LineDifference, RECORDED_CPUS};
 use penfold_tests::{KernelTarget, PenfoldTarget, SCENARIOS, Scenario, ScenarioRun, WALKS, side_by_side};
@@ -98,8 +99,7 @@ fn penfold_does_what_was_recorded() {
 #[test]
 fn penfold_does_what_this_kernel_does() {
     if !recording::recorded_here() {
-        println!("skipped: the scenarios were written for another kernel or another number of CPUs");
-        return;
+        return skip_even_in_ci("the scenarios were written for another kernel or another number of CPUs");
     }
     let (mut failures, mut played) = (Vec::new(), 0);
     let compared = side_by_side(SCENARIOS.iter().filter(is_wanted), |scenario| {
@@ -107,7 +107,7 @@ fn penfold_does_what_this_kernel_does() {
     });
     for (scenario, compared) in compared {
         match compared {
-            Err(reason) => println!("skipped: {}: {reason}", scenario.name),
+            Err(reason) => reason.skip(scenario.name),
             Ok(found) => {
                 played += 1;
                 failures.extend(found);
@@ -149,7 +149,7 @@ fn walk_elsewhere(failures: &mut Vec<String>) {
         let mut found = Vec::new();
         for seed in first..first + seeds {
             match compare_live(scenario, |run| (walk.play)(run, seed)) {
-                Err(reason) => println!("skipped: {}: {reason}", walk.scenario),
+                Err(reason) => reason.skip(walk.scenario),
                 Ok(difference) => found.extend(difference.map(|found| format!("seed {seed}: {found}"))),
             }
         }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 /// No test measures time by it. Only a test that fails waits that long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The pause between two looks.
-const PAUSE: Duration = Duration::from_millis(2);
+/// The pause between two attempts: short at first, and twice as long after each attempt up to the longest.
+const PAUSES: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(2)];
 
 /// Repeats `attempt` until it succeeds, and returns its value.
 ///
@@ -17,11 +17,13 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// That of the last attempt, when `patience` is over. At least one attempt is made.
 pub fn retry<T, E>(patience: Duration, mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     let start = Instant::now();
+    let [mut pause, longest] = PAUSES;
     loop {
         match attempt() {
-            Err(_) if start.elapsed() < patience => std::thread::sleep(PAUSE),
+            Err(_) if start.elapsed() < patience => std::thread::sleep(pause),
             outcome => return outcome,
         }
+        pause = longest.min(pause * 2);
     }
 }
 

@@ -6,6 +6,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, Uid, gettid, setresuid};
+use penfold_testkit::retry;
 use penfold_tests::kernel::protocol::{MemberReply, MemberRequest};
 use penfold_tests::ops::{Performer, errno};
 use std::fs::OpenOptions;
@@ -96,11 +97,9 @@ fn start_child() -> Result<MemberReply, Errno> {
 }
 
 fn reap(pid: Pid) -> Result<MemberReply, Errno> {
-    for _ in 0..100 {
-        if waitpid(pid, Some(WaitPidFlag::WNOHANG))? != WaitStatus::StillAlive {
-            return Ok(MemberReply::Done);
-        }
-        thread::sleep(Duration::from_millis(2));
-    }
-    Err(Errno::ECHILD)
+    let reaped = retry(Duration::from_millis(200), || match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::StillAlive) => Err(Errno::ECHILD),
+        outcome => Ok(outcome),
+    });
+    reaped?.map(|_| MemberReply::Done)
 }

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid, gettid, setgroups, setresgid, setresuid};
+use penfold_testkit::retry;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{self, BufReader};
@@ -141,12 +142,9 @@ fn start_thread(
 
 /// Reaps a zombie. A tracer of the process may have to see the death first. `ETIMEDOUT` after ten seconds.
 pub(super) fn reap(pid: Pid) -> Result<(), Errno> {
-    let end = Instant::now() + Duration::from_secs(10);
-    while waitpid(pid, Some(WaitPidFlag::WNOHANG))? == WaitStatus::StillAlive {
-        if Instant::now() > end {
-            return Err(Errno::ETIMEDOUT);
-        }
-        thread::sleep(Duration::from_micros(200));
-    }
-    Ok(())
+    let reaped = retry(Duration::from_secs(10), || match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::StillAlive) => Err(Errno::ETIMEDOUT),
+        outcome => Ok(outcome),
+    });
+    reaped?.map(drop)
 }

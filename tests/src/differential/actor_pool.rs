@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use penfold_testkit::proc;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufReader};
 use std::os::fd::AsFd;
@@ -169,7 +170,7 @@ impl ActorPool {
     /// Waits for the pending act of an actor, unless a thread that the act needs is frozen.
     fn finish(&mut self, name: &str) -> io::Result<OperationOutcome> {
         let (mut polls, mut frozen) = (0, false);
-        let came = process::wait_until(|| {
+        let came = process::comes(|| {
             polls += 1;
             self.is_done(name) || {
                 frozen = polls > 3 && self.needed(name).into_iter().any(|tid| self.is_frozen(tid));
@@ -256,7 +257,7 @@ impl ActorPool {
 
     /// Waits until a new actor has reported, and adds it.
     fn join(&mut self, name: &str, pid: i32, parent: Option<String>) -> io::Result<()> {
-        let came = process::wait_until(|| {
+        let came = process::comes(|| {
             self.accept();
             self.early.contains_key(&pid)
         });
@@ -356,11 +357,11 @@ impl ActorPool {
             .filter(|actor| actor.life != ActorLife::Gone)
             .map(|actor| actor.pid)
             .collect();
-        let all_gone = process::wait_until(|| {
+        let all_gone = process::comes(|| {
             left.retain(|pid| {
                 let waited = waitpid(Pid::from_raw(*pid), Some(WaitPidFlag::WNOHANG));
                 !matches!(waited, Ok(status) if status != WaitStatus::StillAlive)
-                    && process::state(*pid).is_some()
+                    && proc::state(*pid).is_some()
             });
             left.is_empty()
         });

@@ -48,7 +48,7 @@ impl PenfoldMount {
         let options = controller.map_or_else(|| format!("none,name={}", work_dir.unique()), str::to_owned);
         let side = Self { daemon, place, controller: controller.map(str::to_owned) };
         let mut last = String::new();
-        let mounted = process::wait_until(|| {
+        let mounted = process::comes(|| {
             // this fails until the daemon listens
             let command =
                 penfold(work_dir).map(|mut it| it.args(["mount", "-o", &options]).arg(&side.place).output());
@@ -85,7 +85,7 @@ impl Drop for PenfoldMount {
     fn drop(&mut self) {
         let _ = umount2(&self.place, MntFlags::MNT_DETACH);
         let _ = kill(Pid::from_raw(self.daemon.id().cast_signed()), Signal::SIGTERM);
-        let ended = process::wait_until(|| matches!(self.daemon.try_wait(), Ok(Some(_))));
+        let ended = process::comes(|| matches!(self.daemon.try_wait(), Ok(Some(_))));
         if !ended {
             let _ = self.daemon.kill();
             let _ = self.daemon.wait();

@@ -2,18 +2,13 @@
 
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
+use penfold_testkit::{proc::state, retry};
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The time after which an expected event counts as missing.
-pub(super) const PATIENCE: Duration = Duration::from_secs(15);
-
-/// The state letter of a task; `None` for a task that is gone.
-pub(super) fn state(tid: i32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{tid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
-}
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Whether a process is a zombie and all its threads are gone.
 pub(super) fn is_zombie(pid: i32) -> bool {
@@ -22,17 +17,10 @@ pub(super) fn is_zombie(pid: i32) -> bool {
 }
 
 /// Waits for an expected event. False if the event did not come.
-pub(super) fn wait_until(mut happened: impl FnMut() -> bool) -> bool {
-    let begin = Instant::now();
-    let mut pause = Duration::from_micros(20);
-    while !happened() {
-        if begin.elapsed() > PATIENCE {
-            return false;
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(2));
-    }
-    true
+///
+/// A panic, as [`penfold_testkit::wait_until`] has it, would end the campaign without its report.
+pub(super) fn comes(mut happened: impl FnMut() -> bool) -> bool {
+    retry(PATIENCE, || if happened() { Ok(()) } else { Err(()) }).is_ok()
 }
 
 /// `runs`, `frozen`, `zombie` or `gone`, after the end of a change between these.
@@ -40,7 +28,7 @@ pub(super) fn wait_until(mut happened: impl FnMut() -> bool) -> bool {
 /// `frozen` says whether the task is frozen by the freezer's files.
 pub(super) fn settled_state(tid: i32, frozen: bool) -> &'static str {
     let mut last = None;
-    wait_until(|| {
+    comes(|| {
         last = state(tid);
         // a frozen task is `D` on the kernel and `t` under a tracer; other tasks are so for a moment only
         matches!(last, Some('D' | 't')) == frozen && last != Some('R')

@@ -206,7 +206,7 @@ impl Side {
                     && outcome == OperationOutcome::Done
                     && let Some(pid) = number
                 {
-                    process::wait_until(|| !process::is_listed(&self.root, pid));
+                    process::comes(|| !process::is_listed(&self.root, pid));
                 }
                 if matches!(act, Act::Start { .. })
                     && let Some(pid) = self.pool.number(name)
@@ -306,7 +306,7 @@ pub(super) fn remove(group: &Path) -> io::Result<()> {
     }
     let mut last = Ok(());
     // the last member of the group may still be exiting
-    process::wait_until(|| {
+    process::comes(|| {
         last = fs::remove_dir(group);
         last.as_ref().map_or_else(|e| e.kind() == io::ErrorKind::NotFound, |()| true)
     });

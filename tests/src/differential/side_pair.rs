@@ -227,7 +227,7 @@ impl<'a> Sequence<'a> {
             return (OperationOutcome::Done, OperationOutcome::Done);
         }
         let mut last = (vec![], vec![]);
-        process::wait_until(|| {
+        process::comes(|| {
             last = (calls(&self.pair.left), calls(&self.pair.right));
             thread::sleep(MOMENT);
             last.0 == last.1 && last == (calls(&self.pair.left), calls(&self.pair.right))

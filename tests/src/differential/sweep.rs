@@ -1,7 +1,7 @@
 //! Removes the groups, mounts and processes that a killed run has left. All have the pid of the test in their names,
 //! and nothing else has.
 
-use super::process::wait_until;
+use super::process::comes;
 use super::setup::PREFIX;
 use super::side::{children, remove, thaw};
 use crate::kernel::unmount_for_good;
@@ -139,7 +139,7 @@ fn end_processes(mark: &str, programs: &[PathBuf]) {
         pids.filter(is_ours).collect::<Vec<i32>>()
     };
     // repeated, since an actor may be in the middle of a fork
-    wait_until(|| {
+    comes(|| {
         let left = ours();
         for pid in &left {
             let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);

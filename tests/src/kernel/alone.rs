@@ -1,6 +1,7 @@
 //! Other users of the kernel's hierarchies, which are the same for the whole machine.
 
 use nix::fcntl::{Flock, FlockArg};
+use penfold_testkit::{skip, skip_even_in_ci};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{Write as _, stderr};
@@ -15,6 +16,21 @@ pub enum Hindrance {
     /// Another program uses a hierarchy in which the scenario must be alone: it has a cgroup there, or has mounted the
     /// hierarchy. This says nothing about the machine, and passes.
     InUse(PathBuf),
+}
+
+impl Hindrance {
+    /// Prints why a test is skipped.
+    ///
+    /// # Panics
+    /// With `CI=true`, unless another program is there: no machine can promise that there is none.
+    #[track_caller]
+    pub fn skip(&self, what: &str) {
+        let reason = format!("{what}: {self}");
+        match self {
+            Hindrance::Missing(_) => skip(&reason),
+            Hindrance::InUse(_) => skip_even_in_ci(&reason),
+        }
+    }
 }
 
 impl fmt::Display for Hindrance {

@@ -4,15 +4,14 @@ use super::protocol::{MemberReply, MemberRequest};
 use crate::ops::errno;
 use crate::target::Res;
 use nix::errno::Errno;
+use penfold_testkit::retry;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::thread::sleep;
 use std::time::Duration;
 
 /// The time after which an expected death counts as missing.
 const PATIENCE: Duration = Duration::from_secs(1);
-const STEP: Duration = Duration::from_millis(2);
 
 /// A child process of the tester, with the pipe of its requests.
 #[derive(Debug)]
@@ -69,11 +68,5 @@ impl Drop for MemberProcess {
 
 /// Waits for a condition that should be true within some milliseconds.
 pub(super) fn within_patience(mut happened: impl FnMut() -> bool, otherwise: Errno) -> Res<()> {
-    for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
-        if happened() {
-            return Ok(());
-        }
-        sleep(STEP);
-    }
-    Err(otherwise)
+    retry(PATIENCE, || if happened() { Ok(()) } else { Err(otherwise) })
 }

@@ -16,6 +16,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::sched_getaffinity;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
+use penfold_testkit::proc::state;
 use protocol::{MemberReply, MemberRequest};
 use std::collections::BTreeMap;
 use std::fs;
@@ -227,7 +228,7 @@ impl TestTarget for KernelTarget {
     fn kill(&mut self, role: &str) -> Res<()> {
         let pid = self.tid(role).ok_or(Errno::ESRCH)?;
         kill(Pid::from_raw(pid), Signal::SIGKILL)?;
-        within_patience(|| proc::state(pid).is_none_or(|state| state == 'Z'), Errno::EBUSY)
+        within_patience(|| state(pid).is_none_or(|state| state == 'Z'), Errno::EBUSY)
     }
 
     fn reap(&mut self, role: &str) -> Res<()> {
@@ -253,8 +254,8 @@ impl TestTarget for KernelTarget {
     fn state(&mut self, role: &str) -> &'static str {
         let settled = |pid| {
             // a task on its way into or out of the freezer passes through R
-            let _ = within_patience(|| proc::state(pid) != Some('R'), Errno::EBUSY);
-            proc::state(pid)
+            let _ = within_patience(|| state(pid) != Some('R'), Errno::EBUSY);
+            state(pid)
         };
         match self.tid(role).and_then(settled) {
             None | Some('X') => "gone",

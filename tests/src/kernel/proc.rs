@@ -44,12 +44,6 @@ pub(super) fn mount_with(controller: &str) -> Option<PathBuf> {
     mounts().into_iter().find(|(_, options)| holds(options)).map(|(at, _)| at)
 }
 
-/// The state letter of a task.
-pub(super) fn state(tid: i32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{tid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
-}
-
 /// The lines of `/proc/TID/cgroup` that belong to this run, without ids.
 pub(super) fn cgroup_lines(tid: i32, unique: &str, controllers: &[String]) -> Res<Vec<String>> {
     let text = fs::read_to_string(format!("/proc/{tid}/cgroup")).map_err(errno)?;

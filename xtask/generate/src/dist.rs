@@ -91,8 +91,8 @@ mod tests {
 
     #[test]
     fn everything_that_is_installed_is_written() {
-        let directory = std::env::temp_dir().join(format!("penfold-dist-{}", std::process::id()));
-        dist(&directory).unwrap();
+        let directory = penfold_testkit::TempDir::new();
+        dist(directory.path()).unwrap();
         for file in [
             "man/man1/penfold.1",
             "man/man1/penfold-run.1",
@@ -107,6 +107,5 @@ mod tests {
                 fs::metadata(directory.join(file)).unwrap_or_else(|error| panic!("{file}: {error}")).len();
             assert!(length > 500, "{file} has {length} bytes");
         }
-        fs::remove_dir_all(&directory).unwrap();
     }
 }

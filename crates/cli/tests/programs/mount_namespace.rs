@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -223,12 +223,10 @@ impl Drop for MountNamespace {
         if let Some(daemon) = &mut self.daemon {
             let pid = Pid::from_raw(daemon.id().cast_signed());
             let _ = kill(pid, Signal::SIGTERM);
-            let began = Instant::now();
-            while daemon.try_wait().is_ok_and(|status| status.is_none()) {
-                if began.elapsed() > Duration::from_secs(5) {
-                    let _ = daemon.kill();
-                }
-                std::thread::sleep(Duration::from_millis(5));
+            let ended = retry(Duration::from_secs(5), || daemon.try_wait().transpose().ok_or(()));
+            if ended.is_err() {
+                let _ = daemon.kill();
+                let _ = daemon.wait();
             }
         }
         let _ = self.holder.kill();

@@ -76,6 +76,8 @@ pub fn find_in(name: &str, directories: Vec<PathBuf>) -> Result<PathBuf, LoadErr
 
 #[cfg(test)]
 mod tests {
+    use penfold_testkit::TempDir;
+
     use super::*;
 
     #[test]
@@ -93,10 +95,10 @@ mod tests {
 
     #[test]
     fn name_is_found_in_the_first_directory_that_has_it() {
-        let directory = std::env::temp_dir().join(format!("penfold-search-{}", std::process::id()));
+        let directory = TempDir::new();
         let [first, second] = ["first", "second"].map(|name| directory.join(name));
         for directory in [&first, &second] {
-            std::fs::create_dir_all(directory).expect("a directory");
+            std::fs::create_dir(directory).expect("a directory");
         }
         let both = || vec![first.clone(), second.clone()];
         std::fs::write(second.join("libpenfold_a_b.so"), "").expect("a file");
@@ -110,6 +112,5 @@ mod tests {
         assert!(text.contains("libpenfold_c.so and c.so"), "{text}");
         assert!(text.contains(&format!("{}, {}", first.display(), second.display())), "{text}");
         assert_eq!(find("./a/b.so").expect("a path stays").display().to_string(), "./a/b.so");
-        std::fs::remove_dir_all(&directory).expect("to clean up");
     }
 }

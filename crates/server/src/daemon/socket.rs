@@ -163,17 +163,13 @@ fn clear(path: &Path) -> Result<(), SocketError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use penfold_testkit::TempDir;
 
-    fn directory(name: &str) -> PathBuf {
-        let directory = std::env::temp_dir().join(format!("penfold-socket-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&directory);
-        directory
-    }
+    use super::*;
 
     #[test]
     fn socket_is_taken_once_and_a_dead_one_is_replaced() {
-        let directory = directory("once");
+        let directory = TempDir::new();
         let path = directory.join("control");
         let address = Address::Path(path.clone());
         let socket = ListeningSocket::take(&address).expect("a free address");
@@ -192,18 +188,17 @@ mod tests {
         fs::write(&path, "precious").expect("a file");
         assert!(matches!(ListeningSocket::take(&address), Err(SocketError::NoSocket(_))));
         assert_eq!(fs::read(&path).expect("it is still there"), b"precious");
-        fs::remove_dir_all(directory).expect("clean");
     }
 
     #[test]
     fn socket_of_root_is_open_to_all_and_another_to_one() {
-        let directory = directory("modes");
+        let above = TempDir::new();
+        let directory = above.join("penfold");
         let path = directory.join("control");
         let _taken = ListeningSocket::take(&Address::Path(path.clone())).expect("a free address");
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         let expected = if geteuid().is_root() { (0o755, 0o666) } else { (0o700, 0o600) };
         assert_eq!((mode(&directory), mode(&path)), expected);
-        fs::remove_dir_all(directory).expect("clean");
     }
 
     #[test]
