@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::skip::is_root;
 
@@ -127,10 +128,12 @@ impl Drop for TempFile {
 }
 
 /// A name that no other test has, of this program or of one that runs beside it.
+/// A name that no process has used: a killed test leaves its files behind, and process numbers come again.
 fn unique_name() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    format!("penfold-test-{}-{number}", std::process::id())
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("penfold-test-{}-{}-{number}", std::process::id(), time.as_nanos())
 }
 
 fn set_mode(path: &Path, mode: u32) {
