@@ -21,9 +21,10 @@ use crate::modules::ModuleOperand;
 /// the foreground until SIGTERM, SIGINT or SIGHUP ends it in order. Operations that need root are refused without root.
 ///
 /// Without --socket and $PENFOLD_SOCKET, the daemon listens at $XDG_RUNTIME_DIR/penfold/control, and root's daemon at
-/// /run/penfold/control. The other verbs look for the daemon there. Every user may connect to root's daemon: the owner
-/// and mode of a cgroup allow or refuse each operation. Under systemd the daemon takes the socket that systemd passes,
-/// and notifies systemd when it is ready (Type=notify).
+/// /run/penfold/control. Root of a user namespace listens at the first if the variable is set. The other verbs look for
+/// the daemon there. Every user may connect to root's daemon: the owner and mode of a cgroup allow or refuse each
+/// operation. Under systemd the daemon takes the socket that systemd passes, and notifies systemd when it is ready
+/// (Type=notify).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   penfold serve &

@@ -42,11 +42,13 @@ use std::io::{self, Read as _};
 #[cfg(test)]
 use penfold_core::Tid;
 
-pub use id_map::{IdExtent, gid_map, uid_map};
+pub use id_map::{IdExtent, gid_map, has_all_user_ids, uid_map};
 pub use limits::{ResourceLimit, limits_of};
 pub use links::{descriptor_path, open_working_directory, owner_of, root_of};
 pub use mounts::{MountEntry, mounts};
-pub use namespaces::{Namespace, namespace_of, own_namespace};
+pub use namespaces::{
+    Namespace, in_initial_user_namespace, namespace_of, own_namespace, user_namespace_owner,
+};
 pub use stat::{parent_of, start_time};
 pub(crate) use status::has_no_filter;
 pub use status::{SeccompMode, StatusFile, TaskStatus, command_name};
