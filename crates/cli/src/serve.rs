@@ -7,6 +7,7 @@ use penfold_linux::trace::{AtEnd, start_host};
 use penfold_server::address::Address;
 use penfold_server::control::Limits;
 use penfold_server::daemon::{Config, Daemon, DaemonError, PreparedDaemon, ShutdownSignals};
+use penfold_server::disabled::must_be_controllers;
 use penfold_server::logging;
 use penfold_server::metrics::{MetricsAddress, Responder};
 use tracing::level_filters::LevelFilter;
@@ -60,6 +61,11 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "MODULE", value_parser = ModuleOperand::parser())]
     load: Vec<ModuleOperand>,
 
+    /// Leaves controllers out, as `cgroup_disable=` of the kernel: they can be neither mounted nor loaded. Names are
+    /// separated by commas. A name that no controller has is an error.
+    #[arg(long, value_name = "NAME[,NAME]", value_delimiter = ',')]
+    disable: Vec<String>,
+
     /// The detail of the log on standard error.
     #[arg(long, value_name = "LEVEL", env = "PENFOLD_LOG", default_value = "info")]
     log: LogLevel,
@@ -106,7 +112,14 @@ pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome
         },
         limits: Limits::default(),
     };
-    let mut prepared = Daemon::prepare(config, start_host)?;
+    must_be_controllers(&arguments.disable).map_err(|failure| failure.with_prefix("--disable: "))?;
+    let mut disabled = Vec::new();
+    for name in &arguments.disable {
+        if !disabled.contains(name) {
+            disabled.push(name.clone());
+        }
+    }
+    let mut prepared = Daemon::prepare_without(config, disabled, start_host)?;
     for module in &arguments.load {
         load(&prepared, module)?;
     }

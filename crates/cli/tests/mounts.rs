@@ -157,14 +157,14 @@ fn user_namespace_mounts_a_hierarchy_without_a_helper() {
 /// P40.27
 #[test]
 fn hint_tells_why_the_device_is_not_opened() {
-    let script = r#"
+    let script = r"
         mknod a c 10 231; mknod b c 240 229; mknod d c 10 229; chmod 666 d
         for x in a b d; do
             mount --bind $x /dev/fuse; [ $x = d ] && mount -o remount,bind,nodev /dev/fuse
             $P mount -o pids m; umount /dev/fuse
         done
         unshare -r $P mount -o pids m
-        mount -t tmpfs dev /dev; $P mount -o pids m; umount /dev; ls m | wc -l"#;
+        mount -t tmpfs dev /dev; $P mount -o pids m; umount /dev; ls m | wc -l";
     let Some(seen) = play(script) else { return };
     let reasons = [
         ("the kernel's fuse module is not loaded", "[ENODEV]"),

@@ -142,14 +142,14 @@ fn container_mounts_from_the_daemon_outside() {
 #[test]
 fn owner_mounts_the_daemon_of_a_namespace_outside() {
     needs!("setpriv", "fusermount3");
-    let script = r#"
+    let script = r"
         alone_same_mounts bash -c 'daemon; sleep 1000 & echo $! > inside; wait' &
         until [ -s inside ]; do sleep 0.05; done
         as_user bash -c '
             $P mount -o pids m; use_files; cat inside > m/g/tasks; cmp inside m/g/tasks && cat m/g/pids.current
             sleep 1000 & { echo $! > m/g/tasks; } 2>/dev/null || echo refused; $P attach /g $! 2>&1 | grep -c EPERM; kill $!
             kill $(cat inside); remove; umount m 2>/dev/null || $P umount m'
-        setpriv --reuid 1001 --regid 1001 --clear-groups $P mount -o none,name=x 2>&1 | grep -c EPERM"#;
+        setpriv --reuid 1001 --regid 1001 --clear-groups $P mount -o none,name=x 2>&1 | grep -c EPERM";
     let Some(seen) = play(script) else { return };
     assert_eq!(seen, [&files(1000)[..], &OUTSIDE.map(str::to_owned), &["1".to_owned()]].concat());
 }

@@ -78,6 +78,7 @@ pub mod control;
 pub mod daemon;
 mod describe;
 pub mod directories;
+pub mod disabled;
 pub mod escape;
 pub mod failure;
 pub mod files;
