@@ -67,7 +67,8 @@ impl HostView for EngineTasks {
         if need != Capability::ForkVeto || entry.lineage.vetoes() || self.common.best_effort() {
             return Ok(());
         }
-        let Err(reason) = inject::check_injectable(task, self.filters_of(task)) else { return Ok(()) };
+        let injectable = inject::check_injectable(task, self.filters_of(task), |other| self.contains(other));
+        let Err(reason) = injectable else { return Ok(()) };
         let name = command_name(task);
         let how =
             if entry.lineage.adopted { "was adopted" } else { "was started when nothing limited its forks" };
@@ -203,7 +204,8 @@ impl EngineTasks {
 
     /// Whether a filter is, or can be, in the task.
     fn can_filter(&self, task: Tid) -> bool {
-        self.contains(task) && inject::check_injectable(task, self.filters_of(task)).is_ok()
+        self.contains(task)
+            && inject::check_injectable(task, self.filters_of(task), |other| self.contains(other)).is_ok()
     }
 
     /// The number of filters of this crate that a task has, with one whose installation is under way: it may be there

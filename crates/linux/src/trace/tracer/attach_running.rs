@@ -156,7 +156,10 @@ impl<P: Policy> Supervisor<P> {
     fn require_veto(&mut self, tgid: Tid, policy: &mut P) -> Result<(), AdoptError> {
         let lineage = self.tasks.get(tgid).map(|task| task.lineage);
         if lineage.is_none_or(|lineage| !lineage.vetoes()) && policy.needs_veto(&self.tasks, tgid) {
-            let injectable = inject::check_injectable(tgid, lineage.map_or(0, |lineage| lineage.filters));
+            let injectable =
+                inject::check_injectable(tgid, lineage.map_or(0, |lineage| lineage.filters), |other| {
+                    self.tasks.contains(other)
+                });
             injectable.map_err(|reason| AdoptError::NoFilter { pid: tgid, reason })?;
             self.tasks.want_filter(tgid, Capability::ForkVeto);
         }

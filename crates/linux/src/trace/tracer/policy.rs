@@ -55,6 +55,14 @@ pub enum Notice {
         /// The task that called clone.
         task: Tid,
     },
+    /// A limit refused a child that was born without a check, because another filter outranks this crate's. The child
+    /// was killed before its first instruction.
+    UnjudgedKilled {
+        /// The task that made the child.
+        parent: Tid,
+        /// The child.
+        child: Tid,
+    },
     /// A process did not get the system call filter that a rule needs. The rule is not kept for it, nor for its
     /// descendants.
     FilterFailed {

@@ -123,7 +123,7 @@ impl<P: Policy> Supervisor<P> {
     /// Deals with a signal that is about to be delivered.
     fn on_signal(&mut self, tid: Tid, signal: c_int, policy: &mut P) {
         self.fork_is_over(tid, policy);
-        if signal == libc::SIGTRAP && self.socket_made(tid, policy) {
+        if signal == libc::SIGTRAP && (self.socket_made(tid, policy) || self.affinity_set(tid, policy)) {
             return self.resume(tid, 0, policy);
         }
         let stops = matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU);

@@ -132,6 +132,8 @@ pub(crate) struct TaskEntry<T> {
     pub(crate) cleared_flag: Option<usize>,
     /// Whether it is in socket(2), to be stopped at the exit.
     pub(crate) in_socket: bool,
+    /// The target of a `sched_setaffinity` that it is in, to be stopped at the exit, and the target's CPUs before.
+    pub(crate) in_affinity_call: Option<Box<(Tid, IndexSet)>>,
     /// Whether it stops at exec.
     pub(crate) traces_exec: bool,
     /// The calls of a filter that it has to get before it runs another instruction of its program.
@@ -167,6 +169,7 @@ impl<T: Default> TaskEntry<T> {
             in_flight: false,
             cleared_flag: None,
             in_socket: false,
+            in_affinity_call: None,
             traces_exec: false,
             wants: None,
             injection: None,
