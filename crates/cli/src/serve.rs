@@ -59,6 +59,16 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "MODULE", value_parser = ModuleOperand::parser())]
     load: Vec<ModuleOperand>,
 
+    /// How many cgroups one user may have made at a time, in all hierarchies. Beyond that mkdir fails with EDQUOT. The
+    /// maker of a cgroup counts until it is removed, whoever owns it by then. The administrator is not bound.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().cgroups_of_user)]
+    max_cgroups_per_user: usize,
+
+    /// How many calls of one user may wait or be answered at a time. Further ones fail with EAGAIN. The administrator
+    /// is not bound.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().calls_of_user)]
+    max_calls_per_user: usize,
+
     /// The detail of the log on standard error.
     #[arg(long, value_name = "LEVEL", env = "PENFOLD_LOG", default_value = "info")]
     log: LogLevel,
@@ -103,7 +113,11 @@ pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome
             AtEndArgument::Kill => AtEnd::Kill,
             AtEndArgument::Leave => AtEnd::Leave,
         },
-        limits: Limits::default(),
+        limits: Limits {
+            cgroups_of_user: arguments.max_cgroups_per_user,
+            calls_of_user: arguments.max_calls_per_user,
+            ..Limits::default()
+        },
     };
     let mut prepared = Daemon::prepare(config, start_host)?;
     for module in &arguments.load {
