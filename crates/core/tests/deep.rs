@@ -41,17 +41,17 @@ fn rename_counts_in_the_paths_below() {
     let b = world.mkdir(a, "b");
     let long = "n".repeat(4000);
     assert_eq!(world.try_rename(top, "a", top, &long), Ok(()));
-    assert_eq!(world.try_mkdir(b, &"c".repeat(93)), Err(Errno::ENAMETOOLONG), "4000 + 1 + 1 + 1 + 93");
-    assert!(world.try_mkdir(b, &"c".repeat(92)).is_ok());
+    assert_eq!(world.try_mkdir(b, "c".repeat(93)), Err(Errno::ENAMETOOLONG), "4000 + 1 + 1 + 1 + 93");
+    assert!(world.try_mkdir(b, "c".repeat(92)).is_ok());
     assert_eq!(world.try_rename(top, &long, top, "a"), Ok(()));
-    assert!(world.try_mkdir(b, &"d".repeat(4000)).is_ok());
+    assert!(world.try_mkdir(b, "d".repeat(4000)).is_ok());
 }
 
 #[test]
 fn walk_survives_removals_between_its_steps() {
     let mut world = SimWorld::new();
     let top = world.mount("none,name=x");
-    let children: Vec<CgroupId> = (0..6).map(|n| world.mkdir(top, &n.to_string())).collect();
+    let children: Vec<CgroupId> = (0..6).map(|n| world.mkdir(top, n.to_string())).collect();
     let below: Vec<CgroupId> = children.iter().map(|child| world.mkdir(*child, "below")).collect();
     let mut walk = DepthFirst::new(top);
     let mut step = |world: &SimWorld| walk.next(world.engine.tree());
