@@ -65,6 +65,15 @@ pub(crate) struct ServeArguments {
     /// separated by commas. A name that no controller has is an error.
     #[arg(long, value_name = "NAME[,NAME]", value_delimiter = ',')]
     disable: Vec<String>,
+    /// How many cgroups one user may have made at a time, in all hierarchies. Beyond that mkdir fails with EDQUOT. The
+    /// maker of a cgroup counts until it is removed, whoever owns it by then. The administrator is not bound.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().cgroups_of_user)]
+    max_cgroups_per_user: usize,
+
+    /// How many calls of one user may wait or be answered at a time. Further ones fail with EAGAIN. The administrator
+    /// is not bound.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().calls_of_user)]
+    max_calls_per_user: usize,
 
     /// The detail of the log on standard error.
     #[arg(long, value_name = "LEVEL", env = "PENFOLD_LOG", default_value = "info")]
@@ -110,7 +119,11 @@ pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome
             AtEndArgument::Kill => AtEnd::Kill,
             AtEndArgument::Leave => AtEnd::Leave,
         },
-        limits: Limits::default(),
+        limits: Limits {
+            cgroups_of_user: arguments.max_cgroups_per_user,
+            calls_of_user: arguments.max_calls_per_user,
+            ..Limits::default()
+        },
     };
     must_be_controllers(&arguments.disable).map_err(|failure| failure.with_prefix("--disable: "))?;
     let mut disabled = Vec::new();

@@ -12,6 +12,9 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::service::Service;
 
+/// How many tasks are looked up in `/proc` before others get their turn: about 2 ms of work.
+pub(crate) const TASKS_AT_ONCE: usize = 64;
+
 /// The text of `tasks` or `cgroup.procs`: numbers of the client's pid namespace, ascending. Tasks without a number
 /// there are left out.
 pub(crate) fn list(
@@ -53,16 +56,21 @@ pub(crate) fn of(service: &Service, cgroup: CgroupId, file: FileId) -> Result<Ve
         Ok::<_, Error>((members, root.then_some(elsewhere)))
     })??;
     if let Some(supervised) = elsewhere {
-        add_unsupervised(&mut members, &supervised, whole);
+        add_unsupervised(service, &mut members, &supervised, whole);
     }
     Ok(members)
 }
 
 /// Adds the living tasks that are not supervised: they are in every root, as all tasks are in Linux.
-fn add_unsupervised(members: &mut Vec<Tid>, supervised: &HashSet<Tid>, whole: bool) {
-    let others = all_tasks().into_iter().filter(|task| !supervised.contains(task));
-    let living = others.filter_map(TaskStatus::read).filter(|process| !process.exiting);
-    members.extend(living.map(|process| if whole { process.group } else { process.task }));
+fn add_unsupervised(service: &Service, members: &mut Vec<Tid>, supervised: &HashSet<Tid>, whole: bool) {
+    let all = all_tasks();
+    for tasks in all.chunks(TASKS_AT_ONCE) {
+        // a user with many connections looks at one part at a time
+        let _place = service.long_work();
+        let others = tasks.iter().filter(|task| !supervised.contains(task));
+        let living = others.copied().filter_map(TaskStatus::read).filter(|process| !process.exiting);
+        members.extend(living.map(|process| if whole { process.group } else { process.task }));
+    }
     members.sort_unstable();
     members.dedup();
 }

@@ -17,6 +17,9 @@ use crate::failure::Failure;
 use crate::protocol::EventInfo;
 use crate::service::Service;
 
+/// How many events of the host are described in one request to the engine.
+const EVENTS_AT_ONCE: usize = 64;
+
 /// Receives changes of the service and events of the host, and passes them to the watchers that may see them.
 pub(super) struct WatchHub {
     service: Service,
@@ -105,16 +108,25 @@ impl WatchHub {
     /// Passes events of the engine and releases on to the watchers.
     pub(super) fn publish(&self, releases: &[Release], events: Vec<Event>) {
         let Some(watchers) = self.watchers() else { return };
-        let noticed = self.service.with_snapshot(|engine, _| {
-            let of_core = events.into_iter().map(|event| noticed(engine, event));
-            let released = releases.iter().map(|release| Ok(released(engine, release)));
-            of_core.chain(released).collect::<Vec<_>>()
-        });
-        for seen in noticed.into_iter().flatten() {
-            for watcher in &watchers {
-                match &seen {
-                    Ok(seen) => watcher.offer(seen),
-                    Err(lost) => watcher.lose(*lost as i64),
+        let mut events = events.into_iter();
+        let mut releases = releases.iter();
+        loop {
+            // a few in each request: very many cgroups can become empty at once
+            let noticed = self.service.with_snapshot(|engine, _| {
+                let of_core = events.by_ref().map(|event| noticed(engine, event));
+                let released = releases.by_ref().map(|release| Ok(released(engine, release)));
+                of_core.chain(released).take(EVENTS_AT_ONCE).collect::<Vec<_>>()
+            });
+            let Ok(noticed) = noticed else { return };
+            if noticed.is_empty() {
+                return;
+            }
+            for seen in noticed {
+                for watcher in &watchers {
+                    match &seen {
+                        Ok(seen) => watcher.offer(seen),
+                        Err(lost) => watcher.lose(*lost as i64),
+                    }
                 }
             }
         }

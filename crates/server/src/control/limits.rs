@@ -21,6 +21,10 @@ pub struct Limits {
     pub events: usize,
     /// How long a client may take between two pieces of a message, and to make room for a reply.
     pub patience: Duration,
+    /// Cgroups that one user may have made at a time, in all hierarchies. The administrator is not bound.
+    pub cgroups_of_user: usize,
+    /// Calls of one user that are waiting or being answered. The administrator is not bound.
+    pub calls_of_user: usize,
     /// How long the method `Kill` waits for the processes of a cgroup to end.
     pub kill: Duration,
 }
@@ -36,6 +40,8 @@ impl Default for Limits {
             files: 16,
             events: 1024,
             patience: Duration::from_secs(30),
+            cgroups_of_user: 10_000,
+            calls_of_user: 256,
             kill: Duration::from_secs(10),
         }
     }

@@ -208,6 +208,9 @@ impl PreparedDaemon {
         not_restored: Vec<String>,
     ) -> Result<Daemon, DaemonError> {
         let PreparedDaemon { service, host, socket, config, views, events, journal, .. } = self;
+        // from here on: whatever an earlier daemon had is restored, and counts
+        let quota = Some(config.limits.cgroups_of_user);
+        service.with_exact(|engine, _| engine.set_quota(quota)).map_err(|_| DaemonError::Ending)?;
         let mut server =
             ControlServer::new(service.clone()).with_limits(config.limits).with_not_restored(not_restored);
         if let Some(journal) = &journal {

@@ -446,9 +446,7 @@ impl Filesystem for HierarchyView {
     fn readdir(&self, _: &Request, _: INodeNo, handle: FileHandle, from: u64, mut reply: ReplyDirectory) {
         let Some(directory) = self.directories.get(handle) else { return reply.error(code(Errno::EBADF)) };
         let cgroup = directory.cgroup;
-        let picture = || {
-            self.service.with_snapshot(|engine, _| directories::picture(engine, cgroup)).unwrap_or_default()
-        };
+        let picture = || directories::picture(&self.service, cgroup);
         directory.entries(from, picture, |next, entry| {
             !reply.add(INodeNo(entry.ino), next, entry.kind, OsStr::from_bytes(&entry.name))
         });
