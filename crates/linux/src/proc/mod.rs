@@ -59,7 +59,9 @@ pub(crate) use links::{read_program_start, sockets_of};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use maps::executable_mappings;
 pub(crate) use namespaces::in_own_pid_namespace;
-pub(crate) use stat::{cpu_ticks, is_kernel_thread, is_worker, last_cpu, run_time, state};
+pub(crate) use stat::{
+    cpu_ticks, is_exiting, is_kernel_thread, is_worker, last_cpu, run_time, state, stops_before_program,
+};
 pub(crate) use syscall::blocked_call;
 pub(crate) use system::yama_ptrace_scope;
 pub(crate) use tasks::{children_of, own_children, thread_count};

@@ -27,6 +27,7 @@ impl<P: Policy> Supervisor<P> {
             return self.cancel(parent, charged, policy);
         };
         let child = Tid(message as i32);
+        self.forget_reused(child, policy);
         if self.tasks.contains(child) {
             // the child was taken for an orphan before this report came
             self.cancel(parent, charged, policy);
@@ -165,6 +166,7 @@ impl<P: Policy> Supervisor<P> {
 
     fn adopt_orphan(&mut self, child: Tid, tgid: Tid, policy: &mut P) {
         let Some(seen) = self.unreported.remove(&child) else { return };
+        self.forget_reused(child, policy);
         // each of them was in at most one fork
         let orphan = self.killed.is_empty();
         let (parent, mut lineage) = self.killed.pop_front().unwrap_or((self.main, self.default_lineage));

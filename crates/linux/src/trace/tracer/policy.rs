@@ -120,6 +120,12 @@ pub trait Policy: Sized + Send + 'static {
         let _ = (tasks, task, last_of_group);
     }
 
+    /// The leader `tgid` has ended before the other threads of its process: it is a member of nothing any more.
+    /// [`Policy::exited`] is called at its death, which is that of the process.
+    fn leader_ended(&mut self, tasks: &mut TableOf<Self>, tgid: Tid) {
+        let _ = (tasks, tgid);
+    }
+
     /// A task of the process `tgid` that ran already has been adopted: place it. Until it gets a filter, no method is
     /// called before it or its children fork, set their affinity or make sockets.
     fn adopted(&mut self, tasks: &mut TableOf<Self>, task: Tid, tgid: Tid) {
