@@ -81,6 +81,7 @@ pub mod directories;
 pub mod escape;
 pub mod failure;
 pub mod files;
+pub mod interruption;
 pub mod journal;
 #[cfg(feature = "daemon")]
 pub mod logging;

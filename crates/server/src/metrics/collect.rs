@@ -19,6 +19,8 @@ use crate::service::Service;
 
 /// How many cgroups have series of their own. A scrape stays bounded, however many cgroups there are.
 pub const SHOWN: usize = 1000;
+/// The most bytes of the paths of these cgroups. Each path is in several series.
+const SHOWN_BYTES: usize = 256 << 10;
 /// The path label of the sums over all other cgroups.
 const OTHERS: &str = "…";
 const NANOSECONDS: f64 = 1e9;
@@ -100,12 +102,14 @@ fn collect(engine: &mut Engine, host: &mut dyn Host) -> Series {
             .set(hierarchy.cgroups as i64);
         queue.push_back((hierarchy.root, label, true));
     }
-    let mut shown = 0;
+    let (mut shown, mut bytes) = (0, 0);
     // Breadth first, so that cgroups nearest to the roots come first. A cgroup below one that is left out comes later,
     // and is left out too.
     while let Some((at, hierarchy, parent_shown)) = queue.pop_front() {
-        let own = shown < SHOWN;
-        shown += usize::from(own);
+        let length = if shown < SHOWN { escape(&engine.tree().path(at)).len() } else { 0 };
+        let own = shown < SHOWN && bytes + length <= SHOWN_BYTES;
+        // after the first that is left out, so are all: a parent comes before its children
+        (shown, bytes) = if own { (shown + 1, bytes + length) } else { (SHOWN, bytes) };
         if !own {
             series.left_out.inc();
         }
