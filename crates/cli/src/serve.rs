@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use penfold_linux::descriptor_limit;
 use penfold_linux::trace::{AtEnd, start_host};
 use penfold_server::address::Address;
 use penfold_server::control::Limits;
@@ -122,7 +123,7 @@ pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome
         limits: Limits {
             cgroups_of_user: arguments.max_cgroups_per_user,
             calls_of_user: arguments.max_calls_per_user,
-            ..Limits::default()
+            ..raised_limits()
         },
     };
     must_be_controllers(&arguments.disable).map_err(|failure| failure.with_prefix("--disable: "))?;
@@ -151,6 +152,15 @@ pub(crate) fn run(arguments: &ServeArguments, global: &GlobalOptions) -> Outcome
     daemon.run(&signals).map_err(|error| Failure::io("daemon", error))?;
     daemon.stop();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Raises the limit on descriptors, and returns the limits of clients that fit into it.
+pub(crate) fn raised_limits() -> Limits {
+    if let Err(error) = descriptor_limit::raise() {
+        tracing::warn!(%error, "the limit on descriptors can't be raised");
+    }
+    let (limit, open) = descriptor_limit::limit_and_open();
+    Limits::of_descriptors(limit, open)
 }
 
 fn no_state(directory: &Path, error: DaemonError) -> Failure {

@@ -21,6 +21,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::{AccessFlags, faccessat, getegid, geteuid};
 use penfold_core::ErrorKind;
 
+use crate::descriptor_limit::given_back;
 use crate::error_text::error_text;
 use crate::proc::in_initial_user_namespace;
 
@@ -222,7 +223,7 @@ impl FuseMount {
             "{access},nosuid,nodev,noexec,default_permissions{others},fsname={},subtype={}",
             self.source, self.subtype
         );
-        let status = Command::new(HELPER)
+        let status = given_back(&mut Command::new(HELPER))
             .args(["-o", &options, "--"])
             .arg(target)
             // the socket is its standard input, so that no other descriptor has to be inherited
@@ -289,7 +290,8 @@ pub fn unmount(target: &Path, how: Unmounting) -> Result<(), MountError> {
 
 fn unmount_by_helper(target: &Path, how: Unmounting) -> Result<(), MountError> {
     let options: &[&str] = if how.lazy { &["-u", "-z", "--"] } else { &["-u", "--"] };
-    match Command::new(HELPER).args(options).arg(target).stdin(Stdio::null()).status() {
+    let mut helper = Command::new(HELPER);
+    match given_back(&mut helper).args(options).arg(target).stdin(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err(MountError::Helper(target.to_owned())),
         Err(_) => Err(MountError::NoHelper(target.to_owned())),

@@ -3,13 +3,20 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::SendTimeout;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket};
+use nix::sys::time::TimeVal;
 use nix::unistd::geteuid;
 use penfold_linux::proc::in_initial_user_namespace;
+
+use crate::interruption::Interruption;
 
 /// The variable of the environment that names a socket.
 pub const VARIABLE: &str = "PENFOLD_SOCKET";
@@ -102,6 +109,35 @@ impl Address {
         socket.map_err(|_| nix::errno::Errno::ENAMETOOLONG.into())
     }
 
+    /// Connects as [`Address::connect`] does, until a signal ends the wait.
+    ///
+    /// # Errors
+    /// The error of connect(2). `None` if a signal came.
+    pub(crate) fn connect_interruptible(
+        &self,
+        interruption: &Interruption,
+    ) -> Result<UnixStream, Option<io::Error>> {
+        let system = |errno: Errno| Some(io::Error::from(errno));
+        let address = match self {
+            Address::Path(path) => UnixAddr::new(path),
+            Address::Abstract(name) => UnixAddr::new_abstract(name),
+        };
+        let address = address.map_err(system)?;
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).map_err(system)?;
+        setsockopt(&socket, SendTimeout, &CONNECT_STEP).map_err(system)?;
+        let mut wait = interruption.begin().map_err(Some)?;
+        loop {
+            match connect(socket.as_raw_fd(), &address) {
+                Ok(()) => break,
+                Err(Errno::EAGAIN | Errno::EINTR) => wait.check().map_err(|_| None)?,
+                Err(errno) => return Err(system(errno)),
+            }
+        }
+        setsockopt(&socket, SendTimeout, &TimeVal::new(0, 0)).map_err(system)?;
+        Ok(socket.into())
+    }
+
     /// Connects and sends nothing.
     ///
     /// # Errors
@@ -110,6 +146,10 @@ impl Address {
         UnixStream::connect_addr(&self.to_socket()?)
     }
 }
+
+/// The longest that one connect(2) waits for a place in the queue of a daemon that accepts no connection. Then the client
+/// looks for a signal, and waits again.
+const CONNECT_STEP: TimeVal = TimeVal::new(0, 100_000);
 
 /// The socket of the user's own daemon. The root of the machine has no other than the machine's.
 ///

@@ -83,6 +83,7 @@ pub mod disabled;
 pub mod escape;
 pub mod failure;
 pub mod files;
+pub mod interruption;
 pub mod journal;
 #[cfg(feature = "daemon")]
 pub mod logging;

@@ -26,6 +26,7 @@ use penfold_core::Tid;
 use super::filter::{self, TracedCalls};
 use super::start_error::StartError;
 use super::{errno, seize, task, wait};
+use crate::descriptor_limit;
 use crate::proc::{ResourceLimit, StatusFile, command_name};
 
 fn system(step: &'static str) -> impl Fn(Errno) -> StartError {
@@ -36,8 +37,12 @@ fn system(step: &'static str) -> impl Fn(Errno) -> StartError {
 #[derive(Debug)]
 pub(crate) struct ForkedChild {
     pub(crate) pid: Tid,
-    go: File,
-    failure: File,
+    /// Closed when the child may go on.
+    go: Option<File>,
+    /// Closed when its end is seen: a running command costs this process no descriptor.
+    failure: Option<File>,
+    /// The failed step and the errno, once they were read.
+    reported: Option<[u8; 8]>,
     program: String,
 }
 
@@ -154,7 +159,13 @@ pub(crate) fn fork(command: &Command) -> Result<ForkedChild, StartError> {
     if pid == 0 {
         prepared.run();
     }
-    Ok(ForkedChild { pid: Tid(pid), go: go.into(), failure: failure.into(), program })
+    Ok(ForkedChild {
+        pid: Tid(pid),
+        go: Some(go.into()),
+        failure: Some(failure.into()),
+        reported: None,
+        program,
+    })
 }
 
 /// Whether these are this process's own supplementary groups. Inside `unshare -r` no process may set any, not even
@@ -179,13 +190,27 @@ impl ForkedChild {
     /// Lets the child install a filter that stops these calls, or none, and execute the command.
     pub(crate) fn go(&mut self, filter: Option<TracedCalls>) {
         // fails only when the child was killed; its death reports that
-        let _ = self.go.write_all(&[filter.map_or(0, TracedCalls::bits)]);
+        if let Some(mut go) = self.go.take() {
+            let _ = go.write_all(&[filter.map_or(0, TracedCalls::bits)]);
+        }
+    }
+
+    /// Looks whether the child has executed its command, or has failed to. Either ends the use of the pipe.
+    pub(crate) fn look(&mut self) {
+        let Some(failure) = &mut self.failure else { return };
+        let mut message = [0_u8; 8];
+        match failure.read(&mut message) {
+            Err(_) => return,
+            // a write of this length is in the pipe as a whole or not at all
+            Ok(length) => self.reported = Some(message).filter(|_| length == 8),
+        }
+        self.failure = None;
     }
 
     /// The reason why the command never started, once the child is dead; `None` when it did start.
-    pub(crate) fn failure(&self) -> Option<StartError> {
-        let mut message = [0_u8; 8];
-        (&self.failure).read_exact(&mut message).ok()?;
+    pub(crate) fn failure(&mut self) -> Option<StartError> {
+        self.look();
+        let message = self.reported?;
         let stage = i32::from_ne_bytes(message[..4].try_into().expect("four bytes"));
         let errno = Errno::from_raw(i32::from_ne_bytes(message[4..].try_into().expect("four bytes")));
         Some(match SetupStage::ALL.into_iter().find(|one| *one as i32 == stage).unwrap_or(SetupStage::Exec) {
@@ -285,6 +310,7 @@ impl ChildSetup<'_> {
 
     /// Sets umask, nice value and limits with the rights of this process: before the user changes.
     fn set_limits(&self) -> Result<(), Errno> {
+        descriptor_limit::give_back();
         if let Some(mask) = self.umask {
             process::umask(Mode::from_bits_truncate(mask & 0o777));
         }

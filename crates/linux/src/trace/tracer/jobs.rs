@@ -89,6 +89,8 @@ impl<P: Policy> Supervisor<P> {
             filters: 1,
             adopted: false,
         };
+        // no event reports an exec, so the pipes of the commands before are looked at here
+        self.jobs.values_mut().for_each(|job| job.launched.look());
         let launched = spawn::launch(command, ptrace_options(lineage))?;
         let main = launched.pid;
         self.forget_reused(main, policy);
