@@ -193,7 +193,9 @@ fn running_commands_cost_the_daemon_no_descriptors() {
     };
     launch();
     let before = open();
-    (0..20).for_each(|_| launch());
+    for _ in 0..20 {
+        launch();
+    }
     // the pipe of the last one may be open until the next
     wait_for("the descriptors are closed", open, |count| *count <= before + 4);
     daemon.says(&["kill", "/a"]);
