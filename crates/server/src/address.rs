@@ -13,6 +13,8 @@ use nix::errno::Errno;
 use nix::sys::socket::sockopt::SendTimeout;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket};
 use nix::sys::time::TimeVal;
+use nix::unistd::geteuid;
+use penfold_linux::proc::in_initial_user_namespace;
 
 use crate::interruption::Interruption;
 
@@ -63,6 +65,8 @@ impl Address {
     /// 4. the user's own daemon, if its socket exists or the machine has no daemon;
     /// 5. the machine's daemon.
     ///
+    /// Root has no own daemon besides the machine's. The root of a user namespace other than the initial one has.
+    ///
     /// # Errors
     /// [`NoAddress`] for a user without a runtime directory on a machine without a daemon.
     pub fn of_client(given: Option<&OsStr>) -> Result<Address, NoAddress> {
@@ -74,22 +78,23 @@ impl Address {
         }
         let machine = Path::new(OF_MACHINE);
         let own = user_socket().filter(|own| own.exists() || !machine.exists());
-        let root = nix::unistd::geteuid().is_root();
+        let root = geteuid().is_root();
         own.or((root || machine.exists()).then(|| machine.to_owned())).map(Address::Path).ok_or(NoAddress)
     }
 
     /// The address that a daemon listens at: `given` (`--socket`), `$PENFOLD_SOCKET`, or the user's own socket.
-    /// Root's own is the machine's.
+    /// Root's own is the machine's. The root of another user namespace has one in `$XDG_RUNTIME_DIR`, or without that
+    /// variable at the machine's place.
     ///
     /// # Errors
     /// [`NoAddress`] for a user without a runtime directory.
     pub fn of_daemon(given: Option<&OsStr>) -> Result<Address, NoAddress> {
         let named = std::env::var_os(VARIABLE).filter(|it| !it.is_empty());
-        match given.map(OsStr::to_owned).or(named) {
-            Some(given) => Ok(Address::parse(&given)),
-            None if nix::unistd::geteuid().is_root() => Ok(Address::Path(OF_MACHINE.into())),
-            None => user_socket().map(Address::Path).ok_or(NoAddress),
+        if let Some(given) = given.map(OsStr::to_owned).or(named) {
+            return Ok(Address::parse(&given));
         }
+        let at_machine = || geteuid().is_root().then(|| OF_MACHINE.into());
+        user_socket().or_else(at_machine).map(Address::Path).ok_or(NoAddress)
     }
 
     /// The address for connect(2) and bind(2).
@@ -146,10 +151,13 @@ impl Address {
 /// looks for a signal, and waits again.
 const CONNECT_STEP: TimeVal = TimeVal::new(0, 100_000);
 
-/// The socket of the user's own daemon. Root has no other than the machine's.
+/// The socket of the user's own daemon. The root of the machine has no other than the machine's.
+///
+/// User 0 of another user namespace is an ordinary user outside, as in a rootless container: `/run` may be the host's.
 fn user_socket() -> Option<PathBuf> {
     let directory = std::env::var_os("XDG_RUNTIME_DIR").filter(|it| Path::new(it).is_absolute());
-    directory.filter(|_| !nix::unistd::geteuid().is_root()).map(|it| Path::new(&it).join("penfold/control"))
+    let machines_root = geteuid().is_root() && in_initial_user_namespace();
+    directory.filter(|_| !machines_root).map(|it| Path::new(&it).join("penfold/control"))
 }
 
 impl fmt::Display for Address {

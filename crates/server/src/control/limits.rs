@@ -35,6 +35,10 @@ pub struct Limits {
     pub event_bytes: PoolLimit,
     /// How long a client may take between two pieces of a message, and to make room for a reply.
     pub patience: Duration,
+    /// Cgroups that one user may have made at a time, in all hierarchies. The administrator is not bound.
+    pub cgroups_of_user: usize,
+    /// Calls of one user that are waiting or being answered. The administrator is not bound.
+    pub calls_of_user: usize,
     /// How long the method `Kill` waits for the processes of a cgroup to end.
     pub kill: Duration,
 }
@@ -60,6 +64,8 @@ impl Default for Limits {
             event_bytes_of_watcher: 4 * MIB,
             event_bytes: PoolLimit::new(64 * MIB, 16 * MIB),
             patience: Duration::from_secs(30),
+            cgroups_of_user: 10_000,
+            calls_of_user: 256,
             kill: Duration::from_secs(10),
         }
     }

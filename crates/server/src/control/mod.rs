@@ -4,6 +4,7 @@
 //! silent or stopped delays no other client. [`Limits`] bounds the memory and descriptors that a client can make the
 //! daemon keep.
 
+mod call_counts;
 mod change_queue;
 mod context;
 mod directories;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nix::unistd::geteuid;
 use varlink::VarlinkService;
 
+use super::call_counts::CallCounts;
 use super::hub::WatchHub;
 use super::limits::Limits;
 use super::pool::{ClientPools, Holder};
@@ -23,6 +24,8 @@ pub struct ControlServer {
     /// Answers the calls of `org.varlink.service`.
     pub(super) standard: VarlinkService,
     pub(super) hub: Arc<WatchHub>,
+    /// The calls in progress.
+    pub(super) calls: CallCounts,
     pub(super) viewer: Option<Arc<dyn Viewer>>,
     not_restored: Vec<String>,
     journal: Option<Journal>,
@@ -38,6 +41,7 @@ impl ControlServer {
             pools: ClientPools::new(&Limits::default()),
             standard: standard::standard(),
             hub,
+            calls: CallCounts::default(),
             viewer: None,
             not_restored: Vec::new(),
             journal: None,

@@ -14,7 +14,7 @@ use std::ptr;
 use libc::{c_char, c_int};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::unistd::pipe2;
+use nix::unistd::{getgroups, pipe2};
 use rustix::fs::Mode;
 use rustix::process::{self, Gid, Uid};
 use rustix::{stdio, thread};
@@ -53,7 +53,7 @@ struct ChildSetup<'a> {
     /// Whether `environment` becomes the child's `environ`, in which `PATH` is looked up.
     replaces_environment: bool,
     directory: Option<&'a CStr>,
-    user: Option<(Uid, Gid, Vec<Gid>)>,
+    user: Option<(Uid, Gid, Option<Vec<Gid>>)>,
     umask: Option<u32>,
     limits: &'a [ResourceLimit],
     nice: Option<i32>,
@@ -140,7 +140,8 @@ pub(crate) fn fork(command: &Command) -> Result<ForkedChild, StartError> {
         replaces_environment: command.environment.is_some(),
         directory: directory.first().map(CString::as_c_str),
         user: command.user.as_ref().map(|User { uid, gid, groups }| {
-            let groups = groups.iter().copied().map(Gid::from_raw_unchecked).collect();
+            let changed = !has_groups(groups);
+            let groups = changed.then(|| groups.iter().copied().map(Gid::from_raw_unchecked).collect());
             (Uid::from_raw_unchecked(*uid), Gid::from_raw_unchecked(*gid), groups)
         }),
         umask: command.umask,
@@ -165,6 +166,17 @@ pub(crate) fn fork(command: &Command) -> Result<ForkedChild, StartError> {
         reported: None,
         program,
     })
+}
+
+/// Whether these are this process's own supplementary groups. Inside `unshare -r` no process may set any, not even
+/// those that it has.
+fn has_groups(groups: &[u32]) -> bool {
+    let sorted = |mut groups: Vec<u32>| {
+        groups.sort_unstable();
+        groups
+    };
+    let own = getgroups().map(|own| own.into_iter().map(nix::unistd::Gid::as_raw).collect());
+    own.is_ok_and(|own| sorted(own) == sorted(groups.to_vec()))
 }
 
 fn seize_error(pid: Tid, errno: Errno) -> StartError {
@@ -320,7 +332,9 @@ impl ChildSetup<'_> {
     /// child has no other.
     fn become_user(&self) -> Result<(), Errno> {
         let Some((uid, gid, groups)) = &self.user else { return Ok(()) };
-        thread::set_thread_groups(groups).map_err(errno)?;
+        if let Some(groups) = groups {
+            thread::set_thread_groups(groups).map_err(errno)?;
+        }
         thread::set_thread_res_gid(*gid, *gid, *gid).map_err(errno)?;
         thread::set_thread_res_uid(*uid, *uid, *uid).map_err(errno)
     }
