@@ -211,13 +211,11 @@ impl Relay<'_, '_> {
     /// The signal after which the daemon has not answered in time.
     fn silent_since(&mut self) -> Option<Signal> {
         let life = self.life.as_ref()?;
-        match life.left() {
-            Some(left) => left.is_zero().then(|| life.signal()),
-            None => {
-                self.life = None;
-                None
-            }
+        if let Some(left) = life.left() {
+            return left.is_zero().then(|| life.signal());
         }
+        self.life = None;
+        None
     }
 
     fn reply(&mut self) -> Result<Option<EndStatus>, Failure> {

@@ -16,7 +16,7 @@ use common::PENFOLD;
 use penfold_testkit::{TempDir, proc, retry, wait_until};
 
 /// The longest that a client may live after its signal. It is generous: only a failing test waits that long.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// The line of a client that has waited for its daemon.
 const LINE: &str = "penfold: daemon: did not answer before the signal; it is stopped or busy";
 

@@ -46,8 +46,8 @@ pub fn receive(socket: &UnixStream, buffer: &mut [u8], files: usize) -> io::Resu
     message.msg_controllen =
         unsafe { libc::CMSG_LEN((files.min(MOST) * mem::size_of::<RawFd>()) as u32) } as usize;
     let length = loop {
-        // SAFETY: the kernel writes at most the given lengths, into buffers that outlive the call.
         let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
+        // SAFETY: the kernel writes at most the given lengths, into buffers that outlive the call.
         let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
         match Errno::result(length) {
             Ok(length) => break length as usize,

@@ -120,7 +120,9 @@ impl WatchHub {
 
 fn deliver(watchers: &[Arc<Watcher>], seen: VisibleEvent) {
     let mut delivery = EventDelivery::new(seen);
-    watchers.iter().for_each(|watcher| watcher.offer(&mut delivery));
+    for watcher in watchers {
+        watcher.offer(&mut delivery);
+    }
 }
 
 fn visible(engine: &Engine, what: EngineChange) -> Option<VisibleEvent> {

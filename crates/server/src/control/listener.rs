@@ -150,7 +150,7 @@ fn reject(stream: &UnixStream, peer: UnixCredentials, reason: &str) {
 fn is_administrator(trust: Trust, peer: UnixCredentials) -> bool {
     match trust {
         Trust::Nobody => peer.uid() == geteuid().as_raw(),
-        trust => {
+        trust @ Trust::Owner(_) => {
             Client::connected(trust, peer.pid(), peer.uid(), peer.gid(), Some(Vec::new())).caller.privileged
         }
     }

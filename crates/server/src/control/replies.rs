@@ -194,10 +194,14 @@ impl io::Write for CountedBuffer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let (length, capacity) = (self.buffer.len() + bytes.len(), self.buffer.capacity());
         if length > capacity {
-            let wanted = length.max(capacity + capacity / 2);
+            let mut wanted = length.max(capacity + capacity / 2);
             if let Some(share) = self.share.as_mut().filter(|_| wanted > LARGE) {
-                let more = wanted.saturating_sub(share.amount());
-                share.grow(more).map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))?;
+                let mut grow = |to: usize| share.grow(to.saturating_sub(share.amount()));
+                // near the limit, in small steps
+                if grow(wanted).is_err() {
+                    wanted = length + CHUNK;
+                    grow(wanted).map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))?;
+                }
             }
             self.buffer.reserve_exact(wanted - self.buffer.len());
         }

@@ -221,7 +221,9 @@ mod tests {
         let other = watcher(8, &limits, &pools);
         for _ in 0..30 {
             let mut delivery = delivery(10_000);
-            watchers.iter().chain([&other]).for_each(|watcher| watcher.offer(&mut delivery));
+            for watcher in watchers.iter().chain([&other]) {
+                watcher.offer(&mut delivery);
+            }
         }
         let user = Holder { uid: 7, administrator: false };
         assert!(pools.events.share(user).grow_up_to(usize::MAX) < 11_000, "nine events fit, counted once");
@@ -238,7 +240,9 @@ mod tests {
         let pools = ClientPools::new(&limits);
         let watcher = watcher(7, &limits, &pools);
         for (bytes, expected) in [(10, (5, 3)), (9_000, (3, 5)), (40_000, (0, 8))] {
-            (0..8).for_each(|_| watcher.offer(&mut delivery(bytes)));
+            for _ in 0..8 {
+                watcher.offer(&mut delivery(bytes));
+            }
             assert_eq!(read(&watcher), expected, "of {bytes} bytes");
         }
     }
