@@ -47,7 +47,7 @@ pub(crate) enum Counts {
     Any,
 }
 
-/// What a walk does below the cgroup that it has just visited.
+/// The way of a walk after the cgroup that it has just visited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Below {
     Visit,
