@@ -79,9 +79,11 @@ pub mod control;
 pub mod daemon;
 mod describe;
 pub mod directories;
+pub mod disabled;
 pub mod escape;
 pub mod failure;
 pub mod files;
+pub mod interruption;
 pub mod journal;
 #[cfg(feature = "daemon")]
 pub mod logging;

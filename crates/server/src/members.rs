@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use nix::errno::Errno;
 use penfold_core::{CgroupId, Error, ErrorKind, Tid, control_file::FileId, host::HostView};
-use penfold_linux::proc::{TaskStatus, all_tasks};
+use penfold_linux::proc::{TaskStatus, all_tasks, threads_of};
 use penfold_linux::trace::AdoptError;
 
 use crate::client::Client;
@@ -75,7 +75,14 @@ fn add_unsupervised(service: &Service, members: &mut Vec<Tid>, supervised: &Hash
     members.dedup();
 }
 
-/// Adopts a task's process if it is not supervised yet and the client may move it. Returns false for a zombie.
+/// Whether a task that has ended leads a process in which another thread lives.
+fn has_living_threads(leader: Tid) -> bool {
+    let threads = threads_of(leader).unwrap_or_default();
+    threads.into_iter().filter_map(TaskStatus::read).any(|thread| thread.group == leader && !thread.exiting)
+}
+
+/// Adopts a task's process if it is not supervised yet and the client may move it. Returns false for a zombie whose process has no
+/// living thread.
 ///
 /// The rules of B4.4 come first: before they allow the move, the client must not learn whether the task can be
 /// traced.
@@ -102,7 +109,7 @@ pub(crate) fn supervise(service: &Service, client: &Client, task: Tid) -> Result
         let detail = format!("belongs to another user (uid {})", process.uids[0]);
         return Err(refused(ErrorKind::NotPermitted, Errno::EACCES, detail));
     }
-    if process.exiting {
+    if process.exiting && !has_living_threads(task) {
         return Ok(false);
     }
     match service.host()?.adopt(task, None) {

@@ -4,7 +4,7 @@
 //! all observers. This file has the requests to the engine, which users make in turn. The operations are in `mounts.rs`, `directories.rs`,
 //! `files.rs` and `modules.rs`. Paths, names, task numbers and JSON are left to the front ends.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
 use penfold_core::{
@@ -170,13 +170,6 @@ impl Service {
                 "adopts no other processes; use penfold serve for that",
             )
         })
-    }
-
-    /// A channel with every change from now on. The receiver must keep up: the channel is not bounded.
-    pub fn subscribe(&self) -> mpsc::Receiver<Announcement> {
-        let (sender, receiver) = mpsc::channel();
-        self.observe(move |announced| sender.send(announced.clone()).is_ok());
-        receiver
     }
 
     /// Calls `observer` with every change from now on, on the thread that made the change, until the observer returns

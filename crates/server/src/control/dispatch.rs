@@ -120,7 +120,7 @@ fn once<M: Method>(
     act: impl FnOnce(&CallContext<'_>, M) -> Result<M::Reply, Failure>,
 ) -> io::Result<()> {
     match parse(parameters).map(|call| act(context, call)) {
-        Ok(Ok(reply)) => replies.reply(&reply),
+        Ok(Ok(reply)) => replies.reply(reply),
         Ok(Err(failure)) => replies.refuse(&failure),
         Err(wrong) => replies.invalid_parameter(&wrong),
     }

@@ -5,6 +5,7 @@
 //! daemon keep.
 
 mod call_counts;
+mod change_queue;
 mod context;
 mod directories;
 mod dispatch;
@@ -19,17 +20,21 @@ mod messages;
 mod modules;
 mod parameters;
 mod path;
+mod pool;
 mod replies;
 mod restrictions;
 mod server;
 mod session;
 mod signals;
+mod spare;
 mod standard;
 mod usage;
 mod viewer;
 mod watch;
+mod watcher;
 
 pub use limits::Limits;
 pub use listener::Listener;
+pub use pool::PoolLimit;
 pub use server::ControlServer;
 pub use viewer::Viewer;

@@ -32,10 +32,11 @@ pub(super) fn serve(server: &ControlServer, stream: &UnixStream, peer: UnixCrede
     }
     let groups = peer::groups(stream);
     let client = Client::connected(server.service.trust(), peer.pid(), peer.uid(), peer.gid(), groups);
-    let mut reader = MessageReader::new(stream, server.limits);
+    let holder = server.holder(&client);
+    let mut reader = MessageReader::new(stream, server.limits, &server.pools, holder);
     loop {
         let next = reader.next();
-        let mut replies = ReplyWriter::new(stream, &mut buffer);
+        let mut replies = ReplyWriter::new(stream, &mut buffer).within(server.pools.replies.share(holder));
         match next {
             Ok(Some((message, files))) => {
                 let files = files.into_iter().map(Arc::new).collect();

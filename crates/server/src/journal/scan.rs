@@ -103,6 +103,11 @@ impl Scanner {
                 }
                 Ok(true)
             })?;
+            // those that are gone meanwhile have to be looked at too
+            let recorded = self.snapshot.hierarchies.keys().chain(self.snapshot.cgroups.keys());
+            for cgroup in recorded.map(|&number| CgroupId::from_number(number)) {
+                pending.cgroup(cgroup);
+            }
         }
         if pending.modules {
             self.scan_modules(&mut records);

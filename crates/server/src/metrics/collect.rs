@@ -21,6 +21,8 @@ use crate::slices::{Counts, Slice};
 
 /// How many cgroups have series of their own. A scrape stays bounded, however many cgroups there are.
 pub const SHOWN: usize = 1000;
+/// The most bytes of the paths of these cgroups. Each path is in several series.
+const SHOWN_BYTES: usize = 256 << 10;
 /// The path label of the sums over all other cgroups.
 const OTHERS: &str = "…";
 const NANOSECONDS: f64 = 1e9;
@@ -97,7 +99,7 @@ type ParentQueue = VecDeque<(ChildCursor, Arc<str>, bool)>;
 fn collect(service: &Service) -> Result<Series, Failure> {
     let series = Series::default();
     let mut parents: Option<ParentQueue> = None;
-    let mut shown = 0;
+    let (mut shown, mut bytes) = (0, 0);
     service.in_slices(Counts::Exact, |engine, host| {
         let parents = parents.get_or_insert_with(|| {
             engine.sample_cpu(host);
@@ -115,8 +117,10 @@ fn collect(service: &Service) -> Result<Series, Failure> {
                 continue;
             };
             let (hierarchy, parent_shown) = (Arc::clone(hierarchy), *parent_shown);
-            let own = shown < SHOWN;
-            shown += usize::from(own);
+            let length = if shown < SHOWN { escape(&engine.tree().path(at)).len() } else { 0 };
+            let own = shown < SHOWN && bytes + length <= SHOWN_BYTES;
+            // after the first that is left out, so are all: a parent comes before its children
+            (shown, bytes) = if own { (shown + 1, bytes + length) } else { (SHOWN, bytes) };
             if !own {
                 series.left_out.inc();
             }

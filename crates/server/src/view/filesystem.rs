@@ -210,7 +210,8 @@ impl HierarchyView {
     ) -> Result<(), Failure> {
         let node = self.nodes.get(ino.0).ok_or_else(|| removed("chmod or chown"))?;
         let file = node.file.map(|file| file.id);
-        let (uid, gid) = (uid.map(|id| self.identity.user(id)), gid.map(|id| self.identity.group(id)));
+        let uid = uid.map(|id| self.identity.user(id)).transpose()?;
+        let gid = gid.map(|id| self.identity.group(id)).transpose()?;
         let change =
             move |old: Owner| Owner {
                 uid: uid.unwrap_or(old.uid),

@@ -77,7 +77,7 @@ impl<P: Policy> Job<P> {
         supervisor.stays = false;
         supervisor.follow_stops = options.follow_stops;
         Self::spawn(supervisor, policy, move |supervisor, policy| {
-            let (main, lineage) = supervisor.spawn(&command, JobOptions::new(options))?;
+            let (main, lineage) = supervisor.spawn(&command, JobOptions::new(options), policy)?;
             supervisor.main = main;
             supervisor.default_lineage = lineage;
             match policy.started(&mut supervisor.tasks, main) {

@@ -263,6 +263,7 @@ impl<P: Policy> Handle<P> {
         request: impl FnOnce(&mut Supervisor<P>, &mut P) -> R,
     ) -> Result<R, Gone> {
         let TracerState { supervisor, policy } = guard.as_mut().ok_or(Gone)?;
+        supervisor.look_around(policy);
         let result = request(supervisor, policy);
         policy.batch_done();
         let deferred = !supervisor.tasks.deferred.is_empty();
