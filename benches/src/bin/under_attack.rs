@@ -231,6 +231,7 @@ impl Attack {
             })?;
         }
         std::io::stdout().write_all(b".")?;
+        std::io::stdout().flush()?;
         loop {
             thread::park();
         }

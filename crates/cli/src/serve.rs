@@ -67,7 +67,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "NAME[,NAME]", value_delimiter = ',')]
     disable: Vec<String>,
     /// How many cgroups one user may have made at a time, in all hierarchies. Beyond that mkdir fails with EDQUOT. The
-    /// maker of a cgroup counts until it is removed, whoever owns it by then. The administrator is not bound.
+    /// maker of a cgroup counts until it is removed, also if it has another owner by then. The administrator is not bound.
     #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().cgroups_of_user)]
     max_cgroups_per_user: usize,
 

@@ -1,7 +1,7 @@
 //! Walks over the tree in pieces. The tree may change between any two steps.
 //!
 //! A walk over many cgroups must not keep others from the engine, so a caller takes some steps, lets others work, and
-//! goes on. Nothing is borrowed between two steps. What a walk promises:
+//! goes on. Nothing is borrowed between two steps. A walk promises:
 //!
 //! - A cgroup that is there during the whole walk is visited exactly once, a rename notwithstanding.
 //! - A cgroup that is removed before its turn is not visited.

@@ -20,20 +20,27 @@ const TIME: Duration = Duration::from_millis(1);
 /// The bound of one slice.
 #[derive(Debug)]
 pub(crate) struct Slice {
-    began: Instant,
+    /// `None` for a slice that only its steps bound.
+    began: Option<Instant>,
     left: usize,
 }
 
 impl Slice {
     /// The bound of a slice that begins now.
     pub(crate) fn begin() -> Slice {
-        Slice { began: Instant::now(), left: STEPS }
+        Slice { began: Some(Instant::now()), left: STEPS }
+    }
+
+    /// A slice that always has all its steps, for work that should be of one moment where it is small. Each step must take
+    /// a few microseconds only.
+    pub(crate) fn whole() -> Slice {
+        Slice { began: None, left: STEPS }
     }
 
     /// True if the slice may do one more step. True at least once, so that every slice gets on.
     pub(crate) fn step(&mut self) -> bool {
         let first = self.left == STEPS;
-        let more = self.left > 0 && (first || self.began.elapsed() < TIME);
+        let more = self.left > 0 && (first || self.began.is_none_or(|began| began.elapsed() < TIME));
         self.left = self.left.saturating_sub(1);
         more
     }
@@ -47,7 +54,7 @@ pub(crate) enum Counts {
     Any,
 }
 
-/// What a walk does below the cgroup that it has just visited.
+/// The way of a walk after the cgroup that it has just visited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Below {
     Visit,
@@ -112,7 +119,9 @@ mod tests {
         let mut slice = Slice::begin();
         let steps = std::iter::from_fn(|| slice.step().then_some(())).count();
         assert!((1..=STEPS).contains(&steps));
-        let mut late = Slice { began: Instant::now().checked_sub(TIME).expect("a past"), left: STEPS };
+        let mut late = Slice { began: Instant::now().checked_sub(TIME), left: STEPS };
         assert!(late.step() && !late.step());
+        let mut whole = Slice::whole();
+        assert_eq!(std::iter::from_fn(|| whole.step().then_some(())).count(), STEPS);
     }
 }

@@ -78,8 +78,8 @@ fn not_a_root(context: &CallContext<'_>, address: &str) -> Result<CgroupId, Fail
 /// Sends a signal to all members, or to none if the caller may not signal one of those that are there at first. Returns
 /// the processes that were signalled.
 ///
-/// All members are checked before the first is signalled. Both are one request if that is short, see `slices.rs`.
-/// Otherwise a process can come in between, and is checked when its turn comes. If the caller may not signal it, the
+/// All members are checked before the first is signalled. Both are one request if that is short, see `slices.rs`. So the
+/// end of a job's main process does not kill members before they are counted. Otherwise a process can come in between, and is checked when its turn comes. If the caller may not signal it, the
 /// answer is the same error, and others have the signal.
 fn signal_members(
     context: &CallContext<'_>,
@@ -103,20 +103,20 @@ fn signal_members(
     let mut sent = MemberWalk::new(cgroup, recursive);
     let mut all_at_once = true;
     context.service().in_slices(Counts::Exact, |engine, host| {
-        let mut slice = Slice::begin();
+        let mut slice = Slice::whole();
         if checked.go_on(engine, host, &mut slice, check)? {
             all_at_once = false;
             return Ok(true);
         }
         if all_at_once {
-            while sent.go_on(engine, host, &mut Slice::begin(), send)? {}
+            while sent.go_on(engine, host, &mut Slice::whole(), send)? {}
         }
         Ok(false)
     })?;
     if !all_at_once {
         context
             .service()
-            .in_slices(Counts::Exact, |engine, host| sent.go_on(engine, host, &mut Slice::begin(), send))?;
+            .in_slices(Counts::Exact, |engine, host| sent.go_on(engine, host, &mut Slice::whole(), send))?;
     }
     let mut signalled: Vec<Tid> = sent.done.into_iter().collect();
     signalled.sort_unstable();

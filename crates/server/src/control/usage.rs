@@ -110,7 +110,7 @@ fn members(engine: &Engine, host: &dyn HostView, at: CgroupId) -> (usize, HashSe
     }
 }
 
-/// What the answer shows of a cgroup, without its members.
+/// The entry of a cgroup in the answer, without its members.
 fn of(engine: &mut Engine, host: &mut dyn Host, caller: &Caller, cgroup: CgroupId) -> CgroupUsageInfo {
     let readable = |engine: &Engine, name: &str| engine.open(caller, cgroup, name, Access::READ).ok();
     let time = engine.cpu_usage(cgroup);

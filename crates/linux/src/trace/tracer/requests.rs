@@ -10,8 +10,8 @@
 //! A request that has to wait for a task is polled at every turn of the tracer, which meanwhile does everything else.
 //!
 //! Neither side can keep the other from its work. A requesting thread that finds the tracer waiting for the lock lets it
-//! in first, once. So an event waits for one request at most. A turn of the tracer begins queued requests only for a
-//! short time ([`TURN_TIME`]); those left over come in the next turn, after the next event.
+//! in first, once. So an event waits for one request at most. A turn of the tracer begins queued requests for a short
+//! time only ([`TURN_TIME`]). Those left over come in the next turn, after the next event.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
