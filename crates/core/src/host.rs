@@ -28,7 +28,7 @@ use core::fmt;
 use alloc::borrow::Cow;
 use alloc::string::String;
 
-use crate::counter::CpuTime;
+use crate::counter::{CpuTime, CpuUsage};
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::ids::CssSetId;
@@ -179,6 +179,15 @@ pub trait HostView {
     /// than the highest number of [`HostView::cpus`].
     fn cpu_limit(&self) -> usize {
         self.cpus().last().map_or(1, |last| last + 1)
+    }
+
+    /// The CPU time of all tasks that the roots list, by CPU, where those are more than the tasks of the engine.
+    ///
+    /// A host whose front end lists every task of the machine in the roots returns the machine's time: that in user
+    /// mode and that in the kernel, interrupts included. It never goes back. The default is `None`: the roots have the
+    /// tasks of the engine, and core's count is all that there is.
+    fn machine_cpu_usage(&self) -> Option<CpuUsage> {
+        None
     }
 
     /// One more than the highest number that a list of memory nodes may name (`MAX_NUMNODES` in Linux).

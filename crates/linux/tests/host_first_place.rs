@@ -38,7 +38,7 @@ with open(sys.argv[1] + '.new', 'w') as file: file.write(str(shown))
 os.rename(sys.argv[1] + '.new', sys.argv[1])";
 
 fn classes(times: usize, class: &str) -> String {
-    [format!("[{class}, {class}]")].repeat(times).join(" ")
+    vec![format!("[{class}, {class}]"); times].join(" ")
 }
 
 /// The root of another hierarchy, and a cgroup in it.
@@ -80,7 +80,7 @@ fn later_process_has_the_class_of_its_place() {
     if !is_root() {
         return skip("marking sockets needs CAP_NET_ADMIN");
     }
-    let hosted = TestHost::start();
+    let hosted = TestHost::start_with_modules();
     let (other, other_child) = elsewhere(&hosted);
     let child = hosted.cgroup("child");
     hosted.write(hosted.root, "net_cls.classid", CLASS);
@@ -97,7 +97,6 @@ fn later_process_has_the_class_of_its_place() {
     for (place, class) in [(hosted.root, "7"), (other, "7"), (other_child, "7"), (child, "3")] {
         let mut outside = adopted(&hosted, place);
         assert_eq!(tell(&mut outside), classes(3, class), "adopted into {place:?}");
-        hosted.host.detach(Tid(outside.pid())).expect("nothing keeps it");
     }
 }
 
@@ -107,12 +106,11 @@ fn class_of_an_unmounted_root_reaches_later_processes() {
     if !is_root() {
         return skip("marking sockets needs CAP_NET_ADMIN");
     }
-    let hosted = TestHost::start();
+    let hosted = TestHost::start_with_modules();
     hosted.write(hosted.root, "net_cls.classid", CLASS);
     let root = hosted.root;
-    let unmounted =
-        hosted.host.control().with_exact(move |engine, host| engine.session(host, &owner()).unmount(root));
-    unmounted.expect("the host runs").expect("it has no children");
+    let unmounted = hosted.host.control().with_exact(move |engine, host| engine.unmount(host, root));
+    unmounted.expect("the host runs").expect("it is mounted");
     assert_eq!(launched(&hosted, &[]), classes(1, CLASS));
     let unloaded = hosted.host.control().with_exact(|engine, host| engine.unload(host, "net_cls"));
     unloaded.expect("the host runs").expect("it is not mounted");
