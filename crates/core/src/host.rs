@@ -18,8 +18,10 @@
 //! * **Refusal.** A host without a [`Capability`] says so in [`Host::require`] or [`HostView::check_task`], before a
 //!   setting that needs it is accepted. A later failure can't undo a move.
 //! * **Births.** The host calls [`Engine::charge_fork`](crate::Engine::charge_fork) before a child exists and
-//!   [`Engine::commit_fork`](crate::Engine::commit_fork) before it runs. Tasks that exist already join by
-//!   [`Engine::adopt`](crate::Engine::adopt) or [`Engine::join`](crate::Engine::join).
+//!   [`Engine::commit_fork`](crate::Engine::commit_fork) before it runs, or [`Engine::join`](crate::Engine::join) for a
+//!   child that was not charged. The child has its parent's affinity and class by the host's doing. A task that no
+//!   member has forked becomes a member by [`Engine::adopt`](crate::Engine::adopt) or
+//!   [`Engine::adopt_into`](crate::Engine::adopt_into), which give it what its css says.
 //! * **Deaths.** The host calls [`Engine::exit`](crate::Engine::exit) once for each task, when the task is dead. Before
 //!   that it charges the task's CPU time and drops the task from [`HostView::for_each_task`].
 

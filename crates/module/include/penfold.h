@@ -439,7 +439,13 @@ struct penfold_module {
     int (*can_attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
     /** Called if a move that `can_attach` agreed to does not happen. */
     void (*cancel_attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
-    /** Called after tasks have moved. Can't refuse any more. */
+    /**
+     * Called after tasks have moved. Can't refuse any more.
+     *
+     * Without `fork` also called for a task that the host launches or adopts, and at load for every task that the host
+     * supervises: `from` and `to` are the same css then, and `can_attach` was not called. Not called for the child of
+     * a member, which begins with what its parent has.
+     */
     void (*attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
     /**
      * Called before `parent` (a thread id) forks. 0 agrees, a negative errno refuses the fork. A module that may
@@ -451,7 +457,7 @@ struct penfold_module {
     /**
      * Called when `child` (a thread id) is a member of `ctx->css` and has not run yet.
      *
-     * Also called once for every task that exists at load, and for a running task that the host adopts.
+     * Also called once at load for every task that the host supervises, and for a task that it launches or adopts.
      */
     void (*fork)(struct penfold_context *ctx, int32_t child);
     /**

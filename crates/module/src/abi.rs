@@ -200,6 +200,10 @@ pub struct RawModule {
     pub cancel_attach:
         Option<unsafe extern "C" fn(ctx: *mut RawContext, tasks: *const RawMigration, count: usize)>,
     /// Called after tasks have moved. Can't refuse any more.
+    ///
+    /// Without `fork` also called for a task that the host launches or adopts, and at load for every task that the host
+    /// supervises: `from` and `to` are the same css then, and `can_attach` was not called. Not called for the child of
+    /// a member, which begins with what its parent has.
     pub attach: Option<unsafe extern "C" fn(ctx: *mut RawContext, tasks: *const RawMigration, count: usize)>,
     /// Called before `parent` (a thread id) forks. 0 agrees, a negative errno refuses the fork. A module that may
     /// refuse announces that with [`RawServices::set_refusing`].
@@ -208,7 +212,7 @@ pub struct RawModule {
     pub cancel_fork: Option<unsafe extern "C" fn(ctx: *mut RawContext)>,
     /// Called when `child` (a thread id) is a member of [`RawContext::css`] and has not run yet.
     ///
-    /// Also called once for every task that exists at load, and for a running task that the host adopts.
+    /// Also called once at load for every task that the host supervises, and for a task that it launches or adopts.
     pub fork: Option<unsafe extern "C" fn(ctx: *mut RawContext, child: i32)>,
     /// Called when a task has died. `task` is its thread id at death.
     ///
