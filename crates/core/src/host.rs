@@ -185,8 +185,8 @@ pub trait HostView {
 
     /// The CPU time of all tasks that the roots list, by CPU, where those are more than the tasks of the engine.
     ///
-    /// A host whose front end lists every task of the machine in the roots returns the machine's time: that in user
-    /// mode and that in the kernel, interrupts included. It never goes back. The default is `None`: the roots have the
+    /// A front end may list every task of the machine in the roots. Its host then returns the machine's time, in user
+    /// mode and in the kernel with interrupts. The time never goes back. The default is `None`: the roots have the
     /// tasks of the engine, and core's count is all that there is.
     fn machine_cpu_usage(&self) -> Option<CpuUsage> {
         None

@@ -238,7 +238,7 @@ impl Engine {
 
     /// Makes a task that no member has forked a member of `set`, and returns `set`. Nothing can refuse this.
     ///
-    /// The task has inherited nothing of what the subsystems do to members. Those without a `fork` callback get it in
+    /// The task has inherited no effect of a subsystem. Subsystems without a `fork` callback get the task in
     /// [`attach`](crate::subsystem::Subsystem::attach), with `from` and `to` the same css. The task counts without
     /// regard to limits, and the `fork` callbacks run. The css_set must exist.
     pub fn adopt_into(&mut self, host: &mut dyn Host, task: Tid, set: CssSetId) -> CssSetId {

@@ -105,7 +105,7 @@ pub struct Migration {
 }
 
 impl Migration {
-    /// True if the task was in no cgroup before, so that it has nothing yet of what members have.
+    /// True if the task was in no cgroup before, so that no subsystem has acted on it yet.
     pub fn is_first_place(&self) -> bool {
         self.from == self.to
     }

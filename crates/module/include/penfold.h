@@ -442,9 +442,9 @@ struct penfold_module {
     /**
      * Called after tasks have moved. Can't refuse any more.
      *
-     * Without `fork` also called for a task that the host launches or adopts, and at load for every task that the host
-     * supervises: `from` and `to` are the same css then, and `can_attach` was not called. Not called for the child of
-     * a member, which begins with what its parent has.
+     * A controller without `fork` also gets every task that the host launches or adopts, and at load those that the
+     * host supervises. Then `from` and `to` are the same css, and `can_attach` was not called. The child of a member
+     * inherits from its parent and is not reported.
      */
     void (*attach)(struct penfold_context *ctx, const struct penfold_migration *tasks, size_t count);
     /**

@@ -201,9 +201,9 @@ pub struct RawModule {
         Option<unsafe extern "C" fn(ctx: *mut RawContext, tasks: *const RawMigration, count: usize)>,
     /// Called after tasks have moved. Can't refuse any more.
     ///
-    /// Without `fork` also called for a task that the host launches or adopts, and at load for every task that the host
-    /// supervises: `from` and `to` are the same css then, and `can_attach` was not called. Not called for the child of
-    /// a member, which begins with what its parent has.
+    /// A controller without `fork` also gets every task that the host launches or adopts, and at load those that the
+    /// host supervises. Then `from` and `to` are the same css, and `can_attach` was not called. The child of a member
+    /// inherits from its parent and is not reported.
     pub attach: Option<unsafe extern "C" fn(ctx: *mut RawContext, tasks: *const RawMigration, count: usize)>,
     /// Called before `parent` (a thread id) forks. 0 agrees, a negative errno refuses the fork. A module that may
     /// refuse announces that with [`RawServices::set_refusing`].

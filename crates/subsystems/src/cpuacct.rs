@@ -14,8 +14,8 @@
 //!   they show the values that they showed last, and grow again once more time than that has been used anew. The
 //!   reset forgets a value that was never read.
 //!
-//! All files are in the root too. Where a root lists every task of the machine, its times are those of the machine
-//! since boot: a write of `0` is taken and changes nothing there, as in Linux. There is a number for every CPU that can exist (`nr_cpu_ids`), used or not.
+//! All files are in the root too. A root that lists every task of the machine has the times of the machine since
+//! boot. A write of `0` changes nothing there, as in Linux. There is a number for every CPU that can exist (`nr_cpu_ids`), used or not.
 //!
 //! The rules are those of Linux 6.x cgroup v1 (`kernel/sched/cpuacct.c`); F2 of docs/history.md. One thing
 //! differs on purpose. Linux takes user and system time from the timer tick and the total from the scheduler, so its
